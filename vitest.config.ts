@@ -1,0 +1,25 @@
+import { defineConfig } from 'vitest/config';
+
+/** Types read `design:paramtypes`; oxc emits it only where it is told to, also in files that no tsconfig includes. */
+export default defineConfig({
+  oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
+  ssr: { resolve: { conditions: ['ndc-source', 'module', 'node', 'default'] } },
+  test: {
+    include: ['libs/*/src/**/*.spec.ts', 'apps/*/src/**/*.spec.ts', 'test/**/*.spec.ts'],
+    globalSetup: ['test/support/redis-global-setup.ts'],
+    setupFiles: ['test/support/setup.ts'],
+    reporters: ['default', './test/support/count-line-reporter.ts'],
+    pool: 'forks',
+    isolate: false,
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+    restoreMocks: true,
+    coverage: {
+      provider: 'v8',
+      include: ['libs/distributed-cache/src/**/*.ts'],
+      exclude: ['**/*.spec.ts', '**/index.ts'],
+      reporter: ['text', 'html', 'json-summary'],
+      thresholds: { lines: 90, functions: 90 },
+    },
+  },
+});
