@@ -1,0 +1,82 @@
+/**
+ * The tests talk to a real Redis. This step (npm's `pretest`) makes sure that the program is there,
+ * is quiet when it is, and ends with one line that says what to install when it can't help.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { findRedisServer } from './find-redis.mjs';
+
+const POLICY = '/usr/sbin/policy-rc.d';
+
+const problem = findRedisServer() ? undefined : provideRedis();
+if (problem) {
+  console.error(problem);
+  process.exitCode = 1;
+}
+
+/** @returns {string | undefined} what went wrong, in one line */
+function provideRedis() {
+  if (process.env.REDIS_SERVER_BIN) {
+    return `REDIS_SERVER_BIN is ${process.env.REDIS_SERVER_BIN}, and there is no program of that name.`;
+  }
+  if (!isRootOnDebian()) {
+    return installHint();
+  }
+  console.log('redis-server is missing: installing the Debian package');
+  const reason = installDebianPackage();
+  if (reason) {
+    return `Could not install redis-server (${reason}). ${installHint()}`;
+  }
+  return findRedisServer() ? undefined : `The redis-server package brought no redis-server program. ${installHint()}`;
+}
+
+function isRootOnDebian() {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0 || !existsSync('/etc/os-release')) {
+    return false;
+  }
+  const names = readFileSync('/etc/os-release', 'utf8')
+    .split('\n')
+    .filter((line) => /^ID(_LIKE)?=/.test(line));
+  return /\b(debian|ubuntu)\b/.test(names.join(' ')) && spawnSync('apt-get', ['--version']).status === 0;
+}
+
+/**
+ * Installs the program only: starting a system daemon on port 6379 is not for a test run to decide.
+ * RUNLEVEL=1 is what invoke-rc.d looks at where there is no systemd, policy-rc.d is asked in both cases.
+ */
+function installDebianPackage() {
+  const forbidStart = !existsSync(POLICY);
+  if (forbidStart) {
+    writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  }
+  try {
+    const update = aptGet('update', '-q');
+    const install = aptGet('install', '-q', '-y', '--no-install-recommends', 'redis-server');
+    if (install.status === 0) {
+      return undefined;
+    }
+    const lines = [update, install].flatMap(({ stderr }) => (stderr ?? '').split('\n'));
+    return lines.find((line) => line.startsWith('E:')) ?? `apt-get ended with ${install.status ?? install.error}`;
+  } finally {
+    if (forbidStart) {
+      rmSync(POLICY, { force: true });
+    }
+  }
+}
+
+/** @param {string[]} args */
+function aptGet(...args) {
+  return spawnSync('apt-get', args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
+  });
+}
+
+function installHint() {
+  const how =
+    process.platform === 'darwin'
+      ? 'brew install redis'
+      : 'the package redis-server (Debian, Ubuntu) or redis (Alpine, Fedora, Arch)';
+  return `The tests need a redis-server program: install ${how}, or set REDIS_SERVER_BIN to its path.`;
+}

@@ -1,0 +1,2 @@
+/** Path of the `redis-server` program (`REDIS_SERVER_BIN`, the PATH, the usual folders), or `undefined`. */
+export function findRedisServer(environment?: NodeJS.ProcessEnv): string | undefined;

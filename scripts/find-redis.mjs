@@ -1,0 +1,28 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+const USUAL_FOLDERS = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'];
+
+/**
+ * Path of the `redis-server` program, or `undefined` when there is none.
+ * `REDIS_SERVER_BIN` is taken at its word: when it is set and wrong, nothing else is tried.
+ * @param {NodeJS.ProcessEnv} [environment]
+ * @returns {string | undefined}
+ */
+export function findRedisServer(environment = process.env) {
+  if (environment.REDIS_SERVER_BIN) {
+    return isProgram(environment.REDIS_SERVER_BIN) ? environment.REDIS_SERVER_BIN : undefined;
+  }
+  const onPath = (environment.PATH ?? '').split(delimiter).filter(Boolean);
+  return [...onPath, ...USUAL_FOLDERS].map((folder) => join(folder, 'redis-server')).find(isProgram);
+}
+
+/** @param {string} path */
+function isProgram(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}

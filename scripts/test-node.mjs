@@ -1,0 +1,41 @@
+/**
+ * `npm run test:node`: the packed library on every Node that it promises to support, then the test suite on each.
+ * `--quick` leaves the suite out. The runtimes come from the `node` package, so nothing has to be installed for it.
+ */
+import { dirname, delimiter } from 'node:path';
+import { APPS, ensureApps, root, runApp, workFolder } from './packed-apps.mjs';
+import { check, runCommand } from './run-command.mjs';
+
+const VERSIONS = ['20.19.0', '22', '24'];
+const isQuick = process.argv.includes('--quick');
+const folder = workFolder();
+
+ensureApps(folder);
+if (!isQuick) {
+  check('redis-server is there', () => void runCommand(process.execPath, ['scripts/ensure-redis.mjs'], { cwd: root }));
+}
+
+for (const version of VERSIONS) {
+  let node = '';
+  check(`Node ${version}: starts`, () => {
+    node = runCommand('npx', ['-y', '-p', `node@${version}`, '-c', 'node -p process.execPath'], { cwd: folder }).trim();
+    return runCommand(node, ['--version']).trim();
+  });
+  for (const app of APPS) {
+    check(`Node ${version}: ${app.name} runs and ends by itself`, () => runApp(app, folder, node));
+  }
+  if (!isQuick) {
+    check(`Node ${version}: the test suite passes`, () => suiteOn(node));
+  }
+}
+
+/** @param {string} node */
+function suiteOn(node) {
+  const output = runCommand(node, ['node_modules/vitest/vitest.mjs', 'run'], {
+    cwd: root,
+    timeoutMs: 900_000,
+    // Tests that start a Node of their own start this one.
+    env: { PATH: `${dirname(node)}${delimiter}${process.env.PATH}`, NO_COLOR: '1' },
+  });
+  return output.trim().split('\n').at(-1);
+}

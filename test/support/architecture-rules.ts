@@ -1,0 +1,44 @@
+/**
+ * The house rules of the library's source as data: which room may import which, and who may know which package.
+ * A room is a folder of libs/distributed-cache/src; `index.ts` in the root of src is the Nest entry.
+ */
+export const ENTRY = 'index.ts';
+
+export const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  events: [],
+  keys: [],
+  config: ['errors'],
+  codec: ['errors'],
+  local: ['errors'],
+  redis: ['errors', 'codec', 'keys'],
+  core: ['config', 'errors', 'events', 'keys', 'codec', 'local', 'redis'],
+  metrics: ['events'],
+  nest: ['core', 'metrics'],
+  http: ['nest'],
+  health: ['core', 'nest'],
+  testing: ['core'],
+  [ENTRY]: ['nest', 'core', 'metrics'],
+};
+
+export interface PackageRule {
+  readonly packages: RegExp;
+  /** Folders (below src) whose files may import it. */
+  readonly onlyIn: readonly string[];
+}
+
+const NEST_ROOMS = ['nest', 'http', 'health'];
+
+/** A package that no rule names may be imported anywhere. */
+export const PACKAGE_RULES: readonly PackageRule[] = [
+  { packages: /^@nestjs\//, onlyIn: NEST_ROOMS },
+  { packages: /^@nestjs\/terminus$/, onlyIn: ['health'] },
+  // Optional peers: an import outside these rooms would break the entries that promise to do without Nest.
+  { packages: /^(rxjs|reflect-metadata)$/, onlyIn: NEST_ROOMS },
+  { packages: /^(ioredis|cache-manager-ioredis-yet)$/, onlyIn: ['redis'] },
+  { packages: /^(cache-manager|keyv)$/, onlyIn: ['nest'] },
+  { packages: /^prom-client$/, onlyIn: ['metrics/prometheus'] },
+  { packages: /^nestjs-distributed-cache$/, onlyIn: [] },
+];
+
+export const MAX_LINES = 300;

@@ -1,0 +1,14 @@
+import { onTestFinished } from 'vitest';
+import {
+  CacheConfig,
+  DistributedCache,
+  type CacheEnvironment,
+  type DistributedCacheOptions,
+} from 'nestjs-distributed-cache/core';
+
+/** A cache that ends with its test, deaf to the machine's environment variables. It connects at its first use. */
+export function cacheForTest(options: DistributedCacheOptions, environment?: CacheEnvironment): DistributedCache {
+  const cache = new DistributedCache(CacheConfig.resolve(options, {}), environment);
+  onTestFinished(() => cache.close());
+  return cache;
+}

@@ -1,0 +1,94 @@
+import { posix } from 'node:path';
+import { ARROWS, ENTRY, MAX_LINES, PACKAGE_RULES } from './architecture-rules.js';
+import { forbiddenCommandsOf, importsOf } from './read-source.js';
+
+/** Source files by their path below src, with forward slashes. */
+export type Sources = ReadonlyMap<string, string>;
+
+/** One complaint per line, each beginning with the file; empty when the house is in order. */
+export function checkArchitecture(sources: Sources): string[] {
+  if (sources.size === 0) {
+    return ['no source file was read'];
+  }
+  const complaints: string[] = [];
+  const graph = new Map<string, string[]>();
+  for (const [path, text] of sources) {
+    const room = roomOf(path);
+    if (!(room in ARROWS)) {
+      complaints.push(`${path}: ${room} is not a room of the house`);
+    }
+    const targets: string[] = [];
+    for (const { specifier, line } of importsOf(path, text)) {
+      if (specifier.startsWith('.')) {
+        const target = posix.join(posix.dirname(path), specifier).replace(/\.js$/, '.ts');
+        targets.push(target);
+        complaints.push(...checkArrow(`${path}:${line}`, room, target, sources));
+      } else {
+        complaints.push(...checkPackage(`${path}:${line}`, path, specifier));
+      }
+    }
+    graph.set(path, targets);
+    for (const { command, line } of forbiddenCommandsOf(path, text)) {
+      complaints.push(`${path}:${line}: ${command} looks at keys that are not ours`);
+    }
+  }
+  return [...complaints, ...checkLengths(sources), ...cyclesOf(graph)];
+}
+
+/** Files over the limit; separate, because it holds for specs and for the demo too. */
+export function checkLengths(sources: Sources): string[] {
+  return [...sources]
+    .map(([path, text]) => ({ path, lines: text.trimEnd().split('\n').length }))
+    .filter(({ lines }) => lines > MAX_LINES)
+    .map(({ path, lines }) => `${path}: ${lines} lines, the limit is ${MAX_LINES}`);
+}
+
+function roomOf(path: string): string {
+  return path.split('/')[0] ?? path;
+}
+
+function checkArrow(place: string, room: string, target: string, sources: Sources): string[] {
+  const targetRoom = roomOf(target);
+  if (!sources.has(target)) {
+    return [`${place}: imports ${target}, which is not a file of src`];
+  }
+  if (targetRoom !== room && (targetRoom === ENTRY || !ARROWS[room]?.includes(targetRoom))) {
+    return [`${place}: ${room} may not import ${targetRoom} (${target})`];
+  }
+  return [];
+}
+
+function checkPackage(place: string, path: string, specifier: string): string[] {
+  const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
+  return PACKAGE_RULES.filter(({ packages }) => packages.test(name))
+    .filter(({ onlyIn }) => !onlyIn.some((folder) => path.startsWith(`${folder}/`)))
+    .map(({ onlyIn }) => `${place}: ${name} may be imported in ${onlyIn.join(', ') || 'no file of src'} only`)
+    .slice(0, 1);
+}
+
+/** Depth-first search; each cycle is reported once, from the file in which it was entered. */
+function cyclesOf(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const complaints: string[] = [];
+  const finished = new Set<string>();
+  const trail: string[] = [];
+  const visit = (path: string): void => {
+    const start = trail.indexOf(path);
+    if (start >= 0) {
+      complaints.push(`${path}: import cycle ${[...trail.slice(start), path].join(' -> ')}`);
+      return;
+    }
+    if (finished.has(path)) {
+      return;
+    }
+    trail.push(path);
+    for (const target of graph.get(path) ?? []) {
+      visit(target);
+    }
+    trail.pop();
+    finished.add(path);
+  };
+  for (const path of graph.keys()) {
+    visit(path);
+  }
+  return complaints;
+}

@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
+import { type Direction, type FaultRules, FaultyLink, lanesOf } from './faulty-link.js';
+import { freePort } from './free-port.js';
+
+export type { Direction };
+
+/**
+ * A TCP proxy inside the test process that makes a network go bad on demand.
+ *
+ * Bytes are held back or dropped, never reordered: each direction of a connection is a queue, and a byte, an end
+ * of stream or a reset leaves it only at its front.
+ */
+export class FaultProxy {
+  readonly host = '127.0.0.1';
+  readonly #server: Server;
+  readonly #links = new Set<FaultyLink>();
+  readonly #rules: FaultRules = { stalled: new Set(), delayMs: 0, swallows: false };
+  #port = 0;
+  #isClosed = false;
+
+  /** Forwards a port of its own to `targetPort` of 127.0.0.1. */
+  static async start(targetPort: number): Promise<FaultProxy> {
+    const proxy = new FaultProxy(targetPort);
+    proxy.#port = await freePort();
+    await proxy.#listen();
+    return proxy;
+  }
+
+  private constructor(targetPort: number) {
+    this.#server = createServer({ allowHalfOpen: true }, (client) => {
+      const link = new FaultyLink(client, targetPort, this.#rules);
+      this.#links.add(link);
+      void link.closed.then(() => this.#links.delete(link));
+    });
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** How many clients are connected now. */
+  get connections(): number {
+    return this.#links.size;
+  }
+
+  /**
+   * Holds back everything that goes in this direction, new connections included, until `resume()`.
+   * With `onlyExisting` connections opened later are healthy: a path that died under an old socket.
+   */
+  stall(direction: Direction = 'both', { onlyExisting = false } = {}): void {
+    for (const each of lanesOf(direction)) {
+      if (!onlyExisting) {
+        this.#rules.stalled.add(each);
+      }
+      for (const link of this.#links) {
+        link.stall(each);
+      }
+    }
+  }
+
+  /**
+   * Ends `stall` and `blackhole`. What a stall held back is delivered, in order. A connection that lost bytes
+   * to the black hole can't go on and is reset.
+   */
+  resume(): void {
+    this.#rules.stalled.clear();
+    this.#rules.swallows = false;
+    for (const link of this.#links) {
+      link.resume();
+    }
+  }
+
+  /** Delivers everything this much later, both ways; 0 ends it. Counts from the arrival of a byte, also of a waiting one. */
+  delay(delayMs: number): void {
+    this.#rules.delayMs = delayMs;
+    for (const link of this.#links) {
+      link.pump();
+    }
+  }
+
+  /** Resets (RST) every connection, on both sides. New ones are served. */
+  cut(): void {
+    for (const link of this.#links) {
+      link.reset();
+    }
+  }
+
+  /** While true, new connections are refused (ECONNREFUSED); open ones go on. */
+  async refuseNew(refuse: boolean): Promise<void> {
+    if (refuse && this.#server.listening) {
+      // Not awaited: `close` ends only when the last open connection does, but stops listening at once.
+      this.#server.close();
+    } else if (!refuse && !this.#server.listening && !this.#isClosed) {
+      await this.#listen();
+    }
+  }
+
+  /** Connections stay open and new ones are accepted, but every byte is swallowed, both ways, until `resume()`. */
+  blackhole(): void {
+    this.#rules.swallows = true;
+  }
+
+  /** Resets all connections and stops listening. May be called twice. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#server.close();
+    this.cut();
+    await Promise.all([...this.#links].map((link) => link.closed));
+  }
+
+  async #listen(): Promise<void> {
+    this.#server.listen(this.#port, this.host);
+    await once(this.#server, 'listening');
+  }
+}

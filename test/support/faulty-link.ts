@@ -1,0 +1,150 @@
+import { createConnection, type Socket } from 'node:net';
+
+/** Seen from the client: `up` carries commands to the server, `down` carries its answers. */
+export type Direction = 'up' | 'down' | 'both';
+export type LaneName = Exclude<Direction, 'both'>;
+
+/** What holds for every connection of a proxy; the proxy changes it while links use it. */
+export interface FaultRules {
+  /** Lanes in which new connections begin stalled. */
+  readonly stalled: Set<LaneName>;
+  delayMs: number;
+  swallows: boolean;
+}
+
+export function lanesOf(direction: Direction): readonly LaneName[] {
+  return direction === 'both' ? ['up', 'down'] : [direction];
+}
+
+/** One client of a FaultProxy, its connection to the server, and the two lanes between them. */
+export class FaultyLink {
+  /** Resolves when both sockets are closed. */
+  readonly closed: Promise<void>;
+  readonly #client: Socket;
+  readonly #upstream: Socket | undefined;
+  readonly #lanes: Partial<Record<LaneName, Lane>> = {};
+
+  constructor(client: Socket, targetPort: number, rules: FaultRules) {
+    this.#client = client;
+    // In a black hole nobody is at the other end.
+    this.#upstream = rules.swallows
+      ? undefined
+      : createConnection({ host: '127.0.0.1', port: targetPort, allowHalfOpen: true });
+    if (this.#upstream) {
+      this.#lanes.up = new Lane(client, this.#upstream, rules, rules.stalled.has('up'));
+      this.#lanes.down = new Lane(this.#upstream, client, rules, rules.stalled.has('down'));
+    } else {
+      client.on('error', () => {}).resume();
+    }
+    this.closed = allClosed(this.#upstream ? [client, this.#upstream] : [client]);
+  }
+
+  stall(lane: LaneName): void {
+    this.#lanes[lane]?.stall();
+  }
+
+  resume(): void {
+    if (!this.#upstream || this.#lanes.up?.hasLostBytes || this.#lanes.down?.hasLostBytes) {
+      this.reset();
+      return;
+    }
+    this.#lanes.up?.resume();
+    this.#lanes.down?.resume();
+  }
+
+  pump(): void {
+    this.#lanes.up?.pump();
+    this.#lanes.down?.pump();
+  }
+
+  reset(): void {
+    this.#client.resetAndDestroy();
+    this.#upstream?.resetAndDestroy();
+  }
+}
+
+/** `once(socket, 'close')` does not do: it rejects on the error that comes before the close. */
+function allClosed(sockets: readonly Socket[]): Promise<void> {
+  return new Promise((resolve) => {
+    let open = sockets.length;
+    for (const socket of sockets) {
+      socket.once('close', () => {
+        open -= 1;
+        if (open === 0) {
+          resolve();
+        }
+      });
+    }
+  });
+}
+
+interface Parcel {
+  readonly arrivedAtMs: number;
+  readonly content: Buffer | 'end' | 'reset';
+}
+
+/** One direction of one connection: a queue that is emptied from its front, or not at all. */
+class Lane {
+  hasLostBytes = false;
+  readonly #queue: Parcel[] = [];
+  readonly #destination: Socket;
+  readonly #rules: FaultRules;
+  #isStalled: boolean;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(source: Socket, destination: Socket, rules: FaultRules, isStalled: boolean) {
+    this.#destination = destination;
+    this.#rules = rules;
+    this.#isStalled = isStalled;
+    source.setNoDelay(true);
+    source.on('data', (chunk: Buffer) => this.#receive(chunk));
+    source.on('end', () => this.#receive('end'));
+    source.on('error', () => this.#receive('reset')); // ECONNRESET, or ECONNREFUSED of a dead server
+    destination.on('close', () => clearTimeout(this.#timer));
+  }
+
+  stall(): void {
+    this.#isStalled = true;
+  }
+
+  resume(): void {
+    this.#isStalled = false;
+    this.pump();
+  }
+
+  /** Delivers what is due, and comes back for the rest. */
+  pump(): void {
+    clearTimeout(this.#timer);
+    for (let next = this.#queue[0]; next && !this.#isStalled; next = this.#queue[0]) {
+      const waitMs = next.arrivedAtMs + this.#rules.delayMs - performance.now();
+      if (waitMs > 0) {
+        this.#timer = setTimeout(() => this.pump(), waitMs);
+        return;
+      }
+      this.#queue.shift();
+      this.#deliver(next.content);
+    }
+  }
+
+  #receive(content: Parcel['content']): void {
+    if (this.#rules.swallows) {
+      this.hasLostBytes = true;
+      return;
+    }
+    this.#queue.push({ arrivedAtMs: performance.now(), content });
+    this.pump();
+  }
+
+  #deliver(content: Parcel['content']): void {
+    if (this.#destination.destroyed) {
+      return;
+    }
+    if (content === 'reset') {
+      this.#destination.resetAndDestroy();
+    } else if (content === 'end') {
+      this.#destination.end();
+    } else {
+      this.#destination.write(content);
+    }
+  }
+}

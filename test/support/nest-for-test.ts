@@ -1,0 +1,48 @@
+import type { AbstractHttpAdapter } from '@nestjs/core';
+import type { INestApplication, LoggerService, ModuleMetadata } from '@nestjs/common';
+import { Test, type TestingModule } from '@nestjs/testing';
+import { DistributedCacheModule, type DistributedCacheOptions } from 'nestjs-distributed-cache';
+import { onTestFinished } from 'vitest';
+import { RecordingLogger } from './recording-logger.js';
+
+export interface NestForTestOptions extends ModuleMetadata {
+  /** Options of `DistributedCacheModule.forRoot`; `false`: without the module. Default: the local tier alone. */
+  readonly cache?: DistributedCacheOptions | false;
+  /** Default: nothing is printed. */
+  readonly logger?: LoggerService;
+}
+
+/** A Nest application without a listener, initialised; it ends with its test. */
+export async function nestForTest(options: NestForTestOptions): Promise<TestingModule> {
+  const module = await compile(options);
+  onTestFinished(() => module.close());
+  return module.init();
+}
+
+export interface HttpForTest {
+  readonly app: INestApplication;
+  /** A real request. */
+  readonly request: (path: string, init?: RequestInit) => Promise<Response>;
+}
+
+/** A Nest application that answers on a port of its own; it ends with its test. Default adapter: Express. */
+export async function httpForTest(
+  options: NestForTestOptions,
+  adapter?: AbstractHttpAdapter,
+  configure: (app: INestApplication) => void = () => {},
+): Promise<HttpForTest> {
+  const module = await compile(options);
+  const app = adapter === undefined ? module.createNestApplication() : module.createNestApplication(adapter);
+  onTestFinished(() => app.close());
+  configure(app);
+  await app.listen(0, '127.0.0.1');
+  const url = await app.getUrl();
+  return { app, request: (path, init) => fetch(url + path, init) };
+}
+
+function compile({ cache = { redis: false }, logger, imports = [], ...metadata }: NestForTestOptions) {
+  const root = cache === false ? [] : [DistributedCacheModule.forRoot(cache)];
+  return Test.createTestingModule({ ...metadata, imports: [...root, ...imports] })
+    .setLogger(logger ?? new RecordingLogger([]))
+    .compile();
+}

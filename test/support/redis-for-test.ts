@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { inject, onTestFinished } from 'vitest';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** Port of the run's shared Redis on 127.0.0.1; redis-global-setup.ts provides it. */
+    redisPort: number;
+  }
+}
+
+export interface RedisForTest {
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+  /** Belongs to this call alone, so nothing needs to be flushed; matches `[A-Za-z0-9_.-]+`. */
+  readonly keyPrefix: string;
+  /** A plain client of the same server, opened at the first use and closed when the test ends. */
+  readonly admin: Redis;
+}
+
+/**
+ * The run's shared Redis, for one test; call it inside the test (or a `beforeEach`).
+ * Don't kill, freeze, flush or reconfigure this server: others are using it. `RedisServer.start()` gives one to break.
+ */
+export function redisForTest(): RedisForTest {
+  const host = '127.0.0.1';
+  const port = inject('redisPort');
+  let admin: Redis | undefined;
+  onTestFinished(() => admin?.disconnect());
+  return {
+    host,
+    port,
+    url: `redis://${host}:${port}`,
+    keyPrefix: `test-${randomUUID()}`,
+    get admin() {
+      admin ??= new Redis({ host, port });
+      return admin;
+    },
+  };
+}
