@@ -1,0 +1,8 @@
+/**
+ * Base of every error that this library makes. `code` is stable across releases and safe to switch on;
+ * messages may change. No message, field or `cause` of ours carries a cached value, a password or a full key:
+ * client libraries attach the whole command to their errors, so those are never passed on.
+ */
+export abstract class CacheError extends Error {
+  abstract readonly code: string;
+}

@@ -1,0 +1,10 @@
+export { CacheError } from './cache-error.js';
+export { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
+export {
+  TierDisconnectedError,
+  TierReplyError,
+  TierTimeoutError,
+  TierUnavailableError,
+  type UnavailableReason,
+} from './tier-errors.js';
+export { CorruptEntryError, ValueRefusedError, type RefusalReason } from './value-errors.js';

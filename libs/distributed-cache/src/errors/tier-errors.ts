@@ -1,0 +1,53 @@
+import { CacheError } from './cache-error.js';
+
+/** Why a tier can't be used right now. */
+export type UnavailableReason = 'not-connected' | 'breaker-open' | 'overloaded' | 'closed';
+
+/** The tier was not asked at all: it is known to be unusable. Nothing took effect. */
+export class TierUnavailableError extends CacheError {
+  override readonly name = 'TierUnavailableError';
+  readonly code = 'CACHE_TIER_UNAVAILABLE';
+
+  constructor(
+    readonly operation: string,
+    readonly reason: UnavailableReason,
+  ) {
+    super(`${operation} was not sent: Redis can't be used (${reason})`);
+  }
+}
+
+/** The tier did not answer in time, or the connection ended first. The operation may still have taken effect. */
+export class TierTimeoutError extends CacheError {
+  override readonly name = 'TierTimeoutError';
+  readonly code = 'CACHE_TIER_TIMEOUT';
+
+  constructor(
+    readonly operation: string,
+    readonly timeoutMs: number,
+  ) {
+    super(`${operation} got no answer in ${timeoutMs} ms (deadlineMs)`);
+  }
+}
+
+/** The connection ended while the command was on its way. The operation may still have taken effect. */
+export class TierDisconnectedError extends CacheError {
+  override readonly name = 'TierDisconnectedError';
+  readonly code = 'CACHE_TIER_DISCONNECTED';
+
+  constructor(readonly operation: string) {
+    super(`${operation} lost its connection to Redis before the answer`);
+  }
+}
+
+/** Redis answered with an error. Only its first word (`OOM`, `READONLY`, `NOAUTH`, ...) is kept. */
+export class TierReplyError extends CacheError {
+  override readonly name = 'TierReplyError';
+  readonly code = 'CACHE_TIER_REPLY';
+
+  constructor(
+    readonly operation: string,
+    readonly reply: string,
+  ) {
+    super(`${operation} was refused by Redis: ${reply}`);
+  }
+}

@@ -1,0 +1,52 @@
+import type { CacheHealth } from './cache-health.js';
+
+/** The tier that answered. */
+export type AnsweringTier = 'local' | 'redis';
+
+/** Why Redis can't be used: the first word of its error (`WRONGPASS`), a system code (`ECONNREFUSED`), or ours (`timeout`). */
+export type OutageReason = string;
+
+interface OfNamespace {
+  readonly namespace: string;
+}
+
+interface OfKey extends OfNamespace {
+  /** The whole key, as the caller gave it: shorten it with `describeKey` before it leaves the process. */
+  readonly key: string;
+}
+
+/**
+ * Everything that the cache tells. Each event is emitted in the asynchronous context of the call that
+ * caused it, so a listener may read an `AsyncLocalStorage`. No payload carries a cached value.
+ */
+export interface CacheEventMap {
+  /** A lookup was answered by a tier. `ttlMs` is what is left of the fresh life; zero or less for a stale value. */
+  hit: OfKey & { readonly tier: AnsweringTier; readonly state: 'fresh' | 'stale'; readonly ttlMs: number };
+  /**
+   * A lookup was answered by no tier. `stale`: there was a value, past its TTL. `collapsed`: the call waited for a load
+   * that another call had started. `stored`: what the loader returned was stored.
+   */
+  miss: OfKey & { readonly stale: boolean; readonly collapsed: boolean; readonly stored: boolean };
+  /** A loader ended; `failed` when it threw. */
+  load: OfKey & { readonly durationMs: number; readonly failed: boolean };
+  set: OfKey & { readonly ttlMs: number; readonly redis: boolean };
+  delete: OfKey & { readonly existed: boolean };
+  clear: OfNamespace;
+  /** A value that no tier can keep; `reason` says why. */
+  valueRefused: OfKey & { readonly reason: string };
+  /** A tier failed and the call went on without it. */
+  tierError: OfNamespace & {
+    readonly tier: AnsweringTier;
+    readonly operation: 'get' | 'set' | 'delete' | 'clear';
+    readonly error: Error;
+  };
+  /** Redis answers (again). `downMs` is the length of the outage, 0 at the first connection. */
+  redisConnected: { readonly address: string; readonly downMs: number };
+  redisConnectionFailed: { readonly address: string; readonly reason: OutageReason };
+  fallbackOn: { readonly reason: OutageReason };
+  fallbackOff: { readonly downMs: number };
+  /** The periodic health check. */
+  healthChecked: { readonly health: CacheHealth };
+}
+
+export type CacheEventName = keyof CacheEventMap;

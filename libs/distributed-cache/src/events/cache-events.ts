@@ -1,0 +1,80 @@
+import { channel, type Channel } from 'node:diagnostics_channel';
+import type { CacheEventMap, CacheEventName } from './cache-event-map.js';
+
+export type CacheEventListener<Name extends CacheEventName> = (event: CacheEventMap[Name]) => void;
+
+/** Every event is also published on the diagnostics channel of this prefix plus the event's name. */
+export const DIAGNOSTICS_CHANNEL_PREFIX = 'nestjs-distributed-cache:';
+
+/** One event's listeners and its diagnostics channel. */
+class Topic<Name extends CacheEventName> {
+  readonly listeners = new Set<CacheEventListener<Name>>();
+  readonly channel: Channel;
+
+  constructor(name: Name) {
+    this.channel = channel(DIAGNOSTICS_CHANNEL_PREFIX + name);
+  }
+}
+
+type Topics = { readonly [Name in CacheEventName]: Topic<Name> };
+
+/**
+ * What the cache tells its listeners (logs, metrics, your own). Listeners run at once, in the order they came; one
+ * that throws is reported as a process warning and disturbs neither the cache nor the other listeners.
+ */
+export class CacheEvents {
+  private readonly topics: Topics = {
+    hit: new Topic('hit'),
+    miss: new Topic('miss'),
+    load: new Topic('load'),
+    set: new Topic('set'),
+    delete: new Topic('delete'),
+    clear: new Topic('clear'),
+    valueRefused: new Topic('valueRefused'),
+    tierError: new Topic('tierError'),
+    redisConnected: new Topic('redisConnected'),
+    redisConnectionFailed: new Topic('redisConnectionFailed'),
+    fallbackOn: new Topic('fallbackOn'),
+    fallbackOff: new Topic('fallbackOff'),
+    healthChecked: new Topic('healthChecked'),
+  };
+
+  /** @returns a function that takes the listener away again */
+  on<Name extends CacheEventName>(name: Name, listener: CacheEventListener<Name>): () => void {
+    const { listeners } = this.topics[name];
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  /** Whether anybody listens: ask before building a payload on a hot path. */
+  isObserved(name: CacheEventName): boolean {
+    const topic = this.topics[name];
+    return topic.listeners.size > 0 || topic.channel.hasSubscribers;
+  }
+
+  emit<Name extends CacheEventName>(name: Name, event: CacheEventMap[Name]): void {
+    const topic = this.topics[name];
+    for (const listener of topic.listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        process.emitWarning(
+          `A listener of the cache event "${name}" threw ${error instanceof Error ? error.name : typeof error}`,
+          {
+            code: 'CACHE_LISTENER_THREW',
+          },
+        );
+      }
+    }
+    if (topic.channel.hasSubscribers) {
+      topic.channel.publish(event);
+    }
+  }
+
+  /** Takes all listeners away. */
+  removeAll(): void {
+    for (const topic of Object.values(this.topics)) {
+      topic.listeners.clear();
+    }
+  }
+}

@@ -1,0 +1,102 @@
+/** The counters of one namespace in this process, as they leave it. */
+export interface CacheMetricsWire {
+  readonly namespace: string;
+  readonly hits: number;
+  readonly misses: number;
+  readonly sets: number;
+  readonly deletes: number;
+  readonly errors: number;
+  readonly hit_rate_percent: number;
+  readonly total_requests: number;
+  readonly redis_available: boolean;
+  readonly fallback_enabled: boolean;
+  readonly local_hits: number;
+  readonly redis_hits: number;
+  readonly stale_served: number;
+  readonly loads: number;
+  readonly load_errors: number;
+}
+
+/** Counts since the process started. A snapshot: it does not move. */
+export interface CacheCounts {
+  /** Lookups that a tier answered: `localHits + redisHits`. */
+  readonly hits: number;
+  /** Lookups that no tier answered. */
+  readonly misses: number;
+  /** Values stored by `set`, `setMany` or a load. */
+  readonly sets: number;
+  /** Keys deleted, present or not. */
+  readonly deletes: number;
+  /** Faults of a tier that a call survived. */
+  readonly errors: number;
+  readonly localHits: number;
+  readonly redisHits: number;
+  /** Hits past their TTL, served within their grace. Part of `hits`. */
+  readonly staleServed: number;
+  /** Loader runs, and how many of them threw. */
+  readonly loads: number;
+  readonly loadErrors: number;
+}
+
+/**
+ * A snapshot of one namespace's counters in this process. Its JSON uses the wire names (`hit_rate_percent`, ...), so an
+ * answer that contains it needs no mapping.
+ */
+export class CacheMetrics implements CacheCounts {
+  readonly hits: number;
+  readonly misses: number;
+  readonly sets: number;
+  readonly deletes: number;
+  readonly errors: number;
+  readonly localHits: number;
+  readonly redisHits: number;
+  readonly staleServed: number;
+  readonly loads: number;
+  readonly loadErrors: number;
+  /** `hits + misses`. */
+  readonly totalRequests: number;
+  /** 0 to 100, two decimals; 0 before the first lookup. */
+  readonly hitRatePercent: number;
+
+  constructor(
+    readonly namespace: string,
+    counts: CacheCounts,
+    /** Whether Redis is configured and usable at this moment. */
+    readonly redisAvailable: boolean,
+    /** Whether L1 would serve while Redis can't be used. */
+    readonly fallbackEnabled: boolean,
+  ) {
+    this.hits = counts.hits;
+    this.misses = counts.misses;
+    this.sets = counts.sets;
+    this.deletes = counts.deletes;
+    this.errors = counts.errors;
+    this.localHits = counts.localHits;
+    this.redisHits = counts.redisHits;
+    this.staleServed = counts.staleServed;
+    this.loads = counts.loads;
+    this.loadErrors = counts.loadErrors;
+    this.totalRequests = this.hits + this.misses;
+    this.hitRatePercent = this.totalRequests === 0 ? 0 : Math.round((this.hits / this.totalRequests) * 10_000) / 100;
+  }
+
+  toJSON(): CacheMetricsWire {
+    return {
+      namespace: this.namespace,
+      hits: this.hits,
+      misses: this.misses,
+      sets: this.sets,
+      deletes: this.deletes,
+      errors: this.errors,
+      hit_rate_percent: this.hitRatePercent,
+      total_requests: this.totalRequests,
+      redis_available: this.redisAvailable,
+      fallback_enabled: this.fallbackEnabled,
+      local_hits: this.localHits,
+      redis_hits: this.redisHits,
+      stale_served: this.staleServed,
+      loads: this.loads,
+      load_errors: this.loadErrors,
+    };
+  }
+}
