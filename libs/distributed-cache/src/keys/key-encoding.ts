@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto';
+import { CacheKeyError } from './key-error.js';
+
+/*
+ * How a user's key becomes the key that every tier uses, and why two keys never become one.
+ *
+ * 1. `%`, `{`, `}`, control characters and a leading `#` are percent-encoded. As `%` is among them, decoding gives the
+ *    key back whatever else was escaped, so no two keys share an encoding. Without braces a key can't choose its
+ *    Cluster slot; without a leading `#` it can't be taken for one of our stamps; without control characters it can be
+ *    printed.
+ * 2. An encoding over MAX_KEY_BYTES becomes `head~digest`, where the digest is the whole SHA-256 of the whole encoding.
+ *    Two long keys meet only where SHA-256 does.
+ * 3. Every key of rule 2 ends in `~` and 43 base64url characters. A key of rule 1 that happens to end like that has this
+ *    very `~` percent-encoded too, so no short key ends like that, and none equals a hashed one.
+ *
+ * Ill-formed UTF-16 is refused: on the wire every lone surrogate turns into the same U+FFFD, so that two keys would
+ * answer for each other.
+ */
+
+/** The most UTF-8 bytes that an encoded key takes; what is longer ends in a digest. */
+export const MAX_KEY_BYTES = 512;
+
+const DIGEST_LENGTH = 43;
+const MAX_HEAD_BYTES = MAX_KEY_BYTES - DIGEST_LENGTH - 1;
+
+/** Printable ASCII that no rule touches. `~` is left to the slow path, where rule 3 is checked. */
+const UNTOUCHED = /^[ -"$&-z|][ -$&-z|]*$/;
+const ESCAPED = /^#|[%{}\p{Cc}]/gu;
+const LONE_SURROGATE = /\p{Cs}/u;
+const ENDS_LIKE_HASHED = /~[\w-]{43}$/;
+/** What is left of a percent-encoded character that the cut went through; `%C2` only ever begins a C1 control. */
+const CUT_ESCAPE = /(?:%C2)?(?:%[0-9A-F]?)?$/;
+
+/**
+ * The key as L1 and Redis know it. Distinct keys stay distinct; a short key of plain ASCII is returned as it is; none
+ * is longer than {@link MAX_KEY_BYTES}. Encode once: the encoding of an encoding is another key.
+ * @throws CacheKeyError for what is not a string, is empty, or is ill-formed UTF-16
+ */
+export function encodeKey(key: string): string {
+  if (typeof key === 'string' && key.length <= MAX_KEY_BYTES && UNTOUCHED.test(key)) {
+    return key;
+  }
+  refuseUnusable(key);
+  const escaped = key.replace(ESCAPED, encodeURIComponent);
+  const encoded = ENDS_LIKE_HASHED.test(escaped)
+    ? `${escaped.slice(0, -DIGEST_LENGTH - 1)}%7E${escaped.slice(-DIGEST_LENGTH)}`
+    : escaped;
+  return Buffer.byteLength(encoded) <= MAX_KEY_BYTES ? encoded : withHashedTail(encoded);
+}
+
+/** The signature promises a string; calls from plain JavaScript don't. */
+function refuseUnusable(key: unknown): void {
+  if (typeof key !== 'string') {
+    const kind = key === null ? 'null' : typeof key;
+    throw new CacheKeyError(`A cache key must be a string, got ${kind}`, 'Convert it where its meaning is known');
+  }
+  if (key === '') {
+    throw new CacheKeyError('A cache key must not be empty', 'Give every entry a name, also the only one');
+  }
+  if (LONE_SURROGATE.test(key)) {
+    throw new CacheKeyError(
+      'A cache key must be well-formed UTF-16, got a lone surrogate',
+      'Reject such text where it comes in, or repair it with `toWellFormed()`',
+    );
+  }
+}
+
+function withHashedTail(encoded: string): string {
+  const bytes = Buffer.from(encoded);
+  let end = MAX_HEAD_BYTES;
+  while (isContinuationByte(bytes[end])) {
+    end -= 1;
+  }
+  const head = bytes.toString('utf8', 0, end).replace(CUT_ESCAPE, '');
+  return `${head}~${createHash('sha256').update(bytes).digest('base64url')}`;
+}
+
+function isContinuationByte(byte: number | undefined): boolean {
+  return byte !== undefined && (byte & 0b1100_0000) === 0b1000_0000;
+}

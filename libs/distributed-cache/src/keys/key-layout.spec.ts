@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { CacheKeyError, encodeKey, isValidName, keyLayout } from './index.js';
+
+describe('keyLayout', () => {
+  const layout = keyLayout('cache', 'keywords');
+
+  it('names what a namespace keeps in Redis', () => {
+    expect(layout.valuePrefix).toBe('cache:keywords:');
+    expect(layout.valueKey('user:1')).toBe('cache:keywords:user:1');
+    expect(layout.leaseKey('user:1')).toBe('{cache:keywords:user:1}:lease');
+    expect(layout.tagStampKey('author:7')).toBe('cache:keywords:#tag:author:7');
+    expect(layout.clearStampKey).toBe('cache:keywords:#clear');
+  });
+
+  it('puts a value and its lease into one cluster slot, whatever braces the key had', () => {
+    for (const key of ['a', '{a}', '}{', '{}', 'a{b}c{d}', '{'.repeat(400)]) {
+      const encoded = encodeKey(key);
+      expect(hashedPart(layout.leaseKey(encoded))).toBe(hashedPart(layout.valueKey(encoded)));
+      expect(hashedPart(layout.valueKey(encoded))).toBe(layout.valueKey(encoded));
+    }
+  });
+
+  it('keeps leases outside the tracked prefix', () => {
+    expect(layout.leaseKey('a').startsWith('cache:')).toBe(false);
+    expect(layout.tagStampKey('a').startsWith('cache:')).toBe(true);
+  });
+
+  it('never lets a user key reach a stamp', () => {
+    expect(layout.valueKey(encodeKey('#clear'))).not.toBe(layout.clearStampKey);
+    expect(layout.valueKey(encodeKey('#tag:a'))).not.toBe(layout.tagStampKey('a'));
+  });
+
+  it('encodes tags by the rules for keys', () => {
+    expect(layout.tagStampKey('{a}')).toBe('cache:keywords:#tag:%7Ba%7D');
+    expect(() => layout.tagStampKey('')).toThrow(CacheKeyError);
+    expect(layout.tagStampKey('x'.repeat(5000)).length).toBeLessThan(600);
+  });
+
+  it('tells a namespace and a key with colons apart', () => {
+    expect(keyLayout('p', 'a').valueKey('b:c')).not.toBe(keyLayout('p', 'a.b').valueKey('c'));
+    expect(() => keyLayout('p', 'a:b')).toThrow(CacheKeyError);
+  });
+
+  it.each(['', 'a:b', 'a b', '{a}', 'a*', 'é', 'a\n'])('refuses %j as a prefix or a namespace', (name) => {
+    expect(isValidName(name)).toBe(false);
+    expect(() => keyLayout(name, 'a')).toThrow(/key prefix/);
+    expect(() => keyLayout('a', name)).toThrow(/namespace/);
+  });
+
+  it.each(['cache', 'A-1', 'my_app.v2', '__proto__'])('takes %j as a name', (name) => {
+    expect(isValidName(name)).toBe(true);
+  });
+});
+
+/** What Redis Cluster computes the slot from: the text between the first `{` and the next `}`, unless it is empty. */
+function hashedPart(key: string): string {
+  const open = key.indexOf('{');
+  const close = key.indexOf('}', open + 1);
+  return open !== -1 && close > open + 1 ? key.slice(open + 1, close) : key;
+}

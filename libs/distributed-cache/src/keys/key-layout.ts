@@ -1,0 +1,66 @@
+import { CacheKeyError } from './key-error.js';
+import { encodeKey } from './key-encoding.js';
+
+const VALID_NAME = /^[A-Za-z0-9_.-]+$/;
+
+/**
+ * Whether `name` may be a key prefix or a namespace. Neither holds a `:`, so in `prefix:namespace:key` the first two
+ * colons are ours and `a` + `b:c` is never `a:b` + `c`.
+ */
+export function isValidName(name: string): boolean {
+  return typeof name === 'string' && VALID_NAME.test(name);
+}
+
+/**
+ * The names of everything that one namespace keeps in Redis.
+ *
+ * | what | key |
+ * | --- | --- |
+ * | value | `prefix:namespace:key` |
+ * | lease | `{prefix:namespace:key}:lease` |
+ * | stamp of a tag | `prefix:namespace:#tag:name` |
+ * | stamp of the namespace | `prefix:namespace:#clear` |
+ *
+ * A script touches a value and its lease together, so in Cluster both must live in one slot. Redis hashes what stands
+ * between the first `{` and the next `}`, or the whole key if there is none. Neither names nor encoded keys hold a
+ * brace: the value is hashed as a whole, and the lease by the same text.
+ *
+ * Invalidation messages are asked for by prefix (`prefix:`). A lease begins with `{` and so lies outside: taking,
+ * renewing or dropping one wakes nobody. Values and stamps lie inside, because their changes concern every process.
+ * A stamp can't be a value: an encoded key never begins with `#`.
+ */
+export interface KeyLayout {
+  /** What the key of every value and stamp of this namespace begins with, and no key of another. */
+  readonly valuePrefix: string;
+  /** The stamp that `clear()` replaces. */
+  readonly clearStampKey: string;
+  /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
+  valueKey(encodedKey: string): string;
+  /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
+  leaseKey(encodedKey: string): string;
+  /** @param tag as the user wrote it; it is encoded here, by the rules for keys */
+  tagStampKey(tag: string): string;
+}
+
+/** @throws CacheKeyError if a name holds anything but `A-Z a-z 0-9 _ . -` */
+export function keyLayout(prefix: string, namespace: string): KeyLayout {
+  requireValidName('key prefix', prefix);
+  requireValidName('namespace', namespace);
+  const valuePrefix = `${prefix}:${namespace}:`;
+  return {
+    valuePrefix,
+    clearStampKey: `${valuePrefix}#clear`,
+    valueKey: (encodedKey) => valuePrefix + encodedKey,
+    leaseKey: (encodedKey) => `{${valuePrefix}${encodedKey}}:lease`,
+    tagStampKey: (tag) => `${valuePrefix}#tag:${encodeKey(tag)}`,
+  };
+}
+
+function requireValidName(what: string, name: string): void {
+  if (!isValidName(name)) {
+    throw new CacheKeyError(
+      `The ${what} ${JSON.stringify(name)} can't be part of a key`,
+      'Use letters and digits of ASCII, `_`, `.` and `-`',
+    );
+  }
+}
