@@ -1,0 +1,233 @@
+import { inspect } from 'node:util';
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import { ConfigurationError } from '../errors/index.js';
+import { CacheConfig, DEFAULTS, ENVIRONMENT_VARIABLES, type ResolvedNamespace, type ResolvedRedis } from './index.js';
+
+const fieldsOf = (config: CacheConfig) => Object.fromEntries(Object.entries(config));
+
+describe('CacheConfig without options and variables', () => {
+  const config = CacheConfig.resolve({}, {});
+
+  it('has every default', () => {
+    expect(fieldsOf(config)).toEqual({
+      enabled: true,
+      keyPrefix: 'cache',
+      ttlMs: 3_600_000,
+      redis: { kind: 'single', connection: { host: 'localhost', port: 6379, db: 0, tls: false } },
+      local: { maxBytes: 104_857_600, maxEntries: undefined, values: 'frozen' },
+      fallback: { ttlMs: 300_000 },
+      deadlineMs: 300,
+      commandTimeoutMs: 5000,
+      heartbeatMs: 1000,
+      healthCheckIntervalMs: 30_000,
+      requireRedis: false,
+      maxValueBytes: 4_194_304,
+      compression: { thresholdBytes: 1024, codec: 'gzip' },
+    });
+  });
+
+  it('is the same from the environment alone', () => {
+    expect(fieldsOf(CacheConfig.fromEnv({}))).toEqual(fieldsOf(config));
+  });
+
+  it('reads the environment of the process unless it is given another', () => {
+    const before = process.env['CACHE_KEY_PREFIX'];
+    process.env['CACHE_KEY_PREFIX'] = 'of-the-process';
+    try {
+      expect(CacheConfig.fromEnv().keyPrefix).toBe('of-the-process');
+      expect(CacheConfig.resolve().keyPrefix).toBe('of-the-process');
+      expect(CacheConfig.resolve(undefined, {}).keyPrefix).toBe('cache');
+    } finally {
+      if (before === undefined) {
+        delete process.env['CACHE_KEY_PREFIX'];
+      } else {
+        process.env['CACHE_KEY_PREFIX'] = before;
+      }
+    }
+  });
+
+  it("accepts every variable's documented default as its value", () => {
+    const documented = Object.entries(ENVIRONMENT_VARIABLES).map(([name, { default: text }]) => [name, text]);
+    expect(fieldsOf(CacheConfig.fromEnv(Object.fromEntries(documented)))).toEqual(fieldsOf(config));
+  });
+
+  it('can not be changed', () => {
+    expect(() => Object.assign(config, { ttlMs: 1 })).toThrow(TypeError);
+    for (const part of [config.local, config.fallback, config.compression, config.redis, config.namespace('x')]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+    expect(Object.isFrozen(DEFAULTS) && Object.isFrozen(DEFAULTS.namespaceTtlMs)).toBe(true);
+  });
+
+  it('has types that match', () => {
+    expectTypeOf(config.redis).toEqualTypeOf<ResolvedRedis>();
+    expectTypeOf(config.namespace('x')).toEqualTypeOf<ResolvedNamespace>();
+    expectTypeOf(config.redisAddress).toEqualTypeOf<string | undefined>();
+    expectTypeOf(DEFAULTS.values).toEqualTypeOf<'frozen'>();
+    expectTypeOf<Parameters<typeof CacheConfig.fromEnv>>().toEqualTypeOf<[env?: NodeJS.ProcessEnv]>();
+    // @ts-expect-error -- a plain string is no duration
+    expect(() => CacheConfig.resolve({ ttl: '5 minutes' }, {})).toThrow(ConfigurationError);
+    // @ts-expect-error -- and an unknown option is noticed by the compiler already
+    expect(() => CacheConfig.resolve({ keyprefix: 'x' }, {})).toThrow(ConfigurationError);
+  });
+});
+
+describe('the order of the sources', () => {
+  const env = {
+    CACHE_ENABLED: 'false',
+    CACHE_KEY_PREFIX: 'env',
+    CACHE_TTL_DEFAULT: '10',
+    CACHE_MAX_MEMORY_MB: '0.5',
+    CACHE_FALLBACK_TTL: '20',
+    CACHE_DEADLINE_MS: '40',
+    REDIS_TIMEOUT: '1.5',
+    REDIS_HEALTH_CHECK_INTERVAL: '60',
+    CACHE_COMPRESSION_THRESHOLD: '0',
+    REDIS_HOST: 'env-host',
+  };
+
+  it('lets the environment beat the defaults', () => {
+    expect(fieldsOf(CacheConfig.fromEnv(env))).toMatchObject({
+      enabled: false,
+      keyPrefix: 'env',
+      ttlMs: 10_000,
+      local: { maxBytes: 524_288 },
+      fallback: { ttlMs: 20_000 },
+      deadlineMs: 40,
+      commandTimeoutMs: 1500,
+      healthCheckIntervalMs: 60_000,
+      compression: { thresholdBytes: 0 },
+      redis: { connection: { host: 'env-host' } },
+    });
+  });
+
+  it('lets the code beat the environment', () => {
+    const config = CacheConfig.resolve(
+      {
+        enabled: true,
+        keyPrefix: 'code',
+        ttl: '1m',
+        local: { maxMemoryMb: 2, maxEntries: 7, values: 'shared' },
+        fallback: { ttl: 30 },
+        deadlineMs: 50,
+        redisTimeout: '2s',
+        heartbeatMs: 500,
+        healthCheckInterval: '2m',
+        requireRedis: true,
+        maxValueBytes: 1000,
+        compression: { thresholdBytes: 5, codec: 'gzip' },
+        redis: { host: 'code-host' },
+      },
+      env,
+    );
+    expect(fieldsOf(config)).toEqual({
+      enabled: true,
+      keyPrefix: 'code',
+      ttlMs: 60_000,
+      local: { maxBytes: 2_097_152, maxEntries: 7, values: 'shared' },
+      fallback: { ttlMs: 30_000 },
+      deadlineMs: 50,
+      commandTimeoutMs: 2000,
+      heartbeatMs: 500,
+      healthCheckIntervalMs: 120_000,
+      requireRedis: true,
+      maxValueBytes: 1000,
+      compression: { thresholdBytes: 5, codec: 'gzip' },
+      redis: { kind: 'single', connection: { host: 'code-host', port: 6379, db: 0, tls: false } },
+    });
+  });
+
+  it('never lets undefined win, at any level', () => {
+    const options = {
+      enabled: undefined,
+      keyPrefix: undefined,
+      ttl: undefined,
+      ttls: undefined,
+      redis: undefined,
+      local: { maxMemoryMb: undefined, maxEntries: undefined, values: undefined },
+      fallback: { ttl: undefined },
+      deadlineMs: undefined,
+      redisTimeout: undefined,
+      heartbeatMs: undefined,
+      healthCheckInterval: undefined,
+      requireRedis: undefined,
+      maxValueBytes: undefined,
+      compression: undefined,
+      namespaces: { a: { ttl: undefined, grace: undefined, emptyTtl: undefined, values: undefined } },
+    };
+    expect(fieldsOf(CacheConfig.resolve(options, env))).toEqual(fieldsOf(CacheConfig.fromEnv(env)));
+  });
+
+  it('counts empty and blank variables as not set, and takes blanks around a value away', () => {
+    const blank = Object.fromEntries(Object.keys(ENVIRONMENT_VARIABLES).map((name) => [name, '  ']));
+    expect(fieldsOf(CacheConfig.fromEnv(blank))).toEqual(fieldsOf(CacheConfig.fromEnv({})));
+    expect(CacheConfig.fromEnv({ CACHE_TTL_DEFAULT: ' 5 \n' }).ttlMs).toBe(5000);
+  });
+
+  it.each(['true', 'TRUE', '1'])('reads %s as true', (text) => {
+    expect(CacheConfig.fromEnv({ CACHE_FALLBACK_ENABLED: text, CACHE_ENABLED: text })).toMatchObject({
+      enabled: true,
+      fallback: { ttlMs: 300_000 },
+    });
+  });
+
+  it.each(['false', 'False', '0'])('reads %s as false', (text) => {
+    expect(CacheConfig.fromEnv({ CACHE_FALLBACK_ENABLED: text, CACHE_ENABLED: text })).toMatchObject({
+      enabled: false,
+      fallback: false,
+    });
+  });
+});
+
+describe('tiers that are turned off', () => {
+  it('keeps the switch of the environment when the code only gives a fallback TTL', () => {
+    const env = { CACHE_FALLBACK_ENABLED: 'false' };
+    expect(CacheConfig.resolve({ fallback: { ttl: 5 } }, env).fallback).toBe(false);
+    expect(CacheConfig.resolve({ fallback: false }, { CACHE_FALLBACK_ENABLED: 'true' }).fallback).toBe(false);
+  });
+
+  it('has no fallback without an L1', () => {
+    const config = CacheConfig.resolve({ local: false, compression: false, redis: false }, {});
+    expect(config).toMatchObject({ local: false, fallback: false, compression: false, redis: { kind: 'none' } });
+  });
+});
+
+describe('the line for the log', () => {
+  it.each([
+    [{}, {}, 'L1 100 MiB, L2 redis://localhost:6379/0'],
+    [{ local: { maxMemoryMb: 0.5 }, redis: false }, {}, 'L1 0.5 MiB, no L2'],
+    [{ local: false }, {}, 'no L1, L2 redis://localhost:6379/0'],
+    [{ fallback: false }, {}, 'L1 100 MiB, L2 redis://localhost:6379/0, no fallback'],
+    [{ enabled: false }, {}, 'disabled: every method runs undecorated'],
+    [{}, { REDIS_URL: 'rediss://user:s3cret@[::1]:7000/2' }, 'L1 100 MiB, L2 rediss://[::1]:7000/2'],
+  ] as const)('says the tiers of %j with %j', (options, env, line) => {
+    expect(CacheConfig.resolve(options, env).describe()).toBe(line);
+  });
+
+  it('shows no secret, however the configuration is printed', () => {
+    const secrets = ['s3cret', 'user-x', 'other-pass', 'KEY MATERIAL'];
+    const config = CacheConfig.resolve(
+      {
+        redis: {
+          name: 'main',
+          sentinels: [{ host: 's', port: 26379 }],
+          username: 'user-x',
+          password: 's3cret',
+          sentinelPassword: 'other-pass',
+          tls: { key: 'KEY MATERIAL' },
+        },
+      },
+      {},
+    );
+    const printed = [
+      config.describe(),
+      inspect(config),
+      inspect({ config }),
+      JSON.stringify(config),
+      `${config.redisAddress}`,
+    ];
+    expect(printed.filter((text) => secrets.some((secret) => text.includes(secret)))).toEqual([]);
+    expect(JSON.parse(JSON.stringify(config))).toMatchObject({ redis: 'rediss://main/0 via sentinels s:26379' });
+    expect(inspect(config)).toBe('CacheConfig { L1 100 MiB, L2 rediss://main/0 via sentinels s:26379 }');
+  });
+});

@@ -1,0 +1,43 @@
+import { show } from './problem-list.js';
+
+export type DurationUnit = 'ms' | 's' | 'm' | 'h' | 'd';
+
+/** A number is **seconds** (as in the environment variables); a string carries its unit: `'300ms'`, `'5m'`, `'24h'`. */
+export type Duration = number | `${number}${DurationUnit}`;
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Ten years: longer is a number in the wrong unit. */
+const MAX_DAYS = 3650;
+export const MAX_DURATION_MS = MAX_DAYS * 86_400_000;
+
+/**
+ * Milliseconds of a duration, rounded to whole ones; 0 is a duration, and whether it makes sense is the caller's check.
+ * @throws RangeError for NaN, Infinity, a negative number, a string without a known unit, and more than ten years
+ */
+export function toMs(duration: Duration): number {
+  const ms = parseMs(duration);
+  if (ms === undefined) {
+    throw new RangeError(
+      `${show(duration)} is not a duration: allowed are seconds as a number (300) or a string with its unit ` +
+        `('300ms', '5s', '5m', '24h', '7d'), from 0 to ${MAX_DAYS} days`,
+    );
+  }
+  return ms;
+}
+
+/** Whether {@link toMs} accepts `value`. */
+export function isDuration(value: unknown): value is Duration {
+  return parseMs(value) !== undefined;
+}
+
+function parseMs(value: unknown): number | undefined {
+  const ms = typeof value === 'number' ? value * 1000 : typeof value === 'string' ? parseText(value) : undefined;
+  return ms !== undefined && ms >= 0 && ms <= MAX_DURATION_MS ? Math.round(ms) + 0 : undefined;
+}
+
+function parseText(text: string): number | undefined {
+  const [, amount, unit = ''] = /^(\d*\.?\d+)(ms|s|m|h|d)$/.exec(text) ?? [];
+  const unitMs = UNIT_MS[unit];
+  return unitMs === undefined ? undefined : Number(amount) * unitMs;
+}

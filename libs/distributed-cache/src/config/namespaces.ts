@@ -1,0 +1,95 @@
+import { DEFAULTS } from './defaults.js';
+import type { EnvironmentReader } from './environment-reader.js';
+import { LIMITS, NAME_PATTERN, NAME_RULE } from './limits.js';
+import { isRecord, OptionReader } from './option-reader.js';
+import { NAMESPACE_OPTIONS, TTL_OPTIONS } from './option-table.js';
+import type { DistributedCacheOptions, NamespaceOptions, ResolvedNamespace, ValuesMode } from './options.js';
+import { type ProblemList, show } from './problem-list.js';
+
+export const VALUES_MODES: readonly ValuesMode[] = ['frozen', 'cloned', 'shared'];
+
+/** What the code says about a namespace; what is absent comes from the whole cache. */
+export type NamespaceSettings = Partial<ResolvedNamespace>;
+
+/** All that {@link completeNamespace} needs; by name, so that a namespace called `constructor` is no surprise. */
+export interface NamespaceDefaults {
+  readonly ttlMs: number;
+  readonly values: ValuesMode;
+  /** `keywords`, `metrics`, `trends`. */
+  readonly builtInTtlMs: ReadonlyMap<string, number>;
+  readonly configured: ReadonlyMap<string, NamespaceSettings>;
+}
+
+export function readNamespaces(options: OptionReader<DistributedCacheOptions>): Map<string, NamespaceSettings> {
+  const given = options.value('namespaces') ?? {};
+  if (!isRecord(given)) {
+    options.refuse('namespaces', 'an object: options by name of the namespace');
+    return new Map();
+  }
+  const { problems } = options;
+  return new Map(
+    Object.entries(given).map(([name, settings]) => [name, readNamespace(name, settings, 'namespaces', problems)]),
+  );
+}
+
+/** @param path what the messages call the place of these options, such as `namespaces` */
+export function readNamespace(name: string, given: unknown, path: string, problems: ProblemList): NamespaceSettings {
+  if (!NAME_PATTERN.test(name)) {
+    problems.add(path, show(name), `a name of ${NAME_RULE}`);
+  }
+  if (given !== undefined && !isRecord(given)) {
+    problems.add(`${path}.${name}`, show(given), `an object with ${Object.keys(NAMESPACE_OPTIONS).join(', ')}`);
+  }
+  const reader = new OptionReader<NamespaceOptions>(
+    isRecord(given) ? given : {},
+    `${path}.${name}.`,
+    Object.keys(NAMESPACE_OPTIONS),
+    problems,
+  );
+  return {
+    ttlMs: reader.durationMs('ttl', LIMITS.ttlMs),
+    graceMs: reader.durationMs('grace', LIMITS.graceMs),
+    emptyTtlMs: reader.durationMs('emptyTtl', LIMITS.ttlMs),
+    values: reader.choice('values', VALUES_MODES),
+  };
+}
+
+/** `ttls` before the environment, which is asked only for what neither `ttls` nor `namespaces` says. */
+export function resolveBuiltInTtls(
+  options: OptionReader<DistributedCacheOptions>,
+  environment: EnvironmentReader,
+  configured: ReadonlyMap<string, NamespaceSettings>,
+): Map<string, number> {
+  const ttls = options.level('ttls', TTL_OPTIONS);
+  const { namespaceTtlMs } = DEFAULTS;
+  const entries = [
+    ['keywords', 'CACHE_TTL_KEYWORDS'],
+    ['metrics', 'CACHE_TTL_METRICS'],
+    ['trends', 'CACHE_TTL_TRENDS'],
+  ] as const;
+  return new Map(
+    entries.map(([name, variable]) => [
+      name,
+      ttls.durationMs(name, LIMITS.ttlMs) ??
+        configured.get(name)?.ttlMs ??
+        environment.secondsAsMs(variable, LIMITS.ttlMs) ??
+        namespaceTtlMs[name],
+    ]),
+  );
+}
+
+/** @param own options given where the namespace is used; they beat those of the whole cache */
+export function completeNamespace(
+  name: string,
+  own: NamespaceSettings,
+  defaults: NamespaceDefaults,
+): ResolvedNamespace {
+  const configured = defaults.configured.get(name) ?? {};
+  const ttlMs = own.ttlMs ?? configured.ttlMs ?? defaults.builtInTtlMs.get(name) ?? defaults.ttlMs;
+  return Object.freeze({
+    ttlMs,
+    graceMs: own.graceMs ?? configured.graceMs ?? DEFAULTS.graceMs,
+    emptyTtlMs: own.emptyTtlMs ?? configured.emptyTtlMs ?? Math.min(DEFAULTS.emptyTtlMs, ttlMs),
+    values: own.values ?? configured.values ?? defaults.values,
+  });
+}

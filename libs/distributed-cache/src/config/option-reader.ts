@@ -1,0 +1,130 @@
+import { isDuration, toMs } from './duration.js';
+import { describeDurations, describeRange, isWithin, type Range } from './limits.js';
+import { OPTION_LEVELS, type OptionLevel } from './option-table.js';
+import { type ProblemList, show } from './problem-list.js';
+import { suggest } from './suggestion.js';
+
+type Name<Options> = keyof Options & string;
+/** The object form of an option that may also be `false` or absent. */
+export type Level<Options, Key extends keyof Options> = Extract<NonNullable<Options[Key]>, object>;
+
+/**
+ * One level of the options. Every method answers `undefined` for an option that was not given and for one that is
+ * wrong; the latter is in the problem list then.
+ */
+export class OptionReader<Options extends object> {
+  readonly #given: Readonly<Record<string, unknown>>;
+
+  constructor(
+    given: Readonly<Record<string, unknown>>,
+    /** With the final dot: `local.`; empty for the options themselves. */
+    readonly path: string,
+    known: readonly string[],
+    readonly problems: ProblemList,
+  ) {
+    this.#given = given;
+    for (const name of Object.keys(given).filter((key) => !known.includes(key))) {
+      problems.add(`${path}${name}`, 'an unknown option', `${known.join(', ')}${hint(name, path, known)}`);
+    }
+  }
+
+  value(name: Name<Options>): unknown {
+    return this.#given[name];
+  }
+
+  has(name: Name<Options>): boolean {
+    return this.#given[name] !== undefined;
+  }
+
+  refuse(name: Name<Options>, allowed: string, shown: string = show(this.#given[name])): undefined {
+    this.problems.add(`${this.path}${name}`, shown, allowed);
+    return undefined;
+  }
+
+  boolean(name: Name<Options>): boolean | undefined {
+    const value = this.#given[name];
+    return value === undefined || typeof value === 'boolean' ? value : this.refuse(name, 'true or false');
+  }
+
+  number(name: Name<Options>, range: Range): number | undefined {
+    const value = this.#given[name];
+    const accepted = value === undefined || (typeof value === 'number' && isWithin(value, range));
+    return accepted ? value : this.refuse(name, `a number ${describeRange(range)}`);
+  }
+
+  integer(name: Name<Options>, range: Range): number | undefined {
+    const value = this.#given[name];
+    const accepted = value === undefined || (isInteger(value) && isWithin(value, range));
+    return accepted ? value : this.refuse(name, `an integer ${describeRange(range)}`);
+  }
+
+  /** @param range in milliseconds */
+  durationMs(name: Name<Options>, range: Range): number | undefined {
+    const value = this.#given[name];
+    if (value === undefined) {
+      return undefined;
+    }
+    const ms = isDuration(value) ? toMs(value) : Number.NaN;
+    return isWithin(ms, range) ? ms : this.refuse(name, describeDurations(range));
+  }
+
+  choice<const Choice extends string | number>(name: Name<Options>, choices: readonly Choice[]): Choice | undefined {
+    const value = this.#given[name];
+    const choice = choices.find((candidate) => candidate === value);
+    return value === undefined || choice !== undefined ? choice : this.refuse(name, choices.map(show).join(', '));
+  }
+
+  text(
+    name: Name<Options>,
+    pattern: RegExp = /./u,
+    allowed: string = 'a string that is not empty',
+  ): string | undefined {
+    const value = this.#given[name];
+    const accepted = value === undefined || (typeof value === 'string' && pattern.test(value));
+    return accepted ? value : this.refuse(name, allowed);
+  }
+
+  /** Empty is as good as not given; a wrong value is never shown. */
+  secret(name: Name<Options>): string | undefined {
+    const value = this.#given[name];
+    return value === undefined || typeof value === 'string' ? value || undefined : this.refuse(name, 'a string', '***');
+  }
+
+  /** The object under `name`, checked for unknown names; an empty one where there is none. */
+  level<Key extends Name<Options>>(
+    name: Key,
+    known: OptionLevel<Level<Options, Key>>,
+  ): OptionReader<Level<Options, Key>> {
+    const value = this.#given[name];
+    const usable = isRecord(value) ? value : {};
+    if (value !== undefined && !isRecord(value)) {
+      this.refuse(name, `an object with ${Object.keys(known).join(', ')}`);
+    }
+    return new OptionReader(usable, `${this.path}${name}.`, Object.keys(known), this.problems);
+  }
+}
+
+/** As {@link OptionReader.level} for an option that may be `false`, which is the answer then. */
+export function levelOrFalse<Options extends object, Key extends Name<Options>>(
+  options: OptionReader<Options>,
+  name: Key,
+  known: OptionLevel<Level<Options, Key>>,
+): false | OptionReader<Level<Options, Key>> {
+  return options.value(name) === false ? false : options.level(name, known);
+}
+
+/** An object to read options from: no array, no `null`. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isInteger(value: unknown): value is number {
+  return Number.isInteger(value);
+}
+
+/** A near name here, or the same name at another level: `maxMemoryMb` is often looked for at the top. */
+function hint(name: string, path: string, known: readonly string[]): string {
+  const elsewhere = OPTION_LEVELS.find((level) => level.path !== path && Object.hasOwn(level.options, name));
+  const meant = elsewhere ? `${elsewhere.path}${name}` : suggest(name, known);
+  return meant === undefined ? '' : `; did you mean "${meant}"?`;
+}

@@ -1,0 +1,149 @@
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import type { Duration } from './duration.js';
+
+/** How values leave L1: deep-frozen and shared, copied per read, or shared as they are. */
+export type ValuesMode = 'frozen' | 'cloned' | 'shared';
+
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** One Redis server, or Sentinels that know it. The peer of a TLS connection is always verified. */
+export interface RedisConnectionOptions {
+  /** `redis://` or `rediss://` address; what it says wins over `host`, `port`, `db`, `username`, `password` and `family`. */
+  url?: string;
+  /** Default `localhost`. */
+  host?: string;
+  /** Default 6379. */
+  port?: number;
+  /** Path of a Unix socket; wins over `host` and `port`. */
+  path?: string;
+  /** Database number, default 0. */
+  db?: number;
+  username?: string;
+  password?: string;
+  /** `true`, or Node's TLS options (`ca`, `cert`, `key`, `servername`, ...) without `rejectUnauthorized: false`. Default `false`. */
+  tls?: boolean | TlsOptions;
+  /** Sentinels to ask for the master called `name`. */
+  sentinels?: readonly HostAndPort[];
+  /** The master's name in the Sentinels' configuration. */
+  name?: string;
+  sentinelUsername?: string;
+  sentinelPassword?: string;
+  /** Default: as `tls`. */
+  sentinelTls?: boolean | TlsOptions;
+  /** Name shown by `CLIENT LIST`. */
+  connectionName?: string;
+  /** IP version: 4, 6 or 0 (either). */
+  family?: 0 | 4 | 6;
+  /** Further ioredis options, passed on untouched. They beat ours: `enableOfflineQueue: true` brings back waiting without bound. */
+  clientOptions?: Readonly<Record<string, unknown>>;
+}
+
+export interface RedisClusterOptions {
+  cluster: {
+    /** Some nodes to start from; the others are discovered. */
+    nodes: readonly HostAndPort[];
+    /** For every node: `username`, `password`, `tls` and the like. */
+    options?: Omit<RedisConnectionOptions, 'url' | 'host' | 'port' | 'path' | 'db' | 'sentinels' | 'name'>;
+  };
+}
+
+/** A connected or connecting ioredis 5 `Redis` or `Cluster`. It is used as it is and never closed by us. */
+export interface RedisClientOption {
+  client: object;
+}
+
+/** A cache-manager-ioredis-yet store; only its `client` is used, and never closed by us. */
+export interface RedisStoreOption {
+  store: { readonly client: object };
+}
+
+export type RedisOption = false | RedisConnectionOptions | RedisClusterOptions | RedisClientOption | RedisStoreOption;
+
+export interface LocalOptions {
+  /** Most heap that L1 may take, all namespaces together, in MiB. Default 100 (`CACHE_MAX_MEMORY_MB`). */
+  maxMemoryMb?: number;
+  /** Most entries. Default: no limit besides memory. */
+  maxEntries?: number;
+  /** Default `frozen`. */
+  values?: ValuesMode;
+}
+
+/** Options of one namespace; what is not given comes from the cache's own options. */
+export interface NamespaceOptions {
+  /** How long an entry is fresh. Default: the cache's `ttl`. */
+  ttl?: Duration;
+  /** How long a stale value is kept after its TTL, to be served when the loader fails. Default 0: none. */
+  grace?: Duration;
+  /** TTL of `null` and `undefined`. Default: 60 s, or the TTL where that is shorter. */
+  emptyTtl?: Duration;
+  /** Default: `local.values`. */
+  values?: ValuesMode;
+}
+
+export interface CompressionOptions {
+  /** Serialized size in bytes from which a value is compressed. Default 1024 (`CACHE_COMPRESSION_THRESHOLD`). */
+  thresholdBytes?: number;
+  /** Only `gzip`, the default. */
+  codec?: 'gzip';
+}
+
+/** Options of the whole cache. Code beats environment beats default; an unknown option is an error. */
+export interface DistributedCacheOptions {
+  /** `false`: every decorated method runs as if undecorated and nothing is opened. Default true (`CACHE_ENABLED`). */
+  enabled?: boolean;
+  /** First part of every key in Redis. Default `cache` (`CACHE_KEY_PREFIX`). */
+  keyPrefix?: string;
+  /** TTL of namespaces without their own. Default one hour (`CACHE_TTL_DEFAULT`). */
+  ttl?: Duration;
+  /** TTLs of the three built-in namespaces. Defaults 24 h, 12 h, 6 h. */
+  ttls?: { keywords?: Duration; metrics?: Duration; trends?: Duration };
+  /**
+   * Where Redis is; `false`: no Redis at all. Default: the `REDIS_*` variables, else `localhost:6379`. Taken as a whole:
+   * once it is given, those variables are not mixed into it.
+   */
+  redis?: RedisOption;
+  /** L1; `false`: none. */
+  local?: false | LocalOptions;
+  /**
+   * What L1 does while Redis can't be used; `false`: nothing, every call runs its loader. An object sets the TTL (default
+   * 300 s, `CACHE_FALLBACK_TTL`) and leaves the switch to `CACHE_FALLBACK_ENABLED`.
+   */
+  fallback?: false | { ttl?: Duration };
+  /** The most that one cache operation may add to a call, in milliseconds. Default 300 (`CACHE_DEADLINE_MS`). */
+  deadlineMs?: number;
+  /** Hard limit of one Redis command and of opening a connection. Default 5 s (`REDIS_TIMEOUT`). */
+  redisTimeout?: Duration;
+  /** Time between two looks at the connection, in milliseconds. Default 1000. */
+  heartbeatMs?: number;
+  /** Time between two health checks that are logged. Default 30 s (`REDIS_HEALTH_CHECK_INTERVAL`). */
+  healthCheckInterval?: Duration;
+  /** `true`: health is `down`, not `degraded`, while Redis can't be used. Default false. */
+  requireRedis?: boolean;
+  /** Largest serialized value, in bytes; a larger one is not cached. Default 4 MiB. */
+  maxValueBytes?: number;
+  compression?: false | CompressionOptions;
+  /** Policy by namespace. */
+  namespaces?: Readonly<Record<string, NamespaceOptions>>;
+}
+
+/** {@link NamespaceOptions} after defaults. */
+export interface ResolvedNamespace {
+  readonly ttlMs: number;
+  readonly graceMs: number;
+  readonly emptyTtlMs: number;
+  readonly values: ValuesMode;
+}
+
+/** {@link RedisOption} after environment and defaults, by kind. */
+export type ResolvedRedis =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'single'; readonly connection: Omit<RedisConnectionOptions, 'url'> }
+  | {
+      readonly kind: 'cluster';
+      readonly nodes: readonly HostAndPort[];
+      readonly connection: Omit<RedisConnectionOptions, 'url'>;
+    }
+  | { readonly kind: 'client'; readonly client: object };
