@@ -1,0 +1,152 @@
+import { crc32 } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
+import { ENVELOPE_MAGIC, type EntryHeader, readEnvelope, writeEnvelope } from './envelope.js';
+import { ValueCodec } from './value-codec.js';
+
+const codec = new ValueCodec({ maxValueBytes: 4 * 1024 * 1024, compression: { thresholdBytes: 100 } });
+const header: EntryHeader = {
+  createdAtMs: 1_700_000_000_123.5,
+  expiresAtMs: 1_700_000_300_000,
+  loadMs: 250,
+  stamps: [
+    ['#clear', '01J9ZQ'],
+    ['#tag:größe', 'x'],
+    ['', ''],
+  ],
+};
+const values = [{ id: 1, name: 'Ada' }, new Map([['at', new Date(0)]]), 'compressible '.repeat(40), undefined];
+
+function entryOf(value: unknown): Buffer {
+  const encoded = codec.encode(value);
+  if (encoded instanceof Promise) {
+    throw new TypeError('Use a small value');
+  }
+  return writeEnvelope(header, encoded.payload);
+}
+
+/** Rewrites the checksum, as someone who forges an entry would. */
+function forge(value: unknown, change: (entry: Buffer) => void): Buffer {
+  const entry = entryOf(value);
+  const crcAt = 29 + entry.readUInt16BE(27);
+  change(entry);
+  entry.writeUInt32BE(crc32(entry.subarray(crcAt + 4), crc32(entry.subarray(0, crcAt))), crcAt);
+  return entry;
+}
+
+describe('an envelope', () => {
+  it.each(values)('gives back its header and payload (%#)', (value) => {
+    const entry = entryOf(value);
+    const read = readEnvelope(entry);
+    expect(entry[0]).toBe(ENVELOPE_MAGIC);
+    expect(read.header).toStrictEqual(header);
+    expect(read.payload.bytes.buffer).toBe(entry.buffer);
+    expect(codec.decode(read.payload)).toStrictEqual({ value });
+  });
+
+  it('is the same bytes on every machine', () => {
+    const payload = { serializer: 'json', compressor: 'none', rawBytes: 2, bytes: Buffer.from('{}') } as const;
+    const entry = writeEnvelope({ createdAtMs: 1, expiresAtMs: 2, loadMs: 3, stamps: [['t', 'ab']] }, payload);
+    expect(entry.toString('hex')).toBe(
+      'dc01003ff00000000000004000000000000000000000030000000200060001740261627bb2794a7b7d',
+    );
+  });
+
+  it('clamps a load time that is out of range', () => {
+    const payload = readEnvelope(entryOf(1)).payload;
+    for (const [loadMs, read] of [
+      [-5, 0],
+      [NaN, 0],
+      [1.6, 2],
+      [1e12, 0xffff_ffff],
+    ] as const) {
+      expect(readEnvelope(writeEnvelope({ ...header, loadMs }, payload)).header.loadMs).toBe(read);
+    }
+  });
+
+  it('refuses to write what it could not read', () => {
+    const { payload } = readEnvelope(entryOf(1));
+    expect(() => writeEnvelope({ ...header, expiresAtMs: Infinity }, payload)).toThrow(RangeError);
+    expect(() => writeEnvelope({ ...header, stamps: [['a', 'x'.repeat(256)]] }, payload)).toThrow(ValueRefusedError);
+    expect(() => writeEnvelope({ ...header, stamps: [['é'.repeat(40_000), 'x']] }, payload)).toThrow(ValueRefusedError);
+  });
+});
+
+describe('damaged bytes', () => {
+  it.each(values)('are noticed wherever a bit flips (%#)', (value) => {
+    const entry = entryOf(value);
+    for (let bit = 0; bit < entry.length * 8; bit++) {
+      const damaged = Buffer.from(entry);
+      damaged[bit >> 3]! ^= 1 << (bit & 7);
+      expect(() => readEnvelope(damaged)).toThrow(CorruptEntryError);
+    }
+  });
+
+  it.each(values)('are noticed wherever they are cut off, and when there are more (%#)', (value) => {
+    const entry = entryOf(value);
+    for (let length = 0; length < entry.length; length++) {
+      expect(() => readEnvelope(entry.subarray(0, length))).toThrow(CorruptEntryError);
+    }
+    expect(() => readEnvelope(Buffer.concat([entry, Buffer.alloc(1)]))).toThrow(CorruptEntryError);
+  });
+
+  it.each<[string, (entry: Buffer) => void]>([
+    ['another magic', (entry) => entry.writeUInt8(0x7b, 0)],
+    ['another version', (entry) => entry.writeUInt8(2, 1)],
+    ['an unknown serializer', (entry) => entry.writeUInt8(3, 2)],
+    ['an unknown compressor', (entry) => entry.writeUInt8(2 << 3, 2)],
+    ['reserved flags', (entry) => entry.writeUInt8(1 << 6, 2)],
+    ['a creation time that is not a number', (entry) => entry.writeDoubleBE(NaN, 3)],
+    ['an endless expiry', (entry) => entry.writeDoubleBE(Infinity, 11)],
+    ['a name longer than the stamps', (entry) => entry.writeUInt16BE(0xffff, 29)],
+    ['a name that ends where the stamps end', (entry) => entry.writeUInt16BE(entry.readUInt16BE(27) - 2, 29)],
+    ['a stamp longer than the stamps', (entry) => entry.writeUInt8(0xff, 29 + 2 + 6)],
+  ])('are refused with a valid checksum and %s', (_name, change) => {
+    expect(() => readEnvelope(forge({ a: 1 }, change))).toThrow(CorruptEntryError);
+  });
+});
+
+describe('20 000 random changes', () => {
+  /** A generator with a seed: a failure can be repeated. */
+  function mulberry32(seed: number): () => number {
+    let state = seed;
+    return () => {
+      state = (state + 0x6d2b79f5) | 0;
+      let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+      mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+      return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    };
+  }
+
+  it('of entries, with and without a valid checksum, end in a value or in a CorruptEntryError', async () => {
+    const random = mulberry32(20_240_229);
+    const pick = (below: number) => Math.floor(random() * below);
+    const errors: unknown[] = [];
+    for (let round = 0; round < 20_000; round++) {
+      const change = (entry: Buffer) => {
+        for (let changes = 1 + pick(4); changes > 0; changes--) {
+          entry[pick(entry.length)] = pick(256);
+        }
+      };
+      const value = values[pick(values.length)];
+      try {
+        let damaged = entryOf(value);
+        if (round % 4 === 0) {
+          change(damaged);
+        } else {
+          const { payload } = readEnvelope(damaged);
+          const bytes = Buffer.from(payload.bytes);
+          if (bytes.length > 0) {
+            change(bytes);
+          }
+          damaged = writeEnvelope(header, { ...payload, bytes: bytes.subarray(0, bytes.length - pick(2)) });
+        }
+        await codec.decode(readEnvelope(damaged).payload);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    expect(errors.length).toBeGreaterThan(10_000);
+    expect(errors.filter((error) => !(error instanceof CorruptEntryError))).toEqual([]);
+  });
+});

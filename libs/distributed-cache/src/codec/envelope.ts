@@ -1,0 +1,124 @@
+/**
+ * The bytes of one entry in Redis, format version 1 (all numbers big-endian):
+ *
+ *    0  0xDC                     no JSON text and no UTF-8 text begins with it, so foreign values are told apart by one byte
+ *    1  version                  1
+ *    2  flags                    bits 0-2 serializer, bits 3-5 compressor, bits 6-7 zero
+ *    3  createdAtMs   float64    the Redis server's clock, as is the next: the clocks of two processes never meet
+ *   11  expiresAtMs   float64
+ *   19  loadMs        uint32
+ *   23  rawBytes      uint32
+ *   27  stampsBytes   uint16
+ *   29  stamps                   each: uint16 length, name, uint8 length, stamp (UTF-8)
+ *    …  CRC-32        uint32     of everything before it and after it
+ *    …  payload                  to the end
+ *
+ * The checksum covers the header too. One flipped bit in the expiry or in a stamp would otherwise turn an
+ * invalidated value into a fresh one, which is worse than losing the value.
+ */
+import { crc32 } from 'node:zlib';
+import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
+import type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
+import { type Stamp, measureStamps, readStamps, writeStamps } from './stamps.js';
+
+/** First byte of every entry of ours. What begins with another byte was written by another program. */
+export const ENVELOPE_MAGIC = 0xdc;
+
+const VERSION = 1;
+const STAMPS_AT = 29;
+const CRC_BYTES = 4;
+const MAX_UINT32 = 0xffff_ffff;
+/** Position is the number on the wire: append, never reorder. */
+const SERIALIZERS: readonly SerializerId[] = ['json', 'rich', 'undefined'];
+const COMPRESSORS: readonly CompressorId[] = ['none', 'gzip'];
+
+export interface EntryHeader {
+  /** When the value was stored, in the Redis server's time. */
+  readonly createdAtMs: number;
+  /** When it stops being fresh (not when Redis drops it), in the Redis server's time. */
+  readonly expiresAtMs: number;
+  /** How long the loader took, rounded; 0 when the value was set directly. */
+  readonly loadMs: number;
+  /** The generation of every tag and of the namespace that the value was loaded under. */
+  readonly stamps: readonly Stamp[];
+}
+
+/**
+ * Writes one entry into one new buffer.
+ * @throws ValueRefusedError (`too-large`) when the stamps of its tags don't fit into 64 KiB
+ * @throws RangeError when a time is not finite: such an entry could not be read back
+ */
+export function writeEnvelope(header: EntryHeader, payload: EncodedPayload): Buffer {
+  const { createdAtMs, expiresAtMs } = header;
+  if (!Number.isFinite(createdAtMs) || !Number.isFinite(expiresAtMs)) {
+    throw new RangeError(`An entry needs finite times, got createdAtMs ${createdAtMs}, expiresAtMs ${expiresAtMs}`);
+  }
+  if (payload.rawBytes > MAX_UINT32) {
+    throw new ValueRefusedError('too-large', 'its serialized form takes more than 4 GiB');
+  }
+  const stampsBytes = measureStamps(header.stamps);
+  const crcAt = STAMPS_AT + stampsBytes;
+  const entry = Buffer.allocUnsafe(crcAt + CRC_BYTES + payload.bytes.length);
+  entry[0] = ENVELOPE_MAGIC;
+  entry[1] = VERSION;
+  entry[2] = SERIALIZERS.indexOf(payload.serializer) | (COMPRESSORS.indexOf(payload.compressor) << 3);
+  entry.writeDoubleBE(createdAtMs, 3);
+  entry.writeDoubleBE(expiresAtMs, 11);
+  entry.writeUInt32BE(toUint32(header.loadMs), 19);
+  entry.writeUInt32BE(payload.rawBytes, 23);
+  entry.writeUInt16BE(stampsBytes, 27);
+  writeStamps(header.stamps, entry, STAMPS_AT);
+  entry.set(payload.bytes, crcAt + CRC_BYTES);
+  entry.writeUInt32BE(checksum(entry, crcAt), crcAt);
+  return entry;
+}
+
+/**
+ * Reads what `writeEnvelope` wrote. The payload is a view of `bytes`; nothing is decompressed or parsed yet.
+ * @throws CorruptEntryError, and nothing else, whatever the bytes are
+ */
+export function readEnvelope(bytes: Buffer): { header: EntryHeader; payload: EncodedPayload } {
+  if (bytes.length < STAMPS_AT + CRC_BYTES) {
+    throw new CorruptEntryError(`${bytes.length} bytes are too few`);
+  }
+  if (bytes[0] !== ENVELOPE_MAGIC) {
+    throw new CorruptEntryError('it has no envelope');
+  }
+  if (bytes[1] !== VERSION) {
+    throw new CorruptEntryError(`its format version is ${bytes[1]}, this program reads version ${VERSION}`);
+  }
+  const crcAt = STAMPS_AT + bytes.readUInt16BE(27);
+  const payloadAt = crcAt + CRC_BYTES;
+  if (payloadAt > bytes.length) {
+    throw new CorruptEntryError('its header is longer than the entry');
+  }
+  if (bytes.readUInt32BE(crcAt) !== checksum(bytes, crcAt)) {
+    throw new CorruptEntryError('its checksum does not match');
+  }
+  const createdAtMs = bytes.readDoubleBE(3);
+  const expiresAtMs = bytes.readDoubleBE(11);
+  if (!Number.isFinite(createdAtMs) || !Number.isFinite(expiresAtMs)) {
+    throw new CorruptEntryError('its times are not finite');
+  }
+  const flags = bytes.readUInt8(2);
+  const serializer = SERIALIZERS[flags & 0b111];
+  const compressor = COMPRESSORS[flags >> 3]; // with bits 6 and 7: unless they are zero, this is past the list
+  if (serializer === undefined || compressor === undefined) {
+    throw new CorruptEntryError(`its flags ${flags} are unknown`);
+  }
+  const stamps = readStamps(bytes, STAMPS_AT, crcAt);
+  return {
+    header: { createdAtMs, expiresAtMs, loadMs: bytes.readUInt32BE(19), stamps },
+    payload: { serializer, compressor, rawBytes: bytes.readUInt32BE(23), bytes: bytes.subarray(payloadAt) },
+  };
+}
+
+/** Of the whole entry without the checksum itself. */
+function checksum(entry: Buffer, crcAt: number): number {
+  return crc32(entry.subarray(crcAt + CRC_BYTES), crc32(entry.subarray(0, crcAt)));
+}
+
+/** A load time is only a hint for early refresh: out of range is clamped, never an error. */
+function toUint32(value: number): number {
+  return value > 0 ? Math.min(Math.round(value), MAX_UINT32) : 0;
+}

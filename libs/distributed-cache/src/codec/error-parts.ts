@@ -1,0 +1,94 @@
+import { isRecord } from './value-kinds.js';
+
+/**
+ * What is kept of an error. The type is one of the language's own; an error of any other class comes back as a
+ * plain `Error` that still carries its name. The stack is not kept.
+ */
+export interface ErrorParts {
+  readonly type: string;
+  readonly name: string;
+  readonly message: string;
+  /** Absent means absent, which for an error is not the same as `undefined`. */
+  readonly cause?: unknown;
+  /** Of an `AggregateError` only. */
+  readonly errors?: unknown;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** The closed list of what may be revived. A Map: no text from outside can reach a prototype through it. */
+const ERROR_TYPES: ReadonlyMap<string, ErrorConstructor> = new Map(
+  [Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError].map((type) => [type.name, type]),
+);
+const AGGREGATE = 'AggregateError';
+const OWN_PARTS: ReadonlySet<string> = new Set(['message', 'stack', 'cause', '__proto__']);
+
+export function describeError(error: Error): ErrorParts {
+  const { name, message } = error;
+  const type = typeOf(error);
+  const fields: Record<string, unknown> = {};
+  for (const [key, field] of Object.entries(error)) {
+    if (!OWN_PARTS.has(key)) {
+      fields[key] = field;
+    }
+  }
+  return {
+    type,
+    name: typeof name === 'string' ? name : type,
+    message: typeof message === 'string' ? message : '',
+    ...(Object.hasOwn(error, 'cause') && { cause: error.cause }),
+    ...(error instanceof AggregateError && { errors: error.errors }),
+    fields,
+  };
+}
+
+/** @throws TypeError when the parts are not what `describeError` makes */
+export function reviveError(parts: unknown): Error {
+  if (!isErrorParts(parts)) {
+    throw new TypeError('These are not the parts of an error');
+  }
+  const { type, name, message, fields } = parts;
+  const error = create(type, message, parts);
+  if (name !== error.name) {
+    define(error, 'name', name, false);
+  }
+  for (const key of Object.keys(fields)) {
+    define(error, key, fields[key], true);
+  }
+  // Our own stack would be misleading, and would name files of this process.
+  define(error, 'stack', message === '' ? name : `${name}: ${message}`, false);
+  return error;
+}
+
+function create(type: string, message: string, parts: ErrorParts): Error {
+  const options = 'cause' in parts ? { cause: parts.cause } : undefined;
+  if (type === AGGREGATE) {
+    return new AggregateError(Array.isArray(parts.errors) ? parts.errors : [], message, options);
+  }
+  return new (ERROR_TYPES.get(type) ?? Error)(message, options);
+}
+
+function typeOf(error: Error): string {
+  const prototype: unknown = Object.getPrototypeOf(error);
+  if (prototype === AggregateError.prototype) {
+    return AGGREGATE;
+  }
+  for (const [name, type] of ERROR_TYPES) {
+    if (prototype === type.prototype) {
+      return name;
+    }
+  }
+  return 'Error';
+}
+
+function isErrorParts(parts: unknown): parts is ErrorParts {
+  return (
+    isRecord(parts) &&
+    [parts.type, parts.name, parts.message].every((part) => typeof part === 'string') &&
+    isRecord(parts.fields)
+  );
+}
+
+/** Defined, not assigned: a key from outside must not run a setter. */
+function define(error: Error, key: string, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(error, key, { value, enumerable, writable: true, configurable: true });
+}

@@ -1,0 +1,79 @@
+/**
+ * The notation for everything that JSON can't say: devalue's, as text. devalue numbers the values and writes
+ * references instead of nesting, so shared references and cycles survive, and a string of the user is always
+ * just a string: no tag can be forged with one. Nothing is ever evaluated (`uneval` is not used), and what can
+ * be revived is devalue's closed list and the three types below.
+ */
+import { defaultParseOperations, parse, stringify } from 'devalue';
+import { CorruptEntryError } from '../errors/index.js';
+import { describeError, reviveError } from './error-parts.js';
+import { MAX_BIGINT_DIGITS, MAX_SPARSE_LENGTH, inspectValue } from './value-inspector.js';
+
+/** `""` would count as "not mine": an empty buffer needs a text of its own. */
+const BASE64 = 'base64:';
+
+const REDUCERS = {
+  Buffer: (value: unknown) => Buffer.isBuffer(value) && `${BASE64}${value.toString('base64')}`,
+  Error: (value: unknown) => value instanceof Error && describeError(value),
+};
+
+const REVIVERS = {
+  Buffer: (text: unknown) => {
+    if (typeof text !== 'string' || !text.startsWith(BASE64)) {
+      throw new TypeError('Not a buffer of ours');
+    }
+    return Buffer.from(text.slice(BASE64.length), 'base64');
+  },
+  Error: reviveError,
+  /** Written by devalue itself; read by us, because it would read any number of digits. */
+  BigInt: (digits: unknown) => {
+    if (typeof digits !== 'string' || digits.length > MAX_BIGINT_DIGITS) {
+      throw new TypeError('Not a bigint of ours');
+    }
+    return BigInt(digits);
+  },
+};
+
+/** Throws whatever devalue, a getter or a proxy throws. */
+export function writeRichText(value: unknown): string {
+  return stringify(value, REDUCERS, { operations: { viewInfo } });
+}
+
+/** @throws CorruptEntryError, and nothing else */
+export function parseRichText(text: string): unknown {
+  try {
+    const value: unknown = parse(text, REVIVERS, { operations: { createSparseArray } });
+    inspectValue(value); // bounds the depth: the flat notation says nothing about it
+    return value;
+  } catch {
+    throw new CorruptEntryError('its value is not what this program writes');
+  }
+}
+
+/**
+ * devalue would write the whole memory that a view looks into: for a view of Node's shared pool that is
+ * somebody else's data. A view of a part, or of memory shared between threads, is written as a copy of its bytes.
+ */
+function viewInfo(view: ArrayBufferView) {
+  const isWhole = view.byteLength === view.buffer.byteLength && view.buffer instanceof ArrayBuffer;
+  const buffer = isWhole ? view.buffer : bytesOf(view).slice().buffer;
+  return {
+    buffer,
+    byteOffset: 0,
+    byteLength: view.byteLength,
+    length: view.byteLength,
+    bufferByteLength: view.byteLength,
+  };
+}
+
+function bytesOf(view: ArrayBufferView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+/** devalue's own takes no memory for the holes, but whoever loops over the array later would pay for them. */
+function createSparseArray(length: number): unknown[] {
+  if (length > MAX_SPARSE_LENGTH) {
+    throw new RangeError('The array is too long');
+  }
+  return defaultParseOperations.createSparseArray(length) as unknown[];
+}

@@ -1,0 +1,208 @@
+/* oxlint-disable unicorn/no-thenable -- a query builder that runs when awaited is one of the cases */
+import { Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
+import type { SerializerId } from './payload.js';
+import { deserialize, serialize } from './serializer.js';
+
+function through(value: unknown): unknown {
+  const { serializer, text } = serialize(value);
+  return deserialize(serializer, text);
+}
+
+function refusal(value: unknown): ValueRefusedError {
+  try {
+    serialize(value);
+  } catch (error) {
+    if (error instanceof ValueRefusedError) {
+      return error;
+    }
+    throw new Error('Another error than ValueRefusedError', { cause: error });
+  }
+  throw new Error('The value was not refused');
+}
+
+/** What lies at the end of the path, in a value that nobody has typed. */
+function at(value: unknown, ...path: string[]): unknown {
+  return path.reduce((container, key) => Reflect.get(Object(container), key), value);
+}
+
+function nested(levels: number, leaf: unknown = 1): unknown {
+  return Array.from({ length: levels }).reduce<unknown>((inner) => ({ inner }), leaf);
+}
+
+describe('the notation', () => {
+  it.each<[SerializerId, unknown]>([
+    ['json', { a: [1, 'x', null, true, { '': '\ud800' }] }],
+    ['json', null],
+    ['rich', { a: undefined }],
+    ['rich', [-0]],
+    ['rich', new Date(0)],
+    ['rich', Object.create(null)],
+    ['undefined', undefined],
+  ])('is %s for %o', (serializer, value) => {
+    expect(serialize(value)).toMatchObject({ serializer, exact: true });
+  });
+
+  it('is JSON.stringify word for word where that is enough', () => {
+    const value = { b: [1, { a: 'é' }], a: null };
+    expect(serialize(value).text).toBe(JSON.stringify(value));
+  });
+});
+
+describe('what is not kept as it is', () => {
+  class Money {
+    readonly #cents = 5;
+    readonly currency = 'EUR';
+    readonly parts = [new Date(1)];
+    get cents() {
+      return this.#cents;
+    }
+  }
+
+  it('keeps an instance as a plain object of its own properties, and says so', () => {
+    const back = through({ price: new Money() });
+    expect(back).toStrictEqual({ price: { currency: 'EUR', parts: [new Date(1)] } });
+    expect(serialize({ price: new Money() }).exact).toBe(false);
+  });
+
+  it('keeps what toJSON makes, as JSON, wherever the instance lies', () => {
+    const temperature = { toJSON: () => ({ celsius: 20, at: new Date(0), lost: undefined }) };
+    const made = { celsius: 20, at: '1970-01-01T00:00:00.000Z' };
+    expect(through(temperature)).toStrictEqual(made);
+    expect(through([temperature, 1n])).toStrictEqual([made, 1n]);
+    expect(through(new Map([[1, temperature]]))).toStrictEqual(new Map([[1, made]]));
+    expect(through({ toJSON: () => undefined })).toBeUndefined();
+    expect(serialize(temperature).exact).toBe(false);
+  });
+
+  it.each<[string, unknown, unknown]>([
+    ['an accessor', { get now() { return 5; } }, { now: 5 }], // prettier-ignore
+    ['a symbol key', { a: 1, [Symbol('hidden')]: 2 }, { a: 1 }],
+    ['a boxed primitive', [new Number(1), Object('x')], [1, 'x']], // eslint-disable-line unicorn/new-for-builtins
+    ['a match of a regular expression', 'abc'.match(/b(c)/), ['bc', 'c']],
+    ['a subclass of a built-in', new (class Ids extends Set<number> {})([1]), new Set([1])],
+    ['an instance of an array class', new (class Rows extends Array<number> {})(1, 2), [1, 2]],
+    ['a Map with properties', Object.assign(new Map([[1, 2]]), { extra: 1 }), new Map([[1, 2]])],
+  ])('keeps the plain part of %s, and says so', (_name, value, kept) => {
+    expect(through(value)).toStrictEqual(kept);
+    expect(serialize(value).exact).toBe(false);
+  });
+
+  it('keeps cycles and shared references between instances', () => {
+    class TreeNode {
+      children: TreeNode[] = [];
+      constructor(readonly parent?: TreeNode) {}
+    }
+    const root = new TreeNode();
+    root.children.push(new TreeNode(root));
+    const back = through(root);
+    expect(back).toMatchObject({ children: [{ children: [] }] });
+    expect(at(back, 'children', '0', 'parent')).toBe(back);
+  });
+
+  it('keeps an error that lies in a cycle of objects', () => {
+    const job: Record<string, unknown> = { id: 1 };
+    job['failure'] = Object.assign(new Error('failed'), { job });
+    const back = through(job);
+    expect(at(back, 'failure')).toMatchObject({ message: 'failed' });
+    expect(at(back, 'failure', 'job')).toBe(back);
+  });
+});
+
+describe('what is refused', () => {
+  it.each<[string, unknown, string]>([
+    ['a function', { onDone: () => 1 }, 'a function at value.onDone'],
+    ['a symbol', [[Symbol('secret')]], 'a symbol at value[][]'],
+    ['a promise', { rows: [Promise.resolve('secret')] }, 'a Promise at value.rows[]'],
+    ['a stream', { body: Readable.from([]) }, 'a Readable at value.body'],
+    ['a WeakMap', new Map([['secret@example.org', new WeakMap()]]), 'a WeakMap at value[…]'],
+    ['a platform object', { 'secret key': new Blob(['x']) }, 'a Blob at value[…]'],
+    ['a generator', { rows: (function* () {})() }, 'an object at value.rows'],
+    ['a query builder', new (class Query { then() {} })(), 'a Query at value'], // prettier-ignore
+    ['memory shared between threads', new SharedArrayBuffer(1), 'a SharedArrayBuffer at value'],
+    ['an endless array', Object.assign([], { 4_000_000_000: 1 }), 'longer than 1000000'],
+    ['an endless bigint', 1n << 40_000n, 'a bigint of more than 32768 bits at value'],
+  ])('refuses %s, naming its type and where it lies', (_name, value, words) => {
+    const error = refusal(value);
+    expect(error.reason).toBe('unserializable');
+    expect(error.message).toContain(words);
+    expect(error.message).not.toContain('secret');
+  });
+
+  it('refuses an error that contains itself', () => {
+    const error = new Error('x');
+    error.cause = { error };
+    expect(refusal(error).message).toContain('an error that contains itself');
+  });
+
+  it('refuses 201 levels, also when toJSON makes them', () => {
+    expect(refusal(nested(201)).reason).toBe('too-deep');
+    expect(refusal(nested(100_000, 1n)).reason).toBe('too-deep');
+    expect(refusal([{ toJSON: () => nested(200) }]).reason).toBe('too-deep');
+  });
+
+  it('refuses what can not be read, and does not repeat what was thrown', () => {
+    const thrower = () => {
+      throw new Error('secret');
+    };
+    const values = [
+      Object.defineProperty({}, 'a', { get: thrower, enumerable: true }),
+      { toJSON: thrower },
+      new Proxy({}, { ownKeys: thrower }),
+      Object.create(Date.prototype, { toJSON: { value: thrower } }),
+      { toJSON: () => 1n },
+    ];
+    for (const value of values) {
+      expect(refusal(value).message).toBe('The value is not cached (unserializable): reading it failed');
+    }
+  });
+});
+
+describe('a forged text', () => {
+  it('never changes a prototype, and drops __proto__ on write and on read', () => {
+    const own: unknown = JSON.parse('{"a":{"__proto__":{"admin":true},"b":1}}');
+    expect(serialize(own)).toStrictEqual({ serializer: 'json', text: '{"a":{"b":1}}', exact: false });
+    expect(through([own, 1n])).toStrictEqual([{ a: { b: 1 } }, 1n]);
+    for (const text of ['[{"__proto__":{"admin":true}}]', '[{"\\u005f_proto__":{"admin":true}}]']) {
+      const read: object = Object(at(deserialize('json', text), '0'));
+      expect(Object.getOwnPropertyNames(read)).toEqual([]);
+      expect(Object.getPrototypeOf(read)).toBe(Object.prototype);
+      expect(read).not.toHaveProperty('admin');
+    }
+    expect({}).not.toHaveProperty('admin');
+  });
+
+  const deep = 10_000;
+  it.each<[string, SerializerId, string]>([
+    ['nested too deep', 'json', '['.repeat(deep) + ']'.repeat(deep)],
+    ['objects nested too deep', 'json', '{"a":'.repeat(deep) + '1' + '}'.repeat(deep)],
+    ['references nested too deep', 'rich', `[${Array.from({ length: deep }, (_, i) => `[${i + 1}]`).join()},1]`],
+    [
+      'references nested past the stack',
+      'rich',
+      `[${Array.from({ length: 400_000 }, (_, i) => `[${i + 1}]`).join()},1]`,
+    ],
+    ['rich text nested too deep', 'rich', '['.repeat(deep) + ']'.repeat(deep)],
+    ['no JSON', 'json', '{"a":'],
+    ['empty', 'json', ''],
+    ['empty rich text', 'rich', ''],
+    ['a reference to nowhere', 'rich', '[[7]]'],
+    ['an unknown type', 'rich', '[["Function",1],"x"]'],
+    ['a type of Object.prototype', 'rich', '[["constructor",1],"x"]'],
+    ['a rich __proto__', 'rich', '[{"__proto__":1},{}]'],
+    ['an array of four billion holes', 'rich', '[[-7,4294967295]]'],
+    ['a bigint of a million digits', 'rich', `[["BigInt","${'9'.repeat(1e6)}"]]`],
+    ['a typed array over a length', 'rich', '[["Uint8Array",1],1000000000]'],
+    ['a buffer that is no text', 'rich', '[["Buffer",1],5]'],
+    ['an error without parts', 'rich', '[["Error",1],{"type":1},"Error"]'],
+    ['an error that is its own cause', 'rich', '[["Error",0]]'],
+    ['a payload where there is none', 'undefined', 'x'],
+  ])('is a corrupt entry when it is %s', (_name, serializer, text) => {
+    expect(() => deserialize(serializer, text)).toThrow(CorruptEntryError);
+  });
+
+  it('never quotes the text in its error', () => {
+    expect(() => deserialize('json', 'secret')).toThrow(/^(?!.*secret)/);
+  });
+});

@@ -1,0 +1,100 @@
+/* oxlint-disable unicorn/no-thenable -- an object with a `then` that is data is one of the cases */
+import { randomBytes } from 'node:crypto';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
+import { compress } from './compressor.js';
+import type { EncodedPayload } from './payload.js';
+import { ValueCodec } from './value-codec.js';
+
+const maxValueBytes = 1024 * 1024;
+const codec = new ValueCodec({ maxValueBytes, compression: { thresholdBytes: 1024 } });
+
+async function decodeError(payload: Partial<EncodedPayload>): Promise<unknown> {
+  const whole: EncodedPayload = {
+    serializer: 'json',
+    compressor: 'gzip',
+    rawBytes: 10,
+    bytes: Buffer.alloc(0),
+    ...payload,
+  };
+  try {
+    await codec.decode(whole);
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+describe('encode and decode', () => {
+  it('answer at once for small values, and with a promise for large ones', async () => {
+    const small = codec.encode({ text: 'x'.repeat(2_000) });
+    const large = codec.encode({ text: 'x'.repeat(100_000) });
+    expect(small).toMatchObject({ payload: { compressor: 'gzip' } });
+    expect(large).toBeInstanceOf(Promise);
+    const decoding = codec.decode((await large).payload);
+    expect(decoding).toBeInstanceOf(Promise);
+    expect(await decoding).toStrictEqual({ value: { text: 'x'.repeat(100_000) } });
+  });
+
+  it('read the value before encode returns', async () => {
+    const value = { text: 'x'.repeat(100_000), state: 'before' };
+    const encoding = codec.encode(value);
+    value.state = 'after';
+    expect(await codec.decode((await encoding).payload)).toMatchObject({ value: { state: 'before' } });
+  });
+
+  it('never await a value that looks like a promise', async () => {
+    const { payload } = await codec.encode({ then: 'x'.repeat(100_000) });
+    expect(await codec.decode(payload)).toStrictEqual({ value: { then: 'x'.repeat(100_000) } });
+  });
+
+  it('compress from the threshold on, and not at all when told so', async () => {
+    const compressorOf = async (value: unknown, by = codec) => (await by.encode(value)).payload.compressor;
+    expect(await compressorOf('x'.repeat(1021))).toBe('none');
+    expect(await compressorOf('x'.repeat(1022))).toBe('gzip');
+    expect(await compressorOf('x'.repeat(10_000), new ValueCodec({ maxValueBytes, compression: false }))).toBe('none');
+  });
+
+  it.each([2_000, 50_000])('keep compressed bytes only where they save a tenth (%i bytes)', async (length) => {
+    const noise = randomBytes(length);
+    expect(await compress(noise)).toStrictEqual({ compressor: 'none', bytes: noise });
+    const half = Buffer.concat([noise, Buffer.alloc(length)]);
+    expect(await compress(half)).toMatchObject({ compressor: 'gzip' });
+  });
+});
+
+describe('limits', () => {
+  it('refuse to write more than maxValueBytes, counted before compression', () => {
+    expect(() => codec.encode('x'.repeat(maxValueBytes - 2))).not.toThrow();
+    expect(() => codec.encode('x'.repeat(maxValueBytes - 1))).toThrow(ValueRefusedError);
+    expect(() => codec.encode('é'.repeat(maxValueBytes / 2))).toThrow(/too-large/);
+  });
+
+  it('refuse to believe a declared size over maxValueBytes', async () => {
+    const bytes = gzipSync(JSON.stringify('x'.repeat(maxValueBytes)));
+    expect(await decodeError({ bytes, rawBytes: maxValueBytes + 2 })).toBeInstanceOf(CorruptEntryError);
+  });
+
+  it('end a decompression bomb at the size that it declares', async () => {
+    const bytes = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+    const before = process.memoryUsage().rss;
+    for (const rawBytes of [0, 1, 1000, 40_000, maxValueBytes]) {
+      expect(await decodeError({ bytes, rawBytes })).toBeInstanceOf(CorruptEntryError);
+    }
+    expect(process.memoryUsage().rss - before).toBeLessThan(32 * 1024 * 1024);
+  });
+
+  it.each<[string, Partial<EncodedPayload>]>([
+    ['nothing', {}],
+    ['fewer bytes than declared', { bytes: gzipSync('123'), rawBytes: 4 }],
+    ['more bytes than declared', { bytes: gzipSync('12345'), rawBytes: 4 }],
+    ['many fewer bytes than declared', { bytes: gzipSync('123'), rawBytes: 100_000 }],
+    ['another compressor', { bytes: brotliCompressSync('123'), rawBytes: 3 }],
+    ['a cut-off stream', { bytes: gzipSync('[1,2,3]').subarray(0, -9), rawBytes: 7 }],
+    ['a second compression inside', { bytes: gzipSync(gzipSync('1')), rawBytes: gzipSync('1').length }],
+    ['uncompressed bytes of another size', { compressor: 'none', bytes: Buffer.from('12'), rawBytes: 1 }],
+  ])('take %s for a corrupt entry', async (_name, payload) => {
+    expect(await decodeError(payload)).toBeInstanceOf(CorruptEntryError);
+  });
+});

@@ -1,0 +1,74 @@
+import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
+import { type CompressedBytes, compress, decompress } from './compressor.js';
+import type { EncodedPayload } from './payload.js';
+import { type SerializedValue, deserialize, serialize } from './serializer.js';
+
+export interface ValueCodecOptions {
+  /** Largest serialized value before compression, in bytes, both ways: larger ones are not written and not believed. */
+  readonly maxValueBytes: number;
+  /** Serialized size in bytes from which a value is compressed; false: never. Reading does not depend on it. */
+  readonly compression: false | { readonly thresholdBytes: number };
+}
+
+export interface EncodedValue {
+  readonly payload: EncodedPayload;
+  /** false: what a decode returns differs from what was given, so keep a decoded copy where others read it. */
+  readonly exact: boolean;
+}
+
+/** In a box, because the value may itself look like a promise, and `await` would call its `then`. */
+export interface Decoded {
+  readonly value: unknown;
+}
+
+/**
+ * Turns values into bytes and back. Both directions answer at once for most values, and with a promise only
+ * where a large value is (de)compressed off the event loop: `await` what you get inside an `async` function, or
+ * test for `instanceof Promise` where a microtask matters. Errors come the same two ways.
+ */
+export class ValueCodec {
+  readonly #maxValueBytes: number;
+  readonly #compressFromBytes: number;
+
+  constructor({ maxValueBytes, compression }: ValueCodecOptions) {
+    this.#maxValueBytes = maxValueBytes;
+    this.#compressFromBytes = compression === false ? Infinity : compression.thresholdBytes;
+  }
+
+  /**
+   * Reads the value now, before it returns: changing it afterwards changes nothing that is stored.
+   * @throws ValueRefusedError, and nothing else: `unserializable`, `too-deep` (200) or `too-large` (`maxValueBytes`)
+   */
+  encode(value: unknown): EncodedValue | Promise<EncodedValue> {
+    const serialized = serialize(value);
+    const raw = Buffer.from(serialized.text);
+    if (raw.length > this.#maxValueBytes) {
+      throw new ValueRefusedError(
+        'too-large',
+        `${raw.length} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`,
+      );
+    }
+    if (raw.length === 0 || raw.length < this.#compressFromBytes) {
+      return encoded(serialized, raw.length, { compressor: 'none', bytes: raw });
+    }
+    const compressed = compress(raw);
+    return compressed instanceof Promise
+      ? compressed.then((result) => encoded(serialized, raw.length, result))
+      : encoded(serialized, raw.length, compressed);
+  }
+
+  /** @throws CorruptEntryError, and nothing else, whatever the payload is */
+  decode({ serializer, compressor, rawBytes, bytes }: EncodedPayload): Decoded | Promise<Decoded> {
+    if (rawBytes > this.#maxValueBytes) {
+      throw new CorruptEntryError(`it declares ${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);
+    }
+    const raw = decompress(compressor, bytes, rawBytes);
+    return raw instanceof Promise
+      ? raw.then((result) => ({ value: deserialize(serializer, result.toString()) }))
+      : { value: deserialize(serializer, raw.toString()) };
+  }
+}
+
+function encoded({ serializer, exact }: SerializedValue, rawBytes: number, compressed: CompressedBytes): EncodedValue {
+  return { payload: { serializer, rawBytes, compressor: compressed.compressor, bytes: compressed.bytes }, exact };
+}

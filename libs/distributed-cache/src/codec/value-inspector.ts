@@ -1,0 +1,222 @@
+import { types } from 'node:util';
+import { describeError } from './error-parts.js';
+import { Refusal, propertyStep, toRefusedError } from './refusal.js';
+import { describeType, hasStandardPrototype, hasToJson, isError, isRecord, kindOf } from './value-kinds.js';
+
+/** Deepest nesting of containers that is kept, and that is believed when it is read. */
+export const MAX_DEPTH = 200;
+/** Longest array with holes. Its length is free to choose, and whoever loops over it pays for every hole. */
+export const MAX_SPARSE_LENGTH = 1_000_000;
+/** Reading a decimal takes quadratic time: four million digits would stop the process for a second. */
+export const MAX_BIGINT_DIGITS = 10_000;
+
+const BIGINT_BITS = 32_768n; // 9865 digits
+const BIGINT_LIMIT = 1n << BIGINT_BITS;
+
+export interface Inspection {
+  /** `JSON.stringify` keeps all of it: no other notation is needed. */
+  readonly isJson: boolean;
+  /** What is read back equals what was given; false for class instances, errors, accessors and the like. */
+  readonly isExact: boolean;
+}
+
+/**
+ * Decides in one walk how a value is written, before anything is written.
+ * @throws ValueRefusedError naming the type and the way to it, never a value
+ */
+export function inspectValue(value: unknown): Inspection {
+  const inspector = new ValueInspector();
+  try {
+    inspector.visit(value, 0);
+  } catch (error) {
+    throw toRefusedError(error);
+  }
+  return inspector;
+}
+
+/** Runs on every write, so the common kinds come first, and what is rare is in methods of its own. */
+class ValueInspector implements Inspection {
+  isJson = true;
+  isExact = true;
+  readonly #seen = new Set<object>();
+  readonly #openErrors = new Set<object>();
+
+  visit(value: unknown, depth: number): void {
+    if (typeof value === 'object') {
+      if (isRecord(value)) {
+        this.#visitObject(value, depth);
+      }
+    } else if (typeof value === 'number') {
+      this.isJson &&= Number.isFinite(value) && (value !== 0 || 1 / value > 0);
+    } else if (typeof value !== 'string' && typeof value !== 'boolean') {
+      this.#visitRarePrimitive(value);
+    }
+  }
+
+  #visitRarePrimitive(value: unknown): void {
+    this.isJson = false;
+    if (typeof value === 'bigint' && (value >= BIGINT_LIMIT || value <= -BIGINT_LIMIT)) {
+      throw new Refusal('unserializable', `a bigint of more than ${BIGINT_BITS} bits`);
+    }
+    if (typeof value === 'function' || typeof value === 'symbol') {
+      throw new Refusal('unserializable', describeType(value));
+    }
+  }
+
+  #visitObject(value: Record<string, unknown>, depth: number): void {
+    const seenBefore = this.#seen.size;
+    this.#seen.add(value);
+    if (this.#seen.size === seenBefore) {
+      this.#visitAgain(value);
+      return;
+    }
+    if (depth >= MAX_DEPTH) {
+      throw new Refusal('too-deep', `more than ${MAX_DEPTH} levels`);
+    }
+    if (Array.isArray(value)) {
+      this.#visitArray(value, depth + 1);
+    } else if (Object.getPrototypeOf(value) === Object.prototype) {
+      this.#visitProperties(value, depth + 1);
+    } else {
+      this.#visitRareObject(value, depth + 1);
+    }
+  }
+
+  /** A shared reference or a cycle. An error is revived from its parts, so it can't be one of its own parts. */
+  #visitAgain(value: object): void {
+    this.isJson = false;
+    if (this.#openErrors.has(value)) {
+      throw new Refusal('unserializable', 'an error that contains itself');
+    }
+  }
+
+  #visitArray(array: readonly unknown[], depth: number): void {
+    // A match of a regular expression is an array with properties; only its elements are kept.
+    if (Object.getPrototypeOf(array) !== Array.prototype || 'groups' in array) {
+      this.isExact = false;
+    }
+    if (hasToJson(array)) {
+      this.isExact = false;
+      return;
+    }
+    try {
+      for (let index = 0; index < array.length; index++) {
+        const element = array[index];
+        if (element === undefined && !(index in array)) {
+          this.#visitSparse(array, depth);
+          return;
+        }
+        this.visit(element, depth);
+      }
+    } catch (error) {
+      throw located(error, '[]');
+    }
+  }
+
+  #visitSparse(array: readonly unknown[], depth: number): void {
+    this.isJson = false;
+    if (array.length > MAX_SPARSE_LENGTH) {
+      throw new Refusal('unserializable', `an array with holes, longer than ${MAX_SPARSE_LENGTH}`);
+    }
+    for (const element of Object.values(array)) {
+      this.visit(element, depth);
+    }
+  }
+
+  /** The own properties of a plain object. A `toJSON`, an accessor or a symbol is not kept as it is. */
+  #visitProperties(object: Record<string, unknown>, depth: number): void {
+    if (Object.getOwnPropertySymbols(object).length > 0) {
+      this.isExact = false;
+    }
+    if (hasToJson(object)) {
+      this.isExact = false;
+      return;
+    }
+    let step = '';
+    try {
+      for (const key in object) {
+        const property = Object.getOwnPropertyDescriptor(object, key);
+        if (property === undefined) {
+          continue; // inherited: somebody extended Object.prototype
+        }
+        step = key;
+        if (key === '__proto__') {
+          this.isExact = false;
+        } else if (property.get !== undefined || property.set !== undefined) {
+          this.isExact = false;
+          this.visit(object[key], depth);
+        } else {
+          this.visit(property.value, depth);
+        }
+      }
+    } catch (error) {
+      throw located(error, propertyStep(step));
+    }
+  }
+
+  #visitRareObject(value: Record<string, unknown>, depth: number): void {
+    if (isError(value)) {
+      this.#visitError(value, depth);
+      return;
+    }
+    switch (kindOf(value)) {
+      case 'plain': // of another realm: it comes back as one of ours
+        this.#visitProperties(value, depth);
+        break;
+      case 'null-prototype':
+        this.isJson = false;
+        this.#visitProperties(value, depth);
+        break;
+      case 'instance':
+        this.isExact = false;
+        this.#visitProperties(value, depth);
+        break;
+      case 'boxed':
+        this.isExact = false;
+        this.visit(value.valueOf(), depth);
+        break;
+      case 'opaque':
+        throw new Refusal('unserializable', describeType(value));
+      default:
+        this.#visitBuiltIn(value, depth);
+    }
+  }
+
+  #visitBuiltIn(value: object, depth: number): void {
+    this.isJson = false;
+    this.isExact &&= hasStandardPrototype(value) && (ArrayBuffer.isView(value) || Object.keys(value).length === 0);
+    try {
+      if (types.isMap(value)) {
+        for (const [key, entry] of value) {
+          this.visit(key, depth);
+          this.visit(entry, depth);
+        }
+      } else if (types.isSet(value)) {
+        for (const entry of value) {
+          this.visit(entry, depth);
+        }
+      }
+    } catch (error) {
+      throw located(error, '[…]');
+    }
+  }
+
+  /** Never exact: the stack stays behind. It is the caller's, and it may name what nobody wants in Redis. */
+  #visitError(error: Error, depth: number): void {
+    this.isJson = false;
+    this.isExact = false;
+    this.#openErrors.add(error);
+    const { cause, errors, fields } = describeError(error);
+    this.visit(cause, depth);
+    this.visit(errors, depth);
+    this.#visitProperties(fields, depth);
+    this.#openErrors.delete(error);
+  }
+}
+
+function located(error: unknown, step: string): unknown {
+  if (error instanceof Refusal) {
+    error.via(step);
+  }
+  return error;
+}

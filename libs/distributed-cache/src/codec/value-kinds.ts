@@ -1,0 +1,127 @@
+import { Stream } from 'node:stream';
+import { types } from 'node:util';
+
+/**
+ * What a value is to the codec. `instance` is an object of a class that we don't know, `opaque` one whose state
+ * can't be seen from outside (a promise, a stream, a WeakMap, a platform object such as a Blob).
+ */
+export type ValueKind =
+  | 'array'
+  | 'plain'
+  | 'null-prototype'
+  | 'date'
+  | 'regexp'
+  | 'map'
+  | 'set'
+  | 'buffer'
+  | 'view'
+  | 'array-buffer'
+  | 'url'
+  | 'error'
+  | 'boxed'
+  | 'instance'
+  | 'opaque';
+
+/**
+ * Looks at internal slots rather than prototypes where it can: test runners and `node:vm` hand us objects whose
+ * `Date` and `Object` are not ours, and a prototype is easily forged.
+ */
+export function kindOf(value: object): ValueKind {
+  if (Array.isArray(value)) {
+    return 'array';
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype) {
+    return 'plain';
+  }
+  return prototype === null ? 'null-prototype' : kindOfRare(value, prototype);
+}
+
+function kindOfRare(value: object, prototype: unknown): ValueKind {
+  if (types.isDate(value)) {
+    return 'date';
+  }
+  if (types.isMap(value)) {
+    return 'map';
+  }
+  if (types.isSet(value)) {
+    return 'set';
+  }
+  if (ArrayBuffer.isView(value)) {
+    return Buffer.isBuffer(value) ? 'buffer' : 'view';
+  }
+  if (types.isArrayBuffer(value)) {
+    return 'array-buffer';
+  }
+  if (types.isRegExp(value)) {
+    return 'regexp';
+  }
+  if (value instanceof URL || value instanceof URLSearchParams) {
+    return 'url';
+  }
+  if (isError(value)) {
+    return 'error';
+  }
+  if (types.isBoxedPrimitive(value)) {
+    return 'boxed';
+  }
+  if (isOpaque(value)) {
+    return 'opaque';
+  }
+  return isObjectPrototypeOfAnotherRealm(prototype) ? 'plain' : 'instance';
+}
+
+/**
+ * A platform object names itself (`[object Blob]`) and keeps its state in private or symbol fields: as a plain
+ * object it would be `{}`, a silent loss. A thenable is a promise or a query builder that would run when awaited.
+ */
+function isOpaque(value: object): boolean {
+  return (
+    types.isPromise(value) ||
+    value instanceof Stream ||
+    ('then' in value && typeof value.then === 'function') ||
+    (Object.prototype.toString.call(value) !== '[object Object]' &&
+      Object.keys(value).length === 0 &&
+      !hasToJson(value))
+  );
+}
+
+function isObjectPrototypeOfAnotherRealm(prototype: unknown): boolean {
+  return isRecord(prototype) && Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+export function isError(value: unknown): value is Error {
+  return types.isNativeError(value) || value instanceof Error;
+}
+
+/** `Date`, `URL` and `Buffer` have a `toJSON` too: ask only about kinds that have no form of their own here. */
+export function hasToJson(value: object & { readonly toJSON?: unknown }): boolean {
+  return typeof value.toJSON === 'function';
+}
+
+const TYPED_ARRAY_PROTOTYPE: unknown = Object.getPrototypeOf(Uint8Array.prototype);
+
+const STANDARD_PROTOTYPES: ReadonlySet<unknown> = new Set(
+  [Date, RegExp, Map, Set, ArrayBuffer, DataView, URL, URLSearchParams, Buffer].map((type) => type.prototype),
+);
+
+/** Whether a built-in comes back with the very prototype it has now: a subclass or another realm's type does not. */
+export function hasStandardPrototype(builtIn: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(builtIn);
+  return STANDARD_PROTOTYPES.has(prototype) || Object.getPrototypeOf(prototype) === TYPED_ARRAY_PROTOTYPE;
+}
+
+/** "a Promise", "an Agent": for messages. The name is code, not data, and kept only if it looks like it. */
+export function describeType(value: unknown): string {
+  if (!isRecord(value)) {
+    return `a ${typeof value}`;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const type = isRecord(prototype) ? prototype.constructor : undefined;
+  const name = typeof type === 'function' && /^[A-Za-z_$][\w$]{0,60}$/.test(type.name) ? type.name : 'object';
+  return `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`;
+}
