@@ -1,0 +1,10 @@
+/** A source of time. Pass a fake one in tests. */
+export interface Clock {
+  /** Milliseconds since 1970; never goes back. */
+  nowMs(): number;
+}
+
+/** The wall clock of the process's start plus the monotonic time since: setting the machine's clock changes no TTL. */
+export const systemClock: Clock = {
+  nowMs: () => performance.timeOrigin + performance.now(),
+};

@@ -1,0 +1,10 @@
+export { systemClock, type Clock } from './clock.js';
+export {
+  LocalCache,
+  type LocalCacheOptions,
+  type LocalEntry,
+  type LocalPutOptions,
+  type LocalScope,
+  type LocalSetOptions,
+} from './local-cache.js';
+export { readStored, storeValue, type StoredValue, type ValuesMode } from './stored-value.js';

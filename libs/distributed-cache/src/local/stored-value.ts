@@ -1,0 +1,50 @@
+import { copyValue } from './copy-value.js';
+import { measureValue } from './measure-value.js';
+
+/**
+ * How values leave L1. `frozen`: shared and deep-frozen, what can't be frozen is copied on each read. `cloned`: a copy on each
+ * read. `shared`: as they are; a caller that changes one changes it for everybody.
+ */
+export type ValuesMode = 'frozen' | 'cloned' | 'shared';
+
+/** A value that is safe to keep and to hand to many: let it out through {@link readStored}. */
+export interface StoredValue {
+  readonly value: unknown;
+  /** Estimated heap. */
+  readonly bytes: number;
+  readonly copyOnRead: boolean;
+}
+
+/** The value as its readers get it: shared and frozen, or a copy of their own. */
+export function readStored(stored: StoredValue): unknown {
+  return stored.copyOnRead ? copyValue(stored.value) : stored.value;
+}
+
+/** Makes a value safe to keep. In mode `frozen` the object given is itself frozen, unless it has to be copied. */
+export function storeValue(value: unknown, mode: ValuesMode): StoredValue {
+  const { bytes, unfreezable } = measureValue(value);
+  if (typeof value !== 'object' || value === null || mode === 'shared') {
+    return { value, bytes, copyOnRead: false };
+  }
+  if (mode === 'cloned' || unfreezable) {
+    return { value: copyValue(value), bytes, copyOnRead: true };
+  }
+  freezeDeep(value);
+  return { value, bytes, copyOnRead: false };
+}
+
+/** Without recursion, so that no depth overflows the stack. What is frozen already is not walked again. */
+function freezeDeep(root: object): void {
+  const waiting: object[] = [root];
+  for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
+    if (Object.isFrozen(part) && part !== root) {
+      continue;
+    }
+    Object.freeze(part);
+    for (const held of Object.values(part) as unknown[]) {
+      if (typeof held === 'object' && held !== null) {
+        waiting.push(held);
+      }
+    }
+  }
+}
