@@ -1,0 +1,132 @@
+import { CONNECT_ATTEMPT_MS } from './client-options.js';
+import { openClient, type RedisTarget } from './open-client.js';
+import { bytesReadBy, destroySocketOf, unrefClient, type RedisClient } from './redis-client.js';
+import { outageReason } from './reply-errors.js';
+
+/** Told what the client does. */
+export interface ClientLinkListener {
+  /** A socket is open, greeted, and takes commands. */
+  onReady(): void;
+  /** There is no usable socket; the client goes on trying by itself. */
+  onLost(reason: string): void;
+}
+
+/**
+ * The client of one connection: opened here or handed in, listened to, cut when it has gone silent, closed at the end. Listeners
+ * are bound once and taken away again. A client that was handed in is only ever listened to: its sockets are not ours.
+ */
+export class ClientLink {
+  private current: RedisClient | undefined;
+  private lastReason: string | undefined;
+  private greetingTimer: NodeJS.Timeout | undefined;
+  private isClosed = false;
+  private readonly clientListeners: readonly (readonly [event: string, listener: (argument?: unknown) => void])[] = [
+    ['error', (error) => (this.lastReason = outageReason(error))],
+    ['connect', () => this.onSocketOpen()],
+    ['ready', () => this.onGreeted()],
+    ['close', () => this.onSocketLost()],
+    ['reconnecting', () => this.letProcessEnd()],
+  ];
+
+  constructor(
+    private readonly target: RedisTarget,
+    private readonly commandTimeoutMs: number,
+    private readonly listener: ClientLinkListener,
+  ) {}
+
+  /** The client, if its socket takes commands. */
+  get ready(): RedisClient | undefined {
+    return this.current?.status === 'ready' ? this.current : undefined;
+  }
+
+  get bytesRead(): number {
+    return this.current === undefined ? 0 : bytesReadBy(this.current);
+  }
+
+  async open(): Promise<void> {
+    try {
+      const client = await openClient(this.target, this.commandTimeoutMs);
+      this.current = client;
+      if (this.isClosed) {
+        this.letGo(client);
+        return;
+      }
+      for (const [event, listener] of this.clientListeners) {
+        client.on(event, listener);
+      }
+      this.expectGreeting();
+      if (client.status === 'wait') {
+        // Its failure arrives as the events `error` and `close`; the client goes on trying by itself.
+        client.connect().catch(() => {});
+      } else if (client.status === 'ready') {
+        this.onGreeted();
+      }
+    } catch (error) {
+      this.listener.onLost(outageReason(error));
+    }
+  }
+
+  /** Cuts the socket, so that the client opens another: a half-open one would never end by itself. */
+  cut(): void {
+    if (this.current !== undefined && this.isOurs) {
+      destroySocketOf(this.current);
+    }
+  }
+
+  close(): void {
+    this.isClosed = true;
+    clearTimeout(this.greetingTimer);
+    if (this.current !== undefined) {
+      this.letGo(this.current);
+    }
+  }
+
+  private get isOurs(): boolean {
+    return this.target.kind !== 'client';
+  }
+
+  private letGo(client: RedisClient): void {
+    for (const [event, listener] of this.clientListeners) {
+      client.off(event, listener);
+    }
+    if (this.isOurs) {
+      client.on('error', () => {}); // a socket that is being closed may still complain
+      client.disconnect();
+    }
+  }
+
+  private onSocketOpen(): void {
+    this.letProcessEnd();
+    this.expectGreeting();
+  }
+
+  private onGreeted(): void {
+    clearTimeout(this.greetingTimer);
+    this.lastReason = undefined;
+    this.listener.onReady();
+  }
+
+  private onSocketLost(): void {
+    clearTimeout(this.greetingTimer);
+    this.listener.onLost(this.lastReason ?? 'connection-closed');
+  }
+
+  /** A server may accept the connection and then say nothing: the client itself would wait for its greeting. */
+  private expectGreeting(): void {
+    clearTimeout(this.greetingTimer);
+    this.greetingTimer = setTimeout(() => {
+      if (this.ready === undefined) {
+        this.listener.onLost(this.lastReason ?? 'timeout');
+        this.cut();
+      }
+    }, CONNECT_ATTEMPT_MS);
+    this.greetingTimer.unref();
+  }
+
+  /** Neither an idle socket nor the wait for the next attempt keeps the process alive. */
+  private letProcessEnd(): void {
+    if (this.current !== undefined && this.isOurs) {
+      unrefClient(this.current);
+    }
+  }
+}

@@ -1,0 +1,143 @@
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import type { ClusterOptions, RedisOptions } from 'ioredis';
+
+/** The options of one connection, as the application gave them. */
+export interface ConnectionSettings {
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: string;
+  readonly db?: number;
+  readonly username?: string;
+  readonly password?: string;
+  readonly tls?: boolean | TlsOptions;
+  readonly sentinels?: readonly { readonly host: string; readonly port: number }[];
+  readonly name?: string;
+  readonly sentinelUsername?: string;
+  readonly sentinelPassword?: string;
+  readonly sentinelTls?: boolean | TlsOptions;
+  readonly connectionName?: string;
+  readonly family?: number;
+  readonly clientOptions?: Readonly<Record<string, unknown>>;
+}
+
+const RECONNECT_FIRST_MS = 50;
+const RECONNECT_MOST_MS = 1000;
+const READONLY_RECONNECT_INTERVAL_MS = 1000;
+
+/** Longest time for opening a connection, its handshake included, before another attempt is made. */
+export const CONNECT_ATTEMPT_MS = 1000;
+
+/** 50 ms doubling to 1 s, spread by a quarter each way so that a fleet does not come back as a herd. */
+export function reconnectDelayMs(attempt: number): number {
+  const delayMs = Math.min(RECONNECT_FIRST_MS * 2 ** Math.max(0, attempt - 1), RECONNECT_MOST_MS);
+  return Math.round(delayMs * (0.75 + Math.random() * 0.5));
+}
+
+/** After a failover the old master answers `READONLY`: look for the new one, but not at the pace of the writes. */
+function reconnectOnReadOnly(): (error: Error) => boolean {
+  let lastAtMs = 0;
+  return ({ message }) => {
+    if (!/^(READONLY|MASTERDOWN)/.test(message) || Date.now() - lastAtMs < READONLY_RECONNECT_INTERVAL_MS) {
+      return false;
+    }
+    lastAtMs = Date.now();
+    return true;
+  };
+}
+
+/**
+ * Why not the client's defaults: with them a command on a dead server fails after ten seconds, one on a hung server
+ * never, and a write that had timed out is sent again after the reconnection and overwrites a newer value.
+ * `socketTimeout` stays unset: in ioredis 5 its timer survives a reconnection and kills the next, healthy socket
+ * (redis/ioredis#2147); a silent socket is found by the heartbeat instead.
+ */
+function failFastOptions(commandTimeoutMs: number): RedisOptions {
+  return {
+    lazyConnect: true,
+    connectTimeout: Math.min(CONNECT_ATTEMPT_MS, commandTimeoutMs),
+    commandTimeout: commandTimeoutMs,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    disconnectTimeout: 200,
+    keepAlive: 5000,
+    noDelay: true,
+    maxLoadingRetryTime: 500,
+  };
+}
+
+export function singleClientOptions(settings: ConnectionSettings, commandTimeoutMs: number): RedisOptions {
+  const { sentinels, tls, sentinelTls, clientOptions } = settings;
+  const options: RedisOptions = {
+    ...failFastOptions(commandTimeoutMs),
+    retryStrategy: reconnectDelayMs,
+    reconnectOnError: reconnectOnReadOnly(),
+    ...definedOnly({
+      host: settings.host,
+      port: settings.port,
+      path: settings.path,
+      db: settings.db,
+      username: settings.username,
+      password: settings.password,
+      connectionName: settings.connectionName,
+      family: settings.family,
+      tls: tlsOptions(tls),
+    }),
+  };
+  if (sentinels !== undefined) {
+    Object.assign(options, {
+      sentinels: sentinels.map(({ host, port }) => ({ host, port })),
+      sentinelRetryStrategy: (attempt: number) => Math.min(reconnectDelayMs(attempt), 500),
+      sentinelReconnectStrategy: (attempt: number) => Math.min(reconnectDelayMs(attempt), 500),
+      sentinelCommandTimeout: 500,
+      failoverDetector: true,
+      enableTLSForSentinelMode: tls !== undefined && tls !== false,
+      ...definedOnly({
+        name: settings.name,
+        sentinelUsername: settings.sentinelUsername,
+        sentinelPassword: settings.sentinelPassword,
+        sentinelTLS: tlsOptions(sentinelTls),
+      }),
+    });
+  }
+  return { ...options, ...clientOptions };
+}
+
+/** In a cluster the nodes' reconnection is the cluster's business: a `retryStrategy` of their own would fight it. */
+export function clusterClientOptions(settings: ConnectionSettings, commandTimeoutMs: number): ClusterOptions {
+  const { lazyConnect, ...redisOptions } = failFastOptions(commandTimeoutMs);
+  return {
+    lazyConnect,
+    enableOfflineQueue: false,
+    clusterRetryStrategy: reconnectDelayMs,
+    maxRedirections: 5,
+    retryDelayOnFailover: 50,
+    retryDelayOnClusterDown: 50,
+    slotsRefreshTimeout: 500,
+    slotsRefreshInterval: 5000,
+    redisOptions: {
+      ...redisOptions,
+      ...definedOnly({
+        username: settings.username,
+        password: settings.password,
+        connectionName: settings.connectionName,
+        family: settings.family,
+        tls: tlsOptions(settings.tls),
+      }),
+    },
+    ...settings.clientOptions,
+  };
+}
+
+function tlsOptions(tls: boolean | TlsOptions | undefined): TlsOptions | undefined {
+  if (tls === undefined || tls === false) {
+    return undefined;
+  }
+  return tls === true ? {} : { ...tls };
+}
+
+/** The client takes an own property that is `undefined` for a choice, so such properties must not be there. */
+function definedOnly<Options extends object>(options: Options): Partial<Options> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Options>;
+}

@@ -1,0 +1,130 @@
+import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
+
+interface Pending {
+  readonly operation: string;
+  readonly sentAtMs: number;
+  /** What `progress()` said when the operation was sent. */
+  readonly progressAtSend: number;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * What a timeout says about the connection: nothing arrived (`silent`), something did (`slow`), or this process was too
+ * busy to know (`busy-process`).
+ */
+export type TimeoutVerdict = 'silent' | 'slow' | 'busy-process';
+
+export interface InFlightOptions {
+  readonly deadlineMs: number;
+  /** More operations than this are refused at once. */
+  readonly maxPending: number;
+  readonly nowMs: () => number;
+  /** A figure that moves whenever the connection shows life. */
+  readonly progress: () => number;
+  /** An operation ran into the deadline. */
+  readonly onTimeout: (verdict: TimeoutVerdict) => void;
+}
+
+/** A timer this late means that the process was busy, and says nothing about Redis. */
+const STALLED_LOOP_MS = 50;
+
+/**
+ * The operations that wait for Redis, oldest first. They share one deadline, so the first to start is the first to end and
+ * one timer serves all of them. The timer keeps the process alive while somebody waits, and only then: the socket
+ * itself is unref'd, so a script that used the cache can end.
+ *
+ * When the timer fires, the answer may lie in the socket's buffer, unread because the process was busy (a large
+ * `JSON.parse`, a garbage collection): timers run before the poll phase. So the verdict waits for one poll phase.
+ */
+export class InFlight {
+  private readonly pending = new Set<Pending>();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly options: InFlightOptions) {}
+
+  get size(): number {
+    return this.pending.size;
+  }
+
+  /** Waits for `start()`, but no longer than the deadline. */
+  track<Result>(operation: string, start: () => Promise<Result>): Promise<Result> {
+    if (this.pending.size >= this.options.maxPending) {
+      return Promise.reject(new TierUnavailableError(operation, 'overloaded'));
+    }
+    return new Promise<Result>((resolve, reject) => {
+      const sentAtMs = this.options.nowMs();
+      const entry: Pending = { operation, sentAtMs, progressAtSend: this.options.progress(), reject };
+      this.pending.add(entry);
+      this.arm();
+      start().then(
+        (result) => {
+          this.pending.delete(entry);
+          this.settleTimer();
+          resolve(result);
+        },
+        (error: Error) => {
+          this.pending.delete(entry);
+          this.settleTimer();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /** Ends every wait at once. */
+  releaseAll(errorFor: (operation: string) => Error): void {
+    const released = [...this.pending];
+    this.pending.clear();
+    this.settleTimer();
+    for (const { operation, reject } of released) {
+      reject(errorFor(operation));
+    }
+  }
+
+  private arm(): void {
+    if (this.timer !== undefined) {
+      this.timer.ref();
+      return;
+    }
+    const [oldest] = this.pending;
+    if (oldest !== undefined) {
+      const dueAtMs = oldest.sentAtMs + this.options.deadlineMs;
+      const waitMs = Math.max(1, Math.ceil(dueAtMs - this.options.nowMs()));
+      this.timer = setTimeout(() => this.fire(dueAtMs), waitMs);
+    }
+  }
+
+  /** The timer is left running, unref'd, when nobody waits: the next operation finds it there, at no cost. */
+  private settleTimer(): void {
+    if (this.pending.size === 0) {
+      this.timer?.unref();
+    }
+  }
+
+  private fire(dueAtMs: number): void {
+    const busyProcess = this.options.nowMs() - dueAtMs > STALLED_LOOP_MS;
+    setImmediate(() => {
+      this.timer = undefined;
+      this.expire(busyProcess);
+      this.arm();
+    });
+  }
+
+  private expire(busyProcess: boolean): void {
+    const { deadlineMs, nowMs, progress, onTimeout } = this.options;
+    const expiredBeforeMs = nowMs() - deadlineMs;
+    const progressNow = progress();
+    for (const entry of this.pending) {
+      if (entry.sentAtMs > expiredBeforeMs) {
+        break;
+      }
+      this.pending.delete(entry);
+      entry.reject(new TierTimeoutError(entry.operation, deadlineMs));
+      if (busyProcess) {
+        onTimeout('busy-process');
+      } else {
+        onTimeout(entry.progressAtSend === progressNow ? 'silent' : 'slow');
+      }
+    }
+  }
+}

@@ -1,0 +1,10 @@
+export type { ConnectionSettings } from './client-options.js';
+export type { RedisTarget } from './open-client.js';
+export { isRedisClient, type RedisClient } from './redis-client.js';
+export {
+  RedisConnection,
+  type ConnectionState,
+  type RedisConnectionLimits,
+  type RedisConnectionListener,
+} from './redis-connection.js';
+export { RedisTier, type EntryToStore, type RedisEntry } from './redis-tier.js';

@@ -1,0 +1,59 @@
+import type { Cluster, Redis } from 'ioredis';
+
+/** What the package is built on: one ioredis 5 connection, or a cluster of them. */
+export type RedisClient = Redis | Cluster;
+
+/** A cluster refuses commands whose keys lie in different slots, so there each key gets a command of its own. */
+export function isCluster(client: RedisClient): client is Cluster {
+  return client.isCluster;
+}
+
+/**
+ * Whether a value that the application handed in can serve as our client. By shape, not `instanceof`: the application may
+ * hold another copy of ioredis (an ESM and a CJS one, say).
+ */
+export function isRedisClient(value: unknown): value is RedisClient {
+  if (typeof value !== 'object' || value === null) {
+    return false;
+  }
+  const candidate = value as Partial<Record<'status' | 'getBuffer' | 'set' | 'on', unknown>>;
+  return (
+    typeof candidate.status === 'string' &&
+    typeof candidate.getBuffer === 'function' &&
+    typeof candidate.set === 'function' &&
+    typeof candidate.on === 'function'
+  );
+}
+
+/** Bytes that have arrived so far: the proof that a slow connection is not a dead one. Unknown (0) for a cluster. */
+export function bytesReadBy(client: RedisClient): number {
+  return socketOf(client)?.bytesRead ?? 0;
+}
+
+/** Cuts a socket that has gone silent, so that the client opens a new one: a half-open socket never ends by itself. */
+export function destroySocketOf(client: RedisClient): void {
+  socketOf(client)?.destroy();
+}
+
+/** Lets a program end although the connection is open, or about to be opened again. */
+export function unrefClient(client: RedisClient): void {
+  socketOf(client)?.unref();
+  const { reconnectTimeout } = client as unknown as { reconnectTimeout?: NodeJS.Timeout | null };
+  reconnectTimeout?.unref();
+}
+
+interface SocketLike {
+  readonly bytesRead: number;
+  destroy(): void;
+  unref(): void;
+}
+
+function socketOf(client: RedisClient): SocketLike | undefined {
+  if (isCluster(client)) {
+    return undefined;
+  }
+  const { stream } = client as { stream?: Partial<SocketLike> | null };
+  return typeof stream?.destroy === 'function' && typeof stream.unref === 'function'
+    ? (stream as SocketLike)
+    : undefined;
+}

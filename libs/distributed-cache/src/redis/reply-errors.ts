@@ -1,0 +1,59 @@
+import {
+  CacheError,
+  TierDisconnectedError,
+  TierReplyError,
+  TierTimeoutError,
+  TierUnavailableError,
+} from '../errors/index.js';
+
+/**
+ * Turns what the client throws into our errors. The client's error is not kept as `cause`: a `ReplyError` carries the
+ * whole command, so a cached value or a password would end up in a log.
+ */
+export function toTierError(operation: string, error: unknown, timeoutMs: number): CacheError {
+  if (error instanceof CacheError) {
+    return error;
+  }
+  const { name, message } = error instanceof Error ? error : { name: '', message: '' };
+  if (name === 'ReplyError') {
+    return new TierReplyError(operation, firstWord(message));
+  }
+  if (message === 'Command timed out') {
+    return new TierTimeoutError(operation, timeoutMs);
+  }
+  if (message.startsWith("Stream isn't writeable")) {
+    return new TierUnavailableError(operation, 'not-connected');
+  }
+  return new TierDisconnectedError(operation);
+}
+
+/**
+ * Names the cause of a failed connection in one word: `ECONNREFUSED`, `WRONGPASS`, `CERT_HAS_EXPIRED`, ...
+ * Only codes and Redis's error words pass; a message could hold the address with its password.
+ */
+export function outageReason(error: unknown): string {
+  if (typeof error !== 'object' || error === null) {
+    return 'unknown';
+  }
+  const { code, name, message, lastNodeError } = error as {
+    code?: unknown;
+    name?: unknown;
+    message?: unknown;
+    lastNodeError?: unknown;
+  };
+  if (typeof code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(code)) {
+    return code;
+  }
+  if (name === 'ReplyError' && typeof message === 'string') {
+    return firstWord(message);
+  }
+  if (lastNodeError !== undefined && lastNodeError !== null) {
+    return outageReason(lastNodeError);
+  }
+  return message === 'Command timed out' ? 'timeout' : 'connection-error';
+}
+
+/** `OOM command not allowed ...` is `OOM`; what is not such a word is `ERR`. */
+function firstWord(message: string): string {
+  return /^[A-Z][A-Z0-9_]*\b/.exec(message)?.[0] ?? 'ERR';
+}

@@ -1,0 +1,35 @@
+import type { RedisClient } from './redis-client.js';
+
+/**
+ * The Redis server's clock as seen from here. Times in entries are the server's, so processes whose clocks differ agree on
+ * when an entry expires; each only needs to know its own offset. The error is at most half the round trip.
+ */
+export class ServerClock {
+  private offsetMs = 0;
+
+  constructor(private readonly localNowMs: () => number) {}
+
+  nowMs(): number {
+    return this.localNowMs() + this.offsetMs;
+  }
+
+  /**
+   * Reads the server's clock; the answer is proof of life as well, even where the user may not run `TIME`: then the clocks
+   * are taken to agree.
+   */
+  async learnFrom(client: RedisClient): Promise<void> {
+    const sentAtMs = this.localNowMs();
+    const time = await client.time().catch((error: Error) => {
+      if (error.message.startsWith('NOPERM')) {
+        return undefined;
+      }
+      throw error;
+    });
+    if (time === undefined) {
+      return;
+    }
+    const [seconds, microseconds] = time;
+    const middleMs = (sentAtMs + this.localNowMs()) / 2;
+    this.offsetMs = Number(seconds) * 1000 + Number(microseconds) / 1000 - middleMs;
+  }
+}
