@@ -1,0 +1,239 @@
+import { describe, expect, it, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import type { DistributedCacheOptions } from '../config/index.js';
+
+/** Runs the same promises over a Redis and over the local tier alone. */
+const setups: readonly (readonly [name: string, options: () => DistributedCacheOptions])[] = [
+  ['with Redis', () => redisOptions()],
+  ['on the local tier alone', () => ({ redis: false })],
+];
+
+function redisOptions(): DistributedCacheOptions & { keyPrefix: string } {
+  const { url, keyPrefix } = redisForTest();
+  return { redis: { url }, keyPrefix };
+}
+
+describe.each(setups)('AsyncCache %s', (_name, options) => {
+  it('gives back what was set', async () => {
+    const cache = cacheForTest(options()).getCache<{ name: string }>('users');
+    expect(await cache.set('user:1', { name: 'Ada' })).toBe(true);
+    expect(await cache.get('user:1')).toEqual({ name: 'Ada' });
+    expect(await cache.has('user:1')).toBe(true);
+    expect(await cache.has('user:2')).toBe(false);
+  });
+
+  it('runs the loader once for many callers of one key', async () => {
+    const cache = cacheForTest(options()).getCache('users');
+    const load = vi.fn(async () => 'Ada');
+    const answers = await Promise.all(Array.from({ length: 100 }, () => cache.getOrSet('user:1', load)));
+    expect(new Set(answers)).toEqual(new Set(['Ada']));
+    expect(load).toHaveBeenCalledTimes(1);
+    expect(await cache.getOrSet('user:1', load)).toBe('Ada');
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it.each([[null], [undefined], [0], [''], [false]])('caches %s as what it is', async (value) => {
+    const cache = cacheForTest(options()).getCache('users');
+    const load = vi.fn(async () => value);
+    expect(await cache.getOrSet('key', load)).toBe(value);
+    expect(await cache.getOrSet('key', load)).toBe(value);
+    expect(load).toHaveBeenCalledTimes(1);
+    expect(await cache.lookup('key')).toMatchObject({ state: 'fresh', value });
+  });
+
+  it('hands on the very error of the loader and caches nothing', async () => {
+    const cache = cacheForTest(options()).getCache('users');
+    const error = new Error('no database');
+    await expect(cache.getOrSet('key', () => Promise.reject(error))).rejects.toBe(error);
+    expect(await cache.lookup('key')).toEqual({ state: 'miss' });
+    expect(await cache.getOrSet('key', () => 'fine')).toBe('fine');
+  });
+
+  it('forgets a deleted key and says whether it existed', async () => {
+    const cache = cacheForTest(options()).getCache('users');
+    await cache.set('key', 1);
+    expect(await cache.delete('key')).toBe(true);
+    expect(await cache.delete('key')).toBe(false);
+    expect(await cache.get('key')).toBeUndefined();
+  });
+
+  it('does not keep a load that a deletion in this process has overtaken', async () => {
+    const cache = cacheForTest(options()).getCache('users');
+    const gate = withResolvers<string>();
+    const started = withResolvers<void>();
+    const first = cache.getOrSet('key', () => {
+      started.resolve();
+      return gate.promise;
+    });
+    await started.promise;
+    await cache.delete('key');
+    const second = cache.getOrSet('key', () => 'new');
+    gate.resolve('old');
+    expect(await first).toBe('old');
+    expect(await second).toBe('new');
+    expect(await cache.get('key')).toBe('new');
+  });
+
+  it('keeps the value of a set that came while a load was running', async () => {
+    const cache = cacheForTest(options()).getCache('users');
+    const gate = withResolvers<string>();
+    const started = withResolvers<void>();
+    const loading = cache.getOrSet('key', () => {
+      started.resolve();
+      return gate.promise;
+    });
+    await started.promise;
+    await cache.set('key', 'set');
+    gate.resolve('loaded');
+    expect(await loading).toBe('loaded');
+    expect(await cache.get('key')).toBe('set');
+  });
+
+  it('reads and writes many at once, in order, duplicates included', async () => {
+    const cache = cacheForTest(options()).getCache<number>('numbers');
+    expect(
+      await cache.setMany([
+        ['a', 1],
+        ['b', 2],
+      ]),
+    ).toBe(true);
+    expect(await cache.getMany(['b', 'x', 'a', 'b'])).toEqual([2, undefined, 1, 2]);
+    expect(await cache.deleteMany(['a', 'b', 'x'])).toBe(2);
+    expect(await cache.getMany(['a', 'b'])).toEqual([undefined, undefined]);
+  });
+
+  it('clears its own namespace and no other', async () => {
+    const all = cacheForTest(options());
+    const [users, orders] = [all.getCache('users'), all.getCache('orders')];
+    await users.set('key', 'user');
+    await orders.set('key', 'order');
+    await users.clear();
+    expect(await users.get('key')).toBeUndefined();
+    expect(await orders.get('key')).toBe('order');
+    await users.set('key', 'again');
+    expect(await users.get('key')).toBe('again');
+  });
+
+  it('hands out frozen values, and copies of what cannot be frozen', async () => {
+    const cache = cacheForTest(options()).getCache<{ list: number[] } | { when: Date }>('users');
+    await cache.set('plain', { list: [1] });
+    const plain = (await cache.get('plain')) as { list: number[] };
+    expect(() => plain.list.push(2)).toThrow(TypeError);
+    await cache.set('dated', { when: new Date(0) });
+    const dated = (await cache.get('dated')) as { when: Date };
+    dated.when.setFullYear(1999);
+    expect(await cache.get('dated')).toEqual({ when: new Date(0) });
+  });
+
+  it('lets each of many callers change a cloned value alone', async () => {
+    const all = cacheForTest({ ...options(), namespaces: { users: { values: 'cloned' } } });
+    const cache = all.getCache<{ list: number[] }>('users');
+    const [first, second] = await Promise.all([
+      cache.getOrSet('key', () => ({ list: [1] })),
+      cache.getOrSet('key', () => ({ list: [1] })),
+    ]);
+    first.list.push(2);
+    expect(second).toEqual({ list: [1] });
+    expect(await cache.get('key')).toEqual({ list: [1] });
+  });
+
+  it('does not cache what cannot be kept, and says so', async () => {
+    const all = cacheForTest(options());
+    const refused = vi.fn();
+    all.events.on('valueRefused', refused);
+    const cache = all.getCache('users');
+    const value = { call: () => 1 };
+    expect(await cache.getOrSet('key', () => value)).toBe(value);
+    expect(await cache.lookup('key')).toEqual({ state: 'miss' });
+    expect(refused).toHaveBeenCalledTimes(1);
+  });
+
+  it('does not cache what the loader or cacheIf declines', async () => {
+    const cache = cacheForTest(options()).getCache<number>('users');
+    await cache.getOrSet('skipped', (context) => {
+      context.skip();
+      return 1;
+    });
+    await cache.getOrSet('declined', () => 1, { cacheIf: (value) => value > 1 });
+    expect(await cache.getMany(['skipped', 'declined'])).toEqual([undefined, undefined]);
+  });
+
+  it('counts hits by tier, misses, sets, deletes and loads', async () => {
+    const cache = cacheForTest(options()).getCache('users');
+    await cache.getOrSet('a', () => 1);
+    await cache.getOrSet('a', () => 1);
+    await cache.get('b');
+    await cache.delete('a');
+    await cache.getOrSet('c', () => Promise.reject(new Error('no'))).catch(() => {});
+    expect(cache.getMetrics()).toMatchObject({
+      namespace: 'users',
+      hits: 1,
+      localHits: 1,
+      misses: 2,
+      sets: 1,
+      deletes: 1,
+      errors: 0,
+      loads: 2,
+      loadErrors: 1,
+      totalRequests: 3,
+      hitRatePercent: 33.33,
+    });
+  });
+
+  it('rejects a key that is no key', async () => {
+    const cache = cacheForTest(options()).getCache('users');
+    await expect(cache.get('')).rejects.toThrow('must not be empty');
+    await expect(cache.set('\ud800', 1)).rejects.toThrow('well-formed');
+  });
+});
+
+describe('two processes over one Redis', () => {
+  it('serves a value that another process loaded, with what is left of its life', async () => {
+    const options = redisOptions();
+    const [podA, podB] = [cacheForTest(options).getCache('users'), cacheForTest(options).getCache('users')];
+    await podA.getOrSet('user:1', () => ({ name: 'Ada' }), { ttl: '10s' });
+    const load = vi.fn(() => ({ name: 'never asked' }));
+    expect(await podB.getOrSet('user:1', load)).toEqual({ name: 'Ada' });
+    expect(load).not.toHaveBeenCalled();
+    const found = await podB.lookup('user:1');
+    expect(found).toMatchObject({ state: 'fresh', tier: 'local' });
+    expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(10_000);
+  });
+
+  it('misses everything that another process has cleared, in Redis', async () => {
+    const options = redisOptions();
+    const podA = cacheForTest(options).getCache('users');
+    await podA.set('user:1', 'Ada');
+    await cacheForTest(options).getCache('users').clear();
+    const podC = cacheForTest(options).getCache('users');
+    expect(await podC.get('user:1')).toBeUndefined();
+  });
+
+  it('treats an entry as a miss when the stamp of its namespace is gone', async () => {
+    const options = redisOptions();
+    const { admin } = redisForTest();
+    await cacheForTest(options).getCache('users').set('user:1', 'Ada');
+    await admin.del(`${options.keyPrefix}:users:#clear`);
+    expect(await cacheForTest(options).getCache('users').get('user:1')).toBeUndefined();
+  });
+
+  it('treats bytes that it cannot read as a miss, counts them, and replaces them', async () => {
+    const options = redisOptions();
+    const { admin } = redisForTest();
+    const cache = cacheForTest(options).getCache('users');
+    await cache.set('other', 1);
+    await admin.set(`${options.keyPrefix}:users:key`, 'not an envelope');
+    expect(await cache.getOrSet('key', () => 'loaded')).toBe('loaded');
+    expect(await cacheForTest(options).getCache('users').get('key')).toBe('loaded');
+    expect(cache.getMetrics().errors).toBe(1);
+  });
+});
+
+function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
+  let resolve: (value: Value) => void = () => {};
+  const promise = new Promise<Value>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

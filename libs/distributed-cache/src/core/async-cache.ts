@@ -1,0 +1,264 @@
+import type { Duration, ResolvedNamespace } from '../config/index.js';
+import { CacheMetrics, type CacheHealth } from '../events/index.js';
+import { encodeKey, keyLayout } from '../keys/index.js';
+import { readStored } from '../local/index.js';
+import { checkHealth } from './cache-health-check.js';
+import type { CacheRuntime } from './cache-runtime.js';
+import { Counters } from './counters.js';
+import { entryLife } from './entry-life.js';
+import { EntryLoader, type LoadOutcome } from './entry-loader.js';
+import type { EntryOptions, Loader } from './entry-options.js';
+import { EntryReader, type FoundEntry } from './entry-reader.js';
+import { EntryWriter } from './entry-writer.js';
+import { LoadContext } from './load-context.js';
+import { LocalView } from './local-view.js';
+import { MISS, type Lookup } from './lookup.js';
+import { LookupRecorder } from './lookup-recorder.js';
+import { RemoteView } from './remote-view.js';
+
+/**
+ * One namespace of the cache: L1 in this process, Redis behind it.
+ *
+ * No fault of a tier reaches a caller: a Redis that is refused, hung, slow or full costs a call at most `deadlineMs`, once,
+ * and is then left out until it answers again; meanwhile L1 answers (see `fallback`). The only errors are the loader's
+ * own and, for a key that is no well-formed non-empty string or a TTL that is no duration, a `CacheKeyError` or `RangeError`.
+ *
+ * Values read from the cache are shared and deep-frozen (`values` says otherwise): change a copy. With `enabled: false`
+ * nothing is kept and every loader runs.
+ */
+export class AsyncCache<T = unknown> {
+  private readonly counters = new Counters();
+  private readonly recorder: LookupRecorder;
+  private readonly local: LocalView;
+  private readonly remote: RemoteView | undefined;
+  private readonly reader: EntryReader;
+  private readonly writer: EntryWriter;
+  private readonly loads: EntryLoader;
+
+  /** Caches come from `DistributedCache.getCache` or `@InjectCache`. */
+  constructor(
+    readonly namespace: string,
+    /** How its entries are kept. */
+    readonly policy: ResolvedNamespace,
+    private readonly runtime: CacheRuntime,
+  ) {
+    const { config, events, codec, redis } = runtime;
+    const recorder = new LookupRecorder(namespace, this.counters, events);
+    this.recorder = recorder;
+    this.local = new LocalView(runtime, namespace);
+    this.remote =
+      redis === undefined
+        ? undefined
+        : new RemoteView(redis.tier, redis.connection, keyLayout(config.keyPrefix, namespace), (operation, error) =>
+            recorder.tierError('redis', operation, error),
+          );
+    this.reader = new EntryReader(this.local, this.remote, policy);
+    this.writer = new EntryWriter(codec, this.local, this.remote, policy, (key, reason) =>
+      events.emit('valueRefused', { namespace, key, reason }),
+    );
+    this.loads = new EntryLoader(runtime, policy, this.reader, this.writer, recorder);
+  }
+
+  /** The fresh value, or `undefined` (also for a cached `undefined`: {@link lookup} tells them apart). */
+  async get(key: string): Promise<T | undefined> {
+    const found = await this.findFresh(key);
+    return found === undefined ? undefined : (readStored(found.stored) as T);
+  }
+
+  /** What the cache knows of a key: a miss, or the value with its state, tier, age and remaining TTL in milliseconds. */
+  async lookup(key: string): Promise<Lookup<T>> {
+    const encodedKey = encodeKey(key);
+    const found = this.freshLocal(encodedKey) ?? (await this.readEnabled(encodedKey));
+    if (found === undefined) {
+      this.recorder.miss(key, { stale: false, collapsed: false, stored: false });
+      return MISS;
+    }
+    const { tier, ttlMs, ageMs, stored } = found;
+    const state = ttlMs > 0 ? 'fresh' : 'stale';
+    this.recorder.hit(key, tier, state, ttlMs);
+    return { state, value: readStored(stored) as T, tier, ageMs, ttlMs };
+  }
+
+  /** Fresh values in the order of `keys`, in one round trip for those that L1 lacks; an entry that can't be read is a miss. */
+  async getMany(keys: readonly string[]): Promise<(T | undefined)[]> {
+    const encodedKeys = keys.map(encodeKey);
+    const found = encodedKeys.map((key) => this.freshLocal(key));
+    const missing = [...new Set(encodedKeys.filter((_, index) => found[index] === undefined))];
+    const reads = this.runtime.config.enabled ? await this.reader.readMany(missing) : [];
+    const fromRemote = new Map(missing.map((key, index) => [key, onlyFresh(reads[index]?.found)]));
+    return keys.map((key, index) => {
+      const entry = found[index] ?? fromRemote.get(encodedKeys[index] ?? '');
+      this.recordFresh(key, entry);
+      return entry === undefined ? undefined : (readStored(entry.stored) as T);
+    });
+  }
+
+  /**
+   * The cached value, or what `loader` returns, which is then cached. Concurrent calls for one key in this process share one
+   * load. If the loader throws, a stale value still in its grace is returned; else its error, the same object.
+   */
+  async getOrSet(key: string, loader: Loader<T>, options?: EntryOptions<T>): Promise<T> {
+    const encodedKey = encodeKey(key);
+    if (!this.runtime.config.enabled) {
+      return loader(new LoadContext(this.runtime.closing, undefined));
+    }
+    const entry = this.local.find(encodedKey);
+    if (entry !== undefined) {
+      const ttlMs = this.local.remainingMs(entry);
+      if (ttlMs > 0) {
+        this.recorder.hit(key, 'local', 'fresh', ttlMs);
+        return readStored(entry) as T;
+      }
+    }
+    const running = this.loads.running(encodedKey);
+    const outcome = await (running ?? this.loads.start(encodedKey, loader, options));
+    this.recordOutcome(key, outcome, running !== undefined);
+    return readStored(outcome.stored) as T;
+  }
+
+  /**
+   * Stores a value in Redis and L1. An object given is itself deep-frozen in the default mode.
+   * @param ttl seconds, a string with its unit, or entry options; default: the namespace's TTL
+   * @returns true once Redis has it (or there is none); false while Redis can't be used, then only L1 has it, and for a value
+   *   that can't be cached (event `valueRefused`)
+   */
+  async set(key: string, value: T, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
+    return this.setMany([[key, value]], ttl);
+  }
+
+  /** As {@link set}, all in one round trip. @returns true once Redis has all of them (or there is none) */
+  async setMany(entries: Iterable<readonly [string, T]>, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
+    const options = typeof ttl === 'object' ? ttl : { ttl };
+    const byKey = new Map(entries);
+    const values = [...byKey].map(([key, value]) => ({ key, value, life: entryLife(value, this.policy, options) }));
+    const encodedKeys = values.map(({ key }) => encodeKey(key));
+    if (!this.runtime.config.enabled) {
+      return false;
+    }
+    encodedKeys.forEach((key) => this.reader.detach(key));
+    const written = await this.loads.overtake(encodedKeys, (flights) =>
+      this.writer.writeMany(
+        values.map(({ value, life }, index) => ({
+          key: encodedKeys[index] ?? '',
+          value,
+          life,
+          flight: flights[index] ?? { overtaken: true },
+          loadMs: 0,
+        })),
+      ),
+    );
+    let complete = true;
+    for (const [index, { key, life }] of values.entries()) {
+      const entry = written[index];
+      complete &&= entry?.complete === true;
+      if (entry?.kept === true) {
+        this.recorder.set(key, life.ttlMs, entry.complete);
+      } else if (entry?.overtaken !== true) {
+        // What was there before is no longer the value of this key.
+        await this.drop(encodedKeys[index] ?? '');
+      }
+    }
+    return complete;
+  }
+
+  /** Whether there is a fresh value; not counted as a lookup. */
+  async has(key: string): Promise<boolean> {
+    const encodedKey = encodeKey(key);
+    const found = this.freshLocal(encodedKey) ?? (await this.readEnabled(encodedKey));
+    return found !== undefined && found.ttlMs > 0;
+  }
+
+  /** Deletes a key from both tiers; a load or read under way in this process is not kept. @returns whether it existed */
+  async delete(key: string): Promise<boolean> {
+    return (await this.deleteMany([key])) > 0;
+  }
+
+  /** As {@link delete}, all in one round trip. @returns how many of the keys existed */
+  async deleteMany(keys: readonly string[]): Promise<number> {
+    const encodedKeys = [...new Set(keys.map(encodeKey))];
+    const locally = encodedKeys.filter((key) => {
+      this.loads.detach(key);
+      this.reader.detach(key);
+      return this.local.delete(key);
+    }).length;
+    const inRedis = this.runtime.config.enabled ? await this.remote?.delete(encodedKeys) : 0;
+    const existed = Math.max(locally, inRedis ?? 0);
+    keys.forEach((key) => this.recorder.delete(key, existed > 0));
+    return existed;
+  }
+
+  /** Forgets everything in this namespace, in O(1): every entry in Redis becomes a miss at once, and leaves with its TTL. */
+  async clear(): Promise<void> {
+    this.loads.detachAll();
+    this.reader.detachAll();
+    this.local.startEpoch();
+    if (this.runtime.config.enabled) {
+      await this.remote?.clear();
+      this.local.startEpoch();
+    }
+    this.runtime.events.emit('clear', { namespace: this.namespace });
+  }
+
+  /** Counters of this namespace in this process. Its JSON uses the wire names. */
+  getMetrics(): CacheMetrics {
+    const { config, redis, local } = this.runtime;
+    const fallback = config.enabled && config.fallback !== false && local !== undefined;
+    return new CacheMetrics(this.namespace, this.counters, redis?.connection.isLive === true, fallback);
+  }
+
+  /** Asks Redis, within `deadlineMs`. Its JSON uses the wire names. */
+  healthCheck(): Promise<CacheHealth> {
+    return checkHealth(this.runtime);
+  }
+
+  /** What this process holds from before is not trusted any more: it may have missed changes. */
+  startEpoch(): void {
+    this.local.startEpoch();
+    this.reader.detachAll();
+  }
+
+  private async findFresh(key: string): Promise<FoundEntry | undefined> {
+    const encodedKey = encodeKey(key);
+    const found = this.freshLocal(encodedKey) ?? onlyFresh(await this.readEnabled(encodedKey));
+    this.recordFresh(key, found);
+    return found;
+  }
+
+  private freshLocal(encodedKey: string): FoundEntry | undefined {
+    const entry = this.local.find(encodedKey);
+    if (entry === undefined) {
+      return undefined;
+    }
+    const ttlMs = this.local.remainingMs(entry);
+    return ttlMs > 0 ? { tier: 'local', stored: entry, ttlMs, ageMs: this.local.ageMs(entry) } : undefined;
+  }
+
+  private async readEnabled(encodedKey: string): Promise<FoundEntry | undefined> {
+    return this.runtime.config.enabled ? (await this.reader.read(encodedKey)).found : undefined;
+  }
+
+  private async drop(encodedKey: string): Promise<void> {
+    this.local.delete(encodedKey);
+    await this.remote?.delete([encodedKey]);
+  }
+
+  private recordFresh(key: string, found: FoundEntry | undefined): void {
+    if (found === undefined) {
+      this.recorder.miss(key, { stale: false, collapsed: false, stored: false });
+    } else {
+      this.recorder.hit(key, found.tier, 'fresh', found.ttlMs);
+    }
+  }
+
+  private recordOutcome(key: string, outcome: LoadOutcome, collapsed: boolean): void {
+    if (outcome.source === 'tier') {
+      this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs);
+    } else {
+      this.recorder.miss(key, { stale: outcome.hadStale, collapsed, stored: outcome.kept });
+    }
+  }
+}
+
+function onlyFresh(found: FoundEntry | undefined): FoundEntry | undefined {
+  return found !== undefined && found.ttlMs > 0 ? found : undefined;
+}

@@ -1,0 +1,27 @@
+import { CacheHealth } from '../events/index.js';
+import type { CacheRuntime } from './cache-runtime.js';
+
+/**
+ * `up` when Redis answers, or none is configured; `degraded` when it does not and L1 serves; `down` when neither can, or
+ * Redis is required. Waits at most `deadlineMs`; never rejects.
+ */
+export async function checkHealth({ config, redis, local }: CacheRuntime): Promise<CacheHealth> {
+  const hasLocal = local !== undefined;
+  if (!config.enabled) {
+    return new CacheHealth('up', false, false, 'the cache is switched off');
+  }
+  if (redis === undefined) {
+    return new CacheHealth('up', false, hasLocal);
+  }
+  if (await redis.connection.ping()) {
+    return new CacheHealth('up', true, hasLocal);
+  }
+  const cause = `Redis can't be used (${redis.connection.reason})`;
+  if (config.requireRedis) {
+    return new CacheHealth('down', false, hasLocal, `${cause} and is required`);
+  }
+  if (hasLocal && config.fallback !== false) {
+    return new CacheHealth('degraded', false, hasLocal, `${cause}; the local tier serves`);
+  }
+  return new CacheHealth('down', false, hasLocal, `${cause} and there is no fallback`);
+}

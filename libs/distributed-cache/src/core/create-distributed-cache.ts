@@ -1,0 +1,15 @@
+import { CacheConfig, type DistributedCacheOptions } from '../config/index.js';
+import { DistributedCache, type CacheEnvironment } from './distributed-cache.js';
+
+/**
+ * A cache without Nest, for scripts and workers. Resolves when Redis has been tried, whether or not it answered.
+ * @throws ConfigurationError with every mistake in the options and the environment
+ */
+export async function createDistributedCache(
+  options: DistributedCacheOptions = {},
+  environment: CacheEnvironment = {},
+): Promise<DistributedCache> {
+  const cache = new DistributedCache(CacheConfig.resolve(options), environment);
+  await cache.connect();
+  return cache;
+}

@@ -1,0 +1,154 @@
+import { ValueCodec } from '../codec/index.js';
+import type { CacheConfig, NamespaceOptions, ResolvedNamespace } from '../config/index.js';
+import { ConfigurationError } from '../errors/index.js';
+import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
+import { LocalCache, systemClock, type Clock } from '../local/index.js';
+import { RedisConnection, RedisTier } from '../redis/index.js';
+import { AsyncCache } from './async-cache.js';
+import { checkHealth } from './cache-health-check.js';
+import type { CacheRuntime } from './cache-runtime.js';
+import { redisTarget } from './redis-target.js';
+
+/** What a `DistributedCache` may be given besides its configuration. */
+export interface CacheEnvironment {
+  /** Where the cache tells what it does; default: a bus of its own. */
+  readonly events?: CacheEvents;
+  /** Default: the system's monotonic clock. */
+  readonly clock?: Clock;
+}
+
+/**
+ * All namespaces of one cache, over one L1 and one connection to Redis. The connection is opened by the first use or by
+ * {@link connect}; losing it, then or later, is told as events and otherwise costs the callers nothing.
+ */
+export class DistributedCache {
+  readonly events: CacheEvents;
+  private readonly caches = new Map<string, AsyncCache>();
+  private readonly runtime: CacheRuntime;
+  private readonly closing = new AbortController();
+  private readonly healthTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    readonly config: CacheConfig,
+    environment: CacheEnvironment = {},
+  ) {
+    const { events = new CacheEvents(), clock = systemClock } = environment;
+    this.events = events;
+    const { local, maxValueBytes, compression } = config;
+    const codec = new ValueCodec({ maxValueBytes, compression });
+    this.runtime = {
+      config,
+      events,
+      clock,
+      codec,
+      local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
+      redis: config.enabled ? this.redisOf(codec, clock) : undefined,
+      closing: this.closing.signal,
+    };
+    if (config.enabled) {
+      this.healthTimer = setInterval(() => void this.reportHealth(), config.healthCheckIntervalMs);
+      this.healthTimer.unref();
+    }
+  }
+
+  /**
+   * The cache of a namespace, always the same object; made at the first call.
+   * @param options beat `namespaces[namespace]` of the configuration; give them before or with the first use
+   * @throws ConfigurationError for wrong options, for a name that holds anything but letters, digits, `_`, `.` and `-`, and for
+   *   options that differ from those with which the namespace is in use
+   */
+  getCache<T = unknown>(namespace: string, options?: NamespaceOptions): AsyncCache<T> {
+    let cache = this.caches.get(namespace);
+    if (cache === undefined) {
+      cache = new AsyncCache(namespace, this.config.namespace(namespace, options), this.runtime);
+      this.caches.set(namespace, cache);
+    } else if (options !== undefined) {
+      requireSamePolicy(cache, this.config.namespace(namespace, options));
+    }
+    // What a namespace holds is known to those who use it, not to the map.
+    return cache as AsyncCache<T>;
+  }
+
+  /** Opens the connection now instead of at the first use. Resolves when the first attempt has ended, well or badly. */
+  async connect(): Promise<void> {
+    await this.runtime.redis?.connection.connect();
+  }
+
+  /** Counters of every namespace in use, in this process. */
+  getMetrics(): CacheMetrics[] {
+    return [...this.caches.values()].map((cache) => cache.getMetrics());
+  }
+
+  /** Asks Redis, within `deadlineMs`; never rejects. */
+  healthCheck(): Promise<CacheHealth> {
+    return checkHealth(this.runtime);
+  }
+
+  /**
+   * Waits for what is on its way (at most `deadlineMs`) and closes the connection, unless it was handed in. L1 is emptied;
+   * from then on every call runs its loader. Safe to call twice.
+   */
+  async close(): Promise<void> {
+    clearInterval(this.healthTimer);
+    this.closing.abort();
+    await this.runtime.redis?.connection.close();
+    this.runtime.local?.clear();
+  }
+
+  private redisOf(codec: ValueCodec, clock: Clock): CacheRuntime['redis'] {
+    const target = redisTarget(this.config.redis);
+    if (target === undefined) {
+      return undefined;
+    }
+    const { deadlineMs, commandTimeoutMs, heartbeatMs } = this.config;
+    const connection = new RedisConnection(
+      target,
+      { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs: () => clock.nowMs() },
+      { onLive: (downMs) => this.onRedisLive(downMs), onDown: (reason) => this.onRedisDown(reason) },
+    );
+    return { connection, tier: new RedisTier(connection, codec) };
+  }
+
+  private onRedisLive(downMs: number): void {
+    const { config, events } = this;
+    events.emit('redisConnected', { address: config.redisAddress ?? '', downMs });
+    if (downMs === 0) {
+      return;
+    }
+    for (const cache of this.caches.values()) {
+      cache.startEpoch();
+    }
+    if (this.canFallBack) {
+      events.emit('fallbackOff', { downMs });
+    }
+  }
+
+  private onRedisDown(reason: string): void {
+    const { config, events } = this;
+    events.emit('redisConnectionFailed', { address: config.redisAddress ?? '', reason });
+    if (this.canFallBack) {
+      events.emit('fallbackOn', { reason });
+    }
+  }
+
+  private get canFallBack(): boolean {
+    return this.config.fallback !== false && this.runtime.local !== undefined;
+  }
+
+  private async reportHealth(): Promise<void> {
+    this.events.emit('healthChecked', { health: await this.healthCheck() });
+  }
+}
+
+function requireSamePolicy({ namespace, policy }: AsyncCache, wanted: ResolvedNamespace): void {
+  const problems = (Object.keys(wanted) as (keyof ResolvedNamespace)[])
+    .filter((name) => wanted[name] !== policy[name])
+    .map((name) => ({
+      name: `${namespace}.${name}`,
+      value: String(wanted[name]),
+      allowed: `${String(policy[name])}, with which the namespace is in use already`,
+    }));
+  if (problems.length > 0) {
+    throw new ConfigurationError(problems);
+  }
+}

@@ -1,0 +1,30 @@
+import { toMs, type Duration, type ResolvedNamespace } from '../config/index.js';
+import type { EntryOptions } from './entry-options.js';
+
+/** The lives of one entry, in milliseconds. */
+export interface EntryLife {
+  readonly ttlMs: number;
+  readonly graceMs: number;
+}
+
+/**
+ * Decides an entry's TTL and grace: the loader's `setTtl` beats the call's option beats the namespace. `null` and `undefined`
+ * live for `emptyTtl` unless the loader or the call said otherwise.
+ * @throws RangeError for a TTL that is not a positive duration
+ */
+export function entryLife<T>(
+  value: T,
+  namespace: ResolvedNamespace,
+  options: EntryOptions<T> | undefined,
+  loaderTtl?: Duration,
+): EntryLife {
+  const { ttl, grace } = options ?? {};
+  const chosen = loaderTtl ?? (typeof ttl === 'function' ? ttl(value) : ttl);
+  const isEmpty = value === null || value === undefined;
+  const ttlMs =
+    chosen === undefined ? (isEmpty ? Math.min(namespace.emptyTtlMs, namespace.ttlMs) : namespace.ttlMs) : toMs(chosen);
+  if (ttlMs < 1) {
+    throw new RangeError(`ttl must be longer than 0, got ${String(chosen)}`);
+  }
+  return { ttlMs, graceMs: grace === undefined ? namespace.graceMs : toMs(grace) };
+}

@@ -1,0 +1,125 @@
+import type { Stamp, ValueCodec } from '../codec/index.js';
+import type { ResolvedNamespace } from '../config/index.js';
+import { ValueRefusedError } from '../errors/index.js';
+import { storeValue, type StoredValue } from '../local/index.js';
+import type { EntryLife } from './entry-life.js';
+import type { Flight } from './flight-registry.js';
+import type { LocalView } from './local-view.js';
+import type { RemoteView, RemoteWrite, WriteOutcome } from './remote-view.js';
+
+export interface EntryToWrite {
+  readonly key: string;
+  readonly value: unknown;
+  readonly life: EntryLife;
+  readonly flight: Flight;
+  /** How long its loader took, in milliseconds; 0 for a `set`. */
+  readonly loadMs: number;
+}
+
+/** What became of a value. */
+export interface WrittenEntry {
+  /** The value as its readers get it. */
+  readonly stored: StoredValue;
+  /** Whether some tier keeps it. */
+  readonly kept: boolean;
+  /** Whether a later write or deletion came first, so that this one no longer counts. */
+  readonly overtaken: boolean;
+  /** Whether Redis has it; true where there is none. */
+  readonly complete: boolean;
+}
+
+interface Prepared {
+  readonly entry: EntryToWrite;
+  readonly stored: StoredValue;
+  readonly write: Omit<RemoteWrite, 'stamps'>;
+}
+
+/**
+ * Writes one namespace's entries: to Redis first, then to L1, unless a later write or deletion in this process has overtaken
+ * the write. A value that no tier can keep is told as `onRefused` and handed back as it is.
+ */
+export class EntryWriter {
+  constructor(
+    private readonly codec: ValueCodec,
+    private readonly local: LocalView,
+    private readonly remote: RemoteView | undefined,
+    private readonly namespace: ResolvedNamespace,
+    private readonly onRefused: (key: string, reason: string) => void,
+  ) {}
+
+  /** @param stamps those that were current when the load began; read now if not given */
+  async write(entry: EntryToWrite, stamps?: readonly Stamp[]): Promise<WrittenEntry> {
+    const prepared = await this.prepare(entry);
+    if (prepared === undefined) {
+      return refused(entry);
+    }
+    const outcome = await this.writeRemote([prepared], stamps);
+    return this.finish(prepared, outcome);
+  }
+
+  /** All in one go; each entry succeeds or fails with the others, except those refused. */
+  async writeMany(entries: readonly EntryToWrite[]): Promise<WrittenEntry[]> {
+    const prepared = await Promise.all(entries.map((entry) => this.prepare(entry)));
+    const storable = prepared.filter((entry) => entry !== undefined);
+    const outcome = await this.writeRemote(storable);
+    return entries.map((entry, index) => {
+      const ready = prepared[index];
+      return ready === undefined ? refused(entry) : this.finish(ready, outcome);
+    });
+  }
+
+  private async prepare(entry: EntryToWrite): Promise<Prepared | undefined> {
+    const { value, life, loadMs } = entry;
+    try {
+      const { payload, exact } = await this.codec.encode(value);
+      // What Redis would give back is what L1 keeps: the same value from every tier.
+      const kept = exact ? value : (await this.codec.decode(payload)).value;
+      return { entry, stored: storeValue(kept, this.namespace.values), write: { payload, life, loadMs } };
+    } catch (error) {
+      this.onRefused(entry.key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
+      return undefined;
+    }
+  }
+
+  private async writeRemote(entries: readonly Prepared[], givenStamps?: readonly Stamp[]): Promise<WriteOutcome> {
+    const { remote } = this;
+    if (remote === undefined) {
+      return 'done';
+    }
+    const stamps = givenStamps ?? (await remote.stamps());
+    if (stamps === undefined) {
+      return 'unsent';
+    }
+    // Asked at the last moment: from here to the socket nothing can come between.
+    const current = entries.filter(({ entry }) => !entry.flight.overtaken);
+    const [only] = current;
+    if (only === undefined) {
+      return 'unsent';
+    }
+    return current.length === 1
+      ? remote.store(only.entry.key, { ...only.write, stamps })
+      : remote.storeMany(current.map(({ entry, write }) => [entry.key, { ...write, stamps }] as const));
+  }
+
+  private finish({ entry, stored }: Prepared, outcome: WriteOutcome): WrittenEntry {
+    const { key, life, flight } = entry;
+    if (flight.overtaken) {
+      return { stored, kept: false, overtaken: true, complete: false };
+    }
+    if (outcome === 'unknown') {
+      // It may have taken effect, now or later: a copy here could differ from what everybody else reads.
+      this.local.delete(key);
+      return { stored, kept: false, overtaken: false, complete: false };
+    }
+    if (outcome === 'refused') {
+      // Redis still holds what was there before. A full Redis accepts deletions.
+      void this.remote?.delete([key]);
+    }
+    this.local.keep(key, stored, life);
+    return { stored, kept: true, overtaken: false, complete: outcome === 'done' };
+  }
+}
+
+function refused({ value, flight }: EntryToWrite): WrittenEntry {
+  return { stored: { value, bytes: 0, copyOnRead: false }, kept: false, overtaken: flight.overtaken, complete: false };
+}

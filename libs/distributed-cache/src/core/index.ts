@@ -1,0 +1,10 @@
+export * from '../config/index.js';
+export * from '../errors/index.js';
+export * from '../events/index.js';
+export { CacheKeyError, describeKey, encodeArguments, encodeKey, isValidName, methodKey } from '../keys/index.js';
+export { LocalCache, systemClock, type Clock, type LocalCacheOptions, type LocalSetOptions } from '../local/index.js';
+export { AsyncCache } from './async-cache.js';
+export { createDistributedCache } from './create-distributed-cache.js';
+export { DistributedCache, type CacheEnvironment } from './distributed-cache.js';
+export type { EntryOptions, Loader, LoaderContext } from './entry-options.js';
+export type { Found, Lookup, Miss } from './lookup.js';

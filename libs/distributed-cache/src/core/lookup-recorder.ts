@@ -1,0 +1,61 @@
+import type { AnsweringTier, CacheEvents } from '../events/index.js';
+import type { Counters } from './counters.js';
+
+/** Counts the lookups of one namespace and tells of them. A payload is built only where somebody listens. */
+export class LookupRecorder {
+  constructor(
+    private readonly namespace: string,
+    private readonly counters: Counters,
+    private readonly events: CacheEvents,
+  ) {}
+
+  hit(key: string, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
+    if (tier === 'local') {
+      this.counters.localHits++;
+    } else {
+      this.counters.redisHits++;
+    }
+    if (state === 'stale') {
+      this.counters.staleServed++;
+    }
+    if (this.events.isObserved('hit')) {
+      this.events.emit('hit', { namespace: this.namespace, key, tier, state, ttlMs });
+    }
+  }
+
+  miss(key: string, facts: { stale: boolean; collapsed: boolean; stored: boolean }): void {
+    this.counters.misses++;
+    if (this.events.isObserved('miss')) {
+      this.events.emit('miss', { namespace: this.namespace, key, ...facts });
+    }
+  }
+
+  load(key: string, durationMs: number, failed: boolean): void {
+    this.counters.loads++;
+    if (failed) {
+      this.counters.loadErrors++;
+    }
+    if (this.events.isObserved('load')) {
+      this.events.emit('load', { namespace: this.namespace, key, durationMs, failed });
+    }
+  }
+
+  set(key: string, ttlMs: number, redis: boolean): void {
+    this.counters.sets++;
+    if (this.events.isObserved('set')) {
+      this.events.emit('set', { namespace: this.namespace, key, ttlMs, redis });
+    }
+  }
+
+  delete(key: string, existed: boolean): void {
+    this.counters.deletes++;
+    if (this.events.isObserved('delete')) {
+      this.events.emit('delete', { namespace: this.namespace, key, existed });
+    }
+  }
+
+  tierError(tier: AnsweringTier, operation: 'get' | 'set' | 'delete' | 'clear', error: Error): void {
+    this.counters.errors++;
+    this.events.emit('tierError', { namespace: this.namespace, tier, operation, error });
+  }
+}

@@ -1,0 +1,17 @@
+import type { ResolvedRedis } from '../config/index.js';
+import { isRedisClient, type RedisTarget } from '../redis/index.js';
+
+/** The connection that the configuration describes; `undefined` for none. */
+export function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
+  if (redis.kind === 'none') {
+    return undefined;
+  }
+  if (redis.kind !== 'client') {
+    return redis;
+  }
+  const { client } = redis;
+  if (!isRedisClient(client)) {
+    throw new TypeError('redis.client must be an ioredis 5 client');
+  }
+  return { kind: 'client', client };
+}
