@@ -49,7 +49,7 @@ export class AsyncCache<T = unknown> {
     this.remote =
       redis === undefined
         ? undefined
-        : new RemoteView(redis.tier, redis.connection, keyLayout(config.keyPrefix, namespace), (operation, error) =>
+        : new RemoteView(redis, keyLayout(config.keyPrefix, namespace), (operation, error) =>
             recorder.tierError('redis', operation, error),
           );
     this.reader = new EntryReader(this.local, this.remote, policy);
@@ -153,6 +153,10 @@ export class AsyncCache<T = unknown> {
       complete &&= entry?.complete === true;
       if (entry?.kept === true) {
         this.recorder.set(key, life.ttlMs, entry.complete);
+        if (!entry.complete) {
+          // Redis holds what was there before; it is to forget that before it is read again.
+          this.remote?.journal(encodedKeys[index] ?? '');
+        }
       } else if (entry?.overtaken !== true) {
         // What was there before is no longer the value of this key.
         await this.drop(encodedKeys[index] ?? '');
@@ -211,10 +215,23 @@ export class AsyncCache<T = unknown> {
     return checkHealth(this.runtime);
   }
 
-  /** What this process holds from before is not trusted any more: it may have missed changes. */
+  /** A key of this namespace, as Redis names it after the namespace, was changed by somebody else. */
+  onChanged(encodedKey: string): void {
+    if (encodedKey.startsWith('#')) {
+      this.startEpoch();
+      return;
+    }
+    this.local.delete(encodedKey);
+    this.reader.detach(encodedKey);
+    this.loads.detach(encodedKey);
+  }
+
+  /** Nothing that this process holds, or is about to hold, from before is trusted: it may have missed changes. */
   startEpoch(): void {
     this.local.startEpoch();
     this.reader.detachAll();
+    this.loads.detachAll();
+    this.remote?.forgetStamp();
   }
 
   private async findFresh(key: string): Promise<FoundEntry | undefined> {

@@ -2,7 +2,18 @@ import type { ValueCodec } from '../codec/index.js';
 import type { CacheConfig } from '../config/index.js';
 import type { CacheEvents } from '../events/index.js';
 import type { Clock, LocalCache } from '../local/index.js';
-import type { RedisConnection, RedisTier } from '../redis/index.js';
+import type { InvalidationGroup, RedisConnection, RedisTier } from '../redis/index.js';
+import type { OutageJournal } from './outage-journal.js';
+
+/** Redis as all namespaces see it. */
+export interface RedisRuntime {
+  readonly connection: RedisConnection;
+  readonly tier: RedisTier;
+  /** Tells of changes that others make. */
+  readonly changes: InvalidationGroup;
+  /** What Redis has yet to forget. */
+  readonly journal: OutageJournal;
+}
 
 /** What all namespaces of one cache share. */
 export interface CacheRuntime {
@@ -13,7 +24,7 @@ export interface CacheRuntime {
   /** Absent where L1 is switched off. */
   readonly local: LocalCache | undefined;
   /** Absent where no Redis is configured. */
-  readonly redis: { readonly connection: RedisConnection; readonly tier: RedisTier } | undefined;
+  readonly redis: RedisRuntime | undefined;
   /** Aborted when the cache closes. */
   readonly closing: AbortSignal;
 }

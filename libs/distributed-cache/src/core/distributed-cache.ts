@@ -3,10 +3,11 @@ import type { CacheConfig, NamespaceOptions, ResolvedNamespace } from '../config
 import { ConfigurationError } from '../errors/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
 import { LocalCache, systemClock, type Clock } from '../local/index.js';
-import { RedisConnection, RedisTier } from '../redis/index.js';
+import { InvalidationGroup, RedisConnection, RedisTier, replayInvalidations } from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
 import { checkHealth } from './cache-health-check.js';
 import type { CacheRuntime } from './cache-runtime.js';
+import { OutageJournal } from './outage-journal.js';
 import { redisTarget } from './redis-target.js';
 
 /** What a `DistributedCache` may be given besides its configuration. */
@@ -91,8 +92,10 @@ export class DistributedCache {
   async close(): Promise<void> {
     clearInterval(this.healthTimer);
     this.closing.abort();
-    await this.runtime.redis?.connection.close();
-    this.runtime.local?.clear();
+    const { redis, local } = this.runtime;
+    await redis?.connection.close();
+    redis?.changes.close();
+    local?.clear();
   }
 
   private redisOf(codec: ValueCodec, clock: Clock): CacheRuntime['redis'] {
@@ -100,13 +103,62 @@ export class DistributedCache {
     if (target === undefined) {
       return undefined;
     }
-    const { deadlineMs, commandTimeoutMs, heartbeatMs } = this.config;
+    const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix } = this.config;
+    const journal = new OutageJournal();
+    const changes = new InvalidationGroup(
+      { prefix: `${keyPrefix}:`, deadlineMs, heartbeatMs },
+      {
+        onChanged: (keys) => this.onChanged(keys),
+        onLive: () => this.onHearing(),
+        onLost: () => this.events.emit('invalidationOff', {}),
+      },
+    );
     const connection = new RedisConnection(
       target,
       { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs: () => clock.nowMs() },
-      { onLive: (downMs) => this.onRedisLive(downMs), onDown: (reason) => this.onRedisDown(reason) },
+      {
+        onLive: (downMs) => this.onRedisLive(downMs),
+        onDown: (reason) => this.onRedisDown(reason),
+        beforeLive: async (client) => {
+          await journal.replay((pending) => replayInvalidations(client, pending));
+          await changes.open(client);
+        },
+        onHeartbeat: () => {
+          changes.refresh();
+          // What Redis refused while it served (READONLY after a failover) is tried again.
+          void journal
+            .replay((pending) => connection.run('UNLINK', (client) => replayInvalidations(client, pending)))
+            .catch(() => {});
+        },
+      },
     );
-    return { connection, tier: new RedisTier(connection, codec) };
+    return { connection, tier: new RedisTier(connection, codec), changes, journal };
+  }
+
+  private onChanged(keys: readonly string[] | undefined): void {
+    if (keys === undefined) {
+      this.startEpoch();
+      return;
+    }
+    const { length: prefixLength } = `${this.config.keyPrefix}:`;
+    for (const key of keys) {
+      const colonAt = key.indexOf(':', prefixLength);
+      this.caches.get(key.slice(prefixLength, colonAt))?.onChanged(key.slice(colonAt + 1));
+    }
+  }
+
+  private onHearing(): void {
+    // At the very first connection there is nothing yet that could have been missed.
+    if (this.runtime.redis?.connection.state !== 'connecting') {
+      this.startEpoch();
+    }
+    this.events.emit('invalidationOn', {});
+  }
+
+  private startEpoch(): void {
+    for (const cache of this.caches.values()) {
+      cache.startEpoch();
+    }
   }
 
   private onRedisLive(downMs: number): void {
@@ -115,9 +167,7 @@ export class DistributedCache {
     if (downMs === 0) {
       return;
     }
-    for (const cache of this.caches.values()) {
-      cache.startEpoch();
-    }
+    this.startEpoch();
     if (this.canFallBack) {
       events.emit('fallbackOff', { downMs });
     }

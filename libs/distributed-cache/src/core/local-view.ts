@@ -2,12 +2,19 @@ import type { LocalEntry, LocalScope, StoredValue } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import type { EntryLife } from './entry-life.js';
 
+/** Where Redis can't tell of changes, a copy is trusted for this long: the most that processes disagree then. */
+export const UNHEARD_TTL_MS = 5000;
+
 /**
  * One namespace's part of L1, and when it may be trusted.
  *
- * While Redis can't be used an entry is fresh for at most `CACHE_FALLBACK_TTL` from the moment it was stored or the outage
- * began, whichever is later, then stale for its grace; with the fallback switched off L1 does not answer at all. When Redis
- * is back every entry of before is dropped (a new epoch): others may have changed what we did not see.
+ * - While Redis serves: as long as every change that others make is heard of. In doubt L1 is passed over, and once
+ *   changes are heard of again every entry of before is dropped (a new epoch). Where the server can't tell at all, an
+ *   entry is fresh for `UNHEARD_TTL_MS` at most.
+ * - While Redis can't be used: an entry is fresh for at most `CACHE_FALLBACK_TTL` from the moment it was stored or the
+ *   outage began, whichever is later, then stale for its grace; with the fallback switched off L1 does not answer. When
+ *   Redis is back a new epoch begins: others may have changed what we did not see.
+ * - Without a Redis: always.
  */
 export class LocalView {
   private readonly scope: LocalScope = { generation: 0 };
@@ -22,22 +29,25 @@ export class LocalView {
 
   /** The entry, if it may be trusted; it may be stale: see {@link remainingMs}. */
   find(key: string): LocalEntry | undefined {
-    const { local, config } = this.runtime;
-    if (local === undefined || (config.fallback === false && this.isOutage)) {
-      return undefined;
-    }
-    return local.find(this.keyPrefix + key);
+    const { local } = this.runtime;
+    return local === undefined || !this.isTrusted ? undefined : local.find(this.keyPrefix + key);
   }
 
   /** What is left of the entry's fresh life, in milliseconds; zero or less: it is stale. */
   remainingMs(entry: LocalEntry): number {
-    const nowMs = this.runtime.clock.nowMs();
-    const outageSinceMs = this.runtime.redis?.connection.outageSinceMs;
-    const { fallback } = this.runtime.config;
-    if (outageSinceMs === undefined || fallback === false) {
-      return entry.expiresAtMs - nowMs;
+    const { clock, redis, config } = this.runtime;
+    const nowMs = clock.nowMs();
+    const ttlMs = entry.expiresAtMs - nowMs;
+    if (redis === undefined) {
+      return ttlMs;
     }
-    return Math.min(entry.expiresAtMs, Math.max(entry.storedAtMs, outageSinceMs) + fallback.ttlMs) - nowMs;
+    const { outageSinceMs } = redis.connection;
+    if (outageSinceMs === undefined) {
+      return redis.changes.isLive ? ttlMs : Math.min(ttlMs, entry.storedAtMs + UNHEARD_TTL_MS - nowMs);
+    }
+    return config.fallback === false
+      ? 0
+      : Math.min(ttlMs, Math.max(entry.storedAtMs, outageSinceMs) + config.fallback.ttlMs - nowMs);
   }
 
   ageMs(entry: LocalEntry): number {
@@ -45,8 +55,8 @@ export class LocalView {
   }
 
   keep(key: string, stored: StoredValue, life: EntryLife): void {
-    const { local, config } = this.runtime;
-    if (local !== undefined && !(config.fallback === false && this.isOutage)) {
+    const { local } = this.runtime;
+    if (local !== undefined && this.isTrusted) {
       local.put(this.keyPrefix + key, stored, { ttlMs: life.ttlMs, graceMs: life.graceMs, scope: this.scope });
     }
   }
@@ -60,7 +70,14 @@ export class LocalView {
     this.scope.generation++;
   }
 
-  private get isOutage(): boolean {
-    return this.runtime.redis !== undefined && !this.runtime.redis.connection.isLive;
+  private get isTrusted(): boolean {
+    const { redis, config } = this.runtime;
+    if (redis === undefined) {
+      return true;
+    }
+    if (redis.connection.isLive) {
+      return redis.changes.isLive || redis.changes.state === 'none';
+    }
+    return config.fallback !== false;
   }
 }

@@ -1,9 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import type { EncodedPayload, Stamp } from '../codec/index.js';
 import { CorruptEntryError, TierReplyError, TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { EntryToStore, RedisConnection, RedisEntry, RedisTier } from '../redis/index.js';
+import type { EntryToStore, RedisEntry } from '../redis/index.js';
 import type { EntryLife } from './entry-life.js';
+import type { RedisRuntime } from './cache-runtime.js';
+import { StampBook } from './stamp-book.js';
 
 /** What Redis knows of a key. `unreachable`: it could not be asked. */
 export type RemoteLookup =
@@ -41,24 +42,27 @@ const CLEAR = '#clear';
  * could not be asked.
  *
  * `clear()` puts a new unique stamp under one key; an entry carries the stamp that was current when its load began, and one
- * with another stamp is a miss. A stamp that is gone (evicted, an emptied Redis) is made anew, so that old entries become
- * misses, never hits. The stamp is read together with the value, in one round trip.
+ * with another stamp is a miss. What Redis was to forget and has not acknowledged goes to the outage journal; until it has
+ * been replayed, what Redis holds under such a key is a miss.
  */
 export class RemoteView {
+  private readonly stamp: StampBook;
+
   constructor(
-    private readonly tier: RedisTier,
-    private readonly connection: RedisConnection,
+    private readonly redis: RedisRuntime,
     private readonly layout: KeyLayout,
     private readonly onError: (operation: Operation, error: Error) => void,
-  ) {}
+  ) {
+    this.stamp = new StampBook(redis.tier, layout.clearStampKey, () => redis.changes.isLive);
+  }
 
   async find(key: string): Promise<RemoteLookup> {
     try {
       const [entry, stamp] = await Promise.all([
-        this.tier.get(this.layout.valueKey(key)).catch((error: unknown) => this.unreadable(error)),
-        this.currentStamp(),
+        this.redis.tier.get(this.layout.valueKey(key)).catch((error: unknown) => this.unreadable(error)),
+        this.stamp.current(),
       ]);
-      return this.judge(entry, [[CLEAR, stamp]]);
+      return this.judge(key, entry, [[CLEAR, stamp]]);
     } catch (error) {
       return this.unreachable('get', error);
     }
@@ -68,12 +72,13 @@ export class RemoteView {
   async findMany(keys: readonly string[]): Promise<RemoteLookup[]> {
     try {
       const [entries, stamp] = await Promise.all([
-        this.tier.getMany(keys.map((key) => this.layout.valueKey(key))),
-        this.currentStamp(),
+        this.redis.tier.getMany(keys.map((key) => this.layout.valueKey(key))),
+        this.stamp.current(),
       ]);
-      return entries.map((entry) =>
-        this.judge(entry instanceof CorruptEntryError ? this.unreadable(entry) : entry, [[CLEAR, stamp]]),
-      );
+      return keys.map((key, index) => {
+        const entry = entries[index];
+        return this.judge(key, entry instanceof CorruptEntryError ? this.unreadable(entry) : entry, [[CLEAR, stamp]]);
+      });
     } catch (error) {
       this.report('get', error);
       return keys.map(() => UNREACHABLE);
@@ -83,7 +88,7 @@ export class RemoteView {
   /** The stamps that an entry written now must carry; `undefined` while Redis can't be asked. */
   async stamps(): Promise<readonly Stamp[] | undefined> {
     try {
-      return [[CLEAR, await this.currentStamp()]];
+      return [[CLEAR, await this.stamp.current()]];
     } catch (error) {
       this.report('set', error);
       return undefined;
@@ -91,41 +96,73 @@ export class RemoteView {
   }
 
   async store(key: string, write: RemoteWrite): Promise<WriteOutcome> {
-    return this.write('set', () => this.tier.set(this.layout.valueKey(key), entryOf(write)));
+    return this.storeMany([[key, write]]);
   }
 
   async storeMany(writes: readonly (readonly [key: string, write: RemoteWrite])[]): Promise<WriteOutcome> {
-    return this.write('set', () =>
-      this.tier.setMany(writes.map(([key, write]) => [this.layout.valueKey(key), entryOf(write)] as const)),
-    );
+    const entries = writes.map(([key, write]) => [this.layout.valueKey(key), entryOf(write)] as const);
+    const outcome = await this.write('set', () => this.redis.tier.setMany(entries));
+    for (const [key] of writes) {
+      if (outcome === 'done') {
+        this.settle(key);
+      } else if (outcome === 'unknown') {
+        this.journal(key);
+      }
+    }
+    return outcome;
   }
 
-  /** @returns how many of the keys there were, as far as Redis could be asked */
+  /** @returns how many of the keys there were, as far as Redis could be asked; if not, they are deleted when it can be */
   async delete(keys: readonly string[]): Promise<number> {
     try {
-      return await this.tier.delete(keys.map((key) => this.layout.valueKey(key)));
+      const count = await this.redis.tier.delete(keys.map((key) => this.layout.valueKey(key)));
+      keys.forEach((key) => this.settle(key));
+      return count;
     } catch (error) {
+      keys.forEach((key) => this.journal(key));
       this.report('delete', error);
       return 0;
     }
   }
 
-  async clear(): Promise<WriteOutcome> {
-    return this.write('clear', () => this.tier.replaceStamp(this.layout.clearStampKey, randomUUID()));
+  /** Makes every entry of the namespace a miss; if Redis can't be asked, when it can be. */
+  async clear(): Promise<void> {
+    try {
+      await this.stamp.replace();
+    } catch (error) {
+      this.redis.journal.addClear(this.layout.clearStampKey);
+      this.report('clear', error);
+    }
   }
 
-  private async currentStamp(): Promise<string> {
-    const { clearStampKey } = this.layout;
-    return (await this.tier.readStamp(clearStampKey)) ?? this.tier.createStamp(clearStampKey, randomUUID());
+  /** Has Redis forget this key as soon as it can be asked: it may hold something else than we do. */
+  journal(key: string): void {
+    this.redis.journal.addKey(this.layout.clearStampKey, this.layout.valueKey(key));
   }
 
-  private judge(entry: RedisEntry | undefined, stamps: readonly Stamp[]): RemoteLookup {
-    if (entry === undefined || !carries(entry.header.stamps, stamps)) {
+  /** The stamp that is held may no longer be the current one. */
+  forgetStamp(): void {
+    this.stamp.forget();
+  }
+
+  private settle(key: string): void {
+    if (this.redis.journal.size > 0) {
+      this.redis.journal.settleKey(this.layout.clearStampKey, this.layout.valueKey(key));
+    }
+  }
+
+  private judge(key: string, entry: RedisEntry | undefined, stamps: readonly Stamp[]): RemoteLookup {
+    if (entry === undefined || !carries(entry.header.stamps, stamps) || this.isToBeForgotten(key)) {
       return { state: 'miss', stamps };
     }
-    const ttlMs = this.tier.remainingMs(entry.header);
-    const ageMs = Math.max(0, this.connection.serverNowMs() - entry.header.createdAtMs);
+    const ttlMs = this.redis.tier.remainingMs(entry.header);
+    const ageMs = Math.max(0, this.redis.connection.serverNowMs() - entry.header.createdAtMs);
     return { state: 'found', entry, ttlMs, ageMs, stamps };
+  }
+
+  private isToBeForgotten(key: string): boolean {
+    const { journal } = this.redis;
+    return journal.size > 0 && journal.covers(this.layout.clearStampKey, this.layout.valueKey(key));
   }
 
   /** Bytes that can't be read are a miss; any other error is the tier's. */
@@ -157,7 +194,7 @@ export class RemoteView {
 
   /** A Redis that is known to be away is no news with every call: its loss has been told once. */
   private report(operation: Operation, error: unknown): void {
-    const isKnownOutage = error instanceof TierUnavailableError && !this.connection.isLive;
+    const isKnownOutage = error instanceof TierUnavailableError && !this.redis.connection.isLive;
     if (!isKnownOutage) {
       this.onError(operation, error instanceof Error ? error : new Error('unknown error of a tier'));
     }

@@ -36,6 +36,8 @@ export class CacheEvents {
     redisConnectionFailed: new Topic('redisConnectionFailed'),
     fallbackOn: new Topic('fallbackOn'),
     fallbackOff: new Topic('fallbackOff'),
+    invalidationOn: new Topic('invalidationOn'),
+    invalidationOff: new Topic('invalidationOff'),
     healthChecked: new Topic('healthChecked'),
   };
 

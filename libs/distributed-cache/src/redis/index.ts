@@ -8,3 +8,6 @@ export {
   type RedisConnectionListener,
 } from './redis-connection.js';
 export { RedisTier, type EntryToStore, type RedisEntry } from './redis-tier.js';
+export { InvalidationGroup, type InvalidationState } from './invalidation-group.js';
+export type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';
+export { replayInvalidations, type PendingInvalidations } from './replay-invalidations.js';

@@ -24,6 +24,13 @@ export interface RedisConnectionListener {
   /** @param downMs how long Redis could not be used; 0 at the first connection */
   onLive(downMs: number): void;
   onDown(reason: string): void;
+  /**
+   * Redis answers again and is not trusted yet: what must be done first (replaying, listening). A rejection means that it
+   * could not be done, and the connection stays down.
+   */
+  beforeLive?(client: RedisClient): Promise<void>;
+  /** Called at each heartbeat while the connection is live. */
+  onHeartbeat?(): void;
 }
 
 /** More commands than this on their way at once are refused: about 10 MB of the client's memory. */
@@ -224,7 +231,13 @@ export class RedisConnection {
     this.timeoutsInRow = 0;
     this.probeDelayMs = PROBE_FIRST_MS;
     clearInterval(this.heartbeatTimer);
-    this.heartbeatTimer = setInterval(() => void this.ping(), Math.max(heartbeatMs / 2, heartbeatMs - deadlineMs));
+    this.heartbeatTimer = setInterval(
+      () => {
+        void this.ping();
+        this.listener.onHeartbeat?.();
+      },
+      Math.max(heartbeatMs / 2, heartbeatMs - deadlineMs),
+    );
     this.heartbeatTimer.unref();
     this.listener.onLive(downSinceMs === undefined ? 0 : nowMs() - downSinceMs);
     this.settleFirstOutcome();
@@ -242,7 +255,10 @@ export class RedisConnection {
       () => undefined,
       (error: unknown) => outageReason(error),
     );
-    const fault = await Promise.race([answer, expiryOf(this.limits.deadlineMs)]);
+    let fault = await Promise.race([answer, expiryOf(this.limits.deadlineMs)]);
+    if (fault === undefined) {
+      fault = await this.prepare(client);
+    }
     this.isProbing = false;
     if (this.state === 'closed') {
       return;
@@ -256,6 +272,15 @@ export class RedisConnection {
       this.link.cut();
     }
     this.probeLater();
+  }
+
+  private async prepare(client: RedisClient): Promise<string | undefined> {
+    try {
+      await this.listener.beforeLive?.(client);
+      return this.link.ready === client ? undefined : 'connection-closed';
+    } catch (error) {
+      return outageReason(error);
+    }
   }
 
   private probeLater(): void {

@@ -1,0 +1,163 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { FaultProxy } from '../../../../test/support/fault-proxy.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import type { AsyncCache } from './async-cache.js';
+import type { DistributedCache } from './distributed-cache.js';
+
+async function ownRedis(): Promise<RedisServer> {
+  const server = await RedisServer.start();
+  onTestFinished(() => server.stop());
+  return server;
+}
+
+/** Two processes, as far as Redis can tell: two caches, each with an L1 and connections of its own. */
+async function twoPods(redis: { url: string; keyPrefix?: string }): Promise<[DistributedCache, DistributedCache]> {
+  const pods = [0, 1].map(() => cacheForTest({ redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [
+    DistributedCache,
+    DistributedCache,
+  ];
+  await Promise.all(pods.map((pod) => pod.connect()));
+  return pods;
+}
+
+/** Has the key in L1 from here on. */
+async function warm(cache: AsyncCache, key: string): Promise<void> {
+  await cache.get(key);
+  expect(await cache.lookup(key)).toMatchObject({ state: 'fresh', tier: 'local' });
+}
+
+async function untilLocal(cache: AsyncCache, key: string): Promise<void> {
+  await vi.waitFor(async () => expect(await cache.lookup(key)).toMatchObject({ tier: 'local' }), { timeout: 5000 });
+}
+
+describe('processes agree', () => {
+  it.each<[string, (cache: AsyncCache) => Promise<unknown>, unknown]>([
+    ['deletes', (cache) => cache.delete('key'), undefined],
+    ['sets', (cache) => cache.set('key', 'new'), 'new'],
+    ['clears', (cache) => cache.clear(), undefined],
+  ])('drops the copy of what another process %s', async (_what, change, expected) => {
+    const [podA, podB] = (await twoPods(redisForTest())).map((pod) => pod.getCache('users')) as [
+      AsyncCache,
+      AsyncCache,
+    ];
+    await podA.set('key', 'old');
+    await warm(podB, 'key');
+    await change(podA);
+    await vi.waitFor(async () => expect(await podB.get('key')).toBe(expected));
+    expect(await podA.get('key')).toBe(expected);
+  });
+
+  it('drops the copy of what any other client changes', async () => {
+    const redis = redisForTest();
+    const [podA] = await twoPods(redis);
+    const cache = podA.getCache('users');
+    await cache.set('user:%1 {x}', 'old');
+    await warm(cache, 'user:%1 {x}');
+    const [name] = await redis.admin.keys(`${redis.keyPrefix}:users:user*`);
+    await redis.admin.del(name!);
+    await vi.waitFor(async () => expect(await cache.get('user:%1 {x}')).toBeUndefined());
+  });
+
+  it('drops every copy when Redis is emptied', async () => {
+    const server = await ownRedis();
+    const [podA] = await twoPods(server);
+    const cache = podA.getCache('users');
+    await cache.set('key', 'old');
+    await warm(cache, 'key');
+    await server.command('FLUSHALL');
+    await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined());
+  });
+
+  it('keeps its own copy when it writes itself', async () => {
+    const [podA] = await twoPods(redisForTest());
+    const cache = podA.getCache('users');
+    await cache.set('key', 'mine');
+    await cache.getOrSet('other', async () => 'mine too');
+    await cache.healthCheck(); // one more round trip: a message about our own writes would have come by now
+    expect(await cache.lookup('key')).toMatchObject({ tier: 'local' });
+    expect(await cache.lookup('other')).toMatchObject({ tier: 'local' });
+  });
+
+  it.each([['pubsub'], ['normal']])('misses no change although its %s connection was killed', async (type) => {
+    const server = await ownRedis();
+    const [podA] = await twoPods(server);
+    const cache = podA.getCache('users');
+    await cache.set('key', 'old');
+    await warm(cache, 'key');
+    await server.command('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
+    await server.command('DEL', 'cache:users:key');
+    await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined());
+    await cache.set('again', 1);
+    await untilLocal(cache, 'again');
+    await server.command('DEL', 'cache:users:again');
+    await vi.waitFor(async () => expect(await cache.get('again')).toBeUndefined());
+  });
+
+  it('trusts no copy while its connections are half-open, and hears again afterwards', async () => {
+    const server = await ownRedis();
+    const proxy = await FaultProxy.start(server.port);
+    onTestFinished(() => proxy.close());
+    const pod = cacheForTest({ redis: { host: '127.0.0.1', port: proxy.port } });
+    const cache = pod.getCache('users');
+    await cache.set('key', 'old');
+    await warm(cache, 'key');
+    proxy.stall('both', { onlyExisting: true });
+    await server.command('DEL', 'cache:users:key');
+    await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined(), { timeout: 5000 });
+    await cache.set('again', 1);
+    await untilLocal(cache, 'again');
+  });
+
+  it('still caches where the server may not tell of changes, for a few seconds at most', async () => {
+    const server = await ownRedis();
+    await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking');
+    const pod = cacheForTest({ redis: { host: '127.0.0.1', port: server.port, username: 'app', password: 'secret' } });
+    const cache = pod.getCache('users');
+    await cache.set('key', 'value', '24h');
+    const found = await cache.lookup('key');
+    expect(found).toMatchObject({ tier: 'local', value: 'value' });
+    expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(5000);
+  });
+});
+
+describe('nothing issued during an outage is lost', () => {
+  it.each<[string, (cache: AsyncCache) => Promise<unknown>]>([
+    ['a deletion', (cache) => cache.delete('key')],
+    ['a clear', (cache) => cache.clear()],
+    ['a set', (cache) => cache.set('key', 'only here')],
+  ])('replays %s before Redis is read again', async (_what, change) => {
+    const server = await ownRedis();
+    const proxy = await FaultProxy.start(server.port);
+    onTestFinished(() => proxy.close());
+    const [podA, podB] = [
+      cacheForTest({ redis: { host: '127.0.0.1', port: proxy.port } }),
+      cacheForTest({ redis: { url: server.url } }),
+    ];
+    const cache = podA.getCache('users');
+    await cache.set('key', 'old');
+    await proxy.refuseNew(true);
+    proxy.cut();
+    await vi.waitFor(async () => expect(await podA.healthCheck()).toMatchObject({ status: 'degraded' }));
+    await change(cache);
+    expect(await podB.getCache('users').get('key')).toBe('old');
+    await proxy.refuseNew(false);
+    await vi.waitFor(async () => expect(await podA.healthCheck()).toMatchObject({ status: 'up' }), { timeout: 5000 });
+    expect(await cache.get('key')).toBeUndefined();
+    await vi.waitFor(async () => expect(await podB.getCache('users').get('key')).toBeUndefined());
+  });
+
+  it('turns too many deletions into one clear', async () => {
+    const server = await ownRedis();
+    const pod = cacheForTest({ redis: { url: server.url } });
+    const cache = pod.getCache('users');
+    await cache.set('key:0', 'old');
+    await cache.set('never deleted', 'old');
+    server.freeze();
+    await cache.deleteMany(Array.from({ length: 10_001 }, (_, index) => `key:${index}`));
+    server.thaw();
+    await vi.waitFor(async () => expect(await pod.healthCheck()).toMatchObject({ status: 'up' }), { timeout: 5000 });
+    expect(await cache.getMany(['key:0', 'never deleted'])).toEqual([undefined, undefined]);
+  });
+});

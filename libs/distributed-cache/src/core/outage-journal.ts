@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import type { PendingInvalidations } from '../redis/index.js';
+
+/** More keys of one namespace than this become one `clear` of it. */
+const MAX_KEYS_PER_NAMESPACE = 10_000;
+
+interface Pending {
+  /** By full name of the value; the number moves with each new entry, so that an older replay can't remove it. */
+  readonly keys: Map<string, number>;
+  clearNumber: number | undefined;
+}
+
+/**
+ * What Redis was to forget and has not acknowledged: a deletion or `clear` during an outage, a write whose answer never came,
+ * a `set` that only this process has. The last per key is kept, bounded by namespace, and replayed on recovery before Redis
+ * is read again. Doing it twice does no harm: at worst a value is loaded once more.
+ */
+export class OutageJournal {
+  private readonly byNamespace = new Map<string, Pending>();
+  private lastNumber = 0;
+
+  /** Invalidations waiting. */
+  get size(): number {
+    let size = 0;
+    for (const { keys, clearNumber } of this.byNamespace.values()) {
+      size += keys.size + (clearNumber === undefined ? 0 : 1);
+    }
+    return size;
+  }
+
+  /** @param clearStampKey the namespace's stamp, which stands for all its keys when there are too many */
+  addKey(clearStampKey: string, valueKey: string): void {
+    const pending = this.pendingOf(clearStampKey);
+    if (pending.clearNumber !== undefined && pending.keys.size === 0) {
+      // Cleared as a whole already; a later deletion is part of that.
+      pending.clearNumber = ++this.lastNumber;
+      return;
+    }
+    pending.keys.set(valueKey, ++this.lastNumber);
+    if (pending.keys.size > MAX_KEYS_PER_NAMESPACE) {
+      this.addClear(clearStampKey);
+    }
+  }
+
+  addClear(clearStampKey: string): void {
+    const pending = this.pendingOf(clearStampKey);
+    pending.keys.clear();
+    pending.clearNumber = ++this.lastNumber;
+  }
+
+  /** Whether Redis may hold a value for this key that it was to forget. */
+  covers(clearStampKey: string, valueKey: string): boolean {
+    const pending = this.byNamespace.get(clearStampKey);
+    return pending !== undefined && (pending.clearNumber !== undefined || pending.keys.has(valueKey));
+  }
+
+  /** A later write or deletion of this key has been acknowledged. */
+  settleKey(clearStampKey: string, valueKey: string): void {
+    this.byNamespace.get(clearStampKey)?.keys.delete(valueKey);
+  }
+
+  /**
+   * Hands everything to `send` until nothing is left; what was added meanwhile is sent as well.
+   * @throws what `send` throws; then everything stays
+   */
+  async replay(send: (pending: PendingInvalidations) => Promise<void>): Promise<void> {
+    while (this.size > 0) {
+      const upTo = this.lastNumber;
+      const valueKeys: string[] = [];
+      const stamps = new Map<string, string>();
+      for (const [clearStampKey, { keys, clearNumber }] of this.byNamespace) {
+        valueKeys.push(...keys.keys());
+        if (clearNumber !== undefined) {
+          stamps.set(clearStampKey, randomUUID());
+        }
+      }
+      await send({ valueKeys, stamps });
+      this.dropUpTo(upTo);
+    }
+  }
+
+  private dropUpTo(number: number): void {
+    for (const [clearStampKey, pending] of this.byNamespace) {
+      for (const [valueKey, added] of pending.keys) {
+        if (added <= number) {
+          pending.keys.delete(valueKey);
+        }
+      }
+      if (pending.clearNumber !== undefined && pending.clearNumber <= number) {
+        pending.clearNumber = undefined;
+      }
+      if (pending.keys.size === 0 && pending.clearNumber === undefined) {
+        this.byNamespace.delete(clearStampKey);
+      }
+    }
+  }
+
+  private pendingOf(clearStampKey: string): Pending {
+    let pending = this.byNamespace.get(clearStampKey);
+    if (pending === undefined) {
+      pending = { keys: new Map(), clearNumber: undefined };
+      this.byNamespace.set(clearStampKey, pending);
+    }
+    return pending;
+  }
+}

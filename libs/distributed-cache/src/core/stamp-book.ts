@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto';
+import type { RedisTier } from '../redis/index.js';
+
+/**
+ * The current stamp of one key, held in this process as long as changes of it would be heard of; else read each time. A stamp
+ * that is gone (evicted, an emptied Redis) is made anew: entries of before become misses, never hits.
+ */
+export class StampBook {
+  private held: string | undefined;
+  /** Moves with every doubt: a read that was under way then is not held. */
+  private doubts = 0;
+
+  constructor(
+    private readonly tier: RedisTier,
+    private readonly stampKey: string,
+    private readonly hearsChanges: () => boolean,
+  ) {}
+
+  /** @throws the tier's errors */
+  async current(): Promise<string> {
+    if (this.held !== undefined && this.hearsChanges()) {
+      return this.held;
+    }
+    const doubtsBefore = this.doubts;
+    const heardBefore = this.hearsChanges();
+    const stamp =
+      (await this.tier.readStamp(this.stampKey)) ?? (await this.tier.createStamp(this.stampKey, randomUUID()));
+    this.hold(stamp, heardBefore && this.doubts === doubtsBefore);
+    return stamp;
+  }
+
+  /** Puts a new stamp in place: what was stored under the old one is a miss from then on. @throws the tier's errors */
+  async replace(): Promise<void> {
+    const stamp = randomUUID();
+    this.forget();
+    const doubtsBefore = this.doubts;
+    const heardBefore = this.hearsChanges();
+    await this.tier.replaceStamp(this.stampKey, stamp);
+    this.hold(stamp, heardBefore && this.doubts === doubtsBefore);
+  }
+
+  /** It has changed, or may have. */
+  forget(): void {
+    this.doubts++;
+    this.held = undefined;
+  }
+
+  private hold(stamp: string, isCertain: boolean): void {
+    if (isCertain && this.hearsChanges()) {
+      this.held = stamp;
+    }
+  }
+}

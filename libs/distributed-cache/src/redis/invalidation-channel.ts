@@ -1,0 +1,192 @@
+import type { Redis } from 'ioredis';
+import { reconnectDelayMs } from './client-options.js';
+import { destroySocketOf, unrefClient } from './redis-client.js';
+
+/*
+ * How this process learns of changes that others make.
+ *
+ * `CLIENT TRACKING ON BCAST PREFIX p: REDIRECT <subscriber> NOLOOP` on the data connection makes Redis send the name of every
+ * key under the prefix that anybody changes (another process, redis-cli, an expiry) to a second connection, which has
+ * subscribed to `__redis__:invalidate`. NOLOOP leaves out what the data connection itself changes: the core knows that.
+ *
+ * Redis tells nobody when one of the two connections is lost, and messages are not kept. So the channel counts as live only
+ * from the moment both ends have been set up until either is in doubt: the data connection reports its own loss, the
+ * subscriber is watched by a PING. Whoever trusts a copy asks `isLive` and throws old copies away in `onLive`.
+ *
+ * We subscribe by ourselves on every `ready`: the client's own resubscription can lose the subscription while PING is still
+ * answered (redis/ioredis#2187). And we read `messageBuffer`: `message` joins the array of keys into one string.
+ */
+
+export interface InvalidationListener {
+  /** These keys have changed; `undefined`: anything may have (FLUSHALL). */
+  onChanged(keys: readonly string[] | undefined): void;
+  /** From now on changes are heard of; what was before may have been missed. */
+  onLive(): void;
+  /** From now on changes may be missed. */
+  onLost(): void;
+  /** The server can't or may not track: changes are never heard of. */
+  onRefused(): void;
+}
+
+export interface InvalidationLimits {
+  /** What the names of all keys begin with, colon included. */
+  readonly prefix: string;
+  readonly deadlineMs: number;
+  readonly heartbeatMs: number;
+}
+
+const TOPIC = '__redis__:invalidate';
+
+/** The channel of one Redis server: its data connection, and a subscriber of our own beside it. */
+export class InvalidationChannel {
+  private readonly subscriber: Redis;
+  private live = false;
+  private isRefused = false;
+  private isClosed = false;
+  private arming: Promise<void> | undefined;
+  private heartbeatTimer: NodeJS.Timeout | undefined;
+  private readonly onSourceReady = (): void => void this.arm();
+  private readonly onSourceClose = (): void => this.lose();
+
+  /** @param source the data connection, which is to send the messages; it is listened to and not closed */
+  constructor(
+    private readonly source: Redis,
+    private readonly limits: InvalidationLimits,
+    private readonly listener: InvalidationListener,
+  ) {
+    this.subscriber = source.duplicate({
+      lazyConnect: true,
+      // A command timeout would turn a slow subscription into an unhandled rejection inside the client.
+      commandTimeout: undefined,
+      enableOfflineQueue: true,
+      maxRetriesPerRequest: null,
+      autoResendUnfulfilledCommands: true,
+      autoResubscribe: false,
+      retryStrategy: reconnectDelayMs,
+    });
+  }
+
+  /** Whether every change is heard of. */
+  get isLive(): boolean {
+    return this.live;
+  }
+
+  /** Whether the server can't or may not track (before Redis 6, or by its ACL). */
+  get isUnsupported(): boolean {
+    return this.isRefused;
+  }
+
+  /** Starts to set both ends up, and does so again whenever one of them has been lost. */
+  open(): void {
+    const { source, subscriber } = this;
+    source.on('ready', this.onSourceReady);
+    source.on('close', this.onSourceClose);
+    subscriber.on('error', () => {}); // its failure shows as `close`
+    subscriber.on('connect', () => unrefClient(subscriber));
+    subscriber.on('reconnecting', () => unrefClient(subscriber));
+    subscriber.on('close', () => this.lose());
+    subscriber.on('ready', () => void this.arm());
+    subscriber.on('messageBuffer', (_topic: Buffer, keys: unknown) => this.hear(keys));
+    subscriber.connect().catch(() => {});
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.lose();
+    this.source.off('ready', this.onSourceReady);
+    this.source.off('close', this.onSourceClose);
+    this.subscriber.removeAllListeners();
+    this.subscriber.on('error', () => {});
+    this.subscriber.disconnect();
+  }
+
+  /** Runs when either end is (again) there; the later of the two finds both. */
+  private async arm(): Promise<void> {
+    const { subscriber, source } = this;
+    if (subscriber.status !== 'ready' || source.status !== 'ready' || this.isClosed || this.isRefused) {
+      return;
+    }
+    this.arming ??= this.subscribeAndTrack().finally(() => {
+      this.arming = undefined;
+    });
+    await this.arming;
+  }
+
+  private async subscribeAndTrack(): Promise<void> {
+    const { subscriber, source, limits } = this;
+    const sourceSocket = source.stream;
+    const steps = async (): Promise<void> => {
+      // A subscribed connection may not ask for its id any more: leave, ask, subscribe again.
+      await subscriber.unsubscribe(TOPIC);
+      const id = await subscriber.client('ID');
+      await subscriber.subscribe(TOPIC);
+      await source.client('TRACKING', 'OFF');
+      await source.client('TRACKING', 'ON', 'REDIRECT', id, 'BCAST', 'PREFIX', limits.prefix, 'NOLOOP');
+    };
+    try {
+      await within(limits.deadlineMs, steps());
+    } catch (error) {
+      if (error instanceof Error && /^(ERR|NOPERM)/.test(error.message)) {
+        this.isRefused = true;
+        this.listener.onRefused();
+      } else if (!this.isClosed) {
+        destroySocketOf(subscriber); // it comes back with another `ready`
+      }
+      return;
+    }
+    if (
+      source.stream === sourceSocket &&
+      source.status === 'ready' &&
+      subscriber.status === 'ready' &&
+      !this.isClosed
+    ) {
+      this.live = true;
+      this.watch();
+      this.listener.onLive();
+    } else {
+      destroySocketOf(subscriber);
+    }
+  }
+
+  /** A half-open subscriber would stay silent for ever, and silence is what it is expected to say. */
+  private watch(): void {
+    const { subscriber } = this;
+    const { deadlineMs, heartbeatMs } = this.limits;
+    clearInterval(this.heartbeatTimer);
+    this.heartbeatTimer = setInterval(
+      () => {
+        within(deadlineMs, subscriber.ping()).catch(() => {
+          this.lose();
+          destroySocketOf(subscriber);
+        });
+      },
+      Math.max(heartbeatMs / 2, heartbeatMs - deadlineMs),
+    );
+    this.heartbeatTimer.unref();
+  }
+
+  private lose(): void {
+    clearInterval(this.heartbeatTimer);
+    if (this.live) {
+      this.live = false;
+      this.listener.onLost();
+    }
+  }
+
+  private hear(keys: unknown): void {
+    if (Array.isArray(keys)) {
+      this.listener.onChanged(keys.map(String));
+    } else {
+      this.listener.onChanged(undefined);
+    }
+  }
+}
+
+/** Waits no longer than `limitMs` (after one more look at the sockets, should the process have been busy). */
+function within<Result>(limitMs: number, work: Promise<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => setImmediate(() => reject(new Error('no answer in time'))), limitMs);
+    timer.unref();
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

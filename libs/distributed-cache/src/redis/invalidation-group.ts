@@ -1,0 +1,120 @@
+import type { Redis } from 'ioredis';
+import { InvalidationChannel, type InvalidationLimits, type InvalidationListener } from './invalidation-channel.js';
+import { isCluster, type RedisClient } from './redis-client.js';
+
+/** `live`: every change is heard of. `lost`: for now not. `none`: this server can't or may not tell. */
+export type InvalidationState = 'live' | 'lost' | 'none';
+
+/**
+ * The channels of one client: one for a single server, one a master in a cluster. Live only while all of them are: which key
+ * lies on which master is no question here. Masters that come and go are looked for at each heartbeat.
+ */
+export class InvalidationGroup {
+  private client: RedisClient | undefined;
+  private readonly channels = new Map<Redis, InvalidationChannel>();
+  private wasLive = false;
+  private isClosed = false;
+  private readonly waiters = new Set<() => void>();
+
+  constructor(
+    private readonly limits: InvalidationLimits,
+    private readonly listener: Omit<InvalidationListener, 'onRefused'>,
+  ) {}
+
+  /** Whether every change on every master is heard of. */
+  get isLive(): boolean {
+    return this.wasLive;
+  }
+
+  get state(): InvalidationState {
+    const channels = [...this.channels.values()];
+    if (channels.some((channel) => channel.isUnsupported)) {
+      return 'none';
+    }
+    return channels.length > 0 && channels.every((channel) => channel.isLive) ? 'live' : 'lost';
+  }
+
+  /** Opens what is missing for this client and waits until its channels are live, at most `deadlineMs`. Never rejects. */
+  async open(client: RedisClient): Promise<void> {
+    this.client = client;
+    this.refresh();
+    if (this.state !== 'lost' || this.isClosed) {
+      return;
+    }
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.waiters.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, this.limits.deadlineMs);
+      timer.unref();
+      this.waiters.add(done);
+    });
+  }
+
+  /** Follows the masters of a cluster: opens channels to new ones and closes those of the ones that are gone. */
+  refresh(): void {
+    const { client } = this;
+    if (client === undefined || this.isClosed) {
+      return;
+    }
+    const sources = new Set(isCluster(client) ? client.nodes('master') : [client]);
+    for (const [source, channel] of this.channels) {
+      if (!sources.has(source)) {
+        this.channels.delete(source);
+        channel.close();
+      }
+    }
+    for (const source of sources) {
+      if (!this.channels.has(source)) {
+        this.add(source);
+      }
+    }
+    this.judge();
+  }
+
+  close(): void {
+    this.isClosed = true;
+    for (const channel of this.channels.values()) {
+      channel.close();
+    }
+    this.channels.clear();
+    this.release();
+  }
+
+  private add(source: Redis): void {
+    const channel = new InvalidationChannel(source, this.limits, {
+      onChanged: (keys) => this.listener.onChanged(keys),
+      onLive: () => this.judge(),
+      onLost: () => this.judge(),
+      onRefused: () => this.release(),
+    });
+    this.channels.set(source, channel);
+    channel.open();
+    if (source.status === 'wait') {
+      source.connect().catch(() => {}); // a cluster connects to its nodes as it needs them
+    }
+  }
+
+  /** Tells the listener what has changed for all channels together. */
+  private judge(): void {
+    const isLive = this.state === 'live';
+    if (isLive === this.wasLive || this.isClosed) {
+      return;
+    }
+    this.wasLive = isLive;
+    if (isLive) {
+      this.listener.onLive();
+      this.release();
+    } else {
+      this.listener.onLost();
+    }
+  }
+
+  private release(): void {
+    for (const done of [...this.waiters]) {
+      done();
+    }
+  }
+}
