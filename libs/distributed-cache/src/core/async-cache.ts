@@ -11,6 +11,7 @@ import type { EntryOptions, Loader } from './entry-options.js';
 import { EntryReader, type FoundEntry } from './entry-reader.js';
 import { EntryWriter } from './entry-writer.js';
 import { LoadContext } from './load-context.js';
+import { LoadTurns } from './load-turns.js';
 import { LocalView } from './local-view.js';
 import { MISS, type Lookup } from './lookup.js';
 import { LookupRecorder } from './lookup-recorder.js';
@@ -56,7 +57,8 @@ export class AsyncCache<T = unknown> {
     this.writer = new EntryWriter(codec, this.local, this.remote, policy, (key, reason) =>
       events.emit('valueRefused', { namespace, key, reason }),
     );
-    this.loads = new EntryLoader(runtime, policy, this.reader, this.writer, recorder);
+    const turns = new LoadTurns(this.reader, this.remote);
+    this.loads = new EntryLoader(runtime, policy, this.reader, this.writer, turns, recorder);
   }
 
   /** The fresh value, or `undefined` (also for a cached `undefined`: {@link lookup} tells them apart). */
@@ -223,7 +225,7 @@ export class AsyncCache<T = unknown> {
     }
     this.local.delete(encodedKey);
     this.reader.detach(encodedKey);
-    this.loads.detach(encodedKey);
+    this.loads.onChanged(encodedKey);
   }
 
   /** Nothing that this process holds, or is about to hold, from before is trusted: it may have missed changes. */

@@ -13,6 +13,8 @@ export interface RedisRuntime {
   readonly changes: InvalidationGroup;
   /** What Redis has yet to forget. */
   readonly journal: OutageJournal;
+  /** How long a lease lasts unless it is renewed, in milliseconds. */
+  readonly leaseMs: number;
 }
 
 /** What all namespaces of one cache share. */

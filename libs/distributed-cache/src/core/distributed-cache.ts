@@ -16,7 +16,14 @@ export interface CacheEnvironment {
   readonly events?: CacheEvents;
   /** Default: the system's monotonic clock. */
   readonly clock?: Clock;
+  /**
+   * How long the right to load a key outlives a process that died with it, in milliseconds; it is renewed while its
+   * loader runs. Default 3000.
+   */
+  readonly leaseMs?: number;
 }
+
+const LEASE_MS = 3000;
 
 /**
  * All namespaces of one cache, over one L1 and one connection to Redis. The connection is opened by the first use or by
@@ -33,7 +40,7 @@ export class DistributedCache {
     readonly config: CacheConfig,
     environment: CacheEnvironment = {},
   ) {
-    const { events = new CacheEvents(), clock = systemClock } = environment;
+    const { events = new CacheEvents(), clock = systemClock, leaseMs = LEASE_MS } = environment;
     this.events = events;
     const { local, maxValueBytes, compression } = config;
     const codec = new ValueCodec({ maxValueBytes, compression });
@@ -43,7 +50,7 @@ export class DistributedCache {
       clock,
       codec,
       local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
-      redis: config.enabled ? this.redisOf(codec, clock) : undefined,
+      redis: config.enabled ? this.redisOf(codec, clock, leaseMs) : undefined,
       closing: this.closing.signal,
     };
     if (config.enabled) {
@@ -98,7 +105,7 @@ export class DistributedCache {
     local?.clear();
   }
 
-  private redisOf(codec: ValueCodec, clock: Clock): CacheRuntime['redis'] {
+  private redisOf(codec: ValueCodec, clock: Clock, leaseMs: number): CacheRuntime['redis'] {
     const target = redisTarget(this.config.redis);
     if (target === undefined) {
       return undefined;
@@ -132,7 +139,7 @@ export class DistributedCache {
         },
       },
     );
-    return { connection, tier: new RedisTier(connection, codec), changes, journal };
+    return { connection, tier: new RedisTier(connection, codec), changes, journal, leaseMs };
   }
 
   private onChanged(keys: readonly string[] | undefined): void {

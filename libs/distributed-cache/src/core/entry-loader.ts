@@ -4,10 +4,11 @@ import { readStored, type StoredValue } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { entryLife } from './entry-life.js';
 import type { EntryOptions, Loader } from './entry-options.js';
-import type { EntryReader, ReadResult } from './entry-reader.js';
+import type { EntryReader, FoundEntry } from './entry-reader.js';
 import type { EntryWriter } from './entry-writer.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
 import { LoadContext } from './load-context.js';
+import type { LoadTurns, Turn } from './load-turns.js';
 import type { LookupRecorder } from './lookup-recorder.js';
 
 /** How a flight ended: a tier had the value, or the loader made it. */
@@ -21,10 +22,12 @@ export type LoadOutcome =
     }
   | { readonly source: 'loader'; readonly stored: StoredValue; readonly kept: boolean; readonly hadStale: boolean };
 
+type LoadTurn = Extract<Turn, { kind: 'load' }>;
+
 /**
  * Gets a value that L1 does not have fresh: from Redis, else from the loader, whose result goes to Redis and L1. One flight a
- * key in this process; the loader runs at most once in it. If it throws, a stale value still in its grace is the answer,
- * else its error, the same object, reaches every caller.
+ * key in this process, one load a key in the cluster; the loader runs at most once in a flight. If it throws, a stale value
+ * still in its grace is the answer, else its error, the same object, reaches every caller.
  */
 export class EntryLoader {
   private readonly flights = new FlightRegistry<LoadOutcome>();
@@ -34,6 +37,7 @@ export class EntryLoader {
     private readonly namespace: ResolvedNamespace,
     private readonly reader: EntryReader,
     private readonly writer: EntryWriter,
+    private readonly turns: LoadTurns,
     private readonly recorder: LookupRecorder,
   ) {}
 
@@ -45,10 +49,11 @@ export class EntryLoader {
   start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<LoadOutcome> {
     return this.flights.share(key, async (flight) => {
       const read = await this.reader.read(key);
-      const { found } = read;
-      return found !== undefined && found.ttlMs > 0
-        ? { source: 'tier', stored: found.stored, tier: found.tier, state: 'fresh', ttlMs: found.ttlMs }
-        : this.load(key, loader, options, read, flight);
+      if (read.found !== undefined && read.found.ttlMs > 0) {
+        return outcomeOf(read.found);
+      }
+      const turn = await this.turns.next(key, read, flight);
+      return turn.kind === 'found' ? outcomeOf(turn.found) : this.load(key, loader, options, turn, flight);
     });
   }
 
@@ -57,45 +62,77 @@ export class EntryLoader {
     return this.flights.overtake(keys, work);
   }
 
+  /** This process has changed the key: loads under way for it are not kept. */
   detach(key: string): void {
     this.flights.detach(key);
+    this.turns.wake(key);
+  }
+
+  /** Somebody else has changed the key: filled it, if we are waiting for that; else loads under way are not kept. */
+  onChanged(key: string): void {
+    if (!this.turns.wake(key)) {
+      this.flights.detach(key);
+    }
   }
 
   detachAll(): void {
     this.flights.detachAll();
+    this.turns.wakeAll();
   }
 
   private async load<T>(
     key: string,
     loader: Loader<T>,
     options: EntryOptions<T> | undefined,
-    { found: stale, stamps }: ReadResult,
+    { ticket, stale }: LoadTurn,
     flight: Flight,
   ): Promise<LoadOutcome> {
     const { clock, closing } = this.runtime;
     const hadStale = stale !== undefined;
     const context = new LoadContext(closing, stale === undefined ? undefined : readStored(stale.stored));
     const startedAtMs = clock.nowMs();
-    let value: T;
+    let isStored = false;
+    ticket?.lease.startRenewing();
     try {
-      value = await loader(context);
+      const value = await this.run(key, loader, context);
+      const loadMs = clock.nowMs() - startedAtMs;
+      if (context.isSkipped || flight.overtaken || options?.cacheIf?.(value) === false) {
+        return { source: 'loader', stored: { value, bytes: 0, copyOnRead: false }, kept: false, hadStale };
+      }
+      const life = entryLife(value, this.namespace, options, context.chosenTtl);
+      const { stored, kept, complete } = await this.writer.writeLoaded({ key, value, life, flight, loadMs }, ticket);
+      isStored = complete;
+      if (kept) {
+        this.recorder.set(key, life.ttlMs, complete);
+      }
+      return { source: 'loader', stored, kept, hadStale };
     } catch (error) {
-      this.recorder.load(key, clock.nowMs() - startedAtMs, true);
-      if (stale === undefined) {
+      if (stale === undefined || !context.hasFailed) {
         throw error;
       }
-      return { source: 'tier', stored: stale.stored, tier: stale.tier, state: 'stale', ttlMs: stale.ttlMs };
+      return outcomeOf(stale);
+    } finally {
+      ticket?.lease.stopRenewing();
+      if (!isStored) {
+        void ticket?.lease.release();
+      }
     }
-    const loadMs = clock.nowMs() - startedAtMs;
-    this.recorder.load(key, loadMs, false);
-    if (context.isSkipped || flight.overtaken || options?.cacheIf?.(value) === false) {
-      return { source: 'loader', stored: { value, bytes: 0, copyOnRead: false }, kept: false, hadStale };
-    }
-    const life = entryLife(value, this.namespace, options, context.chosenTtl);
-    const { stored, kept, complete } = await this.writer.write({ key, value, life, flight, loadMs }, stamps);
-    if (kept) {
-      this.recorder.set(key, life.ttlMs, complete);
-    }
-    return { source: 'loader', stored, kept, hadStale };
   }
+
+  private async run<T>(key: string, loader: Loader<T>, context: LoadContext): Promise<T> {
+    const { clock } = this.runtime;
+    const startedAtMs = clock.nowMs();
+    context.hasFailed = true;
+    try {
+      const value = await loader(context);
+      context.hasFailed = false;
+      return value;
+    } finally {
+      this.recorder.load(key, clock.nowMs() - startedAtMs, context.hasFailed);
+    }
+  }
+}
+
+function outcomeOf({ stored, tier, ttlMs }: FoundEntry): LoadOutcome {
+  return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs };
 }

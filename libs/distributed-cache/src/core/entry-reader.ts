@@ -45,7 +45,7 @@ export class EntryReader {
     }
     return (
       this.flights.running(key) ??
-      this.flights.share(key, async (flight) => this.take(key, await remote.find(key), flight))
+      this.flights.share(key, async (flight) => this.accept(key, await remote.find(key), flight))
     );
   }
 
@@ -57,7 +57,7 @@ export class EntryReader {
     }
     return this.flights.watch(keys, async (flights) => {
       const lookups = await remote.findMany(keys);
-      return keys.map((key, index) => this.take(key, lookups[index] ?? { state: 'unreachable' }, flights[index]));
+      return keys.map((key, index) => this.accept(key, lookups[index] ?? { state: 'unreachable' }, flights[index]));
     });
   }
 
@@ -70,7 +70,8 @@ export class EntryReader {
     this.flights.detachAll();
   }
 
-  private take(key: string, lookup: RemoteLookup, flight: Flight | undefined): ReadResult {
+  /** Takes what Redis said: a fresh value goes to L1, unless the flight was overtaken. */
+  accept(key: string, lookup: RemoteLookup, flight: Flight | undefined): ReadResult {
     if (lookup.state === 'unreachable') {
       return this.readLocal(key);
     }

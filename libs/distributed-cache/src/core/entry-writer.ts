@@ -1,9 +1,10 @@
-import type { Stamp, ValueCodec } from '../codec/index.js';
+import type { ValueCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { ValueRefusedError } from '../errors/index.js';
 import { storeValue, type StoredValue } from '../local/index.js';
 import type { EntryLife } from './entry-life.js';
 import type { Flight } from './flight-registry.js';
+import type { LoadTicket } from './load-turns.js';
 import type { LocalView } from './local-view.js';
 import type { RemoteView, RemoteWrite, WriteOutcome } from './remote-view.js';
 
@@ -47,21 +48,29 @@ export class EntryWriter {
     private readonly onRefused: (key: string, reason: string) => void,
   ) {}
 
-  /** @param stamps those that were current when the load began; read now if not given */
-  async write(entry: EntryToWrite, stamps?: readonly Stamp[]): Promise<WrittenEntry> {
+  /**
+   * Keeps what a loader returned. Redis takes it only with the lease under which it was loaded; without one, only this
+   * process has it.
+   */
+  async writeLoaded(entry: EntryToWrite, ticket: LoadTicket | undefined): Promise<WrittenEntry> {
     const prepared = await this.prepare(entry);
     if (prepared === undefined) {
       return refused(entry);
     }
-    const outcome = await this.writeRemote([prepared], stamps);
-    return this.finish(prepared, outcome);
+    if (this.remote === undefined) {
+      return this.finish(prepared, 'done');
+    }
+    if (ticket === undefined || entry.flight.overtaken) {
+      return this.finish(prepared, 'unsent');
+    }
+    const { lease, stamps } = ticket;
+    return this.finish(prepared, await this.remote.fill(entry.key, lease, { ...prepared.write, stamps }));
   }
 
-  /** All in one go; each entry succeeds or fails with the others, except those refused. */
+  /** Stores what a caller gave, all in one go; each entry succeeds or fails with the others, except those refused. */
   async writeMany(entries: readonly EntryToWrite[]): Promise<WrittenEntry[]> {
     const prepared = await Promise.all(entries.map((entry) => this.prepare(entry)));
-    const storable = prepared.filter((entry) => entry !== undefined);
-    const outcome = await this.writeRemote(storable);
+    const outcome = await this.putRemote(prepared.filter((entry) => entry !== undefined));
     return entries.map((entry, index) => {
       const ready = prepared[index];
       return ready === undefined ? refused(entry) : this.finish(ready, outcome);
@@ -81,29 +90,22 @@ export class EntryWriter {
     }
   }
 
-  private async writeRemote(entries: readonly Prepared[], givenStamps?: readonly Stamp[]): Promise<WriteOutcome> {
+  private async putRemote(entries: readonly Prepared[]): Promise<WriteOutcome> {
     const { remote } = this;
     if (remote === undefined) {
       return 'done';
     }
-    const stamps = givenStamps ?? (await remote.stamps());
-    if (stamps === undefined) {
-      return 'unsent';
-    }
+    const stamps = await remote.stamps();
     // Asked at the last moment: from here to the socket nothing can come between.
     const current = entries.filter(({ entry }) => !entry.flight.overtaken);
-    const [only] = current;
-    if (only === undefined) {
-      return 'unsent';
-    }
-    return current.length === 1
-      ? remote.store(only.entry.key, { ...only.write, stamps })
+    return stamps === undefined || current.length === 0
+      ? 'unsent'
       : remote.storeMany(current.map(({ entry, write }) => [entry.key, { ...write, stamps }] as const));
   }
 
-  private finish({ entry, stored }: Prepared, outcome: WriteOutcome): WrittenEntry {
+  private finish({ entry, stored }: Prepared, outcome: WriteOutcome | 'overtaken'): WrittenEntry {
     const { key, life, flight } = entry;
-    if (flight.overtaken) {
+    if (flight.overtaken || outcome === 'overtaken') {
       return { stored, kept: false, overtaken: true, complete: false };
     }
     if (outcome === 'unknown') {

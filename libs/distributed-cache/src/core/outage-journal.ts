@@ -1,12 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import type { PendingInvalidations } from '../redis/index.js';
+import type { EntryKeys, PendingInvalidations } from '../redis/index.js';
 
 /** More keys of one namespace than this become one `clear` of it. */
 const MAX_KEYS_PER_NAMESPACE = 10_000;
 
+interface PendingKey {
+  readonly keys: EntryKeys;
+  /** Moves with each new invalidation, so that an older replay can't remove a newer one. */
+  readonly number: number;
+}
+
 interface Pending {
-  /** By full name of the value; the number moves with each new entry, so that an older replay can't remove it. */
-  readonly keys: Map<string, number>;
+  /** By full name of the value. */
+  readonly keys: Map<string, PendingKey>;
   clearNumber: number | undefined;
 }
 
@@ -29,14 +35,14 @@ export class OutageJournal {
   }
 
   /** @param clearStampKey the namespace's stamp, which stands for all its keys when there are too many */
-  addKey(clearStampKey: string, valueKey: string): void {
+  addKey(clearStampKey: string, keys: EntryKeys): void {
     const pending = this.pendingOf(clearStampKey);
     if (pending.clearNumber !== undefined && pending.keys.size === 0) {
       // Cleared as a whole already; a later deletion is part of that.
       pending.clearNumber = ++this.lastNumber;
       return;
     }
-    pending.keys.set(valueKey, ++this.lastNumber);
+    pending.keys.set(keys.valueKey, { keys, number: ++this.lastNumber });
     if (pending.keys.size > MAX_KEYS_PER_NAMESPACE) {
       this.addClear(clearStampKey);
     }
@@ -66,15 +72,15 @@ export class OutageJournal {
   async replay(send: (pending: PendingInvalidations) => Promise<void>): Promise<void> {
     while (this.size > 0) {
       const upTo = this.lastNumber;
-      const valueKeys: string[] = [];
+      const entries: EntryKeys[] = [];
       const stamps = new Map<string, string>();
-      for (const [clearStampKey, { keys, clearNumber }] of this.byNamespace) {
-        valueKeys.push(...keys.keys());
+      for (const [clearStampKey, { keys: pendingKeys, clearNumber }] of this.byNamespace) {
+        entries.push(...[...pendingKeys.values()].map(({ keys }) => keys));
         if (clearNumber !== undefined) {
           stamps.set(clearStampKey, randomUUID());
         }
       }
-      await send({ valueKeys, stamps });
+      await send({ entries, stamps });
       this.dropUpTo(upTo);
     }
   }
@@ -82,7 +88,7 @@ export class OutageJournal {
   private dropUpTo(number: number): void {
     for (const [clearStampKey, pending] of this.byNamespace) {
       for (const [valueKey, added] of pending.keys) {
-        if (added <= number) {
+        if (added.number <= number) {
           pending.keys.delete(valueKey);
         }
       }

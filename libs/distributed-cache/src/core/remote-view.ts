@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import type { EncodedPayload, Stamp } from '../codec/index.js';
 import { CorruptEntryError, TierReplyError, TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { EntryToStore, RedisEntry } from '../redis/index.js';
+import type { EntryKeys, EntryToStore, RedisEntry } from '../redis/index.js';
 import type { EntryLife } from './entry-life.js';
 import type { RedisRuntime } from './cache-runtime.js';
+import { Lease } from './lease.js';
 import { StampBook } from './stamp-book.js';
 
 /** What Redis knows of a key. `unreachable`: it could not be asked. */
@@ -29,6 +31,12 @@ export interface RemoteWrite {
   readonly life: EntryLife;
   readonly loadMs: number;
   readonly stamps: readonly Stamp[];
+}
+
+export interface TakeOutcome {
+  readonly lookup: RemoteLookup;
+  /** Ours, or nobody's business: then somebody else is loading. */
+  readonly lease: Lease | undefined;
 }
 
 type Operation = 'get' | 'set' | 'delete' | 'clear';
@@ -95,12 +103,8 @@ export class RemoteView {
     }
   }
 
-  async store(key: string, write: RemoteWrite): Promise<WriteOutcome> {
-    return this.storeMany([[key, write]]);
-  }
-
   async storeMany(writes: readonly (readonly [key: string, write: RemoteWrite])[]): Promise<WriteOutcome> {
-    const entries = writes.map(([key, write]) => [this.layout.valueKey(key), entryOf(write)] as const);
+    const entries = writes.map(([key, write]) => [this.keysOf(key), entryOf(write)] as const);
     const outcome = await this.write('set', () => this.redis.tier.setMany(entries));
     for (const [key] of writes) {
       if (outcome === 'done') {
@@ -112,10 +116,38 @@ export class RemoteView {
     return outcome;
   }
 
+  /** Stores what was loaded under a lease; `overtaken`: a `set`, deletion or another load came first. */
+  async fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'overtaken'> {
+    let isFilled = false;
+    const outcome = await this.write('set', async () => {
+      isFilled = await this.redis.tier.fill(this.keysOf(key), lease.token, entryOf(write));
+    });
+    if (outcome === 'unknown') {
+      this.journal(key);
+    }
+    return outcome === 'done' && !isFilled ? 'overtaken' : outcome;
+  }
+
+  /** Tries to become the one that loads this key, and reads it again on the way. */
+  async take(key: string): Promise<TakeOutcome> {
+    const keys = this.keysOf(key);
+    const token = randomUUID();
+    try {
+      const stamp = await this.stamp.current();
+      const { isTaken, entry } = await this.redis.tier.take(keys, token, this.redis.leaseMs);
+      return {
+        lookup: this.judge(key, entry, [[CLEAR, stamp]]),
+        lease: isTaken ? new Lease(this.redis.tier, keys, token, this.redis.leaseMs) : undefined,
+      };
+    } catch (error) {
+      return { lookup: this.unreachable('get', error), lease: undefined };
+    }
+  }
+
   /** @returns how many of the keys there were, as far as Redis could be asked; if not, they are deleted when it can be */
   async delete(keys: readonly string[]): Promise<number> {
     try {
-      const count = await this.redis.tier.delete(keys.map((key) => this.layout.valueKey(key)));
+      const count = await this.redis.tier.delete(keys.map((key) => this.keysOf(key)));
       keys.forEach((key) => this.settle(key));
       return count;
     } catch (error) {
@@ -137,12 +169,20 @@ export class RemoteView {
 
   /** Has Redis forget this key as soon as it can be asked: it may hold something else than we do. */
   journal(key: string): void {
-    this.redis.journal.addKey(this.layout.clearStampKey, this.layout.valueKey(key));
+    this.redis.journal.addKey(this.layout.clearStampKey, this.keysOf(key));
   }
 
   /** The stamp that is held may no longer be the current one. */
   forgetStamp(): void {
     this.stamp.forget();
+  }
+
+  private keysOf(key: string): EntryKeys {
+    return {
+      valueKey: this.layout.valueKey(key),
+      leaseKey: this.layout.leaseKey(key),
+      fillKey: this.layout.fillKey(key),
+    };
   }
 
   private settle(key: string): void {

@@ -18,15 +18,16 @@ export function isValidName(name: string): boolean {
  * | --- | --- |
  * | value | `prefix:namespace:key` |
  * | lease | `{prefix:namespace:key}:lease` |
+ * | value on its way in | `{prefix:namespace:key}:fill` |
  * | stamp of a tag | `prefix:namespace:#tag:name` |
  * | stamp of the namespace | `prefix:namespace:#clear` |
  *
- * A script touches a value and its lease together, so in Cluster both must live in one slot. Redis hashes what stands
+ * A value, its lease and a fill of it are touched together, so in Cluster they must live in one slot. Redis hashes what stands
  * between the first `{` and the next `}`, or the whole key if there is none. Neither names nor encoded keys hold a
- * brace: the value is hashed as a whole, and the lease by the same text.
+ * brace: the value is hashed as a whole, and the others by the same text.
  *
- * Invalidation messages are asked for by prefix (`prefix:`). A lease begins with `{` and so lies outside: taking,
- * renewing or dropping one wakes nobody. Values and stamps lie inside, because their changes concern every process.
+ * Invalidation messages are asked for by prefix (`prefix:`). Leases and fills begin with `{` and so lie outside: taking,
+ * renewing or dropping a lease wakes nobody. Values and stamps lie inside, because their changes concern every process.
  * A stamp can't be a value: an encoded key never begins with `#`.
  */
 export interface KeyLayout {
@@ -38,6 +39,8 @@ export interface KeyLayout {
   valueKey(encodedKey: string): string;
   /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
   leaseKey(encodedKey: string): string;
+  /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
+  fillKey(encodedKey: string): string;
   /** @param tag as the user wrote it; it is encoded here, by the rules for keys */
   tagStampKey(tag: string): string;
 }
@@ -52,6 +55,7 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
     clearStampKey: `${valuePrefix}#clear`,
     valueKey: (encodedKey) => valuePrefix + encodedKey,
     leaseKey: (encodedKey) => `{${valuePrefix}${encodedKey}}:lease`,
+    fillKey: (encodedKey) => `{${valuePrefix}${encodedKey}}:fill`,
     tagStampKey: (tag) => `${valuePrefix}#tag:${encodeKey(tag)}`,
   };
 }

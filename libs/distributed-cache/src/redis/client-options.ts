@@ -107,6 +107,7 @@ export function singleClientOptions(settings: ConnectionSettings, commandTimeout
 /** In a cluster the nodes' reconnection is the cluster's business: a `retryStrategy` of their own would fight it. */
 export function clusterClientOptions(settings: ConnectionSettings, commandTimeoutMs: number): ClusterOptions {
   const { lazyConnect, ...redisOptions } = failFastOptions(commandTimeoutMs);
+  const { redisOptions: ownRedisOptions, ...ownOptions } = settings.clientOptions ?? {};
   return {
     lazyConnect,
     enableOfflineQueue: false,
@@ -125,8 +126,10 @@ export function clusterClientOptions(settings: ConnectionSettings, commandTimeou
         family: settings.family,
         tls: tlsOptions(settings.tls),
       }),
+      // One by one: as a whole they would take the password away.
+      ...(typeof ownRedisOptions === 'object' ? ownRedisOptions : {}),
     },
-    ...settings.clientOptions,
+    ...ownOptions,
   };
 }
 

@@ -7,7 +7,7 @@ export {
   type RedisConnectionLimits,
   type RedisConnectionListener,
 } from './redis-connection.js';
-export { RedisTier, type EntryToStore, type RedisEntry } from './redis-tier.js';
+export { RedisTier, type EntryToStore, type RedisEntry, type TakenLease } from './redis-tier.js';
 export { InvalidationGroup, type InvalidationState } from './invalidation-group.js';
 export type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';
-export { replayInvalidations, type PendingInvalidations } from './replay-invalidations.js';
+export { replayInvalidations, type EntryKeys, type PendingInvalidations } from './entry-writes.js';

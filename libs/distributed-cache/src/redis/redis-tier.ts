@@ -7,6 +7,8 @@ import {
   type ValueCodec,
 } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
+import { dropEntries, fillEntry, putEntry, type EntryKeys } from './entry-writes.js';
+import { leaseCommandsOf } from './lease-scripts.js';
 import type { RedisConnection } from './redis-connection.js';
 
 /** What Redis holds for a key: the value, when it was made, when its fresh life ends (the server's time), its stamps. */
@@ -26,6 +28,13 @@ export interface EntryToStore {
   /** How long its loader took. */
   readonly loadMs: number;
   readonly stamps: readonly Stamp[];
+}
+
+export interface TakenLease {
+  /** Whether the lease is ours now. */
+  readonly isTaken: boolean;
+  /** What Redis held at that moment. */
+  readonly entry: RedisEntry | undefined;
 }
 
 /**
@@ -77,32 +86,48 @@ export class RedisTier {
     );
   }
 
-  async set(valueKey: string, entry: EntryToStore): Promise<void> {
+  /** Stores under a lease of ours. @returns false if the lease is no longer ours: a `set` or deletion came first */
+  async fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
     const bytes = this.envelopeOf(entry);
     const lifeMs = redisLifeMs(entry);
-    await this.connection.run('SET', (client) => client.set(valueKey, bytes, 'PX', lifeMs));
+    return this.connection.run('FILL', (client) => fillEntry(client, keys, token, bytes, lifeMs));
   }
 
-  /** All in one go: one pipeline, or one command a key in a cluster. */
-  async setMany(entries: readonly (readonly [valueKey: string, entry: EntryToStore])[]): Promise<void> {
-    const writes = entries.map(([valueKey, entry]) => [valueKey, this.envelopeOf(entry), redisLifeMs(entry)] as const);
+  /** Stores, all in one round trip, and takes the leases of whoever is loading these keys. */
+  async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[]): Promise<void> {
+    const writes = entries.map(([keys, entry]) => [keys, this.envelopeOf(entry), redisLifeMs(entry)] as const);
     await this.connection.run('SET', (client) =>
-      Promise.all(writes.map(([valueKey, bytes, lifeMs]) => client.set(valueKey, bytes, 'PX', lifeMs))),
+      Promise.all(writes.map(([keys, bytes, lifeMs]) => putEntry(client, keys, bytes, lifeMs))),
     );
   }
 
-  /** @returns how many of the keys there were */
-  async delete(valueKeys: readonly string[]): Promise<number> {
-    if (valueKeys.length === 0) {
-      return 0;
-    }
-    return this.connection.run('UNLINK', async (client) => {
-      if (!this.connection.isCluster) {
-        return client.unlink([...valueKeys]);
-      }
-      const counts = await Promise.all(valueKeys.map((valueKey) => client.unlink(valueKey)));
-      return counts.reduce((sum, count) => sum + count, 0);
-    });
+  /** Deletes, and takes the leases of whoever is loading these keys. @returns how many values there were */
+  async delete(keys: readonly EntryKeys[]): Promise<number> {
+    return keys.length === 0 ? 0 : this.connection.run('UNLINK', (client) => dropEntries(client, keys));
+  }
+
+  /**
+   * Takes the lease of a key, if nobody has it, and reads the value again in the same step.
+   * @param leaseMs how long the lease lasts unless it is renewed
+   */
+  async take({ valueKey, leaseKey }: EntryKeys, token: string, leaseMs: number): Promise<TakenLease> {
+    const [taken, bytes] = await this.connection.run('TAKE', (client) =>
+      leaseCommandsOf(client).ndcTakeBuffer(valueKey, leaseKey, token, leaseMs),
+    );
+    return { isTaken: taken === 1, entry: bytes === null ? undefined : await this.decodeOrMiss(bytes) };
+  }
+
+  /** @returns whether the lease is still ours */
+  async renew({ leaseKey }: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
+    const renewed = await this.connection.run('RENEW', (client) =>
+      leaseCommandsOf(client).ndcRenew(leaseKey, token, leaseMs),
+    );
+    return renewed === 1;
+  }
+
+  /** Gives a lease of ours back; one that is not ours is left alone. */
+  async release({ leaseKey }: EntryKeys, token: string): Promise<void> {
+    await this.connection.run('RELEASE', (client) => leaseCommandsOf(client).ndcRelease(leaseKey, token));
   }
 
   /** @returns the stamp, or `undefined` if there is none */
@@ -125,6 +150,18 @@ export class RedisTier {
     // Never `await` the value itself: a cached object with a method `then` would be called.
     const { value } = await this.codec.decode(payload);
     return { value, header, bytes: bytes.length };
+  }
+
+  /** In the answer of a script bytes that can't be read are no reason to give the lease up. */
+  private async decodeOrMiss(bytes: Buffer): Promise<RedisEntry | undefined> {
+    try {
+      return await this.decode(bytes);
+    } catch (error) {
+      if (error instanceof CorruptEntryError) {
+        return undefined;
+      }
+      throw error;
+    }
   }
 
   private envelopeOf({ payload, ttlMs, loadMs, stamps }: EntryToStore): Buffer {

@@ -16,12 +16,12 @@ export function toTierError(operation: string, error: unknown, timeoutMs: number
   }
   const { name, message } = error instanceof Error ? error : { name: '', message: '' };
   if (name === 'ReplyError') {
-    return new TierReplyError(operation, firstWord(message));
+    return new TierReplyError(operation, firstWord(reasonOf(error, message)));
   }
   if (message === 'Command timed out') {
     return new TierTimeoutError(operation, timeoutMs);
   }
-  if (message.startsWith("Stream isn't writeable")) {
+  if (/^(Stream isn't writeable|Cluster isn't ready)/.test(message)) {
     return new TierUnavailableError(operation, 'not-connected');
   }
   return new TierDisconnectedError(operation);
@@ -51,6 +51,12 @@ export function outageReason(error: unknown): string {
     return outageReason(lastNodeError);
   }
   return message === 'Command timed out' ? 'timeout' : 'connection-error';
+}
+
+/** A transaction that was given up says only that; why, is in the answer to the command that was refused. */
+function reasonOf(error: unknown, message: string): string {
+  const { previousErrors } = error as { previousErrors?: readonly Error[] };
+  return previousErrors?.[0]?.message ?? message;
 }
 
 /** `OOM command not allowed ...` is `OOM`; what is not such a word is `ERR`. */

@@ -1,0 +1,93 @@
+import type { Stamp } from '../codec/index.js';
+import type { EntryReader, FoundEntry, ReadResult } from './entry-reader.js';
+import type { Flight } from './flight-registry.js';
+import type { Lease } from './lease.js';
+import type { RemoteView } from './remote-view.js';
+
+/** What a flight that found no fresh value does next. */
+export type Turn =
+  | { readonly kind: 'found'; readonly found: FoundEntry }
+  | {
+      readonly kind: 'load';
+      /** With a lease the result is stored for everybody; without one (no Redis, or it is away) only in this process. */
+      readonly ticket: LoadTicket | undefined;
+      readonly stale: FoundEntry | undefined;
+    };
+
+/** The right to store what a load returns, and the stamps that were current when it began. */
+export interface LoadTicket {
+  readonly lease: Lease;
+  readonly stamps: readonly Stamp[];
+}
+
+const FIRST_WAIT_MS = 40;
+const LONGEST_WAIT_MS = 400;
+
+/**
+ * One load a key for the whole cluster. Whoever gets the lease loads; the others take a stale value if there is one, else
+ * wait for the fill: the message about the changed key wakes them, and should it be lost, polling with jitter does. If the
+ * one that loads dies, its lease ends, and the next to poll takes over. If Redis goes away, nobody waits for it.
+ */
+export class LoadTurns {
+  private readonly waiting = new Map<string, () => void>();
+
+  constructor(
+    private readonly reader: EntryReader,
+    private readonly remote: RemoteView | undefined,
+  ) {}
+
+  async next(key: string, read: ReadResult, flight: Flight): Promise<Turn> {
+    const { remote } = this;
+    if (remote === undefined || read.stamps === undefined) {
+      return { kind: 'load', ticket: undefined, stale: read.found };
+    }
+    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
+      const { lookup, lease } = await remote.take(key);
+      const { found, stamps } = this.reader.accept(key, lookup, flight);
+      if (found !== undefined && found.ttlMs > 0) {
+        void lease?.release();
+        return { kind: 'found', found };
+      }
+      if (stamps === undefined) {
+        return { kind: 'load', ticket: undefined, stale: found };
+      }
+      if (lease !== undefined) {
+        return { kind: 'load', ticket: { lease, stamps }, stale: found };
+      }
+      if (found !== undefined) {
+        return { kind: 'found', found };
+      }
+      await this.wait(key, waitMs * (0.5 + Math.random()));
+    }
+  }
+
+  /** The key has changed: perhaps what was waited for. @returns whether anybody waited */
+  wake(key: string): boolean {
+    const wake = this.waiting.get(key);
+    wake?.();
+    return wake !== undefined;
+  }
+
+  wakeAll(): void {
+    for (const wake of [...this.waiting.values()]) {
+      wake();
+    }
+  }
+
+  /** A caller is waiting, so this timer keeps the process alive. */
+  private wait(key: string, waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const earlier = this.waiting.get(key);
+      const wake = (): void => {
+        clearTimeout(timer);
+        if (this.waiting.get(key) === wake) {
+          this.waiting.delete(key);
+        }
+        earlier?.();
+        resolve();
+      };
+      const timer = setTimeout(wake, waitMs);
+      this.waiting.set(key, wake);
+    });
+  }
+}

@@ -1,0 +1,93 @@
+import type { ChainableCommander } from 'ioredis';
+import { leaseCommandsOf } from './lease-scripts.js';
+import { isCluster, type RedisClient } from './redis-client.js';
+
+/** The names of an entry: its value, the lease to load it, and the place where a loaded value waits to be moved in. */
+export interface EntryKeys {
+  readonly valueKey: string;
+  readonly leaseKey: string;
+  readonly fillKey: string;
+}
+
+/** Invalidations that Redis has not acknowledged. */
+export interface PendingInvalidations {
+  readonly entries: readonly EntryKeys[];
+  /** New stamps by the full names of their keys. */
+  readonly stamps: ReadonlyMap<string, string>;
+}
+
+/** A transaction holds the server up while it runs: so many entries at once. */
+const ENTRIES_PER_TRANSACTION = 250;
+
+/** Stores a value and ends whatever load is under way for it, in one step. */
+export async function putEntry(client: RedisClient, keys: EntryKeys, bytes: Buffer, lifeMs: number): Promise<void> {
+  await execute(client.multi().set(keys.valueKey, bytes, 'PX', lifeMs).del(keys.leaseKey, keys.fillKey));
+}
+
+/** Stores what was loaded under a lease. @returns false if the lease is no longer ours */
+export async function fillEntry(
+  client: RedisClient,
+  { valueKey, leaseKey, fillKey }: EntryKeys,
+  token: string,
+  bytes: Buffer,
+  lifeMs: number,
+): Promise<boolean> {
+  const [staged, moved] = await Promise.all([
+    leaseCommandsOf(client).ndcStage(leaseKey, fillKey, token, bytes, lifeMs),
+    client.rename(fillKey, valueKey).then(
+      () => true,
+      (error: Error) => {
+        if (error.message.includes('no such key')) {
+          return false;
+        }
+        throw error;
+      },
+    ),
+  ]);
+  return staged === 1 && moved;
+}
+
+/**
+ * Deletes entries and ends whatever loads are under way for them, each in one step, in a cluster one transaction an entry.
+ * @returns how many values there were
+ */
+export async function dropEntries(client: RedisClient, entries: readonly EntryKeys[]): Promise<number> {
+  const perTransaction = isCluster(client) ? 1 : ENTRIES_PER_TRANSACTION;
+  const counts: Promise<number>[] = [];
+  for (let from = 0; from < entries.length; from += perTransaction) {
+    const part = entries.slice(from, from + perTransaction);
+    const values = part.map(({ valueKey }) => valueKey);
+    const others = part.flatMap(({ leaseKey, fillKey }) => [leaseKey, fillKey]);
+    counts.push(
+      execute(
+        client
+          .multi()
+          .unlink(...values)
+          .del(...others),
+      ).then(([count]) => Number(count)),
+    );
+  }
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+}
+
+/** Sends what is pending, on a connection that need not be trusted yet. Rejects with the first failure; twice does no harm. */
+export async function replayInvalidations(
+  client: RedisClient,
+  { entries, stamps }: PendingInvalidations,
+): Promise<void> {
+  await Promise.all([
+    dropEntries(client, entries),
+    ...[...stamps].map(([stampKey, stamp]) => client.set(stampKey, stamp)),
+  ]);
+}
+
+/** @returns the answers. @throws the first error among them, or that of the transaction as a whole */
+async function execute(transaction: ChainableCommander): Promise<unknown[]> {
+  const answers = (await transaction.exec()) ?? [];
+  return answers.map(([error, answer]) => {
+    if (error !== null) {
+      throw error;
+    }
+    return answer;
+  });
+}

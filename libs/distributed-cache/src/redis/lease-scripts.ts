@@ -1,0 +1,66 @@
+import type { RedisClient } from './redis-client.js';
+
+/*
+ * A lease is the right to load one key for the whole cluster, and the only ticket with which a load's result is stored
+ * (Nishtala et al., Scaling Memcache at Facebook, NSDI 2013, section 3.2.1). A `set` or a deletion takes it away, so a load that
+ * began before one can never overwrite it.
+ *
+ * No script changes a value. Redis tells a client of every change but its own (NOLOOP), and what a script changes does not
+ * count as its caller's: each fill would come back as a message that throws our own copy away. So a fill is two commands,
+ * sent together. STAGE puts the value beside its place if the lease is still ours; a plain RENAME moves it there. What comes
+ * between them, a `set` or a deletion, removes the staged value as well, and the RENAME finds nothing to move.
+ */
+
+/** KEYS value, lease; ARGV token, lease ms. Takes the lease if nobody has it, and reads the value again. */
+const TAKE = `
+local taken = redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
+return { taken and 1 or 0, redis.call('GET', KEYS[1]) }`;
+
+/** KEYS lease, fill; ARGV token, bytes, life ms. Ends the lease; returns whether it was ours and the value is staged. */
+const STAGE = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  redis.call('DEL', KEYS[2])
+  return 0
+end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+redis.call('DEL', KEYS[1])
+return 1`;
+
+/** KEYS lease; ARGV token, lease ms. Returns whether the lease is still ours. */
+const RENEW = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
+
+/** KEYS lease; ARGV token. */
+const RELEASE = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`;
+
+/** The commands that {@link leaseCommandsOf} adds to a client; keys first, then arguments. */
+export interface LeaseCommands {
+  ndcTakeBuffer(
+    valueKey: string,
+    leaseKey: string,
+    token: string,
+    leaseMs: number,
+  ): Promise<[taken: number, bytes: Buffer | null]>;
+  ndcStage(leaseKey: string, fillKey: string, token: string, bytes: Buffer, lifeMs: number): Promise<number>;
+  ndcRenew(leaseKey: string, token: string, leaseMs: number): Promise<number>;
+  ndcRelease(leaseKey: string, token: string): Promise<number>;
+}
+
+const known = new WeakMap<RedisClient, LeaseCommands>();
+
+/** The client with our scripts; it sends a script's text only to a server that does not have it yet. */
+export function leaseCommandsOf(client: RedisClient): LeaseCommands {
+  let commands = known.get(client);
+  if (commands === undefined) {
+    client.defineCommand('ndcTake', { numberOfKeys: 2, lua: TAKE });
+    client.defineCommand('ndcStage', { numberOfKeys: 2, lua: STAGE });
+    client.defineCommand('ndcRenew', { numberOfKeys: 1, lua: RENEW });
+    client.defineCommand('ndcRelease', { numberOfKeys: 1, lua: RELEASE });
+    commands = client as unknown as LeaseCommands;
+    known.set(client, commands);
+  }
+  return commands;
+}
