@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import type { INestApplication, LoggerService, ModuleMetadata } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
@@ -23,6 +24,8 @@ export interface HttpForTest {
   readonly app: INestApplication;
   /** A real request. */
   readonly request: (path: string, init?: RequestInit) => Promise<Response>;
+  /** The `Cache-Status` of the answer to a GET, whatever its status. */
+  readonly cacheStatus: (path: string) => Promise<string | null>;
 }
 
 /** A Nest application that answers on a port of its own; it ends with its test. Default adapter: Express. */
@@ -33,11 +36,20 @@ export async function httpForTest(
 ): Promise<HttpForTest> {
   const module = await compile(options);
   const app = adapter === undefined ? module.createNestApplication() : module.createNestApplication(adapter);
-  onTestFinished(() => app.close());
+  onTestFinished(async () => {
+    (app.getHttpServer() as Server).closeAllConnections(); // else a client's spare connection keeps it for seconds
+    await app.close();
+  });
   configure(app);
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
-  return { app, request: (path, init) => fetch(url + path, init) };
+  const request = (path: string, init?: RequestInit) => fetch(url + path, init);
+  const cacheStatus = async (path: string) => {
+    const response = await request(path);
+    await response.text();
+    return response.headers.get('cache-status');
+  };
+  return { app, request, cacheStatus };
 }
 
 function compile({ cache = { redis: false }, logger, imports = [], ...metadata }: NestForTestOptions) {

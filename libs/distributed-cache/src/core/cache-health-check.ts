@@ -1,5 +1,5 @@
-import { CacheHealth } from '../events/index.js';
-import type { CacheRuntime } from './cache-runtime.js';
+import { CacheHealth, type RedisFacts } from '../events/index.js';
+import type { CacheRuntime, RedisRuntime } from './cache-runtime.js';
 
 /**
  * `up` when Redis answers, or none is configured; `degraded` when it does not and L1 serves; `down` when neither can, or
@@ -14,14 +14,18 @@ export async function checkHealth({ config, redis, local }: CacheRuntime): Promi
     return new CacheHealth('up', false, hasLocal);
   }
   if (await redis.connection.ping()) {
-    return new CacheHealth('up', true, hasLocal);
+    return new CacheHealth('up', true, hasLocal, undefined, factsOf(redis));
   }
   const cause = `Redis can't be used (${redis.connection.reason})`;
   if (config.requireRedis) {
-    return new CacheHealth('down', false, hasLocal, `${cause} and is required`);
+    return new CacheHealth('down', false, hasLocal, `${cause} and is required`, factsOf(redis));
   }
   if (hasLocal && config.fallback !== false) {
-    return new CacheHealth('degraded', false, hasLocal, `${cause}; the local tier serves`);
+    return new CacheHealth('degraded', false, hasLocal, `${cause}; the local tier serves`, factsOf(redis));
   }
-  return new CacheHealth('down', false, hasLocal, `${cause} and there is no fallback`);
+  return new CacheHealth('down', false, hasLocal, `${cause} and there is no fallback`, factsOf(redis));
+}
+
+function factsOf({ connection, changes, journal }: RedisRuntime): RedisFacts {
+  return { invalidation: changes.state, journalLength: journal.size, sinceAnswerMs: connection.sinceAnswerMs };
 }

@@ -34,6 +34,8 @@ export class DistributedCache {
   private readonly caches = new Map<string, AsyncCache>();
   private readonly runtime: CacheRuntime;
   private readonly closing = new AbortController();
+  /** Whether it has been told that changes of others may be missed. */
+  private isDeaf = false;
   private readonly healthTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -117,7 +119,7 @@ export class DistributedCache {
       {
         onChanged: (keys) => this.onChanged(keys),
         onLive: () => this.onHearing(),
-        onLost: () => this.events.emit('invalidationOff', {}),
+        onLost: () => this.onDeaf(),
       },
     );
     const connection = new RedisConnection(
@@ -159,7 +161,18 @@ export class DistributedCache {
     if (this.runtime.redis?.connection.state !== 'connecting') {
       this.startEpoch();
     }
-    this.events.emit('invalidationOn', {});
+    if (this.isDeaf) {
+      this.isDeaf = false;
+      this.events.emit('invalidationOn', {});
+    }
+  }
+
+  /** While Redis is away altogether that has been told, and L1 serves as the fallback. */
+  private onDeaf(): void {
+    if (this.runtime.redis?.connection.isLive === true && !this.isDeaf) {
+      this.isDeaf = true;
+      this.events.emit('invalidationOff', {});
+    }
   }
 
   private startEpoch(): void {
@@ -193,6 +206,9 @@ export class DistributedCache {
   }
 
   private async reportHealth(): Promise<void> {
+    if (this.runtime.redis?.connection.state === 'idle') {
+      return; // not in use yet: a look at it is no reason to open it
+    }
     this.events.emit('healthChecked', { health: await this.healthCheck() });
   }
 }

@@ -4,12 +4,13 @@ import { readStored, type StoredValue } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { entryLife } from './entry-life.js';
 import type { EntryOptions, Loader } from './entry-options.js';
-import type { EntryReader, FoundEntry } from './entry-reader.js';
+import type { EntryReader, FoundEntry, ReadResult } from './entry-reader.js';
 import type { EntryWriter } from './entry-writer.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
 import { LoadContext } from './load-context.js';
-import type { LoadTurns, Turn } from './load-turns.js';
+import type { LoadTicket, LoadTurns, Turn } from './load-turns.js';
 import type { LookupRecorder } from './lookup-recorder.js';
+import { WaitBudget } from './wait-budget.js';
 
 /** How a flight ended: a tier had the value, or the loader made it. */
 export type LoadOutcome =
@@ -21,6 +22,9 @@ export type LoadOutcome =
       readonly ttlMs: number;
     }
   | { readonly source: 'loader'; readonly stored: StoredValue; readonly kept: boolean; readonly hadStale: boolean };
+
+/** Nothing is known yet; Redis is to be asked. */
+const NOT_READ: ReadResult = Object.freeze({ found: undefined, stamps: [] });
 
 type LoadTurn = Extract<Turn, { kind: 'load' }>;
 
@@ -48,12 +52,13 @@ export class EntryLoader {
 
   start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<LoadOutcome> {
     return this.flights.share(key, async (flight) => {
-      const read = await this.reader.read(key);
+      const budget = new WaitBudget(this.runtime.clock, this.runtime.config.deadlineMs);
+      const read = (await budget.wait(this.firstRead(key))) ?? NOT_READ;
       if (read.found !== undefined && read.found.ttlMs > 0) {
         return outcomeOf(read.found);
       }
-      const turn = await this.turns.next(key, read, flight);
-      return turn.kind === 'found' ? outcomeOf(turn.found) : this.load(key, loader, options, turn, flight);
+      const turn = await this.turns.next(key, read, flight, budget);
+      return turn.kind === 'found' ? outcomeOf(turn.found) : this.load(key, loader, options, turn, flight, budget);
     });
   }
 
@@ -80,40 +85,68 @@ export class EntryLoader {
     this.turns.wakeAll();
   }
 
+  /** On a slow line the first look is left out: taking the lease reads the value as well, and one round trip is enough. */
+  private firstRead(key: string): Promise<ReadResult> {
+    const { redis, config } = this.runtime;
+    return redis !== undefined && redis.connection.isLive && redis.connection.roundTripMs > config.deadlineMs / 4
+      ? Promise.resolve(NOT_READ)
+      : this.reader.read(key);
+  }
+
   private async load<T>(
     key: string,
     loader: Loader<T>,
     options: EntryOptions<T> | undefined,
     { ticket, stale }: LoadTurn,
     flight: Flight,
+    budget: WaitBudget,
   ): Promise<LoadOutcome> {
     const { clock, closing } = this.runtime;
     const hadStale = stale !== undefined;
     const context = new LoadContext(closing, stale === undefined ? undefined : readStored(stale.stored));
     const startedAtMs = clock.nowMs();
-    let isStored = false;
     ticket?.lease.startRenewing();
+    let value: T;
     try {
-      const value = await this.run(key, loader, context);
-      const loadMs = clock.nowMs() - startedAtMs;
-      if (context.isSkipped || flight.overtaken || options?.cacheIf?.(value) === false) {
-        return { source: 'loader', stored: { value, bytes: 0, copyOnRead: false }, kept: false, hadStale };
-      }
-      const life = entryLife(value, this.namespace, options, context.chosenTtl);
-      const { stored, kept, complete } = await this.writer.writeLoaded({ key, value, life, flight, loadMs }, ticket);
-      isStored = complete;
-      if (kept) {
-        this.recorder.set(key, life.ttlMs, complete);
-      }
-      return { source: 'loader', stored, kept, hadStale };
+      value = await this.run(key, loader, context);
     } catch (error) {
-      if (stale === undefined || !context.hasFailed) {
+      void ticket?.lease.release();
+      if (stale === undefined) {
         throw error;
       }
       return outcomeOf(stale);
+    }
+    const keeping = this.keep({ key, value, flight, loadMs: clock.nowMs() - startedAtMs }, context, options, ticket);
+    flight.rest = keeping.catch(() => {});
+    const kept = await budget.wait(keeping);
+    // Not kept in time: it goes on being stored, while the caller goes on with the value.
+    const { stored, isKept } = kept ?? { stored: unprotected(value), isKept: false };
+    return { source: 'loader', stored, kept: isKept, hadStale };
+  }
+
+  /** Stores what the loader returned, or gives the lease back. @throws what the options' own functions throw */
+  private async keep<T>(
+    loaded: { key: string; value: T; flight: Flight; loadMs: number },
+    context: LoadContext,
+    options: EntryOptions<T> | undefined,
+    ticket: LoadTicket | undefined,
+  ): Promise<{ stored: StoredValue; isKept: boolean }> {
+    const { key, value, flight } = loaded;
+    let isComplete = false;
+    try {
+      if (context.isSkipped || flight.overtaken || options?.cacheIf?.(value) === false) {
+        return { stored: unprotected(value), isKept: false };
+      }
+      const life = entryLife(value, this.namespace, options, context.chosenTtl);
+      const { stored, kept, complete } = await this.writer.writeLoaded({ ...loaded, life }, ticket);
+      isComplete = complete;
+      if (kept) {
+        this.recorder.set(key, life.ttlMs, complete);
+      }
+      return { stored, isKept: kept };
     } finally {
       ticket?.lease.stopRenewing();
-      if (!isStored) {
+      if (!isComplete) {
         void ticket?.lease.release();
       }
     }
@@ -122,17 +155,22 @@ export class EntryLoader {
   private async run<T>(key: string, loader: Loader<T>, context: LoadContext): Promise<T> {
     const { clock } = this.runtime;
     const startedAtMs = clock.nowMs();
-    context.hasFailed = true;
+    let hasFailed = true;
     try {
       const value = await loader(context);
-      context.hasFailed = false;
+      hasFailed = false;
       return value;
     } finally {
-      this.recorder.load(key, clock.nowMs() - startedAtMs, context.hasFailed);
+      this.recorder.load(key, clock.nowMs() - startedAtMs, hasFailed);
     }
   }
 }
 
 function outcomeOf({ stored, tier, ttlMs }: FoundEntry): LoadOutcome {
   return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs };
+}
+
+/** A value that no tier keeps is handed on as it is. */
+function unprotected(value: unknown): StoredValue {
+  return { value, bytes: 0, copyOnRead: false };
 }

@@ -5,6 +5,8 @@ export interface Flight {
    * who wait for it, and into no tier.
    */
   overtaken: boolean;
+  /** What is still under way when the result is there already: until it has ended, the work can be overtaken. */
+  rest?: Promise<unknown>;
 }
 
 /** The flights of one key that nothing has overtaken. */
@@ -35,11 +37,9 @@ export class FlightRegistry<Result> {
   share(key: string, work: (flight: Flight) => Promise<Result>): Promise<Result> {
     const flight: Flight = { overtaken: false };
     const slot = this.enter(key, flight);
-    const shared = work(flight).finally(() => {
-      slot.shared = undefined;
-      this.leave(key, slot, flight);
-    });
+    const shared = work(flight);
     slot.shared = shared;
+    void this.leaveAfter(shared, key, slot, flight);
     return shared;
   }
 
@@ -88,6 +88,22 @@ export class FlightRegistry<Result> {
     }
     slot.flights.add(flight);
     return slot;
+  }
+
+  /** Leaves before anybody who waited for the result goes on, so that whoever asks after a failure starts anew. */
+  private async leaveAfter(shared: Promise<Result>, key: string, slot: Slot<Result>, flight: Flight): Promise<void> {
+    try {
+      await shared;
+    } catch {
+      // the callers' business
+    }
+    if (flight.rest !== undefined) {
+      await flight.rest;
+    }
+    if (slot.shared === shared) {
+      slot.shared = undefined;
+    }
+    this.leave(key, slot, flight);
   }
 
   private leave(key: string, slot: Slot<Result>, flight: Flight): void {

@@ -5,8 +5,6 @@ import type { LoaderContext } from './entry-options.js';
 export class LoadContext implements LoaderContext {
   /** What `setTtl` asked for. */
   chosenTtl: Duration | undefined;
-  /** Whether the loader threw (or has not returned yet); what fails after it is not its fault. */
-  hasFailed = false;
   /** Whether `skip` was called. */
   isSkipped = false;
 

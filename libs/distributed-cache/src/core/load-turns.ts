@@ -3,6 +3,7 @@ import type { EntryReader, FoundEntry, ReadResult } from './entry-reader.js';
 import type { Flight } from './flight-registry.js';
 import type { Lease } from './lease.js';
 import type { RemoteView } from './remote-view.js';
+import type { WaitBudget } from './wait-budget.js';
 
 /** What a flight that found no fresh value does next. */
 export type Turn =
@@ -36,13 +37,19 @@ export class LoadTurns {
     private readonly remote: RemoteView | undefined,
   ) {}
 
-  async next(key: string, read: ReadResult, flight: Flight): Promise<Turn> {
+  async next(key: string, read: ReadResult, flight: Flight, budget: WaitBudget): Promise<Turn> {
     const { remote } = this;
     if (remote === undefined || read.stamps === undefined) {
       return { kind: 'load', ticket: undefined, stale: read.found };
     }
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
-      const { lookup, lease } = await remote.take(key);
+      const taking = remote.take(key);
+      const taken = await budget.wait(taking);
+      if (taken === undefined) {
+        void taking.then(({ lease }) => lease?.release());
+        return { kind: 'load', ticket: undefined, stale: read.found };
+      }
+      const { lookup, lease } = taken;
       const { found, stamps } = this.reader.accept(key, lookup, flight);
       if (found !== undefined && found.ttlMs > 0) {
         void lease?.release();
@@ -69,7 +76,8 @@ export class LoadTurns {
   }
 
   wakeAll(): void {
-    for (const wake of [...this.waiting.values()]) {
+    const waiting = [...this.waiting.values()];
+    for (const wake of waiting) {
       wake();
     }
   }

@@ -71,7 +71,10 @@ export class LocalView {
   }
 
   private get isTrusted(): boolean {
-    const { redis, config } = this.runtime;
+    const { redis, config, closing } = this.runtime;
+    if (closing.aborted) {
+      return false;
+    }
     if (redis === undefined) {
       return true;
     }

@@ -45,9 +45,9 @@ export interface CacheEventMap {
   redisConnectionFailed: { readonly address: string; readonly reason: OutageReason };
   fallbackOn: { readonly reason: OutageReason };
   fallbackOff: { readonly downMs: number };
-  /** From now on every change that others make is heard of; L1 is trusted. */
+  /** After an `invalidationOff`: every change that others make is heard of again, and L1 is trusted. */
   invalidationOn: object;
-  /** Changes of others may be missed: L1 is passed over while Redis serves. */
+  /** Redis serves, but changes of others may be missed: L1 is passed over. */
   invalidationOff: object;
   /** The periodic health check. */
   healthChecked: { readonly health: CacheHealth };

@@ -20,7 +20,8 @@ type Topics = { readonly [Name in CacheEventName]: Topic<Name> };
 
 /**
  * What the cache tells its listeners (logs, metrics, your own). Listeners run at once, in the order they came; one
- * that throws is reported as a process warning and disturbs neither the cache nor the other listeners.
+ * that throws, or whose promise rejects, is reported as a process warning, once per listener, and disturbs neither the
+ * cache nor the other listeners. Nobody waits for a listener's promise.
  */
 export class CacheEvents {
   private readonly topics: Topics = {
@@ -41,6 +42,9 @@ export class CacheEvents {
     healthChecked: new Topic('healthChecked'),
   };
 
+  /** A listener that fails at each hit must not flood the log. */
+  private readonly reported = new WeakSet<object>();
+
   /** @returns a function that takes the listener away again */
   on<Name extends CacheEventName>(name: Name, listener: CacheEventListener<Name>): () => void {
     const { listeners } = this.topics[name];
@@ -58,14 +62,12 @@ export class CacheEvents {
     const topic = this.topics[name];
     for (const listener of topic.listeners) {
       try {
-        listener(event);
+        const outcome: unknown = listener(event);
+        if (outcome instanceof Promise) {
+          outcome.catch((error: unknown) => this.report(name, listener, error));
+        }
       } catch (error) {
-        process.emitWarning(
-          `A listener of the cache event "${name}" threw ${error instanceof Error ? error.name : typeof error}`,
-          {
-            code: 'CACHE_LISTENER_THREW',
-          },
-        );
+        this.report(name, listener, error);
       }
     }
     if (topic.channel.hasSubscribers) {
@@ -78,5 +80,15 @@ export class CacheEvents {
     for (const topic of Object.values(this.topics)) {
       topic.listeners.clear();
     }
+  }
+
+  /** By the error's name only: its message could hold anything. */
+  private report(name: CacheEventName, listener: object, error: unknown): void {
+    if (this.reported.has(listener)) {
+      return;
+    }
+    this.reported.add(listener);
+    const what = error instanceof Error ? error.name : typeof error;
+    process.emitWarning(`A listener of the cache event "${name}" threw ${what}`, { code: 'CACHE_LISTENER_THREW' });
   }
 }

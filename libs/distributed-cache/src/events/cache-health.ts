@@ -1,12 +1,27 @@
 /** `degraded`: Redis can't be used and L1 serves; an HTTP health check answers 200 for it. */
 export type CacheStatus = 'up' | 'degraded' | 'down';
 
+/** Whether this process hears of every change that others make: yes, not at the moment, or never with this server. */
+export type InvalidationState = 'live' | 'lost' | 'none';
+
+/** How the connection to Redis is, beyond whether it answers. */
+export interface RedisFacts {
+  readonly invalidation: InvalidationState;
+  /** Invalidations that Redis has not acknowledged yet; replayed when it is back. */
+  readonly journalLength: number;
+  /** Since Redis last answered anything; `undefined` if it never did. */
+  readonly sinceAnswerMs: number | undefined;
+}
+
 export interface CacheHealthWire {
   readonly redis_connected: boolean;
   readonly local_cache_available: boolean;
   readonly overall_healthy: boolean;
   readonly status: CacheStatus;
   readonly message?: string;
+  readonly invalidation?: InvalidationState;
+  readonly journal_length?: number;
+  readonly seconds_since_answer?: number;
 }
 
 /** What a health check found. Its JSON uses the wire names (`redis_connected`, ...). */
@@ -18,6 +33,8 @@ export class CacheHealth {
     readonly localCacheAvailable: boolean,
     /** Why it is not `up`. */
     readonly message?: string,
+    /** Absent where no Redis is configured. */
+    readonly redis?: RedisFacts,
   ) {}
 
   get overallHealthy(): boolean {
@@ -31,6 +48,15 @@ export class CacheHealth {
       overall_healthy: this.overallHealthy,
       status: this.status,
       ...(this.message === undefined ? {} : { message: this.message }),
+      ...(this.redis === undefined ? {} : wireOf(this.redis)),
     };
   }
+}
+
+function wireOf({ invalidation, journalLength, sinceAnswerMs }: RedisFacts): Partial<CacheHealthWire> {
+  return {
+    invalidation,
+    journal_length: journalLength,
+    ...(sinceAnswerMs === undefined ? {} : { seconds_since_answer: Math.round(sinceAnswerMs / 100) / 10 }),
+  };
 }

@@ -1,4 +1,10 @@
 export type { AnsweringTier, CacheEventMap, CacheEventName, OutageReason } from './cache-event-map.js';
 export { CacheEvents, DIAGNOSTICS_CHANNEL_PREFIX, type CacheEventListener } from './cache-events.js';
-export { CacheHealth, type CacheHealthWire, type CacheStatus } from './cache-health.js';
+export {
+  CacheHealth,
+  type CacheHealthWire,
+  type CacheStatus,
+  type InvalidationState,
+  type RedisFacts,
+} from './cache-health.js';
 export { CacheMetrics, type CacheCounts, type CacheMetricsWire } from './cache-metrics.js';

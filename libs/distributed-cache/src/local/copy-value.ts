@@ -1,65 +1,74 @@
 import { isOpaque } from './measure-value.js';
 
+type CopyOf = (part: unknown) => unknown;
+
 /**
  * A deep copy of cached data: what `structuredClone` does, plus `URL`, minus its cost for plain objects. Shared references
- * and cycles stay what they are; objects of other classes keep their prototype.
+ * and cycles stay what they are; objects of other classes keep their prototype. Without recursion, so that no depth
+ * overflows the stack: each object gets an empty copy when it is first met, which is filled later.
  */
 export function copyValue<Value>(value: Value): Value {
-  return copyPart(value, new Map()) as Value;
+  const copies = new Map<object, object>();
+  const unfilled: object[] = [];
+  const copyOf: CopyOf = (part) => {
+    if (typeof part !== 'object' || part === null) {
+      return part;
+    }
+    let copy = copies.get(part);
+    if (copy === undefined) {
+      copy = emptyCopy(part, copyOf);
+      copies.set(part, copy);
+      unfilled.push(part);
+    }
+    return copy;
+  };
+  const root = copyOf(value);
+  for (let part = unfilled.pop(); part !== undefined; part = unfilled.pop()) {
+    fill(copies.get(part) ?? {}, part, copyOf);
+  }
+  return root as Value;
 }
 
-function copyPart(value: unknown, copies: Map<object, object>): unknown {
-  if (typeof value !== 'object' || value === null) {
-    return value;
-  }
-  const known = copies.get(value);
-  if (known !== undefined) {
-    return known;
-  }
+function emptyCopy(value: object, copyOf: CopyOf): object {
   if (Array.isArray(value)) {
     const copy: unknown[] = [];
     copy.length = value.length; // holes stay holes
-    copies.set(value, copy);
-    value.forEach((part, index) => {
-      copy[index] = copyPart(part, copies);
-    });
     return copy;
   }
   if (value instanceof Map) {
-    const copy = new Map<unknown, unknown>();
-    copies.set(value, copy);
-    for (const [key, held] of value) {
-      copy.set(copyPart(key, copies), copyPart(held, copies));
-    }
-    return copy;
+    return new Map();
   }
   if (value instanceof Set) {
-    const copy = new Set<unknown>();
-    copies.set(value, copy);
-    for (const held of value) {
-      copy.add(copyPart(held, copies));
-    }
-    return copy;
+    return new Set();
   }
-  const copy = copyOpaque(value, copies) ?? Object.create(Object.getPrototypeOf(value) as object | null);
-  copies.set(value, copy);
-  if (copy instanceof Error) {
-    copyErrorParts(value as Error, copy, copies);
+  if (value instanceof Error) {
+    // A real one: an object that only inherits from `Error` is none to `structuredClone` and to debuggers.
+    return Object.setPrototypeOf(new Error(), Object.getPrototypeOf(value) as object | null) as object;
   }
-  if (!ArrayBuffer.isView(copy) && !(copy instanceof ArrayBuffer)) {
-    for (const [name, part] of Object.entries(value)) {
-      Object.defineProperty(copy, name, {
-        value: copyPart(part, copies),
-        configurable: true,
-        enumerable: true,
-        writable: true,
-      });
-    }
-  }
-  return copy;
+  return copyOfBytes(value, copyOf) ?? copyOfOpaque(value) ?? emptyLike(value);
 }
 
-function copyOpaque(value: object, copies: Map<object, object>): object | undefined {
+function fill(copy: object, from: object, copyOf: CopyOf): void {
+  if (Array.isArray(from)) {
+    from.forEach((part, index) => ((copy as unknown[])[index] = copyOf(part)));
+  } else if (from instanceof Map) {
+    from.forEach((held, key) => (copy as Map<unknown, unknown>).set(copyOf(key), copyOf(held)));
+  } else if (from instanceof Set) {
+    from.forEach((held) => (copy as Set<unknown>).add(copyOf(held)));
+  } else if (from instanceof Error) {
+    fillError(copy, from, copyOf);
+  } else if (!ArrayBuffer.isView(from) && !(from instanceof ArrayBuffer)) {
+    for (const [name, part] of Object.entries(from)) {
+      define(copy, name, copyOf(part), true);
+    }
+  }
+}
+
+function emptyLike(value: object): object {
+  return Object.create(Object.getPrototypeOf(value) as object | null) as object;
+}
+
+function copyOfBytes(value: object, copyOf: CopyOf): object | undefined {
   if (Buffer.isBuffer(value)) {
     return Buffer.from(value); // structuredClone would make it a Uint8Array
   }
@@ -70,29 +79,29 @@ function copyOpaque(value: object, copies: Map<object, object>): object | undefi
     const whole = byteOffset === 0 && byteLength === buffer.byteLength;
     // Only the part that is seen: a view of a pooled buffer must not copy the pool.
     return whole
-      ? new Type(copyPart(buffer, copies) as ArrayBuffer, 0, length)
+      ? new Type(copyOf(buffer) as ArrayBuffer, 0, length)
       : new Type(buffer.slice(byteOffset, byteOffset + byteLength), 0, length);
   }
-  if (value instanceof ArrayBuffer) {
-    return value.slice(0);
+  return value instanceof ArrayBuffer ? value.slice(0) : undefined;
+}
+
+function copyOfOpaque(value: object): object | undefined {
+  if (!isOpaque(value)) {
+    return undefined;
   }
-  if (isOpaque(value)) {
-    return value instanceof Date ? new Date(value) : value instanceof URL ? new URL(value) : new RegExp(value);
-  }
-  return undefined;
+  return value instanceof Date ? new Date(value) : value instanceof URL ? new URL(value) : new RegExp(value);
 }
 
 /** An error's own facts are not enumerable, so copying the enumerable ones would lose them. */
-function copyErrorParts(from: Error, to: Error, copies: Map<object, object>): void {
-  for (const name of ['name', 'message', 'stack', 'cause', 'errors'] as const) {
-    const descriptor = Object.getOwnPropertyDescriptor(from, name);
-    if (descriptor !== undefined && 'value' in descriptor) {
-      Object.defineProperty(to, name, {
-        ...descriptor,
-        value: copyPart(descriptor.value, copies),
-        writable: true,
-        configurable: true,
-      });
-    }
+function fillError(copy: object, from: Error, copyOf: CopyOf): void {
+  Reflect.deleteProperty(copy, 'stack'); // ours would name the wrong place
+  for (const name of Object.getOwnPropertyNames(from)) {
+    const part = (from as unknown as Record<string, unknown>)[name];
+    define(copy, name, copyOf(part), Object.prototype.propertyIsEnumerable.call(from, name));
   }
+}
+
+/** Defined, not assigned: the name `__proto__`, or a setter of the prototype, must not run anything. */
+function define(copy: object, name: string, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(copy, name, { value, enumerable, configurable: true, writable: true });
 }

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { systemClock, type Clock } from './clock.js';
+import { primitiveBytes } from './measure-value.js';
 import { readStored, storeValue, type StoredValue, type ValuesMode } from './stored-value.js';
 
 export interface LocalCacheOptions {
@@ -43,7 +44,7 @@ const DEFAULT_MAX_BYTES = 100 * 1024 * 1024;
 const ENTRY_OVERHEAD_BYTES = 260;
 const SWEEP_INTERVAL_MS = 1000;
 const SWEEP_AT_LEAST = 1000;
-/** A whole pass takes about a minute, whatever the number of entries. */
+/** A whole pass takes about a minute, however many entries there are. */
 const SWEEP_PASS_TICKS = 60;
 
 /**
@@ -57,7 +58,8 @@ export class LocalCache {
   private readonly clock: Clock;
   private readonly ownScope: LocalScope = { generation: 0 };
   private sweepTimer: NodeJS.Timeout | undefined;
-  private sweepCursor: Generator<[string, LocalEntry]> | undefined;
+  /** The next slot to look at; see {@link sweep}. */
+  private sweepSlot = 0;
 
   constructor(options: LocalCacheOptions = {}) {
     const { maxBytes = DEFAULT_MAX_BYTES, maxEntries, values = 'frozen', clock = systemClock } = options;
@@ -112,6 +114,7 @@ export class LocalCache {
    * Keeps a value. In mode `frozen` the object given is deep-frozen, unless it holds something that can't be (a Map, Date,
    * Buffer, ...): then a copy is kept. A value larger than the whole cache is not kept, and the key is gone.
    * @returns whether it was kept
+   * @throws RangeError for a TTL or grace that is no duration
    */
   set(key: string, value: unknown, options: LocalSetOptions): boolean {
     return this.put(key, storeValue(value, options.values ?? this.values), options);
@@ -120,11 +123,13 @@ export class LocalCache {
   /** As {@link set}, for a value that `storeValue` has made safe already. */
   put(key: string, stored: StoredValue, options: LocalPutOptions): boolean {
     const { ttlMs, graceMs = 0, scope = this.ownScope } = options;
+    requireDuration('ttlMs', ttlMs);
+    requireDuration('graceMs', graceMs);
     const nowMs = this.clock.nowMs();
     const entry: LocalEntry = {
       value: stored.value,
       copyOnRead: stored.copyOnRead,
-      bytes: Math.ceil(ENTRY_OVERHEAD_BYTES + key.length + stored.bytes),
+      bytes: Math.ceil(ENTRY_OVERHEAD_BYTES + primitiveBytes(key) + stored.bytes),
       storedAtMs: nowMs,
       expiresAtMs: nowMs + ttlMs,
       keptUntilMs: nowMs + ttlMs + graceMs,
@@ -148,26 +153,24 @@ export class LocalCache {
   }
 
   /**
-   * Drops expired entries among the next `most` ones, oldest use first, and goes on there the next time.
-   * Runs by itself once a second while there are entries.
+   * Drops the expired entries in the next `slots` places of the store and goes on there the next time; the default makes a
+   * whole pass in about a minute. Runs by itself once a second while there are entries.
+   *
+   * The LRU's own order can't be walked in slices: an entry that is used moves to its end, and a walk that stood on it
+   * ends there too. An entry's place in the store never changes, and only lru-cache's internals show it (read only).
    */
-  sweep(most = Math.max(SWEEP_AT_LEAST, Math.ceil(this.entries.size / SWEEP_PASS_TICKS))): void {
-    this.sweepCursor ??= this.entries.rentries() as Generator<[string, LocalEntry]>;
-    const over: string[] = [];
-    for (let seen = 0; seen < most; seen++) {
-      const next = this.sweepCursor.next();
-      if (next.done === true) {
-        this.sweepCursor = undefined;
-        break;
-      }
-      const [key, entry] = next.value;
-      if (this.isOver(entry)) {
-        over.push(key);
+  sweep(slots?: number): void {
+    const { keyList } = LRUCache.unsafeExposeInternals(this.entries);
+    const share = slots ?? Math.max(SWEEP_AT_LEAST, Math.ceil(keyList.length / SWEEP_PASS_TICKS));
+    const end = Math.min(this.sweepSlot + share, keyList.length);
+    for (let slot = this.sweepSlot; slot < end; slot++) {
+      const key = keyList[slot];
+      const entry = key === undefined ? undefined : this.entries.peek(key);
+      if (key !== undefined && entry !== undefined && this.isOver(entry)) {
+        this.entries.delete(key);
       }
     }
-    for (const key of over) {
-      this.entries.delete(key);
-    }
+    this.sweepSlot = end < keyList.length ? end : 0;
     if (this.entries.size === 0) {
       this.stopSweeping();
     }
@@ -187,12 +190,19 @@ export class LocalCache {
   private stopSweeping(): void {
     clearInterval(this.sweepTimer);
     this.sweepTimer = undefined;
-    this.sweepCursor = undefined;
+    this.sweepSlot = 0;
   }
 }
 
 function requirePositive(name: string, value: number): void {
   if (!Number.isInteger(value) || value < 1) {
     throw new RangeError(`${name} must be a positive integer, got ${String(value)}`);
+  }
+}
+
+/** Without this, a `NaN` would be an entry that never ends. */
+function requireDuration(name: string, value: number): void {
+  if (typeof value !== 'number' || !(value >= 0)) {
+    throw new RangeError(`${name} must be zero or more milliseconds, got ${String(value)}`);
   }
 }

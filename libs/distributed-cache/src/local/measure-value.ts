@@ -4,7 +4,11 @@ export interface Measure {
   readonly bytes: number;
   /** Whether something in it can be changed although it is frozen: a Map, Set, Date, Buffer, typed array, URL, RegExp. */
   readonly unfreezable: boolean;
+  /** Every object in it, itself included. */
+  readonly objects: ReadonlySet<object>;
 }
+
+const NO_OBJECTS: ReadonlySet<object> = new Set();
 
 const POINTER_BYTES = 8;
 const OBJECT_BYTES = 24;
@@ -20,7 +24,7 @@ const BEYOND_LATIN1 = /[\u0100-\uffff]/;
 /** Walks `value` once, each object once, cycles and shared parts included, without recursion. */
 export function measureValue(value: unknown): Measure {
   if (typeof value !== 'object' || value === null) {
-    return { bytes: primitiveBytes(value), unfreezable: false };
+    return { bytes: primitiveBytes(value), unfreezable: false, objects: NO_OBJECTS };
   }
   const seen = new Set<object>([value]);
   const waiting: object[] = [value];
@@ -56,12 +60,12 @@ export function measureValue(value: unknown): Measure {
       unfreezable = true;
       bytes += OPAQUE_BYTES;
     } else {
-      const parts: unknown[] = Object.values(part);
+      const parts = heldBy(part);
       bytes += OBJECT_BYTES + parts.length * POINTER_BYTES;
       parts.forEach(count);
     }
   }
-  return { bytes, unfreezable };
+  return { bytes, unfreezable, objects: seen };
 }
 
 /** Objects whose state lies in internal slots, out of reach of `Object.freeze`. */
@@ -69,7 +73,15 @@ export function isOpaque(value: object): value is Date | URL | RegExp {
   return value instanceof Date || value instanceof URL || value instanceof RegExp;
 }
 
-function primitiveBytes(value: unknown): number {
+/** An error's own facts (`cause`, `errors`, ...) are not enumerable. */
+function heldBy(value: object): unknown[] {
+  return value instanceof Error
+    ? Object.getOwnPropertyNames(value).map((name) => (value as unknown as Record<string, unknown>)[name])
+    : Object.values(value);
+}
+
+/** Heap of a primitive beyond the slot that holds it. */
+export function primitiveBytes(value: unknown): number {
   switch (typeof value) {
     case 'string':
       return STRING_BYTES + roundUp(value.length * (BEYOND_LATIN1.test(value) ? 2 : 1));

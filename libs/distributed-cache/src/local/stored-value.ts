@@ -22,29 +22,14 @@ export function readStored(stored: StoredValue): unknown {
 
 /** Makes a value safe to keep. In mode `frozen` the object given is itself frozen, unless it has to be copied. */
 export function storeValue(value: unknown, mode: ValuesMode): StoredValue {
-  const { bytes, unfreezable } = measureValue(value);
+  const { bytes, unfreezable, objects } = measureValue(value);
   if (typeof value !== 'object' || value === null || mode === 'shared') {
     return { value, bytes, copyOnRead: false };
   }
   if (mode === 'cloned' || unfreezable) {
     return { value: copyValue(value), bytes, copyOnRead: true };
   }
-  freezeDeep(value);
+  // All of them: one that came frozen may hold others that are not.
+  objects.forEach((part) => Object.freeze(part));
   return { value, bytes, copyOnRead: false };
-}
-
-/** Without recursion, so that no depth overflows the stack. What is frozen already is not walked again. */
-function freezeDeep(root: object): void {
-  const waiting: object[] = [root];
-  for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
-    if (Object.isFrozen(part) && part !== root) {
-      continue;
-    }
-    Object.freeze(part);
-    for (const held of Object.values(part) as unknown[]) {
-      if (typeof held === 'object' && held !== null) {
-        waiting.push(held);
-      }
-    }
-  }
 }

@@ -1,6 +1,7 @@
 import type { ChainableCommander } from 'ioredis';
 import { leaseCommandsOf } from './lease-scripts.js';
 import { isCluster, type RedisClient } from './redis-client.js';
+import { outageReason } from './reply-errors.js';
 
 /** The names of an entry: its value, the lease to load it, and the place where a loaded value waits to be moved in. */
 export interface EntryKeys {
@@ -58,16 +59,24 @@ export async function dropEntries(client: RedisClient, entries: readonly EntryKe
     const part = entries.slice(from, from + perTransaction);
     const values = part.map(({ valueKey }) => valueKey);
     const others = part.flatMap(({ leaseKey, fillKey }) => [leaseKey, fillKey]);
-    counts.push(
-      execute(
-        client
-          .multi()
-          .unlink(...values)
-          .del(...others),
-      ).then(([count]) => Number(count)),
-    );
+    counts.push(dropAtOnce(client, values, others));
   }
   return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+}
+
+async function dropAtOnce(client: RedisClient, values: string[], others: string[]): Promise<number> {
+  try {
+    const transaction = client.multi().unlink(...values);
+    const [count] = await execute(transaction.del(...others));
+    return Number(count);
+  } catch (error) {
+    if (outageReason(error) !== 'OOM') {
+      throw error;
+    }
+    // A full Redis deletes, but not in a transaction: queueing takes memory.
+    const keys = [...values, ...others];
+    return leaseCommandsOf(client).ndcDrop(keys.length, ...keys, values.length);
+  }
 }
 
 /** Sends what is pending, on a connection that need not be trusted yet. Rejects with the first failure; twice does no harm. */

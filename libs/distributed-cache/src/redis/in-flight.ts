@@ -21,6 +21,8 @@ export interface InFlightOptions {
   readonly nowMs: () => number;
   /** A figure that moves whenever the connection shows life. */
   readonly progress: () => number;
+  /** An operation was answered in time. A later answer shows life (`progress`), but its caller has gone. */
+  readonly onAnswer: () => void;
   /** An operation ran into the deadline. */
   readonly onTimeout: (verdict: TimeoutVerdict) => void;
 }
@@ -58,7 +60,9 @@ export class InFlight {
       this.arm();
       start().then(
         (result) => {
-          this.pending.delete(entry);
+          if (this.pending.delete(entry)) {
+            this.options.onAnswer();
+          }
           this.settleTimer();
           resolve(result);
         },

@@ -113,7 +113,9 @@ export class InvalidationGroup {
   }
 
   private release(): void {
-    for (const done of [...this.waiters]) {
+    const waiters = [...this.waiters];
+    this.waiters.clear();
+    for (const done of waiters) {
       done();
     }
   }

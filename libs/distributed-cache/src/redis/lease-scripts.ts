@@ -5,7 +5,7 @@ import type { RedisClient } from './redis-client.js';
  * (Nishtala et al., Scaling Memcache at Facebook, NSDI 2013, section 3.2.1). A `set` or a deletion takes it away, so a load that
  * began before one can never overwrite it.
  *
- * No script changes a value. Redis tells a client of every change but its own (NOLOOP), and what a script changes does not
+ * No script changes a value (but one, where nothing else is left). Redis tells a client of every change but its own (NOLOOP), and what a script changes does not
  * count as its caller's: each fill would come back as a message that throws our own copy away. So a fill is two commands,
  * sent together. STAGE puts the value beside its place if the lease is still ours; a plain RENAME moves it there. What comes
  * between them, a `set` or a deletion, removes the staged value as well, and the RENAME finds nothing to move.
@@ -26,6 +26,16 @@ redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 redis.call('DEL', KEYS[1])
 return 1`;
 
+/** KEYS values, then their leases and fills; ARGV number of values. For a full Redis only, which refuses every transaction. */
+const DROP = `
+local values = tonumber(ARGV[1])
+local count = 0
+for i, key in ipairs(KEYS) do
+  local removed = redis.call('UNLINK', key)
+  if i <= values then count = count + removed end
+end
+return count`;
+
 /** KEYS lease; ARGV token, lease ms. Returns whether the lease is still ours. */
 const RENEW = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -45,6 +55,7 @@ export interface LeaseCommands {
     leaseMs: number,
   ): Promise<[taken: number, bytes: Buffer | null]>;
   ndcStage(leaseKey: string, fillKey: string, token: string, bytes: Buffer, lifeMs: number): Promise<number>;
+  ndcDrop(numberOfKeys: number, ...keysAndNumberOfValues: (string | number)[]): Promise<number>;
   ndcRenew(leaseKey: string, token: string, leaseMs: number): Promise<number>;
   ndcRelease(leaseKey: string, token: string): Promise<number>;
 }
@@ -57,6 +68,7 @@ export function leaseCommandsOf(client: RedisClient): LeaseCommands {
   if (commands === undefined) {
     client.defineCommand('ndcTake', { numberOfKeys: 2, lua: TAKE });
     client.defineCommand('ndcStage', { numberOfKeys: 2, lua: STAGE });
+    client.defineCommand('ndcDrop', { lua: DROP });
     client.defineCommand('ndcRenew', { numberOfKeys: 1, lua: RENEW });
     client.defineCommand('ndcRelease', { numberOfKeys: 1, lua: RELEASE });
     commands = client as unknown as LeaseCommands;

@@ -1,43 +1,18 @@
 import { TierUnavailableError } from '../errors/index.js';
 import { ClientLink } from './client-link.js';
-import { CONNECT_ATTEMPT_MS, reconnectDelayMs } from './client-options.js';
+import { CONNECT_ATTEMPT_MS } from './client-options.js';
+import type { ConnectionState, RedisConnectionLimits, RedisConnectionListener } from './connection-contract.js';
 import { InFlight, type TimeoutVerdict } from './in-flight.js';
 import type { RedisTarget } from './open-client.js';
+import { Probe } from './probe.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { outageReason, toTierError } from './reply-errors.js';
 import { ServerClock } from './server-clock.js';
-
-export type ConnectionState = 'idle' | 'connecting' | 'live' | 'down' | 'closed';
-
-export interface RedisConnectionLimits {
-  /** The most that one operation may wait, in milliseconds. */
-  readonly deadlineMs: number;
-  /** Hard limit of one command at the client, in milliseconds. */
-  readonly commandTimeoutMs: number;
-  /** A hung or half-open connection is noticed within this time, in milliseconds, even if nobody uses it. */
-  readonly heartbeatMs: number;
-  readonly nowMs: () => number;
-}
-
-/** Told of each change of state, once. */
-export interface RedisConnectionListener {
-  /** @param downMs how long Redis could not be used; 0 at the first connection */
-  onLive(downMs: number): void;
-  onDown(reason: string): void;
-  /**
-   * Redis answers again and is not trusted yet: what must be done first (replaying, listening). A rejection means that it
-   * could not be done, and the connection stays down.
-   */
-  beforeLive?(client: RedisClient): Promise<void>;
-  /** Called at each heartbeat while the connection is live. */
-  onHeartbeat?(): void;
-}
 
 /** More commands than this on their way at once are refused: about 10 MB of the client's memory. */
 const MAX_IN_FLIGHT = 4096;
 /** So many timeouts in a row, no answer between them, make a Redis that is too slow to use, although it shows life. */
 const SLOW_TIMEOUTS_TO_OPEN = 5;
-const PROBE_FIRST_MS = 100;
 
 /**
  * The one connection that all namespaces share, and the judgement whether it can be used.
@@ -55,12 +30,11 @@ export class RedisConnection {
   private downSinceMs: number | undefined;
   private replies = 0;
   private timeoutsInRow = 0;
-  private isProbing = false;
-  private probeDelayMs = PROBE_FIRST_MS;
-  private probeTimer: NodeJS.Timeout | undefined;
+  private answeredAtMs: number | undefined;
   private heartbeatTimer: NodeJS.Timeout | undefined;
   private firstOutcome: Promise<void> | undefined;
   private settleFirstOutcome: () => void = () => {};
+  private readonly probe = new Probe(() => this.tryToGoLive());
   private readonly link: ClientLink;
   private readonly clock: ServerClock;
   private readonly inFlight: InFlight;
@@ -71,10 +45,7 @@ export class RedisConnection {
     private readonly listener: RedisConnectionListener,
   ) {
     this.link = new ClientLink(target, limits.commandTimeoutMs, {
-      onReady: () => {
-        this.probeDelayMs = PROBE_FIRST_MS;
-        void this.probe();
-      },
+      onReady: () => this.probe.restart(),
       onLost: (reason) => this.goDown(reason),
     });
     this.clock = new ServerClock(limits.nowMs);
@@ -83,6 +54,7 @@ export class RedisConnection {
       maxPending: MAX_IN_FLIGHT,
       nowMs: limits.nowMs,
       progress: () => this.replies + this.link.bytesRead,
+      onAnswer: () => (this.timeoutsInRow = 0),
       onTimeout: (verdict) => this.onTimeout(verdict),
     });
   }
@@ -109,6 +81,16 @@ export class RedisConnection {
     return this.target.kind === 'cluster' || (this.target.kind === 'client' && isCluster(this.target.client));
   }
 
+  /** Time since Redis last answered anything, in milliseconds; `undefined` if it never did. */
+  get sinceAnswerMs(): number | undefined {
+    return this.answeredAtMs === undefined ? undefined : this.limits.nowMs() - this.answeredAtMs;
+  }
+
+  /** How long the last heartbeat took, in milliseconds. */
+  get roundTripMs(): number {
+    return this.clock.roundTripMs;
+  }
+
   /** The Redis server's clock, in milliseconds; before the first answer, this process's. */
   serverNowMs(): number {
     return this.clock.nowMs();
@@ -117,8 +99,13 @@ export class RedisConnection {
   /** Starts to connect, once. Resolves when the first attempt has ended, well or badly; never rejects. */
   connect(): Promise<void> {
     if (this.firstOutcome === undefined) {
+      // Sockets and timers here are unref'd: without this a program that waits for its first connection would end.
+      const keepProcess = setInterval(() => {}, CONNECT_ATTEMPT_MS);
       this.firstOutcome = new Promise((resolve) => {
-        this.settleFirstOutcome = resolve;
+        this.settleFirstOutcome = () => {
+          clearInterval(keepProcess);
+          resolve();
+        };
       });
       if (this.currentState === 'closed') {
         this.settleFirstOutcome();
@@ -151,10 +138,13 @@ export class RedisConnection {
 
   /** Whether Redis answers now, within `deadlineMs`; learns the server's clock on the way. */
   async ping(): Promise<boolean> {
-    return this.run('TIME', (client) => this.clock.learnFrom(client)).then(
-      () => true,
-      () => false,
-    );
+    try {
+      await this.run('TIME', (client) => this.clock.learnFrom(client));
+      this.answeredAtMs = this.limits.nowMs();
+      return true;
+    } catch {
+      return false; // why, the connection's own state tells
+    }
   }
 
   /** Waits for what is on its way (at most `deadlineMs`), then closes the connection if we opened it. */
@@ -166,7 +156,7 @@ export class RedisConnection {
       await this.ping(); // answers come in order: its own is the last
     }
     this.currentState = 'closed';
-    clearTimeout(this.probeTimer);
+    this.probe.stop();
     clearInterval(this.heartbeatTimer);
     this.inFlight.releaseAll((operation) => this.unavailable(operation));
     this.settleFirstOutcome();
@@ -181,7 +171,6 @@ export class RedisConnection {
     try {
       const result = await send(client);
       this.replies++;
-      this.timeoutsInRow = 0;
       return result;
     } catch (error) {
       const tierError = toTierError(operation, error, this.limits.commandTimeoutMs);
@@ -204,7 +193,7 @@ export class RedisConnection {
     if (verdict === 'silent') {
       this.link.cut();
     }
-    this.probeLater();
+    this.probe.later();
   }
 
   private goDown(reason: string): void {
@@ -229,7 +218,7 @@ export class RedisConnection {
     this.currentState = 'live';
     this.downSinceMs = undefined;
     this.timeoutsInRow = 0;
-    this.probeDelayMs = PROBE_FIRST_MS;
+    this.answeredAtMs = nowMs();
     clearInterval(this.heartbeatTimer);
     this.heartbeatTimer = setInterval(
       () => {
@@ -243,35 +232,31 @@ export class RedisConnection {
     this.settleFirstOutcome();
   }
 
-  /** Asks a connection that is open but not trusted whether it answers. */
-  private async probe(): Promise<void> {
+  /** Asks a connection that is open but not trusted. @returns false if it is to be asked again */
+  private async tryToGoLive(): Promise<boolean> {
     const client = this.link.ready;
-    if (client === undefined || this.isProbing || this.isLive || this.currentState === 'closed') {
-      return;
+    if (client === undefined || this.isLive || this.currentState === 'closed') {
+      return true; // not open: it is asked when it has become ready
     }
-    this.isProbing = true;
     const bytesBefore = this.link.bytesRead;
     const answer = this.clock.learnFrom(client).then(
       () => undefined,
       (error: unknown) => outageReason(error),
     );
-    let fault = await Promise.race([answer, expiryOf(this.limits.deadlineMs)]);
-    if (fault === undefined) {
-      fault = await this.prepare(client);
-    }
-    this.isProbing = false;
+    const silence = await Promise.race([answer, expiryOf(this.limits.deadlineMs)]);
+    const fault = silence ?? (await this.prepare(client));
     if (this.state === 'closed') {
-      return;
+      return true;
     }
     if (fault === undefined) {
       this.goLive();
-      return;
+      return true;
     }
     this.goDown(fault);
-    if (fault === 'timeout' && this.link.bytesRead === bytesBefore) {
+    if (silence === 'timeout' && this.link.bytesRead === bytesBefore) {
       this.link.cut();
     }
-    this.probeLater();
+    return false;
   }
 
   private async prepare(client: RedisClient): Promise<string | undefined> {
@@ -281,13 +266,6 @@ export class RedisConnection {
     } catch (error) {
       return outageReason(error);
     }
-  }
-
-  private probeLater(): void {
-    clearTimeout(this.probeTimer);
-    this.probeTimer = setTimeout(() => void this.probe(), reconnectDelayMs(1) + this.probeDelayMs);
-    this.probeTimer.unref();
-    this.probeDelayMs = Math.min(this.probeDelayMs * 2, CONNECT_ATTEMPT_MS);
   }
 
   private unavailable(operation: string): TierUnavailableError {

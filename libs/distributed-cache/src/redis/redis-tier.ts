@@ -88,16 +88,15 @@ export class RedisTier {
 
   /** Stores under a lease of ours. @returns false if the lease is no longer ours: a `set` or deletion came first */
   async fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
-    const bytes = this.envelopeOf(entry);
-    const lifeMs = redisLifeMs(entry);
-    return this.connection.run('FILL', (client) => fillEntry(client, keys, token, bytes, lifeMs));
+    return this.connection.run('FILL', (client) =>
+      fillEntry(client, keys, token, this.envelopeOf(entry), redisLifeMs(entry)),
+    );
   }
 
   /** Stores, all in one round trip, and takes the leases of whoever is loading these keys. */
   async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[]): Promise<void> {
-    const writes = entries.map(([keys, entry]) => [keys, this.envelopeOf(entry), redisLifeMs(entry)] as const);
     await this.connection.run('SET', (client) =>
-      Promise.all(writes.map(([keys, bytes, lifeMs]) => putEntry(client, keys, bytes, lifeMs))),
+      Promise.all(entries.map(([keys, entry]) => putEntry(client, keys, this.envelopeOf(entry), redisLifeMs(entry)))),
     );
   }
 
@@ -164,6 +163,8 @@ export class RedisTier {
     }
   }
 
+  /** Made when the connection is live: before, the server's clock is not known. */
+  /** Only on a live connection: before its first answer the server's clock is not known. */
   private envelopeOf({ payload, ttlMs, loadMs, stamps }: EntryToStore): Buffer {
     const createdAtMs = this.connection.serverNowMs();
     return writeEnvelope({ createdAtMs, expiresAtMs: createdAtMs + ttlMs, loadMs, stamps }, payload);

@@ -45,7 +45,7 @@ export function outageReason(error: unknown): string {
     return code;
   }
   if (name === 'ReplyError' && typeof message === 'string') {
-    return firstWord(message);
+    return firstWord(reasonOf(error, message));
   }
   if (lastNodeError !== undefined && lastNodeError !== null) {
     return outageReason(lastNodeError);

@@ -6,11 +6,17 @@ import type { RedisClient } from './redis-client.js';
  */
 export class ServerClock {
   private offsetMs = 0;
+  private lastRoundTripMs = 0;
 
   constructor(private readonly localNowMs: () => number) {}
 
   nowMs(): number {
     return this.localNowMs() + this.offsetMs;
+  }
+
+  /** How long the last answer took, in milliseconds. */
+  get roundTripMs(): number {
+    return this.lastRoundTripMs;
   }
 
   /**
@@ -29,7 +35,13 @@ export class ServerClock {
       return;
     }
     const [seconds, microseconds] = time;
-    const middleMs = (sentAtMs + this.localNowMs()) / 2;
-    this.offsetMs = Number(seconds) * 1000 + Number(microseconds) / 1000 - middleMs;
+    const serverMs = Number(seconds) * 1000 + Number(microseconds) / 1000;
+    const receivedAtMs = this.localNowMs();
+    this.lastRoundTripMs = receivedAtMs - sentAtMs;
+    const [leastMs, mostMs] = [serverMs - receivedAtMs, serverMs - sentAtMs];
+    // A late answer (a busy process, a slow network) allows for much: it must not spoil what a quick one has found out.
+    if (this.offsetMs < leastMs || this.offsetMs > mostMs) {
+      this.offsetMs = (leastMs + mostMs) / 2;
+    }
   }
 }

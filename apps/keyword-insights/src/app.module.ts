@@ -1,0 +1,27 @@
+import { Module } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
+import { APP_INTERCEPTOR } from '@nestjs/core';
+import { CacheMetricsInterceptor, DistributedCacheModule } from 'nestjs-distributed-cache';
+import type { DistributedCacheOptions } from 'nestjs-distributed-cache';
+import { CacheMetricsController } from './cache-metrics/cache-metrics.controller.js';
+import { CollectorsModule } from './collectors/collectors.module.js';
+import { HealthModule } from './health/health.module.js';
+import { InsightsModule } from './insights/insights.module.js';
+import { StartPageController } from './start-page/start-page.controller.js';
+
+@Module({})
+export class AppModule {
+  /**
+   * @param cache what the code decides about the cache; the rest comes from the environment (`REDIS_HOST`, `CACHE_TTL_KEYWORDS`, ...),
+   *   which is read when the application is created
+   */
+  static register(cache: DistributedCacheOptions = {}): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [DistributedCacheModule.forRoot(cache), InsightsModule, CollectorsModule, HealthModule],
+      controllers: [StartPageController, CacheMetricsController],
+      // Every answer says what the cache did for it: Cache-Status.
+      providers: [{ provide: APP_INTERCEPTOR, useExisting: CacheMetricsInterceptor }],
+    };
+  }
+}

@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { CorpusModule } from '../corpus/corpus.module.js';
+import { InsightsController } from './insights.controller.js';
+import { InsightsService } from './insights.service.js';
+
+@Module({ imports: [CorpusModule], controllers: [InsightsController], providers: [InsightsService] })
+export class InsightsModule {}

@@ -1,0 +1,5 @@
+export {
+  registerCacheMetrics,
+  type CacheMetricsSource,
+  type RegisterCacheMetricsOptions,
+} from './register-cache-metrics.js';

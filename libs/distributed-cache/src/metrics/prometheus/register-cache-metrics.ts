@@ -1,0 +1,76 @@
+import { Counter, Gauge, type OpenMetricsContentType, type Registry } from 'prom-client';
+import type { CacheMetrics } from '../../events/index.js';
+import { CACHE_COUNTERS, CACHE_GAUGES, type MetricDefinition } from './metric-definitions.js';
+
+/** A `DistributedCache`, or whatever else knows the counters. */
+export interface CacheMetricsSource {
+  getMetrics(): readonly CacheMetrics[];
+}
+
+export interface RegisterCacheMetricsOptions {
+  /** Put before every name, for instance `shop_`. Default: none. */
+  readonly prefix?: string;
+}
+
+type AnyRegistry = Registry | Registry<OpenMetricsContentType>;
+
+/**
+ * Adds the cache's counters to a prom-client registry. They are read when the registry is scraped and cost nothing between
+ * two scrapes; Redis is not asked. Labels are the namespace and, for hits, the tier; never a key. A namespace appears with
+ * its first use. Several registries may be given the same cache; two caches in one registry need different prefixes.
+ * @returns a function that takes the metrics out of the registry again
+ * @throws Error if the registry has a metric of one of these names already; then nothing is added
+ */
+export function registerCacheMetrics(
+  registry: AnyRegistry,
+  source: CacheMetricsSource,
+  { prefix = '' }: RegisterCacheMetricsOptions = {},
+): () => void {
+  const registered: string[] = [];
+  const unregister = () => registered.forEach((name) => registry.removeSingleMetric(name));
+  const add = (definition: MetricDefinition, register: typeof addCounter) => {
+    const prefixed = { ...definition, name: prefix + definition.name };
+    register(registry, source, prefixed);
+    registered.push(prefixed.name);
+  };
+  try {
+    CACHE_COUNTERS.forEach((definition) => add(definition, addCounter));
+    CACHE_GAUGES.forEach((definition) => add(definition, addGauge));
+  } catch (error) {
+    unregister();
+    throw error;
+  }
+  return unregister;
+}
+
+function addCounter(registry: AnyRegistry, source: CacheMetricsSource, definition: MetricDefinition): void {
+  const { name, help, labelNames, read } = definition;
+  const counter: Counter = new Counter({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      // What comes is the total already.
+      counter.reset();
+      for (const { labels, value } of source.getMetrics().flatMap(read)) {
+        counter.inc(labels, value);
+      }
+    },
+  });
+}
+
+function addGauge(registry: AnyRegistry, source: CacheMetricsSource, definition: MetricDefinition): void {
+  const { name, help, labelNames, read } = definition;
+  const gauge: Gauge = new Gauge({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      for (const { labels, value } of source.getMetrics().flatMap(read)) {
+        gauge.set(labels, value);
+      }
+    },
+  });
+}

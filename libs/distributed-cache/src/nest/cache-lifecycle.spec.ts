@@ -1,0 +1,167 @@
+import { Controller, Get, Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { redisStore } from 'cache-manager-ioredis-yet';
+import { Redis } from 'ioredis';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { freePort } from '../../../../test/support/free-port.js';
+import { httpForTest, nestForTest } from '../../../../test/support/nest-for-test.js';
+import { RecordingLogger } from '../../../../test/support/recording-logger.js';
+import { redisForTest, type RedisForTest } from '../../../../test/support/redis-for-test.js';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import { AsyncCache, DistributedCache, type RedisOption } from '../core/index.js';
+import { InjectCache } from './cache-token.js';
+import { DistributedCacheModule } from './distributed-cache.module.js';
+
+/** How many connections with this name the server has. */
+async function connectionsNamed(name: string, { admin }: RedisForTest): Promise<number> {
+  const list = String(await admin.client('LIST'));
+  return list.split('\n').filter((line) => line.includes(` name=${name} `)).length;
+}
+
+describe('the application', () => {
+  it('has its connection when it has started, and none when it has ended', async () => {
+    const redis = redisForTest();
+    const { url, keyPrefix } = redis;
+    const module = await nestForTest({ cache: { redis: { url, connectionName: keyPrefix }, keyPrefix } });
+    expect(await connectionsNamed(keyPrefix, redis)).toBeGreaterThan(0);
+    expect((await module.get(DistributedCache).healthCheck()).redisConnected).toBe(true);
+    await module.close();
+    await vi.waitFor(async () => expect(await connectionsNamed(keyPrefix, redis)).toBe(0));
+  });
+
+  it.each<[string, (client: Redis) => RedisOption]>([
+    ['client', (client) => ({ client })],
+    ['store', (client) => ({ store: { client } })],
+  ])('leaves a %s that it was given as it found it', async (_kind, optionOf) => {
+    const redis = redisForTest();
+    const { host, port, keyPrefix } = redis;
+    const client = new Redis({ host, port, connectionName: keyPrefix });
+    onTestFinished(() => client.disconnect());
+    await client.ping();
+    const listenersBefore = listenersOf(client);
+    const module = await nestForTest({ cache: { redis: optionOf(client), keyPrefix } });
+    expect(await module.get(DistributedCache).getCache('users').set('key', 'value')).toBe(true);
+    await module.close();
+    expect(client.status).toBe('ready');
+    expect(await client.ping()).toBe('PONG');
+    expect(await client.exists(`${keyPrefix}:users:key`)).toBe(1);
+    expect(listenersOf(client)).toEqual(listenersBefore);
+    await vi.waitFor(async () => expect(await connectionsNamed(keyPrefix, redis)).toBe(1));
+  });
+
+  it('works with a store of cache-manager-ioredis-yet, and does not close it', async () => {
+    const { host, port, keyPrefix } = redisForTest();
+    const store = await redisStore({ host, port });
+    onTestFinished(() => store.client.disconnect());
+    const module = await nestForTest({ cache: { redis: { store }, keyPrefix } });
+    expect(await module.get(DistributedCache).getCache('users').set('key', 'value')).toBe(true);
+    await module.close();
+    expect(await store.client.ping()).toBe('PONG');
+  });
+
+  it('answers requests in flight from the cache while it shuts down, Redis included', async () => {
+    const { url, keyPrefix, admin } = redisForTest();
+    const gate = withResolvers<void>();
+    const arrived = withResolvers<void>();
+    const shuttingDown = withResolvers<void>();
+    @Controller()
+    class UsersController {
+      constructor(@InjectCache('default') private readonly cache: AsyncCache<string>) {}
+      @Get()
+      async find(): Promise<unknown> {
+        arrived.resolve();
+        await gate.promise;
+        const known = await this.cache.lookup('known');
+        return { known: known.state === 'miss' ? known.state : known.tier, stored: await this.cache.set('late', 'x') };
+      }
+    }
+    @Injectable()
+    class Witness implements BeforeApplicationShutdown {
+      beforeApplicationShutdown(): void {
+        shuttingDown.resolve();
+      }
+    }
+    const { app, request } = await httpForTest({
+      controllers: [UsersController],
+      providers: [Witness],
+      cache: { redis: { url }, keyPrefix, local: false },
+    });
+    await app.get(DistributedCache).getCache('default').set('known', 'value');
+    const response = request('/', { headers: { connection: 'close' } });
+    await arrived.promise;
+    const closing = app.close();
+    await shuttingDown.promise;
+    gate.resolve();
+    expect(await (await response).json()).toEqual({ known: 'redis', stored: true });
+    await closing;
+    expect(await admin.exists(`${keyPrefix}:default:late`)).toBe(1);
+    expect((await app.get(DistributedCache).healthCheck()).redisConnected).toBe(false);
+  });
+
+  it('starts when Redis refuses, and when it accepts and then says nothing', async () => {
+    const frozen = await RedisServer.start();
+    onTestFinished(() => frozen.stop());
+    frozen.freeze();
+    for (const port of [await freePort(), frozen.port]) {
+      const module = await nestForTest({ cache: { redis: { host: '127.0.0.1', port } } });
+      const cache = module.get(DistributedCache).getCache('users');
+      expect(await cache.getOrSet('key', async () => 'loaded')).toBe('loaded');
+      expect(await cache.get('key')).toBe('loaded');
+    }
+  });
+
+  it('can be closed after a start that failed, and leaves no connection behind', async () => {
+    const redis = redisForTest();
+    const { url, keyPrefix } = redis;
+    @Injectable()
+    class Failing {
+      constructor(@Inject(DistributedCache) private readonly cache: DistributedCache) {}
+      async onModuleInit(): Promise<void> {
+        await this.cache.getCache('users').set('key', 'value');
+        throw new Error('no licence');
+      }
+    }
+    const cache = { redis: { url, connectionName: keyPrefix }, keyPrefix };
+    const module = await Test.createTestingModule({
+      imports: [DistributedCacheModule.forRoot(cache)],
+      providers: [Failing],
+    })
+      .setLogger(new RecordingLogger([]))
+      .compile();
+    await expect(module.init()).rejects.toThrow('no licence');
+    expect(await connectionsNamed(keyPrefix, redis)).toBeGreaterThan(0);
+    await module.close();
+    await vi.waitFor(async () => expect(await connectionsNamed(keyPrefix, redis)).toBe(0));
+  });
+
+  it('may be closed twice, and closed before it has started', async () => {
+    const { url } = redisForTest();
+    const module = await nestForTest({ cache: { redis: { url } } });
+    await module.close();
+    await module.close();
+    const unstarted = await Test.createTestingModule({
+      imports: [DistributedCacheModule.forRoot({ redis: { url } })],
+    }).compile();
+    await unstarted.close();
+    expect(
+      await unstarted
+        .get(DistributedCache)
+        .getCache('users')
+        .getOrSet('key', async () => 1),
+    ).toBe(1);
+  });
+});
+
+function listenersOf(client: Redis): Record<string, number> {
+  return Object.fromEntries(
+    ['error', 'connect', 'ready', 'close', 'reconnecting', 'end'].map((event) => [event, client.listenerCount(event)]),
+  );
+}
+
+function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
+  let resolve: (value: Value) => void = () => {};
+  const promise = new Promise<Value>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

@@ -1,0 +1,25 @@
+import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { DistributedCache } from '../core/index.js';
+import { CacheLogger } from './cache-logger.js';
+
+/**
+ * Opens the connection when the application starts, so that the log says at once which tiers serve, and closes it in
+ * `onApplicationShutdown`: `onModuleDestroy` would be too early, requests are still being answered then.
+ */
+@Injectable()
+export class CacheLifecycle implements OnModuleInit, OnApplicationShutdown {
+  constructor(
+    @Inject(DistributedCache) private readonly cache: DistributedCache,
+    @Inject(CacheLogger) private readonly logger: CacheLogger,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    this.logger.listenTo(this.cache);
+    await this.cache.connect();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.cache.close();
+    this.logger.stop();
+  }
+}

@@ -1,0 +1,264 @@
+import { Injectable, type LogLevel } from '@nestjs/common';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { freePort } from '../../../../test/support/free-port.js';
+import { nestForTest } from '../../../../test/support/nest-for-test.js';
+import { recordLogs, type RecordingLogger } from '../../../../test/support/recording-logger.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { RedisServer, type RedisServerOptions } from '../../../../test/support/redis-server.js';
+import { DistributedCache, TierReplyError, type DistributedCacheOptions } from '../core/index.js';
+import { CacheLogger } from './cache-logger.js';
+import { Cached } from './decorators/cached.decorator.js';
+
+const LEVELS: LogLevel[] = ['error', 'warn', 'log'];
+const WITH_DEBUG: LogLevel[] = [...LEVELS, 'debug'];
+
+@Injectable()
+class Users {
+  @Cached({ namespace: 'users' })
+  async find(email: string): Promise<string> {
+    return `secret of ${email}`;
+  }
+}
+
+async function ownRedis(options?: RedisServerOptions): Promise<RedisServer> {
+  const server = await RedisServer.start(options);
+  onTestFinished(() => server.stop());
+  return server;
+}
+
+async function startApp(cache: DistributedCacheOptions, levels: LogLevel[] = LEVELS) {
+  const logger = recordLogs(levels);
+  const module = await nestForTest({ providers: [Users], cache, logger });
+  const all = module.get(DistributedCache);
+  return { module, all, users: module.get(Users), cache: all.getCache<string>('users'), logger };
+}
+
+/** The cache's messages without addresses and durations. */
+function linesOf(logger: RecordingLogger): string[] {
+  return logger
+    .messagesOf('DistributedCache')
+    .map((line) => line.replace(/redis:\/\/127\.0\.0\.1:\d+\/0/, 'REDIS').replace(/\d+\.\ds/, 'N s'));
+}
+
+async function untilConnected(all: DistributedCache, connected: boolean): Promise<void> {
+  await vi.waitFor(async () => expect((await all.healthCheck()).redisConnected).toBe(connected), {
+    timeout: 10_000,
+    interval: 20,
+  });
+}
+
+describe('CacheLogger', () => {
+  it('says at the start which tiers there are, and that Redis answers', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const { logger } = await startApp({ redis: { url }, keyPrefix });
+    expect(linesOf(logger)).toEqual(['cache_configured L1 100 MiB, L2 REDIS', 'redis_connected REDIS']);
+    const alone = await startApp({ redis: false });
+    expect(linesOf(alone.logger)).toEqual(['cache_configured L1 100 MiB, no L2']);
+    const off = await startApp({ enabled: false });
+    expect(linesOf(off.logger)).toEqual(['cache_configured disabled: every method runs undecorated']);
+  });
+
+  it('tells each change of state once each way, over a kill and a restart under use', async () => {
+    const server = await ownRedis();
+    const { all, users, logger } = await startApp({ redis: { url: server.url } });
+    logger.lines.length = 0;
+    await server.killHard();
+    await untilConnected(all, false);
+    for (let round = 0; round < 50; round++) {
+      await users.find(`${round}@example.org`);
+    }
+    await server.restart();
+    await untilConnected(all, true);
+    await users.find('back@example.org');
+    expect(linesOf(logger).filter((line) => /^(redis_conn|cache_fallback)/.test(line))).toEqual([
+      'redis_connection_failed REDIS: connection-closed',
+      'cache_fallback_on the local tier serves until Redis is back (connection-closed)',
+      'redis_connected REDIS after N s',
+      'cache_fallback_off Redis serves again after N s',
+    ]);
+    const levels = new Map(logger.lines.map(({ level, message }) => [message.split(' ')[0], level]));
+    expect(Object.fromEntries(levels)).toMatchObject({
+      redis_connection_failed: 'warn',
+      cache_fallback_on: 'warn',
+      redis_connected: 'log',
+      cache_fallback_off: 'log',
+    });
+  });
+
+  it('tells once, not at every attempt, that Redis refuses from the start', async () => {
+    const { users, logger } = await startApp({ redis: { host: '127.0.0.1', port: await freePort() } });
+    await users.find('ada@example.org');
+    expect(linesOf(logger)).toEqual([
+      'cache_configured L1 100 MiB, L2 REDIS',
+      'redis_connection_failed REDIS: ECONNREFUSED',
+      'cache_fallback_on the local tier serves until Redis is back (ECONNREFUSED)',
+    ]);
+  });
+
+  it('names the operation that failed while Redis goes on, with the first word of its answer', async () => {
+    const server = await ownRedis();
+    const { cache, logger } = await startApp({ redis: { url: server.url } });
+    await cache.set('kept', 'value');
+    logger.lines.length = 0;
+    await server.command('ACL', 'SETUSER', 'default', '-get', '-set', '-del', '-unlink', '-mget', '-eval', '-evalsha');
+    await cache.get('absent');
+    await cache.set('key', 'value');
+    await cache.delete('kept');
+    const messages = logger.messagesOf('DistributedCache', 'warn');
+    for (const name of ['redis_get_error', 'redis_set_error', 'redis_delete_error']) {
+      expect(messages).toContainEqual(expect.stringMatching(new RegExp(`^${name} users [A-Z]+ .*Redis: [A-Z]+$`)));
+    }
+  });
+
+  it('tells a fault once in ten seconds, with the number of those in between, each kind and namespace for itself', () => {
+    const logger = recordLogs(LEVELS);
+    const all = cacheForTest({ redis: false });
+    const cacheLogger = new CacheLogger();
+    cacheLogger.listenTo(all);
+    onTestFinished(() => cacheLogger.stop());
+    logger.lines.length = 0;
+    const now = vi.spyOn(performance, 'now').mockReturnValue(1_000_000);
+    const fail = (
+      namespace: string,
+      operation: 'get' | 'set' | 'delete' | 'clear',
+      tier: 'redis' | 'local' = 'redis',
+    ) => all.events.emit('tierError', { namespace, tier, operation, error: new TierReplyError(operation, 'OOM') });
+    for (let count = 0; count < 100; count++) {
+      fail('users', 'set');
+    }
+    fail('orders', 'set');
+    fail('users', 'get');
+    fail('users', 'clear');
+    fail('users', 'get', 'local');
+    now.mockReturnValue(1_009_999);
+    fail('users', 'set');
+    now.mockReturnValue(1_010_000);
+    fail('users', 'set');
+    expect(logger.messagesOf('DistributedCache', 'warn')).toEqual([
+      'redis_set_error users set was refused by Redis: OOM',
+      'redis_set_error orders set was refused by Redis: OOM',
+      'redis_get_error users get was refused by Redis: OOM',
+      'redis_delete_error users clear was refused by Redis: OOM',
+      'local_cache_error users get was refused by Redis: OOM',
+      'redis_set_error users set was refused by Redis: OOM (and 100 more since the last such line)',
+    ]);
+  });
+
+  it('shows only the name of an error that is not ours: its text may hold anything', () => {
+    const logger = recordLogs(LEVELS);
+    const all = cacheForTest({ redis: false });
+    const cacheLogger = new CacheLogger();
+    cacheLogger.listenTo(all);
+    onTestFinished(() => cacheLogger.stop());
+    const error = new RangeError('SET user:ada@example.org secret');
+    all.events.emit('tierError', { namespace: 'users', tier: 'redis', operation: 'set', error });
+    expect(logger.messagesOf('DistributedCache', 'warn')).toEqual(['redis_set_error users RangeError']);
+  });
+
+  it('tells lookups and writes at debug level only, and does not even listen otherwise', async () => {
+    const quiet = await startApp({ redis: false });
+    await quiet.users.find('ada@example.org');
+    expect(quiet.all.events.isObserved('hit')).toBe(false);
+    expect(linesOf(quiet.logger)).toHaveLength(1);
+
+    const { users, cache, logger } = await startApp({ redis: false }, WITH_DEBUG);
+    logger.lines.length = 0;
+    await users.find('ada@example.org');
+    await users.find('ada@example.org');
+    await cache.delete('absent');
+    expect(logger.messagesOf('DistributedCache', 'debug')).toEqual([
+      expect.stringMatching(/^cache_set users Users\.find\(…\)#[0-9a-f]{8} ttl=3600\.0s$/),
+      expect.stringMatching(/^cache_miss users Users\.find\(…\)#[0-9a-f]{8}$/),
+      expect.stringMatching(/^cache_hit users Users\.find\(…\)#[0-9a-f]{8} tier=local state=fresh ttl=3\d{3}\.\ds$/),
+      expect.stringMatching(/^cache_delete users key#[0-9a-f]{8} absent$/),
+    ]);
+    expect(logger.messagesOf('DistributedCache')).toHaveLength(4);
+  });
+
+  it('says "local only" of a value that Redis did not get', async () => {
+    const { cache, logger } = await startApp({ redis: { host: '127.0.0.1', port: await freePort() } }, WITH_DEBUG);
+    await cache.set('key', 'value', '5m');
+    expect(logger.messagesOf('DistributedCache', 'debug')).toContainEqual(
+      expect.stringMatching(/^cache_set users key#[0-9a-f]{8} ttl=300\.0s local only$/),
+    );
+  });
+
+  it('tells the periodic health: at debug level while it is up, as a warning else', async () => {
+    const server = await ownRedis();
+    const options = { redis: { url: server.url }, healthCheckInterval: '50ms' } as const;
+    const { logger } = await startApp(options, WITH_DEBUG);
+    await vi.waitFor(() =>
+      expect(logger.messagesOf('DistributedCache', 'debug')).toContainEqual(
+        expect.stringMatching(/^cache_health \{"redis_connected":true,.*"status":"up"/),
+      ),
+    );
+    await server.killHard();
+    await vi.waitFor(() =>
+      expect(logger.messagesOf('DistributedCache', 'warn')).toContainEqual(
+        expect.stringMatching(/^cache_health \{"redis_connected":false,.*"status":"degraded"/),
+      ),
+    );
+  });
+
+  it('shows no password, whether Redis refuses it, takes it, or dies', async () => {
+    const server = await ownRedis({ password: 'right-secret' });
+    const refused = await startApp({ redis: { url: `redis://:wrong-secret@127.0.0.1:${server.port}` } }, WITH_DEBUG);
+    await refused.users.find('ada@example.org');
+    expect(linesOf(refused.logger)).toContain('redis_connection_failed REDIS: WRONGPASS');
+    expectNowhere(refused.logger, 'secret');
+    await refused.module.close();
+
+    const taken = await startApp({ redis: { url: server.url } }, WITH_DEBUG);
+    await taken.cache.set('key', 'value');
+    await server.killHard();
+    await untilConnected(taken.all, false);
+    await taken.cache.set('key', 'value');
+    expect(linesOf(taken.logger)).toContain('redis_connected REDIS');
+    expectNowhere(taken.logger, 'secret');
+  });
+
+  it('shows no value and no whole key, whatever happens to them', async () => {
+    const { url, keyPrefix, admin } = redisForTest();
+    const { all, users, cache, logger } = await startApp(
+      { redis: { url }, keyPrefix, maxValueBytes: 1000 },
+      WITH_DEBUG,
+    );
+    await users.find('ada@example.org');
+    await users.find('ada@example.org');
+    await cache.set('mail:ada@example.org', 'secret');
+    await cache.delete('mail:ada@example.org');
+    await cache.set('big:ada@example.org', 'secret'.repeat(1000));
+    await all.getCache('users').set('odd:ada@example.org', { 'ada@example.org': () => 'secret' });
+    await admin.set(`${keyPrefix}:users:bad:ada@example.org`, 'secret');
+    await cache.get('bad:ada@example.org');
+    const events = new Set(logger.messagesOf('DistributedCache').map((line) => line.split(' ')[0]));
+    expect(events).toEqual(
+      new Set([
+        'cache_configured',
+        'redis_connected',
+        'cache_set',
+        'cache_miss',
+        'cache_hit',
+        'cache_delete',
+        'cache_value_refused',
+        'redis_get_error',
+      ]),
+    );
+    expectNowhere(logger, 'secret');
+    expectNowhere(logger, 'example.org');
+  });
+
+  it('is silent after the end', async () => {
+    const { module, all, logger } = await startApp({ redis: false }, WITH_DEBUG);
+    await module.close();
+    logger.lines.length = 0;
+    await all.getCache('users').get('key');
+    all.events.emit('fallbackOn', { reason: 'timeout' });
+    expect(logger.messagesOf('DistributedCache')).toEqual([]);
+  });
+});
+
+function expectNowhere(logger: RecordingLogger, text: string): void {
+  expect(logger.lines.filter(({ message }) => message.includes(text))).toEqual([]);
+}

@@ -1,0 +1,112 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { CacheError, describeKey, type CacheEventMap, type CacheEvents, type DistributedCache } from '../core/index.js';
+
+const ERROR_EVENT_NAMES = {
+  get: 'redis_get_error',
+  set: 'redis_set_error',
+  delete: 'redis_delete_error',
+  clear: 'redis_delete_error',
+} as const;
+
+/** The same fault is logged once in this time, with the number of those in between. */
+const REPEAT_AFTER_MS = 10_000;
+
+/**
+ * Writes the cache's events to Nest's logger, under their wire names. Changes of state are logged once each way; faults
+ * at most once in ten seconds each; hits, misses, sets and deletions at debug level, and only if that level is on when
+ * the application starts. Keys are shortened and values never logged.
+ */
+@Injectable()
+export class CacheLogger {
+  private readonly logger = new Logger('DistributedCache');
+  private readonly faults = new Map<string, { lastAtMs: number; unlogged: number }>();
+  private unsubscribe: (() => void)[] = [];
+
+  listenTo({ config, events }: DistributedCache): void {
+    this.stop();
+    this.logger.log(`cache_configured ${config.describe()}`);
+    this.unsubscribe = [
+      ...this.listenToState(events),
+      ...(Logger.isLevelEnabled('debug') ? this.listenToLookups(events) : []),
+    ];
+  }
+
+  stop(): void {
+    this.unsubscribe.forEach((unsubscribe) => unsubscribe());
+    this.unsubscribe = [];
+  }
+
+  private listenToState(events: CacheEvents): (() => void)[] {
+    const { logger } = this;
+    return [
+      events.on('redisConnected', ({ address, downMs }) =>
+        logger.log(`redis_connected ${address}${downMs > 0 ? ` after ${seconds(downMs)}` : ''}`),
+      ),
+      events.on('redisConnectionFailed', ({ address, reason }) =>
+        logger.warn(`redis_connection_failed ${address}: ${reason}`),
+      ),
+      events.on('fallbackOn', ({ reason }) =>
+        logger.warn(`cache_fallback_on the local tier serves until Redis is back (${reason})`),
+      ),
+      events.on('fallbackOff', ({ downMs }) =>
+        logger.log(`cache_fallback_off Redis serves again after ${seconds(downMs)}`),
+      ),
+      events.on('invalidationOff', () =>
+        logger.warn('cache_invalidation_off changes of other processes may be missed: L1 is passed over'),
+      ),
+      events.on('invalidationOn', () => logger.log('cache_invalidation_on L1 is trusted')),
+      events.on('tierError', (event) => this.logFault(event)),
+      events.on('valueRefused', ({ namespace, key, reason }) =>
+        this.logRepeated(`cache_value_refused ${namespace}`, `${describeKey(key)}: ${reason}`),
+      ),
+      events.on('healthChecked', ({ health }) => {
+        const line = `cache_health ${JSON.stringify(health)}`;
+        if (health.status === 'up') {
+          logger.debug(line);
+        } else {
+          logger.warn(line);
+        }
+      }),
+    ];
+  }
+
+  private listenToLookups(events: CacheEvents): (() => void)[] {
+    const { logger } = this;
+    return [
+      events.on('hit', ({ namespace, key, tier, state, ttlMs }) =>
+        logger.debug(`cache_hit ${namespace} ${describeKey(key)} tier=${tier} state=${state} ttl=${seconds(ttlMs)}`),
+      ),
+      events.on('miss', ({ namespace, key, collapsed }) =>
+        logger.debug(`cache_miss ${namespace} ${describeKey(key)}${collapsed ? ' collapsed' : ''}`),
+      ),
+      events.on('set', ({ namespace, key, ttlMs, redis }) =>
+        logger.debug(`cache_set ${namespace} ${describeKey(key)} ttl=${seconds(ttlMs)}${redis ? '' : ' local only'}`),
+      ),
+      events.on('delete', ({ namespace, key, existed }) =>
+        logger.debug(`cache_delete ${namespace} ${describeKey(key)}${existed ? '' : ' absent'}`),
+      ),
+    ];
+  }
+
+  private logFault({ namespace, tier, operation, error }: CacheEventMap['tierError']): void {
+    const name = tier === 'local' ? 'local_cache_error' : ERROR_EVENT_NAMES[operation];
+    // Only our own messages are known to hold no value, key or password.
+    this.logRepeated(`${name} ${namespace}`, error instanceof CacheError ? error.message : error.name);
+  }
+
+  private logRepeated(what: string, detail: string): void {
+    const nowMs = performance.now();
+    const fault = this.faults.get(what);
+    if (fault !== undefined && nowMs - fault.lastAtMs < REPEAT_AFTER_MS) {
+      fault.unlogged++;
+      return;
+    }
+    const unlogged = fault?.unlogged ?? 0;
+    this.faults.set(what, { lastAtMs: nowMs, unlogged: 0 });
+    this.logger.warn(`${what} ${detail}${unlogged > 0 ? ` (and ${unlogged} more since the last such line)` : ''}`);
+  }
+}
+
+function seconds(durationMs: number): string {
+  return `${(durationMs / 1000).toFixed(1)}s`;
+}

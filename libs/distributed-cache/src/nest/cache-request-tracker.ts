@@ -1,0 +1,49 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { DistributedCache } from '../core/index.js';
+import { RequestCacheUsage, RouteMetrics } from '../metrics/index.js';
+
+/**
+ * Follows requests through the cache: events are emitted in the asynchronous context of the call that caused them, so
+ * each lookup finds the request that it belongs to. Listens only from the first request on.
+ */
+@Injectable()
+export class CacheRequestTracker implements OnApplicationShutdown {
+  /** What the requests of each route found in the cache. */
+  readonly routes = new RouteMetrics();
+  private readonly requests = new AsyncLocalStorage<RequestCacheUsage>();
+  private unsubscribe: (() => void)[] = [];
+
+  constructor(@Inject(DistributedCache) private readonly cache: DistributedCache) {}
+
+  /** Whether this call belongs to a request that is followed already. */
+  get isTracking(): boolean {
+    return this.requests.getStore() !== undefined;
+  }
+
+  /** Runs `work`, and whatever it starts, as one request. */
+  run<Result>(usage: RequestCacheUsage, work: () => Result): Result {
+    this.listen();
+    return this.requests.run(usage, work);
+  }
+
+  /** Enters a request that has ended into the counts of its route. */
+  finish(route: string, usage: RequestCacheUsage): void {
+    this.routes.record(route, usage);
+  }
+
+  onApplicationShutdown(): void {
+    this.unsubscribe.forEach((unsubscribe) => unsubscribe());
+    this.unsubscribe = [];
+  }
+
+  private listen(): void {
+    if (this.unsubscribe.length === 0) {
+      const { events } = this.cache;
+      this.unsubscribe = [
+        events.on('hit', (event) => this.requests.getStore()?.hit(event)),
+        events.on('miss', (event) => this.requests.getStore()?.miss(event)),
+      ];
+    }
+  }
+}

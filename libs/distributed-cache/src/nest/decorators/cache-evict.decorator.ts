@@ -1,0 +1,58 @@
+import { encodeKey, type AsyncCache } from '../../core/index.js';
+import { checkOptions } from './check-options.js';
+import { DEFAULT_NAMESPACE } from './cached.decorator.js';
+import type { AsyncMethodDecorator } from './method-decorator.js';
+import { wrapMethod } from './wrap-method.js';
+
+interface EvictAlways {
+  /** Default `default`. */
+  namespace?: string;
+  /** Evicts before the method runs, so also when it throws. Default false: after it succeeded. */
+  before?: boolean;
+}
+
+/** Options of `@CacheEvict`: one of `key`, `keys` and `all`. */
+export type CacheEvictOptions<Args extends unknown[] = unknown[]> = EvictAlways &
+  (
+    | { /** The key to evict. */ key: (...args: Args) => string; keys?: undefined; all?: undefined }
+    | { /** The keys to evict. */ keys: (...args: Args) => readonly string[]; key?: undefined; all?: undefined }
+    | { /** Evicts the whole namespace. */ all: true; key?: undefined; keys?: undefined }
+  );
+
+/**
+ * Evicts entries once the method has succeeded (or before it runs): a key, some keys, or the whole namespace. Resolves
+ * when Redis has acknowledged it; a fault of Redis is told as `tierError` and does not reach the caller.
+ */
+export function CacheEvict<Args extends unknown[] = unknown[]>(
+  options: CacheEvictOptions<Args>,
+): AsyncMethodDecorator<Args, unknown> {
+  const { namespace = DEFAULT_NAMESPACE, before = false } = options;
+  checkOptions('CacheEvict', { namespace });
+  return (target, name, descriptor: PropertyDescriptor) => {
+    wrapMethod('CacheEvict', target, name, descriptor, async (cache, instance, args, original) => {
+      const evict = evictionOf(options, cache.getCache(namespace), instance, args as unknown as Args);
+      if (before) {
+        await evict();
+        return original.apply(instance, args);
+      }
+      const result = await original.apply(instance, args);
+      await evict();
+      return result;
+    });
+  };
+}
+
+/** The keys are computed, and refused, before the method runs: from the arguments as they were, and before it changes anything. */
+function evictionOf<Args extends unknown[]>(
+  { key, keys, all }: CacheEvictOptions<Args>,
+  cache: AsyncCache,
+  instance: object,
+  args: Args,
+): () => Promise<unknown> {
+  if (all === true) {
+    return () => cache.clear();
+  }
+  const evicted = keys === undefined ? [key?.apply(instance, args) ?? ''] : keys.apply(instance, args);
+  evicted.forEach(encodeKey);
+  return () => cache.deleteMany(evicted);
+}

@@ -1,0 +1,120 @@
+import { Injectable } from '@nestjs/common';
+import { describe, expect, it } from 'vitest';
+import { freePort } from '../../../../../test/support/free-port.js';
+import { nestForTest } from '../../../../../test/support/nest-for-test.js';
+import { redisForTest } from '../../../../../test/support/redis-for-test.js';
+import { CacheKeyError, DistributedCache, type DistributedCacheOptions } from '../../core/index.js';
+import { CachePut } from './cache-put.decorator.js';
+import { Cached } from './cached.decorator.js';
+
+interface User {
+  readonly id: number;
+  readonly name: string;
+}
+
+@Injectable()
+class Users {
+  reads = 0;
+  writes = 0;
+
+  @Cached({ namespace: 'users', key: (id: number) => `user:${id}` })
+  async find(id: number): Promise<User> {
+    this.reads++;
+    return { id, name: 'from the database' };
+  }
+
+  @CachePut({ namespace: 'users', key: ({ id }: User) => `user:${id}` })
+  async save(user: User): Promise<User> {
+    this.writes++;
+    return { ...user };
+  }
+
+  @CachePut({ namespace: 'users', key: (id: number) => `user:${id}` })
+  async fail(_id: number): Promise<User> {
+    throw new Error('no database');
+  }
+
+  @CachePut({
+    namespace: 'users',
+    key: ({ id }: User) => `user:${id}`,
+    cacheIf: ({ name }: User) => name !== '',
+    ttl: ({ name }: User) => name.length,
+  })
+  async saveNamed(user: User): Promise<User> {
+    return user;
+  }
+
+  @CachePut({ namespace: 'users', key: (key: string) => key })
+  async saveUnder(_key: string): Promise<User> {
+    this.writes++;
+    return { id: 0, name: '' };
+  }
+}
+
+async function start(cache: DistributedCacheOptions = { redis: false }) {
+  const module = await nestForTest({ providers: [Users], cache });
+  return { users: module.get(Users), cache: module.get(DistributedCache).getCache<User>('users') };
+}
+
+describe('@CachePut', () => {
+  it('runs always, and the next read has what it returned', async () => {
+    const { users } = await start();
+    await users.find(1);
+    expect(await users.save({ id: 1, name: 'Ada' })).toEqual({ id: 1, name: 'Ada' });
+    expect(await users.save({ id: 1, name: 'Eve' })).toEqual({ id: 1, name: 'Eve' });
+    expect(await users.find(1)).toEqual({ id: 1, name: 'Eve' });
+    expect(users).toMatchObject({ reads: 1, writes: 2 });
+  });
+
+  it('puts it where other processes read it', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const [podA, podB] = [await start({ redis: { url }, keyPrefix }), await start({ redis: { url }, keyPrefix })];
+    await podA.users.save({ id: 1, name: 'Ada' });
+    expect(await podB.users.find(1)).toEqual({ id: 1, name: 'Ada' });
+    expect(podB.users.reads).toBe(0);
+  });
+
+  it('leaves the cache as it is when the method throws', async () => {
+    const { users } = await start();
+    await users.save({ id: 1, name: 'Ada' });
+    await expect(users.fail(1)).rejects.toThrow('no database');
+    expect(await users.find(1)).toEqual({ id: 1, name: 'Ada' });
+  });
+
+  it('takes the TTL from the result, and puts only what cacheIf accepts', async () => {
+    const { users, cache } = await start();
+    await users.saveNamed({ id: 1, name: 'Ada' });
+    const lookup = await cache.lookup('user:1');
+    expect(lookup.state === 'miss' ? 0 : lookup.ttlMs).toBeGreaterThan(2000);
+    expect(lookup.state === 'miss' ? 0 : lookup.ttlMs).toBeLessThanOrEqual(3000);
+    expect(await users.saveNamed({ id: 2, name: '' })).toEqual({ id: 2, name: '' });
+    expect(await cache.lookup('user:2')).toEqual({ state: 'miss' });
+  });
+
+  it('overtakes a read that is under way, so that the older value is not kept', async () => {
+    const { users, cache } = await start();
+    let finish = (): void => {};
+    const loading = cache.getOrSet(
+      'user:1',
+      () => new Promise<User>((resolve) => (finish = () => resolve({ id: 1, name: 'old' }))),
+    );
+    await users.save({ id: 1, name: 'new' });
+    finish();
+    await loading;
+    expect(await users.find(1)).toEqual({ id: 1, name: 'new' });
+  });
+
+  it('refuses a key that is none before the method has changed anything', async () => {
+    const { users } = await start();
+    await expect(users.saveUnder('')).rejects.toThrow(CacheKeyError);
+    expect(users.writes).toBe(0);
+  });
+
+  it('runs alone while Redis cannot be used, or the cache is off', async () => {
+    const { users } = await start({ redis: { host: '127.0.0.1', port: await freePort() } });
+    expect(await users.save({ id: 1, name: 'Ada' })).toEqual({ id: 1, name: 'Ada' });
+    expect(await users.find(1)).toEqual({ id: 1, name: 'Ada' });
+    const off = (await start({ enabled: false })).users;
+    expect(await off.saveUnder('')).toEqual({ id: 0, name: '' });
+  });
+});

@@ -1,0 +1,252 @@
+import {
+  applyDecorators,
+  Controller,
+  Get,
+  HttpCode,
+  Inject,
+  Injectable,
+  Param,
+  ParseIntPipe,
+  SetMetadata,
+  UseGuards,
+  type CanActivate,
+  type ExecutionContext,
+} from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { describe, expect, it } from 'vitest';
+import { httpForTest, nestForTest } from '../../../../../test/support/nest-for-test.js';
+import { recordLogs } from '../../../../../test/support/recording-logger.js';
+import { CacheEvict } from './cache-evict.decorator.js';
+import { CachePut } from './cache-put.decorator.js';
+import { Cached } from './cached.decorator.js';
+
+const ROLES = 'roles';
+
+@Injectable()
+class RolesGuard implements CanActivate {
+  constructor(@Inject(Reflector) private readonly reflector: Reflector) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    const roles = this.reflector.get<string[] | undefined>(ROLES, context.getHandler());
+    return roles?.includes('reader') === true;
+  }
+}
+
+/** What an OpenAPI decorator does: it reads what is there and writes more, on the function itself. */
+function Describe(text: string): MethodDecorator {
+  return (_target, _name, descriptor: PropertyDescriptor) => {
+    const before = (Reflect.getMetadata('described', descriptor.value as object) ?? []) as string[];
+    Reflect.defineMetadata('described', [...before, text], descriptor.value as object);
+  };
+}
+
+const everything = applyDecorators(HttpCode(202), SetMetadata(ROLES, ['reader']), UseGuards(RolesGuard), Describe('a'));
+
+describe('a decorated method', () => {
+  it('is called with its own `this` and all arguments', async () => {
+    @Injectable()
+    class Users {
+      readonly #table = 'users';
+      calls: unknown[][] = [];
+      @Cached()
+      async find(...args: unknown[]): Promise<string> {
+        this.calls.push(args);
+        return this.#table;
+      }
+    }
+    const users = (await nestForTest({ providers: [Users] })).get(Users);
+    expect(await users.find(1, undefined, { deep: [true] })).toBe('users');
+    expect(await users.find()).toBe('users');
+    expect(users.calls).toEqual([[1, undefined, { deep: [true] }], []]);
+  });
+
+  it('gets the defaults of its parameters as without the decorator', async () => {
+    @Injectable()
+    class Users {
+      @Cached()
+      async page(size = 10, { offset = 0 }: { offset?: number } = {}): Promise<string> {
+        return `${offset}-${offset + size}`;
+      }
+    }
+    const users = (await nestForTest({ providers: [Users] })).get(Users);
+    expect([await users.page(), await users.page(5), await users.page(5, { offset: 5 })]).toEqual([
+      '0-10',
+      '0-5',
+      '5-10',
+    ]);
+  });
+
+  it('keeps its name, its number of parameters, and its place on the prototype', () => {
+    class Users {
+      async plain(_id: number, _name: string): Promise<void> {}
+      @Cached()
+      async find(_id: number, _name: string): Promise<void> {}
+      @CachePut({ key: (id: number) => `${id}` })
+      async save(_id: number): Promise<void> {}
+      @CacheEvict({ all: true })
+      async purge(): Promise<void> {}
+    }
+    const names = ['find', 'save', 'purge'];
+    expect(names.map((name) => methodOf(Users, name).name)).toEqual(names);
+    expect(names.map((name) => methodOf(Users, name).length)).toEqual([2, 1, 0]);
+    const shape = ({ enumerable, writable, configurable }: PropertyDescriptor) => [enumerable, writable, configurable];
+    const [plain, decorated] = ['plain', 'find'].map((name) =>
+      shape(Object.getOwnPropertyDescriptor(Users.prototype, name) ?? {}),
+    );
+    expect(decorated).toEqual(plain);
+  });
+
+  it.each([['above'], ['below']] as const)('keeps what other decorators %s it say, over HTTP', async (place) => {
+    const above = place === 'above' ? everything : applyDecorators();
+    const below = place === 'below' ? everything : applyDecorators();
+    let runs = 0;
+    @Controller('users')
+    class UsersController {
+      @above
+      @Get(':id')
+      @Cached()
+      @below
+      async find(@Param('id', ParseIntPipe) id: number): Promise<object> {
+        runs++;
+        return { id, type: typeof id };
+      }
+
+      @above
+      @Cached()
+      @Get('by-name/:name')
+      @below
+      async findByName(@Param('name') name: string): Promise<object> {
+        runs++;
+        return { name };
+      }
+    }
+    const { request } = await httpForTest({ controllers: [UsersController] });
+    for (const path of ['/users/1', '/users/1', '/users/by-name/ada', '/users/by-name/ada']) {
+      const response = await request(path);
+      expect(response.status).toBe(202);
+      expect(await response.json()).toEqual(path.endsWith('1') ? { id: 1, type: 'number' } : { name: 'ada' });
+    }
+    expect(runs).toBe(2);
+    expect((await request('/users/one')).status).toBe(400);
+    expect(Reflect.getMetadata('described', methodOf(UsersController, 'find'))).toEqual(['a']);
+  });
+
+  it('adds up with metadata below it instead of hiding it', () => {
+    class Users {
+      @Describe('above')
+      @Cached()
+      @Describe('below')
+      async find(): Promise<void> {}
+    }
+    expect(Reflect.getMetadata('described', methodOf(Users, 'find'))).toEqual(['below', 'above']);
+  });
+
+  it('goes through each of several cache decorators', async () => {
+    @Injectable()
+    class Users {
+      runs = 0;
+      @CacheEvict({ namespace: 'lists', all: true })
+      @Cached({ key: (id: number) => `user:${id}` })
+      async find(_id: number): Promise<number> {
+        return ++this.runs;
+      }
+      @Cached({ namespace: 'lists' })
+      async list(): Promise<number> {
+        return this.runs;
+      }
+    }
+    const users = (await nestForTest({ providers: [Users] })).get(Users);
+    expect([await users.list(), await users.find(1), await users.find(1), await users.list()]).toEqual([0, 1, 1, 1]);
+  });
+});
+
+describe('a decorated method runs as written, and warns once,', () => {
+  class Users {
+    runs = 0;
+    @Cached()
+    async find(id: number): Promise<string> {
+      this.runs++;
+      return `user ${id}`;
+    }
+  }
+
+  it('on an instance made outside Nest', async () => {
+    @Injectable()
+    class Customers extends Users {
+      @Cached()
+      override async find(id: number): Promise<string> {
+        this.runs++;
+        return `customer ${id}`;
+      }
+    }
+    const module = await nestForTest({ providers: [Customers] });
+    const logger = recordLogs();
+    const customers = new Customers();
+    expect([await customers.find(1), await customers.find(1)]).toEqual(['customer 1', 'customer 1']);
+    expect(await new Customers().find(1)).toBe('customer 1');
+    expect(customers.runs).toBe(2);
+    expect(logger.messagesOf('DistributedCache')).toEqual([
+      expect.stringMatching(/^Customers\.find runs without a cache: import DistributedCacheModule/),
+    ]);
+    await module.get(Customers).find(1);
+    await module.get(Customers).find(1);
+    expect(module.get(Customers).runs).toBe(1);
+  });
+
+  it('in an application without the module', async () => {
+    const logger = recordLogs();
+    const module = await nestForTest({ providers: [Users], cache: false, logger });
+    const users = module.get(Users);
+    expect([await users.find(1), await users.find(1)]).toEqual(['user 1', 'user 1']);
+    expect(users.runs).toBe(2);
+    expect(logger.messagesOf('DistributedCache', 'warn')).toHaveLength(1);
+  });
+
+  it('on an instance that the application froze', async () => {
+    class Frozen {
+      constructor() {
+        Object.freeze(this);
+      }
+      @Cached()
+      async find(id: number): Promise<string> {
+        return `user ${id}`;
+      }
+    }
+    const logger = recordLogs();
+    const module = await nestForTest({
+      providers: [Frozen, { provide: 'value', useValue: Object.freeze(new Frozen()) }],
+      logger,
+    });
+    expect(await module.get(Frozen).find(1)).toBe('user 1');
+    expect(await module.get<Frozen>('value').find(1)).toBe('user 1');
+    expect(logger.messagesOf('DistributedCache', 'warn')).toHaveLength(1);
+  });
+});
+
+describe('a cache decorator refuses', () => {
+  const decorate = (target: object, name: string) => {
+    const descriptor = Object.getOwnPropertyDescriptor(target, name) as TypedPropertyDescriptor<() => Promise<void>>;
+    return () => Cached()(target, name, descriptor);
+  };
+
+  it('a static method', () => {
+    class Users {
+      static async find(): Promise<void> {}
+    }
+    expect(decorate(Users, 'find')).toThrow('@Cached() goes on an instance method; find is none');
+  });
+
+  it('a getter, and a property', () => {
+    class Users {
+      get first(): Promise<void> {
+        return Promise.resolve();
+      }
+    }
+    expect(decorate(Users.prototype, 'first')).toThrow('@Cached() goes on an instance method; first is none');
+    expect(decorate(Users.prototype, 'property')).toThrow(TypeError);
+  });
+});
+
+function methodOf(owner: { readonly prototype: object }, name: string): (...args: never[]) => unknown {
+  return Object.getOwnPropertyDescriptor(owner.prototype, name)?.value as (...args: never[]) => unknown;
+}

@@ -1,0 +1,62 @@
+import { Logger } from '@nestjs/common';
+import type { DistributedCache } from '../../core/index.js';
+import { CACHE_SLOT, injectCacheInto, type WithCacheSlot } from './cache-slot.js';
+
+export type AnyMethod = (this: unknown, ...args: unknown[]) => Promise<unknown>;
+
+/** One call of a decorated method, with the cache of its instance's application. */
+export type WrappedCall = (
+  cache: DistributedCache,
+  instance: object,
+  args: unknown[],
+  original: AnyMethod,
+) => Promise<unknown>;
+
+/**
+ * Replaces a method by one that goes through the cache. Without a cache (the module is not imported, or the instance was made
+ * by hand) the method runs as written, and says so once; with `enabled: false` it runs as written, silently.
+ */
+export function wrapMethod(
+  decorator: string,
+  target: object,
+  name: string | symbol,
+  descriptor: PropertyDescriptor,
+  call: WrappedCall,
+): void {
+  if (typeof target === 'function' || typeof descriptor?.value !== 'function') {
+    throw new TypeError(`@${decorator}() goes on an instance method; ${String(name)} is none`);
+  }
+  // Which parameters there are is the business of the type on the decorator; from here on they are passed through.
+  const original = descriptor.value as AnyMethod;
+  injectCacheInto(target);
+  let hasWarned = false;
+  const wrapped = function (this: WithCacheSlot, ...args: unknown[]): Promise<unknown> {
+    const cache = this?.[CACHE_SLOT];
+    if (cache?.config.enabled === true) {
+      return call(cache, this, args, original);
+    }
+    if (cache === undefined && !hasWarned) {
+      hasWarned = true;
+      Logger.warn(
+        `${target.constructor.name}.${String(name)} runs without a cache: import DistributedCacheModule.forRoot() and let Nest make the instance`,
+        'DistributedCache',
+      );
+    }
+    return original.apply(this, args);
+  };
+  copyIdentity(original, wrapped);
+  descriptor.value = wrapped;
+}
+
+/** Guards, pipes, routes and OpenAPI hang on the function itself; frameworks look at its name and arity. */
+function copyIdentity(from: object, to: object): void {
+  for (const key of Reflect.getMetadataKeys(from) as unknown[]) {
+    Reflect.defineMetadata(key, Reflect.getMetadata(key, from), to);
+  }
+  for (const property of ['name', 'length']) {
+    const descriptor = Object.getOwnPropertyDescriptor(from, property);
+    if (descriptor !== undefined) {
+      Object.defineProperty(to, property, descriptor);
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import { Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import {
+  CacheConfig,
+  ConfigurationError,
+  DistributedCache,
+  type DistributedCacheOptions,
+  type NamespaceOptions,
+} from '../core/index.js';
+import { CacheLifecycle } from './cache-lifecycle.js';
+import { CACHE_MANAGER, createCacheManager, withCacheManagerDefaults } from './cache-manager/index.js';
+import { CacheLogger } from './cache-logger.js';
+import { CacheMetricsInterceptor } from './cache-metrics.interceptor.js';
+import { CacheRequestTracker } from './cache-request-tracker.js';
+import { CacheSlotFiller } from './cache-slot-filler.js';
+import { getCacheToken } from './cache-token.js';
+import { DEFAULT_NAMESPACE } from './decorators/cached.decorator.js';
+import {
+  ASYNC_OPTIONS_TYPE,
+  ConfigurableModuleClass,
+  MODULE_OPTIONS_TOKEN,
+  OPTIONS_TYPE,
+} from './distributed-cache.module-definition.js';
+
+/** A namespace and its policy. */
+export interface FeatureNamespace extends NamespaceOptions {
+  namespace: string;
+}
+
+const BUILT_IN_NAMESPACES = [DEFAULT_NAMESPACE, 'keywords', 'metrics', 'trends'];
+
+function cacheProvider(namespace: string, options?: NamespaceOptions): Provider {
+  return {
+    provide: getCacheToken(namespace),
+    useFactory: (cache: DistributedCache) => cache.getCache(namespace, options),
+    inject: [DistributedCache],
+  };
+}
+
+/** The root module has made these caches before it hears of a feature, or after: the policy would depend on the order. */
+function refusePolicy(namespace: string, options: NamespaceOptions): void {
+  const problems = Object.entries(options)
+    .filter(([, value]) => value !== undefined)
+    .map(([option]) => ({
+      name: `forFeature ${namespace}.${option}`,
+      value: 'an option of a built-in namespace',
+      allowed: `namespaces.${namespace}.${option} in forRoot`,
+    }));
+  if (problems.length > 0) {
+    throw new ConfigurationError(problems);
+  }
+}
+
+const BUILT_IN_CACHES = BUILT_IN_NAMESPACES.map((namespace) => cacheProvider(namespace));
+
+/** The caches of a `forFeature`. */
+@Module({})
+export class DistributedCacheFeatureModule {}
+
+/**
+ * The cache of an application: `DistributedCacheModule.forRoot()` once, in the root module. Global unless `isGlobal: false`.
+ * A wrong option or environment variable stops the start with a `ConfigurationError` that names every mistake; a Redis
+ * that does not answer does not stop it.
+ */
+@Module({
+  imports: [DiscoveryModule],
+  providers: [
+    {
+      provide: DistributedCache,
+      useFactory: (options: DistributedCacheOptions) =>
+        new DistributedCache(CacheConfig.resolve(withCacheManagerDefaults(options))),
+      inject: [MODULE_OPTIONS_TOKEN],
+    },
+    { provide: CACHE_MANAGER, useFactory: createCacheManager, inject: [DistributedCache] },
+    ...BUILT_IN_CACHES,
+    CacheLogger,
+    CacheLifecycle,
+    CacheSlotFiller,
+    CacheRequestTracker,
+    CacheMetricsInterceptor,
+  ],
+  exports: [
+    DistributedCache,
+    CACHE_MANAGER,
+    CacheRequestTracker,
+    CacheMetricsInterceptor,
+    ...BUILT_IN_NAMESPACES.map(getCacheToken),
+  ],
+})
+export class DistributedCacheModule extends ConfigurableModuleClass {
+  /** Options here beat the environment (see docs/configuration.md); without any, the environment and the defaults hold. */
+  static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
+    return super.forRoot(options);
+  }
+
+  /** As `forRoot`, with `useFactory` (and `inject`, `imports`), `useClass` or `useExisting`. */
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return super.forRootAsync(options);
+  }
+
+  /**
+   * Names the namespaces that the importing module injects with `@InjectCache(namespace)`, and their policies. One namespace
+   * may be named by several modules with the same policy; a different one is a `ConfigurationError` at the start. Needs the
+   * global module; beside one with `isGlobal: false` write `{ ...forFeature([...]), imports: [the module that has it] }`.
+   * @throws ConfigurationError for a policy of a built-in namespace: others use it already, `forRoot` says how
+   */
+  static forFeature(namespaces: readonly FeatureNamespace[]): DynamicModule {
+    const providers = namespaces.map(({ namespace, ...options }) => {
+      const isBuiltIn = BUILT_IN_NAMESPACES.includes(namespace);
+      if (isBuiltIn) {
+        refusePolicy(namespace, options);
+      }
+      return cacheProvider(namespace, isBuiltIn ? undefined : options);
+    });
+    return {
+      module: DistributedCacheFeatureModule,
+      providers,
+      exports: namespaces.map(({ namespace }) => getCacheToken(namespace)),
+    };
+  }
+}

@@ -1,0 +1,156 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { ARROWS, ENTRY, MAX_LINES } from './support/architecture-rules.js';
+import { checkArchitecture, checkLengths, type Sources } from './support/check-architecture.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+function readTree(folder: string): Map<string, string> {
+  const files = readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .map((path) => path.split(sep).join('/'))
+    .filter((path) => /\.(ts|mts|cts|tsx)$/.test(path) && !/(^|\/)(node_modules|dist)\//.test(path));
+  return new Map(files.map((path) => [path, readFileSync(join(ROOT, folder, path), 'utf8')]));
+}
+
+const isTest = (path: string) => /\.(spec|test-d)\.ts$/.test(path);
+
+describe('the library', () => {
+  const sources = new Map([...readTree('libs/distributed-cache/src')].filter(([path]) => !isTest(path)));
+
+  it('keeps to the arrows, the packages of each room, short files and commands that touch only its own keys', () => {
+    expect(checkArchitecture(sources)).toEqual([]);
+  });
+
+  it('has files in the rooms that every entry needs', () => {
+    const rooms = new Set([...sources.keys()].map((path) => path.split('/')[0]));
+    expect([...rooms]).toEqual(expect.arrayContaining(['config', 'core', 'local', 'redis', 'nest', 'health', ENTRY]));
+  });
+
+  it.each(['libs/distributed-cache/src', 'apps', 'test'])('keeps every file of %s short, specs too', (folder) => {
+    const files = readTree(folder);
+    expect(files.size).toBeGreaterThan(0);
+    expect(checkLengths(files)).toEqual([]);
+  });
+});
+
+describe('checkArchitecture', () => {
+  const house = (files: Record<string, string>): Sources => new Map(Object.entries(files));
+  const target = 'export const x = 1;';
+
+  it('complains when it was given no file', () => {
+    expect(checkArchitecture(house({}))).toEqual(['no source file was read']);
+  });
+
+  it('is content with a house in order', () => {
+    const files = house({
+      'index.ts': "export * from './nest/index.js';\nexport * from './core/index.js';",
+      'nest/index.ts': "import { Module } from '@nestjs/common';\nimport type { Cache } from 'cache-manager';\n",
+      'core/index.ts':
+        "import type { X } from '../redis/x.js'; for (const key of Object.keys({}) && new Map().keys());",
+      'redis/x.ts': "import { Redis } from 'ioredis'; // never FLUSHDB\nconst lua = `redis.call('GET', KEYS[1])`;",
+      'metrics/prometheus/index.ts': "import { Counter } from 'prom-client';",
+    });
+    expect(checkArchitecture(files)).toEqual([]);
+  });
+
+  it.each([
+    ['import', "import { x } from '../core/x.js';"],
+    ['import type', "import type { x } from '../core/x.js';"],
+    ['import for its effect', "import '../core/x.js';"],
+    ['export from', "export { x } from '../core/x.js';"],
+    ['export all', "export * from '../core/x.js';"],
+    ['dynamic import', "const load = () => import('../core/x.js');"],
+    ['type of an import', "export type X = import('../core/x.js').X;"],
+  ])('finds a forbidden arrow in an %s', (_form, text) => {
+    const files = house({ 'local/a.ts': `\n${text}`, 'core/x.ts': target });
+    expect(checkArchitecture(files)).toEqual(['local/a.ts:2: local may not import core (core/x.ts)']);
+  });
+
+  it('forbids every arrow that is not in the table', () => {
+    const rooms = Object.keys(ARROWS).filter((room) => room !== ENTRY);
+    const forbidden = rooms.flatMap((from) =>
+      rooms.filter((to) => to !== from && !ARROWS[from]?.includes(to)).map((to) => [from, to]),
+    );
+    for (const [from, to] of forbidden) {
+      const files = house({ [`${from}/a.ts`]: `import '../${to}/x.js';`, [`${to}/x.ts`]: target });
+      expect(checkArchitecture(files)).toEqual([`${from}/a.ts:1: ${from} may not import ${to} (${to}/x.ts)`]);
+    }
+    expect(forbidden.length).toBeGreaterThan(100);
+  });
+
+  it('lets no room import the entry, and the entry only what it is made of', () => {
+    const files = house({
+      'index.ts': "import './health/x.js';",
+      'health/x.ts': target,
+      'nest/a.ts': "import '../index.js';",
+    });
+    expect(checkArchitecture(files)).toEqual([
+      'index.ts:1: index.ts may not import health (health/x.ts)',
+      'nest/a.ts:1: nest may not import index.ts (index.ts)',
+    ]);
+  });
+
+  it('complains about a room that nobody planned and about an import of nothing', () => {
+    const files = house({ 'helpers/a.ts': "import './b.js';" });
+    expect(checkArchitecture(files)).toEqual([
+      'helpers/a.ts: helpers is not a room of the house',
+      'helpers/a.ts:1: imports helpers/b.ts, which is not a file of src',
+    ]);
+  });
+
+  it.each([
+    ['core', '@nestjs/common'],
+    ['metrics', '@nestjs/core/injector'],
+    ['nest', '@nestjs/terminus'],
+    ['core', 'rxjs'],
+    ['core', 'rxjs/operators'],
+    ['core', 'ioredis'],
+    ['nest', 'cache-manager-ioredis-yet'],
+    ['core', 'cache-manager'],
+    ['redis', 'keyv'],
+    ['metrics', 'prom-client'],
+    ['nest', 'nestjs-distributed-cache/core'],
+  ])('forbids %s to import %s', (room, specifier) => {
+    const complaints = checkArchitecture(house({ [`${room}/a.ts`]: `import type { X } from '${specifier}';` }));
+    expect(complaints).toHaveLength(1);
+    expect(complaints[0]).toMatch(new RegExp(`^${room}/a\\.ts:1: .* may be imported in .* only$`));
+  });
+
+  it('finds import cycles, also through types and within one room', () => {
+    const files = house({
+      'core/a.ts': "import './b.js';",
+      'core/b.ts': "export type { C } from './c.js';",
+      'core/c.ts': "import type { A } from './a.js';",
+      'core/outside.ts': "import './a.js';",
+    });
+    expect(checkArchitecture(files)).toEqual([
+      'core/a.ts: import cycle core/a.ts -> core/b.ts -> core/c.ts -> core/a.ts',
+    ]);
+  });
+
+  it('finds files over the limit', () => {
+    const lines = (count: number) => Array.from({ length: count }, () => '// line').join('\n');
+    expect(checkArchitecture(house({ 'core/a.ts': `${lines(MAX_LINES)}\n` }))).toEqual([]);
+    expect(checkArchitecture(house({ 'core/a.ts': lines(MAX_LINES + 1) }))).toEqual([
+      `core/a.ts: ${MAX_LINES + 1} lines, the limit is ${MAX_LINES}`,
+    ]);
+  });
+
+  it.each([
+    'client.flushdb();',
+    "client.call('FLUSHALL');",
+    "pipeline([['flushdb']]);",
+    "await this.client.keys('prefix:*');",
+    'client.keysBuffer(pattern);',
+    "client.call('KEYS', pattern);",
+    "new Command('keys', [pattern]);",
+    'const lua = `return redis.call("KEYS", ARGV[1])`;',
+    "const lua = `local n = ${size} redis.pcall('flushall')`;",
+  ])('finds the forbidden command in %s', (text) => {
+    const complaints = checkArchitecture(house({ 'redis/a.ts': text }));
+    expect(complaints).toHaveLength(1);
+    expect(complaints[0]).toMatch(/^redis\/a\.ts:1: .* looks at keys that are not ours$/);
+  });
+});

@@ -1,0 +1,68 @@
+/**
+ * The application of a user who has just installed the package. scripts/check-packages.mjs copies this one source
+ * into every Nest app beside it, compiles it there as CommonJS for Nest 11 and as ESM for Nest 12, and runs it.
+ */
+import 'reflect-metadata';
+import assert from 'node:assert/strict';
+import { Controller, Get, Inject, Injectable, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
+import { Cached, DistributedCacheModule } from 'nestjs-distributed-cache';
+import { DistributedCacheHealthIndicator } from 'nestjs-distributed-cache/health';
+
+@Injectable()
+class SearchService {
+  runs = 0;
+
+  @Cached({ ttl: '5m' })
+  async search(term: string): Promise<{ term: string; foundAt: Date }> {
+    this.runs += 1;
+    return { term, foundAt: new Date(0) };
+  }
+}
+
+@Controller('health')
+class HealthController {
+  constructor(
+    @Inject(HealthCheckService) private readonly health: HealthCheckService,
+    @Inject(DistributedCacheHealthIndicator) private readonly cache: DistributedCacheHealthIndicator,
+  ) {}
+
+  @Get()
+  @HealthCheck()
+  check() {
+    return this.health.check([() => this.cache.isHealthy('cache')]);
+  }
+}
+
+@Module({
+  imports: [DistributedCacheModule.forRoot({ redis: false }), TerminusModule],
+  controllers: [HealthController],
+  providers: [SearchService, DistributedCacheHealthIndicator],
+})
+class AppModule {}
+
+async function run(): Promise<void> {
+  const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] });
+  await app.listen(0, '127.0.0.1');
+
+  const service = app.get(SearchService);
+  const expected = { term: 'cache', foundAt: new Date(0) };
+  assert.deepEqual(await service.search('cache'), expected);
+  assert.deepEqual(await service.search('cache'), expected);
+  assert.equal(service.runs, 1, 'the second call must be answered from the cache');
+
+  const response = await fetch(`${await app.getUrl()}/health`);
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  const body: { info: { cache: { status: string; redis_connected: boolean } } } = JSON.parse(text);
+  assert.equal(body.info.cache.status, 'up', text);
+  assert.equal(body.info.cache.redis_connected, false, text);
+
+  await app.close();
+}
+
+run().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});
