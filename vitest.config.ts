@@ -1,10 +1,23 @@
 import { defineConfig } from 'vitest/config';
 
+/** Set by scripts/check-mutants.mjs: the tests run against this copy of the library's sources instead of the sources. */
+const copyOfSources = process.env['NDC_SRC'];
+
 /** Types read `design:paramtypes`; oxc emits it only where it is told to, also in files that no tsconfig includes. */
 export default defineConfig({
   oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
+  resolve: {
+    alias:
+      copyOfSources === undefined
+        ? []
+        : [
+            { find: /^nestjs-distributed-cache\/core$/, replacement: `${copyOfSources}/core/index.ts` },
+            { find: /^(\.\.\/)+libs\/distributed-cache\/src/, replacement: copyOfSources },
+          ],
+  },
   ssr: { resolve: { conditions: ['ndc-source', 'module', 'node', 'default'] } },
   test: {
+    ...(copyOfSources === undefined ? {} : { server: { deps: { inline: [/\.cache\/ndc-/] } } }),
     include: ['libs/*/src/**/*.spec.ts', 'apps/*/src/**/*.spec.ts', 'test/**/*.spec.ts'],
     globalSetup: ['test/support/redis-global-setup.ts'],
     setupFiles: ['test/support/setup.ts'],

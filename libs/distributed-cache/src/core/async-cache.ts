@@ -5,7 +5,8 @@ import { readStored } from '../local/index.js';
 import { checkHealth } from './cache-health-check.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { Counters } from './counters.js';
-import { entryLife } from './entry-life.js';
+import { isRefreshDue } from './early-refresh.js';
+import { EntryChanges } from './entry-changes.js';
 import { EntryLoader, type LoadOutcome } from './entry-loader.js';
 import type { EntryOptions, Loader } from './entry-options.js';
 import { EntryReader, type FoundEntry } from './entry-reader.js';
@@ -16,6 +17,7 @@ import { LocalView } from './local-view.js';
 import { MISS, type Lookup } from './lookup.js';
 import { LookupRecorder } from './lookup-recorder.js';
 import { RemoteView } from './remote-view.js';
+import { TagRegistry } from './tag-registry.js';
 
 /**
  * One namespace of the cache: L1 in this process, Redis behind it.
@@ -33,8 +35,9 @@ export class AsyncCache<T = unknown> {
   private readonly local: LocalView;
   private readonly remote: RemoteView | undefined;
   private readonly reader: EntryReader;
-  private readonly writer: EntryWriter;
   private readonly loads: EntryLoader;
+  private readonly tags: TagRegistry;
+  private readonly changes: EntryChanges;
 
   /** Caches come from `DistributedCache.getCache` or `@InjectCache`. */
   constructor(
@@ -47,18 +50,29 @@ export class AsyncCache<T = unknown> {
     const recorder = new LookupRecorder(namespace, this.counters, events);
     this.recorder = recorder;
     this.local = new LocalView(runtime, namespace);
+    const layout = keyLayout(config.keyPrefix, namespace);
+    this.tags = new TagRegistry(redis, layout, () => runtime.clock.nowMs());
     this.remote =
       redis === undefined
         ? undefined
-        : new RemoteView(redis, keyLayout(config.keyPrefix, namespace), (operation, error) =>
-            recorder.tierError('redis', operation, error),
-          );
+        : new RemoteView(redis, layout, this.tags, (operation, error) => recorder.tierError('redis', operation, error));
     this.reader = new EntryReader(this.local, this.remote, policy);
-    this.writer = new EntryWriter(codec, this.local, this.remote, policy, (key, reason) =>
+    const writer = new EntryWriter(codec, this.local, this.remote, policy, (key, reason) =>
       events.emit('valueRefused', { namespace, key, reason }),
     );
     const turns = new LoadTurns(this.reader, this.remote);
-    this.loads = new EntryLoader(runtime, policy, this.reader, this.writer, turns, recorder);
+    this.loads = new EntryLoader(runtime, policy, this.reader, writer, turns, this.tags, recorder);
+    this.changes = new EntryChanges({
+      runtime,
+      policy,
+      local: this.local,
+      remote: this.remote,
+      reader: this.reader,
+      writer,
+      loads: this.loads,
+      tags: this.tags,
+      recorder,
+    });
   }
 
   /** The fresh value, or `undefined` (also for a cached `undefined`: {@link lookup} tells them apart). */
@@ -109,6 +123,9 @@ export class AsyncCache<T = unknown> {
       const ttlMs = this.local.remainingMs(entry);
       if (ttlMs > 0) {
         this.recorder.hit(key, 'local', 'fresh', ttlMs);
+        if (isRefreshDue({ ttlMs, lifeMs: entry.lifeMs, loadMs: entry.loadMs }, options, this.runtime.random)) {
+          this.loads.refresh(encodedKey, loader, options, ttlMs);
+        }
         return readStored(entry) as T;
       }
     }
@@ -130,41 +147,7 @@ export class AsyncCache<T = unknown> {
 
   /** As {@link set}, all in one round trip. @returns true once Redis has all of them (or there is none) */
   async setMany(entries: Iterable<readonly [string, T]>, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
-    const options = typeof ttl === 'object' ? ttl : { ttl };
-    const byKey = new Map(entries);
-    const values = [...byKey].map(([key, value]) => ({ key, value, life: entryLife(value, this.policy, options) }));
-    const encodedKeys = values.map(({ key }) => encodeKey(key));
-    if (!this.runtime.config.enabled) {
-      return false;
-    }
-    encodedKeys.forEach((key) => this.reader.detach(key));
-    const written = await this.loads.overtake(encodedKeys, (flights) =>
-      this.writer.writeMany(
-        values.map(({ value, life }, index) => ({
-          key: encodedKeys[index] ?? '',
-          value,
-          life,
-          flight: flights[index] ?? { overtaken: true },
-          loadMs: 0,
-        })),
-      ),
-    );
-    let complete = true;
-    for (const [index, { key, life }] of values.entries()) {
-      const entry = written[index];
-      complete &&= entry?.complete === true;
-      if (entry?.kept === true) {
-        this.recorder.set(key, life.ttlMs, entry.complete);
-        if (!entry.complete) {
-          // Redis holds what was there before; it is to forget that before it is read again.
-          this.remote?.journal(encodedKeys[index] ?? '');
-        }
-      } else if (entry?.overtaken !== true) {
-        // What was there before is no longer the value of this key.
-        await this.drop(encodedKeys[index] ?? '');
-      }
-    }
-    return complete;
+    return this.changes.set(new Map(entries), typeof ttl === 'object' ? ttl : { ttl });
   }
 
   /** Whether there is a fresh value; not counted as a lookup. */
@@ -174,35 +157,40 @@ export class AsyncCache<T = unknown> {
     return found !== undefined && found.ttlMs > 0;
   }
 
-  /** Deletes a key from both tiers; a load or read under way in this process is not kept. @returns whether it existed */
-  async delete(key: string): Promise<boolean> {
-    return (await this.deleteMany([key])) > 0;
+  /**
+   * Deletes a key from both tiers. A load under way in any process is not kept.
+   * @param options.holdOff so long no load of it is kept either: for a source that lags behind, such as a read replica
+   * @returns whether it existed, as far as Redis could be asked; if not, it is deleted there when it can be
+   */
+  async delete(key: string, options?: { holdOff?: Duration }): Promise<boolean> {
+    return (await this.changes.delete([key], options?.holdOff)) > 0;
   }
 
   /** As {@link delete}, all in one round trip. @returns how many of the keys existed */
   async deleteMany(keys: readonly string[]): Promise<number> {
-    const encodedKeys = [...new Set(keys.map(encodeKey))];
-    const locally = encodedKeys.filter((key) => {
-      this.loads.detach(key);
-      this.reader.detach(key);
-      return this.local.delete(key);
-    }).length;
-    const inRedis = this.runtime.config.enabled ? await this.remote?.delete(encodedKeys) : 0;
-    const existed = Math.max(locally, inRedis ?? 0);
-    keys.forEach((key) => this.recorder.delete(key, existed > 0));
-    return existed;
+    return this.changes.delete(keys);
+  }
+
+  /**
+   * Makes an entry stale in every process: the next `getOrSet` loads, and if its loader throws has the old value for the grace of the
+   * namespace. Without grace it is a deletion. A load under way is not kept. @returns whether there was an entry
+   */
+  async expire(key: string): Promise<boolean> {
+    return this.changes.expire(key);
   }
 
   /** Forgets everything in this namespace, in O(1): every entry in Redis becomes a miss at once, and leaves with its TTL. */
   async clear(): Promise<void> {
-    this.loads.detachAll();
-    this.reader.detachAll();
-    this.local.startEpoch();
-    if (this.runtime.config.enabled) {
-      await this.remote?.clear();
-      this.local.startEpoch();
-    }
-    this.runtime.events.emit('clear', { namespace: this.namespace });
+    await this.changes.clear();
+  }
+
+  /**
+   * Makes every entry that carries one of these tags a miss, in every process, in O(1) a tag. A load under way that will carry one
+   * is not kept. Resolves when Redis has acknowledged it; while Redis can't be used it holds in this process, and for the
+   * others as soon as Redis is back.
+   */
+  async invalidateTags(...tags: string[]): Promise<void> {
+    await this.changes.invalidateTags(tags);
   }
 
   /** Counters of this namespace in this process. Its JSON uses the wire names. */
@@ -219,6 +207,11 @@ export class AsyncCache<T = unknown> {
 
   /** A key of this namespace, as Redis names it after the namespace, was changed by somebody else. */
   onChanged(encodedKey: string): void {
+    if (encodedKey.startsWith('#tag:')) {
+      this.tags.onChanged(encodedKey.slice('#tag:'.length));
+      this.loads.detachAll();
+      return;
+    }
     if (encodedKey.startsWith('#')) {
       this.startEpoch();
       return;
@@ -233,7 +226,7 @@ export class AsyncCache<T = unknown> {
     this.local.startEpoch();
     this.reader.detachAll();
     this.loads.detachAll();
-    this.remote?.forgetStamp();
+    this.remote?.forgetStamps();
   }
 
   private async findFresh(key: string): Promise<FoundEntry | undefined> {
@@ -249,16 +242,15 @@ export class AsyncCache<T = unknown> {
       return undefined;
     }
     const ttlMs = this.local.remainingMs(entry);
-    return ttlMs > 0 ? { tier: 'local', stored: entry, ttlMs, ageMs: this.local.ageMs(entry) } : undefined;
+    if (ttlMs <= 0) {
+      return undefined;
+    }
+    const { loadMs, lifeMs } = entry;
+    return { tier: 'local', stored: entry, ttlMs, ageMs: this.local.ageMs(entry), loadMs, lifeMs };
   }
 
   private async readEnabled(encodedKey: string): Promise<FoundEntry | undefined> {
     return this.runtime.config.enabled ? (await this.reader.read(encodedKey)).found : undefined;
-  }
-
-  private async drop(encodedKey: string): Promise<void> {
-    this.local.delete(encodedKey);
-    await this.remote?.delete([encodedKey]);
   }
 
   private recordFresh(key: string, found: FoundEntry | undefined): void {

@@ -27,6 +27,8 @@ export interface CacheRuntime {
   readonly local: LocalCache | undefined;
   /** Absent where no Redis is configured. */
   readonly redis: RedisRuntime | undefined;
+  /** 0 (inclusive) to 1; decides early refreshes and jitter. 1: neither. */
+  readonly random: () => number;
   /** Aborted when the cache closes. */
   readonly closing: AbortSignal;
 }

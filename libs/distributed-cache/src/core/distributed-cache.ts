@@ -21,6 +21,8 @@ export interface CacheEnvironment {
    * loader runs. Default 3000.
    */
   readonly leaseMs?: number;
+  /** Decides early refreshes and the jitter of TTLs; `() => 1`: neither, for tests. Default `Math.random`. */
+  readonly random?: () => number;
 }
 
 const LEASE_MS = 3000;
@@ -42,7 +44,7 @@ export class DistributedCache {
     readonly config: CacheConfig,
     environment: CacheEnvironment = {},
   ) {
-    const { events = new CacheEvents(), clock = systemClock, leaseMs = LEASE_MS } = environment;
+    const { events = new CacheEvents(), clock = systemClock, leaseMs = LEASE_MS, random = Math.random } = environment;
     this.events = events;
     const { local, maxValueBytes, compression } = config;
     const codec = new ValueCodec({ maxValueBytes, compression });
@@ -53,6 +55,7 @@ export class DistributedCache {
       codec,
       local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
       redis: config.enabled ? this.redisOf(codec, clock, leaseMs) : undefined,
+      random,
       closing: this.closing.signal,
     };
     if (config.enabled) {

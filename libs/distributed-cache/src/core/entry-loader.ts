@@ -1,15 +1,19 @@
-import type { ResolvedNamespace } from '../config/index.js';
+import { toMs, type ResolvedNamespace } from '../config/index.js';
 import type { AnsweringTier } from '../events/index.js';
 import { readStored, type StoredValue } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
+import { jitteredTtlMs } from './early-refresh.js';
 import { entryLife } from './entry-life.js';
 import type { EntryOptions, Loader } from './entry-options.js';
 import type { EntryReader, FoundEntry, ReadResult } from './entry-reader.js';
 import type { EntryWriter } from './entry-writer.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
 import { LoadContext } from './load-context.js';
+import { LoadTags } from './load-tags.js';
 import type { LoadTicket, LoadTurns, Turn } from './load-turns.js';
+import { runLoader, withinTime } from './loader-run.js';
 import type { LookupRecorder } from './lookup-recorder.js';
+import { TagRegistry } from './tag-registry.js';
 import { WaitBudget } from './wait-budget.js';
 
 /** How a flight ended: a tier had the value, or the loader made it. */
@@ -35,6 +39,8 @@ type LoadTurn = Extract<Turn, { kind: 'load' }>;
  */
 export class EntryLoader {
   private readonly flights = new FlightRegistry<LoadOutcome>();
+  /** Keys deleted with a hold-off, and until when. */
+  private readonly heldOff = new Map<string, number>();
 
   constructor(
     private readonly runtime: CacheRuntime,
@@ -42,6 +48,7 @@ export class EntryLoader {
     private readonly reader: EntryReader,
     private readonly writer: EntryWriter,
     private readonly turns: LoadTurns,
+    private readonly tags: TagRegistry,
     private readonly recorder: LookupRecorder,
   ) {}
 
@@ -62,6 +69,23 @@ export class EntryLoader {
     });
   }
 
+  /**
+   * Loads a value anew in the background although it is fresh, once in the cluster. Who needs it after its expiry joins;
+   * if the loader throws, the value that is there stays.
+   */
+  refresh<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined, ttlMs: number): void {
+    if (this.flights.running(key) !== undefined) {
+      return;
+    }
+    const refreshing = this.flights.share(key, async (flight) => {
+      const budget = new WaitBudget(this.runtime.clock, this.runtime.config.deadlineMs);
+      const read = this.runtime.redis === undefined ? await this.reader.read(key) : NOT_READ;
+      const turn = await this.turns.next(key, read, flight, budget, ttlMs);
+      return turn.kind === 'found' ? outcomeOf(turn.found) : this.load(key, loader, options, turn, flight, budget);
+    });
+    refreshing.catch(() => {}); // counted; the callers have the value that is there
+  }
+
   /** A write in this process: it overtakes the loads of these keys and is overtaken by later writes. */
   overtake<Own>(keys: readonly string[], work: (flights: readonly Flight[]) => Promise<Own>): Promise<Own> {
     return this.flights.overtake(keys, work);
@@ -78,6 +102,17 @@ export class EntryLoader {
     if (!this.turns.wake(key)) {
       this.flights.detach(key);
     }
+  }
+
+  /** Loads of this key that begin within this time are not kept in this process, whatever Redis does. */
+  holdOff(key: string, holdOffMs: number): void {
+    const nowMs = this.runtime.clock.nowMs();
+    for (const [held, untilMs] of this.heldOff) {
+      if (untilMs <= nowMs) {
+        this.heldOff.delete(held);
+      }
+    }
+    this.heldOff.set(key, nowMs + holdOffMs);
   }
 
   detachAll(): void {
@@ -97,31 +132,52 @@ export class EntryLoader {
     key: string,
     loader: Loader<T>,
     options: EntryOptions<T> | undefined,
+    turn: LoadTurn,
+    flight: Flight,
+    budget: WaitBudget,
+  ): Promise<LoadOutcome> {
+    flight.overtaken ||= (this.heldOff.get(key) ?? 0) > this.runtime.clock.nowMs();
+    const loading = this.loadAndKeep(key, loader, options, turn, flight, budget);
+    if (turn.stale === undefined || options?.softTimeout === undefined) {
+      return loading;
+    }
+    const inTime = await withinTime(loading, toMs(options.softTimeout));
+    if (inTime === undefined) {
+      flight.rest = loading.catch(() => {}); // it goes on, and its result is kept
+    }
+    return inTime ?? outcomeOf(turn.stale);
+  }
+
+  private async loadAndKeep<T>(
+    key: string,
+    loader: Loader<T>,
+    options: EntryOptions<T> | undefined,
     { ticket, stale }: LoadTurn,
     flight: Flight,
     budget: WaitBudget,
   ): Promise<LoadOutcome> {
     const { clock, closing } = this.runtime;
-    const hadStale = stale !== undefined;
     const context = new LoadContext(closing, stale === undefined ? undefined : readStored(stale.stored));
-    const startedAtMs = clock.nowMs();
     ticket?.lease.startRenewing();
+    const tags = await this.beginTags(TagRegistry.namesOf(options?.tags), ticket);
+    const startedAtMs = clock.nowMs();
     let value: T;
     try {
-      value = await this.run(key, loader, context);
+      value = await this.run(key, loader, options, context);
     } catch (error) {
       void ticket?.lease.release();
-      if (stale === undefined) {
+      if (stale === undefined || options?.staleIf?.(error) === false) {
         throw error;
       }
       return outcomeOf(stale);
     }
-    const keeping = this.keep({ key, value, flight, loadMs: clock.nowMs() - startedAtMs }, context, options, ticket);
+    const loaded = { key, value, flight, loadMs: clock.nowMs() - startedAtMs };
+    const keeping = this.keep(loaded, context, options, tags, ticket);
     flight.rest = keeping.catch(() => {});
     const kept = await budget.wait(keeping);
     // Not kept in time: it goes on being stored, while the caller goes on with the value.
     const { stored, isKept } = kept ?? { stored: unprotected(value), isKept: false };
-    return { source: 'loader', stored, kept: isKept, hadStale };
+    return { source: 'loader', stored, kept: isKept, hadStale: stale !== undefined };
   }
 
   /** Stores what the loader returned, or gives the lease back. @throws what the options' own functions throw */
@@ -129,6 +185,7 @@ export class EntryLoader {
     loaded: { key: string; value: T; flight: Flight; loadMs: number },
     context: LoadContext,
     options: EntryOptions<T> | undefined,
+    tags: LoadTags | undefined,
     ticket: LoadTicket | undefined,
   ): Promise<{ stored: StoredValue; isKept: boolean }> {
     const { key, value, flight } = loaded;
@@ -137,8 +194,17 @@ export class EntryLoader {
       if (context.isSkipped || flight.overtaken || options?.cacheIf?.(value) === false) {
         return { stored: unprotected(value), isKept: false };
       }
-      const life = entryLife(value, this.namespace, options, context.chosenTtl);
-      const { stored, kept, complete } = await this.writer.writeLoaded({ ...loaded, life }, ticket);
+      const { ttlMs, graceMs } = entryLife(value, this.namespace, options, context.chosenTtl);
+      const life = { ttlMs: jitteredTtlMs(ttlMs, this.runtime.random), graceMs };
+      const loadedTags = await tags?.end(context.addedTags, ticket !== undefined).catch(() => undefined);
+      if (loadedTags === undefined) {
+        return { stored: unprotected(value), isKept: false };
+      }
+      const { names, marks, stamps } = loadedTags;
+      const { stored, kept, complete } = await this.writer.writeLoaded(
+        { ...loaded, life, tags: names, marks },
+        ticket && { lease: ticket.lease, stamps: [...ticket.stamps, ...stamps] },
+      );
       isComplete = complete;
       if (kept) {
         this.recorder.set(key, life.ttlMs, complete);
@@ -152,12 +218,23 @@ export class EntryLoader {
     }
   }
 
-  private async run<T>(key: string, loader: Loader<T>, context: LoadContext): Promise<T> {
+  /** @returns `undefined` if the stamps can't be had: then the result can't be kept */
+  private beginTags(names: readonly string[], ticket: LoadTicket | undefined): Promise<LoadTags | undefined> {
+    return LoadTags.begin(this.runtime, this.tags, names, ticket !== undefined).catch(() => undefined);
+  }
+
+  private async run<T>(
+    key: string,
+    loader: Loader<T>,
+    options: EntryOptions<T> | undefined,
+    context: LoadContext,
+  ): Promise<T> {
     const { clock } = this.runtime;
     const startedAtMs = clock.nowMs();
     let hasFailed = true;
     try {
-      const value = await loader(context);
+      const hardTimeout = options?.hardTimeout;
+      const value = await runLoader(loader, context, hardTimeout === undefined ? undefined : toMs(hardTimeout));
       hasFailed = false;
       return value;
     } finally {

@@ -2,12 +2,14 @@ import type { Duration } from '../config/index.js';
 
 /** What a loader is given. */
 export interface LoaderContext {
-  /** Aborted when the cache is closed: pass it to what the loader waits for. */
+  /** Aborted at `hardTimeout` and when the cache is closed: pass it to what the loader waits for. */
   readonly signal: AbortSignal;
   /** The value that is being replaced, where a stale one is still there. */
   readonly stale?: unknown;
   /** Sets the TTL of what this run returns; beats every other TTL. */
   setTtl(ttl: Duration): void;
+  /** Tags what this run returns, besides the tags of the options. */
+  addTags(...tags: string[]): void;
   /** Hands the result to the callers without storing it. */
   skip(): void;
 }
@@ -21,6 +23,20 @@ export interface EntryOptions<T = unknown> {
   readonly ttl?: Duration | ((value: T) => Duration);
   /** How long it is kept after its TTL, to be served when a loader fails. */
   readonly grace?: Duration;
+  /** `invalidateTags` with one of these makes the entry a miss. */
+  readonly tags?: readonly string[];
+  /**
+   * The part of the TTL (0 to 1, exclusive) after which a hit starts a refresh in the background. Default: the XFetch rule, by
+   * which a refresh becomes the likelier the closer the expiry and the slower the loader (Vattani, Chierichetti and
+   * Lowenstein, Optimal Probabilistic Cache Stampede Prevention, VLDB 2015).
+   */
+  readonly refreshAhead?: number;
+  /** A stale value is returned if the loader takes longer; it goes on, and its result is stored. Default: none. */
+  readonly softTimeout?: Duration;
+  /** The loader is given up after this time: a stale value, or a `LoaderTimeoutError`. Default: none. */
+  readonly hardTimeout?: Duration;
+  /** Which errors of the loader a stale value may stand in for; the others reach the caller. Default: all. */
+  readonly staleIf?: (error: unknown) => boolean;
   /** Stores the value only where this returns true. Default: always. */
   readonly cacheIf?: (value: T) => boolean;
 }

@@ -4,7 +4,8 @@ import type { AnsweringTier } from '../events/index.js';
 import { storeValue, type StoredValue } from '../local/index.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
 import type { LocalView } from './local-view.js';
-import type { RemoteLookup, RemoteView } from './remote-view.js';
+import type { RemoteLookup } from './remote-contract.js';
+import type { RemoteView } from './remote-view.js';
 
 /** A value found in a tier. */
 export interface FoundEntry {
@@ -13,6 +14,10 @@ export interface FoundEntry {
   /** What is left of its fresh life, in milliseconds; zero or less: it is stale. */
   readonly ttlMs: number;
   readonly ageMs: number;
+  /** How long its loader took, in milliseconds; 0: unknown. */
+  readonly loadMs: number;
+  /** Its whole fresh life, in milliseconds. */
+  readonly lifeMs: number;
 }
 
 /** What the tiers know of a key. */
@@ -78,12 +83,14 @@ export class EntryReader {
     if (lookup.state === 'miss') {
       return { found: undefined, stamps: lookup.stamps };
     }
-    const { entry, ttlMs, ageMs, stamps } = lookup;
+    const { entry, ttlMs, ageMs, stamps, marks } = lookup;
     const stored = storeValue(entry.value, this.namespace.values);
+    const { loadMs, createdAtMs, expiresAtMs } = entry.header;
+    const lifeMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && flight?.overtaken === false) {
-      this.local.keep(key, stored, { ttlMs, graceMs: this.namespace.graceMs });
+      this.local.keep(key, stored, { ttlMs, graceMs: this.namespace.graceMs }, { marks, loadMs, lifeMs });
     }
-    return { found: { tier: 'redis', stored, ttlMs, ageMs }, stamps };
+    return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, lifeMs }, stamps };
   }
 
   /** Without Redis L1 has the last word, also for a value past its TTL. */
@@ -97,6 +104,8 @@ export class EntryReader {
       stored: entry,
       ttlMs: this.local.remainingMs(entry),
       ageMs: this.local.ageMs(entry),
+      loadMs: entry.loadMs,
+      lifeMs: entry.lifeMs,
     };
     return { found, stamps: undefined };
   }

@@ -1,12 +1,13 @@
 import type { ValueCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { ValueRefusedError } from '../errors/index.js';
-import { storeValue, type StoredValue } from '../local/index.js';
+import { storeValue, type LocalMark, type StoredValue } from '../local/index.js';
 import type { EntryLife } from './entry-life.js';
 import type { Flight } from './flight-registry.js';
 import type { LoadTicket } from './load-turns.js';
 import type { LocalView } from './local-view.js';
-import type { RemoteView, RemoteWrite, WriteOutcome } from './remote-view.js';
+import type { RemoteWrite, WriteOutcome } from './remote-contract.js';
+import type { RemoteView } from './remote-view.js';
 
 export interface EntryToWrite {
   readonly key: string;
@@ -15,6 +16,9 @@ export interface EntryToWrite {
   readonly flight: Flight;
   /** How long its loader took, in milliseconds; 0 for a `set`. */
   readonly loadMs: number;
+  readonly tags: readonly string[];
+  /** Its tags as they were when the making of the value began. */
+  readonly marks: readonly LocalMark[] | undefined;
 }
 
 /** What became of a value. */
@@ -95,7 +99,7 @@ export class EntryWriter {
     if (remote === undefined) {
       return 'done';
     }
-    const stamps = await remote.stamps();
+    const stamps = await remote.stamps([...new Set(entries.flatMap(({ entry }) => entry.tags))]);
     // Asked at the last moment: from here to the socket nothing can come between.
     const current = entries.filter(({ entry }) => !entry.flight.overtaken);
     return stamps === undefined || current.length === 0
@@ -117,7 +121,7 @@ export class EntryWriter {
       // Redis still holds what was there before. A full Redis accepts deletions.
       void this.remote?.delete([key]);
     }
-    this.local.keep(key, stored, life);
+    this.local.keep(key, stored, outcome === 'done' ? life : this.local.unheardLife(life), entry);
     return { stored, kept: true, overtaken: false, complete: outcome === 'done' };
   }
 }

@@ -6,7 +6,7 @@ export interface Flight {
    */
   overtaken: boolean;
   /** What is still under way when the result is there already: until it has ended, the work can be overtaken. */
-  rest?: Promise<unknown>;
+  rest?: Promise<unknown> | undefined;
 }
 
 /** The flights of one key that nothing has overtaken. */
@@ -97,8 +97,9 @@ export class FlightRegistry<Result> {
     } catch {
       // the callers' business
     }
-    if (flight.rest !== undefined) {
-      await flight.rest;
+    for (let { rest } = flight; rest !== undefined; { rest } = flight) {
+      flight.rest = undefined; // what is left may in its turn leave something
+      await rest;
     }
     if (slot.shared === shared) {
       slot.shared = undefined;

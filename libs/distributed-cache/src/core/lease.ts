@@ -9,6 +9,8 @@ export class Lease {
     private readonly keys: EntryKeys,
     readonly token: string,
     private readonly leaseMs: number,
+    /** Redis could not be told that the lease is given back: until it ends, others would wait for nobody. */
+    private readonly onKept: () => void,
   ) {}
 
   /** Renews it from now on, at a third of its time, until {@link stopRenewing}. A failed renewal is tried again at the next. */
@@ -29,6 +31,6 @@ export class Lease {
   /** Gives it back without having stored anything, so that the next in line may load. Never rejects. */
   async release(): Promise<void> {
     this.stopRenewing();
-    await this.tier.release(this.keys, this.token).catch(() => {});
+    await this.tier.release(this.keys, this.token).catch(() => this.onKept());
   }
 }

@@ -37,7 +37,8 @@ export class LoadTurns {
     private readonly remote: RemoteView | undefined,
   ) {}
 
-  async next(key: string, read: ReadResult, flight: Flight, budget: WaitBudget): Promise<Turn> {
+  /** @param refreshBelowMs a value with no more than this left of its fresh life is to be loaded anew */
+  async next(key: string, read: ReadResult, flight: Flight, budget: WaitBudget, refreshBelowMs = 0): Promise<Turn> {
     const { remote } = this;
     if (remote === undefined || read.stamps === undefined) {
       return { kind: 'load', ticket: undefined, stale: read.found };
@@ -49,9 +50,9 @@ export class LoadTurns {
         void taking.then(({ lease }) => lease?.release());
         return { kind: 'load', ticket: undefined, stale: read.found };
       }
-      const { lookup, lease } = taken;
+      const { lookup, lease, isHeldOff } = taken;
       const { found, stamps } = this.reader.accept(key, lookup, flight);
-      if (found !== undefined && found.ttlMs > 0) {
+      if (found !== undefined && found.ttlMs > refreshBelowMs) {
         void lease?.release();
         return { kind: 'found', found };
       }
@@ -61,10 +62,15 @@ export class LoadTurns {
       if (lease !== undefined) {
         return { kind: 'load', ticket: { lease, stamps }, stale: found };
       }
+      if (isHeldOff) {
+        flight.overtaken = true; // its source may lag behind the deletion: answered, and not kept
+        return { kind: 'load', ticket: undefined, stale: found };
+      }
       if (found !== undefined) {
         return { kind: 'found', found };
       }
       await this.wait(key, waitMs * (0.5 + Math.random()));
+      budget.renew(); // what another process's loader takes is not Redis's time
     }
   }
 

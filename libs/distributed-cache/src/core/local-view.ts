@@ -1,6 +1,9 @@
-import type { LocalEntry, LocalScope, StoredValue } from '../local/index.js';
+import type { LocalEntry, LocalPutOptions, LocalScope, StoredValue } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import type { EntryLife } from './entry-life.js';
+
+/** What an entry in L1 knows of its making. */
+export type EntryFacts = Pick<LocalPutOptions, 'marks' | 'loadMs' | 'lifeMs'>;
 
 /** Where Redis can't tell of changes, a copy is trusted for this long: the most that processes disagree then. */
 export const UNHEARD_TTL_MS = 5000;
@@ -54,15 +57,41 @@ export class LocalView {
     return this.runtime.clock.nowMs() - entry.storedAtMs;
   }
 
-  keep(key: string, stored: StoredValue, life: EntryLife): void {
+  keep(key: string, stored: StoredValue, life: EntryLife, facts: EntryFacts = {}): void {
     const { local } = this.runtime;
     if (local !== undefined && this.isTrusted) {
-      local.put(this.keyPrefix + key, stored, { ttlMs: life.ttlMs, graceMs: life.graceMs, scope: this.scope });
+      local.put(this.keyPrefix + key, stored, {
+        ttlMs: life.ttlMs,
+        graceMs: life.graceMs,
+        scope: this.scope,
+        marks: facts.marks,
+        loadMs: facts.loadMs,
+        lifeMs: facts.lifeMs,
+      });
     }
+  }
+
+  /**
+   * The life of a copy of what Redis does not hold although it serves (`OOM`, `READONLY`): Redis tells nobody of the change of a
+   * key that it does not have, so such a copy is trusted only for as long as processes may disagree.
+   */
+  unheardLife(life: EntryLife): EntryLife {
+    const { redis, config } = this.runtime;
+    return redis?.connection.isLive === true ? { ...life, ttlMs: Math.min(life.ttlMs, config.heartbeatMs) } : life;
   }
 
   delete(key: string): boolean {
     return this.runtime.local?.delete(this.keyPrefix + key) ?? false;
+  }
+
+  /** Ends the fresh life of an entry and keeps it as stale. @returns whether there was one */
+  expire(key: string, graceMs: number): boolean {
+    const entry = this.find(key);
+    if (entry === undefined) {
+      return false;
+    }
+    this.keep(key, entry, { ttlMs: 0, graceMs }, entry);
+    return true;
   }
 
   /** Nothing that was stored before now is trusted any more. O(1). */

@@ -54,6 +54,10 @@ export class LookupRecorder {
     }
   }
 
+  clear(): void {
+    this.events.emit('clear', { namespace: this.namespace });
+  }
+
   tierError(tier: AnsweringTier, operation: 'get' | 'set' | 'delete' | 'clear', error: Error): void {
     this.counters.errors++;
     this.events.emit('tierError', { namespace: this.namespace, tier, operation, error });

@@ -60,6 +60,11 @@ export class OutageJournal {
     return pending !== undefined && (pending.clearNumber !== undefined || pending.keys.has(valueKey));
   }
 
+  /** Whether Redis has yet to hear that everything under this stamp is invalid. */
+  coversAll(stampKey: string): boolean {
+    return this.byNamespace.get(stampKey)?.clearNumber !== undefined;
+  }
+
   /** A later write or deletion of this key has been acknowledged. */
   settleKey(clearStampKey: string, valueKey: string): void {
     this.byNamespace.get(clearStampKey)?.keys.delete(valueKey);

@@ -1,43 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import type { EncodedPayload, Stamp } from '../codec/index.js';
+import type { Stamp } from '../codec/index.js';
 import { CorruptEntryError, TierReplyError, TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import type { EntryKeys, EntryToStore, RedisEntry } from '../redis/index.js';
-import type { EntryLife } from './entry-life.js';
 import type { RedisRuntime } from './cache-runtime.js';
 import { Lease } from './lease.js';
+import type { RemoteLookup, RemoteWrite, TakeOutcome, WriteOutcome } from './remote-contract.js';
 import { StampBook } from './stamp-book.js';
-
-/** What Redis knows of a key. `unreachable`: it could not be asked. */
-export type RemoteLookup =
-  | { readonly state: 'unreachable' }
-  | { readonly state: 'miss'; readonly stamps: readonly Stamp[] }
-  | {
-      readonly state: 'found';
-      readonly entry: RedisEntry;
-      readonly ttlMs: number;
-      readonly ageMs: number;
-      readonly stamps: readonly Stamp[];
-    };
-
-/**
- * How a write ended. `unsent`: Redis is away, nothing happened. `refused`: Redis said no (`OOM`, `READONLY`), so what it held
- * before is still there. `unknown`: it was sent and never answered, so it may have taken effect, now or later.
- */
-export type WriteOutcome = 'done' | 'unsent' | 'refused' | 'unknown';
-
-export interface RemoteWrite {
-  readonly payload: EncodedPayload;
-  readonly life: EntryLife;
-  readonly loadMs: number;
-  readonly stamps: readonly Stamp[];
-}
-
-export interface TakeOutcome {
-  readonly lookup: RemoteLookup;
-  /** Ours, or nobody's business: then somebody else is loading. */
-  readonly lease: Lease | undefined;
-}
+import type { TagRegistry } from './tag-registry.js';
 
 type Operation = 'get' | 'set' | 'delete' | 'clear';
 
@@ -59,9 +29,15 @@ export class RemoteView {
   constructor(
     private readonly redis: RedisRuntime,
     private readonly layout: KeyLayout,
+    private readonly tags: TagRegistry,
     private readonly onError: (operation: Operation, error: Error) => void,
   ) {
-    this.stamp = new StampBook(redis.tier, layout.clearStampKey, () => redis.changes.isLive);
+    this.stamp = new StampBook(
+      redis.tier,
+      layout.clearStampKey,
+      () => redis.changes.isLive,
+      () => redis.connection.serverNowMs(),
+    );
   }
 
   async find(key: string): Promise<RemoteLookup> {
@@ -70,7 +46,7 @@ export class RemoteView {
         this.redis.tier.get(this.layout.valueKey(key)).catch((error: unknown) => this.unreadable(error)),
         this.stamp.current(),
       ]);
-      return this.judge(key, entry, [[CLEAR, stamp]]);
+      return await this.judge(key, entry, stamp);
     } catch (error) {
       return this.unreachable('get', error);
     }
@@ -83,10 +59,12 @@ export class RemoteView {
         this.redis.tier.getMany(keys.map((key) => this.layout.valueKey(key))),
         this.stamp.current(),
       ]);
-      return keys.map((key, index) => {
-        const entry = entries[index];
-        return this.judge(key, entry instanceof CorruptEntryError ? this.unreadable(entry) : entry, [[CLEAR, stamp]]);
-      });
+      return await Promise.all(
+        keys.map((key, index) => {
+          const entry = entries[index];
+          return this.judge(key, entry instanceof CorruptEntryError ? this.unreadable(entry) : entry, stamp);
+        }),
+      );
     } catch (error) {
       this.report('get', error);
       return keys.map(() => UNREACHABLE);
@@ -94,9 +72,10 @@ export class RemoteView {
   }
 
   /** The stamps that an entry written now must carry; `undefined` while Redis can't be asked. */
-  async stamps(): Promise<readonly Stamp[] | undefined> {
+  async stamps(tags: readonly string[]): Promise<readonly Stamp[] | undefined> {
     try {
-      return [[CLEAR, await this.stamp.current()]];
+      const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags)]);
+      return [[CLEAR, stamp], ...tagStamps];
     } catch (error) {
       this.report('set', error);
       return undefined;
@@ -134,26 +113,49 @@ export class RemoteView {
     const token = randomUUID();
     try {
       const stamp = await this.stamp.current();
-      const { isTaken, entry } = await this.redis.tier.take(keys, token, this.redis.leaseMs);
+      const { isTaken, isHeldOff, entry } = await this.redis.tier.take(keys, token, this.redis.leaseMs);
       return {
-        lookup: this.judge(key, entry, [[CLEAR, stamp]]),
-        lease: isTaken ? new Lease(this.redis.tier, keys, token, this.redis.leaseMs) : undefined,
+        lookup: await this.judge(key, entry, stamp),
+        lease: isTaken
+          ? new Lease(this.redis.tier, keys, token, this.redis.leaseMs, () => this.journal(key))
+          : undefined,
+        isHeldOff,
       };
     } catch (error) {
-      return { lookup: this.unreachable('get', error), lease: undefined };
+      if (!(error instanceof TierUnavailableError || error instanceof TierReplyError)) {
+        this.journal(key); // it may have been taken, and nobody would give it back
+      }
+      return { lookup: this.unreachable('get', error), lease: undefined, isHeldOff: false };
     }
   }
 
   /** @returns how many of the keys there were, as far as Redis could be asked; if not, they are deleted when it can be */
-  async delete(keys: readonly string[]): Promise<number> {
+  async delete(keys: readonly string[], holdOffMs?: number): Promise<number> {
     try {
-      const count = await this.redis.tier.delete(keys.map((key) => this.keysOf(key)));
+      const count = await this.redis.tier.delete(
+        keys.map((key) => this.keysOf(key)),
+        holdOffMs,
+      );
       keys.forEach((key) => this.settle(key));
       return count;
     } catch (error) {
       keys.forEach((key) => this.journal(key));
       this.report('delete', error);
       return 0;
+    }
+  }
+
+  /**
+   * Ends the fresh life of an entry and keeps it as stale. @returns whether there was one; `undefined` if it could not be done,
+   * then the entry is deleted as soon as it can be
+   */
+  async expire(key: string, graceMs: number): Promise<boolean | undefined> {
+    try {
+      return await this.redis.tier.expire(this.keysOf(key), graceMs);
+    } catch (error) {
+      this.journal(key);
+      this.report('delete', error);
+      return undefined;
     }
   }
 
@@ -172,9 +174,18 @@ export class RemoteView {
     this.redis.journal.addKey(this.layout.clearStampKey, this.keysOf(key));
   }
 
-  /** The stamp that is held may no longer be the current one. */
-  forgetStamp(): void {
+  /** The stamps that are held may no longer be the current ones. */
+  forgetStamps(): void {
     this.stamp.forget();
+    this.tags.forgetStamps();
+  }
+
+  async invalidateTags(tags: readonly string[]): Promise<void> {
+    try {
+      await Promise.all(tags.map((tag) => this.tags.invalidate(tag)));
+    } catch (error) {
+      this.report('clear', error);
+    }
   }
 
   private keysOf(key: string): EntryKeys {
@@ -191,13 +202,23 @@ export class RemoteView {
     }
   }
 
-  private judge(key: string, entry: RedisEntry | undefined, stamps: readonly Stamp[]): RemoteLookup {
-    if (entry === undefined || !carries(entry.header.stamps, stamps) || this.isToBeForgotten(key)) {
+  /** Whether an entry counts: made under the stamp of its namespace and of each of its tags that are current. */
+  private async judge(key: string, entry: RedisEntry | undefined, clearStamp: string): Promise<RemoteLookup> {
+    const stamps: readonly Stamp[] = [[CLEAR, clearStamp]];
+    if (entry === undefined || this.isToBeForgotten(key) || stampOf(entry, CLEAR) !== clearStamp) {
       return { state: 'miss', stamps };
+    }
+    const tags = entry.header.stamps.map(([name]) => name).filter((name) => name !== CLEAR);
+    const marks = this.tags.marks(tags); // before asking: a change in between shows
+    if (tags.length > 0) {
+      const current = await this.tags.stamps(tags);
+      if (this.tags.arePending(tags) || current.some(([name, stamp]) => stampOf(entry, name) !== stamp)) {
+        return { state: 'miss', stamps };
+      }
     }
     const ttlMs = this.redis.tier.remainingMs(entry.header);
     const ageMs = Math.max(0, this.redis.connection.serverNowMs() - entry.header.createdAtMs);
-    return { state: 'found', entry, ttlMs, ageMs, stamps };
+    return { state: 'found', entry, ttlMs, ageMs, stamps, marks };
   }
 
   private isToBeForgotten(key: string): boolean {
@@ -245,7 +266,6 @@ function entryOf({ payload, life, loadMs, stamps }: RemoteWrite): EntryToStore {
   return { payload, ttlMs: life.ttlMs, graceMs: life.graceMs, loadMs, stamps };
 }
 
-/** Whether an entry was made under the stamps that are current. */
-function carries(carried: readonly Stamp[], current: readonly Stamp[]): boolean {
-  return current.every(([name, stamp]) => carried.some((own) => own[0] === name && own[1] === stamp));
+function stampOf({ header }: RedisEntry, wanted: string): string | undefined {
+  return header.stamps.find(([name]) => name === wanted)?.[1];
 }

@@ -1,6 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { RedisTier } from '../redis/index.js';
 
+/** Unique, and it says when it was put in place: by the Redis server's clock, or 0 for one that invalidated nothing. */
+function newStamp(atMs: number): string {
+  return `${Math.floor(atMs)}-${randomUUID()}`;
+}
+
+/** When this stamp invalidated what was before it, by the Redis server's clock. */
+export function stampedAtMs(stamp: string): number {
+  return Number.parseInt(stamp, 10) || 0;
+}
+
 /**
  * The current stamp of one key, held in this process as long as changes of it would be heard of; else read each time. A stamp
  * that is gone (evicted, an emptied Redis) is made anew: entries of before become misses, never hits.
@@ -14,6 +24,7 @@ export class StampBook {
     private readonly tier: RedisTier,
     private readonly stampKey: string,
     private readonly hearsChanges: () => boolean,
+    private readonly serverNowMs: () => number,
   ) {}
 
   /** @throws the tier's errors */
@@ -24,14 +35,14 @@ export class StampBook {
     const doubtsBefore = this.doubts;
     const heardBefore = this.hearsChanges();
     const stamp =
-      (await this.tier.readStamp(this.stampKey)) ?? (await this.tier.createStamp(this.stampKey, randomUUID()));
+      (await this.tier.readStamp(this.stampKey)) ?? (await this.tier.createStamp(this.stampKey, newStamp(0)));
     this.hold(stamp, heardBefore && this.doubts === doubtsBefore);
     return stamp;
   }
 
   /** Puts a new stamp in place: what was stored under the old one is a miss from then on. @throws the tier's errors */
   async replace(): Promise<void> {
-    const stamp = randomUUID();
+    const stamp = newStamp(this.serverNowMs());
     this.forget();
     const doubtsBefore = this.doubts;
     const heardBefore = this.hearsChanges();

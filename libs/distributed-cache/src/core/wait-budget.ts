@@ -25,6 +25,11 @@ export class WaitBudget {
     }
   }
 
+  /** Starts anew, after something else was waited for. */
+  renew(): void {
+    this.spentMs = 0;
+  }
+
   private race<Result>(work: Promise<Result>): Promise<Result | undefined> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(resolve, Math.max(0, this.limitMs - this.spentMs), undefined);

@@ -163,7 +163,7 @@ function wireName(kind: string, prefix: string, namespace: string, key: string):
     case 'lease':
       return layout.leaseKey(encodeKey(key));
     case 'tag':
-      return layout.tagStampKey(key);
+      return layout.tagStampKey(encodeKey(key));
     default:
       return layout.clearStampKey;
   }

@@ -1,5 +1,4 @@
 import { CacheKeyError } from './key-error.js';
-import { encodeKey } from './key-encoding.js';
 
 const VALID_NAME = /^[A-Za-z0-9_.-]+$/;
 
@@ -41,8 +40,8 @@ export interface KeyLayout {
   leaseKey(encodedKey: string): string;
   /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
   fillKey(encodedKey: string): string;
-  /** @param tag as the user wrote it; it is encoded here, by the rules for keys */
-  tagStampKey(tag: string): string;
+  /** @param encodedTag what `encodeKey` made of a tag: tags are encoded by the rules for keys */
+  tagStampKey(encodedTag: string): string;
 }
 
 /** @throws CacheKeyError if a name holds anything but `A-Z a-z 0-9 _ . -` */
@@ -56,7 +55,7 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
     valueKey: (encodedKey) => valuePrefix + encodedKey,
     leaseKey: (encodedKey) => `{${valuePrefix}${encodedKey}}:lease`,
     fillKey: (encodedKey) => `{${valuePrefix}${encodedKey}}:fill`,
-    tagStampKey: (tag) => `${valuePrefix}#tag:${encodeKey(tag)}`,
+    tagStampKey: (encodedTag) => `${valuePrefix}#tag:${encodedTag}`,
   };
 }
 

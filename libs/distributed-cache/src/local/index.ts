@@ -3,6 +3,7 @@ export {
   LocalCache,
   type LocalCacheOptions,
   type LocalEntry,
+  type LocalMark,
   type LocalPutOptions,
   type LocalScope,
   type LocalSetOptions,

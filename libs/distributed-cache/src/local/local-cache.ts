@@ -18,12 +18,24 @@ export interface LocalScope {
   generation: number;
 }
 
+/** A scope as it was when the work on a value began; the value is over as soon as the scope has moved on. */
+export interface LocalMark {
+  readonly scope: LocalScope;
+  readonly generation: number;
+}
+
 export interface LocalPutOptions {
   /** How long the value is fresh, in milliseconds. */
   readonly ttlMs: number;
   /** How long it is kept after that, in milliseconds. Default 0. */
   readonly graceMs?: number;
   readonly scope?: LocalScope;
+  /** Further scopes that the value depends on. */
+  readonly marks?: readonly LocalMark[];
+  /** How long it took to make the value, in milliseconds. Default 0: unknown. */
+  readonly loadMs?: number;
+  /** The whole fresh life of the value, of which `ttlMs` is what is left, in milliseconds. Default: `ttlMs`. */
+  readonly lifeMs?: number;
 }
 
 export interface LocalSetOptions extends LocalPutOptions {
@@ -37,6 +49,9 @@ export interface LocalEntry extends StoredValue {
   readonly keptUntilMs: number;
   readonly scope: LocalScope;
   readonly generation: number;
+  readonly marks: readonly LocalMark[] | undefined;
+  readonly loadMs: number;
+  readonly lifeMs: number;
 }
 
 const DEFAULT_MAX_BYTES = 100 * 1024 * 1024;
@@ -122,7 +137,7 @@ export class LocalCache {
 
   /** As {@link set}, for a value that `storeValue` has made safe already. */
   put(key: string, stored: StoredValue, options: LocalPutOptions): boolean {
-    const { ttlMs, graceMs = 0, scope = this.ownScope } = options;
+    const { ttlMs, graceMs = 0, scope = this.ownScope, marks, loadMs = 0, lifeMs = ttlMs } = options;
     requireDuration('ttlMs', ttlMs);
     requireDuration('graceMs', graceMs);
     const nowMs = this.clock.nowMs();
@@ -135,6 +150,9 @@ export class LocalCache {
       keptUntilMs: nowMs + ttlMs + graceMs,
       scope,
       generation: scope.generation,
+      marks,
+      loadMs: Math.round(loadMs),
+      lifeMs: Math.round(lifeMs),
     };
     this.entries.set(key, entry, { size: entry.bytes });
     this.startSweeping();
@@ -177,7 +195,11 @@ export class LocalCache {
   }
 
   private isOver(entry: LocalEntry): boolean {
-    return entry.generation !== entry.scope.generation || entry.keptUntilMs <= this.clock.nowMs();
+    return (
+      entry.generation !== entry.scope.generation ||
+      entry.keptUntilMs <= this.clock.nowMs() ||
+      entry.marks?.some(({ scope, generation }) => scope.generation !== generation) === true
+    );
   }
 
   private startSweeping(): void {

@@ -1,4 +1,4 @@
-import { CONNECT_ATTEMPT_MS } from './client-options.js';
+import { CONNECT_ATTEMPT_MS, reconnectDelayMs } from './client-options.js';
 import { openClient, type RedisTarget } from './open-client.js';
 import { bytesReadBy, destroySocketOf, unrefClient, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
@@ -19,6 +19,7 @@ export class ClientLink {
   private current: RedisClient | undefined;
   private lastReason: string | undefined;
   private greetingTimer: NodeJS.Timeout | undefined;
+  private reopenTimer: NodeJS.Timeout | undefined;
   private isClosed = false;
   private readonly clientListeners: readonly (readonly [event: string, listener: (argument?: unknown) => void])[] = [
     ['error', (error) => (this.lastReason = outageReason(error))],
@@ -26,6 +27,7 @@ export class ClientLink {
     ['ready', () => this.onGreeted()],
     ['close', () => this.onSocketLost()],
     ['reconnecting', () => this.letProcessEnd()],
+    ['end', () => this.onEnded()],
   ];
 
   constructor(
@@ -76,6 +78,7 @@ export class ClientLink {
   close(): void {
     this.isClosed = true;
     clearTimeout(this.greetingTimer);
+    clearTimeout(this.reopenTimer);
     if (this.current !== undefined) {
       this.letGo(this.current);
     }
@@ -109,6 +112,18 @@ export class ClientLink {
   private onSocketLost(): void {
     clearTimeout(this.greetingTimer);
     this.listener.onLost(this.lastReason ?? 'connection-closed');
+  }
+
+  /**
+   * A client that finds its master through Sentinels ends for good when it hears of a failover while it is reconnecting
+   * (ioredis 5: the failover detector stops the very attempt that is under way). So it is sent off again.
+   */
+  private onEnded(): void {
+    this.onSocketLost();
+    if (this.isOurs && !this.isClosed) {
+      this.reopenTimer = setTimeout(() => this.current?.connect().catch(() => {}), reconnectDelayMs(1));
+      this.reopenTimer.unref();
+    }
   }
 
   /** A server may accept the connection and then say nothing: the client itself would wait for its greeting. */

@@ -1,5 +1,5 @@
 import type { ChainableCommander } from 'ioredis';
-import { leaseCommandsOf } from './lease-scripts.js';
+import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
 
@@ -48,26 +48,53 @@ export async function fillEntry(
   return staged === 1 && moved;
 }
 
+/** Replaces an entry if it is still the one that was read, and ends whatever load is under way for it, in one step. */
+export async function replaceEntry(
+  client: RedisClient,
+  { valueKey, leaseKey, fillKey }: EntryKeys,
+  before: Buffer,
+  after: Buffer,
+  lifeMs: number,
+): Promise<void> {
+  await leaseCommandsOf(client).ndcReplace(valueKey, leaseKey, fillKey, before, after, lifeMs);
+}
+
 /**
  * Deletes entries and ends whatever loads are under way for them, each in one step, in a cluster one transaction an entry.
+ * @param holdOffMs refuses the fills of loads that begin within this time, too
  * @returns how many values there were
  */
-export async function dropEntries(client: RedisClient, entries: readonly EntryKeys[]): Promise<number> {
+export async function dropEntries(
+  client: RedisClient,
+  entries: readonly EntryKeys[],
+  holdOffMs?: number,
+): Promise<number> {
   const perTransaction = isCluster(client) ? 1 : ENTRIES_PER_TRANSACTION;
   const counts: Promise<number>[] = [];
   for (let from = 0; from < entries.length; from += perTransaction) {
     const part = entries.slice(from, from + perTransaction);
     const values = part.map(({ valueKey }) => valueKey);
     const others = part.flatMap(({ leaseKey, fillKey }) => [leaseKey, fillKey]);
-    counts.push(dropAtOnce(client, values, others));
+    const held = holdOffMs === undefined ? [] : part.map(({ leaseKey }) => leaseKey);
+    counts.push(dropAtOnce(client, values, others, held, holdOffMs));
   }
   return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
 }
 
-async function dropAtOnce(client: RedisClient, values: string[], others: string[]): Promise<number> {
+async function dropAtOnce(
+  client: RedisClient,
+  values: string[],
+  others: string[],
+  heldLeases: string[],
+  holdOffMs = 0,
+): Promise<number> {
   try {
     const transaction = client.multi().unlink(...values);
-    const [count] = await execute(transaction.del(...others));
+    transaction.del(...others);
+    for (const leaseKey of heldLeases) {
+      transaction.set(leaseKey, HOLD_OFF, 'PX', Math.max(1, Math.ceil(holdOffMs)));
+    }
+    const [count] = await execute(transaction);
     return Number(count);
   } catch (error) {
     if (outageReason(error) !== 'OOM') {

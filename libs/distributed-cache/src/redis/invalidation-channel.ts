@@ -62,6 +62,8 @@ export class InvalidationChannel {
       maxRetriesPerRequest: null,
       autoResendUnfulfilledCommands: true,
       autoResubscribe: false,
+      // It would end the client for good if it heard of a failover while reconnecting; our own watch finds out as well.
+      failoverDetector: false,
       retryStrategy: reconnectDelayMs,
     });
   }
@@ -115,6 +117,10 @@ export class InvalidationChannel {
   private async subscribeAndTrack(): Promise<void> {
     const { subscriber, source, limits } = this;
     const sourceSocket = source.stream;
+    if (!areAtOneServer(source, subscriber)) {
+      destroySocketOf(subscriber); // after a failover one end may still be at the old master
+      return;
+    }
     const steps = async (): Promise<void> => {
       // A subscribed connection may not ask for its id any more: leave, ask, subscribe again.
       await subscriber.unsubscribe(TOPIC);
@@ -126,7 +132,7 @@ export class InvalidationChannel {
     try {
       await within(limits.deadlineMs, steps());
     } catch (error) {
-      if (error instanceof Error && /^(ERR|NOPERM)/.test(error.message)) {
+      if (error instanceof Error && /^(ERR|NOPERM)(?!.*client ID)/.test(error.message)) {
         this.isRefused = true;
         this.listener.onRefused();
       } else if (!this.isClosed) {
@@ -180,6 +186,12 @@ export class InvalidationChannel {
       this.listener.onChanged(undefined);
     }
   }
+}
+
+/** An id of the one server is another client's, or nobody's, at another. */
+function areAtOneServer({ stream: one }: Redis, { stream: other }: Redis): boolean {
+  const [a, b] = [one, other] as Partial<Record<'remoteAddress' | 'remotePort', unknown>>[];
+  return a?.remotePort === b?.remotePort && a?.remoteAddress === b?.remoteAddress;
 }
 
 /** Waits no longer than `limitMs` (after one more look at the sockets, should the process have been busy). */

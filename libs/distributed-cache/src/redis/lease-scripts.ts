@@ -5,16 +5,29 @@ import type { RedisClient } from './redis-client.js';
  * (Nishtala et al., Scaling Memcache at Facebook, NSDI 2013, section 3.2.1). A `set` or a deletion takes it away, so a load that
  * began before one can never overwrite it.
  *
- * No script changes a value (but one, where nothing else is left). Redis tells a client of every change but its own (NOLOOP), and what a script changes does not
+ * As a rule no script changes a value. Redis tells a client of every change but its own (NOLOOP), and what a script changes does not
  * count as its caller's: each fill would come back as a message that throws our own copy away. So a fill is two commands,
  * sent together. STAGE puts the value beside its place if the lease is still ours; a plain RENAME moves it there. What comes
  * between them, a `set` or a deletion, removes the staged value as well, and the RENAME finds nothing to move.
  */
 
-/** KEYS value, lease; ARGV token, lease ms. Takes the lease if nobody has it, and reads the value again. */
+/** The token of a lease that nobody has: it was taken to refuse fills for a while. */
+export const HOLD_OFF = 'hold-off';
+
+/** KEYS value, lease; ARGV token, lease ms. Takes the lease if nobody has it (1; 2: it is held off), and reads the value again. */
 const TAKE = `
-local taken = redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
-return { taken and 1 or 0, redis.call('GET', KEYS[1]) }`;
+local taken = 1
+if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then
+  taken = redis.call('GET', KEYS[2]) == '${HOLD_OFF}' and 2 or 0
+end
+return { taken, redis.call('GET', KEYS[1]) }`;
+
+/** KEYS value, lease, fill; ARGV bytes before, bytes after, life ms. Replaces what has not changed; ends the load under way. */
+const REPLACE = `
+redis.call('DEL', KEYS[2], KEYS[3])
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1`;
 
 /** KEYS lease, fill; ARGV token, bytes, life ms. Ends the lease; returns whether it was ours and the value is staged. */
 const STAGE = `
@@ -55,6 +68,14 @@ export interface LeaseCommands {
     leaseMs: number,
   ): Promise<[taken: number, bytes: Buffer | null]>;
   ndcStage(leaseKey: string, fillKey: string, token: string, bytes: Buffer, lifeMs: number): Promise<number>;
+  ndcReplace(
+    valueKey: string,
+    leaseKey: string,
+    fillKey: string,
+    before: Buffer,
+    after: Buffer,
+    lifeMs: number,
+  ): Promise<number>;
   ndcDrop(numberOfKeys: number, ...keysAndNumberOfValues: (string | number)[]): Promise<number>;
   ndcRenew(leaseKey: string, token: string, leaseMs: number): Promise<number>;
   ndcRelease(leaseKey: string, token: string): Promise<number>;
@@ -68,6 +89,7 @@ export function leaseCommandsOf(client: RedisClient): LeaseCommands {
   if (commands === undefined) {
     client.defineCommand('ndcTake', { numberOfKeys: 2, lua: TAKE });
     client.defineCommand('ndcStage', { numberOfKeys: 2, lua: STAGE });
+    client.defineCommand('ndcReplace', { numberOfKeys: 3, lua: REPLACE });
     client.defineCommand('ndcDrop', { lua: DROP });
     client.defineCommand('ndcRenew', { numberOfKeys: 1, lua: RENEW });
     client.defineCommand('ndcRelease', { numberOfKeys: 1, lua: RELEASE });

@@ -7,7 +7,7 @@ import {
   type ValueCodec,
 } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
-import { dropEntries, fillEntry, putEntry, type EntryKeys } from './entry-writes.js';
+import { dropEntries, fillEntry, putEntry, replaceEntry, type EntryKeys } from './entry-writes.js';
 import { leaseCommandsOf } from './lease-scripts.js';
 import type { RedisConnection } from './redis-connection.js';
 
@@ -33,6 +33,8 @@ export interface EntryToStore {
 export interface TakenLease {
   /** Whether the lease is ours now. */
   readonly isTaken: boolean;
+  /** Whether nobody may store a load for now: the key was deleted with a hold-off. */
+  readonly isHeldOff: boolean;
   /** What Redis held at that moment. */
   readonly entry: RedisEntry | undefined;
 }
@@ -101,8 +103,26 @@ export class RedisTier {
   }
 
   /** Deletes, and takes the leases of whoever is loading these keys. @returns how many values there were */
-  async delete(keys: readonly EntryKeys[]): Promise<number> {
-    return keys.length === 0 ? 0 : this.connection.run('UNLINK', (client) => dropEntries(client, keys));
+  async delete(keys: readonly EntryKeys[], holdOffMs?: number): Promise<number> {
+    return keys.length === 0 ? 0 : this.connection.run('UNLINK', (client) => dropEntries(client, keys, holdOffMs));
+  }
+
+  /**
+   * Ends the fresh life of an entry now, keeps it as stale for `graceMs`, and takes the lease of whoever is loading it.
+   * An entry that changes meanwhile is the newer one and stays as it is. @returns whether there was an entry
+   */
+  async expire(keys: EntryKeys, graceMs: number): Promise<boolean> {
+    return this.connection.run('EXPIRE', async (client) => {
+      const bytes = await client.getBuffer(keys.valueKey);
+      if (bytes === null) {
+        await dropEntries(client, [keys]);
+        return false;
+      }
+      const { header, payload } = readEnvelope(bytes);
+      const expired = writeEnvelope({ ...header, expiresAtMs: this.connection.serverNowMs() }, payload);
+      await replaceEntry(client, keys, bytes, expired, Math.max(1, Math.ceil(graceMs)));
+      return true;
+    });
   }
 
   /**
@@ -113,7 +133,11 @@ export class RedisTier {
     const [taken, bytes] = await this.connection.run('TAKE', (client) =>
       leaseCommandsOf(client).ndcTakeBuffer(valueKey, leaseKey, token, leaseMs),
     );
-    return { isTaken: taken === 1, entry: bytes === null ? undefined : await this.decodeOrMiss(bytes) };
+    return {
+      isTaken: taken === 1,
+      isHeldOff: taken === 2,
+      entry: bytes === null ? undefined : await this.decodeOrMiss(bytes),
+    };
   }
 
   /** @returns whether the lease is still ours */

@@ -16,7 +16,8 @@ export interface TestCache {
 }
 
 /**
- * A cache for unit tests: without Redis unless `redis` is given, with a clock that stands still, and blind to environment
+ * A cache for unit tests: without Redis unless `redis` is given, with a clock that stands still, without chance (no early
+ * refresh, no jitter of TTLs), and blind to environment
  * variables, so that a test gives the same result on every machine. Nothing has to be awaited, and it keeps no process
  * alive; `await cache.close()` empties it.
  * @param options as for `createDistributedCache`
@@ -25,5 +26,5 @@ export interface TestCache {
 export function createTestCache(options: TestCacheOptions = {}): TestCache {
   const { clock = new FakeClock(), events, redis = false, ...others } = options;
   const config = CacheConfig.resolve({ ...others, redis }, {});
-  return { cache: new DistributedCache(config, { clock, events }), clock };
+  return { cache: new DistributedCache(config, { clock, events, random: () => 1 }), clock };
 }

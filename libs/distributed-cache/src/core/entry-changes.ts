@@ -1,0 +1,138 @@
+import { toMs, type Duration, type ResolvedNamespace } from '../config/index.js';
+import { encodeKey } from '../keys/index.js';
+import type { CacheRuntime } from './cache-runtime.js';
+import { entryLife } from './entry-life.js';
+import type { EntryLoader } from './entry-loader.js';
+import type { EntryOptions } from './entry-options.js';
+import type { EntryReader } from './entry-reader.js';
+import type { EntryWriter } from './entry-writer.js';
+import type { LocalView } from './local-view.js';
+import type { LookupRecorder } from './lookup-recorder.js';
+import type { RemoteView } from './remote-view.js';
+import { TagRegistry } from './tag-registry.js';
+
+/** The rooms of one namespace that a change goes through. */
+export interface ChangedRooms {
+  readonly runtime: CacheRuntime;
+  readonly policy: ResolvedNamespace;
+  readonly local: LocalView;
+  readonly remote: RemoteView | undefined;
+  readonly reader: EntryReader;
+  readonly writer: EntryWriter;
+  readonly loads: EntryLoader;
+  readonly tags: TagRegistry;
+  readonly recorder: LookupRecorder;
+}
+
+/**
+ * What callers change in one namespace. Each change first detaches what is under way for its keys in this process (reads and
+ * loads are answered and not kept), then goes to Redis, which ends loads elsewhere and tells the other processes.
+ */
+export class EntryChanges {
+  constructor(private readonly rooms: ChangedRooms) {}
+
+  /** @returns true once Redis has all of them (or there is none) */
+  async set<T>(entries: ReadonlyMap<string, T>, options: EntryOptions<T>): Promise<boolean> {
+    const { runtime, policy, reader, writer, loads, tags, remote, local, recorder } = this.rooms;
+    const names = TagRegistry.namesOf(options.tags);
+    const values = [...entries].map(([key, value]) => ({
+      key,
+      encodedKey: encodeKey(key),
+      value,
+      life: entryLife(value, policy, options),
+    }));
+    if (!runtime.config.enabled) {
+      return false;
+    }
+    const encodedKeys = values.map(({ encodedKey }) => encodedKey);
+    encodedKeys.forEach((encodedKey) => reader.detach(encodedKey));
+    const marks = tags.marks(names);
+    const written = await loads.overtake(encodedKeys, (flights) =>
+      writer.writeMany(
+        values.map(({ encodedKey, value, life }, index) => ({
+          key: encodedKey,
+          value,
+          life,
+          flight: flights[index] ?? { overtaken: true },
+          loadMs: 0,
+          tags: names,
+          marks,
+        })),
+      ),
+    );
+    for (const [index, { key, encodedKey, life }] of values.entries()) {
+      const entry = written[index];
+      if (entry?.kept === true) {
+        recorder.set(key, life.ttlMs, entry.complete);
+        if (!entry.complete) {
+          // Redis holds what was there before; it is to forget that before it is read again.
+          remote?.journal(encodedKey);
+        }
+      } else if (entry?.overtaken !== true) {
+        // What was there before is no longer the value of this key.
+        local.delete(encodedKey);
+        await remote?.delete([encodedKey]);
+      }
+    }
+    return written.every(({ complete }) => complete);
+  }
+
+  /** @returns how many of the keys existed, as far as Redis could be asked */
+  async delete(keys: readonly string[], holdOff?: Duration): Promise<number> {
+    const { runtime, remote, recorder } = this.rooms;
+    const holdOffMs = holdOff === undefined ? undefined : toMs(holdOff);
+    const encodedKeys = [...new Set(keys.map(encodeKey))];
+    const locally = encodedKeys.filter((encodedKey) => this.detach(encodedKey)).length;
+    if (holdOffMs !== undefined) {
+      encodedKeys.forEach((encodedKey) => this.rooms.loads.holdOff(encodedKey, holdOffMs));
+    }
+    const inRedis = runtime.config.enabled ? await remote?.delete(encodedKeys, holdOffMs) : 0;
+    const existed = Math.max(locally, inRedis ?? 0);
+    keys.forEach((key) => recorder.delete(key, existed > 0));
+    return existed;
+  }
+
+  async expire(key: string): Promise<boolean> {
+    const { runtime, policy, local, remote } = this.rooms;
+    if (policy.graceMs === 0 || !runtime.config.enabled) {
+      return (await this.delete([key])) > 0;
+    }
+    const encodedKey = encodeKey(key);
+    this.rooms.loads.detach(encodedKey);
+    this.rooms.reader.detach(encodedKey);
+    const locally = local.expire(encodedKey, policy.graceMs);
+    const inRedis = await remote?.expire(encodedKey, policy.graceMs);
+    return inRedis ?? locally;
+  }
+
+  async clear(): Promise<void> {
+    const { runtime, local, remote, loads, reader, recorder } = this.rooms;
+    loads.detachAll();
+    reader.detachAll();
+    local.startEpoch();
+    if (runtime.config.enabled) {
+      await remote?.clear();
+      local.startEpoch(); // and what was read under the old stamp meanwhile
+    }
+    recorder.clear();
+  }
+
+  async invalidateTags(tags: readonly string[]): Promise<void> {
+    const { runtime, loads, remote } = this.rooms;
+    const names = TagRegistry.namesOf(tags);
+    loads.detachAll();
+    if (runtime.config.enabled) {
+      await (remote === undefined
+        ? Promise.all(names.map((name) => this.rooms.tags.invalidate(name)))
+        : remote.invalidateTags(names));
+    }
+  }
+
+  /** @returns whether L1 had it */
+  private detach(encodedKey: string): boolean {
+    const { loads, reader, local } = this.rooms;
+    loads.detach(encodedKey);
+    reader.detach(encodedKey);
+    return local.delete(encodedKey);
+  }
+}

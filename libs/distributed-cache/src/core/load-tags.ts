@@ -1,0 +1,74 @@
+import type { Stamp } from '../codec/index.js';
+import type { LocalMark } from '../local/index.js';
+import type { CacheRuntime } from './cache-runtime.js';
+import { stampedAtMs } from './stamp-book.js';
+import type { TagRegistry } from './tag-registry.js';
+
+/** What a loaded value carries of its tags. */
+export interface LoadedTags {
+  readonly names: readonly string[];
+  readonly marks: readonly LocalMark[] | undefined;
+  readonly stamps: readonly Stamp[];
+}
+
+/**
+ * The tags of one load, as they were when it began: an invalidation that comes while it runs makes its result a miss. A tag that the
+ * loader adds could not be asked for before; for those the time counts: if one was invalidated after the load began, the
+ * result is not kept.
+ */
+export class LoadTags {
+  private readonly marks: readonly LocalMark[] | undefined;
+  private readonly startedAtMs: number;
+  private readonly startedAtServerMs: number;
+
+  private constructor(
+    private readonly registry: TagRegistry,
+    private readonly names: readonly string[],
+    private readonly stamps: readonly Stamp[],
+    runtime: CacheRuntime,
+  ) {
+    this.marks = registry.marks(names);
+    this.startedAtMs = runtime.clock.nowMs();
+    this.startedAtServerMs = Math.floor(runtime.redis?.connection.serverNowMs() ?? 0);
+  }
+
+  /**
+   * To be called before the loader.
+   * @param needsStamps whether the result is to be stored in Redis
+   * @throws the tier's errors
+   */
+  static async begin(
+    runtime: CacheRuntime,
+    registry: TagRegistry,
+    names: readonly string[],
+    needsStamps: boolean,
+  ): Promise<LoadTags> {
+    const isAsked = needsStamps && names.length > 0;
+    return new LoadTags(registry, names, isAsked ? await registry.stamps(names) : [], runtime);
+  }
+
+  /**
+   * @param added the tags that the loader added
+   * @returns `undefined` if one of those was invalidated while it ran
+   * @throws the tier's errors
+   */
+  async end(added: readonly string[], needsStamps: boolean): Promise<LoadedTags | undefined> {
+    const { registry, names, marks, stamps } = this;
+    const further = added.filter((name) => !names.includes(name));
+    if (further.length === 0) {
+      return { names, marks, stamps };
+    }
+    const furtherMarks = registry.marks(further) ?? [];
+    const furtherStamps = needsStamps ? await registry.stamps(further) : [];
+    const isOvertaken =
+      registry.haveChangedSince(further, this.startedAtMs) ||
+      furtherStamps.some(([, stamp]) => stampedAtMs(stamp) >= this.startedAtServerMs);
+    return isOvertaken
+      ? undefined
+      : {
+          names: [...names, ...further],
+          marks: [...(marks ?? []), ...furtherMarks],
+          stamps: [...stamps, ...furtherStamps],
+        };
+  }
+}

@@ -1,0 +1,40 @@
+import { LoaderTimeoutError } from '../errors/index.js';
+import type { Loader } from './entry-options.js';
+import type { LoadContext } from './load-context.js';
+
+/** Runs a loader, at most for `hardTimeoutMs`; then its signal is aborted and nobody waits for it any more. */
+export async function runLoader<T>(
+  loader: Loader<T>,
+  context: LoadContext,
+  hardTimeoutMs: number | undefined,
+): Promise<T> {
+  if (hardTimeoutMs === undefined) {
+    return loader(context);
+  }
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      const error = new LoaderTimeoutError(hardTimeoutMs);
+      context.abort(error);
+      reject(error);
+    }, hardTimeoutMs);
+  });
+  try {
+    return await Promise.race([loader(context), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What `work` resolves to, or `undefined` if it takes longer; it goes on then. */
+export async function withinTime<Result>(work: Promise<Result>, limitMs: number): Promise<Result | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const expiry = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, limitMs, undefined);
+  });
+  try {
+    return await Promise.race([work, expiry]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,141 @@
+import type { Stamp } from '../codec/index.js';
+import { encodeKey, type KeyLayout } from '../keys/index.js';
+import type { LocalMark, LocalScope } from '../local/index.js';
+import type { RedisRuntime } from './cache-runtime.js';
+import { StampBook } from './stamp-book.js';
+
+interface Tag {
+  /** Moves when the tag is invalidated: copies in L1 that depend on it are over at once. */
+  readonly scope: LocalScope;
+  /** Its stamp in Redis; absent where there is no Redis. */
+  readonly stamp: StampBook | undefined;
+  /** When this process last invalidated it or heard of it, on its own clock. */
+  changedAtMs: number;
+}
+
+/** Tags remembered at once; the one longest unused leaves, and with it the copies in L1 that depend on it. */
+const MAX_TAGS = 10_000;
+
+/**
+ * The tags of one namespace. An entry carries the stamp of each of its tags, taken before its load began; `invalidateTags` puts a new
+ * stamp in place, and whatever carries the old one is a miss, everywhere and in O(1). Tags go by their encoded names, which
+ * never begin with `#`.
+ */
+export class TagRegistry {
+  private readonly tags = new Map<string, Tag>();
+
+  constructor(
+    private readonly redis: RedisRuntime | undefined,
+    private readonly layout: KeyLayout,
+    private readonly nowMs: () => number,
+  ) {}
+
+  /** @throws CacheKeyError for a tag that is no well-formed non-empty string */
+  static namesOf(tags: readonly string[] | undefined): readonly string[] {
+    return tags === undefined || tags.length === 0 ? NONE : [...new Set(tags.map(encodeKey))];
+  }
+
+  /** The tags as they are now, for a value whose making begins now. */
+  marks(names: readonly string[]): readonly LocalMark[] | undefined {
+    return names.length === 0
+      ? undefined
+      : names.map((name) => {
+          const { scope } = this.tag(name);
+          return { scope, generation: scope.generation };
+        });
+  }
+
+  /** The stamps of these tags as Redis has them now. @throws the tier's errors */
+  stamps(names: readonly string[]): Promise<Stamp[]> {
+    return Promise.all(
+      names.map(async (name): Promise<Stamp> => [name, (await this.tag(name).stamp?.current()) ?? '']),
+    );
+  }
+
+  /** Whether this process knows that one of the tags was invalidated at or after that moment. */
+  haveChangedSince(names: readonly string[], sinceMs: number): boolean {
+    return names.some((name) => this.tag(name).changedAtMs >= sinceMs);
+  }
+
+  /** Invalidates a tag, here at once. @throws the tier's errors; then it is journalled, and done when Redis can be asked */
+  async invalidate(name: string): Promise<void> {
+    const tag = this.tag(name);
+    this.move(tag);
+    try {
+      await tag.stamp?.replace();
+    } catch (error) {
+      this.redis?.journal.addClear(this.layout.tagStampKey(name));
+      throw error;
+    } finally {
+      this.move(tag);
+    }
+  }
+
+  /** Somebody else has invalidated a tag. */
+  onChanged(name: string): void {
+    const tag = this.tags.get(name);
+    if (tag !== undefined) {
+      tag.stamp?.forget();
+      this.move(tag);
+    }
+  }
+
+  /** Any stamp may have changed. */
+  forgetStamps(): void {
+    for (const { stamp } of this.tags.values()) {
+      stamp?.forget();
+    }
+  }
+
+  /** Whether Redis has yet to hear that one of these tags is invalid. */
+  arePending(names: readonly string[]): boolean {
+    const { redis, layout } = this;
+    return (
+      redis !== undefined &&
+      redis.journal.size > 0 &&
+      names.some((name) => redis.journal.coversAll(layout.tagStampKey(name)))
+    );
+  }
+
+  private move(tag: Tag): void {
+    tag.scope.generation++;
+    tag.changedAtMs = this.nowMs();
+  }
+
+  private tag(name: string): Tag {
+    let tag = this.tags.get(name);
+    if (tag === undefined) {
+      tag = { scope: { generation: 0 }, stamp: this.newStamp(name), changedAtMs: -Infinity };
+      this.makeRoom();
+    } else {
+      this.tags.delete(name); // it goes to the end: the first is the one longest unused
+    }
+    this.tags.set(name, tag);
+    return tag;
+  }
+
+  private newStamp(name: string): StampBook | undefined {
+    const { redis, layout } = this;
+    return redis === undefined
+      ? undefined
+      : new StampBook(
+          redis.tier,
+          layout.tagStampKey(name),
+          () => redis.changes.isLive,
+          () => redis.connection.serverNowMs(),
+        );
+  }
+
+  /** A tag that is forgotten would not be heard of any more, so what depends on it goes first. */
+  private makeRoom(): void {
+    for (const [name, { scope }] of this.tags) {
+      if (this.tags.size < MAX_TAGS) {
+        return;
+      }
+      scope.generation++;
+      this.tags.delete(name);
+    }
+  }
+}
+
+const NONE: readonly string[] = Object.freeze([]);

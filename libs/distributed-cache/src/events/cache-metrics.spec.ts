@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { CacheMetrics, type CacheCounts } from './cache-metrics.js';
+
+const COUNTS: CacheCounts = {
+  hits: 7,
+  misses: 3,
+  sets: 11,
+  deletes: 13,
+  errors: 17,
+  localHits: 5,
+  redisHits: 2,
+  staleServed: 1,
+  loads: 19,
+  loadErrors: 23,
+};
+
+function rateOf(hits: number, misses: number): number {
+  return new CacheMetrics('users', { ...COUNTS, hits, misses }, true, true).hitRatePercent;
+}
+
+describe('CacheMetrics', () => {
+  it('leaves the process with exactly the wire names', () => {
+    const metrics = new CacheMetrics('users', COUNTS, true, false);
+    expect(JSON.parse(JSON.stringify(metrics))).toStrictEqual({
+      namespace: 'users',
+      hits: 7,
+      misses: 3,
+      sets: 11,
+      deletes: 13,
+      errors: 17,
+      hit_rate_percent: 70,
+      total_requests: 10,
+      redis_available: true,
+      fallback_enabled: false,
+      local_hits: 5,
+      redis_hits: 2,
+      stale_served: 1,
+      loads: 19,
+      load_errors: 23,
+    });
+  });
+
+  it.each([
+    [0, 0, 0],
+    [0, 5, 0],
+    [5, 0, 100],
+    [1, 2, 33.33],
+    [2, 1, 66.67],
+    [1, 7, 12.5],
+    [1, 99_999, 0],
+    [1, 19_999, 0.01],
+  ])('gives the hit rate of %i hits and %i misses as %d percent', (hits, misses, percent) => {
+    expect(rateOf(hits, misses)).toBe(percent);
+  });
+
+  it('does not move with the counts that it was made from', () => {
+    const counts = { ...COUNTS };
+    const metrics = new CacheMetrics('users', counts, true, true);
+    counts.hits = 1000;
+    expect(metrics).toMatchObject({ hits: 7, totalRequests: 10, hitRatePercent: 70 });
+  });
+});

@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { readStored, storeValue } from './stored-value.js';
+
+/** What `Object.freeze` does not protect, and how a caller would change it. */
+const CHANGEABLE: readonly (readonly [name: string, make: () => unknown, change: (value: unknown) => void])[] = [
+  ['a Map', () => new Map([['a', 1]]), (value: unknown) => (value as Map<string, number>).clear()],
+  ['a Set', () => new Set([1]), (value: unknown) => (value as Set<number>).clear()],
+  ['a Date', () => new Date(1), (value: unknown) => (value as Date).setTime(2)],
+  ['a Buffer', () => Buffer.from('abc'), (value: unknown) => (value as Buffer).fill(0)],
+  ['a typed array', () => Uint8Array.of(1), (value: unknown) => (value as Uint8Array).fill(0)],
+  ['a URL', () => new URL('https://a.example/'), (value: unknown) => ((value as URL).host = 'b.example')],
+  ['a RegExp', () => /a/g, (value: unknown) => ((value as RegExp).lastIndex = 5)],
+  [
+    'an Error whose cause holds a Map',
+    () => new Error('a', { cause: new Map([['a', 1]]) }),
+    (value: unknown) => ((value as Error).cause as Map<string, number>).clear(),
+  ],
+];
+
+function deep(depth: number): object {
+  let value: object = {};
+  for (let level = 0; level < depth; level++) {
+    value = { value };
+  }
+  return value;
+}
+
+describe('values in mode frozen', () => {
+  it('are shared by their readers, and nobody can change them, at any depth', () => {
+    const value = { list: [1], nested: { text: 'a', deeper: [{ b: 1 }] } };
+    const stored = storeValue(value, 'frozen');
+    expect(readStored(stored)).toBe(value);
+    expect(readStored(stored)).toBe(readStored(stored));
+    expect(() => value.list.push(2)).toThrow(TypeError);
+    expect(() => (value.nested.deeper[0]!.b = 2)).toThrow(TypeError);
+    expect(() => Object.assign(value, { more: 1 })).toThrow(TypeError);
+  });
+
+  it('are frozen all through even where they came frozen on the outside', () => {
+    const inner = { list: [1] };
+    const stored = storeValue({ outer: Object.freeze({ inner }) }, 'frozen');
+    expect(stored.copyOnRead).toBe(false);
+    expect(() => inner.list.push(2)).toThrow(TypeError);
+  });
+
+  it('are frozen in what an error carries', () => {
+    const error = new AggregateError([{ a: [1] }], 'both', { cause: { list: [1] } });
+    const read = readStored(storeValue(error, 'frozen')) as AggregateError & { cause: { list: number[] } };
+    expect(() => read.cause.list.push(2)).toThrow(TypeError);
+    expect(() => (read.errors[0] as { a: number[] }).a.push(2)).toThrow(TypeError);
+    expect(() => (read.message = 'other')).toThrow(TypeError);
+  });
+
+  it.each(CHANGEABLE)('are copied on each read where they hold %s', (_name, make, change) => {
+    const given = { held: make() };
+    const stored = storeValue(given, 'frozen');
+    change(given.held);
+    const first = readStored(stored) as { held: unknown };
+    expect(first).toEqual({ held: make() });
+    change(first.held);
+    expect(readStored(stored)).toEqual({ held: make() });
+  });
+
+  it('leave the object that was given alone where a copy is kept', () => {
+    const given = { when: new Date(0), list: [1] };
+    storeValue(given, 'frozen');
+    expect(given.list.push(2)).toBe(2);
+  });
+
+  it.each(['frozen', 'cloned', 'shared'] as const)('may be nested 100,000 deep (%s)', (mode) => {
+    expect(readStored(storeValue(deep(100_000), mode))).toBeTypeOf('object');
+    expect(readStored(storeValue([deep(100_000), new Date()], mode))).toBeTypeOf('object');
+  });
+});
+
+describe('values in mode cloned', () => {
+  it('are copied when they are stored and on each read', () => {
+    const given = { list: [1] };
+    const stored = storeValue(given, 'cloned');
+    given.list.push(2);
+    const first = readStored(stored) as typeof given;
+    expect(first).toEqual({ list: [1] });
+    first.list.push(3);
+    expect(readStored(stored)).toEqual({ list: [1] });
+  });
+});
+
+describe('values in mode shared', () => {
+  it('are what was given, not frozen and never copied', () => {
+    const given = { list: [1], when: new Date(0) };
+    const stored = storeValue(given, 'shared');
+    expect(readStored(stored)).toBe(given);
+    given.list.push(2);
+    expect(readStored(stored)).toEqual({ list: [1, 2], when: new Date(0) });
+  });
+});
+
+it.each(['frozen', 'cloned', 'shared'] as const)('primitives are what they are in mode %s', (mode) => {
+  for (const value of [undefined, null, 0, '', 'text', 10n, NaN]) {
+    expect(readStored(storeValue(value, mode))).toBe(value);
+  }
+});

@@ -1,0 +1,139 @@
+import { describe, expect, it, vi } from 'vitest';
+import { clusterClientOptions, reconnectDelayMs, singleClientOptions } from './client-options.js';
+
+const COMMAND_TIMEOUT_MS = 5000;
+/** What every connection ships with, single or in a cluster. */
+const FAIL_FAST = {
+  connectTimeout: 1000,
+  commandTimeout: COMMAND_TIMEOUT_MS,
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 0,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  disconnectTimeout: 200,
+  keepAlive: 5000,
+  noDelay: true,
+  maxLoadingRetryTime: 500,
+};
+
+describe('the options of a single client', () => {
+  it('fail fast, queue nothing and resend nothing', () => {
+    const options = singleClientOptions({ host: 'h', port: 1 }, COMMAND_TIMEOUT_MS);
+    expect(options).toStrictEqual({
+      ...FAIL_FAST,
+      lazyConnect: true,
+      retryStrategy: reconnectDelayMs,
+      reconnectOnError: expect.any(Function) as unknown,
+      host: 'h',
+      port: 1,
+    });
+  });
+
+  it('never set socketTimeout, whose timer kills a healthy socket after a reconnection', () => {
+    expect(singleClientOptions({}, COMMAND_TIMEOUT_MS)).not.toHaveProperty('socketTimeout');
+    expect(clusterClientOptions({}, COMMAND_TIMEOUT_MS).redisOptions).not.toHaveProperty('socketTimeout');
+  });
+
+  it('open a connection within the command timeout where that is shorter than a second', () => {
+    expect(singleClientOptions({}, 250)).toMatchObject({ connectTimeout: 250, commandTimeout: 250 });
+  });
+
+  it('pass on what the application gave, and leave out what it did not', () => {
+    const given = { path: '/redis.sock', db: 3, username: 'u', password: 'p', connectionName: 'n', family: 6 };
+    const options = singleClientOptions(given, COMMAND_TIMEOUT_MS);
+    expect(options).toMatchObject(given);
+    expect(Object.keys(options)).not.toEqual(expect.arrayContaining(['host']));
+    expect(Object.values(options)).not.toContain(undefined);
+  });
+
+  it('turn TLS on with the options given, and off', () => {
+    expect(singleClientOptions({ tls: true }, 1).tls).toEqual({});
+    expect(singleClientOptions({ tls: { ca: 'x', servername: 's' } }, 1).tls).toEqual({ ca: 'x', servername: 's' });
+    expect(singleClientOptions({ tls: false }, 1)).not.toHaveProperty('tls');
+  });
+
+  it('are beaten by clientOptions', () => {
+    const retryStrategy = (): number => 7;
+    const clientOptions = { enableOfflineQueue: true, retryStrategy, keepAlive: 1 };
+    expect(singleClientOptions({ clientOptions }, 1)).toMatchObject(clientOptions);
+  });
+
+  it('find the master through Sentinels, over TLS where the master has it', () => {
+    const sentinels = [{ host: 'a', port: 1 }];
+    const options = singleClientOptions(
+      { sentinels, name: 'main', tls: true, sentinelTls: { ca: 'x' }, sentinelUsername: 'su', sentinelPassword: 'sp' },
+      COMMAND_TIMEOUT_MS,
+    );
+    expect(options).toMatchObject({
+      ...FAIL_FAST,
+      sentinels,
+      name: 'main',
+      failoverDetector: true,
+      sentinelCommandTimeout: 500,
+      enableTLSForSentinelMode: true,
+      tls: {},
+      sentinelTLS: { ca: 'x' },
+      sentinelUsername: 'su',
+      sentinelPassword: 'sp',
+    });
+    expect(options.sentinelRetryStrategy?.(50)).toBeLessThanOrEqual(500);
+    expect(singleClientOptions({ sentinels, name: 'main' }, 1)).toMatchObject({ enableTLSForSentinelMode: false });
+  });
+});
+
+describe('the options of a cluster', () => {
+  it('fail fast at both levels and leave the reconnection of nodes to the cluster', () => {
+    const settings = { username: 'u', password: 'p', connectionName: 'n', family: 4, tls: true } as const;
+    expect(clusterClientOptions(settings, COMMAND_TIMEOUT_MS)).toStrictEqual({
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      clusterRetryStrategy: reconnectDelayMs,
+      maxRedirections: 5,
+      retryDelayOnFailover: 50,
+      retryDelayOnClusterDown: 50,
+      slotsRefreshTimeout: 500,
+      slotsRefreshInterval: 5000,
+      redisOptions: { ...FAIL_FAST, username: 'u', password: 'p', connectionName: 'n', family: 4, tls: {} },
+    });
+  });
+
+  it('are beaten by clientOptions, those of the nodes one by one', () => {
+    const clientOptions = { maxRedirections: 9, redisOptions: { keepAlive: 1 } };
+    const options = clusterClientOptions({ password: 'p', clientOptions }, COMMAND_TIMEOUT_MS);
+    expect(options).toMatchObject({ maxRedirections: 9, enableOfflineQueue: false });
+    expect(options.redisOptions).toStrictEqual({ ...FAIL_FAST, keepAlive: 1, password: 'p' });
+  });
+});
+
+describe('reconnectDelayMs', () => {
+  it('begins with 50 ms, doubles up to a second, and is spread by a quarter each way', () => {
+    const random = vi.spyOn(Math, 'random');
+    const delays = (value: number): number[] => {
+      random.mockReturnValue(value);
+      return [0, 1, 2, 3, 4, 5, 6, 50, 5000].map(reconnectDelayMs);
+    };
+    expect(delays(0.5)).toEqual([50, 50, 100, 200, 400, 800, 1000, 1000, 1000]);
+    expect(delays(0)).toEqual([38, 38, 75, 150, 300, 600, 750, 750, 750]);
+    expect(delays(1)).toEqual([63, 63, 125, 250, 500, 1000, 1250, 1250, 1250]);
+  });
+});
+
+describe('reconnectOnError', () => {
+  it('looks for the new master after READONLY, at most once a second, and after nothing else', () => {
+    const reconnect = singleClientOptions({}, 1).reconnectOnError;
+    const now = vi.spyOn(Date, 'now').mockReturnValue(1_000_000);
+    const answers = (message: string): unknown => reconnect?.(new Error(message));
+    expect(answers('OOM command not allowed')).toBe(false);
+    expect(answers('ERR not READONLY')).toBe(false);
+    expect(answers("READONLY You can't write against a read only replica.")).toBe(true);
+    expect(answers("READONLY You can't write against a read only replica.")).toBe(false);
+    now.mockReturnValue(1_001_000);
+    expect(answers('MASTERDOWN Link with MASTER is down')).toBe(true);
+  });
+
+  it('keeps the pace of two connections apart', () => {
+    const [one, other] = [singleClientOptions({}, 1), singleClientOptions({}, 1)];
+    expect(one.reconnectOnError?.(new Error('READONLY'))).toBe(true);
+    expect(other.reconnectOnError?.(new Error('READONLY'))).toBe(true);
+  });
+});

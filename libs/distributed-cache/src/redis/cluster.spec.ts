@@ -1,0 +1,106 @@
+import { Cluster } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { failoverLoad } from '../../../../test/support/failover-load.js';
+import { RedisCluster } from '../../../../test/support/redis-cluster.js';
+import type { DistributedCacheOptions } from '../config/index.js';
+
+const KEYS = Array.from({ length: 60 }, (_, index) => `key:${index}`);
+let prefixes = 0;
+
+describe('over a Redis Cluster', () => {
+  let group: RedisCluster;
+  beforeAll(async () => void (group = await RedisCluster.start()));
+  afterAll(() => group?.stop());
+
+  function options(): DistributedCacheOptions & { keyPrefix: string } {
+    // One node is enough to find the others.
+    return { redis: { cluster: { nodes: group.addresses.slice(0, 1) } }, keyPrefix: `test-${prefixes++}` };
+  }
+
+  it('gets, sets and loads keys of every slot, and another process reads them', async () => {
+    const own = options();
+    const [cache, other] = [cacheForTest(own).getCache('users'), cacheForTest(own).getCache('users')];
+    for (const key of KEYS) {
+      expect(await cache.set(key, { key })).toBe(true);
+      expect(await other.get(key)).toEqual({ key });
+      expect(await cache.getOrSet(`loaded:${key}`, async () => key)).toBe(key);
+      expect(await other.getOrSet(`loaded:${key}`, async () => 'never asked')).toBe(key);
+    }
+    const held = await Promise.all(group.masters.map((master) => master.command('DBSIZE')));
+    expect(held.every((count) => Number(count) > 20)).toBe(true);
+  });
+
+  it('reads, writes and deletes many keys of many slots at once', async () => {
+    const own = options();
+    const [cache, other] = [cacheForTest(own).getCache<string>('users'), cacheForTest(own).getCache<string>('users')];
+    expect(await cache.setMany(KEYS.map((key) => [key, key] as const))).toBe(true);
+    expect(await other.getMany([...KEYS, 'none'])).toEqual([...KEYS, undefined]);
+    expect(await other.deleteMany([...KEYS.slice(0, 30), 'none'])).toBe(30);
+    const fresh = cacheForTest(own).getCache<string>('users');
+    expect(await fresh.getMany(KEYS)).toEqual([...KEYS.slice(0, 30).map(() => undefined), ...KEYS.slice(30)]);
+  });
+
+  it('clears a namespace on every node, and no other namespace', async () => {
+    const own = options();
+    const all = cacheForTest(own);
+    await all.getCache('orders').set('key', 'kept');
+    await all.getCache('users').setMany(KEYS.map((key) => [key, key] as const));
+    await all.getCache('users').clear();
+    expect((await all.getCache('users').getMany(KEYS)).every((value) => value === undefined)).toBe(true);
+    const other = cacheForTest(own);
+    expect((await other.getCache('users').getMany(KEYS)).every((value) => value === undefined)).toBe(true);
+    expect(await other.getCache('orders').get('key')).toBe('kept');
+  });
+
+  it('lets every process hear of a change on any node', async () => {
+    const own = options();
+    const [all, another] = [cacheForTest(own), cacheForTest(own)];
+    await Promise.all([all.connect(), another.connect()]);
+    const [cache, other] = [all.getCache('users'), another.getCache('users')];
+    await cache.setMany(KEYS.map((key) => [key, 'old'] as const));
+    await other.getMany(KEYS);
+    await cache.setMany(KEYS.map((key) => [key, 'new'] as const));
+    await vi.waitFor(async () => expect(new Set(await other.getMany(KEYS))).toEqual(new Set(['new'])));
+  });
+
+  it('is healthy, and is closed at once', async () => {
+    const all = cacheForTest(options());
+    expect(await all.healthCheck()).toMatchObject({ status: 'up', redisConnected: true });
+    await all.close();
+    expect(await all.healthCheck()).toMatchObject({ redisConnected: false });
+  });
+
+  it('is used through a client that is handed in, which is not closed', async () => {
+    const client = new Cluster(group.addresses);
+    onTestFinished(() => client.disconnect());
+    const all = cacheForTest({ redis: { client }, keyPrefix: options().keyPrefix });
+    const cache = all.getCache<string>('users');
+    expect(await cache.setMany(KEYS.map((key) => [key, key] as const))).toBe(true);
+    expect(await cache.deleteMany(KEYS)).toBe(KEYS.length);
+    await all.close();
+    expect(client.status).toBe('ready');
+  });
+});
+
+describe('a Redis Cluster that loses one master by death and another by a hang', () => {
+  it('costs no caller an error, and the replicas are written to afterwards', async () => {
+    const group = await RedisCluster.start({ masters: 3, replicas: 3 });
+    onTestFinished(() => group.stop());
+    const options = { redis: { cluster: { nodes: group.addresses } } };
+    const cache = cacheForTest(options).getCache<string>('users');
+    expect(await cache.setMany(KEYS.map((key) => [key, key] as const))).toBe(true);
+    const load = failoverLoad(cache, KEYS);
+    await load.untilCalls(200);
+    for (const [index, lose] of [() => group.killMaster(0), () => group.masters[1]?.freeze()].entries()) {
+      await lose();
+      const entries = KEYS.map((key) => [`after:${index}:${key}`, key] as const);
+      // Every slot again, also those of the node that is gone: its replica has taken over.
+      await vi.waitFor(async () => expect(await cache.setMany(entries)).toBe(true), { timeout: 15_000, interval: 50 });
+      const other = cacheForTest(options).getCache<string>('users');
+      expect(await other.getMany(entries.map(([key]) => key))).toEqual(KEYS);
+      expect(Number(await group.replicas[index]?.command('DBSIZE'))).toBeGreaterThan(20);
+    }
+    expect(await load.stop()).toEqual({ errors: [], wrong: [] });
+  });
+});

@@ -1,0 +1,124 @@
+import { redisStore } from 'cache-manager-ioredis-yet';
+import { Redis, type RedisOptions } from 'ioredis';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import type { RedisOption } from '../config/index.js';
+
+type Make = (options: RedisOptions) => Promise<{ client: Redis; option: RedisOption }>;
+
+/** The ways in which an application hands its client in. */
+const WAYS: readonly (readonly [name: string, make: Make])[] = [
+  [
+    'an ioredis client',
+    async (options) => {
+      const client = new Redis(options);
+      return { client, option: { client } };
+    },
+  ],
+  [
+    'a store of cache-manager-ioredis-yet',
+    async (options) => {
+      const store = await redisStore(options);
+      return { client: store.client as Redis, option: { store } };
+    },
+  ],
+];
+
+function listenersOf(client: Redis): Record<string, number> {
+  const names = client.eventNames();
+  return Object.fromEntries(names.map((name) => [String(name), client.listenerCount(name)]));
+}
+
+async function handedIn(make: Make, options: RedisOptions): Promise<{ client: Redis; option: RedisOption }> {
+  const made = await make(options);
+  onTestFinished(() => made.client.disconnect());
+  return made;
+}
+
+describe.each(WAYS)('%s that is handed in', (_name, make) => {
+  it('is used, is not closed, and keeps its own listeners and no others', async () => {
+    const { host, port, keyPrefix, admin } = redisForTest();
+    const { client, option } = await handedIn(make, { host, port });
+    const onError = vi.fn();
+    client.on('error', onError);
+    client.on('close', onError);
+    const before = listenersOf(client);
+    const all = cacheForTest({ redis: option, keyPrefix });
+    const cache = all.getCache('users');
+    expect(await cache.set('user:1', { name: 'Ada' })).toBe(true);
+    expect(await cache.getOrSet('user:1', () => ({ name: 'never asked' }))).toEqual({ name: 'Ada' });
+    expect(await admin.exists(`${keyPrefix}:users:user:1`)).toBe(1);
+    expect(await all.healthCheck()).toMatchObject({ status: 'up', redisConnected: true });
+    await all.close();
+    expect(client.status).toBe('ready');
+    expect(await client.ping()).toBe('PONG');
+    expect(listenersOf(client)).toEqual(before);
+    expect(onError).not.toHaveBeenCalled();
+  });
+
+  it('gathers no listeners over many caches, one after the other', async () => {
+    const { host, port, keyPrefix } = redisForTest();
+    const { client, option } = await handedIn(make, { host, port });
+    client.on('error', () => {});
+    const before = listenersOf(client);
+    for (let round = 0; round < 20; round++) {
+      const all = cacheForTest({ redis: option, keyPrefix });
+      await all.getCache('users').set('key', round);
+      await all.close();
+    }
+    expect(listenersOf(client)).toEqual(before);
+  });
+
+  it('may connect later, on its own or by the cache', async () => {
+    const { host, port, keyPrefix } = redisForTest();
+    const { option } = await handedIn(make, { host, port, lazyConnect: true });
+    const cache = cacheForTest({ redis: option, keyPrefix }).getCache('users');
+    expect(await cache.set('key', 1)).toBe(true);
+  });
+
+  it('reconnects by its own rules, and is used again then', async () => {
+    const server = await RedisServer.start();
+    onTestFinished(() => server.stop());
+    const { client, option } = await handedIn(make, { host: server.host, port: server.port, retryStrategy: () => 50 });
+    client.on('error', () => {});
+    const all = cacheForTest({ redis: option });
+    const cache = all.getCache<number>('users');
+    await cache.set('key', 1);
+    await server.killHard();
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'degraded' }));
+    expect(await cache.getOrSet('other', async () => 2)).toBe(2);
+    await server.restart();
+    await vi.waitFor(async () => expect(await cache.set('key', 3)).toBe(true), { timeout: 5000, interval: 20 });
+  });
+
+  it('may be ended by the application: the cache goes on without Redis', async () => {
+    const { host, port, keyPrefix } = redisForTest();
+    const { client, option } = await handedIn(make, { host, port });
+    const all = cacheForTest({ redis: option, keyPrefix });
+    const cache = all.getCache('users');
+    await cache.set('key', 1);
+    await client.quit();
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'degraded' }));
+    expect(await cache.getOrSet('other', async () => 2)).toBe(2);
+    await all.close();
+  });
+});
+
+describe('two caches that share a handed-in client', () => {
+  it('both work, and the one goes on when the other is closed', async () => {
+    const { host, port, keyPrefix } = redisForTest();
+    const client = new Redis({ host, port });
+    onTestFinished(() => client.disconnect());
+    const [one, other] = [
+      cacheForTest({ redis: { client }, keyPrefix }),
+      cacheForTest({ redis: { client }, keyPrefix }),
+    ];
+    await one.getCache('users').set('key', 1);
+    expect(await other.getCache('users').get('key')).toBe(1);
+    await one.close();
+    expect(await other.getCache('users').set('key', 2)).toBe(true);
+    expect(await other.getCache('users').get('key')).toBe(2);
+  });
+});

@@ -1,0 +1,238 @@
+import { readFileSync } from 'node:fs';
+import { setInterval } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { connectionForTest, type ConnectionForTest } from '../../../../test/support/connection-for-test.js';
+import { FaultProxy } from '../../../../test/support/fault-proxy.js';
+import { freePort } from '../../../../test/support/free-port.js';
+import { RedisServer, type RedisServerOptions } from '../../../../test/support/redis-server.js';
+import { canMakeCertificates } from '../../../../test/support/test-certificates.js';
+import type { ConnectionSettings } from './client-options.js';
+import type { RedisConnectionLimits } from './index.js';
+
+async function ownRedis(options?: RedisServerOptions): Promise<RedisServer> {
+  const server = await RedisServer.start(options);
+  onTestFinished(() => server.stop());
+  return server;
+}
+
+async function proxyTo(server: RedisServer): Promise<FaultProxy> {
+  const proxy = await FaultProxy.start(server.port);
+  onTestFinished(() => proxy.close());
+  return proxy;
+}
+
+function connectionTo(
+  connection: ConnectionSettings,
+  limits?: Partial<RedisConnectionLimits>,
+): ConnectionForTest & { echo: (text: string) => Promise<string> } {
+  const forTest = connectionForTest({ kind: 'single', connection }, limits);
+  return { ...forTest, echo: (text) => forTest.connection.run('ECHO', (client) => client.echo(text)) };
+}
+
+/** What became of a call, in one word: its answer or the code of its error. */
+function outcomeOf(call: Promise<string>): Promise<string> {
+  return call.catch((error: unknown) => (error as { code: string }).code);
+}
+
+describe('RedisConnection', () => {
+  it('opens at the first use, which waits for it, and tells the state', async () => {
+    const { host, port } = await ownRedis();
+    const { connection, states, echo } = connectionTo({ host, port });
+    expect(connection.state).toBe('idle');
+    expect(await Promise.all([echo('a'), echo('b')])).toEqual(['a', 'b']);
+    expect(connection.state).toBe('live');
+    expect(connection.outageSinceMs).toBeUndefined();
+    await connection.close();
+    await connection.close();
+    expect(connection.state).toBe('closed');
+    expect(await outcomeOf(echo('c'))).toBe('CACHE_TIER_UNAVAILABLE');
+    await connection.connect();
+    expect(states).toEqual(['live']);
+  });
+
+  it('ends while it is still being opened, and releases who waits for it', async () => {
+    const { host, port } = await ownRedis();
+    const { connection, states, echo } = connectionTo({ host, port });
+    const waiting = outcomeOf(echo('a'));
+    const connected = connection.connect();
+    await connection.close();
+    expect(await waiting).toBe('CACHE_TIER_UNAVAILABLE');
+    await connected;
+    expect(states).toEqual([]);
+  });
+
+  it('gets an answer to what is on its way before it closes', async () => {
+    const { host, port } = await ownRedis();
+    const { connection, echo } = connectionTo({ host, port });
+    await connection.connect();
+    const answers = Promise.all(['a', 'b', 'c'].map(echo));
+    await connection.close();
+    expect(await answers).toEqual(['a', 'b', 'c']);
+  });
+
+  it('is refused at boot, refuses at once, and finds Redis by itself when it is started', async () => {
+    const port = await freePort();
+    const { connection, states, echo, untilLive } = connectionTo({ host: '127.0.0.1', port });
+    await connection.connect();
+    expect(states).toEqual(['down: ECONNREFUSED']);
+    expect(connection.reason).toBe('ECONNREFUSED');
+    expect(await outcomeOf(echo('a'))).toBe('CACHE_TIER_UNAVAILABLE');
+    await ownRedis({ port });
+    expect(await untilLive()).toEqual(['down: ECONNREFUSED', 'live']);
+    expect(await echo('a')).toBe('a');
+  });
+
+  it.each([
+    ['WRONGPASS', 'wrong'],
+    ['NOAUTH', undefined],
+  ])('names %s, and recovers once the server accepts its password', async (reason, password) => {
+    const server = await ownRedis({ password: 'right' });
+    const { host, port } = server;
+    const { connection, states, untilLive } = connectionTo({
+      host,
+      port,
+      ...(password === undefined ? {} : { password }),
+    });
+    await connection.connect();
+    expect(states).toEqual([`down: ${reason}`]);
+    await server.command('CONFIG', 'SET', 'requirepass', password ?? '');
+    await untilLive();
+  });
+
+  it('names WRONGPASS when the password is changed while it is connected', async () => {
+    const server = await ownRedis({ password: 'right' });
+    const { connection, states, untilLive } = connectionTo({ host: server.host, port: server.port, password: 'right' });
+    await connection.connect();
+    await server.command('CONFIG', 'SET', 'requirepass', 'other');
+    server.password = 'other';
+    await server.command('CLIENT', 'KILL', 'TYPE', 'normal');
+    await vi.waitFor(() => expect(connection.reason).toBe('WRONGPASS'), 5000);
+    await server.command('CONFIG', 'SET', 'requirepass', 'right');
+    await untilLive();
+    expect(states).toEqual(['live', 'down: connection-closed', 'live']);
+  });
+
+  it('stays away from a server that is loading its data, and uses it as soon as it has', async () => {
+    // A thousandth of a second a key: the load lasts a second, and the server answers in between.
+    const slowLoad = ['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024'];
+    const server = await ownRedis({ args: slowLoad });
+    await server.command('EVAL', 'for i = 1, 1000 do redis.call("SET", "key:" .. i, string.rep("x", 50)) end', 0);
+    await server.command('SAVE');
+    const { connection, states, echo, untilLive } = connectionTo({ host: server.host, port: server.port });
+    await server.restart();
+    await expect(server.command('GET', 'key:1')).rejects.toThrow('LOADING');
+    const first = await outcomeOf(echo('a'));
+    expect(first).toMatch(/^CACHE_TIER_(TIMEOUT|UNAVAILABLE)$/);
+    await untilLive();
+    expect(await connection.run('DBSIZE', (client) => client.dbsize())).toBe(1000);
+    expect(states.at(-1)).toBe('live');
+  });
+
+  it('comes back after its connection was killed by the server', async () => {
+    const server = await ownRedis();
+    const { states, echo, untilDown, untilLive } = connectionTo({ host: server.host, port: server.port });
+    await echo('a');
+    await server.command('CLIENT', 'KILL', 'TYPE', 'normal');
+    await untilDown();
+    await untilLive();
+    expect(await echo('b')).toBe('b');
+    expect(states).toEqual(['live', 'down: connection-closed', 'live']);
+  });
+
+  it('leaves a server that holds back its answers alone, and uses it again afterwards', async () => {
+    const server = await ownRedis();
+    const { states, echo, untilLive } = connectionTo({ host: server.host, port: server.port });
+    await echo('a');
+    await server.command('CLIENT', 'PAUSE', 1500);
+    expect(await outcomeOf(echo('b'))).toBe('CACHE_TIER_TIMEOUT');
+    expect(await outcomeOf(echo('c'))).toBe('CACHE_TIER_UNAVAILABLE');
+    await untilLive();
+    expect(await echo('d')).toBe('d');
+    expect(states).toEqual(['live', 'down: timeout', 'live']);
+  });
+
+  it('survives a connection that is reset again and again', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const { connection, states, echo, untilLive } = connectionTo({ host: proxy.host, port: proxy.port });
+    await connection.connect();
+    for (let round = 0; round < 10; round++) {
+      const answers = Promise.all(Array.from({ length: 10 }, (_, index) => outcomeOf(echo(`answer:${index}`))));
+      proxy.cut();
+      const lost = (await answers).filter((answer) => !answer.startsWith('answer:'));
+      expect(lost.filter((code) => !/^CACHE_TIER_(DISCONNECTED|UNAVAILABLE)$/.test(code))).toEqual([]);
+      await untilLive();
+    }
+    expect(await echo('a')).toBe('a');
+    expect(states.filter((state) => state === 'live')).toHaveLength(11);
+  });
+
+  it('bears a delay within the deadline without an error', async () => {
+    const proxy = await proxyTo(await ownRedis());
+    const { states, echo } = connectionTo({ host: proxy.host, port: proxy.port });
+    await echo('a');
+    proxy.delay(100 / 2);
+    for (let round = 0; round < 5; round++) {
+      expect(await Promise.all(['a', 'b', 'c'].map(echo))).toEqual(['a', 'b', 'c']);
+    }
+    expect(states).toEqual(['live']);
+  });
+
+  it('stops to ask a server that has gone slower than the deadline, and asks again when the delay ends', async () => {
+    const proxy = await proxyTo(await ownRedis());
+    const { states, echo, untilLive } = connectionTo({ host: proxy.host, port: proxy.port });
+    await echo('a');
+    proxy.delay(400 / 2);
+    expect(await outcomeOf(echo('b'))).toBe('CACHE_TIER_TIMEOUT');
+    expect(await outcomeOf(echo('c'))).toBe('CACHE_TIER_UNAVAILABLE');
+    proxy.delay(0);
+    await untilLive();
+    expect(await echo('d')).toBe('d');
+    expect(states).toEqual(['live', 'down: timeout', 'live']);
+  });
+
+  it('bears some timeouts of a server that shows life, but not many in a row', async () => {
+    const proxy = await proxyTo(await ownRedis());
+    const { connection, states, echo, untilLive } = connectionTo({ host: proxy.host, port: proxy.port });
+    await echo('a');
+    proxy.delay(240 / 2);
+    const outcomes: string[] = [];
+    let sent = 0;
+    // Under steady traffic the answers go on arriving, only each of them too late.
+    for await (const _ of setInterval(10)) {
+      if (!connection.isLive || ++sent > 300) {
+        break;
+      }
+      if (sent === 50) {
+        proxy.delay(340 / 2);
+      }
+      void outcomeOf(echo('a')).then((outcome) => outcomes.push(outcome));
+    }
+    expect(states).toEqual(['live', 'down: timeout']);
+    expect(outcomes.filter((outcome) => outcome === 'CACHE_TIER_TIMEOUT').length).toBeGreaterThanOrEqual(5);
+    proxy.delay(0);
+    await untilLive();
+  });
+});
+
+describe.runIf(canMakeCertificates())('RedisConnection over TLS', () => {
+  it('works with the authority of the server, and names the reason without it', async () => {
+    const server = await ownRedis({ tls: true });
+    const address = { host: server.host, port: server.tlsPort! };
+    const trusting = connectionTo({ ...address, tls: { ca: readFileSync(server.caFile!) } });
+    expect(await trusting.echo('a')).toBe('a');
+    const doubting = connectionTo({ ...address, tls: true });
+    await doubting.connection.connect();
+    expect(doubting.states).toEqual([expect.stringMatching(/^down: [A-Z_]*(CERT|SIGN|VERIFY)[A-Z_]*$/)]);
+  });
+
+  it.each(['a plain client to a TLS port', 'a TLS client to a plain port'])('refuses %s', async (_name) => {
+    const server = await ownRedis({ tls: true });
+    const isPlain = _name.startsWith('a plain');
+    const target = isPlain ? { port: server.tlsPort! } : { port: server.port, tls: true };
+    const { connection, states, echo } = connectionTo({ host: server.host, ...target });
+    await connection.connect();
+    expect(states).toEqual([expect.stringMatching(/^down: \S+$/)]);
+    expect(await outcomeOf(echo('a'))).toBe('CACHE_TIER_UNAVAILABLE');
+  });
+});

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import type { RedisClient } from './redis-client.js';
+import { ServerClock } from './server-clock.js';
+
+const HOUR_MS = 3_600_000;
+
+/** A server whose clock is `aheadMs` ahead of ours, at the end of a line whose answers take as long as the test says. */
+function clockForTest(aheadMs: number): {
+  clock: ServerClock;
+  errorMs: () => number;
+  ask: (thereMs: number, backMs: number) => Promise<void>;
+} {
+  let nowMs = 1_900_000_000_000;
+  const clock = new ServerClock(() => nowMs);
+  const ask = (thereMs: number, backMs: number): Promise<void> => {
+    const time = async (): Promise<[string, string]> => {
+      nowMs += thereMs;
+      const microseconds = Math.round((nowMs + aheadMs) * 1000);
+      nowMs += backMs;
+      return [String(Math.floor(microseconds / 1e6)), String(microseconds % 1e6)];
+    };
+    return clock.learnFrom({ time } as unknown as RedisClient);
+  };
+  return { clock, errorMs: () => Math.abs(clock.nowMs() - (nowMs + aheadMs)), ask };
+}
+
+describe('ServerClock', () => {
+  it.each([0, HOUR_MS, -HOUR_MS, 1234.5])('learns a server clock that is %d ms ahead', async (aheadMs) => {
+    const { errorMs, ask } = clockForTest(aheadMs);
+    await ask(1, 1);
+    expect(errorMs()).toBeLessThanOrEqual(1);
+  });
+
+  it('is off by half the round trip at most', async () => {
+    const { errorMs, ask } = clockForTest(HOUR_MS);
+    await ask(0, 100);
+    expect(errorMs()).toBeLessThanOrEqual(50);
+  });
+
+  it('is not spoiled by an answer that came late', async () => {
+    const { errorMs, ask } = clockForTest(HOUR_MS);
+    await ask(1, 1);
+    await ask(0, 4000);
+    await ask(4000, 0);
+    expect(errorMs()).toBeLessThanOrEqual(1);
+  });
+
+  it('follows a server whose clock was set, or another one after a failover', async () => {
+    let aheadMs = 0;
+    let nowMs = 1_900_000_000_000;
+    const clock = new ServerClock(() => nowMs++);
+    const time = async (): Promise<[number, number]> => [Math.floor((nowMs + aheadMs) / 1000), 0];
+    const client = { time } as unknown as RedisClient;
+    await clock.learnFrom(client);
+    aheadMs = 10_000;
+    await clock.learnFrom(client);
+    expect(Math.abs(clock.nowMs() - (nowMs + aheadMs))).toBeLessThan(1100);
+  });
+
+  it('takes the clocks to agree where TIME is forbidden, and passes every other failure on', async () => {
+    const clock = new ServerClock(() => 5);
+    const failing = (message: string): RedisClient =>
+      ({ time: () => Promise.reject(new Error(message)) }) as unknown as RedisClient;
+    await clock.learnFrom(failing("NOPERM this user has no permissions to run the 'time' command"));
+    expect(clock.nowMs()).toBe(5);
+    await expect(clock.learnFrom(failing('LOADING'))).rejects.toThrow('LOADING');
+  });
+});

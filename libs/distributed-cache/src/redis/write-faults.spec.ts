@@ -1,0 +1,105 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { freePort } from '../../../../test/support/free-port.js';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import type { AsyncCache, DistributedCache } from '../core/index.js';
+
+const OLD = { text: 'old' };
+const NEW = { text: 'new' };
+
+async function cacheOnOwnRedis(): Promise<{
+  server: RedisServer;
+  all: DistributedCache;
+  cache: AsyncCache;
+  /** Another process over the same Redis. */
+  other: AsyncCache;
+  /** The states that were told, and the replies that a call survived. */
+  states: string[];
+  replies: string[];
+}> {
+  const server = await RedisServer.start();
+  onTestFinished(() => server.stop());
+  const all = cacheForTest({ redis: { url: server.url } });
+  const [states, replies]: string[][] = [[], []];
+  all.events.on('redisConnected', () => states!.push('connected'));
+  all.events.on('redisConnectionFailed', ({ reason }) => states!.push(reason));
+  all.events.on('tierError', ({ error }) => replies!.push((error as { reply?: string }).reply ?? error.name));
+  await all.connect();
+  const other = cacheForTest({ redis: { url: server.url } }).getCache('users');
+  return { server, all, cache: all.getCache('users'), other, states: states!, replies: replies! };
+}
+
+describe('a Redis that is out of memory', () => {
+  it('refuses the set and nothing else: own value visible here, old value gone everywhere, reads from Redis', async () => {
+    const { server, all, cache, other, states, replies } = await cacheOnOwnRedis();
+    await cache.set('kept', OLD);
+    await cache.set('changed', OLD);
+    await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+    await server.command('CONFIG', 'SET', 'maxmemory', '1mb');
+    expect(await cache.set('changed', NEW)).toBe(false);
+    expect(await cache.get('changed')).toEqual(NEW);
+    expect(await cache.getOrSet('loaded', async () => NEW)).toEqual(NEW);
+    expect(await other.get('kept')).toEqual(OLD);
+    // A full Redis accepts deletions, so the others don't read what was replaced here.
+    await vi.waitFor(async () => expect(await other.get('changed')).toBeUndefined());
+    expect(await cache.delete('kept')).toBe(true);
+    await vi.waitFor(async () => expect(await other.get('kept')).toBeUndefined());
+    expect(await all.healthCheck()).toMatchObject({ redisConnected: true });
+    expect(states).toEqual(['connected']);
+    expect(new Set(replies)).toEqual(new Set(['OOM']));
+
+    await server.command('CONFIG', 'SET', 'maxmemory', '0');
+    expect(await cache.set('changed', NEW)).toBe(true);
+    expect(await other.get('changed')).toEqual(NEW);
+  });
+});
+
+describe('a Redis that has become a replica', () => {
+  it('refuses writes, answers reads, and is written to again once it is a master', async () => {
+    const { server, cache, other, replies } = await cacheOnOwnRedis();
+    await cache.set('kept', OLD);
+    await server.command('REPLICAOF', server.host, await freePort());
+    expect(await cache.set('changed', NEW)).toBe(false);
+    expect(await cache.get('changed')).toEqual(NEW);
+    expect(await other.get('kept')).toEqual(OLD);
+    for (let round = 0; round < 50; round++) {
+      expect(await cache.getOrSet(`key:${round}`, async () => round)).toBe(round);
+    }
+    // It looks for a new master: a new connection, for whose time what is on its way is released.
+    expect(replies).toContain('READONLY');
+    expect(replies.filter((reply) => !/^(READONLY|TierUnavailableError)$/.test(reply))).toEqual([]);
+    await server.command('REPLICAOF', 'NO', 'ONE');
+    await vi.waitFor(async () => expect(await cache.set('changed', NEW)).toBe(true), { timeout: 5000, interval: 20 });
+    await vi.waitFor(async () => expect(await other.get('changed')).toEqual(NEW));
+  });
+
+  it('forgets, once it is a master, what was deleted meanwhile', async () => {
+    const { server, cache, other } = await cacheOnOwnRedis();
+    await cache.set('key', OLD);
+    await server.command('REPLICAOF', server.host, await freePort());
+    await cache.delete('key');
+    expect(await cache.get('key')).toBeUndefined();
+    await server.command('REPLICAOF', 'NO', 'ONE');
+    await vi.waitFor(async () => expect(await other.get('key')).toBeUndefined(), { timeout: 5000, interval: 20 });
+  });
+});
+
+describe('a Redis that does not let this user write', () => {
+  it('answers reads, and every call goes well', async () => {
+    const { server, cache, replies } = await cacheOnOwnRedis();
+    await cache.set('kept', OLD);
+    await server.command('ACL', 'SETUSER', 'reader', 'on', '>open-sesame', '~*', '&*', '+@all', '-@write');
+    const reader = cacheForTest({
+      redis: { host: server.host, port: server.port, username: 'reader', password: 'open-sesame' },
+    });
+    const errors: string[] = [];
+    reader.events.on('tierError', ({ error }) => errors.push(JSON.stringify(error) + String(error.stack)));
+    const cacheOfReader = reader.getCache('users');
+    expect(await cacheOfReader.get('kept')).toEqual(OLD);
+    expect(await cacheOfReader.set('other', NEW)).toBe(false);
+    expect(await cacheOfReader.getOrSet('loaded', async () => NEW)).toEqual(NEW);
+    expect(errors.join()).toContain('NOPERM');
+    expect(errors.join()).not.toContain('open-sesame');
+    expect(replies).toEqual([]);
+  });
+});

@@ -1,0 +1,109 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { RedisServer } from '../support/redis-server.js';
+import { type Demo, fewMails, startDemo } from './demo-for-test.js';
+import { PairedLoad } from './paired-load.js';
+
+const CLIENTS = 20;
+/** What `CACHE_DEADLINE_MS` is by default. */
+const DEADLINE_MS = 300;
+/** Answers awaited in each state of Redis. */
+const ANSWERS = 300;
+
+/** From the moment in which Redis went bad until the demo knew. */
+interface Fault {
+  readonly beganAtMs: number;
+  readonly noticedAtMs: number;
+}
+
+async function untilHealthIs(demo: Demo, state: 'up' | 'degraded', seen: string[]): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      const { status, json } = await demo.ask('/health');
+      const { cache } = json['details'] as { cache: { status: string } };
+      seen.push(`${status} ${cache.status}`);
+      expect(cache.status).toBe(state);
+    },
+    { timeout: 15_000, interval: 20 },
+  );
+}
+
+/** The states that the demo's cache told, in order. */
+function statesOf({ cache: { events } }: Demo): string[] {
+  const states: string[] = [];
+  events.on('redisConnected', () => states.push('connected'));
+  events.on('redisConnectionFailed', () => states.push('failed'));
+  return states;
+}
+
+function withoutRepeats(values: readonly string[]): string[] {
+  return values.filter((value, index) => value !== values[index - 1]);
+}
+
+describe('the demo under load', () => {
+  it('gives every answer, and makes nobody wait twice, while Redis is refused, started, frozen, thawed, killed and started', async () => {
+    const server = await RedisServer.start();
+    onTestFinished(() => server.stop());
+    await server.killHard();
+
+    const demo = await startDemo({ redis: { url: server.url } }, fewMails());
+    const control = await startDemo({ redis: false }, fewMails());
+    const load = new PairedLoad(demo, control);
+    onTestFinished(() => load.stop());
+    const states = statesOf(demo);
+    const health: string[] = [];
+    const faults: Fault[] = [];
+    const breakRedis = async (how: () => void | Promise<void>): Promise<void> => {
+      const beganAtMs = performance.now();
+      await how();
+      await untilHealthIs(demo, 'degraded', health);
+      faults.push({ beganAtMs, noticedAtMs: performance.now() });
+      await load.answers(ANSWERS);
+    };
+    const mendRedis = async (how: () => void | Promise<void>): Promise<void> => {
+      await how();
+      await untilHealthIs(demo, 'up', health);
+      await load.answers(ANSWERS);
+    };
+
+    await untilHealthIs(demo, 'degraded', health);
+    load.start(CLIENTS);
+    await load.answers(ANSWERS);
+    await mendRedis(() => server.restart());
+    await breakRedis(() => server.freeze());
+    await mendRedis(() => server.thaw());
+    await breakRedis(() => server.killHard());
+    await mendRedis(() => server.restart());
+    await load.stop();
+
+    expect(load.pairs.filter(({ isRight }) => !isRight)).toEqual([]);
+    expect(withoutRepeats(health)).toEqual([
+      '200 degraded',
+      '200 up',
+      '200 degraded',
+      '200 up',
+      '200 degraded',
+      '200 up',
+    ]);
+    // The refusal at boot was told before anybody listened; from then on each change is told once.
+    expect(states).toEqual(['connected', 'failed', 'connected', 'failed', 'connected']);
+
+    // Slow: visibly longer than the control's answer to the same request at the same moment, and than what the machine explains.
+    const noiseMs = quantile(
+      load.pairs.map(({ controlMs }) => controlMs),
+      0.99,
+    );
+    const slow = load.pairs.filter(({ excessMs }) => excessMs > DEADLINE_MS / 2 + noiseMs);
+    const slowByFault = faults.map(({ beganAtMs, noticedAtMs }) =>
+      slow.filter(({ startedAtMs, endedAtMs }) => startedAtMs < noticedAtMs && endedAtMs > beganAtMs),
+    );
+    // Who was under way when Redis went bad may have waited for it, once.
+    expect(Math.max(...slowByFault.map(({ length }) => length))).toBeLessThanOrEqual(CLIENTS);
+    expect(Math.max(0, ...slow.map(({ excessMs }) => excessMs))).toBeLessThan(DEADLINE_MS * 2 + noiseMs);
+    // Nobody else did: not before, not during a known outage, not on the way back.
+    expect(slow.filter((pair) => !slowByFault.flat().includes(pair))).toEqual([]);
+  }, 60_000);
+});
+
+function quantile(values: readonly number[], share: number): number {
+  return values.toSorted((left, right) => left - right)[Math.floor(values.length * share)] ?? 0;
+}

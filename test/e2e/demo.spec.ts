@@ -1,0 +1,207 @@
+import { randomUUID } from 'node:crypto';
+import type { DistributedCacheOptions } from 'nestjs-distributed-cache';
+import { describe, expect, it } from 'vitest';
+import { redisForTest } from '../support/redis-for-test.js';
+import { type Answer, startDemo } from './demo-for-test.js';
+
+/** Each route that answers from the cache: the namespace it names, how long it keeps, and a fact of the answer. */
+const CACHED_ROUTES = [
+  { path: '/insights/keywords/linux', namespace: 'keywords', ttlSeconds: 86_400, fact: { term: 'linux', mails: 457 } },
+  { path: '/insights/domains/lockergnome.com', namespace: 'metrics', ttlSeconds: 43_200, fact: { mails: 30 } },
+  {
+    path: '/insights/trends/mortgage',
+    namespace: 'trends',
+    ttlSeconds: 21_600,
+    fact: { term: 'mortgage', mails: 152 },
+  },
+  { path: '/insights/collectors/amazon', namespace: 'amazon', ttlSeconds: 1800, fact: { mails: 33, spamMails: 4 } },
+];
+
+const PLACES: readonly (readonly [string, () => DistributedCacheOptions])[] = [
+  [
+    'with Redis',
+    () => {
+      const { url, keyPrefix } = redisForTest();
+      return { redis: { url }, keyPrefix };
+    },
+  ],
+  ['without Redis', () => ({ redis: false, keyPrefix: `test-${randomUUID()}` })],
+];
+
+/** TTLs may carry a little jitter, and some of the time is spent: near is what counts. */
+function expectHit(answer: Answer, namespace: string, tier: 'local' | 'redis', ttlSeconds: number): void {
+  const [, seconds] = answer.cacheStatus?.match(/; ttl=(\d+);/) ?? [];
+  expect(answer.cacheStatus).toBe(`${namespace}; hit; ttl=${seconds}; detail=${tier}`);
+  expect(Number(seconds)).toBeGreaterThan(ttlSeconds * 0.85);
+  expect(Number(seconds)).toBeLessThanOrEqual(ttlSeconds * 1.15);
+}
+
+describe.each(PLACES)('the demo %s', (_place, options) => {
+  it.each(CACHED_ROUTES)(
+    'works out $path once and then has it in memory',
+    async ({ path, namespace, ttlSeconds, fact }) => {
+      const demo = await startDemo(options());
+      const first = await demo.ask(path);
+      expect(first).toMatchObject({ status: 200, cacheStatus: `${namespace}; fwd=miss; stored`, json: fact });
+      const second = await demo.ask(path);
+      expectHit(second, namespace, 'local', ttlSeconds);
+      // `analysedAt` is in it: not an equal answer, the same one.
+      expect(second.body).toBe(first.body);
+    },
+  );
+
+  it('works out one answer for everybody who asks at the same time', async () => {
+    const demo = await startDemo(options());
+    const answers = await Promise.all(Array.from({ length: 20 }, () => demo.ask('/insights/keywords/mortgage')));
+    expect(new Set(answers.map(({ body }) => body)).size).toBe(1);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    // Who came while it was worked out joined; who came later has it from memory.
+    const missed = answers.map(({ cacheStatus }) => cacheStatus).filter((said) => said?.includes('fwd=miss') === true);
+    expect(missed.filter((said) => said === 'keywords; fwd=miss; stored')).toHaveLength(1);
+    expect(new Set(missed)).toEqual(new Set(['keywords; fwd=miss; stored', 'keywords; fwd=miss; stored; collapsed']));
+    expect(demo.cache.getCache('keywords').getMetrics()).toMatchObject({ loads: 1, errors: 0 });
+  });
+
+  it('works out an answer anew after DELETE, which may be repeated', async () => {
+    const demo = await startDemo(options());
+    const before = await demo.ask('/insights/keywords/kernel');
+    for (const _round of ['there', 'gone']) {
+      expect(await demo.ask('/insights/keywords/%20KERNEL', 'DELETE')).toMatchObject({ status: 204, body: '' });
+    }
+    const after = await demo.ask('/insights/keywords/kernel');
+    expect(after.cacheStatus).toBe('keywords; fwd=miss; stored');
+    expect(after.json).toMatchObject({ mails: before.json['mails'], keywords: before.json['keywords'] });
+  });
+
+  it('answers 404 for a domain that sent nothing, and keeps that for a minute only', async () => {
+    const demo = await startDemo(options());
+    const first = await demo.ask('/insights/domains/nobody.example');
+    expect(first).toMatchObject({ status: 404, cacheStatus: 'metrics; fwd=miss; stored' });
+    expect(first.json).toMatchObject({ message: expect.stringContaining('nobody.example') });
+    const second = await demo.ask('/insights/domains/nobody.example');
+    expect(second.status).toBe(404);
+    expectHit(second, 'metrics', 'local', 60);
+  });
+
+  it.each(['%20', '%20%09%0A', '', '%00', '%7B%7D', '%22%22', '.%20.', '%F0%9F%98%80', '%E2%80%8B'])(
+    'answers 400 for the blank term "%s", without asking the cache',
+    async (term) => {
+      const demo = await startDemo(options());
+      for (const [path, method] of [
+        [`/insights/keywords/${term}`, 'GET'],
+        [`/insights/trends/${term}`, 'GET'],
+        ...(term === '' ? [] : [[`/insights/keywords/${term}`, 'DELETE'] as const]),
+      ] as const) {
+        const answer = await demo.ask(path, method);
+        expect(answer).toMatchObject({ status: 400, cacheStatus: 'distributed-cache; fwd=bypass' });
+        expect(answer.json).toMatchObject({
+          statusCode: 400,
+          message: expect.stringMatching(/letter or digit|Add a term/),
+        });
+      }
+    },
+  );
+
+  it('answers 400 for a term of 5 kB, for a broken encoding and for an impossible domain', async () => {
+    const demo = await startDemo(options());
+    for (const path of [
+      `/insights/keywords/${'x'.repeat(5000)}`,
+      `/insights/trends/${'%F0%9F%98%80x'.repeat(400)}`,
+      '/insights/keywords/%ff',
+      '/insights/keywords/%ED%A0%80',
+      '/insights/domains/%20',
+      `/insights/domains/${'a.'.repeat(200)}example`,
+    ]) {
+      expect(await demo.ask(path)).toMatchObject({ status: 400, json: { statusCode: 400 } });
+    }
+    expect(demo.cache.getMetrics().every(({ totalRequests }) => totalRequests === 0)).toBe(true);
+  });
+
+  it.each(['日本語', 'ünïcode', 'a\u0000b', 'a/b', 'a:b', '{x}', '#x', 'x%20y', 'x😀', '__proto__', '../x', '*x?'])(
+    'keeps the unusual term %j apart from others, and for itself',
+    async (term) => {
+      const demo = await startDemo(options());
+      const path = `/insights/keywords/${encodeURIComponent(term)}`;
+      const first = await demo.ask(path);
+      expect(first).toMatchObject({ status: 200, json: { term }, cacheStatus: 'keywords; fwd=miss; stored' });
+      const second = await demo.ask(path);
+      expectHit(second, 'keywords', 'local', 86_400);
+      expect(second.body).toBe(first.body);
+      const neighbour = await demo.ask(
+        `/insights/keywords/${encodeURIComponent(term.replaceAll(/[^\p{L}]/gu, '') + 'q')}`,
+      );
+      expect(neighbour).toMatchObject({ status: 200, cacheStatus: 'keywords; fwd=miss; stored' });
+    },
+  );
+
+  it('has one entry for a term, however it is spelled', async () => {
+    const demo = await startDemo(options());
+    const first = await demo.ask('/insights/keywords/caf%C3%A9');
+    for (const spelling of ['CAF%C3%89', '%20cafe%CC%81%20', 'Cafe%CC%81']) {
+      const again = await demo.ask(`/insights/keywords/${spelling}`);
+      expectHit(again, 'keywords', 'local', 86_400);
+      expect(again.body).toBe(first.body);
+    }
+  });
+
+  it('answers HEAD as GET, without a body', async () => {
+    const demo = await startDemo(options());
+    const path = '/insights/trends/windows';
+    expect(await demo.ask(path, 'HEAD')).toMatchObject({
+      status: 200,
+      body: '',
+      cacheStatus: 'trends; fwd=miss; stored',
+    });
+    const [head, get] = [await demo.ask(path, 'HEAD'), await demo.ask(path)];
+    expectHit(head, 'trends', 'local', 21_600);
+    for (const name of ['content-type', 'content-length', 'etag']) {
+      expect(head.headers.get(name)).toBe(get.headers.get(name));
+    }
+    expect(await demo.ask('/', 'HEAD')).toMatchObject({ status: 200, body: '' });
+  });
+
+  it('names its addresses on the start page, and every one of them answers', async () => {
+    const demo = await startDemo(options());
+    const page = await demo.ask('/');
+    expect(page).toMatchObject({ status: 200, body: expect.stringContaining('<!doctype html>') });
+    expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    const paths = [...page.body.matchAll(/href="(\/[^"]*)"/g)].map(([, path]) => path ?? '');
+    expect(paths).toEqual(expect.arrayContaining([...CACHED_ROUTES.map(({ path }) => path), '/health', '/docs']));
+    for (const path of paths) {
+      expect(await demo.ask(path)).toMatchObject({ status: 200 });
+    }
+  });
+
+  it('lists every route in its OpenAPI document, with the answers as they are', async () => {
+    const demo = await startDemo(options());
+    const { json, status } = await demo.ask('/docs-json');
+    expect(status).toBe(200);
+    const routes = Object.entries(json['paths'] as Record<string, object>).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(routes.toSorted()).toEqual([
+      'DELETE /insights/keywords/{term}',
+      'GET /cache/metrics',
+      'GET /health',
+      'GET /insights/collectors/amazon',
+      'GET /insights/domains/{domain}',
+      'GET /insights/keywords/{term}',
+      'GET /insights/trends/{term}',
+    ]);
+    const { schemas } = json['components'] as { schemas: Record<string, { properties: object }> };
+    for (const [path, schema] of [
+      ['/insights/keywords/linux', 'KeywordReport'],
+      ['/insights/domains/lockergnome.com', 'DomainReport'],
+      ['/insights/trends/linux', 'TrendReport'],
+      ['/insights/collectors/amazon', 'AmazonReport'],
+    ] as const) {
+      expect(Object.keys((await demo.ask(path)).json).toSorted()).toEqual(
+        Object.keys(schemas[schema]!.properties).toSorted(),
+      );
+    }
+    const [counters] = JSON.parse((await demo.ask('/cache/metrics')).body) as object[];
+    expect(Object.keys(counters!).toSorted()).toEqual(
+      Object.keys(schemas['CacheCountersResponse']!.properties).toSorted(),
+    );
+  });
+});

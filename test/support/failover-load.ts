@@ -1,0 +1,49 @@
+import { vi } from 'vitest';
+import type { AsyncCache } from 'nestjs-distributed-cache/core';
+
+export interface FailoverLoad {
+  /** Resolves when this many calls have been answered. */
+  readonly untilCalls: (count: number) => Promise<void>;
+  /** Ends the load. `errors`: what callers got thrown; `wrong`: keys that were answered with another value than their own. */
+  readonly stop: () => Promise<{ errors: string[]; wrong: string[] }>;
+}
+
+/** Asks for the keys all the time, a few at once, with a loader that gives each key itself. The test ends it. */
+export function failoverLoad(cache: AsyncCache<string>, keys: readonly string[]): FailoverLoad {
+  const errors: string[] = [];
+  const wrong: string[] = [];
+  const end = new AbortController();
+  let calls = 0;
+  const ask = async (first: number): Promise<void> => {
+    for (let turn = first; !end.signal.aborted; turn++) {
+      const key = keys[turn % keys.length] ?? '';
+      // Now and then a write as well, and a key that L1 does not have.
+      const isNew = turn % 7 === 0;
+      try {
+        const answer = await cache.getOrSet(isNew ? `${key}:${turn}` : key, async () => key);
+        if (turn % 5 === 0) {
+          await cache.set(key, key);
+        }
+        wrong.push(...(answer === key ? [] : [key]));
+      } catch (error) {
+        errors.push(String(error));
+      }
+      calls++;
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  };
+  const running = [0, 1, 2, 3].map((caller) => ask(caller * 13));
+  return {
+    untilCalls: (count) =>
+      vi.waitFor(() => {
+        if (calls < count) {
+          throw new Error(`${calls} of ${count} calls were answered`);
+        }
+      }, 10_000),
+    stop: async () => {
+      end.abort();
+      await Promise.all(running);
+      return { errors, wrong };
+    },
+  };
+}

@@ -1,0 +1,118 @@
+import { freePort } from './free-port.js';
+import { RedisServer } from './redis-server.js';
+import { untilTrue } from './until-true.js';
+
+const SLOTS = 16_384;
+/** How long a node must be silent before the others take it for dead: short, so that a failover is. */
+const NODE_TIMEOUT_MS = 1000;
+
+export interface RedisClusterOptions {
+  /** Default 3, the fewest of which a majority is left when one dies. */
+  masters?: number;
+  /** As many as masters (one each) or none, the default. */
+  replicas?: number;
+}
+
+/**
+ * A real Redis Cluster of one test. A node is a RedisServer like any other: kill it, freeze it, ask it. Without
+ * replicas it is ready about two and a half seconds after `start()`: so long a new node waits before it takes writes.
+ */
+export class RedisCluster {
+  /** The nodes that began as masters; `masters[i]` is followed by `replicas[i]`, if there are any. */
+  readonly masters: readonly RedisServer[];
+  readonly replicas: readonly RedisServer[];
+
+  /** Resolves once every node calls the cluster complete and every replica has its master's data. */
+  static async start({ masters = 3, replicas = 0 }: RedisClusterOptions = {}): Promise<RedisCluster> {
+    if (replicas !== 0 && replicas !== masters) {
+      throw new RangeError(`replicas must be 0 or ${masters}, got ${replicas}`);
+    }
+    const started = await Promise.allSettled(Array.from({ length: masters + replicas }, startNode));
+    const nodes = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const failed = started.find((each) => each.status === 'rejected');
+    const cluster = new RedisCluster(nodes.slice(0, masters), nodes.slice(masters));
+    try {
+      if (failed) {
+        throw failed.reason;
+      }
+      await cluster.#join();
+      return cluster;
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+  }
+
+  private constructor(masters: readonly RedisServer[], replicas: readonly RedisServer[]) {
+    this.masters = masters;
+    this.replicas = replicas;
+  }
+
+  get nodes(): readonly RedisServer[] {
+    return [...this.masters, ...this.replicas];
+  }
+
+  /** What a client needs to start from. */
+  get addresses(): { host: string; port: number }[] {
+    return this.nodes.map(({ host, port }) => ({ host, port }));
+  }
+
+  /** Kills `masters[index]` for good; its replica takes over in about two seconds. */
+  async killMaster(index: number): Promise<void> {
+    await this.masters[index]?.killHard();
+  }
+
+  /** Ends every node, frozen ones too. May be called twice. */
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.stop()));
+  }
+
+  async #join(): Promise<void> {
+    const { masters, replicas, nodes } = this;
+    const ids = await Promise.all(nodes.map((node) => node.command('CLUSTER', 'MYID')));
+    await Promise.all(
+      masters.map(async (master, index) => {
+        const [first, end] = [index, index + 1].map((share) => Math.floor((SLOTS * share) / masters.length));
+        await master.command('CLUSTER', 'SET-CONFIG-EPOCH', index + 1);
+        await master.command('CLUSTER', 'ADDSLOTSRANGE', first!, end! - 1);
+      }),
+    );
+    // Everybody meets everybody: left to gossip, it takes seconds until all know all.
+    await Promise.all(nodes.map((node) => meetAll(node, nodes)));
+    await this.#until((info) => info.includes(`cluster_known_nodes:${nodes.length}\r`));
+    await Promise.all(replicas.map((replica, index) => replica.command('CLUSTER', 'REPLICATE', String(ids[index]))));
+    await this.#until((info) => info.includes('cluster_state:ok'));
+    await Promise.all(replicas.map((replica) => isFollowing(replica)));
+    await Promise.all(nodes.map((node) => this.#knowsEveryRole(node)));
+  }
+
+  #until(isTrue: (clusterInfo: string) => boolean): Promise<unknown> {
+    return Promise.all(
+      this.nodes.map((node) => untilTrue(async () => isTrue(String(await node.command('CLUSTER', 'INFO'))))),
+    );
+  }
+
+  #knowsEveryRole(node: RedisServer): Promise<void> {
+    return untilTrue(async () => {
+      const lines = String(await node.command('CLUSTER', 'NODES')).split('\n');
+      return lines.filter((line) => line.includes('slave')).length === this.replicas.length;
+    });
+  }
+}
+
+async function startNode(): Promise<RedisServer> {
+  const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', String(NODE_TIMEOUT_MS)];
+  args.push('--cluster-port', String(await freePort()), '--repl-diskless-sync-delay', '0');
+  return RedisServer.start({ args: [...args, '--cluster-replica-validity-factor', '0'] });
+}
+
+async function meetAll(node: RedisServer, nodes: readonly RedisServer[]): Promise<void> {
+  for (const other of nodes.filter((each) => each !== node)) {
+    const [, busPort] = (await other.command('CONFIG', 'GET', 'cluster-port')) as string[];
+    await node.command('CLUSTER', 'MEET', other.host, other.port, busPort!);
+  }
+}
+
+function isFollowing(replica: RedisServer): Promise<void> {
+  return untilTrue(async () => String(await replica.command('INFO', 'replication')).includes('master_link_status:up'));
+}
