@@ -3,6 +3,7 @@ import { CacheMetrics, type CacheHealth } from '../events/index.js';
 import { encodeKey, keyLayout } from '../keys/index.js';
 import { readStored } from '../local/index.js';
 import { checkHealth } from './cache-health-check.js';
+import { BatchCollector, type BatchLoader } from './batch-loader.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { Counters } from './counters.js';
 import { isRefreshDue } from './early-refresh.js';
@@ -133,6 +134,20 @@ export class AsyncCache<T = unknown> {
     const outcome = await (running ?? this.loads.start(encodedKey, loader, options));
     this.recordOutcome(key, outcome, running !== undefined);
     return readStored(outcome.stored) as T;
+  }
+
+  /**
+   * As {@link getOrSet} for several keys, in the order of `keys`, duplicates included: what is missing is loaded by one call of
+   * `loadMissing`, which returns the values in the order of its first argument. Keys that another process is loading
+   * are waited for; should they need a load after all, `loadMissing` is called once more.
+   * @throws what `loadMissing` throws, the same object, and a RangeError if it returns another number of values
+   */
+  async getOrSetMany(keys: readonly string[], loadMissing: BatchLoader<T>, options?: EntryOptions<T>): Promise<T[]> {
+    const unique = [...new Set(keys)];
+    const batch = new BatchCollector(unique, loadMissing);
+    const values = await batch.run((key, loader) => this.getOrSet(key, loader, options));
+    const byKey = new Map(unique.map((key, index) => [key, values[index]]));
+    return keys.map((key) => byKey.get(key) as T);
   }
 
   /**

@@ -71,7 +71,9 @@ export class EntryChanges {
       } else if (entry?.overtaken !== true) {
         // What was there before is no longer the value of this key.
         local.delete(encodedKey);
-        await remote?.delete([encodedKey]);
+        if (remote?.isToBeForgotten(encodedKey) === false) {
+          await remote.delete([encodedKey]); // else it is journalled, and this call has waited once already
+        }
       }
     }
     return written.every(({ complete }) => complete);

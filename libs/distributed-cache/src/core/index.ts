@@ -4,6 +4,7 @@ export * from '../events/index.js';
 export { CacheKeyError, describeKey, encodeArguments, encodeKey, isValidName, methodKey } from '../keys/index.js';
 export { LocalCache, systemClock, type Clock, type LocalCacheOptions, type LocalSetOptions } from '../local/index.js';
 export { AsyncCache } from './async-cache.js';
+export type { BatchLoader } from './batch-loader.js';
 export { createDistributedCache } from './create-distributed-cache.js';
 export { DistributedCache, type CacheEnvironment } from './distributed-cache.js';
 export type { EntryOptions, Loader, LoaderContext } from './entry-options.js';

@@ -15,8 +15,8 @@ export async function runLoader<T>(
   const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
       const error = new LoaderTimeoutError(hardTimeoutMs);
+      reject(error); // first: a loader that obeys its signal fails with another error
       context.abort(error);
-      reject(error);
     }, hardTimeoutMs);
   });
   try {

@@ -221,7 +221,8 @@ export class RemoteView {
     return { state: 'found', entry, ttlMs, ageMs, stamps, marks };
   }
 
-  private isToBeForgotten(key: string): boolean {
+  /** Whether what Redis may hold for this key is in the journal: it is no answer, and will be deleted. */
+  isToBeForgotten(key: string): boolean {
     const { journal } = this.redis;
     return journal.size > 0 && journal.covers(this.layout.clearStampKey, this.layout.valueKey(key));
   }

@@ -11,6 +11,7 @@ export {
   CachedTrends,
   type CachedOptions,
 } from './decorators/cached.decorator.js';
+export { CachedMany, type CachedManyOptions } from './decorators/cached-many.decorator.js';
 export type { AsyncMethod, AsyncMethodDecorator } from './decorators/method-decorator.js';
 export type { DistributedCacheOptionsFactory } from './distributed-cache.module-definition.js';
 export { DistributedCacheModule, type FeatureNamespace } from './distributed-cache.module.js';

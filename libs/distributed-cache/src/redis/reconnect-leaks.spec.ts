@@ -19,7 +19,8 @@ function watchTimers(): () => string[] {
   return () =>
     started
       .flatMap(({ mock }) => mock.results.map(({ value }) => value as unknown as Timer))
-      .filter((timer) => !timer._destroyed);
+      .filter((timer) => !timer._destroyed)
+      .map((timer) => `${timer._idleTimeout} ms: ${String(timer._onTimeout)}`);
 }
 
 /** The most listeners that any one emitter has (a client, a socket, the process), of all that were listened to since. */

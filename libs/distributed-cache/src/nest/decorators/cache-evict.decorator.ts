@@ -11,16 +11,29 @@ interface EvictAlways {
   before?: boolean;
 }
 
-/** Options of `@CacheEvict`: one of `key`, `keys` and `all`. */
+/** Options of `@CacheEvict`: one of `key`, `keys`, `tags` and `all`. */
 export type CacheEvictOptions<Args extends unknown[] = unknown[]> = EvictAlways &
   (
-    | { /** The key to evict. */ key: (...args: Args) => string; keys?: undefined; all?: undefined }
-    | { /** The keys to evict. */ keys: (...args: Args) => readonly string[]; key?: undefined; all?: undefined }
-    | { /** Evicts the whole namespace. */ all: true; key?: undefined; keys?: undefined }
+    | { /** The key to evict. */ key: (...args: Args) => string; keys?: undefined; tags?: undefined; all?: undefined }
+    | {
+        /** The keys to evict. */
+        keys: (...args: Args) => readonly string[];
+        key?: undefined;
+        tags?: undefined;
+        all?: undefined;
+      }
+    | {
+        /** Evicts every entry that carries one of these tags. */
+        tags: readonly string[] | ((...args: Args) => readonly string[]);
+        key?: undefined;
+        keys?: undefined;
+        all?: undefined;
+      }
+    | { /** Evicts the whole namespace. */ all: true; key?: undefined; keys?: undefined; tags?: undefined }
   );
 
 /**
- * Evicts entries once the method has succeeded (or before it runs): a key, some keys, or the whole namespace. Resolves
+ * Evicts entries once the method has succeeded (or before it runs): a key, some keys, what carries some tags, or the whole namespace. Resolves
  * when Redis has acknowledged it; a fault of Redis is told as `tierError` and does not reach the caller.
  */
 export function CacheEvict<Args extends unknown[] = unknown[]>(
@@ -44,13 +57,18 @@ export function CacheEvict<Args extends unknown[] = unknown[]>(
 
 /** The keys are computed, and refused, before the method runs: from the arguments as they were, and before it changes anything. */
 function evictionOf<Args extends unknown[]>(
-  { key, keys, all }: CacheEvictOptions<Args>,
+  { key, keys, tags, all }: CacheEvictOptions<Args>,
   cache: AsyncCache,
   instance: object,
   args: Args,
 ): () => Promise<unknown> {
   if (all === true) {
     return () => cache.clear();
+  }
+  if (tags !== undefined) {
+    const invalidated = typeof tags === 'function' ? tags.apply(instance, args) : tags;
+    invalidated.forEach(encodeKey);
+    return () => cache.invalidateTags(...invalidated);
   }
   const evicted = keys === undefined ? [key?.apply(instance, args) ?? ''] : keys.apply(instance, args);
   evicted.forEach(encodeKey);

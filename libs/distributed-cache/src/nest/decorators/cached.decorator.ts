@@ -1,6 +1,7 @@
-import type { Duration, EntryOptions } from '../../core/index.js';
+import type { Duration } from '../../core/index.js';
 import { checkOptions } from './check-options.js';
 import { defaultKey } from './default-key.js';
+import { entryOptionsOf } from './entry-options-of.js';
 import type { AsyncMethodDecorator } from './method-decorator.js';
 import { isOwnLoad, runAsLoad } from './own-loads.js';
 import { wrapMethod } from './wrap-method.js';
@@ -18,8 +19,18 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
    * that has no such encoding (a function, an instance without `toJSON`) throws a `CacheKeyError`.
    */
   key?: (...args: Args) => string;
+  /** `invalidateTags` or `@CacheEvict({ tags })` with one of these makes the entry a miss; may depend on the arguments. */
+  tags?: readonly string[] | ((...args: Args) => readonly string[]);
   /** Caches the result only where this returns true. Default: always, `null` and `undefined` included. */
   cacheIf?: (result: Result) => boolean;
+  /** The part of the TTL (0 to 1) after which a hit refreshes in the background. Default: by chance, close to the expiry (XFetch). */
+  refreshAhead?: number;
+  /** A stale result is returned if the method takes longer; it goes on, and what it returns is cached. Default: none. */
+  softTimeout?: Duration;
+  /** The method is no longer waited for after this time: a stale result, or a `LoaderTimeoutError`. Default: none. */
+  hardTimeout?: Duration;
+  /** Which errors of the method a stale result may stand in for. Default: all. */
+  staleIf?: (error: unknown) => boolean;
 }
 
 /** The namespace of `@Cached()` without one. */
@@ -59,23 +70,23 @@ export function CachedTrends<Args extends unknown[] = unknown[], Result = unknow
 
 function cachedDecorator<Args extends unknown[], Result>(
   decorator: string,
-  { namespace = DEFAULT_NAMESPACE, key, ttl, grace, cacheIf }: CachedOptions<Args, Result>,
+  { namespace = DEFAULT_NAMESPACE, key, ...options }: CachedOptions<Args, Result>,
 ): AsyncMethodDecorator<Args, Result> {
-  checkOptions(decorator, { namespace, ttl, grace });
-  const entryOptions: EntryOptions<Result> | undefined =
-    ttl === undefined && grace === undefined && cacheIf === undefined ? undefined : { ttl, grace, cacheIf };
+  checkOptions(decorator, { namespace, ...options });
+  const optionsOf = entryOptionsOf<Args, Result>(options);
   return (target, name, descriptor: PropertyDescriptor) => {
     // `async`: a key that is refused rejects, as everything else that goes wrong in an asynchronous method does.
     wrapMethod(decorator, target, name, descriptor, async (application, instance, args, original) => {
       const run = () => original.apply(instance, args) as Promise<Result>;
       const cache = application.getCache<Result>(namespace);
       if (key === undefined) {
-        return cache.getOrSet(defaultKey(application, instance, target.constructor, name, args), run, entryOptions);
+        const defaultedKey = defaultKey(application, instance, target.constructor, name, args);
+        return cache.getOrSet(defaultedKey, run, optionsOf(instance, args));
       }
       const ownKey = key.apply(instance, args as unknown as Args);
       return isOwnLoad(cache, ownKey)
         ? run()
-        : cache.getOrSet(ownKey, () => runAsLoad(cache, ownKey, run), entryOptions);
+        : cache.getOrSet(ownKey, () => runAsLoad(cache, ownKey, run), optionsOf(instance, args));
     });
   };
 }

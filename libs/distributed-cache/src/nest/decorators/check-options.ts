@@ -11,6 +11,9 @@ interface CheckedOptions {
   readonly namespace: string;
   readonly ttl?: unknown;
   readonly grace?: Duration | undefined;
+  readonly softTimeout?: Duration | undefined;
+  readonly hardTimeout?: Duration | undefined;
+  readonly refreshAhead?: number | undefined;
 }
 
 const DURATION_RULE = "seconds as a number, or a string with its unit ('300ms', '5m', '24h')";
@@ -20,7 +23,8 @@ const DURATION_RULE = "seconds as a number, or a string with its unit ('300ms', 
  * returns is only known later.
  * @throws ConfigurationError
  */
-export function checkOptions(decorator: string, { namespace, ttl, grace }: CheckedOptions): void {
+export function checkOptions(decorator: string, options: CheckedOptions): void {
+  const { namespace, ttl, grace, refreshAhead } = options;
   const problems: ConfigurationProblem[] = [];
   const refuse = (name: string, value: unknown, allowed: string) =>
     problems.push({ name: `@${decorator} ${name}`, value: JSON.stringify(value) ?? typeof value, allowed });
@@ -32,6 +36,15 @@ export function checkOptions(decorator: string, { namespace, ttl, grace }: Check
   }
   if (grace !== undefined && !isDuration(grace)) {
     refuse('grace', grace, `a duration: ${DURATION_RULE}`);
+  }
+  for (const name of ['softTimeout', 'hardTimeout'] as const) {
+    const timeout = options[name];
+    if (timeout !== undefined && !(isDuration(timeout) && toMs(timeout) > 0)) {
+      refuse(name, timeout, `a duration over 0: ${DURATION_RULE}`);
+    }
+  }
+  if (refreshAhead !== undefined && !(refreshAhead > 0 && refreshAhead < 1)) {
+    refuse('refreshAhead', refreshAhead, 'a number over 0 and under 1: a part of the TTL');
   }
   if (problems.length > 0) {
     throw new ConfigurationError(problems);

@@ -1,0 +1,82 @@
+import { describe, expect, it, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { Gate } from '../../../../test/support/gate.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import type { DistributedCacheOptions } from '../config/index.js';
+
+function sharedRedis(): DistributedCacheOptions {
+  const { url, keyPrefix } = redisForTest();
+  return { redis: { url }, keyPrefix };
+}
+
+describe.each<[string, () => DistributedCacheOptions]>([
+  ['with Redis', sharedRedis],
+  ['on the local tier alone', () => ({ redis: false })],
+])('getOrSetMany %s', (_name, options) => {
+  it('loads what is missing in one go, in order, duplicates included', async () => {
+    const cache = cacheForTest(options()).getCache<string>('books');
+    await cache.set('b', 'B');
+    const load = vi.fn(async (missing: string[]) => missing.map((key) => key.toUpperCase()));
+    expect(await cache.getOrSetMany(['c', 'b', 'a', 'c'], load)).toEqual(['C', 'B', 'A', 'C']);
+    expect(load.mock.calls.map(([missing]) => missing)).toEqual([['c', 'a']]);
+    expect(await cache.getOrSetMany(['a', 'b', 'c'], load)).toEqual(['A', 'B', 'C']);
+    expect(load).toHaveBeenCalledTimes(1);
+    expect(await cache.getOrSetMany([], load)).toEqual([]);
+  });
+
+  it('shares the loads of single keys and of other batches', async () => {
+    const cache = cacheForTest(options()).getCache<string>('books');
+    const gate = new Gate();
+    const load = vi.fn(async (missing: string[]) => {
+      await gate.opened;
+      return missing.map((key) => key.toUpperCase());
+    });
+    const batches = [cache.getOrSetMany(['a', 'b'], load), cache.getOrSetMany(['b', 'a'], load)];
+    const single = cache.getOrSet('a', async () => 'never asked');
+    gate.open();
+    expect(await Promise.all([...batches, single])).toEqual([['A', 'B'], ['B', 'A'], 'A']);
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it('hands on the very error of the batch, and refuses a wrong number of values', async () => {
+    const cache = cacheForTest(options()).getCache<string>('books');
+    const error = new Error('no database');
+    await expect(cache.getOrSetMany(['a', 'b'], () => Promise.reject(error))).rejects.toBe(error);
+    await expect(cache.getOrSetMany(['a', 'b'], async () => ['A'])).rejects.toThrow('returned 1');
+    expect(await cache.getOrSetMany(['a', 'b'], async (missing) => missing)).toEqual(['a', 'b']);
+  });
+
+  it('applies what the loader decides to every key of its batch', async () => {
+    const cache = cacheForTest(options()).getCache<string>('books');
+    await cache.getOrSetMany(['a', 'b'], async (missing, context) => {
+      context.addTags('letters');
+      return missing;
+    });
+    expect(await cache.getMany(['a', 'b'])).toEqual(['a', 'b']);
+    await cache.invalidateTags('letters');
+    expect(await cache.getMany(['a', 'b'])).toEqual([undefined, undefined]);
+  });
+});
+
+describe('getOrSetMany in two processes', () => {
+  it('does not load again what the other process is loading', async () => {
+    const options = sharedRedis();
+    const [podA, podB] = [0, 1].map(() => cacheForTest(options).getCache<string>('books'));
+    const [started, gate] = [new Gate(), new Gate()];
+    const first = podA!.getOrSetMany(['a', 'b'], async (missing) => {
+      started.open();
+      await gate.opened;
+      return missing.map((key) => key.toUpperCase());
+    });
+    await started.opened;
+    const load = vi.fn(async (missing: string[]) => missing.map((key) => key.toUpperCase()));
+    const second = podB!.getOrSetMany(['b', 'c'], load);
+    await vi.waitFor(() => expect(load).toHaveBeenCalledTimes(1));
+    gate.open();
+    expect(await Promise.all([first, second])).toEqual([
+      ['A', 'B'],
+      ['B', 'C'],
+    ]);
+    expect(load.mock.calls.map(([missing]) => missing)).toEqual([['c']]);
+  });
+});

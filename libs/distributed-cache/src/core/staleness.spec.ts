@@ -1,0 +1,201 @@
+import { describe, expect, it, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { Gate } from '../../../../test/support/gate.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import type { DistributedCacheOptions } from '../config/index.js';
+import { LoaderTimeoutError } from '../errors/index.js';
+import { FakeClock } from '../testing/fake-clock.js';
+import type { AsyncCache } from './async-cache.js';
+
+const GRACE: DistributedCacheOptions = { redis: false, namespaces: { books: { ttl: '1m', grace: '1h' } } };
+
+function localCache(random = () => 1): { cache: AsyncCache; clock: FakeClock } {
+  const clock = new FakeClock();
+  return { cache: cacheForTest(GRACE, { clock, random }).getCache('books'), clock };
+}
+
+describe('stale values', () => {
+  it('are returned when the loader takes longer than softTimeout, whose result is kept when it comes', async () => {
+    const { cache, clock } = localCache();
+    await cache.set('key', 'old');
+    clock.advance(60_000);
+    const gate = new Gate();
+    const load = async (): Promise<string> => {
+      await gate.opened;
+      return 'new';
+    };
+    expect(await cache.getOrSet('key', load, { softTimeout: '10ms' })).toBe('old');
+    gate.open();
+    await vi.waitFor(async () => expect(await cache.get('key')).toBe('new'));
+  });
+
+  it('stand in only for the errors that staleIf names', async () => {
+    const { cache, clock } = localCache();
+    await cache.set('key', 'old');
+    clock.advance(60_000);
+    const error = new Error('not found');
+    const options = { staleIf: (thrown: unknown) => thrown !== error };
+    await expect(cache.getOrSet('key', () => Promise.reject(error), options)).rejects.toBe(error);
+    expect(await cache.getOrSet('key', () => Promise.reject(new Error('timeout')), options)).toBe('old');
+  });
+
+  it('are what is left of an entry that has been expired', async () => {
+    const { cache } = localCache();
+    await cache.set('key', 'old');
+    expect(await cache.expire('key')).toBe(true);
+    expect(await cache.expire('missing')).toBe(false);
+    expect(await cache.get('key')).toBeUndefined();
+    expect(await cache.lookup('key')).toMatchObject({ state: 'stale', value: 'old' });
+    expect(await cache.getOrSet('key', () => Promise.reject(new Error('no')))).toBe('old');
+    expect(await cache.getOrSet('key', async () => 'new')).toBe('new');
+  });
+
+  it('are stale in every process after expire, and a load that began before is not kept', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const options = { ...GRACE, redis: { url }, keyPrefix };
+    const [podA, podB] = [cacheForTest(options).getCache('books'), cacheForTest(options).getCache('books')];
+    await podA.set('key', 'old');
+    expect(await podB.get('key')).toBe('old');
+    expect(await podA.expire('key')).toBe(true);
+    await vi.waitFor(async () => expect(await podB.lookup('key')).toMatchObject({ state: 'stale', value: 'old' }));
+    const [started, gate] = [new Gate(), new Gate()];
+    const loading = podB.getOrSet('key', async () => {
+      started.open();
+      await gate.opened;
+      return 'begun before';
+    });
+    await started.opened;
+    await podA.expire('key');
+    gate.open();
+    expect(await loading).toBe('begun before');
+    expect(await podA.lookup('key')).toMatchObject({ state: 'stale', value: 'old' });
+  });
+
+  it('do not exist without a grace: expire deletes', async () => {
+    const cache = cacheForTest({ redis: false }).getCache('books');
+    await cache.set('key', 'old');
+    expect(await cache.expire('key')).toBe(true);
+    expect(await cache.lookup('key')).toEqual({ state: 'miss' });
+  });
+});
+
+describe('a loader', () => {
+  it('is given up at hardTimeout, its signal aborted', async () => {
+    const cache = cacheForTest({ redis: false }).getCache('books');
+    let aborted: unknown;
+    const loading = cache.getOrSet(
+      'key',
+      ({ signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            aborted = signal.reason;
+            reject(new Error('aborted'));
+          });
+        }),
+      { hardTimeout: '10ms' },
+    );
+    await expect(loading).rejects.toBeInstanceOf(LoaderTimeoutError);
+    expect(aborted).toBeInstanceOf(LoaderTimeoutError);
+  });
+});
+
+describe('a hit near the expiry', () => {
+  it('starts one refresh in the background past refreshAhead, and is served meanwhile', async () => {
+    const { cache, clock } = localCache();
+    await cache.getOrSet('key', async () => 1);
+    clock.advance(47_999);
+    const gate = new Gate();
+    const load = vi.fn(async () => {
+      await gate.opened;
+      return 2;
+    });
+    expect(await cache.getOrSet('key', load, { refreshAhead: 0.8 })).toBe(1);
+    expect(load).not.toHaveBeenCalled();
+    clock.advance(1);
+    expect(await cache.getOrSet('key', load, { refreshAhead: 0.8 })).toBe(1);
+    expect(await cache.getOrSet('key', load, { refreshAhead: 0.8 })).toBe(1);
+    gate.open();
+    await vi.waitFor(async () => expect(await cache.get('key')).toBe(2));
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it('refreshes by chance, the likelier the closer the expiry and the slower the loader', async () => {
+    let chance = 1;
+    const { cache, clock } = localCache(() => chance);
+    const slowly = (value: number) => async (): Promise<number> => {
+      clock.advance(1000);
+      return value;
+    };
+    await cache.getOrSet('key', slowly(1));
+    clock.advance(58_000); // two load times before the expiry: one chance in e²
+    chance = 0.14;
+    const tooEarly = vi.fn(slowly(2));
+    await cache.getOrSet('key', tooEarly);
+    expect(tooEarly).not.toHaveBeenCalled();
+    chance = 0.13;
+    expect(await cache.getOrSet('key', slowly(3))).toBe(1);
+    await vi.waitFor(async () => expect(await cache.get('key')).toBe(3));
+  });
+
+  it('keeps what is there when the refresh fails', async () => {
+    const { cache, clock } = localCache();
+    await cache.getOrSet('key', async () => 1);
+    clock.advance(59_000);
+    const load = vi.fn(() => Promise.reject(new Error('no')));
+    expect(await cache.getOrSet('key', load, { refreshAhead: 0.5 })).toBe(1);
+    await vi.waitFor(() => expect(cache.getMetrics().loadErrors).toBe(1));
+    expect(await cache.get('key')).toBe(1);
+  });
+
+  it('is refreshed by one process of the cluster', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const caches = Array.from({ length: 4 }, () => cacheForTest({ redis: { url }, keyPrefix }).getCache('books'));
+    await caches[0]!.getOrSet('key', async () => 'old');
+    const gate = new Gate();
+    const load = vi.fn(async () => {
+      await gate.opened;
+      return 'new';
+    });
+    await Promise.all(caches.map((cache) => cache.get('key')));
+    const answers = await Promise.all(caches.map((cache) => cache.getOrSet('key', load, { refreshAhead: 1e-9 })));
+    expect(new Set(answers)).toEqual(new Set(['old']));
+    gate.open();
+    await vi.waitFor(async () =>
+      expect(await Promise.all(caches.map((cache) => cache.get('key')))).toEqual(['new', 'new', 'new', 'new']),
+    );
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('a deletion with holdOff', () => {
+  it('answers from the loader and keeps nothing for that long, in any process', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const [podA, podB] = [0, 1].map(() => cacheForTest({ redis: { url }, keyPrefix }).getCache('books')) as [
+      AsyncCache,
+      AsyncCache,
+    ];
+    await podA.set('key', 'old');
+    await podA.delete('key', { holdOff: '300ms' });
+    const lagging = vi.fn(async () => 'from a lagging replica');
+    for (const pod of [podA, podB]) {
+      expect(await pod.getOrSet('key', lagging)).toBe('from a lagging replica');
+      expect(await pod.get('key')).toBeUndefined();
+    }
+    await vi.waitFor(async () => {
+      await podB.getOrSet('key', async () => 'new');
+      expect(await podA.get('key')).toBe('new');
+    });
+  });
+});
+
+describe('TTLs of loaded entries', () => {
+  it('differ by a hundredth at most, never more than ten seconds', async () => {
+    const { cache } = localCache(() => 0.5);
+    await cache.getOrSet('minute', async () => 1);
+    await cache.getOrSet('day', async () => 1, { ttl: '24h' });
+    expect(await cache.lookup('minute')).toMatchObject({ ttlMs: 60_000 - 300 });
+    expect(await cache.lookup('day')).toMatchObject({ ttlMs: 86_400_000 - 5000 });
+    await cache.set('set', 1);
+    expect(await cache.lookup('set')).toMatchObject({ ttlMs: 60_000 });
+  });
+});

@@ -1,0 +1,110 @@
+import { describe, expect, it, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { Gate } from '../../../../test/support/gate.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import type { DistributedCacheOptions } from '../config/index.js';
+import type { AsyncCache } from './async-cache.js';
+
+async function pods(count: number, options: DistributedCacheOptions): Promise<AsyncCache[]> {
+  const caches = Array.from({ length: count }, () => cacheForTest(options));
+  await Promise.all(caches.map((cache) => cache.connect()));
+  return caches.map((cache) => cache.getCache('books'));
+}
+
+function sharedRedis(): DistributedCacheOptions {
+  const { url, keyPrefix } = redisForTest();
+  return { redis: { url }, keyPrefix };
+}
+
+describe.each<[string, () => DistributedCacheOptions]>([
+  ['with Redis', sharedRedis],
+  ['on the local tier alone', () => ({ redis: false })],
+])('tags %s', (_name, options) => {
+  it('make every entry that carries them a miss, and no other', async () => {
+    const [cache] = (await pods(1, options())) as [AsyncCache];
+    await cache.set('1', 'a', { tags: ['author:7', 'shelf {1} %'] });
+    await cache.getOrSet('2', async () => 'b', { tags: ['author:7'] });
+    await cache.set('3', 'c', { tags: ['author:8'] });
+    await cache.set('4', 'd');
+    await cache.invalidateTags('author:7');
+    expect(await cache.getMany(['1', '2', '3', '4'])).toEqual([undefined, undefined, 'c', 'd']);
+    await cache.set('1', 'again', { tags: ['author:7', 'shelf {1} %'] });
+    expect(await cache.get('1')).toBe('again');
+    await cache.invalidateTags('shelf {1} %');
+    expect(await cache.get('1')).toBeUndefined();
+  });
+
+  it('that a loader adds count as those of the options', async () => {
+    const [cache] = (await pods(1, options())) as [AsyncCache];
+    const load = vi.fn(async ({ addTags }: { addTags(...tags: string[]): void }) => {
+      addTags('author:7');
+      return 'a';
+    });
+    await cache.getOrSet('1', (context) => load({ addTags: (...tags) => context.addTags(...tags) }));
+    expect(await cache.get('1')).toBe('a');
+    await cache.invalidateTags('author:7');
+    expect(await cache.get('1')).toBeUndefined();
+  });
+
+  it.each([['options'], ['loader']])(
+    'of the %s that are invalidated while a load runs keep its result out of every tier',
+    async (giver) => {
+      const [cache] = (await pods(1, options())) as [AsyncCache];
+      await cache.invalidateTags('author:7');
+      const [started, gate] = [new Gate(), new Gate()];
+      const loading = cache.getOrSet(
+        '1',
+        async (context) => {
+          started.open();
+          await gate.opened;
+          if (giver === 'loader') {
+            context.addTags('author:7');
+          }
+          return 'old';
+        },
+        giver === 'options' ? { tags: ['author:7'] } : {},
+      );
+      await started.opened;
+      await cache.invalidateTags('author:7');
+      gate.open();
+      expect(await loading).toBe('old');
+      expect(await cache.get('1')).toBeUndefined();
+    },
+  );
+});
+
+describe('tags across processes', () => {
+  it('reach the copies of every process', async () => {
+    const [podA, podB] = (await pods(2, sharedRedis())) as [AsyncCache, AsyncCache];
+    await podA.set('1', 'a', { tags: ['author:7'] });
+    expect(await podB.get('1')).toBe('a');
+    expect(await podB.lookup('1')).toMatchObject({ tier: 'local' });
+    await podA.invalidateTags('author:7');
+    await vi.waitFor(async () => expect(await podB.get('1')).toBeUndefined());
+  });
+
+  it('reach a load that runs in another process', async () => {
+    const [podA, podB] = (await pods(2, sharedRedis())) as [AsyncCache, AsyncCache];
+    const [started, gate] = [new Gate(), new Gate()];
+    const loading = podA.getOrSet('1', async (context) => {
+      started.open();
+      await gate.opened;
+      context.addTags('author:7');
+      return 'old';
+    });
+    await started.opened;
+    await podB.invalidateTags('author:7');
+    gate.open();
+    expect(await loading).toBe('old');
+    expect(await podA.get('1')).toBeUndefined();
+    expect(await podB.get('1')).toBeUndefined();
+  });
+
+  it('make entries a miss whose stamp is gone', async () => {
+    const redis = redisForTest();
+    const [podA] = (await pods(1, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [AsyncCache];
+    await podA.set('1', 'a', { tags: ['author:7'] });
+    await redis.admin.del(`${redis.keyPrefix}:books:#tag:author:7`);
+    await vi.waitFor(async () => expect(await podA.get('1')).toBeUndefined());
+  });
+});

@@ -1,0 +1,87 @@
+import { Injectable } from '@nestjs/common';
+import { describe, expect, it, vi } from 'vitest';
+import { nestForTest } from '../../../../../test/support/nest-for-test.js';
+import { Cached } from './cached.decorator.js';
+import { CacheEvict } from './cache-evict.decorator.js';
+import { CachedMany } from './cached-many.decorator.js';
+
+interface Book {
+  readonly id: number;
+  readonly title: string;
+}
+
+const asked = vi.fn<(ids: readonly number[], language: string) => void>();
+
+@Injectable()
+class Books {
+  @CachedMany({ namespace: 'books', key: (id: number, language: string) => `${language}:${id}` })
+  async findAll(ids: readonly number[], language: string): Promise<Book[]> {
+    asked(ids, language);
+    return ids.map((id) => ({ id, title: `${language} ${id}` }));
+  }
+
+  @Cached({
+    namespace: 'books',
+    key: (id: number, language: string) => `${language}:${id}`,
+    tags: (id: number) => [`book:${id}`],
+  })
+  async find(id: number, language: string): Promise<Book> {
+    asked([id], language);
+    return { id, title: `${language} ${id}` };
+  }
+
+  @CacheEvict({ namespace: 'books', tags: (id: number) => [`book:${id}`] })
+  async rename(_id: number): Promise<void> {}
+
+  @CachedMany({ namespace: 'books', key: (id: number) => String(id) })
+  async findLoosely(ids: readonly number[]): Promise<Book[]> {
+    return ids.map((id) => ({ id, title: '' }));
+  }
+}
+
+async function books(): Promise<Books> {
+  const app = await nestForTest({ cache: { redis: false }, providers: [Books] });
+  asked.mockClear();
+  return app.get(Books);
+}
+
+describe('@CachedMany', () => {
+  it('runs the method for the missing items only, and gives back all in order', async () => {
+    const service = await books();
+    await service.find(2, 'en');
+    asked.mockClear();
+    expect((await service.findAll([3, 2, 1, 3], 'en')).map(({ id }) => id)).toEqual([3, 2, 1, 3]);
+    expect(asked.mock.calls).toEqual([[[3, 1], 'en']]);
+    expect((await service.findAll([1, 3], 'en')).map(({ id }) => id)).toEqual([1, 3]);
+    expect(asked).toHaveBeenCalledTimes(1);
+  });
+
+  it('keeps calls with other further arguments apart', async () => {
+    const service = await books();
+    await service.findAll([1], 'en');
+    expect(await service.findAll([1], 'de')).toEqual([{ id: 1, title: 'de 1' }]);
+  });
+
+  it('rejects what is no list', async () => {
+    const service = await books();
+    await expect(service.findLoosely('12' as unknown as number[])).rejects.toThrow('must be an array');
+  });
+});
+
+describe('tags in decorators', () => {
+  it('evict the entries of the methods that carry them', async () => {
+    const service = await books();
+    await service.find(1, 'en');
+    await service.find(1, 'de');
+    await service.find(2, 'en');
+    await service.rename(1);
+    asked.mockClear();
+    await service.find(1, 'en');
+    await service.find(1, 'de');
+    await service.find(2, 'en');
+    expect(asked.mock.calls).toEqual([
+      [[1], 'en'],
+      [[1], 'de'],
+    ]);
+  });
+});

@@ -1,0 +1,43 @@
+import { checkOptions } from './check-options.js';
+import { DEFAULT_NAMESPACE, type CachedOptions } from './cached.decorator.js';
+import { entryOptionsOf } from './entry-options-of.js';
+import type { AsyncMethodDecorator } from './method-decorator.js';
+import { wrapMethod } from './wrap-method.js';
+
+/** Options of `@CachedMany`: as `@Cached`, with the key of one item. */
+export type CachedManyOptions<Item, Rest extends unknown[], Result> = Omit<
+  CachedOptions<[readonly Item[], ...Rest], Result>,
+  'key' | 'tags'
+> & {
+  /** The key of one item within the namespace; the method's further arguments follow. */
+  key: (item: Item, ...rest: Rest) => string;
+  /** Tags of every entry. */
+  tags?: readonly string[];
+};
+
+/**
+ * Caches, item by item, a method that takes a list and returns a promise of the results in the same order: it runs once, for
+ * the items that are missing. Order and duplicates are kept. Entries are the same as those of `@Cached` with the same
+ * namespace and keys.
+ */
+export function CachedMany<Item, Rest extends unknown[] = [], Result = unknown>({
+  namespace = DEFAULT_NAMESPACE,
+  key,
+  ...options
+}: CachedManyOptions<Item, Rest, Result>): AsyncMethodDecorator<[readonly Item[], ...Rest], readonly Result[]> {
+  checkOptions('CachedMany', { namespace, ...options });
+  const optionsOf = entryOptionsOf<[readonly Item[], ...Rest], Result>(options);
+  return (target, name, descriptor: PropertyDescriptor) => {
+    wrapMethod('CachedMany', target, name, descriptor, async (application, instance, args, original) => {
+      const [items, ...rest] = args as [readonly Item[], ...Rest];
+      if (!Array.isArray(items)) {
+        throw new TypeError(`The first argument of ${String(name)} must be an array: it is decorated with @CachedMany`);
+      }
+      const keys = items.map((item: Item) => key.apply(instance, [item, ...rest]));
+      const itemsByKey = new Map(keys.map((itemKey, index) => [itemKey, items[index] as Item]));
+      const load = (missing: string[]) =>
+        original.apply(instance, [missing.map((itemKey) => itemsByKey.get(itemKey)), ...rest]) as Promise<Result[]>;
+      return application.getCache<Result>(namespace).getOrSetMany(keys, load, optionsOf(instance, args));
+    });
+  };
+}
