@@ -1,4 +1,4 @@
-import { vi } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import type { AsyncCache } from 'nestjs-distributed-cache/core';
 
 export interface FailoverLoad {
@@ -8,11 +8,12 @@ export interface FailoverLoad {
   readonly stop: () => Promise<{ errors: string[]; wrong: string[] }>;
 }
 
-/** Asks for the keys all the time, a few at once, with a loader that gives each key itself. The test ends it. */
+/** Asks for the keys all the time, a few at once, with a loader that gives each key itself. Ends with the test at the latest. */
 export function failoverLoad(cache: AsyncCache<string>, keys: readonly string[]): FailoverLoad {
   const errors: string[] = [];
   const wrong: string[] = [];
   const end = new AbortController();
+  onTestFinished(() => end.abort());
   let calls = 0;
   const ask = async (first: number): Promise<void> => {
     for (let turn = first; !end.signal.aborted; turn++) {

@@ -79,24 +79,19 @@ export class RedisCluster {
     );
     // Everybody meets everybody: left to gossip, it takes seconds until all know all.
     await Promise.all(nodes.map((node) => meetAll(node, nodes)));
-    await this.#until((info) => info.includes(`cluster_known_nodes:${nodes.length}\r`));
+    // By their ids: a node whose handshake is not over goes by a made-up one.
+    await this.#untilNodes((listed) => ids.every((id) => listed.includes(String(id))));
     await Promise.all(replicas.map((replica, index) => replica.command('CLUSTER', 'REPLICATE', String(ids[index]))));
-    await this.#until((info) => info.includes('cluster_state:ok'));
-    await Promise.all(replicas.map((replica) => isFollowing(replica)));
-    await Promise.all(nodes.map((node) => this.#knowsEveryRole(node)));
+    await Promise.all(nodes.map(isComplete));
+    await Promise.all(replicas.map(isFollowing));
+    await this.#untilNodes((listed) => listed.split('slave').length - 1 === replicas.length);
   }
 
-  #until(isTrue: (clusterInfo: string) => boolean): Promise<unknown> {
+  /** Waits until every node lists the cluster as it should be. */
+  #untilNodes(isTrue: (listed: string) => boolean): Promise<unknown> {
     return Promise.all(
-      this.nodes.map((node) => untilTrue(async () => isTrue(String(await node.command('CLUSTER', 'INFO'))))),
+      this.nodes.map((node) => untilTrue(async () => isTrue(String(await node.command('CLUSTER', 'NODES'))))),
     );
-  }
-
-  #knowsEveryRole(node: RedisServer): Promise<void> {
-    return untilTrue(async () => {
-      const lines = String(await node.command('CLUSTER', 'NODES')).split('\n');
-      return lines.filter((line) => line.includes('slave')).length === this.replicas.length;
-    });
   }
 }
 
@@ -111,6 +106,10 @@ async function meetAll(node: RedisServer, nodes: readonly RedisServer[]): Promis
     const [, busPort] = (await other.command('CONFIG', 'GET', 'cluster-port')) as string[];
     await node.command('CLUSTER', 'MEET', other.host, other.port, busPort!);
   }
+}
+
+function isComplete(node: RedisServer): Promise<void> {
+  return untilTrue(async () => String(await node.command('CLUSTER', 'INFO')).includes('cluster_state:ok'));
 }
 
 function isFollowing(replica: RedisServer): Promise<void> {

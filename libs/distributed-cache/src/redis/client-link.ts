@@ -121,7 +121,9 @@ export class ClientLink {
   private onEnded(): void {
     this.onSocketLost();
     if (this.isOurs && !this.isClosed) {
-      this.reopenTimer = setTimeout(() => this.current?.connect().catch(() => {}), reconnectDelayMs(1));
+      this.reopenTimer = setTimeout(() => {
+        this.current?.connect().catch(() => {}); // as at the start: its failure arrives as events
+      }, reconnectDelayMs(1));
       this.reopenTimer.unref();
     }
   }
