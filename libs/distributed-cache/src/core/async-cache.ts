@@ -1,6 +1,6 @@
 import type { Duration, ResolvedNamespace } from '../config/index.js';
 import { CacheMetrics, type CacheHealth } from '../events/index.js';
-import { encodeKey, keyLayout } from '../keys/index.js';
+import { encodeKey } from '../keys/index.js';
 import { readStored } from '../local/index.js';
 import { checkHealth } from './cache-health-check.js';
 import { BatchCollector, type BatchLoader } from './batch-loader.js';
@@ -8,17 +8,15 @@ import type { CacheRuntime } from './cache-runtime.js';
 import { Counters } from './counters.js';
 import { isRefreshDue } from './early-refresh.js';
 import { EntryChanges } from './entry-changes.js';
-import { EntryLoader, type LoadOutcome } from './entry-loader.js';
+import type { EntryLoader, LoadOutcome } from './entry-loader.js';
 import type { EntryOptions, Loader } from './entry-options.js';
-import { EntryReader, type FoundEntry } from './entry-reader.js';
-import { EntryWriter } from './entry-writer.js';
+import type { EntryReader, FoundEntry } from './entry-reader.js';
+import { ForeignChanges } from './foreign-changes.js';
 import { LoadContext } from './load-context.js';
-import { LoadTurns } from './load-turns.js';
-import { LocalView } from './local-view.js';
+import type { LocalView } from './local-view.js';
 import { MISS, type Lookup } from './lookup.js';
-import { LookupRecorder } from './lookup-recorder.js';
-import { RemoteView } from './remote-view.js';
-import { TagRegistry } from './tag-registry.js';
+import type { LookupRecorder } from './lookup-recorder.js';
+import { furnishNamespace } from './namespace-rooms.js';
 
 /**
  * One namespace of the cache: L1 in this process, Redis behind it.
@@ -34,46 +32,26 @@ export class AsyncCache<T = unknown> {
   private readonly counters = new Counters();
   private readonly recorder: LookupRecorder;
   private readonly local: LocalView;
-  private readonly remote: RemoteView | undefined;
   private readonly reader: EntryReader;
   private readonly loads: EntryLoader;
-  private readonly tags: TagRegistry;
   private readonly changes: EntryChanges;
+  /** @internal What others change, as the cache as a whole hears of it. */
+  readonly foreign: ForeignChanges;
 
-  /** Caches come from `DistributedCache.getCache` or `@InjectCache`. */
+  /** @internal Caches come from `DistributedCache.getCache` or `@InjectCache`. */
   constructor(
     readonly namespace: string,
     /** How its entries are kept. */
     readonly policy: ResolvedNamespace,
     private readonly runtime: CacheRuntime,
   ) {
-    const { config, events, codec, redis } = runtime;
-    const recorder = new LookupRecorder(namespace, this.counters, events);
-    this.recorder = recorder;
-    this.local = new LocalView(runtime, namespace);
-    const layout = keyLayout(config.keyPrefix, namespace);
-    this.tags = new TagRegistry(redis, layout, () => runtime.clock.nowMs());
-    this.remote =
-      redis === undefined
-        ? undefined
-        : new RemoteView(redis, layout, this.tags, (operation, error) => recorder.tierError('redis', operation, error));
-    this.reader = new EntryReader(this.local, this.remote, policy);
-    const writer = new EntryWriter(codec, this.local, this.remote, policy, (key, reason) =>
-      events.emit('valueRefused', { namespace, key, reason }),
-    );
-    const turns = new LoadTurns(this.reader, this.remote);
-    this.loads = new EntryLoader(runtime, policy, this.reader, writer, turns, this.tags, recorder);
-    this.changes = new EntryChanges({
-      runtime,
-      policy,
-      local: this.local,
-      remote: this.remote,
-      reader: this.reader,
-      writer,
-      loads: this.loads,
-      tags: this.tags,
-      recorder,
-    });
+    const rooms = furnishNamespace(namespace, policy, runtime, this.counters);
+    this.recorder = rooms.recorder;
+    this.local = rooms.local;
+    this.reader = rooms.reader;
+    this.loads = rooms.loads;
+    this.changes = new EntryChanges(rooms);
+    this.foreign = new ForeignChanges(rooms);
   }
 
   /** The fresh value, or `undefined` (also for a cached `undefined`: {@link lookup} tells them apart). */
@@ -218,30 +196,6 @@ export class AsyncCache<T = unknown> {
   /** Asks Redis, within `deadlineMs`. Its JSON uses the wire names. */
   healthCheck(): Promise<CacheHealth> {
     return checkHealth(this.runtime);
-  }
-
-  /** A key of this namespace, as Redis names it after the namespace, was changed by somebody else. */
-  onChanged(encodedKey: string): void {
-    if (encodedKey.startsWith('#tag:')) {
-      this.tags.onChanged(encodedKey.slice('#tag:'.length));
-      this.loads.detachAll();
-      return;
-    }
-    if (encodedKey.startsWith('#')) {
-      this.startEpoch();
-      return;
-    }
-    this.local.delete(encodedKey);
-    this.reader.detach(encodedKey);
-    this.loads.onChanged(encodedKey);
-  }
-
-  /** Nothing that this process holds, or is about to hold, from before is trusted: it may have missed changes. */
-  startEpoch(): void {
-    this.local.startEpoch();
-    this.reader.detachAll();
-    this.loads.detachAll();
-    this.remote?.forgetStamps();
   }
 
   private async findFresh(key: string): Promise<FoundEntry | undefined> {

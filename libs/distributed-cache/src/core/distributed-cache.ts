@@ -118,7 +118,7 @@ export class DistributedCache {
     const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix } = this.config;
     const journal = new OutageJournal();
     const changes = new InvalidationGroup(
-      { prefix: `${keyPrefix}:`, deadlineMs, heartbeatMs },
+      { prefix: `${keyPrefix}:`, deadlineMs, heartbeatMs, hearsItself: target.kind === 'client' },
       {
         onChanged: (keys) => this.onChanged(keys),
         onLive: () => this.onHearing(),
@@ -144,7 +144,13 @@ export class DistributedCache {
         },
       },
     );
-    return { connection, tier: new RedisTier(connection, codec), changes, journal, leaseMs };
+    return {
+      connection,
+      tier: new RedisTier(connection, codec, () => changes.afterOwnChange()),
+      changes,
+      journal,
+      leaseMs,
+    };
   }
 
   private onChanged(keys: readonly string[] | undefined): void {
@@ -155,13 +161,15 @@ export class DistributedCache {
     const { length: prefixLength } = `${this.config.keyPrefix}:`;
     for (const key of keys) {
       const colonAt = key.indexOf(':', prefixLength);
-      this.caches.get(key.slice(prefixLength, colonAt))?.onChanged(key.slice(colonAt + 1));
+      this.caches.get(key.slice(prefixLength, colonAt))?.foreign.onChanged(key.slice(colonAt + 1));
     }
   }
 
   private onHearing(): void {
-    // At the very first connection there is nothing yet that could have been missed.
-    if (this.runtime.redis?.connection.state !== 'connecting') {
+    if (this.runtime.redis?.connection.state === 'connecting') {
+      // Calls that have waited for the connection go on; those that could not wait so long have gone on without it.
+      this.caches.forEach((cache) => cache.foreign.onFirstHearing());
+    } else {
       this.startEpoch();
     }
     if (this.isDeaf) {
@@ -180,14 +188,14 @@ export class DistributedCache {
 
   private startEpoch(): void {
     for (const cache of this.caches.values()) {
-      cache.startEpoch();
+      cache.foreign.startEpoch();
     }
   }
 
-  private onRedisLive(downMs: number): void {
+  private onRedisLive(downMs: number | undefined): void {
     const { config, events } = this;
-    events.emit('redisConnected', { address: config.redisAddress ?? '', downMs });
-    if (downMs === 0) {
+    events.emit('redisConnected', { address: config.redisAddress ?? '', downMs: downMs ?? 0 });
+    if (downMs === undefined) {
       return;
     }
     this.startEpoch();

@@ -1,39 +1,20 @@
-import { toMs, type Duration, type ResolvedNamespace } from '../config/index.js';
+import { toMs, type Duration } from '../config/index.js';
 import { encodeKey } from '../keys/index.js';
-import type { CacheRuntime } from './cache-runtime.js';
 import { entryLife } from './entry-life.js';
-import type { EntryLoader } from './entry-loader.js';
 import type { EntryOptions } from './entry-options.js';
-import type { EntryReader } from './entry-reader.js';
-import type { EntryWriter } from './entry-writer.js';
-import type { LocalView } from './local-view.js';
-import type { LookupRecorder } from './lookup-recorder.js';
-import type { RemoteView } from './remote-view.js';
+import type { NamespaceRooms } from './namespace-rooms.js';
 import { TagRegistry } from './tag-registry.js';
-
-/** The rooms of one namespace that a change goes through. */
-export interface ChangedRooms {
-  readonly runtime: CacheRuntime;
-  readonly policy: ResolvedNamespace;
-  readonly local: LocalView;
-  readonly remote: RemoteView | undefined;
-  readonly reader: EntryReader;
-  readonly writer: EntryWriter;
-  readonly loads: EntryLoader;
-  readonly tags: TagRegistry;
-  readonly recorder: LookupRecorder;
-}
 
 /**
  * What callers change in one namespace. Each change first detaches what is under way for its keys in this process (reads and
  * loads are answered and not kept), then goes to Redis, which ends loads elsewhere and tells the other processes.
  */
 export class EntryChanges {
-  constructor(private readonly rooms: ChangedRooms) {}
+  constructor(private readonly rooms: NamespaceRooms) {}
 
   /** @returns true once Redis has all of them (or there is none) */
   async set<T>(entries: ReadonlyMap<string, T>, options: EntryOptions<T>): Promise<boolean> {
-    const { runtime, policy, reader, writer, loads, tags, remote, local, recorder } = this.rooms;
+    const { runtime, policy, reader, writer, loads, tags, remote, recorder } = this.rooms;
     const names = TagRegistry.namesOf(options.tags);
     const values = [...entries].map(([key, value]) => ({
       key,
@@ -70,7 +51,7 @@ export class EntryChanges {
         }
       } else if (entry?.overtaken !== true) {
         // What was there before is no longer the value of this key.
-        local.delete(encodedKey);
+        this.detach(encodedKey);
         if (remote?.isToBeForgotten(encodedKey) === false) {
           await remote.delete([encodedKey]); // else it is journalled, and this call has waited once already
         }

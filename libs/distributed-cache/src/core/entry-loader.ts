@@ -99,9 +99,25 @@ export class EntryLoader {
 
   /** Somebody else has changed the key: filled it, if we are waiting for that; else loads under way are not kept. */
   onChanged(key: string): void {
-    if (!this.turns.wake(key)) {
-      this.flights.detach(key);
-    }
+    this.flights.doubt(key);
+    this.turns.wake(key);
+  }
+
+  /** A write of ours has been answered: what began beside it may have read what was there before. */
+  onWritten(key: string, flight: Flight): void {
+    this.flights.doubt(key, (other) => other !== flight);
+    this.turns.wake(key); // Redis does not tell us of our own change
+  }
+
+  /** Redis is there for the first time: loads that began without it may have missed changes. */
+  doubtUnleased(): void {
+    this.flights.doubtAll(({ isUnleased }) => isUnleased === true);
+  }
+
+  /** Anything may have been changed by others. */
+  doubtAll(): void {
+    this.flights.doubtAll();
+    this.turns.wakeAll();
   }
 
   /** Loads of this key that begin within this time are not kept in this process, whatever Redis does. */
@@ -136,6 +152,11 @@ export class EntryLoader {
     flight: Flight,
     budget: WaitBudget,
   ): Promise<LoadOutcome> {
+    if (turn.ticket !== undefined && flight.overtaken) {
+      // The loader sees what has changed so far (it may have been the expiry of this very key), and the lease fences the rest.
+      this.flights.renew(key, flight);
+    }
+    flight.isUnleased = turn.ticket === undefined;
     flight.overtaken ||= (this.heldOff.get(key) ?? 0) > this.runtime.clock.nowMs();
     const loading = this.loadAndKeep(key, loader, options, turn, flight, budget);
     if (turn.stale === undefined || options?.softTimeout === undefined) {

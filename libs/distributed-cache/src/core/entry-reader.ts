@@ -66,7 +66,7 @@ export class EntryReader {
     });
   }
 
-  /** The key has changed in this process: a read under way is not kept. */
+  /** The key has changed: a read under way is not kept. */
   detach(key: string): void {
     this.flights.detach(key);
   }

@@ -50,6 +50,8 @@ export class EntryWriter {
     private readonly remote: RemoteView | undefined,
     private readonly namespace: ResolvedNamespace,
     private readonly onRefused: (key: string, reason: string) => void,
+    /** Called before L1 takes over what was written: what began meanwhile may have read the value of before. */
+    private readonly onWritten: (key: string, flight: Flight) => void,
   ) {}
 
   /**
@@ -101,7 +103,7 @@ export class EntryWriter {
     }
     const stamps = await remote.stamps([...new Set(entries.flatMap(({ entry }) => entry.tags))]);
     // Asked at the last moment: from here to the socket nothing can come between.
-    const current = entries.filter(({ entry }) => !entry.flight.overtaken);
+    const current = entries.filter(({ entry }) => entry.flight.isReplaced !== true);
     return stamps === undefined || current.length === 0
       ? 'unsent'
       : remote.storeMany(current.map(({ entry, write }) => [entry.key, { ...write, stamps }] as const));
@@ -109,8 +111,14 @@ export class EntryWriter {
 
   private finish({ entry, stored }: Prepared, outcome: WriteOutcome | 'overtaken'): WrittenEntry {
     const { key, life, flight } = entry;
-    if (flight.overtaken || outcome === 'overtaken') {
+    if (flight.isReplaced === true || outcome === 'overtaken') {
       return { stored, kept: false, overtaken: true, complete: false };
+    }
+    this.onWritten(key, flight);
+    if (flight.overtaken) {
+      // Somebody else has changed the key, before or after: Redis knows which, we don't.
+      const isDone = outcome === 'done';
+      return { stored, kept: isDone && this.remote !== undefined, overtaken: isDone, complete: isDone };
     }
     if (outcome === 'unknown') {
       // It may have taken effect, now or later: a copy here could differ from what everybody else reads.
@@ -127,5 +135,10 @@ export class EntryWriter {
 }
 
 function refused({ value, flight }: EntryToWrite): WrittenEntry {
-  return { stored: { value, bytes: 0, copyOnRead: false }, kept: false, overtaken: flight.overtaken, complete: false };
+  return {
+    stored: { value, bytes: 0, copyOnRead: false },
+    kept: false,
+    overtaken: flight.isReplaced === true,
+    complete: false,
+  };
 }

@@ -1,10 +1,13 @@
 /** One piece of work on one key in this process: a load, a read of Redis, or a write. */
 export interface Flight {
-  /**
-   * Set when a later write or deletion of the key in this process has overtaken this work: its result still goes to those
-   * who wait for it, and into no tier.
-   */
+  /** Set when the key has changed meanwhile: the result still goes to those who wait for it, and L1 does not keep it. */
   overtaken: boolean;
+  /** Set when it was this process that changed it, later: a write that has not left yet is not to be sent any more. */
+  isReplaced?: boolean;
+  /** Set while it does nothing but wait for another process to fill the key: it has read nothing that could be old. */
+  isWaiting?: boolean;
+  /** Set for a load that no lease covers: Redis could not be asked. */
+  isUnleased?: boolean;
   /** What is still under way when the result is there already: until it has ended, the work can be overtaken. */
   rest?: Promise<unknown> | undefined;
 }
@@ -14,6 +17,7 @@ interface Slot<Result> {
   readonly flights: Set<Flight>;
   /** What others may wait for; a slot that holds only writes and batch reads has nothing to join. */
   shared: Promise<Result> | undefined;
+  sharedBy: Flight | undefined;
 }
 
 /**
@@ -22,6 +26,8 @@ interface Slot<Result> {
  */
 export class FlightRegistry<Result> {
   private readonly slots = new Map<string, Slot<Result>>();
+  /** The result of each flight that can be joined. */
+  private readonly results = new WeakMap<Flight, Promise<Result>>();
 
   /** Keys with work under way. */
   get size(): number {
@@ -38,8 +44,10 @@ export class FlightRegistry<Result> {
     const flight: Flight = { overtaken: false };
     const slot = this.enter(key, flight);
     const shared = work(flight);
+    this.results.set(flight, shared);
     slot.shared = shared;
-    void this.leaveAfter(shared, key, slot, flight);
+    slot.sharedBy = flight;
+    void this.leaveAfter(shared, key, flight);
     return shared;
   }
 
@@ -53,37 +61,73 @@ export class FlightRegistry<Result> {
   async watch<Own>(keys: readonly string[], work: (flights: readonly Flight[]) => Promise<Own>): Promise<Own> {
     const watched = keys.map((key) => {
       const flight: Flight = { overtaken: false };
-      return { key, flight, slot: this.enter(key, flight) };
+      this.enter(key, flight);
+      return { key, flight };
     });
     try {
       return await work(watched.map(({ flight }) => flight));
     } finally {
-      for (const { key, slot, flight } of watched) {
-        this.leave(key, slot, flight);
+      for (const { key, flight } of watched) {
+        this.leave(key, flight);
       }
     }
   }
 
-  /** The key has changed: what is under way for it is not to be kept. */
+  /** This process changes the key: what is under way for it is neither sent nor kept. */
   detach(key: string): void {
     const slot = this.slots.get(key);
     if (slot !== undefined) {
       this.slots.delete(key);
-      markOvertaken(slot);
+      for (const flight of slot.flights) {
+        flight.overtaken = true;
+        flight.isReplaced = true;
+      }
     }
   }
 
-  /** Everything may have changed. */
+  /** As {@link detach}, for all keys. */
   detachAll(): void {
-    const slots = [...this.slots.values()];
-    this.slots.clear();
-    slots.forEach(markOvertaken);
+    [...this.slots.keys()].forEach((key) => this.detach(key));
+  }
+
+  /**
+   * The key has changed, or may have: what is under way for it is not kept, and nobody joins it any more. A write goes on, for
+   * it is the later change; so does who has only been waiting for this one.
+   * @param isMeant default: all others
+   */
+  doubt(key: string, isMeant: (flight: Flight) => boolean = () => true): void {
+    const slot = this.slots.get(key);
+    if (slot === undefined) {
+      return;
+    }
+    for (const flight of slot.flights) {
+      if (flight.isWaiting !== true && isMeant(flight)) {
+        flight.overtaken = true;
+        this.leave(key, flight);
+      }
+    }
+  }
+
+  /** Its work begins only now: what has changed before has not overtaken it, and those who ask from now on may join. */
+  renew(key: string, flight: Flight): void {
+    flight.overtaken = false;
+    flight.isReplaced = false;
+    const slot = this.enter(key, flight);
+    if (slot.shared === undefined) {
+      slot.shared = this.results.get(flight);
+      slot.sharedBy = flight;
+    }
+  }
+
+  /** As {@link doubt}, for all keys. */
+  doubtAll(isMeant?: (flight: Flight) => boolean): void {
+    [...this.slots.keys()].forEach((key) => this.doubt(key, isMeant));
   }
 
   private enter(key: string, flight: Flight): Slot<Result> {
     let slot = this.slots.get(key);
     if (slot === undefined) {
-      slot = { flights: new Set(), shared: undefined };
+      slot = { flights: new Set(), shared: undefined, sharedBy: undefined };
       this.slots.set(key, slot);
     }
     slot.flights.add(flight);
@@ -91,7 +135,7 @@ export class FlightRegistry<Result> {
   }
 
   /** Leaves before anybody who waited for the result goes on, so that whoever asks after a failure starts anew. */
-  private async leaveAfter(shared: Promise<Result>, key: string, slot: Slot<Result>, flight: Flight): Promise<void> {
+  private async leaveAfter(shared: Promise<Result>, key: string, flight: Flight): Promise<void> {
     try {
       await shared;
     } catch {
@@ -101,22 +145,20 @@ export class FlightRegistry<Result> {
       flight.rest = undefined; // what is left may in its turn leave something
       await rest;
     }
-    if (slot.shared === shared) {
-      slot.shared = undefined;
-    }
-    this.leave(key, slot, flight);
+    this.leave(key, flight);
   }
 
-  private leave(key: string, slot: Slot<Result>, flight: Flight): void {
-    slot.flights.delete(flight);
-    if (slot.flights.size === 0 && this.slots.get(key) === slot) {
+  private leave(key: string, flight: Flight): void {
+    const slot = this.slots.get(key);
+    if (slot?.flights.delete(flight) !== true) {
+      return;
+    }
+    if (slot.sharedBy === flight) {
+      slot.shared = undefined;
+      slot.sharedBy = undefined;
+    }
+    if (slot.flights.size === 0) {
       this.slots.delete(key);
     }
-  }
-}
-
-function markOvertaken({ flights }: Slot<unknown>): void {
-  for (const flight of flights) {
-    flight.overtaken = true;
   }
 }

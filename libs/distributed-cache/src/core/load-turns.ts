@@ -69,16 +69,16 @@ export class LoadTurns {
       if (found !== undefined) {
         return { kind: 'found', found };
       }
+      flight.isWaiting = true;
       await this.wait(key, waitMs * (0.5 + Math.random()));
+      flight.isWaiting = false;
       budget.renew(); // what another process's loader takes is not Redis's time
     }
   }
 
-  /** The key has changed: perhaps what was waited for. @returns whether anybody waited */
-  wake(key: string): boolean {
-    const wake = this.waiting.get(key);
-    wake?.();
-    return wake !== undefined;
+  /** The key has changed: perhaps what was waited for. */
+  wake(key: string): void {
+    this.waiting.get(key)?.();
   }
 
   wakeAll(): void {

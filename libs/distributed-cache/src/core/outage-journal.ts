@@ -65,9 +65,18 @@ export class OutageJournal {
     return this.byNamespace.get(stampKey)?.clearNumber !== undefined;
   }
 
-  /** A later write or deletion of this key has been acknowledged. */
-  settleKey(clearStampKey: string, valueKey: string): void {
-    this.byNamespace.get(clearStampKey)?.keys.delete(valueKey);
+  /** A point in time, for {@link settleKey}. */
+  get mark(): number {
+    return this.lastNumber;
+  }
+
+  /** A write or deletion of this key that left at `mark` has been acknowledged: it covers what was pending then, nothing later. */
+  settleKey(clearStampKey: string, valueKey: string, mark: number): void {
+    const keys = this.byNamespace.get(clearStampKey)?.keys;
+    const pending = keys?.get(valueKey);
+    if (pending !== undefined && pending.number <= mark) {
+      keys?.delete(valueKey);
+    }
   }
 
   /**

@@ -84,10 +84,11 @@ export class RemoteView {
 
   async storeMany(writes: readonly (readonly [key: string, write: RemoteWrite])[]): Promise<WriteOutcome> {
     const entries = writes.map(([key, write]) => [this.keysOf(key), entryOf(write)] as const);
+    const { mark } = this.redis.journal;
     const outcome = await this.write('set', () => this.redis.tier.setMany(entries));
     for (const [key] of writes) {
       if (outcome === 'done') {
-        this.settle(key);
+        this.settle(key, mark);
       } else if (outcome === 'unknown') {
         this.journal(key);
       }
@@ -131,12 +132,13 @@ export class RemoteView {
 
   /** @returns how many of the keys there were, as far as Redis could be asked; if not, they are deleted when it can be */
   async delete(keys: readonly string[], holdOffMs?: number): Promise<number> {
+    const { mark } = this.redis.journal;
     try {
       const count = await this.redis.tier.delete(
         keys.map((key) => this.keysOf(key)),
         holdOffMs,
       );
-      keys.forEach((key) => this.settle(key));
+      keys.forEach((key) => this.settle(key, mark));
       return count;
     } catch (error) {
       keys.forEach((key) => this.journal(key));
@@ -196,9 +198,9 @@ export class RemoteView {
     };
   }
 
-  private settle(key: string): void {
+  private settle(key: string, mark: number): void {
     if (this.redis.journal.size > 0) {
-      this.redis.journal.settleKey(this.layout.clearStampKey, this.layout.valueKey(key));
+      this.redis.journal.settleKey(this.layout.clearStampKey, this.layout.valueKey(key), mark);
     }
   }
 

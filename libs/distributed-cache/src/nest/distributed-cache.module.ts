@@ -14,7 +14,7 @@ import { CacheMetricsInterceptor } from './cache-metrics.interceptor.js';
 import { CacheRequestTracker } from './cache-request-tracker.js';
 import { CacheSlotFiller } from './cache-slot-filler.js';
 import { getCacheToken } from './cache-token.js';
-import { DEFAULT_NAMESPACE } from './decorators/cached.decorator.js';
+import { DEFAULT_NAMESPACE } from './decorators/cached-options.js';
 import {
   ASYNC_OPTIONS_TYPE,
   ConfigurableModuleClass,

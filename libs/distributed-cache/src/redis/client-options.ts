@@ -22,7 +22,8 @@ export interface ConnectionSettings {
 
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_MOST_MS = 1000;
-const READONLY_RECONNECT_INTERVAL_MS = 1000;
+const READONLY_RECONNECT_FIRST_MS = 1000;
+const READONLY_RECONNECT_MOST_MS = 16_000;
 
 /** Longest time for opening a connection, its handshake included, before another attempt is made. */
 export const CONNECT_ATTEMPT_MS = 1000;
@@ -33,14 +34,23 @@ export function reconnectDelayMs(attempt: number): number {
   return Math.round(delayMs * (0.75 + Math.random() * 0.5));
 }
 
-/** After a failover the old master answers `READONLY`: look for the new one, but not at the pace of the writes. */
+/**
+ * After a failover the old master answers `READONLY`: look for the new one, but not at the pace of the writes. Each look that
+ * finds the same again doubles the time to the next, as it costs the reads their connection.
+ */
 function reconnectOnReadOnly(): (error: Error) => boolean {
-  let lastAtMs = 0;
+  let lastAtMs = -Infinity;
+  let pauseMs = READONLY_RECONNECT_FIRST_MS;
   return ({ message }) => {
-    if (!/^(READONLY|MASTERDOWN)/.test(message) || Date.now() - lastAtMs < READONLY_RECONNECT_INTERVAL_MS) {
+    const sinceMs = performance.now() - lastAtMs;
+    if (!/^(READONLY|MASTERDOWN)/.test(message) || sinceMs < pauseMs) {
       return false;
     }
-    lastAtMs = Date.now();
+    pauseMs =
+      sinceMs > READONLY_RECONNECT_MOST_MS * 2
+        ? READONLY_RECONNECT_FIRST_MS
+        : Math.min(pauseMs * 2, READONLY_RECONNECT_MOST_MS);
+    lastAtMs = performance.now();
     return true;
   };
 }

@@ -14,8 +14,8 @@ export interface RedisConnectionLimits {
 
 /** Told of each change of state, once. */
 export interface RedisConnectionListener {
-  /** @param downMs how long Redis could not be used; 0 at the first connection */
-  onLive(downMs: number): void;
+  /** @param downMs how long Redis could not be used; `undefined` at the first connection */
+  onLive(downMs: number | undefined): void;
   onDown(reason: string): void;
   /**
    * Redis answers again and is not trusted yet: what must be done first (replaying, listening). A rejection means that it

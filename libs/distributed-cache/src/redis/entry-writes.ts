@@ -113,8 +113,20 @@ export async function replayInvalidations(
 ): Promise<void> {
   await Promise.all([
     dropEntries(client, entries),
-    ...[...stamps].map(([stampKey, stamp]) => client.set(stampKey, stamp)),
+    ...[...stamps].map(([stampKey, stamp]) => putStamp(client, stampKey, stamp)),
   ]);
+}
+
+/** Puts a stamp in place of the one that is there. A full Redis refuses that, but forgets the old one, which says as much. */
+export async function putStamp(client: RedisClient, stampKey: string, stamp: string): Promise<void> {
+  try {
+    await client.set(stampKey, stamp);
+  } catch (error) {
+    if (outageReason(error) !== 'OOM') {
+      throw error;
+    }
+    await client.unlink(stampKey);
+  }
 }
 
 /** @returns the answers. @throws the first error among them, or that of the transaction as a whole */

@@ -122,3 +122,41 @@ describe('two caches that share a handed-in client', () => {
     expect(await other.getCache('users').get('key')).toBe(2);
   });
 });
+
+describe('a client that is handed in to two caches', () => {
+  it('lets each hear of what the other changes, and of what the application changes through it', async () => {
+    const { host, port, keyPrefix } = redisForTest();
+    const { client } = await handedIn(WAYS[0]![1], { host, port });
+    client.on('error', () => {});
+    const [one, other] = [0, 1].map(() => cacheForTest({ redis: { client }, keyPrefix }).getCache('users'));
+    await one!.set('key', 'old');
+    expect(await other!.get('key')).toBe('old');
+    expect(await other!.lookup('key')).toMatchObject({ tier: 'local' });
+    await one!.set('key', 'new');
+    await vi.waitFor(async () => expect(await other!.get('key')).toBe('new'));
+    await client.del(`${keyPrefix}:users:key`);
+    await vi.waitFor(async () => expect(await other!.get('key')).toBeUndefined());
+    await vi.waitFor(async () => expect(await one!.get('key')).toBeUndefined());
+  });
+
+  it('keeps what is loaded right after a deletion', async () => {
+    const { host, port, keyPrefix } = redisForTest();
+    const { client } = await handedIn(WAYS[0]![1], { host, port });
+    const cache = cacheForTest({ redis: { client }, keyPrefix }).getCache('users');
+    for (let round = 0; round < 50; round++) {
+      await cache.delete('key');
+      const load = vi.fn(async () => round);
+      expect(await cache.getOrSet('key', load)).toBe(round);
+      expect(await cache.getOrSet('key', load)).toBe(round);
+      expect(load).toHaveBeenCalledTimes(1);
+    }
+  });
+
+  it('is left without tracking', async () => {
+    const { host, port, keyPrefix } = redisForTest();
+    const { client } = await handedIn(WAYS[0]![1], { host, port });
+    const all = cacheForTest({ redis: { client }, keyPrefix });
+    await all.getCache('users').set('key', 1);
+    expect(await client.client('TRACKINGINFO')).toContainEqual(['off']);
+  });
+});

@@ -9,6 +9,8 @@ import { destroySocketOf, unrefClient } from './redis-client.js';
  * key under the prefix that anybody changes (another process, redis-cli, an expiry) to a second connection, which has
  * subscribed to `__redis__:invalidate`. NOLOOP leaves out what the data connection itself changes: the core knows that.
  *
+ * A connection that was handed in is left alone: there the subscriber tracks for itself and hears of our own changes too.
+ *
  * Redis tells nobody when one of the two connections is lost, and messages are not kept. So the channel counts as live only
  * from the moment both ends have been set up until either is in doubt: the data connection reports its own loss, the
  * subscriber is watched by a PING. Whoever trusts a copy asks `isLive` and throws old copies away in `onLive`.
@@ -29,6 +31,11 @@ export interface InvalidationListener {
 }
 
 export interface InvalidationLimits {
+  /**
+   * The data connection is not ours alone: it was handed in. Then nothing is switched on there (others may use it for tracking
+   * of their own, and it outlives us), the subscriber tracks for itself, and our own changes are heard of as well.
+   */
+  readonly hearsItself: boolean;
   /** What the names of all keys begin with, colon included. */
   readonly prefix: string;
   readonly deadlineMs: number;
@@ -92,6 +99,13 @@ export class InvalidationChannel {
     subscriber.connect().catch(() => {});
   }
 
+  /** Resolves when every message that Redis has sent so far has been heard; never rejects. */
+  async catchUp(): Promise<void> {
+    if (this.live) {
+      await within(this.limits.deadlineMs, this.subscriber.ping()).catch(() => {}); // the watch deals with that
+    }
+  }
+
   close(): void {
     this.isClosed = true;
     this.lose();
@@ -125,9 +139,15 @@ export class InvalidationChannel {
       // A subscribed connection may not ask for its id any more: leave, ask, subscribe again.
       await subscriber.unsubscribe(TOPIC);
       const id = await subscriber.client('ID');
-      await subscriber.subscribe(TOPIC);
-      await source.client('TRACKING', 'OFF');
-      await source.client('TRACKING', 'ON', 'REDIRECT', id, 'BCAST', 'PREFIX', limits.prefix, 'NOLOOP');
+      if (limits.hearsItself) {
+        await subscriber.client('TRACKING', 'OFF');
+        await subscriber.client('TRACKING', 'ON', 'REDIRECT', id, 'BCAST', 'PREFIX', limits.prefix);
+        await subscriber.subscribe(TOPIC);
+      } else {
+        await subscriber.subscribe(TOPIC);
+        await source.client('TRACKING', 'OFF');
+        await source.client('TRACKING', 'ON', 'REDIRECT', id, 'BCAST', 'PREFIX', limits.prefix, 'NOLOOP');
+      }
     };
     try {
       await within(limits.deadlineMs, steps());

@@ -53,6 +53,16 @@ export class InvalidationGroup {
     });
   }
 
+  /**
+   * To be awaited after a change of our own: where that is heard of like anybody else's, its message must not be taken for a later
+   * change. At once where it is not.
+   */
+  async afterOwnChange(): Promise<void> {
+    if (this.limits.hearsItself) {
+      await Promise.all([...this.channels.values()].map((channel) => channel.catchUp()));
+    }
+  }
+
   /** Follows the masters of a cluster: opens channels to new ones and closes those of the ones that are gone. */
   refresh(): void {
     const { client } = this;

@@ -52,7 +52,7 @@ export class RedisConnection {
     this.inFlight = new InFlight({
       deadlineMs: limits.deadlineMs,
       maxPending: MAX_IN_FLIGHT,
-      nowMs: limits.nowMs,
+      nowMs: () => performance.now(), // whatever clock entries go by, callers wait in real time
       progress: () => this.replies + this.link.bytesRead,
       onAnswer: () => (this.timeoutsInRow = 0),
       onTimeout: (verdict) => this.onTimeout(verdict),
@@ -228,7 +228,7 @@ export class RedisConnection {
       Math.max(heartbeatMs / 2, heartbeatMs - deadlineMs),
     );
     this.heartbeatTimer.unref();
-    this.listener.onLive(downSinceMs === undefined ? 0 : nowMs() - downSinceMs);
+    this.listener.onLive(downSinceMs === undefined ? undefined : nowMs() - downSinceMs);
     this.settleFirstOutcome();
   }
 

@@ -7,8 +7,9 @@ import {
   type ValueCodec,
 } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
-import { dropEntries, fillEntry, putEntry, replaceEntry, type EntryKeys } from './entry-writes.js';
+import { dropEntries, fillEntry, putEntry, putStamp, replaceEntry, type EntryKeys } from './entry-writes.js';
 import { leaseCommandsOf } from './lease-scripts.js';
+import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 
 /** What Redis holds for a key: the value, when it was made, when its fresh life ends (the server's time), its stamps. */
@@ -48,6 +49,8 @@ export class RedisTier {
   constructor(
     private readonly connection: RedisConnection,
     private readonly codec: ValueCodec,
+    /** Awaited after each change. */
+    private readonly afterOwnChange: () => Promise<void> = async () => {},
   ) {}
 
   get isLive(): boolean {
@@ -90,21 +93,19 @@ export class RedisTier {
 
   /** Stores under a lease of ours. @returns false if the lease is no longer ours: a `set` or deletion came first */
   async fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
-    return this.connection.run('FILL', (client) =>
-      fillEntry(client, keys, token, this.envelopeOf(entry), redisLifeMs(entry)),
-    );
+    return this.change('FILL', (client) => fillEntry(client, keys, token, this.envelopeOf(entry), redisLifeMs(entry)));
   }
 
   /** Stores, all in one round trip, and takes the leases of whoever is loading these keys. */
   async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[]): Promise<void> {
-    await this.connection.run('SET', (client) =>
+    await this.change('SET', (client) =>
       Promise.all(entries.map(([keys, entry]) => putEntry(client, keys, this.envelopeOf(entry), redisLifeMs(entry)))),
     );
   }
 
   /** Deletes, and takes the leases of whoever is loading these keys. @returns how many values there were */
   async delete(keys: readonly EntryKeys[], holdOffMs?: number): Promise<number> {
-    return keys.length === 0 ? 0 : this.connection.run('UNLINK', (client) => dropEntries(client, keys, holdOffMs));
+    return keys.length === 0 ? 0 : this.change('UNLINK', (client) => dropEntries(client, keys, holdOffMs));
   }
 
   /**
@@ -112,7 +113,7 @@ export class RedisTier {
    * An entry that changes meanwhile is the newer one and stays as it is. @returns whether there was an entry
    */
   async expire(keys: EntryKeys, graceMs: number): Promise<boolean> {
-    return this.connection.run('EXPIRE', async (client) => {
+    return this.change('EXPIRE', async (client) => {
       const bytes = await client.getBuffer(keys.valueKey);
       if (bytes === null) {
         await dropEntries(client, [keys]);
@@ -160,12 +161,18 @@ export class RedisTier {
 
   /** Puts `stamp` where there is none. @returns the stamp that is there now, ours or an earlier one */
   async createStamp(stampKey: string, stamp: string): Promise<string> {
-    const created = await this.connection.run('SET', (client) => client.set(stampKey, stamp, 'NX'));
+    const created = await this.change('SET', (client) => client.set(stampKey, stamp, 'NX'));
     return created === 'OK' ? stamp : ((await this.readStamp(stampKey)) ?? this.createStamp(stampKey, stamp));
   }
 
   async replaceStamp(stampKey: string, stamp: string): Promise<void> {
-    await this.connection.run('SET', (client) => client.set(stampKey, stamp));
+    await this.change('SET', (client) => putStamp(client, stampKey, stamp));
+  }
+
+  private async change<Result>(operation: string, send: (client: RedisClient) => Promise<Result>): Promise<Result> {
+    const result = await this.connection.run(operation, send);
+    await this.afterOwnChange();
+    return result;
   }
 
   private async decode(bytes: Buffer): Promise<RedisEntry> {

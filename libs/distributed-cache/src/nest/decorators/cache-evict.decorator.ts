@@ -1,6 +1,6 @@
 import { encodeKey, type AsyncCache } from '../../core/index.js';
 import { checkOptions } from './check-options.js';
-import { DEFAULT_NAMESPACE } from './cached.decorator.js';
+import { DEFAULT_NAMESPACE } from './cached-options.js';
 import type { AsyncMethodDecorator } from './method-decorator.js';
 import { wrapMethod } from './wrap-method.js';
 

@@ -1,6 +1,6 @@
 import { encodeKey } from '../../core/index.js';
 import { checkOptions } from './check-options.js';
-import { DEFAULT_NAMESPACE, type CachedOptions } from './cached.decorator.js';
+import { DEFAULT_NAMESPACE, type CachedOptions } from './cached-options.js';
 import { entryOptionsOf } from './entry-options-of.js';
 import type { AsyncMethodDecorator } from './method-decorator.js';
 import { wrapMethod } from './wrap-method.js';

@@ -1,5 +1,5 @@
 import { checkOptions } from './check-options.js';
-import { DEFAULT_NAMESPACE, type CachedOptions } from './cached.decorator.js';
+import { DEFAULT_NAMESPACE, type CachedOptions } from './cached-options.js';
 import { entryOptionsOf } from './entry-options-of.js';
 import type { AsyncMethodDecorator } from './method-decorator.js';
 import { wrapMethod } from './wrap-method.js';

@@ -1,5 +1,5 @@
 import type { EntryOptions } from '../../core/index.js';
-import type { CachedOptions } from './cached.decorator.js';
+import type { CachedOptions } from './cached-options.js';
 
 /** The options of one call. Built once for all calls, unless the tags depend on the arguments. */
 export function entryOptionsOf<Args extends unknown[], Result>({

@@ -1,0 +1,39 @@
+import type { NamespaceRooms } from './namespace-rooms.js';
+
+const TAG_STAMP = '#tag:';
+
+/** What others change in one namespace, as Redis tells of it, and the doubt when it may not have told. */
+export class ForeignChanges {
+  constructor(private readonly rooms: NamespaceRooms) {}
+
+  /** @param encodedKey the key as Redis names it after the namespace: an entry's, or that of a stamp */
+  onChanged(encodedKey: string): void {
+    const { tags, loads, local, reader } = this.rooms;
+    if (encodedKey.startsWith(TAG_STAMP)) {
+      tags.onChanged(encodedKey.slice(TAG_STAMP.length));
+      loads.doubtAll();
+    } else if (encodedKey.startsWith('#')) {
+      this.startEpoch();
+    } else {
+      local.delete(encodedKey);
+      reader.detach(encodedKey);
+      loads.onChanged(encodedKey);
+    }
+  }
+
+  /** Nothing that this process holds, or is about to hold, from before is trusted: it may have missed changes. */
+  startEpoch(): void {
+    const { local, reader, loads, remote } = this.rooms;
+    local.startEpoch();
+    reader.detachAll();
+    loads.doubtAll();
+    remote?.forgetStamps();
+  }
+
+  /** Redis is there for the first time: what this process has made up without it may be old already. */
+  onFirstHearing(): void {
+    const { local, loads } = this.rooms;
+    local.startEpoch();
+    loads.doubtUnleased();
+  }
+}

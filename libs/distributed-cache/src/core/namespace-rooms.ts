@@ -1,0 +1,57 @@
+import type { ResolvedNamespace } from '../config/index.js';
+import { keyLayout } from '../keys/index.js';
+import type { CacheRuntime } from './cache-runtime.js';
+import type { Counters } from './counters.js';
+import { EntryLoader } from './entry-loader.js';
+import { EntryReader } from './entry-reader.js';
+import { EntryWriter } from './entry-writer.js';
+import { LoadTurns } from './load-turns.js';
+import { LocalView } from './local-view.js';
+import { LookupRecorder } from './lookup-recorder.js';
+import { RemoteView } from './remote-view.js';
+import { TagRegistry } from './tag-registry.js';
+
+/** The parts of one namespace's cache, one way through: reader, loads, writer; local before remote. */
+export interface NamespaceRooms {
+  readonly runtime: CacheRuntime;
+  readonly policy: ResolvedNamespace;
+  readonly local: LocalView;
+  /** Absent where no Redis is configured. */
+  readonly remote: RemoteView | undefined;
+  readonly reader: EntryReader;
+  readonly writer: EntryWriter;
+  readonly loads: EntryLoader;
+  readonly tags: TagRegistry;
+  readonly recorder: LookupRecorder;
+}
+
+export function furnishNamespace(
+  namespace: string,
+  policy: ResolvedNamespace,
+  runtime: CacheRuntime,
+  counters: Counters,
+): NamespaceRooms {
+  const { config, events, codec, redis, clock } = runtime;
+  const recorder = new LookupRecorder(namespace, counters, events);
+  const layout = keyLayout(config.keyPrefix, namespace);
+  const local = new LocalView(runtime, namespace);
+  const tags = new TagRegistry(redis, layout, () => clock.nowMs());
+  const remote =
+    redis === undefined
+      ? undefined
+      : new RemoteView(redis, layout, tags, (operation, error) => recorder.tierError('redis', operation, error));
+  const reader = new EntryReader(local, remote, policy);
+  const writer = new EntryWriter(
+    codec,
+    local,
+    remote,
+    policy,
+    (key, reason) => events.emit('valueRefused', { namespace, key, reason }),
+    (key, flight) => {
+      reader.detach(key);
+      loads.onWritten(key, flight);
+    },
+  );
+  const loads = new EntryLoader(runtime, policy, reader, writer, new LoadTurns(reader, remote), tags, recorder);
+  return { runtime, policy, local, remote, reader, writer, loads, tags, recorder };
+}
