@@ -97,12 +97,13 @@ export class AsyncCache<T = unknown> {
     if (!this.runtime.config.enabled) {
       return loader(new LoadContext(this.runtime.closing, undefined));
     }
-    const entry = this.local.find(encodedKey);
+    const nowMs = this.runtime.clock.nowMs();
+    const entry = this.local.find(encodedKey, nowMs);
     if (entry !== undefined) {
-      const ttlMs = this.local.remainingMs(entry);
+      const ttlMs = this.local.remainingMs(entry, nowMs);
       if (ttlMs > 0) {
         this.recorder.hit(key, 'local', 'fresh', ttlMs);
-        if (isRefreshDue({ ttlMs, lifeMs: entry.lifeMs, loadMs: entry.loadMs }, options, this.runtime.random)) {
+        if (isRefreshDue(ttlMs, entry, options, this.runtime.random)) {
           this.loads.refresh(encodedKey, loader, options, ttlMs);
         }
         return readStored(entry) as T;

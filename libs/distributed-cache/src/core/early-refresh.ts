@@ -1,9 +1,7 @@
 import type { EntryOptions } from './entry-options.js';
 
-/** What a hit knows of its entry. */
-export interface Freshness {
-  /** What is left of its fresh life, in milliseconds. */
-  readonly ttlMs: number;
+/** What an entry knows of its making. */
+export interface Making {
   /** Its whole fresh life. */
   readonly lifeMs: number;
   /** How long its loader took. */
@@ -16,9 +14,11 @@ const XFETCH_HORIZON = 20;
 /**
  * Whether a hit is to start a refresh: past `refreshAhead` of the TTL, or by default with XFetch's probability, which is
  * exponential in the remaining TTL over the load time.
+ * @param ttlMs what is left of its fresh life
  */
 export function isRefreshDue(
-  { ttlMs, lifeMs, loadMs }: Freshness,
+  ttlMs: number,
+  { lifeMs, loadMs }: Making,
   options: EntryOptions<never> | undefined,
   random: () => number,
 ): boolean {

@@ -31,15 +31,14 @@ export class LocalView {
   }
 
   /** The entry, if it may be trusted; it may be stale: see {@link remainingMs}. */
-  find(key: string): LocalEntry | undefined {
+  find(key: string, nowMs?: number): LocalEntry | undefined {
     const { local } = this.runtime;
-    return local === undefined || !this.isTrusted ? undefined : local.find(this.keyPrefix + key);
+    return local === undefined || !this.isTrusted ? undefined : local.find(this.keyPrefix + key, nowMs);
   }
 
   /** What is left of the entry's fresh life, in milliseconds; zero or less: it is stale. */
-  remainingMs(entry: LocalEntry): number {
-    const { clock, redis, config } = this.runtime;
-    const nowMs = clock.nowMs();
+  remainingMs(entry: LocalEntry, nowMs = this.runtime.clock.nowMs()): number {
+    const { redis, config } = this.runtime;
     const ttlMs = entry.expiresAtMs - nowMs;
     if (redis === undefined) {
       return ttlMs;

@@ -112,13 +112,16 @@ export class LocalCache {
     return entry !== undefined && entry.expiresAtMs > this.clock.nowMs();
   }
 
-  /** The entry, fresh or within its grace, and marked as used; `undefined` if there is none. */
-  find(key: string): LocalEntry | undefined {
+  /**
+   * The entry, fresh or within its grace, and marked as used; `undefined` if there is none.
+   * @param nowMs the clock's time, from a caller that has just read it
+   */
+  find(key: string, nowMs = this.clock.nowMs()): LocalEntry | undefined {
     const entry = this.entries.get(key);
     if (entry === undefined) {
       return undefined;
     }
-    if (this.isOver(entry)) {
+    if (this.isOver(entry, nowMs)) {
       this.entries.delete(key);
       return undefined;
     }
@@ -194,10 +197,10 @@ export class LocalCache {
     }
   }
 
-  private isOver(entry: LocalEntry): boolean {
+  private isOver(entry: LocalEntry, nowMs = this.clock.nowMs()): boolean {
     return (
       entry.generation !== entry.scope.generation ||
-      entry.keptUntilMs <= this.clock.nowMs() ||
+      entry.keptUntilMs <= nowMs ||
       entry.marks?.some(({ scope, generation }) => scope.generation !== generation) === true
     );
   }
