@@ -18,14 +18,14 @@ export interface CacheEnvironment {
   readonly clock?: Clock;
   /**
    * How long the right to load a key outlives a process that died with it, in milliseconds; it is renewed while its
-   * loader runs. Default 3000.
+   * loader runs. Default 1500.
    */
   readonly leaseMs?: number;
   /** Decides early refreshes and the jitter of TTLs; `() => 1`: neither, for tests. Default `Math.random`. */
   readonly random?: () => number;
 }
 
-const LEASE_MS = 3000;
+const LEASE_MS = 1500;
 
 /**
  * All namespaces of one cache, over one L1 and one connection to Redis. The connection is opened by the first use or by

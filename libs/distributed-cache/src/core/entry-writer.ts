@@ -8,6 +8,7 @@ import type { LoadTicket } from './load-turns.js';
 import type { LocalView } from './local-view.js';
 import type { RemoteWrite, WriteOutcome } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
+import type { WaitBudget } from './wait-budget.js';
 
 export interface EntryToWrite {
   readonly key: string;
@@ -52,6 +53,7 @@ export class EntryWriter {
     private readonly onRefused: (key: string, reason: string) => void,
     /** Called before L1 takes over what was written: what began meanwhile may have read the value of before. */
     private readonly onWritten: (key: string, flight: Flight) => void,
+    private readonly newBudget: () => WaitBudget,
   ) {}
 
   /**
@@ -101,12 +103,19 @@ export class EntryWriter {
     if (remote === undefined) {
       return 'done';
     }
-    const stamps = await remote.stamps([...new Set(entries.flatMap(({ entry }) => entry.tags))]);
+    const budget = this.newBudget();
+    const stamps = await budget.wait(remote.stamps([...new Set(entries.flatMap(({ entry }) => entry.tags))]));
     // Asked at the last moment: from here to the socket nothing can come between.
     const current = entries.filter(({ entry }) => entry.flight.isReplaced !== true);
-    return stamps === undefined || current.length === 0
-      ? 'unsent'
-      : remote.storeMany(current.map(({ entry, write }) => [entry.key, { ...write, stamps }] as const));
+    if (stamps === undefined || current.length === 0) {
+      return 'unsent';
+    }
+    const writes = current.map(({ entry, write }) => [entry.key, { ...write, stamps }] as const);
+    const outcome = await budget.wait(remote.storeMany(writes));
+    if (outcome === undefined) {
+      writes.forEach(([key]) => remote.journal(key)); // on its way, and nobody waits for the answer
+    }
+    return outcome ?? 'unknown';
   }
 
   private finish({ entry, stored }: Prepared, outcome: WriteOutcome | 'overtaken'): WrittenEntry {

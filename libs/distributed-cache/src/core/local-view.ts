@@ -58,7 +58,10 @@ export class LocalView {
 
   keep(key: string, stored: StoredValue, life: EntryLife, facts: EntryFacts = {}): void {
     const { local } = this.runtime;
-    if (local !== undefined && this.isTrusted) {
+    if (!this.isTrusted) {
+      // Redis may be lost altogether next, and L1 trusted again: then this older copy would be back.
+      this.delete(key);
+    } else if (local !== undefined) {
       local.put(this.keyPrefix + key, stored, {
         ttlMs: life.ttlMs,
         graceMs: life.graceMs,

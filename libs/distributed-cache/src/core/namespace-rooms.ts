@@ -10,6 +10,7 @@ import { LocalView } from './local-view.js';
 import { LookupRecorder } from './lookup-recorder.js';
 import { RemoteView } from './remote-view.js';
 import { TagRegistry } from './tag-registry.js';
+import { WaitBudget } from './wait-budget.js';
 
 /** The parts of one namespace's cache, one way through: reader, loads, writer; local before remote. */
 export interface NamespaceRooms {
@@ -51,6 +52,7 @@ export function furnishNamespace(
       reader.detach(key);
       loads.onWritten(key, flight);
     },
+    () => new WaitBudget(clock, config.deadlineMs),
   );
   const loads = new EntryLoader(runtime, policy, reader, writer, new LoadTurns(reader, remote), tags, recorder);
   return { runtime, policy, local, remote, reader, writer, loads, tags, recorder };

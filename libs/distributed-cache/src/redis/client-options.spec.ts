@@ -89,10 +89,10 @@ describe('the options of a cluster', () => {
       enableOfflineQueue: false,
       clusterRetryStrategy: reconnectDelayMs,
       maxRedirections: 5,
-      retryDelayOnFailover: 50,
+      retryDelayOnFailover: 0,
       retryDelayOnClusterDown: 50,
       slotsRefreshTimeout: 500,
-      slotsRefreshInterval: 5000,
+      slotsRefreshInterval: 1000,
       redisOptions: { ...FAIL_FAST, username: 'u', password: 'p', connectionName: 'n', family: 4, tls: {} },
     });
   });
@@ -119,9 +119,9 @@ describe('reconnectDelayMs', () => {
 });
 
 describe('reconnectOnError', () => {
-  it('looks for the new master after READONLY, at most once a second, and after nothing else', () => {
+  it('looks for the new master after READONLY, each time after twice as long, and after nothing else', () => {
     const reconnect = singleClientOptions({}, 1).reconnectOnError;
-    const now = vi.spyOn(Date, 'now').mockReturnValue(1_000_000);
+    const now = vi.spyOn(performance, 'now').mockReturnValue(1_000_000);
     const answers = (message: string): unknown => reconnect?.(new Error(message));
     expect(answers('OOM command not allowed')).toBe(false);
     expect(answers('ERR not READONLY')).toBe(false);
@@ -129,6 +129,14 @@ describe('reconnectOnError', () => {
     expect(answers("READONLY You can't write against a read only replica.")).toBe(false);
     now.mockReturnValue(1_001_000);
     expect(answers('MASTERDOWN Link with MASTER is down')).toBe(true);
+    now.mockReturnValue(1_002_000);
+    expect(answers('READONLY')).toBe(false);
+    now.mockReturnValue(1_003_000);
+    expect(answers('READONLY')).toBe(true);
+    now.mockReturnValue(1_100_000);
+    expect(answers('READONLY')).toBe(true);
+    now.mockReturnValue(1_101_000);
+    expect(answers('READONLY')).toBe(true);
   });
 
   it('keeps the pace of two connections apart', () => {

@@ -40,16 +40,16 @@ export function reconnectDelayMs(attempt: number): number {
  */
 function reconnectOnReadOnly(): (error: Error) => boolean {
   let lastAtMs = -Infinity;
-  let pauseMs = READONLY_RECONNECT_FIRST_MS;
+  let pauseMs = 0;
   return ({ message }) => {
     const sinceMs = performance.now() - lastAtMs;
+    if (sinceMs > 2 * READONLY_RECONNECT_MOST_MS) {
+      pauseMs = 0; // another failover
+    }
     if (!/^(READONLY|MASTERDOWN)/.test(message) || sinceMs < pauseMs) {
       return false;
     }
-    pauseMs =
-      sinceMs > READONLY_RECONNECT_MOST_MS * 2
-        ? READONLY_RECONNECT_FIRST_MS
-        : Math.min(pauseMs * 2, READONLY_RECONNECT_MOST_MS);
+    pauseMs = Math.min(Math.max(pauseMs * 2, READONLY_RECONNECT_FIRST_MS), READONLY_RECONNECT_MOST_MS);
     lastAtMs = performance.now();
     return true;
   };
@@ -123,10 +123,11 @@ export function clusterClientOptions(settings: ConnectionSettings, commandTimeou
     enableOfflineQueue: false,
     clusterRetryStrategy: reconnectDelayMs,
     maxRedirections: 5,
-    retryDelayOnFailover: 50,
+    // Zero is never: else what a caller gave up long ago is sent again, to the new master, when a frozen one's connection ends.
+    retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 50,
     slotsRefreshTimeout: 500,
-    slotsRefreshInterval: 5000,
+    slotsRefreshInterval: 1000, // it is now what finds the new master
     redisOptions: {
       ...redisOptions,
       ...definedOnly({

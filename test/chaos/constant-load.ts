@@ -1,0 +1,137 @@
+import type { AsyncCache, DistributedCache } from '../../libs/distributed-cache/src/core/index.js';
+import type { Versioned, VersionedSource } from './versioned-source.js';
+
+/** One process, as far as Redis can tell: a cache with an L1 and connections of its own. */
+export interface ChaosNode {
+  readonly name: string;
+  readonly cache: DistributedCache;
+  readonly entries: AsyncCache<Versioned>;
+}
+
+/** One call. `waitedMs` is what the cache added: the length of the call without that of its loader. */
+export interface Call {
+  readonly node: string;
+  readonly key: string;
+  readonly kind: 'get' | 'set' | 'delete';
+  readonly askedAtMs: number;
+  readonly waitedMs: number;
+  readonly error: unknown;
+  /** Out of date by what this node had itself acknowledged. */
+  readonly ownStaleMs: number;
+  /** Out of date by what another node had acknowledged. */
+  readonly otherStaleMs: number;
+}
+
+const TICK_MS = 10;
+const SETTLE_DEADLINE_MS = 6000;
+
+/**
+ * Asks all the time, at the pace of a clock and not at that of the answers: each tick one known key, every second tick one
+ * that no tier has, every tenth a `delete` or a `set`. A key is changed by one node only and one change at a time, because the
+ * order of two at once is nobody's promise.
+ */
+export class ConstantLoad {
+  readonly calls: Call[] = [];
+  readonly #inFlight = new Set<Promise<void>>();
+  readonly #changing = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #tick = 0;
+
+  constructor(
+    private readonly nodes: readonly ChaosNode[],
+    private readonly source: VersionedSource,
+    /** The keys that are asked for again and again, and changed. */
+    readonly keys: readonly string[],
+    private readonly random: () => number = Math.random,
+  ) {}
+
+  start(): void {
+    this.#timer = setInterval(() => this.#ask(), TICK_MS);
+  }
+
+  /** Ends the load. @returns how many calls were never answered */
+  async stop(): Promise<number> {
+    clearInterval(this.#timer);
+    let timer: NodeJS.Timeout | undefined;
+    const expiry = new Promise((resolve) => {
+      timer = setTimeout(resolve, SETTLE_DEADLINE_MS);
+    });
+    await Promise.race([Promise.all(this.#inFlight), expiry]);
+    clearTimeout(timer);
+    return this.#inFlight.size;
+  }
+
+  /** Keys for which a node's answer is not the truth, now that nobody changes anything. */
+  async diverged(): Promise<string[]> {
+    const wrong = this.nodes.flatMap(({ name, entries }) =>
+      this.keys.map(async (key) => {
+        const { version } = await entries.getOrSet(key, () => this.source.load(key));
+        return version === this.source.current(key) ? [] : [`${name} ${key}`];
+      }),
+    );
+    return (await Promise.all(wrong)).flat();
+  }
+
+  #ask(): void {
+    const tick = this.#tick++;
+    for (const [index, node] of this.nodes.entries()) {
+      this.#track(this.#get(node, this.#anyKey()));
+      if (tick % 2 === 0) {
+        this.#track(this.#get(node, `${this.#anyKey()}:${node.name}:${tick}`));
+      }
+      const own = Math.floor(this.random() * this.keys.length);
+      if (tick % 10 === index % 10 && own % this.nodes.length === index) {
+        this.#track(this.#change(node, this.keys[own] ?? '', tick % 20 < 10 ? 'set' : 'delete'));
+      }
+    }
+  }
+
+  #anyKey(): string {
+    return this.keys[Math.floor(this.random() * this.keys.length)] ?? '';
+  }
+
+  #track(work: Promise<void>): void {
+    this.#inFlight.add(work);
+    void work.finally(() => this.#inFlight.delete(work));
+  }
+
+  async #get({ name, entries }: ChaosNode, key: string): Promise<void> {
+    const askedAtMs = performance.now();
+    let [loadMs, ownStaleMs, otherStaleMs] = [0, 0, 0];
+    let failure: unknown;
+    try {
+      const { version } = await entries.getOrSet(key, async () => {
+        const startedAtMs = performance.now();
+        const value = await this.source.load(key);
+        loadMs = performance.now() - startedAtMs;
+        return value;
+      });
+      const answer = { key, version, askedAtMs };
+      ownStaleMs = this.source.staleMs(answer, (writer) => writer === name);
+      otherStaleMs = this.source.staleMs(answer, (writer) => writer !== name);
+    } catch (error) {
+      failure = error;
+    }
+    const waitedMs = performance.now() - askedAtMs - loadMs;
+    this.calls.push({ node: name, key, kind: 'get', askedAtMs, waitedMs, error: failure, ownStaleMs, otherStaleMs });
+  }
+
+  async #change({ name, entries }: ChaosNode, key: string, kind: 'set' | 'delete'): Promise<void> {
+    if (this.#changing.has(key)) {
+      return;
+    }
+    this.#changing.add(key);
+    const version = this.source.change(key);
+    const askedAtMs = performance.now();
+    let failure: unknown;
+    try {
+      await (kind === 'set' ? entries.set(key, { version }) : entries.delete(key));
+      this.source.acknowledge(key, version, name);
+    } catch (error) {
+      failure = error;
+    }
+    const waitedMs = performance.now() - askedAtMs;
+    this.#changing.delete(key);
+    this.calls.push({ node: name, key, kind, askedAtMs, waitedMs, error: failure, ownStaleMs: 0, otherStaleMs: 0 });
+  }
+}

@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { DEADLINE_MS, LEASE_MS } from './fault-bench.js';
+import { faultTable } from './fault-table.js';
+import { groupFaults } from './group-faults.js';
+import { BACK_LIMIT_MS, runFault, type FaultResult } from './run-fault.js';
+import { networkFaults, serverFaults } from './server-faults.js';
+
+/** A machine that does other things as well. */
+const SLACK_MS = 200;
+const FAULTS = [...groupFaults, ...serverFaults, ...networkFaults];
+
+const results = new Map<string, FaultResult>();
+const rejections: unknown[] = [];
+const onRejection = (reason: unknown): void => void rejections.push(reason);
+
+beforeAll(() => void process.on('unhandledRejection', onRejection));
+
+afterAll(() => {
+  process.off('unhandledRejection', onRejection);
+  const table = faultTable(FAULTS.flatMap(({ name }) => results.get(name) ?? []));
+  process.stdout.write(`\n${table}\nunhandled rejections: ${rejections.length}\n\n`);
+});
+
+/** What is wrong with a result, in the words of the promise that it breaks; nothing, as a rule. */
+function complaintsAbout(result: FaultResult): string[] {
+  const { fault, errors, unsettled, longestMs, otherLongestMs, backMs, ownStale, otherStale, diverged } = result;
+  const slackMs = SLACK_MS + result.loopDelayMs;
+  const waitLimitMs = DEADLINE_MS * (fault.stepsOfASet ?? 1) + slackMs;
+  const otherLimitMs = waitLimitMs + (fault.orphansLeases ? LEASE_MS : 0);
+  const findings: [isWrong: boolean, complaint: string][] = [
+    [errors > 0, `${errors} callers got an error`],
+    [unsettled > 0, `${unsettled} calls were never answered`],
+    [longestMs > waitLimitMs, `a caller waited ${Math.round(longestMs)} ms for the cache`],
+    [otherLongestMs > otherLimitMs, `a caller elsewhere waited ${Math.round(otherLongestMs)} ms`],
+    [backMs === undefined || backMs > BACK_LIMIT_MS + slackMs, `Redis was used again after ${backMs} ms`],
+    [ownStale > 0, `${ownStale} reads contradicted their own process`],
+    [otherStale > 0 && !fault.mayLoseWrites, `${otherStale} reads were out of date`],
+    [diverged.length > 0 && !fault.mayLoseWrites, `${diverged.join(', ')} stayed out of date`],
+  ];
+  return findings.flatMap(([isWrong, complaint]) => (isWrong ? [complaint] : []));
+}
+
+describe.concurrent('no caller notices', () => {
+  it.for(FAULTS.map((fault) => [fault.name, fault] as const))(
+    '%s',
+    { timeout: 30_000, retry: 1 },
+    async ([name, fault], { expect }) => {
+      const result = await runFault(fault);
+      results.set(name, result);
+      expect(complaintsAbout(result)).toEqual([]);
+    },
+  );
+});
+
+describe('the process', () => {
+  it('sees no unhandled rejection in all that', ({ expect }) => {
+    expect(results.size).toBeGreaterThan(0);
+    expect(rejections).toEqual([]);
+  });
+});

@@ -1,0 +1,155 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ConstantLoad, type Call, type ChaosNode } from './constant-load.js';
+import { DEADLINE_MS, HEARTBEAT_MS, type Fault, type FaultBench } from './fault-bench.js';
+import { VersionedSource } from './versioned-source.js';
+
+export interface FaultResult {
+  readonly fault: Fault;
+  readonly calls: number;
+  readonly errors: number;
+  /** The longest that the cache added to a call of the node that suffered, and of the other one. */
+  readonly longestMs: number;
+  readonly otherLongestMs: number;
+  /** The middle one of the waits of calls made during the fault. */
+  readonly medianMs: number;
+  /** Calls that the cache kept for longer than 100 ms. */
+  readonly slow: number;
+  /** From the end of the fault (or its beginning: `recoversFrom`) until Redis was used again; `undefined`: never. */
+  readonly backMs: number | undefined;
+  /** Reads that contradict what their own process had acknowledged. */
+  readonly ownStale: number;
+  /** Reads out of date by more than the bound, while nothing excused it. */
+  readonly otherStale: number;
+  /** The longest that a read was out of date, excused or not. */
+  readonly longestStaleMs: number;
+  readonly diverged: readonly string[];
+  readonly unsettled: number;
+  /** The longest that this process itself was held up. */
+  readonly loopDelayMs: number;
+  /** Of the answers to calls for keys that the fault does not concern, slow ones; `undefined`: it concerns all keys. */
+  readonly bystandersSlow: number | undefined;
+  /** Whether Redis was used for those keys during the fault, in parts of one. */
+  readonly bystandersServed: number | undefined;
+}
+
+export const SLOW_MS = 100;
+export const BACK_LIMIT_MS = 1500;
+const WARM_MS = 400;
+const BACK_DEADLINE_MS = 5000;
+/** After a fault the nodes are to agree again within this time. */
+const AGREE_MS = 1500;
+const STALE_LIMIT_MS = HEARTBEAT_MS + DEADLINE_MS;
+const HOT_KEYS = Array.from({ length: 40 }, (_, index) => `key:${index}`);
+
+/** Runs a constant load through one fault and measures what its callers notice. */
+export async function runFault(fault: Fault): Promise<FaultResult> {
+  const bench = await fault.prepare();
+  const loop = monitorEventLoopDelay({ resolution: 5 });
+  const source = new VersionedSource();
+  const load = new ConstantLoad(bench.nodes, source, bench.keys ?? HOT_KEYS);
+  try {
+    const uses = watchRedis(bench.nodes[0]);
+    if (fault.fromStart) {
+      await bench.begin();
+    }
+    await Promise.all(bench.nodes.map(({ cache }) => cache.connect()));
+    loop.enable();
+    load.start();
+    if (!fault.fromStart) {
+      await delay(WARM_MS);
+      await bench.begin();
+    }
+    const beganAtMs = performance.now();
+    await delay(fault.lastsMs);
+    await bench.heal();
+    const healedAtMs = performance.now();
+    const backFromMs = fault.recoversFrom === 'begin' ? beganAtMs : healedAtMs;
+    await untilUsed(uses, backFromMs, bench);
+    await delay(Math.max(0, healedAtMs + AGREE_MS + 500 - performance.now()));
+    const unsettled = await load.stop();
+    loop.disable();
+    const diverged = await load.diverged();
+    const window = { beganAtMs, healedAtMs, backFromMs };
+    const loopDelayMs = loop.max / 1e6;
+    return { fault, ...judge(fault, bench, load.calls, uses, window), diverged, unsettled, loopDelayMs };
+  } finally {
+    loop.disable();
+    await load.stop();
+    await Promise.all(bench.nodes.map(({ cache }) => cache.close()));
+    await bench.stop();
+  }
+}
+
+interface Use {
+  readonly key: string;
+  readonly atMs: number;
+}
+
+/** When this node stored in Redis or was answered by it. */
+function watchRedis(node: ChaosNode | undefined): Use[] {
+  const uses: Use[] = [];
+  const { events } = node!.cache;
+  events.on('set', ({ key, redis }) => redis && uses.push({ key, atMs: performance.now() }));
+  events.on('hit', ({ key, tier }) => tier === 'redis' && uses.push({ key, atMs: performance.now() }));
+  return uses;
+}
+
+function firstUse(uses: readonly Use[], fromMs: number, { concerns }: FaultBench): Use | undefined {
+  return uses.find(({ key, atMs }) => atMs >= fromMs && (concerns?.(key) ?? true));
+}
+
+async function untilUsed(uses: readonly Use[], fromMs: number, bench: FaultBench): Promise<void> {
+  while (firstUse(uses, fromMs, bench) === undefined && performance.now() - fromMs < BACK_DEADLINE_MS) {
+    await delay(10);
+  }
+}
+
+interface Window {
+  readonly beganAtMs: number;
+  readonly healedAtMs: number;
+  readonly backFromMs: number;
+}
+
+type Judgement = Omit<FaultResult, 'fault' | 'diverged' | 'unsettled' | 'loopDelayMs'>;
+
+function judge(
+  { separates }: Fault,
+  bench: FaultBench,
+  calls: readonly Call[],
+  uses: readonly Use[],
+  { beganAtMs, healedAtMs, backFromMs }: Window,
+): Judgement {
+  const isDuring = ({ askedAtMs }: Call): boolean => askedAtMs >= beganAtMs && askedAtMs < healedAtMs;
+  const isExcused = ({ askedAtMs }: Call): boolean =>
+    separates && askedAtMs >= beganAtMs && askedAtMs < healedAtMs + AGREE_MS;
+  const sufferer = bench.nodes[0]?.name;
+  const suffering = calls.filter(({ node }) => node === sufferer);
+  const backAtMs = firstUse(uses, backFromMs, bench)?.atMs;
+  const { concerns } = bench;
+  const bystanders = concerns && suffering.filter((call) => isDuring(call) && !concerns(call.key));
+  const served = concerns && uses.filter(({ key, atMs }) => !concerns(key) && atMs >= beganAtMs && atMs < healedAtMs);
+  const cold = bystanders?.filter(({ key, kind }) => kind === 'get' && key.split(':').length > 2);
+  return {
+    calls: calls.length,
+    errors: calls.filter(({ error }) => error !== undefined).length,
+    longestMs: longest(suffering),
+    otherLongestMs: longest(calls.filter(({ node }) => node !== sufferer)),
+    medianMs: median(suffering.filter((call) => isDuring(call) && call.kind === 'get').map(({ waitedMs }) => waitedMs)),
+    slow: suffering.filter(({ waitedMs }) => waitedMs > SLOW_MS).length,
+    backMs: backAtMs === undefined ? undefined : backAtMs - backFromMs,
+    ownStale: calls.filter(({ ownStaleMs }) => ownStaleMs > 0).length,
+    otherStale: calls.filter((call) => call.otherStaleMs > STALE_LIMIT_MS && !isExcused(call)).length,
+    longestStaleMs: Math.max(0, ...calls.map(({ otherStaleMs }) => otherStaleMs)),
+    bystandersSlow: bystanders?.filter(({ waitedMs }) => waitedMs > SLOW_MS).length,
+    bystandersServed: served && cold && Math.min(1, served.length / Math.max(1, cold.length)),
+  };
+}
+
+function longest(calls: readonly Call[]): number {
+  return Math.max(0, ...calls.map(({ waitedMs }) => waitedMs));
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0;
+}
