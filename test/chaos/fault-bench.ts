@@ -10,7 +10,7 @@ import type { Versioned } from './versioned-source.js';
 export const DEADLINE_MS = 300;
 export const HEARTBEAT_MS = 1000;
 /** How long a lease outlives who took it: the default of the cache. */
-export const LEASE_MS = 3000;
+export const LEASE_MS = 1500;
 
 /** What a fault is done to, and what measures it. `nodes[0]` is the one that suffers; others may have a way of their own. */
 export interface FaultBench {
@@ -35,11 +35,6 @@ export interface Fault {
   readonly mayLoseWrites?: true;
   /** From the start on: the load begins within the fault. */
   readonly fromStart?: true;
-  /**
-   * A known gap: a `set` first asks for the stamp of its namespace where that is in doubt, and each of the two steps waits for
-   * its own deadline while another master still answers. Elsewhere the first silence ends both.
-   */
-  readonly stepsOfASet?: 2;
   /** The lease of a process that was cut off ends by itself only; until then others wait for its load. */
   readonly orphansLeases?: true;
   readonly prepare: () => Promise<FaultBench>;

@@ -30,7 +30,6 @@ function clusterFault(name: string, begin: (cluster: RedisCluster) => Promise<vo
     lastsMs: 0,
     separates: true,
     mayLoseWrites: true,
-    stepsOfASet: 2,
     prepare: async (): Promise<FaultBench> => {
       const cluster = await RedisCluster.start({ masters: 3, replicas: 3 });
       const slotOf = await slotsOf(cluster, allKeys());
