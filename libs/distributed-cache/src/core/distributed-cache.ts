@@ -3,12 +3,19 @@ import type { CacheConfig, NamespaceOptions, ResolvedNamespace } from '../config
 import { ConfigurationError } from '../errors/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
 import { LocalCache, systemClock, type Clock } from '../local/index.js';
-import { InvalidationGroup, RedisConnection, RedisTier, replayInvalidations } from '../redis/index.js';
+import {
+  FormerConnection,
+  InvalidationGroup,
+  RedisConnection,
+  RedisTier,
+  replayInvalidations,
+} from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
 import { checkHealth } from './cache-health-check.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { OutageJournal } from './outage-journal.js';
 import { redisTarget } from './redis-target.js';
+import { newStamp } from './stamp-book.js';
 
 /** What a `DistributedCache` may be given besides its configuration. */
 export interface CacheEnvironment {
@@ -116,7 +123,8 @@ export class DistributedCache {
       return undefined;
     }
     const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix } = this.config;
-    const journal = new OutageJournal();
+    const former = new FormerConnection();
+    const journal = new OutageJournal(() => newStamp(connection.serverNowMs()));
     const changes = new InvalidationGroup(
       { prefix: `${keyPrefix}:`, deadlineMs, heartbeatMs, hearsItself: target.kind === 'client' },
       {
@@ -132,6 +140,7 @@ export class DistributedCache {
         onLive: (downMs) => this.onRedisLive(downMs),
         onDown: (reason) => this.onRedisDown(reason),
         beforeLive: async (client) => {
+          await former.replaceBy(client);
           await journal.replay((pending) => replayInvalidations(client, pending));
           await changes.open(client);
         },

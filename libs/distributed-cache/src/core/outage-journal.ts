@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { EntryKeys, PendingInvalidations } from '../redis/index.js';
 
 /** More keys of one namespace than this become one `clear` of it. */
@@ -24,6 +23,9 @@ interface Pending {
 export class OutageJournal {
   private readonly byNamespace = new Map<string, Pending>();
   private lastNumber = 0;
+
+  /** @param stampNow makes a new unique stamp that says when */
+  constructor(private readonly stampNow: () => string) {}
 
   /** Invalidations waiting. */
   get size(): number {
@@ -91,7 +93,7 @@ export class OutageJournal {
       for (const [clearStampKey, { keys: pendingKeys, clearNumber }] of this.byNamespace) {
         entries.push(...[...pendingKeys.values()].map(({ keys }) => keys));
         if (clearNumber !== undefined) {
-          stamps.set(clearStampKey, randomUUID());
+          stamps.set(clearStampKey, this.stampNow());
         }
       }
       await send({ entries, stamps });

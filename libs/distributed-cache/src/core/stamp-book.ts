@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { RedisTier } from '../redis/index.js';
 
 /** Unique, and it says when it was put in place: by the Redis server's clock, or 0 for one that invalidated nothing. */
-function newStamp(atMs: number): string {
+export function newStamp(atMs: number): string {
   return `${Math.floor(atMs)}-${randomUUID()}`;
 }
 

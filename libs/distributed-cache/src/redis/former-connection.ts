@@ -1,0 +1,30 @@
+import { isCluster, type RedisClient } from './redis-client.js';
+
+/**
+ * Ends, at the server, the connection that this one replaces. A write that its caller has given up may still be on its way there, and
+ * would be executed after whatever has been done since: a `set` from before an outage over one from after it. In a cluster
+ * each node's connection is replaced by itself, without us; there this is not done.
+ */
+export class FormerConnection {
+  private id: number | undefined;
+
+  /** To be called on each new connection, before anything else is sent on it. Rejects only if that connection is lost. */
+  async replaceBy(client: RedisClient): Promise<void> {
+    if (isCluster(client)) {
+      return;
+    }
+    const [, id] = await Promise.all([
+      this.id === undefined ? undefined : client.client('KILL', 'ID', this.id).catch(ignoreRefusal),
+      client.client('ID').catch(ignoreRefusal),
+    ]);
+    this.id = typeof id === 'number' ? id : undefined;
+  }
+}
+
+/** A user without `CLIENT KILL` or `CLIENT ID` goes without. */
+function ignoreRefusal(error: Error): undefined {
+  if (error.name !== 'ReplyError') {
+    throw error;
+  }
+  return undefined;
+}

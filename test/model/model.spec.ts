@@ -1,0 +1,34 @@
+import fc from 'fast-check';
+import { describe, it } from 'vitest';
+import { CacheConfig } from 'nestjs-distributed-cache/core';
+import { chosenSeed } from './redis-double.js';
+import { ACTIONS, KEYS, Scenario } from './scenario.js';
+import { scheduledTimers } from './scheduled-timers.js';
+
+const SCHEDULES = Number(process.env['MODEL_SCHEDULES'] ?? 20_000);
+const config = CacheConfig.resolve({}, {});
+
+const command = fc.record({
+  action: fc.constantFrom(...ACTIONS),
+  process: fc.nat(2),
+  key: fc.constantFrom(...KEYS),
+});
+const setup = fc.record({ processes: fc.integer({ min: 2, max: 3 }), nodes: fc.integer({ min: 1, max: 2 }) });
+
+describe('the core under every order of events', () => {
+  it('answers with nothing older than what was announced, and agrees with the source at rest', async () => {
+    const seed = chosenSeed();
+    process.stdout.write(`model: ${SCHEDULES} schedules, MODEL_SEED=${seed}\n`);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.scheduler(),
+        setup,
+        fc.array(command, { minLength: 2, maxLength: 7 }),
+        async (s, sizes, commands) => {
+          await scheduledTimers(s, () => new Scenario(config, s, sizes).run(commands));
+        },
+      ),
+      { seed, numRuns: SCHEDULES },
+    );
+  }, 120_000);
+});

@@ -1,0 +1,156 @@
+import type { LineDouble } from './link-double.js';
+import type { ProcessDouble } from './process-double.js';
+
+export class ModelError extends Error {}
+
+/** A version that a process will have to know once its line has told it so much. */
+interface Owed {
+  readonly key: string;
+  readonly version: number;
+  readonly line: LineDouble;
+  readonly position: number;
+}
+
+/**
+ * The source of truth, and what each process must know of it by now.
+ *
+ * Whoever invalidates knows at once; the others once they have heard what Redis had told them until then. A process that
+ * is cut off owes nothing until it is back.
+ */
+export class Oracle {
+  private readonly versions = new Map<string, number>();
+  private readonly known = new Map<string, number>();
+  private readonly owed = new Map<ProcessDouble, Owed[]>();
+  private readonly loading = new Map<string, number[]>();
+  private readonly disturbedAt = new Map<string, number>();
+  private readonly expiredAt = new Map<string, number>();
+  private writing = 0;
+  private step = 0;
+
+  constructor(private readonly processes: readonly ProcessDouble[]) {}
+
+  version(key: string): number {
+    return this.versions.get(key) ?? 0;
+  }
+
+  /** The source changes; what the caches hold is old from here on. */
+  change(keys: readonly string[]): void {
+    this.writing++;
+    for (const key of keys) {
+      this.versions.set(key, this.version(key) + 1);
+      this.disturb(key);
+    }
+  }
+
+  /** The change has been told to the cache, and `isEverywhere`: Redis has acknowledged it. */
+  changed(by: ProcessDouble, keys: readonly string[], versions: readonly number[], isEverywhere: boolean): void {
+    this.writing--;
+    for (const [index, key] of keys.entries()) {
+      const version = versions[index] ?? 0;
+      this.disturb(key);
+      this.learn(by, key, version);
+      if (isEverywhere) {
+        this.owe(by, key, version);
+      }
+    }
+  }
+
+  /** From now on two loads of these keys may overlap, and one may come to nothing. */
+  disturb(key: string): void {
+    this.disturbedAt.set(key, ++this.step);
+  }
+
+  /** A process that is back and has replayed what it owes: all must know what it knows. */
+  back(process: ProcessDouble, keys: readonly string[]): void {
+    for (const key of keys) {
+      this.disturb(key);
+      this.owe(process, key, this.known.get(this.name(process, key)) ?? 0);
+      for (const other of this.processes) {
+        this.learn(process, key, other.hears ? (this.known.get(this.name(other, key)) ?? 0) : 0);
+      }
+    }
+    // What was on its way when it lost its line is not owed to it any more: it begins with nothing.
+    this.settle(process);
+  }
+
+  /** The oldest version that `process` may answer with to a read that begins now. */
+  oldest(process: ProcessDouble, key: string): number {
+    this.settle(process);
+    return this.known.get(this.name(process, key)) ?? 0;
+  }
+
+  /** For {@link beginLoad}: when a caller asked. */
+  ask(): number {
+    return ++this.step;
+  }
+
+  /**
+   * @param askedAt when the caller asked whose loader this is: a lease that was taken before a change is void, its load may still run
+   * @returns what ends the load; throws if another load that nothing disturbed is running
+   */
+  beginLoad(key: string, askedAt: number): () => void {
+    const running = this.loading.get(key) ?? [];
+    const isSomebodyCutOff = this.processes.some((process) => process.isDown); // it loads for itself
+    if (isSomebodyCutOff) {
+      this.disturb(key);
+    }
+    const disturbedAt = this.disturbedAt.get(key) ?? 0;
+    if (this.writing === 0 && [...running, askedAt].filter((each) => each > disturbedAt).length > 1) {
+      throw new ModelError(`two loads of ${key} at a time`);
+    }
+    this.loading.set(key, [...running, askedAt]);
+    return () => {
+      this.loading.set(
+        key,
+        (this.loading.get(key) ?? []).filter((each) => each !== askedAt),
+      );
+    };
+  }
+
+  /** Redis forgets the key by itself. That must not cost the load which follows; one that has ended may be forgotten. */
+  expired(key: string): void {
+    this.expiredAt.set(key, ++this.step);
+  }
+
+  /** Whether what was loaded since must have been kept. */
+  isUndisturbedSince(key: string, step: number): boolean {
+    const isOver = (times: ReadonlyMap<string, number>): boolean => (times.get(key) ?? 0) <= step;
+    return this.writing === 0 && isOver(this.disturbedAt) && isOver(this.expiredAt);
+  }
+
+  private owe(by: ProcessDouble, key: string, version: number): void {
+    for (const process of this.processes) {
+      if (process !== by) {
+        // A clear is told on the line of its stamp, and either line may be the one.
+        for (const line of new Set([process.lineOf(key), process.lineOf('#clear')])) {
+          const list = this.owed.get(process) ?? [];
+          list.push({ key, version, line, position: line.sent });
+          this.owed.set(process, list);
+        }
+      }
+    }
+  }
+
+  private settle(process: ProcessDouble): void {
+    if (!process.hears) {
+      return;
+    }
+    const list = this.owed.get(process) ?? [];
+    const open = list.filter(({ line, position }) => line.heard < position);
+    for (const { key, version } of list) {
+      if (!open.some((other) => other.key === key && other.version === version)) {
+        this.learn(process, key, version);
+      }
+    }
+    this.owed.set(process, open);
+  }
+
+  private learn(process: ProcessDouble, key: string, version: number): void {
+    const name = this.name(process, key);
+    this.known.set(name, Math.max(this.known.get(name) ?? 0, version));
+  }
+
+  private name(process: ProcessDouble, key: string): string {
+    return `${this.processes.indexOf(process)}:${key}`;
+  }
+}

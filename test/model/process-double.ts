@@ -1,0 +1,214 @@
+import type { Scheduler } from 'fast-check';
+import type { CacheConfig } from '../../libs/distributed-cache/src/config/index.js';
+import { AsyncCache } from '../../libs/distributed-cache/src/core/async-cache.js';
+import type { CacheRuntime } from '../../libs/distributed-cache/src/core/cache-runtime.js';
+import { OutageJournal } from '../../libs/distributed-cache/src/core/outage-journal.js';
+import { newStamp } from '../../libs/distributed-cache/src/core/stamp-book.js';
+import { CacheEvents } from '../../libs/distributed-cache/src/events/index.js';
+import { LocalCache } from '../../libs/distributed-cache/src/local/index.js';
+import type { PendingInvalidations } from '../../libs/distributed-cache/src/redis/index.js';
+import { TierUnavailableError } from '../../libs/distributed-cache/src/errors/index.js';
+import { LineDouble } from './link-double.js';
+import type { DoubleEntry, DoubleKeys, RedisDouble } from './redis-double.js';
+
+const NOW_MS = 1_000_000;
+const HOUR_MS = 3_600_000;
+const NAMESPACE = 'users';
+const events = new CacheEvents();
+const clock = { nowMs: () => NOW_MS };
+
+interface StoredPayload {
+  readonly payload: { readonly value: unknown };
+  readonly stamps: DoubleEntry['stamps'];
+}
+
+/** One process: the real core over doubles of what it uses of redis/. */
+export class ProcessDouble {
+  readonly cache: AsyncCache<number>;
+  private readonly journal = new OutageJournal(() => newStamp(NOW_MS));
+  private readonly lines: readonly LineDouble[];
+  private readonly connection = {
+    isLive: true,
+    state: 'live',
+    outageSinceMs: undefined as number | undefined,
+    roundTripMs: 0,
+    serverNowMs: () => NOW_MS,
+  };
+  private readonly changes = { isLive: true, state: 'live' };
+  /** Moves with each loss: what was being set up then does not count. */
+  private losses = 0;
+  /** How often it was cut off. */
+  outages = 0;
+
+  constructor(
+    config: CacheConfig,
+    private readonly redis: RedisDouble,
+    private readonly scheduler: Scheduler,
+    private readonly nodes: number,
+  ) {
+    this.lines = Array.from({ length: nodes }, () => new LineDouble(scheduler, (key) => this.hear(key)));
+    const runtime = {
+      config,
+      events,
+      clock,
+      codec: { encode: (value: unknown) => ({ payload: { value }, exact: true }) },
+      local: new LocalCache({ clock }),
+      redis: {
+        connection: this.connection,
+        tier: this.tier(),
+        changes: this.changes,
+        journal: this.journal,
+        leaseMs: 3000,
+      },
+      random: () => 1,
+      closing: new AbortController().signal,
+    };
+    // The only place where doubles pass for the real things.
+    this.cache = new AsyncCache<number>(NAMESPACE, config.namespace(NAMESPACE), runtime as unknown as CacheRuntime);
+    this.track();
+  }
+
+  get isDown(): boolean {
+    return !this.connection.isLive;
+  }
+
+  /** Whether Redis has acknowledged all that this process has told it to forget. */
+  get owesNothing(): boolean {
+    return this.journal.size === 0;
+  }
+
+  /** Whether nothing that Redis has sent is still on its way. */
+  get hasHeardAll(): boolean {
+    return this.lines.every(({ heard, sent }) => heard === sent);
+  }
+
+  get hears(): boolean {
+    return this.connection.isLive && this.changes.isLive;
+  }
+
+  /** The line on which a key is asked for and told of. */
+  lineOf(fullKey: string): LineDouble {
+    const line = this.lines[fullKey.endsWith('#clear') || fullKey.endsWith('a') ? 0 : this.nodes - 1];
+    if (line === undefined) {
+      throw new Error('no such line');
+    }
+    return line;
+  }
+
+  loseChannel(): void {
+    this.losses++;
+    this.redis.track(this, undefined);
+    this.lines.forEach((line) => line.loseMessages());
+    Object.assign(this.changes, { isLive: false, state: 'lost' });
+  }
+
+  async hearAgain(): Promise<void> {
+    await this.scheduler.schedule(Promise.resolve(), 'track');
+    if (this.isDown || this.changes.isLive) {
+      return;
+    }
+    this.track();
+    const { losses } = this;
+    await this.scheduler.schedule(Promise.resolve(), 'tracking');
+    if (losses === this.losses && !this.changes.isLive) {
+      Object.assign(this.changes, { isLive: true, state: 'live' });
+      this.cache.foreign.startEpoch();
+    }
+  }
+
+  goDown(): void {
+    this.outages++;
+    this.loseChannel();
+    Object.assign(this.connection, { isLive: false, state: 'down', outageSinceMs: NOW_MS });
+    this.lines.forEach((line) => line.cut());
+  }
+
+  /** As the connection does it: replay first, then listen, then trust. */
+  async goLive(): Promise<void> {
+    if (!this.isDown) {
+      return;
+    }
+    this.lines.forEach((line) => line.reconnect());
+    await this.replay();
+    this.track();
+    await this.scheduler.schedule(Promise.resolve(), 'tracking');
+    Object.assign(this.changes, { isLive: true, state: 'live' });
+    this.cache.foreign.startEpoch();
+    Object.assign(this.connection, { isLive: true, state: 'live', outageSinceMs: undefined });
+    this.cache.foreign.startEpoch();
+  }
+
+  /** What each heartbeat does with what Redis has yet to forget. */
+  async replay(): Promise<void> {
+    await this.journal.replay(async ({ entries, stamps }: PendingInvalidations) => {
+      await Promise.all([
+        ...entries.map((keys) => this.line(keys.valueKey, () => this.redis.drop(this, keys))),
+        ...[...stamps].map(([key, stamp]) => this.line(key, () => this.redis.putString(this, key, stamp))),
+      ]);
+    });
+  }
+
+  private track(): void {
+    this.redis.track(this, (key) => this.lineOf(key).send(key));
+  }
+
+  private hear(fullKey: string): void {
+    this.cache.foreign.onChanged(fullKey.slice(fullKey.indexOf(':', fullKey.indexOf(':') + 1) + 1));
+  }
+
+  private line<Answer>(fullKey: string, execute: () => Answer): Promise<Answer> {
+    return this.lineOf(fullKey).call(execute);
+  }
+
+  /** Refused at once while the connection is down, as `RedisConnection.run` does. */
+  private ask<Answer>(fullKey: string, execute: () => Answer): Promise<Answer> {
+    return this.isDown ? Promise.reject(new TierUnavailableError('GET', 'not-connected')) : this.line(fullKey, execute);
+  }
+
+  private async read(entry: DoubleEntry | undefined): Promise<object | undefined> {
+    if (entry === undefined) {
+      return undefined;
+    }
+    if (Number(entry.value) % 2 === 1) {
+      await this.scheduler.schedule(Promise.resolve(), 'decompress'); // a large value, in the thread pool
+    }
+    const header = { createdAtMs: NOW_MS, expiresAtMs: NOW_MS + HOUR_MS, loadMs: 0, stamps: entry.stamps };
+    return { value: entry.value, header, bytes: 0 };
+  }
+
+  private tier(): object {
+    const { redis } = this;
+    const entryOf = ({ payload, stamps }: StoredPayload): DoubleEntry => ({ value: payload.value, stamps });
+    return {
+      remainingMs: () => HOUR_MS,
+      get: async (key: string) => this.read(await this.ask(key, () => redis.get(key))),
+      take: async (keys: DoubleKeys, token: string) => {
+        const { isTaken, entry } = await this.ask(keys.valueKey, () => redis.take(keys, token));
+        return { isTaken, entry: await this.read(entry) };
+      },
+      fill: async (keys: DoubleKeys, token: string, stored: StoredPayload) => {
+        const [staged, moved] = await Promise.all([
+          this.ask(keys.valueKey, () => redis.stage(keys, token, entryOf(stored))),
+          this.ask(keys.valueKey, () => redis.rename(this, keys)),
+        ]);
+        return staged && moved;
+      },
+      setMany: (entries: readonly (readonly [DoubleKeys, StoredPayload])[]) =>
+        Promise.all(
+          entries.map(([keys, stored]) => this.ask(keys.valueKey, () => redis.put(this, keys, entryOf(stored)))),
+        ),
+      delete: async (all: readonly DoubleKeys[]) => {
+        const counts = await Promise.all(all.map((keys) => this.ask(keys.valueKey, () => redis.drop(this, keys))));
+        return counts.reduce((sum, count) => sum + count, 0);
+      },
+      renew: () => Promise.resolve(true),
+      release: (keys: DoubleKeys, token: string) => this.ask(keys.valueKey, () => redis.release(keys, token)),
+      readStamp: (key: string) => this.ask(key, () => redis.readString(key)),
+      createStamp: async (key: string, stamp: string): Promise<string | undefined> =>
+        (await this.ask(key, () => redis.createString(this, key, stamp)))
+          ? stamp
+          : this.ask(key, () => redis.readString(key)),
+      replaceStamp: (key: string, stamp: string) => this.ask(key, () => redis.putString(this, key, stamp)),
+    };
+  }
+}

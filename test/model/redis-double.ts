@@ -1,0 +1,157 @@
+import { randomInt } from 'node:crypto';
+
+/** What a value is to the model: a version of the source, and what an envelope carries beside it. */
+export interface DoubleEntry {
+  readonly value: unknown;
+  readonly stamps: readonly (readonly [name: string, stamp: string])[];
+}
+
+export interface DoubleKeys {
+  readonly valueKey: string;
+  readonly leaseKey: string;
+  readonly fillKey: string;
+}
+
+/** Who is told of a change: the tracking of one process on one node. */
+export type Tracker = (key: string) => void;
+
+/**
+ * Redis as far as the core can tell: one map, commands that happen one at a time, and a message for every change of a key
+ * under the prefix to everybody who tracks, but for whoever made it (NOLOOP). Nothing expires but what `expire` says, and that,
+ * as in Redis, by the next command that looks at it; then everybody is told.
+ */
+export class RedisDouble {
+  private readonly values = new Map<string, DoubleEntry>();
+  private readonly strings = new Map<string, string>();
+  private readonly staged = new Map<string, DoubleEntry>();
+  private readonly expired = new Set<string>();
+  private readonly trackers = new Map<object, Tracker>();
+
+  track(owner: object, tracker: Tracker | undefined): void {
+    this.trackers.delete(owner);
+    if (tracker !== undefined) {
+      this.trackers.set(owner, tracker);
+    }
+  }
+
+  /** What is there, for the oracle alone. */
+  peek(valueKey: string): DoubleEntry | undefined {
+    return this.expired.has(valueKey) ? undefined : this.values.get(valueKey);
+  }
+
+  expire(valueKey: string): void {
+    if (this.values.has(valueKey)) {
+      this.expired.add(valueKey);
+    }
+  }
+
+  get(valueKey: string): DoubleEntry | undefined {
+    if (this.expired.delete(valueKey) && this.values.delete(valueKey)) {
+      this.tell(valueKey, undefined);
+    }
+    return this.values.get(valueKey);
+  }
+
+  put(by: object, { valueKey, leaseKey, fillKey }: DoubleKeys, entry: DoubleEntry): void {
+    this.move(by, valueKey, entry);
+    this.strings.delete(leaseKey);
+    this.staged.delete(fillKey);
+  }
+
+  drop(by: object, { valueKey, leaseKey, fillKey }: DoubleKeys): number {
+    this.strings.delete(leaseKey);
+    this.staged.delete(fillKey);
+    const existed = this.get(valueKey) !== undefined;
+    if (existed) {
+      this.values.delete(valueKey);
+      this.tell(valueKey, by);
+    }
+    return existed ? 1 : 0;
+  }
+
+  /** The two commands of a fill happen one after the other, and others may come between. */
+  stage({ leaseKey, fillKey }: DoubleKeys, token: string, entry: DoubleEntry): boolean {
+    if (this.strings.get(leaseKey) !== token) {
+      this.staged.delete(fillKey);
+      return false;
+    }
+    this.staged.set(fillKey, entry);
+    this.strings.delete(leaseKey);
+    return true;
+  }
+
+  rename(by: object, { valueKey, fillKey }: DoubleKeys): boolean {
+    const entry = this.staged.get(fillKey);
+    if (entry === undefined) {
+      return false;
+    }
+    this.staged.delete(fillKey);
+    this.move(by, valueKey, entry);
+    return true;
+  }
+
+  take({ valueKey, leaseKey }: DoubleKeys, token: string): { isTaken: boolean; entry: DoubleEntry | undefined } {
+    const isTaken = this.addString(leaseKey, token) === token;
+    return { isTaken, entry: this.get(valueKey) };
+  }
+
+  release({ leaseKey }: DoubleKeys, token: string): void {
+    if (this.strings.get(leaseKey) === token) {
+      this.strings.delete(leaseKey);
+    }
+  }
+
+  /** A process has died, or cannot renew: its leases end with their time. */
+  endLeases(): void {
+    for (const key of this.strings.keys()) {
+      if (key.startsWith('{')) {
+        this.strings.delete(key);
+      }
+    }
+  }
+
+  readString(key: string): string | undefined {
+    return this.strings.get(key);
+  }
+
+  createString(by: object, key: string, text: string): boolean {
+    if (this.strings.has(key)) {
+      return false;
+    }
+    this.putString(by, key, text);
+    return true;
+  }
+
+  putString(by: object, key: string, text: string): void {
+    this.strings.set(key, text);
+    this.tell(key, by);
+  }
+
+  private addString(key: string, text: string): string {
+    const there = this.strings.get(key);
+    if (there === undefined) {
+      this.strings.set(key, text);
+    }
+    return there ?? text;
+  }
+
+  private move(by: object, valueKey: string, entry: DoubleEntry): void {
+    this.expired.delete(valueKey);
+    this.values.set(valueKey, entry);
+    this.tell(valueKey, by);
+  }
+
+  private tell(key: string, by: object | undefined): void {
+    for (const [owner, tracker] of this.trackers) {
+      if (owner !== by) {
+        tracker(key);
+      }
+    }
+  }
+}
+
+/** Printed with every run, so that a failure can be had again. */
+export function chosenSeed(): number {
+  const given = process.env['MODEL_SEED'];
+  return given === undefined ? randomInt(2 ** 31) : Number(given);
+}

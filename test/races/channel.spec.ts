@@ -1,0 +1,150 @@
+import { describe, expect, it, vi } from 'vitest';
+import { FakeClock } from '../../libs/distributed-cache/src/testing/fake-clock.js';
+import {
+  heardAll,
+  holdsCopy,
+  ownRedis,
+  podAt,
+  podWith,
+  podWithSplitLinks,
+  proxyTo,
+  sharedRedis,
+  untilUp,
+  warm,
+} from './pods.js';
+
+const HOUR_MS = 3_600_000;
+
+describe('what a process has not heard', () => {
+  it.each(['RST', 'half-open'])('race 4: trusts no copy of before a lost connection (%s)', async (how) => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const pod = await podAt(proxy.port);
+    const writer = await podAt(server.port);
+    await writer.cache.set('key', 'old');
+    await warm(pod);
+    if (how === 'RST') {
+      await proxy.refuseNew(true);
+      proxy.cut();
+    } else {
+      proxy.stall('both', { onlyExisting: true });
+    }
+    await writer.cache.set('key', 'new');
+    await proxy.refuseNew(false);
+    await vi.waitFor(async () => expect(await pod.cache.get('key')).toBe('new'), { timeout: 10_000 });
+    await untilUp(pod);
+    expect(await pod.cache.get('key')).toBe('new');
+  });
+
+  it('race 4: trusts no copy of before when only the channel was lost', async () => {
+    const server = await ownRedis();
+    const [pod, writer] = [await podAt(server.port), await podAt(server.port)];
+    await writer.cache.set('key', 'old');
+    await warm(pod);
+    await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await server.command('DEL', 'cache:users:key');
+    await vi.waitFor(async () => expect(await pod.cache.get('key')).toBeUndefined());
+    await writer.cache.set('key', 'new');
+    await vi.waitFor(async () => expect(await pod.cache.get('key')).toBe('new'));
+  });
+
+  it('race 4: keeps nothing that it read while its channel was lost', async () => {
+    const server = await ownRedis();
+    const [pod, writer] = [await podAt(server.port), await podAt(server.port)];
+    const hearing: string[] = [];
+    pod.all.events.on('invalidationOff', () => hearing.push('off'));
+    pod.all.events.on('invalidationOn', () => hearing.push('on'));
+    await writer.cache.set('key', 'old');
+    await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await vi.waitFor(() => expect(hearing).toContain('off'));
+    await pod.cache.get('key');
+    await writer.cache.set('key', 'new');
+    await vi.waitFor(() => expect(hearing.at(-1)).toBe('on'));
+    await vi.waitFor(async () => expect(await pod.cache.get('key')).toBe('new'));
+  });
+
+  it('race 4: asks Redis while its channel is lost, although it holds a copy, and drops that when it is back', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const [pod, writer] = [await podAt(proxy.port), await podAt(server.port)];
+    let isDeaf = false;
+    pod.all.events.on('invalidationOff', () => (isDeaf = true));
+    pod.all.events.on('invalidationOn', () => (isDeaf = false));
+    await writer.cache.set('key', 'old');
+    await writer.cache.set('unread', 'old');
+    await warm(pod);
+    await warm(pod, 'unread');
+    await proxy.refuseNew(true); // the subscriber does not come back
+    await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await vi.waitFor(() => expect(isDeaf).toBe(true));
+    await writer.cache.setMany([
+      ['key', 'new'],
+      ['unread', 'new'],
+    ]);
+    expect(await pod.cache.get('key')).toBe('new');
+    await proxy.refuseNew(false);
+    await vi.waitFor(() => expect(isDeaf).toBe(false), { timeout: 5000 });
+    expect(await pod.cache.get('unread')).toBe('new');
+  });
+
+  it('race 8: drops every copy when Redis is emptied', async () => {
+    const server = await ownRedis();
+    const pod = await podAt(server.port);
+    await pod.cache.set('key', 'old');
+    await warm(pod);
+    await server.command('FLUSHALL');
+    await vi.waitFor(async () => expect(await pod.cache.get('key')).toBeUndefined());
+  });
+
+  it('race 15: keeps no answer that a message about the key has overtaken', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const pod = await podWithSplitLinks(server, proxy);
+    const writer = await podAt(server.port);
+    await writer.cache.setMany([
+      ['key', 'old'],
+      ['marker', 'old'],
+    ]);
+    await heardAll(pod, (key) => server.command('DEL', `cache:users:${key}`));
+    await warm(pod, 'marker');
+    proxy.stall('down');
+    const reading = pod.cache.get('key');
+    const many = pod.cache.getMany(['key']);
+    await vi.waitFor(async () => expect(await server.command('INFO', 'commandstats')).toContain('cmdstat_mget:'));
+    await writer.cache.set('key', 'new');
+    await writer.cache.delete('marker');
+    await vi.waitFor(() => expect(holdsCopy(pod, 'marker')).toBe(false));
+    proxy.resume();
+    expect(await reading).toBe('old');
+    expect(await many).toEqual(['old']);
+    expect(await pod.cache.get('key')).toBe('new');
+  });
+});
+
+describe('clocks and lives', () => {
+  it.each([HOUR_MS, -HOUR_MS])(
+    'race 5: lets an entry live as long in a process whose clock is off by %i ms',
+    async (offMs) => {
+      const redis = sharedRedis();
+      const writer = await podWith(redis);
+      const reader = await podWith(redis, { clock: new FakeClock(Date.now() + offMs) });
+      await writer.cache.set('key', 'value', '30m');
+      const first = await reader.cache.lookup('key');
+      await warm(reader);
+      for (const found of [first, await reader.cache.lookup('key')]) {
+        expect(found).toMatchObject({ state: 'fresh', value: 'value' });
+        expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(HOUR_MS / 2 + 1000);
+        expect(found.state === 'miss' ? 0 : found.ttlMs).toBeGreaterThan(HOUR_MS / 4);
+      }
+    },
+  );
+
+  it('race 6: keeps a copy no longer than Redis keeps the entry', async () => {
+    const redis = sharedRedis();
+    const [writer, reader] = [await podWith(redis), await podWith(redis)];
+    await writer.cache.set('key', 'value', '5s');
+    await warm(reader);
+    const found = await reader.cache.lookup('key');
+    expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(5000);
+  });
+});

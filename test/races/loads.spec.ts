@@ -1,0 +1,106 @@
+import { describe, expect, it, vi } from 'vitest';
+import { redisForTest } from '../support/redis-for-test.js';
+import { heardAll, heldLoad, ownRedis, podAt, podWith, sharedRedis, type Pod } from './pods.js';
+
+async function pods(count: number): Promise<Pod[]> {
+  const redis = sharedRedis();
+  return Promise.all(Array.from({ length: count }, () => podWith(redis)));
+}
+
+describe('a load and what overtakes it', () => {
+  it('race 1: does not store what was read before another process wrote and deleted', async () => {
+    const [podA, podB] = (await pods(2)) as [Pod, Pod];
+    const { answer, release } = await heldLoad(podA, 'v1');
+    await podB.cache.set('key', 'v2');
+    await podB.cache.delete('key');
+    release();
+    expect(await answer).toBe('v1');
+    expect(await podB.cache.getOrSet('key', async () => 'v2')).toBe('v2');
+    await vi.waitFor(async () => expect(await podA.cache.get('key')).toBe('v2'));
+  });
+
+  it('race 1: does not store it either when the deletion found nothing to delete and so nobody was told', async () => {
+    const [podA, podB] = (await pods(2)) as [Pod, Pod];
+    const { answer, release } = await heldLoad(podA, 'v1');
+    await podB.cache.delete('key');
+    release();
+    await answer;
+    expect(await podB.cache.get('key')).toBeUndefined();
+    expect(await podA.cache.get('key')).toBeUndefined();
+  });
+
+  it('race 2: refuses fills for the hold-off of a deletion, whose source may lag behind', async () => {
+    const [podA, podB] = (await pods(2)) as [Pod, Pod];
+    await podA.cache.set('key', 'v1');
+    await podA.cache.delete('key', { holdOff: '1h' });
+    for (const { cache } of [podA, podB]) {
+      expect(await cache.getOrSet('key', async () => 'v1 of the replica')).toBe('v1 of the replica');
+      expect(await cache.get('key')).toBeUndefined();
+    }
+    await podB.cache.set('key', 'v2');
+    expect(await podA.cache.get('key')).toBe('v2');
+  });
+
+  it.each([
+    ['its own process', 0],
+    ['another process', 1],
+  ])('race 12: does not store a load that a clear in %s has overtaken', async (_where, by) => {
+    const both = await pods(2);
+    const [podA, podB] = both as [Pod, Pod];
+    const { answer, release } = await heldLoad(podA, 'old');
+    await both[by]!.cache.clear();
+    release();
+    await answer;
+    for (const { cache } of [podB, podA]) {
+      await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined());
+    }
+  });
+
+  it('race 13: loads anew for who asks after a deletion, although a load of before is running', async () => {
+    const [pod] = (await pods(1)) as [Pod];
+    const { answer, release } = await heldLoad(pod, 'v1');
+    await pod.cache.delete('key');
+    expect(await pod.cache.getOrSet('key', async () => 'v2')).toBe('v2');
+    release();
+    expect(await answer).toBe('v1');
+    expect(await pod.cache.get('key')).toBe('v2');
+  });
+
+  it('race 13: does so too when another process has deleted it', async () => {
+    const server = await ownRedis();
+    const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
+    // A load in spite of a fresh value: what is there is stale, as after a failed read of Redis.
+    await server.command('SET', 'cache:users:key', 'no envelope {');
+    const { answer, release } = await heldLoad(podA, 'v1');
+    await podB.cache.delete('key');
+    await heardAll(podA, (key) => server.command('DEL', `cache:users:${key}`));
+    expect(await podA.cache.getOrSet('key', async () => 'v2')).toBe('v2');
+    release();
+    expect(await answer).toBe('v1');
+    expect(await podA.cache.get('key')).toBe('v2');
+  });
+
+  it('race 16: refuses the load of who lost the lease to a quicker one', async () => {
+    const redis = redisForTest();
+    const options = { redis: { url: redis.url }, keyPrefix: redis.keyPrefix };
+    const [podA, podB] = [await podWith(options), await podWith(options)];
+    const { answer, release } = await heldLoad(podA, 'slow');
+    expect(await redis.admin.del(`{${redis.keyPrefix}:users:key}:lease`)).toBe(1); // as when its time is over
+    expect(await podB.cache.getOrSet('key', async () => 'quick')).toBe('quick');
+    release();
+    expect(await answer).toBe('slow');
+    expect(await podB.cache.get('key')).toBe('quick');
+    await vi.waitFor(async () => expect(await podA.cache.get('key')).toBe('quick'));
+  });
+
+  it('race 19: deletes twice what a load of between has not brought back', async () => {
+    const [podA, podB] = (await pods(2)) as [Pod, Pod];
+    await podA.cache.set('key', 'v1');
+    const { answer, release } = await heldLoad(podA, 'v1', 'other');
+    await Promise.all([podA.cache.delete('key'), podB.cache.delete('key'), podB.cache.deleteMany(['key', 'other'])]);
+    release();
+    await answer;
+    expect(await podB.cache.getMany(['key', 'other'])).toEqual([undefined, undefined]);
+    expect(await podA.cache.getMany(['key', 'other'])).toEqual([undefined, undefined]);
+  });
+});

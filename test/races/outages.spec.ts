@@ -1,0 +1,93 @@
+import { describe, expect, it, vi } from 'vitest';
+import { cacheForTest } from '../support/cache-for-test.js';
+import { ownRedis, podAt, proxyTo, untilDown, untilUp } from './pods.js';
+
+describe('writes and a Redis that is lost meanwhile', () => {
+  it('race 7: lets no process keep a set that arrived late, after a newer one', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const [late, newer] = [await podAt(proxy.port), await podAt(server.port)];
+    await late.cache.set('other', 1);
+    proxy.stall('up');
+    expect(await late.cache.set('key', 'late')).toBe(false);
+    expect(await newer.cache.set('key', 'newest')).toBe(true);
+    proxy.resume();
+    await untilUp(late);
+    for (const { cache } of [late, newer]) {
+      await vi.waitFor(async () => expect(await cache.get('key')).not.toBe('late'));
+    }
+    expect(await late.cache.getOrSet('key', async () => 'newest')).toBe('newest');
+    await vi.waitFor(async () => expect(await newer.cache.get('key')).toBe('newest'));
+  });
+
+  it.each(['delete', 'clear', 'invalidateTags'] as const)('race 14: loses no %s of an outage', async (what) => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const [cutOff, other] = [await podAt(proxy.port), await podAt(server.port)];
+    await cutOff.cache.set('key', 'old', { tags: ['team'] });
+    await proxy.refuseNew(true);
+    proxy.cut();
+    await untilDown(cutOff);
+    await (what === 'clear' ? cutOff.cache.clear() : cutOff.cache[what](what === 'delete' ? 'key' : 'team'));
+    expect(await other.cache.get('key')).toBe('old');
+    await proxy.refuseNew(false);
+    await untilUp(cutOff);
+    expect(await cutOff.cache.get('key')).toBeUndefined();
+    await vi.waitFor(async () => expect(await other.cache.get('key')).toBeUndefined());
+  });
+
+  it('race 14: forgets no deletion that came after one whose replay was on its way', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const [cutOff, other] = [await podAt(proxy.port), await podAt(server.port)];
+    await cutOff.cache.set('key', 'old');
+    for (let round = 0; round < 3; round++) {
+      proxy.stall('up', { onlyExisting: true });
+      await cutOff.cache.delete('key'); // nobody answers
+      await other.cache.set('key', `newer ${round}`);
+      proxy.cut();
+      await untilUp(cutOff);
+      expect(await cutOff.cache.get('key')).not.toBe('old');
+    }
+    await cutOff.cache.delete('key');
+    await vi.waitFor(async () => expect(await other.cache.get('key')).toBeUndefined());
+  });
+
+  it('race 17: agrees after a set that was executed but never answered', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const [podA, podB] = [await podAt(proxy.port), await podAt(server.port)];
+    await podA.cache.set('key', 'old');
+    proxy.stall('down', { onlyExisting: true });
+    expect(await podA.cache.set('key', 'unanswered')).toBe(false);
+    proxy.cut();
+    await untilUp(podA);
+    const answers = await Promise.all([podA, podB].map(({ cache }) => cache.getOrSet('key', async () => 'loaded')));
+    expect(answers).toEqual(['loaded', 'loaded']);
+  });
+
+  it('does not trust what it has made up before it first heard of changes', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const other = await podAt(server.port);
+    proxy.stall('both');
+    const all = cacheForTest({ redis: { host: '127.0.0.1', port: proxy.port } });
+    const slow = { all, cache: all.getCache('users') };
+    expect(await slow.cache.getOrSet('key', async () => 'old')).toBe('old');
+    await other.cache.set('key', 'new');
+    proxy.resume();
+    await untilUp(slow);
+    await vi.waitFor(async () => expect(await slow.cache.get('key')).toBe('new'));
+  });
+
+  it('clears in every process although Redis is full', async () => {
+    const server = await ownRedis();
+    const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
+    await podA.cache.set('key', 'old');
+    expect(await podB.cache.get('key')).toBe('old');
+    await server.command('CONFIG', 'SET', 'maxmemory', '1mb');
+    await podA.cache.clear();
+    expect(await podA.cache.get('key')).toBeUndefined();
+    await vi.waitFor(async () => expect(await podB.cache.get('key')).toBeUndefined());
+  });
+});

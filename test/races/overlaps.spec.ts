@@ -1,0 +1,84 @@
+import { describe, expect, it, vi } from 'vitest';
+import { heardAll, heldLoad, holdsCopy, ownRedis, podAt, podWithSplitLinks, proxyTo, waitsFor, warm } from './pods.js';
+
+describe('work that overlaps in one process', () => {
+  const LARGE = 'x'.repeat(40_000); // so large that it is decompressed in the background
+
+  it('reads its own write although a read of the old value was being decompressed', async () => {
+    const server = await ownRedis();
+    const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
+    await podB.cache.set('key', LARGE);
+    const setting = podA.cache.set('key', 'small');
+    const reading = podA.cache.get('key');
+    await Promise.all([setting, reading]);
+    expect(await podA.cache.get('key')).toBe('small');
+  });
+
+  it('keeps nothing of a key whose new value was refused', async () => {
+    const server = await ownRedis();
+    const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
+    await podB.cache.set('key', LARGE);
+    const setting = podA.cache.set('key', () => 'a function');
+    const reading = podA.cache.get('key');
+    await Promise.all([setting, reading]);
+    expect(await podA.cache.get('key')).toBeUndefined();
+  });
+
+  it('sends a set although another process changes the key while the value is being compressed', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const podA = await podWithSplitLinks(server, proxy);
+    const podB = await podAt(server.port);
+    await podB.cache.set('key', 'first');
+    await vi.waitFor(async () => expect(await podA.cache.lookup('key')).toMatchObject({ tier: 'local' }));
+    // Every stamp is in doubt now, so that the set has to ask for it, and stands still there.
+    await podB.cache.clear();
+    await vi.waitFor(async () => expect(await podA.cache.get('key')).toBeUndefined());
+    proxy.stall('down');
+    const reading = podA.cache.get('asked');
+    const setting = podA.cache.set('key', LARGE);
+    await podB.cache.set('key', 'earlier');
+    await podB.cache.set('key', 'still earlier');
+    proxy.resume();
+    await reading;
+    expect(await setting).toBe(true);
+    for (const { cache } of [podB, podA]) {
+      await vi.waitFor(async () => expect(await cache.get('key')).toBe(LARGE));
+    }
+  });
+
+  it('drops a set of its own that another process has overtaken, also while a caller waits for the key', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const podA = await podWithSplitLinks(server, proxy);
+    const [podB, podC] = [await podAt(server.port), await podAt(server.port)];
+    await podC.cache.set('marker', 1);
+    await warm(podA, 'marker');
+    const { answer, release } = await heldLoad(podB, 'b');
+    const waiting = podA.cache.getOrSet('key', async () => 'a');
+    await vi.waitFor(() => expect(waitsFor(podA, 'key')).toBe(true));
+    proxy.stall('down');
+    const setting = podA.cache.set('key', 'from A');
+    await vi.waitFor(async () => expect(await podC.cache.get('key')).toBe('from A'));
+    await podC.cache.deleteMany(['key', 'marker']);
+    await vi.waitFor(() => expect(holdsCopy(podA, 'marker')).toBe(false));
+    proxy.resume();
+    release();
+    await Promise.all([setting, answer, waiting]);
+    expect(holdsCopy(podA, 'key')).toBe(false);
+  });
+
+  it('keeps what was loaded for a key that Redis has just expired, although it tells of that as of a change', async () => {
+    const server = await ownRedis(['--enable-debug-command', 'yes']);
+    await server.command('DEBUG', 'SET-ACTIVE-EXPIRE', '0');
+    const pod = await podAt(server.port);
+    await pod.cache.set('key', 'old', '1h');
+    await server.command('PEXPIRE', 'cache:users:key', 1);
+    // Looking at the key would expire it: other round trips pass the millisecond.
+    await heardAll(pod, (key) => server.command('DEL', `cache:users:${key}`));
+    const load = vi.fn(async () => 'new');
+    expect(await pod.cache.getOrSet('key', load)).toBe('new');
+    expect(await pod.cache.getOrSet('key', load)).toBe('new');
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+});

@@ -1,0 +1,135 @@
+import { once } from 'node:events';
+import { createConnection, createServer, type AddressInfo } from 'node:net';
+import { expect, onTestFinished, vi } from 'vitest';
+import type {
+  AsyncCache,
+  CacheEnvironment,
+  DistributedCache,
+  DistributedCacheOptions,
+  Loader,
+} from 'nestjs-distributed-cache/core';
+import { cacheForTest } from '../support/cache-for-test.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { Gate } from '../support/gate.js';
+import { redisForTest } from '../support/redis-for-test.js';
+import { RedisServer } from '../support/redis-server.js';
+
+/** One process, as far as Redis can tell: connections and an L1 of its own. */
+export interface Pod {
+  readonly all: DistributedCache;
+  readonly cache: AsyncCache;
+}
+
+/** A server of this test alone, to break or to cut off. */
+export async function ownRedis(args: readonly string[] = []): Promise<RedisServer> {
+  const server = await RedisServer.start({ args });
+  onTestFinished(() => server.stop());
+  return server;
+}
+
+export async function proxyTo(server: { port: number }): Promise<FaultProxy> {
+  const proxy = await FaultProxy.start(server.port);
+  onTestFinished(() => proxy.close());
+  return proxy;
+}
+
+/** The run's server, with a key prefix of this test. */
+export function sharedRedis(): DistributedCacheOptions {
+  const { url, keyPrefix } = redisForTest();
+  return { redis: { url }, keyPrefix };
+}
+
+/** @param port of a server or of a proxy before it */
+export async function podAt(
+  port: number,
+  options: DistributedCacheOptions = {},
+  environment?: CacheEnvironment,
+): Promise<Pod> {
+  return podWith({ redis: { host: '127.0.0.1', port }, ...options }, environment);
+}
+
+export async function podWith(options: DistributedCacheOptions, environment?: CacheEnvironment): Promise<Pod> {
+  const all = cacheForTest(options, environment);
+  await all.connect();
+  return { all, cache: all.getCache('users') };
+}
+
+/**
+ * A process whose data connection goes through `proxy` while invalidations reach it on another way: the two connections of a
+ * real process are independent, too. It is patient, so that a test may hold its data connection.
+ */
+export async function podWithSplitLinks(server: RedisServer, proxy: FaultProxy): Promise<Pod> {
+  let hasData = false;
+  const junction = createServer((client) => {
+    const port = hasData ? server.port : proxy.port; // the data connection is opened first
+    hasData = true;
+    const upstream = createConnection({ host: '127.0.0.1', port });
+    for (const socket of [client, upstream]) {
+      socket.setNoDelay(true);
+      socket.on('error', () => {});
+      socket.on('close', () => [client, upstream].forEach((each) => each.destroy()));
+    }
+    client.pipe(upstream).pipe(client);
+  });
+  junction.listen(0, '127.0.0.1');
+  await once(junction, 'listening');
+  onTestFinished(() => void junction.close());
+  return podAt((junction.address() as AddressInfo).port, { deadlineMs: 5000 });
+}
+
+/** Has what is stored under `key` in L1 from here on. */
+export async function warm({ cache }: Pod, key = 'key'): Promise<void> {
+  await vi.waitFor(async () => {
+    await cache.get(key); // not kept if the first stamp of the namespace becomes known just now
+    expect(await cache.lookup(key)).toMatchObject({ state: 'fresh', tier: 'local' });
+  });
+}
+
+export async function untilUp({ all }: Pod): Promise<void> {
+  await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'up' }), { timeout: 10_000 });
+}
+
+export async function untilDown({ all }: Pod): Promise<void> {
+  await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ redisConnected: false }));
+}
+
+/** Whether L1 holds the key. `lookup` would tell as well, but ask Redis if not, and a test may be holding that back. */
+export function holdsCopy({ cache }: Pod, key: string): boolean {
+  const { local } = cache as unknown as { local: { find(key: string): unknown } };
+  return local.find(key) !== undefined;
+}
+
+/** Whether a caller waits for another process's load of the key. */
+export function waitsFor({ cache }: Pod, key: string): boolean {
+  const { loads } = cache as unknown as { loads: { turns: { waiting: ReadonlyMap<string, unknown> } } };
+  return loads.turns.waiting.has(key);
+}
+
+/** Resolves when everything that Redis has told this process until now has arrived: a change of another key, last. */
+export async function heardAll(pod: Pod, tell: (key: string) => Promise<unknown>): Promise<void> {
+  const key = `marker:${performance.now()}`;
+  await pod.cache.set(key, 1);
+  await warm(pod, key);
+  await tell(key);
+  await vi.waitFor(() => expect(holdsCopy(pod, key)).toBe(false));
+}
+
+export interface HeldLoad {
+  /** The result of the caller whose loader is held. */
+  readonly answer: Promise<unknown>;
+  /** Lets the loader return. */
+  readonly release: () => void;
+}
+
+/** A load that has begun, holds what it has read, and returns it when released. */
+export async function heldLoad({ cache }: Pod, value: unknown, key = 'key'): Promise<HeldLoad> {
+  const [started, gate] = [new Gate(), new Gate()];
+  const load: Loader<unknown> = async () => {
+    started.open();
+    await gate.opened;
+    return value;
+  };
+  const answer = cache.getOrSet(key, load);
+  await started.opened;
+  return { answer, release: gate.open };
+}
