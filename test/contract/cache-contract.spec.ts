@@ -1,0 +1,24 @@
+import { RedisCluster } from '../support/redis-cluster.js';
+import { RedisSentinel } from '../support/redis-sentinel.js';
+import { RedisServer } from '../support/redis-server.js';
+import { describeCacheContract } from './cache-contract.js';
+
+describeCacheContract('a cache on the local tier alone', false, async () => ({
+  redis: false,
+  stop: async () => {},
+}));
+
+describeCacheContract('a cache over one Redis', true, async () => {
+  const server = await RedisServer.start();
+  return { redis: { url: server.url }, stop: () => server.stop() };
+});
+
+describeCacheContract('a cache over a master that Sentinels know', true, async () => {
+  const group = await RedisSentinel.start();
+  return { redis: { sentinels: group.addresses, name: group.name }, stop: () => group.stop() };
+});
+
+describeCacheContract('a cache over a Cluster of three masters and three replicas', true, async () => {
+  const cluster = await RedisCluster.start({ masters: 3, replicas: 3 });
+  return { redis: { cluster: { nodes: cluster.addresses } }, stop: () => cluster.stop() };
+});

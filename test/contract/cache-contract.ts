@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { AsyncCache, DistributedCacheOptions } from 'nestjs-distributed-cache/core';
+import { cacheForTest } from '../support/cache-for-test.js';
+import { Gate } from '../support/gate.js';
+
+/** Where the caches of one run of the contract find their Redis. */
+export interface Topology {
+  readonly redis: DistributedCacheOptions['redis'];
+  readonly stop: () => Promise<void>;
+}
+
+/** What every topology promises alike. `isShared`: two caches over it see each other's entries. */
+export function describeCacheContract(name: string, isShared: boolean, start: () => Promise<Topology>): void {
+  describe(`the contract of ${name}`, () => {
+    let topology: Topology;
+    beforeAll(async () => {
+      topology = await start();
+    });
+    afterAll(() => topology.stop());
+
+    /** Caches of one fresh prefix, each a process of its own as far as Redis can tell. */
+    async function pods(count: number): Promise<AsyncCache[]> {
+      const keyPrefix = `contract-${randomUUID()}`;
+      const options: DistributedCacheOptions = {
+        redis: topology.redis,
+        keyPrefix,
+        namespaces: { users: { grace: '1h' } },
+      };
+      const caches = Array.from({ length: count }, () => cacheForTest(options));
+      await Promise.all(caches.map((cache) => cache.connect()));
+      return caches.map((cache) => cache.getCache('users'));
+    }
+
+    it('keeps values of every kind as they are', async () => {
+      const [cache] = (await pods(1)) as [AsyncCache];
+      const values = {
+        date: new Date(0),
+        map: new Map([[1, new Set(['a'])]]),
+        big: 1n,
+        bytes: Buffer.from('x'),
+        nan: NaN,
+      };
+      for (const value of [null, undefined, 0, '', false, values, [values]]) {
+        expect(await cache.set('key', value)).toBe(true);
+        expect(await cache.lookup('key')).toMatchObject({ state: 'fresh' });
+        expect(await cache.get('key')).toEqual(value);
+      }
+    });
+
+    it('loads once for many callers, and hands on a loader error as it is', async () => {
+      const [cache] = (await pods(1)) as [AsyncCache];
+      const load = vi.fn(async () => 'Ada');
+      const answers = await Promise.all(Array.from({ length: 50 }, () => cache.getOrSet('key', load)));
+      expect(new Set(answers)).toEqual(new Set(['Ada']));
+      expect(load).toHaveBeenCalledTimes(1);
+      const error = new Error('no database');
+      await expect(cache.getOrSet('other', () => Promise.reject(error))).rejects.toBe(error);
+    });
+
+    it('reads, writes, loads and deletes many at once, whatever slots they lie in', async () => {
+      const [cache] = (await pods(1)) as [AsyncCache];
+      const keys = Array.from({ length: 60 }, (_, index) => `key ${index} {same}`);
+      expect(await cache.setMany(keys.slice(0, 30).map((key) => [key, key] as const))).toBe(true);
+      expect(await cache.getMany(keys)).toEqual(keys.map((key, index) => (index < 30 ? key : undefined)));
+      const load = vi.fn(async (missing: string[]) => missing);
+      expect(await cache.getOrSetMany([...keys, keys[0]!], load)).toEqual([...keys, keys[0]]);
+      expect(load.mock.calls).toHaveLength(1);
+      expect(await cache.deleteMany(keys)).toBe(60);
+      expect(await cache.getMany(keys)).toEqual(keys.map(() => undefined));
+    });
+
+    it('forgets by key, by tag, by namespace, and keeps what was expired as stale', async () => {
+      const [cache] = (await pods(1)) as [AsyncCache];
+      await cache.set('a', 1, { tags: ['odd'] });
+      await cache.set('b', 2);
+      await cache.set('c', 3);
+      await cache.invalidateTags('odd');
+      expect(await cache.delete('b')).toBe(true);
+      expect(await cache.expire('c')).toBe(true);
+      expect(await cache.getMany(['a', 'b', 'c'])).toEqual([undefined, undefined, undefined]);
+      expect(await cache.lookup('c')).toMatchObject({ state: 'stale', value: 3 });
+      await cache.set('d', 4);
+      await cache.clear();
+      expect(await cache.get('d')).toBeUndefined();
+    });
+
+    it.each<[string, (cache: AsyncCache) => Promise<unknown>]>([
+      ['a deletion', (cache) => cache.delete('key')],
+      ['a clear', (cache) => cache.clear()],
+      ['an invalidated tag', (cache) => cache.invalidateTags('tag')],
+    ])('stores no load that %s has overtaken', async (_what, change) => {
+      const caches = await pods(isShared ? 2 : 1);
+      const [loading, changing] = [caches[0]!, caches.at(-1)!];
+      const [started, gate] = [new Gate(), new Gate()];
+      const load = loading.getOrSet(
+        'key',
+        async () => {
+          started.open();
+          await gate.opened;
+          return 'old';
+        },
+        { tags: ['tag'] },
+      );
+      await started.opened;
+      await change(changing);
+      gate.open();
+      expect(await load).toBe('old');
+      for (const cache of caches) {
+        expect(await cache.get('key')).toBeUndefined();
+      }
+    });
+
+    it('loads once for all processes, and tells each of what another changes', async () => {
+      const caches = await pods(isShared ? 3 : 1);
+      const load = vi.fn(async () => 'loaded');
+      await Promise.all(caches.map((cache) => cache.getOrSet('key', load)));
+      expect(load).toHaveBeenCalledTimes(1);
+      await Promise.all(caches.map((cache) => cache.get('key')));
+      await caches[0]!.set('key', 'changed');
+      await vi.waitFor(async () =>
+        expect(await Promise.all(caches.map((cache) => cache.get('key')))).toEqual(caches.map(() => 'changed')),
+      );
+    });
+  });
+}
