@@ -51,4 +51,10 @@ export class CacheCountersResponse implements CacheMetricsWire {
 
   @ApiProperty({ type: Number, description: 'How many of these failed.', example: 0 })
   readonly load_errors!: number;
+
+  @ApiProperty({ type: Number, description: 'Calls that waited for another process to work it out.', example: 0 })
+  readonly waits!: number;
+
+  @ApiProperty({ type: Number, description: 'Answers not kept because something newer came first.', example: 0 })
+  readonly leases_lost!: number;
 }

@@ -2,6 +2,7 @@ const cache = {
   redis_connected: true,
   local_cache_available: true,
   overall_healthy: true,
+  connection: 'live',
   invalidation: 'live',
   journal_length: 0,
   seconds_since_answer: 0.4,

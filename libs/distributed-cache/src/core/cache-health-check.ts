@@ -27,5 +27,10 @@ export async function checkHealth({ config, redis, local }: CacheRuntime): Promi
 }
 
 function factsOf({ connection, changes, journal }: RedisRuntime): RedisFacts {
-  return { invalidation: changes.state, journalLength: journal.size, sinceAnswerMs: connection.sinceAnswerMs };
+  return {
+    connection: connection.state,
+    invalidation: changes.state,
+    journalLength: journal.size,
+    sinceAnswerMs: connection.sinceAnswerMs,
+  };
 }

@@ -110,6 +110,27 @@ describe('processes agree', () => {
     await untilLocal(cache, 'again');
   });
 
+  it('is not deaf for good because it could not listen in time', async () => {
+    const server = await ownRedis();
+    const proxy = await FaultProxy.start(server.port);
+    onTestFinished(() => proxy.close());
+    const pod = cacheForTest({ redis: { host: '127.0.0.1', port: proxy.port } });
+    const cache = pod.getCache('users');
+    await cache.set('key', 'old');
+    for (const delayMs of [90, 120, 60]) {
+      proxy.delay(delayMs); // each step of listening takes twice as long; all together more than the deadline
+      await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      await vi.waitFor(async () => expect((await pod.healthCheck()).redis?.invalidation).not.toBe('live'));
+      await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    }
+    proxy.delay(0);
+    await vi.waitFor(async () => expect((await pod.healthCheck()).redis?.invalidation).toBe('live'), { timeout: 5000 });
+    await cache.set('again', 1);
+    await untilLocal(cache, 'again');
+    await server.command('DEL', 'cache:users:again');
+    await vi.waitFor(async () => expect(await cache.get('again')).toBeUndefined());
+  });
+
   it('still caches where the server may not tell of changes, for a few seconds at most', async () => {
     const server = await ownRedis();
     await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking');

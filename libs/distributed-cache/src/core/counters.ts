@@ -11,6 +11,8 @@ export class Counters implements CacheCounts {
   staleServed = 0;
   loads = 0;
   loadErrors = 0;
+  waits = 0;
+  leasesLost = 0;
 
   get hits(): number {
     return this.localHits + this.redisHits;

@@ -222,11 +222,14 @@ export class EntryLoader {
         return { stored: unprotected(value), isKept: false };
       }
       const { names, marks, stamps } = loadedTags;
-      const { stored, kept, complete } = await this.writer.writeLoaded(
+      const { stored, kept, complete, overtaken } = await this.writer.writeLoaded(
         { ...loaded, life, tags: names, marks },
         ticket && { lease: ticket.lease, stamps: [...ticket.stamps, ...stamps] },
       );
       isComplete = complete;
+      if (overtaken) {
+        this.recorder.leaseLost();
+      }
       if (kept) {
         this.recorder.set(key, life.ttlMs, complete);
       }

@@ -35,6 +35,7 @@ export class LoadTurns {
   constructor(
     private readonly reader: EntryReader,
     private readonly remote: RemoteView | undefined,
+    private readonly onWait: () => void,
   ) {}
 
   /** @param refreshBelowMs a value with no more than this left of its fresh life is to be loaded anew */
@@ -43,6 +44,7 @@ export class LoadTurns {
     if (remote === undefined || read.stamps === undefined) {
       return { kind: 'load', ticket: undefined, stale: read.found };
     }
+    let hasWaited = false;
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
       const taking = remote.take(key);
       const taken = await budget.wait(taking);
@@ -68,6 +70,10 @@ export class LoadTurns {
       }
       if (found !== undefined) {
         return { kind: 'found', found };
+      }
+      if (!hasWaited) {
+        hasWaited = true;
+        this.onWait();
       }
       flight.isWaiting = true;
       await this.wait(key, waitMs * (0.5 + Math.random()));

@@ -40,6 +40,16 @@ export class LookupRecorder {
     }
   }
 
+  /** A call waits for another process's load. */
+  wait(): void {
+    this.counters.waits++;
+  }
+
+  /** A load was not stored: its lease was gone, or this process has changed the key itself. */
+  leaseLost(): void {
+    this.counters.leasesLost++;
+  }
+
   set(key: string, ttlMs: number, redis: boolean): void {
     this.counters.sets++;
     if (this.events.isObserved('set')) {

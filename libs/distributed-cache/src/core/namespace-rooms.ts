@@ -54,6 +54,7 @@ export function furnishNamespace(
     },
     () => new WaitBudget(clock, config.deadlineMs),
   );
-  const loads = new EntryLoader(runtime, policy, reader, writer, new LoadTurns(reader, remote), tags, recorder);
+  const turns = new LoadTurns(reader, remote, () => recorder.wait());
+  const loads = new EntryLoader(runtime, policy, reader, writer, turns, tags, recorder);
   return { runtime, policy, local, remote, reader, writer, loads, tags, recorder };
 }

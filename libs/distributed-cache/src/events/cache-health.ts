@@ -6,6 +6,8 @@ export type InvalidationState = 'live' | 'lost' | 'none';
 
 /** How the connection to Redis is, beyond whether it answers. */
 export interface RedisFacts {
+  /** What the cache makes of its connection: `live`, `down` (nothing waits for it), ... */
+  readonly connection: string;
   readonly invalidation: InvalidationState;
   /** Invalidations that Redis has not acknowledged yet; replayed when it is back. */
   readonly journalLength: number;
@@ -19,6 +21,7 @@ export interface CacheHealthWire {
   readonly overall_healthy: boolean;
   readonly status: CacheStatus;
   readonly message?: string;
+  readonly connection?: string;
   readonly invalidation?: InvalidationState;
   readonly journal_length?: number;
   readonly seconds_since_answer?: number;
@@ -53,8 +56,9 @@ export class CacheHealth {
   }
 }
 
-function wireOf({ invalidation, journalLength, sinceAnswerMs }: RedisFacts): Partial<CacheHealthWire> {
+function wireOf({ connection, invalidation, journalLength, sinceAnswerMs }: RedisFacts): Partial<CacheHealthWire> {
   return {
+    connection,
     invalidation,
     journal_length: journalLength,
     ...(sinceAnswerMs === undefined ? {} : { seconds_since_answer: Math.round(sinceAnswerMs / 100) / 10 }),

@@ -12,6 +12,8 @@ const COUNTS: CacheCounts = {
   staleServed: 1,
   loads: 19,
   loadErrors: 23,
+  waits: 29,
+  leasesLost: 31,
 };
 
 function rateOf(hits: number, misses: number): number {
@@ -37,6 +39,8 @@ describe('CacheMetrics', () => {
       stale_served: 1,
       loads: 19,
       load_errors: 23,
+      waits: 29,
+      leases_lost: 31,
     });
   });
 

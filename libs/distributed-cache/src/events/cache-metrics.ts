@@ -15,6 +15,8 @@ export interface CacheMetricsWire {
   readonly stale_served: number;
   readonly loads: number;
   readonly load_errors: number;
+  readonly waits: number;
+  readonly leases_lost: number;
 }
 
 /** Counts since the process started. A snapshot: it does not move. */
@@ -36,6 +38,10 @@ export interface CacheCounts {
   /** Loader runs, and how many of them threw. */
   readonly loads: number;
   readonly loadErrors: number;
+  /** Calls that waited for another process to load their key. */
+  readonly waits: number;
+  /** Loads whose result was not stored because a `set` or deletion, or another load, came first. */
+  readonly leasesLost: number;
 }
 
 /**
@@ -53,6 +59,8 @@ export class CacheMetrics implements CacheCounts {
   readonly staleServed: number;
   readonly loads: number;
   readonly loadErrors: number;
+  readonly waits: number;
+  readonly leasesLost: number;
   /** `hits + misses`. */
   readonly totalRequests: number;
   /** 0 to 100, two decimals; 0 before the first lookup. */
@@ -76,6 +84,8 @@ export class CacheMetrics implements CacheCounts {
     this.staleServed = counts.staleServed;
     this.loads = counts.loads;
     this.loadErrors = counts.loadErrors;
+    this.waits = counts.waits;
+    this.leasesLost = counts.leasesLost;
     this.totalRequests = this.hits + this.misses;
     this.hitRatePercent = this.totalRequests === 0 ? 0 : Math.round((this.hits / this.totalRequests) * 10_000) / 100;
   }
@@ -97,6 +107,8 @@ export class CacheMetrics implements CacheCounts {
       stale_served: this.staleServed,
       loads: this.loads,
       load_errors: this.loadErrors,
+      waits: this.waits,
+      leases_lost: this.leasesLost,
     };
   }
 }

@@ -51,6 +51,7 @@ export class InvalidationChannel {
   private isRefused = false;
   private isClosed = false;
   private arming: Promise<void> | undefined;
+  private attempts = 0;
   private heartbeatTimer: NodeJS.Timeout | undefined;
   private readonly onSourceReady = (): void => void this.arm();
   private readonly onSourceClose = (): void => this.lose();
@@ -65,9 +66,10 @@ export class InvalidationChannel {
       lazyConnect: true,
       // A command timeout would turn a slow subscription into an unhandled rejection inside the client.
       commandTimeout: undefined,
-      enableOfflineQueue: true,
-      maxRetriesPerRequest: null,
-      autoResendUnfulfilledCommands: true,
+      // What was said on a lost connection is not repeated on the next: a late SUBSCRIBE would come before our question for the id.
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      autoResendUnfulfilledCommands: false,
       autoResubscribe: false,
       // It would end the client for good if it heard of a failover while reconnecting; our own watch finds out as well.
       failoverDetector: false,
@@ -119,7 +121,7 @@ export class InvalidationChannel {
   /** Runs when either end is (again) there; the later of the two finds both. */
   private async arm(): Promise<void> {
     const { subscriber, source } = this;
-    if (subscriber.status !== 'ready' || source.status !== 'ready' || this.isClosed || this.isRefused) {
+    if (subscriber.status !== 'ready' || source.status !== 'ready' || this.isClosed) {
       return;
     }
     this.arming ??= this.subscribeAndTrack().finally(() => {
@@ -135,25 +137,36 @@ export class InvalidationChannel {
       destroySocketOf(subscriber); // after a failover one end may still be at the old master
       return;
     }
+    const attempt = ++this.attempts;
+    /** One that has run out of time must not go on beside the next. */
+    const step = async <Result>(answer: Promise<Result>): Promise<Result> => {
+      const result = await answer;
+      if (attempt !== this.attempts) {
+        throw new Error('another attempt has begun');
+      }
+      return result;
+    };
     const steps = async (): Promise<void> => {
       // A subscribed connection may not ask for its id any more: leave, ask, subscribe again.
-      await subscriber.unsubscribe(TOPIC);
-      const id = await subscriber.client('ID');
+      await step(subscriber.unsubscribe(TOPIC));
+      const id = await step(subscriber.client('ID'));
       if (limits.hearsItself) {
-        await subscriber.client('TRACKING', 'OFF');
-        await subscriber.client('TRACKING', 'ON', 'REDIRECT', id, 'BCAST', 'PREFIX', limits.prefix);
-        await subscriber.subscribe(TOPIC);
+        await step(subscriber.client('TRACKING', 'OFF'));
+        await step(subscriber.client('TRACKING', 'ON', 'REDIRECT', id, 'BCAST', 'PREFIX', limits.prefix));
+        await step(subscriber.subscribe(TOPIC));
       } else {
-        await subscriber.subscribe(TOPIC);
-        await source.client('TRACKING', 'OFF');
-        await source.client('TRACKING', 'ON', 'REDIRECT', id, 'BCAST', 'PREFIX', limits.prefix, 'NOLOOP');
+        await step(subscriber.subscribe(TOPIC));
+        await step(source.client('TRACKING', 'OFF'));
+        await step(source.client('TRACKING', 'ON', 'REDIRECT', id, 'BCAST', 'PREFIX', limits.prefix, 'NOLOOP'));
       }
     };
     try {
       await within(limits.deadlineMs, steps());
+      this.isRefused = false;
     } catch (error) {
-      if (error instanceof Error && /^(ERR|NOPERM)(?!.*client ID)/.test(error.message)) {
-        this.isRefused = true;
+      this.attempts++;
+      if (isRefusal(error)) {
+        this.isRefused = true; // asked again with the next connection
         this.listener.onRefused();
       } else if (!this.isClosed) {
         destroySocketOf(subscriber); // it comes back with another `ready`
@@ -206,6 +219,11 @@ export class InvalidationChannel {
       this.listener.onChanged(undefined);
     }
   }
+}
+
+/** Whether the server does not know tracking (before Redis 6) or does not let this user have it. Any other error may pass. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && /^(NOPERM|ERR unknown (sub)?command|ERR wrong number)/i.test(error.message);
 }
 
 /** An id of the one server is another client's, or nobody's, at another. */

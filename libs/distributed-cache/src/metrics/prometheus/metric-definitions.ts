@@ -29,6 +29,12 @@ export const CACHE_COUNTERS: readonly MetricDefinition[] = [
   byNamespace('cache_errors_total', 'Faults of a tier that a call survived', ({ errors }) => errors),
   byNamespace('cache_loads_total', 'Loader runs', ({ loads }) => loads),
   byNamespace('cache_load_errors_total', 'Loader runs that threw', ({ loadErrors }) => loadErrors),
+  byNamespace('cache_waits_total', 'Calls that waited for another process to load', ({ waits }) => waits),
+  byNamespace(
+    'cache_leases_lost_total',
+    'Loads not stored because something newer came first',
+    ({ leasesLost }) => leasesLost,
+  ),
   byNamespace('cache_stale_served_total', 'Hits past their TTL, part of the hits', ({ staleServed }) => staleServed),
 ];
 

@@ -15,6 +15,8 @@ const COUNTS = {
   staleServed: 8,
   loads: 9,
   loadErrors: 10,
+  waits: 11,
+  leasesLost: 12,
 };
 
 function sourceOf(...metrics: CacheMetrics[]) {
@@ -39,6 +41,8 @@ describe('registerCacheMetrics', () => {
       'cache_errors_total{namespace="keywords"} 7',
       'cache_loads_total{namespace="keywords"} 9',
       'cache_load_errors_total{namespace="keywords"} 10',
+      'cache_waits_total{namespace="keywords"} 11',
+      'cache_leases_lost_total{namespace="keywords"} 12',
       'cache_stale_served_total{namespace="keywords"} 8',
       'cache_redis_available{namespace="keywords"} 1',
       'cache_fallback_enabled{namespace="keywords"} 0',
@@ -80,11 +84,11 @@ describe('registerCacheMetrics', () => {
     const source = sourceOf(new CacheMetrics('keywords', COUNTS, true, true));
     const unregisterFirst = registerCacheMetrics(first, source);
     const unregisterSecond = registerCacheMetrics(second, source);
-    expect(await scrape(first)).toHaveLength(11);
+    expect(await scrape(first)).toHaveLength(13);
     expect(await scrape(second)).toEqual(await scrape(first));
     unregisterFirst();
     expect(await scrape(first)).toEqual([]);
-    expect(await scrape(second)).toHaveLength(11);
+    expect(await scrape(second)).toHaveLength(13);
     unregisterSecond();
     expect(await scrape(second)).toEqual([]);
   });
@@ -99,7 +103,7 @@ describe('registerCacheMetrics', () => {
     expect(lines).toContain('shop_cache_misses_total{namespace="a"} 4');
     expect(lines).toContain('cache_misses_total{namespace="b"} 4');
     unregister();
-    expect(await scrape(registry)).toHaveLength(11);
+    expect(await scrape(registry)).toHaveLength(13);
   });
 
   it('adds nothing where a name is taken, and leaves what was there', async () => {
