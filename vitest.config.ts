@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 /** Set by scripts/check-mutants.mjs: the tests run against this copy of the library's sources instead of the sources. */
 const copyOfSources = process.env['NDC_SRC'];
 
+const MODEL = ['test/model/**/*.spec.ts'];
+
 /** Types read `design:paramtypes`; oxc emits it only where it is told to, also in files that no tsconfig includes. */
 export default defineConfig({
   oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
@@ -18,12 +20,10 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['ndc-source', 'module', 'node', 'default'] } },
   test: {
     ...(copyOfSources === undefined ? {} : { server: { deps: { inline: [/\.cache\/ndc-/] } } }),
-    include: ['libs/*/src/**/*.spec.ts', 'apps/*/src/**/*.spec.ts', 'test/**/*.spec.ts'],
     globalSetup: ['test/support/redis-global-setup.ts'],
     setupFiles: ['test/support/setup.ts'],
     reporters: ['default', './test/support/count-line-reporter.ts'],
     pool: 'forks',
-    isolate: false,
     testTimeout: 20_000,
     hookTimeout: 30_000,
     restoreMocks: true,
@@ -34,5 +34,21 @@ export default defineConfig({
       reporter: ['text', 'html', 'json-summary'],
       thresholds: { lines: 90, functions: 90 },
     },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'all',
+          include: ['libs/*/src/**/*.spec.ts', 'apps/*/src/**/*.spec.ts', 'test/**/*.spec.ts'],
+          exclude: MODEL,
+          isolate: false,
+        },
+      },
+      {
+        // Millions of promises: in a process in which an AsyncLocalStorage has been used each costs many times as much.
+        extends: true,
+        test: { name: 'model', include: MODEL, isolate: true },
+      },
+    ],
   },
 });
