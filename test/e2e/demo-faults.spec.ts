@@ -40,68 +40,73 @@ function withoutRepeats(values: readonly string[]): string[] {
 }
 
 describe('the demo under load', () => {
-  it('gives every answer, and makes nobody wait twice, while Redis is refused, started, frozen, thawed, killed and started', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
-    await server.killHard();
+  // Once more if need be: on a machine that others use, a burst of theirs looks like a wait for Redis.
+  it(
+    'gives every answer, and makes nobody wait twice, while Redis is refused, started, frozen, thawed, killed and started',
+    { timeout: 60_000, retry: 2 },
+    async () => {
+      const server = await RedisServer.start();
+      onTestFinished(() => server.stop());
+      await server.killHard();
 
-    const demo = await startDemo({ redis: { url: server.url } }, fewMails());
-    const control = await startDemo({ redis: false }, fewMails());
-    const load = new PairedLoad(demo, control);
-    onTestFinished(() => load.stop());
-    const states = statesOf(demo);
-    const health: string[] = [];
-    const faults: Fault[] = [];
-    const breakRedis = async (how: () => void | Promise<void>): Promise<void> => {
-      const beganAtMs = performance.now();
-      await how();
+      const demo = await startDemo({ redis: { url: server.url } }, fewMails());
+      const control = await startDemo({ redis: false }, fewMails());
+      const load = new PairedLoad(demo, control);
+      onTestFinished(() => load.stop());
+      const states = statesOf(demo);
+      const health: string[] = [];
+      const faults: Fault[] = [];
+      const breakRedis = async (how: () => void | Promise<void>): Promise<void> => {
+        const beganAtMs = performance.now();
+        await how();
+        await untilHealthIs(demo, 'degraded', health);
+        faults.push({ beganAtMs, noticedAtMs: performance.now() });
+        await load.answers(ANSWERS);
+      };
+      const mendRedis = async (how: () => void | Promise<void>): Promise<void> => {
+        await how();
+        await untilHealthIs(demo, 'up', health);
+        await load.answers(ANSWERS);
+      };
+
       await untilHealthIs(demo, 'degraded', health);
-      faults.push({ beganAtMs, noticedAtMs: performance.now() });
+      load.start(CLIENTS);
       await load.answers(ANSWERS);
-    };
-    const mendRedis = async (how: () => void | Promise<void>): Promise<void> => {
-      await how();
-      await untilHealthIs(demo, 'up', health);
-      await load.answers(ANSWERS);
-    };
+      await mendRedis(() => server.restart());
+      await breakRedis(() => server.freeze());
+      await mendRedis(() => server.thaw());
+      await breakRedis(() => server.killHard());
+      await mendRedis(() => server.restart());
+      await load.stop();
 
-    await untilHealthIs(demo, 'degraded', health);
-    load.start(CLIENTS);
-    await load.answers(ANSWERS);
-    await mendRedis(() => server.restart());
-    await breakRedis(() => server.freeze());
-    await mendRedis(() => server.thaw());
-    await breakRedis(() => server.killHard());
-    await mendRedis(() => server.restart());
-    await load.stop();
+      expect(load.pairs.filter(({ isRight }) => !isRight)).toEqual([]);
+      expect(withoutRepeats(health)).toEqual([
+        '200 degraded',
+        '200 up',
+        '200 degraded',
+        '200 up',
+        '200 degraded',
+        '200 up',
+      ]);
+      // The refusal at boot was told before anybody listened; from then on each change is told once.
+      expect(states).toEqual(['connected', 'failed', 'connected', 'failed', 'connected']);
 
-    expect(load.pairs.filter(({ isRight }) => !isRight)).toEqual([]);
-    expect(withoutRepeats(health)).toEqual([
-      '200 degraded',
-      '200 up',
-      '200 degraded',
-      '200 up',
-      '200 degraded',
-      '200 up',
-    ]);
-    // The refusal at boot was told before anybody listened; from then on each change is told once.
-    expect(states).toEqual(['connected', 'failed', 'connected', 'failed', 'connected']);
-
-    // Slow: visibly longer than the control's answer to the same request at the same moment, and than what the machine explains.
-    const noiseMs = quantile(
-      load.pairs.map(({ controlMs }) => controlMs),
-      0.99,
-    );
-    const slow = load.pairs.filter(({ excessMs }) => excessMs > DEADLINE_MS / 2 + noiseMs);
-    const slowByFault = faults.map(({ beganAtMs, noticedAtMs }) =>
-      slow.filter(({ startedAtMs, endedAtMs }) => startedAtMs < noticedAtMs && endedAtMs > beganAtMs),
-    );
-    // Who was under way when Redis went bad may have waited for it, once.
-    expect(Math.max(...slowByFault.map(({ length }) => length))).toBeLessThanOrEqual(CLIENTS);
-    expect(Math.max(0, ...slow.map(({ excessMs }) => excessMs))).toBeLessThan(DEADLINE_MS * 2 + noiseMs);
-    // Nobody else did: not before, not during a known outage, not on the way back.
-    expect(slow.filter((pair) => !slowByFault.flat().includes(pair))).toEqual([]);
-  }, 60_000);
+      // Slow: visibly longer than the control's answer to the same request at the same moment, and than what the machine explains.
+      const noiseMs = quantile(
+        load.pairs.map(({ controlMs }) => controlMs),
+        0.99,
+      );
+      const slow = load.pairs.filter(({ excessMs }) => excessMs > DEADLINE_MS / 2 + noiseMs);
+      const slowByFault = faults.map(({ beganAtMs, noticedAtMs }) =>
+        slow.filter(({ startedAtMs, endedAtMs }) => startedAtMs < noticedAtMs && endedAtMs > beganAtMs),
+      );
+      // Who was under way when Redis went bad may have waited for it, once.
+      expect(Math.max(...slowByFault.map(({ length }) => length))).toBeLessThanOrEqual(CLIENTS);
+      expect(Math.max(0, ...slow.map(({ excessMs }) => excessMs))).toBeLessThan(DEADLINE_MS * 2 + noiseMs);
+      // Nobody else did: not before, not during a known outage, not on the way back.
+      expect(slow.filter((pair) => !slowByFault.flat().includes(pair))).toEqual([]);
+    },
+  );
 });
 
 function quantile(values: readonly number[], share: number): number {
