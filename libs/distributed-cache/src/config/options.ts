@@ -50,7 +50,7 @@ export interface RedisClusterOptions {
   };
 }
 
-/** A connected or connecting ioredis 5 `Redis` or `Cluster`. It is used as it is and never closed by us. */
+/** A connected or connecting ioredis 5 `Redis` or `Cluster`. It is used as it is and never closed by us; a duplicate of it listens for changes. */
 export interface RedisClientOption {
   client: object;
 }

@@ -89,8 +89,8 @@ export class AsyncCache<T = unknown> {
   }
 
   /**
-   * The cached value, or what `loader` returns, which is then cached. Concurrent calls for one key in this process share one
-   * load. If the loader throws, a stale value still in its grace is returned; else its error, the same object.
+   * The cached value, or what `loader` returns, which is then cached. Concurrent calls for one key share one load:
+   * in this process always, in the cluster while Redis serves; a call may wait for another process's load. If the loader throws, a stale value still in its grace is returned; else its error, the same object.
    */
   async getOrSet(key: string, loader: Loader<T>, options?: EntryOptions<T>): Promise<T> {
     const encodedKey = encodeKey(key);
