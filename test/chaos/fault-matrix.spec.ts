@@ -7,6 +7,8 @@ import { networkFaults, serverFaults } from './server-faults.js';
 
 /** A machine that does other things as well. */
 const SLACK_MS = 200;
+/** So many calls may meet a moment in which the machine does something else. */
+const BUSY_CALLS = 3;
 const FAULTS = [...groupFaults, ...serverFaults, ...networkFaults];
 
 const results = new Map<string, FaultResult>();
@@ -24,6 +26,7 @@ afterAll(() => {
 /** What is wrong with a result, in the words of the promise that it breaks; nothing, as a rule. */
 function complaintsAbout(result: FaultResult): string[] {
   const { fault, errors, unsettled, longestMs, otherLongestMs, backMs, ownStale, otherStale, diverged } = result;
+  const { bystandersSlow = 0, bystandersServed = 1 } = result;
   const slackMs = SLACK_MS + result.loopDelayMs;
   const waitLimitMs = DEADLINE_MS + slackMs;
   const otherLimitMs = waitLimitMs + (fault.orphansLeases ? LEASE_MS : 0);
@@ -33,6 +36,8 @@ function complaintsAbout(result: FaultResult): string[] {
     [longestMs > waitLimitMs, `a caller waited ${Math.round(longestMs)} ms for the cache`],
     [otherLongestMs > otherLimitMs, `a caller elsewhere waited ${Math.round(otherLongestMs)} ms`],
     [backMs === undefined || backMs > BACK_LIMIT_MS + slackMs, `Redis was used again after ${backMs} ms`],
+    [bystandersSlow > BUSY_CALLS, `${bystandersSlow} callers waited for keys of other masters`],
+    [bystandersServed < 0.8, `Redis served only ${bystandersServed} of the calls for keys of other masters`],
     [ownStale > 0, `${ownStale} reads contradicted their own process`],
     [otherStale > 0 && !fault.mayLoseWrites, `${otherStale} reads were out of date`],
     [diverged.length > 0 && !fault.mayLoseWrites, `${diverged.join(', ')} stayed out of date`],

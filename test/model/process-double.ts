@@ -29,12 +29,13 @@ export class ProcessDouble {
   private readonly lines: readonly LineDouble[];
   private readonly connection = {
     isLive: true,
+    isWhole: true,
     state: 'live',
-    outageSinceMs: undefined as number | undefined,
+    outageSinceMs: (): number | undefined => (this.connection.isLive ? undefined : NOW_MS),
     roundTripMs: 0,
     serverNowMs: () => NOW_MS,
   };
-  private readonly changes = { isLive: true, state: 'live' };
+  private readonly changes = { isLive: true, state: 'live', hears: () => this.changes.isLive };
   /** Moves with each loss: what was being set up then does not count. */
   private losses = 0;
   /** How often it was cut off. */
@@ -47,6 +48,7 @@ export class ProcessDouble {
     private readonly nodes: number,
   ) {
     this.lines = Array.from({ length: nodes }, () => new LineDouble(scheduler, (key) => this.hear(key)));
+    const tier = this.tier();
     const runtime = {
       config,
       events,
@@ -55,9 +57,15 @@ export class ProcessDouble {
       local: new LocalCache({ clock }),
       redis: {
         connection: this.connection,
-        tier: this.tier(),
+        tier,
         changes: this.changes,
         journal: this.journal,
+        stamps: {
+          tier,
+          hears: () => this.changes.isLive,
+          serverNowMs: () => NOW_MS,
+          isExcused: () => false,
+        },
         leaseMs: 3000,
       },
       random: () => 1,
@@ -119,7 +127,7 @@ export class ProcessDouble {
   goDown(): void {
     this.outages++;
     this.loseChannel();
-    Object.assign(this.connection, { isLive: false, state: 'down', outageSinceMs: NOW_MS });
+    Object.assign(this.connection, { isLive: false, isWhole: false, state: 'down' });
     this.lines.forEach((line) => line.cut());
   }
 
@@ -134,7 +142,7 @@ export class ProcessDouble {
     await this.scheduler.schedule(Promise.resolve(), 'tracking');
     Object.assign(this.changes, { isLive: true, state: 'live' });
     this.cache.foreign.startEpoch();
-    Object.assign(this.connection, { isLive: true, state: 'live', outageSinceMs: undefined });
+    Object.assign(this.connection, { isLive: true, isWhole: true, state: 'live' });
     this.cache.foreign.startEpoch();
   }
 
@@ -181,6 +189,7 @@ export class ProcessDouble {
     const entryOf = ({ payload, stamps }: StoredPayload): DoubleEntry => ({ value: payload.value, stamps });
     return {
       remainingMs: () => HOUR_MS,
+      groups: <Item>(items: readonly Item[]) => (items.length === 0 ? [] : [items]),
       get: async (key: string) => this.read(await this.ask(key, () => redis.get(key))),
       take: async (keys: DoubleKeys, token: string) => {
         const { isTaken, entry } = await this.ask(keys.valueKey, () => redis.take(keys, token));

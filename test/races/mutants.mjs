@@ -34,7 +34,7 @@ export const MUTANTS = [
   {
     name: 'race 4: copies are trusted while the channel is lost',
     file: 'core/local-view.ts',
-    from: "return redis.changes.isLive || redis.changes.state === 'none';",
+    from: "return redis.changes.hears(valueKey) || redis.changes.state === 'none';",
     to: 'return true;',
     specs: ['races/channel'],
   },
@@ -97,8 +97,8 @@ export const MUTANTS = [
   {
     name: 'race 11: a stamp that is gone is made as the one before',
     file: 'core/stamp-book.ts',
-    from: 'this.tier.createStamp(this.stampKey, newStamp(0))',
-    to: "this.tier.createStamp(this.stampKey, '0-first')",
+    from: 'surroundings.tier.createStamp(stampKey, newStamp(0))',
+    to: "surroundings.tier.createStamp(stampKey, '0-first')",
     specs: ['races/stamps'],
   },
   {
@@ -173,7 +173,7 @@ export const MUTANTS = [
   },
   {
     name: 'race 7, 17: the former connection is not ended',
-    file: 'core/distributed-cache.ts',
+    file: 'core/open-redis.ts',
     from: '          await former.replaceBy(client);\n',
     to: '',
     specs: ['races/zombies'],

@@ -100,7 +100,7 @@ export class AsyncCache<T = unknown> {
     const nowMs = this.runtime.clock.nowMs();
     const entry = this.local.find(encodedKey, nowMs);
     if (entry !== undefined) {
-      const ttlMs = this.local.remainingMs(entry, nowMs);
+      const ttlMs = this.local.remainingMs(encodedKey, entry, nowMs);
       if (ttlMs > 0) {
         this.recorder.hit(key, 'local', 'fresh', ttlMs);
         if (isRefreshDue(ttlMs, entry, options, this.runtime.random)) {
@@ -211,7 +211,7 @@ export class AsyncCache<T = unknown> {
     if (entry === undefined) {
       return undefined;
     }
-    const ttlMs = this.local.remainingMs(entry);
+    const ttlMs = this.local.remainingMs(encodedKey, entry);
     if (ttlMs <= 0) {
       return undefined;
     }

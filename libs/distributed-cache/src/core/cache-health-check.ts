@@ -2,8 +2,8 @@ import { CacheHealth, type RedisFacts } from '../events/index.js';
 import type { CacheRuntime, RedisRuntime } from './cache-runtime.js';
 
 /**
- * `up` when Redis answers, or none is configured; `degraded` when it does not and L1 serves; `down` when neither can, or
- * Redis is required. Waits at most `deadlineMs`; never rejects.
+ * `up` when Redis answers, or none is configured; `degraded` when it does not and L1 serves, or when only some masters of
+ * a cluster answer; `down` when neither can, or Redis is required and none of it answers. Waits at most `deadlineMs`; never rejects.
  */
 export async function checkHealth({ config, redis, local }: CacheRuntime): Promise<CacheHealth> {
   const hasLocal = local !== undefined;
@@ -14,7 +14,11 @@ export async function checkHealth({ config, redis, local }: CacheRuntime): Promi
     return new CacheHealth('up', false, hasLocal);
   }
   if (await redis.connection.ping()) {
-    return new CacheHealth('up', true, hasLocal, undefined, factsOf(redis));
+    const { down, all } = redis.connection.nodes;
+    const part = `Redis can't be used on ${down.length} of ${all.length} masters (${down.map(({ reason }) => reason).join(', ')})`;
+    return down.length > 0
+      ? new CacheHealth('degraded', true, hasLocal, part, factsOf(redis))
+      : new CacheHealth('up', true, hasLocal, undefined, factsOf(redis));
   }
   const cause = `Redis can't be used (${redis.connection.reason})`;
   if (config.requireRedis) {
@@ -32,5 +36,6 @@ function factsOf({ connection, changes, journal }: RedisRuntime): RedisFacts {
     invalidation: changes.state,
     journalLength: journal.size,
     sinceAnswerMs: connection.sinceAnswerMs,
+    nodesDown: connection.nodes.down.length,
   };
 }

@@ -4,6 +4,7 @@ import type { CacheEvents } from '../events/index.js';
 import type { Clock, LocalCache } from '../local/index.js';
 import type { InvalidationGroup, RedisConnection, RedisTier } from '../redis/index.js';
 import type { OutageJournal } from './outage-journal.js';
+import type { StampSurroundings } from './stamp-book.js';
 
 /** Redis as all namespaces see it. */
 export interface RedisRuntime {
@@ -13,6 +14,7 @@ export interface RedisRuntime {
   readonly changes: InvalidationGroup;
   /** What Redis has yet to forget. */
   readonly journal: OutageJournal;
+  readonly stamps: StampSurroundings;
   /** How long a lease lasts unless it is renewed, in milliseconds. */
   readonly leaseMs: number;
 }

@@ -3,19 +3,11 @@ import type { CacheConfig, NamespaceOptions, ResolvedNamespace } from '../config
 import { ConfigurationError } from '../errors/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
 import { LocalCache, systemClock, type Clock } from '../local/index.js';
-import {
-  FormerConnection,
-  InvalidationGroup,
-  RedisConnection,
-  RedisTier,
-  replayInvalidations,
-} from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
 import { checkHealth } from './cache-health-check.js';
 import type { CacheRuntime } from './cache-runtime.js';
-import { OutageJournal } from './outage-journal.js';
+import { openRedis } from './open-redis.js';
 import { redisTarget } from './redis-target.js';
-import { newStamp } from './stamp-book.js';
 
 /** What a `DistributedCache` may be given besides its configuration. */
 export interface CacheEnvironment {
@@ -119,47 +111,21 @@ export class DistributedCache {
 
   private redisOf(codec: ValueCodec, clock: Clock, leaseMs: number): CacheRuntime['redis'] {
     const target = redisTarget(this.config.redis);
-    if (target === undefined) {
-      return undefined;
-    }
-    const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix } = this.config;
-    const former = new FormerConnection();
-    const journal = new OutageJournal(() => newStamp(connection.serverNowMs()));
-    const changes = new InvalidationGroup(
-      { prefix: `${keyPrefix}:`, deadlineMs, heartbeatMs, hearsItself: target.kind === 'client' },
-      {
-        onChanged: (keys) => this.onChanged(keys),
-        onLive: () => this.onHearing(),
-        onLost: () => this.onDeaf(),
-      },
-    );
-    const connection = new RedisConnection(
-      target,
-      { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs: () => clock.nowMs() },
-      {
-        onLive: (downMs) => this.onRedisLive(downMs),
-        onDown: (reason) => this.onRedisDown(reason),
-        beforeLive: async (client) => {
-          await former.replaceBy(client);
-          await journal.replay((pending) => replayInvalidations(client, pending));
-          await changes.open(client);
-        },
-        onHeartbeat: () => {
-          changes.refresh();
-          // What Redis refused while it served (READONLY after a failover) is tried again.
-          void journal
-            .replay((pending) => connection.run('UNLINK', (client) => replayInvalidations(client, pending)))
-            .catch(() => {});
-        },
-      },
-    );
-    return {
-      connection,
-      tier: new RedisTier(connection, codec, () => changes.afterOwnChange()),
-      changes,
-      journal,
-      leaseMs,
-    };
+    return target === undefined
+      ? undefined
+      : openRedis(
+          target,
+          { config: this.config, codec, clock, leaseMs },
+          {
+            onChanged: (keys) => this.onChanged(keys),
+            onHearing: () => this.onHearing(),
+            onDeaf: () => this.onDeaf(),
+            onLive: (downMs) => this.onRedisLive(downMs),
+            onDown: (reason) => this.onRedisDown(reason),
+            onNodeDown: (address, reason) => this.events.emit('redisConnectionFailed', { address, reason }),
+            onNodeLive: (address, downMs) => this.events.emit('redisConnected', { address, downMs }),
+          },
+        );
   }
 
   private onChanged(keys: readonly string[] | undefined): void {

@@ -102,7 +102,7 @@ export class EntryReader {
     const found: FoundEntry = {
       tier: 'local',
       stored: entry,
-      ttlMs: this.local.remainingMs(entry),
+      ttlMs: this.local.remainingMs(key, entry),
       ageMs: this.local.ageMs(entry),
       loadMs: entry.loadMs,
       lifeMs: entry.lifeMs,

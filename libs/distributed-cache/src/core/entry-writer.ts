@@ -75,13 +75,13 @@ export class EntryWriter {
     return this.finish(prepared, await this.remote.fill(entry.key, lease, { ...prepared.write, stamps }));
   }
 
-  /** Stores what a caller gave, all in one go; each entry succeeds or fails with the others, except those refused. */
+  /** Stores what a caller gave, all in one go; in a cluster each master's entries succeed or fail together. */
   async writeMany(entries: readonly EntryToWrite[]): Promise<WrittenEntry[]> {
     const prepared = await Promise.all(entries.map((entry) => this.prepare(entry)));
-    const outcome = await this.putRemote(prepared.filter((entry) => entry !== undefined));
+    const outcomeOf = await this.putRemote(prepared.filter((entry) => entry !== undefined));
     return entries.map((entry, index) => {
       const ready = prepared[index];
-      return ready === undefined ? refused(entry) : this.finish(ready, outcome);
+      return ready === undefined ? refused(entry) : this.finish(ready, outcomeOf(entry.key));
     });
   }
 
@@ -98,24 +98,25 @@ export class EntryWriter {
     }
   }
 
-  private async putRemote(entries: readonly Prepared[]): Promise<WriteOutcome> {
+  private async putRemote(entries: readonly Prepared[]): Promise<(key: string) => WriteOutcome> {
     const { remote } = this;
     if (remote === undefined) {
-      return 'done';
+      return () => 'done';
     }
     const budget = this.newBudget();
     const stamps = await budget.wait(remote.stamps([...new Set(entries.flatMap(({ entry }) => entry.tags))]));
     // Asked at the last moment: from here to the socket nothing can come between.
     const current = entries.filter(({ entry }) => entry.flight.isReplaced !== true);
     if (stamps === undefined || current.length === 0) {
-      return 'unsent';
+      return () => 'unsent';
     }
     const writes = current.map(({ entry, write }) => [entry.key, { ...write, stamps }] as const);
-    const outcome = await budget.wait(remote.storeMany(writes));
-    if (outcome === undefined) {
+    const outcomes = await budget.wait(remote.storeMany(writes));
+    if (outcomes === undefined) {
       writes.forEach(([key]) => remote.journal(key)); // on its way, and nobody waits for the answer
+      return () => 'unknown';
     }
-    return outcome ?? 'unknown';
+    return (key) => outcomes.get(key) ?? 'unsent';
   }
 
   private finish({ entry, stored }: Prepared, outcome: WriteOutcome | 'overtaken'): WrittenEntry {
@@ -138,7 +139,7 @@ export class EntryWriter {
       // Redis still holds what was there before. A full Redis accepts deletions.
       void this.remote?.delete([key]);
     }
-    this.local.keep(key, stored, outcome === 'done' ? life : this.local.unheardLife(life), entry);
+    this.local.keep(key, stored, outcome === 'done' ? life : this.local.unheardLife(key, life), entry);
     return { stored, kept: true, overtaken: false, complete: outcome === 'done' };
   }
 }

@@ -19,17 +19,15 @@ export interface LoadedTags {
 export class LoadTags {
   private readonly marks: readonly LocalMark[] | undefined;
   private readonly startedAtMs: number;
-  private readonly startedAtServerMs: number;
 
   private constructor(
     private readonly registry: TagRegistry,
     private readonly names: readonly string[],
     private readonly stamps: readonly Stamp[],
-    runtime: CacheRuntime,
+    private readonly runtime: CacheRuntime,
   ) {
     this.marks = registry.marks(names);
     this.startedAtMs = runtime.clock.nowMs();
-    this.startedAtServerMs = Math.floor(runtime.redis?.connection.serverNowMs() ?? 0);
   }
 
   /**
@@ -62,7 +60,7 @@ export class LoadTags {
     const furtherStamps = needsStamps ? await registry.stamps(further) : [];
     const isOvertaken =
       registry.haveChangedSince(further, this.startedAtMs) ||
-      furtherStamps.some(([, stamp]) => stampedAtMs(stamp) >= this.startedAtServerMs);
+      furtherStamps.some(([name, stamp]) => stampedAtMs(stamp) >= this.startedAtServerMs(name));
     return isOvertaken
       ? undefined
       : {
@@ -70,5 +68,11 @@ export class LoadTags {
           marks: [...(marks ?? []), ...furtherMarks],
           stamps: [...stamps, ...furtherStamps],
         };
+  }
+
+  /** When the load began, by the clock of the server that has this tag's stamp. */
+  private startedAtServerMs(name: string): number {
+    const sinceMs = this.runtime.clock.nowMs() - this.startedAtMs;
+    return Math.floor(this.registry.serverNowMs(name) - sinceMs);
   }
 }

@@ -14,7 +14,7 @@ export const UNHEARD_TTL_MS = 5000;
  * - While Redis serves: as long as every change that others make is heard of. In doubt L1 is passed over, and once
  *   changes are heard of again every entry of before is dropped (a new epoch). Where the server can't tell at all, an
  *   entry is fresh for `UNHEARD_TTL_MS` at most.
- * - While Redis can't be used: an entry is fresh for at most `CACHE_FALLBACK_TTL` from the moment it was stored or the
+ * - While Redis, or the one master of a cluster that has the key, can't be used: an entry is fresh for at most `CACHE_FALLBACK_TTL` from the moment it was stored or the
  *   outage began, whichever is later, then stale for its grace; with the fallback switched off L1 does not answer. When
  *   Redis is back a new epoch begins: others may have changed what we did not see.
  * - Without a Redis: always.
@@ -22,30 +22,34 @@ export const UNHEARD_TTL_MS = 5000;
 export class LocalView {
   private readonly scope: LocalScope = { generation: 0 };
   private readonly keyPrefix: string;
+  /** What its keys begin with in Redis. */
+  private readonly valuePrefix: string;
 
   constructor(
     private readonly runtime: CacheRuntime,
     namespace: string,
   ) {
     this.keyPrefix = `${namespace}:`;
+    this.valuePrefix = `${runtime.config.keyPrefix}:${namespace}:`;
   }
 
   /** The entry, if it may be trusted; it may be stale: see {@link remainingMs}. */
   find(key: string, nowMs?: number): LocalEntry | undefined {
     const { local } = this.runtime;
-    return local === undefined || !this.isTrusted ? undefined : local.find(this.keyPrefix + key, nowMs);
+    return local === undefined || !this.isTrusted(key) ? undefined : local.find(this.keyPrefix + key, nowMs);
   }
 
   /** What is left of the entry's fresh life, in milliseconds; zero or less: it is stale. */
-  remainingMs(entry: LocalEntry, nowMs = this.runtime.clock.nowMs()): number {
+  remainingMs(key: string, entry: LocalEntry, nowMs = this.runtime.clock.nowMs()): number {
     const { redis, config } = this.runtime;
     const ttlMs = entry.expiresAtMs - nowMs;
-    if (redis === undefined) {
+    if (redis === undefined || (redis.connection.isWhole && redis.changes.isLive)) {
       return ttlMs;
     }
-    const { outageSinceMs } = redis.connection;
+    const valueKey = this.valuePrefix + key;
+    const outageSinceMs = redis.connection.outageSinceMs(valueKey);
     if (outageSinceMs === undefined) {
-      return redis.changes.isLive ? ttlMs : Math.min(ttlMs, entry.storedAtMs + UNHEARD_TTL_MS - nowMs);
+      return redis.changes.hears(valueKey) ? ttlMs : Math.min(ttlMs, entry.storedAtMs + UNHEARD_TTL_MS - nowMs);
     }
     return config.fallback === false
       ? 0
@@ -58,7 +62,7 @@ export class LocalView {
 
   keep(key: string, stored: StoredValue, life: EntryLife, facts: EntryFacts = {}): void {
     const { local } = this.runtime;
-    if (!this.isTrusted) {
+    if (!this.isTrusted(key)) {
       // Redis may be lost altogether next, and L1 trusted again: then this older copy would be back.
       this.delete(key);
     } else if (local !== undefined) {
@@ -77,9 +81,11 @@ export class LocalView {
    * The life of a copy of what Redis does not hold although it serves (`OOM`, `READONLY`): Redis tells nobody of the change of a
    * key that it does not have, so such a copy is trusted only for as long as processes may disagree.
    */
-  unheardLife(life: EntryLife): EntryLife {
+  unheardLife(key: string, life: EntryLife): EntryLife {
     const { redis, config } = this.runtime;
-    return redis?.connection.isLive === true ? { ...life, ttlMs: Math.min(life.ttlMs, config.heartbeatMs) } : life;
+    const serves =
+      redis?.connection.isLive === true && redis.connection.outageSinceMs(this.valuePrefix + key) === undefined;
+    return serves ? { ...life, ttlMs: Math.min(life.ttlMs, config.heartbeatMs) } : life;
   }
 
   delete(key: string): boolean {
@@ -101,16 +107,17 @@ export class LocalView {
     this.scope.generation++;
   }
 
-  private get isTrusted(): boolean {
+  private isTrusted(key: string): boolean {
     const { redis, config, closing } = this.runtime;
     if (closing.aborted) {
       return false;
     }
-    if (redis === undefined) {
+    if (redis === undefined || (redis.connection.isWhole && redis.changes.isLive)) {
       return true;
     }
-    if (redis.connection.isLive) {
-      return redis.changes.isLive || redis.changes.state === 'none';
+    const valueKey = this.valuePrefix + key;
+    if (redis.connection.isLive && redis.connection.outageSinceMs(valueKey) === undefined) {
+      return redis.changes.hears(valueKey) || redis.changes.state === 'none';
     }
     return config.fallback !== false;
   }

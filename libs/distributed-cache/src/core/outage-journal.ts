@@ -24,8 +24,8 @@ export class OutageJournal {
   private readonly byNamespace = new Map<string, Pending>();
   private lastNumber = 0;
 
-  /** @param stampNow makes a new unique stamp that says when */
-  constructor(private readonly stampNow: () => string) {}
+  /** @param stampNow makes a new unique stamp for this key that says when */
+  constructor(private readonly stampNow: (stampKey: string) => string) {}
 
   /** Invalidations waiting. */
   get size(): number {
@@ -83,32 +83,44 @@ export class OutageJournal {
 
   /**
    * Hands everything to `send` until nothing is left; what was added meanwhile is sent as well.
+   * @param isMeant only what concerns these keys (those of one server); default: all
    * @throws what `send` throws; then everything stays
    */
-  async replay(send: (pending: PendingInvalidations) => Promise<void>): Promise<void> {
+  async replay(
+    send: (pending: PendingInvalidations) => Promise<void>,
+    isMeant: (key: string) => boolean = () => true,
+  ): Promise<void> {
     while (this.size > 0) {
       const upTo = this.lastNumber;
       const entries: EntryKeys[] = [];
       const stamps = new Map<string, string>();
       for (const [clearStampKey, { keys: pendingKeys, clearNumber }] of this.byNamespace) {
-        entries.push(...[...pendingKeys.values()].map(({ keys }) => keys));
-        if (clearNumber !== undefined) {
-          stamps.set(clearStampKey, this.stampNow());
+        for (const { keys } of pendingKeys.values()) {
+          if (isMeant(keys.valueKey)) {
+            entries.push(keys);
+          }
+        }
+        if (clearNumber !== undefined && isMeant(clearStampKey)) {
+          stamps.set(clearStampKey, this.stampNow(clearStampKey));
         }
       }
+      if (entries.length === 0 && stamps.size === 0) {
+        return;
+      }
       await send({ entries, stamps });
-      this.dropUpTo(upTo);
+      this.dropUpTo(upTo, entries, stamps);
     }
   }
 
-  private dropUpTo(number: number): void {
+  private dropUpTo(number: number, entries: readonly EntryKeys[], stamps: ReadonlyMap<string, string>): void {
+    const valueKeys = new Set(entries.map(({ valueKey }) => valueKey));
     for (const [clearStampKey, pending] of this.byNamespace) {
       for (const [valueKey, added] of pending.keys) {
-        if (added.number <= number) {
+        if (added.number <= number && valueKeys.has(valueKey)) {
           pending.keys.delete(valueKey);
         }
       }
-      if (pending.clearNumber !== undefined && pending.clearNumber <= number) {
+      if (pending.clearNumber !== undefined && pending.clearNumber <= number && stamps.has(clearStampKey)) {
         pending.clearNumber = undefined;
       }
       if (pending.keys.size === 0 && pending.clearNumber === undefined) {

@@ -6,10 +6,9 @@ import type { EntryKeys, EntryToStore, RedisEntry } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
 import { Lease } from './lease.js';
 import type { RemoteLookup, RemoteWrite, TakeOutcome, WriteOutcome } from './remote-contract.js';
+import { RemoteFaults, type Operation } from './remote-faults.js';
 import { StampBook } from './stamp-book.js';
 import type { TagRegistry } from './tag-registry.js';
-
-type Operation = 'get' | 'set' | 'delete' | 'clear';
 
 const UNREACHABLE: RemoteLookup = Object.freeze({ state: 'unreachable' });
 /** The name under which an entry carries the stamp of its namespace. */
@@ -25,19 +24,16 @@ const CLEAR = '#clear';
  */
 export class RemoteView {
   private readonly stamp: StampBook;
+  private readonly faults: RemoteFaults;
 
   constructor(
     private readonly redis: RedisRuntime,
     private readonly layout: KeyLayout,
     private readonly tags: TagRegistry,
-    private readonly onError: (operation: Operation, error: Error) => void,
+    onError: (operation: Operation, error: Error) => void,
   ) {
-    this.stamp = new StampBook(
-      redis.tier,
-      layout.clearStampKey,
-      () => redis.changes.isLive,
-      () => redis.connection.serverNowMs(),
-    );
+    this.faults = new RemoteFaults(redis.connection, onError);
+    this.stamp = new StampBook(redis.stamps, layout.clearStampKey);
   }
 
   async find(key: string): Promise<RemoteLookup> {
@@ -52,23 +48,16 @@ export class RemoteView {
     }
   }
 
-  /** In the order of `keys`. One entry that can't be read is one miss. */
+  /** In the order of `keys`. One entry that can't be read is one miss, a server that can't be asked costs only its own keys. */
   async findMany(keys: readonly string[]): Promise<RemoteLookup[]> {
-    try {
-      const [entries, stamp] = await Promise.all([
-        this.redis.tier.getMany(keys.map((key) => this.layout.valueKey(key))),
-        this.stamp.current(),
-      ]);
-      return await Promise.all(
-        keys.map((key, index) => {
-          const entry = entries[index];
-          return this.judge(key, entry instanceof CorruptEntryError ? this.unreadable(entry) : entry, stamp);
-        }),
-      );
-    } catch (error) {
-      this.report('get', error);
-      return keys.map(() => UNREACHABLE);
-    }
+    const found = new Map<string, RemoteLookup>();
+    await Promise.all(
+      this.groups(keys).map(async (group) => {
+        const lookups = await this.findGroup(group);
+        group.forEach((key, index) => found.set(key, lookups[index] ?? UNREACHABLE));
+      }),
+    );
+    return keys.map((key) => found.get(key) ?? UNREACHABLE);
   }
 
   /** The stamps that an entry written now must carry; `undefined` while Redis can't be asked. */
@@ -77,29 +66,39 @@ export class RemoteView {
       const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags)]);
       return [[CLEAR, stamp], ...tagStamps];
     } catch (error) {
-      this.report('set', error);
+      this.faults.report('set', error);
       return undefined;
     }
   }
 
-  async storeMany(writes: readonly (readonly [key: string, write: RemoteWrite])[]): Promise<WriteOutcome> {
-    const entries = writes.map(([key, write]) => [this.keysOf(key), entryOf(write)] as const);
+  /** @returns the outcome by key: those on one server share it */
+  async storeMany(
+    writes: readonly (readonly [key: string, write: RemoteWrite])[],
+  ): Promise<ReadonlyMap<string, WriteOutcome>> {
+    const outcomes = new Map<string, WriteOutcome>();
     const { mark } = this.redis.journal;
-    const outcome = await this.write('set', () => this.redis.tier.setMany(entries));
-    for (const [key] of writes) {
-      if (outcome === 'done') {
-        this.settle(key, mark);
-      } else if (outcome === 'unknown') {
-        this.journal(key);
-      }
-    }
-    return outcome;
+    const groups = this.redis.tier.groups(writes, ([key]) => this.layout.valueKey(key));
+    await Promise.all(
+      groups.map(async (group) => {
+        const entries = group.map(([key, write]) => [this.keysOf(key), entryOf(write)] as const);
+        const outcome = await this.faults.outcomeOf('set', () => this.redis.tier.setMany(entries));
+        for (const [key] of group) {
+          outcomes.set(key, outcome);
+          if (outcome === 'done') {
+            this.settle(key, mark);
+          } else if (outcome === 'unknown') {
+            this.journal(key);
+          }
+        }
+      }),
+    );
+    return outcomes;
   }
 
   /** Stores what was loaded under a lease; `overtaken`: a `set`, deletion or another load came first. */
   async fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'overtaken'> {
     let isFilled = false;
-    const outcome = await this.write('set', async () => {
+    const outcome = await this.faults.outcomeOf('set', async () => {
       isFilled = await this.redis.tier.fill(this.keysOf(key), lease.token, entryOf(write));
     });
     if (outcome === 'unknown') {
@@ -132,19 +131,8 @@ export class RemoteView {
 
   /** @returns how many of the keys there were, as far as Redis could be asked; if not, they are deleted when it can be */
   async delete(keys: readonly string[], holdOffMs?: number): Promise<number> {
-    const { mark } = this.redis.journal;
-    try {
-      const count = await this.redis.tier.delete(
-        keys.map((key) => this.keysOf(key)),
-        holdOffMs,
-      );
-      keys.forEach((key) => this.settle(key, mark));
-      return count;
-    } catch (error) {
-      keys.forEach((key) => this.journal(key));
-      this.report('delete', error);
-      return 0;
-    }
+    const counts = await Promise.all(this.groups(keys).map((group) => this.deleteGroup(group, holdOffMs)));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   /**
@@ -156,7 +144,7 @@ export class RemoteView {
       return await this.redis.tier.expire(this.keysOf(key), graceMs);
     } catch (error) {
       this.journal(key);
-      this.report('delete', error);
+      this.faults.report('delete', error);
       return undefined;
     }
   }
@@ -167,7 +155,7 @@ export class RemoteView {
       await this.stamp.replace();
     } catch (error) {
       this.redis.journal.addClear(this.layout.clearStampKey);
-      this.report('clear', error);
+      this.faults.report('clear', error);
     }
   }
 
@@ -186,7 +174,45 @@ export class RemoteView {
     try {
       await Promise.all(tags.map((tag) => this.tags.invalidate(tag)));
     } catch (error) {
-      this.report('clear', error);
+      this.faults.report('clear', error);
+    }
+  }
+
+  private groups(keys: readonly string[]): readonly (readonly string[])[] {
+    return this.redis.tier.groups(keys, (key) => this.layout.valueKey(key));
+  }
+
+  private async findGroup(keys: readonly string[]): Promise<RemoteLookup[]> {
+    try {
+      const [entries, stamp] = await Promise.all([
+        this.redis.tier.getMany(keys.map((key) => this.layout.valueKey(key))),
+        this.stamp.current(),
+      ]);
+      return await Promise.all(
+        keys.map((key, index) => {
+          const entry = entries[index];
+          return this.judge(key, entry instanceof CorruptEntryError ? this.unreadable(entry) : entry, stamp);
+        }),
+      );
+    } catch (error) {
+      this.faults.report('get', error);
+      return keys.map(() => UNREACHABLE);
+    }
+  }
+
+  private async deleteGroup(keys: readonly string[], holdOffMs: number | undefined): Promise<number> {
+    const { mark } = this.redis.journal;
+    try {
+      const count = await this.redis.tier.delete(
+        keys.map((key) => this.keysOf(key)),
+        holdOffMs,
+      );
+      keys.forEach((key) => this.settle(key, mark));
+      return count;
+    } catch (error) {
+      keys.forEach((key) => this.journal(key));
+      this.faults.report('delete', error);
+      return 0;
     }
   }
 
@@ -218,8 +244,9 @@ export class RemoteView {
         return { state: 'miss', stamps };
       }
     }
-    const ttlMs = this.redis.tier.remainingMs(entry.header);
-    const ageMs = Math.max(0, this.redis.connection.serverNowMs() - entry.header.createdAtMs);
+    const valueKey = this.layout.valueKey(key);
+    const ttlMs = this.redis.tier.remainingMs(valueKey, entry.header);
+    const ageMs = Math.max(0, this.redis.connection.serverNowMs(valueKey) - entry.header.createdAtMs);
     return { state: 'found', entry, ttlMs, ageMs, stamps, marks };
   }
 
@@ -234,34 +261,13 @@ export class RemoteView {
     if (!(error instanceof CorruptEntryError)) {
       throw error;
     }
-    this.onError('get', error);
+    this.faults.report('get', error);
     return undefined;
   }
 
   private unreachable(operation: Operation, error: unknown): RemoteLookup {
-    this.report(operation, error);
+    this.faults.report(operation, error);
     return UNREACHABLE;
-  }
-
-  private async write(operation: Operation, send: () => Promise<void>): Promise<WriteOutcome> {
-    try {
-      await send();
-      return 'done';
-    } catch (error) {
-      this.report(operation, error);
-      if (error instanceof TierUnavailableError) {
-        return 'unsent';
-      }
-      return error instanceof TierReplyError ? 'refused' : 'unknown';
-    }
-  }
-
-  /** A Redis that is known to be away is no news with every call: its loss has been told once. */
-  private report(operation: Operation, error: unknown): void {
-    const isKnownOutage = error instanceof TierUnavailableError && !this.redis.connection.isLive;
-    if (!isKnownOutage) {
-      this.onError(operation, error instanceof Error ? error : new Error('unknown error of a tier'));
-    }
   }
 }
 

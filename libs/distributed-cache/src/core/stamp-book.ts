@@ -11,6 +11,20 @@ export function stampedAtMs(stamp: string): number {
   return Number.parseInt(stamp, 10) || 0;
 }
 
+/** What a stamp needs to know of Redis. */
+export interface StampSurroundings {
+  readonly tier: RedisTier;
+  /** Whether a change of this key would be heard of. */
+  hears(stampKey: string): boolean;
+  /** The clock of the server that has this key. */
+  serverNowMs(stampKey: string): number;
+  /**
+   * Whether the one master of a cluster that has this key can't be used, while others can, and the fallback lasts: what is held
+   * then counts as what is in L1 does, or no key of the namespace could be read.
+   */
+  isExcused(stampKey: string): boolean;
+}
+
 /**
  * The current stamp of one key, held in this process as long as changes of it would be heard of; else read each time. A stamp
  * that is gone (evicted, an emptied Redis) is made anew: entries of before become misses, never hits.
@@ -21,32 +35,31 @@ export class StampBook {
   private doubts = 0;
 
   constructor(
-    private readonly tier: RedisTier,
+    private readonly surroundings: StampSurroundings,
     private readonly stampKey: string,
-    private readonly hearsChanges: () => boolean,
-    private readonly serverNowMs: () => number,
   ) {}
 
   /** @throws the tier's errors */
   async current(): Promise<string> {
-    if (this.held !== undefined && this.hearsChanges()) {
+    const { surroundings, stampKey } = this;
+    if (this.held !== undefined && (this.hearsChanges() || surroundings.isExcused(stampKey))) {
       return this.held;
     }
     const doubtsBefore = this.doubts;
     const heardBefore = this.hearsChanges();
     const stamp =
-      (await this.tier.readStamp(this.stampKey)) ?? (await this.tier.createStamp(this.stampKey, newStamp(0)));
+      (await surroundings.tier.readStamp(stampKey)) ?? (await surroundings.tier.createStamp(stampKey, newStamp(0)));
     this.hold(stamp, heardBefore && this.doubts === doubtsBefore);
     return stamp;
   }
 
   /** Puts a new stamp in place: what was stored under the old one is a miss from then on. @throws the tier's errors */
   async replace(): Promise<void> {
-    const stamp = newStamp(this.serverNowMs());
+    const stamp = newStamp(this.surroundings.serverNowMs(this.stampKey));
     this.forget();
     const doubtsBefore = this.doubts;
     const heardBefore = this.hearsChanges();
-    await this.tier.replaceStamp(this.stampKey, stamp);
+    await this.surroundings.tier.replaceStamp(this.stampKey, stamp);
     this.hold(stamp, heardBefore && this.doubts === doubtsBefore);
   }
 
@@ -54,6 +67,10 @@ export class StampBook {
   forget(): void {
     this.doubts++;
     this.held = undefined;
+  }
+
+  private hearsChanges(): boolean {
+    return this.surroundings.hears(this.stampKey);
   }
 
   private hold(stamp: string, isCertain: boolean): void {

@@ -57,6 +57,11 @@ export class TagRegistry {
     return names.some((name) => this.tag(name).changedAtMs >= sinceMs);
   }
 
+  /** The clock of the server that has this tag's stamp. */
+  serverNowMs(name: string): number {
+    return this.redis?.connection.serverNowMs(this.layout.tagStampKey(name)) ?? 0;
+  }
+
   /** Invalidates a tag, here at once. @throws the tier's errors; then it is journalled, and done when Redis can be asked */
   async invalidate(name: string): Promise<void> {
     const tag = this.tag(name);
@@ -116,14 +121,7 @@ export class TagRegistry {
 
   private newStamp(name: string): StampBook | undefined {
     const { redis, layout } = this;
-    return redis === undefined
-      ? undefined
-      : new StampBook(
-          redis.tier,
-          layout.tagStampKey(name),
-          () => redis.changes.isLive,
-          () => redis.connection.serverNowMs(),
-        );
+    return redis === undefined ? undefined : new StampBook(redis.stamps, layout.tagStampKey(name));
   }
 
   /** A tag that is forgotten would not be heard of any more, so what depends on it goes first. */

@@ -13,6 +13,8 @@ export interface RedisFacts {
   readonly journalLength: number;
   /** Since Redis last answered anything; `undefined` if it never did. */
   readonly sinceAnswerMs: number | undefined;
+  /** In a cluster: how many of its masters can't be used. */
+  readonly nodesDown: number;
 }
 
 export interface CacheHealthWire {
@@ -25,6 +27,8 @@ export interface CacheHealthWire {
   readonly invalidation?: InvalidationState;
   readonly journal_length?: number;
   readonly seconds_since_answer?: number;
+  /** Only while there are any. */
+  readonly nodes_down?: number;
 }
 
 /** What a health check found. Its JSON uses the wire names (`redis_connected`, ...). */
@@ -56,8 +60,10 @@ export class CacheHealth {
   }
 }
 
-function wireOf({ connection, invalidation, journalLength, sinceAnswerMs }: RedisFacts): Partial<CacheHealthWire> {
+function wireOf(facts: RedisFacts): Partial<CacheHealthWire> {
+  const { connection, invalidation, journalLength, sinceAnswerMs, nodesDown } = facts;
   return {
+    ...(nodesDown === 0 ? {} : { nodes_down: nodesDown }),
     connection,
     invalidation,
     journal_length: journalLength,

@@ -4,3 +4,4 @@ export { encodeKey, MAX_KEY_BYTES } from './key-encoding.js';
 export { CacheKeyError } from './key-error.js';
 export { isValidName, keyLayout, type KeyLayout } from './key-layout.js';
 export { methodKey } from './method-key.js';
+export { keySlot, SLOT_COUNT } from './key-slot.js';

@@ -90,7 +90,7 @@ describe('the options of a cluster', () => {
       clusterRetryStrategy: reconnectDelayMs,
       maxRedirections: 5,
       retryDelayOnFailover: 0,
-      retryDelayOnClusterDown: 50,
+      retryDelayOnClusterDown: 0,
       slotsRefreshTimeout: 500,
       slotsRefreshInterval: 1000,
       redisOptions: { ...FAIL_FAST, username: 'u', password: 'p', connectionName: 'n', family: 4, tls: {} },

@@ -125,7 +125,8 @@ export function clusterClientOptions(settings: ConnectionSettings, commandTimeou
     maxRedirections: 5,
     // Zero is never: else what a caller gave up long ago is sent again, to the new master, when a frozen one's connection ends.
     retryDelayOnFailover: 0,
-    retryDelayOnClusterDown: 50,
+    // Nor is a `CLUSTERDOWN` waited out on a caller's time: until a failover is done every master answers with it, by default.
+    retryDelayOnClusterDown: 0,
     slotsRefreshTimeout: 500,
     slotsRefreshInterval: 1000, // it is now what finds the new master
     redisOptions: {

@@ -3,7 +3,10 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { failoverLoad } from '../../../../test/support/failover-load.js';
 import { RedisCluster } from '../../../../test/support/redis-cluster.js';
+import type { RedisServer } from '../../../../test/support/redis-server.js';
 import type { DistributedCacheOptions } from '../config/index.js';
+import type { DistributedCache } from '../core/index.js';
+import { keySlot, SLOT_COUNT } from '../keys/index.js';
 
 const KEYS = Array.from({ length: 60 }, (_, index) => `key:${index}`);
 let prefixes = 0;
@@ -80,6 +83,99 @@ describe('over a Redis Cluster', () => {
     expect(await cache.deleteMany(KEYS)).toBe(KEYS.length);
     await all.close();
     expect(client.status).toBe('ready');
+  });
+});
+
+describe('a Redis Cluster one of whose masters hangs', () => {
+  const MASTERS = 3;
+
+  /** @param stampHangs whether the hung master is the one with the stamp of the namespace */
+  async function hangingGroup(stampHangs: boolean): Promise<{
+    hung: RedisServer;
+    mine: string[];
+    others: string[];
+    all: DistributedCache;
+    another: DistributedCache;
+  }> {
+    const group = await RedisCluster.start({ masters: MASTERS });
+    onTestFinished(() => group.stop());
+    // Else every master refuses every key as soon as the others take the hung one for dead.
+    await Promise.all(
+      group.masters.map((node) => node.command('CONFIG', 'SET', 'cluster-require-full-coverage', 'no')),
+    );
+    const options = { redis: { cluster: { nodes: group.addresses } } };
+    const [all, another] = [cacheForTest(options), cacheForTest(options)];
+    await Promise.all([all.connect(), another.connect()]);
+    const masterOf = (key: string): number => Math.floor((keySlot(`cache:users:${key}`) * MASTERS) / SLOT_COUNT);
+    const index = (masterOf('#clear') + (stampHangs ? 0 : 1)) % MASTERS;
+    const isMine = (key: string): boolean => masterOf(key) === index;
+    return {
+      hung: group.masters[index]!,
+      mine: KEYS.filter(isMine),
+      others: KEYS.filter((key) => !isMine(key)),
+      all,
+      another,
+    };
+  }
+
+  it.each([
+    ['an entry', false],
+    ['the stamp of the namespace', true],
+  ])(
+    'goes on serving from the others, has L1 serve for the hung one, and says so: %s lies there',
+    async (_what, stampHangs) => {
+      const { hung, mine, others, all, another } = await hangingGroup(stampHangs);
+      const [cache, second] = [all.getCache<string>('users'), another.getCache<string>('users')];
+      expect(await cache.setMany(KEYS.map((key) => [key, key] as const))).toBe(true);
+      expect(await second.getMany(KEYS)).toEqual(KEYS);
+      const told: string[] = [];
+      all.events.on('redisConnectionFailed', ({ address, reason }) => told.push(`${address} ${reason}`));
+      all.events.on('redisConnected', ({ address }) => told.push(`${address} back`));
+      hung.freeze();
+      await vi.waitFor(() => expect(told).toEqual([`${hung.host}:${hung.port} timeout`]), { timeout: 5000 });
+
+      const waits: number[] = [];
+      for (const [index, key] of others.entries()) {
+        const askedAtMs = performance.now();
+        expect(await cache.set(key, `new ${index}`)).toBe(true);
+        waits.push(performance.now() - askedAtMs);
+      }
+      expect(waits.toSorted((one, other) => one - other)[Math.floor(waits.length / 2)]).toBeLessThan(100);
+      await vi.waitFor(async () =>
+        expect(await second.getMany(others)).toEqual(others.map((_, index) => `new ${index}`)),
+      );
+      const load = vi.fn(async () => 'loaded');
+      expect(await Promise.all(mine.map((key) => cache.getOrSet(key, load)))).toEqual(mine);
+      expect(load).not.toHaveBeenCalled();
+      expect(await cache.getMany(KEYS)).not.toContain(undefined);
+      const health = await all.healthCheck();
+      expect(health.toJSON()).toMatchObject({ status: 'degraded', redis_connected: true, nodes_down: 1 });
+      expect(health.message).toBe("Redis can't be used on 1 of 3 masters (timeout)");
+
+      hung.thaw();
+      await vi.waitFor(async () => expect((await all.healthCheck()).status).toBe('up'), { timeout: 5000 });
+      expect(told.slice(1)).toEqual([`${hung.host}:${hung.port} back`]);
+      await vi.waitFor(async () => expect(await cache.set(mine[0]!, 'stored')).toBe(true));
+    },
+  );
+
+  it('deletes on the hung one what was deleted meanwhile, before its keys are read again', async () => {
+    const { hung, mine, all, another } = await hangingGroup(true);
+    const cache = all.getCache<string>('users');
+    const other = another.getCache<string>('users');
+    expect(await cache.setMany(mine.map((key) => [key, 'old'] as const))).toBe(true);
+    expect(await other.getMany(mine)).toEqual(mine.map(() => 'old'));
+    hung.freeze();
+    await vi.waitFor(async () => expect((await all.healthCheck()).redis?.nodesDown).toBe(1), { timeout: 5000 });
+    await cache.deleteMany(mine);
+    expect((await all.healthCheck()).redis?.journalLength).toBe(mine.length);
+    hung.thaw();
+    await vi.waitFor(async () => expect((await all.healthCheck()).redis?.nodesDown).toBe(0), { timeout: 5000 });
+    expect(await cache.getMany(mine)).toEqual(mine.map(() => undefined));
+    await vi.waitFor(async () => expect(await other.getMany(mine)).toEqual(mine.map(() => undefined)), {
+      timeout: 5000,
+    });
+    expect((await all.healthCheck()).redis?.journalLength).toBe(0);
   });
 });
 

@@ -12,6 +12,13 @@ export interface RedisConnectionLimits {
   readonly nowMs: () => number;
 }
 
+/** One server's share of the keys: all of them, or those of one master of a cluster. */
+export interface ServerPart {
+  owns(key: string): boolean;
+  /** As `RedisConnection.run`, for a key of this part. */
+  run<Result>(operation: string, send: (client: RedisClient) => Promise<Result>): Promise<Result>;
+}
+
 /** Told of each change of state, once. */
 export interface RedisConnectionListener {
   /** @param downMs how long Redis could not be used; `undefined` at the first connection */
@@ -24,4 +31,9 @@ export interface RedisConnectionListener {
   beforeLive?(client: RedisClient): Promise<void>;
   /** Called at each heartbeat while the connection is live. */
   onHeartbeat?(): void;
+  /** One master of a cluster can't be used, while others can. @param name `host:port` */
+  onNodeDown?(name: string, reason: string): void;
+  /** As `beforeLive`, for one master of a cluster. */
+  beforeNodeLive?(part: ServerPart): Promise<void>;
+  onNodeLive?(name: string, downMs: number): void;
 }

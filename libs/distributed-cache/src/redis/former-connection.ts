@@ -3,7 +3,7 @@ import { isCluster, type RedisClient } from './redis-client.js';
 /**
  * Ends, at the server, the connection that this one replaces. A write that its caller has given up may still be on its way there, and
  * would be executed after whatever has been done since: a `set` from before an outage over one from after it. In a cluster
- * each node's connection is replaced by itself, without us; there this is not done.
+ * each node has a connection of its own, and so one of these.
  */
 export class FormerConnection {
   private id: number | undefined;
@@ -18,6 +18,13 @@ export class FormerConnection {
       client.client('ID').catch(ignoreRefusal),
     ]);
     this.id = typeof id === 'number' ? id : undefined;
+  }
+
+  /** Learns which connection there is, at the first call. Rejects only if it is lost. */
+  async meet(client: RedisClient): Promise<void> {
+    if (this.id === undefined) {
+      await this.replaceBy(client);
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
-import { InFlight, type TimeoutVerdict } from './in-flight.js';
+import { InFlight, type Judge, type TimeoutVerdict } from './in-flight.js';
 
 const DEADLINE_MS = 300;
 const NEVER = (): Promise<never> => new Promise(() => {});
@@ -10,6 +10,7 @@ afterEach(() => vi.useRealTimers());
 
 function inFlightForTest(maxPending = 100): {
   inFlight: InFlight;
+  track: <Result>(operation: string, start: () => Promise<Result>) => Promise<Result>;
   verdicts: TimeoutVerdict[];
   /** Time goes by, and timers run when they are due. */
   advance: (durationMs: number) => Promise<void>;
@@ -20,14 +21,12 @@ function inFlightForTest(maxPending = 100): {
 } {
   let [nowMs, progress, answers] = [1_000_000, 0, 0];
   const verdicts: TimeoutVerdict[] = [];
-  const inFlight = new InFlight({
-    deadlineMs: DEADLINE_MS,
-    maxPending,
-    nowMs: () => nowMs,
+  const inFlight = new InFlight({ deadlineMs: DEADLINE_MS, maxPending, nowMs: () => nowMs });
+  const judge: Judge = {
     progress: () => progress,
     onAnswer: () => void answers++,
-    onTimeout: (verdict) => verdicts.push(verdict),
-  });
+    onTimeout: (verdict) => void verdicts.push(verdict),
+  };
   const advance = async (durationMs: number): Promise<void> => {
     for (let passed = 0; passed < durationMs; passed++) {
       nowMs++;
@@ -36,6 +35,7 @@ function inFlightForTest(maxPending = 100): {
   };
   return {
     inFlight,
+    track: (operation, start) => inFlight.track(operation, judge, start),
     verdicts,
     advance,
     beBusy: (ms) => void (nowMs += ms),
@@ -56,18 +56,18 @@ function outcomeOf(promise: Promise<unknown>): { error?: unknown; value?: unknow
 
 describe('InFlight', () => {
   it('hands on what the operation gives, value or the very error', async () => {
-    const { inFlight } = inFlightForTest();
+    const { inFlight, track } = inFlightForTest();
     const error = new Error('no');
-    expect(await inFlight.track('GET', () => Promise.resolve(1))).toBe(1);
-    await expect(inFlight.track('GET', () => Promise.reject(error))).rejects.toBe(error);
+    expect(await track('GET', () => Promise.resolve(1))).toBe(1);
+    await expect(track('GET', () => Promise.reject(error))).rejects.toBe(error);
     expect(inFlight.size).toBe(0);
   });
 
   it('ends a wait at the deadline, each at its own, and names the operation', async () => {
-    const { inFlight, verdicts, advance } = inFlightForTest();
-    const first = outcomeOf(inFlight.track('GET', NEVER));
+    const { inFlight, track, verdicts, advance } = inFlightForTest();
+    const first = outcomeOf(track('GET', NEVER));
     await advance(200);
-    const second = outcomeOf(inFlight.track('SET', NEVER));
+    const second = outcomeOf(track('SET', NEVER));
     await advance(99);
     expect(first.isPending).toBe(true);
     await advance(3);
@@ -81,42 +81,42 @@ describe('InFlight', () => {
   });
 
   it('does not count an answer that comes after the deadline', async () => {
-    const { inFlight, advance, answersInTime } = inFlightForTest();
+    const { track, advance, answersInTime } = inFlightForTest();
     let answer: (value: number) => void = () => {};
-    const outcome = outcomeOf(inFlight.track('GET', () => new Promise<number>((resolve) => (answer = resolve))));
+    const outcome = outcomeOf(track('GET', () => new Promise<number>((resolve) => (answer = resolve))));
     await advance(DEADLINE_MS + 2);
     answer(1);
     await advance(1);
     expect(outcome.error).toBeInstanceOf(TierTimeoutError);
     expect(answersInTime()).toBe(0);
-    await inFlight.track('GET', () => Promise.resolve(1));
+    await track('GET', () => Promise.resolve(1));
     expect(answersInTime()).toBe(1);
   });
 
   it('calls a connection slow, not silent, when something arrived since the operation was sent', async () => {
-    const { inFlight, verdicts, advance, receive } = inFlightForTest();
-    outcomeOf(inFlight.track('GET', NEVER));
+    const { track, verdicts, advance, receive } = inFlightForTest();
+    outcomeOf(track('GET', NEVER));
     await advance(100);
     receive();
-    outcomeOf(inFlight.track('GET', NEVER));
+    outcomeOf(track('GET', NEVER));
     await advance(DEADLINE_MS + 2);
     expect(verdicts).toEqual(['slow', 'silent']);
   });
 
   it('says that the process was busy where its timer came late', async () => {
-    const { inFlight, verdicts, advance, beBusy } = inFlightForTest();
-    outcomeOf(inFlight.track('GET', NEVER));
+    const { track, verdicts, advance, beBusy } = inFlightForTest();
+    outcomeOf(track('GET', NEVER));
     beBusy(400);
     await advance(DEADLINE_MS + 2);
     expect(verdicts).toEqual(['busy-process']);
   });
 
   it('takes an answer that lay in the socket while the process was busy', async () => {
-    const { inFlight, verdicts, advance, beBusy } = inFlightForTest();
+    const { track, verdicts, advance, beBusy } = inFlightForTest();
     let answer: (value: number) => void = () => {};
     // Sockets are read after the timers and before what they left to `setImmediate`: so is this.
     setTimeout(() => setImmediate(() => answer(1)), DEADLINE_MS);
-    const outcome = outcomeOf(inFlight.track('GET', () => new Promise<number>((resolve) => (answer = resolve))));
+    const outcome = outcomeOf(track('GET', () => new Promise<number>((resolve) => (answer = resolve))));
     beBusy(400);
     await advance(DEADLINE_MS + 2);
     expect(outcome).toEqual({ value: 1, isPending: false });
@@ -124,20 +124,20 @@ describe('InFlight', () => {
   });
 
   it('refuses at once what goes beyond the cap, and takes more when there is room again', async () => {
-    const { inFlight, advance } = inFlightForTest(3);
-    const waiting = [1, 2, 3].map(() => outcomeOf(inFlight.track('GET', NEVER)));
+    const { inFlight, track, advance } = inFlightForTest(3);
+    const waiting = [1, 2, 3].map(() => outcomeOf(track('GET', NEVER)));
     const start = vi.fn(NEVER);
-    await expect(inFlight.track('GET', start)).rejects.toThrow(new TierUnavailableError('GET', 'overloaded'));
+    await expect(track('GET', start)).rejects.toThrow(new TierUnavailableError('GET', 'overloaded'));
     expect(start).not.toHaveBeenCalled();
     expect(waiting.map(({ isPending }) => isPending)).toEqual([true, true, true]);
     await advance(DEADLINE_MS + 2);
     expect(inFlight.size).toBe(0);
-    expect(await inFlight.track('GET', () => Promise.resolve(1))).toBe(1);
+    expect(await track('GET', () => Promise.resolve(1))).toBe(1);
   });
 
   it('releases every waiter at once with the error of its operation', async () => {
-    const { inFlight, verdicts, advance } = inFlightForTest();
-    const outcomes = ['GET', 'SET'].map((operation) => outcomeOf(inFlight.track(operation, NEVER)));
+    const { inFlight, track, verdicts, advance } = inFlightForTest();
+    const outcomes = ['GET', 'SET'].map((operation) => outcomeOf(track(operation, NEVER)));
     inFlight.releaseAll((operation) => new TierUnavailableError(operation, 'not-connected'));
     await advance(0);
     expect(outcomes.map(({ error }) => (error as Error).message)).toEqual([
@@ -149,9 +149,22 @@ describe('InFlight', () => {
     expect(verdicts).toEqual([]);
   });
 
+  it('releases and judges by server, so that a hung one costs those who wait for another nothing', async () => {
+    const { inFlight, track, verdicts, advance } = inFlightForTest();
+    const seen: TimeoutVerdict[] = [];
+    const other: Judge = { progress: () => 0, onAnswer: () => {}, onTimeout: (verdict) => void seen.push(verdict) };
+    const [mine, theirs] = [outcomeOf(track('GET', NEVER)), outcomeOf(inFlight.track('SET', other, NEVER))];
+    inFlight.releaseAll((operation) => new TierUnavailableError(operation, 'breaker-open'), other);
+    await advance(0);
+    expect(theirs.error).toMatchObject({ operation: 'SET', reason: 'breaker-open' });
+    expect(mine.isPending).toBe(true);
+    await advance(DEADLINE_MS + 2);
+    expect([verdicts, seen]).toEqual([['silent'], []]);
+  });
+
   it('takes new operations from within the release of the old ones', async () => {
-    const { inFlight, advance } = inFlightForTest();
-    const again = outcomeOf(inFlight.track('GET', NEVER).catch(() => inFlight.track('AGAIN', NEVER)));
+    const { inFlight, track, advance } = inFlightForTest();
+    const again = outcomeOf(track('GET', NEVER).catch(() => track('AGAIN', NEVER)));
     inFlight.releaseAll((operation) => new TierUnavailableError(operation, 'not-connected'));
     await advance(DEADLINE_MS + 2);
     expect(again.error).toMatchObject({ operation: 'AGAIN', code: 'CACHE_TIER_TIMEOUT' });
@@ -160,12 +173,12 @@ describe('InFlight', () => {
   it('serves any number of operations with one timer, which keeps the process alive only while somebody waits', async () => {
     vi.useRealTimers();
     const timers = vi.spyOn(globalThis, 'setTimeout');
-    const { inFlight } = inFlightForTest();
-    await Promise.all(Array.from({ length: 50 }, () => inFlight.track('GET', () => Promise.resolve(1))));
+    const { inFlight, track } = inFlightForTest();
+    await Promise.all(Array.from({ length: 50 }, () => track('GET', () => Promise.resolve(1))));
     expect(timers).toHaveBeenCalledTimes(1);
     const timer = timers.mock.results[0]?.value as NodeJS.Timeout;
     expect(timer.hasRef()).toBe(false);
-    outcomeOf(inFlight.track('GET', NEVER));
+    outcomeOf(track('GET', NEVER));
     expect(timer.hasRef()).toBe(true);
     expect(timers).toHaveBeenCalledTimes(1);
     inFlight.releaseAll((operation) => new TierUnavailableError(operation, 'closed'));

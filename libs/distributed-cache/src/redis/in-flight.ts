@@ -2,8 +2,9 @@ import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
 
 interface Pending {
   readonly operation: string;
+  readonly judge: Judge;
   readonly sentAtMs: number;
-  /** What `progress()` said when the operation was sent. */
+  /** What `judge.progress()` said when the operation was sent. */
   readonly progressAtSend: number;
   readonly reject: (error: Error) => void;
 }
@@ -14,17 +15,21 @@ interface Pending {
  */
 export type TimeoutVerdict = 'silent' | 'slow' | 'busy-process';
 
+/** Who judges the server that an operation goes to: a connection, or one node of a cluster. */
+export interface Judge {
+  /** A figure that moves whenever the server shows life. */
+  progress(): number;
+  /** An operation was answered in time. A later answer shows life (`progress`), but its caller has gone. */
+  onAnswer(): void;
+  /** An operation ran into the deadline. */
+  onTimeout(verdict: TimeoutVerdict): void;
+}
+
 export interface InFlightOptions {
   readonly deadlineMs: number;
   /** More operations than this are refused at once. */
   readonly maxPending: number;
   readonly nowMs: () => number;
-  /** A figure that moves whenever the connection shows life. */
-  readonly progress: () => number;
-  /** An operation was answered in time. A later answer shows life (`progress`), but its caller has gone. */
-  readonly onAnswer: () => void;
-  /** An operation ran into the deadline. */
-  readonly onTimeout: (verdict: TimeoutVerdict) => void;
 }
 
 /** A timer this late means that the process was busy, and says nothing about Redis. */
@@ -49,19 +54,19 @@ export class InFlight {
   }
 
   /** Waits for `start()`, but no longer than the deadline. */
-  track<Result>(operation: string, start: () => Promise<Result>): Promise<Result> {
+  track<Result>(operation: string, judge: Judge, start: () => Promise<Result>): Promise<Result> {
     if (this.pending.size >= this.options.maxPending) {
       return Promise.reject(new TierUnavailableError(operation, 'overloaded'));
     }
     return new Promise<Result>((resolve, reject) => {
       const sentAtMs = this.options.nowMs();
-      const entry: Pending = { operation, sentAtMs, progressAtSend: this.options.progress(), reject };
+      const entry: Pending = { operation, judge, sentAtMs, progressAtSend: judge.progress(), reject };
       this.pending.add(entry);
       this.arm();
       start().then(
         (result) => {
           if (this.pending.delete(entry)) {
-            this.options.onAnswer();
+            judge.onAnswer();
           }
           this.settleTimer();
           resolve(result);
@@ -75,10 +80,10 @@ export class InFlight {
     });
   }
 
-  /** Ends every wait at once. */
-  releaseAll(errorFor: (operation: string) => Error): void {
-    const released = [...this.pending];
-    this.pending.clear();
+  /** Ends every wait at once. @param judge only the waits that are its business; default: all */
+  releaseAll(errorFor: (operation: string) => Error, judge?: Judge): void {
+    const released = [...this.pending].filter((entry) => judge === undefined || entry.judge === judge);
+    released.forEach((entry) => this.pending.delete(entry));
     this.settleTimer();
     for (const { operation, reject } of released) {
       reject(errorFor(operation));
@@ -115,20 +120,16 @@ export class InFlight {
   }
 
   private expire(busyProcess: boolean): void {
-    const { deadlineMs, nowMs, progress, onTimeout } = this.options;
+    const { deadlineMs, nowMs } = this.options;
     const expiredBeforeMs = nowMs() - deadlineMs;
-    const progressNow = progress();
     for (const entry of this.pending) {
       if (entry.sentAtMs > expiredBeforeMs) {
         break;
       }
       this.pending.delete(entry);
       entry.reject(new TierTimeoutError(entry.operation, deadlineMs));
-      if (busyProcess) {
-        onTimeout('busy-process');
-      } else {
-        onTimeout(entry.progressAtSend === progressNow ? 'silent' : 'slow');
-      }
+      const { judge, progressAtSend } = entry;
+      judge.onTimeout(busyProcess ? 'busy-process' : progressAtSend === judge.progress() ? 'silent' : 'slow');
     }
   }
 }

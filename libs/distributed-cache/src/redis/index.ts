@@ -1,7 +1,12 @@
 export type { ConnectionSettings } from './client-options.js';
 export type { RedisTarget } from './open-client.js';
-export { isRedisClient, type RedisClient } from './redis-client.js';
-export type { ConnectionState, RedisConnectionLimits, RedisConnectionListener } from './connection-contract.js';
+export { isCluster, isRedisClient, type RedisClient } from './redis-client.js';
+export type {
+  ConnectionState,
+  RedisConnectionLimits,
+  RedisConnectionListener,
+  ServerPart,
+} from './connection-contract.js';
 export { RedisConnection } from './redis-connection.js';
 export { RedisTier, type EntryToStore, type RedisEntry, type TakenLease } from './redis-tier.js';
 export { FormerConnection } from './former-connection.js';

@@ -5,9 +5,17 @@ import { isCluster, type RedisClient } from './redis-client.js';
 /** `live`: every change is heard of. `lost`: for now not. `none`: this server can't or may not tell. */
 export type InvalidationState = 'live' | 'lost' | 'none';
 
+/** The masters of a cluster, as the connection judges them. */
+export interface Masters {
+  /** A master that is down may have no connection, and so no channel that would be missed. */
+  readonly areAllUp: boolean;
+  /** The connection to the master that has this key; `undefined` where it is not known. */
+  sourceOf(key: string): Redis | undefined;
+}
+
 /**
- * The channels of one client: one for a single server, one a master in a cluster. Live only while all of them are: which key
- * lies on which master is no question here. Masters that come and go are looked for at each heartbeat.
+ * The channels of one client: one for a single server, one a master in a cluster. Live only while all of them are; meanwhile
+ * {@link hears} tells for one key. Masters that come and go are looked for at each heartbeat.
  */
 export class InvalidationGroup {
   private client: RedisClient | undefined;
@@ -19,6 +27,7 @@ export class InvalidationGroup {
   constructor(
     private readonly limits: InvalidationLimits,
     private readonly listener: Omit<InvalidationListener, 'onRefused'>,
+    private readonly masters: Masters = { areAllUp: true, sourceOf: () => undefined },
   ) {}
 
   /** Whether every change on every master is heard of. */
@@ -26,12 +35,22 @@ export class InvalidationGroup {
     return this.wasLive;
   }
 
+  /** Whether every change of this key is heard of, although those of others may be missed. */
+  hears(key: string): boolean {
+    if (this.wasLive) {
+      return true;
+    }
+    const source = this.masters.sourceOf(key);
+    return source !== undefined && this.channels.get(source)?.isLive === true;
+  }
+
   get state(): InvalidationState {
     const channels = [...this.channels.values()];
     if (channels.some((channel) => channel.isUnsupported)) {
       return 'none';
     }
-    return channels.length > 0 && channels.every((channel) => channel.isLive) ? 'live' : 'lost';
+    const areLive = channels.length > 0 && channels.every((channel) => channel.isLive);
+    return areLive && this.masters.areAllUp ? 'live' : 'lost';
   }
 
   /** Opens what is missing for this client and waits until its channels are live, at most `deadlineMs`. Never rejects. */

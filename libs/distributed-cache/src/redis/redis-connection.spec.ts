@@ -41,7 +41,7 @@ describe('RedisConnection', () => {
     expect(connection.state).toBe('idle');
     expect(await Promise.all([echo('a'), echo('b')])).toEqual(['a', 'b']);
     expect(connection.state).toBe('live');
-    expect(connection.outageSinceMs).toBeUndefined();
+    expect(connection.outageSinceMs('key')).toBeUndefined();
     await connection.close();
     await connection.close();
     expect(connection.state).toBe('closed');

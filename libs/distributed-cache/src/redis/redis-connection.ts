@@ -1,18 +1,26 @@
 import { TierUnavailableError } from '../errors/index.js';
 import { ClientLink } from './client-link.js';
-import { CONNECT_ATTEMPT_MS } from './client-options.js';
-import type { ConnectionState, RedisConnectionLimits, RedisConnectionListener } from './connection-contract.js';
-import { InFlight, type TimeoutVerdict } from './in-flight.js';
+import { CommandSender } from './command-sender.js';
+import type {
+  ConnectionState,
+  RedisConnectionLimits,
+  RedisConnectionListener,
+  ServerPart,
+} from './connection-contract.js';
+import type { ClusterNode } from './cluster-node.js';
+import { ClusterNodes } from './cluster-nodes.js';
+import { FirstAttempt } from './first-attempt.js';
+import { Heartbeat } from './heartbeat.js';
+import { InFlight, type Judge, type TimeoutVerdict } from './in-flight.js';
 import type { RedisTarget } from './open-client.js';
 import { Probe } from './probe.js';
 import { isCluster, type RedisClient } from './redis-client.js';
-import { outageReason, toTierError } from './reply-errors.js';
 import { ServerClock } from './server-clock.js';
+import { TimeoutTally } from './timeout-tally.js';
+import { Trial } from './trial.js';
 
 /** More commands than this on their way at once are refused: about 10 MB of the client's memory. */
 const MAX_IN_FLIGHT = 4096;
-/** So many timeouts in a row, no answer between them, make a Redis that is too slow to use, although it shows life. */
-const SLOW_TIMEOUTS_TO_OPEN = 5;
 
 /**
  * The one connection that all namespaces share, and the judgement whether it can be used.
@@ -23,24 +31,31 @@ const SLOW_TIMEOUTS_TO_OPEN = 5;
  * socket, when an operation (or the heartbeat) runs into the deadline while not one byte arrived, or after several timeouts
  * in a row; whoever waits is released at that moment. While it is down nothing waits for Redis; the client
  * reconnects in the background, and a probe (`TIME`, one at a time) finds out when Redis answers again.
+ *
+ * In a cluster each master is judged by itself (`ClusterNode`), and only when none is left, or the client gives up, is
+ * the connection as a whole down.
  */
 export class RedisConnection {
+  /** The masters of a cluster, each judged by itself; there are none where Redis is one server. */
+  readonly nodes: ClusterNodes;
+  readonly isCluster: boolean;
   private currentState: ConnectionState = 'idle';
   private lastReason = 'not-connected';
   private downSinceMs: number | undefined;
-  private replies = 0;
-  private timeoutsInRow = 0;
-  private answeredAtMs: number | undefined;
-  private heartbeatTimer: NodeJS.Timeout | undefined;
-  private firstOutcome: Promise<void> | undefined;
-  private settleFirstOutcome: () => void = () => {};
+  private readonly tally = new TimeoutTally();
+  private readonly heartbeat: Heartbeat;
+  private readonly firstAttempt = new FirstAttempt();
   private readonly probe = new Probe(() => this.tryToGoLive());
   private readonly link: ClientLink;
   private readonly clock: ServerClock;
+  private readonly trial: Trial;
+  private readonly sender: CommandSender;
   private readonly inFlight: InFlight;
+  /** Judges the connection as a whole. */
+  private readonly judge: Judge;
 
   constructor(
-    private readonly target: RedisTarget,
+    target: RedisTarget,
     private readonly limits: RedisConnectionLimits,
     private readonly listener: RedisConnectionListener,
   ) {
@@ -48,14 +63,36 @@ export class RedisConnection {
       onReady: () => this.probe.restart(),
       onLost: (reason) => this.goDown(reason),
     });
+    this.isCluster = target.kind === 'cluster' || (target.kind === 'client' && isCluster(target.client));
     this.clock = new ServerClock(limits.nowMs);
+    this.heartbeat = new Heartbeat(limits, () => {
+      void this.ping();
+      listener.onHeartbeat?.();
+    });
+    this.trial = new Trial(this.link, this.clock, limits.deadlineMs, async (client) => {
+      this.follow();
+      await listener.beforeLive?.(client);
+    });
+    this.sender = new CommandSender(limits.commandTimeoutMs);
     this.inFlight = new InFlight({
       deadlineMs: limits.deadlineMs,
       maxPending: MAX_IN_FLIGHT,
       nowMs: () => performance.now(), // whatever clock entries go by, callers wait in real time
-      progress: () => this.replies + this.link.bytesRead,
-      onAnswer: () => (this.timeoutsInRow = 0),
+    });
+    this.judge = {
+      progress: () => this.sender.replies + this.link.bytesRead,
+      onAnswer: () => this.tally.reset(),
       onTimeout: (verdict) => this.onTimeout(verdict),
+    };
+    this.nodes = new ClusterNodes({
+      deadlineMs: limits.deadlineMs,
+      nowMs: limits.nowMs,
+      isOurs: target.kind !== 'client',
+      inFlight: this.inFlight,
+      send: (operation, send) => this.send(operation, send),
+      onDown: (node) => this.onNodeDown(node),
+      beforeLive: async (part) => listener.beforeNodeLive?.(part),
+      onLive: ({ name }, downMs) => (this.isLive ? listener.onNodeLive?.(name, downMs) : this.probe.restart()),
     });
   }
 
@@ -72,18 +109,26 @@ export class RedisConnection {
     return this.lastReason;
   }
 
-  /** Since when Redis can't be used, on this process's clock; `undefined` while it can. */
-  get outageSinceMs(): number | undefined {
-    return this.downSinceMs;
+  /** Whether all of Redis can be used: it is live and no master of a cluster is down. */
+  get isWhole(): boolean {
+    return this.currentState === 'live' && this.nodes.isWhole;
   }
 
-  get isCluster(): boolean {
-    return this.target.kind === 'cluster' || (this.target.kind === 'client' && isCluster(this.target.client));
+  /** Since when the server of this key can't be used, on this process's clock; `undefined` while it can. */
+  outageSinceMs(key: string): number | undefined {
+    return this.downSinceMs ?? (this.nodes.isWhole ? undefined : this.nodes.ownerOf(key)?.downSinceMs);
+  }
+
+  /** What can be asked independently of each other: the masters of a cluster, else the one server. */
+  get parts(): readonly ServerPart[] {
+    return this.isCluster
+      ? this.nodes.parts
+      : [{ owns: () => true, run: (operation, send) => this.run(operation, send) }];
   }
 
   /** Time since Redis last answered anything, in milliseconds; `undefined` if it never did. */
   get sinceAnswerMs(): number | undefined {
-    return this.answeredAtMs === undefined ? undefined : this.limits.nowMs() - this.answeredAtMs;
+    return this.heartbeat.sinceAnswerMs;
   }
 
   /** How long the last heartbeat took, in milliseconds. */
@@ -91,44 +136,39 @@ export class RedisConnection {
     return this.clock.roundTripMs;
   }
 
-  /** The Redis server's clock, in milliseconds; before the first answer, this process's. */
-  serverNowMs(): number {
-    return this.clock.nowMs();
+  /** The clock of the Redis server that has this key, in milliseconds; before the first answer, this process's. */
+  serverNowMs(key: string): number {
+    return (this.isCluster ? this.nodes.ownerOf(key)?.serverNowMs : undefined) ?? this.clock.nowMs();
   }
 
   /** Starts to connect, once. Resolves when the first attempt has ended, well or badly; never rejects. */
   connect(): Promise<void> {
-    if (this.firstOutcome === undefined) {
-      // Sockets and timers here are unref'd: without this a program that waits for its first connection would end.
-      const keepProcess = setInterval(() => {}, CONNECT_ATTEMPT_MS);
-      this.firstOutcome = new Promise((resolve) => {
-        this.settleFirstOutcome = () => {
-          clearInterval(keepProcess);
-          resolve();
-        };
-      });
+    return this.firstAttempt.start(() => {
       if (this.currentState === 'closed') {
-        this.settleFirstOutcome();
+        this.firstAttempt.end();
       } else {
         this.currentState = 'connecting';
         void this.link.open();
       }
-    }
-    return this.firstOutcome;
+    });
   }
 
   /**
    * Sends a command and waits for its answer, at most `deadlineMs`. The very first operations wait for the connection
    * within that time; from then on a connection that is not live refuses at once.
+   * @param key one of those that it is about: it is the server of that key that counts
    * @throws TierUnavailableError (nothing was sent), TierTimeoutError or TierDisconnectedError (it may have taken
    *   effect), TierReplyError (Redis said no); never anything else
    */
-  run<Result>(operation: string, send: (client: RedisClient) => Promise<Result>): Promise<Result> {
+  run<Result>(operation: string, send: (client: RedisClient) => Promise<Result>, key?: string): Promise<Result> {
     if (this.currentState === 'live') {
-      return this.inFlight.track(operation, () => this.send(operation, send));
+      const node = key !== undefined && this.isCluster ? this.nodes.ownerOf(key) : undefined;
+      return node === undefined
+        ? this.inFlight.track(operation, this.judge, () => this.send(operation, send))
+        : this.nodes.run(node, operation, send);
     }
     if (this.currentState === 'idle' || this.currentState === 'connecting') {
-      return this.inFlight.track(operation, async () => {
+      return this.inFlight.track(operation, this.judge, async () => {
         await this.connect();
         return this.send(operation, send);
       });
@@ -136,15 +176,14 @@ export class RedisConnection {
     return Promise.reject(this.unavailable(operation));
   }
 
-  /** Whether Redis answers now, within `deadlineMs`; learns the server's clock on the way. */
+  /** Whether Redis answers now (in a cluster, any master), within `deadlineMs`; learns the servers' clocks on the way. */
   async ping(): Promise<boolean> {
-    try {
-      await this.run('TIME', (client) => this.clock.learnFrom(client));
-      this.answeredAtMs = this.limits.nowMs();
-      return true;
-    } catch {
-      return false; // why, the connection's own state tells
+    this.follow();
+    const answers = await (this.isLive && this.isCluster ? this.nodes.greet() : this.pingServer());
+    if (answers) {
+      this.heartbeat.onAnswer();
     }
+    return answers;
   }
 
   /** Waits for what is on its way (at most `deadlineMs`), then closes the connection if we opened it. */
@@ -157,10 +196,34 @@ export class RedisConnection {
     }
     this.currentState = 'closed';
     this.probe.stop();
-    clearInterval(this.heartbeatTimer);
+    this.nodes.close();
+    this.heartbeat.stop();
     this.inFlight.releaseAll((operation) => this.unavailable(operation));
-    this.settleFirstOutcome();
+    this.firstAttempt.end();
     this.link.close();
+  }
+
+  private pingServer(): Promise<boolean> {
+    return this.run('TIME', (client) => this.clock.learnFrom(client)).then(
+      () => true,
+      () => false, // why, the connection's own state tells
+    );
+  }
+
+  private follow(): void {
+    const client = this.link.ready;
+    if (client !== undefined && isCluster(client)) {
+      this.nodes.follow(client);
+    }
+  }
+
+  private onNodeDown(node: ClusterNode): void {
+    if (this.nodes.areAllDown) {
+      this.goDown(node.reason);
+      this.probe.later();
+    } else if (this.isLive) {
+      this.listener.onNodeDown?.(node.name, node.reason);
+    }
   }
 
   private async send<Result>(operation: string, send: (client: RedisClient) => Promise<Result>): Promise<Result> {
@@ -168,25 +231,11 @@ export class RedisConnection {
     if (client === undefined || this.currentState !== 'live') {
       throw this.unavailable(operation);
     }
-    try {
-      const result = await send(client);
-      this.replies++;
-      return result;
-    } catch (error) {
-      const tierError = toTierError(operation, error, this.limits.commandTimeoutMs);
-      if (tierError.code === 'CACHE_TIER_REPLY') {
-        this.replies++;
-      }
-      throw tierError;
-    }
+    return this.sender.send(client, operation, send);
   }
 
   private onTimeout(verdict: TimeoutVerdict): void {
-    if (!this.isLive || verdict === 'busy-process') {
-      return;
-    }
-    this.timeoutsInRow++;
-    if (verdict === 'slow' && this.timeoutsInRow < SLOW_TIMEOUTS_TO_OPEN) {
+    if (!this.isLive || this.isCluster || !this.tally.isEnough(verdict)) {
       return;
     }
     this.goDown('timeout');
@@ -206,30 +255,21 @@ export class RedisConnection {
     }
     this.currentState = 'down';
     this.downSinceMs = this.limits.nowMs();
-    clearInterval(this.heartbeatTimer);
+    this.heartbeat.stop();
     this.inFlight.releaseAll((operation) => this.unavailable(operation));
-    this.settleFirstOutcome();
+    this.firstAttempt.end();
     this.listener.onDown(reason);
   }
 
   private goLive(): void {
     const { downSinceMs } = this;
-    const { heartbeatMs, deadlineMs, nowMs } = this.limits;
     this.currentState = 'live';
     this.downSinceMs = undefined;
-    this.timeoutsInRow = 0;
-    this.answeredAtMs = nowMs();
-    clearInterval(this.heartbeatTimer);
-    this.heartbeatTimer = setInterval(
-      () => {
-        void this.ping();
-        this.listener.onHeartbeat?.();
-      },
-      Math.max(heartbeatMs / 2, heartbeatMs - deadlineMs),
-    );
-    this.heartbeatTimer.unref();
-    this.listener.onLive(downSinceMs === undefined ? undefined : nowMs() - downSinceMs);
-    this.settleFirstOutcome();
+    this.tally.reset();
+    this.heartbeat.onAnswer();
+    this.heartbeat.start();
+    this.listener.onLive(downSinceMs === undefined ? undefined : this.limits.nowMs() - downSinceMs);
+    this.firstAttempt.end();
   }
 
   /** Asks a connection that is open but not trusted. @returns false if it is to be asked again */
@@ -238,43 +278,19 @@ export class RedisConnection {
     if (client === undefined || this.isLive || this.currentState === 'closed') {
       return true; // not open: it is asked when it has become ready
     }
-    const bytesBefore = this.link.bytesRead;
-    const answer = this.clock.learnFrom(client).then(
-      () => undefined,
-      (error: unknown) => outageReason(error),
-    );
-    const silence = await Promise.race([answer, expiryOf(this.limits.deadlineMs)]);
-    const fault = silence ?? (await this.prepare(client));
+    const fault = await this.trial.run(client);
     if (this.state === 'closed') {
       return true;
     }
     if (fault === undefined) {
       this.goLive();
-      return true;
+    } else {
+      this.goDown(fault);
     }
-    this.goDown(fault);
-    if (silence === 'timeout' && this.link.bytesRead === bytesBefore) {
-      this.link.cut();
-    }
-    return false;
-  }
-
-  private async prepare(client: RedisClient): Promise<string | undefined> {
-    try {
-      await this.listener.beforeLive?.(client);
-      return this.link.ready === client ? undefined : 'connection-closed';
-    } catch (error) {
-      return outageReason(error);
-    }
+    return fault === undefined;
   }
 
   private unavailable(operation: string): TierUnavailableError {
     return new TierUnavailableError(operation, this.currentState === 'closed' ? 'closed' : 'not-connected');
   }
-}
-
-function expiryOf(delayMs: number): Promise<'timeout'> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, delayMs, 'timeout').unref();
-  });
 }

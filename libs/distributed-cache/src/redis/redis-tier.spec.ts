@@ -84,7 +84,7 @@ describe('RedisTier', () => {
     expect(lifeMs).toBeLessThanOrEqual(3 * MINUTE_MS + 1);
     expect(lifeMs).toBeGreaterThan(3 * MINUTE_MS - 10_000);
     const found = await tier.get(keysOf('key').valueKey);
-    const remainingMs = found === undefined ? 0 : tier.remainingMs(found.header);
+    const remainingMs = found === undefined ? 0 : tier.remainingMs(keysOf('key').valueKey, found.header);
     expect(remainingMs).toBeLessThanOrEqual(MINUTE_MS + 1);
     expect(remainingMs).toBeGreaterThan(MINUTE_MS - 10_000);
   });

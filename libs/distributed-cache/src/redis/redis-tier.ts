@@ -49,33 +49,40 @@ export class RedisTier {
   constructor(
     private readonly connection: RedisConnection,
     private readonly codec: ValueCodec,
-    /** Awaited after each change. */
-    private readonly afterOwnChange: () => Promise<void> = async () => {},
+    /** Awaited after each change of these keys. */
+    private readonly afterOwnChange: (keys: readonly string[]) => Promise<void> = async () => {},
   ) {}
 
-  get isLive(): boolean {
-    return this.connection.isLive;
-  }
-
   /** What is left of an entry's fresh life, in milliseconds; zero or less: it is stale. */
-  remainingMs(header: EntryHeader): number {
-    return header.expiresAtMs - this.connection.serverNowMs();
+  remainingMs(valueKey: string, header: EntryHeader): number {
+    return header.expiresAtMs - this.connection.serverNowMs(valueKey);
   }
 
   async get(valueKey: string): Promise<RedisEntry | undefined> {
-    const bytes = await this.connection.run('GET', (client) => client.getBuffer(valueKey));
+    const bytes = await this.connection.run('GET', (client) => client.getBuffer(valueKey), valueKey);
     return bytes === null ? undefined : this.decode(bytes);
   }
 
-  /** In the order of `valueKeys`. An entry that can't be read is its error, not the failure of all. */
+  /** Splits by server: what the methods for several keys take at once. */
+  groups<Item>(items: readonly Item[], keyOf: (item: Item) => string): readonly (readonly Item[])[] {
+    return this.connection.nodes.groups(items, keyOf);
+  }
+
+  /**
+   * In the order of `valueKeys`, which are all on one server: see {@link groups}. An entry that can't be read is its error,
+   * not the failure of all.
+   */
   async getMany(valueKeys: readonly string[]): Promise<(RedisEntry | CorruptEntryError | undefined)[]> {
     if (valueKeys.length === 0) {
       return [];
     }
-    const found = await this.connection.run('MGET', (client) =>
-      this.connection.isCluster
-        ? Promise.all(valueKeys.map((valueKey) => client.getBuffer(valueKey)))
-        : client.mgetBuffer([...valueKeys]),
+    const found = await this.connection.run(
+      'MGET',
+      (client) =>
+        this.connection.isCluster
+          ? Promise.all(valueKeys.map((valueKey) => client.getBuffer(valueKey)))
+          : client.mgetBuffer([...valueKeys]),
+      valueKeys[0],
     );
     return Promise.all(
       found.map(async (bytes) => {
@@ -93,19 +100,25 @@ export class RedisTier {
 
   /** Stores under a lease of ours. @returns false if the lease is no longer ours: a `set` or deletion came first */
   async fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
-    return this.change('FILL', (client) => fillEntry(client, keys, token, this.envelopeOf(entry), redisLifeMs(entry)));
-  }
-
-  /** Stores, all in one round trip, and takes the leases of whoever is loading these keys. */
-  async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[]): Promise<void> {
-    await this.change('SET', (client) =>
-      Promise.all(entries.map(([keys, entry]) => putEntry(client, keys, this.envelopeOf(entry), redisLifeMs(entry)))),
+    return this.change('FILL', [keys.valueKey], (client) =>
+      fillEntry(client, keys, token, this.envelopeOf(keys, entry), redisLifeMs(entry)),
     );
   }
 
-  /** Deletes, and takes the leases of whoever is loading these keys. @returns how many values there were */
+  /** Stores on one server, all in one round trip, and takes the leases of whoever is loading these keys. */
+  async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[]): Promise<void> {
+    const valueKeys = entries.map(([{ valueKey }]) => valueKey);
+    await this.change('SET', valueKeys, (client) =>
+      Promise.all(
+        entries.map(([keys, entry]) => putEntry(client, keys, this.envelopeOf(keys, entry), redisLifeMs(entry))),
+      ),
+    );
+  }
+
+  /** Deletes on one server, and takes the leases of whoever is loading these keys. @returns how many values there were */
   async delete(keys: readonly EntryKeys[], holdOffMs?: number): Promise<number> {
-    return keys.length === 0 ? 0 : this.change('UNLINK', (client) => dropEntries(client, keys, holdOffMs));
+    const valueKeys = keys.map(({ valueKey }) => valueKey);
+    return keys.length === 0 ? 0 : this.change('UNLINK', valueKeys, (client) => dropEntries(client, keys, holdOffMs));
   }
 
   /**
@@ -113,14 +126,14 @@ export class RedisTier {
    * An entry that changes meanwhile is the newer one and stays as it is. @returns whether there was an entry
    */
   async expire(keys: EntryKeys, graceMs: number): Promise<boolean> {
-    return this.change('EXPIRE', async (client) => {
+    return this.change('EXPIRE', [keys.valueKey], async (client) => {
       const bytes = await client.getBuffer(keys.valueKey);
       if (bytes === null) {
         await dropEntries(client, [keys]);
         return false;
       }
       const { header, payload } = readEnvelope(bytes);
-      const expired = writeEnvelope({ ...header, expiresAtMs: this.connection.serverNowMs() }, payload);
+      const expired = writeEnvelope({ ...header, expiresAtMs: this.connection.serverNowMs(keys.valueKey) }, payload);
       await replaceEntry(client, keys, bytes, expired, Math.max(1, Math.ceil(graceMs)));
       return true;
     });
@@ -131,8 +144,10 @@ export class RedisTier {
    * @param leaseMs how long the lease lasts unless it is renewed
    */
   async take({ valueKey, leaseKey }: EntryKeys, token: string, leaseMs: number): Promise<TakenLease> {
-    const [taken, bytes] = await this.connection.run('TAKE', (client) =>
-      leaseCommandsOf(client).ndcTakeBuffer(valueKey, leaseKey, token, leaseMs),
+    const [taken, bytes] = await this.connection.run(
+      'TAKE',
+      (client) => leaseCommandsOf(client).ndcTakeBuffer(valueKey, leaseKey, token, leaseMs),
+      valueKey,
     );
     return {
       isTaken: taken === 1,
@@ -143,35 +158,41 @@ export class RedisTier {
 
   /** @returns whether the lease is still ours */
   async renew({ leaseKey }: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
-    const renewed = await this.connection.run('RENEW', (client) =>
-      leaseCommandsOf(client).ndcRenew(leaseKey, token, leaseMs),
+    const renewed = await this.connection.run(
+      'RENEW',
+      (client) => leaseCommandsOf(client).ndcRenew(leaseKey, token, leaseMs),
+      leaseKey,
     );
     return renewed === 1;
   }
 
   /** Gives a lease of ours back; one that is not ours is left alone. */
   async release({ leaseKey }: EntryKeys, token: string): Promise<void> {
-    await this.connection.run('RELEASE', (client) => leaseCommandsOf(client).ndcRelease(leaseKey, token));
+    await this.connection.run('RELEASE', (client) => leaseCommandsOf(client).ndcRelease(leaseKey, token), leaseKey);
   }
 
   /** @returns the stamp, or `undefined` if there is none */
   async readStamp(stampKey: string): Promise<string | undefined> {
-    return (await this.connection.run('GET', (client) => client.get(stampKey))) ?? undefined;
+    return (await this.connection.run('GET', (client) => client.get(stampKey), stampKey)) ?? undefined;
   }
 
   /** Puts `stamp` where there is none. @returns the stamp that is there now, ours or an earlier one */
   async createStamp(stampKey: string, stamp: string): Promise<string> {
-    const created = await this.change('SET', (client) => client.set(stampKey, stamp, 'NX'));
+    const created = await this.change('SET', [stampKey], (client) => client.set(stampKey, stamp, 'NX'));
     return created === 'OK' ? stamp : ((await this.readStamp(stampKey)) ?? this.createStamp(stampKey, stamp));
   }
 
   async replaceStamp(stampKey: string, stamp: string): Promise<void> {
-    await this.change('SET', (client) => putStamp(client, stampKey, stamp));
+    await this.change('SET', [stampKey], (client) => putStamp(client, stampKey, stamp));
   }
 
-  private async change<Result>(operation: string, send: (client: RedisClient) => Promise<Result>): Promise<Result> {
-    const result = await this.connection.run(operation, send);
-    await this.afterOwnChange();
+  private async change<Result>(
+    operation: string,
+    keys: readonly string[],
+    send: (client: RedisClient) => Promise<Result>,
+  ): Promise<Result> {
+    const result = await this.connection.run(operation, send, keys[0]);
+    await this.afterOwnChange(keys);
     return result;
   }
 
@@ -194,10 +215,9 @@ export class RedisTier {
     }
   }
 
-  /** Made when the connection is live: before, the server's clock is not known. */
   /** Only on a live connection: before its first answer the server's clock is not known. */
-  private envelopeOf({ payload, ttlMs, loadMs, stamps }: EntryToStore): Buffer {
-    const createdAtMs = this.connection.serverNowMs();
+  private envelopeOf({ valueKey }: EntryKeys, { payload, ttlMs, loadMs, stamps }: EntryToStore): Buffer {
+    const createdAtMs = this.connection.serverNowMs(valueKey);
     return writeEnvelope({ createdAtMs, expiresAtMs: createdAtMs + ttlMs, loadMs, stamps }, payload);
   }
 }

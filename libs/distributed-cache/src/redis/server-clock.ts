@@ -1,4 +1,4 @@
-import type { RedisClient } from './redis-client.js';
+import { isCluster, type RedisClient } from './redis-client.js';
 
 /**
  * The Redis server's clock as seen from here. Times in entries are the server's, so processes whose clocks differ agree on
@@ -24,6 +24,14 @@ export class ServerClock {
    * are taken to agree.
    */
   async learnFrom(client: RedisClient): Promise<void> {
+    if (isCluster(client)) {
+      // Which of them does not matter: each master's own clock is learned as well.
+      const masters = client.nodes('master').map((master) => this.learnFrom(master));
+      await Promise.any(masters).catch((error: AggregateError) => {
+        throw error.errors[0] ?? new Error('no master is known');
+      });
+      return;
+    }
     const sentAtMs = this.localNowMs();
     const time = await client.time().catch((error: Error) => {
       if (error.message.startsWith('NOPERM')) {

@@ -1,0 +1,114 @@
+import type { ValueCodec } from '../codec/index.js';
+import type { CacheConfig } from '../config/index.js';
+import type { Clock } from '../local/index.js';
+import {
+  FormerConnection,
+  InvalidationGroup,
+  isCluster,
+  RedisConnection,
+  RedisTier,
+  replayInvalidations,
+  type RedisTarget,
+  type ServerPart,
+} from '../redis/index.js';
+import type { RedisRuntime } from './cache-runtime.js';
+import { OutageJournal } from './outage-journal.js';
+import { newStamp, type StampSurroundings } from './stamp-book.js';
+
+export interface RedisSettings {
+  readonly config: CacheConfig;
+  readonly codec: ValueCodec;
+  readonly clock: Clock;
+  readonly leaseMs: number;
+}
+
+/** What the cache as a whole is told of Redis. */
+export interface RedisNews {
+  /** These keys were changed by others; `undefined`: anything may have been. */
+  onChanged(keys: readonly string[] | undefined): void;
+  onHearing(): void;
+  onDeaf(): void;
+  /** @param downMs how long Redis could not be used; `undefined` at the first connection */
+  onLive(downMs: number | undefined): void;
+  onDown(reason: string): void;
+  /** One master of a cluster can't be used, or can again, while others could all the time. @param address `host:port` */
+  onNodeDown(address: string, reason: string): void;
+  onNodeLive(address: string, downMs: number): void;
+}
+
+/**
+ * Puts the parts of L2 together, and says in which order a connection that is back is made good: the one before is ended, what
+ * Redis has yet to forget is replayed, changes are listened to, and only then it is trusted.
+ */
+export function openRedis(
+  target: RedisTarget,
+  { config, codec, clock, leaseMs }: RedisSettings,
+  news: RedisNews,
+): RedisRuntime {
+  const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix } = config;
+  const former = new FormerConnection();
+  const journal = new OutageJournal((stampKey) => newStamp(connection.serverNowMs(stampKey)));
+  const changes = new InvalidationGroup(
+    { prefix: `${keyPrefix}:`, deadlineMs, heartbeatMs, hearsItself: target.kind === 'client' },
+    { onChanged: (keys) => news.onChanged(keys), onLive: () => news.onHearing(), onLost: () => news.onDeaf() },
+    {
+      get areAllUp() {
+        return connection.nodes.isWhole;
+      },
+      sourceOf: (key) => connection.nodes.ownerOf(key)?.client,
+    },
+  );
+  const replayTo = (part: ServerPart): Promise<void> =>
+    journal.replay(
+      (pending) => part.run('UNLINK', (client) => replayInvalidations(client, pending)),
+      (key) => part.owns(key),
+    );
+  /** Also what Redis refused while it served (READONLY after a failover). */
+  const replayByPart = (): void => {
+    for (const part of connection.parts) {
+      replayTo(part).catch(() => {}); // at the next heartbeat again
+    }
+  };
+  const connection = new RedisConnection(
+    target,
+    { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs: () => clock.nowMs() },
+    {
+      onLive: (downMs) => {
+        news.onLive(downMs);
+        replayByPart();
+      },
+      onDown: (reason) => news.onDown(reason),
+      onNodeDown: (name, reason) => {
+        changes.refresh();
+        news.onNodeDown(name, reason);
+      },
+      onNodeLive: (name, downMs) => {
+        changes.refresh();
+        news.onNodeLive(name, downMs);
+      },
+      beforeLive: async (client) => {
+        if (!isCluster(client)) {
+          await former.replaceBy(client);
+          await journal.replay((pending) => replayInvalidations(client, pending));
+        } // in a cluster each master's part is replayed by itself; until then its keys are misses here
+        await changes.open(client);
+      },
+      beforeNodeLive: (part) => replayTo(part),
+      onHeartbeat: () => {
+        changes.refresh();
+        replayByPart();
+      },
+    },
+  );
+  const tier = new RedisTier(connection, codec, () => changes.afterOwnChange());
+  const stamps: StampSurroundings = {
+    tier,
+    hears: (stampKey) => changes.hears(stampKey),
+    serverNowMs: (stampKey) => connection.serverNowMs(stampKey),
+    isExcused: (stampKey) => {
+      const sinceMs = connection.isLive ? connection.outageSinceMs(stampKey) : undefined;
+      return sinceMs !== undefined && config.fallback !== false && clock.nowMs() - sinceMs < config.fallback.ttlMs;
+    },
+  };
+  return { connection, tier, changes, journal, leaseMs, stamps };
+}

@@ -1,0 +1,181 @@
+import type { Redis } from 'ioredis';
+import { FormerConnection } from './former-connection.js';
+import type { Judge, TimeoutVerdict } from './in-flight.js';
+import { Probe } from './probe.js';
+import { bytesReadBy, destroySocketOf } from './redis-client.js';
+import { outageReason } from './reply-errors.js';
+import { ServerClock } from './server-clock.js';
+import { TimeoutTally } from './timeout-tally.js';
+import { faultOf } from './trial.js';
+
+/** What a node needs of the cluster that it is part of. */
+export interface ClusterNodeSurroundings {
+  readonly deadlineMs: number;
+  readonly nowMs: () => number;
+  /** Whether its sockets are ours to cut. */
+  readonly isOurs: boolean;
+  /** The client's connection to this node; `undefined` while it has none. */
+  clientOf(name: string): Redis | undefined;
+  /** Looks for changes of the cluster: perhaps another node has taken over. */
+  lookAround(): void;
+  /** The node is not asked from now on; whoever waits for it is to be released. */
+  onDown(node: ClusterNode): void;
+  /** It answers again and is not trusted yet. A rejection means that it can't be. */
+  beforeLive(node: ClusterNode): Promise<void>;
+  onLive(node: ClusterNode, downMs: number): void;
+}
+
+/**
+ * One master of a cluster, judged by itself: a master that is dead or hung costs the keys of the others nothing. It is taken for
+ * usable until the opposite shows; then nobody waits for it until it has answered a probe, or has lost its slots.
+ */
+export class ClusterNode implements Judge {
+  private readonly tally = new TimeoutTally();
+  private readonly former = new FormerConnection();
+  private readonly probe = new Probe(() => this.tryToGoLive());
+  private readonly clock: ServerClock;
+  private currentClient: Redis | undefined;
+  private downAtMs: number | undefined;
+  private lastReason = '';
+  private lastFault = 'connection-closed';
+  private isStopped = false;
+  private hasClock = false;
+
+  constructor(
+    /** `host:port`, as the cluster's table of slots has it. */
+    readonly name: string,
+    private readonly surroundings: ClusterNodeSurroundings,
+  ) {
+    this.clock = new ServerClock(surroundings.nowMs);
+  }
+
+  get isDown(): boolean {
+    return this.downAtMs !== undefined;
+  }
+
+  /** Since when it can't be used, on this process's clock; `undefined` while it can. */
+  get downSinceMs(): number | undefined {
+    return this.downAtMs;
+  }
+
+  /** Why it was given up, in one word. */
+  get reason(): string {
+    return this.lastReason;
+  }
+
+  /** Its clock, in milliseconds; `undefined` before its first answer. */
+  get serverNowMs(): number | undefined {
+    return this.hasClock ? this.clock.nowMs() : undefined;
+  }
+
+  get client(): Redis | undefined {
+    const { currentClient } = this;
+    if (currentClient === undefined || currentClient.status === 'end') {
+      this.currentClient = this.surroundings.clientOf(this.name);
+    }
+    return this.currentClient;
+  }
+
+  progress(): number {
+    const { client } = this;
+    return client === undefined ? 0 : bytesReadBy(client);
+  }
+
+  onAnswer(): void {
+    this.tally.reset();
+  }
+
+  onTimeout(verdict: TimeoutVerdict): void {
+    if (this.isDown || !this.tally.isEnough(verdict)) {
+      return;
+    }
+    this.goDown('timeout');
+    if (verdict === 'silent') {
+      this.cut();
+    }
+  }
+
+  /** The client has told of a fault: the reason, should the connection be lost next. */
+  noteFault(error: unknown): void {
+    this.lastFault = outageReason(error);
+  }
+
+  /** Its connection is gone. */
+  onLost(): void {
+    this.goDown(this.lastFault);
+  }
+
+  /** Proof of life; learns its clock on the way. A node that the client has not connected to yet is only woken. */
+  async greet(): Promise<void> {
+    const { client } = this;
+    if (client?.status === 'wait') {
+      client.connect().catch(() => {}); // its failure shows as the loss of the node
+    } else if (client?.status === 'ready') {
+      await this.former.meet(client);
+      await this.clock.learnFrom(client);
+      this.hasClock = true;
+    }
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.probe.stop();
+  }
+
+  private goDown(reason: string): void {
+    if (this.isDown || this.isStopped) {
+      return;
+    }
+    this.lastReason = reason;
+    this.downAtMs = this.surroundings.nowMs();
+    this.surroundings.onDown(this);
+    this.probe.restart();
+  }
+
+  private cut(): void {
+    const { client } = this;
+    if (client !== undefined && this.surroundings.isOurs) {
+      destroySocketOf(client);
+    }
+  }
+
+  /** @returns false if it is to be asked again */
+  private async tryToGoLive(): Promise<boolean> {
+    const { surroundings } = this;
+    if (this.downAtMs === undefined || this.isStopped) {
+      return true;
+    }
+    surroundings.lookAround();
+    const { client } = this;
+    if (client?.status === 'wait') {
+      client.connect().catch(() => {});
+    }
+    if (client?.status !== 'ready') {
+      return false;
+    }
+    const bytesBefore = bytesReadBy(client);
+    const fault = await faultOf(this.prepare(client), surroundings.deadlineMs);
+    if (fault !== undefined) {
+      if (fault === 'timeout' && bytesReadBy(client) === bytesBefore) {
+        this.cut();
+      }
+      return false;
+    }
+    if (client.status !== 'ready' || this.isStopped) {
+      return this.isStopped;
+    }
+    const downMs = surroundings.nowMs() - this.downAtMs;
+    this.downAtMs = undefined;
+    this.lastFault = 'connection-closed';
+    this.tally.reset();
+    surroundings.onLive(this, downMs);
+    return true;
+  }
+
+  private async prepare(client: Redis): Promise<void> {
+    await this.former.replaceBy(client);
+    await this.clock.learnFrom(client);
+    this.hasClock = true;
+    await this.surroundings.beforeLive(this);
+  }
+}

@@ -1,0 +1,193 @@
+import type { Cluster, Redis } from 'ioredis';
+import { TierUnavailableError } from '../errors/index.js';
+import { keySlot } from '../keys/index.js';
+import { ClusterNode, type ClusterNodeSurroundings } from './cluster-node.js';
+import type { ServerPart } from './connection-contract.js';
+import type { InFlight } from './in-flight.js';
+import type { RedisClient } from './redis-client.js';
+
+interface Surroundings extends Omit<ClusterNodeSurroundings, 'clientOf' | 'lookAround' | 'beforeLive'> {
+  readonly inFlight: InFlight;
+  /** As `RedisConnection` sends: the errors are ours. */
+  send<Result>(operation: string, send: Send<Result>): Promise<Result>;
+  beforeLive(part: ServerPart): Promise<void>;
+}
+
+type Send<Result> = (client: RedisClient) => Promise<Result>;
+
+/**
+ * The masters of a cluster, each with a judgement of its own, and which key is whose. The client's table of slots says so; it
+ * is kept current by the client (`MOVED`, and a look at the cluster each second).
+ */
+export class ClusterNodes {
+  private readonly nodes = new Map<string, ClusterNode>();
+  private cluster: Cluster | undefined;
+  private readonly onNodeLost = (client: Redis): void => this.lose(nameOf(client));
+  private readonly onNodeError = (error: unknown, name: string): void => this.nodes.get(name)?.noteFault(error);
+  private downCount = 0;
+
+  constructor(private readonly surroundings: Surroundings) {}
+
+  /** Whether no master is down. */
+  get isWhole(): boolean {
+    return this.downCount === 0;
+  }
+
+  get areAllDown(): boolean {
+    return this.nodes.size > 0 && this.downCount === this.nodes.size;
+  }
+
+  get down(): readonly ClusterNode[] {
+    return [...this.nodes.values()].filter(({ isDown }) => isDown);
+  }
+
+  get all(): readonly ClusterNode[] {
+    return [...this.nodes.values()];
+  }
+
+  /** Takes up the masters that have come and lets go of those that have lost all their slots. */
+  follow(cluster: Cluster): void {
+    if (this.cluster !== cluster) {
+      this.cluster = cluster;
+      cluster.on('-node', this.onNodeLost);
+      cluster.on('node error', this.onNodeError);
+    }
+    const owners = new Set<string>();
+    for (const names of cluster.slots as readonly (readonly string[] | undefined)[]) {
+      const owner = names?.[0];
+      if (owner !== undefined) {
+        owners.add(owner);
+      }
+    }
+    if (owners.size === 0) {
+      return; // the client has yet to ask
+    }
+    for (const [name, node] of this.nodes) {
+      if (!owners.has(name)) {
+        node.stop();
+        this.nodes.delete(name);
+      }
+    }
+    owners.forEach((name) => this.node(name));
+    this.count();
+  }
+
+  /** The master that holds this key now. */
+  ownerOf(key: string): ClusterNode | undefined {
+    const name = this.cluster?.slots[keySlot(key)]?.[0];
+    return name === undefined ? undefined : this.node(name);
+  }
+
+  /** The keys by the master that they are on, each group in the order given; one group where there is no cluster. */
+  groups<Item>(items: readonly Item[], keyOf: (item: Item) => string): readonly (readonly Item[])[] {
+    if (this.cluster === undefined || items.length < 2) {
+      return items.length === 0 ? [] : [items];
+    }
+    const groups = new Map<ClusterNode | undefined, Item[]>();
+    for (const item of items) {
+      const owner = this.ownerOf(keyOf(item));
+      const group = groups.get(owner);
+      if (group === undefined) {
+        groups.set(owner, [item]);
+      } else {
+        group.push(item);
+      }
+    }
+    return [...groups.values()];
+  }
+
+  /** Sends to one master and waits, as `RedisConnection.run` does; nobody waits for one that is down. */
+  run<Result>(node: ClusterNode, operation: string, send: Send<Result>): Promise<Result> {
+    const { inFlight } = this.surroundings;
+    return node.isDown
+      ? Promise.reject(breakerOpen(operation))
+      : inFlight.track(operation, node, () => this.surroundings.send(operation, send));
+  }
+
+  get parts(): readonly ServerPart[] {
+    return this.all.map((node) => this.partOf(node));
+  }
+
+  /** Asks each master that can be used for a sign of life; a silent one shows by its timeout. @returns whether any gave one */
+  async greet(): Promise<boolean> {
+    const { inFlight } = this.surroundings;
+    const usable = this.all.filter(({ isDown }) => !isDown);
+    const answers = await Promise.allSettled(usable.map((node) => inFlight.track('TIME', node, () => node.greet())));
+    return answers.some(({ status }) => status === 'fulfilled');
+  }
+
+  close(): void {
+    this.cluster?.off('-node', this.onNodeLost);
+    this.cluster?.off('node error', this.onNodeError);
+    this.nodes.forEach((node) => node.stop());
+    this.nodes.clear();
+    this.count();
+  }
+
+  /** The client lets go of a master that has lost its slots, too. */
+  private lose(name: string): void {
+    if (this.cluster !== undefined) {
+      this.follow(this.cluster);
+    }
+    this.nodes.get(name)?.onLost();
+  }
+
+  private node(name: string): ClusterNode {
+    let node = this.nodes.get(name);
+    if (node === undefined) {
+      node = new ClusterNode(name, {
+        ...this.surroundings,
+        beforeLive: (risen) => this.surroundings.beforeLive(this.untrustedPartOf(risen)),
+        clientOf: (wanted) => this.cluster?.nodes('master').find((client) => nameOf(client) === wanted),
+        lookAround: () => this.lookAround(),
+        onDown: (fallen) => {
+          this.count();
+          this.surroundings.inFlight.releaseAll(breakerOpen, fallen);
+          this.surroundings.onDown(fallen);
+        },
+        onLive: (risen, downMs) => {
+          this.count();
+          this.surroundings.onLive(risen, downMs);
+        },
+      });
+      this.nodes.set(name, node);
+    }
+    return node;
+  }
+
+  /** Sooner than the client would by itself: what is asked for is whether another node has taken over. */
+  private lookAround(): void {
+    const { cluster } = this;
+    if (cluster?.status === 'ready') {
+      cluster.refreshSlotsCache(() => this.follow(cluster));
+    }
+  }
+
+  private partOf(node: ClusterNode): ServerPart {
+    return {
+      owns: (key) => this.ownerOf(key) === node,
+      run: (operation, send) => this.run(node, operation, send),
+    };
+  }
+
+  /** Of a node that is to be prepared: its keys are not asked for yet. */
+  private untrustedPartOf(node: ClusterNode): ServerPart {
+    const { cluster } = this;
+    return {
+      ...this.partOf(node),
+      run: (operation, send) => (cluster === undefined ? Promise.reject(breakerOpen(operation)) : send(cluster)),
+    };
+  }
+
+  private count(): void {
+    this.downCount = this.down.length;
+  }
+}
+
+function breakerOpen(operation: string): TierUnavailableError {
+  return new TierUnavailableError(operation, 'breaker-open');
+}
+
+function nameOf({ options }: Redis): string {
+  return `${options.host}:${options.port}`;
+}

@@ -1,0 +1,55 @@
+import type { ClientLink } from './client-link.js';
+import type { RedisClient } from './redis-client.js';
+import { outageReason } from './reply-errors.js';
+import type { ServerClock } from './server-clock.js';
+
+/** Asks a connection that is open but not trusted, has it prepared, and cuts one that says nothing at all. */
+export class Trial {
+  constructor(
+    private readonly link: ClientLink,
+    private readonly clock: ServerClock,
+    private readonly deadlineMs: number,
+    private readonly prepare: (client: RedisClient) => Promise<void>,
+  ) {}
+
+  /** @returns why it can't be trusted, in one word; `undefined` if it can */
+  async run(client: RedisClient): Promise<string | undefined> {
+    const { link } = this;
+    const bytesBefore = link.bytesRead;
+    const silence = await faultOf(this.clock.learnFrom(client), this.deadlineMs);
+    if (silence === undefined) {
+      return this.prepared(client);
+    }
+    if (silence === 'timeout' && link.bytesRead === bytesBefore) {
+      link.cut();
+    }
+    return silence;
+  }
+
+  private async prepared(client: RedisClient): Promise<string | undefined> {
+    try {
+      await this.prepare(client);
+      return this.link.ready === client ? undefined : 'connection-closed';
+    } catch (error) {
+      return outageReason(error);
+    }
+  }
+}
+
+/** Whether `question` is answered well in time. @returns why not, in one word; `undefined` if it is */
+export async function faultOf(question: Promise<void>, deadlineMs: number): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const expiry = new Promise<'timeout'>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs, 'timeout');
+    timer.unref();
+  });
+  const answer = question.then(
+    () => undefined,
+    (error: unknown) => outageReason(error),
+  );
+  try {
+    return await Promise.race([answer, expiry]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
