@@ -48,6 +48,18 @@ describe('what a process has not heard', () => {
     await vi.waitFor(async () => expect(await pod.cache.get('key')).toBe('new'));
   });
 
+  it('race 4: hears from the other processes where the server can not tell', async () => {
+    const server = await ownRedis();
+    await server.command('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking');
+    const redis = { host: '127.0.0.1', port: server.port, username: 'deaf', password: 'secret' };
+    const [pod, writer] = [await podWith({ redis }), await podWith({ redis })];
+    await writer.cache.set('key', 'old');
+    await warm(pod);
+    await writer.cache.set('key', 'new');
+    // Sooner than copies end by themselves there (5 s).
+    await vi.waitFor(async () => expect(await pod.cache.get('key')).toBe('new'), { timeout: 2000 });
+  });
+
   it('race 4: keeps nothing that it read while its channel was lost', async () => {
     const server = await ownRedis();
     const [pod, writer] = [await podAt(server.port), await podAt(server.port)];

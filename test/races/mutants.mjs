@@ -34,7 +34,7 @@ export const MUTANTS = [
   {
     name: 'race 4: copies are trusted while the channel is lost',
     file: 'core/local-view.ts',
-    from: "return redis.changes.hears(valueKey) || redis.changes.state === 'none';",
+    from: "return redis.changes.hears(valueKey) || redis.changes.state !== 'lost';",
     to: 'return true;',
     specs: ['races/channel'],
   },
@@ -51,6 +51,27 @@ export const MUTANTS = [
     from: 'return this.localNowMs() + this.offsetMs;',
     to: 'return this.localNowMs();',
     specs: ['races/channel'],
+  },
+  {
+    name: 'race 3: a process listens, but not at the server that it reads from',
+    file: 'redis/invalidation-channel.ts',
+    from: 'this.listener.onChanged(keys.map(String));',
+    to: 'void keys;',
+    specs: ['races/replicas'],
+  },
+  {
+    name: 'race 4: what the server can not tell is not announced',
+    file: 'core/open-redis.ts',
+    from: 'await announce(keys, (each, send) => connection.run(each, send, first));',
+    to: '',
+    specs: ['races/channel'],
+  },
+  {
+    name: 'race 18: strict changes do not wait for a replica',
+    file: 'core/open-redis.ts',
+    from: '      await guard.confirm(operation, first);\n',
+    to: '',
+    specs: ['races/replicas'],
   },
   {
     name: 'race 6: a copy gets a whole TTL',

@@ -30,6 +30,7 @@ export class CacheConfig implements ResolvedOptions {
   readonly heartbeatMs: number;
   readonly healthCheckIntervalMs: number;
   readonly requireRedis: boolean;
+  readonly strict: boolean;
   readonly maxValueBytes: number;
   readonly compression: false | ResolvedCompression;
   readonly #namespaces: NamespaceDefaults;
@@ -46,6 +47,7 @@ export class CacheConfig implements ResolvedOptions {
     this.heartbeatMs = options.heartbeatMs;
     this.healthCheckIntervalMs = options.healthCheckIntervalMs;
     this.requireRedis = options.requireRedis;
+    this.strict = options.strict;
     this.maxValueBytes = options.maxValueBytes;
     this.compression = options.compression;
     this.#namespaces = namespaces;

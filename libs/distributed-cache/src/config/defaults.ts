@@ -17,6 +17,7 @@ export const DEFAULTS = Object.freeze({
   heartbeatMs: 1000,
   healthCheckIntervalMs: 30_000,
   requireRedis: false,
+  strict: false,
   fallbackEnabled: true,
   fallbackTtlMs: 300_000,
   maxMemoryMb: 100,

@@ -202,6 +202,11 @@ export const ROOT_OPTIONS: OptionLevel<DistributedCacheOptions> = {
     default: `${DEFAULTS.requireRedis}`,
     meaning: "true: health is `down`, not `degraded`, while Redis can't be used",
   },
+  strict: {
+    type: 'boolean',
+    default: `${DEFAULTS.strict}`,
+    meaning: 'true: a change counts once a replica has it too, else it is journalled and repeated: see guarantees',
+  },
   maxValueBytes: {
     type: 'number',
     default: `${DEFAULTS.maxValueBytes}`,

@@ -122,6 +122,12 @@ export interface DistributedCacheOptions {
   healthCheckInterval?: Duration;
   /** `true`: health is `down`, not `degraded`, while Redis can't be used. Default false. */
   requireRedis?: boolean;
+  /**
+   * `true`: a `set`, deletion, `clear` or tag invalidation counts as done only once a replica has it too; if none has
+   * it within a third of `deadlineMs` (100 ms at most), it is journalled and repeated until one has. For Redis with replicas: without one no
+   * `set` is ever done. Costs a round trip to the replica. Default false: a failover may undo what was just acknowledged.
+   */
+  strict?: boolean;
   /** Largest serialized value, in bytes; a larger one is not cached. Default 4 MiB. */
   maxValueBytes?: number;
   compression?: false | CompressionOptions;

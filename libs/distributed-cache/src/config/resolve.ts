@@ -39,6 +39,7 @@ export interface ResolvedOptions {
   readonly heartbeatMs: number;
   readonly healthCheckIntervalMs: number;
   readonly requireRedis: boolean;
+  readonly strict: boolean;
   readonly maxValueBytes: number;
   readonly compression: false | ResolvedCompression;
 }
@@ -87,6 +88,7 @@ export function resolveOptions(
       environment.secondsAsMs('REDIS_HEALTH_CHECK_INTERVAL', LIMITS.intervalMs) ??
       DEFAULTS.healthCheckIntervalMs,
     requireRedis: resolveRequireRedis(options),
+    strict: options.boolean('strict') ?? DEFAULTS.strict,
     maxValueBytes: options.integer('maxValueBytes', LIMITS.maxValueBytes) ?? DEFAULTS.maxValueBytes,
     compression: resolveCompression(options, environment),
   };

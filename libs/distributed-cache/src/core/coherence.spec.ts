@@ -129,17 +129,6 @@ describe('processes agree', () => {
     await server.command('DEL', 'cache:users:again');
     await vi.waitFor(async () => expect(await cache.get('again')).toBeUndefined());
   });
-
-  it('still caches where the server may not tell of changes, for a few seconds at most', async () => {
-    const server = await ownRedis();
-    await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking');
-    const pod = cacheForTest({ redis: { host: '127.0.0.1', port: server.port, username: 'app', password: 'secret' } });
-    const cache = pod.getCache('users');
-    await cache.set('key', 'value', '24h');
-    const found = await cache.lookup('key');
-    expect(found).toMatchObject({ tier: 'local', value: 'value' });
-    expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(5000);
-  });
 });
 
 describe('nothing issued during an outage is lost', () => {

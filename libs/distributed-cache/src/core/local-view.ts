@@ -12,8 +12,8 @@ export const UNHEARD_TTL_MS = 5000;
  * One namespace's part of L1, and when it may be trusted.
  *
  * - While Redis serves: as long as every change that others make is heard of. In doubt L1 is passed over, and once
- *   changes are heard of again every entry of before is dropped (a new epoch). Where the server can't tell at all, an
- *   entry is fresh for `UNHEARD_TTL_MS` at most.
+ *   changes are heard of again every entry of before is dropped (a new epoch). Where the server can't tell, an entry is
+ *   fresh for `UNHEARD_TTL_MS` at most: other processes announce their changes, other clients don't.
  * - While Redis, or the one master of a cluster that has the key, can't be used: an entry is fresh for at most `CACHE_FALLBACK_TTL` from the moment it was stored or the
  *   outage began, whichever is later, then stale for its grace; with the fallback switched off L1 does not answer. When
  *   Redis is back a new epoch begins: others may have changed what we did not see.
@@ -117,7 +117,7 @@ export class LocalView {
     }
     const valueKey = this.valuePrefix + key;
     if (redis.connection.isLive && redis.connection.outageSinceMs(valueKey) === undefined) {
-      return redis.changes.hears(valueKey) || redis.changes.state === 'none';
+      return redis.changes.hears(valueKey) || redis.changes.state !== 'lost';
     }
     return config.fallback !== false;
   }

@@ -1,19 +1,26 @@
 import type { ValueCodec } from '../codec/index.js';
 import type { CacheConfig } from '../config/index.js';
 import type { Clock } from '../local/index.js';
+import { TierReplyError } from '../errors/index.js';
 import {
+  Announcements,
   FormerConnection,
   InvalidationGroup,
   isCluster,
   RedisConnection,
   RedisTier,
+  ReplicaGuard,
   replayInvalidations,
+  type PendingInvalidations,
   type RedisTarget,
   type ServerPart,
 } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
 import { OutageJournal } from './outage-journal.js';
 import { newStamp, type StampSurroundings } from './stamp-book.js';
+
+/** A fill, or the first stamp, that is lost with its master costs a load more and revives nothing. */
+const MAY_BE_LOST: ReadonlySet<string> = new Set(['FILL', 'SETNX']);
 
 export interface RedisSettings {
   readonly config: CacheConfig;
@@ -49,7 +56,13 @@ export function openRedis(
   const former = new FormerConnection();
   const journal = new OutageJournal((stampKey) => newStamp(connection.serverNowMs(stampKey)));
   const changes = new InvalidationGroup(
-    { prefix: `${keyPrefix}:`, deadlineMs, heartbeatMs, hearsItself: target.kind === 'client' },
+    {
+      prefix: `${keyPrefix}:`,
+      deadlineMs,
+      heartbeatMs,
+      hearsItself: target.kind === 'client',
+      announcements: new Announcements(`${keyPrefix}:`),
+    },
     { onChanged: (keys) => news.onChanged(keys), onLive: () => news.onHearing(), onLost: () => news.onDeaf() },
     {
       get areAllUp() {
@@ -58,9 +71,30 @@ export function openRedis(
       sourceOf: (key) => connection.nodes.ownerOf(key)?.client,
     },
   );
+  /** After the change, so that nobody reads again what was there before; who may not publish does without. */
+  const announce = async (keys: readonly string[], run: ServerPart['run']): Promise<void> => {
+    const { topic, messages } = changes.announcementOf(keys);
+    for (const message of messages) {
+      await run('PUBLISH', (client) => client.publish(topic, message)).catch((error: unknown) => {
+        if (!(error instanceof TierReplyError)) {
+          throw error;
+        }
+      });
+    }
+  };
+  const replay = async (pending: PendingInvalidations, run: ServerPart['run']): Promise<void> => {
+    await run('UNLINK', (client) => replayInvalidations(client, pending));
+    await announce([...pending.entries.map(({ valueKey }) => valueKey), ...pending.stamps.keys()], run);
+  };
   const replayTo = (part: ServerPart): Promise<void> =>
     journal.replay(
-      (pending) => part.run('UNLINK', (client) => replayInvalidations(client, pending)),
+      async (pending) => {
+        await replay(pending, (operation, send) => part.run(operation, send));
+        const [first] = [...pending.entries.map(({ valueKey }) => valueKey), ...pending.stamps.keys()];
+        if (config.strict && first !== undefined) {
+          await guard.confirm('UNLINK', first);
+        }
+      },
       (key) => part.owns(key),
     );
   /** Also what Redis refused while it served (READONLY after a failover). */
@@ -89,7 +123,7 @@ export function openRedis(
       beforeLive: async (client) => {
         if (!isCluster(client)) {
           await former.replaceBy(client);
-          await journal.replay((pending) => replayInvalidations(client, pending));
+          await journal.replay((pending) => replay(pending, (_operation, send) => send(client)));
         } // in a cluster each master's part is replayed by itself; until then its keys are misses here
         await changes.open(client);
       },
@@ -100,7 +134,15 @@ export function openRedis(
       },
     },
   );
-  const tier = new RedisTier(connection, codec, () => changes.afterOwnChange());
+  const tier = new RedisTier(connection, codec, async (operation, keys) => {
+    const [first] = keys;
+    if (config.strict && first !== undefined && !MAY_BE_LOST.has(operation)) {
+      await guard.confirm(operation, first);
+    }
+    await changes.afterOwnChange();
+    await announce(keys, (each, send) => connection.run(each, send, first));
+  });
+  const guard = new ReplicaGuard(connection, deadlineMs, () => clock.nowMs());
   const stamps: StampSurroundings = {
     tier,
     hears: (stampKey) => changes.hears(stampKey),

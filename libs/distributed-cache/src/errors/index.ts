@@ -6,6 +6,7 @@ export {
   TierReplyError,
   TierTimeoutError,
   TierUnavailableError,
+  TierUnreplicatedError,
   type UnavailableReason,
 } from './tier-errors.js';
 export { CorruptEntryError, ValueRefusedError, type RefusalReason } from './value-errors.js';

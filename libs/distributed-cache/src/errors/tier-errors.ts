@@ -39,6 +39,19 @@ export class TierDisconnectedError extends CacheError {
   }
 }
 
+/** The master has acknowledged a change, but no replica has in time (`strict`): a failover now could undo it. */
+export class TierUnreplicatedError extends CacheError {
+  override readonly name = 'TierUnreplicatedError';
+  readonly code = 'CACHE_TIER_UNREPLICATED';
+
+  constructor(
+    readonly operation: string,
+    readonly waitMs: number,
+  ) {
+    super(`${operation} has reached the master and no replica within ${waitMs} ms (strict)`);
+  }
+}
+
 /** Redis answered with an error. Only its first word (`OOM`, `READONLY`, `NOAUTH`, ...) is kept. */
 export class TierReplyError extends CacheError {
   override readonly name = 'TierReplyError';

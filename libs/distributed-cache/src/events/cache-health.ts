@@ -1,8 +1,11 @@
 /** `degraded`: Redis can't be used and L1 serves; an HTTP health check answers 200 for it. */
 export type CacheStatus = 'up' | 'degraded' | 'down';
 
-/** Whether this process hears of every change that others make: yes, not at the moment, or never with this server. */
-export type InvalidationState = 'live' | 'lost' | 'none';
+/**
+ * Whether this process hears of every change that others make: yes (`live`); only of what other processes of this cache
+ * change, because this server can't or may not tell of the rest (`announced`); not at the moment (`lost`); never (`none`).
+ */
+export type InvalidationState = 'live' | 'announced' | 'lost' | 'none';
 
 /** How the connection to Redis is, beyond whether it answers. */
 export interface RedisFacts {

@@ -1,3 +1,4 @@
+export { Announcements } from './announcements.js';
 export type { ConnectionSettings } from './client-options.js';
 export type { RedisTarget } from './open-client.js';
 export { isCluster, isRedisClient, type RedisClient } from './redis-client.js';
@@ -8,6 +9,7 @@ export type {
   ServerPart,
 } from './connection-contract.js';
 export { RedisConnection } from './redis-connection.js';
+export { ReplicaGuard } from './replica-guard.js';
 export { RedisTier, type EntryToStore, type RedisEntry, type TakenLease } from './redis-tier.js';
 export { FormerConnection } from './former-connection.js';
 export { InvalidationGroup } from './invalidation-group.js';

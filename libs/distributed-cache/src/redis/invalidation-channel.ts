@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { Announcements } from './announcements.js';
 import { reconnectDelayMs } from './client-options.js';
 import { destroySocketOf, unrefClient } from './redis-client.js';
 
@@ -15,6 +16,8 @@ import { destroySocketOf, unrefClient } from './redis-client.js';
  * from the moment both ends have been set up until either is in doubt: the data connection reports its own loss, the
  * subscriber is watched by a PING. Whoever trusts a copy asks `isLive` and throws old copies away in `onLive`.
  *
+ * Where the server can't or may not track, processes announce their own changes to each other by publish and subscribe.
+ *
  * We subscribe by ourselves on every `ready`: the client's own resubscription can lose the subscription while PING is still
  * answered (redis/ioredis#2187). And we read `messageBuffer`: `message` joins the array of keys into one string.
  */
@@ -26,7 +29,7 @@ export interface InvalidationListener {
   onLive(): void;
   /** From now on changes may be missed. */
   onLost(): void;
-  /** The server can't or may not track: changes are never heard of. */
+  /** The server can't or may not track: others' changes are heard of only if they announce them, or never. */
   onRefused(): void;
 }
 
@@ -40,6 +43,7 @@ export interface InvalidationLimits {
   readonly prefix: string;
   readonly deadlineMs: number;
   readonly heartbeatMs: number;
+  readonly announcements: Announcements;
 }
 
 const TOPIC = '__redis__:invalidate';
@@ -49,6 +53,7 @@ export class InvalidationChannel {
   private readonly subscriber: Redis;
   private live = false;
   private isRefused = false;
+  private isListening = false;
   private isClosed = false;
   private arming: Promise<void> | undefined;
   private attempts = 0;
@@ -87,6 +92,11 @@ export class InvalidationChannel {
     return this.isRefused;
   }
 
+  /** Whether what other processes announce is heard of, as far as the server can't track. */
+  get hearsAnnouncements(): boolean {
+    return this.isListening;
+  }
+
   /** Starts to set both ends up, and does so again whenever one of them has been lost. */
   open(): void {
     const { source, subscriber } = this;
@@ -97,7 +107,7 @@ export class InvalidationChannel {
     subscriber.on('reconnecting', () => unrefClient(subscriber));
     subscriber.on('close', () => this.lose());
     subscriber.on('ready', () => void this.arm());
-    subscriber.on('messageBuffer', (_topic: Buffer, keys: unknown) => this.hear(keys));
+    subscriber.on('messageBuffer', (topic: Buffer, keys: unknown) => this.hear(String(topic), keys));
     subscriber.connect().catch(() => {});
   }
 
@@ -167,6 +177,7 @@ export class InvalidationChannel {
       this.attempts++;
       if (isRefusal(error)) {
         this.isRefused = true; // asked again with the next connection
+        await this.listenToAnnouncements();
         this.listener.onRefused();
       } else if (!this.isClosed) {
         destroySocketOf(subscriber); // it comes back with another `ready`
@@ -184,6 +195,17 @@ export class InvalidationChannel {
       this.listener.onLive();
     } else {
       destroySocketOf(subscriber);
+    }
+  }
+
+  private async listenToAnnouncements(): Promise<void> {
+    const { subscriber, limits } = this;
+    try {
+      await within(limits.deadlineMs, subscriber.subscribe(limits.announcements.topic));
+      this.isListening = subscriber.status === 'ready' && !this.isClosed;
+      this.watch();
+    } catch {
+      this.isListening = false; // not allowed either, or lost: then there is another `ready`
     }
   }
 
@@ -206,14 +228,22 @@ export class InvalidationChannel {
 
   private lose(): void {
     clearInterval(this.heartbeatTimer);
-    if (this.live) {
+    if (this.live || this.isListening) {
       this.live = false;
+      this.isListening = false;
+      this.isRefused = false;
       this.listener.onLost();
     }
   }
 
-  private hear(keys: unknown): void {
-    if (Array.isArray(keys)) {
+  private hear(topic: string, keys: unknown): void {
+    const { announcements } = this.limits;
+    if (topic === announcements.topic) {
+      const announced = announcements.keysOf(keys);
+      if (announced !== undefined) {
+        this.listener.onChanged(announced);
+      }
+    } else if (Array.isArray(keys)) {
       this.listener.onChanged(keys.map(String));
     } else {
       this.listener.onChanged(undefined);

@@ -2,8 +2,11 @@ import type { Redis } from 'ioredis';
 import { InvalidationChannel, type InvalidationLimits, type InvalidationListener } from './invalidation-channel.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 
-/** `live`: every change is heard of. `lost`: for now not. `none`: this server can't or may not tell. */
-export type InvalidationState = 'live' | 'lost' | 'none';
+/**
+ * `live`: every change is heard of. `announced`: this server can't or may not tell, but the processes of this cache tell each
+ * other of their own. `none`: not even that. `lost`: for now nothing is heard of.
+ */
+export type InvalidationState = 'live' | 'announced' | 'lost' | 'none';
 
 /** The masters of a cluster, as the connection judges them. */
 export interface Masters {
@@ -21,6 +24,9 @@ export class InvalidationGroup {
   private client: RedisClient | undefined;
   private readonly channels = new Map<Redis, InvalidationChannel>();
   private wasLive = false;
+  private lastState: InvalidationState = 'lost';
+  /** Whether the server did not want to track when it was asked last: then others hear of our changes only from us. */
+  private mustAnnounce = false;
   private isClosed = false;
   private readonly waiters = new Set<() => void>();
 
@@ -47,7 +53,7 @@ export class InvalidationGroup {
   get state(): InvalidationState {
     const channels = [...this.channels.values()];
     if (channels.some((channel) => channel.isUnsupported)) {
-      return 'none';
+      return channels.every((channel) => channel.isLive || channel.hearsAnnouncements) ? 'announced' : 'none';
     }
     const areLive = channels.length > 0 && channels.every((channel) => channel.isLive);
     return areLive && this.masters.areAllUp ? 'live' : 'lost';
@@ -80,6 +86,12 @@ export class InvalidationGroup {
     if (this.limits.hearsItself) {
       await Promise.all([...this.channels.values()].map((channel) => channel.catchUp()));
     }
+  }
+
+  /** What others are to be told of a change of ours, and where; nothing where the server tells them. */
+  announcementOf(keys: readonly string[]): { readonly topic: string; readonly messages: readonly string[] } {
+    const { announcements } = this.limits;
+    return { topic: announcements.topic, messages: this.mustAnnounce ? announcements.messagesOf(keys) : NO_MESSAGES };
   }
 
   /** Follows the masters of a cluster: opens channels to new ones and closes those of the ones that are gone. */
@@ -117,7 +129,11 @@ export class InvalidationGroup {
       onChanged: (keys) => this.listener.onChanged(keys),
       onLive: () => this.judge(),
       onLost: () => this.judge(),
-      onRefused: () => this.release(),
+      onRefused: () => {
+        this.mustAnnounce = true;
+        this.judge();
+        this.release();
+      },
     });
     this.channels.set(source, channel);
     channel.open();
@@ -128,15 +144,19 @@ export class InvalidationGroup {
 
   /** Tells the listener what has changed for all channels together. */
   private judge(): void {
-    const isLive = this.state === 'live';
-    if (isLive === this.wasLive || this.isClosed) {
+    const { state, lastState } = this;
+    if (state === lastState || this.isClosed) {
       return;
     }
-    this.wasLive = isLive;
-    if (isLive) {
+    this.lastState = state;
+    this.wasLive = state === 'live';
+    if (this.wasLive) {
+      this.mustAnnounce = false;
+    }
+    if (isHearing(state)) {
       this.listener.onLive();
       this.release();
-    } else {
+    } else if (isHearing(lastState)) {
       this.listener.onLost();
     }
   }
@@ -148,4 +168,10 @@ export class InvalidationGroup {
       done();
     }
   }
+}
+
+const NO_MESSAGES: readonly string[] = Object.freeze([]);
+
+function isHearing(state: InvalidationState): boolean {
+  return state === 'live' || state === 'announced';
 }

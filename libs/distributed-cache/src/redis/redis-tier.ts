@@ -49,8 +49,8 @@ export class RedisTier {
   constructor(
     private readonly connection: RedisConnection,
     private readonly codec: ValueCodec,
-    /** Awaited after each change of these keys. */
-    private readonly afterOwnChange: (keys: readonly string[]) => Promise<void> = async () => {},
+    /** Awaited after each change of these keys; it fails if the change can't count as done. */
+    private readonly afterOwnChange: (operation: string, keys: readonly string[]) => Promise<void> = async () => {},
   ) {}
 
   /** What is left of an entry's fresh life, in milliseconds; zero or less: it is stale. */
@@ -178,7 +178,7 @@ export class RedisTier {
 
   /** Puts `stamp` where there is none. @returns the stamp that is there now, ours or an earlier one */
   async createStamp(stampKey: string, stamp: string): Promise<string> {
-    const created = await this.change('SET', [stampKey], (client) => client.set(stampKey, stamp, 'NX'));
+    const created = await this.change('SETNX', [stampKey], (client) => client.set(stampKey, stamp, 'NX'));
     return created === 'OK' ? stamp : ((await this.readStamp(stampKey)) ?? this.createStamp(stampKey, stamp));
   }
 
@@ -192,7 +192,7 @@ export class RedisTier {
     send: (client: RedisClient) => Promise<Result>,
   ): Promise<Result> {
     const result = await this.connection.run(operation, send, keys[0]);
-    await this.afterOwnChange(keys);
+    await this.afterOwnChange(operation, keys);
     return result;
   }
 

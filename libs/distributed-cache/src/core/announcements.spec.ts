@@ -1,0 +1,102 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { FaultProxy } from '../../../../test/support/fault-proxy.js';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import type { NamespaceOptions } from '../config/index.js';
+import type { AsyncCache } from './async-cache.js';
+
+const GRACE: Record<string, NamespaceOptions> = { users: { grace: '1h' } };
+
+/** A server on which the user of the cache may not track; @param channels which channels it may use */
+async function deafServer(channels = '&*'): Promise<RedisServer> {
+  const server = await RedisServer.start();
+  onTestFinished(() => server.stop());
+  await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', channels, '+@all', '-client|tracking');
+  return server;
+}
+
+function redisAt(port: number): { host: string; port: number; username: string; password: string } {
+  return { host: '127.0.0.1', port, username: 'app', password: 'secret' };
+}
+
+async function untilLocal(cache: AsyncCache, key: string): Promise<void> {
+  await vi.waitFor(async () => expect(await cache.lookup(key)).toMatchObject({ tier: 'local' }), { timeout: 5000 });
+}
+
+describe('where the server can not track', () => {
+  it.each([
+    ['may announce their own', '&*', 'announced'],
+    ['may not even publish', 'resetchannels', 'none'],
+  ])(
+    'still caches where the server may not tell of changes, for a few seconds at most: processes %s',
+    async (_what, channels, state) => {
+      const server = await deafServer(channels);
+      const pod = cacheForTest({ redis: redisAt(server.port) });
+      const cache = pod.getCache('users');
+      await pod.connect();
+      expect((await pod.healthCheck()).toJSON()).toMatchObject({ status: 'up', invalidation: state });
+      await cache.set('key', 'value', '24h');
+      const found = await cache.lookup('key');
+      expect(found).toMatchObject({ tier: 'local', value: 'value' });
+      expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(5000);
+    },
+  );
+
+  it('processes tell each other of what they change, at once', async () => {
+    const server = await deafServer();
+    const redis = redisAt(server.port);
+    const [podA, podB] = [cacheForTest({ redis, namespaces: GRACE }), cacheForTest({ redis, namespaces: GRACE })];
+    await Promise.all([podA.connect(), podB.connect()]);
+    const [cache, other] = [podA.getCache<string>('users'), podB.getCache<string>('users')];
+    const changes: [change: () => Promise<unknown>, expected: string | undefined][] = [
+      [() => cache.set('key', 'set'), 'set'],
+      [() => cache.delete('key'), undefined],
+      [() => cache.getOrSet('key', async () => 'loaded', { tags: ['team'] }), 'loaded'],
+      [() => cache.invalidateTags('team'), undefined],
+      [() => cache.set('key', 'again'), 'again'],
+      [() => cache.clear(), undefined],
+      [() => cache.set('key', 'stale'), 'stale'],
+      [() => cache.expire('key'), undefined],
+    ];
+    for (const [change, expected] of changes) {
+      await change();
+      await vi.waitFor(async () => expect(await other.get('key')).toBe(expected), { timeout: 2000, interval: 2 });
+      if (expected !== undefined) {
+        await untilLocal(cache, 'key');
+        await untilLocal(other, 'key');
+      }
+    }
+  });
+
+  it('what was deleted during an outage is announced when it is replayed', async () => {
+    const server = await deafServer();
+    const proxy = await FaultProxy.start(server.port);
+    onTestFinished(() => proxy.close());
+    const [podA, podB] = [cacheForTest({ redis: redisAt(proxy.port) }), cacheForTest({ redis: redisAt(server.port) })];
+    const [cache, other] = [podA.getCache('users'), podB.getCache('users')];
+    await podB.connect();
+    await cache.set('key', 'old');
+    await proxy.refuseNew(true);
+    proxy.cut();
+    await vi.waitFor(async () => expect(await podA.healthCheck()).toMatchObject({ status: 'degraded' }));
+    await cache.delete('key');
+    await untilLocal(other, 'key');
+    await proxy.refuseNew(false);
+    await vi.waitFor(async () => expect(await other.get('key')).toBeUndefined(), { timeout: 4000, interval: 5 });
+  });
+
+  it('a process whose subscription is lost trusts no copy until it is back', async () => {
+    const server = await deafServer();
+    const redis = redisAt(server.port);
+    const pod = cacheForTest({ redis });
+    const cache = pod.getCache('users');
+    const states: string[] = [];
+    pod.events.on('invalidationOff', () => states.push('off'));
+    pod.events.on('invalidationOn', () => states.push('on'));
+    await cache.set('key', 'old');
+    await untilLocal(cache, 'key');
+    await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await vi.waitFor(() => expect(states).toEqual(['off', 'on']), { timeout: 3000, interval: 2 });
+    expect(await cache.lookup('key')).toMatchObject({ tier: 'redis', value: 'old' });
+  });
+});
