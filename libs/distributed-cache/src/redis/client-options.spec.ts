@@ -91,6 +91,7 @@ describe('the options of a cluster', () => {
       maxRedirections: 5,
       retryDelayOnFailover: 0,
       retryDelayOnClusterDown: 0,
+      retryDelayOnTryAgain: 10,
       slotsRefreshTimeout: 500,
       slotsRefreshInterval: 1000,
       redisOptions: { ...FAIL_FAST, username: 'u', password: 'p', connectionName: 'n', family: 4, tls: {} },

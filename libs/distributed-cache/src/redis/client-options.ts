@@ -127,6 +127,7 @@ export function clusterClientOptions(settings: ConnectionSettings, commandTimeou
     retryDelayOnFailover: 0,
     // Nor is a `CLUSTERDOWN` waited out on a caller's time: until a failover is done every master answers with it, by default.
     retryDelayOnClusterDown: 0,
+    retryDelayOnTryAgain: 10, // half of the keys of a script have moved to another master: soon the others will have, too
     slotsRefreshTimeout: 500,
     slotsRefreshInterval: 1000, // it is now what finds the new master
     redisOptions: {

@@ -1,0 +1,36 @@
+import { EventEmitter } from 'node:events';
+import { Redis } from 'ioredis';
+import { vi } from 'vitest';
+
+/** What a timer of Node shows of itself. */
+interface Timer {
+  readonly _destroyed: boolean;
+  readonly _idleTimeout: number;
+  readonly _onTimeout: unknown;
+}
+
+/** Timers that were started since, by whomever in this process, and neither ran nor were cleared. */
+export function watchTimers(): () => string[] {
+  const started = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'setInterval')];
+  return () =>
+    started
+      .flatMap(({ mock }) => mock.results.map(({ value }) => value as unknown as Timer))
+      .filter((timer) => !timer._destroyed)
+      .map((timer) => `${timer._idleTimeout} ms: ${String(timer._onTimeout)}`);
+}
+
+/** The most listeners that any one emitter has (a client, a socket, the process), of all that were listened to since. */
+export function watchListeners(): () => number {
+  const emitters = new Set<EventEmitter>([process]);
+  // The client does not inherit `on` from EventEmitter, it has a copy.
+  for (const prototype of [EventEmitter.prototype, Redis.prototype as unknown as EventEmitter]) {
+    const on = Reflect.get(prototype, 'on') as (...args: unknown[]) => EventEmitter;
+    vi.spyOn(prototype, 'on').mockImplementation(function (this: EventEmitter, event, listener) {
+      emitters.add(this);
+      return on.call(this, event, listener) as never;
+    });
+  }
+  const countOf = (emitter: EventEmitter): number =>
+    emitter.eventNames().reduce((sum, event) => sum + emitter.listenerCount(event), 0);
+  return () => Math.max(...[...emitters].map(countOf));
+}
