@@ -21,6 +21,7 @@ describe('CacheConfig without options and variables', () => {
       heartbeatMs: 1000,
       healthCheckIntervalMs: 30_000,
       requireRedis: false,
+      strict: false,
       maxValueBytes: 4_194_304,
       compression: { thresholdBytes: 1024, codec: 'gzip' },
     });
@@ -114,6 +115,7 @@ describe('the order of the sources', () => {
         heartbeatMs: 500,
         healthCheckInterval: '2m',
         requireRedis: true,
+        strict: true,
         maxValueBytes: 1000,
         compression: { thresholdBytes: 5, codec: 'gzip' },
         redis: { host: 'code-host' },
@@ -131,6 +133,7 @@ describe('the order of the sources', () => {
       heartbeatMs: 500,
       healthCheckIntervalMs: 120_000,
       requireRedis: true,
+      strict: true,
       maxValueBytes: 1000,
       compression: { thresholdBytes: 5, codec: 'gzip' },
       redis: { kind: 'single', connection: { host: 'code-host', port: 6379, db: 0, tls: false } },

@@ -1,6 +1,6 @@
 import { CONNECT_ATTEMPT_MS, reconnectDelayMs } from './client-options.js';
 import { openClient, type RedisTarget } from './open-client.js';
-import { bytesReadBy, destroySocketOf, unrefClient, type RedisClient } from './redis-client.js';
+import { bytesReadBy, destroySocketOf, endClient, unrefClient, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
 
 /** Told what the client does. */
@@ -94,7 +94,7 @@ export class ClientLink {
     }
     if (this.isOurs) {
       client.on('error', () => {}); // a socket that is being closed may still complain
-      client.disconnect();
+      endClient(client);
     }
   }
 

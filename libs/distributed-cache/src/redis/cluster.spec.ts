@@ -4,6 +4,7 @@ import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { failoverLoad } from '../../../../test/support/failover-load.js';
 import { RedisCluster } from '../../../../test/support/redis-cluster.js';
 import type { RedisServer } from '../../../../test/support/redis-server.js';
+import { watchTimers } from '../../../../test/support/watch-leaks.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import type { DistributedCache } from '../core/index.js';
 import { keySlot, SLOT_COUNT } from '../keys/index.js';
@@ -72,6 +73,18 @@ describe('over a Redis Cluster', () => {
     expect(await all.healthCheck()).toMatchObject({ status: 'up', redisConnected: true });
     await all.close();
     expect(await all.healthCheck()).toMatchObject({ redisConnected: false });
+  });
+
+  it('leaves no timer behind, also when it is closed in the middle of a look at the cluster', async () => {
+    const { host, port } = group.masters[0]!;
+    const looking = { nodes: [{ host, port }], options: { clientOptions: { slotsRefreshInterval: 1 } } };
+    const timersLeft = watchTimers();
+    for (let time = 0; time < 10; time++) {
+      const all = cacheForTest({ redis: { cluster: looking } });
+      expect(await all.getCache('users').set('key', time)).toBe(true);
+      await all.close();
+    }
+    await vi.waitFor(() => expect(timersLeft()).toEqual([]), { timeout: 4000, interval: 20 });
   });
 
   it('is used through a client that is handed in, which is not closed', async () => {

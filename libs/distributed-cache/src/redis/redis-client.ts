@@ -35,6 +35,20 @@ export function destroySocketOf(client: RedisClient): void {
   socketOf(client)?.destroy();
 }
 
+/**
+ * Ends a client of ours. A look at the slots that is under way then would start the cluster's timer anew (ioredis 5.11), and with it
+ * go on for ever: a timer that is set from now on is cleared at once.
+ */
+export function endClient(client: RedisClient): void {
+  client.disconnect();
+  if (isCluster(client)) {
+    Object.defineProperty(client, 'slotsTimer', {
+      get: () => null,
+      set: (timer: NodeJS.Timeout | null) => clearTimeout(timer ?? undefined),
+    });
+  }
+}
+
 /** Lets a program end although the connection is open, or about to be opened again. */
 export function unrefClient(client: RedisClient): void {
   socketOf(client)?.unref();
