@@ -32,6 +32,8 @@ export class CacheConfig implements ResolvedOptions {
   readonly requireRedis: boolean;
   readonly maxValueBytes: number;
   readonly compression: false | ResolvedCompression;
+  /** The dimensions of the current request, for `varyBy`. */
+  readonly context: DistributedCacheOptions['context'];
   readonly #namespaces: NamespaceDefaults;
 
   private constructor(options: ResolvedOptions, namespaces: NamespaceDefaults) {
@@ -48,6 +50,7 @@ export class CacheConfig implements ResolvedOptions {
     this.requireRedis = options.requireRedis;
     this.maxValueBytes = options.maxValueBytes;
     this.compression = options.compression;
+    this.context = options.context;
     this.#namespaces = namespaces;
     Object.freeze(this);
   }

@@ -208,6 +208,11 @@ export const ROOT_OPTIONS: OptionLevel<DistributedCacheOptions> = {
     meaning: 'largest serialized value in bytes; a larger one is not cached',
   },
   compression: { type: 'false | object', default: '', meaning: 'false: values are stored as they are' },
+  context: {
+    type: '() => object',
+    default: '',
+    meaning: 'the dimensions of the current request (`{ tenant, locale }`), for `varyBy`',
+  },
   namespaces: { type: 'object', default: '', meaning: 'options by name of the namespace' },
 };
 

@@ -125,6 +125,11 @@ export interface DistributedCacheOptions {
   /** Largest serialized value, in bytes; a larger one is not cached. Default 4 MiB. */
   maxValueBytes?: number;
   compression?: false | CompressionOptions;
+  /**
+   * The dimensions of the current request, for `varyBy`: from your own request context, such as nestjs-cls. Asked only where
+   * `CacheContext.run` has not said it; where it throws, or a dimension is missing, the call is not cached. Default: none.
+   */
+  context?: () => Readonly<Record<string, string | number | boolean | bigint | null | undefined>> | undefined;
   /** Policy by namespace. */
   namespaces?: Readonly<Record<string, NamespaceOptions>>;
 }

@@ -41,6 +41,7 @@ export interface ResolvedOptions {
   readonly requireRedis: boolean;
   readonly maxValueBytes: number;
   readonly compression: false | ResolvedCompression;
+  readonly context: DistributedCacheOptions['context'];
 }
 
 type Options = OptionReader<DistributedCacheOptions>;
@@ -89,6 +90,7 @@ export function resolveOptions(
     requireRedis: resolveRequireRedis(options),
     maxValueBytes: options.integer('maxValueBytes', LIMITS.maxValueBytes) ?? DEFAULTS.maxValueBytes,
     compression: resolveCompression(options, environment),
+    context: options.function('context'),
   };
   const namespaces: NamespaceDefaults = {
     ttlMs,

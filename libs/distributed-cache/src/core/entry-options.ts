@@ -17,8 +17,19 @@ export interface LoaderContext {
 /** Makes the value. What it throws reaches the caller as the same object. */
 export type Loader<T> = (context: LoaderContext) => T | Promise<T>;
 
+/** What a key depends on besides itself. */
+export interface KeyOptions {
+  /**
+   * Names of dimensions of the request (`tenant`, `locale`) that the value depends on: each of their values has an entry of its
+   * own. They come from `CacheContext.run`, else from the `context` option; where one is missing, nothing is cached.
+   */
+  readonly varyBy?: readonly string[];
+  /** The version of the code that makes the value: under another one entries of before are not found. */
+  readonly version?: string | number;
+}
+
 /** How one entry is kept; what is not given comes from its namespace. */
-export interface EntryOptions<T = unknown> {
+export interface EntryOptions<T = unknown> extends KeyOptions {
   /** How long the value is fresh; may depend on the value. */
   readonly ttl?: Duration | ((value: T) => Duration);
   /** How long it is kept after its TTL, to be served when a loader fails. */

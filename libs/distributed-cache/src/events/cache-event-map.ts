@@ -34,6 +34,11 @@ export interface CacheEventMap {
   clear: OfNamespace;
   /** A value that no tier can keep; `reason` says why. */
   valueRefused: OfKey & { readonly reason: string };
+  /**
+   * A call was not cached because dimensions of its `varyBy` are missing in the request. Told once for each `caller`: a
+   * decorated method (`Users.find`), or the method of the cache that was called by hand.
+   */
+  dimensionMissing: OfNamespace & { readonly caller: string; readonly dimensions: readonly string[] };
   /** A tier failed and the call went on without it. */
   tierError: OfNamespace & {
     readonly tier: AnsweringTier;

@@ -59,6 +59,11 @@ export class CacheLogger {
       events.on('valueRefused', ({ namespace, key, reason }) =>
         this.logRepeated(`cache_value_refused ${namespace}`, `${describeKey(key)}: ${reason}`),
       ),
+      events.on('dimensionMissing', ({ namespace, caller, dimensions }) =>
+        logger.warn(
+          `cache_dimension_missing ${namespace} ${caller} is not cached: the request has no ${dimensions.join()}`,
+        ),
+      ),
       events.on('healthChecked', ({ health }) => {
         const line = `cache_health ${JSON.stringify(health)}`;
         if (health.status === 'up') {

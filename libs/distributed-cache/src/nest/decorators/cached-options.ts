@@ -1,7 +1,7 @@
-import type { Duration } from '../../core/index.js';
+import type { Duration, KeyOptions } from '../../core/index.js';
 
 /** Options of `@Cached`. Functions are typed by the method: annotate their parameters as the method does. */
-export interface CachedOptions<Args extends unknown[] = unknown[], Result = unknown> {
+export interface CachedOptions<Args extends unknown[] = unknown[], Result = unknown> extends KeyOptions {
   /** Default `default`. */
   namespace?: string;
   /** How long the result is fresh; may depend on it. Default: the namespace's TTL. */
