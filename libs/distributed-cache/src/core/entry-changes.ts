@@ -28,6 +28,7 @@ export class EntryChanges {
     const encodedKeys = values.map(({ encodedKey }) => encodedKey);
     encodedKeys.forEach((encodedKey) => reader.detach(encodedKey));
     const marks = tags.marks(names);
+    const check = reader.checks.of(options);
     const written = await loads.overtake(encodedKeys, (flights) =>
       writer.writeMany(
         values.map(({ encodedKey, value, life }, index) => ({
@@ -38,6 +39,7 @@ export class EntryChanges {
           loadMs: 0,
           tags: names,
           marks,
+          check,
         })),
       ),
     );

@@ -1,4 +1,4 @@
-import type { Duration } from '../config/index.js';
+import type { Duration, StandardSchemaV1, ValidateMode } from '../config/index.js';
 
 /** What a loader is given. */
 export interface LoaderContext {
@@ -48,6 +48,13 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
   readonly hardTimeout?: Duration;
   /** Which errors of the loader a stale value may stand in for; the others reach the caller. Default: all. */
   readonly staleIf?: (error: unknown) => boolean;
+  /**
+   * What the value must be, instead of the namespace's `schema`: checked when it comes from Redis. A value that is not is a miss; one
+   * that is comes as the schema gives it back.
+   */
+  readonly schema?: StandardSchemaV1;
+  /** `both`: the value is checked before it is stored, too; if it does not fit it is returned and not stored. */
+  readonly validate?: ValidateMode;
   /** Stores the value only where this returns true. Default: always. */
   readonly cacheIf?: (value: T) => boolean;
 }

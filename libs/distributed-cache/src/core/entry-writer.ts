@@ -8,6 +8,7 @@ import type { LoadTicket } from './load-turns.js';
 import type { LocalView } from './local-view.js';
 import type { RemoteWrite, WriteOutcome } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
+import type { ValueCheck } from './value-check.js';
 import type { WaitBudget } from './wait-budget.js';
 
 export interface EntryToWrite {
@@ -20,6 +21,8 @@ export interface EntryToWrite {
   readonly tags: readonly string[];
   /** Its tags as they were when the making of the value began. */
   readonly marks: readonly LocalMark[] | undefined;
+  /** What it must pass before it is stored; what it says is told by itself. */
+  readonly check: ValueCheck | undefined;
 }
 
 /** What became of a value. */
@@ -86,7 +89,10 @@ export class EntryWriter {
   }
 
   private async prepare(entry: EntryToWrite): Promise<Prepared | undefined> {
-    const { value, life, loadMs } = entry;
+    const { value, life, loadMs, check } = entry;
+    if (check !== undefined && !(await check.admits(entry.key, value))) {
+      return undefined;
+    }
     try {
       const { payload, exact } = await this.codec.encode(value);
       // What Redis would give back is what L1 keeps: the same value from every tier.

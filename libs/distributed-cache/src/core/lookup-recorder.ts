@@ -1,4 +1,4 @@
-import type { AnsweringTier, CacheEvents } from '../events/index.js';
+import type { AnsweringTier, CacheEvents, SchemaMismatch } from '../events/index.js';
 import type { CacheKey } from '../keys/index.js';
 import type { Counters } from './counters.js';
 
@@ -49,6 +49,14 @@ export class LookupRecorder {
   /** A load was not stored: its lease was gone, or this process has changed the key itself. */
   leaseLost(): void {
     this.counters.leasesLost++;
+  }
+
+  /** A value is none that today's code expects. */
+  mismatch(key: CacheKey, mismatch: SchemaMismatch): void {
+    this.counters.schemaMismatches++;
+    if (this.events.isObserved('schemaMismatch')) {
+      this.events.emit('schemaMismatch', { namespace: this.namespace, key: String(key), ...mismatch });
+    }
   }
 
   set(key: CacheKey, ttlMs: number, redis: boolean): void {

@@ -10,6 +10,8 @@ import { LocalView } from './local-view.js';
 import { LookupRecorder } from './lookup-recorder.js';
 import { RemoteView } from './remote-view.js';
 import { TagRegistry } from './tag-registry.js';
+import { ValueChecks, versionStamps } from './value-check.js';
+import { VersionPeace } from './version-peace.js';
 import { WaitBudget } from './wait-budget.js';
 
 /** The parts of one namespace's cache, one way through: reader, loads, writer; local before remote. */
@@ -40,8 +42,19 @@ export function furnishNamespace(
   const remote =
     redis === undefined
       ? undefined
-      : new RemoteView(redis, layout, tags, (operation, error) => recorder.tierError('redis', operation, error));
-  const reader = new EntryReader(local, remote, policy);
+      : new RemoteView(
+          redis,
+          layout,
+          tags,
+          (operation, error) => recorder.tierError('redis', operation, error),
+          versionStamps(policy),
+        );
+  const reader = new EntryReader(
+    local,
+    remote,
+    policy,
+    new ValueChecks(policy, (key, mismatch) => recorder.mismatch(key, mismatch)),
+  );
   const writer = new EntryWriter(
     codec,
     local,
@@ -54,7 +67,7 @@ export function furnishNamespace(
     },
     () => new WaitBudget(clock, config.deadlineMs),
   );
-  const turns = new LoadTurns(reader, remote, () => recorder.wait());
+  const turns = new LoadTurns(reader, remote, new VersionPeace(clock), () => recorder.wait());
   const loads = new EntryLoader(runtime, policy, reader, writer, turns, tags, recorder);
   return { runtime, policy, local, remote, reader, writer, loads, tags, recorder };
 }

@@ -31,6 +31,8 @@ export class RemoteView {
     private readonly layout: KeyLayout,
     private readonly tags: TagRegistry,
     private readonly onError: (operation: Operation, error: Error) => void,
+    /** What every entry carries besides: the version of its namespace. */
+    private readonly ownStamps: readonly Stamp[] = [],
   ) {
     this.stamp = new StampBook(
       redis.tier,
@@ -75,7 +77,7 @@ export class RemoteView {
   async stamps(tags: readonly string[]): Promise<readonly Stamp[] | undefined> {
     try {
       const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags)]);
-      return [[CLEAR, stamp], ...tagStamps];
+      return [[CLEAR, stamp], ...this.ownStamps, ...tagStamps];
     } catch (error) {
       this.report('set', error);
       return undefined;
@@ -206,11 +208,11 @@ export class RemoteView {
 
   /** Whether an entry counts: made under the stamp of its namespace and of each of its tags that are current. */
   private async judge(key: string, entry: RedisEntry | undefined, clearStamp: string): Promise<RemoteLookup> {
-    const stamps: readonly Stamp[] = [[CLEAR, clearStamp]];
+    const stamps: readonly Stamp[] = [[CLEAR, clearStamp], ...this.ownStamps];
     if (entry === undefined || this.isToBeForgotten(key) || stampOf(entry, CLEAR) !== clearStamp) {
       return { state: 'miss', stamps };
     }
-    const tags = entry.header.stamps.map(([name]) => name).filter((name) => name !== CLEAR);
+    const tags = entry.header.stamps.map(([name]) => name).filter((name) => !name.startsWith('#'));
     const marks = this.tags.marks(tags); // before asking: a change in between shows
     if (tags.length > 0) {
       const current = await this.tags.stamps(tags);

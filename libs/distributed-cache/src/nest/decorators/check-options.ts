@@ -2,6 +2,7 @@ import {
   ConfigurationError,
   isDimensionName,
   isDuration,
+  isStandardSchema,
   isValidName,
   toMs,
   type ConfigurationProblem,
@@ -17,6 +18,8 @@ interface CheckedOptions {
   readonly refreshAhead?: number | undefined;
   readonly varyBy?: readonly string[] | undefined;
   readonly version?: string | number | undefined;
+  readonly schema?: unknown;
+  readonly validate?: string | undefined;
 }
 
 const DURATION_RULE = "seconds as a number, or a string with its unit ('300ms', '5m', '24h')";
@@ -54,6 +57,12 @@ export function checkOptions(decorator: string, options: CheckedOptions): void {
   }
   if (version !== undefined && !(typeof version === 'string' || Number.isFinite(version))) {
     refuse('version', version, 'a string or a number');
+  }
+  if (options.schema !== undefined && !isStandardSchema(options.schema)) {
+    refuse('schema', options.schema, 'a Standard Schema: of zod, valibot, arktype or another that has `~standard`');
+  }
+  if (options.validate !== undefined && options.validate !== 'read' && options.validate !== 'both') {
+    refuse('validate', options.validate, '"read" or "both"');
   }
   if (problems.length > 0) {
     throw new ConfigurationError(problems);
