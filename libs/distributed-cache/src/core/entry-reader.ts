@@ -123,7 +123,7 @@ export class EntryReader {
       return refused(lookup);
     }
     const { entry, ttlMs, ageMs, stamps, marks } = lookup;
-    const stored = storeValue(checked.value, this.namespace.values);
+    const stored = storeValue(checked.value, this.namespace.values, 'decoded');
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
     const lifeMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && flight?.overtaken === false) {

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { systemClock, type Clock } from './clock.js';
-import { primitiveBytes } from './measure-value.js';
+import { textBytes } from './measure-value.js';
 import { readStored, storeValue, type StoredValue, type ValuesMode } from './stored-value.js';
 
 export interface LocalCacheOptions {
@@ -147,7 +147,7 @@ export class LocalCache {
     const entry: LocalEntry = {
       value: stored.value,
       copyOnRead: stored.copyOnRead,
-      bytes: Math.ceil(ENTRY_OVERHEAD_BYTES + primitiveBytes(key) + stored.bytes),
+      bytes: Math.ceil(ENTRY_OVERHEAD_BYTES + textBytes(key) + stored.bytes),
       storedAtMs: nowMs,
       expiresAtMs: nowMs + ttlMs,
       keptUntilMs: nowMs + ttlMs + graceMs,
