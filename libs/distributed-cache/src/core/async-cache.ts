@@ -8,6 +8,8 @@ import type { CacheRuntime } from './cache-runtime.js';
 import { Counters } from './counters.js';
 import { isRefreshDue } from './early-refresh.js';
 import { EntryChanges } from './entry-changes.js';
+import type { EntryInspection } from './entry-inspection.js';
+import { EntryInspector } from './entry-inspector.js';
 import type { EntryLoader, LoadOutcome } from './entry-loader.js';
 import type { EntryOptions, KeyOptions, Loader } from './entry-options.js';
 import type { EntryReader, FoundEntry } from './entry-reader.js';
@@ -36,6 +38,7 @@ export class AsyncCache<T = unknown> {
   private readonly reader: EntryReader;
   private readonly loads: EntryLoader;
   private readonly changes: EntryChanges;
+  private readonly inspector: EntryInspector;
   /** @internal What `varyBy` makes of a request. */
   readonly dimensions: KeyDimensions;
   /** @internal What others change, as the cache as a whole hears of it. */
@@ -54,6 +57,7 @@ export class AsyncCache<T = unknown> {
     this.reader = rooms.reader;
     this.loads = rooms.loads;
     this.changes = new EntryChanges(rooms);
+    this.inspector = new EntryInspector(namespace, rooms);
     this.foreign = new ForeignChanges(rooms);
     this.dimensions = new KeyDimensions(namespace, runtime.config.context, runtime.events);
   }
@@ -205,6 +209,14 @@ export class AsyncCache<T = unknown> {
    */
   async invalidateTags(...tags: string[]): Promise<void> {
     await this.changes.invalidateTags(tags);
+  }
+
+  /**
+   * What each tier has of an entry: state, age, lives, tags, sizes, codec, lease; never its value. Not a lookup: nothing is counted
+   * or told. While Redis can't be used its part says so; takes as long as two looks at Redis, each at most `deadlineMs`.
+   */
+  inspect(key: CacheKey): Promise<EntryInspection> {
+    return this.inspector.inspect(key);
   }
 
   /** Counters of this namespace in this process. Its JSON uses the wire names. */

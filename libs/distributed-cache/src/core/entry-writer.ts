@@ -97,7 +97,11 @@ export class EntryWriter {
       const { payload, exact } = await this.codec.encode(value);
       // What Redis would give back is what L1 keeps: the same value from every tier.
       const kept = exact ? value : (await this.codec.decode(payload)).value;
-      return { entry, stored: storeValue(kept, this.namespace.values, exact ? 'given' : 'decoded'), write: { payload, life, loadMs } };
+      return {
+        entry,
+        stored: storeValue(kept, this.namespace.values, exact ? 'given' : 'decoded'),
+        write: { payload, life, loadMs },
+      };
     } catch (error) {
       this.onRefused(entry.key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
       return undefined;

@@ -23,5 +23,12 @@ export type { BatchLoader } from './batch-loader.js';
 export { CacheContext } from './cache-context.js';
 export { createDistributedCache } from './create-distributed-cache.js';
 export { DistributedCache, type CacheEnvironment } from './distributed-cache.js';
+export type {
+  EntryInspection,
+  LeaseInspection,
+  LocalInspection,
+  RedisInspection,
+  TagInspection,
+} from './entry-inspection.js';
 export type { EntryOptions, KeyOptions, Loader, LoaderContext } from './entry-options.js';
 export type { Found, Lookup, Miss } from './lookup.js';

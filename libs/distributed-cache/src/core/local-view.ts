@@ -36,6 +36,11 @@ export class LocalView {
     return local === undefined || !this.isTrusted ? undefined : local.find(this.keyPrefix + key, nowMs);
   }
 
+  /** The entry as it is, trusted or not, without marking it as used. */
+  peek(key: string): LocalEntry | undefined {
+    return this.runtime.local?.peek(this.keyPrefix + key);
+  }
+
   /** What is left of the entry's fresh life, in milliseconds; zero or less: it is stale. */
   remainingMs(entry: LocalEntry, nowMs = this.runtime.clock.nowMs()): number {
     const { redis, config } = this.runtime;
@@ -101,7 +106,8 @@ export class LocalView {
     this.scope.generation++;
   }
 
-  private get isTrusted(): boolean {
+  /** Whether L1 may answer at this moment. */
+  get isTrusted(): boolean {
     const { redis, config, closing } = this.runtime;
     if (closing.aborted) {
       return false;

@@ -1,5 +1,5 @@
 import type { ResolvedNamespace } from '../config/index.js';
-import { keyLayout } from '../keys/index.js';
+import { keyLayout, type KeyLayout } from '../keys/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import type { Counters } from './counters.js';
 import { EntryLoader } from './entry-loader.js';
@@ -26,6 +26,7 @@ export interface NamespaceRooms {
   readonly loads: EntryLoader;
   readonly tags: TagRegistry;
   readonly recorder: LookupRecorder;
+  readonly layout: KeyLayout;
 }
 
 export function furnishNamespace(
@@ -69,5 +70,5 @@ export function furnishNamespace(
   );
   const turns = new LoadTurns(reader, remote, new VersionPeace(clock), () => recorder.wait());
   const loads = new EntryLoader(runtime, policy, reader, writer, turns, tags, recorder);
-  return { runtime, policy, local, remote, reader, writer, loads, tags, recorder };
+  return { runtime, policy, local, remote, reader, writer, loads, tags, recorder, layout };
 }

@@ -13,7 +13,7 @@ type Operation = 'get' | 'set' | 'delete' | 'clear';
 
 const UNREACHABLE: RemoteLookup = Object.freeze({ state: 'unreachable' });
 /** The name under which an entry carries the stamp of its namespace. */
-const CLEAR = '#clear';
+export const CLEAR = '#clear';
 
 /**
  * One namespace's part of Redis. Nothing here throws: a fault is told to `onError`, once, and the answer says that Redis

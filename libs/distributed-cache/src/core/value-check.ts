@@ -105,7 +105,7 @@ export class ValueChecks {
 }
 
 /** `undefined` for an entry without a version, `null` for one whose version can't be read: no namespace has that. */
-function versionOf(stamps: readonly Stamp[]): string | number | null | undefined {
+export function versionOf(stamps: readonly Stamp[]): string | number | null | undefined {
   const text = stamps.find(([name]) => name === VERSION)?.[1];
   if (text === undefined) {
     return undefined;

@@ -128,6 +128,11 @@ export class LocalCache {
     return entry;
   }
 
+  /** The entry as it is, whether or not it still counts, without marking it as used. */
+  peek(key: string): LocalEntry | undefined {
+    return this.entries.peek(key);
+  }
+
   /**
    * Keeps a value. In mode `frozen` the object given is deep-frozen, unless it holds something that can't be (a Map, Date,
    * Buffer, ...): then a copy is kept. A value larger than the whole cache is not kept, and the key is gone.

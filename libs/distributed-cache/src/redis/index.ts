@@ -3,7 +3,7 @@ export type { RedisTarget } from './open-client.js';
 export { isRedisClient, type RedisClient } from './redis-client.js';
 export type { ConnectionState, RedisConnectionLimits, RedisConnectionListener } from './connection-contract.js';
 export { RedisConnection } from './redis-connection.js';
-export { RedisTier, type EntryToStore, type RedisEntry, type TakenLease } from './redis-tier.js';
+export { RedisTier, type EntryToStore, type InspectedEntry, type RedisEntry, type TakenLease } from './redis-tier.js';
 export { FormerConnection } from './former-connection.js';
 export { InvalidationGroup } from './invalidation-group.js';
 export type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';
