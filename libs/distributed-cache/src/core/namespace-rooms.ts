@@ -54,7 +54,7 @@ export function furnishNamespace(
     local,
     remote,
     policy,
-    new ValueChecks(policy, (key, mismatch) => recorder.mismatch(key, mismatch)),
+    new ValueChecks(policy, config.deadlineMs, (key, mismatch) => recorder.mismatch(key, mismatch)),
   );
   const writer = new EntryWriter(
     codec,

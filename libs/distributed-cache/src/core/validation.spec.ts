@@ -64,6 +64,10 @@ const LIBRARIES: readonly [string, StandardSchemaV1][] = [
       return { value };
     }),
   ],
+  [
+    'a schema that answers nonsense later',
+    schemaOf(async (value) => (isPerson(value) ? { value } : (undefined as never))),
+  ],
   ['a schema that answers nonsense', schemaOf((value) => (isPerson(value) ? { value } : (undefined as never)))],
 ];
 
@@ -138,6 +142,18 @@ describe('schema', () => {
     expect(await readOnly.cache.get('other')).toEqual({ nom: 'Ada' });
     expect(await readOnly.cache.getOrSet('third', bad, { validate: 'both' })).toEqual({ nom: 'Ada' });
     expect(await readOnly.cache.get('third')).toBeUndefined();
+  });
+
+  it('is not waited for beyond the deadline', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const schema = schemaOf(() => new Promise(() => {}));
+    const options: DistributedCacheOptions = { redis: { url }, keyPrefix, deadlineMs: 80 };
+    const writer = cacheForTest(options).getCache('users');
+    const reader = cacheForTest({ ...options, namespaces: { users: { schema } } }).getCache('users');
+    await writer.set('key', { name: 'Ada' });
+    expect(await reader.get('key')).toBeUndefined();
+    expect(await reader.getOrSet('key', async () => 'loaded')).toBe('loaded');
+    expect(reader.getMetrics().schemaMismatches).toBeGreaterThan(0);
   });
 
   it('refuses an option that is no schema, at the start', () => {

@@ -2,6 +2,7 @@ import type { Stamp } from '../codec/index.js';
 import type { ResolvedNamespace, SchemaResult, StandardSchemaV1 } from '../config/index.js';
 import type { SchemaMismatch } from '../events/index.js';
 import type { EntryOptions } from './entry-options.js';
+import { withinTime } from './loader-run.js';
 
 /** The name under which an entry carries the version of its namespace. No tag begins with `#`. */
 const VERSION = '#version';
@@ -24,19 +25,20 @@ const MISMATCH: Checked = 'mismatch';
 
 /**
  * Whether a value is what the code of today expects: of its version, or migrated to it, and as its schema wants it. What is not
- * is a miss. Answers at once unless the schema or `migrate` is asynchronous. Never throws.
+ * is a miss. Answers at once unless the schema or `migrate` is asynchronous, and in bounded time then. Never throws.
  */
 export class ValueCheck {
   private constructor(
     private readonly policy: ResolvedNamespace,
     private readonly schema: StandardSchemaV1 | undefined,
     private readonly isCheckedBefore: boolean,
+    private readonly limitMs: number,
     private readonly onMismatch: OnMismatch,
   ) {}
 
-  static of(policy: ResolvedNamespace, wishes: Wishes, onMismatch: OnMismatch): ValueCheck {
+  static of(policy: ResolvedNamespace, wishes: Wishes, limitMs: number, onMismatch: OnMismatch): ValueCheck {
     const { schema = policy.schema, validate = policy.validate } = wishes;
-    return new ValueCheck(policy, schema, validate === 'both', onMismatch);
+    return new ValueCheck(policy, schema, validate === 'both', limitMs, onMismatch);
   }
 
   /** Of a value that comes from Redis. */
@@ -49,7 +51,7 @@ export class ValueCheck {
     if (migrate === undefined || version === undefined || from === null) {
       return FOREIGN;
     }
-    return attempt(
+    return this.attempt(
       () => migrate(value, from),
       (migrated) => this.validate(key, migrated, 'read'),
       () => {
@@ -77,11 +79,32 @@ export class ValueCheck {
       this.onMismatch(key, { during, cause });
       return MISMATCH;
     };
-    return attempt<SchemaResult<unknown>>(
+    return this.attempt<SchemaResult<unknown>>(
       () => schema['~standard'].validate(value),
       (result) => (result.issues === undefined ? { value: result.value } : refuse('issues')),
       () => refuse('threw'),
     );
+  }
+
+  /** Somebody else's code, which may throw, now or later, or do its work later, or never. */
+  private attempt<Result>(
+    run: () => Result | Promise<Result>,
+    then: (result: Result) => Checked | Promise<Checked>,
+    onError: () => Checked,
+  ): Checked | Promise<Checked> {
+    try {
+      const result = run();
+      return result instanceof Promise
+        ? withinTime(
+            result.then((value) => ({ value })),
+            this.limitMs,
+          )
+            .then((inTime) => (inTime === undefined ? onError() : then(inTime.value)))
+            .catch(onError)
+        : then(result);
+    } catch {
+      return onError();
+    }
   }
 }
 
@@ -91,16 +114,18 @@ export class ValueChecks {
 
   constructor(
     private readonly policy: ResolvedNamespace,
+    /** The most that an asynchronous schema or `migrate` may take, in milliseconds; then it counts as one that threw. */
+    private readonly limitMs: number,
     private readonly onMismatch: OnMismatch,
   ) {
-    this.ofNamespace = ValueCheck.of(policy, {}, onMismatch);
+    this.ofNamespace = ValueCheck.of(policy, {}, limitMs, onMismatch);
   }
 
   /** Of a call with options of its own. */
   of(wishes: Wishes | undefined): ValueCheck {
     return wishes?.schema === undefined && wishes?.validate === undefined
       ? this.ofNamespace
-      : ValueCheck.of(this.policy, wishes, this.onMismatch);
+      : ValueCheck.of(this.policy, wishes, this.limitMs, this.onMismatch);
   }
 }
 
@@ -114,19 +139,5 @@ export function versionOf(stamps: readonly Stamp[]): string | number | null | un
     return JSON.parse(text) as string | number;
   } catch {
     return null;
-  }
-}
-
-/** Somebody else's code, which may throw, now or later, or do its work later. */
-function attempt<Result>(
-  run: () => Result | Promise<Result>,
-  then: (result: Result) => Checked | Promise<Checked>,
-  onError: () => Checked,
-): Checked | Promise<Checked> {
-  try {
-    const result = run();
-    return result instanceof Promise ? result.then(then).catch(onError) : then(result);
-  } catch {
-    return onError();
   }
 }
