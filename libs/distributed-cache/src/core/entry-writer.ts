@@ -90,7 +90,8 @@ export class EntryWriter {
 
   private async prepare(entry: EntryToWrite): Promise<Prepared | undefined> {
     const { value, life, loadMs, check } = entry;
-    if (check !== undefined && !(await check.admits(entry.key, value))) {
+    const admitting = check?.admits(entry.key, value) ?? true;
+    if (!(admitting instanceof Promise ? await admitting : admitting)) {
       return undefined;
     }
     try {

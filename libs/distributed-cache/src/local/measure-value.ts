@@ -158,7 +158,7 @@ function propertiesBytes(names: readonly string[]): number {
   }
   const slotsBytes = OBJECT_BYTES + length * POINTER_BYTES;
   // The square: what V8 leaves behind on the way to a class with so many properties, as measured.
-  const classBytes = CLASS_BYTES + length * DESCRIPTOR_BYTES + length * length * 0.75;
+  const classBytes = CLASS_BYTES + length * DESCRIPTOR_BYTES + length * length * (0.6 + length / 230);
   return isKnown ? slotsBytes : slotsBytes + classBytes + namesBytes(names);
 }
 
