@@ -33,6 +33,8 @@ export class CacheConfig implements ResolvedOptions {
   readonly strict: boolean;
   readonly maxValueBytes: number;
   readonly compression: false | ResolvedCompression;
+  /** The dimensions of the current request, for `varyBy`. */
+  readonly context: DistributedCacheOptions['context'];
   readonly #namespaces: NamespaceDefaults;
 
   private constructor(options: ResolvedOptions, namespaces: NamespaceDefaults) {
@@ -50,6 +52,7 @@ export class CacheConfig implements ResolvedOptions {
     this.strict = options.strict;
     this.maxValueBytes = options.maxValueBytes;
     this.compression = options.compression;
+    this.context = options.context;
     this.#namespaces = namespaces;
     Object.freeze(this);
   }

@@ -22,6 +22,7 @@ export const DEFAULTS = Object.freeze({
   fallbackTtlMs: 300_000,
   maxMemoryMb: 100,
   values: 'frozen',
+  validate: 'read',
   maxValueBytes: 4_194_304,
   compressionThresholdBytes: 1024,
   compressionCodec: 'gzip',

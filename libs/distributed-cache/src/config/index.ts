@@ -12,6 +12,7 @@ export type {
   DistributedCacheOptions,
   HostAndPort,
   LocalOptions,
+  Migrate,
   NamespaceOptions,
   RedisClientOption,
   RedisClusterOptions,
@@ -20,6 +21,8 @@ export type {
   RedisStoreOption,
   ResolvedNamespace,
   ResolvedRedis,
+  ValidateMode,
   ValuesMode,
 } from './options.js';
+export { isStandardSchema, type SchemaResult, type StandardSchemaV1 } from './standard-schema.js';
 export type { ResolvedCompression, ResolvedFallback, ResolvedLocal, ResolvedOptions } from './resolve.js';

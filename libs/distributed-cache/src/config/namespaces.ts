@@ -3,8 +3,18 @@ import type { EnvironmentReader } from './environment-reader.js';
 import { LIMITS, NAME_PATTERN, NAME_RULE } from './limits.js';
 import { isRecord, OptionReader } from './option-reader.js';
 import { NAMESPACE_OPTIONS, TTL_OPTIONS } from './option-table.js';
-import type { DistributedCacheOptions, NamespaceOptions, ResolvedNamespace, ValuesMode } from './options.js';
+import type {
+  DistributedCacheOptions,
+  NamespaceOptions,
+  ResolvedNamespace,
+  ValidateMode,
+  ValuesMode,
+} from './options.js';
 import { type ProblemList, show } from './problem-list.js';
+import { isStandardSchema, type StandardSchemaV1 } from './standard-schema.js';
+
+const VALIDATE_MODES: readonly ValidateMode[] = ['read', 'both'];
+const MAX_VERSION_LENGTH = 100;
 
 export const VALUES_MODES: readonly ValuesMode[] = ['frozen', 'cloned', 'shared'];
 
@@ -51,7 +61,28 @@ export function readNamespace(name: string, given: unknown, path: string, proble
     graceMs: reader.durationMs('grace', LIMITS.graceMs),
     emptyTtlMs: reader.durationMs('emptyTtl', LIMITS.ttlMs),
     values: reader.choice('values', VALUES_MODES),
+    schema: readSchema(reader),
+    validate: reader.choice('validate', VALIDATE_MODES),
+    version: readVersion(reader),
+    migrate: reader.function('migrate'),
   };
+}
+
+function readSchema(reader: OptionReader<NamespaceOptions>): StandardSchemaV1 | undefined {
+  const schema = reader.value('schema');
+  return schema === undefined || isStandardSchema(schema)
+    ? schema
+    : reader.refuse('schema', 'a Standard Schema: of zod, valibot, arktype or another that has `~standard`');
+}
+
+function readVersion(reader: OptionReader<NamespaceOptions>): string | number | undefined {
+  const version = reader.value('version');
+  if (version === undefined || (typeof version === 'number' && Number.isFinite(version))) {
+    return version;
+  }
+  return typeof version === 'string' && version.length <= MAX_VERSION_LENGTH
+    ? version
+    : reader.refuse('version', `a number, or a string of at most ${MAX_VERSION_LENGTH} characters`);
 }
 
 /** `ttls` before the environment, which is asked only for what neither `ttls` nor `namespaces` says. */
@@ -91,5 +122,9 @@ export function completeNamespace(
     graceMs: own.graceMs ?? configured.graceMs ?? DEFAULTS.graceMs,
     emptyTtlMs: own.emptyTtlMs ?? configured.emptyTtlMs ?? Math.min(DEFAULTS.emptyTtlMs, ttlMs),
     values: own.values ?? configured.values ?? defaults.values,
+    schema: own.schema ?? configured.schema,
+    validate: own.validate ?? configured.validate ?? DEFAULTS.validate,
+    version: own.version ?? configured.version,
+    migrate: own.migrate ?? configured.migrate,
   });
 }

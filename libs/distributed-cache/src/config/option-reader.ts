@@ -68,6 +68,14 @@ export class OptionReader<Options extends object> {
     return isWithin(ms, range) ? ms : this.refuse(name, describeDurations(range));
   }
 
+  function<Key extends Name<Options>>(name: Key): Extract<Options[Key], (...args: never[]) => unknown> | undefined {
+    const value = this.#given[name];
+    const accepted = value === undefined || typeof value === 'function';
+    return accepted
+      ? (value as Extract<Options[Key], (...args: never[]) => unknown> | undefined)
+      : this.refuse(name, 'a function');
+  }
+
   choice<const Choice extends string | number>(name: Name<Options>, choices: readonly Choice[]): Choice | undefined {
     const value = this.#given[name];
     const choice = choices.find((candidate) => candidate === value);

@@ -140,6 +140,22 @@ export const NAMESPACE_OPTIONS: OptionLevel<NamespaceOptions> = {
     meaning: 'TTL of `null` and `undefined`; never longer than the TTL',
   },
   values: { type: "'frozen' | 'cloned' | 'shared'", default: '`local.values`', meaning: 'as `local.values`' },
+  schema: {
+    type: 'StandardSchemaV1',
+    default: '',
+    meaning: 'what values must be (zod, valibot, arktype); a value from Redis that is not is a miss',
+  },
+  validate: {
+    type: "'read' | 'both'",
+    default: quoted(DEFAULTS.validate),
+    meaning: 'both: also before values are stored',
+  },
+  version: { type: 'string | number', default: '', meaning: 'of the shape of values; entries of another are misses' },
+  migrate: {
+    type: '(value, fromVersion) => value',
+    default: '',
+    meaning: "makes today's values of those of another version; what it throws at is a miss",
+  },
 };
 
 export const ROOT_OPTIONS: OptionLevel<DistributedCacheOptions> = {
@@ -213,6 +229,11 @@ export const ROOT_OPTIONS: OptionLevel<DistributedCacheOptions> = {
     meaning: 'largest serialized value in bytes; a larger one is not cached',
   },
   compression: { type: 'false | object', default: '', meaning: 'false: values are stored as they are' },
+  context: {
+    type: '() => object',
+    default: '',
+    meaning: 'the dimensions of the current request (`{ tenant, locale }`), for `varyBy`',
+  },
   namespaces: { type: 'object', default: '', meaning: 'options by name of the namespace' },
 };
 

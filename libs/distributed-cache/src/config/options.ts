@@ -1,8 +1,15 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Duration } from './duration.js';
+import type { StandardSchemaV1 } from './standard-schema.js';
 
 /** How values leave L1: deep-frozen and shared, copied per read, or shared as they are. */
 export type ValuesMode = 'frozen' | 'cloned' | 'shared';
+
+/** When values are checked against their schema: when they come from Redis, or also before they are stored. */
+export type ValidateMode = 'read' | 'both';
+
+/** Upgrades a value of another version; `undefined`: it has none. A value that can't be upgraded is one to throw at. */
+export type Migrate = (value: unknown, fromVersion: string | number | undefined) => unknown;
 
 export interface HostAndPort {
   readonly host: string;
@@ -81,6 +88,17 @@ export interface NamespaceOptions {
   emptyTtl?: Duration;
   /** Default: `local.values`. */
   values?: ValuesMode;
+  /**
+   * What values must be: any Standard Schema (zod, valibot, arktype). A value from Redis that is not is a miss; one that is comes
+   * as the schema gives it back. A schema that throws refuses. Default: none.
+   */
+  schema?: StandardSchemaV1;
+  /** `both`: values are checked before they are stored, too; what does not fit is returned and not cached. Default `read`. */
+  validate?: ValidateMode;
+  /** The version of the values' shape. Entries of another version are misses: raise it when the shape changes. Default: none. */
+  version?: string | number;
+  /** Makes values of today's version of those of another, when they are read; what it throws at is a miss. Needs a `version`. */
+  migrate?: Migrate;
 }
 
 export interface CompressionOptions {
@@ -131,6 +149,11 @@ export interface DistributedCacheOptions {
   /** Largest serialized value, in bytes; a larger one is not cached. Default 4 MiB. */
   maxValueBytes?: number;
   compression?: false | CompressionOptions;
+  /**
+   * The dimensions of the current request, for `varyBy`: from your own request context, such as nestjs-cls. Asked only where
+   * `CacheContext.run` has not said it; where it throws, or a dimension is missing, the call is not cached. Default: none.
+   */
+  context?: () => Readonly<Record<string, string | number | boolean | bigint | null | undefined>> | undefined;
   /** Policy by namespace. */
   namespaces?: Readonly<Record<string, NamespaceOptions>>;
 }
@@ -141,6 +164,10 @@ export interface ResolvedNamespace {
   readonly graceMs: number;
   readonly emptyTtlMs: number;
   readonly values: ValuesMode;
+  readonly schema: StandardSchemaV1 | undefined;
+  readonly validate: ValidateMode;
+  readonly version: string | number | undefined;
+  readonly migrate: Migrate | undefined;
 }
 
 /** {@link RedisOption} after environment and defaults, by kind. */

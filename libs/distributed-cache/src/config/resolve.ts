@@ -42,6 +42,7 @@ export interface ResolvedOptions {
   readonly strict: boolean;
   readonly maxValueBytes: number;
   readonly compression: false | ResolvedCompression;
+  readonly context: DistributedCacheOptions['context'];
 }
 
 type Options = OptionReader<DistributedCacheOptions>;
@@ -91,6 +92,7 @@ export function resolveOptions(
     strict: options.boolean('strict') ?? DEFAULTS.strict,
     maxValueBytes: options.integer('maxValueBytes', LIMITS.maxValueBytes) ?? DEFAULTS.maxValueBytes,
     compression: resolveCompression(options, environment),
+    context: options.function('context'),
   };
   const namespaces: NamespaceDefaults = {
     ttlMs,

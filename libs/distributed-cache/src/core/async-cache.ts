@@ -1,6 +1,6 @@
 import type { Duration, ResolvedNamespace } from '../config/index.js';
 import { CacheMetrics, type CacheHealth } from '../events/index.js';
-import { encodeKey } from '../keys/index.js';
+import { type CacheKey, encodeKey, type PreparedKey } from '../keys/index.js';
 import { readStored } from '../local/index.js';
 import { checkHealth } from './cache-health-check.js';
 import { BatchCollector, type BatchLoader } from './batch-loader.js';
@@ -8,10 +8,13 @@ import type { CacheRuntime } from './cache-runtime.js';
 import { Counters } from './counters.js';
 import { isRefreshDue } from './early-refresh.js';
 import { EntryChanges } from './entry-changes.js';
+import type { EntryInspection } from './entry-inspection.js';
+import { EntryInspector } from './entry-inspector.js';
 import type { EntryLoader, LoadOutcome } from './entry-loader.js';
-import type { EntryOptions, Loader } from './entry-options.js';
+import type { EntryOptions, KeyOptions, Loader } from './entry-options.js';
 import type { EntryReader, FoundEntry } from './entry-reader.js';
 import { ForeignChanges } from './foreign-changes.js';
+import { KeyDimensions } from './key-dimensions.js';
 import { LoadContext } from './load-context.js';
 import type { LocalView } from './local-view.js';
 import { MISS, type Lookup } from './lookup.js';
@@ -35,6 +38,9 @@ export class AsyncCache<T = unknown> {
   private readonly reader: EntryReader;
   private readonly loads: EntryLoader;
   private readonly changes: EntryChanges;
+  private readonly inspector: EntryInspector;
+  /** @internal What `varyBy` makes of a request. */
+  readonly dimensions: KeyDimensions;
   /** @internal What others change, as the cache as a whole hears of it. */
   readonly foreign: ForeignChanges;
 
@@ -51,17 +57,28 @@ export class AsyncCache<T = unknown> {
     this.reader = rooms.reader;
     this.loads = rooms.loads;
     this.changes = new EntryChanges(rooms);
+    this.inspector = new EntryInspector(namespace, rooms);
     this.foreign = new ForeignChanges(rooms);
+    this.dimensions = new KeyDimensions(namespace, runtime.config.context, runtime.events);
+  }
+
+  /**
+   * The key of this entry under these dimensions of the current request, for every method that takes a key.
+   * @returns `undefined` where a dimension is missing (event `dimensionMissing`): do without the cache then
+   * @throws CacheKeyError for a key that is no well-formed non-empty string
+   */
+  keyFor(key: string, options: KeyOptions): PreparedKey | undefined {
+    return this.dimensions.prepare(key, options, 'keyFor');
   }
 
   /** The fresh value, or `undefined` (also for a cached `undefined`: {@link lookup} tells them apart). */
-  async get(key: string): Promise<T | undefined> {
+  async get(key: CacheKey): Promise<T | undefined> {
     const found = await this.findFresh(key);
     return found === undefined ? undefined : (readStored(found.stored) as T);
   }
 
   /** What the cache knows of a key: a miss, or the value with its state, tier, age and remaining TTL in milliseconds. */
-  async lookup(key: string): Promise<Lookup<T>> {
+  async lookup(key: CacheKey): Promise<Lookup<T>> {
     const encodedKey = encodeKey(key);
     const found = this.freshLocal(encodedKey) ?? (await this.readEnabled(encodedKey));
     if (found === undefined) {
@@ -75,7 +92,7 @@ export class AsyncCache<T = unknown> {
   }
 
   /** Fresh values in the order of `keys`, in one round trip for those that L1 lacks; an entry that can't be read is a miss. */
-  async getMany(keys: readonly string[]): Promise<(T | undefined)[]> {
+  async getMany(keys: readonly CacheKey[]): Promise<(T | undefined)[]> {
     const encodedKeys = keys.map(encodeKey);
     const found = encodedKeys.map((key) => this.freshLocal(key));
     const missing = [...new Set(encodedKeys.filter((_, index) => found[index] === undefined))];
@@ -92,10 +109,14 @@ export class AsyncCache<T = unknown> {
    * The cached value, or what `loader` returns, which is then cached. Concurrent calls for one key share one load:
    * in this process always, in the cluster while Redis serves; a call may wait for another process's load. If the loader throws, a stale value still in its grace is returned; else its error, the same object.
    */
-  async getOrSet(key: string, loader: Loader<T>, options?: EntryOptions<T>): Promise<T> {
+  async getOrSet(key: CacheKey, loader: Loader<T>, options?: EntryOptions<T>): Promise<T> {
+    if (typeof key === 'string' && (options?.varyBy !== undefined || options?.version !== undefined)) {
+      const varied = this.dimensions.prepare(key, options, 'getOrSet');
+      return varied === undefined ? this.loadUncached(loader) : this.getOrSet(varied, loader, options);
+    }
     const encodedKey = encodeKey(key);
     if (!this.runtime.config.enabled) {
-      return loader(new LoadContext(this.runtime.closing, undefined));
+      return this.loadUncached(loader);
     }
     const nowMs = this.runtime.clock.nowMs();
     const entry = this.local.find(encodedKey, nowMs);
@@ -121,31 +142,34 @@ export class AsyncCache<T = unknown> {
    * are waited for; should they need a load after all, `loadMissing` is called once more.
    * @throws what `loadMissing` throws, the same object, and a RangeError if it returns another number of values
    */
-  async getOrSetMany(keys: readonly string[], loadMissing: BatchLoader<T>, options?: EntryOptions<T>): Promise<T[]> {
-    const unique = [...new Set(keys)];
-    const batch = new BatchCollector(unique, loadMissing);
-    const values = await batch.run((key, loader) => this.getOrSet(key, loader, options));
-    const byKey = new Map(unique.map((key, index) => [key, values[index]]));
-    return keys.map((key) => byKey.get(key) as T);
+  async getOrSetMany(keys: readonly CacheKey[], loadMissing: BatchLoader<T>, options?: EntryOptions<T>): Promise<T[]> {
+    const unique = new Map(keys.map((key) => [String(key), key]));
+    const names = [...unique.keys()];
+    const batch = new BatchCollector(names, loadMissing);
+    const values = await batch.run((name, loader) => this.getOrSet(unique.get(name) ?? name, loader, options));
+    const byName = new Map(names.map((name, index) => [name, values[index]]));
+    return keys.map((key) => byName.get(String(key)) as T);
   }
 
   /**
    * Stores a value in Redis and L1. An object given is itself deep-frozen in the default mode.
    * @param ttl seconds, a string with its unit, or entry options; default: the namespace's TTL
    * @returns true once Redis has it (or there is none); false while Redis can't be used, then only L1 has it, and for a value
-   *   that can't be cached (event `valueRefused`)
+   *   that can't be cached (event `valueRefused`) or whose `varyBy` misses a dimension (event `dimensionMissing`)
    */
-  async set(key: string, value: T, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
+  async set(key: CacheKey, value: T, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
     return this.setMany([[key, value]], ttl);
   }
 
   /** As {@link set}, all in one round trip. @returns true once Redis has all of them (or there is none) */
-  async setMany(entries: Iterable<readonly [string, T]>, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
-    return this.changes.set(new Map(entries), typeof ttl === 'object' ? ttl : { ttl });
+  async setMany(entries: Iterable<readonly [CacheKey, T]>, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
+    const options = typeof ttl === 'object' ? ttl : { ttl };
+    const varied = this.dimensions.prepareAll(new Map(entries), options, 'set');
+    return varied !== undefined && this.changes.set(varied, options);
   }
 
   /** Whether there is a fresh value; not counted as a lookup. */
-  async has(key: string): Promise<boolean> {
+  async has(key: CacheKey): Promise<boolean> {
     const encodedKey = encodeKey(key);
     const found = this.freshLocal(encodedKey) ?? (await this.readEnabled(encodedKey));
     return found !== undefined && found.ttlMs > 0;
@@ -156,12 +180,12 @@ export class AsyncCache<T = unknown> {
    * @param options.holdOff so long no load of it is kept either: for a source that lags behind, such as a read replica
    * @returns whether it existed, as far as Redis could be asked; if not, it is deleted there when it can be
    */
-  async delete(key: string, options?: { holdOff?: Duration }): Promise<boolean> {
+  async delete(key: CacheKey, options?: { holdOff?: Duration }): Promise<boolean> {
     return (await this.changes.delete([key], options?.holdOff)) > 0;
   }
 
   /** As {@link delete}, all in one round trip. @returns how many of the keys existed */
-  async deleteMany(keys: readonly string[]): Promise<number> {
+  async deleteMany(keys: readonly CacheKey[]): Promise<number> {
     return this.changes.delete(keys);
   }
 
@@ -169,7 +193,7 @@ export class AsyncCache<T = unknown> {
    * Makes an entry stale in every process: the next `getOrSet` loads, and if its loader throws has the old value for the grace of the
    * namespace. Without grace it is a deletion. A load under way is not kept. @returns whether there was an entry
    */
-  async expire(key: string): Promise<boolean> {
+  async expire(key: CacheKey): Promise<boolean> {
     return this.changes.expire(key);
   }
 
@@ -187,6 +211,14 @@ export class AsyncCache<T = unknown> {
     await this.changes.invalidateTags(tags);
   }
 
+  /**
+   * What each tier has of an entry: state, age, lives, tags, sizes, codec, lease; never its value. Not a lookup: nothing is counted
+   * or told. While Redis can't be used its part says so; takes as long as two looks at Redis, each at most `deadlineMs`.
+   */
+  inspect(key: CacheKey): Promise<EntryInspection> {
+    return this.inspector.inspect(key);
+  }
+
   /** Counters of this namespace in this process. Its JSON uses the wire names. */
   getMetrics(): CacheMetrics {
     const { config, redis, local } = this.runtime;
@@ -199,7 +231,11 @@ export class AsyncCache<T = unknown> {
     return checkHealth(this.runtime);
   }
 
-  private async findFresh(key: string): Promise<FoundEntry | undefined> {
+  private async loadUncached(loader: Loader<T>): Promise<T> {
+    return loader(new LoadContext(this.runtime.closing, undefined));
+  }
+
+  private async findFresh(key: CacheKey): Promise<FoundEntry | undefined> {
     const encodedKey = encodeKey(key);
     const found = this.freshLocal(encodedKey) ?? onlyFresh(await this.readEnabled(encodedKey));
     this.recordFresh(key, found);
@@ -223,7 +259,7 @@ export class AsyncCache<T = unknown> {
     return this.runtime.config.enabled ? (await this.reader.read(encodedKey)).found : undefined;
   }
 
-  private recordFresh(key: string, found: FoundEntry | undefined): void {
+  private recordFresh(key: CacheKey, found: FoundEntry | undefined): void {
     if (found === undefined) {
       this.recorder.miss(key, { stale: false, collapsed: false, stored: false });
     } else {
@@ -231,7 +267,7 @@ export class AsyncCache<T = unknown> {
     }
   }
 
-  private recordOutcome(key: string, outcome: LoadOutcome, collapsed: boolean): void {
+  private recordOutcome(key: CacheKey, outcome: LoadOutcome, collapsed: boolean): void {
     if (outcome.source === 'tier') {
       this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs);
     } else {

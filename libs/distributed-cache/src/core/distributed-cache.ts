@@ -204,10 +204,15 @@ function requireSamePolicy({ namespace, policy }: AsyncCache, wanted: ResolvedNa
     .filter((name) => wanted[name] !== policy[name])
     .map((name) => ({
       name: `${namespace}.${name}`,
-      value: String(wanted[name]),
-      allowed: `${String(policy[name])}, with which the namespace is in use already`,
+      value: shown(wanted[name]),
+      allowed: `${shown(policy[name])}, with which the namespace is in use already`,
     }));
   if (problems.length > 0) {
     throw new ConfigurationError(problems);
   }
+}
+
+/** A schema or a function is told by its kind: its text says nothing. */
+function shown(option: unknown): string {
+  return typeof option === 'string' || typeof option === 'number' ? String(option) : `another ${typeof option}`;
 }

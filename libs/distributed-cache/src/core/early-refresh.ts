@@ -19,7 +19,7 @@ const XFETCH_HORIZON = 20;
 export function isRefreshDue(
   ttlMs: number,
   { lifeMs, loadMs }: Making,
-  options: EntryOptions<never> | undefined,
+  options: Pick<EntryOptions, 'refreshAhead'> | undefined,
   random: () => number,
 ): boolean {
   const refreshAhead = options?.refreshAhead;

@@ -1,5 +1,5 @@
 import { toMs, type Duration } from '../config/index.js';
-import { encodeKey } from '../keys/index.js';
+import { type CacheKey, encodeKey } from '../keys/index.js';
 import { entryLife } from './entry-life.js';
 import type { EntryOptions } from './entry-options.js';
 import type { NamespaceRooms } from './namespace-rooms.js';
@@ -13,7 +13,7 @@ export class EntryChanges {
   constructor(private readonly rooms: NamespaceRooms) {}
 
   /** @returns true once Redis has all of them (or there is none) */
-  async set<T>(entries: ReadonlyMap<string, T>, options: EntryOptions<T>): Promise<boolean> {
+  async set<T>(entries: ReadonlyMap<CacheKey, T>, options: EntryOptions<T>): Promise<boolean> {
     const { runtime, policy, reader, writer, loads, tags, remote, recorder } = this.rooms;
     const names = TagRegistry.namesOf(options.tags);
     const values = [...entries].map(([key, value]) => ({
@@ -28,6 +28,7 @@ export class EntryChanges {
     const encodedKeys = values.map(({ encodedKey }) => encodedKey);
     encodedKeys.forEach((encodedKey) => reader.detach(encodedKey));
     const marks = tags.marks(names);
+    const check = reader.checks.of(options);
     const written = await loads.overtake(encodedKeys, (flights) =>
       writer.writeMany(
         values.map(({ encodedKey, value, life }, index) => ({
@@ -38,6 +39,7 @@ export class EntryChanges {
           loadMs: 0,
           tags: names,
           marks,
+          check,
         })),
       ),
     );
@@ -61,7 +63,7 @@ export class EntryChanges {
   }
 
   /** @returns how many of the keys existed, as far as Redis could be asked */
-  async delete(keys: readonly string[], holdOff?: Duration): Promise<number> {
+  async delete(keys: readonly CacheKey[], holdOff?: Duration): Promise<number> {
     const { runtime, remote, recorder } = this.rooms;
     const holdOffMs = holdOff === undefined ? undefined : toMs(holdOff);
     const encodedKeys = [...new Set(keys.map(encodeKey))];
@@ -75,7 +77,7 @@ export class EntryChanges {
     return existed;
   }
 
-  async expire(key: string): Promise<boolean> {
+  async expire(key: CacheKey): Promise<boolean> {
     const { runtime, policy, local, remote } = this.rooms;
     if (policy.graceMs === 0 || !runtime.config.enabled) {
       return (await this.delete([key])) > 0;

@@ -14,6 +14,7 @@ import type { LoadTicket, LoadTurns, Turn } from './load-turns.js';
 import { runLoader, withinTime } from './loader-run.js';
 import type { LookupRecorder } from './lookup-recorder.js';
 import { TagRegistry } from './tag-registry.js';
+import type { ValueCheck } from './value-check.js';
 import { WaitBudget } from './wait-budget.js';
 
 /** How a flight ended: a tier had the value, or the loader made it. */
@@ -59,8 +60,9 @@ export class EntryLoader {
 
   start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<LoadOutcome> {
     return this.flights.share(key, async (flight) => {
+      flight.check = this.reader.checks.of(options);
       const budget = new WaitBudget(this.runtime.clock, this.runtime.config.deadlineMs);
-      const read = (await budget.wait(this.firstRead(key))) ?? NOT_READ;
+      const read = (await budget.wait(this.firstRead(key, flight.check))) ?? NOT_READ;
       if (read.found !== undefined && read.found.ttlMs > 0) {
         return outcomeOf(read.found);
       }
@@ -78,6 +80,7 @@ export class EntryLoader {
       return;
     }
     const refreshing = this.flights.share(key, async (flight) => {
+      flight.check = this.reader.checks.of(options);
       const budget = new WaitBudget(this.runtime.clock, this.runtime.config.deadlineMs);
       const read = this.runtime.redis === undefined ? await this.reader.read(key) : NOT_READ;
       const turn = await this.turns.next(key, read, flight, budget, ttlMs);
@@ -137,11 +140,11 @@ export class EntryLoader {
   }
 
   /** On a slow line the first look is left out: taking the lease reads the value as well, and one round trip is enough. */
-  private firstRead(key: string): Promise<ReadResult> {
+  private firstRead(key: string, check: ValueCheck): Promise<ReadResult> {
     const { redis, config } = this.runtime;
     return redis !== undefined && redis.connection.isLive && redis.connection.roundTripMs > config.deadlineMs / 4
       ? Promise.resolve(NOT_READ)
-      : this.reader.read(key);
+      : this.reader.read(key, check);
   }
 
   private async load<T>(
@@ -223,7 +226,7 @@ export class EntryLoader {
       }
       const { names, marks, stamps } = loadedTags;
       const { stored, kept, complete, overtaken } = await this.writer.writeLoaded(
-        { ...loaded, life, tags: names, marks },
+        { ...loaded, life, tags: names, marks, check: flight.check },
         ticket && { lease: ticket.lease, stamps: [...ticket.stamps, ...stamps] },
       );
       isComplete = complete;

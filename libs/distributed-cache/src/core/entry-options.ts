@@ -1,4 +1,4 @@
-import type { Duration } from '../config/index.js';
+import type { Duration, StandardSchemaV1, ValidateMode } from '../config/index.js';
 
 /** What a loader is given. */
 export interface LoaderContext {
@@ -17,8 +17,19 @@ export interface LoaderContext {
 /** Makes the value. What it throws reaches the caller as the same object. */
 export type Loader<T> = (context: LoaderContext) => T | Promise<T>;
 
+/** What a key depends on besides itself. */
+export interface KeyOptions {
+  /**
+   * Names of dimensions of the request (`tenant`, `locale`) that the value depends on: each of their values has an entry of its
+   * own. They come from `CacheContext.run`, else from the `context` option; where one is missing, nothing is cached.
+   */
+  readonly varyBy?: readonly string[];
+  /** The version of the code that makes the value: under another one entries of before are not found. */
+  readonly version?: string | number;
+}
+
 /** How one entry is kept; what is not given comes from its namespace. */
-export interface EntryOptions<T = unknown> {
+export interface EntryOptions<T = unknown> extends KeyOptions {
   /** How long the value is fresh; may depend on the value. */
   readonly ttl?: Duration | ((value: T) => Duration);
   /** How long it is kept after its TTL, to be served when a loader fails. */
@@ -37,6 +48,13 @@ export interface EntryOptions<T = unknown> {
   readonly hardTimeout?: Duration;
   /** Which errors of the loader a stale value may stand in for; the others reach the caller. Default: all. */
   readonly staleIf?: (error: unknown) => boolean;
+  /**
+   * What the value must be, instead of the namespace's `schema`: checked when it comes from Redis. A value that is not is a miss; one
+   * that is comes as the schema gives it back.
+   */
+  readonly schema?: StandardSchemaV1;
+  /** `both`: the value is checked before it is stored, too; if it does not fit it is returned and not stored. */
+  readonly validate?: ValidateMode;
   /** Stores the value only where this returns true. Default: always. */
   readonly cacheIf?: (value: T) => boolean;
 }

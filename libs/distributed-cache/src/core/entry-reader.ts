@@ -4,6 +4,7 @@ import type { AnsweringTier } from '../events/index.js';
 import { storeValue, type StoredValue } from '../local/index.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
 import type { LocalView } from './local-view.js';
+import type { Checked, ValueChecks } from './value-check.js';
 import type { RemoteLookup } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
 
@@ -25,7 +26,11 @@ export interface ReadResult {
   readonly found: FoundEntry | undefined;
   /** The stamps that were current at this moment, for whoever loads now; `undefined` while Redis can't be asked. */
   readonly stamps: readonly Stamp[] | undefined;
+  /** When the entry was made that Redis has and that does not count: of another version, or not as its schema wants it. */
+  readonly refusedAtMs?: number;
 }
+
+type FoundLookup = Extract<RemoteLookup, { state: 'found' }>;
 
 const NOTHING: ReadResult = Object.freeze({ found: undefined, stamps: undefined });
 
@@ -40,13 +45,22 @@ export class EntryReader {
     private readonly local: LocalView,
     private readonly remote: RemoteView | undefined,
     private readonly namespace: ResolvedNamespace,
+    readonly checks: ValueChecks,
   ) {}
 
-  /** What both tiers know, after L1 had no fresh value. Never rejects. */
-  read(key: string): Promise<ReadResult> {
+  /**
+   * What both tiers know, after L1 had no fresh value. Never rejects.
+   * @param check a call with a schema of its own shares no read: the others may see what it does not want
+   */
+  read(key: string, check = this.checks.ofNamespace): Promise<ReadResult> {
     const { remote } = this;
     if (remote === undefined) {
       return Promise.resolve(this.readLocal(key));
+    }
+    if (check !== this.checks.ofNamespace) {
+      return this.flights.watch([key], async ([flight]) =>
+        this.accept(key, await remote.find(key), flight === undefined ? undefined : Object.assign(flight, { check })),
+      );
     }
     return (
       this.flights.running(key) ??
@@ -62,7 +76,9 @@ export class EntryReader {
     }
     return this.flights.watch(keys, async (flights) => {
       const lookups = await remote.findMany(keys);
-      return keys.map((key, index) => this.accept(key, lookups[index] ?? { state: 'unreachable' }, flights[index]));
+      return Promise.all(
+        keys.map(async (key, index) => this.accept(key, lookups[index] ?? { state: 'unreachable' }, flights[index])),
+      );
     });
   }
 
@@ -75,16 +91,39 @@ export class EntryReader {
     this.flights.detachAll();
   }
 
-  /** Takes what Redis said: a fresh value goes to L1, unless the flight was overtaken. */
-  accept(key: string, lookup: RemoteLookup, flight: Flight | undefined): ReadResult {
+  /**
+   * Takes what Redis said: a fresh value that passes its check goes to L1, unless the flight was overtaken. Answers at once unless
+   * the check takes time.
+   * @param refusedAtMs an entry made at that moment has been refused already
+   */
+  accept(
+    key: string,
+    lookup: RemoteLookup,
+    flight: Flight | undefined,
+    refusedAtMs?: number,
+  ): ReadResult | Promise<ReadResult> {
     if (lookup.state === 'unreachable') {
       return this.readLocal(key);
     }
     if (lookup.state === 'miss') {
       return { found: undefined, stamps: lookup.stamps };
     }
+    const { value, header } = lookup.entry;
+    if (header.createdAtMs === refusedAtMs) {
+      return refused(lookup);
+    }
+    const checked = (flight?.check ?? this.checks.ofNamespace).read(key, value, header.stamps);
+    return checked instanceof Promise
+      ? checked.then((result) => this.take(key, lookup, result, flight))
+      : this.take(key, lookup, checked, flight);
+  }
+
+  private take(key: string, lookup: FoundLookup, checked: Checked, flight: Flight | undefined): ReadResult {
+    if (typeof checked === 'string') {
+      return refused(lookup);
+    }
     const { entry, ttlMs, ageMs, stamps, marks } = lookup;
-    const stored = storeValue(entry.value, this.namespace.values);
+    const stored = storeValue(checked.value, this.namespace.values, 'decoded');
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
     const lifeMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && flight?.overtaken === false) {
@@ -109,4 +148,8 @@ export class EntryReader {
     };
     return { found, stamps: undefined };
   }
+}
+
+function refused({ entry, stamps }: FoundLookup): ReadResult {
+  return { found: undefined, stamps, refusedAtMs: entry.header.createdAtMs };
 }

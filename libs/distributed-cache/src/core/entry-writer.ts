@@ -8,6 +8,7 @@ import type { LoadTicket } from './load-turns.js';
 import type { LocalView } from './local-view.js';
 import type { RemoteWrite, WriteOutcome } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
+import type { ValueCheck } from './value-check.js';
 import type { WaitBudget } from './wait-budget.js';
 
 export interface EntryToWrite {
@@ -20,6 +21,8 @@ export interface EntryToWrite {
   readonly tags: readonly string[];
   /** Its tags as they were when the making of the value began. */
   readonly marks: readonly LocalMark[] | undefined;
+  /** What it must pass before it is stored; what it says is told by itself. */
+  readonly check: ValueCheck | undefined;
 }
 
 /** What became of a value. */
@@ -86,12 +89,20 @@ export class EntryWriter {
   }
 
   private async prepare(entry: EntryToWrite): Promise<Prepared | undefined> {
-    const { value, life, loadMs } = entry;
+    const { value, life, loadMs, check } = entry;
+    const admitting = check?.admits(entry.key, value) ?? true;
+    if (!(admitting instanceof Promise ? await admitting : admitting)) {
+      return undefined;
+    }
     try {
       const { payload, exact } = await this.codec.encode(value);
       // What Redis would give back is what L1 keeps: the same value from every tier.
       const kept = exact ? value : (await this.codec.decode(payload)).value;
-      return { entry, stored: storeValue(kept, this.namespace.values), write: { payload, life, loadMs } };
+      return {
+        entry,
+        stored: storeValue(kept, this.namespace.values, exact ? 'given' : 'decoded'),
+        write: { payload, life, loadMs },
+      };
     } catch (error) {
       this.onRefused(entry.key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
       return undefined;

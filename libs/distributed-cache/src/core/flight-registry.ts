@@ -1,3 +1,5 @@
+import type { ValueCheck } from './value-check.js';
+
 /** One piece of work on one key in this process: a load, a read of Redis, or a write. */
 export interface Flight {
   /** Set when the key has changed meanwhile: the result still goes to those who wait for it, and L1 does not keep it. */
@@ -8,6 +10,8 @@ export interface Flight {
   isWaiting?: boolean;
   /** Set for a load that no lease covers: Redis could not be asked. */
   isUnleased?: boolean;
+  /** What a value from Redis is to pass before it counts, where that is not the namespace's check. */
+  check?: ValueCheck;
   /** What is still under way when the result is there already: until it has ended, the work can be overtaken. */
   rest?: Promise<unknown> | undefined;
 }

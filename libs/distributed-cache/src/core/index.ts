@@ -1,11 +1,34 @@
 export * from '../config/index.js';
 export * from '../errors/index.js';
 export * from '../events/index.js';
-export { CacheKeyError, describeKey, encodeArguments, encodeKey, isValidName, methodKey } from '../keys/index.js';
+export {
+  type CacheDimensions,
+  type CacheKey,
+  CacheKeyError,
+  describeKey,
+  type DimensionValue,
+  encodeArguments,
+  encodeKey,
+  isDimensionName,
+  isValidName,
+  methodKey,
+  MethodKeys,
+  PreparedKey,
+  prepareKey,
+  versionSuffix,
+} from '../keys/index.js';
 export { LocalCache, systemClock, type Clock, type LocalCacheOptions, type LocalSetOptions } from '../local/index.js';
 export { AsyncCache } from './async-cache.js';
 export type { BatchLoader } from './batch-loader.js';
+export { CacheContext } from './cache-context.js';
 export { createDistributedCache } from './create-distributed-cache.js';
 export { DistributedCache, type CacheEnvironment } from './distributed-cache.js';
-export type { EntryOptions, Loader, LoaderContext } from './entry-options.js';
+export type {
+  EntryInspection,
+  LeaseInspection,
+  LocalInspection,
+  RedisInspection,
+  TagInspection,
+} from './entry-inspection.js';
+export type { EntryOptions, KeyOptions, Loader, LoaderContext } from './entry-options.js';
 export type { Found, Lookup, Miss } from './lookup.js';

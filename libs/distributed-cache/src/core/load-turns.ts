@@ -2,6 +2,7 @@ import type { Stamp } from '../codec/index.js';
 import type { EntryReader, FoundEntry, ReadResult } from './entry-reader.js';
 import type { Flight } from './flight-registry.js';
 import type { Lease } from './lease.js';
+import type { VersionPeace } from './version-peace.js';
 import type { RemoteView } from './remote-view.js';
 import type { WaitBudget } from './wait-budget.js';
 
@@ -35,6 +36,7 @@ export class LoadTurns {
   constructor(
     private readonly reader: EntryReader,
     private readonly remote: RemoteView | undefined,
+    private readonly peace: VersionPeace,
     private readonly onWait: () => void,
   ) {}
 
@@ -45,6 +47,7 @@ export class LoadTurns {
       return { kind: 'load', ticket: undefined, stale: read.found };
     }
     let hasWaited = false;
+    let { refusedAtMs } = read;
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
       const taking = remote.take(key);
       const taken = await budget.wait(taking);
@@ -53,13 +56,20 @@ export class LoadTurns {
         return { kind: 'load', ticket: undefined, stale: read.found };
       }
       const { lookup, lease, isHeldOff } = taken;
-      const { found, stamps } = this.reader.accept(key, lookup, flight);
+      const accepting = this.reader.accept(key, lookup, flight, refusedAtMs);
+      const accepted = accepting instanceof Promise ? await accepting : accepting;
+      const { found, stamps } = accepted;
+      ({ refusedAtMs } = accepted);
       if (found !== undefined && found.ttlMs > refreshBelowMs) {
         void lease?.release();
         return { kind: 'found', found };
       }
       if (stamps === undefined) {
         return { kind: 'load', ticket: undefined, stale: found };
+      }
+      if (refusedAtMs !== undefined && lease !== undefined && !this.peace.mayReplace(key)) {
+        void lease.release();
+        return { kind: 'load', ticket: undefined, stale: undefined };
       }
       if (lease !== undefined) {
         return { kind: 'load', ticket: { lease, stamps }, stale: found };

@@ -39,6 +39,11 @@ export class LocalView {
     return local === undefined || !this.isTrusted(key) ? undefined : local.find(this.keyPrefix + key, nowMs);
   }
 
+  /** The entry as it is, trusted or not, without marking it as used. */
+  peek(key: string): LocalEntry | undefined {
+    return this.runtime.local?.peek(this.keyPrefix + key);
+  }
+
   /** What is left of the entry's fresh life, in milliseconds; zero or less: it is stale. */
   remainingMs(key: string, entry: LocalEntry, nowMs = this.runtime.clock.nowMs()): number {
     const { redis, config } = this.runtime;
@@ -107,7 +112,8 @@ export class LocalView {
     this.scope.generation++;
   }
 
-  private isTrusted(key: string): boolean {
+  /** Whether L1 may answer for this key at this moment. */
+  isTrusted(key: string): boolean {
     const { redis, config, closing } = this.runtime;
     if (closing.aborted) {
       return false;

@@ -1,4 +1,5 @@
-import type { AnsweringTier, CacheEvents } from '../events/index.js';
+import type { AnsweringTier, CacheEvents, SchemaMismatch } from '../events/index.js';
+import type { CacheKey } from '../keys/index.js';
 import type { Counters } from './counters.js';
 
 /** Counts the lookups of one namespace and tells of them. A payload is built only where somebody listens. */
@@ -9,7 +10,7 @@ export class LookupRecorder {
     private readonly events: CacheEvents,
   ) {}
 
-  hit(key: string, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
+  hit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
     if (tier === 'local') {
       this.counters.localHits++;
     } else {
@@ -19,24 +20,24 @@ export class LookupRecorder {
       this.counters.staleServed++;
     }
     if (this.events.isObserved('hit')) {
-      this.events.emit('hit', { namespace: this.namespace, key, tier, state, ttlMs });
+      this.events.emit('hit', { namespace: this.namespace, key: String(key), tier, state, ttlMs });
     }
   }
 
-  miss(key: string, facts: { stale: boolean; collapsed: boolean; stored: boolean }): void {
+  miss(key: CacheKey, facts: { stale: boolean; collapsed: boolean; stored: boolean }): void {
     this.counters.misses++;
     if (this.events.isObserved('miss')) {
-      this.events.emit('miss', { namespace: this.namespace, key, ...facts });
+      this.events.emit('miss', { namespace: this.namespace, key: String(key), ...facts });
     }
   }
 
-  load(key: string, durationMs: number, failed: boolean): void {
+  load(key: CacheKey, durationMs: number, failed: boolean): void {
     this.counters.loads++;
     if (failed) {
       this.counters.loadErrors++;
     }
     if (this.events.isObserved('load')) {
-      this.events.emit('load', { namespace: this.namespace, key, durationMs, failed });
+      this.events.emit('load', { namespace: this.namespace, key: String(key), durationMs, failed });
     }
   }
 
@@ -50,17 +51,25 @@ export class LookupRecorder {
     this.counters.leasesLost++;
   }
 
-  set(key: string, ttlMs: number, redis: boolean): void {
-    this.counters.sets++;
-    if (this.events.isObserved('set')) {
-      this.events.emit('set', { namespace: this.namespace, key, ttlMs, redis });
+  /** A value is none that today's code expects. */
+  mismatch(key: CacheKey, mismatch: SchemaMismatch): void {
+    this.counters.schemaMismatches++;
+    if (this.events.isObserved('schemaMismatch')) {
+      this.events.emit('schemaMismatch', { namespace: this.namespace, key: String(key), ...mismatch });
     }
   }
 
-  delete(key: string, existed: boolean): void {
+  set(key: CacheKey, ttlMs: number, redis: boolean): void {
+    this.counters.sets++;
+    if (this.events.isObserved('set')) {
+      this.events.emit('set', { namespace: this.namespace, key: String(key), ttlMs, redis });
+    }
+  }
+
+  delete(key: CacheKey, existed: boolean): void {
     this.counters.deletes++;
     if (this.events.isObserved('delete')) {
-      this.events.emit('delete', { namespace: this.namespace, key, existed });
+      this.events.emit('delete', { namespace: this.namespace, key: String(key), existed });
     }
   }
 

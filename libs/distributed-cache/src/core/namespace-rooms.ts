@@ -1,5 +1,5 @@
 import type { ResolvedNamespace } from '../config/index.js';
-import { keyLayout } from '../keys/index.js';
+import { keyLayout, type KeyLayout } from '../keys/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import type { Counters } from './counters.js';
 import { EntryLoader } from './entry-loader.js';
@@ -10,6 +10,8 @@ import { LocalView } from './local-view.js';
 import { LookupRecorder } from './lookup-recorder.js';
 import { RemoteView } from './remote-view.js';
 import { TagRegistry } from './tag-registry.js';
+import { ValueChecks, versionStamps } from './value-check.js';
+import { VersionPeace } from './version-peace.js';
 import { WaitBudget } from './wait-budget.js';
 
 /** The parts of one namespace's cache, one way through: reader, loads, writer; local before remote. */
@@ -24,6 +26,7 @@ export interface NamespaceRooms {
   readonly loads: EntryLoader;
   readonly tags: TagRegistry;
   readonly recorder: LookupRecorder;
+  readonly layout: KeyLayout;
 }
 
 export function furnishNamespace(
@@ -40,8 +43,19 @@ export function furnishNamespace(
   const remote =
     redis === undefined
       ? undefined
-      : new RemoteView(redis, layout, tags, (operation, error) => recorder.tierError('redis', operation, error));
-  const reader = new EntryReader(local, remote, policy);
+      : new RemoteView(
+          redis,
+          layout,
+          tags,
+          (operation, error) => recorder.tierError('redis', operation, error),
+          versionStamps(policy),
+        );
+  const reader = new EntryReader(
+    local,
+    remote,
+    policy,
+    new ValueChecks(policy, config.deadlineMs, (key, mismatch) => recorder.mismatch(key, mismatch)),
+  );
   const writer = new EntryWriter(
     codec,
     local,
@@ -54,7 +68,7 @@ export function furnishNamespace(
     },
     () => new WaitBudget(clock, config.deadlineMs),
   );
-  const turns = new LoadTurns(reader, remote, () => recorder.wait());
+  const turns = new LoadTurns(reader, remote, new VersionPeace(clock), () => recorder.wait());
   const loads = new EntryLoader(runtime, policy, reader, writer, turns, tags, recorder);
-  return { runtime, policy, local, remote, reader, writer, loads, tags, recorder };
+  return { runtime, policy, local, remote, reader, writer, loads, tags, recorder, layout };
 }

@@ -12,7 +12,7 @@ import type { TagRegistry } from './tag-registry.js';
 
 const UNREACHABLE: RemoteLookup = Object.freeze({ state: 'unreachable' });
 /** The name under which an entry carries the stamp of its namespace. */
-const CLEAR = '#clear';
+export const CLEAR = '#clear';
 
 /**
  * One namespace's part of Redis. Nothing here throws: a fault is told to `onError`, once, and the answer says that Redis
@@ -31,6 +31,8 @@ export class RemoteView {
     private readonly layout: KeyLayout,
     private readonly tags: TagRegistry,
     onError: (operation: Operation, error: Error) => void,
+    /** What every entry carries besides: the version of its namespace. */
+    private readonly ownStamps: readonly Stamp[] = [],
   ) {
     this.faults = new RemoteFaults(redis.connection, onError);
     this.stamp = new StampBook(redis.stamps, layout.clearStampKey);
@@ -64,7 +66,7 @@ export class RemoteView {
   async stamps(tags: readonly string[]): Promise<readonly Stamp[] | undefined> {
     try {
       const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags)]);
-      return [[CLEAR, stamp], ...tagStamps];
+      return [[CLEAR, stamp], ...this.ownStamps, ...tagStamps];
     } catch (error) {
       this.faults.report('set', error);
       return undefined;
@@ -232,11 +234,11 @@ export class RemoteView {
 
   /** Whether an entry counts: made under the stamp of its namespace and of each of its tags that are current. */
   private async judge(key: string, entry: RedisEntry | undefined, clearStamp: string): Promise<RemoteLookup> {
-    const stamps: readonly Stamp[] = [[CLEAR, clearStamp]];
+    const stamps: readonly Stamp[] = [[CLEAR, clearStamp], ...this.ownStamps];
     if (entry === undefined || this.isToBeForgotten(key) || stampOf(entry, CLEAR) !== clearStamp) {
       return { state: 'miss', stamps };
     }
-    const tags = entry.header.stamps.map(([name]) => name).filter((name) => name !== CLEAR);
+    const tags = entry.header.stamps.map(([name]) => name).filter((name) => !name.startsWith('#'));
     const marks = this.tags.marks(tags); // before asking: a change in between shows
     if (tags.length > 0) {
       const current = await this.tags.stamps(tags);

@@ -45,6 +45,16 @@ export class TagRegistry {
         });
   }
 
+  /** The tag that this scope belongs to, if it is remembered. Looks at all of them. */
+  nameOf(scope: LocalScope): string | undefined {
+    for (const [name, tag] of this.tags) {
+      if (tag.scope === scope) {
+        return name;
+      }
+    }
+    return undefined;
+  }
+
   /** The stamps of these tags as Redis has them now. @throws the tier's errors */
   stamps(names: readonly string[]): Promise<Stamp[]> {
     return Promise.all(

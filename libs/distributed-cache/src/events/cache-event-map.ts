@@ -15,6 +15,13 @@ interface OfKey extends OfNamespace {
   readonly key: string;
 }
 
+/** A value is not as its schema wants it (`issues`), or the schema (`threw`) or `migrate` failed. */
+export interface SchemaMismatch {
+  /** `read`: it came from Redis, and is a miss. `store`: it was just made, and is not stored. */
+  readonly during: 'read' | 'store';
+  readonly cause: 'issues' | 'threw' | 'migrate';
+}
+
 /**
  * Everything that the cache tells. Each event is emitted in the asynchronous context of the call that
  * caused it, so a listener may read an `AsyncLocalStorage`. No payload carries a cached value.
@@ -34,6 +41,12 @@ export interface CacheEventMap {
   clear: OfNamespace;
   /** A value that no tier can keep; `reason` says why. */
   valueRefused: OfKey & { readonly reason: string };
+  schemaMismatch: OfKey & SchemaMismatch;
+  /**
+   * A call was not cached because dimensions of its `varyBy` are missing in the request. Told once for each `caller`: a
+   * decorated method (`Users.find`), or the method of the cache that was called by hand.
+   */
+  dimensionMissing: OfNamespace & { readonly caller: string; readonly dimensions: readonly string[] };
   /** A tier failed and the call went on without it. */
   tierError: OfNamespace & {
     readonly tier: AnsweringTier;

@@ -32,6 +32,8 @@ export class CacheEvents {
     delete: new Topic('delete'),
     clear: new Topic('clear'),
     valueRefused: new Topic('valueRefused'),
+    schemaMismatch: new Topic('schemaMismatch'),
+    dimensionMissing: new Topic('dimensionMissing'),
     tierError: new Topic('tierError'),
     redisConnected: new Topic('redisConnected'),
     redisConnectionFailed: new Topic('redisConnectionFailed'),

@@ -14,6 +14,7 @@ const COUNTS: CacheCounts = {
   loadErrors: 23,
   waits: 29,
   leasesLost: 31,
+  schemaMismatches: 37,
 };
 
 function rateOf(hits: number, misses: number): number {
@@ -41,6 +42,7 @@ describe('CacheMetrics', () => {
       load_errors: 23,
       waits: 29,
       leases_lost: 31,
+      schema_mismatches: 37,
     });
   });
 

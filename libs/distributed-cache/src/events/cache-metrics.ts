@@ -17,6 +17,7 @@ export interface CacheMetricsWire {
   readonly load_errors: number;
   readonly waits: number;
   readonly leases_lost: number;
+  readonly schema_mismatches: number;
 }
 
 /** Counts since the process started. A snapshot: it does not move. */
@@ -42,6 +43,8 @@ export interface CacheCounts {
   readonly waits: number;
   /** Loads whose result was not stored because a `set` or deletion, or another load, came first. */
   readonly leasesLost: number;
+  /** Values that a `schema` refused, or that `migrate` failed to upgrade: misses when read, not stored when made. */
+  readonly schemaMismatches: number;
 }
 
 /**
@@ -61,6 +64,7 @@ export class CacheMetrics implements CacheCounts {
   readonly loadErrors: number;
   readonly waits: number;
   readonly leasesLost: number;
+  readonly schemaMismatches: number;
   /** `hits + misses`. */
   readonly totalRequests: number;
   /** 0 to 100, two decimals; 0 before the first lookup. */
@@ -86,6 +90,7 @@ export class CacheMetrics implements CacheCounts {
     this.loadErrors = counts.loadErrors;
     this.waits = counts.waits;
     this.leasesLost = counts.leasesLost;
+    this.schemaMismatches = counts.schemaMismatches;
     this.totalRequests = this.hits + this.misses;
     this.hitRatePercent = this.totalRequests === 0 ? 0 : Math.round((this.hits / this.totalRequests) * 10_000) / 100;
   }
@@ -109,6 +114,7 @@ export class CacheMetrics implements CacheCounts {
       load_errors: this.loadErrors,
       waits: this.waits,
       leases_lost: this.leasesLost,
+      schema_mismatches: this.schemaMismatches,
     };
   }
 }

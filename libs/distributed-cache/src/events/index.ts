@@ -1,4 +1,4 @@
-export type { AnsweringTier, CacheEventMap, CacheEventName, OutageReason } from './cache-event-map.js';
+export type { AnsweringTier, CacheEventMap, CacheEventName, OutageReason, SchemaMismatch } from './cache-event-map.js';
 export { CacheEvents, DIAGNOSTICS_CHANNEL_PREFIX, type CacheEventListener } from './cache-events.js';
 export {
   CacheHealth,

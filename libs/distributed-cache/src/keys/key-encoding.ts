@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { CacheKeyError } from './key-error.js';
+import { type CacheKey, PreparedKey } from './prepared-key.js';
 
 /*
  * How a user's key becomes the key that every tier uses, and why two keys never become one.
@@ -36,15 +37,47 @@ const CUT_ESCAPE = /(?:%C2)?(?:%[0-9A-F]?)?$/;
  * is longer than {@link MAX_KEY_BYTES}. Encode once: the encoding of an encoding is another key.
  * @throws CacheKeyError for what is not a string, is empty, or is ill-formed UTF-16
  */
-export function encodeKey(key: string): string {
-  if (typeof key === 'string' && key.length <= MAX_KEY_BYTES && UNTOUCHED.test(key)) {
-    return key;
+export function encodeKey(key: CacheKey): string {
+  if (typeof key === 'string') {
+    return key.length <= MAX_KEY_BYTES && UNTOUCHED.test(key) ? key : encodeSlowly(key);
+  }
+  return key instanceof PreparedKey ? key.encoded : encodeSlowly(key);
+}
+
+/**
+ * As {@link encodeKey}, with something behind the key that no key can hold.
+ * @param suffix what `versionSuffix` and `dimensionsSuffix` made
+ */
+export function encodeKeyWith(key: string, suffix: string): string {
+  if (suffix === '') {
+    return encodeKey(key);
   }
   refuseUnusable(key);
-  const escaped = key.replace(ESCAPED, encodeURIComponent);
-  const encoded = ENDS_LIKE_HASHED.test(escaped)
-    ? `${escaped.slice(0, -DIGEST_LENGTH - 1)}%7E${escaped.slice(-DIGEST_LENGTH)}`
-    : escaped;
+  return bounded(escapeKeyText(key) + suffix);
+}
+
+/** A key and its encoding, with a suffix as in {@link encodeKeyWith}. */
+export function prepareKey(key: string, suffix: string): PreparedKey {
+  const encoded = encodeKeyWith(key, suffix);
+  return new PreparedKey(key + suffix, encoded);
+}
+
+/** The text with everything percent-encoded that may not stand in a key as it is. */
+export function escapeKeyText(text: string): string {
+  return text.replace(ESCAPED, encodeURIComponent);
+}
+
+function encodeSlowly(key: string): string {
+  refuseUnusable(key);
+  const escaped = escapeKeyText(key);
+  return bounded(
+    ENDS_LIKE_HASHED.test(escaped)
+      ? `${escaped.slice(0, -DIGEST_LENGTH - 1)}%7E${escaped.slice(-DIGEST_LENGTH)}`
+      : escaped,
+  );
+}
+
+function bounded(encoded: string): string {
   return Buffer.byteLength(encoded) <= MAX_KEY_BYTES ? encoded : withHashedTail(encoded);
 }
 

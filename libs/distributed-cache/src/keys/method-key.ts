@@ -1,5 +1,13 @@
 import { encodeArgumentsOf } from './argument-encoding.js';
+import { encodeKeyWith, MAX_KEY_BYTES } from './key-encoding.js';
+import { PreparedKey } from './prepared-key.js';
 import { escapeName } from './quoted-text.js';
+
+/** Text that needs no escape, neither in quotes nor in a key. */
+const PLAIN = /^[ -$&(-[\]-z|~]*$/;
+const STARTS_A_KEY = /^[^#]/;
+/** `-1.2345678901234567e-300` */
+const LONGEST_NUMBER = 24;
 
 /**
  * The default key of a call: `Users.find(42,'bob')`. Two calls have the same key only if class, method and every
@@ -8,6 +16,48 @@ import { escapeName } from './quoted-text.js';
  * @throws CacheKeyError for an argument that can't be told apart from others
  */
 export function methodKey(className: string, methodName: string, args: readonly unknown[]): string {
-  const method = `${escapeName(className)}.${escapeName(methodName)}`;
+  const method = nameOf(className, methodName);
   return `${method}(${encodeArgumentsOf(method, args)})`;
+}
+
+/** The keys of one method, with what is the same in all of them made once. */
+export class MethodKeys {
+  private readonly method: string;
+  private readonly head: string;
+  private readonly quotedHead: string;
+  /** How long an argument may be that is put between head and tail as it is; negative: none. */
+  private readonly plainLength: number;
+
+  constructor(className: string, methodName: string) {
+    this.method = nameOf(className, methodName);
+    this.head = `${this.method}(`;
+    this.quotedHead = `${this.head}'`;
+    const isPlain = PLAIN.test(this.head) && STARTS_A_KEY.test(this.head);
+    this.plainLength = isPlain ? MAX_KEY_BYTES - this.head.length - "'')".length : -1;
+  }
+
+  /**
+   * The key of a call. One plain string or one number, the usual case, costs a look at its characters and a concatenation.
+   * @param suffix version and dimensions
+   * @throws CacheKeyError for an argument that can't be told apart from others
+   */
+  of(args: readonly unknown[], suffix: string): PreparedKey {
+    if (args.length === 1 && suffix === '') {
+      const [only] = args;
+      if (typeof only === 'string' && only.length <= this.plainLength && PLAIN.test(only)) {
+        const key = `${this.quotedHead}${only}')`;
+        return new PreparedKey(key, key);
+      }
+      if (typeof only === 'number' && this.plainLength > LONGEST_NUMBER && !Object.is(only, -0)) {
+        const key = `${this.head}${only})`;
+        return new PreparedKey(key, key);
+      }
+    }
+    const key = `${this.head}${encodeArgumentsOf(this.method, args)})`;
+    return new PreparedKey(key + suffix, encodeKeyWith(key, suffix));
+  }
+}
+
+function nameOf(className: string, methodName: string): string {
+  return `${escapeName(className)}.${escapeName(methodName)}`;
 }

@@ -1,3 +1,4 @@
+import { flatText } from './flat-text.js';
 import { isOpaque } from './measure-value.js';
 
 type CopyOf = (part: unknown) => unknown;
@@ -6,17 +7,18 @@ type CopyOf = (part: unknown) => unknown;
  * A deep copy of cached data: what `structuredClone` does, plus `URL`, minus its cost for plain objects. Shared references
  * and cycles stay what they are; objects of other classes keep their prototype. Without recursion, so that no depth
  * overflows the stack: each object gets an empty copy when it is first met, which is filled later.
+ * @param toKeep for good: texts and small buffers get memory of their own, instead of a part of some that others fill
  */
-export function copyValue<Value>(value: Value): Value {
+export function copyValue<Value>(value: Value, toKeep = false): Value {
   const copies = new Map<object, object>();
   const unfilled: object[] = [];
   const copyOf: CopyOf = (part) => {
     if (typeof part !== 'object' || part === null) {
-      return part;
+      return toKeep && typeof part === 'string' ? flatText(part) : part;
     }
     let copy = copies.get(part);
     if (copy === undefined) {
-      copy = emptyCopy(part, copyOf);
+      copy = emptyCopy(part, copyOf, toKeep);
       copies.set(part, copy);
       unfilled.push(part);
     }
@@ -29,7 +31,7 @@ export function copyValue<Value>(value: Value): Value {
   return root as Value;
 }
 
-function emptyCopy(value: object, copyOf: CopyOf): object {
+function emptyCopy(value: object, copyOf: CopyOf, toKeep: boolean): object {
   if (Array.isArray(value)) {
     const copy: unknown[] = [];
     copy.length = value.length; // holes stay holes
@@ -45,7 +47,10 @@ function emptyCopy(value: object, copyOf: CopyOf): object {
     // A real one: an object that only inherits from `Error` is none to `structuredClone` and to debuggers.
     return Object.setPrototypeOf(new Error(), Object.getPrototypeOf(value) as object | null) as object;
   }
-  return copyOfBytes(value, copyOf) ?? copyOfOpaque(value) ?? emptyLike(value);
+  if (Object.getPrototypeOf(value) === Object.prototype) {
+    return { ...value }; // with its layout; what it holds is replaced
+  }
+  return copyOfBytes(value, copyOf, toKeep) ?? copyOfOpaque(value) ?? emptyLike(value);
 }
 
 function fill(copy: object, from: object, copyOf: CopyOf): void {
@@ -58,8 +63,11 @@ function fill(copy: object, from: object, copyOf: CopyOf): void {
   } else if (from instanceof Error) {
     fillError(copy, from, copyOf);
   } else if (!ArrayBuffer.isView(from) && !(from instanceof ArrayBuffer)) {
+    const isSpread = Object.getPrototypeOf(from) === Object.prototype;
     for (const [name, part] of Object.entries(from)) {
-      define(copy, name, copyOf(part), true);
+      if (!isSpread || typeof part === 'string' || (typeof part === 'object' && part !== null)) {
+        define(copy, name, copyOf(part), true);
+      }
     }
   }
 }
@@ -68,9 +76,12 @@ function emptyLike(value: object): object {
   return Object.create(Object.getPrototypeOf(value) as object | null) as object;
 }
 
-function copyOfBytes(value: object, copyOf: CopyOf): object | undefined {
+function copyOfBytes(value: object, copyOf: CopyOf, toKeep: boolean): object | undefined {
   if (Buffer.isBuffer(value)) {
-    return Buffer.from(value); // structuredClone would make it a Uint8Array
+    // structuredClone would make it a Uint8Array. A small one is cut out of 8 KB that others share, and keeps them alive.
+    const copy = toKeep ? Buffer.allocUnsafeSlow(value.length) : Buffer.allocUnsafe(value.length);
+    copy.set(value);
+    return copy;
   }
   if (ArrayBuffer.isView(value)) {
     const { buffer, byteOffset, byteLength } = value;

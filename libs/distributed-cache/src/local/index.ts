@@ -8,4 +8,4 @@ export {
   type LocalScope,
   type LocalSetOptions,
 } from './local-cache.js';
-export { readStored, storeValue, type StoredValue, type ValuesMode } from './stored-value.js';
+export { readStored, storeValue, type StoredValue, type ValueOrigin, type ValuesMode } from './stored-value.js';

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { systemClock, type Clock } from './clock.js';
-import { primitiveBytes } from './measure-value.js';
+import { textBytes } from './measure-value.js';
 import { readStored, storeValue, type StoredValue, type ValuesMode } from './stored-value.js';
 
 export interface LocalCacheOptions {
@@ -128,6 +128,11 @@ export class LocalCache {
     return entry;
   }
 
+  /** The entry as it is, whether or not it still counts, without marking it as used. */
+  peek(key: string): LocalEntry | undefined {
+    return this.entries.peek(key);
+  }
+
   /**
    * Keeps a value. In mode `frozen` the object given is deep-frozen, unless it holds something that can't be (a Map, Date,
    * Buffer, ...): then a copy is kept. A value larger than the whole cache is not kept, and the key is gone.
@@ -147,7 +152,7 @@ export class LocalCache {
     const entry: LocalEntry = {
       value: stored.value,
       copyOnRead: stored.copyOnRead,
-      bytes: Math.ceil(ENTRY_OVERHEAD_BYTES + primitiveBytes(key) + stored.bytes),
+      bytes: Math.ceil(ENTRY_OVERHEAD_BYTES + textBytes(key) + stored.bytes),
       storedAtMs: nowMs,
       expiresAtMs: nowMs + ttlMs,
       keptUntilMs: nowMs + ttlMs + graceMs,

@@ -1,7 +1,16 @@
+import { SHARED_TEXT_LENGTH, ShapeMemory } from './shape-memory.js';
+
+/*
+ * What a value takes on the heap, by the layouts of V8 (64 bit, pointers not compressed). There is no API that tells; the
+ * constants are what `bench/memory/heap-per-entry.mjs` finds, and it fails where they are off.
+ */
+
 /** What a walk over a value found out. */
 export interface Measure {
-  /** Estimated heap in bytes (V8, 64 bit): an estimate, since no API tells. */
+  /** Estimated heap in bytes, buffers by what is seen of them. */
   readonly bytes: number;
+  /** What buffers keep alive besides: the rest of the memory that a view looks into. */
+  readonly hiddenBytes: number;
   /** Whether something in it can be changed although it is frozen: a Map, Set, Date, Buffer, typed array, URL, RegExp. */
   readonly unfreezable: boolean;
   /** Every object in it, itself included. */
@@ -12,60 +21,117 @@ const NO_OBJECTS: ReadonlySet<object> = new Set();
 
 const POINTER_BYTES = 8;
 const OBJECT_BYTES = 24;
+/** `{}` is made with room for four. */
+const EMPTY_OBJECT_BYTES = 56;
 const ARRAY_BYTES = 32;
+const LIST_BYTES = 16;
 const STRING_BYTES = 16;
 const HEAP_NUMBER_BYTES = 16;
-const TABLE_BYTES = 120;
-const TABLE_SLOT_BYTES = 36;
+const TABLE_BYTES = 72;
+const MAP_SLOT_BYTES = 28;
+const SET_SLOT_BYTES = 20;
 const BUFFER_BYTES = 200;
+const DATE_BYTES = 96;
+const URL_BYTES = 200;
 const OPAQUE_BYTES = 160;
+/** A hidden class that no other object shares, and its table of properties. */
+const CLASS_BYTES = 104;
+const DESCRIPTOR_BYTES = 24;
+/** More properties than this are kept in a hash table. */
+const MAX_FAST_PROPERTIES = 128;
+const DICTIONARY_BYTES = 72;
+const DICTIONARY_SLOT_BYTES = 24;
 const BEYOND_LATIN1 = /[\u0100-\uffff]/;
+const DIGIT_0 = 48;
+const DIGIT_9 = 57;
+
+const shapes = new ShapeMemory();
 
 /** Walks `value` once, each object once, cycles and shared parts included, without recursion. */
 export function measureValue(value: unknown): Measure {
   if (typeof value !== 'object' || value === null) {
-    return { bytes: primitiveBytes(value), unfreezable: false, objects: NO_OBJECTS };
+    return { bytes: primitiveBytes(value), hiddenBytes: 0, unfreezable: false, objects: NO_OBJECTS };
   }
-  const seen = new Set<object>([value]);
-  const waiting: object[] = [value];
-  let bytes = 0;
-  let unfreezable = false;
-  const count = (part: unknown): void => {
+  const walk = new Walk();
+  walk.count(value);
+  walk.run();
+  return { bytes: walk.bytes, hiddenBytes: walk.hiddenBytes, unfreezable: walk.unfreezable, objects: walk.seen };
+}
+
+class Walk {
+  bytes = 0;
+  hiddenBytes = 0;
+  unfreezable = false;
+  readonly seen = new Set<object>();
+  private readonly waiting: object[] = [];
+
+  count(part: unknown): void {
     if (typeof part !== 'object' || part === null) {
-      bytes += primitiveBytes(part);
-    } else if (!seen.has(part)) {
-      seen.add(part);
-      waiting.push(part);
+      this.bytes += primitiveBytes(part);
+    } else if (!this.seen.has(part)) {
+      this.seen.add(part);
+      this.waiting.push(part);
     }
-  };
-  for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
-    if (Array.isArray(part)) {
-      bytes += ARRAY_BYTES + part.length * POINTER_BYTES;
-      part.forEach(count);
-    } else if (part instanceof Map) {
-      unfreezable = true;
-      bytes += TABLE_BYTES + part.size * TABLE_SLOT_BYTES;
+  }
+
+  run(): void {
+    for (let part = this.waiting.pop(); part !== undefined; part = this.waiting.pop()) {
+      if (Array.isArray(part)) {
+        this.countArray(part);
+      } else if (Object.getPrototypeOf(part) === Object.prototype) {
+        this.countRecord(part as Record<string, unknown>, Object.keys(part));
+      } else {
+        this.countRare(part);
+      }
+    }
+  }
+
+  private countArray(array: readonly unknown[]): void {
+    const { length } = array;
+    this.bytes += ARRAY_BYTES + (length === 0 ? 0 : LIST_BYTES + length * POINTER_BYTES);
+    for (let index = 0; index < length; index++) {
+      this.count(array[index]);
+    }
+  }
+
+  private countRecord(record: Record<string, unknown>, names: readonly string[]): void {
+    this.bytes += propertiesBytes(names);
+    for (const name of names) {
+      this.count(record[name]);
+    }
+  }
+
+  private countRare(part: object): void {
+    if (part instanceof Map) {
+      this.unfreezable = true;
+      this.bytes += TABLE_BYTES + roomFor(part.size) * MAP_SLOT_BYTES;
       for (const [key, held] of part) {
-        count(key);
-        count(held);
+        this.count(key);
+        this.count(held);
       }
     } else if (part instanceof Set) {
-      unfreezable = true;
-      bytes += TABLE_BYTES + part.size * TABLE_SLOT_BYTES;
-      part.forEach(count);
-    } else if (ArrayBuffer.isView(part) || part instanceof ArrayBuffer) {
-      unfreezable = true;
-      bytes += BUFFER_BYTES + part.byteLength;
+      this.unfreezable = true;
+      this.bytes += TABLE_BYTES + roomFor(part.size) * SET_SLOT_BYTES;
+      part.forEach((held) => this.count(held));
+    } else if (ArrayBuffer.isView(part)) {
+      this.unfreezable = true;
+      this.bytes += BUFFER_BYTES + part.byteLength;
+      if (!this.seen.has(part.buffer)) {
+        this.seen.add(part.buffer);
+        this.hiddenBytes += part.buffer.byteLength - part.byteLength;
+      }
+    } else if (part instanceof ArrayBuffer) {
+      this.unfreezable = true;
+      this.bytes += BUFFER_BYTES + part.byteLength;
     } else if (isOpaque(part)) {
-      unfreezable = true;
-      bytes += OPAQUE_BYTES;
+      this.unfreezable = true;
+      this.bytes += opaqueBytes(part);
     } else {
-      const parts = heldBy(part);
-      bytes += OBJECT_BYTES + parts.length * POINTER_BYTES;
-      parts.forEach(count);
+      // An error's own facts (`cause`, `errors`, ...) are not enumerable.
+      const names = part instanceof Error ? Object.getOwnPropertyNames(part) : Object.keys(part);
+      this.countRecord(part as Record<string, unknown>, names);
     }
   }
-  return { bytes, unfreezable, objects: seen };
 }
 
 /** Objects whose state lies in internal slots, out of reach of `Object.freeze`. */
@@ -73,25 +139,87 @@ export function isOpaque(value: object): value is Date | URL | RegExp {
   return value instanceof Date || value instanceof URL || value instanceof RegExp;
 }
 
-/** An error's own facts (`cause`, `errors`, ...) are not enumerable. */
-function heldBy(value: object): unknown[] {
-  return value instanceof Error
-    ? Object.getOwnPropertyNames(value).map((name) => (value as unknown as Record<string, unknown>)[name])
-    : Object.values(value);
+function opaqueBytes(value: Date | URL | RegExp): number {
+  return value instanceof Date ? DATE_BYTES : value instanceof URL ? URL_BYTES + textBytes(value.href) : OPAQUE_BYTES;
+}
+
+/** Heap of an object without what its properties hold. */
+function propertiesBytes(names: readonly string[]): number {
+  const { length } = names;
+  if (length === 0) {
+    return EMPTY_OBJECT_BYTES;
+  }
+  const isKnown = shapes.isKnown(names);
+  if (isIndex(names[0] ?? '')) {
+    return OBJECT_BYTES + indexedBytes(names);
+  }
+  if (length > MAX_FAST_PROPERTIES) {
+    return OBJECT_BYTES + dictionaryBytes(length) + (isKnown ? 0 : namesBytes(names));
+  }
+  const slotsBytes = OBJECT_BYTES + length * POINTER_BYTES;
+  // The square: what V8 leaves behind on the way to a class with so many properties, as measured.
+  const classBytes = CLASS_BYTES + length * DESCRIPTOR_BYTES + length * length * (0.6 + length / 230);
+  return isKnown ? slotsBytes : slotsBytes + classBytes + namesBytes(names);
+}
+
+/** Properties whose names are numbers come first, and lie in a list of their own, holes included unless it were mostly holes. */
+function indexedBytes(names: readonly string[]): number {
+  let count = 0;
+  while (count < names.length && isIndex(names[count] ?? '')) {
+    count++;
+  }
+  const room = Number(names[count - 1]) + 1;
+  const hashedRoom = powerOfTwo(count * 1.5);
+  const listBytes =
+    room <= hashedRoom * 9 ? LIST_BYTES + room * POINTER_BYTES : DICTIONARY_BYTES + hashedRoom * DICTIONARY_SLOT_BYTES;
+  return listBytes + (names.length - count) * POINTER_BYTES;
+}
+
+function isIndex(name: string): boolean {
+  const code = name.charCodeAt(0);
+  return code >= DIGIT_0 && code <= DIGIT_9 && String(Number(name)) === name;
+}
+
+function dictionaryBytes(count: number): number {
+  return DICTIONARY_BYTES + powerOfTwo(count * 1.5) * DICTIONARY_SLOT_BYTES;
+}
+
+function namesBytes(names: readonly string[]): number {
+  let bytes = 0;
+  for (const name of names) {
+    bytes += textBytes(name);
+  }
+  return bytes;
+}
+
+/** How many entries a Map or Set has room for that holds so many. */
+function roomFor(count: number): number {
+  return Math.max(4, powerOfTwo(count));
+}
+
+function powerOfTwo(atLeast: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(1, atLeast)));
 }
 
 /** Heap of a primitive beyond the slot that holds it. */
 export function primitiveBytes(value: unknown): number {
   switch (typeof value) {
     case 'string':
-      return STRING_BYTES + roundUp(value.length * (BEYOND_LATIN1.test(value) ? 2 : 1));
+      return value.length < 2 || (value.length <= SHARED_TEXT_LENGTH && shapes.isKnownText(value))
+        ? 0
+        : textBytes(value);
     case 'number':
-      return Number.isInteger(value) && Math.abs(value) < 2 ** 31 ? 0 : HEAP_NUMBER_BYTES;
+      return (value | 0) === value && !Object.is(value, -0) ? 0 : HEAP_NUMBER_BYTES;
     case 'bigint':
       return HEAP_NUMBER_BYTES + roundUp(value.toString(16).length / 2);
     default:
       return 0;
   }
+}
+
+/** Heap of a text that nothing else shares. */
+export function textBytes(text: string): number {
+  return STRING_BYTES + roundUp(text.length * (BEYOND_LATIN1.test(text) ? 2 : 1));
 }
 
 function roundUp(bytes: number): number {

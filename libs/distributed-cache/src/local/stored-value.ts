@@ -1,4 +1,5 @@
 import { copyValue } from './copy-value.js';
+import { flatText, flattenTexts } from './flat-text.js';
 import { measureValue } from './measure-value.js';
 
 /**
@@ -6,6 +7,9 @@ import { measureValue } from './measure-value.js';
  * read. `shared`: as they are; a caller that changes one changes it for everybody.
  */
 export type ValuesMode = 'frozen' | 'cloned' | 'shared';
+
+/** `given`: by the application, so it may look into other memory. `decoded`: just made from bytes, for us alone. */
+export type ValueOrigin = 'given' | 'decoded';
 
 /** A value that is safe to keep and to hand to many: let it out through {@link readStored}. */
 export interface StoredValue {
@@ -21,13 +25,20 @@ export function readStored(stored: StoredValue): unknown {
 }
 
 /** Makes a value safe to keep. In mode `frozen` the object given is itself frozen, unless it has to be copied. */
-export function storeValue(value: unknown, mode: ValuesMode): StoredValue {
-  const { bytes, unfreezable, objects } = measureValue(value);
-  if (typeof value !== 'object' || value === null || mode === 'shared') {
-    return { value, bytes, copyOnRead: false };
+export function storeValue(value: unknown, mode: ValuesMode, origin: ValueOrigin = 'given'): StoredValue {
+  const { bytes, hiddenBytes, unfreezable, objects } = measureValue(value);
+  const isGiven = origin === 'given';
+  if (typeof value !== 'object' || value === null) {
+    return { value: isGiven && typeof value === 'string' ? flatText(value) : value, bytes, copyOnRead: false };
   }
-  if (mode === 'cloned' || unfreezable) {
-    return { value: copyValue(value), bytes, copyOnRead: true };
+  if (mode !== 'shared' && (mode === 'cloned' || unfreezable)) {
+    return { value: copyValue(value, true), bytes, copyOnRead: true };
+  }
+  if (isGiven) {
+    flattenTexts(objects);
+  }
+  if (mode === 'shared') {
+    return { value, bytes: bytes + hiddenBytes, copyOnRead: false };
   }
   // All of them: one that came frozen may hold others that are not.
   objects.forEach((part) => Object.freeze(part));

@@ -59,6 +59,14 @@ export class CacheLogger {
       events.on('valueRefused', ({ namespace, key, reason }) =>
         this.logRepeated(`cache_value_refused ${namespace}`, `${describeKey(key)}: ${reason}`),
       ),
+      events.on('schemaMismatch', ({ namespace, key, during, cause }) =>
+        this.logRepeated(`cache_schema_mismatch ${namespace}`, `${describeKey(key)}: ${cause} at ${during}`),
+      ),
+      events.on('dimensionMissing', ({ namespace, caller, dimensions }) =>
+        logger.warn(
+          `cache_dimension_missing ${namespace} ${caller} is not cached: the request has no ${dimensions.join()}`,
+        ),
+      ),
       events.on('healthChecked', ({ health }) => {
         const line = `cache_health ${JSON.stringify(health)}`;
         if (health.status === 'up') {

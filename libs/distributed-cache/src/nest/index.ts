@@ -1,4 +1,5 @@
 export { CACHE_MANAGER } from './cache-manager/index.js';
+export { CacheContextInterceptor } from './cache-context.interceptor.js';
 export { CacheMetricsInterceptor } from './cache-metrics.interceptor.js';
 export { CacheRequestTracker } from './cache-request-tracker.js';
 export { getCacheToken, InjectCache } from './cache-token.js';

@@ -10,7 +10,7 @@ export type {
 } from './connection-contract.js';
 export { RedisConnection } from './redis-connection.js';
 export { ReplicaGuard } from './replica-guard.js';
-export { RedisTier, type EntryToStore, type RedisEntry, type TakenLease } from './redis-tier.js';
+export { RedisTier, type EntryToStore, type InspectedEntry, type RedisEntry, type TakenLease } from './redis-tier.js';
 export { FormerConnection } from './former-connection.js';
 export { InvalidationGroup } from './invalidation-group.js';
 export type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';

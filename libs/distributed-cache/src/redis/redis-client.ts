@@ -44,7 +44,9 @@ export function endClient(client: RedisClient): void {
   if (isCluster(client)) {
     Object.defineProperty(client, 'slotsTimer', {
       get: () => null,
-      set: (timer: NodeJS.Timeout | null) => clearTimeout(timer ?? undefined),
+      set: (timer: NodeJS.Timeout | null) => {
+        clearTimeout(timer ?? undefined);
+      },
     });
   }
 }

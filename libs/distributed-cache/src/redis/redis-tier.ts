@@ -8,7 +8,7 @@ import {
 } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
 import { dropEntries, fillEntry, putEntry, putStamp, replaceEntry, type EntryKeys } from './entry-writes.js';
-import { leaseCommandsOf } from './lease-scripts.js';
+import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 
@@ -30,6 +30,22 @@ export interface EntryToStore {
   readonly loadMs: number;
   readonly stamps: readonly Stamp[];
 }
+
+/** What Redis holds under the names of one entry, without the value. */
+export type InspectedEntry = {
+  readonly lease: 'free' | 'held' | 'held-off';
+  /** Size in Redis, header included. */
+  readonly storedBytes: number;
+} & (
+  | { readonly state: 'missing' }
+  | { readonly state: 'corrupt'; readonly reason: string }
+  | ({
+      readonly state: 'found';
+      readonly header: EntryHeader;
+      /** How long Redis will keep it, in milliseconds. */
+      readonly keptMs: number;
+    } & Pick<EncodedPayload, 'serializer' | 'compressor' | 'rawBytes'>)
+);
 
 export interface TakenLease {
   /** Whether the lease is ours now. */
@@ -61,6 +77,31 @@ export class RedisTier {
   async get(valueKey: string): Promise<RedisEntry | undefined> {
     const bytes = await this.connection.run('GET', (client) => client.getBuffer(valueKey), valueKey);
     return bytes === null ? undefined : this.decode(bytes);
+  }
+
+  /** All about an entry but its value, which is read only to see whether it can be. */
+  async inspect({ valueKey, leaseKey }: EntryKeys): Promise<InspectedEntry> {
+    const [bytes, keptMs, token] = await this.connection.run(
+      'GET',
+      (client) => Promise.all([client.getBuffer(valueKey), client.pttl(valueKey), client.get(leaseKey)]),
+      valueKey,
+    );
+    const lease = token === null ? 'free' : token === HOLD_OFF ? 'held-off' : 'held';
+    if (bytes === null) {
+      return { state: 'missing', lease, storedBytes: 0 };
+    }
+    const { length: storedBytes } = bytes;
+    try {
+      const { header, payload } = readEnvelope(bytes);
+      const { serializer, compressor, rawBytes } = payload;
+      await this.codec.decode(payload);
+      return { state: 'found', header, serializer, compressor, rawBytes, keptMs, storedBytes, lease };
+    } catch (error) {
+      if (error instanceof CorruptEntryError) {
+        return { state: 'corrupt', reason: error.message, storedBytes, lease };
+      }
+      throw error;
+    }
   }
 
   /** Splits by server: what the methods for several keys take at once. */

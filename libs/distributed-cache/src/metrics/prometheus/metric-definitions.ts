@@ -35,6 +35,11 @@ export const CACHE_COUNTERS: readonly MetricDefinition[] = [
     'Loads not stored because something newer came first',
     ({ leasesLost }) => leasesLost,
   ),
+  byNamespace(
+    'cache_schema_mismatches_total',
+    'Values that a schema refused, or that migrate failed to upgrade',
+    ({ schemaMismatches }) => schemaMismatches,
+  ),
   byNamespace('cache_stale_served_total', 'Hits past their TTL, part of the hits', ({ staleServed }) => staleServed),
 ];
 

@@ -17,6 +17,7 @@ const COUNTS = {
   loadErrors: 10,
   waits: 11,
   leasesLost: 12,
+  schemaMismatches: 41,
 };
 
 function sourceOf(...metrics: CacheMetrics[]) {
@@ -43,6 +44,7 @@ describe('registerCacheMetrics', () => {
       'cache_load_errors_total{namespace="keywords"} 10',
       'cache_waits_total{namespace="keywords"} 11',
       'cache_leases_lost_total{namespace="keywords"} 12',
+      'cache_schema_mismatches_total{namespace="keywords"} 41',
       'cache_stale_served_total{namespace="keywords"} 8',
       'cache_redis_available{namespace="keywords"} 1',
       'cache_fallback_enabled{namespace="keywords"} 0',
@@ -84,11 +86,11 @@ describe('registerCacheMetrics', () => {
     const source = sourceOf(new CacheMetrics('keywords', COUNTS, true, true));
     const unregisterFirst = registerCacheMetrics(first, source);
     const unregisterSecond = registerCacheMetrics(second, source);
-    expect(await scrape(first)).toHaveLength(13);
+    expect(await scrape(first)).toHaveLength(14);
     expect(await scrape(second)).toEqual(await scrape(first));
     unregisterFirst();
     expect(await scrape(first)).toEqual([]);
-    expect(await scrape(second)).toHaveLength(13);
+    expect(await scrape(second)).toHaveLength(14);
     unregisterSecond();
     expect(await scrape(second)).toEqual([]);
   });
@@ -103,7 +105,7 @@ describe('registerCacheMetrics', () => {
     expect(lines).toContain('shop_cache_misses_total{namespace="a"} 4');
     expect(lines).toContain('cache_misses_total{namespace="b"} 4');
     unregister();
-    expect(await scrape(registry)).toHaveLength(13);
+    expect(await scrape(registry)).toHaveLength(14);
   });
 
   it('adds nothing where a name is taken, and leaves what was there', async () => {

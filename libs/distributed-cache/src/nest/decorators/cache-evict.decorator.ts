@@ -1,10 +1,11 @@
-import { encodeKey, type AsyncCache } from '../../core/index.js';
+import { encodeKey, type AsyncCache, type KeyOptions } from '../../core/index.js';
 import { checkOptions } from './check-options.js';
 import { DEFAULT_NAMESPACE } from './cached-options.js';
+import { callerName, KeySuffix, keyWith } from './key-suffix.js';
 import type { AsyncMethodDecorator } from './method-decorator.js';
 import { wrapMethod } from './wrap-method.js';
 
-interface EvictAlways {
+interface EvictAlways extends KeyOptions {
   /** Default `default`. */
   namespace?: string;
   /** Evicts before the method runs, so also when it throws. Default false: after it succeeded. */
@@ -34,16 +35,20 @@ export type CacheEvictOptions<Args extends unknown[] = unknown[]> = EvictAlways 
 
 /**
  * Evicts entries once the method has succeeded (or before it runs): a key, some keys, what carries some tags, or the whole namespace. Resolves
- * when Redis has acknowledged it; a fault of Redis is told as `tierError` and does not reach the caller.
+ * when Redis has acknowledged it; a fault of Redis is told as `tierError` and does not reach the caller. `varyBy` and `version`
+ * belong to `key` and `keys`; where a dimension is missing there is no telling which entry is meant, and the whole
+ * namespace is evicted: too much, never too little.
  */
 export function CacheEvict<Args extends unknown[] = unknown[]>(
   options: CacheEvictOptions<Args>,
 ): AsyncMethodDecorator<Args, unknown> {
-  const { namespace = DEFAULT_NAMESPACE, before = false } = options;
-  checkOptions('CacheEvict', { namespace });
+  const { namespace = DEFAULT_NAMESPACE, before = false, varyBy, version } = options;
+  checkOptions('CacheEvict', { namespace, varyBy, version });
   return (target, name, descriptor: PropertyDescriptor) => {
-    wrapMethod('CacheEvict', target, name, descriptor, async (cache, instance, args, original) => {
-      const evict = evictionOf(options, cache.getCache(namespace), instance, args as unknown as Args);
+    const suffixes = new KeySuffix({ varyBy, version }, callerName(target, name));
+    wrapMethod('CacheEvict', target, name, descriptor, async (application, instance, args, original) => {
+      const cache = application.getCache(namespace);
+      const evict = evictionOf(options, cache, suffixes, instance, args as unknown as Args);
       if (before) {
         await evict();
         return original.apply(instance, args);
@@ -59,6 +64,7 @@ export function CacheEvict<Args extends unknown[] = unknown[]>(
 function evictionOf<Args extends unknown[]>(
   { key, keys, tags, all }: CacheEvictOptions<Args>,
   cache: AsyncCache,
+  suffixes: KeySuffix,
   instance: object,
   args: Args,
 ): () => Promise<unknown> {
@@ -70,7 +76,12 @@ function evictionOf<Args extends unknown[]>(
     invalidated.forEach(encodeKey);
     return () => cache.invalidateTags(...invalidated);
   }
-  const evicted = keys === undefined ? [key?.apply(instance, args) ?? ''] : keys.apply(instance, args);
+  const suffix = suffixes.of(cache);
+  if (suffix === undefined) {
+    return () => cache.clear();
+  }
+  const named = keys === undefined ? [key?.apply(instance, args) ?? ''] : keys.apply(instance, args);
+  const evicted = named.map((one) => keyWith(one, suffix));
   evicted.forEach(encodeKey);
   return () => cache.deleteMany(evicted);
 }

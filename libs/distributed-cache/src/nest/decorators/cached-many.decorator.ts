@@ -1,6 +1,7 @@
 import { checkOptions } from './check-options.js';
 import { DEFAULT_NAMESPACE, type CachedOptions } from './cached-options.js';
 import { entryOptionsOf } from './entry-options-of.js';
+import { callerName, KeySuffix, keyWith } from './key-suffix.js';
 import type { AsyncMethodDecorator } from './method-decorator.js';
 import { wrapMethod } from './wrap-method.js';
 
@@ -23,21 +24,29 @@ export type CachedManyOptions<Item, Rest extends unknown[], Result> = Omit<
 export function CachedMany<Item, Rest extends unknown[] = [], Result = unknown>({
   namespace = DEFAULT_NAMESPACE,
   key,
+  varyBy,
+  version,
   ...options
 }: CachedManyOptions<Item, Rest, Result>): AsyncMethodDecorator<[readonly Item[], ...Rest], readonly Result[]> {
-  checkOptions('CachedMany', { namespace, ...options });
+  checkOptions('CachedMany', { namespace, varyBy, version, ...options });
   const optionsOf = entryOptionsOf<[readonly Item[], ...Rest], Result>(options);
   return (target, name, descriptor: PropertyDescriptor) => {
+    const suffixes = new KeySuffix({ varyBy, version }, callerName(target, name));
     wrapMethod('CachedMany', target, name, descriptor, async (application, instance, args, original) => {
       const [items, ...rest] = args as [readonly Item[], ...Rest];
       if (!Array.isArray(items)) {
         throw new TypeError(`The first argument of ${String(name)} must be an array: it is decorated with @CachedMany`);
       }
-      const keys = items.map((item: Item) => key.apply(instance, [item, ...rest]));
-      const itemsByKey = new Map(keys.map((itemKey, index) => [itemKey, items[index] as Item]));
+      const cache = application.getCache<Result>(namespace);
+      const suffix = suffixes.of(cache);
+      if (suffix === undefined) {
+        return original.apply(instance, args);
+      }
+      const keys = items.map((item: Item) => keyWith(key.apply(instance, [item, ...rest]), suffix));
+      const itemsByKey = new Map(keys.map((itemKey, index) => [String(itemKey), items[index] as Item]));
       const load = (missing: string[]) =>
         original.apply(instance, [missing.map((itemKey) => itemsByKey.get(itemKey)), ...rest]) as Promise<Result[]>;
-      return application.getCache<Result>(namespace).getOrSetMany(keys, load, optionsOf(instance, args));
+      return cache.getOrSetMany(keys, load, optionsOf(instance, args));
     });
   };
 }

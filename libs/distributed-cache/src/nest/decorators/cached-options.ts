@@ -1,7 +1,7 @@
-import type { Duration } from '../../core/index.js';
+import type { Duration, KeyOptions, StandardSchemaV1, ValidateMode } from '../../core/index.js';
 
 /** Options of `@Cached`. Functions are typed by the method: annotate their parameters as the method does. */
-export interface CachedOptions<Args extends unknown[] = unknown[], Result = unknown> {
+export interface CachedOptions<Args extends unknown[] = unknown[], Result = unknown> extends KeyOptions {
   /** Default `default`. */
   namespace?: string;
   /** How long the result is fresh; may depend on it. Default: the namespace's TTL. */
@@ -15,6 +15,10 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
   key?: (...args: Args) => string;
   /** `invalidateTags` or `@CacheEvict({ tags })` with one of these makes the entry a miss; may depend on the arguments. */
   tags?: readonly string[] | ((...args: Args) => readonly string[]);
+  /** What the result must be (zod, valibot, arktype), instead of the namespace's: a cached one that is not is a miss. */
+  schema?: StandardSchemaV1<unknown, Result>;
+  /** `both`: results are checked before they are cached, too; what does not fit is returned and not cached. Default: the namespace's. */
+  validate?: ValidateMode;
   /** Caches the result only where this returns true. Default: always, `null` and `undefined` included. */
   cacheIf?: (result: Result) => boolean;
   /** The part of the TTL (0 to 1) after which a hit refreshes in the background. Default: by chance, close to the expiry (XFetch). */

@@ -1,7 +1,8 @@
 import { DEFAULT_NAMESPACE, type CachedOptions } from './cached-options.js';
 import { checkOptions } from './check-options.js';
-import { defaultKey } from './default-key.js';
+import { DefaultKeys } from './default-key.js';
 import { entryOptionsOf } from './entry-options-of.js';
+import { callerName, KeySuffix, keyWith } from './key-suffix.js';
 import type { AsyncMethodDecorator } from './method-decorator.js';
 import { isOwnLoad, runAsLoad } from './own-loads.js';
 import { wrapMethod } from './wrap-method.js';
@@ -40,20 +41,25 @@ export function CachedTrends<Args extends unknown[] = unknown[], Result = unknow
 
 function cachedDecorator<Args extends unknown[], Result>(
   decorator: string,
-  { namespace = DEFAULT_NAMESPACE, key, ...options }: CachedOptions<Args, Result>,
+  { namespace = DEFAULT_NAMESPACE, key, varyBy, version, ...options }: CachedOptions<Args, Result>,
 ): AsyncMethodDecorator<Args, Result> {
-  checkOptions(decorator, { namespace, ...options });
+  checkOptions(decorator, { namespace, varyBy, version, ...options });
   const optionsOf = entryOptionsOf<Args, Result>(options);
   return (target, name, descriptor: PropertyDescriptor) => {
+    const suffixes = new KeySuffix({ varyBy, version }, callerName(target, name));
+    const defaultKeys = new DefaultKeys(target.constructor, name);
     // `async`: a key that is refused rejects, as everything else that goes wrong in an asynchronous method does.
     wrapMethod(decorator, target, name, descriptor, async (application, instance, args, original) => {
       const run = () => original.apply(instance, args) as Promise<Result>;
       const cache = application.getCache<Result>(namespace);
-      if (key === undefined) {
-        const defaultedKey = defaultKey(application, instance, target.constructor, name, args);
-        return cache.getOrSet(defaultedKey, run, optionsOf(instance, args));
+      const suffix = suffixes.of(cache);
+      if (suffix === undefined) {
+        return run();
       }
-      const ownKey = key.apply(instance, args as unknown as Args);
+      if (key === undefined) {
+        return cache.getOrSet(defaultKeys.of(application, instance, args, suffix), run, optionsOf(instance, args));
+      }
+      const ownKey = keyWith(key.apply(instance, args as unknown as Args), suffix);
       return isOwnLoad(cache, ownKey)
         ? run()
         : cache.getOrSet(ownKey, () => runAsLoad(cache, ownKey, run), optionsOf(instance, args));

@@ -1,6 +1,8 @@
 import {
   ConfigurationError,
+  isDimensionName,
   isDuration,
+  isStandardSchema,
   isValidName,
   toMs,
   type ConfigurationProblem,
@@ -14,6 +16,10 @@ interface CheckedOptions {
   readonly softTimeout?: Duration | undefined;
   readonly hardTimeout?: Duration | undefined;
   readonly refreshAhead?: number | undefined;
+  readonly varyBy?: readonly string[] | undefined;
+  readonly version?: string | number | undefined;
+  readonly schema?: unknown;
+  readonly validate?: string | undefined;
 }
 
 const DURATION_RULE = "seconds as a number, or a string with its unit ('300ms', '5m', '24h')";
@@ -24,7 +30,7 @@ const DURATION_RULE = "seconds as a number, or a string with its unit ('300ms', 
  * @throws ConfigurationError
  */
 export function checkOptions(decorator: string, options: CheckedOptions): void {
-  const { namespace, ttl, grace, refreshAhead } = options;
+  const { namespace, ttl, grace, refreshAhead, varyBy, version } = options;
   const problems: ConfigurationProblem[] = [];
   const refuse = (name: string, value: unknown, allowed: string) =>
     problems.push({ name: `@${decorator} ${name}`, value: JSON.stringify(value) ?? typeof value, allowed });
@@ -45,6 +51,18 @@ export function checkOptions(decorator: string, options: CheckedOptions): void {
   }
   if (refreshAhead !== undefined && !(refreshAhead > 0 && refreshAhead < 1)) {
     refuse('refreshAhead', refreshAhead, 'a number over 0 and under 1: a part of the TTL');
+  }
+  if (varyBy !== undefined && !(Array.isArray(varyBy) && varyBy.length > 0 && varyBy.every(isDimensionName))) {
+    refuse('varyBy', varyBy, "a list of names, such as ['tenant', 'locale']");
+  }
+  if (version !== undefined && !(typeof version === 'string' || Number.isFinite(version))) {
+    refuse('version', version, 'a string or a number');
+  }
+  if (options.schema !== undefined && !isStandardSchema(options.schema)) {
+    refuse('schema', options.schema, 'a Standard Schema: of zod, valibot, arktype or another that has `~standard`');
+  }
+  if (options.validate !== undefined && options.validate !== 'read' && options.validate !== 'both') {
+    refuse('validate', options.validate, '"read" or "both"');
   }
   if (problems.length > 0) {
     throw new ConfigurationError(problems);

@@ -1,4 +1,4 @@
-import { CacheKeyError, methodKey, type DistributedCache } from '../../core/index.js';
+import { CacheKeyError, MethodKeys, type DistributedCache, type PreparedKey } from '../../core/index.js';
 
 type NamedClass = object & { readonly name: string };
 
@@ -6,22 +6,41 @@ type NamedClass = object & { readonly name: string };
 const owners = new WeakMap<DistributedCache, Map<string, object>>();
 
 /**
- * The key of a call without a `key` option: class of the instance, method, typed arguments. A subclass has keys of its own
+ * The keys of a method without a `key` option: class of the instance, method, typed arguments. A subclass has keys of its own
  * (`Admins/Users.find(42)` for a method that `Admins` inherits from `Users`), and so has a method that it overrides:
  * its call of `super.find()` must not wait for its own load.
- * @throws CacheKeyError for an argument without an injective encoding, and where two classes of one name would share keys
  */
-export function defaultKey(
-  cache: DistributedCache,
-  instance: object,
-  declaring: NamedClass,
-  method: string | symbol,
-  args: readonly unknown[],
-): string {
-  const { constructor } = instance;
-  claimName(cache, constructor);
-  const className = constructor === declaring ? constructor.name : `${constructor.name}/${declaring.name}`;
-  return methodKey(className, String(method), args);
+export class DefaultKeys {
+  /** By application, because that is where two classes of one name would meet. */
+  private readonly byCache = new WeakMap<DistributedCache, Map<object, MethodKeys>>();
+
+  constructor(
+    private readonly declaring: NamedClass,
+    private readonly method: string | symbol,
+  ) {}
+
+  /**
+   * @param suffix version and dimensions
+   * @throws CacheKeyError for an argument without an injective encoding, and where two classes of one name would share keys
+   */
+  of(cache: DistributedCache, { constructor }: object, args: readonly unknown[], suffix: string): PreparedKey {
+    const keys = this.byCache.get(cache)?.get(constructor) ?? this.claim(cache, constructor);
+    return keys.of(args, suffix);
+  }
+
+  private claim(cache: DistributedCache, owner: NamedClass): MethodKeys {
+    claimName(cache, owner);
+    const { declaring, method } = this;
+    const className = owner === declaring ? owner.name : `${owner.name}/${declaring.name}`;
+    const keys = new MethodKeys(className, String(method));
+    let byClass = this.byCache.get(cache);
+    if (byClass === undefined) {
+      byClass = new Map();
+      this.byCache.set(cache, byClass);
+    }
+    byClass.set(owner, keys);
+    return keys;
+  }
 }
 
 /** Two classes called `Orders`, in two files or after minification, must not answer for each other. */

@@ -11,11 +11,23 @@ export function entryOptionsOf<Args extends unknown[], Result>({
   softTimeout,
   hardTimeout,
   staleIf,
+  schema,
+  validate,
 }: Omit<CachedOptions<Args, Result>, 'key' | 'namespace'>): (
   instance: object,
   args: unknown[],
 ) => EntryOptions<Result> | undefined {
-  const common: EntryOptions<Result> = { ttl, grace, cacheIf, refreshAhead, softTimeout, hardTimeout, staleIf };
+  const common: EntryOptions<Result> = {
+    ttl,
+    grace,
+    cacheIf,
+    refreshAhead,
+    softTimeout,
+    hardTimeout,
+    staleIf,
+    schema,
+    validate,
+  };
   if (typeof tags === 'function') {
     return (instance, args) => ({ ...common, tags: tags.apply(instance, args as unknown as Args) });
   }

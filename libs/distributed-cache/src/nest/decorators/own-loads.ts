@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { AsyncCache } from '../../core/index.js';
+import type { AsyncCache, CacheKey } from '../../core/index.js';
 
 interface OwnLoad {
   readonly cache: AsyncCache;
@@ -14,9 +14,10 @@ const ownLoads = new AsyncLocalStorage<OwnLoad>();
  * Whether the call is part of a load of this very key: an override that calls `super.find()` where both methods have the
  * same `key` option. Such a call must run its method: waiting for the load would be waiting for itself.
  */
-export function isOwnLoad(cache: AsyncCache, key: string): boolean {
+export function isOwnLoad(cache: AsyncCache, key: CacheKey): boolean {
+  const name = String(key);
   for (let load = ownLoads.getStore(); load !== undefined; load = load.outer) {
-    if (load.isRunning && load.key === key && load.cache === cache) {
+    if (load.isRunning && load.key === name && load.cache === cache) {
       return true;
     }
   }
@@ -26,10 +27,10 @@ export function isOwnLoad(cache: AsyncCache, key: string): boolean {
 /** Runs the method as the load of a key. What it leaves running behind it (a timer, a socket) is no part of the load. */
 export async function runAsLoad<Result>(
   cache: AsyncCache,
-  key: string,
+  key: CacheKey,
   method: () => Promise<Result>,
 ): Promise<Result> {
-  const load: OwnLoad = { cache, key, outer: ownLoads.getStore(), isRunning: true };
+  const load: OwnLoad = { cache, key: String(key), outer: ownLoads.getStore(), isRunning: true };
   try {
     return await ownLoads.run(load, method);
   } finally {

@@ -1,0 +1,122 @@
+import { type CacheKey, encodeKey, type KeyLayout } from '../keys/index.js';
+import type { InspectedEntry } from '../redis/index.js';
+import type { RedisRuntime } from './cache-runtime.js';
+import type { EntryInspection, LocalInspection, RedisInspection, TagInspection } from './entry-inspection.js';
+import type { NamespaceRooms } from './namespace-rooms.js';
+import { CLEAR } from './remote-view.js';
+import { versionOf } from './value-check.js';
+
+/** Looks at an entry without touching it: nothing is counted, told, marked as used or written. */
+export class EntryInspector {
+  constructor(
+    private readonly namespace: string,
+    private readonly rooms: NamespaceRooms,
+  ) {}
+
+  async inspect(key: CacheKey): Promise<EntryInspection> {
+    const { layout, loads, remote } = this.rooms;
+    const encodedKey = encodeKey(key);
+    const local = this.inspectLocal(encodedKey); // now: waiting for Redis, it could change
+    return {
+      namespace: this.namespace,
+      key: encodedKey,
+      redisKey: layout.valueKey(encodedKey),
+      local,
+      isLoading: loads.running(encodedKey) !== undefined,
+      isJournalled: remote?.isToBeForgotten(encodedKey) === true,
+      redis: await this.inspectRedis(encodedKey),
+    };
+  }
+
+  private inspectLocal(key: string): LocalInspection {
+    const { runtime, local, tags } = this.rooms;
+    if (runtime.local === undefined) {
+      return { state: 'off' };
+    }
+    const nowMs = runtime.clock.nowMs();
+    const entry = local.peek(key);
+    if (entry === undefined || entry.keptUntilMs <= nowMs) {
+      return { state: 'missing' };
+    }
+    const ttlMs = local.remainingMs(key, entry, nowMs);
+    const marks = entry.marks ?? [];
+    const inspected = marks.map(({ scope, generation }) => ({
+      name: tags.nameOf(scope) ?? '',
+      isCurrent: scope.generation === generation,
+    }));
+    return {
+      state: ttlMs > 0 ? 'fresh' : 'stale',
+      ageMs: nowMs - entry.storedAtMs,
+      ttlMs,
+      graceMs: entry.keptUntilMs - Math.max(nowMs, entry.expiresAtMs),
+      tags: inspected,
+      isCurrent: entry.scope.generation === entry.generation && inspected.every(({ isCurrent }) => isCurrent),
+      isTrusted: local.isTrusted(key),
+      heapBytes: entry.bytes,
+      isCopiedOnRead: entry.copyOnRead,
+    };
+  }
+
+  private async inspectRedis(key: string): Promise<RedisInspection> {
+    const { redis } = this.rooms.runtime;
+    if (redis === undefined) {
+      return { state: 'none' };
+    }
+    try {
+      const { layout } = this.rooms;
+      const found = await redis.tier.inspect({
+        valueKey: layout.valueKey(key),
+        leaseKey: layout.leaseKey(key),
+        fillKey: layout.fillKey(key),
+      });
+      return await this.describe(found, redis, layout, layout.valueKey(key));
+    } catch {
+      return { state: 'unreachable' };
+    }
+  }
+
+  private async describe(
+    found: InspectedEntry,
+    redis: RedisRuntime,
+    layout: KeyLayout,
+    valueKey: string,
+  ): Promise<RedisInspection> {
+    const { lease, storedBytes } = found;
+    if (found.state === 'missing') {
+      return { state: 'missing', lease };
+    }
+    if (found.state === 'corrupt') {
+      return { state: 'corrupt', reason: found.reason, storedBytes, lease };
+    }
+    const { header, keptMs } = found;
+    const stamps = new Map(header.stamps);
+    const version = versionOf(header.stamps) ?? undefined;
+    const names = [...stamps.keys()].filter((name) => !name.startsWith('#'));
+    const [clearStamp, ...tagStamps] = await Promise.all(
+      [layout.clearStampKey, ...names.map((name) => layout.tagStampKey(name))].map((stampKey) =>
+        redis.tier.readStamp(stampKey),
+      ),
+    );
+    const tags: TagInspection[] = names.map((name, index) => ({
+      name,
+      isCurrent: tagStamps[index] === stamps.get(name),
+    }));
+    const isOfNow = clearStamp !== undefined && stamps.get(CLEAR) === clearStamp;
+    const ttlMs = redis.tier.remainingMs(valueKey, header);
+    return {
+      state: ttlMs > 0 ? 'fresh' : 'stale',
+      ageMs: Math.max(0, redis.connection.serverNowMs(valueKey) - header.createdAtMs),
+      ttlMs,
+      graceMs: Math.max(0, keptMs - Math.max(0, ttlMs)),
+      tags,
+      isCurrent: isOfNow && version === this.rooms.policy.version && tags.every(({ isCurrent }) => isCurrent),
+      storedBytes,
+      rawBytes: found.rawBytes,
+      serializer: found.serializer,
+      compressor: found.compressor,
+      version,
+      loadMs: header.loadMs,
+      lease,
+    };
+  }
+}

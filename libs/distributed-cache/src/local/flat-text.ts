@@ -1,0 +1,49 @@
+/** V8 cuts a piece out of a text without copying only from this length on. */
+const SHORTEST_SLICE = 13;
+
+/**
+ * The same text, in memory of its own. A piece cut out of a long text (`slice`, `split`, a match) keeps all of that text alive: a
+ * cached title of 50 characters would hold the page of 1 MB that it was cut from. There is no way to ask a text whether
+ * it is such a piece; a copy costs less than writing it as JSON.
+ */
+export function flatText(text: string): string {
+  return text.length < SHORTEST_SLICE ? text : [text.slice(0, 1), text.slice(1)].join('');
+}
+
+/** Replaces the texts in plain objects and arrays by equal ones with memory of their own; nobody can see the difference. */
+export function flattenTexts(objects: Iterable<object>): void {
+  for (const object of objects) {
+    if (Array.isArray(object)) {
+      flattenElements(object);
+    } else if (Object.getPrototypeOf(object) === Object.prototype) {
+      flattenProperties(object as Record<string, unknown>);
+    }
+  }
+}
+
+function flattenElements(array: unknown[]): void {
+  let isWritable: boolean | undefined;
+  for (let index = 0; index < array.length; index++) {
+    const element = array[index];
+    if (typeof element === 'string' && element.length >= SHORTEST_SLICE) {
+      isWritable ??= !Object.isFrozen(array);
+      if (!isWritable) {
+        return;
+      }
+      array[index] = flatText(element);
+    }
+  }
+}
+
+function flattenProperties(record: Record<string, unknown>): void {
+  for (const name of Object.keys(record)) {
+    const property = record[name];
+    if (typeof property === 'string' && property.length >= SHORTEST_SLICE) {
+      // An accessor, or what is frozen already, stays as it is.
+      if (Object.getOwnPropertyDescriptor(record, name)?.writable !== true) {
+        return;
+      }
+      record[name] = flatText(property);
+    }
+  }
+}
