@@ -12,6 +12,8 @@ export type Sample = Readonly<Record<string, number>>;
 export interface RoundOptions {
   readonly rounds: number;
   readonly seed: number;
+  /** Rounds before those that count, in which code gets fast. Default 0. */
+  readonly warmUpRounds?: number;
 }
 
 /**
@@ -20,14 +22,17 @@ export interface RoundOptions {
  */
 export async function takeTurns<C extends Named>(
   contestants: readonly C[],
-  { rounds, seed }: RoundOptions,
+  { rounds, seed, warmUpRounds = 0 }: RoundOptions,
   turn: (contestant: C, round: number) => Promise<Sample>,
 ): Promise<Map<C, Sample[]>> {
   const random = seededRandom(seed);
   const samples = new Map<C, Sample[]>(contestants.map((contestant) => [contestant, []]));
-  for (let round = 0; round < rounds; round++) {
+  for (let round = -warmUpRounds; round < rounds; round++) {
     for (const contestant of shuffled(contestants, random)) {
-      samples.get(contestant)?.push(await turn(contestant, round));
+      const sample = await turn(contestant, round);
+      if (round >= 0) {
+        samples.get(contestant)?.push(sample);
+      }
     }
   }
   return samples;
