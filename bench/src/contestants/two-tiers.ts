@@ -115,6 +115,6 @@ export async function openAsyncCacheDedupe(port: number, load: Loader) {
   const client = new Redis({ host: '127.0.0.1', port, lazyConnect: true });
   await client.connect();
   const storage = { type: 'redis' as const, options: { client } };
-  const cache = createDedupeCache({ ttl: HOUR_MS / 1000, storage }).define('product', load);
+  const cache = createDedupeCache({ ttl: HOUR_MS / 1000, storage }).define('product', (_key: string) => load());
   return { cache, close: async () => client.disconnect() };
 }

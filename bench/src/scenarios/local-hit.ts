@@ -4,10 +4,11 @@ import { closeAll, type Contestant } from '../measure/contestant.js';
 import { allocatedBytes } from '../measure/heap.js';
 import { serialLoop } from '../measure/loops.js';
 import { plainFigures, takeTurns, type Figure } from '../measure/rounds.js';
-import { RedisServer } from '../support/redis-server.js';
+import type { RedisServer } from '../support/redis-server.js';
 import { Shelf } from '../support/shelf.js';
 import type { RunOptions, Scenario } from './scenario.js';
 import { timePerCall } from './serial-time.js';
+import { withServer } from './with-server.js';
 
 /** More than the processor's nearest caches hold: with fewer, every contestant is measured on keys that no service has. */
 const ENTRIES = 10_000;
@@ -68,18 +69,15 @@ async function withContestants<Result>(
   make: (server: RedisServer, shelf: Shelf) => Promise<Contestant[]>,
   measure: (contestants: readonly Contestant[], shelf: Shelf) => Promise<Result>,
 ): Promise<Result> {
-  const server = await RedisServer.start();
-  const shelf = new Shelf(ENTRIES, VALUE_BYTES);
-  try {
+  return withServer(async (server) => {
+    const shelf = new Shelf(ENTRIES, VALUE_BYTES);
     const contestants = await make(server, shelf);
     try {
       return await measure(contestants, shelf);
     } finally {
       await closeAll(contestants);
     }
-  } finally {
-    await server.stop();
-  }
+  });
 }
 
 async function bytesPerCall(

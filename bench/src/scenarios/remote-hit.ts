@@ -2,10 +2,10 @@ import { readEntrants, readManyEntrants, writeEntrants } from '../contestants/tw
 import type { Contestant, Entrant } from '../measure/contestant.js';
 import { serialLoop } from '../measure/loops.js';
 import { ratiosToFloor, takeTurns, type Sample } from '../measure/rounds.js';
-import { RedisServer } from '../support/redis-server.js';
 import { Shelf } from '../support/shelf.js';
 import type { RunOptions, Scenario, Table } from './scenario.js';
 import { cpuAtOnce, timeAlone } from './turn.js';
+import { withServer } from './with-server.js';
 
 interface ColdRead {
   readonly id: string;
@@ -110,15 +110,6 @@ export const write: Scenario = {
       return twoTables(about, samples, { alone: 1.4, cpu: 1.2 });
     }),
 };
-
-async function withServer<Result>(work: (server: RedisServer) => Promise<Result>): Promise<Result> {
-  const server = await RedisServer.start();
-  try {
-    return await work(server);
-  } finally {
-    await server.stop();
-  }
-}
 
 /** The raw reader fills for itself too: what it reads is plain JSON. */
 function writersOf(entrants: readonly Entrant[]): Entrant[] {

@@ -1,16 +1,22 @@
-const WORDS = [
-  'lamp',
-  'desk',
-  'chair',
-  'river',
-  'stone',
-  'cloud',
-  'amber',
-  'north',
-  'glass',
-  'paper',
-  'violet',
-  'ember',
+const SYLLABLES = [
+  'la',
+  'mor',
+  'ti',
+  'ven',
+  'sa',
+  'ru',
+  'el',
+  'dan',
+  'ko',
+  'pi',
+  'gra',
+  'no',
+  'us',
+  'fer',
+  'ba',
+  'lin',
+  'o',
+  'tre',
 ];
 
 /** What a service answers: a record with nested objects, of about `bytes` bytes as JSON, another one for each number. */
@@ -48,8 +54,11 @@ export function idOf(key: string): number {
   return Number(key.slice(key.lastIndexOf(':') + 1));
 }
 
+/** Pronounceable, from a vocabulary of some thousands: real text repeats words, but not sentences. */
 function word(index: number): string {
-  return WORDS[index % WORDS.length] ?? 'word';
+  const bits = Math.imul(index + 1, 0x9e3779b1) >>> 7;
+  const count = 2 + (bits % 3);
+  return Array.from({ length: count }, (_, at) => SYLLABLES[(bits >>> (at * 5 + 2)) % SYLLABLES.length] ?? '').join('');
 }
 
 function sentence(seed: number): string {
