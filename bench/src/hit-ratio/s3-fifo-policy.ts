@@ -3,6 +3,7 @@ import type { EvictionPolicy, Request } from './policy.js';
 interface Entry {
   readonly key: string;
   readonly bytes: number;
+  readonly print: number;
   expiresAtMs: number;
   /** Uses since it was last looked at for eviction, at most `MAX_USES`. */
   uses: number;
@@ -43,7 +44,9 @@ export class S3FifoPolicy implements EvictionPolicy {
       return false;
     }
     if (bytes <= this.maxBytes) {
-      this.insert({ key, bytes, expiresAtMs: atMs + ttlMs, uses: 0, isMain: this.ghosts.take(key) }, atMs);
+      const print = fingerprint(key);
+      const isMain = this.ghosts.take(print);
+      this.insert({ key, bytes, print, expiresAtMs: atMs + ttlMs, uses: 0, isMain }, atMs);
     }
     return false;
   }
@@ -86,7 +89,7 @@ export class S3FifoPolicy implements EvictionPolicy {
       this.enqueue(entry);
     } else {
       this.entries.delete(entry.key);
-      this.ghosts.add(entry.key, this.entries.size);
+      this.ghosts.add(entry.print, this.entries.size);
     }
   }
 
@@ -115,6 +118,10 @@ class Fifo<T> {
   private items: T[] = [];
   private head = 0;
 
+  get length(): number {
+    return this.items.length - this.head;
+  }
+
   push(item: T): void {
     this.items.push(item);
   }
@@ -134,21 +141,22 @@ class Fifo<T> {
 
 /** Keys that left not long ago, as 32-bit FNV-1a fingerprints; as many as there are entries. */
 class GhostList {
-  private readonly fingerprints = new Set<number>();
+  private readonly prints = new Set<number>();
+  private readonly order = new Fifo<number>();
 
-  add(key: string, most: number): void {
-    this.fingerprints.add(fingerprint(key));
-    while (this.fingerprints.size > most) {
-      for (const oldest of this.fingerprints) {
-        this.fingerprints.delete(oldest);
-        break;
-      }
+  add(print: number, most: number): void {
+    if (!this.prints.has(print)) {
+      this.prints.add(print);
+      this.order.push(print);
+    }
+    while (this.order.length > most) {
+      this.prints.delete(this.order.shift() ?? 0);
     }
   }
 
-  /** @returns whether the key was in it; it is not any more */
-  take(key: string): boolean {
-    return this.fingerprints.delete(fingerprint(key));
+  /** @returns whether the key was in it; it is not any more, its place in the order is left to time */
+  take(print: number): boolean {
+    return this.prints.delete(print);
   }
 }
 

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { promisify } from 'node:util';
 import { deflate, deflateSync } from 'node:zlib';
-import KeyvGzip from '@keyv/compress-gzip';
+import { KeyvGzip } from '@keyv/compress-gzip';
 import KeyvRedis from '@keyv/redis';
 import { Redis } from 'ioredis';
 import { Keyv } from 'keyv';

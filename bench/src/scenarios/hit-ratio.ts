@@ -63,7 +63,7 @@ function hitRatioOf({ requests }: Trace, policy: EvictionPolicy): number {
 }
 
 async function replayCost(traces: readonly Trace[], quick: boolean, seed: number) {
-  const [trace] = traces.filter(({ name }) => name === 'Zipf 0.9');
+  const trace = traces.find(({ name }) => name === 'Zipf 0.9');
   if (trace === undefined) {
     throw new Error('no trace for the cost of a replay');
   }

@@ -2,6 +2,7 @@ import { compression } from './compression.js';
 import { growth } from './growth.js';
 import { heap } from './heap.js';
 import { hitRatio } from './hit-ratio.js';
+import { http } from './http.js';
 import { allocation, cachedMethod, localHit } from './local-hit.js';
 import { outage } from './outage.js';
 import { propagation } from './propagation.js';
@@ -25,5 +26,6 @@ export const SCENARIOS: readonly Scenario[] = [
   heap,
   propagation,
   growth,
+  http,
   hitRatio,
 ];

@@ -11,7 +11,10 @@ export class Worker {
 
   /** @param module file beside the compiled `support` folder, for instance `workers/storm.js` */
   constructor(module: string, args: readonly string[]) {
-    this.child = fork(fileURLToPath(new URL(`../${module}`, import.meta.url)), [...args], { execArgv: [] });
+    this.child = fork(fileURLToPath(new URL(`../${module}`, import.meta.url)), [...args], {
+      execArgv: [],
+      serialization: 'advanced', // JSON has no Infinity
+    });
     dieWithThisProcess(this.child);
   }
 
@@ -45,11 +48,11 @@ export class Worker {
 }
 
 /** The other side: answers what the parent asks, and ends with it. */
-export function answerParent<Question, Answer>(answer: (question: Question) => Promise<Answer>): void {
+export function answerParent(answer: (question: object) => Promise<object>): void {
   process.on('disconnect', () => process.exit(0));
   process.on('message', (question) => {
-    answer(question as Question).then(
-      (result) => process.send?.(result as object),
+    answer(question as object).then(
+      (result) => process.send?.(result),
       (error: unknown) => {
         console.error(error);
         process.exit(1);

@@ -24,7 +24,8 @@ let lastMessage = '';
 subscriber.on('message', (_channel, message) => (lastMessage = message));
 await subscriber.subscribe('hop');
 
-answerParent<PropagationQuestion, PropagationAnswer>(async ({ contestant, key, task }) => {
+answerParent(async (asked): Promise<PropagationAnswer> => {
+  const { contestant, key, task } = asked as PropagationQuestion;
   const found = caches.find(({ name }) => name === contestant);
   const isStillServed = async () =>
     found === undefined ? lastMessage !== key : (await found.cache.get(key)) !== undefined;

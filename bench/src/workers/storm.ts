@@ -27,7 +27,8 @@ const load = async () => {
 
 const contestants = await openStormContestants(Number(process.argv[2]), load);
 
-answerParent<StormQuestion, StormAnswer>(async (question) => {
+answerParent(async (asked): Promise<StormAnswer> => {
+  const question = asked as StormQuestion;
   const contestant = contestants.find(({ name }) => name === question.contestant);
   if (contestant === undefined) {
     return { loads: 0, doneAtMs: Date.now() }; // a greeting: it is ready
