@@ -59,7 +59,7 @@ describe('S3-FIFO', () => {
 
 describe('generateTraces', () => {
   it('depends on the seed alone', () => {
-    expect(generateTraces(5, 200)).toEqual(generateTraces(5, 200));
-    expect(generateTraces(5, 200)).not.toEqual(generateTraces(6, 200));
+    expect([...generateTraces(5, 200)]).toEqual([...generateTraces(5, 200)]);
+    expect([...generateTraces(5, 200)]).not.toEqual([...generateTraces(6, 200)]);
   });
 });

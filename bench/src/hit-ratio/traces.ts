@@ -12,30 +12,28 @@ const HOUR_MS = 3_600_000;
 
 type NextKey = (index: number) => number;
 
-/** Generated, from the seed alone: what web services ask for is close to Zipf's law, and then something comes between. */
-export function generateTraces(seed: number, length: number): Trace[] {
+/** Generated one at a time, from the seed alone: what web services ask for is close to Zipf's law, and then something comes between. */
+export function* generateTraces(seed: number, length: number): Generator<Trace> {
   const random = seededRandom(seed);
   const zipf = (exponent: number) => zipfOver(KEYS, exponent, random);
   const popular = zipf(0.9);
   const scanned = scanBetween(popular, length);
   const uniform = () => 1024;
-  return [
-    traceOf('Zipf 0.7', length, zipf(0.7), uniform),
-    traceOf('Zipf 0.9', length, popular, uniform),
-    traceOf('Zipf 1.1', length, zipf(1.1), uniform),
-    traceOf('Zipf 0.9, sizes from 100 B to 100 KB', length, popular, variedBytes),
-    traceOf('Zipf 0.9 with scans', length, scanned, uniform),
-    traceOf('Zipf 0.9 with scans, sizes from 100 B to 100 KB', length, scanned, variedBytes),
-    traceOf('Zipf 0.9, TTLs from 10 s to 10 min', length, popular, uniform, variedTtlMs),
-    traceOf('hot set that moves', length, movingHotSet(random, length), uniform),
-    traceOf('a loop larger than the cache', length, (index) => index % Math.floor(KEYS / 4), uniform),
-    traceOf(
-      'loop and Zipf 0.9',
-      length,
-      (index) => (index % 3 === 0 ? KEYS + ((index / 3) % 9000) : popular(index)),
-      uniform,
-    ),
-  ];
+  yield traceOf('Zipf 0.7', length, zipf(0.7), uniform);
+  yield traceOf('Zipf 0.9', length, popular, uniform);
+  yield traceOf('Zipf 1.1', length, zipf(1.1), uniform);
+  yield traceOf('Zipf 0.9, sizes from 100 B to 100 KB', length, popular, variedBytes);
+  yield traceOf('Zipf 0.9 with scans', length, scanned, uniform);
+  yield traceOf('Zipf 0.9 with scans, sizes from 100 B to 100 KB', length, scanned, variedBytes);
+  yield traceOf('Zipf 0.9, TTLs from 10 s to 10 min', length, popular, uniform, variedTtlMs);
+  yield traceOf('hot set that moves', length, movingHotSet(random, length), uniform);
+  yield traceOf('a loop larger than the cache', length, (index) => index % Math.floor(KEYS / 4), uniform);
+  yield traceOf(
+    'loop and Zipf 0.9',
+    length,
+    (index) => (index % 3 === 0 ? KEYS + ((index / 3) % 9000) : popular(index)),
+    uniform,
+  );
 }
 
 /** All the bytes that the keys of a trace take. */

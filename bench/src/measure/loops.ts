@@ -47,6 +47,11 @@ export function concurrentLoop(contestant: Contestant): ConcurrentLoop {
   return compile(contestant, `(keys) => Promise.all(keys.map((key) => ${contestant.call}))`);
 }
 
+/** Runs a call that is not asynchronous once for each key. */
+export function replayLoop(contestant: Contestant): (keys: readonly unknown[]) => unknown {
+  return compile(contestant, `(keys) => { for (const key of keys) { ${contestant.call}; } }`);
+}
+
 type Make = (...scope: unknown[]) => (...args: unknown[]) => Promise<unknown>;
 
 /** One for each contestant and kind of loop: opened anew for a round, a contestant keeps the code that has become fast. */

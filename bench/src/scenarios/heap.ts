@@ -8,7 +8,7 @@ export const heap: Scenario = {
   id: 'heap',
   title: 'Heap per entry',
   run: async ({ quick }) => {
-    const shelf = new Shelf(quick ? 5000 : 100_000, 64);
+    const shelf = new Shelf(quick ? 1000 : 100_000, 64);
     const figures: Figure[] = [];
     for (const { name, role, open } of localMemories(shelf.keys.length)) {
       const bytes: number[] = [];

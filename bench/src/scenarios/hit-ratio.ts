@@ -3,8 +3,10 @@ import { LruPolicy } from '../hit-ratio/lru-policy.js';
 import type { EvictionPolicy } from '../hit-ratio/policy.js';
 import { S3FifoPolicy } from '../hit-ratio/s3-fifo-policy.js';
 import { footprintBytes, generateTraces, type Trace } from '../hit-ratio/traces.js';
+import { collect } from '../measure/heap.js';
+import { replayLoop } from '../measure/loops.js';
 import { figureOf, ratiosToFloor, takeTurns, type Figure } from '../measure/rounds.js';
-import type { Scenario } from './scenario.js';
+import type { Scenario, Table } from './scenario.js';
 
 const SHARES = [0.01, 0.05, 0.2];
 const POLICIES = [
@@ -16,10 +18,11 @@ export const hitRatio: Scenario = {
   id: 'hit-ratio',
   title: 'Hit ratio of L1 by eviction policy',
   run: async ({ seed, quick }) => {
-    const traces = generateTraces(seed, quick ? 20_000 : 300_000);
+    const length = quick ? 20_000 : 300_000;
+    const cost = await replayCost(seed, length, quick);
     const ratios: Figure[] = [];
     const gains: Figure[] = [];
-    for (const trace of traces) {
+    for (const trace of generateTraces(seed, length)) {
       const byPolicy = POLICIES.map(({ name, make }) => ({
         name,
         ratios: SHARES.map((share) => hitRatioOf(trace, make(Math.round(footprintBytes(trace) * share)))),
@@ -47,7 +50,7 @@ export const hitRatio: Scenario = {
         note: `percentage points at equal bytes, ${sizes}; below zero: lru-cache is better`,
         figures: gains,
       },
-      await replayCost(traces, quick, seed),
+      cost,
     ];
   },
 };
@@ -62,17 +65,23 @@ function hitRatioOf({ requests }: Trace, policy: EvictionPolicy): number {
   return (hits / requests.length) * 100;
 }
 
-async function replayCost(traces: readonly Trace[], quick: boolean, seed: number) {
-  const trace = traces.find(({ name }) => name === 'Zipf 0.9');
+/** Each policy goes through the trace alone, with nothing else in memory. */
+async function replayCost(seed: number, length: number, quick: boolean): Promise<Table> {
+  const trace = [...generateTraces(seed, length)].find(({ name }) => name === 'Zipf 0.9');
   if (trace === undefined) {
     throw new Error('no trace for the cost of a replay');
   }
   const maxBytes = Math.round(footprintBytes(trace) * 0.05);
-  const rounds = { rounds: quick ? 2 : 15, warmUpRounds: 2, seed };
-  const samples = await takeTurns(POLICIES, rounds, async ({ make }) => {
-    const policy = make(maxBytes);
+  const replays = POLICIES.map(({ name, role, make }) => {
+    const call = 'policy.request(key)';
+    const loop = (policy: EvictionPolicy) => replayLoop({ name, role, call, scope: { policy } });
+    return { name, role, run: () => loop(make(maxBytes))(trace.requests) };
+  });
+  const rounds = { rounds: quick ? 2 : 20, warmUpRounds: 3, seed };
+  const samples = await takeTurns(replays, rounds, async ({ run }) => {
+    collect();
     const startedAtMs = performance.now();
-    hitRatioOf(trace, policy);
+    run();
     return { time: performance.now() - startedAtMs };
   });
   return {

@@ -12,6 +12,7 @@ import { withServer } from './with-server.js';
 
 /** More than the processor's nearest caches hold: with fewer, every contestant is measured on keys that no service has. */
 const ENTRIES = 10_000;
+const QUICK_ENTRIES = 500;
 const VALUE_BYTES = 1024;
 /** 4000 calls of 12 KB fit into a young generation of 64 MiB, in which nothing is collected meanwhile. */
 const CALLS_PER_SAMPLE = 4000;
@@ -20,7 +21,7 @@ export const localHit: Scenario = {
   id: 'l1',
   title: 'L1 hit',
   run: (options) =>
-    withContestants(localHitContestants, async (contestants, shelf) => [
+    withContestants(options, localHitContestants, async (contestants, shelf) => [
       {
         id: 'l1',
         title: 'L1 hit: getOrSet of a 1 KB object',
@@ -36,7 +37,7 @@ export const cachedMethod: Scenario = {
   id: 'method',
   title: 'L1 hit of a decorated method',
   run: (options) =>
-    withContestants(cachedMethodContestants, async (contestants, shelf) => [
+    withContestants(options, cachedMethodContestants, async (contestants, shelf) => [
       {
         id: 'method',
         title: 'L1 hit: decorated method with one string argument',
@@ -53,7 +54,7 @@ export const allocation: Scenario = {
   title: 'Bytes allocated per L1 hit',
   flags: ['--min-semi-space-size=64', '--max-semi-space-size=64'],
   run: (options) =>
-    withContestants(localHitContestants, async (contestants, shelf) => [
+    withContestants(options, localHitContestants, async (contestants, shelf) => [
       {
         id: 'bytes',
         title: 'Bytes allocated per L1 hit',
@@ -66,11 +67,12 @@ export const allocation: Scenario = {
 };
 
 async function withContestants<Result>(
+  { quick }: RunOptions,
   make: (server: RedisServer, shelf: Shelf) => Promise<Contestant[]>,
   measure: (contestants: readonly Contestant[], shelf: Shelf) => Promise<Result>,
 ): Promise<Result> {
   return withServer(async (server) => {
-    const shelf = new Shelf(ENTRIES, VALUE_BYTES);
+    const shelf = new Shelf(quick ? QUICK_ENTRIES : ENTRIES, VALUE_BYTES);
     const contestants = await make(server, shelf);
     try {
       return await measure(contestants, shelf);
@@ -89,7 +91,7 @@ async function bytesPerCall(
   for (const contestant of contestants) {
     const loop = serialLoop(contestant);
     await shelf.fill((key) => loop([key], 1));
-    await loop(shelf.keys, quick ? 2000 : 50_000);
+    await loop(shelf.keys, quick ? 1000 : 50_000);
     racers.push({ ...contestant, loop });
   }
   const calls = quick ? CALLS_PER_SAMPLE / 4 : CALLS_PER_SAMPLE;

@@ -24,7 +24,7 @@ export const propagation: Scenario = {
       }
       try {
         const ask = (question: PropagationQuestion) => worker.ask<PropagationAnswer>(question);
-        const turns = { rounds: quick ? 10 : 150, warmUpRounds: quick ? 1 : 20, seed };
+        const turns = { rounds: quick ? 5 : 120, warmUpRounds: quick ? 1 : 20, seed };
         const samples = await takeTurns([FLOOR, ...PROPAGATION_CACHES], turns, async ({ name }, round) => {
           const cache = caches.get(name);
           const key = `gone:${round}`;

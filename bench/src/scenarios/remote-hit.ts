@@ -24,7 +24,7 @@ export const remoteHit = coldRead({
   valueBytes: 1024,
   alone: 300,
   atOnce: 1000,
-  rounds: 25,
+  rounds: 20,
   goals: { alone: 1.15, cpu: 0.8 },
 });
 
@@ -44,13 +44,14 @@ function coldRead({ id, title, valueBytes, alone, atOnce, rounds, goals }: ColdR
     title,
     run: (options) =>
       withServer(async (server) => {
-        const shelf = new Shelf(alone + atOnce, valueBytes);
+        const keysAlone = options.quick ? 10 : alone;
+        const shelf = new Shelf(keysAlone + (options.quick ? 20 : atOnce), valueBytes);
         const entrants = readEntrants(server.port, shelf.load);
         await fillRedis(entrants, shelf);
         const filledAfter = shelf.loads;
         const samples = await turnsOfNewcomers(entrants, rounds, options, async (contestant) => ({
-          alone: await timeAlone(contestant, shelf.keys.slice(0, alone)),
-          cpu: await cpuAtOnce(contestant, shelf.keys.slice(alone)),
+          alone: await timeAlone(contestant, shelf.keys.slice(0, keysAlone)),
+          cpu: await cpuAtOnce(contestant, shelf.keys.slice(keysAlone)),
         }));
         if (shelf.loads !== filledAfter) {
           throw new Error(`${shelf.loads - filledAfter} loader runs where every call should have been a hit`);
@@ -67,12 +68,12 @@ export const remoteMany: Scenario = {
   title: 'getMany of 100 keys of 1 KB, cold L1',
   run: (options) =>
     withServer(async (server) => {
-      const groups = 12;
+      const groups = options.quick ? 2 : 12;
       const shelf = new Shelf(groups * GROUP, 1024);
       await fillRedis(writersOf(readEntrants(server.port, shelf.load)), shelf);
       const keys = Array.from({ length: groups }, (_, at) => shelf.keys.slice(at * GROUP, (at + 1) * GROUP));
       const entrants = readManyEntrants(server.port);
-      const samples = await turnsOfNewcomers(entrants, 25, options, async (contestant) => ({
+      const samples = await turnsOfNewcomers(entrants, 20, options, async (contestant) => ({
         alone: await answered(contestant, keys[0], () => timeAlone(contestant, keys)),
       }));
       return [
@@ -93,9 +94,9 @@ export const write: Scenario = {
   title: 'set of 1 KB through both tiers',
   run: (options) =>
     withServer(async (server) => {
-      const shelf = new Shelf(1300, 1024);
+      const shelf = new Shelf(options.quick ? 400 : 1300, 1024);
       const texts = shelf.keys.map((key) => ({ key, text: JSON.stringify(shelf.valueOf(key)) }));
-      const samples = await turnsOfNewcomers(writeEntrants(server.port), 25, options, async (contestant) => {
+      const samples = await turnsOfNewcomers(writeEntrants(server.port), 20, options, async (contestant) => {
         const items = texts.map(({ key, text }) => ({ key, value: JSON.parse(text) as object }));
         return {
           alone: await timeAlone(contestant, items.slice(0, 300)),
@@ -143,7 +144,7 @@ async function turnsOfNewcomers(
   { seed, quick }: RunOptions,
   turn: (contestant: Contestant) => Promise<Sample>,
 ): Promise<Map<Entrant, Sample[]>> {
-  const counted = quick ? { rounds: 2, warmUpRounds: 0 } : { rounds, warmUpRounds: 4 };
+  const counted = quick ? { rounds: 1, warmUpRounds: 0 } : { rounds, warmUpRounds: 3 };
   return takeTurns(entrants, { ...counted, seed }, async (entrant) => {
     const contestant = await entrant.open();
     try {

@@ -5,7 +5,7 @@ import { ratiosToFloor, takeTurns, type Figure } from '../measure/rounds.js';
 import type { Shelf } from '../support/shelf.js';
 import type { RunOptions } from './scenario.js';
 
-const ROUNDS = 60;
+const ROUNDS = 40;
 const WARM_UP_MS = 300;
 
 /**
@@ -21,14 +21,14 @@ export async function timePerCall(
   for (const contestant of contestants) {
     const loop = serialLoop(contestant);
     await shelf.fill((key) => loop([key], 1));
-    const warmUntilMs = performance.now() + (quick ? 30 : WARM_UP_MS);
+    const warmUntilMs = performance.now() + (quick ? 10 : WARM_UP_MS);
     do {
-      await loop(shelf.keys, 1000);
+      await loop(shelf.keys, quick ? 100 : 1000);
     } while (performance.now() < warmUntilMs);
     racers.push({ ...contestant, loop });
   }
   const calls = shelf.keys.length;
-  const samples = await takeTurns(racers, { rounds: quick ? 5 : ROUNDS, seed }, async ({ loop }) => {
+  const samples = await takeTurns(racers, { rounds: quick ? 2 : ROUNDS, seed }, async ({ loop }) => {
     const startedAtMs = performance.now();
     await loop(shelf.keys, calls);
     return { time: (performance.now() - startedAtMs) / calls };
