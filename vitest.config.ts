@@ -41,7 +41,12 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'all',
-          include: ['libs/*/src/**/*.spec.ts', 'apps/*/src/**/*.spec.ts', 'test/**/*.spec.ts'],
+          include: [
+            'libs/*/src/**/*.spec.ts',
+            'apps/*/src/**/*.spec.ts',
+            'bench/src/**/*.spec.ts',
+            'test/**/*.spec.ts',
+          ],
           exclude: MODEL,
           isolate: false,
         },

@@ -1,0 +1,96 @@
+import 'reflect-metadata';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Cacheable } from '@type-cacheable/core';
+import { useAdapter } from '@type-cacheable/lru-cache-adapter';
+import { createCache } from 'cache-manager';
+import { Keyv } from 'keyv';
+import { LRUCache } from 'lru-cache';
+import { Cached, DistributedCacheModule } from 'nestjs-distributed-cache';
+import type { Contestant } from '../measure/contestant.js';
+import type { RedisServer } from '../support/redis-server.js';
+import type { Shelf } from '../support/shelf.js';
+import { asyncCacheDedupe, HOUR_MS, MAX_ENTRIES } from './local-hit.js';
+
+/** `await shop.product(id)`: a method whose results are cached, answered from memory. */
+export async function cachedMethodContestants(server: RedisServer, shelf: Shelf): Promise<Contestant[]> {
+  return [
+    methodOverLru(shelf),
+    await ours(server, shelf),
+    asyncCacheDedupe(shelf),
+    methodOverCacheManager(shelf),
+    typeCacheable('type-cacheable, own key', shelf, { cacheKey: ([id]: unknown[]) => String(id) }),
+    typeCacheable('type-cacheable, its default key', shelf, {}),
+  ];
+}
+
+const CALL = 'shop.product(key)';
+
+function methodOverLru(shelf: Shelf): Contestant {
+  class Shop {
+    private readonly lru = new LRUCache<string, object>({ max: MAX_ENTRIES });
+
+    async product(id: string): Promise<object> {
+      const found = this.lru.get(id);
+      if (found !== undefined) {
+        return found;
+      }
+      const value = await shelf.load();
+      this.lru.set(id, value);
+      return value;
+    }
+  }
+  return { name: 'async method over lru-cache', role: 'floor', call: CALL, scope: { shop: new Shop() } };
+}
+
+/** `@Cached()` with its default key, in an application that Nest made. */
+async function ours(server: RedisServer, shelf: Shelf): Promise<Contestant> {
+  class Shop {
+    @Cached({ namespace: 'products' })
+    async product(_id: string): Promise<object> {
+      return shelf.load();
+    }
+  }
+  const redis = { host: server.host, port: server.port };
+  @Module({ imports: [DistributedCacheModule.forRoot({ redis })], providers: [Shop] })
+  class ShopModule {}
+  const application = await NestFactory.createApplicationContext(ShopModule, { logger: false });
+  return {
+    name: 'nestjs-distributed-cache @Cached()',
+    role: 'ours',
+    call: CALL,
+    scope: { shop: application.get(Shop) },
+    close: () => application.close(),
+  };
+}
+
+function methodOverCacheManager({ load }: Shelf): Contestant {
+  class Shop {
+    private readonly cache = createCache({ stores: [withoutSerializer()], ttl: HOUR_MS });
+
+    async product(id: string): Promise<object> {
+      return this.cache.wrap(id, load);
+    }
+  }
+  return { name: 'method over cache-manager', role: 'peer', call: CALL, scope: { shop: new Shop() } };
+}
+
+function withoutSerializer(): Keyv {
+  const keyv = new Keyv();
+  keyv.serialize = undefined;
+  keyv.deserialize = undefined;
+  return keyv;
+}
+
+function typeCacheable(name: string, shelf: Shelf, options: { cacheKey?: (args: unknown[]) => string }): Contestant {
+  const lru = new LRUCache<string, object>({ max: MAX_ENTRIES, ttl: HOUR_MS });
+  // The adapter's types name the CommonJS declaration of the same class.
+  const client = useAdapter(lru as unknown as Parameters<typeof useAdapter>[0]);
+  class Shop {
+    @Cacheable({ client, ttlSeconds: HOUR_MS / 1000, ...options })
+    async product(_id: string): Promise<object> {
+      return shelf.load();
+    }
+  }
+  return { name, role: 'peer', call: CALL, scope: { shop: new Shop() } };
+}

@@ -1,0 +1,74 @@
+import type { Entrant } from '../measure/contestant.js';
+import { HOUR_MS } from './local-hit.js';
+import {
+  openAsyncCacheDedupe,
+  openBentocache,
+  openCacheable,
+  openCachified,
+  openCacheManager,
+  openOurs,
+  openRaw,
+  type Loader,
+} from './two-tiers.js';
+
+const OURS = 'nestjs-distributed-cache';
+
+/** "Give me the value of this key": it is in Redis, and not in memory. */
+export function readEntrants(port: number, load: Loader): Entrant[] {
+  return [
+    entrant('ioredis get + JSON.parse', 'floor', 'cache.get(key)', () => openRaw(port)),
+    entrant(OURS, 'ours', 'cache.getOrSet(key, load)', () => openOurs(port), { load }),
+    entrant(`${OURS}, get`, 'ours', 'cache.get(key)', () => openOurs(port)),
+    entrant('bentocache', 'peer', 'cache.getOrSet({ key, factory: load })', () => openBentocache(port), { load }),
+    entrant('cache-manager', 'peer', 'cache.wrap(key, load)', () => openCacheManager(port), { load }),
+    entrant('cacheable', 'peer', 'cache.getOrSet(key, load)', () => openCacheable(port), { load }),
+    entrant(
+      '@epic-web/cachified, one tier',
+      'peer',
+      'cachified({ key, cache, ttl, getFreshValue: load })',
+      () => openCachified(port),
+      { load, ttl: HOUR_MS },
+    ),
+    entrant('async-cache-dedupe, one tier', 'peer', 'cache.product(key)', () => openAsyncCacheDedupe(port, load)),
+  ];
+}
+
+/** `key` is a list of keys. */
+export function readManyEntrants(port: number): Entrant[] {
+  return [
+    entrant('ioredis mget + JSON.parse', 'floor', 'cache.getMany(key)', () => openRaw(port)),
+    entrant(OURS, 'ours', 'cache.getMany(key)', () => openOurs(port)),
+    // It has no call for several keys.
+    entrant('bentocache', 'peer', 'Promise.all(key.map((each) => cache.get({ key: each })))', () =>
+      openBentocache(port),
+    ),
+    entrant('cache-manager', 'peer', 'cache.mget(key)', () => openCacheManager(port)),
+    entrant('cacheable', 'peer', 'cache.getMany(key)', () => openCacheable(port)),
+  ];
+}
+
+/** `key` is an item with `key` and `value`: the value is another object each time. */
+export function writeEntrants(port: number): Entrant[] {
+  return [
+    entrant('ioredis set + JSON.stringify', 'floor', 'cache.set(key.key, key.value)', () => openRaw(port)),
+    entrant(OURS, 'ours', 'cache.set(key.key, key.value)', () => openOurs(port)),
+    entrant('bentocache', 'peer', 'cache.set({ key: key.key, value: key.value })', () => openBentocache(port)),
+    entrant('cache-manager, tells nobody', 'peer', 'cache.set(key.key, key.value)', () => openCacheManager(port)),
+    entrant('cacheable', 'peer', 'cache.set(key.key, key.value)', () => openCacheable(port, { sync: true })),
+  ];
+}
+
+function entrant(
+  name: string,
+  role: Entrant['role'],
+  call: string,
+  openIt: () => Promise<{ readonly close: () => Promise<unknown> }>,
+  scope: Readonly<Record<string, unknown>> = {},
+): Entrant {
+  const open = async () => {
+    const opened = await openIt();
+    const close = async () => void (await opened.close());
+    return { name, role, call, scope: { ...opened, ...scope }, close };
+  };
+  return { name, role, open };
+}

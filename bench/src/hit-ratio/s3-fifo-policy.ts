@@ -1,0 +1,169 @@
+import type { EvictionPolicy, Request } from './policy.js';
+
+interface Entry {
+  readonly key: string;
+  readonly bytes: number;
+  readonly print: number;
+  expiresAtMs: number;
+  /** Uses since it was last looked at for eviction, at most `MAX_USES`. */
+  uses: number;
+  isMain: boolean;
+}
+
+const MAX_USES = 3;
+const SMALL_SHARE = 0.4;
+
+/**
+ * S3-FIFO (Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023) by bytes: new entries go through a small
+ * queue, and those that were used there into the main one; a hit only counts, nothing moves. Here the small queue has 40 % of
+ * the bytes, one use is enough for an entry of at most the mean size (a larger one needs more), and of what left the small
+ * queue unused a list of 32-bit fingerprints is kept: what comes back soon goes to the main queue at once.
+ */
+export class S3FifoPolicy implements EvictionPolicy {
+  private readonly entries = new Map<string, Entry>();
+  private readonly small = new Fifo<Entry>();
+  private readonly main = new Fifo<Entry>();
+  private readonly ghosts = new GhostList();
+  private smallBytes = 0;
+  private mainBytes = 0;
+
+  constructor(private readonly maxBytes: number) {}
+
+  get usedBytes(): number {
+    return this.smallBytes + this.mainBytes;
+  }
+
+  request({ key, bytes, ttlMs, atMs }: Request): boolean {
+    const entry = this.entries.get(key);
+    if (entry !== undefined) {
+      entry.uses = Math.min(MAX_USES, entry.uses + 1);
+      if (entry.expiresAtMs > atMs) {
+        return true;
+      }
+      entry.expiresAtMs = atMs + ttlMs;
+      return false;
+    }
+    if (bytes <= this.maxBytes) {
+      const print = fingerprint(key);
+      const isMain = this.ghosts.take(print);
+      this.insert({ key, bytes, print, expiresAtMs: atMs + ttlMs, uses: 0, isMain }, atMs);
+    }
+    return false;
+  }
+
+  private insert(entry: Entry, atMs: number): void {
+    while (this.usedBytes + entry.bytes > this.maxBytes) {
+      this.evictOne(atMs);
+    }
+    this.entries.set(entry.key, entry);
+    this.enqueue(entry);
+  }
+
+  private enqueue(entry: Entry): void {
+    if (entry.isMain) {
+      this.main.push(entry);
+      this.mainBytes += entry.bytes;
+    } else {
+      this.small.push(entry);
+      this.smallBytes += entry.bytes;
+    }
+  }
+
+  private evictOne(atMs: number): void {
+    if (this.smallBytes > this.maxBytes * SMALL_SHARE || this.mainBytes === 0) {
+      this.leaveSmall(atMs);
+    } else {
+      this.leaveMain(atMs);
+    }
+  }
+
+  private leaveSmall(atMs: number): void {
+    const entry = this.small.shift();
+    if (entry === undefined) {
+      return;
+    }
+    this.smallBytes -= entry.bytes;
+    if (entry.expiresAtMs > atMs && entry.uses >= this.usesNeeded(entry.bytes)) {
+      entry.uses = 0;
+      entry.isMain = true;
+      this.enqueue(entry);
+    } else {
+      this.entries.delete(entry.key);
+      this.ghosts.add(entry.print, this.entries.size);
+    }
+  }
+
+  private leaveMain(atMs: number): void {
+    const entry = this.main.shift();
+    if (entry === undefined) {
+      return;
+    }
+    this.mainBytes -= entry.bytes;
+    if (entry.expiresAtMs > atMs && entry.uses > 0) {
+      entry.uses--;
+      this.enqueue(entry);
+    } else {
+      this.entries.delete(entry.key);
+    }
+  }
+
+  private usesNeeded(bytes: number): number {
+    const meanBytes = this.usedBytes / Math.max(1, this.entries.size);
+    return Math.min(MAX_USES, Math.max(1, Math.ceil(bytes / (2 * meanBytes))));
+  }
+}
+
+/** A queue in an array that is cut when half of it is gone: O(1) on average, nothing allocated per entry. */
+class Fifo<T> {
+  private items: T[] = [];
+  private head = 0;
+
+  get length(): number {
+    return this.items.length - this.head;
+  }
+
+  push(item: T): void {
+    this.items.push(item);
+  }
+
+  shift(): T | undefined {
+    const item = this.items[this.head];
+    if (item !== undefined) {
+      this.head++;
+      if (this.head > 1024 && this.head * 2 > this.items.length) {
+        this.items = this.items.slice(this.head);
+        this.head = 0;
+      }
+    }
+    return item;
+  }
+}
+
+/** Keys that left not long ago, as 32-bit FNV-1a fingerprints; as many as there are entries. */
+class GhostList {
+  private readonly prints = new Set<number>();
+  private readonly order = new Fifo<number>();
+
+  add(print: number, most: number): void {
+    if (!this.prints.has(print)) {
+      this.prints.add(print);
+      this.order.push(print);
+    }
+    while (this.order.length > most) {
+      this.prints.delete(this.order.shift() ?? 0);
+    }
+  }
+
+  /** @returns whether the key was in it; it is not any more, its place in the order is left to time */
+  take(print: number): boolean {
+    return this.prints.delete(print);
+  }
+}
+
+function fingerprint(key: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < key.length; at++) {
+    hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
+  }
+  return hash | 0;
+}

@@ -1,0 +1,21 @@
+/** Who takes part in a table. One floor is the unit of it. */
+export interface Contestant {
+  readonly name: string;
+  readonly role: 'floor' | 'ours' | 'peer';
+  /** The measured call as a user would write it: an expression over `key` and the names in `scope`. */
+  readonly call: string;
+  readonly scope: Readonly<Record<string, unknown>>;
+  /** Ends connections and timers. */
+  readonly close?: () => Promise<void>;
+}
+
+/** A contestant that is opened anew for every turn: for tables in which each begins with a memory that is empty. */
+export interface Entrant {
+  readonly name: string;
+  readonly role: Contestant['role'];
+  readonly open: () => Promise<Contestant>;
+}
+
+export async function closeAll(contestants: readonly Contestant[]): Promise<void> {
+  await Promise.all(contestants.map(async (contestant) => contestant.close?.()));
+}

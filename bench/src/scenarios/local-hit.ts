@@ -1,0 +1,106 @@
+import { cachedMethodContestants } from '../contestants/cached-method.js';
+import { localHitContestants } from '../contestants/local-hit.js';
+import { closeAll, type Contestant } from '../measure/contestant.js';
+import { allocatedBytes } from '../measure/heap.js';
+import { serialLoop } from '../measure/loops.js';
+import { plainFigures, takeTurns, type Figure } from '../measure/rounds.js';
+import type { RedisServer } from '../support/redis-server.js';
+import { Shelf } from '../support/shelf.js';
+import type { RunOptions, Scenario } from './scenario.js';
+import { timePerCall } from './serial-time.js';
+import { withServer } from './with-server.js';
+
+/** More than the processor's nearest caches hold: with fewer, every contestant is measured on keys that no service has. */
+const ENTRIES = 10_000;
+const QUICK_ENTRIES = 500;
+const VALUE_BYTES = 1024;
+/** 4000 calls of 12 KB fit into a young generation of 64 MiB, in which nothing is collected meanwhile. */
+const CALLS_PER_SAMPLE = 4000;
+
+export const localHit: Scenario = {
+  id: 'l1',
+  title: 'L1 hit',
+  run: (options) =>
+    withContestants(options, localHitContestants, async (contestants, shelf) => [
+      {
+        id: 'l1',
+        title: 'L1 hit: getOrSet of a 1 KB object',
+        unit: 'x',
+        note: 'time per call; 1 is `await lru.get(key)`',
+        figures: await timePerCall(contestants, shelf, options),
+        goal: { most: 1.2 },
+      },
+    ]),
+};
+
+export const cachedMethod: Scenario = {
+  id: 'method',
+  title: 'L1 hit of a decorated method',
+  run: (options) =>
+    withContestants(options, cachedMethodContestants, async (contestants, shelf) => [
+      {
+        id: 'method',
+        title: 'L1 hit: decorated method with one string argument',
+        unit: 'x',
+        note: 'time per call; 1 is an `async` method over lru-cache',
+        figures: await timePerCall(contestants, shelf, options),
+        goal: { most: 1.3 },
+      },
+    ]),
+};
+
+export const allocation: Scenario = {
+  id: 'bytes',
+  title: 'Bytes allocated per L1 hit',
+  flags: ['--min-semi-space-size=64', '--max-semi-space-size=64'],
+  run: (options) =>
+    withContestants(options, localHitContestants, async (contestants, shelf) => [
+      {
+        id: 'bytes',
+        title: 'Bytes allocated per L1 hit',
+        unit: 'B',
+        note: 'growth of the heap per call; an `async` function that answers from a Map is the promise alone',
+        figures: await bytesPerCall(contestants, shelf, options),
+        goal: { most: 320 },
+      },
+    ]),
+};
+
+async function withContestants<Result>(
+  { quick }: RunOptions,
+  make: (server: RedisServer, shelf: Shelf) => Promise<Contestant[]>,
+  measure: (contestants: readonly Contestant[], shelf: Shelf) => Promise<Result>,
+): Promise<Result> {
+  return withServer(async (server) => {
+    const shelf = new Shelf(quick ? QUICK_ENTRIES : ENTRIES, VALUE_BYTES);
+    const contestants = await make(server, shelf);
+    try {
+      return await measure(contestants, shelf);
+    } finally {
+      await closeAll(contestants);
+    }
+  });
+}
+
+async function bytesPerCall(
+  contestants: readonly Contestant[],
+  shelf: Shelf,
+  { seed, quick }: RunOptions,
+): Promise<Figure[]> {
+  const racers = [];
+  for (const contestant of contestants) {
+    const loop = serialLoop(contestant);
+    await shelf.fill((key) => loop([key], 1));
+    await loop(shelf.keys, quick ? 1000 : 50_000);
+    racers.push({ ...contestant, loop });
+  }
+  const calls = quick ? CALLS_PER_SAMPLE / 4 : CALLS_PER_SAMPLE;
+  const samples = await takeTurns(racers, { rounds: quick ? 3 : 15, seed }, async ({ loop }) => {
+    let bytes: number | undefined;
+    for (let attempt = 0; bytes === undefined && attempt < 5; attempt++) {
+      bytes = await allocatedBytes((count) => loop(shelf.keys, count), calls);
+    }
+    return { bytes: bytes ?? Number.NaN };
+  });
+  return plainFigures(samples, 'bytes');
+}

@@ -1,0 +1,181 @@
+import { readEntrants, readManyEntrants, writeEntrants } from '../contestants/two-tier-calls.js';
+import type { Contestant, Entrant } from '../measure/contestant.js';
+import { serialLoop } from '../measure/loops.js';
+import { ratiosToFloor, takeTurns, type Sample } from '../measure/rounds.js';
+import { Shelf } from '../support/shelf.js';
+import type { RunOptions, Scenario, Table } from './scenario.js';
+import { cpuAtOnce, timeAlone } from './turn.js';
+import { withServer } from './with-server.js';
+
+interface ColdRead {
+  readonly id: string;
+  readonly title: string;
+  readonly valueBytes: number;
+  /** Keys read one after the other, and then keys read a hundred at once. */
+  readonly alone: number;
+  readonly atOnce: number;
+  readonly rounds: number;
+  readonly goals: { readonly alone: number; readonly cpu: number | undefined };
+}
+
+export const remoteHit = coldRead({
+  id: 'l2',
+  title: 'L2 hit of 1 KB, cold L1',
+  valueBytes: 1024,
+  alone: 300,
+  atOnce: 1000,
+  rounds: 20,
+  goals: { alone: 1.15, cpu: 0.8 },
+});
+
+export const remoteHitLarge = coldRead({
+  id: 'l2-large',
+  title: 'L2 hit of 100 KB, cold L1',
+  valueBytes: 100 * 1024,
+  alone: 50,
+  atOnce: 100,
+  rounds: 12,
+  goals: { alone: 1.1, cpu: undefined },
+});
+
+function coldRead({ id, title, valueBytes, alone, atOnce, rounds, goals }: ColdRead): Scenario {
+  return {
+    id,
+    title,
+    run: (options) =>
+      withServer(async (server) => {
+        const keysAlone = options.quick ? 10 : alone;
+        const shelf = new Shelf(keysAlone + (options.quick ? 20 : atOnce), valueBytes);
+        const entrants = readEntrants(server.port, shelf.load);
+        await fillRedis(entrants, shelf);
+        const filledAfter = shelf.loads;
+        const samples = await turnsOfNewcomers(entrants, rounds, options, async (contestant) => ({
+          alone: await timeAlone(contestant, shelf.keys.slice(0, keysAlone)),
+          cpu: await cpuAtOnce(contestant, shelf.keys.slice(keysAlone)),
+        }));
+        if (shelf.loads !== filledAfter) {
+          throw new Error(`${shelf.loads - filledAfter} loader runs where every call should have been a hit`);
+        }
+        return twoTables({ id, title, floor: '`get` of ioredis and `JSON.parse`' }, samples, goals);
+      }),
+  };
+}
+
+const GROUP = 100;
+
+export const remoteMany: Scenario = {
+  id: 'many',
+  title: 'getMany of 100 keys of 1 KB, cold L1',
+  run: (options) =>
+    withServer(async (server) => {
+      const groups = options.quick ? 2 : 12;
+      const shelf = new Shelf(groups * GROUP, 1024);
+      await fillRedis(writersOf(readEntrants(server.port, shelf.load)), shelf);
+      const keys = Array.from({ length: groups }, (_, at) => shelf.keys.slice(at * GROUP, (at + 1) * GROUP));
+      const entrants = readManyEntrants(server.port);
+      const samples = await turnsOfNewcomers(entrants, 20, options, async (contestant) => ({
+        alone: await answered(contestant, keys[0], () => timeAlone(contestant, keys)),
+      }));
+      return [
+        {
+          id: 'many',
+          title: 'getMany of 100 keys of 1 KB, cold L1',
+          unit: 'x',
+          note: 'time per call, mean of the fastest tenth; 1 is `MGET` of ioredis and `JSON.parse`',
+          figures: ratiosToFloor(samples, 'alone'),
+          goal: { most: 1.15 },
+        },
+      ];
+    }),
+};
+
+export const write: Scenario = {
+  id: 'set',
+  title: 'set of 1 KB through both tiers',
+  run: (options) =>
+    withServer(async (server) => {
+      const shelf = new Shelf(options.quick ? 400 : 1300, 1024);
+      const texts = shelf.keys.map((key) => ({ key, text: JSON.stringify(shelf.valueOf(key)) }));
+      const samples = await turnsOfNewcomers(writeEntrants(server.port), 20, options, async (contestant) => {
+        const items = texts.map(({ key, text }) => ({ key, value: JSON.parse(text) as object }));
+        return {
+          alone: await timeAlone(contestant, items.slice(0, 300)),
+          cpu: await cpuAtOnce(contestant, items.slice(300)),
+        };
+      });
+      const about = {
+        id: 'set',
+        title: 'set of 1 KB through both tiers, others told',
+        floor: '`set` of ioredis and `JSON.stringify`',
+      };
+      return twoTables(about, samples, { alone: 1.4, cpu: 1.2 });
+    }),
+};
+
+/** The raw reader fills for itself too: what it reads is plain JSON. */
+function writersOf(entrants: readonly Entrant[]): Entrant[] {
+  return entrants.filter(({ name }) => !name.includes('one tier'));
+}
+
+async function fillRedis(entrants: readonly Entrant[], shelf: Shelf): Promise<void> {
+  for (const entrant of entrants) {
+    const contestant = await entrant.open();
+    const call = entrant.role === 'floor' ? 'cache.getOrSet(key, load)' : contestant.call;
+    const loop = serialLoop({ ...contestant, call, scope: { ...contestant.scope, load: shelf.load } });
+    await shelf.fill((key) => loop([key], 1));
+    await contestant.close?.();
+  }
+}
+
+/** A contestant that finds nothing would be a fast one. @throws when it does not have all that is asked for */
+async function answered<Result>(contestant: Contestant, key: unknown, work: () => Promise<Result>): Promise<Result> {
+  const result = await work();
+  const answer = await serialLoop(contestant)([key], 1);
+  if (!Array.isArray(answer) || answer.length !== GROUP || answer.includes(undefined)) {
+    throw new Error(`${contestant.name} did not find all of ${GROUP} keys`);
+  }
+  return result;
+}
+
+/** Each turn belongs to a cache that has just been opened: its memory is empty. */
+async function turnsOfNewcomers(
+  entrants: readonly Entrant[],
+  rounds: number,
+  { seed, quick }: RunOptions,
+  turn: (contestant: Contestant) => Promise<Sample>,
+): Promise<Map<Entrant, Sample[]>> {
+  const counted = quick ? { rounds: 1, warmUpRounds: 0 } : { rounds, warmUpRounds: 3 };
+  return takeTurns(entrants, { ...counted, seed }, async (entrant) => {
+    const contestant = await entrant.open();
+    try {
+      return await turn(contestant);
+    } finally {
+      await contestant.close?.();
+    }
+  });
+}
+
+function twoTables(
+  { id, title, floor }: { id: string; title: string; floor: string },
+  samples: ReadonlyMap<Entrant, readonly Sample[]>,
+  goals: ColdRead['goals'],
+): Table[] {
+  return [
+    {
+      id,
+      title: `${title}: one at a time`,
+      unit: 'x',
+      note: `time per call, mean of the fastest tenth; 1 is ${floor}`,
+      figures: ratiosToFloor(samples, 'alone'),
+      goal: { most: goals.alone },
+    },
+    {
+      id: `${id}-cpu`,
+      title: `${title}: 100 at once`,
+      unit: 'x',
+      note: `processor time of the process per call; 1 is ${floor}`,
+      figures: ratiosToFloor(samples, 'cpu'),
+      ...(goals.cpu === undefined ? {} : { goal: { most: goals.cpu } }),
+    },
+  ];
+}

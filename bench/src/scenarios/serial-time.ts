@@ -1,0 +1,37 @@
+import { performance } from 'node:perf_hooks';
+import type { Contestant } from '../measure/contestant.js';
+import { serialLoop } from '../measure/loops.js';
+import { ratiosToFloor, takeTurns, type Figure } from '../measure/rounds.js';
+import type { Shelf } from '../support/shelf.js';
+import type { RunOptions } from './scenario.js';
+
+const ROUNDS = 40;
+const WARM_UP_MS = 300;
+
+/**
+ * Fills the caches, lets the compiler see every loop, and measures time per call in turns. A turn reads each key once, whoever's
+ * turn it is: one that went round and round would find its keys in the processor's caches, and the fastest most often.
+ */
+export async function timePerCall(
+  contestants: readonly Contestant[],
+  shelf: Shelf,
+  { seed, quick }: RunOptions,
+): Promise<Figure[]> {
+  const racers = [];
+  for (const contestant of contestants) {
+    const loop = serialLoop(contestant);
+    await shelf.fill((key) => loop([key], 1));
+    const warmUntilMs = performance.now() + (quick ? 10 : WARM_UP_MS);
+    do {
+      await loop(shelf.keys, quick ? 100 : 1000);
+    } while (performance.now() < warmUntilMs);
+    racers.push({ ...contestant, loop });
+  }
+  const calls = shelf.keys.length;
+  const samples = await takeTurns(racers, { rounds: quick ? 2 : ROUNDS, seed }, async ({ loop }) => {
+    const startedAtMs = performance.now();
+    await loop(shelf.keys, calls);
+    return { time: (performance.now() - startedAtMs) / calls };
+  });
+  return ratiosToFloor(samples, 'time');
+}

@@ -1,0 +1,44 @@
+import { Agent, get } from 'node:http';
+
+const TIMEOUT_MS = 10_000;
+
+/** Requests over a few connections that stay open, a bounded number at once. @throws for an answer that is not 200 */
+export class HttpLoad {
+  private readonly agent: Agent;
+
+  constructor(
+    private readonly port: number,
+    private readonly connections: number,
+  ) {
+    this.agent = new Agent({ keepAlive: true, maxSockets: connections });
+  }
+
+  /** @param paths asked for in order */
+  async run(paths: readonly string[]): Promise<void> {
+    let next = 0;
+    const client = async () => {
+      for (let path = paths[next++]; path !== undefined; path = paths[next++]) {
+        await this.request(path);
+      }
+    };
+    await Promise.all(Array.from({ length: this.connections }, client));
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
+
+  private async request(path: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const options = { host: '127.0.0.1', port: this.port, path, agent: this.agent, timeout: TIMEOUT_MS };
+      const request = get(options, (response) => {
+        response.resume();
+        response.once('end', () =>
+          response.statusCode === 200 ? resolve() : reject(new Error(`${path} answered ${response.statusCode}`)),
+        );
+      });
+      request.once('timeout', () => request.destroy(new Error(`${path}: no answer in ${TIMEOUT_MS} ms`)));
+      request.once('error', reject);
+    });
+  }
+}
