@@ -53,6 +53,7 @@ export class ProcessDouble {
       config,
       events,
       clock,
+      coarseClock: clock,
       codec: { encode: (value: unknown) => ({ payload: { value }, exact: true }) },
       local: new LocalCache({ clock }),
       redis: {

@@ -22,6 +22,7 @@ describe('CacheConfig without options and variables', () => {
       healthCheckIntervalMs: 30_000,
       requireRedis: false,
       strict: false,
+      logLookups: false,
       maxValueBytes: 4_194_304,
       compression: { thresholdBytes: 1024, codec: 'gzip' },
     });
@@ -116,6 +117,7 @@ describe('the order of the sources', () => {
         healthCheckInterval: '2m',
         requireRedis: true,
         strict: true,
+        logLookups: true,
         maxValueBytes: 1000,
         compression: { thresholdBytes: 5, codec: 'gzip' },
         redis: { host: 'code-host' },
@@ -134,6 +136,7 @@ describe('the order of the sources', () => {
       healthCheckIntervalMs: 120_000,
       requireRedis: true,
       strict: true,
+      logLookups: true,
       maxValueBytes: 1000,
       compression: { thresholdBytes: 5, codec: 'gzip' },
       redis: { kind: 'single', connection: { host: 'code-host', port: 6379, db: 0, tls: false } },

@@ -31,6 +31,7 @@ export class CacheConfig implements ResolvedOptions {
   readonly healthCheckIntervalMs: number;
   readonly requireRedis: boolean;
   readonly strict: boolean;
+  readonly logLookups: boolean;
   readonly maxValueBytes: number;
   readonly compression: false | ResolvedCompression;
   /** The dimensions of the current request, for `varyBy`. */
@@ -50,6 +51,7 @@ export class CacheConfig implements ResolvedOptions {
     this.healthCheckIntervalMs = options.healthCheckIntervalMs;
     this.requireRedis = options.requireRedis;
     this.strict = options.strict;
+    this.logLookups = options.logLookups;
     this.maxValueBytes = options.maxValueBytes;
     this.compression = options.compression;
     this.context = options.context;

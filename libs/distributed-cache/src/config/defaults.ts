@@ -18,6 +18,7 @@ export const DEFAULTS = Object.freeze({
   healthCheckIntervalMs: 30_000,
   requireRedis: false,
   strict: false,
+  logLookups: false,
   fallbackEnabled: true,
   fallbackTtlMs: 300_000,
   maxMemoryMb: 100,

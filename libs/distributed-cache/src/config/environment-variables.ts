@@ -85,6 +85,10 @@ export const ENVIRONMENT_VARIABLES = {
     default: `${DEFAULTS.enabled}`,
     meaning: 'false: every method runs as if undecorated and nothing is opened (the rollback switch)',
   },
+  CACHE_LOG_LOOKUPS: {
+    default: `${DEFAULTS.logLookups}`,
+    meaning: 'true: each hit, miss, set and deletion is a line of the log at level `debug`',
+  },
 } as const satisfies Record<string, EnvironmentVariable>;
 
 export type EnvironmentVariableName = keyof typeof ENVIRONMENT_VARIABLES;

@@ -144,6 +144,7 @@ describe('a wrong configuration', () => {
       redisTimeout: 1,
       healthCheckInterval: 1,
       compression: false,
+      logLookups: false,
     };
     expect(problemsOf(options, wrong)).toEqual([]);
     expect(problemsOf({ local: false }, { CACHE_MAX_MEMORY_MB: '?', CACHE_FALLBACK_TTL: '?' })).toEqual([]);

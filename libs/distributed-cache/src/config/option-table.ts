@@ -223,6 +223,12 @@ export const ROOT_OPTIONS: OptionLevel<DistributedCacheOptions> = {
     default: `${DEFAULTS.strict}`,
     meaning: 'true: a change counts once a replica has it too, else it is journalled and repeated: see guarantees',
   },
+  logLookups: {
+    type: 'boolean',
+    default: `${DEFAULTS.logLookups}`,
+    variable: 'CACHE_LOG_LOOKUPS',
+    meaning: 'true: each hit, miss, set and deletion is a line of the log at level `debug`',
+  },
   maxValueBytes: {
     type: 'number',
     default: `${DEFAULTS.maxValueBytes}`,

@@ -146,6 +146,11 @@ export interface DistributedCacheOptions {
    * `set` is ever done. Costs a round trip to the replica. Default false: a failover may undo what was just acknowledged.
    */
   strict?: boolean;
+  /**
+   * `true`: each hit, miss, set and deletion is a line of the log at level `debug`, which Nest's logger writes unless told otherwise.
+   * Default false: they are counted (`CACHE_LOG_LOOKUPS`).
+   */
+  logLookups?: boolean;
   /** Largest serialized value, in bytes; a larger one is not cached. Default 4 MiB. */
   maxValueBytes?: number;
   compression?: false | CompressionOptions;

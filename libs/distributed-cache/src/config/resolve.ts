@@ -40,6 +40,7 @@ export interface ResolvedOptions {
   readonly healthCheckIntervalMs: number;
   readonly requireRedis: boolean;
   readonly strict: boolean;
+  readonly logLookups: boolean;
   readonly maxValueBytes: number;
   readonly compression: false | ResolvedCompression;
   readonly context: DistributedCacheOptions['context'];
@@ -90,6 +91,7 @@ export function resolveOptions(
       DEFAULTS.healthCheckIntervalMs,
     requireRedis: resolveRequireRedis(options),
     strict: options.boolean('strict') ?? DEFAULTS.strict,
+    logLookups: options.boolean('logLookups') ?? environment.boolean('CACHE_LOG_LOOKUPS') ?? DEFAULTS.logLookups,
     maxValueBytes: options.integer('maxValueBytes', LIMITS.maxValueBytes) ?? DEFAULTS.maxValueBytes,
     compression: resolveCompression(options, environment),
     context: options.function('context'),

@@ -6,13 +6,13 @@ import { checkHealth } from './cache-health-check.js';
 import { BatchCollector, type BatchLoader } from './batch-loader.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { Counters } from './counters.js';
-import { isRefreshDue } from './early-refresh.js';
+import { isRefreshDue, XFETCH_HORIZON } from './early-refresh.js';
 import { EntryChanges } from './entry-changes.js';
 import type { EntryInspection } from './entry-inspection.js';
 import { EntryInspector } from './entry-inspector.js';
+import { EntryFinder } from './entry-finder.js';
 import type { EntryLoader, LoadOutcome } from './entry-loader.js';
 import type { EntryOptions, KeyOptions, Loader } from './entry-options.js';
-import type { EntryReader, FoundEntry } from './entry-reader.js';
 import { ForeignChanges } from './foreign-changes.js';
 import { KeyDimensions } from './key-dimensions.js';
 import { LoadContext } from './load-context.js';
@@ -32,11 +32,12 @@ import { furnishNamespace } from './namespace-rooms.js';
  * nothing is kept and every loader runs.
  */
 export class AsyncCache<T = unknown> {
+  private readonly hits: { readonly isObserved: boolean };
   private readonly counters = new Counters();
   private readonly recorder: LookupRecorder;
   private readonly local: LocalView;
-  private readonly reader: EntryReader;
   private readonly loads: EntryLoader;
+  private readonly finder: EntryFinder;
   private readonly changes: EntryChanges;
   private readonly inspector: EntryInspector;
   /** @internal What `varyBy` makes of a request. */
@@ -53,9 +54,10 @@ export class AsyncCache<T = unknown> {
   ) {
     const rooms = furnishNamespace(namespace, policy, runtime, this.counters);
     this.recorder = rooms.recorder;
+    this.hits = runtime.events.observation('hit');
     this.local = rooms.local;
-    this.reader = rooms.reader;
     this.loads = rooms.loads;
+    this.finder = new EntryFinder(rooms);
     this.changes = new EntryChanges(rooms);
     this.inspector = new EntryInspector(namespace, rooms);
     this.foreign = new ForeignChanges(rooms);
@@ -72,15 +74,14 @@ export class AsyncCache<T = unknown> {
   }
 
   /** The fresh value, or `undefined` (also for a cached `undefined`: {@link lookup} tells them apart). */
-  async get(key: CacheKey): Promise<T | undefined> {
-    const found = await this.findFresh(key);
-    return found === undefined ? undefined : (readStored(found.stored) as T);
+  get(key: CacheKey): Promise<T | undefined> {
+    return this.hit(key, undefined) ?? this.getSlowly(key);
   }
 
   /** What the cache knows of a key: a miss, or the value with its state, tier, age and remaining TTL in milliseconds. */
   async lookup(key: CacheKey): Promise<Lookup<T>> {
     const encodedKey = encodeKey(key);
-    const found = this.freshLocal(encodedKey) ?? (await this.readEnabled(encodedKey));
+    const found = await this.finder.any(encodedKey);
     if (found === undefined) {
       this.recorder.miss(key, { stale: false, collapsed: false, stored: false });
       return MISS;
@@ -93,47 +94,43 @@ export class AsyncCache<T = unknown> {
 
   /** Fresh values in the order of `keys`, in one round trip for those that L1 lacks; an entry that can't be read is a miss. */
   async getMany(keys: readonly CacheKey[]): Promise<(T | undefined)[]> {
-    const encodedKeys = keys.map(encodeKey);
-    const found = encodedKeys.map((key) => this.freshLocal(key));
-    const missing = [...new Set(encodedKeys.filter((_, index) => found[index] === undefined))];
-    const reads = this.runtime.config.enabled ? await this.reader.readMany(missing) : [];
-    const fromRemote = new Map(missing.map((key, index) => [key, onlyFresh(reads[index]?.found)]));
-    return keys.map((key, index) => {
-      const entry = found[index] ?? fromRemote.get(encodedKeys[index] ?? '');
-      this.recordFresh(key, entry);
-      return entry === undefined ? undefined : (readStored(entry.stored) as T);
-    });
+    const found = await this.finder.freshMany(keys);
+    return found.map((entry) => (entry === undefined ? undefined : (readStored(entry.stored) as T)));
   }
 
   /**
    * The cached value, or what `loader` returns, which is then cached. Concurrent calls for one key share one load:
    * in this process always, in the cluster while Redis serves; a call may wait for another process's load. If the loader throws, a stale value still in its grace is returned; else its error, the same object.
    */
-  async getOrSet(key: CacheKey, loader: Loader<T>, options?: EntryOptions<T>): Promise<T> {
-    if (typeof key === 'string' && (options?.varyBy !== undefined || options?.version !== undefined)) {
-      const varied = this.dimensions.prepare(key, options, 'getOrSet');
-      return varied === undefined ? this.loadUncached(loader) : this.getOrSet(varied, loader, options);
+  getOrSet(key: CacheKey, loader: Loader<T>, options?: EntryOptions<T>): Promise<T> {
+    return this.hit(key, options) ?? this.getOrLoad(key, loader, options);
+  }
+
+  /**
+   * @internal The hit path, alone: what L1 has fresh, if nothing else is to be done; `undefined` if {@link getOrSet} must look again.
+   * No encoding, no closure, no object but the promise: see docs/performance.md before adding to it.
+   */
+  hit(key: CacheKey, options: EntryOptions<T> | undefined): Promise<T> | undefined {
+    const isEncoded = typeof key !== 'string';
+    if (options !== undefined && (options.refreshAhead !== undefined || (!isEncoded && hasOwnKey(options)))) {
+      return undefined;
     }
-    const encodedKey = encodeKey(key);
-    if (!this.runtime.config.enabled) {
-      return this.loadUncached(loader);
+    const { coarseClock, local } = this.runtime;
+    const nowMs = coarseClock.nowMs();
+    const slot = this.local.hit(isEncoded ? ((key as PreparedKey | undefined)?.encoded ?? '') : key, isEncoded, nowMs);
+    if (slot < 0 || local === undefined) {
+      return undefined;
     }
-    const nowMs = this.runtime.clock.nowMs();
-    const entry = this.local.find(encodedKey, nowMs);
-    if (entry !== undefined) {
-      const ttlMs = this.local.remainingMs(encodedKey, entry, nowMs);
-      if (ttlMs > 0) {
-        this.recorder.hit(key, 'local', 'fresh', ttlMs);
-        if (isRefreshDue(ttlMs, entry, options, this.runtime.random)) {
-          this.loads.refresh(encodedKey, loader, options, ttlMs);
-        }
-        return readStored(entry) as T;
-      }
+    const { store } = local;
+    const ttlMs = store.ttlAt(slot, nowMs);
+    if (ttlMs < store.loadMsAt(slot) * XFETCH_HORIZON) {
+      return undefined; // perhaps it is to be refreshed
     }
-    const running = this.loads.running(encodedKey);
-    const outcome = await (running ?? this.loads.start(encodedKey, loader, options));
-    this.recordOutcome(key, outcome, running !== undefined);
-    return readStored(outcome.stored) as T;
+    this.counters.localHits++;
+    if (this.hits.isObserved) {
+      this.recorder.tellHit(key, 'local', 'fresh', ttlMs);
+    }
+    return Promise.resolve(store.valueAt(slot) as T);
   }
 
   /**
@@ -170,8 +167,7 @@ export class AsyncCache<T = unknown> {
 
   /** Whether there is a fresh value; not counted as a lookup. */
   async has(key: CacheKey): Promise<boolean> {
-    const encodedKey = encodeKey(key);
-    const found = this.freshLocal(encodedKey) ?? (await this.readEnabled(encodedKey));
+    const found = await this.finder.any(encodeKey(key));
     return found !== undefined && found.ttlMs > 0;
   }
 
@@ -235,36 +231,36 @@ export class AsyncCache<T = unknown> {
     return loader(new LoadContext(this.runtime.closing, undefined));
   }
 
-  private async findFresh(key: CacheKey): Promise<FoundEntry | undefined> {
+  private async getSlowly(key: CacheKey): Promise<T | undefined> {
+    const found = await this.finder.fresh(key);
+    return found === undefined ? undefined : (readStored(found.stored) as T);
+  }
+
+  private async getOrLoad(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
+    if (typeof key === 'string' && options !== undefined && hasOwnKey(options)) {
+      const varied = this.dimensions.prepare(key, options, 'getOrSet');
+      return varied === undefined ? this.loadUncached(loader) : this.getOrSet(varied, loader, options);
+    }
     const encodedKey = encodeKey(key);
-    const found = this.freshLocal(encodedKey) ?? onlyFresh(await this.readEnabled(encodedKey));
-    this.recordFresh(key, found);
-    return found;
-  }
-
-  private freshLocal(encodedKey: string): FoundEntry | undefined {
-    const entry = this.local.find(encodedKey);
-    if (entry === undefined) {
-      return undefined;
+    if (!this.runtime.config.enabled) {
+      return this.loadUncached(loader);
     }
-    const ttlMs = this.local.remainingMs(encodedKey, entry);
-    if (ttlMs <= 0) {
-      return undefined;
+    const nowMs = this.runtime.clock.nowMs();
+    const entry = this.local.find(encodedKey, nowMs);
+    if (entry !== undefined) {
+      const ttlMs = this.local.remainingMs(encodedKey, entry, nowMs);
+      if (ttlMs > 0) {
+        this.recorder.hit(key, 'local', 'fresh', ttlMs);
+        if (isRefreshDue(ttlMs, entry, options, this.runtime.random)) {
+          this.loads.refresh(encodedKey, loader, options, ttlMs);
+        }
+        return readStored(entry) as T;
+      }
     }
-    const { loadMs, lifeMs } = entry;
-    return { tier: 'local', stored: entry, ttlMs, ageMs: this.local.ageMs(entry), loadMs, lifeMs };
-  }
-
-  private async readEnabled(encodedKey: string): Promise<FoundEntry | undefined> {
-    return this.runtime.config.enabled ? (await this.reader.read(encodedKey)).found : undefined;
-  }
-
-  private recordFresh(key: CacheKey, found: FoundEntry | undefined): void {
-    if (found === undefined) {
-      this.recorder.miss(key, { stale: false, collapsed: false, stored: false });
-    } else {
-      this.recorder.hit(key, found.tier, 'fresh', found.ttlMs);
-    }
+    const running = this.loads.running(encodedKey);
+    const outcome = await (running ?? this.loads.start(encodedKey, loader, options));
+    this.recordOutcome(key, outcome, running !== undefined);
+    return readStored(outcome.stored) as T;
   }
 
   private recordOutcome(key: CacheKey, outcome: LoadOutcome, collapsed: boolean): void {
@@ -276,6 +272,7 @@ export class AsyncCache<T = unknown> {
   }
 }
 
-function onlyFresh(found: FoundEntry | undefined): FoundEntry | undefined {
-  return found !== undefined && found.ttlMs > 0 ? found : undefined;
+/** Whether the options make another key of the one given. */
+function hasOwnKey({ varyBy, version }: KeyOptions): boolean {
+  return varyBy !== undefined || version !== undefined;
 }

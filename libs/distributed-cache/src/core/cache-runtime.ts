@@ -24,6 +24,8 @@ export interface CacheRuntime {
   readonly config: CacheConfig;
   readonly events: CacheEvents;
   readonly clock: Clock;
+  /** For the hit path: late by a millisecond, or by as long as the process is held up. */
+  readonly coarseClock: Clock;
   readonly codec: ValueCodec;
   /** Absent where L1 is switched off. */
   readonly local: LocalCache | undefined;

@@ -2,7 +2,7 @@ import { ValueCodec } from '../codec/index.js';
 import type { CacheConfig, NamespaceOptions, ResolvedNamespace } from '../config/index.js';
 import { ConfigurationError } from '../errors/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
-import { LocalCache, systemClock, type Clock } from '../local/index.js';
+import { CoarseClock, LocalCache, systemClock, type Clock } from '../local/index.js';
 import { AsyncCache } from './async-cache.js';
 import { checkHealth } from './cache-health-check.js';
 import type { CacheRuntime } from './cache-runtime.js';
@@ -33,6 +33,7 @@ const LEASE_MS = 1500;
 export class DistributedCache {
   readonly events: CacheEvents;
   private readonly caches = new Map<string, AsyncCache>();
+  private readonly bindings = new Map<symbol, unknown>();
   private readonly runtime: CacheRuntime;
   private readonly closing = new AbortController();
   /** Whether it has been told that changes of others may be missed. */
@@ -51,6 +52,7 @@ export class DistributedCache {
       config,
       events,
       clock,
+      coarseClock: clock === systemClock ? new CoarseClock(clock) : clock,
       codec,
       local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
       redis: config.enabled ? this.redisOf(codec, clock, leaseMs) : undefined,
@@ -79,6 +81,16 @@ export class DistributedCache {
     }
     // What a namespace holds is known to those who use it, not to the map.
     return cache as AsyncCache<T>;
+  }
+
+  /** @internal What somebody has made once for this cache, such as a decorated method for its keys. */
+  bound<Bound>(owner: symbol, bind: (cache: this) => Bound): Bound {
+    let bound = this.bindings.get(owner);
+    if (bound === undefined) {
+      bound = bind(this);
+      this.bindings.set(owner, bound);
+    }
+    return bound as Bound;
   }
 
   /** Opens the connection now instead of at the first use. Resolves when the first attempt has ended, well or badly. */

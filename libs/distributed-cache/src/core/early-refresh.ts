@@ -9,7 +9,7 @@ export interface Making {
 }
 
 /** Beyond so many load times before the expiry XFetch would refresh once in half a billion hits: not worth a logarithm. */
-const XFETCH_HORIZON = 20;
+export const XFETCH_HORIZON = 20;
 
 /**
  * Whether a hit is to start a refresh: past `refreshAhead` of the TTL, or by default with XFetch's probability, which is

@@ -50,7 +50,7 @@ export class EntryInspector {
       ttlMs,
       graceMs: entry.keptUntilMs - Math.max(nowMs, entry.expiresAtMs),
       tags: inspected,
-      isCurrent: entry.scope.generation === entry.generation && inspected.every(({ isCurrent }) => isCurrent),
+      isCurrent: entry.isOfNow && inspected.every(({ isCurrent }) => isCurrent),
       isTrusted: local.isTrusted(key),
       heapBytes: entry.bytes,
       isCopiedOnRead: entry.copyOnRead,

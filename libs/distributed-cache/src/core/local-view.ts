@@ -1,4 +1,5 @@
-import type { LocalEntry, LocalPutOptions, LocalScope, StoredValue } from '../local/index.js';
+import { isPlainKey } from '../keys/index.js';
+import type { LocalEntry, LocalPart, LocalPutOptions, LocalScope, StoredValue } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import type { EntryLife } from './entry-life.js';
 
@@ -21,7 +22,8 @@ export const UNHEARD_TTL_MS = 5000;
  */
 export class LocalView {
   private readonly scope: LocalScope = { generation: 0 };
-  private readonly keyPrefix: string;
+  /** Absent where L1 is switched off. */
+  private readonly part: LocalPart | undefined;
   /** What its keys begin with in Redis. */
   private readonly valuePrefix: string;
 
@@ -29,19 +31,29 @@ export class LocalView {
     private readonly runtime: CacheRuntime,
     namespace: string,
   ) {
-    this.keyPrefix = `${namespace}:`;
+    this.part = runtime.local?.part(this.scope, isPlainKey);
     this.valuePrefix = `${runtime.config.keyPrefix}:${namespace}:`;
   }
 
   /** The entry, if it may be trusted; it may be stale: see {@link remainingMs}. */
-  find(key: string, nowMs?: number): LocalEntry | undefined {
-    const { local } = this.runtime;
-    return local === undefined || !this.isTrusted(key) ? undefined : local.find(this.keyPrefix + key, nowMs);
+  find(key: string, nowMs = this.runtime.clock.nowMs()): LocalEntry | undefined {
+    return this.part === undefined || !this.isTrusted(key) ? undefined : this.part.find(key, nowMs);
+  }
+
+  /**
+   * The slot of a fresh value that may be handed out as it is, while all is well; -1 if it takes another look.
+   * @param isEncoded whether the key is encoded already
+   */
+  hit(key: string, isEncoded: boolean, nowMs: number): number {
+    const { redis } = this.runtime;
+    return this.part === undefined || (redis !== undefined && !(redis.connection.isWhole && redis.changes.isLive))
+      ? -1
+      : this.part.hit(key, isEncoded, nowMs);
   }
 
   /** The entry as it is, trusted or not, without marking it as used. */
   peek(key: string): LocalEntry | undefined {
-    return this.runtime.local?.peek(this.keyPrefix + key);
+    return this.part?.peek(key);
   }
 
   /** What is left of the entry's fresh life, in milliseconds; zero or less: it is stale. */
@@ -66,15 +78,13 @@ export class LocalView {
   }
 
   keep(key: string, stored: StoredValue, life: EntryLife, facts: EntryFacts = {}): void {
-    const { local } = this.runtime;
     if (!this.isTrusted(key)) {
       // Redis may be lost altogether next, and L1 trusted again: then this older copy would be back.
       this.delete(key);
-    } else if (local !== undefined) {
-      local.put(this.keyPrefix + key, stored, {
+    } else {
+      this.part?.put(key, stored, {
         ttlMs: life.ttlMs,
         graceMs: life.graceMs,
-        scope: this.scope,
         marks: facts.marks,
         loadMs: facts.loadMs,
         lifeMs: facts.lifeMs,
@@ -94,7 +104,7 @@ export class LocalView {
   }
 
   delete(key: string): boolean {
-    return this.runtime.local?.delete(this.keyPrefix + key) ?? false;
+    return this.part?.delete(key) ?? false;
   }
 
   /** Ends the fresh life of an entry and keeps it as stale. @returns whether there was one */

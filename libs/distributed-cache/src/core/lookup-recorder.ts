@@ -20,8 +20,13 @@ export class LookupRecorder {
       this.counters.staleServed++;
     }
     if (this.events.isObserved('hit')) {
-      this.events.emit('hit', { namespace: this.namespace, key: String(key), tier, state, ttlMs });
+      this.tellHit(key, tier, state, ttlMs);
     }
+  }
+
+  /** Tells of a hit that is counted already. */
+  tellHit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
+    this.events.emit('hit', { namespace: this.namespace, key: String(key), tier, state, ttlMs });
   }
 
   miss(key: CacheKey, facts: { stale: boolean; collapsed: boolean; stored: boolean }): void {

@@ -14,6 +14,10 @@ class Topic<Name extends CacheEventName> {
   constructor(name: Name) {
     this.channel = channel(DIAGNOSTICS_CHANNEL_PREFIX + name);
   }
+
+  get isObserved(): boolean {
+    return this.listeners.size > 0 || this.channel.hasSubscribers;
+  }
 }
 
 type Topics = { readonly [Name in CacheEventName]: Topic<Name> };
@@ -56,8 +60,12 @@ export class CacheEvents {
 
   /** Whether anybody listens: ask before building a payload on a hot path. */
   isObserved(name: CacheEventName): boolean {
-    const topic = this.topics[name];
-    return topic.listeners.size > 0 || topic.channel.hasSubscribers;
+    return this.topics[name].isObserved;
+  }
+
+  /** As {@link isObserved}, for a path so hot that looking the event up counts. */
+  observation(name: CacheEventName): { readonly isObserved: boolean } {
+    return this.topics[name];
   }
 
   emit<Name extends CacheEventName>(name: Name, event: CacheEventMap[Name]): void {

@@ -39,9 +39,14 @@ const CUT_ESCAPE = /(?:%C2)?(?:%[0-9A-F]?)?$/;
  */
 export function encodeKey(key: CacheKey): string {
   if (typeof key === 'string') {
-    return key.length <= MAX_KEY_BYTES && UNTOUCHED.test(key) ? key : encodeSlowly(key);
+    return isPlainKey(key) ? key : encodeSlowly(key);
   }
   return key instanceof PreparedKey ? key.encoded : encodeSlowly(key);
+}
+
+/** Whether a text is its own encoding, and the encoding of no other text. */
+export function isPlainKey(text: string): boolean {
+  return text.length <= MAX_KEY_BYTES && UNTOUCHED.test(text);
 }
 
 /**

@@ -8,6 +8,8 @@ const PLAIN = /^[ -$&(-[\]-z|~]*$/;
 const STARTS_A_KEY = /^[^#]/;
 /** `-1.2345678901234567e-300` */
 const LONGEST_NUMBER = 24;
+/** Some hundred kilobytes a method at most. */
+const MOST_REMEMBERED = 1000;
 
 /**
  * The default key of a call: `Users.find(42,'bob')`. Two calls have the same key only if class, method and every
@@ -27,6 +29,8 @@ export class MethodKeys {
   private readonly quotedHead: string;
   /** How long an argument may be that is put between head and tail as it is; negative: none. */
   private readonly plainLength: number;
+  /** Keys made lately, by their only argument: a text that is made anew must be hashed anew to be looked up. */
+  private readonly memory = new Map<unknown, PreparedKey>();
 
   constructor(className: string, methodName: string) {
     this.method = nameOf(className, methodName);
@@ -43,18 +47,29 @@ export class MethodKeys {
    */
   of(args: readonly unknown[], suffix: string): PreparedKey {
     if (args.length === 1 && suffix === '') {
-      const [only] = args;
+      const only = args[0];
+      const known = only === 0 ? undefined : this.memory.get(only); // to a Map -0 is 0
+      if (known !== undefined) {
+        return known;
+      }
       if (typeof only === 'string' && only.length <= this.plainLength && PLAIN.test(only)) {
-        const key = `${this.quotedHead}${only}')`;
-        return new PreparedKey(key, key);
+        return this.remember(only, `${this.quotedHead}${only}')`);
       }
       if (typeof only === 'number' && this.plainLength > LONGEST_NUMBER && !Object.is(only, -0)) {
-        const key = `${this.head}${only})`;
-        return new PreparedKey(key, key);
+        return this.remember(only, `${this.head}${only})`);
       }
     }
     const key = `${this.head}${encodeArgumentsOf(this.method, args)})`;
     return new PreparedKey(key + suffix, encodeKeyWith(key, suffix));
+  }
+
+  private remember(argument: string | number, key: string): PreparedKey {
+    const prepared = new PreparedKey(key, key);
+    if (this.memory.size >= MOST_REMEMBERED) {
+      this.memory.clear();
+    }
+    this.memory.set(argument, prepared);
+    return prepared;
   }
 }
 

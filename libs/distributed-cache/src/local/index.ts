@@ -1,11 +1,6 @@
-export { systemClock, type Clock } from './clock.js';
-export {
-  LocalCache,
-  type LocalCacheOptions,
-  type LocalEntry,
-  type LocalMark,
-  type LocalPutOptions,
-  type LocalScope,
-  type LocalSetOptions,
-} from './local-cache.js';
+export { CoarseClock, systemClock, type Clock } from './clock.js';
+export { EntryStore } from './entry-store.js';
+export { LocalCache, type LocalCacheOptions } from './local-cache.js';
+export { LocalPart } from './local-part.js';
+export type { LocalEntry, LocalMark, LocalPutOptions, LocalScope, LocalSetOptions } from './local-entry.js';
 export { readStored, storeValue, type StoredValue, type ValueOrigin, type ValuesMode } from './stored-value.js';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../testing/fake-clock.js';
-import { LocalCache, type LocalScope } from './local-cache.js';
+import { LocalCache } from './local-cache.js';
+import type { LocalScope } from './local-entry.js';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;

@@ -1,6 +1,7 @@
-import { LRUCache } from 'lru-cache';
 import { systemClock, type Clock } from './clock.js';
-import { textBytes } from './measure-value.js';
+import { EntryStore } from './entry-store.js';
+import type { LocalEntry, LocalPutOptions, LocalScope, LocalSetOptions } from './local-entry.js';
+import { LocalPart, type IsPlainKey } from './local-part.js';
 import { readStored, storeValue, type StoredValue, type ValuesMode } from './stored-value.js';
 
 export interface LocalCacheOptions {
@@ -13,50 +14,7 @@ export interface LocalCacheOptions {
   readonly clock?: Clock;
 }
 
-/** Entries of a scope are dropped all at once, in O(1), by moving its generation. */
-export interface LocalScope {
-  generation: number;
-}
-
-/** A scope as it was when the work on a value began; the value is over as soon as the scope has moved on. */
-export interface LocalMark {
-  readonly scope: LocalScope;
-  readonly generation: number;
-}
-
-export interface LocalPutOptions {
-  /** How long the value is fresh, in milliseconds. */
-  readonly ttlMs: number;
-  /** How long it is kept after that, in milliseconds. Default 0. */
-  readonly graceMs?: number;
-  readonly scope?: LocalScope;
-  /** Further scopes that the value depends on. */
-  readonly marks?: readonly LocalMark[];
-  /** How long it took to make the value, in milliseconds. Default 0: unknown. */
-  readonly loadMs?: number;
-  /** The whole fresh life of the value, of which `ttlMs` is what is left, in milliseconds. Default: `ttlMs`. */
-  readonly lifeMs?: number;
-}
-
-export interface LocalSetOptions extends LocalPutOptions {
-  /** Default: the cache's. */
-  readonly values?: ValuesMode;
-}
-
-export interface LocalEntry extends StoredValue {
-  readonly storedAtMs: number;
-  readonly expiresAtMs: number;
-  readonly keptUntilMs: number;
-  readonly scope: LocalScope;
-  readonly generation: number;
-  readonly marks: readonly LocalMark[] | undefined;
-  readonly loadMs: number;
-  readonly lifeMs: number;
-}
-
 const DEFAULT_MAX_BYTES = 100 * 1024 * 1024;
-/** The entry object, its boxed times, and its place in the LRU's map and lists. */
-const ENTRY_OVERHEAD_BYTES = 260;
 const SWEEP_INTERVAL_MS = 1000;
 const SWEEP_AT_LEAST = 1000;
 /** A whole pass takes about a minute, however many entries there are. */
@@ -68,13 +26,14 @@ const SWEEP_PASS_TICKS = 60;
  * and no TTL is too long for one. Values are protected from their readers as `values` says. Usable alone.
  */
 export class LocalCache {
-  private readonly entries: LRUCache<string, LocalEntry>;
+  /** @internal What its parts share. */
+  readonly store: EntryStore;
   private readonly values: ValuesMode;
   private readonly clock: Clock;
-  private readonly ownScope: LocalScope = { generation: 0 };
+  private readonly own: LocalPart;
   private sweepTimer: NodeJS.Timeout | undefined;
   /** The next slot to look at; see {@link sweep}. */
-  private sweepSlot = 0;
+  private sweepSlot = 1;
 
   constructor(options: LocalCacheOptions = {}) {
     const { maxBytes = DEFAULT_MAX_BYTES, maxEntries, values = 'frozen', clock = systemClock } = options;
@@ -84,21 +43,27 @@ export class LocalCache {
     }
     this.values = values;
     this.clock = clock;
-    this.entries = new LRUCache({ maxSize: maxBytes, ...(maxEntries === undefined ? {} : { max: maxEntries }) });
+    this.store = new EntryStore(maxBytes, maxEntries ?? Infinity);
+    this.own = this.part({ generation: 0 }, () => true);
   }
 
   /** Entries held, expired ones included until they are swept. */
   get entryCount(): number {
-    return this.entries.size;
+    return this.store.count;
   }
 
   /** Estimated heap in bytes. */
   get usedBytes(): number {
-    return this.entries.calculatedSize;
+    return this.store.usedBytes;
   }
 
   get maxBytes(): number {
-    return this.entries.maxSize;
+    return this.store.maxBytes;
+  }
+
+  /** @internal Keys of their own within the same bound: those of a namespace. */
+  part(scope: LocalScope, isPlainKey: IsPlainKey): LocalPart {
+    return new LocalPart(this.store, scope, this.clock, isPlainKey, () => this.startSweeping());
   }
 
   /** The fresh value, or `undefined`. A stored `undefined` looks the same: use {@link find} to tell them apart. */
@@ -112,25 +77,14 @@ export class LocalCache {
     return entry !== undefined && entry.expiresAtMs > this.clock.nowMs();
   }
 
-  /**
-   * The entry, fresh or within its grace, and marked as used; `undefined` if there is none.
-   * @param nowMs the clock's time, from a caller that has just read it
-   */
-  find(key: string, nowMs = this.clock.nowMs()): LocalEntry | undefined {
-    const entry = this.entries.get(key);
-    if (entry === undefined) {
-      return undefined;
-    }
-    if (this.isOver(entry, nowMs)) {
-      this.entries.delete(key);
-      return undefined;
-    }
-    return entry;
+  /** The entry, fresh or within its grace, and marked as used; `undefined` if there is none. */
+  find(key: string): LocalEntry | undefined {
+    return this.own.find(key, this.clock.nowMs());
   }
 
   /** The entry as it is, whether or not it still counts, without marking it as used. */
   peek(key: string): LocalEntry | undefined {
-    return this.entries.peek(key);
+    return this.own.peek(key);
   }
 
   /**
@@ -145,69 +99,40 @@ export class LocalCache {
 
   /** As {@link set}, for a value that `storeValue` has made safe already. */
   put(key: string, stored: StoredValue, options: LocalPutOptions): boolean {
-    const { ttlMs, graceMs = 0, scope = this.ownScope, marks, loadMs = 0, lifeMs = ttlMs } = options;
-    requireDuration('ttlMs', ttlMs);
-    requireDuration('graceMs', graceMs);
-    const nowMs = this.clock.nowMs();
-    const entry: LocalEntry = {
-      value: stored.value,
-      copyOnRead: stored.copyOnRead,
-      bytes: Math.ceil(ENTRY_OVERHEAD_BYTES + textBytes(key) + stored.bytes),
-      storedAtMs: nowMs,
-      expiresAtMs: nowMs + ttlMs,
-      keptUntilMs: nowMs + ttlMs + graceMs,
-      scope,
-      generation: scope.generation,
-      marks,
-      loadMs: Math.round(loadMs),
-      lifeMs: Math.round(lifeMs),
-    };
-    this.entries.set(key, entry, { size: entry.bytes });
-    this.startSweeping();
-    return this.entries.peek(key) === entry;
+    return this.own.put(key, stored, options);
   }
 
   delete(key: string): boolean {
-    const entry = this.entries.peek(key);
-    this.entries.delete(key);
-    return entry !== undefined && !this.isOver(entry);
+    return this.own.delete(key);
   }
 
+  /** Empties all parts. */
   clear(): void {
-    this.entries.clear();
+    for (let slot = 1; slot < this.store.slotsEnd; slot++) {
+      this.store.remove(slot);
+    }
     this.stopSweeping();
   }
 
   /**
    * Drops the expired entries in the next `slots` places of the store and goes on there the next time; the default makes a
-   * whole pass in about a minute. Runs by itself once a second while there are entries.
-   *
-   * The LRU's own order can't be walked in slices: an entry that is used moves to its end, and a walk that stood on it
-   * ends there too. An entry's place in the store never changes, and only lru-cache's internals show it (read only).
+   * whole pass in about a minute. Runs by itself once a second while there are entries. An entry's place never changes, unlike
+   * its place in the order of use, where a walk in slices would lose its way.
    */
   sweep(slots?: number): void {
-    const { keyList } = LRUCache.unsafeExposeInternals(this.entries);
-    const share = slots ?? Math.max(SWEEP_AT_LEAST, Math.ceil(keyList.length / SWEEP_PASS_TICKS));
-    const end = Math.min(this.sweepSlot + share, keyList.length);
+    const { store } = this;
+    const nowMs = this.clock.nowMs();
+    const share = slots ?? Math.max(SWEEP_AT_LEAST, Math.ceil(store.slotsEnd / SWEEP_PASS_TICKS));
+    const end = Math.min(this.sweepSlot + share, store.slotsEnd);
     for (let slot = this.sweepSlot; slot < end; slot++) {
-      const key = keyList[slot];
-      const entry = key === undefined ? undefined : this.entries.peek(key);
-      if (key !== undefined && entry !== undefined && this.isOver(entry)) {
-        this.entries.delete(key);
+      if (store.isUsed(slot) && store.isOver(slot, nowMs)) {
+        store.remove(slot);
       }
     }
-    this.sweepSlot = end < keyList.length ? end : 0;
-    if (this.entries.size === 0) {
+    this.sweepSlot = end < store.slotsEnd ? end : 1;
+    if (store.count === 0) {
       this.stopSweeping();
     }
-  }
-
-  private isOver(entry: LocalEntry, nowMs = this.clock.nowMs()): boolean {
-    return (
-      entry.generation !== entry.scope.generation ||
-      entry.keptUntilMs <= nowMs ||
-      entry.marks?.some(({ scope, generation }) => scope.generation !== generation) === true
-    );
   }
 
   private startSweeping(): void {
@@ -220,19 +145,12 @@ export class LocalCache {
   private stopSweeping(): void {
     clearInterval(this.sweepTimer);
     this.sweepTimer = undefined;
-    this.sweepSlot = 0;
+    this.sweepSlot = 1;
   }
 }
 
 function requirePositive(name: string, value: number): void {
   if (!Number.isInteger(value) || value < 1) {
     throw new RangeError(`${name} must be a positive integer, got ${String(value)}`);
-  }
-}
-
-/** Without this, a `NaN` would be an entry that never ends. */
-function requireDuration(name: string, value: number): void {
-  if (typeof value !== 'number' || !(value >= 0)) {
-    throw new RangeError(`${name} must be zero or more milliseconds, got ${String(value)}`);
   }
 }

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { FakeClock } from '../testing/fake-clock.js';
-import { LocalCache, type LocalScope } from './local-cache.js';
+import { LocalCache } from './local-cache.js';
+import type { LocalScope } from './local-entry.js';
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60_000;

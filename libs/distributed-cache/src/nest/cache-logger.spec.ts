@@ -156,13 +156,15 @@ describe('CacheLogger', () => {
     expect(logger.messagesOf('DistributedCache', 'warn')).toEqual(['redis_set_error users RangeError']);
   });
 
-  it('tells lookups and writes at debug level only, and does not even listen otherwise', async () => {
-    const quiet = await startApp({ redis: false });
+  it('tells lookups and writes only with logLookups and at debug level, and does not even listen otherwise', async () => {
+    const unasked = await startApp({ redis: false }, WITH_DEBUG);
+    expect(unasked.all.events.isObserved('hit')).toBe(false);
+    const quiet = await startApp({ redis: false, logLookups: true });
     await quiet.users.find('ada@example.org');
     expect(quiet.all.events.isObserved('hit')).toBe(false);
     expect(linesOf(quiet.logger)).toHaveLength(1);
 
-    const { users, cache, logger } = await startApp({ redis: false }, WITH_DEBUG);
+    const { users, cache, logger } = await startApp({ redis: false, logLookups: true }, WITH_DEBUG);
     logger.lines.length = 0;
     await users.find('ada@example.org');
     await users.find('ada@example.org');
@@ -177,7 +179,10 @@ describe('CacheLogger', () => {
   });
 
   it('says "local only" of a value that Redis did not get', async () => {
-    const { cache, logger } = await startApp({ redis: { host: '127.0.0.1', port: await freePort() } }, WITH_DEBUG);
+    const { cache, logger } = await startApp(
+      { redis: { host: '127.0.0.1', port: await freePort() }, logLookups: true },
+      WITH_DEBUG,
+    );
     await cache.set('key', 'value', '5m');
     expect(logger.messagesOf('DistributedCache', 'debug')).toContainEqual(
       expect.stringMatching(/^cache_set users key#[0-9a-f]{8} ttl=300\.0s local only$/),
@@ -221,7 +226,7 @@ describe('CacheLogger', () => {
   it('shows no value and no whole key, whatever happens to them', async () => {
     const { url, keyPrefix, admin } = redisForTest();
     const { all, users, cache, logger } = await startApp(
-      { redis: { url }, keyPrefix, maxValueBytes: 1000 },
+      { redis: { url }, keyPrefix, maxValueBytes: 1000, logLookups: true },
       WITH_DEBUG,
     );
     await users.find('ada@example.org');

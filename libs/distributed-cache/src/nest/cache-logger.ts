@@ -13,8 +13,8 @@ const REPEAT_AFTER_MS = 10_000;
 
 /**
  * Writes the cache's events to Nest's logger, under their wire names. Changes of state are logged once each way; faults
- * at most once in ten seconds each; hits, misses, sets and deletions at debug level, and only if that level is on when
- * the application starts. Keys are shortened and values never logged.
+ * at most once in ten seconds each; hits, misses, sets and deletions only with `logLookups`, at debug level, and if that level is
+ * on when the application starts: Nest's logger has it on unless told otherwise. Keys are shortened and values never logged.
  */
 @Injectable()
 export class CacheLogger {
@@ -27,7 +27,7 @@ export class CacheLogger {
     this.logger.log(`cache_configured ${config.describe()}`);
     this.unsubscribe = [
       ...this.listenToState(events),
-      ...(Logger.isLevelEnabled('debug') ? this.listenToLookups(events) : []),
+      ...(config.logLookups && Logger.isLevelEnabled('debug') ? this.listenToLookups(events) : []),
     ];
   }
 

@@ -1,3 +1,4 @@
+import type { AsyncCache, DistributedCache } from '../../core/index.js';
 import { DEFAULT_NAMESPACE, type CachedOptions } from './cached-options.js';
 import { checkOptions } from './check-options.js';
 import { DefaultKeys } from './default-key.js';
@@ -47,22 +48,44 @@ function cachedDecorator<Args extends unknown[], Result>(
   const optionsOf = entryOptionsOf<Args, Result>(options);
   return (target, name, descriptor: PropertyDescriptor) => {
     const suffixes = new KeySuffix({ varyBy, version }, callerName(target, name));
-    const defaultKeys = new DefaultKeys(target.constructor, name);
-    // `async`: a key that is refused rejects, as everything else that goes wrong in an asynchronous method does.
-    wrapMethod(decorator, target, name, descriptor, async (application, instance, args, original) => {
-      const run = () => original.apply(instance, args) as Promise<Result>;
-      const cache = application.getCache<Result>(namespace);
-      const suffix = suffixes.of(cache);
-      if (suffix === undefined) {
-        return run();
+    const perApplication = Symbol(suffixes.caller);
+    const bind = (application: DistributedCache): Bound<Result> => ({
+      cache: application.getCache<Result>(namespace),
+      keys: new DefaultKeys(application, target.constructor, name),
+    });
+    wrapMethod(decorator, target, name, descriptor, (application, instance, args, original) => {
+      try {
+        const { cache, keys } = application.bound(perApplication, bind);
+        const suffix = suffixes.of(cache);
+        if (suffix === undefined) {
+          return original.apply(instance, args);
+        }
+        const entryOptions = optionsOf(instance, args);
+        if (key === undefined) {
+          const defaultKey = keys.of(instance, args, suffix);
+          return (
+            cache.hit(defaultKey, entryOptions) ??
+            cache.getOrSet(defaultKey, () => original.apply(instance, args) as Promise<Result>, entryOptions)
+          );
+        }
+        const ownKey = keyWith(key.apply(instance, args as unknown as Args), suffix);
+        if (isOwnLoad(cache, ownKey)) {
+          return original.apply(instance, args);
+        }
+        const run = (): Promise<Result> => original.apply(instance, args) as Promise<Result>;
+        return (
+          cache.hit(ownKey, entryOptions) ?? cache.getOrSet(ownKey, () => runAsLoad(cache, ownKey, run), entryOptions)
+        );
+      } catch (error) {
+        // A key that is refused rejects, as everything else that goes wrong in an asynchronous method does.
+        return Promise.reject(error);
       }
-      if (key === undefined) {
-        return cache.getOrSet(defaultKeys.of(application, instance, args, suffix), run, optionsOf(instance, args));
-      }
-      const ownKey = keyWith(key.apply(instance, args as unknown as Args), suffix);
-      return isOwnLoad(cache, ownKey)
-        ? run()
-        : cache.getOrSet(ownKey, () => runAsLoad(cache, ownKey, run), optionsOf(instance, args));
     });
   };
+}
+
+/** What a decorated method needs in one application. */
+interface Bound<Result> {
+  readonly cache: AsyncCache<Result>;
+  readonly keys: DefaultKeys;
 }

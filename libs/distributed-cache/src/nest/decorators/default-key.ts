@@ -6,15 +6,19 @@ type NamedClass = object & { readonly name: string };
 const owners = new WeakMap<DistributedCache, Map<string, object>>();
 
 /**
- * The keys of a method without a `key` option: class of the instance, method, typed arguments. A subclass has keys of its own
- * (`Admins/Users.find(42)` for a method that `Admins` inherits from `Users`), and so has a method that it overrides:
- * its call of `super.find()` must not wait for its own load.
+ * The keys of one method without a `key` option in one application: class of the instance, method, typed arguments. A subclass has
+ * keys of its own (`Admins/Users.find(42)` for a method that `Admins` inherits from `Users`), and so has a method that it
+ * overrides: its call of `super.find()` must not wait for its own load.
  */
 export class DefaultKeys {
-  /** By application, because that is where two classes of one name would meet. */
-  private readonly byCache = new WeakMap<DistributedCache, Map<object, MethodKeys>>();
+  private readonly byClass = new Map<object, MethodKeys>();
+  /** Nearly always the next call is on an instance of the same class. */
+  private lastOwner: object | undefined;
+  private lastKeys: MethodKeys | undefined;
 
+  /** @param application where two classes of one name would meet */
   constructor(
+    private readonly application: DistributedCache,
     private readonly declaring: NamedClass,
     private readonly method: string | symbol,
   ) {}
@@ -23,22 +27,20 @@ export class DefaultKeys {
    * @param suffix version and dimensions
    * @throws CacheKeyError for an argument without an injective encoding, and where two classes of one name would share keys
    */
-  of(cache: DistributedCache, { constructor }: object, args: readonly unknown[], suffix: string): PreparedKey {
-    const keys = this.byCache.get(cache)?.get(constructor) ?? this.claim(cache, constructor);
-    return keys.of(args, suffix);
+  of({ constructor }: object, args: readonly unknown[], suffix: string): PreparedKey {
+    if (this.lastKeys === undefined || this.lastOwner !== constructor) {
+      this.lastKeys = this.byClass.get(constructor) ?? this.claim(constructor);
+      this.lastOwner = constructor;
+    }
+    return this.lastKeys.of(args, suffix);
   }
 
-  private claim(cache: DistributedCache, owner: NamedClass): MethodKeys {
-    claimName(cache, owner);
+  private claim(owner: NamedClass): MethodKeys {
+    claimName(this.application, owner);
     const { declaring, method } = this;
     const className = owner === declaring ? owner.name : `${owner.name}/${declaring.name}`;
     const keys = new MethodKeys(className, String(method));
-    let byClass = this.byCache.get(cache);
-    if (byClass === undefined) {
-      byClass = new Map();
-      this.byCache.set(cache, byClass);
-    }
-    byClass.set(owner, keys);
+    this.byClass.set(owner, keys);
     return keys;
   }
 }

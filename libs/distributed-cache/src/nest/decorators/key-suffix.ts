@@ -8,7 +8,7 @@ export class KeySuffix {
   /** @param caller the method, for the event that tells of a missing dimension */
   constructor(
     { varyBy, version }: KeyOptions,
-    private readonly caller: string,
+    readonly caller: string,
   ) {
     this.varyBy = varyBy;
     this.version = version === undefined ? '' : versionSuffix(version);

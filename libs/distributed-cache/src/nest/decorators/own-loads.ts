@@ -9,12 +9,17 @@ interface OwnLoad {
 }
 
 const ownLoads = new AsyncLocalStorage<OwnLoad>();
+/** While none runs, no call is part of one: the usual case, and the cheap one. */
+let running = 0;
 
 /**
  * Whether the call is part of a load of this very key: an override that calls `super.find()` where both methods have the
  * same `key` option. Such a call must run its method: waiting for the load would be waiting for itself.
  */
 export function isOwnLoad(cache: AsyncCache, key: CacheKey): boolean {
+  if (running === 0) {
+    return false;
+  }
   const name = String(key);
   for (let load = ownLoads.getStore(); load !== undefined; load = load.outer) {
     if (load.isRunning && load.key === name && load.cache === cache) {
@@ -31,9 +36,11 @@ export async function runAsLoad<Result>(
   method: () => Promise<Result>,
 ): Promise<Result> {
   const load: OwnLoad = { cache, key: String(key), outer: ownLoads.getStore(), isRunning: true };
+  running++;
   try {
     return await ownLoads.run(load, method);
   } finally {
     load.isRunning = false;
+    running--;
   }
 }

@@ -1,0 +1,62 @@
+import { encodeKey, type CacheKey } from '../keys/index.js';
+import type { FoundEntry } from './entry-reader.js';
+import type { NamespaceRooms } from './namespace-rooms.js';
+
+/** Looks for entries without loading: L1, then Redis. With `enabled: false` there are none. */
+export class EntryFinder {
+  constructor(private readonly rooms: NamespaceRooms) {}
+
+  /** The fresh value of a key, counted as a hit or a miss. */
+  async fresh(key: CacheKey): Promise<FoundEntry | undefined> {
+    const found = onlyFresh(await this.any(encodeKey(key)));
+    this.record(key, found);
+    return found;
+  }
+
+  /** As {@link fresh}, for several in one round trip, in the order of `keys`. */
+  async freshMany(keys: readonly CacheKey[]): Promise<(FoundEntry | undefined)[]> {
+    const encodedKeys = keys.map(encodeKey);
+    const found = encodedKeys.map((key) => this.freshLocal(key));
+    const missing = [...new Set(encodedKeys.filter((_, index) => found[index] === undefined))];
+    const reads = this.rooms.runtime.config.enabled ? await this.rooms.reader.readMany(missing) : [];
+    const fromRemote = new Map(missing.map((key, index) => [key, onlyFresh(reads[index]?.found)]));
+    return keys.map((key, index) => {
+      const entry = found[index] ?? fromRemote.get(encodedKeys[index] ?? '');
+      this.record(key, entry);
+      return entry;
+    });
+  }
+
+  /** What is there, fresh or stale; not counted. */
+  async any(encodedKey: string): Promise<FoundEntry | undefined> {
+    const { runtime, reader } = this.rooms;
+    return this.freshLocal(encodedKey) ?? (runtime.config.enabled ? (await reader.read(encodedKey)).found : undefined);
+  }
+
+  private freshLocal(encodedKey: string): FoundEntry | undefined {
+    const { local } = this.rooms;
+    const entry = local.find(encodedKey);
+    if (entry === undefined) {
+      return undefined;
+    }
+    const ttlMs = local.remainingMs(encodedKey, entry);
+    if (ttlMs <= 0) {
+      return undefined;
+    }
+    const { loadMs, lifeMs } = entry;
+    return { tier: 'local', stored: entry, ttlMs, ageMs: local.ageMs(entry), loadMs, lifeMs };
+  }
+
+  private record(key: CacheKey, found: FoundEntry | undefined): void {
+    const { recorder } = this.rooms;
+    if (found === undefined) {
+      recorder.miss(key, { stale: false, collapsed: false, stored: false });
+    } else {
+      recorder.hit(key, found.tier, 'fresh', found.ttlMs);
+    }
+  }
+}
+
+function onlyFresh(found: FoundEntry | undefined): FoundEntry | undefined {
+  return found !== undefined && found.ttlMs > 0 ? found : undefined;
+}

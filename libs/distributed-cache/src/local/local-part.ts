@@ -1,0 +1,87 @@
+import type { Clock } from './clock.js';
+import type { EntryStore, Room } from './entry-store.js';
+import type { LocalEntry, LocalPutOptions, LocalScope } from './local-entry.js';
+import type { StoredValue } from './stored-value.js';
+
+/** Whether a lookup by this very text finds this entry and no other: see `encodeKey`. */
+export type IsPlainKey = (key: string) => boolean;
+
+/** The keys of one user of L1 (a namespace), apart from those of others, and the scope that drops all of them at once. */
+export class LocalPart {
+  private readonly slots = new Map<string, number>();
+  private readonly rooms = new WeakMap<LocalScope, Room>();
+  private readonly room: Room;
+
+  constructor(
+    private readonly store: EntryStore,
+    scope: LocalScope,
+    private readonly clock: Clock,
+    private readonly isPlainKey: IsPlainKey,
+    private readonly onPut: () => void,
+  ) {
+    this.room = this.roomOf(scope);
+  }
+
+  /**
+   * The slot of a fresh value that may be handed out as it is; -1 if it takes another look.
+   * @param isEncoded whether the key is encoded already
+   */
+  hit(key: string, isEncoded: boolean, nowMs: number): number {
+    return this.store.hit(this.room, key, isEncoded, nowMs);
+  }
+
+  find(key: string, nowMs: number): LocalEntry | undefined {
+    const slot = this.store.find(this.room, key, nowMs);
+    return slot === undefined ? undefined : this.store.entryAt(slot);
+  }
+
+  peek(key: string): LocalEntry | undefined {
+    const slot = this.slots.get(key);
+    return slot === undefined ? undefined : this.store.entryAt(slot);
+  }
+
+  put(key: string, stored: StoredValue, options: LocalPutOptions): boolean {
+    const { ttlMs, graceMs = 0, scope, marks, loadMs = 0, lifeMs = ttlMs } = options;
+    requireDuration('ttlMs', ttlMs);
+    requireDuration('graceMs', graceMs);
+    const nowMs = this.clock.nowMs();
+    const isKept = this.store.put(scope === undefined ? this.room : this.roomOf(scope), key, stored, {
+      storedAtMs: nowMs,
+      expiresAtMs: nowMs + ttlMs,
+      keptUntilMs: nowMs + ttlMs + graceMs,
+      loadMs: Math.round(loadMs),
+      lifeMs: Math.round(lifeMs),
+      marks,
+      isPlainKey: this.isPlainKey(key),
+    });
+    this.onPut();
+    return isKept;
+  }
+
+  /** @returns whether there was one that still counted */
+  delete(key: string): boolean {
+    const slot = this.slots.get(key);
+    if (slot === undefined) {
+      return false;
+    }
+    const counted = !this.store.isOver(slot, this.clock.nowMs());
+    this.store.remove(slot);
+    return counted;
+  }
+
+  private roomOf(scope: LocalScope): Room {
+    let room = this.rooms.get(scope);
+    if (room === undefined) {
+      room = { slots: this.slots, scope };
+      this.rooms.set(scope, room);
+    }
+    return room;
+  }
+}
+
+/** Without this, a `NaN` would be an entry that never ends. */
+function requireDuration(name: string, value: number): void {
+  if (typeof value !== 'number' || !(value >= 0)) {
+    throw new RangeError(`${name} must be zero or more milliseconds, got ${String(value)}`);
+  }
+}
