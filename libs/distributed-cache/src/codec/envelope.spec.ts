@@ -4,7 +4,7 @@ import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import { ENVELOPE_MAGIC, type EntryHeader, readEnvelope, writeEnvelope } from './envelope.js';
 import { ValueCodec } from './value-codec.js';
 
-const codec = new ValueCodec({ maxValueBytes: 4 * 1024 * 1024, compression: { thresholdBytes: 100 } });
+const codec = new ValueCodec({ maxValueBytes: 4 * 1024 * 1024, compression: { thresholdBytes: 100, codec: 'gzip' } });
 const header: EntryHeader = {
   createdAtMs: 1_700_000_000_123.5,
   expiresAtMs: 1_700_000_300_000,
@@ -94,8 +94,8 @@ describe('damaged bytes', () => {
     ['another magic', (entry) => entry.writeUInt8(0x7b, 0)],
     ['another version', (entry) => entry.writeUInt8(2, 1)],
     ['an unknown serializer', (entry) => entry.writeUInt8(3, 2)],
-    ['an unknown compressor', (entry) => entry.writeUInt8(2 << 3, 2)],
-    ['reserved flags', (entry) => entry.writeUInt8(1 << 6, 2)],
+    ['an unknown compressor', (entry) => entry.writeUInt8(7 << 3, 2)],
+    ['reserved flags', (entry) => entry.writeUInt8(1 << 7, 2)],
     ['a creation time that is not a number', (entry) => entry.writeDoubleBE(NaN, 3)],
     ['an endless expiry', (entry) => entry.writeDoubleBE(Infinity, 11)],
     ['a name longer than the stamps', (entry) => entry.writeUInt16BE(0xffff, 29)],

@@ -22,7 +22,9 @@ describe('CacheConfig without options and variables', () => {
       healthCheckIntervalMs: 30_000,
       requireRedis: false,
       maxValueBytes: 4_194_304,
-      compression: { thresholdBytes: 1024, codec: 'gzip' },
+      compression: { thresholdBytes: 1024, codec: 'deflate' },
+      classes: new Map(),
+      encryptionKeys: undefined,
     });
   });
 
@@ -116,6 +118,7 @@ describe('the order of the sources', () => {
         requireRedis: true,
         maxValueBytes: 1000,
         compression: { thresholdBytes: 5, codec: 'gzip' },
+        codec: { classes: { Map } },
         redis: { host: 'code-host' },
       },
       env,
@@ -133,6 +136,8 @@ describe('the order of the sources', () => {
       requireRedis: true,
       maxValueBytes: 1000,
       compression: { thresholdBytes: 5, codec: 'gzip' },
+      classes: new Map([['Map', { name: 'Map', class: Map, version: 1 }]]),
+      encryptionKeys: undefined,
       redis: { kind: 'single', connection: { host: 'code-host', port: 6379, db: 0, tls: false } },
     });
   });

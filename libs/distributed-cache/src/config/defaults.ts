@@ -23,5 +23,6 @@ export const DEFAULTS = Object.freeze({
   values: 'frozen',
   maxValueBytes: 4_194_304,
   compressionThresholdBytes: 1024,
-  compressionCodec: 'gzip',
+  compressionCodec: 'deflate',
+  format: 'envelope',
 } as const);

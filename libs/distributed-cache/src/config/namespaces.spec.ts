@@ -5,7 +5,17 @@ import { CacheConfig } from './config.js';
 describe('the options of a namespace', () => {
   it('come from the whole cache where nobody mentioned it', () => {
     const config = CacheConfig.resolve({ ttl: '30m', local: { values: 'cloned' } }, {});
-    expect(config.namespace('amazon')).toEqual({ ttlMs: 1_800_000, graceMs: 0, emptyTtlMs: 60_000, values: 'cloned' });
+    expect(config.namespace('amazon')).toEqual({
+      ttlMs: 1_800_000,
+      graceMs: 0,
+      emptyTtlMs: 60_000,
+      values: 'cloned',
+      compression: { thresholdBytes: 1024, codec: 'deflate' },
+      format: 'envelope',
+      legacy: true,
+      encryptionKeys: undefined,
+      encrypts: false,
+    });
   });
 
   it('have built-in TTLs for keywords, metrics and trends, which the default TTL does not change', () => {
@@ -34,13 +44,13 @@ describe('the options of a namespace', () => {
       { namespaces: { amazon: { ttl: '10m', grace: '1h', emptyTtl: '5s', values: 'cloned' } } },
       {},
     );
-    expect(config.namespace('amazon')).toEqual({
+    expect(config.namespace('amazon')).toMatchObject({
       ttlMs: 600_000,
       graceMs: 3_600_000,
       emptyTtlMs: 5000,
       values: 'cloned',
     });
-    expect(config.namespace('amazon', { ttl: '1m', grace: undefined, values: 'shared' })).toEqual({
+    expect(config.namespace('amazon', { ttl: '1m', grace: undefined, values: 'shared' })).toMatchObject({
       ttlMs: 60_000,
       graceMs: 3_600_000,
       emptyTtlMs: 5000,

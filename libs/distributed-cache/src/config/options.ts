@@ -1,5 +1,13 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Duration } from './duration.js';
+import type { EncryptionKeys } from './encryption-keys.js';
+import type {
+  CodecOptions,
+  CompressionCodec,
+  CompressionOptions,
+  EncryptionOptions,
+  EntryFormat,
+} from './value-options.js';
 
 /** How values leave L1: deep-frozen and shared, copied per read, or shared as they are. */
 export type ValuesMode = 'frozen' | 'cloned' | 'shared';
@@ -81,13 +89,17 @@ export interface NamespaceOptions {
   emptyTtl?: Duration;
   /** Default: `local.values`. */
   values?: ValuesMode;
-}
-
-export interface CompressionOptions {
-  /** Serialized size in bytes from which a value is compressed. Default 1024 (`CACHE_COMPRESSION_THRESHOLD`). */
-  thresholdBytes?: number;
-  /** Only `gzip`, the default. */
-  codec?: 'gzip';
+  /** Default: the cache's `compression`. */
+  compression?: false | CompressionOptions;
+  /** How values lie in Redis. Default `envelope`. */
+  format?: EntryFormat;
+  /**
+   * Whether a value that another program has written under a key of this namespace (JSON, cache-manager-ioredis-yet, Keyv) is
+   * read. It counts until the namespace is cleared for the first time. Default true; false where values are encrypted.
+   */
+  legacy?: boolean;
+  /** Keys of its own; `false`: not encrypted, although the cache is. Default: the cache's `encryption`. */
+  encryption?: false | EncryptionOptions;
 }
 
 /** Options of the whole cache. Code beats environment beats default; an unknown option is an error. */
@@ -125,6 +137,10 @@ export interface DistributedCacheOptions {
   /** Largest serialized value, in bytes; a larger one is not cached. Default 4 MiB. */
   maxValueBytes?: number;
   compression?: false | CompressionOptions;
+  /** Classes whose instances come back as instances. */
+  codec?: CodecOptions;
+  /** Encrypts every value in Redis. Default false. */
+  encryption?: false | EncryptionOptions;
   /** Policy by namespace. */
   namespaces?: Readonly<Record<string, NamespaceOptions>>;
 }
@@ -135,6 +151,18 @@ export interface ResolvedNamespace {
   readonly graceMs: number;
   readonly emptyTtlMs: number;
   readonly values: ValuesMode;
+  readonly compression: false | ResolvedCompression;
+  readonly format: EntryFormat;
+  readonly legacy: boolean;
+  /** Reads what was encrypted. */
+  readonly encryptionKeys: EncryptionKeys | undefined;
+  /** Whether values are written encrypted, and nothing else is believed. */
+  readonly encrypts: boolean;
+}
+
+export interface ResolvedCompression {
+  readonly thresholdBytes: number;
+  readonly codec: CompressionCodec;
 }
 
 /** {@link RedisOption} after environment and defaults, by kind. */

@@ -1,5 +1,6 @@
-import { ValueCodec } from '../codec/index.js';
-import type { CacheConfig, NamespaceOptions, ResolvedNamespace } from '../config/index.js';
+import { isDeepStrictEqual } from 'node:util';
+import { ClassRegistry, EntryCodec } from '../codec/index.js';
+import { EncryptionKeys, type CacheConfig, type NamespaceOptions, type ResolvedNamespace } from '../config/index.js';
 import { ConfigurationError } from '../errors/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
 import { LocalCache, systemClock, type Clock } from '../local/index.js';
@@ -13,6 +14,7 @@ import {
 import { AsyncCache } from './async-cache.js';
 import { checkHealth } from './cache-health-check.js';
 import type { CacheRuntime } from './cache-runtime.js';
+import { FlattenedClasses } from './flattened-classes.js';
 import { OutageJournal } from './outage-journal.js';
 import { redisTarget } from './redis-target.js';
 import { newStamp } from './stamp-book.js';
@@ -53,15 +55,15 @@ export class DistributedCache {
   ) {
     const { events = new CacheEvents(), clock = systemClock, leaseMs = LEASE_MS, random = Math.random } = environment;
     this.events = events;
-    const { local, maxValueBytes, compression } = config;
-    const codec = new ValueCodec({ maxValueBytes, compression });
+    const { local } = config;
     this.runtime = {
       config,
       events,
       clock,
-      codec,
+      classes: new ClassRegistry(config.classes.values()),
+      flattened: new FlattenedClasses(events),
       local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
-      redis: config.enabled ? this.redisOf(codec, clock, leaseMs) : undefined,
+      redis: config.enabled ? this.redisOf(clock, leaseMs) : undefined,
       random,
       closing: this.closing.signal,
     };
@@ -117,12 +119,12 @@ export class DistributedCache {
     local?.clear();
   }
 
-  private redisOf(codec: ValueCodec, clock: Clock, leaseMs: number): CacheRuntime['redis'] {
+  private redisOf(clock: Clock, leaseMs: number): CacheRuntime['redis'] {
     const target = redisTarget(this.config.redis);
     if (target === undefined) {
       return undefined;
     }
-    const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix } = this.config;
+    const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix, maxValueBytes, compression } = this.config;
     const former = new FormerConnection();
     const journal = new OutageJournal(() => newStamp(connection.serverNowMs()));
     const changes = new InvalidationGroup(
@@ -155,7 +157,8 @@ export class DistributedCache {
     );
     return {
       connection,
-      tier: new RedisTier(connection, codec, () => changes.afterOwnChange()),
+      // Each namespace gives it the codec of its own entries.
+      tier: new RedisTier(connection, new EntryCodec({ maxValueBytes, compression }), () => changes.afterOwnChange()),
       changes,
       journal,
       leaseMs,
@@ -235,13 +238,24 @@ export class DistributedCache {
 
 function requireSamePolicy({ namespace, policy }: AsyncCache, wanted: ResolvedNamespace): void {
   const problems = (Object.keys(wanted) as (keyof ResolvedNamespace)[])
-    .filter((name) => wanted[name] !== policy[name])
+    .filter((name) => !isSame(wanted[name], policy[name]))
     .map((name) => ({
       name: `${namespace}.${name}`,
-      value: String(wanted[name]),
-      allowed: `${String(policy[name])}, with which the namespace is in use already`,
+      value: shown(wanted[name]),
+      allowed: `${shown(policy[name])}, with which the namespace is in use already`,
     }));
   if (problems.length > 0) {
     throw new ConfigurationError(problems);
   }
+}
+
+function isSame(wanted: unknown, given: unknown): boolean {
+  return wanted instanceof EncryptionKeys && given instanceof EncryptionKeys
+    ? wanted.equals(given)
+    : isDeepStrictEqual(wanted, given);
+}
+
+/** Keys show their ids only. */
+function shown(setting: unknown): string {
+  return typeof setting === 'string' ? setting : (JSON.stringify(setting) ?? 'undefined');
 }

@@ -1,3 +1,4 @@
+import { EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { keyLayout } from '../keys/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
@@ -32,7 +33,8 @@ export function furnishNamespace(
   runtime: CacheRuntime,
   counters: Counters,
 ): NamespaceRooms {
-  const { config, events, codec, redis, clock } = runtime;
+  const { config, events, redis, clock } = runtime;
+  const codec = new EntryCodec({ ...policy, maxValueBytes: config.maxValueBytes, classes: runtime.classes });
   const recorder = new LookupRecorder(namespace, counters, events);
   const layout = keyLayout(config.keyPrefix, namespace);
   const local = new LocalView(runtime, namespace);
@@ -40,14 +42,19 @@ export function furnishNamespace(
   const remote =
     redis === undefined
       ? undefined
-      : new RemoteView(redis, layout, tags, (operation, error) => recorder.tierError('redis', operation, error));
+      : new RemoteView(redis, codec, policy, layout, tags, (operation, error) =>
+          recorder.tierError('redis', operation, error),
+        );
   const reader = new EntryReader(local, remote, policy);
   const writer = new EntryWriter(
     codec,
     local,
     remote,
     policy,
-    (key, reason) => events.emit('valueRefused', { namespace, key, reason }),
+    {
+      onRefused: (key, reason) => events.emit('valueRefused', { namespace, key, reason }),
+      onFlattened: (key, classNames) => runtime.flattened.tell(namespace, key, classNames),
+    },
     (key, flight) => {
       reader.detach(key);
       loads.onWritten(key, flight);

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import type { Stamp } from '../codec/index.js';
+import type { EntryCodec, Stamp } from '../codec/index.js';
+import type { ResolvedNamespace } from '../config/index.js';
 import { CorruptEntryError, TierReplyError, TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { EntryKeys, EntryToStore, RedisEntry } from '../redis/index.js';
+import type { EntryKeys, EntryToStore, RedisEntry, RedisTier } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
 import { Lease } from './lease.js';
 import type { RemoteLookup, RemoteWrite, TakeOutcome, WriteOutcome } from './remote-contract.js';
-import { StampBook } from './stamp-book.js';
+import { StampBook, stampedAtMs } from './stamp-book.js';
 import type { TagRegistry } from './tag-registry.js';
 
 type Operation = 'get' | 'set' | 'delete' | 'clear';
@@ -25,13 +26,17 @@ const CLEAR = '#clear';
  */
 export class RemoteView {
   private readonly stamp: StampBook;
+  private readonly tier: RedisTier;
 
   constructor(
     private readonly redis: RedisRuntime,
+    private readonly codec: EntryCodec,
+    policy: ResolvedNamespace,
     private readonly layout: KeyLayout,
     private readonly tags: TagRegistry,
     private readonly onError: (operation: Operation, error: Error) => void,
   ) {
+    this.tier = redis.tier.withCodec(codec, policy.ttlMs);
     this.stamp = new StampBook(
       redis.tier,
       layout.clearStampKey,
@@ -43,7 +48,7 @@ export class RemoteView {
   async find(key: string): Promise<RemoteLookup> {
     try {
       const [entry, stamp] = await Promise.all([
-        this.redis.tier.get(this.layout.valueKey(key)).catch((error: unknown) => this.unreadable(error)),
+        this.tier.get(this.layout.valueKey(key)).catch((error: unknown) => this.unreadable(error)),
         this.stamp.current(),
       ]);
       return await this.judge(key, entry, stamp);
@@ -56,7 +61,7 @@ export class RemoteView {
   async findMany(keys: readonly string[]): Promise<RemoteLookup[]> {
     try {
       const [entries, stamp] = await Promise.all([
-        this.redis.tier.getMany(keys.map((key) => this.layout.valueKey(key))),
+        this.tier.getMany(keys.map((key) => this.layout.valueKey(key))),
         this.stamp.current(),
       ]);
       return await Promise.all(
@@ -83,9 +88,9 @@ export class RemoteView {
   }
 
   async storeMany(writes: readonly (readonly [key: string, write: RemoteWrite])[]): Promise<WriteOutcome> {
-    const entries = writes.map(([key, write]) => [this.keysOf(key), entryOf(write)] as const);
+    const entries = writes.map(([key, write]) => [this.keysOf(key), this.entryOf(write)] as const);
     const { mark } = this.redis.journal;
-    const outcome = await this.write('set', () => this.redis.tier.setMany(entries));
+    const outcome = await this.write('set', () => this.tier.setMany(entries));
     for (const [key] of writes) {
       if (outcome === 'done') {
         this.settle(key, mark);
@@ -100,7 +105,7 @@ export class RemoteView {
   async fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'overtaken'> {
     let isFilled = false;
     const outcome = await this.write('set', async () => {
-      isFilled = await this.redis.tier.fill(this.keysOf(key), lease.token, entryOf(write));
+      isFilled = await this.tier.fill(this.keysOf(key), lease.token, this.entryOf(write));
     });
     if (outcome === 'unknown') {
       this.journal(key);
@@ -114,12 +119,10 @@ export class RemoteView {
     const token = randomUUID();
     try {
       const stamp = await this.stamp.current();
-      const { isTaken, isHeldOff, entry } = await this.redis.tier.take(keys, token, this.redis.leaseMs);
+      const { isTaken, isHeldOff, entry } = await this.tier.take(keys, token, this.redis.leaseMs);
       return {
         lookup: await this.judge(key, entry, stamp),
-        lease: isTaken
-          ? new Lease(this.redis.tier, keys, token, this.redis.leaseMs, () => this.journal(key))
-          : undefined,
+        lease: isTaken ? new Lease(this.tier, keys, token, this.redis.leaseMs, () => this.journal(key)) : undefined,
         isHeldOff,
       };
     } catch (error) {
@@ -134,7 +137,7 @@ export class RemoteView {
   async delete(keys: readonly string[], holdOffMs?: number): Promise<number> {
     const { mark } = this.redis.journal;
     try {
-      const count = await this.redis.tier.delete(
+      const count = await this.tier.delete(
         keys.map((key) => this.keysOf(key)),
         holdOffMs,
       );
@@ -153,7 +156,7 @@ export class RemoteView {
    */
   async expire(key: string, graceMs: number): Promise<boolean | undefined> {
     try {
-      return await this.redis.tier.expire(this.keysOf(key), graceMs);
+      return await this.tier.expire(this.keysOf(key), graceMs);
     } catch (error) {
       this.journal(key);
       this.report('delete', error);
@@ -207,7 +210,7 @@ export class RemoteView {
   /** Whether an entry counts: made under the stamp of its namespace and of each of its tags that are current. */
   private async judge(key: string, entry: RedisEntry | undefined, clearStamp: string): Promise<RemoteLookup> {
     const stamps: readonly Stamp[] = [[CLEAR, clearStamp]];
-    if (entry === undefined || this.isToBeForgotten(key) || stampOf(entry, CLEAR) !== clearStamp) {
+    if (entry === undefined || this.isToBeForgotten(key) || !this.isOfStamp(entry, clearStamp)) {
       return { state: 'miss', stamps };
     }
     const tags = entry.header.stamps.map(([name]) => name).filter((name) => name !== CLEAR);
@@ -218,9 +221,22 @@ export class RemoteView {
         return { state: 'miss', stamps };
       }
     }
-    const ttlMs = this.redis.tier.remainingMs(entry.header);
+    const ttlMs = this.tier.remainingMs(entry.header);
     const ageMs = Math.max(0, this.redis.connection.serverNowMs() - entry.header.createdAtMs);
     return { state: 'found', entry, ttlMs, ageMs, stamps, marks };
+  }
+
+  /**
+   * A stranger's value carries no stamp, and may have been there before a `clear()`: from the first one on none counts. A
+   * stamp that was lost (evicted) and made anew says so, too, as long as one process remembers it.
+   */
+  private isOfStamp(entry: RedisEntry, clearStamp: string): boolean {
+    return entry.isForeign ? stampedAtMs(clearStamp) === 0 : stampOf(entry, CLEAR) === clearStamp;
+  }
+
+  private entryOf({ payload, life, loadMs, stamps }: RemoteWrite): EntryToStore {
+    const graceMs = this.codec.isPlain ? 0 : life.graceMs; // other programs would take a stale value for a fresh one
+    return { payload, ttlMs: life.ttlMs, graceMs, loadMs, stamps };
   }
 
   /** Whether what Redis may hold for this key is in the journal: it is no answer, and will be deleted. */
@@ -263,10 +279,6 @@ export class RemoteView {
       this.onError(operation, error instanceof Error ? error : new Error('unknown error of a tier'));
     }
   }
-}
-
-function entryOf({ payload, life, loadMs, stamps }: RemoteWrite): EntryToStore {
-  return { payload, ttlMs: life.ttlMs, graceMs: life.graceMs, loadMs, stamps };
 }
 
 function stampOf({ header }: RedisEntry, wanted: string): string | undefined {

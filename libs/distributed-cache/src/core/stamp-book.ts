@@ -17,6 +17,8 @@ export function stampedAtMs(stamp: string): number {
  */
 export class StampBook {
   private held: string | undefined;
+  /** Whether this process has seen a stamp here: one that is gone has been lost, and nobody knows what it invalidated. */
+  private isKnown = false;
   /** Moves with every doubt: a read that was under way then is not held. */
   private doubts = 0;
 
@@ -35,7 +37,9 @@ export class StampBook {
     const doubtsBefore = this.doubts;
     const heardBefore = this.hearsChanges();
     const stamp =
-      (await this.tier.readStamp(this.stampKey)) ?? (await this.tier.createStamp(this.stampKey, newStamp(0)));
+      (await this.tier.readStamp(this.stampKey)) ??
+      (await this.tier.createStamp(this.stampKey, newStamp(this.isKnown ? this.serverNowMs() : 0)));
+    this.isKnown = true;
     this.hold(stamp, heardBefore && this.doubts === doubtsBefore);
     return stamp;
   }
@@ -43,6 +47,7 @@ export class StampBook {
   /** Puts a new stamp in place: what was stored under the old one is a miss from then on. @throws the tier's errors */
   async replace(): Promise<void> {
     const stamp = newStamp(this.serverNowMs());
+    this.isKnown = true;
     this.forget();
     const doubtsBefore = this.doubts;
     const heardBefore = this.hearsChanges();

@@ -34,6 +34,8 @@ export interface CacheEventMap {
   clear: OfNamespace;
   /** A value that no tier can keep; `reason` says why. */
   valueRefused: OfKey & { readonly reason: string };
+  /** Instances of this class are kept as plain objects, because it is not registered (`codec.classes`). Told once a class. */
+  instanceFlattened: OfKey & { readonly className: string };
   /** A tier failed and the call went on without it. */
   tierError: OfNamespace & {
     readonly tier: AnsweringTier;

@@ -32,6 +32,7 @@ export class CacheEvents {
     delete: new Topic('delete'),
     clear: new Topic('clear'),
     valueRefused: new Topic('valueRefused'),
+    instanceFlattened: new Topic('instanceFlattened'),
     tierError: new Topic('tierError'),
     redisConnected: new Topic('redisConnected'),
     redisConnectionFailed: new Topic('redisConnectionFailed'),

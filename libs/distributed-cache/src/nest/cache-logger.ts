@@ -59,6 +59,11 @@ export class CacheLogger {
       events.on('valueRefused', ({ namespace, key, reason }) =>
         this.logRepeated(`cache_value_refused ${namespace}`, `${describeKey(key)}: ${reason}`),
       ),
+      events.on('instanceFlattened', ({ namespace, key, className }) =>
+        logger.warn(
+          `cache_instance_flattened ${namespace} ${describeKey(key)}: instances of ${className} come back as plain objects (codec.classes)`,
+        ),
+      ),
       events.on('healthChecked', ({ health }) => {
         const line = `cache_health ${JSON.stringify(health)}`;
         if (health.status === 'up') {

@@ -1,12 +1,13 @@
 import {
-  readEnvelope,
-  writeEnvelope,
+  isEnvelope,
   type EncodedPayload,
+  type EntryCodec,
   type EntryHeader,
+  type SealedEntry,
   type Stamp,
-  type ValueCodec,
 } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
+import { companionKeyOf } from '../keys/index.js';
 import { dropEntries, fillEntry, putEntry, putStamp, replaceEntry, type EntryKeys } from './entry-writes.js';
 import { leaseCommandsOf } from './lease-scripts.js';
 import type { RedisClient } from './redis-client.js';
@@ -18,6 +19,16 @@ export interface RedisEntry {
   readonly header: EntryHeader;
   /** Size in Redis, header included. */
   readonly bytes: number;
+  /**
+   * Another program has written it, and nobody knows when: its header has no stamps, and the present as its time.
+   */
+  readonly isForeign: boolean;
+}
+
+/** Bytes as they were found. `beside`: they are no envelope, and this is what else is known of them. */
+interface StoredBytes {
+  readonly bytes: Buffer;
+  readonly beside?: { readonly companion: Buffer | null; readonly lifeMs: number };
 }
 
 /** An encoded value and the lives that it gets. */
@@ -48,13 +59,20 @@ export interface TakenLease {
 export class RedisTier {
   constructor(
     private readonly connection: RedisConnection,
-    private readonly codec: ValueCodec,
+    private readonly codec: EntryCodec,
     /** Awaited after each change. */
     private readonly afterOwnChange: () => Promise<void> = async () => {},
+    /** How long a value of another program that has no expiry counts, from each reading of it. */
+    private readonly endlessTtlMs = 3_600_000,
   ) {}
 
   get isLive(): boolean {
     return this.connection.isLive;
+  }
+
+  /** The same tier for a namespace whose entries lie there in another way. */
+  withCodec(codec: EntryCodec, endlessTtlMs: number): RedisTier {
+    return new RedisTier(this.connection, codec, this.afterOwnChange, endlessTtlMs);
   }
 
   /** What is left of an entry's fresh life, in milliseconds; zero or less: it is stale. */
@@ -63,8 +81,10 @@ export class RedisTier {
   }
 
   async get(valueKey: string): Promise<RedisEntry | undefined> {
-    const bytes = await this.connection.run('GET', (client) => client.getBuffer(valueKey));
-    return bytes === null ? undefined : this.decode(bytes);
+    const stored = await this.connection.run('GET', async (client) =>
+      this.lookAround(client, valueKey, await client.getBuffer(valueKey)),
+    );
+    return stored && this.decode(valueKey, stored);
   }
 
   /** In the order of `valueKeys`. An entry that can't be read is its error, not the failure of all. */
@@ -72,15 +92,17 @@ export class RedisTier {
     if (valueKeys.length === 0) {
       return [];
     }
-    const found = await this.connection.run('MGET', (client) =>
-      this.connection.isCluster
+    const found = await this.connection.run('MGET', async (client) => {
+      const all = await (this.connection.isCluster
         ? Promise.all(valueKeys.map((valueKey) => client.getBuffer(valueKey)))
-        : client.mgetBuffer([...valueKeys]),
-    );
+        : client.mgetBuffer([...valueKeys]));
+      return Promise.all(valueKeys.map((valueKey, index) => this.lookAround(client, valueKey, all[index] ?? null)));
+    });
     return Promise.all(
-      found.map(async (bytes) => {
+      valueKeys.map(async (valueKey, index) => {
+        const stored = found[index];
         try {
-          return bytes === null ? undefined : await this.decode(bytes);
+          return stored && (await this.decode(valueKey, stored));
         } catch (error) {
           if (error instanceof CorruptEntryError) {
             return error;
@@ -93,13 +115,13 @@ export class RedisTier {
 
   /** Stores under a lease of ours. @returns false if the lease is no longer ours: a `set` or deletion came first */
   async fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
-    return this.change('FILL', (client) => fillEntry(client, keys, token, this.envelopeOf(entry), redisLifeMs(entry)));
+    return this.change('FILL', (client) => fillEntry(client, keys, token, this.seal(keys, entry), redisLifeMs(entry)));
   }
 
   /** Stores, all in one round trip, and takes the leases of whoever is loading these keys. */
   async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[]): Promise<void> {
     await this.change('SET', (client) =>
-      Promise.all(entries.map(([keys, entry]) => putEntry(client, keys, this.envelopeOf(entry), redisLifeMs(entry)))),
+      Promise.all(entries.map(([keys, entry]) => putEntry(client, keys, this.seal(keys, entry), redisLifeMs(entry)))),
     );
   }
 
@@ -109,8 +131,8 @@ export class RedisTier {
   }
 
   /**
-   * Ends the fresh life of an entry now, keeps it as stale for `graceMs`, and takes the lease of whoever is loading it.
-   * An entry that changes meanwhile is the newer one and stays as it is. @returns whether there was an entry
+   * Ends the fresh life of an entry now, keeps it as stale for `graceMs`, and takes the lease of whoever is loading it. What
+   * can't be kept as stale (text for other programs, bytes that can't be read) is deleted. An entry that changes meanwhile is the newer one and stays as it is. @returns whether there was an entry
    */
   async expire(keys: EntryKeys, graceMs: number): Promise<boolean> {
     return this.change('EXPIRE', async (client) => {
@@ -119,9 +141,12 @@ export class RedisTier {
         await dropEntries(client, [keys]);
         return false;
       }
-      const { header, payload } = readEnvelope(bytes);
-      const expired = writeEnvelope({ ...header, expiresAtMs: this.connection.serverNowMs() }, payload);
-      await replaceEntry(client, keys, bytes, expired, Math.max(1, Math.ceil(graceMs)));
+      const expired = this.expired(keys, bytes);
+      if (expired === undefined) {
+        await dropEntries(client, [keys]);
+      } else {
+        await replaceEntry(client, keys, bytes, expired.bytes, Math.max(1, Math.ceil(graceMs)));
+      }
       return true;
     });
   }
@@ -131,13 +156,14 @@ export class RedisTier {
    * @param leaseMs how long the lease lasts unless it is renewed
    */
   async take({ valueKey, leaseKey }: EntryKeys, token: string, leaseMs: number): Promise<TakenLease> {
-    const [taken, bytes] = await this.connection.run('TAKE', (client) =>
-      leaseCommandsOf(client).ndcTakeBuffer(valueKey, leaseKey, token, leaseMs),
-    );
+    const [taken, stored] = await this.connection.run('TAKE', async (client) => {
+      const [answer, bytes] = await leaseCommandsOf(client).ndcTakeBuffer(valueKey, leaseKey, token, leaseMs);
+      return [answer, await this.lookAround(client, valueKey, bytes)] as const;
+    });
     return {
       isTaken: taken === 1,
       isHeldOff: taken === 2,
-      entry: bytes === null ? undefined : await this.decodeOrMiss(bytes),
+      entry: stored && (await this.decodeOrMiss(valueKey, stored)),
     };
   }
 
@@ -175,17 +201,59 @@ export class RedisTier {
     return result;
   }
 
-  private async decode(bytes: Buffer): Promise<RedisEntry> {
-    const { header, payload } = readEnvelope(bytes);
+  /** Only what is no envelope costs a second round trip: its life and its companion are known to Redis alone. */
+  private async lookAround(
+    client: RedisClient,
+    valueKey: string,
+    bytes: Buffer | null,
+  ): Promise<StoredBytes | undefined> {
+    if (bytes === null || isEnvelope(bytes) || !this.codec.readsPlain) {
+      return bytes === null ? undefined : { bytes };
+    }
+    const [companion, lifeMs] = await Promise.all([client.getBuffer(companionKeyOf(valueKey)), client.pttl(valueKey)]);
+    return { bytes, beside: { companion, lifeMs } };
+  }
+
+  private async decode(valueKey: string, { bytes, beside }: StoredBytes): Promise<RedisEntry | undefined> {
+    if (beside !== undefined) {
+      return this.decodePlain(bytes, beside);
+    }
+    const { header, payload } = this.codec.open(bytes, valueKey);
     // Never `await` the value itself: a cached object with a method `then` would be called.
     const { value } = await this.codec.decode(payload);
-    return { value, header, bytes: bytes.length };
+    return { value, header, bytes: bytes.length, isForeign: false };
+  }
+
+  private decodePlain(
+    bytes: Buffer,
+    { companion, lifeMs }: NonNullable<StoredBytes['beside']>,
+  ): RedisEntry | undefined {
+    const plain = this.codec.readPlain(bytes, companion);
+    const isGone = lifeMs === -2; // meanwhile
+    if (plain === undefined || isGone) {
+      return undefined;
+    }
+    const { value, header, expiresAtMs = Infinity } = plain;
+    if (header !== undefined) {
+      return { value, header, bytes: bytes.length, isForeign: false };
+    }
+    const createdAtMs = this.connection.serverNowMs();
+    const knownEndMs = Math.min(expiresAtMs, lifeMs < 0 ? Infinity : createdAtMs + lifeMs);
+    const endsAtMs = knownEndMs === Infinity ? createdAtMs + this.endlessTtlMs : knownEndMs;
+    return endsAtMs <= createdAtMs
+      ? undefined
+      : {
+          value,
+          header: { createdAtMs, expiresAtMs: endsAtMs, loadMs: 0, stamps: [] },
+          bytes: bytes.length,
+          isForeign: true,
+        };
   }
 
   /** In the answer of a script bytes that can't be read are no reason to give the lease up. */
-  private async decodeOrMiss(bytes: Buffer): Promise<RedisEntry | undefined> {
+  private async decodeOrMiss(valueKey: string, stored: StoredBytes): Promise<RedisEntry | undefined> {
     try {
-      return await this.decode(bytes);
+      return await this.decode(valueKey, stored);
     } catch (error) {
       if (error instanceof CorruptEntryError) {
         return undefined;
@@ -194,11 +262,23 @@ export class RedisTier {
     }
   }
 
-  /** Made when the connection is live: before, the server's clock is not known. */
+  /** The same entry with its fresh life over; `undefined`: there is no such thing. */
+  private expired({ valueKey }: EntryKeys, bytes: Buffer): SealedEntry | undefined {
+    try {
+      const { header, payload } = this.codec.open(bytes, valueKey);
+      const isPlain = this.codec.isPlain; // an older envelope, from before the format was changed
+      return isPlain
+        ? undefined
+        : this.codec.seal({ ...header, expiresAtMs: this.connection.serverNowMs() }, payload, valueKey);
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Only on a live connection: before its first answer the server's clock is not known. */
-  private envelopeOf({ payload, ttlMs, loadMs, stamps }: EntryToStore): Buffer {
+  private seal({ valueKey }: EntryKeys, { payload, ttlMs, loadMs, stamps }: EntryToStore): SealedEntry {
     const createdAtMs = this.connection.serverNowMs();
-    return writeEnvelope({ createdAtMs, expiresAtMs: createdAtMs + ttlMs, loadMs, stamps }, payload);
+    return this.codec.seal({ createdAtMs, expiresAtMs: createdAtMs + ttlMs, loadMs, stamps }, payload, valueKey);
   }
 }
 
