@@ -4,7 +4,7 @@ import { type EntryHeader, readEnvelope, writeEnvelope } from './envelope.js';
 import { readForeign } from './foreign-text.js';
 import type { EncodedPayload } from './payload.js';
 import { type KeyRing, openPayload, payloadSealer } from './payload-cipher.js';
-import { parsePlainText, type PlainFormat, unwrapFromKeyv, wrapForKeyv, writePlainText } from './plain-text.js';
+import { parsePlainText, type PlainFormat, unwrapPlainText, wrapPlainText, writePlainText } from './plain-text.js';
 import { type Decoded, type EncodedValue, ValueCodec, type ValueCodecOptions } from './value-codec.js';
 
 export interface EntryCodecOptions extends ValueCodecOptions {
@@ -93,8 +93,7 @@ export class EntryCodec {
       const sealer = encrypts === true && encryptionKeys ? payloadSealer(encryptionKeys, valueKey) : undefined;
       return { bytes: writeEnvelope(header, payload, sealer) };
     }
-    const bytes =
-      this.#format === 'keyv' ? Buffer.from(wrapForKeyv(payload.bytes.toString(), header.expiresAtMs)) : payload.bytes;
+    const bytes = Buffer.from(wrapPlainText(payload.bytes.toString(), this.#format, header.expiresAtMs));
     return { bytes, companion: companionOf(header, bytes, this.#format) };
   }
 
@@ -122,8 +121,7 @@ export class EntryCodec {
     }
     const written = companion === null ? undefined : headerOf(companion, bytes);
     if (written !== undefined) {
-      const text = bytes.toString();
-      const value = written.format === 'keyv' ? unwrapFromKeyv(text) : parsePlainText(text, 'json');
+      const value = unwrapPlainText(bytes.toString(), written.format);
       return { value, header: written.header, expiresAtMs: undefined };
     }
     if (legacy !== true) {
@@ -137,7 +135,7 @@ export class EntryCodec {
 }
 
 /** Position is the number on the wire: append, never reorder. */
-const PLAIN_FORMATS: readonly PlainFormat[] = ['json', 'keyv'];
+const PLAIN_FORMATS: readonly PlainFormat[] = ['json', 'keyv', 'cache-manager'];
 
 function companionOf(header: EntryHeader, text: Buffer, format: PlainFormat): Buffer {
   const bytes = Buffer.concat([Buffer.of(PLAIN_FORMATS.indexOf(format)), digestOf(text)]);

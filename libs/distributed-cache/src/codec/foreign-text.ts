@@ -19,7 +19,7 @@ const EPOCH_FROM_MS = 1e12;
 const TELEJSON_DUPLICATE = '"_duplicate_[';
 
 /** @throws CorruptEntryError, and nothing else */
-export function readForeign(bytes: Buffer, format: 'envelope' | 'json' | 'keyv'): ForeignText {
+export function readForeign(bytes: Buffer, format: string): ForeignText {
   if (!isUtf8(bytes)) {
     throw new CorruptEntryError('it has no envelope and is no text');
   }
@@ -34,7 +34,7 @@ export function readForeign(bytes: Buffer, format: 'envelope' | 'json' | 'keyv')
  * @param format of the namespace: where it is `json`, `{"value":…}` without `expires` is data, for we write such data ourselves
  * @throws CorruptEntryError, and nothing else
  */
-export function foreignTextOf(text: string, format: 'envelope' | 'json' | 'keyv'): ForeignText {
+export function foreignTextOf(text: string, format: string): ForeignText {
   const value = parseJsonText(text);
   const isDoublyEncoded = typeof value === 'string' && value.startsWith('{"') && value.endsWith('}');
   const wrapped = isDoublyEncoded ? parseOrUndefined(value) : value;

@@ -10,7 +10,8 @@ import { Refusal, toRefusedError } from './refusal.js';
 import { inspectValue } from './value-inspector.js';
 import { describeType, isError, isRecord } from './value-kinds.js';
 
-export type PlainFormat = 'json' | 'keyv';
+/** `keyv`: as Keyv writes it. `cache-manager`: the same as a string in JSON, as cache-manager has cache-manager-ioredis-yet write it. */
+export type PlainFormat = 'json' | 'keyv' | 'cache-manager';
 
 export interface PlainText {
   readonly text: string;
@@ -40,17 +41,25 @@ export function writePlainText(value: unknown, format: PlainFormat): PlainText {
 /** @throws CorruptEntryError, and nothing else */
 export function parsePlainText(text: string, format: PlainFormat): unknown {
   const value = parseJsonText(text);
-  return format === 'keyv' ? keyvStringsOf(value) : value;
+  return format === 'json' ? value : keyvStringsOf(value);
 }
 
-/** @param expiresAtMs in epoch milliseconds */
-export function wrapForKeyv(text: string, expiresAtMs: number): string {
-  return `{"value":${text},"expires":${Math.ceil(expiresAtMs)}}`;
+/** What lies in Redis. @param expiresAtMs in epoch milliseconds */
+export function wrapPlainText(text: string, format: PlainFormat, expiresAtMs: number): string {
+  if (format === 'json') {
+    return text;
+  }
+  const wrapped = `{"value":${text},"expires":${Math.ceil(expiresAtMs)}}`;
+  return format === 'keyv' ? wrapped : JSON.stringify(wrapped);
 }
 
-/** Undoes {@link wrapForKeyv}. @throws CorruptEntryError */
-export function unwrapFromKeyv(text: string): unknown {
-  const wrapped = parseJsonText(text);
+/** The value in what {@link wrapPlainText} has made. @throws CorruptEntryError */
+export function unwrapPlainText(text: string, format: PlainFormat): unknown {
+  const parsed = parseJsonText(text);
+  if (format === 'json') {
+    return parsed;
+  }
+  const wrapped = format === 'keyv' || typeof parsed !== 'string' ? parsed : parseJsonText(parsed);
   if (!isRecord(wrapped) || !('value' in wrapped)) {
     throw new CorruptEntryError('it is no entry of Keyv');
   }
@@ -63,7 +72,7 @@ function replacerFor(format: PlainFormat): Replacer {
   return function (this: unknown, key, value) {
     // `JSON.stringify` has called `toJSON` by now; what was there before it is in the holder.
     const before: unknown = isRecord(this) ? this[key] : value;
-    if (Buffer.isBuffer(before) && format === 'keyv') {
+    if (Buffer.isBuffer(before) && format !== 'json') {
       return `:base64:${before.toString('base64')}`;
     }
     if (isRecord(value) && isUnknownToJson(value)) {
@@ -72,7 +81,7 @@ function replacerFor(format: PlainFormat): Replacer {
     if (typeof value === 'bigint') {
       throw new Refusal('unserializable', 'a bigint in plain JSON (format)');
     }
-    return format === 'keyv' && typeof value === 'string' && value.startsWith(':') ? `:${value}` : value;
+    return format !== 'json' && typeof value === 'string' && value.startsWith(':') ? `:${value}` : value;
   };
 }
 

@@ -18,7 +18,7 @@ import { type CompressionSettings, readCompression, readEncryption } from './val
 
 export const VALUES_MODES: readonly ValuesMode[] = ['frozen', 'cloned', 'shared'];
 
-export const ENTRY_FORMATS: readonly EntryFormat[] = ['envelope', 'json', 'keyv'];
+export const ENTRY_FORMATS: readonly EntryFormat[] = ['envelope', 'json', 'keyv', 'cache-manager'];
 
 /** What the code says about a namespace; what is absent comes from the whole cache. */
 export type NamespaceSettings = Partial<

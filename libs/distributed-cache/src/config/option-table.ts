@@ -119,9 +119,9 @@ export const NAMESPACE_OPTIONS: OptionLevel<NamespaceOptions> = {
   values: { type: "'frozen' | 'cloned' | 'shared'", default: '`local.values`', meaning: 'as `local.values`' },
   compression: { type: 'false | object', default: "the cache's", meaning: 'as `compression`' },
   format: {
-    type: "'envelope' | 'json' | 'keyv'",
+    type: 'string',
     default: quoted(DEFAULTS.format),
-    meaning: 'how values lie in Redis; plain JSON text and Keyv text are for programs beside this one',
+    meaning: 'how values lie in Redis: `envelope`, or text that other programs read: `json`, `keyv`, `cache-manager`',
   },
   legacy: {
     type: 'boolean',

@@ -10,10 +10,11 @@ export interface CompressionOptions {
 
 /**
  * How values lie in Redis. `envelope`: ours, with everything that the cache promises. `json`: plain JSON text, which any
- * program reads. `keyv`: `{"value":…,"expires":…}`, which Keyv and cache-manager read. In the last two only what JSON has
- * is kept, values carry no tags, and nothing is kept past its TTL.
+ * program reads, also cache-manager-ioredis-yet used alone. `keyv`: `{"value":…,"expires":…}`, which Keyv reads.
+ * `cache-manager`: the same as a string in JSON, which cache-manager 7 reads through cache-manager-ioredis-yet. In all but
+ * the first only what JSON has is kept, values carry no tags, and nothing is kept past its TTL.
  */
-export type EntryFormat = 'envelope' | 'json' | 'keyv';
+export type EntryFormat = 'envelope' | 'json' | 'keyv' | 'cache-manager';
 
 /** AES-256-GCM over every value and, with it, over its times, its stamps and its key. */
 export interface EncryptionOptions {
