@@ -45,6 +45,28 @@ export class ClassRegistry {
     return registered.serialize === undefined ? { ...instance } : registered.serialize(instance);
   }
 
+  /**
+   * A copy of an instance that is written by its own `serialize`; `undefined` for any other. One that can't be copied is
+   * handed back itself: a read must not fail.
+   * @param copyData a deep copy of what `serialize` gave, which may hold parts of the instance
+   */
+  copyInstance(instance: object, copyData: (data: unknown) => unknown): object | undefined {
+    const registered = this.classOf(instance);
+    if (registered?.serialize === undefined) {
+      return undefined;
+    }
+    try {
+      const data = copyData(registered.serialize(instance));
+      return registered.deserialize === undefined ? withPrototype(registered, data) : registered.deserialize(data);
+    } catch {
+      return instance;
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#byName.size === 0;
+  }
+
   /** @throws TypeError for a class or a version that is not known, and whatever `migrate` and `deserialize` throw */
   revive(parts: unknown): object {
     if (!isRecord(parts) || typeof parts['name'] !== 'string' || !isVersion(parts['version'])) {

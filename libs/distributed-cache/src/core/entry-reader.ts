@@ -1,7 +1,7 @@
 import type { ResolvedNamespace } from '../config/index.js';
 import type { Stamp } from '../codec/index.js';
 import type { AnsweringTier } from '../events/index.js';
-import { storeValue, type StoredValue } from '../local/index.js';
+import { storeValue, type CopyInstance, type StoredValue } from '../local/index.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
 import type { LocalView } from './local-view.js';
 import type { RemoteLookup } from './remote-contract.js';
@@ -40,6 +40,7 @@ export class EntryReader {
     private readonly local: LocalView,
     private readonly remote: RemoteView | undefined,
     private readonly namespace: ResolvedNamespace,
+    private readonly copyInstance: CopyInstance | undefined,
   ) {}
 
   /** What both tiers know, after L1 had no fresh value. Never rejects. */
@@ -84,7 +85,7 @@ export class EntryReader {
       return { found: undefined, stamps: lookup.stamps };
     }
     const { entry, ttlMs, ageMs, stamps, marks } = lookup;
-    const stored = storeValue(entry.value, this.namespace.values);
+    const stored = storeValue(entry.value, this.namespace.values, this.copyInstance);
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
     const lifeMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && flight?.overtaken === false) {

@@ -1,7 +1,7 @@
 import type { EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { ValueRefusedError } from '../errors/index.js';
-import { storeValue, type LocalMark, type StoredValue } from '../local/index.js';
+import { storeValue, type CopyInstance, type LocalMark, type StoredValue } from '../local/index.js';
 import type { EntryLife } from './entry-life.js';
 import type { Flight } from './flight-registry.js';
 import type { LoadTicket } from './load-turns.js';
@@ -56,6 +56,7 @@ export class EntryWriter {
     private readonly local: LocalView,
     private readonly remote: RemoteView | undefined,
     private readonly namespace: ResolvedNamespace,
+    private readonly copyInstance: CopyInstance | undefined,
     private readonly listener: EntryWriterListener,
     /** Called before L1 takes over what was written: what began meanwhile may have read the value of before. */
     private readonly onWritten: (key: string, flight: Flight) => void,
@@ -105,7 +106,11 @@ export class EntryWriter {
       }
       // What Redis would give back is what L1 keeps: the same value from every tier.
       const kept = exact ? value : (await this.codec.readBack(encoded)).value;
-      return { entry, stored: storeValue(kept, this.namespace.values), write: { payload, life, loadMs } };
+      return {
+        entry,
+        stored: storeValue(kept, this.namespace.values, this.copyInstance),
+        write: { payload, life, loadMs },
+      };
     } catch (error) {
       this.listener.onRefused(key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
       return undefined;

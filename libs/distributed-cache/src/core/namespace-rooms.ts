@@ -1,6 +1,7 @@
-import { EntryCodec } from '../codec/index.js';
+import { type ClassRegistry, EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { keyLayout } from '../keys/index.js';
+import { copyValue, type CopyInstance } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import type { Counters } from './counters.js';
 import { EntryLoader } from './entry-loader.js';
@@ -45,12 +46,14 @@ export function furnishNamespace(
       : new RemoteView(redis, codec, policy, layout, tags, (operation, error) =>
           recorder.tierError('redis', operation, error),
         );
-  const reader = new EntryReader(local, remote, policy);
+  const copyInstance = instanceCopier(runtime.classes);
+  const reader = new EntryReader(local, remote, policy, copyInstance);
   const writer = new EntryWriter(
     codec,
     local,
     remote,
     policy,
+    copyInstance,
     {
       onRefused: (key, reason) => events.emit('valueRefused', { namespace, key, reason }),
       onFlattened: (key, classNames) => runtime.flattened.tell(namespace, key, classNames),
@@ -64,4 +67,10 @@ export function furnishNamespace(
   const turns = new LoadTurns(reader, remote, () => recorder.wait());
   const loads = new EntryLoader(runtime, policy, reader, writer, turns, tags, recorder);
   return { runtime, policy, local, remote, reader, writer, loads, tags, recorder };
+}
+
+function instanceCopier(classes: ClassRegistry): CopyInstance | undefined {
+  const copyInstance: CopyInstance = (instance) =>
+    classes.copyInstance(instance, (data) => copyValue(data, copyInstance));
+  return classes.isEmpty ? undefined : copyInstance;
 }

@@ -2,12 +2,15 @@ import { isOpaque } from './measure-value.js';
 
 type CopyOf = (part: unknown) => unknown;
 
+/** Copies what only its class can copy (it has private state); `undefined`: a copy of its properties will do. */
+export type CopyInstance = (instance: object) => object | undefined;
+
 /**
  * A deep copy of cached data: what `structuredClone` does, plus `URL`, minus its cost for plain objects. Shared references
  * and cycles stay what they are; objects of other classes keep their prototype. Without recursion, so that no depth
  * overflows the stack: each object gets an empty copy when it is first met, which is filled later.
  */
-export function copyValue<Value>(value: Value): Value {
+export function copyValue<Value>(value: Value, copyInstance?: CopyInstance): Value {
   const copies = new Map<object, object>();
   const unfilled: object[] = [];
   const copyOf: CopyOf = (part) => {
@@ -16,9 +19,12 @@ export function copyValue<Value>(value: Value): Value {
     }
     let copy = copies.get(part);
     if (copy === undefined) {
-      copy = emptyCopy(part, copyOf);
+      const whole = copyInstance?.(part);
+      copy = whole ?? emptyCopy(part, copyOf);
       copies.set(part, copy);
-      unfilled.push(part);
+      if (whole === undefined) {
+        unfilled.push(part);
+      }
     }
     return copy;
   };

@@ -9,3 +9,4 @@ export {
   type LocalSetOptions,
 } from './local-cache.js';
 export { readStored, storeValue, type StoredValue, type ValuesMode } from './stored-value.js';
+export { copyValue, type CopyInstance } from './copy-value.js';

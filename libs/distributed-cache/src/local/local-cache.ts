@@ -147,6 +147,7 @@ export class LocalCache {
     const entry: LocalEntry = {
       value: stored.value,
       copyOnRead: stored.copyOnRead,
+      copyInstance: stored.copyInstance,
       bytes: Math.ceil(ENTRY_OVERHEAD_BYTES + primitiveBytes(key) + stored.bytes),
       storedAtMs: nowMs,
       expiresAtMs: nowMs + ttlMs,

@@ -1,4 +1,4 @@
-import { copyValue } from './copy-value.js';
+import { copyValue, type CopyInstance } from './copy-value.js';
 import { measureValue } from './measure-value.js';
 
 /**
@@ -13,21 +13,22 @@ export interface StoredValue {
   /** Estimated heap. */
   readonly bytes: number;
   readonly copyOnRead: boolean;
+  readonly copyInstance?: CopyInstance | undefined;
 }
 
 /** The value as its readers get it: shared and frozen, or a copy of their own. */
 export function readStored(stored: StoredValue): unknown {
-  return stored.copyOnRead ? copyValue(stored.value) : stored.value;
+  return stored.copyOnRead ? copyValue(stored.value, stored.copyInstance) : stored.value;
 }
 
 /** Makes a value safe to keep. In mode `frozen` the object given is itself frozen, unless it has to be copied. */
-export function storeValue(value: unknown, mode: ValuesMode): StoredValue {
+export function storeValue(value: unknown, mode: ValuesMode, copyInstance?: CopyInstance): StoredValue {
   const { bytes, unfreezable, objects } = measureValue(value);
   if (typeof value !== 'object' || value === null || mode === 'shared') {
     return { value, bytes, copyOnRead: false };
   }
   if (mode === 'cloned' || unfreezable) {
-    return { value: copyValue(value), bytes, copyOnRead: true };
+    return { value: copyValue(value, copyInstance), bytes, copyOnRead: true, copyInstance };
   }
   // All of them: one that came frozen may hold others that are not.
   objects.forEach((part) => Object.freeze(part));
