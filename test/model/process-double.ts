@@ -1,5 +1,6 @@
 import type { Scheduler } from 'fast-check';
 import type { CacheConfig } from '../../libs/distributed-cache/src/config/index.js';
+import { ClassRegistry } from '../../libs/distributed-cache/src/codec/index.js';
 import { AsyncCache } from '../../libs/distributed-cache/src/core/async-cache.js';
 import type { CacheRuntime } from '../../libs/distributed-cache/src/core/cache-runtime.js';
 import { OutageJournal } from '../../libs/distributed-cache/src/core/outage-journal.js';
@@ -18,7 +19,7 @@ const events = new CacheEvents();
 const clock = { nowMs: () => NOW_MS };
 
 interface StoredPayload {
-  readonly payload: { readonly value: unknown };
+  readonly payload: { readonly bytes: Buffer };
   readonly stamps: DoubleEntry['stamps'];
 }
 
@@ -54,7 +55,7 @@ export class ProcessDouble {
       events,
       clock,
       coarseClock: clock,
-      codec: { encode: (value: unknown) => ({ payload: { value }, exact: true }) },
+      classes: new ClassRegistry([]),
       local: new LocalCache({ clock }),
       redis: {
         connection: this.connection,
@@ -182,13 +183,14 @@ export class ProcessDouble {
       await this.scheduler.schedule(Promise.resolve(), 'decompress'); // a large value, in the thread pool
     }
     const header = { createdAtMs: NOW_MS, expiresAtMs: NOW_MS + HOUR_MS, loadMs: 0, stamps: entry.stamps };
-    return { value: entry.value, header, bytes: 0 };
+    return { value: entry.value, header, bytes: 0, isForeign: false };
   }
 
   private tier(): object {
     const { redis } = this;
-    const entryOf = ({ payload, stamps }: StoredPayload): DoubleEntry => ({ value: payload.value, stamps });
-    return {
+    const entryOf = ({ payload, stamps }: StoredPayload): DoubleEntry => ({ value: Number(payload.bytes), stamps });
+    const tier = {
+      withCodec: () => tier,
       remainingMs: () => HOUR_MS,
       groups: <Item>(items: readonly Item[]) => (items.length === 0 ? [] : [items]),
       get: async (key: string) => this.read(await this.ask(key, () => redis.get(key))),
@@ -220,5 +222,6 @@ export class ProcessDouble {
           : this.ask(key, () => redis.readString(key)),
       replaceStamp: (key: string, stamp: string) => this.ask(key, () => redis.putString(this, key, stamp)),
     };
+    return tier;
   }
 }

@@ -1,32 +1,35 @@
-import { promisify } from 'node:util';
-import { gunzip, gunzipSync, gzip, gzipSync } from 'node:zlib';
 import { CorruptEntryError } from '../errors/index.js';
+import { compressorOf } from './compressors.js';
 import type { CompressorId } from './payload.js';
 
 /** From this raw size on, the work is done off the event loop; below it, a hop to the thread pool costs more than the work. */
 const ASYNC_FROM_BYTES = 32 * 1024;
 /** Compressed bytes are kept only if they save at least a tenth: less is not worth the decompression on every read. */
 const MAX_RATIO = 0.9;
-/** Fastest level. The default one takes about three times as long on JSON and saves some 5 % more. */
-const GZIP_OPTIONS = { level: 1 };
-
-const gzipAsync = promisify(gzip);
-const gunzipAsync = promisify(gunzip);
 
 export interface CompressedBytes {
   readonly compressor: CompressorId;
   readonly bytes: Buffer;
 }
 
-/** Compresses with gzip, or leaves the bytes as they are where that saves too little. Never fails. */
-export function compress(raw: Buffer): CompressedBytes | Promise<CompressedBytes> {
-  if (raw.length < ASYNC_FROM_BYTES) {
-    return smaller(raw, gzipSync(raw, GZIP_OPTIONS));
+/** Compresses, or leaves the bytes as they are where that saves too little or can't be done here. Never fails. */
+export function compress(id: CompressorId, raw: Buffer): CompressedBytes | Promise<CompressedBytes> {
+  const asItIs: CompressedBytes = { compressor: 'none', bytes: raw };
+  const compressor = id === 'none' ? undefined : compressorOf(id);
+  if (compressor === undefined) {
+    return asItIs;
   }
-  return gzipAsync(raw, GZIP_OPTIONS).then(
-    (zipped) => smaller(raw, zipped),
-    () => smaller(raw, raw), // zlib had no memory; the value can still be stored as it is
-  );
+  const smaller = (bytes: Buffer): CompressedBytes =>
+    bytes.length <= raw.length * MAX_RATIO ? { compressor: id, bytes } : asItIs;
+  if (raw.length >= ASYNC_FROM_BYTES) {
+    // It fails where there is no memory for it; the value can still be stored as it is.
+    return compressor.compress(raw).then(smaller, () => asItIs);
+  }
+  try {
+    return smaller(compressor.compressSync(raw));
+  } catch {
+    return asItIs;
+  }
 }
 
 /**
@@ -34,27 +37,24 @@ export function compress(raw: Buffer): CompressedBytes | Promise<CompressedBytes
  * `rawBytes` itself is acceptable has been checked by the caller.
  * @throws CorruptEntryError (or rejects with it), and nothing else
  */
-export function decompress(compressor: CompressorId, bytes: Buffer, rawBytes: number): Buffer | Promise<Buffer> {
-  if (compressor === 'none') {
+export function decompress(id: CompressorId, bytes: Buffer, rawBytes: number): Buffer | Promise<Buffer> {
+  if (id === 'none') {
     return exactly(rawBytes, bytes);
   }
-  const limits = { maxOutputLength: Math.max(rawBytes, 1) };
+  const compressor = compressorOf(id);
+  if (compressor === undefined) {
+    throw new CorruptEntryError(`it is compressed with ${id}, which this process does not have`);
+  }
   if (rawBytes >= ASYNC_FROM_BYTES) {
-    return gunzipAsync(bytes, limits).then((raw) => exactly(rawBytes, raw), refuse);
+    return compressor.decompress(bytes, rawBytes).then((raw) => exactly(rawBytes, raw), refuse);
   }
   let raw: Buffer;
   try {
-    raw = gunzipSync(bytes, limits);
+    raw = compressor.decompressSync(bytes, rawBytes);
   } catch {
     return refuse();
   }
   return exactly(rawBytes, raw);
-}
-
-function smaller(raw: Buffer, zipped: Buffer): CompressedBytes {
-  return zipped.length <= raw.length * MAX_RATIO
-    ? { compressor: 'gzip', bytes: zipped }
-    : { compressor: 'none', bytes: raw };
 }
 
 function exactly(rawBytes: number, raw: Buffer): Buffer {

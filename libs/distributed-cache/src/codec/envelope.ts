@@ -3,7 +3,7 @@
  *
  *    0  0xDC                     no JSON text and no UTF-8 text begins with it, so foreign values are told apart by one byte
  *    1  version                  1
- *    2  flags                    bits 0-2 serializer, bits 3-5 compressor, bits 6-7 zero
+ *    2  flags                    bits 0-2 serializer, bits 3-5 compressor, bit 6 encrypted, bit 7 zero
  *    3  createdAtMs   float64    the Redis server's clock, as is the next: the clocks of two processes never meet
  *   11  expiresAtMs   float64
  *   19  loadMs        uint32
@@ -11,7 +11,7 @@
  *   27  stampsBytes   uint16
  *   29  stamps                   each: uint16 length, name, uint8 length, stamp (UTF-8)
  *    …  CRC-32        uint32     of everything before it and after it
- *    …  payload                  to the end
+ *    …  payload                  to the end; where bit 6 is set, as payload-cipher.ts writes it
  *
  * The checksum covers the header too. One flipped bit in the expiry or in a stamp would otherwise turn an
  * invalidated value into a fresh one, which is worse than losing the value.
@@ -24,13 +24,18 @@ import { type Stamp, measureStamps, readStamps, writeStamps } from './stamps.js'
 /** First byte of every entry of ours. What begins with another byte was written by another program. */
 export const ENVELOPE_MAGIC = 0xdc;
 
+export function isEnvelope(bytes: Buffer): boolean {
+  return bytes[0] === ENVELOPE_MAGIC;
+}
+
 const VERSION = 1;
 const STAMPS_AT = 29;
 const CRC_BYTES = 4;
 const MAX_UINT32 = 0xffff_ffff;
 /** Position is the number on the wire: append, never reorder. */
 const SERIALIZERS: readonly SerializerId[] = ['json', 'rich', 'undefined'];
-const COMPRESSORS: readonly CompressorId[] = ['none', 'gzip'];
+const COMPRESSORS: readonly CompressorId[] = ['none', 'gzip', 'deflate', 'brotli', 'zstd', 'lz4', 'snappy'];
+const ENCRYPTED = 1 << 6;
 
 export interface EntryHeader {
   /** When the value was stored, in the Redis server's time. */
@@ -43,12 +48,30 @@ export interface EntryHeader {
   readonly stamps: readonly Stamp[];
 }
 
+/** Encrypts a payload and binds it to what stands before it. */
+export interface PayloadSealer {
+  /** What sealing adds, in bytes. */
+  readonly overheadBytes: number;
+  /** @param head everything before the checksum */
+  seal(plain: Buffer, head: Buffer): Buffer;
+}
+
+export interface OpenedEnvelope {
+  readonly header: EntryHeader;
+  readonly payload: EncodedPayload;
+  /** The payload's bytes are not yet what they say: see {@link head}. */
+  readonly isEncrypted: boolean;
+  /** Everything before the checksum, to which an encrypted payload is bound. */
+  readonly head: Buffer;
+}
+
 /**
  * Writes one entry into one new buffer.
+ * @param sealer encrypts the payload
  * @throws ValueRefusedError (`too-large`) when the stamps of its tags don't fit into 64 KiB
  * @throws RangeError when a time is not finite: such an entry could not be read back
  */
-export function writeEnvelope(header: EntryHeader, payload: EncodedPayload): Buffer {
+export function writeEnvelope(header: EntryHeader, payload: EncodedPayload, sealer?: PayloadSealer): Buffer {
   const { createdAtMs, expiresAtMs } = header;
   if (!Number.isFinite(createdAtMs) || !Number.isFinite(expiresAtMs)) {
     throw new RangeError(`An entry needs finite times, got createdAtMs ${createdAtMs}, expiresAtMs ${expiresAtMs}`);
@@ -58,17 +81,21 @@ export function writeEnvelope(header: EntryHeader, payload: EncodedPayload): Buf
   }
   const stampsBytes = measureStamps(header.stamps);
   const crcAt = STAMPS_AT + stampsBytes;
-  const entry = Buffer.allocUnsafe(crcAt + CRC_BYTES + payload.bytes.length);
+  const payloadAt = crcAt + CRC_BYTES;
+  const entry = Buffer.allocUnsafe(payloadAt + payload.bytes.length + (sealer?.overheadBytes ?? 0));
   entry[0] = ENVELOPE_MAGIC;
   entry[1] = VERSION;
-  entry[2] = SERIALIZERS.indexOf(payload.serializer) | (COMPRESSORS.indexOf(payload.compressor) << 3);
+  entry[2] =
+    SERIALIZERS.indexOf(payload.serializer) |
+    (COMPRESSORS.indexOf(payload.compressor) << 3) |
+    (sealer === undefined ? 0 : ENCRYPTED);
   entry.writeDoubleBE(createdAtMs, 3);
   entry.writeDoubleBE(expiresAtMs, 11);
   entry.writeUInt32BE(toUint32(header.loadMs), 19);
   entry.writeUInt32BE(payload.rawBytes, 23);
   entry.writeUInt16BE(stampsBytes, 27);
   writeStamps(header.stamps, entry, STAMPS_AT);
-  entry.set(payload.bytes, crcAt + CRC_BYTES);
+  entry.set(sealer === undefined ? payload.bytes : sealer.seal(payload.bytes, entry.subarray(0, crcAt)), payloadAt);
   entry.writeUInt32BE(checksum(entry, crcAt), crcAt);
   return entry;
 }
@@ -77,7 +104,7 @@ export function writeEnvelope(header: EntryHeader, payload: EncodedPayload): Buf
  * Reads what `writeEnvelope` wrote. The payload is a view of `bytes`; nothing is decompressed or parsed yet.
  * @throws CorruptEntryError, and nothing else, whatever the bytes are
  */
-export function readEnvelope(bytes: Buffer): { header: EntryHeader; payload: EncodedPayload } {
+export function readEnvelope(bytes: Buffer): OpenedEnvelope {
   if (bytes.length < STAMPS_AT + CRC_BYTES) {
     throw new CorruptEntryError(`${bytes.length} bytes are too few`);
   }
@@ -102,7 +129,7 @@ export function readEnvelope(bytes: Buffer): { header: EntryHeader; payload: Enc
   }
   const flags = bytes.readUInt8(2);
   const serializer = SERIALIZERS[flags & 0b111];
-  const compressor = COMPRESSORS[flags >> 3]; // with bits 6 and 7: unless they are zero, this is past the list
+  const compressor = COMPRESSORS[(flags & ~ENCRYPTED) >> 3]; // with bit 7: unless it is zero, this is past the list
   if (serializer === undefined || compressor === undefined) {
     throw new CorruptEntryError(`its flags ${flags} are unknown`);
   }
@@ -110,6 +137,8 @@ export function readEnvelope(bytes: Buffer): { header: EntryHeader; payload: Enc
   return {
     header: { createdAtMs, expiresAtMs, loadMs: bytes.readUInt32BE(19), stamps },
     payload: { serializer, compressor, rawBytes: bytes.readUInt32BE(23), bytes: bytes.subarray(payloadAt) },
+    isEncrypted: (flags & ENCRYPTED) !== 0,
+    head: bytes.subarray(0, crcAt),
   };
 }
 

@@ -1,5 +1,8 @@
-export { ENVELOPE_MAGIC, type EntryHeader, readEnvelope, writeEnvelope } from './envelope.js';
+export { ClassRegistry, type RegisteredClass } from './class-registry.js';
+export { EntryCodec, type EntryCodecOptions, type SealedEntry } from './entry-codec.js';
+export { ENVELOPE_MAGIC, type EntryHeader, isEnvelope, readEnvelope, writeEnvelope } from './envelope.js';
 export type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
+export type { KeyRing } from './payload-cipher.js';
 export { type SerializedValue, deserialize, serialize } from './serializer.js';
 export type { Stamp } from './stamps.js';
 export { type Decoded, type EncodedValue, ValueCodec, type ValueCodecOptions } from './value-codec.js';

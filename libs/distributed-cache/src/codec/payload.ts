@@ -1,7 +1,7 @@
 /** How a value became text: plain JSON, devalue's notation, or the value `undefined`, which needs no text at all. */
 export type SerializerId = 'json' | 'rich' | 'undefined';
 
-export type CompressorId = 'none' | 'gzip';
+export type CompressorId = 'none' | 'gzip' | 'deflate' | 'brotli' | 'zstd' | 'lz4' | 'snappy';
 
 /** A value as bytes, with what is needed to read it back. */
 export interface EncodedPayload {

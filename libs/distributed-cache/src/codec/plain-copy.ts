@@ -1,4 +1,5 @@
 import { types } from 'node:util';
+import { ClassParts, type ClassRegistry, type RegisteredClass } from './class-registry.js';
 import { describeError, reviveError } from './error-parts.js';
 import { tidyJson } from './json-text.js';
 import { Refusal } from './refusal.js';
@@ -7,16 +8,18 @@ import { hasToJson, isError, isRecord, kindOf } from './value-kinds.js';
 /**
  * Copies a value into one that can be written as it is: class instances become plain objects of their own
  * properties, or what their `toJSON` makes; `__proto__` keys, symbols and accessors go. Shared references and
- * cycles stay. Built-ins that are written by their content (dates, buffers, URLs) are not copied.
+ * cycles stay. Instances of registered classes become their parts. Built-ins that are written by their content (dates, buffers, URLs) are not copied.
  *
  * Call it only with what `inspectValue` let pass: that walk is what bounds the depth of this one.
  */
-export function copyAsPlain(value: unknown): unknown {
-  return new PlainCopier().copy(value);
+export function copyAsPlain(value: unknown, classes: ClassRegistry): unknown {
+  return new PlainCopier(classes).copy(value);
 }
 
 class PlainCopier {
   readonly #copies = new Map<object, unknown>();
+
+  constructor(private readonly classes: ClassRegistry) {}
 
   copy(value: unknown): unknown {
     if (!isRecord(value)) {
@@ -26,6 +29,10 @@ class PlainCopier {
   }
 
   #copyObject(value: Record<string, unknown>): unknown {
+    const registered = this.classes.classOf(value);
+    if (registered !== undefined) {
+      return this.#copyRegistered(registered, value);
+    }
     if (Array.isArray(value)) {
       return this.#copyArray(value);
     }
@@ -79,6 +86,11 @@ class PlainCopier {
       }
     }
     return target;
+  }
+
+  #copyRegistered(registered: RegisteredClass, instance: object): unknown {
+    const data = this.copy(this.classes.dataOf(registered, instance));
+    return this.#remember(instance, new ClassParts(registered.name, registered.version, data));
   }
 
   #copyMap(map: ReadonlyMap<unknown, unknown>): unknown {

@@ -6,6 +6,7 @@
  */
 import { defaultParseOperations, parse, stringify } from 'devalue';
 import { CorruptEntryError } from '../errors/index.js';
+import { ClassParts, type ClassRegistry } from './class-registry.js';
 import { describeError, reviveError } from './error-parts.js';
 import { MAX_BIGINT_DIGITS, MAX_SPARSE_LENGTH, inspectValue } from './value-inspector.js';
 
@@ -15,6 +16,8 @@ const BASE64 = 'base64:';
 const REDUCERS = {
   Buffer: (value: unknown) => Buffer.isBuffer(value) && `${BASE64}${value.toString('base64')}`,
   Error: (value: unknown) => value instanceof Error && describeError(value),
+  Class: (value: unknown) =>
+    value instanceof ClassParts && { name: value.name, version: value.version, data: value.data },
 };
 
 const REVIVERS = {
@@ -40,11 +43,15 @@ export function writeRichText(value: unknown): string {
 }
 
 /** @throws CorruptEntryError, and nothing else */
-export function parseRichText(text: string): unknown {
-  try {
-    const value: unknown = parse(text, REVIVERS, { operations: { createSparseArray } });
-    inspectValue(value); // bounds the depth: the flat notation says nothing about it
+export function parseRichText(text: string, classes: ClassRegistry): unknown {
+  // Bounds the depth: the flat notation says nothing about it.
+  const bounded = (value: unknown) => {
+    inspectValue(value, classes, 'read');
     return value;
+  };
+  const revivers = { ...REVIVERS, Class: (parts: unknown) => classes.revive(bounded(parts)) };
+  try {
+    return bounded(parse(text, revivers, { operations: { createSparseArray } }));
   } catch {
     throw new CorruptEntryError('its value is not what this program writes');
   }

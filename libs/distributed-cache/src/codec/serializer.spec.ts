@@ -162,7 +162,7 @@ describe('what is refused', () => {
 describe('a forged text', () => {
   it('never changes a prototype, and drops __proto__ on write and on read', () => {
     const own: unknown = JSON.parse('{"a":{"__proto__":{"admin":true},"b":1}}');
-    expect(serialize(own)).toStrictEqual({ serializer: 'json', text: '{"a":{"b":1}}', exact: false });
+    expect(serialize(own)).toMatchObject({ serializer: 'json', text: '{"a":{"b":1}}', exact: false });
     expect(through([own, 1n])).toStrictEqual([{ a: { b: 1 } }, 1n]);
     for (const text of ['[{"__proto__":{"admin":true}}]', '[{"\\u005f_proto__":{"admin":true}}]']) {
       const read: object = Object(at(deserialize('json', text), '0'));

@@ -1,4 +1,5 @@
 import { CorruptEntryError } from '../errors/index.js';
+import { type ClassRegistry, NO_CLASSES } from './class-registry.js';
 import { parseJsonText } from './json-text.js';
 import type { SerializerId } from './payload.js';
 import { copyAsPlain } from './plain-copy.js';
@@ -11,32 +12,34 @@ export interface SerializedValue {
   readonly text: string;
   /** false: what is read back differs from what was given, for example a plain object instead of an instance. */
   readonly exact: boolean;
+  /** The names of the classes whose instances are kept as plain objects. */
+  readonly flattened: readonly string[];
 }
 
 /**
  * Writes a value as text: as JSON where JSON keeps all of it, else in the rich notation.
  * @throws ValueRefusedError, and nothing else, also when reading the value throws
  */
-export function serialize(value: unknown): SerializedValue {
-  const { isJson, isExact } = inspectValue(value);
+export function serialize(value: unknown, classes: ClassRegistry = NO_CLASSES): SerializedValue {
+  const { isJson, isExact, flattened } = inspectValue(value, classes);
   try {
     if (isExact) {
-      return write(value, isJson, true);
+      return { ...write(value, isJson), exact: true, flattened };
     }
-    const copy = copyAsPlain(value);
-    return write(copy, inspectValue(copy).isJson, false);
+    const copy = copyAsPlain(value, classes);
+    return { ...write(copy, inspectValue(copy).isJson), exact: false, flattened };
   } catch (error) {
     throw toRefusedError(error);
   }
 }
 
 /** @throws CorruptEntryError, and nothing else, whatever the text is */
-export function deserialize(serializer: SerializerId, text: string): unknown {
+export function deserialize(serializer: SerializerId, text: string, classes: ClassRegistry = NO_CLASSES): unknown {
   switch (serializer) {
     case 'json':
       return parseJsonText(text);
     case 'rich':
-      return parseRichText(text);
+      return parseRichText(text, classes);
     case 'undefined':
       if (text !== '') {
         throw new CorruptEntryError('it has a payload and says that it has none');
@@ -45,11 +48,11 @@ export function deserialize(serializer: SerializerId, text: string): unknown {
   }
 }
 
-function write(value: unknown, isJson: boolean, exact: boolean): SerializedValue {
+function write(value: unknown, isJson: boolean): { readonly serializer: SerializerId; readonly text: string } {
   if (value === undefined) {
-    return { serializer: 'undefined', text: '', exact };
+    return { serializer: 'undefined', text: '' };
   }
   return isJson
-    ? { serializer: 'json', text: JSON.stringify(value), exact }
-    : { serializer: 'rich', text: writeRichText(value), exact };
+    ? { serializer: 'json', text: JSON.stringify(value) }
+    : { serializer: 'rich', text: writeRichText(value) };
 }

@@ -1,19 +1,24 @@
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
+import { type ClassRegistry, NO_CLASSES } from './class-registry.js';
 import { type CompressedBytes, compress, decompress } from './compressor.js';
-import type { EncodedPayload } from './payload.js';
+import type { CompressorId, EncodedPayload } from './payload.js';
 import { type SerializedValue, deserialize, serialize } from './serializer.js';
 
 export interface ValueCodecOptions {
   /** Largest serialized value before compression, in bytes, both ways: larger ones are not written and not believed. */
   readonly maxValueBytes: number;
   /** Serialized size in bytes from which a value is compressed; false: never. Reading does not depend on it. */
-  readonly compression: false | { readonly thresholdBytes: number };
+  readonly compression: false | { readonly thresholdBytes: number; readonly codec: CompressorId };
+  /** Default: none. */
+  readonly classes?: ClassRegistry;
 }
 
 export interface EncodedValue {
   readonly payload: EncodedPayload;
   /** false: what a decode returns differs from what was given, so keep a decoded copy where others read it. */
   readonly exact: boolean;
+  /** The names of the classes whose instances are kept as plain objects, because nobody has registered them. */
+  readonly flattened: readonly string[];
 }
 
 /** In a box, because the value may itself look like a promise, and `await` would call its `then`. */
@@ -29,9 +34,13 @@ export interface Decoded {
 export class ValueCodec {
   readonly #maxValueBytes: number;
   readonly #compressFromBytes: number;
+  readonly #compressor: CompressorId;
+  readonly #classes: ClassRegistry;
 
-  constructor({ maxValueBytes, compression }: ValueCodecOptions) {
+  constructor({ maxValueBytes, compression, classes = NO_CLASSES }: ValueCodecOptions) {
     this.#maxValueBytes = maxValueBytes;
+    this.#classes = classes;
+    this.#compressor = compression === false ? 'none' : compression.codec;
     this.#compressFromBytes = compression === false ? Infinity : compression.thresholdBytes;
   }
 
@@ -40,7 +49,7 @@ export class ValueCodec {
    * @throws ValueRefusedError, and nothing else: `unserializable`, `too-deep` (200) or `too-large` (`maxValueBytes`)
    */
   encode(value: unknown): EncodedValue | Promise<EncodedValue> {
-    const serialized = serialize(value);
+    const serialized = serialize(value, this.#classes);
     const raw = Buffer.from(serialized.text);
     if (raw.length > this.#maxValueBytes) {
       throw new ValueRefusedError(
@@ -51,7 +60,7 @@ export class ValueCodec {
     if (raw.length === 0 || raw.length < this.#compressFromBytes) {
       return encoded(serialized, raw.length, { compressor: 'none', bytes: raw });
     }
-    const compressed = compress(raw);
+    const compressed = compress(this.#compressor, raw);
     return compressed instanceof Promise
       ? compressed.then((result) => encoded(serialized, raw.length, result))
       : encoded(serialized, raw.length, compressed);
@@ -64,11 +73,12 @@ export class ValueCodec {
     }
     const raw = decompress(compressor, bytes, rawBytes);
     return raw instanceof Promise
-      ? raw.then((result) => ({ value: deserialize(serializer, result.toString()) }))
-      : { value: deserialize(serializer, raw.toString()) };
+      ? raw.then((result) => ({ value: deserialize(serializer, result.toString(), this.#classes) }))
+      : { value: deserialize(serializer, raw.toString(), this.#classes) };
   }
 }
 
-function encoded({ serializer, exact }: SerializedValue, rawBytes: number, compressed: CompressedBytes): EncodedValue {
-  return { payload: { serializer, rawBytes, compressor: compressed.compressor, bytes: compressed.bytes }, exact };
+function encoded(serialized: SerializedValue, rawBytes: number, { compressor, bytes }: CompressedBytes): EncodedValue {
+  const { serializer, exact, flattened } = serialized;
+  return { payload: { serializer, rawBytes, compressor, bytes }, exact, flattened };
 }

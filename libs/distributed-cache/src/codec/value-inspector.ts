@@ -1,4 +1,5 @@
 import { types } from 'node:util';
+import { ClassParts, type ClassRegistry, NO_CLASSES, type RegisteredClass } from './class-registry.js';
 import { describeError } from './error-parts.js';
 import { Refusal, propertyStep, toRefusedError } from './refusal.js';
 import { describeType, hasStandardPrototype, hasToJson, isError, isRecord, kindOf } from './value-kinds.js';
@@ -18,14 +19,21 @@ export interface Inspection {
   readonly isJson: boolean;
   /** What is read back equals what was given; false for class instances, errors, accessors and the like. */
   readonly isExact: boolean;
+  /** The names of the classes whose instances are kept as plain objects, because nobody has registered them. */
+  readonly flattened: readonly string[];
 }
 
 /**
  * Decides in one walk how a value is written, before anything is written.
+ * @param purpose `read`: the value has been revived; what is in an instance of a registered class is its own business
  * @throws ValueRefusedError naming the type and the way to it, never a value
  */
-export function inspectValue(value: unknown): Inspection {
-  const inspector = new ValueInspector();
+export function inspectValue(
+  value: unknown,
+  classes: ClassRegistry = NO_CLASSES,
+  purpose: 'write' | 'read' = 'write',
+): Inspection {
+  const inspector = new ValueInspector(classes, purpose);
   try {
     inspector.visit(value, 0);
   } catch (error) {
@@ -38,8 +46,15 @@ export function inspectValue(value: unknown): Inspection {
 class ValueInspector implements Inspection {
   isJson = true;
   isExact = true;
+  flattened: readonly string[] = [];
   readonly #seen = new Set<object>();
-  readonly #openErrors = new Set<object>();
+  /** Errors and instances of registered classes whose parts are being visited. */
+  readonly #open = new Set<object>();
+
+  constructor(
+    private readonly classes: ClassRegistry,
+    private readonly purpose: 'write' | 'read',
+  ) {}
 
   visit(value: unknown, depth: number): void {
     if (typeof value === 'object') {
@@ -73,20 +88,21 @@ class ValueInspector implements Inspection {
     if (depth >= MAX_DEPTH) {
       throw new Refusal('too-deep', `more than ${MAX_DEPTH} levels`);
     }
-    if (Array.isArray(value)) {
-      this.#visitArray(value, depth + 1);
-    } else if (Object.getPrototypeOf(value) === Object.prototype) {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype === Object.prototype) {
       this.#visitProperties(value, depth + 1);
+    } else if (prototype === Array.prototype && Array.isArray(value)) {
+      this.#visitArray(value, depth + 1);
     } else {
       this.#visitRareObject(value, depth + 1);
     }
   }
 
-  /** A shared reference or a cycle. An error is revived from its parts, so it can't be one of its own parts. */
+  /** A shared reference or a cycle. What is revived from its parts can't be one of its own parts. */
   #visitAgain(value: object): void {
     this.isJson = false;
-    if (this.#openErrors.has(value)) {
-      throw new Refusal('unserializable', 'an error that contains itself');
+    if (this.#open.has(value)) {
+      throw new Refusal('unserializable', `${isError(value) ? 'an error' : describeType(value)} that contains itself`);
     }
   }
 
@@ -155,6 +171,15 @@ class ValueInspector implements Inspection {
   }
 
   #visitRareObject(value: Record<string, unknown>, depth: number): void {
+    const registered = this.classes.classOf(value);
+    if (registered !== undefined) {
+      this.#visitRegistered(registered, value, depth);
+      return;
+    }
+    if (Array.isArray(value)) {
+      this.#visitArray(value, depth);
+      return;
+    }
     if (isError(value)) {
       this.#visitError(value, depth);
       return;
@@ -168,8 +193,7 @@ class ValueInspector implements Inspection {
         this.#visitProperties(value, depth);
         break;
       case 'instance':
-        this.isExact = false;
-        this.#visitProperties(value, depth);
+        this.#visitInstance(value, depth);
         break;
       case 'boxed':
         this.isExact = false;
@@ -179,6 +203,31 @@ class ValueInspector implements Inspection {
         throw new Refusal('unserializable', describeType(value));
       default:
         this.#visitBuiltIn(value, depth);
+    }
+  }
+
+  #visitInstance(value: Record<string, unknown>, depth: number): void {
+    if (value instanceof ClassParts) {
+      this.isJson = false;
+      this.visit(value.data, depth);
+      return;
+    }
+    this.isExact = false;
+    const name = describeType(value).replace(/^an? /, '');
+    if (!this.flattened.includes(name)) {
+      this.flattened = [...this.flattened, name];
+    }
+    this.#visitProperties(value, depth);
+  }
+
+  /** Never exact: what is private to the class stays behind, and only `serialize` knows what comes back. */
+  #visitRegistered(registered: RegisteredClass, instance: object, depth: number): void {
+    this.isJson = false;
+    this.isExact = false;
+    if (this.purpose === 'write') {
+      this.#open.add(instance);
+      this.visit(this.classes.dataOf(registered, instance), depth);
+      this.#open.delete(instance);
     }
   }
 
@@ -205,12 +254,12 @@ class ValueInspector implements Inspection {
   #visitError(error: Error, depth: number): void {
     this.isJson = false;
     this.isExact = false;
-    this.#openErrors.add(error);
+    this.#open.add(error);
     const { cause, errors, fields } = describeError(error);
     this.visit(cause, depth);
     this.visit(errors, depth);
     this.#visitProperties(fields, depth);
-    this.#openErrors.delete(error);
+    this.#open.delete(error);
   }
 }
 

@@ -8,7 +8,7 @@ import { ValueCodec } from './value-codec.js';
 
 const MAX_VALUE_BYTES = 4 * 1024 * 1024;
 const plain = new ValueCodec({ maxValueBytes: MAX_VALUE_BYTES, compression: false });
-const zipping = new ValueCodec({ maxValueBytes: MAX_VALUE_BYTES, compression: { thresholdBytes: 64 } });
+const zipping = new ValueCodec({ maxValueBytes: MAX_VALUE_BYTES, compression: { thresholdBytes: 64, codec: 'gzip' } });
 const header = { createdAtMs: 1, expiresAtMs: 2, loadMs: 3, stamps: [] };
 
 /** All the way through the bytes, as Redis would hand them back. */

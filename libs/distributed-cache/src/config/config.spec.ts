@@ -24,7 +24,9 @@ describe('CacheConfig without options and variables', () => {
       strict: false,
       logLookups: false,
       maxValueBytes: 4_194_304,
-      compression: { thresholdBytes: 1024, codec: 'gzip' },
+      compression: { thresholdBytes: 1024, codec: 'deflate' },
+      classes: new Map(),
+      encryptionKeys: undefined,
     });
   });
 
@@ -120,6 +122,7 @@ describe('the order of the sources', () => {
         logLookups: true,
         maxValueBytes: 1000,
         compression: { thresholdBytes: 5, codec: 'gzip' },
+        codec: { classes: { Map } },
         redis: { host: 'code-host' },
       },
       env,
@@ -139,6 +142,8 @@ describe('the order of the sources', () => {
       logLookups: true,
       maxValueBytes: 1000,
       compression: { thresholdBytes: 5, codec: 'gzip' },
+      classes: new Map([['Map', { name: 'Map', class: Map, version: 1 }]]),
+      encryptionKeys: undefined,
       redis: { kind: 'single', connection: { host: 'code-host', port: 6379, db: 0, tls: false } },
     });
   });

@@ -1,14 +1,16 @@
-import type { DistributedCacheOptions, NamespaceOptions, ResolvedNamespace, ResolvedRedis } from './options.js';
-import { completeNamespace, type NamespaceDefaults, readNamespace } from './namespaces.js';
+import type { EncryptionKeys } from './encryption-keys.js';
+import { checkNamespace, completeNamespace, type NamespaceDefaults, readNamespace } from './namespaces.js';
+import type {
+  DistributedCacheOptions,
+  NamespaceOptions,
+  ResolvedCompression,
+  ResolvedNamespace,
+  ResolvedRedis,
+} from './options.js';
 import { ProblemList } from './problem-list.js';
-import {
-  resolveOptions,
-  type ResolvedCompression,
-  type ResolvedFallback,
-  type ResolvedLocal,
-  type ResolvedOptions,
-} from './resolve.js';
+import { resolveOptions, type ResolvedFallback, type ResolvedLocal, type ResolvedOptions } from './resolve.js';
 import { describeRedis } from './resolved-redis.js';
+import type { ResolvedClass } from './value-settings.js';
 
 const BYTES_PER_MIB = 1_048_576;
 
@@ -36,6 +38,8 @@ export class CacheConfig implements ResolvedOptions {
   readonly compression: false | ResolvedCompression;
   /** The dimensions of the current request, for `varyBy`. */
   readonly context: DistributedCacheOptions['context'];
+  readonly classes: ReadonlyMap<string, ResolvedClass>;
+  readonly encryptionKeys: EncryptionKeys | undefined;
   readonly #namespaces: NamespaceDefaults;
 
   private constructor(options: ResolvedOptions, namespaces: NamespaceDefaults) {
@@ -55,6 +59,8 @@ export class CacheConfig implements ResolvedOptions {
     this.maxValueBytes = options.maxValueBytes;
     this.compression = options.compression;
     this.context = options.context;
+    this.classes = options.classes;
+    this.encryptionKeys = options.encryptionKeys;
     this.#namespaces = namespaces;
     Object.freeze(this);
   }
@@ -91,7 +97,10 @@ export class CacheConfig implements ResolvedOptions {
     const problems = new ProblemList();
     const own = readNamespace(name, options, 'namespace', problems);
     problems.throwIfAny();
-    return completeNamespace(name, own, this.#namespaces);
+    const resolved = completeNamespace(name, own, this.#namespaces);
+    checkNamespace(resolved, `namespace.${name}.`, problems);
+    problems.throwIfAny();
+    return resolved;
   }
 
   /** One line for the log: the tiers, without any secret. */
@@ -107,7 +116,11 @@ export class CacheConfig implements ResolvedOptions {
 
   /** Without users, passwords and TLS keys. */
   toJSON(): Readonly<Record<string, unknown>> {
-    return Object.fromEntries([...Object.entries(this), ['redis', this.redisAddress ?? false]]);
+    return Object.fromEntries([
+      ...Object.entries(this),
+      ['redis', this.redisAddress ?? false],
+      ['classes', [...this.classes.keys()]],
+    ]);
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {

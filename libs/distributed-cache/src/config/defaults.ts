@@ -26,5 +26,6 @@ export const DEFAULTS = Object.freeze({
   validate: 'read',
   maxValueBytes: 4_194_304,
   compressionThresholdBytes: 1024,
-  compressionCodec: 'gzip',
+  compressionCodec: 'deflate',
+  format: 'envelope',
 } as const);

@@ -6,9 +6,11 @@ export {
   type EnvironmentVariable,
   type EnvironmentVariableName,
 } from './environment-variables.js';
-export { OPTION_LEVELS, type OptionDescription } from './option-table.js';
+export type { OptionDescription } from './option-description.js';
+export { OPTION_LEVELS } from './option-table.js';
+export { CachedClass } from './cached-class.decorator.js';
+export { EncryptionKeys } from './encryption-keys.js';
 export type {
-  CompressionOptions,
   DistributedCacheOptions,
   HostAndPort,
   LocalOptions,
@@ -19,10 +21,22 @@ export type {
   RedisConnectionOptions,
   RedisOption,
   RedisStoreOption,
+  ResolvedCompression,
   ResolvedNamespace,
   ResolvedRedis,
   ValidateMode,
   ValuesMode,
 } from './options.js';
 export { isStandardSchema, type SchemaResult, type StandardSchemaV1 } from './standard-schema.js';
-export type { ResolvedCompression, ResolvedFallback, ResolvedLocal, ResolvedOptions } from './resolve.js';
+export type { ResolvedFallback, ResolvedLocal, ResolvedOptions } from './resolve.js';
+export type {
+  AnyClass,
+  ClassOptions,
+  ClassRegistration,
+  CodecOptions,
+  CompressionCodec,
+  CompressionOptions,
+  EncryptionOptions,
+  EntryFormat,
+} from './value-options.js';
+export type { ResolvedClass } from './value-settings.js';

@@ -22,6 +22,7 @@ export const LIMITS = {
   maxEntries: { min: 1, max: 100_000_000 },
   maxValueBytes: { min: 1, max: MAX_STRING_BYTES },
   compressionThresholdBytes: { min: 0, max: MAX_STRING_BYTES },
+  classVersion: { min: 1, max: 0xffff_ffff },
 } as const satisfies Record<string, Range>;
 
 /** First part of every key and names of namespaces: no separator of keys, no glob sign, nothing to encode. */

@@ -10,6 +10,11 @@ describe('the options of a namespace', () => {
       graceMs: 0,
       emptyTtlMs: 60_000,
       values: 'cloned',
+      compression: { thresholdBytes: 1024, codec: 'deflate' },
+      format: 'envelope',
+      legacy: true,
+      encryptionKeys: undefined,
+      encrypts: false,
     });
   });
 

@@ -1,25 +1,37 @@
 import { DEFAULTS } from './defaults.js';
 import type { EnvironmentReader } from './environment-reader.js';
 import { LIMITS, NAME_PATTERN, NAME_RULE } from './limits.js';
-import { isRecord, OptionReader } from './option-reader.js';
+import type { EncryptionKeys } from './encryption-keys.js';
+import { isRecord, levelOrFalse, OptionReader } from './option-reader.js';
 import { NAMESPACE_OPTIONS, TTL_OPTIONS } from './option-table.js';
+import { COMPRESSION_OPTIONS, ENCRYPTION_OPTIONS } from './value-option-table.js';
 import type {
   DistributedCacheOptions,
   NamespaceOptions,
+  ResolvedCompression,
   ResolvedNamespace,
   ValidateMode,
   ValuesMode,
 } from './options.js';
 import { type ProblemList, show } from './problem-list.js';
 import { isStandardSchema, type StandardSchemaV1 } from './standard-schema.js';
+import type { EntryFormat } from './value-options.js';
+import { type CompressionSettings, readCompression, readEncryption } from './value-settings.js';
 
 const VALIDATE_MODES: readonly ValidateMode[] = ['read', 'both'];
 const MAX_VERSION_LENGTH = 100;
 
 export const VALUES_MODES: readonly ValuesMode[] = ['frozen', 'cloned', 'shared'];
 
+export const ENTRY_FORMATS: readonly EntryFormat[] = ['envelope', 'json', 'keyv', 'cache-manager'];
+
 /** What the code says about a namespace; what is absent comes from the whole cache. */
-export type NamespaceSettings = Partial<ResolvedNamespace>;
+export type NamespaceSettings = Partial<
+  Omit<ResolvedNamespace, 'compression' | 'encryptionKeys' | 'encrypts'> & {
+    readonly compression: false | CompressionSettings | undefined;
+    readonly encryption: false | EncryptionKeys | undefined;
+  }
+>;
 
 /** All that {@link completeNamespace} needs; by name, so that a namespace called `constructor` is no surprise. */
 export interface NamespaceDefaults {
@@ -28,6 +40,8 @@ export interface NamespaceDefaults {
   /** `keywords`, `metrics`, `trends`. */
   readonly builtInTtlMs: ReadonlyMap<string, number>;
   readonly configured: ReadonlyMap<string, NamespaceSettings>;
+  readonly compression: false | ResolvedCompression;
+  readonly encryptionKeys: EncryptionKeys | undefined;
 }
 
 export function readNamespaces(options: OptionReader<DistributedCacheOptions>): Map<string, NamespaceSettings> {
@@ -65,6 +79,10 @@ export function readNamespace(name: string, given: unknown, path: string, proble
     validate: reader.choice('validate', VALIDATE_MODES),
     version: readVersion(reader),
     migrate: reader.function('migrate'),
+    compression: readOwnCompression(reader),
+    format: reader.choice('format', ENTRY_FORMATS),
+    legacy: reader.boolean('legacy'),
+    encryption: readOwnEncryption(reader),
   };
 }
 
@@ -83,6 +101,34 @@ function readVersion(reader: OptionReader<NamespaceOptions>): string | number | 
   return typeof version === 'string' && version.length <= MAX_VERSION_LENGTH
     ? version
     : reader.refuse('version', `a number, or a string of at most ${MAX_VERSION_LENGTH} characters`);
+}
+
+function readOwnCompression(reader: OptionReader<NamespaceOptions>): false | CompressionSettings | undefined {
+  const level = levelOrFalse(reader, 'compression', COMPRESSION_OPTIONS);
+  return level === false ? false : reader.has('compression') ? readCompression(level) : undefined;
+}
+
+function readOwnEncryption(reader: OptionReader<NamespaceOptions>): false | EncryptionKeys | undefined {
+  const level = levelOrFalse(reader, 'encryption', ENCRYPTION_OPTIONS);
+  return level === false ? false : reader.has('encryption') ? readEncryption(level) : undefined;
+}
+
+/** What no single option shows. */
+export function checkNamespace(
+  { format, encrypts, legacy }: ResolvedNamespace,
+  path: string,
+  problems: ProblemList,
+): void {
+  if (encrypts && format !== 'envelope') {
+    problems.add(
+      `${path}format`,
+      show(format),
+      '"envelope" where values are encrypted, or encryption: false beside it',
+    );
+  }
+  if (encrypts && legacy) {
+    problems.add(`${path}legacy`, 'true', 'false where values are encrypted: nobody knows who wrote a plain one');
+  }
 }
 
 /** `ttls` before the environment, which is asked only for what neither `ttls` nor `namespaces` says. */
@@ -126,5 +172,36 @@ export function completeNamespace(
     validate: own.validate ?? configured.validate ?? DEFAULTS.validate,
     version: own.version ?? configured.version,
     migrate: own.migrate ?? configured.migrate,
+    ...completeValues(own, configured, defaults),
   });
+}
+
+function completeValues(own: NamespaceSettings, configured: NamespaceSettings, defaults: NamespaceDefaults) {
+  const encryption = own.encryption ?? configured.encryption ?? defaults.encryptionKeys;
+  const encrypts = encryption !== undefined && encryption !== false;
+  return {
+    compression: completeCompression(own.compression ?? configured.compression, defaults),
+    format: own.format ?? configured.format ?? DEFAULTS.format,
+    legacy: own.legacy ?? configured.legacy ?? !encrypts,
+    // Where encryption has been switched off, what it left behind stays readable.
+    encryptionKeys: encryption === false ? defaults.encryptionKeys : encryption,
+    encrypts,
+  };
+}
+
+/** Of a namespace that compresses although the cache does not. */
+const COMPRESSION_DEFAULTS: ResolvedCompression = {
+  thresholdBytes: DEFAULTS.compressionThresholdBytes,
+  codec: DEFAULTS.compressionCodec,
+};
+
+function completeCompression(
+  own: false | CompressionSettings | undefined,
+  { compression }: NamespaceDefaults,
+): false | ResolvedCompression {
+  if (own === undefined || own === false) {
+    return own ?? compression;
+  }
+  const { thresholdBytes, codec } = compression === false ? COMPRESSION_DEFAULTS : compression;
+  return Object.freeze({ thresholdBytes: own.thresholdBytes ?? thresholdBytes, codec: own.codec ?? codec });
 }

@@ -1,6 +1,7 @@
 import { isDuration, toMs } from './duration.js';
 import { describeDurations, describeRange, isWithin, type Range } from './limits.js';
-import { OPTION_LEVELS, type OptionLevel } from './option-table.js';
+import type { OptionLevel } from './option-description.js';
+import { OPTION_LEVELS } from './option-table.js';
 import { type ProblemList, show } from './problem-list.js';
 import { suggest } from './suggestion.js';
 

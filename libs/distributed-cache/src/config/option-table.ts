@@ -1,7 +1,6 @@
 import { DEFAULTS } from './defaults.js';
-import type { EnvironmentVariableName } from './environment-variables.js';
+import type { OptionDescription, OptionLevel } from './option-description.js';
 import type {
-  CompressionOptions,
   DistributedCacheOptions,
   HostAndPort,
   LocalOptions,
@@ -9,19 +8,7 @@ import type {
   RedisClusterOptions,
   RedisConnectionOptions,
 } from './options.js';
-
-/** One option, for the check of names and the documentation. */
-export interface OptionDescription {
-  readonly type: string;
-  /** As it would be written in code; empty: none. */
-  readonly default: string;
-  /** What is read where the code gives nothing. */
-  readonly variable?: EnvironmentVariableName;
-  readonly meaning: string;
-}
-
-/** Describes every option of `Options`, so that one added to the type and forgotten here does not compile. */
-export type OptionLevel<Options> = { readonly [Name in keyof Required<Options>]: OptionDescription };
+import { CLASS_OPTIONS, CODEC_OPTIONS, COMPRESSION_OPTIONS, ENCRYPTION_OPTIONS } from './value-option-table.js';
 
 const HOSTS = '{ host, port }[]';
 const TLS = 'boolean | object';
@@ -117,16 +104,6 @@ export const FALLBACK_OPTIONS: OptionLevel<Exclude<NonNullable<DistributedCacheO
   },
 };
 
-export const COMPRESSION_OPTIONS: OptionLevel<CompressionOptions> = {
-  thresholdBytes: {
-    type: 'number',
-    default: `${DEFAULTS.compressionThresholdBytes}`,
-    variable: 'CACHE_COMPRESSION_THRESHOLD',
-    meaning: 'serialized size in bytes from which a value is compressed',
-  },
-  codec: { type: "'gzip'", default: quoted(DEFAULTS.compressionCodec), meaning: 'the only one' },
-};
-
 export const NAMESPACE_OPTIONS: OptionLevel<NamespaceOptions> = {
   ttl: { type: 'Duration', default: "the cache's", meaning: 'how long an entry is fresh' },
   grace: {
@@ -156,6 +133,18 @@ export const NAMESPACE_OPTIONS: OptionLevel<NamespaceOptions> = {
     default: '',
     meaning: "makes today's values of those of another version; what it throws at is a miss",
   },
+  compression: { type: 'false | object', default: "the cache's", meaning: 'as `compression`' },
+  format: {
+    type: 'string',
+    default: quoted(DEFAULTS.format),
+    meaning: 'how values lie in Redis: `envelope`, or text that other programs read: `json`, `keyv`, `cache-manager`',
+  },
+  legacy: {
+    type: 'boolean',
+    default: 'true, encrypted: false',
+    meaning: 'whether values that another program wrote under these keys are read',
+  },
+  encryption: { type: 'false | object', default: "the cache's", meaning: 'as `encryption`' },
 };
 
 export const ROOT_OPTIONS: OptionLevel<DistributedCacheOptions> = {
@@ -240,6 +229,8 @@ export const ROOT_OPTIONS: OptionLevel<DistributedCacheOptions> = {
     default: '',
     meaning: 'the dimensions of the current request (`{ tenant, locale }`), for `varyBy`',
   },
+  codec: { type: 'object', default: '', meaning: 'registered classes' },
+  encryption: { type: 'false | object', default: '`false`', meaning: 'encrypts every value in Redis (AES-256-GCM)' },
   namespaces: { type: 'object', default: '', meaning: 'options by name of the namespace' },
 };
 
@@ -275,6 +266,9 @@ export const OPTION_LEVELS: readonly {
   { path: 'local.', options: { ...LOCAL_OPTIONS } },
   { path: 'fallback.', options: { ...FALLBACK_OPTIONS } },
   { path: 'compression.', options: { ...COMPRESSION_OPTIONS } },
+  { path: 'codec.', options: { ...CODEC_OPTIONS } },
+  { path: 'codec.classes.<name>.', options: { ...CLASS_OPTIONS } },
+  { path: 'encryption.', options: { ...ENCRYPTION_OPTIONS } },
   { path: 'namespaces.<name>.', options: { ...NAMESPACE_OPTIONS } },
 ];
 

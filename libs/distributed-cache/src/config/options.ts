@@ -1,6 +1,14 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { Duration } from './duration.js';
 import type { StandardSchemaV1 } from './standard-schema.js';
+import type { EncryptionKeys } from './encryption-keys.js';
+import type {
+  CodecOptions,
+  CompressionCodec,
+  CompressionOptions,
+  EncryptionOptions,
+  EntryFormat,
+} from './value-options.js';
 
 /** How values leave L1: deep-frozen and shared, copied per read, or shared as they are. */
 export type ValuesMode = 'frozen' | 'cloned' | 'shared';
@@ -99,13 +107,17 @@ export interface NamespaceOptions {
   version?: string | number;
   /** Makes values of today's version of those of another, when they are read; what it throws at is a miss. Needs a `version`. */
   migrate?: Migrate;
-}
-
-export interface CompressionOptions {
-  /** Serialized size in bytes from which a value is compressed. Default 1024 (`CACHE_COMPRESSION_THRESHOLD`). */
-  thresholdBytes?: number;
-  /** Only `gzip`, the default. */
-  codec?: 'gzip';
+  /** Default: the cache's `compression`. */
+  compression?: false | CompressionOptions;
+  /** How values lie in Redis. Default `envelope`. */
+  format?: EntryFormat;
+  /**
+   * Whether a value that another program has written under a key of this namespace (JSON, cache-manager-ioredis-yet, Keyv) is
+   * read. It counts until the namespace is cleared for the first time. Default true; false where values are encrypted.
+   */
+  legacy?: boolean;
+  /** Keys of its own; `false`: not encrypted, although the cache is. Default: the cache's `encryption`. */
+  encryption?: false | EncryptionOptions;
 }
 
 /** Options of the whole cache. Code beats environment beats default; an unknown option is an error. */
@@ -159,6 +171,10 @@ export interface DistributedCacheOptions {
    * `CacheContext.run` has not said it; where it throws, or a dimension is missing, the call is not cached. Default: none.
    */
   context?: () => Readonly<Record<string, string | number | boolean | bigint | null | undefined>> | undefined;
+  /** Classes whose instances come back as instances. */
+  codec?: CodecOptions;
+  /** Encrypts every value in Redis. Default false. */
+  encryption?: false | EncryptionOptions;
   /** Policy by namespace. */
   namespaces?: Readonly<Record<string, NamespaceOptions>>;
 }
@@ -173,6 +189,18 @@ export interface ResolvedNamespace {
   readonly validate: ValidateMode;
   readonly version: string | number | undefined;
   readonly migrate: Migrate | undefined;
+  readonly compression: false | ResolvedCompression;
+  readonly format: EntryFormat;
+  readonly legacy: boolean;
+  /** Reads what was encrypted. */
+  readonly encryptionKeys: EncryptionKeys | undefined;
+  /** Whether values are written encrypted, and nothing else is believed. */
+  readonly encrypts: boolean;
+}
+
+export interface ResolvedCompression {
+  readonly thresholdBytes: number;
+  readonly codec: CompressionCodec;
 }
 
 /** {@link RedisOption} after environment and defaults, by kind. */

@@ -2,11 +2,21 @@ import { DEFAULTS } from './defaults.js';
 import { EnvironmentReader } from './environment-reader.js';
 import { LIMITS, NAME_PATTERN, NAME_RULE } from './limits.js';
 import { isRecord, levelOrFalse, OptionReader } from './option-reader.js';
-import { COMPRESSION_OPTIONS, FALLBACK_OPTIONS, LOCAL_OPTIONS, ROOT_OPTIONS } from './option-table.js';
-import { type NamespaceDefaults, readNamespaces, resolveBuiltInTtls, VALUES_MODES } from './namespaces.js';
-import type { DistributedCacheOptions, ResolvedRedis, ValuesMode } from './options.js';
+import type { EncryptionKeys } from './encryption-keys.js';
+import { FALLBACK_OPTIONS, LOCAL_OPTIONS, ROOT_OPTIONS } from './option-table.js';
+import { CODEC_OPTIONS, COMPRESSION_OPTIONS, ENCRYPTION_OPTIONS } from './value-option-table.js';
+import {
+  checkNamespace,
+  completeNamespace,
+  type NamespaceDefaults,
+  readNamespaces,
+  resolveBuiltInTtls,
+  VALUES_MODES,
+} from './namespaces.js';
+import type { DistributedCacheOptions, ResolvedCompression, ResolvedRedis, ValuesMode } from './options.js';
 import { ProblemList, show } from './problem-list.js';
 import { resolveRedis } from './redis-options.js';
+import { readClasses, readCompression, readEncryption, type ResolvedClass } from './value-settings.js';
 
 const BYTES_PER_MIB = 1_048_576;
 
@@ -18,11 +28,6 @@ export interface ResolvedLocal {
 
 export interface ResolvedFallback {
   readonly ttlMs: number;
-}
-
-export interface ResolvedCompression {
-  readonly thresholdBytes: number;
-  readonly codec: 'gzip';
 }
 
 /** The whole configuration after environment and defaults. */
@@ -44,6 +49,9 @@ export interface ResolvedOptions {
   readonly maxValueBytes: number;
   readonly compression: false | ResolvedCompression;
   readonly context: DistributedCacheOptions['context'];
+  /** By the name that is stored. */
+  readonly classes: ReadonlyMap<string, ResolvedClass>;
+  readonly encryptionKeys: EncryptionKeys | undefined;
 }
 
 type Options = OptionReader<DistributedCacheOptions>;
@@ -62,6 +70,7 @@ export function resolveOptions(
 
   const local = resolveLocal(options, environment);
   const configured = readNamespaces(options);
+  const encryption = levelOrFalse(options, 'encryption', ENCRYPTION_OPTIONS);
   const ttlMs =
     options.durationMs('ttl', LIMITS.ttlMs) ??
     environment.secondsAsMs('CACHE_TTL_DEFAULT', LIMITS.ttlMs) ??
@@ -95,13 +104,20 @@ export function resolveOptions(
     maxValueBytes: options.integer('maxValueBytes', LIMITS.maxValueBytes) ?? DEFAULTS.maxValueBytes,
     compression: resolveCompression(options, environment),
     context: options.function('context'),
+    classes: readClasses(options, options.level('codec', CODEC_OPTIONS)),
+    encryptionKeys: encryption !== false && options.has('encryption') ? readEncryption(encryption) : undefined,
   };
   const namespaces: NamespaceDefaults = {
     ttlMs,
     values: local === false ? DEFAULTS.values : local.values,
     builtInTtlMs: resolveBuiltInTtls(options, environment, configured),
     configured,
+    compression: resolved.compression,
+    encryptionKeys: resolved.encryptionKeys,
   };
+  for (const [name, settings] of configured) {
+    checkNamespace(completeNamespace(name, settings, namespaces), `namespaces.${name}.`, problems);
+  }
   problems.throwIfAny();
   return { options: resolved, namespaces };
 }
@@ -146,12 +162,13 @@ function resolveCompression(options: Options, environment: EnvironmentReader): f
   if (compression === false) {
     return false;
   }
+  const given = readCompression(compression);
   return Object.freeze({
     thresholdBytes:
-      compression.integer('thresholdBytes', LIMITS.compressionThresholdBytes) ??
+      given.thresholdBytes ??
       environment.integer('CACHE_COMPRESSION_THRESHOLD', LIMITS.compressionThresholdBytes) ??
       DEFAULTS.compressionThresholdBytes,
-    codec: compression.choice('codec', [DEFAULTS.compressionCodec]) ?? DEFAULTS.compressionCodec,
+    codec: given.codec ?? DEFAULTS.compressionCodec,
   });
 }
 

@@ -1,8 +1,9 @@
-import type { ValueCodec } from '../codec/index.js';
+import type { ClassRegistry } from '../codec/index.js';
 import type { CacheConfig } from '../config/index.js';
 import type { CacheEvents } from '../events/index.js';
 import type { Clock, LocalCache } from '../local/index.js';
 import type { InvalidationGroup, RedisConnection, RedisTier } from '../redis/index.js';
+import type { FlattenedClasses } from './flattened-classes.js';
 import type { OutageJournal } from './outage-journal.js';
 import type { StampSurroundings } from './stamp-book.js';
 
@@ -26,7 +27,9 @@ export interface CacheRuntime {
   readonly clock: Clock;
   /** For the hit path: late by a millisecond, or by as long as the process is held up. */
   readonly coarseClock: Clock;
-  readonly codec: ValueCodec;
+  readonly classes: ClassRegistry;
+  /** Told of once a class. */
+  readonly flattened: FlattenedClasses;
   /** Absent where L1 is switched off. */
   readonly local: LocalCache | undefined;
   /** Absent where no Redis is configured. */

@@ -1,5 +1,6 @@
-import { ValueCodec } from '../codec/index.js';
-import type { CacheConfig, NamespaceOptions, ResolvedNamespace } from '../config/index.js';
+import { isDeepStrictEqual } from 'node:util';
+import { ClassRegistry } from '../codec/index.js';
+import { EncryptionKeys, type CacheConfig, type NamespaceOptions, type ResolvedNamespace } from '../config/index.js';
 import { ConfigurationError } from '../errors/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
 import { CoarseClock, LocalCache, systemClock, type Clock } from '../local/index.js';
@@ -7,6 +8,7 @@ import { AsyncCache } from './async-cache.js';
 import { checkHealth } from './cache-health-check.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { openRedis } from './open-redis.js';
+import { FlattenedClasses } from './flattened-classes.js';
 import { redisTarget } from './redis-target.js';
 
 /** What a `DistributedCache` may be given besides its configuration. */
@@ -46,16 +48,16 @@ export class DistributedCache {
   ) {
     const { events = new CacheEvents(), clock = systemClock, leaseMs = LEASE_MS, random = Math.random } = environment;
     this.events = events;
-    const { local, maxValueBytes, compression } = config;
-    const codec = new ValueCodec({ maxValueBytes, compression });
+    const { local } = config;
     this.runtime = {
       config,
       events,
       clock,
       coarseClock: clock === systemClock ? new CoarseClock(clock) : clock,
-      codec,
+      classes: new ClassRegistry(config.classes.values()),
+      flattened: new FlattenedClasses(events),
       local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
-      redis: config.enabled ? this.redisOf(codec, clock, leaseMs) : undefined,
+      redis: config.enabled ? this.redisOf(clock, leaseMs) : undefined,
       random,
       closing: this.closing.signal,
     };
@@ -121,13 +123,13 @@ export class DistributedCache {
     local?.clear();
   }
 
-  private redisOf(codec: ValueCodec, clock: Clock, leaseMs: number): CacheRuntime['redis'] {
+  private redisOf(clock: Clock, leaseMs: number): CacheRuntime['redis'] {
     const target = redisTarget(this.config.redis);
     return target === undefined
       ? undefined
       : openRedis(
           target,
-          { config: this.config, codec, clock, leaseMs },
+          { config: this.config, clock, leaseMs },
           {
             onChanged: (keys) => this.onChanged(keys),
             onHearing: () => this.onHearing(),
@@ -213,7 +215,7 @@ export class DistributedCache {
 
 function requireSamePolicy({ namespace, policy }: AsyncCache, wanted: ResolvedNamespace): void {
   const problems = (Object.keys(wanted) as (keyof ResolvedNamespace)[])
-    .filter((name) => wanted[name] !== policy[name])
+    .filter((name) => !isSame(wanted[name], policy[name]))
     .map((name) => ({
       name: `${namespace}.${name}`,
       value: shown(wanted[name]),
@@ -224,7 +226,23 @@ function requireSamePolicy({ namespace, policy }: AsyncCache, wanted: ResolvedNa
   }
 }
 
-/** A schema or a function is told by its kind: its text says nothing. */
-function shown(option: unknown): string {
-  return typeof option === 'string' || typeof option === 'number' ? String(option) : `another ${typeof option}`;
+function isSame(wanted: unknown, given: unknown): boolean {
+  return wanted instanceof EncryptionKeys && given instanceof EncryptionKeys
+    ? wanted.equals(given)
+    : wanted === given || (isPlain(wanted) && isPlain(given) && isDeepStrictEqual(wanted, given));
+}
+
+/** Settings of ours; a schema or a function is compared by what it is. */
+function isPlain(setting: unknown): boolean {
+  return typeof setting === 'object' && setting !== null && Object.getPrototypeOf(setting) === Object.prototype;
+}
+
+/** Keys show their ids only; a schema or a function is told by its kind: its text says nothing. */
+function shown(setting: unknown): string {
+  if (typeof setting === 'string' || typeof setting === 'number') {
+    return String(setting);
+  }
+  return typeof setting === 'function' || (typeof setting === 'object' && setting !== null && '~standard' in setting)
+    ? `another ${typeof setting}`
+    : (JSON.stringify(setting) ?? 'undefined');
 }

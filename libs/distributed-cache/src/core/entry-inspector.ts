@@ -59,16 +59,13 @@ export class EntryInspector {
 
   private async inspectRedis(key: string): Promise<RedisInspection> {
     const { redis } = this.rooms.runtime;
-    if (redis === undefined) {
+    const { remote } = this.rooms;
+    if (redis === undefined || remote === undefined) {
       return { state: 'none' };
     }
     try {
       const { layout } = this.rooms;
-      const found = await redis.tier.inspect({
-        valueKey: layout.valueKey(key),
-        leaseKey: layout.leaseKey(key),
-        fillKey: layout.fillKey(key),
-      });
+      const found = await remote.inspect(key);
       return await this.describe(found, redis, layout, layout.valueKey(key));
     } catch {
       return { state: 'unreachable' };

@@ -1,7 +1,7 @@
 import type { ResolvedNamespace } from '../config/index.js';
 import type { Stamp } from '../codec/index.js';
 import type { AnsweringTier } from '../events/index.js';
-import { storeValue, type StoredValue } from '../local/index.js';
+import { storeValue, type CopyInstance, type StoredValue } from '../local/index.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
 import type { LocalView } from './local-view.js';
 import type { Checked, ValueChecks } from './value-check.js';
@@ -46,6 +46,7 @@ export class EntryReader {
     private readonly remote: RemoteView | undefined,
     private readonly namespace: ResolvedNamespace,
     readonly checks: ValueChecks,
+    private readonly copyInstance: CopyInstance | undefined,
   ) {}
 
   /**
@@ -123,7 +124,10 @@ export class EntryReader {
       return refused(lookup);
     }
     const { entry, ttlMs, ageMs, stamps, marks } = lookup;
-    const stored = storeValue(checked.value, this.namespace.values, 'decoded');
+    const stored = storeValue(checked.value, this.namespace.values, {
+      origin: 'decoded',
+      copyInstance: this.copyInstance,
+    });
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
     const lifeMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && flight?.overtaken === false) {

@@ -1,7 +1,7 @@
-import type { ValueCodec } from '../codec/index.js';
+import type { EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { ValueRefusedError } from '../errors/index.js';
-import { storeValue, type LocalMark, type StoredValue } from '../local/index.js';
+import { storeValue, type CopyInstance, type LocalMark, type StoredValue } from '../local/index.js';
 import type { EntryLife } from './entry-life.js';
 import type { Flight } from './flight-registry.js';
 import type { LoadTicket } from './load-turns.js';
@@ -37,6 +37,12 @@ export interface WrittenEntry {
   readonly complete: boolean;
 }
 
+export interface EntryWriterListener {
+  onRefused(key: string, reason: string): void;
+  /** Instances of these classes are kept as plain objects. */
+  onFlattened(key: string, classNames: readonly string[]): void;
+}
+
 interface Prepared {
   readonly entry: EntryToWrite;
   readonly stored: StoredValue;
@@ -49,11 +55,12 @@ interface Prepared {
  */
 export class EntryWriter {
   constructor(
-    private readonly codec: ValueCodec,
+    private readonly codec: EntryCodec,
     private readonly local: LocalView,
     private readonly remote: RemoteView | undefined,
     private readonly namespace: ResolvedNamespace,
-    private readonly onRefused: (key: string, reason: string) => void,
+    private readonly copyInstance: CopyInstance | undefined,
+    private readonly listener: EntryWriterListener,
     /** Called before L1 takes over what was written: what began meanwhile may have read the value of before. */
     private readonly onWritten: (key: string, flight: Flight) => void,
     private readonly newBudget: () => WaitBudget,
@@ -89,22 +96,33 @@ export class EntryWriter {
   }
 
   private async prepare(entry: EntryToWrite): Promise<Prepared | undefined> {
-    const { value, life, loadMs, check } = entry;
-    const admitting = check?.admits(entry.key, value) ?? true;
+    const { key, value, life, loadMs, check } = entry;
+    if (this.codec.isPlain && entry.tags.length > 0) {
+      this.listener.onRefused(key, 'The value is not cached: text for other programs (format) carries no tags');
+      return undefined;
+    }
+    const admitting = check?.admits(key, value) ?? true;
     if (!(admitting instanceof Promise ? await admitting : admitting)) {
       return undefined;
     }
     try {
-      const { payload, exact } = await this.codec.encode(value);
+      const encoded = await this.codec.encode(value);
+      const { payload, exact, flattened } = encoded;
+      if (flattened.length > 0) {
+        this.listener.onFlattened(key, flattened);
+      }
       // What Redis would give back is what L1 keeps: the same value from every tier.
-      const kept = exact ? value : (await this.codec.decode(payload)).value;
+      const kept = exact ? value : (await this.codec.readBack(encoded)).value;
       return {
         entry,
-        stored: storeValue(kept, this.namespace.values, exact ? 'given' : 'decoded'),
+        stored: storeValue(kept, this.namespace.values, {
+          origin: exact ? 'given' : 'decoded',
+          copyInstance: this.copyInstance,
+        }),
         write: { payload, life, loadMs },
       };
     } catch (error) {
-      this.onRefused(entry.key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
+      this.listener.onRefused(key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
       return undefined;
     }
   }

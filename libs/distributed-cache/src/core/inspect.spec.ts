@@ -38,7 +38,7 @@ describe('inspect', () => {
     expect(inspection.redis).toMatchObject({
       ...both,
       serializer: 'json',
-      compressor: 'gzip',
+      compressor: 'deflate',
       lease: 'free',
       loadMs: 0,
     });

@@ -1,5 +1,7 @@
+import { type ClassRegistry, EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { keyLayout, type KeyLayout } from '../keys/index.js';
+import { copyValue, type CopyInstance } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import type { Counters } from './counters.js';
 import { EntryLoader } from './entry-loader.js';
@@ -35,7 +37,8 @@ export function furnishNamespace(
   runtime: CacheRuntime,
   counters: Counters,
 ): NamespaceRooms {
-  const { config, events, codec, redis, clock } = runtime;
+  const { config, events, redis, clock } = runtime;
+  const codec = new EntryCodec({ ...policy, maxValueBytes: config.maxValueBytes, classes: runtime.classes });
   const recorder = new LookupRecorder(namespace, counters, events);
   const layout = keyLayout(config.keyPrefix, namespace);
   const local = new LocalView(runtime, namespace);
@@ -45,23 +48,31 @@ export function furnishNamespace(
       ? undefined
       : new RemoteView(
           redis,
+          codec,
+          policy,
           layout,
           tags,
           (operation, error) => recorder.tierError('redis', operation, error),
           versionStamps(policy),
         );
+  const copyInstance = instanceCopier(runtime.classes);
   const reader = new EntryReader(
     local,
     remote,
     policy,
     new ValueChecks(policy, config.deadlineMs, (key, mismatch) => recorder.mismatch(key, mismatch)),
+    copyInstance,
   );
   const writer = new EntryWriter(
     codec,
     local,
     remote,
     policy,
-    (key, reason) => events.emit('valueRefused', { namespace, key, reason }),
+    copyInstance,
+    {
+      onRefused: (key, reason) => events.emit('valueRefused', { namespace, key, reason }),
+      onFlattened: (key, classNames) => runtime.flattened.tell(namespace, key, classNames),
+    },
     (key, flight) => {
       reader.detach(key);
       loads.onWritten(key, flight);
@@ -71,4 +82,10 @@ export function furnishNamespace(
   const turns = new LoadTurns(reader, remote, new VersionPeace(clock), () => recorder.wait());
   const loads = new EntryLoader(runtime, policy, reader, writer, turns, tags, recorder);
   return { runtime, policy, local, remote, reader, writer, loads, tags, recorder, layout };
+}
+
+function instanceCopier(classes: ClassRegistry): CopyInstance | undefined {
+  const copyInstance: CopyInstance = (instance) =>
+    classes.copyInstance(instance, (data) => copyValue(data, { copyInstance }));
+  return classes.isEmpty ? undefined : copyInstance;
 }

@@ -1,4 +1,4 @@
-import type { ValueCodec } from '../codec/index.js';
+import { EntryCodec } from '../codec/index.js';
 import type { CacheConfig } from '../config/index.js';
 import type { Clock } from '../local/index.js';
 import { TierReplyError } from '../errors/index.js';
@@ -24,7 +24,6 @@ const MAY_BE_LOST: ReadonlySet<string> = new Set(['FILL', 'SETNX']);
 
 export interface RedisSettings {
   readonly config: CacheConfig;
-  readonly codec: ValueCodec;
   readonly clock: Clock;
   readonly leaseMs: number;
 }
@@ -49,10 +48,10 @@ export interface RedisNews {
  */
 export function openRedis(
   target: RedisTarget,
-  { config, codec, clock, leaseMs }: RedisSettings,
+  { config, clock, leaseMs }: RedisSettings,
   news: RedisNews,
 ): RedisRuntime {
-  const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix } = config;
+  const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix, maxValueBytes, compression } = config;
   const former = new FormerConnection();
   const journal = new OutageJournal((stampKey) => newStamp(connection.serverNowMs(stampKey)));
   const changes = new InvalidationGroup(
@@ -134,7 +133,8 @@ export function openRedis(
       },
     },
   );
-  const tier = new RedisTier(connection, codec, async (operation, keys) => {
+  // Each namespace gives it the codec of its own entries.
+  const tier = new RedisTier(connection, new EntryCodec({ maxValueBytes, compression }), async (operation, keys) => {
     const [first] = keys;
     if (config.strict && first !== undefined && !MAY_BE_LOST.has(operation)) {
       await guard.confirm(operation, first);

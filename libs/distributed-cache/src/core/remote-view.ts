@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { Stamp } from '../codec/index.js';
+import type { EntryCodec, Stamp } from '../codec/index.js';
+import type { ResolvedNamespace } from '../config/index.js';
 import { CorruptEntryError, TierReplyError, TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { EntryKeys, EntryToStore, RedisEntry } from '../redis/index.js';
+import type { EntryKeys, EntryToStore, InspectedEntry, RedisEntry, RedisTier } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
 import { Lease } from './lease.js';
 import type { RemoteLookup, RemoteWrite, TakeOutcome, WriteOutcome } from './remote-contract.js';
 import { RemoteFaults, type Operation } from './remote-faults.js';
-import { StampBook } from './stamp-book.js';
+import { StampBook, stampedAtMs } from './stamp-book.js';
 import type { TagRegistry } from './tag-registry.js';
 
 const UNREACHABLE: RemoteLookup = Object.freeze({ state: 'unreachable' });
@@ -25,9 +26,12 @@ export const CLEAR = '#clear';
 export class RemoteView {
   private readonly stamp: StampBook;
   private readonly faults: RemoteFaults;
+  private readonly tier: RedisTier;
 
   constructor(
     private readonly redis: RedisRuntime,
+    private readonly codec: EntryCodec,
+    policy: ResolvedNamespace,
     private readonly layout: KeyLayout,
     private readonly tags: TagRegistry,
     onError: (operation: Operation, error: Error) => void,
@@ -35,13 +39,14 @@ export class RemoteView {
     private readonly ownStamps: readonly Stamp[] = [],
   ) {
     this.faults = new RemoteFaults(redis.connection, onError);
+    this.tier = redis.tier.withCodec(codec, policy.ttlMs);
     this.stamp = new StampBook(redis.stamps, layout.clearStampKey);
   }
 
   async find(key: string): Promise<RemoteLookup> {
     try {
       const [entry, stamp] = await Promise.all([
-        this.redis.tier.get(this.layout.valueKey(key)).catch((error: unknown) => this.unreadable(error)),
+        this.tier.get(this.layout.valueKey(key)).catch((error: unknown) => this.unreadable(error)),
         this.stamp.current(),
       ]);
       return await this.judge(key, entry, stamp);
@@ -82,8 +87,8 @@ export class RemoteView {
     const groups = this.redis.tier.groups(writes, ([key]) => this.layout.valueKey(key));
     await Promise.all(
       groups.map(async (group) => {
-        const entries = group.map(([key, write]) => [this.keysOf(key), entryOf(write)] as const);
-        const outcome = await this.faults.outcomeOf('set', () => this.redis.tier.setMany(entries));
+        const entries = group.map(([key, write]) => [this.keysOf(key), this.entryOf(write)] as const);
+        const outcome = await this.faults.outcomeOf('set', () => this.tier.setMany(entries));
         for (const [key] of group) {
           outcomes.set(key, outcome);
           if (outcome === 'done') {
@@ -101,7 +106,7 @@ export class RemoteView {
   async fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'overtaken'> {
     let isFilled = false;
     const outcome = await this.faults.outcomeOf('set', async () => {
-      isFilled = await this.redis.tier.fill(this.keysOf(key), lease.token, entryOf(write));
+      isFilled = await this.tier.fill(this.keysOf(key), lease.token, this.entryOf(write));
     });
     if (outcome === 'unknown') {
       this.journal(key);
@@ -115,12 +120,10 @@ export class RemoteView {
     const token = randomUUID();
     try {
       const stamp = await this.stamp.current();
-      const { isTaken, isHeldOff, entry } = await this.redis.tier.take(keys, token, this.redis.leaseMs);
+      const { isTaken, isHeldOff, entry } = await this.tier.take(keys, token, this.redis.leaseMs);
       return {
         lookup: await this.judge(key, entry, stamp),
-        lease: isTaken
-          ? new Lease(this.redis.tier, keys, token, this.redis.leaseMs, () => this.journal(key))
-          : undefined,
+        lease: isTaken ? new Lease(this.tier, keys, token, this.redis.leaseMs, () => this.journal(key)) : undefined,
         isHeldOff,
       };
     } catch (error) {
@@ -143,7 +146,7 @@ export class RemoteView {
    */
   async expire(key: string, graceMs: number): Promise<boolean | undefined> {
     try {
-      return await this.redis.tier.expire(this.keysOf(key), graceMs);
+      return await this.tier.expire(this.keysOf(key), graceMs);
     } catch (error) {
       this.journal(key);
       this.faults.report('delete', error);
@@ -187,7 +190,7 @@ export class RemoteView {
   private async findGroup(keys: readonly string[]): Promise<RemoteLookup[]> {
     try {
       const [entries, stamp] = await Promise.all([
-        this.redis.tier.getMany(keys.map((key) => this.layout.valueKey(key))),
+        this.tier.getMany(keys.map((key) => this.layout.valueKey(key))),
         this.stamp.current(),
       ]);
       return await Promise.all(
@@ -205,7 +208,7 @@ export class RemoteView {
   private async deleteGroup(keys: readonly string[], holdOffMs: number | undefined): Promise<number> {
     const { mark } = this.redis.journal;
     try {
-      const count = await this.redis.tier.delete(
+      const count = await this.tier.delete(
         keys.map((key) => this.keysOf(key)),
         holdOffMs,
       );
@@ -216,6 +219,11 @@ export class RemoteView {
       this.faults.report('delete', error);
       return 0;
     }
+  }
+
+  /** All about an entry but its value. @throws the tier's errors */
+  inspect(key: string): Promise<InspectedEntry> {
+    return this.tier.inspect(this.keysOf(key));
   }
 
   private keysOf(key: string): EntryKeys {
@@ -235,7 +243,7 @@ export class RemoteView {
   /** Whether an entry counts: made under the stamp of its namespace and of each of its tags that are current. */
   private async judge(key: string, entry: RedisEntry | undefined, clearStamp: string): Promise<RemoteLookup> {
     const stamps: readonly Stamp[] = [[CLEAR, clearStamp], ...this.ownStamps];
-    if (entry === undefined || this.isToBeForgotten(key) || stampOf(entry, CLEAR) !== clearStamp) {
+    if (entry === undefined || this.isToBeForgotten(key) || !this.isOfStamp(entry, clearStamp)) {
       return { state: 'miss', stamps };
     }
     const tags = entry.header.stamps.map(([name]) => name).filter((name) => !name.startsWith('#'));
@@ -247,9 +255,22 @@ export class RemoteView {
       }
     }
     const valueKey = this.layout.valueKey(key);
-    const ttlMs = this.redis.tier.remainingMs(valueKey, entry.header);
+    const ttlMs = this.tier.remainingMs(valueKey, entry.header);
     const ageMs = Math.max(0, this.redis.connection.serverNowMs(valueKey) - entry.header.createdAtMs);
     return { state: 'found', entry, ttlMs, ageMs, stamps, marks };
+  }
+
+  /**
+   * A stranger's value carries no stamp, and may have been there before a `clear()`: from the first one on none counts. A
+   * stamp that was lost (evicted) and made anew says so, too, as long as one process remembers it.
+   */
+  private isOfStamp(entry: RedisEntry, clearStamp: string): boolean {
+    return entry.isForeign ? stampedAtMs(clearStamp) === 0 : stampOf(entry, CLEAR) === clearStamp;
+  }
+
+  private entryOf({ payload, life, loadMs, stamps }: RemoteWrite): EntryToStore {
+    const graceMs = this.codec.isPlain ? 0 : life.graceMs; // other programs would take a stale value for a fresh one
+    return { payload, ttlMs: life.ttlMs, graceMs, loadMs, stamps };
   }
 
   /** Whether what Redis may hold for this key is in the journal: it is no answer, and will be deleted. */
@@ -271,10 +292,6 @@ export class RemoteView {
     this.faults.report(operation, error);
     return UNREACHABLE;
   }
-}
-
-function entryOf({ payload, life, loadMs, stamps }: RemoteWrite): EntryToStore {
-  return { payload, ttlMs: life.ttlMs, graceMs: life.graceMs, loadMs, stamps };
 }
 
 function stampOf({ header }: RedisEntry, wanted: string): string | undefined {

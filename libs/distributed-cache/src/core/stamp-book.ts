@@ -31,6 +31,8 @@ export interface StampSurroundings {
  */
 export class StampBook {
   private held: string | undefined;
+  /** Whether this process has seen a stamp here: one that is gone has been lost, and nobody knows what it invalidated. */
+  private isKnown = false;
   /** Moves with every doubt: a read that was under way then is not held. */
   private doubts = 0;
 
@@ -48,7 +50,9 @@ export class StampBook {
     const doubtsBefore = this.doubts;
     const heardBefore = this.hearsChanges();
     const stamp =
-      (await surroundings.tier.readStamp(stampKey)) ?? (await surroundings.tier.createStamp(stampKey, newStamp(0)));
+      (await surroundings.tier.readStamp(stampKey)) ??
+      (await surroundings.tier.createStamp(stampKey, newStamp(this.isKnown ? surroundings.serverNowMs(stampKey) : 0)));
+    this.isKnown = true;
     this.hold(stamp, heardBefore && this.doubts === doubtsBefore);
     return stamp;
   }
@@ -56,6 +60,7 @@ export class StampBook {
   /** Puts a new stamp in place: what was stored under the old one is a miss from then on. @throws the tier's errors */
   async replace(): Promise<void> {
     const stamp = newStamp(this.surroundings.serverNowMs(this.stampKey));
+    this.isKnown = true;
     this.forget();
     const doubtsBefore = this.doubts;
     const heardBefore = this.hearsChanges();

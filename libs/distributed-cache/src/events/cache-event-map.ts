@@ -47,6 +47,8 @@ export interface CacheEventMap {
    * decorated method (`Users.find`), or the method of the cache that was called by hand.
    */
   dimensionMissing: OfNamespace & { readonly caller: string; readonly dimensions: readonly string[] };
+  /** Instances of this class are kept as plain objects, because it is not registered (`codec.classes`). Told once a class. */
+  instanceFlattened: OfKey & { readonly className: string };
   /** A tier failed and the call went on without it. */
   tierError: OfNamespace & {
     readonly tier: AnsweringTier;

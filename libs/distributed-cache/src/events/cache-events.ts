@@ -38,6 +38,7 @@ export class CacheEvents {
     valueRefused: new Topic('valueRefused'),
     schemaMismatch: new Topic('schemaMismatch'),
     dimensionMissing: new Topic('dimensionMissing'),
+    instanceFlattened: new Topic('instanceFlattened'),
     tierError: new Topic('tierError'),
     redisConnected: new Topic('redisConnected'),
     redisConnectionFailed: new Topic('redisConnectionFailed'),

@@ -18,6 +18,7 @@ export function isValidName(name: string): boolean {
  * | value | `prefix:namespace:key` |
  * | lease | `{prefix:namespace:key}:lease` |
  * | value on its way in | `{prefix:namespace:key}:fill` |
+ * | what plain text can't say of itself | `{prefix:namespace:key}:about` |
  * | stamp of a tag | `prefix:namespace:#tag:name` |
  * | stamp of the namespace | `prefix:namespace:#clear` |
  *
@@ -40,6 +41,8 @@ export interface KeyLayout {
   leaseKey(encodedKey: string): string;
   /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
   fillKey(encodedKey: string): string;
+  /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
+  companionKey(encodedKey: string): string;
   /** @param encodedTag what `encodeKey` made of a tag: tags are encoded by the rules for keys */
   tagStampKey(encodedTag: string): string;
 }
@@ -55,8 +58,14 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
     valueKey: (encodedKey) => valuePrefix + encodedKey,
     leaseKey: (encodedKey) => `{${valuePrefix}${encodedKey}}:lease`,
     fillKey: (encodedKey) => `{${valuePrefix}${encodedKey}}:fill`,
+    companionKey: (encodedKey) => companionKeyOf(valuePrefix + encodedKey),
     tagStampKey: (encodedTag) => `${valuePrefix}#tag:${encodedTag}`,
   };
+}
+
+/** @param valueKey as {@link KeyLayout.valueKey} makes it */
+export function companionKeyOf(valueKey: string): string {
+  return `{${valueKey}}:about`;
 }
 
 function requireValidName(what: string, name: string): void {

@@ -3,13 +3,22 @@ import { isOpaque } from './measure-value.js';
 
 type CopyOf = (part: unknown) => unknown;
 
+/** Copies what only its class can copy (it has private state); `undefined`: a copy of its properties will do. */
+export type CopyInstance = (instance: object) => object | undefined;
+
 /**
  * A deep copy of cached data: what `structuredClone` does, plus `URL`, minus its cost for plain objects. Shared references
  * and cycles stay what they are; objects of other classes keep their prototype. Without recursion, so that no depth
  * overflows the stack: each object gets an empty copy when it is first met, which is filled later.
  * @param toKeep for good: texts and small buffers get memory of their own, instead of a part of some that others fill
  */
-export function copyValue<Value>(value: Value, toKeep = false): Value {
+export function copyValue<Value>(
+  value: Value,
+  {
+    toKeep = false,
+    copyInstance,
+  }: { readonly toKeep?: boolean; readonly copyInstance?: CopyInstance | undefined } = {},
+): Value {
   const copies = new Map<object, object>();
   const unfilled: object[] = [];
   const copyOf: CopyOf = (part) => {
@@ -18,9 +27,12 @@ export function copyValue<Value>(value: Value, toKeep = false): Value {
     }
     let copy = copies.get(part);
     if (copy === undefined) {
-      copy = emptyCopy(part, copyOf, toKeep);
+      const whole = copyInstance?.(part);
+      copy = whole ?? emptyCopy(part, copyOf, toKeep);
       copies.set(part, copy);
-      unfilled.push(part);
+      if (whole === undefined) {
+        unfilled.push(part);
+      }
     }
     return copy;
   };

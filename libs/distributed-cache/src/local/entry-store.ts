@@ -1,4 +1,5 @@
 import { textBytes } from './measure-value.js';
+import type { CopyInstance } from './copy-value.js';
 import type { LocalEntry, LocalMark, LocalScope } from './local-entry.js';
 import type { StoredValue } from './stored-value.js';
 
@@ -43,6 +44,7 @@ export class EntryStore {
   private readonly keys: (string | undefined)[] = [undefined];
   private readonly rooms: (Room | undefined)[] = [undefined];
   private readonly marks = new Map<number, readonly LocalMark[]>();
+  private readonly copyInstances = new Map<number, CopyInstance>();
   private storedAtMs = new Float64Array(FIRST_CAPACITY);
   private expiresAtMs = new Float64Array(FIRST_CAPACITY);
   private keptUntilMs = new Float64Array(FIRST_CAPACITY);
@@ -166,6 +168,7 @@ export class EntryStore {
     this.rooms[slot] = undefined;
     this.values[slot] = undefined;
     this.marks.delete(slot);
+    this.copyInstances.delete(slot);
     this.free.push(slot);
   }
 
@@ -174,6 +177,7 @@ export class EntryStore {
     return {
       value: this.values[slot],
       copyOnRead: (this.flags[slot]! & COPY_ON_READ) !== 0,
+      copyInstance: this.copyInstances.get(slot),
       bytes: this.bytes[slot]!,
       storedAtMs: this.storedAtMs[slot]!,
       expiresAtMs: this.expiresAtMs[slot]!,
@@ -185,7 +189,7 @@ export class EntryStore {
     };
   }
 
-  private write(slot: number, { copyOnRead }: StoredValue, facts: EntryFacts): void {
+  private write(slot: number, { copyOnRead, copyInstance }: StoredValue, facts: EntryFacts): void {
     const { marks, isPlainKey } = facts;
     this.storedAtMs[slot] = facts.storedAtMs;
     this.expiresAtMs[slot] = facts.expiresAtMs;
@@ -194,6 +198,9 @@ export class EntryStore {
     this.lifeMs[slot] = facts.lifeMs;
     if (marks !== undefined) {
       this.marks.set(slot, marks);
+    }
+    if (copyInstance !== undefined) {
+      this.copyInstances.set(slot, copyInstance);
     }
     this.flags[slot] =
       (isPlainKey ? PLAIN_KEY : 0) | (copyOnRead ? COPY_ON_READ : 0) | (marks === undefined ? 0 : MARKED);

@@ -1,4 +1,4 @@
-import { copyValue } from './copy-value.js';
+import { copyValue, type CopyInstance } from './copy-value.js';
 import { flatText, flattenTexts } from './flat-text.js';
 import { measureValue } from './measure-value.js';
 
@@ -11,28 +11,37 @@ export type ValuesMode = 'frozen' | 'cloned' | 'shared';
 /** `given`: by the application, so it may look into other memory. `decoded`: just made from bytes, for us alone. */
 export type ValueOrigin = 'given' | 'decoded';
 
+export interface ValueMaking {
+  /** Default `given`. */
+  readonly origin?: ValueOrigin;
+  /** Default: instances are copied by their properties. */
+  readonly copyInstance?: CopyInstance | undefined;
+}
+
 /** A value that is safe to keep and to hand to many: let it out through {@link readStored}. */
 export interface StoredValue {
   readonly value: unknown;
   /** Estimated heap. */
   readonly bytes: number;
   readonly copyOnRead: boolean;
+  readonly copyInstance?: CopyInstance | undefined;
 }
 
 /** The value as its readers get it: shared and frozen, or a copy of their own. */
 export function readStored(stored: StoredValue): unknown {
-  return stored.copyOnRead ? copyValue(stored.value) : stored.value;
+  return stored.copyOnRead ? copyValue(stored.value, stored) : stored.value;
 }
 
 /** Makes a value safe to keep. In mode `frozen` the object given is itself frozen, unless it has to be copied. */
-export function storeValue(value: unknown, mode: ValuesMode, origin: ValueOrigin = 'given'): StoredValue {
+export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking = {}): StoredValue {
+  const { origin = 'given', copyInstance } = making;
   const { bytes, hiddenBytes, unfreezable, objects } = measureValue(value);
   const isGiven = origin === 'given';
   if (typeof value !== 'object' || value === null) {
     return { value: isGiven && typeof value === 'string' ? flatText(value) : value, bytes, copyOnRead: false };
   }
   if (mode !== 'shared' && (mode === 'cloned' || unfreezable)) {
-    return { value: copyValue(value, true), bytes, copyOnRead: true };
+    return { value: copyValue(value, { toKeep: true, copyInstance }), bytes, copyOnRead: true, copyInstance };
   }
   if (isGiven) {
     flattenTexts(objects);

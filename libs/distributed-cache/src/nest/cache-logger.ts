@@ -62,6 +62,11 @@ export class CacheLogger {
       events.on('schemaMismatch', ({ namespace, key, during, cause }) =>
         this.logRepeated(`cache_schema_mismatch ${namespace}`, `${describeKey(key)}: ${cause} at ${during}`),
       ),
+      events.on('instanceFlattened', ({ namespace, key, className }) =>
+        logger.warn(
+          `cache_instance_flattened ${namespace} ${describeKey(key)}: instances of ${className} come back as plain objects (codec.classes)`,
+        ),
+      ),
       events.on('dimensionMissing', ({ namespace, caller, dimensions }) =>
         logger.warn(
           `cache_dimension_missing ${namespace} ${caller} is not cached: the request has no ${dimensions.join()}`,

@@ -1,4 +1,6 @@
 import type { ChainableCommander } from 'ioredis';
+import type { SealedEntry } from '../codec/index.js';
+import { companionKeyOf } from '../keys/index.js';
 import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
@@ -21,8 +23,17 @@ export interface PendingInvalidations {
 const ENTRIES_PER_TRANSACTION = 250;
 
 /** Stores a value and ends whatever load is under way for it, in one step. */
-export async function putEntry(client: RedisClient, keys: EntryKeys, bytes: Buffer, lifeMs: number): Promise<void> {
-  await execute(client.multi().set(keys.valueKey, bytes, 'PX', lifeMs).del(keys.leaseKey, keys.fillKey));
+export async function putEntry(
+  client: RedisClient,
+  { valueKey, leaseKey, fillKey }: EntryKeys,
+  { bytes, companion }: SealedEntry,
+  lifeMs: number,
+): Promise<void> {
+  const transaction = client.multi().set(valueKey, bytes, 'PX', lifeMs).del(leaseKey, fillKey);
+  if (companion !== undefined) {
+    transaction.set(companionKeyOf(valueKey), companion, 'PX', lifeMs);
+  }
+  await execute(transaction);
 }
 
 /** Stores what was loaded under a lease. @returns false if the lease is no longer ours */
@@ -30,11 +41,14 @@ export async function fillEntry(
   client: RedisClient,
   { valueKey, leaseKey, fillKey }: EntryKeys,
   token: string,
-  bytes: Buffer,
+  { bytes, companion }: SealedEntry,
   lifeMs: number,
 ): Promise<boolean> {
+  const commands = leaseCommandsOf(client);
   const [staged, moved] = await Promise.all([
-    leaseCommandsOf(client).ndcStage(leaseKey, fillKey, token, bytes, lifeMs),
+    companion === undefined
+      ? commands.ndcStage(leaseKey, fillKey, token, bytes, lifeMs)
+      : commands.ndcStageBoth(leaseKey, fillKey, companionKeyOf(valueKey), token, bytes, lifeMs, companion),
     client.rename(fillKey, valueKey).then(
       () => true,
       (error: Error) => {

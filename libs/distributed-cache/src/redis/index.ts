@@ -10,7 +10,8 @@ export type {
 } from './connection-contract.js';
 export { RedisConnection } from './redis-connection.js';
 export { ReplicaGuard } from './replica-guard.js';
-export { RedisTier, type EntryToStore, type InspectedEntry, type RedisEntry, type TakenLease } from './redis-tier.js';
+export type { EntryToStore, RedisEntry } from './entry-bytes.js';
+export { RedisTier, type InspectedEntry, type TakenLease } from './redis-tier.js';
 export { FormerConnection } from './former-connection.js';
 export { InvalidationGroup } from './invalidation-group.js';
 export type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';

@@ -29,13 +29,17 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`;
 
-/** KEYS lease, fill; ARGV token, bytes, life ms. Ends the lease; returns whether it was ours and the value is staged. */
+/**
+ * KEYS lease, fill, perhaps companion; ARGV token, bytes, life ms, perhaps the companion's bytes. Ends the lease; returns whether
+ * it was ours and the value is staged. The companion lies where nobody is told of changes, so it needs no staging.
+ */
 const STAGE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   redis.call('DEL', KEYS[2])
   return 0
 end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+if KEYS[3] then redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[3]) end
 redis.call('DEL', KEYS[1])
 return 1`;
 
@@ -68,6 +72,15 @@ export interface LeaseCommands {
     leaseMs: number,
   ): Promise<[taken: number, bytes: Buffer | null]>;
   ndcStage(leaseKey: string, fillKey: string, token: string, bytes: Buffer, lifeMs: number): Promise<number>;
+  ndcStageBoth(
+    leaseKey: string,
+    fillKey: string,
+    companionKey: string,
+    token: string,
+    bytes: Buffer,
+    lifeMs: number,
+    companion: Buffer,
+  ): Promise<number>;
   ndcReplace(
     valueKey: string,
     leaseKey: string,
@@ -89,6 +102,7 @@ export function leaseCommandsOf(client: RedisClient): LeaseCommands {
   if (commands === undefined) {
     client.defineCommand('ndcTake', { numberOfKeys: 2, lua: TAKE });
     client.defineCommand('ndcStage', { numberOfKeys: 2, lua: STAGE });
+    client.defineCommand('ndcStageBoth', { numberOfKeys: 3, lua: STAGE });
     client.defineCommand('ndcReplace', { numberOfKeys: 3, lua: REPLACE });
     client.defineCommand('ndcDrop', { lua: DROP });
     client.defineCommand('ndcRenew', { numberOfKeys: 1, lua: RENEW });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { connectionForTest } from '../../../../test/support/connection-for-test.js';
 import { redisForTest, type RedisForTest } from '../../../../test/support/redis-for-test.js';
-import { ValueCodec } from '../codec/index.js';
+import { EntryCodec } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
 import { encodeKey, keyLayout } from '../keys/index.js';
 import { RedisTier, type EntryKeys, type EntryToStore } from './index.js';
@@ -24,7 +24,7 @@ interface TierForTest extends RedisForTest {
 
 function tierForTest(): TierForTest {
   const redis = redisForTest();
-  const codec = new ValueCodec({ maxValueBytes: 1_000_000, compression: { thresholdBytes: 1024 } });
+  const codec = new EntryCodec({ maxValueBytes: 1_000_000, compression: { thresholdBytes: 1024, codec: 'gzip' } });
   const target = { kind: 'single', connection: { host: redis.host, port: redis.port } } as const;
   const tier = new RedisTier(connectionForTest(target).connection, codec);
   const layout = keyLayout(redis.keyPrefix, 'users');

@@ -1,35 +1,10 @@
-import {
-  readEnvelope,
-  writeEnvelope,
-  type EncodedPayload,
-  type EntryHeader,
-  type Stamp,
-  type ValueCodec,
-} from '../codec/index.js';
+import { isEnvelope, type EncodedPayload, type EntryCodec, type EntryHeader } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
+import { EntryBytes, type EntryToStore, type RedisEntry } from './entry-bytes.js';
 import { dropEntries, fillEntry, putEntry, putStamp, replaceEntry, type EntryKeys } from './entry-writes.js';
 import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
-
-/** What Redis holds for a key: the value, when it was made, when its fresh life ends (the server's time), its stamps. */
-export interface RedisEntry {
-  readonly value: unknown;
-  readonly header: EntryHeader;
-  /** Size in Redis, header included. */
-  readonly bytes: number;
-}
-
-/** An encoded value and the lives that it gets. */
-export interface EntryToStore {
-  readonly payload: EncodedPayload;
-  readonly ttlMs: number;
-  /** How long Redis keeps it after the TTL. */
-  readonly graceMs: number;
-  /** How long its loader took. */
-  readonly loadMs: number;
-  readonly stamps: readonly Stamp[];
-}
 
 /** What Redis holds under the names of one entry, without the value. */
 export type InspectedEntry = {
@@ -62,12 +37,23 @@ export interface TakenLease {
  * `CorruptEntryError`; what to do about it is the caller's to decide.
  */
 export class RedisTier {
+  private readonly bytes: EntryBytes;
+
   constructor(
     private readonly connection: RedisConnection,
-    private readonly codec: ValueCodec,
+    codec: EntryCodec,
     /** Awaited after each change of these keys; it fails if the change can't count as done. */
     private readonly afterOwnChange: (operation: string, keys: readonly string[]) => Promise<void> = async () => {},
-  ) {}
+    /** How long a value of another program that has no expiry counts, from each reading of it. */
+    endlessTtlMs = 3_600_000,
+  ) {
+    this.bytes = new EntryBytes(codec, (valueKey) => connection.serverNowMs(valueKey), endlessTtlMs);
+  }
+
+  /** The same tier for a namespace whose entries lie there in another way. */
+  withCodec(codec: EntryCodec, endlessTtlMs: number): RedisTier {
+    return new RedisTier(this.connection, codec, this.afterOwnChange, endlessTtlMs);
+  }
 
   /** What is left of an entry's fresh life, in milliseconds; zero or less: it is stale. */
   remainingMs(valueKey: string, header: EntryHeader): number {
@@ -75,8 +61,12 @@ export class RedisTier {
   }
 
   async get(valueKey: string): Promise<RedisEntry | undefined> {
-    const bytes = await this.connection.run('GET', (client) => client.getBuffer(valueKey), valueKey);
-    return bytes === null ? undefined : this.decode(bytes);
+    const stored = await this.connection.run(
+      'GET',
+      async (client) => this.bytes.lookAround(client, valueKey, await client.getBuffer(valueKey)),
+      valueKey,
+    );
+    return stored && this.bytes.decode(valueKey, stored);
   }
 
   /** All about an entry but its value, which is read only to see whether it can be. */
@@ -92,9 +82,15 @@ export class RedisTier {
     }
     const { length: storedBytes } = bytes;
     try {
-      const { header, payload } = readEnvelope(bytes);
+      if (!isEnvelope(bytes)) {
+        const entry = await this.get(valueKey);
+        return entry === undefined
+          ? { state: 'missing', lease, storedBytes: 0 }
+          : { ...PLAIN_TEXT, state: 'found', header: entry.header, rawBytes: storedBytes, keptMs, storedBytes, lease };
+      }
+      const { header, payload } = this.bytes.codec.open(bytes, valueKey);
       const { serializer, compressor, rawBytes } = payload;
-      await this.codec.decode(payload);
+      await this.bytes.codec.decode(payload);
       return { state: 'found', header, serializer, compressor, rawBytes, keptMs, storedBytes, lease };
     } catch (error) {
       if (error instanceof CorruptEntryError) {
@@ -119,16 +115,21 @@ export class RedisTier {
     }
     const found = await this.connection.run(
       'MGET',
-      (client) =>
-        this.connection.isCluster
+      async (client) => {
+        const all = await (this.connection.isCluster
           ? Promise.all(valueKeys.map((valueKey) => client.getBuffer(valueKey)))
-          : client.mgetBuffer([...valueKeys]),
+          : client.mgetBuffer([...valueKeys]));
+        return Promise.all(
+          valueKeys.map((valueKey, index) => this.bytes.lookAround(client, valueKey, all[index] ?? null)),
+        );
+      },
       valueKeys[0],
     );
     return Promise.all(
-      found.map(async (bytes) => {
+      valueKeys.map(async (valueKey, index) => {
+        const stored = found[index];
         try {
-          return bytes === null ? undefined : await this.decode(bytes);
+          return stored && (await this.bytes.decode(valueKey, stored));
         } catch (error) {
           if (error instanceof CorruptEntryError) {
             return error;
@@ -142,7 +143,7 @@ export class RedisTier {
   /** Stores under a lease of ours. @returns false if the lease is no longer ours: a `set` or deletion came first */
   async fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
     return this.change('FILL', [keys.valueKey], (client) =>
-      fillEntry(client, keys, token, this.envelopeOf(keys, entry), redisLifeMs(entry)),
+      fillEntry(client, keys, token, this.bytes.seal(keys, entry), redisLifeMs(entry)),
     );
   }
 
@@ -151,7 +152,7 @@ export class RedisTier {
     const valueKeys = entries.map(([{ valueKey }]) => valueKey);
     await this.change('SET', valueKeys, (client) =>
       Promise.all(
-        entries.map(([keys, entry]) => putEntry(client, keys, this.envelopeOf(keys, entry), redisLifeMs(entry))),
+        entries.map(([keys, entry]) => putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry))),
       ),
     );
   }
@@ -163,8 +164,8 @@ export class RedisTier {
   }
 
   /**
-   * Ends the fresh life of an entry now, keeps it as stale for `graceMs`, and takes the lease of whoever is loading it.
-   * An entry that changes meanwhile is the newer one and stays as it is. @returns whether there was an entry
+   * Ends the fresh life of an entry now, keeps it as stale for `graceMs`, and takes the lease of whoever is loading it. What
+   * can't be kept as stale (text for other programs, bytes that can't be read) is deleted. An entry that changes meanwhile is the newer one and stays as it is. @returns whether there was an entry
    */
   async expire(keys: EntryKeys, graceMs: number): Promise<boolean> {
     return this.change('EXPIRE', [keys.valueKey], async (client) => {
@@ -173,9 +174,12 @@ export class RedisTier {
         await dropEntries(client, [keys]);
         return false;
       }
-      const { header, payload } = readEnvelope(bytes);
-      const expired = writeEnvelope({ ...header, expiresAtMs: this.connection.serverNowMs(keys.valueKey) }, payload);
-      await replaceEntry(client, keys, bytes, expired, Math.max(1, Math.ceil(graceMs)));
+      const expired = this.bytes.expired(keys, bytes);
+      if (expired === undefined) {
+        await dropEntries(client, [keys]);
+      } else {
+        await replaceEntry(client, keys, bytes, expired.bytes, Math.max(1, Math.ceil(graceMs)));
+      }
       return true;
     });
   }
@@ -185,15 +189,18 @@ export class RedisTier {
    * @param leaseMs how long the lease lasts unless it is renewed
    */
   async take({ valueKey, leaseKey }: EntryKeys, token: string, leaseMs: number): Promise<TakenLease> {
-    const [taken, bytes] = await this.connection.run(
+    const [taken, stored] = await this.connection.run(
       'TAKE',
-      (client) => leaseCommandsOf(client).ndcTakeBuffer(valueKey, leaseKey, token, leaseMs),
+      async (client) => {
+        const [answer, bytes] = await leaseCommandsOf(client).ndcTakeBuffer(valueKey, leaseKey, token, leaseMs);
+        return [answer, await this.bytes.lookAround(client, valueKey, bytes)] as const;
+      },
       valueKey,
     );
     return {
       isTaken: taken === 1,
       isHeldOff: taken === 2,
-      entry: bytes === null ? undefined : await this.decodeOrMiss(bytes),
+      entry: stored && (await this.bytes.decodeOrMiss(valueKey, stored)),
     };
   }
 
@@ -236,32 +243,10 @@ export class RedisTier {
     await this.afterOwnChange(operation, keys);
     return result;
   }
-
-  private async decode(bytes: Buffer): Promise<RedisEntry> {
-    const { header, payload } = readEnvelope(bytes);
-    // Never `await` the value itself: a cached object with a method `then` would be called.
-    const { value } = await this.codec.decode(payload);
-    return { value, header, bytes: bytes.length };
-  }
-
-  /** In the answer of a script bytes that can't be read are no reason to give the lease up. */
-  private async decodeOrMiss(bytes: Buffer): Promise<RedisEntry | undefined> {
-    try {
-      return await this.decode(bytes);
-    } catch (error) {
-      if (error instanceof CorruptEntryError) {
-        return undefined;
-      }
-      throw error;
-    }
-  }
-
-  /** Only on a live connection: before its first answer the server's clock is not known. */
-  private envelopeOf({ valueKey }: EntryKeys, { payload, ttlMs, loadMs, stamps }: EntryToStore): Buffer {
-    const createdAtMs = this.connection.serverNowMs(valueKey);
-    return writeEnvelope({ createdAtMs, expiresAtMs: createdAtMs + ttlMs, loadMs, stamps }, payload);
-  }
 }
+
+/** What `inspect` says of text that any program reads. */
+const PLAIN_TEXT = { serializer: 'json', compressor: 'none' } as const;
 
 /** `PX` takes whole milliseconds, at least one. */
 function redisLifeMs({ ttlMs, graceMs }: EntryToStore): number {

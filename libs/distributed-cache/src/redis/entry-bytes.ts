@@ -1,0 +1,129 @@
+import {
+  isEnvelope,
+  type EncodedPayload,
+  type EntryCodec,
+  type EntryHeader,
+  type SealedEntry,
+  type Stamp,
+} from '../codec/index.js';
+import { CorruptEntryError } from '../errors/index.js';
+import { companionKeyOf } from '../keys/index.js';
+import type { EntryKeys } from './entry-writes.js';
+import type { RedisClient } from './redis-client.js';
+
+/** What Redis holds for a key: the value, when it was made, when its fresh life ends (the server's time), its stamps. */
+export interface RedisEntry {
+  readonly value: unknown;
+  readonly header: EntryHeader;
+  /** Size in Redis, header included. */
+  readonly bytes: number;
+  /**
+   * Another program has written it, and nobody knows when: its header has no stamps, and the present as its time.
+   */
+  readonly isForeign: boolean;
+}
+
+/** Bytes as they were found. `beside`: they are no envelope, and this is what else is known of them. */
+export interface StoredBytes {
+  readonly bytes: Buffer;
+  readonly beside?: { readonly companion: Buffer | null; readonly lifeMs: number };
+}
+
+/** An encoded value and the lives that it gets. */
+export interface EntryToStore {
+  readonly payload: EncodedPayload;
+  readonly ttlMs: number;
+  /** How long Redis keeps it after the TTL. */
+  readonly graceMs: number;
+  /** How long its loader took. */
+  readonly loadMs: number;
+  readonly stamps: readonly Stamp[];
+}
+
+/** Entries as one namespace keeps them in Redis: envelopes, or text that other programs read; and what others wrote there. */
+export class EntryBytes {
+  constructor(
+    readonly codec: EntryCodec,
+    /** The clock of the server that has this key. */
+    private readonly serverNowMs: (valueKey: string) => number,
+    /** How long a value of another program that has no expiry counts, from each reading of it. */
+    private readonly endlessTtlMs: number,
+  ) {}
+
+  /** Only what is no envelope costs a second round trip: its life and its companion are known to Redis alone. */
+  async lookAround(client: RedisClient, valueKey: string, bytes: Buffer | null): Promise<StoredBytes | undefined> {
+    if (bytes === null || isEnvelope(bytes) || !this.codec.readsPlain) {
+      return bytes === null ? undefined : { bytes };
+    }
+    const [companion, lifeMs] = await Promise.all([client.getBuffer(companionKeyOf(valueKey)), client.pttl(valueKey)]);
+    return { bytes, beside: { companion, lifeMs } };
+  }
+
+  async decode(valueKey: string, { bytes, beside }: StoredBytes): Promise<RedisEntry | undefined> {
+    if (beside !== undefined) {
+      return this.decodePlain(valueKey, bytes, beside);
+    }
+    const { header, payload } = this.codec.open(bytes, valueKey);
+    // Never `await` the value itself: a cached object with a method `then` would be called.
+    const { value } = await this.codec.decode(payload);
+    return { value, header, bytes: bytes.length, isForeign: false };
+  }
+
+  private decodePlain(
+    valueKey: string,
+    bytes: Buffer,
+    { companion, lifeMs }: NonNullable<StoredBytes['beside']>,
+  ): RedisEntry | undefined {
+    const plain = this.codec.readPlain(bytes, companion);
+    const isGone = lifeMs === -2; // meanwhile
+    if (plain === undefined || isGone) {
+      return undefined;
+    }
+    const { value, header, expiresAtMs = Infinity } = plain;
+    if (header !== undefined) {
+      return { value, header, bytes: bytes.length, isForeign: false };
+    }
+    const createdAtMs = this.serverNowMs(valueKey);
+    const knownEndMs = Math.min(expiresAtMs, lifeMs < 0 ? Infinity : createdAtMs + lifeMs);
+    const endsAtMs = knownEndMs === Infinity ? createdAtMs + this.endlessTtlMs : knownEndMs;
+    return endsAtMs <= createdAtMs
+      ? undefined
+      : {
+          value,
+          header: { createdAtMs, expiresAtMs: endsAtMs, loadMs: 0, stamps: [] },
+          bytes: bytes.length,
+          isForeign: true,
+        };
+  }
+
+  /** In the answer of a script bytes that can't be read are no reason to give the lease up. */
+  async decodeOrMiss(valueKey: string, stored: StoredBytes): Promise<RedisEntry | undefined> {
+    try {
+      return await this.decode(valueKey, stored);
+    } catch (error) {
+      if (error instanceof CorruptEntryError) {
+        return undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** The same entry with its fresh life over; `undefined`: there is no such thing. */
+  expired({ valueKey }: EntryKeys, bytes: Buffer): SealedEntry | undefined {
+    try {
+      const { header, payload } = this.codec.open(bytes, valueKey);
+      const isPlain = this.codec.isPlain; // an older envelope, from before the format was changed
+      return isPlain
+        ? undefined
+        : this.codec.seal({ ...header, expiresAtMs: this.serverNowMs(valueKey) }, payload, valueKey);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Only on a live connection: before its first answer the server's clock is not known. */
+  seal({ valueKey }: EntryKeys, { payload, ttlMs, loadMs, stamps }: EntryToStore): SealedEntry {
+    const createdAtMs = this.serverNowMs(valueKey);
+    return this.codec.seal({ createdAtMs, expiresAtMs: createdAtMs + ttlMs, loadMs, stamps }, payload, valueKey);
+  }
+}

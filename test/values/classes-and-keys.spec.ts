@@ -1,0 +1,179 @@
+import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
+import { describe, expect, expectTypeOf, it, vi } from 'vitest';
+import {
+  CachedClass,
+  type CacheEventMap,
+  type ClassRegistration,
+  type CompressionOptions,
+  type DistributedCacheOptions,
+  type EncryptionOptions,
+  type NamespaceOptions,
+} from 'nestjs-distributed-cache/core';
+import { cacheForTest } from '../support/cache-for-test.js';
+import { redisForTest } from '../support/redis-for-test.js';
+import { podsForTest } from './pods.js';
+
+class Money {
+  constructor(
+    readonly cents: number,
+    readonly currency: string,
+  ) {}
+
+  get euros() {
+    return this.cents / 100;
+  }
+}
+
+class Temperature {
+  readonly #kelvin: number;
+  constructor(kelvin: number) {
+    this.#kelvin = kelvin;
+  }
+  get kelvin() {
+    return this.#kelvin;
+  }
+}
+
+describe('instances of registered classes', () => {
+  const classes = {
+    Money,
+    Temperature: {
+      class: Temperature,
+      serialize: (temperature: Temperature) => temperature.kelvin,
+      deserialize: (kelvin: number) => new Temperature(kelvin),
+    },
+  };
+
+  it.each(['frozen', 'cloned', 'shared'] as const)('come back as instances from every tier (%s)', async (values) => {
+    const { one, two, complaints } = podsForTest({ values }, { codec: { classes } });
+    await one.getOrSet('a', () => ({ price: new Money(150, 'EUR'), outside: [new Temperature(280)], at: new Date(0) }));
+    for (const pod of [one, one, two, two]) {
+      const { price, outside } = Object(await pod.get('a'));
+      expect(price).toStrictEqual(new Money(150, 'EUR'));
+      expect(price.euros).toBe(1.5);
+      expect(outside[0].kelvin).toBe(280);
+    }
+    expect(complaints).toEqual([]);
+  });
+
+  it('of an older version are migrated, and of an unknown class or version a miss that is loaded anew', async () => {
+    const redis = redisForTest();
+    const open = (registration: DistributedCacheOptions['codec']) => {
+      const { url, keyPrefix } = redis;
+      return cacheForTest({ redis: { url }, keyPrefix, codec: registration }).getCache('prices');
+    };
+    await open({ classes: { Money } }).set('a', new Money(150, 'EUR'));
+
+    class Price {
+      amount = 0;
+    }
+    CachedClass({ version: 2, migrate: (data: { cents: number }) => ({ amount: data.cents / 100 }) })(Price);
+    expect(await open({ classes: { Money: Price } }).get('a')).toStrictEqual(
+      Object.assign(new Price(), { amount: 1.5 }),
+    );
+    expect(await open({ classes: { Money: { class: Money, version: 2 } } }).get('a')).toBeUndefined();
+    const stranger = open({});
+    expect(await stranger.get('a')).toBeUndefined();
+    expect(await stranger.getOrSet('a', () => 'loaded')).toBe('loaded');
+  });
+});
+
+describe('instances of classes that nobody registered', () => {
+  it('come back as plain objects from every tier, and that is told once a class', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const cache = cacheForTest({ redis: { url }, keyPrefix });
+    const told: CacheEventMap['instanceFlattened'][] = [];
+    cache.events.on('instanceFlattened', (event) => told.push(event));
+    const prices = cache.getCache('prices');
+    for (const key of ['a', 'b']) {
+      expect(await prices.set(key, [new Money(1, 'EUR'), new Money(2, 'EUR')])).toBe(true);
+      expect(await prices.get(key)).toStrictEqual([
+        { cents: 1, currency: 'EUR' },
+        { cents: 2, currency: 'EUR' },
+      ]);
+    }
+    expect(told).toEqual([{ namespace: 'prices', key: 'a', className: 'Money' }]);
+  });
+});
+
+describe('encryption', () => {
+  const [k1, k2] = [randomBytes(32), randomBytes(32).toString('base64')];
+
+  it('hides values from whoever reads Redis, and nothing from other processes', async () => {
+    const { redis, one, two, keyOf, complaints } = podsForTest(
+      { grace: '1h' },
+      { encryption: { keys: { k1 }, current: 'k1' } },
+    );
+    await one.set('a', { card: '4111 1111 1111 1111' });
+    await one.getOrSet('b', () => new Map([['card', '4111 1111 1111 1111']]));
+    for (const key of ['a', 'b']) {
+      const bytes = await redis.admin.getBuffer(keyOf(key));
+      expect(bytes?.includes('4111')).toBe(false);
+      expect(bytes?.includes('card')).toBe(false);
+    }
+    expect(await two.getMany(['a', 'b'])).toStrictEqual([
+      { card: '4111 1111 1111 1111' },
+      new Map([['card', '4111 1111 1111 1111']]),
+    ]);
+    expect(await one.expire('a')).toBe(true);
+    await vi.waitFor(async () => expect(await two.lookup('a')).toMatchObject({ state: 'stale' }));
+    expect(complaints).toEqual([]);
+  });
+
+  it('makes an entry that was moved to another key, or planted, a miss that is counted', async () => {
+    const { redis, one, two, keyOf, complaints } = podsForTest({}, { encryption: { keys: { k1 }, current: 'k1' } });
+    await one.set('mine', 'secret of mine');
+    await redis.admin.copy(keyOf('mine'), keyOf('yours'));
+    await redis.admin.set(keyOf('planted'), '"planted"');
+    expect(await two.getMany(['yours', 'planted', 'mine'])).toEqual([undefined, undefined, 'secret of mine']);
+    expect(await two.getOrSet('yours', () => 'yours')).toBe('yours');
+    expect(two.getMetrics().errors).toBeGreaterThanOrEqual(2);
+    expect(complaints.join()).not.toContain('secret of mine');
+  });
+
+  it('lets keys rotate; an entry under a key that is gone is a miss, never an error of the caller', async () => {
+    const redis = redisForTest();
+    const open = (encryption: EncryptionOptions) => {
+      const { url, keyPrefix } = redis;
+      return cacheForTest({ redis: { url }, keyPrefix, encryption }).getCache('x');
+    };
+    await open({ keys: { k1 }, current: 'k1' }).set('old', 1);
+    const both = open({ keys: { k1, k2 }, current: 'k2' });
+    await both.set('new', 2);
+    expect(await both.getMany(['old', 'new'])).toEqual([1, 2]);
+    const late = open({ keys: { k2 }, current: 'k2' });
+    expect(await late.getMany(['old', 'new'])).toEqual([undefined, 2]);
+    expect(await late.getOrSet('old', () => 'again')).toBe('again');
+    expect(late.getMetrics().errors).toBeGreaterThanOrEqual(1);
+  });
+
+  it('shows no key: not in the cache, its configuration, its health or its metrics', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const cache = cacheForTest({ redis: { url }, keyPrefix, encryption: { keys: { k1, k2 }, current: 'k2' } });
+    await cache.getCache('x').set('a', 1);
+    const text = [
+      inspect(cache, { depth: 20, showHidden: true }),
+      inspect(cache.getCache('x'), { depth: 20, showHidden: true }),
+      JSON.stringify([cache.config, await cache.healthCheck(), cache.getMetrics()]),
+    ].join();
+    for (const secret of [k2, k1.toString('base64'), k1.toString('hex'), Buffer.from(k2, 'base64').toString('hex')]) {
+      expect(text).not.toContain(secret);
+    }
+  });
+});
+
+describe('the options', () => {
+  it('have types that match', () => {
+    expectTypeOf<DistributedCacheOptions['encryption']>().toEqualTypeOf<false | EncryptionOptions | undefined>();
+    expectTypeOf<NamespaceOptions['compression']>().toEqualTypeOf<false | CompressionOptions | undefined>();
+    expectTypeOf<NamespaceOptions['format']>().toEqualTypeOf<
+      'envelope' | 'json' | 'keyv' | 'cache-manager' | undefined
+    >();
+    expectTypeOf<CompressionOptions['codec']>().toEqualTypeOf<
+      'deflate' | 'gzip' | 'brotli' | 'zstd' | 'lz4' | 'snappy' | undefined
+    >();
+    expectTypeOf<ClassRegistration>().toHaveProperty('migrate');
+    expectTypeOf(CachedClass).returns.toBeFunction();
+  });
+});
