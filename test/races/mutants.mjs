@@ -97,7 +97,7 @@ export const MUTANTS = [
   {
     name: 'race 11: a stamp that is gone is made as the one before',
     file: 'core/stamp-book.ts',
-    from: 'this.tier.createStamp(this.stampKey, newStamp(0))',
+    from: 'this.tier.createStamp(this.stampKey, newStamp(this.isKnown ? this.serverNowMs() : 0))',
     to: "this.tier.createStamp(this.stampKey, '0-first')",
     specs: ['races/stamps'],
   },
