@@ -118,7 +118,7 @@ export const MUTANTS = [
   {
     name: 'race 11: a stamp that is gone is made as the one before',
     file: 'core/stamp-book.ts',
-    from: 'surroundings.tier.createStamp(stampKey, newStamp(0))',
+    from: 'surroundings.tier.createStamp(stampKey, newStamp(this.isKnown ? surroundings.serverNowMs(stampKey) : 0))',
     to: "surroundings.tier.createStamp(stampKey, '0-first')",
     specs: ['races/stamps'],
   },
