@@ -89,7 +89,7 @@ function tablesOf(fault: Fault, outageMs: number, outcomes: readonly [Named, Out
       id: `outage-${fault}-p99`,
       title: `${head}: 99th percentile of a call, over its loader`,
       unit: 'ms',
-      note: 'what a call takes longer than the loader, which takes 5 ms; calls that still wait at the end count with the time they have waited',
+      note: 'what a call takes longer than the loader, which takes 5 ms; calls that still wait at the end count with the time they have waited. A worker that is stuck makes no calls, so a long standstill hardly shows here: see the worst call',
       figures: figures(({ p99Ms }) => p99Ms),
       goal: { most: 5 },
     },
