@@ -3,7 +3,7 @@ import type { InspectedEntry } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
 import type { EntryInspection, LocalInspection, RedisInspection, TagInspection } from './entry-inspection.js';
 import type { NamespaceRooms } from './namespace-rooms.js';
-import { CLEAR } from './remote-view.js';
+import { CLEAR } from './entry-judge.js';
 import { versionOf } from './value-check.js';
 
 /** Looks at an entry without touching it: nothing is counted, told, marked as used or written. */

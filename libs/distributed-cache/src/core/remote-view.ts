@@ -3,18 +3,16 @@ import type { EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { CorruptEntryError, TierReplyError, TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { EntryKeys, EntryToStore, InspectedEntry, RedisEntry, RedisTier } from '../redis/index.js';
+import type { EntryKeys, EntryToStore, InspectedEntry, RedisTier } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
+import { CLEAR, EntryJudge } from './entry-judge.js';
 import { Lease } from './lease.js';
 import type { RemoteLookup, RemoteWrite, TakeOutcome, WriteOutcome } from './remote-contract.js';
 import { RemoteFaults, type Operation } from './remote-faults.js';
-import { StampBook, stampedAtMs } from './stamp-book.js';
+import { StampBook } from './stamp-book.js';
 import type { TagRegistry } from './tag-registry.js';
 
 const UNREACHABLE: RemoteLookup = Object.freeze({ state: 'unreachable' });
-/** The name under which an entry carries the stamp of its namespace. */
-export const CLEAR = '#clear';
-
 /**
  * One namespace's part of Redis. Nothing here throws: a fault is told to `onError`, once, and the answer says that Redis
  * could not be asked.
@@ -27,6 +25,7 @@ export class RemoteView {
   private readonly stamp: StampBook;
   private readonly faults: RemoteFaults;
   private readonly tier: RedisTier;
+  private readonly judge: EntryJudge;
 
   constructor(
     private readonly redis: RedisRuntime,
@@ -40,18 +39,24 @@ export class RemoteView {
   ) {
     this.faults = new RemoteFaults(redis.connection, onError);
     this.tier = redis.tier.withCodec(codec, policy.ttlMs);
+    this.judge = new EntryJudge(redis, this.tier, layout, tags, ownStamps);
     this.stamp = new StampBook(redis.stamps, layout.clearStampKey);
   }
 
   async find(key: string): Promise<RemoteLookup> {
     try {
-      const [entry, stamp] = await Promise.all([
-        this.tier.get(this.layout.valueKey(key)).catch((error: unknown) => this.unreadable(error)),
-        this.stamp.current(),
-      ]);
-      return await this.judge(key, entry, stamp);
+      const { held } = this.stamp;
+      const reading = this.tier.get(this.layout.valueKey(key));
+      if (held === undefined) {
+        const [entry, stamp] = await Promise.all([
+          reading.catch((error: unknown) => this.unreadable(error)),
+          this.stamp.current(),
+        ]);
+        return await this.judge.judge(key, entry, stamp);
+      }
+      return await this.judge.judge(key, await reading, held);
     } catch (error) {
-      return this.unreachable('get', error);
+      return error instanceof CorruptEntryError ? this.corrupt(error) : this.unreachable('get', error);
     }
   }
 
@@ -122,7 +127,7 @@ export class RemoteView {
       const stamp = await this.stamp.current();
       const { isTaken, isHeldOff, entry } = await this.tier.take(keys, token, this.redis.leaseMs);
       return {
-        lookup: await this.judge(key, entry, stamp),
+        lookup: await this.judge.judge(key, entry, stamp),
         lease: isTaken ? new Lease(this.tier, keys, token, this.redis.leaseMs, () => this.journal(key)) : undefined,
         isHeldOff,
       };
@@ -194,9 +199,9 @@ export class RemoteView {
         this.stamp.current(),
       ]);
       return await Promise.all(
-        keys.map((key, index) => {
+        keys.map(async (key, index) => {
           const entry = entries[index];
-          return this.judge(key, entry instanceof CorruptEntryError ? this.unreadable(entry) : entry, stamp);
+          return this.judge.judge(key, entry instanceof CorruptEntryError ? this.unreadable(entry) : entry, stamp);
         }),
       );
     } catch (error) {
@@ -240,34 +245,6 @@ export class RemoteView {
     }
   }
 
-  /** Whether an entry counts: made under the stamp of its namespace and of each of its tags that are current. */
-  private async judge(key: string, entry: RedisEntry | undefined, clearStamp: string): Promise<RemoteLookup> {
-    const stamps: readonly Stamp[] = [[CLEAR, clearStamp], ...this.ownStamps];
-    if (entry === undefined || this.isToBeForgotten(key) || !this.isOfStamp(entry, clearStamp)) {
-      return { state: 'miss', stamps };
-    }
-    const tags = entry.header.stamps.map(([name]) => name).filter((name) => !name.startsWith('#'));
-    const marks = this.tags.marks(tags); // before asking: a change in between shows
-    if (tags.length > 0) {
-      const current = await this.tags.stamps(tags);
-      if (this.tags.arePending(tags) || current.some(([name, stamp]) => stampOf(entry, name) !== stamp)) {
-        return { state: 'miss', stamps };
-      }
-    }
-    const valueKey = this.layout.valueKey(key);
-    const ttlMs = this.tier.remainingMs(valueKey, entry.header);
-    const ageMs = Math.max(0, this.redis.connection.serverNowMs(valueKey) - entry.header.createdAtMs);
-    return { state: 'found', entry, ttlMs, ageMs, stamps, marks };
-  }
-
-  /**
-   * A stranger's value carries no stamp, and may have been there before a `clear()`: from the first one on none counts. A
-   * stamp that was lost (evicted) and made anew says so, too, as long as one process remembers it.
-   */
-  private isOfStamp(entry: RedisEntry, clearStamp: string): boolean {
-    return entry.isForeign ? stampedAtMs(clearStamp) === 0 : stampOf(entry, CLEAR) === clearStamp;
-  }
-
   private entryOf({ payload, life, loadMs, stamps }: RemoteWrite): EntryToStore {
     const graceMs = this.codec.isPlain ? 0 : life.graceMs; // other programs would take a stale value for a fresh one
     return { payload, ttlMs: life.ttlMs, graceMs, loadMs, stamps };
@@ -275,11 +252,17 @@ export class RemoteView {
 
   /** Whether what Redis may hold for this key is in the journal: it is no answer, and will be deleted. */
   isToBeForgotten(key: string): boolean {
-    const { journal } = this.redis;
-    return journal.size > 0 && journal.covers(this.layout.clearStampKey, this.layout.valueKey(key));
+    return this.judge.isToBeForgotten(key);
   }
 
   /** Bytes that can't be read are a miss; any other error is the tier's. */
+  /** With the stamps of now, so that who loads in its place can store it. */
+  private corrupt(error: CorruptEntryError): RemoteLookup {
+    this.faults.report('get', error);
+    const { held } = this.stamp;
+    return held === undefined ? UNREACHABLE : { state: 'miss', stamps: [[CLEAR, held], ...this.ownStamps] };
+  }
+
   private unreadable(error: unknown): undefined {
     if (!(error instanceof CorruptEntryError)) {
       throw error;
@@ -292,8 +275,4 @@ export class RemoteView {
     this.faults.report(operation, error);
     return UNREACHABLE;
   }
-}
-
-function stampOf({ header }: RedisEntry, wanted: string): string | undefined {
-  return header.stamps.find(([name]) => name === wanted)?.[1];
 }

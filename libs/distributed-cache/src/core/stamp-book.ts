@@ -30,7 +30,7 @@ export interface StampSurroundings {
  * that is gone (evicted, an emptied Redis) is made anew: entries of before become misses, never hits.
  */
 export class StampBook {
-  private held: string | undefined;
+  private heldStamp: string | undefined;
   /** Whether this process has seen a stamp here: one that is gone has been lost, and nobody knows what it invalidated. */
   private isKnown = false;
   /** Moves with every doubt: a read that was under way then is not held. */
@@ -41,11 +41,18 @@ export class StampBook {
     private readonly stampKey: string,
   ) {}
 
+  /** The stamp, if it is held and may be relied on. */
+  get held(): string | undefined {
+    return this.heldStamp !== undefined && (this.hearsChanges() || this.surroundings.isExcused(this.stampKey))
+      ? this.heldStamp
+      : undefined;
+  }
+
   /** @throws the tier's errors */
   async current(): Promise<string> {
-    const { surroundings, stampKey } = this;
-    if (this.held !== undefined && (this.hearsChanges() || surroundings.isExcused(stampKey))) {
-      return this.held;
+    const { surroundings, stampKey, held } = this;
+    if (held !== undefined) {
+      return held;
     }
     const doubtsBefore = this.doubts;
     const heardBefore = this.hearsChanges();
@@ -71,7 +78,7 @@ export class StampBook {
   /** It has changed, or may have. */
   forget(): void {
     this.doubts++;
-    this.held = undefined;
+    this.heldStamp = undefined;
   }
 
   private hearsChanges(): boolean {
@@ -80,7 +87,7 @@ export class StampBook {
 
   private hold(stamp: string, isCertain: boolean): void {
     if (isCertain && this.hearsChanges()) {
-      this.held = stamp;
+      this.heldStamp = stamp;
     }
   }
 }

@@ -9,7 +9,7 @@ import type { RedisClient } from './redis-client.js';
 interface Surroundings extends Omit<ClusterNodeSurroundings, 'clientOf' | 'lookAround' | 'beforeLive'> {
   readonly inFlight: InFlight;
   /** As `RedisConnection` sends: the errors are ours. */
-  send<Result>(operation: string, send: Send<Result>): Promise<Result>;
+  send<Result>(operation: string, send: Send<Result>, target: RedisClient | undefined): Promise<Result>;
   beforeLive(part: ServerPart): Promise<void>;
 }
 
@@ -101,7 +101,7 @@ export class ClusterNodes {
     const { inFlight } = this.surroundings;
     return node.isDown
       ? Promise.reject(breakerOpen(operation))
-      : inFlight.track(operation, node, () => this.surroundings.send(operation, send));
+      : inFlight.track(operation, node, () => this.surroundings.send(operation, send, node.client));
   }
 
   get parts(): readonly ServerPart[] {

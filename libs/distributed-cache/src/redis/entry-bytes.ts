@@ -1,5 +1,6 @@
 import {
   isEnvelope,
+  type Decoded,
   type EncodedPayload,
   type EntryCodec,
   type EntryHeader,
@@ -51,22 +52,32 @@ export class EntryBytes {
   ) {}
 
   /** Only what is no envelope costs a second round trip: its life and its companion are known to Redis alone. */
-  async lookAround(client: RedisClient, valueKey: string, bytes: Buffer | null): Promise<StoredBytes | undefined> {
+  lookAround(
+    client: RedisClient,
+    valueKey: string,
+    bytes: Buffer | null,
+  ): StoredBytes | undefined | Promise<StoredBytes> {
     if (bytes === null || isEnvelope(bytes) || !this.codec.readsPlain) {
       return bytes === null ? undefined : { bytes };
     }
+    return this.lookBeside(client, valueKey, bytes);
+  }
+
+  private async lookBeside(client: RedisClient, valueKey: string, bytes: Buffer): Promise<StoredBytes> {
     const [companion, lifeMs] = await Promise.all([client.getBuffer(companionKeyOf(valueKey)), client.pttl(valueKey)]);
     return { bytes, beside: { companion, lifeMs } };
   }
 
-  async decode(valueKey: string, { bytes, beside }: StoredBytes): Promise<RedisEntry | undefined> {
+  /** At once, but for a large value that is decompressed off the event loop. @throws CorruptEntryError, either way */
+  decode(valueKey: string, { bytes, beside }: StoredBytes): RedisEntry | undefined | Promise<RedisEntry> {
     if (beside !== undefined) {
       return this.decodePlain(valueKey, bytes, beside);
     }
     const { header, payload } = this.codec.open(bytes, valueKey);
     // Never `await` the value itself: a cached object with a method `then` would be called.
-    const { value } = await this.codec.decode(payload);
-    return { value, header, bytes: bytes.length, isForeign: false };
+    const decoded = this.codec.decode(payload);
+    const entryOf = ({ value }: Decoded): RedisEntry => ({ value, header, bytes: bytes.length, isForeign: false });
+    return decoded instanceof Promise ? decoded.then(entryOf) : entryOf(decoded);
   }
 
   private decodePlain(

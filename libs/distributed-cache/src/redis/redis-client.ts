@@ -58,8 +58,20 @@ export function unrefClient(client: RedisClient): void {
   reconnectTimeout?.unref();
 }
 
+/** Holds back what is written to the connection in this turn of the event loop, to write it in one go. */
+export function writeTogether(client: RedisClient): void {
+  const socket = socketOf(client);
+  if (socket?.writableCorked === 0) {
+    socket.cork?.();
+    setImmediate(() => socket.uncork?.());
+  }
+}
+
 interface SocketLike {
   readonly bytesRead: number;
+  readonly writableCorked?: number;
+  cork?(): void;
+  uncork?(): void;
   destroy(): void;
   unref(): void;
 }

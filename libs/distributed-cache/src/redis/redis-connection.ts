@@ -89,7 +89,7 @@ export class RedisConnection {
       nowMs: limits.nowMs,
       isOurs: target.kind !== 'client',
       inFlight: this.inFlight,
-      send: (operation, send) => this.send(operation, send),
+      send: (operation, send, to) => this.send(operation, send, to),
       onDown: (node) => this.onNodeDown(node),
       beforeLive: async (part) => listener.beforeNodeLive?.(part),
       onLive: ({ name }, downMs) => (this.isLive ? listener.onNodeLive?.(name, downMs) : this.probe.restart()),
@@ -226,12 +226,16 @@ export class RedisConnection {
     }
   }
 
-  private async send<Result>(operation: string, send: (client: RedisClient) => Promise<Result>): Promise<Result> {
+  private async send<Result>(
+    operation: string,
+    send: (client: RedisClient) => Promise<Result>,
+    target?: RedisClient,
+  ): Promise<Result> {
     const client = this.link.ready;
     if (client === undefined || this.currentState !== 'live') {
       throw this.unavailable(operation);
     }
-    return this.sender.send(client, operation, send);
+    return this.sender.send(client, operation, send, target);
   }
 
   private onTimeout(verdict: TimeoutVerdict): void {

@@ -63,7 +63,10 @@ export class RedisTier {
   async get(valueKey: string): Promise<RedisEntry | undefined> {
     const stored = await this.connection.run(
       'GET',
-      async (client) => this.bytes.lookAround(client, valueKey, await client.getBuffer(valueKey)),
+      async (client) => {
+        const bytes = await client.getBuffer(valueKey);
+        return this.bytes.lookAround(client, valueKey, bytes);
+      },
       valueKey,
     );
     return stored && this.bytes.decode(valueKey, stored);
@@ -120,7 +123,7 @@ export class RedisTier {
           ? Promise.all(valueKeys.map((valueKey) => client.getBuffer(valueKey)))
           : client.mgetBuffer([...valueKeys]));
         return Promise.all(
-          valueKeys.map((valueKey, index) => this.bytes.lookAround(client, valueKey, all[index] ?? null)),
+          valueKeys.map(async (valueKey, index) => this.bytes.lookAround(client, valueKey, all[index] ?? null)),
         );
       },
       valueKeys[0],

@@ -1,0 +1,76 @@
+import type { Stamp } from '../codec/index.js';
+import type { KeyLayout } from '../keys/index.js';
+import type { LocalMark } from '../local/index.js';
+import type { RedisEntry, RedisTier } from '../redis/index.js';
+import type { RedisRuntime } from './cache-runtime.js';
+import type { RemoteLookup } from './remote-contract.js';
+import { stampedAtMs } from './stamp-book.js';
+import type { TagRegistry } from './tag-registry.js';
+
+/** The name under which an entry carries the stamp of its namespace. */
+export const CLEAR = '#clear';
+
+/** Decides whether what Redis holds for a key counts. */
+export class EntryJudge {
+  constructor(
+    private readonly redis: RedisRuntime,
+    private readonly tier: RedisTier,
+    private readonly layout: KeyLayout,
+    private readonly tags: TagRegistry,
+    /** What every entry carries besides: the version of its namespace. */
+    private readonly ownStamps: readonly Stamp[],
+  ) {}
+
+  /** Whether an entry counts: made under the stamp of its namespace and of each of its tags that are current. */
+  judge(key: string, entry: RedisEntry | undefined, clearStamp: string): RemoteLookup | Promise<RemoteLookup> {
+    const stamps: readonly Stamp[] = [[CLEAR, clearStamp], ...this.ownStamps];
+    if (entry === undefined || this.isToBeForgotten(key) || !this.isOfStamp(entry, clearStamp)) {
+      return { state: 'miss', stamps };
+    }
+    const tags = entry.header.stamps.map(([name]) => name).filter((name) => !name.startsWith('#'));
+    return tags.length === 0 ? this.found(key, entry, stamps, undefined) : this.judgeTags(key, entry, stamps, tags);
+  }
+
+  private async judgeTags(
+    key: string,
+    entry: RedisEntry,
+    stamps: readonly Stamp[],
+    tags: readonly string[],
+  ): Promise<RemoteLookup> {
+    const marks = this.tags.marks(tags); // before asking: a change in between shows
+    const current = await this.tags.stamps(tags);
+    return this.tags.arePending(tags) || current.some(([name, stamp]) => stampOf(entry, name) !== stamp)
+      ? { state: 'miss', stamps }
+      : this.found(key, entry, stamps, marks);
+  }
+
+  private found(
+    key: string,
+    entry: RedisEntry,
+    stamps: readonly Stamp[],
+    marks: readonly LocalMark[] | undefined,
+  ): RemoteLookup {
+    const valueKey = this.layout.valueKey(key);
+    const ttlMs = this.tier.remainingMs(valueKey, entry.header);
+    const ageMs = Math.max(0, this.redis.connection.serverNowMs(valueKey) - entry.header.createdAtMs);
+    return { state: 'found', entry, ttlMs, ageMs, stamps, marks };
+  }
+
+  /**
+   * A stranger's value carries no stamp, and may have been there before a `clear()`: from the first one on none counts. A
+   * stamp that was lost (evicted) and made anew says so, too, as long as one process remembers it.
+   */
+  private isOfStamp(entry: RedisEntry, clearStamp: string): boolean {
+    return entry.isForeign ? stampedAtMs(clearStamp) === 0 : stampOf(entry, CLEAR) === clearStamp;
+  }
+
+  /** Whether what Redis may hold for this key is in the journal: it is no answer, and will be deleted. */
+  isToBeForgotten(key: string): boolean {
+    const { journal } = this.redis;
+    return journal.size > 0 && journal.covers(this.layout.clearStampKey, this.layout.valueKey(key));
+  }
+}
+
+function stampOf({ header }: RedisEntry, wanted: string): string | undefined {
+  return header.stamps.find(([name]) => name === wanted)?.[1];
+}
