@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { heardAll, heldLoad, holdsCopy, ownRedis, podAt, podWithSplitLinks, proxyTo, waitsFor, warm } from './pods.js';
 
 describe('work that overlaps in one process', () => {
-  const LARGE = 'x'.repeat(40_000); // so large that it is decompressed in the background
+  const LARGE = 'x'.repeat(3_000_000); // it is decompressed in the background, for longer than a small one is set
 
   it('reads its own write although a read of the old value was being decompressed', async () => {
     const server = await ownRedis();
