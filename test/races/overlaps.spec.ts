@@ -7,11 +7,14 @@ describe('work that overlaps in one process', () => {
   it('reads its own write although a read of the old value was being decompressed', async () => {
     const server = await ownRedis();
     const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
-    await podB.cache.set('key', LARGE);
-    const setting = podA.cache.set('key', 'small');
-    const reading = podA.cache.get('key');
-    await Promise.all([setting, reading]);
-    expect(await podA.cache.get('key')).toBe('small');
+    // Several times, because which of the two is done first is up to the machine.
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) {
+      await podB.cache.set(key, LARGE);
+      const setting = podA.cache.set(key, 'small');
+      const reading = podA.cache.get(key);
+      await Promise.all([setting, reading]);
+      expect(await podA.cache.get(key)).toBe('small');
+    }
   });
 
   it('keeps nothing of a key whose new value was refused', async () => {
