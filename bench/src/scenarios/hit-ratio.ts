@@ -61,7 +61,7 @@ export const hitRatio: Scenario = {
 function verdictOf(gains: readonly Figure[]): string {
   const ahead = gains.filter((gain) => gain.median > 0).length;
   const points = figureText(median(gains.map((gain) => gain.median)), 'points');
-  return `S3-FIFO is ahead on ${ahead} of ${gains.length} generated traces, by ${points} in the middle. No recorded trace was replayed, so lru-cache stays until one shows the same`;
+  return `S3-FIFO is ahead on ${ahead} of ${gains.length} generated traces, by ${points} in the middle. No recorded trace was replayed, so LRU stays until one shows the same`;
 }
 
 function hitRatioOf({ requests }: Trace, policy: EvictionPolicy): number {
