@@ -170,6 +170,9 @@ export class EntryStore {
     this.marks.delete(slot);
     this.copyInstances.delete(slot);
     this.free.push(slot);
+    if (this.count === 0 && this.flags.length > FIRST_CAPACITY) {
+      this.shrink();
+    }
   }
 
   /** The entry as an object, for whoever needs more than its value. */
@@ -209,23 +212,33 @@ export class EntryStore {
   private take(): number {
     const slot = this.free.pop() ?? this.end++;
     if (slot >= this.flags.length) {
-      this.grow();
+      this.resize(Math.ceil(this.flags.length * 1.5));
     }
     return slot;
   }
 
-  private grow(): void {
-    const capacity = Math.ceil(this.flags.length * 1.5);
-    this.storedAtMs = grown(this.storedAtMs, new Float64Array(capacity));
-    this.expiresAtMs = grown(this.expiresAtMs, new Float64Array(capacity));
-    this.keptUntilMs = grown(this.keptUntilMs, new Float64Array(capacity));
-    this.lifeMs = grown(this.lifeMs, new Float64Array(capacity));
-    this.loadMs = grown(this.loadMs, new Float32Array(capacity));
-    this.bytes = grown(this.bytes, new Float64Array(capacity));
-    this.generations = grown(this.generations, new Uint32Array(capacity));
-    this.flags = grown(this.flags, new Uint8Array(capacity));
-    this.before = grown(this.before, new Int32Array(capacity));
-    this.after = grown(this.after, new Int32Array(capacity));
+  private resize(capacity: number): void {
+    this.storedAtMs = resized(this.storedAtMs, new Float64Array(capacity));
+    this.expiresAtMs = resized(this.expiresAtMs, new Float64Array(capacity));
+    this.keptUntilMs = resized(this.keptUntilMs, new Float64Array(capacity));
+    this.lifeMs = resized(this.lifeMs, new Float64Array(capacity));
+    this.loadMs = resized(this.loadMs, new Float32Array(capacity));
+    this.bytes = resized(this.bytes, new Float64Array(capacity));
+    this.generations = resized(this.generations, new Uint32Array(capacity));
+    this.flags = resized(this.flags, new Uint8Array(capacity));
+    this.before = resized(this.before, new Int32Array(capacity));
+    this.after = resized(this.after, new Int32Array(capacity));
+  }
+
+  /** Gives the columns of an empty store back: they would keep the size of its fullest hour. */
+  private shrink(): void {
+    this.end = 1;
+    for (const column of [this.free, this.values, this.keys, this.rooms]) {
+      column.length = column === this.free ? 0 : 1;
+    }
+    this.resize(FIRST_CAPACITY);
+    this.before[RING] = RING;
+    this.after[RING] = RING;
   }
 
   private use(slot: number): void {
@@ -250,7 +263,9 @@ export class EntryStore {
   }
 }
 
-function grown<Column extends { set(from: Column): void }>(from: Column, to: Column): Column {
-  to.set(from);
+function resized<
+  Column extends { readonly length: number; set(from: Column): void; subarray(begin: number, end: number): Column },
+>(from: Column, to: Column): Column {
+  to.set(from.subarray(0, to.length));
   return to;
 }

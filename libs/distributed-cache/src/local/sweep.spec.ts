@@ -36,6 +36,23 @@ describe('the sweep of LocalCache', () => {
     expect(cache.get('long:99')).toBe(99);
   });
 
+  it('gives the room of many entries back when they have left, and goes on', () => {
+    const { cache, advance } = sweptCache();
+    for (let round = 0; round < 3; round++) {
+      fill(cache, 'short', 5000, { ttlMs: SECOND_MS });
+      const columns = cache.store as unknown as { flags: Uint8Array };
+      expect(columns.flags.length).toBeGreaterThan(5000);
+      for (let second = 0; second < 10; second++) {
+        advance(SECOND_MS);
+      }
+      expect([cache.entryCount, cache.usedBytes]).toEqual([0, 0]);
+      expect(columns.flags.length).toBeLessThan(500);
+      fill(cache, 'long', 10, LONG);
+      expect(cache.get('long:9')).toBe(9);
+      cache.clear();
+    }
+  });
+
   it('lets the entries of a scope leave whose generation has moved', () => {
     const { cache, advance } = sweptCache();
     const scope = { generation: 0 };
