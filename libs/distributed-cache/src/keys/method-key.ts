@@ -8,8 +8,9 @@ const PLAIN = /^[ -$&(-[\]-z|~]*$/;
 const STARTS_A_KEY = /^[^#]/;
 /** `-1.2345678901234567e-300` */
 const LONGEST_NUMBER = 24;
-/** Some hundred kilobytes a method at most. */
-const MOST_REMEMBERED = 1000;
+/** Of arguments up to this length; so a few megabytes a method at most, and only where it has so many keys. */
+const MOST_REMEMBERED = 16_384;
+const LONGEST_REMEMBERED = 100;
 
 /**
  * The default key of a call: `Users.find(42,'bob')`. Two calls have the same key only if class, method and every
@@ -65,6 +66,9 @@ export class MethodKeys {
 
   private remember(argument: string | number, key: string): PreparedKey {
     const prepared = new PreparedKey(key, key);
+    if (typeof argument === 'string' && argument.length > LONGEST_REMEMBERED) {
+      return prepared;
+    }
     if (this.memory.size >= MOST_REMEMBERED) {
       this.memory.clear();
     }
