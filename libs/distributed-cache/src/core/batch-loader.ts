@@ -7,7 +7,7 @@ export type BatchLoader<T> = (missing: string[], context: LoaderContext) => T[] 
 export type GetOne<T> = (key: string, loader: (context: LoaderContext) => Promise<T>) => Promise<T>;
 
 /** So long a batch waits for keys that another process is loading, before it loads the others. */
-const PATIENCE_MS = 20;
+const PATIENCE_MS = 100;
 
 /** A key that needs a load, and whom to tell. */
 interface Waiting<T> {
