@@ -8,7 +8,7 @@ import { networkFaults, serverFaults } from './server-faults.js';
 /** A machine that does other things as well. */
 const SLACK_MS = 200;
 /** So many calls may meet a moment in which the machine does something else. */
-const BUSY_CALLS = 12;
+const BUSY_CALLS = 3;
 const FAULTS = [...groupFaults, ...serverFaults, ...networkFaults];
 
 const results = new Map<string, FaultResult>();
@@ -39,7 +39,7 @@ function complaintsAbout(result: FaultResult): string[] {
     [otherLongestMs > otherLimitMs, `a caller elsewhere waited ${Math.round(otherLongestMs)} ms`],
     [backMs === undefined || backMs > BACK_LIMIT_MS + slackMs, `Redis was used again after ${backMs} ms`],
     [isQuiet && bystandersSlow > BUSY_CALLS, `${bystandersSlow} callers waited for keys of other masters`],
-    [isQuiet && bystandersServed < 0.5, `Redis served only ${bystandersServed} of the calls for keys of other masters`],
+    [isQuiet && bystandersServed < 0.8, `Redis served only ${bystandersServed} of the calls for keys of other masters`],
     [ownStale > 0, `${ownStale} reads contradicted their own process`],
     [otherStale > 0 && !fault.mayLoseWrites, `${otherStale} reads were out of date`],
     [diverged.length > 0 && !fault.mayLoseWrites, `${diverged.join(', ')} stayed out of date`],
@@ -50,7 +50,7 @@ function complaintsAbout(result: FaultResult): string[] {
 describe.concurrent('no caller notices', () => {
   it.for(FAULTS.map((fault) => [fault.name, fault] as const))(
     '%s',
-    { timeout: 30_000, retry: 3 },
+    { timeout: 30_000, retry: 1 },
     async ([name, fault], { expect }) => {
       const result = await runFault(fault);
       results.set(name, result);

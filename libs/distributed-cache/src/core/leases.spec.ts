@@ -5,6 +5,7 @@ import { Gate } from '../../../../test/support/gate.js';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import type { DistributedCacheOptions } from '../config/index.js';
+import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { CacheEnvironment } from './distributed-cache.js';
 
@@ -108,6 +109,48 @@ describe('one load per key per cluster', () => {
     expect(await waiting).toBe('from B');
     gate.open();
     expect(await loading).toBe('from A');
+  });
+});
+
+describe('a lease that was taken while its taker could not hear of it', () => {
+  /** Two processes, the first of which loses what Redis answers when it takes its next lease. */
+  async function losingTheNextLease(): Promise<{ podA: AsyncCache; podB: AsyncCache; proxy: FaultProxy; taken: Gate }> {
+    const server = await RedisServer.start();
+    onTestFinished(() => server.stop());
+    const proxy = await FaultProxy.start(server.port);
+    onTestFinished(() => proxy.close());
+    const long = { leaseMs: 60_000 };
+    const [podA] = (await pods(1, { redis: { host: proxy.host, port: proxy.port } }, long)) as [AsyncCache];
+    const [podB] = (await pods(1, { redis: { url: server.url } }, long)) as [AsyncCache];
+    const taken = new Gate();
+    const take = RedisTier.prototype.take;
+    vi.spyOn(RedisTier.prototype, 'take').mockImplementationOnce(async function (this: RedisTier, ...asked) {
+      proxy.stall('down');
+      const taking = take.apply(this, asked);
+      await vi.waitFor(async () => expect(await server.command('EXISTS', asked[0].leaseKey)).toBe(1));
+      taken.open();
+      return taking;
+    });
+    return { podA, podB, proxy, taken };
+  }
+
+  it('is given back when the connection was lost before the answer', async () => {
+    const { podA, podB, proxy, taken } = await losingTheNextLease();
+    const loading = podA.getOrSet('key', async () => 'from A');
+    await taken.opened;
+    proxy.cut();
+    expect(await loading).toBe('from A');
+    proxy.resume();
+    expect(await podB.getOrSet('key', async () => 'from B')).toBe('from B');
+  });
+
+  it('is given back when the answer came too late', async () => {
+    const { podA, podB, proxy, taken } = await losingTheNextLease();
+    const loading = podA.getOrSet('key', async () => 'from A');
+    await taken.opened;
+    expect(await loading).toBe('from A');
+    proxy.resume();
+    expect(await podB.getOrSet('key', async () => 'from B')).toBe('from B');
   });
 });
 

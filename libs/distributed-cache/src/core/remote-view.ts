@@ -122,18 +122,20 @@ export class RemoteView {
   /** Tries to become the one that loads this key, and reads it again on the way. */
   async take(key: string): Promise<TakeOutcome> {
     const keys = this.keysOf(key);
-    const token = randomUUID();
+    const lease = new Lease(this.tier, keys, randomUUID(), this.redis.leaseMs, () => this.journal(key));
+    let isAsked = false;
     try {
       const stamp = await this.stamp.current();
-      const { isTaken, isHeldOff, entry } = await this.tier.take(keys, token, this.redis.leaseMs);
+      isAsked = true;
+      const { isTaken, isHeldOff, entry } = await this.tier.take(keys, lease.token, this.redis.leaseMs);
       return {
         lookup: await this.judge.judge(key, entry, stamp),
-        lease: isTaken ? new Lease(this.tier, keys, token, this.redis.leaseMs, () => this.journal(key)) : undefined,
+        lease: isTaken ? lease : undefined,
         isHeldOff,
       };
     } catch (error) {
-      if (!(error instanceof TierUnavailableError || error instanceof TierReplyError)) {
-        this.journal(key); // it may have been taken, and nobody would give it back
+      if (isAsked && mayHaveReachedRedis(error)) {
+        void lease.release(); // it may be ours without our knowing, and others would wait for nobody
       }
       return { lookup: this.unreachable('get', error), lease: undefined, isHeldOff: false };
     }
@@ -255,7 +257,6 @@ export class RemoteView {
     return this.judge.isToBeForgotten(key);
   }
 
-  /** Bytes that can't be read are a miss; any other error is the tier's. */
   /** With the stamps of now, so that who loads in its place can store it. */
   private corrupt(error: CorruptEntryError): RemoteLookup {
     this.faults.report('get', error);
@@ -263,6 +264,7 @@ export class RemoteView {
     return held === undefined ? UNREACHABLE : { state: 'miss', stamps: [[CLEAR, held], ...this.ownStamps] };
   }
 
+  /** Bytes that can't be read are a miss; any other error is the tier's. */
   private unreadable(error: unknown): undefined {
     if (!(error instanceof CorruptEntryError)) {
       throw error;
@@ -275,4 +277,9 @@ export class RemoteView {
     this.faults.report(operation, error);
     return UNREACHABLE;
   }
+}
+
+/** Also one that was released, because the connection was lost while it waited, may have been on its way. */
+function mayHaveReachedRedis(error: unknown): boolean {
+  return !(error instanceof TierReplyError || (error instanceof TierUnavailableError && error.reason === 'overloaded'));
 }

@@ -103,12 +103,38 @@ describe('InFlight', () => {
     expect(verdicts).toEqual(['slow', 'silent']);
   });
 
-  it('says that the process was busy where its timer came late', async () => {
+  it('waits a moment longer, once, where its timer came late, and then judges', async () => {
     const { track, verdicts, advance, beBusy } = inFlightForTest();
-    outcomeOf(track('GET', NEVER));
+    const outcome = outcomeOf(track('GET', NEVER));
     beBusy(400);
     await advance(DEADLINE_MS + 2);
+    expect(outcome.isPending).toBe(true);
+    await advance(102);
+    expect(outcome.error).toBeInstanceOf(TierTimeoutError);
+    expect(verdicts).toEqual(['silent']);
+  });
+
+  it('says that the process was busy where its timer came late twice', async () => {
+    const { track, verdicts, advance, beBusy } = inFlightForTest();
+    const outcome = outcomeOf(track('GET', NEVER));
+    beBusy(400);
+    await advance(DEADLINE_MS + 2);
+    beBusy(400);
+    await advance(102);
+    expect(outcome.error).toBeInstanceOf(TierTimeoutError);
     expect(verdicts).toEqual(['busy-process']);
+  });
+
+  it('takes an answer to a command that could not leave while the process was busy', async () => {
+    const { track, verdicts, advance, beBusy } = inFlightForTest();
+    let answer: (value: number) => void = () => {};
+    const outcome = outcomeOf(track('GET', () => new Promise<number>((resolve) => (answer = resolve))));
+    beBusy(400);
+    await advance(DEADLINE_MS + 50);
+    answer(1);
+    await advance(DEADLINE_MS);
+    expect(outcome).toEqual({ value: 1, isPending: false });
+    expect(verdicts).toEqual([]);
   });
 
   it('takes an answer that lay in the socket while the process was busy', async () => {

@@ -3,7 +3,9 @@ import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
 interface Pending {
   readonly operation: string;
   readonly judge: Judge;
-  readonly sentAtMs: number;
+  dueAtMs: number;
+  /** Whether it has been given longer, because the process was busy when it was due. */
+  isExtended: boolean;
   /** What `judge.progress()` said when the operation was sent. */
   readonly progressAtSend: number;
   readonly reject: (error: Error) => void;
@@ -35,13 +37,17 @@ export interface InFlightOptions {
 /** A timer this late means that the process was busy, and says nothing about Redis. */
 const STALLED_LOOP_MS = 50;
 
+/** Who was due while the process was busy waits this much longer, once: its command may not even have left in time. */
+const EXTENSION_MS = 100;
+
 /**
  * The operations that wait for Redis, oldest first. They share one deadline, so the first to start is the first to end and
  * one timer serves all of them. The timer keeps the process alive while somebody waits, and only then: the socket
  * itself is unref'd, so a script that used the cache can end.
  *
  * When the timer fires, the answer may lie in the socket's buffer, unread because the process was busy (a large
- * `JSON.parse`, a garbage collection): timers run before the poll phase. So the verdict waits for one poll phase.
+ * `JSON.parse`, a garbage collection): timers run before the poll phase. So the verdict waits for one poll phase. If the timer
+ * itself was late, the command may have left late too, and everybody who was due waits a moment longer, once.
  */
 export class InFlight {
   private readonly pending = new Set<Pending>();
@@ -59,8 +65,15 @@ export class InFlight {
       return Promise.reject(new TierUnavailableError(operation, 'overloaded'));
     }
     return new Promise<Result>((resolve, reject) => {
-      const sentAtMs = this.options.nowMs();
-      const entry: Pending = { operation, judge, sentAtMs, progressAtSend: judge.progress(), reject };
+      const dueAtMs = this.options.nowMs() + this.options.deadlineMs;
+      const entry: Pending = {
+        operation,
+        judge,
+        dueAtMs,
+        isExtended: false,
+        progressAtSend: judge.progress(),
+        reject,
+      };
       this.pending.add(entry);
       this.arm();
       start().then(
@@ -97,7 +110,7 @@ export class InFlight {
     }
     const [oldest] = this.pending;
     if (oldest !== undefined) {
-      const dueAtMs = oldest.sentAtMs + this.options.deadlineMs;
+      const { dueAtMs } = oldest;
       const waitMs = Math.max(1, Math.ceil(dueAtMs - this.options.nowMs()));
       this.timer = setTimeout(() => this.fire(dueAtMs), waitMs);
     }
@@ -121,10 +134,15 @@ export class InFlight {
 
   private expire(busyProcess: boolean): void {
     const { deadlineMs, nowMs } = this.options;
-    const expiredBeforeMs = nowMs() - deadlineMs;
+    const dueNowMs = nowMs();
     for (const entry of this.pending) {
-      if (entry.sentAtMs > expiredBeforeMs) {
-        break;
+      if (entry.dueAtMs > dueNowMs) {
+        break; // those behind it were sent later, and are due no more than an extension earlier
+      }
+      if (busyProcess && !entry.isExtended) {
+        entry.isExtended = true;
+        entry.dueAtMs = dueNowMs + EXTENSION_MS;
+        continue;
       }
       this.pending.delete(entry);
       entry.reject(new TierTimeoutError(entry.operation, deadlineMs));
