@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 const copyOfSources = process.env['NDC_SRC'];
 
 const MODEL = ['test/model/**/*.spec.ts'];
+const CHAOS = ['test/chaos/**/*.spec.ts'];
 
 /** Types read `design:paramtypes`; oxc emits it only where it is told to, also in files that no tsconfig includes. */
 export default defineConfig({
@@ -47,9 +48,14 @@ export default defineConfig({
             'bench/src/**/*.spec.ts',
             'test/**/*.spec.ts',
           ],
-          exclude: MODEL,
+          exclude: [...MODEL, ...CHAOS],
           isolate: false,
         },
+      },
+      {
+        // Measures how long callers wait: nothing that other specs have left in the process may slow it down.
+        extends: true,
+        test: { name: 'chaos', include: CHAOS, isolate: true },
       },
       {
         // Millions of promises: in a process in which an AsyncLocalStorage has been used each costs many times as much.

@@ -21,6 +21,9 @@ export interface ConnectionSettings {
 }
 
 const RECONNECT_FIRST_MS = 50;
+const RECONNECT_SOON_MS = 150;
+/** So many attempts are made soon: about ten seconds, which a restart or a failover takes. */
+const SOON_ATTEMPTS = 64;
 const RECONNECT_MOST_MS = 1000;
 const READONLY_RECONNECT_FIRST_MS = 1000;
 const READONLY_RECONNECT_MOST_MS = 16_000;
@@ -28,9 +31,13 @@ const READONLY_RECONNECT_MOST_MS = 16_000;
 /** Longest time for opening a connection, its handshake included, before another attempt is made. */
 export const CONNECT_ATTEMPT_MS = 1000;
 
-/** 50 ms doubling to 1 s, spread by a quarter each way so that a fleet does not come back as a herd. */
+/**
+ * 50 ms doubling to 150 ms, and 1 s once the outage has lasted for about ten; spread by a quarter each way so that a fleet does
+ * not come back as a herd.
+ */
 export function reconnectDelayMs(attempt: number): number {
-  const delayMs = Math.min(RECONNECT_FIRST_MS * 2 ** Math.max(0, attempt - 1), RECONNECT_MOST_MS);
+  const mostMs = attempt <= SOON_ATTEMPTS ? RECONNECT_SOON_MS : RECONNECT_MOST_MS;
+  const delayMs = Math.min(RECONNECT_FIRST_MS * 2 ** Math.max(0, attempt - 1), mostMs);
   return Math.round(delayMs * (0.75 + Math.random() * 0.5));
 }
 
