@@ -2,6 +2,7 @@ import type { ResolvedNamespace } from '../config/index.js';
 import type { Stamp } from '../codec/index.js';
 import type { AnsweringTier } from '../events/index.js';
 import { storeValue, type CopyInstance, type StoredValue } from '../local/index.js';
+import { allOf } from '../redis/index.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
 import type { LocalView } from './local-view.js';
 import type { Checked, ValueChecks } from './value-check.js';
@@ -70,15 +71,15 @@ export class EntryReader {
   }
 
   /** As {@link read}, for several keys in one round trip. */
-  async readMany(keys: readonly string[]): Promise<ReadResult[]> {
+  async readMany(keys: readonly string[]): Promise<readonly ReadResult[]> {
     const { remote } = this;
     if (remote === undefined) {
       return keys.map((key) => this.readLocal(key));
     }
     return this.flights.watch(keys, async (flights) => {
       const lookups = await remote.findMany(keys);
-      return Promise.all(
-        keys.map(async (key, index) => this.accept(key, lookups[index] ?? { state: 'unreachable' }, flights[index])),
+      return allOf(
+        keys.map((key, index) => this.accept(key, lookups[index] ?? { state: 'unreachable' }, flights[index])),
       );
     });
   }

@@ -3,7 +3,7 @@ import type { EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { CorruptEntryError, TierReplyError, TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { EntryKeys, EntryToStore, InspectedEntry, RedisTier } from '../redis/index.js';
+import { allOf, type EntryKeys, type EntryToStore, type InspectedEntry, type RedisTier } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
 import { CLEAR, EntryJudge } from './entry-judge.js';
 import { Lease } from './lease.js';
@@ -194,14 +194,14 @@ export class RemoteView {
     return this.redis.tier.groups(keys, (key) => this.layout.valueKey(key));
   }
 
-  private async findGroup(keys: readonly string[]): Promise<RemoteLookup[]> {
+  private async findGroup(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
     try {
       const [entries, stamp] = await Promise.all([
         this.tier.getMany(keys.map((key) => this.layout.valueKey(key))),
         this.stamp.current(),
       ]);
-      return await Promise.all(
-        keys.map(async (key, index) => {
+      return await allOf(
+        keys.map((key, index) => {
           const entry = entries[index];
           return this.judge.judge(key, entry instanceof CorruptEntryError ? this.unreadable(entry) : entry, stamp);
         }),

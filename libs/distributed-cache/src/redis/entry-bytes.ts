@@ -107,6 +107,19 @@ export class EntryBytes {
         };
   }
 
+  /** One of several: bytes that can't be read are its error, not the failure of all. */
+  decodeOrError(
+    valueKey: string,
+    stored: StoredBytes | undefined,
+  ): RedisEntry | CorruptEntryError | undefined | Promise<RedisEntry | CorruptEntryError> {
+    try {
+      const entry = stored && this.decode(valueKey, stored);
+      return entry instanceof Promise ? entry.catch(corruptOnly) : entry;
+    } catch (error) {
+      return corruptOnly(error);
+    }
+  }
+
   /** In the answer of a script bytes that can't be read are no reason to give the lease up. */
   async decodeOrMiss(valueKey: string, stored: StoredBytes): Promise<RedisEntry | undefined> {
     try {
@@ -137,4 +150,11 @@ export class EntryBytes {
     const createdAtMs = this.serverNowMs(valueKey);
     return this.codec.seal({ createdAtMs, expiresAtMs: createdAtMs + ttlMs, loadMs, stamps }, payload, valueKey);
   }
+}
+
+function corruptOnly(error: unknown): CorruptEntryError {
+  if (error instanceof CorruptEntryError) {
+    return error;
+  }
+  throw error;
 }

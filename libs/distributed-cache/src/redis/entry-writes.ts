@@ -1,9 +1,9 @@
-import type { ChainableCommander } from 'ioredis';
 import type { SealedEntry } from '../codec/index.js';
 import { companionKeyOf } from '../keys/index.js';
 import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
+import { transact, type Command } from './transaction.js';
 
 /** The names of an entry: its value, the lease to load it, and the place where a loaded value waits to be moved in. */
 export interface EntryKeys {
@@ -29,11 +29,14 @@ export async function putEntry(
   { bytes, companion }: SealedEntry,
   lifeMs: number,
 ): Promise<void> {
-  const transaction = client.multi().set(valueKey, bytes, 'PX', lifeMs).del(leaseKey, fillKey);
+  const commands: Command[] = [
+    ['set', valueKey, bytes, 'PX', lifeMs],
+    ['del', leaseKey, fillKey],
+  ];
   if (companion !== undefined) {
-    transaction.set(companionKeyOf(valueKey), companion, 'PX', lifeMs);
+    commands.push(['set', companionKeyOf(valueKey), companion, 'PX', lifeMs]);
   }
-  await execute(transaction);
+  await transact(client, commands);
 }
 
 /** Stores what was loaded under a lease. @returns false if the lease is no longer ours */
@@ -103,12 +106,11 @@ async function dropAtOnce(
   holdOffMs = 0,
 ): Promise<number> {
   try {
-    const transaction = client.multi().unlink(...values);
-    transaction.del(...others);
-    for (const leaseKey of heldLeases) {
-      transaction.set(leaseKey, HOLD_OFF, 'PX', Math.max(1, Math.ceil(holdOffMs)));
-    }
-    const [count] = await execute(transaction);
+    const [count] = await transact(client, [
+      ['unlink', ...values],
+      ['del', ...others],
+      ...heldLeases.map((key): Command => ['set', key, HOLD_OFF, 'PX', Math.max(1, Math.ceil(holdOffMs))]),
+    ]);
     return Number(count);
   } catch (error) {
     if (outageReason(error) !== 'OOM') {
@@ -141,15 +143,4 @@ export async function putStamp(client: RedisClient, stampKey: string, stamp: str
     }
     await client.unlink(stampKey);
   }
-}
-
-/** @returns the answers. @throws the first error among them, or that of the transaction as a whole */
-async function execute(transaction: ChainableCommander): Promise<unknown[]> {
-  const answers = (await transaction.exec()) ?? [];
-  return answers.map(([error, answer]) => {
-    if (error !== null) {
-      throw error;
-    }
-    return answer;
-  });
 }

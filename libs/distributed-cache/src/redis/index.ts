@@ -1,3 +1,4 @@
+export { allOf } from './all-of.js';
 export { Announcements } from './announcements.js';
 export type { ConnectionSettings } from './client-options.js';
 export type { RedisTarget } from './open-client.js';

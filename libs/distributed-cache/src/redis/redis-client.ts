@@ -67,6 +67,17 @@ export function writeTogether(client: RedisClient): void {
   }
 }
 
+/** Writes all that `send` sends on this connection in one go. */
+export function inOneWrite<Result>(client: RedisClient, send: () => Result): Result {
+  const socket = socketOf(client);
+  socket?.cork?.();
+  try {
+    return send();
+  } finally {
+    socket?.uncork?.();
+  }
+}
+
 interface SocketLike {
   readonly bytesRead: number;
   readonly writableCorked?: number;

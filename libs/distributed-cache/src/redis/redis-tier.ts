@@ -1,9 +1,10 @@
 import { isEnvelope, type EncodedPayload, type EntryCodec, type EntryHeader } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
+import { allOf } from './all-of.js';
 import { EntryBytes, type EntryToStore, type RedisEntry } from './entry-bytes.js';
 import { dropEntries, fillEntry, putEntry, putStamp, replaceEntry, type EntryKeys } from './entry-writes.js';
 import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
-import type { RedisClient } from './redis-client.js';
+import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 
 /** What Redis holds under the names of one entry, without the value. */
@@ -122,25 +123,11 @@ export class RedisTier {
         const all = await (this.connection.isCluster
           ? Promise.all(valueKeys.map((valueKey) => client.getBuffer(valueKey)))
           : client.mgetBuffer([...valueKeys]));
-        return Promise.all(
-          valueKeys.map(async (valueKey, index) => this.bytes.lookAround(client, valueKey, all[index] ?? null)),
-        );
+        return allOf(valueKeys.map((valueKey, index) => this.bytes.lookAround(client, valueKey, all[index] ?? null)));
       },
       valueKeys[0],
     );
-    return Promise.all(
-      valueKeys.map(async (valueKey, index) => {
-        const stored = found[index];
-        try {
-          return stored && (await this.bytes.decode(valueKey, stored));
-        } catch (error) {
-          if (error instanceof CorruptEntryError) {
-            return error;
-          }
-          throw error;
-        }
-      }),
-    );
+    return [...(await allOf(valueKeys.map((valueKey, index) => this.bytes.decodeOrError(valueKey, found[index]))))];
   }
 
   /** Stores under a lease of ours. @returns false if the lease is no longer ours: a `set` or deletion came first */
@@ -154,8 +141,10 @@ export class RedisTier {
   async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[]): Promise<void> {
     const valueKeys = entries.map(([{ valueKey }]) => valueKey);
     await this.change('SET', valueKeys, (client) =>
-      Promise.all(
-        entries.map(([keys, entry]) => putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry))),
+      inOneWrite(client, () =>
+        Promise.all(
+          entries.map(([keys, entry]) => putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry))),
+        ),
       ),
     );
   }
