@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 const copyOfSources = process.env['NDC_SRC'];
 
 const MODEL = ['test/model/**/*.spec.ts'];
-const CHAOS = ['test/chaos/**/*.spec.ts'];
+const CHAOS = ['test/chaos/**/*.spec.ts', 'test/e2e/demo-faults.spec.ts'];
 
 /** Types read `design:paramtypes`; oxc emits it only where it is told to, also in files that no tsconfig includes. */
 export default defineConfig({
