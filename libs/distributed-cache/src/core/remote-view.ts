@@ -13,6 +13,7 @@ import { StampBook } from './stamp-book.js';
 import type { TagRegistry } from './tag-registry.js';
 
 const UNREACHABLE: RemoteLookup = Object.freeze({ state: 'unreachable' });
+
 /**
  * One namespace's part of Redis. Nothing here throws: a fault is told to `onError`, once, and the answer says that Redis
  * could not be asked.

@@ -157,7 +157,8 @@ export class RedisTier {
 
   /**
    * Ends the fresh life of an entry now, keeps it as stale for `graceMs`, and takes the lease of whoever is loading it. What
-   * can't be kept as stale (text for other programs, bytes that can't be read) is deleted. An entry that changes meanwhile is the newer one and stays as it is. @returns whether there was an entry
+   * can't be kept as stale (text for other programs, bytes that can't be read) is deleted. An entry that changes meanwhile is
+   * the newer one and stays as it is. @returns whether there was an entry
    */
   async expire(keys: EntryKeys, graceMs: number): Promise<boolean> {
     return this.change('EXPIRE', [keys.valueKey], async (client) => {

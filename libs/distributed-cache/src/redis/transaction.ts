@@ -7,14 +7,19 @@ export type Command = readonly [name: string, ...args: (string | number | Buffer
 /**
  * Executes commands in one step (`MULTI` ... `EXEC`), written in one go.
  *
- * The client's own transactions cost several times the processor time of the commands in them; they are left to a cluster, whose
- * client must find the node first, and to clients that pipeline by themselves.
+ * The client's own transactions cost several times the processor time of the commands in them. They are left to a cluster, whose
+ * client must find the node first, and to an application's client that pipelines by itself or sends again what was cut off: of a
+ * transaction that it does not know as one it would send the rest.
  * @returns the answers. @throws the first error among them, or the reason why nothing was executed
  */
 export async function transact(client: RedisClient, commands: readonly Command[]): Promise<unknown[]> {
-  return isCluster(client) || client.options.enableAutoPipelining === true
+  return isCluster(client) || client.options.enableAutoPipelining === true || sendsAgain(client)
     ? transactByPipeline(client, commands)
     : transactDirectly(client, commands);
+}
+
+function sendsAgain({ options }: Redis): boolean {
+  return options.autoResendUnfulfilledCommands !== false;
 }
 
 async function transactDirectly(client: Redis, commands: readonly Command[]): Promise<unknown[]> {
