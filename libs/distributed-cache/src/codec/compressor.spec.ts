@@ -36,15 +36,18 @@ describe.each(ids)('%s', (id) => {
     expect(raw.equals(await decompress(id, bytes, raw.length))).toBe(true);
   });
 
-  it('works off the event loop from 32 KiB on, both ways', async () => {
-    const large = textOf(32 * 1024);
+  it('compresses off the event loop from 32 KiB on, and decompresses there from 128 KiB on', async () => {
+    const large = textOf(128 * 1024);
     const compressing = compress(id, large);
     expect(compressing).toBeInstanceOf(Promise);
     const { bytes } = await compressing;
     const decompressing = decompress(id, bytes, large.length);
     expect(decompressing).toBeInstanceOf(Promise);
     expect(large.equals(await decompressing)).toBe(true);
-    expect(compress(id, large.subarray(1))).not.toBeInstanceOf(Promise);
+    const smaller = await compress(id, large.subarray(1));
+    expect(decompress(id, smaller.bytes, large.length - 1)).not.toBeInstanceOf(Promise);
+    expect(compress(id, large.subarray(0, 32 * 1024))).toBeInstanceOf(Promise);
+    expect(compress(id, large.subarray(0, 32 * 1024 - 1))).not.toBeInstanceOf(Promise);
   });
 
   it.each([2_000, 50_000])('leaves bytes as they are that it would not shrink by a tenth (%i)', async (length) => {

@@ -29,12 +29,12 @@ async function decodeError(payload: Partial<EncodedPayload>): Promise<unknown> {
 describe('encode and decode', () => {
   it('answer at once for small values, and with a promise for large ones', async () => {
     const small = codec.encode({ text: 'x'.repeat(2_000) });
-    const large = codec.encode({ text: 'x'.repeat(100_000) });
+    const large = codec.encode({ text: 'x'.repeat(200_000) });
     expect(small).toMatchObject({ payload: { compressor: 'gzip' } });
     expect(large).toBeInstanceOf(Promise);
     const decoding = codec.decode((await large).payload);
     expect(decoding).toBeInstanceOf(Promise);
-    expect(await decoding).toStrictEqual({ value: { text: 'x'.repeat(100_000) } });
+    expect(await decoding).toStrictEqual({ value: { text: 'x'.repeat(200_000) } });
   });
 
   it('read the value before encode returns', async () => {

@@ -24,7 +24,7 @@ describe('CacheConfig without options and variables', () => {
       strict: false,
       logLookups: false,
       maxValueBytes: 4_194_304,
-      compression: { thresholdBytes: 1024, codec: 'deflate' },
+      compression: { thresholdBytes: 2048, codec: 'deflate' },
       classes: new Map(),
       encryptionKeys: undefined,
     });

@@ -25,7 +25,7 @@ export const DEFAULTS = Object.freeze({
   values: 'frozen',
   validate: 'read',
   maxValueBytes: 4_194_304,
-  compressionThresholdBytes: 1024,
+  compressionThresholdBytes: 2048,
   compressionCodec: 'deflate',
   format: 'envelope',
 } as const);

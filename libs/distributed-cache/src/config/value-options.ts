@@ -2,7 +2,7 @@
 export type CompressionCodec = 'deflate' | 'gzip' | 'brotli' | 'zstd' | 'lz4' | 'snappy';
 
 export interface CompressionOptions {
-  /** Serialized size in bytes from which a value is compressed. Default 1024 (`CACHE_COMPRESSION_THRESHOLD`). */
+  /** Serialized size in bytes from which a value is compressed. Default 2048 (`CACHE_COMPRESSION_THRESHOLD`). */
   thresholdBytes?: number;
   /** Default `deflate`. Whatever it is, entries written with any other codec stay readable. */
   codec?: CompressionCodec;
