@@ -83,7 +83,7 @@ export class EntryCodec {
   readBack({ payload }: EncodedValue): Decoded | Promise<Decoded> {
     return this.#format === 'envelope'
       ? this.decode(payload)
-      : { value: parsePlainText(payload.bytes.toString(), this.#format) };
+      : { value: parsePlainText(payload.bytes.toString(), this.#format), isTree: false };
   }
 
   /** @param valueKey the full name of the Redis key that it will lie under */

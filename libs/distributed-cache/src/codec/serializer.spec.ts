@@ -78,6 +78,8 @@ describe('what is not kept as it is', () => {
 
   it.each<[string, unknown, unknown]>([
     ['an accessor', { get now() { return 5; } }, { now: 5 }], // prettier-ignore
+    ['an accessor that only takes', { set now(_: number) {} }, { now: undefined }], // prettier-ignore
+    ['an accessor beside a property that looks like a method of Object', { __lookupGetter__: 1, get now() { return 5; } }, { __lookupGetter__: 1, now: 5 }], // prettier-ignore
     ['a symbol key', { a: 1, [Symbol('hidden')]: 2 }, { a: 1 }],
     ['a boxed primitive', [new Number(1), Object('x')], [1, 'x']], // eslint-disable-line unicorn/new-for-builtins
     ['a match of a regular expression', 'abc'.match(/b(c)/), ['bc', 'c']],

@@ -34,7 +34,7 @@ describe('encode and decode', () => {
     expect(large).toBeInstanceOf(Promise);
     const decoding = codec.decode((await large).payload);
     expect(decoding).toBeInstanceOf(Promise);
-    expect(await decoding).toStrictEqual({ value: { text: 'x'.repeat(200_000) } });
+    expect(await decoding).toStrictEqual({ value: { text: 'x'.repeat(200_000) }, isTree: true });
   });
 
   it('read the value before encode returns', async () => {
@@ -46,7 +46,7 @@ describe('encode and decode', () => {
 
   it('never await a value that looks like a promise', async () => {
     const { payload } = await codec.encode({ then: 'x'.repeat(100_000) });
-    expect(await codec.decode(payload)).toStrictEqual({ value: { then: 'x'.repeat(100_000) } });
+    expect(await codec.decode(payload)).toStrictEqual({ value: { then: 'x'.repeat(100_000) }, isTree: true });
   });
 
   it('compress from the threshold on, and not at all when told so', async () => {

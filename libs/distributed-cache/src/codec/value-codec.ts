@@ -1,7 +1,7 @@
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import { type ClassRegistry, NO_CLASSES } from './class-registry.js';
 import { type CompressedBytes, compress, decompress } from './compressor.js';
-import type { CompressorId, EncodedPayload } from './payload.js';
+import type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
 import { type SerializedValue, deserialize, serialize } from './serializer.js';
 
 export interface ValueCodecOptions {
@@ -24,6 +24,8 @@ export interface EncodedValue {
 /** In a box, because the value may itself look like a promise, and `await` would call its `then`. */
 export interface Decoded {
   readonly value: unknown;
+  /** Whether it is nothing but plain objects and arrays, each met once, and primitives. */
+  readonly isTree: boolean;
 }
 
 /**
@@ -73,8 +75,12 @@ export class ValueCodec {
     }
     const raw = decompress(compressor, bytes, rawBytes);
     return raw instanceof Promise
-      ? raw.then((result) => ({ value: deserialize(serializer, result.toString(), this.#classes) }))
-      : { value: deserialize(serializer, raw.toString(), this.#classes) };
+      ? raw.then((result) => this.#read(serializer, result))
+      : this.#read(serializer, raw);
+  }
+
+  #read(serializer: SerializerId, raw: Buffer): Decoded {
+    return { value: deserialize(serializer, raw.toString(), this.#classes), isTree: serializer === 'json' };
   }
 }
 

@@ -151,19 +151,19 @@ class ValueInspector implements Inspection {
     let step = '';
     try {
       for (const key in object) {
-        const property = Object.getOwnPropertyDescriptor(object, key);
-        if (property === undefined) {
+        if (!Object.hasOwn(object, key)) {
           continue; // inherited: somebody extended Object.prototype
         }
         step = key;
         if (key === '__proto__') {
           this.isExact = false;
-        } else if (property.get !== undefined || property.set !== undefined) {
-          this.isExact = false;
-          this.visit(object[key], depth);
-        } else {
-          this.visit(property.value, depth);
+          continue;
         }
+        const property = object[key];
+        if (isAccessor(object, key, property)) {
+          this.isExact = false;
+        }
+        this.visit(property, depth);
       }
     } catch (error) {
       throw located(error, propertyStep(step));
@@ -261,6 +261,21 @@ class ValueInspector implements Inspection {
     this.#visitProperties(fields, depth);
     this.#open.delete(error);
   }
+}
+
+type LookupGetter = (this: object, key: string) => unknown;
+
+const lookupGetter = Reflect.get(Object.prototype, '__lookupGetter__') as LookupGetter;
+
+/**
+ * Whether an own property is computed. Not by its descriptor, which would be an object for every property of every value written: asking for
+ * its getter (ECMA-262, annex B) takes a quarter of the time. What has only a setter reads as `undefined`.
+ */
+function isAccessor(object: object, key: string, value: unknown): boolean {
+  return (
+    lookupGetter.call(object, key) !== undefined ||
+    (value === undefined && Object.getOwnPropertyDescriptor(object, key)?.set !== undefined)
+  );
 }
 
 function located(error: unknown, step: string): unknown {

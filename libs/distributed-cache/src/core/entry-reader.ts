@@ -127,6 +127,7 @@ export class EntryReader {
     const { entry, ttlMs, ageMs, stamps, marks } = lookup;
     const stored = storeValue(checked.value, this.namespace.values, {
       origin: 'decoded',
+      isTree: entry.isTree && checked.value === entry.value,
       copyInstance: this.copyInstance,
     });
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;

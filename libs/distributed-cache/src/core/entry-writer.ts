@@ -117,6 +117,7 @@ export class EntryWriter {
         entry,
         stored: storeValue(kept, this.namespace.values, {
           origin: exact ? 'given' : 'decoded',
+          isTree: exact && payload.serializer === 'json',
           copyInstance: this.copyInstance,
         }),
         write: { payload, life, loadMs },

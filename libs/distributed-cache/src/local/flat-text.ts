@@ -1,13 +1,26 @@
 /** V8 cuts a piece out of a text without copying only from this length on. */
 const SHORTEST_SLICE = 13;
+const BEYOND_LATIN1 = /[\u0100-\uffff]/;
+/** Where texts are copied through, one after the other. */
+const scratch = Buffer.allocUnsafeSlow(16 * 1024);
+
+/** Whether a text takes two bytes a character. */
+export function isWide(text: string): boolean {
+  return BEYOND_LATIN1.test(text);
+}
 
 /**
  * The same text, in memory of its own. A piece cut out of a long text (`slice`, `split`, a match) keeps all of that text alive: a
  * cached title of 50 characters would hold the page of 1 MB that it was cut from. There is no way to ask a text whether
  * it is such a piece; a copy costs less than writing it as JSON.
  */
-export function flatText(text: string): string {
-  return text.length < SHORTEST_SLICE ? text : [text.slice(0, 1), text.slice(1)].join('');
+export function flatText(text: string, wide = isWide(text)): string {
+  if (text.length < SHORTEST_SLICE) {
+    return text;
+  }
+  return wide || text.length > scratch.length
+    ? [text.slice(0, -1), text.slice(-1)].join('')
+    : scratch.toString('latin1', 0, scratch.write(text, 'latin1')); // a fifth of what joining costs
 }
 
 /** Replaces the texts in plain objects and arrays by equal ones with memory of their own; nobody can see the difference. */

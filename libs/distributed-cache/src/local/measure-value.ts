@@ -1,3 +1,4 @@
+import { isWide } from './flat-text.js';
 import { SHARED_TEXT_LENGTH, ShapeMemory } from './shape-memory.js';
 
 /*
@@ -41,7 +42,6 @@ const DESCRIPTOR_BYTES = 24;
 const MAX_FAST_PROPERTIES = 128;
 const DICTIONARY_BYTES = 72;
 const DICTIONARY_SLOT_BYTES = 24;
-const BEYOND_LATIN1 = /[\u0100-\uffff]/;
 const DIGIT_0 = 48;
 const DIGIT_9 = 57;
 
@@ -88,7 +88,7 @@ class Walk {
 
   private countArray(array: readonly unknown[]): void {
     const { length } = array;
-    this.bytes += ARRAY_BYTES + (length === 0 ? 0 : LIST_BYTES + length * POINTER_BYTES);
+    this.bytes += arrayBytes(length);
     for (let index = 0; index < length; index++) {
       this.count(array[index]);
     }
@@ -143,8 +143,13 @@ function opaqueBytes(value: Date | URL | RegExp): number {
   return value instanceof Date ? DATE_BYTES : value instanceof URL ? URL_BYTES + textBytes(value.href) : OPAQUE_BYTES;
 }
 
+/** Heap of an array without what its elements hold. */
+export function arrayBytes(length: number): number {
+  return ARRAY_BYTES + (length === 0 ? 0 : LIST_BYTES + length * POINTER_BYTES);
+}
+
 /** Heap of an object without what its properties hold. */
-function propertiesBytes(names: readonly string[]): number {
+export function propertiesBytes(names: readonly string[]): number {
   const { length } = names;
   if (length === 0) {
     return EMPTY_OBJECT_BYTES;
@@ -205,9 +210,7 @@ function powerOfTwo(atLeast: number): number {
 export function primitiveBytes(value: unknown): number {
   switch (typeof value) {
     case 'string':
-      return value.length < 2 || (value.length <= SHARED_TEXT_LENGTH && shapes.isKnownText(value))
-        ? 0
-        : textBytes(value);
+      return isSharedText(value) ? 0 : textBytes(value);
     case 'number':
       return (value | 0) === value && !Object.is(value, -0) ? 0 : HEAP_NUMBER_BYTES;
     case 'bigint':
@@ -217,9 +220,14 @@ export function primitiveBytes(value: unknown): number {
   }
 }
 
+/** Whether others probably share this text. */
+export function isSharedText(text: string): boolean {
+  return text.length < 2 || (text.length <= SHARED_TEXT_LENGTH && shapes.isKnownText(text));
+}
+
 /** Heap of a text that nothing else shares. */
-export function textBytes(text: string): number {
-  return STRING_BYTES + roundUp(text.length * (BEYOND_LATIN1.test(text) ? 2 : 1));
+export function textBytes(text: string, wide = isWide(text)): number {
+  return STRING_BYTES + roundUp(text.length * (wide ? 2 : 1));
 }
 
 function roundUp(bytes: number): number {

@@ -1,6 +1,7 @@
 import { copyValue, type CopyInstance } from './copy-value.js';
 import { flatText, flattenTexts } from './flat-text.js';
 import { measureValue } from './measure-value.js';
+import { readyTree } from './plain-tree.js';
 
 /**
  * How values leave L1. `frozen`: shared and deep-frozen, what can't be frozen is copied on each read. `cloned`: a copy on each
@@ -14,6 +15,8 @@ export type ValueOrigin = 'given' | 'decoded';
 export interface ValueMaking {
   /** Default `given`. */
   readonly origin?: ValueOrigin;
+  /** Whether JSON keeps all of it: plain objects and arrays, each met once, and no accessors. Default false: not known. */
+  readonly isTree?: boolean;
   /** Default: instances are copied by their properties. */
   readonly copyInstance?: CopyInstance | undefined;
 }
@@ -34,7 +37,11 @@ export function readStored(stored: StoredValue): unknown {
 
 /** Makes a value safe to keep. In mode `frozen` the object given is itself frozen, unless it has to be copied. */
 export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking = {}): StoredValue {
-  const { origin = 'given', copyInstance } = making;
+  const { origin = 'given', isTree = false, copyInstance } = making;
+  if (isTree && mode !== 'cloned' && typeof value === 'object' && value !== null) {
+    const bytes = readyTree(value, { flattens: origin === 'given', freezes: mode === 'frozen' });
+    return { value, bytes, copyOnRead: false };
+  }
   const { bytes, hiddenBytes, unfreezable, objects } = measureValue(value);
   const isGiven = origin === 'given';
   if (typeof value !== 'object' || value === null) {

@@ -13,8 +13,7 @@ import type { EntryKeys } from './entry-writes.js';
 import type { RedisClient } from './redis-client.js';
 
 /** What Redis holds for a key: the value, when it was made, when its fresh life ends (the server's time), its stamps. */
-export interface RedisEntry {
-  readonly value: unknown;
+export interface RedisEntry extends Decoded {
   readonly header: EntryHeader;
   /** Size in Redis, header included. */
   readonly bytes: number;
@@ -76,7 +75,13 @@ export class EntryBytes {
     const { header, payload } = this.codec.open(bytes, valueKey);
     // Never `await` the value itself: a cached object with a method `then` would be called.
     const decoded = this.codec.decode(payload);
-    const entryOf = ({ value }: Decoded): RedisEntry => ({ value, header, bytes: bytes.length, isForeign: false });
+    const entryOf = ({ value, isTree }: Decoded): RedisEntry => ({
+      value,
+      isTree,
+      header,
+      bytes: bytes.length,
+      isForeign: false,
+    });
     return decoded instanceof Promise ? decoded.then(entryOf) : entryOf(decoded);
   }
 
@@ -92,7 +97,7 @@ export class EntryBytes {
     }
     const { value, header, expiresAtMs = Infinity } = plain;
     if (header !== undefined) {
-      return { value, header, bytes: bytes.length, isForeign: false };
+      return { value, isTree: false, header, bytes: bytes.length, isForeign: false };
     }
     const createdAtMs = this.serverNowMs(valueKey);
     const knownEndMs = Math.min(expiresAtMs, lifeMs < 0 ? Infinity : createdAtMs + lifeMs);
@@ -101,6 +106,7 @@ export class EntryBytes {
       ? undefined
       : {
           value,
+          isTree: false,
           header: { createdAtMs, expiresAtMs: endsAtMs, loadMs: 0, stamps: [] },
           bytes: bytes.length,
           isForeign: true,
