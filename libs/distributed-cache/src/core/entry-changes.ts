@@ -31,16 +31,12 @@ export class EntryChanges {
     const check = reader.checks.of(options);
     const written = await loads.overtake(encodedKeys, (flights) =>
       writer.writeMany(
-        values.map(({ encodedKey, value, life }, index) => ({
-          key: encodedKey,
-          value,
-          life,
-          flight: flights[index] ?? { overtaken: true },
-          loadMs: 0,
-          tags: names,
-          marks,
-          check,
-        })),
+        values.flatMap(({ encodedKey, value, life }, index) => {
+          const flight = flights[index];
+          return flight === undefined
+            ? []
+            : [{ key: encodedKey, value, life, flight, loadMs: 0, tags: names, marks, check }];
+        }),
       ),
     );
     for (const [index, { key, encodedKey, life }] of values.entries()) {

@@ -14,7 +14,6 @@ import type { LoadTicket, LoadTurns, Turn } from './load-turns.js';
 import { runLoader, withinTime } from './loader-run.js';
 import type { LookupRecorder } from './lookup-recorder.js';
 import { TagRegistry } from './tag-registry.js';
-import type { ValueCheck } from './value-check.js';
 import { WaitBudget } from './wait-budget.js';
 
 /** How a flight ended: a tier had the value, or the loader made it. */
@@ -59,16 +58,7 @@ export class EntryLoader {
   }
 
   start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<LoadOutcome> {
-    return this.flights.share(key, async (flight) => {
-      flight.check = this.reader.checks.of(options);
-      const budget = new WaitBudget(this.runtime.clock, this.runtime.config.deadlineMs);
-      const read = (await budget.wait(this.firstRead(key, flight.check))) ?? NOT_READ;
-      if (read.found !== undefined && read.found.ttlMs > 0) {
-        return outcomeOf(read.found);
-      }
-      const turn = await this.turns.next(key, read, flight, budget);
-      return turn.kind === 'found' ? outcomeOf(turn.found) : this.load(key, loader, options, turn, flight, budget);
-    });
+    return this.flights.share(key, (flight) => this.fly(key, loader, options, flight));
   }
 
   /**
@@ -76,17 +66,10 @@ export class EntryLoader {
    * if the loader throws, the value that is there stays.
    */
   refresh<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined, ttlMs: number): void {
-    if (this.flights.running(key) !== undefined) {
-      return;
+    if (this.flights.running(key) === undefined) {
+      const refreshing = this.flights.share(key, (flight) => this.fly(key, loader, options, flight, ttlMs));
+      refreshing.catch(() => {}); // counted; the callers have the value that is there
     }
-    const refreshing = this.flights.share(key, async (flight) => {
-      flight.check = this.reader.checks.of(options);
-      const budget = new WaitBudget(this.runtime.clock, this.runtime.config.deadlineMs);
-      const read = this.runtime.redis === undefined ? await this.reader.read(key) : NOT_READ;
-      const turn = await this.turns.next(key, read, flight, budget, ttlMs);
-      return turn.kind === 'found' ? outcomeOf(turn.found) : this.load(key, loader, options, turn, flight, budget);
-    });
-    refreshing.catch(() => {}); // counted; the callers have the value that is there
   }
 
   /** A write in this process: it overtakes the loads of these keys and is overtaken by later writes. */
@@ -114,7 +97,7 @@ export class EntryLoader {
 
   /** Redis is there for the first time: loads that began without it may have missed changes. */
   doubtUnleased(): void {
-    this.flights.doubtAll(({ isUnleased }) => isUnleased === true);
+    this.flights.doubtAll(({ isUnleased }) => isUnleased);
   }
 
   /** Anything may have been changed by others. */
@@ -139,12 +122,39 @@ export class EntryLoader {
     this.turns.wakeAll();
   }
 
-  /** On a slow line the first look is left out: taking the lease reads the value as well, and one round trip is enough. */
-  private firstRead(key: string, check: ValueCheck): Promise<ReadResult> {
+  /** @param refreshBelowMs a value with no more than this left of its fresh life is loaded anew */
+  private async fly<T>(
+    key: string,
+    loader: Loader<T>,
+    options: EntryOptions<T> | undefined,
+    flight: Flight,
+    refreshBelowMs = 0,
+  ): Promise<LoadOutcome> {
+    const { clock, config } = this.runtime;
+    try {
+      flight.check = this.reader.checks.of(options);
+      const startedAtMs = clock.nowMs();
+      const read = this.looksFirst(refreshBelowMs) ? await this.reader.readFor(key, flight) : NOT_READ;
+      if (read.found !== undefined && read.found.ttlMs > refreshBelowMs) {
+        return outcomeOf(read.found);
+      }
+      const budget = new WaitBudget(clock, config.deadlineMs, clock.nowMs() - startedAtMs);
+      const turn = await this.turns.next(key, read, flight, budget, refreshBelowMs);
+      return turn.kind === 'found'
+        ? outcomeOf(turn.found)
+        : await this.load(key, loader, options, turn, flight, budget);
+    } finally {
+      this.flights.end(key, flight);
+    }
+  }
+
+  /** Taking the lease reads the value as well: on a slow line, and where a fresh value is there already, one round trip is enough. */
+  private looksFirst(refreshBelowMs: number): boolean {
     const { redis, config } = this.runtime;
-    return redis !== undefined && redis.connection.isLive && redis.connection.roundTripMs > config.deadlineMs / 4
-      ? Promise.resolve(NOT_READ)
-      : this.reader.read(key, check);
+    return (
+      redis === undefined ||
+      (refreshBelowMs === 0 && !(redis.connection.isLive && redis.connection.roundTripMs > config.deadlineMs / 4))
+    );
   }
 
   private async load<T>(

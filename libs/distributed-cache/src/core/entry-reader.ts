@@ -31,13 +31,15 @@ export interface ReadResult {
   readonly refusedAtMs?: number;
 }
 
+/** Work whose result L1 keeps unless its key has changed meanwhile. */
+type Watched = Pick<Readonly<Flight>, 'overtaken' | 'check'>;
+
 type FoundLookup = Extract<RemoteLookup, { state: 'found' }>;
 
 const NOTHING: ReadResult = Object.freeze({ found: undefined, stamps: undefined });
 
 /**
- * Reads one namespace's entries: L1, then Redis, whose values go to L1 with what is left of their life. Concurrent reads of
- * a key share one. A read that a write or deletion overtakes is still answered, and not kept.
+ * Reads one namespace's entries: L1, then Redis, whose values go to L1 with what is left of their life. A read that a write or deletion overtakes is still answered, and not kept.
  */
 export class EntryReader {
   private readonly flights = new FlightRegistry<ReadResult>();
@@ -50,24 +52,16 @@ export class EntryReader {
     private readonly copyInstance: CopyInstance | undefined,
   ) {}
 
-  /**
-   * What both tiers know, after L1 had no fresh value. Never rejects.
-   * @param check a call with a schema of its own shares no read: the others may see what it does not want
-   */
-  read(key: string, check = this.checks.ofNamespace): Promise<ReadResult> {
-    const { remote } = this;
-    if (remote === undefined) {
-      return Promise.resolve(this.readLocal(key));
-    }
-    if (check !== this.checks.ofNamespace) {
-      return this.flights.watch([key], async ([flight]) =>
-        this.accept(key, await remote.find(key), flight === undefined ? undefined : Object.assign(flight, { check })),
-      );
-    }
-    return (
-      this.flights.running(key) ??
-      this.flights.share(key, async (flight) => this.accept(key, await remote.find(key), flight))
-    );
+  /** What both tiers know, after L1 had no fresh value. Concurrent reads of a key share one. Never rejects. */
+  read(key: string): Promise<ReadResult> {
+    return this.remote === undefined
+      ? Promise.resolve(this.readLocal(key))
+      : (this.flights.running(key) ?? this.flights.share(key, (flight) => this.readShared(key, flight)));
+  }
+
+  /** As {@link read}, for work that is watched over already: as long as it is not overtaken, L1 keeps what it finds. */
+  async readFor(key: string, flight: Watched): Promise<ReadResult> {
+    return this.remote === undefined ? this.readLocal(key) : this.accept(key, await this.remote.find(key), flight);
   }
 
   /** As {@link read}, for several keys in one round trip. */
@@ -76,12 +70,22 @@ export class EntryReader {
     if (remote === undefined) {
       return keys.map((key) => this.readLocal(key));
     }
-    return this.flights.watch(keys, async (flights) => {
+    const group = this.flights.beginGroup(keys);
+    try {
       const lookups = await remote.findMany(keys);
-      return allOf(
-        keys.map((key, index) => this.accept(key, lookups[index] ?? { state: 'unreachable' }, flights[index])),
+      return await allOf(
+        keys.map((key, index) =>
+          this.accept(key, lookups[index] ?? { state: 'unreachable' }, {
+            check: undefined,
+            get overtaken() {
+              return group.isOvertaken(key);
+            },
+          }),
+        ),
       );
-    });
+    } finally {
+      this.flights.endGroup(group);
+    }
   }
 
   /** The key has changed: a read under way is not kept. */
@@ -98,12 +102,7 @@ export class EntryReader {
    * the check takes time.
    * @param refusedAtMs an entry made at that moment has been refused already
    */
-  accept(
-    key: string,
-    lookup: RemoteLookup,
-    flight: Flight | undefined,
-    refusedAtMs?: number,
-  ): ReadResult | Promise<ReadResult> {
+  accept(key: string, lookup: RemoteLookup, flight: Watched, refusedAtMs?: number): ReadResult | Promise<ReadResult> {
     if (lookup.state === 'unreachable') {
       return this.readLocal(key);
     }
@@ -114,13 +113,13 @@ export class EntryReader {
     if (header.createdAtMs === refusedAtMs) {
       return refused(lookup);
     }
-    const checked = (flight?.check ?? this.checks.ofNamespace).read(key, value, header.stamps);
+    const checked = (flight.check ?? this.checks.ofNamespace).read(key, value, header.stamps);
     return checked instanceof Promise
       ? checked.then((result) => this.take(key, lookup, result, flight))
       : this.take(key, lookup, checked, flight);
   }
 
-  private take(key: string, lookup: FoundLookup, checked: Checked, flight: Flight | undefined): ReadResult {
+  private take(key: string, lookup: FoundLookup, checked: Checked, flight: Watched): ReadResult {
     if (typeof checked === 'string') {
       return refused(lookup);
     }
@@ -132,10 +131,18 @@ export class EntryReader {
     });
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
     const lifeMs = expiresAtMs - createdAtMs;
-    if (ttlMs > 0 && flight?.overtaken === false) {
+    if (ttlMs > 0 && !flight.overtaken) {
       this.local.keep(key, stored, { ttlMs, graceMs: this.namespace.graceMs }, { marks, loadMs, lifeMs });
     }
     return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, lifeMs }, stamps };
+  }
+
+  private async readShared(key: string, flight: Flight): Promise<ReadResult> {
+    try {
+      return await this.readFor(key, flight);
+    } finally {
+      this.flights.end(key, flight);
+    }
   }
 
   /** Without Redis L1 has the last word, also for a value past its TTL. */

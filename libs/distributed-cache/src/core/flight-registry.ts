@@ -1,3 +1,4 @@
+import { GroupFlight } from './group-flight.js';
 import type { ValueCheck } from './value-check.js';
 
 /** One piece of work on one key in this process: a load, a read of Redis, or a write. */
@@ -5,21 +6,23 @@ export interface Flight {
   /** Set when the key has changed meanwhile: the result still goes to those who wait for it, and L1 does not keep it. */
   overtaken: boolean;
   /** Set when it was this process that changed it, later: a write that has not left yet is not to be sent any more. */
-  isReplaced?: boolean;
+  isReplaced: boolean;
   /** Set while it does nothing but wait for another process to fill the key: it has read nothing that could be old. */
-  isWaiting?: boolean;
+  isWaiting: boolean;
   /** Set for a load that no lease covers: Redis could not be asked. */
-  isUnleased?: boolean;
+  isUnleased: boolean;
   /** What a value from Redis is to pass before it counts, where that is not the namespace's check. */
-  check?: ValueCheck;
+  check: ValueCheck | undefined;
   /** What is still under way when the result is there already: until it has ended, the work can be overtaken. */
-  rest?: Promise<unknown> | undefined;
+  rest: Promise<unknown> | undefined;
+  /** What others may wait for. */
+  result: Promise<unknown> | undefined;
 }
 
-/** The flights of one key that nothing has overtaken. */
+/** The flights of one key that nothing has overtaken; as a rule there is one. */
 interface Slot<Result> {
-  readonly flights: Set<Flight>;
-  /** What others may wait for; a slot that holds only writes and batch reads has nothing to join. */
+  readonly flights: Flight[];
+  /** What others may wait for; a slot that holds only writes has nothing to join. */
   shared: Promise<Result> | undefined;
   sharedBy: Flight | undefined;
 }
@@ -30,8 +33,7 @@ interface Slot<Result> {
  */
 export class FlightRegistry<Result> {
   private readonly slots = new Map<string, Slot<Result>>();
-  /** The result of each flight that can be joined. */
-  private readonly results = new WeakMap<Flight, Promise<Result>>();
+  private readonly groups = new Set<GroupFlight>();
 
   /** Keys with work under way. */
   get size(): number {
@@ -43,16 +45,40 @@ export class FlightRegistry<Result> {
     return this.slots.get(key)?.shared;
   }
 
-  /** Starts work that others may join until it ends or is overtaken. */
+  /**
+   * Starts work that others may join until it ends or is overtaken. `work` itself calls {@link end}, whatever comes of it, before its
+   * result is there: whoever asks after a failure starts anew.
+   */
   share(key: string, work: (flight: Flight) => Promise<Result>): Promise<Result> {
-    const flight: Flight = { overtaken: false };
+    const flight = newFlight();
     const slot = this.enter(key, flight);
-    const shared = work(flight);
-    this.results.set(flight, shared);
-    slot.shared = shared;
-    slot.sharedBy = flight;
-    void this.leaveAfter(shared, key, flight);
-    return shared;
+    const result = work(flight);
+    flight.result = result;
+    if (slot.flights.includes(flight)) {
+      slot.shared = result;
+      slot.sharedBy = flight;
+    }
+    return result;
+  }
+
+  /** Work that was shared is done, but for its rest. */
+  end(key: string, flight: Flight): void {
+    if (flight.rest === undefined) {
+      this.leave(key, flight);
+    } else {
+      void this.endAfterRest(key, flight);
+    }
+  }
+
+  /** Watches over several keys at once, for a read that nobody can join; {@link endGroup} ends it. */
+  beginGroup(keys: readonly string[]): GroupFlight {
+    const group = new GroupFlight(keys);
+    this.groups.add(group);
+    return group;
+  }
+
+  endGroup(group: GroupFlight): void {
+    this.groups.delete(group);
   }
 
   /** Starts a write: it overtakes whatever is under way for these keys, and can itself be overtaken. */
@@ -64,7 +90,7 @@ export class FlightRegistry<Result> {
   /** Starts work that nobody can join but that learns when it is overtaken. */
   async watch<Own>(keys: readonly string[], work: (flights: readonly Flight[]) => Promise<Own>): Promise<Own> {
     const watched = keys.map((key) => {
-      const flight: Flight = { overtaken: false };
+      const flight = newFlight();
       this.enter(key, flight);
       return { key, flight };
     });
@@ -79,6 +105,9 @@ export class FlightRegistry<Result> {
 
   /** This process changes the key: what is under way for it is neither sent nor kept. */
   detach(key: string): void {
+    for (const group of this.groups) {
+      group.overtake(key);
+    }
     const slot = this.slots.get(key);
     if (slot !== undefined) {
       this.slots.delete(key);
@@ -92,6 +121,9 @@ export class FlightRegistry<Result> {
   /** As {@link detach}, for all keys. */
   detachAll(): void {
     [...this.slots.keys()].forEach((key) => this.detach(key));
+    for (const group of this.groups) {
+      group.overtakeAll();
+    }
   }
 
   /**
@@ -104,8 +136,8 @@ export class FlightRegistry<Result> {
     if (slot === undefined) {
       return;
     }
-    for (const flight of slot.flights) {
-      if (flight.isWaiting !== true && isMeant(flight)) {
+    for (const flight of [...slot.flights]) {
+      if (!flight.isWaiting && isMeant(flight)) {
         flight.overtaken = true;
         this.leave(key, flight);
       }
@@ -118,7 +150,7 @@ export class FlightRegistry<Result> {
     flight.isReplaced = false;
     const slot = this.enter(key, flight);
     if (slot.shared === undefined) {
-      slot.shared = this.results.get(flight);
+      slot.shared = flight.result as Promise<Result> | undefined;
       slot.sharedBy = flight;
     }
   }
@@ -129,22 +161,19 @@ export class FlightRegistry<Result> {
   }
 
   private enter(key: string, flight: Flight): Slot<Result> {
-    let slot = this.slots.get(key);
+    const slot = this.slots.get(key);
     if (slot === undefined) {
-      slot = { flights: new Set(), shared: undefined, sharedBy: undefined };
-      this.slots.set(key, slot);
+      const opened: Slot<Result> = { flights: [flight], shared: undefined, sharedBy: undefined };
+      this.slots.set(key, opened);
+      return opened;
     }
-    slot.flights.add(flight);
+    if (!slot.flights.includes(flight)) {
+      slot.flights.push(flight);
+    }
     return slot;
   }
 
-  /** Leaves before anybody who waited for the result goes on, so that whoever asks after a failure starts anew. */
-  private async leaveAfter(shared: Promise<Result>, key: string, flight: Flight): Promise<void> {
-    try {
-      await shared;
-    } catch {
-      // the callers' business
-    }
+  private async endAfterRest(key: string, flight: Flight): Promise<void> {
     for (let { rest } = flight; rest !== undefined; { rest } = flight) {
       flight.rest = undefined; // what is left may in its turn leave something
       await rest;
@@ -154,15 +183,29 @@ export class FlightRegistry<Result> {
 
   private leave(key: string, flight: Flight): void {
     const slot = this.slots.get(key);
-    if (slot?.flights.delete(flight) !== true) {
+    const place = slot?.flights.indexOf(flight) ?? -1;
+    if (slot === undefined || place < 0) {
       return;
     }
+    slot.flights.splice(place, 1);
     if (slot.sharedBy === flight) {
       slot.shared = undefined;
       slot.sharedBy = undefined;
     }
-    if (slot.flights.size === 0) {
+    if (slot.flights.length === 0) {
       this.slots.delete(key);
     }
   }
+}
+
+function newFlight(): Flight {
+  return {
+    overtaken: false,
+    isReplaced: false,
+    isWaiting: false,
+    isUnleased: false,
+    check: undefined,
+    rest: undefined,
+    result: undefined,
+  };
 }

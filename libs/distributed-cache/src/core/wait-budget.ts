@@ -8,11 +8,11 @@ const SLACK_MS = 10;
  * not to a command. The loader's own time, and waiting for another process's load, do not count.
  */
 export class WaitBudget {
-  private spentMs = 0;
-
   constructor(
     private readonly clock: Clock,
     private readonly limitMs: number,
+    /** What has been waited for already. */
+    private spentMs = 0,
   ) {}
 
   /** @returns what `work` resolves to, or `undefined` when the budget is used up first; `work` goes on then */
