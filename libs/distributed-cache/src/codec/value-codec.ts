@@ -74,9 +74,7 @@ export class ValueCodec {
       throw new CorruptEntryError(`it declares ${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);
     }
     const raw = decompress(compressor, bytes, rawBytes);
-    return raw instanceof Promise
-      ? raw.then((result) => this.#read(serializer, result))
-      : this.#read(serializer, raw);
+    return raw instanceof Promise ? raw.then((result) => this.#read(serializer, result)) : this.#read(serializer, raw);
   }
 
   #read(serializer: SerializerId, raw: Buffer): Decoded {

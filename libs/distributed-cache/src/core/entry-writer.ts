@@ -136,7 +136,7 @@ export class EntryWriter {
     const budget = this.newBudget();
     const stamps = await budget.wait(remote.stamps([...new Set(entries.flatMap(({ entry }) => entry.tags))]));
     // Asked at the last moment: from here to the socket nothing can come between.
-    const current = entries.filter(({ entry }) => entry.flight.isReplaced !== true);
+    const current = entries.filter(({ entry }) => !entry.flight.isReplaced);
     if (stamps === undefined || current.length === 0) {
       return () => 'unsent';
     }
@@ -151,7 +151,7 @@ export class EntryWriter {
 
   private finish({ entry, stored }: Prepared, outcome: WriteOutcome | 'overtaken'): WrittenEntry {
     const { key, life, flight } = entry;
-    if (flight.isReplaced === true || outcome === 'overtaken') {
+    if (flight.isReplaced || outcome === 'overtaken') {
       return { stored, kept: false, overtaken: true, complete: false };
     }
     this.onWritten(key, flight);
@@ -178,7 +178,7 @@ function refused({ value, flight }: EntryToWrite): WrittenEntry {
   return {
     stored: { value, bytes: 0, copyOnRead: false },
     kept: false,
-    overtaken: flight.isReplaced === true,
+    overtaken: flight.isReplaced,
     complete: false,
   };
 }

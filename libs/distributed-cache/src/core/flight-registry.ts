@@ -136,11 +136,9 @@ export class FlightRegistry<Result> {
     if (slot === undefined) {
       return;
     }
-    for (const flight of [...slot.flights]) {
-      if (!flight.isWaiting && isMeant(flight)) {
-        flight.overtaken = true;
-        this.leave(key, flight);
-      }
+    for (const flight of slot.flights.filter((each) => !each.isWaiting && isMeant(each))) {
+      flight.overtaken = true;
+      this.leave(key, flight);
     }
   }
 

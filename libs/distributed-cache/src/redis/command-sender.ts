@@ -14,7 +14,12 @@ export class CommandSender {
 
   constructor(private readonly commandTimeoutMs: number) {}
 
-  async send<Result>(
+  /** Whether there are commands without an answer. */
+  get isBusy(): boolean {
+    return this.unanswered > 0;
+  }
+
+  send<Result>(
     client: RedisClient,
     operation: string,
     send: (client: RedisClient) => Promise<Result>,
@@ -25,18 +30,28 @@ export class CommandSender {
       writeTogether(target);
     }
     this.unanswered++;
-    try {
-      const result = await send(client);
-      this.replies++;
-      return result;
-    } catch (error) {
+    return begin(send, client).then(this.onAnswer as (result: Result) => Result, (error: unknown) => {
+      this.unanswered--;
       const tierError = toTierError(operation, error, this.commandTimeoutMs);
       if (tierError.code === 'CACHE_TIER_REPLY') {
         this.replies++;
       }
       throw tierError;
-    } finally {
-      this.unanswered--;
-    }
+    });
+  }
+
+  private readonly onAnswer = (result: unknown): unknown => {
+    this.unanswered--;
+    this.replies++;
+    return result;
+  };
+}
+
+/** What can't even be sent fails as what is refused does. */
+function begin<Result>(send: (client: RedisClient) => Promise<Result>, client: RedisClient): Promise<Result> {
+  try {
+    return send(client);
+  } catch (error) {
+    return Promise.reject(error instanceof Error ? error : new Error('unknown error of the client'));
   }
 }

@@ -50,28 +50,35 @@ export class EntryBytes {
     private readonly endlessTtlMs: number,
   ) {}
 
+  /** Whether the bytes say all of themselves, or are to be refused for what they are. */
+  isOurs(bytes: Buffer): boolean {
+    return isEnvelope(bytes) || !this.codec.readsPlain;
+  }
+
   /** Only what is no envelope costs a second round trip: its life and its companion are known to Redis alone. */
   lookAround(
     client: RedisClient,
     valueKey: string,
     bytes: Buffer | null,
   ): StoredBytes | undefined | Promise<StoredBytes> {
-    if (bytes === null || isEnvelope(bytes) || !this.codec.readsPlain) {
+    if (bytes === null || this.isOurs(bytes)) {
       return bytes === null ? undefined : { bytes };
     }
     return this.lookBeside(client, valueKey, bytes);
   }
 
-  private async lookBeside(client: RedisClient, valueKey: string, bytes: Buffer): Promise<StoredBytes> {
+  async lookBeside(client: RedisClient, valueKey: string, bytes: Buffer): Promise<StoredBytes> {
     const [companion, lifeMs] = await Promise.all([client.getBuffer(companionKeyOf(valueKey)), client.pttl(valueKey)]);
     return { bytes, beside: { companion, lifeMs } };
   }
 
   /** At once, but for a large value that is decompressed off the event loop. @throws CorruptEntryError, either way */
   decode(valueKey: string, { bytes, beside }: StoredBytes): RedisEntry | undefined | Promise<RedisEntry> {
-    if (beside !== undefined) {
-      return this.decodePlain(valueKey, bytes, beside);
-    }
+    return beside === undefined ? this.decodeOurs(valueKey, bytes) : this.decodePlain(valueKey, bytes, beside);
+  }
+
+  /** As {@link decode}, for an envelope. */
+  decodeOurs(valueKey: string, bytes: Buffer): RedisEntry | Promise<RedisEntry> {
     const { header, payload } = this.codec.open(bytes, valueKey);
     // Never `await` the value itself: a cached object with a method `then` would be called.
     const decoded = this.codec.decode(payload);

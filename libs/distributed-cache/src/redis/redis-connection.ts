@@ -28,9 +28,8 @@ const MAX_IN_FLIGHT = 4096;
  *     idle -> connecting -> live <-> down -> closed
  *
  * It is `live` once `TIME` has been answered, which also tells the server's clock. It goes `down` when the client loses its
- * socket, when an operation (or the heartbeat) runs into the deadline while not one byte arrived, or after several timeouts
- * in a row; whoever waits is released at that moment. While it is down nothing waits for Redis; the client
- * reconnects in the background, and a probe (`TIME`, one at a time) finds out when Redis answers again.
+ * socket, when an operation (or the heartbeat) runs into the deadline while not one byte arrived, or after several timeouts in a
+ * row; whoever waits is released at that moment. While it is down nothing waits for Redis; a probe (`TIME`) finds out when it is back.
  *
  * In a cluster each master is judged by itself (`ClusterNode`), and only when none is left, or the client gives up, is
  * the connection as a whole down.
@@ -109,6 +108,10 @@ export class RedisConnection {
     return this.lastReason;
   }
 
+  get isBusy(): boolean {
+    return this.sender.isBusy; // it waits for answers
+  }
+
   /** Whether all of Redis can be used: it is live and no master of a cluster is down. */
   get isWhole(): boolean {
     return this.currentState === 'live' && this.nodes.isWhole;
@@ -131,9 +134,8 @@ export class RedisConnection {
     return this.heartbeat.sinceAnswerMs;
   }
 
-  /** How long the last heartbeat took, in milliseconds. */
   get roundTripMs(): number {
-    return this.clock.roundTripMs;
+    return this.clock.roundTripMs; // of the last heartbeat
   }
 
   /** The clock of the Redis server that has this key, in milliseconds; before the first answer, this process's. */
@@ -198,7 +200,7 @@ export class RedisConnection {
     this.probe.stop();
     this.nodes.close();
     this.heartbeat.stop();
-    this.inFlight.releaseAll((operation) => this.unavailable(operation));
+    this.inFlight.releaseAll(this.unavailable);
     this.firstAttempt.end();
     this.link.close();
   }
@@ -226,16 +228,15 @@ export class RedisConnection {
     }
   }
 
-  private async send<Result>(
+  private send<Result>(
     operation: string,
     send: (client: RedisClient) => Promise<Result>,
     target?: RedisClient,
   ): Promise<Result> {
     const client = this.link.ready;
-    if (client === undefined || this.currentState !== 'live') {
-      throw this.unavailable(operation);
-    }
-    return this.sender.send(client, operation, send, target);
+    return client === undefined || this.currentState !== 'live'
+      ? Promise.reject(this.unavailable(operation))
+      : this.sender.send(client, operation, send, target);
   }
 
   private onTimeout(verdict: TimeoutVerdict): void {
@@ -260,7 +261,7 @@ export class RedisConnection {
     this.currentState = 'down';
     this.downSinceMs = this.limits.nowMs();
     this.heartbeat.stop();
-    this.inFlight.releaseAll((operation) => this.unavailable(operation));
+    this.inFlight.releaseAll(this.unavailable);
     this.firstAttempt.end();
     this.listener.onDown(reason);
   }
@@ -294,7 +295,6 @@ export class RedisConnection {
     return fault === undefined;
   }
 
-  private unavailable(operation: string): TierUnavailableError {
-    return new TierUnavailableError(operation, this.currentState === 'closed' ? 'closed' : 'not-connected');
-  }
+  private readonly unavailable = (operation: string) =>
+    new TierUnavailableError(operation, this.currentState === 'closed' ? 'closed' : 'not-connected');
 }

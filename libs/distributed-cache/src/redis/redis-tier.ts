@@ -1,6 +1,7 @@
 import { isEnvelope, type EncodedPayload, type EntryCodec, type EntryHeader } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
 import { allOf } from './all-of.js';
+import { BatchedReads } from './batched-reads.js';
 import { EntryBytes, type EntryToStore, type RedisEntry } from './entry-bytes.js';
 import { dropEntries, fillEntry, putEntry, putStamp, replaceEntry, type EntryKeys } from './entry-writes.js';
 import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
@@ -47,13 +48,14 @@ export class RedisTier {
     private readonly afterOwnChange: (operation: string, keys: readonly string[]) => Promise<void> = async () => {},
     /** How long a value of another program that has no expiry counts, from each reading of it. */
     endlessTtlMs = 3_600_000,
+    private readonly reads = new BatchedReads(connection),
   ) {
     this.bytes = new EntryBytes(codec, (valueKey) => connection.serverNowMs(valueKey), endlessTtlMs);
   }
 
   /** The same tier for a namespace whose entries lie there in another way. */
   withCodec(codec: EntryCodec, endlessTtlMs: number): RedisTier {
-    return new RedisTier(this.connection, codec, this.afterOwnChange, endlessTtlMs);
+    return new RedisTier(this.connection, codec, this.afterOwnChange, endlessTtlMs, this.reads);
   }
 
   /** What is left of an entry's fresh life, in milliseconds; zero or less: it is stale. */
@@ -61,16 +63,18 @@ export class RedisTier {
     return header.expiresAtMs - this.connection.serverNowMs(valueKey);
   }
 
+  /** What another program has written takes a second round trip, with a deadline of its own. */
   async get(valueKey: string): Promise<RedisEntry | undefined> {
-    const stored = await this.connection.run(
-      'GET',
-      async (client) => {
-        const bytes = await client.getBuffer(valueKey);
-        return this.bytes.lookAround(client, valueKey, bytes);
-      },
-      valueKey,
-    );
-    return stored && this.bytes.decode(valueKey, stored);
+    const bytes = await this.reads.get(valueKey);
+    if (bytes === null) {
+      return undefined;
+    }
+    return this.bytes.isOurs(bytes)
+      ? this.bytes.decodeOurs(valueKey, bytes)
+      : this.bytes.decode(
+          valueKey,
+          await this.connection.run('GET', (client) => this.bytes.lookBeside(client, valueKey, bytes), valueKey),
+        );
   }
 
   /** All about an entry but its value, which is read only to see whether it can be. */

@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { TierReplyError, TierUnavailableError } from '../errors/index.js';
+import { BatchedReads } from './batched-reads.js';
+import type { RedisClient } from './redis-client.js';
+import type { RedisConnection } from './redis-connection.js';
+
+/** A connection whose commands are noted and answered by hand: what is asked of it, not how Redis answers, is the matter here. */
+class NotedConnection {
+  isBusy = false;
+  isCluster = false;
+  readonly commands: string[] = [];
+  refusal: Error | undefined;
+
+  async run<Result>(_operation: string, send: (client: RedisClient) => Promise<Result>): Promise<Result> {
+    return send({
+      getBuffer: async (key: string) => {
+        this.commands.push(`GET ${key}`);
+        return Buffer.from(key);
+      },
+      mgetBuffer: async (keys: string[]) => {
+        this.commands.push(`MGET ${keys.length}`);
+        if (this.refusal !== undefined) {
+          throw this.refusal;
+        }
+        return keys.map((key) => (key === 'none' ? null : Buffer.from(key)));
+      },
+    } as unknown as RedisClient);
+  }
+}
+
+function readsForTest() {
+  const connection = new NotedConnection();
+  return { connection, reads: new BatchedReads(connection as unknown as RedisConnection) };
+}
+
+const keysOf = (count: number) => Array.from({ length: count }, (_, index) => `key ${index}`);
+
+describe('reads of single values', () => {
+  it('leave at once, each by itself, while the connection is idle', async () => {
+    const { connection, reads } = readsForTest();
+    expect(String(await reads.get('a'))).toBe('a');
+    expect(connection.commands).toEqual(['GET a']);
+  });
+
+  it('leave together while others are unanswered, and each gets its own value', async () => {
+    const { connection, reads } = readsForTest();
+    connection.isBusy = true;
+    const keys = [...keysOf(9), 'none'];
+    const found = await Promise.all(keys.map((key) => reads.get(key)));
+    expect(found.map((bytes) => bytes && String(bytes))).toEqual([...keysOf(9), null]);
+    expect(connection.commands).toEqual(['MGET 10']);
+  });
+
+  it('leave by the 64: nobody waits for more values than that', async () => {
+    const { connection, reads } = readsForTest();
+    connection.isBusy = true;
+    await Promise.all(keysOf(130).map((key) => reads.get(key)));
+    expect(connection.commands).toEqual(['MGET 64', 'MGET 64', 'MGET 2']);
+  });
+
+  it('leave each by itself in a cluster, where keys lie on several servers', async () => {
+    const { connection, reads } = readsForTest();
+    connection.isBusy = true;
+    connection.isCluster = true;
+    await Promise.all(keysOf(2).map((key) => reads.get(key)));
+    expect(connection.commands).toEqual(['GET key 0', 'GET key 1']);
+  });
+
+  it('fail with the error of their command', async () => {
+    const { connection, reads } = readsForTest();
+    connection.isBusy = true;
+    connection.refusal = new TierReplyError('GET', 'LOADING');
+    const results = await Promise.allSettled(keysOf(3).map((key) => reads.get(key)));
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(connection.commands).toEqual(['MGET 3']);
+  });
+
+  it('go on one by one for a user of Redis who may not send MGET', async () => {
+    const { connection, reads } = readsForTest();
+    connection.isBusy = true;
+    connection.refusal = new TierReplyError('GET', 'NOPERM');
+    const found = await Promise.all(keysOf(2).map((key) => reads.get(key)));
+    expect(found.map(String)).toEqual(keysOf(2));
+    await reads.get('later');
+    expect(connection.commands).toEqual(['MGET 2', 'GET key 0', 'GET key 1', 'GET later']);
+  });
+
+  it('are refused when more than 16384 wait', async () => {
+    const { connection, reads } = readsForTest();
+    connection.isBusy = true;
+    const waiting = keysOf(16_384).map((key) => reads.get(key));
+    await expect(reads.get('one more')).rejects.toThrow(new TierUnavailableError('GET', 'overloaded'));
+    await Promise.all(waiting);
+    expect(String(await reads.get('after'))).toBe('after');
+  });
+});
