@@ -205,10 +205,13 @@ export class ProcessDouble {
         ]);
         return staged && moved;
       },
+      set: (keys: DoubleKeys, stored: StoredPayload) =>
+        Promise.all([
+          this.ask(keys.valueKey, () => redis.endLoad(keys)),
+          this.ask(keys.valueKey, () => redis.put(this, keys, entryOf(stored))),
+        ]),
       setMany: (entries: readonly (readonly [DoubleKeys, StoredPayload])[]) =>
-        Promise.all(
-          entries.map(([keys, stored]) => this.ask(keys.valueKey, () => redis.put(this, keys, entryOf(stored)))),
-        ),
+        Promise.all(entries.map(([keys, stored]) => tier.set(keys, stored))),
       delete: async (all: readonly DoubleKeys[]) => {
         const counts = await Promise.all(all.map((keys) => this.ask(keys.valueKey, () => redis.drop(this, keys))));
         return counts.reduce((sum, count) => sum + count, 0);

@@ -52,10 +52,14 @@ export class RedisDouble {
     return this.values.get(valueKey);
   }
 
-  put(by: object, { valueKey, leaseKey, fillKey }: DoubleKeys, entry: DoubleEntry): void {
-    this.move(by, valueKey, entry);
+  /** The two commands of a `set` happen one after the other, this one first, and others may come between. */
+  endLoad({ leaseKey, fillKey }: DoubleKeys): void {
     this.strings.delete(leaseKey);
     this.staged.delete(fillKey);
+  }
+
+  put(by: object, { valueKey }: DoubleKeys, entry: DoubleEntry): void {
+    this.move(by, valueKey, entry);
   }
 
   drop(by: object, { valueKey, leaseKey, fillKey }: DoubleKeys): number {

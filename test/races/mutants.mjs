@@ -62,15 +62,15 @@ export const MUTANTS = [
   {
     name: 'race 4: what the server can not tell is not announced',
     file: 'core/open-redis.ts',
-    from: 'await announce(keys, (each, send) => connection.run(each, send, first));',
-    to: '',
+    from: 'changes.announces ? announce(keys, (each, send) => connection.run(each, send, first)) : undefined',
+    to: 'undefined',
     specs: ['races/channel'],
   },
   {
     name: 'race 18: strict changes do not wait for a replica',
     file: 'core/open-redis.ts',
-    from: '      await guard.confirm(operation, first);\n',
-    to: '',
+    from: 'config.strict && first !== undefined && !MAY_BE_LOST.has(operation)',
+    to: 'false',
     specs: ['races/replicas'],
   },
   {
@@ -83,7 +83,7 @@ export const MUTANTS = [
   {
     name: 'race 7, 17: a write whose answer never came is forgotten',
     file: 'core/remote-view.ts',
-    from: 'this.redis.journal.addKey(this.layout.clearStampKey, this.keysOf(key));',
+    from: 'this.redis.journal.addKey(this.layout.clearStampKey, this.layout.entryKeys(key));',
     to: '',
     specs: ['races/outages'],
   },

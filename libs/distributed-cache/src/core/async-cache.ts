@@ -155,7 +155,12 @@ export class AsyncCache<T = unknown> {
    *   that can't be cached (event `valueRefused`) or whose `varyBy` misses a dimension (event `dimensionMissing`)
    */
   async set(key: CacheKey, value: T, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
-    return this.setMany([[key, value]], ttl);
+    const options = typeof ttl === 'object' ? ttl : { ttl };
+    if (typeof key !== 'string' || !hasOwnKey(options)) {
+      return this.changes.setOne(key, value, options);
+    }
+    const varied = this.dimensions.prepare(key, options, 'set');
+    return varied !== undefined && this.changes.setOne(varied, value, options);
   }
 
   /** As {@link set}, all in one round trip. @returns true once Redis has all of them (or there is none) */

@@ -1,7 +1,8 @@
 import { toMs, type Duration } from '../config/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
-import { entryLife } from './entry-life.js';
+import { entryLife, type EntryLife } from './entry-life.js';
 import type { EntryOptions } from './entry-options.js';
+import type { WrittenEntry } from './entry-writer.js';
 import type { NamespaceRooms } from './namespace-rooms.js';
 import { TagRegistry } from './tag-registry.js';
 
@@ -12,9 +13,35 @@ import { TagRegistry } from './tag-registry.js';
 export class EntryChanges {
   constructor(private readonly rooms: NamespaceRooms) {}
 
-  /** @returns true once Redis has all of them (or there is none) */
+  /** @returns true once Redis has it (or there is none) */
+  async setOne<T>(key: CacheKey, value: T, options: EntryOptions<T>): Promise<boolean> {
+    const { runtime, policy, reader, writer, loads, tags } = this.rooms;
+    const encodedKey = encodeKey(key);
+    const life = entryLife(value, policy, options);
+    const names = TagRegistry.namesOf(options.tags);
+    if (!runtime.config.enabled) {
+      return false;
+    }
+    reader.detach(encodedKey);
+    const marks = tags.marks(names);
+    const check = reader.checks.of(options);
+    const flight = loads.beginWrite(encodedKey);
+    let written: WrittenEntry;
+    try {
+      written = await writer.write({ key: encodedKey, value, life, flight, loadMs: 0, tags: names, marks, check });
+    } finally {
+      loads.endWrite(encodedKey, flight);
+    }
+    const settling = this.settle(key, encodedKey, life, written);
+    if (settling !== undefined) {
+      await settling;
+    }
+    return written.complete;
+  }
+
+  /** As {@link setOne}, all in one round trip. @returns true once Redis has all of them (or there is none) */
   async set<T>(entries: ReadonlyMap<CacheKey, T>, options: EntryOptions<T>): Promise<boolean> {
-    const { runtime, policy, reader, writer, loads, tags, remote, recorder } = this.rooms;
+    const { runtime, policy, reader, writer, loads, tags } = this.rooms;
     const names = TagRegistry.namesOf(options.tags);
     const values = [...entries].map(([key, value]) => ({
       key,
@@ -41,18 +68,8 @@ export class EntryChanges {
     );
     for (const [index, { key, encodedKey, life }] of values.entries()) {
       const entry = written[index];
-      if (entry?.kept === true) {
-        recorder.set(key, life.ttlMs, entry.complete);
-        if (!entry.complete) {
-          // Redis holds what was there before; it is to forget that before it is read again.
-          remote?.journal(encodedKey);
-        }
-      } else if (entry?.overtaken !== true) {
-        // What was there before is no longer the value of this key.
-        this.detach(encodedKey);
-        if (remote?.isToBeForgotten(encodedKey) === false) {
-          await remote.delete([encodedKey]); // else it is journalled, and this call has waited once already
-        }
+      if (entry !== undefined) {
+        await this.settle(key, encodedKey, life, entry);
       }
     }
     return written.every(({ complete }) => complete);
@@ -107,6 +124,30 @@ export class EntryChanges {
         ? Promise.all(names.map((name) => this.rooms.tags.invalidate(name)))
         : remote.invalidateTags(names));
     }
+  }
+
+  /** What a write leaves to be done, where not all is well. */
+  private settle(
+    key: CacheKey,
+    encodedKey: string,
+    life: EntryLife,
+    written: WrittenEntry,
+  ): Promise<unknown> | undefined {
+    const { remote, recorder } = this.rooms;
+    if (written.kept) {
+      recorder.set(key, life.ttlMs, written.complete);
+      if (!written.complete) {
+        // Redis holds what was there before; it is to forget that before it is read again.
+        remote?.journal(encodedKey);
+      }
+    } else if (!written.overtaken) {
+      // What was there before is no longer the value of this key.
+      this.detach(encodedKey);
+      if (remote?.isToBeForgotten(encodedKey) === false) {
+        return remote.delete([encodedKey]); // else it is journalled, and this call has waited once already
+      }
+    }
+    return undefined;
   }
 
   /** @returns whether L1 had it */

@@ -12,6 +12,9 @@ export const CLEAR = '#clear';
 
 /** Decides whether what Redis holds for a key counts. */
 export class EntryJudge {
+  private clearStamp: string | undefined;
+  private stamps: readonly Stamp[] = [];
+
   constructor(
     private readonly redis: RedisRuntime,
     private readonly tier: RedisTier,
@@ -21,14 +24,26 @@ export class EntryJudge {
     private readonly ownStamps: readonly Stamp[],
   ) {}
 
+  /** What an entry must carry, tags aside. */
+  stampsUnder(clearStamp: string): readonly Stamp[] {
+    if (this.clearStamp !== clearStamp) {
+      this.clearStamp = clearStamp;
+      this.stamps = [[CLEAR, clearStamp], ...this.ownStamps];
+    }
+    return this.stamps;
+  }
+
   /** Whether an entry counts: made under the stamp of its namespace and of each of its tags that are current. */
   judge(key: string, entry: RedisEntry | undefined, clearStamp: string): RemoteLookup | Promise<RemoteLookup> {
-    const stamps: readonly Stamp[] = [[CLEAR, clearStamp], ...this.ownStamps];
+    const stamps = this.stampsUnder(clearStamp);
     if (entry === undefined || this.isToBeForgotten(key) || !this.isOfStamp(entry, clearStamp)) {
       return { state: 'miss', stamps };
     }
-    const tags = entry.header.stamps.map(([name]) => name).filter((name) => !name.startsWith('#'));
-    return tags.length === 0 ? this.found(key, entry, stamps, undefined) : this.judgeTags(key, entry, stamps, tags);
+    if (!entry.header.stamps.some(isOfTag)) {
+      return this.found(key, entry, stamps, undefined);
+    }
+    const tags = entry.header.stamps.filter(isOfTag).map(([name]) => name);
+    return this.judgeTags(key, entry, stamps, tags);
   }
 
   private async judgeTags(
@@ -69,6 +84,10 @@ export class EntryJudge {
     const { journal } = this.redis;
     return journal.size > 0 && journal.covers(this.layout.clearStampKey, this.layout.valueKey(key));
   }
+}
+
+function isOfTag([name]: Stamp): boolean {
+  return !name.startsWith('#');
 }
 
 function stampOf({ header }: RedisEntry, wanted: string): string | undefined {

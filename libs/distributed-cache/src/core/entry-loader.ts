@@ -77,6 +77,15 @@ export class EntryLoader {
     return this.flights.overtake(keys, work);
   }
 
+  /** As {@link overtake}, for one key; {@link endWrite} ends it. */
+  beginWrite(key: string): Flight {
+    return this.flights.beginWrite(key);
+  }
+
+  endWrite(key: string, flight: Flight): void {
+    this.flights.end(key, flight);
+  }
+
   /** This process has changed the key: loads under way for it are not kept. */
   detach(key: string): void {
     this.flights.detach(key);

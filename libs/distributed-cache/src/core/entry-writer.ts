@@ -1,7 +1,8 @@
-import type { EntryCodec } from '../codec/index.js';
+import type { EncodedPayload, EncodedValue, EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { ValueRefusedError } from '../errors/index.js';
-import { storeValue, type CopyInstance, type LocalMark, type StoredValue } from '../local/index.js';
+import { storeValue, type CopyInstance, type LocalMark, type StoredValue, type ValueMaking } from '../local/index.js';
+import { allOf } from '../redis/index.js';
 import type { EntryLife } from './entry-life.js';
 import type { Flight } from './flight-registry.js';
 import type { LoadTicket } from './load-turns.js';
@@ -71,7 +72,8 @@ export class EntryWriter {
    * process has it.
    */
   async writeLoaded(entry: EntryToWrite, ticket: LoadTicket | undefined): Promise<WrittenEntry> {
-    const prepared = await this.prepare(entry);
+    const preparing = this.prepare(entry);
+    const prepared = preparing instanceof Promise ? await preparing : preparing;
     if (prepared === undefined) {
       return refused(entry);
     }
@@ -85,9 +87,16 @@ export class EntryWriter {
     return this.finish(prepared, await this.remote.fill(entry.key, lease, { ...prepared.write, stamps }));
   }
 
-  /** Stores what a caller gave, all in one go; in a cluster each master's entries succeed or fail together. */
+  /** Stores what a caller gave. */
+  async write(entry: EntryToWrite): Promise<WrittenEntry> {
+    const preparing = this.prepare(entry);
+    const prepared = preparing instanceof Promise ? await preparing : preparing;
+    return prepared === undefined ? refused(entry) : this.finish(prepared, await this.putOne(prepared));
+  }
+
+  /** As {@link write}, all in one go; in a cluster each master's entries succeed or fail together. */
   async writeMany(entries: readonly EntryToWrite[]): Promise<WrittenEntry[]> {
-    const prepared = await Promise.all(entries.map((entry) => this.prepare(entry)));
+    const prepared = await allOf(entries.map((entry) => this.prepare(entry)));
     const outcomeOf = await this.putRemote(prepared.filter((entry) => entry !== undefined));
     return entries.map((entry, index) => {
       const ready = prepared[index];
@@ -95,37 +104,78 @@ export class EntryWriter {
     });
   }
 
-  private async prepare(entry: EntryToWrite): Promise<Prepared | undefined> {
-    const { key, value, life, loadMs, check } = entry;
+  /** At once, but for a check that takes time and a large value that is compressed off the event loop. */
+  private prepare(entry: EntryToWrite): Prepared | undefined | Promise<Prepared | undefined> {
+    const { key, value, check } = entry;
     if (this.codec.isPlain && entry.tags.length > 0) {
       this.listener.onRefused(key, 'The value is not cached: text for other programs (format) carries no tags');
       return undefined;
     }
     const admitting = check?.admits(key, value) ?? true;
-    if (!(admitting instanceof Promise ? await admitting : admitting)) {
-      return undefined;
+    if (admitting instanceof Promise) {
+      return admitting.then((isAdmitted) => (isAdmitted ? this.encode(entry) : undefined));
     }
+    return admitting ? this.encode(entry) : undefined;
+  }
+
+  private encode(entry: EntryToWrite): Prepared | undefined | Promise<Prepared | undefined> {
+    const refuse = (error: unknown): undefined => {
+      this.listener.onRefused(entry.key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
+    };
     try {
-      const encoded = await this.codec.encode(value);
-      const { payload, exact, flattened } = encoded;
-      if (flattened.length > 0) {
-        this.listener.onFlattened(key, flattened);
+      const encoding = this.codec.encode(entry.value);
+      if (encoding instanceof Promise) {
+        return encoding.then((encoded) => this.store(entry, encoded)).catch(refuse);
       }
-      // What Redis would give back is what L1 keeps: the same value from every tier.
-      const kept = exact ? value : (await this.codec.readBack(encoded)).value;
-      return {
-        entry,
-        stored: storeValue(kept, this.namespace.values, {
-          origin: exact ? 'given' : 'decoded',
-          isTree: exact && payload.serializer === 'json',
-          copyInstance: this.copyInstance,
-        }),
-        write: { payload, life, loadMs },
-      };
+      const stored = this.store(entry, encoding);
+      return stored instanceof Promise ? stored.catch(refuse) : stored;
     } catch (error) {
-      this.listener.onRefused(key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
-      return undefined;
+      return refuse(error);
     }
+  }
+
+  /** What Redis would give back is what L1 keeps: the same value from every tier. */
+  private store(entry: EntryToWrite, encoded: EncodedValue): Prepared | Promise<Prepared> {
+    const { payload, exact, flattened } = encoded;
+    if (flattened.length > 0) {
+      this.listener.onFlattened(entry.key, flattened);
+    }
+    if (exact) {
+      return this.prepared(entry, payload, entry.value, { origin: 'given', isTree: payload.serializer === 'json' });
+    }
+    const reading = this.codec.readBack(encoded);
+    return reading instanceof Promise
+      ? reading.then(({ value }) => this.prepared(entry, payload, value, { origin: 'decoded' }))
+      : this.prepared(entry, payload, reading.value, { origin: 'decoded' });
+  }
+
+  private prepared(entry: EntryToWrite, payload: EncodedPayload, kept: unknown, making: ValueMaking): Prepared {
+    const { life, loadMs } = entry;
+    const stored = storeValue(kept, this.namespace.values, { ...making, copyInstance: this.copyInstance });
+    return { entry, stored, write: { payload, life, loadMs } };
+  }
+
+  private async putOne({ entry, write }: Prepared): Promise<WriteOutcome> {
+    const { remote } = this;
+    const { key, tags, flight } = entry;
+    if (remote === undefined) {
+      return 'done';
+    }
+    const held = remote.heldStamps(tags);
+    if (held !== undefined) {
+      return flight.isReplaced ? 'unsent' : remote.store(key, { ...write, stamps: held });
+    }
+    const budget = this.newBudget();
+    const stamps = await budget.wait(remote.stamps(tags));
+    // Asked at the last moment: from here to the socket nothing can come between.
+    if (stamps === undefined || flight.isReplaced) {
+      return 'unsent';
+    }
+    const outcome = await budget.wait(remote.store(key, { ...write, stamps }));
+    if (outcome === undefined) {
+      remote.journal(key); // on its way, and nobody waits for the answer
+    }
+    return outcome ?? 'unknown';
   }
 
   private async putRemote(entries: readonly Prepared[]): Promise<(key: string) => WriteOutcome> {

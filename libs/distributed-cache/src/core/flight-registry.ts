@@ -81,6 +81,14 @@ export class FlightRegistry<Result> {
     this.groups.delete(group);
   }
 
+  /** Starts a write of one key, which {@link end} ends: it overtakes whatever is under way, and can itself be overtaken. */
+  beginWrite(key: string): Flight {
+    const flight = newFlight();
+    this.detach(key);
+    this.enter(key, flight);
+    return flight;
+  }
+
   /** Starts a write: it overtakes whatever is under way for these keys, and can itself be overtaken. */
   async overtake<Own>(keys: readonly string[], work: (flights: readonly Flight[]) => Promise<Own>): Promise<Own> {
     keys.forEach((key) => this.detach(key));

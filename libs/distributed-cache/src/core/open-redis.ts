@@ -134,13 +134,15 @@ export function openRedis(
     },
   );
   // Each namespace gives it the codec of its own entries.
-  const tier = new RedisTier(connection, new EntryCodec({ maxValueBytes, compression }), async (operation, keys) => {
+  const tier = new RedisTier(connection, new EntryCodec({ maxValueBytes, compression }), (operation, keys) => {
     const [first] = keys;
-    if (config.strict && first !== undefined && !MAY_BE_LOST.has(operation)) {
-      await guard.confirm(operation, first);
-    }
-    await changes.afterOwnChange();
-    await announce(keys, (each, send) => connection.run(each, send, first));
+    const isToBeConfirmed = config.strict && first !== undefined && !MAY_BE_LOST.has(operation);
+    const announcing = (): Promise<void> | undefined =>
+      changes.announces ? announce(keys, (each, send) => connection.run(each, send, first)) : undefined;
+    const catchingUp = isToBeConfirmed
+      ? guard.confirm(operation, first).then(() => changes.afterOwnChange())
+      : changes.afterOwnChange();
+    return catchingUp === undefined ? announcing() : catchingUp.then(announcing);
   });
   const guard = new ReplicaGuard(connection, deadlineMs, () => clock.nowMs());
   const stamps: StampSurroundings = {

@@ -20,9 +20,9 @@ export class RemoteFaults {
     }
   }
 
-  async outcomeOf(operation: Operation, send: () => Promise<void>): Promise<WriteOutcome> {
+  async outcomeOf(operation: Operation, sending: Promise<unknown>): Promise<WriteOutcome> {
     try {
-      await send();
+      await sending;
       return 'done';
     } catch (error) {
       this.report(operation, error);

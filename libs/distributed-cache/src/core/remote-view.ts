@@ -3,9 +3,9 @@ import type { EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { CorruptEntryError, TierReplyError, TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import { allOf, type EntryKeys, type EntryToStore, type InspectedEntry, type RedisTier } from '../redis/index.js';
+import { allOf, type EntryToStore, type InspectedEntry, type RedisTier } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
-import { CLEAR, EntryJudge } from './entry-judge.js';
+import { EntryJudge } from './entry-judge.js';
 import { Lease } from './lease.js';
 import type { RemoteLookup, RemoteWrite, TakeOutcome, WriteOutcome } from './remote-contract.js';
 import { RemoteFaults, type Operation } from './remote-faults.js';
@@ -36,7 +36,7 @@ export class RemoteView {
     private readonly tags: TagRegistry,
     onError: (operation: Operation, error: Error) => void,
     /** What every entry carries besides: the version of its namespace. */
-    private readonly ownStamps: readonly Stamp[] = [],
+    ownStamps: readonly Stamp[] = [],
   ) {
     this.faults = new RemoteFaults(redis.connection, onError);
     this.tier = redis.tier.withCodec(codec, policy.ttlMs);
@@ -62,10 +62,15 @@ export class RemoteView {
   }
 
   /** In the order of `keys`. One entry that can't be read is one miss, a server that can't be asked costs only its own keys. */
-  async findMany(keys: readonly string[]): Promise<RemoteLookup[]> {
+  async findMany(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
+    const groups = this.groups(keys);
+    const [only] = groups;
+    if (groups.length === 1 && only !== undefined) {
+      return this.findGroup(only);
+    }
     const found = new Map<string, RemoteLookup>();
     await Promise.all(
-      this.groups(keys).map(async (group) => {
+      groups.map(async (group) => {
         const lookups = await this.findGroup(group);
         group.forEach((key, index) => found.set(key, lookups[index] ?? UNREACHABLE));
       }),
@@ -77,11 +82,24 @@ export class RemoteView {
   async stamps(tags: readonly string[]): Promise<readonly Stamp[] | undefined> {
     try {
       const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags)]);
-      return [[CLEAR, stamp], ...this.ownStamps, ...tagStamps];
+      return [...this.judge.stampsUnder(stamp), ...tagStamps];
     } catch (error) {
       this.faults.report('set', error);
       return undefined;
     }
+  }
+
+  /** As {@link stamps}, where this process holds them: nothing has to be asked. */
+  heldStamps(tags: readonly string[]): readonly Stamp[] | undefined {
+    const { held } = this.stamp;
+    return held === undefined || tags.length > 0 ? undefined : this.judge.stampsUnder(held);
+  }
+
+  async store(key: string, write: RemoteWrite): Promise<WriteOutcome> {
+    const { mark } = this.redis.journal;
+    const outcome = await this.faults.outcomeOf('set', this.tier.set(this.layout.entryKeys(key), this.entryOf(write)));
+    this.afterStoring(key, outcome, mark);
+    return outcome;
   }
 
   /** @returns the outcome by key: those on one server share it */
@@ -93,15 +111,11 @@ export class RemoteView {
     const groups = this.redis.tier.groups(writes, ([key]) => this.layout.valueKey(key));
     await Promise.all(
       groups.map(async (group) => {
-        const entries = group.map(([key, write]) => [this.keysOf(key), this.entryOf(write)] as const);
-        const outcome = await this.faults.outcomeOf('set', () => this.tier.setMany(entries));
+        const entries = group.map(([key, write]) => [this.layout.entryKeys(key), this.entryOf(write)] as const);
+        const outcome = await this.faults.outcomeOf('set', this.tier.setMany(entries));
         for (const [key] of group) {
           outcomes.set(key, outcome);
-          if (outcome === 'done') {
-            this.settle(key, mark);
-          } else if (outcome === 'unknown') {
-            this.journal(key);
-          }
+          this.afterStoring(key, outcome, mark);
         }
       }),
     );
@@ -110,19 +124,17 @@ export class RemoteView {
 
   /** Stores what was loaded under a lease; `overtaken`: a `set`, deletion or another load came first. */
   async fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'overtaken'> {
-    let isFilled = false;
-    const outcome = await this.faults.outcomeOf('set', async () => {
-      isFilled = await this.tier.fill(this.keysOf(key), lease.token, this.entryOf(write));
-    });
+    const filling = this.tier.fill(this.layout.entryKeys(key), lease.token, this.entryOf(write));
+    const outcome = await this.faults.outcomeOf('set', filling);
     if (outcome === 'unknown') {
       this.journal(key);
     }
-    return outcome === 'done' && !isFilled ? 'overtaken' : outcome;
+    return outcome === 'done' && !(await filling) ? 'overtaken' : outcome;
   }
 
   /** Tries to become the one that loads this key, and reads it again on the way. */
   async take(key: string): Promise<TakeOutcome> {
-    const keys = this.keysOf(key);
+    const keys = this.layout.entryKeys(key);
     const lease = new Lease(this.tier, keys, randomUUID(), this.redis.leaseMs, () => this.journal(key));
     let isAsked = false;
     try {
@@ -154,7 +166,7 @@ export class RemoteView {
    */
   async expire(key: string, graceMs: number): Promise<boolean | undefined> {
     try {
-      return await this.tier.expire(this.keysOf(key), graceMs);
+      return await this.tier.expire(this.layout.entryKeys(key), graceMs);
     } catch (error) {
       this.journal(key);
       this.faults.report('delete', error);
@@ -174,7 +186,7 @@ export class RemoteView {
 
   /** Has Redis forget this key as soon as it can be asked: it may hold something else than we do. */
   journal(key: string): void {
-    this.redis.journal.addKey(this.layout.clearStampKey, this.keysOf(key));
+    this.redis.journal.addKey(this.layout.clearStampKey, this.layout.entryKeys(key));
   }
 
   /** The stamps that are held may no longer be the current ones. */
@@ -217,7 +229,7 @@ export class RemoteView {
     const { mark } = this.redis.journal;
     try {
       const count = await this.tier.delete(
-        keys.map((key) => this.keysOf(key)),
+        keys.map((key) => this.layout.entryKeys(key)),
         holdOffMs,
       );
       keys.forEach((key) => this.settle(key, mark));
@@ -231,15 +243,15 @@ export class RemoteView {
 
   /** All about an entry but its value. @throws the tier's errors */
   inspect(key: string): Promise<InspectedEntry> {
-    return this.tier.inspect(this.keysOf(key));
+    return this.tier.inspect(this.layout.entryKeys(key));
   }
 
-  private keysOf(key: string): EntryKeys {
-    return {
-      valueKey: this.layout.valueKey(key),
-      leaseKey: this.layout.leaseKey(key),
-      fillKey: this.layout.fillKey(key),
-    };
+  private afterStoring(key: string, outcome: WriteOutcome, mark: number): void {
+    if (outcome === 'done') {
+      this.settle(key, mark);
+    } else if (outcome === 'unknown') {
+      this.journal(key);
+    }
   }
 
   private settle(key: string, mark: number): void {
@@ -262,7 +274,7 @@ export class RemoteView {
   private corrupt(error: CorruptEntryError): RemoteLookup {
     this.faults.report('get', error);
     const { held } = this.stamp;
-    return held === undefined ? UNREACHABLE : { state: 'miss', stamps: [[CLEAR, held], ...this.ownStamps] };
+    return held === undefined ? UNREACHABLE : { state: 'miss', stamps: this.judge.stampsUnder(held) };
   }
 
   /** Bytes that can't be read are a miss; any other error is the tier's. */

@@ -41,6 +41,8 @@ export interface KeyLayout {
   leaseKey(encodedKey: string): string;
   /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
   fillKey(encodedKey: string): string;
+  /** The names of a value, its lease and a fill of it. @param encodedKey what `encodeKey` made */
+  entryKeys(encodedKey: string): { readonly valueKey: string; readonly leaseKey: string; readonly fillKey: string };
   /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
   companionKey(encodedKey: string): string;
   /** @param encodedTag what `encodeKey` made of a tag: tags are encoded by the rules for keys */
@@ -58,6 +60,10 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
     valueKey: (encodedKey) => valuePrefix + encodedKey,
     leaseKey: (encodedKey) => `{${valuePrefix}${encodedKey}}:lease`,
     fillKey: (encodedKey) => `{${valuePrefix}${encodedKey}}:fill`,
+    entryKeys: (encodedKey) => {
+      const valueKey = valuePrefix + encodedKey;
+      return { valueKey, leaseKey: `{${valueKey}}:lease`, fillKey: `{${valueKey}}:fill` };
+    },
     companionKey: (encodedKey) => companionKeyOf(valuePrefix + encodedKey),
     tagStampKey: (encodedTag) => `${valuePrefix}#tag:${encodedTag}`,
   };

@@ -1,9 +1,9 @@
 import type { SealedEntry } from '../codec/index.js';
 import { companionKeyOf } from '../keys/index.js';
 import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
-import { isCluster, type RedisClient } from './redis-client.js';
+import { inOneWrite, isCluster, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
-import { transact, type Command } from './transaction.js';
+import { isOneLine, transact, type Command } from './transaction.js';
 
 /** The names of an entry: its value, the lease to load it, and the place where a loaded value waits to be moved in. */
 export interface EntryKeys {
@@ -22,21 +22,33 @@ export interface PendingInvalidations {
 /** A transaction holds the server up while it runs: so many entries at once. */
 const ENTRIES_PER_TRANSACTION = 250;
 
-/** Stores a value and ends whatever load is under way for it, in one step. */
-export async function putEntry(
+/**
+ * Stores a value and ends whatever load is under way for it. In two commands, the lease first: a load that takes a new one
+ * between them has begun after this change, and may be stored after it. Where they could be torn apart, or two values must
+ * change at once, it is one transaction.
+ */
+export function putEntry(
   client: RedisClient,
   { valueKey, leaseKey, fillKey }: EntryKeys,
   { bytes, companion }: SealedEntry,
   lifeMs: number,
-): Promise<void> {
+): Promise<unknown> {
+  if (companion === undefined && isOneLine(client)) {
+    return inOneWrite(client, () => {
+      const ending = client.del(leaseKey, fillKey);
+      const putting = client.set(valueKey, bytes, 'PX', lifeMs);
+      ending.catch(() => {}); // as a rule the other fails, too, and says why
+      return putting.then(() => ending);
+    });
+  }
   const commands: Command[] = [
-    ['set', valueKey, bytes, 'PX', lifeMs],
     ['del', leaseKey, fillKey],
+    ['set', valueKey, bytes, 'PX', lifeMs],
   ];
   if (companion !== undefined) {
     commands.push(['set', companionKeyOf(valueKey), companion, 'PX', lifeMs]);
   }
-  await transact(client, commands);
+  return transact(client, commands);
 }
 
 /** Stores what was loaded under a lease. @returns false if the lease is no longer ours */

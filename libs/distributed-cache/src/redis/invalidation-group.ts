@@ -82,10 +82,15 @@ export class InvalidationGroup {
    * To be awaited after a change of our own: where that is heard of like anybody else's, its message must not be taken for a later
    * change. At once where it is not.
    */
-  async afterOwnChange(): Promise<void> {
-    if (this.limits.hearsItself) {
-      await Promise.all([...this.channels.values()].map((channel) => channel.catchUp()));
-    }
+  afterOwnChange(): Promise<unknown> | undefined {
+    return this.limits.hearsItself
+      ? Promise.all([...this.channels.values()].map((channel) => channel.catchUp()))
+      : undefined;
+  }
+
+  /** Whether others have to be told of our changes, because the server can't. */
+  get announces(): boolean {
+    return this.mustAnnounce;
   }
 
   /** What others are to be told of a change of ours, and where; nothing where the server tells them. */

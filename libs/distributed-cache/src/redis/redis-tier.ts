@@ -44,8 +44,9 @@ export class RedisTier {
   constructor(
     private readonly connection: RedisConnection,
     codec: EntryCodec,
-    /** Awaited after each change of these keys; it fails if the change can't count as done. */
-    private readonly afterOwnChange: (operation: string, keys: readonly string[]) => Promise<void> = async () => {},
+    /** After each change of these keys; waited for where there is something to do, and it fails if the change can't count as done. */
+    private readonly afterOwnChange: (operation: string, keys: readonly string[]) => Promise<void> | undefined = () =>
+      undefined,
     /** How long a value of another program that has no expiry counts, from each reading of it. */
     endlessTtlMs = 3_600_000,
     private readonly reads = new BatchedReads(connection),
@@ -141,7 +142,14 @@ export class RedisTier {
     );
   }
 
-  /** Stores on one server, all in one round trip, and takes the leases of whoever is loading these keys. */
+  /** Stores, and takes the lease of whoever is loading this key. */
+  async set(keys: EntryKeys, entry: EntryToStore): Promise<void> {
+    await this.change('SET', [keys.valueKey], (client) =>
+      putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry)),
+    );
+  }
+
+  /** As {@link set}, on one server, all in one round trip, and takes the leases of whoever is loading these keys. */
   async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[]): Promise<void> {
     const valueKeys = entries.map(([{ valueKey }]) => valueKey);
     await this.change('SET', valueKeys, (client) =>
@@ -237,7 +245,10 @@ export class RedisTier {
     send: (client: RedisClient) => Promise<Result>,
   ): Promise<Result> {
     const result = await this.connection.run(operation, send, keys[0]);
-    await this.afterOwnChange(operation, keys);
+    const rest = this.afterOwnChange(operation, keys);
+    if (rest !== undefined) {
+      await rest;
+    }
     return result;
   }
 }

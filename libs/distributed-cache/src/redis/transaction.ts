@@ -13,13 +13,16 @@ export type Command = readonly [name: string, ...args: (string | number | Buffer
  * @returns the answers. @throws the first error among them, or the reason why nothing was executed
  */
 export async function transact(client: RedisClient, commands: readonly Command[]): Promise<unknown[]> {
-  return isCluster(client) || client.options.enableAutoPipelining === true || sendsAgain(client)
-    ? transactByPipeline(client, commands)
-    : transactDirectly(client, commands);
+  return isOneLine(client) ? transactDirectly(client, commands) : transactByPipeline(client, commands);
 }
 
-function sendsAgain({ options }: Redis): boolean {
-  return options.autoResendUnfulfilledCommands !== false;
+/** Whether commands that are sent one after the other arrive so, or not at all: nothing sorts them anew or sends some again. */
+export function isOneLine(client: RedisClient): client is Redis {
+  return (
+    !isCluster(client) &&
+    client.options.enableAutoPipelining !== true &&
+    client.options.autoResendUnfulfilledCommands === false
+  );
 }
 
 async function transactDirectly(client: Redis, commands: readonly Command[]): Promise<unknown[]> {
