@@ -96,8 +96,8 @@ export class EntryWriter {
 
   /** As {@link write}, all in one go; in a cluster each master's entries succeed or fail together. */
   async writeMany(entries: readonly EntryToWrite[]): Promise<WrittenEntry[]> {
-    const prepared = await allOf(entries.map((entry) => this.prepare(entry)));
-    const outcomeOf = await this.putRemote(prepared.filter((entry) => entry !== undefined));
+    const prepared: readonly (Prepared | undefined)[] = await allOf(entries.map((entry) => this.prepare(entry)));
+    const outcomeOf = await this.putRemote(prepared.filter(isThere));
     return entries.map((entry, index) => {
       const ready = prepared[index];
       return ready === undefined ? refused(entry) : this.finish(ready, outcomeOf(entry.key));
@@ -222,6 +222,10 @@ export class EntryWriter {
     this.local.keep(key, stored, outcome === 'done' ? life : this.local.unheardLife(key, life), entry);
     return { stored, kept: true, overtaken: false, complete: outcome === 'done' };
   }
+}
+
+function isThere(prepared: Prepared | undefined): prepared is Prepared {
+  return prepared !== undefined;
 }
 
 function refused({ value, flight }: EntryToWrite): WrittenEntry {
