@@ -5,6 +5,7 @@ import { readForeign } from './foreign-text.js';
 import type { EncodedPayload } from './payload.js';
 import { type KeyRing, openPayload, payloadSealer } from './payload-cipher.js';
 import { parsePlainText, type PlainFormat, unwrapPlainText, wrapPlainText, writePlainText } from './plain-text.js';
+import { StampReader, StampWriter } from './stamps.js';
 import { type Decoded, type EncodedValue, ValueCodec, type ValueCodecOptions } from './value-codec.js';
 
 export interface EntryCodecOptions extends ValueCodecOptions {
@@ -43,6 +44,8 @@ export class EntryCodec {
   readonly #values: ValueCodec;
   readonly #options: EntryCodecOptions;
   readonly #format: 'envelope' | PlainFormat;
+  readonly #stampReader = new StampReader();
+  readonly #stampWriter = new StampWriter();
 
   constructor(options: EntryCodecOptions) {
     this.#values = new ValueCodec(options);
@@ -91,7 +94,7 @@ export class EntryCodec {
     const { encrypts, encryptionKeys } = this.#options;
     if (this.#format === 'envelope') {
       const sealer = encrypts === true && encryptionKeys ? payloadSealer(encryptionKeys, valueKey) : undefined;
-      return { bytes: writeEnvelope(header, payload, sealer) };
+      return { bytes: writeEnvelope(header, payload, sealer, this.#stampWriter) };
     }
     const bytes = Buffer.from(wrapPlainText(payload.bytes.toString(), this.#format, header.expiresAtMs));
     return { bytes, companion: companionOf(header, bytes, this.#format) };
@@ -99,15 +102,17 @@ export class EntryCodec {
 
   /** @throws CorruptEntryError, and nothing else, whatever the bytes are */
   open(bytes: Buffer, valueKey: string): { readonly header: EntryHeader; readonly payload: EncodedPayload } {
-    const { header, payload, isEncrypted, head } = readEnvelope(bytes);
-    if (isEncrypted) {
+    const opened = readEnvelope(bytes, this.#stampReader);
+    if (opened.isEncrypted) {
+      const { header, payload, headBytes } = opened;
+      const head = bytes.subarray(0, headBytes);
       const plain = openPayload(this.#options.encryptionKeys, valueKey, head, payload.bytes);
       return { header, payload: { ...payload, bytes: plain } };
     }
     if (this.#options.encrypts === true) {
       throw new CorruptEntryError('it is not encrypted, and only encrypted ones are believed here');
     }
-    return { header, payload };
+    return opened;
   }
 
   /**

@@ -19,7 +19,7 @@
 import { crc32 } from 'node:zlib';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
-import { type Stamp, measureStamps, readStamps, writeStamps } from './stamps.js';
+import { type Stamp, StampReader, StampWriter } from './stamps.js';
 
 /** First byte of every entry of ours. What begins with another byte was written by another program. */
 export const ENVELOPE_MAGIC = 0xdc;
@@ -59,19 +59,25 @@ export interface PayloadSealer {
 export interface OpenedEnvelope {
   readonly header: EntryHeader;
   readonly payload: EncodedPayload;
-  /** The payload's bytes are not yet what they say: see {@link head}. */
+  /** The payload's bytes are not yet what they say. */
   readonly isEncrypted: boolean;
-  /** Everything before the checksum, to which an encrypted payload is bound. */
-  readonly head: Buffer;
+  /** How long everything before the checksum is, to which an encrypted payload is bound. */
+  readonly headBytes: number;
 }
 
 /**
  * Writes one entry into one new buffer.
  * @param sealer encrypts the payload
+ * @param stampWriter one for all entries of a namespace: most carry the same stamps
  * @throws ValueRefusedError (`too-large`) when the stamps of its tags don't fit into 64 KiB
  * @throws RangeError when a time is not finite: such an entry could not be read back
  */
-export function writeEnvelope(header: EntryHeader, payload: EncodedPayload, sealer?: PayloadSealer): Buffer {
+export function writeEnvelope(
+  header: EntryHeader,
+  payload: EncodedPayload,
+  sealer?: PayloadSealer,
+  stampWriter = new StampWriter(),
+): Buffer {
   const { createdAtMs, expiresAtMs } = header;
   if (!Number.isFinite(createdAtMs) || !Number.isFinite(expiresAtMs)) {
     throw new RangeError(`An entry needs finite times, got createdAtMs ${createdAtMs}, expiresAtMs ${expiresAtMs}`);
@@ -79,8 +85,8 @@ export function writeEnvelope(header: EntryHeader, payload: EncodedPayload, seal
   if (payload.rawBytes > MAX_UINT32) {
     throw new ValueRefusedError('too-large', 'its serialized form takes more than 4 GiB');
   }
-  const stampsBytes = measureStamps(header.stamps);
-  const crcAt = STAMPS_AT + stampsBytes;
+  const stamps = stampWriter.bytesOf(header.stamps);
+  const crcAt = STAMPS_AT + stamps.length;
   const payloadAt = crcAt + CRC_BYTES;
   const entry = Buffer.allocUnsafe(payloadAt + payload.bytes.length + (sealer?.overheadBytes ?? 0));
   entry[0] = ENVELOPE_MAGIC;
@@ -93,18 +99,19 @@ export function writeEnvelope(header: EntryHeader, payload: EncodedPayload, seal
   entry.writeDoubleBE(expiresAtMs, 11);
   entry.writeUInt32BE(toUint32(header.loadMs), 19);
   entry.writeUInt32BE(payload.rawBytes, 23);
-  entry.writeUInt16BE(stampsBytes, 27);
-  writeStamps(header.stamps, entry, STAMPS_AT);
+  entry.writeUInt16BE(stamps.length, 27);
+  entry.set(stamps, STAMPS_AT);
   entry.set(sealer === undefined ? payload.bytes : sealer.seal(payload.bytes, entry.subarray(0, crcAt)), payloadAt);
-  entry.writeUInt32BE(checksum(entry, crcAt), crcAt);
+  entry.writeUInt32BE(checksum(entry, crcAt, entry.subarray(payloadAt)), crcAt);
   return entry;
 }
 
 /**
  * Reads what `writeEnvelope` wrote. The payload is a view of `bytes`; nothing is decompressed or parsed yet.
+ * @param stampReader one for all entries of a namespace: most carry the same stamps
  * @throws CorruptEntryError, and nothing else, whatever the bytes are
  */
-export function readEnvelope(bytes: Buffer): OpenedEnvelope {
+export function readEnvelope(bytes: Buffer, stampReader = new StampReader()): OpenedEnvelope {
   if (bytes.length < STAMPS_AT + CRC_BYTES) {
     throw new CorruptEntryError(`${bytes.length} bytes are too few`);
   }
@@ -119,7 +126,8 @@ export function readEnvelope(bytes: Buffer): OpenedEnvelope {
   if (payloadAt > bytes.length) {
     throw new CorruptEntryError('its header is longer than the entry');
   }
-  if (bytes.readUInt32BE(crcAt) !== checksum(bytes, crcAt)) {
+  const payloadBytes = bytes.subarray(payloadAt);
+  if (bytes.readUInt32BE(crcAt) !== checksum(bytes, crcAt, payloadBytes)) {
     throw new CorruptEntryError('its checksum does not match');
   }
   const createdAtMs = bytes.readDoubleBE(3);
@@ -133,18 +141,31 @@ export function readEnvelope(bytes: Buffer): OpenedEnvelope {
   if (serializer === undefined || compressor === undefined) {
     throw new CorruptEntryError(`its flags ${flags} are unknown`);
   }
-  const stamps = readStamps(bytes, STAMPS_AT, crcAt);
+  const stamps = stampReader.read(bytes, STAMPS_AT, crcAt);
   return {
     header: { createdAtMs, expiresAtMs, loadMs: bytes.readUInt32BE(19), stamps },
-    payload: { serializer, compressor, rawBytes: bytes.readUInt32BE(23), bytes: bytes.subarray(payloadAt) },
+    payload: { serializer, compressor, rawBytes: bytes.readUInt32BE(23), bytes: payloadBytes },
     isEncrypted: (flags & ENCRYPTED) !== 0,
-    head: bytes.subarray(0, crcAt),
+    headBytes: crcAt,
   };
 }
 
+/** CRC-32 of each byte (ISO 3309): the head is so short that a call of zlib would take longer than it does. */
+const CRC_OF_BYTE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) {
+    crc = (crc & 1) === 1 ? (crc >>> 1) ^ 0xedb8_8320 : crc >>> 1;
+  }
+  return crc;
+});
+
 /** Of the whole entry without the checksum itself. */
-function checksum(entry: Buffer, crcAt: number): number {
-  return crc32(entry.subarray(crcAt + CRC_BYTES), crc32(entry.subarray(0, crcAt)));
+function checksum(entry: Buffer, headBytes: number, payloadBytes: Buffer): number {
+  let crc = -1;
+  for (let index = 0; index < headBytes; index++) {
+    crc = (CRC_OF_BYTE[(crc ^ (entry[index] ?? 0)) & 0xff] ?? 0) ^ (crc >>> 8);
+  }
+  return crc32(payloadBytes, ~crc >>> 0);
 }
 
 /** A load time is only a hint for early refresh: out of range is clamped, never an error. */

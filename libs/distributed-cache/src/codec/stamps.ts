@@ -7,8 +7,34 @@ const MAX_STAMPS_BYTES = 0xffff;
 const MAX_STAMP_BYTES = 0xff;
 const LENGTHS_BYTES = 3;
 
-/** @throws ValueRefusedError (`too-large`) when the stamps don't fit into their length fields */
-export function measureStamps(stamps: readonly Stamp[]): number {
+/** Writes stamps, and remembers the last list: as a rule the next entry carries the very same. */
+export class StampWriter {
+  private last: readonly Stamp[] | undefined;
+  private lastBytes = Buffer.alloc(0);
+
+  /** @throws ValueRefusedError (`too-large`) when the stamps don't fit into their length fields */
+  bytesOf(stamps: readonly Stamp[]): Buffer {
+    if (stamps !== this.last) {
+      this.lastBytes = encodeStamps(stamps);
+      this.last = stamps;
+    }
+    return this.lastBytes;
+  }
+}
+
+function encodeStamps(stamps: readonly Stamp[]): Buffer {
+  const bytes = Buffer.allocUnsafe(measureStamps(stamps));
+  let next = 0;
+  for (const [name, stamp] of stamps) {
+    const nameBytes = bytes.write(name, next + 2);
+    next = bytes.writeUInt16BE(nameBytes, next) + nameBytes;
+    const stampBytes = bytes.write(stamp, next + 1);
+    next = bytes.writeUInt8(stampBytes, next) + stampBytes;
+  }
+  return bytes;
+}
+
+function measureStamps(stamps: readonly Stamp[]): number {
   let total = 0;
   for (const [name, stamp] of stamps) {
     const stampBytes = Buffer.byteLength(stamp);
@@ -20,14 +46,19 @@ export function measureStamps(stamps: readonly Stamp[]): number {
   return total;
 }
 
-/** Writes what `measureStamps` measured, from the offset `at`. */
-export function writeStamps(stamps: readonly Stamp[], entry: Buffer, at: number): void {
-  let next = at;
-  for (const [name, stamp] of stamps) {
-    const nameBytes = entry.write(name, next + 2);
-    next = entry.writeUInt16BE(nameBytes, next) + nameBytes;
-    const stampBytes = entry.write(stamp, next + 1);
-    next = entry.writeUInt8(stampBytes, next) + stampBytes;
+/** Reads the stamps of entries, and remembers those of the last: as a rule the next carries the same, and is spared the texts. */
+export class StampReader {
+  private lastBytes = Buffer.alloc(0);
+  private last: readonly Stamp[] = [];
+
+  /** The stamps between two offsets. @throws CorruptEntryError as {@link readStamps} */
+  read(entry: Buffer, from: number, to: number): readonly Stamp[] {
+    const { lastBytes } = this;
+    if (to - from !== lastBytes.length || lastBytes.compare(entry, from, to) !== 0) {
+      this.last = readStamps(entry, from, to);
+      this.lastBytes = Buffer.from(entry.subarray(from, to)); // a copy: a view would hold the whole entry
+    }
+    return this.last;
   }
 }
 
@@ -35,7 +66,7 @@ export function writeStamps(stamps: readonly Stamp[], entry: Buffer, at: number)
  * Reads the stamps between two offsets. At least two more bytes must follow them (the checksum does).
  * @throws CorruptEntryError when the lengths inside don't add up to the length outside
  */
-export function readStamps(entry: Buffer, from: number, to: number): Stamp[] {
+function readStamps(entry: Buffer, from: number, to: number): Stamp[] {
   const stamps: Stamp[] = [];
   let next = from;
   while (next < to) {

@@ -82,14 +82,9 @@ export class EntryBytes {
     const { header, payload } = this.codec.open(bytes, valueKey);
     // Never `await` the value itself: a cached object with a method `then` would be called.
     const decoded = this.codec.decode(payload);
-    const entryOf = ({ value, isTree }: Decoded): RedisEntry => ({
-      value,
-      isTree,
-      header,
-      bytes: bytes.length,
-      isForeign: false,
-    });
-    return decoded instanceof Promise ? decoded.then(entryOf) : entryOf(decoded);
+    return decoded instanceof Promise
+      ? decoded.then((result) => entryOf(result, header, bytes.length))
+      : entryOf(decoded, header, bytes.length);
   }
 
   private decodePlain(
@@ -163,6 +158,10 @@ export class EntryBytes {
     const createdAtMs = this.serverNowMs(valueKey);
     return this.codec.seal({ createdAtMs, expiresAtMs: createdAtMs + ttlMs, loadMs, stamps }, payload, valueKey);
   }
+}
+
+function entryOf({ value, isTree }: Decoded, header: EntryHeader, bytes: number): RedisEntry {
+  return { value, isTree, header, bytes, isForeign: false };
 }
 
 function corruptOnly(error: unknown): CorruptEntryError {
