@@ -10,7 +10,7 @@ const LENGTHS_BYTES = 3;
 /** Writes stamps, and remembers the last list: as a rule the next entry carries the very same. */
 export class StampWriter {
   private last: readonly Stamp[] | undefined;
-  private lastBytes = Buffer.alloc(0);
+  private lastBytes: Buffer = Buffer.alloc(0);
 
   /** @throws ValueRefusedError (`too-large`) when the stamps don't fit into their length fields */
   bytesOf(stamps: readonly Stamp[]): Buffer {
@@ -48,7 +48,7 @@ function measureStamps(stamps: readonly Stamp[]): number {
 
 /** Reads the stamps of entries, and remembers those of the last: as a rule the next carries the same, and is spared the texts. */
 export class StampReader {
-  private lastBytes = Buffer.alloc(0);
+  private lastBytes: Buffer = Buffer.alloc(0);
   private last: readonly Stamp[] = [];
 
   /** The stamps between two offsets. @throws CorruptEntryError as {@link readStamps} */
