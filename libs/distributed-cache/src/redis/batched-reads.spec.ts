@@ -13,6 +13,7 @@ class NotedConnection {
 
   async run<Result>(_operation: string, send: (client: RedisClient) => Promise<Result>): Promise<Result> {
     return send({
+      options: {},
       getBuffer: async (key: string) => {
         this.commands.push(`GET ${key}`);
         return Buffer.from(key);

@@ -1,5 +1,7 @@
 import { TierReplyError, TierUnavailableError } from '../errors/index.js';
+import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
+import { isOneLine, sendUntimed } from './untimed-command.js';
 
 interface WaitingRead {
   readonly valueKey: string;
@@ -41,7 +43,7 @@ export class BatchedReads {
   }
 
   private getAlone(valueKey: string): Promise<Buffer | null> {
-    return this.connection.run('GET', (client) => client.getBuffer(valueKey), valueKey);
+    return this.connection.run('GET', (client) => getBytes(client, valueKey), valueKey);
   }
 
   private sendAll(): void {
@@ -55,7 +57,7 @@ export class BatchedReads {
   private async sendTogether(reads: readonly WaitingRead[]): Promise<void> {
     try {
       const keys = reads.map(({ valueKey }) => valueKey);
-      const found = await this.connection.run('GET', (client) => client.mgetBuffer(keys), keys[0]);
+      const found = await this.connection.run('GET', (client) => getManyBytes(client, keys), keys[0]);
       for (const [index, { resolve }] of reads.entries()) {
         resolve(found[index] ?? null);
       }
@@ -70,4 +72,17 @@ export class BatchedReads {
       this.unanswered -= reads.length;
     }
   }
+}
+
+function getBytes(client: RedisClient, valueKey: string): Promise<Buffer | null> {
+  return isOneLine(client)
+    ? (sendUntimed(client, ['get', valueKey]) as Promise<Buffer | null>)
+    : client.getBuffer(valueKey);
+}
+
+/** As `mgetBuffer` of the client. */
+export function getManyBytes(client: RedisClient, valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
+  return isOneLine(client)
+    ? (sendUntimed(client, ['mget', ...valueKeys]) as Promise<(Buffer | null)[]>)
+    : client.mgetBuffer([...valueKeys]);
 }

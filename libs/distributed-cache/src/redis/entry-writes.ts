@@ -3,7 +3,8 @@ import { companionKeyOf } from '../keys/index.js';
 import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
 import { inOneWrite, isCluster, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
-import { isOneLine, transact, type Command } from './transaction.js';
+import { transact } from './transaction.js';
+import { isOneLine, sendUntimed, type Command } from './untimed-command.js';
 
 /** The names of an entry: its value, the lease to load it, and the place where a loaded value waits to be moved in. */
 export interface EntryKeys {
@@ -35,8 +36,8 @@ export function putEntry(
 ): Promise<unknown> {
   if (companion === undefined && isOneLine(client)) {
     return inOneWrite(client, () => {
-      const ending = client.del(leaseKey, fillKey);
-      const putting = client.set(valueKey, bytes, 'PX', lifeMs);
+      const ending = sendUntimed(client, ['del', leaseKey, fillKey]);
+      const putting = sendUntimed(client, ['set', valueKey, bytes, 'PX', lifeMs]);
       ending.catch(() => {}); // as a rule the other fails, too, and says why
       return putting.then(() => ending);
     });

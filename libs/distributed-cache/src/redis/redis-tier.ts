@@ -1,7 +1,7 @@
 import { isEnvelope, type EncodedPayload, type EntryCodec, type EntryHeader } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
 import { allOf } from './all-of.js';
-import { BatchedReads } from './batched-reads.js';
+import { BatchedReads, getManyBytes } from './batched-reads.js';
 import { EntryBytes, type EntryToStore, type RedisEntry } from './entry-bytes.js';
 import { dropEntries, fillEntry, putEntry, putStamp, replaceEntry, type EntryKeys } from './entry-writes.js';
 import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
@@ -127,7 +127,7 @@ export class RedisTier {
       async (client) => {
         const all = await (this.connection.isCluster
           ? Promise.all(valueKeys.map((valueKey) => client.getBuffer(valueKey)))
-          : client.mgetBuffer([...valueKeys]));
+          : getManyBytes(client, valueKeys));
         return allOf(valueKeys.map((valueKey, index) => this.bytes.lookAround(client, valueKey, all[index] ?? null)));
       },
       valueKeys[0],

@@ -1,8 +1,6 @@
 import type { Redis } from 'ioredis';
-import { inOneWrite, isCluster, type RedisClient } from './redis-client.js';
-
-/** A command's name, in small letters, and its arguments. */
-export type Command = readonly [name: string, ...args: (string | number | Buffer)[]];
+import { inOneWrite, type RedisClient } from './redis-client.js';
+import { isOneLine, sendUntimed, type Command } from './untimed-command.js';
 
 /**
  * Executes commands in one step (`MULTI` ... `EXEC`), written in one go.
@@ -16,15 +14,6 @@ export async function transact(client: RedisClient, commands: readonly Command[]
   return isOneLine(client) ? transactDirectly(client, commands) : transactByPipeline(client, commands);
 }
 
-/** Whether commands that are sent one after the other arrive so, or not at all: nothing sorts them anew or sends some again. */
-export function isOneLine(client: RedisClient): client is Redis {
-  return (
-    !isCluster(client) &&
-    client.options.enableAutoPipelining !== true &&
-    client.options.autoResendUnfulfilledCommands === false
-  );
-}
-
 async function transactDirectly(client: Redis, commands: readonly Command[]): Promise<unknown[]> {
   let refusal: Error | undefined;
   const onRefusal = (error: Error): void => {
@@ -32,11 +21,11 @@ async function transactDirectly(client: Redis, commands: readonly Command[]): Pr
   };
   const executing = inOneWrite(client, () => {
     // Nothing else can come between them: they are sent without a pause.
-    client.call('multi').catch(onRefusal);
-    for (const [name, ...args] of commands) {
-      client.call(name, args).catch(onRefusal);
+    sendUntimed(client, ['multi'], 'utf8').catch(onRefusal);
+    for (const command of commands) {
+      sendUntimed(client, command, 'utf8').catch(onRefusal);
     }
-    return client.call('exec');
+    return sendUntimed(client, ['exec'], 'utf8');
   });
   let answers: unknown;
   try {
