@@ -181,8 +181,8 @@ export const MUTANTS = [
   {
     name: 'overlap: a set is not sent after a change elsewhere',
     file: 'core/entry-writer.ts',
-    from: '!entry.flight.isReplaced',
-    to: '!entry.flight.overtaken',
+    from: 'stamps === undefined || flight.isReplaced',
+    to: 'stamps === undefined || flight.overtaken',
     specs: ['races/overlaps', 'model/model'],
   },
   {
