@@ -1,10 +1,12 @@
+import { EntryColumns, FIRST_CAPACITY } from './entry-columns.js';
 import { textBytes } from './measure-value.js';
-import type { CopyInstance } from './copy-value.js';
 import type { LocalEntry, LocalMark, LocalScope } from './local-entry.js';
 import type { StoredValue } from './stored-value.js';
 
 /** The keys that are looked up together, and the scope that drops them all. */
 export interface Room {
+  /** Its place among the rooms of the store. */
+  readonly id: number;
   readonly slots: Map<string, number>;
   readonly scope: LocalScope;
 }
@@ -13,7 +15,7 @@ export interface Room {
 export interface EntryFacts {
   readonly storedAtMs: number;
   readonly expiresAtMs: number;
-  readonly keptUntilMs: number;
+  readonly graceMs: number;
   readonly loadMs: number;
   readonly lifeMs: number;
   readonly marks: readonly LocalMark[] | undefined;
@@ -21,45 +23,42 @@ export interface EntryFacts {
   readonly isPlainKey: boolean;
 }
 
-const FIRST_CAPACITY = 256;
+/** More than V8 can keep of one value, and what fits into a column of 32 bits. */
+const MOST_BYTES = 2 ** 32 - 1;
 /** Slot 0 is the ring's own: behind it the entry longest unused, before it the one used last. */
 const RING = 0;
 const PLAIN_KEY = 1;
 const COPY_ON_READ = 2;
 const MARKED = 4;
 /** Places in the columns and in the map of slots, with what grows ahead of need. */
-const ENTRY_OVERHEAD_BYTES = 150;
+const ENTRY_OVERHEAD_BYTES = 120;
 
 /**
- * The entries of all rooms in columns, so that one costs no object and no boxed number (typed arrays hold the times), and
- * in one ring by use. A slot in use has a place in every column: that is why they are read with `!`. Bounded by estimated bytes and, if wanted, entries: the one longest unused leaves first (LRU).
+ * The entries of all rooms in columns, and in one ring by use. A slot in use has a place in every column: that is why they are read with
+ * `!`. Bounded by estimated bytes and, if wanted, entries: the one longest unused leaves first (LRU).
  */
-export class EntryStore {
+export class EntryStore extends EntryColumns {
   usedBytes = 0;
   count = 0;
   /** Slots handed out so far; those given back are used again first. */
   private end = 1;
-  private readonly free: number[] = [];
-  private readonly values: unknown[] = [undefined];
-  private readonly keys: (string | undefined)[] = [undefined];
-  private readonly rooms: (Room | undefined)[] = [undefined];
-  private readonly marks = new Map<number, readonly LocalMark[]>();
-  private readonly copyInstances = new Map<number, CopyInstance>();
-  private storedAtMs = new Float64Array(FIRST_CAPACITY);
-  private expiresAtMs = new Float64Array(FIRST_CAPACITY);
-  private keptUntilMs = new Float64Array(FIRST_CAPACITY);
-  private lifeMs = new Float64Array(FIRST_CAPACITY);
-  private loadMs = new Float32Array(FIRST_CAPACITY);
-  private bytes = new Float64Array(FIRST_CAPACITY);
-  private generations = new Uint32Array(FIRST_CAPACITY);
-  private flags = new Uint8Array(FIRST_CAPACITY);
-  private before = new Int32Array(FIRST_CAPACITY);
-  private after = new Int32Array(FIRST_CAPACITY);
+  /** The first of those given back; `after` leads to the next one, `RING` ends them. */
+  private free = RING;
+  private readonly rooms: Room[] = [];
 
   constructor(
     readonly maxBytes: number,
     readonly maxEntries: number,
-  ) {}
+  ) {
+    super();
+  }
+
+  /** Keys of their own, dropped together when the generation of `scope` moves. A room stays as long as the store. */
+  addRoom(scope: LocalScope): Room {
+    const room = { id: this.rooms.length, slots: new Map<string, number>(), scope };
+    this.rooms.push(room);
+    return room;
+  }
 
   /** Where slots end, for who walks them. */
   get slotsEnd(): number {
@@ -118,8 +117,8 @@ export class EntryStore {
   /** Whether nobody may have it any more: past its grace, or what it depends on has moved on. */
   isOver(slot: number, nowMs: number): boolean {
     return (
-      this.keptUntilMs[slot]! <= nowMs ||
-      this.generations[slot] !== this.rooms[slot]!.scope.generation >>> 0 ||
+      this.expiresAtMs[slot]! + this.graceMs[slot]! <= nowMs ||
+      this.generations[slot] !== this.roomOf(slot).scope.generation >>> 0 ||
       this.marks.get(slot)?.some(({ scope, generation }) => scope.generation !== generation) === true
     );
   }
@@ -135,13 +134,13 @@ export class EntryStore {
       this.remove(before);
     }
     const bytes = Math.ceil(ENTRY_OVERHEAD_BYTES + textBytes(key) + stored.bytes);
-    if (bytes > this.maxBytes) {
+    if (bytes > this.maxBytes || bytes > MOST_BYTES) {
       return false;
     }
     const slot = this.take();
     room.slots.set(key, slot);
     this.keys[slot] = key;
-    this.rooms[slot] = room;
+    this.roomIds[slot] = room.id;
     this.values[slot] = stored.value;
     this.bytes[slot] = bytes;
     this.generations[slot] = room.scope.generation;
@@ -160,17 +159,17 @@ export class EntryStore {
     if (key === undefined) {
       return;
     }
-    this.rooms[slot]!.slots.delete(key);
+    this.roomOf(slot).slots.delete(key);
     this.unlink(slot);
     this.usedBytes -= this.bytes[slot]!;
     this.count--;
     this.keys[slot] = undefined;
-    this.rooms[slot] = undefined;
     this.values[slot] = undefined;
     this.marks.delete(slot);
     this.copyInstances.delete(slot);
-    this.free.push(slot);
-    if (this.count === 0 && this.flags.length > FIRST_CAPACITY) {
+    this.after[slot] = this.free;
+    this.free = slot;
+    if (this.count === 0 && this.capacity > FIRST_CAPACITY) {
       this.shrink();
     }
   }
@@ -184,8 +183,8 @@ export class EntryStore {
       bytes: this.bytes[slot]!,
       storedAtMs: this.storedAtMs[slot]!,
       expiresAtMs: this.expiresAtMs[slot]!,
-      keptUntilMs: this.keptUntilMs[slot]!,
-      isOfNow: this.generations[slot] === this.rooms[slot]!.scope.generation >>> 0,
+      keptUntilMs: this.expiresAtMs[slot]! + this.graceMs[slot]!,
+      isOfNow: this.generations[slot] === this.roomOf(slot).scope.generation >>> 0,
       marks: this.marks.get(slot),
       loadMs: this.loadMs[slot]!,
       lifeMs: this.lifeMs[slot]!,
@@ -196,7 +195,7 @@ export class EntryStore {
     const { marks, isPlainKey } = facts;
     this.storedAtMs[slot] = facts.storedAtMs;
     this.expiresAtMs[slot] = facts.expiresAtMs;
-    this.keptUntilMs[slot] = facts.keptUntilMs;
+    this.graceMs[slot] = facts.graceMs;
     this.loadMs[slot] = facts.loadMs;
     this.lifeMs[slot] = facts.lifeMs;
     if (marks !== undefined) {
@@ -209,33 +208,26 @@ export class EntryStore {
       (isPlainKey ? PLAIN_KEY : 0) | (copyOnRead ? COPY_ON_READ : 0) | (marks === undefined ? 0 : MARKED);
   }
 
-  private take(): number {
-    const slot = this.free.pop() ?? this.end++;
-    if (slot >= this.flags.length) {
-      this.resize(Math.ceil(this.flags.length * 1.5));
-    }
-    return slot;
+  private roomOf(slot: number): Room {
+    return this.rooms[this.roomIds[slot]!]!;
   }
 
-  private resize(capacity: number): void {
-    this.storedAtMs = resized(this.storedAtMs, new Float64Array(capacity));
-    this.expiresAtMs = resized(this.expiresAtMs, new Float64Array(capacity));
-    this.keptUntilMs = resized(this.keptUntilMs, new Float64Array(capacity));
-    this.lifeMs = resized(this.lifeMs, new Float64Array(capacity));
-    this.loadMs = resized(this.loadMs, new Float32Array(capacity));
-    this.bytes = resized(this.bytes, new Float64Array(capacity));
-    this.generations = resized(this.generations, new Uint32Array(capacity));
-    this.flags = resized(this.flags, new Uint8Array(capacity));
-    this.before = resized(this.before, new Int32Array(capacity));
-    this.after = resized(this.after, new Int32Array(capacity));
+  private take(): number {
+    const slot = this.free;
+    if (slot !== RING) {
+      this.free = this.after[slot]!;
+      return slot;
+    }
+    if (this.end >= this.capacity) {
+      this.grow();
+    }
+    return this.end++;
   }
 
   /** Gives the columns of an empty store back: they would keep the size of its fullest hour. */
   private shrink(): void {
     this.end = 1;
-    for (const column of [this.free, this.values, this.keys, this.rooms]) {
-      column.length = column === this.free ? 0 : 1;
-    }
+    this.free = RING;
     this.resize(FIRST_CAPACITY);
     this.before[RING] = RING;
     this.after[RING] = RING;
@@ -261,11 +253,4 @@ export class EntryStore {
     this.after[before] = after;
     this.before[after] = before;
   }
-}
-
-function resized<
-  Column extends { readonly length: number; set(from: Column): void; subarray(begin: number, end: number): Column },
->(from: Column, to: Column): Column {
-  to.set(from.subarray(0, to.length));
-  return to;
 }

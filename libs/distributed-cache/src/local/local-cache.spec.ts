@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../testing/fake-clock.js';
 import { LocalCache } from './local-cache.js';
 import type { LocalScope } from './local-entry.js';
+import { systemClock } from './clock.js';
+import { storeValue } from './stored-value.js';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -173,14 +175,17 @@ describe('the lives of LocalCache entries', () => {
   it('drops the entries of a scope at once when its generation moves, and no others', () => {
     const cache = new LocalCache();
     const [users, orders]: LocalScope[] = [{ generation: 0 }, { generation: 0 }];
-    cache.set('users:1', 1, { ...TTL, scope: users });
-    cache.set('orders:1', 2, { ...TTL, scope: orders });
-    cache.set('mine', 3, TTL);
+    const ofUsers = cache.part(users!, () => true);
+    const ofOrders = cache.part(orders!, () => true);
+    ofUsers.put('key', storeValue(1, 'frozen'), TTL);
+    ofOrders.put('key', storeValue(2, 'frozen'), TTL);
+    cache.set('key', 3, TTL);
     users!.generation++;
-    expect(cache.has('users:1')).toBe(false);
-    expect(cache.delete('users:1')).toBe(false);
-    expect([cache.get('orders:1'), cache.get('mine')]).toEqual([2, 3]);
-    cache.set('users:1', 4, { ...TTL, scope: users });
-    expect(cache.get('users:1')).toBe(4);
+    const nowMs = systemClock.nowMs();
+    expect(ofUsers.find('key', nowMs)).toBeUndefined();
+    expect(ofUsers.delete('key')).toBe(false);
+    expect([ofOrders.find('key', nowMs)?.value, cache.get('key')]).toEqual([2, 3]);
+    ofUsers.put('key', storeValue(4, 'frozen'), TTL);
+    expect(ofUsers.find('key', nowMs)?.value).toBe(4);
   });
 });

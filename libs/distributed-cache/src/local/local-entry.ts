@@ -16,8 +16,7 @@ export interface LocalPutOptions {
   readonly ttlMs: number;
   /** How long it is kept after that, in milliseconds. Default 0. */
   readonly graceMs?: number;
-  readonly scope?: LocalScope;
-  /** Further scopes that the value depends on. */
+  /** Scopes that the value depends on, besides that of its part. */
   readonly marks?: readonly LocalMark[];
   /** How long it took to make the value, in milliseconds. Default 0: unknown. */
   readonly loadMs?: number;

@@ -8,8 +8,6 @@ export type IsPlainKey = (key: string) => boolean;
 
 /** The keys of one user of L1 (a namespace), apart from those of others, and the scope that drops all of them at once. */
 export class LocalPart {
-  private readonly slots = new Map<string, number>();
-  private readonly rooms = new WeakMap<LocalScope, Room>();
   private readonly room: Room;
 
   constructor(
@@ -19,7 +17,7 @@ export class LocalPart {
     private readonly isPlainKey: IsPlainKey,
     private readonly onPut: () => void,
   ) {
-    this.room = this.roomOf(scope);
+    this.room = store.addRoom(scope);
   }
 
   /**
@@ -36,19 +34,19 @@ export class LocalPart {
   }
 
   peek(key: string): LocalEntry | undefined {
-    const slot = this.slots.get(key);
+    const slot = this.room.slots.get(key);
     return slot === undefined ? undefined : this.store.entryAt(slot);
   }
 
   put(key: string, stored: StoredValue, options: LocalPutOptions): boolean {
-    const { ttlMs, graceMs = 0, scope, marks, loadMs = 0, lifeMs = ttlMs } = options;
+    const { ttlMs, graceMs = 0, marks, loadMs = 0, lifeMs = ttlMs } = options;
     requireDuration('ttlMs', ttlMs);
     requireDuration('graceMs', graceMs);
     const nowMs = this.clock.nowMs();
-    const isKept = this.store.put(scope === undefined ? this.room : this.roomOf(scope), key, stored, {
+    const isKept = this.store.put(this.room, key, stored, {
       storedAtMs: nowMs,
       expiresAtMs: nowMs + ttlMs,
-      keptUntilMs: nowMs + ttlMs + graceMs,
+      graceMs,
       loadMs: Math.round(loadMs),
       lifeMs: Math.round(lifeMs),
       marks,
@@ -60,22 +58,13 @@ export class LocalPart {
 
   /** @returns whether there was one that still counted */
   delete(key: string): boolean {
-    const slot = this.slots.get(key);
+    const slot = this.room.slots.get(key);
     if (slot === undefined) {
       return false;
     }
     const counted = !this.store.isOver(slot, this.clock.nowMs());
     this.store.remove(slot);
     return counted;
-  }
-
-  private roomOf(scope: LocalScope): Room {
-    let room = this.rooms.get(scope);
-    if (room === undefined) {
-      room = { slots: this.slots, scope };
-      this.rooms.set(scope, room);
-    }
-    return room;
   }
 }
 

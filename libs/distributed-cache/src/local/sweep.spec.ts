@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { FakeClock } from '../testing/fake-clock.js';
 import { LocalCache } from './local-cache.js';
-import type { LocalScope } from './local-entry.js';
+import { storeValue } from './stored-value.js';
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60_000;
@@ -20,7 +20,7 @@ function sweptCache(): { cache: LocalCache; advance: (durationMs: number) => voi
   return { cache: new LocalCache({ clock }), advance };
 }
 
-function fill(cache: LocalCache, name: string, count: number, options: { ttlMs: number; scope?: LocalScope }): void {
+function fill(cache: LocalCache, name: string, count: number, options: { ttlMs: number }): void {
   for (let index = 0; index < count; index++) {
     cache.set(`${name}:${index}`, index, options);
   }
@@ -56,7 +56,10 @@ describe('the sweep of LocalCache', () => {
   it('lets the entries of a scope leave whose generation has moved', () => {
     const { cache, advance } = sweptCache();
     const scope = { generation: 0 };
-    fill(cache, 'scoped', 500, { ...LONG, scope });
+    const part = cache.part(scope, () => true);
+    for (let index = 0; index < 500; index++) {
+      part.put(`scoped:${index}`, storeValue(index, 'frozen'), LONG);
+    }
     scope.generation++;
     advance(SECOND_MS);
     expect(cache.entryCount).toBe(0);

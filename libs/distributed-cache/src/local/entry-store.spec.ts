@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { EntryStore, type EntryFacts } from './entry-store.js';
+
+const NOW_MS = 1_700_000_000_000.25;
+const DAY_MS = 86_400_000;
+const YEAR_MS = 365 * DAY_MS;
+const PLAIN: EntryFacts = {
+  storedAtMs: NOW_MS,
+  expiresAtMs: NOW_MS + 60_000,
+  graceMs: 0,
+  loadMs: 0,
+  lifeMs: 60_000,
+  marks: undefined,
+  isPlainKey: true,
+};
+
+/** A value whose bytes are told, not measured. */
+const stored = (value: unknown, bytes = 0) => ({ value, bytes, copyOnRead: false });
+
+function storeWithRoom(maxBytes = 2 ** 40, maxEntries = Infinity) {
+  const store = new EntryStore(maxBytes, maxEntries);
+  return { store, room: store.addRoom({ generation: 0 }) };
+}
+
+describe('EntryStore', () => {
+  it('takes at most a quarter of its places ahead of need, at every size', () => {
+    const { store, room } = storeWithRoom();
+    const columns = store as unknown as { keys: unknown[]; values: unknown[]; flags: Uint8Array };
+    const tooLarge: number[] = [];
+    for (let count = 1; count <= 20_000; count++) {
+      store.put(room, `key:${count}`, stored(count), PLAIN);
+      const lengths = [columns.flags.length, columns.keys.length, columns.values.length];
+      if (Math.max(...lengths) > Math.max(256, Math.ceil((count + 1) * 1.25))) {
+        tooLarge.push(count);
+      }
+    }
+    expect(tooLarge).toEqual([]);
+  });
+
+  it('gives places that were given back to the next entries, whatever the order, and mixes none up', () => {
+    const { store, room } = storeWithRoom();
+    const other = store.addRoom({ generation: 0 });
+    const expected = new Map<string, number>();
+    let random = 1;
+    for (let step = 0; step < 20_000; step++) {
+      random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 1;
+      const key = `key:${random % 700}`;
+      const slot = room.slots.get(key);
+      if (slot !== undefined && random % 3 === 0) {
+        store.remove(slot);
+        expected.delete(key);
+      } else {
+        store.put(room, key, stored(step), PLAIN);
+        expected.set(key, step);
+      }
+      store.put(other, key, stored('other'), PLAIN);
+      store.remove(other.slots.get(key)!);
+    }
+    expect(store.slotsEnd).toBeLessThanOrEqual(703);
+    expect(store.count).toBe(expected.size);
+    expect(new Map([...room.slots].map(([key, slot]) => [key, store.valueAt(slot)]))).toEqual(expected);
+  });
+
+  it('keeps points in time exactly, and a life or grace to a ten-millionth of itself', () => {
+    const { store, room } = storeWithRoom();
+    const expiresAtMs = NOW_MS + YEAR_MS + 0.125;
+    const facts = { ...PLAIN, expiresAtMs, graceMs: 30 * DAY_MS - 7, lifeMs: DAY_MS - 1 };
+    store.put(room, 'key', stored(1), facts);
+    const entry = store.entryAt(room.slots.get('key')!);
+    expect([entry.storedAtMs, entry.expiresAtMs]).toEqual([NOW_MS, expiresAtMs]);
+    expect(Math.abs(entry.lifeMs / facts.lifeMs - 1)).toBeLessThan(1e-7);
+    expect(Math.abs((entry.keptUntilMs - expiresAtMs) / facts.graceMs - 1)).toBeLessThan(1e-7);
+  });
+
+  it('keeps no value of 4 GiB or more, however large the store', () => {
+    const { store, room } = storeWithRoom();
+    expect(store.put(room, 'key', stored(1, 2 ** 32), PLAIN)).toBe(false);
+    expect([store.count, store.usedBytes]).toEqual([0, 0]);
+    expect(store.put(room, 'key', stored(1, 2 ** 32 - 1000), PLAIN)).toBe(true);
+    store.remove(room.slots.get('key')!);
+    expect([store.count, store.usedBytes]).toEqual([0, 0]);
+  });
+});
