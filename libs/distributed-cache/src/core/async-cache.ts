@@ -1,6 +1,6 @@
 import type { Duration, ResolvedNamespace } from '../config/index.js';
 import { CacheMetrics, type CacheHealth } from '../events/index.js';
-import { type CacheKey, encodeKey, type PreparedKey } from '../keys/index.js';
+import { type CacheKey, encodeKey, PreparedKey } from '../keys/index.js';
 import { readStored } from '../local/index.js';
 import { checkHealth } from './cache-health-check.js';
 import { BatchCollector, type BatchLoader } from './batch-loader.js';
@@ -111,13 +111,16 @@ export class AsyncCache<T = unknown> {
    * No encoding, no closure, no object but the promise: see docs/performance.md before adding to it.
    */
   hit(key: CacheKey, options: EntryOptions<T> | undefined): Promise<T> | undefined {
-    const isEncoded = typeof key !== 'string';
-    if (options !== undefined && (options.refreshAhead !== undefined || (!isEncoded && hasOwnKey(options)))) {
+    const isText = typeof key === 'string';
+    if (options !== undefined && (options.refreshAhead !== undefined || (isText && hasOwnKey(options)))) {
       return undefined;
+    }
+    if (!isText && !(key instanceof PreparedKey)) {
+      return undefined; // plain JavaScript may pass anything: it is refused where keys are encoded
     }
     const { coarseClock, local } = this.runtime;
     const nowMs = coarseClock.nowMs();
-    const slot = this.local.hit(isEncoded ? ((key as PreparedKey | undefined)?.encoded ?? '') : key, isEncoded, nowMs);
+    const slot = this.local.hit(key, nowMs);
     if (slot < 0 || local === undefined) {
       return undefined;
     }

@@ -6,6 +6,7 @@ import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/inde
 import { CoarseClock, LocalCache, systemClock, type Clock } from '../local/index.js';
 import { AsyncCache } from './async-cache.js';
 import { checkHealth } from './cache-health-check.js';
+import type { Binding } from './binding.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { openRedis } from './open-redis.js';
 import { FlattenedClasses } from './flattened-classes.js';
@@ -35,7 +36,7 @@ const LEASE_MS = 1500;
 export class DistributedCache {
   readonly events: CacheEvents;
   private readonly caches = new Map<string, AsyncCache>();
-  private readonly bindings = new Map<symbol, unknown>();
+  private readonly bindings: unknown[] = [];
   private readonly runtime: CacheRuntime;
   private readonly closing = new AbortController();
   /** Whether it has been told that changes of others may be missed. */
@@ -86,13 +87,8 @@ export class DistributedCache {
   }
 
   /** @internal What somebody has made once for this cache, such as a decorated method for its keys. */
-  bound<Bound>(owner: symbol, bind: (cache: this) => Bound): Bound {
-    let bound = this.bindings.get(owner);
-    if (bound === undefined) {
-      bound = bind(this);
-      this.bindings.set(owner, bound);
-    }
-    return bound as Bound;
+  bound<Bound extends object>({ index, make }: Binding<this, Bound>): Bound {
+    return (this.bindings[index] ??= make(this)) as Bound;
   }
 
   /** Opens the connection now instead of at the first use. Resolves when the first attempt has ended, well or badly. */

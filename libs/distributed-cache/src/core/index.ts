@@ -19,6 +19,7 @@ export {
 } from '../keys/index.js';
 export { LocalCache, systemClock, type Clock, type LocalCacheOptions, type LocalSetOptions } from '../local/index.js';
 export { AsyncCache } from './async-cache.js';
+export { Binding } from './binding.js';
 export type { BatchLoader } from './batch-loader.js';
 export { CacheContext } from './cache-context.js';
 export { createDistributedCache } from './create-distributed-cache.js';

@@ -1,5 +1,5 @@
-import { isPlainKey } from '../keys/index.js';
-import type { LocalEntry, LocalPart, LocalPutOptions, LocalScope, StoredValue } from '../local/index.js';
+import { isPlainKey, type PreparedKey } from '../keys/index.js';
+import type { LocalEntry, LocalPart, LocalPutOptions, StoredValue } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import type { EntryLife } from './entry-life.js';
 
@@ -21,7 +21,6 @@ export const UNHEARD_TTL_MS = 5000;
  * - Without a Redis: always.
  */
 export class LocalView {
-  private readonly scope: LocalScope = { generation: 0 };
   /** Absent where L1 is switched off. */
   private readonly part: LocalPart | undefined;
   /** What its keys begin with in Redis. */
@@ -31,7 +30,7 @@ export class LocalView {
     private readonly runtime: CacheRuntime,
     namespace: string,
   ) {
-    this.part = runtime.local?.part(this.scope, isPlainKey);
+    this.part = runtime.local?.part(isPlainKey);
     this.valuePrefix = `${runtime.config.keyPrefix}:${namespace}:`;
   }
 
@@ -40,15 +39,13 @@ export class LocalView {
     return this.part === undefined || !this.isTrusted(key) ? undefined : this.part.find(key, nowMs);
   }
 
-  /**
-   * The slot of a fresh value that may be handed out as it is, while all is well; -1 if it takes another look.
-   * @param isEncoded whether the key is encoded already
-   */
-  hit(key: string, isEncoded: boolean, nowMs: number): number {
+  /** The slot of a fresh value that may be handed out as it is, while all is well; -1 if it takes another look. */
+  hit(key: string | PreparedKey, nowMs: number): number {
     const { redis } = this.runtime;
-    return this.part === undefined || (redis !== undefined && !(redis.connection.isWhole && redis.changes.isLive))
-      ? -1
-      : this.part.hit(key, isEncoded, nowMs);
+    if (this.part === undefined || (redis !== undefined && !(redis.connection.isWhole && redis.changes.isLive))) {
+      return -1;
+    }
+    return typeof key === 'string' ? this.part.hit(key, nowMs) : this.part.hitAgain(key, nowMs);
   }
 
   /** The entry as it is, trusted or not, without marking it as used. */
@@ -119,7 +116,7 @@ export class LocalView {
 
   /** Nothing that was stored before now is trusted any more. O(1). */
   startEpoch(): void {
-    this.scope.generation++;
+    this.part?.startEpoch();
   }
 
   /** Whether L1 may answer for this key at this moment. */

@@ -42,20 +42,26 @@ export class MethodKeys {
   }
 
   /**
-   * The key of a call. One plain string or one number, the usual case, costs a look at its characters and a concatenation.
+   * The key of a call. One plain string or one number, the usual case, costs a look at its characters and a concatenation, and only the
+   * first time.
    * @param suffix version and dimensions
    * @throws CacheKeyError for an argument that can't be told apart from others
    */
   of(args: readonly unknown[], suffix: string): PreparedKey {
+    const only = args[0];
+    return (
+      (args.length === 1 && suffix === '' && only !== 0 ? this.memory.get(only) : undefined) ?? this.make(args, suffix)
+    );
+  }
+
+  /** Apart from {@link of}, which is so short that V8 puts it into the decorated call. */
+  private make(args: readonly unknown[], suffix: string): PreparedKey {
     if (args.length === 1 && suffix === '') {
       const only = args[0];
-      const known = only === 0 ? undefined : this.memory.get(only); // to a Map -0 is 0
-      if (known !== undefined) {
-        return known;
-      }
       if (typeof only === 'string' && only.length <= this.plainLength && PLAIN.test(only)) {
         return this.remember(only, `${this.quotedHead}${only}')`);
       }
+      // To the memory -0 would be 0.
       if (typeof only === 'number' && this.plainLength > LONGEST_NUMBER && !Object.is(only, -0)) {
         return this.remember(only, `${this.head}${only})`);
       }

@@ -23,7 +23,7 @@ export abstract class EntryColumns {
   protected lifeMs = new Float32Array(FIRST_CAPACITY);
   protected loadMs = new Float32Array(FIRST_CAPACITY);
   protected bytes = new Uint32Array(FIRST_CAPACITY);
-  protected generations = new Uint32Array(FIRST_CAPACITY);
+  protected stamps = new Float64Array(FIRST_CAPACITY);
   protected flags = new Uint8Array(FIRST_CAPACITY);
   protected before = new Int32Array(FIRST_CAPACITY);
   protected after = new Int32Array(FIRST_CAPACITY);
@@ -46,7 +46,7 @@ export abstract class EntryColumns {
     this.lifeMs = resized(this.lifeMs, new Float32Array(capacity));
     this.loadMs = resized(this.loadMs, new Float32Array(capacity));
     this.bytes = resized(this.bytes, new Uint32Array(capacity));
-    this.generations = resized(this.generations, new Uint32Array(capacity));
+    this.stamps = resized(this.stamps, new Float64Array(capacity));
     this.flags = resized(this.flags, new Uint8Array(capacity));
     this.before = resized(this.before, new Int32Array(capacity));
     this.after = resized(this.after, new Int32Array(capacity));

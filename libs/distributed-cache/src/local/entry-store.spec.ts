@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EntryStore, type EntryFacts } from './entry-store.js';
+import { EntryStore, type EntryFacts, type PlacedKey, type Room } from './entry-store.js';
 
 const NOW_MS = 1_700_000_000_000.25;
 const DAY_MS = 86_400_000;
@@ -19,7 +19,7 @@ const stored = (value: unknown, bytes = 0) => ({ value, bytes, copyOnRead: false
 
 function storeWithRoom(maxBytes = 2 ** 40, maxEntries = Infinity) {
   const store = new EntryStore(maxBytes, maxEntries);
-  return { store, room: store.addRoom({ generation: 0 }) };
+  return { store, room: store.addRoom() };
 }
 
 describe('EntryStore', () => {
@@ -39,7 +39,7 @@ describe('EntryStore', () => {
 
   it('gives places that were given back to the next entries, whatever the order, and mixes none up', () => {
     const { store, room } = storeWithRoom();
-    const other = store.addRoom({ generation: 0 });
+    const other = store.addRoom();
     const expected = new Map<string, number>();
     let random = 1;
     for (let step = 0; step < 20_000; step++) {
@@ -79,5 +79,75 @@ describe('EntryStore', () => {
     expect(store.put(room, 'key', stored(1, 2 ** 32 - 1000), PLAIN)).toBe(true);
     store.remove(room.slots.get('key')!);
     expect([store.count, store.usedBytes]).toEqual([0, 0]);
+  });
+
+  describe('a key that remembers its place', () => {
+    const keyOf = (encoded: string): PlacedKey => ({ encoded, place: 0, stamp: -1 });
+    const valueOf = ({ store }: { store: EntryStore }, room: Room, key: PlacedKey) => {
+      const slot = store.hitAgain(room, key, NOW_MS);
+      return slot < 0 ? undefined : store.valueAt(slot);
+    };
+
+    it('is found after its entry was made, replaced, moved to another place', () => {
+      const { store, room } = storeWithRoom();
+      const key = keyOf('key');
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'key', stored('first'), PLAIN);
+      expect(valueOf({ store }, room, key)).toBe('first');
+      store.put(room, 'key', stored('second'), PLAIN);
+      expect(valueOf({ store }, room, key)).toBe('second');
+      store.remove(room.slots.get('key')!);
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'in its place', stored('other'), PLAIN);
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'key', stored('third'), PLAIN);
+      expect(valueOf({ store }, room, key)).toBe('third');
+    });
+
+    it('finds no entry of another key that has its place now, nor of another room or store', () => {
+      const { store, room } = storeWithRoom();
+      const key = keyOf('key');
+      store.put(room, 'key', stored('mine'), PLAIN);
+      expect(valueOf({ store }, room, key)).toBe('mine');
+      expect(valueOf({ store }, store.addRoom(), { ...key })).toBeUndefined();
+      const elsewhere = storeWithRoom();
+      elsewhere.store.put(elsewhere.room, 'theirs', stored('theirs'), PLAIN);
+      expect(valueOf(elsewhere, elsewhere.room, { ...key })).toBeUndefined();
+      store.remove(room.slots.get('key')!);
+      store.put(room, 'theirs', stored('theirs'), PLAIN);
+      expect(room.slots.get('theirs')).toBe(key.place);
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+    });
+
+    it('does not find what is over, tagged or to be copied, and finds what came in the epoch', () => {
+      const { store, room } = storeWithRoom();
+      const key = keyOf('key');
+      store.put(room, 'key', stored(1), PLAIN);
+      expect(valueOf({ store }, room, key)).toBe(1);
+      expect(store.hitAgain(room, key, PLAIN.expiresAtMs)).toBe(-1);
+      store.startEpoch(room);
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'key', { ...stored(2), copyOnRead: true }, PLAIN);
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'key', stored(3), { ...PLAIN, marks: [{ scope: { generation: 0 }, generation: 0 }] });
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'key', stored(4), { ...PLAIN, isPlainKey: false });
+      expect([valueOf({ store }, room, key), store.hit(room, 'key', NOW_MS)]).toEqual([4, -1]);
+    });
+
+    it('is found by its text when the columns were given back', () => {
+      const { store, room } = storeWithRoom();
+      const key = keyOf('key:4999');
+      for (let index = 0; index < 5000; index++) {
+        store.put(room, `key:${index}`, stored(index), PLAIN);
+      }
+      expect(valueOf({ store }, room, key)).toBe(4999);
+      for (let slot = 1; slot < 5001; slot++) {
+        store.remove(slot);
+      }
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'key:4999', stored('again'), PLAIN);
+      expect(valueOf({ store }, room, key)).toBe('again');
+    });
   });
 });

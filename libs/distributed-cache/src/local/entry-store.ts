@@ -1,14 +1,24 @@
 import { EntryColumns, FIRST_CAPACITY } from './entry-columns.js';
 import { textBytes } from './measure-value.js';
-import type { LocalEntry, LocalMark, LocalScope } from './local-entry.js';
+import type { LocalEntry, LocalMark } from './local-entry.js';
 import type { StoredValue } from './stored-value.js';
 
-/** The keys that are looked up together, and the scope that drops them all. */
+/** The keys that are looked up together, and are dropped together. */
 export interface Room {
   /** Its place among the rooms of the store. */
   readonly id: number;
   readonly slots: Map<string, number>;
-  readonly scope: LocalScope;
+  /** Entries up to this stamp are over. */
+  overUntil: number;
+}
+
+/** An encoded key, and where its entry was found last: the slot, and the entry's stamp, which tells whether it is there still. */
+export interface PlacedKey {
+  readonly encoded: string;
+  /** 0 before that. */
+  place: number;
+  /** -1 before that. */
+  stamp: number;
 }
 
 /** What becomes of an entry. Times are points in time of the cache's clock, in milliseconds. */
@@ -33,6 +43,11 @@ const MARKED = 4;
 /** Places in the columns and in the map of slots, with what grows ahead of need. */
 const ENTRY_OVERHEAD_BYTES = 120;
 
+/** V8 keeps an integer up to this in its place; what was read from a column of doubles gets an object of its own, unless told. */
+const LARGEST_SMALL = 2 ** 31 - 1;
+/** Every entry gets a higher one, whichever store it is in: who remembers a stamp can't take another entry for the one it was. */
+let lastStamp = 0;
+
 /**
  * The entries of all rooms in columns, and in one ring by use. A slot in use has a place in every column: that is why they are read with
  * `!`. Bounded by estimated bytes and, if wanted, entries: the one longest unused leaves first (LRU).
@@ -53,11 +68,16 @@ export class EntryStore extends EntryColumns {
     super();
   }
 
-  /** Keys of their own, dropped together when the generation of `scope` moves. A room stays as long as the store. */
-  addRoom(scope: LocalScope): Room {
-    const room = { id: this.rooms.length, slots: new Map<string, number>(), scope };
+  /** Keys of their own. A room stays as long as the store. */
+  addRoom(): Room {
+    const room = { id: this.rooms.length, slots: new Map<string, number>(), overUntil: 0 };
     this.rooms.push(room);
     return room;
+  }
+
+  /** Entries that the room has now are over. O(1): they leave when they are come across. */
+  startEpoch(room: Room): void {
+    room.overUntil = lastStamp;
   }
 
   /** Where slots end, for who walks them. */
@@ -66,22 +86,24 @@ export class EntryStore extends EntryColumns {
   }
 
   /**
-   * The slot of a value that may be handed out as it is: found by the caller's own key, fresh, current, without tags; marked as
-   * used. -1 else. This is the hit path: nothing is allocated.
-   * @param isEncoded whether the key is encoded already; a caller's own key finds only entries whose encoding it is itself
+   * The slot of a value that may be handed out as it is: found by the caller's own key, which is its encoding, fresh, current, without
+   * tags; marked as used. -1 else. This is the hit path: nothing is allocated.
    */
-  hit({ slots, scope }: Room, key: string, isEncoded: boolean, nowMs: number): number {
-    const slot = slots.get(key);
-    if (
-      slot === undefined ||
-      !(nowMs < this.expiresAtMs[slot]!) ||
-      (isEncoded ? this.flags[slot]! | PLAIN_KEY : this.flags[slot]) !== PLAIN_KEY ||
-      this.generations[slot] !== scope.generation >>> 0
-    ) {
-      return -1;
+  hit(room: Room, key: string, nowMs: number): number {
+    const slot = room.slots.get(key);
+    return slot === undefined || (this.flags[slot]! & PLAIN_KEY) === 0 ? -1 : this.useReady(slot, room, nowMs);
+  }
+
+  /** As {@link hit}, for a key that is encoded and remembers its place: a look there is cheaper than one into the map, and at its text. */
+  hitAgain(room: Room, key: PlacedKey, nowMs: number): number {
+    let slot = key.place;
+    if (this.stamps[slot] !== key.stamp || this.roomIds[slot] !== room.id) {
+      slot = room.slots.get(key.encoded) ?? RING;
+      key.place = slot;
+      const stamp = this.stamps[slot]!;
+      key.stamp = slot === RING ? -1 : stamp < LARGEST_SMALL ? stamp | 0 : stamp;
     }
-    this.use(slot);
-    return slot;
+    return this.useReady(slot, room, nowMs);
   }
 
   valueAt(slot: number): unknown {
@@ -118,7 +140,7 @@ export class EntryStore extends EntryColumns {
   isOver(slot: number, nowMs: number): boolean {
     return (
       this.expiresAtMs[slot]! + this.graceMs[slot]! <= nowMs ||
-      this.generations[slot] !== this.roomOf(slot).scope.generation >>> 0 ||
+      this.stamps[slot]! <= this.roomOf(slot).overUntil ||
       this.marks.get(slot)?.some(({ scope, generation }) => scope.generation !== generation) === true
     );
   }
@@ -143,7 +165,7 @@ export class EntryStore extends EntryColumns {
     this.roomIds[slot] = room.id;
     this.values[slot] = stored.value;
     this.bytes[slot] = bytes;
-    this.generations[slot] = room.scope.generation;
+    this.stamps[slot] = ++lastStamp;
     this.write(slot, stored, facts);
     this.append(slot);
     this.usedBytes += bytes;
@@ -164,6 +186,7 @@ export class EntryStore extends EntryColumns {
     this.usedBytes -= this.bytes[slot]!;
     this.count--;
     this.keys[slot] = undefined;
+    this.stamps[slot] = 0;
     this.values[slot] = undefined;
     this.marks.delete(slot);
     this.copyInstances.delete(slot);
@@ -184,7 +207,7 @@ export class EntryStore extends EntryColumns {
       storedAtMs: this.storedAtMs[slot]!,
       expiresAtMs: this.expiresAtMs[slot]!,
       keptUntilMs: this.expiresAtMs[slot]! + this.graceMs[slot]!,
-      isOfNow: this.generations[slot] === this.roomOf(slot).scope.generation >>> 0,
+      isOfNow: this.stamps[slot]! > this.roomOf(slot).overUntil,
       marks: this.marks.get(slot),
       loadMs: this.loadMs[slot]!,
       lifeMs: this.lifeMs[slot]!,
@@ -233,6 +256,19 @@ export class EntryStore extends EntryColumns {
     this.after[RING] = RING;
   }
 
+  /** What is in no slot is asked for in the ring's own, which is never fresh. */
+  private useReady(slot: number, { overUntil }: Room, nowMs: number): number {
+    if (
+      !(nowMs < this.expiresAtMs[slot]!) ||
+      (this.flags[slot]! & (COPY_ON_READ | MARKED)) !== 0 ||
+      this.stamps[slot]! <= overUntil
+    ) {
+      return -1;
+    }
+    this.use(slot);
+    return slot;
+  }
+
   private use(slot: number): void {
     if (this.before[RING] !== slot) {
       this.unlink(slot);
@@ -249,7 +285,8 @@ export class EntryStore extends EntryColumns {
   }
 
   private unlink(slot: number): void {
-    const [before, after] = [this.before[slot]!, this.after[slot]!];
+    const before = this.before[slot]!; // a pattern of two would be five times the code, too much to be inlined in a hit
+    const after = this.after[slot]!;
     this.after[before] = after;
     this.before[after] = before;
   }

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../testing/fake-clock.js';
 import { LocalCache } from './local-cache.js';
-import type { LocalScope } from './local-entry.js';
 import { systemClock } from './clock.js';
 import { storeValue } from './stored-value.js';
 
@@ -172,15 +171,14 @@ describe('the lives of LocalCache entries', () => {
     expect(cache.entryCount).toBe(0);
   });
 
-  it('drops the entries of a scope at once when its generation moves, and no others', () => {
+  it('drops the entries of a part at once when an epoch begins, and no others', () => {
     const cache = new LocalCache();
-    const [users, orders]: LocalScope[] = [{ generation: 0 }, { generation: 0 }];
-    const ofUsers = cache.part(users!, () => true);
-    const ofOrders = cache.part(orders!, () => true);
+    const ofUsers = cache.part(() => true);
+    const ofOrders = cache.part(() => true);
     ofUsers.put('key', storeValue(1, 'frozen'), TTL);
     ofOrders.put('key', storeValue(2, 'frozen'), TTL);
     cache.set('key', 3, TTL);
-    users!.generation++;
+    ofUsers.startEpoch();
     const nowMs = systemClock.nowMs();
     expect(ofUsers.find('key', nowMs)).toBeUndefined();
     expect(ofUsers.delete('key')).toBe(false);

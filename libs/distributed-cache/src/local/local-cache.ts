@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from './clock.js';
 import { EntryStore } from './entry-store.js';
-import type { LocalEntry, LocalPutOptions, LocalScope, LocalSetOptions } from './local-entry.js';
+import type { LocalEntry, LocalPutOptions, LocalSetOptions } from './local-entry.js';
 import { LocalPart, type IsPlainKey } from './local-part.js';
 import { readStored, storeValue, type StoredValue, type ValuesMode } from './stored-value.js';
 
@@ -44,7 +44,7 @@ export class LocalCache {
     this.values = values;
     this.clock = clock;
     this.store = new EntryStore(maxBytes, maxEntries ?? Infinity);
-    this.own = this.part({ generation: 0 }, () => true);
+    this.own = this.part(() => true);
   }
 
   /** Entries held, expired ones included until they are swept. */
@@ -62,8 +62,8 @@ export class LocalCache {
   }
 
   /** @internal Keys of their own within the same bound: those of a namespace. */
-  part(scope: LocalScope, isPlainKey: IsPlainKey): LocalPart {
-    return new LocalPart(this.store, scope, this.clock, isPlainKey, () => this.startSweeping());
+  part(isPlainKey: IsPlainKey): LocalPart {
+    return new LocalPart(this.store, this.clock, isPlainKey, () => this.startSweeping());
   }
 
   /** The fresh value, or `undefined`. A stored `undefined` looks the same: use {@link find} to tell them apart. */

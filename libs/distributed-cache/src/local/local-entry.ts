@@ -16,7 +16,7 @@ export interface LocalPutOptions {
   readonly ttlMs: number;
   /** How long it is kept after that, in milliseconds. Default 0. */
   readonly graceMs?: number;
-  /** Scopes that the value depends on, besides that of its part. */
+  /** Scopes that the value depends on. */
   readonly marks?: readonly LocalMark[];
   /** How long it took to make the value, in milliseconds. Default 0: unknown. */
   readonly loadMs?: number;
@@ -33,7 +33,7 @@ export interface LocalEntry extends StoredValue {
   readonly storedAtMs: number;
   readonly expiresAtMs: number;
   readonly keptUntilMs: number;
-  /** Whether its scope has not moved on since. */
+  /** Whether no epoch has begun since. */
   readonly isOfNow: boolean;
   readonly marks: readonly LocalMark[] | undefined;
   readonly loadMs: number;

@@ -1,31 +1,32 @@
 import type { Clock } from './clock.js';
-import type { EntryStore, Room } from './entry-store.js';
-import type { LocalEntry, LocalPutOptions, LocalScope } from './local-entry.js';
+import type { EntryStore, PlacedKey, Room } from './entry-store.js';
+import type { LocalEntry, LocalPutOptions } from './local-entry.js';
 import type { StoredValue } from './stored-value.js';
 
 /** Whether a lookup by this very text finds this entry and no other: see `encodeKey`. */
 export type IsPlainKey = (key: string) => boolean;
 
-/** The keys of one user of L1 (a namespace), apart from those of others, and the scope that drops all of them at once. */
+/** The keys of one user of L1 (a namespace), apart from those of others. */
 export class LocalPart {
   private readonly room: Room;
 
   constructor(
     private readonly store: EntryStore,
-    scope: LocalScope,
     private readonly clock: Clock,
     private readonly isPlainKey: IsPlainKey,
     private readonly onPut: () => void,
   ) {
-    this.room = store.addRoom(scope);
+    this.room = store.addRoom();
   }
 
-  /**
-   * The slot of a fresh value that may be handed out as it is; -1 if it takes another look.
-   * @param isEncoded whether the key is encoded already
-   */
-  hit(key: string, isEncoded: boolean, nowMs: number): number {
-    return this.store.hit(this.room, key, isEncoded, nowMs);
+  /** The slot of a fresh value that may be handed out as it is; -1 if it takes another look. */
+  hit(key: string, nowMs: number): number {
+    return this.store.hit(this.room, key, nowMs);
+  }
+
+  /** As {@link hit}, for a key that is encoded already. */
+  hitAgain(key: PlacedKey, nowMs: number): number {
+    return this.store.hitAgain(this.room, key, nowMs);
   }
 
   find(key: string, nowMs: number): LocalEntry | undefined {
@@ -54,6 +55,11 @@ export class LocalPart {
     });
     this.onPut();
     return isKept;
+  }
+
+  /** Drops all that is held, in O(1). */
+  startEpoch(): void {
+    this.store.startEpoch(this.room);
   }
 
   /** @returns whether there was one that still counted */

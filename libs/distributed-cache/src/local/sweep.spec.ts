@@ -53,14 +53,13 @@ describe('the sweep of LocalCache', () => {
     }
   });
 
-  it('lets the entries of a scope leave whose generation has moved', () => {
+  it('lets the entries of before leave when an epoch has begun', () => {
     const { cache, advance } = sweptCache();
-    const scope = { generation: 0 };
-    const part = cache.part(scope, () => true);
+    const part = cache.part(() => true);
     for (let index = 0; index < 500; index++) {
-      part.put(`scoped:${index}`, storeValue(index, 'frozen'), LONG);
+      part.put(`key:${index}`, storeValue(index, 'frozen'), LONG);
     }
-    scope.generation++;
+    part.startEpoch();
     advance(SECOND_MS);
     expect(cache.entryCount).toBe(0);
   });

@@ -1,4 +1,4 @@
-import type { AsyncCache, DistributedCache } from '../../core/index.js';
+import { type AsyncCache, Binding, type CacheKey, type DistributedCache } from '../../core/index.js';
 import { DEFAULT_NAMESPACE, type CachedOptions } from './cached-options.js';
 import { checkOptions } from './check-options.js';
 import { DefaultKeys } from './default-key.js';
@@ -6,7 +6,7 @@ import { entryOptionsOf } from './entry-options-of.js';
 import { callerName, KeySuffix, keyWith } from './key-suffix.js';
 import type { AsyncMethodDecorator } from './method-decorator.js';
 import { isOwnLoad, runAsLoad } from './own-loads.js';
-import { wrapMethod } from './wrap-method.js';
+import { type AnyMethod, wrapMethod } from './wrap-method.js';
 
 /**
  * Caches what an asynchronous method returns. Concurrent calls with the same key share one run. What the method throws
@@ -48,14 +48,13 @@ function cachedDecorator<Args extends unknown[], Result>(
   const optionsOf = entryOptionsOf<Args, Result>(options);
   return (target, name, descriptor: PropertyDescriptor) => {
     const suffixes = new KeySuffix({ varyBy, version }, callerName(target, name));
-    const perApplication = Symbol(suffixes.caller);
-    const bind = (application: DistributedCache): Bound<Result> => ({
+    const binding = new Binding((application: DistributedCache) => ({
       cache: application.getCache<Result>(namespace),
       keys: new DefaultKeys(application, target.constructor, name),
-    });
+    }));
     wrapMethod(decorator, target, name, descriptor, (application, instance, args, original) => {
       try {
-        const { cache, keys } = application.bound(perApplication, bind);
+        const { cache, keys } = application.bound(binding);
         const suffix = suffixes.of(cache);
         if (suffix === undefined) {
           return original.apply(instance, args);
@@ -65,16 +64,16 @@ function cachedDecorator<Args extends unknown[], Result>(
           const defaultKey = keys.of(instance, args, suffix);
           return (
             cache.hit(defaultKey, entryOptions) ??
-            cache.getOrSet(defaultKey, () => original.apply(instance, args) as Promise<Result>, entryOptions)
+            cache.getOrSet(defaultKey, loaderOf<Result>(original, instance, args), entryOptions)
           );
         }
         const ownKey = keyWith(key.apply(instance, args as unknown as Args), suffix);
         if (isOwnLoad(cache, ownKey)) {
           return original.apply(instance, args);
         }
-        const run = (): Promise<Result> => original.apply(instance, args) as Promise<Result>;
         return (
-          cache.hit(ownKey, entryOptions) ?? cache.getOrSet(ownKey, () => runAsLoad(cache, ownKey, run), entryOptions)
+          cache.hit(ownKey, entryOptions) ??
+          cache.getOrSet(ownKey, ownLoaderOf(cache, ownKey, loaderOf<Result>(original, instance, args)), entryOptions)
         );
       } catch (error) {
         // A key that is refused rejects, as everything else that goes wrong in an asynchronous method does.
@@ -84,8 +83,15 @@ function cachedDecorator<Args extends unknown[], Result>(
   };
 }
 
-/** What a decorated method needs in one application. */
-interface Bound<Result> {
-  readonly cache: AsyncCache<Result>;
-  readonly keys: DefaultKeys;
+/** Made here: a closure in the decorated call would cost every call a context on the heap, hits included. */
+function loaderOf<Result>(original: AnyMethod, instance: object, args: unknown[]): () => Promise<Result> {
+  return () => original.apply(instance, args) as Promise<Result>;
+}
+
+function ownLoaderOf<Result>(
+  cache: AsyncCache<Result>,
+  key: CacheKey,
+  load: () => Promise<Result>,
+): () => Promise<Result> {
+  return () => runAsLoad(cache, key, load);
 }

@@ -1,0 +1,8 @@
+let made = 0;
+
+/** What is made once for each cache, such as the keys of a decorated method; numbered, so that a call finds it by its place in an array. */
+export class Binding<Cache, Bound extends object> {
+  readonly index = made++;
+
+  constructor(readonly make: (cache: Cache) => Bound) {}
+}
