@@ -1,22 +1,47 @@
+import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-let collectGarbage: (() => void) | undefined;
+type Collect = (options?: { type: 'minor' }) => void;
+
+let collectGarbage: Collect | undefined;
 
 /** A full collection, without a flag on the command line. */
 export function collect(): void {
-  if (collectGarbage === undefined) {
-    setFlagsFromString('--expose-gc');
-    collectGarbage = runInNewContext('gc') as () => void;
-  }
-  collectGarbage();
+  collector()();
 }
 
-/** Heap in use after two collections: the second one takes what the first one's finalizers let go. */
-export function settledHeapBytes(): number {
-  collect();
-  collect();
-  return process.memoryUsage().heapUsed;
+/** Of the young generation only: takes what was left behind lately and leaves code and caches as they are. */
+export function collectYoung(): void {
+  collector()({ type: 'minor' });
+}
+
+export interface MemoryInUse {
+  readonly heapBytes: number;
+  /** Memory of typed arrays and buffers, which V8 keeps outside its heap. */
+  readonly outsideBytes: number;
+}
+
+/**
+ * Memory in use after two collections: the second one takes what the first one's finalizers let go; what only the turn of the event loop
+ * holds is gone before, and a buffer that is garbage is given back a turn later.
+ */
+export async function settledMemory(): Promise<MemoryInUse> {
+  for (let round = 0; round < 2; round++) {
+    await setImmediate();
+    collect();
+  }
+  await setImmediate();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return { heapBytes: heapUsed, outsideBytes: arrayBuffers };
+}
+
+function collector(): Collect {
+  if (collectGarbage === undefined) {
+    setFlagsFromString('--expose-gc');
+    collectGarbage = runInNewContext('gc') as Collect;
+  }
+  return collectGarbage;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Contestant } from '../measure/contestant.js';
+import { collectYoung } from '../measure/heap.js';
 import { serialLoop } from '../measure/loops.js';
 import { ratiosToFloor, takeTurns, type Figure } from '../measure/rounds.js';
 import type { Shelf } from '../support/shelf.js';
@@ -10,7 +11,8 @@ const WARM_UP_MS = 300;
 
 /**
  * Fills the caches, lets the compiler see every loop, and measures time per call in turns. A turn reads each key once, whoever's
- * turn it is: one that went round and round would find its keys in the processor's caches, and the fastest most often.
+ * turn it is: one that went round and round would find its keys in the processor's caches, and the fastest most often. Before it the young
+ * generation is emptied: else the garbage of a slow one, ten times a turn of the fastest, is collected in whoever's turn comes next.
  */
 export async function timePerCall(
   contestants: readonly Contestant[],
@@ -29,6 +31,7 @@ export async function timePerCall(
   }
   const calls = shelf.keys.length;
   const samples = await takeTurns(racers, { rounds: quick ? 2 : ROUNDS, seed }, async ({ loop }) => {
+    collectYoung();
     const startedAtMs = performance.now();
     await loop(shelf.keys, calls);
     return { time: (performance.now() - startedAtMs) / calls };
