@@ -1,7 +1,7 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { CacheDimensions } from '../keys/index.js';
+import { ScopedValue } from '../scope/index.js';
 
-const requests = new AsyncLocalStorage<CacheDimensions>();
+const requests = new ScopedValue<CacheDimensions>();
 
 /**
  * The dimensions (tenant, locale, user) of the request that is being served, for `varyBy`. It follows the request through
@@ -10,11 +10,11 @@ const requests = new AsyncLocalStorage<CacheDimensions>();
 export const CacheContext = {
   /** Runs `work`, and whatever it starts, with these dimensions; those of a `run` around it stay where they are not named. */
   run<Result>(dimensions: CacheDimensions, work: () => Result): Result {
-    return requests.run({ ...requests.getStore(), ...dimensions }, work);
+    return requests.run({ ...requests.current, ...dimensions }, work);
   },
 
   /** The dimensions of this request; `undefined` outside of every `run`. */
   get current(): CacheDimensions | undefined {
-    return requests.getStore();
+    return requests.current;
   },
 };

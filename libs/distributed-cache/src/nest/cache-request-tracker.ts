@@ -1,7 +1,7 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { DistributedCache } from '../core/index.js';
 import { RequestCacheUsage, RouteMetrics } from '../metrics/index.js';
+import { ScopedValue } from '../scope/index.js';
 
 /**
  * Follows requests through the cache: events are emitted in the asynchronous context of the call that caused them, so
@@ -11,14 +11,14 @@ import { RequestCacheUsage, RouteMetrics } from '../metrics/index.js';
 export class CacheRequestTracker implements OnApplicationShutdown {
   /** What the requests of each route found in the cache. */
   readonly routes = new RouteMetrics();
-  private readonly requests = new AsyncLocalStorage<RequestCacheUsage>();
+  private readonly requests = new ScopedValue<RequestCacheUsage>();
   private unsubscribe: (() => void)[] = [];
 
   constructor(@Inject(DistributedCache) private readonly cache: DistributedCache) {}
 
   /** Whether this call belongs to a request that is followed already. */
   get isTracking(): boolean {
-    return this.requests.getStore() !== undefined;
+    return this.requests.current !== undefined;
   }
 
   /** Runs `work`, and whatever it starts, as one request. */
@@ -41,8 +41,8 @@ export class CacheRequestTracker implements OnApplicationShutdown {
     if (this.unsubscribe.length === 0) {
       const { events } = this.cache;
       this.unsubscribe = [
-        events.on('hit', (event) => this.requests.getStore()?.hit(event)),
-        events.on('miss', (event) => this.requests.getStore()?.miss(event)),
+        events.on('hit', (event) => this.requests.current?.hit(event)),
+        events.on('miss', (event) => this.requests.current?.miss(event)),
       ];
     }
   }

@@ -1,5 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { AsyncCache, CacheKey } from '../../core/index.js';
+import { ScopedValue } from '../../scope/index.js';
 
 interface OwnLoad {
   readonly cache: AsyncCache;
@@ -8,7 +8,7 @@ interface OwnLoad {
   isRunning: boolean;
 }
 
-const ownLoads = new AsyncLocalStorage<OwnLoad>();
+const ownLoads = new ScopedValue<OwnLoad>();
 /** While none runs, no call is part of one: the usual case, and the cheap one. */
 let running = 0;
 
@@ -21,7 +21,7 @@ export function isOwnLoad(cache: AsyncCache, key: CacheKey): boolean {
     return false;
   }
   const name = String(key);
-  for (let load = ownLoads.getStore(); load !== undefined; load = load.outer) {
+  for (let load = ownLoads.current; load !== undefined; load = load.outer) {
     if (load.isRunning && load.key === name && load.cache === cache) {
       return true;
     }
@@ -35,7 +35,7 @@ export async function runAsLoad<Result>(
   key: CacheKey,
   method: () => Promise<Result>,
 ): Promise<Result> {
-  const load: OwnLoad = { cache, key: String(key), outer: ownLoads.getStore(), isRunning: true };
+  const load: OwnLoad = { cache, key: String(key), outer: ownLoads.current, isRunning: true };
   running++;
   try {
     return await ownLoads.run(load, method);

@@ -1,0 +1,1 @@
+export { ScopedValue } from './scoped-value.js';

@@ -1,0 +1,38 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** One value of one {@link ScopedValue}. A chain holds at most one frame of each. */
+interface Frame {
+  readonly of: ScopedValue<unknown>;
+  readonly value: unknown;
+  readonly outer: Frame | undefined;
+}
+
+const frames = new AsyncLocalStorage<Frame>();
+
+/**
+ * A value that follows a call through everything asynchronous, each call its own: an `AsyncLocalStorage`, except that all
+ * of them share one. Until Node 24 each storage in use is work for every promise of the process.
+ */
+export class ScopedValue<Value> {
+  get current(): Value | undefined {
+    return frameOf(frames.getStore(), this)?.value as Value | undefined;
+  }
+
+  /** Runs `work`, and whatever it starts, with this value. */
+  run<Result>(value: Value, work: () => Result): Result {
+    return frames.run({ of: this, value, outer: without(frames.getStore(), this) }, work);
+  }
+}
+
+function frameOf(frame: Frame | undefined, of: ScopedValue<unknown>): Frame | undefined {
+  return frame === undefined || frame.of === of ? frame : frameOf(frame.outer, of);
+}
+
+/** What is hidden goes: a job that starts itself anew from within its own scope would keep the frames of all its runs. */
+function without(frame: Frame | undefined, of: ScopedValue<unknown>): Frame | undefined {
+  if (frame === undefined || frame.of === of) {
+    return frame?.outer;
+  }
+  const outer = without(frame.outer, of);
+  return outer === frame.outer ? frame : { ...frame, outer };
+}
