@@ -1,13 +1,4 @@
-/** Parameters of RFC 9211 section 2, in the order in which they are written; `false` is left out. */
-export interface CacheStatusParameters {
-  readonly hit?: boolean;
-  readonly fwd?: 'miss' | 'stale';
-  readonly stored?: boolean;
-  readonly collapsed?: boolean;
-  /** Whole seconds. */
-  readonly ttl?: number;
-  readonly detail?: 'local' | 'redis';
-}
+import type { CacheEventMap } from '../events/index.js';
 
 /** What a request without any lookup answers. */
 export const NO_LOOKUP = 'distributed-cache; fwd=bypass';
@@ -15,30 +6,27 @@ export const NO_LOOKUP = 'distributed-cache; fwd=bypass';
 /** A structured field token begins with a letter (or `*`); any other name of a namespace is written as a string. */
 const TOKEN = /^[A-Za-z][A-Za-z0-9_.-]*$/;
 
-/**
- * One member of a `Cache-Status` list.
- * @param name of a cache: letters, digits, `_`, `.`, `-`, so nothing in it needs an escape
- */
-export function cacheStatusMember(name: string, parameters: CacheStatusParameters): string {
-  const { hit, fwd, stored, collapsed, ttl, detail } = parameters;
-  const parts = [TOKEN.test(name) ? name : `"${name}"`];
-  if (hit === true) {
-    parts.push('hit');
-  }
-  if (fwd !== undefined) {
-    parts.push(`fwd=${fwd}`);
-  }
-  if (stored === true) {
-    parts.push('stored');
-  }
-  if (collapsed === true) {
-    parts.push('collapsed');
-  }
-  if (ttl !== undefined) {
-    parts.push(`ttl=${ttl}`);
-  }
-  if (detail !== undefined) {
-    parts.push(`detail=${detail}`);
-  }
-  return parts.join('; ');
+/** The member of a `Cache-Status` list (RFC 9211 section 2) that tells of a hit; its TTL in whole seconds. */
+export function hitMember({
+  namespace,
+  tier,
+  ttlMs,
+}: Pick<CacheEventMap['hit'], 'namespace' | 'tier' | 'ttlMs'>): string {
+  return `${nameOf(namespace)}; hit; ttl=${Math.floor(ttlMs / 1000)}; detail=${tier}`;
+}
+
+/** As {@link hitMember}, of a miss: why it was one, and what became of its result. */
+export function missMember({
+  namespace,
+  stale,
+  stored,
+  collapsed,
+}: Pick<CacheEventMap['miss'], 'namespace' | 'stale' | 'stored' | 'collapsed'>): string {
+  const reason = stale ? 'stale' : 'miss';
+  return `${nameOf(namespace)}; fwd=${reason}${stored ? '; stored' : ''}${collapsed ? '; collapsed' : ''}`;
+}
+
+/** @param namespace letters, digits, `_`, `.`, `-`, so nothing in it needs an escape */
+function nameOf(namespace: string): string {
+  return TOKEN.test(namespace) ? namespace : `"${namespace}"`;
 }

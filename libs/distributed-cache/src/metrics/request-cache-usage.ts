@@ -1,5 +1,5 @@
 import type { AnsweringTier, CacheEventMap } from '../events/index.js';
-import { cacheStatusMember, NO_LOOKUP } from './cache-status.js';
+import { hitMember, missMember, NO_LOOKUP } from './cache-status.js';
 
 type Hit = CacheEventMap['hit'];
 type Miss = CacheEventMap['miss'];
@@ -20,19 +20,23 @@ export class RequestCacheUsage {
   staleHits = 0;
   /** Lookups that no tier answered. */
   misses = 0;
-  private readonly members: string[] = [];
+  private status = '';
 
-  hit({ namespace, tier, state, ttlMs }: Pick<Hit, 'namespace' | 'tier' | 'state' | 'ttlMs'>): void {
-    this.count(tier);
-    if (state === 'stale') {
+  hit(hit: Pick<Hit, 'namespace' | 'tier' | 'state' | 'ttlMs'>): void {
+    if (this.lookups < MAX_MEMBERS) {
+      this.tell(hitMember(hit));
+    }
+    this.count(hit.tier);
+    if (hit.state === 'stale') {
       this.staleHits++;
     }
-    this.tell(namespace, { hit: true, ttl: Math.floor(ttlMs / 1000), detail: tier });
   }
 
-  miss({ namespace, stale, collapsed, stored }: Pick<Miss, 'namespace' | 'stale' | 'collapsed' | 'stored'>): void {
+  miss(miss: Pick<Miss, 'namespace' | 'stale' | 'collapsed' | 'stored'>): void {
+    if (this.lookups < MAX_MEMBERS) {
+      this.tell(missMember(miss));
+    }
     this.misses++;
-    this.tell(namespace, { fwd: stale ? 'stale' : 'miss', stored, collapsed });
   }
 
   get hits(): number {
@@ -53,7 +57,7 @@ export class RequestCacheUsage {
    * namespace is the cache's name, TTLs are whole seconds (negative: past it). Never a key.
    */
   toCacheStatus(): string {
-    return this.members.length === 0 ? NO_LOOKUP : this.members.join(', ');
+    return this.status === '' ? NO_LOOKUP : this.status;
   }
 
   private count(tier: AnsweringTier): void {
@@ -64,9 +68,7 @@ export class RequestCacheUsage {
     }
   }
 
-  private tell(namespace: string, parameters: Parameters<typeof cacheStatusMember>[1]): void {
-    if (this.members.length < MAX_MEMBERS) {
-      this.members.push(cacheStatusMember(namespace, parameters));
-    }
+  private tell(member: string): void {
+    this.status = this.status === '' ? member : `${this.status}, ${member}`;
   }
 }

@@ -17,7 +17,7 @@ import {
 import { APP_INTERCEPTOR, type AbstractHttpAdapter } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { of, type Observable } from 'rxjs';
+import { concat, defer, NEVER, of, take, type Observable } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { httpForTest, nestForTest } from '../../../../test/support/nest-for-test.js';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
@@ -79,6 +79,14 @@ class UsersController {
   @Get('observable')
   observable(): Observable<string> {
     return of('observed');
+  }
+
+  @Get(':id/twice')
+  twice(@Param('id', ParseIntPipe) id: number): Observable<string> {
+    return concat(
+      defer(() => this.users.find(id)),
+      defer(() => this.users.trend(id)),
+    );
   }
 
   @Get(':id/by-hand')
@@ -180,6 +188,29 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
     const server = await httpForTest({ controllers: [SlowController], providers: [GLOBAL] }, adapter());
     const headers = await Promise.all([server.cacheStatus('/slow'), server.cacheStatus('/slow')]);
     expect(headers.toSorted()).toEqual(['default; fwd=miss; stored', 'default; fwd=miss; stored; collapsed']);
+  });
+
+  it('says all that a handler looked up until its last answer', async () => {
+    expect(await (await start()).cacheStatus('/users/1/twice')).toBe(
+      'default; fwd=miss; stored, trends; fwd=miss; stored',
+    );
+  });
+
+  it('says it where an interceptor around it takes the first answer and leaves', async () => {
+    const takeFirst = { intercept: (_context: ExecutionContext, next: CallHandler) => next.handle().pipe(take(1)) };
+    @Controller('users')
+    @UseInterceptors(takeFirst, CacheMetricsInterceptor)
+    class FirstController {
+      constructor(@Inject(Users) private readonly users: Users) {}
+      @Get(':id/first')
+      first(@Param('id', ParseIntPipe) id: number): Observable<string> {
+        return concat(this.users.find(id), NEVER);
+      }
+    }
+    const server = await httpForTest({ controllers: [FirstController], providers: [Users] }, adapter());
+    expect(await server.cacheStatus('/users/1/first')).toBe('default; fwd=miss; stored');
+    const { routes } = server.app.get(CacheRequestTracker);
+    expect(routes.snapshot()).toMatchObject([{ route: 'GET /users/:id/first', requests: 1, misses: 1 }]);
   });
 
   it('leaves a handler alone that answers by itself', async () => {
