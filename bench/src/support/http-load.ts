@@ -1,4 +1,5 @@
 import { Agent, get } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
 
 const TIMEOUT_MS = 10_000;
 
@@ -22,6 +23,17 @@ export class HttpLoad {
       }
     };
     await Promise.all(Array.from({ length: this.connections }, client));
+  }
+
+  /** At even intervals, however long the answers take: a slow server is not spared. */
+  async runSteadily(paths: readonly string[], perSecond: number): Promise<void> {
+    const startedAtMs = performance.now();
+    await Promise.all(
+      paths.map(async (path, at) => {
+        await wait(startedAtMs + (at * 1000) / perSecond - performance.now());
+        await this.request(path);
+      }),
+    );
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-/** A small Nest application: `http-server.js <redis port> <express|fastify> <mode>`. */
+/** A small Nest application: `http-server.js <redis port> <express|fastify> <own|default> <mode>`. */
 import 'reflect-metadata';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { CacheInterceptor, CacheModule } from '@nestjs/cache-manager';
@@ -24,6 +24,9 @@ import { product } from '../support/values.js';
 
 export const HTTP_MODES = ['bare', 'empty interceptor', 'CacheMetricsInterceptor', '@nestjs/cache-manager'] as const;
 export type HttpMode = (typeof HTTP_MODES)[number];
+export type HttpPlatform = 'express' | 'fastify';
+/** Whether a cached method names its key, as the demo's do, or leaves it to the default. */
+export type HttpKeys = 'own' | 'default';
 
 export interface HttpQuestion {
   readonly task: 'where' | 'begin' | 'end';
@@ -40,6 +43,9 @@ export interface HttpAnswer {
 const RESOLUTION_MS = 1;
 const HOUR_MS = 3_600_000;
 
+const [, , , , keys] = process.argv;
+const ownKey = keys === 'own' ? { key: (id: string) => id } : {};
+
 @Injectable()
 class EmptyInterceptor implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -49,12 +55,12 @@ class EmptyInterceptor implements NestInterceptor {
 
 @Injectable()
 class Shop {
-  @Cached({ namespace: 'products' })
+  @Cached({ namespace: 'products', ...ownKey })
   async product(id: string): Promise<object> {
     return product(Number(id), 1024);
   }
 
-  @Cached({ namespace: 'products' })
+  @Cached({ namespace: 'large', ...ownKey })
   async large(id: string): Promise<object> {
     return product(Number(id), 100 * 1024);
   }
@@ -102,7 +108,13 @@ class ServerModule {
     }
     return {
       module: ServerModule,
-      imports: [DistributedCacheModule.forRoot({ redis: { host: '127.0.0.1', port: redisPort } })],
+      // A prefix of its own: a server that finds in Redis what another has loaded has not run its own loads.
+      imports: [
+        DistributedCacheModule.forRoot({
+          redis: { host: '127.0.0.1', port: redisPort },
+          keyPrefix: `http-${process.pid}`,
+        }),
+      ],
       controllers: [ShopController],
       providers: [Shop, ...interceptorOf(mode)],
     };
@@ -120,7 +132,7 @@ function interceptorOf(mode: HttpMode): Provider[] {
   }
 }
 
-const [redisPort, platform, mode] = process.argv.slice(2);
+const [redisPort, platform, , mode] = process.argv.slice(2);
 const root = ServerModule.of(mode as HttpMode, Number(redisPort));
 const application =
   platform === 'fastify'
