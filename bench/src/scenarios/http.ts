@@ -18,7 +18,7 @@ const OURS: HttpMode = 'CacheMetricsInterceptor';
 const MODES: readonly HttpMode[] = ['empty interceptor', 'bare', OURS, '@nestjs/cache-manager'];
 const CONNECTIONS = 4;
 /** Two processes of one program differ by up to a seventh, for as long as they live. */
-const PROCESSES = 3;
+const PROCESSES = 2;
 /** With 100 KB each: 10 MB a second. */
 const LARGE_PER_SECOND = 100;
 /** What the machine itself delays a process that does nothing. */
@@ -41,7 +41,7 @@ export const http: Scenario = {
 async function measureCpu(platform: HttpPlatform, keys: HttpKeys, { seed, quick }: RunOptions): Promise<Table> {
   const samples: Samples = new Map();
   const paths = pathsOf('products', quick ? 200 : 400, 500);
-  const options = { rounds: quick ? 2 : 8, warmUpRounds: quick ? 1 : 10 };
+  const options = { rounds: quick ? 2 : 6, warmUpRounds: quick ? 1 : 4 };
   for (let process = 0; process < (quick ? 1 : PROCESSES); process++) {
     await withServers(platform, keys, async (servers) =>
       collect(
@@ -63,8 +63,8 @@ async function measureCpu(platform: HttpPlatform, keys: HttpKeys, { seed, quick 
 
 async function measureDelay(platform: HttpPlatform, { seed, quick }: RunOptions): Promise<Table[]> {
   const [steady, flooded]: [Samples, Samples] = [new Map(), new Map()];
-  const paths = pathsOf('large', quick ? 20 : 200, quick ? 5 : 50);
-  const options = { rounds: quick ? 1 : 5, seed };
+  const paths = pathsOf('large', quick ? 20 : 100, quick ? 5 : 50);
+  const options = { rounds: quick ? 1 : 4, seed };
   await withServers(platform, 'own', async (servers) => {
     const warmUpRounds = quick ? 1 : 3;
     collect(flooded, await takeTurns(servers, { ...options, warmUpRounds }, (server) => flood(server, paths)));

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Announcements } from './announcements.js';
 import { reconnectDelayMs } from './client-options.js';
-import { destroySocketOf, unrefClient } from './redis-client.js';
+import { destroySocketOf, reconnectNow, unrefClient } from './redis-client.js';
 
 /*
  * How this process learns of changes that others make.
@@ -58,7 +58,13 @@ export class InvalidationChannel {
   private arming: Promise<void> | undefined;
   private attempts = 0;
   private heartbeatTimer: NodeJS.Timeout | undefined;
-  private readonly onSourceReady = (): void => void this.arm();
+  /** Whether the server is back, and the subscriber has not yet tried again. */
+  private isToHurry = false;
+  private readonly onSourceReady = (): void => {
+    this.isToHurry = true;
+    reconnectNow(this.subscriber);
+    void this.arm();
+  };
   private readonly onSourceClose = (): void => this.lose();
 
   /** @param source the data connection, which is to send the messages; it is listened to and not closed */
@@ -78,7 +84,7 @@ export class InvalidationChannel {
       autoResubscribe: false,
       // It would end the client for good if it heard of a failover while reconnecting; our own watch finds out as well.
       failoverDetector: false,
-      retryStrategy: reconnectDelayMs,
+      retryStrategy: (attempt) => this.retryDelayMs(attempt),
     });
   }
 
@@ -106,7 +112,12 @@ export class InvalidationChannel {
     subscriber.on('connect', () => unrefClient(subscriber));
     subscriber.on('reconnecting', () => unrefClient(subscriber));
     subscriber.on('close', () => this.lose());
-    subscriber.on('ready', () => void this.arm());
+    subscriber.on('ready', () => {
+      if (!this.limits.hearsItself) {
+        reconnectNow(source);
+      }
+      void this.arm();
+    });
     subscriber.on('messageBuffer', (topic: Buffer, keys: unknown) => this.hear(String(topic), keys));
     subscriber.connect().catch(() => {});
   }
@@ -224,6 +235,13 @@ export class InvalidationChannel {
       Math.max(heartbeatMs / 2, heartbeatMs - deadlineMs),
     );
     this.heartbeatTimer.unref();
+  }
+
+  /** An attempt that failed just before the data connection was back is made again at once; then as ever. */
+  private retryDelayMs(attempt: number): number {
+    const hurries = this.isToHurry && this.source.status === 'ready';
+    this.isToHurry = false;
+    return hurries ? 1 : reconnectDelayMs(attempt);
   }
 
   private lose(): void {

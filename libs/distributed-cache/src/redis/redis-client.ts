@@ -51,6 +51,16 @@ export function endClient(client: RedisClient): void {
   }
 }
 
+/** Has a client that waits for its next attempt make it now: another connection to the same server has just been opened. */
+export function reconnectNow(client: Redis): void {
+  if (client.status === 'reconnecting') {
+    const waiting = client as unknown as { reconnectTimeout: NodeJS.Timeout | null };
+    clearTimeout(waiting.reconnectTimeout ?? undefined);
+    waiting.reconnectTimeout = null;
+    client.connect().catch(() => {}); // its failure arrives as events, and the attempts go on
+  }
+}
+
 /** Lets a program end although the connection is open, or about to be opened again. */
 export function unrefClient(client: RedisClient): void {
   socketOf(client)?.unref();
