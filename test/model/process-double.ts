@@ -193,6 +193,8 @@ export class ProcessDouble {
       withCodec: () => tier,
       remainingMs: () => HOUR_MS,
       groups: <Item>(items: readonly Item[]) => (items.length === 0 ? [] : [items]),
+      read: async (key: string) => (await this.ask(key, () => redis.get(key))) ?? null,
+      entryIn: (_key: string, entry: DoubleEntry) => this.read(entry),
       get: async (key: string) => this.read(await this.ask(key, () => redis.get(key))),
       take: async (keys: DoubleKeys, token: string) => {
         const { isTaken, entry } = await this.ask(keys.valueKey, () => redis.take(keys, token));

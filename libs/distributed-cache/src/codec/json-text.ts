@@ -44,7 +44,7 @@ export function tidyJson(value: unknown, levels = MAX_DEPTH): boolean {
     }
     return true;
   }
-  for (const key of Object.keys(value)) {
+  for (const key in value) {
     const property = value[key];
     if (key === '__proto__') {
       Reflect.deleteProperty(value, key);

@@ -25,12 +25,12 @@ export class EntryChanges {
     reader.detach(encodedKey);
     const marks = tags.marks(names);
     const check = reader.checks.of(options);
-    const flight = loads.beginWrite(encodedKey);
+    const flight = loads.flights.beginWrite(encodedKey);
     let written: WrittenEntry;
     try {
       written = await writer.write({ key: encodedKey, value, life, flight, loadMs: 0, tags: names, marks, check });
     } finally {
-      loads.endWrite(encodedKey, flight);
+      loads.flights.end(encodedKey, flight);
     }
     const settling = this.settle(key, encodedKey, life, written);
     if (settling !== undefined) {
@@ -56,7 +56,7 @@ export class EntryChanges {
     encodedKeys.forEach((encodedKey) => reader.detach(encodedKey));
     const marks = tags.marks(names);
     const check = reader.checks.of(options);
-    const written = await loads.overtake(encodedKeys, (flights) =>
+    const written = await loads.flights.overtake(encodedKeys, (flights) =>
       writer.writeMany(
         values.flatMap(({ encodedKey, value, life }, index) => {
           const flight = flights[index];

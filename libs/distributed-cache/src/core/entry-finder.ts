@@ -8,7 +8,11 @@ export class EntryFinder {
 
   /** The fresh value of a key, counted as a hit or a miss. */
   async fresh(key: CacheKey): Promise<FoundEntry | undefined> {
-    const found = onlyFresh(await this.any(encodeKey(key)));
+    const { runtime, reader } = this.rooms;
+    const encodedKey = encodeKey(key);
+    const local = this.freshLocal(encodedKey);
+    const found =
+      local === undefined && runtime.config.enabled ? onlyFresh((await reader.read(encodedKey)).found) : local;
     this.record(key, found);
     return found;
   }

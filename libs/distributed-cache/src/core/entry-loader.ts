@@ -38,7 +38,8 @@ type LoadTurn = Extract<Turn, { kind: 'load' }>;
  * still in its grace is the answer, else its error, the same object, reaches every caller.
  */
 export class EntryLoader {
-  private readonly flights = new FlightRegistry<LoadOutcome>();
+  /** The loads and writes under way: a write overtakes the loads of its keys and is overtaken by later writes. */
+  readonly flights = new FlightRegistry<LoadOutcome>();
   /** Keys deleted with a hold-off, and until when. */
   private readonly heldOff = new Map<string, number>();
 
@@ -70,20 +71,6 @@ export class EntryLoader {
       const refreshing = this.flights.share(key, (flight) => this.fly(key, loader, options, flight, ttlMs));
       refreshing.catch(() => {}); // counted; the callers have the value that is there
     }
-  }
-
-  /** A write in this process: it overtakes the loads of these keys and is overtaken by later writes. */
-  overtake<Own>(keys: readonly string[], work: (flights: readonly Flight[]) => Promise<Own>): Promise<Own> {
-    return this.flights.overtake(keys, work);
-  }
-
-  /** As {@link overtake}, for one key; {@link endWrite} ends it. */
-  beginWrite(key: string): Flight {
-    return this.flights.beginWrite(key);
-  }
-
-  endWrite(key: string, flight: Flight): void {
-    this.flights.end(key, flight);
   }
 
   /** This process has changed the key: loads under way for it are not kept. */
@@ -143,7 +130,9 @@ export class EntryLoader {
     try {
       flight.check = this.reader.checks.of(options);
       const startedAtMs = clock.nowMs();
-      const read = this.looksFirst(refreshBelowMs) ? await this.reader.readFor(key, flight) : NOT_READ;
+      const finding = this.looksFirst(refreshBelowMs) ? this.reader.find(key) : undefined;
+      const accepting = finding === undefined ? this.unread(key) : this.reader.accept(key, await finding, flight);
+      const read = accepting instanceof Promise ? await accepting : accepting;
       if (read.found !== undefined && read.found.ttlMs > refreshBelowMs) {
         return outcomeOf(read.found);
       }
@@ -155,6 +144,10 @@ export class EntryLoader {
     } finally {
       this.flights.end(key, flight);
     }
+  }
+
+  private unread(key: string): ReadResult {
+    return this.runtime.redis === undefined ? this.reader.readLocal(key) : NOT_READ;
   }
 
   /** Taking the lease reads the value as well: on a slow line, and where a fresh value is there already, one round trip is enough. */

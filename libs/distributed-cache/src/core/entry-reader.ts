@@ -54,14 +54,15 @@ export class EntryReader {
 
   /** What both tiers know, after L1 had no fresh value. Concurrent reads of a key share one. Never rejects. */
   read(key: string): Promise<ReadResult> {
-    return this.remote === undefined
+    const { remote } = this;
+    return remote === undefined
       ? Promise.resolve(this.readLocal(key))
-      : (this.flights.running(key) ?? this.flights.share(key, (flight) => this.readShared(key, flight)));
+      : (this.flights.running(key) ?? this.flights.share(key, (flight) => this.readShared(key, remote, flight)));
   }
 
-  /** As {@link read}, for work that is watched over already: as long as it is not overtaken, L1 keeps what it finds. */
-  async readFor(key: string, flight: Watched): Promise<ReadResult> {
-    return this.remote === undefined ? this.readLocal(key) : this.accept(key, await this.remote.find(key), flight);
+  /** What Redis has, for {@link accept}; `undefined` where there is no Redis: see {@link readLocal}. Never rejects. */
+  find(key: string): Promise<RemoteLookup> | undefined {
+    return this.remote?.find(key);
   }
 
   /** As {@link read}, for several keys in one round trip. */
@@ -137,16 +138,17 @@ export class EntryReader {
     return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, lifeMs }, stamps };
   }
 
-  private async readShared(key: string, flight: Flight): Promise<ReadResult> {
+  private async readShared(key: string, remote: RemoteView, flight: Flight): Promise<ReadResult> {
     try {
-      return await this.readFor(key, flight);
+      const accepting = this.accept(key, await remote.find(key), flight);
+      return accepting instanceof Promise ? await accepting : accepting;
     } finally {
       this.flights.end(key, flight);
     }
   }
 
   /** Without Redis L1 has the last word, also for a value past its TTL. */
-  private readLocal(key: string): ReadResult {
+  readLocal(key: string): ReadResult {
     const entry = this.local.find(key);
     if (entry === undefined) {
       return NOTHING;

@@ -33,3 +33,8 @@ export class RemoteFaults {
     }
   }
 }
+
+/** Whether a command may have taken effect: also one that was released when its connection was lost may have been on its way. */
+export function mayHaveReachedRedis(error: unknown): boolean {
+  return !(error instanceof TierReplyError || (error instanceof TierUnavailableError && error.reason === 'overloaded'));
+}

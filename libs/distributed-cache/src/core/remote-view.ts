@@ -1,22 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import type { EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
-import { CorruptEntryError, TierReplyError, TierUnavailableError } from '../errors/index.js';
+import { CorruptEntryError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import { allOf, type EntryToStore, type InspectedEntry, type RedisTier } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
 import { EntryJudge } from './entry-judge.js';
 import { Lease } from './lease.js';
 import type { RemoteLookup, RemoteWrite, TakeOutcome, WriteOutcome } from './remote-contract.js';
-import { RemoteFaults, type Operation } from './remote-faults.js';
+import { mayHaveReachedRedis, RemoteFaults, type Operation } from './remote-faults.js';
 import { StampBook } from './stamp-book.js';
 import type { TagRegistry } from './tag-registry.js';
 
 const UNREACHABLE: RemoteLookup = Object.freeze({ state: 'unreachable' });
 
 /**
- * One namespace's part of Redis. Nothing here throws: a fault is told to `onError`, once, and the answer says that Redis
- * could not be asked.
+ * One namespace's part of Redis. Nothing here throws: a fault is told to `onError`, once, and the answer says so.
  *
  * `clear()` puts a new unique stamp under one key; an entry carries the stamp that was current when its load began, and one
  * with another stamp is a miss. What Redis was to forget and has not acknowledged goes to the outage journal; until it has
@@ -44,21 +43,29 @@ export class RemoteView {
     this.stamp = new StampBook(redis.stamps, layout.clearStampKey);
   }
 
+  /** What counts of what Redis holds. On the way of every hit of Redis: it waits for nothing that is there already. */
   async find(key: string): Promise<RemoteLookup> {
+    const valueKey = this.layout.valueKey(key);
+    const { held } = this.stamp;
     try {
-      const { held } = this.stamp;
-      const reading = this.tier.get(this.layout.valueKey(key));
       if (held === undefined) {
-        const [entry, stamp] = await Promise.all([
-          reading.catch((error: unknown) => this.unreadable(error)),
-          this.stamp.current(),
-        ]);
-        return await this.judge.judge(key, entry, stamp);
+        return await this.findUnderNewStamp(key, valueKey);
       }
-      return await this.judge.judge(key, await reading, held);
+      const bytes = await this.tier.read(valueKey);
+      const decoding = bytes === null ? undefined : this.tier.entryIn(valueKey, bytes);
+      const judging = this.judge.judge(key, decoding instanceof Promise ? await decoding : decoding, held);
+      return judging instanceof Promise ? await judging : judging;
     } catch (error) {
       return error instanceof CorruptEntryError ? this.corrupt(error) : this.unreachable('get', error);
     }
+  }
+
+  private async findUnderNewStamp(key: string, valueKey: string): Promise<RemoteLookup> {
+    const [entry, stamp] = await Promise.all([
+      this.tier.get(valueKey).catch((error: unknown) => this.unreadable(error)),
+      this.stamp.current(),
+    ]);
+    return this.judge.judge(key, entry, stamp);
   }
 
   /** In the order of `keys`. One entry that can't be read is one miss, a server that can't be asked costs only its own keys. */
@@ -290,9 +297,4 @@ export class RemoteView {
     this.faults.report(operation, error);
     return UNREACHABLE;
   }
-}
-
-/** Also one that was released, because the connection was lost while it waited, may have been on its way. */
-function mayHaveReachedRedis(error: unknown): boolean {
-  return !(error instanceof TierReplyError || (error instanceof TierUnavailableError && error.reason === 'overloaded'));
 }

@@ -64,18 +64,22 @@ export class RedisTier {
     return header.expiresAtMs - this.connection.serverNowMs(valueKey);
   }
 
-  /** What another program has written takes a second round trip, with a deadline of its own. */
+  /** The bytes of an entry, for {@link entryIn}; `null`: there is none. */
+  read(valueKey: string): Promise<Buffer | null> {
+    return this.reads.get(valueKey);
+  }
+
+  /**
+   * What {@link read} has found. At once, but for a large value that is decompressed off the event loop, and for what another program
+   * has written: that takes a second round trip, with a deadline of its own.
+   */
+  entryIn(valueKey: string, bytes: Buffer): RedisEntry | undefined | Promise<RedisEntry | undefined> {
+    return this.bytes.isOurs(bytes) ? this.bytes.decodeOurs(valueKey, bytes) : this.strangersEntry(valueKey, bytes);
+  }
+
   async get(valueKey: string): Promise<RedisEntry | undefined> {
-    const bytes = await this.reads.get(valueKey);
-    if (bytes === null) {
-      return undefined;
-    }
-    return this.bytes.isOurs(bytes)
-      ? this.bytes.decodeOurs(valueKey, bytes)
-      : this.bytes.decode(
-          valueKey,
-          await this.connection.run('GET', (client) => this.bytes.lookBeside(client, valueKey, bytes), valueKey),
-        );
+    const bytes = await this.read(valueKey);
+    return bytes === null ? undefined : this.entryIn(valueKey, bytes);
   }
 
   /** All about an entry but its value, which is read only to see whether it can be. */
@@ -237,6 +241,15 @@ export class RedisTier {
 
   async replaceStamp(stampKey: string, stamp: string): Promise<void> {
     await this.change('SET', [stampKey], (client) => putStamp(client, stampKey, stamp));
+  }
+
+  private async strangersEntry(valueKey: string, bytes: Buffer): Promise<RedisEntry | undefined> {
+    const stored = await this.connection.run(
+      'GET',
+      (client) => this.bytes.lookBeside(client, valueKey, bytes),
+      valueKey,
+    );
+    return this.bytes.decode(valueKey, stored);
   }
 
   private async change<Result>(
