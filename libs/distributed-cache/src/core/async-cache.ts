@@ -244,7 +244,16 @@ export class AsyncCache<T = unknown> {
     return found === undefined ? undefined : (readStored(found.stored) as T);
   }
 
-  private async getOrLoad(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
+  /** Not `async` itself: what it looks at would be carried along by every call that waits. */
+  private getOrLoad(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
+    try {
+      return this.beginOrJoin(key, loader, options);
+    } catch (error) {
+      return Promise.reject(error); // a key that is none
+    }
+  }
+
+  private beginOrJoin(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
     if (typeof key === 'string' && options !== undefined && hasOwnKey(options)) {
       const varied = this.dimensions.prepare(key, options, 'getOrSet');
       return varied === undefined ? this.loadUncached(loader) : this.getOrSet(varied, loader, options);
@@ -262,12 +271,16 @@ export class AsyncCache<T = unknown> {
         if (isRefreshDue(ttlMs, entry, options, this.runtime.random)) {
           this.loads.refresh(encodedKey, loader, options, ttlMs);
         }
-        return readStored(entry) as T;
+        return Promise.resolve(readStored(entry) as T);
       }
     }
     const running = this.loads.running(encodedKey);
-    const outcome = await (running ?? this.loads.start(encodedKey, loader, options));
-    this.recordOutcome(key, outcome, running !== undefined);
+    return this.land(key, running ?? this.loads.start(encodedKey, loader, options), running !== undefined);
+  }
+
+  private async land(key: CacheKey, flight: Promise<LoadOutcome>, collapsed: boolean): Promise<T> {
+    const outcome = await flight;
+    this.recordOutcome(key, outcome, collapsed);
     return readStored(outcome.stored) as T;
   }
 

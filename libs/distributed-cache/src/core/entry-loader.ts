@@ -11,7 +11,7 @@ import { FlightRegistry, type Flight } from './flight-registry.js';
 import { LoadContext } from './load-context.js';
 import { LoadTags } from './load-tags.js';
 import type { LoadTicket, LoadTurns, Turn } from './load-turns.js';
-import { runLoader, withinTime } from './loader-run.js';
+import { runTimed, withinTime } from './loader-run.js';
 import type { LookupRecorder } from './lookup-recorder.js';
 import { TagRegistry } from './tag-registry.js';
 import { WaitBudget } from './wait-budget.js';
@@ -29,6 +29,14 @@ export type LoadOutcome =
 
 /** Nothing is known yet; Redis is to be asked. */
 const NOT_READ: ReadResult = Object.freeze({ found: undefined, stamps: [] });
+
+/** What a flight knows when it found no fresh value. */
+interface FirstLook {
+  readonly flight: Flight;
+  readonly read: ReadResult;
+  readonly startedAtMs: number;
+  readonly refreshBelowMs: number;
+}
 
 type LoadTurn = Extract<Turn, { kind: 'load' }>;
 
@@ -118,7 +126,10 @@ export class EntryLoader {
     this.turns.wakeAll();
   }
 
-  /** @param refreshBelowMs a value with no more than this left of its fresh life is loaded anew */
+  /**
+   * Looks into Redis first; what it takes to load is apart, so that a hit carries little along.
+   * @param refreshBelowMs a value with no more than this left of its fresh life is loaded anew
+   */
   private async fly<T>(
     key: string,
     loader: Loader<T>,
@@ -126,24 +137,30 @@ export class EntryLoader {
     flight: Flight,
     refreshBelowMs = 0,
   ): Promise<LoadOutcome> {
-    const { clock, config } = this.runtime;
     try {
       flight.check = this.reader.checks.of(options);
-      const startedAtMs = clock.nowMs();
+      const startedAtMs = this.runtime.clock.nowMs();
       const finding = this.looksFirst(refreshBelowMs) ? this.reader.find(key) : undefined;
       const accepting = finding === undefined ? this.unread(key) : this.reader.accept(key, await finding, flight);
       const read = accepting instanceof Promise ? await accepting : accepting;
-      if (read.found !== undefined && read.found.ttlMs > refreshBelowMs) {
-        return outcomeOf(read.found);
-      }
-      const budget = new WaitBudget(clock, config.deadlineMs, clock.nowMs() - startedAtMs);
-      const turn = await this.turns.next(key, read, flight, budget, refreshBelowMs);
-      return turn.kind === 'found'
-        ? outcomeOf(turn.found)
-        : await this.load(key, loader, options, turn, flight, budget);
+      return read.found !== undefined && read.found.ttlMs > refreshBelowMs
+        ? outcomeOf(read.found)
+        : await this.takeTurn(key, loader, options, { flight, read, startedAtMs, refreshBelowMs });
     } finally {
       this.flights.end(key, flight);
     }
+  }
+
+  private async takeTurn<T>(
+    key: string,
+    loader: Loader<T>,
+    options: EntryOptions<T> | undefined,
+    { flight, read, startedAtMs, refreshBelowMs }: FirstLook,
+  ): Promise<LoadOutcome> {
+    const { clock, config } = this.runtime;
+    const budget = new WaitBudget(clock, config.deadlineMs, clock.nowMs() - startedAtMs);
+    const turn = await this.turns.next(key, read, flight, budget, refreshBelowMs);
+    return turn.kind === 'found' ? outcomeOf(turn.found) : this.load(key, loader, options, turn, flight, budget);
   }
 
   private unread(key: string): ReadResult {
@@ -199,7 +216,9 @@ export class EntryLoader {
     const startedAtMs = clock.nowMs();
     let value: T;
     try {
-      value = await this.run(key, loader, options, context);
+      value = await runTimed(loader, context, options?.hardTimeout, clock, (durationMs, hasFailed) =>
+        this.recorder.load(key, durationMs, hasFailed),
+      );
     } catch (error) {
       void ticket?.lease.release();
       if (stale === undefined || options?.staleIf?.(error) === false) {
@@ -260,25 +279,6 @@ export class EntryLoader {
   /** @returns `undefined` if the stamps can't be had: then the result can't be kept */
   private beginTags(names: readonly string[], ticket: LoadTicket | undefined): Promise<LoadTags | undefined> {
     return LoadTags.begin(this.runtime, this.tags, names, ticket !== undefined).catch(() => undefined);
-  }
-
-  private async run<T>(
-    key: string,
-    loader: Loader<T>,
-    options: EntryOptions<T> | undefined,
-    context: LoadContext,
-  ): Promise<T> {
-    const { clock } = this.runtime;
-    const startedAtMs = clock.nowMs();
-    let hasFailed = true;
-    try {
-      const hardTimeout = options?.hardTimeout;
-      const value = await runLoader(loader, context, hardTimeout === undefined ? undefined : toMs(hardTimeout));
-      hasFailed = false;
-      return value;
-    } finally {
-      this.recorder.load(key, clock.nowMs() - startedAtMs, hasFailed);
-    }
   }
 }
 

@@ -1,13 +1,11 @@
+import { toMs, type Duration } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
+import type { Clock } from '../local/index.js';
 import type { Loader } from './entry-options.js';
 import type { LoadContext } from './load-context.js';
 
 /** Runs a loader, at most for `hardTimeoutMs`; then its signal is aborted and nobody waits for it any more. */
-export async function runLoader<T>(
-  loader: Loader<T>,
-  context: LoadContext,
-  hardTimeoutMs: number | undefined,
-): Promise<T> {
+async function runLoader<T>(loader: Loader<T>, context: LoadContext, hardTimeoutMs: number | undefined): Promise<T> {
   if (hardTimeoutMs === undefined) {
     return loader(context);
   }
@@ -23,6 +21,25 @@ export async function runLoader<T>(
     return await Promise.race([loader(context), timeout]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** As {@link runLoader}. @param onEnd told how long it took and whether it failed */
+export async function runTimed<T>(
+  loader: Loader<T>,
+  context: LoadContext,
+  hardTimeout: Duration | undefined,
+  clock: Clock,
+  onEnd: (durationMs: number, hasFailed: boolean) => void,
+): Promise<T> {
+  const startedAtMs = clock.nowMs();
+  let hasFailed = true;
+  try {
+    const value = await runLoader(loader, context, hardTimeout === undefined ? undefined : toMs(hardTimeout));
+    hasFailed = false;
+    return value;
+  } finally {
+    onEnd(clock.nowMs() - startedAtMs, hasFailed);
   }
 }
 

@@ -149,12 +149,29 @@ export function arrayBytes(length: number): number {
 }
 
 /** Heap of an object without what its properties hold. */
-export function propertiesBytes(names: readonly string[]): number {
+function propertiesBytes(names: readonly string[]): number {
   const { length } = names;
-  if (length === 0) {
-    return EMPTY_OBJECT_BYTES;
-  }
-  const isKnown = shapes.isKnown(names);
+  const first = names[0] ?? '';
+  const isKnown = length > 0 && shapes.isKnown(length, first, names.at(-1) ?? '');
+  return isUsualShape(length, first, isKnown) ? usualShapeBytes(length) : rareShapeBytes(names, isKnown);
+}
+
+/** The same, by how many names there are and the two at the ends: as a rule nobody has to list them. */
+export function shapeBytes(object: object, length: number, first: string, last: string): number {
+  const isKnown = length > 0 && shapes.isKnown(length, first, last);
+  return isUsualShape(length, first, isKnown) ? usualShapeBytes(length) : rareShapeBytes(Object.keys(object), isKnown);
+}
+
+function isUsualShape(length: number, first: string, isKnown: boolean): boolean {
+  return length === 0 || (isKnown && length <= MAX_FAST_PROPERTIES && !isIndex(first));
+}
+
+function usualShapeBytes(length: number): number {
+  return length === 0 ? EMPTY_OBJECT_BYTES : OBJECT_BYTES + length * POINTER_BYTES;
+}
+
+function rareShapeBytes(names: readonly string[], isKnown: boolean): number {
+  const { length } = names;
   if (isIndex(names[0] ?? '')) {
     return OBJECT_BYTES + indexedBytes(names);
   }

@@ -1,5 +1,5 @@
 import { flatText, isWide } from './flat-text.js';
-import { arrayBytes, isSharedText, primitiveBytes, propertiesBytes, textBytes } from './measure-value.js';
+import { arrayBytes, isSharedText, primitiveBytes, shapeBytes, textBytes } from './measure-value.js';
 
 /** What is done to a tree besides measuring it. */
 export interface TreeCare {
@@ -39,10 +39,16 @@ function readyArray(array: unknown[], care: TreeCare): number {
 }
 
 function readyRecord(record: Record<string, unknown>, care: TreeCare): number {
-  const names = Object.keys(record);
-  let bytes = propertiesBytes(names);
+  let [bytes, count, first, last] = [0, 0, '', ''];
   const isFixed = Object.isFrozen(record);
-  for (const name of names) {
+  for (const name in record) {
+    if (!Object.hasOwn(record, name)) {
+      continue; // somebody extended Object.prototype
+    }
+    if (count++ === 0) {
+      first = name;
+    }
+    last = name;
     const property = record[name];
     if (typeof property === 'string') {
       const wide = isWide(property);
@@ -57,7 +63,7 @@ function readyRecord(record: Record<string, unknown>, care: TreeCare): number {
   if (care.freezes && !isFixed) {
     Object.freeze(record);
   }
-  return bytes;
+  return bytes + shapeBytes(record, count, first, last);
 }
 
 function overwrite<Key extends string | number>(object: Record<Key, unknown>, key: Key, text: string): void {

@@ -17,11 +17,8 @@ export class ShapeMemory {
   private lastLast = '';
   private lastCount = -1;
 
-  /** Whether an object with these names has been met. In a list of records the last one was the same. */
-  isKnown(names: readonly string[]): boolean {
-    const { length } = names;
-    const first = names[0] ?? '';
-    const last = names[length - 1] ?? '';
+  /** Whether an object with so many names, and these at the ends, has been met. In a list of records the last one was the same. */
+  isKnown(length: number, first: string, last: string): boolean {
     if (length === this.lastCount && first === this.lastFirst && last === this.lastLast) {
       return true;
     }

@@ -3,10 +3,11 @@ import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import { isOneLine, sendUntimed } from './untimed-command.js';
 
-interface WaitingRead {
-  readonly valueKey: string;
-  readonly resolve: (bytes: Buffer | null) => void;
-  readonly reject: (error: unknown) => void;
+/** Reads that leave together. */
+interface Batch {
+  readonly valueKeys: string[];
+  readonly answer: Promise<(Buffer | null)[]>;
+  readonly send: () => void;
 }
 
 /** Its answer comes as a whole: so many values at most wait for each other. */
@@ -19,7 +20,7 @@ const MOST_READS = 16_384;
  * event loop leave together, as an `MGET`: a hundred callers cost the client a third of what a hundred commands cost it.
  */
 export class BatchedReads {
-  private waiting: WaitingRead[] = [];
+  private batch: Batch | undefined;
   private unanswered = 0;
   private mayBatch = true;
 
@@ -35,41 +36,47 @@ export class BatchedReads {
       return Promise.reject(new TierUnavailableError('GET', 'overloaded'));
     }
     this.unanswered++;
-    return new Promise((resolve, reject) => {
-      if (this.waiting.push({ valueKey, resolve, reject }) === 1) {
-        process.nextTick(() => this.sendAll());
-      }
-    });
+    const batch = (this.batch ??= this.openBatch());
+    const place = batch.valueKeys.push(valueKey) - 1;
+    if (place === MOST_KEYS - 1) {
+      batch.send();
+    }
+    return batch.answer.then((found) => found[place] ?? null);
   }
 
   private getAlone(valueKey: string): Promise<Buffer | null> {
     return this.connection.run('GET', (client) => getBytes(client, valueKey), valueKey);
   }
 
-  private sendAll(): void {
-    const { waiting } = this;
-    this.waiting = [];
-    for (let from = 0; from < waiting.length; from += MOST_KEYS) {
-      void this.sendTogether(waiting.slice(from, from + MOST_KEYS));
-    }
+  private openBatch(): Batch {
+    const valueKeys: string[] = [];
+    let begin: (answer: Promise<(Buffer | null)[]>) => void;
+    const answer = new Promise<(Buffer | null)[]>((resolve) => (begin = resolve));
+    const batch: Batch = {
+      valueKeys,
+      answer,
+      send: () => {
+        if (this.batch === batch) {
+          this.batch = undefined;
+          begin(this.getTogether(valueKeys));
+        }
+      },
+    };
+    process.nextTick(batch.send);
+    return batch;
   }
 
-  private async sendTogether(reads: readonly WaitingRead[]): Promise<void> {
+  private async getTogether(valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
     try {
-      const keys = reads.map(({ valueKey }) => valueKey);
-      const found = await this.connection.run('GET', (client) => getManyBytes(client, keys), keys[0]);
-      for (const [index, { resolve }] of reads.entries()) {
-        resolve(found[index] ?? null);
-      }
+      return await this.connection.run('GET', (client) => getManyBytes(client, valueKeys), valueKeys[0]);
     } catch (error) {
       if (error instanceof TierReplyError && error.reply === 'NOPERM') {
         this.mayBatch = false; // an ACL that knows of `GET` alone
-        reads.forEach(({ valueKey, resolve, reject }) => void this.getAlone(valueKey).then(resolve, reject));
-      } else {
-        reads.forEach(({ reject }) => reject(error));
+        return await Promise.all(valueKeys.map((valueKey) => this.getAlone(valueKey)));
       }
+      throw error;
     } finally {
-      this.unanswered -= reads.length;
+      this.unanswered -= valueKeys.length;
     }
   }
 }
