@@ -39,7 +39,8 @@ type FoundLookup = Extract<RemoteLookup, { state: 'found' }>;
 const NOTHING: ReadResult = Object.freeze({ found: undefined, stamps: undefined });
 
 /**
- * Reads one namespace's entries: L1, then Redis, whose values go to L1 with what is left of their life. A read that a write or deletion overtakes is still answered, and not kept.
+ * Reads one namespace's entries: L1, then Redis, whose values go to L1 with what is left of their life. A read that a write or
+ * deletion overtakes is still answered, and not kept.
  */
 export class EntryReader {
   private readonly flights = new FlightRegistry<ReadResult>();
@@ -75,14 +76,7 @@ export class EntryReader {
     try {
       const lookups = await remote.findMany(keys);
       return await allOf(
-        keys.map((key, index) =>
-          this.accept(key, lookups[index] ?? { state: 'unreachable' }, {
-            check: undefined,
-            get overtaken() {
-              return group.isOvertaken(key);
-            },
-          }),
-        ),
+        keys.map((key, index) => this.accept(key, lookups[index] ?? { state: 'unreachable' }, group.flightOf(key))),
       );
     } finally {
       this.flights.endGroup(group);

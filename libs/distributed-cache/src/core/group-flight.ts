@@ -21,4 +21,22 @@ export class GroupFlight {
   isOvertaken(key: string): boolean {
     return this.areAllOvertaken || this.overtaken.has(key);
   }
+
+  /** One of its keys, as a flight. */
+  flightOf(key: string): KeyInGroup {
+    return new KeyInGroup(this, key);
+  }
+}
+
+class KeyInGroup {
+  readonly check = undefined;
+
+  constructor(
+    private readonly group: GroupFlight,
+    private readonly key: string,
+  ) {}
+
+  get overtaken(): boolean {
+    return this.group.isOvertaken(this.key);
+  }
 }
