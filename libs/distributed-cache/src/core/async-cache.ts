@@ -157,13 +157,11 @@ export class AsyncCache<T = unknown> {
    * @returns true once Redis has it (or there is none); false while Redis can't be used, then only L1 has it, and for a value
    *   that can't be cached (event `valueRefused`) or whose `varyBy` misses a dimension (event `dimensionMissing`)
    */
-  async set(key: CacheKey, value: T, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
+  set(key: CacheKey, value: T, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
     const options = typeof ttl === 'object' ? ttl : { ttl };
-    if (typeof key !== 'string' || !hasOwnKey(options)) {
-      return this.changes.setOne(key, value, options);
-    }
-    const varied = this.dimensions.prepare(key, options, 'set');
-    return varied !== undefined && this.changes.setOne(varied, value, options);
+    return typeof key === 'string' && hasOwnKey(options)
+      ? this.setMany([[key, value]], options)
+      : this.changes.setOne(key, value, options);
   }
 
   /** As {@link set}, all in one round trip. @returns true once Redis has all of them (or there is none) */

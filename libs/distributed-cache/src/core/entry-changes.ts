@@ -143,7 +143,7 @@ export class EntryChanges {
     } else if (!written.overtaken) {
       // What was there before is no longer the value of this key.
       this.detach(encodedKey);
-      if (remote?.isToBeForgotten(encodedKey) === false) {
+      if (remote?.judge.isToBeForgotten(encodedKey) === false) {
         return remote.delete([encodedKey]); // else it is journalled, and this call has waited once already
       }
     }

@@ -23,7 +23,7 @@ export class EntryInspector {
       redisKey: layout.valueKey(encodedKey),
       local,
       isLoading: loads.running(encodedKey) !== undefined,
-      isJournalled: remote?.isToBeForgotten(encodedKey) === true,
+      isJournalled: remote?.judge.isToBeForgotten(encodedKey) === true,
       redis: await this.inspectRedis(encodedKey),
     };
   }

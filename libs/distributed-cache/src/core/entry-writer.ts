@@ -91,7 +91,10 @@ export class EntryWriter {
   async write(entry: EntryToWrite): Promise<WrittenEntry> {
     const preparing = this.prepare(entry);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
-    return prepared === undefined ? refused(entry) : this.finish(prepared, await this.putOne(prepared));
+    if (prepared === undefined) {
+      return refused(entry);
+    }
+    return this.finish(prepared, entry.flight.isReplaced ? 'unsent' : await this.putOne(prepared));
   }
 
   /** As {@link write}, all in one go; in a cluster each master's entries succeed or fail together. */
@@ -155,16 +158,20 @@ export class EntryWriter {
     return { entry, stored, write: { payload, life, loadMs } };
   }
 
-  private async putOne({ entry, write }: Prepared): Promise<WriteOutcome> {
+  private putOne(prepared: Prepared): Promise<WriteOutcome> {
     const { remote } = this;
-    const { key, tags, flight } = entry;
     if (remote === undefined) {
-      return 'done';
+      return Promise.resolve('done');
     }
-    const held = remote.heldStamps(tags);
-    if (held !== undefined) {
-      return flight.isReplaced ? 'unsent' : remote.store(key, { ...write, stamps: held });
-    }
+    const { entry, write } = prepared;
+    const held = remote.heldStamps(entry.tags);
+    return held === undefined
+      ? this.putUnderNewStamps(prepared, remote)
+      : remote.store(entry.key, { ...write, stamps: held });
+  }
+
+  private async putUnderNewStamps({ entry, write }: Prepared, remote: RemoteView): Promise<WriteOutcome> {
+    const { key, tags, flight } = entry;
     const budget = this.newBudget();
     const stamps = await budget.wait(remote.stamps(tags));
     // Asked at the last moment: from here to the socket nothing can come between.

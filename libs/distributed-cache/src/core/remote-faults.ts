@@ -25,12 +25,16 @@ export class RemoteFaults {
       await sending;
       return 'done';
     } catch (error) {
-      this.report(operation, error);
-      if (error instanceof TierUnavailableError) {
-        return 'unsent';
-      }
-      return error instanceof TierReplyError ? 'refused' : 'unknown';
+      return this.outcomeOfFailure(operation, error);
     }
+  }
+
+  outcomeOfFailure(operation: Operation, error: unknown): WriteOutcome {
+    this.report(operation, error);
+    if (error instanceof TierUnavailableError) {
+      return 'unsent';
+    }
+    return error instanceof TierReplyError ? 'refused' : 'unknown';
   }
 }
 

@@ -25,7 +25,7 @@ export class RemoteView {
   private readonly stamp: StampBook;
   private readonly faults: RemoteFaults;
   private readonly tier: RedisTier;
-  private readonly judge: EntryJudge;
+  readonly judge: EntryJudge;
 
   constructor(
     private readonly redis: RedisRuntime,
@@ -34,7 +34,6 @@ export class RemoteView {
     private readonly layout: KeyLayout,
     private readonly tags: TagRegistry,
     onError: (operation: Operation, error: Error) => void,
-    /** What every entry carries besides: the version of its namespace. */
     ownStamps: readonly Stamp[] = [],
   ) {
     this.faults = new RemoteFaults(redis.connection, onError);
@@ -104,7 +103,12 @@ export class RemoteView {
 
   async store(key: string, write: RemoteWrite): Promise<WriteOutcome> {
     const { mark } = this.redis.journal;
-    const outcome = await this.faults.outcomeOf('set', this.tier.set(this.layout.entryKeys(key), this.entryOf(write)));
+    let outcome: WriteOutcome = 'done';
+    try {
+      await this.tier.set(this.layout.entryKeys(key), this.entryOf(write));
+    } catch (error) {
+      outcome = this.faults.outcomeOfFailure('set', error);
+    }
     this.afterStoring(key, outcome, mark);
     return outcome;
   }
@@ -270,11 +274,6 @@ export class RemoteView {
   private entryOf({ payload, life, loadMs, stamps }: RemoteWrite): EntryToStore {
     const graceMs = this.codec.isPlain ? 0 : life.graceMs; // other programs would take a stale value for a fresh one
     return { payload, ttlMs: life.ttlMs, graceMs, loadMs, stamps };
-  }
-
-  /** Whether what Redis may hold for this key is in the journal: it is no answer, and will be deleted. */
-  isToBeForgotten(key: string): boolean {
-    return this.judge.isToBeForgotten(key);
   }
 
   /** With the stamps of now, so that who loads in its place can store it. */

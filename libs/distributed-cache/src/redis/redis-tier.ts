@@ -147,8 +147,8 @@ export class RedisTier {
   }
 
   /** Stores, and takes the lease of whoever is loading this key. */
-  async set(keys: EntryKeys, entry: EntryToStore): Promise<void> {
-    await this.change('SET', [keys.valueKey], (client) =>
+  set(keys: EntryKeys, entry: EntryToStore): Promise<unknown> {
+    return this.change('SET', [keys.valueKey], (client) =>
       putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry)),
     );
   }
