@@ -174,10 +174,12 @@ export class RedisServer {
     child.stderr.on('data', keepOutput);
     let failure: unknown;
     child.once('error', (error) => (failure = error));
+    const closed = once(child, 'close').catch(() => {}); // only then has all been read that it said
     const giveUpAtMs = Date.now() + START_DEADLINE_MS;
     while (!(await this.#answersAs(child))) {
       if (failure || !this.isRunning || Date.now() > giveUpAtMs) {
         await this.killHard();
+        await (failure === undefined ? closed : undefined);
         throw new Error(`redis-server did not start on port ${this.#port}\n${output}`, { cause: failure });
       }
       await delay(20);

@@ -6,7 +6,13 @@ import type { EncodedPayload } from './payload.js';
 import { type KeyRing, openPayload, payloadSealer } from './payload-cipher.js';
 import { parsePlainText, type PlainFormat, unwrapPlainText, wrapPlainText, writePlainText } from './plain-text.js';
 import { StampReader, StampWriter } from './stamps.js';
-import { type Decoded, type EncodedValue, ValueCodec, type ValueCodecOptions } from './value-codec.js';
+import {
+  type BegunEncoding,
+  type Decoded,
+  type EncodedValue,
+  ValueCodec,
+  type ValueCodecOptions,
+} from './value-codec.js';
 
 export interface EntryCodecOptions extends ValueCodecOptions {
   /** Default `envelope`. */
@@ -65,10 +71,18 @@ export class EntryCodec {
 
   /** As {@link ValueCodec.encode}. */
   encode(value: unknown): EncodedValue | Promise<EncodedValue> {
-    if (this.#format === 'envelope') {
-      return this.#values.encode(value);
-    }
-    const { text, exact } = writePlainText(value, this.#format);
+    return this.#format === 'envelope' ? this.#values.encode(value) : this.#encodePlain(value, this.#format);
+  }
+
+  /** As {@link ValueCodec.beginEncoding}. */
+  beginEncoding(value: unknown): BegunEncoding {
+    return this.#format === 'envelope'
+      ? this.#values.beginEncoding(value)
+      : { ...this.#encodePlain(value, this.#format), isTree: false };
+  }
+
+  #encodePlain(value: unknown, format: PlainFormat): EncodedValue {
+    const { text, exact } = writePlainText(value, format);
     const bytes = Buffer.from(text);
     const { maxValueBytes } = this.#options;
     if (bytes.length > maxValueBytes) {
@@ -83,7 +97,7 @@ export class EntryCodec {
   }
 
   /** What {@link encode} has made of a value, as its readers get it. */
-  readBack({ payload }: EncodedValue): Decoded | Promise<Decoded> {
+  readBack(payload: EncodedPayload): Decoded | Promise<Decoded> {
     return this.#format === 'envelope'
       ? this.decode(payload)
       : { value: parsePlainText(payload.bytes.toString(), this.#format), isTree: false };

@@ -1,8 +1,8 @@
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import { type ClassRegistry, NO_CLASSES } from './class-registry.js';
-import { type CompressedBytes, compress, decompress } from './compressor.js';
+import { compress, decompress } from './compressor.js';
 import type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
-import { type SerializedValue, deserialize, serialize } from './serializer.js';
+import { deserialize, serialize } from './serializer.js';
 
 export interface ValueCodecOptions {
   /** Largest serialized value before compression, in bytes, both ways: larger ones are not written and not believed. */
@@ -19,6 +19,13 @@ export interface EncodedValue {
   readonly exact: boolean;
   /** The names of the classes whose instances are kept as plain objects, because nobody has registered them. */
   readonly flattened: readonly string[];
+}
+
+/** As {@link EncodedValue}; what it says of the value is there at once, the payload perhaps later. */
+export interface BegunEncoding extends Omit<EncodedValue, 'payload'> {
+  readonly payload: EncodedPayload | Promise<EncodedPayload>;
+  /** Whether the value is nothing but plain objects and arrays, each met once, and primitives. */
+  readonly isTree: boolean;
 }
 
 /** In a box, because the value may itself look like a promise, and `await` would call its `then`. */
@@ -51,21 +58,30 @@ export class ValueCodec {
    * @throws ValueRefusedError, and nothing else: `unserializable`, `too-deep` (200) or `too-large` (`maxValueBytes`)
    */
   encode(value: unknown): EncodedValue | Promise<EncodedValue> {
-    const serialized = serialize(value, this.#classes);
-    const raw = Buffer.from(serialized.text);
+    const { payload, exact, flattened } = this.beginEncoding(value);
+    return payload instanceof Promise
+      ? payload.then((result) => ({ payload: result, exact, flattened }))
+      : { payload, exact, flattened };
+  }
+
+  /** As {@link encode}, for who wants to go on with the value before a large one is compressed. */
+  beginEncoding(value: unknown): BegunEncoding {
+    const { text, serializer, exact, flattened } = serialize(value, this.#classes);
+    const raw = Buffer.from(text);
     if (raw.length > this.#maxValueBytes) {
       throw new ValueRefusedError(
         'too-large',
         `${raw.length} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`,
       );
     }
-    if (raw.length === 0 || raw.length < this.#compressFromBytes) {
-      return encoded(serialized, raw.length, { compressor: 'none', bytes: raw });
-    }
-    const compressed = compress(this.#compressor, raw);
-    return compressed instanceof Promise
-      ? compressed.then((result) => encoded(serialized, raw.length, result))
-      : encoded(serialized, raw.length, compressed);
+    const rawBytes = raw.length;
+    const isLeft = rawBytes === 0 || rawBytes < this.#compressFromBytes;
+    const compressed = isLeft ? ({ compressor: 'none', bytes: raw } as const) : compress(this.#compressor, raw);
+    const payload =
+      compressed instanceof Promise
+        ? compressed.then(({ compressor, bytes }) => ({ serializer, rawBytes, compressor, bytes }))
+        : { serializer, rawBytes, compressor: compressed.compressor, bytes: compressed.bytes };
+    return { payload, exact, flattened, isTree: exact && serializer === 'json' };
   }
 
   /** @throws CorruptEntryError, and nothing else, whatever the payload is */
@@ -80,9 +96,4 @@ export class ValueCodec {
   #read(serializer: SerializerId, raw: Buffer): Decoded {
     return { value: deserialize(serializer, raw.toString(), this.#classes), isTree: serializer === 'json' };
   }
-}
-
-function encoded(serialized: SerializedValue, rawBytes: number, { compressor, bytes }: CompressedBytes): EncodedValue {
-  const { serializer, exact, flattened } = serialized;
-  return { payload: { serializer, rawBytes, compressor, bytes }, exact, flattened };
 }

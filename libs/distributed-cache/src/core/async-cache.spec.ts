@@ -115,6 +115,16 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(await users.get('key')).toBe('again');
   });
 
+  it('freezes a value before it waits for anything, also a large one, which is compressed in the background', async () => {
+    const cache = cacheForTest(options()).getCache<{ list: number[] }>('users');
+    const value = { list: Array.from({ length: 20_000 }, (_, index) => index) };
+    const setting = cache.set('large', value);
+    expect(() => value.list.push(-1)).toThrow(TypeError);
+    expect(() => Object.assign(value, { list: [] })).toThrow(TypeError);
+    expect(await setting).toBe(true);
+    expect((await cache.get('large'))?.list).toHaveLength(20_000);
+  });
+
   it('hands out frozen values, and copies of what cannot be frozen', async () => {
     const cache = cacheForTest(options()).getCache<{ list: number[] } | { when: Date }>('users');
     await cache.set('plain', { list: [1] });

@@ -1,4 +1,4 @@
-import type { EncodedPayload, EncodedValue, EntryCodec } from '../codec/index.js';
+import type { Decoded, EncodedPayload, EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { ValueRefusedError } from '../errors/index.js';
 import { storeValue, type CopyInstance, type LocalMark, type StoredValue, type ValueMaking } from '../local/index.js';
@@ -121,41 +121,36 @@ export class EntryWriter {
     return admitting ? this.encode(entry) : undefined;
   }
 
+  /** L1's value is readied (frozen, as a rule) before anything is waited for: what its owner changes afterwards must be in no tier. */
   private encode(entry: EntryToWrite): Prepared | undefined | Promise<Prepared | undefined> {
     const refuse = (error: unknown): undefined => {
       this.listener.onRefused(entry.key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
     };
     try {
-      const encoding = this.codec.encode(entry.value);
-      if (encoding instanceof Promise) {
-        return encoding.then((encoded) => this.store(entry, encoded)).catch(refuse);
+      const { payload, exact, flattened, isTree } = this.codec.beginEncoding(entry.value);
+      if (flattened.length > 0) {
+        this.listener.onFlattened(entry.key, flattened);
       }
-      const stored = this.store(entry, encoding);
-      return stored instanceof Promise ? stored.catch(refuse) : stored;
+      const given = exact ? this.storable(entry.value, { origin: 'given', isTree }) : undefined;
+      const prepare = (written: EncodedPayload): Prepared | Promise<Prepared> =>
+        given === undefined ? this.readBack(entry, written) : preparedOf(entry, written, given);
+      const preparing = payload instanceof Promise ? payload.then(prepare) : prepare(payload);
+      return preparing instanceof Promise ? preparing.catch(refuse) : preparing;
     } catch (error) {
       return refuse(error);
     }
   }
 
   /** What Redis would give back is what L1 keeps: the same value from every tier. */
-  private store(entry: EntryToWrite, encoded: EncodedValue): Prepared | Promise<Prepared> {
-    const { payload, exact, flattened } = encoded;
-    if (flattened.length > 0) {
-      this.listener.onFlattened(entry.key, flattened);
-    }
-    if (exact) {
-      return this.prepared(entry, payload, entry.value, { origin: 'given', isTree: payload.serializer === 'json' });
-    }
-    const reading = this.codec.readBack(encoded);
-    return reading instanceof Promise
-      ? reading.then(({ value }) => this.prepared(entry, payload, value, { origin: 'decoded' }))
-      : this.prepared(entry, payload, reading.value, { origin: 'decoded' });
+  private readBack(entry: EntryToWrite, payload: EncodedPayload): Prepared | Promise<Prepared> {
+    const reading = this.codec.readBack(payload);
+    const prepare = ({ value }: Decoded): Prepared =>
+      preparedOf(entry, payload, this.storable(value, { origin: 'decoded' }));
+    return reading instanceof Promise ? reading.then(prepare) : prepare(reading);
   }
 
-  private prepared(entry: EntryToWrite, payload: EncodedPayload, kept: unknown, making: ValueMaking): Prepared {
-    const { life, loadMs } = entry;
-    const stored = storeValue(kept, this.namespace.values, { ...making, copyInstance: this.copyInstance });
-    return { entry, stored, write: { payload, life, loadMs } };
+  private storable(value: unknown, making: ValueMaking): StoredValue {
+    return storeValue(value, this.namespace.values, { ...making, copyInstance: this.copyInstance });
   }
 
   private putOne(prepared: Prepared): Promise<WriteOutcome> {
@@ -229,6 +224,11 @@ export class EntryWriter {
     this.local.keep(key, stored, outcome === 'done' ? life : this.local.unheardLife(key, life), entry);
     return { stored, kept: true, overtaken: false, complete: outcome === 'done' };
   }
+}
+
+function preparedOf(entry: EntryToWrite, payload: EncodedPayload, stored: StoredValue): Prepared {
+  const { life, loadMs } = entry;
+  return { entry, stored, write: { payload, life, loadMs } };
 }
 
 function isThere(prepared: Prepared | undefined): prepared is Prepared {
