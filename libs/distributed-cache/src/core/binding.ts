@@ -1,6 +1,6 @@
 let made = 0;
 
-/** What is made once for each cache, such as the keys of a decorated method; numbered, so that a call finds it by its place in an array. */
+/** @internal What is made once for each cache, such as the keys of a decorated method; numbered, so that a call finds it by its place. */
 export class Binding<Cache, Bound extends object> {
   readonly index = made++;
 

@@ -58,11 +58,11 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
     valuePrefix,
     clearStampKey: `${valuePrefix}#clear`,
     valueKey: (encodedKey) => valuePrefix + encodedKey,
-    leaseKey: (encodedKey) => `{${valuePrefix}${encodedKey}}:lease`,
-    fillKey: (encodedKey) => `{${valuePrefix}${encodedKey}}:fill`,
+    leaseKey: (encodedKey) => leaseKeyOf(valuePrefix + encodedKey),
+    fillKey: (encodedKey) => fillKeyOf(valuePrefix + encodedKey),
     entryKeys: (encodedKey) => {
       const valueKey = valuePrefix + encodedKey;
-      return { valueKey, leaseKey: `{${valueKey}}:lease`, fillKey: `{${valueKey}}:fill` };
+      return { valueKey, leaseKey: leaseKeyOf(valueKey), fillKey: fillKeyOf(valueKey) };
     },
     companionKey: (encodedKey) => companionKeyOf(valuePrefix + encodedKey),
     tagStampKey: (encodedTag) => `${valuePrefix}#tag:${encodedTag}`,
@@ -72,6 +72,14 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
 /** @param valueKey as {@link KeyLayout.valueKey} makes it */
 export function companionKeyOf(valueKey: string): string {
   return `{${valueKey}}:about`;
+}
+
+function leaseKeyOf(valueKey: string): string {
+  return `{${valueKey}}:lease`;
+}
+
+function fillKeyOf(valueKey: string): string {
+  return `{${valueKey}}:fill`;
 }
 
 function requireValidName(what: string, name: string): void {

@@ -17,20 +17,10 @@ export function readyTree(value: object, care: TreeCare): number {
 }
 
 function readyArray(array: unknown[], care: TreeCare): number {
-  const { length } = array;
-  let bytes = arrayBytes(length);
+  let bytes = arrayBytes(array.length);
   const isFixed = Object.isFrozen(array);
-  for (let index = 0; index < length; index++) {
-    const element = array[index];
-    if (typeof element === 'string') {
-      const wide = isWide(element);
-      bytes += isSharedText(element) ? 0 : textBytes(element, wide);
-      if (care.flattens && !isFixed) {
-        overwrite(array, index, flatText(element, wide));
-      }
-    } else {
-      bytes += typeof element === 'object' && element !== null ? readyTree(element, care) : primitiveBytes(element);
-    }
+  for (let index = 0; index < array.length; index++) {
+    bytes += readyPart(array, index, array[index], care, isFixed);
   }
   if (care.freezes && !isFixed) {
     Object.freeze(array);
@@ -49,21 +39,30 @@ function readyRecord(record: Record<string, unknown>, care: TreeCare): number {
       first = name;
     }
     last = name;
-    const property = record[name];
-    if (typeof property === 'string') {
-      const wide = isWide(property);
-      bytes += isSharedText(property) ? 0 : textBytes(property, wide);
-      if (care.flattens && !isFixed) {
-        overwrite(record, name, flatText(property, wide));
-      }
-    } else {
-      bytes += typeof property === 'object' && property !== null ? readyTree(property, care) : primitiveBytes(property);
-    }
+    bytes += readyPart(record, name, record[name], care, isFixed);
   }
   if (care.freezes && !isFixed) {
     Object.freeze(record);
   }
   return bytes + shapeBytes(record, count, first, last);
+}
+
+/** @param isFixed whether nothing in its holder can be replaced */
+function readyPart<Key extends string | number>(
+  holder: Record<Key, unknown>,
+  key: Key,
+  part: unknown,
+  care: TreeCare,
+  isFixed: boolean,
+): number {
+  if (typeof part !== 'string') {
+    return typeof part === 'object' && part !== null ? readyTree(part, care) : primitiveBytes(part);
+  }
+  const wide = isWide(part);
+  if (care.flattens && !isFixed) {
+    overwrite(holder, key, flatText(part, wide));
+  }
+  return isSharedText(part) ? 0 : textBytes(part, wide);
 }
 
 function overwrite<Key extends string | number>(object: Record<Key, unknown>, key: Key, text: string): void {

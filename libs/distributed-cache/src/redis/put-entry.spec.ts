@@ -1,0 +1,23 @@
+import { Redis } from 'ioredis';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import { putEntry } from './entry-writes.js';
+
+const keys = { valueKey: 'c:n:k', leaseKey: '{c:n:k}:lease', fillKey: '{c:n:k}:fill' };
+
+/** The other way round, a load of before could store its value between the two and lose its lease too late. */
+it('ends the load under way before it puts a value in place', async () => {
+  const server = await RedisServer.start();
+  const client = new Redis({ port: server.port, autoResendUnfulfilledCommands: false });
+  const monitor = await new Redis({ port: server.port }).monitor();
+  onTestFinished(async () => {
+    client.disconnect();
+    monitor.disconnect();
+    await server.stop();
+  });
+  const seen: string[] = [];
+  monitor.on('monitor', (_time: string, [name, ...args]: string[]) => seen.push(`${name} ${args[0]}`.toLowerCase()));
+  await putEntry(client, keys, { bytes: Buffer.from('value') }, 60_000);
+  await vi.waitFor(() => expect(seen).toContain(`set ${keys.valueKey}`));
+  expect(seen.filter((command) => command.includes('c:n:k'))).toEqual([`del ${keys.leaseKey}`, `set ${keys.valueKey}`]);
+});
