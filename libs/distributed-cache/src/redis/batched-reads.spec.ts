@@ -3,30 +3,49 @@ import { TierReplyError, TierUnavailableError } from '../errors/index.js';
 import { BatchedReads } from './batched-reads.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
+import type { Line, ReplyListener } from './wire-command.js';
 
 /** A connection whose commands are noted and answered by hand: what is asked of it, not how Redis answers, is the matter here. */
 class NotedConnection {
-  isBusy = false;
   isCluster = false;
   readonly commands: string[] = [];
   refusal: Error | undefined;
+  readonly exchange = {
+    isBusy: false,
+    run: <Reply>(line: Line, _operation: string, send: (line: Line, listener: ReplyListener<Reply>) => void) =>
+      new Promise<Reply>((resolve, reject) => send(line, { onReply: resolve, onFailure: reject })),
+  };
+
+  get line(): unknown {
+    return this.isCluster ? undefined : { sendCommand: (command: SentCommand) => this.answer(command) };
+  }
 
   async run<Result>(_operation: string, send: (client: RedisClient) => Promise<Result>): Promise<Result> {
-    return send({
-      options: {},
-      getBuffer: async (key: string) => {
-        this.commands.push(`GET ${key}`);
-        return Buffer.from(key);
-      },
-      mgetBuffer: async (keys: string[]) => {
-        this.commands.push(`MGET ${keys.length}`);
-        if (this.refusal !== undefined) {
-          throw this.refusal;
-        }
-        return keys.map((key) => (key === 'none' ? null : Buffer.from(key)));
-      },
-    } as unknown as RedisClient);
+    const getBuffer = async (key: string) => {
+      this.commands.push(`GET ${key}`);
+      return Buffer.from(key);
+    };
+    return send({ getBuffer } as unknown as RedisClient);
   }
+
+  private answer({ name, args, resolve, reject }: SentCommand): void {
+    this.commands.push(`${name.toUpperCase()} ${name === 'get' ? args[0] : args.length}`);
+    const values = args.map((key) => (key === 'none' ? null : Buffer.from(key)));
+    if (name === 'get') {
+      resolve(values[0]);
+    } else if (this.refusal === undefined) {
+      resolve(values);
+    } else {
+      reject(this.refusal);
+    }
+  }
+}
+
+interface SentCommand {
+  readonly name: string;
+  readonly args: string[];
+  readonly resolve: (reply: unknown) => void;
+  readonly reject: (error: Error) => void;
 }
 
 function readsForTest() {
@@ -45,7 +64,7 @@ describe('reads of single values', () => {
 
   it('leave together while others are unanswered, and each gets its own value', async () => {
     const { connection, reads } = readsForTest();
-    connection.isBusy = true;
+    connection.exchange.isBusy = true;
     const keys = [...keysOf(9), 'none'];
     const found = await Promise.all(keys.map((key) => reads.get(key)));
     expect(found.map((bytes) => bytes && String(bytes))).toEqual([...keysOf(9), null]);
@@ -54,14 +73,14 @@ describe('reads of single values', () => {
 
   it('leave by the 64: nobody waits for more values than that', async () => {
     const { connection, reads } = readsForTest();
-    connection.isBusy = true;
+    connection.exchange.isBusy = true;
     await Promise.all(keysOf(130).map((key) => reads.get(key)));
     expect(connection.commands).toEqual(['MGET 64', 'MGET 64', 'MGET 2']);
   });
 
   it('leave each by itself in a cluster, where keys lie on several servers', async () => {
     const { connection, reads } = readsForTest();
-    connection.isBusy = true;
+    connection.exchange.isBusy = true;
     connection.isCluster = true;
     await Promise.all(keysOf(2).map((key) => reads.get(key)));
     expect(connection.commands).toEqual(['GET key 0', 'GET key 1']);
@@ -69,7 +88,7 @@ describe('reads of single values', () => {
 
   it('fail with the error of their command', async () => {
     const { connection, reads } = readsForTest();
-    connection.isBusy = true;
+    connection.exchange.isBusy = true;
     connection.refusal = new TierReplyError('GET', 'LOADING');
     const results = await Promise.allSettled(keysOf(3).map((key) => reads.get(key)));
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
@@ -78,7 +97,7 @@ describe('reads of single values', () => {
 
   it('go on one by one for a user of Redis who may not send MGET', async () => {
     const { connection, reads } = readsForTest();
-    connection.isBusy = true;
+    connection.exchange.isBusy = true;
     connection.refusal = new TierReplyError('GET', 'NOPERM');
     const found = await Promise.all(keysOf(2).map((key) => reads.get(key)));
     expect(found.map(String)).toEqual(keysOf(2));
@@ -88,7 +107,7 @@ describe('reads of single values', () => {
 
   it('are refused when more than 16384 wait', async () => {
     const { connection, reads } = readsForTest();
-    connection.isBusy = true;
+    connection.exchange.isBusy = true;
     const waiting = keysOf(16_384).map((key) => reads.get(key));
     await expect(reads.get('one more')).rejects.toThrow(new TierUnavailableError('GET', 'overloaded'));
     await Promise.all(waiting);

@@ -1,7 +1,7 @@
 import { TierReplyError, TierUnavailableError } from '../errors/index.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
-import { isOneLine, sendUntimed } from './untimed-command.js';
+import { isLine, sendAndWait, sendOnLine } from './wire-command.js';
 
 /** Reads that leave together. */
 interface Batch {
@@ -29,7 +29,7 @@ export class BatchedReads {
   /** Waits at most the connection's deadline. @throws as `RedisConnection.run` */
   get(valueKey: string): Promise<Buffer | null> {
     const { connection } = this;
-    if (!connection.isBusy || connection.isCluster || !this.mayBatch) {
+    if (!connection.exchange.isBusy || connection.isCluster || !this.mayBatch) {
       return this.getAlone(valueKey);
     }
     if (this.unanswered >= MOST_READS) {
@@ -45,7 +45,11 @@ export class BatchedReads {
   }
 
   private getAlone(valueKey: string): Promise<Buffer | null> {
-    return this.connection.run('GET', (client) => getBytes(client, valueKey), valueKey);
+    const { connection } = this;
+    const { line } = connection;
+    return line === undefined
+      ? connection.run('GET', (client) => client.getBuffer(valueKey), valueKey)
+      : connection.exchange.run(line, 'GET', (client, listener) => sendOnLine(client, ['get', valueKey], listener));
   }
 
   private openBatch(): Batch {
@@ -68,7 +72,12 @@ export class BatchedReads {
 
   private async getTogether(valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
     try {
-      return await this.connection.run('GET', (client) => getManyBytes(client, valueKeys), valueKeys[0]);
+      const { line } = this.connection;
+      return await (line === undefined
+        ? this.connection.run('GET', (client) => client.mgetBuffer([...valueKeys]), valueKeys[0])
+        : this.connection.exchange.run<(Buffer | null)[]>(line, 'GET', (client, listener) =>
+            sendOnLine(client, ['mget', ...valueKeys], listener),
+          ));
     } catch (error) {
       if (error instanceof TierReplyError && error.reply === 'NOPERM') {
         this.mayBatch = false; // an ACL that knows of `GET` alone
@@ -81,15 +90,9 @@ export class BatchedReads {
   }
 }
 
-function getBytes(client: RedisClient, valueKey: string): Promise<Buffer | null> {
-  return isOneLine(client)
-    ? (sendUntimed(client, ['get', valueKey]) as Promise<Buffer | null>)
-    : client.getBuffer(valueKey);
-}
-
 /** As `mgetBuffer` of the client. */
 export function getManyBytes(client: RedisClient, valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
-  return isOneLine(client)
-    ? (sendUntimed(client, ['mget', ...valueKeys]) as Promise<(Buffer | null)[]>)
+  return isLine(client)
+    ? (sendAndWait(client, ['mget', ...valueKeys]) as Promise<(Buffer | null)[]>)
     : client.mgetBuffer([...valueKeys]);
 }

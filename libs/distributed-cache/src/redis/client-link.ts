@@ -2,6 +2,7 @@ import { CONNECT_ATTEMPT_MS, reconnectDelayMs } from './client-options.js';
 import { openClient, type RedisTarget } from './open-client.js';
 import { bytesReadBy, destroySocketOf, endClient, unrefClient, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
+import { isLine, type Line } from './wire-command.js';
 
 /** Told what the client does. */
 export interface ClientLinkListener {
@@ -39,6 +40,12 @@ export class ClientLink {
   /** The client, if its socket takes commands. */
   get ready(): RedisClient | undefined {
     return this.current?.status === 'ready' ? this.current : undefined;
+  }
+
+  /** As {@link ready}, if its commands stay in line. */
+  get line(): Line | undefined {
+    const { ready } = this;
+    return ready !== undefined && isLine(ready) ? ready : undefined;
   }
 
   get bytesRead(): number {

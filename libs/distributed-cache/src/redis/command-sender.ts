@@ -1,5 +1,6 @@
 import { toTierError } from './reply-errors.js';
 import { writeTogether, type RedisClient } from './redis-client.js';
+import type { Line, ReplyListener } from './wire-command.js';
 
 /**
  * Sends on a client, turns what it throws into our errors, and counts its answers as signs of life.
@@ -8,16 +9,12 @@ import { writeTogether, type RedisClient } from './redis-client.js';
  * is written together: a hundred commands cost one system call instead of a hundred, in the order in which they were sent.
  */
 export class CommandSender {
-  private unanswered = 0;
+  /** Commands without an answer. */
+  unanswered = 0;
   /** Answers so far, refusals included. */
   replies = 0;
 
   constructor(private readonly commandTimeoutMs: number) {}
-
-  /** Whether there are commands without an answer. */
-  get isBusy(): boolean {
-    return this.unanswered > 0;
-  }
 
   send<Result>(
     client: RedisClient,
@@ -30,21 +27,64 @@ export class CommandSender {
       writeTogether(target);
     }
     this.unanswered++;
-    return begin(send, client).then(this.onAnswer as (result: Result) => Result, (error: unknown) => {
-      this.unanswered--;
-      const tierError = toTierError(operation, error, this.commandTimeoutMs);
-      if (tierError.code === 'CACHE_TIER_REPLY') {
+    return begin(send, client).then(
+      (result) => {
+        this.unanswered--;
         this.replies++;
-      }
-      throw tierError;
-    });
+        return result;
+      },
+      (error: unknown) => {
+        throw this.failureOf(operation, error);
+      },
+    );
   }
 
-  private readonly onAnswer = (result: unknown): unknown => {
+  /** As {@link send}, on a line, for a listener. @param send must tell what becomes of it, once */
+  sendOnLine<Reply>(
+    line: Line,
+    operation: string,
+    send: (line: Line, listener: ReplyListener<Reply>) => void,
+    listener: ReplyListener<Reply>,
+  ): void {
+    if (this.unanswered > 0) {
+      writeTogether(line);
+    }
+    this.unanswered++;
+    const sent = new SentCommand<Reply>(this, operation, listener);
+    try {
+      send(line, sent);
+    } catch (error) {
+      sent.onFailure(error);
+    }
+  }
+
+  failureOf(operation: string, error: unknown): Error {
     this.unanswered--;
-    this.replies++;
-    return result;
-  };
+    const tierError = toTierError(operation, error, this.commandTimeoutMs);
+    if (tierError.code === 'CACHE_TIER_REPLY') {
+      this.replies++;
+    }
+    return tierError;
+  }
+}
+
+/** Counts the answer to a command on its way to who waits for it. */
+class SentCommand<Reply> implements ReplyListener<Reply> {
+  constructor(
+    private readonly sender: CommandSender,
+    private readonly operation: string,
+    private readonly listener: ReplyListener<Reply>,
+  ) {}
+
+  onReply(reply: Reply): void {
+    this.sender.unanswered--;
+    this.sender.replies++;
+    this.listener.onReply(reply);
+  }
+
+  onFailure(error: unknown): void {
+    this.listener.onFailure(this.sender.failureOf(this.operation, error));
+  }
 }
 
 /** What can't even be sent fails as what is refused does. */

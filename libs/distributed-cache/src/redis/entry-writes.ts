@@ -4,7 +4,7 @@ import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
 import { inOneWrite, isCluster, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
 import { transact } from './transaction.js';
-import { isOneLine, sendUntimed, type Command } from './untimed-command.js';
+import { isLine, sendOnLine, type Command, type Line, type ReplyListener } from './wire-command.js';
 
 /** The names of an entry: its value, the lease to load it, and the place where a loaded value waits to be moved in. */
 export interface EntryKeys {
@@ -34,13 +34,10 @@ export function putEntry(
   { bytes, companion }: SealedEntry,
   lifeMs: number,
 ): Promise<unknown> {
-  if (companion === undefined && isOneLine(client)) {
-    return inOneWrite(client, () => {
-      const ending = sendUntimed(client, ['del', leaseKey, fillKey]);
-      const putting = sendUntimed(client, ['set', valueKey, bytes, 'PX', lifeMs]);
-      ending.catch(() => {}); // as a rule the other fails, too, and says why
-      return putting.then(() => ending);
-    });
+  if (companion === undefined && isLine(client)) {
+    return new Promise((resolve, reject) =>
+      putOnLine(client, { valueKey, leaseKey, fillKey }, bytes, lifeMs, { onReply: resolve, onFailure: reject }),
+    );
   }
   const commands: Command[] = [
     ['del', leaseKey, fillKey],
@@ -50,6 +47,52 @@ export function putEntry(
     commands.push(['set', companionKeyOf(valueKey), companion, 'PX', lifeMs]);
   }
   return transact(client, commands);
+}
+
+/** As {@link putEntry}, for a listener. */
+export function putOnLine(
+  line: Line,
+  { valueKey, leaseKey, fillKey }: EntryKeys,
+  bytes: Buffer,
+  lifeMs: number,
+  listener: ReplyListener,
+): void {
+  const ending = new Ending();
+  inOneWrite(line, () => {
+    sendOnLine(line, ['del', leaseKey, fillKey], ending);
+    sendOnLine(line, ['set', valueKey, bytes, 'PX', lifeMs], new Putting(ending, listener));
+  });
+}
+
+/** What becomes of the first of two commands: the second one's listener is told of both. */
+class Ending implements ReplyListener {
+  failure: Error | undefined;
+
+  onReply(): void {}
+
+  onFailure(error: Error): void {
+    this.failure = error;
+  }
+}
+
+class Putting implements ReplyListener {
+  constructor(
+    private readonly ending: Ending,
+    private readonly listener: ReplyListener,
+  ) {}
+
+  onReply(reply: unknown): void {
+    const { failure } = this.ending;
+    if (failure === undefined) {
+      this.listener.onReply(reply);
+    } else {
+      this.listener.onFailure(failure);
+    }
+  }
+
+  onFailure(error: Error): void {
+    this.listener.onFailure(error); // as a rule the first has failed, too, for the same reason
+  }
 }
 
 /** Stores what was loaded under a lease. @returns false if the lease is no longer ours */

@@ -1,15 +1,5 @@
 import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
-
-interface Pending {
-  readonly operation: string;
-  readonly judge: Judge;
-  dueAtMs: number;
-  /** Whether it has been given longer, because the process was busy when it was due. */
-  isExtended: boolean;
-  /** What `judge.progress()` said when the operation was sent. */
-  readonly progressAtSend: number;
-  readonly reject: (error: Error) => void;
-}
+import type { ReplyListener } from './wire-command.js';
 
 /**
  * What a timeout says about the connection: nothing arrived (`silent`), something did (`slow`), or this process was too
@@ -50,7 +40,7 @@ const EXTENSION_MS = 100;
  * itself was late, the command may have left late too, and everybody who was due waits a moment longer, once.
  */
 export class InFlight {
-  private readonly pending = new Set<Pending>();
+  private readonly pending = new Set<Waiter<unknown>>();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: InFlightOptions) {}
@@ -61,35 +51,25 @@ export class InFlight {
 
   /** Waits for `start()`, but no longer than the deadline. */
   track<Result>(operation: string, judge: Judge, start: () => Promise<Result>): Promise<Result> {
+    return this.listen<Result>(operation, judge, (waiter) => {
+      start().then(
+        (result) => waiter.onReply(result),
+        (error: Error) => waiter.onFailure(error),
+      );
+    });
+  }
+
+  /** As {@link track}, for what is told to a listener and needs no promise of its own. `start` must not throw. */
+  listen<Result>(operation: string, judge: Judge, start: (listener: ReplyListener<Result>) => void): Promise<Result> {
     if (this.pending.size >= this.options.maxPending) {
       return Promise.reject(new TierUnavailableError(operation, 'overloaded'));
     }
     return new Promise<Result>((resolve, reject) => {
       const dueAtMs = this.options.nowMs() + this.options.deadlineMs;
-      const entry: Pending = {
-        operation,
-        judge,
-        dueAtMs,
-        isExtended: false,
-        progressAtSend: judge.progress(),
-        reject,
-      };
-      this.pending.add(entry);
+      const waiter = new Waiter<Result>(operation, judge, dueAtMs, resolve, reject, this.leave);
+      this.pending.add(waiter as Waiter<unknown>);
       this.arm();
-      start().then(
-        (result) => {
-          if (this.pending.delete(entry)) {
-            judge.onAnswer();
-          }
-          this.settleTimer();
-          resolve(result);
-        },
-        (error: Error) => {
-          this.pending.delete(entry);
-          this.settleTimer();
-          reject(error);
-        },
-      );
+      start(waiter);
     });
   }
 
@@ -102,6 +82,13 @@ export class InFlight {
       reject(errorFor(operation));
     }
   }
+
+  /** @returns whether it was still waited for */
+  private readonly leave = (waiter: Waiter<never>): boolean => {
+    const wasWaitedFor = this.pending.delete(waiter as Waiter<unknown>);
+    this.settleTimer();
+    return wasWaitedFor;
+  };
 
   private arm(): void {
     if (this.timer !== undefined) {
@@ -149,5 +136,36 @@ export class InFlight {
       const { judge, progressAtSend } = entry;
       judge.onTimeout(busyProcess ? 'busy-process' : progressAtSend === judge.progress() ? 'silent' : 'slow');
     }
+  }
+}
+
+/** Somebody who waits for one operation. */
+class Waiter<Result> implements ReplyListener<Result> {
+  /** Whether it has been given longer, because the process was busy when it was due. */
+  isExtended = false;
+  /** What `judge.progress()` said when the operation was sent. */
+  readonly progressAtSend: number;
+
+  constructor(
+    readonly operation: string,
+    readonly judge: Judge,
+    public dueAtMs: number,
+    private readonly resolve: (result: Result) => void,
+    readonly reject: (error: Error) => void,
+    private readonly leave: (waiter: Waiter<never>) => boolean,
+  ) {
+    this.progressAtSend = judge.progress();
+  }
+
+  onReply(result: Result): void {
+    if (this.leave(this)) {
+      this.judge.onAnswer();
+    }
+    this.resolve(result);
+  }
+
+  onFailure(error: Error): void {
+    this.leave(this);
+    this.reject(error);
   }
 }

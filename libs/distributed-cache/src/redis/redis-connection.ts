@@ -14,10 +14,12 @@ import { Heartbeat } from './heartbeat.js';
 import { InFlight, type Judge, type TimeoutVerdict } from './in-flight.js';
 import type { RedisTarget } from './open-client.js';
 import { Probe } from './probe.js';
+import { LineExchange } from './line-exchange.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { ServerClock } from './server-clock.js';
 import { TimeoutTally } from './timeout-tally.js';
 import { Trial } from './trial.js';
+import type { Line } from './wire-command.js';
 
 /** More commands than this on their way at once are refused: about 10 MB of the client's memory. */
 const MAX_IN_FLIGHT = 4096;
@@ -38,6 +40,7 @@ export class RedisConnection {
   /** The masters of a cluster, each judged by itself; there are none where Redis is one server. */
   readonly nodes: ClusterNodes;
   readonly isCluster: boolean;
+  readonly exchange: LineExchange;
   private currentState: ConnectionState = 'idle';
   private lastReason = 'not-connected';
   private downSinceMs: number | undefined;
@@ -83,6 +86,7 @@ export class RedisConnection {
       onAnswer: () => this.tally.reset(),
       onTimeout: (verdict) => this.onTimeout(verdict),
     };
+    this.exchange = new LineExchange(this.link, this.sender, this.inFlight, this.judge);
     this.nodes = new ClusterNodes({
       deadlineMs: limits.deadlineMs,
       nowMs: limits.nowMs,
@@ -108,8 +112,9 @@ export class RedisConnection {
     return this.lastReason;
   }
 
-  get isBusy(): boolean {
-    return this.sender.isBusy; // it waits for answers
+  /** For commands on one connection that is live and keeps them in line; `undefined`: use {@link run}. */
+  get line(): Line | undefined {
+    return this.isLive ? this.exchange.ready : undefined;
   }
 
   /** Whether all of Redis can be used: it is live and no master of a cluster is down. */
@@ -181,7 +186,9 @@ export class RedisConnection {
   /** Whether Redis answers now (in a cluster, any master), within `deadlineMs`; learns the servers' clocks on the way. */
   async ping(): Promise<boolean> {
     this.follow();
-    const answers = await (this.isLive && this.isCluster ? this.nodes.greet() : this.pingServer());
+    const asking: Promise<unknown> =
+      this.isLive && this.isCluster ? this.nodes.greet() : this.run('TIME', (client) => this.clock.learnFrom(client));
+    const answers = (await asking.catch(() => false)) !== false; // why not, the connection's own state tells
     if (answers) {
       this.heartbeat.onAnswer();
     }
@@ -203,13 +210,6 @@ export class RedisConnection {
     this.inFlight.releaseAll(this.unavailable);
     this.firstAttempt.end();
     this.link.close();
-  }
-
-  private pingServer(): Promise<boolean> {
-    return this.run('TIME', (client) => this.clock.learnFrom(client)).then(
-      () => true,
-      () => false, // why, the connection's own state tells
-    );
   }
 
   private follow(): void {

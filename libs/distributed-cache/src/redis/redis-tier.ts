@@ -3,7 +3,7 @@ import { CorruptEntryError } from '../errors/index.js';
 import { allOf } from './all-of.js';
 import { BatchedReads, getManyBytes } from './batched-reads.js';
 import { EntryBytes, type EntryToStore, type RedisEntry } from './entry-bytes.js';
-import { dropEntries, fillEntry, putEntry, putStamp, replaceEntry, type EntryKeys } from './entry-writes.js';
+import { dropEntries, fillEntry, putEntry, putOnLine, putStamp, replaceEntry, type EntryKeys } from './entry-writes.js';
 import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
@@ -148,9 +148,17 @@ export class RedisTier {
 
   /** Stores, and takes the lease of whoever is loading this key. */
   set(keys: EntryKeys, entry: EntryToStore): Promise<unknown> {
-    return this.change('SET', [keys.valueKey], (client) =>
-      putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry)),
+    const valueKeys = [keys.valueKey];
+    const { line } = this.connection;
+    if (line === undefined || this.bytes.codec.isPlain) {
+      return this.change('SET', valueKeys, (client) =>
+        putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry)),
+      );
+    }
+    const putting = this.connection.exchange.run(line, 'SET', (to, listener) =>
+      putOnLine(to, keys, this.bytes.seal(keys, entry).bytes, redisLifeMs(entry), listener),
     );
+    return this.afterChange('SET', valueKeys, putting);
   }
 
   /** As {@link set}, on one server, all in one round trip, and takes the leases of whoever is loading these keys. */
@@ -252,12 +260,20 @@ export class RedisTier {
     return this.bytes.decode(valueKey, stored);
   }
 
-  private async change<Result>(
+  private change<Result>(
     operation: string,
     keys: readonly string[],
     send: (client: RedisClient) => Promise<Result>,
   ): Promise<Result> {
-    const result = await this.connection.run(operation, send, keys[0]);
+    return this.afterChange(operation, keys, this.connection.run(operation, send, keys[0]));
+  }
+
+  private async afterChange<Result>(
+    operation: string,
+    keys: readonly string[],
+    changing: Promise<Result>,
+  ): Promise<Result> {
+    const result = await changing;
     const rest = this.afterOwnChange(operation, keys);
     if (rest !== undefined) {
       await rest;

@@ -1,6 +1,5 @@
-import type { Redis } from 'ioredis';
 import { inOneWrite, type RedisClient } from './redis-client.js';
-import { isOneLine, sendUntimed, type Command } from './untimed-command.js';
+import { isLine, sendAndWait, type Command, type Line } from './wire-command.js';
 
 /**
  * Executes commands in one step (`MULTI` ... `EXEC`), written in one go.
@@ -11,21 +10,21 @@ import { isOneLine, sendUntimed, type Command } from './untimed-command.js';
  * @returns the answers. @throws the first error among them, or the reason why nothing was executed
  */
 export async function transact(client: RedisClient, commands: readonly Command[]): Promise<unknown[]> {
-  return isOneLine(client) ? transactDirectly(client, commands) : transactByPipeline(client, commands);
+  return isLine(client) ? transactOnLine(client, commands) : transactByPipeline(client, commands);
 }
 
-async function transactDirectly(client: Redis, commands: readonly Command[]): Promise<unknown[]> {
+async function transactOnLine(line: Line, commands: readonly Command[]): Promise<unknown[]> {
   let refusal: Error | undefined;
   const onRefusal = (error: Error): void => {
     refusal ??= error;
   };
-  const executing = inOneWrite(client, () => {
+  const executing = inOneWrite(line, () => {
     // Nothing else can come between them: they are sent without a pause.
-    sendUntimed(client, ['multi'], 'utf8').catch(onRefusal);
+    sendAndWait(line, ['multi']).catch(onRefusal);
     for (const command of commands) {
-      sendUntimed(client, command, 'utf8').catch(onRefusal);
+      sendAndWait(line, command).catch(onRefusal);
     }
-    return sendUntimed(client, ['exec'], 'utf8');
+    return sendAndWait(line, ['exec']);
   });
   let answers: unknown;
   try {
@@ -33,7 +32,9 @@ async function transactDirectly(client: Redis, commands: readonly Command[]): Pr
   } catch (error) {
     throw refusal ?? error; // EXECABORT says only that some command was refused
   }
-  return answersOf(Array.isArray(answers) ? answers : []);
+  return answersOf(Array.isArray(answers) ? answers : []).map((answer) =>
+    Buffer.isBuffer(answer) ? answer.toString() : answer,
+  );
 }
 
 async function transactByPipeline(client: RedisClient, commands: readonly Command[]): Promise<unknown[]> {

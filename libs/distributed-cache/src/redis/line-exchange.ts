@@ -1,0 +1,38 @@
+import type { ClientLink } from './client-link.js';
+import type { CommandSender } from './command-sender.js';
+import type { InFlight, Judge } from './in-flight.js';
+import type { Line, ReplyListener } from './wire-command.js';
+
+/**
+ * Commands over one connection whose replies are told to a listener: a promise for each step on the way (command, sender, deadline)
+ * would cost a hit of Redis more than reading its entry.
+ */
+export class LineExchange {
+  constructor(
+    private readonly link: ClientLink,
+    private readonly sender: CommandSender,
+    private readonly inFlight: InFlight,
+    private readonly judge: Judge,
+  ) {}
+
+  /** Whether commands wait for their replies. */
+  get isBusy(): boolean {
+    return this.sender.unanswered > 0;
+  }
+
+  /** The client, if its commands stay in line. */
+  get ready(): Line | undefined {
+    return this.link.line;
+  }
+
+  /** Waits at most the deadline, and fails as `RedisConnection.run`. @param send must tell the listener once, or throw */
+  run<Reply>(
+    line: Line,
+    operation: string,
+    send: (line: Line, listener: ReplyListener<Reply>) => void,
+  ): Promise<Reply> {
+    return this.inFlight.listen(operation, this.judge, (waiter: ReplyListener<Reply>) =>
+      this.sender.sendOnLine(line, operation, send, waiter),
+    );
+  }
+}

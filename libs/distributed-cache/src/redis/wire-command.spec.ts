@@ -1,0 +1,119 @@
+import { Command as ClientCommand, Redis } from 'ioredis';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { isLine, sendAndWait, sendOnLine, type Command, type Line } from './wire-command.js';
+
+interface SentCommand extends PromiseLike<unknown> {
+  readonly promise: PromiseLike<unknown>;
+  resolve: (reply: unknown) => void;
+  reject: (error: Error) => void;
+  toWritable(): string | Buffer;
+}
+
+/** Hands over what the client is given. */
+function sentBy(send: (line: Line) => unknown): SentCommand {
+  let sent: SentCommand | undefined;
+  send({ sendCommand: (command: SentCommand) => (sent = command) } as unknown as Line);
+  return sent as SentCommand;
+}
+
+async function connected(url: string): Promise<Redis> {
+  const client = new Redis(url, { autoResendUnfulfilledCommands: false, retryStrategy: () => null });
+  client.on('error', () => {});
+  onTestFinished(() => client.disconnect());
+  await client.ping();
+  return client;
+}
+
+const COMMANDS: Command[] = [
+  ['get', 'key'],
+  ['get', 'ключ ✓ \u{1f600}'],
+  ['set', 'key', Buffer.from([0, 13, 10, 255]), 'PX', 60_000],
+  ['set', 'ключ', Buffer.alloc(0), 'PX', 1],
+  ['set', 'a', Buffer.from('b'), 'é', Buffer.from('c')],
+  ['mget', ...Array.from({ length: 100 }, (_, index) => `key ${index}`)],
+  ['exec'],
+];
+
+describe('a command on a line', () => {
+  it.each(COMMANDS.map((command) => ({ command })))(
+    'has the bytes that the client would send ($command.0, %#)',
+    ({ command }) => {
+      const [name, ...args] = command;
+      const ours = sentBy((line) => sendOnLine(line, [name, ...args], { onReply: () => {}, onFailure: () => {} }));
+      const theirs = new ClientCommand(name, args, { replyEncoding: null });
+      theirs.promise.catch(() => {});
+      expect(Buffer.from(ours.toWritable())).toEqual(Buffer.from(theirs.toWritable({})));
+    },
+  );
+
+  it('is answered by Redis, each with its own reply, bytes as bytes', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const client = await connected(url);
+    const bytes = Buffer.from([0, 13, 10, 255]);
+    const answers = await Promise.allSettled([
+      sendAndWait(client, ['set', `${keyPrefix}:ключ`, bytes, 'PX', 60_000]),
+      sendAndWait(client, ['get', `${keyPrefix}:ключ`]),
+      sendAndWait(client, ['incr', `${keyPrefix}:ключ`]),
+      sendAndWait(client, ['get', `${keyPrefix}:none`]),
+    ]);
+    expect(answers).toEqual([
+      { status: 'fulfilled', value: Buffer.from('OK') },
+      { status: 'fulfilled', value: bytes },
+      { status: 'rejected', reason: expect.objectContaining({ name: 'ReplyError' }) },
+      { status: 'fulfilled', value: null },
+    ]);
+  });
+
+  it('fails when the connection ends before the reply', async () => {
+    const { url } = redisForTest();
+    const client = await connected(url);
+    const waiting = sendAndWait(client, ['blpop', 'nobody-pushes-here', 0]);
+    client.disconnect();
+    await expect(waiting).rejects.toThrow('Connection is closed');
+  });
+
+  it('is a promise for a tracer that looks at it, and lets it stand between', async () => {
+    const told: unknown[] = [];
+    const command = sentBy((line) =>
+      sendOnLine(line, ['get', 'key'], { onReply: (reply) => told.push(reply), onFailure: () => {} }),
+    );
+    const seen = command.promise.then((reply) => `seen ${String(reply)}`);
+    const { resolve } = command; // without its object, as tracers call it
+    command.resolve = (reply) => resolve(`${String(reply)} and more`);
+    command.resolve('reply');
+    expect(told).toEqual(['reply and more']);
+    expect(await seen).toBe('seen reply and more');
+  });
+
+  it('rejects for a tracer, too, and leaves no rejection unhandled where nobody looks', async () => {
+    const failures: Error[] = [];
+    const listener = { onReply: () => {}, onFailure: (error: Error) => failures.push(error) };
+    const watched = sentBy((line) => sendOnLine(line, ['get', 'key'], listener));
+    const failing = Promise.resolve(watched.promise);
+    const [error, other] = [new Error('no'), new Error('nobody looks')];
+    await Promise.resolve(); // a promise asks what looks like one in the next microtask
+    watched.reject(error);
+    await expect(failing).rejects.toBe(error);
+    const unwatched = sentBy((line) => sendOnLine(line, ['get', 'key'], listener));
+    unwatched.reject(other);
+    await new Promise(setImmediate); // an unhandled rejection would be told by now
+    await expect(Promise.resolve(unwatched.promise)).rejects.toBe(other);
+    expect(failures).toEqual([error, other]);
+  });
+});
+
+describe('a client is a line', () => {
+  const options = { lazyConnect: true, autoResendUnfulfilledCommands: false };
+
+  it('if its commands arrive as they were sent', () => {
+    expect(isLine(new Redis(options))).toBe(true);
+  });
+
+  it.each([{ autoResendUnfulfilledCommands: true }, { enableAutoPipelining: true }, { keyPrefix: 'mine:' }])(
+    'but not with %j',
+    (other) => {
+      expect(isLine(new Redis({ ...options, ...other }))).toBe(false);
+    },
+  );
+});

@@ -1,0 +1,136 @@
+import type { Command as ClientCommand, Redis } from 'ioredis';
+import { isCluster, type RedisClient } from './redis-client.js';
+
+/** A command's name, in small letters, and its arguments. */
+export type Command = readonly [name: string, ...args: (string | number | Buffer)[]];
+
+/** Told what became of a command: once, and as soon as the reply has been read. */
+export interface ReplyListener<Reply = unknown> {
+  onReply(reply: Reply): void;
+  onFailure(error: Error): void;
+}
+
+/** A client whose commands arrive as they were sent, one after the other, or not at all. */
+export type Line = Redis;
+
+/** Whether nothing sorts the commands of a client anew, sends some again, or changes their keys. */
+export function isLine(client: RedisClient): client is Line {
+  return (
+    !isCluster(client) &&
+    client.options.enableAutoPipelining !== true &&
+    client.options.autoResendUnfulfilledCommands === false &&
+    !client.options.keyPrefix
+  );
+}
+
+/**
+ * Sends a command in the form that it has on the wire. Bytes in its reply stay bytes.
+ *
+ * The client's own `Command` serves every caller: it transforms arguments and replies, copies bytes several times, makes a promise and,
+ * for `commandTimeout`, a timer. On the way of every hit that is a tenth of a round trip; of a `set`, more than writing its JSON. Whoever
+ * waits for one of these does so under the connection's deadline instead.
+ */
+export function sendOnLine(line: Line, [name, ...args]: Command, listener: ReplyListener): void {
+  void line.sendCommand(new WireCommand(name, args, listener) as unknown as ClientCommand);
+}
+
+/** As {@link sendOnLine}, with a promise. */
+export function sendAndWait(line: Line, command: Command): Promise<unknown> {
+  return new Promise((resolve, reject) => sendOnLine(line, command, { onReply: resolve, onFailure: reject }));
+}
+
+/**
+ * What the client wants of a command: to write it, and to say what became of it. It is its own promise, for who looks at what
+ * `sendCommand` returns or wraps `resolve` and `reject`: tracers do.
+ */
+class WireCommand implements PromiseLike<unknown> {
+  isTraced = false;
+  readonly inTransaction = false;
+  private outcome: Promise<unknown> | undefined;
+  private watcher: ReplyListener | undefined;
+  private reply: unknown;
+  private failure: Error | undefined;
+  private isSettled = false;
+
+  constructor(
+    readonly name: string,
+    readonly args: readonly (string | number | Buffer)[],
+    private readonly listener: ReplyListener,
+  ) {}
+
+  get promise(): PromiseLike<unknown> {
+    return this;
+  }
+
+  readonly resolve = (reply: unknown): void => {
+    this.reply = reply;
+    this.isSettled = true;
+    this.listener.onReply(reply);
+    this.watcher?.onReply(reply);
+  };
+
+  readonly reject = (error: Error): void => {
+    this.failure = error;
+    this.isSettled = true;
+    this.listener.onFailure(error);
+    this.watcher?.onFailure(error);
+  };
+
+  setTimeout(): void {
+    // see sendOnLine
+  }
+
+  toWritable(): string | Buffer {
+    return writtenOut(this.name, this.args);
+  }
+
+  // oxlint-disable-next-line unicorn/no-thenable -- it is one, for who asks
+  then<A = unknown, B = never>(
+    onReply?: ((reply: unknown) => A | PromiseLike<A>) | null,
+    onFailure?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.outcome ??= this.isSettled
+      ? this.settled()
+      : new Promise((resolve, reject) => {
+          this.watcher = { onReply: resolve, onFailure: reject };
+        });
+    return this.outcome.then(onReply, onFailure);
+  }
+
+  private async settled(): Promise<unknown> {
+    if (this.failure !== undefined) {
+      throw this.failure;
+    }
+    return this.reply;
+  }
+}
+
+/** RESP: an array of bulk strings; text as long as no argument is bytes. */
+function writtenOut(name: string, args: readonly (string | number | Buffer)[]): string | Buffer {
+  let text = `*${args.length + 1}\r\n$${name.length}\r\n${name}\r\n`;
+  let chunks: (string | Buffer)[] | undefined;
+  for (const arg of args) {
+    if (typeof arg === 'object') {
+      (chunks ??= []).push(`${text}$${arg.length}\r\n`, arg);
+      text = '\r\n';
+    } else {
+      const argument = typeof arg === 'number' ? String(arg) : arg;
+      text += `$${Buffer.byteLength(argument)}\r\n${argument}\r\n`;
+    }
+  }
+  return chunks === undefined ? text : joined(chunks, text);
+}
+
+function joined(chunks: readonly (string | Buffer)[], last: string): Buffer {
+  let size = Buffer.byteLength(last);
+  for (const chunk of chunks) {
+    size += Buffer.byteLength(chunk);
+  }
+  const bytes = Buffer.allocUnsafe(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    at += typeof chunk === 'string' ? bytes.write(chunk, at) : chunk.copy(bytes, at);
+  }
+  bytes.write(last, at);
+  return bytes;
+}
