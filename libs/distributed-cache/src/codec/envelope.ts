@@ -18,7 +18,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
-import type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
+import type { CompressorId, EncodedPayload, SerializerId, StoredPayload } from './payload.js';
 import { type Stamp, StampReader, StampWriter } from './stamps.js';
 
 /** First byte of every entry of ours. What begins with another byte was written by another program. */
@@ -58,7 +58,7 @@ export interface PayloadSealer {
 
 export interface OpenedEnvelope {
   readonly header: EntryHeader;
-  readonly payload: EncodedPayload;
+  readonly payload: StoredPayload;
   /** The payload's bytes are not yet what they say. */
   readonly isEncrypted: boolean;
   /** How long everything before the checksum is, to which an encrypted payload is bound. */
@@ -88,7 +88,9 @@ export function writeEnvelope(
   const stamps = stampWriter.bytesOf(header.stamps);
   const crcAt = STAMPS_AT + stamps.length;
   const payloadAt = crcAt + CRC_BYTES;
-  const entry = Buffer.allocUnsafe(payloadAt + payload.bytes.length + (sealer?.overheadBytes ?? 0));
+  const { bytes } = payload;
+  const payloadBytes = typeof bytes === 'string' ? payload.rawBytes : bytes.length;
+  const entry = Buffer.allocUnsafe(payloadAt + payloadBytes + (sealer?.overheadBytes ?? 0));
   entry[0] = ENVELOPE_MAGIC;
   entry[1] = VERSION;
   entry[2] =
@@ -101,7 +103,13 @@ export function writeEnvelope(
   entry.writeUInt32BE(payload.rawBytes, 23);
   entry.writeUInt16BE(stamps.length, 27);
   entry.set(stamps, STAMPS_AT);
-  entry.set(sealer === undefined ? payload.bytes : sealer.seal(payload.bytes, entry.subarray(0, crcAt)), payloadAt);
+  if (sealer !== undefined) {
+    entry.set(sealer.seal(typeof bytes === 'string' ? Buffer.from(bytes) : bytes, entry.subarray(0, crcAt)), payloadAt);
+  } else if (typeof bytes === 'string') {
+    entry.write(bytes, payloadAt, bytes.length === payloadBytes ? 'latin1' : 'utf8');
+  } else {
+    entry.set(bytes, payloadAt);
+  }
   entry.writeUInt32BE(checksum(entry, crcAt, entry.subarray(payloadAt)), crcAt);
   return entry;
 }

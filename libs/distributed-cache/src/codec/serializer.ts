@@ -24,10 +24,10 @@ export function serialize(value: unknown, classes: ClassRegistry = NO_CLASSES): 
   const { isJson, isExact, flattened } = inspectValue(value, classes);
   try {
     if (isExact) {
-      return { ...write(value, isJson), exact: true, flattened };
+      return written(value, isJson, true, flattened);
     }
     const copy = copyAsPlain(value, classes);
-    return { ...write(copy, inspectValue(copy).isJson), exact: false, flattened };
+    return written(copy, inspectValue(copy).isJson, false, flattened);
   } catch (error) {
     throw toRefusedError(error);
   }
@@ -48,11 +48,11 @@ export function deserialize(serializer: SerializerId, text: string, classes: Cla
   }
 }
 
-function write(value: unknown, isJson: boolean): { readonly serializer: SerializerId; readonly text: string } {
+function written(value: unknown, isJson: boolean, exact: boolean, flattened: readonly string[]): SerializedValue {
   if (value === undefined) {
-    return { serializer: 'undefined', text: '' };
+    return { serializer: 'undefined', text: '', exact, flattened };
   }
   return isJson
-    ? { serializer: 'json', text: JSON.stringify(value) }
-    : { serializer: 'rich', text: writeRichText(value) };
+    ? { serializer: 'json', text: JSON.stringify(value), exact, flattened }
+    : { serializer: 'rich', text: writeRichText(value), exact, flattened };
 }

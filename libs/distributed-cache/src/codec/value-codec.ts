@@ -1,6 +1,6 @@
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import { type ClassRegistry, NO_CLASSES } from './class-registry.js';
-import { compress, decompress } from './compressor.js';
+import { compress, type CompressedBytes, decompress } from './compressor.js';
 import type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
 import { deserialize, serialize } from './serializer.js';
 
@@ -67,21 +67,27 @@ export class ValueCodec {
   /** As {@link encode}, for who wants to go on with the value before a large one is compressed. */
   beginEncoding(value: unknown): BegunEncoding {
     const { text, serializer, exact, flattened } = serialize(value, this.#classes);
-    const raw = Buffer.from(text);
-    if (raw.length > this.#maxValueBytes) {
-      throw new ValueRefusedError(
-        'too-large',
-        `${raw.length} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`,
-      );
+    const rawBytes = Buffer.byteLength(text);
+    if (rawBytes > this.#maxValueBytes) {
+      throw new ValueRefusedError('too-large', `${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);
     }
-    const rawBytes = raw.length;
-    const isLeft = rawBytes === 0 || rawBytes < this.#compressFromBytes;
-    const compressed = isLeft ? ({ compressor: 'none', bytes: raw } as const) : compress(this.#compressor, raw);
     const payload =
-      compressed instanceof Promise
-        ? compressed.then(({ compressor, bytes }) => ({ serializer, rawBytes, compressor, bytes }))
-        : { serializer, rawBytes, compressor: compressed.compressor, bytes: compressed.bytes };
+      rawBytes === 0 || rawBytes < this.#compressFromBytes
+        ? ({ serializer, compressor: 'none', rawBytes, bytes: text } as const)
+        : this.#compressed(serializer, text);
     return { payload, exact, flattened, isTree: exact && serializer === 'json' };
+  }
+
+  #compressed(serializer: SerializerId, text: string): EncodedPayload | Promise<EncodedPayload> {
+    const raw = Buffer.from(text);
+    const compressed = compress(this.#compressor, raw);
+    const payloadOf = ({ compressor, bytes }: CompressedBytes): EncodedPayload => ({
+      serializer,
+      compressor,
+      rawBytes: raw.length,
+      bytes,
+    });
+    return compressed instanceof Promise ? compressed.then(payloadOf) : payloadOf(compressed);
   }
 
   /** @throws CorruptEntryError, and nothing else, whatever the payload is */
@@ -89,11 +95,16 @@ export class ValueCodec {
     if (rawBytes > this.#maxValueBytes) {
       throw new CorruptEntryError(`it declares ${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);
     }
+    if (typeof bytes === 'string') {
+      return this.#read(serializer, bytes);
+    }
     const raw = decompress(compressor, bytes, rawBytes);
-    return raw instanceof Promise ? raw.then((result) => this.#read(serializer, result)) : this.#read(serializer, raw);
+    return raw instanceof Promise
+      ? raw.then((result) => this.#read(serializer, result.toString()))
+      : this.#read(serializer, raw.toString());
   }
 
-  #read(serializer: SerializerId, raw: Buffer): Decoded {
-    return { value: deserialize(serializer, raw.toString(), this.#classes), isTree: serializer === 'json' };
+  #read(serializer: SerializerId, text: string): Decoded {
+    return { value: deserialize(serializer, text, this.#classes), isTree: serializer === 'json' };
   }
 }

@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import { ClassParts, type ClassRegistry, NO_CLASSES, type RegisteredClass } from './class-registry.js';
 import { describeError } from './error-parts.js';
 import { Refusal, propertyStep, toRefusedError } from './refusal.js';
+import { SeenObjects } from './seen-objects.js';
 import { describeType, hasStandardPrototype, hasToJson, isError, isRecord, kindOf } from './value-kinds.js';
 
 /** Deepest nesting of containers that is kept, and that is believed when it is read. */
@@ -47,9 +48,9 @@ class ValueInspector implements Inspection {
   isJson = true;
   isExact = true;
   flattened: readonly string[] = [];
-  readonly #seen = new Set<object>();
+  readonly #seen = new SeenObjects();
   /** Errors and instances of registered classes whose parts are being visited. */
-  readonly #open = new Set<object>();
+  #open: Set<object> | undefined;
 
   constructor(
     private readonly classes: ClassRegistry,
@@ -79,9 +80,7 @@ class ValueInspector implements Inspection {
   }
 
   #visitObject(value: Record<string, unknown>, depth: number): void {
-    const seenBefore = this.#seen.size;
-    this.#seen.add(value);
-    if (this.#seen.size === seenBefore) {
+    if (!this.#seen.add(value)) {
       this.#visitAgain(value);
       return;
     }
@@ -101,7 +100,7 @@ class ValueInspector implements Inspection {
   /** A shared reference or a cycle. What is revived from its parts can't be one of its own parts. */
   #visitAgain(value: object): void {
     this.isJson = false;
-    if (this.#open.has(value)) {
+    if (this.#open?.has(value) === true) {
       throw new Refusal('unserializable', `${isError(value) ? 'an error' : describeType(value)} that contains itself`);
     }
   }
@@ -225,9 +224,9 @@ class ValueInspector implements Inspection {
     this.isJson = false;
     this.isExact = false;
     if (this.purpose === 'write') {
-      this.#open.add(instance);
+      (this.#open ??= new Set()).add(instance);
       this.visit(this.classes.dataOf(registered, instance), depth);
-      this.#open.delete(instance);
+      this.#open?.delete(instance);
     }
   }
 
@@ -254,12 +253,12 @@ class ValueInspector implements Inspection {
   #visitError(error: Error, depth: number): void {
     this.isJson = false;
     this.isExact = false;
-    this.#open.add(error);
+    (this.#open ??= new Set()).add(error);
     const { cause, errors, fields } = describeError(error);
     this.visit(cause, depth);
     this.visit(errors, depth);
     this.#visitProperties(fields, depth);
-    this.#open.delete(error);
+    this.#open?.delete(error);
   }
 }
 

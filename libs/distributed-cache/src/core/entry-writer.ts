@@ -1,7 +1,7 @@
-import type { Decoded, EncodedPayload, EntryCodec } from '../codec/index.js';
+import type { Decoded, EncodedPayload, EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { ValueRefusedError } from '../errors/index.js';
-import { storeValue, type CopyInstance, type LocalMark, type StoredValue, type ValueMaking } from '../local/index.js';
+import { storeValue, type CopyInstance, type LocalMark, type StoredValue, type ValueOrigin } from '../local/index.js';
 import { allOf } from '../redis/index.js';
 import type { EntryLife } from './entry-life.js';
 import type { Flight } from './flight-registry.js';
@@ -47,7 +47,7 @@ export interface EntryWriterListener {
 interface Prepared {
   readonly entry: EntryToWrite;
   readonly stored: StoredValue;
-  readonly write: Omit<RemoteWrite, 'stamps'>;
+  readonly payload: EncodedPayload;
 }
 
 /**
@@ -84,7 +84,7 @@ export class EntryWriter {
       return this.finish(prepared, 'unsent');
     }
     const { lease, stamps } = ticket;
-    return this.finish(prepared, await this.remote.fill(entry.key, lease, { ...prepared.write, stamps }));
+    return this.finish(prepared, await this.remote.fill(entry.key, lease, writeOf(prepared, stamps)));
   }
 
   /** Stores what a caller gave. */
@@ -123,34 +123,46 @@ export class EntryWriter {
 
   /** L1's value is readied (frozen, as a rule) before anything is waited for: what its owner changes afterwards must be in no tier. */
   private encode(entry: EntryToWrite): Prepared | undefined | Promise<Prepared | undefined> {
-    const refuse = (error: unknown): undefined => {
-      this.listener.onRefused(entry.key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
-    };
     try {
       const { payload, exact, flattened, isTree } = this.codec.beginEncoding(entry.value);
       if (flattened.length > 0) {
         this.listener.onFlattened(entry.key, flattened);
       }
-      const given = exact ? this.storable(entry.value, { origin: 'given', isTree }) : undefined;
-      const prepare = (written: EncodedPayload): Prepared | Promise<Prepared> =>
-        given === undefined ? this.readBack(entry, written) : preparedOf(entry, written, given);
-      const preparing = payload instanceof Promise ? payload.then(prepare) : prepare(payload);
-      return preparing instanceof Promise ? preparing.catch(refuse) : preparing;
+      const given = exact ? this.storable(entry.value, 'given', isTree) : undefined;
+      const preparing =
+        payload instanceof Promise
+          ? payload.then((written) => this.prepared(entry, written, given))
+          : this.prepared(entry, payload, given);
+      return preparing instanceof Promise ? preparing.catch((error) => this.refuse(entry, error)) : preparing;
     } catch (error) {
-      return refuse(error);
+      return this.refuse(entry, error);
     }
   }
 
-  /** What Redis would give back is what L1 keeps: the same value from every tier. */
-  private readBack(entry: EntryToWrite, payload: EncodedPayload): Prepared | Promise<Prepared> {
+  private refuse({ key }: EntryToWrite, error: unknown): undefined {
+    this.listener.onRefused(key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
+  }
+
+  /** Without a value that it may keep L1 keeps what Redis would give back: the same value from every tier. */
+  private prepared(
+    entry: EntryToWrite,
+    payload: EncodedPayload,
+    given: StoredValue | undefined,
+  ): Prepared | Promise<Prepared> {
+    if (given !== undefined) {
+      return { entry, stored: given, payload };
+    }
     const reading = this.codec.readBack(payload);
-    const prepare = ({ value }: Decoded): Prepared =>
-      preparedOf(entry, payload, this.storable(value, { origin: 'decoded' }));
+    const prepare = ({ value }: Decoded): Prepared => ({
+      entry,
+      stored: this.storable(value, 'decoded', false),
+      payload,
+    });
     return reading instanceof Promise ? reading.then(prepare) : prepare(reading);
   }
 
-  private storable(value: unknown, making: ValueMaking): StoredValue {
-    return storeValue(value, this.namespace.values, { ...making, copyInstance: this.copyInstance });
+  private storable(value: unknown, origin: ValueOrigin, isTree: boolean): StoredValue {
+    return storeValue(value, this.namespace.values, { origin, isTree, copyInstance: this.copyInstance });
   }
 
   private putOne(prepared: Prepared): Promise<WriteOutcome> {
@@ -158,22 +170,20 @@ export class EntryWriter {
     if (remote === undefined) {
       return Promise.resolve('done');
     }
-    const { entry, write } = prepared;
-    const held = remote.heldStamps(entry.tags);
-    return held === undefined
-      ? this.putUnderNewStamps(prepared, remote)
-      : remote.store(entry.key, { ...write, stamps: held });
+    const { key, tags } = prepared.entry;
+    const held = remote.heldStamps(tags);
+    return held === undefined ? this.putUnderNewStamps(prepared, remote) : remote.store(key, writeOf(prepared, held));
   }
 
-  private async putUnderNewStamps({ entry, write }: Prepared, remote: RemoteView): Promise<WriteOutcome> {
-    const { key, tags, flight } = entry;
+  private async putUnderNewStamps(prepared: Prepared, remote: RemoteView): Promise<WriteOutcome> {
+    const { key, tags, flight } = prepared.entry;
     const budget = this.newBudget();
     const stamps = await budget.wait(remote.stamps(tags));
     // Asked at the last moment: from here to the socket nothing can come between.
     if (stamps === undefined || flight.isReplaced) {
       return 'unsent';
     }
-    const outcome = await budget.wait(remote.store(key, { ...write, stamps }));
+    const outcome = await budget.wait(remote.store(key, writeOf(prepared, stamps)));
     if (outcome === undefined) {
       remote.journal(key); // on its way, and nobody waits for the answer
     }
@@ -192,7 +202,7 @@ export class EntryWriter {
     if (stamps === undefined || current.length === 0) {
       return () => 'unsent';
     }
-    const writes = current.map(({ entry, write }) => [entry.key, { ...write, stamps }] as const);
+    const writes = current.map((prepared) => [prepared.entry.key, writeOf(prepared, stamps)] as const);
     const outcomes = await budget.wait(remote.storeMany(writes));
     if (outcomes === undefined) {
       writes.forEach(([key]) => remote.journal(key)); // on its way, and nobody waits for the answer
@@ -226,9 +236,8 @@ export class EntryWriter {
   }
 }
 
-function preparedOf(entry: EntryToWrite, payload: EncodedPayload, stored: StoredValue): Prepared {
-  const { life, loadMs } = entry;
-  return { entry, stored, write: { payload, life, loadMs } };
+function writeOf({ entry, payload }: Prepared, stamps: readonly Stamp[]): RemoteWrite {
+  return { payload, life: entry.life, loadMs: entry.loadMs, stamps };
 }
 
 function isThere(prepared: Prepared | undefined): prepared is Prepared {

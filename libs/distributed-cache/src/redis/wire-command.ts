@@ -30,8 +30,8 @@ export function isLine(client: RedisClient): client is Line {
  * for `commandTimeout`, a timer. On the way of every hit that is a tenth of a round trip; of a `set`, more than writing its JSON. Whoever
  * waits for one of these does so under the connection's deadline instead.
  */
-export function sendOnLine(line: Line, [name, ...args]: Command, listener: ReplyListener): void {
-  void line.sendCommand(new WireCommand(name, args, listener) as unknown as ClientCommand);
+export function sendOnLine(line: Line, command: Command, listener: ReplyListener): void {
+  void line.sendCommand(new WireCommand(command, listener) as unknown as ClientCommand);
 }
 
 /** As {@link sendOnLine}, with a promise. */
@@ -52,11 +52,19 @@ class WireCommand implements PromiseLike<unknown> {
   private failure: Error | undefined;
   private isSettled = false;
 
+  readonly name: string;
+
   constructor(
-    readonly name: string,
-    readonly args: readonly (string | number | Buffer)[],
+    private readonly command: Command,
     private readonly listener: ReplyListener,
-  ) {}
+  ) {
+    this.name = command[0];
+  }
+
+  /** For errors and tracers: nobody else asks. */
+  get args(): unknown[] {
+    return this.command.slice(1);
+  }
 
   get promise(): PromiseLike<unknown> {
     return this;
@@ -81,7 +89,7 @@ class WireCommand implements PromiseLike<unknown> {
   }
 
   toWritable(): string | Buffer {
-    return writtenOut(this.name, this.args);
+    return writtenOut(this.command);
   }
 
   // oxlint-disable-next-line unicorn/no-thenable -- it is one, for who asks
@@ -105,17 +113,24 @@ class WireCommand implements PromiseLike<unknown> {
   }
 }
 
+/** What stands before an argument of so many bytes, written once for each length that is common. */
+const LENGTHS = Array.from({ length: 256 }, (_, bytes) => `$${bytes}\r\n`);
+
+function lengthOf(bytes: number): string {
+  return LENGTHS[bytes] ?? `$${bytes}\r\n`;
+}
+
 /** RESP: an array of bulk strings; text as long as no argument is bytes. */
-function writtenOut(name: string, args: readonly (string | number | Buffer)[]): string | Buffer {
-  let text = `*${args.length + 1}\r\n$${name.length}\r\n${name}\r\n`;
+function writtenOut(command: Command): string | Buffer {
+  let text = `*${command.length}\r\n`;
   let chunks: (string | Buffer)[] | undefined;
-  for (const arg of args) {
+  for (const arg of command) {
     if (typeof arg === 'object') {
-      (chunks ??= []).push(`${text}$${arg.length}\r\n`, arg);
+      (chunks ??= []).push(text + lengthOf(arg.length), arg);
       text = '\r\n';
     } else {
       const argument = typeof arg === 'number' ? String(arg) : arg;
-      text += `$${Buffer.byteLength(argument)}\r\n${argument}\r\n`;
+      text += lengthOf(Buffer.byteLength(argument)) + argument + '\r\n';
     }
   }
   return chunks === undefined ? text : joined(chunks, text);
