@@ -81,14 +81,20 @@ export class EntryCodec {
       : { ...this.#encodePlain(value, this.#format), isTree: false };
   }
 
-  #encodePlain(value: unknown, format: PlainFormat): EncodedValue {
+  /** As {@link ValueCodec.parse}. */
+  parse(text: string): unknown {
+    return this.#values.parse(text);
+  }
+
+  #encodePlain(value: unknown, format: PlainFormat): EncodedValue & Pick<BegunEncoding, 'text' | 'textBytes'> {
     const { text, exact } = writePlainText(value, format);
-    const bytes = Buffer.from(text);
+    const textBytes = Buffer.byteLength(text);
     const { maxValueBytes } = this.#options;
-    if (bytes.length > maxValueBytes) {
-      throw new ValueRefusedError('too-large', `${bytes.length} bytes, the most is ${maxValueBytes} (maxValueBytes)`);
+    if (textBytes > maxValueBytes) {
+      throw new ValueRefusedError('too-large', `${textBytes} bytes, the most is ${maxValueBytes} (maxValueBytes)`);
     }
-    return { payload: { serializer: 'json', compressor: 'none', rawBytes: bytes.length, bytes }, exact, flattened: [] };
+    const payload = { serializer: 'json', compressor: 'none', rawBytes: textBytes, bytes: text } as const;
+    return { payload, text, textBytes, exact, flattened: [] };
   }
 
   /** What a payload of {@link encode} or {@link open} holds. @throws CorruptEntryError, and nothing else */

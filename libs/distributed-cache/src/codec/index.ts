@@ -5,5 +5,11 @@ export type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
 export type { KeyRing } from './payload-cipher.js';
 export { type SerializedValue, deserialize, serialize } from './serializer.js';
 export type { Stamp } from './stamps.js';
-export { type Decoded, type EncodedValue, ValueCodec, type ValueCodecOptions } from './value-codec.js';
+export {
+  type BegunEncoding,
+  type Decoded,
+  type EncodedValue,
+  ValueCodec,
+  type ValueCodecOptions,
+} from './value-codec.js';
 export { type Inspection, MAX_DEPTH, inspectValue } from './value-inspector.js';

@@ -24,6 +24,9 @@ export interface EncodedValue {
 /** As {@link EncodedValue}; what it says of the value is there at once, the payload perhaps later. */
 export interface BegunEncoding extends Omit<EncodedValue, 'payload'> {
   readonly payload: EncodedPayload | Promise<EncodedPayload>;
+  readonly text: string;
+  /** Its length as UTF-8. */
+  readonly textBytes: number;
   /** Whether the value is nothing but plain objects and arrays, each met once, and primitives. */
   readonly isTree: boolean;
 }
@@ -75,7 +78,12 @@ export class ValueCodec {
       rawBytes === 0 || rawBytes < this.#compressFromBytes
         ? ({ serializer, compressor: 'none', rawBytes, bytes: text } as const)
         : this.#compressed(serializer, text);
-    return { payload, exact, flattened, isTree: exact && serializer === 'json' };
+    return { payload, text, textBytes: rawBytes, exact, flattened, isTree: exact && serializer === 'json' };
+  }
+
+  /** The value that JSON of {@link beginEncoding} stands for. */
+  parse(text: string): unknown {
+    return deserialize('json', text);
   }
 
   #compressed(serializer: SerializerId, text: string): EncodedPayload | Promise<EncodedPayload> {

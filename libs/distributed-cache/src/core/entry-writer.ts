@@ -1,7 +1,14 @@
-import type { Decoded, EncodedPayload, EntryCodec, Stamp } from '../codec/index.js';
+import type { BegunEncoding, Decoded, EncodedPayload, EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { ValueRefusedError } from '../errors/index.js';
-import { storeValue, type CopyInstance, type LocalMark, type StoredValue, type ValueOrigin } from '../local/index.js';
+import {
+  storeValue,
+  type CopyInstance,
+  type LocalMark,
+  type StoredValue,
+  UnreadValue,
+  type ValueOrigin,
+} from '../local/index.js';
 import { allOf } from '../redis/index.js';
 import type { EntryLife } from './entry-life.js';
 import type { Flight } from './flight-registry.js';
@@ -28,14 +35,18 @@ export interface EntryToWrite {
 
 /** What became of a value. */
 export interface WrittenEntry {
-  /** The value as its readers get it. */
-  readonly stored: StoredValue;
   /** Whether some tier keeps it. */
   readonly kept: boolean;
   /** Whether a later write or deletion came first, so that this one no longer counts. */
   readonly overtaken: boolean;
   /** Whether Redis has it; true where there is none. */
   readonly complete: boolean;
+}
+
+/** As {@link WrittenEntry}, of what a loader returned. */
+export interface WrittenLoad extends WrittenEntry {
+  /** The value as its readers get it. */
+  readonly stored: StoredValue;
 }
 
 export interface EntryWriterListener {
@@ -46,9 +57,12 @@ export interface EntryWriterListener {
 
 interface Prepared {
   readonly entry: EntryToWrite;
-  readonly stored: StoredValue;
+  readonly forLocal: StoredValue | UnreadValue;
   readonly payload: EncodedPayload;
 }
+
+/** From this length on a text is kept instead of the value that was set: below, it would not be the smaller one. */
+const UNREAD_FROM_LENGTH = 512;
 
 /**
  * Writes one namespace's entries: to Redis first, then to L1, unless a later write or deletion in this process has overtaken
@@ -71,25 +85,20 @@ export class EntryWriter {
    * Keeps what a loader returned. Redis takes it only with the lease under which it was loaded; without one, only this
    * process has it.
    */
-  async writeLoaded(entry: EntryToWrite, ticket: LoadTicket | undefined): Promise<WrittenEntry> {
-    const preparing = this.prepare(entry);
+  async writeLoaded(entry: EntryToWrite, ticket: LoadTicket | undefined): Promise<WrittenLoad> {
+    const preparing = this.prepare(entry, false);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
     if (prepared === undefined) {
-      return refused(entry);
+      return { ...refused(entry), stored: { value: entry.value, bytes: 0, copyOnRead: false } };
     }
-    if (this.remote === undefined) {
-      return this.finish(prepared, 'done');
-    }
-    if (ticket === undefined || entry.flight.overtaken) {
-      return this.finish(prepared, 'unsent');
-    }
-    const { lease, stamps } = ticket;
-    return this.finish(prepared, await this.remote.fill(entry.key, lease, writeOf(prepared, stamps)));
+    const { forLocal } = prepared;
+    const written = this.finish(prepared, await this.fill(prepared, ticket));
+    return { ...written, stored: forLocal instanceof UnreadValue ? forLocal.read() : forLocal };
   }
 
   /** Stores what a caller gave. */
   async write(entry: EntryToWrite): Promise<WrittenEntry> {
-    const preparing = this.prepare(entry);
+    const preparing = this.prepare(entry, true);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
     if (prepared === undefined) {
       return refused(entry);
@@ -99,7 +108,7 @@ export class EntryWriter {
 
   /** As {@link write}, all in one go; in a cluster each master's entries succeed or fail together. */
   async writeMany(entries: readonly EntryToWrite[]): Promise<WrittenEntry[]> {
-    const prepared: readonly (Prepared | undefined)[] = await allOf(entries.map((entry) => this.prepare(entry)));
+    const prepared: readonly (Prepared | undefined)[] = await allOf(entries.map((entry) => this.prepare(entry, true)));
     const outcomeOf = await this.putRemote(prepared.filter(isThere));
     return entries.map((entry, index) => {
       const ready = prepared[index];
@@ -107,8 +116,19 @@ export class EntryWriter {
     });
   }
 
-  /** At once, but for a check that takes time and a large value that is compressed off the event loop. */
-  private prepare(entry: EntryToWrite): Prepared | undefined | Promise<Prepared | undefined> {
+  private fill(prepared: Prepared, ticket: LoadTicket | undefined): WriteOutcome | Promise<WriteOutcome | 'overtaken'> {
+    const { key, flight } = prepared.entry;
+    if (this.remote === undefined || ticket === undefined || flight.overtaken) {
+      return this.remote === undefined ? 'done' : 'unsent';
+    }
+    return this.remote.fill(key, ticket.lease, writeOf(prepared, ticket.stamps));
+  }
+
+  /**
+   * At once, but for a check that takes time and a large value that is compressed off the event loop.
+   * @param mayStayText whether nobody waits for the value: L1 may have the text of it
+   */
+  private prepare(entry: EntryToWrite, mayStayText: boolean): Prepared | undefined | Promise<Prepared | undefined> {
     const { key, value, check } = entry;
     if (this.codec.isPlain && entry.tags.length > 0) {
       this.listener.onRefused(key, 'The value is not cached: text for other programs (format) carries no tags');
@@ -116,28 +136,41 @@ export class EntryWriter {
     }
     const admitting = check?.admits(key, value) ?? true;
     if (admitting instanceof Promise) {
-      return admitting.then((isAdmitted) => (isAdmitted ? this.encode(entry) : undefined));
+      return admitting.then((isAdmitted) => (isAdmitted ? this.encode(entry, mayStayText) : undefined));
     }
-    return admitting ? this.encode(entry) : undefined;
+    return admitting ? this.encode(entry, mayStayText) : undefined;
   }
 
-  /** L1's value is readied (frozen, as a rule) before anything is waited for: what its owner changes afterwards must be in no tier. */
-  private encode(entry: EntryToWrite): Prepared | undefined | Promise<Prepared | undefined> {
+  /** What L1 keeps is readied before anything is waited for: what the value's owner changes afterwards must be in no tier. */
+  private encode(entry: EntryToWrite, mayStayText: boolean): Prepared | undefined | Promise<Prepared | undefined> {
     try {
-      const { payload, exact, flattened, isTree } = this.codec.beginEncoding(entry.value);
+      const begun = this.codec.beginEncoding(entry.value);
+      const { payload, flattened } = begun;
       if (flattened.length > 0) {
         this.listener.onFlattened(entry.key, flattened);
       }
-      const given = exact ? this.storable(entry.value, 'given', isTree) : undefined;
+      const forLocal = begun.exact ? this.forLocal(entry.value, begun, mayStayText) : undefined;
       const preparing =
         payload instanceof Promise
-          ? payload.then((written) => this.prepared(entry, written, given))
-          : this.prepared(entry, payload, given);
+          ? payload.then((written) => this.prepared(entry, written, forLocal))
+          : this.prepared(entry, payload, forLocal);
       return preparing instanceof Promise ? preparing.catch((error) => this.refuse(entry, error)) : preparing;
     } catch (error) {
       return this.refuse(entry, error);
     }
   }
+
+  private forLocal(
+    value: unknown,
+    { isTree, text, textBytes }: BegunEncoding,
+    mayStayText: boolean,
+  ): StoredValue | UnreadValue {
+    return mayStayText && isTree && text.length >= UNREAD_FROM_LENGTH && this.namespace.values === 'frozen'
+      ? new UnreadValue(text, textBytes > text.length, this.readText)
+      : this.storable(value, 'given', isTree);
+  }
+
+  private readonly readText = (text: string): StoredValue => this.storable(this.codec.parse(text), 'decoded', true);
 
   private refuse({ key }: EntryToWrite, error: unknown): undefined {
     this.listener.onRefused(key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
@@ -147,15 +180,15 @@ export class EntryWriter {
   private prepared(
     entry: EntryToWrite,
     payload: EncodedPayload,
-    given: StoredValue | undefined,
+    forLocal: StoredValue | UnreadValue | undefined,
   ): Prepared | Promise<Prepared> {
-    if (given !== undefined) {
-      return { entry, stored: given, payload };
+    if (forLocal !== undefined) {
+      return { entry, forLocal, payload };
     }
     const reading = this.codec.readBack(payload);
     const prepare = ({ value }: Decoded): Prepared => ({
       entry,
-      stored: this.storable(value, 'decoded', false),
+      forLocal: this.storable(value, 'decoded', false),
       payload,
     });
     return reading instanceof Promise ? reading.then(prepare) : prepare(reading);
@@ -211,28 +244,28 @@ export class EntryWriter {
     return (key) => outcomes.get(key) ?? 'unsent';
   }
 
-  private finish({ entry, stored }: Prepared, outcome: WriteOutcome | 'overtaken'): WrittenEntry {
+  private finish({ entry, forLocal }: Prepared, outcome: WriteOutcome | 'overtaken'): WrittenEntry {
     const { key, life, flight } = entry;
     if (flight.isReplaced || outcome === 'overtaken') {
-      return { stored, kept: false, overtaken: true, complete: false };
+      return { kept: false, overtaken: true, complete: false };
     }
     this.onWritten(key, flight);
     if (flight.overtaken) {
       // Somebody else has changed the key, before or after: Redis knows which, we don't.
       const isDone = outcome === 'done';
-      return { stored, kept: isDone && this.remote !== undefined, overtaken: isDone, complete: isDone };
+      return { kept: isDone && this.remote !== undefined, overtaken: isDone, complete: isDone };
     }
     if (outcome === 'unknown') {
       // It may have taken effect, now or later: a copy here could differ from what everybody else reads.
       this.local.delete(key);
-      return { stored, kept: false, overtaken: false, complete: false };
+      return { kept: false, overtaken: false, complete: false };
     }
     if (outcome === 'refused') {
       // Redis still holds what was there before. A full Redis accepts deletions.
       void this.remote?.delete([key]);
     }
-    this.local.keep(key, stored, outcome === 'done' ? life : this.local.unheardLife(key, life), entry);
-    return { stored, kept: true, overtaken: false, complete: outcome === 'done' };
+    this.local.keep(key, forLocal, outcome === 'done' ? life : this.local.unheardLife(key, life), entry);
+    return { kept: true, overtaken: false, complete: outcome === 'done' };
   }
 }
 
@@ -244,11 +277,6 @@ function isThere(prepared: Prepared | undefined): prepared is Prepared {
   return prepared !== undefined;
 }
 
-function refused({ value, flight }: EntryToWrite): WrittenEntry {
-  return {
-    stored: { value, bytes: 0, copyOnRead: false },
-    kept: false,
-    overtaken: flight.isReplaced,
-    complete: false,
-  };
+function refused({ flight }: EntryToWrite): WrittenEntry {
+  return { kept: false, overtaken: flight.isReplaced, complete: false };
 }

@@ -193,13 +193,14 @@ export class FlightRegistry<Result> {
     if (slot === undefined || place < 0) {
       return;
     }
+    if (slot.flights.length === 1) {
+      this.slots.delete(key);
+      return;
+    }
     slot.flights.splice(place, 1);
     if (slot.sharedBy === flight) {
       slot.shared = undefined;
       slot.sharedBy = undefined;
-    }
-    if (slot.flights.length === 0) {
-      this.slots.delete(key);
     }
   }
 }

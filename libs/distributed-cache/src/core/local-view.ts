@@ -1,5 +1,5 @@
 import { isPlainKey, type PreparedKey } from '../keys/index.js';
-import type { LocalEntry, LocalPart, LocalPutOptions, StoredValue } from '../local/index.js';
+import type { LocalEntry, LocalPart, LocalPutOptions, StoredValue, UnreadValue } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import type { EntryLife } from './entry-life.js';
 
@@ -74,7 +74,7 @@ export class LocalView {
     return this.runtime.clock.nowMs() - entry.storedAtMs;
   }
 
-  keep(key: string, stored: StoredValue, life: EntryLife, facts: EntryFacts = {}): void {
+  keep(key: string, stored: StoredValue | UnreadValue, life: EntryLife, facts: EntryFacts = {}): void {
     if (!this.isTrusted(key)) {
       // Redis may be lost altogether next, and L1 trusted again: then this older copy would be back.
       this.delete(key);

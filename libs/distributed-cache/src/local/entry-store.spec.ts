@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EntryStore, type EntryFacts, type PlacedKey, type Room } from './entry-store.js';
+import { UnreadValue } from './unread-value.js';
 
 const NOW_MS = 1_700_000_000_000.25;
 const DAY_MS = 86_400_000;
@@ -149,5 +150,60 @@ describe('EntryStore', () => {
       store.put(room, 'key:4999', stored('again'), PLAIN);
       expect(valueOf({ store }, room, key)).toBe('again');
     });
+  });
+});
+
+describe('a value kept as text', () => {
+  const textOf = (bytes: number, reads: string[] = [], readBytes = bytes) =>
+    new UnreadValue('x'.repeat(bytes - 56), false, (text) => {
+      reads.push(text);
+      return stored({ text }, readBytes);
+    });
+
+  it('is read by the first who asks for it, once, and is a hit from then on', () => {
+    const { store, room } = storeWithRoom();
+    const reads: string[] = [];
+    store.put(room, 'key', textOf(1000, reads), PLAIN);
+    expect(reads).toHaveLength(0);
+    expect(store.hit(room, 'key', NOW_MS)).toBe(-1);
+    const slot = store.find(room, 'key', NOW_MS)!;
+    const { value } = store.entryAt(slot);
+    expect(value).toEqual({ text: 'x'.repeat(944) });
+    expect(store.hit(room, 'key', NOW_MS)).toBe(slot);
+    expect(store.valueAt(slot)).toBe(value);
+    expect(store.entryAt(slot).value).toBe(value);
+    expect(reads).toHaveLength(1);
+  });
+
+  it('is not read when it is overwritten or removed', () => {
+    const { store, room } = storeWithRoom();
+    const reads: string[] = [];
+    store.put(room, 'key', textOf(1000, reads), PLAIN);
+    store.put(room, 'key', textOf(1000, reads), PLAIN);
+    store.remove(room.slots.get('key')!);
+    expect(reads).toHaveLength(0);
+    expect(store.usedBytes).toBe(0);
+  });
+
+  it('makes room for what it takes once it is read', () => {
+    const { store, room } = storeWithRoom(8000);
+    for (let count = 1; count <= 6; count++) {
+      store.put(room, `key:${count}`, textOf(1000, [], 4000), PLAIN);
+    }
+    expect(store.count).toBe(6);
+    store.entryAt(store.find(room, 'key:1', NOW_MS)!);
+    expect(store.usedBytes).toBeLessThanOrEqual(8000);
+    expect(store.find(room, 'key:2', NOW_MS)).toBeUndefined();
+    expect(store.find(room, 'key:1', NOW_MS)).toBeDefined();
+    [...room.slots.values()].forEach((slot) => store.remove(slot));
+    expect(store.usedBytes).toBe(0);
+  });
+
+  it('is answered to its first reader, and gone, if it is larger than the whole store once it is read', () => {
+    const { store, room } = storeWithRoom(5000);
+    store.put(room, 'key', textOf(1000, [], 20_000), PLAIN);
+    expect(store.entryAt(store.find(room, 'key', NOW_MS)!).value).toEqual({ text: 'x'.repeat(944) });
+    expect(store.find(room, 'key', NOW_MS)).toBeUndefined();
+    expect(store.usedBytes).toBe(0);
   });
 });

@@ -1,7 +1,8 @@
-import { EntryColumns, FIRST_CAPACITY } from './entry-columns.js';
+import { EntryRing, RING } from './entry-ring.js';
 import { textBytes } from './measure-value.js';
 import type { LocalEntry, LocalMark } from './local-entry.js';
 import type { StoredValue } from './stored-value.js';
+import { UnreadValue } from './unread-value.js';
 
 /** The keys that are looked up together, and are dropped together. */
 export interface Room {
@@ -35,11 +36,10 @@ export interface EntryFacts {
 
 /** More than V8 can keep of one value, and what fits into a column of 32 bits. */
 const MOST_BYTES = 2 ** 32 - 1;
-/** Slot 0 is the ring's own: behind it the entry longest unused, before it the one used last. */
-const RING = 0;
 const PLAIN_KEY = 1;
 const COPY_ON_READ = 2;
 const MARKED = 4;
+const UNREAD = 8;
 /** Places in the columns and in the map of slots, with what grows ahead of need. */
 const ENTRY_OVERHEAD_BYTES = 120;
 
@@ -52,13 +52,9 @@ let lastStamp = 0;
  * The entries of all rooms in columns, and in one ring by use. A slot in use has a place in every column: that is why they are read with
  * `!`. Bounded by estimated bytes and, if wanted, entries: the one longest unused leaves first (LRU).
  */
-export class EntryStore extends EntryColumns {
+export class EntryStore extends EntryRing {
   usedBytes = 0;
   count = 0;
-  /** Slots handed out so far; those given back are used again first. */
-  private end = 1;
-  /** The first of those given back; `after` leads to the next one, `RING` ends them. */
-  private free = RING;
   private readonly rooms: Room[] = [];
 
   constructor(
@@ -78,11 +74,6 @@ export class EntryStore extends EntryColumns {
   /** Entries that the room has now are over. O(1): they leave when they are come across. */
   startEpoch(room: Room): void {
     room.overUntil = lastStamp;
-  }
-
-  /** Where slots end, for who walks them. */
-  get slotsEnd(): number {
-    return this.end;
   }
 
   /**
@@ -150,7 +141,7 @@ export class EntryStore extends EntryColumns {
   }
 
   /** @returns whether it was kept: what is larger than the whole store is not, and what was there before is gone */
-  put(room: Room, key: string, stored: StoredValue, facts: EntryFacts): boolean {
+  put(room: Room, key: string, stored: StoredValue | UnreadValue, facts: EntryFacts): boolean {
     const before = room.slots.get(key);
     if (before !== undefined) {
       this.remove(before);
@@ -163,16 +154,14 @@ export class EntryStore extends EntryColumns {
     room.slots.set(key, slot);
     this.keys[slot] = key;
     this.roomIds[slot] = room.id;
-    this.values[slot] = stored.value;
+    this.values[slot] = stored instanceof UnreadValue ? stored : stored.value;
     this.bytes[slot] = bytes;
     this.stamps[slot] = ++lastStamp;
     this.write(slot, stored, facts);
     this.append(slot);
     this.usedBytes += bytes;
     this.count++;
-    while (this.usedBytes > this.maxBytes || this.count > this.maxEntries) {
-      this.remove(this.after[RING]!);
-    }
+    this.evict();
     return true;
   }
 
@@ -190,16 +179,18 @@ export class EntryStore extends EntryColumns {
     this.values[slot] = undefined;
     this.marks.delete(slot);
     this.copyInstances.delete(slot);
-    this.after[slot] = this.free;
-    this.free = slot;
-    if (this.count === 0 && this.capacity > FIRST_CAPACITY) {
+    this.giveBack(slot);
+    if (this.count === 0) {
       this.shrink();
     }
   }
 
-  /** The entry as an object, for whoever needs more than its value. */
+  /** The entry as an object, for whoever needs more than its value. It is read by now: others may have to leave for what that takes. */
   entryAt(slot: number): LocalEntry {
-    return {
+    if ((this.flags[slot]! & UNREAD) !== 0) {
+      this.read(slot);
+    }
+    const entry = {
       value: this.values[slot],
       copyOnRead: (this.flags[slot]! & COPY_ON_READ) !== 0,
       copyInstance: this.copyInstances.get(slot),
@@ -212,9 +203,27 @@ export class EntryStore extends EntryColumns {
       loadMs: this.loadMs[slot]!,
       lifeMs: this.lifeMs[slot]!,
     };
+    this.evict();
+    return entry;
   }
 
-  private write(slot: number, { copyOnRead, copyInstance }: StoredValue, facts: EntryFacts): void {
+  private read(slot: number): void {
+    const unread = this.values[slot] as UnreadValue;
+    const stored = unread.read();
+    const growth = Math.ceil(stored.bytes - unread.bytes);
+    this.flags[slot]! &= ~UNREAD;
+    this.values[slot] = stored.value;
+    this.bytes[slot]! += growth;
+    this.usedBytes += growth;
+  }
+
+  private evict(): void {
+    while (this.usedBytes > this.maxBytes || this.count > this.maxEntries) {
+      this.remove(this.longestUnused);
+    }
+  }
+
+  private write(slot: number, stored: StoredValue | UnreadValue, facts: EntryFacts): void {
     const { marks, isPlainKey } = facts;
     this.storedAtMs[slot] = facts.storedAtMs;
     this.expiresAtMs[slot] = facts.expiresAtMs;
@@ -224,70 +233,31 @@ export class EntryStore extends EntryColumns {
     if (marks !== undefined) {
       this.marks.set(slot, marks);
     }
-    if (copyInstance !== undefined) {
-      this.copyInstances.set(slot, copyInstance);
+    const flags = (isPlainKey ? PLAIN_KEY : 0) | (marks === undefined ? 0 : MARKED);
+    if (stored instanceof UnreadValue) {
+      this.flags[slot] = flags | UNREAD;
+      return;
     }
-    this.flags[slot] =
-      (isPlainKey ? PLAIN_KEY : 0) | (copyOnRead ? COPY_ON_READ : 0) | (marks === undefined ? 0 : MARKED);
+    if (stored.copyInstance !== undefined) {
+      this.copyInstances.set(slot, stored.copyInstance);
+    }
+    this.flags[slot] = flags | (stored.copyOnRead ? COPY_ON_READ : 0);
   }
 
   private roomOf(slot: number): Room {
     return this.rooms[this.roomIds[slot]!]!;
   }
 
-  private take(): number {
-    const slot = this.free;
-    if (slot !== RING) {
-      this.free = this.after[slot]!;
-      return slot;
-    }
-    if (this.end >= this.capacity) {
-      this.grow();
-    }
-    return this.end++;
-  }
-
-  /** Gives the columns of an empty store back: they would keep the size of its fullest hour. */
-  private shrink(): void {
-    this.end = 1;
-    this.free = RING;
-    this.resize(FIRST_CAPACITY);
-    this.before[RING] = RING;
-    this.after[RING] = RING;
-  }
-
   /** What is in no slot is asked for in the ring's own, which is never fresh. */
   private useReady(slot: number, { overUntil }: Room, nowMs: number): number {
     if (
       !(nowMs < this.expiresAtMs[slot]!) ||
-      (this.flags[slot]! & (COPY_ON_READ | MARKED)) !== 0 ||
+      (this.flags[slot]! & (COPY_ON_READ | MARKED | UNREAD)) !== 0 ||
       this.stamps[slot]! <= overUntil
     ) {
       return -1;
     }
     this.use(slot);
     return slot;
-  }
-
-  private use(slot: number): void {
-    if (this.before[RING] !== slot) {
-      this.unlink(slot);
-      this.append(slot);
-    }
-  }
-
-  private append(slot: number): void {
-    const last = this.before[RING]!;
-    this.after[last] = slot;
-    this.before[slot] = last;
-    this.after[slot] = RING;
-    this.before[RING] = slot;
-  }
-
-  private unlink(slot: number): void {
-    const before = this.before[slot]!; // a pattern of two would be five times the code, too much to be inlined in a hit
-    const after = this.after[slot]!;
-    this.after[before] = after;
-    this.before[after] = before;
   }
 }

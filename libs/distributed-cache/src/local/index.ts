@@ -12,3 +12,4 @@ export {
   type ValueOrigin,
   type ValuesMode,
 } from './stored-value.js';
+export { UnreadValue } from './unread-value.js';

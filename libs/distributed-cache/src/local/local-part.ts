@@ -2,6 +2,7 @@ import type { Clock } from './clock.js';
 import type { EntryStore, PlacedKey, Room } from './entry-store.js';
 import type { LocalEntry, LocalPutOptions } from './local-entry.js';
 import type { StoredValue } from './stored-value.js';
+import type { UnreadValue } from './unread-value.js';
 
 /** Whether a lookup by this very text finds this entry and no other: see `encodeKey`. */
 export type IsPlainKey = (key: string) => boolean;
@@ -39,7 +40,7 @@ export class LocalPart {
     return slot === undefined ? undefined : this.store.entryAt(slot);
   }
 
-  put(key: string, stored: StoredValue, options: LocalPutOptions): boolean {
+  put(key: string, stored: StoredValue | UnreadValue, options: LocalPutOptions): boolean {
     const { ttlMs, graceMs = 0, marks, loadMs = 0, lifeMs = ttlMs } = options;
     requireDuration('ttlMs', ttlMs);
     requireDuration('graceMs', graceMs);

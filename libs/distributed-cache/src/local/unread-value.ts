@@ -1,0 +1,26 @@
+import { textBytes } from './measure-value.js';
+import type { StoredValue } from './stored-value.js';
+
+const OBJECT_BYTES = 40;
+
+/**
+ * A value as the text that stands for it, until somebody asks for it: much of what is set is set again, or has expired, before anybody
+ * in this process has read it. Whoever reads it first makes a value of it, which takes no longer than a walk over the value that was given.
+ */
+export class UnreadValue {
+  /** Estimated heap. */
+  readonly bytes: number;
+
+  constructor(
+    private readonly text: string,
+    isWide: boolean,
+    /** Must not throw. */
+    private readonly readText: (text: string) => StoredValue,
+  ) {
+    this.bytes = OBJECT_BYTES + textBytes(text, isWide);
+  }
+
+  read(): StoredValue {
+    return this.readText(this.text);
+  }
+}
