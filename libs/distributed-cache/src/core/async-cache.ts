@@ -273,7 +273,7 @@ export class AsyncCache<T = unknown> {
       }
     }
     const running = this.loads.running(encodedKey);
-    return this.land(key, running ?? this.loads.start(encodedKey, loader, options), running !== undefined);
+    return this.land(key, running ?? this.loads.start(encodedKey, loader, options, nowMs), running !== undefined);
   }
 
   private async land(key: CacheKey, flight: Promise<LoadOutcome>, collapsed: boolean): Promise<T> {

@@ -1,7 +1,7 @@
 import type { Stamp } from '../codec/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import type { LocalMark } from '../local/index.js';
-import type { RedisEntry, RedisTier } from '../redis/index.js';
+import type { RedisEntry } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
 import type { RemoteLookup } from './remote-contract.js';
 import { stampedAtMs } from './stamp-book.js';
@@ -17,7 +17,6 @@ export class EntryJudge {
 
   constructor(
     private readonly redis: RedisRuntime,
-    private readonly tier: RedisTier,
     private readonly layout: KeyLayout,
     private readonly tags: TagRegistry,
     /** What every entry carries besides: the version of its namespace. */
@@ -65,10 +64,16 @@ export class EntryJudge {
     stamps: readonly Stamp[],
     marks: readonly LocalMark[] | undefined,
   ): RemoteLookup {
-    const valueKey = this.layout.valueKey(key);
-    const ttlMs = this.tier.remainingMs(valueKey, entry.header);
-    const ageMs = Math.max(0, this.redis.connection.serverNowMs(valueKey) - entry.header.createdAtMs);
-    return { state: 'found', entry, ttlMs, ageMs, stamps, marks };
+    const { createdAtMs, expiresAtMs } = entry.header;
+    const nowMs = this.redis.connection.serverNowMs(this.layout.valueKey(key));
+    return {
+      state: 'found',
+      entry,
+      ttlMs: expiresAtMs - nowMs,
+      ageMs: Math.max(0, nowMs - createdAtMs),
+      stamps,
+      marks,
+    };
   }
 
   /**

@@ -66,8 +66,8 @@ export class EntryLoader {
     return this.flights.running(key);
   }
 
-  start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<LoadOutcome> {
-    return this.flights.share(key, (flight) => this.fly(key, loader, options, flight));
+  start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined, nowMs: number): Promise<LoadOutcome> {
+    return this.flights.share(key, (flight) => this.fly(key, loader, options, flight, nowMs));
   }
 
   /**
@@ -76,7 +76,9 @@ export class EntryLoader {
    */
   refresh<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined, ttlMs: number): void {
     if (this.flights.running(key) === undefined) {
-      const refreshing = this.flights.share(key, (flight) => this.fly(key, loader, options, flight, ttlMs));
+      const refreshing = this.flights.share(key, (flight) =>
+        this.fly(key, loader, options, flight, this.runtime.clock.nowMs(), ttlMs),
+      );
       refreshing.catch(() => {}); // counted; the callers have the value that is there
     }
   }
@@ -135,11 +137,11 @@ export class EntryLoader {
     loader: Loader<T>,
     options: EntryOptions<T> | undefined,
     flight: Flight,
+    startedAtMs: number,
     refreshBelowMs = 0,
   ): Promise<LoadOutcome> {
     try {
       flight.check = this.reader.checks.of(options);
-      const startedAtMs = this.runtime.clock.nowMs();
       const finding = this.looksFirst(refreshBelowMs) ? this.reader.find(key) : undefined;
       const accepting = finding === undefined ? this.unread(key) : this.reader.accept(key, await finding, flight);
       const read = accepting instanceof Promise ? await accepting : accepting;

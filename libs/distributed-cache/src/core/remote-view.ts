@@ -38,7 +38,7 @@ export class RemoteView {
   ) {
     this.faults = new RemoteFaults(redis.connection, onError);
     this.tier = redis.tier.withCodec(codec, policy.ttlMs);
-    this.judge = new EntryJudge(redis, this.tier, layout, tags, ownStamps);
+    this.judge = new EntryJudge(redis, layout, tags, ownStamps);
     this.stamp = new StampBook(redis.stamps, layout.clearStampKey);
   }
 

@@ -1,5 +1,18 @@
 import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
+import { WaitingLine, type InLine } from './waiting-line.js';
 import type { ReplyListener } from './wire-command.js';
+
+/** What is known of somebody who waits, besides what for. */
+interface Waiting extends InLine<Waiting> {
+  readonly operation: string;
+  readonly judge: Judge;
+  dueAtMs: number;
+  /** Whether it has been given longer, because the process was busy when it was due. */
+  isExtended: boolean;
+  /** What `judge.progress()` said when the operation was sent. */
+  readonly progressAtSend: number;
+  readonly reject: (error: Error) => void;
+}
 
 /**
  * What a timeout says about the connection: nothing arrived (`silent`), something did (`slow`), or this process was too
@@ -40,7 +53,7 @@ const EXTENSION_MS = 100;
  * itself was late, the command may have left late too, and everybody who was due waits a moment longer, once.
  */
 export class InFlight {
-  private readonly pending = new Set<Waiter<unknown>>();
+  private readonly pending = new WaitingLine<Waiting>();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: InFlightOptions) {}
@@ -67,7 +80,7 @@ export class InFlight {
     return new Promise<Result>((resolve, reject) => {
       const dueAtMs = this.options.nowMs() + this.options.deadlineMs;
       const waiter = new Waiter<Result>(operation, judge, dueAtMs, resolve, reject, this.leave);
-      this.pending.add(waiter as Waiter<unknown>);
+      this.pending.add(waiter);
       this.arm();
       start(waiter);
     });
@@ -75,8 +88,8 @@ export class InFlight {
 
   /** Ends every wait at once. @param judge only the waits that are its business; default: all */
   releaseAll(errorFor: (operation: string) => Error, judge?: Judge): void {
-    const released = [...this.pending].filter((entry) => judge === undefined || entry.judge === judge);
-    released.forEach((entry) => this.pending.delete(entry));
+    const released = this.pending.all().filter((waiter) => judge === undefined || waiter.judge === judge);
+    released.forEach((waiter) => this.pending.delete(waiter));
     this.settleTimer();
     for (const { operation, reject } of released) {
       reject(errorFor(operation));
@@ -84,8 +97,8 @@ export class InFlight {
   }
 
   /** @returns whether it was still waited for */
-  private readonly leave = (waiter: Waiter<never>): boolean => {
-    const wasWaitedFor = this.pending.delete(waiter as Waiter<unknown>);
+  private readonly leave = (waiter: Waiting): boolean => {
+    const wasWaitedFor = this.pending.delete(waiter);
     this.settleTimer();
     return wasWaitedFor;
   };
@@ -95,7 +108,7 @@ export class InFlight {
       this.timer.ref();
       return;
     }
-    const [oldest] = this.pending;
+    const { oldest } = this.pending;
     if (oldest !== undefined) {
       const { dueAtMs } = oldest;
       const waitMs = Math.max(1, Math.ceil(dueAtMs - this.options.nowMs()));
@@ -122,7 +135,7 @@ export class InFlight {
   private expire(busyProcess: boolean): void {
     const { deadlineMs, nowMs } = this.options;
     const dueNowMs = nowMs();
-    for (const entry of this.pending) {
+    for (const entry of this.pending.all()) {
       if (entry.dueAtMs > dueNowMs) {
         break; // those behind it were sent later, and are due no more than an extension earlier
       }
@@ -140,11 +153,12 @@ export class InFlight {
 }
 
 /** Somebody who waits for one operation. */
-class Waiter<Result> implements ReplyListener<Result> {
-  /** Whether it has been given longer, because the process was busy when it was due. */
+class Waiter<Result> implements Waiting, ReplyListener<Result> {
   isExtended = false;
-  /** What `judge.progress()` said when the operation was sent. */
   readonly progressAtSend: number;
+  isInLine = false;
+  before: Waiting | undefined = undefined;
+  after: Waiting | undefined = undefined;
 
   constructor(
     readonly operation: string,
@@ -152,7 +166,7 @@ class Waiter<Result> implements ReplyListener<Result> {
     public dueAtMs: number,
     private readonly resolve: (result: Result) => void,
     readonly reject: (error: Error) => void,
-    private readonly leave: (waiter: Waiter<never>) => boolean,
+    private readonly leave: (waiter: Waiting) => boolean,
   ) {
     this.progressAtSend = judge.progress();
   }
