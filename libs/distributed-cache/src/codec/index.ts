@@ -4,7 +4,7 @@ export { ENVELOPE_MAGIC, type EntryHeader, isEnvelope, readEnvelope, writeEnvelo
 export type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
 export type { KeyRing } from './payload-cipher.js';
 export { type SerializedValue, deserialize, serialize } from './serializer.js';
-export type { Stamp } from './stamps.js';
+export { stampNamed, type Stamp } from './stamps.js';
 export {
   type BegunEncoding,
   type Decoded,

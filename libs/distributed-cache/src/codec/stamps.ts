@@ -3,6 +3,16 @@ import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 /** The unique id of one generation of a tag or a namespace. */
 export type Stamp = readonly [name: string, stamp: string];
 
+/** On the way of every hit of Redis: a loop, where `find` would take a closure and an iterator for each. */
+export function stampNamed(stamps: readonly Stamp[], wanted: string): string | undefined {
+  for (const stamp of stamps) {
+    if (stamp[0] === wanted) {
+      return stamp[1];
+    }
+  }
+  return undefined;
+}
+
 const MAX_STAMPS_BYTES = 0xffff;
 const MAX_STAMP_BYTES = 0xff;
 const LENGTHS_BYTES = 3;

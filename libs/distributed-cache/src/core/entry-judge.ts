@@ -1,4 +1,4 @@
-import type { Stamp } from '../codec/index.js';
+import { stampNamed, type Stamp } from '../codec/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import type { LocalMark } from '../local/index.js';
 import type { RedisEntry } from '../redis/index.js';
@@ -38,11 +38,8 @@ export class EntryJudge {
     if (entry === undefined || this.isToBeForgotten(key) || !this.isOfStamp(entry, clearStamp)) {
       return { state: 'miss', stamps };
     }
-    if (!entry.header.stamps.some(isOfTag)) {
-      return this.found(key, entry, stamps, undefined);
-    }
-    const tags = entry.header.stamps.filter(isOfTag).map(([name]) => name);
-    return this.judgeTags(key, entry, stamps, tags);
+    const tags = tagsOf(entry.header.stamps);
+    return tags === undefined ? this.found(key, entry, stamps, undefined) : this.judgeTags(key, entry, stamps, tags);
   }
 
   private async judgeTags(
@@ -91,10 +88,18 @@ export class EntryJudge {
   }
 }
 
-function isOfTag([name]: Stamp): boolean {
-  return !name.startsWith('#');
+/** `undefined` where there is none, as a rule: nothing is allocated then. */
+function tagsOf(stamps: readonly Stamp[]): string[] | undefined {
+  let tags: string[] | undefined;
+  for (const stamp of stamps) {
+    const name = stamp[0];
+    if (!name.startsWith('#')) {
+      (tags ??= []).push(name);
+    }
+  }
+  return tags;
 }
 
 function stampOf({ header }: RedisEntry, wanted: string): string | undefined {
-  return header.stamps.find(([name]) => name === wanted)?.[1];
+  return stampNamed(header.stamps, wanted);
 }

@@ -127,7 +127,7 @@ export class EntryReader {
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
     const lifeMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && !flight.overtaken) {
-      this.local.keep(key, stored, { ttlMs, graceMs: this.namespace.graceMs }, { marks, loadMs, lifeMs });
+      this.local.keep(key, stored, { ttlMs, graceMs: this.namespace.graceMs, marks, loadMs, lifeMs });
     }
     return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, lifeMs }, stamps };
   }

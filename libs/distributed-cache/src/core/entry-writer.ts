@@ -264,7 +264,8 @@ export class EntryWriter {
       // Redis still holds what was there before. A full Redis accepts deletions.
       void this.remote?.delete([key]);
     }
-    this.local.keep(key, forLocal, outcome === 'done' ? life : this.local.unheardLife(key, life), entry);
+    const { ttlMs, graceMs } = outcome === 'done' ? life : this.local.unheardLife(key, life);
+    this.local.keep(key, forLocal, { ttlMs, graceMs, marks: entry.marks, loadMs: entry.loadMs });
     return { kept: true, overtaken: false, complete: outcome === 'done' };
   }
 }

@@ -3,9 +3,6 @@ import type { LocalEntry, LocalPart, LocalPutOptions, StoredValue, UnreadValue }
 import type { CacheRuntime } from './cache-runtime.js';
 import type { EntryLife } from './entry-life.js';
 
-/** What an entry in L1 knows of its making. */
-export type EntryFacts = Pick<LocalPutOptions, 'marks' | 'loadMs' | 'lifeMs'>;
-
 /** Where Redis can't tell of changes, a copy is trusted for this long: the most that processes disagree then. */
 export const UNHEARD_TTL_MS = 5000;
 
@@ -74,18 +71,12 @@ export class LocalView {
     return this.runtime.clock.nowMs() - entry.storedAtMs;
   }
 
-  keep(key: string, stored: StoredValue | UnreadValue, life: EntryLife, facts: EntryFacts = {}): void {
+  keep(key: string, stored: StoredValue | UnreadValue, options: LocalPutOptions): void {
     if (!this.isTrusted(key)) {
       // Redis may be lost altogether next, and L1 trusted again: then this older copy would be back.
       this.delete(key);
     } else {
-      this.part?.put(key, stored, {
-        ttlMs: life.ttlMs,
-        graceMs: life.graceMs,
-        marks: facts.marks,
-        loadMs: facts.loadMs,
-        lifeMs: facts.lifeMs,
-      });
+      this.part?.put(key, stored, options);
     }
   }
 
@@ -110,7 +101,8 @@ export class LocalView {
     if (entry === undefined) {
       return false;
     }
-    this.keep(key, entry, { ttlMs: 0, graceMs }, entry);
+    const { marks, loadMs, lifeMs } = entry;
+    this.keep(key, entry, { ttlMs: 0, graceMs, marks, loadMs, lifeMs });
     return true;
   }
 

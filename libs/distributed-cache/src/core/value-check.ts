@@ -1,4 +1,4 @@
-import type { Stamp } from '../codec/index.js';
+import { stampNamed, type Stamp } from '../codec/index.js';
 import type { ResolvedNamespace, SchemaResult, StandardSchemaV1 } from '../config/index.js';
 import type { SchemaMismatch } from '../events/index.js';
 import type { EntryOptions } from './entry-options.js';
@@ -131,7 +131,7 @@ export class ValueChecks {
 
 /** `undefined` for an entry without a version, `null` for one whose version can't be read: no namespace has that. */
 export function versionOf(stamps: readonly Stamp[]): string | number | null | undefined {
-  const text = stamps.find(([name]) => name === VERSION)?.[1];
+  const text = stampNamed(stamps, VERSION);
   if (text === undefined) {
     return undefined;
   }
