@@ -220,10 +220,10 @@ export class RemoteView {
 
   private async findGroup(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
     try {
-      const [entries, stamp] = await Promise.all([
-        this.tier.getMany(keys.map((key) => this.layout.valueKey(key))),
-        this.stamp.current(),
-      ]);
+      const reading = this.tier.getMany(keys.map((key) => this.layout.valueKey(key)));
+      const { held } = this.stamp;
+      const [entries, stamp] =
+        held === undefined ? await Promise.all([reading, this.stamp.current()]) : [await reading, held];
       return await allOf(
         keys.map((key, index) => {
           const entry = entries[index];

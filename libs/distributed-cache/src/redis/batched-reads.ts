@@ -1,7 +1,7 @@
 import { TierReplyError, TierUnavailableError } from '../errors/index.js';
-import type { RedisClient } from './redis-client.js';
+import { isCluster, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
-import { isLine, sendAndWait, sendOnLine } from './wire-command.js';
+import { sendOnLine } from './wire-command.js';
 
 /** Reads that leave together. */
 interface Batch {
@@ -72,27 +72,38 @@ export class BatchedReads {
 
   private async getTogether(valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
     try {
-      const { line } = this.connection;
-      return await (line === undefined
-        ? this.connection.run('GET', (client) => client.mgetBuffer([...valueKeys]), valueKeys[0])
-        : this.connection.exchange.run<(Buffer | null)[]>(line, 'GET', (client, listener) =>
-            sendOnLine(client, ['mget', ...valueKeys], listener),
-          ));
-    } catch (error) {
-      if (error instanceof TierReplyError && error.reply === 'NOPERM') {
-        this.mayBatch = false; // an ACL that knows of `GET` alone
-        return await Promise.all(valueKeys.map((valueKey) => this.getAlone(valueKey)));
-      }
-      throw error;
+      return await this.getMany(valueKeys);
     } finally {
       this.unanswered -= valueKeys.length;
     }
   }
+
+  /** Those of one server, in the order of `valueKeys`. Waits at most the connection's deadline. @throws as `RedisConnection.run` */
+  async getMany(valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
+    const { connection } = this;
+    const { line } = connection;
+    if (!this.mayBatch) {
+      return Promise.all(valueKeys.map((valueKey) => this.getAlone(valueKey)));
+    }
+    try {
+      return await (line === undefined
+        ? connection.run('MGET', (client) => getBuffers(client, valueKeys), valueKeys[0])
+        : connection.exchange.run<(Buffer | null)[]>(line, 'MGET', (to, listener) =>
+            sendOnLine(to, ['mget', ...valueKeys], listener),
+          ));
+    } catch (error) {
+      if (error instanceof TierReplyError && error.reply === 'NOPERM') {
+        this.mayBatch = false; // an ACL that knows of `GET` alone
+        return this.getMany(valueKeys);
+      }
+      throw error;
+    }
+  }
 }
 
-/** As `mgetBuffer` of the client. */
-export function getManyBytes(client: RedisClient, valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
-  return isLine(client)
-    ? (sendAndWait(client, ['mget', ...valueKeys]) as Promise<(Buffer | null)[]>)
+/** A cluster's client sorts commands by node, not keys. */
+function getBuffers(client: RedisClient, valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
+  return isCluster(client)
+    ? Promise.all(valueKeys.map((valueKey) => client.getBuffer(valueKey)))
     : client.mgetBuffer([...valueKeys]);
 }

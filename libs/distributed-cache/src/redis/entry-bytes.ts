@@ -115,19 +115,6 @@ export class EntryBytes {
         };
   }
 
-  /** One of several: bytes that can't be read are its error, not the failure of all. */
-  decodeOrError(
-    valueKey: string,
-    stored: StoredBytes | undefined,
-  ): RedisEntry | CorruptEntryError | undefined | Promise<RedisEntry | CorruptEntryError> {
-    try {
-      const entry = stored && this.decode(valueKey, stored);
-      return entry instanceof Promise ? entry.catch(corruptOnly) : entry;
-    } catch (error) {
-      return corruptOnly(error);
-    }
-  }
-
   /** In the answer of a script bytes that can't be read are no reason to give the lease up. */
   async decodeOrMiss(valueKey: string, stored: StoredBytes): Promise<RedisEntry | undefined> {
     try {
@@ -162,11 +149,4 @@ export class EntryBytes {
 
 function entryOf({ value, isTree }: Decoded, header: EntryHeader, bytes: number): RedisEntry {
   return { value, isTree, header, bytes, isForeign: false };
-}
-
-function corruptOnly(error: unknown): CorruptEntryError {
-  if (error instanceof CorruptEntryError) {
-    return error;
-  }
-  throw error;
 }

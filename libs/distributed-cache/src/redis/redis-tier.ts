@@ -1,7 +1,7 @@
 import { isEnvelope, type EncodedPayload, type EntryCodec, type EntryHeader } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
 import { allOf } from './all-of.js';
-import { BatchedReads, getManyBytes } from './batched-reads.js';
+import { BatchedReads } from './batched-reads.js';
 import { EntryBytes, type EntryToStore, type RedisEntry } from './entry-bytes.js';
 import { dropEntries, fillEntry, putEntry, putOnLine, putStamp, replaceEntry, type EntryKeys } from './entry-writes.js';
 import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
@@ -123,20 +123,8 @@ export class RedisTier {
    * not the failure of all.
    */
   async getMany(valueKeys: readonly string[]): Promise<(RedisEntry | CorruptEntryError | undefined)[]> {
-    if (valueKeys.length === 0) {
-      return [];
-    }
-    const found = await this.connection.run(
-      'MGET',
-      async (client) => {
-        const all = await (this.connection.isCluster
-          ? Promise.all(valueKeys.map((valueKey) => client.getBuffer(valueKey)))
-          : getManyBytes(client, valueKeys));
-        return allOf(valueKeys.map((valueKey, index) => this.bytes.lookAround(client, valueKey, all[index] ?? null)));
-      },
-      valueKeys[0],
-    );
-    return [...(await allOf(valueKeys.map((valueKey, index) => this.bytes.decodeOrError(valueKey, found[index]))))];
+    const found = valueKeys.length === 0 ? [] : await this.reads.getMany(valueKeys);
+    return [...(await allOf(valueKeys.map((valueKey, index) => this.entryOrError(valueKey, found[index] ?? null))))];
   }
 
   /** Stores under a lease of ours. @returns false if the lease is no longer ours: a `set` or deletion came first */
@@ -251,6 +239,18 @@ export class RedisTier {
     await this.change('SET', [stampKey], (client) => putStamp(client, stampKey, stamp));
   }
 
+  private entryOrError(
+    valueKey: string,
+    bytes: Buffer | null,
+  ): RedisEntry | CorruptEntryError | undefined | Promise<RedisEntry | CorruptEntryError | undefined> {
+    try {
+      const entry = bytes === null ? undefined : this.entryIn(valueKey, bytes);
+      return entry instanceof Promise ? entry.catch(corruptOnly) : entry;
+    } catch (error) {
+      return corruptOnly(error);
+    }
+  }
+
   private async strangersEntry(valueKey: string, bytes: Buffer): Promise<RedisEntry | undefined> {
     const stored = await this.connection.run(
       'GET',
@@ -280,6 +280,13 @@ export class RedisTier {
     }
     return result;
   }
+}
+
+function corruptOnly(error: unknown): CorruptEntryError {
+  if (error instanceof CorruptEntryError) {
+    return error;
+  }
+  throw error;
 }
 
 /** What `inspect` says of text that any program reads. */
