@@ -104,11 +104,15 @@ export async function fillEntry(
   lifeMs: number,
 ): Promise<boolean> {
   const commands = leaseCommandsOf(client);
-  const [staged, moved] = await Promise.all([
+  const [staging, moving] = inOneWrite(client, () => [
     companion === undefined
       ? commands.ndcStage(leaseKey, fillKey, token, bytes, lifeMs)
       : commands.ndcStageBoth(leaseKey, fillKey, companionKeyOf(valueKey), token, bytes, lifeMs, companion),
-    client.rename(fillKey, valueKey).then(
+    client.rename(fillKey, valueKey),
+  ]);
+  const [staged, moved] = await Promise.all([
+    staging,
+    moving.then(
       () => true,
       (error: Error) => {
         if (error.message.includes('no such key')) {
