@@ -107,15 +107,15 @@ describe('the options of a cluster', () => {
 });
 
 describe('reconnectDelayMs', () => {
-  it('begins with 50 ms, doubles to 100, is a second after ten seconds, and is spread by a quarter each way', () => {
+  it('begins with 50 ms, goes on with 70, is a second after ten seconds, and is spread by a quarter each way', () => {
     const random = vi.spyOn(Math, 'random');
     const delays = (value: number): number[] => {
       random.mockReturnValue(value);
-      return [0, 1, 2, 3, 4, 100, 101, 5000].map(reconnectDelayMs);
+      return [0, 1, 2, 3, 4, 140, 141, 5000].map(reconnectDelayMs);
     };
-    expect(delays(0.5)).toEqual([50, 50, 100, 100, 100, 100, 1000, 1000]);
-    expect(delays(0)).toEqual([38, 38, 75, 75, 75, 75, 750, 750]);
-    expect(delays(1)).toEqual([63, 63, 125, 125, 125, 125, 1250, 1250]);
+    expect(delays(0.5)).toEqual([50, 50, 70, 70, 70, 70, 1000, 1000]);
+    expect(delays(0)).toEqual([38, 38, 53, 53, 53, 53, 750, 750]);
+    expect(delays(1)).toEqual([63, 63, 88, 88, 88, 88, 1250, 1250]);
   });
 });
 
