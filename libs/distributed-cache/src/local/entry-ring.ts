@@ -1,7 +1,7 @@
 import { EntryColumns, FIRST_CAPACITY } from './entry-columns.js';
 
 /** Slot 0 is the ring's own: behind it the entry longest unused, before it the one used last. */
-export const RING = 0;
+const RING = 0;
 
 /** The slots in use in one ring by use, and those that are free. */
 export abstract class EntryRing extends EntryColumns {

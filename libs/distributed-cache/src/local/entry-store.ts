@@ -1,4 +1,4 @@
-import { EntryRing, RING } from './entry-ring.js';
+import { EntryRing } from './entry-ring.js';
 import { textBytes } from './measure-value.js';
 import type { LocalEntry, LocalMark } from './local-entry.js';
 import type { StoredValue } from './stored-value.js';
@@ -36,6 +36,8 @@ export interface EntryFacts {
 
 /** More than V8 can keep of one value, and what fits into a column of 32 bits. */
 const MOST_BYTES = 2 ** 32 - 1;
+/** The slot of no entry: never fresh. */
+const NO_SLOT = 0;
 const PLAIN_KEY = 1;
 const COPY_ON_READ = 2;
 const MARKED = 4;
@@ -89,10 +91,10 @@ export class EntryStore extends EntryRing {
   hitAgain(room: Room, key: PlacedKey, nowMs: number): number {
     let slot = key.place;
     if (this.stamps[slot] !== key.stamp || this.roomIds[slot] !== room.id) {
-      slot = room.slots.get(key.encoded) ?? RING;
+      slot = room.slots.get(key.encoded) ?? NO_SLOT;
       key.place = slot;
       const stamp = this.stamps[slot]!;
-      key.stamp = slot === RING ? -1 : stamp < LARGEST_SMALL ? stamp | 0 : stamp;
+      key.stamp = slot === NO_SLOT ? -1 : stamp < LARGEST_SMALL ? stamp | 0 : stamp;
     }
     return this.useReady(slot, room, nowMs);
   }

@@ -53,7 +53,10 @@ export class FollowedRequest extends Subscriber<unknown> {
     }
   }
 
-  /** A handler that answers by itself (`@Res()`) has sent the headers before we know them. */
+  /**
+   * A handler that answers by itself (`@Res()`) has sent the headers before we know them, and then there is nothing to set. It is
+   * rare, and asking costs each other request more than setting the header does.
+   */
   private setHeader(): void {
     const { adapter, usage } = this;
     const { lookups } = usage;
@@ -61,17 +64,19 @@ export class FollowedRequest extends Subscriber<unknown> {
       return;
     }
     this.toldLookups = lookups;
-    const response = this.context.getArgByIndex<unknown>(1);
-    if (adapter.isHeadersSent(response) !== true) {
-      adapter.setHeader(response, CACHE_STATUS, usage.toCacheStatus());
+    try {
+      adapter.setHeader(this.context.getArgByIndex<unknown>(1), CACHE_STATUS, usage.toCacheStatus());
+    } catch {
+      // they have gone
     }
   }
 }
 
 /** The route's pattern, never its path: that would be one counter a user. */
 function routeOf(context: ExecutionContext): string {
-  const { method, route, routeOptions } = context.getArgByIndex<RoutedRequest>(0);
-  const pattern = route?.path ?? routeOptions?.url;
+  const request = context.getArgByIndex<RoutedRequest>(0);
+  const { method } = request;
+  const pattern = request.route?.path ?? request.routeOptions?.url; // what is not there is looked for far and wide
   return typeof method === 'string' && typeof pattern === 'string'
     ? `${method} ${pattern}`
     : `${context.getClass().name}.${context.getHandler().name}`;
