@@ -7,6 +7,7 @@ import { entryLife } from './entry-life.js';
 import type { EntryOptions, Loader } from './entry-options.js';
 import type { EntryReader, FoundEntry, ReadResult } from './entry-reader.js';
 import type { EntryWriter } from './entry-writer.js';
+import type { FirstLook } from './first-look.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
 import { LoadContext } from './load-context.js';
 import { LoadTags } from './load-tags.js';
@@ -27,13 +28,11 @@ export type LoadOutcome =
     }
   | { readonly source: 'loader'; readonly stored: StoredValue; readonly kept: boolean; readonly hadStale: boolean };
 
-/** Nothing is known yet; Redis is to be asked. */
-const NOT_READ: ReadResult = Object.freeze({ found: undefined, stamps: [] });
-
-/** What a flight knows when it found no fresh value. */
-interface FirstLook {
+/** What a flight knows when it has found no fresh value. */
+interface Fruitless {
   readonly flight: Flight;
-  readonly read: ReadResult;
+  /** Absent where the lease is taken at once. */
+  readonly read: ReadResult | undefined;
   readonly startedAtMs: number;
   readonly refreshBelowMs: number;
 }
@@ -56,6 +55,7 @@ export class EntryLoader {
     private readonly namespace: ResolvedNamespace,
     private readonly reader: EntryReader,
     private readonly writer: EntryWriter,
+    private readonly firstLook: FirstLook,
     private readonly turns: LoadTurns,
     private readonly tags: TagRegistry,
     private readonly recorder: LookupRecorder,
@@ -142,9 +142,14 @@ export class EntryLoader {
   ): Promise<LoadOutcome> {
     try {
       flight.check = this.reader.checks.of(options);
-      const finding = this.looksFirst(refreshBelowMs) ? this.reader.find(key) : undefined;
-      const accepting = finding === undefined ? this.unread(key) : this.reader.accept(key, await finding, flight);
+      if (!this.firstLook.isDue(refreshBelowMs)) {
+        return await this.takeTurn(key, loader, options, { flight, read: undefined, startedAtMs, refreshBelowMs });
+      }
+      const finding = this.reader.find(key);
+      const accepting =
+        finding === undefined ? this.reader.readLocal(key) : this.reader.accept(key, await finding, flight);
       const read = accepting instanceof Promise ? await accepting : accepting;
+      this.firstLook.learn(read);
       return read.found !== undefined && read.found.ttlMs > refreshBelowMs
         ? outcomeOf(read.found)
         : await this.takeTurn(key, loader, options, { flight, read, startedAtMs, refreshBelowMs });
@@ -157,25 +162,12 @@ export class EntryLoader {
     key: string,
     loader: Loader<T>,
     options: EntryOptions<T> | undefined,
-    { flight, read, startedAtMs, refreshBelowMs }: FirstLook,
+    { flight, read, startedAtMs, refreshBelowMs }: Fruitless,
   ): Promise<LoadOutcome> {
     const { clock, config } = this.runtime;
     const budget = new WaitBudget(clock, config.deadlineMs, clock.nowMs() - startedAtMs);
     const turn = await this.turns.next(key, read, flight, budget, refreshBelowMs);
     return turn.kind === 'found' ? outcomeOf(turn.found) : this.load(key, loader, options, turn, flight, budget);
-  }
-
-  private unread(key: string): ReadResult {
-    return this.runtime.redis === undefined ? this.reader.readLocal(key) : NOT_READ;
-  }
-
-  /** Taking the lease reads the value as well: on a slow line, and where a fresh value is there already, one round trip is enough. */
-  private looksFirst(refreshBelowMs: number): boolean {
-    const { redis, config } = this.runtime;
-    return (
-      redis === undefined ||
-      (refreshBelowMs === 0 && !(redis.connection.isLive && redis.connection.roundTripMs > config.deadlineMs / 4))
-    );
   }
 
   private async load<T>(

@@ -1,8 +1,10 @@
 import type { Stamp } from '../codec/index.js';
 import type { EntryReader, FoundEntry, ReadResult } from './entry-reader.js';
+import type { FirstLook } from './first-look.js';
 import type { Flight } from './flight-registry.js';
 import type { Lease } from './lease.js';
 import type { VersionPeace } from './version-peace.js';
+import type { TakeOutcome } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
 import type { WaitBudget } from './wait-budget.js';
 
@@ -36,60 +38,115 @@ export class LoadTurns {
   constructor(
     private readonly reader: EntryReader,
     private readonly remote: RemoteView | undefined,
+    private readonly firstLook: FirstLook,
     private readonly peace: VersionPeace,
     private readonly onWait: () => void,
   ) {}
 
-  /** @param refreshBelowMs a value with no more than this left of its fresh life is to be loaded anew */
-  async next(key: string, read: ReadResult, flight: Flight, budget: WaitBudget, refreshBelowMs = 0): Promise<Turn> {
+  /**
+   * @param read what a read of Redis has found; absent: nobody has looked yet
+   * @param refreshBelowMs a value with no more than this left of its fresh life is to be loaded anew
+   */
+  async next(
+    key: string,
+    read: ReadResult | undefined,
+    flight: Flight,
+    budget: WaitBudget,
+    refreshBelowMs = 0,
+  ): Promise<Turn> {
     const { remote } = this;
-    if (remote === undefined || read.stamps === undefined) {
-      return { kind: 'load', ticket: undefined, stale: read.found };
+    if (remote === undefined || (read !== undefined && read.stamps === undefined)) {
+      return withoutLease(read?.found);
     }
+    let isFirstLook = read === undefined && refreshBelowMs === 0;
+    let refusedAtMs = read?.refusedAtMs;
     let hasWaited = false;
-    let { refusedAtMs } = read;
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
       const taking = remote.take(key);
       const taken = await budget.wait(taking);
       if (taken === undefined) {
         void taking.then(({ lease }) => lease?.release());
-        return { kind: 'load', ticket: undefined, stale: read.found };
+        return withoutLease(read?.found);
       }
-      const { lookup, lease, isHeldOff } = taken;
-      const accepting = this.reader.accept(key, lookup, flight, refusedAtMs);
+      if (isFirstLook && taken.lookup.state === 'unreachable') {
+        return this.readOnly(key, remote, flight, budget);
+      }
+      const accepting = this.reader.accept(key, taken.lookup, flight, refusedAtMs);
       const accepted = accepting instanceof Promise ? await accepting : accepting;
-      const { found, stamps } = accepted;
       ({ refusedAtMs } = accepted);
-      if (found !== undefined && found.ttlMs > refreshBelowMs) {
-        void lease?.release();
-        return { kind: 'found', found };
+      if (isFirstLook) {
+        isFirstLook = false;
+        this.firstLook.learn(accepted);
       }
-      if (stamps === undefined) {
-        return { kind: 'load', ticket: undefined, stale: found };
-      }
-      if (refusedAtMs !== undefined && lease !== undefined && !this.peace.mayReplace(key)) {
-        void lease.release();
-        return { kind: 'load', ticket: undefined, stale: undefined };
-      }
-      if (lease !== undefined) {
-        return { kind: 'load', ticket: { lease, stamps }, stale: found };
-      }
-      if (isHeldOff) {
-        flight.overtaken = true; // its source may lag behind the deletion: answered, and not kept
-        return { kind: 'load', ticket: undefined, stale: found };
-      }
-      if (found !== undefined) {
-        return { kind: 'found', found };
+      const turn = this.decide(key, accepted, taken, flight, refreshBelowMs);
+      if (turn !== undefined) {
+        return turn;
       }
       if (!hasWaited) {
         hasWaited = true;
         this.onWait();
       }
       flight.isWaiting = true;
-      await this.wait(key, waitMs * (0.5 + Math.random()));
+      const isWoken = await this.wait(key, waitMs * (0.5 + Math.random()));
       flight.isWaiting = false;
       budget.renew(); // what another process's loader takes is not Redis's time
+      if (isWoken) {
+        const filled = await this.read(key, remote, flight, budget, refusedAtMs);
+        if (filled.found !== undefined && filled.found.ttlMs > refreshBelowMs) {
+          return { kind: 'found', found: filled.found };
+        }
+        ({ refusedAtMs } = filled);
+      }
     }
+  }
+
+  /** @returns `undefined`: another process is loading, and there is nothing to go on with meanwhile */
+  private decide(
+    key: string,
+    { found, stamps, refusedAtMs }: ReadResult,
+    { lease, isHeldOff }: TakeOutcome,
+    flight: Flight,
+    refreshBelowMs: number,
+  ): Turn | undefined {
+    if (found !== undefined && found.ttlMs > refreshBelowMs) {
+      void lease?.release();
+      return { kind: 'found', found };
+    }
+    if (stamps === undefined) {
+      return withoutLease(found);
+    }
+    if (refusedAtMs !== undefined && lease !== undefined && !this.peace.mayReplace(key)) {
+      void lease.release();
+      return withoutLease(undefined);
+    }
+    if (lease !== undefined) {
+      return { kind: 'load', ticket: { lease, stamps }, stale: found };
+    }
+    if (isHeldOff) {
+      flight.overtaken = true; // its source may lag behind the deletion: answered, and not kept
+      return withoutLease(found);
+    }
+    return found === undefined ? undefined : { kind: 'found', found };
+  }
+
+  /** A Redis that can't give a lease (it is full, it is a replica, scripts are forbidden) may have the value all the same. */
+  private async readOnly(key: string, remote: RemoteView, flight: Flight, budget: WaitBudget): Promise<Turn> {
+    const read = await this.read(key, remote, flight, budget);
+    this.firstLook.learn(read);
+    return read.found !== undefined && read.found.ttlMs > 0
+      ? { kind: 'found', found: read.found }
+      : withoutLease(read.found);
+  }
+
+  private async read(
+    key: string,
+    remote: RemoteView,
+    flight: Flight,
+    budget: WaitBudget,
+    refusedAtMs?: number,
+  ): Promise<ReadResult> {
+    const lookup = await budget.wait(remote.find(key));
+    return this.reader.accept(key, lookup ?? { state: 'unreachable' }, flight, refusedAtMs);
   }
 
   /** The key has changed: perhaps what was waited for. */
@@ -104,20 +161,25 @@ export class LoadTurns {
     }
   }
 
-  /** A caller is waiting, so this timer keeps the process alive. */
-  private wait(key: string, waitMs: number): Promise<void> {
+  /** A caller is waiting, so this timer keeps the process alive. @returns whether something has happened to the key */
+  private wait(key: string, waitMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const earlier = this.waiting.get(key);
-      const wake = (): void => {
+      const end = (isWoken: boolean): void => {
         clearTimeout(timer);
         if (this.waiting.get(key) === wake) {
           this.waiting.delete(key);
         }
         earlier?.();
-        resolve();
+        resolve(isWoken);
       };
-      const timer = setTimeout(wake, waitMs);
+      const wake = (): void => end(true);
+      const timer = setTimeout(end, waitMs, false);
       this.waiting.set(key, wake);
     });
   }
+}
+
+function withoutLease(stale: FoundEntry | undefined): Turn {
+  return { kind: 'load', ticket: undefined, stale };
 }

@@ -7,6 +7,7 @@ import type { Counters } from './counters.js';
 import { EntryLoader } from './entry-loader.js';
 import { EntryReader } from './entry-reader.js';
 import { EntryWriter } from './entry-writer.js';
+import { FirstLook } from './first-look.js';
 import { LoadTurns } from './load-turns.js';
 import { LocalView } from './local-view.js';
 import { LookupRecorder } from './lookup-recorder.js';
@@ -79,8 +80,9 @@ export function furnishNamespace(
     },
     () => new WaitBudget(clock, config.deadlineMs),
   );
-  const turns = new LoadTurns(reader, remote, new VersionPeace(clock), () => recorder.wait());
-  const loads = new EntryLoader(runtime, policy, reader, writer, turns, tags, recorder);
+  const firstLook = new FirstLook(redis, config.deadlineMs);
+  const turns = new LoadTurns(reader, remote, firstLook, new VersionPeace(clock), () => recorder.wait());
+  const loads = new EntryLoader(runtime, policy, reader, writer, firstLook, turns, tags, recorder);
   return { runtime, policy, local, remote, reader, writer, loads, tags, recorder, layout };
 }
 

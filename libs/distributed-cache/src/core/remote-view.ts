@@ -143,13 +143,13 @@ export class RemoteView {
     return outcome === 'done' && !(await filling) ? 'overtaken' : outcome;
   }
 
-  /** Tries to become the one that loads this key, and reads it again on the way. */
+  /** Tries to become the one that loads this key, and reads it on the way. */
   async take(key: string): Promise<TakeOutcome> {
     const keys = this.layout.entryKeys(key);
     const lease = new Lease(this.tier, keys, randomUUID(), this.redis.leaseMs, () => this.journal(key));
     let isAsked = false;
     try {
-      const stamp = await this.stamp.current();
+      const stamp = this.stamp.held ?? (await this.stamp.current());
       isAsked = true;
       const { isTaken, isHeldOff, entry } = await this.tier.take(keys, lease.token, this.redis.leaseMs);
       return {

@@ -7,7 +7,6 @@ import {
   type SealedEntry,
   type Stamp,
 } from '../codec/index.js';
-import { CorruptEntryError } from '../errors/index.js';
 import { companionKeyOf } from '../keys/index.js';
 import type { EntryKeys } from './entry-writes.js';
 import type { RedisClient } from './redis-client.js';
@@ -55,18 +54,7 @@ export class EntryBytes {
     return isEnvelope(bytes) || !this.codec.readsPlain;
   }
 
-  /** Only what is no envelope costs a second round trip: its life and its companion are known to Redis alone. */
-  lookAround(
-    client: RedisClient,
-    valueKey: string,
-    bytes: Buffer | null,
-  ): StoredBytes | undefined | Promise<StoredBytes> {
-    if (bytes === null || this.isOurs(bytes)) {
-      return bytes === null ? undefined : { bytes };
-    }
-    return this.lookBeside(client, valueKey, bytes);
-  }
-
+  /** What is no envelope costs a second round trip: its life and its companion are known to Redis alone. */
   async lookBeside(client: RedisClient, valueKey: string, bytes: Buffer): Promise<StoredBytes> {
     const [companion, lifeMs] = await Promise.all([client.getBuffer(companionKeyOf(valueKey)), client.pttl(valueKey)]);
     return { bytes, beside: { companion, lifeMs } };
@@ -113,18 +101,6 @@ export class EntryBytes {
           bytes: bytes.length,
           isForeign: true,
         };
-  }
-
-  /** In the answer of a script bytes that can't be read are no reason to give the lease up. */
-  async decodeOrMiss(valueKey: string, stored: StoredBytes): Promise<RedisEntry | undefined> {
-    try {
-      return await this.decode(valueKey, stored);
-    } catch (error) {
-      if (error instanceof CorruptEntryError) {
-        return undefined;
-      }
-      throw error;
-    }
   }
 
   /** The same entry with its fresh life over; `undefined`: there is no such thing. */

@@ -1,10 +1,10 @@
 import type { SealedEntry } from '../codec/index.js';
 import { companionKeyOf } from '../keys/index.js';
-import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
+import { HOLD_OFF, leaseCommandsOf, STAGE, STAGE_SHA } from './lease-scripts.js';
 import { inOneWrite, isCluster, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
 import { transact } from './transaction.js';
-import { isLine, sendOnLine, type Command, type Line, type ReplyListener } from './wire-command.js';
+import { isLine, sendTogether, type Command, type Line, type ReplyListener } from './wire-command.js';
 
 /** The names of an entry: its value, the lease to load it, and the place where a loaded value waits to be moved in. */
 export interface EntryKeys {
@@ -57,42 +57,18 @@ export function putOnLine(
   lifeMs: number,
   listener: ReplyListener,
 ): void {
-  const ending = new Ending();
-  inOneWrite(line, () => {
-    sendOnLine(line, ['del', leaseKey, fillKey], ending);
-    sendOnLine(line, ['set', valueKey, bytes, 'PX', lifeMs], new Putting(ending, listener));
-  });
-}
-
-/** What becomes of the first of two commands: the second one's listener is told of both. */
-class Ending implements ReplyListener {
-  failure: Error | undefined;
-
-  onReply(): void {}
-
-  onFailure(error: Error): void {
-    this.failure = error;
-  }
-}
-
-class Putting implements ReplyListener {
-  constructor(
-    private readonly ending: Ending,
-    private readonly listener: ReplyListener,
-  ) {}
-
-  onReply(reply: unknown): void {
-    const { failure } = this.ending;
-    if (failure === undefined) {
-      this.listener.onReply(reply);
+  const commands: Command[] = [
+    ['del', leaseKey, fillKey],
+    ['set', valueKey, bytes, 'PX', lifeMs],
+  ];
+  sendTogether(line, commands, ([ended, put]) => {
+    const failure = ended instanceof Error ? ended : put;
+    if (failure instanceof Error) {
+      listener.onFailure(failure);
     } else {
-      this.listener.onFailure(failure);
+      listener.onReply(put);
     }
-  }
-
-  onFailure(error: Error): void {
-    this.listener.onFailure(error); // as a rule the first has failed, too, for the same reason
-  }
+  });
 }
 
 /** Stores what was loaded under a lease. @returns false if the lease is no longer ours */
@@ -115,7 +91,7 @@ export async function fillEntry(
     moving.then(
       () => true,
       (error: Error) => {
-        if (error.message.includes('no such key')) {
+        if (isMissing(error)) {
           return false;
         }
         throw error;
@@ -123,6 +99,40 @@ export async function fillEntry(
     ),
   ]);
   return staged === 1 && moved;
+}
+
+/** As {@link fillEntry}, for a listener. */
+export function fillOnLine(
+  line: Line,
+  { valueKey, leaseKey, fillKey }: EntryKeys,
+  token: string,
+  bytes: Buffer,
+  lifeMs: number,
+  listener: ReplyListener<boolean>,
+): void {
+  const moving: Command = ['rename', fillKey, valueKey];
+  const told = ([staged, moved]: readonly unknown[]): void => {
+    const isMoved = !(moved instanceof Error);
+    const failure = staged instanceof Error ? staged : moved;
+    if (failure instanceof Error && (failure === staged || !isMissing(failure))) {
+      listener.onFailure(failure);
+    } else {
+      listener.onReply(staged === 1 && isMoved);
+    }
+  };
+  sendTogether(line, [['evalsha', STAGE_SHA, 2, leaseKey, fillKey, token, bytes, lifeMs], moving], (outcomes) => {
+    const [staged] = outcomes;
+    if (staged instanceof Error && staged.message.startsWith('NOSCRIPT')) {
+      sendTogether(line, [['eval', STAGE, 2, leaseKey, fillKey, token, bytes, lifeMs], moving], told);
+    } else {
+      told(outcomes);
+    }
+  });
+}
+
+/** There was nothing to move. */
+function isMissing(error: Error): boolean {
+  return error.message.includes('no such key');
 }
 
 /** Replaces an entry if it is still the one that was read, and ends whatever load is under way for it, in one step. */

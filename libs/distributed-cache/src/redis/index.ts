@@ -12,7 +12,8 @@ export type {
 export { RedisConnection } from './redis-connection.js';
 export { ReplicaGuard } from './replica-guard.js';
 export type { EntryToStore, RedisEntry } from './entry-bytes.js';
-export { RedisTier, type InspectedEntry, type TakenLease } from './redis-tier.js';
+export type { InspectedEntry } from './inspected-entry.js';
+export { RedisTier, type TakenLease } from './redis-tier.js';
 export { FormerConnection } from './former-connection.js';
 export { InvalidationGroup } from './invalidation-group.js';
 export type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { RedisClient } from './redis-client.js';
 
 /*
@@ -14,13 +15,11 @@ import type { RedisClient } from './redis-client.js';
 /** The token of a lease that nobody has: it was taken to refuse fills for a while. */
 export const HOLD_OFF = 'hold-off';
 
-/** KEYS value, lease; ARGV token, lease ms. Takes the lease if nobody has it (1; 2: it is held off), and reads the value again. */
+/** KEYS value, lease; ARGV token, lease ms. Takes the lease if nobody has it; returns who has it now, and the value. */
 const TAKE = `
-local taken = 1
-if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then
-  taken = redis.call('GET', KEYS[2]) == '${HOLD_OFF}' and 2 or 0
-end
-return { taken, redis.call('GET', KEYS[1]) }`;
+local owner = ARGV[1]
+if not redis.call('SET', KEYS[2], owner, 'NX', 'PX', ARGV[2]) then owner = redis.call('GET', KEYS[2]) end
+return { owner, redis.call('GET', KEYS[1]) }`;
 
 /** KEYS value, lease, fill; ARGV bytes before, bytes after, life ms. Replaces what has not changed; ends the load under way. */
 const REPLACE = `
@@ -33,7 +32,7 @@ return 1`;
  * KEYS lease, fill, perhaps companion; ARGV token, bytes, life ms, perhaps the companion's bytes. Ends the lease; returns whether
  * it was ours and the value is staged. The companion lies where nobody is told of changes, so it needs no staging.
  */
-const STAGE = `
+export const STAGE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   redis.call('DEL', KEYS[2])
   return 0
@@ -42,6 +41,9 @@ redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 if KEYS[3] then redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[3]) end
 redis.call('DEL', KEYS[1])
 return 1`;
+
+/** The name under which a server that has run {@link STAGE} knows it. */
+export const STAGE_SHA = createHash('sha1').update(STAGE).digest('hex');
 
 /** KEYS values, then their leases and fills; ARGV number of values. For a full Redis only, which refuses every transaction. */
 const DROP = `
@@ -70,7 +72,7 @@ export interface LeaseCommands {
     leaseKey: string,
     token: string,
     leaseMs: number,
-  ): Promise<[taken: number, bytes: Buffer | null]>;
+  ): Promise<[owner: Buffer, bytes: Buffer | null]>;
   ndcStage(leaseKey: string, fillKey: string, token: string, bytes: Buffer, lifeMs: number): Promise<number>;
   ndcStageBoth(
     leaseKey: string,

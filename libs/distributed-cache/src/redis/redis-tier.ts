@@ -1,28 +1,23 @@
-import { isEnvelope, type EncodedPayload, type EntryCodec, type EntryHeader } from '../codec/index.js';
+import type { EntryCodec, EntryHeader } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
 import { allOf } from './all-of.js';
 import { BatchedReads } from './batched-reads.js';
 import { EntryBytes, type EntryToStore, type RedisEntry } from './entry-bytes.js';
-import { dropEntries, fillEntry, putEntry, putOnLine, putStamp, replaceEntry, type EntryKeys } from './entry-writes.js';
+import {
+  dropEntries,
+  fillEntry,
+  fillOnLine,
+  putEntry,
+  putOnLine,
+  putStamp,
+  replaceEntry,
+  type EntryKeys,
+} from './entry-writes.js';
+import { inspectEntry, type InspectedEntry } from './inspected-entry.js';
 import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
-
-/** What Redis holds under the names of one entry, without the value. */
-export type InspectedEntry = {
-  readonly lease: 'free' | 'held' | 'held-off';
-  /** Size in Redis, header included. */
-  readonly storedBytes: number;
-} & (
-  | { readonly state: 'missing' }
-  | { readonly state: 'corrupt'; readonly reason: string }
-  | ({
-      readonly state: 'found';
-      readonly header: EntryHeader;
-      /** How long Redis will keep it, in milliseconds. */
-      readonly keptMs: number;
-    } & Pick<EncodedPayload, 'serializer' | 'compressor' | 'rawBytes'>)
-);
+import { takeLease, takeOnLine, type Taken } from './take-lease.js';
 
 export interface TakenLease {
   /** Whether the lease is ours now. */
@@ -83,34 +78,8 @@ export class RedisTier {
   }
 
   /** All about an entry but its value, which is read only to see whether it can be. */
-  async inspect({ valueKey, leaseKey }: EntryKeys): Promise<InspectedEntry> {
-    const [bytes, keptMs, token] = await this.connection.run(
-      'GET',
-      (client) => Promise.all([client.getBuffer(valueKey), client.pttl(valueKey), client.get(leaseKey)]),
-      valueKey,
-    );
-    const lease = token === null ? 'free' : token === HOLD_OFF ? 'held-off' : 'held';
-    if (bytes === null) {
-      return { state: 'missing', lease, storedBytes: 0 };
-    }
-    const { length: storedBytes } = bytes;
-    try {
-      if (!isEnvelope(bytes)) {
-        const entry = await this.get(valueKey);
-        return entry === undefined
-          ? { state: 'missing', lease, storedBytes: 0 }
-          : { ...PLAIN_TEXT, state: 'found', header: entry.header, rawBytes: storedBytes, keptMs, storedBytes, lease };
-      }
-      const { header, payload } = this.bytes.codec.open(bytes, valueKey);
-      const { serializer, compressor, rawBytes } = payload;
-      await this.bytes.codec.decode(payload);
-      return { state: 'found', header, serializer, compressor, rawBytes, keptMs, storedBytes, lease };
-    } catch (error) {
-      if (error instanceof CorruptEntryError) {
-        return { state: 'corrupt', reason: error.message, storedBytes, lease };
-      }
-      throw error;
-    }
+  inspect(keys: EntryKeys): Promise<InspectedEntry> {
+    return inspectEntry(this.connection, this.bytes.codec, keys, () => this.get(keys.valueKey));
   }
 
   /** Splits by server: what the methods for several keys take at once. */
@@ -128,10 +97,18 @@ export class RedisTier {
   }
 
   /** Stores under a lease of ours. @returns false if the lease is no longer ours: a `set` or deletion came first */
-  async fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
-    return this.change('FILL', [keys.valueKey], (client) =>
-      fillEntry(client, keys, token, this.bytes.seal(keys, entry), redisLifeMs(entry)),
+  fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
+    const valueKeys = [keys.valueKey];
+    const { line } = this.connection;
+    if (line === undefined || this.bytes.codec.isPlain) {
+      return this.change('FILL', valueKeys, (client) =>
+        fillEntry(client, keys, token, this.bytes.seal(keys, entry), redisLifeMs(entry)),
+      );
+    }
+    const filling = this.connection.exchange.run<boolean>(line, 'FILL', (to, listener) =>
+      fillOnLine(to, keys, token, this.bytes.seal(keys, entry).bytes, redisLifeMs(entry), listener),
     );
+    return this.afterChange('FILL', valueKeys, filling);
   }
 
   /** Stores, and takes the lease of whoever is loading this key. */
@@ -190,22 +167,21 @@ export class RedisTier {
   }
 
   /**
-   * Takes the lease of a key, if nobody has it, and reads the value again in the same step.
+   * Takes the lease of a key, if nobody has it, and reads the value after it, or in the same step.
    * @param leaseMs how long the lease lasts unless it is renewed
    */
-  async take({ valueKey, leaseKey }: EntryKeys, token: string, leaseMs: number): Promise<TakenLease> {
-    const [taken, stored] = await this.connection.run(
-      'TAKE',
-      async (client) => {
-        const [answer, bytes] = await leaseCommandsOf(client).ndcTakeBuffer(valueKey, leaseKey, token, leaseMs);
-        return [answer, await this.bytes.lookAround(client, valueKey, bytes)] as const;
-      },
-      valueKey,
-    );
+  async take(keys: EntryKeys, token: string, leaseMs: number): Promise<TakenLease> {
+    const { line } = this.connection;
+    const { owner, bytes } = await (line === undefined
+      ? this.connection.run('TAKE', (client) => takeLease(client, keys, token, leaseMs), keys.valueKey)
+      : this.connection.exchange.run<Taken>(line, 'TAKE', (to, listener) =>
+          takeOnLine(to, keys, token, leaseMs, listener),
+        ));
+    const entry = bytes === null ? undefined : await this.entryOrError(keys.valueKey, bytes);
     return {
-      isTaken: taken === 1,
-      isHeldOff: taken === 2,
-      entry: stored && (await this.bytes.decodeOrMiss(valueKey, stored)),
+      isTaken: owner === token,
+      isHeldOff: owner === HOLD_OFF,
+      entry: entry instanceof CorruptEntryError ? undefined : entry, // no reason to give the lease up
     };
   }
 
@@ -288,9 +264,6 @@ function corruptOnly(error: unknown): CorruptEntryError {
   }
   throw error;
 }
-
-/** What `inspect` says of text that any program reads. */
-const PLAIN_TEXT = { serializer: 'json', compressor: 'none' } as const;
 
 /** `PX` takes whole milliseconds, at least one. */
 function redisLifeMs({ ttlMs, graceMs }: EntryToStore): number {

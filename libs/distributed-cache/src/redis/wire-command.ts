@@ -1,5 +1,5 @@
 import type { Command as ClientCommand, Redis } from 'ioredis';
-import { isCluster, type RedisClient } from './redis-client.js';
+import { inOneWrite, isCluster, type RedisClient } from './redis-client.js';
 
 /** A command's name, in small letters, and its arguments. */
 export type Command = readonly [name: string, ...args: (string | number | Buffer)[]];
@@ -37,6 +37,30 @@ export function sendOnLine(line: Line, command: Command, listener: ReplyListener
 /** As {@link sendOnLine}, with a promise. */
 export function sendAndWait(line: Line, command: Command): Promise<unknown> {
   return new Promise((resolve, reject) => sendOnLine(line, command, { onReply: resolve, onFailure: reject }));
+}
+
+/**
+ * Sends several commands in one write. When the last has been answered, `onAnswered` is told what became of each: a reply, or an
+ * `Error`.
+ */
+export function sendTogether(
+  line: Line,
+  commands: readonly Command[],
+  onAnswered: (outcomes: readonly unknown[]) => void,
+): void {
+  const outcomes: unknown[] = [];
+  const settle = (outcome: unknown): void => {
+    outcomes.push(outcome); // in order: it is a line
+    if (outcomes.length === commands.length) {
+      onAnswered(outcomes);
+    }
+  };
+  const listener = { onReply: settle, onFailure: settle };
+  inOneWrite(line, () => {
+    for (const command of commands) {
+      sendOnLine(line, command, listener);
+    }
+  });
 }
 
 /**

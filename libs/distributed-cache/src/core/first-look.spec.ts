@@ -1,0 +1,121 @@
+import { Redis } from 'ioredis';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { Gate } from '../../../../test/support/gate.js';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import type { AsyncCache } from './async-cache.js';
+
+/** Two processes on a Redis of their own, and what arrives there for a key of theirs. */
+async function watchedPods(): Promise<{
+  server: RedisServer;
+  cache: AsyncCache;
+  other: AsyncCache;
+  commandsFor: (key: string) => Promise<string[]>;
+}> {
+  const server = await RedisServer.start();
+  const watched = new Redis({ port: server.port });
+  await watched.ping(); // what it says as a greeting, a monitor that is just being opened would take for its own reply
+  const monitor = await watched.monitor();
+  const client = new Redis({ port: server.port });
+  onTestFinished(async () => {
+    [watched, monitor, client].forEach((each) => each.disconnect());
+    await server.stop();
+  });
+  const seen: string[][] = [];
+  monitor.on('monitor', (_time: string, command: string[], source: string) => source === 'lua' || seen.push(command));
+  const caches = [1, 2].map(() => cacheForTest({ redis: { url: server.url } }));
+  await Promise.all(caches.map((each) => each.connect()));
+  let marks = 0;
+  const commandsFor = async (key: string) => {
+    const mark = `mark:${marks++}`;
+    await client.echo(mark);
+    await vi.waitFor(() => expect(seen.some(([, arg]) => arg === mark)).toBe(true));
+    return seen
+      .filter(([, ...args]) => args.some((arg) => arg.endsWith(`users:${key}`) || arg.includes(`users:${key}}`)))
+      .map(([name = '', ...args]) =>
+        `${name.toLowerCase()} ${args.some((arg) => arg.includes('}:lease')) ? 'lease' : ''}`.trim(),
+      );
+  };
+  const [cache, other] = caches.map((each) => each.getCache('users')) as [AsyncCache, AsyncCache];
+  return { server, cache, other, commandsFor };
+}
+
+const TAKING = ['set lease', 'get lease', 'get'];
+
+async function miss(cache: AsyncCache, ...keys: string[]): Promise<void> {
+  for (const key of keys) {
+    expect(await cache.getOrSet(key, async () => `loaded ${key}`)).toBe(`loaded ${key}`);
+  }
+}
+
+describe('the first look of a load at Redis', () => {
+  it('is a plain read, and nothing but that where the value is there', async () => {
+    const { cache, other, commandsFor } = await watchedPods();
+    await other.set('there', 'value');
+    const before = await commandsFor('there');
+    expect(await cache.getOrSet('there', async () => 'not asked')).toBe('value');
+    await miss(cache, 'missing');
+    expect((await commandsFor('there')).slice(before.length)).toEqual(['get']);
+    expect((await commandsFor('missing')).slice(0, 4)).toEqual(['get', ...TAKING]);
+  });
+
+  it('takes the lease at once where the last reads found nothing, until values are there again', async () => {
+    const { cache, other, commandsFor } = await watchedPods();
+    await miss(cache, 'a', 'b', 'c');
+    expect((await commandsFor('c')).slice(0, 3)).toEqual(TAKING);
+    for (const key of ['x', 'y', 'z']) {
+      await other.set(key, key);
+    }
+    const before = await commandsFor('z');
+    for (const key of ['x', 'y', 'z']) {
+      expect(await cache.getOrSet(key, async () => 'not asked')).toBe(key);
+    }
+    expect((await commandsFor('z')).slice(before.length)).toEqual([expect.stringMatching(/^m?get$/)]);
+  });
+
+  it('gives a lease back that it has taken although the value was there', async () => {
+    const { server, cache, other } = await watchedPods();
+    await miss(cache, 'a', 'b');
+    await other.set('there', 'value');
+    expect(await cache.getOrSet('there', async () => 'not asked')).toBe('value');
+    await vi.waitFor(async () => expect(await server.command('EXISTS', '{cache:users:there}:lease')).toBe(0));
+  });
+
+  it('reads all the same where a full Redis gives no lease', async () => {
+    const { server, cache, other } = await watchedPods();
+    await other.set('there', 'value');
+    await miss(cache, 'a', 'b');
+    await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+    await server.command('CONFIG', 'SET', 'maxmemory', '1mb');
+    const load = vi.fn(async () => 'loaded');
+    expect(await cache.getOrSet('there', load)).toBe('value');
+    expect(load).not.toHaveBeenCalled();
+    expect(await cache.getOrSet('missing', load)).toBe('loaded');
+  });
+});
+
+it('wakes who waits for a load of another process to one plain read', async () => {
+  const { cache, other, commandsFor } = await watchedPods();
+  const gate = new Gate();
+  const loading = cache.getOrSet('key', async () => {
+    await gate.opened;
+    return 'loaded';
+  });
+  await vi.waitFor(async () => expect(await commandsFor('key')).toHaveLength(1 + TAKING.length));
+  const waiting = other.getOrSet('key', async () => 'not asked');
+  await vi.waitFor(async () =>
+    expect((await commandsFor('key')).length).toBeGreaterThanOrEqual(2 * (1 + TAKING.length)),
+  );
+  gate.open();
+  expect(await Promise.all([loading, waiting])).toEqual(['loaded', 'loaded']);
+  const commands = await commandsFor('key');
+  expect(commands.slice(commands.lastIndexOf('rename') + 1)).toEqual(['get']);
+});
+
+it('stores what was loaded although the server has forgotten the script that does it', async () => {
+  const { server, cache } = await watchedPods();
+  await miss(cache, 'a');
+  await server.command('SCRIPT', 'FLUSH');
+  await miss(cache, 'b');
+  expect(await server.command('EXISTS', 'cache:users:a', 'cache:users:b')).toBe(2);
+});
