@@ -2,6 +2,7 @@ import { onTestFinished, vi } from 'vitest';
 import {
   RedisConnection,
   type RedisConnectionLimits,
+  type RedisConnectionListener,
   type RedisTarget,
 } from '../../libs/distributed-cache/src/redis/index.js';
 
@@ -16,12 +17,16 @@ export interface ConnectionForTest {
 }
 
 /** A connection that ends with its test. It connects at its first use. */
-export function connectionForTest(target: RedisTarget, limits: Partial<RedisConnectionLimits> = {}): ConnectionForTest {
+export function connectionForTest(
+  target: RedisTarget,
+  limits: Partial<RedisConnectionLimits> = {},
+  listener: Pick<RedisConnectionListener, 'beforeLive'> = {},
+): ConnectionForTest {
   const states: string[] = [];
   const connection = new RedisConnection(
     target,
     { deadlineMs: 300, commandTimeoutMs: 5000, heartbeatMs: 1000, nowMs: () => performance.now(), ...limits },
-    { onLive: () => states.push('live'), onDown: (reason) => states.push(`down: ${reason}`) },
+    { onLive: () => states.push('live'), onDown: (reason) => states.push(`down: ${reason}`), ...listener },
   );
   onTestFinished(() => connection.close());
   const until = async (isLive: boolean): Promise<string[]> => {

@@ -1,5 +1,9 @@
 /* oxlint-disable unicorn/no-thenable -- an object with a `then` out of the cache is the attack */
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { AsyncCache } from '../../libs/distributed-cache/src/core/index.js';
+import { cacheForTest } from '../support/cache-for-test.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { redisForTest } from '../support/redis-for-test.js';
 import { cacheManagerOf, keyvOf, storeOf } from './peers.js';
 import { NAMESPACE, podsForTest } from './pods.js';
 
@@ -64,6 +68,38 @@ describe('a value that another program has written under a key of ours is read:'
     const pods = podsForTest();
     await pods.redis.admin.set(pods.keyOf('a'), '[1]', 'PX', 60_000);
     expect(await pods.one.getOrSet('a', () => Promise.reject(new Error('not asked')))).toStrictEqual([1]);
+  });
+});
+
+describe('several such values', () => {
+  it('are read at once, more of them than commands may be on their way', async () => {
+    const { redis, one, keyOf, complaints } = podsForTest();
+    const keys = Array.from({ length: 4200 }, (_, index) => `many:${index}`);
+    const writing = redis.admin.pipeline();
+    keys.forEach((key, index) => writing.set(keyOf(key), String(index), 'PX', 60_000));
+    await writing.exec();
+    expect(await one.getMany(keys)).toStrictEqual(keys.map((_, index) => index));
+    expect(complaints).toEqual([]);
+  });
+
+  it.each<[string, (cache: AsyncCache) => Promise<unknown>, unknown]>([
+    ['get', (cache) => cache.get('key'), undefined],
+    ['getMany', (cache) => cache.getMany(['key']), [undefined]],
+    ['getOrSet', (cache) => cache.getOrSet('key', async () => 'loaded'), 'loaded'],
+  ])('cost a %s no more than one deadline, for both round trips', async (_method, ask, answer) => {
+    const redis = redisForTest();
+    const proxy = await FaultProxy.start(redis.port);
+    onTestFinished(() => proxy.close());
+    const all = cacheForTest({ redis: { host: proxy.host, port: proxy.port }, keyPrefix: redis.keyPrefix });
+    await all.connect();
+    const cache = all.getCache(NAMESPACE);
+    await redis.admin.set(`${redis.keyPrefix}:${NAMESPACE}:key`, '1', 'PX', 60_000);
+    expect(await cache.get('no such key')).toBeUndefined();
+    const errors: string[] = [];
+    all.events.on('tierError', ({ error }) => errors.push(error.name));
+    proxy.delay(110); // each way: one round trip is in time, two are not
+    expect(await ask(cache)).toEqual(answer);
+    expect(errors).toContain('TierTimeoutError');
   });
 });
 

@@ -46,12 +46,13 @@ export class RemoteView {
   async find(key: string): Promise<RemoteLookup> {
     const valueKey = this.layout.valueKey(key);
     const { held } = this.stamp;
+    const askedAtMs = performance.now();
     try {
       if (held === undefined) {
         return await this.findUnderNewStamp(key, valueKey);
       }
       const bytes = await this.tier.read(valueKey);
-      const decoding = bytes === null ? undefined : this.tier.entryIn(valueKey, bytes);
+      const decoding = bytes === null ? undefined : this.tier.entryIn(valueKey, bytes, askedAtMs);
       const judging = this.judge.judge(key, decoding instanceof Promise ? await decoding : decoding, held);
       return judging instanceof Promise ? await judging : judging;
     } catch (error) {

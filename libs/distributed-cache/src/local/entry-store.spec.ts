@@ -206,4 +206,13 @@ describe('a value kept as text', () => {
     expect(store.find(room, 'key', NOW_MS)).toBeUndefined();
     expect(store.usedBytes).toBe(0);
   });
+
+  it('drives nothing else out then', () => {
+    const { store, room } = storeWithRoom(5000);
+    store.put(room, 'other', stored('small', 100), PLAIN);
+    store.put(room, 'key', textOf(1000, [], 20_000), PLAIN);
+    store.entryAt(store.find(room, 'key', NOW_MS)!);
+    expect(store.find(room, 'other', NOW_MS)).toBeDefined();
+    expect(store.count).toBe(1);
+  });
 });

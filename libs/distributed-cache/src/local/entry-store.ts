@@ -205,6 +205,9 @@ export class EntryStore extends EntryRing {
       loadMs: this.loadMs[slot]!,
       lifeMs: this.lifeMs[slot]!,
     };
+    if (entry.bytes > this.maxBytes) {
+      this.remove(slot); // it alone, before it drives everything else out
+    }
     this.evict();
     return entry;
   }

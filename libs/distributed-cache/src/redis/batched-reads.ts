@@ -83,11 +83,11 @@ export class BatchedReads {
     const { connection } = this;
     const { line } = connection;
     if (!this.mayBatch) {
-      return Promise.all(valueKeys.map((valueKey) => this.getAlone(valueKey)));
+      return connection.run('GET', (client) => getEach(client, valueKeys), valueKeys[0]);
     }
     try {
       return await (line === undefined
-        ? connection.run('MGET', (client) => getBuffers(client, valueKeys), valueKeys[0])
+        ? connection.run('MGET', (client) => getTogether(client, valueKeys), valueKeys[0])
         : connection.exchange.run<(Buffer | null)[]>(line, 'MGET', (to, listener) =>
             sendOnLine(to, ['mget', ...valueKeys], listener),
           ));
@@ -102,8 +102,10 @@ export class BatchedReads {
 }
 
 /** A cluster's client sorts commands by node, not keys. */
-function getBuffers(client: RedisClient, valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
-  return isCluster(client)
-    ? Promise.all(valueKeys.map((valueKey) => client.getBuffer(valueKey)))
-    : client.mgetBuffer([...valueKeys]);
+function getTogether(client: RedisClient, valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
+  return isCluster(client) ? getEach(client, valueKeys) : client.mgetBuffer([...valueKeys]);
+}
+
+function getEach(client: RedisClient, valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
+  return Promise.all(valueKeys.map((valueKey) => client.getBuffer(valueKey)));
 }

@@ -13,6 +13,8 @@ export class CommandSender {
   unanswered = 0;
   /** Answers so far, refusals included. */
   replies = 0;
+  /** Moves when nothing that was sent before is waited for any more. */
+  generation = 0;
 
   constructor(private readonly commandTimeoutMs: number) {}
 
@@ -27,13 +29,15 @@ export class CommandSender {
       writeTogether(target);
     }
     this.unanswered++;
+    const { generation } = this;
     return begin(send, client).then(
       (result) => {
-        this.unanswered--;
+        this.countAnswer(generation);
         this.replies++;
         return result;
       },
       (error: unknown) => {
+        this.countAnswer(generation);
         throw this.failureOf(operation, error);
       },
     );
@@ -58,8 +62,19 @@ export class CommandSender {
     }
   }
 
+  /** Nobody waits for what was sent before: a client that loses its connection may drop it without a word. */
+  startAnew(): void {
+    this.unanswered = 0;
+    this.generation++;
+  }
+
+  countAnswer(generation: number): void {
+    if (generation === this.generation) {
+      this.unanswered--;
+    }
+  }
+
   failureOf(operation: string, error: unknown): Error {
-    this.unanswered--;
     const tierError = toTierError(operation, error, this.commandTimeoutMs);
     if (tierError.code === 'CACHE_TIER_REPLY') {
       this.replies++;
@@ -70,19 +85,24 @@ export class CommandSender {
 
 /** Counts the answer to a command on its way to who waits for it. */
 class SentCommand<Reply> implements ReplyListener<Reply> {
+  private readonly generation: number;
+
   constructor(
     private readonly sender: CommandSender,
     private readonly operation: string,
     private readonly listener: ReplyListener<Reply>,
-  ) {}
+  ) {
+    this.generation = sender.generation;
+  }
 
   onReply(reply: Reply): void {
-    this.sender.unanswered--;
+    this.sender.countAnswer(this.generation);
     this.sender.replies++;
     this.listener.onReply(reply);
   }
 
   onFailure(error: unknown): void {
+    this.sender.countAnswer(this.generation);
     this.listener.onFailure(this.sender.failureOf(this.operation, error));
   }
 }

@@ -22,10 +22,10 @@ export interface RedisEntry extends Decoded {
   readonly isForeign: boolean;
 }
 
-/** Bytes as they were found. `beside`: they are no envelope, and this is what else is known of them. */
-export interface StoredBytes {
-  readonly bytes: Buffer;
-  readonly beside?: { readonly companion: Buffer | null; readonly lifeMs: number };
+/** What is known besides of bytes that are no envelope. */
+export interface Beside {
+  readonly companion: Buffer | null;
+  readonly lifeMs: number;
 }
 
 /** An encoded value and the lives that it gets. */
@@ -55,17 +55,12 @@ export class EntryBytes {
   }
 
   /** What is no envelope costs a second round trip: its life and its companion are known to Redis alone. */
-  async lookBeside(client: RedisClient, valueKey: string, bytes: Buffer): Promise<StoredBytes> {
+  async lookBeside(client: RedisClient, valueKey: string): Promise<Beside> {
     const [companion, lifeMs] = await Promise.all([client.getBuffer(companionKeyOf(valueKey)), client.pttl(valueKey)]);
-    return { bytes, beside: { companion, lifeMs } };
+    return { companion, lifeMs };
   }
 
   /** At once, but for a large value that is decompressed off the event loop. @throws CorruptEntryError, either way */
-  decode(valueKey: string, { bytes, beside }: StoredBytes): RedisEntry | undefined | Promise<RedisEntry> {
-    return beside === undefined ? this.decodeOurs(valueKey, bytes) : this.decodePlain(valueKey, bytes, beside);
-  }
-
-  /** As {@link decode}, for an envelope. */
   decodeOurs(valueKey: string, bytes: Buffer): RedisEntry | Promise<RedisEntry> {
     const { header, payload } = this.codec.open(bytes, valueKey);
     // Never `await` the value itself: a cached object with a method `then` would be called.
@@ -75,11 +70,8 @@ export class EntryBytes {
       : entryOf(decoded, header, bytes.length);
   }
 
-  private decodePlain(
-    valueKey: string,
-    bytes: Buffer,
-    { companion, lifeMs }: NonNullable<StoredBytes['beside']>,
-  ): RedisEntry | undefined {
+  /** Bytes that are no envelope. @throws CorruptEntryError */
+  decodePlain(valueKey: string, bytes: Buffer, { companion, lifeMs }: Beside): RedisEntry | undefined {
     const plain = this.codec.readPlain(bytes, companion);
     const isGone = lifeMs === -2; // meanwhile
     if (plain === undefined || isGone) {

@@ -62,6 +62,15 @@ export class InFlight {
     return this.pending.size;
   }
 
+  get deadlineMs(): number {
+    return this.options.deadlineMs;
+  }
+
+  /** What is left to whoever began at this moment of `nowMs`. */
+  restMs(startedAtMs: number): number {
+    return this.options.deadlineMs - (this.options.nowMs() - startedAtMs);
+  }
+
   /** Waits for `start()`, but no longer than the deadline. */
   track<Result>(operation: string, judge: Judge, start: () => Promise<Result>): Promise<Result> {
     return this.listen<Result>(operation, judge, (waiter) => {

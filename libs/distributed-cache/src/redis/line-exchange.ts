@@ -1,3 +1,4 @@
+import { TierTimeoutError } from '../errors/index.js';
 import type { ClientLink } from './client-link.js';
 import type { CommandSender } from './command-sender.js';
 import type { InFlight, Judge } from './in-flight.js';
@@ -34,5 +35,22 @@ export class LineExchange {
     return this.inFlight.listen(operation, this.judge, (waiter: ReplyListener<Reply>) =>
       this.sender.sendOnLine(line, operation, send, waiter),
     );
+  }
+
+  /**
+   * For the second round trip of one operation: no longer than what the first has left of the deadline.
+   * @param startedAtMs by `performance.now()`
+   */
+  async withinRest<Result>(operation: string, startedAtMs: number, work: Promise<Result>): Promise<Result> {
+    const restMs = Math.max(0, this.inFlight.restMs(startedAtMs));
+    let timer: NodeJS.Timeout | undefined;
+    const expiry = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new TierTimeoutError(operation, this.inFlight.deadlineMs)), restMs);
+    });
+    try {
+      return await Promise.race([work, expiry]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

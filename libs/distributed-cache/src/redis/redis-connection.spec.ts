@@ -8,6 +8,7 @@ import { RedisServer, type RedisServerOptions } from '../../../../test/support/r
 import { canMakeCertificates } from '../../../../test/support/test-certificates.js';
 import type { ConnectionSettings } from './client-options.js';
 import type { RedisConnectionLimits } from './index.js';
+import { transact } from './transaction.js';
 
 async function ownRedis(options?: RedisServerOptions): Promise<RedisServer> {
   const server = await RedisServer.start(options);
@@ -213,6 +214,46 @@ describe('RedisConnection', () => {
     proxy.delay(0);
     await untilLive();
   });
+});
+
+it('gives up a connection that goes silent while it is prepared, and opens another', async () => {
+  const server = await ownRedis();
+  const proxy = await proxyTo(server);
+  let attempts = 0;
+  const { connection, states, untilLive } = connectionForTest(
+    { kind: 'single', connection: { host: proxy.host, port: proxy.port } },
+    { commandTimeoutMs: 200 },
+    {
+      beforeLive: async (client) => {
+        if (attempts++ === 0) {
+          proxy.stall('down', { onlyExisting: true });
+        }
+        await transact(client, [['echo', 'what is to be replayed']]);
+      },
+    },
+  );
+  await connection.connect();
+  expect(states).toEqual(['down: timeout']);
+  await untilLive();
+  expect(attempts).toBe(2);
+});
+
+it('is waited for as long as it says something while it is prepared', async () => {
+  const server = await ownRedis();
+  const { connection, states } = connectionForTest(
+    { kind: 'single', connection: { host: server.host, port: server.port } },
+    { commandTimeoutMs: 100 },
+    {
+      beforeLive: async (client) => {
+        const startedAtMs = performance.now();
+        while (performance.now() - startedAtMs < 350) {
+          await client.ping();
+        }
+      },
+    },
+  );
+  await connection.connect();
+  expect(states).toEqual(['live']);
 });
 
 describe.runIf(canMakeCertificates())('RedisConnection over TLS', () => {

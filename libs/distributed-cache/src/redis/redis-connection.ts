@@ -33,8 +33,7 @@ const MAX_IN_FLIGHT = 4096;
  * socket, when an operation (or the heartbeat) runs into the deadline while not one byte arrived, or after several timeouts in a
  * row; whoever waits is released at that moment. While it is down nothing waits for Redis; a probe (`TIME`) finds out when it is back.
  *
- * In a cluster each master is judged by itself (`ClusterNode`), and only when none is left, or the client gives up, is
- * the connection as a whole down.
+ * In a cluster each master is judged by itself (`ClusterNode`); only when none is left, or the client gives up, is all of it down.
  */
 export class RedisConnection {
   /** The masters of a cluster, each judged by itself; there are none where Redis is one server. */
@@ -71,7 +70,7 @@ export class RedisConnection {
       void this.ping();
       listener.onHeartbeat?.();
     });
-    this.trial = new Trial(this.link, this.clock, limits.deadlineMs, async (client) => {
+    this.trial = new Trial(this.link, this.clock, limits, async (client) => {
       this.follow();
       await listener.beforeLive?.(client);
     });
@@ -140,7 +139,7 @@ export class RedisConnection {
   }
 
   get roundTripMs(): number {
-    return this.clock.roundTripMs; // of the last heartbeat
+    return this.clock.roundTripMs;
   }
 
   /** The clock of the Redis server that has this key, in milliseconds; before the first answer, this process's. */
@@ -251,6 +250,7 @@ export class RedisConnection {
   }
 
   private goDown(reason: string): void {
+    this.sender.startAnew();
     if (this.currentState === 'closed') {
       return;
     }

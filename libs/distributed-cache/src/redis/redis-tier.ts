@@ -1,6 +1,5 @@
 import type { EntryCodec, EntryHeader } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
-import { allOf } from './all-of.js';
 import { BatchedReads } from './batched-reads.js';
 import { EntryBytes, type EntryToStore, type RedisEntry } from './entry-bytes.js';
 import {
@@ -17,6 +16,7 @@ import { inspectEntry, type InspectedEntry } from './inspected-entry.js';
 import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
+import { StoredEntries } from './stored-entries.js';
 import { takeLease, takeOnLine, type Taken } from './take-lease.js';
 
 export interface TakenLease {
@@ -35,6 +35,7 @@ export interface TakenLease {
  */
 export class RedisTier {
   private readonly bytes: EntryBytes;
+  private readonly stored: StoredEntries;
 
   constructor(
     private readonly connection: RedisConnection,
@@ -47,6 +48,7 @@ export class RedisTier {
     private readonly reads = new BatchedReads(connection),
   ) {
     this.bytes = new EntryBytes(codec, (valueKey) => connection.serverNowMs(valueKey), endlessTtlMs);
+    this.stored = new StoredEntries(connection, this.bytes);
   }
 
   /** The same tier for a namespace whose entries lie there in another way. */
@@ -66,15 +68,21 @@ export class RedisTier {
 
   /**
    * What {@link read} has found. At once, but for a large value that is decompressed off the event loop, and for what another program
-   * has written: that takes a second round trip, with a deadline of its own.
+   * has written: that takes a second round trip.
+   * @param askedAtMs when the first one began, by `performance.now()`: they share one deadline
    */
-  entryIn(valueKey: string, bytes: Buffer): RedisEntry | undefined | Promise<RedisEntry | undefined> {
-    return this.bytes.isOurs(bytes) ? this.bytes.decodeOurs(valueKey, bytes) : this.strangersEntry(valueKey, bytes);
+  entryIn(
+    valueKey: string,
+    bytes: Buffer,
+    askedAtMs: number,
+  ): RedisEntry | undefined | Promise<RedisEntry | undefined> {
+    return this.stored.entryIn(valueKey, bytes, askedAtMs);
   }
 
   async get(valueKey: string): Promise<RedisEntry | undefined> {
+    const askedAtMs = performance.now();
     const bytes = await this.read(valueKey);
-    return bytes === null ? undefined : this.entryIn(valueKey, bytes);
+    return bytes === null ? undefined : this.entryIn(valueKey, bytes, askedAtMs);
   }
 
   /** All about an entry but its value, which is read only to see whether it can be. */
@@ -92,8 +100,12 @@ export class RedisTier {
    * not the failure of all.
    */
   async getMany(valueKeys: readonly string[]): Promise<(RedisEntry | CorruptEntryError | undefined)[]> {
-    const found = valueKeys.length === 0 ? [] : await this.reads.getMany(valueKeys);
-    return [...(await allOf(valueKeys.map((valueKey, index) => this.entryOrError(valueKey, found[index] ?? null))))];
+    if (valueKeys.length === 0) {
+      return [];
+    }
+    const askedAtMs = performance.now();
+    const found = await this.reads.getMany(valueKeys);
+    return this.stored.entriesIn(valueKeys, found, askedAtMs);
   }
 
   /** Stores under a lease of ours. @returns false if the lease is no longer ours: a `set` or deletion came first */
@@ -172,12 +184,13 @@ export class RedisTier {
    */
   async take(keys: EntryKeys, token: string, leaseMs: number): Promise<TakenLease> {
     const { line } = this.connection;
+    const askedAtMs = performance.now();
     const { owner, bytes } = await (line === undefined
       ? this.connection.run('TAKE', (client) => takeLease(client, keys, token, leaseMs), keys.valueKey)
       : this.connection.exchange.run<Taken>(line, 'TAKE', (to, listener) =>
           takeOnLine(to, keys, token, leaseMs, listener),
         ));
-    const entry = bytes === null ? undefined : await this.entryOrError(keys.valueKey, bytes);
+    const [entry] = await this.stored.entriesIn([keys.valueKey], [bytes], askedAtMs);
     return {
       isTaken: owner === token,
       isHeldOff: owner === HOLD_OFF,
@@ -215,27 +228,6 @@ export class RedisTier {
     await this.change('SET', [stampKey], (client) => putStamp(client, stampKey, stamp));
   }
 
-  private entryOrError(
-    valueKey: string,
-    bytes: Buffer | null,
-  ): RedisEntry | CorruptEntryError | undefined | Promise<RedisEntry | CorruptEntryError | undefined> {
-    try {
-      const entry = bytes === null ? undefined : this.entryIn(valueKey, bytes);
-      return entry instanceof Promise ? entry.catch(corruptOnly) : entry;
-    } catch (error) {
-      return corruptOnly(error);
-    }
-  }
-
-  private async strangersEntry(valueKey: string, bytes: Buffer): Promise<RedisEntry | undefined> {
-    const stored = await this.connection.run(
-      'GET',
-      (client) => this.bytes.lookBeside(client, valueKey, bytes),
-      valueKey,
-    );
-    return this.bytes.decode(valueKey, stored);
-  }
-
   private change<Result>(
     operation: string,
     keys: readonly string[],
@@ -256,13 +248,6 @@ export class RedisTier {
     }
     return result;
   }
-}
-
-function corruptOnly(error: unknown): CorruptEntryError {
-  if (error instanceof CorruptEntryError) {
-    return error;
-  }
-  throw error;
 }
 
 /** `PX` takes whole milliseconds, at least one. */

@@ -8,7 +8,7 @@ export class Trial {
   constructor(
     private readonly link: ClientLink,
     private readonly clock: ServerClock,
-    private readonly deadlineMs: number,
+    private readonly limits: { readonly deadlineMs: number; readonly commandTimeoutMs: number },
     private readonly prepare: (client: RedisClient) => Promise<void>,
   ) {}
 
@@ -16,7 +16,7 @@ export class Trial {
   async run(client: RedisClient): Promise<string | undefined> {
     const { link } = this;
     const bytesBefore = link.bytesRead;
-    const silence = await faultOf(this.clock.learnFrom(client), this.deadlineMs);
+    const silence = await faultOf(this.clock.learnFrom(client), this.limits.deadlineMs);
     if (silence === undefined) {
       return this.prepared(client);
     }
@@ -26,12 +26,22 @@ export class Trial {
     return silence;
   }
 
+  /** As long as it takes, unless nothing arrives meanwhile: then the path has died under it. */
   private async prepared(client: RedisClient): Promise<string | undefined> {
-    try {
-      await this.prepare(client);
-      return this.link.ready === client ? undefined : 'connection-closed';
-    } catch (error) {
-      return outageReason(error);
+    const { link } = this;
+    const preparing = this.prepare(client);
+    for (;;) {
+      const bytesBefore = link.bytesRead;
+      const fault = await faultOf(preparing, this.limits.commandTimeoutMs);
+      if (fault === undefined) {
+        return link.ready === client ? undefined : 'connection-closed';
+      }
+      if (fault !== 'timeout' || link.bytesRead === bytesBefore) {
+        if (fault === 'timeout') {
+          link.cut();
+        }
+        return fault;
+      }
     }
   }
 }

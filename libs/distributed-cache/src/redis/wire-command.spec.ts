@@ -103,6 +103,70 @@ describe('a command on a line', () => {
   });
 });
 
+describe('a client whose sendCommand somebody has wrapped', () => {
+  /** What the wrapper does with a command; `send` is the client's own way. */
+  type Wrapper = (command: ClientCommand, send: (command: ClientCommand) => unknown) => unknown;
+
+  async function wrapped(wrapper: Wrapper): Promise<{ client: Redis; key: string }> {
+    const { url, keyPrefix } = redisForTest();
+    const client = await connected(url);
+    const send = client.sendCommand.bind(client);
+    client.sendCommand = (command) => wrapper(command, send);
+    return { client, key: `${keyPrefix}:key` };
+  }
+
+  const WRAPPERS: [string, Wrapper][] = [
+    ['which waits for the reply', async (command, send) => await send(command)],
+    [
+      'which calls what it gets a promise',
+      (command, send) => {
+        const sent = send(command) as Promise<unknown>;
+        sent.catch(() => {});
+        sent.finally(() => {}).catch(() => {});
+        return sent;
+      },
+    ],
+    ['which returns nothing', (command, send) => void send(command)],
+  ];
+
+  it.each(WRAPPERS)('%s: gets replies and refusals to who waits, and none is unhandled', async (_what, wrapper) => {
+    const { client, key } = await wrapped(wrapper);
+    expect(await sendAndWait(client, ['set', key, 'text'])).toEqual(Buffer.from('OK'));
+    expect(await sendAndWait(client, ['get', key])).toEqual(Buffer.from('text'));
+    await expect(sendAndWait(client, ['incr', key])).rejects.toThrow('not an integer');
+    await new Promise(setImmediate); // an unhandled rejection would be told by now
+  });
+
+  it('has its own answer and its own refusal told at once', async () => {
+    const refusal = new Error('too many');
+    const { client, key } = await wrapped(async ({ name }) => {
+      if (name === 'get') {
+        return 'from elsewhere';
+      }
+      throw refusal;
+    });
+    expect(await sendAndWait(client, ['get', key])).toBe('from elsewhere');
+    await expect(sendAndWait(client, ['del', key])).rejects.toBe(refusal);
+  });
+
+  it('is told of once, if it throws after the command has left', async () => {
+    const error = new Error('a fault of the wrapper');
+    const { client, key } = await wrapped((command, send) => {
+      send(command);
+      throw error;
+    });
+    const told: unknown[] = [];
+    sendOnLine(client, ['set', key, 'text'], {
+      onReply: (reply) => told.push(reply),
+      onFailure: (each) => told.push(each),
+    });
+    await expect(sendAndWait(client, ['get', key])).rejects.toBe(error);
+    const { admin } = redisForTest();
+    await expect.poll(() => admin.get(key)).toBe('text');
+    expect(told).toEqual([error]);
+  });
+});
+
 describe('a client is a line', () => {
   const options = { lazyConnect: true, autoResendUnfulfilledCommands: false };
 

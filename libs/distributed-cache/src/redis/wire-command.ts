@@ -31,7 +31,15 @@ export function isLine(client: RedisClient): client is Line {
  * waits for one of these does so under the connection's deadline instead.
  */
 export function sendOnLine(line: Line, command: Command, listener: ReplyListener): void {
-  void line.sendCommand(new WireCommand(command, listener) as unknown as ClientCommand);
+  const wire = new WireCommand(command, listener);
+  try {
+    const sent: unknown = line.sendCommand(wire as unknown as ClientCommand);
+    if (sent !== wire) {
+      wire.follow(sent);
+    }
+  } catch (error) {
+    wire.reject(error as Error); // it may have left all the same: who fails on the way is perhaps a tracer
+  }
 }
 
 /** As {@link sendOnLine}, with a promise. */
@@ -95,6 +103,9 @@ class WireCommand implements PromiseLike<unknown> {
   }
 
   readonly resolve = (reply: unknown): void => {
+    if (this.isSettled) {
+      return;
+    }
     this.reply = reply;
     this.isSettled = true;
     this.listener.onReply(reply);
@@ -102,6 +113,9 @@ class WireCommand implements PromiseLike<unknown> {
   };
 
   readonly reject = (error: Error): void => {
+    if (this.isSettled) {
+      return;
+    }
     this.failure = error;
     this.isSettled = true;
     this.listener.onFailure(error);
@@ -110,6 +124,13 @@ class WireCommand implements PromiseLike<unknown> {
 
   setTimeout(): void {
     // see sendOnLine
+  }
+
+  /** Whoever wraps `sendCommand` may answer in Redis's place, or refuse; what they return is not to be left alone if it fails. */
+  follow(sent: unknown): void {
+    if (isThenable(sent)) {
+      Promise.resolve(sent).then(this.resolve, this.reject);
+    }
   }
 
   toWritable(): string | Buffer {
@@ -121,12 +142,24 @@ class WireCommand implements PromiseLike<unknown> {
     onReply?: ((reply: unknown) => A | PromiseLike<A>) | null,
     onFailure?: ((error: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
+    return this.asPromise().then(onReply, onFailure);
+  }
+
+  catch<B = never>(onFailure?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<unknown> {
+    return this.asPromise().catch(onFailure);
+  }
+
+  finally(onEnd?: (() => void) | null): Promise<unknown> {
+    return this.asPromise().finally(onEnd);
+  }
+
+  private asPromise(): Promise<unknown> {
     this.outcome ??= this.isSettled
       ? this.settled()
       : new Promise((resolve, reject) => {
           this.watcher = { onReply: resolve, onFailure: reject };
         });
-    return this.outcome.then(onReply, onFailure);
+    return this.outcome;
   }
 
   private async settled(): Promise<unknown> {
@@ -135,6 +168,10 @@ class WireCommand implements PromiseLike<unknown> {
     }
     return this.reply;
   }
+}
+
+function isThenable(sent: unknown): sent is PromiseLike<unknown> {
+  return typeof sent === 'object' && sent !== null && typeof (sent as { then?: unknown }).then === 'function';
 }
 
 /** What stands before an argument of so many bytes, written once for each length that is common. */
