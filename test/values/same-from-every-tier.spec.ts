@@ -150,3 +150,21 @@ describe('any value', () => {
     expect(complaints).toHaveLength(10);
   });
 });
+
+describe('what an accessor said when its object was set', () => {
+  it.each([10, 600])('is the same from every tier, beside %i characters', async (length) => {
+    const pods = podsForTest();
+    let asked = 0;
+    const value = {
+      text: 'x'.repeat(length),
+      get price() {
+        return ++asked;
+      },
+    };
+    expect(await pods.one.set('key', value)).toBe(true);
+    const local = await pods.one.get('key');
+    expect(await pods.one.get('key')).toStrictEqual(local);
+    expect(Object.getOwnPropertyDescriptor(local, 'price')).toMatchObject({ value: expect.any(Number) as number });
+    expect(await pods.two.get('key')).toStrictEqual(local);
+  });
+});

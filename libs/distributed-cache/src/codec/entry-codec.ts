@@ -75,14 +75,14 @@ export class EntryCodec {
   }
 
   /** As {@link ValueCodec.beginEncoding}. */
-  beginEncoding(value: unknown): BegunEncoding {
+  beginEncoding(value: unknown, textFrom?: number): BegunEncoding {
     return this.#format === 'envelope'
-      ? this.#values.beginEncoding(value)
-      : { ...this.#encodePlain(value, this.#format), isTree: false };
+      ? this.#values.beginEncoding(value, textFrom)
+      : { ...this.#encodePlain(value, this.#format), isTree: false, isAscii: false };
   }
 
   /** As {@link ValueCodec.parse}. */
-  parse(text: string): unknown {
+  parse(text: string): Decoded {
     return this.#values.parse(text);
   }
 
@@ -106,7 +106,7 @@ export class EntryCodec {
   readBack(payload: EncodedPayload): Decoded | Promise<Decoded> {
     return this.#format === 'envelope'
       ? this.decode(payload)
-      : { value: parsePlainText(payload.bytes.toString(), this.#format), isTree: false };
+      : { value: parsePlainText(payload.bytes.toString(), this.#format), isTree: false, isAscii: false };
   }
 
   /** @param valueKey the full name of the Redis key that it will lie under */

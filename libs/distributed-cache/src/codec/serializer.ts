@@ -3,6 +3,7 @@ import { type ClassRegistry, NO_CLASSES } from './class-registry.js';
 import { parseJsonText } from './json-text.js';
 import type { SerializerId } from './payload.js';
 import { copyAsPlain } from './plain-copy.js';
+import { isPlainJson } from './plain-json.js';
 import { toRefusedError } from './refusal.js';
 import { parseRichText, writeRichText } from './rich-text.js';
 import { inspectValue } from './value-inspector.js';
@@ -18,9 +19,15 @@ export interface SerializedValue {
 
 /**
  * Writes a value as text: as JSON where JSON keeps all of it, else in the rich notation.
+ * @param textFrom of JSON of this length and more only the text is kept, never the value that was given: then it is exact, whatever
+ *   accessors and symbols the value has
  * @throws ValueRefusedError, and nothing else, also when reading the value throws
  */
-export function serialize(value: unknown, classes: ClassRegistry = NO_CLASSES): SerializedValue {
+export function serialize(value: unknown, classes: ClassRegistry = NO_CLASSES, textFrom = Infinity): SerializedValue {
+  const plain = textFrom === Infinity ? undefined : writePlainJson(value);
+  if (plain !== undefined && plain.length >= textFrom) {
+    return { serializer: 'json', text: plain, exact: true, flattened: NO_NAMES };
+  }
   const { isJson, isExact, flattened } = inspectValue(value, classes);
   try {
     if (isExact) {
@@ -30,6 +37,17 @@ export function serialize(value: unknown, classes: ClassRegistry = NO_CLASSES): 
     return written(copy, inspectValue(copy).isJson, false, flattened);
   } catch (error) {
     throw toRefusedError(error);
+  }
+}
+
+const NO_NAMES: readonly string[] = [];
+
+/** `undefined`: it takes a closer look. */
+function writePlainJson(value: unknown): string | undefined {
+  try {
+    return isPlainJson(value) ? JSON.stringify(value) : undefined;
+  } catch {
+    return undefined; // the closer look will find what has thrown, and say where
   }
 }
 

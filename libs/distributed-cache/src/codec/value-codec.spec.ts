@@ -34,7 +34,7 @@ describe('encode and decode', () => {
     expect(large).toBeInstanceOf(Promise);
     const decoding = codec.decode((await large).payload);
     expect(decoding).toBeInstanceOf(Promise);
-    expect(await decoding).toStrictEqual({ value: { text: 'x'.repeat(200_000) }, isTree: true });
+    expect(await decoding).toStrictEqual({ value: { text: 'x'.repeat(200_000) }, isTree: true, isAscii: true });
   });
 
   it('read the value before encode returns', async () => {
@@ -46,7 +46,36 @@ describe('encode and decode', () => {
 
   it('never await a value that looks like a promise', async () => {
     const { payload } = await codec.encode({ then: 'x'.repeat(100_000) });
-    expect(await codec.decode(payload)).toStrictEqual({ value: { then: 'x'.repeat(100_000) }, isTree: true });
+    expect(await codec.decode(payload)).toStrictEqual({
+      value: { then: 'x'.repeat(100_000) },
+      isTree: true,
+      isAscii: true,
+    });
+  });
+
+  it.each<[string, unknown, boolean]>([
+    ['texts and names that are ASCII', { name: ['text', 1, null] }, true],
+    ['a text with Latin letters', ['é'], false],
+    ['a text with others', ['Ж'], false],
+    ['a name with others', { Ж: 1 }, false],
+    ['half a character, which JSON writes as an escape', ['\uD800'], false],
+    ['what only looks like an escape', ['\\u0041'], false],
+    ['a date', { at: new Date(0) }, false],
+  ])('know of %s whether all of it is ASCII', async (_what, value, isAscii) => {
+    const begun = codec.beginEncoding(value);
+    expect(begun.isAscii).toBe(isAscii);
+    const payload = await begun.payload;
+    const bytes = Buffer.from(payload.bytes);
+    for (const read of [payload, { ...payload, bytes }]) {
+      expect(await codec.decode(read)).toMatchObject({ value, isAscii });
+    }
+    expect(begun.isTree ? codec.parse(begun.text).isAscii : false).toBe(isAscii);
+  });
+
+  it('do not take damaged bytes for ASCII, although each of them becomes one character', async () => {
+    const bytes = Buffer.from([0x22, 0xff, 0x22]);
+    const decoded = await codec.decode({ serializer: 'json', compressor: 'none', rawBytes: 3, bytes });
+    expect(decoded).toEqual({ value: '\uFFFD', isTree: true, isAscii: false });
   });
 
   it('compress from the threshold on, and not at all when told so', async () => {

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import { type ClassRegistry, NO_CLASSES } from './class-registry.js';
 import { compress, type CompressedBytes, decompress } from './compressor.js';
@@ -29,6 +30,8 @@ export interface BegunEncoding extends Omit<EncodedValue, 'payload'> {
   readonly textBytes: number;
   /** Whether the value is nothing but plain objects and arrays, each met once, and primitives. */
   readonly isTree: boolean;
+  /** As {@link Decoded.isAscii}. */
+  readonly isAscii: boolean;
 }
 
 /** In a box, because the value may itself look like a promise, and `await` would call its `then`. */
@@ -36,6 +39,8 @@ export interface Decoded {
   readonly value: unknown;
   /** Whether it is nothing but plain objects and arrays, each met once, and primitives. */
   readonly isTree: boolean;
+  /** Of such a tree: whether it is certain that every text in it is ASCII. */
+  readonly isAscii: boolean;
 }
 
 /**
@@ -67,9 +72,12 @@ export class ValueCodec {
       : { payload, exact, flattened };
   }
 
-  /** As {@link encode}, for who wants to go on with the value before a large one is compressed. */
-  beginEncoding(value: unknown): BegunEncoding {
-    const { text, serializer, exact, flattened } = serialize(value, this.#classes);
+  /**
+   * As {@link encode}, for who wants to go on with the value before a large one is compressed.
+   * @param textFrom from this length of its JSON on, the text is kept instead of the value; default: it never is
+   */
+  beginEncoding(value: unknown, textFrom?: number): BegunEncoding {
+    const { text, serializer, exact, flattened } = serialize(value, this.#classes, textFrom);
     const rawBytes = Buffer.byteLength(text);
     if (rawBytes > this.#maxValueBytes) {
       throw new ValueRefusedError('too-large', `${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);
@@ -78,12 +86,21 @@ export class ValueCodec {
       rawBytes === 0 || rawBytes < this.#compressFromBytes
         ? ({ serializer, compressor: 'none', rawBytes, bytes: text } as const)
         : this.#compressed(serializer, text);
-    return { payload, text, textBytes: rawBytes, exact, flattened, isTree: exact && serializer === 'json' };
+    const isTree = exact && serializer === 'json';
+    return {
+      payload,
+      text,
+      textBytes: rawBytes,
+      exact,
+      flattened,
+      isTree,
+      isAscii: isTree && isAsciiJson(text, rawBytes === text.length),
+    };
   }
 
   /** The value that JSON of {@link beginEncoding} stands for. */
-  parse(text: string): unknown {
-    return deserialize('json', text);
+  parse(text: string): Decoded {
+    return this.#read('json', text, Buffer.byteLength(text) === text.length);
   }
 
   #compressed(serializer: SerializerId, text: string): EncodedPayload | Promise<EncodedPayload> {
@@ -104,15 +121,22 @@ export class ValueCodec {
       throw new CorruptEntryError(`it declares ${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);
     }
     if (typeof bytes === 'string') {
-      return this.#read(serializer, bytes);
+      return this.#read(serializer, bytes, rawBytes === bytes.length);
     }
     const raw = decompress(compressor, bytes, rawBytes);
     return raw instanceof Promise
-      ? raw.then((result) => this.#read(serializer, result.toString()))
-      : this.#read(serializer, raw.toString());
+      ? raw.then((result) => this.#read(serializer, result.toString(), isAscii(result)))
+      : this.#read(serializer, raw.toString(), isAscii(raw));
   }
 
-  #read(serializer: SerializerId, text: string): Decoded {
-    return { value: deserialize(serializer, text, this.#classes), isTree: serializer === 'json' };
+  #read(serializer: SerializerId, text: string, isAsciiText: boolean): Decoded {
+    const isTree = serializer === 'json';
+    const value = deserialize(serializer, text, this.#classes);
+    return { value, isTree, isAscii: isTree && isAsciiJson(text, isAsciiText) };
   }
+}
+
+/** Whether JSON stands for nothing but ASCII: no text in it is written with an escape either, as `\u0401`. */
+function isAsciiJson(json: string, isAsciiText: boolean): boolean {
+  return isAsciiText && !json.includes('\\u');
 }

@@ -122,6 +122,7 @@ export class EntryReader {
     const stored = storeValue(checked.value, this.namespace.values, {
       origin: 'decoded',
       isTree: entry.isTree && checked.value === entry.value,
+      isAscii: entry.isAscii,
       copyInstance: this.copyInstance,
     });
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;

@@ -144,12 +144,13 @@ export class EntryWriter {
   /** What L1 keeps is readied before anything is waited for: what the value's owner changes afterwards must be in no tier. */
   private encode(entry: EntryToWrite, mayStayText: boolean): Prepared | undefined | Promise<Prepared | undefined> {
     try {
-      const begun = this.codec.beginEncoding(entry.value);
+      const textFrom = mayStayText && this.namespace.values === 'frozen' ? UNREAD_FROM_LENGTH : Infinity;
+      const begun = this.codec.beginEncoding(entry.value, textFrom);
       const { payload, flattened } = begun;
       if (flattened.length > 0) {
         this.listener.onFlattened(entry.key, flattened);
       }
-      const forLocal = begun.exact ? this.forLocal(entry.value, begun, mayStayText) : undefined;
+      const forLocal = begun.exact ? this.forLocal(entry.value, begun, textFrom) : undefined;
       const preparing =
         payload instanceof Promise
           ? payload.then((written) => this.prepared(entry, written, forLocal))
@@ -162,15 +163,15 @@ export class EntryWriter {
 
   private forLocal(
     value: unknown,
-    { isTree, text, textBytes }: BegunEncoding,
-    mayStayText: boolean,
+    { isTree, isAscii, text, textBytes }: BegunEncoding,
+    textFrom: number,
   ): StoredValue | UnreadValue {
-    return mayStayText && isTree && text.length >= UNREAD_FROM_LENGTH && this.namespace.values === 'frozen'
+    return isTree && text.length >= textFrom
       ? new UnreadValue(text, textBytes > text.length, this.readText)
-      : this.storable(value, 'given', isTree);
+      : this.storable({ value, isTree, isAscii }, 'given');
   }
 
-  private readonly readText = (text: string): StoredValue => this.storable(this.codec.parse(text), 'decoded', true);
+  private readonly readText = (text: string): StoredValue => this.storable(this.codec.parse(text), 'decoded');
 
   private refuse({ key }: EntryToWrite, error: unknown): undefined {
     this.listener.onRefused(key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
@@ -186,16 +187,17 @@ export class EntryWriter {
       return { entry, forLocal, payload };
     }
     const reading = this.codec.readBack(payload);
-    const prepare = ({ value }: Decoded): Prepared => ({
+    const prepare = (decoded: Decoded): Prepared => ({
       entry,
-      forLocal: this.storable(value, 'decoded', false),
+      forLocal: this.storable({ ...decoded, isTree: false }, 'decoded'),
       payload,
     });
     return reading instanceof Promise ? reading.then(prepare) : prepare(reading);
   }
 
-  private storable(value: unknown, origin: ValueOrigin, isTree: boolean): StoredValue {
-    return storeValue(value, this.namespace.values, { origin, isTree, copyInstance: this.copyInstance });
+  private storable({ value, isTree, isAscii }: Decoded, origin: ValueOrigin): StoredValue {
+    const { copyInstance } = this;
+    return storeValue(value, this.namespace.values, { origin, isTree, isAscii, copyInstance });
   }
 
   private putOne(prepared: Prepared): Promise<WriteOutcome> {

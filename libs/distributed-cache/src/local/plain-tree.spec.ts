@@ -25,16 +25,39 @@ describe('readyTree', () => {
       fc.property(record as fc.Arbitrary<object>, (value) => {
         measureValue(value);
         const { bytes } = measureValue(value);
-        expect(readyTree(value, { flattens: true, freezes: true })).toBe(bytes);
+        expect(readyTree(value, { flattens: true, freezes: true, isAscii: false })).toBe(bytes);
       }),
     );
+  });
+
+  it('finds as many in what is known to be ASCII', () => {
+    const value = {
+      name: 'a longer name than is shared',
+      list: ['x', 'short', 'some text of more characters', 1.5, null],
+    };
+    readyTree(value, { flattens: false, freezes: false, isAscii: false });
+    const bytes = readyTree(value, { flattens: false, freezes: false, isAscii: false });
+    expect(readyTree(value, { flattens: false, freezes: true, isAscii: true })).toBe(bytes);
+  });
+
+  it('counts what an object has, not what everybody has', () => {
+    const value = () => ({ list: [{ name: 'a name of some length' }], text: 'another text' });
+    const care = { flattens: true, freezes: true, isAscii: false };
+    readyTree(value(), care);
+    const bytes = readyTree(value(), care);
+    Object.assign(Object.prototype, { stray: 'a text that somebody has given to every object' });
+    try {
+      expect(readyTree(value(), care)).toBe(bytes);
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'stray');
+    }
   });
 
   it('changes nothing that anybody could see, and freezes all of it', () => {
     fc.assert(
       fc.property(json(), (value) => {
         const before = structuredClone(value);
-        readyTree(value, { flattens: true, freezes: true });
+        readyTree(value, { flattens: true, freezes: true, isAscii: false });
         expect(value).toStrictEqual(before);
         expect([...measureValue(value).objects].every((part) => Object.isFrozen(part))).toBe(true);
       }),
@@ -44,7 +67,7 @@ describe('readyTree', () => {
   it('takes what is frozen already, in part or as a whole', () => {
     const long = 'a text of more than a dozen characters';
     const value = { list: Object.freeze([long, { text: long }]), text: long };
-    readyTree(value, { flattens: true, freezes: true });
+    readyTree(value, { flattens: true, freezes: true, isAscii: false });
     expect(value).toStrictEqual({ list: [long, { text: long }], text: long });
     expect(Object.isFrozen(value.list[1])).toBe(true);
   });
@@ -55,14 +78,14 @@ describe('readyTree', () => {
       enumerable: true,
       writable: false,
     });
-    readyTree(value, { flattens: true, freezes: true });
+    readyTree(value, { flattens: true, freezes: true, isAscii: false });
     expect(value).toMatchObject({ text: 'a text of some length', other: 'another text of some length' });
     expect(Object.isFrozen(value)).toBe(true);
   });
 
   it('freezes nothing where values are shared', () => {
     const value = { list: [{ text: 'x' }] };
-    readyTree(value, { flattens: true, freezes: false });
+    readyTree(value, { flattens: true, freezes: false, isAscii: false });
     expect(Object.isFrozen(value) || Object.isFrozen(value.list) || Object.isFrozen(value.list[0])).toBe(false);
   });
 });

@@ -1,65 +1,92 @@
 import { flatText, isWide } from './flat-text.js';
 import { arrayBytes, isSharedText, primitiveBytes, shapeBytes, textBytes } from './measure-value.js';
 
-/** What is done to a tree besides measuring it. */
+/** What is done to a tree besides measuring it, and what is known of it. */
 export interface TreeCare {
   /** Gives its texts memory of their own: see `flatText`. */
   readonly flattens: boolean;
   readonly freezes: boolean;
+  /** Whether every text in it is ASCII: then none has to be looked at. */
+  readonly isAscii: boolean;
 }
+
+/** {@link TreeCare} as bits: it is handed on for every value in the tree. */
+const FLATTENS = 1;
+const FREEZES = 2;
+const IS_ASCII = 4;
+/** Somebody extended `Object.prototype`: every object seems to have those properties. */
+const IS_EXTENDED = 8;
 
 /**
  * Readies plain data for L1 in one walk, with nothing to remember: for what JSON keeps all of, that is plain objects and arrays, each met
  * once, with no accessor among their properties and no more than 200 deep. @returns its estimated heap in bytes
  */
-export function readyTree(value: object, care: TreeCare): number {
+export function readyTree(value: object, { flattens, freezes, isAscii }: TreeCare): number {
+  const care =
+    (flattens ? FLATTENS : 0) |
+    (freezes ? FREEZES : 0) |
+    (isAscii ? IS_ASCII : 0) |
+    (isPrototypeExtended() ? IS_EXTENDED : 0);
+  return readyObject(value, care);
+}
+
+const BARE = {};
+
+function isPrototypeExtended(): boolean {
+  for (const _name in BARE) {
+    return true;
+  }
+  return false;
+}
+
+function readyObject(value: object, care: number): number {
   return Array.isArray(value) ? readyArray(value, care) : readyRecord(value as Record<string, unknown>, care);
 }
 
-function readyArray(array: unknown[], care: TreeCare): number {
+function readyArray(array: unknown[], care: number): number {
   let bytes = arrayBytes(array.length);
-  const isFixed = Object.isFrozen(array);
+  const flattens = (care & FLATTENS) !== 0 && !Object.isFrozen(array);
   for (let index = 0; index < array.length; index++) {
-    bytes += readyPart(array, index, array[index], care, isFixed);
+    bytes += readyPart(array, index, array[index], care, flattens);
   }
-  if (care.freezes && !isFixed) {
+  if ((care & FREEZES) !== 0) {
     Object.freeze(array);
   }
   return bytes;
 }
 
-function readyRecord(record: Record<string, unknown>, care: TreeCare): number {
+function readyRecord(record: Record<string, unknown>, care: number): number {
   let [bytes, count, first, last] = [0, 0, '', ''];
-  const isFixed = Object.isFrozen(record);
+  const flattens = (care & FLATTENS) !== 0 && !Object.isFrozen(record);
   for (const name in record) {
-    if (!Object.hasOwn(record, name)) {
-      continue; // somebody extended Object.prototype
+    if ((care & IS_EXTENDED) !== 0 && !Object.hasOwn(record, name)) {
+      continue;
     }
     if (count++ === 0) {
       first = name;
     }
     last = name;
-    bytes += readyPart(record, name, record[name], care, isFixed);
+    bytes += readyPart(record, name, record[name], care, flattens);
   }
-  if (care.freezes && !isFixed) {
+  if ((care & FREEZES) !== 0) {
     Object.freeze(record);
   }
   return bytes + shapeBytes(record, count, first, last);
 }
 
-/** @param isFixed whether nothing in its holder can be replaced */
+/** @param flattens whether a text in its holder can be replaced, and is to be */
 function readyPart<Key extends string | number>(
   holder: Record<Key, unknown>,
   key: Key,
   part: unknown,
-  care: TreeCare,
-  isFixed: boolean,
+  care: number,
+  flattens: boolean,
 ): number {
   if (typeof part !== 'string') {
-    return typeof part === 'object' && part !== null ? readyTree(part, care) : primitiveBytes(part);
+    return typeof part === 'object' && part !== null ? readyObject(part, care) : primitiveBytes(part);
   }
-  const wide = isWide(part);
-  if (care.flattens && !isFixed) {
+  const wide = (care & IS_ASCII) === 0 && isWide(part);
+  if (flattens) {
     overwrite(holder, key, flatText(part, wide));
   }
   return isSharedText(part) ? 0 : textBytes(part, wide);

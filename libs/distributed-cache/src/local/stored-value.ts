@@ -17,6 +17,8 @@ export interface ValueMaking {
   readonly origin?: ValueOrigin;
   /** Whether JSON keeps all of it: plain objects and arrays, each met once, and no accessors. Default false: not known. */
   readonly isTree?: boolean;
+  /** Of such a tree: whether every text in it is ASCII. Default false: not known. */
+  readonly isAscii?: boolean;
   /** Default: instances are copied by their properties. */
   readonly copyInstance?: CopyInstance | undefined;
 }
@@ -37,9 +39,9 @@ export function readStored(stored: StoredValue): unknown {
 
 /** Makes a value safe to keep. In mode `frozen` the object given is itself frozen, unless it has to be copied. */
 export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking = {}): StoredValue {
-  const { origin = 'given', isTree = false, copyInstance } = making;
+  const { origin = 'given', isTree = false, isAscii = false, copyInstance } = making;
   if (isTree && mode !== 'cloned' && typeof value === 'object' && value !== null) {
-    const bytes = readyTree(value, { flattens: origin === 'given', freezes: mode === 'frozen' });
+    const bytes = readyTree(value, { flattens: origin === 'given', freezes: mode === 'frozen', isAscii });
     return { value, bytes, copyOnRead: false };
   }
   const { bytes, hiddenBytes, unfreezable, objects } = measureValue(value);

@@ -79,7 +79,7 @@ export class EntryBytes {
     }
     const { value, header, expiresAtMs = Infinity } = plain;
     if (header !== undefined) {
-      return { value, isTree: false, header, bytes: bytes.length, isForeign: false };
+      return { value, isTree: false, isAscii: false, header, bytes: bytes.length, isForeign: false };
     }
     const createdAtMs = this.serverNowMs(valueKey);
     const knownEndMs = Math.min(expiresAtMs, lifeMs < 0 ? Infinity : createdAtMs + lifeMs);
@@ -89,6 +89,7 @@ export class EntryBytes {
       : {
           value,
           isTree: false,
+          isAscii: false,
           header: { createdAtMs, expiresAtMs: endsAtMs, loadMs: 0, stamps: [] },
           bytes: bytes.length,
           isForeign: true,
@@ -115,6 +116,6 @@ export class EntryBytes {
   }
 }
 
-function entryOf({ value, isTree }: Decoded, header: EntryHeader, bytes: number): RedisEntry {
-  return { value, isTree, header, bytes, isForeign: false };
+function entryOf({ value, isTree, isAscii }: Decoded, header: EntryHeader, bytes: number): RedisEntry {
+  return { value, isTree, isAscii, header, bytes, isForeign: false };
 }
