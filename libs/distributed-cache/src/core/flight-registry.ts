@@ -1,4 +1,5 @@
 import { GroupFlight } from './group-flight.js';
+import { LoneMap } from './lone-map.js';
 import type { ValueCheck } from './value-check.js';
 
 /** One piece of work on one key in this process: a load, a read of Redis, or a write. */
@@ -32,7 +33,7 @@ interface Slot<Result> {
  * load. A write or deletion detaches the flights: those who wait get their result, those who ask afterwards start anew.
  */
 export class FlightRegistry<Result> {
-  private readonly slots = new Map<string, Slot<Result>>();
+  private readonly slots = new LoneMap<Slot<Result>>();
   private readonly groups = new Set<GroupFlight>();
 
   /** Keys with work under way. */
@@ -128,7 +129,7 @@ export class FlightRegistry<Result> {
 
   /** As {@link detach}, for all keys. */
   detachAll(): void {
-    [...this.slots.keys()].forEach((key) => this.detach(key));
+    this.slots.keys().forEach((key) => this.detach(key));
     for (const group of this.groups) {
       group.overtakeAll();
     }
@@ -163,7 +164,7 @@ export class FlightRegistry<Result> {
 
   /** As {@link doubt}, for all keys. */
   doubtAll(isMeant?: (flight: Flight) => boolean): void {
-    [...this.slots.keys()].forEach((key) => this.doubt(key, isMeant));
+    this.slots.keys().forEach((key) => this.doubt(key, isMeant));
   }
 
   private enter(key: string, flight: Flight): Slot<Result> {
