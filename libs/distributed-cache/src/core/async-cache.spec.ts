@@ -50,6 +50,14 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(await cache.getOrSet('key', () => 'fine')).toBe('fine');
   });
 
+  it.each([null, 0, -1, 'soon', NaN])('rejects a TTL of %j, and stores nothing', async (ttl) => {
+    const cache = cacheForTest(options()).getCache('users');
+    const setting: Promise<boolean> = cache.set('key', 1, ttl as number); // it rejects, never throws
+    await expect(setting).rejects.toThrow(/duration|ttl/i);
+    await expect(cache.setMany([['key', 1]], ttl as number)).rejects.toThrow(/duration|ttl/i);
+    expect(await cache.get('key')).toBeUndefined();
+  });
+
   it('forgets a deleted key and says whether it existed', async () => {
     const cache = cacheForTest(options()).getCache('users');
     await cache.set('key', 1);

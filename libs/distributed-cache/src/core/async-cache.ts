@@ -7,6 +7,7 @@ import { BatchCollector, type BatchLoader } from './batch-loader.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { Counters } from './counters.js';
 import { isRefreshDue, XFETCH_HORIZON } from './early-refresh.js';
+import { optionsWith } from './entry-life.js';
 import { EntryChanges } from './entry-changes.js';
 import type { EntryInspection } from './entry-inspection.js';
 import { EntryInspector } from './entry-inspector.js';
@@ -158,7 +159,7 @@ export class AsyncCache<T = unknown> {
    *   that can't be cached (event `valueRefused`) or whose `varyBy` misses a dimension (event `dimensionMissing`)
    */
   set(key: CacheKey, value: T, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
-    const options = typeof ttl === 'object' ? ttl : { ttl };
+    const options = optionsWith(ttl);
     return typeof key === 'string' && hasOwnKey(options)
       ? this.setMany([[key, value]], options)
       : this.changes.setOne(key, value, options);
@@ -166,7 +167,7 @@ export class AsyncCache<T = unknown> {
 
   /** As {@link set}, all in one round trip. @returns true once Redis has all of them (or there is none) */
   async setMany(entries: Iterable<readonly [CacheKey, T]>, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
-    const options = typeof ttl === 'object' ? ttl : { ttl };
+    const options = optionsWith(ttl);
     const varied = this.dimensions.prepareAll(new Map(entries), options, 'set');
     return varied !== undefined && this.changes.set(varied, options);
   }

@@ -7,6 +7,11 @@ export interface EntryLife {
   readonly graceMs: number;
 }
 
+/** What a caller gave where a TTL stands for options with nothing else; in plain JavaScript that may be `null`. */
+export function optionsWith<T>(ttl: Duration | EntryOptions<T> | undefined): EntryOptions<T> {
+  return typeof ttl === 'object' && ttl !== null ? ttl : { ttl };
+}
+
 /**
  * Decides an entry's TTL and grace: the loader's `setTtl` beats the call's option beats the namespace. `null` and `undefined`
  * live for `emptyTtl` unless the loader or the call said otherwise.

@@ -10,10 +10,10 @@ it('ends the load under way before it puts a value in place', async () => {
   const server = await RedisServer.start();
   const client = new Redis({ port: server.port, autoResendUnfulfilledCommands: false });
   await client.ping(); // what it says as a greeting, a monitor that is just being opened would take for its own reply
-  const monitor = await new Redis({ port: server.port }).monitor();
+  const watched = new Redis({ port: server.port });
+  const monitor = await watched.monitor();
   onTestFinished(async () => {
-    client.disconnect();
-    monitor.disconnect();
+    [client, watched, monitor].forEach((each) => each.disconnect());
     await server.stop();
   });
   const seen: string[] = [];
