@@ -3,6 +3,7 @@ import type { CacheConfig } from '../../libs/distributed-cache/src/config/index.
 import { ClassRegistry } from '../../libs/distributed-cache/src/codec/index.js';
 import { AsyncCache } from '../../libs/distributed-cache/src/core/async-cache.js';
 import type { CacheRuntime } from '../../libs/distributed-cache/src/core/cache-runtime.js';
+import { KeptLeases } from '../../libs/distributed-cache/src/core/kept-leases.js';
 import { OutageJournal } from '../../libs/distributed-cache/src/core/outage-journal.js';
 import { newStamp } from '../../libs/distributed-cache/src/core/stamp-book.js';
 import { CacheEvents } from '../../libs/distributed-cache/src/events/index.js';
@@ -26,6 +27,7 @@ interface StoredPayload {
 /** One process: the real core over doubles of what it uses of redis/. */
 export class ProcessDouble {
   readonly cache: AsyncCache<number>;
+  private readonly keptLeases = new KeptLeases();
   private readonly journal = new OutageJournal(() => newStamp(NOW_MS));
   private readonly lines: readonly LineDouble[];
   private readonly connection = {
@@ -41,6 +43,8 @@ export class ProcessDouble {
   private losses = 0;
   /** How often it was cut off. */
   outages = 0;
+  /** How often it was told of a new stamp of the namespace: the first one of all is no change, and ends loads all the same. */
+  stampsHeard = 0;
 
   constructor(
     config: CacheConfig,
@@ -62,6 +66,7 @@ export class ProcessDouble {
         tier,
         changes: this.changes,
         journal: this.journal,
+        keptLeases: this.keptLeases,
         stamps: {
           tier,
           hears: () => this.changes.isLive,
@@ -146,10 +151,12 @@ export class ProcessDouble {
     this.cache.foreign.startEpoch();
     Object.assign(this.connection, { isLive: true, isWhole: true, state: 'live' });
     this.cache.foreign.startEpoch();
+    this.keptLeases.release();
   }
 
   /** What each heartbeat does with what Redis has yet to forget. */
   async replay(): Promise<void> {
+    this.keptLeases.release();
     await this.journal.replay(async ({ entries, stamps }: PendingInvalidations) => {
       await Promise.all([
         ...entries.map((keys) => this.line(keys.valueKey, () => this.redis.drop(this, keys))),
@@ -163,6 +170,9 @@ export class ProcessDouble {
   }
 
   private hear(fullKey: string): void {
+    if (fullKey.endsWith('#clear')) {
+      this.stampsHeard++;
+    }
     this.cache.foreign.onChanged(fullKey.slice(fullKey.indexOf(':', fullKey.indexOf(':') + 1) + 1));
   }
 

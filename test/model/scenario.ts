@@ -110,7 +110,7 @@ export class Scenario {
   private async getOrSet(process: ProcessDouble, key: string): Promise<void> {
     const askedAt = this.oracle.ask();
     let hasLoaded = false;
-    const { hasHeardAll } = process; // a message of an earlier change costs a load that runs when it comes
+    const { hasHeardAll, stampsHeard } = process; // a message of an earlier change costs a load that runs when it comes
     await this.read(process, key, () =>
       process.cache.getOrSet(key, () => {
         hasLoaded = true;
@@ -120,6 +120,7 @@ export class Scenario {
     if (
       hasLoaded &&
       hasHeardAll &&
+      stampsHeard === process.stampsHeard &&
       this.oracle.isUndisturbedSince(key, askedAt) &&
       this.redis.peek(valueKey(key)) === undefined
     ) {

@@ -4,6 +4,7 @@ import type { CacheEvents } from '../events/index.js';
 import type { Clock, LocalCache } from '../local/index.js';
 import type { InvalidationGroup, RedisConnection, RedisTier } from '../redis/index.js';
 import type { FlattenedClasses } from './flattened-classes.js';
+import type { KeptLeases } from './kept-leases.js';
 import type { OutageJournal } from './outage-journal.js';
 import type { StampSurroundings } from './stamp-book.js';
 
@@ -15,6 +16,7 @@ export interface RedisRuntime {
   readonly changes: InvalidationGroup;
   /** What Redis has yet to forget. */
   readonly journal: OutageJournal;
+  readonly keptLeases: KeptLeases;
   readonly stamps: StampSurroundings;
   /** How long a lease lasts unless it is renewed, in milliseconds. */
   readonly leaseMs: number;

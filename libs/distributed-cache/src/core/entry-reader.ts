@@ -6,7 +6,7 @@ import { allOf } from '../redis/index.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
 import type { LocalView } from './local-view.js';
 import type { Checked, ValueChecks } from './value-check.js';
-import type { RemoteLookup } from './remote-contract.js';
+import { UNREACHABLE, type RemoteLookup } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
 
 /** A value found in a tier. */
@@ -76,7 +76,7 @@ export class EntryReader {
     try {
       const lookups = await remote.findMany(keys);
       return await allOf(
-        keys.map((key, index) => this.accept(key, lookups[index] ?? { state: 'unreachable' }, group.flightOf(key))),
+        keys.map((key, index) => this.accept(key, lookups[index] ?? UNREACHABLE, group.flightOf(key))),
       );
     } finally {
       this.flights.endGroup(group);

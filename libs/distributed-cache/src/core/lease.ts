@@ -1,4 +1,6 @@
+import { TierReplyError } from '../errors/index.js';
 import type { EntryKeys, RedisTier } from '../redis/index.js';
+import type { KeptLeases } from './kept-leases.js';
 
 /** The right to load one key for the whole cluster. Renewed while its loader runs, so that no loader is too slow for it. */
 export class Lease {
@@ -9,8 +11,7 @@ export class Lease {
     private readonly keys: EntryKeys,
     readonly token: string,
     private readonly leaseMs: number,
-    /** Redis could not be told that the lease is given back: until it ends, others would wait for nobody. */
-    private readonly onKept: () => void,
+    private readonly kept: KeptLeases,
   ) {}
 
   /** Renews it from now on, at a third of its time, until {@link stopRenewing}. A failed renewal is tried again at the next. */
@@ -28,9 +29,18 @@ export class Lease {
     clearInterval(this.renewal);
   }
 
-  /** Gives it back without having stored anything, so that the next in line may load. Never rejects. */
+  /**
+   * Gives it back without having stored anything, so that the next in line may load. If Redis can't be told, it is told when it can be.
+   * Never rejects.
+   */
   async release(): Promise<void> {
     this.stopRenewing();
-    await this.tier.release(this.keys, this.token).catch(() => this.onKept());
+    try {
+      await this.tier.release(this.keys, this.token);
+    } catch (error) {
+      if (!(error instanceof TierReplyError)) {
+        this.kept.add(this); // what was refused would be refused again
+      }
+    }
   }
 }

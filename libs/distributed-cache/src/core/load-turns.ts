@@ -4,7 +4,7 @@ import type { FirstLook } from './first-look.js';
 import type { Flight } from './flight-registry.js';
 import type { Lease } from './lease.js';
 import type { VersionPeace } from './version-peace.js';
-import type { TakeOutcome } from './remote-contract.js';
+import { UNREACHABLE, type TakeOutcome } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
 import type { WaitBudget } from './wait-budget.js';
 
@@ -62,14 +62,14 @@ export class LoadTurns {
     let refusedAtMs = read?.refusedAtMs;
     let hasWaited = false;
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
-      const taking = remote.take(key);
+      const taking = remote.leases.take(key, isFirstLook);
+      if (isFirstLook) {
+        this.firstLook.guess(taking);
+      }
       const taken = await budget.wait(taking);
       if (taken === undefined) {
         void taking.then(({ lease }) => lease?.release());
-        return withoutLease(read?.found);
-      }
-      if (isFirstLook && taken.lookup.state === 'unreachable') {
-        return this.readOnly(key, remote, flight, budget);
+        return withoutLease((read ?? this.reader.readLocal(key)).found);
       }
       const accepting = this.reader.accept(key, taken.lookup, flight, refusedAtMs);
       const accepted = accepting instanceof Promise ? await accepting : accepting;
@@ -104,7 +104,7 @@ export class LoadTurns {
   private decide(
     key: string,
     { found, stamps, refusedAtMs }: ReadResult,
-    { lease, isHeldOff }: TakeOutcome,
+    { lease, isHeldOff, isRefused }: TakeOutcome,
     flight: Flight,
     refreshBelowMs: number,
   ): Turn | undefined {
@@ -113,6 +113,7 @@ export class LoadTurns {
       return { kind: 'found', found };
     }
     if (stamps === undefined) {
+      void lease?.release();
       return withoutLease(found);
     }
     if (refusedAtMs !== undefined && lease !== undefined && !this.peace.mayReplace(key)) {
@@ -126,16 +127,10 @@ export class LoadTurns {
       flight.overtaken = true; // its source may lag behind the deletion: answered, and not kept
       return withoutLease(found);
     }
+    if (isRefused) {
+      return withoutLease(found);
+    }
     return found === undefined ? undefined : { kind: 'found', found };
-  }
-
-  /** A Redis that can't give a lease (it is full, it is a replica, scripts are forbidden) may have the value all the same. */
-  private async readOnly(key: string, remote: RemoteView, flight: Flight, budget: WaitBudget): Promise<Turn> {
-    const read = await this.read(key, remote, flight, budget);
-    this.firstLook.learn(read);
-    return read.found !== undefined && read.found.ttlMs > 0
-      ? { kind: 'found', found: read.found }
-      : withoutLease(read.found);
   }
 
   private async read(
@@ -146,7 +141,7 @@ export class LoadTurns {
     refusedAtMs?: number,
   ): Promise<ReadResult> {
     const lookup = await budget.wait(remote.find(key));
-    return this.reader.accept(key, lookup ?? { state: 'unreachable' }, flight, refusedAtMs);
+    return this.reader.accept(key, lookup ?? UNREACHABLE, flight, refusedAtMs);
   }
 
   /** The key has changed: perhaps what was waited for. */

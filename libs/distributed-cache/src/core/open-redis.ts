@@ -16,6 +16,7 @@ import {
   type ServerPart,
 } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
+import { KeptLeases } from './kept-leases.js';
 import { OutageJournal } from './outage-journal.js';
 import { newStamp, type StampSurroundings } from './stamp-book.js';
 
@@ -54,6 +55,7 @@ export function openRedis(
   const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix, maxValueBytes, compression } = config;
   const former = new FormerConnection();
   const journal = new OutageJournal((stampKey) => newStamp(connection.serverNowMs(stampKey)));
+  const keptLeases = new KeptLeases();
   const changes = new InvalidationGroup(
     {
       prefix: `${keyPrefix}:`,
@@ -97,7 +99,8 @@ export function openRedis(
       (key) => part.owns(key),
     );
   /** Also what Redis refused while it served (READONLY after a failover). */
-  const replayByPart = (): void => {
+  const catchUp = (): void => {
+    keptLeases.release();
     for (const part of connection.parts) {
       replayTo(part).catch(() => {}); // at the next heartbeat again
     }
@@ -108,7 +111,7 @@ export function openRedis(
     {
       onLive: (downMs) => {
         news.onLive(downMs);
-        replayByPart();
+        catchUp();
       },
       onDown: (reason) => news.onDown(reason),
       onNodeDown: (name, reason) => {
@@ -117,6 +120,7 @@ export function openRedis(
       },
       onNodeLive: (name, downMs) => {
         changes.refresh();
+        keptLeases.release();
         news.onNodeLive(name, downMs);
       },
       beforeLive: async (client) => {
@@ -129,7 +133,7 @@ export function openRedis(
       beforeNodeLive: (part) => replayTo(part),
       onHeartbeat: () => {
         changes.refresh();
-        replayByPart();
+        catchUp();
       },
     },
   );
@@ -154,5 +158,5 @@ export function openRedis(
       return sinceMs !== undefined && config.fallback !== false && clock.nowMs() - sinceMs < config.fallback.ttlMs;
     },
   };
-  return { connection, tier, changes, journal, leaseMs, stamps };
+  return { connection, tier, changes, journal, keptLeases, leaseMs, stamps };
 }

@@ -18,6 +18,8 @@ export type RemoteLookup =
       readonly marks: readonly LocalMark[] | undefined;
     };
 
+export const UNREACHABLE: RemoteLookup = Object.freeze({ state: 'unreachable' });
+
 /**
  * How a write ended. `unsent`: Redis is away, nothing happened. `refused`: Redis said no (`OOM`, `READONLY`), so what it held
  * before is still there. `unknown`: it was sent and never answered, so it may have taken effect, now or later.
@@ -37,4 +39,6 @@ export interface TakeOutcome {
   readonly lease: Lease | undefined;
   /** Whether nobody may store a load for now. */
   readonly isHeldOff: boolean;
+  /** Whether nobody is given a lease: waiting for one would be in vain. */
+  readonly isRefused: boolean;
 }

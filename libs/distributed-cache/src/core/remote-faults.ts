@@ -37,8 +37,3 @@ export class RemoteFaults {
     return error instanceof TierReplyError ? 'refused' : 'unknown';
   }
 }
-
-/** Whether a command may have taken effect: also one that was released when its connection was lost may have been on its way. */
-export function mayHaveReachedRedis(error: unknown): boolean {
-  return !(error instanceof TierReplyError || (error instanceof TierUnavailableError && error.reason === 'overloaded'));
-}

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { CorruptEntryError } from '../errors/index.js';
@@ -6,13 +5,12 @@ import type { KeyLayout } from '../keys/index.js';
 import { allOf, type EntryToStore, type InspectedEntry, type RedisTier } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
 import { EntryJudge } from './entry-judge.js';
-import { Lease } from './lease.js';
-import type { RemoteLookup, RemoteWrite, TakeOutcome, WriteOutcome } from './remote-contract.js';
-import { mayHaveReachedRedis, RemoteFaults, type Operation } from './remote-faults.js';
+import type { Lease } from './lease.js';
+import { LeaseTaker } from './lease-taker.js';
+import { UNREACHABLE, type RemoteLookup, type RemoteWrite, type WriteOutcome } from './remote-contract.js';
+import { RemoteFaults, type Operation } from './remote-faults.js';
 import { StampBook } from './stamp-book.js';
 import type { TagRegistry } from './tag-registry.js';
-
-const UNREACHABLE: RemoteLookup = Object.freeze({ state: 'unreachable' });
 
 /**
  * One namespace's part of Redis. Nothing here throws: a fault is told to `onError`, once, and the answer says so.
@@ -26,6 +24,7 @@ export class RemoteView {
   private readonly faults: RemoteFaults;
   private readonly tier: RedisTier;
   readonly judge: EntryJudge;
+  readonly leases: LeaseTaker;
 
   constructor(
     private readonly redis: RedisRuntime,
@@ -40,6 +39,7 @@ export class RemoteView {
     this.tier = redis.tier.withCodec(codec, policy.ttlMs);
     this.judge = new EntryJudge(redis, layout, tags, ownStamps);
     this.stamp = new StampBook(redis.stamps, layout.clearStampKey);
+    this.leases = new LeaseTaker(redis, this.tier, layout, this.stamp, this.judge, this.faults);
   }
 
   /** What counts of what Redis holds. On the way of every hit of Redis: it waits for nothing that is there already. */
@@ -142,28 +142,6 @@ export class RemoteView {
       this.journal(key);
     }
     return outcome === 'done' && !(await filling) ? 'overtaken' : outcome;
-  }
-
-  /** Tries to become the one that loads this key, and reads it on the way. */
-  async take(key: string): Promise<TakeOutcome> {
-    const keys = this.layout.entryKeys(key);
-    const lease = new Lease(this.tier, keys, randomUUID(), this.redis.leaseMs, () => this.journal(key));
-    let isAsked = false;
-    try {
-      const stamp = this.stamp.held ?? (await this.stamp.current());
-      isAsked = true;
-      const { isTaken, isHeldOff, entry } = await this.tier.take(keys, lease.token, this.redis.leaseMs);
-      return {
-        lookup: await this.judge.judge(key, entry, stamp),
-        lease: isTaken ? lease : undefined,
-        isHeldOff,
-      };
-    } catch (error) {
-      if (isAsked && mayHaveReachedRedis(error)) {
-        void lease.release(); // it may be ours without our knowing, and others would wait for nobody
-      }
-      return { lookup: this.unreachable('get', error), lease: undefined, isHeldOff: false };
-    }
   }
 
   /** @returns how many of the keys there were, as far as Redis could be asked; if not, they are deleted when it can be */

@@ -1,5 +1,5 @@
 import type { EntryCodec, EntryHeader } from '../codec/index.js';
-import { CorruptEntryError } from '../errors/index.js';
+import type { CorruptEntryError, TierReplyError } from '../errors/index.js';
 import { BatchedReads } from './batched-reads.js';
 import { EntryBytes, type EntryToStore, type RedisEntry } from './entry-bytes.js';
 import {
@@ -13,19 +13,21 @@ import {
   type EntryKeys,
 } from './entry-writes.js';
 import { inspectEntry, type InspectedEntry } from './inspected-entry.js';
-import { HOLD_OFF, leaseCommandsOf } from './lease-scripts.js';
+import { HOLD_OFF } from './lease-scripts.js';
+import { Leases } from './leases.js';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import { StoredEntries } from './stored-entries.js';
-import { takeLease, takeOnLine, type Taken } from './take-lease.js';
 
 export interface TakenLease {
   /** Whether the lease is ours now. */
   readonly isTaken: boolean;
   /** Whether nobody may store a load for now: the key was deleted with a hold-off. */
   readonly isHeldOff: boolean;
-  /** What Redis held at that moment. */
-  readonly entry: RedisEntry | undefined;
+  /** What Redis held at that moment; an error: it can't be read, which is no reason to give the lease up. */
+  readonly entry: RedisEntry | CorruptEntryError | undefined;
+  /** Why Redis gives no lease to anybody: it is full, a replica, or forbids it. */
+  readonly refusal: TierReplyError | undefined;
 }
 
 /**
@@ -46,6 +48,7 @@ export class RedisTier {
     /** How long a value of another program that has no expiry counts, from each reading of it. */
     endlessTtlMs = 3_600_000,
     private readonly reads = new BatchedReads(connection),
+    private readonly leases = new Leases(connection),
   ) {
     this.bytes = new EntryBytes(codec, (valueKey) => connection.serverNowMs(valueKey), endlessTtlMs);
     this.stored = new StoredEntries(connection, this.bytes);
@@ -53,7 +56,7 @@ export class RedisTier {
 
   /** The same tier for a namespace whose entries lie there in another way. */
   withCodec(codec: EntryCodec, endlessTtlMs: number): RedisTier {
-    return new RedisTier(this.connection, codec, this.afterOwnChange, endlessTtlMs, this.reads);
+    return new RedisTier(this.connection, codec, this.afterOwnChange, endlessTtlMs, this.reads, this.leases);
   }
 
   /** What is left of an entry's fresh life, in milliseconds; zero or less: it is stale. */
@@ -110,17 +113,19 @@ export class RedisTier {
 
   /** Stores under a lease of ours. @returns false if the lease is no longer ours: a `set` or deletion came first */
   fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
-    const valueKeys = [keys.valueKey];
-    const { line } = this.connection;
-    if (line === undefined || this.bytes.codec.isPlain) {
-      return this.change('FILL', valueKeys, (client) =>
-        fillEntry(client, keys, token, this.bytes.seal(keys, entry), redisLifeMs(entry)),
-      );
-    }
-    const filling = this.connection.exchange.run<boolean>(line, 'FILL', (to, listener) =>
-      fillOnLine(to, keys, token, this.bytes.seal(keys, entry).bytes, redisLifeMs(entry), listener),
-    );
-    return this.afterChange('FILL', valueKeys, filling);
+    const { line, exchange } = this.connection;
+    const lifeMs = redisLifeMs(entry);
+    const filling =
+      line === undefined || this.bytes.codec.isPlain
+        ? this.connection.run(
+            'FILL',
+            (client) => fillEntry(client, keys, token, this.bytes.seal(keys, entry), lifeMs),
+            keys.valueKey,
+          )
+        : exchange.run<boolean>(line, 'FILL', (to, listener) =>
+            fillOnLine(to, keys, token, this.bytes.seal(keys, entry).bytes, lifeMs, listener),
+          );
+    return this.afterChange('FILL', [keys.valueKey], this.leases.learnFrom(filling));
   }
 
   /** Stores, and takes the lease of whoever is loading this key. */
@@ -183,34 +188,20 @@ export class RedisTier {
    * @param leaseMs how long the lease lasts unless it is renewed
    */
   async take(keys: EntryKeys, token: string, leaseMs: number): Promise<TakenLease> {
-    const { line } = this.connection;
     const askedAtMs = performance.now();
-    const { owner, bytes } = await (line === undefined
-      ? this.connection.run('TAKE', (client) => takeLease(client, keys, token, leaseMs), keys.valueKey)
-      : this.connection.exchange.run<Taken>(line, 'TAKE', (to, listener) =>
-          takeOnLine(to, keys, token, leaseMs, listener),
-        ));
+    const { owner, bytes, refusal } = await this.leases.take(keys, token, leaseMs);
     const [entry] = await this.stored.entriesIn([keys.valueKey], [bytes], askedAtMs);
-    return {
-      isTaken: owner === token,
-      isHeldOff: owner === HOLD_OFF,
-      entry: entry instanceof CorruptEntryError ? undefined : entry, // no reason to give the lease up
-    };
+    return { isTaken: owner === token, isHeldOff: owner === HOLD_OFF, entry, refusal };
   }
 
   /** @returns whether the lease is still ours */
-  async renew({ leaseKey }: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
-    const renewed = await this.connection.run(
-      'RENEW',
-      (client) => leaseCommandsOf(client).ndcRenew(leaseKey, token, leaseMs),
-      leaseKey,
-    );
-    return renewed === 1;
+  renew(keys: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
+    return this.leases.renew(keys, token, leaseMs);
   }
 
   /** Gives a lease of ours back; one that is not ours is left alone. */
-  async release({ leaseKey }: EntryKeys, token: string): Promise<void> {
-    await this.connection.run('RELEASE', (client) => leaseCommandsOf(client).ndcRelease(leaseKey, token), leaseKey);
+  release(keys: EntryKeys, token: string): Promise<void> {
+    return this.leases.release(keys, token);
   }
 
   /** @returns the stamp, or `undefined` if there is none */

@@ -1,12 +1,17 @@
+import { TierReplyError } from '../errors/index.js';
 import type { EntryKeys } from './entry-writes.js';
 import { leaseCommandsOf } from './lease-scripts.js';
 import type { RedisClient } from './redis-client.js';
+import { toTierError } from './reply-errors.js';
 import { sendTogether, type Line, type ReplyListener } from './wire-command.js';
 
-/** The token of whoever has the lease now, and the bytes of the value, if there is one. */
 export interface Taken {
-  readonly owner: string;
+  /** The token of whoever has the lease now; `undefined` where none was given: {@link refusal}. */
+  readonly owner: string | undefined;
+  /** Of the value, if there is one. */
   readonly bytes: Buffer | null;
+  /** Why Redis gives no lease: it is full, a replica, or forbids it. It may have the value all the same. */
+  readonly refusal: TierReplyError | undefined;
 }
 
 /** Takes a lease, if nobody has it, and reads the value, in one step. */
@@ -16,8 +21,14 @@ export async function takeLease(
   token: string,
   leaseMs: number,
 ): Promise<Taken> {
-  const [owner, bytes] = await leaseCommandsOf(client).ndcTakeBuffer(valueKey, leaseKey, token, leaseMs);
-  return { owner: String(owner), bytes };
+  let refusal: TierReplyError;
+  try {
+    const [owner, bytes] = await leaseCommandsOf(client).ndcTakeBuffer(valueKey, leaseKey, token, leaseMs);
+    return { owner: String(owner), bytes, refusal: undefined };
+  } catch (error) {
+    refusal = refusalOf(error);
+  }
+  return { owner: undefined, bytes: await client.getBuffer(valueKey), refusal };
 }
 
 /**
@@ -39,13 +50,31 @@ export function takeOnLine(
       ['get', valueKey],
     ],
     (outcomes) => {
-      const failure = outcomes.find((outcome) => outcome instanceof Error);
-      const [, owner, bytes] = outcomes as [unknown, Buffer | null, Buffer | null];
-      if (failure === undefined) {
-        listener.onReply({ owner: String(owner), bytes });
-      } else {
-        listener.onFailure(failure);
+      try {
+        listener.onReply(takenOf(outcomes));
+      } catch (error) {
+        listener.onFailure(error as Error);
       }
     },
   );
+}
+
+function takenOf([taking, owner, bytes]: readonly unknown[]): Taken {
+  for (const outcome of [owner, bytes]) {
+    if (outcome instanceof Error) {
+      throw outcome;
+    }
+  }
+  return taking instanceof Error
+    ? { owner: undefined, bytes: bytes as Buffer | null, refusal: refusalOf(taking) }
+    : { owner: String(owner), bytes: bytes as Buffer | null, refusal: undefined };
+}
+
+/** @throws what is no refusal, but a fault */
+function refusalOf(error: unknown): TierReplyError {
+  const tierError = toTierError('TAKE', error, 0);
+  if (tierError instanceof TierReplyError) {
+    return tierError;
+  }
+  throw error;
 }

@@ -57,17 +57,18 @@ export function sendTogether(
   onAnswered: (outcomes: readonly unknown[]) => void,
 ): void {
   const outcomes: unknown[] = [];
-  const settle = (outcome: unknown): void => {
-    outcomes.push(outcome); // in order: it is a line
-    if (outcomes.length === commands.length) {
-      onAnswered(outcomes);
-    }
-  };
-  const listener = { onReply: settle, onFailure: settle };
+  let unanswered = commands.length;
   inOneWrite(line, () => {
-    for (const command of commands) {
-      sendOnLine(line, command, listener);
-    }
+    commands.forEach((command, place) => {
+      // In order as a rule; who wraps the client's commands may answer one of them before its turn.
+      const settle = (outcome: unknown): void => {
+        outcomes[place] = outcome;
+        if (--unanswered === 0) {
+          onAnswered(outcomes);
+        }
+      };
+      sendOnLine(line, command, { onReply: settle, onFailure: settle });
+    });
   });
 }
 

@@ -1,0 +1,120 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { FaultProxy } from '../../../../test/support/fault-proxy.js';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import { miss, watchedPods, type WatchedPods } from '../../../../test/support/watched-pods.js';
+import { RedisTier } from '../redis/index.js';
+import type { DistributedCache } from './distributed-cache.js';
+
+const leaseOf = (key: string): string => `{cache:users:${key}}:lease`;
+
+/** What is told of faults, in one word each. */
+function faultsOf(all: DistributedCache): string[] {
+  const faults: string[] = [];
+  all.events.on('tierError', ({ error }) => faults.push((error as { reply?: string }).reply ?? error.name));
+  return faults;
+}
+
+/** Two processes, the first of which takes the lease at once from now on, after values that only the second one has set. */
+async function podsThatGuess(...keys: string[]): Promise<WatchedPods> {
+  const pods = await watchedPods();
+  await miss(pods.cache, 'a', 'b', 'c');
+  await Promise.all(keys.map((key) => pods.other.set(key, `set ${key}`)));
+  return pods;
+}
+
+describe('a lease that can not be given back', () => {
+  it('takes no value with it when scripts are forbidden', async () => {
+    const { server, all, cache } = await podsThatGuess('there');
+    await server.command('ACL', 'SETUSER', 'default', '-eval', '-evalsha');
+    expect(await cache.getOrSet('there', async () => 'not asked')).toBe('set there');
+    await server.command('CLIENT', 'KILL', 'TYPE', 'normal'); // what was to be made good is made good now
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ redisConnected: true }));
+    expect(await server.command('EXISTS', 'cache:users:there')).toBe(1);
+  });
+
+  it('takes no value with it when the connection is lost, and is given back when it is there again', async () => {
+    const server = await RedisServer.start();
+    onTestFinished(() => server.stop());
+    const proxy = await FaultProxy.start(server.port);
+    onTestFinished(() => proxy.close());
+    const all = cacheForTest({ redis: { host: proxy.host, port: proxy.port } }, { leaseMs: 600_000 });
+    const others = cacheForTest({ redis: { url: server.url } });
+    await Promise.all([all.connect(), others.connect()]);
+    const [cache, other] = [all.getCache('users'), others.getCache('users')];
+    await miss(cache, 'a', 'b', 'c');
+    await other.set('there', 'value');
+    vi.spyOn(RedisTier.prototype, 'release').mockImplementationOnce(async function (this: RedisTier, ...asked) {
+      proxy.cut();
+      return this.release(...asked); // the mock was for one call
+    });
+    expect(await cache.getOrSet('there', async () => 'not asked')).toBe('value');
+    await vi.waitFor(async () => expect(await server.command('EXISTS', leaseOf('there'))).toBe(0));
+    expect(await server.command('EXISTS', 'cache:users:there')).toBe(1);
+    expect(await all.healthCheck()).toMatchObject({ redisConnected: true });
+  });
+});
+
+describe('where the lease is taken at once', () => {
+  it('a burst of loads takes few of them, and finds what is there', async () => {
+    const keys = Array.from({ length: 1000 }, (_, index) => `key${index}`);
+    const { cache, commandsFor } = await podsThatGuess(...keys);
+    const load = vi.fn(async () => 'loaded');
+    expect(await Promise.all(keys.map((key) => cache.getOrSet(key, load)))).toEqual(keys.map((key) => `set ${key}`));
+    expect(load).not.toHaveBeenCalled();
+    const takes = [];
+    for (const key of keys) {
+      takes.push(...(await commandsFor(key)).filter((command) => command === 'set lease'));
+    }
+    expect(takes.length).toBeGreaterThan(0);
+    expect(takes.length).toBeLessThanOrEqual(32);
+  });
+
+  it('a value of another kind leaves no lease behind', async () => {
+    const { server, all, cache } = await podsThatGuess();
+    const faults = faultsOf(all);
+    await server.command('LPUSH', 'cache:users:list', 'of another program');
+    expect(await cache.getOrSet('list', async () => 'loaded')).toBe('loaded');
+    expect(faults).toEqual(['WRONGTYPE']);
+    await vi.waitFor(async () => expect(await server.command('EXISTS', leaseOf('list'))).toBe(0));
+  });
+
+  it.each(['miss', 'hit'])('an entry that can not be read is told of once, after a %s', async (kind) => {
+    const { server, all, cache } = await podsThatGuess('x', 'y', 'z');
+    for (const key of kind === 'hit' ? ['x', 'y', 'z'] : []) {
+      await cache.getOrSet(key, async () => 'not asked');
+    }
+    const faults = faultsOf(all);
+    await server.command('SET', 'cache:users:bad', Buffer.from([0xdc, 9]));
+    expect(await cache.getOrSet('bad', async () => 'loaded')).toBe('loaded');
+    expect(faults).toEqual(['CorruptEntryError']);
+  });
+
+  it('a full Redis gives the value instead, is told of once, and asked once', async () => {
+    const { server, all, cache, commandsFor } = await podsThatGuess('there');
+    const faults = faultsOf(all);
+    await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+    await server.command('CONFIG', 'SET', 'maxmemory', '1mb');
+    const before = (await commandsFor('there')).length;
+    expect(await cache.getOrSet('there', async () => 'not asked')).toBe('set there');
+    expect(faults).toEqual(['OOM']);
+    expect((await commandsFor('there')).slice(before)).toEqual(['get lease', 'get']); // what is refused is not seen
+  });
+});
+
+describe('a Redis that lets nobody run scripts', () => {
+  it('gives no lease that could not be used, as long as it does', async () => {
+    const { server, cache } = await watchedPods();
+    await server.command('ACL', 'SETUSER', 'default', '-eval', '-evalsha');
+    const leasesDuringLoad = (key: string) =>
+      cache.getOrSet(key, () => server.command('EXISTS', leaseOf(key))) as Promise<number>;
+    const leases = [];
+    for (const key of ['a', 'b', 'c', 'd']) {
+      leases.push(await leasesDuringLoad(key));
+    }
+    expect(leases).toEqual([1, 0, 0, 0]);
+    await server.command('ACL', 'SETUSER', 'default', '+eval', '+evalsha');
+    await miss(cache, 'e', 'f');
+    expect(await server.command('EXISTS', 'cache:users:f')).toBe(1);
+  });
+});

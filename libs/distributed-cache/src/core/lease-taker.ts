@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import type { KeyLayout } from '../keys/index.js';
+import type { RedisTier } from '../redis/index.js';
+import type { RedisRuntime } from './cache-runtime.js';
+import type { EntryJudge } from './entry-judge.js';
+import { Lease } from './lease.js';
+import { UNREACHABLE, type TakeOutcome } from './remote-contract.js';
+import type { RemoteFaults } from './remote-faults.js';
+import type { StampBook } from './stamp-book.js';
+
+/** Takes the leases of one namespace. As `RemoteView`, whose part it is: nothing here throws. */
+export class LeaseTaker {
+  constructor(
+    private readonly redis: RedisRuntime,
+    private readonly tier: RedisTier,
+    private readonly layout: KeyLayout,
+    private readonly stamp: StampBook,
+    private readonly judge: EntryJudge,
+    private readonly faults: RemoteFaults,
+  ) {}
+
+  /**
+   * Tries to become the one that loads this key, and reads it on the way.
+   * @param isFirstLook nobody has read it before, so what can't be read is told of here
+   */
+  async take(key: string, isFirstLook: boolean): Promise<TakeOutcome> {
+    const keys = this.layout.entryKeys(key);
+    const { leaseMs, keptLeases } = this.redis;
+    const lease = new Lease(this.tier, keys, randomUUID(), leaseMs, keptLeases);
+    let isAsked = false;
+    try {
+      const stamp = this.stamp.held ?? (await this.stamp.current());
+      isAsked = true;
+      const { isTaken, isHeldOff, entry, refusal } = await this.tier.take(keys, lease.token, leaseMs);
+      if (refusal !== undefined) {
+        this.faults.report('get', refusal);
+      }
+      const isUnreadable = entry instanceof Error;
+      if (isUnreadable && isFirstLook) {
+        this.faults.report('get', entry);
+      }
+      return {
+        lookup: await this.judge.judge(key, isUnreadable ? undefined : entry, stamp),
+        lease: isTaken ? lease : undefined,
+        isHeldOff,
+        isRefused: refusal !== undefined,
+      };
+    } catch (error) {
+      if (isAsked) {
+        void lease.release(); // it may be ours without our knowing, and others would wait for nobody
+      }
+      this.faults.report('get', error);
+      return { lookup: UNREACHABLE, lease: undefined, isHeldOff: false, isRefused: true };
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import { TierReplyError } from '../errors/index.js';
+import type { EntryKeys } from './entry-writes.js';
+import { leaseCommandsOf } from './lease-scripts.js';
+import type { RedisConnection } from './redis-connection.js';
+import { takeLease, takeOnLine, type Taken } from './take-lease.js';
+
+/**
+ * The leases of one Redis. Taking one needs no script, storing under it and giving it back do: where scripts are forbidden, a lease
+ * that was taken would only be in the way. So once one is refused, leases are taken by script until one succeeds.
+ */
+export class Leases {
+  private mayRunScripts = true;
+
+  constructor(private readonly connection: RedisConnection) {}
+
+  async take(keys: EntryKeys, token: string, leaseMs: number): Promise<Taken> {
+    const { line, exchange } = this.connection;
+    if (line !== undefined && this.mayRunScripts) {
+      return exchange.run<Taken>(line, 'TAKE', (to, listener) => takeOnLine(to, keys, token, leaseMs, listener));
+    }
+    const taken = await this.connection.run('TAKE', (client) => takeLease(client, keys, token, leaseMs), keys.valueKey);
+    this.mayRunScripts = taken.refusal === undefined;
+    return taken;
+  }
+
+  /** @returns whether the lease is still ours */
+  async renew({ leaseKey }: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
+    const renewing = this.connection.run(
+      'RENEW',
+      (client) => leaseCommandsOf(client).ndcRenew(leaseKey, token, leaseMs),
+      leaseKey,
+    );
+    return (await this.learnFrom(renewing)) === 1;
+  }
+
+  /** Gives a lease of ours back; one that is not ours is left alone. */
+  async release({ leaseKey }: EntryKeys, token: string): Promise<void> {
+    await this.learnFrom(
+      this.connection.run('RELEASE', (client) => leaseCommandsOf(client).ndcRelease(leaseKey, token), leaseKey),
+    );
+  }
+
+  /** @param running what needs a script */
+  learnFrom<Result>(running: Promise<Result>): Promise<Result> {
+    return running.catch((error: unknown) => {
+      if (error instanceof TierReplyError && error.reply === 'NOPERM') {
+        this.mayRunScripts = false;
+      }
+      throw error;
+    });
+  }
+}
