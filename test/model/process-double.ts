@@ -162,6 +162,7 @@ export class ProcessDouble {
         ...entries.map((keys) => this.line(keys.valueKey, () => this.redis.drop(this, keys))),
         ...[...stamps].map(([key, stamp]) => this.line(key, () => this.redis.putString(this, key, stamp))),
       ]);
+      [...stamps.keys()].forEach((key) => this.change(key));
     });
   }
 
@@ -173,6 +174,10 @@ export class ProcessDouble {
     if (fullKey.endsWith('#clear')) {
       this.stampsHeard++;
     }
+    this.change(fullKey);
+  }
+
+  private change(fullKey: string): void {
     this.cache.foreign.onChanged(fullKey.slice(fullKey.indexOf(':', fullKey.indexOf(':') + 1) + 1));
   }
 

@@ -151,6 +151,13 @@ export const MUTANTS = [
     specs: ['races/outages'],
   },
   {
+    name: 'race 14: a clear that is repeated leaves the old stamp here',
+    file: 'core/open-redis.ts',
+    from: 'news.onChanged([...pending.stamps.keys()]);',
+    to: '',
+    specs: ['races/outages'],
+  },
+  {
     name: 'race 14: a clear of an outage is not replayed',
     file: 'core/remote-view.ts',
     from: 'this.redis.journal.addClear(this.layout.clearStampKey);',

@@ -36,6 +36,25 @@ describe('writes and a Redis that is lost meanwhile', () => {
     await vi.waitFor(async () => expect(await other.cache.get('key')).toBeUndefined());
   });
 
+  it.each(['clear', 'invalidateTags'] as const)(
+    'race 14: a %s that Redis refused for a while counts here too, after it has been repeated',
+    async (what) => {
+      const server = await ownRedis();
+      const [refused, other] = [await podAt(server.port, { heartbeatMs: 100 }), await podAt(server.port)];
+      await other.cache.set('key', 'old', { tags: ['team'] });
+      await server.command('ACL', 'SETUSER', 'default', '-set');
+      await (what === 'clear' ? refused.cache.clear() : refused.cache.invalidateTags('team'));
+      expect(await refused.cache.get('key')).toBeUndefined();
+      expect(await other.cache.get('key')).toBe('old');
+      await server.command('ACL', 'SETUSER', 'default', '+set');
+      await vi.waitFor(async () => expect(await other.cache.get('key')).toBeUndefined(), { timeout: 5000 });
+      await vi.waitFor(async () => expect((await refused.all.healthCheck()).redisConnected).toBe(true));
+      expect(await refused.cache.get('key')).toBeUndefined();
+      await refused.cache.set('key', 'new', { tags: ['team'] });
+      await vi.waitFor(async () => expect(await other.cache.get('key')).toBe('new'));
+    },
+  );
+
   it('race 14: forgets no deletion that came after one whose replay was on its way', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);

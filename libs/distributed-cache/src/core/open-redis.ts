@@ -85,6 +85,7 @@ export function openRedis(
   };
   const replay = async (pending: PendingInvalidations, run: ServerPart['run']): Promise<void> => {
     await run('UNLINK', (client) => replayInvalidations(client, pending));
+    news.onChanged([...pending.stamps.keys()]); // Redis tells the others; the old ones may be held here since the call
     await announce([...pending.entries.map(({ valueKey }) => valueKey), ...pending.stamps.keys()], run);
   };
   const replayTo = (part: ServerPart): Promise<void> =>
