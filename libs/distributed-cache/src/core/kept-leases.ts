@@ -1,4 +1,7 @@
-import type { Lease } from './lease.js';
+interface Kept {
+  /** Never rejects. */
+  release(): Promise<void>;
+}
 
 /** What is more than this ends by itself. */
 const MOST_LEASES = 1000;
@@ -8,9 +11,9 @@ const MOST_LEASES = 1000;
  * can be asked again. Nothing else is at stake: what lies under their keys is as good as before.
  */
 export class KeptLeases {
-  private leases: Lease[] = [];
+  private leases: Kept[] = [];
 
-  add(lease: Lease): void {
+  add(lease: Kept): void {
     if (this.leases.length < MOST_LEASES) {
       this.leases.push(lease);
     }
