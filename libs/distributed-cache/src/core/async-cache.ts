@@ -1,19 +1,19 @@
 import type { Duration, ResolvedNamespace } from '../config/index.js';
 import { CacheMetrics, type CacheHealth } from '../events/index.js';
 import { type CacheKey, encodeKey, PreparedKey } from '../keys/index.js';
-import { readStored } from '../local/index.js';
+import { readStored, type EntryStore } from '../local/index.js';
 import { checkHealth } from './cache-health-check.js';
 import { BatchCollector, type BatchLoader } from './batch-loader.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { Counters } from './counters.js';
-import { isRefreshDue, XFETCH_HORIZON } from './early-refresh.js';
+import { isRefreshDue } from './early-refresh.js';
 import { optionsWith } from './entry-life.js';
 import { EntryChanges } from './entry-changes.js';
 import type { EntryInspection } from './entry-inspection.js';
 import { EntryInspector } from './entry-inspector.js';
 import { EntryFinder } from './entry-finder.js';
 import type { EntryLoader, LoadOutcome } from './entry-loader.js';
-import type { EntryOptions, KeyOptions, Loader } from './entry-options.js';
+import { hasOwnKey, type EntryOptions, type KeyOptions, type Loader } from './entry-options.js';
 import { ForeignChanges } from './foreign-changes.js';
 import { KeyDimensions } from './key-dimensions.js';
 import { LoadContext } from './load-context.js';
@@ -34,6 +34,7 @@ import { furnishNamespace } from './namespace-rooms.js';
  */
 export class AsyncCache<T = unknown> {
   private readonly hits: { readonly isObserved: boolean };
+  private readonly store: EntryStore | undefined;
   private readonly counters = new Counters();
   private readonly recorder: LookupRecorder;
   private readonly local: LocalView;
@@ -53,6 +54,7 @@ export class AsyncCache<T = unknown> {
     readonly policy: ResolvedNamespace,
     private readonly runtime: CacheRuntime,
   ) {
+    this.store = runtime.local?.store;
     const rooms = furnishNamespace(namespace, policy, runtime, this.counters);
     this.recorder = rooms.recorder;
     this.hits = runtime.events.observation('hit');
@@ -116,25 +118,17 @@ export class AsyncCache<T = unknown> {
     if (options !== undefined && (options.refreshAhead !== undefined || (isText && hasOwnKey(options)))) {
       return undefined;
     }
-    if (!isText && !(key instanceof PreparedKey)) {
-      return undefined; // plain JavaScript may pass anything: it is refused where keys are encoded
+    if (!isText) {
+      return key instanceof PreparedKey ? this.hitAgain(key) : undefined; // anything else is refused where keys are encoded
     }
-    const { coarseClock, local } = this.runtime;
-    const nowMs = coarseClock.nowMs();
-    const slot = this.local.hit(key, nowMs);
-    if (slot < 0 || local === undefined) {
-      return undefined;
-    }
-    const { store } = local;
-    const ttlMs = store.ttlAt(slot, nowMs);
-    if (ttlMs < store.loadMsAt(slot) * XFETCH_HORIZON) {
-      return undefined; // perhaps it is to be refreshed
-    }
-    this.counters.localHits++;
-    if (this.hits.isObserved) {
-      this.recorder.tellHit(key, 'local', 'fresh', ttlMs);
-    }
-    return Promise.resolve(store.valueAt(slot) as T);
+    const nowMs = this.runtime.coarseClock.nowMs();
+    return this.answer(key, this.local.hit(key, nowMs), nowMs);
+  }
+
+  /** @internal As {@link hit}, for a key that is prepared, and without options. */
+  hitAgain(key: PreparedKey): Promise<T> | undefined {
+    const nowMs = this.runtime.coarseClock.nowMs();
+    return this.answer(key, this.local.hitAgain(key, nowMs), nowMs);
   }
 
   /**
@@ -234,6 +228,18 @@ export class AsyncCache<T = unknown> {
     return checkHealth(this.runtime);
   }
 
+  private answer(key: CacheKey, slot: number, nowMs: number): Promise<T> | undefined {
+    const { store } = this;
+    if (slot < 0 || store === undefined) {
+      return undefined;
+    }
+    this.counters.localHits++;
+    if (this.hits.isObserved) {
+      this.recorder.tellHit(key, 'local', 'fresh', store.ttlAt(slot, nowMs));
+    }
+    return Promise.resolve(store.valueAt(slot) as T);
+  }
+
   private async loadUncached(loader: Loader<T>): Promise<T> {
     return loader(new LoadContext(this.runtime.closing, undefined));
   }
@@ -290,9 +296,4 @@ export class AsyncCache<T = unknown> {
       this.recorder.miss(key, { stale: outcome.hadStale, collapsed, stored: outcome.kept });
     }
   }
-}
-
-/** Whether the options make another key of the one given. */
-function hasOwnKey({ varyBy, version }: KeyOptions): boolean {
-  return varyBy !== undefined || version !== undefined;
 }

@@ -58,3 +58,8 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
   /** Stores the value only where this returns true. Default: always. */
   readonly cacheIf?: (value: T) => boolean;
 }
+
+/** Whether the options make another key of the one given. */
+export function hasOwnKey({ varyBy, version }: KeyOptions): boolean {
+  return varyBy !== undefined || version !== undefined;
+}

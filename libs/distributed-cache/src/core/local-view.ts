@@ -1,6 +1,7 @@
 import { isPlainKey, type PreparedKey } from '../keys/index.js';
 import type { LocalEntry, LocalPart, LocalPutOptions, StoredValue, UnreadValue } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
+import { XFETCH_HORIZON } from './early-refresh.js';
 import type { EntryLife } from './entry-life.js';
 
 /** Where Redis can't tell of changes, a copy is trusted for this long: the most that processes disagree then. */
@@ -27,7 +28,7 @@ export class LocalView {
     private readonly runtime: CacheRuntime,
     namespace: string,
   ) {
-    this.part = runtime.local?.part(isPlainKey);
+    this.part = runtime.local?.part(isPlainKey, XFETCH_HORIZON);
     this.valuePrefix = `${runtime.config.keyPrefix}:${namespace}:`;
   }
 
@@ -36,13 +37,22 @@ export class LocalView {
     return this.part === undefined || !this.isTrusted(key) ? undefined : this.part.find(key, nowMs);
   }
 
-  /** The slot of a fresh value that may be handed out as it is, while all is well; -1 if it takes another look. */
-  hit(key: string | PreparedKey, nowMs: number): number {
+  /** The slot of a value that may be handed out as it is, while all is well; -1 if it takes another look. */
+  hit(key: string, nowMs: number): number {
+    const { part } = this;
+    return part !== undefined && this.hearsAll() ? part.hit(key, nowMs) : -1;
+  }
+
+  /** As {@link hit}, for a key that remembers where its entry is. */
+  hitAgain(key: PreparedKey, nowMs: number): number {
+    const { part } = this;
+    return part !== undefined && this.hearsAll() ? part.hitAgain(key, nowMs) : -1;
+  }
+
+  /** Whether there is no Redis, or one that tells of every change of every key. */
+  private hearsAll(): boolean {
     const { redis } = this.runtime;
-    if (this.part === undefined || (redis !== undefined && !(redis.connection.isWhole && redis.changes.isLive))) {
-      return -1;
-    }
-    return typeof key === 'string' ? this.part.hit(key, nowMs) : this.part.hitAgain(key, nowMs);
+    return redis === undefined || (redis.connection.isWhole && redis.changes.isLive);
   }
 
   /** The entry as it is, trusted or not, without marking it as used. */
@@ -54,7 +64,7 @@ export class LocalView {
   remainingMs(key: string, entry: LocalEntry, nowMs = this.runtime.clock.nowMs()): number {
     const { redis, config } = this.runtime;
     const ttlMs = entry.expiresAtMs - nowMs;
-    if (redis === undefined || (redis.connection.isWhole && redis.changes.isLive)) {
+    if (redis === undefined || this.hearsAll()) {
       return ttlMs;
     }
     const valueKey = this.valuePrefix + key;
@@ -117,7 +127,7 @@ export class LocalView {
     if (closing.aborted) {
       return false;
     }
-    if (redis === undefined || (redis.connection.isWhole && redis.changes.isLive)) {
+    if (redis === undefined || this.hearsAll()) {
       return true;
     }
     const valueKey = this.valuePrefix + key;

@@ -48,10 +48,12 @@ export class MethodKeys {
    * @throws CacheKeyError for an argument that can't be told apart from others
    */
   of(args: readonly unknown[], suffix: string): PreparedKey {
-    const only = args[0];
-    return (
-      (args.length === 1 && suffix === '' && only !== 0 ? this.memory.get(only) : undefined) ?? this.make(args, suffix)
-    );
+    return (args.length === 1 && suffix === '' ? this.known(args[0]) : undefined) ?? this.make(args, suffix);
+  }
+
+  /** The key of a call with this one argument and no suffix, if it was made lately. */
+  known(only: unknown): PreparedKey | undefined {
+    return only === 0 ? undefined : this.memory.get(only); // to the memory -0 would be 0
   }
 
   /** Apart from {@link of}, which is so short that V8 puts it into the decorated call. */
@@ -61,7 +63,6 @@ export class MethodKeys {
       if (typeof only === 'string' && only.length <= this.plainLength && PLAIN.test(only)) {
         return this.remember(only, `${this.quotedHead}${only}')`);
       }
-      // To the memory -0 would be 0.
       if (typeof only === 'number' && this.plainLength > LONGEST_NUMBER && !Object.is(only, -0)) {
         return this.remember(only, `${this.head}${only})`);
       }

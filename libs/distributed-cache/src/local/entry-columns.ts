@@ -19,6 +19,8 @@ export abstract class EntryColumns {
   protected roomIds = new Uint32Array(FIRST_CAPACITY);
   protected storedAtMs = new Float64Array(FIRST_CAPACITY);
   protected expiresAtMs = new Float64Array(FIRST_CAPACITY);
+  /** Until then the value may be handed out as it is, without another look. Zero: never; negative: from when it has been read. */
+  protected readyUntilMs = new Float64Array(FIRST_CAPACITY);
   protected graceMs = new Float32Array(FIRST_CAPACITY);
   protected lifeMs = new Float32Array(FIRST_CAPACITY);
   protected loadMs = new Float32Array(FIRST_CAPACITY);
@@ -42,6 +44,7 @@ export abstract class EntryColumns {
     this.roomIds = resized(this.roomIds, new Uint32Array(capacity));
     this.storedAtMs = resized(this.storedAtMs, new Float64Array(capacity));
     this.expiresAtMs = resized(this.expiresAtMs, new Float64Array(capacity));
+    this.readyUntilMs = resized(this.readyUntilMs, new Float64Array(capacity));
     this.graceMs = resized(this.graceMs, new Float32Array(capacity));
     this.lifeMs = resized(this.lifeMs, new Float32Array(capacity));
     this.loadMs = resized(this.loadMs, new Float32Array(capacity));

@@ -8,6 +8,7 @@ const YEAR_MS = 365 * DAY_MS;
 const PLAIN: EntryFacts = {
   storedAtMs: NOW_MS,
   expiresAtMs: NOW_MS + 60_000,
+  readyUntilMs: NOW_MS + 60_000,
   graceMs: 0,
   loadMs: 0,
   lifeMs: 60_000,
@@ -134,6 +135,8 @@ describe('EntryStore', () => {
       expect(valueOf({ store }, room, key)).toBeUndefined();
       store.put(room, 'key', stored(4), { ...PLAIN, isPlainKey: false });
       expect([valueOf({ store }, room, key), store.hit(room, 'key', NOW_MS)]).toEqual([4, -1]);
+      store.put(room, 'key', stored(5), { ...PLAIN, readyUntilMs: NOW_MS });
+      expect(valueOf({ store }, room, key)).toBeUndefined();
     });
 
     it('is found by its text when the columns were given back', () => {
@@ -173,6 +176,17 @@ describe('a value kept as text', () => {
     expect(store.valueAt(slot)).toBe(value);
     expect(store.entryAt(slot).value).toBe(value);
     expect(reads).toHaveLength(1);
+  });
+
+  it('is no plain hit when it was read, if it carries tags or is about to expire', () => {
+    const { store, room } = storeWithRoom();
+    store.put(room, 'tagged', textOf(1000), { ...PLAIN, marks: [{ scope: { generation: 0 }, generation: 0 }] });
+    store.put(room, 'late', textOf(1000), { ...PLAIN, readyUntilMs: 0 });
+    for (const key of ['tagged', 'late']) {
+      store.entryAt(store.find(room, key, NOW_MS)!);
+      expect(store.hit(room, key, NOW_MS)).toBe(-1);
+      expect(store.hit(room, key, 0)).toBe(-1);
+    }
   });
 
   it('is not read when it is overwritten or removed', () => {

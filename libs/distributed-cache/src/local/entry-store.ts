@@ -26,6 +26,8 @@ export interface PlacedKey {
 export interface EntryFacts {
   readonly storedAtMs: number;
   readonly expiresAtMs: number;
+  /** Until then a hit needs no other look. */
+  readonly readyUntilMs: number;
   readonly graceMs: number;
   readonly loadMs: number;
   readonly lifeMs: number;
@@ -40,8 +42,7 @@ const MOST_BYTES = 2 ** 32 - 1;
 const NO_SLOT = 0;
 const PLAIN_KEY = 1;
 const COPY_ON_READ = 2;
-const MARKED = 4;
-const UNREAD = 8;
+const UNREAD = 4;
 /** Places in the columns and in the map of slots, with what grows ahead of need. */
 const ENTRY_OVERHEAD_BYTES = 120;
 
@@ -79,8 +80,8 @@ export class EntryStore extends EntryRing {
   }
 
   /**
-   * The slot of a value that may be handed out as it is: found by the caller's own key, which is its encoding, fresh, current, without
-   * tags; marked as used. -1 else. This is the hit path: nothing is allocated.
+   * The slot of a value that may be handed out as it is: found by the caller's own key, which is its encoding, fresh, not yet to be
+   * refreshed, current, without tags; marked as used. -1 else. This is the hit path: nothing is allocated.
    */
   hit(room: Room, key: string, nowMs: number): number {
     const slot = room.slots.get(key);
@@ -89,14 +90,17 @@ export class EntryStore extends EntryRing {
 
   /** As {@link hit}, for a key that is encoded and remembers its place: a look there is cheaper than one into the map, and at its text. */
   hitAgain(room: Room, key: PlacedKey, nowMs: number): number {
-    let slot = key.place;
-    if (this.stamps[slot] !== key.stamp || this.roomIds[slot] !== room.id) {
-      slot = room.slots.get(key.encoded) ?? NO_SLOT;
-      key.place = slot;
-      const stamp = this.stamps[slot]!;
-      key.stamp = slot === NO_SLOT ? -1 : stamp < LARGEST_SMALL ? stamp | 0 : stamp;
-    }
-    return this.useReady(slot, room, nowMs);
+    const { place } = key;
+    const isThere = this.stamps[place] === key.stamp && this.roomIds[place] === room.id;
+    return this.useReady(isThere ? place : this.locate(room, key), room, nowMs);
+  }
+
+  private locate(room: Room, key: PlacedKey): number {
+    const slot = room.slots.get(key.encoded) ?? NO_SLOT;
+    const stamp = this.stamps[slot]!;
+    key.place = slot;
+    key.stamp = slot === NO_SLOT ? -1 : stamp < LARGEST_SMALL ? stamp | 0 : stamp;
+    return slot;
   }
 
   valueAt(slot: number): unknown {
@@ -105,14 +109,6 @@ export class EntryStore extends EntryRing {
 
   ttlAt(slot: number, nowMs: number): number {
     return this.expiresAtMs[slot]! - nowMs;
-  }
-
-  loadMsAt(slot: number): number {
-    return this.loadMs[slot]!;
-  }
-
-  lifeMsAt(slot: number): number {
-    return this.lifeMs[slot]!;
   }
 
   /** @returns the slot, or `undefined`; unless it is over it is marked as used, else removed */
@@ -217,6 +213,7 @@ export class EntryStore extends EntryRing {
     const stored = unread.read();
     const growth = Math.ceil(stored.bytes - unread.bytes);
     this.flags[slot]! &= ~UNREAD;
+    this.readyUntilMs[slot] = -this.readyUntilMs[slot]!;
     this.values[slot] = stored.value;
     this.bytes[slot]! += growth;
     this.usedBytes += growth;
@@ -238,15 +235,18 @@ export class EntryStore extends EntryRing {
     if (marks !== undefined) {
       this.marks.set(slot, marks);
     }
-    const flags = (isPlainKey ? PLAIN_KEY : 0) | (marks === undefined ? 0 : MARKED);
+    const flags = isPlainKey ? PLAIN_KEY : 0;
+    const readyUntilMs = marks === undefined ? facts.readyUntilMs : 0;
     if (stored instanceof UnreadValue) {
       this.flags[slot] = flags | UNREAD;
+      this.readyUntilMs[slot] = -readyUntilMs;
       return;
     }
     if (stored.copyInstance !== undefined) {
       this.copyInstances.set(slot, stored.copyInstance);
     }
     this.flags[slot] = flags | (stored.copyOnRead ? COPY_ON_READ : 0);
+    this.readyUntilMs[slot] = stored.copyOnRead ? 0 : readyUntilMs;
   }
 
   private roomOf(slot: number): Room {
@@ -255,11 +255,7 @@ export class EntryStore extends EntryRing {
 
   /** What is in no slot is asked for in the ring's own, which is never fresh. */
   private useReady(slot: number, { overUntil }: Room, nowMs: number): number {
-    if (
-      !(nowMs < this.expiresAtMs[slot]!) ||
-      (this.flags[slot]! & (COPY_ON_READ | MARKED | UNREAD)) !== 0 ||
-      this.stamps[slot]! <= overUntil
-    ) {
+    if (!(nowMs < this.readyUntilMs[slot]!) || this.stamps[slot]! <= overUntil) {
       return -1;
     }
     this.use(slot);

@@ -61,9 +61,12 @@ export class LocalCache {
     return this.store.maxBytes;
   }
 
-  /** @internal Keys of their own within the same bound: those of a namespace. */
-  part(isPlainKey: IsPlainKey): LocalPart {
-    return new LocalPart(this.store, this.clock, isPlainKey, () => this.startSweeping());
+  /**
+   * @internal Keys of their own within the same bound: those of a namespace.
+   * @param lookAheadLoads so many load times before its expiry an entry is no plain hit any more
+   */
+  part(isPlainKey: IsPlainKey, lookAheadLoads = 0): LocalPart {
+    return new LocalPart(this.store, this.clock, isPlainKey, lookAheadLoads, () => this.startSweeping());
   }
 
   /** The fresh value, or `undefined`. A stored `undefined` looks the same: use {@link find} to tell them apart. */

@@ -15,12 +15,13 @@ export class LocalPart {
     private readonly store: EntryStore,
     private readonly clock: Clock,
     private readonly isPlainKey: IsPlainKey,
+    private readonly lookAheadLoads: number,
     private readonly onPut: () => void,
   ) {
     this.room = store.addRoom();
   }
 
-  /** The slot of a fresh value that may be handed out as it is; -1 if it takes another look. */
+  /** The slot of a fresh value that may be handed out as it is, and is not about to expire; -1 if it takes another look. */
   hit(key: string, nowMs: number): number {
     return this.store.hit(this.room, key, nowMs);
   }
@@ -45,9 +46,11 @@ export class LocalPart {
     requireDuration('ttlMs', ttlMs);
     requireDuration('graceMs', graceMs);
     const nowMs = this.clock.nowMs();
+    const expiresAtMs = nowMs + ttlMs;
     const isKept = this.store.put(this.room, key, stored, {
       storedAtMs: nowMs,
-      expiresAtMs: nowMs + ttlMs,
+      expiresAtMs,
+      readyUntilMs: Math.max(0, expiresAtMs - loadMs * this.lookAheadLoads),
       graceMs,
       loadMs: Math.round(loadMs),
       lifeMs: Math.round(lifeMs),

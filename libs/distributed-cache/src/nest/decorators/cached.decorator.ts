@@ -6,7 +6,7 @@ import { entryOptionsOf } from './entry-options-of.js';
 import { callerName, KeySuffix, keyWith } from './key-suffix.js';
 import type { AsyncMethodDecorator } from './method-decorator.js';
 import { isOwnLoad, runAsLoad } from './own-loads.js';
-import { type AnyMethod, wrapMethod } from './wrap-method.js';
+import { type AnyMethod, type QuickAnswer, type WrappedCall, wrapMethod } from './wrap-method.js';
 
 /**
  * Caches what an asynchronous method returns. Concurrent calls with the same key share one run. What the method throws
@@ -46,13 +46,14 @@ function cachedDecorator<Args extends unknown[], Result>(
 ): AsyncMethodDecorator<Args, Result> {
   checkOptions(decorator, { namespace, varyBy, version, ...options });
   const optionsOf = entryOptionsOf<Args, Result>(options);
+  const isPlain = [key, varyBy, version, options.refreshAhead].every((option) => option === undefined);
   return (target, name, descriptor: PropertyDescriptor) => {
     const suffixes = new KeySuffix({ varyBy, version }, callerName(target, name));
     const binding = new Binding((application: DistributedCache) => ({
       cache: application.getCache<Result>(namespace),
       keys: new DefaultKeys(application, target.constructor, name),
     }));
-    wrapMethod(decorator, target, name, descriptor, (application, instance, args, original) => {
+    const call: WrappedCall = (application, instance, args, original) => {
       try {
         const { cache, keys } = application.bound(binding);
         const suffix = suffixes.of(cache);
@@ -79,7 +80,13 @@ function cachedDecorator<Args extends unknown[], Result>(
         // A key that is refused rejects, as everything else that goes wrong in an asynchronous method does.
         return Promise.reject(error);
       }
-    });
+    };
+    const quickAnswer: QuickAnswer = (application, instance, only) => {
+      const { cache, keys } = application.bound(binding);
+      const known = keys.known(instance, only);
+      return known === undefined ? undefined : cache.hitAgain(known);
+    };
+    wrapMethod(decorator, target, name, descriptor, call, isPlain ? quickAnswer : undefined);
   };
 }
 

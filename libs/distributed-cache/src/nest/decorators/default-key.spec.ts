@@ -53,6 +53,23 @@ describe('the default key', () => {
     expect(again).toEqual(first);
   });
 
+  it('counts arguments, also where the first of them is known already', async () => {
+    @Injectable()
+    class Echo {
+      @Cached()
+      async say(...args: unknown[]): Promise<unknown[]> {
+        return args;
+      }
+    }
+    const echo = (await nestForTest({ providers: [Echo] })).get(Echo);
+    const calls = [['a'], ['a', undefined], ['a', 'b'], [0], [-0], [Number.NaN], []];
+    for (let round = 0; round < 3; round++) {
+      for (const args of calls) {
+        expect(await echo.say(...args)).toEqual(args);
+      }
+    }
+  });
+
   it('is the same for the same data in another order', async () => {
     @Injectable()
     class Echo {
