@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { dieWithThisProcess } from '../../test/support/child-guard.mjs';
 import { goalsText, writeResults } from './report/results-file.js';
 import { tableText } from './report/text-table.js';
+import { middleOf } from './report/middle-of.js';
 import { SCENARIOS } from './scenarios/index.js';
 import type { Scenario, Table } from './scenarios/scenario.js';
 import { readCommandLine, type CommandLine } from './support/command-line.js';
@@ -16,7 +17,11 @@ console.log(`Seed ${commandLine.seed}, ${chosen.length} of ${SCENARIOS.length} s
 const tables: Table[] = [];
 for (const scenario of chosen) {
   const startedAtMs = performance.now();
-  const own = await runInOwnProcess(scenario, commandLine);
+  const runs: Table[][] = [];
+  for (let run = 0; run < (commandLine.quick ? 1 : (scenario.processes ?? 1)); run++) {
+    runs.push(await runInOwnProcess(scenario, { ...commandLine, seed: commandLine.seed + run }));
+  }
+  const own = middleOf(runs);
   console.log(own.map(tableText).join('\n'));
   console.log(`(${scenario.id}: ${Math.round((performance.now() - startedAtMs) / 1000)} s)\n`);
   tables.push(...own);

@@ -17,9 +17,13 @@ const VALUE_BYTES = 1024;
 /** 4000 calls of 12 KB fit into a young generation of 64 MiB, in which nothing is collected meanwhile. */
 const CALLS_PER_SAMPLE = 4000;
 
+/** What the compiler makes of the same code differs by up to a third from process to process. */
+const PROCESSES = 3;
+
 export const localHit: Scenario = {
   id: 'l1',
   title: 'L1 hit',
+  processes: PROCESSES,
   run: (options) =>
     withContestants(options, localHitContestants, async (contestants, shelf) => [
       {
@@ -36,6 +40,7 @@ export const localHit: Scenario = {
 export const cachedMethod: Scenario = {
   id: 'method',
   title: 'L1 hit of a decorated method',
+  processes: PROCESSES,
   run: (options) =>
     withContestants(options, cachedMethodContestants, async (contestants, shelf) => [
       {

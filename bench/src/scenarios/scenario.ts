@@ -31,5 +31,7 @@ export interface Scenario {
   readonly title: string;
   /** Node flags of its process. */
   readonly flags?: readonly string[];
+  /** So many processes run it, one after the other: see `middleOf`. Default 1. */
+  readonly processes?: number;
   run(options: RunOptions): Promise<Table[]>;
 }

@@ -6,7 +6,7 @@ import { ratiosToFloor, takeTurns, type Figure } from '../measure/rounds.js';
 import type { Shelf } from '../support/shelf.js';
 import type { RunOptions } from './scenario.js';
 
-const ROUNDS = 40;
+const ROUNDS = 20;
 const WARM_UP_MS = 300;
 
 /**

@@ -53,7 +53,7 @@ export class MethodKeys {
 
   /** The key of a call with this one argument and no suffix, if it was made lately. */
   known(only: unknown): PreparedKey | undefined {
-    return only === 0 ? undefined : this.memory.get(only); // to the memory -0 would be 0
+    return this.memory.get(only);
   }
 
   /** Apart from {@link of}, which is so short that V8 puts it into the decorated call. */
@@ -73,8 +73,8 @@ export class MethodKeys {
 
   private remember(argument: string | number, key: string): PreparedKey {
     const prepared = new PreparedKey(key, key);
-    if (typeof argument === 'string' && argument.length > LONGEST_REMEMBERED) {
-      return prepared;
+    if (argument === 0 || (typeof argument === 'string' && argument.length > LONGEST_REMEMBERED)) {
+      return prepared; // to a map 0 is -0
     }
     if (this.memory.size >= MOST_REMEMBERED) {
       this.memory.clear();
