@@ -153,7 +153,7 @@ export const MUTANTS = [
   {
     name: 'race 14: a clear that is repeated leaves the old stamp here',
     file: 'core/open-redis.ts',
-    from: 'news.onChanged([...pending.stamps.keys()]);',
+    from: 'news.onChanged(stampKeys);',
     to: '',
     specs: ['races/outages'],
   },

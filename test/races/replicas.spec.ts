@@ -113,3 +113,20 @@ it('strict: a set, a clear and a tag are done once a replica has them, and a set
   await vi.waitFor(async () => expect((await pod.all.healthCheck()).redis?.journalLength).toBe(0), { timeout: 5000 });
   await untilSet(pod, 'everywhere');
 });
+
+it('strict: a clear that no replica confirms costs this process its memory once, not at every heartbeat', async () => {
+  const server = await RedisServer.start();
+  onTestFinished(() => server.stop());
+  const { all, cache } = await podAt(server.port, { strict: true, heartbeatMs: 100 });
+  let refusals = 0;
+  const commandStats = async (): Promise<number> =>
+    Number(/cmdstat_wait:calls=(\d+)/.exec(String(await server.command('INFO', 'commandstats')))?.[1] ?? 0);
+  all.events.on('tierError', () => refusals++);
+  await cache.clear();
+  expect(refusals).toBeGreaterThan(0);
+  let loads = 0;
+  await cache.getOrSet('key', async () => ++loads);
+  const waitsBefore = await commandStats();
+  await untilTrue(async () => (await commandStats()) > waitsBefore + 3); // it has been repeated
+  expect(await cache.getOrSet('key', async () => ++loads)).toBe(1);
+});

@@ -102,6 +102,29 @@ describe('where the lease is taken at once', () => {
   });
 });
 
+describe('where nobody is given a lease', () => {
+  it.each<[string, readonly string[]]>([
+    ['scripts are forbidden', ['ACL', 'SETUSER', 'default', '-eval', '-evalsha']],
+    ['Redis is full', ['CONFIG', 'SET', 'maxmemory', '1mb']],
+  ])('a hold-off of another process counts all the same: %s', async (_what, [name = '', ...args]) => {
+    const { server, cache, other } = await podsThatGuess();
+    await other.delete('key', { holdOff: 30 });
+    await server.command(name, ...args);
+    await miss(cache, 'd', 'e', 'f'); // now it is known that there are no leases
+    expect(await cache.getOrSet('key', async () => 'lagging')).toBe('lagging');
+    expect(await cache.getOrSet('key', async () => 'asked again')).toBe('asked again');
+  });
+
+  it('the values are found although the user may touch nothing but them', async () => {
+    const keys = Array.from({ length: 40 }, (_, index) => `key${index}`);
+    const { server, cache } = await podsThatGuess(...keys);
+    await server.command('ACL', 'SETUSER', 'default', 'resetkeys', '~cache:*');
+    const load = vi.fn(async () => 'loaded');
+    expect(await Promise.all(keys.map((key) => cache.getOrSet(key, load)))).toEqual(keys.map((key) => `set ${key}`));
+    expect(load).not.toHaveBeenCalled();
+  });
+});
+
 describe('a Redis that lets nobody run scripts', () => {
   it('gives no lease that could not be used, as long as it does', async () => {
     const { server, cache } = await watchedPods();

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import type { RedisTier } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
@@ -46,11 +47,16 @@ export class LeaseTaker {
         isRefused: refusal !== undefined,
       };
     } catch (error) {
-      if (isAsked) {
+      if (isAsked && !isUnsent(error)) {
         void lease.release(); // it may be ours without our knowing, and others would wait for nobody
       }
       this.faults.report('get', error);
       return { lookup: UNREACHABLE, lease: undefined, isHeldOff: false, isRefused: true };
     }
   }
+}
+
+/** Other faults may come after the command has left. */
+function isUnsent(error: unknown): boolean {
+  return error instanceof TierUnavailableError && error.reason === 'overloaded';
 }

@@ -83,20 +83,31 @@ export function openRedis(
       });
     }
   };
-  const replay = async (pending: PendingInvalidations, run: ServerPart['run']): Promise<void> => {
+  /** @param confirm what else must be before it counts as done */
+  const replay = async (
+    pending: PendingInvalidations,
+    run: ServerPart['run'],
+    confirm?: (key: string) => Promise<void>,
+  ): Promise<void> => {
     await run('UNLINK', (client) => replayInvalidations(client, pending));
-    news.onChanged([...pending.stamps.keys()]); // Redis tells the others; the old ones may be held here since the call
-    await announce([...pending.entries.map(({ valueKey }) => valueKey), ...pending.stamps.keys()], run);
+    const stampKeys = [...pending.stamps.keys()];
+    const keys = [...pending.entries.map(({ valueKey }) => valueKey), ...stampKeys];
+    await announce(keys, run);
+    const [first] = keys;
+    if (confirm !== undefined && first !== undefined) {
+      await confirm(first);
+    }
+    // Redis tells the others; the old stamps may be held here since the call. Once, as it costs all that memory holds.
+    news.onChanged(stampKeys);
   };
   const replayTo = (part: ServerPart): Promise<void> =>
     journal.replay(
-      async (pending) => {
-        await replay(pending, (operation, send) => part.run(operation, send));
-        const [first] = [...pending.entries.map(({ valueKey }) => valueKey), ...pending.stamps.keys()];
-        if (config.strict && first !== undefined) {
-          await guard.confirm('UNLINK', first);
-        }
-      },
+      (pending) =>
+        replay(
+          pending,
+          (operation, send) => part.run(operation, send),
+          config.strict ? (key) => guard.confirm('UNLINK', key) : undefined,
+        ),
       (key) => part.owns(key),
     );
   /** Also what Redis refused while it served (READONLY after a failover). */

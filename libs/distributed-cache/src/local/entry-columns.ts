@@ -19,7 +19,7 @@ export abstract class EntryColumns {
   protected roomIds = new Uint32Array(FIRST_CAPACITY);
   protected storedAtMs = new Float64Array(FIRST_CAPACITY);
   protected expiresAtMs = new Float64Array(FIRST_CAPACITY);
-  /** Until then the value may be handed out as it is, without another look. Zero: never; negative: from when it has been read. */
+  /** Until then the value may be handed out as it is, without another look; `NaN`: never. */
   protected readyUntilMs = new Float64Array(FIRST_CAPACITY);
   protected graceMs = new Float32Array(FIRST_CAPACITY);
   protected lifeMs = new Float32Array(FIRST_CAPACITY);

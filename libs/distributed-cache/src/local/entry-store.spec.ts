@@ -131,6 +131,7 @@ describe('EntryStore', () => {
       expect(valueOf({ store }, room, key)).toBeUndefined();
       store.put(room, 'key', { ...stored(2), copyOnRead: true }, PLAIN);
       expect(valueOf({ store }, room, key)).toBeUndefined();
+      expect(store.hitAgain(room, key, -NOW_MS)).toBe(-1); // whatever the clock
       store.put(room, 'key', stored(3), { ...PLAIN, marks: [{ scope: { generation: 0 }, generation: 0 }] });
       expect(valueOf({ store }, room, key)).toBeUndefined();
       store.put(room, 'key', stored(4), { ...PLAIN, isPlainKey: false });
@@ -168,7 +169,7 @@ describe('a value kept as text', () => {
     const reads: string[] = [];
     store.put(room, 'key', textOf(1000, reads), PLAIN);
     expect(reads).toHaveLength(0);
-    expect(store.hit(room, 'key', NOW_MS)).toBe(-1);
+    expect([store.hit(room, 'key', NOW_MS), store.hit(room, 'key', -NOW_MS)]).toEqual([-1, -1]);
     const slot = store.find(room, 'key', NOW_MS)!;
     const { value } = store.entryAt(slot);
     expect(value).toEqual({ text: 'x'.repeat(944) });
@@ -181,11 +182,10 @@ describe('a value kept as text', () => {
   it('is no plain hit when it was read, if it carries tags or is about to expire', () => {
     const { store, room } = storeWithRoom();
     store.put(room, 'tagged', textOf(1000), { ...PLAIN, marks: [{ scope: { generation: 0 }, generation: 0 }] });
-    store.put(room, 'late', textOf(1000), { ...PLAIN, readyUntilMs: 0 });
+    store.put(room, 'late', textOf(1000), { ...PLAIN, loadMs: 1000, readyUntilMs: NOW_MS - 1 });
     for (const key of ['tagged', 'late']) {
       store.entryAt(store.find(room, key, NOW_MS)!);
       expect(store.hit(room, key, NOW_MS)).toBe(-1);
-      expect(store.hit(room, key, 0)).toBe(-1);
     }
   });
 

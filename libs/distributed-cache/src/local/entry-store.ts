@@ -38,6 +38,8 @@ export interface EntryFacts {
 
 /** More than V8 can keep of one value, and what fits into a column of 32 bits. */
 const MOST_BYTES = 2 ** 32 - 1;
+/** Not before this point in time, whatever the clock. */
+const NEVER = Number.NaN;
 /** The slot of no entry: never fresh. */
 const NO_SLOT = 0;
 const PLAIN_KEY = 1;
@@ -213,7 +215,7 @@ export class EntryStore extends EntryRing {
     const stored = unread.read();
     const growth = Math.ceil(stored.bytes - unread.bytes);
     this.flags[slot]! &= ~UNREAD;
-    this.readyUntilMs[slot] = -this.readyUntilMs[slot]!;
+    this.readyUntilMs[slot] = this.loadMs[slot] === 0 && !this.marks.has(slot) ? this.expiresAtMs[slot]! : NEVER;
     this.values[slot] = stored.value;
     this.bytes[slot]! += growth;
     this.usedBytes += growth;
@@ -236,17 +238,17 @@ export class EntryStore extends EntryRing {
       this.marks.set(slot, marks);
     }
     const flags = isPlainKey ? PLAIN_KEY : 0;
-    const readyUntilMs = marks === undefined ? facts.readyUntilMs : 0;
+    const readyUntilMs = marks === undefined ? facts.readyUntilMs : NEVER;
     if (stored instanceof UnreadValue) {
       this.flags[slot] = flags | UNREAD;
-      this.readyUntilMs[slot] = -readyUntilMs;
+      this.readyUntilMs[slot] = NEVER;
       return;
     }
     if (stored.copyInstance !== undefined) {
       this.copyInstances.set(slot, stored.copyInstance);
     }
     this.flags[slot] = flags | (stored.copyOnRead ? COPY_ON_READ : 0);
-    this.readyUntilMs[slot] = stored.copyOnRead ? 0 : readyUntilMs;
+    this.readyUntilMs[slot] = stored.copyOnRead ? NEVER : readyUntilMs;
   }
 
   private roomOf(slot: number): Room {

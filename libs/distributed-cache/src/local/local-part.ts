@@ -50,7 +50,7 @@ export class LocalPart {
     const isKept = this.store.put(this.room, key, stored, {
       storedAtMs: nowMs,
       expiresAtMs,
-      readyUntilMs: Math.max(0, expiresAtMs - loadMs * this.lookAheadLoads),
+      readyUntilMs: expiresAtMs - loadMs * this.lookAheadLoads,
       graceMs,
       loadMs: Math.round(loadMs),
       lifeMs: Math.round(lifeMs),

@@ -6,7 +6,7 @@ import { toTierError } from './reply-errors.js';
 import { sendTogether, type Line, type ReplyListener } from './wire-command.js';
 
 export interface Taken {
-  /** The token of whoever has the lease now; `undefined` where none was given: {@link refusal}. */
+  /** The token of whoever has the lease now, as far as Redis says. */
   readonly owner: string | undefined;
   /** Of the value, if there is one. */
   readonly bytes: Buffer | null;
@@ -28,7 +28,11 @@ export async function takeLease(
   } catch (error) {
     refusal = refusalOf(error);
   }
-  return { owner: undefined, bytes: await client.getBuffer(valueKey), refusal };
+  const [bytes, owner] = await Promise.all([
+    client.getBuffer(valueKey),
+    client.get(leaseKey).catch(() => null), // perhaps it is the key of the lease that may not be touched
+  ]);
+  return { owner: owner ?? undefined, bytes, refusal };
 }
 
 /**
@@ -60,14 +64,14 @@ export function takeOnLine(
 }
 
 function takenOf([taking, owner, bytes]: readonly unknown[]): Taken {
-  for (const outcome of [owner, bytes]) {
+  const refusal = taking instanceof Error ? refusalOf(taking) : undefined;
+  for (const outcome of refusal === undefined ? [owner, bytes] : [bytes]) {
     if (outcome instanceof Error) {
       throw outcome;
     }
   }
-  return taking instanceof Error
-    ? { owner: undefined, bytes: bytes as Buffer | null, refusal: refusalOf(taking) }
-    : { owner: String(owner), bytes: bytes as Buffer | null, refusal: undefined };
+  const token = owner instanceof Error ? null : (owner as Buffer | string | null);
+  return { owner: token?.toString(), bytes: bytes as Buffer | null, refusal };
 }
 
 /** @throws what is no refusal, but a fault */
