@@ -14,7 +14,7 @@ export type WrappedCall = (
   original: AnyMethod,
 ) => Promise<unknown>;
 
-/** The answer to a call with one argument, if it takes no more than a look into memory. Must not throw. */
+/** The answer to a call with one argument, if it takes no more than a look into memory. Asked also with `enabled: false`. Must not throw. */
 export type QuickAnswer = (cache: DistributedCache, instance: object, only: unknown) => Promise<unknown> | undefined;
 
 /**
