@@ -16,6 +16,7 @@ export interface RedisRuntime {
   readonly changes: InvalidationGroup;
   /** What Redis has yet to forget. */
   readonly journal: OutageJournal;
+  /** What Redis has yet to hear is given back. */
   readonly keptLeases: KeptLeases;
   readonly stamps: StampSurroundings;
   /** How long a lease lasts unless it is renewed, in milliseconds. */

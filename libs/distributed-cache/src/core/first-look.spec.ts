@@ -27,6 +27,13 @@ describe('the first look of a load at Redis', () => {
     expect((await commandsFor('z')).slice(before.length)).toEqual([expect.stringMatching(/^m?get$/)]);
   });
 
+  it('takes the lease at once however many have been taken so before', async () => {
+    const { cache, commandsFor } = await watchedPods();
+    const keys = Array.from({ length: 50 }, (_, index) => `key${index}`);
+    await miss(cache, ...keys); // one after the other: more than may be on their way together
+    expect((await commandsFor('key49')).slice(0, 3)).toEqual(TAKING);
+  });
+
   it('gives a lease back that it has taken although the value was there', async () => {
     const { server, cache, other } = await watchedPods();
     await miss(cache, 'a', 'b');

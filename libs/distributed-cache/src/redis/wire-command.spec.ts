@@ -1,7 +1,7 @@
 import { Command as ClientCommand, Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { isLine, sendAndWait, sendOnLine, type Command, type Line } from './wire-command.js';
+import { isLine, sendAndWait, sendOnLine, sendTogether, type Command, type Line } from './wire-command.js';
 
 interface SentCommand extends PromiseLike<unknown> {
   readonly promise: PromiseLike<unknown>;
@@ -128,6 +128,24 @@ describe('a client whose sendCommand somebody has wrapped', () => {
     ],
     ['which returns nothing', (command, send) => void send(command)],
   ];
+
+  it('which answers one of several commands before its turn: each outcome has the place of its command', async () => {
+    const { client, key } = await wrapped((command, send) =>
+      command.name === 'incr' ? Promise.resolve('answered by the wrapper') : send(command),
+    );
+    const outcomes = await new Promise((resolve) =>
+      sendTogether(
+        client,
+        [
+          ['set', key, 'text'],
+          ['get', key],
+          ['incr', key],
+        ],
+        resolve,
+      ),
+    );
+    expect(outcomes).toEqual([Buffer.from('OK'), Buffer.from('text'), 'answered by the wrapper']);
+  });
 
   it.each(WRAPPERS)('%s: gets replies and refusals to who waits, and none is unhandled', async (_what, wrapper) => {
     const { client, key } = await wrapped(wrapper);

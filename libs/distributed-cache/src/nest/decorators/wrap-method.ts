@@ -14,7 +14,7 @@ export type WrappedCall = (
   original: AnyMethod,
 ) => Promise<unknown>;
 
-/** The answer to a call with one argument, if it takes no more than a look into memory. Asked also with `enabled: false`. Must not throw. */
+/** The answer to a call with one argument, if it takes no more than a look into memory. Must not throw. */
 export type QuickAnswer = (cache: DistributedCache, instance: object, only: unknown) => Promise<unknown> | undefined;
 
 /**
@@ -62,10 +62,8 @@ export function wrapMethod(
 function withQuickAnswer(quickAnswer: QuickAnswer, wrapped: WrappedMethod): WrappedMethod {
   return function (this: WithCacheSlot, only: unknown): Promise<unknown> {
     const cache = this?.[CACHE_SLOT];
-    // oxlint-disable-next-line prefer-rest-params -- see above
     const answer =
       arguments.length === 1 && cache?.config.enabled === true ? quickAnswer(cache, this, only) : undefined;
-    // oxlint-disable-next-line prefer-rest-params
     return answer ?? wrapped.apply(this, arguments as unknown as unknown[]);
   };
 }
