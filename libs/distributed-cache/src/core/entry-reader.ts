@@ -121,7 +121,7 @@ export class EntryReader {
     const { entry, ttlMs, ageMs, stamps, marks } = lookup;
     const stored = storeValue(checked.value, this.namespace.values, {
       origin: 'decoded',
-      isTree: entry.isTree && checked.value === entry.value,
+      isTree: entry.isTree && checked.isAsRead,
       isAscii: entry.isAscii,
       copyInstance: this.copyInstance,
     });

@@ -108,6 +108,20 @@ describe('schema', () => {
     expect(await reader.cache.get('key')).toEqual({ name: 'Ada', role: 'reader' });
   });
 
+  it('and migrate may change the value in place: memory keeps what they leave, and no reader can spoil it', async () => {
+    const dated = (value: unknown) => Object.assign(value as object, { at: new Date(0) });
+    const schema = schemaOf((value) => ({ value: dated(value) }));
+    const pods = await podsWith([{ version: 1 }, { version: 1, schema }, { version: 2, migrate: dated }]);
+    await pods[0]?.cache.set('key', { name: 'Ada', about: 'x'.repeat(1000) });
+    for (const { cache } of pods.slice(1)) {
+      const read = async () => (await cache.get<{ at: Date }>('key'))?.at;
+      (await read())?.setFullYear(1800);
+      (await read())?.setFullYear(1900);
+      expect(await read()).toEqual(new Date(0));
+      expect(cache.getMetrics()).toMatchObject({ hits: 3, misses: 0 });
+    }
+  });
+
   it('does not serve a stale value that does not fit when the loader fails', async () => {
     const [writer, reader] = (await podsWith([{ grace: '1h' }, { grace: '1h', schema: person }])) as [Pod, Pod];
     await writer.cache.set('key', { nom: 'Ada' });

@@ -12,8 +12,11 @@ export function versionStamps({ version }: Pick<ResolvedNamespace, 'version'>): 
   return version === undefined ? [] : [[VERSION, JSON.stringify(version)]];
 }
 
-/** What a value read from Redis comes to. `foreign`: it is of another version. In a box: a value may look like a promise. */
-export type Checked = { readonly value: unknown } | 'foreign' | 'mismatch';
+/**
+ * What a value read from Redis comes to. `foreign`: it is of another version. In a box: a value may look like a promise.
+ * `isAsRead`: nobody else's code has had it, which may have changed it in place.
+ */
+export type Checked = { readonly value: unknown; readonly isAsRead: boolean } | 'foreign' | 'mismatch';
 
 /** What may be asked of one value. */
 type Wishes = Pick<EntryOptions<never>, 'validate'> & { readonly schema?: StandardSchemaV1 | undefined };
@@ -46,7 +49,7 @@ export class ValueCheck {
     const { version, migrate } = this.policy;
     const from = versionOf(stamps);
     if (from === version) {
-      return this.validate(key, value, 'read');
+      return this.schema === undefined ? { value, isAsRead: true } : this.validate(key, value, 'read');
     }
     if (migrate === undefined || version === undefined || from === null) {
       return FOREIGN;
@@ -73,7 +76,7 @@ export class ValueCheck {
   private validate(key: string, value: unknown, during: 'read' | 'store'): Checked | Promise<Checked> {
     const { schema } = this;
     if (schema === undefined) {
-      return { value };
+      return { value, isAsRead: false };
     }
     const refuse = (cause: SchemaMismatch['cause']): Checked => {
       this.onMismatch(key, { during, cause });
@@ -81,7 +84,7 @@ export class ValueCheck {
     };
     return this.attempt<SchemaResult<unknown>>(
       () => schema['~standard'].validate(value),
-      (result) => (result.issues === undefined ? { value: result.value } : refuse('issues')),
+      (result) => (result.issues === undefined ? { value: result.value, isAsRead: false } : refuse('issues')),
       () => refuse('threw'),
     );
   }
