@@ -7,6 +7,7 @@ import { type KeyRing, openPayload, payloadSealer } from './payload-cipher.js';
 import { parsePlainText, type PlainFormat, unwrapPlainText, wrapPlainText, writePlainText } from './plain-text.js';
 import { StampReader, StampWriter } from './stamps.js';
 import {
+  asDecoded,
   type BegunEncoding,
   type Decoded,
   type EncodedValue,
@@ -106,7 +107,7 @@ export class EntryCodec {
   readBack(payload: EncodedPayload): Decoded | Promise<Decoded> {
     return this.#format === 'envelope'
       ? this.decode(payload)
-      : { value: parsePlainText(payload.bytes.toString(), this.#format), isTree: false, isAscii: false };
+      : asDecoded(parsePlainText(payload.bytes.toString(), this.#format));
   }
 
   /** @param valueKey the full name of the Redis key that it will lie under */

@@ -6,6 +6,7 @@ export type { KeyRing } from './payload-cipher.js';
 export { type SerializedValue, deserialize, serialize } from './serializer.js';
 export { stampNamed, type Stamp } from './stamps.js';
 export {
+  asDecoded,
   type BegunEncoding,
   type Decoded,
   type EncodedValue,

@@ -34,7 +34,8 @@ describe('encode and decode', () => {
     expect(large).toBeInstanceOf(Promise);
     const decoding = codec.decode((await large).payload);
     expect(decoding).toBeInstanceOf(Promise);
-    expect(await decoding).toStrictEqual({ value: { text: 'x'.repeat(200_000) }, isTree: true, isAscii: true });
+    const value = { text: 'x'.repeat(200_000) };
+    expect(await decoding).toStrictEqual({ value, isTree: true, isAscii: true, text: JSON.stringify(value) });
   });
 
   it('read the value before encode returns', async () => {
@@ -46,10 +47,12 @@ describe('encode and decode', () => {
 
   it('never await a value that looks like a promise', async () => {
     const { payload } = await codec.encode({ then: 'x'.repeat(100_000) });
+    const value = { then: 'x'.repeat(100_000) };
     expect(await codec.decode(payload)).toStrictEqual({
-      value: { then: 'x'.repeat(100_000) },
+      value,
       isTree: true,
       isAscii: true,
+      text: JSON.stringify(value),
     });
   });
 
@@ -75,7 +78,7 @@ describe('encode and decode', () => {
   it('do not take damaged bytes for ASCII, although each of them becomes one character', async () => {
     const bytes = Buffer.from([0x22, 0xff, 0x22]);
     const decoded = await codec.decode({ serializer: 'json', compressor: 'none', rawBytes: 3, bytes });
-    expect(decoded).toEqual({ value: '\uFFFD', isTree: true, isAscii: false });
+    expect(decoded).toEqual({ value: '\uFFFD', isTree: true, isAscii: false, text: '"\uFFFD"' });
   });
 
   it('compress from the threshold on, and not at all when told so', async () => {

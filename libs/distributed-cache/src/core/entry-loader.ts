@@ -13,6 +13,7 @@ import { LoadContext } from './load-context.js';
 import { LoadTags } from './load-tags.js';
 import type { LoadTicket, LoadTurns, Turn } from './load-turns.js';
 import { runTimed, withinTime } from './loader-run.js';
+import { unmeasured } from './local-values.js';
 import type { LookupRecorder } from './lookup-recorder.js';
 import { TagRegistry } from './tag-registry.js';
 import { WaitBudget } from './wait-budget.js';
@@ -225,7 +226,7 @@ export class EntryLoader {
     flight.rest = keeping.catch(() => {});
     const kept = await budget.wait(keeping);
     // Not kept in time: it goes on being stored, while the caller goes on with the value.
-    const { stored, isKept } = kept ?? { stored: unprotected(value), isKept: false };
+    const { stored, isKept } = kept ?? { stored: unmeasured(value), isKept: false };
     return { source: 'loader', stored, kept: isKept, hadStale: stale !== undefined };
   }
 
@@ -241,13 +242,13 @@ export class EntryLoader {
     let isComplete = false;
     try {
       if (context.isSkipped || flight.overtaken || options?.cacheIf?.(value) === false) {
-        return { stored: unprotected(value), isKept: false };
+        return { stored: unmeasured(value), isKept: false };
       }
       const { ttlMs, graceMs } = entryLife(value, this.namespace, options, context.chosenTtl);
       const life = { ttlMs: jitteredTtlMs(ttlMs, this.runtime.random), graceMs };
       const loadedTags = await tags?.end(context.addedTags, ticket !== undefined).catch(() => undefined);
       if (loadedTags === undefined) {
-        return { stored: unprotected(value), isKept: false };
+        return { stored: unmeasured(value), isKept: false };
       }
       const { names, marks, stamps } = loadedTags;
       const { stored, kept, complete, overtaken } = await this.writer.writeLoaded(
@@ -278,9 +279,4 @@ export class EntryLoader {
 
 function outcomeOf({ stored, tier, ttlMs }: FoundEntry): LoadOutcome {
   return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs };
-}
-
-/** A value that no tier keeps is handed on as it is. */
-function unprotected(value: unknown): StoredValue {
-  return { value, bytes: 0, copyOnRead: false };
 }

@@ -1,9 +1,9 @@
-import type { ResolvedNamespace } from '../config/index.js';
-import type { Stamp } from '../codec/index.js';
+import { asDecoded, type Stamp } from '../codec/index.js';
 import type { AnsweringTier } from '../events/index.js';
-import { storeValue, type CopyInstance, type StoredValue } from '../local/index.js';
+import type { StoredValue } from '../local/index.js';
 import { allOf } from '../redis/index.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
+import type { LocalValues } from './local-values.js';
 import type { LocalView } from './local-view.js';
 import type { Checked, ValueChecks } from './value-check.js';
 import { UNREACHABLE, type RemoteLookup } from './remote-contract.js';
@@ -48,9 +48,10 @@ export class EntryReader {
   constructor(
     private readonly local: LocalView,
     private readonly remote: RemoteView | undefined,
-    private readonly namespace: ResolvedNamespace,
     readonly checks: ValueChecks,
-    private readonly copyInstance: CopyInstance | undefined,
+    private readonly values: LocalValues,
+    /** The namespace's, in milliseconds. */
+    private readonly graceMs: number,
   ) {}
 
   /** What both tiers know, after L1 had no fresh value. Concurrent reads of a key share one. Never rejects. */
@@ -119,16 +120,11 @@ export class EntryReader {
       return refused(lookup);
     }
     const { entry, ttlMs, ageMs, stamps, marks } = lookup;
-    const stored = storeValue(checked.value, this.namespace.values, {
-      origin: 'decoded',
-      isTree: entry.isTree && checked.isAsRead,
-      isAscii: entry.isAscii,
-      copyInstance: this.copyInstance,
-    });
+    const { stored, forLocal } = this.values.found(checked.isAsRead ? entry : asDecoded(checked.value));
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
     const lifeMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && !flight.overtaken) {
-      this.local.keep(key, stored, { ttlMs, graceMs: this.namespace.graceMs, marks, loadMs, lifeMs });
+      this.local.keep(key, forLocal, { ttlMs, graceMs: this.graceMs, marks, loadMs, lifeMs });
     }
     return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, lifeMs }, stamps };
   }

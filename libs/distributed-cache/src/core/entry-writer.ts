@@ -1,18 +1,18 @@
-import type { BegunEncoding, Decoded, EncodedPayload, EntryCodec, Stamp } from '../codec/index.js';
-import type { ResolvedNamespace } from '../config/index.js';
-import { ValueRefusedError } from '../errors/index.js';
 import {
-  storeValue,
-  type CopyInstance,
-  type LocalMark,
-  type StoredValue,
-  UnreadValue,
-  type ValueOrigin,
-} from '../local/index.js';
+  asDecoded,
+  type BegunEncoding,
+  type Decoded,
+  type EncodedPayload,
+  type EntryCodec,
+  type Stamp,
+} from '../codec/index.js';
+import { ValueRefusedError } from '../errors/index.js';
+import { type LocalMark, type StoredValue, UnreadValue } from '../local/index.js';
 import { allOf } from '../redis/index.js';
 import type { EntryLife } from './entry-life.js';
 import type { Flight } from './flight-registry.js';
 import type { LoadTicket } from './load-turns.js';
+import { type LocalValues, unmeasured } from './local-values.js';
 import type { LocalView } from './local-view.js';
 import type { RemoteWrite, WriteOutcome } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
@@ -61,9 +61,6 @@ interface Prepared {
   readonly payload: EncodedPayload;
 }
 
-/** From this length on a text is kept instead of the value that was set: below, it would not be the smaller one. */
-const UNREAD_FROM_LENGTH = 512;
-
 /**
  * Writes one namespace's entries: to Redis first, then to L1, unless a later write or deletion in this process has overtaken
  * the write. A value that no tier can keep is told as `onRefused` and handed back as it is.
@@ -73,8 +70,7 @@ export class EntryWriter {
     private readonly codec: EntryCodec,
     private readonly local: LocalView,
     private readonly remote: RemoteView | undefined,
-    private readonly namespace: ResolvedNamespace,
-    private readonly copyInstance: CopyInstance | undefined,
+    private readonly values: LocalValues,
     private readonly listener: EntryWriterListener,
     /** Called before L1 takes over what was written: what began meanwhile may have read the value of before. */
     private readonly onWritten: (key: string, flight: Flight) => void,
@@ -89,7 +85,7 @@ export class EntryWriter {
     const preparing = this.prepare(entry, false);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
     if (prepared === undefined) {
-      return { ...refused(entry), stored: { value: entry.value, bytes: 0, copyOnRead: false } };
+      return { ...refused(entry), stored: unmeasured(entry.value) };
     }
     const { forLocal } = prepared;
     const written = this.finish(prepared, await this.fill(prepared, ticket));
@@ -144,7 +140,7 @@ export class EntryWriter {
   /** What L1 keeps is readied before anything is waited for: what the value's owner changes afterwards must be in no tier. */
   private encode(entry: EntryToWrite, mayStayText: boolean): Prepared | undefined | Promise<Prepared | undefined> {
     try {
-      const textFrom = mayStayText && this.namespace.values === 'frozen' ? UNREAD_FROM_LENGTH : Infinity;
+      const textFrom = mayStayText ? this.values.textFrom : Infinity;
       const begun = this.codec.beginEncoding(entry.value, textFrom);
       const { payload, flattened } = begun;
       if (flattened.length > 0) {
@@ -167,11 +163,9 @@ export class EntryWriter {
     textFrom: number,
   ): StoredValue | UnreadValue {
     return isTree && text.length >= textFrom
-      ? new UnreadValue(text, textBytes > text.length, this.readText)
-      : this.storable({ value, isTree, isAscii }, 'given');
+      ? this.values.unread(text, textBytes > text.length)
+      : this.values.storable({ value, isTree, isAscii }, 'given');
   }
-
-  private readonly readText = (text: string): StoredValue => this.storable(this.codec.parse(text), 'decoded');
 
   private refuse({ key }: EntryToWrite, error: unknown): undefined {
     this.listener.onRefused(key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
@@ -187,17 +181,12 @@ export class EntryWriter {
       return { entry, forLocal, payload };
     }
     const reading = this.codec.readBack(payload);
-    const prepare = (decoded: Decoded): Prepared => ({
+    const prepare = ({ value }: Decoded): Prepared => ({
       entry,
-      forLocal: this.storable({ ...decoded, isTree: false }, 'decoded'),
+      forLocal: this.values.storable(asDecoded(value), 'decoded'),
       payload,
     });
     return reading instanceof Promise ? reading.then(prepare) : prepare(reading);
-  }
-
-  private storable({ value, isTree, isAscii }: Decoded, origin: ValueOrigin): StoredValue {
-    const { copyInstance } = this;
-    return storeValue(value, this.namespace.values, { origin, isTree, isAscii, copyInstance });
   }
 
   private putOne(prepared: Prepared): Promise<WriteOutcome> {

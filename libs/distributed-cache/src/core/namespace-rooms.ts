@@ -9,6 +9,7 @@ import { EntryReader } from './entry-reader.js';
 import { EntryWriter } from './entry-writer.js';
 import { FirstLook } from './first-look.js';
 import { LoadTurns } from './load-turns.js';
+import { LocalValues } from './local-values.js';
 import { LocalView } from './local-view.js';
 import { LookupRecorder } from './lookup-recorder.js';
 import { RemoteView } from './remote-view.js';
@@ -56,20 +57,19 @@ export function furnishNamespace(
           (operation, error) => recorder.tierError('redis', operation, error),
           versionStamps(policy),
         );
-  const copyInstance = instanceCopier(runtime.classes);
+  const values = new LocalValues(codec, policy.values, instanceCopier(runtime.classes));
   const reader = new EntryReader(
     local,
     remote,
-    policy,
     new ValueChecks(policy, config.deadlineMs, (key, mismatch) => recorder.mismatch(key, mismatch)),
-    copyInstance,
+    values,
+    policy.graceMs,
   );
   const writer = new EntryWriter(
     codec,
     local,
     remote,
-    policy,
-    copyInstance,
+    values,
     {
       onRefused: (key, reason) => events.emit('valueRefused', { namespace, key, reason }),
       onFlattened: (key, classNames) => runtime.flattened.tell(namespace, key, classNames),

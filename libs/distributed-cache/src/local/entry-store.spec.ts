@@ -159,7 +159,7 @@ describe('EntryStore', () => {
 
 describe('a value kept as text', () => {
   const textOf = (bytes: number, reads: string[] = [], readBytes = bytes) =>
-    new UnreadValue('x'.repeat(bytes - 56), false, (text) => {
+    new UnreadValue('x'.repeat(bytes - 88), false, (text) => {
       reads.push(text);
       return stored({ text }, readBytes);
     });
@@ -172,11 +172,19 @@ describe('a value kept as text', () => {
     expect([store.hit(room, 'key', NOW_MS), store.hit(room, 'key', -NOW_MS)]).toEqual([-1, -1]);
     const slot = store.find(room, 'key', NOW_MS)!;
     const { value } = store.entryAt(slot);
-    expect(value).toEqual({ text: 'x'.repeat(944) });
+    expect(value).toEqual({ text: 'x'.repeat(912) });
     expect(store.hit(room, 'key', NOW_MS)).toBe(slot);
     expect(store.valueAt(slot)).toBe(value);
     expect(store.entryAt(slot).value).toBe(value);
     expect(reads).toHaveLength(1);
+  });
+
+  it('is a hit for as long as the value itself would have been, if it was loaded', () => {
+    const { store, room } = storeWithRoom();
+    store.put(room, 'key', textOf(1000), { ...PLAIN, loadMs: 1000, readyUntilMs: NOW_MS + 10 });
+    const slot = store.find(room, 'key', NOW_MS)!;
+    store.entryAt(slot);
+    expect([store.hit(room, 'key', NOW_MS + 9), store.hit(room, 'key', NOW_MS + 10)]).toEqual([slot, -1]);
   });
 
   it('is no plain hit when it was read, if it carries tags or is about to expire', () => {
@@ -216,7 +224,7 @@ describe('a value kept as text', () => {
   it('is answered to its first reader, and gone, if it is larger than the whole store once it is read', () => {
     const { store, room } = storeWithRoom(5000);
     store.put(room, 'key', textOf(1000, [], 20_000), PLAIN);
-    expect(store.entryAt(store.find(room, 'key', NOW_MS)!).value).toEqual({ text: 'x'.repeat(944) });
+    expect(store.entryAt(store.find(room, 'key', NOW_MS)!).value).toEqual({ text: 'x'.repeat(912) });
     expect(store.find(room, 'key', NOW_MS)).toBeUndefined();
     expect(store.usedBytes).toBe(0);
   });

@@ -215,7 +215,7 @@ export class EntryStore extends EntryRing {
     const stored = unread.read();
     const growth = Math.ceil(stored.bytes - unread.bytes);
     this.flags[slot]! &= ~UNREAD;
-    this.readyUntilMs[slot] = this.loadMs[slot] === 0 && !this.marks.has(slot) ? this.expiresAtMs[slot]! : NEVER;
+    this.readyUntilMs[slot] = unread.readyUntilMs;
     this.values[slot] = stored.value;
     this.bytes[slot]! += growth;
     this.usedBytes += growth;
@@ -242,6 +242,7 @@ export class EntryStore extends EntryRing {
     if (stored instanceof UnreadValue) {
       this.flags[slot] = flags | UNREAD;
       this.readyUntilMs[slot] = NEVER;
+      stored.readyUntilMs = readyUntilMs;
       return;
     }
     if (stored.copyInstance !== undefined) {

@@ -1,15 +1,18 @@
 import { textBytes } from './measure-value.js';
 import type { StoredValue } from './stored-value.js';
 
-const OBJECT_BYTES = 40;
+const OBJECT_BYTES = 72;
 
 /**
  * A value as the text that stands for it, until somebody asks for it: much of what is set is set again, or has expired, before anybody
- * in this process has read it. Whoever reads it first makes a value of it, which takes no longer than a walk over the value that was given.
+ * in this process has read it, and much of what is read from Redis is read once. Whoever asks for it first makes a value of it, which takes
+ * no longer than a walk over a value that was given.
  */
 export class UnreadValue {
   /** Estimated heap. */
   readonly bytes: number;
+  /** Until then a hit needs no other look, once it has been read: the store's to say. */
+  readyUntilMs = Number.NaN;
 
   constructor(
     private readonly text: string,

@@ -1,4 +1,5 @@
 import {
+  asDecoded,
   isEnvelope,
   type Decoded,
   type EncodedPayload,
@@ -79,7 +80,7 @@ export class EntryBytes {
     }
     const { value, header, expiresAtMs = Infinity } = plain;
     if (header !== undefined) {
-      return { value, isTree: false, isAscii: false, header, bytes: bytes.length, isForeign: false };
+      return entryOf(asDecoded(value), header, bytes.length);
     }
     const createdAtMs = this.serverNowMs(valueKey);
     const knownEndMs = Math.min(expiresAtMs, lifeMs < 0 ? Infinity : createdAtMs + lifeMs);
@@ -87,9 +88,7 @@ export class EntryBytes {
     return endsAtMs <= createdAtMs
       ? undefined
       : {
-          value,
-          isTree: false,
-          isAscii: false,
+          ...asDecoded(value),
           header: { createdAtMs, expiresAtMs: endsAtMs, loadMs: 0, stamps: [] },
           bytes: bytes.length,
           isForeign: true,
@@ -116,6 +115,6 @@ export class EntryBytes {
   }
 }
 
-function entryOf({ value, isTree, isAscii }: Decoded, header: EntryHeader, bytes: number): RedisEntry {
-  return { value, isTree, isAscii, header, bytes, isForeign: false };
+function entryOf({ value, isTree, isAscii, text }: Decoded, header: EntryHeader, bytes: number): RedisEntry {
+  return { value, isTree, isAscii, text, header, bytes, isForeign: false };
 }

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import type { NamespaceOptions } from '../config/index.js';
+import { storeValue } from '../local/index.js';
+import type { AsyncCache } from './async-cache.js';
+import type { Found } from './lookup.js';
+
+interface Page {
+  readonly lines: string[];
+}
+
+const page: Page = { lines: Array.from({ length: 100 }, (_, index) => `line ${index} of a page`) };
+
+/** A process whose memory is empty, over a Redis that has the page under each of these keys. */
+async function newcomer(keys: readonly string[], users: NamespaceOptions = {}) {
+  const { url, keyPrefix } = redisForTest();
+  const options = { redis: { url }, keyPrefix, local: { maxMemoryMb: 1 }, namespaces: { users } };
+  const author = cacheForTest(options).getCache<Page>('users');
+  await Promise.all(keys.map((key) => author.getOrSet(key, async () => page)));
+  const whole = cacheForTest(options);
+  await whole.connect();
+  return whole.getCache<Page>('users');
+}
+
+const READERS: readonly [string, (cache: AsyncCache<Page>, key: string) => Promise<Page | undefined>][] = [
+  ['get', (cache, key) => cache.get(key)],
+  ['getMany', async (cache, key) => (await cache.getMany([key]))[0]],
+  ['getOrSet', (cache, key) => cache.getOrSet(key, () => Promise.reject(new Error('it is there')))],
+  ['lookup', async (cache, key) => ((await cache.lookup(key)) as Found<Page>).value],
+];
+
+describe('a value read from Redis', () => {
+  it.each(READERS)('is frozen for its first reader and for all others, who share one: %s', async (_name, read) => {
+    const cache = await newcomer(['key']);
+    const first = await read(cache, 'key');
+    expect(first).toEqual(page);
+    expect(() => first?.lines.push('spoiled')).toThrow(TypeError);
+    const second = await read(cache, 'key');
+    expect(second).toEqual(page);
+    expect(() => second?.lines.push('spoiled')).toThrow(TypeError);
+    expect(await read(cache, 'key')).toBe(second);
+    expect(cache.getMetrics()).toMatchObject({ hits: 3, loads: 0 });
+  });
+
+  it('takes less memory until it is asked for again: more fit in than as values', async () => {
+    const keys = Array.from({ length: 300 }, (_, index) => `key${index}`);
+    const cache = await newcomer(keys);
+    await cache.getMany(keys);
+    expect(await cache.lookup('key0')).toMatchObject({ tier: 'local' });
+    const valueBytes = storeValue(structuredClone(page), 'frozen').bytes;
+    expect(valueBytes * keys.length).toBeGreaterThan(1024 * 1024);
+  });
+
+  it('is kept as it is, for all to share, where what is read is asked for again', async () => {
+    const keys = Array.from({ length: 100 }, (_, index) => `key${index}`);
+    const cache = await newcomer(keys);
+    const shared = [];
+    for (const key of keys) {
+      shared.push((await cache.get(key)) === (await cache.get(key)));
+    }
+    expect(shared.slice(0, 3)).toEqual([false, true, true]);
+    expect(shared.filter((isShared) => isShared).length).toBeGreaterThan(90);
+  });
+
+  it.each([
+    ['shared', true],
+    ['cloned', false],
+  ] as const)('is kept as it is in mode %s', async (values, isOne) => {
+    const cache = await newcomer(['key'], { values });
+    const first = await cache.get('key');
+    expect((await cache.get('key')) === first).toBe(isOne);
+    first?.lines.push('one more');
+    expect((await cache.get('key'))?.lines.length).toBe(isOne ? 101 : 100);
+  });
+});
