@@ -76,8 +76,8 @@ export const MUTANTS = [
   {
     name: 'race 6: a copy gets a whole TTL',
     file: 'core/entry-reader.ts',
-    from: '{ ttlMs, graceMs: this.namespace.graceMs,',
-    to: '{ ttlMs: this.namespace.ttlMs, graceMs: this.namespace.graceMs,',
+    from: '{ ttlMs, graceMs: this.graceMs,',
+    to: '{ ttlMs: lifeMs, graceMs: this.graceMs,',
     specs: ['races/channel'],
   },
   {

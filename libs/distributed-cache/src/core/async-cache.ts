@@ -12,10 +12,11 @@ import { EntryChanges } from './entry-changes.js';
 import type { EntryInspection } from './entry-inspection.js';
 import { EntryInspector } from './entry-inspector.js';
 import { EntryFinder } from './entry-finder.js';
-import type { EntryLoader, LoadOutcome } from './entry-loader.js';
+import type { EntryLoader } from './entry-loader.js';
 import { hasOwnKey, type EntryOptions, type KeyOptions, type Loader } from './entry-options.js';
 import { ForeignChanges } from './foreign-changes.js';
 import { KeyDimensions } from './key-dimensions.js';
+import { Landing } from './landing.js';
 import { LoadContext } from './load-context.js';
 import type { LocalView } from './local-view.js';
 import { MISS, type Lookup } from './lookup.js';
@@ -39,6 +40,7 @@ export class AsyncCache<T = unknown> {
   private readonly recorder: LookupRecorder;
   private readonly local: LocalView;
   private readonly loads: EntryLoader;
+  private readonly landing: Landing<T>;
   private readonly finder: EntryFinder;
   private readonly changes: EntryChanges;
   private readonly inspector: EntryInspector;
@@ -60,6 +62,7 @@ export class AsyncCache<T = unknown> {
     this.hits = runtime.events.observation('hit');
     this.local = rooms.local;
     this.loads = rooms.loads;
+    this.landing = new Landing(this.local, this.loads, this.recorder, runtime.events);
     this.finder = new EntryFinder(rooms);
     this.changes = new EntryChanges(rooms);
     this.inspector = new EntryInspector(namespace, rooms);
@@ -106,7 +109,7 @@ export class AsyncCache<T = unknown> {
    * in this process always, in the cluster while Redis serves; a call may wait for another process's load. If the loader throws, a stale value still in its grace is returned; else its error, the same object.
    */
   getOrSet(key: CacheKey, loader: Loader<T>, options?: EntryOptions<T>): Promise<T> {
-    return this.hit(key, options) ?? this.getOrLoad(key, loader, options);
+    return this.hit(key, options) ?? this.landing.join(key, options) ?? this.getOrLoad(key, loader, options);
   }
 
   /**
@@ -280,20 +283,10 @@ export class AsyncCache<T = unknown> {
       }
     }
     const running = this.loads.running(encodedKey);
-    return this.land(key, running ?? this.loads.start(encodedKey, loader, options, nowMs), running !== undefined);
-  }
-
-  private async land(key: CacheKey, flight: Promise<LoadOutcome>, collapsed: boolean): Promise<T> {
-    const outcome = await flight;
-    this.recordOutcome(key, outcome, collapsed);
-    return readStored(outcome.stored) as T;
-  }
-
-  private recordOutcome(key: CacheKey, outcome: LoadOutcome, collapsed: boolean): void {
-    if (outcome.source === 'tier') {
-      this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs);
-    } else {
-      this.recorder.miss(key, { stale: outcome.hadStale, collapsed, stored: outcome.kept });
-    }
+    return this.landing.land(
+      key,
+      running ?? this.loads.start(encodedKey, loader, options, nowMs),
+      running !== undefined,
+    );
   }
 }

@@ -1,5 +1,6 @@
 import { toMs, type ResolvedNamespace } from '../config/index.js';
 import type { AnsweringTier } from '../events/index.js';
+import { isPlainKey } from '../keys/index.js';
 import { readStored, type StoredValue } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { jitteredTtlMs } from './early-refresh.js';
@@ -67,8 +68,17 @@ export class EntryLoader {
     return this.flights.running(key);
   }
 
+  /** As {@link running}, for who has found nothing fresh and has not encoded the key: it is joined if it is its own encoding. */
+  joinable(key: string): Promise<LoadOutcome> | undefined {
+    return this.flights.joinable(key);
+  }
+
+  /** For a key of which nothing fresh is there. */
   start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined, nowMs: number): Promise<LoadOutcome> {
-    return this.flights.share(key, (flight) => this.fly(key, loader, options, flight, nowMs));
+    return this.flights.share(key, (flight) => {
+      flight.isJoinable = isPlainKey(key);
+      return this.fly(key, loader, options, flight, nowMs);
+    });
   }
 
   /**
@@ -253,7 +263,7 @@ export class EntryLoader {
       const { names, marks, stamps } = loadedTags;
       const { stored, kept, complete, overtaken } = await this.writer.writeLoaded(
         { ...loaded, life, tags: names, marks, check: flight.check },
-        ticket && { lease: ticket.lease, stamps: [...ticket.stamps, ...stamps] },
+        ticket && (stamps.length === 0 ? ticket : { lease: ticket.lease, stamps: [...ticket.stamps, ...stamps] }),
       );
       isComplete = complete;
       if (overtaken) {

@@ -10,6 +10,8 @@ export interface Flight {
   isReplaced: boolean;
   /** Set while it does nothing but wait for another process to fill the key: it has read nothing that could be old. */
   isWaiting: boolean;
+  /** Set for what began because nothing fresh was there: who has found nothing at a glance joins it without a closer look. */
+  isJoinable: boolean;
   /** Set for a load that no lease covers: Redis could not be asked. */
   isUnleased: boolean;
   /** What a value from Redis is to pass before it counts, where that is not the namespace's check. */
@@ -44,6 +46,12 @@ export class FlightRegistry<Result> {
   /** The running flight of this key, if there is one to wait for. */
   running(key: string): Promise<Result> | undefined {
     return this.slots.get(key)?.shared;
+  }
+
+  /** As {@link running}, for a flight that is joinable at a glance. */
+  joinable(key: string): Promise<Result> | undefined {
+    const slot = this.slots.get(key);
+    return slot?.sharedBy?.isJoinable === true ? slot.shared : undefined;
   }
 
   /**
@@ -211,6 +219,7 @@ function newFlight(): Flight {
     overtaken: false,
     isReplaced: false,
     isWaiting: false,
+    isJoinable: false,
     isUnleased: false,
     check: undefined,
     rest: undefined,

@@ -50,7 +50,7 @@ export class LocalView {
   }
 
   /** Whether there is no Redis, or one that tells of every change of every key. */
-  private hearsAll(): boolean {
+  hearsAll(): boolean {
     const { redis } = this.runtime;
     return redis === undefined || (redis.connection.isWhole && redis.changes.isLive);
   }

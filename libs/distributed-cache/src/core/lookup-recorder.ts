@@ -11,6 +11,13 @@ export class LookupRecorder {
   ) {}
 
   hit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
+    this.countHit(tier, state);
+    if (this.events.isObserved('hit')) {
+      this.tellHit(key, tier, state, ttlMs);
+    }
+  }
+
+  countHit(tier: AnsweringTier, state: 'fresh' | 'stale'): void {
     if (tier === 'local') {
       this.counters.localHits++;
     } else {
@@ -18,9 +25,6 @@ export class LookupRecorder {
     }
     if (state === 'stale') {
       this.counters.staleServed++;
-    }
-    if (this.events.isObserved('hit')) {
-      this.tellHit(key, tier, state, ttlMs);
     }
   }
 
@@ -30,10 +34,14 @@ export class LookupRecorder {
   }
 
   miss(key: CacheKey, facts: { stale: boolean; collapsed: boolean; stored: boolean }): void {
-    this.counters.misses++;
+    this.countMiss();
     if (this.events.isObserved('miss')) {
       this.events.emit('miss', { namespace: this.namespace, key: String(key), ...facts });
     }
+  }
+
+  countMiss(): void {
+    this.counters.misses++;
   }
 
   load(key: CacheKey, durationMs: number, failed: boolean): void {

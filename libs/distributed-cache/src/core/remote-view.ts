@@ -136,12 +136,17 @@ export class RemoteView {
 
   /** Stores what was loaded under a lease; `overtaken`: a `set`, deletion or another load came first. */
   async fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'overtaken'> {
-    const filling = this.tier.fill(this.layout.entryKeys(key), lease.token, this.entryOf(write));
-    const outcome = await this.faults.outcomeOf('set', filling);
-    if (outcome === 'unknown') {
-      this.journal(key);
+    try {
+      return (await this.tier.fill(this.layout.entryKeys(key), lease.token, this.entryOf(write)))
+        ? 'done'
+        : 'overtaken';
+    } catch (error) {
+      const outcome = this.faults.outcomeOfFailure('set', error);
+      if (outcome === 'unknown') {
+        this.journal(key);
+      }
+      return outcome;
     }
-    return outcome === 'done' && !(await filling) ? 'overtaken' : outcome;
   }
 
   /** @returns how many of the keys there were, as far as Redis could be asked; if not, they are deleted when it can be */

@@ -1,0 +1,103 @@
+import { describe, expect, it, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { Gate } from '../../../../test/support/gate.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import type { DistributedCache } from './distributed-cache.js';
+import { encodeKey, prepareKey } from '../keys/index.js';
+
+const TIERS = [
+  ['L1 alone', () => ({ redis: false as const })],
+  ['Redis', () => ({ redis: { url: redisForTest().url }, keyPrefix: redisForTest().keyPrefix })],
+] as const;
+
+describe.each(TIERS)('who asks for a key that is being loaded (%s)', (_tiers, options) => {
+  async function connected(): Promise<DistributedCache> {
+    const all = cacheForTest(options());
+    await all.connect();
+    return all;
+  }
+
+  it('gets the one value, counted as a miss like the first, and told of where somebody listens', async () => {
+    const all = await connected();
+    const cache = all.getCache<{ list: number[] }>('users');
+    const key = prepareKey('prepared', '');
+    const gate = new Gate();
+    const load = vi.fn(async () => {
+      await gate.opened;
+      return { list: [1] };
+    });
+    const calls = ['key', 'key', key, key, 'key'].map((each) => cache.getOrSet(each, load));
+    const told = vi.fn();
+    all.events.on('miss', told);
+    calls.push(cache.getOrSet('key', load, { ttl: 60 }), cache.getOrSet(key, load));
+    gate.open();
+    const values = await Promise.all(calls);
+    expect(load).toHaveBeenCalledTimes(2);
+    expect(new Set(values).size).toBe(2);
+    expect(cache.getMetrics()).toMatchObject({ misses: 7, loads: 2, hits: 0 });
+    const facts = { namespace: 'users', stale: false, stored: true };
+    expect(told).toHaveBeenCalledWith({ ...facts, key: 'key', collapsed: true });
+    expect(told).toHaveBeenCalledWith({ ...facts, key: 'prepared', collapsed: true });
+  });
+
+  it('gets the error of the loader, the same object', async () => {
+    const cache = (await connected()).getCache('users');
+    const error = new Error('no such user');
+    const calls = Array.from({ length: 3 }, () => cache.getOrSet('key', () => Promise.reject(error)));
+    expect(await Promise.allSettled(calls)).toEqual(calls.map(() => ({ status: 'rejected', reason: error })));
+  });
+
+  it('does not join the load of another key, whatever the two look like', async () => {
+    const cache = (await connected()).getCache('users');
+    const gate = new Gate();
+    const slow = async () => {
+      await gate.opened;
+      return 'of the first';
+    };
+    const first = cache.getOrSet('100%', slow);
+    const varied = cache.getOrSet('key', slow);
+    const looksAlike = encodeKey('100%');
+    expect(looksAlike).not.toBe('100%');
+    expect(await cache.getOrSet(looksAlike, async () => 'its own')).toBe('its own');
+    expect(await cache.getOrSet('key', async () => 'of version 2', { version: 2 })).toBe('of version 2');
+    gate.open();
+    expect(await Promise.all([first, varied])).toEqual(['of the first', 'of the first']);
+  });
+
+  it('gets a copy of its own of what can be changed', async () => {
+    const cache = (await connected()).getCache<Map<string, number>>('users');
+    const calls = [1, 2, 3].map(() => cache.getOrSet('key', async () => new Map([['a', 1]])));
+    const [first, second] = await Promise.all(calls);
+    first?.set('a', 2);
+    expect(second).toEqual(new Map([['a', 1]]));
+  });
+
+  it('does not join a load that a later write has overtaken', async () => {
+    const cache = (await connected()).getCache('users');
+    const gate = new Gate();
+    const old = cache.getOrSet('key', async () => {
+      await gate.opened;
+      return 'old';
+    });
+    await cache.set('key', 'new');
+    expect(await cache.getOrSet('key', async () => 'not asked')).toBe('new');
+    gate.open();
+    expect(await old).toBe('old');
+    expect(await cache.get('key')).toBe('new');
+  });
+
+  it('has the fresh value at once while it is only being refreshed', async () => {
+    const cache = (await connected()).getCache('users');
+    const gate = new Gate();
+    await cache.set('key', 'fresh');
+    const slow = vi.fn(async () => {
+      await gate.opened;
+      return 'refreshed';
+    });
+    for (let call = 0; call < 3; call++) {
+      expect(await cache.getOrSet('key', slow, { refreshAhead: 1e-9 })).toBe('fresh');
+    }
+    await vi.waitFor(() => expect(slow).toHaveBeenCalledTimes(1));
+    gate.open();
+  });
+});
