@@ -1,4 +1,5 @@
 import type { Entrant } from '../measure/contestant.js';
+import { openByHand } from './by-hand.js';
 import { HOUR_MS } from './local-hit.js';
 import {
   openAsyncCacheDedupe,
@@ -12,6 +13,7 @@ import {
 } from './two-tiers.js';
 
 const OURS = 'nestjs-distributed-cache';
+const BY_HAND = 'checksum, freezing, text kept: by hand';
 
 /** "Give me the value of this key": it is in Redis, and not in memory. */
 export function readEntrants(port: number, load: Loader): Entrant[] {
@@ -19,6 +21,7 @@ export function readEntrants(port: number, load: Loader): Entrant[] {
     entrant('ioredis get + JSON.parse', 'floor', 'cache.get(key)', () => openRaw(port)),
     entrant(OURS, 'ours', 'cache.getOrSet(key, load)', () => openOurs(port), { load }),
     entrant(`${OURS}, get`, 'ours', 'cache.get(key)', () => openOurs(port)),
+    entrant(BY_HAND, 'peer', 'cache.getOrSet(key, load)', () => openByHand(port), { load }),
     entrant('bentocache', 'peer', 'cache.getOrSet({ key, factory: load })', () => openBentocache(port), { load }),
     entrant('cache-manager', 'peer', 'cache.wrap(key, load)', () => openCacheManager(port), { load }),
     entrant('cacheable', 'peer', 'cache.getOrSet(key, load)', () => openCacheable(port), { load }),
@@ -33,11 +36,26 @@ export function readEntrants(port: number, load: Loader): Entrant[] {
   ];
 }
 
+/** As {@link readEntrants}, for values that are compressed by default. */
+export function readLargeEntrants(port: number, load: Loader): Entrant[] {
+  return [
+    ...readEntrants(port, load),
+    entrant(
+      `${OURS}, compression: false`,
+      'peer',
+      'cache.getOrSet(key, load)',
+      () => openOurs(port, { compression: false, keyPrefix: 'plain' }),
+      { load },
+    ),
+  ];
+}
+
 /** `key` is a list of keys. */
 export function readManyEntrants(port: number): Entrant[] {
   return [
     entrant('ioredis mget + JSON.parse', 'floor', 'cache.getMany(key)', () => openRaw(port)),
     entrant(OURS, 'ours', 'cache.getMany(key)', () => openOurs(port)),
+    entrant(BY_HAND, 'peer', 'cache.getMany(key)', () => openByHand(port)),
     // It has no call for several keys.
     entrant('bentocache', 'peer', 'Promise.all(key.map((each) => cache.get({ key: each })))', () =>
       openBentocache(port),
@@ -52,6 +70,9 @@ export function writeEntrants(port: number): Entrant[] {
   return [
     entrant('ioredis set + JSON.stringify', 'floor', 'cache.set(key.key, key.value)', () => openRaw(port)),
     entrant(OURS, 'ours', 'cache.set(key.key, key.value)', () => openOurs(port)),
+    entrant('checksum, lease dropped, text kept: by hand', 'peer', 'cache.set(key.key, key.value)', () =>
+      openByHand(port),
+    ),
     entrant('bentocache', 'peer', 'cache.set({ key: key.key, value: key.value })', () => openBentocache(port)),
     entrant('cache-manager, tells nobody', 'peer', 'cache.set(key.key, key.value)', () => openCacheManager(port)),
     entrant('cacheable', 'peer', 'cache.set(key.key, key.value)', () => openCacheable(port, { sync: true })),

@@ -1,4 +1,5 @@
-import { readEntrants, readManyEntrants, writeEntrants } from '../contestants/two-tier-calls.js';
+import { readEntrants, readLargeEntrants, readManyEntrants, writeEntrants } from '../contestants/two-tier-calls.js';
+import type { Loader } from '../contestants/two-tiers.js';
 import type { Contestant, Entrant } from '../measure/contestant.js';
 import { serialLoop } from '../measure/loops.js';
 import { ratiosToFloor, takeTurns, type Sample } from '../measure/rounds.js';
@@ -15,6 +16,7 @@ interface ColdRead {
   readonly alone: number;
   readonly atOnce: number;
   readonly rounds: number;
+  readonly entrants: (port: number, load: Loader) => Entrant[];
   readonly goals: { readonly alone: number; readonly cpu: number | undefined };
 }
 
@@ -25,6 +27,7 @@ export const remoteHit = coldRead({
   alone: 300,
   atOnce: 1000,
   rounds: 20,
+  entrants: readEntrants,
   goals: { alone: 1.15, cpu: 0.8 },
 });
 
@@ -35,10 +38,11 @@ export const remoteHitLarge = coldRead({
   alone: 50,
   atOnce: 100,
   rounds: 12,
+  entrants: readLargeEntrants,
   goals: { alone: 1.1, cpu: undefined },
 });
 
-function coldRead({ id, title, valueBytes, alone, atOnce, rounds, goals }: ColdRead): Scenario {
+function coldRead({ id, title, valueBytes, alone, atOnce, rounds, entrants: entrantsOf, goals }: ColdRead): Scenario {
   return {
     id,
     title,
@@ -46,7 +50,7 @@ function coldRead({ id, title, valueBytes, alone, atOnce, rounds, goals }: ColdR
       withServer(async (server) => {
         const keysAlone = options.quick ? 10 : alone;
         const shelf = new Shelf(keysAlone + (options.quick ? 20 : atOnce), valueBytes);
-        const entrants = readEntrants(server.port, shelf.load);
+        const entrants = entrantsOf(server.port, shelf.load);
         await fillRedis(entrants, shelf);
         const filledAfter = shelf.loads;
         const samples = await turnsOfNewcomers(entrants, rounds, options, async (contestant) => ({

@@ -55,6 +55,20 @@ describe('a lease that can not be given back', () => {
   });
 });
 
+describe('a lease that was not even asked for', () => {
+  it('is not given back: thousands of commands are waiting already', async () => {
+    const { server, cache, commandsFor } = await podsThatGuess();
+    const release = vi.spyOn(RedisTier.prototype, 'release');
+    server.freeze();
+    const writes = Array.from({ length: 5000 }, (_, index) => cache.set(`key${index}`, index));
+    expect(await cache.getOrSet('wanted', async () => 'loaded')).toBe('loaded');
+    server.thaw();
+    await Promise.all(writes);
+    expect(await commandsFor('wanted')).toEqual([]);
+    expect(release).not.toHaveBeenCalled();
+  });
+});
+
 describe('where the lease is taken at once', () => {
   it('a burst of loads takes few of them, and finds what is there', async () => {
     const keys = Array.from({ length: 1000 }, (_, index) => `key${index}`);
