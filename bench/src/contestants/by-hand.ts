@@ -1,7 +1,6 @@
 import { crc32, deflateSync, inflateSync } from 'node:zlib';
-import { Redis } from 'ioredis';
 import { HOUR_MS } from './local-hit.js';
-import type { Loader, Opened } from './two-tiers.js';
+import { connectTo, RawCache, type Opened } from './two-tiers.js';
 
 /** From here on this library compresses, by default. */
 const COMPRESS_FROM_BYTES = 2048;
@@ -9,35 +8,24 @@ const HEAD_BYTES = 5;
 
 /**
  * What this library promises of a value from Redis, with as little around it as there can be: compressed text under a checksum, a value
- * that nobody can change for others, and a copy in memory. No leases, deadlines, generations, counters or bounds.
+ * that nobody can change for others, and a copy in memory. Nobody loads under a lease, though `set` drops it; no deadlines, generations,
+ * counters or bounds.
  */
-export class ByHand {
+export class ByHand extends RawCache {
   private readonly memory = new Map<string, string>();
 
-  constructor(private readonly client: Redis) {}
-
-  async get(key: string): Promise<unknown> {
+  override async get(key: string): Promise<unknown> {
     const bytes = await this.client.getBuffer(nameOf(key));
     return bytes === null ? undefined : this.read(key, bytes);
   }
 
-  async getMany(keys: readonly string[]): Promise<unknown[]> {
+  override async getMany(keys: readonly string[]): Promise<unknown[]> {
     const found = await this.client.mgetBuffer(keys.map(nameOf));
     return found.map((bytes, index) => (bytes === null ? undefined : this.read(keys[index] ?? '', bytes)));
   }
 
-  async getOrSet(key: string, load: Loader): Promise<unknown> {
-    const found = await this.get(key);
-    if (found !== undefined) {
-      return found;
-    }
-    const value = await load();
-    await this.set(key, value);
-    return value;
-  }
-
   /** A load under a lease that is gone is not stored. */
-  async set(key: string, value: unknown): Promise<void> {
+  override async set(key: string, value: unknown): Promise<void> {
     const text = JSON.stringify(value);
     this.memory.set(key, text);
     const dropped = this.client.del(`${nameOf(key)}:lease`);
@@ -53,8 +41,7 @@ export class ByHand {
 }
 
 export async function openByHand(port: number): Promise<Opened<ByHand>> {
-  const client = new Redis({ host: '127.0.0.1', port, lazyConnect: true });
-  await client.connect();
+  const client = await connectTo(port);
   return { cache: new ByHand(client), close: async () => client.disconnect() };
 }
 
@@ -64,8 +51,9 @@ function nameOf(key: string): string {
 
 /** A checksum, a byte that says whether it is compressed, the text. */
 function seal(text: string): Buffer {
-  const isLarge = text.length >= COMPRESS_FROM_BYTES;
-  const payload = isLarge ? deflateSync(text, { level: 1 }) : Buffer.from(text);
+  const raw = Buffer.from(text);
+  const isLarge = raw.length >= COMPRESS_FROM_BYTES;
+  const payload = isLarge ? deflateSync(raw, { level: 1 }) : raw;
   const head = Buffer.alloc(HEAD_BYTES);
   head.writeUInt32BE(crc32(payload));
   head[HEAD_BYTES - 1] = Number(isLarge);

@@ -20,15 +20,20 @@ export interface Opened<C> {
   readonly close: () => Promise<void>;
 }
 
-/** Bare ioredis and JSON: what every other contestant does too. */
-export async function openRaw(port: number): Promise<Opened<RawCache>> {
+export async function connectTo(port: number): Promise<Redis> {
   const client = new Redis({ host: '127.0.0.1', port, lazyConnect: true });
   await client.connect();
+  return client;
+}
+
+/** Bare ioredis and JSON: what every other contestant does too. */
+export async function openRaw(port: number): Promise<Opened<RawCache>> {
+  const client = await connectTo(port);
   return { cache: new RawCache(client), close: async () => client.disconnect() };
 }
 
 export class RawCache {
-  constructor(private readonly client: Redis) {}
+  constructor(protected readonly client: Redis) {}
 
   async get(key: string): Promise<unknown> {
     const text = await this.client.get(key);
@@ -112,8 +117,7 @@ export async function openCachified(port: number) {
 
 /** One tier. */
 export async function openAsyncCacheDedupe(port: number, load: Loader) {
-  const client = new Redis({ host: '127.0.0.1', port, lazyConnect: true });
-  await client.connect();
+  const client = await connectTo(port);
   const storage = { type: 'redis' as const, options: { client } };
   const cache = createDedupeCache({ ttl: HOUR_MS / 1000, storage }).define('product', (_key: string) => load());
   return { cache, close: async () => client.disconnect() };

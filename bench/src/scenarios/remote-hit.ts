@@ -16,7 +16,7 @@ interface ColdRead {
   readonly alone: number;
   readonly atOnce: number;
   readonly rounds: number;
-  readonly entrants: (port: number, load: Loader) => Entrant[];
+  readonly entrantsOf: (port: number, load: Loader) => Entrant[];
   readonly goals: { readonly alone: number; readonly cpu: number | undefined };
 }
 
@@ -27,7 +27,7 @@ export const remoteHit = coldRead({
   alone: 300,
   atOnce: 1000,
   rounds: 20,
-  entrants: readEntrants,
+  entrantsOf: readEntrants,
   goals: { alone: 1.15, cpu: 0.8 },
 });
 
@@ -38,11 +38,11 @@ export const remoteHitLarge = coldRead({
   alone: 50,
   atOnce: 100,
   rounds: 12,
-  entrants: readLargeEntrants,
+  entrantsOf: readLargeEntrants,
   goals: { alone: 1.1, cpu: undefined },
 });
 
-function coldRead({ id, title, valueBytes, alone, atOnce, rounds, entrants: entrantsOf, goals }: ColdRead): Scenario {
+function coldRead({ id, title, valueBytes, alone, atOnce, rounds, entrantsOf, goals }: ColdRead): Scenario {
   return {
     id,
     title,
