@@ -229,10 +229,8 @@ export class ProcessDouble {
         ]),
       setMany: (entries: readonly (readonly [DoubleKeys, StoredPayload])[]) =>
         Promise.all(entries.map(([keys, stored]) => tier.set(keys, stored))),
-      delete: async (all: readonly DoubleKeys[]) => {
-        const counts = await Promise.all(all.map((keys) => this.ask(keys.valueKey, () => redis.drop(this, keys))));
-        return counts.reduce((sum, count) => sum + count, 0);
-      },
+      delete: (all: readonly DoubleKeys[]) =>
+        Promise.all(all.map((keys) => this.ask(keys.valueKey, () => redis.drop(this, keys)))),
       renew: () => Promise.resolve(true),
       release: (keys: DoubleKeys, token: string) => this.ask(keys.valueKey, () => redis.release(keys, token)),
       readStamp: (key: string) => this.ask(key, () => redis.readString(key)),

@@ -62,7 +62,7 @@ export class RedisDouble {
     this.move(by, valueKey, entry);
   }
 
-  drop(by: object, { valueKey, leaseKey, fillKey }: DoubleKeys): number {
+  drop(by: object, { valueKey, leaseKey, fillKey }: DoubleKeys): boolean {
     this.strings.delete(leaseKey);
     this.staged.delete(fillKey);
     const existed = this.get(valueKey) !== undefined;
@@ -70,7 +70,7 @@ export class RedisDouble {
       this.values.delete(valueKey);
       this.tell(valueKey, by);
     }
-    return existed ? 1 : 0;
+    return existed;
   }
 
   /** The two commands of a fill happen one after the other, and others may come between. */

@@ -79,15 +79,20 @@ export class EntryChanges {
   async delete(keys: readonly CacheKey[], holdOff?: Duration): Promise<number> {
     const { runtime, remote, recorder } = this.rooms;
     const holdOffMs = holdOff === undefined ? undefined : toMs(holdOff);
-    const encodedKeys = [...new Set(keys.map(encodeKey))];
-    const locally = encodedKeys.filter((encodedKey) => this.detach(encodedKey)).length;
+    const byEncodedKey = new Map(keys.map((key) => [encodeKey(key), key]));
+    const encodedKeys = [...byEncodedKey.keys()];
+    const locally = new Set(encodedKeys.filter((encodedKey) => this.detach(encodedKey)));
     if (holdOffMs !== undefined) {
       encodedKeys.forEach((encodedKey) => this.rooms.loads.holdOff(encodedKey, holdOffMs));
     }
-    const inRedis = runtime.config.enabled ? await remote?.delete(encodedKeys, holdOffMs) : 0;
-    const existed = Math.max(locally, inRedis ?? 0);
-    keys.forEach((key) => recorder.delete(key, existed > 0));
-    return existed;
+    const inRedis = runtime.config.enabled ? await remote?.delete(encodedKeys, holdOffMs) : undefined;
+    let count = 0;
+    for (const [encodedKey, key] of byEncodedKey) {
+      const existed = locally.has(encodedKey) || inRedis?.has(encodedKey) === true;
+      count += existed ? 1 : 0;
+      recorder.delete(key, existed);
+    }
+    return count;
   }
 
   async expire(key: CacheKey): Promise<boolean> {

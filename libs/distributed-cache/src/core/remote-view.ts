@@ -149,10 +149,10 @@ export class RemoteView {
     }
   }
 
-  /** @returns how many of the keys there were, as far as Redis could be asked; if not, they are deleted when it can be */
-  async delete(keys: readonly string[], holdOffMs?: number): Promise<number> {
-    const counts = await Promise.all(this.groups(keys).map((group) => this.deleteGroup(group, holdOffMs)));
-    return counts.reduce((sum, count) => sum + count, 0);
+  /** @returns those of the keys that existed, as far as Redis could be asked; the others are deleted when it can be */
+  async delete(keys: readonly string[], holdOffMs?: number): Promise<ReadonlySet<string>> {
+    const existed = await Promise.all(this.groups(keys).map((group) => this.deleteGroup(group, holdOffMs)));
+    return new Set(existed.flat());
   }
 
   /**
@@ -220,19 +220,19 @@ export class RemoteView {
     }
   }
 
-  private async deleteGroup(keys: readonly string[], holdOffMs: number | undefined): Promise<number> {
+  private async deleteGroup(keys: readonly string[], holdOffMs: number | undefined): Promise<readonly string[]> {
     const { mark } = this.redis.journal;
     try {
-      const count = await this.tier.delete(
+      const existed = await this.tier.delete(
         keys.map((key) => this.layout.entryKeys(key)),
         holdOffMs,
       );
       keys.forEach((key) => this.settle(key, mark));
-      return count;
+      return keys.filter((_key, index) => existed[index]);
     } catch (error) {
       keys.forEach((key) => this.journal(key));
       this.faults.report('delete', error);
-      return 0;
+      return [];
     }
   }
 

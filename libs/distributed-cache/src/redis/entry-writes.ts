@@ -147,25 +147,25 @@ export async function replaceEntry(
 }
 
 /**
- * Deletes entries and ends whatever loads are under way for them, each in one step, in a cluster one transaction an entry.
+ * Deletes entries and ends whatever loads are under way for them, each in one step, in a cluster one transaction per entry.
  * @param holdOffMs refuses the fills of loads that begin within this time, too
- * @returns how many values there were
+ * @returns for each entry, in order, whether there was a value
  */
 export async function dropEntries(
   client: RedisClient,
   entries: readonly EntryKeys[],
   holdOffMs?: number,
-): Promise<number> {
+): Promise<boolean[]> {
   const perTransaction = isCluster(client) ? 1 : ENTRIES_PER_TRANSACTION;
-  const counts: Promise<number>[] = [];
+  const parts: Promise<boolean[]>[] = [];
   for (let from = 0; from < entries.length; from += perTransaction) {
     const part = entries.slice(from, from + perTransaction);
     const values = part.map(({ valueKey }) => valueKey);
     const others = part.flatMap(({ leaseKey, fillKey }) => [leaseKey, fillKey]);
     const held = holdOffMs === undefined ? [] : part.map(({ leaseKey }) => leaseKey);
-    counts.push(dropAtOnce(client, values, others, held, holdOffMs));
+    parts.push(dropAtOnce(client, values, others, held, holdOffMs));
   }
-  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  return (await Promise.all(parts)).flat();
 }
 
 async function dropAtOnce(
@@ -174,21 +174,22 @@ async function dropAtOnce(
   others: string[],
   heldLeases: string[],
   holdOffMs = 0,
-): Promise<number> {
+): Promise<boolean[]> {
   try {
-    const [count] = await transact(client, [
-      ['unlink', ...values],
+    const answers = await transact(client, [
+      ...values.map((key): Command => ['unlink', key]), // one command per value: UNLINK of several answers with a sum
       ['del', ...others],
       ...heldLeases.map((key): Command => ['set', key, HOLD_OFF, 'PX', Math.max(1, Math.ceil(holdOffMs))]),
     ]);
-    return Number(count);
+    return values.map((_key, index) => Number(answers[index]) > 0);
   } catch (error) {
     if (outageReason(error) !== 'OOM') {
       throw error;
     }
     // A full Redis deletes, but not in a transaction: queueing takes memory.
     const keys = [...values, ...others];
-    return leaseCommandsOf(client).ndcDrop(keys.length, ...keys, values.length);
+    const removed = await leaseCommandsOf(client).ndcDrop(keys.length, ...keys, values.length);
+    return removed.map((count) => count > 0);
   }
 }
 

@@ -45,15 +45,18 @@ return 1`;
 /** The name under which a server that has run {@link STAGE} knows it. */
 export const STAGE_SHA = createHash('sha1').update(STAGE).digest('hex');
 
-/** KEYS values, then their leases and fills; ARGV number of values. For a full Redis only, which refuses every transaction. */
+/**
+ * KEYS values, then their leases and fills; ARGV number of values. Returns for each value how many there were. For a full Redis only,
+ * which refuses every transaction.
+ */
 const DROP = `
 local values = tonumber(ARGV[1])
-local count = 0
+local counts = {}
 for i, key in ipairs(KEYS) do
   local removed = redis.call('UNLINK', key)
-  if i <= values then count = count + removed end
+  if i <= values then counts[i] = removed end
 end
-return count`;
+return counts`;
 
 /** KEYS lease; ARGV token, lease ms. Returns whether the lease is still ours. */
 const RENEW = `
@@ -91,7 +94,7 @@ export interface LeaseCommands {
     after: Buffer,
     lifeMs: number,
   ): Promise<number>;
-  ndcDrop(numberOfKeys: number, ...keysAndNumberOfValues: (string | number)[]): Promise<number>;
+  ndcDrop(numberOfKeys: number, ...keysAndNumberOfValues: (string | number)[]): Promise<number[]>;
   ndcRenew(leaseKey: string, token: string, leaseMs: number): Promise<number>;
   ndcRelease(leaseKey: string, token: string): Promise<number>;
 }

@@ -155,10 +155,10 @@ export class RedisTier {
     );
   }
 
-  /** Deletes on one server, and takes the leases of whoever is loading these keys. @returns how many values there were */
-  async delete(keys: readonly EntryKeys[], holdOffMs?: number): Promise<number> {
+  /** Deletes on one server, and takes the leases of whoever is loading these keys. @returns for each, in order, whether there was a value */
+  async delete(keys: readonly EntryKeys[], holdOffMs?: number): Promise<readonly boolean[]> {
     const valueKeys = keys.map(({ valueKey }) => valueKey);
-    return keys.length === 0 ? 0 : this.change('UNLINK', valueKeys, (client) => dropEntries(client, keys, holdOffMs));
+    return keys.length === 0 ? [] : this.change('UNLINK', valueKeys, (client) => dropEntries(client, keys, holdOffMs));
   }
 
   /**

@@ -1,0 +1,90 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import type { DistributedCacheOptions } from '../config/index.js';
+import type { DistributedCache } from './distributed-cache.js';
+
+function sharedRedis(): DistributedCacheOptions {
+  const { url, keyPrefix } = redisForTest();
+  return { redis: { url }, keyPrefix };
+}
+
+function deletionsOf({ events }: DistributedCache): (readonly [key: string, existed: boolean])[] {
+  const told: (readonly [key: string, existed: boolean])[] = [];
+  events.on('delete', ({ key, existed }) => told.push([key, existed]));
+  return told;
+}
+
+describe.each<[string, () => DistributedCacheOptions]>([
+  ['with Redis', sharedRedis],
+  ['with Redis alone', () => ({ ...sharedRedis(), local: false })],
+  ['on the local tier alone', () => ({ redis: false })],
+])('events of batches, %s', (_name, options) => {
+  it('deleteMany tells for each key whether that key existed, once per key', async () => {
+    const all = cacheForTest(options());
+    const cache = all.getCache('users');
+    const told = deletionsOf(all);
+    await cache.set('there', 1);
+    expect(await cache.deleteMany(['never', 'there', 'never', 'neither'])).toBe(1);
+    expect(told).toEqual([
+      ['never', false],
+      ['there', true],
+      ['neither', false],
+    ]);
+    expect(all.getMetrics()[0]).toMatchObject({ deletes: 3 });
+  });
+
+  it('getMany and setMany tell for each key what happened to that key', async () => {
+    const all = cacheForTest(options());
+    const cache = all.getCache('users');
+    const told: unknown[] = [];
+    all.events.on('set', ({ key }) => told.push(['set', key]));
+    all.events.on('hit', ({ key }) => told.push(['hit', key]));
+    all.events.on('miss', ({ key }) => told.push(['miss', key]));
+    all.events.on('valueRefused', ({ key }) => told.push(['refused', key]));
+    await cache.setMany([
+      ['a', 1],
+      ['function', () => 1],
+      ['b', 2],
+    ]);
+    await cache.getMany(['a', 'x', 'b']);
+    expect(told).toEqual([
+      ['refused', 'function'],
+      ['set', 'a'],
+      ['set', 'b'],
+      ['hit', 'a'],
+      ['miss', 'x'],
+      ['hit', 'b'],
+    ]);
+  });
+});
+
+describe('a deletion of what only Redis holds', () => {
+  it('tells for each of 600 keys whether it existed', async () => {
+    const options = sharedRedis();
+    const [podA, podB] = [cacheForTest(options), cacheForTest(options)];
+    const keys = Array.from({ length: 600 }, (_, index) => `key:${index}`);
+    const there = keys.filter((_key, index) => index % 3 === 0);
+    await podA.getCache('users').setMany(there.map((key) => [key, 1] as const));
+    const told = deletionsOf(podB);
+    expect(await podB.getCache('users').deleteMany(keys)).toBe(there.length);
+    expect(told).toEqual(keys.map((key, index) => [key, index % 3 === 0]));
+  });
+
+  it('tells it in a Redis that is full, too', async () => {
+    const server = await RedisServer.start();
+    onTestFinished(() => server.stop());
+    const options = { redis: { url: server.url } };
+    const [podA, podB] = [cacheForTest(options), cacheForTest(options)];
+    await podA.getCache('users').set('there', 1);
+    await podB.connect();
+    await server.command('CONFIG', 'SET', 'maxmemory', '1mb');
+    const told = deletionsOf(podB);
+    expect(await podB.getCache('users').deleteMany(['never', 'there'])).toBe(1);
+    expect(told).toEqual([
+      ['never', false],
+      ['there', true],
+    ]);
+  });
+});
