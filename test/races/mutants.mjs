@@ -116,6 +116,27 @@ export const MUTANTS = [
     specs: ['races/stamps'],
   },
   {
+    name: 'tags: a later caller joins a load that may carry the tag',
+    file: 'core/flight-registry.ts',
+    from: '} else if (carries || flight.isLoading) {',
+    to: '} else if (carries && isCertain) {',
+    specs: ['races/tag-events'],
+  },
+  {
+    name: 'tags: copies answer although their tag may have been invalidated elsewhere',
+    file: 'core/tag-registry.ts',
+    from: 'tag.scope.isInDoubt = true;',
+    to: '',
+    specs: ['races/tag-events'],
+  },
+  {
+    name: 'tags: every message about a tag counts as an invalidation',
+    file: 'core/stamp-book.ts',
+    from: "seen === undefined || seen === stamp ? 'same' : 'changed'",
+    to: "seen === undefined ? 'same' : 'changed'",
+    specs: ['races/tag-events'],
+  },
+  {
     name: 'race 11: a stamp that is gone is made as the one before',
     file: 'core/stamp-book.ts',
     from: 'surroundings.tier.createStamp(stampKey, newStamp(this.isKnown ? surroundings.serverNowMs(stampKey) : 0))',

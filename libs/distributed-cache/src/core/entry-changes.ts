@@ -121,9 +121,8 @@ export class EntryChanges {
   }
 
   async invalidateTags(tags: readonly string[]): Promise<void> {
-    const { runtime, loads, remote } = this.rooms;
+    const { runtime, remote } = this.rooms;
     const names = TagRegistry.namesOf(tags);
-    loads.detachAll();
     if (runtime.config.enabled) {
       await (remote === undefined
         ? Promise.all(names.map((name) => this.rooms.tags.invalidate(name)))

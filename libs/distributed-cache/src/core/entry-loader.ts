@@ -153,6 +153,7 @@ export class EntryLoader {
   ): Promise<LoadOutcome> {
     try {
       flight.check = this.reader.checks.of(options);
+      flight.tags = TagRegistry.namesOf(options?.tags);
       if (!this.firstLook.isDue(refreshBelowMs)) {
         return await this.takeTurn(key, loader, options, { flight, read: undefined, startedAtMs, refreshBelowMs });
       }
@@ -194,6 +195,7 @@ export class EntryLoader {
       this.flights.renew(key, flight);
     }
     flight.isUnleased = turn.ticket === undefined;
+    flight.isLoading = true;
     flight.overtaken ||= (this.heldOff.get(key) ?? 0) > this.runtime.clock.nowMs();
     const loading = this.loadAndKeep(key, loader, options, turn, flight, budget);
     if (turn.stale === undefined || options?.softTimeout === undefined) {
@@ -217,7 +219,7 @@ export class EntryLoader {
     const { clock, closing } = this.runtime;
     const context = new LoadContext(closing, stale === undefined ? undefined : readStored(stale.stored));
     ticket?.lease.startRenewing();
-    const tags = await this.beginTags(TagRegistry.namesOf(options?.tags), ticket);
+    const tags = await this.beginTags(flight.tags, ticket);
     const startedAtMs = clock.nowMs();
     let value: T;
     try {
@@ -230,6 +232,10 @@ export class EntryLoader {
         throw error;
       }
       return outcomeOf(stale);
+    }
+    flight.isLoading = false;
+    if (context.addedTags.length > 0) {
+      flight.tags = [...flight.tags, ...context.addedTags];
     }
     const loaded = { key, value, flight, loadMs: clock.nowMs() - startedAtMs };
     const keeping = this.keep(loaded, context, options, tags, ticket);

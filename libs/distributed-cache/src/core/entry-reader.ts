@@ -110,9 +110,15 @@ export class EntryReader {
       return refused(lookup);
     }
     const checked = (flight.check ?? this.checks.ofNamespace).read(key, value, header.stamps);
-    return checked instanceof Promise
-      ? checked.then((result) => this.take(key, lookup, result, flight))
-      : this.take(key, lookup, checked, flight);
+    if (!(checked instanceof Promise)) {
+      return this.take(key, lookup, checked, flight);
+    }
+    const marks = lookup.marks?.map(({ scope }) => ({ scope, generation: scope.generation }));
+    return checked.then((result) =>
+      marks?.some(({ scope, generation }) => scope.generation !== generation) === true
+        ? { found: undefined, stamps: lookup.stamps } // a tag was invalidated during the check: a later caller may have joined
+        : this.take(key, lookup, result, flight),
+    );
   }
 
   private take(key: string, lookup: FoundLookup, checked: Checked, flight: Watched): ReadResult {

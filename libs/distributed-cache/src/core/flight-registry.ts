@@ -14,6 +14,10 @@ export interface Flight {
   isJoinable: boolean;
   /** Set for a load that no lease covers: Redis could not be asked. */
   isUnleased: boolean;
+  /** Set while the loader runs, which may add tags: until it ends, `tags` is not the last word. */
+  isLoading: boolean;
+  /** The tags that the result will carry, as far as they are known. */
+  tags: readonly string[];
   /** What a value from Redis is to pass before it counts, where that is not the namespace's check. */
   check: ValueCheck | undefined;
   /** What is still under way when the result is there already: until it has ended, the work can be overtaken. */
@@ -170,6 +174,30 @@ export class FlightRegistry<Result> {
     }
   }
 
+  /**
+   * A tag was invalidated: what carries it is doubted, as in {@link doubt}. A loader that runs may yet add the tag, so no later caller
+   * joins that flight; its result is kept unless the tag turns out to be one of its own.
+   * @param isCertain `false`: the tag may have been invalidated; then flights that carry it stay and are only not joined any more
+   * @returns whether a flight carries the tag
+   */
+  onTag(tag: string, isCertain: boolean): boolean {
+    let isCarried = false;
+    for (const key of this.slots.keys()) {
+      const flights = this.slots.get(key)?.flights ?? [];
+      for (const flight of flights.filter(({ isWaiting }) => !isWaiting)) {
+        const carries = flight.tags.includes(tag);
+        isCarried ||= carries;
+        if (carries && isCertain) {
+          flight.overtaken = true;
+          this.leave(key, flight);
+        } else if (carries || flight.isLoading) {
+          this.stopSharing(key, flight);
+        }
+      }
+    }
+    return isCarried;
+  }
+
   /** As {@link doubt}, for all keys. */
   doubtAll(isMeant?: (flight: Flight) => boolean): void {
     this.slots.keys().forEach((key) => this.doubt(key, isMeant));
@@ -207,12 +235,19 @@ export class FlightRegistry<Result> {
       return;
     }
     slot.flights.splice(place, 1);
-    if (slot.sharedBy === flight) {
+    this.stopSharing(key, flight);
+  }
+
+  private stopSharing(key: string, flight: Flight): void {
+    const slot = this.slots.get(key);
+    if (slot?.sharedBy === flight) {
       slot.shared = undefined;
       slot.sharedBy = undefined;
     }
   }
 }
+
+const NONE: readonly string[] = Object.freeze([]);
 
 function newFlight(): Flight {
   return {
@@ -221,6 +256,8 @@ function newFlight(): Flight {
     isWaiting: false,
     isJoinable: false,
     isUnleased: false,
+    isLoading: false,
+    tags: NONE,
     check: undefined,
     rest: undefined,
     result: undefined,

@@ -10,8 +10,11 @@ export class ForeignChanges {
   onChanged(encodedKey: string): void {
     const { tags, loads, local, reader } = this.rooms;
     if (encodedKey.startsWith(TAG_STAMP)) {
-      tags.onChanged(encodedKey.slice(TAG_STAMP.length));
-      loads.doubtAll();
+      const name = encodedKey.slice(TAG_STAMP.length);
+      tags.onMessage(name);
+      if (loads.flights.onTag(name, false)) {
+        void tags.confirm(name); // a new stamp ends these loads, a stamp that only lives longer does not
+      }
     } else if (encodedKey.startsWith('#')) {
       this.startEpoch();
     } else {

@@ -109,6 +109,7 @@ export class LocalView {
   expire(key: string, graceMs: number): boolean {
     const entry = this.find(key);
     if (entry === undefined) {
+      this.delete(key); // a copy whose tags are in doubt must not come back as fresh
       return false;
     }
     const { marks, loadMs, lifeMs } = entry;

@@ -44,7 +44,12 @@ export function furnishNamespace(
   const recorder = new LookupRecorder(namespace, counters, events);
   const layout = keyLayout(config.keyPrefix, namespace);
   const local = new LocalView(runtime, namespace);
-  const tags = new TagRegistry(redis, layout, () => clock.nowMs());
+  const tags = new TagRegistry(
+    redis,
+    layout,
+    () => clock.nowMs(),
+    (name) => loads.flights.onTag(name, true),
+  );
   const remote =
     redis === undefined
       ? undefined

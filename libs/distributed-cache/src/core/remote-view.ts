@@ -186,7 +186,7 @@ export class RemoteView {
 
   /** The stamps that are held may no longer be the current ones. */
   forgetStamps(): void {
-    this.stamp.forget();
+    this.stamp.doubt();
     this.tags.forgetStamps();
   }
 

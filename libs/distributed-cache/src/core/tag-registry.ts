@@ -2,15 +2,18 @@ import type { Stamp } from '../codec/index.js';
 import { encodeKey, type KeyLayout } from '../keys/index.js';
 import type { LocalMark, LocalScope } from '../local/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
-import { StampBook } from './stamp-book.js';
+import { StampBook, type StampVerdict } from './stamp-book.js';
 
 interface Tag {
+  readonly name: string;
   /** Moves when the tag is invalidated: copies in L1 that depend on it are over at once. */
   readonly scope: LocalScope;
   /** Its stamp in Redis; absent where there is no Redis. */
   readonly stamp: StampBook | undefined;
-  /** When this process last invalidated it or heard of it, on its own clock. */
+  /** When this process last invalidated it or heard that it was invalidated, on its own clock. */
   changedAtMs: number;
+  /** When a message about it came last, on this process's clock. */
+  toldAtMs: number;
 }
 
 /** Tags remembered at once; the one longest unused leaves, and with it the copies in L1 that depend on it. */
@@ -28,6 +31,8 @@ export class TagRegistry {
     private readonly redis: RedisRuntime | undefined,
     private readonly layout: KeyLayout,
     private readonly nowMs: () => number,
+    /** Told at once when a tag is invalidated, here or elsewhere. */
+    private readonly onInvalidated: (name: string) => void = () => {},
   ) {}
 
   /** @throws CacheKeyError for a tag that is no well-formed non-empty string */
@@ -86,19 +91,41 @@ export class TagRegistry {
     }
   }
 
-  /** Somebody else has invalidated a tag. */
-  onChanged(name: string): void {
+  /**
+   * Redis tells of a tag's stamp: another process has put a new one in place, or the stamp lives longer now, has expired or was
+   * evicted. Copies in L1 do not answer until the next reading of the stamp says which (`StampVerdict`). Where no stamp has
+   * been seen there is nothing to compare with, and no copy from Redis.
+   */
+  onMessage(name: string): void {
     const tag = this.tags.get(name);
-    if (tag !== undefined) {
-      tag.stamp?.forget();
-      this.move(tag);
+    if (tag === undefined) {
+      return;
+    }
+    tag.stamp?.doubt();
+    if (tag.stamp?.hasSeen === true) {
+      tag.toldAtMs = this.nowMs();
+      tag.scope.isInDoubt = true;
+    } else {
+      tag.scope.generation++; // copies that Redis does not know of: loaded while it gave no leases
+    }
+  }
+
+  /** Finds out whether a tag that a message named was invalidated; if that can't be known, it counts as invalidated. Never rejects. */
+  async confirm(name: string): Promise<void> {
+    const tag = this.tags.get(name);
+    try {
+      await tag?.stamp?.current();
+    } catch {
+      if (tag?.scope.isInDoubt === true) {
+        this.move(tag);
+      }
     }
   }
 
   /** Any stamp may have changed. */
   forgetStamps(): void {
     for (const { stamp } of this.tags.values()) {
-      stamp?.forget();
+      stamp?.doubt();
     }
   }
 
@@ -112,15 +139,26 @@ export class TagRegistry {
     );
   }
 
-  private move(tag: Tag): void {
+  private move(tag: Tag, atMs = this.nowMs()): void {
     tag.scope.generation++;
-    tag.changedAtMs = this.nowMs();
+    tag.scope.isInDoubt = false;
+    tag.changedAtMs = Math.max(tag.changedAtMs, atMs);
+    this.onInvalidated(tag.name);
+  }
+
+  private onVerdict(tag: Tag, verdict: StampVerdict): void {
+    if (verdict === 'changed') {
+      // Told before it was read: a load that began in between has begun after the invalidation.
+      this.move(tag, tag.scope.isInDoubt === true ? tag.toldAtMs : undefined);
+    } else {
+      tag.scope.isInDoubt = false;
+    }
   }
 
   private tag(name: string): Tag {
     let tag = this.tags.get(name);
     if (tag === undefined) {
-      tag = { scope: { generation: 0 }, stamp: this.newStamp(name), changedAtMs: -Infinity };
+      tag = this.newTag(name);
       this.makeRoom();
     } else {
       this.tags.delete(name); // it goes to the end: the first is the one longest unused
@@ -129,9 +167,20 @@ export class TagRegistry {
     return tag;
   }
 
-  private newStamp(name: string): StampBook | undefined {
+  private newTag(name: string): Tag {
     const { redis, layout } = this;
-    return redis === undefined ? undefined : new StampBook(redis.stamps, layout.tagStampKey(name));
+    const scope = { generation: 0, isInDoubt: false };
+    const tag: Tag = {
+      name,
+      scope,
+      stamp:
+        redis === undefined
+          ? undefined
+          : new StampBook(redis.stamps, layout.tagStampKey(name), (verdict) => this.onVerdict(tag, verdict)),
+      changedAtMs: -Infinity,
+      toldAtMs: -Infinity,
+    };
+    return tag;
   }
 
   /** A tag that is forgotten would not be heard of any more, so what depends on it goes first. */

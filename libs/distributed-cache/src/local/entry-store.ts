@@ -113,7 +113,7 @@ export class EntryStore extends EntryRing {
     return this.expiresAtMs[slot]! - nowMs;
   }
 
-  /** @returns the slot, or `undefined`; unless it is over it is marked as used, else removed */
+  /** @returns the slot, or `undefined`; unless it is over it is marked as used, else removed; one in doubt stays unused */
   find(room: Room, key: string, nowMs: number): number | undefined {
     const slot = room.slots.get(key);
     if (slot === undefined) {
@@ -121,6 +121,9 @@ export class EntryStore extends EntryRing {
     }
     if (this.isOver(slot, nowMs)) {
       this.remove(slot);
+      return undefined;
+    }
+    if (this.isInDoubt(slot)) {
       return undefined;
     }
     this.use(slot);
@@ -134,6 +137,10 @@ export class EntryStore extends EntryRing {
       this.stamps[slot]! <= this.roomOf(slot).overUntil ||
       this.marks.get(slot)?.some(({ scope, generation }) => scope.generation !== generation) === true
     );
+  }
+
+  private isInDoubt(slot: number): boolean {
+    return this.marks.size > 0 && this.marks.get(slot)?.some(({ scope }) => scope.isInDoubt) === true;
   }
 
   isUsed(slot: number): boolean {

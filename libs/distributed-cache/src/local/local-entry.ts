@@ -3,6 +3,8 @@ import type { StoredValue, ValuesMode } from './stored-value.js';
 /** Entries of a scope are dropped all at once, in O(1), by moving its generation. */
 export interface LocalScope {
   generation: number;
+  /** The generation may have moved: while that is not known, the entries neither answer nor leave. */
+  isInDoubt?: boolean;
 }
 
 /** A scope as it was when the work on a value began; the value is over as soon as the scope has moved on. */
