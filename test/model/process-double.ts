@@ -5,6 +5,7 @@ import { AsyncCache } from '../../libs/distributed-cache/src/core/async-cache.js
 import type { CacheRuntime } from '../../libs/distributed-cache/src/core/cache-runtime.js';
 import { KeptLeases } from '../../libs/distributed-cache/src/core/kept-leases.js';
 import { OutageJournal } from '../../libs/distributed-cache/src/core/outage-journal.js';
+import { LoadSignals } from '../../libs/distributed-cache/src/core/load-signals.js';
 import { newStamp } from '../../libs/distributed-cache/src/core/stamp-book.js';
 import { CacheEvents } from '../../libs/distributed-cache/src/events/index.js';
 import { LocalCache } from '../../libs/distributed-cache/src/local/index.js';
@@ -54,6 +55,7 @@ export class ProcessDouble {
   ) {
     this.lines = Array.from({ length: nodes }, () => new LineDouble(scheduler, (key) => this.hear(key)));
     const tier = this.tier();
+    const closing = new AbortController().signal;
     const runtime = {
       config,
       events,
@@ -76,7 +78,8 @@ export class ProcessDouble {
         leaseMs: 3000,
       },
       random: () => 1,
-      closing: new AbortController().signal,
+      closing,
+      loadSignals: new LoadSignals(closing),
     };
     // The only place where doubles pass for the real things.
     this.cache = new AsyncCache<number>(NAMESPACE, config.namespace(NAMESPACE), runtime as unknown as CacheRuntime);

@@ -244,7 +244,12 @@ export class AsyncCache<T = unknown> {
   }
 
   private async loadUncached(loader: Loader<T>): Promise<T> {
-    return loader(new LoadContext(this.runtime.closing, undefined));
+    const context = new LoadContext(this.runtime.loadSignals, undefined);
+    try {
+      return await loader(context);
+    } finally {
+      context.end();
+    }
   }
 
   private async getSlowly(key: CacheKey): Promise<T | undefined> {

@@ -1,4 +1,5 @@
 import type { LoaderContext } from './entry-options.js';
+import { LoadContext } from './load-context.js';
 
 /** Makes the values of several keys at once, in the order of `missing`. */
 export type BatchLoader<T> = (missing: string[], context: LoaderContext) => T[] | Promise<T[]>;
@@ -117,11 +118,24 @@ export class BatchCollector<T> {
   }
 }
 
-/** What the batch loader decides holds for every key of its batch. */
+/** What the batch loader decides holds for every key of its batch. Its signal is made only for a loader that looks at it. */
 function contextOfAll(contexts: readonly LoaderContext[]): LoaderContext {
-  const signals = contexts.map(({ signal }) => signal);
+  let controller: AbortController | undefined;
+  const sharedController = (): AbortController => {
+    if (controller === undefined) {
+      controller = new AbortController();
+      for (const context of contexts) {
+        if (context instanceof LoadContext) {
+          context.share(controller);
+        }
+      }
+    }
+    return controller;
+  };
   return {
-    signal: AbortSignal.any(signals),
+    get signal() {
+      return sharedController().signal;
+    },
     setTtl: (ttl) => contexts.forEach((context) => context.setTtl(ttl)),
     addTags: (...tags) => contexts.forEach((context) => context.addTags(...tags)),
     skip: () => contexts.forEach((context) => context.skip()),

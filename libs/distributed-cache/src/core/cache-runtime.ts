@@ -5,6 +5,7 @@ import type { Clock, LocalCache } from '../local/index.js';
 import type { InvalidationGroup, RedisConnection, RedisTier } from '../redis/index.js';
 import type { FlattenedClasses } from './flattened-classes.js';
 import type { KeptLeases } from './kept-leases.js';
+import type { LoadSignals } from './load-signals.js';
 import type { OutageJournal } from './outage-journal.js';
 import type { StampSurroundings } from './stamp-book.js';
 
@@ -41,4 +42,6 @@ export interface CacheRuntime {
   readonly random: () => number;
   /** Aborted when the cache closes. */
   readonly closing: AbortSignal;
+  /** Of the loads under way in all namespaces. */
+  readonly loadSignals: LoadSignals;
 }

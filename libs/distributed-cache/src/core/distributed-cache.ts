@@ -10,6 +10,7 @@ import type { Binding } from './binding.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { openRedis } from './open-redis.js';
 import { FlattenedClasses } from './flattened-classes.js';
+import { LoadSignals } from './load-signals.js';
 import { redisTarget } from './redis-target.js';
 
 /** What a `DistributedCache` may be given besides its configuration. */
@@ -61,6 +62,7 @@ export class DistributedCache {
       redis: config.enabled ? this.redisOf(clock, leaseMs) : undefined,
       random,
       closing: this.closing.signal,
+      loadSignals: new LoadSignals(this.closing.signal),
     };
     if (config.enabled) {
       this.healthTimer = setInterval(() => void this.reportHealth(), config.healthCheckIntervalMs);

@@ -216,8 +216,8 @@ export class EntryLoader {
     flight: Flight,
     budget: WaitBudget,
   ): Promise<LoadOutcome> {
-    const { clock, closing } = this.runtime;
-    const context = new LoadContext(closing, stale === undefined ? undefined : readStored(stale.stored));
+    const { clock, loadSignals } = this.runtime;
+    const context = new LoadContext(loadSignals, stale === undefined ? undefined : readStored(stale.stored));
     ticket?.lease.startRenewing();
     const tags = await this.beginTags(flight.tags, ticket);
     const startedAtMs = clock.nowMs();

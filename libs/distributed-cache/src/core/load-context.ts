@@ -1,5 +1,6 @@
 import type { Duration } from '../config/index.js';
 import type { LoaderContext } from './entry-options.js';
+import type { LoadSignals } from './load-signals.js';
 import { TagRegistry } from './tag-registry.js';
 
 /** One loader run's context, and what the loader decided through it. */
@@ -12,21 +13,38 @@ export class LoadContext implements LoaderContext {
   isSkipped = false;
 
   private controller: AbortController | undefined;
+  private hasEnded = false;
 
   constructor(
-    private readonly closing: AbortSignal,
+    private readonly signals: LoadSignals,
     readonly stale: unknown,
   ) {}
 
   /** Made only for a loader that looks at it. */
   get signal(): AbortSignal {
-    this.controller ??= new AbortController();
-    return AbortSignal.any([this.closing, this.controller.signal]);
+    return (this.controller ?? this.use(new AbortController())).signal;
+  }
+
+  /** From now on this load's signal is that of `shared`, which several loads have: a batch is one run for all of its keys. */
+  share(shared: AbortController): void {
+    if (this.controller?.signal.aborted === true) {
+      shared.abort(this.controller.signal.reason);
+    }
+    this.use(shared);
   }
 
   abort(reason: Error): void {
     this.controller ??= new AbortController();
+    this.end();
     this.controller.abort(reason);
+  }
+
+  /** The loader has returned, thrown or been given up: nothing aborts its signal any more. */
+  end(): void {
+    this.hasEnded = true;
+    if (this.controller !== undefined) {
+      this.signals.remove(this.controller);
+    }
   }
 
   setTtl(ttl: Duration): void {
@@ -39,5 +57,13 @@ export class LoadContext implements LoaderContext {
 
   skip(): void {
     this.isSkipped = true;
+  }
+
+  private use(controller: AbortController): AbortController {
+    this.controller = controller;
+    if (!this.hasEnded) {
+      this.signals.add(controller);
+    }
+    return controller;
   }
 }

@@ -39,6 +39,7 @@ export async function runTimed<T>(
     hasFailed = false;
     return value;
   } finally {
+    context.end();
     onEnd(clock.nowMs() - startedAtMs, hasFailed);
   }
 }
