@@ -7,7 +7,7 @@ import { FaultyLink, type FaultRules } from '../support/faulty-link.js';
 export class LinkByLinkProxy {
   readonly links: FaultyLink[] = [];
   readonly #server: Server;
-  readonly #rules: FaultRules = { stalled: new Set(), delayMs: 0, swallows: false };
+  readonly #rules: FaultRules = { stalled: new Set(), delayMs: 0, swallows: false, filter: undefined };
 
   static async start(targetPort: number): Promise<LinkByLinkProxy> {
     const proxy = new LinkByLinkProxy(await freePort(), targetPort);
@@ -21,7 +21,7 @@ export class LinkByLinkProxy {
     targetPort: number,
   ) {
     this.#server = createServer({ allowHalfOpen: true }, (client) => {
-      this.links.push(new FaultyLink(client, targetPort, this.#rules));
+      this.links.push(new FaultyLink(client, targetPort, this.#rules, this.links.length));
     });
   }
 

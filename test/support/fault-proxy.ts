@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
-import { type Direction, type FaultRules, FaultyLink, lanesOf } from './faulty-link.js';
+import { type Direction, type FaultRules, FaultyLink, lanesOf, type TrafficFilter } from './faulty-link.js';
 import { freePort } from './free-port.js';
 
-export type { Direction };
+export type { Direction, TrafficFilter };
 
 /**
  * A TCP proxy inside the test process that makes a network go bad on demand.
@@ -15,8 +15,9 @@ export class FaultProxy {
   readonly host = '127.0.0.1';
   readonly #server: Server;
   readonly #links = new Set<FaultyLink>();
-  readonly #rules: FaultRules = { stalled: new Set(), delayMs: 0, swallows: false };
+  readonly #rules: FaultRules = { stalled: new Set(), delayMs: 0, swallows: false, filter: undefined };
   #port = 0;
+  #opened = 0;
   #isClosed = false;
 
   /** Forwards a port of its own to `targetPort` of 127.0.0.1. */
@@ -29,7 +30,7 @@ export class FaultProxy {
 
   private constructor(targetPort: number) {
     this.#server = createServer({ allowHalfOpen: true }, (client) => {
-      const link = new FaultyLink(client, targetPort, this.#rules);
+      const link = new FaultyLink(client, targetPort, this.#rules, this.#opened++);
       this.#links.add(link);
       void link.closed.then(() => this.#links.delete(link));
     });
@@ -37,6 +38,16 @@ export class FaultProxy {
 
   get port(): number {
     return this.#port;
+  }
+
+  /** How many connections have been opened so far. */
+  get opened(): number {
+    return this.#opened;
+  }
+
+  /** Shows all that arrives to `filter` from now on, and delivers what that says. */
+  filter(filter: TrafficFilter | undefined): void {
+    this.#rules.filter = filter;
   }
 
   /** How many clients are connected now. */

@@ -4,12 +4,19 @@ import { createConnection, type Socket } from 'node:net';
 export type Direction = 'up' | 'down' | 'both';
 export type LaneName = Exclude<Direction, 'both'>;
 
+/**
+ * Is shown what arrives, and says what goes on in its place: nothing where it is empty, and `cut` resets the connection instead.
+ * @param link the connection, counted from 0 in the order in which they were opened
+ */
+export type TrafficFilter = (link: number, lane: LaneName, chunk: Buffer) => Buffer | 'cut';
+
 /** What holds for every connection of a proxy; the proxy changes it while links use it. */
 export interface FaultRules {
   /** Lanes in which new connections begin stalled. */
   readonly stalled: Set<LaneName>;
   delayMs: number;
   swallows: boolean;
+  filter: TrafficFilter | undefined;
 }
 
 export function lanesOf(direction: Direction): readonly LaneName[] {
@@ -24,15 +31,18 @@ export class FaultyLink {
   readonly #upstream: Socket | undefined;
   readonly #lanes: Partial<Record<LaneName, Lane>> = {};
 
-  constructor(client: Socket, targetPort: number, rules: FaultRules) {
+  /** @param index counts the connections of a proxy */
+  constructor(client: Socket, targetPort: number, rules: FaultRules, index: number) {
     this.#client = client;
     // In a black hole nobody is at the other end.
     this.#upstream = rules.swallows
       ? undefined
       : createConnection({ host: '127.0.0.1', port: targetPort, allowHalfOpen: true });
     if (this.#upstream) {
-      this.#lanes.up = new Lane(client, this.#upstream, rules, rules.stalled.has('up'));
-      this.#lanes.down = new Lane(this.#upstream, client, rules, rules.stalled.has('down'));
+      const filterOf = (lane: LaneName) => (chunk: Buffer) => rules.filter?.(index, lane, chunk) ?? chunk;
+      const cut = (): void => this.reset();
+      this.#lanes.up = new Lane(client, this.#upstream, rules, rules.stalled.has('up'), filterOf('up'), cut);
+      this.#lanes.down = new Lane(this.#upstream, client, rules, rules.stalled.has('down'), filterOf('down'), cut);
     } else {
       client.on('error', () => {}).resume();
     }
@@ -92,12 +102,26 @@ class Lane {
   #isStalled: boolean;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(source: Socket, destination: Socket, rules: FaultRules, isStalled: boolean) {
+  constructor(
+    source: Socket,
+    destination: Socket,
+    rules: FaultRules,
+    isStalled: boolean,
+    filter: (chunk: Buffer) => Buffer | 'cut',
+    cut: () => void,
+  ) {
     this.#destination = destination;
     this.#rules = rules;
     this.#isStalled = isStalled;
     source.setNoDelay(true);
-    source.on('data', (chunk: Buffer) => this.#receive(chunk));
+    source.on('data', (chunk: Buffer) => {
+      const passed = filter(chunk);
+      if (passed === 'cut') {
+        cut();
+      } else if (passed.length > 0) {
+        this.#receive(passed);
+      }
+    });
     source.on('end', () => this.#receive('end'));
     source.on('error', () => this.#receive('reset')); // ECONNRESET, or ECONNREFUSED of a dead server
     destination.on('close', () => clearTimeout(this.#timer));

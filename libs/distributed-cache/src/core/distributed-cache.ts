@@ -3,7 +3,7 @@ import { ClassRegistry } from '../codec/index.js';
 import { EncryptionKeys, type CacheConfig, type NamespaceOptions, type ResolvedNamespace } from '../config/index.js';
 import { ConfigurationError } from '../errors/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
-import { CoarseClock, LocalCache, systemClock, type Clock } from '../local/index.js';
+import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
 import { AsyncCache } from './async-cache.js';
 import { checkHealth } from './cache-health-check.js';
 import type { Binding } from './binding.js';
@@ -42,6 +42,7 @@ export class DistributedCache {
   private readonly closing = new AbortController();
   /** Whether it has been told that changes of others may be missed. */
   private isDeaf = false;
+  private readonly suspendWatch = new SuspendWatch();
   private readonly healthTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -55,7 +56,7 @@ export class DistributedCache {
       config,
       events,
       clock,
-      coarseClock: clock === systemClock ? new CoarseClock(clock) : clock,
+      coarseClock: clock === systemClock ? new CoarseClock(clock, () => this.distrustAfterPause()) : clock,
       classes: new ClassRegistry(config.classes.values()),
       flattened: new FlattenedClasses(events),
       local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
@@ -170,6 +171,14 @@ export class DistributedCache {
     if (this.runtime.redis?.connection.isLive === true && !this.isDeaf) {
       this.isDeaf = true;
       this.events.emit('invalidationOff', {});
+    }
+  }
+
+  /** Called once in a turn of the event loop in which L1 is asked, before it answers: the process may have been stopped until now. */
+  private distrustAfterPause(): void {
+    this.runtime.redis?.changes.distrustOverdue();
+    if (this.suspendWatch.hasSlept()) {
+      this.startEpoch();
     }
   }
 

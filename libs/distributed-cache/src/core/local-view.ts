@@ -124,10 +124,11 @@ export class LocalView {
 
   /** Whether L1 may answer for this key at this moment. */
   isTrusted(key: string): boolean {
-    const { redis, config, closing } = this.runtime;
+    const { redis, config, closing, coarseClock } = this.runtime;
     if (closing.aborted) {
       return false;
     }
+    coarseClock.nowMs(); // has an overdue heartbeat looked at: see DistributedCache
     if (redis === undefined || this.hearsAll()) {
       return true;
     }

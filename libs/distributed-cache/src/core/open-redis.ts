@@ -61,7 +61,7 @@ export function openRedis(
       prefix: `${keyPrefix}:`,
       deadlineMs,
       heartbeatMs,
-      hearsItself: target.kind === 'client',
+      savesNonces: target.kind === 'cluster' || (target.kind === 'client' && isCluster(target.client)),
       announcements: new Announcements(`${keyPrefix}:`),
     },
     { onChanged: (keys) => news.onChanged(keys), onLive: () => news.onHearing(), onLost: () => news.onDeaf() },
@@ -155,10 +155,7 @@ export function openRedis(
     const isToBeConfirmed = config.strict && first !== undefined && !MAY_BE_LOST.has(operation);
     const announcing = (): Promise<void> | undefined =>
       changes.announces ? announce(keys, (each, send) => connection.run(each, send, first)) : undefined;
-    const catchingUp = isToBeConfirmed
-      ? guard.confirm(operation, first).then(() => changes.afterOwnChange())
-      : changes.afterOwnChange();
-    return catchingUp === undefined ? announcing() : catchingUp.then(announcing);
+    return isToBeConfirmed ? guard.confirm(operation, first).then(announcing) : announcing();
   });
   const guard = new ReplicaGuard(connection, deadlineMs, () => clock.nowMs());
   const stamps: StampSurroundings = {

@@ -13,11 +13,13 @@ export const systemClock: Clock = {
   nowMs: () => startedAtMs + sinceStartMs(),
 };
 
-const RESOLUTION_MS = 1;
+/** Taken once: a test that fakes timers afterwards must not stop a clock. */
+const afterThisTurn = setImmediate;
 
 /**
- * A clock that is looked at once a millisecond: a look costs as much as the rest of an L1 hit. It stands still while the process is
- * held up (timers don't run then), so it may be late by as long as one turn of the event loop takes.
+ * A clock that is looked at once in a turn of the event loop: a look costs as much as the rest of an L1 hit. It forgets the time before the
+ * process waits for events again, so that the first look after a wait (or after the process was stopped in it) is a real one; it may be
+ * late by as long as one turn takes.
  */
 export class CoarseClock implements Clock {
   private atMs = 0;
@@ -25,15 +27,48 @@ export class CoarseClock implements Clock {
     this.atMs = 0;
   };
 
-  constructor(private readonly clock: Clock) {}
+  /** @param onLook called at each real look, before its time is used */
+  constructor(
+    private readonly clock: Clock,
+    private readonly onLook: () => void = () => {},
+  ) {}
 
   nowMs(): number {
     return this.atMs === 0 ? this.look() : this.atMs;
   }
 
   private look(): number {
+    this.onLook();
     this.atMs = this.clock.nowMs();
-    setTimeout(this.forget, RESOLUTION_MS).unref();
+    afterThisTurn(this.forget);
     return this.atMs;
+  }
+}
+
+/** The wall clock may be adjusted by so much without a doubt. */
+const ADJUSTMENT_MS = 1000;
+
+/**
+ * Notices that more time has passed than the monotonic clock says. On most systems it stands still while the machine sleeps, or a virtual
+ * one is paused, so that entries would live longer by that time. The wall clock jumps forward then; it does as well when it is set, which
+ * can't be told apart.
+ */
+export class SuspendWatch {
+  private leadMs: number;
+
+  constructor(
+    private readonly monotonicMs: () => number = sinceStartMs,
+    private readonly wallMs: () => number = Date.now,
+  ) {
+    this.leadMs = wallMs() - monotonicMs();
+  }
+
+  /** Whether time was lost since the last call. */
+  hasSlept(): boolean {
+    const leadMs = this.wallMs() - this.monotonicMs();
+    const hasSlept = leadMs - this.leadMs > ADJUSTMENT_MS;
+    // A clock that is adjusted little by little is followed; so is one that was set back.
+    this.leadMs = leadMs;
+    return hasSlept;
   }
 }

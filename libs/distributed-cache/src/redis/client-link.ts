@@ -14,7 +14,7 @@ export interface ClientLinkListener {
 
 /**
  * The client of one connection: opened here or handed in, listened to, cut when it has gone silent, closed at the end. Listeners
- * are bound once and taken away again. A client that was handed in is only ever listened to: its sockets are not ours.
+ * are bound once and taken away again. Beside a client that was handed in one of our own is opened.
  */
 export class ClientLink {
   private current: RedisClient | undefined;
@@ -77,7 +77,7 @@ export class ClientLink {
 
   /** Cuts the socket, so that the client opens another: a half-open one would never end by itself. */
   cut(): void {
-    if (this.current !== undefined && this.isOurs) {
+    if (this.current !== undefined) {
       destroySocketOf(this.current);
     }
   }
@@ -91,18 +91,12 @@ export class ClientLink {
     }
   }
 
-  private get isOurs(): boolean {
-    return this.target.kind !== 'client';
-  }
-
   private letGo(client: RedisClient): void {
     for (const [event, listener] of this.clientListeners) {
       client.off(event, listener);
     }
-    if (this.isOurs) {
-      client.on('error', () => {}); // a socket that is being closed may still complain
-      endClient(client);
-    }
+    client.on('error', () => {}); // a socket that is being closed may still complain
+    endClient(client);
   }
 
   private onSocketOpen(): void {
@@ -127,7 +121,7 @@ export class ClientLink {
    */
   private onEnded(): void {
     this.onSocketLost();
-    if (this.isOurs && !this.isClosed) {
+    if (!this.isClosed) {
       this.reopenTimer = setTimeout(() => {
         this.current?.connect().catch(() => {}); // as at the start: its failure arrives as events
       }, reconnectDelayMs(1));
@@ -149,7 +143,7 @@ export class ClientLink {
 
   /** Neither an idle socket nor the wait for the next attempt keeps the process alive. */
   private letProcessEnd(): void {
-    if (this.current !== undefined && this.isOurs) {
+    if (this.current !== undefined) {
       unrefClient(this.current);
     }
   }

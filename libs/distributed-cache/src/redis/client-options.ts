@@ -1,5 +1,6 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { ClusterOptions, RedisOptions } from 'ioredis';
+import { followCredentials } from './credentials.js';
 
 /** The options of one connection, as the application gave them. */
 export interface ConnectionSettings {
@@ -84,6 +85,16 @@ function failFastOptions(commandTimeoutMs: number): RedisOptions {
   };
 }
 
+const SENTINEL_OPTIONS: RedisOptions = {
+  sentinelRetryStrategy: (attempt) => Math.min(reconnectDelayMs(attempt), 500),
+  sentinelReconnectStrategy: (attempt) => Math.min(reconnectDelayMs(attempt), 500),
+  sentinelCommandTimeout: 500,
+  failoverDetector: true,
+};
+
+/** What the application may have chosen for its own commands, and would change ours. */
+const OWN_COMMANDS: RedisOptions = { enableAutoPipelining: false, stringNumbers: false, monitor: false };
+
 export function singleClientOptions(settings: ConnectionSettings, commandTimeoutMs: number): RedisOptions {
   const { sentinels, tls, sentinelTls, clientOptions } = settings;
   const options: RedisOptions = {
@@ -103,12 +114,8 @@ export function singleClientOptions(settings: ConnectionSettings, commandTimeout
     }),
   };
   if (sentinels !== undefined) {
-    Object.assign(options, {
+    Object.assign(options, SENTINEL_OPTIONS, {
       sentinels: sentinels.map(({ host, port }) => ({ host, port })),
-      sentinelRetryStrategy: (attempt: number) => Math.min(reconnectDelayMs(attempt), 500),
-      sentinelReconnectStrategy: (attempt: number) => Math.min(reconnectDelayMs(attempt), 500),
-      sentinelCommandTimeout: 500,
-      failoverDetector: true,
       enableTLSForSentinelMode: tls !== undefined && tls !== false,
       ...definedOnly({
         name: settings.name,
@@ -158,6 +165,28 @@ function tlsOptions(tls: boolean | TlsOptions | undefined): TlsOptions | undefin
     return undefined;
   }
   return tls === true ? {} : { ...tls };
+}
+
+/** For a client of our own beside one that the application has made: what is not about the address and the login is ours. */
+export function singleOptionsLike({ sentinels }: RedisOptions, commandTimeoutMs: number): RedisOptions {
+  return {
+    ...failFastOptions(commandTimeoutMs),
+    ...OWN_COMMANDS,
+    retryStrategy: reconnectDelayMs,
+    reconnectOnError: reconnectOnReadOnly(),
+    ...(sentinels ? SENTINEL_OPTIONS : {}),
+  };
+}
+
+/** As {@link singleOptionsLike}, for a cluster. */
+export function clusterOptionsLike(application: ClusterOptions, commandTimeoutMs: number): ClusterOptions {
+  const { redisOptions, ...options } = clusterClientOptions({}, commandTimeoutMs);
+  const nodeOptions: RedisOptions = { ...application.redisOptions, ...redisOptions, ...OWN_COMMANDS };
+  return {
+    ...options,
+    enableAutoPipelining: false,
+    redisOptions: followCredentials(nodeOptions, () => application.redisOptions ?? {}),
+  };
 }
 
 /** The client takes an own property that is `undefined` for a choice, so such properties must not be there. */

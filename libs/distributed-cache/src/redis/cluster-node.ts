@@ -12,8 +12,6 @@ import { faultOf } from './trial.js';
 export interface ClusterNodeSurroundings {
   readonly deadlineMs: number;
   readonly nowMs: () => number;
-  /** Whether its sockets are ours to cut. */
-  readonly isOurs: boolean;
   /** The client's connection to this node; `undefined` while it has none. */
   clientOf(name: string): Redis | undefined;
   /** Looks for changes of the cluster: perhaps another node has taken over. */
@@ -134,7 +132,7 @@ export class ClusterNode implements Judge {
 
   private cut(): void {
     const { client } = this;
-    if (client !== undefined && this.surroundings.isOurs) {
+    if (client !== undefined) {
       destroySocketOf(client);
     }
   }

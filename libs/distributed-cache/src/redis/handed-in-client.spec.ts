@@ -93,16 +93,15 @@ describe.each(WAYS)('%s that is handed in', (_name, make) => {
     await vi.waitFor(async () => expect(await cache.set('key', 3)).toBe(true), { timeout: 5000, interval: 20 });
   });
 
-  it('may be ended by the application: the cache goes on without Redis', async () => {
+  it('may be ended by the application: the cache has connections of its own', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const { client, option } = await handedIn(make, { host, port });
     const all = cacheForTest({ redis: option, keyPrefix });
     const cache = all.getCache('users');
     await cache.set('key', 1);
     await client.quit();
-    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'degraded' }));
-    expect(await cache.getOrSet('other', async () => 2)).toBe(2);
-    await all.close();
+    expect(await cache.set('key', 2)).toBe(true);
+    expect(await all.healthCheck()).toMatchObject({ status: 'up' });
   });
 });
 
@@ -149,6 +148,54 @@ describe('a client that is handed in to two caches', () => {
       expect(await cache.getOrSet('key', load)).toBe(round);
       expect(load).toHaveBeenCalledTimes(1);
     }
+  });
+
+  it("is not used: nothing of ours lands in the application's transactions, and its WATCH holds", async () => {
+    const { host, port, keyPrefix } = redisForTest();
+    const { client } = await handedIn(WAYS[0]![1], { host, port });
+    const own = `${keyPrefix}-own`;
+    const cache = cacheForTest({ redis: { client }, keyPrefix }).getCache('users');
+    await cache.set('key', 'value');
+    await client.watch(own);
+    await cache.set('key', 'while watched');
+    await client.set(own, 0);
+    await client.multi({ pipeline: false });
+    const queued = client.incr(own);
+    expect(await cache.set('key', 'within')).toBe(true);
+    expect(await cache.getOrSet('other', () => 'loaded')).toBe('loaded');
+    await cache.delete('key');
+    expect(await queued).toBe('QUEUED');
+    expect(await client.exec()).toBeNull(); // it has changed what it watched
+    await client.del(own);
+    await client.multi({ pipeline: false });
+    await client.incr(own);
+    await cache.set('key', 'within');
+    expect(await client.exec()).toEqual([[null, 1]]);
+    expect(await cache.get('key')).toBe('within');
+  });
+
+  it('is not held up: a blocking command of the application delays nothing', async () => {
+    const { host, port, keyPrefix } = redisForTest();
+    const { client } = await handedIn(WAYS[0]![1], { host, port });
+    const all = cacheForTest({ redis: { client }, keyPrefix });
+    const cache = all.getCache('users');
+    const blocked = client.blpop(`${keyPrefix}-list`, 0);
+    expect(await cache.set('key', 'value')).toBe(true);
+    expect(await cache.get('key')).toBe('value');
+    client.disconnect();
+    await expect(blocked).rejects.toThrow();
+  });
+
+  it('keeps its database and its options, whatever the application chooses for its own commands', async () => {
+    const { host, port, keyPrefix, admin } = redisForTest();
+    const client = new Redis({ host, port, db: 3, stringNumbers: true, enableAutoPipelining: true });
+    onTestFinished(() => client.disconnect());
+    await client.select(4);
+    const cache = cacheForTest({ redis: { client }, keyPrefix }).getCache('users');
+    expect(await cache.set('key', 1)).toBe(true);
+    expect(await cache.getOrSet('other', () => 2)).toBe(2);
+    await admin.select(3);
+    expect(await admin.exists(`${keyPrefix}:users:key`, `${keyPrefix}:users:other`)).toBe(2);
   });
 
   it('is left without tracking', async () => {

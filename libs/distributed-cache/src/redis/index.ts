@@ -16,5 +16,5 @@ export type { InspectedEntry } from './inspected-entry.js';
 export { RedisTier, type TakenLease } from './redis-tier.js';
 export { FormerConnection } from './former-connection.js';
 export { InvalidationGroup } from './invalidation-group.js';
-export type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';
+export type { InvalidationLimits, InvalidationListener } from './invalidation-contract.js';
 export { replayInvalidations, type EntryKeys, type PendingInvalidations } from './entry-writes.js';

@@ -1,63 +1,45 @@
 import type { Redis } from 'ioredis';
-import type { Announcements } from './announcements.js';
-import { reconnectDelayMs } from './client-options.js';
+import type { InvalidationLimits, InvalidationListener } from './invalidation-contract.js';
+import { ProofAge } from './proof-age.js';
 import { destroySocketOf, reconnectNow, unrefClient } from './redis-client.js';
+import { outageReason } from './reply-errors.js';
+import { RetryPace } from './retry-pace.js';
+import { BrokenPathError, RefusedCommandError, SignalPath } from './signal-path.js';
+import { openSubscriber } from './subscriber.js';
 
 /*
- * How this process learns of changes that others make.
+ * How this process learns of changes that others make: another process, redis-cli, an expiry.
  *
- * `CLIENT TRACKING ON BCAST PREFIX p: REDIRECT <subscriber> NOLOOP` on the data connection makes Redis send the name of every
- * key under the prefix that anybody changes (another process, redis-cli, an expiry) to a second connection, which has
- * subscribed to `__redis__:invalidate`. NOLOOP leaves out what the data connection itself changes: the core knows that.
+ * The server tells a subscriber beside the data connection (see SignalPath); what the data connection itself changes is left out.
+ * Redis reports neither the loss of one of the two connections nor that of a message. So the channel is live only from the moment a message
+ * of the data connection has been heard on the subscriber, until one of them loses its socket or the same proof fails at a heartbeat.
+ * Callers that trust a copy ask `isLive`, and drop old copies in `onLive`.
  *
- * A connection that was handed in is left alone: there the subscriber tracks for itself and hears of our own changes too.
- *
- * Redis tells nobody when one of the two connections is lost, and messages are not kept. So the channel counts as live only
- * from the moment both ends have been set up until either is in doubt: the data connection reports its own loss, the
- * subscriber is watched by a PING. Whoever trusts a copy asks `isLive` and throws old copies away in `onLive`.
- *
- * Where the server can't or may not track, processes announce their own changes to each other by publish and subscribe.
- *
- * We subscribe by ourselves on every `ready`: the client's own resubscription can lose the subscription while PING is still
- * answered (redis/ioredis#2187). And we read `messageBuffer`: `message` joins the array of keys into one string.
+ * Where the server refuses a command that this takes, processes announce their own changes to each other by publish and subscribe.
  */
 
-export interface InvalidationListener {
-  /** These keys have changed; `undefined`: anything may have (FLUSHALL). */
-  onChanged(keys: readonly string[] | undefined): void;
-  /** From now on changes are heard of; what was before may have been missed. */
-  onLive(): void;
-  /** From now on changes may be missed. */
-  onLost(): void;
-  /** The server can't or may not track: others' changes are heard of only if they announce them, or never. */
-  onRefused(): void;
-}
-
-export interface InvalidationLimits {
-  /**
-   * The data connection is not ours alone: it was handed in. Then nothing is switched on there (others may use it for tracking
-   * of their own, and it outlives us), the subscriber tracks for itself, and our own changes are heard of as well.
-   */
-  readonly hearsItself: boolean;
-  /** What the names of all keys begin with, colon included. */
-  readonly prefix: string;
-  readonly deadlineMs: number;
-  readonly heartbeatMs: number;
-  readonly announcements: Announcements;
-}
-
-const TOPIC = '__redis__:invalidate';
+/** A proof this much older than a heartbeat is none. */
+const OVERDUE_SLACK_MS = 500;
 
 /** The channel of one Redis server: its data connection, and a subscriber of our own beside it. */
 export class InvalidationChannel {
   private readonly subscriber: Redis;
+  private readonly path: SignalPath;
   private live = false;
   private isRefused = false;
   private isListening = false;
   private isClosed = false;
-  private arming: Promise<void> | undefined;
+  private isHeard = false;
+  /** Moves with each attempt and each loss: the steps of an earlier attempt change nothing any more. */
   private attempts = 0;
+  private isArming = false;
+  private isChecking = false;
+  private lastProblem: string | undefined;
+  private lostAtMs = performance.now();
+  private readonly proof = new ProofAge();
+  private readonly pace = new RetryPace();
   private heartbeatTimer: NodeJS.Timeout | undefined;
+  private refusalTimer: NodeJS.Timeout | undefined;
   /** Whether the server is back, and the subscriber has not yet tried again. */
   private isToHurry = false;
   private readonly onSourceReady = (): void => {
@@ -65,7 +47,10 @@ export class InvalidationChannel {
     reconnectNow(this.subscriber);
     void this.arm();
   };
-  private readonly onSourceClose = (): void => this.lose();
+  private readonly onConnectionLost = (): void => {
+    this.isArming = false;
+    this.lose();
+  };
 
   /** @param source the data connection, which is to send the messages; it is listened to and not closed */
   constructor(
@@ -73,19 +58,8 @@ export class InvalidationChannel {
     private readonly limits: InvalidationLimits,
     private readonly listener: InvalidationListener,
   ) {
-    this.subscriber = source.duplicate({
-      lazyConnect: true,
-      // A command timeout would turn a slow subscription into an unhandled rejection inside the client.
-      commandTimeout: undefined,
-      // What was said on a lost connection is not repeated on the next: a late SUBSCRIBE would come before our question for the id.
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0,
-      autoResendUnfulfilledCommands: false,
-      autoResubscribe: false,
-      // It would end the client for good if it heard of a failover while reconnecting; our own watch finds out as well.
-      failoverDetector: false,
-      retryStrategy: (attempt) => this.retryDelayMs(attempt),
-    });
+    this.subscriber = openSubscriber(source, (attempt) => this.retryDelayMs(attempt));
+    this.path = new SignalPath(source, this.subscriber, limits);
   }
 
   /** Whether every change is heard of. */
@@ -93,7 +67,7 @@ export class InvalidationChannel {
     return this.live;
   }
 
-  /** Whether the server can't or may not track (before Redis 6, or by its ACL). */
+  /** Whether the server refuses what tracking takes. */
   get isUnsupported(): boolean {
     return this.isRefused;
   }
@@ -103,188 +77,220 @@ export class InvalidationChannel {
     return this.isListening;
   }
 
+  /**
+   * To be called before a copy is trusted: a process that was stopped, or too busy for its heartbeats, may hold messages unread, or
+   * have lost them with the connection. The path is proven anew, and until then the channel is not live.
+   */
+  distrustOverdue(): void {
+    const sinceProofMs = this.proof.ageMs;
+    if ((this.live || this.isListening) && sinceProofMs > this.limits.heartbeatMs + OVERDUE_SLACK_MS) {
+      const wasLive = this.live;
+      this.lose();
+      void (wasLive ? this.prove((path) => path.check(true, false)) : this.arm());
+    }
+  }
+
+  /** Why it is not live; `undefined` while it is, or while it is being set up and nothing has failed yet. */
+  get problem(): string | undefined {
+    if (this.live) {
+      return undefined;
+    }
+    const isOverdue = performance.now() - this.lostAtMs > this.limits.heartbeatMs;
+    return this.lastProblem ?? (isOverdue ? 'the subscriber is not connected' : undefined);
+  }
+
   /** Starts to set both ends up, and does so again whenever one of them has been lost. */
   open(): void {
     const { source, subscriber } = this;
     source.on('ready', this.onSourceReady);
-    source.on('close', this.onSourceClose);
-    subscriber.on('error', () => {}); // its failure shows as `close`
-    subscriber.on('connect', () => unrefClient(subscriber));
+    source.on('close', this.onConnectionLost);
+    subscriber.on('error', (error: unknown) => this.noteConnectionError(error)); // it shows as `close`, too
+    subscriber.on('connect', () => {
+      this.pace.onConnect();
+      unrefClient(subscriber);
+    });
     subscriber.on('reconnecting', () => unrefClient(subscriber));
-    subscriber.on('close', () => this.lose());
+    subscriber.on('close', this.onConnectionLost);
     subscriber.on('ready', () => {
-      if (!this.limits.hearsItself) {
-        reconnectNow(source);
-      }
+      reconnectNow(source);
       void this.arm();
     });
+    // Not `message`: it joins the array of keys into one string.
     subscriber.on('messageBuffer', (topic: Buffer, keys: unknown) => this.hear(String(topic), keys));
     subscriber.connect().catch(() => {});
-  }
-
-  /** Resolves when every message that Redis has sent so far has been heard; never rejects. */
-  async catchUp(): Promise<void> {
-    if (this.live) {
-      await within(this.limits.deadlineMs, this.subscriber.ping()).catch(() => {}); // the watch deals with that
-    }
   }
 
   close(): void {
     this.isClosed = true;
     this.lose();
+    clearTimeout(this.refusalTimer);
     this.source.off('ready', this.onSourceReady);
-    this.source.off('close', this.onSourceClose);
+    this.source.off('close', this.onConnectionLost);
     this.subscriber.removeAllListeners();
     this.subscriber.on('error', () => {});
     this.subscriber.disconnect();
   }
 
   /** Runs when either end is (again) there; the later of the two finds both. */
-  private async arm(): Promise<void> {
-    const { subscriber, source } = this;
-    if (subscriber.status !== 'ready' || source.status !== 'ready' || this.isClosed) {
-      return;
-    }
-    this.arming ??= this.subscribeAndTrack().finally(() => {
-      this.arming = undefined;
-    });
-    await this.arming;
+  private arm(): Promise<void> {
+    return this.prove((path) => path.track());
   }
 
-  private async subscribeAndTrack(): Promise<void> {
-    const { subscriber, source, limits } = this;
-    const sourceSocket = source.stream;
-    if (!areAtOneServer(source, subscriber)) {
-      destroySocketOf(subscriber); // after a failover one end may still be at the old master
+  /** @param work proves that the path carries invalidation messages */
+  private async prove(work: (path: SignalPath) => Promise<void>): Promise<void> {
+    const { path, proof, limits } = this;
+    if (!path.isOpen || this.isClosed || this.isArming) {
       return;
     }
+    this.isArming = true;
+    this.isChecking = false; // an earlier check says nothing any more
     const attempt = ++this.attempts;
-    /** One that has run out of time must not go on beside the next. */
-    const step = async <Result>(answer: Promise<Result>): Promise<Result> => {
-      const result = await answer;
-      if (attempt !== this.attempts) {
-        throw new Error('another attempt has begun');
-      }
-      return result;
-    };
-    const steps = async (): Promise<void> => {
-      // A subscribed connection may not ask for its id any more: leave, ask, subscribe again.
-      await step(subscriber.unsubscribe(TOPIC));
-      const id = await step(subscriber.client('ID'));
-      if (limits.hearsItself) {
-        await step(subscriber.client('TRACKING', 'OFF'));
-        await step(subscriber.client('TRACKING', 'ON', 'REDIRECT', id, 'BCAST', 'PREFIX', limits.prefix));
-        await step(subscriber.subscribe(TOPIC));
-      } else {
-        await step(subscriber.subscribe(TOPIC));
-        await step(source.client('TRACKING', 'OFF'));
-        await step(source.client('TRACKING', 'ON', 'REDIRECT', id, 'BCAST', 'PREFIX', limits.prefix, 'NOLOOP'));
-      }
-    };
     try {
-      await within(limits.deadlineMs, steps());
-      this.isRefused = false;
-    } catch (error) {
-      this.attempts++;
-      if (isRefusal(error)) {
-        this.isRefused = true; // asked again with the next connection
-        await this.listenToAnnouncements();
-        this.listener.onRefused();
-      } else if (!this.isClosed) {
-        destroySocketOf(subscriber); // it comes back with another `ready`
+      const beginning = proof.begin();
+      const refusal = await refusalOf(work(path));
+      const silence = refusal && (await refusalOf(path.listen(limits.announcements.topic)));
+      if (attempt === this.attempts) {
+        this.isArming = false;
+        proof.end(beginning);
+        this.onProven(refusal, silence);
       }
-      return;
+    } catch (error) {
+      if (attempt === this.attempts) {
+        this.fail(error);
+      }
     }
-    if (
-      source.stream === sourceSocket &&
-      source.status === 'ready' &&
-      subscriber.status === 'ready' &&
-      !this.isClosed
-    ) {
-      this.live = true;
-      this.watch();
+  }
+
+  /**
+   * @param refusal why the server does not track
+   * @param silence why announcements are not possible either
+   */
+  private onProven(refusal: RefusedCommandError | undefined, silence: RefusedCommandError | undefined): void {
+    this.isHeard = false;
+    this.pace.onProven(refusal !== undefined);
+    this.lastProblem = refusal && [...new Set([refusal.message, silence?.message ?? refusal.message])].join(', ');
+    this.isRefused = refusal !== undefined;
+    this.live = refusal === undefined;
+    this.isListening = refusal !== undefined && silence === undefined;
+    this.watch();
+    if (refusal === undefined) {
       this.listener.onLive();
     } else {
-      destroySocketOf(subscriber);
+      this.askAgainLater();
+      this.listener.onRefused();
     }
   }
 
-  private async listenToAnnouncements(): Promise<void> {
-    const { subscriber, limits } = this;
-    try {
-      await within(limits.deadlineMs, subscriber.subscribe(limits.announcements.topic));
-      this.isListening = subscriber.status === 'ready' && !this.isClosed;
-      this.watch();
-    } catch {
-      this.isListening = false; // not allowed either, or lost: then there is another `ready`
+  /** The path does not work as it stands: the subscriber comes back with a new socket, after a while, and with it the next attempt. */
+  private fail(error: unknown): void {
+    if (this.pace.onFailure()) {
+      this.lastProblem =
+        error instanceof BrokenPathError || error instanceof RefusedCommandError
+          ? error.message
+          : 'a connection was lost';
     }
+    this.isArming = false;
+    this.lose();
+    destroySocketOf(this.subscriber);
+  }
+
+  private askAgainLater(): void {
+    clearTimeout(this.refusalTimer);
+    this.refusalTimer = setTimeout(() => {
+      if (!this.isRefused || this.isClosed) {
+        return;
+      }
+      if (this.path.knowsSubscriber) {
+        void this.arm();
+      } else {
+        destroySocketOf(this.subscriber);
+      }
+    }, this.pace.refusalMs());
+    this.refusalTimer.unref();
   }
 
   /** A half-open subscriber would stay silent for ever, and silence is what it is expected to say. */
   private watch(): void {
-    const { subscriber } = this;
     const { deadlineMs, heartbeatMs } = this.limits;
     clearInterval(this.heartbeatTimer);
-    this.heartbeatTimer = setInterval(
-      () => {
-        within(deadlineMs, subscriber.ping()).catch(() => {
-          this.lose();
-          destroySocketOf(subscriber);
-        });
-      },
-      Math.max(heartbeatMs / 2, heartbeatMs - deadlineMs),
-    );
+    this.heartbeatTimer = setInterval(() => void this.check(), Math.max(heartbeatMs / 2, heartbeatMs - deadlineMs));
     this.heartbeatTimer.unref();
+  }
+
+  private async check(): Promise<void> {
+    if (this.isChecking || this.isArming || (!this.live && !this.isListening)) {
+      return;
+    }
+    this.isChecking = true;
+    const attempt = this.attempts;
+    const isHeard = this.limits.savesNonces && this.live && this.isHeard;
+    this.isHeard = false;
+    try {
+      const beginning = this.proof.begin();
+      await this.path.check(this.live, isHeard);
+      if (attempt === this.attempts) {
+        this.isChecking = false;
+        this.proof.end(beginning);
+      }
+    } catch (error) {
+      if (attempt === this.attempts) {
+        this.fail(error);
+      }
+    }
   }
 
   /** An attempt that failed just before the data connection was back is made again at once; then as ever. */
   private retryDelayMs(attempt: number): number {
     const hurries = this.isToHurry && this.source.status === 'ready';
     this.isToHurry = false;
-    return hurries ? 1 : reconnectDelayMs(attempt);
+    return hurries ? 1 : this.pace.reconnectMs(attempt);
+  }
+
+  /** A refused login is a failure, and no reason to hurry; a lost connection is not. */
+  private noteConnectionError(error: unknown): void {
+    const reason = outageReason(error);
+    this.lastProblem = `the subscriber can't connect (${reason})`;
+    if (error instanceof Error && error.name === 'ReplyError') {
+      this.pace.onLoginRefused();
+    }
   }
 
   private lose(): void {
+    this.attempts++;
+    this.isChecking = false;
     clearInterval(this.heartbeatTimer);
-    if (this.live || this.isListening) {
+    if (this.live || this.isListening || this.isRefused) {
       this.live = false;
       this.isListening = false;
       this.isRefused = false;
+      this.lostAtMs = performance.now();
       this.listener.onLost();
     }
   }
 
-  private hear(topic: string, keys: unknown): void {
+  private hear(topic: string, message: unknown): void {
     const { announcements } = this.limits;
-    if (topic === announcements.topic) {
-      const announced = announcements.keysOf(keys);
+    if (this.path.hear(topic, message)) {
+      this.isHeard = true;
+      this.listener.onChanged(Array.isArray(message) ? message.map(String) : undefined);
+    } else if (topic === announcements.topic) {
+      const announced = announcements.keysOf(message);
       if (announced !== undefined) {
         this.listener.onChanged(announced);
       }
-    } else if (Array.isArray(keys)) {
-      this.listener.onChanged(keys.map(String));
-    } else {
-      this.listener.onChanged(undefined);
     }
   }
 }
 
-/** Whether the server does not know tracking (before Redis 6) or does not let this user have it. Any other error may pass. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && /^(NOPERM|ERR unknown (sub)?command|ERR wrong number)/i.test(error.message);
-}
-
-/** An id of the one server is another client's, or nobody's, at another. */
-function areAtOneServer({ stream: one }: Redis, { stream: other }: Redis): boolean {
-  const [a, b] = [one, other] as Partial<Record<'remoteAddress' | 'remotePort', unknown>>[];
-  return a?.remotePort === b?.remotePort && a?.remoteAddress === b?.remoteAddress;
-}
-
-/** Waits no longer than `limitMs` (after one more look at the sockets, should the process have been busy). */
-function within<Result>(limitMs: number, work: Promise<Result>): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => setImmediate(() => reject(new Error('no answer in time'))), limitMs);
-    timer.unref();
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
+/** Resolves with the refusal, if that is what becomes of the work. */
+async function refusalOf(work: Promise<void>): Promise<RefusedCommandError | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    if (error instanceof RefusedCommandError) {
+      return error;
+    }
+    throw error;
+  }
 }

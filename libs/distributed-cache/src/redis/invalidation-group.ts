@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
-import { InvalidationChannel, type InvalidationLimits, type InvalidationListener } from './invalidation-channel.js';
+import { InvalidationChannel } from './invalidation-channel.js';
+import type { InvalidationLimits, InvalidationListener } from './invalidation-contract.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 
 /**
@@ -59,6 +60,19 @@ export class InvalidationGroup {
     return areLive && this.masters.areAllUp ? 'live' : 'lost';
   }
 
+  /** To be called before a copy is trusted: see {@link InvalidationChannel.distrustOverdue}. */
+  distrustOverdue(): void {
+    for (const channel of this.channels.values()) {
+      channel.distrustOverdue();
+    }
+  }
+
+  /** Why changes are not, or not all, heard of; `undefined` while they are, and while nothing has failed yet. */
+  get lostReason(): string | undefined {
+    const problems = [...this.channels.values()].map(({ problem }) => problem);
+    return [...new Set(problems)].filter((problem) => problem !== undefined).join('; ') || undefined;
+  }
+
   /** Opens what is missing for this client and waits until its channels are live, at most `deadlineMs`. Never rejects. */
   async open(client: RedisClient): Promise<void> {
     this.client = client;
@@ -76,16 +90,6 @@ export class InvalidationGroup {
       timer.unref();
       this.waiters.add(done);
     });
-  }
-
-  /**
-   * To be awaited after a change of our own: where that is heard of like anybody else's, its message must not be taken for a later
-   * change. At once where it is not.
-   */
-  afterOwnChange(): Promise<unknown> | undefined {
-    return this.limits.hearsItself
-      ? Promise.all([...this.channels.values()].map((channel) => channel.catchUp()))
-      : undefined;
   }
 
   /** Whether others have to be told of our changes, because the server can't. */

@@ -1,6 +1,13 @@
 import { redisStore } from 'cache-manager-ioredis-yet';
-import type { RedisClient } from './redis-client.js';
-import { clusterClientOptions, singleClientOptions, type ConnectionSettings } from './client-options.js';
+import { isCluster, type RedisClient } from './redis-client.js';
+import {
+  clusterClientOptions,
+  clusterOptionsLike,
+  singleClientOptions,
+  singleOptionsLike,
+  type ConnectionSettings,
+} from './client-options.js';
+import { followCredentials } from './credentials.js';
 
 /** Where Redis is: something to connect to, or a client that the application already has. */
 export type RedisTarget =
@@ -20,7 +27,7 @@ export type RedisTarget =
 export async function openClient(target: RedisTarget, commandTimeoutMs: number): Promise<RedisClient> {
   switch (target.kind) {
     case 'client':
-      return target.client;
+      return duplicateOf(target.client, commandTimeoutMs);
     case 'single':
       return (await redisStore(singleClientOptions(target.connection, commandTimeoutMs))).client;
     case 'cluster': {
@@ -29,4 +36,17 @@ export async function openClient(target: RedisTarget, commandTimeoutMs: number):
       return (await redisStore({ clusterConfig: { nodes, options } })).client;
     }
   }
+}
+
+/**
+ * A client of our own to the same servers. The one that was handed in is never used: its `MULTI` would take our commands in, a blocking
+ * command would hold them up, and our `EXEC` would end its `WATCH`.
+ */
+function duplicateOf(client: RedisClient, commandTimeoutMs: number): RedisClient {
+  if (isCluster(client)) {
+    return client.duplicate([], clusterOptionsLike(client.options, commandTimeoutMs));
+  }
+  const duplicate = client.duplicate(singleOptionsLike(client.options, commandTimeoutMs));
+  followCredentials(duplicate.options, () => client.options);
+  return duplicate;
 }

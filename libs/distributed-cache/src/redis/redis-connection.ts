@@ -89,7 +89,6 @@ export class RedisConnection {
     this.nodes = new ClusterNodes({
       deadlineMs: limits.deadlineMs,
       nowMs: limits.nowMs,
-      isOurs: target.kind !== 'client',
       inFlight: this.inFlight,
       send: (operation, send, to) => this.send(operation, send, to),
       onDown: (node) => this.onNodeDown(node),

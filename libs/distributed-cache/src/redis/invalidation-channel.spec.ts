@@ -1,0 +1,192 @@
+import { once } from 'node:events';
+import { createConnection, createServer, type AddressInfo } from 'node:net';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { channelOf, untilInvalidation, type ChannelEnds } from '../../../../test/support/channel-for-test.js';
+import { FaultProxy } from '../../../../test/support/fault-proxy.js';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+
+async function ownServer(args: readonly string[] = []): Promise<RedisServer> {
+  const server = await RedisServer.start({ args });
+  onTestFinished(() => server.stop());
+  return server;
+}
+
+async function proxyTo(server: RedisServer): Promise<FaultProxy> {
+  const proxy = await FaultProxy.start(server.port);
+  onTestFinished(() => proxy.close());
+  return proxy;
+}
+
+function at({ port }: { port: number }): { redis: { host: string; port: number } } {
+  return { redis: { host: '127.0.0.1', port } };
+}
+
+/** An address at which the n-th connection reaches what `portOf(n)` says. */
+async function junction(portOf: (index: number) => number): Promise<{ port: number; openedAtMs: number[] }> {
+  const openedAtMs: number[] = [];
+  const server = createServer((client) => {
+    const upstream = createConnection({ host: '127.0.0.1', port: portOf(openedAtMs.length) });
+    openedAtMs.push(performance.now());
+    for (const socket of [client, upstream]) {
+      socket.on('error', () => {});
+      socket.on('close', () => [client, upstream].forEach((each) => each.destroy()));
+    }
+    client.pipe(upstream).pipe(client);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return { port: (server.address() as AddressInfo).port, openedAtMs };
+}
+
+async function subscriptionsOf(server: RedisServer): Promise<string> {
+  return String(await server.command('CLIENT', 'LIST', 'TYPE', 'pubsub'));
+}
+
+describe('the invalidation channel', () => {
+  it('is live, and stays so, where a round trip takes 250 ms', async () => {
+    const server = await ownServer();
+    const proxy = await proxyTo(server);
+    proxy.delay(125);
+    // Not the deadline's default: a busy machine adds to the round trip.
+    const all = cacheForTest({ ...at(proxy), deadlineMs: 600 });
+    await all.connect();
+    await untilInvalidation(all, 'live');
+    const { opened } = proxy;
+    const states: string[] = [];
+    all.events.on('invalidationOff', () => states.push('off'));
+    const calls = async (): Promise<number> =>
+      Number(/cmdstat_publish:calls=(\d+)/.exec(String(await server.command('INFO', 'commandstats')))?.[1] ?? 0);
+    const before = await calls();
+    await vi.waitFor(async () => expect(await calls()).toBeGreaterThan(before + 3), { timeout: 15_000 });
+    expect(states).toEqual([]);
+    expect(proxy.opened).toBe(opened);
+  });
+
+  it('is not live while its two connections are at different servers, says so, and tries again ever more slowly', async () => {
+    const [one, other] = [await ownServer(), await ownServer()];
+    await other.command('ACL', 'SETUSER', 'x', 'on'); // ids differ, whichever exist
+    let isSplit = true;
+    const address = await junction((index) => (index === 0 || !isSplit ? one.port : other.port));
+    const all = cacheForTest(at(address));
+    await all.connect();
+    const { openedAtMs } = address;
+    await vi.waitFor(() => expect(openedAtMs.length).toBeGreaterThan(6), { timeout: 15_000 });
+    const gaps = openedAtMs.slice(2).map((openedAt, index) => openedAt - (openedAtMs[index + 1] ?? 0));
+    expect(gaps.at(-1)).toBeGreaterThan(4 * Math.min(...gaps));
+    const health = await all.healthCheck();
+    expect(health.toJSON()).toMatchObject({
+      status: 'degraded',
+      invalidation: 'lost',
+      message: 'invalidation is off: the data connection and the subscriber are at different servers',
+    });
+    isSplit = false;
+    expect((await untilInvalidation(all, 'live')).status).toBe('up');
+  });
+
+  const DEAFNESS: readonly (readonly [
+    what: string,
+    deafen: (ends: ChannelEnds, strangerId: number) => Promise<unknown>,
+  ])[] = [
+    ['tracking is off', ({ source }) => source.client('TRACKING', 'OFF')],
+    ['the subscription is gone', ({ subscriber }) => subscriber.unsubscribe('__redis__:invalidate')],
+    [
+      'changes are sent to another client',
+      async ({ source }, strangerId) => {
+        await source.client('TRACKING', 'OFF');
+        await source.client('TRACKING', 'ON', 'REDIRECT', strangerId, 'BCAST', 'PREFIX', 'cache:');
+      },
+    ],
+  ];
+
+  it.each(DEAFNESS)('notices within a heartbeat or so that it is alive and deaf: %s', async (_what, deafen) => {
+    const server = await ownServer();
+    const [all, writer] = [cacheForTest(at(server)), cacheForTest(at(server))];
+    const cache = all.getCache('users');
+    await writer.getCache('users').set('key', 'old');
+    await untilInvalidation(all, 'live');
+    await untilInvalidation(writer, 'live');
+    await vi.waitFor(async () => expect(await cache.lookup('key')).toMatchObject({ tier: 'local' }));
+    const { subscriber } = channelOf(writer);
+    const strangerId = Number(/^id=(\d+)/m.exec(await subscriptionsOf(server))?.[1]);
+    expect(subscriber.status).toBe('ready');
+    await deafen(channelOf(all), strangerId);
+    await writer.getCache('users').set('key', 'new');
+    await vi.waitFor(async () => expect(await cache.get('key')).toBe('new'), { timeout: 5000 });
+    await untilInvalidation(all, 'live');
+  });
+
+  it('notices a path that carries replies and no messages', async () => {
+    const server = await ownServer();
+    const proxy = await proxyTo(server);
+    const all = cacheForTest(at(proxy));
+    await all.connect();
+    await untilInvalidation(all, 'live');
+    proxy.filter((_link, lane, chunk) =>
+      lane === 'down' && /\$7\r\nmessage\r\n/.test(chunk.toString('latin1')) ? Buffer.alloc(0) : chunk,
+    );
+    await vi.waitFor(
+      async () =>
+        expect((await all.healthCheck()).toJSON()).toMatchObject({
+          status: 'degraded',
+          invalidation: 'lost',
+          message: 'invalidation is off: the subscriber does not hear the data connection',
+        }),
+      { timeout: 5000, interval: 10 },
+    );
+    proxy.filter(undefined);
+    expect((await untilInvalidation(all, 'live')).message).toBeUndefined();
+  });
+
+  it.each([
+    ['-client|tracking', '&*', 'announced', 'CLIENT TRACKING refused (NOPERM)'],
+    ['-client|id', '&*', 'announced', 'CLIENT ID refused (NOPERM)'],
+    ['-client', '&*', 'announced', 'CLIENT ID refused (NOPERM)'],
+    ['-ping', '&cache:*', 'announced', 'SUBSCRIBE refused (NOPERM)'],
+    ['-subscribe', '&*', 'none', 'SUBSCRIBE refused (NOPERM)'],
+    ['-publish', '&*', 'none', 'PUBLISH refused (NOPERM)'],
+    ['-ping', 'resetchannels', 'none', 'SUBSCRIBE refused (NOPERM)'],
+    ['-client|getredir', '&*', 'live', undefined],
+  ])('takes %s with channels %s as it is: %s (%s), on two connections', async (rule, channels, state, cause) => {
+    const server = await ownServer();
+    await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', channels, '+@all', rule);
+    const proxy = await proxyTo(server);
+    const all = cacheForTest({ redis: { ...at(proxy).redis, username: 'app', password: 'secret' } });
+    await all.connect();
+    const health = await untilInvalidation(all, state);
+    expect(health.status).toBe(state === 'none' ? 'degraded' : 'up');
+    expect(health.message ?? '').toContain(cause ?? '');
+    const cache = all.getCache('users');
+    await cache.set('key', 'value');
+    await vi.waitFor(async () => expect(await cache.lookup('key')).toMatchObject({ tier: 'local', value: 'value' }));
+    expect(proxy.opened).toBe(2);
+  });
+
+  it('takes any error for a refusal, and tracks once the server lets it', async () => {
+    const server = await ownServer();
+    const proxy = await proxyTo(server);
+    proxy.filter((link, lane, chunk) => {
+      const text = chunk.toString('latin1');
+      return link === 0 && lane === 'down' && text.startsWith('+OK\r\n+OK\r\n:')
+        ? Buffer.from(text.replace('+OK\r\n+OK\r\n:', '+OK\r\n-SORRY not here\r\n:'), 'latin1')
+        : chunk;
+    });
+    const all = cacheForTest(at(proxy));
+    await all.connect();
+    expect((await untilInvalidation(all, 'announced')).message).toBe(
+      'only changes that other processes announce are heard of: CLIENT TRACKING refused (SORRY)',
+    );
+    proxy.filter(undefined);
+    expect((await untilInvalidation(all, 'live')).message).toBeUndefined();
+    expect(proxy.opened).toBe(2);
+  });
+
+  it('leaves no key behind', async () => {
+    const server = await ownServer();
+    const all = cacheForTest(at(server));
+    await all.connect();
+    await untilInvalidation(all, 'live');
+    expect(await server.command('DBSIZE')).toBe(0);
+  });
+});

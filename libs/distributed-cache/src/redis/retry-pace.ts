@@ -1,0 +1,62 @@
+import { reconnectDelayMs } from './client-options.js';
+
+const FAILURE_FIRST_MS = 100;
+const FAILURE_MOST_MS = 5000;
+const REFUSAL_FIRST_MS = 1000;
+const REFUSAL_MOST_MS = 60_000;
+
+/**
+ * When an invalidation channel is tried again. A lost connection comes back as fast as any, since an outage must end quickly. A path that
+ * could not be proven, or a login that was refused, is tried with a delay that doubles with each failure in a row: a connection that
+ * opens says nothing about either, so only a proof ends the row. A refused command is asked for again seldom.
+ */
+export class RetryPace {
+  private failures = 0;
+  private refusals = 0;
+  private isLoginRefused = false;
+
+  /** A socket has opened; its login is yet to come. */
+  onConnect(): void {
+    this.isLoginRefused = false;
+  }
+
+  /** The server refuses the login of this socket; what fails on it afterwards fails for that reason. */
+  onLoginRefused(): void {
+    if (!this.isLoginRefused) {
+      this.isLoginRefused = true;
+      this.failures++;
+    }
+  }
+
+  /** @returns whether the failure has a reason of its own */
+  onFailure(): boolean {
+    if (this.isLoginRefused) {
+      return false;
+    }
+    this.failures++;
+    return true;
+  }
+
+  onProven(isRefused: boolean): void {
+    this.failures = 0;
+    this.refusals = isRefused ? this.refusals + 1 : 0;
+  }
+
+  /** @param attempt to connect, counted since the last that was successful */
+  reconnectMs(attempt: number): number {
+    const { failures } = this;
+    return Math.max(
+      reconnectDelayMs(attempt),
+      failures === 0 ? 0 : backoffMs(failures, FAILURE_FIRST_MS, FAILURE_MOST_MS),
+    );
+  }
+
+  refusalMs(): number {
+    return backoffMs(this.refusals, REFUSAL_FIRST_MS, REFUSAL_MOST_MS);
+  }
+}
+
+/** Spread by a quarter each way. */
+function backoffMs(attempt: number, firstMs: number, mostMs: number): number {
+  return Math.min(firstMs * 2 ** Math.min(attempt - 1, 16), mostMs) * (0.75 + Math.random() * 0.5);
+}

@@ -1,0 +1,235 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { inOneWrite } from './redis-client.js';
+import { outageReason } from './reply-errors.js';
+
+/*
+ * The path of an invalidation message: data connection, server, subscriber.
+ *
+ * `CLIENT TRACKING ON REDIRECT <id> BCAST PREFIX p: NOLOOP` on the data connection sends the names of changed keys to the client with
+ * this id, which has subscribed to `__redis__:invalidate`. None of the replies says that the path works: behind one address (a proxy,
+ * a Kubernetes Service) the two connections may be at different servers, and at the other server some other client may have the id.
+ *
+ * So the path is proven by a message. The data connection publishes a nonce to a topic that only this subscriber has subscribed to:
+ *
+ * - `PUBLISH` answers how many clients of this very server have received it (not those of its replicas, nor of other nodes of a cluster).
+ *   One or more means that both connections are at one server, so that the id in `REDIRECT` is the subscriber's.
+ * - The nonce arrives at the subscriber, after every invalidation message that was sent before it.
+ *
+ * A connection stays at its server for as long as its socket lives, so both sockets are compared after each step. At each heartbeat three
+ * things are asked again: the nonce; how many subscriptions the subscriber holds at the server (the reply to a repeated `SUBSCRIBE`,
+ * which the loss of any of them lowers); and where the data connection's tracking is redirected to (`CLIENT GETREDIR`).
+ */
+
+const INVALIDATIONS = '__redis__:invalidate';
+
+/** Longest time for setting the path up. It is not the deadline of a caller: nobody waits for it. */
+const ARMING_LIMIT_MS = 3000;
+/** Longest time for a nonce to arrive once `PUBLISH` has been answered, while the path is set up. */
+const HEARING_LIMIT_MS = 1000;
+
+/** The server answers a command with an error: it does not know the command, or this user may not use it. */
+export class RefusedCommandError extends Error {
+  override readonly name = 'RefusedCommandError';
+
+  constructor(command: string, error: unknown) {
+    super(`${command} refused (${outageReason(error)})`); // the reply itself may quote arguments
+  }
+}
+
+/** The path does not carry messages; `message` says why. */
+export class BrokenPathError extends Error {
+  override readonly name = 'BrokenPathError';
+}
+
+export interface SignalPathLimits {
+  /** What the names of all keys begin with, colon included. */
+  readonly prefix: string;
+  /** How long an answer of the subscriber, or a message to it, may take at a heartbeat. */
+  readonly deadlineMs: number;
+}
+
+export class SignalPath {
+  /** No other client subscribes to it. */
+  private readonly proofTopic: string;
+  /** The subscriber's client id, which holds for one socket. */
+  private subscriberId: { readonly socket: unknown; readonly id: unknown } | undefined;
+  private subscriptions = 0;
+  private maySeeRedirection = true;
+  private nonces = 0;
+  private awaited: { readonly nonce: string; readonly onHeard: () => void } | undefined;
+
+  constructor(
+    private readonly source: Redis,
+    private readonly subscriber: Redis,
+    private readonly limits: SignalPathLimits,
+  ) {
+    this.proofTopic = `${limits.prefix}#proof:${randomUUID()}`;
+  }
+
+  /** Whether both connections take commands. */
+  get isOpen(): boolean {
+    return this.source.status === 'ready' && this.subscriber.status === 'ready';
+  }
+
+  /** Whether the subscriber's id is known for its present socket. If not, only a new socket may ask: subscriptions forbid it. */
+  get knowsSubscriber(): boolean {
+    return this.subscriberId !== undefined && this.subscriberId.socket === this.subscriber.stream;
+  }
+
+  /**
+   * Has the server tell the subscriber of every change under the prefix, and proves that it does.
+   * @throws RefusedCommandError, BrokenPathError, or what the client throws when it loses a connection
+   */
+  track(): Promise<void> {
+    return this.onSameSockets(ARMING_LIMIT_MS, async (requireSame) => {
+      const id = await this.prepareSubscriber();
+      requireSame();
+      const { prefix } = this.limits;
+      await this.proveAfter(() => [
+        this.source.client('TRACKING', 'OFF').catch(ignoreReply), // of an earlier attempt; a prefix may not be given twice
+        replyTo(
+          'CLIENT TRACKING',
+          this.source.client('TRACKING', 'ON', 'REDIRECT', Number(id), 'BCAST', 'PREFIX', prefix, 'NOLOOP'),
+        ),
+      ]);
+    });
+  }
+
+  /**
+   * Has the subscriber hear what other processes publish to `topic`, and proves that the data connection may publish.
+   * @throws as {@link track}
+   */
+  listen(topic: string): Promise<void> {
+    return this.onSameSockets(ARMING_LIMIT_MS, async (requireSame) => {
+      const subscribing = this.subscriber.subscribe(this.proofTopic, topic);
+      this.subscriptions = Number(await replyTo('SUBSCRIBE', subscribing));
+      requireSame();
+      await this.proveAfter(() => []);
+    });
+  }
+
+  /**
+   * Proves the path again. The subscriber, which carries nothing else, must answer within the deadline; the answers of the data
+   * connection may queue behind its own load.
+   * @param isTracking whether {@link track} has set it up
+   * @param isHeard whether an invalidation message has arrived since the last check and is to serve as the nonce
+   * @throws as {@link track}
+   */
+  check(isTracking: boolean, isHeard: boolean): Promise<void> {
+    return this.onSameSockets(ARMING_LIMIT_MS, async () => {
+      const resubscribing = replyTo('SUBSCRIBE', this.subscriber.subscribe(this.proofTopic));
+      const questions = (): Promise<unknown>[] =>
+        isTracking && this.maySeeRedirection ? [this.requireRedirection()] : [];
+      const [count] = await Promise.all([
+        within(this.limits.deadlineMs, resubscribing, 'the subscriber does not answer in time'),
+        isHeard ? Promise.all(questions()) : this.proveAfter(questions, this.limits.deadlineMs),
+      ]);
+      if (count !== this.subscriptions) {
+        throw new BrokenPathError('the subscriber has lost a subscription');
+      }
+    });
+  }
+
+  /** To be told of each message to the subscriber. @returns whether it is an invalidation message */
+  hear(topic: string, message: unknown): boolean {
+    if (topic === this.proofTopic && String(message) === this.awaited?.nonce) {
+      this.awaited.onHeard();
+    }
+    return topic === INVALIDATIONS;
+  }
+
+  /** A subscriber with a new socket is asked for its id before it subscribes: afterwards it may not answer. */
+  private async prepareSubscriber(): Promise<unknown> {
+    const { subscriber, proofTopic, knowsSubscriber } = this;
+    const { stream: socket } = subscriber;
+    const [id, count] = await Promise.all(
+      inOneWrite(subscriber, () => [
+        knowsSubscriber ? this.subscriberId?.id : replyTo('CLIENT ID', subscriber.client('ID')),
+        replyTo('SUBSCRIBE', subscriber.subscribe(INVALIDATIONS, proofTopic)),
+      ]),
+    );
+    this.subscriberId = { socket, id };
+    this.subscriptions = Number(count);
+    return id;
+  }
+
+  /**
+   * Sends commands and a nonce behind them in one write of the data connection, and waits until the subscriber has heard the nonce.
+   * @param limitMs how long that may take once the commands have been answered
+   */
+  private async proveAfter(send: () => readonly Promise<unknown>[], limitMs = HEARING_LIMIT_MS): Promise<void> {
+    const { source, proofTopic } = this;
+    const nonce = String(++this.nonces);
+    const hearing = new Promise<void>((resolve) => {
+      this.awaited = { nonce, onHeard: resolve };
+    });
+    const answers = inOneWrite(source, () => [...send(), replyTo('PUBLISH', source.publish(proofTopic, nonce))]);
+    const outcomes = await Promise.allSettled(answers);
+    const published = outcomes.at(-1);
+    if (published?.status === 'fulfilled' && Number(published.value) === 0) {
+      // Before any error of the commands: one server does not know the id of a client of the other.
+      throw new BrokenPathError('the data connection and the subscriber are at different servers');
+    }
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') {
+        throw outcome.reason;
+      }
+    }
+    await within(limitMs, hearing, 'the subscriber does not hear the data connection');
+  }
+
+  private async requireRedirection(): Promise<void> {
+    const expected = this.subscriberId?.id;
+    const id = await this.source.client('GETREDIR').catch((error: unknown) => {
+      ignoreReply(error);
+      this.maySeeRedirection = false; // this user may not ask; the nonce and the subscriptions have to do
+      return expected;
+    });
+    if (id !== expected) {
+      throw new BrokenPathError('the server no longer sends changes to the subscriber');
+    }
+  }
+
+  /** @param work is given what throws if one of the sockets is no longer the one it began with; to be called after each step */
+  private async onSameSockets(limitMs: number, work: (requireSame: () => void) => Promise<void>): Promise<void> {
+    const { source, subscriber } = this;
+    const [sourceSocket, subscriberSocket] = [source.stream, subscriber.stream];
+    const requireSame = (): void => {
+      if (!this.isOpen || source.stream !== sourceSocket || subscriber.stream !== subscriberSocket) {
+        throw new BrokenPathError('a connection was lost meanwhile');
+      }
+    };
+    requireSame();
+    await within(limitMs, work(requireSame), 'the server does not answer in time');
+    requireSame();
+  }
+}
+
+/** The answer, or a {@link RefusedCommandError} where it is an error. */
+async function replyTo(command: string, answer: Promise<unknown>): Promise<unknown> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw isReply(error) ? new RefusedCommandError(command, error) : error;
+  }
+}
+
+function ignoreReply(error: unknown): void {
+  if (!isReply(error)) {
+    throw error;
+  }
+}
+
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
+/** Waits no longer than `limitMs`, and after that for one more look at the sockets, should the process have been busy. */
+function within<Result>(limitMs: number, work: Promise<Result>, failure: string): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => setImmediate(() => reject(new BrokenPathError(failure))), limitMs);
+    timer.unref();
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

@@ -1,0 +1,27 @@
+import type { Redis } from 'ioredis';
+import { followCredentials } from './credentials.js';
+
+/**
+ * The connection beside a data connection on which messages arrive: to the same server, by the same options. It is not opened yet.
+ * @param retryStrategy the delay before the given attempt to connect, in milliseconds
+ */
+export function openSubscriber(source: Redis, retryStrategy: (attempt: number) => number): Redis {
+  const subscriber = source.duplicate({
+    lazyConnect: true,
+    // A command timeout would turn a slow subscription into an unhandled rejection inside the client.
+    commandTimeout: undefined,
+    // What was said on a lost connection is not repeated on the next: a late SUBSCRIBE would come before our question for the id.
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    // The client's own resubscription can lose the subscription while PING is still answered (redis/ioredis#2187).
+    autoResubscribe: false,
+    // The proof says more, takes no INFO, and saves a round trip.
+    enableReadyCheck: false,
+    // It would end the client for good if it heard of a failover while reconnecting; our own watch finds out as well.
+    failoverDetector: false,
+    retryStrategy,
+  });
+  followCredentials(subscriber.options, () => source.options);
+  return subscriber;
+}
