@@ -55,8 +55,8 @@ export const MUTANTS = [
   {
     name: 'race 3: a process listens, but not at the server that it reads from',
     file: 'redis/invalidation-channel.ts',
-    from: 'this.listener.onChanged(keys.map(String));',
-    to: 'void keys;',
+    from: 'this.listener.onChanged(Array.isArray(message) ? message.map(String) : undefined);',
+    to: 'void message;',
     specs: ['races/replicas'],
   },
   {

@@ -183,7 +183,7 @@ describe('a client that is handed in to two caches', () => {
     expect(await cache.set('key', 'value')).toBe(true);
     expect(await cache.get('key')).toBe('value');
     client.disconnect();
-    await expect(blocked).rejects.toThrow();
+    await expect(blocked).rejects.toThrow('Connection is closed');
   });
 
   it('keeps its database and its options, whatever the application chooses for its own commands', async () => {
