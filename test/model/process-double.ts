@@ -215,8 +215,8 @@ export class ProcessDouble {
       entryIn: (_key: string, entry: DoubleEntry) => this.read(entry),
       get: async (key: string) => this.read(await this.ask(key, () => redis.get(key))),
       take: async (keys: DoubleKeys, token: string) => {
-        const { isTaken, entry } = await this.ask(keys.valueKey, () => redis.take(keys, token));
-        return { isTaken, entry: await this.read(entry) };
+        const { isTaken, owner, entry } = await this.ask(keys.valueKey, () => redis.take(keys, token));
+        return { isTaken, owner, entry: await this.read(entry) };
       },
       fill: async (keys: DoubleKeys, token: string, stored: StoredPayload) => {
         const [staged, moved] = await Promise.all([
@@ -236,6 +236,13 @@ export class ProcessDouble {
         Promise.all(all.map((keys) => this.ask(keys.valueKey, () => redis.drop(this, keys)))),
       renew: () => Promise.resolve(true),
       release: (keys: DoubleKeys, token: string) => this.ask(keys.valueKey, () => redis.release(keys, token)),
+      releaseUnfilled: (keys: DoubleKeys, token: string) =>
+        Promise.all([
+          this.ask(keys.valueKey, () => redis.markEnded(keys)),
+          this.ask(keys.valueKey, () => redis.release(keys, token)),
+        ]),
+      hasEndedUnfilled: async (keys: DoubleKeys) =>
+        (await this.ask(keys.valueKey, () => redis.readString(`${keys.leaseKey}:ended`))) !== undefined,
       readStamp: (key: string) => this.ask(key, () => redis.readString(key)),
       createStamp: async (key: string, stamp: string): Promise<string | undefined> =>
         (await this.ask(key, () => redis.createString(this, key, stamp)))

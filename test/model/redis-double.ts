@@ -94,9 +94,17 @@ export class RedisDouble {
     return true;
   }
 
-  take({ valueKey, leaseKey }: DoubleKeys, token: string): { isTaken: boolean; entry: DoubleEntry | undefined } {
-    const isTaken = this.addString(leaseKey, token) === token;
-    return { isTaken, entry: this.get(valueKey) };
+  take(
+    { valueKey, leaseKey }: DoubleKeys,
+    token: string,
+  ): { isTaken: boolean; owner: string; entry: DoubleEntry | undefined } {
+    const owner = this.addString(leaseKey, token);
+    return { isTaken: owner === token, owner, entry: this.get(valueKey) };
+  }
+
+  /** The mark stays until the leases end: longer than in Redis, which only makes more loads go on without one. */
+  markEnded({ leaseKey }: DoubleKeys): void {
+    this.strings.set(`${leaseKey}:ended`, '1');
   }
 
   release({ leaseKey }: DoubleKeys, token: string): void {

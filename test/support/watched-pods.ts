@@ -23,6 +23,7 @@ export async function watchedPods(): Promise<WatchedPods> {
   const watched = new Redis({ port: server.port });
   await watched.ping(); // what it says as a greeting, a monitor that is just being opened would take for its own reply
   const monitor = await watched.monitor();
+  monitor.options.retryStrategy = () => null; // a monitor that reconnects fails on what it sees before it is one again
   const client = new Redis({ port: server.port });
   onTestFinished(async () => {
     [watched, monitor, client].forEach((each) => each.disconnect());

@@ -10,6 +10,7 @@ import type { EntryReader, FoundEntry, ReadResult } from './entry-reader.js';
 import type { EntryWriter } from './entry-writer.js';
 import type { FirstLook } from './first-look.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
+import { HoldOffs } from './hold-offs.js';
 import { LoadContext } from './load-context.js';
 import { LoadTags } from './load-tags.js';
 import type { LoadTicket, LoadTurns, Turn } from './load-turns.js';
@@ -49,8 +50,7 @@ type LoadTurn = Extract<Turn, { kind: 'load' }>;
 export class EntryLoader {
   /** The loads and writes under way: a write overtakes the loads of its keys and is overtaken by later writes. */
   readonly flights = new FlightRegistry<LoadOutcome>();
-  /** Keys deleted with a hold-off, and until when. */
-  private readonly heldOff = new Map<string, number>();
+  private readonly holdOffs = new HoldOffs();
 
   constructor(
     private readonly runtime: CacheRuntime,
@@ -126,12 +126,7 @@ export class EntryLoader {
   /** Loads of this key that begin within this time are not kept in this process, whatever Redis does. */
   holdOff(key: string, holdOffMs: number): void {
     const nowMs = this.runtime.clock.nowMs();
-    for (const [held, untilMs] of this.heldOff) {
-      if (untilMs <= nowMs) {
-        this.heldOff.delete(held);
-      }
-    }
-    this.heldOff.set(key, nowMs + holdOffMs);
+    this.holdOffs.add(key, nowMs + holdOffMs, nowMs);
   }
 
   detachAll(): void {
@@ -196,7 +191,7 @@ export class EntryLoader {
     }
     flight.isUnleased = turn.ticket === undefined;
     flight.isLoading = true;
-    flight.overtaken ||= (this.heldOff.get(key) ?? 0) > this.runtime.clock.nowMs();
+    flight.overtaken ||= this.holdOffs.includes(key, this.runtime.clock.nowMs());
     const loading = this.loadAndKeep(key, loader, options, turn, flight, budget);
     if (turn.stale === undefined || options?.softTimeout === undefined) {
       return loading;
@@ -227,7 +222,7 @@ export class EntryLoader {
         this.recorder.load(key, durationMs, hasFailed),
       );
     } catch (error) {
-      void ticket?.lease.release();
+      void ticket?.lease.releaseUnfilled();
       if (stale === undefined || options?.staleIf?.(error) === false) {
         throw error;
       }
@@ -256,6 +251,7 @@ export class EntryLoader {
   ): Promise<{ stored: StoredValue; isKept: boolean }> {
     const { key, value, flight } = loaded;
     let isComplete = false;
+    let isOvertaken = false;
     try {
       if (context.isSkipped || flight.overtaken || options?.cacheIf?.(value) === false) {
         return { stored: unmeasured(value), isKept: false };
@@ -272,6 +268,7 @@ export class EntryLoader {
         ticket && (stamps.length === 0 ? ticket : { lease: ticket.lease, stamps: [...ticket.stamps, ...stamps] }),
       );
       isComplete = complete;
+      isOvertaken = overtaken;
       if (overtaken) {
         this.recorder.leaseLost();
       }
@@ -282,7 +279,8 @@ export class EntryLoader {
     } finally {
       ticket?.lease.stopRenewing();
       if (!isComplete) {
-        void ticket?.lease.release();
+        // Overtaken: the lease is gone already, and another load may be under way, whose value is waited for.
+        void (isOvertaken ? ticket?.lease.release() : ticket?.lease.releaseUnfilled());
       }
     }
   }

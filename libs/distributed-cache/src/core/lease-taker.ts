@@ -32,7 +32,7 @@ export class LeaseTaker {
     try {
       const stamp = this.stamp.held ?? (await this.stamp.current());
       isAsked = true;
-      const { isTaken, isHeldOff, entry, refusal } = await this.tier.take(keys, lease.token, leaseMs);
+      const { isTaken, owner, isHeldOff, entry, refusal } = await this.tier.take(keys, lease.token, leaseMs);
       if (refusal !== undefined) {
         this.faults.report('get', refusal);
       }
@@ -43,6 +43,7 @@ export class LeaseTaker {
       return {
         lookup: await this.judge.judge(key, isUnreadable ? undefined : entry, stamp),
         lease: isTaken ? lease : undefined,
+        owner,
         isHeldOff,
         isRefused: refusal !== undefined,
       };
@@ -51,7 +52,17 @@ export class LeaseTaker {
         void lease.release(); // it may be ours without our knowing, and others would wait for nobody
       }
       this.faults.report('get', error);
-      return { lookup: UNREACHABLE, lease: undefined, isHeldOff: false, isRefused: true };
+      return { lookup: UNREACHABLE, lease: undefined, owner: undefined, isHeldOff: false, isRefused: true };
+    }
+  }
+
+  /** Whether a load of this key has ended without a value to store a moment ago; `undefined`: Redis can't be asked. */
+  async hasEndedUnfilled(key: string): Promise<boolean | undefined> {
+    try {
+      return await this.tier.hasEndedUnfilled(this.layout.entryKeys(key));
+    } catch (error) {
+      this.faults.report('get', error);
+      return undefined;
     }
   }
 }

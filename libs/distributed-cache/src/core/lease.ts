@@ -29,14 +29,20 @@ export class Lease {
     clearInterval(this.renewal);
   }
 
-  /**
-   * Gives it back without having stored anything, so that the next in line may load. If Redis can't be told, it is told when it can be.
-   * Never rejects.
-   */
-  async release(): Promise<void> {
+  /** Gives it back without having loaded anything. If Redis can't be told, it is told when it can be. Never rejects. */
+  release(): Promise<void> {
+    return this.giveBack(() => this.tier.release(this.keys, this.token));
+  }
+
+  /** As {@link release}, after a load that ended without a value to store: the processes that waited for it load at once. */
+  releaseUnfilled(): Promise<void> {
+    return this.giveBack(() => this.tier.releaseUnfilled(this.keys, this.token));
+  }
+
+  private async giveBack(send: () => Promise<void>): Promise<void> {
     this.stopRenewing();
     try {
-      await this.tier.release(this.keys, this.token);
+      await send();
     } catch (error) {
       if (!(error instanceof TierReplyError)) {
         this.kept.add(this); // what was refused would be refused again

@@ -24,13 +24,23 @@ export interface LoadTicket {
   readonly stamps: readonly Stamp[];
 }
 
-const FIRST_WAIT_MS = 40;
+const SHORTEST_WAIT_MS = 40;
 const LONGEST_WAIT_MS = 400;
 
+/** The pause before the next look, by what has been waited for already: the end of a load is noticed an eighth of its time late, on average. */
+const WAIT_PART = 0.125;
+
+/** So many loads of other processes that end without a trace a call waits for; then it loads by itself. */
+const MOST_LOADS_AWAITED = 2;
+
 /**
- * One load a key for the whole cluster. Whoever gets the lease loads; the others take a stale value if there is one, else
+ * One load per key for the whole cluster. The process that gets the lease loads; the others take a stale value if there is one, else
  * wait for the fill: the message about the changed key wakes them, and should it be lost, polling with jitter does. If the
- * one that loads dies, its lease ends, and the next to poll takes over. If Redis goes away, nobody waits for it.
+ * process that loads dies, its lease ends, and the next to poll takes over. If Redis goes away, no call waits for it.
+ *
+ * A load that ends without a value to store (an error, `skip`, `cacheIf`) leaves a mark. The processes that waited for it then load at
+ * once, in parallel: one of them under the lease, the others only for their own callers. So a call waits for one load of another process
+ * at most, and for a second one only after the first was lost with its process or overtaken by a deletion.
  */
 export class LoadTurns {
   private readonly waiting = new Map<string, () => void>();
@@ -60,8 +70,10 @@ export class LoadTurns {
     }
     let isFirstLook = read === undefined && refreshBelowMs === 0;
     let refusedAtMs = read?.refusedAtMs;
-    let hasWaited = false;
-    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
+    let awaited: string | undefined;
+    let loadsAwaited = 0;
+    let waitedMs = 0;
+    for (;;) {
       const taking = remote.leases.take(key, isFirstLook);
       if (isFirstLook) {
         this.firstLook.guess(taking);
@@ -82,13 +94,27 @@ export class LoadTurns {
       if (turn !== undefined) {
         return turn;
       }
-      if (!hasWaited) {
-        hasWaited = true;
+      if (loadsAwaited === 0) {
         this.onWait();
       }
+      if (loadsAwaited === 0 || taken.owner !== awaited) {
+        loadsAwaited++;
+        const isEnded = loadsAwaited > 1 && (await budget.wait(remote.leases.hasEndedUnfilled(key)));
+        if (isEnded === undefined) {
+          return withoutLease(undefined);
+        }
+        if (isEnded || loadsAwaited > MOST_LOADS_AWAITED) {
+          flight.overtaken = true; // answered, and not kept: a deletion that finds no lease of ours ends nothing
+          return withoutLease(undefined);
+        }
+        awaited = taken.owner;
+      }
+      const waitMs = Math.min(Math.max(waitedMs * WAIT_PART, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
+      const startedAtMs = performance.now();
       flight.isWaiting = true;
       const isWoken = await this.wait(key, waitMs * (0.5 + Math.random()));
       flight.isWaiting = false;
+      waitedMs += performance.now() - startedAtMs;
       budget.renew(); // what another process's loader takes is not Redis's time
       if (isWoken) {
         const filled = await this.read(key, remote, flight, budget, refusedAtMs);

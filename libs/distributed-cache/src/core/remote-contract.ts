@@ -35,8 +35,10 @@ export interface RemoteWrite {
 
 export interface TakeOutcome {
   readonly lookup: RemoteLookup;
-  /** Ours, or nobody's business: then somebody else is loading. */
+  /** Ours; absent: another process is loading. */
   readonly lease: Lease | undefined;
+  /** The token of the load under way, as far as Redis says. */
+  readonly owner: string | undefined;
   /** Whether nobody may store a load for now. */
   readonly isHeldOff: boolean;
   /** Whether nobody is given a lease: waiting for one would be in vain. */

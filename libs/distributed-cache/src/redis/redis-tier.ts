@@ -1,6 +1,7 @@
 import type { EntryCodec, EntryHeader } from '../codec/index.js';
 import type { CorruptEntryError, TierReplyError } from '../errors/index.js';
 import { BatchedReads } from './batched-reads.js';
+import { hasEnded, markEnded } from './ended-loads.js';
 import { EntryBytes, type EntryToStore, type RedisEntry } from './entry-bytes.js';
 import {
   dropEntries,
@@ -22,6 +23,8 @@ import { StoredEntries } from './stored-entries.js';
 export interface TakenLease {
   /** Whether the lease is ours now. */
   readonly isTaken: boolean;
+  /** The token of the load under way, ours or another's, as far as Redis says. */
+  readonly owner: string | undefined;
   /** Whether nobody may store a load for now: the key was deleted with a hold-off. */
   readonly isHeldOff: boolean;
   /** What Redis held at that moment; an error: it can't be read, which is no reason to give the lease up. */
@@ -191,7 +194,7 @@ export class RedisTier {
     const askedAtMs = performance.now();
     const { owner, bytes, refusal } = await this.leases.take(keys, token, leaseMs);
     const [entry] = await this.stored.entriesIn([keys.valueKey], [bytes], askedAtMs);
-    return { isTaken: owner === token, isHeldOff: owner === HOLD_OFF, entry, refusal };
+    return { isTaken: owner === token, owner, isHeldOff: owner === HOLD_OFF, entry, refusal };
   }
 
   /** @returns whether the lease is still ours */
@@ -202,6 +205,17 @@ export class RedisTier {
   /** Gives a lease of ours back; one that is not ours is left alone. */
   release(keys: EntryKeys, token: string): Promise<void> {
     return this.leases.release(keys, token);
+  }
+
+  /** As {@link release}, after a load that ended without a value to store: the processes that wait for it are told. */
+  async releaseUnfilled(keys: EntryKeys, token: string): Promise<void> {
+    const marking = markEnded(this.connection, keys).catch(() => {}); // where it is refused they find out by themselves, later
+    await Promise.all([marking, this.release(keys, token)]);
+  }
+
+  /** Whether a load of this key has ended without a value to store a moment ago. */
+  hasEndedUnfilled(keys: EntryKeys): Promise<boolean> {
+    return hasEnded(this.connection, keys);
   }
 
   /** @returns the stamp, or `undefined` if there is none */

@@ -1,0 +1,32 @@
+import type { EntryKeys } from './entry-writes.js';
+import type { RedisConnection } from './redis-connection.js';
+
+/*
+ * A load that ends without a value to store (its loader threw, skipped, `cacheIf` refused) leaves a mark beside its lease for a moment. The
+ * processes that waited for it find the lease gone or in other hands. The mark tells them that waiting again would be one load after
+ * another, so they load at once, each for its own callers. Without a mark the process that held the lease has died or a deletion has
+ * ended its load: then the next process loads for all.
+ *
+ * The mark is a key of its own, so it never keeps a lease from being taken.
+ */
+
+const SUFFIX = ':ended';
+
+/** Longer than the longest pause between two looks of a process that waits. */
+const MARK_LIFE_MS = 2_000;
+
+function markOf({ leaseKey }: Pick<EntryKeys, 'leaseKey'>): string {
+  return leaseKey + SUFFIX;
+}
+
+/** Marks that a load has ended without a value to store; to be sent before its lease is given back. */
+export async function markEnded(connection: RedisConnection, keys: EntryKeys): Promise<void> {
+  const mark = markOf(keys);
+  await connection.run('MARK', (client) => client.set(mark, '1', 'PX', MARK_LIFE_MS), mark);
+}
+
+/** Whether a load of this key has ended without a value to store a moment ago. */
+export async function hasEnded(connection: RedisConnection, keys: EntryKeys): Promise<boolean> {
+  const mark = markOf(keys);
+  return (await connection.run('GET', (client) => client.get(mark), mark)) !== null;
+}
