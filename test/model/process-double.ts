@@ -6,7 +6,6 @@ import type { CacheRuntime } from '../../libs/distributed-cache/src/core/cache-r
 import { KeptLeases } from '../../libs/distributed-cache/src/core/kept-leases.js';
 import { OutageJournal } from '../../libs/distributed-cache/src/core/outage-journal.js';
 import { LoadSignals } from '../../libs/distributed-cache/src/core/load-signals.js';
-import { newStamp } from '../../libs/distributed-cache/src/core/stamp-book.js';
 import { CacheEvents } from '../../libs/distributed-cache/src/events/index.js';
 import { LocalCache } from '../../libs/distributed-cache/src/local/index.js';
 import type { PendingInvalidations } from '../../libs/distributed-cache/src/redis/index.js';
@@ -29,7 +28,7 @@ interface StoredPayload {
 export class ProcessDouble {
   readonly cache: AsyncCache<number>;
   private readonly keptLeases = new KeptLeases();
-  private readonly journal = new OutageJournal(() => newStamp(NOW_MS));
+  private readonly journal = new OutageJournal({ nowMs: clock.nowMs, serverNowMs: clock.nowMs, roundTripMs: 0 });
   private readonly lines: readonly LineDouble[];
   private readonly connection = {
     isLive: true,
@@ -163,7 +162,7 @@ export class ProcessDouble {
     await this.journal.replay(async ({ entries, stamps }: PendingInvalidations) => {
       await Promise.all([
         ...entries.map((keys) => this.line(keys.valueKey, () => this.redis.drop(this, keys))),
-        ...[...stamps].map(([key, stamp]) => this.line(key, () => this.redis.putString(this, key, stamp))),
+        ...[...stamps].map(([key, { stamp }]) => this.line(key, () => this.redis.putString(this, key, stamp))),
       ]);
       [...stamps.keys()].forEach((key) => this.change(key));
     });

@@ -167,9 +167,23 @@ export const MUTANTS = [
   {
     name: 'race 14: the journal is not replayed',
     file: 'redis/entry-writes.ts',
-    from: '    dropEntries(client, entries),\n    ...[...stamps]',
-    to: '    ...[...stamps]',
+    from: 'await Promise.all([dropEntries(client, entries), putPendingStamps(client, stamps)]);',
+    to: 'await putPendingStamps(client, stamps);',
     specs: ['races/outages'],
+  },
+  {
+    name: 'race 14: each process replays its own clear',
+    file: 'redis/stamp-writes.ts',
+    from: 'if at and at >= tonumber(ARGV[2]) then return 0 end',
+    to: '',
+    specs: ['races/replays'],
+  },
+  {
+    name: 'race 14: a clear counts as done by any stamp that is there',
+    file: 'redis/stamp-writes.ts',
+    from: 'if at and at >= tonumber(ARGV[2]) then return 0 end',
+    to: 'if at then return 0 end',
+    specs: ['races/replays'],
   },
   {
     name: 'race 14: a clear that is repeated leaves the old stamp here',

@@ -18,7 +18,7 @@ import {
 import type { RedisRuntime } from './cache-runtime.js';
 import { KeptLeases } from './kept-leases.js';
 import { OutageJournal } from './outage-journal.js';
-import { newStamp, type StampSurroundings } from './stamp-book.js';
+import type { StampSurroundings } from './stamp-book.js';
 
 /** A fill, or the first stamp, that is lost with its master costs a load more and revives nothing. */
 const MAY_BE_LOST: ReadonlySet<string> = new Set(['FILL', 'SETNX']);
@@ -54,7 +54,13 @@ export function openRedis(
 ): RedisRuntime {
   const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix, maxValueBytes, compression } = config;
   const former = new FormerConnection();
-  const journal = new OutageJournal((stampKey) => newStamp(connection.serverNowMs(stampKey)));
+  const journal = new OutageJournal({
+    nowMs: () => clock.nowMs(),
+    serverNowMs: (key) => connection.serverNowMs(key),
+    get roundTripMs() {
+      return connection.roundTripMs;
+    },
+  });
   const keptLeases = new KeptLeases();
   const changes = new InvalidationGroup(
     {
@@ -110,12 +116,15 @@ export function openRedis(
         ),
       (key) => part.owns(key),
     );
-  /** Also what Redis refused while it served (READONLY after a failover). */
+  let isCatchingUp = false;
+  /** Also what Redis refused while it served (READONLY after a failover). A long replay is not begun again beside itself. */
   const catchUp = (): void => {
     keptLeases.release();
-    for (const part of connection.parts) {
-      replayTo(part).catch(() => {}); // at the next heartbeat again
+    if (isCatchingUp || journal.size === 0) {
+      return;
     }
+    isCatchingUp = true;
+    void Promise.allSettled(connection.parts.map(replayTo)).then(() => (isCatchingUp = false)); // the rest at the next heartbeat
   };
   const connection = new RedisConnection(
     target,

@@ -1,7 +1,21 @@
-import type { EntryKeys, PendingInvalidations } from '../redis/index.js';
+import type { EntryKeys, PendingInvalidations, PendingStamp } from '../redis/index.js';
+import { newStamp } from './stamp-book.js';
 
-/** More keys of one namespace than this become one `clear` of it. */
-const MAX_KEYS_PER_NAMESPACE = 10_000;
+/** More keys, or more tags, of one namespace than this become one `clear` of it. */
+const MAX_PER_NAMESPACE = 10_000;
+/** So many invalidations are replayed at once: one round trip with a deadline of its own, after which others get their turn. */
+const SLICE = 250;
+/** Two processes know the server's clock only so well. */
+const CLOCK_ERROR_MS = 100;
+
+/** What the journal needs to know of time. */
+export interface JournalClock {
+  /** This process's clock. */
+  nowMs(): number;
+  /** The clock of the server that has this key. */
+  serverNowMs(key: string): number;
+  readonly roundTripMs: number;
+}
 
 interface PendingKey {
   readonly keys: EntryKeys;
@@ -9,62 +23,85 @@ interface PendingKey {
   readonly number: number;
 }
 
+/** A new stamp that Redis has yet to be told. */
+interface PendingChange {
+  readonly atMs: number;
+  /** The server's clock at that moment; another offset later: there is another server, or its clock was set. */
+  readonly serverAtMs: number;
+}
+
 interface Pending {
   /** By full name of the value. */
   readonly keys: Map<string, PendingKey>;
-  clearNumber: number | undefined;
+  /** By full name of the tag's stamp. */
+  readonly tags: Map<string, PendingChange>;
+  clear: PendingChange | undefined;
 }
 
+/** One step of a replay. */
+type Step =
+  | { readonly pending: Pending; readonly entry: PendingKey }
+  | { readonly pending: Pending; readonly stampKey: string; readonly change: PendingChange };
+
 /**
- * What Redis was to forget and has not acknowledged: a deletion or `clear` during an outage, a write whose answer never came,
- * a `set` that only this process has. The last per key is kept, bounded by namespace, and replayed on recovery before Redis
- * is read again. Doing it twice does no harm: at worst a value is loaded once more.
+ * What Redis was to forget and has not acknowledged: a deletion, tag invalidation or `clear` during an outage, a write whose
+ * answer never came, a `set` that only this process has. The last per key is kept, bounded per namespace, and replayed on
+ * recovery, in slices, before Redis is read again. A replay that is repeated does no harm: at worst a value is loaded once more.
+ *
+ * A new stamp is put in place only if the one that is there is older than the request for it: after an outage the first of
+ * many processes clears the namespace, and the others find that done.
  */
 export class OutageJournal {
   private readonly byNamespace = new Map<string, Pending>();
   private lastNumber = 0;
+  private count = 0;
 
-  /** @param stampNow makes a new unique stamp for this key that says when */
-  constructor(private readonly stampNow: (stampKey: string) => string) {}
+  constructor(private readonly clock: JournalClock) {}
 
   /** Invalidations waiting. */
   get size(): number {
-    let size = 0;
-    for (const { keys, clearNumber } of this.byNamespace.values()) {
-      size += keys.size + (clearNumber === undefined ? 0 : 1);
-    }
-    return size;
+    return this.count;
   }
 
   /** @param clearStampKey the namespace's stamp, which stands for all its keys when there are too many */
   addKey(clearStampKey: string, keys: EntryKeys): void {
     const pending = this.pendingOf(clearStampKey);
-    if (pending.clearNumber !== undefined && pending.keys.size === 0) {
-      // Cleared as a whole already; a later deletion is part of that.
-      pending.clearNumber = ++this.lastNumber;
-      return;
-    }
+    this.count += pending.keys.has(keys.valueKey) ? 0 : 1;
     pending.keys.set(keys.valueKey, { keys, number: ++this.lastNumber });
-    if (pending.keys.size > MAX_KEYS_PER_NAMESPACE) {
+    if (pending.keys.size > MAX_PER_NAMESPACE) {
       this.addClear(clearStampKey);
     }
   }
 
+  /** @param tagStampKey the stamp that is to be replaced */
+  addTag(clearStampKey: string, tagStampKey: string): void {
+    const pending = this.pendingOf(clearStampKey);
+    this.count += pending.tags.has(tagStampKey) ? 0 : 1;
+    pending.tags.set(tagStampKey, this.changeOf(tagStampKey));
+    if (pending.tags.size > MAX_PER_NAMESPACE) {
+      this.addClear(clearStampKey);
+    }
+  }
+
+  /** Stands for all that the namespace has waiting; what is added later is kept beside it. */
   addClear(clearStampKey: string): void {
     const pending = this.pendingOf(clearStampKey);
+    this.count -= pending.keys.size + pending.tags.size + (pending.clear === undefined ? 0 : 1);
     pending.keys.clear();
-    pending.clearNumber = ++this.lastNumber;
+    pending.tags.clear();
+    pending.clear = this.changeOf(clearStampKey);
+    this.count++;
   }
 
   /** Whether Redis may hold a value for this key that it was to forget. */
   covers(clearStampKey: string, valueKey: string): boolean {
     const pending = this.byNamespace.get(clearStampKey);
-    return pending !== undefined && (pending.clearNumber !== undefined || pending.keys.has(valueKey));
+    return pending !== undefined && (pending.clear !== undefined || pending.keys.has(valueKey));
   }
 
-  /** Whether Redis has yet to hear that everything under this stamp is invalid. */
-  coversAll(stampKey: string): boolean {
-    return this.byNamespace.get(stampKey)?.clearNumber !== undefined;
+  /** Whether Redis has yet to hear that this tag is invalid. */
+  coversTag(clearStampKey: string, tagStampKey: string): boolean {
+    return this.byNamespace.get(clearStampKey)?.tags.has(tagStampKey) === true;
   }
 
   /** A point in time, for {@link settleKey}. */
@@ -74,65 +111,119 @@ export class OutageJournal {
 
   /** A write or deletion of this key that left at `mark` has been acknowledged: it covers what was pending then, nothing later. */
   settleKey(clearStampKey: string, valueKey: string, mark: number): void {
-    const keys = this.byNamespace.get(clearStampKey)?.keys;
-    const pending = keys?.get(valueKey);
-    if (pending !== undefined && pending.number <= mark) {
-      keys?.delete(valueKey);
+    const pending = this.byNamespace.get(clearStampKey);
+    const added = pending?.keys.get(valueKey);
+    if (pending !== undefined && added !== undefined && added.number <= mark) {
+      this.drop(pending.keys, valueKey);
+      this.dropIfEmpty(clearStampKey, pending);
     }
   }
 
   /**
-   * Hands everything to `send` until nothing is left; what was added meanwhile is sent as well.
+   * Hands everything to `send`, slice by slice, until nothing is left; what was added meanwhile is sent as well.
    * @param isMeant only what concerns these keys (those of one server); default: all
-   * @throws what `send` throws; then everything stays
+   * @throws what `send` throws; then the slice and what comes after it stay
    */
   async replay(
     send: (pending: PendingInvalidations) => Promise<void>,
     isMeant: (key: string) => boolean = () => true,
   ): Promise<void> {
-    while (this.size > 0) {
-      const upTo = this.lastNumber;
-      const entries: EntryKeys[] = [];
-      const stamps = new Map<string, string>();
-      for (const [clearStampKey, { keys: pendingKeys, clearNumber }] of this.byNamespace) {
-        for (const { keys } of pendingKeys.values()) {
-          if (isMeant(keys.valueKey)) {
-            entries.push(keys);
-          }
-        }
-        if (clearNumber !== undefined && isMeant(clearStampKey)) {
-          stamps.set(clearStampKey, this.stampNow(clearStampKey));
-        }
+    for (let steps = this.steps(isMeant); steps.length > 0; steps = this.steps(isMeant)) {
+      for (let from = 0; from < steps.length; from += SLICE) {
+        const slice = steps.slice(from, from + SLICE);
+        await send(this.invalidationsOf(slice));
+        slice.forEach((step) => this.settle(step));
       }
-      if (entries.length === 0 && stamps.size === 0) {
-        return;
+      for (const [clearStampKey, pending] of this.byNamespace) {
+        this.dropIfEmpty(clearStampKey, pending);
       }
-      await send({ entries, stamps });
-      this.dropUpTo(upTo, entries, stamps);
     }
   }
 
-  private dropUpTo(number: number, entries: readonly EntryKeys[], stamps: ReadonlyMap<string, string>): void {
-    const valueKeys = new Set(entries.map(({ valueKey }) => valueKey));
-    for (const [clearStampKey, pending] of this.byNamespace) {
-      for (const [valueKey, added] of pending.keys) {
-        if (added.number <= number && valueKeys.has(valueKey)) {
-          pending.keys.delete(valueKey);
-        }
-      }
-      if (pending.clearNumber !== undefined && pending.clearNumber <= number && stamps.has(clearStampKey)) {
-        pending.clearNumber = undefined;
-      }
-      if (pending.keys.size === 0 && pending.clearNumber === undefined) {
-        this.byNamespace.delete(clearStampKey);
+  /** Clears come first: most of what a namespace has waiting is done with them. */
+  private steps(isMeant: (key: string) => boolean): readonly Step[] {
+    const steps: Step[] = [];
+    for (const [stampKey, pending] of this.byNamespace) {
+      const { clear } = pending;
+      if (clear !== undefined && isMeant(stampKey)) {
+        steps.push({ pending, stampKey, change: clear });
       }
     }
+    for (const pending of this.byNamespace.values()) {
+      for (const [stampKey, change] of pending.tags) {
+        if (isMeant(stampKey)) {
+          steps.push({ pending, stampKey, change });
+        }
+      }
+      for (const entry of pending.keys.values()) {
+        if (isMeant(entry.keys.valueKey)) {
+          steps.push({ pending, entry });
+        }
+      }
+    }
+    return steps;
+  }
+
+  private invalidationsOf(slice: readonly Step[]): PendingInvalidations {
+    const entries: EntryKeys[] = [];
+    const stamps = new Map<string, PendingStamp>();
+    for (const step of slice) {
+      if ('entry' in step) {
+        entries.push(step.entry.keys);
+      } else {
+        stamps.set(step.stampKey, this.stampOf(step.stampKey, step.change));
+      }
+    }
+    return { entries, stamps };
+  }
+
+  private stampOf(stampKey: string, { atMs, serverAtMs }: PendingChange): PendingStamp {
+    const { clock } = this;
+    const serverNowMs = clock.serverNowMs(stampKey);
+    const requestedAtMs = serverNowMs - (clock.nowMs() - atMs); // by the clock that the server has now
+    // A stamp of before a failover may go by another clock: the difference between the two is allowed for.
+    const marginMs = CLOCK_ERROR_MS + clock.roundTripMs + Math.abs(requestedAtMs - serverAtMs);
+    return {
+      stamp: newStamp(serverNowMs),
+      doneFromMs: Math.ceil(requestedAtMs + marginMs),
+    };
+  }
+
+  private settle(step: Step): void {
+    const { pending } = step;
+    if ('entry' in step) {
+      const { valueKey } = step.entry.keys;
+      if (pending.keys.get(valueKey) === step.entry) {
+        this.drop(pending.keys, valueKey);
+      }
+    } else if (pending.tags.get(step.stampKey) === step.change) {
+      this.drop(pending.tags, step.stampKey);
+    } else if (pending.clear === step.change) {
+      pending.clear = undefined;
+      this.count--;
+    }
+  }
+
+  private drop(from: Map<string, unknown>, name: string): void {
+    if (from.delete(name)) {
+      this.count--;
+    }
+  }
+
+  private dropIfEmpty(clearStampKey: string, { keys, tags, clear }: Pending): void {
+    if (keys.size === 0 && tags.size === 0 && clear === undefined) {
+      this.byNamespace.delete(clearStampKey);
+    }
+  }
+
+  private changeOf(stampKey: string): PendingChange {
+    return { atMs: this.clock.nowMs(), serverAtMs: this.clock.serverNowMs(stampKey) };
   }
 
   private pendingOf(clearStampKey: string): Pending {
     let pending = this.byNamespace.get(clearStampKey);
     if (pending === undefined) {
-      pending = { keys: new Map(), clearNumber: undefined };
+      pending = { keys: new Map(), tags: new Map(), clear: undefined };
       this.byNamespace.set(clearStampKey, pending);
     }
     return pending;

@@ -190,11 +190,12 @@ export class RemoteView {
     this.tags.forgetStamps();
   }
 
+  /** Each tag by itself: one whose server can't be asked is journalled (the first such failure is told), and the others are acknowledged all the same. */
   async invalidateTags(tags: readonly string[]): Promise<void> {
-    try {
-      await Promise.all(tags.map((tag) => this.tags.invalidate(tag)));
-    } catch (error) {
-      this.faults.report('clear', error);
+    const outcomes = await Promise.allSettled(tags.map((tag) => this.tags.invalidate(tag)));
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failure !== undefined) {
+      this.faults.report('clear', failure.reason);
     }
   }
 

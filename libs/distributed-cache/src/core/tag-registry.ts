@@ -84,7 +84,7 @@ export class TagRegistry {
     try {
       await tag.stamp?.replace();
     } catch (error) {
-      this.redis?.journal.addClear(this.layout.tagStampKey(name));
+      this.redis?.journal.addTag(this.layout.clearStampKey, this.layout.tagStampKey(name));
       throw error;
     } finally {
       this.move(tag);
@@ -135,7 +135,7 @@ export class TagRegistry {
     return (
       redis !== undefined &&
       redis.journal.size > 0 &&
-      names.some((name) => redis.journal.coversAll(layout.tagStampKey(name)))
+      names.some((name) => redis.journal.coversTag(layout.clearStampKey, layout.tagStampKey(name)))
     );
   }
 

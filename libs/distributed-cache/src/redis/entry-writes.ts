@@ -3,6 +3,7 @@ import { companionKeyOf } from '../keys/index.js';
 import { HOLD_OFF, leaseCommandsOf, STAGE, STAGE_SHA } from './lease-scripts.js';
 import { inOneWrite, isCluster, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
+import { putPendingStamps, type PendingStamp } from './stamp-writes.js';
 import { transact } from './transaction.js';
 import { isLine, sendTogether, type Command, type Line, type ReplyListener } from './wire-command.js';
 
@@ -17,7 +18,7 @@ export interface EntryKeys {
 export interface PendingInvalidations {
   readonly entries: readonly EntryKeys[];
   /** New stamps by the full names of their keys. */
-  readonly stamps: ReadonlyMap<string, string>;
+  readonly stamps: ReadonlyMap<string, PendingStamp>;
 }
 
 /** A transaction holds the server up while it runs: so many entries at once. */
@@ -198,20 +199,5 @@ export async function replayInvalidations(
   client: RedisClient,
   { entries, stamps }: PendingInvalidations,
 ): Promise<void> {
-  await Promise.all([
-    dropEntries(client, entries),
-    ...[...stamps].map(([stampKey, stamp]) => putStamp(client, stampKey, stamp)),
-  ]);
-}
-
-/** Puts a stamp in place of the one that is there. A full Redis refuses that, but forgets the old one, which says as much. */
-export async function putStamp(client: RedisClient, stampKey: string, stamp: string): Promise<void> {
-  try {
-    await client.set(stampKey, stamp);
-  } catch (error) {
-    if (outageReason(error) !== 'OOM') {
-      throw error;
-    }
-    await client.unlink(stampKey);
-  }
+  await Promise.all([dropEntries(client, entries), putPendingStamps(client, stamps)]);
 }

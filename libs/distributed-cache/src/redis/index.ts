@@ -17,4 +17,5 @@ export { RedisTier, type TakenLease } from './redis-tier.js';
 export { FormerConnection } from './former-connection.js';
 export { InvalidationGroup } from './invalidation-group.js';
 export type { InvalidationLimits, InvalidationListener } from './invalidation-contract.js';
+export type { PendingStamp } from './stamp-writes.js';
 export { replayInvalidations, type EntryKeys, type PendingInvalidations } from './entry-writes.js';

@@ -9,7 +9,6 @@ import {
   fillOnLine,
   putEntry,
   putOnLine,
-  putStamp,
   replaceEntry,
   type EntryKeys,
 } from './entry-writes.js';
@@ -18,6 +17,7 @@ import { HOLD_OFF } from './lease-scripts.js';
 import { Leases } from './leases.js';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
+import { putStamp } from './stamp-writes.js';
 import { StoredEntries } from './stored-entries.js';
 
 export interface TakenLease {

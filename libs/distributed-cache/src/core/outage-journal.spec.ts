@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { keyLayout } from '../keys/index.js';
+import type { PendingInvalidations } from '../redis/index.js';
+import { OutageJournal } from './outage-journal.js';
+import { stampedAtMs } from './stamp-book.js';
+
+const layout = keyLayout('cache', 'users');
+const { clearStampKey } = layout;
+
+function journalAt(nowMs = 1_000_000): { journal: OutageJournal; time: { nowMs: number; offsetMs: number } } {
+  const time = { nowMs, offsetMs: 0 };
+  const journal = new OutageJournal({
+    nowMs: () => time.nowMs,
+    serverNowMs: () => time.nowMs + time.offsetMs,
+    roundTripMs: 0,
+  });
+  return { journal, time };
+}
+
+async function replayed(journal: OutageJournal): Promise<PendingInvalidations[]> {
+  const slices: PendingInvalidations[] = [];
+  await journal.replay(async (slice) => void slices.push(slice));
+  return slices;
+}
+
+describe('what an outage leaves to be done', () => {
+  it.each(['keys', 'tags'])('is bounded: 200,000 %s become one clear of their namespace and a rest', (what) => {
+    const { journal } = journalAt();
+    for (let index = 0; index < 200_000; index++) {
+      if (what === 'keys') {
+        journal.addKey(clearStampKey, layout.entryKeys(`key${index}`));
+      } else {
+        journal.addTag(clearStampKey, layout.tagStampKey(`tag${index}`));
+      }
+    }
+    expect(journal.size).toBeGreaterThan(0);
+    expect(journal.size).toBeLessThanOrEqual(10_001);
+    expect(journal.covers(clearStampKey, layout.valueKey('key0'))).toBe(true);
+  });
+
+  it('is replayed in slices, clears first, each thing once', async () => {
+    const { journal } = journalAt();
+    for (let index = 0; index < 1000; index++) {
+      journal.addKey(clearStampKey, layout.entryKeys(`key${index}`));
+      journal.addTag(clearStampKey, layout.tagStampKey(`tag${index}`));
+    }
+    const other = keyLayout('cache', 'orders').clearStampKey;
+    journal.addClear(other);
+    expect(journal.size).toBe(2001);
+    const slices = await replayed(journal);
+    expect(slices.length).toBeGreaterThan(4);
+    expect(Math.max(...slices.map(({ entries, stamps }) => entries.length + stamps.size))).toBeLessThanOrEqual(250);
+    expect([...(slices[0]?.stamps.keys() ?? [])][0]).toBe(other);
+    const valueKeys = slices.flatMap(({ entries }) => entries.map(({ valueKey }) => valueKey));
+    const keys = valueKeys.concat(slices.flatMap(({ stamps }) => Array.from(stamps.keys())));
+    expect(keys).toHaveLength(2001);
+    expect(new Set(keys).size).toBe(2001);
+    expect(journal.size).toBe(0);
+    expect(journal.covers(other, 'cache:orders:key')).toBe(false);
+  });
+
+  it('keeps a slice that failed and what comes after it, not what came before', async () => {
+    const { journal } = journalAt();
+    for (let index = 0; index < 1000; index++) {
+      journal.addTag(clearStampKey, layout.tagStampKey(`tag${index}`));
+    }
+    let sent = 0;
+    const replaying = journal.replay(async () => {
+      if (++sent === 3) {
+        throw new Error('no answer');
+      }
+    });
+    await expect(replaying).rejects.toThrow('no answer');
+    expect(journal.size).toBe(500);
+    expect(await replayed(journal)).toHaveLength(2);
+    expect(journal.size).toBe(0);
+  });
+
+  it('keeps what was invalidated again while its replay was on its way', async () => {
+    const { journal } = journalAt();
+    journal.addTag(clearStampKey, layout.tagStampKey('team'));
+    journal.addClear(keyLayout('cache', 'orders').clearStampKey);
+    const slices: PendingInvalidations[] = [];
+    await journal.replay(async (slice) => {
+      slices.push(slice);
+      if (slices.length === 1) {
+        journal.addTag(clearStampKey, layout.tagStampKey('team'));
+      }
+    });
+    expect(slices.map(({ stamps }) => stamps.size)).toEqual([2, 1]);
+  });
+
+  it('takes a clear for done only where a later stamp by the same clock is there', async () => {
+    const { journal, time } = journalAt();
+    journal.addClear(clearStampKey);
+    time.nowMs += 60_000;
+    const [first] = await replayed(journal);
+    const pending = first?.stamps.get(clearStampKey);
+    expect(stampedAtMs(pending?.stamp ?? '')).toBe(1_060_000);
+    expect(pending?.doneFromMs).toBeGreaterThan(1_000_000);
+    expect(pending?.doneFromMs).toBeLessThan(1_001_000);
+
+    journal.addClear(clearStampKey);
+    time.offsetMs = -3_600_000; // another server: what the former one has stamped looks an hour too young
+    const [second] = await replayed(journal);
+    expect(second?.stamps.get(clearStampKey)?.doneFromMs).toBeGreaterThan(1_060_000);
+  });
+});

@@ -1,0 +1,149 @@
+import { Redis } from 'ioredis';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { keySlot, SLOT_COUNT } from '../../libs/distributed-cache/src/keys/index.js';
+import { cacheForTest } from '../support/cache-for-test.js';
+import { RedisCluster } from '../support/redis-cluster.js';
+import type { RedisServer } from '../support/redis-server.js';
+import { ownRedis, podAt, proxyTo, untilDown, untilUp, type Pod } from './pods.js';
+
+const CLEAR_STAMP = 'cache:users:#clear';
+
+/** Counts how often the namespace was given a new stamp. */
+async function countClears({ port }: RedisServer): Promise<() => number> {
+  const listener = new Redis({ port });
+  onTestFinished(() => listener.disconnect());
+  await listener.config('SET', 'notify-keyspace-events', 'K$');
+  let count = 0;
+  listener.on('message', (_topic: string, event: string) => (count += event === 'set' ? 1 : 0));
+  await listener.subscribe(`__keyspace@0__:${CLEAR_STAMP}`);
+  return () => count;
+}
+
+async function cutOff(
+  server: RedisServer,
+  count: number,
+): Promise<{ pods: Pod[]; heal: (index: number) => Promise<void> }> {
+  const proxies = await Promise.all(Array.from({ length: count }, () => proxyTo(server)));
+  const pods = await Promise.all(proxies.map(({ port }) => podAt(port)));
+  await Promise.all(pods.map(({ cache }) => cache.get('key')));
+  for (const [index, proxy] of proxies.entries()) {
+    await proxy.refuseNew(true);
+    proxy.cut();
+    await untilDown(pods[index]!);
+  }
+  return {
+    pods,
+    heal: async (index) => {
+      await proxies[index]?.refuseNew(false);
+      await untilUp(pods[index]!);
+    },
+  };
+}
+
+/** From then on no error of a process's idea of the server's clock can hide which of two changes came first. */
+async function pastClockError(): Promise<void> {
+  const untilMs = performance.now() + 300;
+  await vi.waitFor(() => expect(performance.now()).toBeGreaterThan(untilMs));
+}
+
+const OVERFLOWS: readonly [string, (pod: Pod) => Promise<unknown>][] = [
+  ['a clear', ({ cache }) => cache.clear()],
+  [
+    'more deletions than are kept',
+    ({ cache }) => cache.deleteMany(Array.from({ length: 10_001 }, (_, index) => `key${index}`)),
+  ],
+  [
+    'more tags than are kept',
+    ({ cache }) => cache.invalidateTags(...Array.from({ length: 10_001 }, (_, index) => `tag${index}`)),
+  ],
+];
+
+describe('an outage of several processes', () => {
+  it.each(OVERFLOWS)('with %s in each empties the namespace once, not once per process', async (_what, change) => {
+    const server = await ownRedis();
+    const healthy = await podAt(server.port);
+    await healthy.cache.set('old', 'old');
+    const { pods, heal } = await cutOff(server, 4);
+    await Promise.all(pods.map(change));
+    await pastClockError();
+    expect(await healthy.cache.get('old')).toBe('old');
+    const clears = await countClears(server);
+    await heal(0);
+    await vi.waitFor(async () => expect(await healthy.cache.get('old')).toBeUndefined());
+    await healthy.cache.set('new', 'new');
+    for (const index of [1, 2, 3]) {
+      await heal(index);
+    }
+    for (const { cache } of [healthy, ...pods]) {
+      expect(await cache.get('new')).toBe('new');
+      expect(await cache.get('old')).toBeUndefined();
+    }
+    expect(clears()).toBe(1);
+  });
+
+  it('that ends for all of them at once empties the namespace once', async () => {
+    const server = await ownRedis();
+    const { pods, heal } = await cutOff(server, 4);
+    await Promise.all(pods.map(({ cache }) => cache.clear()));
+    await pastClockError();
+    const clears = await countClears(server);
+    await Promise.all(pods.map((_pod, index) => heal(index)));
+    expect(clears()).toBe(1);
+  });
+
+  it('leaves nothing undone that was asked for after another process was back', async () => {
+    const server = await ownRedis();
+    const healthy = await podAt(server.port);
+    const { pods, heal } = await cutOff(server, 2);
+    await Promise.all(pods.map(({ cache }) => cache.clear()));
+    await heal(0);
+    await healthy.cache.set('key', 'old');
+    await pods[1]?.cache.clear();
+    await heal(1);
+    await vi.waitFor(async () => expect(await healthy.cache.get('key')).toBeUndefined());
+    expect(await pods[1]?.cache.get('key')).toBeUndefined();
+  });
+
+  it('replays 30,000 tag invalidations of an outage as one clear and a rest', async () => {
+    const server = await ownRedis();
+    const { pods, heal } = await cutOff(server, 1);
+    const [pod] = pods as [Pod];
+    const tags = Array.from({ length: 30_000 }, (_, index) => `tag${index}`);
+    for (let from = 0; from < tags.length; from += 1000) {
+      await pod.cache.invalidateTags(...tags.slice(from, from + 1000));
+    }
+    expect((await pod.all.healthCheck()).redis?.journalLength).toBeLessThanOrEqual(10_001);
+    await heal(0);
+    await vi.waitFor(async () => expect((await pod.all.healthCheck()).redis?.journalLength).toBe(0), 10_000);
+  });
+});
+
+describe('tags on several masters of a Cluster', () => {
+  it('are invalidated on those that answer before the call returns, and on the others when they answer', async () => {
+    const group = await RedisCluster.start();
+    onTestFinished(() => group.stop());
+    const { masters } = group;
+    await Promise.all(masters.map((node) => node.command('CONFIG', 'SET', 'cluster-require-full-coverage', 'no')));
+    const masterOf = (name: string): number =>
+      Math.floor((keySlot(`cache:users:${name}`) * masters.length) / SLOT_COUNT);
+    const tagOn = (index: number): string =>
+      Array.from({ length: 100 }, (_, each) => `tag${each}`).find((tag) => masterOf(`#tag:${tag}`) === index)!;
+    const down = (masterOf('#clear') + 1) % masters.length;
+    const up = (masterOf('#clear') + 2) % masters.length;
+    const options = { redis: { cluster: { nodes: group.addresses } } };
+    const all = cacheForTest(options);
+    const cache = all.getCache<string>('users');
+    const stampOf = (index: number): Promise<unknown> =>
+      masters[index]!.command('GET', `cache:users:#tag:${tagOn(index)}`);
+    await cache.set('key', 'old', { tags: [tagOn(up), tagOn(down)] });
+    const before = await Promise.all([stampOf(up), stampOf(down)]);
+    masters[down]?.freeze();
+    await vi.waitFor(async () => expect((await all.healthCheck()).redis?.nodesDown).toBe(1), { timeout: 5000 });
+    await masters[up]?.command('CLIENT', 'PAUSE', '150', 'WRITE');
+    await cache.invalidateTags(tagOn(down), tagOn(up));
+    expect(await stampOf(up)).not.toBe(before[0]);
+    expect((await all.healthCheck()).redis?.journalLength).toBe(1);
+    masters[down]?.thaw();
+    await vi.waitFor(async () => expect(await stampOf(down)).not.toBe(before[1]), { timeout: 5000 });
+  });
+});
