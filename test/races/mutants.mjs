@@ -195,7 +195,7 @@ export const MUTANTS = [
   {
     name: 'race 14: a clear of an outage is not replayed',
     file: 'core/remote-view.ts',
-    from: 'this.redis.journal.addClear(this.layout.clearStampKey);',
+    from: 'this.redis.journal.addClear(this.layout.clearStampKey, this.stamp.attempted);',
     to: '',
     specs: ['races/outages'],
   },

@@ -25,6 +25,10 @@ interface PendingKey {
 
 /** A new stamp that Redis has yet to be told. */
 interface PendingChange {
+  /** What was sent when it was asked for, and may be in place; empty: nothing. */
+  readonly attempted: string;
+  /** What the replay sends, each time again. */
+  stamp: string | undefined;
   readonly atMs: number;
   /** The server's clock at that moment; another offset later: there is another server, or its clock was set. */
   readonly serverAtMs: number;
@@ -73,23 +77,26 @@ export class OutageJournal {
     }
   }
 
-  /** @param tagStampKey the stamp that is to be replaced */
-  addTag(clearStampKey: string, tagStampKey: string): void {
+  /**
+   * @param tagStampKey the stamp that is to be replaced
+   * @param attempted the stamp that may be in place already
+   */
+  addTag(clearStampKey: string, tagStampKey: string, attempted = ''): void {
     const pending = this.pendingOf(clearStampKey);
     this.count += pending.tags.has(tagStampKey) ? 0 : 1;
-    pending.tags.set(tagStampKey, this.changeOf(tagStampKey));
+    pending.tags.set(tagStampKey, this.changeOf(tagStampKey, attempted));
     if (pending.tags.size > MAX_PER_NAMESPACE) {
       this.addClear(clearStampKey);
     }
   }
 
-  /** Stands for all that the namespace has waiting; what is added later is kept beside it. */
-  addClear(clearStampKey: string): void {
+  /** Stands for all that the namespace has waiting; what is added later is kept beside it. @param attempted as in {@link addTag} */
+  addClear(clearStampKey: string, attempted = ''): void {
     const pending = this.pendingOf(clearStampKey);
     this.count -= pending.keys.size + pending.tags.size + (pending.clear === undefined ? 0 : 1);
     pending.keys.clear();
     pending.tags.clear();
-    pending.clear = this.changeOf(clearStampKey);
+    pending.clear = this.changeOf(clearStampKey, attempted);
     this.count++;
   }
 
@@ -177,16 +184,15 @@ export class OutageJournal {
     return { entries, stamps };
   }
 
-  private stampOf(stampKey: string, { atMs, serverAtMs }: PendingChange): PendingStamp {
+  private stampOf(stampKey: string, change: PendingChange): PendingStamp {
     const { clock } = this;
+    const { atMs, serverAtMs, attempted } = change;
     const serverNowMs = clock.serverNowMs(stampKey);
     const requestedAtMs = serverNowMs - (clock.nowMs() - atMs); // by the clock that the server has now
     // A stamp of before a failover may go by another clock: the difference between the two is allowed for.
     const marginMs = CLOCK_ERROR_MS + clock.roundTripMs + Math.abs(requestedAtMs - serverAtMs);
-    return {
-      stamp: newStamp(serverNowMs),
-      doneFromMs: Math.ceil(requestedAtMs + marginMs),
-    };
+    change.stamp ??= newStamp(serverNowMs);
+    return { stamp: change.stamp, doneFromMs: Math.ceil(requestedAtMs + marginMs), attempted };
   }
 
   private settle(step: Step): void {
@@ -216,8 +222,8 @@ export class OutageJournal {
     }
   }
 
-  private changeOf(stampKey: string): PendingChange {
-    return { atMs: this.clock.nowMs(), serverAtMs: this.clock.serverNowMs(stampKey) };
+  private changeOf(stampKey: string, attempted: string): PendingChange {
+    return { attempted, stamp: undefined, atMs: this.clock.nowMs(), serverAtMs: this.clock.serverNowMs(stampKey) };
   }
 
   private pendingOf(clearStampKey: string): Pending {

@@ -174,7 +174,7 @@ export class RemoteView {
     try {
       await this.stamp.replace();
     } catch (error) {
-      this.redis.journal.addClear(this.layout.clearStampKey);
+      this.redis.journal.addClear(this.layout.clearStampKey, this.stamp.attempted);
       this.faults.report('clear', error);
     }
   }

@@ -43,6 +43,8 @@ export class StampBook {
   private isKnown = false;
   /** Moves with every doubt: a read that was under way then is not held. */
   private doubts = 0;
+  /** What {@link replace} sent last, whether or not it took effect. */
+  attempted = '';
   /** A read under way, which others may wait for unless there is doubt. */
   private asking: { readonly doubts: number; readonly answer: Promise<string> } | undefined;
 
@@ -85,6 +87,7 @@ export class StampBook {
   /** Puts a new stamp in place: what was stored under the old one is a miss from then on. @throws the tier's errors */
   async replace(): Promise<void> {
     const stamp = newStamp(this.surroundings.serverNowMs(this.stampKey));
+    this.attempted = stamp;
     this.isKnown = true;
     this.doubt();
     this.seen = undefined;

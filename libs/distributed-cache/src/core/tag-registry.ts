@@ -84,7 +84,7 @@ export class TagRegistry {
     try {
       await tag.stamp?.replace();
     } catch (error) {
-      this.redis?.journal.addTag(this.layout.clearStampKey, this.layout.tagStampKey(name));
+      this.redis?.journal.addTag(this.layout.clearStampKey, this.layout.tagStampKey(name), tag.stamp?.attempted);
       throw error;
     } finally {
       this.move(tag);

@@ -7,18 +7,21 @@ export interface PendingStamp {
   readonly stamp: string;
   /** A stamp that was put in place at this time or later says as much already. */
   readonly doneFromMs: number;
+  /** So does this one: an earlier attempt, of which it is not known whether it took effect. */
+  readonly attempted: string;
 }
 
-/** KEYS stamp; ARGV the new one, the time from which on another one will do. Returns whether it was replaced. */
+/** KEYS stamp; ARGV the new one, the time from which on another one will do, one that will do. Returns whether it was replaced. */
 const REPLACE = `
 local current = redis.call('GET', KEYS[1])
+if current == ARGV[1] or current == ARGV[3] then return 0 end
 local at = current and tonumber(string.match(current, '^(%d+)-'))
 if at and at >= tonumber(ARGV[2]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1])
 return 1`;
 
 interface StampCommands {
-  ndcReplaceStamp(stampKey: string, stamp: string, doneFromMs: number): Promise<number>;
+  ndcReplaceStamp(stampKey: string, stamp: string, doneFromMs: number, attempted: string): Promise<number>;
 }
 
 const known = new WeakMap<RedisClient, StampCommands>();
@@ -55,10 +58,10 @@ export async function putPendingStamps(client: RedisClient, stamps: ReadonlyMap<
 async function putPendingStamp(
   client: RedisClient,
   stampKey: string,
-  { stamp, doneFromMs }: PendingStamp,
+  { stamp, doneFromMs, attempted }: PendingStamp,
 ): Promise<void> {
   try {
-    await stampCommandsOf(client).ndcReplaceStamp(stampKey, stamp, doneFromMs);
+    await stampCommandsOf(client).ndcReplaceStamp(stampKey, stamp, doneFromMs, attempted);
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'ReplyError') {
       throw error;
