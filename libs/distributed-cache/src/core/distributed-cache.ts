@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { ClassRegistry } from '../codec/index.js';
 import { EncryptionKeys, type CacheConfig, type NamespaceOptions, type ResolvedNamespace } from '../config/index.js';
 import { ConfigurationError } from '../errors/index.js';
+import { isBesideValue } from '../keys/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
 import { AsyncCache } from './async-cache.js';
@@ -148,6 +149,9 @@ export class DistributedCache {
     }
     const { length: prefixLength } = `${this.config.keyPrefix}:`;
     for (const key of keys) {
+      if (isBesideValue(key, prefixLength)) {
+        continue;
+      }
       const colonAt = key.indexOf(':', prefixLength);
       this.caches.get(key.slice(prefixLength, colonAt))?.foreign.onChanged(key.slice(colonAt + 1));
     }

@@ -39,7 +39,7 @@ describe('the first look of a load at Redis', () => {
     await miss(cache, 'a', 'b');
     await other.set('there', 'value');
     expect(await cache.getOrSet('there', async () => 'not asked')).toBe('value');
-    await vi.waitFor(async () => expect(await server.command('EXISTS', '{cache:users:there}:lease')).toBe(0));
+    await vi.waitFor(async () => expect(await server.command('EXISTS', 'cache:{cache:users:there}:lease')).toBe(0));
   });
 
   it('reads all the same where a full Redis gives no lease', async () => {

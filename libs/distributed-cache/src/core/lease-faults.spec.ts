@@ -6,7 +6,7 @@ import { miss, watchedPods, type WatchedPods } from '../../../../test/support/wa
 import { RedisTier } from '../redis/index.js';
 import type { DistributedCache } from './distributed-cache.js';
 
-const leaseOf = (key: string): string => `{cache:users:${key}}:lease`;
+const leaseOf = (key: string): string => `cache:{cache:users:${key}}:lease`;
 
 /** What is told of faults, in one word each. */
 function faultsOf(all: DistributedCache): string[] {

@@ -7,6 +7,7 @@ import {
   FormerConnection,
   InvalidationGroup,
   isCluster,
+  probeFormerNames,
   RedisConnection,
   RedisTier,
   ReplicaGuard,
@@ -147,6 +148,9 @@ export function openRedis(
       beforeLive: async (client) => {
         if (!isCluster(client)) {
           await former.replaceBy(client);
+        }
+        await probeFormerNames(client, `${keyPrefix}:`);
+        if (!isCluster(client)) {
           await journal.replay((pending) => replay(pending, (_operation, send) => send(client)));
         } // in a cluster each master's part is replayed by itself; until then its keys are misses here
         await changes.open(client);

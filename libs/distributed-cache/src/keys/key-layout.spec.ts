@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CacheKeyError, encodeKey, isValidName, keyLayout } from './index.js';
+import { CacheKeyError, companionKeyOf, encodeKey, isBesideValue, isValidName, keyLayout } from './index.js';
 
 describe('keyLayout', () => {
   const layout = keyLayout('cache', 'keywords');
@@ -7,7 +7,7 @@ describe('keyLayout', () => {
   it('names what a namespace keeps in Redis', () => {
     expect(layout.valuePrefix).toBe('cache:keywords:');
     expect(layout.valueKey('user:1')).toBe('cache:keywords:user:1');
-    expect(layout.leaseKey('user:1')).toBe('{cache:keywords:user:1}:lease');
+    expect(layout.leaseKey('user:1')).toBe('cache:{cache:keywords:user:1}:lease');
     expect(layout.tagStampKey('author:7')).toBe('cache:keywords:#tag:author:7');
     expect(layout.clearStampKey).toBe('cache:keywords:#clear');
   });
@@ -20,9 +20,19 @@ describe('keyLayout', () => {
     }
   });
 
-  it('keeps leases outside the tracked prefix', () => {
-    expect(layout.leaseKey('a').startsWith('cache:')).toBe(false);
-    expect(layout.tagStampKey('a').startsWith('cache:')).toBe(true);
+  it('keeps every name under the prefix, and tells those beside a value by one character', () => {
+    const { leaseKey, fillKey } = layout.entryKeys('a');
+    expect([layout.leaseKey('a'), layout.fillKey('a')]).toEqual([leaseKey, fillKey]);
+    const beside = [leaseKey, fillKey, layout.companionKey('a'), companionKeyOf(layout.valueKey('a'))];
+    const others = [
+      layout.valueKey('a'),
+      layout.valueKey(encodeKey('{a}')),
+      layout.tagStampKey('a'),
+      layout.clearStampKey,
+    ];
+    expect([...beside, ...others].filter((name) => !name.startsWith('cache:'))).toEqual([]);
+    expect(beside.map((name) => isBesideValue(name, 'cache:'.length))).toEqual([true, true, true, true]);
+    expect(others.map((name) => isBesideValue(name, 'cache:'.length))).toEqual([false, false, false, false]);
   });
 
   it('never lets a user key reach a stamp', () => {

@@ -1,6 +1,7 @@
 import { CacheKeyError } from './key-error.js';
 
 const VALID_NAME = /^[A-Za-z0-9_.-]+$/;
+const OPENING_BRACE = '{'.charCodeAt(0);
 
 /**
  * Whether `name` may be a key prefix or a namespace. Neither holds a `:`, so in `prefix:namespace:key` the first two
@@ -16,19 +17,21 @@ export function isValidName(name: string): boolean {
  * | what | key |
  * | --- | --- |
  * | value | `prefix:namespace:key` |
- * | lease | `{prefix:namespace:key}:lease` |
- * | value on its way in | `{prefix:namespace:key}:fill` |
- * | what plain text can't say of itself | `{prefix:namespace:key}:about` |
+ * | lease | `prefix:{prefix:namespace:key}:lease` |
+ * | value on its way in | `prefix:{prefix:namespace:key}:fill` |
+ * | what plain text can't say of itself | `prefix:{prefix:namespace:key}:about` |
  * | stamp of a tag | `prefix:namespace:#tag:name` |
  * | stamp of the namespace | `prefix:namespace:#clear` |
+ *
+ * Every name begins with `prefix:`, so the ACL pattern `~prefix:*` covers all of them.
  *
  * A value, its lease and a fill of it are touched together, so in Cluster they must live in one slot. Redis hashes what stands
  * between the first `{` and the next `}`, or the whole key if there is none. Neither names nor encoded keys hold a
  * brace: the value is hashed as a whole, and the others by the same text.
  *
- * Invalidation messages are asked for by prefix (`prefix:`). Leases and fills begin with `{` and so lie outside: taking,
- * renewing or dropping a lease wakes nobody. Values and stamps lie inside, because their changes concern every process.
- * A stamp can't be a value: an encoded key never begins with `#`.
+ * Invalidation messages are asked for by prefix (`prefix:`), so the names of leases and fills arrive as well. A namespace never begins
+ * with `{`: {@link isBesideValue} tells these names by one character, and the listener drops them. A stamp can't be a value: an
+ * encoded key never begins with `#`.
  */
 export interface KeyLayout {
   /** What the key of every value and stamp of this namespace begins with, and no key of another. */
@@ -54,15 +57,16 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
   requireValidName('key prefix', prefix);
   requireValidName('namespace', namespace);
   const valuePrefix = `${prefix}:${namespace}:`;
+  const beside = `${prefix}:{`;
   return {
     valuePrefix,
     clearStampKey: `${valuePrefix}#clear`,
     valueKey: (encodedKey) => valuePrefix + encodedKey,
-    leaseKey: (encodedKey) => leaseKeyOf(valuePrefix + encodedKey),
-    fillKey: (encodedKey) => fillKeyOf(valuePrefix + encodedKey),
+    leaseKey: (encodedKey) => `${beside}${valuePrefix}${encodedKey}}:lease`,
+    fillKey: (encodedKey) => `${beside}${valuePrefix}${encodedKey}}:fill`,
     entryKeys: (encodedKey) => {
       const valueKey = valuePrefix + encodedKey;
-      return { valueKey, leaseKey: leaseKeyOf(valueKey), fillKey: fillKeyOf(valueKey) };
+      return { valueKey, leaseKey: `${beside}${valueKey}}:lease`, fillKey: `${beside}${valueKey}}:fill` };
     },
     companionKey: (encodedKey) => companionKeyOf(valuePrefix + encodedKey),
     tagStampKey: (encodedTag) => `${valuePrefix}#tag:${encodedTag}`,
@@ -71,15 +75,15 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
 
 /** @param valueKey as {@link KeyLayout.valueKey} makes it */
 export function companionKeyOf(valueKey: string): string {
-  return `{${valueKey}}:about`;
+  return `${valueKey.slice(0, valueKey.indexOf(':') + 1)}{${valueKey}}:about`;
 }
 
-function leaseKeyOf(valueKey: string): string {
-  return `{${valueKey}}:lease`;
-}
-
-function fillKeyOf(valueKey: string): string {
-  return `{${valueKey}}:fill`;
+/**
+ * Whether a key is a lease, a fill or a companion: their changes concern no other process.
+ * @param prefixLength of `prefix:`
+ */
+export function isBesideValue(key: string, prefixLength: number): boolean {
+  return key.charCodeAt(prefixLength) === OPENING_BRACE;
 }
 
 function requireValidName(what: string, name: string): void {

@@ -8,8 +8,8 @@ import {
   type SealedEntry,
   type Stamp,
 } from '../codec/index.js';
-import { companionKeyOf } from '../keys/index.js';
-import type { EntryKeys } from './entry-writes.js';
+import type { EntryKeys } from './entry-keys.js';
+import { companionsOf, usesFormerNames } from './former-names.js';
 import type { RedisClient } from './redis-client.js';
 
 /** What Redis holds for a key: the value, when it was made, when its fresh life ends (the server's time), its stamps. */
@@ -25,7 +25,8 @@ export interface RedisEntry extends Decoded {
 
 /** What is known besides of bytes that are no envelope. */
 export interface Beside {
-  readonly companion: Buffer | null;
+  /** The companions there are; no more than one belongs to the bytes. */
+  readonly companions: readonly (Buffer | null)[];
   readonly lifeMs: number;
 }
 
@@ -57,8 +58,12 @@ export class EntryBytes {
 
   /** What is no envelope costs a second round trip: its life and its companion are known to Redis alone. */
   async lookBeside(client: RedisClient, valueKey: string): Promise<Beside> {
-    const [companion, lifeMs] = await Promise.all([client.getBuffer(companionKeyOf(valueKey)), client.pttl(valueKey)]);
-    return { companion, lifeMs };
+    const names = companionsOf(valueKey, usesFormerNames(client));
+    const [lifeMs, ...companions] = await Promise.all([
+      client.pttl(valueKey),
+      ...names.map((name) => client.getBuffer(name)),
+    ]);
+    return { companions, lifeMs };
   }
 
   /** At once, but for a large value that is decompressed off the event loop. @throws CorruptEntryError, either way */
@@ -72,8 +77,9 @@ export class EntryBytes {
   }
 
   /** Bytes that are no envelope. @throws CorruptEntryError */
-  decodePlain(valueKey: string, bytes: Buffer, { companion, lifeMs }: Beside): RedisEntry | undefined {
-    const plain = this.codec.readPlain(bytes, companion);
+  decodePlain(valueKey: string, bytes: Buffer, { companions, lifeMs }: Beside): RedisEntry | undefined {
+    const readings = companions.map((companion) => this.codec.readPlain(bytes, companion));
+    const plain = readings.find((reading) => reading?.header !== undefined) ?? readings[0];
     const isGone = lifeMs === -2; // meanwhile
     if (plain === undefined || isGone) {
       return undefined;

@@ -1,18 +1,12 @@
 import type { SealedEntry } from '../codec/index.js';
-import { companionKeyOf } from '../keys/index.js';
+import type { EntryKeys } from './entry-keys.js';
+import { companionsOf, leasesOf, loadNamesOf, usesFormerNames, withFormerNames } from './former-names.js';
 import { HOLD_OFF, leaseCommandsOf, STAGE, STAGE_SHA } from './lease-scripts.js';
 import { inOneWrite, isCluster, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
 import { putPendingStamps, type PendingStamp } from './stamp-writes.js';
 import { transact } from './transaction.js';
 import { isLine, sendTogether, type Command, type Line, type ReplyListener } from './wire-command.js';
-
-/** The names of an entry: its value, the lease to load it, and the place where a loaded value waits to be moved in. */
-export interface EntryKeys {
-  readonly valueKey: string;
-  readonly leaseKey: string;
-  readonly fillKey: string;
-}
 
 /** Invalidations that Redis has not acknowledged. */
 export interface PendingInvalidations {
@@ -31,43 +25,49 @@ const ENTRIES_PER_TRANSACTION = 250;
  */
 export function putEntry(
   client: RedisClient,
-  { valueKey, leaseKey, fillKey }: EntryKeys,
+  keys: EntryKeys,
   { bytes, companion }: SealedEntry,
   lifeMs: number,
 ): Promise<unknown> {
   if (companion === undefined && isLine(client)) {
     return new Promise((resolve, reject) =>
-      putOnLine(client, { valueKey, leaseKey, fillKey }, bytes, lifeMs, { onReply: resolve, onFailure: reject }),
+      putOnLine(client, keys, bytes, lifeMs, { onReply: resolve, onFailure: reject }),
     );
   }
-  const commands: Command[] = [
-    ['del', leaseKey, fillKey],
-    ['set', valueKey, bytes, 'PX', lifeMs],
-  ];
-  if (companion !== undefined) {
-    commands.push(['set', companionKeyOf(valueKey), companion, 'PX', lifeMs]);
-  }
-  return transact(client, commands);
+  const { valueKey } = keys;
+  return withFormerNames(client, (withFormer) => {
+    const commands: Command[] = [
+      ['del', ...loadNamesOf(keys, withFormer)],
+      ['set', valueKey, bytes, 'PX', lifeMs],
+    ];
+    if (companion !== undefined) {
+      companionsOf(valueKey, withFormer).forEach((key) => commands.push(['set', key, companion, 'PX', lifeMs]));
+    }
+    return transact(client, commands);
+  });
 }
 
 /** As {@link putEntry}, for a listener. */
 export function putOnLine(
   line: Line,
-  { valueKey, leaseKey, fillKey }: EntryKeys,
+  keys: EntryKeys,
   bytes: Buffer,
   lifeMs: number,
   listener: ReplyListener,
+  withFormer = usesFormerNames(line),
 ): void {
   const commands: Command[] = [
-    ['del', leaseKey, fillKey],
-    ['set', valueKey, bytes, 'PX', lifeMs],
+    ['del', ...loadNamesOf(keys, withFormer)],
+    ['set', keys.valueKey, bytes, 'PX', lifeMs],
   ];
   sendTogether(line, commands, ([ended, put]) => {
     const failure = ended instanceof Error ? ended : put;
-    if (failure instanceof Error) {
-      listener.onFailure(failure);
-    } else {
+    if (!(failure instanceof Error)) {
       listener.onReply(put);
+    } else if (withFormer && outageReason(failure) === 'NOPERM') {
+      putOnLine(line, keys, bytes, lifeMs, listener, false);
+    } else {
+      listener.onFailure(failure);
     }
   });
 }
@@ -75,16 +75,19 @@ export function putOnLine(
 /** Stores what was loaded under a lease. @returns false if the lease is no longer ours */
 export async function fillEntry(
   client: RedisClient,
-  { valueKey, leaseKey, fillKey }: EntryKeys,
+  keys: EntryKeys,
   token: string,
   { bytes, companion }: SealedEntry,
   lifeMs: number,
 ): Promise<boolean> {
-  const commands = leaseCommandsOf(client);
+  if (usesFormerNames(client)) {
+    return withFormerNames(client, (withFormer) =>
+      fillAtOnce(client, stagingOf(keys, token, { bytes, companion }, lifeMs, withFormer), keys),
+    );
+  }
+  const { valueKey, fillKey } = keys;
   const [staging, moving] = inOneWrite(client, () => [
-    companion === undefined
-      ? commands.ndcStage(leaseKey, fillKey, token, bytes, lifeMs)
-      : commands.ndcStageBoth(leaseKey, fillKey, companionKeyOf(valueKey), token, bytes, lifeMs, companion),
+    leaseCommandsOf(client).ndcStage(...stagingOf(keys, token, { bytes, companion }, lifeMs, false)),
     client.rename(fillKey, valueKey),
   ]);
   const [staged, moved] = await Promise.all([
@@ -105,13 +108,21 @@ export async function fillEntry(
 /** As {@link fillEntry}, for a listener. */
 export function fillOnLine(
   line: Line,
-  { valueKey, leaseKey, fillKey }: EntryKeys,
+  keys: EntryKeys,
   token: string,
   bytes: Buffer,
   lifeMs: number,
   listener: ReplyListener<boolean>,
 ): void {
-  const moving: Command = ['rename', fillKey, valueKey];
+  if (usesFormerNames(line)) {
+    fillEntry(line, keys, token, { bytes }, lifeMs).then(
+      (isFilled) => listener.onReply(isFilled),
+      (error: Error) => listener.onFailure(error),
+    );
+    return;
+  }
+  const staging = stagingOf(keys, token, { bytes }, lifeMs, false);
+  const moving: Command = ['rename', keys.fillKey, keys.valueKey];
   const told = ([staged, moved]: readonly unknown[]): void => {
     const isMoved = !(moved instanceof Error);
     const failure = staged instanceof Error ? staged : moved;
@@ -121,14 +132,57 @@ export function fillOnLine(
       listener.onReply(staged === 1 && isMoved);
     }
   };
-  sendTogether(line, [['evalsha', STAGE_SHA, 2, leaseKey, fillKey, token, bytes, lifeMs], moving], (outcomes) => {
+  sendTogether(line, [['evalsha', STAGE_SHA, ...staging], moving], (outcomes) => {
     const [staged] = outcomes;
-    if (staged instanceof Error && staged.message.startsWith('NOSCRIPT')) {
-      sendTogether(line, [['eval', STAGE, 2, leaseKey, fillKey, token, bytes, lifeMs], moving], told);
+    if (staged instanceof Error && isUnknownScript(staged)) {
+      sendTogether(line, [['eval', STAGE, ...staging], moving], told);
     } else {
       told(outcomes);
     }
   });
+}
+
+type Staging = [numberOfKeys: number, ...keysAndArguments: (string | number | Buffer)[]];
+
+/** What {@link STAGE} is given. */
+function stagingOf(
+  keys: EntryKeys,
+  token: string,
+  { bytes, companion }: SealedEntry,
+  lifeMs: number,
+  withFormer: boolean,
+): Staging {
+  const leases = leasesOf(keys, withFormer);
+  const names = [keys.fillKey, ...leases];
+  if (companion === undefined) {
+    return [names.length, ...names, token, bytes, lifeMs, leases.length];
+  }
+  names.push(...companionsOf(keys.valueKey, withFormer));
+  return [names.length, ...names, token, bytes, lifeMs, leases.length, companion];
+}
+
+/** Stages a value and moves it into place in one transaction. */
+async function fillAtOnce(client: RedisClient, staging: Staging, { valueKey, fillKey }: EntryKeys): Promise<boolean> {
+  const moving: Command = ['rename', fillKey, valueKey];
+  try {
+    const first: Command = isLine(client) ? ['evalsha', STAGE_SHA, ...staging] : ['eval', STAGE, ...staging];
+    await transact(client, [first, moving]).catch((error: Error) => {
+      if (!isUnknownScript(error)) {
+        throw error;
+      }
+      return transact(client, [['eval', STAGE, ...staging], moving]);
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof Error && isMissing(error)) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+function isUnknownScript(error: Error): boolean {
+  return error.message.startsWith('NOSCRIPT');
 }
 
 /** There was nothing to move. */
@@ -139,12 +193,15 @@ function isMissing(error: Error): boolean {
 /** Replaces an entry if it is still the one that was read, and ends whatever load is under way for it, in one step. */
 export async function replaceEntry(
   client: RedisClient,
-  { valueKey, leaseKey, fillKey }: EntryKeys,
+  keys: EntryKeys,
   before: Buffer,
   after: Buffer,
   lifeMs: number,
 ): Promise<void> {
-  await leaseCommandsOf(client).ndcReplace(valueKey, leaseKey, fillKey, before, after, lifeMs);
+  await withFormerNames(client, (withFormer) => {
+    const names = [keys.valueKey, ...loadNamesOf(keys, withFormer)];
+    return leaseCommandsOf(client).ndcReplace(names.length, ...names, before, after, lifeMs);
+  });
 }
 
 /**
@@ -162,9 +219,13 @@ export async function dropEntries(
   for (let from = 0; from < entries.length; from += perTransaction) {
     const part = entries.slice(from, from + perTransaction);
     const values = part.map(({ valueKey }) => valueKey);
-    const others = part.flatMap(({ leaseKey, fillKey }) => [leaseKey, fillKey]);
-    const held = holdOffMs === undefined ? [] : part.map(({ leaseKey }) => leaseKey);
-    parts.push(dropAtOnce(client, values, others, held, holdOffMs));
+    parts.push(
+      withFormerNames(client, (withFormer) => {
+        const others = part.flatMap((keys) => loadNamesOf(keys, withFormer));
+        const held = holdOffMs === undefined ? [] : part.flatMap((keys) => leasesOf(keys, withFormer));
+        return dropAtOnce(client, values, others, held, holdOffMs);
+      }),
+    );
   }
   return (await Promise.all(parts)).flat();
 }

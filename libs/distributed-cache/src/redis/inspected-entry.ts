@@ -1,7 +1,7 @@
 import { isEnvelope, type EncodedPayload, type EntryCodec, type EntryHeader } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
 import type { RedisEntry } from './entry-bytes.js';
-import type { EntryKeys } from './entry-writes.js';
+import type { EntryKeys } from './entry-keys.js';
 import { HOLD_OFF } from './lease-scripts.js';
 import type { RedisConnection } from './redis-connection.js';
 

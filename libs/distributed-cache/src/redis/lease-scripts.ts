@@ -15,31 +15,40 @@ import type { RedisClient } from './redis-client.js';
 /** The token of a lease that nobody has: it was taken to refuse fills for a while. */
 export const HOLD_OFF = 'hold-off';
 
-/** KEYS value, lease; ARGV token, lease ms. Takes the lease if nobody has it; returns who has it now, and the value. */
+/** KEYS value, leases; ARGV token, lease ms. Takes the leases if they are free; returns the owner of a lease now, and the value. */
 const TAKE = `
 local owner = ARGV[1]
-if not redis.call('SET', KEYS[2], owner, 'NX', 'PX', ARGV[2]) then owner = redis.call('GET', KEYS[2]) end
+for i = 2, #KEYS do
+  if not redis.call('SET', KEYS[i], ARGV[1], 'NX', 'PX', ARGV[2]) then
+    owner = redis.call('GET', KEYS[i])
+    for taken = 2, i - 1 do redis.call('DEL', KEYS[taken]) end
+    break
+  end
+end
 return { owner, redis.call('GET', KEYS[1]) }`;
 
-/** KEYS value, lease, fill; ARGV bytes before, bytes after, life ms. Replaces what has not changed; ends the load under way. */
+/** KEYS value, leases and fills; ARGV bytes before, bytes after, life ms. Replaces what has not changed; ends the load under way. */
 const REPLACE = `
-redis.call('DEL', KEYS[2], KEYS[3])
+for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`;
 
 /**
- * KEYS lease, fill, perhaps companion; ARGV token, bytes, life ms, perhaps the companion's bytes. Ends the lease; returns whether
- * it was ours and the value is staged. The companion lies where nobody is told of changes, so it needs no staging.
+ * KEYS fill, leases, perhaps companions; ARGV token, bytes, life ms, number of leases, perhaps the companion's bytes. Ends the leases;
+ * returns whether they were ours and the value is staged. A companion says which text it belongs to, so it needs no staging.
  */
 export const STAGE = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
-  redis.call('DEL', KEYS[2])
-  return 0
+local last = tonumber(ARGV[4]) + 1
+for i = 2, last do
+  if redis.call('GET', KEYS[i]) ~= ARGV[1] then
+    redis.call('DEL', KEYS[1])
+    return 0
+  end
 end
-redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
-if KEYS[3] then redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[3]) end
-redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+for i = last + 1, #KEYS do redis.call('SET', KEYS[i], ARGV[5], 'PX', ARGV[3]) end
+for i = 2, last do redis.call('DEL', KEYS[i]) end
 return 1`;
 
 /** The name under which a server that has run {@link STAGE} knows it. */
@@ -53,50 +62,40 @@ const DROP = `
 local values = tonumber(ARGV[1])
 local counts = {}
 for i, key in ipairs(KEYS) do
-  local removed = redis.call('UNLINK', key)
+  local removed = redis.call('DEL', key)
   if i <= values then counts[i] = removed end
 end
 return counts`;
 
-/** KEYS lease; ARGV token, lease ms. Returns whether the lease is still ours. */
+/** KEYS leases; ARGV token, lease ms. Returns whether they are still ours. */
 const RENEW = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
+for _, key in ipairs(KEYS) do
+  if redis.call('GET', key) ~= ARGV[1] then return 0 end
+end
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[2]) end
+return 1`;
 
-/** KEYS lease; ARGV token. */
+/** KEYS leases; ARGV token. Gives those back that are ours. */
 const RELEASE = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])`;
+local released = 0
+for _, key in ipairs(KEYS) do
+  if redis.call('GET', key) == ARGV[1] then released = released + redis.call('DEL', key) end
+end
+return released`;
 
-/** The commands that {@link leaseCommandsOf} adds to a client; keys first, then arguments. */
+type KeysAndArguments = readonly (string | number | Buffer)[];
+
+/** The commands that {@link leaseCommandsOf} adds to a client: the number of keys, the keys, the arguments. */
 export interface LeaseCommands {
   ndcTakeBuffer(
-    valueKey: string,
-    leaseKey: string,
-    token: string,
-    leaseMs: number,
+    numberOfKeys: number,
+    ...keysAndArguments: KeysAndArguments
   ): Promise<[owner: Buffer, bytes: Buffer | null]>;
-  ndcStage(leaseKey: string, fillKey: string, token: string, bytes: Buffer, lifeMs: number): Promise<number>;
-  ndcStageBoth(
-    leaseKey: string,
-    fillKey: string,
-    companionKey: string,
-    token: string,
-    bytes: Buffer,
-    lifeMs: number,
-    companion: Buffer,
-  ): Promise<number>;
-  ndcReplace(
-    valueKey: string,
-    leaseKey: string,
-    fillKey: string,
-    before: Buffer,
-    after: Buffer,
-    lifeMs: number,
-  ): Promise<number>;
-  ndcDrop(numberOfKeys: number, ...keysAndNumberOfValues: (string | number)[]): Promise<number[]>;
-  ndcRenew(leaseKey: string, token: string, leaseMs: number): Promise<number>;
-  ndcRelease(leaseKey: string, token: string): Promise<number>;
+  ndcStage(numberOfKeys: number, ...keysAndArguments: KeysAndArguments): Promise<number>;
+  ndcReplace(numberOfKeys: number, ...keysAndArguments: KeysAndArguments): Promise<number>;
+  ndcDrop(numberOfKeys: number, ...keysAndArguments: KeysAndArguments): Promise<number[]>;
+  ndcRenew(numberOfKeys: number, ...keysAndArguments: KeysAndArguments): Promise<number>;
+  ndcRelease(numberOfKeys: number, ...keysAndArguments: KeysAndArguments): Promise<number>;
 }
 
 const known = new WeakMap<RedisClient, LeaseCommands>();
@@ -105,13 +104,12 @@ const known = new WeakMap<RedisClient, LeaseCommands>();
 export function leaseCommandsOf(client: RedisClient): LeaseCommands {
   let commands = known.get(client);
   if (commands === undefined) {
-    client.defineCommand('ndcTake', { numberOfKeys: 2, lua: TAKE });
-    client.defineCommand('ndcStage', { numberOfKeys: 2, lua: STAGE });
-    client.defineCommand('ndcStageBoth', { numberOfKeys: 3, lua: STAGE });
-    client.defineCommand('ndcReplace', { numberOfKeys: 3, lua: REPLACE });
+    client.defineCommand('ndcTake', { lua: TAKE });
+    client.defineCommand('ndcStage', { lua: STAGE });
+    client.defineCommand('ndcReplace', { lua: REPLACE });
     client.defineCommand('ndcDrop', { lua: DROP });
-    client.defineCommand('ndcRenew', { numberOfKeys: 1, lua: RENEW });
-    client.defineCommand('ndcRelease', { numberOfKeys: 1, lua: RELEASE });
+    client.defineCommand('ndcRenew', { lua: RENEW });
+    client.defineCommand('ndcRelease', { lua: RELEASE });
     commands = client as unknown as LeaseCommands;
     known.set(client, commands);
   }

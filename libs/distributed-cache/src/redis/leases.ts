@@ -1,5 +1,6 @@
 import { TierReplyError } from '../errors/index.js';
-import type { EntryKeys } from './entry-writes.js';
+import type { EntryKeys } from './entry-keys.js';
+import { leasesOf, withFormerNames } from './former-names.js';
 import { leaseCommandsOf } from './lease-scripts.js';
 import type { RedisConnection } from './redis-connection.js';
 import { takeLease, takeOnLine, type Taken } from './take-lease.js';
@@ -16,7 +17,13 @@ export class Leases {
   async take(keys: EntryKeys, token: string, leaseMs: number): Promise<Taken> {
     const { line, exchange } = this.connection;
     if (line !== undefined && this.mayRunScripts) {
-      return exchange.run<Taken>(line, 'TAKE', (to, listener) => takeOnLine(to, keys, token, leaseMs, listener));
+      const onLine = await exchange.run<Taken>(line, 'TAKE', (to, listener) =>
+        takeOnLine(to, keys, token, leaseMs, listener),
+      );
+      if (onLine.isHalf === true) {
+        this.release(keys, token).catch(() => {}); // it ends with its time
+      }
+      return onLine;
     }
     const taken = await this.connection.run('TAKE', (client) => takeLease(client, keys, token, leaseMs), keys.valueKey);
     this.mayRunScripts = taken.refusal === undefined;
@@ -24,20 +31,31 @@ export class Leases {
   }
 
   /** @returns whether the lease is still ours */
-  async renew({ leaseKey }: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
+  async renew(keys: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
     const renewing = this.connection.run(
       'RENEW',
-      (client) => leaseCommandsOf(client).ndcRenew(leaseKey, token, leaseMs),
-      leaseKey,
+      (client) =>
+        withFormerNames(client, (withFormer) => {
+          const leases = leasesOf(keys, withFormer);
+          return leaseCommandsOf(client).ndcRenew(leases.length, ...leases, token, leaseMs);
+        }),
+      keys.leaseKey,
     );
     return (await this.learnFrom(renewing)) === 1;
   }
 
   /** Gives a lease of ours back; one that is not ours is left alone. */
-  async release({ leaseKey }: EntryKeys, token: string): Promise<void> {
-    await this.learnFrom(
-      this.connection.run('RELEASE', (client) => leaseCommandsOf(client).ndcRelease(leaseKey, token), leaseKey),
+  async release(keys: EntryKeys, token: string): Promise<void> {
+    const releasing = this.connection.run(
+      'RELEASE',
+      (client) =>
+        withFormerNames(client, (withFormer) => {
+          const leases = leasesOf(keys, withFormer);
+          return leaseCommandsOf(client).ndcRelease(leases.length, ...leases, token);
+        }),
+      keys.leaseKey,
     );
+    await this.learnFrom(releasing);
   }
 
   /** @param running what needs a script */

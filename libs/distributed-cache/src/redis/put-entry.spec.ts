@@ -3,7 +3,7 @@ import { expect, it, onTestFinished, vi } from 'vitest';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { putEntry } from './entry-writes.js';
 
-const keys = { valueKey: 'c:n:k', leaseKey: '{c:n:k}:lease', fillKey: '{c:n:k}:fill' };
+const keys = { valueKey: 'c:n:k', leaseKey: 'c:{c:n:k}:lease', fillKey: 'c:{c:n:k}:fill' };
 
 /** The other way round, a load of before could store its value between the two and lose its lease too late. */
 it('ends the load under way before it puts a value in place', async () => {

@@ -3,15 +3,8 @@ import type { CorruptEntryError, TierReplyError } from '../errors/index.js';
 import { BatchedReads } from './batched-reads.js';
 import { hasEnded, markEnded } from './ended-loads.js';
 import { EntryBytes, type EntryToStore, type RedisEntry } from './entry-bytes.js';
-import {
-  dropEntries,
-  fillEntry,
-  fillOnLine,
-  putEntry,
-  putOnLine,
-  replaceEntry,
-  type EntryKeys,
-} from './entry-writes.js';
+import type { EntryKeys } from './entry-keys.js';
+import { dropEntries, fillEntry, fillOnLine, putEntry, putOnLine, replaceEntry } from './entry-writes.js';
 import { inspectEntry, type InspectedEntry } from './inspected-entry.js';
 import { HOLD_OFF } from './lease-scripts.js';
 import { Leases } from './leases.js';

@@ -1,0 +1,82 @@
+import { companionKeyOf, formerNamesOf } from '../keys/index.js';
+import type { EntryKeys } from './entry-keys.js';
+import type { RedisClient } from './redis-client.js';
+import { outageReason } from './reply-errors.js';
+
+/*
+ * Versions before 0.2 keep the lease and the fill of `cache:ns:key` under `{cache:ns:key}:lease` and `{cache:ns:key}:fill`. While such
+ * processes run beside this one, each must end the loads of the other. An old process takes and drops the old names only, so this
+ * version takes and drops both, and a fill needs both leases.
+ *
+ * An old process that changes the value removes fills under the old name only. A fill here is therefore one transaction: between its
+ * two commands an old process could store a value that the fill would then replace.
+ *
+ * A user that may touch `cache:*` only can't have the old names. Old processes of that user have no leases either and store no loads.
+ * One question at each connection tells which of the two it is.
+ *
+ * To remove in 0.3: this file, `keys/former-names.ts`, and what uses them.
+ */
+
+const clientsWithFormerNames = new WeakSet<RedisClient>();
+
+/**
+ * Finds out whether this user may touch the old names. A read is enough: a user that may only read them is told apart by the first
+ * write, see {@link withFormerNames}. @param prefix what the names of all keys begin with, colon included
+ */
+export async function probeFormerNames(client: RedisClient, prefix: string): Promise<void> {
+  const { leaseKey } = formerNamesOf(`${prefix}#former`);
+  const refusal = await client.get(leaseKey).then(
+    () => undefined,
+    (error: unknown) => outageReason(error),
+  );
+  if (refusal === 'NOPERM') {
+    clientsWithFormerNames.delete(client);
+  } else {
+    clientsWithFormerNames.add(client); // any other fault shows in what comes next
+  }
+}
+
+export function usesFormerNames(client: RedisClient): boolean {
+  return clientsWithFormerNames.has(client);
+}
+
+/**
+ * Sends with the old names where they are in use. The rights of a user may be taken away at run time: what is refused then is sent
+ * without the old names, and if that succeeds they are out of use.
+ */
+export async function withFormerNames<Result>(
+  client: RedisClient,
+  send: (withFormer: boolean) => Promise<Result>,
+): Promise<Result> {
+  const withFormer = usesFormerNames(client);
+  try {
+    return await send(withFormer);
+  } catch (error) {
+    if (!withFormer || outageReason(error) !== 'NOPERM') {
+      throw error;
+    }
+    const result = await send(false);
+    clientsWithFormerNames.delete(client);
+    return result;
+  }
+}
+
+/** The leases that a load of this key holds. */
+export function leasesOf({ valueKey, leaseKey }: EntryKeys, withFormer: boolean): string[] {
+  return withFormer ? [leaseKey, formerNamesOf(valueKey).leaseKey] : [leaseKey];
+}
+
+/** What a change of this key removes, so that no load under way is stored after it. */
+export function loadNamesOf({ valueKey, leaseKey, fillKey }: EntryKeys, withFormer: boolean): string[] {
+  if (!withFormer) {
+    return [leaseKey, fillKey];
+  }
+  const former = formerNamesOf(valueKey);
+  return [leaseKey, fillKey, former.leaseKey, former.fillKey];
+}
+
+/** Where a companion of this value is kept. */
+export function companionsOf(valueKey: string, withFormer: boolean): string[] {
+  const companion = companionKeyOf(valueKey);
+  return withFormer ? [companion, formerNamesOf(valueKey).companionKey] : [companion];
+}

@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Gate } from '../support/gate.js';
+import { ReleasedLibrary } from '../support/released-library.js';
+import { ReleasedProcess } from '../support/released-process.js';
+import { heldLoad, podWith, sharedRedis, type Pod } from '../races/pods.js';
+
+/** The last version that keeps leases outside the key prefix. */
+const EARLIER = '1fa36681afb084c03ed7caa3bb45f18e04fd1d9d';
+
+let library: ReleasedLibrary;
+
+beforeAll(async () => {
+  library = await ReleasedLibrary.build(EARLIER);
+}, 60_000);
+afterAll(() => library?.remove());
+
+async function processes(): Promise<{ earlier: ReleasedProcess; current: Pod }> {
+  const options = sharedRedis();
+  const [earlier, current] = await Promise.all([ReleasedProcess.start(library, options), podWith(options)]);
+  return { earlier, current };
+}
+
+describe('processes of the version before and of this one, side by side', () => {
+  it.each([
+    ['set', (earlier: ReleasedProcess) => earlier.call('set', 'key', 'new'), 'new'],
+    ['delete', (earlier: ReleasedProcess) => earlier.call('delete', 'key'), undefined],
+    ['clear', (earlier: ReleasedProcess) => earlier.call('clear'), undefined],
+  ])('a %s of the earlier one fences a load of this one', async (_what, change, expected) => {
+    const { earlier, current } = await processes();
+    await earlier.call('set', 'other', 1); // both know the stamp of the namespace
+    const load = await heldLoad(current, 'loaded before');
+    await change(earlier);
+    load.release();
+    expect(await load.answer).toBe('loaded before');
+    await vi.waitFor(async () => expect(await current.cache.get('key')).toBe(expected));
+    expect(await earlier.call('get', 'key')).toBe(expected);
+  });
+
+  it.each([
+    ['set', ({ cache }: Pod) => cache.set('key', 'new'), 'new'],
+    ['delete', ({ cache }: Pod) => cache.delete('key'), undefined],
+    ['clear', ({ cache }: Pod) => cache.clear(), undefined],
+  ])('a %s of this one fences a load of the earlier one', async (_what, change, expected) => {
+    const { earlier, current } = await processes();
+    await current.cache.set('other', 1);
+    const { answer } = await earlier.hold('key', 'loaded before');
+    await change(current);
+    await earlier.call('release');
+    expect(await answer).toBe('loaded before');
+    await vi.waitFor(async () => expect(await earlier.call('get', 'key')).toBe(expected));
+    expect(await current.cache.get('key')).toBe(expected);
+  });
+
+  it('a hold-off of this one refuses the loads of the earlier one', async () => {
+    const { earlier, current } = await processes();
+    await current.cache.delete('key', { holdOff: 30 });
+    expect(await earlier.call('load', 'key', 'lagging')).toBe('lagging');
+    expect(await current.cache.get('key')).toBeUndefined();
+  });
+
+  it('a key that this one loads is not loaded by the earlier one', async () => {
+    const { earlier, current } = await processes();
+    const load = await heldLoad(current, 'loaded');
+    const waiting = earlier.call('load', 'key', 'not asked');
+    await earlier.call('get', 'unrelated');
+    load.release();
+    expect([await load.answer, await waiting]).toEqual(['loaded', 'loaded']);
+    expect(await earlier.call('loads')).toBe(0);
+  });
+
+  it('a key that the earlier one loads is not loaded by this one', async () => {
+    const { earlier, current } = await processes();
+    const { answer } = await earlier.hold('key', 'loaded');
+    const notAsked = vi.fn(async () => 'not asked');
+    const waiting = current.cache.getOrSet('key', notAsked);
+    await current.cache.get('unrelated');
+    await earlier.call('release');
+    expect([await answer, await waiting]).toEqual(['loaded', 'loaded']);
+    expect(notAsked).not.toHaveBeenCalled();
+  });
+
+  it('one load at a time of a hundred keys that both want at once', async () => {
+    const { earlier, current } = await processes();
+    await earlier.call('set', 'other', 1);
+    await current.cache.get('other'); // both know the stamp of the namespace
+    const keys = Array.from({ length: 100 }, (_, index) => `wanted:${index}`);
+    const gate = new Gate();
+    const load = vi.fn(async () => {
+      await gate.opened;
+      return 'value';
+    });
+    const answers = keys.flatMap((key) => [current.cache.getOrSet(key, load), earlier.call('load', key, 'value')]);
+    await vi.waitFor(() => expect(load.mock.calls.length).toBeGreaterThan(0));
+    gate.open();
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['value']));
+    expect(load.mock.calls.length + Number(await earlier.call('loads'))).toBe(keys.length);
+  });
+});

@@ -1,0 +1,43 @@
+/**
+ * A process of an earlier version, told by messages what to do: started by released-process.ts with the address of the library and its
+ * options. A load that is to be held ends with the message `release`.
+ */
+const [library, options] = process.argv.slice(2);
+const { CacheConfig, DistributedCache } = await import(library);
+const all = new DistributedCache(CacheConfig.resolve(JSON.parse(options), {}), { random: () => 1 });
+await all.connect();
+const cache = all.getCache('users');
+/** @type {(() => void) | undefined} */
+let release;
+let loads = 0;
+
+const actions = {
+  get: (key) => cache.get(key),
+  set: (key, value) => cache.set(key, value),
+  delete: (key) => cache.delete(key),
+  clear: () => cache.clear(),
+  load: (key, value) =>
+    cache.getOrSet(key, () => {
+      loads++;
+      return value;
+    }),
+  hold: (key, value) =>
+    cache.getOrSet(key, async () => {
+      loads++;
+      process.send({ started: key });
+      await new Promise((resolve) => (release = resolve));
+      return value;
+    }),
+  release: () => release?.(),
+  loads: () => loads,
+};
+
+process.on('message', ({ id, action, args }) => {
+  void Promise.resolve()
+    .then(() => actions[action](...args))
+    .then(
+      (answer) => process.send({ id, answer }),
+      (error) => process.send({ id, failure: String(error) }),
+    );
+});
+process.send({ started: 'process' });
