@@ -6,15 +6,15 @@ export const MUTANTS = [
   {
     name: 'race 1, 16: a fill does not look at the lease',
     file: 'redis/lease-scripts.ts',
-    from: "if redis.call('GET', KEYS[1]) ~= ARGV[1] then\n  redis.call('DEL', KEYS[2])",
-    to: "if false then\n  redis.call('DEL', KEYS[2])",
+    from: "if redis.call('GET', KEYS[i]) ~= ARGV[1] then\n    redis.call('DEL', KEYS[1])",
+    to: "if false then\n    redis.call('DEL', KEYS[1])",
     specs: ['races/loads'],
   },
   {
     name: 'race 1: a deletion leaves the lease',
     file: 'redis/entry-writes.ts',
-    from: 'const others = part.flatMap(({ leaseKey, fillKey }) => [leaseKey, fillKey]);',
-    to: 'const others = part.flatMap(({ fillKey }) => [fillKey]);',
+    from: 'const others = part.flatMap((keys) => loadNamesOf(keys, withFormer));',
+    to: 'const others = part.map(({ fillKey }) => fillKey);',
     specs: ['races/loads'],
   },
   {
