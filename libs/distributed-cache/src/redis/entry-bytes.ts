@@ -9,7 +9,7 @@ import {
   type Stamp,
 } from '../codec/index.js';
 import type { EntryKeys } from './entry-keys.js';
-import { companionsOf, usesFormerNames } from './former-names.js';
+import { readCompanions } from './former-names.js';
 import type { RedisClient } from './redis-client.js';
 
 /** What Redis holds for a key: the value, when it was made, when its fresh life ends (the server's time), its stamps. */
@@ -58,11 +58,7 @@ export class EntryBytes {
 
   /** What is no envelope costs a second round trip: its life and its companion are known to Redis alone. */
   async lookBeside(client: RedisClient, valueKey: string): Promise<Beside> {
-    const names = companionsOf(valueKey, usesFormerNames(client));
-    const [lifeMs, ...companions] = await Promise.all([
-      client.pttl(valueKey),
-      ...names.map((name) => client.getBuffer(name)),
-    ]);
+    const [companions, lifeMs] = await Promise.all([readCompanions(client, valueKey), client.pttl(valueKey)]);
     return { companions, lifeMs };
   }
 

@@ -80,3 +80,11 @@ export function companionsOf(valueKey: string, withFormer: boolean): string[] {
   const companion = companionKeyOf(valueKey);
   return withFormer ? [companion, formerNamesOf(valueKey).companionKey] : [companion];
 }
+
+/** The companions of this value that there are; both names are in one slot. */
+export function readCompanions(client: RedisClient, valueKey: string): Promise<(Buffer | null)[]> {
+  return withFormerNames(client, (withFormer) => {
+    const names = companionsOf(valueKey, withFormer);
+    return withFormer ? client.mgetBuffer(names) : Promise.all(names.map((name) => client.getBuffer(name)));
+  });
+}
