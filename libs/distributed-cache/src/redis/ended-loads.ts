@@ -1,4 +1,4 @@
-import type { EntryKeys } from './entry-writes.js';
+import type { EntryKeys } from './entry-keys.js';
 import type { RedisConnection } from './redis-connection.js';
 
 /*
