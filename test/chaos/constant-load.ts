@@ -23,7 +23,8 @@ export interface Call {
 }
 
 const TICK_MS = 10;
-const SETTLE_DEADLINE_MS = 6000;
+/** Longer than any call may wait, on the busiest machine. */
+const SETTLE_DEADLINE_MS = 20_000;
 
 /**
  * Asks all the time, at the pace of a clock and not at that of the answers: each tick one known key, every second tick one
@@ -50,21 +51,15 @@ export class ConstantLoad {
   }
 
   /** Ends the load. @returns how many calls were never answered */
-  async stop(): Promise<number> {
+  stop(): Promise<number> {
     clearInterval(this.#timer);
-    let timer: NodeJS.Timeout | undefined;
-    const expiry = new Promise((resolve) => {
-      timer = setTimeout(resolve, SETTLE_DEADLINE_MS);
-    });
-    await Promise.race([Promise.all(this.#inFlight), expiry]);
-    clearTimeout(timer);
-    return this.#inFlight.size;
+    return unsettledOf(this.#inFlight);
   }
 
   /** Keys for which a node's answer is not the truth, now that nobody changes anything. */
-  async diverged(): Promise<string[]> {
+  async diverged(keys: readonly string[] = this.keys): Promise<string[]> {
     const wrong = this.nodes.flatMap(({ name, entries }) =>
-      this.keys.map(async (key) => {
+      keys.map(async (key) => {
         const { version } = await entries.getOrSet(key, () => this.source.load(key));
         return version === this.source.current(key) ? [] : [`${name} ${key}`];
       }),
@@ -134,4 +129,32 @@ export class ConstantLoad {
     this.#changing.delete(key);
     this.calls.push({ node: name, key, kind, askedAtMs, waitedMs, error: failure, ownStaleMs: 0, otherStaleMs: 0 });
   }
+}
+
+/** How many of these calls are not answered, after a time in which each should be. */
+export async function unsettledOf(calls: ReadonlySet<Promise<void>>): Promise<number> {
+  let timer: NodeJS.Timeout | undefined;
+  const expiry = new Promise((resolve) => {
+    timer = setTimeout(resolve, SETTLE_DEADLINE_MS);
+  });
+  await Promise.race([Promise.all(calls), expiry]);
+  clearTimeout(timer);
+  return calls.size;
+}
+
+/** Keys on which a node differs from the source. What the machine was busy for since the healing is granted on top of the time to agree. */
+export async function untilAgreed(
+  load: ConstantLoad,
+  busyMs: () => number,
+  keys: readonly string[] = load.keys,
+): Promise<readonly string[]> {
+  const giveUpAtMs = performance.now() + busyMs();
+  let diverged = await load.diverged(keys);
+  while (diverged.length > 0 && performance.now() < giveUpAtMs) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50);
+    });
+    diverged = await load.diverged(keys);
+  }
+  return diverged;
 }

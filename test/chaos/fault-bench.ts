@@ -2,6 +2,7 @@ import {
   CacheConfig,
   DistributedCache,
   type AsyncCache,
+  type DistributedCacheOptions,
   type RedisOption,
 } from '../../libs/distributed-cache/src/core/index.js';
 import type { ChaosNode } from './constant-load.js';
@@ -40,8 +41,12 @@ export interface Fault {
   readonly prepare: () => Promise<FaultBench>;
 }
 
-export function chaosNode(name: string, redis: RedisOption): ChaosNode {
-  const options = { redis, keyPrefix: 'chaos', deadlineMs: DEADLINE_MS, heartbeatMs: HEARTBEAT_MS };
+export function chaosNode(
+  name: string,
+  redis: RedisOption,
+  more: Pick<DistributedCacheOptions, 'local'> = {},
+): ChaosNode {
+  const options = { redis, keyPrefix: 'chaos', deadlineMs: DEADLINE_MS, heartbeatMs: HEARTBEAT_MS, ...more };
   const cache = new DistributedCache(CacheConfig.resolve(options, {}));
   const entries: AsyncCache<Versioned> = cache.getCache('versions');
   return { name, cache, entries };

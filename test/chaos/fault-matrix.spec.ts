@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import { DEADLINE_MS, LEASE_MS } from './fault-bench.js';
 import { faultTable } from './fault-table.js';
 import { groupFaults } from './group-faults.js';
+import { MachineNoise } from './machine-noise.js';
 import { BACK_LIMIT_MS, runFault, SLOW_MS, type FaultResult } from './run-fault.js';
 import { networkFaults, serverFaults } from './server-faults.js';
 
@@ -29,9 +30,15 @@ const results = new Map<string, FaultResult>();
 const rejections: unknown[] = [];
 const onRejection = (reason: unknown): void => void rejections.push(reason);
 
-beforeAll(() => void process.on('unhandledRejection', onRejection));
+let noise: MachineNoise | undefined;
 
-afterAll(() => {
+beforeAll(async () => {
+  process.on('unhandledRejection', onRejection);
+  noise = await MachineNoise.start();
+});
+
+afterAll(async () => {
+  await noise?.stop();
   process.off('unhandledRejection', onRejection);
   const table = faultTable(FAULTS.flatMap(({ name }) => results.get(name) ?? []));
   process.stdout.write(`\n${table}\nunhandled rejections: ${rejections.length}\n\n`);
@@ -39,19 +46,19 @@ afterAll(() => {
 
 /** What is wrong with a result, in the words of the promise that it breaks; nothing, as a rule. */
 function complaintsAbout(result: FaultResult): string[] {
-  const { fault, errors, unsettled, longestMs, otherLongestMs, backMs, ownStale, otherStale, diverged } = result;
+  const { fault, errors, unsettled, longestNetMs, otherLongestNetMs, backMs, busyMs, ownStale, otherStale, diverged } =
+    result;
   const { bystandersSlow = 0, bystandersServed = 1 } = result;
-  const slackMs = SLACK_MS + result.loopDelayMs;
-  // Of a process that was itself held up, no count of slow calls says anything.
-  const isQuiet = result.loopDelayMs < SLOW_MS;
-  const waitLimitMs = DEADLINE_MS + slackMs;
+  // Of a machine that is busy with something else, no count of slow calls says anything.
+  const isQuiet = result.loopDelayMs < SLOW_MS && busyMs < SLOW_MS;
+  const waitLimitMs = DEADLINE_MS + SLACK_MS;
   const otherLimitMs = waitLimitMs + (fault.orphansLeases ? LEASE_MS : 0);
   const findings: [isWrong: boolean, complaint: string][] = [
     [errors > 0, `${errors} callers got an error`],
     [unsettled > 0, `${unsettled} calls were never answered`],
-    [longestMs > waitLimitMs, `a caller waited ${Math.round(longestMs)} ms for the cache`],
-    [otherLongestMs > otherLimitMs, `a caller elsewhere waited ${Math.round(otherLongestMs)} ms`],
-    [backMs === undefined || backMs > BACK_LIMIT_MS + slackMs, `Redis was used again after ${backMs} ms`],
+    [longestNetMs > waitLimitMs, `a caller waited ${Math.round(longestNetMs)} ms for the cache`],
+    [otherLongestNetMs > otherLimitMs, `a caller elsewhere waited ${Math.round(otherLongestNetMs)} ms`],
+    [backMs === undefined || backMs > BACK_LIMIT_MS + SLACK_MS + 2 * busyMs, `Redis was used again after ${backMs} ms`],
     [isQuiet && bystandersSlow > BUSY_CALLS, `${bystandersSlow} callers waited for keys of other masters`],
     [isQuiet && bystandersServed < 0.5, `Redis served only ${bystandersServed} of the calls for keys of other masters`],
     [ownStale > 0, `${ownStale} reads contradicted their own process`],
@@ -64,9 +71,9 @@ function complaintsAbout(result: FaultResult): string[] {
 describe.concurrent('no caller notices', () => {
   it.for(FAULTS.map((fault) => [fault.name, fault] as const))(
     '%s',
-    { timeout: 30_000, retry: 1 },
+    { timeout: 90_000 },
     async ([name, fault], { expect }) => {
-      const result = await runFault(fault);
+      const result = await runFault(fault, noise!);
       results.set(name, result);
       expect(complaintsAbout(result)).toEqual([]);
     },

@@ -1,12 +1,15 @@
 import { once } from 'node:events';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { freePort } from '../support/free-port.js';
+import { PubSubFilter } from './pubsub-filter.js';
 
 /**
  * One address for a cache, and behind it two ways to the server that fail separately. A new connection takes the way on which
  * there are fewer, so the data connection and the subscriber, of which either may come back first, go separate ways.
  */
 export class LinkSplitter {
+  /** While true, messages of subscriptions get lost on their way to the cache, and nothing else does. */
+  isDeaf = false;
   readonly #server: Server;
   readonly #ways: readonly { readonly port: number; readonly clients: Set<Socket> }[];
 
@@ -38,12 +41,13 @@ export class LinkSplitter {
     const upstream = createConnection({ host: '127.0.0.1', port });
     clients.add(client);
     client.once('close', () => clients.delete(client));
+    client.pipe(upstream);
+    upstream.pipe(new PubSubFilter(() => this.isDeaf)).pipe(client);
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
     ] as const) {
       from.setNoDelay(true);
-      from.pipe(to);
       from.on('error', () => {});
       from.once('close', () => (from.errored === null ? to.destroy() : to.resetAndDestroy()));
     }

@@ -2,6 +2,9 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConstantLoad, type Call, type ChaosNode } from './constant-load.js';
 import { DEADLINE_MS, HEARTBEAT_MS, type Fault, type FaultBench } from './fault-bench.js';
+import { netWaitMs } from './call-tally.js';
+import { untilAgreed } from './constant-load.js';
+import type { MachineNoise } from './machine-noise.js';
 import { VersionedSource } from './versioned-source.js';
 
 export interface FaultResult {
@@ -11,12 +14,17 @@ export interface FaultResult {
   /** The longest that the cache added to a call of the node that suffered, and of the other one. */
   readonly longestMs: number;
   readonly otherLongestMs: number;
+  /** The same, apart from what the machine was busy with in the meantime. */
+  readonly longestNetMs: number;
+  readonly otherLongestNetMs: number;
   /** The middle one of the waits of calls made during the fault. */
   readonly medianMs: number;
   /** Calls that the cache kept for longer than 100 ms. */
   readonly slow: number;
   /** From the end of the fault (or its beginning: `recoversFrom`) until Redis was used again; `undefined`: never. */
   readonly backMs: number | undefined;
+  /** For how much of that time the machine was busy with something else. */
+  readonly busyMs: number;
   /** Reads that contradict what their own process had acknowledged. */
   readonly ownStale: number;
   /** Reads out of date by more than the bound, while nothing excused it. */
@@ -36,14 +44,14 @@ export interface FaultResult {
 export const SLOW_MS = 100;
 export const BACK_LIMIT_MS = 1500;
 const WARM_MS = 400;
-const BACK_DEADLINE_MS = 5000;
+const BACK_DEADLINE_MS = 15_000;
 /** After a fault the nodes are to agree again within this time. */
 const AGREE_MS = 1500;
 const STALE_LIMIT_MS = HEARTBEAT_MS + DEADLINE_MS;
 const HOT_KEYS = Array.from({ length: 40 }, (_, index) => `key:${index}`);
 
 /** Runs a constant load through one fault and measures what its callers notice. */
-export async function runFault(fault: Fault): Promise<FaultResult> {
+export async function runFault(fault: Fault, noise: MachineNoise): Promise<FaultResult> {
   const bench = await fault.prepare();
   const loop = monitorEventLoopDelay({ resolution: 5 });
   const source = new VersionedSource();
@@ -69,10 +77,10 @@ export async function runFault(fault: Fault): Promise<FaultResult> {
     await delay(Math.max(0, healedAtMs + AGREE_MS + 500 - performance.now()));
     const unsettled = await load.stop();
     loop.disable();
-    const diverged = await load.diverged();
+    const diverged = await untilAgreed(load, () => noise.withinMs(healedAtMs, performance.now()));
     const window = { beganAtMs, healedAtMs, backFromMs };
     const loopDelayMs = loop.max / 1e6;
-    return { fault, ...judge(fault, bench, load.calls, uses, window), diverged, unsettled, loopDelayMs };
+    return { fault, ...judge(fault, bench, load.calls, uses, window, noise), diverged, unsettled, loopDelayMs };
   } finally {
     loop.disable();
     await load.stop();
@@ -119,12 +127,14 @@ function judge(
   calls: readonly Call[],
   uses: readonly Use[],
   { beganAtMs, healedAtMs, backFromMs }: Window,
+  noise: MachineNoise,
 ): Judgement {
   const isDuring = ({ askedAtMs }: Call): boolean => askedAtMs >= beganAtMs && askedAtMs < healedAtMs;
   const isExcused = ({ askedAtMs }: Call): boolean =>
     separates && askedAtMs >= beganAtMs && askedAtMs < healedAtMs + AGREE_MS;
   const sufferer = bench.nodes[0]?.name;
   const suffering = calls.filter(({ node }) => node === sufferer);
+  const others = calls.filter(({ node }) => node !== sufferer);
   const backAtMs = firstUse(uses, backFromMs, bench)?.atMs;
   const { concerns } = bench;
   const bystanders = concerns && suffering.filter((call) => isDuring(call) && !concerns(call.key));
@@ -134,16 +144,28 @@ function judge(
     calls: calls.length,
     errors: calls.filter(({ error }) => error !== undefined).length,
     longestMs: longest(suffering),
-    otherLongestMs: longest(calls.filter(({ node }) => node !== sufferer)),
+    otherLongestMs: longest(others),
+    longestNetMs: longestNet(suffering, noise),
+    otherLongestNetMs: longestNet(others, noise),
     medianMs: median(suffering.filter((call) => isDuring(call) && call.kind === 'get').map(({ waitedMs }) => waitedMs)),
     slow: suffering.filter(({ waitedMs }) => waitedMs > SLOW_MS).length,
     backMs: backAtMs === undefined ? undefined : backAtMs - backFromMs,
+    busyMs: noise.withinMs(backFromMs, backAtMs ?? performance.now()),
     ownStale: calls.filter(({ ownStaleMs }) => ownStaleMs > 0).length,
-    otherStale: calls.filter((call) => call.otherStaleMs > STALE_LIMIT_MS && !isExcused(call)).length,
+    otherStale: calls.filter((call) => isStale(call, noise) && !isExcused(call)).length,
     longestStaleMs: Math.max(0, ...calls.map(({ otherStaleMs }) => otherStaleMs)),
     bystandersSlow: bystanders?.filter(({ waitedMs }) => waitedMs > SLOW_MS).length,
     bystandersServed: served && cold && Math.min(1, served.length / Math.max(1, cold.length)),
   };
+}
+
+/** Out of date for longer than the bound, apart from what the machine was busy with in the meantime. */
+function isStale({ askedAtMs, otherStaleMs }: Call, noise: MachineNoise): boolean {
+  return otherStaleMs - noise.withinMs(askedAtMs - otherStaleMs, askedAtMs) > STALE_LIMIT_MS;
+}
+
+function longestNet(calls: readonly Call[], noise: MachineNoise): number {
+  return Math.max(0, ...calls.map((call) => netWaitMs(call, noise)));
 }
 
 function longest(calls: readonly Call[]): number {

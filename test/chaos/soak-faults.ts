@@ -1,14 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FaultProxy } from '../support/fault-proxy.js';
 import type { RedisServer } from '../support/redis-server.js';
+import type { OwnLoadBurst } from './own-load-burst.js';
+import type { SoakWorld } from './soak-world.js';
 
-export interface SoakWorld {
-  readonly server: RedisServer;
-  readonly proxies: readonly FaultProxy[];
+export interface Arena {
+  readonly world: SoakWorld;
+  readonly burst: OwnLoadBurst;
   readonly random: () => number;
 }
 
-type Strike = (world: SoakWorld, lastsMs: number) => Promise<void>;
+type Strike = (arena: Arena, lastsMs: number) => Promise<void>;
 
 /** Each does its harm, waits, and takes it back. */
 const STRIKES: readonly (readonly [name: string, strike: Strike])[] = [
@@ -19,59 +21,109 @@ const STRIKES: readonly (readonly [name: string, strike: Strike])[] = [
   ['delay', onProxy((proxy, random) => proxy.delay(Math.round(random() * 300)))],
   ['reset', onProxy((proxy) => proxy.cut())],
   ['refuse', refuse],
-  ['pause', async ({ server }, lastsMs) => void (await server.command('CLIENT', 'PAUSE', Math.ceil(lastsMs), 'ALL'))],
+  ['pause', onServer((server, lastsMs) => server.command('CLIENT', 'PAUSE', Math.ceil(lastsMs), 'ALL'))],
   ['freeze', freeze],
   ['kill', kill],
-  ['flush', async ({ server }) => void (await server.command('FLUSHALL'))],
-  ['kill subscribers', async ({ server }) => void (await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub'))],
+  ['flush', onServer((server) => server.command('FLUSHALL'))],
+  ['kill subscribers', onServer((server) => server.command('CLIENT', 'KILL', 'TYPE', 'pubsub'))],
+  ['burst', async ({ world, burst, random }) => burst.strike(oneOf(world.nodes, random))],
+  ['rights', takeRights],
+  ['evict', evict],
+  ['failover', async ({ world }) => world.failOver()],
+  ['deaf', deafen],
 ];
+
+/** What an operator may take from the user of the processes while they run. */
+const LESS_RIGHTS: readonly (readonly string[])[] = [
+  ['-@write'],
+  ['-@read'],
+  ['-@scripting'],
+  ['-unlink', '-del'],
+  ['-client|tracking'],
+  ['-publish', '-subscribe'],
+  ['resetchannels'],
+  ['resetkeys', '~elsewhere:*'],
+  ['off'],
+];
+const EVICTING = ['allkeys-lru', 'volatile-lru', 'allkeys-lfu', 'volatile-ttl'];
 
 const MOST_MS = 1200;
 const REST_MS = 600;
 
 /** One fault after another until the time is up, then heals everything. @returns what was done, in order */
-export async function strikeUntil(endsAtMs: number, world: SoakWorld): Promise<string[]> {
+export async function strikeUntil(endsAtMs: number, arena: Arena): Promise<string[]> {
   const done: string[] = [];
   while (performance.now() < endsAtMs) {
-    const [name, strike] = STRIKES[Math.floor(world.random() * STRIKES.length)]!;
-    const lastsMs = 50 + world.random() * MOST_MS;
+    const [name, strike] = STRIKES[Math.floor(arena.random() * STRIKES.length)]!;
+    const lastsMs = 50 + arena.random() * MOST_MS;
     done.push(`${name} ${Math.round(lastsMs)}`);
-    await strike(world, lastsMs);
-    await delay(world.random() * REST_MS);
+    await strike(arena, lastsMs);
+    await delay(arena.random() * REST_MS);
   }
   return done;
 }
 
 function onProxy(harm: (proxy: FaultProxy, random: () => number) => void): Strike {
-  return async (world, lastsMs) => {
-    const proxy = oneOf(world);
-    harm(proxy, world.random);
+  return async ({ world, random }, lastsMs) => {
+    const proxy = oneOf(world.proxies, random);
+    harm(proxy, random);
     await delay(lastsMs);
     proxy.delay(0);
     proxy.resume();
   };
 }
 
-async function refuse(world: SoakWorld, lastsMs: number): Promise<void> {
-  const proxy = oneOf(world);
+function onServer(harm: (server: RedisServer, lastsMs: number) => Promise<unknown>): Strike {
+  return async ({ world }, lastsMs) => void (await harm(world.server, lastsMs));
+}
+
+async function refuse({ world, random }: Arena, lastsMs: number): Promise<void> {
+  const proxy = oneOf(world.proxies, random);
   await proxy.refuseNew(true);
   proxy.cut();
   await delay(lastsMs);
   await proxy.refuseNew(false);
 }
 
-async function freeze({ server }: SoakWorld, lastsMs: number): Promise<void> {
+async function freeze({ world: { server } }: Arena, lastsMs: number): Promise<void> {
   server.freeze();
   await delay(lastsMs);
   server.thaw();
 }
 
-async function kill({ server }: SoakWorld, lastsMs: number): Promise<void> {
+async function kill({ world: { server } }: Arena, lastsMs: number): Promise<void> {
   await server.killHard();
   await delay(lastsMs);
   await server.restart();
 }
 
-function oneOf({ proxies, random }: SoakWorld): FaultProxy {
-  return proxies[Math.floor(random() * proxies.length)]!;
+/** Half of the times the subscribers lose their connections as well, so that they have to come back with what is left. */
+async function takeRights({ world, random }: Arena, lastsMs: number): Promise<void> {
+  await world.setRights(...oneOf(LESS_RIGHTS, random));
+  if (random() < 0.5) {
+    await world.server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+  }
+  await delay(lastsMs);
+  await world.setRights();
+}
+
+/** Less memory than is in use: Redis evicts until little is left, or refuses what it would have to evict for. */
+async function evict({ world: { server }, random }: Arena, lastsMs: number): Promise<void> {
+  const usedBytes = Number(/used_memory:(\d+)/.exec(String(await server.command('INFO', 'memory')))?.[1]);
+  await server.command('CONFIG', 'SET', 'maxmemory-policy', oneOf(EVICTING, random));
+  await server.command('CONFIG', 'SET', 'maxmemory', Math.round(usedBytes * (0.7 + random() * 0.3)));
+  await delay(lastsMs);
+  await server.command('CONFIG', 'SET', 'maxmemory', 0);
+  await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+}
+
+async function deafen({ world, random }: Arena, lastsMs: number): Promise<void> {
+  const splitter = oneOf(world.splitters, random);
+  splitter.isDeaf = true;
+  await delay(lastsMs);
+  splitter.isDeaf = false;
+}
+
+function oneOf<T>(choices: readonly T[], random: () => number): T {
+  return choices[Math.floor(random() * choices.length)]!;
 }

@@ -1,5 +1,5 @@
 /**
- * `npm run soak -- --seconds 30 --seed 7`: three nodes under random faults. Ends by itself, with exit code 1 if a promise was broken.
+ * `npm run soak -- --seconds 30 --seed 7 --mix all`: three nodes under random faults, with everything that a cache does. Ends by itself, with exit code 1 if a promise was broken.
  * The sources are compiled on the way in, so what is tested is what is there.
  */
 import { randomInt } from 'node:crypto';
@@ -7,7 +7,17 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { runnerImport } from 'vite';
 
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '30' }, seed: { type: 'string' } } });
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '30' },
+    seed: { type: 'string' },
+    mix: { type: 'string', default: 'basic' },
+  },
+});
+if (values.mix !== 'basic' && values.mix !== 'all') {
+  console.error(`--mix must be basic or all, got ${JSON.stringify(values.mix)}`);
+  process.exit(2);
+}
 const seconds = wholeNumber('seconds', values.seconds, 1, 86_400);
 const seed = wholeNumber('seed', values.seed ?? String(randomInt(2 ** 31)), 0, 2 ** 32 - 1);
 console.log(`seed ${seed}`);
@@ -16,7 +26,7 @@ const { module } = await runnerImport(fileURLToPath(new URL('soak.ts', import.me
   configFile: false,
   logLevel: 'warn',
 });
-const { lines, complaints } = await module.soak(seconds, seed);
+const { lines, complaints } = await module.soak({ seconds, seed, mix: values.mix });
 console.log(lines.join('\n'));
 for (const complaint of complaints) {
   console.error(`BROKEN: ${complaint}`);

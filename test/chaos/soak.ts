@@ -1,118 +1,134 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import { FaultProxy } from '../support/fault-proxy.js';
-import { RedisServer } from '../support/redis-server.js';
-import { ConstantLoad, type Call } from './constant-load.js';
-import { chaosNode, DEADLINE_MS, LEASE_MS } from './fault-bench.js';
-import { LinkSplitter } from './link-splitter.js';
+import { CallTally } from './call-tally.js';
+import { ConstantLoad, untilAgreed } from './constant-load.js';
+import { DEADLINE_MS, LEASE_MS } from './fault-bench.js';
+import { HeapTrend } from './heap-trend.js';
+import { MachineNoise } from './machine-noise.js';
+import { MixedLoad } from './mixed-load.js';
+import { OwnLoadBurst } from './own-load-burst.js';
 import { seededRandom } from './seeded-random.js';
 import { strikeUntil } from './soak-faults.js';
+import { SoakWorld } from './soak-world.js';
 import { VersionedSource } from './versioned-source.js';
+
+export interface SoakOptions {
+  readonly seconds: number;
+  readonly seed: number;
+  /** `all`: also tags, batches, early refresh, failing loaders and results that are not stored, and the heap must stay flat. */
+  readonly mix: 'basic' | 'all';
+}
 
 export interface SoakReport {
   readonly lines: readonly string[];
   readonly complaints: readonly string[];
 }
 
-const NODES = ['a', 'b', 'c'];
 const KEYS = Array.from({ length: 20 }, (_, index) => `key:${index}`);
 const HEAL_MS = 3000;
-/** What a busy machine may add, besides what its event loop was seen to be held up for. */
+/** What a busy machine may add, besides what it was seen to be busy for. */
 const SLACK_MS = 200;
+const WAIT_LIMIT_MS = DEADLINE_MS + SLACK_MS;
 /** The part of the calls that may wait longer than the deadline: for the load of a process that was cut off. */
 const MOST_OVERDUE = 0.002;
+/** The same, of calls made while the machine is busy with something else all the time: a call takes several steps, and all are slow. */
+const MOST_OVERDUE_WHEN_BUSY = 0.05;
+const HEAP_SAMPLES = 60;
+/** In a shorter run nothing can be said about a slope. */
+const LEAST_SECONDS_FOR_A_TREND = 240;
+const MOST_GROWTH_PER_MINUTE = 256 * 1024;
 
 /**
- * Three nodes, each with one proxy before its data connection and one before its subscriber, a constant load, and one random
- * fault after the other. Three seconds after the last one all nodes must agree with the source.
+ * Three nodes under a constant load and one random fault after the other. Three seconds after the last one all nodes must agree with
+ * the source.
  */
-export async function soak(seconds: number, seed: number): Promise<SoakReport> {
+export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakReport> {
   const random = seededRandom(seed);
   const rejections: unknown[] = [];
   const onRejection = (reason: unknown): void => void rejections.push(reason);
   process.on('unhandledRejection', onRejection);
-  const server = await RedisServer.start();
-  const proxies = await Promise.all(
-    NODES.flatMap(() => [FaultProxy.start(server.port), FaultProxy.start(server.port)]),
-  );
-  const splitters = await Promise.all(
-    NODES.map((_, index) => LinkSplitter.start(proxies[index * 2]!.port, proxies[index * 2 + 1]!.port)),
-  );
-  const nodes = NODES.map((name, index) => chaosNode(name, { host: '127.0.0.1', port: splitters[index]!.port }));
+  const world = await SoakWorld.start(mix === 'all' ? { local: { maxEntries: 500 } } : {});
+  const noise = await MachineNoise.start();
+  const { nodes } = world;
   const source = new VersionedSource();
   // A stream of its own: the load asks for numbers by the clock, and the faults are to be the same for the same seed.
   const load = new ConstantLoad(nodes, source, KEYS, seededRandom(seed + 1));
+  const mixed = new MixedLoad(nodes, source, seededRandom(seed + 2));
+  const burst = new OwnLoadBurst(source);
+  const tally = new CallTally(WAIT_LIMIT_MS, noise);
+  const heap = new HeapTrend();
   const loop = monitorEventLoopDelay({ resolution: 5 });
+  const heapTimer = setInterval(() => heap.sample(), (seconds * 1000) / HEAP_SAMPLES);
+  const tallyTimer = setInterval(() => tally.add(load.calls.splice(0)), 1000);
   try {
     await Promise.all(nodes.map(({ cache }) => cache.connect()));
-    const heapBefore = heapBytes();
+    heap.sample();
     loop.enable();
+    const startedAtMs = performance.now();
     load.start();
-    const strikes = await strikeUntil(performance.now() + seconds * 1000, { server, proxies, random });
+    if (mix === 'all') {
+      mixed.start();
+    }
+    const strikes = await strikeUntil(performance.now() + seconds * 1000, { world, burst, random });
+    clearInterval(heapTimer);
+    const healedAtMs = performance.now();
+    const busyMs = (): number => noise.withinMs(healedAtMs, performance.now());
     await delay(HEAL_MS);
-    const unsettled = await load.stop();
+    const left = await Promise.all([load.stop(), mixed.stop()]);
+    const unsettled = left.reduce((sum, count) => sum + count, burst.unsettled);
     loop.disable();
-    const diverged = await load.diverged();
-    const loads = source.loads;
+    const diverged = await untilAgreed(load, busyMs, [...KEYS, ...burst.sample, ...(mix === 'all' ? mixed.keys : [])]);
     const misses = nodes.reduce((sum, { entries }) => sum + entries.getMetrics().misses, 0);
-    const calls = load.calls.splice(0);
-    const figures = figuresOf(calls);
-    const growth = heapBytes() - heapBefore;
-    const loopMs = loop.max / 1e6;
-    const waitLimitMs = DEADLINE_MS + SLACK_MS + loopMs;
-    const overdue = calls.filter(({ waitedMs }) => waitedMs > waitLimitMs).length;
+    clearInterval(tallyTimer);
+    tally.add(load.calls.splice(0));
+    heap.sample();
+    const errors = tally.errors + burst.errors + mixed.errors.length;
+    const ownStale = tally.ownStale + burst.ownStale + mixed.ownStale;
+    const isTrend = mix === 'all' && seconds >= LEAST_SECONDS_FOR_A_TREND;
+    const { longestNet } = tally;
+    const busyPart = noise.withinMs(startedAtMs, healedAtMs) / (healedAtMs - startedAtMs);
+    const mostOverdue = tally.count * (MOST_OVERDUE + busyPart * MOST_OVERDUE_WHEN_BUSY);
+    const longestLimitMs = WAIT_LIMIT_MS + LEASE_MS + 2 * noise.longestMs;
     return {
       lines: [
-        `seed ${seed}, ${seconds} s, ${strikes.length} faults: ${strikes.join(', ')}`,
-        `calls ${calls.length}, errors ${figures.errors}, unsettled ${unsettled}, unhandled rejections ${rejections.length}`,
-        `wait: p50 ${ms(figures.p50Ms)}, p99 ${ms(figures.p99Ms)}, longest ${ms(figures.longestMs)}, ${overdue} over ${ms(waitLimitMs)}; event loop held up for ${ms(loopMs)} at most`,
-        `staleness: longest ${ms(figures.staleMs)}, of their own process ${figures.ownStale} reads; keys diverged ${HEAL_MS / 1000} s after healing: ${diverged.length}`,
-        `loads per miss ${(loads / Math.max(1, misses)).toFixed(2)}; heap before ${mib(heapBefore)}, after ${mib(heapBefore + growth)}`,
+        `seed ${seed}, ${seconds} s, ${strikes.length} faults: ${mix === 'all' ? countsOf(strikes) : strikes.join(', ')}`,
+        `calls ${tally.count}, ${burst.calls} in bursts, ${mixed.calls} of the mix; errors ${errors}, unsettled ${unsettled}, unhandled rejections ${rejections.length}`,
+        `wait: p50 ${ms(tally.quantileMs(0.5))}, p99 ${ms(tally.quantileMs(0.99))}, longest ${ms(tally.longestMs)}, ${tally.overdue} over ${ms(WAIT_LIMIT_MS)} apart from the machine, which held up the event loop for ${ms(loop.max / 1e6)} and a client of a healthy Redis for ${ms(noise.longestMs)}, ${Math.round(busyPart * 100)} % of the time`,
+        `staleness: longest ${ms(tally.staleMs)}, of their own process ${ownStale} reads; keys diverged ${HEAL_MS / 1000} s after healing: ${diverged.length}`,
+        `loads per miss ${(source.loads / Math.max(1, misses)).toFixed(2)}; heap before ${mib(heap.firstBytes)}, after ${mib(heap.lastBytes)}, ${mib(heap.bytesPerMinute)} a minute`,
       ],
       complaints: [
-        ...(figures.errors > 0 ? [`${figures.errors} callers got an error`] : []),
-        ...(figures.ownStale > 0 ? [`${figures.ownStale} reads contradicted their own process`] : []),
+        ...(errors > 0 ? [`${errors} callers got an error`] : []),
+        ...(ownStale > 0 ? [`${ownStale} reads contradicted their own process`] : []),
         ...(diverged.length > 0 ? [`stayed out of date: ${diverged.join(', ')}`] : []),
         ...(unsettled > 0 ? [`${unsettled} calls were never answered`] : []),
         ...(rejections.length > 0 ? [`${rejections.length} unhandled rejections`] : []),
         // The lease of a process that was cut off while it loaded holds up others, until it ends.
-        ...(figures.longestMs > waitLimitMs + LEASE_MS ? [`too long a wait: ${figures.longest}`] : []),
-        ...(overdue > calls.length * MOST_OVERDUE ? [`${overdue} calls waited longer than ${ms(waitLimitMs)}`] : []),
+        ...(longestNet !== undefined && longestNet.netMs > longestLimitMs
+          ? [
+              `too long a wait: ${longestNet.call.kind} ${longestNet.call.key} by ${longestNet.call.node}, ${ms(longestNet.netMs)}`,
+            ]
+          : []),
+        ...(tally.overdue > mostOverdue ? [`${tally.overdue} calls waited longer than ${ms(WAIT_LIMIT_MS)}`] : []),
+        ...(isTrend && heap.bytesPerMinute > MOST_GROWTH_PER_MINUTE
+          ? [`the heap grew by ${mib(heap.bytesPerMinute)} a minute`]
+          : []),
       ],
     };
   } finally {
     loop.disable();
-    await load.stop();
-    await Promise.all(nodes.map(({ cache }) => cache.close()));
-    // In Node a reset of a socket that is shutting down may never end; nobody needs these any more.
-    await Promise.race([Promise.all([...splitters, ...proxies].map((each) => each.close())), delay(1000)]);
-    await server.stop();
+    clearInterval(heapTimer);
+    clearInterval(tallyTimer);
+    await Promise.all([load.stop(), mixed.stop()]);
+    await Promise.all([world.stop(), noise.stop()]);
     process.off('unhandledRejection', onRejection);
   }
 }
 
-function figuresOf(calls: readonly Call[]) {
-  const sorted = calls.toSorted((one, other) => one.waitedMs - other.waitedMs);
-  const at = (part: number): number => sorted[Math.floor(sorted.length * part)]?.waitedMs ?? 0;
-  const longest = sorted.at(-1);
-  return {
-    errors: calls.filter(({ error }) => error !== undefined).length,
-    ownStale: calls.filter(({ ownStaleMs }) => ownStaleMs > 0).length,
-    staleMs: calls.reduce((most, { otherStaleMs }) => Math.max(most, otherStaleMs), 0),
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    longestMs: longest?.waitedMs ?? 0,
-    longest: `${longest?.kind} ${longest?.key} by ${longest?.node}, ${ms(longest?.waitedMs ?? 0)}`,
-  };
-}
-
-function heapBytes(): number {
-  setFlagsFromString('--expose-gc');
-  const collectGarbage = runInNewContext('gc') as () => void;
-  collectGarbage();
-  return process.memoryUsage().heapUsed;
+/** How often each fault was struck, for a list that is too long to print. */
+function countsOf(strikes: readonly string[]): string {
+  const names = strikes.map((strike) => strike.replace(/ \d+$/, ''));
+  return [...new Set(names)].map((name) => `${name} ${names.filter((each) => each === name).length}`).join(', ');
 }
 
 function ms(value: number): string {
@@ -120,5 +136,5 @@ function ms(value: number): string {
 }
 
 function mib(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  return `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 2 : 1)} MiB`;
 }

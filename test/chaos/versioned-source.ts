@@ -10,6 +10,8 @@ interface Acknowledged {
 }
 
 const LOAD_MS = 3;
+/** How many acknowledgements of a key are kept: more than happen within the longest staleness that is worth a number. */
+const MOST_KNOWN = 200;
 
 /**
  * The truth, and the judge of those who read it through caches: each key has a version that only grows, and the source knows
@@ -35,6 +37,9 @@ export class VersionedSource {
   acknowledge(key: string, version: number, writer: string): void {
     const known = this.#acknowledged.get(key) ?? [];
     known.push({ version, writer, atMs: performance.now() });
+    if (known.length > MOST_KNOWN) {
+      known.shift();
+    }
     this.#acknowledged.set(key, known);
   }
 

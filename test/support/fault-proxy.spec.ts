@@ -188,6 +188,18 @@ describe('FaultProxy', () => {
     expect(received()).toBe('');
   });
 
+  it('leads new connections elsewhere after a redirection, and leaves open ones where they are', async () => {
+    const { proxy, received } = await echoBehindProxy();
+    const other = await echoBehindProxy();
+    const old = await connect(proxy);
+    await expect.poll(() => proxy.connections).toBe(1);
+    proxy.redirect(other.proxy.port);
+    const late = await connect(proxy);
+    old.socket.write('old');
+    late.socket.write('late');
+    await vi.waitFor(() => expect([received(), other.received()]).toEqual(['old', 'late']));
+  });
+
   it('resets a client whose server is gone', async () => {
     const { proxy, server } = await echoBehindProxy();
     server.close();

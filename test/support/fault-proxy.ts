@@ -16,6 +16,7 @@ export class FaultProxy {
   readonly #server: Server;
   readonly #links = new Set<FaultyLink>();
   readonly #rules: FaultRules = { stalled: new Set(), delayMs: 0, swallows: false, filter: undefined };
+  #targetPort: number;
   #port = 0;
   #opened = 0;
   #isClosed = false;
@@ -29,8 +30,9 @@ export class FaultProxy {
   }
 
   private constructor(targetPort: number) {
+    this.#targetPort = targetPort;
     this.#server = createServer({ allowHalfOpen: true }, (client) => {
-      const link = new FaultyLink(client, targetPort, this.#rules, this.#opened++);
+      const link = new FaultyLink(client, this.#targetPort, this.#rules, this.#opened++);
       this.#links.add(link);
       void link.closed.then(() => this.#links.delete(link));
     });
@@ -105,6 +107,11 @@ export class FaultProxy {
     } else if (!refuse && !this.#server.listening && !this.#isClosed) {
       await this.#listen();
     }
+  }
+
+  /** New connections lead to another port of 127.0.0.1; open ones stay where they are, as behind one address after a failover. */
+  redirect(targetPort: number): void {
+    this.#targetPort = targetPort;
   }
 
   /** Connections stay open and new ones are accepted, but every byte is swallowed, both ways, until `resume()`. */

@@ -35,7 +35,7 @@ describe('a Redis that is out of memory', () => {
     await cache.set('kept', OLD);
     await cache.set('changed', OLD);
     await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
-    await server.command('CONFIG', 'SET', 'maxmemory', '1mb');
+    await server.command('CONFIG', 'SET', 'maxmemory', '1');
     expect(await cache.set('changed', NEW)).toBe(false);
     expect(await cache.get('changed')).toEqual(NEW);
     expect(await cache.getOrSet('loaded', async () => NEW)).toEqual(NEW);

@@ -1,0 +1,77 @@
+import { Redis } from 'ioredis';
+import { RedisServer } from '../support/redis-server.js';
+
+const INTERVAL_MS = 20;
+/** What a quiet machine takes. */
+const QUIET_MS = 10;
+
+interface Wait {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/**
+ * How long a bare client waits for a healthy Redis on this machine, measured all the time from the same event loop: what the
+ * processor's other work adds to a call, and no cache can help.
+ */
+export class MachineNoise {
+  /** Waits that a quiet machine would not have had, from the moment at which each question was due. */
+  readonly #waits: Wait[] = [];
+  readonly #server: RedisServer;
+  readonly #client: Redis;
+  #timer: NodeJS.Timeout | undefined;
+  #dueAtMs = 0;
+  #isStopped = false;
+
+  static async start(): Promise<MachineNoise> {
+    const server = await RedisServer.start();
+    const noise = new MachineNoise(server);
+    await noise.#client.ping();
+    noise.#askLater();
+    return noise;
+  }
+
+  private constructor(server: RedisServer) {
+    this.#server = server;
+    this.#client = new Redis({ host: server.host, port: server.port });
+    this.#client.on('error', () => {});
+  }
+
+  get longestMs(): number {
+    return this.#waits.reduce((most, { fromMs, toMs }) => Math.max(most, toMs - fromMs), 0);
+  }
+
+  /** How much of this time the machine was busy with something else. */
+  withinMs(fromMs: number, toMs: number): number {
+    const first = this.#waits.findIndex((wait) => wait.toMs > fromMs);
+    let sumMs = 0;
+    for (let index = first; index >= 0 && index < this.#waits.length; index++) {
+      const wait = this.#waits[index]!;
+      sumMs += Math.max(0, Math.min(wait.toMs, toMs) - Math.max(wait.fromMs, fromMs));
+    }
+    return sumMs;
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.#client.disconnect();
+    await this.#server.stop();
+  }
+
+  #askLater(): void {
+    this.#dueAtMs = performance.now() + INTERVAL_MS;
+    this.#timer = setTimeout(() => void this.#ask().catch(() => {}), INTERVAL_MS);
+  }
+
+  async #ask(): Promise<void> {
+    await this.#client.ping();
+    const [fromMs, toMs] = [this.#dueAtMs, performance.now()];
+    if (toMs - fromMs > QUIET_MS) {
+      this.#waits.push({ fromMs, toMs });
+    }
+    if (!this.#isStopped) {
+      this.#askLater();
+    }
+  }
+}
