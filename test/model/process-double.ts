@@ -72,6 +72,7 @@ export class ProcessDouble {
           tier,
           hears: () => this.changes.isLive,
           serverNowMs: () => NOW_MS,
+          nowMs: () => NOW_MS,
           isExcused: () => false,
         },
         leaseMs: 3000,

@@ -134,6 +134,7 @@ export class DistributedCache {
             onChanged: (keys) => this.onChanged(keys),
             onHearing: () => this.onHearing(),
             onDeaf: () => this.onDeaf(),
+            onHeartbeat: () => this.caches.forEach((cache) => void cache.foreign.onHeartbeat()),
             onLive: (downMs) => this.onRedisLive(downMs),
             onDown: (reason) => this.onRedisDown(reason),
             onNodeDown: (address, reason) => this.events.emit('redisConnectionFailed', { address, reason }),

@@ -89,7 +89,7 @@ export class EntryJudge {
 }
 
 /** `undefined` where there is none, as a rule: nothing is allocated then. */
-function tagsOf(stamps: readonly Stamp[]): string[] | undefined {
+export function tagsOf(stamps: readonly Stamp[]): string[] | undefined {
   let tags: string[] | undefined;
   for (const stamp of stamps) {
     const name = stamp[0];

@@ -12,6 +12,15 @@ export function optionsWith<T>(ttl: Duration | EntryOptions<T> | undefined): Ent
   return typeof ttl === 'object' && ttl !== null ? ttl : { ttl };
 }
 
+/** How long an entry will probably be in Redis, before its value is there. @throws RangeError for what is no duration */
+export function expectedLifeMs<T>(namespace: ResolvedNamespace, options: EntryOptions<T> | undefined): number {
+  const { ttl, grace } = options ?? {};
+  return (
+    (ttl === undefined || typeof ttl === 'function' ? namespace.ttlMs : toMs(ttl)) +
+    (grace === undefined ? namespace.graceMs : toMs(grace))
+  );
+}
+
 /**
  * Decides an entry's TTL and grace: the loader's `setTtl` beats the call's option beats the namespace. `null` and `undefined`
  * live for `emptyTtl` unless the loader or the call said otherwise.

@@ -4,7 +4,7 @@ import { isPlainKey } from '../keys/index.js';
 import { readStored, type StoredValue } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { jitteredTtlMs } from './early-refresh.js';
-import { entryLife } from './entry-life.js';
+import { entryLife, expectedLifeMs } from './entry-life.js';
 import type { EntryOptions, Loader } from './entry-options.js';
 import type { EntryReader, FoundEntry, ReadResult } from './entry-reader.js';
 import type { EntryWriter } from './entry-writer.js';
@@ -214,7 +214,9 @@ export class EntryLoader {
     const { clock, loadSignals } = this.runtime;
     const context = new LoadContext(loadSignals, stale === undefined ? undefined : readStored(stale.stored));
     ticket?.lease.startRenewing();
-    const tags = await this.beginTags(flight.tags, ticket);
+    const lifeMs = (): number => expectedLifeMs(this.namespace, options);
+    // Without the stamps the result can't be kept.
+    const tags = await LoadTags.begin(this.runtime, this.tags, flight.tags, ticket && lifeMs).catch(() => undefined);
     const startedAtMs = clock.nowMs();
     let value: T;
     try {
@@ -283,11 +285,6 @@ export class EntryLoader {
         void (isOvertaken ? ticket?.lease.release() : ticket?.lease.releaseUnfilled());
       }
     }
-  }
-
-  /** @returns `undefined` if the stamps can't be had: then the result can't be kept */
-  private beginTags(names: readonly string[], ticket: LoadTicket | undefined): Promise<LoadTags | undefined> {
-    return LoadTags.begin(this.runtime, this.tags, names, ticket !== undefined).catch(() => undefined);
   }
 }
 

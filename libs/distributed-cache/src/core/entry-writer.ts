@@ -202,7 +202,7 @@ export class EntryWriter {
   private async putUnderNewStamps(prepared: Prepared, remote: RemoteView): Promise<WriteOutcome> {
     const { key, tags, flight } = prepared.entry;
     const budget = this.newBudget();
-    const stamps = await budget.wait(remote.stamps(tags));
+    const stamps = await budget.wait(remote.stamps(tags, lifeMsOf(prepared.entry)));
     // Asked at the last moment: from here to the socket nothing can come between.
     if (stamps === undefined || flight.isReplaced) {
       return 'unsent';
@@ -220,7 +220,12 @@ export class EntryWriter {
       return () => 'done';
     }
     const budget = this.newBudget();
-    const stamps = await budget.wait(remote.stamps([...new Set(entries.flatMap(({ entry }) => entry.tags))]));
+    const stamps = await budget.wait(
+      remote.stamps(
+        [...new Set(entries.flatMap(({ entry }) => entry.tags))],
+        entries.reduce((longest, { entry }) => Math.max(longest, lifeMsOf(entry)), 0),
+      ),
+    );
     // Asked at the last moment: from here to the socket nothing can come between.
     const current = entries.filter(({ entry }) => !entry.flight.isReplaced);
     if (stamps === undefined || current.length === 0) {
@@ -263,6 +268,10 @@ export class EntryWriter {
 
 function writeOf({ entry, payload }: Prepared, stamps: readonly Stamp[]): RemoteWrite {
   return { payload, life: entry.life, loadMs: entry.loadMs, stamps };
+}
+
+function lifeMsOf({ life }: EntryToWrite): number {
+  return life.ttlMs + life.graceMs;
 }
 
 function isThere(prepared: Prepared | undefined): prepared is Prepared {

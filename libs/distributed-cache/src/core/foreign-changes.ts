@@ -1,6 +1,6 @@
 import type { NamespaceRooms } from './namespace-rooms.js';
 
-const TAG_STAMP = '#tag:';
+import { TAG_STAMP } from './tag-registry.js';
 
 /** What others change in one namespace, as Redis tells of it, and the doubt when it may not have told. */
 export class ForeignChanges {
@@ -22,6 +22,11 @@ export class ForeignChanges {
       reader.detach(encodedKey);
       loads.onChanged(encodedKey);
     }
+  }
+
+  /** At each heartbeat while Redis can be used. Never rejects. */
+  async onHeartbeat(): Promise<void> {
+    await this.rooms.remote?.touchStamps((encodedKey) => this.onChanged(encodedKey));
   }
 
   /** Nothing that this process holds, or is about to hold, from before is trusted: it may have missed changes. */

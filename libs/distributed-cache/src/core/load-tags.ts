@@ -1,7 +1,7 @@
 import type { Stamp } from '../codec/index.js';
 import type { LocalMark } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
-import { stampedAtMs } from './stamp-book.js';
+import { INVALIDATED_MS, stampedAtMs } from './stamp-book.js';
 import type { TagRegistry } from './tag-registry.js';
 
 /** What a loaded value carries of its tags. */
@@ -32,17 +32,17 @@ export class LoadTags {
 
   /**
    * To be called before the loader.
-   * @param needsStamps whether the result is to be stored in Redis
+   * @param lifeMs how long the result will probably live in Redis; absent: it is not to be stored there
    * @throws the tier's errors
    */
   static async begin(
     runtime: CacheRuntime,
     registry: TagRegistry,
     names: readonly string[],
-    needsStamps: boolean,
+    lifeMs: (() => number) | undefined,
   ): Promise<LoadTags> {
-    const isAsked = needsStamps && names.length > 0;
-    return new LoadTags(registry, names, isAsked ? await registry.stamps(names) : [], runtime);
+    const isAsked = lifeMs !== undefined && names.length > 0;
+    return new LoadTags(registry, names, isAsked ? await registry.stamps(names, lifeMs()) : [], runtime);
   }
 
   /**
@@ -59,6 +59,7 @@ export class LoadTags {
     const furtherMarks = registry.marks(further) ?? [];
     const furtherStamps = needsStamps ? await registry.stamps(further) : [];
     const isOvertaken =
+      this.runtime.clock.nowMs() - this.startedAtMs >= INVALIDATED_MS || // the stamp of an invalidation may be gone
       registry.haveChangedSince(further, this.startedAtMs) ||
       furtherStamps.some(([name, stamp]) => stampedAtMs(stamp) >= this.startedAtServerMs(name));
     return isOvertaken

@@ -36,6 +36,8 @@ export interface RedisNews {
   onChanged(keys: readonly string[] | undefined): void;
   onHearing(): void;
   onDeaf(): void;
+  /** At each heartbeat while Redis can be used. */
+  onHeartbeat(): void;
   /** @param downMs how long Redis could not be used; `undefined` at the first connection */
   onLive(downMs: number | undefined): void;
   onDown(reason: string): void;
@@ -159,6 +161,7 @@ export function openRedis(
       onHeartbeat: () => {
         changes.refresh();
         catchUp();
+        news.onHeartbeat();
       },
     },
   );
@@ -175,6 +178,7 @@ export function openRedis(
     tier,
     hears: (stampKey) => changes.hears(stampKey),
     serverNowMs: (stampKey) => connection.serverNowMs(stampKey),
+    nowMs: () => clock.nowMs(),
     isExcused: (stampKey) => {
       const sinceMs = connection.isLive ? connection.outageSinceMs(stampKey) : undefined;
       return sinceMs !== undefined && config.fallback !== false && clock.nowMs() - sinceMs < config.fallback.ttlMs;

@@ -1,5 +1,5 @@
 import type { EntryKeys, PendingInvalidations, PendingStamp } from '../redis/index.js';
-import { newStamp } from './stamp-book.js';
+import { INVALIDATED_MS, newStamp } from './stamp-book.js';
 
 /** More keys, or more tags, of one namespace than this become one `clear` of it. */
 const MAX_PER_NAMESPACE = 10_000;
@@ -27,6 +27,7 @@ interface PendingKey {
 interface PendingChange {
   /** What was sent when it was asked for, and may be in place; empty: nothing. */
   readonly attempted: string;
+  readonly isTag: boolean;
   /** What the replay sends, each time again. */
   stamp: string | undefined;
   readonly atMs: number;
@@ -84,7 +85,7 @@ export class OutageJournal {
   addTag(clearStampKey: string, tagStampKey: string, attempted = ''): void {
     const pending = this.pendingOf(clearStampKey);
     this.count += pending.tags.has(tagStampKey) ? 0 : 1;
-    pending.tags.set(tagStampKey, this.changeOf(tagStampKey, attempted));
+    pending.tags.set(tagStampKey, this.changeOf(tagStampKey, attempted, true));
     if (pending.tags.size > MAX_PER_NAMESPACE) {
       this.addClear(clearStampKey);
     }
@@ -96,7 +97,7 @@ export class OutageJournal {
     this.count -= pending.keys.size + pending.tags.size + (pending.clear === undefined ? 0 : 1);
     pending.keys.clear();
     pending.tags.clear();
-    pending.clear = this.changeOf(clearStampKey, attempted);
+    pending.clear = this.changeOf(clearStampKey, attempted, false);
     this.count++;
   }
 
@@ -192,7 +193,8 @@ export class OutageJournal {
     // A stamp of before a failover may go by another clock: the difference between the two is allowed for.
     const marginMs = CLOCK_ERROR_MS + clock.roundTripMs + Math.abs(requestedAtMs - serverAtMs);
     change.stamp ??= newStamp(serverNowMs);
-    return { stamp: change.stamp, doneFromMs: Math.ceil(requestedAtMs + marginMs), attempted };
+    const lifeMs = change.isTag ? INVALIDATED_MS : undefined;
+    return { stamp: change.stamp, lifeMs, doneFromMs: Math.ceil(requestedAtMs + marginMs), attempted };
   }
 
   private settle(step: Step): void {
@@ -222,8 +224,14 @@ export class OutageJournal {
     }
   }
 
-  private changeOf(stampKey: string, attempted: string): PendingChange {
-    return { attempted, stamp: undefined, atMs: this.clock.nowMs(), serverAtMs: this.clock.serverNowMs(stampKey) };
+  private changeOf(stampKey: string, attempted: string, isTag: boolean): PendingChange {
+    return {
+      attempted,
+      isTag,
+      stamp: undefined,
+      atMs: this.clock.nowMs(),
+      serverAtMs: this.clock.serverNowMs(stampKey),
+    };
   }
 
   private pendingOf(clearStampKey: string): Pending {

@@ -4,12 +4,13 @@ import { CorruptEntryError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import { allOf, type EntryToStore, type InspectedEntry, type RedisTier } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
-import { EntryJudge } from './entry-judge.js';
+import { EntryJudge, tagsOf } from './entry-judge.js';
 import type { Lease } from './lease.js';
 import { LeaseTaker } from './lease-taker.js';
 import { UNREACHABLE, type RemoteLookup, type RemoteWrite, type WriteOutcome } from './remote-contract.js';
 import { RemoteFaults, type Operation } from './remote-faults.js';
 import { StampBook } from './stamp-book.js';
+import { touchStamps } from './stamp-touch.js';
 import type { TagRegistry } from './tag-registry.js';
 
 /**
@@ -85,10 +86,10 @@ export class RemoteView {
     return keys.map((key) => found.get(key) ?? UNREACHABLE);
   }
 
-  /** The stamps that an entry written now must carry; `undefined` while Redis can't be asked. */
-  async stamps(tags: readonly string[]): Promise<readonly Stamp[] | undefined> {
+  /** The stamps that an entry of this life, written now, must carry; `undefined` while Redis can't be asked. */
+  async stamps(tags: readonly string[], lifeMs: number): Promise<readonly Stamp[] | undefined> {
     try {
-      const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags)]);
+      const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags, lifeMs)]);
       return [...this.judge.stampsUnder(stamp), ...tagStamps];
     } catch (error) {
       this.faults.report('set', error);
@@ -199,6 +200,11 @@ export class RemoteView {
     }
   }
 
+  /** See `touchStamps`. Never rejects. */
+  touchStamps(onDifferent: (encodedKey: string) => void): Promise<void> {
+    return touchStamps(this.tier, this.stamp, this.tags, onDifferent);
+  }
+
   private groups(keys: readonly string[]): readonly (readonly string[])[] {
     return this.redis.tier.groups(keys, (key) => this.layout.valueKey(key));
   }
@@ -256,8 +262,13 @@ export class RemoteView {
     }
   }
 
+  /** What is to be stored, under stamps that live as long. */
   private entryOf({ payload, life, loadMs, stamps }: RemoteWrite): EntryToStore {
     const graceMs = this.codec.isPlain ? 0 : life.graceMs; // other programs would take a stale value for a fresh one
+    const tags = tagsOf(stamps);
+    if (tags !== undefined) {
+      this.tags.guard(tags, life.ttlMs + graceMs);
+    }
     return { payload, ttlMs: life.ttlMs, graceMs, loadMs, stamps };
   }
 

@@ -16,8 +16,11 @@ interface Tag {
   toldAtMs: number;
 }
 
-/** Tags remembered at once; the one longest unused leaves, and with it the copies in L1 that depend on it. */
-const MAX_TAGS = 10_000;
+/** What the key of a tag's stamp begins with, after the namespace. */
+export const TAG_STAMP = '#tag:';
+
+/** Tags remembered at once, of each namespace; when there are more one leaves, and with it the copies in L1 that depend on it. */
+export const MAX_TAGS = 20_000;
 
 /**
  * The tags of one namespace. An entry carries the stamp of each of its tags, taken before its load began; `invalidateTags` puts a new
@@ -26,6 +29,13 @@ const MAX_TAGS = 10_000;
  */
 export class TagRegistry {
   private readonly tags = new Map<string, Tag>();
+  /** The same in a list, of which one is chosen at random. */
+  private readonly names: string[] = [];
+  private nextToTouch = 0;
+  /** When one of the tags that were forgotten was last invalidated here. */
+  private forgottenChangeAtMs = -Infinity;
+  /** How many tags had to leave because there were too many. */
+  forgotten = 0;
 
   constructor(
     private readonly redis: RedisRuntime | undefined,
@@ -60,11 +70,41 @@ export class TagRegistry {
     return undefined;
   }
 
-  /** The stamps of these tags as Redis has them now. @throws the tier's errors */
-  stamps(names: readonly string[]): Promise<Stamp[]> {
+  /**
+   * The stamps of these tags as Redis has them now.
+   * @param guardMs the life of an entry that is to be stored under them. @throws the tier's errors
+   */
+  stamps(names: readonly string[], guardMs?: number): Promise<Stamp[]> {
     return Promise.all(
-      names.map(async (name): Promise<Stamp> => [name, (await this.tag(name).stamp?.current()) ?? '']),
+      names.map(async (name): Promise<Stamp> => {
+        const { stamp } = this.tag(name);
+        const current = (await stamp?.current(guardMs)) ?? '';
+        if (guardMs !== undefined) {
+          stamp?.guard(guardMs);
+        }
+        return [name, current];
+      }),
     );
+  }
+
+  /** An entry of this life is about to be stored under the stamps of these tags. */
+  guard(names: readonly string[], lifeMs: number): void {
+    names.forEach((name) => this.tag(name).stamp?.guard(lifeMs));
+  }
+
+  /** Some of the stamps that are held, by name: others with each call. */
+  someHeld(most: number): ReadonlyMap<string, StampBook> {
+    const held = new Map<string, StampBook>();
+    const looks = Math.min(this.names.length, 2 * most);
+    for (let look = 0; look < looks && held.size < most; look++) {
+      this.nextToTouch = (this.nextToTouch + 1) % this.names.length;
+      const name = this.names[this.nextToTouch] ?? '';
+      const stamp = this.tags.get(name)?.stamp;
+      if (stamp?.held !== undefined) {
+        held.set(name, stamp);
+      }
+    }
+    return held;
   }
 
   /** Whether this process knows that one of the tags was invalidated at or after that moment. */
@@ -151,6 +191,9 @@ export class TagRegistry {
       // Told before it was read: a load that began in between has begun after the invalidation.
       this.move(tag, tag.scope.isInDoubt === true ? tag.toldAtMs : undefined);
     } else {
+      if (verdict === 'lapsed') {
+        tag.scope.generation++;
+      }
       tag.scope.isInDoubt = false;
     }
   }
@@ -159,11 +202,9 @@ export class TagRegistry {
     let tag = this.tags.get(name);
     if (tag === undefined) {
       tag = this.newTag(name);
-      this.makeRoom();
-    } else {
-      this.tags.delete(name); // it goes to the end: the first is the one longest unused
+      this.tags.set(name, tag);
+      this.names[this.names.length < MAX_TAGS ? this.names.length : this.forgetOne()] = name;
     }
-    this.tags.set(name, tag);
     return tag;
   }
 
@@ -176,22 +217,28 @@ export class TagRegistry {
       stamp:
         redis === undefined
           ? undefined
-          : new StampBook(redis.stamps, layout.tagStampKey(name), (verdict) => this.onVerdict(tag, verdict)),
-      changedAtMs: -Infinity,
+          : new StampBook(redis.stamps, layout.tagStampKey(name), true, (verdict) => this.onVerdict(tag, verdict)),
+      changedAtMs: redis === undefined ? this.forgottenChangeAtMs : -Infinity,
       toldAtMs: -Infinity,
     };
     return tag;
   }
 
-  /** A tag that is forgotten would not be heard of any more, so what depends on it goes first. */
-  private makeRoom(): void {
-    for (const [name, { scope }] of this.tags) {
-      if (this.tags.size < MAX_TAGS) {
-        return;
-      }
-      scope.generation++;
+  /**
+   * A tag that is forgotten would not be heard of any more, so what depends on it goes first. A random one: where the least
+   * recently used left, a few tags too many that are used in turn would leave no copy of any. @returns its place among the names
+   */
+  private forgetOne(): number {
+    const place = Math.floor(Math.random() * this.names.length);
+    const name = this.names[place] ?? '';
+    const tag = this.tags.get(name);
+    if (tag !== undefined) {
+      tag.scope.generation++;
+      this.forgottenChangeAtMs = Math.max(this.forgottenChangeAtMs, tag.changedAtMs);
       this.tags.delete(name);
+      this.forgotten++;
     }
+    return place;
   }
 }
 

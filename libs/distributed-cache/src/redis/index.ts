@@ -18,6 +18,6 @@ export { probeFormerNames } from './former-names.js';
 export { FormerConnection } from './former-connection.js';
 export { InvalidationGroup } from './invalidation-group.js';
 export type { InvalidationLimits, InvalidationListener } from './invalidation-contract.js';
-export type { PendingStamp } from './stamp-writes.js';
+export type { PendingStamp, StoredStamp } from './stamp-writes.js';
 export type { EntryKeys } from './entry-keys.js';
 export { replayInvalidations, type PendingInvalidations } from './entry-writes.js';

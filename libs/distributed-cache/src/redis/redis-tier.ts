@@ -10,7 +10,7 @@ import { HOLD_OFF } from './lease-scripts.js';
 import { Leases } from './leases.js';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
-import { putStamp } from './stamp-writes.js';
+import { createStamp, extendStamp, putStamp, readStampLife, type StoredStamp } from './stamp-writes.js';
 import { StoredEntries } from './stored-entries.js';
 
 export interface TakenLease {
@@ -217,13 +217,28 @@ export class RedisTier {
   }
 
   /** Puts `stamp` where there is none. @returns the stamp that is there now, ours or an earlier one */
-  async createStamp(stampKey: string, stamp: string): Promise<string> {
-    const created = await this.change('SETNX', [stampKey], (client) => client.set(stampKey, stamp, 'NX'));
-    return created === 'OK' ? stamp : ((await this.readStamp(stampKey)) ?? this.createStamp(stampKey, stamp));
+  async createStamp(stampKey: string, stamp: string, lifeMs?: number): Promise<string> {
+    const isOurs = await this.change('SETNX', [stampKey], (client) => createStamp(client, stampKey, stamp, lifeMs));
+    return isOurs ? stamp : ((await this.readStamp(stampKey)) ?? this.createStamp(stampKey, stamp, lifeMs));
   }
 
-  async replaceStamp(stampKey: string, stamp: string): Promise<void> {
-    await this.change('SET', [stampKey], (client) => putStamp(client, stampKey, stamp));
+  async replaceStamp(stampKey: string, stamp: string, lifeMs?: number): Promise<void> {
+    await this.change('SET', [stampKey], (client) => putStamp(client, stampKey, stamp, lifeMs));
+  }
+
+  readStampLife(stampKey: string): Promise<StoredStamp | undefined> {
+    return this.connection.run('GET', (client) => readStampLife(client, stampKey), stampKey);
+  }
+
+  /** No change of what the stamp says: nothing is announced. @returns false if it is gone, or lives longer than that */
+  extendStamp(stampKey: string, lifeMs: number, hasNoTtl: boolean): Promise<boolean> {
+    return this.connection.run('PEXPIRE', (client) => extendStamp(client, stampKey, lifeMs, hasNoTtl), stampKey);
+  }
+
+  /** Of one server, see {@link groups}; in the order of `stampKeys`. */
+  async readStamps(stampKeys: readonly string[]): Promise<(string | undefined)[]> {
+    const found = await this.reads.getMany(stampKeys);
+    return found.map((bytes) => bytes?.toString());
   }
 
   private change<Result>(

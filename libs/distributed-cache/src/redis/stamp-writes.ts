@@ -9,19 +9,34 @@ export interface PendingStamp {
   readonly doneFromMs: number;
   /** So does this one: an earlier attempt, of which it is not known whether it took effect. */
   readonly attempted: string;
+  /** How long it lives, in milliseconds; `undefined`: until it is replaced. */
+  readonly lifeMs: number | undefined;
 }
 
-/** KEYS stamp; ARGV the new one, the time from which on another one will do, one that will do. Returns whether it was replaced. */
+/** A stamp as Redis has it. */
+export interface StoredStamp {
+  readonly stamp: string;
+  /** What is left of its life, in milliseconds; Infinity: it has no TTL. */
+  readonly lifeMs: number;
+}
+
+/** KEYS stamp; ARGV the new one, the time from which on another one will do, one that will do, perhaps a life in ms. Returns whether it was replaced. */
 const REPLACE = `
 local current = redis.call('GET', KEYS[1])
 if current == ARGV[1] or current == ARGV[3] then return 0 end
 local at = current and tonumber(string.match(current, '^(%d+)-'))
 if at and at >= tonumber(ARGV[2]) then return 0 end
-redis.call('SET', KEYS[1], ARGV[1])
+if ARGV[4] == '' then redis.call('SET', KEYS[1], ARGV[1]) else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[4]) end
 return 1`;
 
 interface StampCommands {
-  ndcReplaceStamp(stampKey: string, stamp: string, doneFromMs: number, attempted: string): Promise<number>;
+  ndcReplaceStamp(
+    stampKey: string,
+    stamp: string,
+    doneFromMs: number,
+    attempted: string,
+    lifeMs: number | '',
+  ): Promise<number>;
 }
 
 const known = new WeakMap<RedisClient, StampCommands>();
@@ -37,15 +52,71 @@ function stampCommandsOf(client: RedisClient): StampCommands {
 }
 
 /** Puts a stamp in place of the one that is there. A full Redis refuses that, but forgets the old one, which says as much. */
-export async function putStamp(client: RedisClient, stampKey: string, stamp: string): Promise<void> {
+export async function putStamp(
+  client: RedisClient,
+  stampKey: string,
+  stamp: string,
+  lifeMs: number | undefined,
+): Promise<void> {
   try {
-    await client.set(stampKey, stamp);
+    await (lifeMs === undefined ? client.set(stampKey, stamp) : client.set(stampKey, stamp, 'PX', lifeMs));
   } catch (error) {
     if (outageReason(error) !== 'OOM') {
       throw error;
     }
     await client.unlink(stampKey);
   }
+}
+
+/** Puts a stamp where there is none. @returns whether there was none */
+export async function createStamp(
+  client: RedisClient,
+  stampKey: string,
+  stamp: string,
+  lifeMs: number | undefined,
+): Promise<boolean> {
+  const created = await (lifeMs === undefined
+    ? client.set(stampKey, stamp, 'NX')
+    : client.set(stampKey, stamp, 'PX', lifeMs, 'NX'));
+  return created === 'OK';
+}
+
+/** The stamp and what is left of its life, in one round trip. A user who may not ask for lives is told 0. */
+export async function readStampLife(client: RedisClient, stampKey: string): Promise<StoredStamp | undefined> {
+  const [stamp, lifeMs] = await Promise.all(
+    inOneWrite(client, () => [client.get(stampKey), client.pttl(stampKey).catch(toZeroIfRefused)] as const),
+  );
+  return stamp === null ? undefined : { stamp, lifeMs: lifeMs === -1 ? Infinity : Math.max(0, lifeMs) };
+}
+
+/**
+ * Lets a stamp live at least so long from now on; one that lives longer stays as it is, unless it has no TTL.
+ * @returns false if the stamp is gone or lives longer
+ */
+export async function extendStamp(
+  client: RedisClient,
+  stampKey: string,
+  lifeMs: number,
+  hasNoTtl: boolean,
+): Promise<boolean> {
+  if (hasNoTtl) {
+    return (await client.pexpire(stampKey, lifeMs)) === 1;
+  }
+  try {
+    return (await client.pexpire(stampKey, lifeMs, 'GT')) === 1;
+  } catch (error) {
+    if (outageReason(error) !== 'ERR') {
+      throw error;
+    }
+    return (await client.pexpire(stampKey, lifeMs)) === 1; // before Redis 7
+  }
+}
+
+function toZeroIfRefused(error: unknown): number {
+  if (error instanceof Error && error.name === 'ReplyError') {
+    return 0;
+  }
+  throw error;
 }
 
 /** Puts each of these stamps in place, once for all processes that want to. */
@@ -58,14 +129,14 @@ export async function putPendingStamps(client: RedisClient, stamps: ReadonlyMap<
 async function putPendingStamp(
   client: RedisClient,
   stampKey: string,
-  { stamp, doneFromMs, attempted }: PendingStamp,
+  { stamp, doneFromMs, attempted, lifeMs }: PendingStamp,
 ): Promise<void> {
   try {
-    await stampCommandsOf(client).ndcReplaceStamp(stampKey, stamp, doneFromMs, attempted);
+    await stampCommandsOf(client).ndcReplaceStamp(stampKey, stamp, doneFromMs, attempted, lifeMs ?? '');
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'ReplyError') {
       throw error;
     }
-    await putStamp(client, stampKey, stamp); // scripts are refused, or Redis is full
+    await putStamp(client, stampKey, stamp, lifeMs); // scripts are refused, or Redis is full
   }
 }
