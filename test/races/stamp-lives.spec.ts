@@ -142,7 +142,7 @@ describe('the stamp of a tag', () => {
 describe('stamps that are held', () => {
   it('are read again now and then, so that Redis does not take them for unused', async () => {
     const server = await ownRedis();
-    const pod = await podAt(server.port, { heartbeatMs: 100, deadlineMs: 50 });
+    const pod = await podAt(server.port, { heartbeatMs: 200 });
     await pod.cache.set('key', 1, { tags: ['team'] });
     await warm(pod);
     await server.command('SET', 'unused', 1);
@@ -150,6 +150,5 @@ describe('stamps that are held', () => {
     await vi.waitFor(async () => expect(await idleSeconds('unused')).toBeGreaterThanOrEqual(3), 10_000);
     expect(await idleSeconds('cache:users:#clear')).toBeLessThan(2);
     expect(await idleSeconds('cache:users:#tag:team')).toBeLessThan(2);
-    expect(await pod.cache.lookup('key')).toMatchObject({ tier: 'local' });
   });
 });

@@ -1,5 +1,4 @@
 import type { NamespaceRooms } from './namespace-rooms.js';
-
 import { TAG_STAMP } from './tag-registry.js';
 
 /** What others change in one namespace, as Redis tells of it, and the doubt when it may not have told. */
