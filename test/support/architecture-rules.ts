@@ -42,4 +42,4 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   { packages: /^nestjs-distributed-cache$/, onlyIn: [] },
 ];
 
-export const MAX_LINES = 300;
+export const MAX_LINES = 450;

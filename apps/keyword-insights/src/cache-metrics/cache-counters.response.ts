@@ -58,6 +58,9 @@ export class CacheCountersResponse implements CacheMetricsWire {
   @ApiProperty({ type: Number, description: 'Answers not kept because something newer came first.', example: 0 })
   readonly leases_lost!: number;
 
+  @ApiProperty({ type: Number, description: 'Operations not sent because the queue to Redis was full.', example: 0 })
+  readonly overloads!: number;
+
   @ApiProperty({ type: Number, description: 'Answers found or made that are not as they should be.', example: 0 })
   readonly schema_mismatches!: number;
 }

@@ -21,6 +21,7 @@ import { LoadContext } from './load-context.js';
 import type { LocalView } from './local-view.js';
 import { MISS, type Lookup } from './lookup.js';
 import type { LookupRecorder } from './lookup-recorder.js';
+import { REAL_TIME } from '../redis/index.js';
 import { furnishNamespace } from './namespace-rooms.js';
 
 /**
@@ -143,8 +144,14 @@ export class AsyncCache<T = unknown> {
   async getOrSetMany(keys: readonly CacheKey[], loadMissing: BatchLoader<T>, options?: EntryOptions<T>): Promise<T[]> {
     const unique = new Map(keys.map((key) => [String(key), key]));
     const names = [...unique.keys()];
-    const batch = new BatchCollector(names, loadMissing);
-    const values = await batch.run((name, loader) => this.getOrSet(unique.get(name) ?? name, loader, options));
+    const { redis } = this.runtime;
+    const batch = new BatchCollector<T>(
+      names,
+      loadMissing,
+      (name, loader) => this.getOrSet(unique.get(name) ?? name, loader, options),
+      redis?.connection.deadlineClock ?? REAL_TIME,
+    );
+    const values = await batch.run();
     const byName = new Map(names.map((name, index) => [name, values[index]]));
     return keys.map((key) => byName.get(String(key)) as T);
   }
@@ -288,10 +295,6 @@ export class AsyncCache<T = unknown> {
       }
     }
     const running = this.loads.running(encodedKey);
-    return this.landing.land(
-      key,
-      running ?? this.loads.start(encodedKey, loader, options, nowMs),
-      running !== undefined,
-    );
+    return this.landing.land(key, running ?? this.loads.start(encodedKey, loader, options), running !== undefined);
   }
 }

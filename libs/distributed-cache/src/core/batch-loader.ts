@@ -7,11 +7,21 @@ export type BatchLoader<T> = (missing: string[], context: LoaderContext) => T[] 
 /** How one key of a batch is got: from a tier, or by the loader that it hands in. */
 export type GetOne<T> = (key: string, loader: (context: LoaderContext) => Promise<T>) => Promise<T>;
 
-/** So long a batch waits for keys that another process is loading, before it loads the others. */
+/**
+ * So long a batch waits for its undecided keys, in milliseconds, since a key was decided last: then those are waiting for another load.
+ */
 const PATIENCE_MS = 100;
 
-/** A key that needs a load, and whom to tell. */
+/** A timer this late means that the process was busy: keys may be decided, unread. */
+const STALLED_LOOP_MS = 50;
+
+/** So many keys are looked up, or stored, at once: a batch of any size leaves room in the queue to Redis for others. */
+const KEYS_AT_ONCE = 2000;
+
+/** A key that needs a load, and its promise. */
 interface Waiting<T> {
+  readonly key: string;
+  readonly index: number;
   readonly context: LoaderContext;
   readonly resolve: (value: T) => void;
   readonly reject: (error: unknown) => void;
@@ -20,45 +30,36 @@ interface Waiting<T> {
 /**
  * Collects the keys of one `getOrSetMany` that turn out to need a load and loads them in one go. Each key goes the way of a
  * single `getOrSet` (L1, flight, Redis, lease); the loader that it gets there only puts it on this list. The list is closed, and
- * the batch runs, when every key is either on it or answered; keys that wait for another process's load are not waited
- * for: should they need a load after all, they are loaded as a second batch.
+ * the batch runs, when every key is either on it or answered. Keys that wait for another load, of this process or another one, are not
+ * waited for: should they need a load after all, they are loaded as a further batch.
  */
 export class BatchCollector<T> {
-  private readonly waiting = new Map<string, Waiting<T>>();
-  private timer: NodeJS.Immediate | undefined;
-  private undecided: number;
+  private waiting: Waiting<T>[] = [];
+  /** What becomes of the keys that were begun, in order. */
+  private readonly outcomes: Promise<PromiseSettledResult<T>>[] = [];
+  private undecided = 0;
+  private mostUndecided = KEYS_AT_ONCE;
+  private timer: NodeJS.Timeout | undefined;
+  private patienceEndsAtMs = 0;
+  private onAllBegun: () => void = () => {};
 
+  /** @param keys without duplicates */
   constructor(
     private readonly keys: readonly string[],
     private readonly loadMissing: BatchLoader<T>,
-  ) {
-    this.undecided = keys.length;
-  }
+    private readonly getOne: GetOne<T>,
+    /** Stands still while operations queue behind this process's own commands. */
+    private readonly deadlineClock: { nowMs(): number },
+  ) {}
 
   /** Gets every key, in order. @throws the batch's own error, the same object */
-  async run(getOne: GetOne<T>): Promise<T[]> {
-    const patience = setTimeout(() => this.flush(), PATIENCE_MS);
+  async run(): Promise<T[]> {
     try {
-      const results = await Promise.allSettled(
-        this.keys.map(async (key) => {
-          let isDecided = false;
-          const decide = (): void => {
-            if (!isDecided) {
-              isDecided = true;
-              this.onDecided();
-            }
-          };
-          try {
-            return await getOne(key, (context) => {
-              const value = this.add(key, context);
-              decide();
-              return value;
-            });
-          } finally {
-            decide();
-          }
-        }),
-      );
+      await new Promise<void>((resolve) => {
+        this.onAllBegun = resolve;
+        this.beginMore();
+      });
+      const results = await Promise.all(this.outcomes);
       return results.map((result) => {
         if (result.status === 'rejected') {
           throw result.reason;
@@ -66,53 +67,107 @@ export class BatchCollector<T> {
         return result.value;
       });
     } finally {
-      clearTimeout(patience);
+      clearTimeout(this.timer);
     }
   }
 
-  private add(key: string, context: LoaderContext): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.waiting.set(key, { context, resolve, reject });
-      if (this.undecided <= 0) {
-        this.flushSoon(); // a late one, after the others
+  private beginMore(): void {
+    while (this.undecided < this.mostUndecided && this.outcomes.length < this.keys.length) {
+      this.begin(this.outcomes.length);
+    }
+    if (this.outcomes.length === this.keys.length) {
+      this.onAllBegun();
+    }
+    if (this.undecided > 0) {
+      this.restartPatience();
+    }
+  }
+
+  private begin(index: number): void {
+    const key = this.keys[index] ?? '';
+    let isDecided = false;
+    const decide = (): void => {
+      if (!isDecided) {
+        isDecided = true;
+        this.undecided--;
+        this.onDecided();
       }
+    };
+    this.undecided++;
+    const getting = this.getOne(key, (context) => {
+      const value = new Promise<T>((resolve, reject) => {
+        this.waiting.push({ key, index, context, resolve, reject });
+      });
+      decide();
+      return value;
     });
+    this.outcomes[index] = getting.then(
+      (value) => {
+        decide();
+        return { status: 'fulfilled', value };
+      },
+      (reason: unknown) => {
+        decide();
+        return { status: 'rejected', reason };
+      },
+    );
   }
 
   private onDecided(): void {
-    this.undecided--;
-    if (this.undecided === 0) {
+    if (this.outcomes.length < this.keys.length) {
+      this.beginMore();
+    } else if (this.undecided === 0) {
+      this.flush();
+    } else {
+      this.restartPatience();
+    }
+  }
+
+  private restartPatience(): void {
+    this.patienceEndsAtMs = this.deadlineClock.nowMs() + PATIENCE_MS;
+    this.timer ??= setTimeout(() => this.look(), PATIENCE_MS);
+  }
+
+  /** Closes the list if no key was decided for as long as the patience lasts. */
+  private look(): void {
+    const lateMs = this.deadlineClock.nowMs() - this.patienceEndsAtMs;
+    const isOver = lateMs >= 0 && lateMs < STALLED_LOOP_MS;
+    this.timer = isOver ? undefined : setTimeout(() => this.look(), lateMs < 0 ? Math.ceil(-lateMs) : PATIENCE_MS);
+    if (lateMs >= STALLED_LOOP_MS) {
+      this.patienceEndsAtMs = this.deadlineClock.nowMs() + PATIENCE_MS;
+    } else if (isOver && this.outcomes.length < this.keys.length) {
+      this.mostUndecided += KEYS_AT_ONCE; // those that are waiting for other loads do not hold the others up
+      this.beginMore();
+    } else if (isOver) {
       this.flush();
     }
   }
 
-  private flushSoon(): void {
-    this.timer ??= setImmediate(() => this.flush());
-  }
-
   private flush(): void {
-    this.timer = undefined;
-    if (this.undecided > 0) {
-      this.undecided = 0; // patience is at an end: those that are still waiting come as a second batch
-    }
-    if (this.waiting.size > 0) {
-      const batch = new Map(this.waiting);
-      this.waiting.clear();
+    const batch = this.waiting;
+    if (batch.length > 0) {
+      this.waiting = [];
       void this.load(batch);
     }
   }
 
-  private async load(batch: ReadonlyMap<string, Waiting<T>>): Promise<void> {
-    const keys = [...batch.keys()];
+  private async load(batch: readonly Waiting<T>[]): Promise<void> {
+    const keys = batch.map(({ key }) => key);
+    let settle: (entry: Waiting<T>, place: number) => void;
     try {
-      const values = await this.loadMissing(keys, contextOfAll([...batch.values()].map(({ context }) => context)));
+      const values = await this.loadMissing(keys, contextOfAll(batch.map(({ context }) => context)));
       if (values.length !== keys.length) {
         throw new RangeError(`The batch loader was asked for ${keys.length} values and returned ${values.length}`);
       }
-      keys.forEach((key, index) => batch.get(key)?.resolve(values[index] as T));
+      settle = ({ resolve }, place) => resolve(values[place] as T);
     } catch (error) {
-      for (const { reject } of batch.values()) {
-        reject(error);
+      settle = ({ reject }) => reject(error);
+    }
+    for (let from = 0; from < batch.length; from += KEYS_AT_ONCE) {
+      const part = batch.slice(from, from + KEYS_AT_ONCE);
+      part.forEach((entry, place) => settle(entry, from + place));
+      for (const { index } of part) {
+        await this.outcomes[index]; // it is stored, or given up
       }
     }
   }

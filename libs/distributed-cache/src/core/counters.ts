@@ -13,6 +13,7 @@ export class Counters implements CacheCounts {
   loadErrors = 0;
   waits = 0;
   leasesLost = 0;
+  overloads = 0;
   schemaMismatches = 0;
 
   get hits(): number {

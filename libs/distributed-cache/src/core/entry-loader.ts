@@ -2,6 +2,7 @@ import { toMs, type ResolvedNamespace } from '../config/index.js';
 import type { AnsweringTier } from '../events/index.js';
 import { isPlainKey } from '../keys/index.js';
 import { readStored, type StoredValue } from '../local/index.js';
+import { REAL_TIME } from '../redis/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { jitteredTtlMs } from './early-refresh.js';
 import { entryLife, expectedLifeMs } from './entry-life.js';
@@ -36,6 +37,7 @@ interface Fruitless {
   readonly flight: Flight;
   /** Absent where the lease is taken at once. */
   readonly read: ReadResult | undefined;
+  /** By the deadline clock. */
   readonly startedAtMs: number;
   readonly refreshBelowMs: number;
 }
@@ -51,6 +53,7 @@ export class EntryLoader {
   /** The loads and writes under way: a write overtakes the loads of its keys and is overtaken by later writes. */
   readonly flights = new FlightRegistry<LoadOutcome>();
   private readonly holdOffs = new HoldOffs();
+  private readonly deadlineClock: { nowMs(): number };
 
   constructor(
     private readonly runtime: CacheRuntime,
@@ -61,7 +64,9 @@ export class EntryLoader {
     private readonly turns: LoadTurns,
     private readonly tags: TagRegistry,
     private readonly recorder: LookupRecorder,
-  ) {}
+  ) {
+    this.deadlineClock = runtime.redis?.connection.deadlineClock ?? REAL_TIME;
+  }
 
   /** The flight of this key that can be joined, if there is one. */
   running(key: string): Promise<LoadOutcome> | undefined {
@@ -74,10 +79,10 @@ export class EntryLoader {
   }
 
   /** For a key of which nothing fresh is there. */
-  start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined, nowMs: number): Promise<LoadOutcome> {
+  start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<LoadOutcome> {
     return this.flights.share(key, (flight) => {
       flight.isJoinable = isPlainKey(key);
-      return this.fly(key, loader, options, flight, nowMs);
+      return this.fly(key, loader, options, flight);
     });
   }
 
@@ -87,9 +92,7 @@ export class EntryLoader {
    */
   refresh<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined, ttlMs: number): void {
     if (this.flights.running(key) === undefined) {
-      const refreshing = this.flights.share(key, (flight) =>
-        this.fly(key, loader, options, flight, this.runtime.clock.nowMs(), ttlMs),
-      );
+      const refreshing = this.flights.share(key, (flight) => this.fly(key, loader, options, flight, ttlMs));
       refreshing.catch(() => {}); // counted; the callers have the value that is there
     }
   }
@@ -143,9 +146,9 @@ export class EntryLoader {
     loader: Loader<T>,
     options: EntryOptions<T> | undefined,
     flight: Flight,
-    startedAtMs: number,
     refreshBelowMs = 0,
   ): Promise<LoadOutcome> {
+    const startedAtMs = this.deadlineClock.nowMs();
     try {
       flight.check = this.reader.checks.of(options);
       flight.tags = TagRegistry.namesOf(options?.tags);
@@ -171,8 +174,8 @@ export class EntryLoader {
     options: EntryOptions<T> | undefined,
     { flight, read, startedAtMs, refreshBelowMs }: Fruitless,
   ): Promise<LoadOutcome> {
-    const { clock, config } = this.runtime;
-    const budget = new WaitBudget(clock, config.deadlineMs, clock.nowMs() - startedAtMs);
+    const { deadlineClock } = this;
+    const budget = new WaitBudget(deadlineClock, this.runtime.config.deadlineMs, deadlineClock.nowMs() - startedAtMs);
     const turn = await this.turns.next(key, read, flight, budget, refreshBelowMs);
     return turn.kind === 'found' ? outcomeOf(turn.found) : this.load(key, loader, options, turn, flight, budget);
   }

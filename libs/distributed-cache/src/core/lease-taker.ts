@@ -69,5 +69,5 @@ export class LeaseTaker {
 
 /** Other faults may come after the command has left. */
 function isUnsent(error: unknown): boolean {
-  return error instanceof TierUnavailableError && error.reason === 'overloaded';
+  return error instanceof TierUnavailableError && !error.wasSent;
 }

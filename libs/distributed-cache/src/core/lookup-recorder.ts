@@ -1,4 +1,4 @@
-import type { AnsweringTier, CacheEvents, SchemaMismatch } from '../events/index.js';
+import type { AnsweringTier, CacheEventMap, CacheEvents, SchemaMismatch } from '../events/index.js';
 import type { CacheKey } from '../keys/index.js';
 import type { Counters } from './counters.js';
 
@@ -62,6 +62,14 @@ export class LookupRecorder {
   /** A load was not stored: its lease was gone, or this process has changed the key itself. */
   leaseLost(): void {
     this.counters.leasesLost++;
+  }
+
+  /** The queue to Redis is full: an operation was not sent. */
+  overload(operation: CacheEventMap['overload']['operation']): void {
+    this.counters.overloads++;
+    if (this.events.isObserved('overload')) {
+      this.events.emit('overload', { namespace: this.namespace, operation });
+    }
   }
 
   /** A value is none that today's code expects. */

@@ -2,6 +2,7 @@ import { type ClassRegistry, EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { keyLayout, type KeyLayout } from '../keys/index.js';
 import { copyValue, type CopyInstance } from '../local/index.js';
+import { REAL_TIME } from '../redis/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import type { Counters } from './counters.js';
 import { EntryLoader } from './entry-loader.js';
@@ -59,7 +60,10 @@ export function furnishNamespace(
           policy,
           layout,
           tags,
-          (operation, error) => recorder.tierError('redis', operation, error),
+          {
+            onError: (operation, error) => recorder.tierError('redis', operation, error),
+            onOverload: (operation) => recorder.overload(operation),
+          },
           versionStamps(policy),
         );
   const values = new LocalValues(codec, policy.values, instanceCopier(runtime.classes));
@@ -83,7 +87,7 @@ export function furnishNamespace(
       reader.detach(key);
       loads.onWritten(key, flight);
     },
-    () => new WaitBudget(clock, config.deadlineMs),
+    () => new WaitBudget(redis?.connection.deadlineClock ?? REAL_TIME, config.deadlineMs),
   );
   const firstLook = new FirstLook(redis, config.deadlineMs);
   const turns = new LoadTurns(reader, remote, firstLook, new VersionPeace(clock), () => recorder.wait());

@@ -4,19 +4,29 @@ import type { WriteOutcome } from './remote-contract.js';
 
 export type Operation = 'get' | 'set' | 'delete' | 'clear';
 
+export interface FaultListener {
+  onError(operation: Operation, error: Error): void;
+  /** The operation was not sent, because the queue to Redis is full. Redis is well. */
+  onOverload(operation: Operation): void;
+}
+
 /** Takes what a tier throws: tells of it, once, and says what it means for a write. */
 export class RemoteFaults {
   constructor(
     private readonly connection: RedisRuntime['connection'],
-    private readonly onError: (operation: Operation, error: Error) => void,
+    private readonly listener: FaultListener,
   ) {}
 
   /** A Redis that is known to be away is no news with every call: its loss has been told once. */
   report(operation: Operation, error: unknown): void {
+    if (error instanceof TierUnavailableError && error.reason === 'overloaded') {
+      this.listener.onOverload(operation);
+      return;
+    }
     const isKnownOutage =
       error instanceof TierUnavailableError && (error.reason === 'breaker-open' || !this.connection.isLive);
     if (!isKnownOutage) {
-      this.onError(operation, error instanceof Error ? error : new Error('unknown error of a tier'));
+      this.listener.onError(operation, error instanceof Error ? error : new Error('unknown error of a tier'));
     }
   }
 

@@ -2,16 +2,38 @@ import type { EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { CorruptEntryError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import { allOf, type EntryToStore, type InspectedEntry, type RedisTier } from '../redis/index.js';
+import {
+  allOf,
+  inPieces,
+  piecesOf,
+  type EntryToStore,
+  type InspectedEntry,
+  type PieceLimits,
+  type RedisTier,
+} from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
 import { EntryJudge, tagsOf } from './entry-judge.js';
 import type { Lease } from './lease.js';
 import { LeaseTaker } from './lease-taker.js';
 import { UNREACHABLE, type RemoteLookup, type RemoteWrite, type WriteOutcome } from './remote-contract.js';
-import { RemoteFaults, type Operation } from './remote-faults.js';
+import { RemoteFaults, type FaultListener, type Operation } from './remote-faults.js';
 import { StampBook } from './stamp-book.js';
 import { touchStamps } from './stamp-touch.js';
 import type { TagRegistry } from './tag-registry.js';
+
+const PIECE_BYTES = 512 * 1024;
+
+const WRITE_PIECE: PieceLimits<readonly [key: string, write: RemoteWrite]> = {
+  maxItems: 250,
+  maxBytes: PIECE_BYTES,
+  bytesOf: ([, { payload }]) => payload.bytes.length,
+};
+
+const DELETE_PIECE: PieceLimits<string> = {
+  maxItems: 500,
+  maxBytes: PIECE_BYTES,
+  bytesOf: ({ length }) => length,
+};
 
 /**
  * One namespace's part of Redis. Nothing here throws: a fault is told to `onError`, once, and the answer says so.
@@ -33,10 +55,10 @@ export class RemoteView {
     policy: ResolvedNamespace,
     private readonly layout: KeyLayout,
     private readonly tags: TagRegistry,
-    onError: (operation: Operation, error: Error) => void,
+    listener: FaultListener,
     ownStamps: readonly Stamp[] = [],
   ) {
-    this.faults = new RemoteFaults(redis.connection, onError);
+    this.faults = new RemoteFaults(redis.connection, listener);
     this.tier = redis.tier.withCodec(codec, policy.ttlMs);
     this.judge = new EntryJudge(redis, layout, tags, ownStamps);
     this.stamp = new StampBook(redis.stamps, layout.clearStampKey);
@@ -47,15 +69,16 @@ export class RemoteView {
   async find(key: string): Promise<RemoteLookup> {
     const valueKey = this.layout.valueKey(key);
     const { held } = this.stamp;
-    const askedAtMs = performance.now();
+    const { deadlineClock, exchange } = this.redis.connection;
+    const askedAtMs = deadlineClock.nowMs();
     try {
       if (held === undefined) {
-        return await this.findUnderNewStamp(key, valueKey);
+        return await exchange.withinRest('GET', askedAtMs, this.findUnderNewStamp(key, valueKey));
       }
       const bytes = await this.tier.read(valueKey);
       const decoding = bytes === null ? undefined : this.tier.entryIn(valueKey, bytes, askedAtMs);
       const judging = this.judge.judge(key, decoding instanceof Promise ? await decoding : decoding, held);
-      return judging instanceof Promise ? await judging : judging;
+      return judging instanceof Promise ? await exchange.withinRest('GET', askedAtMs, judging) : judging;
     } catch (error) {
       return error instanceof CorruptEntryError ? this.corrupt(error) : this.unreachable('get', error);
     }
@@ -69,19 +92,21 @@ export class RemoteView {
     return this.judge.judge(key, entry, stamp);
   }
 
-  /** In the order of `keys`. One entry that can't be read is one miss, a server that can't be asked costs only its own keys. */
+  /** In the order of `keys`, in pieces, each with a deadline of its own. One entry that can't be read is one miss, a server that can't be asked costs only its own keys. */
   async findMany(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
     const groups = this.groups(keys);
     const [only] = groups;
-    if (groups.length === 1 && only !== undefined) {
-      return this.findGroup(only);
+    if (groups.length === 1 && only !== undefined && only.length <= this.tier.keysPerRead) {
+      return this.findPiece(only);
     }
     const found = new Map<string, RemoteLookup>();
-    await Promise.all(
-      groups.map(async (group) => {
-        const lookups = await this.findGroup(group);
-        group.forEach((key, index) => found.set(key, lookups[index] ?? UNREACHABLE));
-      }),
+    await this.byPieces(
+      groups,
+      { maxItems: this.tier.keysPerRead, maxBytes: Infinity, bytesOf: () => 0 },
+      async (piece) => {
+        const lookups = await this.findPiece(piece);
+        piece.forEach((key, index) => found.set(key, lookups[index] ?? UNREACHABLE));
+      },
     );
     return keys.map((key) => found.get(key) ?? UNREACHABLE);
   }
@@ -115,23 +140,21 @@ export class RemoteView {
     return outcome;
   }
 
-  /** @returns the outcome by key: those on one server share it */
+  /** In pieces, each with a deadline of its own. @returns the outcome by key: those of one piece share it */
   async storeMany(
     writes: readonly (readonly [key: string, write: RemoteWrite])[],
   ): Promise<ReadonlyMap<string, WriteOutcome>> {
     const outcomes = new Map<string, WriteOutcome>();
     const { mark } = this.redis.journal;
     const groups = this.redis.tier.groups(writes, ([key]) => this.layout.valueKey(key));
-    await Promise.all(
-      groups.map(async (group) => {
-        const entries = group.map(([key, write]) => [this.layout.entryKeys(key), this.entryOf(write)] as const);
-        const outcome = await this.faults.outcomeOf('set', this.tier.setMany(entries));
-        for (const [key] of group) {
-          outcomes.set(key, outcome);
-          this.afterStoring(key, outcome, mark);
-        }
-      }),
-    );
+    await this.byPieces(groups, WRITE_PIECE, async (piece) => {
+      const entries = piece.map(([key, write]) => [this.layout.entryKeys(key), this.entryOf(write)] as const);
+      const outcome = await this.faults.outcomeOf('set', this.tier.setMany(entries));
+      for (const [key] of piece) {
+        outcomes.set(key, outcome);
+        this.afterStoring(key, outcome, mark);
+      }
+    });
     return outcomes;
   }
 
@@ -152,8 +175,13 @@ export class RemoteView {
 
   /** @returns those of the keys that existed, as far as Redis could be asked; the others are deleted when it can be */
   async delete(keys: readonly string[], holdOffMs?: number): Promise<ReadonlySet<string>> {
-    const existed = await Promise.all(this.groups(keys).map((group) => this.deleteGroup(group, holdOffMs)));
-    return new Set(existed.flat());
+    const existed = new Set<string>();
+    await this.byPieces(this.groups(keys), DELETE_PIECE, async (piece) => {
+      for (const key of await this.deletePiece(piece, holdOffMs)) {
+        existed.add(key);
+      }
+    });
+    return existed;
   }
 
   /**
@@ -209,7 +237,15 @@ export class RemoteView {
     return this.redis.tier.groups(keys, (key) => this.layout.valueKey(key));
   }
 
-  private async findGroup(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
+  private async byPieces<Item>(
+    groups: readonly (readonly Item[])[],
+    limits: PieceLimits<Item>,
+    work: (piece: readonly Item[]) => Promise<void>,
+  ): Promise<void> {
+    await Promise.all(groups.map((group) => inPieces(piecesOf(group, limits), work)));
+  }
+
+  private async findPiece(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
     try {
       const reading = this.tier.getMany(keys.map((key) => this.layout.valueKey(key)));
       const { held } = this.stamp;
@@ -227,7 +263,7 @@ export class RemoteView {
     }
   }
 
-  private async deleteGroup(keys: readonly string[], holdOffMs: number | undefined): Promise<readonly string[]> {
+  private async deletePiece(keys: readonly string[], holdOffMs: number | undefined): Promise<readonly string[]> {
     const { mark } = this.redis.journal;
     try {
       const existed = await this.tier.delete(

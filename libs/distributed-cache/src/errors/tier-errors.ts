@@ -3,7 +3,9 @@ import { CacheError } from './cache-error.js';
 /** Why a tier can't be used right now. */
 export type UnavailableReason = 'not-connected' | 'breaker-open' | 'overloaded' | 'closed';
 
-/** The tier was not asked at all: it is known to be unusable. Nothing took effect. */
+/**
+ * The tier was not asked, or is given up while it was being asked: it is known to be unusable. Unless `wasSent`, nothing took effect.
+ */
 export class TierUnavailableError extends CacheError {
   override readonly name = 'TierUnavailableError';
   readonly code = 'CACHE_TIER_UNAVAILABLE';
@@ -11,6 +13,8 @@ export class TierUnavailableError extends CacheError {
   constructor(
     readonly operation: string,
     readonly reason: UnavailableReason,
+    /** Whether the command had left when the tier was given up: it may have taken effect. */
+    readonly wasSent = false,
   ) {
     super(`${operation} was not sent: Redis can't be used (${reason})`);
   }

@@ -55,6 +55,11 @@ export interface CacheEventMap {
     readonly operation: 'get' | 'set' | 'delete' | 'clear';
     readonly error: Error;
   };
+  /**
+   * This process sends more to Redis than Redis answers, and the queue between them is full: the operation was not sent, and the call went
+   * on without Redis. Redis itself is well.
+   */
+  overload: OfNamespace & { readonly operation: 'get' | 'set' | 'delete' | 'clear' };
   /** Redis answers (again). `downMs` is the length of the outage, 0 at the first connection. */
   redisConnected: { readonly address: string; readonly downMs: number };
   redisConnectionFailed: { readonly address: string; readonly reason: OutageReason };

@@ -40,6 +40,7 @@ export class CacheEvents {
     dimensionMissing: new Topic('dimensionMissing'),
     instanceFlattened: new Topic('instanceFlattened'),
     tierError: new Topic('tierError'),
+    overload: new Topic('overload'),
     redisConnected: new Topic('redisConnected'),
     redisConnectionFailed: new Topic('redisConnectionFailed'),
     fallbackOn: new Topic('fallbackOn'),

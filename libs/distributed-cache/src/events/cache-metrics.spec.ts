@@ -14,6 +14,7 @@ const COUNTS: CacheCounts = {
   loadErrors: 23,
   waits: 29,
   leasesLost: 31,
+  overloads: 41,
   schemaMismatches: 37,
 };
 
@@ -42,6 +43,7 @@ describe('CacheMetrics', () => {
       load_errors: 23,
       waits: 29,
       leases_lost: 31,
+      overloads: 41,
       schema_mismatches: 37,
     });
   });

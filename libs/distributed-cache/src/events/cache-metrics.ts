@@ -17,6 +17,7 @@ export interface CacheMetricsWire {
   readonly load_errors: number;
   readonly waits: number;
   readonly leases_lost: number;
+  readonly overloads: number;
   readonly schema_mismatches: number;
 }
 
@@ -43,6 +44,8 @@ export interface CacheCounts {
   readonly waits: number;
   /** Loads whose result was not stored because a `set` or deletion, or another load, came first. */
   readonly leasesLost: number;
+  /** Operations that were not sent because the queue to Redis was full. Not part of `errors`. */
+  readonly overloads: number;
   /** Values that a `schema` refused, or that `migrate` failed to upgrade: misses when read, not stored when made. */
   readonly schemaMismatches: number;
 }
@@ -64,6 +67,7 @@ export class CacheMetrics implements CacheCounts {
   readonly loadErrors: number;
   readonly waits: number;
   readonly leasesLost: number;
+  readonly overloads: number;
   readonly schemaMismatches: number;
   /** `hits + misses`. */
   readonly totalRequests: number;
@@ -90,6 +94,7 @@ export class CacheMetrics implements CacheCounts {
     this.loadErrors = counts.loadErrors;
     this.waits = counts.waits;
     this.leasesLost = counts.leasesLost;
+    this.overloads = counts.overloads;
     this.schemaMismatches = counts.schemaMismatches;
     this.totalRequests = this.hits + this.misses;
     this.hitRatePercent = this.totalRequests === 0 ? 0 : Math.round((this.hits / this.totalRequests) * 10_000) / 100;
@@ -114,6 +119,7 @@ export class CacheMetrics implements CacheCounts {
       load_errors: this.loadErrors,
       waits: this.waits,
       leases_lost: this.leasesLost,
+      overloads: this.overloads,
       schema_mismatches: this.schemaMismatches,
     };
   }

@@ -59,6 +59,9 @@ export class CacheLogger {
       events.on('valueRefused', ({ namespace, key, reason }) =>
         this.logRepeated(`cache_value_refused ${namespace}`, `${describeKey(key)}: ${reason}`),
       ),
+      events.on('overload', ({ namespace, operation }) =>
+        this.logRepeated(`cache_overload ${namespace}`, `${operation}: the queue to Redis is full`),
+      ),
       events.on('schemaMismatch', ({ namespace, key, during, cause }) =>
         this.logRepeated(`cache_schema_mismatch ${namespace}`, `${describeKey(key)}: ${cause} at ${during}`),
       ),

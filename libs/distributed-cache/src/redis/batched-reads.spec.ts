@@ -10,6 +10,8 @@ class NotedConnection {
   isCluster = false;
   readonly commands: string[] = [];
   refusal: Error | undefined;
+  /** How large values are; default: as long as their keys. */
+  valueBytes: number | undefined;
   readonly exchange = {
     isBusy: false,
     run: <Reply>(line: Line, _operation: string, send: (line: Line, listener: ReplyListener<Reply>) => void) =>
@@ -30,7 +32,10 @@ class NotedConnection {
 
   private answer({ name, args, resolve, reject }: SentCommand): void {
     this.commands.push(`${name.toUpperCase()} ${name === 'get' ? args[0] : args.length}`);
-    const values = args.map((key) => (key === 'none' ? null : Buffer.from(key)));
+    const { valueBytes } = this;
+    const values = args.map((key) =>
+      key === 'none' ? null : valueBytes === undefined ? Buffer.from(key) : Buffer.alloc(valueBytes),
+    );
     if (name === 'get') {
       resolve(values[0]);
     } else if (this.refusal === undefined) {
@@ -71,7 +76,7 @@ describe('reads of single values', () => {
     expect(connection.commands).toEqual(['MGET 10']);
   });
 
-  it('leave by the 64: nobody waits for more values than that', async () => {
+  it('leave by the 64: no read waits for more values than that', async () => {
     const { connection, reads } = readsForTest();
     connection.exchange.isBusy = true;
     await Promise.all(keysOf(130).map((key) => reads.get(key)));
@@ -105,10 +110,20 @@ describe('reads of single values', () => {
     expect(connection.commands).toEqual(['MGET 2', 'GET key 0', 'GET key 1', 'GET later']);
   });
 
-  it('are refused when more than 16384 wait', async () => {
+  it('leave in smaller groups where values are large', async () => {
     const { connection, reads } = readsForTest();
     connection.exchange.isBusy = true;
-    const waiting = keysOf(16_384).map((key) => reads.get(key));
+    connection.valueBytes = 300_000;
+    await Promise.all(keysOf(2).map((key) => reads.get(key)));
+    connection.commands.length = 0;
+    await Promise.all(keysOf(7).map((key) => reads.get(key)));
+    expect(connection.commands).toEqual(['MGET 3', 'MGET 3', 'MGET 1']);
+  });
+
+  it('are refused when more than 100000 wait', async () => {
+    const { connection, reads } = readsForTest();
+    connection.exchange.isBusy = true;
+    const waiting = keysOf(100_000).map((key) => reads.get(key));
     await expect(reads.get('one more')).rejects.toThrow(new TierUnavailableError('GET', 'overloaded'));
     await Promise.all(waiting);
     expect(String(await reads.get('after'))).toBe('after');

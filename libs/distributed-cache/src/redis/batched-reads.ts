@@ -1,5 +1,7 @@
 import { TierReplyError, TierUnavailableError } from '../errors/index.js';
 import { isCluster, type RedisClient } from './redis-client.js';
+import { ReplySize } from './reply-size.js';
+import { QUEUE_LIMITS } from './send-queue.js';
 import type { RedisConnection } from './redis-connection.js';
 import { sendOnLine } from './wire-command.js';
 
@@ -10,10 +12,12 @@ interface Batch {
   readonly send: () => void;
 }
 
-/** Its answer comes as a whole: so many values at most wait for each other. */
+/** Its reply comes as a whole: at most so many values wait for each other. */
 const MOST_KEYS = 64;
-/** More reads than this at once are refused: what each takes of the memory adds up. */
-const MOST_READS = 16_384;
+/** The same, in bytes. */
+const MOST_REPLY_BYTES = 1024 * 1024;
+/** More reads than this at once are refused, as more commands than that are: each takes memory. */
+const MOST_READS = QUEUE_LIMITS.maxQueued;
 
 /**
  * Reads of single values. One on an idle connection leaves at once, as a `GET`. While others are unanswered, the reads of one turn of the
@@ -23,6 +27,7 @@ export class BatchedReads {
   private batch: Batch | undefined;
   private unanswered = 0;
   private mayBatch = true;
+  private readonly replySize = new ReplySize();
 
   constructor(private readonly connection: RedisConnection) {}
 
@@ -38,18 +43,35 @@ export class BatchedReads {
     this.unanswered++;
     const batch = (this.batch ??= this.openBatch());
     const place = batch.valueKeys.push(valueKey) - 1;
-    if (place === MOST_KEYS - 1) {
+    if (place >= this.keysPerReply(MOST_KEYS) - 1) {
       batch.send();
     }
     return batch.answer.then((found) => found[place] ?? null);
   }
 
+  /** How many values of the size that values have here one reply may bring, `most` at the most. */
+  keysPerReply(most: number): number {
+    return Math.max(1, Math.min(most, Math.floor(MOST_REPLY_BYTES / this.replySize.expectedBytes)));
+  }
+
   private getAlone(valueKey: string): Promise<Buffer | null> {
-    const { connection } = this;
+    const { connection, replySize } = this;
     const { line } = connection;
+    const cost = { replyBytes: replySize.expectedBytes };
     return line === undefined
-      ? connection.run('GET', (client) => client.getBuffer(valueKey), valueKey)
-      : connection.exchange.run(line, 'GET', (client, listener) => sendOnLine(client, ['get', valueKey], listener));
+      ? connection.run('GET', (client) => this.learnFrom(client.getBuffer(valueKey)), valueKey, cost)
+      : connection.exchange.run(
+          line,
+          'GET',
+          (client, listener) => sendOnLine(client, ['get', valueKey], listener),
+          cost,
+        );
+  }
+
+  private async learnFrom(getting: Promise<Buffer | null>): Promise<Buffer | null> {
+    const bytes = await getting;
+    this.replySize.learn([bytes]);
+    return bytes;
   }
 
   private openBatch(): Batch {
@@ -80,17 +102,23 @@ export class BatchedReads {
 
   /** Those of one server, in the order of `valueKeys`. Waits at most the connection's deadline. @throws as `RedisConnection.run` */
   async getMany(valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
-    const { connection } = this;
+    const { connection, replySize } = this;
     const { line } = connection;
+    const cost = { replyBytes: replySize.expectedBytes * valueKeys.length };
     if (!this.mayBatch) {
-      return connection.run('GET', (client) => getEach(client, valueKeys), valueKeys[0]);
+      return connection.run('GET', (client) => getEach(client, valueKeys), valueKeys[0], cost);
     }
     try {
-      return await (line === undefined
-        ? connection.run('MGET', (client) => getTogether(client, valueKeys), valueKeys[0])
-        : connection.exchange.run<(Buffer | null)[]>(line, 'MGET', (to, listener) =>
-            sendOnLine(to, ['mget', ...valueKeys], listener),
+      const found = await (line === undefined
+        ? connection.run('MGET', (client) => getTogether(client, valueKeys), valueKeys[0], cost)
+        : connection.exchange.run<(Buffer | null)[]>(
+            line,
+            'MGET',
+            (to, listener) => sendOnLine(to, ['mget', ...valueKeys], listener),
+            cost,
           ));
+      replySize.learn(found);
+      return found;
     } catch (error) {
       if (error instanceof TierReplyError && error.reply === 'NOPERM') {
         this.mayBatch = false; // an ACL that knows of `GET` alone

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { FormerConnection } from './former-connection.js';
-import type { Judge, TimeoutVerdict } from './in-flight.js';
+import type { InFlight, Judge, TimeoutVerdict } from './in-flight.js';
 import { Probe } from './probe.js';
 import { bytesReadBy, destroySocketOf } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
@@ -42,6 +42,8 @@ export class ClusterNode implements Judge {
   constructor(
     /** `host:port`, as the cluster's table of slots has it. */
     readonly name: string,
+    /** What is sent to it and unanswered, and what waits to be sent. */
+    readonly inFlight: InFlight,
     private readonly surroundings: ClusterNodeSurroundings,
   ) {
     this.clock = new ServerClock(surroundings.nowMs);

@@ -5,9 +5,11 @@ import { ClusterNode, type ClusterNodeSurroundings } from './cluster-node.js';
 import type { ServerPart } from './connection-contract.js';
 import type { InFlight } from './in-flight.js';
 import type { RedisClient } from './redis-client.js';
+import type { SendCost } from './send-queue.js';
 
 interface Surroundings extends Omit<ClusterNodeSurroundings, 'clientOf' | 'lookAround' | 'beforeLive'> {
-  readonly inFlight: InFlight;
+  /** Each master has a queue of its own. */
+  newInFlight(): InFlight;
   /** As `RedisConnection` sends: the errors are ours. */
   send<Result>(operation: string, send: Send<Result>, target: RedisClient | undefined): Promise<Result>;
   beforeLive(part: ServerPart): Promise<void>;
@@ -97,11 +99,10 @@ export class ClusterNodes {
   }
 
   /** Sends to one master and waits, as `RedisConnection.run` does; nobody waits for one that is down. */
-  run<Result>(node: ClusterNode, operation: string, send: Send<Result>): Promise<Result> {
-    const { inFlight } = this.surroundings;
+  run<Result>(node: ClusterNode, operation: string, send: Send<Result>, cost?: SendCost): Promise<Result> {
     return node.isDown
       ? Promise.reject(breakerOpen(operation))
-      : inFlight.track(operation, node, () => this.surroundings.send(operation, send, node.client));
+      : node.inFlight.track(operation, node, () => this.surroundings.send(operation, send, node.client), cost);
   }
 
   get parts(): readonly ServerPart[] {
@@ -110,10 +111,16 @@ export class ClusterNodes {
 
   /** Asks each master that can be used for a sign of life; a silent one shows by its timeout. @returns whether any gave one */
   async greet(): Promise<boolean> {
-    const { inFlight } = this.surroundings;
     const usable = this.all.filter(({ isDown }) => !isDown);
-    const answers = await Promise.allSettled(usable.map((node) => inFlight.track('TIME', node, () => node.greet())));
+    const answers = await Promise.allSettled(
+      usable.map((node) => node.inFlight.track('TIME', node, () => node.greet(), { isUrgent: true })),
+    );
     return answers.some(({ status }) => status === 'fulfilled');
+  }
+
+  /** Fails every operation that waits for one of them. */
+  releaseAll(errorFor: (operation: string, wasSent: boolean) => Error): void {
+    this.nodes.forEach(({ inFlight }) => inFlight.releaseAll(errorFor));
   }
 
   close(): void {
@@ -135,14 +142,14 @@ export class ClusterNodes {
   private node(name: string): ClusterNode {
     let node = this.nodes.get(name);
     if (node === undefined) {
-      node = new ClusterNode(name, {
+      node = new ClusterNode(name, this.surroundings.newInFlight(), {
         ...this.surroundings,
         beforeLive: (risen) => this.surroundings.beforeLive(this.untrustedPartOf(risen)),
         clientOf: (wanted) => this.cluster?.nodes('master').find((client) => nameOf(client) === wanted),
         lookAround: () => this.lookAround(),
         onDown: (fallen) => {
           this.count();
-          this.surroundings.inFlight.releaseAll(breakerOpen, fallen);
+          fallen.inFlight.releaseAll(breakerOpen);
           this.surroundings.onDown(fallen);
         },
         onLive: (risen, downMs) => {
@@ -184,8 +191,8 @@ export class ClusterNodes {
   }
 }
 
-function breakerOpen(operation: string): TierUnavailableError {
-  return new TierUnavailableError(operation, 'breaker-open');
+function breakerOpen(operation: string, wasSent = false): TierUnavailableError {
+  return new TierUnavailableError(operation, 'breaker-open', wasSent);
 }
 
 function nameOf({ options }: Redis): string {

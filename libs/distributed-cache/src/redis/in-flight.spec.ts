@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
 import { InFlight, type Judge, type TimeoutVerdict } from './in-flight.js';
+import { QUEUE_LIMITS, type QueueLimits } from './send-queue.js';
 
 const DEADLINE_MS = 300;
 const NEVER = (): Promise<never> => new Promise(() => {});
@@ -8,7 +9,7 @@ const NEVER = (): Promise<never> => new Promise(() => {});
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate'] }));
 afterEach(() => vi.useRealTimers());
 
-function inFlightForTest(maxPending = 100): {
+function inFlightForTest(limits: Partial<QueueLimits> = {}): {
   inFlight: InFlight;
   track: <Result>(operation: string, start: () => Promise<Result>) => Promise<Result>;
   verdicts: TimeoutVerdict[];
@@ -18,10 +19,17 @@ function inFlightForTest(maxPending = 100): {
   beBusy: (durationMs: number) => void;
   receive: () => void;
   answersInTime: () => number;
+  /** From now on the process works for this part of its time, 0 to 1. */
+  setLoad: (load: number) => void;
 } {
-  let [nowMs, progress, answers] = [1_000_000, 0, 0];
+  let [nowMs, progress, answers, load] = [1_000_000, 0, 0, 0];
   const verdicts: TimeoutVerdict[] = [];
-  const inFlight = new InFlight({ deadlineMs: DEADLINE_MS, maxPending, nowMs: () => nowMs });
+  const inFlight = new InFlight({
+    deadlineMs: DEADLINE_MS,
+    nowMs: () => nowMs,
+    limits: { ...QUEUE_LIMITS, ...limits },
+    measureLoad: () => () => load,
+  });
   const judge: Judge = {
     progress: () => progress,
     onAnswer: () => void answers++,
@@ -41,6 +49,7 @@ function inFlightForTest(maxPending = 100): {
     beBusy: (ms) => void (nowMs += ms),
     receive: () => void progress++,
     answersInTime: () => answers,
+    setLoad: (share) => void (load = share),
   };
 }
 
@@ -103,26 +112,48 @@ describe('InFlight', () => {
     expect(verdicts).toEqual(['slow', 'silent']);
   });
 
-  it('waits a moment longer, once, where its timer came late, and then judges', async () => {
+  it('gives an operation its deadline anew where its timer came late, and then judges', async () => {
     const { track, verdicts, advance, beBusy } = inFlightForTest();
     const outcome = outcomeOf(track('GET', NEVER));
     beBusy(400);
     await advance(DEADLINE_MS + 2);
     expect(outcome.isPending).toBe(true);
-    await advance(102);
+    await advance(DEADLINE_MS + 2);
     expect(outcome.error).toBeInstanceOf(TierTimeoutError);
     expect(verdicts).toEqual(['silent']);
   });
 
-  it('says that the process was busy where its timer came late twice', async () => {
+  it('says that the process was busy where its timer came late six times in a row', async () => {
     const { track, verdicts, advance, beBusy } = inFlightForTest();
     const outcome = outcomeOf(track('GET', NEVER));
-    beBusy(400);
-    await advance(DEADLINE_MS + 2);
-    beBusy(400);
-    await advance(102);
+    for (let time = 1; time <= 6; time++) {
+      expect(outcome.isPending).toBe(true);
+      beBusy(400);
+      await advance(DEADLINE_MS + 2);
+    }
     expect(outcome.error).toBeInstanceOf(TierTimeoutError);
     expect(verdicts).toEqual(['busy-process']);
+  });
+
+  it('gives an operation its deadline anew where a busy process gets answers to others', async () => {
+    const { track, verdicts, advance, receive, setLoad } = inFlightForTest();
+    setLoad(0.9);
+    const outcome = outcomeOf(track('GET', NEVER));
+    receive();
+    await advance(DEADLINE_MS + 2);
+    expect(outcome.isPending).toBe(true);
+    setLoad(0.1);
+    await advance(DEADLINE_MS + 2);
+    expect(outcome.error).toBeInstanceOf(TierTimeoutError);
+    expect(verdicts).toEqual(['slow']);
+  });
+
+  it('takes a server for silent that answers nothing, however busy the process is', async () => {
+    const { track, verdicts, advance, setLoad } = inFlightForTest();
+    setLoad(0.9);
+    outcomeOf(track('GET', NEVER));
+    await advance(DEADLINE_MS + 2);
+    expect(verdicts).toEqual(['silent']);
   });
 
   it('takes an answer to a command that could not leave while the process was busy', async () => {
@@ -149,20 +180,112 @@ describe('InFlight', () => {
     expect(verdicts).toEqual([]);
   });
 
-  it('refuses at once what goes beyond the cap, and takes more when there is room again', async () => {
-    const { inFlight, track, advance } = inFlightForTest(3);
+  it('sends no more than the window holds, the others in order as answers come', async () => {
+    const { inFlight, track } = inFlightForTest({ maxSent: 2 });
+    const sent: number[] = [];
+    const answers: ((value: number) => void)[] = [];
+    const waiting = [0, 1, 2, 3, 4].map((number) =>
+      track('GET', () => {
+        sent.push(number);
+        return new Promise<number>((resolve) => (answers[number] = resolve));
+      }),
+    );
+    expect(sent).toEqual([0, 1]);
+    expect(inFlight.isQueueing).toBe(true);
+    for (const number of [1, 0, 2, 3, 4]) {
+      answers[number]?.(number);
+      expect(await waiting[number]).toBe(number);
+    }
+    expect(sent).toEqual([0, 1, 2, 3, 4]);
+    expect(inFlight.isQueueing).toBe(false);
+  });
+
+  it('begins the deadline of an operation when it is sent, not while it queues', async () => {
+    const { track, advance } = inFlightForTest({ maxSent: 1 });
+    let answer: (value: number) => void = () => {};
+    const first = outcomeOf(track('GET', () => new Promise<number>((resolve) => (answer = resolve))));
+    const second = outcomeOf(track('SET', NEVER));
+    await advance(DEADLINE_MS - 20);
+    answer(1);
+    await advance(DEADLINE_MS - 20);
+    expect(first.value).toBe(1);
+    expect(second.isPending).toBe(true);
+    await advance(30);
+    expect(second.error).toBeInstanceOf(TierTimeoutError);
+  });
+
+  it('sends what is urgent before what has waited longer', async () => {
+    const { inFlight, track } = inFlightForTest({ maxSent: 1 });
+    const judge: Judge = { progress: () => 0, onAnswer: () => {}, onTimeout: () => {} };
+    const sent: string[] = [];
+    const note = (name: string) => async () => void sent.push(name);
+    await Promise.all([
+      track('FIRST', note('first')),
+      track('GET', note('get')),
+      track('SET', note('set')),
+      inFlight.track('FILL', judge, note('fill'), { isUrgent: true }),
+    ]);
+    expect(sent).toEqual(['first', 'fill', 'get', 'set']);
+  });
+
+  it('bounds what is sent and what waits by bytes, and sends one operation however large it is', async () => {
+    const { inFlight } = inFlightForTest({ maxSentBytes: 100, maxQueuedBytes: 250 });
+    const judge: Judge = { progress: () => 0, onAnswer: () => {}, onTimeout: () => {} };
+    let sent = 0;
+    const track = (bytes: number, replyBytes = 0) =>
+      outcomeOf(
+        inFlight.track(
+          'SET',
+          judge,
+          () => {
+            sent++;
+            return NEVER();
+          },
+          { bytes, replyBytes },
+        ),
+      );
+    track(500);
+    expect(sent).toBe(1);
+    const waiting = [track(200), track(50), track(0, 1_000_000)];
+    const refused = track(1);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(refused.error).toMatchObject({ reason: 'overloaded' });
+    expect(waiting.map(({ isPending }) => isPending)).toEqual([true, true, true]);
+    expect(sent).toBe(1);
+  });
+
+  it('sends thousands of queued operations that fail at once without running out of stack', async () => {
+    const { inFlight, track } = inFlightForTest({ maxSent: 1 });
+    const failed = vi.fn();
+    let fail: (error: Error) => void = () => {};
+    const first = track('GET', () => new Promise<never>((_resolve, reject) => (fail = reject))).catch(failed);
+    const others = Array.from({ length: 20_000 }, () =>
+      inFlight
+        .listen('GET', { progress: () => 0, onAnswer: () => {}, onTimeout: () => {} }, (waiter) =>
+          waiter.onFailure(new Error('not writable')),
+        )
+        .catch(failed),
+    );
+    fail(new Error('not writable'));
+    await Promise.all([first, ...others]);
+    expect(failed).toHaveBeenCalledTimes(20_001);
+    expect(inFlight.size).toBe(0);
+  });
+
+  it('refuses at once what goes beyond the queue, and takes more when there is room again', async () => {
+    const { inFlight, track, advance } = inFlightForTest({ maxSent: 2, maxQueued: 1 });
     const waiting = [1, 2, 3].map(() => outcomeOf(track('GET', NEVER)));
     const start = vi.fn(NEVER);
     await expect(track('GET', start)).rejects.toThrow(new TierUnavailableError('GET', 'overloaded'));
     expect(start).not.toHaveBeenCalled();
     expect(waiting.map(({ isPending }) => isPending)).toEqual([true, true, true]);
-    await advance(DEADLINE_MS + 2);
+    await advance(2 * DEADLINE_MS + 4);
     expect(inFlight.size).toBe(0);
     expect(await track('GET', () => Promise.resolve(1))).toBe(1);
   });
 
-  it('releases every waiter at once with the error of its operation', async () => {
-    const { inFlight, track, verdicts, advance } = inFlightForTest();
+  it('fails every operation at once, sent or queued, with the error of its operation', async () => {
+    const { inFlight, track, verdicts, advance } = inFlightForTest({ maxSent: 1 });
     const outcomes = ['GET', 'SET'].map((operation) => outcomeOf(track(operation, NEVER)));
     inFlight.releaseAll((operation) => new TierUnavailableError(operation, 'not-connected'));
     await advance(0);
@@ -173,19 +296,6 @@ describe('InFlight', () => {
     expect(inFlight.size).toBe(0);
     await advance(DEADLINE_MS + 2);
     expect(verdicts).toEqual([]);
-  });
-
-  it('releases and judges by server, so that a hung one costs those who wait for another nothing', async () => {
-    const { inFlight, track, verdicts, advance } = inFlightForTest();
-    const seen: TimeoutVerdict[] = [];
-    const other: Judge = { progress: () => 0, onAnswer: () => {}, onTimeout: (verdict) => void seen.push(verdict) };
-    const [mine, theirs] = [outcomeOf(track('GET', NEVER)), outcomeOf(inFlight.track('SET', other, NEVER))];
-    inFlight.releaseAll((operation) => new TierUnavailableError(operation, 'breaker-open'), other);
-    await advance(0);
-    expect(theirs.error).toMatchObject({ operation: 'SET', reason: 'breaker-open' });
-    expect(mine.isPending).toBe(true);
-    await advance(DEADLINE_MS + 2);
-    expect([verdicts, seen]).toEqual([['silent'], []]);
   });
 
   it('takes new operations from within the release of the old ones', async () => {

@@ -1,16 +1,23 @@
 import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
+import { DeadlineClock, measureLoad } from './deadline-clock.js';
+import { QUEUE_LIMITS, SendQueue, type QueueLimits, type SendCost } from './send-queue.js';
 import { WaitingLine, type InLine } from './waiting-line.js';
 import type { ReplyListener } from './wire-command.js';
 
-/** What is known of somebody who waits, besides what for. */
-interface Waiting extends InLine<Waiting> {
-  readonly operation: string;
+/** An operation that was handed in: what it costs, when it is due, and how to fail it. */
+interface Operation extends InLine<Operation> {
+  readonly name: string;
   readonly judge: Judge;
+  readonly bytes: number;
+  readonly replyBytes: number;
+  readonly isUrgent: boolean;
+  /** When it times out; set when it is sent. */
   dueAtMs: number;
-  /** Whether it has been given longer, because the process was busy when it was due. */
-  isExtended: boolean;
+  /** How often it was given longer, because the process was busy when it was due. */
+  extensions: number;
   /** What `judge.progress()` said when the operation was sent. */
-  readonly progressAtSend: number;
+  progressAtSend: number;
+  start(): void;
   readonly reject: (error: Error) => void;
 }
 
@@ -31,85 +38,119 @@ export interface Judge {
 }
 
 export interface InFlightOptions {
+  /** The most that an operation waits for its answer, from the moment it is sent. */
   readonly deadlineMs: number;
-  /** More operations than this are refused at once. */
-  readonly maxPending: number;
   readonly nowMs: () => number;
+  /** Shared by all servers of one connection. */
+  readonly deadlineClock?: DeadlineClock;
+  /** Default: see {@link QUEUE_LIMITS}. */
+  readonly limits?: QueueLimits;
+  /** Starts to measure: the result says, when called, which part of the time since then this process has worked, 0 to 1. */
+  readonly measureLoad?: () => () => number;
 }
 
 /** A timer this late means that the process was busy, and says nothing about Redis. */
 const STALLED_LOOP_MS = 50;
 
-/** Who was due while the process was busy waits this much longer, once: its command may not even have left in time. */
-const EXTENSION_MS = 100;
+/** An operation that was due while the process was busy gets the deadline anew: the process may be busy so often in a row. */
+const MOST_EXTENSIONS = 5;
+
+/** With this share of the time spent on its own work, a process that gets answers is slower than Redis. */
+const BUSY_SHARE = 0.5;
+
+const SMALL: SendCost = {};
 
 /**
- * The operations that wait for Redis, oldest first. They share one deadline, so the first to start is the first to end and
- * one timer serves all of them. The timer keeps the process alive while somebody waits, and only then: the socket
+ * The operations of one Redis server: those that are sent and wait for their answers, oldest first, and behind them a queue.
+ *
+ * The deadline of an operation begins when it is sent. Operations share one deadline, so the first to be sent is the first to time out,
+ * and one timer serves all of them. The timer keeps the process alive while an operation is unanswered, and only then: the socket
  * itself is unref'd, so a script that used the cache can end.
  *
  * When the timer fires, the answer may lie in the socket's buffer, unread because the process was busy (a large
  * `JSON.parse`, a garbage collection): timers run before the poll phase. So the verdict waits for one poll phase. If the timer
- * itself was late, the command may have left late too, and everybody who was due waits a moment longer, once.
+ * itself was late, the command may have left late too, and every operation that was due gets its deadline anew. So does one whose server
+ * has answered others meanwhile, if this process was busy for most of the time: under its own load it is the slower one of the two.
  */
 export class InFlight {
-  private readonly pending = new WaitingLine<Waiting>();
+  private readonly sent = new WaitingLine<Operation>();
+  private readonly queue: SendQueue<Operation>;
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly options: InFlightOptions) {}
+  constructor(private readonly options: InFlightOptions) {
+    const { nowMs, deadlineClock = new DeadlineClock(nowMs), limits = QUEUE_LIMITS } = options;
+    this.queue = new SendQueue(limits, (operation) => this.begin(operation), deadlineClock);
+  }
 
+  /** Operations sent and not answered, and operations queued. */
   get size(): number {
-    return this.pending.size;
+    return this.sent.size + this.queue.size;
   }
 
-  get deadlineMs(): number {
-    return this.options.deadlineMs;
+  /** Whether operations of this process wait for others of it to be answered. */
+  get isQueueing(): boolean {
+    return this.queue.size > 0;
   }
 
-  /** What is left to whoever began at this moment of `nowMs`. */
-  restMs(startedAtMs: number): number {
-    return this.options.deadlineMs - (this.options.nowMs() - startedAtMs);
-  }
-
-  /** Waits for `start()`, but no longer than the deadline. */
-  track<Result>(operation: string, judge: Judge, start: () => Promise<Result>): Promise<Result> {
-    return this.listen<Result>(operation, judge, (waiter) => {
-      start().then(
-        (result) => waiter.onReply(result),
-        (error: Error) => waiter.onFailure(error),
-      );
-    });
+  /** Waits for `start()`, no longer than the deadline once it is called. @throws TierUnavailableError (`overloaded`) at a full queue */
+  track<Result>(name: string, judge: Judge, start: () => Promise<Result>, cost?: SendCost): Promise<Result> {
+    return this.listen<Result>(
+      name,
+      judge,
+      (waiter) => {
+        start().then(
+          (result) => waiter.onReply(result),
+          (error: Error) => waiter.onFailure(error),
+        );
+      },
+      cost,
+    );
   }
 
   /** As {@link track}, for what is told to a listener and needs no promise of its own. `start` must not throw. */
-  listen<Result>(operation: string, judge: Judge, start: (listener: ReplyListener<Result>) => void): Promise<Result> {
-    if (this.pending.size >= this.options.maxPending) {
-      return Promise.reject(new TierUnavailableError(operation, 'overloaded'));
+  listen<Result>(
+    name: string,
+    judge: Judge,
+    start: (listener: ReplyListener<Result>) => void,
+    cost: SendCost = SMALL,
+  ): Promise<Result> {
+    if (this.queue.isFullFor(cost)) {
+      return Promise.reject(new TierUnavailableError(name, 'overloaded'));
     }
     return new Promise<Result>((resolve, reject) => {
-      const dueAtMs = this.options.nowMs() + this.options.deadlineMs;
-      const waiter = new Waiter<Result>(operation, judge, dueAtMs, resolve, reject, this.leave);
-      this.pending.add(waiter);
-      this.arm();
-      start(waiter);
+      this.queue.add(new Waiter<Result>(name, judge, cost, start, resolve, reject, this.leave));
     });
   }
 
-  /** Ends every wait at once. @param judge only the waits that are its business; default: all */
-  releaseAll(errorFor: (operation: string) => Error, judge?: Judge): void {
-    const released = this.pending.all().filter((waiter) => judge === undefined || waiter.judge === judge);
-    released.forEach((waiter) => this.pending.delete(waiter));
-    this.settleTimer();
-    for (const { operation, reject } of released) {
-      reject(errorFor(operation));
+  /** Fails every operation at once, sent or queued. */
+  releaseAll(errorFor: (operation: string, wasSent: boolean) => Error): void {
+    const sent = this.sent.all();
+    const queued = this.queue.takeAll();
+    for (const operation of sent) {
+      this.sent.delete(operation);
+      this.queue.onSettled(operation);
     }
+    this.settleTimer();
+    sent.forEach(({ name, reject }) => reject(errorFor(name, true)));
+    queued.forEach(({ name, reject }) => reject(errorFor(name, false)));
+  }
+
+  private begin(operation: Operation): void {
+    operation.dueAtMs = this.options.nowMs() + this.options.deadlineMs;
+    operation.progressAtSend = operation.judge.progress();
+    this.sent.add(operation);
+    this.arm();
+    operation.start();
   }
 
   /** @returns whether it was still waited for */
-  private readonly leave = (waiter: Waiting): boolean => {
-    const wasWaitedFor = this.pending.delete(waiter);
+  private readonly leave = (operation: Operation): boolean => {
+    if (!this.sent.delete(operation)) {
+      return false;
+    }
+    this.queue.onSettled(operation);
     this.settleTimer();
-    return wasWaitedFor;
+    return true;
   };
 
   private arm(): void {
@@ -117,67 +158,81 @@ export class InFlight {
       this.timer.ref();
       return;
     }
-    const { oldest } = this.pending;
+    const { oldest } = this.sent;
     if (oldest !== undefined) {
       const { dueAtMs } = oldest;
       const waitMs = Math.max(1, Math.ceil(dueAtMs - this.options.nowMs()));
-      this.timer = setTimeout(() => this.fire(dueAtMs), waitMs);
+      const loadSinceNow = (this.options.measureLoad ?? measureLoad)();
+      this.timer = setTimeout(() => this.fire(dueAtMs, loadSinceNow()), waitMs);
     }
   }
 
-  /** The timer is left running, unref'd, when nobody waits: the next operation finds it there, at no cost. */
+  /** The timer is left running, unref'd, when nothing is waited for: the next operation finds it there, at no cost. */
   private settleTimer(): void {
-    if (this.pending.size === 0) {
+    if (this.sent.size === 0) {
       this.timer?.unref();
     }
   }
 
-  private fire(dueAtMs: number): void {
-    const busyProcess = this.options.nowMs() - dueAtMs > STALLED_LOOP_MS;
+  private fire(dueAtMs: number, load: number): void {
+    const isLate = this.options.nowMs() - dueAtMs > STALLED_LOOP_MS;
     setImmediate(() => {
       this.timer = undefined;
-      this.expire(busyProcess);
+      this.expire(isLate, load > BUSY_SHARE);
       this.arm();
     });
   }
 
-  private expire(busyProcess: boolean): void {
+  private expire(isLate: boolean, isBusy: boolean): void {
     const { deadlineMs, nowMs } = this.options;
     const dueNowMs = nowMs();
-    for (const entry of this.pending.all()) {
-      if (entry.dueAtMs > dueNowMs) {
-        break; // those behind it were sent later, and are due no more than an extension earlier
+    for (const operation of this.sent.all()) {
+      if (operation.dueAtMs > dueNowMs) {
+        break; // those behind it were sent later, and are due at most one deadline earlier
       }
-      if (busyProcess && !entry.isExtended) {
-        entry.isExtended = true;
-        entry.dueAtMs = dueNowMs + EXTENSION_MS;
+      const isSilent = operation.progressAtSend === operation.judge.progress();
+      const busyProcess = isLate || (isBusy && !isSilent);
+      if (busyProcess && operation.extensions < MOST_EXTENSIONS) {
+        operation.extensions++;
+        operation.dueAtMs = dueNowMs + deadlineMs; // its command may have left only now
         continue;
       }
-      this.pending.delete(entry);
-      entry.reject(new TierTimeoutError(entry.operation, deadlineMs));
-      const { judge, progressAtSend } = entry;
-      judge.onTimeout(busyProcess ? 'busy-process' : progressAtSend === judge.progress() ? 'silent' : 'slow');
+      if (this.leave(operation)) {
+        operation.reject(new TierTimeoutError(operation.name, deadlineMs));
+        operation.judge.onTimeout(busyProcess ? 'busy-process' : isSilent ? 'silent' : 'slow');
+      }
     }
   }
 }
 
-/** Somebody who waits for one operation. */
-class Waiter<Result> implements Waiting, ReplyListener<Result> {
-  isExtended = false;
-  readonly progressAtSend: number;
+/** One operation, told of its reply. */
+class Waiter<Result> implements Operation, ReplyListener<Result> {
+  readonly bytes: number;
+  readonly replyBytes: number;
+  readonly isUrgent: boolean;
+  extensions = 0;
+  dueAtMs = 0;
+  progressAtSend = 0;
   isInLine = false;
-  before: Waiting | undefined = undefined;
-  after: Waiting | undefined = undefined;
+  before: Operation | undefined = undefined;
+  after: Operation | undefined = undefined;
 
   constructor(
-    readonly operation: string,
+    readonly name: string,
     readonly judge: Judge,
-    public dueAtMs: number,
+    { bytes = 0, replyBytes = 0, isUrgent = false }: SendCost,
+    private readonly send: (listener: ReplyListener<Result>) => void,
     private readonly resolve: (result: Result) => void,
     readonly reject: (error: Error) => void,
-    private readonly leave: (waiter: Waiting) => boolean,
+    private readonly leave: (waiter: Operation) => boolean,
   ) {
-    this.progressAtSend = judge.progress();
+    this.bytes = bytes;
+    this.replyBytes = replyBytes;
+    this.isUrgent = isUrgent;
+  }
+
+  start(): void {
+    this.send(this);
   }
 
   onReply(result: Result): void {

@@ -1,5 +1,6 @@
 export { allOf } from './all-of.js';
 export { Announcements } from './announcements.js';
+export { JUDGEMENT_MS, REAL_TIME, withinDeadline } from './deadline-clock.js';
 export type { ConnectionSettings } from './client-options.js';
 export type { RedisTarget } from './open-client.js';
 export { isCluster, isRedisClient, type RedisClient } from './redis-client.js';
@@ -9,6 +10,7 @@ export type {
   RedisConnectionListener,
   ServerPart,
 } from './connection-contract.js';
+export { inPieces, piecesOf, type PieceLimits } from './pieces.js';
 export { RedisConnection } from './redis-connection.js';
 export { ReplicaGuard } from './replica-guard.js';
 export type { EntryToStore, RedisEntry } from './entry-bytes.js';

@@ -5,6 +5,9 @@ import { leaseCommandsOf } from './lease-scripts.js';
 import type { RedisConnection } from './redis-connection.js';
 import { takeLease, takeOnLine, type Taken } from './take-lease.js';
 
+/** Goes before what begins new work. */
+const ENDS_WORK = { isUrgent: true };
+
 /**
  * The leases of one Redis. Taking one needs no script, storing under it and giving it back do: where scripts are forbidden, a lease
  * that was taken would only be in the way. So once one is refused, leases are taken by script until one succeeds.
@@ -40,6 +43,7 @@ export class Leases {
           return leaseCommandsOf(client).ndcRenew(leases.length, ...leases, token, leaseMs);
         }),
       keys.leaseKey,
+      ENDS_WORK,
     );
     return (await this.learnFrom(renewing)) === 1;
   }
@@ -54,6 +58,7 @@ export class Leases {
           return leaseCommandsOf(client).ndcRelease(leases.length, ...leases, token);
         }),
       keys.leaseKey,
+      ENDS_WORK,
     );
     await this.learnFrom(releasing);
   }

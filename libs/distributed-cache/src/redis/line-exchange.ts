@@ -1,7 +1,9 @@
 import { TierTimeoutError } from '../errors/index.js';
 import type { ClientLink } from './client-link.js';
 import type { CommandSender } from './command-sender.js';
+import { JUDGEMENT_MS, withinDeadline, type DeadlineClock } from './deadline-clock.js';
 import type { InFlight, Judge } from './in-flight.js';
+import type { SendCost } from './send-queue.js';
 import type { Line, ReplyListener } from './wire-command.js';
 
 /**
@@ -14,6 +16,8 @@ export class LineExchange {
     private readonly sender: CommandSender,
     private readonly inFlight: InFlight,
     private readonly judge: Judge,
+    private readonly deadlineClock: DeadlineClock,
+    private readonly deadlineMs: number,
   ) {}
 
   /** Whether commands wait for their replies. */
@@ -31,26 +35,24 @@ export class LineExchange {
     line: Line,
     operation: string,
     send: (line: Line, listener: ReplyListener<Reply>) => void,
+    cost?: SendCost,
   ): Promise<Reply> {
-    return this.inFlight.listen(operation, this.judge, (waiter: ReplyListener<Reply>) =>
-      this.sender.sendOnLine(line, operation, send, waiter),
+    return this.inFlight.listen(
+      operation,
+      this.judge,
+      (waiter: ReplyListener<Reply>) => this.sender.sendOnLine(line, operation, send, waiter),
+      cost,
     );
   }
 
   /**
-   * For the second round trip of one operation: no longer than what the first has left of the deadline.
-   * @param startedAtMs by `performance.now()`
+   * For what takes further round trips: no longer than what the first has left of the deadline.
+   * @param startedAtMs by the connection's deadline clock
    */
-  async withinRest<Result>(operation: string, startedAtMs: number, work: Promise<Result>): Promise<Result> {
-    const restMs = Math.max(0, this.inFlight.restMs(startedAtMs));
-    let timer: NodeJS.Timeout | undefined;
-    const expiry = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new TierTimeoutError(operation, this.inFlight.deadlineMs)), restMs);
+  withinRest<Result>(operation: string, startedAtMs: number, work: Promise<Result>): Promise<Result> {
+    const { deadlineClock, deadlineMs } = this;
+    return withinDeadline(work, deadlineClock, startedAtMs + deadlineMs + JUDGEMENT_MS, () => {
+      throw new TierTimeoutError(operation, deadlineMs);
     });
-    try {
-      return await Promise.race([work, expiry]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }

@@ -9,6 +9,7 @@ import type {
 } from './connection-contract.js';
 import type { ClusterNode } from './cluster-node.js';
 import { ClusterNodes } from './cluster-nodes.js';
+import { DeadlineClock, REAL_TIME, withinDeadline } from './deadline-clock.js';
 import { FirstAttempt } from './first-attempt.js';
 import { Heartbeat } from './heartbeat.js';
 import { InFlight, type Judge, type TimeoutVerdict } from './in-flight.js';
@@ -16,13 +17,11 @@ import type { RedisTarget } from './open-client.js';
 import { Probe } from './probe.js';
 import { LineExchange } from './line-exchange.js';
 import { isCluster, type RedisClient } from './redis-client.js';
+import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
 import { ServerClock } from './server-clock.js';
 import { TimeoutTally } from './timeout-tally.js';
 import { Trial } from './trial.js';
 import type { Line } from './wire-command.js';
-
-/** More commands than this on their way at once are refused: about 10 MB of the client's memory. */
-const MAX_IN_FLIGHT = 4096;
 
 /**
  * The one connection that all namespaces share, and the judgement whether it can be used.
@@ -51,7 +50,11 @@ export class RedisConnection {
   private readonly clock: ServerClock;
   private readonly trial: Trial;
   private readonly sender: CommandSender;
+  /** The time that counts against the deadline of an operation of several steps. */
+  readonly deadlineClock: DeadlineClock;
   private readonly inFlight: InFlight;
+  /** Operations that wait for the first connection. */
+  private readonly early: InFlight;
   /** Judges the connection as a whole. */
   private readonly judge: Judge;
 
@@ -75,21 +78,25 @@ export class RedisConnection {
       await listener.beforeLive?.(client);
     });
     this.sender = new CommandSender(limits.commandTimeoutMs);
-    this.inFlight = new InFlight({
-      deadlineMs: limits.deadlineMs,
-      maxPending: MAX_IN_FLIGHT,
-      nowMs: () => performance.now(), // whatever clock entries go by, callers wait in real time
+    const { deadlineMs } = limits;
+    const nowMs = (): number => REAL_TIME.nowMs();
+    this.deadlineClock = new DeadlineClock(nowMs);
+    this.inFlight = new InFlight({ deadlineMs, nowMs, deadlineClock: this.deadlineClock });
+    this.early = new InFlight({
+      deadlineMs,
+      nowMs,
+      limits: { ...QUEUE_LIMITS, maxSent: QUEUE_LIMITS.maxQueued, maxQueued: 0 },
     });
     this.judge = {
       progress: () => this.sender.replies + this.link.bytesRead,
       onAnswer: () => this.tally.reset(),
       onTimeout: (verdict) => this.onTimeout(verdict),
     };
-    this.exchange = new LineExchange(this.link, this.sender, this.inFlight, this.judge);
+    this.exchange = new LineExchange(this.link, this.sender, this.inFlight, this.judge, this.deadlineClock, deadlineMs);
     this.nodes = new ClusterNodes({
-      deadlineMs: limits.deadlineMs,
+      deadlineMs,
       nowMs: limits.nowMs,
-      inFlight: this.inFlight,
+      newInFlight: () => new InFlight({ deadlineMs, nowMs, deadlineClock: this.deadlineClock }),
       send: (operation, send, to) => this.send(operation, send, to),
       onDown: (node) => this.onNodeDown(node),
       beforeLive: async (part) => listener.beforeNodeLive?.(part),
@@ -165,18 +172,22 @@ export class RedisConnection {
    * @throws TierUnavailableError (nothing was sent), TierTimeoutError or TierDisconnectedError (it may have taken
    *   effect), TierReplyError (Redis said no); never anything else
    */
-  run<Result>(operation: string, send: (client: RedisClient) => Promise<Result>, key?: string): Promise<Result> {
+  run<Result>(
+    operation: string,
+    send: (client: RedisClient) => Promise<Result>,
+    key?: string,
+    cost?: SendCost,
+  ): Promise<Result> {
     if (this.currentState === 'live') {
       const node = key !== undefined && this.isCluster ? this.nodes.ownerOf(key) : undefined;
       return node === undefined
-        ? this.inFlight.track(operation, this.judge, () => this.send(operation, send))
-        : this.nodes.run(node, operation, send);
+        ? this.inFlight.track(operation, this.judge, () => this.send(operation, send), cost)
+        : this.nodes.run(node, operation, send, cost);
     }
     if (this.currentState === 'idle' || this.currentState === 'connecting') {
-      return this.inFlight.track(operation, this.judge, async () => {
-        await this.connect();
-        return this.send(operation, send);
-      });
+      return this.early
+        .track(operation, this.judge, () => this.connect())
+        .then(() => (this.isLive ? this.run(operation, send, key, cost) : Promise.reject(this.unavailable(operation))));
     }
     return Promise.reject(this.unavailable(operation));
   }
@@ -185,7 +196,9 @@ export class RedisConnection {
   async ping(): Promise<boolean> {
     this.follow();
     const asking: Promise<unknown> =
-      this.isLive && this.isCluster ? this.nodes.greet() : this.run('TIME', (client) => this.clock.learnFrom(client));
+      this.isLive && this.isCluster
+        ? this.nodes.greet()
+        : this.run('TIME', (client) => this.clock.learnFrom(client), undefined, { isUrgent: true });
     const answers = (await asking.catch(() => false)) !== false; // why not, the connection's own state tells
     if (answers) {
       this.heartbeat.onAnswer();
@@ -199,13 +212,15 @@ export class RedisConnection {
       return;
     }
     if (this.isLive && this.inFlight.size > 0) {
-      await this.ping(); // answers come in order: its own is the last
+      // Answers come in order: its own is the last.
+      const last = this.run('TIME', (client) => this.clock.learnFrom(client)).catch(() => {});
+      await withinDeadline(last, REAL_TIME, REAL_TIME.nowMs() + this.limits.deadlineMs, () => {});
     }
     this.currentState = 'closed';
     this.probe.stop();
     this.nodes.close();
     this.heartbeat.stop();
-    this.inFlight.releaseAll(this.unavailable);
+    this.releaseAll();
     this.firstAttempt.end();
     this.link.close();
   }
@@ -260,9 +275,15 @@ export class RedisConnection {
     this.currentState = 'down';
     this.downSinceMs = this.limits.nowMs();
     this.heartbeat.stop();
-    this.inFlight.releaseAll(this.unavailable);
+    this.releaseAll();
     this.firstAttempt.end();
     this.listener.onDown(reason);
+  }
+
+  private releaseAll(): void {
+    this.early.releaseAll((operation) => this.unavailable(operation));
+    this.inFlight.releaseAll(this.unavailable);
+    this.nodes.releaseAll(this.unavailable);
   }
 
   private goLive(): void {
@@ -294,6 +315,6 @@ export class RedisConnection {
     return fault === undefined;
   }
 
-  private readonly unavailable = (operation: string) =>
-    new TierUnavailableError(operation, this.currentState === 'closed' ? 'closed' : 'not-connected');
+  private readonly unavailable = (operation: string, wasSent = false) =>
+    new TierUnavailableError(operation, this.currentState === 'closed' ? 'closed' : 'not-connected', wasSent);
 }

@@ -10,8 +10,11 @@ import { HOLD_OFF } from './lease-scripts.js';
 import { Leases } from './leases.js';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
+import type { SendCost } from './send-queue.js';
 import { createStamp, extendStamp, putStamp, readStampLife, type StoredStamp } from './stamp-writes.js';
 import { StoredEntries } from './stored-entries.js';
+
+const MOST_KEYS_PER_READ = 512;
 
 export interface TakenLease {
   /** Whether the lease is ours now. */
@@ -68,7 +71,7 @@ export class RedisTier {
   /**
    * What {@link read} has found. At once, but for a large value that is decompressed off the event loop, and for what another program
    * has written: that takes a second round trip.
-   * @param askedAtMs when the first one began, by `performance.now()`: they share one deadline
+   * @param askedAtMs when the first one began, by the connection's deadline clock: they share one deadline
    */
   entryIn(
     valueKey: string,
@@ -79,7 +82,7 @@ export class RedisTier {
   }
 
   async get(valueKey: string): Promise<RedisEntry | undefined> {
-    const askedAtMs = performance.now();
+    const askedAtMs = this.connection.deadlineClock.nowMs();
     const bytes = await this.read(valueKey);
     return bytes === null ? undefined : this.entryIn(valueKey, bytes, askedAtMs);
   }
@@ -94,6 +97,11 @@ export class RedisTier {
     return this.connection.nodes.groups(items, keyOf);
   }
 
+  /** How many keys one call of {@link getMany} should be given, so that its reply is not too large. */
+  get keysPerRead(): number {
+    return this.reads.keysPerReply(MOST_KEYS_PER_READ);
+  }
+
   /**
    * In the order of `valueKeys`, which are all on one server: see {@link groups}. An entry that can't be read is its error,
    * not the failure of all.
@@ -102,7 +110,7 @@ export class RedisTier {
     if (valueKeys.length === 0) {
       return [];
     }
-    const askedAtMs = performance.now();
+    const askedAtMs = this.connection.deadlineClock.nowMs();
     const found = await this.reads.getMany(valueKeys);
     return this.stored.entriesIn(valueKeys, found, askedAtMs);
   }
@@ -111,15 +119,20 @@ export class RedisTier {
   fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
     const { line, exchange } = this.connection;
     const lifeMs = redisLifeMs(entry);
+    const cost = { bytes: entry.payload.bytes.length, isUrgent: true };
     const filling =
       line === undefined || this.bytes.codec.isPlain
         ? this.connection.run(
             'FILL',
             (client) => fillEntry(client, keys, token, this.bytes.seal(keys, entry), lifeMs),
             keys.valueKey,
+            cost,
           )
-        : exchange.run<boolean>(line, 'FILL', (to, listener) =>
-            fillOnLine(to, keys, token, this.bytes.seal(keys, entry).bytes, lifeMs, listener),
+        : exchange.run<boolean>(
+            line,
+            'FILL',
+            (to, listener) => fillOnLine(to, keys, token, this.bytes.seal(keys, entry).bytes, lifeMs, listener),
+            cost,
           );
     return this.afterChange('FILL', [keys.valueKey], this.leases.learnFrom(filling));
   }
@@ -128,13 +141,20 @@ export class RedisTier {
   set(keys: EntryKeys, entry: EntryToStore): Promise<unknown> {
     const valueKeys = [keys.valueKey];
     const { line } = this.connection;
+    const cost = { bytes: entry.payload.bytes.length };
     if (line === undefined || this.bytes.codec.isPlain) {
-      return this.change('SET', valueKeys, (client) =>
-        putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry)),
+      return this.change(
+        'SET',
+        valueKeys,
+        (client) => putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry)),
+        cost,
       );
     }
-    const putting = this.connection.exchange.run(line, 'SET', (to, listener) =>
-      putOnLine(to, keys, this.bytes.seal(keys, entry).bytes, redisLifeMs(entry), listener),
+    const putting = this.connection.exchange.run(
+      line,
+      'SET',
+      (to, listener) => putOnLine(to, keys, this.bytes.seal(keys, entry).bytes, redisLifeMs(entry), listener),
+      cost,
     );
     return this.afterChange('SET', valueKeys, putting);
   }
@@ -142,12 +162,17 @@ export class RedisTier {
   /** As {@link set}, on one server, all in one round trip, and takes the leases of whoever is loading these keys. */
   async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[]): Promise<void> {
     const valueKeys = entries.map(([{ valueKey }]) => valueKey);
-    await this.change('SET', valueKeys, (client) =>
-      inOneWrite(client, () =>
-        Promise.all(
-          entries.map(([keys, entry]) => putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry))),
+    const bytes = entries.reduce((sum, [, { payload }]) => sum + payload.bytes.length, 0);
+    await this.change(
+      'SET',
+      valueKeys,
+      (client) =>
+        inOneWrite(client, () =>
+          Promise.all(
+            entries.map(([keys, entry]) => putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry))),
+          ),
         ),
-      ),
+      { bytes },
     );
   }
 
@@ -184,7 +209,7 @@ export class RedisTier {
    * @param leaseMs how long the lease lasts unless it is renewed
    */
   async take(keys: EntryKeys, token: string, leaseMs: number): Promise<TakenLease> {
-    const askedAtMs = performance.now();
+    const askedAtMs = this.connection.deadlineClock.nowMs();
     const { owner, bytes, refusal } = await this.leases.take(keys, token, leaseMs);
     const [entry] = await this.stored.entriesIn([keys.valueKey], [bytes], askedAtMs);
     return { isTaken: owner === token, owner, isHeldOff: owner === HOLD_OFF, entry, refusal };
@@ -245,8 +270,9 @@ export class RedisTier {
     operation: string,
     keys: readonly string[],
     send: (client: RedisClient) => Promise<Result>,
+    cost?: SendCost,
   ): Promise<Result> {
-    return this.afterChange(operation, keys, this.connection.run(operation, send, keys[0]));
+    return this.afterChange(operation, keys, this.connection.run(operation, send, keys[0], cost));
   }
 
   private async afterChange<Result>(

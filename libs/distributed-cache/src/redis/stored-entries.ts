@@ -7,7 +7,7 @@ const NOTHING_BESIDE: ReadonlyMap<string, Beside> = new Map();
 
 /**
  * Makes entries of the bytes that Redis had. What another program has written takes a second round trip, one for all of them, in what the
- * first has left of the deadline: `askedAtMs`, by `performance.now()`, is when that one began.
+ * first has left of the deadline: `askedAtMs`, by the connection's deadline clock, is when that one began.
  */
 export class StoredEntries {
   constructor(

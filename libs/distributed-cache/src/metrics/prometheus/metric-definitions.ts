@@ -36,6 +36,11 @@ export const CACHE_COUNTERS: readonly MetricDefinition[] = [
     ({ leasesLost }) => leasesLost,
   ),
   byNamespace(
+    'cache_overloads_total',
+    'Operations not sent because the queue to Redis was full',
+    ({ overloads }) => overloads,
+  ),
+  byNamespace(
     'cache_schema_mismatches_total',
     'Values that a schema refused, or that migrate failed to upgrade',
     ({ schemaMismatches }) => schemaMismatches,

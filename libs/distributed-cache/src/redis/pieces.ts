@@ -1,0 +1,45 @@
+/** How much goes into one piece of a batch. */
+export interface PieceLimits<Item> {
+  readonly maxItems: number;
+  readonly maxBytes: number;
+  bytesOf(item: Item): number;
+}
+
+/** So many pieces of a batch are under way at once: one is on the wire while the next is prepared. */
+const PARALLEL_PIECES = 4;
+
+/** Cuts a batch into pieces, in order. An item that is larger than a piece is a piece of its own. */
+export function piecesOf<Item>(items: readonly Item[], limits: PieceLimits<Item>): readonly (readonly Item[])[] {
+  const pieces: Item[][] = [];
+  let piece: Item[] | undefined;
+  let bytes = 0;
+  for (const item of items) {
+    const size = limits.bytesOf(item);
+    if (piece === undefined || piece.length >= limits.maxItems || bytes + size > limits.maxBytes) {
+      piece = [];
+      bytes = 0;
+      pieces.push(piece);
+    }
+    piece.push(item);
+    bytes += size;
+  }
+  return pieces;
+}
+
+/**
+ * Works on the pieces of a batch in order, a few at a time: a batch of any size takes no more of the queue than that, and each piece has a
+ * deadline of its own.
+ * @param work must not reject
+ */
+export async function inPieces<Item>(
+  pieces: readonly (readonly Item[])[],
+  work: (piece: readonly Item[]) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const run = async (): Promise<void> => {
+    for (let piece = pieces[next++]; piece !== undefined; piece = pieces[next++]) {
+      await work(piece);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(PARALLEL_PIECES, pieces.length) }, run));
+}

@@ -1,0 +1,142 @@
+import { WaitingLine, type InLine } from './waiting-line.js';
+
+/** What one operation takes of the window and of the queue. */
+export interface SendCost {
+  /** Bytes of its command: they take memory while it waits, and time once it is sent. Default 0. */
+  readonly bytes?: number;
+  /** Bytes expected in its reply: they count once it is sent. Default 0. */
+  readonly replyBytes?: number;
+  /**
+   * Whether it goes before operations that are not: it ends work that is under way (a fill, the renewal of a lease), or finds out whether
+   * the server lives. It must not depend on the order of changes to its key. Default false.
+   */
+  readonly isUrgent?: boolean;
+}
+
+export interface QueueLimits {
+  /** Operations sent and not answered yet; the next waits in the queue. */
+  readonly maxSent: number;
+  /** Their bytes. One operation is always sent, however large it is. */
+  readonly maxSentBytes: number;
+  /** Operations in the queue; the next is refused. */
+  readonly maxQueued: number;
+  /** Their bytes. */
+  readonly maxQueuedBytes: number;
+}
+
+/**
+ * By default at most 512 operations or 4 MiB are on their way to one server, a few milliseconds of its time, and 100,000 operations or
+ * 64 MiB wait.
+ */
+export const QUEUE_LIMITS: QueueLimits = {
+  maxSent: 512,
+  maxSentBytes: 4 * 1024 * 1024,
+  maxQueued: 100_000,
+  maxQueuedBytes: 64 * 1024 * 1024,
+};
+
+interface Queued extends InLine<Queued> {
+  readonly bytes: number;
+  readonly replyBytes: number;
+  readonly isUrgent: boolean;
+}
+
+/**
+ * Backpressure between the core and one Redis server. Operations leave in the order in which they came, urgent ones first. What is sent is
+ * bounded, so that a reply is never long in coming because of this process's own load; what waits is bounded, so that memory is.
+ */
+export class SendQueue<Operation extends Queued> {
+  private readonly urgent = new WaitingLine<Queued>();
+  private readonly others = new WaitingLine<Queued>();
+  private queuedBytes = 0;
+  private sent = 0;
+  private sentBytes = 0;
+  private isSending = false;
+
+  constructor(
+    private readonly limits: QueueLimits,
+    private readonly send: (operation: Operation) => void,
+    /** Told when the first operation begins to wait, and when the last one has left. */
+    private readonly listener: { onQueueFilled(): void; onQueueEmptied(): void },
+  ) {}
+
+  get size(): number {
+    return this.urgent.size + this.others.size;
+  }
+
+  /** Whether this operation may neither be sent nor wait. */
+  isFullFor({ bytes = 0, replyBytes = 0 }: SendCost): boolean {
+    const { maxQueued, maxQueuedBytes } = this.limits;
+    const mustWait = this.size > 0 || !this.hasRoom(bytes + replyBytes);
+    return mustWait && (this.size >= maxQueued || this.queuedBytes + bytes > maxQueuedBytes);
+  }
+
+  /** Sends the operation, now or when its turn comes. */
+  add(operation: Operation): void {
+    if (this.size === 0 && this.hasRoom(operation.bytes + operation.replyBytes)) {
+      this.release(operation);
+      return;
+    }
+    if (this.size === 0) {
+      this.listener.onQueueFilled();
+    }
+    this.queuedBytes += operation.bytes;
+    this.lineOf(operation).add(operation);
+  }
+
+  /** An operation that was sent is over: the next ones may leave. */
+  onSettled({ bytes, replyBytes }: Operation): void {
+    this.sent--;
+    this.sentBytes -= bytes + replyBytes;
+    if (this.size > 0) {
+      this.sendNext();
+    }
+  }
+
+  /** Empties the queue. @returns what waited, in order */
+  takeAll(): Operation[] {
+    const waiting = [...this.urgent.all(), ...this.others.all()] as Operation[];
+    waiting.forEach((operation) => this.remove(operation));
+    return waiting;
+  }
+
+  /** An operation that fails while it is being sent settles within this loop: the loop goes on, and does not nest. */
+  private sendNext(): void {
+    if (this.isSending) {
+      return;
+    }
+    this.isSending = true;
+    for (let next = this.next; next !== undefined && this.hasRoom(next.bytes + next.replyBytes); next = this.next) {
+      this.remove(next);
+      this.release(next as Operation);
+    }
+    this.isSending = false;
+  }
+
+  private get next(): Queued | undefined {
+    return this.urgent.oldest ?? this.others.oldest;
+  }
+
+  private remove(operation: Queued): void {
+    this.lineOf(operation).delete(operation);
+    this.queuedBytes -= operation.bytes;
+    if (this.size === 0) {
+      this.listener.onQueueEmptied();
+    }
+  }
+
+  private lineOf({ isUrgent }: Queued): WaitingLine<Queued> {
+    return isUrgent ? this.urgent : this.others;
+  }
+
+  private hasRoom(bytes: number): boolean {
+    const { maxSent, maxSentBytes } = this.limits;
+    return this.sent === 0 || (this.sent < maxSent && this.sentBytes + bytes <= maxSentBytes);
+  }
+
+  private release(operation: Operation): void {
+    this.sent++;
+    this.sentBytes += operation.bytes + operation.replyBytes;
+    this.send(operation);
+  }
+}
