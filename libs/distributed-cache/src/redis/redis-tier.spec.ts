@@ -204,6 +204,7 @@ describe('the leases of RedisTier', () => {
     await admin.set(keysOf('key').valueKey, Buffer.from([0xdc, 9]));
     expect(await tier.take(keysOf('key'), 'mine', LEASE_MS)).toEqual({
       isTaken: true,
+      owner: 'mine',
       isHeldOff: false,
       entry: expect.any(CorruptEntryError),
       refusal: undefined,
