@@ -1,14 +1,15 @@
 /**
- * The tests talk to a real Redis. This step (npm's `pretest`) makes sure that the program is there,
- * is quiet when it is, and ends with one line that says what to install when it can't help.
+ * The tests talk to a real Redis, and some of them through a real HAProxy. This step (npm's `pretest`) makes sure that the programs are
+ * there, is quiet when they are, and ends with one line that says what to install when it can't help. Without an HAProxy the tests that
+ * need it are left out, except in CI on Debian.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { findRedisServer } from './find-redis.mjs';
+import { findHaproxy, findRedisServer } from './find-redis.mjs';
 
 const POLICY = '/usr/sbin/policy-rc.d';
 
-const problem = findRedisServer() ? undefined : provideRedis();
+const problem = (findRedisServer() ? undefined : provideRedis()) ?? (findHaproxy() ? undefined : provideHaproxy());
 if (problem) {
   console.error(problem);
   process.exitCode = 1;
@@ -23,11 +24,27 @@ function provideRedis() {
     return installHint();
   }
   console.log('redis-server is missing: installing the Debian package');
-  const reason = installDebianPackage();
+  const reason = installDebianPackage('redis-server');
   if (reason) {
     return `Could not install redis-server (${reason}). ${installHint()}`;
   }
   return findRedisServer() ? undefined : `The redis-server package brought no redis-server program. ${installHint()}`;
+}
+
+/** @returns {string | undefined} what went wrong, in one line, where it matters */
+function provideHaproxy() {
+  const consequence = 'The tests that go through HAProxy are left out: install the package haproxy.';
+  if (!isRootOnDebian()) {
+    console.log(consequence);
+    return undefined;
+  }
+  console.log('haproxy is missing: installing the Debian package');
+  const reason = installDebianPackage('haproxy');
+  if (!reason) {
+    return undefined;
+  }
+  console.log(`Could not install haproxy (${reason}). ${consequence}`);
+  return process.env.CI ? 'In CI on Debian every test must run.' : undefined;
 }
 
 function isRootOnDebian() {
@@ -43,15 +60,16 @@ function isRootOnDebian() {
 /**
  * Installs the program only: starting a system daemon on port 6379 is not for a test run to decide.
  * RUNLEVEL=1 is what invoke-rc.d looks at where there is no systemd, policy-rc.d is asked in both cases.
+ * @param {string} name
  */
-function installDebianPackage() {
+function installDebianPackage(name) {
   const forbidStart = !existsSync(POLICY);
   if (forbidStart) {
     writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
   }
   try {
     const update = aptGet('update', '-q');
-    const install = aptGet('install', '-q', '-y', '--no-install-recommends', 'redis-server');
+    const install = aptGet('install', '-q', '-y', '--no-install-recommends', name);
     if (install.status === 0) {
       return undefined;
     }

@@ -1,2 +1,5 @@
 /** Path of the `redis-server` program (`REDIS_SERVER_BIN`, the PATH, the usual folders), or `undefined`. */
 export function findRedisServer(environment?: NodeJS.ProcessEnv): string | undefined;
+
+/** Path of the `haproxy` program (the PATH, the usual folders), or `undefined`. */
+export function findHaproxy(environment?: NodeJS.ProcessEnv): string | undefined;

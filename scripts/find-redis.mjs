@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-const USUAL_FOLDERS = ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'];
+const USUAL_FOLDERS = ['/usr/bin', '/usr/sbin', '/usr/local/bin', '/opt/homebrew/bin'];
 
 /**
  * Path of the `redis-server` program, or `undefined` when there is none.
@@ -13,8 +13,26 @@ export function findRedisServer(environment = process.env) {
   if (environment.REDIS_SERVER_BIN) {
     return isProgram(environment.REDIS_SERVER_BIN) ? environment.REDIS_SERVER_BIN : undefined;
   }
+  return find('redis-server', environment);
+}
+
+/**
+ * Path of the `haproxy` program, or `undefined` when there is none.
+ * @param {NodeJS.ProcessEnv} [environment]
+ * @returns {string | undefined}
+ */
+export function findHaproxy(environment = process.env) {
+  return find('haproxy', environment);
+}
+
+/**
+ * @param {string} program
+ * @param {NodeJS.ProcessEnv} environment
+ * @returns {string | undefined}
+ */
+function find(program, environment) {
   const onPath = (environment.PATH ?? '').split(delimiter).filter(Boolean);
-  return [...onPath, ...USUAL_FOLDERS].map((folder) => join(folder, 'redis-server')).find(isProgram);
+  return [...onPath, ...USUAL_FOLDERS].map((folder) => join(folder, program)).find(isProgram);
 }
 
 /** @param {string} path */

@@ -23,7 +23,7 @@ export async function untilInvalidation(all: DistributedCache, state: string): P
   return vi.waitFor(
     async () => {
       const health = await all.healthCheck();
-      expect(health.redis?.invalidation).toBe(state);
+      expect(health.redis?.invalidation, health.message).toBe(state);
       return health;
     },
     { timeout: 10_000, interval: 10 },

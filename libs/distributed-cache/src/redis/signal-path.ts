@@ -143,15 +143,24 @@ export class SignalPath {
   private async prepareSubscriber(): Promise<unknown> {
     const { subscriber, proofTopic, knowsSubscriber } = this;
     const { stream: socket } = subscriber;
-    const [id, count] = await Promise.all(
+    const [id, , count] = await Promise.all(
       inOneWrite(subscriber, () => [
         knowsSubscriber ? this.subscriberId?.id : replyTo('CLIENT ID', subscriber.client('ID')),
+        knowsSubscriber ? undefined : this.nameSubscriber(),
         replyTo('SUBSCRIBE', subscriber.subscribe(INVALIDATIONS, proofTopic)),
       ]),
     );
     this.subscriberId = { socket, id };
     this.subscriptions = Number(count);
     return id;
+  }
+
+  /** For `CLIENT LIST`; the client itself does not name it. */
+  private async nameSubscriber(): Promise<void> {
+    const { connectionName } = this.source.options;
+    if (connectionName !== undefined) {
+      await this.subscriber.client('SETNAME', connectionName).catch(ignoreReply);
+    }
   }
 
   /**

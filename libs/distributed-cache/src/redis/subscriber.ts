@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { followCredentials } from './credentials.js';
 
 /**
- * The connection beside a data connection on which messages arrive: to the same server, by the same options. It is not opened yet.
+ * The connection beside a data connection on which messages arrive: to the same server, by the same options. It is not opened yet, and has no name.
  * @param retryStrategy the delay before the given attempt to connect, in milliseconds
  */
 export function openSubscriber(source: Redis, retryStrategy: (attempt: number) => number): Redis {
@@ -16,8 +16,11 @@ export function openSubscriber(source: Redis, retryStrategy: (attempt: number) =
     autoResendUnfulfilledCommands: false,
     // The client's own resubscription can lose the subscription while PING is still answered (redis/ioredis#2187).
     autoResubscribe: false,
-    // The proof says more, takes no INFO, and saves a round trip.
+    // The proof says more, takes no INFO, and saves a round trip. Without the check nothing may be asked on connecting either: an answer
+    // that a lost connection cuts off would make the client `ready` without a socket, for good (ioredis 5.11).
     enableReadyCheck: false,
+    disableClientInfo: true,
+    connectionName: undefined,
     // It would end the client for good if it heard of a failover while reconnecting; our own watch finds out as well.
     failoverDetector: false,
     retryStrategy,
