@@ -45,9 +45,9 @@ describe('a connection that is cut while the invalidation channel is set up', ()
         const key = `key${step}`;
         await writer.cache.set(key, 'old');
         const pod = await podAt(proxy.port);
-        let isOver = false;
+        const over = new AbortController();
         const reading = (async () => {
-          while (!isOver) {
+          while (!over.signal.aborted) {
             await pod.cache.get(key); // is kept in L1 whenever that is trusted
             await nextTurn();
           }
@@ -59,7 +59,7 @@ describe('a connection that is cut while the invalidation channel is set up', ()
         expect(await pod.cache.get(key)).toBe('new');
         await writer.cache.set(key, 'newer');
         await vi.waitFor(async () => expect(await pod.cache.get(key)).toBe('newer'), { timeout: 5000 });
-        isOver = true;
+        over.abort();
         await reading;
         await pod.all.close();
         cuts.push(wasCut());

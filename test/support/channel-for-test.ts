@@ -23,7 +23,7 @@ export async function untilInvalidation(all: DistributedCache, state: string): P
   return vi.waitFor(
     async () => {
       const health = await all.healthCheck();
-      expect(health.redis?.invalidation, health.message).toBe(state);
+      expect({ state: health.redis?.invalidation, message: health.message }).toMatchObject({ state });
       return health;
     },
     { timeout: 10_000, interval: 10 },

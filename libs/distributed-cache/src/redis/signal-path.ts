@@ -143,24 +143,23 @@ export class SignalPath {
   private async prepareSubscriber(): Promise<unknown> {
     const { subscriber, proofTopic, knowsSubscriber } = this;
     const { stream: socket } = subscriber;
-    const [id, , count] = await Promise.all(
-      inOneWrite(subscriber, () => [
-        knowsSubscriber ? this.subscriberId?.id : replyTo('CLIENT ID', subscriber.client('ID')),
-        knowsSubscriber ? undefined : this.nameSubscriber(),
-        replyTo('SUBSCRIBE', subscriber.subscribe(INVALIDATIONS, proofTopic)),
-      ]),
+    const [id, count] = await Promise.all(
+      inOneWrite(subscriber, () => {
+        const asking = knowsSubscriber ? Promise.resolve(this.subscriberId?.id) : this.identify();
+        return [asking, replyTo('SUBSCRIBE', subscriber.subscribe(INVALIDATIONS, proofTopic))];
+      }),
     );
     this.subscriberId = { socket, id };
     this.subscriptions = Number(count);
     return id;
   }
 
-  /** For `CLIENT LIST`; the client itself does not name it. */
-  private async nameSubscriber(): Promise<void> {
+  /** Names the subscriber as the data connection is named (the client itself does not), and asks for its id. */
+  private async identify(): Promise<unknown> {
     const { connectionName } = this.source.options;
-    if (connectionName !== undefined) {
-      await this.subscriber.client('SETNAME', connectionName).catch(ignoreReply);
-    }
+    const naming = connectionName === undefined ? undefined : this.subscriber.client('SETNAME', connectionName);
+    const [id] = await Promise.all([replyTo('CLIENT ID', this.subscriber.client('ID')), naming?.catch(ignoreReply)]);
+    return id;
   }
 
   /**
