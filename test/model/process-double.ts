@@ -80,6 +80,7 @@ export class ProcessDouble {
       random: () => 1,
       closing,
       loadSignals: new LoadSignals(closing),
+      loadLifeMs: HOUR_MS,
     };
     // The only place where doubles pass for the real things.
     this.cache = new AsyncCache<number>(NAMESPACE, config.namespace(NAMESPACE), runtime as unknown as CacheRuntime);

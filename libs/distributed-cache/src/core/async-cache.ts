@@ -63,7 +63,7 @@ export class AsyncCache<T = unknown> {
     this.hits = runtime.events.observation('hit');
     this.local = rooms.local;
     this.loads = rooms.loads;
-    this.landing = new Landing(this.local, this.loads, this.recorder, runtime.events);
+    this.landing = new Landing(this.local, this.loads, this.recorder, this, runtime.events);
     this.finder = new EntryFinder(rooms);
     this.changes = new EntryChanges(rooms);
     this.inspector = new EntryInspector(namespace, rooms);
@@ -110,7 +110,7 @@ export class AsyncCache<T = unknown> {
    * in this process always, in the cluster while Redis serves; a call may wait for another process's load. If the loader throws, a stale value still in its grace is returned; else its error, the same object.
    */
   getOrSet(key: CacheKey, loader: Loader<T>, options?: EntryOptions<T>): Promise<T> {
-    return this.hit(key, options) ?? this.landing.join(key, options) ?? this.getOrLoad(key, loader, options);
+    return this.hit(key, options) ?? this.landing.join(key, loader, options) ?? this.getOrLoad(key, loader, options);
   }
 
   /**
@@ -294,7 +294,6 @@ export class AsyncCache<T = unknown> {
         return Promise.resolve(readStored(entry) as T);
       }
     }
-    const running = this.loads.running(encodedKey);
-    return this.landing.land(key, running ?? this.loads.start(encodedKey, loader, options), running !== undefined);
+    return this.landing.land(key, encodedKey, loader, options);
   }
 }

@@ -1,5 +1,6 @@
 import type { LoaderContext } from './entry-options.js';
 import { LoadContext } from './load-context.js';
+import { loadScopes } from './load-scope.js';
 
 /** Makes the values of several keys at once, in the order of `missing`. */
 export type BatchLoader<T> = (missing: string[], context: LoaderContext) => T[] | Promise<T[]>;
@@ -155,7 +156,8 @@ export class BatchCollector<T> {
     const keys = batch.map(({ key }) => key);
     let settle: (entry: Waiting<T>, place: number) => void;
     try {
-      const values = await this.loadMissing(keys, contextOfAll(batch.map(({ context }) => context)));
+      const contexts = batch.map(({ context }) => context);
+      const values = await inScopesOf(contexts, () => this.loadMissing(keys, contextOfAll(contexts)));
       if (values.length !== keys.length) {
         throw new RangeError(`The batch loader was asked for ${keys.length} values and returned ${values.length}`);
       }
@@ -171,6 +173,16 @@ export class BatchCollector<T> {
       }
     }
   }
+}
+
+/** The batch runs on behalf of all of its keys: asking for any of them would be waiting for itself. */
+function inScopesOf<Result>(contexts: readonly LoaderContext[], work: () => Result): Result {
+  const own = contexts.filter((context) => context instanceof LoadContext);
+  return loadScopes.run(
+    own.flatMap(({ scope }) => scope),
+    own.some(({ isFollowed }) => isFollowed),
+    work,
+  );
 }
 
 /** What the batch loader decides holds for every key of its batch. Its signal is made only for a loader that looks at it. */

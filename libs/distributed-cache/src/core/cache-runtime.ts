@@ -42,6 +42,8 @@ export interface CacheRuntime {
   readonly random: () => number;
   /** Aborted when the cache closes. */
   readonly closing: AbortSignal;
+  /** How long a load is waited for by others at most, and has its lease, in milliseconds. */
+  readonly loadLifeMs: number;
   /** Of the loads under way in all namespaces. */
   readonly loadSignals: LoadSignals;
 }

@@ -5,6 +5,7 @@ import { ConfigurationError } from '../errors/index.js';
 import { isBesideValue } from '../keys/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
+import { valueOfMark } from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
 import { checkHealth } from './cache-health-check.js';
 import type { Binding } from './binding.js';
@@ -25,11 +26,17 @@ export interface CacheEnvironment {
    * loader runs. Default 1500.
    */
   readonly leaseMs?: number;
+  /**
+   * How long a load keeps its lease, and others wait for it, at most, in milliseconds; an entry's `hardTimeout` that is longer counts
+   * instead. Default 60,000.
+   */
+  readonly loadLifeMs?: number;
   /** Decides early refreshes and the jitter of TTLs; `() => 1`: neither, for tests. Default `Math.random`. */
   readonly random?: () => number;
 }
 
 const LEASE_MS = 1500;
+const LOAD_LIFE_MS = 60_000;
 
 /**
  * All namespaces of one cache, over one L1 and one connection to Redis. The connection is opened by the first use or by
@@ -51,6 +58,7 @@ export class DistributedCache {
     environment: CacheEnvironment = {},
   ) {
     const { events = new CacheEvents(), clock = systemClock, leaseMs = LEASE_MS, random = Math.random } = environment;
+    const { loadLifeMs = LOAD_LIFE_MS } = environment;
     this.events = events;
     const { local } = config;
     this.runtime = {
@@ -64,6 +72,7 @@ export class DistributedCache {
       redis: config.enabled ? this.redisOf(clock, leaseMs) : undefined,
       random,
       closing: this.closing.signal,
+      loadLifeMs,
       loadSignals: new LoadSignals(this.closing.signal),
     };
     if (config.enabled) {
@@ -151,10 +160,20 @@ export class DistributedCache {
     const { length: prefixLength } = `${this.config.keyPrefix}:`;
     for (const key of keys) {
       if (isBesideValue(key, prefixLength)) {
+        this.onBesideChanged(key, prefixLength);
         continue;
       }
       const colonAt = key.indexOf(':', prefixLength);
       this.caches.get(key.slice(prefixLength, colonAt))?.foreign.onChanged(key.slice(colonAt + 1));
+    }
+  }
+
+  /** Of what lies beside the values only the mark of an ended load concerns other processes: those that wait for that load. */
+  private onBesideChanged(key: string, prefixLength: number): void {
+    const valueKey = valueOfMark(key, prefixLength);
+    if (valueKey !== undefined) {
+      const colonAt = valueKey.indexOf(':', prefixLength);
+      this.caches.get(valueKey.slice(prefixLength, colonAt))?.foreign.onLoadEnded(valueKey.slice(colonAt + 1));
     }
   }
 

@@ -1,5 +1,5 @@
 import { encodeKey, type CacheKey } from '../keys/index.js';
-import type { FoundEntry } from './entry-reader.js';
+import type { FoundEntry } from './load-outcome.js';
 import type { NamespaceRooms } from './namespace-rooms.js';
 
 /** Looks for entries without loading: L1, then Redis. With `enabled: false` there are none. */

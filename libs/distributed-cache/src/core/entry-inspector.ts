@@ -22,7 +22,7 @@ export class EntryInspector {
       key: encodedKey,
       redisKey: layout.valueKey(encodedKey),
       local,
-      isLoading: loads.running(encodedKey) !== undefined,
+      isLoading: loads.joins.running(encodedKey) !== undefined,
       isJournalled: remote?.judge.isToBeForgotten(encodedKey) === true,
       redis: await this.inspectRedis(encodedKey),
     };

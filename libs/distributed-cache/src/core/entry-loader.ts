@@ -1,5 +1,5 @@
 import { toMs, type ResolvedNamespace } from '../config/index.js';
-import type { AnsweringTier } from '../events/index.js';
+import { LoaderTimeoutError } from '../errors/index.js';
 import { isPlainKey } from '../keys/index.js';
 import { readStored, type StoredValue } from '../local/index.js';
 import { REAL_TIME } from '../redis/index.js';
@@ -7,30 +7,21 @@ import type { CacheRuntime } from './cache-runtime.js';
 import { jitteredTtlMs } from './early-refresh.js';
 import { entryLife, expectedLifeMs } from './entry-life.js';
 import type { EntryOptions, Loader } from './entry-options.js';
-import type { EntryReader, FoundEntry, ReadResult } from './entry-reader.js';
+import type { EntryReader, ReadResult } from './entry-reader.js';
 import type { EntryWriter } from './entry-writer.js';
 import type { FirstLook } from './first-look.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
 import { HoldOffs } from './hold-offs.js';
+import { JoinedFlights } from './joined-flights.js';
 import { LoadContext } from './load-context.js';
 import { LoadTags } from './load-tags.js';
+import { outcomeOf, type LoadOutcome } from './load-outcome.js';
 import type { LoadTicket, LoadTurns, Turn } from './load-turns.js';
-import { runTimed, withinTime } from './loader-run.js';
+import { runTimed } from './loader-run.js';
 import { unmeasured } from './local-values.js';
 import type { LookupRecorder } from './lookup-recorder.js';
 import { TagRegistry } from './tag-registry.js';
 import { WaitBudget } from './wait-budget.js';
-
-/** How a flight ended: a tier had the value, or the loader made it. */
-export type LoadOutcome =
-  | {
-      readonly source: 'tier';
-      readonly stored: StoredValue;
-      readonly tier: AnsweringTier;
-      readonly state: 'fresh' | 'stale';
-      readonly ttlMs: number;
-    }
-  | { readonly source: 'loader'; readonly stored: StoredValue; readonly kept: boolean; readonly hadStale: boolean };
 
 /** What a flight knows when it has found no fresh value. */
 interface Fruitless {
@@ -52,6 +43,7 @@ type LoadTurn = Extract<Turn, { kind: 'load' }>;
 export class EntryLoader {
   /** The loads and writes under way: a write overtakes the loads of its keys and is overtaken by later writes. */
   readonly flights = new FlightRegistry<LoadOutcome>();
+  readonly joins = new JoinedFlights(this.flights);
   private readonly holdOffs = new HoldOffs();
   private readonly deadlineClock: { nowMs(): number };
 
@@ -64,24 +56,15 @@ export class EntryLoader {
     private readonly turns: LoadTurns,
     private readonly tags: TagRegistry,
     private readonly recorder: LookupRecorder,
+    private readonly name: string,
   ) {
     this.deadlineClock = runtime.redis?.connection.deadlineClock ?? REAL_TIME;
   }
 
-  /** The flight of this key that can be joined, if there is one. */
-  running(key: string): Promise<LoadOutcome> | undefined {
-    return this.flights.running(key);
-  }
-
-  /** As {@link running}, for who has found nothing fresh and has not encoded the key: it is joined if it is its own encoding. */
-  joinable(key: string): Promise<LoadOutcome> | undefined {
-    return this.flights.joinable(key);
-  }
-
   /** For a key of which nothing fresh is there. */
-  start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<LoadOutcome> {
-    return this.flights.share(key, (flight) => {
-      flight.isJoinable = isPlainKey(key);
+  start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined): Flight {
+    return this.flights.begin(key, (flight) => {
+      flight.isJoinable = isPlainKey(key) && options?.hardTimeout === undefined;
       return this.fly(key, loader, options, flight);
     });
   }
@@ -91,7 +74,7 @@ export class EntryLoader {
    * if the loader throws, the value that is there stays.
    */
   refresh<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined, ttlMs: number): void {
-    if (this.flights.running(key) === undefined) {
+    if (this.joins.running(key) === undefined) {
       const refreshing = this.flights.share(key, (flight) => this.fly(key, loader, options, flight, ttlMs));
       refreshing.catch(() => {}); // counted; the callers have the value that is there
     }
@@ -106,6 +89,11 @@ export class EntryLoader {
   /** Somebody else has changed the key: filled it, if we are waiting for that; else loads under way are not kept. */
   onChanged(key: string): void {
     this.flights.doubt(key);
+    this.turns.wake(key);
+  }
+
+  /** The load that is waited for has ended, without a change of the key. */
+  onEnded(key: string): void {
     this.turns.wake(key);
   }
 
@@ -150,6 +138,9 @@ export class EntryLoader {
   ): Promise<LoadOutcome> {
     const startedAtMs = this.deadlineClock.nowMs();
     try {
+      const { hardTimeout } = options ?? {};
+      flight.label = `${this.name}:${key}`;
+      flight.lifeMs = Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout));
       flight.check = this.reader.checks.of(options);
       flight.tags = TagRegistry.namesOf(options?.tags);
       if (!this.firstLook.isDue(refreshBelowMs)) {
@@ -177,7 +168,14 @@ export class EntryLoader {
     const { deadlineClock } = this;
     const budget = new WaitBudget(deadlineClock, this.runtime.config.deadlineMs, deadlineClock.nowMs() - startedAtMs);
     const turn = await this.turns.next(key, read, flight, budget, refreshBelowMs);
-    return turn.kind === 'found' ? outcomeOf(turn.found) : this.load(key, loader, options, turn, flight, budget);
+    if (turn.kind === 'found') {
+      return outcomeOf(turn.found);
+    }
+    if (flight.isLeft && flight.joined === undefined) {
+      void turn.ticket?.lease.release();
+      throw (flight.givenUp = new LoaderTimeoutError(flight.lifeMs)); // no call waits for it any more
+    }
+    return this.load(key, loader, options, turn, flight, budget);
   }
 
   private async load<T>(
@@ -195,15 +193,8 @@ export class EntryLoader {
     flight.isUnleased = turn.ticket === undefined;
     flight.isLoading = true;
     flight.overtaken ||= this.holdOffs.includes(key, this.runtime.clock.nowMs());
-    const loading = this.loadAndKeep(key, loader, options, turn, flight, budget);
-    if (turn.stale === undefined || options?.softTimeout === undefined) {
-      return loading;
-    }
-    const inTime = await withinTime(loading, toMs(options.softTimeout));
-    if (inTime === undefined) {
-      flight.rest = loading.catch(() => {}); // it goes on, and its result is kept
-    }
-    return inTime ?? outcomeOf(turn.stale);
+    flight.stale = turn.stale;
+    return this.loadAndKeep(key, loader, options, turn, flight, budget);
   }
 
   private async loadAndKeep<T>(
@@ -215,23 +206,29 @@ export class EntryLoader {
     budget: WaitBudget,
   ): Promise<LoadOutcome> {
     const { clock, loadSignals } = this.runtime;
-    const context = new LoadContext(loadSignals, stale === undefined ? undefined : readStored(stale.stored));
-    ticket?.lease.startRenewing();
+    const context = new LoadContext(loadSignals, stale === undefined ? undefined : readStored(stale.stored), [flight]);
+    ticket?.lease.startRenewing(flight.lifeMs);
     const lifeMs = (): number => expectedLifeMs(this.namespace, options);
     // Without the stamps the result can't be kept.
     const tags = await LoadTags.begin(this.runtime, this.tags, flight.tags, ticket && lifeMs).catch(() => undefined);
     const startedAtMs = clock.nowMs();
+    const beganAtMs = performance.now();
+    flight.loadingSinceMs ??= beganAtMs;
+    const waitedMs = beganAtMs - flight.loadingSinceMs;
     let value: T;
     try {
-      value = await runTimed(loader, context, options?.hardTimeout, clock, (durationMs, hasFailed) =>
+      value = await runTimed(loader, context, options?.hardTimeout, waitedMs, clock, (durationMs, hasFailed) =>
         this.recorder.load(key, durationMs, hasFailed),
       );
     } catch (error) {
       void ticket?.lease.releaseUnfilled();
+      flight.givenUp = context.abortedBy === error ? context.abortedBy : undefined;
       if (stale === undefined || options?.staleIf?.(error) === false) {
         throw error;
       }
       return outcomeOf(stale);
+    } finally {
+      flight.loadingSinceMs = undefined;
     }
     flight.isLoading = false;
     if (context.addedTags.length > 0) {
@@ -289,8 +286,4 @@ export class EntryLoader {
       }
     }
   }
-}
-
-function outcomeOf({ stored, tier, ttlMs }: FoundEntry): LoadOutcome {
-  return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs };
 }

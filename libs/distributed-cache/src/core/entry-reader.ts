@@ -1,26 +1,12 @@
 import { asDecoded, type Stamp } from '../codec/index.js';
-import type { AnsweringTier } from '../events/index.js';
-import type { StoredValue } from '../local/index.js';
 import { allOf } from '../redis/index.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
+import type { FoundEntry } from './load-outcome.js';
 import type { LocalValues } from './local-values.js';
 import type { LocalView } from './local-view.js';
 import type { Checked, ValueChecks } from './value-check.js';
 import { UNREACHABLE, type RemoteLookup } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
-
-/** A value found in a tier. */
-export interface FoundEntry {
-  readonly tier: AnsweringTier;
-  readonly stored: StoredValue;
-  /** What is left of its fresh life, in milliseconds; zero or less: it is stale. */
-  readonly ttlMs: number;
-  readonly ageMs: number;
-  /** How long its loader took, in milliseconds; 0: unknown. */
-  readonly loadMs: number;
-  /** Its whole fresh life, in milliseconds. */
-  readonly lifeMs: number;
-}
 
 /** What the tiers know of a key. */
 export interface ReadResult {

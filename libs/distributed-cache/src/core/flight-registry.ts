@@ -1,9 +1,12 @@
+import type { LoaderTimeoutError } from '../errors/index.js';
 import { GroupFlight } from './group-flight.js';
+import type { FoundEntry } from './load-outcome.js';
+import type { WaitedLoad } from './load-scope.js';
 import { LoneMap } from './lone-map.js';
 import type { ValueCheck } from './value-check.js';
 
 /** One piece of work on one key in this process: a load, a read of Redis, or a write. */
-export interface Flight {
+export interface Flight extends WaitedLoad {
   /** Set when the key has changed meanwhile: the result still goes to those who wait for it, and L1 does not keep it. */
   overtaken: boolean;
   /** Set when it was this process that changed it, later: a write that has not left yet is not to be sent any more. */
@@ -24,6 +27,18 @@ export interface Flight {
   rest: Promise<unknown> | undefined;
   /** What others may wait for. */
   result: Promise<unknown> | undefined;
+  /** What those wait for who have joined: the result, unless the flight lasts too long. */
+  joined: Promise<unknown> | undefined;
+  label: string;
+  loadingSinceMs: number | undefined;
+  /** The value that stands in for the result after a timeout. */
+  stale: FoundEntry | undefined;
+  /** How long others wait for it at most, in milliseconds. */
+  lifeMs: number;
+  /** Why it was given up at the `hardTimeout` of the call that began it, which concerns that call alone. */
+  givenUp: LoaderTimeoutError | undefined;
+  /** Set when the call that began it has not waited for it any longer. */
+  isLeft: boolean;
 }
 
 /** The flights of one key that nothing has overtaken; as a rule there is one. */
@@ -52,10 +67,9 @@ export class FlightRegistry<Result> {
     return this.slots.get(key)?.shared;
   }
 
-  /** As {@link running}, for a flight that is joinable at a glance. */
-  joinable(key: string): Promise<Result> | undefined {
-    const slot = this.slots.get(key);
-    return slot?.sharedBy?.isJoinable === true ? slot.shared : undefined;
+  /** As {@link running}, the flight itself. */
+  runningFlight(key: string): Flight | undefined {
+    return this.slots.get(key)?.sharedBy;
   }
 
   /**
@@ -63,6 +77,11 @@ export class FlightRegistry<Result> {
    * result is there: whoever asks after a failure starts anew.
    */
   share(key: string, work: (flight: Flight) => Promise<Result>): Promise<Result> {
+    return this.begin(key, work).result as Promise<Result>;
+  }
+
+  /** As {@link share}. @returns the flight, with its result */
+  begin(key: string, work: (flight: Flight) => Promise<Result>): Flight {
     const flight = newFlight();
     const slot = this.enter(key, flight);
     const result = work(flight);
@@ -71,7 +90,7 @@ export class FlightRegistry<Result> {
       slot.shared = result;
       slot.sharedBy = flight;
     }
-    return result;
+    return flight;
   }
 
   /** Work that was shared is done, but for its rest. */
@@ -261,5 +280,13 @@ function newFlight(): Flight {
     check: undefined,
     rest: undefined,
     result: undefined,
+    joined: undefined,
+    label: '',
+    loadingSinceMs: undefined,
+    waitsFor: undefined,
+    stale: undefined,
+    lifeMs: 0,
+    givenUp: undefined,
+    isLeft: false,
   };
 }

@@ -28,6 +28,11 @@ export class ForeignChanges {
     await this.rooms.remote?.touchStamps((encodedKey) => this.onChanged(encodedKey));
   }
 
+  /** Another process's load of this key has ended without a value to store: the calls that wait for it go on. */
+  onLoadEnded(encodedKey: string): void {
+    this.rooms.loads.onEnded(encodedKey);
+  }
+
   /** Nothing that this process holds, or is about to hold, from before is trusted: it may have missed changes. */
   startEpoch(): void {
     const { local, reader, loads, remote } = this.rooms;

@@ -14,9 +14,17 @@ export class Lease {
     private readonly kept: KeptLeases,
   ) {}
 
-  /** Renews it from now on, at a third of its time, until {@link stopRenewing}. A failed renewal is tried again at the next. */
-  startRenewing(): void {
+  /**
+   * Renews it from now on, at a third of its time, until {@link stopRenewing}. A failed renewal is tried again at the next.
+   * @param lifeMs after this time it is given back although the loader still runs
+   */
+  startRenewing(lifeMs: number): void {
+    const startedAtMs = performance.now();
     this.renewal = setInterval(() => {
+      if (performance.now() - startedAtMs >= lifeMs) {
+        void this.release();
+        return;
+      }
       this.tier.renew(this.keys, this.token, this.leaseMs).then(
         (isOurs) => isOurs || this.stopRenewing(),
         () => {},

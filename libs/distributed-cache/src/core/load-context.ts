@@ -1,5 +1,7 @@
 import type { Duration } from '../config/index.js';
+import type { LoaderTimeoutError } from '../errors/index.js';
 import type { LoaderContext } from './entry-options.js';
+import type { LoadScope } from './load-scope.js';
 import type { LoadSignals } from './load-signals.js';
 import { TagRegistry } from './tag-registry.js';
 
@@ -12,12 +14,18 @@ export class LoadContext implements LoaderContext {
   /** Whether `skip` was called. */
   isSkipped = false;
 
+  /** The error with which the loader was given up. */
+  abortedBy: LoaderTimeoutError | undefined;
+  /** Whether the loader's calls are known as its own also after its first `await`. */
+  isFollowed = false;
+
   private controller: AbortController | undefined;
   private hasEnded = false;
 
   constructor(
     private readonly signals: LoadSignals,
     readonly stale: unknown,
+    readonly scope: LoadScope = [],
   ) {}
 
   /** Made only for a loader that looks at it. */
@@ -33,7 +41,8 @@ export class LoadContext implements LoaderContext {
     this.use(shared);
   }
 
-  abort(reason: Error): void {
+  abort(reason: LoaderTimeoutError): void {
+    this.abortedBy = reason;
     this.controller ??= new AbortController();
     this.end();
     this.controller.abort(reason);

@@ -1,8 +1,9 @@
 import type { Stamp } from '../codec/index.js';
-import type { EntryReader, FoundEntry, ReadResult } from './entry-reader.js';
+import type { EntryReader, ReadResult } from './entry-reader.js';
 import type { FirstLook } from './first-look.js';
 import type { Flight } from './flight-registry.js';
 import type { Lease } from './lease.js';
+import type { FoundEntry } from './load-outcome.js';
 import type { VersionPeace } from './version-peace.js';
 import { UNREACHABLE, type TakeOutcome } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
@@ -111,6 +112,7 @@ export class LoadTurns {
       }
       const waitMs = Math.min(Math.max(waitedMs * WAIT_PART, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
       const startedAtMs = performance.now();
+      flight.loadingSinceMs ??= startedAtMs;
       flight.isWaiting = true;
       const isWoken = await this.wait(key, waitMs * (0.5 + Math.random()));
       flight.isWaiting = false;

@@ -3,43 +3,62 @@ import { LoaderTimeoutError } from '../errors/index.js';
 import type { Clock } from '../local/index.js';
 import type { Loader } from './entry-options.js';
 import type { LoadContext } from './load-context.js';
+import { loadScopes } from './load-scope.js';
 
 /** Runs a loader, at most for `hardTimeoutMs`; then its signal is aborted and nobody waits for it any more. */
-async function runLoader<T>(loader: Loader<T>, context: LoadContext, hardTimeoutMs: number | undefined): Promise<T> {
+async function runLoader<T>(
+  loader: Loader<T>,
+  context: LoadContext,
+  hardTimeoutMs: number | undefined,
+  spentMs: number,
+): Promise<T> {
+  const run = (): T | Promise<T> => loadScopes.run(context.scope, context.isFollowed, () => loader(context));
   if (hardTimeoutMs === undefined) {
-    return loader(context);
+    return run();
   }
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      const error = new LoaderTimeoutError(hardTimeoutMs);
-      reject(error); // first: a loader that obeys its signal fails with another error
-      context.abort(error);
-    }, hardTimeoutMs);
+    timer = setTimeout(
+      () => {
+        const error = new LoaderTimeoutError(hardTimeoutMs);
+        reject(error); // first: a loader that obeys its signal fails with another error
+        context.abort(error);
+      },
+      Math.max(1, hardTimeoutMs - spentMs),
+    );
   });
   try {
-    return await Promise.race([loader(context), timeout]);
+    return await Promise.race([run(), timeout]);
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** As {@link runLoader}. @param onEnd told how long it took and whether it failed */
+/**
+ * As {@link runLoader}.
+ * @param spentMs what of `hardTimeout` has been spent already, waiting for another process's load
+ * @param onEnd told how long it took and whether it failed
+ */
 export async function runTimed<T>(
   loader: Loader<T>,
   context: LoadContext,
   hardTimeout: Duration | undefined,
+  spentMs: number,
   clock: Clock,
   onEnd: (durationMs: number, hasFailed: boolean) => void,
 ): Promise<T> {
   const startedAtMs = clock.nowMs();
   let hasFailed = true;
+  context.isFollowed = loadScopes.beginFollowing();
   try {
-    const value = await runLoader(loader, context, hardTimeout === undefined ? undefined : toMs(hardTimeout));
+    const value = await runLoader(loader, context, hardTimeout === undefined ? undefined : toMs(hardTimeout), spentMs);
     hasFailed = false;
     return value;
   } finally {
     context.end();
+    if (context.isFollowed) {
+      loadScopes.endFollowing();
+    }
     onEnd(clock.nowMs() - startedAtMs, hasFailed);
   }
 }

@@ -91,7 +91,7 @@ export function furnishNamespace(
   );
   const firstLook = new FirstLook(redis, config.deadlineMs);
   const turns = new LoadTurns(reader, remote, firstLook, new VersionPeace(clock), () => recorder.wait());
-  const loads = new EntryLoader(runtime, policy, reader, writer, firstLook, turns, tags, recorder);
+  const loads = new EntryLoader(runtime, policy, reader, writer, firstLook, turns, tags, recorder, namespace);
   return { runtime, policy, local, remote, reader, writer, loads, tags, recorder, layout };
 }
 

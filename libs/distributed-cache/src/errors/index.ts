@@ -1,5 +1,6 @@
 export { CacheError } from './cache-error.js';
 export { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
+export { LoadCycleError } from './load-cycle-error.js';
 export { LoaderTimeoutError } from './loader-timeout-error.js';
 export {
   TierDisconnectedError,

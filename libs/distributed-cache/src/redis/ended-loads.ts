@@ -11,12 +11,22 @@ import type { RedisConnection } from './redis-connection.js';
  */
 
 const SUFFIX = ':ended';
+const MARK_END = '}:lease:ended';
 
 /** Longer than the longest pause between two looks of a process that waits. */
 const MARK_LIFE_MS = 2_000;
 
 function markOf({ leaseKey }: Pick<EntryKeys, 'leaseKey'>): string {
   return leaseKey + SUFFIX;
+}
+
+/**
+ * The key of the value whose load has ended; `undefined`: the key is no mark.
+ * @param key beside a value, see `isBesideValue`
+ * @param prefixLength of `prefix:`
+ */
+export function valueOfMark(key: string, prefixLength: number): string | undefined {
+  return key.endsWith(MARK_END) ? key.slice(prefixLength + 1, -MARK_END.length) : undefined;
 }
 
 /** Marks that a load has ended without a value to store; to be sent before its lease is given back. */

@@ -1,3 +1,4 @@
+export { valueOfMark } from './ended-loads.js';
 export { allOf } from './all-of.js';
 export { Announcements } from './announcements.js';
 export { JUDGEMENT_MS, REAL_TIME, withinDeadline } from './deadline-clock.js';

@@ -1,1 +1,2 @@
+export { FollowedScope } from './followed-scope.js';
 export { ScopedValue } from './scoped-value.js';

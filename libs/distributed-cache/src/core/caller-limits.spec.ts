@@ -1,0 +1,207 @@
+import { describe, expect, it, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { Gate } from '../../../../test/support/gate.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import type { DistributedCacheOptions } from '../config/index.js';
+import { LoaderTimeoutError } from '../errors/index.js';
+import { RedisTier } from '../redis/index.js';
+import type { AsyncCache } from './async-cache.js';
+import type { CacheEnvironment } from './distributed-cache.js';
+
+/** Caches of the namespace `users` over one Redis, each of a process of its own as far as Redis can tell, connected. */
+async function pods(
+  count: number,
+  environment?: CacheEnvironment,
+  options: DistributedCacheOptions = {},
+): Promise<AsyncCache[]> {
+  const { url, keyPrefix } = redisForTest();
+  const caches = Array.from({ length: count }, () =>
+    cacheForTest({ redis: { url }, keyPrefix, ...options }, environment),
+  );
+  await Promise.all(caches.map((cache) => cache.connect()));
+  return caches.map((cache) => cache.getCache('users'));
+}
+
+function local(environment?: CacheEnvironment, options: DistributedCacheOptions = {}): AsyncCache {
+  return cacheForTest({ redis: false, ...options }, environment).getCache('users');
+}
+
+/** Holds a stale value under `key`. */
+async function localWithStale(value: string): Promise<AsyncCache> {
+  const cache = local(undefined, { namespaces: { users: { grace: '1h' } } });
+  await cache.set('key', value);
+  await cache.expire('key');
+  await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined()); // the clock of hits is late by a millisecond
+  return cache;
+}
+
+/** A load that has begun and ends when the gate opens, if ever. */
+async function heldLoad(cache: AsyncCache, value: string | Error): Promise<{ gate: Gate; loading: Promise<unknown> }> {
+  const [started, gate] = [new Gate(), new Gate()];
+  const loading = cache.getOrSet('key', async () => {
+    started.open();
+    await gate.opened;
+    if (value instanceof Error) {
+      throw value;
+    }
+    return value;
+  });
+  await started.opened;
+  return { gate, loading };
+}
+
+const waits = (cache: AsyncCache): number => cache.getMetrics().waits;
+
+describe("the limits of a call that waits for another process's load", () => {
+  it('end the call at its hardTimeout, and its own loader is not run afterwards', async () => {
+    const [podA, podB] = (await pods(2)) as [AsyncCache, AsyncCache];
+    const { gate, loading } = await heldLoad(podA, new Error('no database'));
+    const load = vi.fn(async () => 'from B');
+    await expect(podB.getOrSet('key', load, { hardTimeout: '50ms' })).rejects.toBeInstanceOf(LoaderTimeoutError);
+    gate.open();
+    await expect(loading).rejects.toThrow('no database');
+    await vi.waitFor(async () => expect((await podB.inspect('key')).isLoading).toBe(false));
+    expect(load).not.toHaveBeenCalled();
+    expect(await podB.getOrSet('key', load, { hardTimeout: '5s' })).toBe('from B');
+  });
+
+  it('hold for a batch', async () => {
+    const [podA, podB] = (await pods(2)) as [AsyncCache, AsyncCache];
+    const { gate, loading } = await heldLoad(podA, 'from A');
+    const asking = podB.getOrSetMany(['key', 'other'], async (missing) => missing, { hardTimeout: '50ms' });
+    await expect(asking).rejects.toBeInstanceOf(LoaderTimeoutError);
+    gate.open();
+    expect(await loading).toBe('from A');
+  });
+
+  it('leave what is left of hardTimeout to its own loader', async () => {
+    const [podA, podB] = (await pods(2)) as [AsyncCache, AsyncCache];
+    const { gate, loading } = await heldLoad(podA, new Error('no database'));
+    const aborted = new Gate();
+    const asking = podB.getOrSet(
+      'key',
+      ({ signal }) => new Promise(() => signal.addEventListener('abort', aborted.open)),
+      { hardTimeout: '500ms' },
+    );
+    await vi.waitFor(() => expect(waits(podB)).toBe(1));
+    gate.open();
+    await expect(loading).rejects.toThrow('no database');
+    await expect(asking).rejects.toBeInstanceOf(LoaderTimeoutError);
+    await aborted.opened;
+  });
+});
+
+describe('the limits of a call that joins a load of its own process', () => {
+  it('end the call at its hardTimeout; the load goes on and is stored', async () => {
+    const cache = local();
+    const { gate, loading } = await heldLoad(cache, 'loaded');
+    const asking = cache.getOrSet('key', () => 'not asked', { hardTimeout: '30ms' });
+    await expect(asking).rejects.toBeInstanceOf(LoaderTimeoutError);
+    gate.open();
+    expect(await loading).toBe('loaded');
+    expect(await cache.get('key')).toBe('loaded');
+  });
+
+  it.each(['softTimeout', 'hardTimeout'])('give it the stale value after its %s', async (limit) => {
+    const cache = await localWithStale('old');
+    const { gate, loading } = await heldLoad(cache, 'new');
+    expect(await cache.getOrSet('key', () => 'not asked', { [limit]: '30ms' })).toBe('old');
+    gate.open();
+    expect(await loading).toBe('new');
+    expect(await cache.get('key')).toBe('new');
+  });
+
+  it('obey its own staleIf', async () => {
+    const cache = await localWithStale('old');
+    const { gate, loading } = await heldLoad(cache, 'new');
+    const asking = cache.getOrSet('key', () => 'not asked', { hardTimeout: '30ms', staleIf: () => false });
+    await expect(asking).rejects.toBeInstanceOf(LoaderTimeoutError);
+    gate.open();
+    await loading;
+    expect(await cache.get('key')).toBe('new');
+  });
+
+  it('are not those of the call that began it: a more patient call goes on with its own loader', async () => {
+    const cache = local();
+    const started = new Gate();
+    const hasty = cache.getOrSet('key', () => (started.open(), new Promise(() => {})), { hardTimeout: '30ms' });
+    await started.opened;
+    const load = vi.fn(() => 'loaded');
+    const patient = [cache.getOrSet('key', load), cache.getOrSet('key', load, { hardTimeout: '1h' })];
+    await expect(hasty).rejects.toBeInstanceOf(LoaderTimeoutError);
+    expect(await Promise.all(patient)).toEqual(['loaded', 'loaded']);
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it('run no loader once more where all calls have the same', async () => {
+    const cache = local();
+    const load = vi.fn(() => new Promise(() => {}));
+    const calls = Array.from({ length: 10 }, () => cache.getOrSet('key', load, { hardTimeout: '30ms' }));
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes.every((each) => each.status === 'rejected' && each.reason instanceof LoaderTimeoutError)).toBe(
+      true,
+    );
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('a loader that never ends', () => {
+  const SHORT = { loadLifeMs: 200, leaseMs: 90 };
+
+  it('blocks its key in no other process for longer than the life of a load', async () => {
+    const [podA, podB, podC] = (await pods(3, SHORT)) as [AsyncCache, AsyncCache, AsyncCache];
+    const { gate, loading } = await heldLoad(podA, 'too late');
+    const load = vi.fn(async () => 'loaded');
+    expect(await Promise.all([podB.getOrSet('key', load), podC.getOrSet('key', load)])).toEqual(['loaded', 'loaded']);
+    expect(load).toHaveBeenCalledTimes(1);
+    gate.open();
+    expect(await loading).toBe('too late');
+    for (const pod of [podA, podB, podC]) {
+      expect(await pod.get('key')).toBe('loaded');
+    }
+  });
+
+  it.each<[string, () => Promise<AsyncCache>]>([
+    ['with L1 alone', async () => local(SHORT)],
+    ['with Redis', async () => (await pods(1, SHORT))[0] as AsyncCache],
+  ])('blocks its key in its own process no longer either, and is not stored afterwards, %s', async (_what, open) => {
+    const cache = await open();
+    const { gate, loading } = await heldLoad(cache, 'too late');
+    const load = vi.fn(async () => 'loaded');
+    const joined = [cache.getOrSet('key', load), cache.getOrSet('key', load, { ttl: '1h' })];
+    expect(await Promise.all(joined)).toEqual(['loaded', 'loaded']);
+    expect(load).toHaveBeenCalledTimes(1);
+    gate.open();
+    expect(await loading).toBe('too late');
+    expect(await cache.get('key')).toBe('loaded');
+  });
+
+  it('is left alone by a call that comes after that time', async () => {
+    const cache = local({ loadLifeMs: 1 });
+    const { gate, loading } = await heldLoad(cache, 'too late');
+    await vi.waitFor(async () => expect(await cache.getOrSet('key', () => 'loaded')).toBe('loaded'));
+    await cache.delete('key');
+    gate.open();
+    expect(await loading).toBe('too late');
+    expect(await cache.get('key')).toBeUndefined();
+  });
+
+  it('keeps its lease for longer where its hardTimeout says so', async () => {
+    const [podA, podB] = (await pods(2, { loadLifeMs: 1, leaseMs: 600 })) as [AsyncCache, AsyncCache];
+    const renew = vi.spyOn(RedisTier.prototype, 'renew');
+    const [started, gate] = [new Gate(), new Gate()];
+    const load = vi.fn(async () => {
+      started.open();
+      await gate.opened;
+      return 'loaded';
+    });
+    const first = podA.getOrSet('key', load, { hardTimeout: '1h' });
+    await started.opened;
+    const second = podB.getOrSet('key', load);
+    await vi.waitFor(() => expect(waits(podB)).toBe(1));
+    await vi.waitFor(() => expect(renew.mock.calls.length).toBeGreaterThan(2), { timeout: 10_000 });
+    gate.open();
+    expect(await Promise.all([first, second])).toEqual(['loaded', 'loaded']);
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+});

@@ -1,0 +1,64 @@
+import { toMs } from '../config/index.js';
+import { LoaderTimeoutError } from '../errors/index.js';
+import type { EntryOptions } from './entry-options.js';
+import type { Flight } from './flight-registry.js';
+import { outcomeOf, type LoadOutcome } from './load-outcome.js';
+
+/** A flight that others joined has lasted longer than a load may be waited for: they go on without it. */
+export class FlightOutlivedError extends Error {}
+
+export type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf'>;
+
+export function hasLimits(options: CallerLimits | undefined): boolean {
+  return options !== undefined && (options.softTimeout !== undefined || options.hardTimeout !== undefined);
+}
+
+/**
+ * Waits for a flight for as long as the caller's own options allow, whatever options the flight began with and whether the loader runs
+ * here or in another process. Time in which the flight waits for Redis does not count: that is bounded by `deadlineMs`.
+ * @param result what the flight promises to this caller
+ * @param isOwn whether the call began the flight: its loader, once it runs, is given up at the same time, and the flight ends with it
+ * @returns the outcome, or the stale value after a timeout. @throws LoaderTimeoutError after `hardTimeout` without one
+ */
+export function withinLimits(
+  flight: Flight,
+  result: Promise<LoadOutcome>,
+  { softTimeout, hardTimeout, staleIf }: CallerLimits,
+  isOwn: boolean,
+): Promise<LoadOutcome> {
+  const softMs = softTimeout === undefined ? Infinity : toMs(softTimeout);
+  const hardMs = hardTimeout === undefined ? Infinity : toMs(hardTimeout);
+  const beganAtMs = performance.now();
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    const giveUp = (): void => {
+      const error = new LoaderTimeoutError(hardMs);
+      try {
+        if (flight.stale !== undefined && staleIf?.(error) !== false) {
+          resolve(outcomeOf(flight.stale));
+        } else {
+          reject(error);
+        }
+      } catch (failure) {
+        reject(failure); // thrown by the caller's own function
+      }
+    };
+    const look = (): void => {
+      const nowMs = performance.now();
+      const { loadingSinceMs = nowMs, stale } = flight;
+      const softLeftMs =
+        stale === undefined && flight.loadingSinceMs !== undefined ? Infinity : loadingSinceMs + softMs - nowMs;
+      const isGivenUpThere = isOwn && flight.isLoading;
+      const hardLeftMs = isGivenUpThere ? Infinity : Math.max(loadingSinceMs, beganAtMs) + hardMs - nowMs;
+      if (softLeftMs <= 0 && stale !== undefined) {
+        resolve(outcomeOf(stale));
+      } else if (hardLeftMs <= 0) {
+        giveUp();
+      } else if (softLeftMs !== Infinity || hardLeftMs !== Infinity) {
+        timer = setTimeout(look, Math.ceil(Math.min(softLeftMs, hardLeftMs)));
+      }
+    };
+    result.then(resolve, reject).finally(() => clearTimeout(timer));
+    look();
+  });
+}

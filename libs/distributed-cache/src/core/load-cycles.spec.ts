@@ -1,0 +1,100 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { LoadCycleError } from '../errors/index.js';
+import type { AsyncCache } from './async-cache.js';
+import type { CacheEnvironment } from './distributed-cache.js';
+import { loadScopes } from './load-scope.js';
+
+const TIERS = [
+  ['L1 alone', () => ({ redis: false as const })],
+  ['Redis', () => ({ redis: { url: redisForTest().url }, keyPrefix: redisForTest().keyPrefix })],
+] as const;
+
+/** As in a young process, whatever other tests have loaded in this one. */
+beforeEach(() => loadScopes.suspect(60_000));
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Loaders that ask for the next key of a ring, each after some work of its own. */
+function ring(
+  cache: AsyncCache,
+  keys: readonly string[],
+  work: () => Promise<void>,
+): (key: string) => Promise<unknown> {
+  const next = (key: string): string => keys[(keys.indexOf(key) + 1) % keys.length] as string;
+  const ask = (key: string): Promise<unknown> =>
+    cache.getOrSet(key, async () => {
+      await work();
+      return ask(next(key));
+    });
+  return ask;
+}
+
+describe.each(TIERS)('a load that waits for itself (%s)', (_tiers, options) => {
+  function users(environment?: CacheEnvironment): AsyncCache {
+    return cacheForTest(options(), environment).getCache('users');
+  }
+
+  it.each<[string, readonly string[]]>([
+    ['its own key', ['p']],
+    ['a key whose loader asks for its own', ['p', 'q']],
+    ['a longer ring', ['p', 'q', 'r', 's']],
+  ])('is an error that names the keys: %s', async (_what, keys) => {
+    const names = [...keys, 'p'].map((key) => `users:${key}`);
+    for (const work of [async () => {}, turn]) {
+      const error = await ring(users(), keys, work)('p').catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(LoadCycleError);
+      expect(error).toMatchObject({ code: 'CACHE_LOAD_CYCLE', keys: names });
+      expect(String(error)).toContain(names.join(' -> '));
+    }
+  });
+
+  it('is an error for calls that close the ring from several sides at once', async () => {
+    const ask = ring(users(), ['p', 'q', 'r'], turn);
+    const outcomes = await Promise.allSettled([ask('p'), ask('q'), ask('r')]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(outcomes.every((each) => each.status === 'rejected' && each.reason instanceof LoadCycleError)).toBe(true);
+  });
+
+  it('is an error in a batch that asks for one of its own keys', async () => {
+    const cache = users();
+    const loading = cache.getOrSetMany(['a', 'b', 'c'], async (missing) => {
+      await turn();
+      const first = await cache.getOrSet('a', () => 'never asked');
+      return missing.map(() => first);
+    });
+    await expect(loading).rejects.toBeInstanceOf(LoadCycleError);
+  });
+
+  it('is no error where loaders of different keys need each other in no circle', async () => {
+    const cache = users();
+    const leaf = (key: string) => cache.getOrSet(key, async () => (await turn(), key));
+    const both = (key: string) =>
+      cache.getOrSet(key, async () => (await turn(), (await Promise.all([leaf('a'), leaf('b'), leaf('a')])).join('')));
+    expect(await Promise.all([both('x'), both('y'), leaf('b'), both('x')])).toEqual(['aba', 'aba', 'b', 'aba']);
+  });
+
+  it('is no error for what a loader has started and does not wait for, once the load is over', async () => {
+    const cache = users();
+    let later: Promise<unknown> | undefined;
+    const load = async (): Promise<string> => {
+      later = turn()
+        .then(turn)
+        .then(() => cache.delete('p'))
+        .then(() => cache.getOrSet('p', () => 'second'));
+      return 'first';
+    };
+    expect(await cache.getOrSet('p', load)).toBe('first');
+    expect(await later).toBe('second');
+  });
+
+  it('ends with that error at the end of the life of a load where its calls are not followed', async () => {
+    const cache = users({ loadLifeMs: 200, leaseMs: 100 });
+    const fillers = Array.from({ length: 200 }, (_, index) => cache.getOrSet(`filler:${index}`, () => index));
+    await Promise.all(fillers);
+    loadScopes.suspect(0);
+    const error = await ring(cache, ['p', 'q'], turn)('p').catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(LoadCycleError);
+  });
+});

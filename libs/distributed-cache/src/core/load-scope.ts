@@ -1,0 +1,50 @@
+import { LoadCycleError } from '../errors/index.js';
+import { FollowedScope } from '../scope/index.js';
+
+/** A load as others wait for it. */
+export interface WaitedLoad {
+  /** `namespace:key`, for an error. */
+  readonly label: string;
+  /** Since when its loader runs or another process's load is waited for; `undefined`: neither. */
+  readonly loadingSinceMs: number | undefined;
+  /** The loads that its loader waits for. */
+  waitsFor: Set<WaitedLoad> | undefined;
+}
+
+/** The loads on whose behalf a loader runs: one, or all the keys of a batch. */
+export type LoadScope = readonly WaitedLoad[];
+
+export const loadScopes = new FollowedScope<LoadScope>();
+
+/**
+ * A loader of `scope` waits for `load` from now on.
+ * @returns what ends that
+ * @throws LoadCycleError if `load` itself waits for a load of this scope, at once or through others
+ */
+export function beginWait(scope: LoadScope, load: WaitedLoad): () => void {
+  const waiting = scope.filter(({ loadingSinceMs }) => loadingSinceMs !== undefined);
+  const path = pathTo(waiting, load, new Set());
+  if (path !== undefined) {
+    const labels = path.map(({ label }) => label);
+    throw new LoadCycleError([...labels, load.label]);
+  }
+  for (const each of waiting) {
+    each.waitsFor ??= new Set();
+    each.waitsFor.add(load);
+  }
+  return () => waiting.forEach((each) => each.waitsFor?.delete(load));
+}
+
+function pathTo(targets: LoadScope, from: WaitedLoad, seen: Set<WaitedLoad>): WaitedLoad[] | undefined {
+  if (targets.includes(from)) {
+    return [from];
+  }
+  seen.add(from);
+  for (const next of from.waitsFor ?? []) {
+    const rest = seen.has(next) ? undefined : pathTo(targets, next, seen);
+    if (rest !== undefined) {
+      return [from, ...rest];
+    }
+  }
+  return undefined;
+}
