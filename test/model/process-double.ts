@@ -36,6 +36,7 @@ export class ProcessDouble {
     state: 'live',
     outageSinceMs: (): number | undefined => (this.connection.isLive ? undefined : NOW_MS),
     roundTripMs: 0,
+    deadlineClock: clock,
     serverNowMs: () => NOW_MS,
   };
   private readonly changes = { isLive: true, state: 'live', hears: () => this.changes.isLive };
