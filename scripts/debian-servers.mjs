@@ -25,7 +25,6 @@ const DOWNLOAD_LIMIT_MS = 180_000;
 
 /** @type {readonly DebianServer[]} */
 export const DEBIAN_SERVERS = [
-  { name: 'Redis 6.0', suite: 'bullseye', program: 'redis-server' },
   { name: 'Valkey 8.0', suite: 'bookworm-backports', alsoNeeds: 'bookworm', program: 'valkey-server' },
   { name: 'Redict 7.3', suite: 'bookworm-backports', alsoNeeds: 'bookworm', program: 'redict-server' },
   { name: 'Redis 8.0', suite: 'trixie', program: 'redis-server' },

@@ -41,6 +41,11 @@ export class MachineNoise {
     return this.#waits.reduce((most, { fromMs, toMs }) => Math.max(most, toMs - fromMs), 0);
   }
 
+  /** How many waits were longer. */
+  countOver(limitMs: number): number {
+    return this.#waits.filter(({ fromMs, toMs }) => toMs - fromMs > limitMs).length;
+  }
+
   /** How much of this time the machine was busy with something else. */
   withinMs(fromMs: number, toMs: number): number {
     const first = this.#waits.findIndex((wait) => wait.toMs > fromMs);

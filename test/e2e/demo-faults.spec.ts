@@ -1,7 +1,8 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { MachineNoise } from '../chaos/machine-noise.js';
 import { RedisServer } from '../support/redis-server.js';
 import { type Demo, fewMails, startDemo } from './demo-for-test.js';
-import { PairedLoad } from './paired-load.js';
+import { type Pair, PairedLoad } from './paired-load.js';
 
 const CLIENTS = 20;
 /** What `CACHE_DEADLINE_MS` is by default. */
@@ -23,7 +24,7 @@ async function untilHealthIs(demo: Demo, state: 'up' | 'degraded', seen: string[
       seen.push(`${status} ${cache.status}`);
       expect(cache.status).toBe(state);
     },
-    { timeout: 15_000, interval: 20 },
+    { timeout: 50_000, interval: 20 },
   );
 }
 
@@ -40,10 +41,9 @@ function withoutRepeats(values: readonly string[]): string[] {
 }
 
 describe('the demo under load', () => {
-  // Once more if need be: on a machine that others use, a burst of theirs looks like a wait for Redis.
   it(
     'gives every answer, and makes nobody wait twice, while Redis is refused, started, frozen, thawed, killed and started',
-    { timeout: 60_000, retry: 2 },
+    { timeout: 180_000 },
     async () => {
       const server = await RedisServer.start();
       onTestFinished(() => server.stop());
@@ -52,6 +52,8 @@ describe('the demo under load', () => {
       const demo = await startDemo({ redis: { url: server.url } }, fewMails());
       const control = await startDemo({ redis: false }, fewMails());
       const load = new PairedLoad(demo, control);
+      const noise = await MachineNoise.start();
+      onTestFinished(() => noise.stop());
       onTestFinished(() => load.stop());
       const states = statesOf(demo);
       const health: string[] = [];
@@ -89,20 +91,28 @@ describe('the demo under load', () => {
         '200 up',
       ]);
       // The refusal at boot was told before anybody listened; from then on each change is told once.
-      expect(states).toEqual(['connected', 'failed', 'connected', 'failed', 'connected']);
+      expect(withoutRepeats(states)).toEqual(states);
+      expect([states[0], states.at(-1)]).toEqual(['connected', 'connected']);
+      // Besides the two outages there are those of the machine: so long a wait for a healthy Redis is no answer either.
+      const outages = states.filter((state) => state === 'failed').length;
+      expect(outages).toBeGreaterThanOrEqual(faults.length);
+      expect(outages).toBeLessThanOrEqual(faults.length + noise.countOver(DEADLINE_MS / 2));
 
-      // Slow: visibly longer than the control's answer to the same request at the same moment, and than what the machine explains.
+      // Slow: visibly longer than the control's answer to the same request at the same moment, and than what the machine explains:
+      // what it was busy with in the meantime, and what it does to the control.
       const noiseMs = quantile(
         load.pairs.map(({ controlMs }) => controlMs),
         0.99,
       );
-      const slow = load.pairs.filter(({ excessMs }) => excessMs > DEADLINE_MS / 2 + noiseMs);
+      const netMs = ({ excessMs, startedAtMs, endedAtMs }: Pair): number =>
+        excessMs - noise.withinMs(startedAtMs, endedAtMs);
+      const slow = load.pairs.filter((pair) => netMs(pair) > DEADLINE_MS / 2 + noiseMs);
       const slowByFault = faults.map(({ beganAtMs, noticedAtMs }) =>
         slow.filter(({ startedAtMs, endedAtMs }) => startedAtMs < noticedAtMs && endedAtMs > beganAtMs),
       );
       // Who was under way when Redis went bad may have waited for it, once.
       expect(Math.max(...slowByFault.map(({ length }) => length))).toBeLessThanOrEqual(CLIENTS);
-      expect(Math.max(0, ...slow.map(({ excessMs }) => excessMs))).toBeLessThan(DEADLINE_MS * 2 + noiseMs);
+      expect(Math.max(0, ...slow.map(netMs))).toBeLessThan(DEADLINE_MS * 2 + noiseMs);
       // Nobody else did: not before, not during a known outage, not on the way back.
       expect(slow.filter((pair) => !slowByFault.flat().includes(pair))).toEqual([]);
     },

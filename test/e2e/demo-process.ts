@@ -69,7 +69,7 @@ export class DemoProcess {
           throw new Error(`not ready:\n${this.stdout}${this.stderr}`);
         }
       },
-      { timeout: 15_000, interval: 20 },
+      { timeout: 50_000, interval: 20 },
     );
   }
 

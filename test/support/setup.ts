@@ -1,3 +1,5 @@
+import { vi } from 'vitest';
+
 /**
  * Vitest already fails a run on an unhandled rejection or an uncaught exception. A leaked listener is only a
  * printed warning, so it is turned into an uncaught exception here.
@@ -11,4 +13,16 @@ function failOnLeakedListeners(warning: Error): void {
 // This file runs once per test file, all of them in one process: one listener is enough.
 if (!process.listeners('warning').some((listener) => listener.name === failOnLeakedListeners.name)) {
   process.on('warning', failOnLeakedListeners);
+}
+
+/** A condition that holds in the end is met later where the machine is busy. A second, the default, would be a bound on the machine. */
+const CONDITION_LIMIT_MS = 8_000;
+
+const { waitFor } = vi;
+const IS_PATIENT = Symbol.for('ndc.waits-patiently');
+// This file runs once per test file, all of them in one process.
+if (!Object.hasOwn(waitFor, IS_PATIENT)) {
+  const waitForPatiently: typeof waitFor = (callback, options) =>
+    waitFor(callback, typeof options === 'number' ? options : { timeout: CONDITION_LIMIT_MS, ...options });
+  vi.waitFor = Object.assign(waitForPatiently, { [IS_PATIENT]: true });
 }

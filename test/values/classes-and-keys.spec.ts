@@ -14,6 +14,24 @@ import { cacheForTest } from '../support/cache-for-test.js';
 import { redisForTest } from '../support/redis-for-test.js';
 import { podsForTest } from './pods.js';
 
+/** Every string and buffer that lies in an object's properties, however deep: `inspect` writes what is shared again at each place. */
+function textsWithin(root: object): string[] {
+  const texts: string[] = [];
+  const seen = new Set<unknown>([root]);
+  for (const each of seen) {
+    if (typeof each === 'string') {
+      texts.push(each);
+    } else if (Buffer.isBuffer(each)) {
+      texts.push(each.toString('base64'), each.toString('hex'), each.toString('latin1'));
+    } else if (typeof each === 'object' && each !== null && !ArrayBuffer.isView(each)) {
+      const values = Object.values(Object.getOwnPropertyDescriptors(each)).map(({ value }) => value as unknown);
+      const entries: unknown[] = each instanceof Map || each instanceof Set ? [...each.entries()].flat() : [];
+      [...values, ...entries].forEach((value) => seen.add(value));
+    }
+  }
+  return texts;
+}
+
 class Money {
   constructor(
     readonly cents: number,
@@ -153,8 +171,10 @@ describe('encryption', () => {
     const cache = cacheForTest({ redis: { url }, keyPrefix, encryption: { keys: { k1, k2 }, current: 'k2' } });
     await cache.getCache('x').set('a', 1);
     const text = [
-      inspect(cache, { depth: 20, showHidden: true }),
-      inspect(cache.getCache('x'), { depth: 20, showHidden: true }),
+      ...textsWithin(cache),
+      ...textsWithin(cache.getCache('x')),
+      inspect(cache, { depth: 4, showHidden: true }),
+      inspect(cache.getCache('x'), { depth: 4, showHidden: true }),
       JSON.stringify([cache.config, await cache.healthCheck(), cache.getMetrics()]),
     ].join();
     for (const secret of [k2, k1.toString('base64'), k1.toString('hex'), Buffer.from(k2, 'base64').toString('hex')]) {

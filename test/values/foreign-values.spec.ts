@@ -90,14 +90,15 @@ describe('several such values', () => {
     const redis = redisForTest();
     const proxy = await FaultProxy.start(redis.port);
     onTestFinished(() => proxy.close());
-    const all = cacheForTest({ redis: { host: proxy.host, port: proxy.port }, keyPrefix: redis.keyPrefix });
+    const address = { host: proxy.host, port: proxy.port };
+    const all = cacheForTest({ redis: address, keyPrefix: redis.keyPrefix, deadlineMs: 1500 });
     await all.connect();
     const cache = all.getCache(NAMESPACE);
     await redis.admin.set(`${redis.keyPrefix}:${NAMESPACE}:key`, '1', 'PX', 60_000);
     expect(await cache.get('no such key')).toBeUndefined();
     const errors: string[] = [];
     all.events.on('tierError', ({ error }) => errors.push(error.name));
-    proxy.delay(110); // each way: one round trip is in time, two are not
+    proxy.delay(500); // each way: one round trip is in time, two are not
     expect(await ask(cache)).toEqual(answer);
     expect(errors).toContain('TierTimeoutError');
   });

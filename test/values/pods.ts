@@ -21,7 +21,13 @@ export function podsForTest(own: NamespaceOptions = {}, options: DistributedCach
   const { url, keyPrefix } = redis;
   const complaints: string[] = [];
   const open = (): AsyncCache => {
-    const cache = cacheForTest({ redis: { url }, keyPrefix, namespaces: { [NAMESPACE]: own }, ...options });
+    const cache = cacheForTest({
+      redis: { url },
+      keyPrefix,
+      deadlineMs: 5000,
+      namespaces: { [NAMESPACE]: own },
+      ...options,
+    });
     cache.events.on('valueRefused', ({ reason }) => complaints.push(reason));
     cache.events.on('tierError', ({ error }) => complaints.push(error.message));
     return cache.getCache(NAMESPACE);

@@ -25,7 +25,9 @@ describe.each<[string, () => DistributedCacheOptions]>([
   });
 
   it('shares the loads of single keys and of other batches', async () => {
-    const cache = cacheForTest(options()).getCache<string>('books');
+    const all = cacheForTest(options());
+    await all.connect();
+    const cache = all.getCache<string>('books');
     const gate = new Gate();
     const load = vi.fn(async (missing: string[]) => {
       await gate.opened;

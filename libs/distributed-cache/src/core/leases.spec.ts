@@ -39,9 +39,10 @@ async function heldLoad(cache: AsyncCache, value: unknown): Promise<{ gate: Gate
 
 describe('one load per key per cluster', () => {
   it('runs one loader for 1000 callers in eight processes, however slow it is', async () => {
-    const caches = await pods(8, sharedRedis(), { leaseMs: 60 });
+    const leaseMs = 500;
+    const caches = await pods(8, sharedRedis(), { leaseMs });
     const load = vi.fn(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 10 * 60));
+      await new Promise((resolve) => setTimeout(resolve, 3 * leaseMs));
       return 'Ada';
     });
     const answers = await Promise.all(

@@ -15,7 +15,7 @@ const page: Page = { lines: Array.from({ length: 100 }, (_, index) => `line ${in
 /** A process whose memory is empty, over a Redis that has the page under each of these keys. */
 async function newcomer(keys: readonly string[], users: NamespaceOptions = {}) {
   const { url, keyPrefix } = redisForTest();
-  const options = { redis: { url }, keyPrefix, local: { maxMemoryMb: 1 }, namespaces: { users } };
+  const options = { redis: { url }, keyPrefix, deadlineMs: 5000, local: { maxMemoryMb: 1 }, namespaces: { users } };
   const author = cacheForTest(options).getCache<Page>('users');
   await Promise.all(keys.map((key) => author.getOrSet(key, async () => page)));
   const whole = cacheForTest(options);

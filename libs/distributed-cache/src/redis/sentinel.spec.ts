@@ -48,10 +48,9 @@ describe('Sentinels with a new master', () => {
     const group = await RedisSentinel.start();
     onTestFinished(() => group.stop());
     const options = { redis: { sentinels: group.addresses, name: group.name } };
-    const [cache, other] = [
-      cacheForTest(options).getCache<string>('users'),
-      cacheForTest(options).getCache<string>('users'),
-    ];
+    const pods = [cacheForTest(options), cacheForTest(options)] as const;
+    await Promise.all(pods.map((pod) => pod.connect()));
+    const [cache, other] = [pods[0].getCache<string>('users'), pods[1].getCache<string>('users')];
     expect(await cache.setMany(KEYS.map((key) => [key, key] as const))).toBe(true);
     expect(await other.getMany(KEYS)).toEqual(KEYS);
     const load = failoverLoad(cache, KEYS);
