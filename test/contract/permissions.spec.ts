@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AsyncCache } from 'nestjs-distributed-cache/core';
 import { describe, expect, it, vi } from 'vitest';
-import { podAt, ownRedis, heldLoad, warm } from '../races/pods.js';
+import { podAt, ownRedis, heldLoad, warm, type Pod } from '../races/pods.js';
 import { Gate } from '../support/gate.js';
 
 const USER = { username: 'app', password: 'secret' };
@@ -70,3 +73,103 @@ describe('a user that may touch the key prefix only: ~cache:* &* +@all', () => {
     await load.answer;
   });
 });
+
+/** The least rights, as docs/permissions.md has them. */
+const LEAST = readFileSync(join(import.meta.dirname, '../../docs/permissions.md'), 'utf8')
+  .split('\n')
+  .find((line) => line.startsWith('ACL SETUSER'))!
+  .split(' ')
+  .slice(5);
+
+describe('a user with the least rights of docs/permissions.md', () => {
+  it('is refused nothing: health is up, changes are heard of, and the log of denied commands is empty', async () => {
+    const { server, podA, podB } = await podsOf(...LEAST);
+    await podA.cache.getOrSet('key', async () => 'old', { tags: ['tag'] });
+    await warm(podB);
+    await podA.cache.set('key', 'new', { tags: ['tag'] });
+    await vi.waitFor(async () => expect(await podB.cache.get('key')).toBe('new'));
+    await podA.cache.expire('key');
+    await podA.cache.invalidateTags('tag');
+    await podA.cache.deleteMany(['key', 'other']);
+    await podA.cache.clear();
+    await podA.cache.getMany(['key', 'other']);
+    await podA.cache.inspect('key');
+    await untilLive(podA, podB);
+    const denied = (await server.command('ACL', 'LOG')) as unknown[][];
+    expect(denied.map((entry) => entry[7]).filter((name) => name !== '{cache:#former}:lease')).toEqual([]);
+  });
+});
+
+async function untilLive(...pods: readonly Pod[]): Promise<void> {
+  for (const { all } of pods) {
+    await vi.waitFor(async () =>
+      expect(await all.healthCheck()).toMatchObject({ status: 'up', redis: { invalidation: 'live' } }),
+    );
+  }
+}
+
+/** Rights taken from the least ones, and what health says then. */
+const MISSING: readonly (readonly [right: string, instead: string, message: RegExp | undefined])[] = [
+  ['+get', '', /GET on cache:\*.*nothing is read/],
+  ['+mget', '', undefined],
+  ['+set', '', /SET on cache:\*.*nothing is stored/],
+  ['+del', '', /DEL on cache:\*/],
+  ['+unlink', '', undefined],
+  ['+rename', '', /RENAME on cache:\*.*no load is stored/],
+  ['+pexpire', '', /EVAL on cache:\*.*no load is shared/],
+  ['+eval', '', /EVAL on cache:\*.*no load is shared/],
+  ['+evalsha', '', /EVALSHA on cache:\*.*no load is shared/],
+  ['+multi', '', undefined],
+  ['+exec', '', undefined],
+  ['+time', '', undefined],
+  ['+client|tracking', '', undefined],
+  ['+client|kill', '', undefined],
+  ['+client|id', '', undefined],
+  ['+publish', '', /./],
+  ['+subscribe', '', /./],
+  ['&*', '&nothing', /./],
+  ['~cache:*', '~other:*', /on cache:\*/],
+  ['~cache:*', '%R~cache:*', /SET on cache:\*.*nothing is stored/],
+];
+
+describe('without one of them', () => {
+  it.each(MISSING)(
+    '%s (%s): health names it, and every answer of two processes is true',
+    async (right, instead, message) => {
+      expect(LEAST).toContain(right);
+      const rights = LEAST.map((each) => (each === right ? instead : each)).filter((each) => each !== '');
+      const { podA, podB } = await podsOf(...rights);
+      const [a, b] = [podA.cache, podB.cache];
+      if (message === undefined) {
+        await vi.waitFor(async () => expect(await podA.all.healthCheck()).toMatchObject({ status: 'up' }));
+      } else {
+        await vi.waitFor(async () => {
+          const health = await podA.all.healthCheck();
+          expect(health).toMatchObject({ status: 'degraded' });
+          expect(health.message).toMatch(message);
+        });
+      }
+      expect(await a.getOrSet('loaded', async () => 'loaded')).toBe('loaded');
+      for (const [key, change] of CHANGES) {
+        await b.set(key, 'old', { tags: [key] });
+        await b.get(key);
+        const isAcknowledged = await change(a, key);
+        if (isAcknowledged) {
+          const expected = key === 'set' ? 'new' : undefined;
+          await vi.waitFor(
+            async () => expect([key, await a.get(key), await b.get(key)]).toEqual([key, expected, expected]),
+            {
+              timeout: 8000,
+            },
+          );
+        }
+      }
+    },
+  );
+});
+
+/** Each returns whether the cache says that it is done, in every process. */
+const CHANGES: readonly (readonly [key: string, change: (cache: AsyncCache, key: string) => Promise<boolean>])[] = [
+  ['set', (cache, key) => cache.set(key, 'new')],
+  ['delete', (cache, key) => cache.delete(key)],
+];

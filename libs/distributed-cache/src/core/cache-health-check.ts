@@ -1,9 +1,11 @@
 import { CacheHealth, type RedisFacts } from '../events/index.js';
 import type { CacheRuntime, RedisRuntime } from './cache-runtime.js';
+import { describeRefusal, effectOf, stopsWrites, type RefusalEffect } from './refusal-effects.js';
 
 /**
  * `up` when Redis answers, or none is configured; `degraded` when it does not and L1 serves, when only some masters of a cluster
- * answer, or when changes of other processes are not heard of; `down` when neither can, or Redis is required and none of it answers. Waits at most `deadlineMs`; never rejects.
+ * answer, when changes of other processes are not heard of, or when Redis refuses a command that is needed; `down` when neither can, or
+ * Redis is required and none of it answers or nothing can be stored. Waits at most `deadlineMs`; never rejects.
  */
 export async function checkHealth({ config, redis, local }: CacheRuntime): Promise<CacheHealth> {
   const hasLocal = local !== undefined;
@@ -20,7 +22,13 @@ export async function checkHealth({ config, redis, local }: CacheRuntime): Promi
       return new CacheHealth('degraded', true, hasLocal, part, factsOf(redis));
     }
     const { isOff, message } = invalidationOf(redis);
-    return new CacheHealth(isOff ? 'degraded' : 'up', true, hasLocal, message, factsOf(redis));
+    const refused = refusalsOf(redis, config.keyPrefix);
+    if (refused.length === 0) {
+      return new CacheHealth(isOff ? 'degraded' : 'up', true, hasLocal, message, factsOf(redis));
+    }
+    const isDown = config.requireRedis && refused.some(stopsWrites);
+    const causes = [...refused.map(describeRefusal), ...(message === undefined ? [] : [message])].join('; ');
+    return new CacheHealth(isDown ? 'down' : 'degraded', true, hasLocal, causes, factsOf(redis));
   }
   const cause = `Redis can't be used (${redis.connection.reason})`;
   if (config.requireRedis) {
@@ -41,6 +49,12 @@ function invalidationOf({ changes }: RedisRuntime): { readonly isOff: boolean; r
   return state === 'announced'
     ? { isOff: false, message: `only changes that other processes announce are heard of: ${lostReason}` }
     : { isOff: true, message: `invalidation is off: ${lostReason}` };
+}
+
+function refusalsOf({ connection }: RedisRuntime, keyPrefix: string): readonly RefusalEffect[] {
+  return connection.refusals.all
+    .map((refusal) => effectOf(refusal, keyPrefix))
+    .filter((effect): effect is RefusalEffect => effect !== undefined);
 }
 
 function factsOf({ connection, changes, journal }: RedisRuntime): RedisFacts {

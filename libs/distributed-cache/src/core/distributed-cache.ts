@@ -10,10 +10,12 @@ import { AsyncCache } from './async-cache.js';
 import { checkHealth } from './cache-health-check.js';
 import type { Binding } from './binding.js';
 import type { CacheRuntime } from './cache-runtime.js';
+import type { Refusal } from '../redis/index.js';
 import { openRedis } from './open-redis.js';
 import { FlattenedClasses } from './flattened-classes.js';
 import { LoadSignals } from './load-signals.js';
 import { redisTarget } from './redis-target.js';
+import { effectOf } from './refusal-effects.js';
 
 /** What a `DistributedCache` may be given besides its configuration. */
 export interface CacheEnvironment {
@@ -147,9 +149,17 @@ export class DistributedCache {
             onLive: (downMs) => this.onRedisLive(downMs),
             onDown: (reason) => this.onRedisDown(reason),
             onNodeDown: (address, reason) => this.events.emit('redisConnectionFailed', { address, reason }),
+            onRefused: (refusal) => this.onRefused(refusal),
             onNodeLive: (address, downMs) => this.events.emit('redisConnected', { address, downMs }),
           },
         );
+  }
+
+  private onRefused(refusal: Refusal): void {
+    const effect = effectOf(refusal, this.config.keyPrefix);
+    if (effect !== undefined) {
+      this.events.emit('redisRefused', effect);
+    }
   }
 
   private onChanged(keys: readonly string[] | undefined): void {

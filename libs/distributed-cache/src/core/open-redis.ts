@@ -4,16 +4,20 @@ import type { Clock } from '../local/index.js';
 import { TierReplyError } from '../errors/index.js';
 import {
   Announcements,
+  checkPermissions,
   FormerConnection,
   InvalidationGroup,
   isCluster,
+  isRefusal,
   probeFormerNames,
+  probeTransactions,
   RedisConnection,
   RedisTier,
   ReplicaGuard,
   replayInvalidations,
   type PendingInvalidations,
   type RedisTarget,
+  type Refusal,
   type ServerPart,
 } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
@@ -44,6 +48,8 @@ export interface RedisNews {
   /** One master of a cluster can't be used, or can again, while others could all the time. @param address `host:port` */
   onNodeDown(address: string, reason: string): void;
   onNodeLive(address: string, downMs: number): void;
+  /** Redis answers, and does not carry out a command. */
+  onRefused(refusal: Refusal): void;
 }
 
 /**
@@ -134,9 +140,12 @@ export function openRedis(
     { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs: () => clock.nowMs() },
     {
       onLive: (downMs) => {
+        connection.refusals.clear();
         news.onLive(downMs);
         catchUp();
+        void checkPermissions(connection, `${keyPrefix}:`);
       },
+      onRefused: (refusal) => news.onRefused(refusal),
       onDown: (reason) => news.onDown(reason),
       onNodeDown: (name, reason) => {
         changes.refresh();
@@ -151,9 +160,9 @@ export function openRedis(
         if (!isCluster(client)) {
           await former.replaceBy(client);
         }
-        await probeFormerNames(client, `${keyPrefix}:`);
+        await Promise.all([probeTransactions(client), probeFormerNames(client, `${keyPrefix}:`)]);
         if (!isCluster(client)) {
-          await journal.replay((pending) => replay(pending, (_operation, send) => send(client)));
+          await journal.replay((pending) => replay(pending, (_operation, send) => send(client))).catch(unlessRefused); // it stays in the journal, and its keys are misses here
         } // in a cluster each master's part is replayed by itself; until then its keys are misses here
         await changes.open(client);
       },
@@ -162,6 +171,9 @@ export function openRedis(
         changes.refresh();
         catchUp();
         news.onHeartbeat();
+        if (connection.refusals.all.some(({ reply }) => reply !== 'READONLY')) {
+          void checkPermissions(connection, `${keyPrefix}:`); // the rights may have been given, or memory freed
+        }
       },
     },
   );
@@ -185,4 +197,10 @@ export function openRedis(
     },
   };
   return { connection, tier, changes, journal, keptLeases, leaseMs, stamps };
+}
+
+function unlessRefused(error: unknown): void {
+  if (!isRefusal(error)) {
+    throw error;
+  }
 }

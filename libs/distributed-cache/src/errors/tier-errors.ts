@@ -64,6 +64,10 @@ export class TierReplyError extends CacheError {
   constructor(
     readonly operation: string,
     readonly reply: string,
+    /** The name of the command that was refused, where it is known. */
+    readonly command?: string,
+    /** Whether Redis does not carry out this command at all for now (`NOPERM`, `READONLY`, an unknown command, ...), whatever its arguments. */
+    readonly isRefusal: boolean = false,
   ) {
     super(`${operation} was refused by Redis: ${reply}`);
   }

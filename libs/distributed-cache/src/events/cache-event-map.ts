@@ -63,6 +63,16 @@ export interface CacheEventMap {
   /** Redis answers (again). `downMs` is the length of the outage, 0 at the first connection. */
   redisConnected: { readonly address: string; readonly downMs: number };
   redisConnectionFailed: { readonly address: string; readonly reason: OutageReason };
+  /**
+   * Redis answers, and does not carry out a command: the user has no right to it, the server does not have it, or takes no writes
+   * (`reply`: the first word of its answer). `effect` says what is lost. Told once for each command and reply.
+   */
+  redisRefused: {
+    readonly command: string;
+    readonly keyPattern: string;
+    readonly reply: OutageReason;
+    readonly effect: string;
+  };
   fallbackOn: { readonly reason: OutageReason };
   fallbackOff: { readonly downMs: number };
   /** After an `invalidationOff`: every change that others make is heard of again, and L1 is trusted. */

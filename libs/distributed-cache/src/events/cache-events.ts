@@ -43,6 +43,7 @@ export class CacheEvents {
     overload: new Topic('overload'),
     redisConnected: new Topic('redisConnected'),
     redisConnectionFailed: new Topic('redisConnectionFailed'),
+    redisRefused: new Topic('redisRefused'),
     fallbackOn: new Topic('fallbackOn'),
     fallbackOff: new Topic('fallbackOff'),
     invalidationOn: new Topic('invalidationOn'),

@@ -45,6 +45,9 @@ export class CacheLogger {
       events.on('redisConnectionFailed', ({ address, reason }) =>
         logger.warn(`redis_connection_failed ${address}: ${reason}`),
       ),
+      events.on('redisRefused', ({ command, keyPattern, reply, effect }) =>
+        logger.warn(`redis_refused ${command} on ${keyPattern} (${reply}): ${effect}`),
+      ),
       events.on('fallbackOn', ({ reason }) =>
         logger.warn(`cache_fallback_on the local tier serves until Redis is back (${reason})`),
       ),

@@ -120,7 +120,7 @@ export class BatchedReads {
       replySize.learn(found);
       return found;
     } catch (error) {
-      if (error instanceof TierReplyError && error.reply === 'NOPERM') {
+      if (error instanceof TierReplyError && (error.reply === 'NOPERM' || error.isRefusal)) {
         this.mayBatch = false; // an ACL that knows of `GET` alone
         return this.getMany(valueKeys);
       }

@@ -82,6 +82,7 @@ function failFastOptions(commandTimeoutMs: number): RedisOptions {
     keepAlive: 5000,
     noDelay: true,
     maxLoadingRetryTime: 500,
+    enableReadyCheck: false, // it asks for INFO; a server that is loading its data shows at the first GET
   };
 }
 
@@ -116,6 +117,7 @@ export function singleClientOptions(settings: ConnectionSettings, commandTimeout
   if (sentinels !== undefined) {
     Object.assign(options, SENTINEL_OPTIONS, {
       sentinels: sentinels.map(({ host, port }) => ({ host, port })),
+      enableReadyCheck: true, // it tells whether the node is a master still
       enableTLSForSentinelMode: tls !== undefined && tls !== false,
       ...definedOnly({
         name: settings.name,

@@ -1,3 +1,5 @@
+import { TierReplyError } from '../errors/index.js';
+import type { Refusals } from './refusals.js';
 import { toTierError } from './reply-errors.js';
 import { writeTogether, type RedisClient } from './redis-client.js';
 import type { Line, ReplyListener } from './wire-command.js';
@@ -16,7 +18,10 @@ export class CommandSender {
   /** Moves when nothing that was sent before is waited for any more. */
   generation = 0;
 
-  constructor(private readonly commandTimeoutMs: number) {}
+  constructor(
+    private readonly commandTimeoutMs: number,
+    private readonly refusals: Refusals,
+  ) {}
 
   send<Result>(
     client: RedisClient,
@@ -33,7 +38,7 @@ export class CommandSender {
     return begin(send, client).then(
       (result) => {
         this.countAnswer(generation);
-        this.replies++;
+        this.onSuccess(operation);
         return result;
       },
       (error: unknown) => {
@@ -74,10 +79,18 @@ export class CommandSender {
     }
   }
 
+  onSuccess(operation: string): void {
+    this.replies++;
+    if (this.refusals.areAny && operation !== 'TAKE') {
+      this.refusals.succeed(operation); // whether a lease was refused is in the answer
+    }
+  }
+
   failureOf(operation: string, error: unknown): Error {
     const tierError = toTierError(operation, error, this.commandTimeoutMs);
-    if (tierError.code === 'CACHE_TIER_REPLY') {
+    if (tierError instanceof TierReplyError) {
       this.replies++;
+      this.refusals.note(tierError);
     }
     return tierError;
   }
@@ -97,7 +110,7 @@ class SentCommand<Reply> implements ReplyListener<Reply> {
 
   onReply(reply: Reply): void {
     this.sender.countAnswer(this.generation);
-    this.sender.replies++;
+    this.sender.onSuccess(this.operation);
     this.listener.onReply(reply);
   }
 

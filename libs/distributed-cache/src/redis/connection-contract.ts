@@ -1,4 +1,5 @@
 import type { RedisClient } from './redis-client.js';
+import type { Refusal } from './refusals.js';
 
 export type ConnectionState = 'idle' | 'connecting' | 'live' | 'down' | 'closed';
 
@@ -36,4 +37,6 @@ export interface RedisConnectionListener {
   /** As `beforeLive`, for one master of a cluster. */
   beforeNodeLive?(part: ServerPart): Promise<void>;
   onNodeLive?(name: string, downMs: number): void;
+  /** Redis answers, and does not carry out a command. */
+  onRefused?(refusal: Refusal): void;
 }

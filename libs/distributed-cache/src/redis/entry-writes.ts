@@ -3,7 +3,7 @@ import type { EntryKeys } from './entry-keys.js';
 import { companionsOf, leasesOf, loadNamesOf, usesFormerNames, withFormerNames } from './former-names.js';
 import { HOLD_OFF, leaseCommandsOf, STAGE, STAGE_SHA } from './lease-scripts.js';
 import { inOneWrite, isCluster, type RedisClient } from './redis-client.js';
-import { outageReason } from './reply-errors.js';
+import { isRefusal, outageReason, refusedCommand } from './reply-errors.js';
 import { putPendingStamps, type PendingStamp } from './stamp-writes.js';
 import { transact } from './transaction.js';
 import { isLine, sendTogether, type Command, type Line, type ReplyListener } from './wire-command.js';
@@ -230,6 +230,9 @@ export async function dropEntries(
   return (await Promise.all(parts)).flat();
 }
 
+/** Their user or server has no UNLINK: a DEL does the same, and frees the memory at once. */
+const clientsWithoutUnlink = new WeakSet<RedisClient>();
+
 async function dropAtOnce(
   client: RedisClient,
   values: string[],
@@ -237,14 +240,24 @@ async function dropAtOnce(
   heldLeases: string[],
   holdOffMs = 0,
 ): Promise<boolean[]> {
+  const remove = clientsWithoutUnlink.has(client) ? 'del' : 'unlink';
   try {
     const answers = await transact(client, [
-      ...values.map((key): Command => ['unlink', key]), // one command per value: UNLINK of several answers with a sum
-      ['del', ...others],
+      ['del', ...others], // first: where there are no transactions, nothing is filled in between
+      ...values.map((key): Command => [remove, key]), // one command per value: UNLINK of several answers with a sum
       ...heldLeases.map((key): Command => ['set', key, HOLD_OFF, 'PX', Math.max(1, Math.ceil(holdOffMs))]),
     ]);
-    return values.map((_key, index) => Number(answers[index]) > 0);
+    return values.map((_key, index) => Number(answers[index + 1]) > 0);
   } catch (error) {
+    if (
+      remove === 'unlink' &&
+      refusedCommand(error) === 'UNLINK' &&
+      isRefusal(error) &&
+      outageReason(error) !== 'OOM'
+    ) {
+      clientsWithoutUnlink.add(client);
+      return dropAtOnce(client, values, others, heldLeases, holdOffMs);
+    }
     if (outageReason(error) !== 'OOM') {
       throw error;
     }

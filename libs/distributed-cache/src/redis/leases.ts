@@ -26,10 +26,20 @@ export class Leases {
       if (onLine.isHalf === true) {
         this.release(keys, token).catch(() => {}); // it ends with its time
       }
-      return onLine;
+      return this.noted(onLine);
     }
     const taken = await this.connection.run('TAKE', (client) => takeLease(client, keys, token, leaseMs), keys.valueKey);
     this.mayRunScripts = taken.refusal === undefined;
+    return this.noted(taken);
+  }
+
+  private noted(taken: Taken): Taken {
+    const { refusals } = this.connection;
+    if (taken.refusal !== undefined) {
+      refusals.note(taken.refusal);
+    } else if (refusals.areAny) {
+      refusals.succeed('TAKE');
+    }
     return taken;
   }
 
@@ -66,7 +76,7 @@ export class Leases {
   /** @param running what needs a script */
   learnFrom<Result>(running: Promise<Result>): Promise<Result> {
     return running.catch((error: unknown) => {
-      if (error instanceof TierReplyError && error.reply === 'NOPERM') {
+      if (error instanceof TierReplyError && (error.reply === 'NOPERM' || error.reply === 'ERR')) {
         this.mayRunScripts = false;
       }
       throw error;

@@ -17,6 +17,7 @@ import type { RedisTarget } from './open-client.js';
 import { Probe } from './probe.js';
 import { LineExchange } from './line-exchange.js';
 import { isCluster, type RedisClient } from './redis-client.js';
+import { Refusals } from './refusals.js';
 import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
 import { ServerClock } from './server-clock.js';
 import { TimeoutTally } from './timeout-tally.js';
@@ -39,6 +40,8 @@ export class RedisConnection {
   readonly nodes: ClusterNodes;
   readonly isCluster: boolean;
   readonly exchange: LineExchange;
+  /** What Redis does not carry out for now, although it answers. */
+  readonly refusals: Refusals;
   private currentState: ConnectionState = 'idle';
   private lastReason = 'not-connected';
   private downSinceMs: number | undefined;
@@ -77,7 +80,8 @@ export class RedisConnection {
       this.follow();
       await listener.beforeLive?.(client);
     });
-    this.sender = new CommandSender(limits.commandTimeoutMs);
+    this.refusals = new Refusals((refusal) => listener.onRefused?.(refusal));
+    this.sender = new CommandSender(limits.commandTimeoutMs, this.refusals);
     const { deadlineMs } = limits;
     const nowMs = (): number => REAL_TIME.nowMs();
     this.deadlineClock = new DeadlineClock(nowMs);

@@ -6,6 +6,34 @@ import {
   TierUnavailableError,
 } from '../errors/index.js';
 
+/** A connection is there, and can't be used for the reason given. */
+export class UnusableConnectionError extends Error {
+  override readonly name = 'UnusableConnectionError';
+
+  constructor(readonly reason: string) {
+    super(reason);
+  }
+}
+
+/** Replies that do not depend on the arguments: rights, the server's state, and commands that it does not have. */
+const REFUSALS =
+  /^(NOPERM|NOAUTH|READONLY|OOM|MISCONF|NOREPLICAS|MASTERDOWN|DENIED)\b|^ERR unknown (sub)?command|user executing the script|not allowed from script/i;
+
+/** Whether a reply of Redis, as the client throws it, is one of those that do not depend on the arguments. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError' && REFUSALS.test(reasonOf(error, error.message));
+}
+
+/** The name of the command that was refused, in capital letters. Only a name: a message could hold a key. */
+export function refusedCommand(error: unknown): string | undefined {
+  const { command, previousErrors } = error as {
+    command?: { readonly name?: unknown };
+    previousErrors?: readonly { readonly command?: { readonly name?: unknown } }[];
+  };
+  const name = (previousErrors?.[0]?.command ?? command)?.name;
+  return typeof name === 'string' && /^[a-z]+$/i.test(name) ? name.toUpperCase() : undefined;
+}
+
 /**
  * Turns what the client throws into our errors. The client's error is not kept as `cause`: a `ReplyError` carries the
  * whole command, so a cached value or a password would end up in a log.
@@ -16,7 +44,8 @@ export function toTierError(operation: string, error: unknown, timeoutMs: number
   }
   const { name, message } = error instanceof Error ? error : { name: '', message: '' };
   if (name === 'ReplyError') {
-    return new TierReplyError(operation, firstWord(reasonOf(error, message)));
+    const reason = reasonOf(error, message);
+    return new TierReplyError(operation, firstWord(reason), refusedCommand(error), REFUSALS.test(reason));
   }
   if (message === 'Command timed out') {
     return new TierTimeoutError(operation, timeoutMs);
@@ -34,6 +63,9 @@ export function toTierError(operation: string, error: unknown, timeoutMs: number
 export function outageReason(error: unknown): string {
   if (typeof error !== 'object' || error === null) {
     return 'unknown';
+  }
+  if (error instanceof UnusableConnectionError) {
+    return error.reason;
   }
   const { code, name, message, lastNodeError } = error as {
     code?: unknown;

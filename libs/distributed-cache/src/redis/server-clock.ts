@@ -1,4 +1,5 @@
 import { isCluster, type RedisClient } from './redis-client.js';
+import { isRefusal } from './reply-errors.js';
 
 /**
  * The Redis server's clock as seen from here. Times in entries are the server's, so processes whose clocks differ agree on
@@ -20,8 +21,8 @@ export class ServerClock {
   }
 
   /**
-   * Reads the server's clock; the answer is proof of life as well, even where the user may not run `TIME`: then the clocks
-   * are taken to agree.
+   * Reads the server's clock; the answer is proof of life as well, even where the user may not run `TIME` or the server has no such command: then the
+   * clocks are taken to agree.
    */
   async learnFrom(client: RedisClient): Promise<void> {
     if (isCluster(client)) {
@@ -34,7 +35,7 @@ export class ServerClock {
     }
     const sentAtMs = this.localNowMs();
     const time = await client.time().catch((error: Error) => {
-      if (error.message.startsWith('NOPERM')) {
+      if (isRefusal(error)) {
         return undefined;
       }
       throw error;

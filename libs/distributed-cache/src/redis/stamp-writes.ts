@@ -64,7 +64,7 @@ export async function putStamp(
     if (outageReason(error) !== 'OOM') {
       throw error;
     }
-    await client.unlink(stampKey);
+    await client.del(stampKey);
   }
 }
 

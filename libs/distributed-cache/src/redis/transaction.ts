@@ -1,4 +1,5 @@
-import { inOneWrite, type RedisClient } from './redis-client.js';
+import { destroySocketOf, inOneWrite, type RedisClient } from './redis-client.js';
+import { isRefusal, outageReason, UnusableConnectionError } from './reply-errors.js';
 import { isLine, sendAndWait, type Command, type Line } from './wire-command.js';
 
 /**
@@ -13,28 +14,65 @@ export async function transact(client: RedisClient, commands: readonly Command[]
   return isLine(client) ? transactOnLine(client, commands) : transactByPipeline(client, commands);
 }
 
+const linesWithoutTransactions = new WeakSet<Line>();
+
+/**
+ * Finds out whether this user may run transactions, before anything else is sent. Without them commands are sent in the same order, one
+ * by one. @throws UnusableConnectionError after a transaction that could be neither executed nor discarded
+ */
+export async function probeTransactions(client: RedisClient): Promise<void> {
+  if (!isLine(client) || linesWithoutTransactions.has(client)) {
+    return;
+  }
+  const [begun, executed] = await Promise.all(
+    inOneWrite(client, () => ['multi', 'exec'].map((name) => sendAndWait(client, [name]).catch(asOutcome))),
+  );
+  if (!isRefusal(begun) && !isRefusal(executed)) {
+    return;
+  }
+  linesWithoutTransactions.add(client);
+  if (!isRefusal(begun) && isRefusal(await sendAndWait(client, ['discard']).catch(asOutcome))) {
+    destroySocketOf(client); // it would queue everything that is sent from now on
+    throw new UnusableConnectionError('NOPERM');
+  }
+}
+
+async function sendOneByOne(line: Line, commands: readonly Command[]): Promise<unknown[]> {
+  const outcomes = inOneWrite(line, () => commands.map((command) => sendAndWait(line, command).catch(asOutcome)));
+  return textsOf(answersOf(await Promise.all(outcomes)));
+}
+
 async function transactOnLine(line: Line, commands: readonly Command[]): Promise<unknown[]> {
-  let refusal: Error | undefined;
-  const onRefusal = (error: Error): void => {
-    refusal ??= error;
-  };
-  const executing = inOneWrite(line, () => {
-    // Nothing else can come between them: they are sent without a pause.
-    sendAndWait(line, ['multi']).catch(onRefusal);
-    for (const command of commands) {
-      sendAndWait(line, command).catch(onRefusal);
-    }
-    return sendAndWait(line, ['exec']);
-  });
+  if (linesWithoutTransactions.has(line)) {
+    return sendOneByOne(line, commands);
+  }
+  // Nothing else can come between them: they are sent without a pause.
+  const [beginning, queueing, executing] = inOneWrite(line, () => [
+    sendAndWait(line, ['multi']).catch(asOutcome),
+    commands.map((command) => sendAndWait(line, command).catch(asOutcome)),
+    sendAndWait(line, ['exec']),
+  ]);
   let answers: unknown;
   try {
     answers = await executing;
   } catch (error) {
-    throw refusal ?? error; // EXECABORT says only that some command was refused
+    const queued = await Promise.all(queueing);
+    if (isRefusal(await beginning) && outageReason(await beginning) !== 'OOM') {
+      linesWithoutTransactions.add(line);
+      answers = queued; // the right was taken away: each command was executed by itself
+    } else {
+      throw queued.find((outcome) => outcome instanceof Error) ?? error; // EXECABORT says only that some command was refused
+    }
   }
-  return answersOf(Array.isArray(answers) ? answers : []).map((answer) =>
-    Buffer.isBuffer(answer) ? answer.toString() : answer,
-  );
+  return textsOf(answersOf(Array.isArray(answers) ? answers : []));
+}
+
+function textsOf(answers: readonly unknown[]): unknown[] {
+  return answers.map((answer) => (Buffer.isBuffer(answer) ? answer.toString() : answer));
+}
+
+function asOutcome(error: Error): Error {
+  return error;
 }
 
 async function transactByPipeline(client: RedisClient, commands: readonly Command[]): Promise<unknown[]> {

@@ -1,0 +1,48 @@
+import { TierReplyError } from '../errors/index.js';
+import type { RedisClient } from './redis-client.js';
+import type { RedisConnection } from './redis-connection.js';
+
+/** What a load needs inside a script. */
+const SCRIPT = `
+redis.call('GET', KEYS[1])
+redis.call('SET', KEYS[1], '', 'XX', 'PX', 1)
+redis.call('PEXPIRE', KEYS[1], 1)
+redis.call('DEL', KEYS[1])
+return 1`;
+
+const NO_SCRIPT = '0'.repeat(40);
+
+type Question = readonly [command: string, ask: (client: RedisClient, key: string) => Promise<unknown>];
+
+/** Each needs the right to a command on a key of the cache, and none makes a key. */
+const QUESTIONS: readonly Question[] = [
+  ['GET', (client, key) => client.get(key)],
+  ['SET', (client, key) => client.call('set', [key, '', 'XX', 'PX', '1'])],
+  ['DEL', (client, key) => client.del(key)],
+  ['RENAME', (client, key) => client.rename(key, `${key}:to`)],
+  ['EVALSHA', (client, key) => client.evalsha(NO_SCRIPT, 1, key)],
+  ['EVAL', (client, key) => client.eval(SCRIPT, 1, key)],
+];
+
+/**
+ * Asks Redis for every command that the cache needs, on a key that does not exist, so that what is refused shows before it is missed.
+ * The answers are noted in `connection.refusals`; never rejects.
+ * @param prefix what the names of all keys begin with, colon included
+ */
+export async function checkPermissions(connection: RedisConnection, prefix: string): Promise<void> {
+  const key = `${prefix}{${prefix}#check}:check`;
+  await Promise.all(
+    QUESTIONS.map(([command, ask]) =>
+      connection
+        .run(`CHECK ${command}`, (client) => ask(client, key), key)
+        .then(
+          () => connection.refusals.allow(command),
+          (error: unknown) => {
+            if (error instanceof TierReplyError && !error.isRefusal) {
+              connection.refusals.allow(command); // the key is missing, or the script
+            }
+          },
+        ),
+    ),
+  );
+}

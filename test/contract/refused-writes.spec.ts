@@ -1,0 +1,73 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { RedisServer } from '../support/redis-server.js';
+import { ownRedis, podAt } from '../races/pods.js';
+
+const SNAPSHOT = 'snapshot.rdb';
+
+/** A server that answers, and refuses every write in its own way. */
+const REFUSALS: readonly (readonly [
+  what: string,
+  reply: string,
+  prepare: (server: RedisServer) => Promise<unknown>,
+])[] = [
+  [
+    'is full',
+    'OOM',
+    async (server) => {
+      await server.command('CONFIG', 'SET', 'maxmemory', '1mb', 'maxmemory-policy', 'noeviction');
+    },
+  ],
+  ['has too few replicas', 'NOREPLICAS', (server) => server.command('CONFIG', 'SET', 'min-replicas-to-write', '1')],
+  [
+    'can not save',
+    'MISCONF',
+    async (server) => {
+      const [, folder = ''] = (await server.command('CONFIG', 'GET', 'dir')) as string[];
+      mkdirSync(join(folder, SNAPSHOT)); // in the way of the file
+      await server.command('CONFIG', 'SET', 'save', '1 1', 'stop-writes-on-bgsave-error', 'yes');
+      await server.command('SET', 'something', 'to save');
+      await vi.waitFor(
+        async () => expect(String(await server.command('INFO', 'persistence'))).toContain('last_bgsave_status:err'),
+        { timeout: 15_000 },
+      );
+    },
+  ],
+  [
+    'is a replica',
+    'READONLY',
+    async (server) => {
+      const master = await ownRedis();
+      await server.command('REPLICAOF', '127.0.0.1', master.port);
+    },
+  ],
+  ['forbids SET', 'NOPERM', (server) => server.command('ACL', 'SETUSER', 'default', '-set')],
+];
+
+describe.each(REFUSALS)('a Redis that %s', (_what, reply, prepare) => {
+  it.each([
+    [true, 'down'],
+    [false, 'degraded'],
+  ])('with requireRedis: %s is %s, told once, and no set says that it is done', async (requireRedis, status) => {
+    const server = await RedisServer.start({ args: ['--dbfilename', SNAPSHOT] });
+    onTestFinished(() => server.stop());
+    const { all, cache } = await podAt(server.port, { requireRedis });
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'up' }));
+    const told: string[] = [];
+    all.events.on('redisRefused', (event) => told.push(`${event.command} ${event.reply}`));
+    await prepare(server);
+    await vi.waitFor(async () => {
+      const answers = [];
+      for (let index = 0; index < 20; index++) {
+        answers.push(await cache.set(`key:${index}`, 'value'));
+      }
+      expect(answers).toEqual(Array.from({ length: 20 }, () => false));
+      const health = await all.healthCheck();
+      expect(health).toMatchObject({ status, redisConnected: true });
+      expect(health.message).toContain(`(${reply}): nothing is stored in Redis`);
+    }, 10_000);
+    expect(new Set(told).size).toBe(told.length);
+    expect(told.some((each) => each.endsWith(reply))).toBe(true);
+  });
+});
