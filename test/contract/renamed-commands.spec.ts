@@ -1,0 +1,50 @@
+import { describe, expect, it, vi } from 'vitest';
+import { ownRedis, podAt } from '../races/pods.js';
+
+/** Commands that `rename-command` takes away, and what health says of it. */
+const RENAMED: readonly (readonly [commands: readonly string[], status: string, message: RegExp | undefined])[] = [
+  [['EVAL', 'EVALSHA'], 'degraded', /EVALSHA on cache:\* \(ERR\): no load is shared between processes/],
+  [['EVALSHA'], 'degraded', /EVALSHA on cache:\*/],
+  [['TIME'], 'up', undefined],
+  [['UNLINK'], 'up', undefined],
+  [['MGET'], 'up', undefined],
+  [['MULTI'], 'up', undefined],
+  [['EXEC'], 'up', undefined],
+  [['CLIENT'], 'up', undefined],
+  [['SET'], 'degraded', /SET on cache:\* \(ERR\): nothing is stored in Redis/],
+];
+
+describe.each(RENAMED)('a Redis without %j', (commands, status, message) => {
+  it('is used as far as it goes, and nobody waits for a lease that is never given back', async () => {
+    const server = await ownRedis(commands.flatMap((command) => ['--rename-command', command, '']));
+    const environment = { leaseMs: 600_000 }; // a lease that stays behind would hold the test up
+    const [podA, podB] = await Promise.all([podAt(server.port, {}, environment), podAt(server.port, {}, environment)]);
+    await vi.waitFor(async () => {
+      const health = await podA.all.healthCheck();
+      expect(health).toMatchObject({ status, redisConnected: true });
+      expect(message === undefined || message.test(health.message ?? '')).toBe(true);
+    });
+    const failing = podA.cache.getOrSet('key', async () => {
+      throw new Error('no database');
+    });
+    await expect(failing).rejects.toThrow('no database');
+    expect(await podB.cache.getOrSet('key', async () => 'value')).toBe('value');
+    expect(await podA.cache.getOrSet('key', async () => 'value')).toBe('value');
+    if (await podA.cache.set('set', 'new')) {
+      expect(await podB.cache.get('set')).toBe('new');
+    }
+    await podA.cache.delete('set');
+    await vi.waitFor(async () =>
+      expect([await podA.cache.get('set'), await podB.cache.get('set')]).toEqual([undefined, undefined]),
+    );
+  });
+});
+
+describe('a user without INFO', () => {
+  it('is connected all the same', async () => {
+    const server = await ownRedis();
+    await server.command('ACL', 'SETUSER', 'default', '-info');
+    const { all } = await podAt(server.port);
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'up' }));
+  });
+});
