@@ -10,6 +10,7 @@ import {
   isCluster,
   isRefusal,
   probeFormerNames,
+  probeScripts,
   probeTransactions,
   RedisConnection,
   RedisTier,
@@ -140,7 +141,6 @@ export function openRedis(
     { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs: () => clock.nowMs() },
     {
       onLive: (downMs) => {
-        connection.refusals.clear();
         news.onLive(downMs);
         catchUp();
         void checkPermissions(connection, `${keyPrefix}:`);
@@ -160,7 +160,13 @@ export function openRedis(
         if (!isCluster(client)) {
           await former.replaceBy(client);
         }
-        await Promise.all([probeTransactions(client), probeFormerNames(client, `${keyPrefix}:`)]);
+        connection.refusals.clear();
+        const prefix = `${keyPrefix}:`;
+        await Promise.all([
+          probeTransactions(client),
+          probeFormerNames(client, prefix),
+          probeScripts(connection, client, prefix),
+        ]);
         if (!isCluster(client)) {
           await journal.replay((pending) => replay(pending, (_operation, send) => send(client))).catch(unlessRefused); // it stays in the journal, and its keys are misses here
         } // in a cluster each master's part is replayed by itself; until then its keys are misses here

@@ -48,6 +48,11 @@ export class ClientLink {
     return ready !== undefined && isLine(ready) ? ready : undefined;
   }
 
+  /** What the client has said of the present socket, or of the last attempt to open one, in one word. */
+  get fault(): string | undefined {
+    return this.lastReason;
+  }
+
   get bytesRead(): number {
     return this.current === undefined ? 0 : bytesReadBy(this.current);
   }
@@ -100,13 +105,13 @@ export class ClientLink {
   }
 
   private onSocketOpen(): void {
+    this.lastReason = undefined;
     this.letProcessEnd();
     this.expectGreeting();
   }
 
   private onGreeted(): void {
     clearTimeout(this.greetingTimer);
-    this.lastReason = undefined;
     this.listener.onReady();
   }
 

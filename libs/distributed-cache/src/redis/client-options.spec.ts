@@ -21,6 +21,7 @@ describe('the options of a single client', () => {
     const options = singleClientOptions({ host: 'h', port: 1 }, COMMAND_TIMEOUT_MS);
     expect(options).toStrictEqual({
       ...FAIL_FAST,
+      enableReadyCheck: false,
       lazyConnect: true,
       retryStrategy: reconnectDelayMs,
       reconnectOnError: expect.any(Function) as unknown,

@@ -82,7 +82,6 @@ function failFastOptions(commandTimeoutMs: number): RedisOptions {
     keepAlive: 5000,
     noDelay: true,
     maxLoadingRetryTime: 500,
-    enableReadyCheck: false, // it asks for INFO; a server that is loading its data shows at the first GET
   };
 }
 
@@ -101,6 +100,8 @@ export function singleClientOptions(settings: ConnectionSettings, commandTimeout
   const options: RedisOptions = {
     ...failFastOptions(commandTimeoutMs),
     retryStrategy: reconnectDelayMs,
+    // It asks for INFO. A server that is loading its data shows by PING; with Sentinels INFO tells whether the node is a master still.
+    enableReadyCheck: sentinels !== undefined,
     reconnectOnError: reconnectOnReadOnly(),
     ...definedOnly({
       host: settings.host,
@@ -117,7 +118,6 @@ export function singleClientOptions(settings: ConnectionSettings, commandTimeout
   if (sentinels !== undefined) {
     Object.assign(options, SENTINEL_OPTIONS, {
       sentinels: sentinels.map(({ host, port }) => ({ host, port })),
-      enableReadyCheck: true, // it tells whether the node is a master still
       enableTLSForSentinelMode: tls !== undefined && tls !== false,
       ...definedOnly({
         name: settings.name,

@@ -1,7 +1,7 @@
 import { companionKeyOf, formerNamesOf } from '../keys/index.js';
 import type { EntryKeys } from './entry-keys.js';
 import type { RedisClient } from './redis-client.js';
-import { outageReason, UnusableConnectionError } from './reply-errors.js';
+import { outageReason } from './reply-errors.js';
 
 /*
  * Versions before 0.2 keep the lease and the fill of `cache:ns:key` under `{cache:ns:key}:lease` and `{cache:ns:key}:fill`. While such
@@ -21,7 +21,7 @@ const clientsWithFormerNames = new WeakSet<RedisClient>();
 
 /**
  * Finds out whether this user may touch the old names. A read is enough: a user that may only read them is told apart by the first
- * write, see {@link withFormerNames}. Rejects where the server serves no data yet. @param prefix what the names of all keys begin with, colon included
+ * write, see {@link withFormerNames}. @param prefix what the names of all keys begin with, colon included
  */
 export async function probeFormerNames(client: RedisClient, prefix: string): Promise<void> {
   const { leaseKey } = formerNamesOf(`${prefix}#former`);
@@ -29,9 +29,6 @@ export async function probeFormerNames(client: RedisClient, prefix: string): Pro
     () => undefined,
     (error: unknown) => outageReason(error),
   );
-  if (refusal === 'LOADING' || refusal === 'MASTERDOWN') {
-    throw new UnusableConnectionError(refusal);
-  }
   if (refusal === 'NOPERM') {
     clientsWithFormerNames.delete(client);
   } else {

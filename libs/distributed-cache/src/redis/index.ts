@@ -17,7 +17,7 @@ export { ReplicaGuard } from './replica-guard.js';
 export type { EntryToStore, RedisEntry } from './entry-bytes.js';
 export type { InspectedEntry } from './inspected-entry.js';
 export { RedisTier, type TakenLease } from './redis-tier.js';
-export { checkPermissions } from './permission-check.js';
+export { checkPermissions, probeScripts } from './permission-check.js';
 export type { Refusal } from './refusals.js';
 export { isRefusal } from './reply-errors.js';
 export { probeFormerNames } from './former-names.js';

@@ -19,7 +19,7 @@ export class Leases {
 
   async take(keys: EntryKeys, token: string, leaseMs: number): Promise<Taken> {
     const { line, exchange } = this.connection;
-    if (line !== undefined && this.mayRunScripts) {
+    if (line !== undefined && this.mayRunScripts && !this.connection.refusals.areScriptsRefused) {
       const onLine = await exchange.run<Taken>(line, 'TAKE', (to, listener) =>
         takeOnLine(to, keys, token, leaseMs, listener),
       );

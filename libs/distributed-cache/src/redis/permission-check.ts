@@ -1,4 +1,5 @@
 import { TierReplyError } from '../errors/index.js';
+import { isRefusal, toTierError } from './reply-errors.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 
@@ -24,13 +25,31 @@ const QUESTIONS: readonly Question[] = [
   ['EVAL', (client, key) => client.eval(SCRIPT, 1, key)],
 ];
 
+function probeKeyOf(prefix: string): string {
+  return `${prefix}{${prefix}#check}:check`;
+}
+
+/**
+ * Finds out whether scripts are refused before the first lease is taken, which could not be given back then.
+ * @param prefix what the names of all keys begin with, colon included. Rejects only if the connection is lost
+ */
+export async function probeScripts(connection: RedisConnection, client: RedisClient, prefix: string): Promise<void> {
+  const key = probeKeyOf(prefix);
+  const questions = [client.eval('return 1', 1, key), client.evalsha(NO_SCRIPT, 1, key)];
+  for (const { reason } of (await Promise.allSettled(questions)) as { readonly reason?: unknown }[]) {
+    if (isRefusal(reason)) {
+      connection.refusals.note(toTierError('CHECK', reason, 0) as TierReplyError);
+    }
+  }
+}
+
 /**
  * Asks Redis for every command that the cache needs, on a key that does not exist, so that what is refused shows before it is missed.
  * The answers are noted in `connection.refusals`; never rejects.
  * @param prefix what the names of all keys begin with, colon included
  */
 export async function checkPermissions(connection: RedisConnection, prefix: string): Promise<void> {
-  const key = `${prefix}{${prefix}#check}:check`;
+  const key = probeKeyOf(prefix);
   await Promise.all(
     QUESTIONS.map(([command, ask]) =>
       connection

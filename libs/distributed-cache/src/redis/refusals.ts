@@ -30,6 +30,11 @@ export class Refusals {
     return this.noted.size > 0;
   }
 
+  /** Whether leases would be in the way: storing under one and giving it back take scripts. */
+  get areScriptsRefused(): boolean {
+    return this.noted.has('EVAL') || this.noted.has('EVALSHA');
+  }
+
   get all(): readonly Refusal[] {
     return [...this.noted.values()].map(({ command, reply }) => ({ command, reply }));
   }

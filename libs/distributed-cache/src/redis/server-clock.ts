@@ -35,7 +35,7 @@ export class ServerClock {
     }
     const sentAtMs = this.localNowMs();
     const time = await client.time().catch((error: Error) => {
-      if (isRefusal(error)) {
+      if (isRefusal(error) && !error.message.startsWith('NOAUTH')) {
         return undefined;
       }
       throw error;

@@ -1,7 +1,10 @@
 import type { ClientLink } from './client-link.js';
-import type { RedisClient } from './redis-client.js';
+import { isCluster, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
 import type { ServerClock } from './server-clock.js';
+
+/** What comes of a cause that the client has named before, such as a wrong password. */
+const CONSEQUENCES: ReadonlySet<string> = new Set(['NOAUTH', 'connection-closed', 'connection-error']);
 
 /** Asks a connection that is open but not trusted, has it prepared, and cuts one that says nothing at all. */
 export class Trial {
@@ -14,9 +17,14 @@ export class Trial {
 
   /** @returns why it can't be trusted, in one word; `undefined` if it can */
   async run(client: RedisClient): Promise<string | undefined> {
+    const fault = await this.faultOf(client);
+    return fault !== undefined && CONSEQUENCES.has(fault) ? (this.link.fault ?? fault) : fault;
+  }
+
+  private async faultOf(client: RedisClient): Promise<string | undefined> {
     const { link } = this;
     const bytesBefore = link.bytesRead;
-    const silence = await faultOf(this.clock.learnFrom(client), this.limits.deadlineMs);
+    const silence = await faultOf(this.answersOf(client), this.limits.deadlineMs);
     if (silence === undefined) {
       return this.prepared(client);
     }
@@ -24,6 +32,12 @@ export class Trial {
       link.cut();
     }
     return silence;
+  }
+
+  /** A server that is loading its data tells the time, and refuses a PING. */
+  private async answersOf(client: RedisClient): Promise<void> {
+    const greeting = isCluster(client) ? undefined : client.ping().catch(unlessLoading);
+    await Promise.all([this.clock.learnFrom(client), greeting]);
   }
 
   /** As long as it takes, unless nothing arrives meanwhile: then the path has died under it. */
@@ -43,6 +57,14 @@ export class Trial {
         return fault;
       }
     }
+  }
+}
+
+/** A user without PING goes without. */
+function unlessLoading(error: Error): void {
+  const { name, message } = error;
+  if (name !== 'ReplyError' || /^(LOADING|MASTERDOWN)/.test(message)) {
+    throw error;
   }
 }
 
