@@ -32,7 +32,7 @@ const WAIT_LIMIT_MS = DEADLINE_MS + SLACK_MS;
 /** The part of the calls that may wait longer than the deadline: for the load of a process that was cut off. */
 const MOST_OVERDUE = 0.002;
 /** The same, of calls made while the machine is busy with something else all the time: a call takes several steps, and all are slow. */
-const MOST_OVERDUE_WHEN_BUSY = 0.05;
+const MOST_OVERDUE_WHEN_BUSY = 0.1;
 const HEAP_SAMPLES = 60;
 /** In a shorter run nothing can be said about a slope. */
 const LEAST_SECONDS_FOR_A_TREND = 240;

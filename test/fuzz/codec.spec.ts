@@ -91,7 +91,7 @@ function atOnce<Result>(result: Result | Promise<Result>): Result {
   return result;
 }
 
-describe('200 000 mutations', { timeout: 60_000 }, () => {
+describe('200 000 mutations', { timeout: 300_000 }, () => {
   const mutations = new Mutations();
   const header = { createdAtMs: 1, expiresAtMs: 2, loadMs: 3, stamps: [['#clear', 'abc'] as const] };
   const entries = codecs.flatMap((codec) =>

@@ -11,8 +11,8 @@ import { RedisServer } from './redis-server.js';
 import { untilTrue } from './until-true.js';
 
 const HOST = '127.0.0.1';
-/** Short, so that a failover is: silence of this length is taken for death. */
-const DOWN_AFTER_MS = 400;
+/** Short, so that a failover is, and longer than a busy machine makes a server wait: silence of this length is taken for death. */
+const DOWN_AFTER_MS = 800;
 
 export interface RedisSentinelOptions {
   /** From 1, the default, to 3; three take two seconds longer to find one another. */
