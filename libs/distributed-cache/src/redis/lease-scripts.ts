@@ -67,13 +67,23 @@ for i, key in ipairs(KEYS) do
 end
 return counts`;
 
-/** KEYS leases; ARGV token, lease ms. Returns whether they are still ours. */
+/** KEYS the leases of several loads, so many each; ARGV lease ms, how many each, their tokens. Returns which are still ours. */
 const RENEW = `
-for _, key in ipairs(KEYS) do
-  if redis.call('GET', key) ~= ARGV[1] then return 0 end
+local each = tonumber(ARGV[2])
+local renewed = {}
+for load = 1, #KEYS / each do
+  local token = ARGV[2 + load]
+  local first = (load - 1) * each + 1
+  local ours = 1
+  for i = first, first + each - 1 do
+    if redis.call('GET', KEYS[i]) ~= token then ours = 0 end
+  end
+  if ours == 1 then
+    for i = first, first + each - 1 do redis.call('PEXPIRE', KEYS[i], ARGV[1]) end
+  end
+  renewed[load] = ours
 end
-for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[2]) end
-return 1`;
+return renewed`;
 
 /** KEYS leases; ARGV token. Gives those back that are ours. */
 const RELEASE = `
@@ -94,7 +104,7 @@ export interface LeaseCommands {
   ndcStage(numberOfKeys: number, ...keysAndArguments: KeysAndArguments): Promise<number>;
   ndcReplace(numberOfKeys: number, ...keysAndArguments: KeysAndArguments): Promise<number>;
   ndcDrop(numberOfKeys: number, ...keysAndArguments: KeysAndArguments): Promise<number[]>;
-  ndcRenew(numberOfKeys: number, ...keysAndArguments: KeysAndArguments): Promise<number>;
+  ndcRenew(numberOfKeys: number, ...keysAndArguments: KeysAndArguments): Promise<number[]>;
   ndcRelease(numberOfKeys: number, ...keysAndArguments: KeysAndArguments): Promise<number>;
 }
 

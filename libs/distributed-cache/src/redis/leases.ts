@@ -1,6 +1,7 @@
 import { TierReplyError } from '../errors/index.js';
 import type { EntryKeys } from './entry-keys.js';
 import { leasesOf, withFormerNames } from './former-names.js';
+import { LeaseRenewals } from './lease-renewals.js';
 import { leaseCommandsOf } from './lease-scripts.js';
 import type { RedisConnection } from './redis-connection.js';
 import { takeLease, takeOnLine, type Taken } from './take-lease.js';
@@ -14,8 +15,11 @@ const ENDS_WORK = { isUrgent: true };
  */
 export class Leases {
   private mayRunScripts = true;
+  private readonly renewals: LeaseRenewals;
 
-  constructor(private readonly connection: RedisConnection) {}
+  constructor(private readonly connection: RedisConnection) {
+    this.renewals = new LeaseRenewals(connection);
+  }
 
   async take(keys: EntryKeys, token: string, leaseMs: number): Promise<Taken> {
     const { line, exchange } = this.connection;
@@ -44,18 +48,8 @@ export class Leases {
   }
 
   /** @returns whether the lease is still ours */
-  async renew(keys: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
-    const renewing = this.connection.run(
-      'RENEW',
-      (client) =>
-        withFormerNames(client, (withFormer) => {
-          const leases = leasesOf(keys, withFormer);
-          return leaseCommandsOf(client).ndcRenew(leases.length, ...leases, token, leaseMs);
-        }),
-      keys.leaseKey,
-      ENDS_WORK,
-    );
-    return (await this.learnFrom(renewing)) === 1;
+  renew(keys: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
+    return this.learnFrom(this.renewals.renew(keys, token, leaseMs));
   }
 
   /** Gives a lease of ours back; one that is not ours is left alone. */
