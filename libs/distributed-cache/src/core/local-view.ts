@@ -134,7 +134,8 @@ export class LocalView {
     }
     const valueKey = this.valuePrefix + key;
     if (redis.connection.isLive && redis.connection.outageSinceMs(valueKey) === undefined) {
-      return redis.changes.hears(valueKey) || redis.changes.state !== 'lost';
+      const { state } = redis.changes;
+      return redis.changes.hears(valueKey) || state === 'announced' || state === 'none';
     }
     return config.fallback !== false;
   }

@@ -26,6 +26,8 @@ export class InvalidationChannel {
   private readonly subscriber: Redis;
   private readonly path: SignalPath;
   private live = false;
+  /** Whether the path must be proven again before it is relied on: the process has missed its heartbeats. */
+  private isInDoubt = false;
   private isRefused = false;
   private isListening = false;
   private isClosed = false;
@@ -62,8 +64,13 @@ export class InvalidationChannel {
     this.path = new SignalPath(source, this.subscriber, limits);
   }
 
-  /** Whether every change is heard of. */
+  /** Whether every change is heard of, without doubt. */
   get isLive(): boolean {
+    return this.live && !this.isInDoubt;
+  }
+
+  /** As {@link isLive}, or in doubt: set up, and not known to be lost. */
+  get isArmed(): boolean {
     return this.live;
   }
 
@@ -83,10 +90,21 @@ export class InvalidationChannel {
    */
   distrustOverdue(): void {
     const sinceProofMs = this.proof.ageMs;
-    if ((this.live || this.isListening) && sinceProofMs > this.limits.heartbeatMs + OVERDUE_SLACK_MS) {
-      const wasLive = this.live;
+    if (!(this.live || this.isListening) || sinceProofMs <= this.limits.heartbeatMs + OVERDUE_SLACK_MS) {
+      return;
+    }
+    if (this.live) {
+      if (!this.isInDoubt) {
+        this.isInDoubt = true;
+        this.attempts++; // a check that is under way says nothing of what came after its beginning
+        this.isChecking = false;
+        this.isHeard = false;
+        this.listener.onDoubt();
+      }
+      void this.check();
+    } else {
       this.lose();
-      void (wasLive ? this.prove((path) => path.check(true, false)) : this.arm());
+      void this.arm();
     }
   }
 
@@ -167,6 +185,7 @@ export class InvalidationChannel {
    */
   private onProven(refusal: RefusedCommandError | undefined, silence: RefusedCommandError | undefined): void {
     this.isHeard = false;
+    this.isInDoubt = false;
     this.pace.onProven(refusal !== undefined);
     this.lastProblem = refusal && [...new Set([refusal.message, silence?.message ?? refusal.message])].join(', ');
     this.isRefused = refusal !== undefined;
@@ -231,11 +250,20 @@ export class InvalidationChannel {
       if (attempt === this.attempts) {
         this.isChecking = false;
         this.proof.end(beginning);
+        this.endDoubt();
       }
     } catch (error) {
       if (attempt === this.attempts) {
         this.fail(error);
       }
+    }
+  }
+
+  /** The path has carried everything that was sent meanwhile, in order: no message was lost, and what is held is as good as before. */
+  private endDoubt(): void {
+    if (this.isInDoubt) {
+      this.isInDoubt = false;
+      this.listener.onDoubtEnded();
     }
   }
 
@@ -258,6 +286,7 @@ export class InvalidationChannel {
   private lose(): void {
     this.attempts++;
     this.isChecking = false;
+    this.isInDoubt = false;
     clearInterval(this.heartbeatTimer);
     if (this.live || this.isListening || this.isRefused) {
       this.live = false;

@@ -7,6 +7,10 @@ export interface InvalidationListener {
   onLive(): void;
   /** From now on changes may be missed. */
   onLost(): void;
+  /** Messages may lie unread, or be lost: nothing is relied on until {@link onDoubtEnded} or {@link onLost}. */
+  onDoubt(): void;
+  /** No message was lost. */
+  onDoubtEnded(): void;
   /** The server does not track for this user: others' changes are heard of only if they announce them, or never. */
   onRefused(): void;
 }

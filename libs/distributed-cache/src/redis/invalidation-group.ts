@@ -33,7 +33,7 @@ export class InvalidationGroup {
 
   constructor(
     private readonly limits: InvalidationLimits,
-    private readonly listener: Omit<InvalidationListener, 'onRefused'>,
+    private readonly listener: Omit<InvalidationListener, 'onRefused' | 'onDoubt' | 'onDoubtEnded'>,
     private readonly masters: Masters = { areAllUp: true, sourceOf: () => undefined },
   ) {}
 
@@ -54,10 +54,10 @@ export class InvalidationGroup {
   get state(): InvalidationState {
     const channels = [...this.channels.values()];
     if (channels.some((channel) => channel.isUnsupported)) {
-      return channels.every((channel) => channel.isLive || channel.hearsAnnouncements) ? 'announced' : 'none';
+      return channels.every((channel) => channel.isArmed || channel.hearsAnnouncements) ? 'announced' : 'none';
     }
-    const areLive = channels.length > 0 && channels.every((channel) => channel.isLive);
-    return areLive && this.masters.areAllUp ? 'live' : 'lost';
+    const areArmed = channels.length > 0 && channels.every((channel) => channel.isArmed);
+    return areArmed && this.masters.areAllUp ? 'live' : 'lost';
   }
 
   /** To be called before a copy is trusted: see {@link InvalidationChannel.distrustOverdue}. */
@@ -138,6 +138,8 @@ export class InvalidationGroup {
       onChanged: (keys) => this.listener.onChanged(keys),
       onLive: () => this.judge(),
       onLost: () => this.judge(),
+      onDoubt: () => this.updateTrust(),
+      onDoubtEnded: () => this.updateTrust(),
       onRefused: () => {
         this.mustAnnounce = true;
         this.judge();
@@ -158,8 +160,8 @@ export class InvalidationGroup {
       return;
     }
     this.lastState = state;
-    this.wasLive = state === 'live';
-    if (this.wasLive) {
+    this.updateTrust();
+    if (state === 'live') {
       this.mustAnnounce = false;
     }
     if (isHearing(state)) {
@@ -168,6 +170,10 @@ export class InvalidationGroup {
     } else if (isHearing(lastState)) {
       this.listener.onLost();
     }
+  }
+
+  private updateTrust(): void {
+    this.wasLive = this.state === 'live' && [...this.channels.values()].every((channel) => channel.isLive);
   }
 
   private release(): void {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { REAL_TIME, withinDeadline } from './deadline-clock.js';
 import { inOneWrite } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
 
@@ -233,11 +234,9 @@ function isReply(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError';
 }
 
-/** Waits no longer than `limitMs`, and after that for one more look at the sockets, should the process have been busy. */
+/** Waits no longer than `limitMs`, or somewhat longer should the process be busy. */
 function within<Result>(limitMs: number, work: Promise<Result>, failure: string): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => setImmediate(() => reject(new BrokenPathError(failure))), limitMs);
-    timer.unref();
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  return withinDeadline(work, REAL_TIME, REAL_TIME.nowMs() + limitMs, () => {
+    throw new BrokenPathError(failure);
   });
 }
