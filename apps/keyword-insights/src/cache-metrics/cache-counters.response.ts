@@ -61,6 +61,9 @@ export class CacheCountersResponse implements CacheMetricsWire {
   @ApiProperty({ type: Number, description: 'Operations not sent because the queue to Redis was full.', example: 0 })
   readonly overloads!: number;
 
+  @ApiProperty({ type: Number, description: 'Tags forgotten because there were too many of them.', example: 0 })
+  readonly tags_forgotten!: number;
+
   @ApiProperty({ type: Number, description: 'Answers found or made that are not as they should be.', example: 0 })
   readonly schema_mismatches!: number;
 }

@@ -14,6 +14,7 @@ export class Counters implements CacheCounts {
   waits = 0;
   leasesLost = 0;
   overloads = 0;
+  tagsForgotten = 0;
   schemaMismatches = 0;
 
   get hits(): number {

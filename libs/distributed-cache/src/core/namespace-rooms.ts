@@ -50,6 +50,7 @@ export function furnishNamespace(
     layout,
     () => clock.nowMs(),
     (name) => loads.flights.onTag(name, true),
+    () => counters.tagsForgotten++,
   );
   const remote =
     redis === undefined

@@ -20,7 +20,7 @@ interface Tag {
 export const TAG_STAMP = '#tag:';
 
 /** Tags remembered at once, of each namespace; when there are more one leaves, and with it the copies in L1 that depend on it. */
-export const MAX_TAGS = 20_000;
+const MAX_TAGS = 20_000;
 
 /**
  * The tags of one namespace. An entry carries the stamp of each of its tags, taken before its load began; `invalidateTags` puts a new
@@ -34,8 +34,6 @@ export class TagRegistry {
   private nextToTouch = 0;
   /** When one of the tags that were forgotten was last invalidated here. */
   private forgottenChangeAtMs = -Infinity;
-  /** How many tags had to leave because there were too many. */
-  forgotten = 0;
 
   constructor(
     private readonly redis: RedisRuntime | undefined,
@@ -43,6 +41,8 @@ export class TagRegistry {
     private readonly nowMs: () => number,
     /** Told at once when a tag is invalidated, here or elsewhere. */
     private readonly onInvalidated: (name: string) => void = () => {},
+    /** Told when a tag has to leave because there are too many. */
+    private readonly onForgotten: () => void = () => {},
   ) {}
 
   /** @throws CacheKeyError for a tag that is no well-formed non-empty string */
@@ -236,7 +236,7 @@ export class TagRegistry {
       tag.scope.generation++;
       this.forgottenChangeAtMs = Math.max(this.forgottenChangeAtMs, tag.changedAtMs);
       this.tags.delete(name);
-      this.forgotten++;
+      this.onForgotten();
     }
     return place;
   }

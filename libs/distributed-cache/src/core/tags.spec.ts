@@ -72,6 +72,26 @@ describe.each<[string, () => DistributedCacheOptions]>([
   );
 });
 
+describe('more tags than are remembered', () => {
+  it.each([
+    [18_000, 1, 1],
+    [24_000, 0.4, 0.95],
+  ])('cost some copies in memory, not all: %i tags in turn', async (count, least, most) => {
+    const [cache] = (await pods(1, { redis: false })) as [AsyncCache];
+    let loads = 0;
+    for (let round = 0; round < 4; round++) {
+      loads = 0;
+      for (let index = 0; index < count; index++) {
+        await cache.getOrSet(`key${index}`, async () => ++loads, { tags: [`tag${index}`] });
+      }
+    }
+    const hitRatio = 1 - loads / count;
+    expect(hitRatio).toBeGreaterThanOrEqual(least);
+    expect(hitRatio).toBeLessThanOrEqual(most);
+    expect(cache.getMetrics().tagsForgotten > 0).toBe(most < 1);
+  });
+});
+
 describe('tags across processes', () => {
   it('reach the copies of every process', async () => {
     const [podA, podB] = (await pods(2, sharedRedis())) as [AsyncCache, AsyncCache];

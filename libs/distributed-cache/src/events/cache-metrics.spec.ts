@@ -15,6 +15,7 @@ const COUNTS: CacheCounts = {
   waits: 29,
   leasesLost: 31,
   overloads: 41,
+  tagsForgotten: 43,
   schemaMismatches: 37,
 };
 
@@ -44,6 +45,7 @@ describe('CacheMetrics', () => {
       waits: 29,
       leases_lost: 31,
       overloads: 41,
+      tags_forgotten: 43,
       schema_mismatches: 37,
     });
   });

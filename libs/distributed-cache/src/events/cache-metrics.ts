@@ -18,6 +18,7 @@ export interface CacheMetricsWire {
   readonly waits: number;
   readonly leases_lost: number;
   readonly overloads: number;
+  readonly tags_forgotten: number;
   readonly schema_mismatches: number;
 }
 
@@ -46,6 +47,8 @@ export interface CacheCounts {
   readonly leasesLost: number;
   /** Operations that were not sent because the queue to Redis was full. Not part of `errors`. */
   readonly overloads: number;
+  /** Tags that had to be forgotten because a namespace has more of them than are remembered; the copies in L1 that carry them are dropped. */
+  readonly tagsForgotten: number;
   /** Values that a `schema` refused, or that `migrate` failed to upgrade: misses when read, not stored when made. */
   readonly schemaMismatches: number;
 }
@@ -68,6 +71,7 @@ export class CacheMetrics implements CacheCounts {
   readonly waits: number;
   readonly leasesLost: number;
   readonly overloads: number;
+  readonly tagsForgotten: number;
   readonly schemaMismatches: number;
   /** `hits + misses`. */
   readonly totalRequests: number;
@@ -95,6 +99,7 @@ export class CacheMetrics implements CacheCounts {
     this.waits = counts.waits;
     this.leasesLost = counts.leasesLost;
     this.overloads = counts.overloads;
+    this.tagsForgotten = counts.tagsForgotten;
     this.schemaMismatches = counts.schemaMismatches;
     this.totalRequests = this.hits + this.misses;
     this.hitRatePercent = this.totalRequests === 0 ? 0 : Math.round((this.hits / this.totalRequests) * 10_000) / 100;
@@ -120,6 +125,7 @@ export class CacheMetrics implements CacheCounts {
       waits: this.waits,
       leases_lost: this.leasesLost,
       overloads: this.overloads,
+      tags_forgotten: this.tagsForgotten,
       schema_mismatches: this.schemaMismatches,
     };
   }

@@ -41,6 +41,11 @@ export const CACHE_COUNTERS: readonly MetricDefinition[] = [
     ({ overloads }) => overloads,
   ),
   byNamespace(
+    'cache_tags_forgotten_total',
+    'Tags forgotten because a namespace has too many; copies in memory that carry them are dropped',
+    ({ tagsForgotten }) => tagsForgotten,
+  ),
+  byNamespace(
     'cache_schema_mismatches_total',
     'Values that a schema refused, or that migrate failed to upgrade',
     ({ schemaMismatches }) => schemaMismatches,

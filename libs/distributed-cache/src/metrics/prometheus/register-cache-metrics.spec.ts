@@ -18,6 +18,7 @@ const COUNTS = {
   waits: 11,
   leasesLost: 12,
   overloads: 13,
+  tagsForgotten: 43,
   schemaMismatches: 41,
 };
 
@@ -46,6 +47,7 @@ describe('registerCacheMetrics', () => {
       'cache_waits_total{namespace="keywords"} 11',
       'cache_leases_lost_total{namespace="keywords"} 12',
       'cache_overloads_total{namespace="keywords"} 13',
+      'cache_tags_forgotten_total{namespace="keywords"} 43',
       'cache_schema_mismatches_total{namespace="keywords"} 41',
       'cache_stale_served_total{namespace="keywords"} 8',
       'cache_redis_available{namespace="keywords"} 1',
@@ -88,11 +90,11 @@ describe('registerCacheMetrics', () => {
     const source = sourceOf(new CacheMetrics('keywords', COUNTS, true, true));
     const unregisterFirst = registerCacheMetrics(first, source);
     const unregisterSecond = registerCacheMetrics(second, source);
-    expect(await scrape(first)).toHaveLength(15);
+    expect(await scrape(first)).toHaveLength(16);
     expect(await scrape(second)).toEqual(await scrape(first));
     unregisterFirst();
     expect(await scrape(first)).toEqual([]);
-    expect(await scrape(second)).toHaveLength(15);
+    expect(await scrape(second)).toHaveLength(16);
     unregisterSecond();
     expect(await scrape(second)).toEqual([]);
   });
@@ -107,7 +109,7 @@ describe('registerCacheMetrics', () => {
     expect(lines).toContain('shop_cache_misses_total{namespace="a"} 4');
     expect(lines).toContain('cache_misses_total{namespace="b"} 4');
     unregister();
-    expect(await scrape(registry)).toHaveLength(15);
+    expect(await scrape(registry)).toHaveLength(16);
   });
 
   it('adds nothing where a name is taken, and leaves what was there', async () => {
