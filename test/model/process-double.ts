@@ -37,6 +37,7 @@ export class ProcessDouble {
     outageSinceMs: (): number | undefined => (this.connection.isLive ? undefined : NOW_MS),
     roundTripMs: 0,
     deadlineClock: clock,
+    exchange: { withinRest: <Result>(_operation: string, _startedAtMs: number, work: Promise<Result>) => work },
     serverNowMs: () => NOW_MS,
   };
   private readonly changes = { isLive: true, state: 'live', hears: () => this.changes.isLive };
