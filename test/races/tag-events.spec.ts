@@ -134,6 +134,15 @@ describe('a tag event', () => {
     expect(failing).not.toHaveBeenCalled();
   });
 
+  it('reaches every copy by its message alone, long before a heartbeat', async () => {
+    const server = await ownRedis();
+    const [podA, podB] = [await podAt(server.port), await podAt(server.port, { heartbeatMs: 20_000 })];
+    await podA.cache.set('key', 'old', { tags: ['team'] });
+    await warm(podB);
+    await podA.cache.invalidateTags('team');
+    await vi.waitFor(async () => expect(await podB.cache.get('key')).toBeUndefined());
+  });
+
   it('that comes between the reading of a tagged entry and its copy leaves no copy', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
