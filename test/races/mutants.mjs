@@ -241,4 +241,11 @@ export const MUTANTS = [
     to: '',
     specs: ['races/zombies'],
   },
+  {
+    name: 'race 20: what was loaded without the lease is kept',
+    file: 'core/load-turns.ts',
+    from: 'flight.overtaken = true; // answered, and not kept: a deletion that finds no lease of ours ends nothing',
+    to: '',
+    specs: ['races/unfilled-loads'],
+  },
 ];

@@ -42,9 +42,12 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
    * Lowenstein, Optimal Probabilistic Cache Stampede Prevention, VLDB 2015).
    */
   readonly refreshAhead?: number;
-  /** A stale value is returned if the loader takes longer; it goes on, and its result is stored. Default: none. */
+  /** A stale value is returned if the load takes longer, whichever call began it; it goes on, and its result is stored. Default: none. */
   readonly softTimeout?: Duration;
-  /** The loader is given up after this time: a stale value, or a `LoaderTimeoutError`. Default: none. */
+  /**
+   * The most that this call waits for a load, its own, one that it has joined or another process's: then a stale value, or a
+   * `LoaderTimeoutError`. Its own loader is given up at the same time. Default: none.
+   */
   readonly hardTimeout?: Duration;
   /** Which errors of the loader a stale value may stand in for; the others reach the caller. Default: all. */
   readonly staleIf?: (error: unknown) => boolean;
