@@ -102,13 +102,6 @@ export const MUTANTS = [
     specs: ['races/stamps'],
   },
   {
-    name: 'race 10: stamps are those of the moment of storing',
-    file: 'core/load-tags.ts',
-    from: 'return { names, marks, stamps };',
-    to: 'return { names, marks: registry.marks(names), stamps: needsStamps ? await registry.stamps(names) : stamps };',
-    specs: ['races/stamps'],
-  },
-  {
     name: 'race 10: nobody asks when an added tag was invalidated',
     file: 'core/load-tags.ts',
     from: 'return isOvertaken\n',
