@@ -19,6 +19,7 @@ export type {
   RedisClientOption,
   RedisClusterOptions,
   RedisConnectionOptions,
+  RedisCredentials,
   RedisOption,
   RedisStoreOption,
   ResolvedCompression,

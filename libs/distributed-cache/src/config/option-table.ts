@@ -47,6 +47,12 @@ export const REDIS_OPTIONS: OptionLevel<RedisConnectionOptions> = {
   db: { type: 'number', default: `${DEFAULTS.db}`, meaning: 'database number' },
   username: { type: 'string', default: '', meaning: 'ACL user' },
   password: { type: 'string', default: '', meaning: 'password' },
+  credentials: {
+    type: '() => { username?, password }',
+    default: '',
+    meaning:
+      'asked before each connection, and may return a promise: for passwords that change; wins over `username` and `password`',
+  },
   tls: {
     type: TLS,
     default: `${DEFAULTS.tls}`,
@@ -62,7 +68,8 @@ export const REDIS_OPTIONS: OptionLevel<RedisConnectionOptions> = {
   clientOptions: {
     type: 'object',
     default: '',
-    meaning: 'further ioredis options, passed on untouched; they beat ours',
+    meaning:
+      'further ioredis options, passed on; they beat ours. Refused: `keyPrefix`, and reads of replicas (`scaleReads`, `readOnly`, `role`)',
   },
 };
 
@@ -71,7 +78,8 @@ export const CLUSTER_OPTIONS: OptionLevel<RedisClusterOptions['cluster']> = {
   options: {
     type: 'object',
     default: '',
-    meaning: 'for every node: `username`, `password`, `tls`, `connectionName`, `family`, `clientOptions`',
+    meaning:
+      'for every node: `username`, `password`, `credentials`, `tls`, `connectionName`, `family`, `clientOptions`',
   },
 };
 
@@ -249,7 +257,7 @@ export const OPTION_LEVELS: readonly {
       client: {
         type: 'object',
         default: '',
-        meaning: 'your own ioredis 5 `Redis` or `Cluster`; used as it is and never closed',
+        meaning: 'your own ioredis 5 `Redis` or `Cluster`; duplicated, not used itself',
       },
     },
   },
@@ -259,7 +267,7 @@ export const OPTION_LEVELS: readonly {
       store: {
         type: 'object',
         default: '',
-        meaning: 'your own cache-manager-ioredis-yet store; only its client is used, and never closed',
+        meaning: 'your own cache-manager-ioredis-yet store; its client is duplicated',
       },
     },
   },

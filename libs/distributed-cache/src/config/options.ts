@@ -24,6 +24,12 @@ export interface HostAndPort {
   readonly port: number;
 }
 
+/** What a connection logs in with; without a name it is the user `default`. */
+export interface RedisCredentials {
+  readonly username?: string;
+  readonly password: string;
+}
+
 /** One Redis server, or Sentinels that know it. The peer of a TLS connection is always verified. */
 export interface RedisConnectionOptions {
   /** `redis://` or `rediss://` address; what it says wins over `host`, `port`, `db`, `username`, `password` and `family`. */
@@ -38,6 +44,11 @@ export interface RedisConnectionOptions {
   db?: number;
   username?: string;
   password?: string;
+  /**
+   * Asked before each connection, for passwords that change: tokens of a cloud provider, rotated secrets. What it returns wins over
+   * `username` and `password`. If it throws, or does not answer within `REDIS_TIMEOUT`, what it returned last is used.
+   */
+  credentials?: () => RedisCredentials | Promise<RedisCredentials>;
   /** `true`, or Node's TLS options (`ca`, `cert`, `key`, `servername`, ...) without `rejectUnauthorized: false`. Default `false`. */
   tls?: boolean | TlsOptions;
   /** Sentinels to ask for the master called `name`. */
@@ -65,12 +76,12 @@ export interface RedisClusterOptions {
   };
 }
 
-/** A connected or connecting ioredis 5 `Redis` or `Cluster`. It is used as it is and never closed by us; a duplicate of it listens for changes. */
+/** A connected or connecting ioredis 5 `Redis` or `Cluster`. It is duplicated: the cache has connections of its own to the same servers, with its login. */
 export interface RedisClientOption {
   client: object;
 }
 
-/** A cache-manager-ioredis-yet store; only its `client` is used, and never closed by us. */
+/** A cache-manager-ioredis-yet store; only its `client` is looked at, and duplicated. */
 export interface RedisStoreOption {
   store: { readonly client: object };
 }

@@ -1,4 +1,5 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
+import { checkConnectionOptions } from './client-option-rules.js';
 import { DEFAULTS } from './defaults.js';
 import { HOST_RULE, isHost, showHost, withoutBrackets } from './hosts.js';
 import { LIMITS } from './limits.js';
@@ -18,12 +19,14 @@ export function fromConnection(reader: ConnectionReader): ResolvedRedis {
   const port = reader.integer('port', LIMITS.port);
   const path = reader.text('path');
   const db = reader.integer('db', LIMITS.db);
-  const { username, password, family, connectionName, clientOptions } = readCommon(reader);
+  const { username, password, credentials, family, connectionName, clientOptions } = readCommon(reader);
+  checkConnectionOptions(reader.problems, `${reader.path}clientOptions.`, clientOptions);
   const tls = readTls(reader, 'tls') ?? url?.tls ?? DEFAULTS.tls;
   const shared: Connection = {
     db: url?.db ?? db ?? DEFAULTS.db,
     username: url?.username ?? username,
     password: url?.password ?? password,
+    credentials,
     tls,
     connectionName,
     family: url?.family ?? family,
@@ -57,6 +60,7 @@ export function readCommon(reader: ConnectionReader): Connection {
   return {
     username: reader.secret('username'),
     password: reader.secret('password'),
+    credentials: reader.function('credentials'),
     connectionName: reader.text('connectionName'),
     family: reader.choice('family', [0, 4, 6]),
     clientOptions: isRecord(clientOptions) ? clientOptions : undefined,

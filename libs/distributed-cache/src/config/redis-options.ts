@@ -19,6 +19,7 @@ import {
   readTls,
   refuseSentinelOptions,
 } from './redis-connection.js';
+import { checkClient, checkClusterOptions } from './client-option-rules.js';
 import { clientOf, clusterOf, NO_REDIS } from './resolved-redis.js';
 
 const CLIENT_RULE = 'an ioredis 5 client';
@@ -70,6 +71,7 @@ function fromClient(reader: OptionReader<RedisClientOption>): ResolvedRedis {
     reader.refuse('client', CLIENT_RULE);
     return NO_REDIS;
   }
+  checkClient(reader.problems, 'redis.client', client);
   return clientOf(client);
 }
 
@@ -80,6 +82,7 @@ function fromStore(reader: OptionReader<RedisStoreOption>): ResolvedRedis {
     reader.refuse('store', `a cache-manager-ioredis-yet store, whose client is ${CLIENT_RULE}`);
     return NO_REDIS;
   }
+  checkClient(reader.problems, 'redis.store', client);
   return clientOf(client);
 }
 
@@ -103,6 +106,7 @@ function fromCluster(root: OptionReader<RedisClusterOptions>): ResolvedRedis {
     reader.problems,
   );
   refuseSentinelOptions(connection);
+  checkClusterOptions(reader.problems, `${connection.path}clientOptions.`, connection.value('clientOptions'));
   return clusterOf(nodes, { ...readCommon(connection), tls: readTls(connection, 'tls') ?? DEFAULTS.tls });
 }
 

@@ -164,7 +164,7 @@ describe('Redis by code', () => {
       password: 'p',
       connectionName: 'n',
       family: 4,
-      clientOptions: { scaleReads: 'all' },
+      clientOptions: { maxRedirections: 3 },
     };
     expect(redisOf({ cluster: { nodes } })).toEqual({ kind: 'cluster', nodes, connection: { tls: false } });
     expect(redisOf({ cluster: { nodes, options: { ...options, tls: true } } })).toEqual({

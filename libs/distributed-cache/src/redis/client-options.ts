@@ -1,6 +1,6 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import type { ClusterOptions, RedisOptions } from 'ioredis';
-import { followCredentials } from './credentials.js';
+import { followCredentials, type AskForCredentials } from './credentials.js';
 
 /** The options of one connection, as the application gave them. */
 export interface ConnectionSettings {
@@ -10,6 +10,7 @@ export interface ConnectionSettings {
   readonly db?: number;
   readonly username?: string;
   readonly password?: string;
+  readonly credentials?: AskForCredentials;
   readonly tls?: boolean | TlsOptions;
   readonly sentinels?: readonly { readonly host: string; readonly port: number }[];
   readonly name?: string;
@@ -93,7 +94,11 @@ const SENTINEL_OPTIONS: RedisOptions = {
 };
 
 /** What the application may have chosen for its own commands, and would change ours. */
-const OWN_COMMANDS: RedisOptions = { enableAutoPipelining: false, stringNumbers: false, monitor: false };
+const OWN_COMMANDS: RedisOptions = { stringNumbers: false, monitor: false };
+
+function withoutCommandOptions(options: object = {}): object {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !Object.hasOwn(OWN_COMMANDS, name)));
+}
 
 export function singleClientOptions(settings: ConnectionSettings, commandTimeoutMs: number): RedisOptions {
   const { sentinels, tls, sentinelTls, clientOptions } = settings;
@@ -127,7 +132,9 @@ export function singleClientOptions(settings: ConnectionSettings, commandTimeout
       }),
     });
   }
-  return { ...options, ...clientOptions };
+  Object.assign(options, withoutCommandOptions(clientOptions));
+  // Without a ready check, an answer to `CLIENT SETINFO` that a lost connection cuts off makes the client `ready` for good (ioredis 5.11).
+  return options.enableReadyCheck === false ? { ...options, disableClientInfo: true } : options;
 }
 
 /** In a cluster the nodes' reconnection is the cluster's business: a `retryStrategy` of their own would fight it. */
@@ -156,7 +163,7 @@ export function clusterClientOptions(settings: ConnectionSettings, commandTimeou
         tls: tlsOptions(settings.tls),
       }),
       // One by one: as a whole they would take the password away.
-      ...(typeof ownRedisOptions === 'object' ? ownRedisOptions : {}),
+      ...(typeof ownRedisOptions === 'object' ? withoutCommandOptions(ownRedisOptions ?? {}) : {}),
     },
     ...ownOptions,
   };
@@ -174,6 +181,9 @@ export function singleOptionsLike({ sentinels }: RedisOptions, commandTimeoutMs:
   return {
     ...failFastOptions(commandTimeoutMs),
     ...OWN_COMMANDS,
+    enableAutoPipelining: false,
+    readOnly: false,
+    role: 'master',
     retryStrategy: reconnectDelayMs,
     reconnectOnError: reconnectOnReadOnly(),
     ...(sentinels ? SENTINEL_OPTIONS : {}),
@@ -183,10 +193,11 @@ export function singleOptionsLike({ sentinels }: RedisOptions, commandTimeoutMs:
 /** As {@link singleOptionsLike}, for a cluster. */
 export function clusterOptionsLike(application: ClusterOptions, commandTimeoutMs: number): ClusterOptions {
   const { redisOptions, ...options } = clusterClientOptions({}, commandTimeoutMs);
-  const nodeOptions: RedisOptions = { ...application.redisOptions, ...redisOptions, ...OWN_COMMANDS };
+  const nodeOptions: RedisOptions = { ...application.redisOptions, ...redisOptions, readOnly: false };
   return {
     ...options,
     enableAutoPipelining: false,
+    scaleReads: 'master',
     redisOptions: followCredentials(nodeOptions, () => application.redisOptions ?? {}),
   };
 }

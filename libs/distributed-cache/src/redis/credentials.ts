@@ -1,17 +1,126 @@
-import type { RedisOptions } from 'ioredis';
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
 
 /** What a connection logs in with. An application may change them while it runs: tokens that end, passwords that are rotated. */
 const NAMES = ['username', 'password', 'sentinelUsername', 'sentinelPassword'] as const;
 
 export type Credentials = Pick<RedisOptions, (typeof NAMES)[number]>;
+export type Login = Pick<RedisOptions, 'username' | 'password'>;
+export type AskForCredentials = () => Login | Promise<Login>;
 
 /**
  * Makes the credentials in `options` those that `current` has whenever they are read: a client reads them at each connection, a cluster's
  * for each node.
  */
-export function followCredentials<Options extends Credentials>(options: Options, current: () => Credentials): Options {
-  for (const name of NAMES) {
+export function followCredentials<Options extends Credentials>(
+  options: Options,
+  current: () => Credentials,
+  names: readonly (keyof Credentials)[] = NAMES,
+): Options {
+  for (const name of names) {
     Object.defineProperty(options, name, { enumerable: true, configurable: true, get: () => current()[name] });
   }
   return options;
+}
+
+/** The function of the application, and what it returned last. */
+class CredentialSource {
+  login: Login = {};
+  private asking: Promise<void> | undefined;
+
+  constructor(
+    private readonly ask: AskForCredentials,
+    private readonly limitMs: number,
+  ) {}
+
+  /** Resolves when the answer is there, or overdue, or has failed: then the login of before is tried, and Redis decides. */
+  refresh(): Promise<void> {
+    this.asking ??= this.within(this.answer()).finally(() => {
+      this.asking = undefined;
+    });
+    return this.asking;
+  }
+
+  private async answer(): Promise<void> {
+    try {
+      const { username, password } = await this.ask();
+      this.login = { username, password };
+    } catch {
+      // Redis will say what the login of before is worth, and that is told.
+    }
+  }
+
+  private async within(answer: Promise<void>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const expiry = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.limitMs);
+      timer.unref();
+    });
+    await Promise.race([answer, expiry]);
+    clearTimeout(timer);
+  }
+}
+
+const sources = new WeakMap<Redis, CredentialSource>();
+const LOGIN = ['username', 'password'] as const;
+
+/** Has the client ask for its login before each connection. */
+export function withCredentials(client: Redis, ask: AskForCredentials | undefined, limitMs: number): Redis {
+  return ask === undefined ? client : askBeforeConnecting(client, new CredentialSource(ask, limitMs));
+}
+
+/**
+ * As {@link withCredentials}, for a cluster. It asks before it connects as a whole; its nodes, which may not wait (a command makes them
+ * connect), use the last answer and ask for the next. If that is refused, the cluster as a whole connects again.
+ */
+export function withClusterCredentials(cluster: Cluster, ask: AskForCredentials | undefined, limitMs: number): Cluster {
+  if (ask === undefined) {
+    return cluster;
+  }
+  const source = new CredentialSource(ask, limitMs);
+  cluster.options.redisOptions = followCredentials(cluster.options.redisOptions ?? {}, () => source.login, LOGIN);
+  cluster.on('+node', (node: Redis) => {
+    sources.set(node, source);
+    followCredentials(node.options, () => source.login, LOGIN);
+    askWhileConnecting(node, source);
+  });
+  beforeConnecting(cluster, source);
+  return cluster;
+}
+
+/** Gives a connection that was made after the model of another the same login. */
+export function likeSource(client: Redis, model: Redis): Redis {
+  const source = sources.get(model);
+  return source === undefined ? client : askBeforeConnecting(client, source);
+}
+
+function askBeforeConnecting(client: Redis, source: CredentialSource): Redis {
+  sources.set(client, source);
+  followCredentials(client.options, () => source.login, LOGIN);
+  beforeConnecting(client, source);
+  return client;
+}
+
+function askWhileConnecting(node: Redis, source: CredentialSource): void {
+  const connect = node.connect.bind(node);
+  node.connect = (): Promise<void> => {
+    void source.refresh();
+    return connect();
+  };
+}
+
+/** The client calls its own `connect` at each reconnection, too. It may be ended while it waits for the answer. */
+function beforeConnecting(client: Redis | Cluster, source: CredentialSource): void {
+  const connect = client.connect.bind(client);
+  const disconnect = client.disconnect.bind(client);
+  let isEnded = false;
+  client.connect = async (): Promise<void> => {
+    await source.refresh();
+    if (!isEnded) {
+      await connect();
+    }
+  };
+  client.disconnect = (reconnect = false): void => {
+    isEnded ||= !reconnect;
+    disconnect(reconnect);
+  };
 }

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { InvalidationLimits, InvalidationListener } from './invalidation-contract.js';
 import { ProofAge } from './proof-age.js';
-import { destroySocketOf, reconnectNow, unrefClient } from './redis-client.js';
+import { destroySocketOf, endClient, reconnectNow, unrefClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
 import { RetryPace } from './retry-pace.js';
 import { BrokenPathError, RefusedCommandError, SignalPath } from './signal-path.js';
@@ -146,7 +146,7 @@ export class InvalidationChannel {
     this.source.off('close', this.onConnectionLost);
     this.subscriber.removeAllListeners();
     this.subscriber.on('error', () => {});
-    this.subscriber.disconnect();
+    endClient(this.subscriber);
   }
 
   /** Runs when either end is (again) there; the later of the two finds both. */

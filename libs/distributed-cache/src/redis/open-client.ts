@@ -1,4 +1,5 @@
 import { redisStore } from 'cache-manager-ioredis-yet';
+import type { Cluster, Redis } from 'ioredis';
 import { isCluster, type RedisClient } from './redis-client.js';
 import {
   clusterClientOptions,
@@ -7,7 +8,7 @@ import {
   singleOptionsLike,
   type ConnectionSettings,
 } from './client-options.js';
-import { followCredentials } from './credentials.js';
+import { followCredentials, withClusterCredentials, withCredentials } from './credentials.js';
 
 /** Where Redis is: something to connect to, or a client that the application already has. */
 export type RedisTarget =
@@ -29,11 +30,16 @@ export async function openClient(target: RedisTarget, commandTimeoutMs: number):
     case 'client':
       return duplicateOf(target.client, commandTimeoutMs);
     case 'single':
-      return (await redisStore(singleClientOptions(target.connection, commandTimeoutMs))).client;
+      return withCredentials(
+        (await redisStore(singleClientOptions(target.connection, commandTimeoutMs))).client as Redis,
+        target.connection.credentials,
+        commandTimeoutMs,
+      );
     case 'cluster': {
       const nodes = target.nodes.map(({ host, port }) => ({ host, port }));
       const options = clusterClientOptions(target.connection, commandTimeoutMs);
-      return (await redisStore({ clusterConfig: { nodes, options } })).client;
+      const { client } = await redisStore({ clusterConfig: { nodes, options } });
+      return withClusterCredentials(client as Cluster, target.connection.credentials, commandTimeoutMs);
     }
   }
 }

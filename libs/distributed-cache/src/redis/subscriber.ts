@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { followCredentials } from './credentials.js';
+import { followCredentials, likeSource } from './credentials.js';
 
 /**
  * The connection beside a data connection on which messages arrive: to the same server, by the same options. It is not opened yet, and has no name.
@@ -26,5 +26,5 @@ export function openSubscriber(source: Redis, retryStrategy: (attempt: number) =
     retryStrategy,
   });
   followCredentials(subscriber.options, () => source.options);
-  return subscriber;
+  return likeSource(subscriber, source);
 }
