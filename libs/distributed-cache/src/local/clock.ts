@@ -58,7 +58,7 @@ export class SuspendWatch {
 
   constructor(
     private readonly monotonicMs: () => number = sinceStartMs,
-    private readonly wallMs: () => number = Date.now,
+    private readonly wallMs: () => number = () => Date.now(),
   ) {
     this.leadMs = wallMs() - monotonicMs();
   }

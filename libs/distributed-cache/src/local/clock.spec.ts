@@ -1,0 +1,38 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it, vi } from 'vitest';
+import { CoarseClock, SuspendWatch } from './clock.js';
+
+describe('a coarse clock', () => {
+  it('looks once in a turn of the event loop, and anew in the next', async () => {
+    const nowMs = vi.fn(() => 1);
+    const onLook = vi.fn();
+    const clock = new CoarseClock({ nowMs }, onLook);
+    expect([clock.nowMs(), clock.nowMs()]).toEqual([1, 1]);
+    expect(nowMs).toHaveBeenCalledTimes(1);
+    await nextTurn();
+    nowMs.mockReturnValue(2);
+    expect(clock.nowMs()).toBe(2);
+    expect(onLook).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe('a watch for suspension', () => {
+  it('notices that the monotonic clock stood still, once', () => {
+    const at = { monotonicMs: 1000, wallMs: 1_700_000_000_000 };
+    const watch = new SuspendWatch(
+      () => at.monotonicMs,
+      () => at.wallMs,
+    );
+    const pass = (monotonicMs: number, wallMs: number): boolean => {
+      at.monotonicMs += monotonicMs;
+      at.wallMs += wallMs;
+      return watch.hasSlept();
+    };
+    expect(pass(5000, 5000)).toBe(false);
+    expect(pass(5000, 5900)).toBe(false); // adjusted
+    expect(pass(10, 3_600_000)).toBe(true);
+    expect(pass(10, 10)).toBe(false);
+    expect(pass(10, -7_200_000)).toBe(false); // set back
+    expect(pass(10, 3_600_000)).toBe(true);
+  });
+});

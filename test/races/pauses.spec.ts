@@ -1,0 +1,59 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { untilInvalidation } from '../support/channel-for-test.js';
+import { holdsCopy, ownRedis, podAt, proxyTo, warm } from './pods.js';
+
+/** Holds the whole process up, as a signal would: nothing runs, no timer fires, sockets fill. */
+function stopFor(durationMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
+}
+
+describe('a process that was stopped', () => {
+  it('trusts no copy before it has heard from the server again, although its subscriber shows no loss', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const [pod, writer] = [await podAt(proxy.port), await podAt(server.port)];
+    await untilInvalidation(pod.all, 'live');
+    await writer.cache.set('key', 'old');
+    await warm(pod);
+    // The subscriber's path dies: nothing arrives, and no loss is told.
+    proxy.filter((link, lane, chunk) => (link === 1 && lane === 'down' ? Buffer.alloc(0) : chunk));
+    onTestFinished(() => proxy.filter(undefined));
+    await writer.cache.set('key', 'new');
+    stopFor(1800);
+    await nextTurn(); // timers are due, and none of their questions can have been answered
+    const asked = vi.fn(async () => 'loaded');
+    expect(await pod.cache.getOrSet('key', asked)).not.toBe('old');
+    expect(await pod.cache.get('key')).not.toBe('old');
+  });
+
+  it('trusts its copies again once the channel is proven, on the connections that it has', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const pod = await podAt(proxy.port);
+    await untilInvalidation(pod.all, 'live');
+    await pod.cache.set('key', 'value');
+    await warm(pod);
+    const { opened } = proxy;
+    stopFor(1800);
+    await nextTurn();
+    await vi.waitFor(async () => expect(await pod.cache.get('key')).toBe('value'), { timeout: 5000 });
+    await untilInvalidation(pod.all, 'live');
+    await warm(pod);
+    expect(proxy.opened).toBe(opened);
+  });
+
+  it('drops its copies when the machine slept: the monotonic clock stood still meanwhile', async () => {
+    const server = await ownRedis();
+    const pod = await podAt(server.port);
+    await untilInvalidation(pod.all, 'live');
+    await pod.cache.set('key', 'value');
+    await warm(pod);
+    const sleptMs = 3_600_000;
+    const realNow = Date.now.bind(Date);
+    vi.spyOn(Date, 'now').mockImplementation(() => realNow() + sleptMs);
+    await nextTurn();
+    await pod.cache.get('other');
+    expect(holdsCopy(pod, 'key')).toBe(false);
+  });
+});
