@@ -22,6 +22,7 @@ describe('the options of a single client', () => {
     expect(options).toStrictEqual({
       ...FAIL_FAST,
       enableReadyCheck: false,
+      disableClientInfo: true,
       lazyConnect: true,
       retryStrategy: reconnectDelayMs,
       reconnectOnError: expect.any(Function) as unknown,

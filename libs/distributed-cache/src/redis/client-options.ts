@@ -183,6 +183,7 @@ export function singleOptionsLike({ sentinels }: RedisOptions, commandTimeoutMs:
     ...OWN_COMMANDS,
     enableAutoPipelining: false,
     readOnly: false,
+    disableClientInfo: true, // as in singleClientOptions
     role: 'master',
     retryStrategy: reconnectDelayMs,
     reconnectOnError: reconnectOnReadOnly(),
