@@ -1,6 +1,7 @@
 import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
 import { DeadlineClock, measureLoad } from './deadline-clock.js';
 import { QUEUE_LIMITS, SendQueue, type QueueLimits, type SendCost } from './send-queue.js';
+import { SendWindow } from './send-window.js';
 import { WaitingLine, type InLine } from './waiting-line.js';
 import type { ReplyListener } from './wire-command.js';
 
@@ -13,6 +14,7 @@ interface Operation extends InLine<Operation> {
   readonly isUrgent: boolean;
   /** When it times out; set when it is sent. */
   dueAtMs: number;
+  sentAtMs: number;
   /** How often it was given longer, because the process was busy when it was due. */
   extensions: number;
   /** What `judge.progress()` said when the operation was sent. */
@@ -75,11 +77,13 @@ const SMALL: SendCost = {};
 export class InFlight {
   private readonly sent = new WaitingLine<Operation>();
   private readonly queue: SendQueue<Operation>;
+  private readonly window: SendWindow;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: InFlightOptions) {
     const { nowMs, deadlineClock = new DeadlineClock(nowMs), limits = QUEUE_LIMITS } = options;
-    this.queue = new SendQueue(limits, (operation) => this.begin(operation), deadlineClock);
+    this.window = new SendWindow(limits.maxSent, options.deadlineMs);
+    this.queue = new SendQueue(limits, (operation) => this.begin(operation), this.window, deadlineClock);
   }
 
   /** Operations sent and not answered, and operations queued. */
@@ -136,7 +140,8 @@ export class InFlight {
   }
 
   private begin(operation: Operation): void {
-    operation.dueAtMs = this.options.nowMs() + this.options.deadlineMs;
+    operation.sentAtMs = this.options.nowMs();
+    operation.dueAtMs = operation.sentAtMs + this.options.deadlineMs;
     operation.progressAtSend = operation.judge.progress();
     this.sent.add(operation);
     this.arm();
@@ -147,6 +152,9 @@ export class InFlight {
   private readonly leave = (operation: Operation): boolean => {
     if (!this.sent.delete(operation)) {
       return false;
+    }
+    if (this.queue.size > 0) {
+      this.window.onSettled(operation.sentAtMs, this.options.nowMs()); // without a queue its size does not matter
     }
     this.queue.onSettled(operation);
     this.settleTimer();
@@ -212,6 +220,7 @@ class Waiter<Result> implements Operation, ReplyListener<Result> {
   readonly isUrgent: boolean;
   extensions = 0;
   dueAtMs = 0;
+  sentAtMs = 0;
   progressAtSend = 0;
   isInLine = false;
   before: Operation | undefined = undefined;

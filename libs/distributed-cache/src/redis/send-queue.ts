@@ -1,3 +1,4 @@
+import type { SendWindow } from './send-window.js';
 import { WaitingLine, type InLine } from './waiting-line.js';
 
 /** What one operation takes of the window and of the queue. */
@@ -14,7 +15,7 @@ export interface SendCost {
 }
 
 export interface QueueLimits {
-  /** Operations sent and not answered yet; the next waits in the queue. */
+  /** Operations sent and not answered yet, at the most; the next waits in the queue. Fewer while answers are slow: see `SendWindow`. */
   readonly maxSent: number;
   /** Their bytes. One operation is always sent, however large it is. */
   readonly maxSentBytes: number;
@@ -56,6 +57,7 @@ export class SendQueue<Operation extends Queued> {
   constructor(
     private readonly limits: QueueLimits,
     private readonly send: (operation: Operation) => void,
+    private readonly window: SendWindow,
     /** Told when the first operation begins to wait, and when the last one has left. */
     private readonly listener: { onQueueFilled(): void; onQueueEmptied(): void },
   ) {}
@@ -84,7 +86,7 @@ export class SendQueue<Operation extends Queued> {
     this.lineOf(operation).add(operation);
   }
 
-  /** An operation that was sent is over: the next ones may leave. */
+  /** An operation that was sent is over, answered or not: the next ones may leave. */
   onSettled({ bytes, replyBytes }: Operation): void {
     this.sent--;
     this.sentBytes -= bytes + replyBytes;
@@ -130,8 +132,8 @@ export class SendQueue<Operation extends Queued> {
   }
 
   private hasRoom(bytes: number): boolean {
-    const { maxSent, maxSentBytes } = this.limits;
-    return this.sent === 0 || (this.sent < maxSent && this.sentBytes + bytes <= maxSentBytes);
+    const { maxSentBytes } = this.limits;
+    return this.sent === 0 || (this.sent < this.window.size && this.sentBytes + bytes <= maxSentBytes);
   }
 
   private release(operation: Operation): void {

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { SendWindow } from './send-window.js';
+
+const MOST = 512;
+const DEADLINE_MS = 300;
+
+function windowForTest(): { window: SendWindow; answer: (sentAtMs: number, tookMs: number) => void } {
+  const window = new SendWindow(MOST, DEADLINE_MS);
+  return { window, answer: (sentAtMs, tookMs) => window.onSettled(sentAtMs, sentAtMs + tookMs) };
+}
+
+describe('SendWindow', () => {
+  it('is halved once for the operations of one window whose answers are late', () => {
+    const { window, answer } = windowForTest();
+    answer(0, 1);
+    for (let sentAtMs = 1; sentAtMs < 100; sentAtMs++) {
+      answer(sentAtMs, 200);
+    }
+    expect(window.size).toBe(MOST / 2);
+    answer(500, 200);
+    expect(window.size).toBe(MOST / 4);
+  });
+
+  it('never closes altogether, and opens again by one for each quick answer', () => {
+    const { window, answer } = windowForTest();
+    answer(0, 1);
+    for (let sentAtMs = 1000; sentAtMs < 100_000; sentAtMs += 1000) {
+      answer(sentAtMs, 250);
+    }
+    expect(window.size).toBe(32);
+    for (let times = 0; times < 10; times++) {
+      answer(200_000, 5);
+    }
+    expect(window.size).toBe(42);
+    for (let times = 0; times < 2 * MOST; times++) {
+      answer(300_000, 5);
+    }
+    expect(window.size).toBe(MOST);
+  });
+
+  it('stays open on a path that is far by itself', () => {
+    const { window, answer } = windowForTest();
+    for (let sentAtMs = 0; sentAtMs < 100_000; sentAtMs += 1000) {
+      answer(sentAtMs, 250);
+    }
+    expect(window.size).toBe(MOST);
+  });
+});

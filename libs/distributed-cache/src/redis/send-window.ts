@@ -1,0 +1,41 @@
+/** The window never closes further than this. */
+const LEAST = 32;
+/** A path whose quickest answer takes so many times less is not slow by itself: it is this process's own operations that queue at its end. */
+const OWN_QUEUE_FACTOR = 3;
+
+/**
+ * How many operations may be sent and unanswered at once. Additive increase, multiplicative decrease (Chiu and Jain, Analysis of the
+ * Increase and Decrease Algorithms for Congestion Avoidance, 1989): the window is halved when an answer takes half of the deadline
+ * because of the operations before it, so that a busy server or machine makes the queue longer and not the answers late.
+ */
+export class SendWindow {
+  private current: number;
+  private quickestMs = Infinity;
+  private halvedAtMs = -Infinity;
+
+  constructor(
+    private readonly most: number,
+    private readonly deadlineMs: number,
+  ) {
+    this.current = most;
+  }
+
+  get size(): number {
+    return this.current;
+  }
+
+  /** An operation was answered, or has timed out. */
+  onSettled(sentAtMs: number, nowMs: number): void {
+    const tookMs = nowMs - sentAtMs;
+    this.quickestMs = Math.min(this.quickestMs, tookMs);
+    if (tookMs > this.deadlineMs / 2) {
+      // Once per window: operations that were sent before it was halved say nothing new.
+      if (sentAtMs > this.halvedAtMs && tookMs > this.quickestMs * OWN_QUEUE_FACTOR) {
+        this.halvedAtMs = nowMs;
+        this.current = Math.max(Math.min(LEAST, this.most), Math.floor(this.current / 2));
+      }
+    } else if (this.current < this.most && tookMs < this.deadlineMs / 4) {
+      this.current++;
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * `npm run test:load`: bursts of one process, and of four processes at once, on a Redis that answers: everything is acknowledged and
+ * readable elsewhere, entries of others stay. Ends by itself, with exit code 1 if a promise was broken.
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { runnerImport } from 'vite';
+
+const SIZE = { single: 20_000, batch: 100_000 };
+const PROCESSES = 4;
+
+async function load(path) {
+  const { module } = await runnerImport(fileURLToPath(new URL(path, import.meta.url)), {
+    configFile: false,
+    logLevel: 'warn',
+    ssr: { resolve: { conditions: ['ndc-source', 'module', 'node', 'default'] } },
+  });
+  return module;
+}
+
+/** @returns whether all is well */
+function tell(reports, who) {
+  for (const { name, problems } of reports) {
+    console.log(
+      `${problems.length === 0 ? 'ok    ' : 'BROKEN'} ${who}: ${name}${problems.length === 0 ? '' : `: ${problems.join(', ')}`}`,
+    );
+  }
+  return reports.every(({ problems }) => problems.length === 0);
+}
+
+async function burst(url, who) {
+  const { runBursts } = await load('own-load.ts');
+  return tell(await runBursts(url, `load-${process.pid}`, SIZE), who);
+}
+
+/** @returns whether all is well */
+function inOtherProcess(url, number) {
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), url, `process ${number} of ${PROCESSES}`], {
+    stdio: 'inherit',
+  });
+  return new Promise((resolve) => child.on('exit', (code) => resolve(code === 0)));
+}
+
+const [url, who] = process.argv.slice(2);
+if (url !== undefined) {
+  process.exit((await burst(url, who)) ? 0 : 1);
+}
+const { RedisServer } = await load('../support/redis-server.ts');
+const server = await RedisServer.start();
+let isWell = false;
+try {
+  const isWellAlone = await burst(server.url, 'one process');
+  const others = Array.from({ length: PROCESSES }, (_, index) => inOtherProcess(server.url, index + 1));
+  isWell = (await Promise.all(others)).every(Boolean) && isWellAlone;
+} finally {
+  await server.stop();
+}
+process.exit(isWell ? 0 : 1);

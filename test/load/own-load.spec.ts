@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { cacheForTest } from '../support/cache-for-test.js';
+import { RedisServer } from '../support/redis-server.js';
+import { runBursts } from './own-load.js';
+
+async function ownRedis(): Promise<RedisServer> {
+  const server = await RedisServer.start();
+  onTestFinished(() => server.stop());
+  return server;
+}
+
+describe('own load is not an outage', () => {
+  it('carries out thousands of operations started at once, and leaves the entries of others as they are', async () => {
+    const server = await ownRedis();
+    const reports = await runBursts(server.url, 'burst', { single: 6000, batch: 5000 });
+    expect(reports.map(({ name, problems }) => ({ name, problems }))).toEqual(
+      reports.map(({ name }) => ({ name, problems: [] })),
+    );
+    expect(reports).toHaveLength(5);
+  }, 120_000);
+
+  it('refuses what the queue can not hold with an event and a counter of its own, and forgets it nowhere', async () => {
+    const server = await ownRedis();
+    const all = cacheForTest({ redis: { url: server.url }, compression: false });
+    const others = cacheForTest({ redis: { url: server.url } });
+    await Promise.all([all.connect(), others.connect()]);
+    const [cache, elsewhere] = [all.getCache<string>('large'), others.getCache<string>('large')];
+    await cache.set('first', 'stamps are read');
+    await elsewhere.set('other', 'stays');
+    const [overloads, outages, faults] = [vi.fn(), vi.fn(), vi.fn()];
+    all.events.on('overload', overloads);
+    all.events.on('redisConnectionFailed', outages);
+    all.events.on('tierError', faults);
+    const keys = Array.from({ length: 120 }, (_, index) => `key${index}`);
+    await elsewhere.setMany(keys.map((key) => [key, 'old'] as const));
+    const text = randomBytes(500_000).toString('hex');
+    const stored = await Promise.all(keys.map((key) => cache.set(key, `${key} ${text}`)));
+    const refused = keys.filter((_key, index) => !stored[index]);
+    // 4 MiB are sent and 64 MiB wait: of 120 MB the rest is refused.
+    expect(refused.length).toBeGreaterThan(40);
+    expect(refused.length).toBeLessThan(60);
+    expect(overloads).toHaveBeenCalledTimes(refused.length);
+    expect(cache.getMetrics()).toMatchObject({ overloads: refused.length, errors: 0 });
+    expect(outages).not.toHaveBeenCalled();
+    expect(faults).not.toHaveBeenCalled();
+    for (const key of keys.filter((each) => !refused.includes(each))) {
+      expect((await elsewhere.get(key))?.startsWith(key)).toBe(true);
+    }
+    // The process that was refused has the new value; the others lose the old one when the journal is replayed.
+    await vi.waitFor(async () => expect(await elsewhere.getMany(refused)).toEqual(refused.map(() => undefined)), {
+      timeout: 10_000,
+    });
+    expect(await elsewhere.get('other')).toBe('stays');
+    expect(await all.healthCheck()).toMatchObject({ status: 'up' });
+  }, 60_000);
+});

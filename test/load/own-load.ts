@@ -1,0 +1,167 @@
+import { CacheConfig, DistributedCache, type AsyncCache } from 'nestjs-distributed-cache/core';
+
+/** What one kind of burst did to a Redis that answers. */
+export interface LoadReport {
+  readonly name: string;
+  /** What must not be: empty where all is well. */
+  readonly problems: readonly string[];
+}
+
+/** The namespace under load in the process that causes it, and in a process of its own beside it. */
+interface Caches {
+  readonly cache: AsyncCache<unknown>;
+  readonly elsewhere: AsyncCache<unknown>;
+}
+
+interface Burst {
+  readonly name: string;
+  /** @returns what must be equal, by its name */
+  run(caches: Caches): Promise<Readonly<Record<string, readonly [actual: unknown, expected: unknown]>>>;
+}
+
+/** How much larger or smaller than the sizes below a run is. */
+export interface LoadSize {
+  readonly single: number;
+  readonly batch: number;
+}
+
+/** Entries of others in the same namespace: a burst must leave them as they are. */
+const OTHERS = 300;
+const READ_AT_ONCE = 500;
+
+const keysOf = (count: number, prefix = 'key'): string[] =>
+  Array.from({ length: count }, (_, index) => `${prefix}${index}`);
+
+const valueOf = (index: number): unknown => ({ index, text: 'x'.repeat(1000) });
+
+async function readable(cache: AsyncCache<unknown>, keys: readonly string[]): Promise<number> {
+  let count = 0;
+  for (let from = 0; from < keys.length; from += READ_AT_ONCE) {
+    const found = await cache.getMany(keys.slice(from, from + READ_AT_ONCE));
+    count += found.filter((value) => value !== undefined).length;
+  }
+  return count;
+}
+
+/** As a script that fills a cache would not do it: a few at a time. */
+async function fillSlowly(cache: AsyncCache<unknown>, keys: readonly string[]): Promise<void> {
+  for (let from = 0; from < keys.length; from += READ_AT_ONCE) {
+    await cache.setMany(keys.slice(from, from + READ_AT_ONCE).map((key) => [key, 1] as const));
+  }
+}
+
+function burstsOf({ single, batch }: LoadSize): readonly Burst[] {
+  return [
+    {
+      name: `${single} times set`,
+      run: async ({ cache, elsewhere }) => {
+        const keys = keysOf(single);
+        const stored = await Promise.all(keys.map((key, index) => cache.set(key, valueOf(index))));
+        return {
+          acknowledged: [stored.filter(Boolean).length, single],
+          'readable elsewhere': [await readable(elsewhere, keys), single],
+        };
+      },
+    },
+    {
+      name: `${single} times delete`,
+      run: async ({ cache, elsewhere }) => {
+        const keys = keysOf(single);
+        await fillSlowly(elsewhere, keys);
+        const existed = await Promise.all(keys.map((key) => cache.delete(key)));
+        return {
+          deleted: [existed.filter(Boolean).length, single],
+          'left elsewhere': [await readable(elsewhere, keys), 0],
+        };
+      },
+    },
+    {
+      name: `${single / 2} different misses`,
+      run: async ({ cache, elsewhere }) => {
+        const keys = keysOf(single / 2);
+        let runs = 0;
+        const load = async (): Promise<unknown> => valueOf(runs++);
+        await Promise.all(keys.map((key) => cache.getOrSet(key, load)));
+        return {
+          'loader runs': [runs, keys.length],
+          'readable elsewhere': [await readable(elsewhere, keys), keys.length],
+        };
+      },
+    },
+    {
+      name: `setMany, getMany and deleteMany of ${batch}`,
+      run: async ({ cache, elsewhere }) => {
+        const keys = keysOf(batch);
+        const isStored = await cache.setMany(keys.map((key, index) => [key, valueOf(index)] as const));
+        const found = await elsewhere.getMany(keys);
+        const deleted = await elsewhere.deleteMany(keys);
+        return {
+          acknowledged: [isStored, true],
+          found: [found.filter((value) => value !== undefined).length, batch],
+          deleted: [deleted, batch],
+          left: [await readable(cache, keys), 0],
+        };
+      },
+    },
+    {
+      name: `getOrSetMany of ${batch}`,
+      run: async ({ cache, elsewhere }) => {
+        const keys = keysOf(batch);
+        let calls = 0;
+        const values = await cache.getOrSetMany(keys, async (missing) => {
+          calls++;
+          return missing.map((_key, index) => valueOf(index));
+        });
+        return {
+          values: [values.length, batch],
+          'calls of the loader': [calls, 1],
+          'readable elsewhere': [await readable(elsewhere, keys), batch],
+        };
+      },
+    },
+  ];
+}
+
+/** What a burst must not cause. */
+function watch(cache: DistributedCache): Map<string, number> {
+  const told = new Map<string, number>();
+  const count = (what: string): void => void told.set(what, (told.get(what) ?? 0) + 1);
+  cache.events.on('tierError', ({ operation, error }) => count(`${operation}: ${error.message}`));
+  cache.events.on('overload', ({ operation }) => count(`${operation}: overload`));
+  cache.events.on('fallbackOn', ({ reason }) => count(`Redis given up: ${reason}`));
+  cache.events.on('clear', () => count('clear'));
+  return told;
+}
+
+async function openCache(url: string, keyPrefix: string): Promise<DistributedCache> {
+  const config = CacheConfig.resolve({ redis: { url }, keyPrefix, local: { maxMemoryMb: 500 } }, {});
+  const cache = new DistributedCache(config, { random: () => 1 });
+  await cache.connect();
+  return cache;
+}
+
+async function runBurst(burst: Burst, url: string, keyPrefix: string): Promise<LoadReport> {
+  const [loaded, other] = [await openCache(url, keyPrefix), await openCache(url, keyPrefix)];
+  try {
+    const caches = { cache: loaded.getCache('load'), elsewhere: other.getCache('load') };
+    const others = keysOf(OTHERS, 'other');
+    await fillSlowly(caches.elsewhere, others);
+    const told = watch(loaded);
+    const facts = { ...(await burst.run(caches)), 'entries of others': [await readable(caches.cache, others), OTHERS] };
+    const differences = Object.entries(facts)
+      .filter(([, [actual, expected]]) => actual !== expected)
+      .map(([name, [actual, expected]]) => `${name}: ${String(actual)} instead of ${String(expected)}`);
+    return { name: burst.name, problems: [...differences, ...[...told].map(([what, times]) => `${what} (${times})`)] };
+  } finally {
+    await Promise.all([loaded.close(), other.close()]);
+  }
+}
+
+/** Runs every burst, one after the other, each with a prefix of its own. Nothing is cleaned up: the server is the caller's. */
+export async function runBursts(url: string, keyPrefix: string, size: LoadSize): Promise<LoadReport[]> {
+  const reports: LoadReport[] = [];
+  for (const [index, burst] of burstsOf(size).entries()) {
+    reports.push(await runBurst(burst, url, `${keyPrefix}-${index}`));
+  }
+  return reports;
+}
