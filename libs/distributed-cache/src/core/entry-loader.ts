@@ -167,6 +167,10 @@ export class EntryLoader {
   ): Promise<LoadOutcome> {
     const { deadlineClock } = this;
     const budget = new WaitBudget(deadlineClock, this.runtime.config.deadlineMs, deadlineClock.nowMs() - startedAtMs);
+    if (flight.tags.length > 0 && this.runtime.redis !== undefined) {
+      // Asked for beside the lease, which costs no further round trip: they are held when the load begins.
+      this.tags.stamps(flight.tags, expectedLifeMs(this.namespace, options)).catch(() => {});
+    }
     const turn = await this.turns.next(key, read, flight, budget, refreshBelowMs);
     if (turn.kind === 'found') {
       return outcomeOf(turn.found);
@@ -210,7 +214,8 @@ export class EntryLoader {
     ticket?.lease.startRenewing(flight.lifeMs);
     const lifeMs = (): number => expectedLifeMs(this.namespace, options);
     // Without the stamps the result can't be kept.
-    const tags = await LoadTags.begin(this.runtime, this.tags, flight.tags, ticket && lifeMs).catch(() => undefined);
+    const tagging = LoadTags.begin(this.runtime, this.tags, flight.tags, ticket && lifeMs).catch(() => undefined);
+    const tags = flight.tags.length === 0 ? await tagging : await budget.wait(tagging);
     const startedAtMs = clock.nowMs();
     const beganAtMs = performance.now();
     flight.loadingSinceMs ??= beganAtMs;

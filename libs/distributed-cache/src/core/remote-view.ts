@@ -246,17 +246,22 @@ export class RemoteView {
   }
 
   private async findPiece(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
+    const { deadlineClock, exchange } = this.redis.connection;
+    const askedAtMs = deadlineClock.nowMs();
     try {
       const reading = this.tier.getMany(keys.map((key) => this.layout.valueKey(key)));
       const { held } = this.stamp;
       const [entries, stamp] =
-        held === undefined ? await Promise.all([reading, this.stamp.current()]) : [await reading, held];
-      return await allOf(
+        held === undefined
+          ? await exchange.withinRest('GET', askedAtMs, Promise.all([reading, this.stamp.current()]))
+          : [await reading, held];
+      const judging = allOf(
         keys.map((key, index) => {
           const entry = entries[index];
           return this.judge.judge(key, entry instanceof CorruptEntryError ? this.unreadable(entry) : entry, stamp);
         }),
       );
+      return judging instanceof Promise ? await exchange.withinRest('GET', askedAtMs, judging) : judging;
     } catch (error) {
       this.faults.report('get', error);
       return keys.map(() => UNREACHABLE);

@@ -1,0 +1,79 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { FaultProxy } from '../../../../test/support/fault-proxy.js';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import type { AsyncCache } from './async-cache.js';
+
+const DEADLINE_MS = 1000;
+/** So late each answer comes: one fits into the deadline, two do not. */
+const LATE_MS = 700;
+
+async function farCache(): Promise<{ cache: AsyncCache<string>; near: AsyncCache<string>; makeLate: () => void }> {
+  const { port, url, keyPrefix } = redisForTest();
+  const proxy = await FaultProxy.start(port);
+  onTestFinished(() => proxy.close());
+  const far = cacheForTest({
+    redis: { host: proxy.host, port: proxy.port, clientOptions: { commandTimeout: 20_000 } },
+    keyPrefix,
+    deadlineMs: DEADLINE_MS,
+    heartbeatMs: 60_000,
+  });
+  const near = cacheForTest({ redis: { url }, keyPrefix });
+  await Promise.all([far.connect(), near.connect()]);
+  return {
+    cache: far.getCache('books'),
+    near: near.getCache('books'),
+    makeLate: () => proxy.delay(LATE_MS / 2), // on the way there, and on the way back
+  };
+}
+
+async function durationOf(work: Promise<unknown>): Promise<number> {
+  const startedAtMs = performance.now();
+  await work;
+  return performance.now() - startedAtMs;
+}
+
+/** Two steps would take 1,400 ms, three 2,100. */
+const MOST_MS = 1350;
+
+describe('an operation of several steps waits for Redis no longer than one deadline', () => {
+  it('getOrSet under tags that Redis has yet to hear of', async () => {
+    const { cache, makeLate } = await farCache();
+    makeLate();
+    const load = vi.fn(async () => 'loaded');
+    const tookMs = await durationOf(cache.getOrSet('key', load, { tags: ['one', 'two'] }));
+    expect(tookMs).toBeLessThan(MOST_MS);
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it('set under a tag that Redis has yet to hear of', async () => {
+    const { cache, makeLate } = await farCache();
+    makeLate();
+    expect(await durationOf(cache.set('key', 'value', { tags: ['one'] }))).toBeLessThan(MOST_MS);
+  });
+
+  it('get of an entry under a tag that this process does not know', async () => {
+    const { cache, near, makeLate } = await farCache();
+    await near.set('key', 'value', { tags: ['one'] });
+    makeLate();
+    expect(await durationOf(cache.get('key'))).toBeLessThan(MOST_MS);
+  });
+
+  it('getMany of entries under tags that this process does not know', async () => {
+    const { cache, near, makeLate } = await farCache();
+    await near.set('key', 'value', { tags: ['one'] });
+    await near.set('other', 'value', { tags: ['two'] });
+    makeLate();
+    expect(await durationOf(cache.getMany(['key', 'other']))).toBeLessThan(MOST_MS);
+  });
+
+  it('invalidateTags, delete, expire and clear', async () => {
+    const { cache, near, makeLate } = await farCache();
+    await near.set('key', 'value', { tags: ['one'], grace: '1m' });
+    makeLate();
+    expect(await durationOf(cache.invalidateTags('one', 'two'))).toBeLessThan(MOST_MS);
+    expect(await durationOf(cache.delete('key'))).toBeLessThan(MOST_MS);
+    expect(await durationOf(cache.expire('key'))).toBeLessThan(MOST_MS);
+    expect(await durationOf(cache.clear())).toBeLessThan(MOST_MS);
+  });
+});
