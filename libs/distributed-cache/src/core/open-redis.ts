@@ -70,6 +70,9 @@ export function openRedis(
     get roundTripMs() {
       return connection.roundTripMs;
     },
+    get isServing() {
+      return connection.isLive;
+    },
   });
   const keptLeases = new KeptLeases();
   const changes = new InvalidationGroup(

@@ -7,12 +7,18 @@ import { stampedAtMs } from './stamp-book.js';
 const layout = keyLayout('cache', 'users');
 const { clearStampKey } = layout;
 
-function journalAt(nowMs = 1_000_000): { journal: OutageJournal; time: { nowMs: number; offsetMs: number } } {
-  const time = { nowMs, offsetMs: 0 };
+function journalAt(nowMs = 1_000_000): {
+  journal: OutageJournal;
+  time: { nowMs: number; offsetMs: number; isServing: boolean };
+} {
+  const time = { nowMs, offsetMs: 0, isServing: false };
   const journal = new OutageJournal({
     nowMs: () => time.nowMs,
     serverNowMs: () => time.nowMs + time.offsetMs,
     roundTripMs: 0,
+    get isServing() {
+      return time.isServing;
+    },
   });
   return { journal, time };
 }
@@ -36,6 +42,20 @@ describe('what an outage leaves to be done', () => {
     expect(journal.size).toBeGreaterThan(0);
     expect(journal.size).toBeLessThanOrEqual(10_001);
     expect(journal.covers(clearStampKey, layout.valueKey('key0'))).toBe(true);
+  });
+
+  it('clears no namespace for what a full queue has refused while Redis serves', () => {
+    const { journal, time } = journalAt();
+    time.isServing = true;
+    for (let index = 0; index < 50_000; index++) {
+      journal.addKey(clearStampKey, layout.entryKeys(`key${index}`));
+    }
+    expect(journal.size).toBe(50_000);
+    expect(journal.covers(clearStampKey, layout.valueKey('another'))).toBe(false);
+    for (let index = 0; index < 100_000; index++) {
+      journal.addKey(clearStampKey, layout.entryKeys(`more${index}`));
+    }
+    expect(journal.size).toBeLessThanOrEqual(100_001);
   });
 
   it('is replayed in slices, clears first, each thing once', async () => {

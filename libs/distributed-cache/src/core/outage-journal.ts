@@ -3,13 +3,20 @@ import { INVALIDATED_MS, newStamp } from './stamp-book.js';
 
 /** More keys, or more tags, of one namespace than this become one `clear` of it. */
 const MAX_PER_NAMESPACE = 10_000;
+/**
+ * As many of what a full queue has refused while Redis serves: a clear would take the entries of others away on a healthy Redis, and
+ * the journal empties itself within a second or so.
+ */
+const MAX_WHILE_SERVING = 100_000;
 /** So many invalidations are replayed at once: one round trip with a deadline of its own, after which others get their turn. */
 const SLICE = 250;
 /** Two processes know the server's clock only so well. */
 const CLOCK_ERROR_MS = 100;
 
-/** What the journal needs to know of time. */
+/** What the journal needs to know of Redis. */
 export interface JournalClock {
+  /** Whether Redis can be used. */
+  readonly isServing: boolean;
   /** This process's clock. */
   nowMs(): number;
   /** The clock of the server that has this key. */
@@ -73,7 +80,7 @@ export class OutageJournal {
     const pending = this.pendingOf(clearStampKey);
     this.count += pending.keys.has(keys.valueKey) ? 0 : 1;
     pending.keys.set(keys.valueKey, { keys, number: ++this.lastNumber });
-    if (pending.keys.size > MAX_PER_NAMESPACE) {
+    if (pending.keys.size > this.mostPerNamespace) {
       this.addClear(clearStampKey);
     }
   }
@@ -86,7 +93,7 @@ export class OutageJournal {
     const pending = this.pendingOf(clearStampKey);
     this.count += pending.tags.has(tagStampKey) ? 0 : 1;
     pending.tags.set(tagStampKey, this.changeOf(tagStampKey, attempted, true));
-    if (pending.tags.size > MAX_PER_NAMESPACE) {
+    if (pending.tags.size > this.mostPerNamespace) {
       this.addClear(clearStampKey);
     }
   }
@@ -99,6 +106,10 @@ export class OutageJournal {
     pending.tags.clear();
     pending.clear = this.changeOf(clearStampKey, attempted, false);
     this.count++;
+  }
+
+  private get mostPerNamespace(): number {
+    return this.clock.isServing ? MAX_WHILE_SERVING : MAX_PER_NAMESPACE;
   }
 
   /** Whether Redis may hold a value for this key that it was to forget. */
