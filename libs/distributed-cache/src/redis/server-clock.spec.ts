@@ -60,7 +60,9 @@ describe('ServerClock', () => {
   it('takes the clocks to agree where TIME is forbidden, and passes every other failure on', async () => {
     const clock = new ServerClock(() => 5);
     const failing = (message: string): RedisClient =>
-      ({ time: () => Promise.reject(new Error(message)) }) as unknown as RedisClient;
+      ({
+        time: () => Promise.reject(Object.assign(new Error(message), { name: 'ReplyError' })),
+      }) as unknown as RedisClient;
     await clock.learnFrom(failing("NOPERM this user has no permissions to run the 'time' command"));
     expect(clock.nowMs()).toBe(5);
     await expect(clock.learnFrom(failing('LOADING'))).rejects.toThrow('LOADING');
