@@ -9,8 +9,8 @@ export interface LoadReport {
 
 /** The namespace under load in the process that causes it, and in a process of its own beside it. */
 interface Caches {
-  readonly cache: AsyncCache<unknown>;
-  readonly elsewhere: AsyncCache<unknown>;
+  readonly cache: AsyncCache;
+  readonly elsewhere: AsyncCache;
 }
 
 interface Burst {
@@ -34,7 +34,7 @@ const keysOf = (count: number, prefix = 'key'): string[] =>
 
 const valueOf = (index: number): unknown => ({ index, text: 'x'.repeat(1000) });
 
-async function readable(cache: AsyncCache<unknown>, keys: readonly string[]): Promise<number> {
+async function readable(cache: AsyncCache, keys: readonly string[]): Promise<number> {
   let count = 0;
   for (let from = 0; from < keys.length; from += READ_AT_ONCE) {
     const found = await cache.getMany(keys.slice(from, from + READ_AT_ONCE));
@@ -44,7 +44,7 @@ async function readable(cache: AsyncCache<unknown>, keys: readonly string[]): Pr
 }
 
 /** As a script that fills a cache would not do it: a few at a time. */
-async function fillSlowly(cache: AsyncCache<unknown>, keys: readonly string[]): Promise<void> {
+async function fillSlowly(cache: AsyncCache, keys: readonly string[]): Promise<void> {
   for (let from = 0; from < keys.length; from += READ_AT_ONCE) {
     await cache.setMany(keys.slice(from, from + READ_AT_ONCE).map((key) => [key, 1] as const));
   }
