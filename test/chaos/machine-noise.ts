@@ -5,6 +5,9 @@ const INTERVAL_MS = 20;
 /** What a quiet machine takes. */
 const QUIET_MS = 10;
 
+/** So many of the last waits are kept: a minute's at least. */
+const MOST_WAITS = 2000;
+
 interface Wait {
   readonly fromMs: number;
   readonly toMs: number;
@@ -15,6 +18,9 @@ interface Wait {
  * processor's other work adds to a call, and no cache can help.
  */
 export class MachineNoise {
+  /** The sum of all waits. */
+  busyMs = 0;
+  longestMs = 0;
   /** Waits that a quiet machine would not have had, from the moment at which each question was due. */
   readonly #waits: Wait[] = [];
   readonly #server: RedisServer;
@@ -35,10 +41,6 @@ export class MachineNoise {
     this.#server = server;
     this.#client = new Redis({ host: server.host, port: server.port });
     this.#client.on('error', () => {});
-  }
-
-  get longestMs(): number {
-    return this.#waits.reduce((most, { fromMs, toMs }) => Math.max(most, toMs - fromMs), 0);
   }
 
   /** How many waits were longer. */
@@ -73,7 +75,12 @@ export class MachineNoise {
     await this.#client.ping();
     const [fromMs, toMs] = [this.#dueAtMs, performance.now()];
     if (toMs - fromMs > QUIET_MS) {
+      this.busyMs += toMs - fromMs;
+      this.longestMs = Math.max(this.longestMs, toMs - fromMs);
       this.#waits.push({ fromMs, toMs });
+      if (this.#waits.length > 2 * MOST_WAITS) {
+        this.#waits.splice(0, MOST_WAITS);
+      }
     }
     if (!this.#isStopped) {
       this.#askLater();

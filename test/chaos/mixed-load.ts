@@ -21,6 +21,8 @@ class FailedOnPurpose extends Error {}
 export class MixedLoad {
   calls = 0;
   ownStale = 0;
+  /** What was stale, for the report. */
+  readonly stale: string[] = [];
   readonly errors: unknown[] = [];
   readonly #inFlight = new Set<Promise<void>>();
   readonly #changing = new Set<string>();
@@ -142,7 +144,11 @@ export class MixedLoad {
 
   #judge(name: string, key: string, askedAtMs: number, { version }: Versioned): void {
     const isOwn = (writer: string): boolean => writer === name;
-    this.ownStale += this.source.staleMs({ key, version, askedAtMs }, isOwn) > 0 ? 1 : 0;
+    const staleMs = this.source.staleMs({ key, version, askedAtMs }, isOwn);
+    if (staleMs > 0) {
+      this.ownStale += 1;
+      this.stale.push(`${key} by ${name} for ${Math.round(staleMs)} ms`);
+    }
   }
 
   #oneOf<T>(choices: readonly T[]): T {

@@ -31,6 +31,7 @@ export class OwnLoadBurst {
       const { version } = await entries.getOrSet(key, () => source.load(key));
       this.ownStale += source.staleMs({ key, version, askedAtMs }, (writer) => writer === name) > 0 ? 1 : 0;
     });
+    source.forgetAllButLast(KEYS);
   }
 
   async #all(call: (key: string, index: number) => Promise<unknown>): Promise<void> {

@@ -78,6 +78,7 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
     const unsettled = left.reduce((sum, count) => sum + count, burst.unsettled);
     loop.disable();
     const diverged = await untilAgreed(load, busyMs, [...KEYS, ...burst.sample, ...(mix === 'all' ? mixed.keys : [])]);
+    const health = await Promise.all(nodes.map(({ cache }) => cache.healthCheck()));
     const misses = nodes.reduce((sum, { entries }) => sum + entries.getMetrics().misses, 0);
     clearInterval(tallyTimer);
     tally.add(load.calls.splice(0));
@@ -86,7 +87,7 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
     const ownStale = tally.ownStale + burst.ownStale + mixed.ownStale;
     const isTrend = mix === 'all' && seconds >= LEAST_SECONDS_FOR_A_TREND;
     const { longestNet } = tally;
-    const busyPart = noise.withinMs(startedAtMs, healedAtMs) / (healedAtMs - startedAtMs);
+    const busyPart = noise.busyMs / (healedAtMs - startedAtMs);
     const mostOverdue = tally.count * (MOST_OVERDUE + busyPart * MOST_OVERDUE_WHEN_BUSY);
     const longestLimitMs = WAIT_LIMIT_MS + LEASE_MS + 2 * noise.longestMs;
     return {
@@ -99,8 +100,14 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
       ],
       complaints: [
         ...(errors > 0 ? [`${errors} callers got an error`] : []),
-        ...(ownStale > 0 ? [`${ownStale} reads contradicted their own process`] : []),
-        ...(diverged.length > 0 ? [`stayed out of date: ${diverged.join(', ')}`] : []),
+        ...(ownStale > 0
+          ? [
+              `${ownStale} reads contradicted their own process: ${tally.ownStale} of the load, ${burst.ownStale} of bursts, ${mixed.ownStale} of the mix (${mixed.stale.join(', ')})`,
+            ]
+          : []),
+        ...(diverged.length > 0
+          ? [`stayed out of date: ${diverged.join(', ')}; health ${JSON.stringify(health)}`]
+          : []),
         ...(unsettled > 0 ? [`${unsettled} calls were never answered`] : []),
         ...(rejections.length > 0 ? [`${rejections.length} unhandled rejections`] : []),
         // The lease of a process that was cut off while it loaded holds up others, until it ends.

@@ -43,6 +43,13 @@ export class VersionedSource {
     this.#acknowledged.set(key, known);
   }
 
+  /** Forgets all acknowledgements but the last of each key. A stale read is still found, and counts from the last. */
+  forgetAllButLast(keys: readonly string[]): void {
+    for (const key of keys) {
+      this.#acknowledged.set(key, this.#acknowledged.get(key)?.slice(-1) ?? []);
+    }
+  }
+
   /** Reads first and takes its time then, so that a change may come between. */
   async load(key: string): Promise<Versioned> {
     this.loads++;
