@@ -23,7 +23,8 @@ export class ClientLink {
   private reopenTimer: NodeJS.Timeout | undefined;
   private isClosed = false;
   private readonly clientListeners: readonly (readonly [event: string, listener: (argument?: unknown) => void])[] = [
-    ['error', (error) => (this.lastReason = outageReason(error))],
+    ['error', (error) => this.noteFault(error)],
+    ['node error', (error) => this.noteFault(error)], // of a cluster, whose own error says only that no node was left
     ['connect', () => this.onSocketOpen()],
     ['ready', () => this.onGreeted()],
     ['close', () => this.onSocketLost()],
@@ -93,6 +94,14 @@ export class ClientLink {
     clearTimeout(this.reopenTimer);
     if (this.current !== undefined) {
       this.letGo(this.current);
+    }
+  }
+
+  /** What says nothing of its cause leaves the cause that is known. */
+  private noteFault(error: unknown): void {
+    const reason = outageReason(error);
+    if (reason !== 'connection-error' || this.lastReason === undefined) {
+      this.lastReason = reason;
     }
   }
 

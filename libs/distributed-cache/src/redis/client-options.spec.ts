@@ -96,8 +96,17 @@ describe('the options of a cluster', () => {
       retryDelayOnTryAgain: 10,
       slotsRefreshTimeout: 500,
       slotsRefreshInterval: 1000,
+      dnsLookup: expect.any(Function) as unknown,
       redisOptions: { ...FAIL_FAST, username: 'u', password: 'p', connectionName: 'n', family: 4, tls: {} },
     });
+  });
+
+  it('leave the names of nodes to the certificates where there is TLS', () => {
+    const { dnsLookup } = clusterClientOptions({ tls: true }, COMMAND_TIMEOUT_MS);
+    const addresses: unknown[] = [];
+    dnsLookup?.('node.example.org', (_error, address) => addresses.push(address));
+    expect(addresses).toEqual(['node.example.org']);
+    expect(clusterClientOptions({}, COMMAND_TIMEOUT_MS)).not.toHaveProperty('dnsLookup');
   });
 
   it('are beaten by clientOptions, those of the nodes one by one', () => {

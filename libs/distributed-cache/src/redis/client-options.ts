@@ -152,6 +152,8 @@ export function clusterClientOptions(settings: ConnectionSettings, commandTimeou
     retryDelayOnClusterDown: 0,
     retryDelayOnTryAgain: 10, // half of the keys of a script have moved to another master: soon the others will have, too
     slotsRefreshTimeout: 500,
+    // The certificates of a cluster hold names as a rule, which a look-up would turn into addresses before they are compared.
+    ...(tlsOptions(settings.tls) === undefined ? {} : { dnsLookup: asItIs }),
     slotsRefreshInterval: 1000, // it is now what finds the new master
     redisOptions: {
       ...redisOptions,
@@ -169,6 +171,10 @@ export function clusterClientOptions(settings: ConnectionSettings, commandTimeou
   };
 }
 
+function asItIs(name: string, callback: (error: null, address: string) => void): void {
+  callback(null, name);
+}
+
 function tlsOptions(tls: boolean | TlsOptions | undefined): TlsOptions | undefined {
   if (tls === undefined || tls === false) {
     return undefined;
@@ -177,8 +183,9 @@ function tlsOptions(tls: boolean | TlsOptions | undefined): TlsOptions | undefin
 }
 
 /** For a client of our own beside one that the application has made: what is not about the address and the login is ours. */
-export function singleOptionsLike({ sentinels }: RedisOptions, commandTimeoutMs: number): RedisOptions {
+export function singleOptionsLike(application: RedisOptions, commandTimeoutMs: number): RedisOptions {
   return {
+    ...protocolLike(application),
     ...failFastOptions(commandTimeoutMs),
     ...OWN_COMMANDS,
     enableAutoPipelining: false,
@@ -187,8 +194,14 @@ export function singleOptionsLike({ sentinels }: RedisOptions, commandTimeoutMs:
     role: 'master',
     retryStrategy: reconnectDelayMs,
     reconnectOnError: reconnectOnReadOnly(),
-    ...(sentinels ? SENTINEL_OPTIONS : {}),
+    enableReadyCheck: Boolean(application.sentinels),
+    ...(application.sentinels ? SENTINEL_OPTIONS : {}),
   };
+}
+
+/** ioredis 6 speaks RESP3 by default, and drops the messages of `CLIENT TRACKING` then. ioredis 5 has no such option. */
+function protocolLike(application: RedisOptions): object {
+  return 'protocol' in application ? { protocol: 2 } : {};
 }
 
 /** As {@link singleOptionsLike}, for a cluster. */

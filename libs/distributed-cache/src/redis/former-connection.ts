@@ -1,34 +1,67 @@
+import type { Redis } from 'ioredis';
 import { isCluster, type RedisClient } from './redis-client.js';
+
+/** A connection as its server knows it. */
+interface Identity {
+  readonly id: string;
+  /** Host and port of our end. */
+  readonly address: string;
+}
 
 /**
  * Ends, at the server, the connection that this one replaces. A write that its caller has given up may still be on its way there, and
  * would be executed after whatever has been done since: a `set` from before an outage over one from after it. In a cluster
  * each node has a connection of its own, and so one of these.
+ *
+ * The ids of a server begin anew when it restarts, and another server of a failover has ids of its own, so an id alone may be any other
+ * client's. The connection is ended only if its id and the address of our end are both the same.
  */
 export class FormerConnection {
-  private id: number | undefined;
+  private identity: Identity | undefined;
 
   /** To be called on each new connection, before anything else is sent on it. Rejects only if that connection is lost. */
   async replaceBy(client: RedisClient): Promise<void> {
     if (isCluster(client)) {
       return;
     }
-    const [, id] = await Promise.all([
-      this.id === undefined ? undefined : client.client('KILL', 'ID', this.id).catch(ignoreRefusal),
-      client.client('ID').catch(ignoreRefusal),
+    const { identity } = this;
+    const [, present] = await Promise.all([
+      identity && client.call('client', ['KILL', 'ID', identity.id, 'ADDR', identity.address]).catch(ignoreRefusal),
+      identityOf(client),
     ]);
-    this.id = typeof id === 'number' ? id : undefined;
+    this.identity = present;
   }
 
   /** Learns which connection there is, at the first call. Rejects only if it is lost. */
   async meet(client: RedisClient): Promise<void> {
-    if (this.id === undefined) {
+    if (this.identity === undefined) {
       await this.replaceBy(client);
     }
   }
 }
 
-/** A user without `CLIENT KILL` or `CLIENT ID` goes without. */
+/** @returns `undefined` where the server does not tell, and for a Unix socket, whose ends have no address of their own */
+async function identityOf(client: Redis): Promise<Identity | undefined> {
+  const info = await client.call('client', ['INFO']).catch(ignoreRefusal);
+  const [, id, address] = /^id=(\d+) addr=(\S+)/.exec(String(info)) ?? [];
+  if (id !== undefined && address !== undefined) {
+    return address.endsWith(':0') ? undefined : { id, address };
+  }
+  const [known, own] = [await client.client('ID').catch(ignoreRefusal), addressOf(client)];
+  return known === undefined || own === undefined ? undefined : { id: String(known), address: own };
+}
+
+/** Our end as we see it; behind a proxy the server sees another, and then nothing is ended. */
+function addressOf({ stream }: Redis): string | undefined {
+  const { localAddress, localPort } = stream as { readonly localAddress?: string; readonly localPort?: number };
+  if (localAddress === undefined || localPort === undefined) {
+    return undefined;
+  }
+  const host = localAddress.replace(/^::ffff:/, '');
+  return host.includes(':') ? `[${host}]:${localPort}` : `${host}:${localPort}`;
+}
+
+/** A user without `CLIENT KILL` or `CLIENT INFO` goes without. */
 function ignoreRefusal(error: Error): undefined {
   if (error.name !== 'ReplyError') {
     throw error;

@@ -82,7 +82,22 @@ export function outageReason(error: unknown): string {
   if (lastNodeError !== undefined && lastNodeError !== null) {
     return outageReason(lastNodeError);
   }
-  return message === 'Command timed out' ? 'timeout' : 'connection-error';
+  if (message === 'Command timed out') {
+    return 'timeout';
+  }
+  return typeof message === 'string' ? causeIn(message) : 'connection-error';
+}
+
+/** Of an error that is only text, as a client with Sentinels makes them: a word of this list, so that nothing else passes. */
+function causeIn(message: string): string {
+  const word =
+    /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|WRONGPASS|NOAUTH|NOPERM)\b/.exec(
+      message,
+    );
+  if (word?.[1] !== undefined) {
+    return word[1];
+  }
+  return /^All sentinels are unreachable(?!.*Last error)/.test(message) ? 'unknown-master' : 'connection-error';
 }
 
 /** A transaction that was given up says only that; why, is in the answer to the command that was refused. */

@@ -1,6 +1,6 @@
 import type { ClientLink } from './client-link.js';
 import { isCluster, type RedisClient } from './redis-client.js';
-import { outageReason } from './reply-errors.js';
+import { outageReason, UnusableConnectionError } from './reply-errors.js';
 import type { ServerClock } from './server-clock.js';
 
 /** What comes of a cause that the client has named before, such as a wrong password. */
@@ -37,7 +37,7 @@ export class Trial {
   /** A server that is loading its data tells the time, and refuses a PING. */
   private async answersOf(client: RedisClient): Promise<void> {
     const greeting = isCluster(client) ? undefined : client.ping().catch(unlessLoading);
-    await Promise.all([this.clock.learnFrom(client), greeting]);
+    await Promise.all([requireDatabase(client), this.clock.learnFrom(client), greeting]);
   }
 
   /** As long as it takes, unless nothing arrives meanwhile: then the path has died under it. */
@@ -57,6 +57,24 @@ export class Trial {
         return fault;
       }
     }
+  }
+}
+
+/**
+ * The client goes on in database 0 if the server refuses its SELECT. Nothing may be written there: another deployment may have it.
+ * @throws UnusableConnectionError with a reason that names the database
+ */
+async function requireDatabase(client: RedisClient): Promise<void> {
+  const db = isCluster(client) ? undefined : client.options.db;
+  if (db === undefined || db === 0) {
+    return;
+  }
+  try {
+    await client.select(db);
+  } catch (error) {
+    throw error instanceof Error && error.name === 'ReplyError'
+      ? new UnusableConnectionError(`db ${db} (${outageReason(error)})`)
+      : error;
   }
 }
 

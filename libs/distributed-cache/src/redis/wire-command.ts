@@ -19,6 +19,7 @@ export function isLine(client: RedisClient): client is Line {
     !isCluster(client) &&
     client.options.enableAutoPipelining !== true &&
     client.options.autoResendUnfulfilledCommands === false &&
+    !('protocol' in client.options) && // ioredis 6 asks more of a command than this one answers
     !client.options.keyPrefix
   );
 }
