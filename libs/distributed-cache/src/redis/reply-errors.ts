@@ -97,7 +97,7 @@ function causeIn(message: string): string {
   if (word?.[1] !== undefined) {
     return word[1];
   }
-  return /^All sentinels are unreachable(?!.*Last error)/.test(message) ? 'unknown-master' : 'connection-error';
+  return message.includes('No such master with that name') ? 'unknown-master' : 'connection-error';
 }
 
 /** A transaction that was given up says only that; why, is in the answer to the command that was refused. */
