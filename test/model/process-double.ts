@@ -28,7 +28,12 @@ interface StoredPayload {
 export class ProcessDouble {
   readonly cache: AsyncCache<number>;
   private readonly keptLeases = new KeptLeases();
-  private readonly journal = new OutageJournal({ nowMs: clock.nowMs, serverNowMs: clock.nowMs, roundTripMs: 0, isServing: false });
+  private readonly journal = new OutageJournal({
+    nowMs: clock.nowMs,
+    serverNowMs: clock.nowMs,
+    roundTripMs: 0,
+    isServing: false,
+  });
   private readonly lines: readonly LineDouble[];
   private readonly connection = {
     isLive: true,
