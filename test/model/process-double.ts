@@ -4,6 +4,7 @@ import { ClassRegistry } from '../../libs/distributed-cache/src/codec/index.js';
 import { AsyncCache } from '../../libs/distributed-cache/src/core/async-cache.js';
 import type { CacheRuntime } from '../../libs/distributed-cache/src/core/cache-runtime.js';
 import { KeptLeases } from '../../libs/distributed-cache/src/core/kept-leases.js';
+import { LeaseTerm } from '../../libs/distributed-cache/src/core/lease-term.js';
 import { OutageJournal } from '../../libs/distributed-cache/src/core/outage-journal.js';
 import { LoadSignals } from '../../libs/distributed-cache/src/core/load-signals.js';
 import { CacheEvents } from '../../libs/distributed-cache/src/events/index.js';
@@ -82,7 +83,7 @@ export class ProcessDouble {
           nowMs: () => NOW_MS,
           isExcused: () => false,
         },
-        leaseMs: 3000,
+        leaseTerm: new LeaseTerm(3000),
       },
       random: () => 1,
       closing,

@@ -5,6 +5,7 @@ import type { Clock, LocalCache } from '../local/index.js';
 import type { InvalidationGroup, RedisConnection, RedisTier } from '../redis/index.js';
 import type { FlattenedClasses } from './flattened-classes.js';
 import type { KeptLeases } from './kept-leases.js';
+import type { LeaseTerm } from './lease-term.js';
 import type { LoadSignals } from './load-signals.js';
 import type { OutageJournal } from './outage-journal.js';
 import type { StampSurroundings } from './stamp-book.js';
@@ -20,8 +21,7 @@ export interface RedisRuntime {
   /** What Redis has yet to hear is given back. */
   readonly keptLeases: KeptLeases;
   readonly stamps: StampSurroundings;
-  /** How long a lease lasts unless it is renewed, in milliseconds. */
-  readonly leaseMs: number;
+  readonly leaseTerm: LeaseTerm;
 }
 
 /** What all namespaces of one cache share. */

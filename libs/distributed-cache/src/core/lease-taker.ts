@@ -26,13 +26,17 @@ export class LeaseTaker {
    */
   async take(key: string, isFirstLook: boolean): Promise<TakeOutcome> {
     const keys = this.layout.entryKeys(key);
-    const { leaseMs, keptLeases } = this.redis;
-    const lease = new Lease(this.tier, keys, randomUUID(), leaseMs, keptLeases);
+    const { leaseTerm, keptLeases } = this.redis;
+    const lease = new Lease(this.tier, keys, randomUUID(), leaseTerm, keptLeases);
     let isAsked = false;
     try {
       const stamp = this.stamp.held ?? (await this.stamp.current());
       isAsked = true;
-      const { isTaken, owner, isHeldOff, entry, refusal } = await this.tier.take(keys, lease.token, leaseMs);
+      const { isTaken, owner, isHeldOff, entry, refusal } = await this.tier.take(
+        keys,
+        lease.token,
+        leaseTerm.currentMs,
+      );
       if (refusal !== undefined) {
         this.faults.report('get', refusal);
       }

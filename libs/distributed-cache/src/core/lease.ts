@@ -1,16 +1,18 @@
 import { TierReplyError } from '../errors/index.js';
 import type { EntryKeys, RedisTier } from '../redis/index.js';
 import type { KeptLeases } from './kept-leases.js';
+import type { LeaseTerm } from './lease-term.js';
 
 /** The right to load one key for the whole cluster. Renewed while its loader runs, so that no loader is too slow for it. */
 export class Lease {
   private renewal: NodeJS.Timeout | undefined;
+  private isHeld = false;
 
   constructor(
     private readonly tier: RedisTier,
     private readonly keys: EntryKeys,
     readonly token: string,
-    private readonly leaseMs: number,
+    private readonly term: LeaseTerm,
     private readonly kept: KeptLeases,
   ) {}
 
@@ -19,22 +21,17 @@ export class Lease {
    * @param lifeMs after this time it is given back although the loader still runs
    */
   startRenewing(lifeMs: number): void {
-    const startedAtMs = performance.now();
-    this.renewal = setInterval(() => {
-      if (performance.now() - startedAtMs >= lifeMs) {
-        void this.release();
-        return;
-      }
-      this.tier.renew(this.keys, this.token, this.leaseMs).then(
-        (isOurs) => isOurs || this.stopRenewing(),
-        () => {},
-      );
-    }, this.leaseMs / 3);
-    this.renewal.unref();
+    this.term.held++;
+    this.isHeld = true;
+    this.renewLater(performance.now() + lifeMs, this.term.currentMs);
   }
 
   stopRenewing(): void {
-    clearInterval(this.renewal);
+    clearTimeout(this.renewal);
+    if (this.isHeld) {
+      this.isHeld = false;
+      this.term.held--;
+    }
   }
 
   /** Gives it back without having loaded anything. If Redis can't be told, it is told when it can be. Never rejects. */
@@ -45,6 +42,23 @@ export class Lease {
   /** As {@link release}, after a load that ended without a value to store: the processes that waited for it load at once. */
   releaseUnfilled(): Promise<void> {
     return this.giveBack(() => this.tier.releaseUnfilled(this.keys, this.token));
+  }
+
+  /** @param leaseMs for how long it was taken, or renewed last */
+  private renewLater(endsAtMs: number, leaseMs: number): void {
+    this.renewal = setTimeout(() => {
+      if (performance.now() >= endsAtMs) {
+        void this.release();
+        return;
+      }
+      const nextMs = this.term.currentMs;
+      this.tier.renew(this.keys, this.token, nextMs).then(
+        (isOurs) => isOurs || this.stopRenewing(),
+        () => {},
+      );
+      this.renewLater(endsAtMs, nextMs);
+    }, leaseMs / 3);
+    this.renewal.unref();
   }
 
   private async giveBack(send: () => Promise<void>): Promise<void> {

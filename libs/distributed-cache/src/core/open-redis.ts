@@ -23,6 +23,7 @@ import {
 } from '../redis/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
 import { KeptLeases } from './kept-leases.js';
+import { LeaseTerm } from './lease-term.js';
 import { OutageJournal } from './outage-journal.js';
 import type { StampSurroundings } from './stamp-book.js';
 
@@ -205,7 +206,7 @@ export function openRedis(
       return sinceMs !== undefined && config.fallback !== false && clock.nowMs() - sinceMs < config.fallback.ttlMs;
     },
   };
-  return { connection, tier, changes, journal, keptLeases, leaseMs, stamps };
+  return { connection, tier, changes, journal, keptLeases, leaseTerm: new LeaseTerm(leaseMs), stamps };
 }
 
 function unlessRefused(error: unknown): void {
