@@ -19,10 +19,12 @@ interface Burst {
   run(caches: Caches): Promise<Readonly<Record<string, readonly [actual: unknown, expected: unknown]>>>;
 }
 
-/** How much larger or smaller than the sizes below a run is. */
+/** How many operations, or keys of one batch, a burst has. */
 export interface LoadSize {
   readonly single: number;
   readonly batch: number;
+  /** Keys of one batch load: each needs a lease. */
+  readonly batchLoad: number;
 }
 
 /** Entries of others in the same namespace: a burst must leave them as they are. */
@@ -50,7 +52,7 @@ async function fillSlowly(cache: AsyncCache, keys: readonly string[]): Promise<v
   }
 }
 
-function burstsOf({ single, batch }: LoadSize): readonly Burst[] {
+function burstsOf({ single, batch, batchLoad }: LoadSize): readonly Burst[] {
   return [
     {
       name: `${single} times set`,
@@ -104,18 +106,18 @@ function burstsOf({ single, batch }: LoadSize): readonly Burst[] {
       },
     },
     {
-      name: `getOrSetMany of ${batch}`,
+      name: `getOrSetMany of ${batchLoad}`,
       run: async ({ cache, elsewhere }) => {
-        const keys = keysOf(batch);
+        const keys = keysOf(batchLoad);
         let calls = 0;
         const values = await cache.getOrSetMany(keys, async (missing) => {
           calls++;
           return missing.map((_key, index) => valueOf(index));
         });
         return {
-          values: [values.length, batch],
+          values: [values.length, batchLoad],
           'calls of the loader': [calls, 1],
-          'readable elsewhere': [await readable(elsewhere, keys), batch],
+          'readable elsewhere': [await readable(elsewhere, keys), batchLoad],
         };
       },
     },

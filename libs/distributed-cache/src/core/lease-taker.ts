@@ -32,11 +32,7 @@ export class LeaseTaker {
     try {
       const stamp = this.stamp.held ?? (await this.stamp.current());
       isAsked = true;
-      const { isTaken, owner, isHeldOff, entry, refusal } = await this.tier.take(
-        keys,
-        lease.token,
-        leaseTerm.currentMs,
-      );
+      const { isTaken, owner, isHeldOff, entry, refusal } = await this.tier.take(keys, lease.token, lease.leaseMs);
       if (refusal !== undefined) {
         this.faults.report('get', refusal);
       }

@@ -7,6 +7,8 @@ import type { LeaseTerm } from './lease-term.js';
 export class Lease {
   private renewal: NodeJS.Timeout | undefined;
   private isHeld = false;
+  /** How long it lasts from the moment at which it is taken; by then the process may hold more leases, and take others for longer. */
+  readonly leaseMs: number;
 
   constructor(
     private readonly tier: RedisTier,
@@ -14,7 +16,9 @@ export class Lease {
     readonly token: string,
     private readonly term: LeaseTerm,
     private readonly kept: KeptLeases,
-  ) {}
+  ) {
+    this.leaseMs = term.currentMs;
+  }
 
   /**
    * Renews it from now on, at a third of its time, until {@link stopRenewing}. A failed renewal is tried again at the next.
@@ -23,11 +27,11 @@ export class Lease {
   startRenewing(lifeMs: number): void {
     this.term.held++;
     this.isHeld = true;
-    this.renewLater(performance.now() + lifeMs, this.term.currentMs);
+    this.renewEvery(this.leaseMs, performance.now() + lifeMs);
   }
 
   stopRenewing(): void {
-    clearTimeout(this.renewal);
+    clearInterval(this.renewal);
     if (this.isHeld) {
       this.isHeld = false;
       this.term.held--;
@@ -45,8 +49,9 @@ export class Lease {
   }
 
   /** @param leaseMs for how long it was taken, or renewed last */
-  private renewLater(endsAtMs: number, leaseMs: number): void {
-    this.renewal = setTimeout(() => {
+  private renewEvery(leaseMs: number, endsAtMs: number): void {
+    clearInterval(this.renewal);
+    this.renewal = setInterval(() => {
       if (performance.now() >= endsAtMs) {
         void this.release();
         return;
@@ -56,7 +61,9 @@ export class Lease {
         (isOurs) => isOurs || this.stopRenewing(),
         () => {},
       );
-      this.renewLater(endsAtMs, nextMs);
+      if (nextMs !== leaseMs) {
+        this.renewEvery(nextMs, endsAtMs);
+      }
     }, leaseMs / 3);
     this.renewal.unref();
   }
