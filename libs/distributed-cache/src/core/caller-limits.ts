@@ -14,7 +14,7 @@ export function hasLimits(options: CallerLimits | undefined): boolean {
 }
 
 /**
- * Waits for a flight for as long as the caller's own options allow, whatever options the flight began with and whether the loader runs
+ * Waits for a flight for as long as the caller's own options allow, not those that the flight began with, whether the loader runs
  * here or in another process. Time in which the flight waits for Redis does not count: that is bounded by `deadlineMs`.
  * @param result what the flight promises to this caller
  * @param isOwn whether the call began the flight: its loader, once it runs, is given up at the same time, and the flight ends with it

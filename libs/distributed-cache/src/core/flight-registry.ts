@@ -27,7 +27,7 @@ export interface Flight extends WaitedLoad {
   rest: Promise<unknown> | undefined;
   /** What others may wait for. */
   result: Promise<unknown> | undefined;
-  /** What those wait for who have joined: the result, unless the flight lasts too long. */
+  /** What joined calls wait for: the result, unless the flight lasts too long. */
   joined: Promise<unknown> | undefined;
   label: string;
   loadingSinceMs: number | undefined;

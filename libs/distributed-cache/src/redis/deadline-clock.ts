@@ -39,7 +39,7 @@ export function measureLoad(): () => number {
   };
 }
 
-/** Callers wait in real time, whatever clock entries go by. */
+/** Callers wait in real time, also where entries expire by another clock. */
 export const REAL_TIME: { nowMs(): number } = { nowMs: () => performance.now() };
 
 /**

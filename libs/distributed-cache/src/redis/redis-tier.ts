@@ -159,7 +159,7 @@ export class RedisTier {
     return this.afterChange('SET', valueKeys, putting);
   }
 
-  /** As {@link set}, on one server, all in one round trip, and takes the leases of whoever is loading these keys. */
+  /** As {@link set}, on one server, all in one round trip, and ends the leases of the loads of these keys. */
   async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[]): Promise<void> {
     const valueKeys = entries.map(([{ valueKey }]) => valueKey);
     const bytes = entries.reduce((sum, [, { payload }]) => sum + payload.bytes.length, 0);
@@ -176,7 +176,7 @@ export class RedisTier {
     );
   }
 
-  /** Deletes on one server, and takes the leases of whoever is loading these keys. @returns for each, in order, whether there was a value */
+  /** Deletes on one server, and ends the leases of the loads of these keys. @returns for each, in order, whether there was a value */
   async delete(keys: readonly EntryKeys[], holdOffMs?: number): Promise<readonly boolean[]> {
     const valueKeys = keys.map(({ valueKey }) => valueKey);
     return keys.length === 0 ? [] : this.change('UNLINK', valueKeys, (client) => dropEntries(client, keys, holdOffMs));

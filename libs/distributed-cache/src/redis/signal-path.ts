@@ -24,7 +24,7 @@ import { outageReason } from './reply-errors.js';
 
 const INVALIDATIONS = '__redis__:invalidate';
 
-/** Longest time for setting the path up. It is not the deadline of a caller: nobody waits for it. */
+/** Longest time for setting the path up. It is not the deadline of a caller: no call waits for it. */
 const ARMING_LIMIT_MS = 3000;
 /** Longest time for a nonce to arrive once `PUBLISH` has been answered, while the path is set up. */
 const HEARING_LIMIT_MS = 1000;

@@ -81,7 +81,7 @@ export async function createStamp(
   return created === 'OK';
 }
 
-/** The stamp and what is left of its life, in one round trip. A user who may not ask for lives is told 0. */
+/** The stamp and what is left of its life, in one round trip. Without the permission to ask for lives the life is 0. */
 export async function readStampLife(client: RedisClient, stampKey: string): Promise<StoredStamp | undefined> {
   const [stamp, lifeMs] = await Promise.all(
     inOneWrite(client, () => [client.get(stampKey), client.pttl(stampKey).catch(toZeroIfRefused)] as const),
