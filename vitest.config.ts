@@ -25,7 +25,9 @@ export default defineConfig({
     setupFiles: ['test/support/setup.ts'],
     reporters: ['default', './test/support/count-line-reporter.ts'],
     pool: 'forks',
-    // Nothing is repeated: a test that fails once in a while is to be made sure. What bounds a test is its conditions; these bound a hang.
+    // Real servers and real faults on machines that others use too: in CI a test that failed is run once more. Locally nothing is repeated.
+    retry: process.env['CI'] === undefined ? 0 : 1,
+    // What bounds a test is its conditions; these bound a hang.
     testTimeout: 60_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 8_000 } },

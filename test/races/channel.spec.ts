@@ -102,7 +102,7 @@ describe('what a process has not heard', () => {
 
   it('race 8: drops every copy when Redis is emptied', async () => {
     const server = await ownRedis();
-    const pod = await podAt(server.port);
+    const pod = await podAt(server.port, { heartbeatMs: 60_000 }); // no heartbeat looks for what was missed
     await pod.cache.set('key', 'old');
     await warm(pod);
     await server.command('FLUSHALL');

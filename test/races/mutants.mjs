@@ -39,13 +39,6 @@ export const MUTANTS = [
     specs: ['races/channel'],
   },
   {
-    name: 'race 4: copies outlive the first connection',
-    file: 'core/foreign-changes.ts',
-    from: '    local.startEpoch();\n    loads.doubtUnleased();',
-    to: '',
-    specs: ['races/outages'],
-  },
-  {
     name: "race 5: entries are judged by the process's own clock",
     file: 'redis/server-clock.ts',
     from: 'return this.localNowMs() + this.offsetMs;',

@@ -91,7 +91,7 @@ describe('writes and a Redis that is lost meanwhile', () => {
     const proxy = await proxyTo(server);
     const other = await podAt(server.port);
     proxy.stall('both');
-    const all = cacheForTest({ redis: { host: '127.0.0.1', port: proxy.port } });
+    const all = cacheForTest({ redis: { host: '127.0.0.1', port: proxy.port }, deadlineMs: 300 });
     const slow = { all, cache: all.getCache('users') };
     expect(await slow.cache.getOrSet('key', async () => 'old')).toBe('old');
     await other.cache.set('key', 'new');
