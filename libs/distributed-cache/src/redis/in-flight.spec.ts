@@ -148,6 +148,17 @@ describe('InFlight', () => {
     expect(verdicts).toEqual(['slow']);
   });
 
+  it('gives an operation its deadline anew while others queue behind it and the server answers', async () => {
+    const { track, verdicts, advance, receive } = inFlightForTest({ maxSent: 2 });
+    const [first] = [outcomeOf(track('SET', NEVER)), outcomeOf(track('SET', NEVER)), outcomeOf(track('SET', NEVER))];
+    receive();
+    await advance(DEADLINE_MS + 2);
+    expect(first?.isPending).toBe(true);
+    await advance(5 * DEADLINE_MS + 10);
+    expect(first?.error).toBeInstanceOf(TierTimeoutError);
+    expect(verdicts[0]).toBe('busy-process');
+  });
+
   it('takes a server for silent that answers nothing, however busy the process is', async () => {
     const { track, verdicts, advance, setLoad } = inFlightForTest();
     setLoad(0.9);

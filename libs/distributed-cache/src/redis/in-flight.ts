@@ -72,7 +72,8 @@ const SMALL: SendCost = {};
  * When the timer fires, the answer may lie in the socket's buffer, unread because the process was busy (a large
  * `JSON.parse`, a garbage collection): timers run before the poll phase. So the verdict waits for one poll phase. If the timer
  * itself was late, the command may have left late too, and every operation that was due gets its deadline anew. So does one whose server
- * has answered others meanwhile, if this process was busy for most of the time: under its own load it is the slower one of the two.
+ * has answered others meanwhile, if this process was busy for most of the time, or if operations queue: then it waits behind this process's
+ * own load.
  */
 export class InFlight {
   private readonly sent = new WaitingLine<Operation>();
@@ -199,7 +200,7 @@ export class InFlight {
         break; // those behind it were sent later, and are due at most one deadline earlier
       }
       const isSilent = operation.progressAtSend === operation.judge.progress();
-      const busyProcess = isLate || (isBusy && !isSilent);
+      const busyProcess = isLate || (!isSilent && (isBusy || this.isQueueing));
       if (busyProcess && operation.extensions < MOST_EXTENSIONS) {
         operation.extensions++;
         operation.dueAtMs = dueNowMs + deadlineMs; // its command may have left only now
