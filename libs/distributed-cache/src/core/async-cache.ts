@@ -159,7 +159,8 @@ export class AsyncCache<T = unknown> {
   /**
    * Stores a value in Redis and L1. An object given is itself deep-frozen in the default mode.
    * @param ttl seconds, a string with its unit, or entry options; default: the namespace's TTL
-   * @returns true once Redis has it (or there is none); false while Redis can't be used, then only L1 has it, and for a value
+   * @returns true once Redis has it (or there is none); false while Redis can't be used or the queue to it is full (event `overload`),
+   *   then only L1 has it, and for a value
    *   that can't be cached (event `valueRefused`) or whose `varyBy` misses a dimension (event `dimensionMissing`)
    */
   set(key: CacheKey, value: T, ttl?: Duration | EntryOptions<T>): Promise<boolean> {

@@ -11,7 +11,7 @@ const TIERS = [
   ['Redis', () => ({ redis: { url: redisForTest().url }, keyPrefix: redisForTest().keyPrefix })],
 ] as const;
 
-/** As in a young process, whatever other tests have loaded in this one. */
+/** As in a young process: loads of other tests in this one do not count. */
 beforeEach(() => loadScopes.suspect(60_000));
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

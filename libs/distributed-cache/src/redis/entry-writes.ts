@@ -205,7 +205,7 @@ export async function replaceEntry(
 }
 
 /**
- * Deletes entries and ends whatever loads are under way for them, each in one step, in a cluster one transaction per entry.
+ * Deletes entries and ends the loads under way for them, each in one step, in a cluster one transaction per entry.
  * @param holdOffMs refuses the fills of loads that begin within this time, too
  * @returns for each entry, in order, whether there was a value
  */
