@@ -6,10 +6,10 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
 
-const SIZE = { single: 20_000, batch: 100_000, batchLoad: 20_000 };
+const SIZE = { single: 20_000, batch: 100_000, batchLoad: 100_000 };
 const PROCESSES = 4;
 /** Each of them: they share the processors with the server. */
-const SIZE_OF_EACH = { ...SIZE, batchLoad: 5000 };
+const SIZE_OF_EACH = { ...SIZE, batchLoad: 100_000 };
 
 async function load(path) {
   const { module } = await runnerImport(fileURLToPath(new URL(path, import.meta.url)), {

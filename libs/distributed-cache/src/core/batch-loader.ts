@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LoaderContext } from './entry-options.js';
 import { LoadContext } from './load-context.js';
 import { loadScopes } from './load-scope.js';
@@ -18,6 +19,9 @@ const STALLED_LOOP_MS = 50;
 
 /** So many keys are looked up, or stored, at once: a batch of any size leaves room in the queue to Redis for others. */
 const KEYS_AT_ONCE = 2000;
+
+/** So many keys are begun to be stored in one turn of the event loop: more would keep replies waiting. */
+const KEYS_PER_TURN = 100;
 
 /** A key that needs a load, and its promise. */
 interface Waiting<T> {
@@ -167,7 +171,12 @@ export class BatchCollector<T> {
     }
     for (let from = 0; from < batch.length; from += KEYS_AT_ONCE) {
       const part = batch.slice(from, from + KEYS_AT_ONCE);
-      part.forEach((entry, place) => settle(entry, from + place));
+      for (const [place, entry] of part.entries()) {
+        settle(entry, from + place);
+        if ((place + 1) % KEYS_PER_TURN === 0) {
+          await nextTurn();
+        }
+      }
       for (const { index } of part) {
         await this.outcomes[index]; // it is stored, or given up
       }

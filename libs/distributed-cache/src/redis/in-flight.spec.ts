@@ -159,6 +159,18 @@ describe('InFlight', () => {
     expect(verdicts[0]).toBe('busy-process');
   });
 
+  it('begins the deadline of a burst when the turn that sends it ends: its commands leave then', async () => {
+    const { track, verdicts, advance, beBusy } = inFlightForTest();
+    const burst = Array.from({ length: 20 }, () => outcomeOf(track('GET', NEVER)));
+    beBusy(200);
+    await vi.advanceTimersByTimeAsync(200);
+    await advance(DEADLINE_MS - 199);
+    expect([burst.at(0)?.isPending, burst.at(-1)?.isPending]).toEqual([false, true]);
+    await advance(200);
+    expect(burst.at(-1)?.isPending).toBe(false);
+    expect(new Set(verdicts)).toEqual(new Set(['silent']));
+  });
+
   it('takes a server for silent that answers nothing, however busy the process is', async () => {
     const { track, verdicts, advance, setLoad } = inFlightForTest();
     setLoad(0.9);

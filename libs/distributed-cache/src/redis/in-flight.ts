@@ -57,6 +57,12 @@ const STALLED_LOOP_MS = 50;
 /** An operation that was due while the process was busy gets the deadline anew: the process may be busy so often in a row. */
 const MOST_EXTENSIONS = 5;
 
+/**
+ * Operations beyond so many unanswered ones get their deadline at the end of the turn of the event loop that sends them: a turn that sends
+ * thousands takes long, and its commands leave when it ends. One operation alone is spared the timer.
+ */
+const BURST = 16;
+
 /** With this share of the time spent on its own work, a process that gets answers is slower than Redis. */
 const BUSY_SHARE = 0.5;
 
@@ -80,6 +86,7 @@ export class InFlight {
   private readonly queue: SendQueue<Operation>;
   private readonly window: SendWindow;
   private timer: NodeJS.Timeout | undefined;
+  private sentInTurn: Operation[] = [];
 
   constructor(private readonly options: InFlightOptions) {
     const { nowMs, deadlineClock = new DeadlineClock(nowMs), limits = QUEUE_LIMITS } = options;
@@ -141,12 +148,29 @@ export class InFlight {
   }
 
   private begin(operation: Operation): void {
+    this.stamp(operation);
+    this.sent.add(operation);
+    if (this.sent.size > BURST) {
+      this.stampAtEndOfTurn(operation);
+    }
+    this.arm();
+    operation.start();
+  }
+
+  private stamp(operation: Operation): void {
     operation.sentAtMs = this.options.nowMs();
     operation.dueAtMs = operation.sentAtMs + this.options.deadlineMs;
     operation.progressAtSend = operation.judge.progress();
-    this.sent.add(operation);
-    this.arm();
-    operation.start();
+  }
+
+  private stampAtEndOfTurn(operation: Operation): void {
+    if (this.sentInTurn.push(operation) === 1) {
+      setImmediate(() => {
+        const { sentInTurn } = this;
+        this.sentInTurn = [];
+        sentInTurn.forEach((sent) => this.stamp(sent));
+      });
+    }
   }
 
   /** @returns whether it was still waited for */

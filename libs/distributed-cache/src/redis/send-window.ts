@@ -1,12 +1,15 @@
 /** The window never closes further than this. */
 const LEAST = 32;
+/** A connection begins with this window: it has not been seen to carry more. */
+const FIRST = 64;
 /** A path whose quickest answer takes so many times less is not slow by itself: it is this process's own operations that queue at its end. */
 const OWN_QUEUE_FACTOR = 3;
 
 /**
  * How many operations may be sent and unanswered at once. Additive increase, multiplicative decrease (Chiu and Jain, Analysis of the
- * Increase and Decrease Algorithms for Congestion Avoidance, 1989): the window is halved when an answer takes half of the deadline
- * because of the operations before it, so that a busy server or machine makes the queue longer and not the answers late.
+ * Increase and Decrease Algorithms for Congestion Avoidance, 1989): the window is halved when an answer takes a quarter of the deadline
+ * because of the operations before it, so that a busy server or machine makes the queue longer and not the answers late. It grows by one
+ * for each answer within a sixteenth of the deadline: several processes that grow at once stay within it.
  */
 export class SendWindow {
   private current: number;
@@ -17,7 +20,7 @@ export class SendWindow {
     private readonly most: number,
     private readonly deadlineMs: number,
   ) {
-    this.current = most;
+    this.current = Math.min(FIRST, most);
   }
 
   get size(): number {
@@ -28,13 +31,12 @@ export class SendWindow {
   onSettled(sentAtMs: number, nowMs: number): void {
     const tookMs = nowMs - sentAtMs;
     this.quickestMs = Math.min(this.quickestMs, tookMs);
-    if (tookMs > this.deadlineMs / 2) {
-      // Once per window: operations that were sent before it was halved say nothing new.
-      if (sentAtMs > this.halvedAtMs && tookMs > this.quickestMs * OWN_QUEUE_FACTOR) {
-        this.halvedAtMs = nowMs;
-        this.current = Math.max(Math.min(LEAST, this.most), Math.floor(this.current / 2));
-      }
-    } else if (this.current < this.most && tookMs < this.deadlineMs / 4) {
+    const isLate = tookMs > this.deadlineMs / 4 && tookMs > this.quickestMs * OWN_QUEUE_FACTOR;
+    // Once per window: operations that were sent before it was halved say nothing new.
+    if (isLate && sentAtMs > this.halvedAtMs) {
+      this.halvedAtMs = nowMs;
+      this.current = Math.max(Math.min(LEAST, this.most), Math.floor(this.current / 2));
+    } else if (this.current < this.most && tookMs < Math.max(this.deadlineMs / 16, this.quickestMs * 2)) {
       this.current++;
     }
   }
