@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LoaderContext } from './entry-options.js';
 import { LoadContext } from './load-context.js';
 import { loadScopes } from './load-scope.js';
@@ -173,8 +172,8 @@ export class BatchCollector<T> {
       const part = batch.slice(from, from + KEYS_AT_ONCE);
       for (const [place, entry] of part.entries()) {
         settle(entry, from + place);
-        if ((place + 1) % KEYS_PER_TURN === 0) {
-          await nextTurn();
+        if (place % KEYS_PER_TURN === KEYS_PER_TURN - 1 && place < part.length - 1) {
+          await new Promise((resolve) => setImmediate(resolve));
         }
       }
       for (const { index } of part) {
