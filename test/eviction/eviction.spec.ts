@@ -38,7 +38,12 @@ describe('a Redis that holds a tenth of the data', () => {
       );
     }
     expect(await cache.set('last', 1, { tags: [`${name}last`] })).toBe(true);
-    await cache.getOrSet('loaded', async () => 1, { tags: [`${name}loaded`] });
-    expect(await server.command('EXISTS', 'cache:users:loaded')).toBe(1);
+    // Redis evicts a few keys of its own choice: a lease or a new entry may be among them.
+    const loads = Array.from({ length: 20 }, (_, index) => `loaded${index}`);
+    for (const key of loads) {
+      await cache.getOrSet(key, async () => 1, { tags: [`${name}${key}`] });
+    }
+    const stored = await server.command('EXISTS', ...loads.map((key) => `cache:users:${key}`));
+    expect(stored).toBeGreaterThan(loads.length / 2);
   }, 60_000);
 });

@@ -116,7 +116,7 @@ export class RedisDouble {
   /** A process has died, or cannot renew: its leases end with their time. */
   endLeases(): void {
     for (const key of this.strings.keys()) {
-      if (key.startsWith('{')) {
+      if (key.endsWith(':lease') || key.endsWith(':lease:ended')) {
         this.strings.delete(key);
       }
     }
