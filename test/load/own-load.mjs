@@ -8,8 +8,6 @@ import { runnerImport } from 'vite';
 
 const SIZE = { single: 20_000, batch: 100_000, batchLoad: 100_000 };
 const PROCESSES = 4;
-/** Each of them: they share the processors with the server. */
-const SIZE_OF_EACH = { ...SIZE, batchLoad: 100_000 };
 
 async function load(path) {
   const { module } = await runnerImport(fileURLToPath(new URL(path, import.meta.url)), {
@@ -30,9 +28,9 @@ function tell(reports, who) {
   return reports.every(({ problems }) => problems.length === 0);
 }
 
-async function burst(url, who, size) {
+async function burst(url, who) {
   const { runBursts } = await load('own-load.ts');
-  return tell(await runBursts(url, `load-${process.pid}`, size), who);
+  return tell(await runBursts(url, `load-${process.pid}`, SIZE), who);
 }
 
 /** @returns whether all is well */
@@ -45,13 +43,13 @@ function inOtherProcess(url, number) {
 
 const [url, who] = process.argv.slice(2);
 if (url !== undefined) {
-  process.exit((await burst(url, who, SIZE_OF_EACH)) ? 0 : 1);
+  process.exit((await burst(url, who)) ? 0 : 1);
 }
 const { RedisServer } = await load('../support/redis-server.ts');
 const server = await RedisServer.start();
 let isWell = false;
 try {
-  const isWellAlone = await burst(server.url, 'one process', SIZE);
+  const isWellAlone = await burst(server.url, 'one process');
   const others = Array.from({ length: PROCESSES }, (_, index) => inOtherProcess(server.url, index + 1));
   isWell = (await Promise.all(others)).every(Boolean) && isWellAlone;
 } finally {

@@ -23,6 +23,8 @@ export type Tracker = (key: string) => void;
 export class RedisDouble {
   private readonly values = new Map<string, DoubleEntry>();
   private readonly strings = new Map<string, string>();
+  /** Leases that were asked for since they ended last. */
+  private readonly leaseKeys = new Set<string>();
   private readonly staged = new Map<string, DoubleEntry>();
   private readonly expired = new Set<string>();
   private readonly trackers = new Map<object, Tracker>();
@@ -98,6 +100,7 @@ export class RedisDouble {
     { valueKey, leaseKey }: DoubleKeys,
     token: string,
   ): { isTaken: boolean; owner: string; entry: DoubleEntry | undefined } {
+    this.leaseKeys.add(leaseKey);
     const owner = this.addString(leaseKey, token);
     return { isTaken: owner === token, owner, entry: this.get(valueKey) };
   }
@@ -115,11 +118,11 @@ export class RedisDouble {
 
   /** A process has died, or cannot renew: its leases end with their time. */
   endLeases(): void {
-    for (const key of this.strings.keys()) {
-      if (key.endsWith(':lease') || key.endsWith(':lease:ended')) {
-        this.strings.delete(key);
-      }
+    for (const leaseKey of this.leaseKeys) {
+      this.strings.delete(leaseKey);
+      this.strings.delete(`${leaseKey}:ended`);
     }
+    this.leaseKeys.clear();
   }
 
   readString(key: string): string | undefined {

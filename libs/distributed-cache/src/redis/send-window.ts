@@ -9,7 +9,8 @@ const OWN_QUEUE_FACTOR = 3;
  * How many operations may be sent and unanswered at once. Additive increase, multiplicative decrease (Chiu and Jain, Analysis of the
  * Increase and Decrease Algorithms for Congestion Avoidance, 1989): the window is halved when an answer takes a quarter of the deadline
  * because of the operations before it, so that a busy server or machine makes the queue longer and not the answers late. It grows by one
- * for each answer within a sixteenth of the deadline: several processes that grow at once stay within it.
+ * for each answer within a sixteenth of the deadline, or within twice the path's quickest answer. Several processes that grow at the same
+ * time then stay below the deadline together.
  */
 export class SendWindow {
   private current: number;
