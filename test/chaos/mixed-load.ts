@@ -32,6 +32,8 @@ export class MixedLoad {
     private readonly nodes: readonly ChaosNode[],
     private readonly source: VersionedSource,
     private readonly random: () => number,
+    /** The faults of this moment, for the report. */
+    private readonly faults: () => string,
   ) {}
 
   /** The keys of which all nodes must have the truth in the end. */
@@ -147,7 +149,7 @@ export class MixedLoad {
     const staleMs = this.source.staleMs({ key, version, askedAtMs }, isOwn);
     if (staleMs > 0) {
       this.ownStale += 1;
-      this.stale.push(`${key} by ${name} for ${Math.round(staleMs)} ms`);
+      this.stale.push(`${key} by ${name} for ${Math.round(staleMs)} ms, after ${this.faults()}`);
     }
   }
 

@@ -8,6 +8,8 @@ export interface Arena {
   readonly world: SoakWorld;
   readonly burst: OwnLoadBurst;
   readonly random: () => number;
+  /** Every fault so far, in order: its name and how long it lasted, in milliseconds. */
+  readonly strikes: string[];
 }
 
 type Strike = (arena: Arena, lastsMs: number) => Promise<void>;
@@ -50,17 +52,15 @@ const EVICTING = ['allkeys-lru', 'volatile-lru', 'allkeys-lfu', 'volatile-ttl'];
 const MOST_MS = 1200;
 const REST_MS = 600;
 
-/** One fault after another until the time is up, then heals everything. @returns what was done, in order */
-export async function strikeUntil(endsAtMs: number, arena: Arena): Promise<string[]> {
-  const done: string[] = [];
+/** One fault after another until the time is up, then heals everything. */
+export async function strikeUntil(endsAtMs: number, arena: Arena): Promise<void> {
   while (performance.now() < endsAtMs) {
     const [name, strike] = STRIKES[Math.floor(arena.random() * STRIKES.length)]!;
     const lastsMs = 50 + arena.random() * MOST_MS;
-    done.push(`${name} ${Math.round(lastsMs)}`);
+    arena.strikes.push(`${name} ${Math.round(lastsMs)}`);
     await strike(arena, lastsMs);
     await delay(arena.random() * REST_MS);
   }
-  return done;
 }
 
 function onProxy(harm: (proxy: FaultProxy, random: () => number) => void): Strike {

@@ -53,7 +53,8 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
   const source = new VersionedSource();
   // A stream of its own: the load asks for numbers by the clock, and the faults are to be the same for the same seed.
   const load = new ConstantLoad(nodes, source, KEYS, seededRandom(seed + 1));
-  const mixed = new MixedLoad(nodes, source, seededRandom(seed + 2));
+  const strikes: string[] = [];
+  const mixed = new MixedLoad(nodes, source, seededRandom(seed + 2), () => strikes.slice(-2).join(', '));
   const burst = new OwnLoadBurst(source);
   const tally = new CallTally(WAIT_LIMIT_MS, noise);
   const heap = new HeapTrend();
@@ -69,7 +70,7 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
     if (mix === 'all') {
       mixed.start();
     }
-    const strikes = await strikeUntil(performance.now() + seconds * 1000, { world, burst, random });
+    await strikeUntil(performance.now() + seconds * 1000, { world, burst, random, strikes });
     clearInterval(heapTimer);
     const healedAtMs = performance.now();
     const busyMs = (): number => noise.withinMs(healedAtMs, performance.now());

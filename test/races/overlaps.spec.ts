@@ -76,17 +76,63 @@ describe('work that overlaps in one process', () => {
     expect(holdsCopy(podA, 'key')).toBe(false);
   });
 
+  it.each(['set', 'setMany'] as const)(
+    'reads its own %s although another process changed the key while it was waiting to be sent',
+    async (operation) => {
+      const server = await ownRedis();
+      const proxy = await proxyTo(server);
+      const podA = await podWithSplitLinks(server, proxy);
+      const podB = await podAt(server.port);
+      await podB.cache.set('key', 'first');
+      await warm(podA);
+      proxy.stall('down');
+      // It asks for the stamp of its tag first, so the read below leaves before it.
+      const setting =
+        operation === 'set'
+          ? podA.cache.set('key', 'from A', { tags: ['tag'] })
+          : podA.cache.setMany([['key', 'from A']], { tags: ['tag'] });
+      await podB.cache.set('key', 'from B');
+      await vi.waitFor(() => expect(holdsCopy(podA, 'key')).toBe(false));
+      const reading = podA.cache.get('key');
+      proxy.resume();
+      expect(await reading).toBe('from B');
+      expect(await setting).toBe(true);
+      expect(await podA.cache.get('key')).toBe('from A');
+    },
+  );
+
+  it('reads nothing of what it has deleted although all of it was read meanwhile', async () => {
+    const server = await ownRedis();
+    const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
+    const keys = Array.from({ length: 5000 }, (_, index) => `key:${index}`);
+    await podB.cache.setMany(keys.map((key) => [key, 'old'] as const));
+    const deleting = podA.cache.deleteMany(keys);
+    // The deletion leaves piece by piece, so the read of the last keys overtakes it.
+    const reading = podA.cache.getMany(keys.slice(-500));
+    await Promise.all([deleting, reading]);
+    const left = (await podA.cache.getMany(keys)).filter((value) => value !== undefined);
+    expect(left).toHaveLength(0);
+  });
+
   it('keeps what was loaded for a key that Redis has just expired, although it tells of that as of a change', async () => {
     const server = await ownRedis(['--enable-debug-command', 'yes']);
     await server.command('DEBUG', 'SET-ACTIVE-EXPIRE', '0');
     const pod = await podAt(server.port);
     await pod.cache.set('key', 'old', '1h');
     await server.command('PEXPIRE', 'cache:users:key', 1);
-    // Looking at the key would expire it: other round trips pass the millisecond.
     await heardAll(pod, (key) => server.command('DEL', `cache:users:${key}`));
+    // A look at the key would expire it. The server's clock tells when its time is over.
+    const expiresAtMs = (await nowMsOf(server)) + 1;
+    await vi.waitFor(async () => expect(await nowMsOf(server)).toBeGreaterThan(expiresAtMs));
     const load = vi.fn(async () => 'new');
     expect(await pod.cache.getOrSet('key', load)).toBe('new');
     expect(await pod.cache.getOrSet('key', load)).toBe('new');
     expect(load).toHaveBeenCalledTimes(1);
   });
 });
+
+/** The time of a server, in milliseconds. */
+async function nowMsOf(server: Awaited<ReturnType<typeof ownRedis>>): Promise<number> {
+  const [seconds, microseconds] = (await server.command('TIME')) as [string, string];
+  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
+}

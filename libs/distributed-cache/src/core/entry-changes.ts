@@ -88,6 +88,7 @@ export class EntryChanges {
     const inRedis = runtime.config.enabled ? await remote?.delete(encodedKeys, holdOffMs) : undefined;
     let count = 0;
     for (const [encodedKey, key] of byEncodedKey) {
+      this.forgetReads(encodedKey);
       const existed = locally.has(encodedKey) || inRedis?.has(encodedKey) === true;
       count += existed ? 1 : 0;
       recorder.delete(key, existed);
@@ -152,6 +153,14 @@ export class EntryChanges {
       }
     }
     return undefined;
+  }
+
+  /** Redis has been told of a deletion: what was read from it before that, also by a load, is not kept. */
+  private forgetReads(encodedKey: string): void {
+    const { loads, reader, local } = this.rooms;
+    loads.flights.doubt(encodedKey, ({ isLoading }) => !isLoading);
+    reader.detach(encodedKey);
+    local.delete(encodedKey);
   }
 
   /** @returns whether L1 had it */

@@ -245,7 +245,9 @@ export class EntryWriter {
     }
     this.onWritten(key, flight);
     if (flight.overtaken) {
-      // Somebody else has changed the key, before or after: Redis knows which, we don't.
+      // Another process has changed the key, before or after: only Redis knows which. A read of this process that began beside the
+      // write may have left the value of before in L1, and Redis does not tell this process of its own write.
+      this.local.delete(key);
       const isDone = outcome === 'done';
       return { kept: isDone && this.remote !== undefined, overtaken: isDone, complete: isDone };
     }
