@@ -33,6 +33,8 @@ const SETTLE_DEADLINE_MS = 20_000;
  */
 export class ConstantLoad {
   readonly calls: Call[] = [];
+  /** Reads that contradicted their own process, for the report. */
+  readonly contradictions: string[] = [];
   readonly #inFlight = new Set<Promise<void>>();
   readonly #changing = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
@@ -44,6 +46,8 @@ export class ConstantLoad {
     /** The keys that are asked for again and again, and changed. */
     readonly keys: readonly string[],
     private readonly random: () => number = Math.random,
+    /** The faults of this moment, for the report. */
+    private readonly faults: () => string = () => '',
   ) {}
 
   start(): void {
@@ -104,6 +108,12 @@ export class ConstantLoad {
       const answer = { key, version, askedAtMs };
       ownStaleMs = this.source.staleMs(answer, (writer) => writer === name);
       otherStaleMs = this.source.staleMs(answer, (writer) => writer !== name);
+      if (ownStaleMs > 0) {
+        const missed = this.source.current(key) - version;
+        this.contradictions.push(
+          `${key} by ${name} for ${Math.round(ownStaleMs)} ms, ${missed} versions old, loaded in ${Math.round(loadMs)} ms, after ${this.faults()}`,
+        );
+      }
     } catch (error) {
       failure = error;
     }

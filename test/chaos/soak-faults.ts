@@ -98,8 +98,10 @@ async function kill({ world: { server } }: Arena, lastsMs: number): Promise<void
 }
 
 /** Half of the times the subscribers lose their connections as well, so that they have to come back with what is left. */
-async function takeRights({ world, random }: Arena, lastsMs: number): Promise<void> {
-  await world.setRights(...oneOf(LESS_RIGHTS, random));
+async function takeRights({ world, random, strikes }: Arena, lastsMs: number): Promise<void> {
+  const rights = oneOf(LESS_RIGHTS, random);
+  strikes[strikes.length - 1] += ` (${rights.join(' ')})`;
+  await world.setRights(...rights);
   if (random() < 0.5) {
     await world.server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
   }

@@ -4,7 +4,7 @@ import { keySlot, SLOT_COUNT } from '../../libs/distributed-cache/src/keys/index
 import { cacheForTest } from '../support/cache-for-test.js';
 import { RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
-import { ownRedis, podAt, proxyTo, untilDown, untilUp, type Pod } from './pods.js';
+import { ownRedis, podAt, podWithSplitLinks, proxyTo, untilDown, untilUp, type Pod } from './pods.js';
 
 const CLEAR_STAMP = 'cache:users:#clear';
 
@@ -146,4 +146,36 @@ describe('tags on several masters of a Cluster', () => {
     masters[down]?.thaw();
     await vi.waitFor(async () => expect(await stampOf(down)).not.toBe(before[1]), { timeout: 5000 });
   });
+});
+
+/** How a process may ask for a key, with nothing to load. */
+const READS: readonly [string, (pod: Pod, key: string) => Promise<unknown>][] = [
+  ['get', ({ cache }, key) => cache.get(key)],
+  ['getMany', ({ cache }, key) => cache.getMany([key])],
+  ['getOrSet', ({ cache }, key) => cache.getOrSet(key, (context) => context.skip())],
+];
+
+describe('a deletion that Redis refused', () => {
+  it.each(READS)(
+    'is seen by each %s of its process, also by one under way while it is replayed',
+    async (_name, read) => {
+      const server = await ownRedis();
+      const proxy = await proxyTo(server);
+      const pod = await podWithSplitLinks(server, proxy);
+      const other = await podAt(server.port);
+      // It is decompressed in the background, for longer than a reply takes.
+      await other.cache.set('key', 'x'.repeat(3_000_000));
+      await server.command('ACL', 'SETUSER', 'default', '-unlink', '-del');
+      await pod.cache.delete('key');
+      expect((await pod.all.healthCheck()).redis?.journalLength).toBe(1);
+      proxy.stall('down');
+      const reading = read(pod, 'key');
+      await server.command('ACL', 'SETUSER', 'default', '+@all');
+      // The replay has taken effect before the reply to the read arrives.
+      await vi.waitFor(async () => expect(await server.command('EXISTS', 'cache:users:key')).toBe(0));
+      proxy.resume();
+      const seen = [await reading, await read(pod, 'key')].flat();
+      expect(seen).toEqual([undefined, undefined]);
+    },
+  );
 });

@@ -37,6 +37,16 @@ describe('RedisServer', () => {
     expect(await server.command('GET', 'key')).toBeNull();
   });
 
+  it('comes back empty although it was a replica, which saves what it gets from its master', async () => {
+    const [master, replica] = [await serverForTest(), await serverForTest()];
+    await master.command('SET', 'key', 'value');
+    await replica.command('REPLICAOF', master.host, master.port);
+    await vi.waitFor(async () => expect(await replica.command('GET', 'key')).toBe('value'));
+    await replica.killHard();
+    await replica.restart();
+    expect(await replica.command('GET', 'key')).toBeNull();
+  });
+
   it('holds back every answer while it is frozen and gives it after thaw()', async () => {
     const server = await serverForTest();
     server.freeze();

@@ -98,6 +98,8 @@ export class RedisServer {
   async restart(): Promise<void> {
     await this.killHard();
     this.password = this.#options.password;
+    // A server that was a replica has left the snapshot there with which it began.
+    rmSync(join(this.#folder, 'dump.rdb'), { force: true });
     await this.#launch();
   }
 

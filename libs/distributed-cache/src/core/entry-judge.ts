@@ -32,10 +32,20 @@ export class EntryJudge {
     return this.stamps;
   }
 
-  /** Whether an entry counts: made under the stamp of its namespace and of each of its tags that are current. */
-  judge(key: string, entry: RedisEntry | undefined, clearStamp: string): RemoteLookup | Promise<RemoteLookup> {
+  /**
+   * Whether an entry counts: made under the stamp of its namespace and of each of its tags that are current.
+   * @param wasToBeForgotten what {@link isToBeForgotten} said when Redis was asked. By now the journal may have been replayed, and the
+   * entry may be the one that Redis has forgotten since
+   */
+  judge(
+    key: string,
+    entry: RedisEntry | undefined,
+    clearStamp: string,
+    wasToBeForgotten: boolean,
+  ): RemoteLookup | Promise<RemoteLookup> {
     const stamps = this.stampsUnder(clearStamp);
-    if (entry === undefined || this.isToBeForgotten(key) || !this.isOfStamp(entry, clearStamp)) {
+    const isToBeForgotten = wasToBeForgotten || this.isToBeForgotten(key);
+    if (entry === undefined || isToBeForgotten || !this.isOfStamp(entry, clearStamp)) {
       return { state: 'miss', stamps };
     }
     const tags = tagsOf(entry.header.stamps);
@@ -49,8 +59,9 @@ export class EntryJudge {
     tags: readonly string[],
   ): Promise<RemoteLookup> {
     const marks = this.tags.marks(tags); // before asking: a change in between shows
+    const werePending = this.tags.arePending(tags);
     const current = await this.tags.stamps(tags);
-    return this.tags.arePending(tags) || current.some(([name, stamp]) => stampOf(entry, name) !== stamp)
+    return werePending || this.tags.arePending(tags) || current.some(([name, stamp]) => stampOf(entry, name) !== stamp)
       ? { state: 'miss', stamps }
       : this.found(key, entry, stamps, marks);
   }
@@ -86,7 +97,14 @@ export class EntryJudge {
     const { journal } = this.redis;
     return journal.size > 0 && journal.covers(this.layout.clearStampKey, this.layout.valueKey(key));
   }
+
+  /** Those of the keys of which {@link isToBeForgotten} is true. */
+  thoseToBeForgotten(keys: readonly string[]): ReadonlySet<string> {
+    return this.redis.journal.size > 0 ? new Set(keys.filter((key) => this.isToBeForgotten(key))) : NONE;
+  }
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** `undefined` where there is none, as a rule: nothing is allocated then. */
 export function tagsOf(stamps: readonly Stamp[]): string[] | undefined {

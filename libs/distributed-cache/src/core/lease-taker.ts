@@ -28,6 +28,7 @@ export class LeaseTaker {
     const keys = this.layout.entryKeys(key);
     const { leaseTerm, keptLeases } = this.redis;
     const lease = new Lease(this.tier, keys, randomUUID(), leaseTerm, keptLeases);
+    const wasToBeForgotten = this.judge.isToBeForgotten(key);
     let isAsked = false;
     try {
       const stamp = this.stamp.held ?? (await this.stamp.current());
@@ -41,7 +42,7 @@ export class LeaseTaker {
         this.faults.report('get', entry);
       }
       return {
-        lookup: await this.judge.judge(key, isUnreadable ? undefined : entry, stamp),
+        lookup: await this.judge.judge(key, isUnreadable ? undefined : entry, stamp, wasToBeForgotten),
         lease: isTaken ? lease : undefined,
         owner,
         isHeldOff,

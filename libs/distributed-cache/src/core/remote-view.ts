@@ -71,25 +71,31 @@ export class RemoteView {
     const { held } = this.stamp;
     const { deadlineClock, exchange } = this.redis.connection;
     const askedAtMs = deadlineClock.nowMs();
+    const wasToBeForgotten = this.judge.isToBeForgotten(key);
     try {
       if (held === undefined) {
-        return await exchange.withinRest('GET', askedAtMs, this.findUnderNewStamp(key, valueKey));
+        return await exchange.withinRest('GET', askedAtMs, this.findUnderNewStamp(key, valueKey, wasToBeForgotten));
       }
       const bytes = await this.tier.read(valueKey);
       const decoding = bytes === null ? undefined : this.tier.entryIn(valueKey, bytes, askedAtMs);
-      const judging = this.judge.judge(key, decoding instanceof Promise ? await decoding : decoding, held);
+      const judging = this.judge.judge(
+        key,
+        decoding instanceof Promise ? await decoding : decoding,
+        held,
+        wasToBeForgotten,
+      );
       return judging instanceof Promise ? await exchange.withinRest('GET', askedAtMs, judging) : judging;
     } catch (error) {
       return error instanceof CorruptEntryError ? this.corrupt(error) : this.unreachable('get', error);
     }
   }
 
-  private async findUnderNewStamp(key: string, valueKey: string): Promise<RemoteLookup> {
+  private async findUnderNewStamp(key: string, valueKey: string, wasToBeForgotten: boolean): Promise<RemoteLookup> {
     const [entry, stamp] = await Promise.all([
       this.tier.get(valueKey).catch((error: unknown) => this.unreadable(error)),
       this.stamp.current(),
     ]);
-    return this.judge.judge(key, entry, stamp);
+    return this.judge.judge(key, entry, stamp, wasToBeForgotten);
   }
 
   /** In the order of `keys`, in pieces, each with a deadline of its own. One entry that can't be read is one miss, a server that can't be asked costs only its own keys. */
@@ -248,6 +254,7 @@ export class RemoteView {
   private async findPiece(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
     const { deadlineClock, exchange } = this.redis.connection;
     const askedAtMs = deadlineClock.nowMs();
+    const wereToBeForgotten = this.judge.thoseToBeForgotten(keys);
     try {
       const reading = this.tier.getMany(keys.map((key) => this.layout.valueKey(key)));
       const { held } = this.stamp;
@@ -258,7 +265,8 @@ export class RemoteView {
       const judging = allOf(
         keys.map((key, index) => {
           const entry = entries[index];
-          return this.judge.judge(key, entry instanceof CorruptEntryError ? this.unreadable(entry) : entry, stamp);
+          const readable = entry instanceof CorruptEntryError ? this.unreadable(entry) : entry;
+          return this.judge.judge(key, readable, stamp, wereToBeForgotten.has(key));
         }),
       );
       return judging instanceof Promise ? await exchange.withinRest('GET', askedAtMs, judging) : judging;
