@@ -52,17 +52,19 @@ export default defineConfig({
           ],
           exclude: [...MODEL, ...CHAOS],
           isolate: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
         // Measures how long callers wait: nothing that other specs have left in the process may slow it down.
         extends: true,
-        test: { name: 'chaos', include: CHAOS, isolate: true },
+        test: { name: 'chaos', include: CHAOS, isolate: true, maxWorkers: 1, sequence: { groupOrder: 2 } },
       },
       {
         // Millions of promises: in a process in which an AsyncLocalStorage has been used each costs many times as much.
         extends: true,
-        test: { name: 'model', include: MODEL, isolate: true },
+        test: { name: 'model', include: MODEL, isolate: true, maxWorkers: 1, sequence: { groupOrder: 3 } },
       },
     ],
   },

@@ -8,12 +8,18 @@ import { randomInt } from 'node:crypto';
 const FIRST = 20_000;
 const LAST = 32_000;
 
-/** A TCP port that is free on 127.0.0.1 at this moment. */
+/** Between the look and the start of the server no other call may get the port. */
+const handedOut = new Set<number>();
+
+/** A TCP port that is free on 127.0.0.1 at this moment, and that this process has not been given before. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt += 1) {
     const port = randomInt(FIRST, LAST);
-    if (await isFree(port)) {
-      return port;
+    if (!handedOut.has(port)) {
+      handedOut.add(port);
+      if (await isFree(port)) {
+        return port;
+      }
     }
   }
   throw new Error(`no free port on 127.0.0.1 between ${FIRST} and ${LAST}`);

@@ -94,12 +94,13 @@ export class RedisServer {
     }
   }
 
-  /** Starts again on the same ports, empty. A running server is killed first. */
-  async restart(): Promise<void> {
+  /** Starts again on the same ports, empty or with what it has saved. A running server is killed first. */
+  async restart({ fromSnapshot = false } = {}): Promise<void> {
     await this.killHard();
     this.password = this.#options.password;
-    // A server that was a replica has left the snapshot there with which it began.
-    rmSync(join(this.#folder, 'dump.rdb'), { force: true });
+    if (!fromSnapshot) {
+      rmSync(join(this.#folder, 'dump.rdb'), { force: true }); // a replica leaves one, without being asked to
+    }
     await this.#launch();
   }
 

@@ -133,22 +133,32 @@ describe('reconnectDelayMs', () => {
 describe('reconnectOnError', () => {
   it('looks for the new master after READONLY, each time after twice as long, and after nothing else', () => {
     const reconnect = singleClientOptions({}, 1).reconnectOnError;
-    const now = vi.spyOn(performance, 'now').mockReturnValue(1_000_000);
-    const answers = (message: string): unknown => reconnect?.(new Error(message));
-    expect(answers('OOM command not allowed')).toBe(false);
-    expect(answers('ERR not READONLY')).toBe(false);
-    expect(answers("READONLY You can't write against a read only replica.")).toBe(true);
-    expect(answers("READONLY You can't write against a read only replica.")).toBe(false);
-    now.mockReturnValue(1_001_000);
-    expect(answers('MASTERDOWN Link with MASTER is down')).toBe(true);
-    now.mockReturnValue(1_002_000);
-    expect(answers('READONLY')).toBe(false);
-    now.mockReturnValue(1_003_000);
-    expect(answers('READONLY')).toBe(true);
-    now.mockReturnValue(1_100_000);
-    expect(answers('READONLY')).toBe(true);
-    now.mockReturnValue(1_101_000);
-    expect(answers('READONLY')).toBe(true);
+    const now = vi.spyOn(performance, 'now');
+    const answers = (message: string, atMs: number): unknown => {
+      now.mockReturnValue(1_000_000 + atMs);
+      return reconnect?.(new Error(message));
+    };
+    expect(answers('OOM command not allowed', 0)).toBe(false);
+    expect(answers('ERR not READONLY', 0)).toBe(false);
+    expect(answers("READONLY You can't write against a read only replica.", 0)).toBe(true);
+    expect(answers("READONLY You can't write against a read only replica.", 0)).toBe(false);
+    expect(answers('MASTERDOWN Link with MASTER is down', 1000)).toBe(true);
+    const looks = Array.from({ length: 60 }, (_, index) => 2000 + index * 1000).filter((atMs) =>
+      answers('READONLY', atMs),
+    );
+    expect(looks).toEqual([3000, 7000, 15_000, 31_000, 47_000]);
+  });
+
+  it('looks for the new master at once after a second failover', () => {
+    const reconnect = singleClientOptions({}, 1).reconnectOnError;
+    const now = vi.spyOn(performance, 'now');
+    const looks = (fromMs: number): number[] =>
+      Array.from({ length: 8 }, (_, index) => fromMs + index * 500).filter((atMs) => {
+        now.mockReturnValue(1_000_000 + atMs);
+        return reconnect?.(new Error('READONLY'));
+      });
+    expect(looks(0)).toEqual([0, 1000, 3000]);
+    expect(looks(8000)).toEqual([8000, 9000, 11_000]);
   });
 
   it('keeps the pace of two connections apart', () => {

@@ -29,6 +29,8 @@ const SOON_ATTEMPTS = 140;
 const RECONNECT_MOST_MS = 1000;
 const READONLY_RECONNECT_FIRST_MS = 1000;
 const READONLY_RECONNECT_MOST_MS = 16_000;
+/** Three heartbeats of the default length. */
+const READONLY_QUIET_MS = 3000;
 
 /** Longest time for opening a connection, its handshake included, before another attempt is made. */
 export const CONNECT_ATTEMPT_MS = 1000;
@@ -45,21 +47,27 @@ export function reconnectDelayMs(attempt: number): number {
 
 /**
  * After a failover the old master answers `READONLY`: look for the new one, but not at the pace of the writes. Each look that
- * finds the same again doubles the time to the next, as it costs the reads their connection.
+ * finds the same again doubles the time to the next, as it costs the reads their connection. What a replica has refused is sent again at
+ * each heartbeat, so a time without such an answer means that the new master was found, and the next failover is another one.
  */
 function reconnectOnReadOnly(): (error: Error) => boolean {
-  let lastAtMs = -Infinity;
+  let lastLookAtMs = -Infinity;
+  let lastAnswerAtMs = -Infinity;
   let pauseMs = 0;
   return ({ message }) => {
-    const sinceMs = performance.now() - lastAtMs;
-    if (sinceMs > 2 * READONLY_RECONNECT_MOST_MS) {
-      pauseMs = 0; // another failover
+    if (!/^(READONLY|MASTERDOWN)/.test(message)) {
+      return false;
     }
-    if (!/^(READONLY|MASTERDOWN)/.test(message) || sinceMs < pauseMs) {
+    const nowMs = performance.now();
+    if (nowMs - lastAnswerAtMs > READONLY_QUIET_MS) {
+      pauseMs = 0;
+    }
+    lastAnswerAtMs = nowMs;
+    if (nowMs - lastLookAtMs < pauseMs) {
       return false;
     }
     pauseMs = Math.min(Math.max(pauseMs * 2, READONLY_RECONNECT_FIRST_MS), READONLY_RECONNECT_MOST_MS);
-    lastAtMs = performance.now();
+    lastLookAtMs = nowMs;
     return true;
   };
 }

@@ -120,7 +120,7 @@ describe('RedisConnection', () => {
     await server.command('EVAL', 'for i = 1, 1000 do redis.call("SET", "key:" .. i, string.rep("x", 50)) end', 0);
     await server.command('SAVE');
     const { connection, states, echo, untilLive } = connectionTo({ host: server.host, port: server.port });
-    await server.restart();
+    await server.restart({ fromSnapshot: true });
     await expect(server.command('GET', 'key:1')).rejects.toThrow('LOADING');
     const first = await outcomeOf(echo('a'));
     expect(first).toMatch(/^CACHE_TIER_(TIMEOUT|UNAVAILABLE)$/);
