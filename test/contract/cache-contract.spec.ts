@@ -2,6 +2,7 @@ import { RedisCluster } from '../support/redis-cluster.js';
 import { RedisSentinel } from '../support/redis-sentinel.js';
 import { RedisServer } from '../support/redis-server.js';
 import { describeCacheContract } from './cache-contract.js';
+import { leastRights } from './least-rights.js';
 
 describeCacheContract('a cache on the local tier alone', false, async () => ({
   redis: false,
@@ -11,6 +12,14 @@ describeCacheContract('a cache on the local tier alone', false, async () => ({
 describeCacheContract('a cache over one Redis', true, async () => {
   const server = await RedisServer.start();
   return { redis: { url: server.url }, stop: () => server.stop() };
+});
+
+describeCacheContract('a cache whose user has the least rights', true, async () => {
+  const server = await RedisServer.start();
+  const rights = leastRights().map((right) => (right.startsWith('~') ? '~contract-*' : right));
+  await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', ...rights);
+  const redis = { host: server.host, port: server.port, username: 'app', password: 'secret' };
+  return { redis, stop: () => server.stop() };
 });
 
 describeCacheContract('a cache over a master that Sentinels know', true, async () => {
