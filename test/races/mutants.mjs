@@ -234,4 +234,25 @@ export const MUTANTS = [
     to: '',
     specs: ['races/unfilled-loads'],
   },
+  {
+    name: 'overlap: what is read beside an own set that others overtook stays',
+    file: 'core/entry-writer.ts',
+    from: '      this.local.delete(key);\n      const isDone',
+    to: '      const isDone',
+    specs: ['races/overlaps'],
+  },
+  {
+    name: 'overlap: what is read beside an own deletion stays',
+    file: 'core/entry-changes.ts',
+    from: '      this.forgetReads(encodedKey);\n',
+    to: '',
+    specs: ['races/overlaps'],
+  },
+  {
+    name: 'replay: a read from before the replay counts',
+    file: 'core/entry-judge.ts',
+    from: 'wasToBeForgotten || this.isToBeForgotten(key)',
+    to: 'this.isToBeForgotten(key)',
+    specs: ['races/replays'],
+  },
 ];
