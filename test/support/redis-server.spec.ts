@@ -38,7 +38,8 @@ describe('RedisServer', () => {
   });
 
   it('comes back empty although it was a replica, which saves what it gets from its master', async () => {
-    const [master, replica] = [await serverForTest(), await serverForTest()];
+    const args = ['--repl-diskless-sync-delay', '0'];
+    const [master, replica] = [await serverForTest({ args }), await serverForTest()];
     await master.command('SET', 'key', 'value');
     await replica.command('REPLICAOF', master.host, master.port);
     await vi.waitFor(async () => expect(await replica.command('GET', 'key')).toBe('value'));
