@@ -3,9 +3,6 @@ import { Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { DistributedCacheOptions } from 'nestjs-distributed-cache/core';
 import { cacheForTest } from '../support/cache-for-test.js';
-import { freePort } from '../support/free-port.js';
-import { RedisSentinel } from '../support/redis-sentinel.js';
-import { RedisServer } from '../support/redis-server.js';
 import { ownRedis, podAt, podWith, proxyTo, sharedRedis, untilUp, warm } from '../races/pods.js';
 
 describe('a database that can not be selected', () => {
@@ -72,38 +69,5 @@ describe('a server that has restarted', () => {
       expect(ended).toEqual([]);
       foreign.forEach((client) => client.disconnect());
     }
-  });
-});
-
-describe('the reason of an outage', () => {
-  async function reasonOf(redis: DistributedCacheOptions['redis'] & object): Promise<string> {
-    const all = cacheForTest({ redis });
-    const reasons: string[] = [];
-    all.events.on('redisConnectionFailed', ({ reason }) => reasons.push(reason));
-    await all.connect();
-    await vi.waitFor(() => expect(reasons.length).toBeGreaterThan(0), { timeout: 10_000 });
-    expect((await all.healthCheck()).message).toContain(reasons[0]);
-    return reasons[0] ?? '';
-  }
-
-  it('is the cause where the port is closed', async () => {
-    expect(await reasonOf({ host: '127.0.0.1', port: await freePort() })).toBe('ECONNREFUSED');
-  });
-
-  it('is the cause where the password is wrong', async () => {
-    const server = await RedisServer.start({ password: 'right' });
-    onTestFinished(() => server.stop());
-    const { host, port } = server;
-    expect(await reasonOf({ host, port, password: 'wrong' })).toBe('WRONGPASS');
-  });
-
-  it('is the cause where the name does not exist', async () => {
-    expect(await reasonOf({ host: 'no-such-host.invalid', port: 6379 })).toMatch(/^(ENOTFOUND|EAI_AGAIN)$/);
-  });
-
-  it('is the cause where the Sentinels do not know the master', async () => {
-    const group = await RedisSentinel.start();
-    onTestFinished(() => group.stop());
-    expect(await reasonOf({ sentinels: group.addresses, name: 'no-such-master' })).toBe('unknown-master');
   });
 });

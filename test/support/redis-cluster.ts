@@ -1,5 +1,5 @@
 import { freePort } from './free-port.js';
-import { RedisServer } from './redis-server.js';
+import { RedisServer, type RedisServerOptions } from './redis-server.js';
 import { untilTrue } from './until-true.js';
 
 const SLOTS = 16_384;
@@ -11,6 +11,8 @@ export interface RedisClusterOptions {
   masters?: number;
   /** As many as masters (one each) or none, the default. */
   replicas?: number;
+  /** Of each node. With `tls` the nodes talk TLS to each other, too, and name their TLS ports to clients that use it. */
+  node?: Pick<RedisServerOptions, 'tls' | 'args'>;
 }
 
 /**
@@ -23,11 +25,11 @@ export class RedisCluster {
   readonly replicas: readonly RedisServer[];
 
   /** Resolves once every node calls the cluster complete and every replica has its master's data. */
-  static async start({ masters = 3, replicas = 0 }: RedisClusterOptions = {}): Promise<RedisCluster> {
+  static async start({ masters = 3, replicas = 0, node = {} }: RedisClusterOptions = {}): Promise<RedisCluster> {
     if (replicas !== 0 && replicas !== masters) {
       throw new RangeError(`replicas must be 0 or ${masters}, got ${replicas}`);
     }
-    const started = await Promise.allSettled(Array.from({ length: masters + replicas }, startNode));
+    const started = await Promise.allSettled(Array.from({ length: masters + replicas }, () => startNode(node)));
     const nodes = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     const failed = started.find((each) => each.status === 'rejected');
     const cluster = new RedisCluster(nodes.slice(0, masters), nodes.slice(masters));
@@ -95,16 +97,17 @@ export class RedisCluster {
   }
 }
 
-async function startNode(): Promise<RedisServer> {
+async function startNode({ tls, args: ownArgs = [] }: Pick<RedisServerOptions, 'tls' | 'args'>): Promise<RedisServer> {
   const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', String(NODE_TIMEOUT_MS)];
   args.push('--cluster-port', String(await freePort()), '--repl-diskless-sync-delay', '0');
-  return RedisServer.start({ args: [...args, '--cluster-replica-validity-factor', '0'] });
+  args.push('--cluster-replica-validity-factor', '0', ...(tls ? ['--tls-cluster', 'yes'] : []), ...ownArgs);
+  return RedisServer.start({ args, ...(tls === undefined ? {} : { tls }) });
 }
 
 async function meetAll(node: RedisServer, nodes: readonly RedisServer[]): Promise<void> {
   for (const other of nodes.filter((each) => each !== node)) {
     const [, busPort] = (await other.command('CONFIG', 'GET', 'cluster-port')) as string[];
-    await node.command('CLUSTER', 'MEET', other.host, other.port, busPort!);
+    await node.command('CLUSTER', 'MEET', other.host, other.tlsPort ?? other.port, busPort!);
   }
 }
 

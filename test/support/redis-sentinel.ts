@@ -8,6 +8,7 @@ import { findRedisServer } from '../../scripts/find-redis.mjs';
 import { dieWithThisProcess } from './child-guard.mjs';
 import { freePort } from './free-port.js';
 import { RedisServer } from './redis-server.js';
+import type { TestCertificates } from './test-certificates.js';
 import { untilTrue } from './until-true.js';
 
 const HOST = '127.0.0.1';
@@ -17,6 +18,10 @@ const DOWN_AFTER_MS = 800;
 export interface RedisSentinelOptions {
   /** From 1, the default, to 3; three take two seconds longer to find one another. */
   sentinels?: number;
+  /** Of the Sentinels themselves, not of the servers. */
+  password?: string;
+  /** The servers and the Sentinels listen with TLS as well. */
+  tls?: TestCertificates;
 }
 
 /** A master, its replica and the Sentinels that watch them, all real and gone with the test. */
@@ -29,10 +34,11 @@ export class RedisSentinel {
   readonly #sentinels: SentinelProcess[] = [];
 
   /** Resolves once the replica has the master's data and the Sentinels know both of them, and one another. */
-  static async start({ sentinels = 1 }: RedisSentinelOptions = {}): Promise<RedisSentinel> {
+  static async start({ sentinels = 1, password, tls }: RedisSentinelOptions = {}): Promise<RedisSentinel> {
     const args = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];
-    const master = await RedisServer.start({ args });
-    const replica = await RedisServer.start({ args });
+    const options = { args, ...(tls === undefined ? {} : { tls }) };
+    const master = await RedisServer.start(options);
+    const replica = await RedisServer.start(options);
     const group = new RedisSentinel(master, replica);
     try {
       await replica.command('REPLICAOF', HOST, master.port);
@@ -40,7 +46,7 @@ export class RedisSentinel {
       await untilTrue(async () => String(await master.command('INFO', 'replication')).includes('state=online'));
       for (let index = 0; index < sentinels; index++) {
         const quorum = Math.floor(sentinels / 2) + 1;
-        group.#sentinels.push(await SentinelProcess.start(group.name, master.port, quorum));
+        group.#sentinels.push(await SentinelProcess.start(group.name, master.port, quorum, { password, tls }));
       }
       await Promise.all(group.#sentinels.map((each) => each.untilItKnows(group.name, sentinels)));
       return group;
@@ -58,6 +64,11 @@ export class RedisSentinel {
   /** What a client needs to start from. */
   get addresses(): { host: string; port: number }[] {
     return this.#sentinels.map(({ port }) => ({ host: HOST, port }));
+  }
+
+  /** As {@link addresses}, with TLS; meaningless without the option `tls`. */
+  get tlsAddresses(): { host: string; port: number }[] {
+    return this.#sentinels.map(({ tlsPort }) => ({ host: HOST, port: tlsPort }));
   }
 
   /** Kills the first master for good; the replica takes over in two to three seconds. */
@@ -83,12 +94,20 @@ class SentinelProcess {
   readonly #folder = mkdtempSync(join(tmpdir(), 'redis-sentinel-'));
   readonly #child: ChildProcess;
 
-  static async start(name: string, masterPort: number, quorum: number): Promise<SentinelProcess> {
+  static async start(
+    name: string,
+    masterPort: number,
+    quorum: number,
+    { password, tls }: Pick<RedisSentinelOptions, 'password' | 'tls'>,
+  ): Promise<SentinelProcess> {
     const program = findRedisServer();
     if (!program) {
       throw new Error('no redis-server program found; run `node scripts/ensure-redis.mjs`');
     }
-    const sentinel = new SentinelProcess(program, await freePort(), [
+    const tlsPort = tls === undefined ? 0 : await freePort();
+    const sentinel = new SentinelProcess(program, await freePort(), tlsPort, password, [
+      ...(password === undefined ? [] : [`requirepass ${password}`, `sentinel sentinel-pass ${password}`]),
+      ...(tls === undefined ? [] : tlsLines(tlsPort, tls)),
       `sentinel monitor ${name} ${HOST} ${masterPort} ${quorum}`,
       `sentinel down-after-milliseconds ${name} ${DOWN_AFTER_MS}`,
       `sentinel failover-timeout ${name} 3000`,
@@ -105,6 +124,8 @@ class SentinelProcess {
   private constructor(
     program: string,
     readonly port: number,
+    readonly tlsPort: number,
+    private readonly password: string | undefined,
     lines: readonly string[],
   ) {
     const file = join(this.#folder, 'sentinel.conf');
@@ -114,7 +135,13 @@ class SentinelProcess {
   }
 
   async call(...args: string[]): Promise<unknown> {
-    const client = new Redis({ host: HOST, port: this.port, lazyConnect: true, retryStrategy: () => null });
+    const client = new Redis({
+      host: HOST,
+      port: this.port,
+      ...(this.password === undefined ? {} : { password: this.password }),
+      lazyConnect: true,
+      retryStrategy: () => null,
+    });
     client.on('error', () => {}); // `connect` tells it
     try {
       await client.connect();
@@ -143,4 +170,9 @@ class SentinelProcess {
     }
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+function tlsLines(port: number, { caFile, certFile, keyFile }: TestCertificates): string[] {
+  const files = [`tls-ca-cert-file ${caFile}`, `tls-cert-file ${certFile}`, `tls-key-file ${keyFile}`];
+  return [`tls-port ${port}`, 'tls-auth-clients no', ...files];
 }

@@ -8,7 +8,7 @@ import { Redis } from 'ioredis';
 import { findRedisServer } from '../../scripts/find-redis.mjs';
 import { dieWithThisProcess } from './child-guard.mjs';
 import { freePort } from './free-port.js';
-import { makeTestCertificates } from './test-certificates.js';
+import { makeTestCertificates, type TestCertificates } from './test-certificates.js';
 
 const START_DEADLINE_MS = 15_000;
 
@@ -17,8 +17,8 @@ export interface RedisServerOptions {
   port?: number;
   /** Listens on a Unix socket too: `socketPath`. */
   unixSocket?: boolean;
-  /** Listens with TLS too: `tlsPort`, checked against `caFile`. Needs the `openssl` program. */
-  tls?: boolean;
+  /** Listens with TLS too: `tlsPort`, checked against `caFile`. `true` makes certificates, with the `openssl` program. */
+  tls?: boolean | TestCertificates;
   /** Sets `requirepass`. */
   password?: string;
   /** More arguments of redis-server, for instance `['--maxmemory', '2mb']`. */
@@ -58,7 +58,8 @@ export class RedisServer {
     this.password = options.password;
     this.socketPath = options.unixSocket ? join(this.#folder, 'redis.sock') : undefined;
     if (tlsPort !== undefined) {
-      const { caFile, certFile, keyFile } = makeTestCertificates(this.#folder);
+      const given = options.tls;
+      const { caFile, certFile, keyFile } = typeof given === 'object' ? given : makeTestCertificates(this.#folder);
       this.tlsPort = tlsPort;
       this.caFile = caFile;
       this.#tlsArgs = ['--tls-port', String(tlsPort), '--tls-cert-file', certFile, '--tls-key-file', keyFile];

@@ -13,8 +13,11 @@ export function canMakeCertificates(): boolean {
   return spawnSync('openssl', ['version']).status === 0;
 }
 
-/** Writes a certificate authority of its own and a server certificate for localhost and 127.0.0.1 to `folder`. */
-export function makeTestCertificates(folder: string): TestCertificates {
+/**
+ * Writes a certificate authority of its own and a server certificate to `folder`.
+ * @param names what the server certificate holds, as `subjectAltName` has it
+ */
+export function makeTestCertificates(folder: string, names = 'DNS:localhost,IP:127.0.0.1'): TestCertificates {
   const path = (name: string) => join(folder, name);
   const [caFile, caKeyFile] = [path('ca.crt'), path('ca.key')];
   const [certFile, keyFile] = [path('server.crt'), path('server.key')];
@@ -23,7 +26,7 @@ export function makeTestCertificates(folder: string): TestCertificates {
 
   openssl('req', '-x509', ...newKey, '-days', '2', '-subj', '/CN=Test authority', '-keyout', caKeyFile, '-out', caFile);
   openssl('req', ...newKey, '-subj', '/CN=localhost', '-keyout', keyFile, '-out', path('server.csr'));
-  writeFileSync(path('server.ext'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n');
+  writeFileSync(path('server.ext'), `subjectAltName=${names}\n`);
   const signedBy = ['-CA', caFile, '-CAkey', caKeyFile, '-CAcreateserial', '-extfile', path('server.ext')];
   openssl('x509', '-req', '-in', path('server.csr'), ...signedBy, '-days', '2', '-out', certFile);
   return { caFile, certFile, keyFile };

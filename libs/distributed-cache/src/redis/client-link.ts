@@ -1,7 +1,15 @@
 import { CONNECT_ATTEMPT_MS, reconnectDelayMs } from './client-options.js';
+import { ConnectionFault } from './connection-fault.js';
 import { openClient, type RedisTarget } from './open-client.js';
-import { bytesReadBy, destroySocketOf, endClient, unrefClient, type RedisClient } from './redis-client.js';
-import { outageReason } from './reply-errors.js';
+import {
+  bytesReadBy,
+  destroySocketOf,
+  endClient,
+  unrefClient,
+  watchConnecting,
+  type RedisClient,
+} from './redis-client.js';
+import { isOfAllSentinels, outageReason, VAGUE_REASON } from './reply-errors.js';
 import { isLine, type Line } from './wire-command.js';
 
 /** Told what the client does. */
@@ -18,13 +26,14 @@ export interface ClientLinkListener {
  */
 export class ClientLink {
   private current: RedisClient | undefined;
-  private lastReason: string | undefined;
+  private readonly reason = new ConnectionFault();
   private greetingTimer: NodeJS.Timeout | undefined;
   private reopenTimer: NodeJS.Timeout | undefined;
   private isClosed = false;
   private readonly clientListeners: readonly (readonly [event: string, listener: (argument?: unknown) => void])[] = [
     ['error', (error) => this.noteFault(error)],
-    ['node error', (error) => this.noteFault(error)], // of a cluster, whose own error says only that no node was left
+    ['node error', (error) => this.reason.note(error)], // of a cluster, whose own error says only that no node was left
+    ['sentinelError', (error) => this.reason.note(error)],
     ['connect', () => this.onSocketOpen()],
     ['ready', () => this.onGreeted()],
     ['close', () => this.onSocketLost()],
@@ -51,7 +60,7 @@ export class ClientLink {
 
   /** What the client has said of the present socket, or of the last attempt to open one, in one word. */
   get fault(): string | undefined {
-    return this.lastReason;
+    return this.reason.word;
   }
 
   get bytesRead(): number {
@@ -69,6 +78,7 @@ export class ClientLink {
       for (const [event, listener] of this.clientListeners) {
         client.on(event, listener);
       }
+      watchConnecting(client, this.reason);
       this.expectGreeting();
       if (client.status === 'wait') {
         // Its failure arrives as the events `error` and `close`; the client goes on trying by itself.
@@ -97,11 +107,10 @@ export class ClientLink {
     }
   }
 
-  /** What says nothing of its cause leaves the cause that is known. */
   private noteFault(error: unknown): void {
-    const reason = outageReason(error);
-    if (reason !== 'connection-error' || this.lastReason === undefined) {
-      this.lastReason = reason;
+    this.reason.note(error);
+    if (isOfAllSentinels(error) && this.reason.isNews) {
+      this.listener.onLost(this.reason.tell(VAGUE_REASON)); // they are asked again, and again, without the event `close`
     }
   }
 
@@ -114,7 +123,7 @@ export class ClientLink {
   }
 
   private onSocketOpen(): void {
-    this.lastReason = undefined;
+    this.reason.clear();
     this.letProcessEnd();
     this.expectGreeting();
   }
@@ -126,7 +135,7 @@ export class ClientLink {
 
   private onSocketLost(): void {
     clearTimeout(this.greetingTimer);
-    this.listener.onLost(this.lastReason ?? 'connection-closed');
+    this.listener.onLost(this.reason.tell('connection-closed'));
   }
 
   /**
@@ -148,7 +157,8 @@ export class ClientLink {
     clearTimeout(this.greetingTimer);
     this.greetingTimer = setTimeout(() => {
       if (this.ready === undefined) {
-        this.listener.onLost(this.lastReason ?? 'timeout');
+        this.reason.noteTimeout();
+        this.listener.onLost(this.reason.tell('timeout'));
         this.cut();
       }
     }, CONNECT_ATTEMPT_MS);

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { clusterClientOptions, reconnectDelayMs, singleClientOptions } from './client-options.js';
+import { clusterClientOptions, clusterOptionsLike, reconnectDelayMs, singleClientOptions } from './client-options.js';
 
 const COMMAND_TIMEOUT_MS = 5000;
 /** What every connection ships with, single or in a cluster. */
@@ -101,12 +101,14 @@ describe('the options of a cluster', () => {
     });
   });
 
-  it('leave the names of nodes to the certificates where there is TLS', () => {
-    const { dnsLookup } = clusterClientOptions({ tls: true }, COMMAND_TIMEOUT_MS);
+  it('leave the names of nodes to the connections and to their certificates', () => {
+    const { dnsLookup } = clusterClientOptions({}, COMMAND_TIMEOUT_MS);
     const addresses: unknown[] = [];
     dnsLookup?.('node.example.org', (_error, address) => addresses.push(address));
     expect(addresses).toEqual(['node.example.org']);
-    expect(clusterClientOptions({}, COMMAND_TIMEOUT_MS)).not.toHaveProperty('dnsLookup');
+    const own = (): void => {};
+    expect(clusterClientOptions({ clientOptions: { dnsLookup: own } }, COMMAND_TIMEOUT_MS).dnsLookup).toBe(own);
+    expect(clusterOptionsLike({ dnsLookup: own }, COMMAND_TIMEOUT_MS)).not.toHaveProperty('dnsLookup');
   });
 
   it('are beaten by clientOptions, those of the nodes one by one', () => {

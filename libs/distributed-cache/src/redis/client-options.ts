@@ -160,8 +160,9 @@ export function clusterClientOptions(settings: ConnectionSettings, commandTimeou
     retryDelayOnClusterDown: 0,
     retryDelayOnTryAgain: 10, // half of the keys of a script have moved to another master: soon the others will have, too
     slotsRefreshTimeout: 500,
-    // The certificates of a cluster hold names as a rule, which a look-up would turn into addresses before they are compared.
-    ...(tlsOptions(settings.tls) === undefined ? {} : { dnsLookup: asItIs }),
+    // Names are looked up when a node is connected to. A look-up in advance would compare addresses with the names in certificates, and
+    // one name that is unknown would keep the client from all other nodes.
+    dnsLookup: asItIs,
     slotsRefreshInterval: 1000, // it is now what finds the new master
     redisOptions: {
       ...redisOptions,
@@ -214,7 +215,7 @@ function protocolLike(application: RedisOptions): object {
 
 /** As {@link singleOptionsLike}, for a cluster. */
 export function clusterOptionsLike(application: ClusterOptions, commandTimeoutMs: number): ClusterOptions {
-  const { redisOptions, ...options } = clusterClientOptions({}, commandTimeoutMs);
+  const { redisOptions, dnsLookup: _ours, ...options } = clusterClientOptions({}, commandTimeoutMs);
   const nodeOptions: RedisOptions = { ...application.redisOptions, ...redisOptions, readOnly: false };
   return {
     ...options,

@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis';
+import { ConnectionFault } from './connection-fault.js';
 import { FormerConnection } from './former-connection.js';
 import type { InFlight, Judge, TimeoutVerdict } from './in-flight.js';
 import { Probe } from './probe.js';
 import { bytesReadBy, destroySocketOf } from './redis-client.js';
-import { outageReason } from './reply-errors.js';
 import { ServerClock } from './server-clock.js';
 import { TimeoutTally } from './timeout-tally.js';
 import { faultOf } from './trial.js';
@@ -35,7 +35,7 @@ export class ClusterNode implements Judge {
   private currentClient: Redis | undefined;
   private downAtMs: number | undefined;
   private lastReason = '';
-  private lastFault = 'connection-closed';
+  private readonly fault = new ConnectionFault();
   private isStopped = false;
   private hasClock = false;
 
@@ -97,12 +97,12 @@ export class ClusterNode implements Judge {
 
   /** The client has told of a fault: the reason, should the connection be lost next. */
   noteFault(error: unknown): void {
-    this.lastFault = outageReason(error);
+    this.fault.note(error);
   }
 
   /** Its connection is gone. */
   onLost(): void {
-    this.goDown(this.lastFault);
+    this.goDown(this.fault.tell('connection-closed'));
   }
 
   /** Proof of life; learns its clock on the way. A node that the client has not connected to yet is only woken. */
@@ -166,7 +166,7 @@ export class ClusterNode implements Judge {
     }
     const downMs = surroundings.nowMs() - this.downAtMs;
     this.downAtMs = undefined;
-    this.lastFault = 'connection-closed';
+    this.fault.clear();
     this.tally.reset();
     surroundings.onLive(this, downMs);
     return true;

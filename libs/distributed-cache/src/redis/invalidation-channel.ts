@@ -1,8 +1,9 @@
 import type { Redis } from 'ioredis';
+import { ConnectionFault } from './connection-fault.js';
 import type { InvalidationLimits, InvalidationListener } from './invalidation-contract.js';
 import { ProofAge } from './proof-age.js';
-import { destroySocketOf, endClient, reconnectNow, unrefClient } from './redis-client.js';
-import { outageReason } from './reply-errors.js';
+import { destroySocketOf, endClient, reconnectNow, unrefClient, watchConnecting } from './redis-client.js';
+import { VAGUE_REASON } from './reply-errors.js';
 import { RetryPace } from './retry-pace.js';
 import { BrokenPathError, RefusedCommandError, SignalPath } from './signal-path.js';
 import { openSubscriber } from './subscriber.js';
@@ -37,6 +38,7 @@ export class InvalidationChannel {
   private isArming = false;
   private isChecking = false;
   private lastProblem: string | undefined;
+  private readonly fault = new ConnectionFault();
   private lostAtMs = performance.now();
   private readonly proof = new ProofAge();
   private readonly pace = new RetryPace();
@@ -123,7 +125,9 @@ export class InvalidationChannel {
     source.on('ready', this.onSourceReady);
     source.on('close', this.onConnectionLost);
     subscriber.on('error', (error: unknown) => this.noteConnectionError(error)); // it shows as `close`, too
+    watchConnecting(subscriber, this.fault);
     subscriber.on('connect', () => {
+      this.fault.clear();
       this.pace.onConnect();
       unrefClient(subscriber);
     });
@@ -276,8 +280,10 @@ export class InvalidationChannel {
 
   /** A refused login is a failure, and no reason to hurry; a lost connection is not. */
   private noteConnectionError(error: unknown): void {
-    const reason = outageReason(error);
-    this.lastProblem = `the subscriber can't connect (${reason})`;
+    this.fault.note(error);
+    if (this.fault.isNews) {
+      this.lastProblem = `the subscriber can't connect (${this.fault.tell(VAGUE_REASON)})`;
+    }
     if (error instanceof Error && error.name === 'ReplyError') {
       this.pace.onLoginRefused();
     }

@@ -1,4 +1,5 @@
-import type { Cluster, Redis } from 'ioredis';
+import type { TLSSocket } from 'node:tls';
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
 
 /** What the package is built on: one ioredis 5 connection, or a cluster of them. */
 export type RedisClient = Redis | Cluster;
@@ -85,6 +86,98 @@ export function inOneWrite<Result>(client: RedisClient, send: () => Result): Res
     return send();
   } finally {
     socket?.uncork?.();
+  }
+}
+
+/** Told what happens on the way to an open connection, beside the events of the client. */
+export interface ConnectingWatcher {
+  /** A connection beside the client's own has failed: to a Sentinel, or to a node of a cluster that is asked for the slots. */
+  onSideFault(error: unknown): void;
+  /** Whether the socket of the present attempt is open and the TLS handshake is under way. */
+  onTlsPending(isPending: boolean): void;
+}
+
+/**
+ * Watches the client connect, which must not have begun. What a client with Sentinels or a cluster tells of a connection beside its own is that
+ * it is closed; the error with the cause goes to a listener of its own, or, from the connections that watch for a failover, to the console.
+ */
+export function watchConnecting(client: RedisClient, watcher: ConnectingWatcher): void {
+  if (isCluster(client)) {
+    client.on('+node', (node: Redis) => watchSlotRequests(node, watcher));
+    watchLookups(client, watcher);
+  } else {
+    watchConnector(client, watcher);
+  }
+}
+
+/** Where names are looked up in advance, the error of that is told to the strategy of reconnection, and in no event. */
+function watchLookups({ options }: Cluster, watcher: ConnectingWatcher): void {
+  const { clusterRetryStrategy } = options;
+  options.clusterRetryStrategy = (attempt, reason) => {
+    if (reason !== undefined) {
+      watcher.onSideFault(reason);
+    }
+    return clusterRetryStrategy?.(attempt, reason);
+  };
+}
+
+/** A node is asked for the slots on a duplicate of its connection. Other duplicates reconnect, or are connected by us. */
+function watchSlotRequests(node: Redis, watcher: ConnectingWatcher): void {
+  const duplicate = node.duplicate.bind(node);
+  node.duplicate = (options) => {
+    const other = duplicate(options);
+    if (options?.retryStrategy === null) {
+      watchSideConnection(other, watcher);
+    }
+    return other;
+  };
+}
+
+interface Connector {
+  connect?(...args: unknown[]): Promise<unknown>;
+  /** The connections that watch for a failover have options; those that ask for the master have none. */
+  connectToSentinel?(endpoint: unknown, options?: RedisOptions): Redis;
+}
+
+function watchConnector(client: Redis, watcher: ConnectingWatcher): void {
+  const { connector } = client as unknown as { connector?: Connector };
+  const connect = connector?.connect?.bind(connector);
+  const connectToSentinel = connector?.connectToSentinel?.bind(connector);
+  if (connector === undefined || connect === undefined) {
+    return;
+  }
+  connector.connect = (...args) => {
+    watcher.onTlsPending(false);
+    const opening = connect(...args);
+    opening.then(
+      (stream) => watchHandshake(stream, watcher),
+      () => {}, // an error of the client
+    );
+    return opening;
+  };
+  if (connectToSentinel !== undefined) {
+    connector.connectToSentinel = (endpoint, options) => {
+      const sentinel = connectToSentinel(endpoint, options ?? { lazyConnect: true });
+      if (options === undefined) {
+        watchSideConnection(sentinel, watcher);
+      } else {
+        sentinel.on('error', () => {}); // it reconnects by itself
+      }
+      return sentinel;
+    };
+  }
+}
+
+function watchSideConnection(client: Redis, watcher: ConnectingWatcher): void {
+  client.on('error', (error: unknown) => watcher.onSideFault(error));
+  watchConnector(client, watcher);
+}
+
+function watchHandshake(stream: unknown, watcher: ConnectingWatcher): void {
+  const socket = stream as Partial<TLSSocket> | undefined;
+  if (socket?.encrypted === true) {
+    socket.once?.('connect', () => watcher.onTlsPending(true));
+    socket.once?.('secureConnect', () => watcher.onTlsPending(false));
   }
 }
 

@@ -16,6 +16,13 @@ function errorOf(code: string, message = `connect ${code} redis://:${SECRET}@hos
   return Object.assign(new Error(message), { code });
 }
 
+/** As redis-parser makes it of a reply that begins with this byte. */
+function parserError(byte: number): Error {
+  const error = new Error(`Protocol error, got ${JSON.stringify(String.fromCharCode(byte))} as reply type byte`);
+  error.name = 'ParserError';
+  return error;
+}
+
 /** Every way in which an error ends up in a log. */
 function printed(error: unknown): string {
   const { message, stack = '' } = error as Error;
@@ -75,7 +82,14 @@ describe('outageReason', () => {
     ['ECONNREFUSED', Object.assign(new AggregateError([errorOf('ECONNREFUSED')]), { code: 'ECONNREFUSED' })],
     ['WRONGPASS', replyError(`WRONGPASS invalid username-password pair ${SECRET}`)],
     ['NOAUTH', replyError('NOAUTH Authentication required.')],
-    ['ERR', replyError('ERR max number of clients reached')],
+    ['ERR', replyError(`ERR something about ${SECRET}`)],
+    ['max-clients', replyError('ERR max number of clients reached')],
+    ['not-a-cluster', replyError('ERR This instance has cluster support disabled')],
+    ['tls-required', parserError(0x15)],
+    ['not-redis', parserError('H'.charCodeAt(0))],
+    ['timeout', new Error('timeout')],
+    ['timeout', new Error('All sentinels are unreachable. Last error: Command timed out')],
+    ['unknown-master', new Error('connected to sentinel h:1 successfully, but got an invalid reply: null')],
     ['ECONNREFUSED', Object.assign(new Error('all nodes failed'), { lastNodeError: errorOf('ECONNREFUSED') })],
     ['WRONGPASS', Object.assign(new Error('all nodes failed'), { lastNodeError: replyError('WRONGPASS no') })],
     ['timeout', new Error('Command timed out')],

@@ -56,6 +56,9 @@ export function toTierError(operation: string, error: unknown, timeoutMs: number
   return new TierDisconnectedError(operation);
 }
 
+/** The word for an error that does not tell its cause. */
+export const VAGUE_REASON = 'connection-error';
+
 /**
  * Names the cause of a failed connection in one word: `ECONNREFUSED`, `WRONGPASS`, `CERT_HAS_EXPIRED`, ...
  * Only codes and Redis's error words pass; a message could hold the address with its password.
@@ -77,15 +80,36 @@ export function outageReason(error: unknown): string {
     return code;
   }
   if (name === 'ReplyError' && typeof message === 'string') {
-    return firstWord(reasonOf(error, message));
+    return causeOfReply(reasonOf(error, message));
+  }
+  if (name === 'ParserError' && typeof message === 'string') {
+    return message.includes(TLS_ALERT) ? 'tls-required' : 'not-redis';
   }
   if (lastNodeError !== undefined && lastNodeError !== null) {
     return outageReason(lastNodeError);
   }
-  if (message === 'Command timed out') {
-    return 'timeout';
+  return typeof message === 'string' ? causeIn(message) : VAGUE_REASON;
+}
+
+/** Whether it says that none of the Sentinels has named a master. */
+export function isOfAllSentinels(error: unknown): error is Error {
+  return error instanceof Error && error.message.startsWith('All sentinels are unreachable');
+}
+
+/** The client (ioredis 5.11) says so, too, before it asks them again after the loss of a connection; without an error, then. */
+export function isBeforeSentinels(error: unknown): boolean {
+  return isOfAllSentinels(error) && !error.message.includes('Last error');
+}
+
+/** How the parser of replies quotes the first byte of a TLS alert. */
+const TLS_ALERT = String.raw`"\u0015"`;
+
+/** A reply that begins with `ERR` has its cause in its text. */
+function causeOfReply(message: string): string {
+  if (message.includes('cluster support disabled')) {
+    return 'not-a-cluster';
   }
-  return typeof message === 'string' ? causeIn(message) : 'connection-error';
+  return message.includes('max number of clients') ? 'max-clients' : firstWord(message);
 }
 
 /** Of an error that is only text, as a client with Sentinels makes them: a word of this list, so that nothing else passes. */
@@ -97,7 +121,11 @@ function causeIn(message: string): string {
   if (word?.[1] !== undefined) {
     return word[1];
   }
-  return message.includes('No such master with that name') ? 'unknown-master' : 'connection-error';
+  if (/No such master with that name|got an invalid reply/.test(message)) {
+    return 'unknown-master';
+  }
+  // The last is what a cluster says whose node does not answer for its slots.
+  return /Command timed out$|^timeout$/.test(message) ? 'timeout' : VAGUE_REASON;
 }
 
 /** A transaction that was given up says only that; why, is in the answer to the command that was refused. */

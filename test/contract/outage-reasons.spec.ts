@@ -1,0 +1,234 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Cluster, Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { DistributedCacheOptions } from 'nestjs-distributed-cache/core';
+import { cacheForTest } from '../support/cache-for-test.js';
+import { freePort } from '../support/free-port.js';
+import { RedisCluster } from '../support/redis-cluster.js';
+import { RedisSentinel } from '../support/redis-sentinel.js';
+import { RedisServer } from '../support/redis-server.js';
+import { canMakeCertificates, makeTestCertificates, type TestCertificates } from '../support/test-certificates.js';
+
+type RedisOptions = DistributedCacheOptions['redis'] & object;
+type Address = { host: string; port: number };
+
+const UNKNOWN_HOST = /^(ENOTFOUND|EAI_AGAIN)$/;
+const UNTRUSTED = 'SELF_SIGNED_CERT_IN_CHAIN';
+const folder = mkdtempSync(join(tmpdir(), 'outage-reasons-'));
+const withTls = canMakeCertificates();
+let certificates: TestCertificates;
+let closed: Address;
+let alsoClosed: Address;
+
+beforeAll(async () => {
+  if (withTls) {
+    certificates = makeTestCertificates(folder);
+  }
+  closed = { host: '127.0.0.1', port: await freePort() };
+  alsoClosed = { host: '127.0.0.1', port: await freePort() };
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Options of the client, and how many attempts to connect it has made with them, whatever its topology. */
+function countingAttempts(): { clientOptions: Record<string, () => number>; count: () => number } {
+  let attempts = 0;
+  const strategy = (): number => {
+    attempts++;
+    return 20;
+  };
+  const names = ['retryStrategy', 'sentinelRetryStrategy', 'clusterRetryStrategy'];
+  return { clientOptions: Object.fromEntries(names.map((name) => [name, strategy])), count: () => attempts };
+}
+
+/** Options of Redis, from those of the client. */
+type RedisWith = (clientOptions: Record<string, unknown>) => RedisOptions;
+
+/** The reason in the first event must be that of the health check, then and after further attempts. */
+async function expectReason(expected: string | RegExp, redisWith: RedisWith, { isOpened = false } = {}): Promise<void> {
+  const { clientOptions, count } = countingAttempts();
+  const all = cacheForTest({ redis: redisWith(clientOptions) });
+  const reasons: string[] = [];
+  all.events.on('redisConnectionFailed', ({ reason }) => reasons.push(reason));
+  await all.connect();
+  expect(reasons).toEqual([typeof expected === 'string' ? expected : expect.stringMatching(expected)]);
+  const message = `Redis can't be used (${reasons[0]}); the local tier serves`;
+  expect(await all.healthCheck()).toMatchObject({ status: 'degraded', message });
+  const before = count();
+  const isTriedAgain = (): boolean => isOpened || count() >= before + 2;
+  await vi.waitFor(() => expect(isTriedAgain()).toBe(true), { timeout: 10_000, interval: 5 });
+  expect(await all.healthCheck()).toMatchObject({ status: 'degraded', message });
+}
+
+describe('the reason of an outage of one server is the cause', () => {
+  let server: RedisServer;
+  beforeAll(async () => void (server = await RedisServer.start(withTls ? { tls: certificates } : {})));
+  afterAll(() => server?.stop());
+
+  const at =
+    (port: number | undefined, options: object = {}): RedisWith =>
+    (clientOptions) => ({ host: '127.0.0.1', port: port ?? 0, clientOptions, ...options });
+
+  it.each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
+    ['a closed port', 'ECONNREFUSED', () => at(closed.port)],
+    ['an unknown host', UNKNOWN_HOST, () => at(server.port, { host: 'no-such-host.invalid' })],
+    ['a wrong password', 'WRONGPASS', () => at(server.port, { username: 'app', password: 'wrong' })],
+  ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+
+  it.each([
+    ['a server that does not speak the protocol of Redis', 'not-redis', 'HTTP/1.1 400 Bad Request\r\n\r\n'],
+    ['a server that answers with an alert of TLS', 'tls-required', Buffer.from([0x15, 3, 3, 0, 2, 2, 70])],
+  ])('%s', async (_cause, reason, answer) => {
+    const other = createServer((socket) => void socket.on('error', () => {}).once('data', () => socket.end(answer)));
+    await once(other.listen(0, '127.0.0.1'), 'listening');
+    onTestFinished(() => void other.close());
+    await expectReason(reason, at((other.address() as AddressInfo).port));
+  });
+
+  it('a database that the server does not have', () =>
+    expectReason('db 99 (ERR)', at(server.port, { db: 99 }), { isOpened: true }));
+
+  it.runIf(withTls).each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
+    ['TLS on a plain port', 'tls-timeout', () => at(server.port, { tls: true })],
+    ['no TLS on a TLS port', 'ECONNRESET', () => at(server.tlsPort)],
+    ['an untrusted certificate', UNTRUSTED, () => at(server.tlsPort, { tls: true })],
+  ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+});
+
+describe('the reason of an outage behind Sentinels is the cause', () => {
+  let group: RedisSentinel;
+  beforeAll(async () => {
+    group = await RedisSentinel.start({ password: 'right', ...(withTls ? { tls: certificates } : {}) });
+  });
+  afterAll(() => group?.stop());
+
+  const at =
+    (options: object, ownClientOptions: object = {}): RedisWith =>
+    (clientOptions) => ({
+      sentinels: group.addresses,
+      name: group.name,
+      sentinelPassword: 'right',
+      clientOptions: { ...clientOptions, ...ownClientOptions },
+      ...options,
+    });
+  const masterAt = (address: Address): object => ({ natMap: { [`127.0.0.1:${group.master.port}`]: address } });
+  const masterWithTls = (): object => masterAt({ host: '127.0.0.1', port: group.master.tlsPort ?? 0 });
+
+  it.each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
+    ['closed ports of the Sentinels', 'ECONNREFUSED', () => at({ sentinels: [closed, alsoClosed] })],
+    ['unknown hosts', UNKNOWN_HOST, () => at({ sentinels: [{ host: 'no-such-host.invalid', port: 1 }] })],
+    ['a wrong password for the Sentinels', 'WRONGPASS', () => at({ sentinelPassword: 'wrong' })],
+    ['no password for the Sentinels', 'NOAUTH', () => at({ sentinelPassword: undefined })],
+    ['a wrong password for the server', 'WRONGPASS', () => at({ username: 'app', password: 'wrong' })],
+    ['a name that the Sentinels do not know', 'unknown-master', () => at({ name: 'no-such-master' })],
+    [
+      'a name that the one Sentinel that answers does not know',
+      'unknown-master',
+      () => at({ name: 'no-such-master', sentinels: [closed, ...group.addresses, alsoClosed] }),
+    ],
+    ['a closed port of the master', 'ECONNREFUSED', () => at({}, masterAt(closed))],
+  ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+
+  it('a database that the server does not have', () => expectReason('db 99 (ERR)', at({ db: 99 }), { isOpened: true }));
+
+  it.runIf(withTls).each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
+    ['TLS on a plain port of a Sentinel', 'tls-timeout', () => at({ tls: true })],
+    ['TLS on a plain port of the master', 'tls-timeout', () => at({ tls: true, sentinelTls: false })],
+    ['no TLS on a TLS port of a Sentinel', 'ECONNRESET', () => at({ sentinels: group.tlsAddresses })],
+    ['no TLS on a TLS port of the master', 'ECONNRESET', () => at({}, masterWithTls())],
+    ['an untrusted certificate of a Sentinel', UNTRUSTED, () => at({ sentinels: group.tlsAddresses, tls: true })],
+    ['an untrusted certificate of the master', UNTRUSTED, () => at({ tls: true, sentinelTls: false }, masterWithTls())],
+  ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+
+  it('and one Sentinel that can not be reached is no outage, and writes nothing to the console', async () => {
+    const written = vi.spyOn(console, 'error');
+    const { clientOptions, count } = countingAttempts();
+    const sentinelReconnectStrategy = clientOptions['retryStrategy'];
+    const redis = at({ sentinels: [closed, ...group.addresses] })({ sentinelReconnectStrategy });
+    const all = cacheForTest({ redis });
+    expect(await all.getCache('users').set('key', 1)).toBe(true);
+    await vi.waitFor(() => expect(count()).toBeGreaterThan(2));
+    expect(await all.healthCheck()).toMatchObject({ status: 'up' });
+    expect(written).not.toHaveBeenCalled();
+  });
+});
+
+describe('the reason of an outage of a cluster is the cause', () => {
+  let group: RedisCluster;
+  beforeAll(async () => void (group = await RedisCluster.start(withTls ? { node: { tls: certificates } } : {})));
+  afterAll(() => group?.stop());
+
+  const tlsNodes = (): Address[] => group.masters.map(({ host, tlsPort = 0 }) => ({ host, port: tlsPort }));
+  const at =
+    (nodes: Address[], options: object = {}, ownClientOptions: object = {}): RedisWith =>
+    (clientOptions) => ({
+      cluster: { nodes, options: { clientOptions: { ...clientOptions, ...ownClientOptions }, ...options } },
+    });
+  const unknown = [1, 2].map((port) => ({ host: 'no-such-host.invalid', port }));
+  const closedNodes = (): object => ({
+    natMap: Object.fromEntries(group.masters.map(({ host, port }) => [`${host}:${port}`, closed])),
+  });
+
+  it.each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
+    ['closed ports', 'ECONNREFUSED', () => at([closed, alsoClosed])],
+    ['unknown hosts', UNKNOWN_HOST, () => at(unknown)],
+    ['a wrong password', 'WRONGPASS', () => at(group.addresses, { username: 'app', password: 'wrong' })],
+    [
+      'a wrong password for the one node that answers',
+      'WRONGPASS',
+      () => at([closed, group.addresses[0]!, ...unknown], { username: 'app', password: 'wrong' }),
+    ],
+    [
+      'nodes that are refused under the addresses that they announce',
+      'ECONNREFUSED',
+      () => at([{ ...group.addresses[0]!, host: 'localhost' }], {}, closedNodes()),
+    ],
+  ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+
+  it.runIf(withTls).each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
+    ['TLS on plain ports', 'tls-timeout', () => at(group.addresses, { tls: true })],
+    ['no TLS on TLS ports', 'ECONNRESET', () => at(tlsNodes())],
+    ['untrusted certificates', UNTRUSTED, () => at(tlsNodes(), { tls: true })],
+  ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+
+  it('and one address that is unknown, and one that is refused, are no outage', async () => {
+    const nodes = [...unknown, closed, group.addresses[0]!];
+    expect(
+      await cacheForTest({ redis: at(nodes)({}) })
+        .getCache('users')
+        .set('key', 1),
+    ).toBe(true);
+  });
+
+  it('a server that is not part of a cluster', async () => {
+    const server = await RedisServer.start();
+    try {
+      await expectReason('not-a-cluster', at([{ host: server.host, port: server.port }]));
+    } finally {
+      await server.stop();
+    }
+  });
+});
+
+describe('the reason of an outage of servers that a client of the application names is the cause', () => {
+  const unknown = { host: 'no-such-host.invalid', port: 1 };
+
+  it.each<[cause: string, reason: string | RegExp, make: () => Redis | Cluster]>([
+    ['a closed port', 'ECONNREFUSED', () => new Redis({ ...closed, lazyConnect: true })],
+    ['an unknown host', UNKNOWN_HOST, () => new Redis({ ...unknown, lazyConnect: true })],
+    [
+      'closed ports of the Sentinels',
+      'ECONNREFUSED',
+      () => new Redis({ sentinels: [closed, alsoClosed], name: 'main', lazyConnect: true }),
+    ],
+    ['closed ports of a cluster', 'ECONNREFUSED', () => new Cluster([closed, alsoClosed], { lazyConnect: true })],
+    ['unknown hosts of a cluster', UNKNOWN_HOST, () => new Cluster([unknown], { lazyConnect: true })],
+  ])('%s', async (_cause, reason, make) => {
+    const client = make();
+    onTestFinished(() => client.disconnect());
+    await expectReason(reason, () => ({ client }), { isOpened: true });
+  });
+});
