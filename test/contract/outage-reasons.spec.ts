@@ -129,6 +129,11 @@ describe('the reason of an outage behind Sentinels is the cause', () => {
       'unknown-master',
       () => at({ name: 'no-such-master', sentinels: [closed, ...group.addresses, alsoClosed] }),
     ],
+    [
+      'a server in the place of the Sentinels',
+      'not-a-sentinel',
+      () => at({ sentinels: [{ host: '127.0.0.1', port: group.master.port }], sentinelPassword: undefined }),
+    ],
     ['a closed port of the master', 'ECONNREFUSED', () => at({}, masterAt(closed))],
   ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
 

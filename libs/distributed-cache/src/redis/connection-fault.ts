@@ -45,9 +45,11 @@ export class ConnectionFault implements ConnectingWatcher {
     }
   }
 
-  /** The server has not answered within the time for opening a connection. */
+  /** The server has not answered within the time for opening a connection. What is known already says more. */
   noteTimeout(): void {
-    this.noteWord('timeout');
+    if (this.lastWord === undefined) {
+      this.noteWord('timeout');
+    }
   }
 
   /** A socket is open, and the TLS handshake, if there is one, is done. */

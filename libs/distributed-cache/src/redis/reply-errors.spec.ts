@@ -85,6 +85,8 @@ describe('outageReason', () => {
     ['ERR', replyError(`ERR something about ${SECRET}`)],
     ['max-clients', replyError('ERR max number of clients reached')],
     ['not-a-cluster', replyError('ERR This instance has cluster support disabled')],
+    ['not-a-cluster', replyError("ERR unknown command 'cluster', with args beginning with: 'SLOTS'")],
+    ['not-a-sentinel', new Error("failed to connect to sentinel h:1 because ERR unknown command 'sentinel'")],
     ['tls-required', parserError(0x15)],
     ['not-redis', parserError('H'.charCodeAt(0))],
     ['timeout', new Error('timeout')],

@@ -106,7 +106,7 @@ const TLS_ALERT = String.raw`"\u0015"`;
 
 /** A reply that begins with `ERR` has its cause in its text. */
 function causeOfReply(message: string): string {
-  if (message.includes('cluster support disabled')) {
+  if (/cluster support disabled|unknown command .cluster/i.test(message)) {
     return 'not-a-cluster';
   }
   return message.includes('max number of clients') ? 'max-clients' : firstWord(message);
@@ -123,6 +123,9 @@ function causeIn(message: string): string {
   }
   if (/No such master with that name|got an invalid reply/.test(message)) {
     return 'unknown-master';
+  }
+  if (/unknown command .sentinel/i.test(message)) {
+    return 'not-a-sentinel';
   }
   // The last is what a cluster says whose node does not answer for its slots.
   return /Command timed out$|^timeout$/.test(message) ? 'timeout' : VAGUE_REASON;

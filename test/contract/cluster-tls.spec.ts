@@ -1,0 +1,96 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Cluster } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { DistributedCache } from 'nestjs-distributed-cache/core';
+import { BuiltLibrary } from '../support/built-library.js';
+import { cacheForTest } from '../support/cache-for-test.js';
+import { untilInvalidation } from '../support/channel-for-test.js';
+import { RedisCluster } from '../support/redis-cluster.js';
+import { canMakeCertificates, makeTestCertificates, type TestCertificates } from '../support/test-certificates.js';
+
+/** It resolves everywhere. */
+const NAME = 'localhost';
+const KEYS = Array.from({ length: 30 }, (_, index) => `key:${index}`);
+
+describe.runIf(canMakeCertificates())('a cluster with TLS whose certificates hold only names', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cluster-tls-'));
+  let certificates: TestCertificates;
+  let group: RedisCluster;
+
+  beforeAll(async () => {
+    certificates = makeTestCertificates(folder, `DNS:${NAME}`);
+    const args = ['--cluster-announce-hostname', NAME, '--cluster-preferred-endpoint-type', 'hostname'];
+    group = await RedisCluster.start({ node: { tls: certificates, args } });
+  });
+  afterAll(async () => {
+    await group?.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  const ca = (): Buffer => readFileSync(certificates.caFile);
+  const nodes = (host = NAME): { host: string; port: number }[] =>
+    group.masters.map(({ tlsPort = 0 }) => ({ host, port: tlsPort }));
+
+  async function expectUse(all: DistributedCache): Promise<void> {
+    await all.connect();
+    const cache = all.getCache<string>('users');
+    expect(await cache.setMany(KEYS.map((key) => [key, key] as const))).toBe(true);
+    expect(await cache.getMany(KEYS)).toEqual(KEYS);
+    await untilInvalidation(all, 'live');
+    expect(await all.healthCheck()).toMatchObject({ status: 'up', redisConnected: true });
+  }
+
+  it('is used by default: every node is reached, and verified, under the name that the cluster announces', async () => {
+    const redis = { cluster: { nodes: nodes().slice(0, 1), options: { tls: { ca: ca() } } } };
+    await expectUse(cacheForTest({ redis, keyPrefix: 'default' }));
+    const held = await Promise.all(group.masters.map((master) => master.command('DBSIZE')));
+    expect(held.every((count) => Number(count) > 0)).toBe(true);
+  });
+
+  it('is used where tls is among the options of the client', async () => {
+    const clientOptions = { redisOptions: { tls: { ca: ca() } } };
+    await expectUse(cacheForTest({ redis: { cluster: { nodes: nodes(), options: { clientOptions } } } }));
+  });
+
+  it('is used through a client of the application that leaves names to the certificates', async () => {
+    const client = new Cluster(nodes(), {
+      dnsLookup: (name, callback) => callback(null, name),
+      redisOptions: { tls: { ca: ca() } },
+    });
+    onTestFinished(() => client.disconnect());
+    await expectUse(cacheForTest({ redis: { client } }));
+  });
+
+  it('is refused under an address, which the certificates do not hold', async () => {
+    const redis = { cluster: { nodes: nodes('127.0.0.1'), options: { tls: { ca: ca() } } } };
+    const all = cacheForTest({ redis });
+    await all.connect();
+    expect((await all.healthCheck()).message).toContain('ERR_TLS_CERT_ALTNAME_INVALID');
+  });
+
+  it('is used under an address where servername says which name its certificates hold', async () => {
+    const redis = { cluster: { nodes: nodes('127.0.0.1'), options: { tls: { ca: ca(), servername: NAME } } } };
+    await expectUse(cacheForTest({ redis }));
+  });
+
+  it('is used by the environment alone, where Node trusts the authority', async () => {
+    const library = await BuiltLibrary.build();
+    onTestFinished(() => library.remove());
+    const script = `
+      import { createDistributedCache } from '${library.addressOf('core/index.js')}';
+      const all = await createDistributedCache();
+      console.log(await all.getCache('users').set('key', 1), (await all.healthCheck()).message);
+      await all.close();
+    `;
+    const { output } = await library.runScript(script, {
+      NODE_EXTRA_CA_CERTS: certificates.caFile,
+      REDIS_CLUSTER_NODES: nodes()
+        .map(({ host, port }) => `${host}:${port}`)
+        .join(),
+      REDIS_SSL: 'true',
+    });
+    expect(output).toBe('true undefined\n');
+  });
+});
