@@ -1,9 +1,7 @@
-import { Redis as Redis6 } from 'ioredis6';
 import { Redis } from 'ioredis';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { DistributedCacheOptions } from 'nestjs-distributed-cache/core';
+import { describe, expect, it } from 'vitest';
 import { cacheForTest } from '../support/cache-for-test.js';
-import { ownRedis, podAt, podWith, proxyTo, sharedRedis, untilUp, warm } from '../races/pods.js';
+import { ownRedis, podAt, proxyTo, untilUp } from '../races/pods.js';
 
 describe('a database that can not be selected', () => {
   it.each<[string, number, readonly string[]]>([
@@ -26,27 +24,6 @@ describe('a database that can not be selected', () => {
     expect(health).toMatchObject({ status: 'degraded', redisConnected: false });
     expect(health.message).toContain(`db ${db}`);
     expect(await server.command('DBSIZE')).toBe(0);
-  });
-});
-
-describe('a client of ioredis 6 that was handed in', () => {
-  it('stores, reads, deletes, shares loads and hears of changes', async () => {
-    const options = sharedRedis();
-    const { url = '' } = options.redis as { url?: string };
-    const client = new Redis6(url, { autoResendUnfulfilledCommands: false });
-    onTestFinished(() => client.disconnect());
-    const given = { ...options, redis: { client } } as unknown as DistributedCacheOptions;
-    const [podA, podB] = await Promise.all([podWith(given), podWith(options)]);
-    expect(await podA.cache.set('key', { n: 1 })).toBe(true);
-    expect(await podB.cache.get('key')).toEqual({ n: 1 });
-    await warm(podA);
-    await podB.cache.set('key', { n: 2 });
-    await vi.waitFor(async () => expect(await podA.cache.get('key')).toEqual({ n: 2 }));
-    expect(await podA.cache.getOrSet('loaded', async () => 'value')).toBe('value');
-    expect(await podB.cache.getOrSet('loaded', async () => 'not asked')).toBe('value');
-    expect(await podA.cache.delete('key')).toBe(true);
-    expect(await podB.cache.get('key')).toBeUndefined();
-    expect(await podA.all.healthCheck()).toMatchObject({ status: 'up', redis: { invalidation: 'live' } });
   });
 });
 

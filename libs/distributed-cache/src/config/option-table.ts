@@ -257,7 +257,7 @@ export const OPTION_LEVELS: readonly {
       client: {
         type: 'object',
         default: '',
-        meaning: 'your own ioredis 5 `Redis` or `Cluster`; duplicated, not used itself',
+        meaning: 'your own ioredis 5 or 6 `Redis` or `Cluster`; duplicated, not used itself',
       },
     },
   },

@@ -76,7 +76,7 @@ export interface RedisClusterOptions {
   };
 }
 
-/** A connected or connecting ioredis 5 `Redis` or `Cluster`. It is duplicated: the cache has connections of its own to the same servers, with its login. */
+/** A connected or connecting ioredis 5 or 6 `Redis` or `Cluster`. It is duplicated: the cache has connections of its own to the same servers, with its login. */
 export interface RedisClientOption {
   client: object;
 }

@@ -22,7 +22,7 @@ import {
 import { checkClient, checkClusterOptions } from './client-option-rules.js';
 import { clientOf, clusterOf, NO_REDIS } from './resolved-redis.js';
 
-const CLIENT_RULE = 'an ioredis 5 client';
+const CLIENT_RULE = 'an ioredis 5 or 6 client';
 const NOT_FOR_CLUSTER: ReadonlySet<string> = new Set(['url', 'host', 'port', 'path', 'db', 'sentinels', 'name']);
 const ADDRESS_OPTIONS = ['url', 'host', 'port', 'path', 'sentinels'] as const;
 

@@ -11,7 +11,7 @@ export function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
   }
   const { client } = redis;
   if (!isRedisClient(client)) {
-    throw new TypeError('redis.client must be an ioredis 5 client');
+    throw new TypeError('redis.client must be an ioredis 5 or 6 client');
   }
   return { kind: 'client', client };
 }

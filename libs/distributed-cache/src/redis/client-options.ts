@@ -104,6 +104,12 @@ const SENTINEL_OPTIONS: RedisOptions = {
 /** What the application may have chosen for its own commands, and would change ours. */
 const OWN_COMMANDS: RedisOptions = { stringNumbers: false, monitor: false };
 
+/**
+ * What would change the connections of a client that is duplicated. With RESP3, the default of ioredis 6, the messages of `CLIENT TRACKING` are
+ * dropped; ioredis 5 has no such options. For `socketTimeout` see {@link failFastOptions}.
+ */
+const OWN_CONNECTION: object = { protocol: 2, replyMapping: 'legacy', socketTimeout: undefined };
+
 function withoutCommandOptions(options: object = {}): object {
   return Object.fromEntries(Object.entries(options).filter(([name]) => !Object.hasOwn(OWN_COMMANDS, name)));
 }
@@ -194,7 +200,7 @@ function tlsOptions(tls: boolean | TlsOptions | undefined): TlsOptions | undefin
 /** For a client of our own beside one that the application has made: what is not about the address and the login is ours. */
 export function singleOptionsLike(application: RedisOptions, commandTimeoutMs: number): RedisOptions {
   return {
-    ...protocolLike(application),
+    ...OWN_CONNECTION,
     ...failFastOptions(commandTimeoutMs),
     ...OWN_COMMANDS,
     enableAutoPipelining: false,
@@ -208,17 +214,19 @@ export function singleOptionsLike(application: RedisOptions, commandTimeoutMs: n
   };
 }
 
-/** ioredis 6 speaks RESP3 by default, and drops the messages of `CLIENT TRACKING` then. ioredis 5 has no such option. */
-function protocolLike(application: RedisOptions): object {
-  return 'protocol' in application ? { protocol: 2 } : {};
-}
-
 /** As {@link singleOptionsLike}, for a cluster. */
 export function clusterOptionsLike(application: ClusterOptions, commandTimeoutMs: number): ClusterOptions {
   const { redisOptions, dnsLookup: _ours, ...options } = clusterClientOptions({}, commandTimeoutMs);
-  const nodeOptions: RedisOptions = { ...application.redisOptions, ...redisOptions, readOnly: false };
+  const nodeOptions: RedisOptions = {
+    ...application.redisOptions,
+    ...OWN_CONNECTION,
+    ...redisOptions,
+    ...OWN_COMMANDS,
+    readOnly: false,
+  };
   return {
     ...options,
+    clusterNodeRetryStrategy: undefined,
     enableAutoPipelining: false,
     scaleReads: 'master',
     redisOptions: followCredentials(nodeOptions, () => application.redisOptions ?? {}),

@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { putEntry } from './entry-writes.js';
+import { checkLine } from './line-check.js';
 
 const keys = { valueKey: 'c:n:k', leaseKey: 'c:{c:n:k}:lease', fillKey: 'c:{c:n:k}:fill' };
 
@@ -9,7 +10,7 @@ const keys = { valueKey: 'c:n:k', leaseKey: 'c:{c:n:k}:lease', fillKey: 'c:{c:n:
 it('ends the load under way before it puts a value in place', async () => {
   const server = await RedisServer.start();
   const client = new Redis({ port: server.port, autoResendUnfulfilledCommands: false });
-  await client.ping(); // what it says as a greeting, a monitor that is just being opened would take for its own reply
+  await checkLine(client, async (each) => void (await each.ping())); // what it says as a greeting, a monitor that is just being opened would take for its own reply
   const watched = new Redis({ port: server.port });
   const monitor = await watched.monitor();
   onTestFinished(async () => {

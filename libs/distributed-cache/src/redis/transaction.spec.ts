@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
+import { checkLine } from './line-check.js';
 import { destroySocketOf } from './redis-client.js';
 import { transact } from './transaction.js';
 
@@ -17,6 +18,7 @@ async function connected(url: string, options = {}): Promise<Redis> {
   client.on('error', () => {});
   onTestFinished(() => client.disconnect());
   await client.connect();
+  await checkLine(client, async (each) => void (await each.ping()));
   return client;
 }
 

@@ -1,4 +1,6 @@
+import type { Redis } from 'ioredis';
 import type { ClientLink } from './client-link.js';
+import { checkLine } from './line-check.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { outageReason, UnusableConnectionError } from './reply-errors.js';
 import type { ServerClock } from './server-clock.js';
@@ -36,8 +38,7 @@ export class Trial {
 
   /** A server that is loading its data tells the time, and refuses a PING. */
   private async answersOf(client: RedisClient): Promise<void> {
-    const greeting = isCluster(client) ? undefined : client.ping().catch(unlessLoading);
-    await Promise.all([requireDatabase(client), this.clock.learnFrom(client), greeting]);
+    await Promise.all([requireDatabase(client), this.clock.learnFrom(client), checkLine(client, greet)]);
   }
 
   /** As long as it takes, unless nothing arrives meanwhile: then the path has died under it. */
@@ -79,10 +80,13 @@ async function requireDatabase(client: RedisClient): Promise<void> {
 }
 
 /** A user without PING goes without. */
-function unlessLoading(error: Error): void {
-  const { name, message } = error;
-  if (name !== 'ReplyError' || /^(LOADING|MASTERDOWN)/.test(message)) {
-    throw error;
+async function greet(client: Redis): Promise<void> {
+  try {
+    await client.ping();
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'ReplyError' || /^(LOADING|MASTERDOWN)/.test(error.message)) {
+      throw error;
+    }
   }
 }
 

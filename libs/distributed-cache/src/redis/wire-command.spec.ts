@@ -1,7 +1,7 @@
 import { Command as ClientCommand, Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { isLine, sendAndWait, sendOnLine, sendTogether, type Command, type Line } from './wire-command.js';
+import { sendAndWait, sendOnLine, sendTogether, type Command, type Line } from './wire-command.js';
 
 interface SentCommand extends PromiseLike<unknown> {
   readonly promise: PromiseLike<unknown>;
@@ -183,19 +183,4 @@ describe('a client whose sendCommand somebody has wrapped', () => {
     await expect.poll(() => admin.get(key)).toBe('text');
     expect(told).toEqual([error]);
   });
-});
-
-describe('a client is a line', () => {
-  const options = { lazyConnect: true, autoResendUnfulfilledCommands: false };
-
-  it('if its commands arrive as they were sent', () => {
-    expect(isLine(new Redis(options))).toBe(true);
-  });
-
-  it.each([{ autoResendUnfulfilledCommands: true }, { enableAutoPipelining: true }, { keyPrefix: 'mine:' }])(
-    'but not with %j',
-    (other) => {
-      expect(isLine(new Redis({ ...options, ...other }))).toBe(false);
-    },
-  );
 });

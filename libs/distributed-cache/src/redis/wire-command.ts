@@ -1,5 +1,5 @@
 import type { Command as ClientCommand, Redis } from 'ioredis';
-import { inOneWrite, isCluster, type RedisClient } from './redis-client.js';
+import { inOneWrite, type RedisClient } from './redis-client.js';
 
 /** A command's name, in small letters, and its arguments. */
 export type Command = readonly [name: string, ...args: (string | number | Buffer)[]];
@@ -13,15 +13,15 @@ export interface ReplyListener<Reply = unknown> {
 /** A client whose commands arrive as they were sent, one after the other, or not at all. */
 export type Line = Redis;
 
-/** Whether nothing sorts the commands of a client anew, sends some again, or changes their keys. */
+const lines = new WeakSet<RedisClient>();
+
+/** Whether a client of ours has been found to be one: see `checkLine`. */
 export function isLine(client: RedisClient): client is Line {
-  return (
-    !isCluster(client) &&
-    client.options.enableAutoPipelining !== true &&
-    client.options.autoResendUnfulfilledCommands === false &&
-    !('protocol' in client.options) && // ioredis 6 asks more of a command than this one answers
-    !client.options.keyPrefix
-  );
+  return lines.has(client);
+}
+
+export function markAsLine(client: Redis): void {
+  lines.add(client);
 }
 
 /**
