@@ -208,6 +208,26 @@ describe('the reason of an outage of a cluster is the cause', () => {
     ).toBe(true);
   });
 
+  it('and a node that is used as if it were one server is no outage, and not in order either', async () => {
+    const { host, port } = group.masters[0]!;
+    const all = cacheForTest({ redis: { host, port }, keyPrefix: 'one-node' });
+    const cache = all.getCache('users');
+    const refused: string[] = [];
+    all.events.on('redisRefused', ({ reply }) => refused.push(reply));
+    const keys = Array.from({ length: 20 }, (_, index) => `key:${index}`);
+    const setAll = (): Promise<boolean[]> => Promise.all(keys.map((key) => cache.set(key, 1)));
+    expect(new Set(await setAll())).toEqual(new Set([true, false]));
+    await vi.waitFor(() => expect(refused).toEqual(['MOVED']));
+    await setAll();
+    expect((await all.healthCheck()).toJSON()).toMatchObject({
+      status: 'degraded',
+      redis_connected: true,
+      message: expect.stringMatching(
+        /^Redis refuses [A-Z]+ on one-node:\* \(MOVED\): the server is a node of a Cluster, and only its own keys are cached \(see redis.cluster\)$/,
+      ) as unknown,
+    });
+  });
+
   it('a server that is not part of a cluster', async () => {
     const server = await RedisServer.start();
     try {

@@ -181,7 +181,7 @@ export function openRedis(
         changes.refresh();
         catchUp();
         news.onHeartbeat();
-        if (connection.refusals.all.some(({ reply }) => reply !== 'READONLY')) {
+        if (connection.refusals.all.some(({ reply }) => reply !== 'READONLY' && reply !== 'MOVED')) {
           void checkPermissions(connection, `${keyPrefix}:`); // the rights may have been given, or memory freed
         }
       },

@@ -18,6 +18,12 @@ const DISPENSABLE: ReadonlySet<string> = new Set(['MGET', 'UNLINK', 'MULTI', 'EX
 /** Replies with which Redis refuses every write. */
 const NO_WRITES: ReadonlySet<string> = new Set(['READONLY', 'OOM', 'MISCONF', 'NOREPLICAS']);
 
+/** What is lost, whatever the command. */
+const EFFECTS_OF_REPLIES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries([...NO_WRITES].map((reply) => [reply, 'nothing is stored in Redis'])),
+  MOVED: 'the server is a node of a Cluster, and only its own keys are cached (see redis.cluster)',
+};
+
 export interface RefusalEffect extends Refusal {
   /** `cache:*`, or the name of a channel. */
   readonly keyPattern: string;
@@ -27,19 +33,17 @@ export interface RefusalEffect extends Refusal {
 
 /** @returns `undefined` for a command that is done without */
 export function effectOf({ command, reply }: Refusal, keyPrefix: string): RefusalEffect | undefined {
-  if (DISPENSABLE.has(command) && !NO_WRITES.has(reply)) {
+  const known = EFFECTS_OF_REPLIES[reply];
+  if (DISPENSABLE.has(command) && known === undefined) {
     return undefined;
   }
   const keyPattern = command === 'PUBLISH' ? `${keyPrefix}:#changed` : `${keyPrefix}:*`;
-  const effect = NO_WRITES.has(reply)
-    ? 'nothing is stored in Redis'
-    : (EFFECTS[command] ?? 'what needs it is not done');
-  return { command, reply, keyPattern, effect };
+  return { command, reply, keyPattern, effect: known ?? EFFECTS[command] ?? 'what needs it is not done' };
 }
 
 /** Whether nothing can be stored. */
 export function stopsWrites({ command, reply }: Refusal): boolean {
-  return command === 'SET' || NO_WRITES.has(reply);
+  return (command === 'SET' && reply !== 'MOVED') || NO_WRITES.has(reply);
 }
 
 export function describeRefusal({ command, reply, keyPattern, effect }: RefusalEffect): string {

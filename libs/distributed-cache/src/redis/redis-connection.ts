@@ -80,7 +80,7 @@ export class RedisConnection {
       this.follow();
       await listener.beforeLive?.(client);
     });
-    this.refusals = new Refusals((refusal) => listener.onRefused?.(refusal));
+    this.refusals = new Refusals((refusal) => listener.onRefused?.(refusal), this.isCluster);
     this.sender = new CommandSender(limits.commandTimeoutMs, this.refusals);
     const { deadlineMs } = limits;
     const nowMs = (): number => REAL_TIME.nowMs();

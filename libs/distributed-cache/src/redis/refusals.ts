@@ -23,8 +23,14 @@ export class Refusals {
   private readonly noted = new Map<string, Noted>();
   private readonly toldAtMs = new Map<string, number>();
 
-  /** @param onRefused told of each refusal, at most once a minute */
-  constructor(private readonly onRefused: (refusal: Refusal) => void) {}
+  /**
+   * @param onRefused told of each refusal, at most once a minute
+   * @param isCluster a client of a cluster follows `MOVED`; any other is at a node that does not have all keys, for as long as it is connected
+   */
+  constructor(
+    private readonly onRefused: (refusal: Refusal) => void,
+    private readonly isCluster: boolean,
+  ) {}
 
   get areAny(): boolean {
     return this.noted.size > 0;
@@ -40,7 +46,8 @@ export class Refusals {
   }
 
   note({ operation, command = operation, reply, isRefusal }: TierReplyError): void {
-    if (!isRefusal) {
+    const isElsewhere = reply === 'MOVED' && !this.isCluster;
+    if (!isRefusal && (!isElsewhere || this.all.some((each) => each.reply === reply))) {
       return;
     }
     const earlier = this.noted.get(command);
@@ -57,13 +64,15 @@ export class Refusals {
   succeed(operation: string): void {
     for (const { command, operations } of this.noted.values()) {
       if (operations.has(operation)) {
-        this.noted.delete(command);
+        this.allow(command);
       }
     }
   }
 
   allow(command: string): void {
-    this.noted.delete(command);
+    if (this.noted.get(command)?.reply !== 'MOVED') {
+      this.noted.delete(command);
+    }
   }
 
   /** Another server answers from now on. */
