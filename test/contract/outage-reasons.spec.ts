@@ -208,6 +208,16 @@ describe('the reason of an outage of a cluster is the cause', () => {
     ).toBe(true);
   });
 
+  it('and one master that is refused is named with its cause', async () => {
+    const { host, port } = group.masters[2]!;
+    const natMap = { [`${host}:${port}`]: closed };
+    const all = cacheForTest({ redis: at(group.addresses.slice(0, 1), {}, { natMap })({}) });
+    const message = "Redis can't be used on 1 of 3 masters (ECONNREFUSED)";
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'degraded', message }), {
+      timeout: 10_000,
+    });
+  });
+
   it('and a node that is used as if it were one server is no outage, and not in order either', async () => {
     const { host, port } = group.masters[0]!;
     const all = cacheForTest({ redis: { host, port }, keyPrefix: 'one-node' });

@@ -8,11 +8,40 @@ import { BuiltLibrary } from '../support/built-library.js';
 import { cacheForTest } from '../support/cache-for-test.js';
 import { untilInvalidation } from '../support/channel-for-test.js';
 import { RedisCluster } from '../support/redis-cluster.js';
+import { RedisSentinel } from '../support/redis-sentinel.js';
+import { RedisServer } from '../support/redis-server.js';
 import { canMakeCertificates, makeTestCertificates, type TestCertificates } from '../support/test-certificates.js';
 
 /** It resolves everywhere. */
 const NAME = 'localhost';
 const KEYS = Array.from({ length: 30 }, (_, index) => `key:${index}`);
+
+describe.runIf(canMakeCertificates())(
+  'one server, and Sentinels, with TLS and certificates that hold only names',
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), 'named-tls-'));
+    let certificates: TestCertificates;
+    beforeAll(() => void (certificates = makeTestCertificates(folder, `DNS:${NAME}`)));
+    afterAll(() => rmSync(folder, { recursive: true }));
+
+    it('are used under the name of the server', async () => {
+      const server = await RedisServer.start({ tls: certificates });
+      onTestFinished(() => server.stop());
+      const redis = { host: NAME, port: server.tlsPort ?? 0, tls: { ca: readFileSync(certificates.caFile) } };
+      expect(await cacheForTest({ redis }).getCache('users').set('key', 1)).toBe(true);
+    });
+
+    it('are used under the addresses that Sentinels tell, where servername says the name', async () => {
+      const group = await RedisSentinel.start({ tls: certificates });
+      onTestFinished(() => group.stop());
+      const { host, port, tlsPort = 0 } = group.master;
+      const tls = { ca: readFileSync(certificates.caFile), servername: NAME };
+      const clientOptions = { natMap: { [`${host}:${port}`]: { host, port: tlsPort } } };
+      const redis = { sentinels: group.tlsAddresses, name: group.name, tls, clientOptions };
+      expect(await cacheForTest({ redis }).getCache('users').set('key', 1)).toBe(true);
+    });
+  },
+);
 
 describe.runIf(canMakeCertificates())('a cluster with TLS whose certificates hold only names', () => {
   const folder = mkdtempSync(join(tmpdir(), 'cluster-tls-'));
