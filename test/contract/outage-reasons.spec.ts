@@ -16,6 +16,8 @@ import { canMakeCertificates, makeTestCertificates, type TestCertificates } from
 type RedisOptions = DistributedCacheOptions['redis'] & object;
 type Address = { host: string; port: number };
 
+/** With an empty label it is refused without a name server, whose answer may come late. */
+const NO_HOST = 'no-such-host..invalid';
 const UNKNOWN_HOST = /^(ENOTFOUND|EAI_AGAIN)$/;
 const UNTRUSTED = 'SELF_SIGNED_CERT_IN_CHAIN';
 const folder = mkdtempSync(join(tmpdir(), 'outage-reasons-'));
@@ -74,7 +76,7 @@ describe('the reason of an outage of one server is the cause', () => {
 
   it.each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
     ['a closed port', 'ECONNREFUSED', () => at(closed.port)],
-    ['an unknown host', UNKNOWN_HOST, () => at(server.port, { host: 'no-such-host.invalid' })],
+    ['an unknown host', UNKNOWN_HOST, () => at(server.port, { host: NO_HOST })],
     ['a wrong password', 'WRONGPASS', () => at(server.port, { username: 'app', password: 'wrong' })],
   ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
 
@@ -119,7 +121,7 @@ describe('the reason of an outage behind Sentinels is the cause', () => {
 
   it.each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
     ['closed ports of the Sentinels', 'ECONNREFUSED', () => at({ sentinels: [closed, alsoClosed] })],
-    ['unknown hosts', UNKNOWN_HOST, () => at({ sentinels: [{ host: 'no-such-host.invalid', port: 1 }] })],
+    ['unknown hosts', UNKNOWN_HOST, () => at({ sentinels: [{ host: NO_HOST, port: 1 }] })],
     ['a wrong password for the Sentinels', 'WRONGPASS', () => at({ sentinelPassword: 'wrong' })],
     ['no password for the Sentinels', 'NOAUTH', () => at({ sentinelPassword: undefined })],
     ['a wrong password for the server', 'WRONGPASS', () => at({ username: 'app', password: 'wrong' })],
@@ -172,7 +174,7 @@ describe('the reason of an outage of a cluster is the cause', () => {
     (clientOptions) => ({
       cluster: { nodes, options: { clientOptions: { ...clientOptions, ...ownClientOptions }, ...options } },
     });
-  const unknown = [1, 2].map((port) => ({ host: 'no-such-host.invalid', port }));
+  const unknown = [1, 2].map((port) => ({ host: NO_HOST, port }));
   const closedNodes = (): object => ({
     natMap: Object.fromEntries(group.masters.map(({ host, port }) => [`${host}:${port}`, closed])),
   });
@@ -249,7 +251,7 @@ describe('the reason of an outage of a cluster is the cause', () => {
 });
 
 describe('the reason of an outage of servers that a client of the application names is the cause', () => {
-  const unknown = { host: 'no-such-host.invalid', port: 1 };
+  const unknown = { host: NO_HOST, port: 1 };
 
   it.each<[cause: string, reason: string | RegExp, make: () => Redis | Cluster]>([
     ['a closed port', 'ECONNREFUSED', () => new Redis({ ...closed, lazyConnect: true })],
