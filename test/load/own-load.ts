@@ -30,8 +30,8 @@ export interface LoadSize {
 /** Entries of others in the same namespace: a burst must leave them as they are. */
 const OTHERS = 300;
 const READ_AT_ONCE = 500;
-/** Messages about deletions arrive within this time, also at a busy process. */
-const MESSAGES_MS = 10_000;
+/** What is under way ends within this time, also in a busy process. */
+const AT_REST_MS = 10_000;
 
 const keysOf = (count: number, prefix = 'key'): string[] =>
   Array.from({ length: count }, (_, index) => `${prefix}${index}`);
@@ -47,14 +47,14 @@ async function readable(cache: AsyncCache, keys: readonly string[]): Promise<num
   return count;
 }
 
-/** How many are left once the messages about their deletion, by another process, have had time to arrive. */
-async function leftOf(cache: AsyncCache, keys: readonly string[]): Promise<number> {
-  const giveUpAtMs = performance.now() + MESSAGES_MS;
-  let left = await readable(cache, keys);
-  while (left > 0 && performance.now() < giveUpAtMs) {
-    left = await readable(cache, keys);
+/** As {@link readable}, once what is under way (a message about a deletion, the storing of a loaded value) has had time to end. */
+async function readableAtRest(cache: AsyncCache, keys: readonly string[], expected: number): Promise<number> {
+  const giveUpAtMs = performance.now() + AT_REST_MS;
+  let count = await readable(cache, keys);
+  while (count !== expected && performance.now() < giveUpAtMs) {
+    count = await readable(cache, keys);
   }
-  return left;
+  return count;
 }
 
 /** As a script that fills a cache would not do it: a few at a time. */
@@ -85,7 +85,7 @@ function burstsOf({ single, batch, batchLoad }: LoadSize): readonly Burst[] {
         const existed = await Promise.all(keys.map((key) => cache.delete(key)));
         return {
           deleted: [existed.filter(Boolean).length, single],
-          'left elsewhere': [await leftOf(elsewhere, keys), 0],
+          'left elsewhere': [await readableAtRest(elsewhere, keys, 0), 0],
         };
       },
     },
@@ -98,7 +98,7 @@ function burstsOf({ single, batch, batchLoad }: LoadSize): readonly Burst[] {
         await Promise.all(keys.map((key) => cache.getOrSet(key, load)));
         return {
           'loader runs': [runs, keys.length],
-          'readable elsewhere': [await readable(elsewhere, keys), keys.length],
+          'readable elsewhere': [await readableAtRest(elsewhere, keys, keys.length), keys.length],
         };
       },
     },
@@ -113,7 +113,7 @@ function burstsOf({ single, batch, batchLoad }: LoadSize): readonly Burst[] {
           acknowledged: [isStored, true],
           found: [found.filter((value) => value !== undefined).length, batch],
           deleted: [deleted, batch],
-          left: [await leftOf(cache, keys), 0],
+          left: [await readableAtRest(cache, keys, 0), 0],
         };
       },
     },
@@ -129,7 +129,7 @@ function burstsOf({ single, batch, batchLoad }: LoadSize): readonly Burst[] {
         return {
           values: [values.length, batchLoad],
           'calls of the loader': [calls, 1],
-          'readable elsewhere': [await readable(elsewhere, keys), batchLoad],
+          'readable elsewhere': [await readableAtRest(elsewhere, keys, batchLoad), batchLoad],
         };
       },
     },
