@@ -26,8 +26,6 @@ export default defineConfig({
     setupFiles: ['test/support/setup.ts'],
     reporters: ['default', './test/support/count-line-reporter.ts'],
     pool: 'forks',
-    // Real servers and real faults on machines that others use too: in CI a test that failed is run once more. Locally nothing is repeated.
-    retry: process.env['CI'] === undefined ? 0 : 1,
     // What bounds a test is its conditions; these bound a hang.
     testTimeout: 60_000,
     hookTimeout: 60_000,
