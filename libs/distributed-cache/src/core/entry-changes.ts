@@ -77,7 +77,7 @@ export class EntryChanges {
 
   /** @returns how many of the keys existed, as far as Redis could be asked */
   async delete(keys: readonly CacheKey[], holdOff?: Duration): Promise<number> {
-    const { runtime, remote, recorder } = this.rooms;
+    const { runtime, recorder } = this.rooms;
     const holdOffMs = holdOff === undefined ? undefined : toMs(holdOff);
     const byEncodedKey = new Map(keys.map((key) => [encodeKey(key), key]));
     const encodedKeys = [...byEncodedKey.keys()];
@@ -85,7 +85,7 @@ export class EntryChanges {
     if (holdOffMs !== undefined) {
       encodedKeys.forEach((encodedKey) => this.rooms.loads.holdOff(encodedKey, holdOffMs));
     }
-    const inRedis = runtime.config.enabled ? await remote?.delete(encodedKeys, holdOffMs) : undefined;
+    const inRedis = runtime.config.enabled ? await this.deleteRemotely(encodedKeys, holdOffMs) : undefined;
     let count = 0;
     for (const [encodedKey, key] of byEncodedKey) {
       const existed = locally.has(encodedKey) || inRedis?.has(encodedKey) === true;
@@ -105,6 +105,9 @@ export class EntryChanges {
     this.rooms.reader.detach(encodedKey);
     const locally = local.expire(encodedKey, policy.graceMs);
     const inRedis = await remote?.expire(encodedKey, policy.graceMs);
+    if (remote?.judge.isToBeForgotten(encodedKey) === true) {
+      this.dropFresh(encodedKey);
+    }
     return inRedis ?? locally;
   }
 
@@ -148,10 +151,35 @@ export class EntryChanges {
       // What was there before is no longer the value of this key.
       this.detach(encodedKey);
       if (remote?.judge.isToBeForgotten(encodedKey) === false) {
-        return remote.delete([encodedKey]); // else it is journalled, and this call has waited once already
+        return this.deleteRemotely([encodedKey]); // else it is journalled, and this call has waited once already
       }
     }
     return undefined;
+  }
+
+  /** What was read or loaded since the key was expired here is not kept; the stale copy is. */
+  private dropFresh(encodedKey: string): void {
+    const { loads, reader, local } = this.rooms;
+    loads.detach(encodedKey);
+    reader.detach(encodedKey);
+    const copy = local.peek(encodedKey);
+    if (copy !== undefined && local.remainingMs(encodedKey, copy) > 0) {
+      local.delete(encodedKey);
+    }
+  }
+
+  /**
+   * What Redis has not acknowledged is detached again: a read or a load that began meanwhile may have found what Redis was to forget.
+   * @returns those of the keys that existed, as far as Redis could be asked
+   */
+  private async deleteRemotely(
+    encodedKeys: readonly string[],
+    holdOffMs?: number,
+  ): Promise<ReadonlySet<string> | undefined> {
+    const { remote } = this.rooms;
+    const existed = await remote?.delete(encodedKeys, holdOffMs);
+    encodedKeys.filter((key) => remote?.judge.isToBeForgotten(key)).forEach((key) => this.detach(key));
+    return existed;
   }
 
   /** @returns whether L1 had it */
