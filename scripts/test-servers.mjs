@@ -76,7 +76,8 @@ function found({ name, provide }) {
     console.log(`${name}: ${version}`);
     return [{ name, program, version }];
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const lines = (error instanceof Error ? error.message : String(error)).split('\n');
+    const reason = lines.find((line) => line.startsWith('E: ')) ?? lines[0]; // of what apt says, why it gave up
     leftOut.push(`${name.padEnd(12)} left out: ${reason}`);
     return [];
   }
