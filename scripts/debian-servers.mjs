@@ -26,10 +26,10 @@ const DOWNLOAD_LIMIT_MS = 180_000;
 /** @type {readonly DebianServer[]} */
 export const DEBIAN_SERVERS = [
   { name: 'Valkey 8.0', suite: 'bookworm-backports', alsoNeeds: 'bookworm', program: 'valkey-server' },
-  { name: 'Redict 7.3', suite: 'bookworm-backports', alsoNeeds: 'bookworm', program: 'redict-server' },
   { name: 'Redis 8.0', suite: 'trixie', program: 'redis-server' },
   { name: 'Valkey 8.1', suite: 'trixie', program: 'valkey-server' },
   { name: 'Valkey 9', suite: 'forky', program: 'valkey-server' },
+  { name: 'Redict 7.3', suite: 'bookworm-backports', alsoNeeds: 'bookworm', program: 'redict-server' },
 ];
 
 export function isDebian() {
@@ -41,17 +41,18 @@ export function isDebian() {
  * Path of a script that runs the server in the place of `redis-server`. What was unpacked before is used again.
  * @param {DebianServer} server
  * @param {string} folder where servers are kept
+ * @param {number} [limitMs] how long each look at the mirror and each download may take
  * @returns {string}
  * @throws {Error} when it can't be had; the message is the reason
  */
-export function provideServer(server, folder) {
+export function provideServer(server, folder, limitMs = DOWNLOAD_LIMIT_MS) {
   const home = join(folder, `${server.suite}-${server.program}`);
   const script = join(home, 'redis-server');
   if (!existsSync(script)) {
     mkdirSync(folder, { recursive: true });
     const work = mkdtempSync(join(folder, 'unpacking-'));
     try {
-      unpack(server, work);
+      unpack(server, work, limitMs);
       writeFileSync(join(work, 'redis-server'), startScript(work, home, server.program), { mode: 0o755 });
       rmSync(home, { recursive: true, force: true });
       renameSync(work, home);
@@ -65,11 +66,12 @@ export function provideServer(server, folder) {
 /**
  * @param {DebianServer} server
  * @param {string} folder
+ * @param {number} limitMs
  */
-function unpack({ suite, alsoNeeds, program }, folder) {
-  const apt = aptOptions(suite, alsoNeeds);
+function unpack({ suite, alsoNeeds, program }, folder, limitMs) {
+  const apt = aptOptions(suite, alsoNeeds, limitMs);
   /** @type {(name: string, ...args: string[]) => string} */
-  const run = (name, ...args) => runCommand(name, [...apt, ...args], { cwd: folder, timeoutMs: DOWNLOAD_LIMIT_MS });
+  const run = (name, ...args) => runCommand(name, [...apt, ...args], { cwd: folder, timeoutMs: limitMs });
   const packages = neededPackages(run('apt-cache', 'depends', '--recurse', program), program);
   run('apt-get', '-q', 'download', ...packages);
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.deb'))) {
@@ -85,8 +87,9 @@ const optionsOfSuites = new Map();
  * What makes apt see this suite and nothing of the system. The lists of packages are downloaded once and go with this process.
  * @param {string} suite
  * @param {string | undefined} alsoNeeds
+ * @param {number} limitMs
  */
-function aptOptions(suite, alsoNeeds) {
+function aptOptions(suite, alsoNeeds, limitMs) {
   const known = optionsOfSuites.get(suite);
   if (known !== undefined) {
     return known;
@@ -112,7 +115,7 @@ function aptOptions(suite, alsoNeeds) {
     'Acquire::Languages=none',
     'Acquire::Retries=2',
   ].flatMap((option) => ['-o', option]);
-  runCommand('apt-get', [...options, '-q', 'update'], { timeoutMs: DOWNLOAD_LIMIT_MS });
+  runCommand('apt-get', [...options, '-q', 'update'], { timeoutMs: limitMs });
   optionsOfSuites.set(suite, options);
   return options;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FaultProxy } from '../support/fault-proxy.js';
 import type { RedisServer } from '../support/redis-server.js';
+import { untilTrue } from '../support/until-true.js';
 import type { OwnLoadBurst } from './own-load-burst.js';
 import type { SoakWorld } from './soak-world.js';
 
@@ -119,10 +120,16 @@ async function evict({ world: { server }, random }: Arena, lastsMs: number): Pro
   await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
 }
 
+/**
+ * Lasts until the process has noticed, at its next heartbeat: a connection that loses messages and then carries on between two
+ * heartbeats is none that TCP has, and no proof could show it.
+ */
 async function deafen({ world, random }: Arena, lastsMs: number): Promise<void> {
   const splitter = oneOf(world.splitters, random);
+  const { cache } = world.nodes[world.splitters.indexOf(splitter)]!;
   splitter.isDeaf = true;
   await delay(lastsMs);
+  await untilTrue(async () => (await cache.healthCheck()).redis?.invalidation !== 'live');
   splitter.isDeaf = false;
 }
 

@@ -65,7 +65,9 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
       expect(await cache.getMany(keys)).toEqual(keys.map((key, index) => (index < 30 ? key : undefined)));
       const load = vi.fn(async (missing: string[]) => missing);
       expect(await cache.getOrSetMany([...keys, keys[0]!], load)).toEqual([...keys, keys[0]]);
-      expect(load.mock.calls).toHaveLength(1);
+      // In one call, unless a master answers later than the others by more than what a batch waits.
+      const loaded = load.mock.calls.flatMap(([missing]) => missing);
+      expect(loaded.toSorted()).toEqual(keys.slice(30).toSorted());
       expect(await cache.deleteMany(keys)).toBe(60);
       expect(await cache.getMany(keys)).toEqual(keys.map(() => undefined));
     });

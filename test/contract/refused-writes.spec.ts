@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { RedisServer } from '../support/redis-server.js';
-import { ownRedis, podAt } from '../races/pods.js';
+import { ownRedis, podAt, untilUp, type Pod } from '../races/pods.js';
 
 const SNAPSHOT = 'snapshot.rdb';
 
@@ -69,5 +69,27 @@ describe.each(REFUSALS)('a Redis that %s', (_what, reply, prepare) => {
     }, 10_000);
     expect(new Set(told).size).toBe(told.length);
     expect(told.some((each) => each.endsWith(reply))).toBe(true);
+  });
+});
+
+describe('a deletion that Redis refuses', () => {
+  it.each([
+    ['delete', ({ cache }: Pod) => cache.delete('key')],
+    ['deleteMany', ({ cache }: Pod) => cache.deleteMany(['key'])],
+    ['expire', ({ cache }: Pod) => cache.expire('key')],
+  ] as const)('(%s) leaves no copy of what was read before the refusal was known', async (_name, change) => {
+    const server = await ownRedis();
+    const pod = await podAt(server.port, { namespaces: { users: { grace: '1h' } } });
+    await untilUp(pod);
+    await pod.cache.set('key', 'old');
+    await server.command('ACL', 'SETUSER', 'default', '-unlink', '-del', '-multi', '-evalsha', '-eval');
+    const changing = change(pod);
+    const reading = pod.cache.get('key'); // sent at once, and answered before a second attempt is refused
+    await Promise.all([changing, reading]);
+    expect(await pod.cache.get('key')).toBeUndefined();
+    await server.command('ACL', 'SETUSER', 'default', '+@all');
+    await vi.waitFor(async () => expect((await pod.all.healthCheck()).redis).toMatchObject({ journalLength: 0 }));
+    expect(await pod.cache.get('key')).toBeUndefined();
+    expect(await pod.cache.getOrSet('key', async () => 'new')).toBe('new');
   });
 });

@@ -5,6 +5,7 @@ import { ownRedis, podAt } from '../races/pods.js';
 const RENAMED: readonly (readonly [commands: readonly string[], status: string, message: RegExp | undefined])[] = [
   [['EVAL', 'EVALSHA'], 'degraded', /EVALSHA on cache:\* \(ERR\): no load is shared between processes/],
   [['EVALSHA'], 'degraded', /EVALSHA on cache:\*/],
+  [['PEXPIRE'], 'degraded', /EVAL on cache:\* \(ERR\): no load is shared between processes/],
   [['TIME'], 'up', undefined],
   [['UNLINK'], 'up', undefined],
   [['MGET'], 'up', undefined],

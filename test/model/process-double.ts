@@ -32,6 +32,7 @@ export class ProcessDouble {
   private readonly journal = new OutageJournal({
     nowMs: clock.nowMs,
     serverNowMs: clock.nowMs,
+    latestServerNowMs: clock.nowMs,
     roundTripMs: 0,
     isServing: false,
   });
@@ -45,6 +46,7 @@ export class ProcessDouble {
     deadlineClock: clock,
     exchange: { withinRest: <Result>(_operation: string, _startedAtMs: number, work: Promise<Result>) => work },
     serverNowMs: () => NOW_MS,
+    serverErrorMs: () => 0,
   };
   private readonly changes = { isLive: true, state: 'live', hears: () => this.changes.isLive };
   /** Moves with each loss: what was being set up then does not count. */
@@ -79,7 +81,7 @@ export class ProcessDouble {
         stamps: {
           tier,
           hears: () => this.changes.isLive,
-          serverNowMs: () => NOW_MS,
+          latestServerNowMs: () => NOW_MS,
           nowMs: () => NOW_MS,
           isExcused: () => false,
         },

@@ -125,9 +125,30 @@ export const MUTANTS = [
   {
     name: 'race 11: a stamp that is gone is made as the one before',
     file: 'core/stamp-book.ts',
-    from: 'newStamp(this.isKnown && !isLapsed ? surroundings.serverNowMs(stampKey) : 0);',
+    from: 'newStamp(this.isKnown && !isLapsed ? surroundings.latestServerNowMs(stampKey) : 0);',
     to: "'0-first';",
     specs: ['races/stamps'],
+  },
+  {
+    name: 'added tags: a load begins where its process takes the server clock to be',
+    file: 'core/tag-registry.ts',
+    from: ' - connection.serverErrorMs(stampKey);',
+    to: ';',
+    specs: ['races/clock-errors'],
+  },
+  {
+    name: 'added tags: a stamp is of the time that its process takes the server clock to show',
+    file: 'core/open-redis.ts',
+    from: 'connection.serverNowMs(stampKey) + connection.serverErrorMs(stampKey)',
+    to: 'connection.serverNowMs(stampKey)',
+    specs: ['races/clock-errors'],
+  },
+  {
+    name: 'added tags: an invalidation of the same process counts by its time',
+    file: 'core/stamp-book.ts',
+    from: 'this.seen === stamp && this.seenAtMs < atMs',
+    to: 'false',
+    specs: ['races/clock-errors'],
   },
   {
     name: 'race 12: a clear detaches no load',
@@ -244,7 +265,7 @@ export const MUTANTS = [
   {
     name: 'overlap: what is read beside an own deletion stays',
     file: 'core/entry-changes.ts',
-    from: '      this.forgetReads(encodedKey);\n',
+    from: '          this.doubtReads(encodedKey);\n          local.delete(encodedKey);\n',
     to: '',
     specs: ['races/overlaps'],
   },

@@ -1,5 +1,17 @@
 import { describe, expect, it, vi } from 'vitest';
-import { heardAll, heldLoad, holdsCopy, ownRedis, podAt, podWithSplitLinks, proxyTo, waitsFor, warm } from './pods.js';
+import {
+  heardAll,
+  heldLoad,
+  holdsCopy,
+  ownRedis,
+  podAt,
+  podWith,
+  podWithSplitLinks,
+  proxyTo,
+  untilDown,
+  waitsFor,
+  warm,
+} from './pods.js';
 
 describe('work that overlaps in one process', () => {
   const LARGE = 'x'.repeat(3_000_000); // it is decompressed in the background, for longer than a small one is set
@@ -112,6 +124,18 @@ describe('work that overlaps in one process', () => {
     await Promise.all([deleting, reading]);
     const left = (await podA.cache.getMany(keys)).filter((value) => value !== undefined);
     expect(left).toHaveLength(0);
+  });
+
+  it.each(['none', 'up', 'gone'] as const)('keeps what was set right after a deletion (Redis: %s)', async (state) => {
+    const server = await ownRedis();
+    const pod = await podWith({ redis: state === 'none' ? false : { url: server.url } });
+    await pod.cache.set('key', 'old');
+    if (state === 'gone') {
+      await server.killHard();
+      await untilDown(pod);
+    }
+    await Promise.all([pod.cache.delete('key'), pod.cache.set('key', 'new')]);
+    expect(await pod.cache.get('key')).toBe('new');
   });
 
   it('keeps what was loaded for a key that Redis has just expired, although it tells of that as of a change', async () => {

@@ -77,7 +77,7 @@ export class EntryChanges {
 
   /** @returns how many of the keys existed, as far as Redis could be asked */
   async delete(keys: readonly CacheKey[], holdOff?: Duration): Promise<number> {
-    const { runtime, remote, recorder } = this.rooms;
+    const { runtime, recorder } = this.rooms;
     const holdOffMs = holdOff === undefined ? undefined : toMs(holdOff);
     const byEncodedKey = new Map(keys.map((key) => [encodeKey(key), key]));
     const encodedKeys = [...byEncodedKey.keys()];
@@ -85,10 +85,9 @@ export class EntryChanges {
     if (holdOffMs !== undefined) {
       encodedKeys.forEach((encodedKey) => this.rooms.loads.holdOff(encodedKey, holdOffMs));
     }
-    const inRedis = runtime.config.enabled ? await remote?.delete(encodedKeys, holdOffMs) : undefined;
+    const inRedis = runtime.config.enabled ? await this.deleteRemotely(encodedKeys, holdOffMs) : undefined;
     let count = 0;
     for (const [encodedKey, key] of byEncodedKey) {
-      this.forgetReads(encodedKey);
       const existed = locally.has(encodedKey) || inRedis?.has(encodedKey) === true;
       count += existed ? 1 : 0;
       recorder.delete(key, existed);
@@ -106,6 +105,9 @@ export class EntryChanges {
     this.rooms.reader.detach(encodedKey);
     const locally = local.expire(encodedKey, policy.graceMs);
     const inRedis = await remote?.expire(encodedKey, policy.graceMs);
+    if (remote?.judge.isToBeForgotten(encodedKey) === true) {
+      this.dropFresh(encodedKey);
+    }
     return inRedis ?? locally;
   }
 
@@ -149,18 +151,51 @@ export class EntryChanges {
       // What was there before is no longer the value of this key.
       this.detach(encodedKey);
       if (remote?.judge.isToBeForgotten(encodedKey) === false) {
-        return remote.delete([encodedKey]); // else it is journalled, and this call has waited once already
+        return this.deleteRemotely([encodedKey]); // else it is journalled, and this call has waited once already
       }
     }
     return undefined;
   }
 
-  /** Redis has been told of a deletion: what was read from it before that, also by a load, is not kept. */
-  private forgetReads(encodedKey: string): void {
-    const { loads, reader, local } = this.rooms;
-    loads.flights.doubt(encodedKey, ({ isLoading }) => !isLoading);
-    reader.detach(encodedKey);
-    local.delete(encodedKey);
+  /**
+   * Deletes in Redis, and drops what was read from it meanwhile: a read or a load that began beside the deletion may have found what Redis
+   * was to forget. What a later change of this process has stored stays. @returns those of the keys that existed, as far as Redis could be
+   * asked; `undefined` where there is none
+   */
+  private async deleteRemotely(
+    encodedKeys: readonly string[],
+    holdOffMs?: number,
+  ): Promise<ReadonlySet<string> | undefined> {
+    const { remote, loads, local } = this.rooms;
+    if (remote === undefined) {
+      return undefined;
+    }
+    return loads.flights.overtake(encodedKeys, async (flights) => {
+      const existed = await remote.delete(encodedKeys, holdOffMs);
+      for (const [index, encodedKey] of encodedKeys.entries()) {
+        if (flights[index]?.isReplaced !== true) {
+          this.doubtReads(encodedKey);
+          local.delete(encodedKey);
+        }
+      }
+      return existed;
+    });
+  }
+
+  /** What was read since the key was expired in this process is dropped; the stale copy stays. */
+  private dropFresh(encodedKey: string): void {
+    const { local } = this.rooms;
+    this.doubtReads(encodedKey);
+    const copy = local.peek(encodedKey);
+    if (copy !== undefined && local.remainingMs(encodedKey, copy) > 0) {
+      local.delete(encodedKey);
+    }
+  }
+
+  /** Reads under way are not kept, nor is what a load has read. A loader that runs began after the change. */
+  private doubtReads(encodedKey: string): void {
+    this.rooms.loads.flights.doubt(encodedKey, ({ isLoading }) => !isLoading);
+    this.rooms.reader.detach(encodedKey);
   }
 
   /** @returns whether L1 had it */

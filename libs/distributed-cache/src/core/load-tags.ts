@@ -1,7 +1,7 @@
 import type { Stamp } from '../codec/index.js';
 import type { LocalMark } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
-import { INVALIDATED_MS, stampedAtMs } from './stamp-book.js';
+import { INVALIDATED_MS } from './stamp-book.js';
 import type { TagRegistry } from './tag-registry.js';
 
 /** What a loaded value carries of its tags. */
@@ -61,7 +61,7 @@ export class LoadTags {
     const isOvertaken =
       this.runtime.clock.nowMs() - this.startedAtMs >= INVALIDATED_MS || // the stamp of an invalidation may be gone
       registry.haveChangedSince(further, this.startedAtMs) ||
-      furtherStamps.some(([name, stamp]) => stampedAtMs(stamp) >= this.startedAtServerMs(name));
+      furtherStamps.some((stamp) => registry.mayBeSince(this.startedAtMs, stamp));
     return isOvertaken
       ? undefined
       : {
@@ -69,11 +69,5 @@ export class LoadTags {
           marks: [...(marks ?? []), ...furtherMarks],
           stamps: [...stamps, ...furtherStamps],
         };
-  }
-
-  /** When the load began, by the clock of the server that has this tag's stamp. */
-  private startedAtServerMs(name: string): number {
-    const sinceMs = this.runtime.clock.nowMs() - this.startedAtMs;
-    return Math.floor(this.registry.serverNowMs(name) - sinceMs);
   }
 }

@@ -68,6 +68,7 @@ export function openRedis(
   const journal = new OutageJournal({
     nowMs: () => clock.nowMs(),
     serverNowMs: (key) => connection.serverNowMs(key),
+    latestServerNowMs: (key) => connection.serverNowMs(key) + connection.serverErrorMs(key),
     get roundTripMs() {
       return connection.roundTripMs;
     },
@@ -199,7 +200,7 @@ export function openRedis(
   const stamps: StampSurroundings = {
     tier,
     hears: (stampKey) => changes.hears(stampKey),
-    serverNowMs: (stampKey) => connection.serverNowMs(stampKey),
+    latestServerNowMs: (stampKey) => connection.serverNowMs(stampKey) + connection.serverErrorMs(stampKey),
     nowMs: () => clock.nowMs(),
     isExcused: (stampKey) => {
       const sinceMs = connection.isLive ? connection.outageSinceMs(stampKey) : undefined;

@@ -15,6 +15,7 @@ function journalAt(nowMs = 1_000_000): {
   const journal = new OutageJournal({
     nowMs: () => time.nowMs,
     serverNowMs: () => time.nowMs + time.offsetMs,
+    latestServerNowMs: () => time.nowMs + time.offsetMs + 7,
     roundTripMs: 0,
     get isServing() {
       return time.isServing;
@@ -116,7 +117,7 @@ describe('what an outage leaves to be done', () => {
     time.nowMs += 60_000;
     const [first] = await replayed(journal);
     const pending = first?.stamps.get(clearStampKey);
-    expect(stampedAtMs(pending?.stamp ?? '')).toBe(1_060_000);
+    expect(stampedAtMs(pending?.stamp ?? '')).toBe(1_060_007);
     expect(pending?.doneFromMs).toBeGreaterThan(1_000_000);
     expect(pending?.doneFromMs).toBeLessThan(1_001_000);
 

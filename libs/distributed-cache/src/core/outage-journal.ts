@@ -21,6 +21,8 @@ export interface JournalClock {
   nowMs(): number;
   /** The clock of the server that has this key. */
   serverNowMs(key: string): number;
+  /** The latest time that it may show. */
+  latestServerNowMs(key: string): number;
   readonly roundTripMs: number;
 }
 
@@ -203,7 +205,7 @@ export class OutageJournal {
     const requestedAtMs = serverNowMs - (clock.nowMs() - atMs); // by the clock that the server has now
     // A stamp of before a failover may go by another clock: the difference between the two is allowed for.
     const marginMs = CLOCK_ERROR_MS + clock.roundTripMs + Math.abs(requestedAtMs - serverAtMs);
-    change.stamp ??= newStamp(serverNowMs);
+    change.stamp ??= newStamp(clock.latestServerNowMs(stampKey));
     const lifeMs = change.isTag ? INVALIDATED_MS : undefined;
     return { stamp: change.stamp, lifeMs, doneFromMs: Math.ceil(requestedAtMs + marginMs), attempted };
   }

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { RedisTier } from '../redis/index.js';
 
-/** Unique, and it says when it was put in place: by the Redis server's clock, or 0 for one that invalidated nothing. */
+/**
+ * Unique, and it says when it was put in place, or 0 for one that invalidated nothing.
+ * @param atMs by the Redis server's clock, too late rather than too early: what was before must not look later
+ */
 export function newStamp(atMs: number): string {
   return `${Math.floor(atMs)}-${randomUUID()}`;
 }
@@ -27,8 +30,8 @@ export interface StampSurroundings {
   readonly tier: RedisTier;
   /** Whether a change of this key would be heard of. */
   hears(stampKey: string): boolean;
-  /** The clock of the server that has this key. */
-  serverNowMs(stampKey: string): number;
+  /** The latest time that the clock of the server that has this key may show. */
+  latestServerNowMs(stampKey: string): number;
   /** This process's clock. */
   nowMs(): number;
   /**
@@ -56,6 +59,8 @@ export type StampVerdict = 'same' | 'lapsed' | 'changed';
 export class StampBook {
   /** The stamp that this process has seen last; stamps are unique, so the same one again means that nothing was invalidated. */
   private seen: string | undefined;
+  /** When this process has seen it first, on its own clock: it was in place by then. */
+  private seenAtMs = Infinity;
   private isHeld = false;
   /** Whether there has been a stamp here: one that is gone has been lost, and it is unknown what it invalidated. */
   private isKnown = false;
@@ -90,6 +95,11 @@ export class StampBook {
     return this.seen !== undefined;
   }
 
+  /** Whether this process knew this stamp before that moment of its own clock. */
+  hasSeenBefore(stamp: string, atMs: number): boolean {
+    return this.seen === stamp && this.seenAtMs < atMs;
+  }
+
   /** @param guardMs what a new stamp is to guard. @throws the tier's errors */
   current(guardMs = 0): Promise<string> {
     const { held, asking, doubts } = this;
@@ -112,7 +122,7 @@ export class StampBook {
 
   /** Puts a new stamp in place: what was stored under the old one is a miss from then on. @throws the tier's errors */
   async replace(): Promise<void> {
-    const stamp = newStamp(this.surroundings.serverNowMs(this.stampKey));
+    const stamp = newStamp(this.surroundings.latestServerNowMs(this.stampKey));
     this.attempted = stamp;
     this.isKnown = true;
     this.doubt();
@@ -123,7 +133,7 @@ export class StampBook {
     const lifeMs = this.isOfTag ? INVALIDATED_MS : undefined;
     const sentAtMs = this.surroundings.nowMs();
     await this.surroundings.tier.replaceStamp(this.stampKey, stamp, lifeMs);
-    this.seen = stamp;
+    this.note(stamp);
     this.hold(heardBefore && this.doubts === doubtsBefore, sentAtMs, lifeMs);
   }
 
@@ -171,19 +181,26 @@ export class StampBook {
     }
     const isGone = stamp === undefined;
     if (stamp === undefined) {
-      const made = newStamp(this.isKnown && !isLapsed ? surroundings.serverNowMs(stampKey) : 0);
+      const made = newStamp(this.isKnown && !isLapsed ? surroundings.latestServerNowMs(stampKey) : 0);
       const madeMs = this.isOfTag ? stampLifeMs(guardMs) : undefined;
       stamp = await surroundings.tier.createStamp(stampKey, made, madeMs);
       lifeMs = stamp === made ? madeMs : undefined;
     }
     this.isKnown = true;
     if (this.doubts === doubtsBefore) {
-      this.seen = stamp;
+      this.note(stamp);
       this.hold(heardBefore, askedAtMs, lifeMs);
       const verdict = isGone && isLapsed && stampedAtMs(stamp) === 0 ? 'lapsed' : 'changed';
       this.onVerdict(seen === undefined || seen === stamp ? 'same' : verdict);
     }
     return stamp;
+  }
+
+  private note(stamp: string): void {
+    if (this.seen !== stamp) {
+      this.seen = stamp;
+      this.seenAtMs = this.surroundings.nowMs();
+    }
   }
 
   private async extend(lifeMs: number, sentAtMs: number): Promise<void> {

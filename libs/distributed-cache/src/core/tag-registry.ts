@@ -2,7 +2,7 @@ import type { Stamp } from '../codec/index.js';
 import { encodeKey, type KeyLayout } from '../keys/index.js';
 import type { LocalMark, LocalScope } from '../local/index.js';
 import type { RedisRuntime } from './cache-runtime.js';
-import { StampBook, type StampVerdict } from './stamp-book.js';
+import { StampBook, stampedAtMs, type StampVerdict } from './stamp-book.js';
 
 interface Tag {
   readonly name: string;
@@ -112,9 +112,19 @@ export class TagRegistry {
     return names.some((name) => this.tag(name).changedAtMs >= sinceMs);
   }
 
-  /** The clock of the server that has this tag's stamp. */
-  serverNowMs(name: string): number {
-    return this.redis?.connection.serverNowMs(this.layout.tagStampKey(name)) ?? 0;
+  /**
+   * Whether the tag may have got this stamp at or after that moment of this process's clock. The stamp's time is as good as two processes know
+   * the server's clock: in doubt it may.
+   */
+  mayBeSince(sinceMs: number, [name, stamp]: Stamp): boolean {
+    const { redis, layout } = this;
+    if (redis === undefined || this.tag(name).stamp?.hasSeenBefore(stamp, sinceMs) === true) {
+      return false;
+    }
+    const stampKey = layout.tagStampKey(name);
+    const { connection } = redis;
+    const earliestNowMs = connection.serverNowMs(stampKey) - connection.serverErrorMs(stampKey);
+    return stampedAtMs(stamp) >= Math.floor(earliestNowMs - (this.nowMs() - sinceMs));
   }
 
   /** Invalidates a tag, here at once. @throws the tier's errors; then it is journalled, and done when Redis can be asked */

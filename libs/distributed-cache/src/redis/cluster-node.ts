@@ -63,9 +63,9 @@ export class ClusterNode implements Judge {
     return this.lastReason;
   }
 
-  /** Its clock, in milliseconds; `undefined` before its first answer. */
-  get serverNowMs(): number | undefined {
-    return this.hasClock ? this.clock.nowMs() : undefined;
+  /** `undefined` before its first answer. */
+  get serverClock(): ServerClock | undefined {
+    return this.hasClock ? this.clock : undefined;
   }
 
   get client(): Redis | undefined {

@@ -154,7 +154,12 @@ export class RedisConnection {
 
   /** The clock of the Redis server that has this key, in milliseconds; before the first answer, this process's. */
   serverNowMs(key: string): number {
-    return (this.isCluster ? this.nodes.ownerOf(key)?.serverNowMs : undefined) ?? this.clock.nowMs();
+    return this.clockFor(key).nowMs();
+  }
+
+  /** By how much {@link serverNowMs} may be wrong, ahead or behind. */
+  serverErrorMs(key: string): number {
+    return this.clockFor(key).errorMs;
   }
 
   /** Starts to connect, once. Resolves when the first attempt has ended, well or badly; never rejects. */
@@ -243,6 +248,10 @@ export class RedisConnection {
     } else if (this.isLive) {
       this.listener.onNodeDown?.(node.name, node.reason);
     }
+  }
+
+  private clockFor(key: string): ServerClock {
+    return (this.isCluster ? this.nodes.ownerOf(key)?.serverClock : undefined) ?? this.clock;
   }
 
   private send<Result>(

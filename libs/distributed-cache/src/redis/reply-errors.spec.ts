@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { outageReason, toTierError } from './reply-errors.js';
+import { isRefusal, outageReason, toTierError } from './reply-errors.js';
 
 const SECRET = 'open-sesame';
 const VALUE = 'cached-value-of-a-customer';
@@ -58,6 +58,29 @@ describe('toTierError', () => {
     expect(error.code).toBe(code);
     expect(printed(error)).not.toContain(SECRET);
     expect(printed(error)).not.toContain(VALUE);
+  });
+
+  it.each([
+    ["NOPERM this user has no permissions to run the 'get' command", true],
+    ["NOPERM User app has no permissions to run the 'get' command", true],
+    ["ERR unknown command 'unlink', with args beginning with: 'key'", true],
+    ['ERR unknown subcommand or wrong number of arguments', true],
+    ["ERR The user executing the script can't run this command or subcommand script: 3c7a, on @user_script:1.", true],
+    [
+      "ERR ACL failure in script: User app has no permissions to run the 'pexpire' command script: on @user_script:1.",
+      true,
+    ],
+    ['ERR ACL failure in script: No permissions to access a key script: 3c7a, on @user_script:1.', true],
+    ['ERR This Redis command is not allowed from script script: 3c7a, on @user_script:1.', true],
+    ['ERR Unknown Redis command called from script script: 3c7a, on @user_script:1.', true],
+    ['ERR Unknown command called from script script: on @user_script:1.', true],
+    ['WRONGTYPE Operation against a key holding the wrong kind of value', false],
+    ['NOSCRIPT No matching script.', false],
+    ['ERR no such key', false],
+    ['ERR value is not an integer or out of range script: 3c7a, on @user_script:1.', false],
+  ])('tells whether the reply %j refuses the command whatever its arguments: %s', (message, isRefused) => {
+    expect(toTierError('EVAL', replyError(message), 300)).toMatchObject({ isRefusal: isRefused });
+    expect(isRefusal(replyError(message))).toBe(isRefused);
   });
 
   it('hands on an error of ours as it is', () => {

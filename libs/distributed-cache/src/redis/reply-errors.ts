@@ -15,9 +15,21 @@ export class UnusableConnectionError extends Error {
   }
 }
 
-/** Replies that do not depend on the arguments: rights, the server's state, and commands that it does not have. */
-const REFUSALS =
-  /^(NOPERM|NOAUTH|READONLY|OOM|MISCONF|NOREPLICAS|MASTERDOWN|DENIED)\b|^ERR unknown (sub)?command|user executing the script|not allowed from script/i;
+/**
+ * Replies that do not depend on the arguments: rights, the server's state, and commands that it does not have. Inside a script a missing
+ * right is `The user executing the script can't ...` up to Redis 7.0, and `ACL failure in script: ...` in later versions and Valkey.
+ */
+const REFUSALS = new RegExp(
+  [
+    /^(NOPERM|NOAUTH|READONLY|OOM|MISCONF|NOREPLICAS|MASTERDOWN|DENIED)\b/,
+    /^ERR unknown (sub)?command/,
+    /unknown (\w+ )?command called from/,
+    /user executing the script|ACL failure in script|not allowed from script/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'i',
+);
 
 /** Whether a reply of Redis, as the client throws it, is one of those that do not depend on the arguments. */
 export function isRefusal(error: unknown): boolean {

@@ -8,6 +8,8 @@ const HOUR_MS = 3_600_000;
 function clockForTest(aheadMs: number): {
   clock: ServerClock;
   errorMs: () => number;
+  /** Lets time pass. */
+  wait: (ms: number) => void;
   ask: (thereMs: number, backMs: number) => Promise<void>;
 } {
   let nowMs = 1_900_000_000_000;
@@ -21,7 +23,8 @@ function clockForTest(aheadMs: number): {
     };
     return clock.learnFrom({ time } as unknown as RedisClient);
   };
-  return { clock, errorMs: () => Math.abs(clock.nowMs() - (nowMs + aheadMs)), ask };
+  const wait = (ms: number): void => void (nowMs += ms);
+  return { clock, wait, errorMs: () => Math.abs(clock.nowMs() - (nowMs + aheadMs)), ask };
 }
 
 describe('ServerClock', () => {
@@ -43,6 +46,26 @@ describe('ServerClock', () => {
     await ask(0, 4000);
     await ask(4000, 0);
     expect(errorMs()).toBeLessThanOrEqual(1);
+  });
+
+  it('knows how wrong it may be: less with each quick answer, more with the time since, and nothing before the first', async () => {
+    const { clock, errorMs, wait, ask } = clockForTest(HOUR_MS);
+    expect(clock.errorMs).toBe(0);
+    for (const [thereMs, backMs, mostMs] of [
+      [0, 100, 51],
+      [100, 0, 51],
+      [1, 1, 2],
+      [0, 4000, 7],
+      [400, 0, 7],
+    ] as const) {
+      await ask(thereMs, backMs);
+      expect(clock.errorMs + 0.001).toBeGreaterThan(errorMs()); // the server tells microseconds
+      expect(clock.errorMs).toBeLessThanOrEqual(mostMs);
+      wait(10);
+    }
+    const beforeMs = clock.errorMs;
+    wait(HOUR_MS);
+    expect(clock.errorMs).toBeGreaterThan(beforeMs + 1000);
   });
 
   it('follows a server whose clock was set, or another one after a failover', async () => {
