@@ -2,7 +2,6 @@ import type { LoaderTimeoutError } from '../errors/index.js';
 import { GroupFlight } from './group-flight.js';
 import type { FoundEntry } from './load-outcome.js';
 import type { WaitedLoad } from './load-scope.js';
-import { LoneMap } from './lone-map.js';
 import type { ValueCheck } from './value-check.js';
 
 /** One piece of work on one key in this process: a load, a read of Redis, or a write. */
@@ -54,7 +53,7 @@ interface Slot<Result> {
  * load. A write or deletion detaches the flights: those who wait get their result, those who ask afterwards start anew.
  */
 export class FlightRegistry<Result> {
-  private readonly slots = new LoneMap<Slot<Result>>();
+  private readonly slots = new Map<string, Slot<Result>>();
   private readonly groups = new Set<GroupFlight>();
 
   /** Keys with work under way. */
@@ -160,7 +159,7 @@ export class FlightRegistry<Result> {
 
   /** As {@link detach}, for all keys. */
   detachAll(): void {
-    this.slots.keys().forEach((key) => this.detach(key));
+    [...this.slots.keys()].forEach((key) => this.detach(key));
     for (const group of this.groups) {
       group.overtakeAll();
     }
@@ -201,7 +200,7 @@ export class FlightRegistry<Result> {
    */
   onTag(tag: string, isCertain: boolean): boolean {
     let isCarried = false;
-    for (const key of this.slots.keys()) {
+    for (const key of [...this.slots.keys()]) {
       const flights = this.slots.get(key)?.flights ?? [];
       for (const flight of flights.filter(({ isWaiting }) => !isWaiting)) {
         const carries = flight.tags.includes(tag);
@@ -219,7 +218,7 @@ export class FlightRegistry<Result> {
 
   /** As {@link doubt}, for all keys. */
   doubtAll(isMeant?: (flight: Flight) => boolean): void {
-    this.slots.keys().forEach((key) => this.doubt(key, isMeant));
+    [...this.slots.keys()].forEach((key) => this.doubt(key, isMeant));
   }
 
   private enter(key: string, flight: Flight): Slot<Result> {

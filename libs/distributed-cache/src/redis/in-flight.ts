@@ -2,11 +2,10 @@ import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
 import { DeadlineClock, measureLoad } from './deadline-clock.js';
 import { QUEUE_LIMITS, SendQueue, type QueueLimits, type SendCost } from './send-queue.js';
 import { SendWindow } from './send-window.js';
-import { WaitingLine, type InLine } from './waiting-line.js';
 import type { ReplyListener } from './wire-command.js';
 
 /** An operation that was handed in: what it costs, when it is due, and how to fail it. */
-interface Operation extends InLine<Operation> {
+interface Operation {
   readonly name: string;
   readonly judge: Judge;
   readonly bytes: number;
@@ -82,7 +81,7 @@ const SMALL: SendCost = {};
  * own load.
  */
 export class InFlight {
-  private readonly sent = new WaitingLine<Operation>();
+  private readonly sent = new Set<Operation>();
   private readonly queue: SendQueue<Operation>;
   private readonly window: SendWindow;
   private timer: NodeJS.Timeout | undefined;
@@ -136,7 +135,7 @@ export class InFlight {
 
   /** Fails every operation at once, sent or queued. */
   releaseAll(errorFor: (operation: string, wasSent: boolean) => Error): void {
-    const sent = this.sent.all();
+    const sent = [...this.sent];
     const queued = this.queue.takeAll();
     for (const operation of sent) {
       this.sent.delete(operation);
@@ -191,7 +190,7 @@ export class InFlight {
       this.timer.ref();
       return;
     }
-    const { oldest } = this.sent;
+    const [oldest] = this.sent;
     if (oldest !== undefined) {
       const { dueAtMs } = oldest;
       const waitMs = Math.max(1, Math.ceil(dueAtMs - this.options.nowMs()));
@@ -219,7 +218,7 @@ export class InFlight {
   private expire(isLate: boolean, isBusy: boolean): void {
     const { deadlineMs, nowMs } = this.options;
     const dueNowMs = nowMs();
-    for (const operation of this.sent.all()) {
+    for (const operation of [...this.sent]) {
       if (operation.dueAtMs > dueNowMs) {
         break; // those behind it were sent later, and are due at most one deadline earlier
       }
@@ -247,9 +246,6 @@ class Waiter<Result> implements Operation, ReplyListener<Result> {
   dueAtMs = 0;
   sentAtMs = 0;
   progressAtSend = 0;
-  isInLine = false;
-  before: Operation | undefined = undefined;
-  after: Operation | undefined = undefined;
 
   constructor(
     readonly name: string,

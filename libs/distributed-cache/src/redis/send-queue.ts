@@ -1,5 +1,4 @@
 import type { SendWindow } from './send-window.js';
-import { WaitingLine, type InLine } from './waiting-line.js';
 
 /** What one operation takes of the window and of the queue. */
 export interface SendCost {
@@ -36,10 +35,36 @@ export const QUEUE_LIMITS: QueueLimits = {
   maxQueuedBytes: 64 * 1024 * 1024,
 };
 
-interface Queued extends InLine<Queued> {
+interface Queued {
   readonly bytes: number;
   readonly replyBytes: number;
   readonly isUrgent: boolean;
+}
+
+/** A queue. `Array.prototype.shift` moves every element of a long array, so elements that have left are cut off in batches. */
+class Fifo<Element> {
+  private elements: Element[] = [];
+  private head = 0;
+
+  get size(): number {
+    return this.elements.length - this.head;
+  }
+
+  get first(): Element | undefined {
+    return this.elements[this.head];
+  }
+
+  push(element: Element): void {
+    this.elements.push(element);
+  }
+
+  shift(): void {
+    this.head++;
+    if (this.head * 2 > this.elements.length) {
+      this.elements = this.elements.slice(this.head);
+      this.head = 0;
+    }
+  }
 }
 
 /**
@@ -47,8 +72,8 @@ interface Queued extends InLine<Queued> {
  * bounded, so that a reply is never long in coming because of this process's own load; what waits is bounded, so that memory is.
  */
 export class SendQueue<Operation extends Queued> {
-  private readonly urgent = new WaitingLine<Queued>();
-  private readonly others = new WaitingLine<Queued>();
+  private readonly urgent = new Fifo<Operation>();
+  private readonly others = new Fifo<Operation>();
   private queuedBytes = 0;
   private sent = 0;
   private sentBytes = 0;
@@ -83,7 +108,7 @@ export class SendQueue<Operation extends Queued> {
       this.listener.onQueueFilled();
     }
     this.queuedBytes += operation.bytes;
-    this.lineOf(operation).add(operation);
+    this.lineOf(operation).push(operation);
   }
 
   /** An operation that was sent is over, answered or not: the next ones may leave. */
@@ -97,8 +122,11 @@ export class SendQueue<Operation extends Queued> {
 
   /** Empties the queue. @returns what waited, in order */
   takeAll(): Operation[] {
-    const waiting = [...this.urgent.all(), ...this.others.all()] as Operation[];
-    waiting.forEach((operation) => this.remove(operation));
+    const waiting: Operation[] = [];
+    for (let next = this.next; next !== undefined; next = this.next) {
+      this.removeNext(next);
+      waiting.push(next);
+    }
     return waiting;
   }
 
@@ -109,25 +137,25 @@ export class SendQueue<Operation extends Queued> {
     }
     this.isSending = true;
     for (let next = this.next; next !== undefined && this.hasRoom(next.bytes + next.replyBytes); next = this.next) {
-      this.remove(next);
-      this.release(next as Operation);
+      this.removeNext(next);
+      this.release(next);
     }
     this.isSending = false;
   }
 
-  private get next(): Queued | undefined {
-    return this.urgent.oldest ?? this.others.oldest;
+  private get next(): Operation | undefined {
+    return this.urgent.first ?? this.others.first;
   }
 
-  private remove(operation: Queued): void {
-    this.lineOf(operation).delete(operation);
+  private removeNext(operation: Operation): void {
+    this.lineOf(operation).shift();
     this.queuedBytes -= operation.bytes;
     if (this.size === 0) {
       this.listener.onQueueEmptied();
     }
   }
 
-  private lineOf({ isUrgent }: Queued): WaitingLine<Queued> {
+  private lineOf({ isUrgent }: Operation): Fifo<Operation> {
     return isUrgent ? this.urgent : this.others;
   }
 
