@@ -41,8 +41,6 @@ export interface Decoded {
   readonly isTree: boolean;
   /** Of such a tree: whether it is certain that every text in it is ASCII. */
   readonly isAscii: boolean;
-  /** Of such a tree: the JSON that it was made of, for {@link ValueCodec.parse}. */
-  readonly text: string | undefined;
 }
 
 /**
@@ -134,13 +132,13 @@ export class ValueCodec {
   #read(serializer: SerializerId, text: string, isAsciiText: boolean): Decoded {
     const isTree = serializer === 'json';
     const value = deserialize(serializer, text, this.#classes);
-    return { value, isTree, isAscii: isTree && isAsciiJson(text, isAsciiText), text: isTree ? text : undefined };
+    return { value, isTree, isAscii: isTree && isAsciiJson(text, isAsciiText) };
   }
 }
 
 /** A value of which nothing else is known. */
 export function asDecoded(value: unknown): Decoded {
-  return { value, isTree: false, isAscii: false, text: undefined };
+  return { value, isTree: false, isAscii: false };
 }
 
 /** Whether JSON stands for nothing but ASCII: no text in it is written with an escape either, as `\u0401`. */

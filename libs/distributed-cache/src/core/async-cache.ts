@@ -63,7 +63,7 @@ export class AsyncCache<T = unknown> {
     this.hits = runtime.events.observation('hit');
     this.local = rooms.local;
     this.loads = rooms.loads;
-    this.landing = new Landing(this.local, this.loads, this.recorder, this, runtime.events);
+    this.landing = new Landing(this.loads, this.recorder, this);
     this.finder = new EntryFinder(rooms);
     this.changes = new EntryChanges(rooms);
     this.inspector = new EntryInspector(namespace, rooms);
@@ -110,7 +110,7 @@ export class AsyncCache<T = unknown> {
    * in this process always, in the cluster while Redis serves; a call may wait for another process's load. If the loader throws, a stale value still in its grace is returned; else its error, the same object.
    */
   getOrSet(key: CacheKey, loader: Loader<T>, options?: EntryOptions<T>): Promise<T> {
-    return this.hit(key, options) ?? this.landing.join(key, loader, options) ?? this.getOrLoad(key, loader, options);
+    return this.hit(key, options) ?? this.getOrLoad(key, loader, options);
   }
 
   /**
@@ -122,17 +122,11 @@ export class AsyncCache<T = unknown> {
     if (options !== undefined && (options.refreshAhead !== undefined || (isText && hasOwnKey(options)))) {
       return undefined;
     }
-    if (!isText) {
-      return key instanceof PreparedKey ? this.hitAgain(key) : undefined; // anything else is refused where keys are encoded
+    const nowMs = this.runtime.coarseClock.nowMs();
+    if (isText) {
+      return this.answer(key, this.local.hit(key, nowMs), nowMs);
     }
-    const nowMs = this.runtime.coarseClock.nowMs();
-    return this.answer(key, this.local.hit(key, nowMs), nowMs);
-  }
-
-  /** @internal As {@link hit}, for a key that is prepared, and without options. */
-  hitAgain(key: PreparedKey): Promise<T> | undefined {
-    const nowMs = this.runtime.coarseClock.nowMs();
-    return this.answer(key, this.local.hitAgain(key, nowMs), nowMs);
+    return key instanceof PreparedKey ? this.answer(key, this.local.hitEncoded(key.encoded, nowMs), nowMs) : undefined; // anything else is refused where keys are encoded
   }
 
   /**

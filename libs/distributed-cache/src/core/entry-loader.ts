@@ -1,6 +1,5 @@
 import { toMs, type ResolvedNamespace } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
-import { isPlainKey } from '../keys/index.js';
 import { readStored, type StoredValue } from '../local/index.js';
 import { REAL_TIME } from '../redis/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
@@ -64,7 +63,6 @@ export class EntryLoader {
   /** For a key of which nothing fresh is there. */
   start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined): Flight {
     return this.flights.begin(key, (flight) => {
-      flight.isJoinable = isPlainKey(key) && options?.hardTimeout === undefined;
       return this.fly(key, loader, options, flight);
     });
   }

@@ -12,8 +12,6 @@ export interface Flight extends WaitedLoad {
   isReplaced: boolean;
   /** Set while it does nothing but wait for another process to fill the key: it has read nothing that could be old. */
   isWaiting: boolean;
-  /** Set for what began because nothing fresh was there: who has found nothing at a glance joins it without a closer look. */
-  isJoinable: boolean;
   /** Set for a load that no lease covers: Redis could not be asked. */
   isUnleased: boolean;
   /** Set while the loader runs, which may add tags: until it ends, `tags` is not the last word. */
@@ -200,7 +198,7 @@ export class FlightRegistry<Result> {
    */
   onTag(tag: string, isCertain: boolean): boolean {
     let isCarried = false;
-    for (const key of [...this.slots.keys()]) {
+    for (const key of this.slots.keys()) {
       const flights = this.slots.get(key)?.flights ?? [];
       for (const flight of flights.filter(({ isWaiting }) => !isWaiting)) {
         const carries = flight.tags.includes(tag);
@@ -272,7 +270,6 @@ function newFlight(): Flight {
     overtaken: false,
     isReplaced: false,
     isWaiting: false,
-    isJoinable: false,
     isUnleased: false,
     isLoading: false,
     tags: NONE,

@@ -21,15 +21,6 @@ export class JoinedFlights {
   }
 
   /**
-   * The result of a flight of this key, for a call that has found nothing fresh and has not encoded the key: it is joined if it is its own
-   * encoding, and only its life ends it early.
-   */
-  joinable(key: string): Promise<LoadOutcome> | undefined {
-    const flight = this.running(key);
-    return flight?.isJoinable === true ? this.resultOf(key, flight) : undefined;
-  }
-
-  /**
    * What a call that joins a flight waits for: its result. A flight that lasts longer than a load is waited for is left to the call that
    * began it; the promise rejects with a `FlightOutlivedError`, and the calls that joined start anew.
    */

@@ -1,14 +1,12 @@
 import { toMs } from '../config/index.js';
-import type { CacheEvents } from '../events/index.js';
-import { PreparedKey, type CacheKey } from '../keys/index.js';
+import type { CacheKey } from '../keys/index.js';
 import { readStored } from '../local/index.js';
 import { FlightOutlivedError, hasLimits, withinLimits, type CallerLimits } from './caller-limits.js';
 import type { EntryLoader } from './entry-loader.js';
-import { hasOwnKey, type EntryOptions, type Loader } from './entry-options.js';
+import type { EntryOptions, Loader } from './entry-options.js';
 import type { Flight } from './flight-registry.js';
 import type { LoadOutcome } from './load-outcome.js';
 import { beginWait, loadScopes } from './load-scope.js';
-import type { LocalView } from './local-view.js';
 import type { LookupRecorder } from './lookup-recorder.js';
 
 /** The cache, for a call that starts anew. */
@@ -16,25 +14,13 @@ interface Caller<T> {
   getOrSet(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T>;
 }
 
-interface Observation {
-  readonly isObserved: boolean;
-}
-
 /** How the callers of one namespace get what a flight has found. */
 export class Landing<T> {
-  private readonly hits: Observation;
-  private readonly misses: Observation;
-
   constructor(
-    private readonly local: LocalView,
     private readonly loads: EntryLoader,
     private readonly recorder: LookupRecorder,
     private readonly cache: Caller<T>,
-    events: CacheEvents,
-  ) {
-    this.hits = events.observation('hit');
-    this.misses = events.observation('miss');
-  }
+  ) {}
 
   /** Joins the flight of a key that is not there fresh, or begins one. */
   land(key: CacheKey, encodedKey: string, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
@@ -119,53 +105,6 @@ export class Landing<T> {
     }
     return readStored(outcome.stored) as T;
   }
-
-  /**
-   * The way of a thousand callers of one missing key, all but the first: who has not found it at a glance joins the load that is under
-   * way, without a closer look, and with nothing of its own but the promise. `undefined`: it takes that look.
-   */
-  join(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> | undefined {
-    if (loadScopes.current !== undefined || this.hits.isObserved || this.misses.isObserved || !this.local.hearsAll()) {
-      return undefined; // somebody is told which key it was; or memory may answer that would not have before
-    }
-    if (typeof key !== 'string') {
-      return key instanceof PreparedKey ? this.joinNamed(key, key.encoded, loader, options) : undefined;
-    }
-    return options !== undefined && hasOwnKey(options) ? undefined : this.joinNamed(key, key, loader, options);
-  }
-
-  private joinNamed(
-    key: CacheKey,
-    encodedKey: string,
-    loader: Loader<T>,
-    options: EntryOptions<T> | undefined,
-  ): Promise<T> | undefined {
-    return hasLimits(options)
-      ? undefined
-      : this.loads.joins.joinable(encodedKey)?.then(this.landJoined, this.whenLost(key, loader, options));
-  }
-
-  private whenLost(
-    key: CacheKey,
-    loader: Loader<T>,
-    options: EntryOptions<T> | undefined,
-  ): (error: unknown) => Promise<T> {
-    return (error) => {
-      if (error instanceof FlightOutlivedError) {
-        return this.cache.getOrSet(key, loader, options);
-      }
-      throw error;
-    };
-  }
-
-  private readonly landJoined = (outcome: LoadOutcome): T => {
-    if (outcome.source === 'tier') {
-      this.recorder.countHit(outcome.tier, outcome.state);
-    } else {
-      this.recorder.countMiss();
-    }
-    return readStored(outcome.stored) as T;
-  };
 }
 
 /** Whether the flight ended at the `hardTimeout` of the call that began it, and this call is more patient. */

@@ -4,7 +4,6 @@ export { EntryStore } from './entry-store.js';
 export { LocalCache, type LocalCacheOptions } from './local-cache.js';
 export { LocalPart } from './local-part.js';
 export type { LocalEntry, LocalMark, LocalPutOptions, LocalScope, LocalSetOptions } from './local-entry.js';
-export { freezeTree } from './plain-tree.js';
 export {
   readStored,
   storeValue,

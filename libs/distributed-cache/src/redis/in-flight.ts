@@ -218,7 +218,7 @@ export class InFlight {
   private expire(isLate: boolean, isBusy: boolean): void {
     const { deadlineMs, nowMs } = this.options;
     const dueNowMs = nowMs();
-    for (const operation of [...this.sent]) {
+    for (const operation of this.sent) {
       if (operation.dueAtMs > dueNowMs) {
         break; // those behind it were sent later, and are due at most one deadline earlier
       }
