@@ -170,7 +170,7 @@ export class EntryChanges {
     if (remote === undefined) {
       return undefined;
     }
-    return loads.flights.overtake(encodedKeys, async (flights) => {
+    return loads.flights.watch(encodedKeys, async (flights) => {
       const existed = await remote.delete(encodedKeys, holdOffMs);
       for (const [index, encodedKey] of encodedKeys.entries()) {
         if (flights[index]?.isReplaced !== true) {
