@@ -2,14 +2,9 @@ import { createSecretKey } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { CorruptEntryError, ValueRefusedError } from 'nestjs-distributed-cache/core';
-import {
-  ClassRegistry,
-  deserialize,
-  EntryCodec,
-  readEnvelope,
-  serialize,
-} from '../../libs/distributed-cache/src/codec/index.js';
+import { deserialize, EntryCodec, readEnvelope, serialize } from '../../libs/distributed-cache/src/codec/index.js';
 import { Mutations } from './mutations.js';
+import { ClassRegistry } from '../../libs/distributed-cache/src/values/index.js';
 
 const ROUNDS = 200_000;
 const SLOWEST_MS = 100;

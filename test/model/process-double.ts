@@ -1,6 +1,5 @@
 import type { Scheduler } from 'fast-check';
 import type { CacheConfig } from '../../libs/distributed-cache/src/config/index.js';
-import { ClassRegistry } from '../../libs/distributed-cache/src/codec/index.js';
 import { AsyncCache } from '../../libs/distributed-cache/src/core/async-cache.js';
 import type { CacheRuntime } from '../../libs/distributed-cache/src/core/cache-runtime.js';
 import { KeptLeases } from '../../libs/distributed-cache/src/core/kept-leases.js';
@@ -13,6 +12,7 @@ import type { PendingInvalidations } from '../../libs/distributed-cache/src/redi
 import { TierUnavailableError } from '../../libs/distributed-cache/src/errors/index.js';
 import { LineDouble } from './link-double.js';
 import type { DoubleEntry, DoubleKeys, RedisDouble } from './redis-double.js';
+import { ClassRegistry } from '../../libs/distributed-cache/src/values/index.js';
 
 const NOW_MS = 1_000_000;
 const HOUR_MS = 3_600_000;

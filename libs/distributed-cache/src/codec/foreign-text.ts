@@ -4,8 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { CorruptEntryError } from '../errors/index.js';
-import { parseJsonText } from './json-text.js';
-import { isRecord } from './value-kinds.js';
+import { parseJsonText, isRecord } from '../values/index.js';
 
 /** `plain`: JSON. `keyv`: `{"value":…,"expires":…}`, perhaps as a string in JSON. `absent`: what Keyv writes for `undefined`. */
 export type ForeignText =

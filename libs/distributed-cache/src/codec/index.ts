@@ -1,4 +1,3 @@
-export { ClassRegistry, type RegisteredClass } from './class-registry.js';
 export { EntryCodec, type EntryCodecOptions, type SealedEntry } from './entry-codec.js';
 export { ENVELOPE_MAGIC, type EntryHeader, isEnvelope, readEnvelope, writeEnvelope } from './envelope.js';
 export type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
@@ -13,4 +12,3 @@ export {
   ValueCodec,
   type ValueCodecOptions,
 } from './value-codec.js';
-export { type Inspection, MAX_DEPTH, inspectValue } from './value-inspector.js';

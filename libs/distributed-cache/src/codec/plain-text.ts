@@ -5,10 +5,15 @@
 import { types } from 'node:util';
 import { CorruptEntryError } from '../errors/index.js';
 import { foreignTextOf, keyvStringsOf } from './foreign-text.js';
-import { parseJsonText } from './json-text.js';
-import { Refusal, toRefusedError } from './refusal.js';
-import { inspectValue } from './value-inspector.js';
-import { describeType, isError, isRecord } from './value-kinds.js';
+import {
+  parseJsonText,
+  Refusal,
+  toRefusedError,
+  inspectValue,
+  describeType,
+  isError,
+  isRecord,
+} from '../values/index.js';
 
 /** `keyv`: as Keyv writes it. `cache-manager`: the same as a string in JSON, as cache-manager has cache-manager-ioredis-yet write it. */
 export type PlainFormat = 'json' | 'keyv' | 'cache-manager';

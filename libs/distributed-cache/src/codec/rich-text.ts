@@ -6,9 +6,15 @@
  */
 import { defaultParseOperations, parse, stringify } from 'devalue';
 import { CorruptEntryError } from '../errors/index.js';
-import { ClassParts, type ClassRegistry } from './class-registry.js';
-import { describeError, reviveError } from './error-parts.js';
-import { MAX_BIGINT_DIGITS, MAX_SPARSE_LENGTH, inspectValue } from './value-inspector.js';
+import {
+  ClassParts,
+  type ClassRegistry,
+  describeError,
+  reviveError,
+  MAX_BIGINT_DIGITS,
+  MAX_SPARSE_LENGTH,
+  inspectValue,
+} from '../values/index.js';
 
 /** `""` would count as "not mine": an empty buffer needs a text of its own. */
 const BASE64 = 'base64:';

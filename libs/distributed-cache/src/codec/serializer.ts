@@ -1,12 +1,15 @@
 import { CorruptEntryError } from '../errors/index.js';
-import { type ClassRegistry, NO_CLASSES } from './class-registry.js';
-import { parseJsonText } from './json-text.js';
 import type { SerializerId } from './payload.js';
-import { copyAsPlain } from './plain-copy.js';
-import { isPlainJson } from './plain-json.js';
-import { toRefusedError } from './refusal.js';
 import { parseRichText, writeRichText } from './rich-text.js';
-import { inspectValue } from './value-inspector.js';
+import {
+  type ClassRegistry,
+  NO_CLASSES,
+  parseJsonText,
+  copyAsPlain,
+  isPlainJson,
+  toRefusedError,
+  inspectValue,
+} from '../values/index.js';
 
 export interface SerializedValue {
   readonly serializer: SerializerId;

@@ -1,9 +1,9 @@
 import { isAscii } from 'node:buffer';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
-import { type ClassRegistry, NO_CLASSES } from './class-registry.js';
 import { compress, type CompressedBytes, decompress } from './compressor.js';
 import type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
 import { deserialize, serialize } from './serializer.js';
+import { type ClassRegistry, NO_CLASSES } from '../values/index.js';
 
 export interface ValueCodecOptions {
   /** Largest serialized value before compression, in bytes, both ways: larger ones are not written and not believed. */

@@ -1,4 +1,3 @@
-import type { ClassRegistry } from '../codec/index.js';
 import type { CacheConfig } from '../config/index.js';
 import type { CacheEvents } from '../events/index.js';
 import type { Clock, LocalCache } from '../local/index.js';
@@ -9,6 +8,7 @@ import type { LeaseTerm } from './lease-term.js';
 import type { LoadSignals } from './load-signals.js';
 import type { OutageJournal } from './outage-journal.js';
 import type { StampSurroundings } from './stamp-book.js';
+import type { ClassRegistry } from '../values/index.js';
 
 /** Redis as all namespaces see it. */
 export interface RedisRuntime {

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ClassRegistry } from '../codec/index.js';
 import { EncryptionKeys, type CacheConfig, type NamespaceOptions, type ResolvedNamespace } from '../config/index.js';
 import { ConfigurationError } from '../errors/index.js';
 import { isBesideValue } from '../keys/index.js';
@@ -16,6 +15,7 @@ import { FlattenedClasses } from './flattened-classes.js';
 import { LoadSignals } from './load-signals.js';
 import { redisTarget } from './redis-target.js';
 import { effectOf } from './refusal-effects.js';
+import { ClassRegistry } from '../values/index.js';
 
 /** What a `DistributedCache` may be given besides its configuration. */
 export interface CacheEnvironment {

@@ -1,12 +1,6 @@
 import type { Decoded, EntryCodec } from '../codec/index.js';
-import {
-  storeValue,
-  UnreadValue,
-  type CopyInstance,
-  type StoredValue,
-  type ValueOrigin,
-  type ValuesMode,
-} from '../local/index.js';
+import { storeValue, UnreadValue, type StoredValue, type ValueOrigin, type ValuesMode } from '../local/index.js';
+import type { CopyInstance } from '../values/index.js';
 
 /** From this length on memory may have the text instead of the value: below, it would not be the smaller one. */
 const TEXT_FROM_LENGTH = 512;

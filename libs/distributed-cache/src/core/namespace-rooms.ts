@@ -1,7 +1,6 @@
-import { type ClassRegistry, EntryCodec } from '../codec/index.js';
+import { EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { keyLayout, type KeyLayout } from '../keys/index.js';
-import { copyValue, type CopyInstance } from '../local/index.js';
 import { REAL_TIME } from '../redis/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import type { Counters } from './counters.js';
@@ -18,6 +17,7 @@ import { TagRegistry } from './tag-registry.js';
 import { ValueChecks, versionStamps } from './value-check.js';
 import { VersionPeace } from './version-peace.js';
 import { WaitBudget } from './wait-budget.js';
+import { type ClassRegistry, copyValue, type CopyInstance } from '../values/index.js';
 
 /** The parts of one namespace's cache, one way through: reader, loads, writer; local before remote. */
 export interface NamespaceRooms {

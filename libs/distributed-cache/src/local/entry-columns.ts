@@ -1,5 +1,5 @@
-import type { CopyInstance } from './copy-value.js';
 import type { LocalMark } from './local-entry.js';
+import type { CopyInstance } from '../values/index.js';
 
 export const FIRST_CAPACITY = 256;
 /** What is free in the columns is memory as well: a fifth at most, for which each entry is moved four times on average. */

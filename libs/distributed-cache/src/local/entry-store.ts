@@ -1,8 +1,8 @@
 import { EntryRing } from './entry-ring.js';
-import { textBytes } from './measure-value.js';
 import type { LocalEntry, LocalMark } from './local-entry.js';
 import type { StoredValue } from './stored-value.js';
 import { UnreadValue } from './unread-value.js';
+import { textBytes } from '../values/index.js';
 
 /** The keys that are looked up together, and are dropped together. */
 export interface Room {

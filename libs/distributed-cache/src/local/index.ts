@@ -1,5 +1,4 @@
 export { CoarseClock, SuspendWatch, systemClock, type Clock } from './clock.js';
-export { copyValue, type CopyInstance } from './copy-value.js';
 export { EntryStore } from './entry-store.js';
 export { LocalCache, type LocalCacheOptions } from './local-cache.js';
 export { LocalPart } from './local-part.js';

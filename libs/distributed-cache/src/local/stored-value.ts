@@ -1,7 +1,4 @@
-import { copyValue, type CopyInstance } from './copy-value.js';
-import { flatText, flattenTexts } from './flat-text.js';
-import { measureValue } from './measure-value.js';
-import { readyTree } from './plain-tree.js';
+import { copyValue, type CopyInstance, flatText, flattenTexts, measureValue, readyTree } from '../values/index.js';
 
 /**
  * How values leave L1. `frozen`: shared and deep-frozen, what can't be frozen is copied on each read. `cloned`: a copy on each

@@ -1,5 +1,5 @@
-import { textBytes } from './measure-value.js';
 import type { StoredValue } from './stored-value.js';
+import { textBytes } from '../values/index.js';
 
 const OBJECT_BYTES = 72;
 

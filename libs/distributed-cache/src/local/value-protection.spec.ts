@@ -1,9 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { copyValue } from './copy-value.js';
-import { flatText, flattenTexts } from './flat-text.js';
 import { readStored, storeValue } from './stored-value.js';
+import { copyValue, flatText, flattenTexts } from '../values/index.js';
 
 const leaf = fc.oneof(
   fc.string({ maxLength: 30 }),

@@ -1,9 +1,16 @@
 import { types } from 'node:util';
-import { ClassParts, type ClassRegistry, NO_CLASSES, type RegisteredClass } from './class-registry.js';
+import { ClassParts, type ClassRegistry, NO_CLASSES, type RegisteredClass } from './classes.js';
 import { describeError } from './error-parts.js';
 import { Refusal, propertyStep, toRefusedError } from './refusal.js';
-import { SeenObjects } from './seen-objects.js';
-import { describeType, hasStandardPrototype, hasToJson, isError, isRecord, kindOf } from './value-kinds.js';
+import {
+  describeType,
+  hasStandardPrototype,
+  hasToJson,
+  isError,
+  isPrototypeExtended,
+  isRecord,
+  kindOf,
+} from './kinds.js';
 
 /** Deepest nesting of containers that is kept, and that is believed when it is read. */
 export const MAX_DEPTH = 200;
@@ -282,4 +289,88 @@ function located(error: unknown, step: string): unknown {
     error.via(step);
   }
   return error;
+}
+
+/** From so many on, a hash costs less than looking through a list. */
+const MANY = 16;
+
+/** Which objects a walk has met. Most values have few, for which a `Set` would be most of what looking through them costs. */
+class SeenObjects {
+  private readonly few: object[] = [];
+  private many: Set<object> | undefined;
+
+  /** @returns whether it was not there before */
+  add(object: object): boolean {
+    const { few, many } = this;
+    if (many !== undefined) {
+      const before = many.size;
+      return many.add(object).size > before;
+    }
+    for (const seen of few) {
+      if (seen === object) {
+        return false;
+      }
+    }
+    few.push(object);
+    if (few.length === MANY) {
+      this.many = new Set(few);
+    }
+    return true;
+  }
+}
+
+/**
+ * Whether `JSON.stringify` keeps all that can be read of a value, as far as one quick look tells: nothing but plain objects and arrays,
+ * each met once and not nested too deep, texts, booleans, null, and the numbers that JSON has. `false` may mean that it takes a closer look
+ * (`inspectValue`), which tells accessors and symbols, too: they cost that look three quarters of its time, and of what stays
+ * behind as text nobody can see them.
+ */
+export function isPlainJson(value: unknown): boolean {
+  return !isPrototypeExtended() && isPlain(value, 0, new SeenObjects());
+}
+
+function isPlain(value: unknown, depth: number, seen: SeenObjects): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true;
+    case 'number':
+      return Number.isFinite(value) && (value !== 0 || 1 / value > 0);
+    case 'object':
+      return !isRecord(value) || (depth < MAX_DEPTH && seen.add(value) && isPlainObject(value, depth + 1, seen));
+    default:
+      return false;
+  }
+}
+
+function isPlainObject(object: Record<string, unknown>, depth: number, seen: SeenObjects): boolean {
+  const prototype: unknown = Object.getPrototypeOf(object);
+  if (hasToJson(object)) {
+    return false;
+  }
+  if (prototype === Array.prototype) {
+    return Array.isArray(object) && isPlainArray(object, depth, seen);
+  }
+  if (prototype !== Object.prototype) {
+    return false;
+  }
+  for (const name in object) {
+    if (name === '__proto__' || !isPlain(object[name], depth, seen)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/** A match of a regular expression is an array with properties, which JSON drops. */
+function isPlainArray(array: readonly unknown[], depth: number, seen: SeenObjects): boolean {
+  if ('groups' in array) {
+    return false;
+  }
+  for (let index = 0; index < array.length; index++) {
+    if (!isPlain(array[index], depth, seen)) {
+      return false;
+    }
+  }
+  return true;
 }

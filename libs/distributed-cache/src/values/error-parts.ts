@@ -1,4 +1,4 @@
-import { isRecord } from './value-kinds.js';
+import { isRecord } from './kinds.js';
 
 /**
  * What is kept of an error. The type is one of the language's own; an error of any other class comes back as a

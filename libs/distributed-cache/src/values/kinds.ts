@@ -125,3 +125,18 @@ export function describeType(value: unknown): string {
   const name = typeof type === 'function' && /^[A-Za-z_$][\w$]{0,60}$/.test(type.name) ? type.name : 'object';
   return `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`;
 }
+
+/** Objects whose state lies in internal slots, out of reach of `Object.freeze`. */
+export function hasInternalSlots(value: object): value is Date | URL | RegExp {
+  return value instanceof Date || value instanceof URL || value instanceof RegExp;
+}
+
+const BARE = {};
+
+/** Whether `Object.prototype` has been given properties: every object seems to have them. */
+export function isPrototypeExtended(): boolean {
+  for (const _name in BARE) {
+    return true;
+  }
+  return false;
+}

@@ -1,4 +1,4 @@
-import { isRecord } from './value-kinds.js';
+import { isRecord } from './kinds.js';
 
 /** How the instances of one class are kept. */
 export interface RegisteredClass {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { measureValue } from './measure-value.js';
+import { measureValue } from './measure.js';
 
 const bytesOf = (value: unknown): number => measureValue(value).bytes;
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isPlainJson } from './plain-json.js';
-import { inspectValue } from './value-inspector.js';
+import { isPlainJson } from './inspect.js';
+import { inspectValue } from './inspect.js';
 
 /** What the closer look says: whether JSON keeps all of it. */
 function isExactJson(value: unknown): boolean {

@@ -1,5 +1,5 @@
 import { flatText } from './flat-text.js';
-import { isOpaque } from './measure-value.js';
+import { hasInternalSlots } from './kinds.js';
 
 type CopyOf = (part: unknown) => unknown;
 
@@ -109,7 +109,7 @@ function copyOfBytes(value: object, copyOf: CopyOf, toKeep: boolean): object | u
 }
 
 function copyOfOpaque(value: object): object | undefined {
-  if (!isOpaque(value)) {
+  if (!hasInternalSlots(value)) {
     return undefined;
   }
   return value instanceof Date ? new Date(value) : value instanceof URL ? new URL(value) : new RegExp(value);

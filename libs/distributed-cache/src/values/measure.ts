@@ -1,5 +1,63 @@
 import { isWide } from './flat-text.js';
-import { SHARED_TEXT_LENGTH, ShapeMemory } from './shape-memory.js';
+import { hasInternalSlots } from './kinds.js';
+
+/** A power of two: places are found by masking. */
+const PLACES = 4096;
+const SHORT_TEXTS = 1024;
+/** `JSON.parse` and the compiler keep one copy of equal texts up to this length. */
+const SHARED_TEXT_LENGTH = 10;
+
+/**
+ * What objects and texts were met lately. Objects with the same property names share one hidden class and the names
+ * themselves; an object used as a dictionary, with names that no other has, pays for both alone, several times what its
+ * slots take. Nobody tells which is which: so the first of a kind counts as a dictionary, and what follows does not.
+ * It holds hashes and short texts, and a constant amount of them.
+ */
+class ShapeMemory {
+  private readonly hashes = new Int32Array(PLACES);
+  private readonly texts = Array.from({ length: SHORT_TEXTS }, () => '');
+  private lastFirst = '';
+  private lastLast = '';
+  private lastCount = -1;
+
+  /** Whether an object with so many names, and these at the ends, has been met. In a list of records the last one was the same. */
+  isKnown(length: number, first: string, last: string): boolean {
+    if (length === this.lastCount && first === this.lastFirst && last === this.lastLast) {
+      return true;
+    }
+    this.lastCount = length;
+    this.lastFirst = first;
+    this.lastLast = last;
+    const hash = (hashOf(last, hashOf(first, length)) | 1) >> 0;
+    const place = (hash ^ (hash >>> 15)) & (PLACES - 1);
+    if (this.hashes[place] === hash) {
+      return true;
+    }
+    this.hashes[place] = hash;
+    return false;
+  }
+
+  /** Whether a short text has been met. */
+  isKnownText(text: string): boolean {
+    const { length } = text;
+    const mixed =
+      text.charCodeAt(0) * 31 + text.charCodeAt(length - 1) * 7 + text.charCodeAt(length >> 1) * 17 + length;
+    const place = mixed & (SHORT_TEXTS - 1);
+    if (this.texts[place] === text) {
+      return true;
+    }
+    this.texts[place] = text;
+    return false;
+  }
+}
+
+function hashOf(text: string, seed: number): number {
+  let hash = seed;
+  for (let index = 0; index < text.length; index++) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  }
+  return hash;
+}
 
 /*
  * What a value takes on the heap, by the layouts of V8 (64 bit, pointers not compressed). There is no API that tells; the
@@ -123,7 +181,7 @@ class Walk {
     } else if (part instanceof ArrayBuffer) {
       this.unfreezable = true;
       this.bytes += BUFFER_BYTES + part.byteLength;
-    } else if (isOpaque(part)) {
+    } else if (hasInternalSlots(part)) {
       this.unfreezable = true;
       this.bytes += opaqueBytes(part);
     } else {
@@ -132,11 +190,6 @@ class Walk {
       this.countRecord(part as Record<string, unknown>, names);
     }
   }
-}
-
-/** Objects whose state lies in internal slots, out of reach of `Object.freeze`. */
-export function isOpaque(value: object): value is Date | URL | RegExp {
-  return value instanceof Date || value instanceof URL || value instanceof RegExp;
 }
 
 function opaqueBytes(value: Date | URL | RegExp): number {

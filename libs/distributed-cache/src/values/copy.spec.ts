@@ -1,6 +1,6 @@
 import { isDeepStrictEqual, types } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { copyValue } from './copy-value.js';
+import { copyValue } from './copy.js';
 
 class Money {
   constructor(readonly cents: number) {}

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { measureValue } from './measure-value.js';
-import { readyTree } from './plain-tree.js';
+import { measureValue } from './measure.js';
+import { readyTree } from './freeze-and-measure.js';
 
 const json = (): fc.Arbitrary<object> =>
   fc.jsonValue({ maxDepth: 6 }).filter((value): value is object => typeof value === 'object' && value !== null);

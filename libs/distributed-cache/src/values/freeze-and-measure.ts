@@ -1,5 +1,6 @@
 import { flatText, isWide } from './flat-text.js';
-import { arrayBytes, isSharedText, primitiveBytes, shapeBytes, textBytes } from './measure-value.js';
+import { isPrototypeExtended } from './kinds.js';
+import { arrayBytes, isSharedText, primitiveBytes, shapeBytes, textBytes } from './measure.js';
 
 /** What is done to a tree besides measuring it, and what is known of it. */
 export interface TreeCare {
@@ -28,15 +29,6 @@ export function readyTree(value: object, { flattens, freezes, isAscii }: TreeCar
     (isAscii ? IS_ASCII : 0) |
     (isPrototypeExtended() ? IS_EXTENDED : 0);
   return readyObject(value, care);
-}
-
-const BARE = {};
-
-function isPrototypeExtended(): boolean {
-  for (const _name in BARE) {
-    return true;
-  }
-  return false;
 }
 
 function readyObject(value: object, care: number): number {

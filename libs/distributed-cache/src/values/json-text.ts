@@ -1,6 +1,6 @@
 import { CorruptEntryError } from '../errors/index.js';
-import { MAX_DEPTH } from './value-inspector.js';
-import { isRecord } from './value-kinds.js';
+import { MAX_DEPTH } from './inspect.js';
+import { isRecord } from './kinds.js';
 
 /**
  * Parses JSON that anybody may have written. `JSON.parse` itself accepts two things that hurt later: nesting deep

@@ -1,9 +1,9 @@
 import { types } from 'node:util';
-import { ClassParts, type ClassRegistry, type RegisteredClass } from './class-registry.js';
+import { ClassParts, type ClassRegistry, type RegisteredClass } from './classes.js';
 import { describeError, reviveError } from './error-parts.js';
 import { tidyJson } from './json-text.js';
 import { Refusal } from './refusal.js';
-import { hasToJson, isError, isRecord, kindOf } from './value-kinds.js';
+import { hasToJson, isError, isRecord, kindOf } from './kinds.js';
 
 /**
  * Copies a value into one that can be written as it is: class instances become plain objects of their own
