@@ -35,7 +35,7 @@ describe('encode and decode', () => {
     const decoding = codec.decode((await large).payload);
     expect(decoding).toBeInstanceOf(Promise);
     const value = { text: 'x'.repeat(200_000) };
-    expect(await decoding).toStrictEqual({ value, isTree: true, isAscii: true });
+    expect(await decoding).toStrictEqual({ value, isTree: true, isAscii: true, text: JSON.stringify(value) });
   });
 
   it('read the value before encode returns', async () => {
@@ -52,6 +52,7 @@ describe('encode and decode', () => {
       value,
       isTree: true,
       isAscii: true,
+      text: JSON.stringify(value),
     });
   });
 
@@ -77,7 +78,7 @@ describe('encode and decode', () => {
   it('do not take damaged bytes for ASCII, although each of them becomes one character', async () => {
     const bytes = Buffer.from([0x22, 0xff, 0x22]);
     const decoded = await codec.decode({ serializer: 'json', compressor: 'none', rawBytes: 3, bytes });
-    expect(decoded).toEqual({ value: '\uFFFD', isTree: true, isAscii: false });
+    expect(decoded).toEqual({ value: '\uFFFD', isTree: true, isAscii: false, text: '"\uFFFD"' });
   });
 
   it('compress from the threshold on, and not at all when told so', async () => {

@@ -1,9 +1,9 @@
 import { isAscii } from 'node:buffer';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
+import { type ClassRegistry, NO_CLASSES } from '../values/index.js';
 import { compress, type CompressedBytes, decompress } from './compressor.js';
 import type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
 import { deserialize, serialize } from './serializer.js';
-import { type ClassRegistry, NO_CLASSES } from '../values/index.js';
 
 export interface ValueCodecOptions {
   /** Largest serialized value before compression, in bytes, both ways: larger ones are not written and not believed. */
@@ -41,6 +41,8 @@ export interface Decoded {
   readonly isTree: boolean;
   /** Of such a tree: whether it is certain that every text in it is ASCII. */
   readonly isAscii: boolean;
+  /** Of such a tree: the JSON that it was made of, for {@link ValueCodec.parse}. */
+  readonly text: string | undefined;
 }
 
 /**
@@ -132,13 +134,13 @@ export class ValueCodec {
   #read(serializer: SerializerId, text: string, isAsciiText: boolean): Decoded {
     const isTree = serializer === 'json';
     const value = deserialize(serializer, text, this.#classes);
-    return { value, isTree, isAscii: isTree && isAsciiJson(text, isAsciiText) };
+    return { value, isTree, isAscii: isTree && isAsciiJson(text, isAsciiText), text: isTree ? text : undefined };
   }
 }
 
 /** A value of which nothing else is known. */
 export function asDecoded(value: unknown): Decoded {
-  return { value, isTree: false, isAscii: false };
+  return { value, isTree: false, isAscii: false, text: undefined };
 }
 
 /** Whether JSON stands for nothing but ASCII: no text in it is written with an escape either, as `\u0401`. */

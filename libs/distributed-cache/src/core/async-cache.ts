@@ -122,11 +122,17 @@ export class AsyncCache<T = unknown> {
     if (options !== undefined && (options.refreshAhead !== undefined || (isText && hasOwnKey(options)))) {
       return undefined;
     }
-    const nowMs = this.runtime.coarseClock.nowMs();
-    if (isText) {
-      return this.answer(key, this.local.hit(key, nowMs), nowMs);
+    if (!isText) {
+      return key instanceof PreparedKey ? this.hitAgain(key) : undefined; // anything else is refused where keys are encoded
     }
-    return key instanceof PreparedKey ? this.answer(key, this.local.hitEncoded(key.encoded, nowMs), nowMs) : undefined; // anything else is refused where keys are encoded
+    const nowMs = this.runtime.coarseClock.nowMs();
+    return this.answer(key, this.local.hit(key, nowMs), nowMs);
+  }
+
+  /** @internal As {@link hit}, for a key that is prepared, and without options. */
+  hitAgain(key: PreparedKey): Promise<T> | undefined {
+    const nowMs = this.runtime.coarseClock.nowMs();
+    return this.answer(key, this.local.hitAgain(key, nowMs), nowMs);
   }
 
   /**

@@ -112,11 +112,11 @@ export class EntryReader {
       return refused(lookup);
     }
     const { entry, ttlMs, ageMs, stamps, marks } = lookup;
-    const stored = this.values.storable(checked.isAsRead ? entry : asDecoded(checked.value), 'decoded');
+    const { stored, forLocal } = this.values.found(checked.isAsRead ? entry : asDecoded(checked.value));
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
     const lifeMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && !flight.overtaken) {
-      this.local.keep(key, stored, { ttlMs, graceMs: this.graceMs, marks, loadMs, lifeMs });
+      this.local.keep(key, forLocal, { ttlMs, graceMs: this.graceMs, marks, loadMs, lifeMs });
     }
     return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, lifeMs }, stamps };
   }

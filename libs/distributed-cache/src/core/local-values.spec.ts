@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { NamespaceOptions } from '../config/index.js';
+import { storeValue } from '../local/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { Found } from './lookup.js';
 
@@ -38,8 +39,28 @@ describe('a value read from Redis', () => {
     const second = await read(cache, 'key');
     expect(second).toEqual(page);
     expect(() => second?.lines.push('spoiled')).toThrow(TypeError);
-    expect(second).toBe(first);
-    expect(cache.getMetrics()).toMatchObject({ hits: 2, loads: 0 });
+    expect(await read(cache, 'key')).toBe(second);
+    expect(cache.getMetrics()).toMatchObject({ hits: 3, loads: 0 });
+  });
+
+  it('takes less memory until it is asked for again: more fit in than as values', async () => {
+    const keys = Array.from({ length: 300 }, (_, index) => `key${index}`);
+    const cache = await newcomer(keys);
+    await cache.getMany(keys);
+    expect(await cache.lookup('key0')).toMatchObject({ tier: 'local' });
+    const valueBytes = storeValue(structuredClone(page), 'frozen').bytes;
+    expect(valueBytes * keys.length).toBeGreaterThan(1024 * 1024);
+  });
+
+  it('is kept as it is, for all to share, where what is read is asked for again', async () => {
+    const keys = Array.from({ length: 100 }, (_, index) => `key${index}`);
+    const cache = await newcomer(keys);
+    const shared = [];
+    for (const key of keys) {
+      shared.push((await cache.get(key)) === (await cache.get(key)));
+    }
+    expect(shared.slice(0, 3)).toEqual([false, true, true]);
+    expect(shared.filter((isShared) => isShared).length).toBeGreaterThan(90);
   });
 
   it.each([

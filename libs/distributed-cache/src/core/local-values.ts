@@ -1,14 +1,22 @@
 import type { Decoded, EntryCodec } from '../codec/index.js';
 import { storeValue, UnreadValue, type StoredValue, type ValueOrigin, type ValuesMode } from '../local/index.js';
-import type { CopyInstance } from '../values/index.js';
+import { RereadGuess } from './reread-guess.js';
+import { freezeTree, type CopyInstance } from '../values/index.js';
 
 /** From this length on memory may have the text instead of the value: below, it would not be the smaller one. */
 const TEXT_FROM_LENGTH = 512;
+
+/** A value for whoever has asked for it, and for L1. */
+export interface LocalForms {
+  readonly stored: StoredValue;
+  readonly forLocal: StoredValue | UnreadValue;
+}
 
 /** Makes one namespace's values safe to keep, and to hand to many. */
 export class LocalValues {
   /** From this length of its JSON on a value may be kept as text. */
   readonly textFrom: number;
+  private readonly rereads = new RereadGuess();
 
   constructor(
     private readonly codec: EntryCodec,
@@ -18,20 +26,41 @@ export class LocalValues {
     this.textFrom = mode === 'frozen' ? TEXT_FROM_LENGTH : Infinity;
   }
 
-  storable({ value, isTree, isAscii }: Decoded, origin: ValueOrigin): StoredValue {
+  storable({ value, isTree, isAscii }: Omit<Decoded, 'text'>, origin: ValueOrigin): StoredValue {
     const { copyInstance } = this;
     return storeValue(value, this.mode, { origin, isTree, isAscii, copyInstance });
   }
 
-  /** A value kept as its JSON text, which the first read parses. */
+  /** JSON of this codec, until somebody asks for what it stands for. */
   unread(text: string, isWide: boolean): UnreadValue {
     return new UnreadValue(text, isWide, this.readText);
   }
 
+  /** What Redis had, for one who has asked for it. */
+  found(decoded: Decoded): LocalForms {
+    const { value, text, isAscii } = decoded;
+    if (text === undefined || text.length < this.textFrom || !isObject(value) || !this.rereads.prefersText()) {
+      const stored = this.storable(decoded, 'decoded');
+      return { stored, forLocal: stored };
+    }
+    freezeTree(value);
+    this.rereads.onKept();
+    return { stored: unmeasured(value), forLocal: new UnreadValue(text, !isAscii, this.rereadText) };
+  }
+
   private readonly readText = (text: string): StoredValue => this.storable(this.codec.parse(text), 'decoded');
+
+  private readonly rereadText = (text: string): StoredValue => {
+    this.rereads.onReread();
+    return this.readText(text);
+  };
 }
 
 /** A value that is handed on as it is, and not kept. */
 export function unmeasured(value: unknown): StoredValue {
   return { value, bytes: 0, copyOnRead: false };
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }

@@ -1,4 +1,4 @@
-import { isPlainKey } from '../keys/index.js';
+import { isPlainKey, type PreparedKey } from '../keys/index.js';
 import type { LocalEntry, LocalPart, LocalPutOptions, StoredValue, UnreadValue } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { XFETCH_HORIZON } from './early-refresh.js';
@@ -43,10 +43,10 @@ export class LocalView {
     return part !== undefined && this.hearsAll() ? part.hit(key, nowMs) : -1;
   }
 
-  /** As {@link hit}, for a key that is encoded already. */
-  hitEncoded(encodedKey: string, nowMs: number): number {
+  /** As {@link hit}, for a key that remembers where its entry is. */
+  hitAgain(key: PreparedKey, nowMs: number): number {
     const { part } = this;
-    return part !== undefined && this.hearsAll() ? part.hitEncoded(encodedKey, nowMs) : -1;
+    return part !== undefined && this.hearsAll() ? part.hitAgain(key, nowMs) : -1;
   }
 
   /** Whether there is no Redis, or one that tells of every change of every key. */

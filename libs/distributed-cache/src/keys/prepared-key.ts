@@ -3,6 +3,11 @@
  * encoding holds what no key that is a plain string can hold, so the two never meet. Made by `AsyncCache.keyFor`.
  */
 export class PreparedKey {
+  /** @internal Where memory found its entry last, and which one that was: a hint, checked before it is used. */
+  place = 0;
+  /** @internal */
+  stamp = -1;
+
   constructor(
     /** For events and messages. */
     readonly text: string,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EntryStore, type EntryFacts, type Room } from './entry-store.js';
+import { EntryStore, type EntryFacts, type PlacedKey, type Room } from './entry-store.js';
 import { UnreadValue } from './unread-value.js';
 
 const NOW_MS = 1_700_000_000_000.25;
@@ -83,29 +83,77 @@ describe('EntryStore', () => {
     expect([store.count, store.usedBytes]).toEqual([0, 0]);
   });
 
-  it('answers by an encoded key what is fresh, current, untagged and not to be copied, and nothing else', () => {
-    const { store, room } = storeWithRoom();
-    const valueOf = (key: string, from: Room = room): unknown => {
-      const slot = store.hitEncoded(from, key, NOW_MS);
+  describe('a key that remembers its place', () => {
+    const keyOf = (encoded: string): PlacedKey => ({ encoded, place: 0, stamp: -1 });
+    const valueOf = ({ store }: { store: EntryStore }, room: Room, key: PlacedKey) => {
+      const slot = store.hitAgain(room, key, NOW_MS);
       return slot < 0 ? undefined : store.valueAt(slot);
     };
-    expect(valueOf('key')).toBeUndefined();
-    store.put(room, 'key', stored(1), PLAIN);
-    expect([valueOf('key'), valueOf('other'), valueOf('key', store.addRoom())]).toEqual([1, undefined, undefined]);
-    expect(store.hitEncoded(room, 'key', PLAIN.expiresAtMs)).toBe(-1);
-    store.startEpoch(room);
-    expect(valueOf('key')).toBeUndefined();
-    store.put(room, 'key', { ...stored(2), copyOnRead: true }, PLAIN);
-    expect(valueOf('key')).toBeUndefined();
-    expect(store.hitEncoded(room, 'key', -NOW_MS)).toBe(-1); // whatever the clock
-    store.put(room, 'key', stored(3), { ...PLAIN, marks: [{ scope: { generation: 0 }, generation: 0 }] });
-    expect(valueOf('key')).toBeUndefined();
-    store.put(room, 'key', stored(4), { ...PLAIN, isPlainKey: false });
-    expect([valueOf('key'), store.hit(room, 'key', NOW_MS)]).toEqual([4, -1]);
-    store.put(room, 'key', stored(5), { ...PLAIN, readyUntilMs: NOW_MS });
-    expect(valueOf('key')).toBeUndefined();
-    store.remove(room.slots.get('key')!);
-    expect(valueOf('key')).toBeUndefined();
+
+    it('is found after its entry was made, replaced, moved to another place', () => {
+      const { store, room } = storeWithRoom();
+      const key = keyOf('key');
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'key', stored('first'), PLAIN);
+      expect(valueOf({ store }, room, key)).toBe('first');
+      store.put(room, 'key', stored('second'), PLAIN);
+      expect(valueOf({ store }, room, key)).toBe('second');
+      store.remove(room.slots.get('key')!);
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'in its place', stored('other'), PLAIN);
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'key', stored('third'), PLAIN);
+      expect(valueOf({ store }, room, key)).toBe('third');
+    });
+
+    it('finds no entry of another key that has its place now, nor of another room or store', () => {
+      const { store, room } = storeWithRoom();
+      const key = keyOf('key');
+      store.put(room, 'key', stored('mine'), PLAIN);
+      expect(valueOf({ store }, room, key)).toBe('mine');
+      expect(valueOf({ store }, store.addRoom(), { ...key })).toBeUndefined();
+      const elsewhere = storeWithRoom();
+      elsewhere.store.put(elsewhere.room, 'theirs', stored('theirs'), PLAIN);
+      expect(valueOf(elsewhere, elsewhere.room, { ...key })).toBeUndefined();
+      store.remove(room.slots.get('key')!);
+      store.put(room, 'theirs', stored('theirs'), PLAIN);
+      expect(room.slots.get('theirs')).toBe(key.place);
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+    });
+
+    it('does not find what is over, tagged or to be copied, and finds what came in the epoch', () => {
+      const { store, room } = storeWithRoom();
+      const key = keyOf('key');
+      store.put(room, 'key', stored(1), PLAIN);
+      expect(valueOf({ store }, room, key)).toBe(1);
+      expect(store.hitAgain(room, key, PLAIN.expiresAtMs)).toBe(-1);
+      store.startEpoch(room);
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'key', { ...stored(2), copyOnRead: true }, PLAIN);
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      expect(store.hitAgain(room, key, -NOW_MS)).toBe(-1); // whatever the clock
+      store.put(room, 'key', stored(3), { ...PLAIN, marks: [{ scope: { generation: 0 }, generation: 0 }] });
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'key', stored(4), { ...PLAIN, isPlainKey: false });
+      expect([valueOf({ store }, room, key), store.hit(room, 'key', NOW_MS)]).toEqual([4, -1]);
+      store.put(room, 'key', stored(5), { ...PLAIN, readyUntilMs: NOW_MS });
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+    });
+
+    it('is found by its text when the columns were given back', () => {
+      const { store, room } = storeWithRoom();
+      const key = keyOf('key:4999');
+      for (let index = 0; index < 5000; index++) {
+        store.put(room, `key:${index}`, stored(index), PLAIN);
+      }
+      expect(valueOf({ store }, room, key)).toBe(4999);
+      for (let slot = 1; slot < 5001; slot++) {
+        store.remove(slot);
+      }
+      expect(valueOf({ store }, room, key)).toBeUndefined();
+      store.put(room, 'key:4999', stored('again'), PLAIN);
+      expect(valueOf({ store }, room, key)).toBe('again');
+    });
   });
 });
 

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.js';
-import type { EntryStore, Room } from './entry-store.js';
+import type { EntryStore, PlacedKey, Room } from './entry-store.js';
 import type { LocalEntry, LocalPutOptions } from './local-entry.js';
 import type { StoredValue } from './stored-value.js';
 import type { UnreadValue } from './unread-value.js';
@@ -27,8 +27,8 @@ export class LocalPart {
   }
 
   /** As {@link hit}, for a key that is encoded already. */
-  hitEncoded(encodedKey: string, nowMs: number): number {
-    return this.store.hitEncoded(this.room, encodedKey, nowMs);
+  hitAgain(key: PlacedKey, nowMs: number): number {
+    return this.store.hitAgain(this.room, key, nowMs);
   }
 
   find(key: string, nowMs: number): LocalEntry | undefined {

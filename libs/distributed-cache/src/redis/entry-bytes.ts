@@ -117,6 +117,6 @@ export class EntryBytes {
   }
 }
 
-function entryOf({ value, isTree, isAscii }: Decoded, header: EntryHeader, bytes: number): RedisEntry {
-  return { value, isTree, isAscii, header, bytes, isForeign: false };
+function entryOf({ value, isTree, isAscii, text }: Decoded, header: EntryHeader, bytes: number): RedisEntry {
+  return { value, isTree, isAscii, text, header, bytes, isForeign: false };
 }

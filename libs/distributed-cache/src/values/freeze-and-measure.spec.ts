@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { measureValue } from './measure.js';
-import { readyTree } from './freeze-and-measure.js';
+import { freezeTree, readyTree } from './freeze-and-measure.js';
 
 const json = (): fc.Arbitrary<object> =>
   fc.jsonValue({ maxDepth: 6 }).filter((value): value is object => typeof value === 'object' && value !== null);
@@ -87,5 +87,29 @@ describe('readyTree', () => {
     const value = { list: [{ text: 'x' }] };
     readyTree(value, { flattens: true, freezes: false, isAscii: false });
     expect(Object.isFrozen(value) || Object.isFrozen(value.list) || Object.isFrozen(value.list[0])).toBe(false);
+  });
+});
+
+describe('freezeTree', () => {
+  it('changes nothing, and freezes all of it', () => {
+    fc.assert(
+      fc.property(json(), (value) => {
+        const before = structuredClone(value);
+        freezeTree(value);
+        expect(value).toStrictEqual(before);
+        expect([...measureValue(value).objects].every((part) => Object.isFrozen(part))).toBe(true);
+      }),
+    );
+  });
+
+  it('leaves what everybody has to everybody', () => {
+    const stray = { of: 'all objects' };
+    Object.assign(Object.prototype, { stray });
+    try {
+      freezeTree({ list: [{ name: 'x' }] });
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'stray');
+    }
+    expect(Object.isFrozen(stray)).toBe(false);
   });
 });

@@ -31,6 +31,32 @@ export function readyTree(value: object, { flattens, freezes, isAscii }: TreeCar
   return readyObject(value, care);
 }
 
+/** Freezes such data, and does nothing else. */
+export function freezeTree(value: object): void {
+  freezeObject(value, isPrototypeExtended());
+}
+
+function freezeObject(value: object, isExtended: boolean): void {
+  if (Array.isArray(value)) {
+    for (const element of value) {
+      freezePart(element, isExtended);
+    }
+  } else {
+    for (const name in value) {
+      if (!isExtended || Object.hasOwn(value, name)) {
+        freezePart((value as Record<string, unknown>)[name], isExtended);
+      }
+    }
+  }
+  Object.freeze(value);
+}
+
+function freezePart(part: unknown, isExtended: boolean): void {
+  if (typeof part === 'object' && part !== null) {
+    freezeObject(part, isExtended);
+  }
+}
+
 function readyObject(value: object, care: number): number {
   return Array.isArray(value) ? readyArray(value, care) : readyRecord(value as Record<string, unknown>, care);
 }

@@ -2,7 +2,7 @@ export { ClassParts, ClassRegistry, NO_CLASSES, type RegisteredClass } from './c
 export { copyValue, type CopyInstance } from './copy.js';
 export { describeError, reviveError } from './error-parts.js';
 export { flatText, flattenTexts } from './flat-text.js';
-export { readyTree } from './freeze-and-measure.js';
+export { freezeTree, readyTree } from './freeze-and-measure.js';
 export {
   inspectValue,
   isPlainJson,

@@ -6,7 +6,7 @@ import { entryOptionsOf } from './entry-options-of.js';
 import { callerName, KeySuffix, keyWith } from './key-suffix.js';
 import type { AsyncMethodDecorator } from './method-decorator.js';
 import { isOwnLoad, runAsLoad } from './own-loads.js';
-import { type AnyMethod, type WrappedCall, wrapMethod } from './wrap-method.js';
+import { type AnyMethod, type QuickAnswer, type WrappedCall, wrapMethod } from './wrap-method.js';
 
 /**
  * Caches what an asynchronous method returns. Concurrent calls with the same key share one run. What the method throws
@@ -46,6 +46,7 @@ function cachedDecorator<Args extends unknown[], Result>(
 ): AsyncMethodDecorator<Args, Result> {
   checkOptions(decorator, { namespace, varyBy, version, ...options });
   const optionsOf = entryOptionsOf<Args, Result>(options);
+  const isPlain = [key, varyBy, version, options.refreshAhead].every((option) => option === undefined);
   return (target, name, descriptor: PropertyDescriptor) => {
     const suffixes = new KeySuffix({ varyBy, version }, callerName(target, name));
     const binding = new Binding((application: DistributedCache) => ({
@@ -80,7 +81,12 @@ function cachedDecorator<Args extends unknown[], Result>(
         return Promise.reject(error);
       }
     };
-    wrapMethod(decorator, target, name, descriptor, call);
+    const quickAnswer: QuickAnswer = (application, instance, only) => {
+      const { cache, keys } = application.bound(binding);
+      const known = keys.known(instance, only);
+      return known === undefined ? undefined : cache.hitAgain(known);
+    };
+    wrapMethod(decorator, target, name, descriptor, call, isPlain ? quickAnswer : undefined);
   };
 }
 

@@ -35,6 +35,11 @@ export class DefaultKeys {
     return this.lastKeys.of(args, suffix);
   }
 
+  /** The key of a call with this one argument, if it was made lately for an instance of the class that was asked for last. */
+  known({ constructor }: object, only: unknown): PreparedKey | undefined {
+    return this.lastOwner === constructor ? this.lastKeys?.known(only) : undefined;
+  }
+
   private claim(owner: NamedClass): MethodKeys {
     claimName(this.application, owner);
     const { declaring, method } = this;
