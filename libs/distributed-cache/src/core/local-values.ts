@@ -8,12 +8,12 @@ import {
   type ValuesMode,
 } from '../local/index.js';
 
-/** From this length on memory may have the text instead of the value: below, it would not be the smaller one. */
+/** From this length of its JSON, L1 may keep the text instead of the value; below it, the text is not smaller. */
 const TEXT_FROM_LENGTH = 512;
 
-/** Makes one namespace's values safe to keep, and to hand to many. */
+/** Makes the values of one namespace safe to keep in L1 and to share between readers. */
 export class LocalValues {
-  /** From this length of its JSON on a value may be kept as text. */
+  /** The length of its JSON from which a value may be kept as text. */
   readonly textFrom: number;
 
   constructor(
@@ -37,7 +37,7 @@ export class LocalValues {
   private readonly readText = (text: string): StoredValue => this.storable(this.codec.parse(text), 'decoded');
 }
 
-/** A value that is handed on as it is, and not kept. */
+/** A value that is returned as it is, and not kept. */
 export function unmeasured(value: unknown): StoredValue {
   return { value, bytes: 0, copyOnRead: false };
 }

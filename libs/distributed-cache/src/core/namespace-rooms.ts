@@ -19,12 +19,12 @@ import { ValueChecks, versionStamps } from './value-check.js';
 import { VersionPeace } from './version-peace.js';
 import { WaitBudget } from './wait-budget.js';
 
-/** The parts of one namespace's cache, one way through: reader, loads, writer; local before remote. */
+/** The parts of one namespace's cache: a reader, the loads and a writer, over the local tier and the remote tier. */
 export interface NamespaceRooms {
   readonly runtime: CacheRuntime;
   readonly policy: ResolvedNamespace;
   readonly local: LocalView;
-  /** Absent where no Redis is configured. */
+  /** Absent when no Redis is configured. */
   readonly remote: RemoteView | undefined;
   readonly reader: EntryReader;
   readonly writer: EntryWriter;

@@ -33,8 +33,9 @@ export class BatchedReads {
   constructor(private readonly connection: RedisConnection) {}
 
   /**
-   * Reads one value; waits at most the connection's deadline. @returns `null` when there is none @throws as
-   * `RedisConnection.run`
+   * Reads one value; waits at most the connection's deadline.
+   * @returns `null` when there is none
+   * @throws as `RedisConnection.run`
    */
   get(valueKey: string): Promise<Buffer | null> {
     const { connection } = this;
@@ -105,8 +106,8 @@ export class BatchedReads {
   }
 
   /**
-   * Reads several values of one server, in the order of `valueKeys`. Waits at most the connection's deadline. @throws
-   * as `RedisConnection.run`
+   * Reads several values of one server, in the order of `valueKeys`. Waits at most the connection's deadline.
+   * @throws as `RedisConnection.run`
    */
   async getMany(valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
     const { connection, replySize } = this;

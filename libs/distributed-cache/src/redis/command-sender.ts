@@ -51,8 +51,8 @@ export class CommandSender {
   }
 
   /**
-   * Sends a command on a line and reports the outcome to a listener, as {@link send} does with a promise. @param send
-   * must report to its listener exactly once
+   * Sends a command on a line and reports the outcome to a listener, as {@link send} does with a promise.
+   * @param send must report to its listener exactly once
    */
   sendOnLine<Reply>(
     line: Line,

@@ -70,7 +70,8 @@ const sources = new WeakMap<Redis, CredentialSource>();
 const LOGIN = ['username', 'password'] as const;
 
 /**
- * Makes the client ask for its login before each connection. @param limitMs longest wait for the login, in milliseconds
+ * Makes the client ask for its login before each connection.
+ * @param limitMs longest wait for the login, in milliseconds
  */
 export function withCredentials(client: Redis, ask: AskForCredentials | undefined, limitMs: number): Redis {
   return ask === undefined ? client : askBeforeConnecting(client, new CredentialSource(ask, limitMs));

@@ -86,7 +86,8 @@ export class EntryBytes {
   }
 
   /**
-   * Decodes bytes that are not an envelope. @returns `undefined` when the value has expired, or can't be read as one
+   * Decodes bytes that are not an envelope.
+   * @returns `undefined` when the value has expired, or can't be read as one
    * @throws CorruptEntryError
    */
   decodePlain(valueKey: string, bytes: Buffer, { companions, lifeMs }: Beside): RedisEntry | undefined {

@@ -6,8 +6,8 @@ export class FirstAttempt {
   private resolve: () => void = () => {};
 
   /**
-   * Starts the attempt at the first call, by `begin`. @returns resolves when the attempt has ended, whether or not it
-   * succeeded
+   * Starts the attempt at the first call, by `begin`.
+   * @returns resolves when the attempt has ended, whether or not it succeeded
    */
   start(begin: () => void): Promise<void> {
     if (this.outcome === undefined) {

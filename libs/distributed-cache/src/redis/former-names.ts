@@ -22,7 +22,8 @@ const clientsWithFormerNames = new WeakSet<RedisClient>();
 
 /**
  * Finds out whether this user may touch the old names. One read is enough: a user that may only read them is found by
- * the first write, see {@link withFormerNames}. @param prefix what the names of all keys begin with, colon included
+ * the first write, see {@link withFormerNames}.
+ * @param prefix what the names of all keys begin with, colon included
  */
 export async function probeFormerNames(client: RedisClient, prefix: string): Promise<void> {
   const { leaseKey } = formerNamesOf(`${prefix}#former`);

@@ -110,7 +110,8 @@ export class InFlight {
 
   /**
    * Sends an operation by `start()` and waits for its result, no longer than the deadline, which begins when `start` is
-   * called. @throws TierUnavailableError (`overloaded`) when the queue is full
+   * called.
+   * @throws TierUnavailableError (`overloaded`) when the queue is full
    */
   track<Result>(name: string, judge: Judge, start: () => Promise<Result>, cost?: SendCost): Promise<Result> {
     return this.listen<Result>(

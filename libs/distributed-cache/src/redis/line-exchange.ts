@@ -31,8 +31,8 @@ export class LineExchange {
   }
 
   /**
-   * Sends an operation and waits at most the deadline. It fails as `RedisConnection.run` does. @param send must report
-   * to the listener exactly once, or throw
+   * Sends an operation and waits at most the deadline. It fails as `RedisConnection.run` does.
+   * @param send must report to the listener exactly once, or throw
    */
   run<Reply>(
     line: Line,

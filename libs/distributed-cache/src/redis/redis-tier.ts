@@ -124,8 +124,8 @@ export class RedisTier {
   }
 
   /**
-   * Stores a loaded value under a lease of this process. @returns false if the process no longer holds the lease: a
-   * `set` or a deletion came first
+   * Stores a loaded value under a lease of this process.
+   * @returns false if the process no longer holds the lease: a `set` or a deletion came first
    */
   fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
     const { line, exchange } = this.connection;
@@ -190,8 +190,8 @@ export class RedisTier {
   }
 
   /**
-   * Deletes entries on one server, and ends the leases of the loads under way for these keys. @returns for each, in
-   * order, whether there was a value
+   * Deletes entries on one server, and ends the leases of the loads under way for these keys.
+   * @returns for each, in order, whether there was a value
    */
   async delete(keys: readonly EntryKeys[], holdOffMs?: number): Promise<readonly boolean[]> {
     const valueKeys = keys.map(({ valueKey }) => valueKey);
@@ -201,7 +201,8 @@ export class RedisTier {
   /**
    * Ends the fresh life of an entry now, keeps it as stale for `graceMs`, and ends the lease of a load under way for
    * it. A value that can't be kept as stale (text for other programs, bytes that can't be read) is deleted. An entry
-   * that changes meanwhile is newer and stays as it is. @returns whether there was an entry
+   * that changes meanwhile is newer and stays as it is.
+   * @returns whether there was an entry
    */
   async expire(keys: EntryKeys, graceMs: number): Promise<boolean> {
     return this.change('EXPIRE', [keys.valueKey], async (client) => {
@@ -275,8 +276,8 @@ export class RedisTier {
   }
 
   /**
-   * Extends the life of a stamp. Its content does not change, so nothing is announced. @returns false if the stamp is
-   * gone, or lives longer than that
+   * Extends the life of a stamp. Its content does not change, so nothing is announced.
+   * @returns false if the stamp is gone, or lives longer than that
    */
   extendStamp(stampKey: string, lifeMs: number, hasNoTtl: boolean): Promise<boolean> {
     return this.connection.run('PEXPIRE', (client) => extendStamp(client, stampKey, lifeMs, hasNoTtl), stampKey);

@@ -212,8 +212,8 @@ export class SignalPath {
   }
 
   /**
-   * Does work that holds for the present two sockets only. @param work receives a function to call after each step; it
-   * throws if one of the sockets has been replaced
+   * Does work that holds for the present two sockets only.
+   * @param work receives a function to call after each step; it throws if one of the sockets has been replaced
    */
   private async onSameSockets(limitMs: number, work: (requireSame: () => void) => Promise<void>): Promise<void> {
     const { source, subscriber } = this;
@@ -249,8 +249,8 @@ function isReply(error: unknown): boolean {
 }
 
 /**
- * Waits for `work`, no longer than `limitMs`, or somewhat longer when the process is busy. @throws BrokenPathError with
- * the message `failure` when the time is over
+ * Waits for `work`, no longer than `limitMs`, or somewhat longer when the process is busy.
+ * @throws BrokenPathError with the message `failure` when the time is over
  */
 function within<Result>(limitMs: number, work: Promise<Result>, failure: string): Promise<Result> {
   return withinDeadline(work, REAL_TIME, REAL_TIME.nowMs() + limitMs, () => {

@@ -8,7 +8,8 @@ import { isLine, sendAndWait, type Command, type Line } from './wire-command.js'
  * The client's own transactions cost several times the processor time of the commands in them. They are used only for a
  * cluster, whose client must find the node first, and for an application's client that pipelines by itself or sends
  * again what was cut off: it does not recognize a transaction in wire form, and would send the rest of it again.
- * @returns the answers. @throws the first error among them, or the reason why nothing was executed
+ * @returns the answers.
+ * @throws the first error among them, or the reason why nothing was executed
  */
 export async function transact(client: RedisClient, commands: readonly Command[]): Promise<unknown[]> {
   return isLine(client) ? transactOnLine(client, commands) : transactByPipeline(client, commands);
@@ -18,8 +19,8 @@ const linesWithoutTransactions = new WeakSet<Line>();
 
 /**
  * Finds out whether this user may run transactions, before any other command is sent. Without transactions, commands
- * are sent in the same order, one by one. @throws UnusableConnectionError after a transaction that could be neither
- * executed nor discarded
+ * are sent in the same order, one by one.
+ * @throws UnusableConnectionError after a transaction that could be neither executed nor discarded
  */
 export async function probeTransactions(client: RedisClient): Promise<void> {
   if (!isLine(client) || linesWithoutTransactions.has(client)) {
