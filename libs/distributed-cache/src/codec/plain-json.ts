@@ -3,10 +3,10 @@ import { MAX_DEPTH } from './value-inspector.js';
 import { hasToJson, isRecord } from './value-kinds.js';
 
 /**
- * Whether `JSON.stringify` keeps all that can be read of a value, as far as one quick look tells: nothing but plain objects and arrays,
- * each met once and not nested too deep, texts, booleans, null, and the numbers that JSON has. `false` may mean that it takes a closer look
- * (`inspectValue`), which tells accessors and symbols, too: they cost that look three quarters of its time, and of what stays
- * behind as text nobody can see them.
+ * Whether `JSON.stringify` keeps everything that can be read of a value, as far as a quick check can say: nothing but
+ * plain objects and arrays, each met once and not nested too deep, texts, booleans, null, and the numbers that JSON
+ * has. `false` may mean that the full check (`inspectValue`) is needed. That check also finds accessors and symbols,
+ * which take three quarters of its time; when the value is kept as text they can't be observed.
  */
 export function isPlainJson(value: unknown): boolean {
   return !isPrototypeExtended() && isPlain(value, 0, new SeenObjects());
@@ -14,7 +14,7 @@ export function isPlainJson(value: unknown): boolean {
 
 const BARE = {};
 
-/** Then every object seems to have what all of them have been given. */
+/** Whether `Object.prototype` has been extended: then every object seems to have the added properties. */
 function isPrototypeExtended(): boolean {
   for (const _name in BARE) {
     return true;
@@ -55,7 +55,10 @@ function isPlainObject(object: Record<string, unknown>, depth: number, seen: See
   return true;
 }
 
-/** A match of a regular expression is an array with properties, which JSON drops. */
+/**
+ * Whether an array holds only plain JSON. A match of a regular expression is an array with properties, which JSON
+ * drops.
+ */
 function isPlainArray(array: readonly unknown[], depth: number, seen: SeenObjects): boolean {
   if ('groups' in array) {
     return false;

@@ -1,12 +1,12 @@
-/** From so many on, a hash costs less than looking through a list. */
+/** From this number on, a hash costs less than a search through a list. */
 const MANY = 16;
 
-/** Which objects a walk has met. Most values have few, for which a `Set` would be most of what looking through them costs. */
+/** The objects that a walk has met. Most values have few, for which a `Set` would be most of the cost of the walk. */
 export class SeenObjects {
   private readonly few: object[] = [];
   private many: Set<object> | undefined;
 
-  /** @returns whether it was not there before */
+  /** Adds an object. @returns whether it was not there before */
   add(object: object): boolean {
     const { few, many } = this;
     if (many !== undefined) {
