@@ -1,12 +1,13 @@
 /**
- * A key with its encoding: of a decorated method's call, or of an entry that varies by dimensions of the request. The
- * encoding holds what no key that is a plain string can hold, so the two never meet. Made by `AsyncCache.keyFor`.
+ * A key together with its encoding: of a decorated method's call, or of an entry that varies by dimensions of the
+ * request. The encoding contains characters that no plain string key can contain, so the two never collide. Made by
+ * `AsyncCache.keyFor`.
  */
 export class PreparedKey {
   constructor(
-    /** For events and messages. */
+    /** The key for events and messages. */
     readonly text: string,
-    /** What every tier knows it by. */
+    /** The key in the form that every tier uses. */
     readonly encoded: string,
   ) {}
 
@@ -15,5 +16,5 @@ export class PreparedKey {
   }
 }
 
-/** What names an entry: a string, or what `AsyncCache.keyFor` made of one. */
+/** The key of an entry: a string, or a result of `AsyncCache.keyFor`. */
 export type CacheKey = string | PreparedKey;
