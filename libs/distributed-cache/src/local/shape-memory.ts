@@ -1,14 +1,15 @@
-/** A power of two: places are found by masking. */
+/** The size of the table of hashes. It is a power of two: indexes are found by masking. */
 const PLACES = 4096;
 const SHORT_TEXTS = 1024;
 /** `JSON.parse` and the compiler keep one copy of equal texts up to this length. */
 export const SHARED_TEXT_LENGTH = 10;
 
 /**
- * What objects and texts were met lately. Objects with the same property names share one hidden class and the names
- * themselves; an object used as a dictionary, with names that no other has, pays for both alone, several times what its
- * slots take. Nobody tells which is which: so the first of a kind counts as a dictionary, and what follows does not.
- * It holds hashes and short texts, and a constant amount of them.
+ * Remembers which shapes of objects and which short texts were met recently. Objects with the same property names share
+ * one hidden class and the names themselves. An object that is used as a dictionary, with names that no other object
+ * has, needs both alone, several times the size of its slots. V8 does not reveal which is which: so the first object of
+ * a shape counts as a dictionary, and later ones do not. The memory holds hashes and short texts, and has a constant
+ * size.
  */
 export class ShapeMemory {
   private readonly hashes = new Int32Array(PLACES);
@@ -17,7 +18,10 @@ export class ShapeMemory {
   private lastLast = '';
   private lastCount = -1;
 
-  /** Whether an object with so many names, and these at the ends, has been met. In a list of records the last one was the same. */
+  /**
+   * Whether an object with this many names, and these first and last ones, has been met. In a list of records the
+   * previous one was the same.
+   */
   isKnown(length: number, first: string, last: string): boolean {
     if (length === this.lastCount && first === this.lastFirst && last === this.lastLast) {
       return true;
