@@ -14,8 +14,8 @@ interface RoutedRequest {
 }
 
 /**
- * Hands on what a handler answers, with the header set before. One object and no closure, for it is there once a request: a
- * subscriber by itself, where `tap` and `finalize` would take five.
+ * Passes on the response of a handler, and sets the header before it. It is one object without closures, because there
+ * is one per request: a subscriber itself, where `tap` and `finalize` would take five objects.
  */
 export class FollowedRequest extends Subscriber<unknown> {
   private toldLookups = -1;
@@ -45,7 +45,7 @@ export class FollowedRequest extends Subscriber<unknown> {
     super._complete();
   }
 
-  /** However the request ends: answered, failed, or left by the client of an event stream. */
+  /** Called at every end of the request: answered, failed, or closed by the client of an event stream. */
   override unsubscribe(): void {
     if (!this.closed) {
       super.unsubscribe();
@@ -54,8 +54,8 @@ export class FollowedRequest extends Subscriber<unknown> {
   }
 
   /**
-   * A handler that answers by itself (`@Res()`) has sent the headers before we know them, and then there is nothing to set. It is
-   * rare, and asking costs each other request more than setting the header does.
+   * Sets the header. A handler that answers by itself (`@Res()`) has sent the headers before, and then no header can be
+   * set. That case is rare, and a check for it would cost every other request more than setting the header does.
    */
   private setHeader(): void {
     const { adapter, usage } = this;
@@ -67,16 +67,16 @@ export class FollowedRequest extends Subscriber<unknown> {
     try {
       adapter.setHeader(this.context.getArgByIndex<unknown>(1), CACHE_STATUS, usage.toCacheStatus());
     } catch {
-      // they have gone
+      // the headers have been sent
     }
   }
 }
 
-/** The route's pattern, never its path: that would be one counter a user. */
+/** The route's pattern, never its path: a path would make one counter per user. */
 function routeOf(context: ExecutionContext): string {
   const request = context.getArgByIndex<RoutedRequest>(0);
   const { method } = request;
-  const pattern = request.route?.path ?? request.routeOptions?.url; // what is not there is looked for far and wide
+  const pattern = request.route?.path ?? request.routeOptions?.url; // a missing property takes a slow lookup
   return typeof method === 'string' && typeof pattern === 'string'
     ? `${method} ${pattern}`
     : `${context.getClass().name}.${context.getHandler().name}`;
