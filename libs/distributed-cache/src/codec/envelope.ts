@@ -24,6 +24,7 @@ import { type Stamp, StampReader, StampWriter } from './stamps.js';
 /** First byte of every entry of this library. A value that begins with another byte was written by another program. */
 export const ENVELOPE_MAGIC = 0xdc;
 
+/** Whether the bytes begin as an entry of this library does. */
 export function isEnvelope(bytes: Buffer): boolean {
   return bytes[0] === ENVELOPE_MAGIC;
 }
@@ -52,7 +53,7 @@ export interface EntryHeader {
 export interface PayloadSealer {
   /** The number of bytes that encryption adds. */
   readonly overheadBytes: number;
-  /** @param head everything before the checksum */
+  /** Encrypts the payload. @param head everything before the checksum */
   seal(plain: Buffer, head: Buffer): Buffer;
 }
 

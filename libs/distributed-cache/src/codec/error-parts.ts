@@ -25,6 +25,7 @@ const ERROR_TYPES: ReadonlyMap<string, ErrorConstructor> = new Map(
 const AGGREGATE = 'AggregateError';
 const OWN_PARTS: ReadonlySet<string> = new Set(['message', 'stack', 'cause', '__proto__']);
 
+/** Takes an error apart into the parts that are stored. */
 export function describeError(error: Error): ErrorParts {
   const { name, message } = error;
   const type = typeOf(error);

@@ -60,7 +60,7 @@ export class EnvironmentReader {
       : this.refuse(name, `a number ${describeRange(range)}`);
   }
 
-  /** @param range in milliseconds, as the result; the variable holds seconds */
+  /** Reads a duration. @param range in milliseconds, as the result; the variable holds seconds */
   secondsAsMs(name: EnvironmentVariableName, range: Range): number | undefined {
     const value = this.decimal(name);
     if (value === undefined) {

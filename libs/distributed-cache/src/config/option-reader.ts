@@ -59,7 +59,7 @@ export class OptionReader<Options extends object> {
     return accepted ? value : this.refuse(name, `an integer ${describeRange(range)}`);
   }
 
-  /** @param range in milliseconds */
+  /** Reads a duration. @param range in milliseconds, as the result */
   durationMs(name: Name<Options>, range: Range): number | undefined {
     const value = this.#given[name];
     if (value === undefined) {

@@ -6,7 +6,7 @@ const MAX_SHOWN_CHARACTERS = 60;
 export class ProblemList {
   readonly #problems: ConfigurationProblem[] = [];
 
-  /** @param value in the form of {@link show} or {@link maskAddress}; never a secret */
+  /** Adds a mistake. @param value in the form of {@link show} or {@link maskAddress}; never a secret */
   add(name: string, value: string, allowed: string): void {
     this.#problems.push({ name, value, allowed });
   }

@@ -9,6 +9,7 @@ export class FlightOutlivedError extends Error {}
 
 export type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf'>;
 
+/** Whether the options limit how long the caller waits for a load. */
 export function hasLimits(options: CallerLimits | undefined): boolean {
   return options !== undefined && (options.softTimeout !== undefined || options.hardTimeout !== undefined);
 }

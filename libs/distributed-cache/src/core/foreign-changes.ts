@@ -8,7 +8,10 @@ import { TAG_STAMP } from './tag-registry.js';
 export class ForeignChanges {
   constructor(private readonly rooms: NamespaceRooms) {}
 
-  /** @param encodedKey the part of the Redis key after the namespace: the key of an entry, or of a stamp */
+  /**
+   * Applies the change of one key.
+   * @param encodedKey the part of the Redis key after the namespace: the key of an entry, or of a stamp
+   */
   onChanged(encodedKey: string): void {
     const { tags, loads, local, reader } = this.rooms;
     if (encodedKey.startsWith(TAG_STAMP)) {

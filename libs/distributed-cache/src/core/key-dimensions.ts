@@ -27,6 +27,7 @@ export class KeyDimensions {
   ) {}
 
   /**
+   * The suffix of a key for the dimensions of the current request.
    * @param caller the method that varies, such as `Users.find`, for the event
    * @returns the part of the key for this request, or `undefined` if a dimension is missing
    */

@@ -58,7 +58,10 @@ export class Lease {
     return this.giveBack(() => this.tier.releaseUnfilled(this.keys, this.token));
   }
 
-  /** @param leaseMs the term for which the lease was taken, or last renewed */
+  /**
+   * Renews the lease at a third of its term.
+   * @param leaseMs the term for which the lease was taken, or last renewed, in milliseconds
+   */
   private renewEvery(leaseMs: number, endsAtMs: number): void {
     clearInterval(this.renewal);
     this.renewal = setInterval(() => {

@@ -139,7 +139,10 @@ export class LoadTurns {
     }
   }
 
-  /** @returns `undefined` when another process is loading, and there is no stale value to return meanwhile */
+  /**
+   * Decides the next step after an attempt to take the lease.
+   * @returns `undefined` when another process is loading, and there is no stale value to return meanwhile
+   */
   private decide(
     key: string,
     { found, stamps, refusedAtMs }: ReadResult,

@@ -34,6 +34,7 @@ export interface NamespaceRooms {
   readonly layout: KeyLayout;
 }
 
+/** Makes the parts of one namespace's cache and connects them. */
 export function furnishNamespace(
   namespace: string,
   policy: ResolvedNamespace,

@@ -47,7 +47,10 @@ export interface RedisNews {
   onDeaf(): void;
   /** Called at each heartbeat while Redis can be used. */
   onHeartbeat(): void;
-  /** @param downMs how long Redis could not be used; `undefined` at the first connection */
+  /**
+   * Redis can be used.
+   * @param downMs how long it could not be used, in milliseconds; `undefined` at the first connection
+   */
   onLive(downMs: number | undefined): void;
   onDown(reason: string): void;
   /**
@@ -114,7 +117,10 @@ export function openRedis(
       });
     }
   };
-  /** @param confirm a further condition of a change that counts as done */
+  /**
+   * Sends pending invalidations and announces them.
+   * @param confirm a further condition of a change that counts as done
+   */
   const replay = async (
     pending: PendingInvalidations,
     run: ServerPart['run'],

@@ -46,6 +46,7 @@ export function stopsWrites({ command, reply }: Refusal): boolean {
   return (command === 'SET' && reply !== 'MOVED') || NO_WRITES.has(reply);
 }
 
+/** A refusal and its effect as one sentence, for a health check. */
 export function describeRefusal({ command, reply, keyPattern, effect }: RefusalEffect): string {
   return `Redis refuses ${command} on ${keyPattern} (${reply}): ${effect}`;
 }

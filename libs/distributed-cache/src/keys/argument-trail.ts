@@ -42,7 +42,7 @@ export class ArgumentTrail {
     this.ancestors.pop();
   }
 
-  /** @param reason the kind of the value, never its content */
+  /** Makes the error for the current value. @param reason the kind of the value, never its content */
   refusal(reason: string, remedy: string): CacheKeyError {
     return new CacheKeyError(`${this.place()} can't be part of a cache key: ${reason}`, remedy);
   }

@@ -38,17 +38,20 @@ export interface KeyLayout {
   readonly valuePrefix: string;
   /** The stamp that `clear()` replaces. */
   readonly clearStampKey: string;
-  /** @param encodedKey a result of `encodeKey`; a raw key would break the layout */
+  /** The key of a value. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
   valueKey(encodedKey: string): string;
-  /** @param encodedKey a result of `encodeKey`; a raw key would break the layout */
+  /** The key of a lease. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
   leaseKey(encodedKey: string): string;
-  /** @param encodedKey a result of `encodeKey`; a raw key would break the layout */
+  /** The key of a fill. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
   fillKey(encodedKey: string): string;
   /** The names of a value, its lease and a fill of it. @param encodedKey a result of `encodeKey` */
   entryKeys(encodedKey: string): { readonly valueKey: string; readonly leaseKey: string; readonly fillKey: string };
-  /** @param encodedKey a result of `encodeKey`; a raw key would break the layout */
+  /** The key of a companion. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
   companionKey(encodedKey: string): string;
-  /** @param encodedTag a result of `encodeKey` for a tag: tags are encoded by the rules for keys */
+  /**
+   * The key of a tag's stamp.
+   * @param encodedTag a result of `encodeKey` for a tag: tags are encoded by the rules for keys
+   */
   tagStampKey(encodedTag: string): string;
 }
 

@@ -75,7 +75,7 @@ function readyRecord(record: Record<string, unknown>, care: number): number {
   return bytes + shapeBytes(record, count, first, last);
 }
 
-/** @param flattens whether a text in its holder can be replaced, and is to be */
+/** Prepares one part of the tree. @param flattens whether a text in its holder can be replaced, and is to be */
 function readyPart<Key extends string | number>(
   holder: Record<Key, unknown>,
   key: Key,

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 const KEYS_PER_MESSAGE = 500;
 
 /**
- * The messages by which processes announce their own changes to each other on a server without `CLIENT TRACKING`. A
+ * The messages by which processes announce their own changes to each other when the server can't or may not track. A
  * message holds names of keys. It is sent by publish and subscribe, after the change that it is about. Changes by other
  * clients and expiries are not announced.
  */
@@ -14,7 +14,7 @@ export class Announcements {
   /** Identifies this process: its own messages come back to it, and would remove from L1 what it has just stored. */
   private readonly sender = randomUUID();
 
-  /** @param prefix what the names of all keys begin with, colon included */
+  /** @param prefix the prefix of all keys, colon included */
   constructor(prefix: string) {
     this.topic = `${prefix}#changed`;
   }
@@ -28,6 +28,7 @@ export class Announcements {
   }
 
   /**
+   * Reads a message.
    * @returns the keys that another process has changed; `undefined` for a message of this process, or of another format
    */
   keysOf(message: unknown): readonly string[] | undefined {

@@ -119,6 +119,7 @@ function withoutCommandOptions(options: object = {}): object {
   return Object.fromEntries(Object.entries(options).filter(([name]) => !Object.hasOwn(OWN_COMMANDS, name)));
 }
 
+/** The ioredis options for one server, or for a master behind Sentinels. */
 export function singleClientOptions(settings: ConnectionSettings, commandTimeoutMs: number): RedisOptions {
   const { sentinels, tls, sentinelTls, clientOptions } = settings;
   const options: RedisOptions = {

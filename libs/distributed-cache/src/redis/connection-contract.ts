@@ -24,7 +24,10 @@ export interface ServerPart {
 
 /** Receives each change of state of the connection, once. */
 export interface RedisConnectionListener {
-  /** @param downMs how long Redis could not be used; `undefined` at the first connection */
+  /**
+   * Redis can be used.
+   * @param downMs how long it could not be used, in milliseconds; `undefined` at the first connection
+   */
   onLive(downMs: number | undefined): void;
   onDown(reason: string): void;
   /**

@@ -25,7 +25,7 @@ export interface RedisEntry extends Decoded {
   readonly isForeign: boolean;
 }
 
-/** What Redis knows of a value that is not an envelope: its metadata keys and its life. */
+/** What Redis holds beside a value that is not an envelope: its companions and its remaining life. */
 export interface Beside {
   /** The companions that exist (see `companionsOf`); at most one of them belongs to the bytes. */
   readonly companions: readonly (Buffer | null)[];
@@ -87,7 +87,7 @@ export class EntryBytes {
 
   /**
    * Decodes bytes that are not an envelope.
-   * @returns `undefined` when the value has expired, or can't be read as one
+   * @returns `undefined` when the value has expired, or the bytes represent no value
    * @throws CorruptEntryError
    */
   decodePlain(valueKey: string, bytes: Buffer, { companions, lifeMs }: Beside): RedisEntry | undefined {

@@ -45,6 +45,7 @@ export class FormerConnection {
 }
 
 /**
+ * Asks the server for the identity of the connection.
  * @returns `undefined` when the server does not report it, and for a Unix socket, whose ends have no address of their
  * own
  */

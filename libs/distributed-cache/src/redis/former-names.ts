@@ -23,7 +23,7 @@ const clientsWithFormerNames = new WeakSet<RedisClient>();
 /**
  * Finds out whether this user may touch the old names. One read is enough: a user that may only read them is found by
  * the first write, see {@link withFormerNames}.
- * @param prefix what the names of all keys begin with, colon included
+ * @param prefix the prefix of all keys, colon included
  */
 export async function probeFormerNames(client: RedisClient, prefix: string): Promise<void> {
   const { leaseKey } = formerNamesOf(`${prefix}#former`);
@@ -38,6 +38,7 @@ export async function probeFormerNames(client: RedisClient, prefix: string): Pro
   }
 }
 
+/** Whether commands of this client use the old names as well. */
 export function usesFormerNames(client: RedisClient): boolean {
   return clientsWithFormerNames.has(client);
 }

@@ -166,7 +166,7 @@ export class InvalidationChannel {
     return this.prove((path) => path.track());
   }
 
-  /** @param work proves that the path carries invalidation messages */
+  /** Proves the path and updates the state. @param work proves that the path carries invalidation messages */
   private async prove(work: (path: SignalPath) => Promise<void>): Promise<void> {
     const { path, proof, limits } = this;
     if (!path.isOpen || this.isClosed || this.isArming) {

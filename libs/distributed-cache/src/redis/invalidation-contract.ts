@@ -16,7 +16,7 @@ export interface InvalidationListener {
 }
 
 export interface InvalidationLimits {
-  /** What the names of all keys begin with, colon included. */
+  /** The prefix of all keys, colon included. */
   readonly prefix: string;
   readonly deadlineMs: number;
   readonly heartbeatMs: number;

@@ -31,7 +31,7 @@ function probeKeyOf(prefix: string): string {
 
 /**
  * Finds out whether scripts are refused, before the first lease is taken: it could not be released then.
- * @param prefix what the names of all keys begin with, colon included. Rejects only if the connection is lost
+ * @param prefix the prefix of all keys, colon included. Rejects only if the connection is lost
  */
 export async function probeScripts(connection: RedisConnection, client: RedisClient, prefix: string): Promise<void> {
   const key = probeKeyOf(prefix);
@@ -46,7 +46,7 @@ export async function probeScripts(connection: RedisConnection, client: RedisCli
 /**
  * Sends Redis every command that the cache needs, on a key that does not exist, so that a refusal is found before the
  * command is needed. The answers are recorded in `connection.refusals`; never rejects.
- * @param prefix what the names of all keys begin with, colon included
+ * @param prefix the prefix of all keys, colon included
  */
 export async function checkPermissions(connection: RedisConnection, prefix: string): Promise<void> {
   const key = probeKeyOf(prefix);

@@ -18,7 +18,7 @@ export class Probe {
     void this.run();
   }
 
-  /** Asks after the next pause, unless a question is under way; replaces one that is planned already. */
+  /** Asks after the next pause; replaces a question that is planned already. */
   later(): void {
     clearTimeout(this.timer);
     if (this.isStopped) {

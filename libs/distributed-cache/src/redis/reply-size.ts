@@ -14,7 +14,7 @@ export class ReplySize {
     return this.bytes;
   }
 
-  /** @param found the values of one reply; missing ones do not count */
+  /** Updates the estimate. @param found the values of one reply; missing ones do not count */
   learn(found: readonly (Buffer | null)[]): void {
     let [sum, count] = [0, 0];
     for (const value of found) {

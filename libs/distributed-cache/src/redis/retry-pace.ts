@@ -29,7 +29,7 @@ export class RetryPace {
     }
   }
 
-  /** @returns whether the failure has a reason of its own */
+  /** Counts a failure of the path. @returns whether the failure has a cause of its own, other than a refused login */
   onFailure(): boolean {
     if (this.isLoginRefused) {
       return false;
@@ -43,7 +43,10 @@ export class RetryPace {
     this.refusals = isRefused ? this.refusals + 1 : 0;
   }
 
-  /** @param attempt number of the attempt to connect, counted since the last successful one */
+  /**
+   * The delay before an attempt to connect, in milliseconds.
+   * @param attempt its number, counted since the last successful one
+   */
   reconnectMs(attempt: number): number {
     const { failures } = this;
     return Math.max(

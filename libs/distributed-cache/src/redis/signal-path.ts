@@ -48,12 +48,13 @@ export class BrokenPathError extends Error {
 }
 
 export interface SignalPathLimits {
-  /** What the names of all keys begin with, colon included. */
+  /** The prefix of all keys, colon included. */
   readonly prefix: string;
   /** Longest time for an answer of the subscriber, or a message to it, at a heartbeat, in milliseconds. */
   readonly deadlineMs: number;
 }
 
+/** Sets up and proves the path of invalidation messages between a data connection and its subscriber. */
 export class SignalPath {
   /** The topic of the nonces; no other client subscribes to it. */
   private readonly proofTopic: string;

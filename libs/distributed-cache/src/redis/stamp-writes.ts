@@ -93,7 +93,7 @@ export async function readStampLife(client: RedisClient, stampKey: string): Prom
 }
 
 /**
- * Extends the life of a stamp to at least so long from now on; one that lives longer stays as it is, unless it has no
+ * Extends the life of a stamp to at least `lifeMs` from now on; one that lives longer stays as it is, unless it has no
  * TTL.
  * @returns false if the stamp is gone or lives longer
  */

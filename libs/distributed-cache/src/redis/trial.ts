@@ -19,7 +19,7 @@ export class Trial {
     private readonly prepare: (client: RedisClient) => Promise<void>,
   ) {}
 
-  /** @returns why the connection can't be trusted, in one word; `undefined` if it can */
+  /** Checks the connection. @returns why it can't be trusted, in one word; `undefined` if it can */
   async run(client: RedisClient): Promise<string | undefined> {
     const fault = await this.faultOf(client);
     return fault !== undefined && CONSEQUENCES.has(fault) ? (this.link.fault ?? fault) : fault;

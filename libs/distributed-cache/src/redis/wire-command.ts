@@ -20,6 +20,7 @@ export function isLine(client: RedisClient): client is Line {
   return lines.has(client);
 }
 
+/** Records that a client has been found to be a line. */
 export function markAsLine(client: Redis): void {
   lines.add(client);
 }

@@ -20,6 +20,7 @@ export class FakeClock implements Clock {
   }
 
   /**
+   * Moves the clock forward.
    * @param durationMs milliseconds to move forward
    * @throws RangeError for a negative number: the cache's time never goes back
    */
@@ -28,6 +29,7 @@ export class FakeClock implements Clock {
   }
 
   /**
+   * Sets the clock.
    * @param timeMs milliseconds since 1970
    * @throws RangeError for a time before the current one
    */

@@ -33,6 +33,7 @@ export function injectCacheInto(prototype: object): void {
   Inject(DistributedCache)(prototype, CACHE_SLOT);
 }
 
+/** Gives the instance the cache of its application. */
 export function fillSlot(instance: object, cache: DistributedCache | undefined): void {
   if (Object.isExtensible(instance)) {
     Object.defineProperty(instance, CACHE_SLOT, {
@@ -44,6 +45,7 @@ export function fillSlot(instance: object, cache: DistributedCache | undefined):
   }
 }
 
+/** Removes the cache from the instance. */
 export function emptySlot(instance: object): void {
   fillSlot(instance, undefined);
 }

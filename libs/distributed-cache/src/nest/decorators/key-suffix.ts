@@ -14,7 +14,10 @@ export class KeySuffix {
     this.version = version === undefined ? '' : versionSuffix(version);
   }
 
-  /** @returns `undefined` if a dimension is missing: it is then unknown which entry is meant */
+  /**
+   * The suffix for the current request.
+   * @returns `undefined` if a dimension is missing: it is then unknown which entry is meant
+   */
   of(cache: AsyncCache): string | undefined {
     if (this.varyBy === undefined) {
       return this.version;
