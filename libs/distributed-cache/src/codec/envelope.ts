@@ -1,7 +1,7 @@
 /**
  * The bytes of one entry in Redis, format version 1 (all numbers big-endian):
  *
- *    0  0xDC                     no JSON text and no UTF-8 text begins with it, so foreign values are told apart by one byte
+ *    0  0xDC                     no JSON text and no UTF-8 text begins with it, so one byte identifies foreign values
  *    1  version                  1
  *    2  flags                    bits 0-2 serializer, bits 3-5 compressor, bit 6 encrypted, bit 7 zero
  *    3  createdAtMs   float64    the Redis server's clock, as is the next: the clocks of two processes never meet

@@ -7,7 +7,7 @@ import { type CacheKey, PreparedKey } from './prepared-key.js';
  *
  * 1. `%`, `{`, `}`, control characters and a leading `#` are percent-encoded. As `%` is among them, decoding gives the
  *    key back whatever else was escaped, so no two keys share an encoding. Without braces a key can't choose its
- *    Cluster slot; without a leading `#` it can't be taken for one of our stamps; without control characters it can be
+ *    Cluster slot; without a leading `#` it can't be taken for the key of a stamp; without control characters it can be
  *    printed.
  * 2. An encoding over MAX_KEY_BYTES becomes `head~digest`, where the digest is the whole SHA-256 of the whole encoding.
  *    Two long keys meet only where SHA-256 does.

@@ -4,9 +4,9 @@ import type { StoredValue } from './stored-value.js';
 const OBJECT_BYTES = 72;
 
 /**
- * A value that is kept as its JSON text until it is first read. Many values that are set are replaced, or expire,
- * before this process reads them, and many values that are read from Redis are read once. The first read parses the
- * text, which takes no longer than the walk over a given value would have taken.
+ * A value of a `set` that L1 keeps as its JSON text until it is first read. Many such values are replaced, or expire,
+ * before this process reads them. The first read parses the text, which takes no longer than the walk over the given
+ * value would have taken.
  */
 export class UnreadValue {
   /** Estimated heap, in bytes. */

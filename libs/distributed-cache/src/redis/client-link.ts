@@ -22,8 +22,8 @@ export interface ClientLinkListener {
 
 /**
  * The ioredis client of one connection, and its life: it is opened, observed, cut when it has become silent, and closed
- * at the end. Event listeners are bound once and removed again. When the application has handed a client in, a client
- * of our own is opened beside it.
+ * at the end. Event listeners are bound once and removed again. When the application has handed a client in, a second
+ * client is opened beside it.
  */
 export class ClientLink {
   private current: RedisClient | undefined;

@@ -106,7 +106,7 @@ const SENTINEL_OPTIONS: RedisOptions = {
   failoverDetector: true,
 };
 
-/** Options that the application may have chosen for its own commands, and that would change ours. */
+/** Options that the application may have chosen for its own commands, and that would change this library's commands. */
 const OWN_COMMANDS: RedisOptions = { stringNumbers: false, monitor: false };
 
 /**

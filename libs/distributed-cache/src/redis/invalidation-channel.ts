@@ -25,7 +25,7 @@ import { openSubscriber } from './subscriber.js';
 /** A proof that is older than a heartbeat by this much, in milliseconds, no longer counts. */
 const OVERDUE_SLACK_MS = 500;
 
-/** The invalidation channel of one Redis server: its data connection, and a subscriber of our own beside it. */
+/** The invalidation channel of one Redis server: its data connection, and a subscriber connection beside it. */
 export class InvalidationChannel {
   private readonly subscriber: Redis;
   private readonly path: SignalPath;

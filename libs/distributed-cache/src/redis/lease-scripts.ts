@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import type { RedisClient } from './redis-client.js';
 
 /*
- * A lease is the right to load one key for the whole cluster, and the only ticket with which a load's result is stored
- * (Nishtala et al., Scaling Memcache at Facebook, NSDI 2013, section 3.2.1). A `set` or a deletion takes it away, so a
- * load that began before one can never overwrite it.
+ * A lease is the right to load one key for the whole cluster, and the only ticket (fencing token) with which a load's
+ * result is stored (Nishtala et al., Scaling Memcache at Facebook, NSDI 2013, section 3.2.1). A `set` or a deletion
+ * removes it, so a load that began before one can never overwrite it.
  *
- * As a rule no script changes a value. Redis tells a client of every change but its own (NOLOOP), and what a script
- * changes does not count as its caller's: each fill would come back as a message that throws our own copy away. So a
- * fill is two commands, sent together. STAGE puts the value beside its place if the lease is still ours; a plain RENAME
- * moves it there. What comes between them, a `set` or a deletion, removes the staged value as well, and the RENAME
- * finds nothing to move.
+ * As a rule no script changes a value. Redis notifies a client of every change but its own (NOLOOP), and a change by a
+ * script does not count as its caller's: each fill would come back as a message that removes this process's own copy.
+ * So a fill is two commands, sent together. STAGE stores the value under a second key if the token still holds the
+ * lease; a plain RENAME moves it to its place. A `set` or a deletion that comes between them removes the staged value
+ * as well, and the RENAME finds nothing to move.
  */
 
 /**

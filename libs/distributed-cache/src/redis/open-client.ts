@@ -45,8 +45,8 @@ export async function openClient(target: RedisTarget, commandTimeoutMs: number):
 }
 
 /**
- * Makes a client of our own for the same servers. The one that was handed in is never used: its `MULTI` would take our
- * commands in, a blocking command would delay them, and our `EXEC` would end its `WATCH`.
+ * Makes a second client for the same servers. The one that was handed in is never used: its `MULTI` would include
+ * commands of the cache, a blocking command would delay them, and an `EXEC` of the cache would end its `WATCH`.
  */
 function duplicateOf(client: RedisClient, commandTimeoutMs: number): RedisClient {
   if (isCluster(client)) {

@@ -5,7 +5,7 @@ import type { Cluster, Redis, RedisOptions } from 'ioredis';
 export type RedisClient = Redis | Cluster;
 
 /**
- * Whether the client is a cluster's. A cluster refuses commands whose keys lie in different slots, so there each key
+ * Whether the client is a cluster's. A cluster refuses commands whose keys are in different slots, so there each key
  * gets a command of its own.
  */
 export function isCluster(client: RedisClient): client is Cluster {
@@ -46,8 +46,8 @@ export function destroySocketOf(client: RedisClient): void {
 }
 
 /**
- * Ends a client of our own. A refresh of the slots that is under way then would start the cluster's timer anew (ioredis
- * 5.11), and so go on for ever: a timer that is set from now on is cleared at once.
+ * Ends a client that this library has opened. A refresh of the slots that is under way then would start the cluster's
+ * timer anew (ioredis 5.11), and so go on for ever: a timer that is set from now on is cleared at once.
  */
 export function endClient(client: RedisClient): void {
   client.disconnect();
