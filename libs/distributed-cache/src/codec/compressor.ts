@@ -2,11 +2,20 @@ import { CorruptEntryError } from '../errors/index.js';
 import { compressorOf } from './compressors.js';
 import type { CompressorId } from './payload.js';
 
-/** From this raw size on, a value is compressed off the event loop; below it, a hop to the thread pool costs more than the work. */
+/**
+ * The raw size from which a value is compressed off the event loop; below it, the use of the thread pool costs more
+ * than the work.
+ */
 const COMPRESS_ASYNC_FROM_BYTES = 32 * 1024;
-/** Decompression is five times as fast: up to here it holds the event loop up for less than parsing what comes out does. */
+/**
+ * The raw size from which a value is decompressed off the event loop. Decompression is five times as fast: below this
+ * size it blocks the event loop for less time than the parsing of its output.
+ */
 const DECOMPRESS_ASYNC_FROM_BYTES = 128 * 1024;
-/** Compressed bytes are kept only if they save at least a tenth: less is not worth the decompression on every read. */
+/**
+ * Compressed bytes are kept only if they save at least a tenth: a smaller gain is not worth the decompression on every
+ * read.
+ */
 const MAX_RATIO = 0.9;
 
 export interface CompressedBytes {
@@ -14,7 +23,7 @@ export interface CompressedBytes {
   readonly bytes: Buffer;
 }
 
-/** Compresses, or leaves the bytes as they are where that saves too little or can't be done here. Never fails. */
+/** Compresses the bytes, or leaves them as they are when that saves too little or is not possible here. Never fails. */
 export function compress(id: CompressorId, raw: Buffer): CompressedBytes | Promise<CompressedBytes> {
   const asItIs: CompressedBytes = { compressor: 'none', bytes: raw };
   const compressor = id === 'none' ? undefined : compressorOf(id);
@@ -24,7 +33,7 @@ export function compress(id: CompressorId, raw: Buffer): CompressedBytes | Promi
   const smaller = (bytes: Buffer): CompressedBytes =>
     bytes.length <= raw.length * MAX_RATIO ? { compressor: id, bytes } : asItIs;
   if (raw.length >= COMPRESS_ASYNC_FROM_BYTES) {
-    // It fails where there is no memory for it; the value can still be stored as it is.
+    // It fails when there is no memory for it; the value can still be stored as it is.
     return compressor.compress(raw).then(smaller, () => asItIs);
   }
   try {
@@ -35,8 +44,8 @@ export function compress(id: CompressorId, raw: Buffer): CompressedBytes | Promi
 }
 
 /**
- * Undoes `compress`. Never produces more than `rawBytes`, so a bomb ends as soon as it has told its lie; that
- * `rawBytes` itself is acceptable has been checked by the caller.
+ * Decompresses the output of `compress`. It never produces more than `rawBytes`, so a decompression bomb stops at the
+ * size that its header declares; the caller has checked that `rawBytes` itself is acceptable.
  * @throws CorruptEntryError (or rejects with it), and nothing else
  */
 export function decompress(id: CompressorId, bytes: Buffer, rawBytes: number): Buffer | Promise<Buffer> {

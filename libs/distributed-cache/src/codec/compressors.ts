@@ -9,10 +9,10 @@ interface ZlibOptions {
   readonly chunkSize?: number;
 }
 
-/** The least that zlib takes. */
+/** The smallest chunk that zlib accepts. */
 const SMALLEST_CHUNK_BYTES = 64;
 
-/** Fastest levels: the default ones take three to fifty times as long on JSON, and save some 5 % more. */
+/** The fastest levels: the default ones take three to fifty times as long on JSON, and save some 5 % more. */
 const ZLIB_LEVEL = { level: 1 };
 const BROTLI_LEVEL = { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 1 } };
 
@@ -22,7 +22,7 @@ const gzip = ofZlib(
   ZLIB_LEVEL,
 );
 
-/** Without zlib's own header and checksum: the envelope has both. */
+/** Raw deflate, without zlib's header and checksum: the envelope has both. */
 const deflate = ofZlib(
   [zlib.deflateRawSync, promisify<Buffer, object, Buffer>(zlib.deflateRaw)],
   [zlib.inflateRawSync, promisify<Buffer, ZlibOptions, Buffer>(zlib.inflateRaw)],
@@ -35,7 +35,10 @@ const brotli = ofZlib(
   BROTLI_LEVEL,
 );
 
-/** @returns `undefined` where this machine does not have it: an old Node, or a package that is not installed */
+/**
+ * The compressor with this id.
+ * @returns `undefined` when it is not available on this machine: an old Node, or a package that is not installed
+ */
 export function compressorOf(id: Exclude<CompressorId, 'none'>): Compressor | undefined {
   switch (id) {
     case 'gzip':
@@ -69,12 +72,17 @@ function ofZlib(
   };
 }
 
-/** One byte more than is to come: a full chunk would have zlib ask for another. */
+/**
+ * The limit of the output, and a chunk of one byte more than expected: a full chunk would make zlib allocate another.
+ */
 function limitedTo(rawBytes: number): ZlibOptions {
   return { maxOutputLength: Math.max(rawBytes, 1), chunkSize: chunkFor(rawBytes + 1) };
 }
 
-/** What comes out is collected in chunks, off the event loop each with a way there and back of its own: one is enough. */
+/**
+ * The chunk size for an output of this size. Off the event loop each chunk costs a round trip to the thread pool, so
+ * one chunk is used.
+ */
 function chunkFor(expectedBytes: number): number {
   return Math.max(SMALLEST_CHUNK_BYTES, Math.ceil(expectedBytes));
 }

@@ -16,36 +16,40 @@ import {
 } from './value-codec.js';
 
 export interface EntryCodecOptions extends ValueCodecOptions {
-  /** Default `envelope`. */
+  /** The format of the entries in Redis. Default `envelope`. */
   readonly format?: 'envelope' | PlainFormat;
   /** Whether values of other programs are read. Default false. */
   readonly legacy?: boolean;
-  /** Reads what was encrypted. */
+  /** The keys for reading encrypted entries. */
   readonly encryptionKeys?: KeyRing | undefined;
-  /** Whether entries are written encrypted, and no others believed. Default false. */
+  /** Whether entries are written encrypted, and unencrypted ones are rejected. Default false. */
   readonly encrypts?: boolean;
 }
 
-/** An entry as it is written. */
+/** An entry in the form in which it is written. */
 export interface SealedEntry {
   readonly bytes: Buffer;
-  /** For the key beside it: what plain text can't say of itself. */
+  /** The value of the companion key: the metadata that plain text can't contain. */
   readonly companion?: Buffer;
 }
 
-/** What a value that is no envelope turned out to be. `header`: it is ours, and its companion says this of it. */
+/**
+ * The result of reading a value that is not an envelope. `header` is present when the cache itself wrote the text: it
+ * comes from the companion.
+ */
 export interface PlainEntry {
   readonly value: unknown;
   readonly header: EntryHeader | undefined;
-  /** In epoch milliseconds of whoever wrote it. */
+  /** The expiry in epoch milliseconds, by the clock of the program that wrote the value. */
   readonly expiresAtMs: number | undefined;
 }
 
 /**
- * How one namespace's entries lie in Redis: as envelopes, encrypted or not, or as text that other programs read.
+ * Encodes and decodes the entries of one namespace: envelopes, encrypted or not, or text that other programs read.
  *
- * Text says nothing of the stamps that it was written under, so a second key, its companion, holds an envelope with the header and
- * the SHA-256 of the text. A text whose companion is missing or belongs to another text is a stranger's.
+ * Text can't contain the stamps under which it was written, so a second key, its companion, holds an envelope with the
+ * header and the SHA-256 of the text. A text whose companion is missing or belongs to another text counts as a value of
+ * another program.
  */
 export class EntryCodec {
   readonly #values: ValueCodec;
@@ -60,29 +64,31 @@ export class EntryCodec {
     this.#format = options.format ?? 'envelope';
   }
 
-  /** Text for other programs: it carries no tags, and nothing is kept past its TTL. */
+  /** Whether entries are text for other programs: such an entry carries no tags, and is not kept past its TTL. */
   get isPlain(): boolean {
     return this.#format !== 'envelope';
   }
 
-  /** Whether a value that is no envelope may be an entry. */
+  /** Whether a value that is not an envelope may be an entry. */
   get readsPlain(): boolean {
     return this.#options.encrypts !== true && (this.#options.legacy === true || this.isPlain);
   }
 
-  /** As {@link ValueCodec.encode}. */
+  /** Encodes a value in the format of the namespace; the contract is that of {@link ValueCodec.encode}. */
   encode(value: unknown): EncodedValue | Promise<EncodedValue> {
     return this.#format === 'envelope' ? this.#values.encode(value) : this.#encodePlain(value, this.#format);
   }
 
-  /** As {@link ValueCodec.beginEncoding}. */
+  /**
+   * Begins to encode a value in the format of the namespace; the contract is that of {@link ValueCodec.beginEncoding}.
+   */
   beginEncoding(value: unknown, textFrom?: number): BegunEncoding {
     return this.#format === 'envelope'
       ? this.#values.beginEncoding(value, textFrom)
       : { ...this.#encodePlain(value, this.#format), isTree: false, isAscii: false };
   }
 
-  /** As {@link ValueCodec.parse}. */
+  /** Parses the JSON text of a value; the contract is that of {@link ValueCodec.parse}. */
   parse(text: string): Decoded {
     return this.#values.parse(text);
   }
@@ -98,19 +104,19 @@ export class EntryCodec {
     return { payload, text, textBytes, exact, flattened: [] };
   }
 
-  /** What a payload of {@link encode} or {@link open} holds. @throws CorruptEntryError, and nothing else */
+  /** Decodes a payload of {@link encode} or {@link open}. @throws CorruptEntryError, and nothing else */
   decode(payload: EncodedPayload): Decoded | Promise<Decoded> {
     return this.#values.decode(payload);
   }
 
-  /** What {@link encode} has made of a value, as its readers get it. */
+  /** Decodes an encoded value into the form that its readers get. */
   readBack(payload: EncodedPayload): Decoded | Promise<Decoded> {
     return this.#format === 'envelope'
       ? this.decode(payload)
       : asDecoded(parsePlainText(payload.bytes.toString(), this.#format));
   }
 
-  /** @param valueKey the full name of the Redis key that it will lie under */
+  /** Makes the bytes of an entry. @param valueKey the full name of the Redis key under which it will be stored */
   seal(header: EntryHeader, payload: EncodedPayload, valueKey: string): SealedEntry {
     const { encrypts, encryptionKeys } = this.#options;
     if (this.#format === 'envelope') {
@@ -121,7 +127,10 @@ export class EntryCodec {
     return { bytes, companion: companionOf(header, bytes, this.#format) };
   }
 
-  /** @throws CorruptEntryError, and nothing else, whatever the bytes are */
+  /**
+   * Reads the header and the payload of an envelope.
+   * @throws CorruptEntryError, and nothing else, whatever the bytes are
+   */
   open(bytes: Buffer, valueKey: string): { readonly header: EntryHeader; readonly payload: EncodedPayload } {
     const opened = readEnvelope(bytes, this.#stampReader);
     if (opened.isEncrypted) {
@@ -137,7 +146,8 @@ export class EntryCodec {
   }
 
   /**
-   * Reads what is no envelope. @returns `undefined` for what stands for no value
+   * Reads a value that is not an envelope.
+   * @returns `undefined` for a text that represents no value
    * @throws CorruptEntryError, and nothing else, whatever the bytes are
    */
   readPlain(bytes: Buffer, companion: Buffer | null): PlainEntry | undefined {
@@ -160,7 +170,7 @@ export class EntryCodec {
   }
 }
 
-/** Position is the number on the wire: append, never reorder. */
+/** The index is the number in the stored bytes: append, never reorder. */
 const PLAIN_FORMATS: readonly PlainFormat[] = ['json', 'keyv', 'cache-manager'];
 
 function companionOf(header: EntryHeader, text: Buffer, format: PlainFormat): Buffer {
@@ -168,7 +178,7 @@ function companionOf(header: EntryHeader, text: Buffer, format: PlainFormat): Bu
   return writeEnvelope(header, { serializer: 'json', compressor: 'none', rawBytes: text.length, bytes });
 }
 
-/** What the companion says, if it was written with this very text. */
+/** The content of the companion, if it was written with this very text. */
 function headerOf(companion: Buffer, text: Buffer): { header: EntryHeader; format: PlainFormat } | undefined {
   try {
     const { header, payload } = readEnvelope(companion);
@@ -176,7 +186,7 @@ function headerOf(companion: Buffer, text: Buffer): { header: EntryHeader; forma
     const isOfText = payload.rawBytes === text.length && payload.bytes.subarray(1).equals(digestOf(text));
     return format !== undefined && isOfText ? { header, format } : undefined;
   } catch {
-    return undefined; // damaged: as good as none
+    return undefined; // a damaged companion counts as missing
   }
 }
 

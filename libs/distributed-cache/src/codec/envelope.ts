@@ -1,7 +1,7 @@
 /**
  * The bytes of one entry in Redis, format version 1 (all numbers big-endian):
  *
- *    0  0xDC                     no JSON text and no UTF-8 text begins with it, so foreign values are told apart by one byte
+ *    0  0xDC                     no JSON text and no UTF-8 text begins with it, so one byte identifies foreign values
  *    1  version                  1
  *    2  flags                    bits 0-2 serializer, bits 3-5 compressor, bit 6 encrypted, bit 7 zero
  *    3  createdAtMs   float64    the Redis server's clock, as is the next: the clocks of two processes never meet
@@ -21,9 +21,10 @@ import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import type { CompressorId, EncodedPayload, SerializerId, StoredPayload } from './payload.js';
 import { type Stamp, StampReader, StampWriter } from './stamps.js';
 
-/** First byte of every entry of ours. What begins with another byte was written by another program. */
+/** First byte of every entry of this library. A value that begins with another byte was written by another program. */
 export const ENVELOPE_MAGIC = 0xdc;
 
+/** Whether the bytes begin as an entry of this library does. */
 export function isEnvelope(bytes: Buffer): boolean {
   return bytes[0] === ENVELOPE_MAGIC;
 }
@@ -32,7 +33,7 @@ const VERSION = 1;
 const STAMPS_AT = 29;
 const CRC_BYTES = 4;
 const MAX_UINT32 = 0xffff_ffff;
-/** Position is the number on the wire: append, never reorder. */
+/** The index is the number in the stored bytes: append, never reorder. */
 const SERIALIZERS: readonly SerializerId[] = ['json', 'rich', 'undefined'];
 const COMPRESSORS: readonly CompressorId[] = ['none', 'gzip', 'deflate', 'brotli', 'zstd', 'lz4', 'snappy'];
 const ENCRYPTED = 1 << 6;
@@ -42,33 +43,33 @@ export interface EntryHeader {
   readonly createdAtMs: number;
   /** When it stops being fresh (not when Redis drops it), in the Redis server's time. */
   readonly expiresAtMs: number;
-  /** How long the loader took, rounded; 0 when the value was set directly. */
+  /** How long the loader took, in milliseconds, rounded; 0 when the value was set directly. */
   readonly loadMs: number;
-  /** The generation of every tag and of the namespace that the value was loaded under. */
+  /** The generation of every tag and of the namespace under which the value was loaded. */
   readonly stamps: readonly Stamp[];
 }
 
-/** Encrypts a payload and binds it to what stands before it. */
+/** Encrypts a payload and binds it to the bytes before it. */
 export interface PayloadSealer {
-  /** What sealing adds, in bytes. */
+  /** The number of bytes that encryption adds. */
   readonly overheadBytes: number;
-  /** @param head everything before the checksum */
+  /** Encrypts the payload. @param head everything before the checksum */
   seal(plain: Buffer, head: Buffer): Buffer;
 }
 
 export interface OpenedEnvelope {
   readonly header: EntryHeader;
   readonly payload: StoredPayload;
-  /** The payload's bytes are not yet what they say. */
+  /** Whether the bytes of the payload are still encrypted. */
   readonly isEncrypted: boolean;
-  /** How long everything before the checksum is, to which an encrypted payload is bound. */
+  /** The length of everything before the checksum; an encrypted payload is bound to these bytes. */
   readonly headBytes: number;
 }
 
 /**
  * Writes one entry into one new buffer.
  * @param sealer encrypts the payload
- * @param stampWriter one for all entries of a namespace: most carry the same stamps
+ * @param stampWriter shared by all entries of a namespace: most carry the same stamps
  * @throws ValueRefusedError (`too-large`) when the stamps of its tags don't fit into 64 KiB
  * @throws RangeError when a time is not finite: such an entry could not be read back
  */
@@ -115,8 +116,8 @@ export function writeEnvelope(
 }
 
 /**
- * Reads what `writeEnvelope` wrote. The payload is a view of `bytes`; nothing is decompressed or parsed yet.
- * @param stampReader one for all entries of a namespace: most carry the same stamps
+ * Reads an entry that `writeEnvelope` wrote. The payload is a view of `bytes`; it is not decompressed or parsed yet.
+ * @param stampReader shared by all entries of a namespace: most carry the same stamps
  * @throws CorruptEntryError, and nothing else, whatever the bytes are
  */
 export function readEnvelope(bytes: Buffer, stampReader = new StampReader()): OpenedEnvelope {
@@ -145,7 +146,7 @@ export function readEnvelope(bytes: Buffer, stampReader = new StampReader()): Op
   }
   const flags = bytes.readUInt8(2);
   const serializer = SERIALIZERS[flags & 0b111];
-  const compressor = COMPRESSORS[(flags & ~ENCRYPTED) >> 3]; // with bit 7: unless it is zero, this is past the list
+  const compressor = COMPRESSORS[(flags & ~ENCRYPTED) >> 3]; // with bit 7: if it is set, the index is past the list
   if (serializer === undefined || compressor === undefined) {
     throw new CorruptEntryError(`its flags ${flags} are unknown`);
   }
@@ -158,7 +159,7 @@ export function readEnvelope(bytes: Buffer, stampReader = new StampReader()): Op
   };
 }
 
-/** CRC-32 of each byte (ISO 3309): the head is so short that a call of zlib would take longer than it does. */
+/** CRC-32 of each byte value (ISO 3309): the head is so short that a call of zlib would take longer than this loop. */
 const CRC_OF_BYTE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
   for (let bit = 0; bit < 8; bit++) {
@@ -167,7 +168,7 @@ const CRC_OF_BYTE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-/** Of the whole entry without the checksum itself. */
+/** The checksum of the whole entry except the checksum itself. */
 function checksum(entry: Buffer, headBytes: number, payloadBytes: Buffer): number {
   let crc = -1;
   for (let index = 0; index < headBytes; index++) {
@@ -176,7 +177,10 @@ function checksum(entry: Buffer, headBytes: number, payloadBytes: Buffer): numbe
   return crc32(payloadBytes, ~crc >>> 0);
 }
 
-/** A load time is only a hint for early refresh: out of range is clamped, never an error. */
+/**
+ * Limits a load time to 32 bits. It is only a hint for early refresh, so a value out of range is clamped, and is no
+ * error.
+ */
 function toUint32(value: number): number {
   return value > 0 ? Math.min(Math.round(value), MAX_UINT32) : 0;
 }

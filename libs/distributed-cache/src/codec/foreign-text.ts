@@ -1,23 +1,31 @@
 /**
- * Values that another program has written under a key of ours. None of it is ever evaluated or given a type: what telejson
- * (cache-manager-ioredis-yet) writes as `_function_…`, `_date_…` or `_symbol_…` stays the string that it is.
+ * Reads values that another program has written under a key of the cache. No part of them is evaluated or given a type:
+ * what telejson (cache-manager-ioredis-yet) writes as `_function_…`, `_date_…` or `_symbol_…` stays a string.
  */
 import { isUtf8 } from 'node:buffer';
 import { CorruptEntryError } from '../errors/index.js';
 import { parseJsonText, isRecord } from '../values/index.js';
 
-/** `plain`: JSON. `keyv`: `{"value":…,"expires":…}`, perhaps as a string in JSON. `absent`: what Keyv writes for `undefined`. */
+/**
+ * The kinds of such a value. `plain`: JSON. `keyv`: `{"value":…,"expires":…}`, perhaps as a string in JSON. `absent`:
+ * the text that Keyv writes for `undefined`.
+ */
 export type ForeignText =
   | { readonly kind: 'plain'; readonly value: unknown }
   | { readonly kind: 'keyv'; readonly value: unknown; readonly expiresAtMs: number | undefined }
   | { readonly kind: 'absent' };
 
-/** Keyv's `expires` are epoch milliseconds. A smaller number is data that happens to have this name. */
+/**
+ * The smallest number that counts as Keyv's `expires`, which are epoch milliseconds. A smaller number is data that
+ * happens to have this name.
+ */
 const EPOCH_FROM_MS = 1e12;
-/** How telejson writes an object that it has written before; what it stands for is somewhere else in the text. */
+/**
+ * The text that telejson writes for an object that it has written before; the object itself is elsewhere in the text.
+ */
 const TELEJSON_DUPLICATE = '"_duplicate_[';
 
-/** @throws CorruptEntryError, and nothing else */
+/** Reads the bytes of a value of another program. @throws CorruptEntryError, and nothing else */
 export function readForeign(bytes: Buffer, format: string): ForeignText {
   if (!isUtf8(bytes)) {
     throw new CorruptEntryError('it has no envelope and is no text');
@@ -30,7 +38,9 @@ export function readForeign(bytes: Buffer, format: string): ForeignText {
 }
 
 /**
- * @param format of the namespace: where it is `json`, `{"value":…}` without `expires` is data, for we write such data ourselves
+ * Reads the text of a value of another program.
+ * @param format the format of the namespace: with `json`, `{"value":…}` without `expires` is data, because this library
+ * writes such data itself
  * @throws CorruptEntryError, and nothing else
  */
 export function foreignTextOf(text: string, format: string): ForeignText {
@@ -52,13 +62,17 @@ export function foreignTextOf(text: string, format: string): ForeignText {
   return { kind: 'keyv', value: keyvStringsOf(inner), expiresAtMs: isTimed ? expires : undefined };
 }
 
-/** Keyv writes a Buffer as `:base64:…`, and a colon before every string that begins with one. */
+/**
+ * Decodes the strings of Keyv's notation. Keyv writes a Buffer as `:base64:…`, and adds a colon before every string
+ * that begins with one.
+ */
 export function keyvStringsOf(value: unknown): unknown {
   if (typeof value === 'string' && value.startsWith(':')) {
     return value.startsWith(':base64:') ? Buffer.from(value.slice(8), 'base64') : value.slice(1);
   }
   if (isRecord(value)) {
-    // Just parsed, and nobody else's: changed in place. The parser has bounded its depth and dropped `__proto__`.
+    // The object was just parsed and is not shared, so it is changed in place. The parser has limited its depth and
+    // dropped `__proto__`.
     for (const key of Object.keys(value)) {
       value[key] = keyvStringsOf(value[key]);
     }

@@ -1,6 +1,6 @@
 /**
- * Compressors out of optional packages, loaded at their first use. Both write the raw size before their bytes, and both
- * would reserve as much memory as it says: it is compared with what the envelope declares before they see it.
+ * A compressor of an optional package, loaded at its first use. Both packages write the raw size before their bytes,
+ * and both would allocate as much memory as it says: it is compared with the declared size in the envelope first.
  */
 import { createRequire } from 'node:module';
 import type { Compressor } from './compressor-contract.js';
@@ -67,7 +67,7 @@ function guarded(library: BlockCompressor, declaredBytes: (bytes: Buffer) => num
   };
 }
 
-/** Seven bits a byte, the lowest first, as snappy begins its blocks; -1 where there is none. */
+/** Reads the size at the start of a snappy block: seven bits per byte, the lowest first; -1 when there is none. */
 function readVarint(bytes: Buffer): number {
   let value = 0;
   for (let index = 0; index < Math.min(bytes.length, 5); index++) {

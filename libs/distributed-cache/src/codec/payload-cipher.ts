@@ -1,5 +1,5 @@
 /**
- * Encryption of a payload: AES-256-GCM, a random nonce for each.
+ * Encryption of a payload: AES-256-GCM, with a random nonce for each.
  *
  *    0  uint8      length of the key's id
  *    1  key id     ASCII
@@ -7,9 +7,10 @@
  *    …  tag        16 bytes
  *    …  ciphertext to the end; as long as the plain text
  *
- * What is authenticated besides: everything before the envelope's checksum (times, stamps, sizes, flags), the key's id, and
- * the name of the Redis key. An entry that is moved to another key, or given another expiry or stamp, is no entry
- * any more. What this can't see is an older entry of the same key that is put back as it was.
+ * Three things are authenticated in addition: everything before the envelope's checksum (times, stamps, sizes, flags),
+ * the key's id, and the name of the Redis key. An entry that is moved to another key, or given another expiry or stamp,
+ * can't be decrypted. The one thing that this can't detect is an older entry of the same key that is put back
+ * unchanged.
  */
 import { createCipheriv, createDecipheriv, randomBytes, type KeyObject } from 'node:crypto';
 import { CorruptEntryError } from '../errors/index.js';
@@ -21,12 +22,15 @@ const TAG_BYTES = 16;
 
 /** The keys by their ids. */
 export interface KeyRing {
-  /** The key that is written with. */
+  /** The id of the key for writing. */
   readonly currentId: string;
   key(id: string): KeyObject | undefined;
 }
 
-/** @param valueKey the full name of the Redis key that the entry will lie under */
+/**
+ * Makes the object that encrypts the payload of one entry.
+ * @param valueKey the full name of the Redis key under which the entry will be stored
+ */
 export function payloadSealer(keys: KeyRing, valueKey: string): PayloadSealer {
   const id = Buffer.from(keys.currentId);
   const key = keys.key(keys.currentId);
@@ -45,7 +49,7 @@ export function payloadSealer(keys: KeyRing, valueKey: string): PayloadSealer {
   };
 }
 
-/** @throws CorruptEntryError, and nothing else; its message names a key's id and never a key */
+/** Decrypts a payload. @throws CorruptEntryError, and nothing else; its message names a key's id and never a key */
 export function openPayload(keys: KeyRing | undefined, valueKey: string, head: Buffer, sealed: Buffer): Buffer {
   const idEnd = 1 + (sealed[0] ?? 0);
   const tagAt = idEnd + NONCE_BYTES;
@@ -68,7 +72,9 @@ export function openPayload(keys: KeyRing | undefined, valueKey: string, head: B
   }
 }
 
-/** Each part with its length before it, so that no two ways of cutting them are the same bytes. */
+/**
+ * The authenticated data. Each part has its length before it, so that no two divisions into parts give the same bytes.
+ */
 function boundData(head: Buffer, id: Buffer, valueKey: string): Buffer {
   return Buffer.concat(
     [head, id, Buffer.from(valueKey)].flatMap((part) => {

@@ -1,6 +1,7 @@
 /**
- * Text for programs beside this one: plain JSON, or Keyv's. What JSON has no form for and would lose without a word (a Map is `{}`
- * to it, a RegExp and an Error too) is refused; what it has a form for (a date is a string, `NaN` is null) is kept as that.
+ * Text for other programs: plain JSON, or Keyv's format. A value that JSON has no form for and would lose silently (a
+ * Map, a RegExp and an Error become `{}`) is refused; a value that JSON has another form for (a date is a string, `NaN`
+ * is null) is kept in that form.
  */
 import { types } from 'node:util';
 import { CorruptEntryError } from '../errors/index.js';
@@ -15,17 +16,20 @@ import {
   isRecord,
 } from '../values/index.js';
 
-/** `keyv`: as Keyv writes it. `cache-manager`: the same as a string in JSON, as cache-manager has cache-manager-ioredis-yet write it. */
+/**
+ * The formats of that text. `keyv`: as Keyv writes it. `cache-manager`: the same as a string in JSON, as cache-manager
+ * writes it through cache-manager-ioredis-yet.
+ */
 export type PlainFormat = 'json' | 'keyv' | 'cache-manager';
 
 export interface PlainText {
   readonly text: string;
-  /** false: what is read back differs from what was given. */
+  /** When false, the value that is read back differs from the given one. */
   readonly exact: boolean;
 }
 
 /**
- * Writes the text of a value; in Keyv's form without what surrounds it.
+ * Writes the text of a value; for Keyv's format without the surrounding object.
  * @throws ValueRefusedError, and nothing else
  */
 export function writePlainText(value: unknown, format: PlainFormat): PlainText {
@@ -43,13 +47,13 @@ export function writePlainText(value: unknown, format: PlainFormat): PlainText {
   }
 }
 
-/** @throws CorruptEntryError, and nothing else */
+/** Parses the text of a value, as {@link writePlainText} made it. @throws CorruptEntryError, and nothing else */
 export function parsePlainText(text: string, format: PlainFormat): unknown {
   const value = parseJsonText(text);
   return format === 'json' ? value : keyvStringsOf(value);
 }
 
-/** What lies in Redis. @param expiresAtMs in epoch milliseconds */
+/** Makes the text that is stored in Redis. @param expiresAtMs in epoch milliseconds */
 export function wrapPlainText(text: string, format: PlainFormat, expiresAtMs: number): string {
   if (format === 'json') {
     return text;
@@ -58,7 +62,7 @@ export function wrapPlainText(text: string, format: PlainFormat, expiresAtMs: nu
   return format === 'keyv' ? wrapped : JSON.stringify(wrapped);
 }
 
-/** The value in what {@link wrapPlainText} has made. @throws CorruptEntryError */
+/** The text of the value inside the stored text of {@link wrapPlainText}. @throws CorruptEntryError */
 export function unwrapPlainText(text: string, format: PlainFormat): unknown {
   const parsed = parseJsonText(text);
   if (format === 'json') {
@@ -75,7 +79,7 @@ type Replacer = (this: unknown, key: string, value: unknown) => unknown;
 
 function replacerFor(format: PlainFormat): Replacer {
   return function (this: unknown, key, value) {
-    // `JSON.stringify` has called `toJSON` by now; what was there before it is in the holder.
+    // `JSON.stringify` has called `toJSON` before; the original is a property of the holder.
     const before: unknown = isRecord(this) ? this[key] : value;
     if (Buffer.isBuffer(before) && format !== 'json') {
       return `:base64:${before.toString('base64')}`;

@@ -1,8 +1,8 @@
 /**
- * The notation for everything that JSON can't say: devalue's, as text. devalue numbers the values and writes
- * references instead of nesting, so shared references and cycles survive, and a string of the user is always
- * just a string: no tag can be forged with one. Nothing is ever evaluated (`uneval` is not used), and what can
- * be revived is devalue's closed list and the three types below.
+ * The notation for everything that JSON can't express: devalue's, as text. devalue numbers the values and writes
+ * references instead of nesting, so shared references and cycles survive. A string of the application is always just a
+ * string: no tag can be forged with one. No part is ever evaluated (`uneval` is not used), and only devalue's closed
+ * list of types and the three types below can be restored.
  */
 import { defaultParseOperations, parse, stringify } from 'devalue';
 import { CorruptEntryError } from '../errors/index.js';
@@ -16,7 +16,7 @@ import {
   inspectValue,
 } from '../values/index.js';
 
-/** `""` would count as "not mine": an empty buffer needs a text of its own. */
+/** `""` would count as "not handled": an empty buffer needs a text of its own. */
 const BASE64 = 'base64:';
 
 const REDUCERS = {
@@ -34,7 +34,7 @@ const REVIVERS = {
     return Buffer.from(text.slice(BASE64.length), 'base64');
   },
   Error: reviveError,
-  /** Written by devalue itself; read by us, because it would read any number of digits. */
+  /** devalue writes it itself; it is read here, because devalue would accept any number of digits. */
   BigInt: (digits: unknown) => {
     if (typeof digits !== 'string' || digits.length > MAX_BIGINT_DIGITS) {
       throw new TypeError('Not a bigint of ours');
@@ -43,14 +43,14 @@ const REVIVERS = {
   },
 };
 
-/** Throws whatever devalue, a getter or a proxy throws. */
+/** Writes a value in the rich notation. Throws whatever devalue, a getter or a proxy throws. */
 export function writeRichText(value: unknown): string {
   return stringify(value, REDUCERS, { operations: { viewInfo } });
 }
 
-/** @throws CorruptEntryError, and nothing else */
+/** Parses the rich notation. @throws CorruptEntryError, and nothing else */
 export function parseRichText(text: string, classes: ClassRegistry): unknown {
-  // Bounds the depth: the flat notation says nothing about it.
+  // Limits the depth: the flat notation does not show it.
   const bounded = (value: unknown) => {
     inspectValue(value, classes, 'read');
     return value;
@@ -64,8 +64,8 @@ export function parseRichText(text: string, classes: ClassRegistry): unknown {
 }
 
 /**
- * devalue would write the whole memory that a view looks into: for a view of Node's shared pool that is
- * somebody else's data. A view of a part, or of memory shared between threads, is written as a copy of its bytes.
+ * Describes a view of memory. devalue would write the whole memory behind a view: for a view of Node's shared pool that
+ * contains unrelated data. A view of a part, or of memory shared between threads, is written as a copy of its bytes.
  */
 function viewInfo(view: ArrayBufferView) {
   const isWhole = view.byteLength === view.buffer.byteLength && view.buffer instanceof ArrayBuffer;
@@ -83,7 +83,10 @@ function bytesOf(view: ArrayBufferView): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
-/** devalue's own takes no memory for the holes, but whoever loops over the array later would pay for them. */
+/**
+ * Makes an array with holes. devalue's own form takes no memory for the holes, but code that loops over the array later
+ * would spend time on each.
+ */
 function createSparseArray(length: number): unknown[] {
   if (length > MAX_SPARSE_LENGTH) {
     throw new RangeError('The array is too long');

@@ -14,16 +14,19 @@ import {
 export interface SerializedValue {
   readonly serializer: SerializerId;
   readonly text: string;
-  /** false: what is read back differs from what was given, for example a plain object instead of an instance. */
+  /**
+   * When false, the value that is read back differs from the given one, for example a plain object instead of an
+   * instance.
+   */
   readonly exact: boolean;
-  /** The names of the classes whose instances are kept as plain objects. */
+  /** The names of the classes whose instances are stored as plain objects. */
   readonly flattened: readonly string[];
 }
 
 /**
- * Writes a value as text: as JSON where JSON keeps all of it, else in the rich notation.
- * @param textFrom of JSON of this length and more only the text is kept, never the value that was given: then it is exact, whatever
- *   accessors and symbols the value has
+ * Writes a value as text: as JSON when JSON keeps all of it, else in the rich notation.
+ * @param textFrom from this length of the JSON on, only the text is kept, never the given value: then the text is
+ * exact, whatever accessors and symbols the value has
  * @throws ValueRefusedError, and nothing else, also when reading the value throws
  */
 export function serialize(value: unknown, classes: ClassRegistry = NO_CLASSES, textFrom = Infinity): SerializedValue {
@@ -45,16 +48,16 @@ export function serialize(value: unknown, classes: ClassRegistry = NO_CLASSES, t
 
 const NO_NAMES: readonly string[] = [];
 
-/** `undefined`: it takes a closer look. */
+/** The value as JSON; `undefined` when the full check is needed. */
 function writePlainJson(value: unknown): string | undefined {
   try {
     return isPlainJson(value) ? JSON.stringify(value) : undefined;
   } catch {
-    return undefined; // the closer look will find what has thrown, and say where
+    return undefined; // the full check will find the cause, and report its path
   }
 }
 
-/** @throws CorruptEntryError, and nothing else, whatever the text is */
+/** Reads the text of a value. @throws CorruptEntryError, and nothing else, whatever the text is */
 export function deserialize(serializer: SerializerId, text: string, classes: ClassRegistry = NO_CLASSES): unknown {
   switch (serializer) {
     case 'json':

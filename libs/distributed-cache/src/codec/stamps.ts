@@ -3,7 +3,10 @@ import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 /** The unique id of one generation of a tag or a namespace. */
 export type Stamp = readonly [name: string, stamp: string];
 
-/** On the way of every hit of Redis: a loop, where `find` would take a closure and an iterator for each. */
+/**
+ * The stamp with this name. Every hit in Redis calls this, so it is a loop: `find` would make a closure and an iterator
+ * for each.
+ */
 export function stampNamed(stamps: readonly Stamp[], wanted: string): string | undefined {
   for (const stamp of stamps) {
     if (stamp[0] === wanted) {
@@ -17,12 +20,15 @@ const MAX_STAMPS_BYTES = 0xffff;
 const MAX_STAMP_BYTES = 0xff;
 const LENGTHS_BYTES = 3;
 
-/** Writes stamps, and remembers the last list: as a rule the next entry carries the very same. */
+/** Writes stamps, and remembers the last list: as a rule the next entry carries the same one. */
 export class StampWriter {
   private last: readonly Stamp[] | undefined;
   private lastBytes: Buffer = Buffer.alloc(0);
 
-  /** @throws ValueRefusedError (`too-large`) when the stamps don't fit into their length fields */
+  /**
+   * The bytes of the stamps.
+   * @throws ValueRefusedError (`too-large`) when the stamps don't fit into their length fields
+   */
   bytesOf(stamps: readonly Stamp[]): Buffer {
     if (stamps !== this.last) {
       this.lastBytes = encodeStamps(stamps);
@@ -56,17 +62,20 @@ function measureStamps(stamps: readonly Stamp[]): number {
   return total;
 }
 
-/** Reads the stamps of entries, and remembers those of the last: as a rule the next carries the same, and is spared the texts. */
+/**
+ * Reads the stamps of entries, and remembers those of the last entry: as a rule the next carries the same ones, and its
+ * texts need not be decoded.
+ */
 export class StampReader {
   private lastBytes: Buffer = Buffer.alloc(0);
   private last: readonly Stamp[] = [];
 
-  /** The stamps between two offsets. @throws CorruptEntryError as {@link readStamps} */
+  /** Reads the stamps between two offsets. @throws CorruptEntryError as {@link readStamps} */
   read(entry: Buffer, from: number, to: number): readonly Stamp[] {
     const { lastBytes } = this;
     if (to - from !== lastBytes.length || lastBytes.compare(entry, from, to) !== 0) {
       this.last = readStamps(entry, from, to);
-      this.lastBytes = Buffer.from(entry.subarray(from, to)); // a copy: a view would hold the whole entry
+      this.lastBytes = Buffer.from(entry.subarray(from, to)); // a copy: a view would keep the whole entry in memory
     }
     return this.last;
   }
@@ -74,7 +83,7 @@ export class StampReader {
 
 /**
  * Reads the stamps between two offsets. At least two more bytes must follow them (the checksum does).
- * @throws CorruptEntryError when the lengths inside don't add up to the length outside
+ * @throws CorruptEntryError when the inner lengths don't add up to the outer length
  */
 function readStamps(entry: Buffer, from: number, to: number): Stamp[] {
   const stamps: Stamp[] = [];

@@ -6,49 +6,55 @@ import type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
 import { deserialize, serialize } from './serializer.js';
 
 export interface ValueCodecOptions {
-  /** Largest serialized value before compression, in bytes, both ways: larger ones are not written and not believed. */
+  /**
+   * Largest serialized value before compression, in bytes, both ways: a larger one is neither written nor accepted when
+   * it is read.
+   */
   readonly maxValueBytes: number;
   /** Serialized size in bytes from which a value is compressed; false: never. Reading does not depend on it. */
   readonly compression: false | { readonly thresholdBytes: number; readonly codec: CompressorId };
-  /** Default: none. */
+  /** The registered classes. Default: none. */
   readonly classes?: ClassRegistry;
 }
 
 export interface EncodedValue {
   readonly payload: EncodedPayload;
-  /** false: what a decode returns differs from what was given, so keep a decoded copy where others read it. */
+  /** When false, a decoded value differs from the given one: then a tier that others read must keep a decoded copy. */
   readonly exact: boolean;
-  /** The names of the classes whose instances are kept as plain objects, because nobody has registered them. */
+  /** The names of the classes whose instances are stored as plain objects, because they are not registered. */
   readonly flattened: readonly string[];
 }
 
-/** As {@link EncodedValue}; what it says of the value is there at once, the payload perhaps later. */
+/** An encoding that has begun: the facts about the value are there at once, the payload perhaps later. */
 export interface BegunEncoding extends Omit<EncodedValue, 'payload'> {
   readonly payload: EncodedPayload | Promise<EncodedPayload>;
   readonly text: string;
-  /** Its length as UTF-8. */
+  /** The length of its text as UTF-8, in bytes. */
   readonly textBytes: number;
   /** Whether the value is nothing but plain objects and arrays, each met once, and primitives. */
   readonly isTree: boolean;
-  /** As {@link Decoded.isAscii}. */
+  /** Whether it is certain that every text in it is ASCII, see {@link Decoded.isAscii}. */
   readonly isAscii: boolean;
 }
 
-/** In a box, because the value may itself look like a promise, and `await` would call its `then`. */
+/**
+ * A decoded value. It is wrapped in an object, because the value may itself look like a promise, and `await` would call
+ * its `then`.
+ */
 export interface Decoded {
   readonly value: unknown;
-  /** Whether it is nothing but plain objects and arrays, each met once, and primitives. */
+  /** Whether the value is nothing but plain objects and arrays, each met once, and primitives. */
   readonly isTree: boolean;
-  /** Of such a tree: whether it is certain that every text in it is ASCII. */
+  /** For such a tree: whether it is certain that every text in it is ASCII. */
   readonly isAscii: boolean;
-  /** Of such a tree: the JSON that it was made of, for {@link ValueCodec.parse}. */
+  /** For such a tree: the JSON that it was made of, for {@link ValueCodec.parse}. */
   readonly text: string | undefined;
 }
 
 /**
- * Turns values into bytes and back. Both directions answer at once for most values, and with a promise only
- * where a large value is (de)compressed off the event loop: `await` what you get inside an `async` function, or
- * test for `instanceof Promise` where a microtask matters. Errors come the same two ways.
+ * Turns values into bytes and back. Both directions return at once for most values, and return a promise only when a
+ * large value is compressed or decompressed off the event loop: `await` the result inside an `async` function, or test
+ * for `instanceof Promise` when a microtask matters. Errors come in the same two ways.
  */
 export class ValueCodec {
   readonly #maxValueBytes: number;
@@ -64,7 +70,7 @@ export class ValueCodec {
   }
 
   /**
-   * Reads the value now, before it returns: changing it afterwards changes nothing that is stored.
+   * Encodes a value. It reads the value before it returns: a later change of the value changes nothing that is stored.
    * @throws ValueRefusedError, and nothing else: `unserializable`, `too-deep` (200) or `too-large` (`maxValueBytes`)
    */
   encode(value: unknown): EncodedValue | Promise<EncodedValue> {
@@ -75,7 +81,8 @@ export class ValueCodec {
   }
 
   /**
-   * As {@link encode}, for who wants to go on with the value before a large one is compressed.
+   * Encodes a value as {@link encode} does, for a caller that needs the facts about the value before a large one is
+   * compressed.
    * @param textFrom from this length of its JSON on, the text is kept instead of the value; default: it never is
    */
   beginEncoding(value: unknown, textFrom?: number): BegunEncoding {
@@ -100,7 +107,7 @@ export class ValueCodec {
     };
   }
 
-  /** The value that JSON of {@link beginEncoding} stands for. */
+  /** Parses the JSON text of {@link beginEncoding} into its value. */
   parse(text: string): Decoded {
     return this.#read('json', text, Buffer.byteLength(text) === text.length);
   }
@@ -117,7 +124,7 @@ export class ValueCodec {
     return compressed instanceof Promise ? compressed.then(payloadOf) : payloadOf(compressed);
   }
 
-  /** @throws CorruptEntryError, and nothing else, whatever the payload is */
+  /** Decodes a payload. @throws CorruptEntryError, and nothing else, whatever the payload is */
   decode({ serializer, compressor, rawBytes, bytes }: EncodedPayload): Decoded | Promise<Decoded> {
     if (rawBytes > this.#maxValueBytes) {
       throw new CorruptEntryError(`it declares ${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);
@@ -138,12 +145,15 @@ export class ValueCodec {
   }
 }
 
-/** A value of which nothing else is known. */
+/** Wraps a value about which nothing else is known. */
 export function asDecoded(value: unknown): Decoded {
   return { value, isTree: false, isAscii: false, text: undefined };
 }
 
-/** Whether JSON stands for nothing but ASCII: no text in it is written with an escape either, as `\u0401`. */
+/**
+ * Whether the value of a JSON text contains nothing but ASCII: no text in it is written with an escape either, as
+ * `\u0401`.
+ */
 function isAsciiJson(json: string, isAsciiText: boolean): boolean {
   return isAsciiText && !json.includes('\\u');
 }

@@ -1,11 +1,11 @@
 import type { AnyClass, ClassOptions } from './value-options.js';
 
-/** Registered with `Symbol.for`: a second copy of this package must still see it. */
+/** Made by `Symbol.for`, so that a second copy of this package reads the same property. */
 const OPTIONS = Symbol.for('nestjs-distributed-cache:class-options');
 
 /**
- * Says on the class itself how its instances are kept; `codec: { classes: { Money } }` takes it from there. Alone it registers
- * nothing: two applications in one process may differ. Subclasses don't inherit it.
+ * Declares on the class itself how its instances are stored; `codec: { classes: { Money } }` reads it from there. Alone
+ * it registers nothing: two applications in one process may differ. Subclasses don't inherit it.
  */
 export function CachedClass(options: ClassOptions = {}): (type: AnyClass) => void {
   return (type) => {
@@ -13,7 +13,7 @@ export function CachedClass(options: ClassOptions = {}): (type: AnyClass) => voi
   };
 }
 
-/** What `@CachedClass` said of this very class. */
+/** The options that `@CachedClass` declares on this class itself. */
 export function classOptionsOf(type: AnyClass): ClassOptions {
   const options: unknown = Object.hasOwn(type, OPTIONS) ? Reflect.get(type, OPTIONS) : undefined;
   return typeof options === 'object' && options !== null ? options : {};

@@ -14,7 +14,7 @@ const NO_KEY_PREFIX: Rule = {
     'nothing: give the keyPrefix option of the cache, since Redis tells of changes under the whole names of keys',
 };
 
-/** Of what ioredis takes for one connection, what would make the cache wrong without a word. */
+/** Rules against the ioredis options of one connection that would make the cache silently wrong. */
 const CONNECTION_RULES: readonly Rule[] = [
   NO_KEY_PREFIX,
   {
@@ -48,12 +48,12 @@ const NODE_RULES: readonly Rule[] = [
   },
 ];
 
-/** Checks the ioredis options for a server, or the Sentinels that know it. */
+/** Checks the ioredis options for a server, or for Sentinels. */
 export function checkConnectionOptions(problems: ProblemList, path: string, options: unknown): void {
   check(problems, path, options, CONNECTION_RULES);
 }
 
-/** As {@link checkConnectionOptions}, for a cluster. */
+/** Checks the ioredis options for a cluster. */
 export function checkClusterOptions(problems: ProblemList, path: string, options: unknown): void {
   check(problems, path, options, CLUSTER_RULES);
   if (isRecord(options)) {
@@ -62,8 +62,8 @@ export function checkClusterOptions(problems: ProblemList, path: string, options
 }
 
 /**
- * Checks a client that is handed in. It is duplicated with options of ours; its key prefix alone can't be left out in silence, for the
- * application expects its keys there.
+ * Checks a client that is handed in. It is duplicated with this library's options. Only a key prefix is refused: it
+ * can't be dropped silently, because the application expects its keys under it.
  */
 export function checkClient(problems: ProblemList, name: string, client: object): void {
   const { options } = client as { options?: unknown };

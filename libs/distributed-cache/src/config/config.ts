@@ -15,17 +15,18 @@ import type { ResolvedClass } from './value-settings.js';
 const BYTES_PER_MIB = 1_048_576;
 
 /**
- * The configuration, resolved once and checked: code beats environment beats default, `undefined` never wins.
- * Immutable. It holds the Redis password, so `JSON.stringify` and `util.inspect` show a summary without it.
+ * The configuration, resolved once and checked: code has priority over environment, and environment over default;
+ * `undefined` counts as not given. Immutable. It holds the Redis password, so `JSON.stringify` and `util.inspect` show
+ * a summary without it.
  */
 export class CacheConfig implements ResolvedOptions {
   readonly enabled: boolean;
   readonly keyPrefix: string;
-  /** TTL of namespaces without their own. */
+  /** TTL of namespaces without their own, in milliseconds. */
   readonly ttlMs: number;
   readonly redis: ResolvedRedis;
   readonly local: false | ResolvedLocal;
-  /** `false` also where there is no L1 to fall back to. */
+  /** `false` also when there is no L1 to fall back to. */
   readonly fallback: false | ResolvedFallback;
   readonly deadlineMs: number;
   readonly commandTimeoutMs: number;
@@ -66,7 +67,7 @@ export class CacheConfig implements ResolvedOptions {
   }
 
   /**
-   * The configuration by environment variables alone; an empty or blank variable counts as not set.
+   * The configuration from environment variables alone; an empty or blank variable counts as not set.
    * @throws ConfigurationError with every wrong variable
    */
   static fromEnv(env: NodeJS.ProcessEnv = process.env): CacheConfig {
@@ -74,8 +75,9 @@ export class CacheConfig implements ResolvedOptions {
   }
 
   /**
-   * Every option is checked, also one that another makes ineffective. An environment variable is checked only where it
-   * applies: not beside an option that beats it, `REDIS_HOST` and its like not beside `REDIS_URL`, none of those beside `redis` in code.
+   * Resolves and checks the configuration. Every option is checked, even if another makes it ineffective. An
+   * environment variable is checked only when it applies: not beside an option with priority over it, `REDIS_HOST` and
+   * its like not beside `REDIS_URL`, none of those beside `redis` in code.
    * @throws ConfigurationError with every mistake of both sources: name, value (secrets as `***`) and what is allowed
    */
   static resolve(options: DistributedCacheOptions = {}, env: NodeJS.ProcessEnv = process.env): CacheConfig {
@@ -83,14 +85,14 @@ export class CacheConfig implements ResolvedOptions {
     return new CacheConfig(resolved.options, resolved.namespaces);
   }
 
-  /** Where Redis is, without user and password; `undefined` without Redis. */
+  /** The address of Redis, without user and password; `undefined` without Redis. */
   get redisAddress(): string | undefined {
     return describeRedis(this.redis);
   }
 
   /**
-   * The options of a namespace; one that was never mentioned has those of the whole cache.
-   * @param options given where the namespace is used; they beat `namespaces[name]`
+   * The options of a namespace; one that is not configured has those of the whole cache.
+   * @param options given where the namespace is used; they have priority over `namespaces[name]`
    * @throws ConfigurationError for a name with anything but letters, digits, `_`, `.` and `-`, and for wrong options
    */
   namespace(name: string, options: NamespaceOptions = {}): ResolvedNamespace {
@@ -114,7 +116,7 @@ export class CacheConfig implements ResolvedOptions {
     return `${local}, ${redis}${this.fallback === false && !isAlone ? ', no fallback' : ''}`;
   }
 
-  /** Without users, passwords and TLS keys. */
+  /** The configuration for logs, without users, passwords and TLS keys. */
   toJSON(): Readonly<Record<string, unknown>> {
     return Object.fromEntries([
       ...Object.entries(this),

@@ -1,4 +1,4 @@
-/** Every default of the configuration. The tables in the documentation and `.env.example` are made from it. */
+/** Every default of the configuration. The tables in the documentation and `.env.example` are generated from it. */
 export const DEFAULTS = Object.freeze({
   enabled: true,
   keyPrefix: 'cache',
@@ -6,7 +6,7 @@ export const DEFAULTS = Object.freeze({
   /** The built-in namespaces; any other one has `ttlMs`. */
   namespaceTtlMs: Object.freeze({ keywords: 86_400_000, metrics: 43_200_000, trends: 21_600_000 }),
   graceMs: 0,
-  /** TTL of `null` and `undefined`, or the TTL where that is shorter. */
+  /** TTL of `null` and `undefined`, or the TTL when that is shorter. */
   emptyTtlMs: 60_000,
   host: 'localhost',
   port: 6379,

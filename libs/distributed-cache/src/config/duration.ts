@@ -2,17 +2,21 @@ import { show } from './problem-list.js';
 
 export type DurationUnit = 'ms' | 's' | 'm' | 'h' | 'd';
 
-/** A number is **seconds** (as in the environment variables); a string carries its unit: `'300ms'`, `'5m'`, `'24h'`. */
+/**
+ * A length of time. A number is **seconds** (as in the environment variables); a string carries its unit: `'300ms'`,
+ * `'5m'`, `'24h'`.
+ */
 export type Duration = number | `${number}${DurationUnit}`;
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Ten years: longer is a number in the wrong unit. */
+/** Ten years: a longer duration is a number in the wrong unit. */
 const MAX_DAYS = 3650;
 export const MAX_DURATION_MS = MAX_DAYS * 86_400_000;
 
 /**
- * Milliseconds of a duration, rounded to whole ones; 0 is a duration, and whether it makes sense is the caller's check.
+ * The milliseconds of a duration, rounded to whole ones; 0 is a duration, and the caller must check whether it makes
+ * sense.
  * @throws RangeError for NaN, Infinity, a negative number, a string without a known unit, and more than ten years
  */
 export function toMs(duration: Duration): number {

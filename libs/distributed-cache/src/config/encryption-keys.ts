@@ -1,16 +1,16 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 
 /**
- * The keys of an `encryption` option. They lie in private fields and as `KeyObject`s, so that neither `inspect` nor
- * `JSON.stringify` nor a heap of log lines shows them: only their ids.
+ * The keys of an `encryption` option. They are kept in private fields and as `KeyObject`s, so that neither `inspect`
+ * nor `JSON.stringify` nor a log line shows them: only their ids.
  */
 export class EncryptionKeys {
   readonly #keys: ReadonlyMap<string, KeyObject>;
 
-  /** @param keys 32 bytes each, by id; `currentId` is one of them */
+  /** @param keys 32 bytes each, by id; `currentId` is one of the ids */
   constructor(
     keys: ReadonlyMap<string, Uint8Array>,
-    /** The key that is written with. */
+    /** The id of the key for writing. */
     readonly currentId: string,
   ) {
     this.#keys = new Map([...keys].map(([id, bytes]) => [id, createSecretKey(bytes)]));

@@ -11,8 +11,9 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
 ]);
 
 /**
- * The environment variables of the table. As in the option reader, `undefined` is the answer for a variable that is not
- * set (or blank) and for one that is wrong. A variable is looked at, and so checked, only by who needs it.
+ * Reads the environment variables of the table. As in the option reader, a method returns `undefined` for a variable
+ * that is not set (or blank) and for one that is wrong. A variable is read, and so checked, only when its value is
+ * needed.
  */
 export class EnvironmentReader {
   constructor(
@@ -24,12 +25,12 @@ export class EnvironmentReader {
     return this.raw(name) !== undefined;
   }
 
-  /** Without blanks at both ends, which env files and YAML leave there. */
+  /** The value without blanks at both ends, which env files and YAML leave there. */
   raw(name: EnvironmentVariableName): string | undefined {
     return this.env[name]?.trim() || undefined;
   }
 
-  /** As it stands: a password may begin or end with a blank. */
+  /** The value unchanged: a password may begin or end with a blank. */
   secret(name: EnvironmentVariableName): string | undefined {
     return this.has(name) ? this.env[name] : undefined;
   }
@@ -59,7 +60,7 @@ export class EnvironmentReader {
       : this.refuse(name, `a number ${describeRange(range)}`);
   }
 
-  /** @param range in milliseconds, as the answer; the variable holds seconds */
+  /** Reads a duration. @param range in milliseconds, as the result; the variable holds seconds */
   secondsAsMs(name: EnvironmentVariableName, range: Range): number | undefined {
     const value = this.decimal(name);
     if (value === undefined) {
@@ -74,7 +75,7 @@ export class EnvironmentReader {
     return text === undefined || pattern.test(text) ? text : this.refuse(name, allowed);
   }
 
-  /** NaN for what is no plain decimal number: `Number()` alone would take '0x10', '1e9' and 'Infinity'. */
+  /** NaN for a text that is not a plain decimal number: `Number()` alone would take '0x10', '1e9' and 'Infinity'. */
   private decimal(name: EnvironmentVariableName): number | undefined {
     const text = this.raw(name);
     return text === undefined ? undefined : /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;

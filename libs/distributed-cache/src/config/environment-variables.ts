@@ -1,12 +1,12 @@
 import { DEFAULTS } from './defaults.js';
 
-/** One environment variable, for the parser, `.env.example` and the documentation. */
+/** The description of one environment variable, for the parser, `.env.example` and the documentation. */
 export interface EnvironmentVariable {
-  /** As it would be written into the variable; empty: none. */
+  /** The default in the form of the variable; empty when there is none. */
   readonly default: string;
-  /** Shown in `.env.example` where there is no default. */
+  /** Shown in `.env.example` when there is no default. */
   readonly example?: string;
-  /** With the unit. */
+  /** The meaning, with the unit. */
   readonly meaning: string;
 }
 

@@ -10,17 +10,17 @@ export function isHost(text: string): boolean {
   return /^[A-Za-z0-9_.-]+$/.test(text) || isIPv6(text);
 }
 
-/** `[::1]` -> `::1`; anything else as it is. */
+/** Removes the brackets of an IPv6 address: `[::1]` -> `::1`; anything else is returned as it is. */
 export function withoutBrackets(host: string): string {
   return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
 }
 
-/** A wrong host for an error message: a whole address may have been put there, with its password. */
+/** A wrong host for an error message. It may be a whole address with a password, which is masked. */
 export function showHost(value: unknown): string {
   return typeof value === 'string' && value.includes('://') ? maskAddress(value) : show(value);
 }
 
-/** `host:port,[::1]:port`; `undefined` where one of them is wrong. */
+/** Parses a list of hosts, `host:port,[::1]:port`; `undefined` when one of them is wrong. */
 export function parseHosts(text: string): HostAndPort[] | undefined {
   const hosts: HostAndPort[] = [];
   for (const part of text.split(',')) {

@@ -25,7 +25,7 @@ export const VALUES_MODES: readonly ValuesMode[] = ['frozen', 'cloned', 'shared'
 
 export const ENTRY_FORMATS: readonly EntryFormat[] = ['envelope', 'json', 'keyv', 'cache-manager'];
 
-/** What the code says about a namespace; what is absent comes from the whole cache. */
+/** The options of a namespace in code; an absent one comes from the whole cache. */
 export type NamespaceSettings = Partial<
   Omit<ResolvedNamespace, 'compression' | 'encryptionKeys' | 'encrypts'> & {
     readonly compression: false | CompressionSettings | undefined;
@@ -33,7 +33,10 @@ export type NamespaceSettings = Partial<
   }
 >;
 
-/** All that {@link completeNamespace} needs; by name, so that a namespace called `constructor` is no surprise. */
+/**
+ * The input of {@link completeNamespace}. Values by namespace are in Maps, so that a namespace may be called
+ * `constructor`.
+ */
 export interface NamespaceDefaults {
   readonly ttlMs: number;
   readonly values: ValuesMode;
@@ -56,7 +59,10 @@ export function readNamespaces(options: OptionReader<DistributedCacheOptions>): 
   );
 }
 
-/** @param path what the messages call the place of these options, such as `namespaces` */
+/**
+ * Reads and checks the options of a namespace.
+ * @param path the place of these options in messages, such as `namespaces`
+ */
 export function readNamespace(name: string, given: unknown, path: string, problems: ProblemList): NamespaceSettings {
   if (!NAME_PATTERN.test(name)) {
     problems.add(path, show(name), `a name of ${NAME_RULE}`);
@@ -113,7 +119,7 @@ function readOwnEncryption(reader: OptionReader<NamespaceOptions>): false | Encr
   return level === false ? false : reader.has('encryption') ? readEncryption(level) : undefined;
 }
 
-/** What no single option shows. */
+/** Checks combinations of options that are wrong although each single one is right. */
 export function checkNamespace(
   { format, encrypts, legacy }: ResolvedNamespace,
   path: string,
@@ -131,7 +137,10 @@ export function checkNamespace(
   }
 }
 
-/** `ttls` before the environment, which is asked only for what neither `ttls` nor `namespaces` says. */
+/**
+ * The TTLs of the built-in namespaces. `ttls` has priority over the environment, which is read only for a TTL that
+ * neither `ttls` nor `namespaces` gives.
+ */
 export function resolveBuiltInTtls(
   options: OptionReader<DistributedCacheOptions>,
   environment: EnvironmentReader,
@@ -155,7 +164,10 @@ export function resolveBuiltInTtls(
   );
 }
 
-/** @param own options given where the namespace is used; they beat those of the whole cache */
+/**
+ * Combines the options of a namespace with those of the whole cache.
+ * @param own options given where the namespace is used; they have priority
+ */
 export function completeNamespace(
   name: string,
   own: NamespaceSettings,
@@ -183,13 +195,13 @@ function completeValues(own: NamespaceSettings, configured: NamespaceSettings, d
     compression: completeCompression(own.compression ?? configured.compression, defaults),
     format: own.format ?? configured.format ?? DEFAULTS.format,
     legacy: own.legacy ?? configured.legacy ?? !encrypts,
-    // Where encryption has been switched off, what it left behind stays readable.
+    // When encryption has been switched off, the values that it left stay readable.
     encryptionKeys: encryption === false ? defaults.encryptionKeys : encryption,
     encrypts,
   };
 }
 
-/** Of a namespace that compresses although the cache does not. */
+/** The defaults of a namespace that compresses although the cache does not. */
 const COMPRESSION_DEFAULTS: ResolvedCompression = {
   thresholdBytes: DEFAULTS.compressionThresholdBytes,
   codec: DEFAULTS.compressionCodec,

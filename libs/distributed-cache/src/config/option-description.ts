@@ -1,14 +1,17 @@
 import type { EnvironmentVariableName } from './environment-variables.js';
 
-/** One option, for the check of names and the documentation. */
+/** The description of one option, for the check of names and the documentation. */
 export interface OptionDescription {
   readonly type: string;
-  /** As it would be written in code; empty: none. */
+  /** The default in the form of code; empty when there is none. */
   readonly default: string;
-  /** What is read where the code gives nothing. */
+  /** The environment variable that is read when code does not give the option. */
   readonly variable?: EnvironmentVariableName;
   readonly meaning: string;
 }
 
-/** Describes every option of `Options`, so that one added to the type and forgotten here does not compile. */
+/**
+ * The descriptions of every option of `Options`: an option that is added to the type and not described does not
+ * compile.
+ */
 export type OptionLevel<Options> = { readonly [Name in keyof Required<Options>]: OptionDescription };

@@ -10,15 +10,15 @@ type Name<Options> = keyof Options & string;
 export type Level<Options, Key extends keyof Options> = Extract<NonNullable<Options[Key]>, object>;
 
 /**
- * One level of the options. Every method answers `undefined` for an option that was not given and for one that is
- * wrong; the latter is in the problem list then.
+ * Reads one level of the options. Every method returns `undefined` for an option that was not given and for one that is
+ * wrong; a wrong one is added to the problem list.
  */
 export class OptionReader<Options extends object> {
   readonly #given: Readonly<Record<string, unknown>>;
 
   constructor(
     given: Readonly<Record<string, unknown>>,
-    /** With the final dot: `local.`; empty for the options themselves. */
+    /** The path with its final dot, such as `local.`; empty for the top level. */
     readonly path: string,
     known: readonly string[],
     readonly problems: ProblemList,
@@ -59,7 +59,7 @@ export class OptionReader<Options extends object> {
     return accepted ? value : this.refuse(name, `an integer ${describeRange(range)}`);
   }
 
-  /** @param range in milliseconds */
+  /** Reads a duration. @param range in milliseconds, as the result */
   durationMs(name: Name<Options>, range: Range): number | undefined {
     const value = this.#given[name];
     if (value === undefined) {
@@ -93,13 +93,13 @@ export class OptionReader<Options extends object> {
     return accepted ? value : this.refuse(name, allowed);
   }
 
-  /** Empty is as good as not given; a wrong value is never shown. */
+  /** A secret. An empty one counts as not given; a wrong value is never shown. */
   secret(name: Name<Options>): string | undefined {
     const value = this.#given[name];
     return value === undefined || typeof value === 'string' ? value || undefined : this.refuse(name, 'a string', '***');
   }
 
-  /** The object under `name`, checked for unknown names; an empty one where there is none. */
+  /** The object under `name`, checked for unknown names; an empty one when there is none. */
   level<Key extends Name<Options>>(
     name: Key,
     known: OptionLevel<Level<Options, Key>>,
@@ -113,7 +113,10 @@ export class OptionReader<Options extends object> {
   }
 }
 
-/** As {@link OptionReader.level} for an option that may be `false`, which is the answer then. */
+/**
+ * The object under `name`, as in {@link OptionReader.level}, for an option that may be `false`: then the result is
+ * `false`.
+ */
 export function levelOrFalse<Options extends object, Key extends Name<Options>>(
   options: OptionReader<Options>,
   name: Key,
@@ -122,7 +125,7 @@ export function levelOrFalse<Options extends object, Key extends Name<Options>>(
   return options.value(name) === false ? false : options.level(name, known);
 }
 
-/** An object to read options from: no array, no `null`. */
+/** Whether a value is an object to read options from: no array, no `null`. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -131,7 +134,10 @@ function isInteger(value: unknown): value is number {
   return Number.isInteger(value);
 }
 
-/** A near name here, or the same name at another level: `maxMemoryMb` is often looked for at the top. */
+/**
+ * A hint for an unknown option: a similar name at this level, or the same name at another level. For example,
+ * `maxMemoryMb` is often given at the top.
+ */
 function hint(name: string, path: string, known: readonly string[]): string {
   const elsewhere = OPTION_LEVELS.find((level) => level.path !== path && Object.hasOwn(level.options, name));
   const meant = elsewhere ? `${elsewhere.path}${name}` : suggest(name, known);

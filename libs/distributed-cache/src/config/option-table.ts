@@ -242,7 +242,7 @@ export const ROOT_OPTIONS: OptionLevel<DistributedCacheOptions> = {
   namespaces: { type: 'object', default: '', meaning: 'options by name of the namespace' },
 };
 
-/** Every level with the path under which the documentation shows it. */
+/** Every level of the options, with the path under which the documentation shows it. */
 export const OPTION_LEVELS: readonly {
   readonly path: string;
   readonly options: Readonly<Record<string, OptionDescription>>;

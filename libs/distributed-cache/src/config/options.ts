@@ -10,13 +10,16 @@ import type {
   EntryFormat,
 } from './value-options.js';
 
-/** How values leave L1: deep-frozen and shared, copied per read, or shared as they are. */
+/** How values are returned from L1: deep-frozen and shared, copied per read, or shared without protection. */
 export type ValuesMode = 'frozen' | 'cloned' | 'shared';
 
 /** When values are checked against their schema: when they come from Redis, or also before they are stored. */
 export type ValidateMode = 'read' | 'both';
 
-/** Upgrades a value of another version; `undefined`: it has none. A value that can't be upgraded is one to throw at. */
+/**
+ * Upgrades a value of another version; a `fromVersion` of `undefined` means that the value has none. It must throw for
+ * a value that can't be upgraded.
+ */
 export type Migrate = (value: unknown, fromVersion: string | number | undefined) => unknown;
 
 export interface HostAndPort {
@@ -24,32 +27,39 @@ export interface HostAndPort {
   readonly port: number;
 }
 
-/** What a connection logs in with; without a name it is the user `default`. */
+/** The login of a connection; without a name the user is `default`. */
 export interface RedisCredentials {
   readonly username?: string;
   readonly password: string;
 }
 
-/** One Redis server, or Sentinels that know it. The peer of a TLS connection is always verified. */
+/** One Redis server, or Sentinels that know its address. The certificate of a TLS connection is always verified. */
 export interface RedisConnectionOptions {
-  /** `redis://` or `rediss://` address; what it says wins over `host`, `port`, `db`, `username`, `password` and `family`. */
+  /**
+   * `redis://` or `rediss://` address; its parts have priority over `host`, `port`, `db`, `username`, `password` and
+   * `family`.
+   */
   url?: string;
   /** Default `localhost`. */
   host?: string;
   /** Default 6379. */
   port?: number;
-  /** Path of a Unix socket; wins over `host` and `port`. */
+  /** Path of a Unix socket; has priority over `host` and `port`. */
   path?: string;
   /** Database number, default 0. */
   db?: number;
   username?: string;
   password?: string;
   /**
-   * Asked before each connection, for passwords that change: tokens of a cloud provider, rotated secrets. What it returns wins over
-   * `username` and `password`. If it throws, or does not answer within `REDIS_TIMEOUT`, what it returned last is used.
+   * Called before each connection, for passwords that change: tokens of a cloud provider, rotated secrets. Its result
+   * has priority over `username` and `password`. If it throws, or does not return within `REDIS_TIMEOUT`, its last
+   * result is used.
    */
   credentials?: () => RedisCredentials | Promise<RedisCredentials>;
-  /** `true`, or Node's TLS options (`ca`, `cert`, `key`, `servername`, ...) without `rejectUnauthorized: false`. Default `false`. */
+  /**
+   * `true`, or Node's TLS options (`ca`, `cert`, `key`, `servername`, ...) without `rejectUnauthorized: false`. Default
+   * `false`.
+   */
   tls?: boolean | TlsOptions;
   /** Sentinels to ask for the master called `name`. */
   sentinels?: readonly HostAndPort[];
@@ -57,13 +67,16 @@ export interface RedisConnectionOptions {
   name?: string;
   sentinelUsername?: string;
   sentinelPassword?: string;
-  /** Default: as `tls`. */
+  /** TLS of the connections to Sentinels. Default: as `tls`. */
   sentinelTls?: boolean | TlsOptions;
   /** Name shown by `CLIENT LIST`. */
   connectionName?: string;
   /** IP version: 4, 6 or 0 (either). */
   family?: 0 | 4 | 6;
-  /** Further ioredis options, passed on untouched. They beat ours: `enableOfflineQueue: true` brings back waiting without bound. */
+  /**
+   * Further ioredis options, passed on unchanged. They have priority over this library's options: `enableOfflineQueue:
+   * true` brings back unlimited waiting.
+   */
   clientOptions?: Readonly<Record<string, unknown>>;
 }
 
@@ -71,17 +84,20 @@ export interface RedisClusterOptions {
   cluster: {
     /** Some nodes to start from; the others are discovered. */
     nodes: readonly HostAndPort[];
-    /** For every node: `username`, `password`, `tls` and the like. */
+    /** The connection options of every node: `username`, `password`, `tls` and the like. */
     options?: Omit<RedisConnectionOptions, 'url' | 'host' | 'port' | 'path' | 'db' | 'sentinels' | 'name'>;
   };
 }
 
-/** A connected or connecting ioredis 5 or 6 `Redis` or `Cluster`. It is duplicated: the cache has connections of its own to the same servers, with its login. */
+/**
+ * A connected or connecting ioredis 5 or 6 `Redis` or `Cluster`. It is duplicated: the cache has its own connections to
+ * the same servers, with the same login.
+ */
 export interface RedisClientOption {
   client: object;
 }
 
-/** A cache-manager-ioredis-yet store; only its `client` is looked at, and duplicated. */
+/** A cache-manager-ioredis-yet store; only its `client` is read, and duplicated. */
 export interface RedisStoreOption {
   store: { readonly client: object };
 }
@@ -89,51 +105,64 @@ export interface RedisStoreOption {
 export type RedisOption = false | RedisConnectionOptions | RedisClusterOptions | RedisClientOption | RedisStoreOption;
 
 export interface LocalOptions {
-  /** Most heap that L1 may take, all namespaces together, in MiB. Default 100 (`CACHE_MAX_MEMORY_MB`). */
+  /** Maximum heap of L1, all namespaces together, in MiB. Default 100 (`CACHE_MAX_MEMORY_MB`). */
   maxMemoryMb?: number;
-  /** Most entries. Default: no limit besides memory. */
+  /** Maximum number of entries. Default: no limit besides memory. */
   maxEntries?: number;
-  /** Default `frozen`. */
+  /** How values are returned from L1. Default `frozen`. */
   values?: ValuesMode;
 }
 
-/** Options of one namespace; what is not given comes from the cache's own options. */
+/** Options of one namespace; an option that is not given comes from the cache's own options. */
 export interface NamespaceOptions {
   /** How long an entry is fresh. Default: the cache's `ttl`. */
   ttl?: Duration;
-  /** How long a stale value is kept after its TTL, to be served when the loader fails. Default 0: none. */
+  /** How long a stale value is kept after its TTL, to be returned when the loader fails. Default 0: none. */
   grace?: Duration;
-  /** TTL of `null` and `undefined`. Default: 60 s, or the TTL where that is shorter. */
+  /** TTL of `null` and `undefined`. Default: 60 s, or the TTL when that is shorter. */
   emptyTtl?: Duration;
-  /** Default: `local.values`. */
+  /** How values are returned from L1. Default: `local.values`. */
   values?: ValuesMode;
   /**
-   * What values must be: any Standard Schema (zod, valibot, arktype). A value from Redis that is not is a miss; one that is comes
-   * as the schema gives it back. A schema that throws refuses. Default: none.
+   * The schema of the values: any Standard Schema (zod, valibot, arktype). A value from Redis that does not match is a
+   * miss; one that matches is returned as the schema outputs it. A schema that throws counts as no match. Default:
+   * none.
    */
   schema?: StandardSchemaV1;
-  /** `both`: values are checked before they are stored, too; what does not fit is returned and not cached. Default `read`. */
+  /**
+   * With `both` values are also checked before they are stored; one that does not match is returned and not cached.
+   * Default `read`.
+   */
   validate?: ValidateMode;
   /** The version of the values' shape. Entries of another version are misses: raise it when the shape changes. Default: none. */
   version?: string | number;
-  /** Makes values of today's version of those of another, when they are read; what it throws at is a miss. Needs a `version`. */
+  /**
+   * Turns values of another version into values of the present one, when they are read; if it throws, the value is a
+   * miss. Needs a `version`.
+   */
   migrate?: Migrate;
-  /** Default: the cache's `compression`. */
+  /** The compression of the values. Default: the cache's `compression`. */
   compression?: false | CompressionOptions;
-  /** How values lie in Redis. Default `envelope`. */
+  /** The format of the values in Redis. Default `envelope`. */
   format?: EntryFormat;
   /**
-   * Whether a value that another program has written under a key of this namespace (JSON, cache-manager-ioredis-yet, Keyv) is
-   * read. It counts until the namespace is cleared for the first time. Default true; false where values are encrypted.
+   * Whether a value that another program has written under a key of this namespace (JSON, cache-manager-ioredis-yet,
+   * Keyv) is read. Such values count until the namespace is cleared for the first time. Default true; false when values
+   * are encrypted.
    */
   legacy?: boolean;
-  /** Keys of its own; `false`: not encrypted, although the cache is. Default: the cache's `encryption`. */
+  /** The namespace's own keys; `false`: not encrypted, although the cache is. Default: the cache's `encryption`. */
   encryption?: false | EncryptionOptions;
 }
 
-/** Options of the whole cache. Code beats environment beats default; an unknown option is an error. */
+/**
+ * Options of the whole cache. Code has priority over environment, and environment over default; an unknown option is an
+ * error.
+ */
 export interface DistributedCacheOptions {
-  /** `false`: every decorated method runs as if undecorated and nothing is opened. Default true (`CACHE_ENABLED`). */
+  /**
+   * `false`: every decorated method runs as if undecorated and no connection is opened. Default true (`CACHE_ENABLED`).
+   */
   enabled?: boolean;
   /** First part of every key in Redis. Default `cache` (`CACHE_KEY_PREFIX`). */
   keyPrefix?: string;
@@ -142,51 +171,55 @@ export interface DistributedCacheOptions {
   /** TTLs of the three built-in namespaces. Defaults 24 h, 12 h, 6 h. */
   ttls?: { keywords?: Duration; metrics?: Duration; trends?: Duration };
   /**
-   * Where Redis is; `false`: no Redis at all. Default: the `REDIS_*` variables, else `localhost:6379`. Taken as a whole:
-   * once it is given, those variables are not mixed into it.
+   * The Redis to use; `false`: no Redis at all. Default: the `REDIS_*` variables, else `localhost:6379`. It is taken as
+   * a whole: when it is given, those variables are not mixed into it.
    */
   redis?: RedisOption;
-  /** L1; `false`: none. */
+  /** The options of L1; `false`: no L1. */
   local?: false | LocalOptions;
   /**
-   * What L1 does while Redis can't be used; `false`: nothing, every call runs its loader. An object sets the TTL (default
-   * 300 s, `CACHE_FALLBACK_TTL`) and leaves the switch to `CACHE_FALLBACK_ENABLED`.
+   * What L1 does while Redis can't be used; `false`: nothing, every call runs its loader. An object sets the TTL
+   * (default 300 s, `CACHE_FALLBACK_TTL`) and leaves the switch to `CACHE_FALLBACK_ENABLED`.
    */
   fallback?: false | { ttl?: Duration };
-  /** The most that one cache operation may add to a call, in milliseconds. Default 300 (`CACHE_DEADLINE_MS`). */
+  /**
+   * The longest time that one cache operation may add to a call, in milliseconds. Default 300 (`CACHE_DEADLINE_MS`).
+   */
   deadlineMs?: number;
   /** Hard limit of one Redis command and of opening a connection. Default 5 s (`REDIS_TIMEOUT`). */
   redisTimeout?: Duration;
-  /** Time between two looks at the connection, in milliseconds. Default 1000. */
+  /** Time between two checks of the connection, in milliseconds. Default 1000. */
   heartbeatMs?: number;
   /** Time between two health checks that are logged. Default 30 s (`REDIS_HEALTH_CHECK_INTERVAL`). */
   healthCheckInterval?: Duration;
   /** `true`: health is `down`, not `degraded`, while Redis can't be used. Default false. */
   requireRedis?: boolean;
   /**
-   * `true`: a `set`, deletion, `clear` or tag invalidation counts as done only once a replica has it too; if none has
-   * it within a third of `deadlineMs` (100 ms at most), it is journalled and repeated until one has. For Redis with replicas: without one no
-   * `set` is ever done. Costs a round trip to the replica. Default false: a failover may undo what was just acknowledged.
+   * `true`: a `set`, deletion, `clear` or tag invalidation counts as done only when a replica has it, too. If none has
+   * it within a third of `deadlineMs` (100 ms at most), it is journalled and repeated until one has. For Redis with
+   * replicas: without one no `set` is ever done. Costs a round trip to the replica. Default false: a failover may undo
+   * a change that was just acknowledged.
    */
   strict?: boolean;
   /**
-   * `true`: each hit, miss, set and deletion is a line of the log at level `debug`, which Nest's logger writes unless told otherwise.
-   * Default false: they are counted (`CACHE_LOG_LOOKUPS`).
+   * `true`: each hit, miss, set and deletion is a line of the log at level `debug`, which Nest's logger writes unless
+   * it is configured otherwise. Default false: they are only counted (`CACHE_LOG_LOOKUPS`).
    */
   logLookups?: boolean;
   /** Largest serialized value, in bytes; a larger one is not cached. Default 4 MiB. */
   maxValueBytes?: number;
   compression?: false | CompressionOptions;
   /**
-   * The dimensions of the current request, for `varyBy`: from your own request context, such as nestjs-cls. Asked only where
-   * `CacheContext.run` has not said it; where it throws, or a dimension is missing, the call is not cached. Default: none.
+   * The dimensions of the current request, for `varyBy`: from the application's request context, such as nestjs-cls.
+   * Called only for a dimension that `CacheContext.run` does not give. If it throws, or a dimension is missing, the
+   * call is not cached. Default: none.
    */
   context?: () => Readonly<Record<string, string | number | boolean | bigint | null | undefined>> | undefined;
-  /** Classes whose instances come back as instances. */
+  /** The registered classes: their instances are restored as instances. */
   codec?: CodecOptions;
   /** Encrypts every value in Redis. Default false. */
   encryption?: false | EncryptionOptions;
-  /** Policy by namespace. */
+  /** Options by namespace. */
   namespaces?: Readonly<Record<string, NamespaceOptions>>;
 }
 
@@ -203,9 +236,9 @@ export interface ResolvedNamespace {
   readonly compression: false | ResolvedCompression;
   readonly format: EntryFormat;
   readonly legacy: boolean;
-  /** Reads what was encrypted. */
+  /** The keys for reading encrypted values. */
   readonly encryptionKeys: EncryptionKeys | undefined;
-  /** Whether values are written encrypted, and nothing else is believed. */
+  /** Whether values are written encrypted, and unencrypted ones are rejected. */
   readonly encrypts: boolean;
 }
 

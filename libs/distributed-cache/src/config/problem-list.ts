@@ -2,11 +2,11 @@ import { ConfigurationError, type ConfigurationProblem } from '../errors/index.j
 
 const MAX_SHOWN_CHARACTERS = 60;
 
-/** Collects mistakes, so that one start shows all of them. */
+/** Collects the mistakes of a configuration, so that one start reports all of them. */
 export class ProblemList {
   readonly #problems: ConfigurationProblem[] = [];
 
-  /** @param value as {@link show} or {@link maskAddress} made it; never a secret */
+  /** Adds a mistake. @param value in the form of {@link show} or {@link maskAddress}; never a secret */
   add(name: string, value: string, allowed: string): void {
     this.#problems.push({ name, value, allowed });
   }
@@ -18,7 +18,10 @@ export class ProblemList {
   }
 }
 
-/** A value for an error message: short, nothing out of an object, and nothing before an `@`, where a password may stand. */
+/**
+ * A value for an error message: short, without the content of an object, and without the part before an `@`, which may
+ * be a password.
+ */
 export function show(value: unknown): string {
   switch (typeof value) {
     case 'string': {
@@ -38,7 +41,10 @@ export function show(value: unknown): string {
   }
 }
 
-/** An address that could not be used: only its scheme is safe, for what is wrong may be an unescaped password. */
+/**
+ * An address that could not be used, for an error message. Only its scheme is shown: the mistake may be an unescaped
+ * password.
+ */
 export function maskAddress(value: unknown): string {
   if (typeof value !== 'string') {
     return show(value);

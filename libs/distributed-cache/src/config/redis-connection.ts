@@ -12,7 +12,10 @@ import { type Connection, singleOf } from './resolved-redis.js';
 
 export type ConnectionReader = OptionReader<RedisConnectionOptions>;
 
-/** A server by its address, or by the Sentinels that know it. Where both the URL and another option say something, the URL wins. */
+/**
+ * Reads the options of a server by its address, or by the Sentinels that know it. When the URL and another option give
+ * the same setting, the URL has priority.
+ */
 export function fromConnection(reader: ConnectionReader): ResolvedRedis {
   const url = readUrl(reader);
   const host = reader.has('host') ? readHostName(reader) : DEFAULTS.host;
@@ -141,7 +144,7 @@ function refuseContradictions(reader: ConnectionReader, url: ParsedRedisUrl | un
   }
 }
 
-/** Alone they would do nothing. */
+/** Refuses options of Sentinels without `sentinels`: they would have no effect. */
 export function refuseSentinelOptions(reader: ConnectionReader): void {
   for (const name of ['name', 'sentinelUsername', 'sentinelPassword', 'sentinelTls'] as const) {
     if (reader.has(name)) {

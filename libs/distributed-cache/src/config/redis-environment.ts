@@ -8,12 +8,12 @@ import { maskAddress } from './problem-list.js';
 import { clusterOf, NO_REDIS, singleOf } from './resolved-redis.js';
 import { parseRedisUrl } from './redis-url.js';
 
-/** The variables that say where Redis is, besides the defaults. */
+/** The variables that give the address of Redis, instead of the default. */
 export const ADDRESS_VARIABLES = ['REDIS_URL', 'REDIS_CLUSTER_NODES', 'REDIS_SENTINELS', 'REDIS_HOST'] as const;
 
 /**
- * Where Redis is by the `REDIS_*` variables. Only what applies is read, and so checked: beside `REDIS_URL` none of the
- * others, beside Sentinels and Cluster nodes neither `REDIS_HOST` nor `REDIS_PORT`.
+ * The Redis that the `REDIS_*` variables describe. Only variables that apply are read, and so checked: beside
+ * `REDIS_URL` none of the others, beside Sentinels and Cluster nodes neither `REDIS_HOST` nor `REDIS_PORT`.
  */
 export function redisFromEnvironment(environment: EnvironmentReader): ResolvedRedis {
   const [first, ...others] = ADDRESS_VARIABLES.filter((name) => name !== 'REDIS_HOST' && environment.has(name));

@@ -27,8 +27,8 @@ const NOT_FOR_CLUSTER: ReadonlySet<string> = new Set(['url', 'host', 'port', 'pa
 const ADDRESS_OPTIONS = ['url', 'host', 'port', 'path', 'sentinels'] as const;
 
 /**
- * `redis` from code is taken as a whole: mixed with the environment, a host from here could be sent the password
- * that was meant for another one. Without it the `REDIS_*` variables say where Redis is.
+ * Resolves the option `redis`. It is taken as a whole: if it were mixed with the environment, a host in code could be
+ * sent the password that is meant for another one. Without it the `REDIS_*` variables are used.
  */
 export function resolveRedis(
   options: OptionReader<DistributedCacheOptions>,
@@ -110,7 +110,10 @@ function fromCluster(root: OptionReader<RedisClusterOptions>): ResolvedRedis {
   return clusterOf(nodes, { ...readCommon(connection), tls: readTls(connection, 'tls') ?? DEFAULTS.tls });
 }
 
-/** Connection options alone would mean localhost, while whoever set the variable surely meant that server. */
+/**
+ * Refuses connection options without an address while a variable gives one: alone they would mean localhost, although
+ * the variable names another server.
+ */
 function refuseMissingAddress(reader: ConnectionReader, environment: EnvironmentReader): void {
   const variable = ADDRESS_VARIABLES.find((name) => environment.has(name));
   if (variable !== undefined && !ADDRESS_OPTIONS.some((name) => reader.has(name))) {
@@ -122,7 +125,7 @@ function refuseMissingAddress(reader: ConnectionReader, environment: Environment
   }
 }
 
-/** By its shape: `instanceof` fails between two copies of ioredis. */
+/** Whether a value is a Redis client, by its shape: `instanceof` fails between two copies of ioredis. */
 function isRedisClient(value: unknown): value is object {
   if (!isRecord(value)) {
     return false;

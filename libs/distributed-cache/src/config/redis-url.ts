@@ -1,7 +1,7 @@
 import { isHost, withoutBrackets } from './hosts.js';
 import { isWithin, LIMITS } from './limits.js';
 
-/** What an address says; what it does not say is absent. */
+/** The parts of an address; a part that the address does not contain is absent. */
 export interface ParsedRedisUrl {
   readonly host: string;
   readonly port?: number;
@@ -22,8 +22,8 @@ const FAMILIES: ReadonlyMap<string, 0 | 4 | 6> = new Map([
 ]);
 
 /**
- * `redis[s]://[[username]:password@]host[:port][/db][?family=4]`. The answer of a failure names the rule and nothing
- * of the text: an unescaped `/`, `?` or `#` in a password moves its end to any other part of the URL.
+ * Parses `redis[s]://[[username]:password@]host[:port][/db][?family=4]`. A failure names the rule and shows nothing of
+ * the text: an unescaped `/`, `?` or `#` in a password moves its end to any other part of the URL.
  */
 export function parseRedisUrl(text: string): RedisUrlResult {
   if (!/^rediss?:\/\//iu.test(text)) {
@@ -79,6 +79,6 @@ function decode(text: string): string | undefined {
   try {
     return decodeURIComponent(text);
   } catch {
-    return undefined; // a % that begins no escape
+    return undefined; // a % that does not begin an escape
   }
 }

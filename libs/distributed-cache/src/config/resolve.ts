@@ -34,7 +34,7 @@ export interface ResolvedFallback {
 export interface ResolvedOptions {
   readonly enabled: boolean;
   readonly keyPrefix: string;
-  /** TTL of namespaces without their own. */
+  /** TTL of namespaces without their own, in milliseconds. */
   readonly ttlMs: number;
   readonly redis: ResolvedRedis;
   readonly local: false | ResolvedLocal;
@@ -49,14 +49,14 @@ export interface ResolvedOptions {
   readonly maxValueBytes: number;
   readonly compression: false | ResolvedCompression;
   readonly context: DistributedCacheOptions['context'];
-  /** By the name that is stored. */
+  /** The registered classes by their stored names. */
   readonly classes: ReadonlyMap<string, ResolvedClass>;
   readonly encryptionKeys: EncryptionKeys | undefined;
 }
 
 type Options = OptionReader<DistributedCacheOptions>;
 
-/** @throws ConfigurationError with every mistake of both sources */
+/** Resolves and checks all options. @throws ConfigurationError with every mistake of both sources */
 export function resolveOptions(
   given: unknown,
   env: NodeJS.ProcessEnv,
@@ -138,7 +138,10 @@ function resolveLocal(options: Options, environment: EnvironmentReader): false |
   });
 }
 
-/** A TTL in code is no opinion on whether: `CACHE_FALLBACK_ENABLED=false` still turns the fallback off. */
+/**
+ * Resolves the option `fallback`. A TTL in code does not switch the fallback on: `CACHE_FALLBACK_ENABLED=false` still
+ * turns it off.
+ */
 function resolveFallback(
   options: Options,
   environment: EnvironmentReader,

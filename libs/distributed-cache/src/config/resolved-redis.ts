@@ -1,7 +1,10 @@
 import { formatHost } from './hosts.js';
 import type { HostAndPort, RedisConnectionOptions, ResolvedRedis } from './options.js';
 
-/** One server, or the servers behind Sentinels: everything but the address in one string, which is taken apart before. */
+/**
+ * The options of one server, or of the servers behind Sentinels, without the URL, whose parts have been copied into
+ * them.
+ */
 export type Connection = Omit<RedisConnectionOptions, 'url'>;
 
 export const NO_REDIS: ResolvedRedis = Object.freeze({ kind: 'none' });
@@ -18,7 +21,7 @@ export function clientOf(client: object): ResolvedRedis {
   return Object.freeze({ kind: 'client', client });
 }
 
-/** Where Redis is, for people: never a user or a password. `undefined` without Redis. */
+/** The address of Redis for logs, without user and password; `undefined` without Redis. */
 export function describeRedis(redis: ResolvedRedis): string | undefined {
   switch (redis.kind) {
     case 'none':
@@ -46,7 +49,7 @@ function scheme({ tls = false }: Connection): string {
   return tls === false ? 'redis://' : 'rediss://';
 }
 
-/** ioredis tells "not given" by absence. */
+/** Drops properties that are `undefined`: ioredis takes only an absent one for not given. */
 function withoutUndefined(connection: Connection): Connection {
   return Object.freeze(Object.fromEntries(Object.entries(connection).filter(([, value]) => value !== undefined)));
 }

@@ -1,6 +1,6 @@
 /**
- * Standard Schema, version 1 (https://standardschema.dev): the interface that zod, valibot, arktype and others share. Only
- * what is used of it, so that no package is needed for it.
+ * Standard Schema, version 1 (https://standardschema.dev): the interface that zod, valibot, arktype and others share.
+ * Only the part in use is declared, so that no package is needed for it.
  */
 export interface StandardSchemaV1<Input = unknown, Output = Input> {
   readonly '~standard': {
@@ -11,11 +11,14 @@ export interface StandardSchemaV1<Input = unknown, Output = Input> {
   };
 }
 
-/** The value as the schema gives it back, or what is wrong with it. */
+/** The value as the schema outputs it, or the issues. */
 export type SchemaResult<Output> =
   { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly object[] };
 
-/** An object or a function (arktype's are) that says it is one. */
+/**
+ * Whether a value is a Standard Schema: an object or a function (arktype's are functions) with the property
+ * `~standard`.
+ */
 export function isStandardSchema(value: unknown): value is StandardSchemaV1 {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) {
     return false;

@@ -1,4 +1,4 @@
-/** The name that was probably meant: one of `names` that is a few letters away, or that contains `given`. */
+/** The name that was probably meant: one of `names` that differs in a few letters, or that contains `given`. */
 export function suggest(given: string, names: readonly string[]): string | undefined {
   const wanted = given.toLowerCase();
   const withoutUnit = names.find((name) => wanted === `${name.toLowerCase()}ms`);
@@ -15,7 +15,7 @@ export function suggest(given: string, names: readonly string[]): string | undef
   return ranked.find(({ name }) => wanted.length > 3 && name.toLowerCase().includes(wanted))?.name;
 }
 
-/** Two letters that changed places are two edits. */
+/** The largest distance of a suggestion. Two letters in exchanged places count as two edits. */
 function allowedDistance({ length }: string): number {
   return Math.max(length > 3 ? 2 : 1, Math.floor(length / 3));
 }

@@ -18,7 +18,7 @@ import type {
 
 export const COMPRESSION_CODECS: readonly CompressionCodec[] = ['deflate', 'gzip', 'brotli', 'zstd', 'lz4', 'snappy'];
 
-/** {@link CompressionOptions} as far as they were given. */
+/** The given part of {@link CompressionOptions}. */
 export interface CompressionSettings {
   readonly thresholdBytes?: number | undefined;
   readonly codec?: CompressionCodec | undefined;
@@ -41,7 +41,10 @@ export function readCompression(options: OptionReader<CompressionOptions>): Comp
   return { thresholdBytes: options.integer('thresholdBytes', LIMITS.compressionThresholdBytes), codec };
 }
 
-/** What would have to be there. A value that can't be compressed is noticed at the start, not at the first large one. */
+/**
+ * The requirement of a codec that is missing here; `undefined` when there is none. A codec that can't work is reported
+ * at the start, not at the first large value.
+ */
 function missingFor(codec: CompressionCodec): string | undefined {
   if (codec === 'zstd' && !('zstdCompress' in zlib)) {
     return `a Node with zstd (22.15, 23.8 or later; this is ${process.versions.node})`;
@@ -57,7 +60,10 @@ function missingFor(codec: CompressionCodec): string | undefined {
   return undefined;
 }
 
-/** @returns `undefined` where the keys are wrong, which is in the problem list then; no message shows any of them */
+/**
+ * Reads the keys for encryption.
+ * @returns `undefined` when the keys are wrong: they are then in the problem list; no message shows any of them
+ */
 export function readEncryption(options: OptionReader<EncryptionOptions>): EncryptionKeys | undefined {
   const given = options.value('keys');
   const current = options.text('current');

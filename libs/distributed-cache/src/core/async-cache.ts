@@ -25,14 +25,15 @@ import { REAL_TIME } from '../redis/index.js';
 import { furnishNamespace } from './namespace-rooms.js';
 
 /**
- * One namespace of the cache: L1 in this process, Redis behind it.
+ * One namespace of the cache: L1 in this process, with Redis behind it.
  *
- * No fault of a tier reaches a caller: a Redis that is refused, hung, slow or full costs a call at most `deadlineMs`, once,
- * and is then left out until it answers again; meanwhile L1 answers (see `fallback`). The only errors are the loader's
- * own and, for a key that is no well-formed non-empty string or a TTL that is no duration, a `CacheKeyError` or `RangeError`.
+ * No fault of a tier reaches a caller: a Redis that refuses, hangs, is slow or full delays a call by at most
+ * `deadlineMs`, once, and is then left out until it answers again; meanwhile L1 answers (see `fallback`). The only
+ * errors are the loader's own and, for a key that is not a well-formed non-empty string or a TTL that is not a
+ * duration, a `CacheKeyError` or `RangeError`.
  *
- * Values read from the cache are shared and deep-frozen (`values` says otherwise): change a copy. With `enabled: false`
- * nothing is kept and every loader runs.
+ * Values read from the cache are shared and deep-frozen, unless the option `values` says otherwise: change a copy. With
+ * `enabled: false` nothing is kept and every loader runs.
  */
 export class AsyncCache<T = unknown> {
   private readonly hits: { readonly isObserved: boolean };
@@ -45,15 +46,15 @@ export class AsyncCache<T = unknown> {
   private readonly finder: EntryFinder;
   private readonly changes: EntryChanges;
   private readonly inspector: EntryInspector;
-  /** @internal What `varyBy` makes of a request. */
+  /** @internal Derives the part of a key that `varyBy` and `version` ask for. */
   readonly dimensions: KeyDimensions;
-  /** @internal What others change, as the cache as a whole hears of it. */
+  /** @internal Receives the changes of this namespace by others, from the cache as a whole. */
   readonly foreign: ForeignChanges;
 
   /** @internal Caches come from `DistributedCache.getCache` or `@InjectCache`. */
   constructor(
     readonly namespace: string,
-    /** How its entries are kept. */
+    /** The options of the namespace, resolved. */
     readonly policy: ResolvedNamespace,
     private readonly runtime: CacheRuntime,
   ) {
@@ -72,20 +73,22 @@ export class AsyncCache<T = unknown> {
   }
 
   /**
-   * The key of this entry under these dimensions of the current request, for every method that takes a key.
-   * @returns `undefined` where a dimension is missing (event `dimensionMissing`): do without the cache then
-   * @throws CacheKeyError for a key that is no well-formed non-empty string
+   * The key of an entry under the given dimensions of the current request, for every method that takes a key.
+   * @returns `undefined` when a dimension is missing (event `dimensionMissing`): the cache must not be used then
+   * @throws CacheKeyError for a key that is not a well-formed non-empty string
    */
   keyFor(key: string, options: KeyOptions): PreparedKey | undefined {
     return this.dimensions.prepare(key, options, 'keyFor');
   }
 
-  /** The fresh value, or `undefined` (also for a cached `undefined`: {@link lookup} tells them apart). */
+  /** The fresh value, or `undefined`. A cached `undefined` looks the same: use {@link lookup} to distinguish them. */
   get(key: CacheKey): Promise<T | undefined> {
     return this.hit(key, undefined) ?? this.getSlowly(key);
   }
 
-  /** What the cache knows of a key: a miss, or the value with its state, tier, age and remaining TTL in milliseconds. */
+  /**
+   * Looks a key up without loading: a miss, or the value with its state, tier, age and remaining TTL in milliseconds.
+   */
   async lookup(key: CacheKey): Promise<Lookup<T>> {
     const encodedKey = encodeKey(key);
     const found = await this.finder.any(encodedKey);
@@ -99,23 +102,28 @@ export class AsyncCache<T = unknown> {
     return { state, value: readStored(stored) as T, tier, ageMs, ttlMs };
   }
 
-  /** Fresh values in the order of `keys`, in one round trip for those that L1 lacks; an entry that can't be read is a miss. */
+  /**
+   * The fresh values of several keys, in the order of `keys`, in one round trip for those that L1 lacks. An entry that
+   * can't be read is a miss.
+   */
   async getMany(keys: readonly CacheKey[]): Promise<(T | undefined)[]> {
     const found = await this.finder.freshMany(keys);
     return found.map((entry) => (entry === undefined ? undefined : (readStored(entry.stored) as T)));
   }
 
   /**
-   * The cached value, or what `loader` returns, which is then cached. Concurrent calls for one key share one load:
-   * in this process always, in the cluster while Redis serves; a call may wait for another process's load. If the loader throws, a stale value still in its grace is returned; else its error, the same object.
+   * The cached value, or what `loader` returns, which is then cached. Concurrent calls for one key share one load: in
+   * this process always, in the cluster while Redis serves; a call may wait for another process's load. If the loader
+   * throws, a stale value still in its grace is returned; else its error, the same object.
    */
   getOrSet(key: CacheKey, loader: Loader<T>, options?: EntryOptions<T>): Promise<T> {
     return this.hit(key, options) ?? this.getOrLoad(key, loader, options);
   }
 
   /**
-   * @internal The hit path, alone: what L1 has fresh, if nothing else is to be done; `undefined` if {@link getOrSet} must look again.
-   * No encoding, no closure, no object but the promise: see docs/performance.md before adding to it.
+   * @internal The hit path alone: a fresh value of L1 when nothing else is to be done; `undefined` when
+   * {@link getOrSet} must go on. It does no encoding, makes no closure, and no object but the promise: see
+   * docs/performance.md before adding to it.
    */
   hit(key: CacheKey, options: EntryOptions<T> | undefined): Promise<T> | undefined {
     const isText = typeof key === 'string';
@@ -136,9 +144,9 @@ export class AsyncCache<T = unknown> {
   }
 
   /**
-   * As {@link getOrSet} for several keys, in the order of `keys`, duplicates included: what is missing is loaded by one call of
-   * `loadMissing`, which returns the values in the order of its first argument. Keys that another process is loading
-   * are waited for; should they need a load after all, `loadMissing` is called once more.
+   * Gets or loads several keys at once, in the order of `keys`, duplicates included. The missing values are loaded by
+   * one call of `loadMissing`, which returns them in the order of its first argument. Keys that another process is
+   * loading are waited for; if they need a load after all, `loadMissing` is called once more.
    * @throws what `loadMissing` throws, the same object, and a RangeError if it returns another number of values
    */
   async getOrSetMany(keys: readonly CacheKey[], loadMissing: BatchLoader<T>, options?: EntryOptions<T>): Promise<T[]> {
@@ -157,11 +165,11 @@ export class AsyncCache<T = unknown> {
   }
 
   /**
-   * Stores a value in Redis and L1. An object given is itself deep-frozen in the default mode.
+   * Stores a value in Redis and L1. In the default mode the given object itself is deep-frozen.
    * @param ttl seconds, a string with its unit, or entry options; default: the namespace's TTL
-   * @returns true once Redis has it (or there is none); false while Redis can't be used or the queue to it is full (event `overload`),
-   *   then only L1 has it, and for a value
-   *   that can't be cached (event `valueRefused`) or whose `varyBy` misses a dimension (event `dimensionMissing`)
+   * @returns true once Redis has the value (or no Redis is configured); false while Redis can't be used or the queue to
+   * it is full (event `overload`): then only L1 has it. Also false for a value that can't be cached (event
+   * `valueRefused`), or when a dimension of `varyBy` is missing (event `dimensionMissing`)
    */
   set(key: CacheKey, value: T, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
     const options = optionsWith(ttl);
@@ -170,71 +178,81 @@ export class AsyncCache<T = unknown> {
       : this.changes.setOne(key, value, options);
   }
 
-  /** As {@link set}, all in one round trip. @returns true once Redis has all of them (or there is none) */
+  /**
+   * Stores several values in Redis and L1, in one round trip; otherwise like {@link set}.
+   * @returns true once Redis has all of them (or no Redis is configured)
+   */
   async setMany(entries: Iterable<readonly [CacheKey, T]>, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
     const options = optionsWith(ttl);
     const varied = this.dimensions.prepareAll(new Map(entries), options, 'set');
     return varied !== undefined && this.changes.set(varied, options);
   }
 
-  /** Whether there is a fresh value; not counted as a lookup. */
+  /** Whether there is a fresh value. The call is not counted as a lookup. */
   async has(key: CacheKey): Promise<boolean> {
     const found = await this.finder.any(encodeKey(key));
     return found !== undefined && found.ttlMs > 0;
   }
 
   /**
-   * Deletes a key from both tiers. A load under way in any process is not kept.
-   * @param options.holdOff so long no load of it is kept either: for a source that lags behind, such as a read replica
-   * @returns whether it existed, as far as Redis could be asked; if not, it is deleted there when it can be
+   * Deletes a key from both tiers. The result of a load under way, in any process, is not kept.
+   * @param options.holdOff how long the results of loads are not kept either: for a source that lags behind, such as a
+   * read replica
+   * @returns whether the key existed, as far as Redis could be asked; if it could not, the key is deleted there when
+   * Redis is back
    */
   async delete(key: CacheKey, options?: { holdOff?: Duration }): Promise<boolean> {
     return (await this.changes.delete([key], options?.holdOff)) > 0;
   }
 
-  /** As {@link delete}, all in one round trip. @returns how many of the keys existed */
+  /**
+   * Deletes several keys from both tiers, in one round trip; otherwise like {@link delete}.
+   * @returns how many of the keys existed
+   */
   async deleteMany(keys: readonly CacheKey[]): Promise<number> {
     return this.changes.delete(keys);
   }
 
   /**
-   * Makes an entry stale in every process: the next `getOrSet` loads, and if its loader throws has the old value for the grace of the
-   * namespace. Without grace it is a deletion. A load under way is not kept. @returns whether there was an entry
+   * Makes an entry stale in every process. The next `getOrSet` loads; if its loader throws, it returns the old value
+   * during the grace of the namespace. Without grace this is a deletion. The result of a load under way is not kept.
+   * @returns whether there was an entry
    */
   async expire(key: CacheKey): Promise<boolean> {
     return this.changes.expire(key);
   }
 
-  /** Forgets everything in this namespace, in O(1): every entry in Redis becomes a miss at once, and leaves with its TTL. */
+  /** Clears this namespace in O(1): every entry in Redis becomes a miss at once, and is removed when its TTL ends. */
   async clear(): Promise<void> {
     await this.changes.clear();
   }
 
   /**
-   * Makes every entry that carries one of these tags a miss, in every process, in O(1) a tag. A load under way that will carry one
-   * is not kept. Resolves when Redis has acknowledged it; while Redis can't be used it holds in this process, and for the
-   * others as soon as Redis is back.
+   * Makes every entry that carries one of these tags a miss, in every process, in O(1) per tag. The result of a load
+   * under way that will carry one is not kept. Resolves when Redis has acknowledged the invalidation. While Redis can't
+   * be used it takes effect in this process, and in the others as soon as Redis is back.
    */
   async invalidateTags(...tags: string[]): Promise<void> {
     await this.changes.invalidateTags(tags);
   }
 
   /**
-   * What each tier has of an entry: state, age, lives, tags, sizes, codec, lease; never its value. Not a lookup: nothing is counted
-   * or told. While Redis can't be used its part says so; takes as long as two looks at Redis, each at most `deadlineMs`.
+   * Reports what each tier holds of an entry: state, age, lives, tags, sizes, codec, lease; never its value. It is not
+   * a lookup: nothing is counted, and no event is emitted. While Redis can't be used, its part of the report says so.
+   * Takes as long as two requests to Redis, each at most `deadlineMs`.
    */
   inspect(key: CacheKey): Promise<EntryInspection> {
     return this.inspector.inspect(key);
   }
 
-  /** Counters of this namespace in this process. Its JSON uses the wire names. */
+  /** The counters of this namespace in this process. The JSON form uses the wire names. */
   getMetrics(): CacheMetrics {
     const { config, redis, local } = this.runtime;
     const fallback = config.enabled && config.fallback !== false && local !== undefined;
     return new CacheMetrics(this.namespace, this.counters, redis?.connection.isLive === true, fallback);
   }
 
-  /** Asks Redis, within `deadlineMs`. Its JSON uses the wire names. */
+  /** Checks the health of the cache; asks Redis, within `deadlineMs`. The JSON form uses the wire names. */
   healthCheck(): Promise<CacheHealth> {
     return checkHealth(this.runtime);
   }
@@ -265,12 +283,12 @@ export class AsyncCache<T = unknown> {
     return found === undefined ? undefined : (readStored(found.stored) as T);
   }
 
-  /** Not `async` itself: what it looks at would be carried along by every call that waits. */
+  /** Not `async` itself: every call that waits would then keep these local variables in memory. */
   private getOrLoad(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
     try {
       return this.beginOrJoin(key, loader, options);
     } catch (error) {
-      return Promise.reject(error); // a key that is none
+      return Promise.reject(error); // the key is not valid
     }
   }
 

@@ -2,24 +2,31 @@ import type { LoaderContext } from './entry-options.js';
 import { LoadContext } from './load-context.js';
 import { loadScopes } from './load-scope.js';
 
-/** Makes the values of several keys at once, in the order of `missing`. */
+/** Loads the values of several keys at once, in the order of `missing`. */
 export type BatchLoader<T> = (missing: string[], context: LoaderContext) => T[] | Promise<T[]>;
 
-/** How one key of a batch is got: from a tier, or by the loader that it hands in. */
+/** Gets one key of a batch: from a tier, or by the loader that it is given. */
 export type GetOne<T> = (key: string, loader: (context: LoaderContext) => Promise<T>) => Promise<T>;
 
 /**
- * So long a batch waits for its undecided keys, in milliseconds, since a key was decided last: then those are waiting for another load.
+ * How long a batch waits for its undecided keys, in milliseconds, after the last key was decided. After that they are
+ * assumed to wait for another load.
  */
 const PATIENCE_MS = 100;
 
-/** A timer this late means that the process was busy: keys may be decided, unread. */
+/**
+ * A timer that is this late, in milliseconds, means that the process was busy: replies for some keys may be there,
+ * unread.
+ */
 const STALLED_LOOP_MS = 50;
 
-/** So many keys are looked up, or stored, at once: a batch of any size leaves room in the queue to Redis for others. */
+/**
+ * Maximum number of keys that are looked up, or stored, at once: a batch of any size leaves room in the queue to Redis
+ * for other calls.
+ */
 const KEYS_AT_ONCE = 2000;
 
-/** So many keys are begun to be stored in one turn of the event loop: more would keep replies waiting. */
+/** Maximum number of keys whose storing begins in one turn of the event loop: more would delay replies. */
 const KEYS_PER_TURN = 100;
 
 /** A key that needs a load, and its promise. */
@@ -32,14 +39,14 @@ interface Waiting<T> {
 }
 
 /**
- * Collects the keys of one `getOrSetMany` that turn out to need a load and loads them in one go. Each key goes the way of a
- * single `getOrSet` (L1, flight, Redis, lease); the loader that it gets there only puts it on this list. The list is closed, and
- * the batch runs, when every key is either on it or answered. Keys that wait for another load, of this process or another one, are not
- * waited for: should they need a load after all, they are loaded as a further batch.
+ * Collects the keys of one `getOrSetMany` that need a load, and loads them in one call. Each key takes the path of a
+ * single `getOrSet` (L1, flight, Redis, lease), with a loader that only adds the key to the list here. The list is
+ * closed, and the batch runs, when every key is either on it or answered. The batch does not wait for keys that wait
+ * for another load, of this process or another one: if they need a load after all, they are loaded as a further batch.
  */
 export class BatchCollector<T> {
   private waiting: Waiting<T>[] = [];
-  /** What becomes of the keys that were begun, in order. */
+  /** The outcomes of the keys that were begun, in order. */
   private readonly outcomes: Promise<PromiseSettledResult<T>>[] = [];
   private undecided = 0;
   private mostUndecided = KEYS_AT_ONCE;
@@ -52,7 +59,7 @@ export class BatchCollector<T> {
     private readonly keys: readonly string[],
     private readonly loadMissing: BatchLoader<T>,
     private readonly getOne: GetOne<T>,
-    /** Stands still while operations queue behind this process's own commands. */
+    /** The clock is paused while operations queue behind this process's own commands. */
     private readonly deadlineClock: { nowMs(): number },
   ) {}
 
@@ -132,7 +139,7 @@ export class BatchCollector<T> {
     this.timer ??= setTimeout(() => this.look(), PATIENCE_MS);
   }
 
-  /** Closes the list if no key was decided for as long as the patience lasts. */
+  /** Closes the list if no key was decided within the patience. */
   private look(): void {
     const lateMs = this.deadlineClock.nowMs() - this.patienceEndsAtMs;
     const isOver = lateMs >= 0 && lateMs < STALLED_LOOP_MS;
@@ -140,7 +147,7 @@ export class BatchCollector<T> {
     if (lateMs >= STALLED_LOOP_MS) {
       this.patienceEndsAtMs = this.deadlineClock.nowMs() + PATIENCE_MS;
     } else if (isOver && this.outcomes.length < this.keys.length) {
-      this.mostUndecided += KEYS_AT_ONCE; // those that are waiting for other loads do not hold the others up
+      this.mostUndecided += KEYS_AT_ONCE; // keys that wait for other loads do not delay the rest
       this.beginMore();
     } else if (isOver) {
       this.flush();
@@ -183,7 +190,10 @@ export class BatchCollector<T> {
   }
 }
 
-/** The batch runs on behalf of all of its keys: asking for any of them would be waiting for itself. */
+/**
+ * Runs a batch on behalf of all of its keys, so that a request for one of them from inside the loader is recognized as
+ * a cycle.
+ */
 function inScopesOf<Result>(contexts: readonly LoaderContext[], work: () => Result): Result {
   const own = contexts.filter((context) => context instanceof LoadContext);
   return loadScopes.run(
@@ -193,7 +203,10 @@ function inScopesOf<Result>(contexts: readonly LoaderContext[], work: () => Resu
   );
 }
 
-/** What the batch loader decides holds for every key of its batch. Its signal is made only for a loader that looks at it. */
+/**
+ * The context of a batch loader: its decisions apply to every key of the batch. The signal is made only for a loader
+ * that reads it.
+ */
 function contextOfAll(contexts: readonly LoaderContext[]): LoaderContext {
   let controller: AbortController | undefined;
   const sharedController = (): AbortController => {

@@ -4,11 +4,14 @@ import { ScopedValue } from '../scope/index.js';
 const requests = new ScopedValue<CacheDimensions>();
 
 /**
- * The dimensions (tenant, locale, user) of the request that is being served, for `varyBy`. It follows the request through
- * everything asynchronous; put them there in a middleware, or with `CacheContextInterceptor`.
+ * The dimensions (tenant, locale, user) of the request that is being served, for `varyBy`. They follow the request
+ * through all asynchronous calls. A middleware sets them, or `CacheContextInterceptor`.
  */
 export const CacheContext = {
-  /** Runs `work`, and whatever it starts, with these dimensions; those of a `run` around it stay where they are not named. */
+  /**
+   * Runs `work`, and everything it starts, with these dimensions. Dimensions of an enclosing `run` that are not named
+   * stay.
+   */
   run<Result>(dimensions: CacheDimensions, work: () => Result): Result {
     return requests.run({ ...requests.current, ...dimensions }, work);
   },

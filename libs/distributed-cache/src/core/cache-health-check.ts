@@ -3,9 +3,10 @@ import type { CacheRuntime, RedisRuntime } from './cache-runtime.js';
 import { describeRefusal, effectOf, stopsWrites, type RefusalEffect } from './refusal-effects.js';
 
 /**
- * `up` when Redis answers, or none is configured; `degraded` when it does not and L1 serves, when only some masters of a cluster
- * answer, when changes of other processes are not heard of, or when Redis refuses a command that is needed; `down` when neither can, or
- * Redis is required and none of it answers or nothing can be stored. Waits at most `deadlineMs`; never rejects.
+ * Finds the health of a cache. `up`: Redis answers, or none is configured. `degraded`: Redis does not answer and L1
+ * serves, only some masters of a cluster answer, changes by other processes are not received, or Redis refuses a
+ * command that is needed. `down`: neither tier serves, or Redis is required and none of it answers or nothing can be
+ * stored. Waits at most `deadlineMs`; never rejects.
  */
 export async function checkHealth({ config, redis, local }: CacheRuntime): Promise<CacheHealth> {
   const hasLocal = local !== undefined;
@@ -40,7 +41,10 @@ export async function checkHealth({ config, redis, local }: CacheRuntime): Promi
   return new CacheHealth('down', false, hasLocal, `${cause} and there is no fallback`, factsOf(redis));
 }
 
-/** A channel that is being set up, or set up again, and has not failed yet is no fault. */
+/**
+ * The state of the invalidation channel. A channel that is being set up, for the first time or again, and has not
+ * failed yet is not a fault.
+ */
 function invalidationOf({ changes }: RedisRuntime): { readonly isOff: boolean; readonly message?: string } {
   const { state, lostReason } = changes;
   if (state === 'live' || lostReason === undefined) {

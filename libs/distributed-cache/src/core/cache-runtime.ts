@@ -10,40 +10,40 @@ import type { OutageJournal } from './outage-journal.js';
 import type { StampSurroundings } from './stamp-book.js';
 import type { ClassRegistry } from '../values/index.js';
 
-/** Redis as all namespaces see it. */
+/** The parts of Redis that all namespaces share. */
 export interface RedisRuntime {
   readonly connection: RedisConnection;
   readonly tier: RedisTier;
-  /** Tells of changes that others make. */
+  /** Reports changes by others. */
   readonly changes: InvalidationGroup;
-  /** What Redis has yet to forget. */
+  /** The invalidations that Redis has not acknowledged yet. */
   readonly journal: OutageJournal;
-  /** What Redis has yet to hear is given back. */
+  /** The released leases that Redis has not acknowledged yet. */
   readonly keptLeases: KeptLeases;
   readonly stamps: StampSurroundings;
   readonly leaseTerm: LeaseTerm;
 }
 
-/** What all namespaces of one cache share. */
+/** The parts that all namespaces of one cache share. */
 export interface CacheRuntime {
   readonly config: CacheConfig;
   readonly events: CacheEvents;
   readonly clock: Clock;
-  /** For the hit path: late by a millisecond, or by as long as the process is held up. */
+  /** The clock of the hit path: it lags by a millisecond, or by as long as the event loop is blocked. */
   readonly coarseClock: Clock;
   readonly classes: ClassRegistry;
-  /** Told of once a class. */
+  /** The classes that have been reported as flattened; each is reported once. */
   readonly flattened: FlattenedClasses;
-  /** Absent where L1 is switched off. */
+  /** Absent when L1 is switched off. */
   readonly local: LocalCache | undefined;
-  /** Absent where no Redis is configured. */
+  /** Absent when no Redis is configured. */
   readonly redis: RedisRuntime | undefined;
-  /** 0 (inclusive) to 1; decides early refreshes and jitter. 1: neither. */
+  /** Returns a number from 0 (inclusive) to 1; decides early refreshes and jitter. With 1 there is neither. */
   readonly random: () => number;
   /** Aborted when the cache closes. */
   readonly closing: AbortSignal;
-  /** How long a load is waited for by others at most, and has its lease, in milliseconds. */
+  /** How long other calls wait for a load at most, and how long it keeps its lease, in milliseconds. */
   readonly loadLifeMs: number;
-  /** Of the loads under way in all namespaces. */
+  /** The signals of the loads under way in all namespaces. */
   readonly loadSignals: LoadSignals;
 }

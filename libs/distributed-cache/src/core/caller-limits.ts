@@ -4,21 +4,24 @@ import type { EntryOptions } from './entry-options.js';
 import type { Flight } from './flight-registry.js';
 import { outcomeOf, type LoadOutcome } from './load-outcome.js';
 
-/** A flight that others joined has lasted longer than a load may be waited for: they go on without it. */
+/** A joined flight has lasted longer than calls wait for a load: the calls that joined go on without it. */
 export class FlightOutlivedError extends Error {}
 
 export type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf'>;
 
+/** Whether the options limit how long the caller waits for a load. */
 export function hasLimits(options: CallerLimits | undefined): boolean {
   return options !== undefined && (options.softTimeout !== undefined || options.hardTimeout !== undefined);
 }
 
 /**
- * Waits for a flight for as long as the caller's own options allow, not those that the flight began with, whether the loader runs
- * here or in another process. Time in which the flight waits for Redis does not count: that is bounded by `deadlineMs`.
+ * Waits for a flight within the caller's own limits, whatever limits the flight began with, and whether the loader runs
+ * here or in another process. Time in which the flight waits for Redis does not count: `deadlineMs` limits it.
  * @param result what the flight promises to this caller
- * @param isOwn whether the call began the flight: its loader, once it runs, is given up at the same time, and the flight ends with it
- * @returns the outcome, or the stale value after a timeout. @throws LoaderTimeoutError after `hardTimeout` without one
+ * @param isOwn whether the call began the flight: its loader, when it runs, is given up at the same time, and the
+ * flight ends with it
+ * @returns the outcome, or the stale value after a timeout.
+ * @throws LoaderTimeoutError after `hardTimeout` without one
  */
 export function withinLimits(
   flight: Flight,
@@ -40,7 +43,7 @@ export function withinLimits(
           reject(error);
         }
       } catch (failure) {
-        reject(failure); // thrown by the caller's own function
+        reject(failure); // the caller's own function has thrown
       }
     };
     const look = (): void => {

@@ -1,6 +1,6 @@
 import type { CacheCounts } from '../events/index.js';
 
-/** Plain fields: a hit costs one increment. */
+/** The counters of one namespace. They are plain fields, so a hit costs one increment. */
 export class Counters implements CacheCounts {
   misses = 0;
   sets = 0;

@@ -2,7 +2,8 @@ import { CacheConfig, type DistributedCacheOptions } from '../config/index.js';
 import { DistributedCache, type CacheEnvironment } from './distributed-cache.js';
 
 /**
- * A cache without Nest, for scripts and workers. Resolves when Redis has been tried, whether or not it answered.
+ * Creates a cache without Nest, for scripts and workers. Resolves when the first attempt to connect to Redis has ended,
+ * whether or not it succeeded.
  * @throws ConfigurationError with every mistake in the options and the environment
  */
 export async function createDistributedCache(

@@ -17,23 +17,23 @@ import { redisTarget } from './redis-target.js';
 import { effectOf } from './refusal-effects.js';
 import { ClassRegistry } from '../values/index.js';
 
-/** What a `DistributedCache` may be given besides its configuration. */
+/** The dependencies of a `DistributedCache` besides its configuration. */
 export interface CacheEnvironment {
-  /** Where the cache tells what it does; default: a bus of its own. */
+  /** The bus on which the cache emits its events; default: a bus of its own. */
   readonly events?: CacheEvents;
   /** Default: the system's monotonic clock. */
   readonly clock?: Clock;
   /**
-   * How long the right to load a key outlives a process that died with it, in milliseconds; it is renewed while its
-   * loader runs. Default 1500.
+   * How long the lease of a process that died lasts, in milliseconds; a lease is renewed while its loader runs. Default
+   * 1500.
    */
   readonly leaseMs?: number;
   /**
-   * How long a load keeps its lease, and others wait for it, at most, in milliseconds; an entry's `hardTimeout` that is longer counts
-   * instead. Default 60,000.
+   * How long a load keeps its lease, and other calls wait for it, at most, in milliseconds; a longer `hardTimeout` of
+   * an entry applies instead. Default 60,000.
    */
   readonly loadLifeMs?: number;
-  /** Decides early refreshes and the jitter of TTLs; `() => 1`: neither, for tests. Default `Math.random`. */
+  /** Decides early refreshes and the jitter of TTLs; `() => 1` switches both off, for tests. Default `Math.random`. */
   readonly random?: () => number;
 }
 
@@ -42,7 +42,7 @@ const LOAD_LIFE_MS = 60_000;
 
 /**
  * All namespaces of one cache, over one L1 and one connection to Redis. The connection is opened by the first use or by
- * {@link connect}; losing it, then or later, is told as events and otherwise costs the callers nothing.
+ * {@link connect}. Its loss, then or later, is emitted as events and has no other effect on callers.
  */
 export class DistributedCache {
   readonly events: CacheEvents;
@@ -50,7 +50,10 @@ export class DistributedCache {
   private readonly bindings: unknown[] = [];
   private readonly runtime: CacheRuntime;
   private readonly closing = new AbortController();
-  /** Whether it has been told that changes of others may be missed. */
+  /**
+   * Whether `invalidationOff` was emitted, because changes by others may be missed, and `invalidationOn` has not
+   * followed yet.
+   */
   private isDeaf = false;
   private readonly suspendWatch = new SuspendWatch();
   private readonly healthTimer: NodeJS.Timeout | undefined;
@@ -85,9 +88,9 @@ export class DistributedCache {
 
   /**
    * The cache of a namespace, always the same object; made at the first call.
-   * @param options beat `namespaces[namespace]` of the configuration; give them before or with the first use
-   * @throws ConfigurationError for wrong options, for a name that holds anything but letters, digits, `_`, `.` and `-`, and for
-   *   options that differ from those with which the namespace is in use
+   * @param options override `namespaces[namespace]` of the configuration; pass them before or with the first use
+   * @throws ConfigurationError for wrong options, for a name that holds anything but letters, digits, `_`, `.` and `-`,
+   * and for options that differ from those with which the namespace is in use
    */
   getCache<T = unknown>(namespace: string, options?: NamespaceOptions): AsyncCache<T> {
     let cache = this.caches.get(namespace);
@@ -97,33 +100,36 @@ export class DistributedCache {
     } else if (options !== undefined) {
       requireSamePolicy(cache, this.config.namespace(namespace, options));
     }
-    // What a namespace holds is known to those who use it, not to the map.
+    // The type of the values is known to the callers, not to the map.
     return cache as AsyncCache<T>;
   }
 
-  /** @internal What somebody has made once for this cache, such as a decorated method for its keys. */
+  /** @internal An object that is made once for this cache, such as the keys of a decorated method. */
   bound<Bound extends object>({ index, make }: Binding<this, Bound>): Bound {
     return (this.bindings[index] ??= make(this)) as Bound;
   }
 
-  /** Opens the connection now instead of at the first use. Resolves when the first attempt has ended, well or badly. */
+  /**
+   * Opens the connection now instead of at the first use. Resolves when the first attempt has ended, whether or not it
+   * succeeded.
+   */
   async connect(): Promise<void> {
     await this.runtime.redis?.connection.connect();
   }
 
-  /** Counters of every namespace in use, in this process. */
+  /** The counters of every namespace in use, in this process. */
   getMetrics(): CacheMetrics[] {
     return [...this.caches.values()].map((cache) => cache.getMetrics());
   }
 
-  /** Asks Redis, within `deadlineMs`; never rejects. */
+  /** Checks the health of the cache; asks Redis, within `deadlineMs`; never rejects. */
   healthCheck(): Promise<CacheHealth> {
     return checkHealth(this.runtime);
   }
 
   /**
-   * Waits for what is on its way (at most `deadlineMs`) and closes the connection, unless it was handed in. L1 is emptied;
-   * from then on every call runs its loader. Safe to call twice.
+   * Waits for the operations under way (at most `deadlineMs`) and closes the connection, unless it was handed in. L1 is
+   * emptied; from then on every call runs its loader. A second call does nothing.
    */
   async close(): Promise<void> {
     clearInterval(this.healthTimer);
@@ -178,7 +184,10 @@ export class DistributedCache {
     }
   }
 
-  /** Of what lies beside the values only the mark of an ended load concerns other processes: those that wait for that load. */
+  /**
+   * Handles a changed key that is not a value. Only the mark of an ended load concerns other processes: those that wait
+   * for that load.
+   */
   private onBesideChanged(key: string, prefixLength: number): void {
     const valueKey = valueOfMark(key, prefixLength);
     if (valueKey !== undefined) {
@@ -200,7 +209,10 @@ export class DistributedCache {
     }
   }
 
-  /** While Redis is away altogether that has been told, and L1 serves as the fallback. */
+  /**
+   * Reports that changes may be missed. When the connection is not live, that has been reported already, and L1 serves
+   * as the fallback.
+   */
   private onDeaf(): void {
     if (this.runtime.redis?.connection.isLive === true && !this.isDeaf) {
       this.isDeaf = true;
@@ -208,7 +220,10 @@ export class DistributedCache {
     }
   }
 
-  /** Called once in a turn of the event loop in which L1 is asked, before it answers: the process may have been stopped until now. */
+  /**
+   * Checks for a pause of the process. It runs once per turn of the event loop in which L1 is read, before L1 answers:
+   * the process may have been stopped until now.
+   */
   private distrustAfterPause(): void {
     this.runtime.redis?.changes.distrustOverdue();
     if (this.suspendWatch.hasSlept()) {
@@ -248,7 +263,7 @@ export class DistributedCache {
 
   private async reportHealth(): Promise<void> {
     if (this.runtime.redis?.connection.state === 'idle') {
-      return; // not in use yet: a look at it is no reason to open it
+      return; // the connection is not in use yet, and a health check must not open it
     }
     this.events.emit('healthChecked', { health: await this.healthCheck() });
   }
@@ -273,12 +288,15 @@ function isSame(wanted: unknown, given: unknown): boolean {
     : wanted === given || (isPlain(wanted) && isPlain(given) && isDeepStrictEqual(wanted, given));
 }
 
-/** Settings of ours; a schema or a function is compared by what it is. */
+/** Whether a setting is a plain object of this library; a schema or a function is compared by identity. */
 function isPlain(setting: unknown): boolean {
   return typeof setting === 'object' && setting !== null && Object.getPrototypeOf(setting) === Object.prototype;
 }
 
-/** Keys show their ids only; a schema or a function is told by its kind: its text says nothing. */
+/**
+ * The text of a setting in an error. Encryption keys show their ids only; a schema or a function is named by its type,
+ * because its text says nothing.
+ */
 function shown(setting: unknown): string {
   if (typeof setting === 'string' || typeof setting === 'number') {
     return String(setting);

@@ -7,13 +7,14 @@ import type { NamespaceRooms } from './namespace-rooms.js';
 import { TagRegistry } from './tag-registry.js';
 
 /**
- * What callers change in one namespace. Each change first detaches what is under way for its keys in this process (reads and
- * loads are answered and not kept), then goes to Redis, which ends loads elsewhere and tells the other processes.
+ * Carries out the changes that callers make in one namespace. Each change first detaches the work under way for its
+ * keys in this process (reads and loads are answered and not kept). Then it is sent to Redis, which ends loads
+ * elsewhere and notifies the other processes.
  */
 export class EntryChanges {
   constructor(private readonly rooms: NamespaceRooms) {}
 
-  /** @returns true once Redis has it (or there is none) */
+  /** Stores one value. @returns true once Redis has it (or no Redis is configured) */
   async setOne<T>(key: CacheKey, value: T, options: EntryOptions<T>): Promise<boolean> {
     const { runtime, policy, reader, writer, loads, tags } = this.rooms;
     const encodedKey = encodeKey(key);
@@ -39,7 +40,10 @@ export class EntryChanges {
     return written.complete;
   }
 
-  /** As {@link setOne}, all in one round trip. @returns true once Redis has all of them (or there is none) */
+  /**
+   * Stores several values, in one round trip; otherwise like {@link setOne}.
+   * @returns true once Redis has all of them (or no Redis is configured)
+   */
   async set<T>(entries: ReadonlyMap<CacheKey, T>, options: EntryOptions<T>): Promise<boolean> {
     const { runtime, policy, reader, writer, loads, tags } = this.rooms;
     const names = TagRegistry.namesOf(options.tags);
@@ -75,7 +79,7 @@ export class EntryChanges {
     return written.every(({ complete }) => complete);
   }
 
-  /** @returns how many of the keys existed, as far as Redis could be asked */
+  /** Deletes keys from both tiers. @returns how many of the keys existed, as far as Redis could be asked */
   async delete(keys: readonly CacheKey[], holdOff?: Duration): Promise<number> {
     const { runtime, recorder } = this.rooms;
     const holdOffMs = holdOff === undefined ? undefined : toMs(holdOff);
@@ -118,7 +122,7 @@ export class EntryChanges {
     local.startEpoch();
     if (runtime.config.enabled) {
       await remote?.clear();
-      local.startEpoch(); // and what was read under the old stamp meanwhile
+      local.startEpoch(); // also drops what was read under the old stamp meanwhile
     }
     recorder.clear();
   }
@@ -133,7 +137,7 @@ export class EntryChanges {
     }
   }
 
-  /** What a write leaves to be done, where not all is well. */
+  /** Does what remains after a write, in particular when it was not complete. */
   private settle(
     key: CacheKey,
     encodedKey: string,
@@ -144,23 +148,23 @@ export class EntryChanges {
     if (written.kept) {
       recorder.set(key, life.ttlMs, written.complete);
       if (!written.complete) {
-        // Redis holds what was there before; it is to forget that before it is read again.
+        // Redis holds the previous value, and must delete it before the key is read again.
         remote?.journal(encodedKey);
       }
     } else if (!written.overtaken) {
-      // What was there before is no longer the value of this key.
+      // The previous value is no longer the value of this key.
       this.detach(encodedKey);
       if (remote?.judge.isToBeForgotten(encodedKey) === false) {
-        return this.deleteRemotely([encodedKey]); // else it is journalled, and this call has waited once already
+        return this.deleteRemotely([encodedKey]); // else the deletion is journalled, and this call has waited once already
       }
     }
     return undefined;
   }
 
   /**
-   * Deletes in Redis, and drops what was read from it meanwhile: a read or a load that began beside the deletion may have found what Redis
-   * was to forget. What a later change of this process has stored stays. @returns those of the keys that existed, as far as Redis could be
-   * asked; `undefined` where there is none
+   * Deletes keys in Redis, and drops what was read from it meanwhile: a read or a load that began beside the deletion
+   * may have found the value that was to be deleted. What a later change of this process has stored stays.
+   * @returns those of the keys that existed, as far as Redis could be asked; `undefined` when no Redis is configured
    */
   private async deleteRemotely(
     encodedKeys: readonly string[],
@@ -182,7 +186,7 @@ export class EntryChanges {
     });
   }
 
-  /** What was read since the key was expired in this process is dropped; the stale copy stays. */
+  /** Drops a fresh copy that was read after the key was expired in this process; a stale copy stays. */
   private dropFresh(encodedKey: string): void {
     const { local } = this.rooms;
     this.doubtReads(encodedKey);
@@ -192,13 +196,16 @@ export class EntryChanges {
     }
   }
 
-  /** Reads under way are not kept, nor is what a load has read. A loader that runs began after the change. */
+  /**
+   * Marks reads under way, and the reads of loads, as not to be kept. A loader that runs began after the change, so its
+   * result may be kept.
+   */
   private doubtReads(encodedKey: string): void {
     this.rooms.loads.flights.doubt(encodedKey, ({ isLoading }) => !isLoading);
     this.rooms.reader.detach(encodedKey);
   }
 
-  /** @returns whether L1 had it */
+  /** Detaches the work under way for a key and removes its copy. @returns whether L1 had it */
   private detach(encodedKey: string): boolean {
     const { loads, reader, local } = this.rooms;
     loads.detach(encodedKey);

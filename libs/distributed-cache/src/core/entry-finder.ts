@@ -2,7 +2,7 @@ import { encodeKey, type CacheKey } from '../keys/index.js';
 import type { FoundEntry } from './load-outcome.js';
 import type { NamespaceRooms } from './namespace-rooms.js';
 
-/** Looks for entries without loading: L1, then Redis. With `enabled: false` there are none. */
+/** Looks for entries without loading: first in L1, then in Redis. With `enabled: false` it finds none. */
 export class EntryFinder {
   constructor(private readonly rooms: NamespaceRooms) {}
 
@@ -17,7 +17,9 @@ export class EntryFinder {
     return found;
   }
 
-  /** As {@link fresh}, for several in one round trip, in the order of `keys`. */
+  /**
+   * The fresh values of several keys, in one round trip, in the order of `keys`; each is counted as in {@link fresh}.
+   */
   async freshMany(keys: readonly CacheKey[]): Promise<(FoundEntry | undefined)[]> {
     const encodedKeys = keys.map(encodeKey);
     const found = encodedKeys.map((key) => this.freshLocal(key));
@@ -31,7 +33,7 @@ export class EntryFinder {
     });
   }
 
-  /** What is there, fresh or stale; not counted. */
+  /** The entry of a key, fresh or stale; not counted as a lookup. */
   async any(encodedKey: string): Promise<FoundEntry | undefined> {
     const { runtime, reader } = this.rooms;
     return this.freshLocal(encodedKey) ?? (runtime.config.enabled ? (await reader.read(encodedKey)).found : undefined);

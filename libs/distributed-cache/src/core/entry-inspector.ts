@@ -6,7 +6,7 @@ import type { NamespaceRooms } from './namespace-rooms.js';
 import { CLEAR } from './entry-judge.js';
 import { versionOf } from './value-check.js';
 
-/** Looks at an entry without touching it: nothing is counted, told, marked as used or written. */
+/** Inspects an entry without side effects: nothing is counted, emitted, marked as used or written. */
 export class EntryInspector {
   constructor(
     private readonly namespace: string,
@@ -16,7 +16,7 @@ export class EntryInspector {
   async inspect(key: CacheKey): Promise<EntryInspection> {
     const { layout, loads, remote } = this.rooms;
     const encodedKey = encodeKey(key);
-    const local = this.inspectLocal(encodedKey); // now: waiting for Redis, it could change
+    const local = this.inspectLocal(encodedKey); // before the wait for Redis, in which it could change
     return {
       namespace: this.namespace,
       key: encodedKey,

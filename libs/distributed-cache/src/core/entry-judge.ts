@@ -10,7 +10,7 @@ import type { TagRegistry } from './tag-registry.js';
 /** The name under which an entry carries the stamp of its namespace. */
 export const CLEAR = '#clear';
 
-/** Decides whether what Redis holds for a key counts. */
+/** Decides whether an entry in Redis is current. */
 export class EntryJudge {
   private clearStamp: string | undefined;
   private stamps: readonly Stamp[] = [];
@@ -19,11 +19,11 @@ export class EntryJudge {
     private readonly redis: RedisRuntime,
     private readonly layout: KeyLayout,
     private readonly tags: TagRegistry,
-    /** What every entry carries besides: the version of its namespace. */
+    /** The stamps that every entry carries in addition: the version of its namespace. */
     private readonly ownStamps: readonly Stamp[],
   ) {}
 
-  /** What an entry must carry, tags aside. */
+  /** The stamps that an entry must carry, apart from those of its tags. */
   stampsUnder(clearStamp: string): readonly Stamp[] {
     if (this.clearStamp !== clearStamp) {
       this.clearStamp = clearStamp;
@@ -33,9 +33,9 @@ export class EntryJudge {
   }
 
   /**
-   * Whether an entry counts: made under the stamp of its namespace and of each of its tags that are current.
-   * @param wasToBeForgotten what {@link isToBeForgotten} said when Redis was asked. By now the journal may have been replayed, and the
-   * entry may be the one that Redis has forgotten since
+   * Whether an entry is current: it carries the current stamp of its namespace and of each of its tags.
+   * @param wasToBeForgotten the result of {@link isToBeForgotten} when Redis was asked. Since then the journal may have
+   * been replayed, and the entry may be one that Redis has deleted meanwhile
    */
   judge(
     key: string,
@@ -58,7 +58,7 @@ export class EntryJudge {
     stamps: readonly Stamp[],
     tags: readonly string[],
   ): Promise<RemoteLookup> {
-    const marks = this.tags.marks(tags); // before asking: a change in between shows
+    const marks = this.tags.marks(tags); // before asking, so that a change in between is noticed
     const werePending = this.tags.arePending(tags);
     const current = await this.tags.stamps(tags);
     return werePending || this.tags.arePending(tags) || current.some(([name, stamp]) => stampOf(entry, name) !== stamp)
@@ -85,20 +85,21 @@ export class EntryJudge {
   }
 
   /**
-   * A stranger's value carries no stamp, and may have been there before a `clear()`: from the first one on none counts. A
-   * stamp that was lost (evicted) and made anew says so, too, as long as one process remembers it.
+   * Whether an entry carries the current stamp of the namespace. A value of another program carries no stamp, and may
+   * be older than a `clear()`: it counts only until the first one. A stamp that was lost (evicted) and made anew counts
+   * as a `clear()`, as long as one process remembers it.
    */
   private isOfStamp(entry: RedisEntry, clearStamp: string): boolean {
     return entry.isForeign ? stampedAtMs(clearStamp) === 0 : stampOf(entry, CLEAR) === clearStamp;
   }
 
-  /** Whether what Redis may hold for this key is in the journal: it is no answer, and will be deleted. */
+  /** Whether the journal holds an invalidation of this key: what Redis may hold is then a miss, and will be deleted. */
   isToBeForgotten(key: string): boolean {
     const { journal } = this.redis;
     return journal.size > 0 && journal.covers(this.layout.clearStampKey, this.layout.valueKey(key));
   }
 
-  /** Those of the keys of which {@link isToBeForgotten} is true. */
+  /** The keys for which {@link isToBeForgotten} is true. */
   thoseToBeForgotten(keys: readonly string[]): ReadonlySet<string> {
     return this.redis.journal.size > 0 ? new Set(keys.filter((key) => this.isToBeForgotten(key))) : NONE;
   }
@@ -106,7 +107,10 @@ export class EntryJudge {
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** `undefined` where there is none, as a rule: nothing is allocated then. */
+/**
+ * The names of the tags among the stamps; `undefined` when there is none, which is the usual case: nothing is allocated
+ * then.
+ */
 export function tagsOf(stamps: readonly Stamp[]): string[] | undefined {
   let tags: string[] | undefined;
   for (const stamp of stamps) {

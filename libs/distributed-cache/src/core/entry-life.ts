@@ -7,12 +7,17 @@ export interface EntryLife {
   readonly graceMs: number;
 }
 
-/** What a caller gave where a TTL stands for options with nothing else; in plain JavaScript that may be `null`. */
+/**
+ * Turns the argument of a method that takes a TTL or entry options into options. In plain JavaScript it may be `null`.
+ */
 export function optionsWith<T>(ttl: Duration | EntryOptions<T> | undefined): EntryOptions<T> {
   return typeof ttl === 'object' && ttl !== null ? ttl : { ttl };
 }
 
-/** How long an entry will probably be in Redis, before its value is there. @throws RangeError for what is no duration */
+/**
+ * How long an entry will probably be in Redis, in milliseconds, estimated before its value is known.
+ * @throws RangeError for a value that is not a duration
+ */
 export function expectedLifeMs<T>(namespace: ResolvedNamespace, options: EntryOptions<T> | undefined): number {
   const { ttl, grace } = options ?? {};
   return (
@@ -22,8 +27,8 @@ export function expectedLifeMs<T>(namespace: ResolvedNamespace, options: EntryOp
 }
 
 /**
- * Decides an entry's TTL and grace: the loader's `setTtl` beats the call's option beats the namespace. `null` and `undefined`
- * live for `emptyTtl` unless the loader or the call said otherwise.
+ * Decides an entry's TTL and grace. The loader's `setTtl` has priority over the call's option, and that over the
+ * namespace's. `null` and `undefined` live for `emptyTtl` unless the loader or the call gives a TTL.
  * @throws RangeError for a TTL that is not a positive duration
  */
 export function entryLife<T>(

@@ -22,12 +22,12 @@ import type { LookupRecorder } from './lookup-recorder.js';
 import { TagRegistry } from './tag-registry.js';
 import { WaitBudget } from './wait-budget.js';
 
-/** What a flight knows when it has found no fresh value. */
+/** The state of a flight that has found no fresh value. */
 interface Fruitless {
   readonly flight: Flight;
-  /** Absent where the lease is taken at once. */
+  /** Absent when the lease is taken without a read before it. */
   readonly read: ReadResult | undefined;
-  /** By the deadline clock. */
+  /** When the flight began, by the deadline clock. */
   readonly startedAtMs: number;
   readonly refreshBelowMs: number;
 }
@@ -35,12 +35,13 @@ interface Fruitless {
 type LoadTurn = Extract<Turn, { kind: 'load' }>;
 
 /**
- * Gets a value that L1 does not have fresh: from Redis, else from the loader, whose result goes to Redis and L1. One flight a
- * key in this process, one load a key in the cluster; the loader runs at most once in a flight. If it throws, a stale value
- * still in its grace is the answer, else its error, the same object, reaches every caller.
+ * Gets a value that L1 does not have fresh: from Redis, else from the loader, whose result is stored in Redis and L1.
+ * There is one flight per key in this process (single flight) and one load per key in the cluster; the loader runs at
+ * most once in a flight. If it throws, the flight returns a stale value that is still in its grace; without one, its
+ * error, the same object, reaches every caller.
  */
 export class EntryLoader {
-  /** The loads and writes under way: a write overtakes the loads of its keys and is overtaken by later writes. */
+  /** The loads and writes under way. A write overtakes the loads of its keys and is overtaken by later writes. */
   readonly flights = new FlightRegistry<LoadOutcome>();
   readonly joins = new JoinedFlights(this.flights);
   private readonly holdOffs = new HoldOffs();
@@ -60,7 +61,7 @@ export class EntryLoader {
     this.deadlineClock = runtime.redis?.connection.deadlineClock ?? REAL_TIME;
   }
 
-  /** For a key of which nothing fresh is there. */
+  /** Starts a flight for a key without a fresh value. */
   start<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined): Flight {
     return this.flights.begin(key, (flight) => {
       return this.fly(key, loader, options, flight);
@@ -68,51 +69,57 @@ export class EntryLoader {
   }
 
   /**
-   * Loads a value anew in the background although it is fresh, once in the cluster. Who needs it after its expiry joins;
-   * if the loader throws, the value that is there stays.
+   * Refreshes a value in the background while it is still fresh, once in the cluster. A call that needs the value after
+   * its expiry joins; if the loader throws, the present value stays.
    */
   refresh<T>(key: string, loader: Loader<T>, options: EntryOptions<T> | undefined, ttlMs: number): void {
     if (this.joins.running(key) === undefined) {
       const refreshing = this.flights.share(key, (flight) => this.fly(key, loader, options, flight, ttlMs));
-      refreshing.catch(() => {}); // counted; the callers have the value that is there
+      refreshing.catch(() => {}); // the error is counted; the callers have the present value
     }
   }
 
-  /** This process has changed the key: loads under way for it are not kept. */
+  /** This process has changed the key: the results of loads under way for it are not kept. */
   detach(key: string): void {
     this.flights.detach(key);
     this.turns.wake(key);
   }
 
-  /** Somebody else has changed the key: filled it, if we are waiting for that; else loads under way are not kept. */
+  /**
+   * Another process has changed the key. If a load here waits for that fill, it goes on; otherwise the results of loads
+   * under way are not kept.
+   */
   onChanged(key: string): void {
     this.flights.doubt(key);
     this.turns.wake(key);
   }
 
-  /** The load that is waited for has ended, without a change of the key. */
+  /** The awaited load of another process has ended, without a change of the key. */
   onEnded(key: string): void {
     this.turns.wake(key);
   }
 
-  /** A write of ours has been answered: what began beside it may have read what was there before. */
+  /** A write of this process has been answered: work that began beside it may have read the previous value. */
   onWritten(key: string, flight: Flight): void {
     this.flights.doubt(key, (other) => other !== flight);
-    this.turns.wake(key); // Redis does not tell us of our own change
+    this.turns.wake(key); // Redis does not notify a process of its own changes
   }
 
-  /** Redis is there for the first time: loads that began without it may have missed changes. */
+  /** Redis can be used for the first time: loads that began without it may have missed changes. */
   doubtUnleased(): void {
     this.flights.doubtAll(({ isUnleased }) => isUnleased);
   }
 
-  /** Anything may have been changed by others. */
+  /** Any key may have been changed by others. */
   doubtAll(): void {
     this.flights.doubtAll();
     this.turns.wakeAll();
   }
 
-  /** Loads of this key that begin within this time are not kept in this process, whatever Redis does. */
+  /**
+   * For this long, in milliseconds, the results of new loads of this key are not kept in this process, whatever Redis
+   * does.
+   */
   holdOff(key: string, holdOffMs: number): void {
     const nowMs = this.runtime.clock.nowMs();
     this.holdOffs.add(key, nowMs + holdOffMs, nowMs);
@@ -124,8 +131,8 @@ export class EntryLoader {
   }
 
   /**
-   * Looks into Redis first; what it takes to load is apart, so that a hit carries little along.
-   * @param refreshBelowMs a value with no more than this left of its fresh life is loaded anew
+   * Reads Redis first. The code of a load is a separate method, so that a hit keeps few local variables.
+   * @param refreshBelowMs a value is loaded anew when no more than this is left of its fresh life, in milliseconds
    */
   private async fly<T>(
     key: string,
@@ -166,7 +173,8 @@ export class EntryLoader {
     const { deadlineClock } = this;
     const budget = new WaitBudget(deadlineClock, this.runtime.config.deadlineMs, deadlineClock.nowMs() - startedAtMs);
     if (flight.tags.length > 0 && this.runtime.redis !== undefined) {
-      // Asked for beside the lease, which costs no further round trip: they are held when the load begins.
+      // Sent together with the request for the lease, at no further round trip: the stamps are known when the load
+      // begins.
       this.tags.stamps(flight.tags, expectedLifeMs(this.namespace, options)).catch(() => {});
     }
     const turn = await this.turns.next(key, read, flight, budget, refreshBelowMs);
@@ -189,7 +197,8 @@ export class EntryLoader {
     budget: WaitBudget,
   ): Promise<LoadOutcome> {
     if (turn.ticket !== undefined && flight.overtaken) {
-      // The loader sees what has changed so far (it may have been the expiry of this very key), and the lease fences the rest.
+      // The loader will see all changes so far (one may have been the expiry of this very key), and the lease protects
+      // against later ones.
       this.flights.renew(key, flight);
     }
     flight.isUnleased = turn.ticket === undefined;
@@ -241,12 +250,12 @@ export class EntryLoader {
     const keeping = this.keep(loaded, context, options, tags, ticket);
     flight.rest = keeping.catch(() => {});
     const kept = await budget.wait(keeping);
-    // Not kept in time: it goes on being stored, while the caller goes on with the value.
+    // Not stored in time: storing goes on, while the caller gets the value.
     const { stored, isKept } = kept ?? { stored: unmeasured(value), isKept: false };
     return { source: 'loader', stored, kept: isKept, hadStale: stale !== undefined };
   }
 
-  /** Stores what the loader returned, or gives the lease back. @throws what the options' own functions throw */
+  /** Stores the loader's result, or releases the lease. @throws what the options' own functions throw */
   private async keep<T>(
     loaded: { key: string; value: T; flight: Flight; loadMs: number },
     context: LoadContext,
@@ -284,7 +293,7 @@ export class EntryLoader {
     } finally {
       ticket?.lease.stopRenewing();
       if (!isComplete) {
-        // Overtaken: the lease is gone already, and another load may be under way, whose value is waited for.
+        // Overtaken: the lease is gone already, and other calls may wait for another load that is under way.
         void (isOvertaken ? ticket?.lease.release() : ticket?.lease.releaseUnfilled());
       }
     }

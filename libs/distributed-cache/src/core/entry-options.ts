@@ -1,68 +1,76 @@
 import type { Duration, StandardSchemaV1, ValidateMode } from '../config/index.js';
 
-/** What a loader is given. */
+/** The argument of a loader: its signal, the stale value, and ways to control how the result is kept. */
 export interface LoaderContext {
-  /** Aborted at `hardTimeout` and when the cache is closed: pass it to what the loader waits for. */
+  /** Aborted at `hardTimeout` and when the cache is closed: pass it to the calls that the loader waits for. */
   readonly signal: AbortSignal;
-  /** The value that is being replaced, where a stale one is still there. */
+  /** The value that is being replaced, when a stale one is still there. */
   readonly stale?: unknown;
-  /** Sets the TTL of what this run returns; beats every other TTL. */
+  /** Sets the TTL of this run's result; it has priority over every other TTL. */
   setTtl(ttl: Duration): void;
-  /** Tags what this run returns, besides the tags of the options. */
+  /** Adds tags to this run's result, in addition to the tags of the options. */
   addTags(...tags: string[]): void;
-  /** Hands the result to the callers without storing it. */
+  /** Returns the result to the callers without storing it. */
   skip(): void;
 }
 
-/** Makes the value. What it throws reaches the caller as the same object. */
+/** Makes the value of a key. An error that it throws reaches the caller as the same object. */
 export type Loader<T> = (context: LoaderContext) => T | Promise<T>;
 
-/** What a key depends on besides itself. */
+/** The conditions under which a key is valid, besides its text. */
 export interface KeyOptions {
   /**
-   * Names of dimensions of the request (`tenant`, `locale`) that the value depends on: each of their values has an entry of its
-   * own. They come from `CacheContext.run`, else from the `context` option; where one is missing, nothing is cached.
+   * Names of dimensions of the request (`tenant`, `locale`) that the value depends on: each of their values has an
+   * entry of its own. They come from `CacheContext.run`, else from the `context` option; when one is missing, nothing
+   * is cached.
    */
   readonly varyBy?: readonly string[];
-  /** The version of the code that makes the value: under another one entries of before are not found. */
+  /** The version of the code that makes the value. Entries of another version are not found. */
   readonly version?: string | number;
 }
 
-/** How one entry is kept; what is not given comes from its namespace. */
+/** How one entry is kept. Options that are not given come from its namespace. */
 export interface EntryOptions<T = unknown> extends KeyOptions {
-  /** How long the value is fresh; may depend on the value. */
+  /** How long the value is fresh; may be a function of the value. */
   readonly ttl?: Duration | ((value: T) => Duration);
-  /** How long it is kept after its TTL, to be served when a loader fails. */
+  /** How long the entry is kept after its TTL, to be returned when a loader fails. */
   readonly grace?: Duration;
-  /** `invalidateTags` with one of these makes the entry a miss. */
+  /** Tags of the entry: `invalidateTags` with one of them makes it a miss. */
   readonly tags?: readonly string[];
   /**
-   * The part of the TTL (0 to 1, exclusive) after which a hit starts a refresh in the background. Default: the XFetch rule, by
-   * which a refresh becomes the likelier the closer the expiry and the slower the loader (Vattani, Chierichetti and
-   * Lowenstein, Optimal Probabilistic Cache Stampede Prevention, VLDB 2015).
+   * The part of the TTL (0 to 1, exclusive) after which a hit starts a refresh in the background. Default: the XFetch
+   * rule, by which a refresh becomes the likelier the closer the expiry and the slower the loader (Vattani,
+   * Chierichetti and Lowenstein, Optimal Probabilistic Cache Stampede Prevention, VLDB 2015).
    */
   readonly refreshAhead?: number;
-  /** A stale value is returned if the load takes longer, whichever call began it; it goes on, and its result is stored. Default: none. */
+  /**
+   * If a load takes longer, whichever call began it, this call returns a stale value; the load goes on, and its result
+   * is stored. Default: none.
+   */
   readonly softTimeout?: Duration;
   /**
-   * The most that this call waits for a load, its own, one that it has joined or another process's: then a stale value, or a
-   * `LoaderTimeoutError`. Its own loader is given up at the same time. Default: none.
+   * The longest wait of this call for a load: its own, one that it has joined or another process's. After that it
+   * returns a stale value, or fails with a `LoaderTimeoutError`. Its own loader is given up at the same time. Default:
+   * none.
    */
   readonly hardTimeout?: Duration;
-  /** Which errors of the loader a stale value may stand in for; the others reach the caller. Default: all. */
+  /**
+   * Whether a stale value may be returned in place of this error of the loader; otherwise the error reaches the caller.
+   * Default: for all errors.
+   */
   readonly staleIf?: (error: unknown) => boolean;
   /**
-   * What the value must be, instead of the namespace's `schema`: checked when it comes from Redis. A value that is not is a miss; one
-   * that is comes as the schema gives it back.
+   * The schema of the value, instead of the namespace's `schema`; it is checked when the value comes from Redis. A
+   * value that does not match is a miss; one that matches is returned as the schema outputs it.
    */
   readonly schema?: StandardSchemaV1;
-  /** `both`: the value is checked before it is stored, too; if it does not fit it is returned and not stored. */
+  /** With `both` the value is also checked before it is stored; one that does not match is returned and not stored. */
   readonly validate?: ValidateMode;
-  /** Stores the value only where this returns true. Default: always. */
+  /** Stores the value only when this returns true. Default: always. */
   readonly cacheIf?: (value: T) => boolean;
 }
 
-/** Whether the options make another key of the one given. */
+/** Whether the options change the key. */
 export function hasOwnKey({ varyBy, version }: KeyOptions): boolean {
   return varyBy !== undefined || version !== undefined;
 }

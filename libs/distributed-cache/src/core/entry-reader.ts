@@ -8,12 +8,14 @@ import type { Checked, ValueChecks } from './value-check.js';
 import { UNREACHABLE, type RemoteLookup } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
 
-/** What the tiers know of a key. */
+/** The result of a read of both tiers. */
 export interface ReadResult {
   readonly found: FoundEntry | undefined;
-  /** The stamps that were current at this moment, for whoever loads now; `undefined` while Redis can't be asked. */
+  /**
+   * The stamps that were current at this moment, for a load that begins now; `undefined` while Redis can't be asked.
+   */
   readonly stamps: readonly Stamp[] | undefined;
-  /** When the entry was made that Redis has and that does not count: of another version, or not as its schema wants it. */
+  /** When the entry in Redis was made, if it does not count: it is of another version, or does not match its schema. */
   readonly refusedAtMs?: number;
 }
 
@@ -25,8 +27,8 @@ type FoundLookup = Extract<RemoteLookup, { state: 'found' }>;
 const NOTHING: ReadResult = Object.freeze({ found: undefined, stamps: undefined });
 
 /**
- * Reads one namespace's entries: L1, then Redis, whose values go to L1 with what is left of their life. A read that a write or
- * deletion overtakes is still answered, and not kept.
+ * Reads the entries of one namespace: first L1, then Redis, whose values are kept in L1 for the rest of their life. A
+ * read that a write or deletion overtakes is still answered, and not kept.
  */
 export class EntryReader {
   private readonly flights = new FlightRegistry<ReadResult>();
@@ -36,11 +38,14 @@ export class EntryReader {
     private readonly remote: RemoteView | undefined,
     readonly checks: ValueChecks,
     private readonly values: LocalValues,
-    /** The namespace's, in milliseconds. */
+    /** The grace of the namespace, in milliseconds. */
     private readonly graceMs: number,
   ) {}
 
-  /** What both tiers know, after L1 had no fresh value. Concurrent reads of a key share one. Never rejects. */
+  /**
+   * Reads Redis, and L1 while Redis can't be asked, after L1 had no fresh value. Concurrent reads of one key share one
+   * request. Never rejects.
+   */
   read(key: string): Promise<ReadResult> {
     const { remote } = this;
     return remote === undefined
@@ -48,12 +53,12 @@ export class EntryReader {
       : (this.flights.running(key) ?? this.flights.share(key, (flight) => this.readShared(key, remote, flight)));
   }
 
-  /** What Redis has, for {@link accept}; `undefined` where there is no Redis: see {@link readLocal}. Never rejects. */
+  /** Reads Redis, for {@link accept}; `undefined` when no Redis is configured: see {@link readLocal}. Never rejects. */
   find(key: string): Promise<RemoteLookup> | undefined {
     return this.remote?.find(key);
   }
 
-  /** As {@link read}, for several keys in one round trip. */
+  /** Reads several keys in one round trip; otherwise like {@link read}. */
   async readMany(keys: readonly string[]): Promise<readonly ReadResult[]> {
     const { remote } = this;
     if (remote === undefined) {
@@ -70,7 +75,7 @@ export class EntryReader {
     }
   }
 
-  /** The key has changed: a read under way is not kept. */
+  /** The key has changed: the result of a read under way is not kept. */
   detach(key: string): void {
     this.flights.detach(key);
   }
@@ -80,8 +85,8 @@ export class EntryReader {
   }
 
   /**
-   * Takes what Redis said: a fresh value that passes its check goes to L1, unless the flight was overtaken. Answers at once unless
-   * the check takes time.
+   * Takes a result of Redis: a fresh value that passes its check is kept in L1, unless the flight was overtaken. The
+   * result is a promise only if the check is asynchronous.
    * @param refusedAtMs an entry made at that moment has been refused already
    */
   accept(key: string, lookup: RemoteLookup, flight: Watched, refusedAtMs?: number): ReadResult | Promise<ReadResult> {
@@ -130,7 +135,7 @@ export class EntryReader {
     }
   }
 
-  /** Without Redis L1 has the last word, also for a value past its TTL. */
+  /** Reads L1 alone, also a value past its TTL; for the time without Redis. */
   readLocal(key: string): ReadResult {
     const entry = this.local.find(key);
     if (entry === undefined) {

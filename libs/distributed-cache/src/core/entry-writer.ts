@@ -29,23 +29,23 @@ export interface EntryToWrite {
   readonly tags: readonly string[];
   /** Its tags as they were when the making of the value began. */
   readonly marks: readonly LocalMark[] | undefined;
-  /** What it must pass before it is stored; what it says is told by itself. */
+  /** The check that the value must pass before it is stored; the check itself reports a mismatch. */
   readonly check: ValueCheck | undefined;
 }
 
-/** What became of a value. */
+/** The outcome of a write. */
 export interface WrittenEntry {
-  /** Whether some tier keeps it. */
+  /** Whether a tier keeps the value. */
   readonly kept: boolean;
-  /** Whether a later write or deletion came first, so that this one no longer counts. */
+  /** Whether a later write or deletion came first, so that this value no longer counts. */
   readonly overtaken: boolean;
-  /** Whether Redis has it; true where there is none. */
+  /** Whether Redis has the value; true when no Redis is configured. */
   readonly complete: boolean;
 }
 
-/** As {@link WrittenEntry}, of what a loader returned. */
+/** The outcome of a write of a loaded value. */
 export interface WrittenLoad extends WrittenEntry {
-  /** The value as its readers get it. */
+  /** The value in the form that its readers get. */
   readonly stored: StoredValue;
 }
 
@@ -62,8 +62,8 @@ interface Prepared {
 }
 
 /**
- * Writes one namespace's entries: to Redis first, then to L1, unless a later write or deletion in this process has overtaken
- * the write. A value that no tier can keep is told as `onRefused` and handed back as it is.
+ * Writes the entries of one namespace: to Redis first, then to L1, unless a later write or deletion in this process has
+ * overtaken the write. A value that no tier can keep is reported as `onRefused` and returned as it is.
  */
 export class EntryWriter {
   constructor(
@@ -72,14 +72,14 @@ export class EntryWriter {
     private readonly remote: RemoteView | undefined,
     private readonly values: LocalValues,
     private readonly listener: EntryWriterListener,
-    /** Called before L1 takes over what was written: what began meanwhile may have read the value of before. */
+    /** Called before L1 takes the written value: work that began meanwhile may have read the previous value. */
     private readonly onWritten: (key: string, flight: Flight) => void,
     private readonly newBudget: () => WaitBudget,
   ) {}
 
   /**
-   * Keeps what a loader returned. Redis takes it only with the lease under which it was loaded; without one, only this
-   * process has it.
+   * Stores a loaded value. Redis accepts it only with the lease under which it was loaded; without a lease, only this
+   * process keeps it.
    */
   async writeLoaded(entry: EntryToWrite, ticket: LoadTicket | undefined): Promise<WrittenLoad> {
     const preparing = this.prepare(entry, false);
@@ -92,7 +92,7 @@ export class EntryWriter {
     return { ...written, stored: forLocal instanceof UnreadValue ? forLocal.read() : forLocal };
   }
 
-  /** Stores what a caller gave. */
+  /** Stores a value that a caller passed to `set`. */
   async write(entry: EntryToWrite): Promise<WrittenEntry> {
     const preparing = this.prepare(entry, true);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
@@ -102,7 +102,10 @@ export class EntryWriter {
     return this.finish(prepared, entry.flight.isReplaced ? 'unsent' : await this.putOne(prepared));
   }
 
-  /** As {@link write}, all in one go; in a cluster each master's entries succeed or fail together. */
+  /**
+   * Stores several values in one go; in a cluster the entries of each master succeed or fail together. Otherwise like
+   * {@link write}.
+   */
   async writeMany(entries: readonly EntryToWrite[]): Promise<WrittenEntry[]> {
     const prepared: readonly (Prepared | undefined)[] = await allOf(entries.map((entry) => this.prepare(entry, true)));
     const outcomeOf = await this.putRemote(prepared.filter(isThere));
@@ -121,8 +124,9 @@ export class EntryWriter {
   }
 
   /**
-   * At once, but for a check that takes time and a large value that is compressed off the event loop.
-   * @param mayStayText whether nobody waits for the value: L1 may have the text of it
+   * Checks and encodes a value. The result is a promise only for an asynchronous check and for a large value, which is
+   * compressed off the event loop.
+   * @param mayStayText whether the caller does not need the value itself, so that L1 may keep its text
    */
   private prepare(entry: EntryToWrite, mayStayText: boolean): Prepared | undefined | Promise<Prepared | undefined> {
     const { key, value, check } = entry;
@@ -137,7 +141,9 @@ export class EntryWriter {
     return admitting ? this.encode(entry, mayStayText) : undefined;
   }
 
-  /** What L1 keeps is readied before anything is waited for: what the value's owner changes afterwards must be in no tier. */
+  /**
+   * Encodes a value. The copy for L1 is made before any wait, so that later changes by the value's owner reach no tier.
+   */
   private encode(entry: EntryToWrite, mayStayText: boolean): Prepared | undefined | Promise<Prepared | undefined> {
     try {
       const textFrom = mayStayText ? this.values.textFrom : Infinity;
@@ -171,7 +177,10 @@ export class EntryWriter {
     this.listener.onRefused(key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
   }
 
-  /** Without a value that it may keep L1 keeps what Redis would give back: the same value from every tier. */
+  /**
+   * Completes the preparation of a write. When L1 may not keep the given value, it keeps what Redis would return: every
+   * tier gives the same value.
+   */
   private prepared(
     entry: EntryToWrite,
     payload: EncodedPayload,
@@ -203,13 +212,13 @@ export class EntryWriter {
     const { key, tags, flight } = prepared.entry;
     const budget = this.newBudget();
     const stamps = await budget.wait(remote.stamps(tags, lifeMsOf(prepared.entry)));
-    // Asked at the last moment: from here to the socket nothing can come between.
+    // Checked at the last moment: no change can come between here and the socket.
     if (stamps === undefined || flight.isReplaced) {
       return 'unsent';
     }
     const outcome = await budget.wait(remote.store(key, writeOf(prepared, stamps)));
     if (outcome === undefined) {
-      remote.journal(key); // on its way, and nobody waits for the answer
+      remote.journal(key); // the write is on its way, and its answer is not waited for
     }
     return outcome ?? 'unknown';
   }
@@ -226,7 +235,7 @@ export class EntryWriter {
         entries.reduce((longest, { entry }) => Math.max(longest, lifeMsOf(entry)), 0),
       ),
     );
-    // Asked at the last moment: from here to the socket nothing can come between.
+    // Checked at the last moment: no change can come between here and the socket.
     const current = entries.filter(({ entry }) => !entry.flight.isReplaced);
     if (stamps === undefined || current.length === 0) {
       return () => 'unsent';
@@ -245,19 +254,20 @@ export class EntryWriter {
     }
     this.onWritten(key, flight);
     if (flight.overtaken) {
-      // Another process has changed the key, before or after: only Redis knows which. A read of this process that began beside the
-      // write may have left the value of before in L1, and Redis does not tell this process of its own write.
+      // Another process has changed the key, before or after: only Redis knows which. A read of this process that began
+      // beside the write may have left the previous value in L1, and Redis does not notify this process of its own
+      // write.
       this.local.delete(key);
       const isDone = outcome === 'done';
       return { kept: isDone && this.remote !== undefined, overtaken: isDone, complete: isDone };
     }
     if (outcome === 'unknown') {
-      // It may have taken effect, now or later: a copy here could differ from what everybody else reads.
+      // The write may take effect, now or later: a copy in L1 could differ from what other processes read.
       this.local.delete(key);
       return { kept: false, overtaken: false, complete: false };
     }
     if (outcome === 'refused') {
-      // Redis still holds what was there before. A full Redis accepts deletions.
+      // Redis still holds the previous value. A full Redis accepts deletions.
       void this.remote?.delete([key]);
     }
     const { ttlMs, graceMs } = outcome === 'done' ? life : this.local.unheardLife(key, life);

@@ -1,6 +1,6 @@
 import type { CacheEvents } from '../events/index.js';
 
-/** Tells of each class once whose instances are kept as plain objects: at each write it would be noise. */
+/** Reports each class whose instances are kept as plain objects, once: a report at each write would be noise. */
 export class FlattenedClasses {
   private readonly told = new Set<string>();
 

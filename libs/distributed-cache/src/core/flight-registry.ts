@@ -6,78 +6,90 @@ import type { ValueCheck } from './value-check.js';
 
 /** One piece of work on one key in this process: a load, a read of Redis, or a write. */
 export interface Flight extends WaitedLoad {
-  /** Set when the key has changed meanwhile: the result still goes to those who wait for it, and L1 does not keep it. */
+  /**
+   * Set when the key has changed meanwhile: the result is still returned to the calls that wait for it, but L1 does not
+   * keep it.
+   */
   overtaken: boolean;
-  /** Set when it was this process that changed it, later: a write that has not left yet is not to be sent any more. */
+  /**
+   * Set when this process itself made a later change of the key: a write that has not been sent yet must not be sent
+   * any more.
+   */
   isReplaced: boolean;
-  /** Set while it does nothing but wait for another process to fill the key: it has read nothing that could be old. */
+  /**
+   * Set while the flight only waits for another process to fill the key: it has read nothing that could be outdated.
+   */
   isWaiting: boolean;
-  /** Set for a load that no lease covers: Redis could not be asked. */
+  /** Set for a load without a lease: Redis could not be asked. */
   isUnleased: boolean;
-  /** Set while the loader runs, which may add tags: until it ends, `tags` is not the last word. */
+  /** Set while the loader runs, which may add tags: until it ends, `tags` may be incomplete. */
   isLoading: boolean;
   /** The tags that the result will carry, as far as they are known. */
   tags: readonly string[];
-  /** What a value from Redis is to pass before it counts, where that is not the namespace's check. */
+  /** The check that a value from Redis must pass, when it is not the namespace's check. */
   check: ValueCheck | undefined;
-  /** What is still under way when the result is there already: until it has ended, the work can be overtaken. */
+  /** Work that is still under way although the result is there: until it has ended, the flight can be overtaken. */
   rest: Promise<unknown> | undefined;
-  /** What others may wait for. */
+  /** The result, which other calls may wait for. */
   result: Promise<unknown> | undefined;
-  /** What joined calls wait for: the result, unless the flight lasts too long. */
+  /** The promise that joined calls wait for: the result, unless the flight lasts too long. */
   joined: Promise<unknown> | undefined;
   label: string;
   loadingSinceMs: number | undefined;
-  /** The value that stands in for the result after a timeout. */
+  /** The stale value that replaces the result after a timeout. */
   stale: FoundEntry | undefined;
-  /** How long others wait for it at most, in milliseconds. */
+  /** The longest wait of other calls for the flight, in milliseconds. */
   lifeMs: number;
-  /** Why it was given up at the `hardTimeout` of the call that began it, which concerns that call alone. */
+  /**
+   * Set when the flight was given up at the `hardTimeout` of the call that began it; this error concerns that call
+   * alone.
+   */
   givenUp: LoaderTimeoutError | undefined;
-  /** Set when the call that began it has not waited for it any longer. */
+  /** Set when the call that began the flight no longer waits for it. */
   isLeft: boolean;
 }
 
-/** The flights of one key that nothing has overtaken; as a rule there is one. */
+/** The flights of one key that no change has overtaken; usually one. */
 interface Slot<Result> {
   readonly flights: Flight[];
-  /** What others may wait for; a slot that holds only writes has nothing to join. */
+  /** The result that other calls may wait for; absent in a slot that holds only writes. */
   shared: Promise<Result> | undefined;
   sharedBy: Flight | undefined;
 }
 
 /**
- * The work under way, by key. Calls for a key join the flight that is there (single flight), so a hundred callers cost one
- * load. A write or deletion detaches the flights: those who wait get their result, those who ask afterwards start anew.
+ * The work under way, by key. A call for a key joins the flight that is there (single flight), so a hundred callers
+ * cost one load. A write or deletion detaches the flights: the calls that wait get their result, and later calls start
+ * anew.
  */
 export class FlightRegistry<Result> {
   private readonly slots = new Map<string, Slot<Result>>();
   private readonly groups = new Set<GroupFlight>();
 
-  /** Keys with work under way. */
+  /** Number of keys with work under way. */
   get size(): number {
     return this.slots.size;
   }
 
-  /** The running flight of this key, if there is one to wait for. */
+  /** The result of the running flight of this key, if there is one to wait for. */
   running(key: string): Promise<Result> | undefined {
     return this.slots.get(key)?.shared;
   }
 
-  /** As {@link running}, the flight itself. */
+  /** The running flight of this key itself, if there is one to wait for. */
   runningFlight(key: string): Flight | undefined {
     return this.slots.get(key)?.sharedBy;
   }
 
   /**
-   * Starts work that others may join until it ends or is overtaken. `work` itself calls {@link end}, whatever comes of it, before its
-   * result is there: whoever asks after a failure starts anew.
+   * Starts work that other calls may join until it ends or is overtaken. `work` itself must call {@link end}, whether
+   * it succeeds or fails, before its result is there: a call after a failure then starts anew.
    */
   share(key: string, work: (flight: Flight) => Promise<Result>): Promise<Result> {
     return this.begin(key, work).result as Promise<Result>;
   }
 
-  /** As {@link share}. @returns the flight, with its result */
+  /** Starts work as {@link share} does. @returns the flight, with its result */
   begin(key: string, work: (flight: Flight) => Promise<Result>): Flight {
     const flight = newFlight();
     const slot = this.enter(key, flight);
@@ -90,7 +102,7 @@ export class FlightRegistry<Result> {
     return flight;
   }
 
-  /** Work that was shared is done, but for its rest. */
+  /** Ends shared work, after its rest. */
   end(key: string, flight: Flight): void {
     if (flight.rest === undefined) {
       this.leave(key, flight);
@@ -99,7 +111,10 @@ export class FlightRegistry<Result> {
     }
   }
 
-  /** Watches over several keys at once, for a read that nobody can join; {@link endGroup} ends it. */
+  /**
+   * Starts a read of several keys that other calls can't join; it is marked when one of the keys changes.
+   * {@link endGroup} ends it.
+   */
   beginGroup(keys: readonly string[]): GroupFlight {
     const group = new GroupFlight(keys);
     this.groups.add(group);
@@ -110,7 +125,9 @@ export class FlightRegistry<Result> {
     this.groups.delete(group);
   }
 
-  /** Starts a write of one key, which {@link end} ends: it overtakes whatever is under way, and can itself be overtaken. */
+  /**
+   * Starts a write of one key, which {@link end} ends: it overtakes the work under way, and can itself be overtaken.
+   */
   beginWrite(key: string): Flight {
     const flight = newFlight();
     this.detach(key);
@@ -118,13 +135,13 @@ export class FlightRegistry<Result> {
     return flight;
   }
 
-  /** Starts a write: it overtakes whatever is under way for these keys, and can itself be overtaken. */
+  /** Starts a write of several keys: it overtakes the work under way for them, and can itself be overtaken. */
   async overtake<Own>(keys: readonly string[], work: (flights: readonly Flight[]) => Promise<Own>): Promise<Own> {
     keys.forEach((key) => this.detach(key));
     return this.watch(keys, work);
   }
 
-  /** Starts work that nobody can join but that learns when it is overtaken. */
+  /** Starts work that other calls can't join, but whose flights are marked when it is overtaken. */
   async watch<Own>(keys: readonly string[], work: (flights: readonly Flight[]) => Promise<Own>): Promise<Own> {
     const watched = keys.map((key) => {
       const flight = newFlight();
@@ -140,7 +157,7 @@ export class FlightRegistry<Result> {
     }
   }
 
-  /** This process changes the key: what is under way for it is neither sent nor kept. */
+  /** This process changes the key: work under way for it is neither sent nor kept. */
   detach(key: string): void {
     for (const group of this.groups) {
       group.overtake(key);
@@ -155,7 +172,7 @@ export class FlightRegistry<Result> {
     }
   }
 
-  /** As {@link detach}, for all keys. */
+  /** This process changes all keys: see {@link detach}. */
   detachAll(): void {
     [...this.slots.keys()].forEach((key) => this.detach(key));
     for (const group of this.groups) {
@@ -164,9 +181,9 @@ export class FlightRegistry<Result> {
   }
 
   /**
-   * The key has changed, or may have: what is under way for it is not kept, and nobody joins it any more. A write goes on, for
-   * it is the later change; so does who has only been waiting for this one.
-   * @param isMeant default: all others
+   * The key has changed, or may have. Work under way for it is not kept, and later calls do not join it. Two kinds of
+   * flights go on: a write, because it is the later change, and a flight that was only waiting for this change.
+   * @param isMeant selects the flights; default: all others
    */
   doubt(key: string, isMeant: (flight: Flight) => boolean = () => true): void {
     const slot = this.slots.get(key);
@@ -179,7 +196,10 @@ export class FlightRegistry<Result> {
     }
   }
 
-  /** Its work begins only now: what has changed before has not overtaken it, and those who ask from now on may join. */
+  /**
+   * Restarts a flight whose work begins only now: earlier changes have not overtaken it, and calls may join from now
+   * on.
+   */
   renew(key: string, flight: Flight): void {
     flight.overtaken = false;
     flight.isReplaced = false;
@@ -191,9 +211,10 @@ export class FlightRegistry<Result> {
   }
 
   /**
-   * A tag was invalidated: what carries it is doubted, as in {@link doubt}. A loader that runs may yet add the tag, so no later caller
-   * joins that flight; its result is kept unless the tag turns out to be one of its own.
-   * @param isCertain `false`: the tag may have been invalidated; then flights that carry it stay and are only not joined any more
+   * A tag was invalidated: flights that carry it are marked as in {@link doubt}. A loader that runs may still add the
+   * tag, so no later call joins that flight; its result is kept unless the tag turns out to be one of its own.
+   * @param isCertain `false`: the tag may have been invalidated; then flights that carry it go on, but no later call
+   * joins them
    * @returns whether a flight carries the tag
    */
   onTag(tag: string, isCertain: boolean): boolean {
@@ -214,7 +235,7 @@ export class FlightRegistry<Result> {
     return isCarried;
   }
 
-  /** As {@link doubt}, for all keys. */
+  /** All keys may have changed: see {@link doubt}. */
   doubtAll(isMeant?: (flight: Flight) => boolean): void {
     [...this.slots.keys()].forEach((key) => this.doubt(key, isMeant));
   }
@@ -234,7 +255,7 @@ export class FlightRegistry<Result> {
 
   private async endAfterRest(key: string, flight: Flight): Promise<void> {
     for (let { rest } = flight; rest !== undefined; { rest } = flight) {
-      flight.rest = undefined; // what is left may in its turn leave something
+      flight.rest = undefined; // the rest may in turn leave a rest
       await rest;
     }
     this.leave(key, flight);

@@ -1,18 +1,24 @@
 import type { NamespaceRooms } from './namespace-rooms.js';
 import { TAG_STAMP } from './tag-registry.js';
 
-/** What others change in one namespace, as Redis tells of it, and the doubt when it may not have told. */
+/**
+ * Applies the changes of one namespace by other processes, as Redis reports them, and handles the times when messages
+ * may have been missed.
+ */
 export class ForeignChanges {
   constructor(private readonly rooms: NamespaceRooms) {}
 
-  /** @param encodedKey the key as Redis names it after the namespace: an entry's, or that of a stamp */
+  /**
+   * Applies the change of one key.
+   * @param encodedKey the part of the Redis key after the namespace: the key of an entry, or of a stamp
+   */
   onChanged(encodedKey: string): void {
     const { tags, loads, local, reader } = this.rooms;
     if (encodedKey.startsWith(TAG_STAMP)) {
       const name = encodedKey.slice(TAG_STAMP.length);
       tags.onMessage(name);
       if (loads.flights.onTag(name, false)) {
-        void tags.confirm(name); // a new stamp ends these loads, a stamp that only lives longer does not
+        void tags.confirm(name); // a new stamp ends these loads, a longer life of the same stamp does not
       }
     } else if (encodedKey.startsWith('#')) {
       this.startEpoch();
@@ -23,7 +29,7 @@ export class ForeignChanges {
     }
   }
 
-  /** At each heartbeat while Redis can be used. Never rejects. */
+  /** Reads stamps again; called at each heartbeat while Redis can be used. Never rejects. */
   async onHeartbeat(): Promise<void> {
     await this.rooms.remote?.touchStamps((encodedKey) => this.onChanged(encodedKey));
   }
@@ -33,7 +39,10 @@ export class ForeignChanges {
     this.rooms.loads.onEnded(encodedKey);
   }
 
-  /** Nothing that this process holds, or is about to hold, from before is trusted: it may have missed changes. */
+  /**
+   * Starts a new epoch: this process may have missed changes, so nothing that it holds, or is about to keep, from
+   * before is trusted.
+   */
   startEpoch(): void {
     const { local, reader, loads, remote } = this.rooms;
     local.startEpoch();
@@ -42,7 +51,7 @@ export class ForeignChanges {
     remote?.forgetStamps();
   }
 
-  /** Redis is there for the first time: what this process has made up without it may be old already. */
+  /** Redis can be used for the first time: values that this process loaded without it may be outdated already. */
   onFirstHearing(): void {
     const { local, loads } = this.rooms;
     local.startEpoch();

@@ -1,4 +1,4 @@
-/** A read of several keys: one object watches over all of them, as a rule for nothing. */
+/** A read of several keys as a flight. One object records the changes of all of them: as a rule there are none. */
 export class GroupFlight {
   private readonly overtaken = new Set<string>();
   private areAllOvertaken = false;
@@ -6,7 +6,7 @@ export class GroupFlight {
 
   constructor(private readonly keys: readonly string[]) {}
 
-  /** The key has changed meanwhile. */
+  /** This key has changed meanwhile. */
   overtake(key: string): void {
     this.index ??= new Set(this.keys);
     if (this.index.has(key)) {
@@ -22,7 +22,7 @@ export class GroupFlight {
     return this.areAllOvertaken || this.overtaken.has(key);
   }
 
-  /** One of its keys, as a flight. */
+  /** The flight of one of its keys. */
   flightOf(key: string): KeyInGroup {
     return new KeyInGroup(this, key);
   }

@@ -1,13 +1,16 @@
-/** So many keys at most; beyond it the oldest hold-off ends early in this process, and still stands in Redis. */
+/** Maximum number of keys; beyond it the oldest hold-off ends early in this process, and still applies in Redis. */
 const MOST_KEYS = 100_000;
 
-/** Below this size a sweep is not worth its while. */
+/** Below this size a sweep costs more than it saves. */
 const SWEEP_FROM = 64;
 
-/** The keys that were deleted with a hold-off, and until when loads of them are not kept. */
+/** The keys that were deleted with a hold-off, and the time until which loads of them are not kept. */
 export class HoldOffs {
   private readonly until = new Map<string, number>();
-  /** The size at which those that have ended are swept out: twice what the last sweep left, so a call costs O(1) on average. */
+  /**
+   * The size at which hold-offs that have ended are removed: twice what the last sweep left, so a call costs O(1) on
+   * average.
+   */
   private sweepAt = SWEEP_FROM;
 
   constructor(private readonly mostKeys = MOST_KEYS) {}
@@ -17,7 +20,7 @@ export class HoldOffs {
   }
 
   add(key: string, untilMs: number, nowMs: number): void {
-    this.until.delete(key); // the last one of a key is the youngest
+    this.until.delete(key); // moves the key to the end: it is the youngest now
     this.until.set(key, untilMs);
     if (this.until.size >= this.sweepAt) {
       this.sweep(nowMs);

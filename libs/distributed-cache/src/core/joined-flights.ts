@@ -3,26 +3,27 @@ import type { Flight, FlightRegistry } from './flight-registry.js';
 import type { LoadOutcome } from './load-outcome.js';
 import { loadScopes } from './load-scope.js';
 
-/** A flight that others have waited for so long may be waiting for itself. */
+/** A flight that other calls have waited for this long, in milliseconds, may be waiting for itself. */
 const SUSPICIOUS_MS = 1_000;
 
-/** How the calls of one key share a flight, and for how long. */
+/** The rules by which calls for one key share a flight, and for how long. */
 export class JoinedFlights {
   constructor(private readonly flights: FlightRegistry<LoadOutcome>) {}
 
-  /** The flight of this key that can be joined, if there is one; {@link resultOf} is what to wait for. */
+  /** The flight of this key that can be joined, if there is one; {@link resultOf} is the promise to wait for. */
   running(key: string): Flight | undefined {
     const flight = this.flights.runningFlight(key);
     if (flight === undefined || flight.joined !== undefined || !isOutlived(flight)) {
-      return flight; // once it is joined a timer watches over its life
+      return flight; // after the first join a timer checks how long the flight lasts
     }
     this.leaveBehind(key, flight);
     return undefined;
   }
 
   /**
-   * What a call that joins a flight waits for: its result. A flight that lasts longer than a load is waited for is left to the call that
-   * began it; the promise rejects with a `FlightOutlivedError`, and the calls that joined start anew.
+   * The promise that a joined call waits for: the result of the flight. When the flight lasts longer than calls wait
+   * for a load, it is left to the call that began it: the promise rejects with a `FlightOutlivedError`, and the joined
+   * calls start anew.
    */
   resultOf(key: string, flight: Flight): Promise<LoadOutcome> {
     flight.joined ??= this.join(key, flight, flight.result as Promise<LoadOutcome>);
@@ -54,18 +55,24 @@ export class JoinedFlights {
     });
   }
 
-  /** What it returns goes to the call that began it, and is not kept: the calls from now on start anew. */
+  /** Leaves a flight to the call that began it: its result is not kept, and later calls start anew. */
   private leaveBehind(key: string, flight: Flight): void {
     this.flights.doubt(key, (each) => each === flight);
   }
 }
 
-/** How long the flight's loader runs, or it waits for another process's. */
+/**
+ * How long the flight's loader has been running, or the flight has been waiting for another process's load, in
+ * milliseconds.
+ */
 function waitedMsOf({ loadingSinceMs }: Flight): number {
   return loadingSinceMs === undefined ? 0 : performance.now() - loadingSinceMs;
 }
 
-/** A flight that waits for another process is bounded by that one's lease. */
+/**
+ * Whether a flight lasts too long to be joined. A flight that waits for another process is limited by that process's
+ * lease.
+ */
 function isOutlived(flight: Flight): boolean {
   return flight.loadingSinceMs !== undefined && !flight.isWaiting && waitedMsOf(flight) >= flight.lifeMs;
 }

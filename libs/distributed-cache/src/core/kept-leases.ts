@@ -1,14 +1,15 @@
 interface Kept {
-  /** Never rejects. */
+  /** Tries again. Never rejects. */
   release(): Promise<void>;
 }
 
-/** What is more than this ends by itself. */
+/** Maximum number of leases; the others end with their TTL. */
 const MOST_LEASES = 1000;
 
 /**
- * Leases that are given back and of which Redis could not be told: until they end, others wait for nobody. Redis is told of them when it
- * can be asked again. Nothing else is at stake: what lies under their keys is as good as before.
+ * Leases that were released while Redis could not be asked. Until such a lease ends, other processes wait for a load
+ * that does not run. The release is sent again when Redis can be asked. Nothing else depends on it: the values under
+ * these keys are as valid as before.
  */
 export class KeptLeases {
   private leases: Kept[] = [];
@@ -19,7 +20,7 @@ export class KeptLeases {
     }
   }
 
-  /** Redis may be there: who can't be told of now is added anew. */
+  /** Sends the releases again, when Redis may be back. A lease whose release fails is added anew. */
   release(): void {
     const { leases } = this;
     if (leases.length > 0) {

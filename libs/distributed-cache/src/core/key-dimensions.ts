@@ -13,9 +13,9 @@ import { CacheContext } from './cache-context.js';
 import type { KeyOptions } from './entry-options.js';
 
 /**
- * What `varyBy` makes of a request. A dimension comes from `CacheContext.run`, else from the `context` option. One that is
- * declared and missing is told once per method, without values; the call is then not cached, for one request's value
- * must never answer another's.
+ * Derives the key suffix of `varyBy` and `version` from the current request. A dimension comes from `CacheContext.run`,
+ * else from the `context` option. A missing dimension is reported once per method, without values. The call is then not
+ * cached: one request's value must never be returned to another.
  */
 export class KeyDimensions {
   private readonly told = new Set<string>();
@@ -27,7 +27,8 @@ export class KeyDimensions {
   ) {}
 
   /**
-   * @param caller who varies, such as `Users.find`, for the event
+   * The suffix of a key for the dimensions of the current request.
+   * @param caller the method that varies, such as `Users.find`, for the event
    * @returns the part of the key for this request, or `undefined` if a dimension is missing
    */
   suffix(varyBy: readonly string[], caller: string): string | undefined {
@@ -57,13 +58,19 @@ export class KeyDimensions {
     return dimensionsSuffix(values);
   }
 
-  /** The key for this request, or `undefined` if a dimension is missing. @throws CacheKeyError for a key that is none */
+  /**
+   * The key for this request, or `undefined` if a dimension is missing.
+   * @throws CacheKeyError for a key that is not valid
+   */
   prepare(key: string, options: KeyOptions, caller: string): PreparedKey | undefined {
     const suffix = this.suffixOf(options, caller);
     return suffix === undefined ? undefined : prepareKey(key, suffix);
   }
 
-  /** As {@link prepare}, for entries; keys that are prepared stay as they are. */
+  /**
+   * The entries with their keys for this request, or `undefined` if a dimension is missing. Keys that are prepared
+   * already stay as they are.
+   */
   prepareAll<T>(
     entries: ReadonlyMap<CacheKey, T>,
     options: KeyOptions,
@@ -85,7 +92,7 @@ export class KeyDimensions {
     return dimensions === undefined || version === undefined ? dimensions : versionSuffix(version) + dimensions;
   }
 
-  /** A provider that fails knows of no dimension: the call is not cached. */
+  /** The dimensions of the `context` option. When the function throws there are none, and the call is not cached. */
   private provide(): CacheDimensions {
     try {
       return this.provider?.() ?? NONE;
@@ -106,7 +113,7 @@ export class KeyDimensions {
 const NONE: CacheDimensions = Object.freeze({});
 const NO_NAMES: readonly string[] = Object.freeze([]);
 
-/** The order in which they were named, and how often, makes no other key. */
+/** Sorts the names and removes duplicates: the order in which they are given does not change the key. */
 function sorted(names: readonly string[]): readonly string[] {
   return names.length === 1 ? names : [...new Set(names)].sort();
 }

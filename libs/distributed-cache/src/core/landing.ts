@@ -14,7 +14,7 @@ interface Caller<T> {
   getOrSet(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T>;
 }
 
-/** How the callers of one namespace get what a flight has found. */
+/** Delivers the result of a flight to the callers of one namespace. */
 export class Landing<T> {
   constructor(
     private readonly loads: EntryLoader,
@@ -22,7 +22,7 @@ export class Landing<T> {
     private readonly cache: Caller<T>,
   ) {}
 
-  /** Joins the flight of a key that is not there fresh, or begins one. */
+  /** Joins the flight of a key that is not in L1 fresh, or begins one. */
   land(key: CacheKey, encodedKey: string, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
     const running = this.loads.joins.running(encodedKey);
     return running === undefined
@@ -30,7 +30,7 @@ export class Landing<T> {
       : this.landJoining(key, encodedKey, running, loader, options);
   }
 
-  /** For the call that began the flight. */
+  /** Waits for a flight on behalf of the call that began it. */
   private landOwn(
     key: CacheKey,
     encodedKey: string,
@@ -44,7 +44,10 @@ export class Landing<T> {
       : this.landed(key, flight.result as Promise<LoadOutcome>, false);
   }
 
-  /** For a call that joins a flight under way. What ends that flight for the call that began it does not end it for this one. */
+  /**
+   * Waits for a flight on behalf of a call that joins it. An end of the flight that concerns only the call that began
+   * it does not end this call.
+   */
   private landJoining(
     key: CacheKey,
     encodedKey: string,
@@ -58,12 +61,12 @@ export class Landing<T> {
       return this.landWithin(key, encodedKey, flight, loader, options, true, endWait);
     } catch (error) {
       const cycle: Promise<T> = Promise.reject(error);
-      cycle.catch(() => {}); // a loader that does not wait for this call does not end the process by it
+      cycle.catch(() => {}); // a loader that does not wait for this call must not end the process by an unhandled rejection
       return cycle;
     }
   }
 
-  /** @param collapsed whether the flight was under way already */
+  /** Waits for a flight within the limits of the call. @param collapsed whether the flight was under way already */
   private async landWithin(
     key: CacheKey,
     encodedKey: string,
@@ -95,7 +98,7 @@ export class Landing<T> {
     return this.cache.getOrSet(key, loader, withTimeLeft(options, performance.now() - startedAtMs));
   }
 
-  /** @param collapsed whether the flight was under way already */
+  /** Counts the outcome and returns the value. @param collapsed whether the flight was under way already */
   private async landed(key: CacheKey, flight: Promise<LoadOutcome>, collapsed: boolean): Promise<T> {
     const outcome = await flight;
     if (outcome.source === 'tier') {
@@ -107,7 +110,7 @@ export class Landing<T> {
   }
 }
 
-/** Whether the flight ended at the `hardTimeout` of the call that began it, and this call is more patient. */
+/** Whether the flight ended at the `hardTimeout` of the call that began it, and this call has a longer one, or none. */
 function wasGivenUpForAnother(flight: Flight, error: unknown, options: CallerLimits | undefined): boolean {
   const { givenUp } = flight;
   return (
@@ -117,7 +120,7 @@ function wasGivenUpForAnother(flight: Flight, error: unknown, options: CallerLim
   );
 }
 
-/** `hardTimeout` bounds the whole call, however many flights it waits for. */
+/** The options with the rest of `hardTimeout`: it limits the whole call, however many flights the call waits for. */
 function withTimeLeft<T>(options: EntryOptions<T> | undefined, spentMs: number): EntryOptions<T> | undefined {
   return options?.hardTimeout === undefined
     ? options

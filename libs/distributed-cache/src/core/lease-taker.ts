@@ -9,7 +9,7 @@ import { UNREACHABLE, type TakeOutcome } from './remote-contract.js';
 import type { RemoteFaults } from './remote-faults.js';
 import type { StampBook } from './stamp-book.js';
 
-/** Takes the leases of one namespace. As `RemoteView`, whose part it is: nothing here throws. */
+/** Takes the leases of one namespace; a part of `RemoteView`. As there, no method throws. */
 export class LeaseTaker {
   constructor(
     private readonly redis: RedisRuntime,
@@ -21,8 +21,8 @@ export class LeaseTaker {
   ) {}
 
   /**
-   * Tries to become the one that loads this key, and reads it on the way.
-   * @param isFirstLook nobody has read it before, so what can't be read is told of here
+   * Tries to take the lease of this key, and reads the entry with it.
+   * @param isFirstLook the key has not been read before in this load, so an unreadable entry is reported here
    */
   async take(key: string, isFirstLook: boolean): Promise<TakeOutcome> {
     const keys = this.layout.entryKeys(key);
@@ -50,14 +50,16 @@ export class LeaseTaker {
       };
     } catch (error) {
       if (isAsked && !isUnsent(error)) {
-        void lease.release(); // it may be ours without our knowing, and others would wait for nobody
+        void lease.release(); // the lease may have been taken without an answer, and other processes would wait for no load
       }
       this.faults.report('get', error);
       return { lookup: UNREACHABLE, lease: undefined, owner: undefined, isHeldOff: false, isRefused: true };
     }
   }
 
-  /** Whether a load of this key has ended without a value to store a moment ago; `undefined`: Redis can't be asked. */
+  /**
+   * Whether a load of this key has ended without a value to store a moment ago; `undefined` when Redis can't be asked.
+   */
   async hasEndedUnfilled(key: string): Promise<boolean | undefined> {
     try {
       return await this.tier.hasEndedUnfilled(this.layout.entryKeys(key));
@@ -68,7 +70,7 @@ export class LeaseTaker {
   }
 }
 
-/** Other faults may come after the command has left. */
+/** Whether the command was not sent. Any other fault may occur after the command was sent. */
 function isUnsent(error: unknown): boolean {
   return error instanceof TierUnavailableError && !error.wasSent;
 }

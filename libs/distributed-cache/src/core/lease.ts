@@ -3,11 +3,17 @@ import type { EntryKeys, RedisTier } from '../redis/index.js';
 import type { KeptLeases } from './kept-leases.js';
 import type { LeaseTerm } from './lease-term.js';
 
-/** The right to load one key for the whole cluster. Renewed while its loader runs, so that no loader is too slow for it. */
+/**
+ * The right to load one key for the whole cluster. It is renewed while its loader runs, so a slow loader does not lose
+ * it.
+ */
 export class Lease {
   private renewal: NodeJS.Timeout | undefined;
   private isHeld = false;
-  /** How long it lasts from the moment at which it is taken; by then the process may hold more leases, and take others for longer. */
+  /**
+   * The term of this lease when it is taken, in milliseconds. The process may hold more leases later, and then takes
+   * and renews them for longer.
+   */
   readonly leaseMs: number;
 
   constructor(
@@ -21,8 +27,9 @@ export class Lease {
   }
 
   /**
-   * Renews it from now on, at a third of its time, until {@link stopRenewing}. A failed renewal is tried again at the next.
-   * @param lifeMs after this time it is given back although the loader still runs
+   * Renews the lease from now on, each third of its term, until {@link stopRenewing}. A failed renewal is repeated at
+   * the next interval.
+   * @param lifeMs after this time, in milliseconds, the lease is released although the loader still runs
    */
   startRenewing(lifeMs: number): void {
     this.term.held++;
@@ -38,17 +45,23 @@ export class Lease {
     }
   }
 
-  /** Gives it back without having loaded anything. If Redis can't be told, it is told when it can be. Never rejects. */
+  /** Releases the lease, after no load. If Redis can't be asked, the release is sent again later. Never rejects. */
   release(): Promise<void> {
     return this.giveBack(() => this.tier.release(this.keys, this.token));
   }
 
-  /** As {@link release}, after a load that ended without a value to store: the processes that waited for it load at once. */
+  /**
+   * Releases the lease after a load that ended without a value to store: the processes that waited for it load at once.
+   * Never rejects.
+   */
   releaseUnfilled(): Promise<void> {
     return this.giveBack(() => this.tier.releaseUnfilled(this.keys, this.token));
   }
 
-  /** @param leaseMs for how long it was taken, or renewed last */
+  /**
+   * Renews the lease at a third of its term.
+   * @param leaseMs the term for which the lease was taken, or last renewed, in milliseconds
+   */
   private renewEvery(leaseMs: number, endsAtMs: number): void {
     clearInterval(this.renewal);
     this.renewal = setInterval(() => {
@@ -74,7 +87,7 @@ export class Lease {
       await send();
     } catch (error) {
       if (!(error instanceof TierReplyError)) {
-        this.kept.add(this); // what was refused would be refused again
+        this.kept.add(this); // a command that was refused would be refused again
       }
     }
   }

@@ -5,18 +5,18 @@ import type { LoadScope } from './load-scope.js';
 import type { LoadSignals } from './load-signals.js';
 import { TagRegistry } from './tag-registry.js';
 
-/** One loader run's context, and what the loader decided through it. */
+/** The context of one loader run, and the decisions that the loader made through it. */
 export class LoadContext implements LoaderContext {
-  /** What `setTtl` asked for. */
+  /** The TTL that the loader set by `setTtl`. */
   chosenTtl: Duration | undefined;
-  /** What `addTags` asked for, encoded. */
+  /** The tags that the loader added by `addTags`, encoded. */
   addedTags: readonly string[] = [];
-  /** Whether `skip` was called. */
+  /** Whether the loader called `skip`. */
   isSkipped = false;
 
   /** The error with which the loader was given up. */
   abortedBy: LoaderTimeoutError | undefined;
-  /** Whether the loader's calls are known as its own also after its first `await`. */
+  /** Whether calls of the loader are recognized as its own also after its first `await`. */
   isFollowed = false;
 
   private controller: AbortController | undefined;
@@ -28,12 +28,14 @@ export class LoadContext implements LoaderContext {
     readonly scope: LoadScope = [],
   ) {}
 
-  /** Made only for a loader that looks at it. */
+  /** The signal of this run; made only for a loader that reads it. */
   get signal(): AbortSignal {
     return (this.controller ?? this.use(new AbortController())).signal;
   }
 
-  /** From now on this load's signal is that of `shared`, which several loads have: a batch is one run for all of its keys. */
+  /**
+   * Replaces this load's signal by that of `shared`, which several loads have: a batch is one run for all of its keys.
+   */
   share(shared: AbortController): void {
     if (this.controller?.signal.aborted === true) {
       shared.abort(this.controller.signal.reason);
@@ -48,7 +50,7 @@ export class LoadContext implements LoaderContext {
     this.controller.abort(reason);
   }
 
-  /** The loader has returned, thrown or been given up: nothing aborts its signal any more. */
+  /** Ends the run: the loader has returned, thrown or been given up, and its signal is not aborted later. */
   end(): void {
     this.hasEnded = true;
     if (this.controller !== undefined) {

@@ -5,16 +5,16 @@ import type { StoredValue } from '../local/index.js';
 export interface FoundEntry {
   readonly tier: AnsweringTier;
   readonly stored: StoredValue;
-  /** What is left of its fresh life, in milliseconds; zero or less: it is stale. */
+  /** The rest of its fresh life, in milliseconds; zero or less when it is stale. */
   readonly ttlMs: number;
   readonly ageMs: number;
-  /** How long its loader took, in milliseconds; 0: unknown. */
+  /** How long its loader took, in milliseconds; 0 when that is unknown. */
   readonly loadMs: number;
   /** Its whole fresh life, in milliseconds. */
   readonly lifeMs: number;
 }
 
-/** How a flight ended: a tier had the value, or the loader made it. */
+/** The outcome of a flight: a tier had the value, or the loader made it. */
 export type LoadOutcome =
   | {
       readonly source: 'tier';
@@ -25,7 +25,7 @@ export type LoadOutcome =
     }
   | { readonly source: 'loader'; readonly stored: StoredValue; readonly kept: boolean; readonly hadStale: boolean };
 
-/** Of a flight that ends with what a tier has. */
+/** The outcome of a flight that ends with a value of a tier. */
 export function outcomeOf({ stored, tier, ttlMs }: FoundEntry): LoadOutcome {
   return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs };
 }

@@ -1,11 +1,11 @@
 import { LoadCycleError } from '../errors/index.js';
 import { FollowedScope } from '../scope/index.js';
 
-/** A load as others wait for it. */
+/** A load that other loads may wait for. */
 export interface WaitedLoad {
-  /** `namespace:key`, for an error. */
+  /** `namespace:key`, for an error message. */
   readonly label: string;
-  /** Since when its loader runs or another process's load is waited for; `undefined`: neither. */
+  /** The time since when its loader runs, or it waits for another process's load; `undefined`: neither. */
   readonly loadingSinceMs: number | undefined;
   /** The loads that its loader waits for. */
   waitsFor: Set<WaitedLoad> | undefined;
@@ -17,9 +17,9 @@ export type LoadScope = readonly WaitedLoad[];
 export const loadScopes = new FollowedScope<LoadScope>();
 
 /**
- * A loader of `scope` waits for `load` from now on.
- * @returns what ends that
- * @throws LoadCycleError if `load` itself waits for a load of this scope, at once or through others
+ * Records that a loader of `scope` waits for `load`.
+ * @returns a function that ends the wait
+ * @throws LoadCycleError if `load` itself waits for a load of this scope, directly or through others
  */
 export function beginWait(scope: LoadScope, load: WaitedLoad): () => void {
   const waiting = scope.filter(({ loadingSinceMs }) => loadingSinceMs !== undefined);

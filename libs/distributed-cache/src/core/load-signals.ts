@@ -1,7 +1,7 @@
 /**
- * The signals of the loads under way that have looked at theirs; all are aborted when the cache closes. A signal that follows another
- * (`AbortSignal.any`) stays registered with it for the life of that one, here of the cache, so they are kept in a list that a load
- * leaves when it ends.
+ * The signals of the loads under way whose loaders have read them; all are aborted when the cache closes. A signal that
+ * follows another (`AbortSignal.any`) stays registered with it for the life of the other, here the cache's. So the
+ * signals are kept in a set, and removed when their load ends.
  */
 export class LoadSignals {
   private readonly controllers = new Set<AbortController>();
@@ -10,7 +10,7 @@ export class LoadSignals {
     closing.addEventListener('abort', () => this.abortAll(), { once: true });
   }
 
-  /** How many are under way. */
+  /** Number of signals. */
   get size(): number {
     return this.controllers.size;
   }

@@ -4,7 +4,7 @@ import type { CacheRuntime } from './cache-runtime.js';
 import { INVALIDATED_MS } from './stamp-book.js';
 import type { TagRegistry } from './tag-registry.js';
 
-/** What a loaded value carries of its tags. */
+/** The tags of a loaded value, as it is stored. */
 export interface LoadedTags {
   readonly names: readonly string[];
   readonly marks: readonly LocalMark[] | undefined;
@@ -12,9 +12,9 @@ export interface LoadedTags {
 }
 
 /**
- * The tags of one load, as they were when it began: an invalidation that comes while it runs makes its result a miss. A tag that the
- * loader adds could not be asked for before; for those the time counts: if one was invalidated after the load began, the
- * result is not kept.
+ * The tags of one load, as they were when it began: an invalidation during the load makes its result a miss. The stamp
+ * of a tag that the loader adds could not be read before the load. For such tags the time decides: if one was
+ * invalidated after the load began, the result is not kept.
  */
 export class LoadTags {
   private readonly marks: readonly LocalMark[] | undefined;
@@ -31,8 +31,9 @@ export class LoadTags {
   }
 
   /**
-   * To be called before the loader.
-   * @param lifeMs how long the result will probably live in Redis; absent: it is not to be stored there
+   * Reads the stamps of the tags; to be called before the loader.
+   * @param lifeMs how long the result will probably live in Redis, in milliseconds; absent when it is not to be stored
+   * there
    * @throws the tier's errors
    */
   static async begin(
@@ -46,6 +47,7 @@ export class LoadTags {
   }
 
   /**
+   * Completes the tags after the loader has run.
    * @param added the tags that the loader added
    * @returns `undefined` if one of those was invalidated while it ran
    * @throws the tier's errors
@@ -59,7 +61,7 @@ export class LoadTags {
     const furtherMarks = registry.marks(further) ?? [];
     const furtherStamps = needsStamps ? await registry.stamps(further) : [];
     const isOvertaken =
-      this.runtime.clock.nowMs() - this.startedAtMs >= INVALIDATED_MS || // the stamp of an invalidation may be gone
+      this.runtime.clock.nowMs() - this.startedAtMs >= INVALIDATED_MS || // the stamp of an invalidation may have expired
       registry.haveChangedSince(further, this.startedAtMs) ||
       furtherStamps.some((stamp) => registry.mayBeSince(this.startedAtMs, stamp));
     return isOvertaken

@@ -9,17 +9,20 @@ import { UNREACHABLE, type TakeOutcome } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
 import type { WaitBudget } from './wait-budget.js';
 
-/** What a flight that found no fresh value does next. */
+/** The next step of a flight that has found no fresh value. */
 export type Turn =
   | { readonly kind: 'found'; readonly found: FoundEntry }
   | {
       readonly kind: 'load';
-      /** With a lease the result is stored for everybody; without one (no Redis, or it is away) only in this process. */
+      /**
+       * With a lease the result is stored for all processes; without one (no Redis is configured, or it can't be used)
+       * only in this process.
+       */
       readonly ticket: LoadTicket | undefined;
       readonly stale: FoundEntry | undefined;
     };
 
-/** The right to store what a load returns, and the stamps that were current when it began. */
+/** The right to store the result of a load, and the stamps that were current when it began. */
 export interface LoadTicket {
   readonly lease: Lease;
   readonly stamps: readonly Stamp[];
@@ -28,20 +31,27 @@ export interface LoadTicket {
 const SHORTEST_WAIT_MS = 40;
 const LONGEST_WAIT_MS = 400;
 
-/** The pause before the next look, by what has been waited for already: the end of a load is noticed an eighth of its time late, on average. */
+/**
+ * The pause before the next poll, as a part of the time waited so far: on average, the end of a load is noticed an
+ * eighth of its duration late.
+ */
 const WAIT_PART = 0.125;
 
-/** So many loads of other processes that end without a trace a call waits for; then it loads by itself. */
+/**
+ * Maximum number of loads of other processes, ending without a mark, that a call waits for; then it loads by itself.
+ */
 const MOST_LOADS_AWAITED = 2;
 
 /**
- * One load per key for the whole cluster. The process that gets the lease loads; the others take a stale value if there is one, else
- * wait for the fill: the message about the changed key wakes them, and should it be lost, polling with jitter does. If the
- * process that loads dies, its lease ends, and the next to poll takes over. If Redis goes away, no call waits for it.
+ * Ensures one load per key for the whole cluster. The process that gets the lease loads. The others take a stale value
+ * if there is one; otherwise they wait for the fill. The message about the changed key wakes them; if it is lost,
+ * polling with jitter does. If the process that loads dies, its lease ends, and the next process that polls takes over.
+ * If Redis can't be used any more, no call waits for it.
  *
- * A load that ends without a value to store (an error, `skip`, `cacheIf`) leaves a mark. The processes that waited for it then load at
- * once, in parallel: one of them under the lease, the others only for their own callers. So a call waits for one load of another process
- * at most, and for a second one only after the first was lost with its process or overtaken by a deletion.
+ * A load that ends without a value to store (an error, `skip`, `cacheIf`) leaves a mark. The processes that waited for
+ * it then load at once, in parallel: one of them under the lease, the others only for their own callers. So a call
+ * waits for one load of another process at most, and for a second one only after the first was lost with its process or
+ * overtaken by a deletion.
  */
 export class LoadTurns {
   private readonly waiting = new Map<string, () => void>();
@@ -55,8 +65,9 @@ export class LoadTurns {
   ) {}
 
   /**
-   * @param read what a read of Redis has found; absent: nobody has looked yet
-   * @param refreshBelowMs a value with no more than this left of its fresh life is to be loaded anew
+   * Decides the next step of a flight, if necessary after a wait for another process's load.
+   * @param read the result of a read of Redis; absent when the key has not been read yet
+   * @param refreshBelowMs a value is loaded anew when no more than this is left of its fresh life, in milliseconds
    */
   async next(
     key: string,
@@ -117,7 +128,7 @@ export class LoadTurns {
       const isWoken = await this.wait(key, waitMs * (0.5 + Math.random()));
       flight.isWaiting = false;
       waitedMs += performance.now() - startedAtMs;
-      budget.renew(); // what another process's loader takes is not Redis's time
+      budget.renew(); // the time of another process's loader does not count against the deadline of Redis
       if (isWoken) {
         const filled = await this.read(key, remote, flight, budget, refusedAtMs);
         if (filled.found !== undefined && filled.found.ttlMs > refreshBelowMs) {
@@ -128,7 +139,10 @@ export class LoadTurns {
     }
   }
 
-  /** @returns `undefined`: another process is loading, and there is nothing to go on with meanwhile */
+  /**
+   * Decides the next step after an attempt to take the lease.
+   * @returns `undefined` when another process is loading, and there is no stale value to return meanwhile
+   */
   private decide(
     key: string,
     { found, stamps, refusedAtMs }: ReadResult,
@@ -152,7 +166,7 @@ export class LoadTurns {
       return { kind: 'load', ticket: { lease, stamps }, stale: found };
     }
     if (isHeldOff) {
-      flight.overtaken = true; // its source may lag behind the deletion: answered, and not kept
+      flight.overtaken = true; // the source may lag behind the deletion: the result is returned, and not kept
       return withoutLease(found);
     }
     if (isRefused) {
@@ -172,7 +186,7 @@ export class LoadTurns {
     return this.reader.accept(key, lookup ?? UNREACHABLE, flight, refusedAtMs);
   }
 
-  /** The key has changed: perhaps what was waited for. */
+  /** Wakes the wait for this key: it has changed, possibly by the awaited fill. */
   wake(key: string): void {
     this.waiting.get(key)?.();
   }
@@ -184,7 +198,10 @@ export class LoadTurns {
     }
   }
 
-  /** A caller is waiting, so this timer keeps the process alive. @returns whether something has happened to the key */
+  /**
+   * Waits until the key is woken, or the time is over. A caller waits, so this timer keeps the process alive.
+   * @returns whether the key was woken
+   */
   private wait(key: string, waitMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const earlier = this.waiting.get(key);

@@ -5,7 +5,7 @@ import type { Loader } from './entry-options.js';
 import type { LoadContext } from './load-context.js';
 import { loadScopes } from './load-scope.js';
 
-/** Runs a loader, at most for `hardTimeoutMs`; then its signal is aborted and nobody waits for it any more. */
+/** Runs a loader, at most for `hardTimeoutMs`. Then its signal is aborted, and its result is no longer waited for. */
 async function runLoader<T>(
   loader: Loader<T>,
   context: LoadContext,
@@ -21,7 +21,7 @@ async function runLoader<T>(
     timer = setTimeout(
       () => {
         const error = new LoaderTimeoutError(hardTimeoutMs);
-        reject(error); // first: a loader that obeys its signal fails with another error
+        reject(error); // first: a loader that reacts to its signal fails with another error
         context.abort(error);
       },
       Math.max(1, hardTimeoutMs - spentMs),
@@ -35,9 +35,9 @@ async function runLoader<T>(
 }
 
 /**
- * As {@link runLoader}.
- * @param spentMs what of `hardTimeout` has been spent already, waiting for another process's load
- * @param onEnd told how long it took and whether it failed
+ * Runs a loader within `hardTimeout` and measures it.
+ * @param spentMs the part of `hardTimeout` that was spent before, waiting for another process's load
+ * @param onEnd receives how long the loader took, in milliseconds, and whether it failed
  */
 export async function runTimed<T>(
   loader: Loader<T>,
@@ -63,7 +63,7 @@ export async function runTimed<T>(
   }
 }
 
-/** What `work` resolves to, or `undefined` if it takes longer; it goes on then. */
+/** Waits for `work`, no longer than `limitMs`. @returns `undefined` if it takes longer; the work goes on then */
 export async function withinTime<Result>(work: Promise<Result>, limitMs: number): Promise<Result | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const expiry = new Promise<undefined>((resolve) => {

@@ -3,18 +3,18 @@ import { storeValue, UnreadValue, type StoredValue, type ValueOrigin, type Value
 import { RereadGuess } from './reread-guess.js';
 import { freezeTree, type CopyInstance } from '../values/index.js';
 
-/** From this length on memory may have the text instead of the value: below, it would not be the smaller one. */
+/** From this length of its JSON, L1 may keep the text instead of the value; below it, the text is not smaller. */
 const TEXT_FROM_LENGTH = 512;
 
-/** A value for whoever has asked for it, and for L1. */
+/** A value as its caller gets it, and as L1 keeps it. */
 export interface LocalForms {
   readonly stored: StoredValue;
   readonly forLocal: StoredValue | UnreadValue;
 }
 
-/** Makes one namespace's values safe to keep, and to hand to many. */
+/** Makes the values of one namespace safe to keep in L1 and to share between readers. */
 export class LocalValues {
-  /** From this length of its JSON on a value may be kept as text. */
+  /** The length of its JSON from which a value may be kept as text. */
   readonly textFrom: number;
   private readonly rereads = new RereadGuess();
 
@@ -31,12 +31,12 @@ export class LocalValues {
     return storeValue(value, this.mode, { origin, isTree, isAscii, copyInstance });
   }
 
-  /** JSON of this codec, until somebody asks for what it stands for. */
+  /** A value kept as its JSON text, which the first read parses. */
   unread(text: string, isWide: boolean): UnreadValue {
     return new UnreadValue(text, isWide, this.readText);
   }
 
-  /** What Redis had, for one who has asked for it. */
+  /** A value that was read from Redis, for its caller and for L1. */
   found(decoded: Decoded): LocalForms {
     const { value, text, isAscii } = decoded;
     if (text === undefined || text.length < this.textFrom || !isObject(value) || !this.rereads.prefersText()) {
@@ -56,7 +56,7 @@ export class LocalValues {
   };
 }
 
-/** A value that is handed on as it is, and not kept. */
+/** A value that is returned as it is, and not kept. */
 export function unmeasured(value: unknown): StoredValue {
   return { value, bytes: 0, copyOnRead: false };
 }

@@ -4,24 +4,28 @@ import type { CacheRuntime } from './cache-runtime.js';
 import { XFETCH_HORIZON } from './early-refresh.js';
 import type { EntryLife } from './entry-life.js';
 
-/** Where Redis can't tell of changes, a copy is trusted for this long: the most that processes disagree then. */
+/**
+ * How long a local copy is trusted when Redis can't report changes, in milliseconds: for this time processes may
+ * disagree.
+ */
 export const UNHEARD_TTL_MS = 5000;
 
 /**
- * One namespace's part of L1, and when it may be trusted.
+ * One namespace's part of L1, and the rules by which its entries are trusted.
  *
- * - While Redis serves: as long as every change that others make is heard of. In doubt L1 is passed over, and once
- *   changes are heard of again every entry of before is dropped (a new epoch). Where the server can't tell, an entry is
- *   fresh for `UNHEARD_TTL_MS` at most: other processes announce their changes, other clients don't.
- * - While Redis, or the one master of a cluster that has the key, can't be used: an entry is fresh for at most `CACHE_FALLBACK_TTL` from the moment it was stored or the
- *   outage began, whichever is later, then stale for its grace; with the fallback switched off L1 does not answer. When
- *   Redis is back a new epoch begins: others may have changed what we did not see.
+ * - While Redis serves: as long as this process receives every change by others. In doubt L1 does not answer, and once
+ * changes are received again every earlier entry is dropped (a new epoch). When the server can't track, an entry is
+ * fresh for `UNHEARD_TTL_MS` at most: other processes announce their changes, other clients don't.
+ * - While Redis, or the one master of a cluster that holds the key, can't be used: an entry is fresh for at most
+ * `CACHE_FALLBACK_TTL` from the moment it was stored or the outage began, whichever is later, then stale for its grace.
+ * With the fallback switched off L1 does not answer. When Redis is back a new epoch begins: others may have made
+ * changes that this process did not receive.
  * - Without a Redis: always.
  */
 export class LocalView {
-  /** Absent where L1 is switched off. */
+  /** Absent when L1 is switched off. */
   private readonly part: LocalPart | undefined;
-  /** What its keys begin with in Redis. */
+  /** The prefix of its keys in Redis. */
   private readonly valuePrefix: string;
 
   constructor(
@@ -37,19 +41,22 @@ export class LocalView {
     return this.part === undefined || !this.isTrusted(key) ? undefined : this.part.find(key, nowMs);
   }
 
-  /** The slot of a value that may be handed out as it is, while all is well; -1 if it takes another look. */
+  /**
+   * The slot of a value that can be returned as it is, while Redis and its messages work normally; -1 when the full
+   * path must decide.
+   */
   hit(key: string, nowMs: number): number {
     const { part } = this;
     return part !== undefined && this.hearsAll() ? part.hit(key, nowMs) : -1;
   }
 
-  /** As {@link hit}, for a key that remembers where its entry is. */
+  /** The slot of a value, as in {@link hit}, for a key that remembers where its entry is. */
   hitAgain(key: PreparedKey, nowMs: number): number {
     const { part } = this;
     return part !== undefined && this.hearsAll() ? part.hitAgain(key, nowMs) : -1;
   }
 
-  /** Whether there is no Redis, or one that tells of every change of every key. */
+  /** Whether no Redis is configured, or this process receives every change of every key. */
   hearsAll(): boolean {
     const { redis } = this.runtime;
     return redis === undefined || (redis.connection.isWhole && redis.changes.isLive);
@@ -60,7 +67,7 @@ export class LocalView {
     return this.part?.peek(key);
   }
 
-  /** What is left of the entry's fresh life, in milliseconds; zero or less: it is stale. */
+  /** The rest of the entry's fresh life, in milliseconds; zero or less when it is stale. */
   remainingMs(key: string, entry: LocalEntry, nowMs = this.runtime.clock.nowMs()): number {
     const { redis, config } = this.runtime;
     const ttlMs = entry.expiresAtMs - nowMs;
@@ -83,7 +90,7 @@ export class LocalView {
 
   keep(key: string, stored: StoredValue | UnreadValue, options: LocalPutOptions): void {
     if (!this.isTrusted(key)) {
-      // Redis may be lost altogether next, and L1 trusted again: then this older copy would be back.
+      // Redis may become unavailable next, and L1 be trusted again: then this older copy would be returned.
       this.delete(key);
     } else {
       this.part?.put(key, stored, options);
@@ -91,8 +98,8 @@ export class LocalView {
   }
 
   /**
-   * The life of a copy of what Redis does not hold although it serves (`OOM`, `READONLY`): Redis tells nobody of the change of a
-   * key that it does not have, so such a copy is trusted only for as long as processes may disagree.
+   * The life of a copy of a value that Redis refused to store although it serves (`OOM`, `READONLY`). Redis reports no
+   * change of a key that it does not hold, so such a copy is trusted only for as long as processes may disagree.
    */
   unheardLife(key: string, life: EntryLife): EntryLife {
     const { redis, config } = this.runtime;
@@ -109,7 +116,7 @@ export class LocalView {
   expire(key: string, graceMs: number): boolean {
     const entry = this.find(key);
     if (entry === undefined) {
-      this.delete(key); // a copy whose tags are in doubt must not come back as fresh
+      this.delete(key); // a copy whose tags are in doubt must not become fresh again
       return false;
     }
     const { marks, loadMs, lifeMs } = entry;
@@ -117,7 +124,7 @@ export class LocalView {
     return true;
   }
 
-  /** Nothing that was stored before now is trusted any more. O(1). */
+  /** Starts a new epoch: no entry that was stored before is trusted any more. O(1). */
   startEpoch(): void {
     this.part?.startEpoch();
   }
@@ -128,7 +135,7 @@ export class LocalView {
     if (closing.aborted) {
       return false;
     }
-    coarseClock.nowMs(); // has an overdue heartbeat looked at: see DistributedCache
+    coarseClock.nowMs(); // has an overdue heartbeat checked: see DistributedCache
     if (redis === undefined || this.hearsAll()) {
       return true;
     }

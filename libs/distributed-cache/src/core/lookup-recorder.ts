@@ -2,7 +2,10 @@ import type { AnsweringTier, CacheEventMap, CacheEvents, SchemaMismatch } from '
 import type { CacheKey } from '../keys/index.js';
 import type { Counters } from './counters.js';
 
-/** Counts the lookups of one namespace and tells of them. A payload is built only where somebody listens. */
+/**
+ * Counts the lookups of one namespace and emits their events. The payload of an event is built only when there is a
+ * listener.
+ */
 export class LookupRecorder {
   constructor(
     private readonly namespace: string,
@@ -28,7 +31,7 @@ export class LookupRecorder {
     }
   }
 
-  /** Tells of a hit that is counted already. */
+  /** Emits the event of a hit that is counted already. */
   tellHit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
     this.events.emit('hit', { namespace: this.namespace, key: String(key), tier, state, ttlMs });
   }
@@ -54,17 +57,17 @@ export class LookupRecorder {
     }
   }
 
-  /** A call waits for another process's load. */
+  /** Counts a call that waits for another process's load. */
   wait(): void {
     this.counters.waits++;
   }
 
-  /** A load was not stored: its lease was gone, or this process has changed the key itself. */
+  /** Counts a load that was not stored: its lease was gone, or this process has changed the key itself. */
   leaseLost(): void {
     this.counters.leasesLost++;
   }
 
-  /** The queue to Redis is full: an operation was not sent. */
+  /** Counts and emits that the queue to Redis is full: an operation was not sent. */
   overload(operation: CacheEventMap['overload']['operation']): void {
     this.counters.overloads++;
     if (this.events.isObserved('overload')) {
@@ -72,7 +75,7 @@ export class LookupRecorder {
     }
   }
 
-  /** A value is none that today's code expects. */
+  /** Counts and emits that a value does not match what the present code expects. */
   mismatch(key: CacheKey, mismatch: SchemaMismatch): void {
     this.counters.schemaMismatches++;
     if (this.events.isObserved('schemaMismatch')) {

@@ -1,6 +1,6 @@
 import type { AnsweringTier } from '../events/index.js';
 
-/** There is nothing for this key. Not the same as a cached `undefined` or `null`, which is a hit. */
+/** There is no value for this key. A cached `undefined` or `null` is a hit, not a miss. */
 export interface Miss {
   readonly state: 'miss';
 }
@@ -12,7 +12,7 @@ export interface Found<T> {
   readonly tier: AnsweringTier;
   /** Time since the value was stored, in milliseconds. */
   readonly ageMs: number;
-  /** What is left of its fresh life, in milliseconds; zero or less when stale. */
+  /** The rest of its fresh life, in milliseconds; zero or less when stale. */
   readonly ttlMs: number;
 }
 

@@ -19,12 +19,12 @@ import { VersionPeace } from './version-peace.js';
 import { WaitBudget } from './wait-budget.js';
 import { type ClassRegistry, copyValue, type CopyInstance } from '../values/index.js';
 
-/** The parts of one namespace's cache, one way through: reader, loads, writer; local before remote. */
+/** The parts of one namespace's cache: a reader, the loads and a writer, over the local tier and the remote tier. */
 export interface NamespaceRooms {
   readonly runtime: CacheRuntime;
   readonly policy: ResolvedNamespace;
   readonly local: LocalView;
-  /** Absent where no Redis is configured. */
+  /** Absent when no Redis is configured. */
   readonly remote: RemoteView | undefined;
   readonly reader: EntryReader;
   readonly writer: EntryWriter;
@@ -34,6 +34,7 @@ export interface NamespaceRooms {
   readonly layout: KeyLayout;
 }
 
+/** Makes the parts of one namespace's cache and connects them. */
 export function furnishNamespace(
   namespace: string,
   policy: ResolvedNamespace,

@@ -27,7 +27,10 @@ import { LeaseTerm } from './lease-term.js';
 import { OutageJournal } from './outage-journal.js';
 import type { StampSurroundings } from './stamp-book.js';
 
-/** A fill, or the first stamp, that is lost with its master costs a load more and revives nothing. */
+/**
+ * Operations that need not survive a failover: a fill, or the first stamp, that is lost with its master costs one more
+ * load and makes no outdated value valid.
+ */
 const MAY_BE_LOST: ReadonlySet<string> = new Set(['FILL', 'SETNX']);
 
 export interface RedisSettings {
@@ -36,27 +39,34 @@ export interface RedisSettings {
   readonly leaseMs: number;
 }
 
-/** What the cache as a whole is told of Redis. */
+/** Receives what the cache as a whole must know of Redis. */
 export interface RedisNews {
-  /** These keys were changed by others; `undefined`: anything may have been. */
+  /** These keys were changed by others; `undefined`: any key may have been. */
   onChanged(keys: readonly string[] | undefined): void;
   onHearing(): void;
   onDeaf(): void;
-  /** At each heartbeat while Redis can be used. */
+  /** Called at each heartbeat while Redis can be used. */
   onHeartbeat(): void;
-  /** @param downMs how long Redis could not be used; `undefined` at the first connection */
+  /**
+   * Redis can be used.
+   * @param downMs how long it could not be used, in milliseconds; `undefined` at the first connection
+   */
   onLive(downMs: number | undefined): void;
   onDown(reason: string): void;
-  /** One master of a cluster can't be used, or can again, while others could all the time. @param address `host:port` */
+  /**
+   * One master of a cluster can't be used, or can be used again, while others could all the time.
+   * @param address `host:port`
+   */
   onNodeDown(address: string, reason: string): void;
   onNodeLive(address: string, downMs: number): void;
-  /** Redis answers, and does not carry out a command. */
+  /** Redis answers, but refuses a command. */
   onRefused(refusal: Refusal): void;
 }
 
 /**
- * Puts the parts of L2 together, and says in which order a connection that is back is made good: the one before is ended, what
- * Redis has yet to forget is replayed, changes are listened to, and only then it is trusted.
+ * Assembles the parts of L2. It also defines the order in which a connection that is back is restored: the previous
+ * connection is ended, the pending invalidations are replayed, the invalidation channel is set up, and only then is the
+ * connection trusted.
  */
 export function openRedis(
   target: RedisTarget,
@@ -93,7 +103,10 @@ export function openRedis(
       sourceOf: (key) => connection.nodes.ownerOf(key)?.client,
     },
   );
-  /** After the change, so that nobody reads again what was there before; who may not publish does without. */
+  /**
+   * Sent after the change, so that other processes do not read the previous value again. A user without the right to
+   * publish does without.
+   */
   const announce = async (keys: readonly string[], run: ServerPart['run']): Promise<void> => {
     const { topic, messages } = changes.announcementOf(keys);
     for (const message of messages) {
@@ -104,7 +117,10 @@ export function openRedis(
       });
     }
   };
-  /** @param confirm what else must be before it counts as done */
+  /**
+   * Sends pending invalidations and announces them.
+   * @param confirm a further condition of a change that counts as done
+   */
   const replay = async (
     pending: PendingInvalidations,
     run: ServerPart['run'],
@@ -118,7 +134,8 @@ export function openRedis(
     if (confirm !== undefined && first !== undefined) {
       await confirm(first);
     }
-    // Redis tells the others; the old stamps may be held here since the call. Once, as it costs all that memory holds.
+    // Redis notifies the other processes; this one may have held the old stamps since the call. It is done once, as it
+    // drops everything in L1.
     news.onChanged(stampKeys);
   };
   const replayTo = (part: ServerPart): Promise<void> =>
@@ -132,7 +149,10 @@ export function openRedis(
       (key) => part.owns(key),
     );
   let isCatchingUp = false;
-  /** Also what Redis refused while it served (READONLY after a failover). A long replay is not begun again beside itself. */
+  /**
+   * Replays what is pending, also what Redis refused while it served (READONLY after a failover). A long replay is not
+   * started twice at the same time.
+   */
   const catchUp = (): void => {
     keptLeases.release();
     if (isCatchingUp || journal.size === 0) {
@@ -173,8 +193,9 @@ export function openRedis(
           probeScripts(connection, client, prefix),
         ]);
         if (!isCluster(client)) {
-          await journal.replay((pending) => replay(pending, (_operation, send) => send(client))).catch(unlessRefused); // it stays in the journal, and its keys are misses here
-        } // in a cluster each master's part is replayed by itself; until then its keys are misses here
+          // What is refused stays in the journal, and its keys are misses here.
+          await journal.replay((pending) => replay(pending, (_operation, send) => send(client))).catch(unlessRefused);
+        } // a cluster replays each master's part separately; until then these keys are misses here
         await changes.open(client);
       },
       beforeNodeLive: (part) => replayTo(part),
@@ -183,12 +204,12 @@ export function openRedis(
         catchUp();
         news.onHeartbeat();
         if (connection.refusals.all.some(({ reply }) => reply !== 'READONLY' && reply !== 'MOVED')) {
-          void checkPermissions(connection, `${keyPrefix}:`); // the rights may have been given, or memory freed
+          void checkPermissions(connection, `${keyPrefix}:`); // the rights may have been granted, or memory freed
         }
       },
     },
   );
-  // Each namespace gives it the codec of its own entries.
+  // Each namespace derives a tier with the codec of its own entries.
   const tier = new RedisTier(connection, new EntryCodec({ maxValueBytes, compression }), (operation, keys) => {
     const [first] = keys;
     const isToBeConfirmed = config.strict && first !== undefined && !MAY_BE_LOST.has(operation);

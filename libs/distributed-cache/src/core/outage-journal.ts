@@ -1,53 +1,58 @@
 import type { EntryKeys, PendingInvalidations, PendingStamp } from '../redis/index.js';
 import { INVALIDATED_MS, newStamp } from './stamp-book.js';
 
-/** More keys, or more tags, of one namespace than this become one `clear` of it. */
+/** Maximum number of pending keys, or tags, of one namespace during an outage; more become one `clear` of it. */
 const MAX_PER_NAMESPACE = 10_000;
 /**
- * As many of what a full queue has refused while Redis serves: a clear would take the entries of others away on a healthy Redis, and
- * the journal empties itself within a second or so.
+ * The same maximum for invalidations that a full queue has refused while Redis serves. It is higher because a `clear`
+ * would remove the entries of others on a healthy Redis, and the journal empties itself within a second or so.
  */
 const MAX_WHILE_SERVING = 100_000;
-/** So many invalidations are replayed at once: one round trip with a deadline of its own, after which others get their turn. */
+/**
+ * Number of invalidations that are replayed at once: one round trip with its own deadline, after which other operations
+ * get their turn.
+ */
 const SLICE = 250;
-/** Two processes know the server's clock only so well. */
+/** The precision, in milliseconds, with which two processes know the server's clock. */
 const CLOCK_ERROR_MS = 100;
 
-/** What the journal needs to know of Redis. */
+/** The facts about Redis that the journal needs. */
 export interface JournalClock {
   /** Whether Redis can be used. */
   readonly isServing: boolean;
-  /** This process's clock. */
+  /** The time of this process. */
   nowMs(): number;
-  /** The clock of the server that has this key. */
+  /** The time of the server that holds this key. */
   serverNowMs(key: string): number;
-  /** The latest time that it may show. */
+  /** The latest time that this server's clock may show. */
   latestServerNowMs(key: string): number;
   readonly roundTripMs: number;
 }
 
 interface PendingKey {
   readonly keys: EntryKeys;
-  /** Moves with each new invalidation, so that an older replay can't remove a newer one. */
+  /** Increases with each new invalidation, so that an older replay can't remove a newer one. */
   readonly number: number;
 }
 
-/** A new stamp that Redis has yet to be told. */
+/** A new stamp that Redis has not acknowledged yet. */
 interface PendingChange {
-  /** What was sent when it was asked for, and may be in place; empty: nothing. */
+  /** The stamp that was sent when the change was requested, and may be in place; empty when none was sent. */
   readonly attempted: string;
   readonly isTag: boolean;
-  /** What the replay sends, each time again. */
+  /** The stamp that the replay sends, the same at each attempt. */
   stamp: string | undefined;
   readonly atMs: number;
-  /** The server's clock at that moment; another offset later: there is another server, or its clock was set. */
+  /**
+   * The server's time at that moment. Another offset later means that the server is another one, or its clock was set.
+   */
   readonly serverAtMs: number;
 }
 
 interface Pending {
-  /** By full name of the value. */
+  /** By full name of the value's key. */
   readonly keys: Map<string, PendingKey>;
-  /** By full name of the tag's stamp. */
+  /** By full name of the key of the tag's stamp. */
   readonly tags: Map<string, PendingChange>;
   clear: PendingChange | undefined;
 }
@@ -58,12 +63,13 @@ type Step =
   | { readonly pending: Pending; readonly stampKey: string; readonly change: PendingChange };
 
 /**
- * What Redis was to forget and has not acknowledged: a deletion, tag invalidation or `clear` during an outage, a write whose
- * answer never came, a `set` that only this process has. The last per key is kept, bounded per namespace, and replayed on
- * recovery, in slices, before Redis is read again. A replay that is repeated does no harm: at worst a value is loaded once more.
+ * The invalidations that Redis has not acknowledged: a deletion, tag invalidation or `clear` during an outage, a write
+ * whose answer never came, a `set` that only this process has. The last one per key is kept, with a limit per
+ * namespace, and replayed on recovery, in slices, before Redis is read again. A repeated replay does no harm: at worst
+ * a value is loaded once more.
  *
- * A new stamp is put in place only if the one that is there is older than the request for it: after an outage the first of
- * many processes clears the namespace, and the others find that done.
+ * A new stamp is stored only if the present one is older than the request for it: after an outage the first of many
+ * processes clears the namespace, and the others find that done.
  */
 export class OutageJournal {
   private readonly byNamespace = new Map<string, Pending>();
@@ -72,12 +78,15 @@ export class OutageJournal {
 
   constructor(private readonly clock: JournalClock) {}
 
-  /** Invalidations waiting. */
+  /** Number of pending invalidations. */
   get size(): number {
     return this.count;
   }
 
-  /** @param clearStampKey the namespace's stamp, which stands for all its keys when there are too many */
+  /**
+   * Adds the deletion of a key.
+   * @param clearStampKey the key of the namespace's stamp, which replaces all pending keys when there are too many
+   */
   addKey(clearStampKey: string, keys: EntryKeys): void {
     const pending = this.pendingOf(clearStampKey);
     this.count += pending.keys.has(keys.valueKey) ? 0 : 1;
@@ -88,7 +97,8 @@ export class OutageJournal {
   }
 
   /**
-   * @param tagStampKey the stamp that is to be replaced
+   * Adds the invalidation of a tag.
+   * @param tagStampKey the key of the stamp that is to be replaced
    * @param attempted the stamp that may be in place already
    */
   addTag(clearStampKey: string, tagStampKey: string, attempted = ''): void {
@@ -100,7 +110,11 @@ export class OutageJournal {
     }
   }
 
-  /** Stands for all that the namespace has waiting; what is added later is kept beside it. @param attempted as in {@link addTag} */
+  /**
+   * Adds a `clear` of the namespace. It replaces everything that the namespace has pending; later invalidations are
+   * kept beside it.
+   * @param attempted as in {@link addTag}
+   */
   addClear(clearStampKey: string, attempted = ''): void {
     const pending = this.pendingOf(clearStampKey);
     this.count -= pending.keys.size + pending.tags.size + (pending.clear === undefined ? 0 : 1);
@@ -114,23 +128,26 @@ export class OutageJournal {
     return this.clock.isServing ? MAX_WHILE_SERVING : MAX_PER_NAMESPACE;
   }
 
-  /** Whether Redis may hold a value for this key that it was to forget. */
+  /** Whether Redis may hold a value for this key whose deletion is pending. */
   covers(clearStampKey: string, valueKey: string): boolean {
     const pending = this.byNamespace.get(clearStampKey);
     return pending !== undefined && (pending.clear !== undefined || pending.keys.has(valueKey));
   }
 
-  /** Whether Redis has yet to hear that this tag is invalid. */
+  /** Whether the invalidation of this tag is pending. */
   coversTag(clearStampKey: string, tagStampKey: string): boolean {
     return this.byNamespace.get(clearStampKey)?.tags.has(tagStampKey) === true;
   }
 
-  /** A point in time, for {@link settleKey}. */
+  /** A position in the order of invalidations, for {@link settleKey}. */
   get mark(): number {
     return this.lastNumber;
   }
 
-  /** A write or deletion of this key that left at `mark` has been acknowledged: it covers what was pending then, nothing later. */
+  /**
+   * Removes the pending deletion of a key: a write or deletion of the key that was sent at `mark` has been
+   * acknowledged. It covers what was pending then, and nothing later.
+   */
   settleKey(clearStampKey: string, valueKey: string, mark: number): void {
     const pending = this.byNamespace.get(clearStampKey);
     const added = pending?.keys.get(valueKey);
@@ -141,9 +158,10 @@ export class OutageJournal {
   }
 
   /**
-   * Hands everything to `send`, slice by slice, until nothing is left; what was added meanwhile is sent as well.
-   * @param isMeant only what concerns these keys (those of one server); default: all
-   * @throws what `send` throws; then the slice and what comes after it stay
+   * Passes everything to `send`, slice by slice, until nothing is left; invalidations that are added meanwhile are sent
+   * as well.
+   * @param isMeant selects keys (those of one server); default: all
+   * @throws what `send` throws; the slice and those after it then stay pending
    */
   async replay(
     send: (pending: PendingInvalidations) => Promise<void>,
@@ -161,7 +179,7 @@ export class OutageJournal {
     }
   }
 
-  /** Clears come first: most of what a namespace has waiting is done with them. */
+  /** The steps of a replay. Clears come first: they cover most of what a namespace has pending. */
   private steps(isMeant: (key: string) => boolean): readonly Step[] {
     const steps: Step[] = [];
     for (const [stampKey, pending] of this.byNamespace) {
@@ -202,8 +220,8 @@ export class OutageJournal {
     const { clock } = this;
     const { atMs, serverAtMs, attempted } = change;
     const serverNowMs = clock.serverNowMs(stampKey);
-    const requestedAtMs = serverNowMs - (clock.nowMs() - atMs); // by the clock that the server has now
-    // A stamp of before a failover may go by another clock: the difference between the two is allowed for.
+    const requestedAtMs = serverNowMs - (clock.nowMs() - atMs); // by the present clock of the server
+    // A stamp from before a failover may go by another clock: the difference between the two is added to the margin.
     const marginMs = CLOCK_ERROR_MS + clock.roundTripMs + Math.abs(requestedAtMs - serverAtMs);
     change.stamp ??= newStamp(clock.latestServerNowMs(stampKey));
     const lifeMs = change.isTag ? INVALIDATED_MS : undefined;

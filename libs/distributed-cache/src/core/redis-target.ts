@@ -1,7 +1,7 @@
 import type { ResolvedRedis } from '../config/index.js';
 import { isRedisClient, type RedisTarget } from '../redis/index.js';
 
-/** The connection that the configuration describes; `undefined` for none. */
+/** The Redis that the configuration describes; `undefined` when there is none. */
 export function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
   if (redis.kind === 'none') {
     return undefined;

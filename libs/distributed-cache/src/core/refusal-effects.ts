@@ -1,6 +1,6 @@
 import type { Refusal } from '../redis/index.js';
 
-/** What is lost without a command. */
+/** The effect of a refused command. */
 const EFFECTS: Readonly<Record<string, string>> = {
   GET: 'nothing is read from Redis',
   SET: 'nothing is stored in Redis',
@@ -12,13 +12,13 @@ const EFFECTS: Readonly<Record<string, string>> = {
   PUBLISH: 'changes are not announced to other processes',
 };
 
-/** There is another way to the same. */
+/** Commands that the cache can replace by others. */
 const DISPENSABLE: ReadonlySet<string> = new Set(['MGET', 'UNLINK', 'MULTI', 'EXEC']);
 
 /** Replies with which Redis refuses every write. */
 const NO_WRITES: ReadonlySet<string> = new Set(['READONLY', 'OOM', 'MISCONF', 'NOREPLICAS']);
 
-/** What is lost, whatever the command. */
+/** The effect of a reply, whatever the command. */
 const EFFECTS_OF_REPLIES: Readonly<Record<string, string>> = {
   ...Object.fromEntries([...NO_WRITES].map((reply) => [reply, 'nothing is stored in Redis'])),
   MOVED: 'the server is a node of a Cluster, and only its own keys are cached (see redis.cluster)',
@@ -27,11 +27,11 @@ const EFFECTS_OF_REPLIES: Readonly<Record<string, string>> = {
 export interface RefusalEffect extends Refusal {
   /** `cache:*`, or the name of a channel. */
   readonly keyPattern: string;
-  /** What is lost, for a person. */
+  /** The effect, in words for an operator. */
   readonly effect: string;
 }
 
-/** @returns `undefined` for a command that is done without */
+/** The effect of a refusal. @returns `undefined` for a command that the cache does without */
 export function effectOf({ command, reply }: Refusal, keyPrefix: string): RefusalEffect | undefined {
   const known = EFFECTS_OF_REPLIES[reply];
   if (DISPENSABLE.has(command) && known === undefined) {
@@ -41,11 +41,12 @@ export function effectOf({ command, reply }: Refusal, keyPrefix: string): Refusa
   return { command, reply, keyPattern, effect: known ?? EFFECTS[command] ?? 'what needs it is not done' };
 }
 
-/** Whether nothing can be stored. */
+/** Whether the refusal means that no value can be stored. */
 export function stopsWrites({ command, reply }: Refusal): boolean {
   return (command === 'SET' && reply !== 'MOVED') || NO_WRITES.has(reply);
 }
 
+/** A refusal and its effect as one sentence, for a health check. */
 export function describeRefusal({ command, reply, keyPattern, effect }: RefusalEffect): string {
   return `Redis refuses ${command} on ${keyPattern} (${reply}): ${effect}`;
 }

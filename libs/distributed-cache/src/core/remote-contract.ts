@@ -4,7 +4,7 @@ import type { RedisEntry } from '../redis/index.js';
 import type { EntryLife } from './entry-life.js';
 import type { Lease } from './lease.js';
 
-/** What Redis knows of a key. `unreachable`: it could not be asked. */
+/** The result of a lookup in Redis. `unreachable`: Redis could not be asked. */
 export type RemoteLookup =
   | { readonly state: 'unreachable' }
   | { readonly state: 'miss'; readonly stamps: readonly Stamp[] }
@@ -21,8 +21,9 @@ export type RemoteLookup =
 export const UNREACHABLE: RemoteLookup = Object.freeze({ state: 'unreachable' });
 
 /**
- * How a write ended. `unsent`: Redis is away, nothing happened. `refused`: Redis said no (`OOM`, `READONLY`), so what it held
- * before is still there. `unknown`: it was sent and never answered, so it may have taken effect, now or later.
+ * The outcome of a write. `unsent`: Redis can't be used, and nothing was changed. `refused`: an error reply (`OOM`,
+ * `READONLY`), so Redis still holds what it held before. `unknown`: the command was sent and never answered, so it may
+ * take effect, now or later.
  */
 export type WriteOutcome = 'done' | 'unsent' | 'refused' | 'unknown';
 
@@ -35,12 +36,12 @@ export interface RemoteWrite {
 
 export interface TakeOutcome {
   readonly lookup: RemoteLookup;
-  /** Ours; absent: another process is loading. */
+  /** The lease that this load has taken; absent when another process is loading, or no lease was given. */
   readonly lease: Lease | undefined;
   /** The token of the load under way, as far as Redis says. */
   readonly owner: string | undefined;
-  /** Whether nobody may store a load for now. */
+  /** Whether no load may be stored for now. */
   readonly isHeldOff: boolean;
-  /** Whether nobody is given a lease: waiting for one would be in vain. */
+  /** Whether Redis gives no lease at all: waiting for one would be in vain. */
   readonly isRefused: boolean;
 }

@@ -6,18 +6,21 @@ export type Operation = 'get' | 'set' | 'delete' | 'clear';
 
 export interface FaultListener {
   onError(operation: Operation, error: Error): void;
-  /** The operation was not sent, because the queue to Redis is full. Redis is well. */
+  /** An operation was not sent, because the queue to Redis is full. Redis itself works. */
   onOverload(operation: Operation): void;
 }
 
-/** Takes what a tier throws: tells of it, once, and says what it means for a write. */
+/** Handles the errors that a tier throws: reports each once, and decides what it means for a write. */
 export class RemoteFaults {
   constructor(
     private readonly connection: RedisRuntime['connection'],
     private readonly listener: FaultListener,
   ) {}
 
-  /** A Redis that is known to be away is no news with every call: its loss has been told once. */
+  /**
+   * Reports a fault. A Redis that is known to be unavailable is not reported with every call: its loss was reported
+   * once.
+   */
   report(operation: Operation, error: unknown): void {
     if (error instanceof TierUnavailableError && error.reason === 'overloaded') {
       this.listener.onOverload(operation);

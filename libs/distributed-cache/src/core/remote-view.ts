@@ -36,11 +36,12 @@ const DELETE_PIECE: PieceLimits<string> = {
 };
 
 /**
- * One namespace's part of Redis. Nothing here throws: a fault is told to `onError`, once, and the answer says so.
+ * One namespace's part of Redis. No method throws, except `inspect`: a fault is reported to `onError`, once, and the
+ * result says so.
  *
- * `clear()` puts a new unique stamp under one key; an entry carries the stamp that was current when its load began, and one
- * with another stamp is a miss. What Redis was to forget and has not acknowledged goes to the outage journal; until it has
- * been replayed, what Redis holds under such a key is a miss.
+ * `clear()` puts a new unique stamp under one key; an entry carries the stamp that was current when its load began, and
+ * one with another stamp is a miss. Invalidations that Redis has not acknowledged go to the outage journal; until they
+ * have been replayed, what Redis holds under such a key is a miss.
  */
 export class RemoteView {
   private readonly stamp: StampBook;
@@ -65,7 +66,7 @@ export class RemoteView {
     this.leases = new LeaseTaker(redis, this.tier, layout, this.stamp, this.judge, this.faults);
   }
 
-  /** What counts of what Redis holds. On the way of every hit of Redis: it waits for nothing that is there already. */
+  /** Looks up one key. Every hit in Redis takes this path, so it waits for nothing that is there already. */
   async find(key: string): Promise<RemoteLookup> {
     const valueKey = this.layout.valueKey(key);
     const { held } = this.stamp;
@@ -98,7 +99,10 @@ export class RemoteView {
     return this.judge.judge(key, entry, stamp, wasToBeForgotten);
   }
 
-  /** In the order of `keys`, in pieces, each with a deadline of its own. One entry that can't be read is one miss, a server that can't be asked costs only its own keys. */
+  /**
+   * Looks up several keys, in the order of `keys`, in pieces, each with a deadline of its own. An entry that can't be
+   * read is one miss; a server that can't be asked affects only its own keys.
+   */
   async findMany(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
     const groups = this.groups(keys);
     const [only] = groups;
@@ -117,7 +121,9 @@ export class RemoteView {
     return keys.map((key) => found.get(key) ?? UNREACHABLE);
   }
 
-  /** The stamps that an entry of this life, written now, must carry; `undefined` while Redis can't be asked. */
+  /**
+   * The stamps that an entry with this life must carry when it is written now; `undefined` while Redis can't be asked.
+   */
   async stamps(tags: readonly string[], lifeMs: number): Promise<readonly Stamp[] | undefined> {
     try {
       const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags, lifeMs)]);
@@ -128,7 +134,7 @@ export class RemoteView {
     }
   }
 
-  /** As {@link stamps}, where this process holds them: nothing has to be asked. */
+  /** The stamps of {@link stamps}, when this process holds them and need not ask for any; `undefined` otherwise. */
   heldStamps(tags: readonly string[]): readonly Stamp[] | undefined {
     const { held } = this.stamp;
     return held === undefined || tags.length > 0 ? undefined : this.judge.stampsUnder(held);
@@ -146,7 +152,10 @@ export class RemoteView {
     return outcome;
   }
 
-  /** In pieces, each with a deadline of its own. @returns the outcome by key: those of one piece share it */
+  /**
+   * Stores several values in pieces, each with a deadline of its own.
+   * @returns the outcome by key: the keys of one piece share it
+   */
   async storeMany(
     writes: readonly (readonly [key: string, write: RemoteWrite])[],
   ): Promise<ReadonlyMap<string, WriteOutcome>> {
@@ -164,7 +173,7 @@ export class RemoteView {
     return outcomes;
   }
 
-  /** Stores what was loaded under a lease; `overtaken`: a `set`, deletion or another load came first. */
+  /** Stores a loaded value under a lease. @returns `overtaken` when a `set`, a deletion or another load came first */
   async fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'overtaken'> {
     try {
       return (await this.tier.fill(this.layout.entryKeys(key), lease.token, this.entryOf(write)))
@@ -179,7 +188,10 @@ export class RemoteView {
     }
   }
 
-  /** @returns those of the keys that existed, as far as Redis could be asked; the others are deleted when it can be */
+  /**
+   * Deletes keys.
+   * @returns those of the keys that existed, as far as Redis could be asked; the others are deleted when it can be
+   */
   async delete(keys: readonly string[], holdOffMs?: number): Promise<ReadonlySet<string>> {
     const existed = new Set<string>();
     await this.byPieces(this.groups(keys), DELETE_PIECE, async (piece) => {
@@ -191,8 +203,9 @@ export class RemoteView {
   }
 
   /**
-   * Ends the fresh life of an entry and keeps it as stale. @returns whether there was one; `undefined` if it could not be done,
-   * then the entry is deleted as soon as it can be
+   * Ends the fresh life of an entry and keeps it as stale.
+   * @returns whether there was one; `undefined` if it could not be done: the entry is then deleted as soon as Redis can
+   * be asked
    */
   async expire(key: string, graceMs: number): Promise<boolean | undefined> {
     try {
@@ -204,7 +217,7 @@ export class RemoteView {
     }
   }
 
-  /** Makes every entry of the namespace a miss; if Redis can't be asked, when it can be. */
+  /** Makes every entry of the namespace a miss; if Redis can't be asked now, as soon as it can be. */
   async clear(): Promise<void> {
     try {
       await this.stamp.replace();
@@ -214,18 +227,24 @@ export class RemoteView {
     }
   }
 
-  /** Has Redis forget this key as soon as it can be asked: it may hold something else than we do. */
+  /**
+   * Journals the deletion of this key, to be sent as soon as Redis can be asked: Redis may hold another value than this
+   * process.
+   */
   journal(key: string): void {
     this.redis.journal.addKey(this.layout.clearStampKey, this.layout.entryKeys(key));
   }
 
-  /** The stamps that are held may no longer be the current ones. */
+  /** Drops the stamps that this process holds: they may no longer be the current ones. */
   forgetStamps(): void {
     this.stamp.doubt();
     this.tags.forgetStamps();
   }
 
-  /** Each tag by itself: one whose server can't be asked is journalled (the first such failure is told), and the others are acknowledged all the same. */
+  /**
+   * Invalidates each tag separately: one whose server can't be asked is journalled (the first such failure is
+   * reported), and the others are acknowledged all the same.
+   */
   async invalidateTags(tags: readonly string[]): Promise<void> {
     const outcomes = await Promise.allSettled(tags.map((tag) => this.tags.invalidate(tag)));
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
@@ -234,7 +253,7 @@ export class RemoteView {
     }
   }
 
-  /** See `touchStamps`. Never rejects. */
+  /** Reads held stamps again, see `touchStamps`. Never rejects. */
   touchStamps(onDifferent: (encodedKey: string) => void): Promise<void> {
     return touchStamps(this.tier, this.stamp, this.tags, onDifferent);
   }
@@ -292,7 +311,7 @@ export class RemoteView {
     }
   }
 
-  /** All about an entry but its value. @throws the tier's errors */
+  /** Reads everything about an entry except its value. @throws the tier's errors */
   inspect(key: string): Promise<InspectedEntry> {
     return this.tier.inspect(this.layout.entryKeys(key));
   }
@@ -311,7 +330,7 @@ export class RemoteView {
     }
   }
 
-  /** What is to be stored, under stamps that live as long. */
+  /** The entry to store. The life of its tags' stamps is extended to cover its own. */
   private entryOf({ payload, life, loadMs, stamps }: RemoteWrite): EntryToStore {
     const graceMs = this.codec.isPlain ? 0 : life.graceMs; // other programs would take a stale value for a fresh one
     const tags = tagsOf(stamps);
@@ -321,14 +340,14 @@ export class RemoteView {
     return { payload, ttlMs: life.ttlMs, graceMs, loadMs, stamps };
   }
 
-  /** With the stamps of now, so that who loads in its place can store it. */
+  /** The result for a corrupt entry: a miss with the current stamps, so that a load in its place can be stored. */
   private corrupt(error: CorruptEntryError): RemoteLookup {
     this.faults.report('get', error);
     const { held } = this.stamp;
     return held === undefined ? UNREACHABLE : { state: 'miss', stamps: this.judge.stampsUnder(held) };
   }
 
-  /** Bytes that can't be read are a miss; any other error is the tier's. */
+  /** Turns an entry that can't be read into a miss; any other error is the tier's. */
   private unreadable(error: unknown): undefined {
     if (!(error instanceof CorruptEntryError)) {
       throw error;

@@ -1,22 +1,22 @@
-/** Texts that are looked back on; then the older half counts for half. */
+/** The number of texts that are counted; then the counts are halved, so that older texts count less. */
 const WINDOW = 64;
-/** While values are kept, every so many-th is kept as text all the same: else nobody would find out that they are no longer read. */
+/** While values are kept as they are, one of so many is still kept as text: it shows when values are no longer read again. */
 const PROBE_EVERY = 16;
-/** Making a value of its text costs about three times what keeping the text has saved, memory aside. */
+/** Parsing a text costs about three times what keeping it has saved, apart from memory. */
 const COST_OF_REREADING = 3;
 
 /**
- * Chooses what memory keeps of the values that one namespace had from Redis: the text, which takes half the room and no walk over the
- * value, but has to be parsed once more for whoever asks next; or the value. Of what is read once a large part is never asked for
- * again (one-hit wonders: Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023), but not everywhere. So the next
- * value expects what became of the last texts.
+ * Chooses the form in which L1 keeps a value that was read from Redis: its JSON text or the value itself. The text takes half the
+ * memory and needs no walk over the value, but the next reader parses it again. Many values that are read once are never read again
+ * (one-hit wonders: Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023), but not in every namespace. So the choice
+ * follows the fate of the last texts.
  */
 export class RereadGuess {
   private kept = 0;
   private reread = 0;
   private sinceProbe = 0;
 
-  /** Whether the next value is rather kept as text. */
+  /** Whether the next value should be kept as text. */
   prefersText(): boolean {
     if (this.reread * COST_OF_REREADING <= this.kept) {
       return true;
@@ -33,7 +33,7 @@ export class RereadGuess {
     }
   }
 
-  /** Somebody asks for what has been kept as text. */
+  /** A value that was kept as text is read again. */
   onReread(): void {
     this.reread = Math.min(this.reread + 1, this.kept);
   }

@@ -2,77 +2,88 @@ import { randomUUID } from 'node:crypto';
 import type { RedisTier } from '../redis/index.js';
 
 /**
- * Unique, and it says when it was put in place, or 0 for one that invalidated nothing.
- * @param atMs by the Redis server's clock, too late rather than too early: what was before must not look later
+ * Makes a unique stamp that contains the time at which it is stored, or 0 for one that invalidates nothing.
+ * @param atMs by the Redis server's clock, rather too late than too early: an earlier change must not look later than
+ * the stamp
  */
 export function newStamp(atMs: number): string {
   return `${Math.floor(atMs)}-${randomUUID()}`;
 }
 
-/** When this stamp invalidated what was before it, by the Redis server's clock. */
+/** The time at which this stamp invalidated what was before it, by the Redis server's clock. */
 export function stampedAtMs(stamp: string): number {
   return Number.parseInt(stamp, 10) || 0;
 }
 
-/** The stamp of an invalidated tag lives so long at least: a load that began before and adds the tag at its end must find it. */
+/**
+ * The shortest life of an invalidated tag's stamp, in milliseconds: a load that began before and adds the tag at its
+ * end must find it.
+ */
 export const INVALIDATED_MS = 3_600_000;
 
-/** A stamp outlives the entries that it guards by so much, for loads under way and the clocks of others. */
+/**
+ * How much longer a stamp lives than the entries that it guards, in milliseconds, for loads under way and the clocks of
+ * others.
+ */
 const MARGIN_MS = 60_000;
 
-/** Twice what it is to guard: the next entries of the same life need no extension. */
+/** The life of a stamp, twice what it is to guard: the next entries of the same life need no extension. */
 function stampLifeMs(guardMs: number): number {
   return Math.ceil(2 * guardMs + MARGIN_MS);
 }
 
-/** What a stamp needs to know of Redis. */
+/** The facts about Redis that a stamp needs. */
 export interface StampSurroundings {
   readonly tier: RedisTier;
-  /** Whether a change of this key would be heard of. */
+  /** Whether this process receives a change of this key. */
   hears(stampKey: string): boolean;
-  /** The latest time that the clock of the server that has this key may show. */
+  /** The latest time that the clock of the server that holds this key may show. */
   latestServerNowMs(stampKey: string): number;
-  /** This process's clock. */
+  /** The time of this process. */
   nowMs(): number;
   /**
-   * Whether the one master of a cluster that has this key can't be used, while others can, and the fallback lasts: what is held
-   * then counts as what is in L1 does, or no key of the namespace could be read.
+   * Whether the one master of a cluster that holds this key can't be used, while others can, and the fallback still
+   * lasts. The held stamp then counts, as copies in L1 do; otherwise no key of the namespace could be read.
    */
   isExcused(stampKey: string): boolean;
 }
 
 /**
- * What a reading of the stamp says of the one that this process knew before. `same`: nothing was invalidated meanwhile,
- * although the key may have been announced (its life was extended). `lapsed`: its life had ended, no entry carries it any
- * more, and there is a new one that invalidates nothing. `changed`: there is another.
+ * The result of a comparison of the stamp in Redis with the one that this process knew before. `same`: nothing was
+ * invalidated meanwhile, although the key may have been announced (its life was extended). `lapsed`: its life had
+ * ended, no entry carries it any more, and there is a new one that invalidates nothing. `changed`: there is another.
  */
 export type StampVerdict = 'same' | 'lapsed' | 'changed';
 
 /**
- * The current stamp of one key, held in this process as long as changes of it would be heard of; else read each time. A stamp
- * that is gone (evicted, an emptied Redis) is made anew: entries of before become misses, never hits.
+ * The current stamp of one key, held in this process as long as it receives changes of the key; otherwise read each
+ * time. A stamp that is gone (evicted, an emptied Redis) is made anew: earlier entries become misses, never hits.
  *
- * The stamp of a namespace stays until it is replaced: there is one per namespace, and its loss costs every entry. The stamp of
- * a tag has a TTL, since tags come and go with the data: at least as long as the longest life that it guards. What is
- * left of it is known here, so an extension is sent only when a write needs it: about once per half of the stamp's life.
+ * The stamp of a namespace stays until it is replaced: there is one per namespace, and its loss costs every entry. The
+ * stamp of a tag has a TTL, since tags come and go with the data: at least as long as the longest life that it guards.
+ * The rest of its life is known here, so an extension is sent only when a write needs it: about once per half of the
+ * stamp's life.
  */
 export class StampBook {
-  /** The stamp that this process has seen last; stamps are unique, so the same one again means that nothing was invalidated. */
+  /**
+   * The last stamp that this process has read or stored. Stamps are unique, so the same one again means that nothing
+   * was invalidated.
+   */
   private seen: string | undefined;
-  /** When this process has seen it first, on its own clock: it was in place by then. */
+  /** When this process first had it, on its own clock: the stamp was in place by then. */
   private seenAtMs = Infinity;
   private isHeld = false;
-  /** Whether there has been a stamp here: one that is gone has been lost, and it is unknown what it invalidated. */
+  /** Whether there has been a stamp here. If it is gone, it has been lost, and it is unknown what it invalidated. */
   private isKnown = false;
-  /** Moves with every doubt: a read that was under way then is not held. */
+  /** Increases with every doubt: the result of a read that was under way then is not held. */
   private doubts = 0;
-  /** What {@link replace} sent last, whether or not it took effect. */
+  /** The stamp that {@link replace} sent last, whether or not it took effect. */
   attempted = '';
-  /** A read under way, which others may wait for unless there is doubt. */
+  /** A read under way, which other calls may wait for unless there is doubt. */
   private asking: { readonly doubts: number; readonly answer: Promise<string> } | undefined;
-  /** Until then at least it lives, by this process's clock; `undefined`: that is not known. */
+  /** The time until which the stamp lives at least, by this process's clock; `undefined` when that is not known. */
   private livesUntilMs: number | undefined;
-  /** A tag's stamp from a version that gave it no TTL. */
+  /** Whether the stamp has no TTL, although it is a tag's: it is from a version that gave it none. */
   private hasNoTtl = false;
   private extendingUntilMs = 0;
 
@@ -83,14 +94,14 @@ export class StampBook {
     private readonly onVerdict: (verdict: StampVerdict) => void = () => {},
   ) {}
 
-  /** The stamp, if it is held and may be relied on. */
+  /** The stamp, if it is held and may be trusted. */
   get held(): string | undefined {
     return this.isHeld && (this.hearsChanges() || this.surroundings.isExcused(this.stampKey)) && !this.hasLapsed()
       ? this.seen
       : undefined;
   }
 
-  /** Whether this process knows a stamp that another could be compared with. */
+  /** Whether this process knows a stamp with which another could be compared. */
   get hasSeen(): boolean {
     return this.seen !== undefined;
   }
@@ -100,7 +111,11 @@ export class StampBook {
     return this.seen === stamp && this.seenAtMs < atMs;
   }
 
-  /** @param guardMs what a new stamp is to guard. @throws the tier's errors */
+  /**
+   * Returns the current stamp, and makes one if there is none.
+   * @param guardMs the life that a new stamp is to guard, in milliseconds.
+   * @throws the tier's errors
+   */
   current(guardMs = 0): Promise<string> {
     const { held, asking, doubts } = this;
     if (held !== undefined) {
@@ -120,7 +135,10 @@ export class StampBook {
     return begun.answer;
   }
 
-  /** Puts a new stamp in place: what was stored under the old one is a miss from then on. @throws the tier's errors */
+  /**
+   * Stores a new stamp: entries that were stored under the old one are misses from then on.
+   * @throws the tier's errors
+   */
   async replace(): Promise<void> {
     const stamp = newStamp(this.surroundings.latestServerNowMs(this.stampKey));
     this.attempted = stamp;
@@ -137,13 +155,16 @@ export class StampBook {
     this.hold(heardBefore && this.doubts === doubtsBefore, sentAtMs, lifeMs);
   }
 
-  /** It has changed, or may have. */
+  /** The stamp has changed, or may have. */
   doubt(): void {
     this.doubts++;
     this.isHeld = false;
   }
 
-  /** An entry of this life is about to be stored under the stamp: has it live as long, without a wait. Never throws. */
+  /**
+   * Extends the life of the stamp, in the background, to that of an entry that is about to be stored under it. Never
+   * throws.
+   */
   guard(lifeMs: number): void {
     const nowMs = this.surroundings.nowMs();
     const neededUntilMs = nowMs + lifeMs + MARGIN_MS / 2;
@@ -155,12 +176,14 @@ export class StampBook {
     void this.extend(extendedMs, nowMs).finally(() => (this.extendingUntilMs = 0));
   }
 
-  /** For {@link confirm}: what is held now, and what has come between then. */
+  /** The state to compare with in {@link confirms}; `undefined` when no stamp is held. */
   get reading(): { readonly doubts: number } | undefined {
     return this.held === undefined ? undefined : { doubts: this.doubts };
   }
 
-  /** Whether the stamp in Redis is still the one that was held when `reading` was taken, unless a message has come since. */
+  /**
+   * Whether the stamp in Redis is still the one that was held when `reading` was taken, or a message has arrived since.
+   */
   confirms(found: string | undefined, { doubts }: { readonly doubts: number }): boolean {
     return doubts !== this.doubts || found === this.seen;
   }
@@ -210,11 +233,11 @@ export class StampBook {
         this.hasNoTtl = false;
         this.livesUntilMs = Math.max(this.livesUntilMs ?? 0, sentAtMs + lifeMs);
       } else {
-        this.livesUntilMs = undefined; // it is gone, or another process has extended it further: the next reading says which
+        this.livesUntilMs = undefined; // it is gone, or another process has extended it further: the next read says which
         this.doubt();
       }
     } catch {
-      // Then the entry may become a miss before its time; the next write tries again.
+      // The entry may then become a miss early; the next write tries again.
     }
   }
 

@@ -3,13 +3,13 @@ import { CLEAR } from './entry-judge.js';
 import type { StampBook } from './stamp-book.js';
 import { TAG_STAMP, type TagRegistry } from './tag-registry.js';
 
-/** So many stamps of tags are read again at each heartbeat. */
+/** Number of stamps of tags that are read again at each heartbeat. */
 const TOUCHED_AT_ONCE = 256;
 
 /**
- * Reads the stamps of a namespace again that are held here, some tags at a time: to Redis what is never read looks unused, and is
- * evicted first. Never rejects.
- * @param onDifferent told of those that are not what is held, although no message said so; by their encoded keys
+ * Reads the held stamps of a namespace again, some tags at a time: Redis takes a key that is never read for unused, and
+ * evicts it first. Never rejects.
+ * @param onDifferent receives the encoded keys of those that differ from the held ones, although no message said so
  */
 export async function touchStamps(
   tier: RedisTier,

@@ -6,51 +6,57 @@ import { StampBook, stampedAtMs, type StampVerdict } from './stamp-book.js';
 
 interface Tag {
   readonly name: string;
-  /** Moves when the tag is invalidated: copies in L1 that depend on it are over at once. */
+  /** The generation changes when the tag is invalidated: copies in L1 that depend on it become misses at once. */
   readonly scope: LocalScope;
-  /** Its stamp in Redis; absent where there is no Redis. */
+  /** Its stamp in Redis; absent when no Redis is configured. */
   readonly stamp: StampBook | undefined;
-  /** When this process last invalidated it or heard that it was invalidated, on its own clock. */
+  /** When this process last invalidated the tag or learned of its invalidation, on its own clock. */
   changedAtMs: number;
-  /** When a message about it came last, on this process's clock. */
+  /** When the last message about it arrived, on this process's clock. */
   toldAtMs: number;
 }
 
-/** What the key of a tag's stamp begins with, after the namespace. */
+/** The prefix of the key of a tag's stamp, after the namespace. */
 export const TAG_STAMP = '#tag:';
 
-/** Tags remembered at once, of each namespace; when there are more one leaves, and with it the copies in L1 that depend on it. */
+/**
+ * Maximum number of tags remembered per namespace; beyond it one is forgotten, and with it the copies in L1 that depend
+ * on it.
+ */
 const MAX_TAGS = 20_000;
 
 /**
- * The tags of one namespace. An entry carries the stamp of each of its tags, taken before its load began; `invalidateTags` puts a new
- * stamp in place, and whatever carries the old one is a miss, everywhere and in O(1). Tags go by their encoded names, which
- * never begin with `#`.
+ * The tags of one namespace. An entry carries the stamp of each of its tags, read before its load began.
+ * `invalidateTags` stores a new stamp, and every entry with the old one is a miss, in every process and in O(1). Tags
+ * are stored by their encoded names, which never begin with `#`.
  */
 export class TagRegistry {
   private readonly tags = new Map<string, Tag>();
-  /** The same in a list, of which one is chosen at random. */
+  /** The names of the tags as a list, from which one is chosen at random. */
   private readonly names: string[] = [];
   private nextToTouch = 0;
-  /** When one of the tags that were forgotten was last invalidated here. */
+  /** When one of the forgotten tags was last invalidated here. */
   private forgottenChangeAtMs = -Infinity;
 
   constructor(
     private readonly redis: RedisRuntime | undefined,
     private readonly layout: KeyLayout,
     private readonly nowMs: () => number,
-    /** Told at once when a tag is invalidated, here or elsewhere. */
+    /** Called at once when a tag is invalidated, here or elsewhere. */
     private readonly onInvalidated: (name: string) => void = () => {},
-    /** Told when a tag has to leave because there are too many. */
+    /** Called when a tag is forgotten because there are too many. */
     private readonly onForgotten: () => void = () => {},
   ) {}
 
-  /** @throws CacheKeyError for a tag that is no well-formed non-empty string */
+  /**
+   * Encodes the names of tags and removes duplicates.
+   * @throws CacheKeyError for a tag that is not a well-formed non-empty string
+   */
   static namesOf(tags: readonly string[] | undefined): readonly string[] {
     return tags === undefined || tags.length === 0 ? NONE : [...new Set(tags.map(encodeKey))];
   }
 
-  /** The tags as they are now, for a value whose making begins now. */
+  /** The present generations of the tags, for a value whose making begins now. */
   marks(names: readonly string[]): readonly LocalMark[] | undefined {
     return names.length === 0
       ? undefined
@@ -60,7 +66,7 @@ export class TagRegistry {
         });
   }
 
-  /** The tag that this scope belongs to, if it is remembered. Looks at all of them. */
+  /** The tag that this scope belongs to, if it is remembered. Searches all of them. */
   nameOf(scope: LocalScope): string | undefined {
     for (const [name, tag] of this.tags) {
       if (tag.scope === scope) {
@@ -71,8 +77,9 @@ export class TagRegistry {
   }
 
   /**
-   * The stamps of these tags as Redis has them now.
-   * @param guardMs the life of an entry that is to be stored under them. @throws the tier's errors
+   * The current stamps of these tags in Redis.
+   * @param guardMs the life of an entry that is to be stored under them, in milliseconds.
+   * @throws the tier's errors
    */
   stamps(names: readonly string[], guardMs?: number): Promise<Stamp[]> {
     return Promise.all(
@@ -87,7 +94,7 @@ export class TagRegistry {
     );
   }
 
-  /** An entry of this life is about to be stored under the stamps of these tags. */
+  /** Extends the lives of these tags' stamps to that of an entry that is about to be stored under them. */
   guard(names: readonly string[], lifeMs: number): void {
     names.forEach((name) => this.tag(name).stamp?.guard(lifeMs));
   }
@@ -113,8 +120,8 @@ export class TagRegistry {
   }
 
   /**
-   * Whether the tag may have got this stamp at or after that moment of this process's clock. The stamp's time is as good as two processes know
-   * the server's clock: in doubt it may.
+   * Whether the tag may have got this stamp at or after that moment of this process's clock. The stamp's time is only
+   * as exact as two processes know the server's clock: in doubt the answer is true.
    */
   mayBeSince(sinceMs: number, [name, stamp]: Stamp): boolean {
     const { redis, layout } = this;
@@ -127,7 +134,10 @@ export class TagRegistry {
     return stampedAtMs(stamp) >= Math.floor(earliestNowMs - (this.nowMs() - sinceMs));
   }
 
-  /** Invalidates a tag, here at once. @throws the tier's errors; then it is journalled, and done when Redis can be asked */
+  /**
+   * Invalidates a tag, here at once.
+   * @throws the tier's errors; the invalidation is then journalled, and done when Redis can be asked
+   */
   async invalidate(name: string): Promise<void> {
     const tag = this.tag(name);
     this.move(tag);
@@ -142,9 +152,9 @@ export class TagRegistry {
   }
 
   /**
-   * Redis tells of a tag's stamp: another process has put a new one in place, or the stamp lives longer now, has expired or was
-   * evicted. Copies in L1 do not answer until the next reading of the stamp says which (`StampVerdict`). Where no stamp has
-   * been seen there is nothing to compare with, and no copy from Redis.
+   * Handles a message about a tag's stamp: another process has stored a new one, or the stamp lives longer now, has
+   * expired or was evicted. Copies in L1 do not answer until the next read of the stamp says which (`StampVerdict`). If
+   * no stamp has been read there is nothing to compare with, and no copy from Redis.
    */
   onMessage(name: string): void {
     const tag = this.tags.get(name);
@@ -160,7 +170,10 @@ export class TagRegistry {
     }
   }
 
-  /** Finds out whether a tag that a message named was invalidated; if that can't be known, it counts as invalidated. Never rejects. */
+  /**
+   * Finds out whether the tag of a message was invalidated; if that can't be found out, it counts as invalidated. Never
+   * rejects.
+   */
   async confirm(name: string): Promise<void> {
     const tag = this.tags.get(name);
     try {
@@ -179,7 +192,7 @@ export class TagRegistry {
     }
   }
 
-  /** Whether Redis has yet to hear that one of these tags is invalid. */
+  /** Whether the invalidation of one of these tags is pending. */
   arePending(names: readonly string[]): boolean {
     const { redis, layout } = this;
     return (
@@ -198,7 +211,7 @@ export class TagRegistry {
 
   private onVerdict(tag: Tag, verdict: StampVerdict): void {
     if (verdict === 'changed') {
-      // Told before it was read: a load that began in between has begun after the invalidation.
+      // The message came before this read: a load that began in between has begun after the invalidation.
       this.move(tag, tag.scope.isInDoubt === true ? tag.toldAtMs : undefined);
     } else {
       if (verdict === 'lapsed') {
@@ -235,8 +248,10 @@ export class TagRegistry {
   }
 
   /**
-   * A tag that is forgotten would not be heard of any more, so what depends on it goes first. A random one: where the least
-   * recently used left, a few tags too many that are used in turn would leave no copy of any. @returns its place among the names
+   * Forgets a tag. Later messages about it would have no effect, so the copies that depend on it are dropped first. The
+   * tag is a random one: if the least recently used one were forgotten, a few tags too many that are used in turn would
+   * leave no copy of any.
+   * @returns its index among the names
    */
   private forgetOne(): number {
     const place = Math.floor(Math.random() * this.names.length);

@@ -7,18 +7,19 @@ import { withinTime } from './loader-run.js';
 /** The name under which an entry carries the version of its namespace. No tag begins with `#`. */
 const VERSION = '#version';
 
-/** The version of a namespace as an entry carries it: `1` is not `'1'`. */
+/** The version of a namespace as an entry carries it. The type counts: `1` is not `'1'`. */
 export function versionStamps({ version }: Pick<ResolvedNamespace, 'version'>): readonly Stamp[] {
   return version === undefined ? [] : [[VERSION, JSON.stringify(version)]];
 }
 
 /**
- * What a value read from Redis comes to. `foreign`: it is of another version. In a box: a value may look like a promise.
- * `isAsRead`: nobody else's code has had it, which may have changed it in place.
+ * The result of the check of a value from Redis. `foreign`: the value is of another version. The value is wrapped in an
+ * object, because it may look like a promise. `isAsRead`: no code of the application has had it, which could have
+ * changed it in place.
  */
 export type Checked = { readonly value: unknown; readonly isAsRead: boolean } | 'foreign' | 'mismatch';
 
-/** What may be asked of one value. */
+/** The options that a call may set for the check of a value. */
 type Wishes = Pick<EntryOptions<never>, 'validate'> & { readonly schema?: StandardSchemaV1 | undefined };
 
 type OnMismatch = (key: string, mismatch: SchemaMismatch) => void;
@@ -27,8 +28,9 @@ const FOREIGN: Checked = 'foreign';
 const MISMATCH: Checked = 'mismatch';
 
 /**
- * Whether a value is what the code of today expects: of its version, or migrated to it, and as its schema wants it. What is not
- * is a miss. Answers at once unless the schema or `migrate` is asynchronous, and in bounded time then. Never throws.
+ * Checks whether a value is what the present code expects: of its version, or migrated to it, and matching its schema.
+ * A value that is not is a miss. The result is a promise only if the schema or `migrate` is asynchronous; then the time
+ * is limited. Never throws.
  */
 export class ValueCheck {
   private constructor(
@@ -44,7 +46,7 @@ export class ValueCheck {
     return new ValueCheck(policy, schema, validate === 'both', limitMs, onMismatch);
   }
 
-  /** Of a value that comes from Redis. */
+  /** Checks a value that was read from Redis. */
   read(key: string, value: unknown, stamps: readonly Stamp[]): Checked | Promise<Checked> {
     const { version, migrate } = this.policy;
     const from = versionOf(stamps);
@@ -64,7 +66,7 @@ export class ValueCheck {
     );
   }
 
-  /** Whether a value may be stored: it is as its schema wants it, or nobody asks before the next read. */
+  /** Whether a value may be stored: it matches its schema, or it is checked only when it is read. */
   admits(key: string, value: unknown): boolean | Promise<boolean> {
     if (!this.isCheckedBefore) {
       return true;
@@ -89,7 +91,7 @@ export class ValueCheck {
     );
   }
 
-  /** Somebody else's code, which may throw, now or later, or do its work later, or never. */
+  /** Runs a function of the application, which may throw, synchronously or later, or take long, or never end. */
   private attempt<Result>(
     run: () => Result | Promise<Result>,
     then: (result: Result) => Checked | Promise<Checked>,
@@ -117,14 +119,14 @@ export class ValueChecks {
 
   constructor(
     private readonly policy: ResolvedNamespace,
-    /** The most that an asynchronous schema or `migrate` may take, in milliseconds; then it counts as one that threw. */
+    /** The longest time of an asynchronous schema or `migrate`, in milliseconds; then it counts as one that threw. */
     private readonly limitMs: number,
     private readonly onMismatch: OnMismatch,
   ) {
     this.ofNamespace = ValueCheck.of(policy, {}, limitMs, onMismatch);
   }
 
-  /** Of a call with options of its own. */
+  /** The check for a call with options of its own. */
   of(wishes: Wishes | undefined): ValueCheck {
     return wishes?.schema === undefined && wishes?.validate === undefined
       ? this.ofNamespace
@@ -132,7 +134,10 @@ export class ValueChecks {
   }
 }
 
-/** `undefined` for an entry without a version, `null` for one whose version can't be read: no namespace has that. */
+/**
+ * The version in the stamps of an entry: `undefined` for an entry without a version, `null` for one whose version can't
+ * be read, which no namespace has.
+ */
 export function versionOf(stamps: readonly Stamp[]): string | number | null | undefined {
   const text = stampNamed(stamps, VERSION);
   if (text === undefined) {

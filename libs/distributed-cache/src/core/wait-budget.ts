@@ -1,19 +1,23 @@
 import { JUDGEMENT_MS, withinDeadline } from '../redis/index.js';
 
 /**
- * The time that one call may spend waiting for Redis, however many steps it takes: the deadline is a promise to the caller,
- * not to a command. The loader's own time, waiting for another process's load, and waiting behind this process's own commands do not count.
+ * The time that one call may spend waiting for Redis, however many steps it takes: the deadline is a promise to the
+ * caller, not to a command. The time of the loader, of a wait for another process's load, and of a wait behind this
+ * process's own commands does not count.
  */
 export class WaitBudget {
   constructor(
-    /** The connection's deadline clock; any clock where there is no Redis. */
+    /** The connection's deadline clock; any clock when no Redis is configured. */
     private readonly clock: { nowMs(): number },
     private readonly limitMs: number,
-    /** What has been waited for already. */
+    /** The time waited before, in milliseconds. */
     private spentMs = 0,
   ) {}
 
-  /** @returns what `work` resolves to, or `undefined` when the budget is used up first; `work` goes on then */
+  /**
+   * Waits for `work` within the budget.
+   * @returns its result, or `undefined` when the budget is used up first; `work` goes on then
+   */
   async wait<Result>(work: Promise<Result>): Promise<Result | undefined> {
     const { clock } = this;
     const startedAtMs = clock.nowMs();
@@ -25,7 +29,7 @@ export class WaitBudget {
     }
   }
 
-  /** Starts anew, after something else was waited for. */
+  /** Resets the budget, after a wait that does not count. */
   renew(): void {
     this.spentMs = 0;
   }

@@ -6,11 +6,11 @@ export interface ConfigurationProblem {
   readonly name: string;
   /** The value as given, shortened; secrets are shown as `***`. */
   readonly value: string;
-  /** What would have been accepted. */
+  /** The values that are accepted. */
   readonly allowed: string;
 }
 
-/** The configuration is wrong. Thrown at start-up, before anything is opened, with every mistake at once. */
+/** The configuration is wrong. Thrown at start-up, before any connection is opened, with every mistake at once. */
 export class ConfigurationError extends CacheError {
   override readonly name = 'ConfigurationError';
   readonly code = 'CACHE_CONFIGURATION';

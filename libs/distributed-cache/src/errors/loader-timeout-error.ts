@@ -1,8 +1,8 @@
 import { CacheError } from './cache-error.js';
 
 /**
- * A call has waited for a load for longer than its `hardTimeout`. If it was its own loader that ran, its signal is aborted, and what it
- * returns later is dropped.
+ * A call has waited for a load for longer than its `hardTimeout`. If its own loader was running, the loader's signal is
+ * aborted, and its later result is dropped.
  */
 export class LoaderTimeoutError extends CacheError {
   override readonly name = 'LoaderTimeoutError';

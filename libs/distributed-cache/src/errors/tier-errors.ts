@@ -4,7 +4,8 @@ import { CacheError } from './cache-error.js';
 export type UnavailableReason = 'not-connected' | 'breaker-open' | 'overloaded' | 'closed';
 
 /**
- * The tier was not asked, or is given up while it was being asked: it is known to be unusable. Unless `wasSent`, nothing took effect.
+ * The tier is known to be unusable: it was not asked, or the request was given up while it was under way. Unless
+ * `wasSent`, nothing took effect.
  */
 export class TierUnavailableError extends CacheError {
   override readonly name = 'TierUnavailableError';
@@ -13,7 +14,7 @@ export class TierUnavailableError extends CacheError {
   constructor(
     readonly operation: string,
     readonly reason: UnavailableReason,
-    /** Whether the command had left when the tier was given up: it may have taken effect. */
+    /** Whether the command had been sent when the request was given up: it may have taken effect. */
     readonly wasSent = false,
   ) {
     super(`${operation} was not sent: Redis can't be used (${reason})`);
@@ -64,9 +65,12 @@ export class TierReplyError extends CacheError {
   constructor(
     readonly operation: string,
     readonly reply: string,
-    /** The name of the command that was refused, where it is known. */
+    /** The name of the command that was refused, when it is known. */
     readonly command?: string,
-    /** Whether Redis does not carry out this command at all for now (`NOPERM`, `READONLY`, an unknown command, ...), whatever its arguments. */
+    /**
+     * Whether Redis refuses this command for now (`NOPERM`, `READONLY`, an unknown command, ...), whatever its
+     * arguments.
+     */
     readonly isRefusal: boolean = false,
   ) {
     super(`${operation} was refused by Redis: ${reply}`);

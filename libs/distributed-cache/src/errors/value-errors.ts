@@ -2,7 +2,7 @@ import { CacheError } from './cache-error.js';
 
 export type RefusalReason = 'unserializable' | 'too-large' | 'too-deep';
 
-/** The value can't be kept by any tier; it reaches its caller and is not cached. */
+/** The value can't be kept by any tier: it is returned to its caller and not cached. */
 export class ValueRefusedError extends CacheError {
   override readonly name = 'ValueRefusedError';
   readonly code = 'CACHE_VALUE_REFUSED';

@@ -3,7 +3,10 @@ import type { CacheEventMap, CacheEventName } from './cache-event-map.js';
 
 export type CacheEventListener<Name extends CacheEventName> = (event: CacheEventMap[Name]) => void;
 
-/** Every event is also published on the diagnostics channel of this prefix plus the event's name. */
+/**
+ * The prefix of diagnostics channels: every event is also published on the channel with this prefix and the event's
+ * name.
+ */
 export const DIAGNOSTICS_CHANNEL_PREFIX = 'nestjs-distributed-cache:';
 
 /** One event's listeners and its diagnostics channel. */
@@ -23,9 +26,9 @@ class Topic<Name extends CacheEventName> {
 type Topics = { readonly [Name in CacheEventName]: Topic<Name> };
 
 /**
- * What the cache tells its listeners (logs, metrics, your own). Listeners run at once, in the order they came; one
- * that throws, or whose promise rejects, is reported as a process warning, once per listener, and disturbs neither the
- * cache nor the other listeners. Nobody waits for a listener's promise.
+ * The event bus of the cache, for logs, metrics and the application's own listeners. Listeners run synchronously, in
+ * the order in which they were added. One that throws, or whose promise rejects, is reported as a process warning, once
+ * per listener, and affects neither the cache nor the other listeners. The promise of a listener is not waited for.
  */
 export class CacheEvents {
   private readonly topics: Topics = {
@@ -54,19 +57,19 @@ export class CacheEvents {
   /** A listener that fails at each hit must not flood the log. */
   private readonly reported = new WeakSet<object>();
 
-  /** @returns a function that takes the listener away again */
+  /** Adds a listener. @returns a function that removes it */
   on<Name extends CacheEventName>(name: Name, listener: CacheEventListener<Name>): () => void {
     const { listeners } = this.topics[name];
     listeners.add(listener);
     return () => listeners.delete(listener);
   }
 
-  /** Whether anybody listens: ask before building a payload on a hot path. */
+  /** Whether the event has a listener: check it before a payload is built on a hot path. */
   isObserved(name: CacheEventName): boolean {
     return this.topics[name].isObserved;
   }
 
-  /** As {@link isObserved}, for a path so hot that looking the event up counts. */
+  /** An object with {@link isObserved} of one event, for a path so hot that the lookup of the event by name counts. */
   observation(name: CacheEventName): { readonly isObserved: boolean } {
     return this.topics[name];
   }
@@ -88,14 +91,14 @@ export class CacheEvents {
     }
   }
 
-  /** Takes all listeners away. */
+  /** Removes all listeners. */
   removeAll(): void {
     for (const topic of Object.values(this.topics)) {
       topic.listeners.clear();
     }
   }
 
-  /** By the error's name only: its message could hold anything. */
+  /** Reports a listener's failure, by the error's name only: its message could hold anything. */
   private report(name: CacheEventName, listener: object, error: unknown): void {
     if (this.reported.has(listener)) {
       return;

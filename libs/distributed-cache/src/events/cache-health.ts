@@ -1,22 +1,22 @@
-/** `degraded`: Redis can't be used and L1 serves; an HTTP health check answers 200 for it. */
+/** The health of the cache. `degraded`: Redis can't be used and L1 serves; an HTTP health check answers 200 for it. */
 export type CacheStatus = 'up' | 'degraded' | 'down';
 
 /**
- * Whether this process hears of every change that others make: yes (`live`); only of what other processes of this cache
- * change, because this server can't or may not tell of the rest (`announced`); not at the moment (`lost`); never (`none`).
+ * Whether this process receives every change by others. `live`: yes. `announced`: only changes by other processes of
+ * this cache, because this server can't or may not report the rest. `lost`: not at the moment. `none`: never.
  */
 export type InvalidationState = 'live' | 'announced' | 'lost' | 'none';
 
-/** How the connection to Redis is, beyond whether it answers. */
+/** The state of the connection to Redis, in more detail than whether it answers. */
 export interface RedisFacts {
-  /** What the cache makes of its connection: `live`, `down` (nothing waits for it), ... */
+  /** The state of the connection: `live`, `down` (no operation waits for it), ... */
   readonly connection: string;
   readonly invalidation: InvalidationState;
   /** Invalidations that Redis has not acknowledged yet; replayed when it is back. */
   readonly journalLength: number;
-  /** Since Redis last answered anything; `undefined` if it never did. */
+  /** Time since the last answer of Redis, in milliseconds; `undefined` if there was none. */
   readonly sinceAnswerMs: number | undefined;
-  /** In a cluster: how many of its masters can't be used. */
+  /** In a cluster: the number of masters that can't be used. */
   readonly nodesDown: number;
 }
 
@@ -30,20 +30,20 @@ export interface CacheHealthWire {
   readonly invalidation?: InvalidationState;
   readonly journal_length?: number;
   readonly seconds_since_answer?: number;
-  /** Only while there are any. */
+  /** Present only while there are any. */
   readonly nodes_down?: number;
 }
 
-/** What a health check found. Its JSON uses the wire names (`redis_connected`, ...). */
+/** The result of a health check. The JSON form uses the wire names (`redis_connected`, ...). */
 export class CacheHealth {
   constructor(
     readonly status: CacheStatus,
-    /** Whether Redis answered this check; false where none is configured. */
+    /** Whether Redis answered this check; false when none is configured. */
     readonly redisConnected: boolean,
     readonly localCacheAvailable: boolean,
-    /** Why it is not `up`. */
+    /** Why the status is not `up`. */
     readonly message?: string,
-    /** Absent where no Redis is configured. */
+    /** Absent when no Redis is configured. */
     readonly redis?: RedisFacts,
   ) {}
 

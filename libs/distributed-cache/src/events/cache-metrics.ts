@@ -1,4 +1,4 @@
-/** The counters of one namespace in this process, as they leave it. */
+/** The counters of one namespace in this process, in their JSON form. */
 export interface CacheMetricsWire {
   readonly namespace: string;
   readonly hits: number;
@@ -22,7 +22,7 @@ export interface CacheMetricsWire {
   readonly schema_mismatches: number;
 }
 
-/** Counts since the process started. A snapshot: it does not move. */
+/** Counts since the process started. A snapshot: it does not change. */
 export interface CacheCounts {
   /** Lookups that a tier answered: `localHits + redisHits`. */
   readonly hits: number;
@@ -32,11 +32,11 @@ export interface CacheCounts {
   readonly sets: number;
   /** Keys deleted, present or not. */
   readonly deletes: number;
-  /** Faults of a tier that a call survived. */
+  /** Faults of a tier without which a call went on. */
   readonly errors: number;
   readonly localHits: number;
   readonly redisHits: number;
-  /** Hits past their TTL, served within their grace. Part of `hits`. */
+  /** Hits past their TTL, within their grace. Part of `hits`. */
   readonly staleServed: number;
   /** Loader runs, and how many of them threw. */
   readonly loads: number;
@@ -47,15 +47,18 @@ export interface CacheCounts {
   readonly leasesLost: number;
   /** Operations that were not sent because the queue to Redis was full. Not part of `errors`. */
   readonly overloads: number;
-  /** Tags that had to be forgotten because a namespace has more of them than are remembered; the copies in L1 that carry them are dropped. */
+  /**
+   * Tags that were forgotten because a namespace has more of them than are remembered; the copies in L1 that carry them
+   * are dropped.
+   */
   readonly tagsForgotten: number;
   /** Values that a `schema` refused, or that `migrate` failed to upgrade: misses when read, not stored when made. */
   readonly schemaMismatches: number;
 }
 
 /**
- * A snapshot of one namespace's counters in this process. Its JSON uses the wire names (`hit_rate_percent`, ...), so an
- * answer that contains it needs no mapping.
+ * A snapshot of one namespace's counters in this process. The JSON form uses the wire names (`hit_rate_percent`, ...),
+ * so a response that contains it needs no mapping.
  */
 export class CacheMetrics implements CacheCounts {
   readonly hits: number;
@@ -75,7 +78,7 @@ export class CacheMetrics implements CacheCounts {
   readonly schemaMismatches: number;
   /** `hits + misses`. */
   readonly totalRequests: number;
-  /** 0 to 100, two decimals; 0 before the first lookup. */
+  /** From 0 to 100, with two decimals; 0 before the first lookup. */
   readonly hitRatePercent: number;
 
   constructor(

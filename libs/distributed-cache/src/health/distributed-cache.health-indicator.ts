@@ -4,8 +4,8 @@ import { DistributedCache } from '../core/index.js';
 import { cacheHealthDetails } from './cache-health-details.js';
 
 /**
- * The cache in a Terminus health check. `up` when Redis answers, or none is configured; `degraded`, still HTTP 200, when it
- * does not and the local tier serves; `down` (503) when neither can, or when `requireRedis` is set.
+ * The health indicator of the cache for Terminus. `up` when Redis answers, or none is configured; `degraded`, still
+ * HTTP 200, when it does not and the local tier serves; `down` (503) when neither can, or when `requireRedis` is set.
  *
  * A check asks Redis once and takes at most `deadlineMs`; it never rejects.
  */
@@ -17,9 +17,9 @@ export class DistributedCacheHealthIndicator {
   ) {}
 
   /**
-   * For `HealthCheckService.check([() => indicator.isHealthy()])`. Terminus 11 knows no `degraded`: there the answer is
-   * `up` with `mode: 'degraded'`.
-   * @param key the name of the cache in the answer
+   * Checks the cache, for `HealthCheckService.check([() => indicator.isHealthy()])`. Terminus 11 has no status
+   * `degraded`: the result is then `up` with `mode: 'degraded'`.
+   * @param key the name of the cache in the result
    */
   async isHealthy(key = 'cache'): Promise<HealthIndicatorResult> {
     const session = this.indicators.check(key);

@@ -5,31 +5,33 @@ import { classNameOf, countPrototypes, hasEnumerableSymbols, isPlainObject } fro
 import { escapeName, isIdentifier, quoteText } from './quoted-text.js';
 
 /*
- * The text form of a list of arguments, made so that it could be parsed back; that makes it injective.
+ * The text form of a list of arguments. It could be parsed back, which makes it injective.
  *
  *   undefined null true 1 -0 NaN 1n 'text' [1,empty*2,3] (name:'Ada','e-mail':null)
  *   Date(…) RegExp('a','g') URL('…') Buffer(base64url) Map('a':1) Set(1,2) @Money('12.50')
  *
- * The first character tells what follows. A record stands in round brackets because encodeKey would have to escape
- * braces. An instance with toJSON() begins with `@`, so it is neither the value that it gives nor a built-in of its name.
+ * The first character identifies the kind of value. A record is written in round brackets because encodeKey would have
+ * to escape braces. An instance with toJSON() begins with `@`, so it differs from its JSON value and from a built-in of
+ * its name.
  */
 
 /**
- * Values that are equal have the same text, others never do: `1` is not `'1'`, `undefined` is not `null` nor a missing
- * argument, `0` is not `-0`, a hole is not `undefined`, a `Map` is not a record, a `Buffer` is not a `Uint8Array`.
+ * Encodes a list of arguments. Values that are equal have the same text, others never do: `1` is not `'1'`, `undefined`
+ * is not `null` nor a missing argument, `0` is not `-0`, a hole is not `undefined`, a `Map` is not a record, a `Buffer`
+ * is not a `Uint8Array`.
  *
  * Equal by design: records with the same properties in another order, and records without a prototype; `Map`s and
- * `Set`s with the same content in another order (entries are sorted by their text); instances of two classes with
- * the same name whose `toJSON()` give equal values. Only own enumerable properties count, each is read once.
- * What somebody hung on a typed array beside its elements is not looked at.
- * @throws CacheKeyError for what has no such text (functions, symbols, promises, errors, boxed primitives, instances
- * without `toJSON()`, properties under symbols), for cycles, and deeper than 100 levels
+ * `Set`s with the same content in another order (entries are sorted by their text); instances of two classes with the
+ * same name whose `toJSON()` give equal values. Only own enumerable properties count, and each is read once. Extra
+ * properties of a typed array, besides its elements, are ignored.
+ * @throws CacheKeyError for a value without such a text (functions, symbols, promises, errors, boxed primitives,
+ * instances without `toJSON()`, properties under symbols), for cycles, and deeper than 100 levels
  */
 export function encodeArguments(args: readonly unknown[]): string {
   return encodeArgumentsOf('the call', args);
 }
 
-/** @param call whose arguments they are, for messages: `Users.find` */
+/** Encodes the arguments of a call. @param call the name of the call, for messages: `Users.find` */
 export function encodeArgumentsOf(call: string, args: readonly unknown[]): string {
   if (args.length === 1) {
     const [only] = args;
@@ -91,7 +93,7 @@ function encodeObject(value: object, trail: ArgumentTrail): string {
   if (encoded === undefined) {
     return encodeInstance(value, trail);
   }
-  // Listing the keys of a typed array would list its elements.
+  // A list of the keys of a typed array would contain its elements.
   if (!ArrayBuffer.isView(value) && Object.keys(value).length > 0) {
     trail.stepBack();
     const reason = `it is a ${classNameOf(value)} that somebody gave properties`;
@@ -110,7 +112,7 @@ function encodeRecord(record: Record<string, unknown>, trail: ArgumentTrail): st
   return `(${text})`;
 }
 
-/** Goes by the keys, not by the length: a nearly empty array of a billion holes costs nothing. */
+/** The loop is over the keys, not the length: a nearly empty array of a billion holes costs nothing. */
 function encodeArray(array: readonly unknown[], trail: ArgumentTrail): string {
   refuseSymbols(array, trail);
   const parts: string[] = [];

@@ -4,8 +4,8 @@ import { quoteText } from './quoted-text.js';
 
 /**
  * Encodes a built-in object that holds no other values: `Date`, `RegExp`, `URL`, `URLSearchParams`, buffers and views.
- * `undefined` for anything else, instances of their subclasses included: those may carry more than we can see.
- * `node:util` looks at what an object is, not at what it says it is, and does so across realms.
+ * It returns `undefined` for any other object, including instances of their subclasses: those may carry state that
+ * can't be seen. `node:util` checks what an object is, not what it claims to be, and does so across realms.
  */
 export function encodeBuiltIn(value: object): string | undefined {
   if (ArrayBuffer.isView(value)) {
@@ -33,7 +33,7 @@ export function encodeBuiltIn(value: object): string | undefined {
   return undefined;
 }
 
-/** The bytes that the view shows; neither its offset nor the rest of its buffer matter. */
+/** Encodes the bytes of a view; its offset and the rest of its buffer do not matter. */
 function encodeView(view: ArrayBufferView): string | undefined {
   const name = viewName(view);
   return name && `${name}(${Buffer.from(view.buffer, view.byteOffset, view.byteLength).toString('base64url')})`;
@@ -50,7 +50,10 @@ function viewName(view: ArrayBufferView): string | undefined {
   return prototypes === 2 ? 'DataView' : undefined;
 }
 
-/** A `g` or `y` expression matches from where it stopped, so its position is part of what it is. */
+/**
+ * Encodes a regular expression. One with `g` or `y` matches from where it stopped, so its position is part of its
+ * value.
+ */
 function encodeRegExp(expression: RegExp): string {
   const { source, flags, lastIndex } = expression;
   return `RegExp(${quoteText(source)},${quoteText(flags)}${lastIndex === 0 ? '' : `,${lastIndex}`})`;

@@ -1,4 +1,4 @@
-/** Names beside a value, as versions before 0.2 have them: outside `prefix:`. */
+/** The names beside a value in versions before 0.2: outside `prefix:`. */
 export interface FormerNames {
   readonly leaseKey: string;
   readonly fillKey: string;
@@ -6,7 +6,8 @@ export interface FormerNames {
 }
 
 /**
- * Only for the time in which processes of such a version may run beside this one; see `redis/former-names.ts`.
+ * The former names of a value. They are needed only while processes of such a version may run beside this one; see
+ * `redis/former-names.ts`.
  * @param valueKey as `KeyLayout.valueKey` makes it
  */
 export function formerNamesOf(valueKey: string): FormerNames {

@@ -7,7 +7,7 @@ import { type CacheKey, PreparedKey } from './prepared-key.js';
  *
  * 1. `%`, `{`, `}`, control characters and a leading `#` are percent-encoded. As `%` is among them, decoding gives the
  *    key back whatever else was escaped, so no two keys share an encoding. Without braces a key can't choose its
- *    Cluster slot; without a leading `#` it can't be taken for one of our stamps; without control characters it can be
+ *    Cluster slot; without a leading `#` it can't be taken for the key of a stamp; without control characters it can be
  *    printed.
  * 2. An encoding over MAX_KEY_BYTES becomes `head~digest`, where the digest is the whole SHA-256 of the whole encoding.
  *    Two long keys meet only where SHA-256 does.
@@ -18,24 +18,24 @@ import { type CacheKey, PreparedKey } from './prepared-key.js';
  * answer for each other.
  */
 
-/** The most UTF-8 bytes that an encoded key takes; what is longer ends in a digest. */
+/** Maximum length of an encoded key in UTF-8 bytes; a longer one ends in a digest. */
 export const MAX_KEY_BYTES = 512;
 
 const DIGEST_LENGTH = 43;
 const MAX_HEAD_BYTES = MAX_KEY_BYTES - DIGEST_LENGTH - 1;
 
-/** Printable ASCII that no rule touches. `~` is left to the slow path, where rule 3 is checked. */
+/** Printable ASCII that no rule changes. `~` is left to the slow path, where rule 3 is checked. */
 const UNTOUCHED = /^[ -"$&-z|][ -$&-z|]*$/;
 const ESCAPED = /^#|[%{}\p{Cc}]/gu;
 const LONE_SURROGATE = /\p{Cs}/u;
 const ENDS_LIKE_HASHED = /~[\w-]{43}$/;
-/** What is left of a percent-encoded character that the cut went through; `%C2` only ever begins a C1 control. */
+/** The rest of a percent-encoded character that was cut in two; `%C2` only ever begins a C1 control. */
 const CUT_ESCAPE = /(?:%C2)?(?:%[0-9A-F]?)?$/;
 
 /**
- * The key as L1 and Redis know it. Distinct keys stay distinct; a short key of plain ASCII is returned as it is; none
- * is longer than {@link MAX_KEY_BYTES}. Encode once: the encoding of an encoding is another key.
- * @throws CacheKeyError for what is not a string, is empty, or is ill-formed UTF-16
+ * The key in the form that L1 and Redis use. Distinct keys stay distinct; a short key of plain ASCII is returned as it
+ * is; none is longer than {@link MAX_KEY_BYTES}. Encode a key only once: the encoding of an encoding is another key.
+ * @throws CacheKeyError for a value that is not a string, is empty, or is ill-formed UTF-16
  */
 export function encodeKey(key: CacheKey): string {
   if (typeof key === 'string') {
@@ -50,8 +50,8 @@ export function isPlainKey(text: string): boolean {
 }
 
 /**
- * As {@link encodeKey}, with something behind the key that no key can hold.
- * @param suffix what `versionSuffix` and `dimensionsSuffix` made
+ * Encodes a key as {@link encodeKey} does, with a suffix that no key can contain.
+ * @param suffix a result of `versionSuffix` and `dimensionsSuffix`
  */
 export function encodeKeyWith(key: string, suffix: string): string {
   if (suffix === '') {
@@ -67,7 +67,7 @@ export function prepareKey(key: string, suffix: string): PreparedKey {
   return new PreparedKey(key + suffix, encoded);
 }
 
-/** The text with everything percent-encoded that may not stand in a key as it is. */
+/** Percent-encodes every character that a key may not contain. */
 export function escapeKeyText(text: string): string {
   return text.replace(ESCAPED, encodeURIComponent);
 }
@@ -86,7 +86,10 @@ function bounded(encoded: string): string {
   return Buffer.byteLength(encoded) <= MAX_KEY_BYTES ? encoded : withHashedTail(encoded);
 }
 
-/** The signature promises a string; calls from plain JavaScript don't. */
+/**
+ * Refuses a key that can't be encoded. The signature requires a string; calls from plain JavaScript may pass another
+ * value.
+ */
 function refuseUnusable(key: unknown): void {
   if (typeof key !== 'string') {
     const kind = key === null ? 'null' : typeof key;

@@ -4,8 +4,8 @@ const VALID_NAME = /^[A-Za-z0-9_.-]+$/;
 const OPENING_BRACE = '{'.charCodeAt(0);
 
 /**
- * Whether `name` may be a key prefix or a namespace. Neither holds a `:`, so in `prefix:namespace:key` the first two
- * colons are ours and `a` + `b:c` is never `a:b` + `c`.
+ * Whether `name` may be a key prefix or a namespace. Neither contains a `:`, so in `prefix:namespace:key` the first two
+ * colons are the separators, and `a` + `b:c` is never `a:b` + `c`.
  */
 export function isValidName(name: string): boolean {
   return typeof name === 'string' && VALID_NAME.test(name);
@@ -18,41 +18,44 @@ export function isValidName(name: string): boolean {
  * | --- | --- |
  * | value | `prefix:namespace:key` |
  * | lease | `prefix:{prefix:namespace:key}:lease` |
- * | value on its way in | `prefix:{prefix:namespace:key}:fill` |
- * | what plain text can't say of itself | `prefix:{prefix:namespace:key}:about` |
+ * | staged value | `prefix:{prefix:namespace:key}:fill` |
+ * | metadata that plain text can't contain | `prefix:{prefix:namespace:key}:about` |
  * | stamp of a tag | `prefix:namespace:#tag:name` |
  * | stamp of the namespace | `prefix:namespace:#clear` |
  *
  * Every name begins with `prefix:`, so the ACL pattern `~prefix:*` covers all of them.
  *
- * A value, its lease and a fill of it are touched together, so in Cluster they must live in one slot. Redis hashes what stands
- * between the first `{` and the next `}`, or the whole key if there is none. Neither names nor encoded keys hold a
- * brace: the value is hashed as a whole, and the others by the same text.
+ * A value, its lease and a fill of it are changed together, so in a cluster they must be in one slot. Redis hashes the
+ * text between the first `{` and the next `}`, or the whole key if there is none. Neither names nor encoded keys
+ * contain a brace: the value is hashed as a whole, and the others by the same text.
  *
- * Invalidation messages are asked for by prefix (`prefix:`), so the names of leases and fills arrive as well. A namespace never begins
- * with `{`: {@link isBesideValue} tells these names by one character, and the listener drops them. A stamp can't be a value: an
- * encoded key never begins with `#`.
+ * Invalidation messages are requested by prefix (`prefix:`), so messages about leases and fills arrive as well. A
+ * namespace never begins with `{`: {@link isBesideValue} recognizes these names by one character, and the listener
+ * drops them. A stamp can't be a value: an encoded key never begins with `#`.
  */
 export interface KeyLayout {
-  /** What the key of every value and stamp of this namespace begins with, and no key of another. */
+  /** The prefix of the key of every value and stamp of this namespace, and of no key of another. */
   readonly valuePrefix: string;
   /** The stamp that `clear()` replaces. */
   readonly clearStampKey: string;
-  /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
+  /** The key of a value. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
   valueKey(encodedKey: string): string;
-  /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
+  /** The key of a lease. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
   leaseKey(encodedKey: string): string;
-  /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
+  /** The key of a fill. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
   fillKey(encodedKey: string): string;
-  /** The names of a value, its lease and a fill of it. @param encodedKey what `encodeKey` made */
+  /** The names of a value, its lease and a fill of it. @param encodedKey a result of `encodeKey` */
   entryKeys(encodedKey: string): { readonly valueKey: string; readonly leaseKey: string; readonly fillKey: string };
-  /** @param encodedKey what `encodeKey` made; a raw key would break the layout */
+  /** The key of a companion. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
   companionKey(encodedKey: string): string;
-  /** @param encodedTag what `encodeKey` made of a tag: tags are encoded by the rules for keys */
+  /**
+   * The key of a tag's stamp.
+   * @param encodedTag a result of `encodeKey` for a tag: tags are encoded by the rules for keys
+   */
   tagStampKey(encodedTag: string): string;
 }
 
-/** @throws CacheKeyError if a name holds anything but `A-Z a-z 0-9 _ . -` */
+/** Makes the layout of one namespace. @throws CacheKeyError if a name contains anything but `A-Z a-z 0-9 _ . -` */
 export function keyLayout(prefix: string, namespace: string): KeyLayout {
   requireValidName('key prefix', prefix);
   requireValidName('namespace', namespace);
@@ -73,7 +76,7 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
   };
 }
 
-/** @param valueKey as {@link KeyLayout.valueKey} makes it */
+/** The name of a value's companion. @param valueKey as {@link KeyLayout.valueKey} makes it */
 export function companionKeyOf(valueKey: string): string {
   return `${valueKey.slice(0, valueKey.indexOf(':') + 1)}{${valueKey}}:about`;
 }

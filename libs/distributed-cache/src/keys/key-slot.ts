@@ -1,7 +1,7 @@
-/** The slots of a Redis Cluster. */
+/** The number of slots of a Redis Cluster. */
 export const SLOT_COUNT = 16_384;
 
-/** CRC-16/XMODEM (polynomial 0x1021) of one byte at the top, as the Redis Cluster specification has it. */
+/** CRC-16/XMODEM (polynomial 0x1021) of one byte at the top, as in the Redis Cluster specification. */
 const CRC_OF_BYTE = Uint16Array.from({ length: 256 }, (_, byte) => {
   let crc = byte << 8;
   for (let bit = 0; bit < 8; bit++) {
@@ -11,8 +11,8 @@ const CRC_OF_BYTE = Uint16Array.from({ length: 256 }, (_, byte) => {
 });
 
 /**
- * The slot in which Redis Cluster keeps this key: the CRC-16 of its UTF-8 bytes, or of what stands between the first `{` and the
- * next `}` if that is not empty (Redis Cluster specification, "Hash tags").
+ * The slot in which Redis Cluster keeps this key: the CRC-16 of its UTF-8 bytes, or of the text between the first `{`
+ * and the next `}` if that is not empty (Redis Cluster specification, "Hash tags").
  */
 export function keySlot(key: string): number {
   const hashed = taggedPart(key);

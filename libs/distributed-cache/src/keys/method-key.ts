@@ -6,31 +6,35 @@ import { escapeName } from './quoted-text.js';
 /** Text that needs no escape, neither in quotes nor in a key. */
 const PLAIN = /^[ -$&(-[\]-z|~]*$/;
 const STARTS_A_KEY = /^[^#]/;
-/** `-1.2345678901234567e-300` */
+/** The length of `-1.2345678901234567e-300`. */
 const LONGEST_NUMBER = 24;
-/** Of arguments up to this length; so a few megabytes a method at most, and only where it has so many keys. */
+/**
+ * Maximum number of remembered keys per method, and the maximum length of their arguments: a few megabytes per method
+ * at most, and only when it has so many keys.
+ */
 const MOST_REMEMBERED = 16_384;
 const LONGEST_REMEMBERED = 100;
 
 /**
  * The default key of a call: `Users.find(42,'bob')`. Two calls have the same key only if class, method and every
- * argument (type, value, number of arguments) are the same; `encodeArguments` says what "the same" means. Names may be
- * any text; for a method under a symbol pass `String(symbol)`. The result is a user key: it still goes through `encodeKey`.
- * @throws CacheKeyError for an argument that can't be told apart from others
+ * argument (type, value, number of arguments) are the same; `encodeArguments` defines "the same". Names may be any
+ * text; for a method under a symbol pass `String(symbol)`. The result is a key of the application: it is still encoded
+ * by `encodeKey`.
+ * @throws CacheKeyError for an argument that can't be distinguished from others
  */
 export function methodKey(className: string, methodName: string, args: readonly unknown[]): string {
   const method = nameOf(className, methodName);
   return `${method}(${encodeArgumentsOf(method, args)})`;
 }
 
-/** The keys of one method, with what is the same in all of them made once. */
+/** Makes the keys of one method; the part that is the same in all of them is made once. */
 export class MethodKeys {
   private readonly method: string;
   private readonly head: string;
   private readonly quotedHead: string;
-  /** How long an argument may be that is put between head and tail as it is; negative: none. */
+  /** Maximum length of an argument that is put between head and tail without escaping; negative: none. */
   private readonly plainLength: number;
-  /** Keys made lately, by their only argument: a text that is made anew must be hashed anew to be looked up. */
+  /** Keys made recently, by their only argument: a text that is made anew must be hashed anew to be looked up. */
   private readonly memory = new Map<unknown, PreparedKey>();
 
   constructor(className: string, methodName: string) {
@@ -42,21 +46,21 @@ export class MethodKeys {
   }
 
   /**
-   * The key of a call. One plain string or one number, the usual case, costs a look at its characters and a concatenation, and only the
-   * first time.
+   * The key of a call. For one plain string or one number, the usual case, it costs a scan of its characters and a
+   * concatenation, and only the first time.
    * @param suffix version and dimensions
-   * @throws CacheKeyError for an argument that can't be told apart from others
+   * @throws CacheKeyError for an argument that can't be distinguished from others
    */
   of(args: readonly unknown[], suffix: string): PreparedKey {
     return (args.length === 1 && suffix === '' ? this.known(args[0]) : undefined) ?? this.make(args, suffix);
   }
 
-  /** The key of a call with this one argument and no suffix, if it was made lately. */
+  /** The key of a call with this one argument and no suffix, if it was made recently. */
   known(only: unknown): PreparedKey | undefined {
     return this.memory.get(only);
   }
 
-  /** Apart from {@link of}, which is so short that V8 puts it into the decorated call. */
+  /** A method of its own, so that {@link of} is short enough for V8 to inline it into the decorated call. */
   private make(args: readonly unknown[], suffix: string): PreparedKey {
     if (args.length === 1 && suffix === '') {
       const only = args[0];
@@ -74,7 +78,7 @@ export class MethodKeys {
   private remember(argument: string | number, key: string): PreparedKey {
     const prepared = new PreparedKey(key, key);
     if (argument === 0 || (typeof argument === 'string' && argument.length > LONGEST_REMEMBERED)) {
-      return prepared; // to a map 0 is -0
+      return prepared; // in a Map, 0 and -0 are the same key
     }
     if (this.memory.size >= MOST_REMEMBERED) {
       this.memory.clear();

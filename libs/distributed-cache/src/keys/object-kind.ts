@@ -1,4 +1,4 @@
-/** How many prototypes lie behind `value`: 1 for `{}`, 2 for an array or a `Date`, one more for a subclass's. */
+/** The length of the prototype chain of `value`: 1 for `{}`, 2 for an array or a `Date`, one more for a subclass's. */
 export function countPrototypes(value: object): number {
   let count = 0;
   let prototype = Reflect.getPrototypeOf(value);
@@ -10,9 +10,9 @@ export function countPrototypes(value: object): number {
 }
 
 /**
- * Whether `value` is a record: `{…}`, or one without a prototype. Counting prototypes instead of comparing with
- * `Object.prototype` also recognizes objects from another realm (`vm`, test runners). The tag tells `arguments`, `Math`
- * and module namespaces apart, whose prototypes look the same.
+ * Whether `value` is a record: `{…}`, or an object without a prototype. The number of prototypes, instead of a
+ * comparison with `Object.prototype`, also recognizes objects from another realm (`vm`, test runners). The tag excludes
+ * `arguments`, `Math` and module namespaces, whose prototypes look the same.
  */
 export function isPlainObject(value: object): value is Record<string, unknown> {
   const prototype = Reflect.getPrototypeOf(value);
@@ -23,14 +23,14 @@ export function isPlainObject(value: object): value is Record<string, unknown> {
   return isPlain && Object.prototype.toString.call(value) === '[object Object]';
 }
 
-/** Properties under symbols that a copy of `value` would have too. */
+/** Whether `value` has properties under symbols that a copy of it would have, too. */
 export function hasEnumerableSymbols(value: object): boolean {
   return Object.getOwnPropertySymbols(value).some((symbol) =>
     Object.prototype.propertyIsEnumerable.call(value, symbol),
   );
 }
 
-/** `''` where the class has no name. */
+/** The name of the class of `value`; `''` when the class has none. */
 export function classNameOf(value: object): string {
   const { constructor } = value as { constructor?: unknown };
   return typeof constructor === 'function' ? constructor.name : '';

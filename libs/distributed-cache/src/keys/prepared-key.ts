@@ -1,6 +1,7 @@
 /**
- * A key with its encoding: of a decorated method's call, or of an entry that varies by dimensions of the request. The
- * encoding holds what no key that is a plain string can hold, so the two never meet. Made by `AsyncCache.keyFor`.
+ * A key together with its encoding: of a decorated method's call, or of an entry that varies by dimensions of the
+ * request. The encoding contains characters that no plain string key can contain, so the two never collide. Made by
+ * `AsyncCache.keyFor`.
  */
 export class PreparedKey {
   /** @internal Where memory found its entry last, and which one that was: a hint, checked before it is used. */
@@ -9,9 +10,9 @@ export class PreparedKey {
   stamp = -1;
 
   constructor(
-    /** For events and messages. */
+    /** The key for events and messages. */
     readonly text: string,
-    /** What every tier knows it by. */
+    /** The key in the form that every tier uses. */
     readonly encoded: string,
   ) {}
 
@@ -20,5 +21,5 @@ export class PreparedKey {
   }
 }
 
-/** What names an entry: a string, or what `AsyncCache.keyFor` made of one. */
+/** The key of an entry: a string, or a result of `AsyncCache.keyFor`. */
 export type CacheKey = string | PreparedKey;

@@ -1,25 +1,27 @@
-/** A source of time. Pass a fake one in tests. */
+/** A source of time. Tests can pass one of their own. */
 export interface Clock {
   /** Milliseconds since 1970; never goes back. */
   nowMs(): number;
 }
 
 const { timeOrigin: startedAtMs } = performance;
-/** Bound once: reaching it through the global costs as much as the call. */
+/** Bound once: access through the global costs as much as the call. */
 const sinceStartMs = performance.now.bind(performance);
 
-/** The wall clock of the process's start plus the monotonic time since: setting the machine's clock changes no TTL. */
+/**
+ * The wall clock at the process's start plus the monotonic time since: a change of the machine's clock changes no TTL.
+ */
 export const systemClock: Clock = {
   nowMs: () => startedAtMs + sinceStartMs(),
 };
 
-/** Taken once: a test that fakes timers afterwards must not stop a clock. */
+/** Captured once: a test that fakes timers later must not stop a clock. */
 const afterThisTurn = setImmediate;
 
 /**
- * A clock that is looked at once in a turn of the event loop: a look costs as much as the rest of an L1 hit. It forgets the time before the
- * process waits for events again, so that the first look after a wait (or after the process was stopped in it) is a real one; it may be
- * late by as long as one turn takes.
+ * A clock that reads the time once per turn of the event loop, because one read costs as much as the rest of an L1 hit.
+ * It forgets the time before the process waits for events again, so the first read after a wait (or after the process
+ * was stopped in it) is a real one. It lags by at most the length of one turn.
  */
 export class CoarseClock implements Clock {
   private atMs = 0;
@@ -27,7 +29,7 @@ export class CoarseClock implements Clock {
     this.atMs = 0;
   };
 
-  /** @param onLook called at each real look, before its time is used */
+  /** @param onLook called at each real read, before its time is used */
   constructor(
     private readonly clock: Clock,
     private readonly onLook: () => void = () => {},
@@ -45,13 +47,13 @@ export class CoarseClock implements Clock {
   }
 }
 
-/** The wall clock may be adjusted by so much without a doubt. */
+/** An adjustment of the wall clock by up to this much, in milliseconds, is not taken for a suspension. */
 const ADJUSTMENT_MS = 1000;
 
 /**
- * Notices that more time has passed than the monotonic clock says. On most systems it stands still while the machine sleeps, or a virtual
- * one is paused, so that entries would live longer by that time. The wall clock jumps forward then; it does as well when it is set, which
- * can't be told apart.
+ * Detects that more time has passed than the monotonic clock shows. On most systems that clock stops while the machine
+ * sleeps, or a virtual machine is paused, so entries would live longer by that time. The wall clock jumps forward then.
+ * It also does so when it is set, and the two can't be distinguished.
  */
 export class SuspendWatch {
   private leadMs: number;

@@ -2,14 +2,18 @@ import type { LocalMark } from './local-entry.js';
 import type { CopyInstance } from '../values/index.js';
 
 export const FIRST_CAPACITY = 256;
-/** What is free in the columns is memory as well: a fifth at most, for which each entry is moved four times on average. */
+/**
+ * The factor by which the columns grow. Free capacity takes memory as well: at this factor it is a fifth at most, and
+ * each entry is moved four times on average.
+ */
 const GROWTH = 1.25;
-/** V8 makes a dictionary of an array that is longer than this when it is made. */
+/** V8 makes a dictionary of an array that is longer than this when it is created. */
 const LONGEST_MADE_ARRAY = 32 * 1024 * 1024;
 
 /**
- * What is known of entries, a column for each fact, so that one costs no object and no boxed number. Points in time are doubles; lengths
- * of time are floats, exact up to four hours, to a few milliseconds in a day, to a second in a year. All columns are equally long.
+ * The facts about entries in columns, one per fact, so that an entry takes no object and no boxed number. Points in
+ * time are doubles; durations are floats, exact up to four hours, to a few milliseconds in a day, to a second in a
+ * year. All columns have the same length.
  */
 export abstract class EntryColumns {
   protected values = emptyArray<unknown>(FIRST_CAPACITY);
@@ -19,7 +23,7 @@ export abstract class EntryColumns {
   protected roomIds = new Uint32Array(FIRST_CAPACITY);
   protected storedAtMs = new Float64Array(FIRST_CAPACITY);
   protected expiresAtMs = new Float64Array(FIRST_CAPACITY);
-  /** Until then the value may be handed out as it is, without another look; `NaN`: never. */
+  /** Until this time the value may be returned as it is, without further checks; `NaN`: never. */
   protected readyUntilMs = new Float64Array(FIRST_CAPACITY);
   protected graceMs = new Float32Array(FIRST_CAPACITY);
   protected lifeMs = new Float32Array(FIRST_CAPACITY);
@@ -63,7 +67,9 @@ function resized<
   return to;
 }
 
-/** So long at once: an array that grows by itself takes half of its length ahead. */
+/**
+ * An array that is created with its full length: an array that grows by itself reserves half of its length in advance.
+ */
 function emptyArray<Item>(length: number): Item[] {
   // oxlint-disable-next-line unicorn/no-new-array -- `Array.from` lets it grow by itself
   return new Array<Item>(length);

@@ -1,16 +1,19 @@
 import { EntryColumns, FIRST_CAPACITY } from './entry-columns.js';
 
-/** Slot 0 is the ring's own: behind it the entry longest unused, before it the one used last. */
+/**
+ * Slot 0 belongs to the ring itself: the slot after it is the least recently used entry, the slot before it the most
+ * recently used one.
+ */
 const RING = 0;
 
-/** The slots in use in one ring by use, and those that are free. */
+/** The order of use of the entries (LRU): the slots in use form a ring in that order, and the free slots a list. */
 export abstract class EntryRing extends EntryColumns {
-  /** Slots handed out so far; those given back are used again first. */
+  /** The end of the slots that were ever in use; free slots are used again first. */
   private end = 1;
-  /** The first of those given back; `after` leads to the next one, `RING` ends them. */
+  /** The first free slot; `after` leads to the next one, and `RING` ends the list. */
   private free = RING;
 
-  /** Where slots end, for who walks them. */
+  /** The slot after the last one, for a walk over all slots. */
   get slotsEnd(): number {
     return this.end;
   }
@@ -36,7 +39,7 @@ export abstract class EntryRing extends EntryColumns {
     this.free = slot;
   }
 
-  /** Gives the columns of an empty store back: they would keep the size of its fullest hour. */
+  /** Releases the columns of an empty store: they would keep the size that they had at their largest. */
   protected shrink(): void {
     if (this.capacity > FIRST_CAPACITY) {
       this.end = 1;
@@ -47,7 +50,10 @@ export abstract class EntryRing extends EntryColumns {
     }
   }
 
-  /** Puts it where the one used last is. In one go, with little code: it is part of every hit, and V8 puts only so much code into its caller. */
+  /**
+   * Moves a slot to the place of the most recently used one. It is one short function: it is part of every hit, and V8
+   * inlines only a limited amount of code.
+   */
   protected use(slot: number): void {
     const { before, after } = this;
     const last = before[RING]!;

@@ -4,12 +4,12 @@ import type { LocalEntry, LocalMark } from './local-entry.js';
 import type { StoredValue } from './stored-value.js';
 import { UnreadValue } from './unread-value.js';
 
-/** The keys that are looked up together, and are dropped together. */
+/** A partition of the store: its keys are looked up together, and dropped together. */
 export interface Room {
-  /** Its place among the rooms of the store. */
+  /** Its index among the partitions of the store. */
   readonly id: number;
   readonly slots: Map<string, number>;
-  /** Entries up to this stamp are over. */
+  /** Entries with a stamp up to this one are outdated. */
   overUntil: number;
 }
 
@@ -26,36 +26,37 @@ export interface PlacedKey {
 export interface EntryFacts {
   readonly storedAtMs: number;
   readonly expiresAtMs: number;
-  /** Until then a hit needs no other look. */
+  /** Until this time a hit needs no further check. */
   readonly readyUntilMs: number;
   readonly graceMs: number;
   readonly loadMs: number;
   readonly lifeMs: number;
   readonly marks: readonly LocalMark[] | undefined;
-  /** Whether the key is its own encoding, so that a lookup by the caller's key finds it and nothing else. */
+  /** Whether the key equals its own encoding, so that a lookup by the caller's key finds this entry and no other. */
   readonly isPlainKey: boolean;
 }
 
-/** More than V8 can keep of one value, and what fits into a column of 32 bits. */
+/** Maximum size of one value: more than V8 can hold, and the largest number in a column of 32 bits. */
 const MOST_BYTES = 2 ** 32 - 1;
-/** Not before this point in time, whatever the clock. */
+/** A time that no time is earlier than, whatever the clock shows. */
 const NEVER = Number.NaN;
 /** The slot of no entry: never fresh. */
 const NO_SLOT = 0;
 const PLAIN_KEY = 1;
 const COPY_ON_READ = 2;
 const UNREAD = 4;
-/** Places in the columns and in the map of slots, with what grows ahead of need. */
+/** The memory that an entry takes in the columns and in the map of slots, including their free capacity. */
 const ENTRY_OVERHEAD_BYTES = 120;
 
 /** V8 keeps an integer up to this in its place; what was read from a column of doubles gets an object of its own, unless told. */
 const LARGEST_SMALL = 2 ** 31 - 1;
-/** Every entry gets a higher one, whichever store it is in: who remembers a stamp can't take another entry for the one it was. */
+/** Each entry gets a higher stamp, whichever store it is in: a remembered stamp never names another entry. */
 let lastStamp = 0;
 
 /**
- * The entries of all rooms in columns, and in one ring by use. A slot in use has a place in every column: that is why they are read with
- * `!`. Bounded by estimated bytes and, if wanted, entries: the one longest unused leaves first (LRU).
+ * The entries of all partitions, in columns, and in one ring in the order of use. A slot in use has a value in every
+ * column: therefore columns are read with `!`. The store is limited by estimated bytes and, optionally, by entries; the
+ * least recently used entry is evicted first (LRU).
  */
 export class EntryStore extends EntryRing {
   usedBytes = 0;
@@ -69,21 +70,22 @@ export class EntryStore extends EntryRing {
     super();
   }
 
-  /** Keys of their own. A room stays as long as the store. */
+  /** Adds a partition with keys of its own. It exists as long as the store. */
   addRoom(): Room {
     const room = { id: this.rooms.length, slots: new Map<string, number>(), overUntil: 0 };
     this.rooms.push(room);
     return room;
   }
 
-  /** Entries that the room has now are over. O(1): they leave when they are come across. */
+  /** Makes all present entries of a partition outdated, in O(1): they are removed when they are found. */
   startEpoch(room: Room): void {
     room.overUntil = lastStamp;
   }
 
   /**
-   * The slot of a value that may be handed out as it is: found by the caller's own key, which is its encoding, fresh, not yet to be
-   * refreshed, current, without tags; marked as used. -1 else. This is the hit path: nothing is allocated.
+   * The slot of a value that may be returned as it is; -1 otherwise. Such an entry is found by the caller's own key,
+   * which equals its encoding; it is fresh, not due for a refresh, current, and without tags; it is marked as used.
+   * This is the hit path: nothing is allocated.
    */
   hit(room: Room, key: string, nowMs: number): number {
     const slot = room.slots.get(key);
@@ -113,7 +115,10 @@ export class EntryStore extends EntryRing {
     return this.expiresAtMs[slot]! - nowMs;
   }
 
-  /** @returns the slot, or `undefined`; unless it is over it is marked as used, else removed; one in doubt stays unused */
+  /**
+   * Finds the slot of a key. An outdated entry is removed, another is marked as used, one in doubt is left as it is.
+   * @returns the slot, or `undefined`
+   */
   find(room: Room, key: string, nowMs: number): number | undefined {
     const slot = room.slots.get(key);
     if (slot === undefined) {
@@ -130,7 +135,7 @@ export class EntryStore extends EntryRing {
     return slot;
   }
 
-  /** Whether nobody may have it any more: past its grace, or what it depends on has moved on. */
+  /** Whether the entry may not be returned any more: it is past its grace, or what it depends on has changed. */
   isOver(slot: number, nowMs: number): boolean {
     return (
       this.expiresAtMs[slot]! + this.graceMs[slot]! <= nowMs ||
@@ -147,7 +152,11 @@ export class EntryStore extends EntryRing {
     return this.keys[slot] !== undefined;
   }
 
-  /** @returns whether it was kept: what is larger than the whole store is not, and what was there before is gone */
+  /**
+   * Stores an entry.
+   * @returns whether it was kept: a value that is larger than the whole store is not, and the previous entry of the key
+   * is removed
+   */
   put(room: Room, key: string, stored: StoredValue | UnreadValue, facts: EntryFacts): boolean {
     const before = room.slots.get(key);
     if (before !== undefined) {
@@ -192,7 +201,10 @@ export class EntryStore extends EntryRing {
     }
   }
 
-  /** The entry as an object, for whoever needs more than its value. It is read by now: others may have to leave for what that takes. */
+  /**
+   * The entry as an object, for a caller that needs more than its value. A value that is kept as text is parsed for it,
+   * which may evict other entries.
+   */
   entryAt(slot: number): LocalEntry {
     if ((this.flags[slot]! & UNREAD) !== 0) {
       this.read(slot);
@@ -211,7 +223,7 @@ export class EntryStore extends EntryRing {
       lifeMs: this.lifeMs[slot]!,
     };
     if (entry.bytes > this.maxBytes) {
-      this.remove(slot); // it alone, before it drives everything else out
+      this.remove(slot); // only this entry, before it would evict all others
     }
     this.evict();
     return entry;
@@ -263,7 +275,10 @@ export class EntryStore extends EntryRing {
     return this.rooms[this.roomIds[slot]!]!;
   }
 
-  /** What is in no slot is asked for in the ring's own, which is never fresh. */
+  /**
+   * Marks a slot as used and returns it, if it needs no further check. For a key without a slot, the ring's own slot is
+   * checked, which is never fresh.
+   */
   private useReady(slot: number, { overUntil }: Room, nowMs: number): number {
     if (!(nowMs < this.readyUntilMs[slot]!) || this.stamps[slot]! <= overUntil) {
       return -1;

@@ -5,11 +5,11 @@ import { LocalPart, type IsPlainKey } from './local-part.js';
 import { readStored, storeValue, type StoredValue, type ValuesMode } from './stored-value.js';
 
 export interface LocalCacheOptions {
-  /** Most heap for keys, values and bookkeeping, in bytes (estimated). Default 100 MiB. */
+  /** Maximum heap for keys, values and bookkeeping, in bytes (estimated). Default 100 MiB. */
   readonly maxBytes?: number;
-  /** Default: no limit besides memory. */
+  /** Maximum number of entries. Default: no limit besides memory. */
   readonly maxEntries?: number;
-  /** Default `frozen`. */
+  /** How values are returned. Default `frozen`. */
   readonly values?: ValuesMode;
   readonly clock?: Clock;
 }
@@ -17,22 +17,23 @@ export interface LocalCacheOptions {
 const DEFAULT_MAX_BYTES = 100 * 1024 * 1024;
 const SWEEP_INTERVAL_MS = 1000;
 const SWEEP_AT_LEAST = 1000;
-/** A whole pass takes about a minute, however many entries there are. */
+/** The number of sweeps in a whole pass: about a minute, however many entries there are. */
 const SWEEP_PASS_TICKS = 60;
 
 /**
- * L1: values in this process's memory, bounded by estimated bytes, the least recently used leaving first. Each entry has
- * its own TTL; expired entries leave by themselves in the background, a slice a second, so no timer is held per entry
- * and no TTL is too long for one. Values are protected from their readers as `values` says. Usable alone.
+ * L1, the tier in this process's memory. It is limited by estimated bytes, and the least recently used entries are
+ * evicted first. Each entry has its own TTL. Expired entries are removed in the background, a slice per second, so no
+ * timer is held per entry and no TTL is too long for a timer. Values are protected from their readers as `values` says.
+ * The class can be used alone.
  */
 export class LocalCache {
-  /** @internal What its parts share. */
+  /** @internal The store that its parts share. */
   readonly store: EntryStore;
   private readonly values: ValuesMode;
   private readonly clock: Clock;
   private readonly own: LocalPart;
   private sweepTimer: NodeJS.Timeout | undefined;
-  /** The next slot to look at; see {@link sweep}. */
+  /** The next slot to check; see {@link sweep}. */
   private sweepSlot = 1;
 
   constructor(options: LocalCacheOptions = {}) {
@@ -47,12 +48,12 @@ export class LocalCache {
     this.own = this.part(() => true);
   }
 
-  /** Entries held, expired ones included until they are swept. */
+  /** Number of entries, including expired ones that have not been swept yet. */
   get entryCount(): number {
     return this.store.count;
   }
 
-  /** Estimated heap in bytes. */
+  /** Estimated heap, in bytes. */
   get usedBytes(): number {
     return this.store.usedBytes;
   }
@@ -62,14 +63,15 @@ export class LocalCache {
   }
 
   /**
-   * @internal Keys of their own within the same bound: those of a namespace.
-   * @param lookAheadLoads so many load times before its expiry an entry is no plain hit any more
+   * @internal A part with keys of its own within the same limit, such as a namespace.
+   * @param lookAheadLoads an entry is not returned by the hit path when less than this many load times are left before
+   * its expiry
    */
   part(isPlainKey: IsPlainKey, lookAheadLoads = 0): LocalPart {
     return new LocalPart(this.store, this.clock, isPlainKey, lookAheadLoads, () => this.startSweeping());
   }
 
-  /** The fresh value, or `undefined`. A stored `undefined` looks the same: use {@link find} to tell them apart. */
+  /** The fresh value, or `undefined`. A stored `undefined` looks the same: use {@link find} to distinguish them. */
   get(key: string): unknown {
     const entry = this.find(key);
     return entry === undefined || entry.expiresAtMs <= this.clock.nowMs() ? undefined : readStored(entry);
@@ -80,27 +82,27 @@ export class LocalCache {
     return entry !== undefined && entry.expiresAtMs > this.clock.nowMs();
   }
 
-  /** The entry, fresh or within its grace, and marked as used; `undefined` if there is none. */
+  /** The entry, fresh or within its grace, marked as used; `undefined` if there is none. */
   find(key: string): LocalEntry | undefined {
     return this.own.find(key, this.clock.nowMs());
   }
 
-  /** The entry as it is, whether or not it still counts, without marking it as used. */
+  /** The entry as it is, whether or not it may still be returned, without marking it as used. */
   peek(key: string): LocalEntry | undefined {
     return this.own.peek(key);
   }
 
   /**
-   * Keeps a value. In mode `frozen` the object given is deep-frozen, unless it holds something that can't be (a Map, Date,
-   * Buffer, ...): then a copy is kept. A value larger than the whole cache is not kept, and the key is gone.
+   * Stores a value. In mode `frozen` the given object is deep-frozen, unless it holds something that can't be (a Map,
+   * Date, Buffer, ...): then a copy is kept. A value larger than the whole cache is not kept, and the key is removed.
    * @returns whether it was kept
-   * @throws RangeError for a TTL or grace that is no duration
+   * @throws RangeError for a TTL or grace that is not a duration
    */
   set(key: string, value: unknown, options: LocalSetOptions): boolean {
     return this.put(key, storeValue(value, options.values ?? this.values), options);
   }
 
-  /** As {@link set}, for a value that `storeValue` has made safe already. */
+  /** Stores a value that `storeValue` has made safe already; otherwise like {@link set}. */
   put(key: string, stored: StoredValue, options: LocalPutOptions): boolean {
     return this.own.put(key, stored, options);
   }
@@ -109,7 +111,7 @@ export class LocalCache {
     return this.own.delete(key);
   }
 
-  /** Empties all parts. */
+  /** Removes the entries of all parts. */
   clear(): void {
     for (let slot = 1; slot < this.store.slotsEnd; slot++) {
       this.store.remove(slot);
@@ -118,9 +120,10 @@ export class LocalCache {
   }
 
   /**
-   * Drops the expired entries in the next `slots` places of the store and goes on there the next time; the default makes a
-   * whole pass in about a minute. Runs by itself once a second while there are entries. An entry's place never changes, unlike
-   * its place in the order of use, where a walk in slices would lose its way.
+   * Removes the expired entries in the next `slots` slots of the store, and continues there at the next call; the
+   * default makes a whole pass in about a minute. It runs by itself once a second while there are entries. The walk is
+   * by slot, because the slot of an entry never changes; the order of use does, so a walk in that order would miss
+   * entries between two slices.
    */
   sweep(slots?: number): void {
     const { store } = this;

@@ -1,13 +1,16 @@
 import type { StoredValue, ValuesMode } from './stored-value.js';
 
-/** Entries of a scope are dropped all at once, in O(1), by moving its generation. */
+/** A scope that entries depend on: a higher generation drops all of them at once, in O(1). */
 export interface LocalScope {
   generation: number;
-  /** The generation may have moved: while that is not known, the entries neither answer nor leave. */
+  /** The generation may have changed: until that is known, the entries are neither returned nor removed. */
   isInDoubt?: boolean;
 }
 
-/** A scope as it was when the work on a value began; the value is over as soon as the scope has moved on. */
+/**
+ * A scope and its generation when the work on a value began; the value is outdated as soon as the generation has
+ * changed.
+ */
 export interface LocalMark {
   readonly scope: LocalScope;
   readonly generation: number;
@@ -20,14 +23,14 @@ export interface LocalPutOptions {
   readonly graceMs?: number;
   /** Scopes that the value depends on. */
   readonly marks?: readonly LocalMark[];
-  /** How long it took to make the value, in milliseconds. Default 0: unknown. */
+  /** How long the value took to load, in milliseconds. Default 0: unknown. */
   readonly loadMs?: number;
-  /** The whole fresh life of the value, of which `ttlMs` is what is left, in milliseconds. Default: `ttlMs`. */
+  /** The whole fresh life of the value, of which `ttlMs` is the rest, in milliseconds. Default: `ttlMs`. */
   readonly lifeMs?: number;
 }
 
 export interface LocalSetOptions extends LocalPutOptions {
-  /** Default: the cache's. */
+  /** How the value is returned. Default: as the cache's option says. */
   readonly values?: ValuesMode;
 }
 
@@ -35,7 +38,7 @@ export interface LocalEntry extends StoredValue {
   readonly storedAtMs: number;
   readonly expiresAtMs: number;
   readonly keptUntilMs: number;
-  /** Whether no epoch has begun since. */
+  /** Whether no epoch has begun since the entry was stored. */
   readonly isOfNow: boolean;
   readonly marks: readonly LocalMark[] | undefined;
   readonly loadMs: number;

@@ -7,7 +7,7 @@ import type { UnreadValue } from './unread-value.js';
 /** Whether a lookup by this very text finds this entry and no other: see `encodeKey`. */
 export type IsPlainKey = (key: string) => boolean;
 
-/** The keys of one user of L1 (a namespace), apart from those of others. */
+/** The keys of one user of L1, such as a namespace, separate from those of others. */
 export class LocalPart {
   private readonly room: Room;
 
@@ -21,12 +21,15 @@ export class LocalPart {
     this.room = store.addRoom();
   }
 
-  /** The slot of a fresh value that may be handed out as it is, and is not about to expire; -1 if it takes another look. */
+  /**
+   * The slot of a fresh value that may be returned as it is, and does not expire soon; -1 when further checks are
+   * needed.
+   */
   hit(key: string, nowMs: number): number {
     return this.store.hit(this.room, key, nowMs);
   }
 
-  /** As {@link hit}, for a key that is encoded already. */
+  /** The slot of a fresh value, as in {@link hit}, for a key that remembers where its entry is. */
   hitAgain(key: PlacedKey, nowMs: number): number {
     return this.store.hitAgain(this.room, key, nowMs);
   }
@@ -61,12 +64,12 @@ export class LocalPart {
     return isKept;
   }
 
-  /** Drops all that is held, in O(1). */
+  /** Drops all entries, in O(1). */
   startEpoch(): void {
     this.store.startEpoch(this.room);
   }
 
-  /** @returns whether there was one that still counted */
+  /** Removes an entry. @returns whether there was one that could still be returned */
   delete(key: string): boolean {
     const slot = this.room.slots.get(key);
     if (slot === undefined) {
@@ -78,7 +81,7 @@ export class LocalPart {
   }
 }
 
-/** Without this, a `NaN` would be an entry that never ends. */
+/** Checks a duration: with `NaN` an entry would never expire. */
 function requireDuration(name: string, value: number): void {
   if (typeof value !== 'number' || !(value >= 0)) {
     throw new RangeError(`${name} must be zero or more milliseconds, got ${String(value)}`);

@@ -1,40 +1,45 @@
 import { copyValue, type CopyInstance, flatText, flattenTexts, measureValue, readyTree } from '../values/index.js';
 
 /**
- * How values leave L1. `frozen`: shared and deep-frozen, what can't be frozen is copied on each read. `cloned`: a copy on each
- * read. `shared`: as they are; a caller that changes one changes it for everybody.
+ * How values are returned from L1. `frozen`: shared and deep-frozen; a value that can't be frozen is copied on each
+ * read. `cloned`: a copy on each read. `shared`: as they are; a caller that changes one changes it for all callers.
  */
 export type ValuesMode = 'frozen' | 'cloned' | 'shared';
 
-/** `given`: by the application, so it may look into other memory. `decoded`: just made from bytes, for us alone. */
+/**
+ * The origin of a value. `given`: by the application, so it may be a view of other memory. `decoded`: just made from
+ * bytes, and not shared.
+ */
 export type ValueOrigin = 'given' | 'decoded';
 
 export interface ValueMaking {
-  /** Default `given`. */
+  /** The origin of the value. Default `given`. */
   readonly origin?: ValueOrigin;
-  /** Whether JSON keeps all of it: plain objects and arrays, each met once, and no accessors. Default false: not known. */
+  /**
+   * Whether JSON keeps all of it: plain objects and arrays, each met once, and no accessors. Default false: not known.
+   */
   readonly isTree?: boolean;
-  /** Of such a tree: whether every text in it is ASCII. Default false: not known. */
+  /** For such a tree: whether every text in it is ASCII. Default false: not known. */
   readonly isAscii?: boolean;
-  /** Default: instances are copied by their properties. */
+  /** How an instance is copied. Default: by its properties. */
   readonly copyInstance?: CopyInstance | undefined;
 }
 
-/** A value that is safe to keep and to hand to many: let it out through {@link readStored}. */
+/** A value that is safe to keep and to share between readers: return it through {@link readStored}. */
 export interface StoredValue {
   readonly value: unknown;
-  /** Estimated heap. */
+  /** Estimated heap, in bytes. */
   readonly bytes: number;
   readonly copyOnRead: boolean;
   readonly copyInstance?: CopyInstance | undefined;
 }
 
-/** The value as its readers get it: shared and frozen, or a copy of their own. */
+/** The value in the form for its readers: shared and frozen, or a copy of their own. */
 export function readStored(stored: StoredValue): unknown {
   return stored.copyOnRead ? copyValue(stored.value, stored) : stored.value;
 }
 
-/** Makes a value safe to keep. In mode `frozen` the object given is itself frozen, unless it has to be copied. */
+/** Makes a value safe to keep. In mode `frozen` the given object itself is frozen, unless it has to be copied. */
 export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking = {}): StoredValue {
   const { origin = 'given', isTree = false, isAscii = false, copyInstance } = making;
   if (isTree && mode !== 'cloned' && typeof value === 'object' && value !== null) {
@@ -55,7 +60,7 @@ export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking
   if (mode === 'shared') {
     return { value, bytes: bytes + hiddenBytes, copyOnRead: false };
   }
-  // All of them: one that came frozen may hold others that are not.
+  // All of them: an object that was frozen before may hold others that are not.
   objects.forEach((part) => Object.freeze(part));
   return { value, bytes, copyOnRead: false };
 }

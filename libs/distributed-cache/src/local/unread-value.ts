@@ -4,14 +4,14 @@ import { textBytes } from '../values/index.js';
 const OBJECT_BYTES = 72;
 
 /**
- * A value as the text that stands for it, until somebody asks for it: much of what is set is set again, or has expired, before anybody
- * in this process has read it, and much of what is read from Redis is read once. Whoever asks for it first makes a value of it, which takes
- * no longer than a walk over a value that was given.
+ * A value of a `set` that L1 keeps as its JSON text until it is first read. Many such values are replaced, or expire,
+ * before this process reads them. The first read parses the text, which takes no longer than the walk over the given
+ * value would have taken.
  */
 export class UnreadValue {
-  /** Estimated heap. */
+  /** Estimated heap, in bytes. */
   readonly bytes: number;
-  /** Until then a hit needs no other look, once it has been read: the store's to say. */
+  /** Until this time a hit needs no further check, once the value has been read; set by the store. */
   readyUntilMs = Number.NaN;
 
   constructor(

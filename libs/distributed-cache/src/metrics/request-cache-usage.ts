@@ -4,19 +4,19 @@ import { hitMember, missMember, NO_LOOKUP } from './cache-status.js';
 type Hit = CacheEventMap['hit'];
 type Miss = CacheEventMap['miss'];
 
-/** The most lookups that `Cache-Status` names: a header is no log. */
+/** Maximum number of lookups that `Cache-Status` lists: a header is not a log. */
 const MAX_MEMBERS = 8;
 
 /**
- * What the cache did for one request: how many lookups were answered by which tier, and the `Cache-Status` value that says
- * so. Feed it the `hit` and `miss` events that the request causes. It keeps no key.
+ * The use of the cache by one request: how many lookups were answered by which tier, and the `Cache-Status` value for
+ * them. It is updated by the `hit` and `miss` events that the request causes. It keeps no key.
  */
 export class RequestCacheUsage {
-  /** Lookups that this process's memory answered. */
+  /** Lookups that L1 of this process answered. */
   localHits = 0;
   /** Lookups that Redis answered. */
   redisHits = 0;
-  /** Hits past their TTL, served within their grace. Part of the hits. */
+  /** Hits past their TTL, within their grace. Part of the hits. */
   staleHits = 0;
   /** Lookups that no tier answered. */
   misses = 0;
@@ -47,14 +47,14 @@ export class RequestCacheUsage {
     return this.hits + this.misses;
   }
 
-  /** Whether the cache had everything that the request asked it for; false where it asked for nothing. */
+  /** Whether the cache answered every lookup of the request; false when there was none. */
   get isFullyCached(): boolean {
     return this.hits > 0 && this.misses === 0;
   }
 
   /**
-   * The value of the `Cache-Status` header (RFC 9211): one member per lookup, in their order, the first eight at most; the
-   * namespace is the cache's name, TTLs are whole seconds (negative: past it). Never a key.
+   * The value of the `Cache-Status` header (RFC 9211): one member per lookup, in their order, the first eight at most.
+   * The namespace is the cache's name; TTLs are whole seconds (negative: past it). Never a key.
    */
   toCacheStatus(): string {
     return this.status === '' ? NO_LOOKUP : this.status;

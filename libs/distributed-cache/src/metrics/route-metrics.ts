@@ -1,6 +1,6 @@
 import type { RequestCacheUsage } from './request-cache-usage.js';
 
-/** One route's counters, as they leave the process. */
+/** One route's counters, in their JSON form. */
 export interface RouteUsageWire {
   readonly route: string;
   readonly requests: number;
@@ -12,12 +12,14 @@ export interface RouteUsageWire {
   readonly hit_rate_percent: number;
 }
 
-/** What the cache did for the requests of one route. A snapshot: it does not move. Its JSON uses the wire names. */
+/**
+ * The use of the cache by the requests of one route. A snapshot: it does not change. The JSON form uses the wire names.
+ */
 export class RouteUsage {
   constructor(
     readonly route: string,
     readonly requests: number,
-    /** Requests whose every lookup was a hit; one without a lookup is none of them. */
+    /** Requests whose every lookup was a hit; a request without a lookup does not count. */
     readonly fullyCachedRequests: number,
     readonly localHits: number,
     readonly redisHits: number,
@@ -26,7 +28,7 @@ export class RouteUsage {
     readonly misses: number,
   ) {}
 
-  /** 0 to 100, two decimals; 0 before the first lookup. */
+  /** From 0 to 100, with two decimals; 0 before the first lookup. */
   get hitRatePercent(): number {
     const hits = this.localHits + this.redisHits;
     const lookups = hits + this.misses;
@@ -48,11 +50,13 @@ export class RouteUsage {
 }
 
 export interface RouteMetricsOptions {
-  /** Routes that are counted by name; the requests of all others are counted as `other`. Default 1000. */
+  /**
+   * Maximum number of routes that are counted by name; the requests of all others are counted as `other`. Default 1000.
+   */
   readonly maxRoutes?: number;
 }
 
-/** Where routes over the limit are counted. */
+/** The name under which routes over the limit are counted. */
 const OTHER_ROUTES = 'other';
 const DEFAULT_MAX_ROUTES = 1000;
 
@@ -66,8 +70,8 @@ interface RouteCounts {
 }
 
 /**
- * Counts per route, in this process, since it started. A route is a pattern (`GET /insights/:term`), never a path; should
- * one slip in, the number of routes is still bounded.
+ * Counts the use of the cache per route, in this process, since it started. A route is a pattern (`GET
+ * /insights/:term`), never a path. If a path is recorded all the same, the number of routes is still limited.
  */
 export class RouteMetrics {
   private readonly routes = new Map<string, RouteCounts>();

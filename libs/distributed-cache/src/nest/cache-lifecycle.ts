@@ -3,8 +3,8 @@ import { DistributedCache } from '../core/index.js';
 import { CacheLogger } from './cache-logger.js';
 
 /**
- * Opens the connection when the application starts, so that the log says at once which tiers serve, and closes it in
- * `onApplicationShutdown`: `onModuleDestroy` would be too early, requests are still being answered then.
+ * Opens the connection when the application starts, so that the log shows at once which tiers serve. Closes it in
+ * `onApplicationShutdown`: in `onModuleDestroy`, requests are still being answered.
  */
 @Injectable()
 export class CacheLifecycle implements OnModuleInit, OnApplicationShutdown {

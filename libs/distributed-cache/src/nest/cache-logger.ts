@@ -8,13 +8,14 @@ const ERROR_EVENT_NAMES = {
   clear: 'redis_delete_error',
 } as const;
 
-/** The same fault is logged once in this time, with the number of those in between. */
+/** The same fault is logged once within this time, in milliseconds, with the number of repetitions in between. */
 const REPEAT_AFTER_MS = 10_000;
 
 /**
  * Writes the cache's events to Nest's logger, under their wire names. Changes of state are logged once each way; faults
- * at most once in ten seconds each; hits, misses, sets and deletions only with `logLookups`, at debug level, and if that level is
- * on when the application starts: Nest's logger has it on unless told otherwise. Keys are shortened and values never logged.
+ * at most once in ten seconds each; hits, misses, sets and deletions only with `logLookups`, at debug level, and if
+ * that level is enabled when the application starts: in Nest's logger it is by default. Keys are shortened and values
+ * never logged.
  */
 @Injectable()
 export class CacheLogger {
@@ -109,7 +110,7 @@ export class CacheLogger {
 
   private logFault({ namespace, tier, operation, error }: CacheEventMap['tierError']): void {
     const name = tier === 'local' ? 'local_cache_error' : ERROR_EVENT_NAMES[operation];
-    // Only our own messages are known to hold no value, key or password.
+    // Only this library's own messages are known to hold no value, key or password.
     this.logRepeated(`${name} ${namespace}`, error instanceof CacheError ? error.message : error.name);
   }
 

@@ -14,9 +14,10 @@ interface RoutedRequest {
 }
 
 /**
- * Follows each HTTP request through the cache, counts per route which of its lookups hit and in which tier, and says so in
- * the `Cache-Status` header (RFC 9211), on answers and errors alike. Lookups that a handler has not waited for when
- * it answers are not in the header. Steps aside for GraphQL, RPC and WebSocket, and inside a request followed already.
+ * Follows each HTTP request through the cache, counts per route which of its lookups hit and in which tier, and reports
+ * them in the `Cache-Status` header (RFC 9211), on responses and errors alike. A lookup that has not ended when the
+ * handler answers is not in the header. The interceptor does nothing for GraphQL, RPC and WebSocket, and inside a
+ * request that is followed already.
  */
 @Injectable()
 export class CacheMetricsInterceptor implements NestInterceptor {
@@ -33,7 +34,7 @@ export class CacheMetricsInterceptor implements NestInterceptor {
     return new Observable((subscriber) => {
       const usage = new RequestCacheUsage();
       const setHeader = headerSetter(adapterHost.httpAdapter, context.getArgByIndex<unknown>(1), usage);
-      // The handler runs when it is subscribed to, so the subscription is made inside the request.
+      // The handler runs when it is subscribed to, so the subscription must happen inside the request's context.
       return tracker.run(usage, () =>
         next
           .handle()

@@ -4,12 +4,12 @@ import { RequestCacheUsage, RouteMetrics } from '../metrics/index.js';
 import { ScopedValue } from '../scope/index.js';
 
 /**
- * Follows requests through the cache: events are emitted in the asynchronous context of the call that caused them, so
- * each lookup finds the request that it belongs to. Listens only from the first request on.
+ * Assigns lookups to requests. Events are emitted in the asynchronous context of the call that caused them, so each
+ * lookup finds the request that it belongs to. It adds its listeners at the first request.
  */
 @Injectable()
 export class CacheRequestTracker implements OnApplicationShutdown {
-  /** What the requests of each route found in the cache. */
+  /** The use of the cache per route. */
   readonly routes = new RouteMetrics();
   private readonly requests = new ScopedValue<RequestCacheUsage>();
   private unsubscribe: (() => void)[] = [];
@@ -21,13 +21,13 @@ export class CacheRequestTracker implements OnApplicationShutdown {
     return this.requests.current !== undefined;
   }
 
-  /** Runs `work`, and whatever it starts, as one request. */
+  /** Runs `work`, and everything it starts, as one request. */
   run<Result>(usage: RequestCacheUsage, work: () => Result): Result {
     this.listen();
     return this.requests.run(usage, work);
   }
 
-  /** Enters a request that has ended into the counts of its route. */
+  /** Adds a request that has ended to the counts of its route. */
   finish(route: string, usage: RequestCacheUsage): void {
     this.routes.record(route, usage);
   }

@@ -4,8 +4,8 @@ import { DistributedCache } from '../core/index.js';
 import { emptySlot, fillSlot, lacksCache, type WithCacheSlot } from './decorators/cache-slot.js';
 
 /**
- * Gives the cache to instances that Nest did not construct itself: those of `useFactory` and `useValue`. They may outlive the
- * application (a value of a module file, in tests), so the cache is taken away again at its end.
+ * Gives the cache to instances that Nest did not construct itself: those of `useFactory` and `useValue`. They may
+ * outlive the application (a value of a module file, in tests), so the cache is removed from them at its end.
  */
 @Injectable()
 export class CacheSlotFiller implements OnModuleInit, OnApplicationShutdown {
@@ -18,7 +18,7 @@ export class CacheSlotFiller implements OnModuleInit, OnApplicationShutdown {
 
   onModuleInit(): void {
     for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
-      // A request-scoped wrapper holds a bare prototype here; its instances are filled as they are made.
+      // For a request-scoped provider the wrapper holds only a prototype; its instances are filled when they are made.
       if (wrapper.isDependencyTreeStatic() && lacksCache(wrapper.instance)) {
         fillSlot(wrapper.instance, this.cache);
         this.filled.push(wrapper.instance);

@@ -6,7 +6,7 @@ export function getCacheToken(namespace: string): string {
 }
 
 /**
- * Injects the `AsyncCache` of a namespace. `keywords`, `metrics`, `trends` and `default` are always there; other namespaces
+ * Injects the `AsyncCache` of a namespace. `keywords`, `metrics`, `trends` and `default` always exist; other namespaces
  * are named in a `DistributedCacheModule.forFeature([{ namespace }])` that the module imports.
  */
 export function InjectCache(namespace: string): PropertyDecorator & ParameterDecorator {

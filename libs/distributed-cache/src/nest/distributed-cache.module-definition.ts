@@ -8,7 +8,7 @@ export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYN
     .setExtras({ isGlobal: true }, (definition, { isGlobal }) => ({ ...definition, global: isGlobal }))
     .build();
 
-/** What a class given as `useClass` or `useExisting` to `forRootAsync` implements. */
+/** The interface of a class that is given as `useClass` or `useExisting` to `forRootAsync`. */
 export interface DistributedCacheOptionsFactory {
   createDistributedCacheOptions(): DistributedCacheOptions | Promise<DistributedCacheOptions>;
 }

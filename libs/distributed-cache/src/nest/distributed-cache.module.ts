@@ -22,7 +22,7 @@ import {
   OPTIONS_TYPE,
 } from './distributed-cache.module-definition.js';
 
-/** A namespace and its policy. */
+/** A namespace and its options. */
 export interface FeatureNamespace extends NamespaceOptions {
   namespace: string;
 }
@@ -37,7 +37,10 @@ function cacheProvider(namespace: string, options?: NamespaceOptions): Provider 
   };
 }
 
-/** The root module has made these caches before it hears of a feature, or after: the policy would depend on the order. */
+/**
+ * Refuses options of a built-in namespace: the root module makes these caches before or after a feature is imported, so
+ * the options would depend on the order.
+ */
 function refusePolicy(namespace: string, options: NamespaceOptions): void {
   const problems = Object.entries(options)
     .filter(([, value]) => value !== undefined)
@@ -53,14 +56,14 @@ function refusePolicy(namespace: string, options: NamespaceOptions): void {
 
 const BUILT_IN_CACHES = BUILT_IN_NAMESPACES.map((namespace) => cacheProvider(namespace));
 
-/** The caches of a `forFeature`. */
+/** The module that provides the caches of a `forFeature`. */
 @Module({})
 export class DistributedCacheFeatureModule {}
 
 /**
- * The cache of an application: `DistributedCacheModule.forRoot()` once, in the root module. Global unless `isGlobal: false`.
- * A wrong option or environment variable stops the start with a `ConfigurationError` that names every mistake; a Redis
- * that does not answer does not stop it.
+ * The cache of an application: import `DistributedCacheModule.forRoot()` once, in the root module. It is global unless
+ * `isGlobal: false`. A wrong option or environment variable stops the start with a `ConfigurationError` that names
+ * every mistake; a Redis that does not answer does not stop it.
  */
 @Module({
   imports: [DiscoveryModule],
@@ -88,21 +91,26 @@ export class DistributedCacheFeatureModule {}
   ],
 })
 export class DistributedCacheModule extends ConfigurableModuleClass {
-  /** Options here beat the environment (see docs/configuration.md); without any, the environment and the defaults hold. */
+  /**
+   * Options here have priority over the environment (see docs/configuration.md); without any, the environment and the
+   * defaults apply.
+   */
   static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
     return super.forRoot(options);
   }
 
-  /** As `forRoot`, with `useFactory` (and `inject`, `imports`), `useClass` or `useExisting`. */
+  /** Configures the cache asynchronously, with `useFactory` (and `inject`, `imports`), `useClass` or `useExisting`. */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     return super.forRootAsync(options);
   }
 
   /**
-   * Names the namespaces that the importing module injects with `@InjectCache(namespace)`, and their policies. One namespace
-   * may be named by several modules with the same policy; a different one is a `ConfigurationError` at the start. Needs the
-   * global module; beside one with `isGlobal: false` write `{ ...forFeature([...]), imports: [the module that has it] }`.
-   * @throws ConfigurationError for a policy of a built-in namespace: others use it already, `forRoot` says how
+   * Names the namespaces that the importing module injects with `@InjectCache(namespace)`, and their options. Several
+   * modules may name one namespace with the same options; different ones are a `ConfigurationError` at the start. Needs
+   * the global module; beside one with `isGlobal: false` write `{ ...forFeature([...]), imports: [the module that has
+   * it] }`.
+   * @throws ConfigurationError for options of a built-in namespace: other modules use it already; `forRoot` takes its
+   * options
    */
   static forFeature(namespaces: readonly FeatureNamespace[]): DynamicModule {
     const providers = namespaces.map(({ namespace, ...options }) => {

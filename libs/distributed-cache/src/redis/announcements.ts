@@ -1,19 +1,20 @@
 import { randomUUID } from 'node:crypto';
 
-/** So many keys go into one message. */
+/** Maximum number of keys in one message. */
 const KEYS_PER_MESSAGE = 500;
 
 /**
- * What processes tell each other of their own changes where the server can't tell: names of keys, by publish and subscribe,
- * each message after the change that it is about. What other clients change, and what expires, nobody announces.
+ * The messages by which processes announce their own changes to each other when the server can't or may not track. A
+ * message holds names of keys. It is sent by publish and subscribe, after the change that it is about. Changes by other
+ * clients and expiries are not announced.
  */
 export class Announcements {
   /** A channel, not a key: nothing is stored under it. */
   readonly topic: string;
-  /** Our own messages come back, and would drop what we have just stored. */
+  /** Identifies this process: its own messages come back to it, and would remove from L1 what it has just stored. */
   private readonly sender = randomUUID();
 
-  /** @param prefix what the names of all keys begin with, colon included */
+  /** @param prefix the prefix of all keys, colon included */
   constructor(prefix: string) {
     this.topic = `${prefix}#changed`;
   }
@@ -26,7 +27,10 @@ export class Announcements {
     return messages;
   }
 
-  /** @returns the keys that another process has changed; `undefined` for a message that says nothing to us */
+  /**
+   * Reads a message.
+   * @returns the keys that another process has changed; `undefined` for a message of this process, or of another format
+   */
   keysOf(message: unknown): readonly string[] | undefined {
     try {
       const parsed: unknown = JSON.parse(String(message));
@@ -35,7 +39,7 @@ export class Announcements {
         ? keys
         : undefined;
     } catch {
-      return undefined; // somebody else uses the channel
+      return undefined; // another program uses the channel
     }
   }
 }

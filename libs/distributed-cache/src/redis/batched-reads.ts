@@ -5,23 +5,24 @@ import { QUEUE_LIMITS } from './send-queue.js';
 import type { RedisConnection } from './redis-connection.js';
 import { sendOnLine } from './wire-command.js';
 
-/** Reads that leave together. */
+/** Reads that are sent together, in one `MGET`. */
 interface Batch {
   readonly valueKeys: string[];
   readonly answer: Promise<(Buffer | null)[]>;
   readonly send: () => void;
 }
 
-/** Its reply comes as a whole: at most so many values wait for each other. */
+/** Maximum number of keys in one `MGET`: its reply arrives as a whole, so every value in it waits for the others. */
 const MOST_KEYS = 64;
-/** The same, in bytes. */
+/** Maximum expected size of one reply, in bytes, for the same reason. */
 const MOST_REPLY_BYTES = 1024 * 1024;
-/** More reads than this at once are refused, as more commands than that are: each takes memory. */
+/** Maximum number of unanswered reads; the next is refused, as a command beyond that number is: each takes memory. */
 const MOST_READS = QUEUE_LIMITS.maxQueued;
 
 /**
- * Reads of single values. One on an idle connection leaves at once, as a `GET`. While others are unanswered, the reads of one turn of the
- * event loop leave together, as an `MGET`: a hundred callers cost the client a third of what a hundred commands cost it.
+ * Reads single values, and combines concurrent reads. A read on an idle connection is sent at once, as a `GET`. While
+ * other commands are unanswered, the reads of one turn of the event loop are sent together, as an `MGET`: a hundred
+ * callers cost the client a third of what a hundred commands cost it.
  */
 export class BatchedReads {
   private batch: Batch | undefined;
@@ -31,7 +32,11 @@ export class BatchedReads {
 
   constructor(private readonly connection: RedisConnection) {}
 
-  /** Waits at most the connection's deadline. @throws as `RedisConnection.run` */
+  /**
+   * Reads one value; waits at most the connection's deadline.
+   * @returns `null` when there is none
+   * @throws as `RedisConnection.run`
+   */
   get(valueKey: string): Promise<Buffer | null> {
     const { connection } = this;
     if (!connection.exchange.isBusy || connection.isCluster || !this.mayBatch) {
@@ -49,7 +54,7 @@ export class BatchedReads {
     return batch.answer.then((found) => found[place] ?? null);
   }
 
-  /** How many values of the size that values have here one reply may bring, `most` at the most. */
+  /** How many values of the expected size one reply may hold, `most` at the most. */
   keysPerReply(most: number): number {
     return Math.max(1, Math.min(most, Math.floor(MOST_REPLY_BYTES / this.replySize.expectedBytes)));
   }
@@ -100,7 +105,10 @@ export class BatchedReads {
     }
   }
 
-  /** Those of one server, in the order of `valueKeys`. Waits at most the connection's deadline. @throws as `RedisConnection.run` */
+  /**
+   * Reads several values of one server, in the order of `valueKeys`. Waits at most the connection's deadline.
+   * @throws as `RedisConnection.run`
+   */
   async getMany(valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
     const { connection, replySize } = this;
     const { line } = connection;
@@ -121,7 +129,7 @@ export class BatchedReads {
       return found;
     } catch (error) {
       if (error instanceof TierReplyError && (error.reply === 'NOPERM' || error.isRefusal)) {
-        this.mayBatch = false; // an ACL that knows of `GET` alone
+        this.mayBatch = false; // the ACL allows `GET` alone
         return this.getMany(valueKeys);
       }
       throw error;
@@ -129,7 +137,7 @@ export class BatchedReads {
   }
 }
 
-/** A cluster's client sorts commands by node, not keys. */
+/** The client of a cluster routes each command to a node, but does not split the keys of one command by node. */
 function getTogether(client: RedisClient, valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
   return isCluster(client) ? getEach(client, valueKeys) : client.mgetBuffer([...valueKeys]);
 }

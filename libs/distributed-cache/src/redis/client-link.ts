@@ -12,17 +12,18 @@ import {
 import { isOfAllSentinels, outageReason, VAGUE_REASON } from './reply-errors.js';
 import { isLine, type Line } from './wire-command.js';
 
-/** Told what the client does. */
+/** Receives the changes of state of a {@link ClientLink}. */
 export interface ClientLinkListener {
-  /** A socket is open, greeted, and takes commands. */
+  /** A socket is open, its handshake is done, and it takes commands. */
   onReady(): void;
-  /** There is no usable socket; the client goes on trying by itself. */
+  /** There is no usable socket; the client goes on trying to connect by itself. */
   onLost(reason: string): void;
 }
 
 /**
- * The client of one connection: opened here or handed in, listened to, cut when it has gone silent, closed at the end. Listeners
- * are bound once and taken away again. Beside a client that was handed in one of our own is opened.
+ * The ioredis client of one connection, and its life: it is opened, observed, cut when it has become silent, and closed
+ * at the end. Event listeners are bound once and removed again. When the application has handed a client in, a second
+ * client is opened beside it.
  */
 export class ClientLink {
   private current: RedisClient | undefined;
@@ -32,7 +33,7 @@ export class ClientLink {
   private isClosed = false;
   private readonly clientListeners: readonly (readonly [event: string, listener: (argument?: unknown) => void])[] = [
     ['error', (error) => this.noteFault(error)],
-    ['node error', (error) => this.reason.note(error)], // of a cluster, whose own error says only that no node was left
+    ['node error', (error) => this.reason.note(error)], // the error of the cluster itself says only that no node was left
     ['sentinelError', (error) => this.reason.note(error)],
     ['connect', () => this.onSocketOpen()],
     ['ready', () => this.onGreeted()],
@@ -52,13 +53,13 @@ export class ClientLink {
     return this.current?.status === 'ready' ? this.current : undefined;
   }
 
-  /** As {@link ready}, if its commands stay in line. */
+  /** The client as a {@link Line}, if its socket takes commands and its commands keep their order. */
   get line(): Line | undefined {
     const { ready } = this;
     return ready !== undefined && isLine(ready) ? ready : undefined;
   }
 
-  /** What the client has said of the present socket, or of the last attempt to open one, in one word. */
+  /** What the client has reported about the present socket, or about the last attempt to open one, in one word. */
   get fault(): string | undefined {
     return this.reason.word;
   }
@@ -81,7 +82,7 @@ export class ClientLink {
       watchConnecting(client, this.reason);
       this.expectGreeting();
       if (client.status === 'wait') {
-        // Its failure arrives as the events `error` and `close`; the client goes on trying by itself.
+        // A failure arrives as the events `error` and `close`; the client goes on trying by itself.
         client.connect().catch(() => {});
       } else if (client.status === 'ready') {
         this.onGreeted();
@@ -91,7 +92,7 @@ export class ClientLink {
     }
   }
 
-  /** Cuts the socket, so that the client opens another: a half-open one would never end by itself. */
+  /** Destroys the socket, so that the client opens another: a half-open socket would never end by itself. */
   cut(): void {
     if (this.current !== undefined) {
       destroySocketOf(this.current);
@@ -110,7 +111,7 @@ export class ClientLink {
   private noteFault(error: unknown): void {
     this.reason.note(error);
     if (isOfAllSentinels(error) && this.reason.isNews) {
-      this.listener.onLost(this.reason.tell(VAGUE_REASON)); // they are asked again, and again, without the event `close`
+      this.listener.onLost(this.reason.tell(VAGUE_REASON)); // they are asked again and again, without the event `close`
     }
   }
 
@@ -118,7 +119,7 @@ export class ClientLink {
     for (const [event, listener] of this.clientListeners) {
       client.off(event, listener);
     }
-    client.on('error', () => {}); // a socket that is being closed may still complain
+    client.on('error', () => {}); // a socket that is being closed may still emit an error
     endClient(client);
   }
 
@@ -139,20 +140,24 @@ export class ClientLink {
   }
 
   /**
-   * A client that finds its master through Sentinels ends for good when it hears of a failover while it is reconnecting
-   * (ioredis 5: the failover detector stops the very attempt that is under way). So it is sent off again.
+   * Reconnects a client that has ended. A client that finds its master through Sentinels ends for good when it receives
+   * the news of a failover while it is reconnecting (ioredis 5: the failover detector stops the attempt that is under
+   * way).
    */
   private onEnded(): void {
     this.onSocketLost();
     if (!this.isClosed) {
       this.reopenTimer = setTimeout(() => {
-        this.current?.connect().catch(() => {}); // as at the start: its failure arrives as events
+        this.current?.connect().catch(() => {}); // as at the start, a failure arrives as events
       }, reconnectDelayMs(1));
       this.reopenTimer.unref();
     }
   }
 
-  /** A server may accept the connection and then say nothing: the client itself would wait for its greeting. */
+  /**
+   * Cuts a connection that is not greeted within the time for one attempt. A server may accept the connection and then
+   * send nothing, and the client itself would wait for its greeting.
+   */
   private expectGreeting(): void {
     clearTimeout(this.greetingTimer);
     this.greetingTimer = setTimeout(() => {
@@ -165,7 +170,7 @@ export class ClientLink {
     this.greetingTimer.unref();
   }
 
-  /** Neither an idle socket nor the wait for the next attempt keeps the process alive. */
+  /** Unrefs the socket and the timer of the next attempt, so that neither keeps the process alive. */
   private letProcessEnd(): void {
     if (this.current !== undefined) {
       unrefClient(this.current);

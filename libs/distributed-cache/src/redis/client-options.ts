@@ -24,20 +24,23 @@ export interface ConnectionSettings {
 
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_SOON_MS = 70;
-/** So many attempts are made soon: about ten seconds, which a restart or a failover takes. */
+/** Number of attempts at the short interval: about ten seconds, which a restart or a failover takes. */
 const SOON_ATTEMPTS = 140;
 const RECONNECT_MOST_MS = 1000;
 const READONLY_RECONNECT_FIRST_MS = 1000;
 const READONLY_RECONNECT_MOST_MS = 16_000;
-/** Three heartbeats of the default length. */
+/**
+ * Length of a pause without `READONLY` after which the next one counts as another failover: three heartbeats of the
+ * default length.
+ */
 const READONLY_QUIET_MS = 3000;
 
-/** Longest time for opening a connection, its handshake included, before another attempt is made. */
+/** Longest time for opening a connection, its handshake included, in milliseconds; then another attempt is made. */
 export const CONNECT_ATTEMPT_MS = 1000;
 
 /**
- * 50 ms, then 70 ms, and 1 s once the outage has lasted for about ten; spread by a quarter each way so that a fleet does
- * not come back as a herd.
+ * The delay before an attempt to reconnect: 50 ms, then 70 ms, and 1 s when the outage has lasted for about ten
+ * seconds. A jitter of a quarter each way keeps the processes of a fleet from reconnecting at the same moment.
  */
 export function reconnectDelayMs(attempt: number): number {
   const mostMs = attempt <= SOON_ATTEMPTS ? RECONNECT_SOON_MS : RECONNECT_MOST_MS;
@@ -46,9 +49,11 @@ export function reconnectDelayMs(attempt: number): number {
 }
 
 /**
- * After a failover the old master answers `READONLY`: look for the new one, but not at the pace of the writes. Each look that
- * finds the same again doubles the time to the next, as it costs the reads their connection. What a replica has refused is sent again at
- * each heartbeat, so a time without such an answer means that the new master was found, and the next failover is another one.
+ * Decides when a `READONLY` reply makes the client reconnect. After a failover the old master answers `READONLY`, so
+ * the client must look for the new one, but less often than it writes: a reconnection interrupts the reads. Each
+ * reconnection that finds the same server doubles the pause before the next. A refused command is sent again at each
+ * heartbeat, so a pause without `READONLY` means that the new master was found, and the next `READONLY` is about
+ * another failover.
  */
 function reconnectOnReadOnly(): (error: Error) => boolean {
   let lastLookAtMs = -Infinity;
@@ -73,10 +78,10 @@ function reconnectOnReadOnly(): (error: Error) => boolean {
 }
 
 /**
- * Why not the client's defaults: with them a command on a dead server fails after ten seconds, one on a hung server
- * never, and a write that had timed out is sent again after the reconnection and overwrites a newer value.
- * `socketTimeout` stays unset: in ioredis 5 its timer survives a reconnection and kills the next, healthy socket
- * (redis/ioredis#2147); a silent socket is found by the heartbeat instead.
+ * Client options with which commands fail fast. With the client's defaults a command to a dead server fails after ten
+ * seconds, one to a hung server never, and a write that had timed out is sent again after the reconnection and
+ * overwrites a newer value. `socketTimeout` stays unset: in ioredis 5 its timer survives a reconnection and kills the
+ * next, healthy socket (redis/ioredis#2147); the heartbeat finds a silent socket instead.
  */
 function failFastOptions(commandTimeoutMs: number): RedisOptions {
   return {
@@ -101,12 +106,12 @@ const SENTINEL_OPTIONS: RedisOptions = {
   failoverDetector: true,
 };
 
-/** What the application may have chosen for its own commands, and would change ours. */
+/** Options that the application may have chosen for its own commands, and that would change this library's commands. */
 const OWN_COMMANDS: RedisOptions = { stringNumbers: false, monitor: false };
 
 /**
- * What would change the connections of a client that is duplicated. With RESP3, the default of ioredis 6, the messages of `CLIENT TRACKING` are
- * dropped; ioredis 5 has no such options. For `socketTimeout` see {@link failFastOptions}.
+ * Options that would change the connections of a duplicated client. With RESP3, the default of ioredis 6, the messages
+ * of `CLIENT TRACKING` are dropped; ioredis 5 has no such options. For `socketTimeout` see {@link failFastOptions}.
  */
 const OWN_CONNECTION: object = { protocol: 2, replyMapping: 'legacy', socketTimeout: undefined };
 
@@ -114,12 +119,14 @@ function withoutCommandOptions(options: object = {}): object {
   return Object.fromEntries(Object.entries(options).filter(([name]) => !Object.hasOwn(OWN_COMMANDS, name)));
 }
 
+/** The ioredis options for one server, or for a master behind Sentinels. */
 export function singleClientOptions(settings: ConnectionSettings, commandTimeoutMs: number): RedisOptions {
   const { sentinels, tls, sentinelTls, clientOptions } = settings;
   const options: RedisOptions = {
     ...failFastOptions(commandTimeoutMs),
     retryStrategy: reconnectDelayMs,
-    // It asks for INFO. A server that is loading its data shows by PING; with Sentinels INFO tells whether the node is a master still.
+    // The ready check sends INFO. A server that is loading its data is found by PING; with Sentinels INFO says whether
+    // the node is still a master.
     enableReadyCheck: sentinels !== undefined,
     reconnectOnError: reconnectOnReadOnly(),
     ...definedOnly({
@@ -147,11 +154,15 @@ export function singleClientOptions(settings: ConnectionSettings, commandTimeout
     });
   }
   Object.assign(options, withoutCommandOptions(clientOptions));
-  // Without a ready check, an answer to `CLIENT SETINFO` that a lost connection cuts off makes the client `ready` for good (ioredis 5.11).
+  // Without a ready check, an answer to `CLIENT SETINFO` that a lost connection cuts off makes the client `ready` for
+  // good (ioredis 5.11).
   return options.enableReadyCheck === false ? { ...options, disableClientInfo: true } : options;
 }
 
-/** In a cluster the nodes' reconnection is the cluster's business: a `retryStrategy` of their own would fight it. */
+/**
+ * The options of a cluster's client. The cluster reconnects to its nodes: a `retryStrategy` of the nodes would
+ * interfere with that.
+ */
 export function clusterClientOptions(settings: ConnectionSettings, commandTimeoutMs: number): ClusterOptions {
   const { lazyConnect, ...redisOptions } = failFastOptions(commandTimeoutMs);
   const { redisOptions: ownRedisOptions, ...ownOptions } = settings.clientOptions ?? {};
@@ -160,16 +171,18 @@ export function clusterClientOptions(settings: ConnectionSettings, commandTimeou
     enableOfflineQueue: false,
     clusterRetryStrategy: reconnectDelayMs,
     maxRedirections: 5,
-    // Zero is never: else what a caller gave up long ago is sent again, to the new master, when a frozen one's connection ends.
+    // Zero means never: otherwise a command that its caller has given up is sent again, to the new master, when the
+    // connection of a hung one ends.
     retryDelayOnFailover: 0,
-    // Nor is a `CLUSTERDOWN` waited out on a caller's time: until a failover is done every master answers with it, by default.
+    // `CLUSTERDOWN` is not waited for within a caller's time: by default every master answers with it until a failover
+    // is done.
     retryDelayOnClusterDown: 0,
-    retryDelayOnTryAgain: 10, // half of the keys of a script have moved to another master: soon the others will have, too
+    retryDelayOnTryAgain: 10, // half of the keys of a script have moved to another master: the others will follow soon
     slotsRefreshTimeout: 500,
-    // Names are looked up when a node is connected to. A look-up in advance would compare addresses with the names in certificates, and
-    // one name that is unknown would keep the client from all other nodes.
+    // Names are resolved when a node is connected to. A lookup in advance would compare addresses with the names in
+    // certificates, and one unknown name would keep the client from all other nodes.
     dnsLookup: asItIs,
-    slotsRefreshInterval: 1000, // it is now what finds the new master
+    slotsRefreshInterval: 1000, // this refresh finds the new master
     redisOptions: {
       ...redisOptions,
       ...definedOnly({
@@ -179,7 +192,7 @@ export function clusterClientOptions(settings: ConnectionSettings, commandTimeou
         family: settings.family,
         tls: tlsOptions(settings.tls),
       }),
-      // One by one: as a whole they would take the password away.
+      // Copied one by one: taken as a whole they would remove the password.
       ...(typeof ownRedisOptions === 'object' ? withoutCommandOptions(ownRedisOptions ?? {}) : {}),
     },
     ...ownOptions,
@@ -197,7 +210,10 @@ function tlsOptions(tls: boolean | TlsOptions | undefined): TlsOptions | undefin
   return tls === true ? {} : { ...tls };
 }
 
-/** For a client of our own beside one that the application has made: what is not about the address and the login is ours. */
+/**
+ * The options of our own client beside a client of the application: they replace every option but the address and the
+ * login.
+ */
 export function singleOptionsLike(application: RedisOptions, commandTimeoutMs: number): RedisOptions {
   return {
     ...OWN_CONNECTION,
@@ -214,7 +230,9 @@ export function singleOptionsLike(application: RedisOptions, commandTimeoutMs: n
   };
 }
 
-/** As {@link singleOptionsLike}, for a cluster. */
+/**
+ * The options of our own cluster client beside one of the application; the counterpart of {@link singleOptionsLike}.
+ */
 export function clusterOptionsLike(application: ClusterOptions, commandTimeoutMs: number): ClusterOptions {
   const { redisOptions, dnsLookup: _ours, ...options } = clusterClientOptions({}, commandTimeoutMs);
   const nodeOptions: RedisOptions = {
@@ -233,7 +251,7 @@ export function clusterOptionsLike(application: ClusterOptions, commandTimeoutMs
   };
 }
 
-/** The client takes an own property that is `undefined` for a choice, so such properties must not be there. */
+/** Removes the properties that are `undefined`: the client takes an own property that is `undefined` for a choice. */
 function definedOnly<Options extends object>(options: Options): Partial<Options> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Options>;
 }

@@ -8,24 +8,25 @@ import { ServerClock } from './server-clock.js';
 import { TimeoutTally } from './timeout-tally.js';
 import { faultOf } from './trial.js';
 
-/** What a node needs of the cluster that it is part of. */
+/** What a {@link ClusterNode} needs from the cluster that it belongs to. */
 export interface ClusterNodeSurroundings {
   readonly deadlineMs: number;
   readonly nowMs: () => number;
   /** The client's connection to this node; `undefined` while it has none. */
   clientOf(name: string): Redis | undefined;
-  /** Looks for changes of the cluster: perhaps another node has taken over. */
+  /** Looks for changes of the cluster: another node may have taken over. */
   lookAround(): void;
-  /** The node is not asked from now on; whoever waits for it is to be released. */
+  /** The node takes no commands from now on; the callers that wait for it are to be released. */
   onDown(node: ClusterNode): void;
-  /** It answers again and is not trusted yet. A rejection means that it can't be. */
+  /** The node answers again and is not trusted yet. A rejection means that it can't be prepared. */
   beforeLive(node: ClusterNode): Promise<void>;
   onLive(node: ClusterNode, downMs: number): void;
 }
 
 /**
- * One master of a cluster, judged by itself: a master that is dead or hung costs the keys of the others nothing. It is taken for
- * usable until the opposite shows; then nobody waits for it until it has answered a probe, or has lost its slots.
+ * One master of a cluster, with an availability of its own: a master that is dead or hung does not delay commands for
+ * the keys of the others. A master counts as usable until it fails; then no command is sent to it until it has answered
+ * a probe, or has lost its slots.
  */
 export class ClusterNode implements Judge {
   private readonly tally = new TimeoutTally();
@@ -40,9 +41,9 @@ export class ClusterNode implements Judge {
   private hasClock = false;
 
   constructor(
-    /** `host:port`, as the cluster's table of slots has it. */
+    /** `host:port`, as in the cluster's table of slots. */
     readonly name: string,
-    /** What is sent to it and unanswered, and what waits to be sent. */
+    /** The commands that were sent to the node and are unanswered, and those that are queued. */
     readonly inFlight: InFlight,
     private readonly surroundings: ClusterNodeSurroundings,
   ) {
@@ -53,17 +54,17 @@ export class ClusterNode implements Judge {
     return this.downAtMs !== undefined;
   }
 
-  /** Since when it can't be used, on this process's clock; `undefined` while it can. */
+  /** The time since when the node can't be used, on this process's clock; `undefined` while it can be used. */
   get downSinceMs(): number | undefined {
     return this.downAtMs;
   }
 
-  /** Why it was given up, in one word. */
+  /** Why the node was marked as down, in one word. */
   get reason(): string {
     return this.lastReason;
   }
 
-  /** `undefined` before its first answer. */
+  /** The clock of this server; `undefined` before its first answer. */
   get serverClock(): ServerClock | undefined {
     return this.hasClock ? this.clock : undefined;
   }
@@ -95,21 +96,21 @@ export class ClusterNode implements Judge {
     }
   }
 
-  /** The client has told of a fault: the reason, should the connection be lost next. */
+  /** Records an error of the client: it is the reason if the connection is lost next. */
   noteFault(error: unknown): void {
     this.fault.note(error);
   }
 
-  /** Its connection is gone. */
+  /** The connection to the node is lost. */
   onLost(): void {
     this.goDown(this.fault.tell('connection-closed'));
   }
 
-  /** Proof of life; learns its clock on the way. A node that the client has not connected to yet is only woken. */
+  /** Asks the node for a sign of life and learns its clock. A node without a connection is only connected to. */
   async greet(): Promise<void> {
     const { client } = this;
     if (client?.status === 'wait') {
-      client.connect().catch(() => {}); // its failure shows as the loss of the node
+      client.connect().catch(() => {}); // a failure shows as the loss of the node
     } else if (client?.status === 'ready') {
       await this.former.meet(client);
       await this.clock.learnFrom(client);
@@ -139,7 +140,7 @@ export class ClusterNode implements Judge {
     }
   }
 
-  /** @returns false if it is to be asked again */
+  /** Probes a node that is down. @returns false if it is to be asked again */
   private async tryToGoLive(): Promise<boolean> {
     const { surroundings } = this;
     if (this.downAtMs === undefined || this.isStopped) {

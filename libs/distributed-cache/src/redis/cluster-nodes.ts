@@ -8,9 +8,9 @@ import type { RedisClient } from './redis-client.js';
 import type { SendCost } from './send-queue.js';
 
 interface Surroundings extends Omit<ClusterNodeSurroundings, 'clientOf' | 'lookAround' | 'beforeLive'> {
-  /** Each master has a queue of its own. */
+  /** Makes a queue; each master has its own. */
   newInFlight(): InFlight;
-  /** As `RedisConnection` sends: the errors are ours. */
+  /** Sends a command as `RedisConnection` does: it rejects with this library's errors. */
   send<Result>(operation: string, send: Send<Result>, target: RedisClient | undefined): Promise<Result>;
   beforeLive(part: ServerPart): Promise<void>;
 }
@@ -18,8 +18,8 @@ interface Surroundings extends Omit<ClusterNodeSurroundings, 'clientOf' | 'lookA
 type Send<Result> = (client: RedisClient) => Promise<Result>;
 
 /**
- * The masters of a cluster, each with a judgement of its own, and which key is whose. The client's table of slots says so; it
- * is kept current by the client (`MOVED`, and a look at the cluster each second).
+ * The masters of a cluster, each with its own availability, and the mapping of keys to masters. The mapping is the
+ * client's table of slots, which the client keeps current (`MOVED`, and a refresh each second).
  */
 export class ClusterNodes {
   private readonly nodes = new Map<string, ClusterNode>();
@@ -47,7 +47,7 @@ export class ClusterNodes {
     return [...this.nodes.values()];
   }
 
-  /** Takes up the masters that have come and lets go of those that have lost all their slots. */
+  /** Adds masters that are new and removes those that have lost all their slots. */
   follow(cluster: Cluster): void {
     if (this.cluster !== cluster) {
       this.cluster = cluster;
@@ -62,7 +62,7 @@ export class ClusterNodes {
       }
     }
     if (owners.size === 0) {
-      return; // the client has yet to ask
+      return; // the client has not loaded the slots yet
     }
     for (const [name, node] of this.nodes) {
       if (!owners.has(name)) {
@@ -80,7 +80,9 @@ export class ClusterNodes {
     return name === undefined ? undefined : this.node(name);
   }
 
-  /** The keys by the master that they are on, each group in the order given; one group where there is no cluster. */
+  /**
+   * Groups the items by the master of their keys, each group in the order given; one group when there is no cluster.
+   */
   groups<Item>(items: readonly Item[], keyOf: (item: Item) => string): readonly (readonly Item[])[] {
     if (this.cluster === undefined || items.length < 2) {
       return items.length === 0 ? [] : [items];
@@ -98,7 +100,7 @@ export class ClusterNodes {
     return [...groups.values()];
   }
 
-  /** Sends to one master and waits, as `RedisConnection.run` does; nobody waits for one that is down. */
+  /** Sends to one master and waits, as `RedisConnection.run` does. Rejects at once when the master is down. */
   run<Result>(node: ClusterNode, operation: string, send: Send<Result>, cost?: SendCost): Promise<Result> {
     return node.isDown
       ? Promise.reject(breakerOpen(operation))
@@ -109,7 +111,7 @@ export class ClusterNodes {
     return this.all.map((node) => this.partOf(node));
   }
 
-  /** Asks each master that can be used for a sign of life; a silent one shows by its timeout. @returns whether any gave one */
+  /** Asks each usable master for a sign of life; a silent one fails by its timeout. @returns whether any answered */
   async greet(): Promise<boolean> {
     const usable = this.all.filter(({ isDown }) => !isDown);
     const answers = await Promise.allSettled(
@@ -118,7 +120,7 @@ export class ClusterNodes {
     return answers.some(({ status }) => status === 'fulfilled');
   }
 
-  /** Fails every operation that waits for one of them. */
+  /** Fails every operation that waits for one of the masters. */
   releaseAll(errorFor: (operation: string, wasSent: boolean) => Error): void {
     this.nodes.forEach(({ inFlight }) => inFlight.releaseAll(errorFor));
   }
@@ -131,7 +133,7 @@ export class ClusterNodes {
     this.count();
   }
 
-  /** The client lets go of a master that has lost its slots, too. */
+  /** The client also drops the connection to a master that has lost its slots. */
   private lose(name: string): void {
     if (this.cluster !== undefined) {
       this.follow(this.cluster);
@@ -162,7 +164,7 @@ export class ClusterNodes {
     return node;
   }
 
-  /** Sooner than the client would by itself: what is asked for is whether another node has taken over. */
+  /** Refreshes the slots earlier than the client would, to find out whether another node has taken over. */
   private lookAround(): void {
     const { cluster } = this;
     if (cluster?.status === 'ready') {
@@ -177,7 +179,7 @@ export class ClusterNodes {
     };
   }
 
-  /** Of a node that is to be prepared: its keys are not asked for yet. */
+  /** The part of a node that is being prepared: commands for its keys are not sent through it yet. */
   private untrustedPartOf(node: ClusterNode): ServerPart {
     const { cluster } = this;
     return {

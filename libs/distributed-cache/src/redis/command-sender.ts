@@ -5,17 +5,19 @@ import { writeTogether, type RedisClient } from './redis-client.js';
 import type { Line, ReplyListener } from './wire-command.js';
 
 /**
- * Sends on a client, turns what it throws into our errors, and counts its answers as signs of life.
+ * Sends commands on a client, turns the client's errors into this library's errors, and counts the answers as signs of
+ * life.
  *
- * A command for an idle connection is written at once. While others are unanswered, what is sent in one turn of the event loop
- * is written together: a hundred commands cost one system call instead of a hundred, in the order in which they were sent.
+ * A command for an idle connection is written at once. While others are unanswered, what is sent in one turn of the
+ * event loop is written together: a hundred commands cost one system call instead of a hundred, in the order in which
+ * they were sent.
  */
 export class CommandSender {
-  /** Commands without an answer. */
+  /** Number of commands without an answer. */
   unanswered = 0;
-  /** Answers so far, refusals included. */
+  /** Number of answers so far, refusals included. */
   replies = 0;
-  /** Moves when nothing that was sent before is waited for any more. */
+  /** Increases when answers to earlier commands stop counting: their connection is lost. */
   generation = 0;
 
   constructor(
@@ -27,7 +29,7 @@ export class CommandSender {
     client: RedisClient,
     operation: string,
     send: (client: RedisClient) => Promise<Result>,
-    /** The connection that the command goes to, where `client` has several. */
+    /** The connection that the command is sent on, when `client` has several. */
     target: RedisClient = client,
   ): Promise<Result> {
     if (this.unanswered > 0) {
@@ -48,7 +50,10 @@ export class CommandSender {
     );
   }
 
-  /** As {@link send}, on a line, for a listener. @param send must tell what becomes of it, once */
+  /**
+   * Sends a command on a line and reports the outcome to a listener, as {@link send} does with a promise.
+   * @param send must report to its listener exactly once
+   */
   sendOnLine<Reply>(
     line: Line,
     operation: string,
@@ -67,7 +72,7 @@ export class CommandSender {
     }
   }
 
-  /** Nobody waits for what was sent before: a client that loses its connection may drop it without a word. */
+  /** Resets the count of unanswered commands: a client that loses its connection may drop them without an answer. */
   startAnew(): void {
     this.unanswered = 0;
     this.generation++;
@@ -82,7 +87,7 @@ export class CommandSender {
   onSuccess(operation: string): void {
     this.replies++;
     if (this.refusals.areAny && operation !== 'TAKE') {
-      this.refusals.succeed(operation); // whether a lease was refused is in the answer
+      this.refusals.succeed(operation); // the reply says whether a lease was refused
     }
   }
 
@@ -96,7 +101,7 @@ export class CommandSender {
   }
 }
 
-/** Counts the answer to a command on its way to who waits for it. */
+/** Counts the answer to a command, then passes it to the listener. */
 class SentCommand<Reply> implements ReplyListener<Reply> {
   private readonly generation: number;
 
@@ -120,7 +125,10 @@ class SentCommand<Reply> implements ReplyListener<Reply> {
   }
 }
 
-/** What can't even be sent fails as what is refused does. */
+/**
+ * Calls `send`, and turns an exception into a rejection, so that a command that can't be sent fails as a refused one
+ * does.
+ */
 function begin<Result>(send: (client: RedisClient) => Promise<Result>, client: RedisClient): Promise<Result> {
   try {
     return send(client);

@@ -1,7 +1,7 @@
 import type { ConnectingWatcher } from './redis-client.js';
 import { isBeforeSentinels, outageReason, VAGUE_REASON } from './reply-errors.js';
 
-/** How a server was not reached. The answer of one that was reached says more. */
+/** Error codes that say that a server was not reached. An error reply of a server that was reached says more. */
 const UNREACHED: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -15,25 +15,26 @@ const UNREACHED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Why a client has no connection, in one word. A client with Sentinels or a cluster tries several servers, and its own errors do not carry
- * the causes: so the errors of the connections beside its own are noted, too. Of the causes of one round the answer of a server counts most.
+ * Finds out why a client has no connection, in one word. A client with Sentinels or a cluster tries several servers,
+ * and its own errors do not carry the causes: so errors of its additional connections are recorded as well. Of several
+ * causes in one round, the error reply of a server has priority.
  */
 export class ConnectionFault implements ConnectingWatcher {
   private lastWord: string | undefined;
   private isTold = false;
   private isTlsPending = false;
 
-  /** What is known of the present socket, or of the last attempt to open one. */
+  /** The cause recorded for the present socket, or for the last attempt to open one. */
   get word(): string | undefined {
     return this.lastWord;
   }
 
-  /** Whether something has been noted since the last word was told. */
+  /** Whether a cause was recorded after the last call of {@link tell}. */
   get isNews(): boolean {
     return this.lastWord !== undefined && !this.isTold;
   }
 
-  /** The word for an outage. What is noted afterwards belongs to the next attempt. */
+  /** The word for an outage. A cause that is recorded afterwards belongs to the next attempt. */
   tell(fallback: string): string {
     this.isTold = true;
     return this.lastWord ?? fallback;
@@ -45,7 +46,10 @@ export class ConnectionFault implements ConnectingWatcher {
     }
   }
 
-  /** The server has not answered within the time for opening a connection. What is known already says more. */
+  /**
+   * The server has not answered within the time for opening a connection. A cause that was recorded before says more,
+   * and stays.
+   */
   noteTimeout(): void {
     if (this.lastWord === undefined) {
       this.noteWord('timeout');

@@ -1,6 +1,9 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 
-/** What a connection logs in with. An application may change them while it runs: tokens that end, passwords that are rotated. */
+/**
+ * The options with which a connection logs in. An application may change them while it runs: tokens that expire,
+ * passwords that are rotated.
+ */
 const NAMES = ['username', 'password', 'sentinelUsername', 'sentinelPassword'] as const;
 
 export type Credentials = Pick<RedisOptions, (typeof NAMES)[number]>;
@@ -8,8 +11,8 @@ export type Login = Pick<RedisOptions, 'username' | 'password'>;
 export type AskForCredentials = () => Login | Promise<Login>;
 
 /**
- * Makes the credentials in `options` those that `current` has whenever they are read: a client reads them at each connection, a cluster's
- * for each node.
+ * Makes the credentials in `options` getters that return the present ones of `current`. A client reads them at each
+ * connection, a cluster's client for each node.
  */
 export function followCredentials<Options extends Credentials>(
   options: Options,
@@ -22,7 +25,7 @@ export function followCredentials<Options extends Credentials>(
   return options;
 }
 
-/** The function of the application, and what it returned last. */
+/** The function of the application that returns the login, and its last result. */
 class CredentialSource {
   login: Login = {};
   private asking: Promise<void> | undefined;
@@ -32,7 +35,10 @@ class CredentialSource {
     private readonly limitMs: number,
   ) {}
 
-  /** Resolves when the answer is there, or overdue, or has failed: then the login of before is tried, and Redis decides. */
+  /**
+   * Resolves when the answer has arrived, is overdue, or has failed. In the latter two cases the previous login is
+   * tried, and Redis decides.
+   */
   refresh(): Promise<void> {
     this.asking ??= this.within(this.answer()).finally(() => {
       this.asking = undefined;
@@ -45,7 +51,7 @@ class CredentialSource {
       const { username, password } = await this.ask();
       this.login = { username, password };
     } catch {
-      // Redis will say what the login of before is worth, and that is told.
+      // Redis decides whether the previous login is still valid, and its error reply is reported.
     }
   }
 
@@ -63,14 +69,18 @@ class CredentialSource {
 const sources = new WeakMap<Redis, CredentialSource>();
 const LOGIN = ['username', 'password'] as const;
 
-/** Has the client ask for its login before each connection. */
+/**
+ * Makes the client ask for its login before each connection.
+ * @param limitMs longest wait for the login, in milliseconds
+ */
 export function withCredentials(client: Redis, ask: AskForCredentials | undefined, limitMs: number): Redis {
   return ask === undefined ? client : askBeforeConnecting(client, new CredentialSource(ask, limitMs));
 }
 
 /**
- * As {@link withCredentials}, for a cluster. It asks before it connects as a whole; its nodes, which may not wait (a command makes them
- * connect), use the last answer and ask for the next. If that is refused, the cluster as a whole connects again.
+ * Makes a cluster's client ask for its login. It asks before it connects as a whole. Its nodes may not wait (a command
+ * makes them connect): they use the last answer and ask for the next. If that login is refused, the cluster as a whole
+ * connects again.
  */
 export function withClusterCredentials(cluster: Cluster, ask: AskForCredentials | undefined, limitMs: number): Cluster {
   if (ask === undefined) {
@@ -87,7 +97,7 @@ export function withClusterCredentials(cluster: Cluster, ask: AskForCredentials 
   return cluster;
 }
 
-/** Gives a connection that was made after the model of another the same login. */
+/** Gives a client that duplicates another the same source of credentials. */
 export function likeSource(client: Redis, model: Redis): Redis {
   const source = sources.get(model);
   return source === undefined ? client : askBeforeConnecting(client, source);
@@ -108,7 +118,10 @@ function askWhileConnecting(node: Redis, source: CredentialSource): void {
   };
 }
 
-/** The client calls its own `connect` at each reconnection, too. It may be ended while it waits for the answer. */
+/**
+ * Makes `connect` wait for the login. The client calls its own `connect` at each reconnection, too. It may be ended
+ * while it waits for the answer.
+ */
 function beforeConnecting(client: Redis | Cluster, source: CredentialSource): void {
   const connect = client.connect.bind(client);
   const disconnect = client.disconnect.bind(client);

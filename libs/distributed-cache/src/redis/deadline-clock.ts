@@ -1,6 +1,7 @@
 /**
- * Time that counts against a caller's deadline, in milliseconds. It stands still while operations queue behind this process's own
- * commands: a server that answers them is not slow. A server that stops answering ends the queue, so the clock never stands still for long.
+ * A clock of the time that counts against a caller's deadline, in milliseconds. It is paused while operations queue
+ * behind this process's own commands: a server that answers them is not slow. A server that stops answering ends the
+ * queue, so the clock is never paused for long.
  */
 export class DeadlineClock {
   private filledQueues = 0;
@@ -14,7 +15,7 @@ export class DeadlineClock {
     return (this.filledQueues > 0 ? this.filledAtMs : this.realNowMs()) - this.queuedMs;
   }
 
-  /** An operation waits in a queue that was empty. */
+  /** An operation begins to wait in a queue that was empty. */
   onQueueFilled(): void {
     if (this.filledQueues++ === 0) {
       this.filledAtMs = this.realNowMs();
@@ -29,7 +30,10 @@ export class DeadlineClock {
   }
 }
 
-/** Starts to measure: the result says, when called, which part of the time since then this process has worked, 0 to 1. */
+/**
+ * Starts a measurement of this process's load. The returned function says which part of the time since then the process
+ * has worked, 0 to 1.
+ */
 export function measureLoad(): () => number {
   const startedAtMs = performance.now();
   const idleBeforeMs = performance.nodeTiming.idleTime;
@@ -39,26 +43,27 @@ export function measureLoad(): () => number {
   };
 }
 
-/** Callers wait in real time, also where entries expire by another clock. */
+/** The real time, for the waits of callers; entries may expire by another clock. */
 export const REAL_TIME: { nowMs(): number } = { nowMs: () => performance.now() };
 
 /**
- * An operation of one command is judged by its connection at the deadline. A caller's own wait ends so much later, so that the judgement
- * comes first.
+ * A caller's own wait lasts so many milliseconds longer than the deadline: the connection decides at the deadline what
+ * a timeout of its one command means, and that must come first.
  */
 export const JUDGEMENT_MS = 10;
 
-/** A timer this late means that the process was busy: the answer may be there, unread. */
+/** A timer that is this late, in milliseconds, means that the process was busy: the answer may be there, unread. */
 const STALLED_LOOP_MS = 50;
-/** So does this share of the time spent on the process's own work. */
+/** A process that has spent this share of the time on its own work counts as busy, too. */
 const BUSY_SHARE = 0.5;
-/** What a wait gets in addition then, so often at most. */
+/** The extension of a wait of a busy process, in milliseconds, and how often it is granted at most. */
 const EXTENSION_MS = 200;
 const MOST_EXTENSIONS = 5;
 
 /**
- * Waits for `work` until a point in time of the clock. The timer keeps the process alive: a caller waits.
- * @param onLate called when the time is over first: its result, or the error that it throws, is the caller's; `work` goes on
+ * Waits for `work` until a point in time of the clock. The timer keeps the process alive, because a caller waits.
+ * @param onLate called when the time is over first: the caller gets its result, or the error that it throws; `work`
+ * goes on
  * @throws what `work` rejects with
  */
 export function withinDeadline<Result, Late>(
@@ -89,7 +94,7 @@ export function withinDeadline<Result, Late>(
     const onTimer = (): void => {
       const lateMs = clock.nowMs() - endsAtMs;
       if (lateMs < 0) {
-        wait(); // the clock has stood still
+        wait(); // the clock was paused meanwhile
       } else if (extensions < MOST_EXTENSIONS && (lateMs > STALLED_LOOP_MS || loadSinceNow() > BUSY_SHARE)) {
         extensions++;
         endsAtMs = clock.nowMs() + EXTENSION_MS;

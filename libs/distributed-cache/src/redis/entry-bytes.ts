@@ -12,20 +12,22 @@ import type { EntryKeys } from './entry-keys.js';
 import { readCompanions } from './former-names.js';
 import type { RedisClient } from './redis-client.js';
 
-/** What Redis holds for a key: the value, when it was made, when its fresh life ends (the server's time), its stamps. */
+/**
+ * An entry as Redis holds it: the value, when it was made, when its fresh life ends (the server's time), its stamps.
+ */
 export interface RedisEntry extends Decoded {
   readonly header: EntryHeader;
   /** Size in Redis, header included. */
   readonly bytes: number;
   /**
-   * Another program has written it, and nobody knows when: its header has no stamps, and the present as its time.
+   * Another program has written the value at an unknown time: its header has no stamps, and the present as its time.
    */
   readonly isForeign: boolean;
 }
 
-/** What is known besides of bytes that are no envelope. */
+/** What Redis holds beside a value that is not an envelope: its companions and its remaining life. */
 export interface Beside {
-  /** The companions there are; no more than one belongs to the bytes. */
+  /** The companions that exist (see `companionsOf`); at most one of them belongs to the bytes. */
   readonly companions: readonly (Buffer | null)[];
   readonly lifeMs: number;
 }
@@ -36,33 +38,44 @@ export interface EntryToStore {
   readonly ttlMs: number;
   /** How long Redis keeps it after the TTL. */
   readonly graceMs: number;
-  /** How long its loader took. */
+  /** How long its loader took, in milliseconds. */
   readonly loadMs: number;
   readonly stamps: readonly Stamp[];
 }
 
-/** Entries as one namespace keeps them in Redis: envelopes, or text that other programs read; and what others wrote there. */
+/**
+ * Converts between the bytes in Redis and the entries of one namespace. The bytes are an envelope, or text that other
+ * programs read, or a value that another program has written.
+ */
 export class EntryBytes {
   constructor(
     readonly codec: EntryCodec,
-    /** The clock of the server that has this key. */
+    /** The time of the server that holds this key, in milliseconds. */
     private readonly serverNowMs: (valueKey: string) => number,
-    /** How long a value of another program that has no expiry counts, from each reading of it. */
+    /**
+     * How long a value of another program without an expiry stays fresh, in milliseconds, counted from each read of it.
+     */
     private readonly endlessTtlMs: number,
   ) {}
 
-  /** Whether the bytes say all of themselves, or are to be refused for what they are. */
+  /** Whether the bytes can be decoded, or refused, without a second round trip to Redis. */
   isOurs(bytes: Buffer): boolean {
     return isEnvelope(bytes) || !this.codec.readsPlain;
   }
 
-  /** What is no envelope costs a second round trip: its life and its companion are known to Redis alone. */
+  /**
+   * Reads the life and the companions of a value that is not an envelope. It costs a second round trip: only Redis
+   * knows them.
+   */
   async lookBeside(client: RedisClient, valueKey: string): Promise<Beside> {
     const [companions, lifeMs] = await Promise.all([readCompanions(client, valueKey), client.pttl(valueKey)]);
     return { companions, lifeMs };
   }
 
-  /** At once, but for a large value that is decompressed off the event loop. @throws CorruptEntryError, either way */
+  /**
+   * Decodes an envelope. The result is a promise only for a large value, which is decompressed off the event loop.
+   * @throws CorruptEntryError, either way
+   */
   decodeOurs(valueKey: string, bytes: Buffer): RedisEntry | Promise<RedisEntry> {
     const { header, payload } = this.codec.open(bytes, valueKey);
     // Never `await` the value itself: a cached object with a method `then` would be called.
@@ -72,11 +85,15 @@ export class EntryBytes {
       : entryOf(decoded, header, bytes.length);
   }
 
-  /** Bytes that are no envelope. @throws CorruptEntryError */
+  /**
+   * Decodes bytes that are not an envelope.
+   * @returns `undefined` when the value has expired, or the bytes represent no value
+   * @throws CorruptEntryError
+   */
   decodePlain(valueKey: string, bytes: Buffer, { companions, lifeMs }: Beside): RedisEntry | undefined {
     const readings = companions.map((companion) => this.codec.readPlain(bytes, companion));
     const plain = readings.find((reading) => reading?.header !== undefined) ?? readings[0];
-    const isGone = lifeMs === -2; // meanwhile
+    const isGone = lifeMs === -2; // it has expired meanwhile
     if (plain === undefined || isGone) {
       return undefined;
     }
@@ -97,11 +114,11 @@ export class EntryBytes {
         };
   }
 
-  /** The same entry with its fresh life over; `undefined`: there is no such thing. */
+  /** The same entry with its fresh life over; `undefined` when the bytes can't be kept as a stale entry. */
   expired({ valueKey }: EntryKeys, bytes: Buffer): SealedEntry | undefined {
     try {
       const { header, payload } = this.codec.open(bytes, valueKey);
-      const isPlain = this.codec.isPlain; // an older envelope, from before the format was changed
+      const isPlain = this.codec.isPlain; // an older envelope, written before the format of the namespace was changed
       return isPlain
         ? undefined
         : this.codec.seal({ ...header, expiresAtMs: this.serverNowMs(valueKey) }, payload, valueKey);
@@ -110,7 +127,10 @@ export class EntryBytes {
     }
   }
 
-  /** Only on a live connection: before its first answer the server's clock is not known. */
+  /**
+   * Encodes an entry with its times. To be called on a live connection only: the server's clock is unknown before its
+   * first answer.
+   */
   seal({ valueKey }: EntryKeys, { payload, ttlMs, loadMs, stamps }: EntryToStore): SealedEntry {
     const createdAtMs = this.serverNowMs(valueKey);
     return this.codec.seal({ createdAtMs, expiresAtMs: createdAtMs + ttlMs, loadMs, stamps }, payload, valueKey);

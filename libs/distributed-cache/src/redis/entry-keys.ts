@@ -1,4 +1,7 @@
-/** The names of an entry: its value, the lease to load it, and the place where a loaded value waits to be moved in. */
+/**
+ * The Redis keys of one entry: its value, the lease to load it, and the staging key from which a loaded value is moved
+ * to its place.
+ */
 export interface EntryKeys {
   readonly valueKey: string;
   readonly leaseKey: string;

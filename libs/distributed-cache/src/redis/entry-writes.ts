@@ -15,13 +15,13 @@ export interface PendingInvalidations {
   readonly stamps: ReadonlyMap<string, PendingStamp>;
 }
 
-/** A transaction holds the server up while it runs: so many entries at once. */
+/** Maximum number of entries in one transaction: the server executes nothing else while it runs. */
 const ENTRIES_PER_TRANSACTION = 250;
 
 /**
- * Stores a value and ends whatever load is under way for it. In two commands, the lease first: a load that takes a new one
- * between them has begun after this change, and may be stored after it. Where they could be torn apart, or two values must
- * change at once, it is one transaction.
+ * Stores a value and ends any load that is under way for it. It takes two commands, the lease first: a load that takes
+ * a new lease between them has begun after this change, and may be stored after it. It is one transaction when the two
+ * commands could be separated, or when two values must change at once.
  */
 export function putEntry(
   client: RedisClient,
@@ -47,7 +47,7 @@ export function putEntry(
   });
 }
 
-/** As {@link putEntry}, for a listener. */
+/** Stores a value on a line, as {@link putEntry} does, and reports the outcome to a listener. */
 export function putOnLine(
   line: Line,
   keys: EntryKeys,
@@ -72,7 +72,7 @@ export function putOnLine(
   });
 }
 
-/** Stores what was loaded under a lease. @returns false if the lease is no longer ours */
+/** Stores a loaded value under a lease. @returns false if this process no longer holds the lease */
 export async function fillEntry(
   client: RedisClient,
   keys: EntryKeys,
@@ -105,7 +105,7 @@ export async function fillEntry(
   return staged === 1 && moved;
 }
 
-/** As {@link fillEntry}, for a listener. */
+/** Stores a loaded value on a line, as {@link fillEntry} does, and reports the outcome to a listener. */
 export function fillOnLine(
   line: Line,
   keys: EntryKeys,
@@ -144,7 +144,7 @@ export function fillOnLine(
 
 type Staging = [numberOfKeys: number, ...keysAndArguments: (string | number | Buffer)[]];
 
-/** What {@link STAGE} is given. */
+/** The keys and arguments of {@link STAGE}. */
 function stagingOf(
   keys: EntryKeys,
   token: string,
@@ -161,7 +161,7 @@ function stagingOf(
   return [names.length, ...names, token, bytes, lifeMs, leases.length, companion];
 }
 
-/** Stages a value and moves it into place in one transaction. */
+/** Stages a value and moves it to its place in one transaction. */
 async function fillAtOnce(client: RedisClient, staging: Staging, { valueKey, fillKey }: EntryKeys): Promise<boolean> {
   const moving: Command = ['rename', fillKey, valueKey];
   try {
@@ -185,12 +185,15 @@ function isUnknownScript(error: Error): boolean {
   return error.message.startsWith('NOSCRIPT');
 }
 
-/** There was nothing to move. */
+/** Whether RENAME failed because there is no staged value. */
 function isMissing(error: Error): boolean {
   return error.message.includes('no such key');
 }
 
-/** Replaces an entry if it is still the one that was read, and ends whatever load is under way for it, in one step. */
+/**
+ * Replaces an entry if its bytes are still those that were read, and ends any load that is under way for it, in one
+ * step.
+ */
 export async function replaceEntry(
   client: RedisClient,
   keys: EntryKeys,
@@ -206,7 +209,7 @@ export async function replaceEntry(
 
 /**
  * Deletes entries and ends the loads under way for them, each in one step, in a cluster one transaction per entry.
- * @param holdOffMs refuses the fills of loads that begin within this time, too
+ * @param holdOffMs also refuses the fills of loads that begin within this time, in milliseconds
  * @returns for each entry, in order, whether there was a value
  */
 export async function dropEntries(
@@ -230,7 +233,7 @@ export async function dropEntries(
   return (await Promise.all(parts)).flat();
 }
 
-/** Their user or server has no UNLINK: a DEL does the same, and frees the memory at once. */
+/** Clients whose user or server has no UNLINK: DEL does the same, and frees the memory at once. */
 const clientsWithoutUnlink = new WeakSet<RedisClient>();
 
 async function dropAtOnce(
@@ -243,8 +246,8 @@ async function dropAtOnce(
   const remove = clientsWithoutUnlink.has(client) ? 'del' : 'unlink';
   try {
     const answers = await transact(client, [
-      ['del', ...others], // first: where there are no transactions, nothing is filled in between
-      ...values.map((key): Command => [remove, key]), // one command per value: UNLINK of several answers with a sum
+      ['del', ...others], // first: without transactions, no fill may come in between
+      ...values.map((key): Command => [remove, key]), // one command per value: UNLINK of several keys answers with a sum
       ...heldLeases.map((key): Command => ['set', key, HOLD_OFF, 'PX', Math.max(1, Math.ceil(holdOffMs))]),
     ]);
     return values.map((_key, index) => Number(answers[index + 1]) > 0);
@@ -261,14 +264,17 @@ async function dropAtOnce(
     if (outageReason(error) !== 'OOM') {
       throw error;
     }
-    // A full Redis deletes, but not in a transaction: queueing takes memory.
+    // A full Redis deletes, but not in a transaction: queueing its commands takes memory.
     const keys = [...values, ...others];
     const removed = await leaseCommandsOf(client).ndcDrop(keys.length, ...keys, values.length);
     return removed.map((count) => count > 0);
   }
 }
 
-/** Sends what is pending, on a connection that need not be trusted yet. Rejects with the first failure; twice does no harm. */
+/**
+ * Sends pending invalidations, on a connection that need not be trusted yet. Rejects with the first failure; to send
+ * them twice does no harm.
+ */
 export async function replayInvalidations(
   client: RedisClient,
   { entries, stamps }: PendingInvalidations,

@@ -1,25 +1,29 @@
 import type { Redis } from 'ioredis';
 import { isCluster, type RedisClient } from './redis-client.js';
 
-/** A connection as its server knows it. */
+/** A connection as its server identifies it. */
 interface Identity {
   readonly id: string;
-  /** Host and port of our end. */
+  /** Host and port of the client's end. */
   readonly address: string;
 }
 
 /**
- * Ends, at the server, the connection that this one replaces. A write that its caller has given up may still be on its way there, and
- * would be executed after whatever has been done since: a `set` from before an outage over one from after it. In a cluster
- * each node has a connection of its own, and so one of these.
+ * Ends, at the server, the connection that a new one replaces. A write that its caller has given up may still be on its
+ * way on the old connection, and would be executed after later commands: a `set` from before an outage over one from
+ * after it. In a cluster each node has a connection of its own, and its own instance of this class.
  *
- * The ids of a server begin anew when it restarts, and another server of a failover has ids of its own, so an id alone may be any other
- * client's. The connection is ended only if its id and the address of our end are both the same.
+ * The ids of a server begin anew when it restarts, and another server of a failover has ids of its own, so an id alone
+ * may belong to any other client. The connection is ended only if its id and the address of the client's end are both
+ * the same.
  */
 export class FormerConnection {
   private identity: Identity | undefined;
 
-  /** To be called on each new connection, before anything else is sent on it. Rejects only if that connection is lost. */
+  /**
+   * Ends the previous connection and learns the identity of this one. To be called on each new connection, before
+   * anything else is sent on it. Rejects only if the new connection is lost.
+   */
   async replaceBy(client: RedisClient): Promise<void> {
     if (isCluster(client)) {
       return;
@@ -32,7 +36,7 @@ export class FormerConnection {
     this.identity = present;
   }
 
-  /** Learns which connection there is, at the first call. Rejects only if it is lost. */
+  /** Learns the identity of the connection, at the first call. Rejects only if it is lost. */
   async meet(client: RedisClient): Promise<void> {
     if (this.identity === undefined) {
       await this.replaceBy(client);
@@ -40,7 +44,11 @@ export class FormerConnection {
   }
 }
 
-/** @returns `undefined` where the server does not tell, and for a Unix socket, whose ends have no address of their own */
+/**
+ * Asks the server for the identity of the connection.
+ * @returns `undefined` when the server does not report it, and for a Unix socket, whose ends have no address of their
+ * own
+ */
 async function identityOf(client: Redis): Promise<Identity | undefined> {
   const info = await client.call('client', ['INFO']).catch(ignoreRefusal);
   const [, id, address] = /^id=(\d+) addr=(\S+)/.exec(String(info)) ?? [];
@@ -51,7 +59,10 @@ async function identityOf(client: Redis): Promise<Identity | undefined> {
   return known === undefined || own === undefined ? undefined : { id: String(known), address: own };
 }
 
-/** Our end as we see it; behind a proxy the server sees another, and then nothing is ended. */
+/**
+ * The address of the client's end as this process sees it. Behind a proxy the server sees another, and then no
+ * connection is ended.
+ */
 function addressOf({ stream }: Redis): string | undefined {
   const { localAddress, localPort } = stream as { readonly localAddress?: string; readonly localPort?: number };
   if (localAddress === undefined || localPort === undefined) {
@@ -61,7 +72,7 @@ function addressOf({ stream }: Redis): string | undefined {
   return host.includes(':') ? `[${host}]:${localPort}` : `${host}:${localPort}`;
 }
 
-/** A user without `CLIENT KILL` or `CLIENT INFO` goes without. */
+/** Ignores an error reply: a user without `CLIENT KILL` or `CLIENT INFO` does without this protection. */
 function ignoreRefusal(error: Error): undefined {
   if (error.name !== 'ReplyError') {
     throw error;

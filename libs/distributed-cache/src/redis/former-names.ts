@@ -4,15 +4,16 @@ import type { RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
 
 /*
- * Versions before 0.2 keep the lease and the fill of `cache:ns:key` under `{cache:ns:key}:lease` and `{cache:ns:key}:fill`. While such
- * processes run beside this one, each must end the loads of the other. An old process takes and drops the old names only, so this
- * version takes and drops both, and a fill needs both leases.
+ * The names of leases and fills in versions before 0.2, for rolling upgrades. Those versions keep the lease and the
+ * fill of `cache:ns:key` under `{cache:ns:key}:lease` and `{cache:ns:key}:fill`. While such processes run beside this
+ * one, each must end the loads of the other. An old process takes and drops the old names only, so this version takes
+ * and drops both, and a fill needs both leases.
  *
- * An old process that changes the value removes fills under the old name only. A fill here is therefore one transaction: between its
- * two commands an old process could store a value that the fill would then replace.
+ * An old process that changes the value removes fills under the old name only. A fill here is therefore one
+ * transaction: between its two commands an old process could store a value that the fill would then replace.
  *
- * A user that may touch `cache:*` only can't have the old names. Old processes of that user have no leases either and store no loads.
- * One question at each connection tells which of the two it is.
+ * A user that may touch `cache:*` only can't use the old names. Old processes of that user have no leases either and
+ * store no loads. One question at each connection finds out which of the two it is.
  *
  * To remove in 0.3: this file, `keys/former-names.ts`, and what uses them.
  */
@@ -20,8 +21,9 @@ import { outageReason } from './reply-errors.js';
 const clientsWithFormerNames = new WeakSet<RedisClient>();
 
 /**
- * Finds out whether this user may touch the old names. A read is enough: a user that may only read them is told apart by the first
- * write, see {@link withFormerNames}. @param prefix what the names of all keys begin with, colon included
+ * Finds out whether this user may touch the old names. One read is enough: a user that may only read them is found by
+ * the first write, see {@link withFormerNames}.
+ * @param prefix the prefix of all keys, colon included
  */
 export async function probeFormerNames(client: RedisClient, prefix: string): Promise<void> {
   const { leaseKey } = formerNamesOf(`${prefix}#former`);
@@ -32,17 +34,18 @@ export async function probeFormerNames(client: RedisClient, prefix: string): Pro
   if (refusal === 'NOPERM') {
     clientsWithFormerNames.delete(client);
   } else {
-    clientsWithFormerNames.add(client); // any other fault shows in what comes next
+    clientsWithFormerNames.add(client); // any other fault shows in the commands that follow
   }
 }
 
+/** Whether commands of this client use the old names as well. */
 export function usesFormerNames(client: RedisClient): boolean {
   return clientsWithFormerNames.has(client);
 }
 
 /**
- * Sends with the old names where they are in use. The rights of a user may be taken away at run time: what is refused then is sent
- * without the old names, and if that succeeds they are out of use.
+ * Sends a command with the old names while they are in use. The rights of a user may be taken away at run time: a
+ * command that is refused then is sent without the old names, and if that succeeds they are no longer used.
  */
 export async function withFormerNames<Result>(
   client: RedisClient,
@@ -61,12 +64,12 @@ export async function withFormerNames<Result>(
   }
 }
 
-/** The leases that a load of this key holds. */
+/** The names of the leases that a load of this key holds. */
 export function leasesOf({ valueKey, leaseKey }: EntryKeys, withFormer: boolean): string[] {
   return withFormer ? [leaseKey, formerNamesOf(valueKey).leaseKey] : [leaseKey];
 }
 
-/** What a change of this key removes, so that no load under way is stored after it. */
+/** The keys that a change of this key removes, so that no load under way is stored after it. */
 export function loadNamesOf({ valueKey, leaseKey, fillKey }: EntryKeys, withFormer: boolean): string[] {
   if (!withFormer) {
     return [leaseKey, fillKey];
@@ -75,13 +78,13 @@ export function loadNamesOf({ valueKey, leaseKey, fillKey }: EntryKeys, withForm
   return [leaseKey, fillKey, former.leaseKey, former.fillKey];
 }
 
-/** Where a companion of this value is kept. */
+/** The names under which the companion of this value is stored. */
 export function companionsOf(valueKey: string, withFormer: boolean): string[] {
   const companion = companionKeyOf(valueKey);
   return withFormer ? [companion, formerNamesOf(valueKey).companionKey] : [companion];
 }
 
-/** The companions of this value that there are; both names are in one slot. */
+/** Reads the companions of this value; both names are in one slot. */
 export function readCompanions(client: RedisClient, valueKey: string): Promise<(Buffer | null)[]> {
   return withFormerNames(client, (withFormer) => {
     const names = companionsOf(valueKey, withFormer);

@@ -1,4 +1,4 @@
-/** Asks at regular intervals, and remembers when there was an answer last. */
+/** Sends a question at regular intervals, and records the time of the last answer. */
 export class Heartbeat {
   private timer: NodeJS.Timeout | undefined;
   private answeredAtMs: number | undefined;
@@ -17,7 +17,10 @@ export class Heartbeat {
     return this.answeredAtMs === undefined ? undefined : this.limits.nowMs() - this.answeredAtMs;
   }
 
-  /** From now on a hung server shows within `heartbeatMs`: the question is asked so much earlier as its answer may take. */
+  /**
+   * Starts the interval, so that a hung server is found within `heartbeatMs`: the question is sent earlier by the time
+   * that its answer may take.
+   */
   start(): void {
     const { heartbeatMs, deadlineMs } = this.limits;
     this.stop();

@@ -21,10 +21,10 @@ export type InspectedEntry = {
     } & Pick<EncodedPayload, 'serializer' | 'compressor' | 'rawBytes'>)
 );
 
-/** What `inspect` says of text that any program reads. */
+/** What `inspect` reports for text that any program can read. */
 const PLAIN_TEXT = { serializer: 'json', compressor: 'none' } as const;
 
-/** @param get reads what another program has written as a value */
+/** Reads everything about an entry except its value. @param get reads a value that another program has written */
 export async function inspectEntry(
   connection: RedisConnection,
   codec: EntryCodec,

@@ -9,31 +9,34 @@ import { BrokenPathError, RefusedCommandError, SignalPath } from './signal-path.
 import { openSubscriber } from './subscriber.js';
 
 /*
- * How this process learns of changes that others make: another process, redis-cli, an expiry.
+ * The invalidation channel: the messages by which this process learns of changes by others (another process, redis-cli,
+ * an expiry).
  *
- * The server tells a subscriber beside the data connection (see SignalPath); what the data connection itself changes is left out.
- * Redis reports neither the loss of one of the two connections nor that of a message. So the channel is live only from the moment a message
- * of the data connection has been heard on the subscriber, until one of them loses its socket or the same proof fails at a heartbeat.
- * Callers that trust a copy ask `isLive`, and drop old copies in `onLive`.
+ * The server sends the messages to a subscriber beside the data connection (see SignalPath); changes by the data
+ * connection itself are left out. Redis reports neither the loss of one of the two connections nor that of a message.
+ * So the channel is live only from the moment a message of the data connection has arrived at the subscriber, until one
+ * of them loses its socket or the same proof fails at a heartbeat. Callers that trust a local copy check `isLive`, and
+ * drop old copies in `onLive`.
  *
- * Where the server refuses a command that this takes, processes announce their own changes to each other by publish and subscribe.
+ * When the server refuses a command that this needs, processes announce their own changes to each other by publish and
+ * subscribe.
  */
 
-/** A proof this much older than a heartbeat is none. */
+/** A proof that is older than a heartbeat by this much, in milliseconds, no longer counts. */
 const OVERDUE_SLACK_MS = 500;
 
-/** The channel of one Redis server: its data connection, and a subscriber of our own beside it. */
+/** The invalidation channel of one Redis server: its data connection, and a subscriber connection beside it. */
 export class InvalidationChannel {
   private readonly subscriber: Redis;
   private readonly path: SignalPath;
   private live = false;
-  /** Whether the path must be proven again before it is relied on: the process has missed its heartbeats. */
+  /** Whether the path must be proven again before local copies are trusted: the process has missed its heartbeats. */
   private isInDoubt = false;
   private isRefused = false;
   private isListening = false;
   private isClosed = false;
   private isHeard = false;
-  /** Moves with each attempt and each loss: the steps of an earlier attempt change nothing any more. */
+  /** Increases with each attempt and each loss, so that the steps of an earlier attempt have no effect any more. */
   private attempts = 0;
   private isArming = false;
   private isChecking = false;
@@ -44,7 +47,7 @@ export class InvalidationChannel {
   private readonly pace = new RetryPace();
   private heartbeatTimer: NodeJS.Timeout | undefined;
   private refusalTimer: NodeJS.Timeout | undefined;
-  /** Whether the server is back, and the subscriber has not yet tried again. */
+  /** Whether the server is back, and the subscriber has not yet tried to connect again. */
   private isToHurry = false;
   private readonly onSourceReady = (): void => {
     this.isToHurry = true;
@@ -56,7 +59,9 @@ export class InvalidationChannel {
     this.lose();
   };
 
-  /** @param source the data connection, which is to send the messages; it is listened to and not closed */
+  /**
+   * @param source the data connection, on which tracking is turned on; its events are observed, and it is not closed
+   */
   constructor(
     private readonly source: Redis,
     private readonly limits: InvalidationLimits,
@@ -66,29 +71,30 @@ export class InvalidationChannel {
     this.path = new SignalPath(source, this.subscriber, limits);
   }
 
-  /** Whether every change is heard of, without doubt. */
+  /** Whether this process receives every change, without doubt. */
   get isLive(): boolean {
     return this.live && !this.isInDoubt;
   }
 
-  /** As {@link isLive}, or in doubt: set up, and not known to be lost. */
+  /** Whether the channel is set up and not known to be lost: {@link isLive}, or in doubt. */
   get isArmed(): boolean {
     return this.live;
   }
 
-  /** Whether the server refuses what tracking takes. */
+  /** Whether the server refuses a command that tracking needs. */
   get isUnsupported(): boolean {
     return this.isRefused;
   }
 
-  /** Whether what other processes announce is heard of, as far as the server can't track. */
+  /** Whether announcements of other processes are received, instead of the messages of a server that can't track. */
   get hearsAnnouncements(): boolean {
     return this.isListening;
   }
 
   /**
-   * To be called before a copy is trusted: a process that was stopped, or too busy for its heartbeats, may hold messages unread, or
-   * have lost them with the connection. The path is proven anew, and until then the channel is not live.
+   * Checks the age of the last proof; to be called before a local copy is trusted. A process that was stopped, or too
+   * busy for its heartbeats, may have unread messages, or have lost them with the connection. The path is then proven
+   * anew, and until then the channel is not live.
    */
   distrustOverdue(): void {
     const sinceProofMs = this.proof.ageMs;
@@ -98,7 +104,7 @@ export class InvalidationChannel {
     if (this.live) {
       if (!this.isInDoubt) {
         this.isInDoubt = true;
-        this.attempts++; // a check that is under way says nothing of what came after its beginning
+        this.attempts++; // a check that is under way proves nothing about the time after its beginning
         this.isChecking = false;
         this.isHeard = false;
         this.listener.onDoubt();
@@ -110,7 +116,9 @@ export class InvalidationChannel {
     }
   }
 
-  /** Why it is not live; `undefined` while it is, or while it is being set up and nothing has failed yet. */
+  /**
+   * Why the channel is not live; `undefined` while it is live, and while it is being set up and nothing has failed yet.
+   */
   get problem(): string | undefined {
     if (this.live) {
       return undefined;
@@ -119,12 +127,12 @@ export class InvalidationChannel {
     return this.lastProblem ?? (isOverdue ? 'the subscriber is not connected' : undefined);
   }
 
-  /** Starts to set both ends up, and does so again whenever one of them has been lost. */
+  /** Starts to set up both connections, and does so again whenever one of them has been lost. */
   open(): void {
     const { source, subscriber } = this;
     source.on('ready', this.onSourceReady);
     source.on('close', this.onConnectionLost);
-    subscriber.on('error', (error: unknown) => this.noteConnectionError(error)); // it shows as `close`, too
+    subscriber.on('error', (error: unknown) => this.noteConnectionError(error)); // the error is followed by `close`
     watchConnecting(subscriber, this.fault);
     subscriber.on('connect', () => {
       this.fault.clear();
@@ -153,19 +161,19 @@ export class InvalidationChannel {
     endClient(this.subscriber);
   }
 
-  /** Runs when either end is (again) there; the later of the two finds both. */
+  /** Sets up tracking. It is called when either connection becomes ready; the later of the two calls finds both. */
   private arm(): Promise<void> {
     return this.prove((path) => path.track());
   }
 
-  /** @param work proves that the path carries invalidation messages */
+  /** Proves the path and updates the state. @param work proves that the path carries invalidation messages */
   private async prove(work: (path: SignalPath) => Promise<void>): Promise<void> {
     const { path, proof, limits } = this;
     if (!path.isOpen || this.isClosed || this.isArming) {
       return;
     }
     this.isArming = true;
-    this.isChecking = false; // an earlier check says nothing any more
+    this.isChecking = false; // an earlier check no longer counts
     const attempt = ++this.attempts;
     try {
       const beginning = proof.begin();
@@ -184,6 +192,7 @@ export class InvalidationChannel {
   }
 
   /**
+   * Updates the state after a proof.
    * @param refusal why the server does not track
    * @param silence why announcements are not possible either
    */
@@ -204,7 +213,10 @@ export class InvalidationChannel {
     }
   }
 
-  /** The path does not work as it stands: the subscriber comes back with a new socket, after a while, and with it the next attempt. */
+  /**
+   * Gives up the present path: the subscriber reconnects with a new socket, after a delay, and that starts the next
+   * attempt.
+   */
   private fail(error: unknown): void {
     if (this.pace.onFailure()) {
       this.lastProblem =
@@ -232,7 +244,7 @@ export class InvalidationChannel {
     this.refusalTimer.unref();
   }
 
-  /** A half-open subscriber would stay silent for ever, and silence is what it is expected to say. */
+  /** Starts the heartbeats. Silence is normal on the subscriber, so a half-open one would go unnoticed for ever. */
   private watch(): void {
     const { deadlineMs, heartbeatMs } = this.limits;
     clearInterval(this.heartbeatTimer);
@@ -263,7 +275,10 @@ export class InvalidationChannel {
     }
   }
 
-  /** The path has carried everything that was sent meanwhile, in order: no message was lost, and what is held is as good as before. */
+  /**
+   * Ends the doubt after a successful check. The path has carried everything that was sent meanwhile, in order: no
+   * message was lost, and local copies are as good as before.
+   */
   private endDoubt(): void {
     if (this.isInDoubt) {
       this.isInDoubt = false;
@@ -271,14 +286,20 @@ export class InvalidationChannel {
     }
   }
 
-  /** An attempt that failed just before the data connection was back is made again at once; then as ever. */
+  /**
+   * The delay before the next attempt to connect. An attempt that failed just before the data connection was back is
+   * repeated at once; the delays after that are as usual.
+   */
   private retryDelayMs(attempt: number): number {
     const hurries = this.isToHurry && this.source.status === 'ready';
     this.isToHurry = false;
     return hurries ? 1 : this.pace.reconnectMs(attempt);
   }
 
-  /** A refused login is a failure, and no reason to hurry; a lost connection is not. */
+  /**
+   * Records an error of the subscriber's connection. A refused login counts as a failure, which lengthens the delay; a
+   * lost connection does not.
+   */
   private noteConnectionError(error: unknown): void {
     this.fault.note(error);
     if (this.fault.isNews) {
@@ -317,7 +338,7 @@ export class InvalidationChannel {
   }
 }
 
-/** Resolves with the refusal, if that is what becomes of the work. */
+/** Resolves with the refusal, if the work rejects with one. */
 async function refusalOf(work: Promise<void>): Promise<RefusedCommandError | undefined> {
   try {
     await work;

@@ -1,29 +1,29 @@
 import type { Announcements } from './announcements.js';
 
 export interface InvalidationListener {
-  /** These keys have changed; `undefined`: anything may have (FLUSHALL). */
+  /** These keys have changed; `undefined`: any key may have (FLUSHALL). */
   onChanged(keys: readonly string[] | undefined): void;
-  /** From now on changes are heard of; what was before may have been missed. */
+  /** Changes are received from now on; earlier ones may have been missed. */
   onLive(): void;
-  /** From now on changes may be missed. */
+  /** Changes may be missed from now on. */
   onLost(): void;
-  /** Messages may lie unread, or be lost: nothing is relied on until {@link onDoubtEnded} or {@link onLost}. */
+  /** Messages may be unread, or lost: local copies are not trusted until {@link onDoubtEnded} or {@link onLost}. */
   onDoubt(): void;
-  /** No message was lost. */
+  /** The doubt has ended: no message was lost. */
   onDoubtEnded(): void;
-  /** The server does not track for this user: others' changes are heard of only if they announce them, or never. */
+  /** The server refuses tracking for this user: changes by others are received only if they announce them, or never. */
   onRefused(): void;
 }
 
 export interface InvalidationLimits {
-  /** What the names of all keys begin with, colon included. */
+  /** The prefix of all keys, colon included. */
   readonly prefix: string;
   readonly deadlineMs: number;
   readonly heartbeatMs: number;
   readonly announcements: Announcements;
   /**
-   * Whether `PUBLISH` reaches every node of a cluster, so that a nonce has a cost: then an invalidation message since the last heartbeat
-   * serves as well.
+   * Whether `PUBLISH` reaches every node of a cluster, so that each nonce has a cost. Then an invalidation message
+   * since the last heartbeat replaces the nonce.
    */
   readonly savesNonces: boolean;
 }

@@ -4,29 +4,34 @@ import type { InvalidationLimits, InvalidationListener } from './invalidation-co
 import { isCluster, type RedisClient } from './redis-client.js';
 
 /**
- * `live`: every change is heard of. `announced`: this server can't or may not tell, but the processes of this cache tell each
- * other of their own. `none`: not even that. `lost`: for now nothing is heard of.
+ * How this process learns of changes. `live`: it receives every change. `announced`: this server can't or may not
+ * track, but the processes of this cache announce their own changes to each other. `none`: not even that. `lost`: for
+ * now it receives nothing.
  */
 export type InvalidationState = 'live' | 'announced' | 'lost' | 'none';
 
-/** The masters of a cluster, as the connection judges them. */
+/** The masters of a cluster, as the connection sees them. */
 export interface Masters {
-  /** A master that is down may have no connection, and so no channel that would be missed. */
+  /**
+   * Whether no master is down. A master that is down may have no connection, and then its missing channel would go
+   * unnoticed.
+   */
   readonly areAllUp: boolean;
-  /** The connection to the master that has this key; `undefined` where it is not known. */
+  /** The connection to the master that holds this key; `undefined` when it is not known. */
   sourceOf(key: string): Redis | undefined;
 }
 
 /**
- * The channels of one client: one for a single server, one a master in a cluster. Live only while all of them are; meanwhile
- * {@link hears} tells for one key. Masters that come and go are looked for at each heartbeat.
+ * The invalidation channels of one client: one for a single server, one per master in a cluster. The group is live only
+ * while all of them are; meanwhile {@link hears} says whether one key is covered. New and removed masters are looked
+ * for at each heartbeat.
  */
 export class InvalidationGroup {
   private client: RedisClient | undefined;
   private readonly channels = new Map<Redis, InvalidationChannel>();
   private wasLive = false;
   private lastState: InvalidationState = 'lost';
-  /** Whether the server did not want to track when it was asked last: then others hear of our changes only from us. */
+  /** Whether the server refused tracking at the last attempt: then this process must announce its own changes. */
   private mustAnnounce = false;
   private isClosed = false;
   private readonly waiters = new Set<() => void>();
@@ -37,12 +42,12 @@ export class InvalidationGroup {
     private readonly masters: Masters = { areAllUp: true, sourceOf: () => undefined },
   ) {}
 
-  /** Whether every change on every master is heard of. */
+  /** Whether this process receives every change on every master. */
   get isLive(): boolean {
     return this.wasLive;
   }
 
-  /** Whether every change of this key is heard of, although those of others may be missed. */
+  /** Whether this process receives every change of this key, although changes of other keys may be missed. */
   hears(key: string): boolean {
     if (this.wasLive) {
       return true;
@@ -60,20 +65,23 @@ export class InvalidationGroup {
     return areArmed && this.masters.areAllUp ? 'live' : 'lost';
   }
 
-  /** To be called before a copy is trusted: see {@link InvalidationChannel.distrustOverdue}. */
+  /**
+   * Checks the age of each channel's proof; to be called before a local copy is trusted. See
+   * {@link InvalidationChannel.distrustOverdue}.
+   */
   distrustOverdue(): void {
     for (const channel of this.channels.values()) {
       channel.distrustOverdue();
     }
   }
 
-  /** Why changes are not, or not all, heard of; `undefined` while they are, and while nothing has failed yet. */
+  /** Why changes are not received, or not all of them; `undefined` while they are, and while nothing has failed yet. */
   get lostReason(): string | undefined {
     const problems = [...this.channels.values()].map(({ problem }) => problem);
     return [...new Set(problems)].filter((problem) => problem !== undefined).join('; ') || undefined;
   }
 
-  /** Opens what is missing for this client and waits until its channels are live, at most `deadlineMs`. Never rejects. */
+  /** Opens the missing channels of this client and waits until they are live, at most `deadlineMs`. Never rejects. */
   async open(client: RedisClient): Promise<void> {
     this.client = client;
     this.refresh();
@@ -92,12 +100,12 @@ export class InvalidationGroup {
     });
   }
 
-  /** Whether others have to be told of our changes, because the server can't. */
+  /** Whether this process must announce its changes to other processes, because the server can't track. */
   get announces(): boolean {
     return this.mustAnnounce;
   }
 
-  /** What others are to be told of a change of ours, and where; nothing where the server tells them. */
+  /** The announcement of a change by this process: the topic and the messages; no messages when the server tracks. */
   announcementOf(keys: readonly string[]): { readonly topic: string; readonly messages: readonly string[] } {
     const { announcements } = this.limits;
     return { topic: announcements.topic, messages: this.mustAnnounce ? announcements.messagesOf(keys) : NO_MESSAGES };
@@ -149,11 +157,11 @@ export class InvalidationGroup {
     this.channels.set(source, channel);
     channel.open();
     if (source.status === 'wait') {
-      source.connect().catch(() => {}); // a cluster connects to its nodes as it needs them
+      source.connect().catch(() => {}); // a cluster connects to a node when it first needs it
     }
   }
 
-  /** Tells the listener what has changed for all channels together. */
+  /** Reports a change of the common state of all channels to the listener. */
   private judge(): void {
     const { state, lastState } = this;
     if (state === lastState || this.isClosed) {

@@ -11,19 +11,20 @@ interface Renewal {
   readonly reject: (error: unknown) => void;
 }
 
-/** A script holds the server up while it runs: so many leases at once. */
+/** Maximum number of leases in one script: the server executes nothing else while it runs. */
 const LEASES_PER_SCRIPT = 250;
 
 /**
- * Renews leases, those that are due in one turn of the event loop together: a batch load holds thousands, and one command each would cost
- * more than the load. A Cluster refuses scripts over several slots, so there each lease has a command of its own.
+ * Renews leases; those that are due in one turn of the event loop are renewed together. A batch load holds thousands,
+ * and one command each would cost more than the load. A cluster refuses scripts over several slots, so there each lease
+ * has a command of its own.
  */
 export class LeaseRenewals {
   private due: Renewal[] = [];
 
   constructor(private readonly connection: RedisConnection) {}
 
-  /** @returns whether the lease is still ours. @throws as `RedisConnection.run` */
+  /** Renews one lease. @returns whether this process still holds the lease. @throws as `RedisConnection.run` */
   renew(keys: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
     return new Promise((resolve, reject) => {
       this.due.push({ keys, token, leaseMs, resolve, reject });

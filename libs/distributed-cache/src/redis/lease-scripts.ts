@@ -2,20 +2,27 @@ import { createHash } from 'node:crypto';
 import type { RedisClient } from './redis-client.js';
 
 /*
- * A lease is the right to load one key for the whole cluster, and the only ticket with which a load's result is stored
- * (Nishtala et al., Scaling Memcache at Facebook, NSDI 2013, section 3.2.1). A `set` or a deletion takes it away, so a load that
- * began before one can never overwrite it.
+ * A lease is the right to load one key for the whole cluster, and the only ticket (fencing token) with which a load's
+ * result is stored (Nishtala et al., Scaling Memcache at Facebook, NSDI 2013, section 3.2.1). A `set` or a deletion
+ * removes it, so a load that began before one can never overwrite it.
  *
- * As a rule no script changes a value. Redis tells a client of every change but its own (NOLOOP), and what a script changes does not
- * count as its caller's: each fill would come back as a message that throws our own copy away. So a fill is two commands,
- * sent together. STAGE puts the value beside its place if the lease is still ours; a plain RENAME moves it there. What comes
- * between them, a `set` or a deletion, removes the staged value as well, and the RENAME finds nothing to move.
+ * As a rule no script changes a value. Redis notifies a client of every change but its own (NOLOOP), and a change by a
+ * script does not count as its caller's: each fill would come back as a message that removes this process's own copy.
+ * So a fill is two commands, sent together. STAGE stores the value under a second key if the token still holds the
+ * lease; a plain RENAME moves it to its place. A `set` or a deletion that comes between them removes the staged value
+ * as well, and the RENAME finds nothing to move.
  */
 
-/** The token of a lease that nobody has: it was taken to refuse fills for a while. */
+/**
+ * The token of a lease that no load holds: a deletion with a hold-off has taken it, so that fills are refused for a
+ * while.
+ */
 export const HOLD_OFF = 'hold-off';
 
-/** KEYS value, leases; ARGV token, lease ms. Takes the leases if they are free; returns the owner of a lease now, and the value. */
+/**
+ * KEYS value, leases; ARGV token, lease ms. Takes the leases if they are free; returns the present owner of a lease,
+ * and the value.
+ */
 const TAKE = `
 local owner = ARGV[1]
 for i = 2, #KEYS do
@@ -27,7 +34,10 @@ for i = 2, #KEYS do
 end
 return { owner, redis.call('GET', KEYS[1]) }`;
 
-/** KEYS value, leases and fills; ARGV bytes before, bytes after, life ms. Replaces what has not changed; ends the load under way. */
+/**
+ * KEYS value, leases and fills; ARGV bytes before, bytes after, life ms. Replaces a value that has not changed; ends
+ * the load under way.
+ */
 const REPLACE = `
 for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -35,8 +45,9 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`;
 
 /**
- * KEYS fill, leases, perhaps companions; ARGV token, bytes, life ms, number of leases, perhaps the companion's bytes. Ends the leases;
- * returns whether they were ours and the value is staged. A companion says which text it belongs to, so it needs no staging.
+ * KEYS fill, leases, perhaps companions; ARGV token, bytes, life ms, number of leases, perhaps the companion's bytes.
+ * Ends the leases; returns whether the token held them and the value is staged. A companion names the text that it
+ * belongs to, so it needs no staging.
  */
 export const STAGE = `
 local last = tonumber(ARGV[4]) + 1
@@ -51,12 +62,12 @@ for i = last + 1, #KEYS do redis.call('SET', KEYS[i], ARGV[5], 'PX', ARGV[3]) en
 for i = 2, last do redis.call('DEL', KEYS[i]) end
 return 1`;
 
-/** The name under which a server that has run {@link STAGE} knows it. */
+/** The SHA-1 by which a server that has run {@link STAGE} finds it. */
 export const STAGE_SHA = createHash('sha1').update(STAGE).digest('hex');
 
 /**
- * KEYS values, then their leases and fills; ARGV number of values. Returns for each value how many there were. For a full Redis only,
- * which refuses every transaction.
+ * KEYS values, then their leases and fills; ARGV number of values. Returns for each value the number of keys removed.
+ * Only for a full Redis, which refuses every transaction.
  */
 const DROP = `
 local values = tonumber(ARGV[1])
@@ -67,7 +78,10 @@ for i, key in ipairs(KEYS) do
 end
 return counts`;
 
-/** KEYS the leases of several loads, so many each; ARGV lease ms, how many each, their tokens. Returns which are still ours. */
+/**
+ * KEYS the leases of several loads, the same number for each; ARGV lease ms, that number, the tokens of the loads.
+ * Returns for each load whether its token still holds its leases.
+ */
 const RENEW = `
 local each = tonumber(ARGV[2])
 local renewed = {}
@@ -85,7 +99,7 @@ for load = 1, #KEYS / each do
 end
 return renewed`;
 
-/** KEYS leases; ARGV token. Gives those back that are ours. */
+/** KEYS leases; ARGV token. Releases those that the token holds. */
 const RELEASE = `
 local released = 0
 for _, key in ipairs(KEYS) do
@@ -110,7 +124,9 @@ export interface LeaseCommands {
 
 const known = new WeakMap<RedisClient, LeaseCommands>();
 
-/** The client with our scripts; it sends a script's text only to a server that does not have it yet. */
+/**
+ * Adds the scripts to a client, once. The client sends the text of a script only to a server that does not have it yet.
+ */
 export function leaseCommandsOf(client: RedisClient): LeaseCommands {
   let commands = known.get(client);
   if (commands === undefined) {

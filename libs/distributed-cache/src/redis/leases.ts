@@ -6,12 +6,13 @@ import { leaseCommandsOf } from './lease-scripts.js';
 import type { RedisConnection } from './redis-connection.js';
 import { takeLease, takeOnLine, type Taken } from './take-lease.js';
 
-/** Goes before what begins new work. */
+/** Commands that end work under way are sent before commands that begin new work. */
 const ENDS_WORK = { isUrgent: true };
 
 /**
- * The leases of one Redis. Taking one needs no script, storing under it and giving it back do: where scripts are forbidden, a lease
- * that was taken would only be in the way. So once one is refused, leases are taken by script until one succeeds.
+ * Takes, renews and releases the leases of one Redis. To take a lease needs no script, but to store under it and to
+ * release it do: when scripts are forbidden, a lease that was taken would only block other loads. So after a script was
+ * refused, leases are taken by script until one succeeds.
  */
 export class Leases {
   private mayRunScripts = true;
@@ -28,7 +29,7 @@ export class Leases {
         takeOnLine(to, keys, token, leaseMs, listener),
       );
       if (onLine.isHalf === true) {
-        this.release(keys, token).catch(() => {}); // it ends with its time
+        this.release(keys, token).catch(() => {}); // a lease that is not released ends with its TTL
       }
       return this.noted(onLine);
     }
@@ -47,12 +48,12 @@ export class Leases {
     return taken;
   }
 
-  /** @returns whether the lease is still ours */
+  /** Renews a lease. @returns whether this process still holds it */
   renew(keys: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
     return this.learnFrom(this.renewals.renew(keys, token, leaseMs));
   }
 
-  /** Gives a lease of ours back; one that is not ours is left alone. */
+  /** Releases a lease of this process; a lease of another process is left alone. */
   async release(keys: EntryKeys, token: string): Promise<void> {
     const releasing = this.connection.run(
       'RELEASE',
@@ -67,7 +68,7 @@ export class Leases {
     await this.learnFrom(releasing);
   }
 
-  /** @param running what needs a script */
+  /** Records whether scripts are refused. @param running an operation that needs a script */
   learnFrom<Result>(running: Promise<Result>): Promise<Result> {
     return running.catch((error: unknown) => {
       if (error instanceof TierReplyError && (error.reply === 'NOPERM' || error.reply === 'ERR')) {

@@ -3,8 +3,9 @@ import { isCluster, type RedisClient } from './redis-client.js';
 import { markAsLine, sendOnLine } from './wire-command.js';
 
 /**
- * The methods of a command in the versions of the client (ioredis 5, to 5.11) of which it is known which of them are called: ours has those. A
- * command with other methods is from another version, which may call them, also where an exception would end the process: on a reply.
+ * The methods of a command in the versions of the client (ioredis 5, up to 5.11) for which it is known which methods
+ * the client calls: `WireCommand` has those. A command with other methods is from another version. That version may
+ * call them, even where an exception would end the process: when it reads a reply.
  */
 const KNOWN_METHODS: ReadonlySet<string> = new Set([
   'constructor',
@@ -27,9 +28,10 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set([
 const checked = new WeakSet<Redis>();
 
 /**
- * Asks once, on a connection of ours that is open, whether commands can be sent on it in the form that they have on the wire: only then is the
- * client a line. Any other is served by ordinary commands.
- * @param greet sends an ordinary command; where its reply is there, that to the one before has been read, too
+ * Finds out, once per open connection of our own, whether commands can be sent on it in their wire form: only then is
+ * the client a {@link Line}. Any other client is served by ordinary commands.
+ * @param greet sends an ordinary command; when its reply has arrived, the reply to the command before it has been read,
+ * too
  */
 export async function checkLine(client: RedisClient, greet: (client: Redis) => Promise<void>): Promise<void> {
   if (isCluster(client)) {
@@ -41,7 +43,7 @@ export async function checkLine(client: RedisClient, greet: (client: Redis) => P
   let isAnswered = false;
   sendOnLine(client, ['ping'], {
     onReply: (reply) => (isAnswered = Buffer.isBuffer(reply)),
-    onFailure: ({ name }) => (isAnswered = name === 'ReplyError'), // this user has no right to it, for instance
+    onFailure: ({ name }) => (isAnswered = name === 'ReplyError'), // for instance because this user has no right to it
   });
   await greet(client);
   checked.add(client);
@@ -50,7 +52,7 @@ export async function checkLine(client: RedisClient, greet: (client: Redis) => P
   }
 }
 
-/** Whether nothing sorts the commands of a client anew, sends some again, or changes their keys. */
+/** Whether the client keeps the order of commands, sends none of them again, and does not change their keys. */
 function keepsOrder({ options }: Redis): boolean {
   return options.enableAutoPipelining !== true && options.autoResendUnfulfilledCommands === false && !options.keyPrefix;
 }
@@ -58,7 +60,7 @@ function keepsOrder({ options }: Redis): boolean {
 function hasOtherCommands(client: Redis): boolean {
   let command: unknown;
   const sendCommand = (each: unknown): unknown => (command = each);
-  void (Object.create(client, { sendCommand: { value: sendCommand } }) as Redis).ping(); // is made, and not sent
+  void (Object.create(client, { sendCommand: { value: sendCommand } }) as Redis).ping(); // the command is made, and not sent
   const isOther = (level: object): boolean =>
     Object.entries(Object.getOwnPropertyDescriptors(level)).some(
       ([name, { value }]) => typeof value === 'function' && !KNOWN_METHODS.has(name),

@@ -7,8 +7,8 @@ import type { SendCost } from './send-queue.js';
 import type { Line, ReplyListener } from './wire-command.js';
 
 /**
- * Commands over one connection whose replies are told to a listener: a promise for each step on the way (command, sender, deadline)
- * would cost a hit of Redis more than reading its entry.
+ * Sends commands over one connection and reports their replies to listeners. A promise for each step (command, sender,
+ * deadline) would cost a hit in Redis more than the read of its entry.
  */
 export class LineExchange {
   constructor(
@@ -25,12 +25,15 @@ export class LineExchange {
     return this.sender.unanswered > 0;
   }
 
-  /** The client, if its commands stay in line. */
+  /** The client, if its socket takes commands and its commands keep their order. */
   get ready(): Line | undefined {
     return this.link.line;
   }
 
-  /** Waits at most the deadline, and fails as `RedisConnection.run`. @param send must tell the listener once, or throw */
+  /**
+   * Sends an operation and waits at most the deadline. It fails as `RedisConnection.run` does.
+   * @param send must report to the listener exactly once, or throw
+   */
   run<Reply>(
     line: Line,
     operation: string,
@@ -46,8 +49,8 @@ export class LineExchange {
   }
 
   /**
-   * For what takes further round trips: no longer than what the first has left of the deadline.
-   * @param startedAtMs by the connection's deadline clock
+   * Limits further round trips of an operation to what the first has left of the deadline.
+   * @param startedAtMs when the first began, by the connection's deadline clock
    */
   withinRest<Result>(operation: string, startedAtMs: number, work: Promise<Result>): Promise<Result> {
     const { deadlineClock, deadlineMs } = this;

@@ -10,7 +10,7 @@ import {
 } from './client-options.js';
 import { followCredentials, withClusterCredentials, withCredentials } from './credentials.js';
 
-/** Where Redis is: something to connect to, or a client that the application already has. */
+/** The Redis to use: the settings of a connection, or a client that the application already has. */
 export type RedisTarget =
   | { readonly kind: 'single'; readonly connection: ConnectionSettings }
   | {
@@ -21,9 +21,9 @@ export type RedisTarget =
   | { readonly kind: 'client'; readonly client: RedisClient };
 
 /**
- * Opens the client of a cache-manager-ioredis-yet store and takes only that: the store's own `get` and `set` revive code
- * from cached text (telejson), `reset` is FLUSHDB and `keys` is KEYS, so none of them is ever called. The client
- * connects when told to, not here.
+ * Opens the client of a cache-manager-ioredis-yet store and uses nothing else of the store. The store's own `get` and
+ * `set` revive code from cached text (telejson), `reset` is FLUSHDB and `keys` is KEYS, so none of them is ever called.
+ * The client is not connected here.
  */
 export async function openClient(target: RedisTarget, commandTimeoutMs: number): Promise<RedisClient> {
   switch (target.kind) {
@@ -45,8 +45,8 @@ export async function openClient(target: RedisTarget, commandTimeoutMs: number):
 }
 
 /**
- * A client of our own to the same servers. The one that was handed in is never used: its `MULTI` would take our commands in, a blocking
- * command would hold them up, and our `EXEC` would end its `WATCH`.
+ * Makes a second client for the same servers. The one that was handed in is never used: its `MULTI` would include
+ * commands of the cache, a blocking command would delay them, and an `EXEC` of the cache would end its `WATCH`.
  */
 function duplicateOf(client: RedisClient, commandTimeoutMs: number): RedisClient {
   if (isCluster(client)) {

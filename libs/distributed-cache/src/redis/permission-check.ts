@@ -3,7 +3,7 @@ import { isRefusal, toTierError } from './reply-errors.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 
-/** What a load needs inside a script. */
+/** The commands that a load runs inside a script. */
 const SCRIPT = `
 redis.call('GET', KEYS[1])
 redis.call('SET', KEYS[1], '', 'XX', 'PX', 1)
@@ -15,7 +15,7 @@ const NO_SCRIPT = '0'.repeat(40);
 
 type Question = readonly [command: string, ask: (client: RedisClient, key: string) => Promise<unknown>];
 
-/** Each needs the right to a command on a key of the cache, and none makes a key. */
+/** The commands that the cache needs, each asked on a key of the cache. None of them creates a key. */
 const QUESTIONS: readonly Question[] = [
   ['GET', (client, key) => client.get(key)],
   ['SET', (client, key) => client.call('set', [key, '', 'XX', 'PX', '1'])],
@@ -30,8 +30,8 @@ function probeKeyOf(prefix: string): string {
 }
 
 /**
- * Finds out whether scripts are refused before the first lease is taken, which could not be given back then.
- * @param prefix what the names of all keys begin with, colon included. Rejects only if the connection is lost
+ * Finds out whether scripts are refused, before the first lease is taken: it could not be released then.
+ * @param prefix the prefix of all keys, colon included. Rejects only if the connection is lost
  */
 export async function probeScripts(connection: RedisConnection, client: RedisClient, prefix: string): Promise<void> {
   const key = probeKeyOf(prefix);
@@ -44,9 +44,9 @@ export async function probeScripts(connection: RedisConnection, client: RedisCli
 }
 
 /**
- * Asks Redis for every command that the cache needs, on a key that does not exist, so that what is refused shows before it is missed.
- * The answers are noted in `connection.refusals`; never rejects.
- * @param prefix what the names of all keys begin with, colon included
+ * Sends Redis every command that the cache needs, on a key that does not exist, so that a refusal is found before the
+ * command is needed. The answers are recorded in `connection.refusals`; never rejects.
+ * @param prefix the prefix of all keys, colon included
  */
 export async function checkPermissions(connection: RedisConnection, prefix: string): Promise<void> {
   const key = probeKeyOf(prefix);
@@ -58,7 +58,7 @@ export async function checkPermissions(connection: RedisConnection, prefix: stri
           () => connection.refusals.allow(command),
           (error: unknown) => {
             if (error instanceof TierReplyError && !error.isRefusal) {
-              connection.refusals.allow(command); // the key is missing, or the script
+              connection.refusals.allow(command); // only the key is missing, or the script
             }
           },
         ),

@@ -1,11 +1,11 @@
-/** How much goes into one piece of a batch. */
+/** The size limits of one piece of a batch. */
 export interface PieceLimits<Item> {
   readonly maxItems: number;
   readonly maxBytes: number;
   bytesOf(item: Item): number;
 }
 
-/** So many pieces of a batch are under way at once: one is on the wire while the next is prepared. */
+/** Number of pieces of a batch that are under way at once: one is on the wire while the next is prepared. */
 const PARALLEL_PIECES = 4;
 
 /** Cuts a batch into pieces, in order. An item that is larger than a piece is a piece of its own. */
@@ -27,8 +27,8 @@ export function piecesOf<Item>(items: readonly Item[], limits: PieceLimits<Item>
 }
 
 /**
- * Works on the pieces of a batch in order, a few at a time: a batch of any size takes no more of the queue than that, and each piece has a
- * deadline of its own.
+ * Works on the pieces of a batch in order, {@link PARALLEL_PIECES} at a time. A batch of any size thus takes no more of
+ * the queue than that, and each piece has a deadline of its own.
  * @param work must not reject
  */
 export async function inPieces<Item>(

@@ -2,23 +2,23 @@ import { CONNECT_ATTEMPT_MS, reconnectDelayMs } from './client-options.js';
 
 const FIRST_DELAY_MS = 100;
 
-/** Asks again and again whether Redis answers, one question at a time, 100 ms doubling to 1 s apart, with jitter. */
+/** Repeats a question until Redis answers it, one at a time, with pauses from 100 ms doubling to 1 s, with jitter. */
 export class Probe {
   private isAsking = false;
   private isStopped = false;
   private delayMs = FIRST_DELAY_MS;
   private timer: NodeJS.Timeout | undefined;
 
-  /** @param ask resolves with whether there is no need to ask again; never rejects */
+  /** @param ask resolves with true when it need not be asked again; never rejects */
   constructor(private readonly ask: () => Promise<boolean>) {}
 
-  /** Asks now, at the shortest distance again: something has changed. */
+  /** Asks now, and returns to the shortest pause: something has changed. */
   restart(): void {
     this.delayMs = FIRST_DELAY_MS;
     void this.run();
   }
 
-  /** Asks in a while, unless that is planned already. */
+  /** Asks after the next pause; replaces a question that is planned already. */
   later(): void {
     clearTimeout(this.timer);
     if (this.isStopped) {

@@ -1,12 +1,12 @@
-/** A moment on both clocks. */
+/** One moment, on both clocks. */
 interface Moment {
   readonly monotonicMs: number;
   readonly wallMs: number;
 }
 
 /**
- * How long ago something was proven, by the clock that says more: the monotonic one stands still while the machine sleeps, the wall
- * clock may be set back.
+ * Measures how long ago something was proven, by the clock that shows the longer time: the monotonic clock stops while
+ * the machine sleeps, and the wall clock may be set back.
  */
 export class ProofAge {
   private provenAt: Moment = { monotonicMs: -Infinity, wallMs: -Infinity };
@@ -21,7 +21,9 @@ export class ProofAge {
     return Math.max(this.monotonicMs() - provenAt.monotonicMs, this.wallMs() - provenAt.wallMs);
   }
 
-  /** To be asked before the proof: it says nothing of what happens later than its beginning. */
+  /**
+   * Returns the present moment; to be called before the proof, which says nothing about the time after its beginning.
+   */
   begin(): Moment {
     return { monotonicMs: this.monotonicMs(), wallMs: this.wallMs() };
   }

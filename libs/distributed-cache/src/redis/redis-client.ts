@@ -1,17 +1,20 @@
 import type { TLSSocket } from 'node:tls';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 
-/** What the package is built on: one ioredis 5 connection, or a cluster of them. */
+/** The Redis client of this package: one ioredis 5 connection, or a cluster of them. */
 export type RedisClient = Redis | Cluster;
 
-/** A cluster refuses commands whose keys lie in different slots, so there each key gets a command of its own. */
+/**
+ * Whether the client is a cluster's. A cluster refuses commands whose keys are in different slots, so there each key
+ * gets a command of its own.
+ */
 export function isCluster(client: RedisClient): client is Cluster {
   return client.isCluster;
 }
 
 /**
- * Whether a value that the application handed in can serve as our client. By shape, not `instanceof`: the application may
- * hold another copy of ioredis (an ESM and a CJS one, say).
+ * Whether a value that the application handed in is a usable Redis client. The check is by shape, not `instanceof`: the
+ * application may hold another copy of ioredis (an ESM and a CJS one, for example).
  */
 export function isRedisClient(value: unknown): value is RedisClient {
   if (typeof value !== 'object' || value === null) {
@@ -26,19 +29,25 @@ export function isRedisClient(value: unknown): value is RedisClient {
   );
 }
 
-/** Bytes that have arrived so far: the proof that a slow connection is not a dead one. Unknown (0) for a cluster. */
+/**
+ * Number of bytes that have arrived so far: while it grows, the connection is slow but not dead. Unknown (0) for a
+ * cluster.
+ */
 export function bytesReadBy(client: RedisClient): number {
   return socketOf(client)?.bytesRead ?? 0;
 }
 
-/** Cuts a socket that has gone silent, so that the client opens a new one: a half-open socket never ends by itself. */
+/**
+ * Destroys a socket that has become silent, so that the client opens a new one: a half-open socket never ends by
+ * itself.
+ */
 export function destroySocketOf(client: RedisClient): void {
   socketOf(client)?.destroy();
 }
 
 /**
- * Ends a client of ours. A look at the slots that is under way then would start the cluster's timer anew (ioredis 5.11), and with it
- * go on for ever: a timer that is set from now on is cleared at once.
+ * Ends a client that this library has opened. A refresh of the slots that is under way then would start the cluster's
+ * timer anew (ioredis 5.11), and so go on for ever: a timer that is set from now on is cleared at once.
  */
 export function endClient(client: RedisClient): void {
   client.disconnect();
@@ -52,24 +61,30 @@ export function endClient(client: RedisClient): void {
   }
 }
 
-/** Has a client that waits for its next attempt make it now: another connection to the same server has just been opened. */
+/**
+ * Makes a client that waits for its next attempt connect now: another connection to the same server has just been
+ * opened.
+ */
 export function reconnectNow(client: Redis): void {
   if (client.status === 'reconnecting') {
     const waiting = client as unknown as { reconnectTimeout: NodeJS.Timeout | null };
     clearTimeout(waiting.reconnectTimeout ?? undefined);
     waiting.reconnectTimeout = null;
-    client.connect().catch(() => {}); // its failure arrives as events, and the attempts go on
+    client.connect().catch(() => {}); // a failure arrives as events, and the attempts go on
   }
 }
 
-/** Lets a program end although the connection is open, or about to be opened again. */
+/**
+ * Unrefs a connection and its reconnection timer, so that a program can end although the connection is open, or about
+ * to be opened again.
+ */
 export function unrefClient(client: RedisClient): void {
   socketOf(client)?.unref();
   const { reconnectTimeout } = client as unknown as { reconnectTimeout?: NodeJS.Timeout | null };
   reconnectTimeout?.unref();
 }
 
-/** Holds back what is written to the connection in this turn of the event loop, to write it in one go. */
+/** Holds back what is written to the connection in this turn of the event loop, to write it in one system call. */
 export function writeTogether(client: RedisClient): void {
   const socket = socketOf(client);
   if (socket?.writableCorked === 0) {
@@ -78,7 +93,7 @@ export function writeTogether(client: RedisClient): void {
   }
 }
 
-/** Writes all that `send` sends on this connection in one go. */
+/** Writes all that `send` sends on this connection in one system call. */
 export function inOneWrite<Result>(client: RedisClient, send: () => Result): Result {
   const socket = socketOf(client);
   socket?.cork?.();
@@ -89,17 +104,21 @@ export function inOneWrite<Result>(client: RedisClient, send: () => Result): Res
   }
 }
 
-/** Told what happens on the way to an open connection, beside the events of the client. */
+/** Receives what happens while a client connects, in addition to the events of the client. */
 export interface ConnectingWatcher {
-  /** A connection beside the client's own has failed: to a Sentinel, or to a node of a cluster that is asked for the slots. */
+  /**
+   * An additional connection of the client has failed: to a Sentinel, or to a node of a cluster that is asked for the
+   * slots.
+   */
   onSideFault(error: unknown): void;
   /** Whether the socket of the present attempt is open and the TLS handshake is under way. */
   onTlsPending(isPending: boolean): void;
 }
 
 /**
- * Watches the client connect, which must not have begun. What a client with Sentinels or a cluster tells of a connection beside its own is that
- * it is closed; the error with the cause goes to a listener of its own, or, from the connections that watch for a failover, to the console.
+ * Observes a client while it connects; to be called before it begins. About an additional connection, a client with
+ * Sentinels or a cluster reports only that it is closed. The error with the cause goes to a listener of that
+ * connection, or, for the connections that watch for a failover, to the console.
  */
 export function watchConnecting(client: RedisClient, watcher: ConnectingWatcher): void {
   if (isCluster(client)) {
@@ -110,7 +129,10 @@ export function watchConnecting(client: RedisClient, watcher: ConnectingWatcher)
   }
 }
 
-/** Where names are looked up in advance, the error of that is told to the strategy of reconnection, and in no event. */
+/**
+ * Observes name lookups. When names are resolved in advance, their error is passed to the reconnection strategy only,
+ * and emitted as no event.
+ */
 function watchLookups({ options }: Cluster, watcher: ConnectingWatcher): void {
   const { clusterRetryStrategy } = options;
   options.clusterRetryStrategy = (attempt, reason) => {
@@ -121,7 +143,10 @@ function watchLookups({ options }: Cluster, watcher: ConnectingWatcher): void {
   };
 }
 
-/** A node is asked for the slots on a duplicate of its connection. Other duplicates reconnect, or are connected by us. */
+/**
+ * Observes requests for the slots. A node is asked for them on a duplicate of its connection without a retry strategy;
+ * other duplicates reconnect, or are connected by this library.
+ */
 function watchSlotRequests(node: Redis, watcher: ConnectingWatcher): void {
   const duplicate = node.duplicate.bind(node);
   node.duplicate = (options) => {
@@ -135,7 +160,10 @@ function watchSlotRequests(node: Redis, watcher: ConnectingWatcher): void {
 
 interface Connector {
   connect?(...args: unknown[]): Promise<unknown>;
-  /** The connections that watch for a failover have options; those that ask for the master have none. */
+  /**
+   * Opens a connection to a Sentinel. Those that watch for a failover have options; those that ask for the master have
+   * none.
+   */
   connectToSentinel?(endpoint: unknown, options?: RedisOptions): Redis;
 }
 
@@ -151,7 +179,7 @@ function watchConnector(client: Redis, watcher: ConnectingWatcher): void {
     const opening = connect(...args);
     opening.then(
       (stream) => watchHandshake(stream, watcher),
-      () => {}, // an error of the client
+      () => {}, // the client reports this error itself
     );
     return opening;
   };
@@ -161,7 +189,7 @@ function watchConnector(client: Redis, watcher: ConnectingWatcher): void {
       if (options === undefined) {
         watchSideConnection(sentinel, watcher);
       } else {
-        sentinel.on('error', () => {}); // it reconnects by itself
+        sentinel.on('error', () => {}); // this connection reconnects by itself
       }
       return sentinel;
     };

@@ -25,22 +25,24 @@ import { Trial } from './trial.js';
 import type { Line } from './wire-command.js';
 
 /**
- * The one connection that all namespaces share, and the judgement whether it can be used.
+ * The one connection that all namespaces share, with a circuit breaker: it decides whether Redis can be used.
  *
  *     idle -> connecting -> live <-> down -> closed
  *
- * It is `live` once `TIME` has been answered, which also tells the server's clock. It goes `down` when the client loses its
- * socket, when an operation (or the heartbeat) runs into the deadline while not one byte arrived, or after several timeouts in a
- * row; whoever waits is released at that moment. While it is down nothing waits for Redis; a probe (`TIME`) finds out when it is back.
+ * The connection is `live` once `TIME` has been answered, which also yields the server's clock. It becomes `down` when
+ * the client loses its socket, when an operation (or the heartbeat) reaches the deadline while not one byte arrived, or
+ * after several timeouts in a row. At that moment every waiting caller is released. While the connection is down no
+ * operation waits for Redis; a probe (`TIME`) finds out when it is back.
  *
- * In a cluster each master is judged by itself (`ClusterNode`); only when none is left, or the client gives up, is all of it down.
+ * In a cluster each master has its own availability (`ClusterNode`). The connection as a whole is down only when no
+ * master is left, or when the client gives up.
  */
 export class RedisConnection {
-  /** The masters of a cluster, each judged by itself; there are none where Redis is one server. */
+  /** The masters of a cluster, each with its own availability; empty when Redis is one server. */
   readonly nodes: ClusterNodes;
   readonly isCluster: boolean;
   readonly exchange: LineExchange;
-  /** What Redis does not carry out for now, although it answers. */
+  /** The commands that Redis refuses for now, although it answers. */
   readonly refusals: Refusals;
   private currentState: ConnectionState = 'idle';
   private lastReason = 'not-connected';
@@ -53,12 +55,12 @@ export class RedisConnection {
   private readonly clock: ServerClock;
   private readonly trial: Trial;
   private readonly sender: CommandSender;
-  /** The time that counts against the deadline of an operation of several steps. */
+  /** The time that counts against the deadline of an operation with several steps. */
   readonly deadlineClock: DeadlineClock;
   private readonly inFlight: InFlight;
   /** Operations that wait for the first connection. */
   private readonly early: InFlight;
-  /** Judges the connection as a whole. */
+  /** Receives the outcomes of operations on the connection as a whole. */
   private readonly judge: Judge;
 
   constructor(
@@ -121,29 +123,35 @@ export class RedisConnection {
     return this.lastReason;
   }
 
-  /** For commands on one connection that is live and keeps them in line; `undefined`: use {@link run}. */
+  /**
+   * The client for commands in wire form, while the connection is live and the client keeps their order; `undefined`:
+   * use {@link run}.
+   */
   get line(): Line | undefined {
     return this.isLive ? this.exchange.ready : undefined;
   }
 
-  /** Whether all of Redis can be used: it is live and no master of a cluster is down. */
+  /** Whether all of Redis can be used: the connection is live and no master of a cluster is down. */
   get isWhole(): boolean {
     return this.currentState === 'live' && this.nodes.isWhole;
   }
 
-  /** Since when the server of this key can't be used, on this process's clock; `undefined` while it can. */
+  /**
+   * The time since when the server of this key can't be used, on this process's clock; `undefined` while it can be
+   * used.
+   */
   outageSinceMs(key: string): number | undefined {
     return this.downSinceMs ?? (this.nodes.isWhole ? undefined : this.nodes.ownerOf(key)?.downSinceMs);
   }
 
-  /** What can be asked independently of each other: the masters of a cluster, else the one server. */
+  /** The parts of Redis that are independent of each other: the masters of a cluster, else the one server. */
   get parts(): readonly ServerPart[] {
     return this.isCluster
       ? this.nodes.parts
       : [{ owns: () => true, run: (operation, send) => this.run(operation, send) }];
   }
 
-  /** Time since Redis last answered anything, in milliseconds; `undefined` if it never did. */
+  /** Time since the last answer of Redis, in milliseconds; `undefined` if there was none. */
   get sinceAnswerMs(): number | undefined {
     return this.heartbeat.sinceAnswerMs;
   }
@@ -152,17 +160,19 @@ export class RedisConnection {
     return this.clock.roundTripMs;
   }
 
-  /** The clock of the Redis server that has this key, in milliseconds; before the first answer, this process's. */
+  /**
+   * The time of the Redis server that holds this key, in milliseconds; before the first answer, this process's time.
+   */
   serverNowMs(key: string): number {
     return this.clockFor(key).nowMs();
   }
 
-  /** By how much {@link serverNowMs} may be wrong, ahead or behind. */
+  /** The largest possible error of {@link serverNowMs}, ahead or behind, in milliseconds. */
   serverErrorMs(key: string): number {
     return this.clockFor(key).errorMs;
   }
 
-  /** Starts to connect, once. Resolves when the first attempt has ended, well or badly; never rejects. */
+  /** Starts to connect, once. Resolves when the first attempt has ended, whether or not it succeeded; never rejects. */
   connect(): Promise<void> {
     return this.firstAttempt.start(() => {
       if (this.currentState === 'closed') {
@@ -175,11 +185,11 @@ export class RedisConnection {
   }
 
   /**
-   * Sends a command and waits for its answer, at most `deadlineMs`. The very first operations wait for the connection
-   * within that time; from then on a connection that is not live refuses at once.
-   * @param key one of those that it is about: it is the server of that key that counts
+   * Sends a command and waits for its answer, at most `deadlineMs`. The first operations wait for the connection within
+   * that time; later, a connection that is not live rejects them at once.
+   * @param key one of the keys of the operation: the server of that key counts
    * @throws TierUnavailableError (nothing was sent), TierTimeoutError or TierDisconnectedError (it may have taken
-   *   effect), TierReplyError (Redis said no); never anything else
+   * effect), TierReplyError (an error reply of Redis); never anything else
    */
   run<Result>(
     operation: string,
@@ -201,27 +211,27 @@ export class RedisConnection {
     return Promise.reject(this.unavailable(operation));
   }
 
-  /** Whether Redis answers now (in a cluster, any master), within `deadlineMs`; learns the servers' clocks on the way. */
+  /** Whether Redis (in a cluster, any master) answers now, within `deadlineMs`; also learns the servers' clocks. */
   async ping(): Promise<boolean> {
     this.follow();
     const asking: Promise<unknown> =
       this.isLive && this.isCluster
         ? this.nodes.greet()
         : this.run('TIME', (client) => this.clock.learnFrom(client), undefined, { isUrgent: true });
-    const answers = (await asking.catch(() => false)) !== false; // why not, the connection's own state tells
+    const answers = (await asking.catch(() => false)) !== false; // the state of the connection says why not
     if (answers) {
       this.heartbeat.onAnswer();
     }
     return answers;
   }
 
-  /** Waits for what is on its way (at most `deadlineMs`), then closes the connection if we opened it. */
+  /** Waits for the operations under way (at most `deadlineMs`), then closes the connection if it was opened here. */
   async close(): Promise<void> {
     if (this.currentState === 'closed') {
       return;
     }
     if (this.isLive && this.inFlight.size > 0) {
-      // Answers come in order: its own is the last.
+      // Answers arrive in order: the answer to this command is the last.
       const last = this.run('TIME', (client) => this.clock.learnFrom(client)).catch(() => {});
       await withinDeadline(last, REAL_TIME, REAL_TIME.nowMs() + this.limits.deadlineMs, () => {});
     }
@@ -310,11 +320,11 @@ export class RedisConnection {
     this.firstAttempt.end();
   }
 
-  /** Asks a connection that is open but not trusted. @returns false if it is to be asked again */
+  /** Checks a connection that is open but not trusted. @returns false if it is to be checked again */
   private async tryToGoLive(): Promise<boolean> {
     const client = this.link.ready;
     if (client === undefined || this.isLive || this.currentState === 'closed') {
-      return true; // not open: it is asked when it has become ready
+      return true; // not open: it is checked when it becomes ready
     }
     const fault = await this.trial.run(client);
     if (this.state === 'closed') {

@@ -17,22 +17,25 @@ import { StoredEntries } from './stored-entries.js';
 const MOST_KEYS_PER_READ = 512;
 
 export interface TakenLease {
-  /** Whether the lease is ours now. */
+  /** Whether this call has taken the lease. */
   readonly isTaken: boolean;
-  /** The token of the load under way, ours or another's, as far as Redis says. */
+  /** The token of the load that holds the lease now, this one's or another's, as far as Redis says. */
   readonly owner: string | undefined;
-  /** Whether nobody may store a load for now: the key was deleted with a hold-off. */
+  /** Whether no load may be stored for now: the key was deleted with a hold-off. */
   readonly isHeldOff: boolean;
-  /** What Redis held at that moment; an error: it can't be read, which is no reason to give the lease up. */
+  /**
+   * The entry that Redis held at that moment. It is an error when the entry can't be read, which is no reason to
+   * release the lease.
+   */
   readonly entry: RedisEntry | CorruptEntryError | undefined;
-  /** Why Redis gives no lease to anybody: it is full, a replica, or forbids it. */
+  /** Why Redis gives no lease at all: it is full, a replica, or forbids it. */
   readonly refusal: TierReplyError | undefined;
 }
 
 /**
- * L2: entries in Redis, as envelopes. Keys are full key names (`KeyLayout`). Every method waits at most the connection's
- * deadline and throws a `TierUnavailableError`, `TierTimeoutError`, `TierDisconnectedError` or `TierReplyError`, reads also a
- * `CorruptEntryError`; what to do about it is the caller's to decide.
+ * L2, the tier in Redis: reads and writes entries as envelopes, under full key names (`KeyLayout`). Every method waits
+ * at most the connection's deadline and throws a `TierUnavailableError`, `TierTimeoutError`, `TierDisconnectedError` or
+ * `TierReplyError`, reads also a `CorruptEntryError`; the caller decides what to do about it.
  */
 export class RedisTier {
   private readonly bytes: EntryBytes;
@@ -41,10 +44,15 @@ export class RedisTier {
   constructor(
     private readonly connection: RedisConnection,
     codec: EntryCodec,
-    /** After each change of these keys; waited for where there is something to do, and it fails if the change can't count as done. */
+    /**
+     * Called after each change of these keys. An operation waits for its promise, if there is one; a rejection means
+     * that the change can't count as done.
+     */
     private readonly afterOwnChange: (operation: string, keys: readonly string[]) => Promise<void> | undefined = () =>
       undefined,
-    /** How long a value of another program that has no expiry counts, from each reading of it. */
+    /**
+     * How long a value of another program without an expiry stays fresh, in milliseconds, counted from each read of it.
+     */
     endlessTtlMs = 3_600_000,
     private readonly reads = new BatchedReads(connection),
     private readonly leases = new Leases(connection),
@@ -53,25 +61,25 @@ export class RedisTier {
     this.stored = new StoredEntries(connection, this.bytes);
   }
 
-  /** The same tier for a namespace whose entries lie there in another way. */
+  /** The same tier for a namespace that stores its entries in another format. */
   withCodec(codec: EntryCodec, endlessTtlMs: number): RedisTier {
     return new RedisTier(this.connection, codec, this.afterOwnChange, endlessTtlMs, this.reads, this.leases);
   }
 
-  /** What is left of an entry's fresh life, in milliseconds; zero or less: it is stale. */
+  /** The rest of an entry's fresh life, in milliseconds; zero or less when it is stale. */
   remainingMs(valueKey: string, header: EntryHeader): number {
     return header.expiresAtMs - this.connection.serverNowMs(valueKey);
   }
 
-  /** The bytes of an entry, for {@link entryIn}; `null`: there is none. */
+  /** Reads the bytes of an entry, for {@link entryIn}; `null` when there is none. */
   read(valueKey: string): Promise<Buffer | null> {
     return this.reads.get(valueKey);
   }
 
   /**
-   * What {@link read} has found. At once, but for a large value that is decompressed off the event loop, and for what another program
-   * has written: that takes a second round trip.
-   * @param askedAtMs when the first one began, by the connection's deadline clock: they share one deadline
+   * Decodes the bytes that {@link read} has found. The result is a promise only for a large value, which is
+   * decompressed off the event loop, and for a value of another program, which takes a second round trip.
+   * @param askedAtMs when the first round trip began, by the connection's deadline clock: both share one deadline
    */
   entryIn(
     valueKey: string,
@@ -87,24 +95,24 @@ export class RedisTier {
     return bytes === null ? undefined : this.entryIn(valueKey, bytes, askedAtMs);
   }
 
-  /** All about an entry but its value, which is read only to see whether it can be. */
+  /** Reads everything about an entry except its value, which is decoded only to find out whether it can be. */
   inspect(keys: EntryKeys): Promise<InspectedEntry> {
     return inspectEntry(this.connection, this.bytes.codec, keys, () => this.get(keys.valueKey));
   }
 
-  /** Splits by server: what the methods for several keys take at once. */
+  /** Groups items by server. The methods for several keys take the keys of one group. */
   groups<Item>(items: readonly Item[], keyOf: (item: Item) => string): readonly (readonly Item[])[] {
     return this.connection.nodes.groups(items, keyOf);
   }
 
-  /** How many keys one call of {@link getMany} should be given, so that its reply is not too large. */
+  /** How many keys one call of {@link getMany} should have at most, so that its reply is not too large. */
   get keysPerRead(): number {
     return this.reads.keysPerReply(MOST_KEYS_PER_READ);
   }
 
   /**
-   * In the order of `valueKeys`, which are all on one server: see {@link groups}. An entry that can't be read is its error,
-   * not the failure of all.
+   * Reads several entries of one server (see {@link groups}), in the order of `valueKeys`. An entry that can't be read
+   * becomes its error; the others are still returned.
    */
   async getMany(valueKeys: readonly string[]): Promise<(RedisEntry | CorruptEntryError | undefined)[]> {
     if (valueKeys.length === 0) {
@@ -115,7 +123,10 @@ export class RedisTier {
     return this.stored.entriesIn(valueKeys, found, askedAtMs);
   }
 
-  /** Stores under a lease of ours. @returns false if the lease is no longer ours: a `set` or deletion came first */
+  /**
+   * Stores a loaded value under a lease of this process.
+   * @returns false if the process no longer holds the lease: a `set` or a deletion came first
+   */
   fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
     const { line, exchange } = this.connection;
     const lifeMs = redisLifeMs(entry);
@@ -137,7 +148,7 @@ export class RedisTier {
     return this.afterChange('FILL', [keys.valueKey], this.leases.learnFrom(filling));
   }
 
-  /** Stores, and takes the lease of whoever is loading this key. */
+  /** Stores a value, and ends the lease of a load under way for this key. */
   set(keys: EntryKeys, entry: EntryToStore): Promise<unknown> {
     const valueKeys = [keys.valueKey];
     const { line } = this.connection;
@@ -159,7 +170,9 @@ export class RedisTier {
     return this.afterChange('SET', valueKeys, putting);
   }
 
-  /** As {@link set}, on one server, all in one round trip, and ends the leases of the loads of these keys. */
+  /**
+   * Stores several values on one server, in one round trip, and ends the leases of the loads under way for these keys.
+   */
   async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[]): Promise<void> {
     const valueKeys = entries.map(([{ valueKey }]) => valueKey);
     const bytes = entries.reduce((sum, [, { payload }]) => sum + payload.bytes.length, 0);
@@ -176,16 +189,20 @@ export class RedisTier {
     );
   }
 
-  /** Deletes on one server, and ends the leases of the loads of these keys. @returns for each, in order, whether there was a value */
+  /**
+   * Deletes entries on one server, and ends the leases of the loads under way for these keys.
+   * @returns for each, in order, whether there was a value
+   */
   async delete(keys: readonly EntryKeys[], holdOffMs?: number): Promise<readonly boolean[]> {
     const valueKeys = keys.map(({ valueKey }) => valueKey);
     return keys.length === 0 ? [] : this.change('UNLINK', valueKeys, (client) => dropEntries(client, keys, holdOffMs));
   }
 
   /**
-   * Ends the fresh life of an entry now, keeps it as stale for `graceMs`, and takes the lease of whoever is loading it. What
-   * can't be kept as stale (text for other programs, bytes that can't be read) is deleted. An entry that changes meanwhile is
-   * the newer one and stays as it is. @returns whether there was an entry
+   * Ends the fresh life of an entry now, keeps it as stale for `graceMs`, and ends the lease of a load under way for
+   * it. A value that can't be kept as stale (text for other programs, bytes that can't be read) is deleted. An entry
+   * that changes meanwhile is newer and stays as it is.
+   * @returns whether there was an entry
    */
   async expire(keys: EntryKeys, graceMs: number): Promise<boolean> {
     return this.change('EXPIRE', [keys.valueKey], async (client) => {
@@ -205,8 +222,8 @@ export class RedisTier {
   }
 
   /**
-   * Takes the lease of a key, if nobody has it, and reads the value after it, or in the same step.
-   * @param leaseMs how long the lease lasts unless it is renewed
+   * Takes the lease of a key, if it is free, and reads the value after it, or in the same step.
+   * @param leaseMs how long the lease lasts unless it is renewed, in milliseconds
    */
   async take(keys: EntryKeys, token: string, leaseMs: number): Promise<TakenLease> {
     const askedAtMs = this.connection.deadlineClock.nowMs();
@@ -215,19 +232,22 @@ export class RedisTier {
     return { isTaken: owner === token, owner, isHeldOff: owner === HOLD_OFF, entry, refusal };
   }
 
-  /** @returns whether the lease is still ours */
+  /** Renews a lease. @returns whether this process still holds it */
   renew(keys: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
     return this.leases.renew(keys, token, leaseMs);
   }
 
-  /** Gives a lease of ours back; one that is not ours is left alone. */
+  /** Releases a lease of this process; a lease of another process is left alone. */
   release(keys: EntryKeys, token: string): Promise<void> {
     return this.leases.release(keys, token);
   }
 
-  /** As {@link release}, after a load that ended without a value to store: the processes that wait for it are told. */
+  /**
+   * Releases a lease after a load that ended without a value to store, and leaves a mark for the processes that wait
+   * for it.
+   */
   async releaseUnfilled(keys: EntryKeys, token: string): Promise<void> {
-    const marking = markEnded(this.connection, keys).catch(() => {}); // where it is refused they find out by themselves, later
+    const marking = markEnded(this.connection, keys).catch(() => {}); // if refused, the waiting processes find out later
     await Promise.all([marking, this.release(keys, token)]);
   }
 
@@ -236,12 +256,12 @@ export class RedisTier {
     return hasEnded(this.connection, keys);
   }
 
-  /** @returns the stamp, or `undefined` if there is none */
+  /** Reads a stamp. @returns `undefined` when there is none */
   async readStamp(stampKey: string): Promise<string | undefined> {
     return (await this.connection.run('GET', (client) => client.get(stampKey), stampKey)) ?? undefined;
   }
 
-  /** Puts `stamp` where there is none. @returns the stamp that is there now, ours or an earlier one */
+  /** Stores `stamp` if there is none. @returns the stamp that is there now, this one or an earlier one */
   async createStamp(stampKey: string, stamp: string, lifeMs?: number): Promise<string> {
     const isOurs = await this.change('SETNX', [stampKey], (client) => createStamp(client, stampKey, stamp, lifeMs));
     return isOurs ? stamp : ((await this.readStamp(stampKey)) ?? this.createStamp(stampKey, stamp, lifeMs));
@@ -255,12 +275,15 @@ export class RedisTier {
     return this.connection.run('GET', (client) => readStampLife(client, stampKey), stampKey);
   }
 
-  /** No change of what the stamp says: nothing is announced. @returns false if it is gone, or lives longer than that */
+  /**
+   * Extends the life of a stamp. Its content does not change, so nothing is announced.
+   * @returns false if the stamp is gone, or lives longer than that
+   */
   extendStamp(stampKey: string, lifeMs: number, hasNoTtl: boolean): Promise<boolean> {
     return this.connection.run('PEXPIRE', (client) => extendStamp(client, stampKey, lifeMs, hasNoTtl), stampKey);
   }
 
-  /** Of one server, see {@link groups}; in the order of `stampKeys`. */
+  /** Reads the stamps of one server, see {@link groups}; in the order of `stampKeys`. */
   async readStamps(stampKeys: readonly string[]): Promise<(string | undefined)[]> {
     const found = await this.reads.getMany(stampKeys);
     return found.map((bytes) => bytes?.toString());

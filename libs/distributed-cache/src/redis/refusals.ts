@@ -1,8 +1,8 @@
 import type { TierReplyError } from '../errors/index.js';
 
-/** A command that Redis does not carry out for now. */
+/** A command that Redis refuses for now. */
 export interface Refusal {
-  /** Its name, in capital letters. */
+  /** The name of the command, in capital letters. */
   readonly command: string;
   /** The first word of the reply: `NOPERM`, `OOM`, ...; `ERR` for a command that the server does not have. */
   readonly reply: string;
@@ -12,20 +12,21 @@ interface Noted extends Refusal {
   readonly operations: Set<string>;
 }
 
-/** A refusal that ends and comes back within this time is not told again. */
+/** A refusal that ends and comes back within this time, in milliseconds, is not reported again. */
 const TOLD_AGAIN_AFTER_MS = 60_000;
 
 /**
- * What Redis refuses, per command and not per key: each refusal is told once. A later success of the same operation, or of the command by
- * itself, ends it.
+ * Keeps track of the commands that Redis refuses, per command and not per key, and reports each refusal once. A later
+ * success of the same operation, or of the command alone, ends the refusal.
  */
 export class Refusals {
   private readonly noted = new Map<string, Noted>();
   private readonly toldAtMs = new Map<string, number>();
 
   /**
-   * @param onRefused told of each refusal, at most once a minute
-   * @param isCluster a client of a cluster follows `MOVED`; any other is at a node that does not have all keys, for as long as it is connected
+   * @param onRefused called for each refusal, at most once a minute
+   * @param isCluster whether the client follows `MOVED`, as a cluster's client does; any other client is connected to a
+   * node that does not have all keys, for as long as the connection lasts
    */
   constructor(
     private readonly onRefused: (refusal: Refusal) => void,
@@ -36,7 +37,7 @@ export class Refusals {
     return this.noted.size > 0;
   }
 
-  /** Whether leases would be in the way: storing under one and giving it back take scripts. */
+  /** Whether leases would block loads for nothing: to store under a lease and to release it take scripts. */
   get areScriptsRefused(): boolean {
     return this.noted.has('EVAL') || this.noted.has('EVALSHA');
   }
@@ -60,7 +61,7 @@ export class Refusals {
     }
   }
 
-  /** All commands of this operation have been carried out. */
+  /** Ends the refusals of this operation: all its commands have been carried out. */
   succeed(operation: string): void {
     for (const { command, operations } of this.noted.values()) {
       if (operations.has(operation)) {
@@ -75,7 +76,7 @@ export class Refusals {
     }
   }
 
-  /** Another server answers from now on. */
+  /** Forgets all refusals: another server answers from now on. */
   clear(): void {
     this.noted.clear();
   }

@@ -2,15 +2,15 @@ import { TierUnreplicatedError } from '../errors/index.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 
-/** `WAIT` holds up what is sent behind it on the connection, so it is kept short. */
+/** Longest `WAIT`, in milliseconds. It delays every later command on the connection, so it is kept short. */
 const MOST_WAIT_MS = 100;
-/** A replica that has just not answered is not waited for with every change. */
+/** After a replica has not acknowledged in time, changes do not wait for one for this long, in milliseconds. */
 const PAUSE_MS = 1000;
 
 /**
- * Strict mode: a change counts once a replica has it too. Replication is asynchronous, so what only the master has
- * acknowledged is lost if the master is (`WAIT`: the write survives the failover to a replica that has acknowledged it; it is no
- * guarantee against the loss of both).
+ * Strict mode: a change counts as done when a replica has it, too. Replication is asynchronous, so a change that only
+ * the master has acknowledged is lost with the master (`WAIT`: the write survives the failover to a replica that has
+ * acknowledged it; it is no guarantee against the loss of both).
  */
 export class ReplicaGuard {
   private readonly waitMs: number;
@@ -25,7 +25,7 @@ export class ReplicaGuard {
   }
 
   /**
-   * To be called after a change of this key.
+   * Waits until a replica has a change; to be called after a change of this key.
    * @throws TierUnreplicatedError if no replica has it in time, and the connection's own errors
    */
   async confirm(operation: string, key: string): Promise<void> {
@@ -43,7 +43,10 @@ export class ReplicaGuard {
     }
   }
 
-  /** What was written on one connection is waited for on that one; a cluster would send `WAIT` anywhere. */
+  /**
+   * The connection on which the key was written: `WAIT` counts the writes of its own connection, and a cluster's client
+   * would send it to any node.
+   */
   private serverOf(client: RedisClient, key: string): RedisClient {
     return isCluster(client) ? (this.connection.nodes.ownerOf(key)?.client ?? client) : client;
   }

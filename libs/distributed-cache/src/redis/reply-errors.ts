@@ -6,7 +6,7 @@ import {
   TierUnavailableError,
 } from '../errors/index.js';
 
-/** A connection is there, and can't be used for the reason given. */
+/** A connection is open, but can't be used for the reason given. */
 export class UnusableConnectionError extends Error {
   override readonly name = 'UnusableConnectionError';
 
@@ -16,8 +16,9 @@ export class UnusableConnectionError extends Error {
 }
 
 /**
- * Replies that do not depend on the arguments: rights, the server's state, and commands that it does not have. Inside a script a missing
- * right is `The user executing the script can't ...` up to Redis 7.0, and `ACL failure in script: ...` in later versions and Valkey.
+ * Error replies that do not depend on the arguments: rights, the server's state, and commands that it does not have.
+ * Inside a script a missing right is `The user executing the script can't ...` up to Redis 7.0, and `ACL failure in
+ * script: ...` in later versions and Valkey.
  */
 const REFUSALS = new RegExp(
   [
@@ -31,12 +32,14 @@ const REFUSALS = new RegExp(
   'i',
 );
 
-/** Whether a reply of Redis, as the client throws it, is one of those that do not depend on the arguments. */
+/** Whether an error reply of Redis, as the client throws it, does not depend on the arguments. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError' && REFUSALS.test(reasonOf(error, error.message));
 }
 
-/** The name of the command that was refused, in capital letters. Only a name: a message could hold a key. */
+/**
+ * The name of the command that was refused, in capital letters. Only the name is returned: a message could hold a key.
+ */
 export function refusedCommand(error: unknown): string | undefined {
   const { command, previousErrors } = error as {
     command?: { readonly name?: unknown };
@@ -47,8 +50,8 @@ export function refusedCommand(error: unknown): string | undefined {
 }
 
 /**
- * Turns what the client throws into our errors. The client's error is not kept as `cause`: a `ReplyError` carries the
- * whole command, so a cached value or a password would end up in a log.
+ * Turns an error of the client into one of this library's errors. The client's error is not kept as `cause`: a
+ * `ReplyError` carries the whole command, so a cached value or a password would end up in a log.
  */
 export function toTierError(operation: string, error: unknown, timeoutMs: number): CacheError {
   if (error instanceof CacheError) {
@@ -68,12 +71,12 @@ export function toTierError(operation: string, error: unknown, timeoutMs: number
   return new TierDisconnectedError(operation);
 }
 
-/** The word for an error that does not tell its cause. */
+/** The word for an error that does not name its cause. */
 export const VAGUE_REASON = 'connection-error';
 
 /**
- * Names the cause of a failed connection in one word: `ECONNREFUSED`, `WRONGPASS`, `CERT_HAS_EXPIRED`, ...
- * Only codes and Redis's error words pass; a message could hold the address with its password.
+ * Names the cause of a failed connection in one word: `ECONNREFUSED`, `WRONGPASS`, `CERT_HAS_EXPIRED`, ... Only error
+ * codes and Redis's error words are passed on; a message could hold the address with its password.
  */
 export function outageReason(error: unknown): string {
   if (typeof error !== 'object' || error === null) {
@@ -103,20 +106,23 @@ export function outageReason(error: unknown): string {
   return typeof message === 'string' ? causeIn(message) : VAGUE_REASON;
 }
 
-/** Whether it says that none of the Sentinels has named a master. */
+/** Whether the error says that none of the Sentinels has named a master. */
 export function isOfAllSentinels(error: unknown): error is Error {
   return error instanceof Error && error.message.startsWith('All sentinels are unreachable');
 }
 
-/** The client (ioredis 5.11) says so, too, before it asks them again after the loss of a connection; without an error, then. */
+/**
+ * Whether the error only announces a new round of the Sentinels: the client (ioredis 5.11) emits the same message after
+ * the loss of a connection, before it asks them again, but then without a last error.
+ */
 export function isBeforeSentinels(error: unknown): boolean {
   return isOfAllSentinels(error) && !error.message.includes('Last error');
 }
 
-/** How the parser of replies quotes the first byte of a TLS alert. */
+/** The form in which the parser of replies quotes the first byte of a TLS alert. */
 const TLS_ALERT = String.raw`"\u0015"`;
 
-/** A reply that begins with `ERR` has its cause in its text. */
+/** The cause in an error reply, in one word. A reply that begins with `ERR` has its cause in its text. */
 function causeOfReply(message: string): string {
   if (/cluster support disabled|unknown command .cluster/i.test(message)) {
     return 'not-a-cluster';
@@ -124,7 +130,10 @@ function causeOfReply(message: string): string {
   return message.includes('max number of clients') ? 'max-clients' : firstWord(message);
 }
 
-/** Of an error that is only text, as a client with Sentinels makes them: a word of this list, so that nothing else passes. */
+/**
+ * The cause in an error that is only text, as a client with Sentinels makes them. Only words of this list are passed
+ * on.
+ */
 function causeIn(message: string): string {
   const word =
     /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|WRONGPASS|NOAUTH|NOPERM)\b/.exec(
@@ -139,17 +148,20 @@ function causeIn(message: string): string {
   if (/unknown command .sentinel/i.test(message)) {
     return 'not-a-sentinel';
   }
-  // The last is what a cluster says whose node does not answer for its slots.
+  // A cluster emits the last of these when a node does not answer for its slots.
   return /Command timed out$|^timeout$/.test(message) ? 'timeout' : VAGUE_REASON;
 }
 
-/** A transaction that was given up says only that; why, is in the answer to the command that was refused. */
+/**
+ * The message with the cause. A transaction that was aborted reports only that; the cause is in the reply to the
+ * command that was refused.
+ */
 function reasonOf(error: unknown, message: string): string {
   const { previousErrors } = error as { previousErrors?: readonly Error[] };
   return previousErrors?.[0]?.message ?? message;
 }
 
-/** `OOM command not allowed ...` is `OOM`; what is not such a word is `ERR`. */
+/** The error word of a reply: `OOM command not allowed ...` is `OOM`; a reply without such a word is `ERR`. */
 function firstWord(message: string): string {
   return /^[A-Z][A-Z0-9_]*\b/.exec(message)?.[0] ?? 'ERR';
 }

@@ -1,11 +1,11 @@
-/** Before the first reply: small values, many to a command. */
+/** The estimate before the first reply: small values, many per command. */
 const FIRST_GUESS_BYTES = 16_384;
-/** The share of the newest replies in the estimate when they are smaller than it. */
+/** The weight of the newest reply in the estimate when its values are smaller than the estimate. */
 const SHARE_OF_NEWEST = 0.25;
 
 /**
- * Estimates how large the values are that Redis will reply with, in bytes, so that the replies that are under way can be bounded. The
- * estimate follows larger values at once and smaller ones gradually.
+ * Estimates the size of the values in Redis's replies, in bytes, so that the total of the replies under way can be
+ * limited. The estimate follows larger values at once and smaller ones gradually.
  */
 export class ReplySize {
   private bytes = FIRST_GUESS_BYTES;
@@ -14,7 +14,7 @@ export class ReplySize {
     return this.bytes;
   }
 
-  /** @param found the values of one reply; absent ones say nothing */
+  /** Updates the estimate. @param found the values of one reply; missing ones do not count */
   learn(found: readonly (Buffer | null)[]): void {
     let [sum, count] = [0, 0];
     for (const value of found) {

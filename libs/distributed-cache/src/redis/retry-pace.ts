@@ -6,21 +6,22 @@ const REFUSAL_FIRST_MS = 1000;
 const REFUSAL_MOST_MS = 60_000;
 
 /**
- * When an invalidation channel is tried again. A lost connection comes back as fast as any, since an outage must end quickly. A path that
- * could not be proven, or a login that was refused, is tried with a delay that doubles with each failure in a row: a connection that
- * opens says nothing about either, so only a proof ends the row. A refused command is asked for again seldom.
+ * Decides when the set-up of an invalidation channel is tried again. A lost connection is retried as fast as any other,
+ * since an outage must end quickly. A path that could not be proven, or a login that was refused, is retried with a
+ * delay that doubles with each failure in a row. An open connection proves neither, so only a proof resets that delay.
+ * A refused command is tried again seldom.
  */
 export class RetryPace {
   private failures = 0;
   private refusals = 0;
   private isLoginRefused = false;
 
-  /** A socket has opened; its login is yet to come. */
+  /** A socket has opened; its login follows. */
   onConnect(): void {
     this.isLoginRefused = false;
   }
 
-  /** The server refuses the login of this socket; what fails on it afterwards fails for that reason. */
+  /** The server refuses the login of this socket; later failures on the same socket have that cause. */
   onLoginRefused(): void {
     if (!this.isLoginRefused) {
       this.isLoginRefused = true;
@@ -28,7 +29,7 @@ export class RetryPace {
     }
   }
 
-  /** @returns whether the failure has a reason of its own */
+  /** Counts a failure of the path. @returns whether the failure has a cause of its own, other than a refused login */
   onFailure(): boolean {
     if (this.isLoginRefused) {
       return false;
@@ -42,7 +43,10 @@ export class RetryPace {
     this.refusals = isRefused ? this.refusals + 1 : 0;
   }
 
-  /** @param attempt to connect, counted since the last that was successful */
+  /**
+   * The delay before an attempt to connect, in milliseconds.
+   * @param attempt its number, counted since the last successful one
+   */
   reconnectMs(attempt: number): number {
     const { failures } = this;
     return Math.max(
@@ -56,7 +60,7 @@ export class RetryPace {
   }
 }
 
-/** Spread by a quarter each way. */
+/** An exponential delay with a jitter of a quarter each way. */
 function backoffMs(attempt: number, firstMs: number, mostMs: number): number {
   return Math.min(firstMs * 2 ** Math.min(attempt - 1, 16), mostMs) * (0.75 + Math.random() * 0.5);
 }

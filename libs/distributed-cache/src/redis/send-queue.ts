@@ -1,32 +1,36 @@
 import type { SendWindow } from './send-window.js';
 
-/** What one operation takes of the window and of the queue. */
+/** What one operation takes of the send window and of the queue. */
 export interface SendCost {
-  /** Bytes of its command: they take memory while it waits, and time once it is sent. Default 0. */
+  /** Bytes of its command: they take memory while it waits, and time when it is sent. Default 0. */
   readonly bytes?: number;
-  /** Bytes expected in its reply: they count once it is sent. Default 0. */
+  /** Bytes expected in its reply: they count when it is sent. Default 0. */
   readonly replyBytes?: number;
   /**
-   * Whether it goes before operations that are not: it ends work that is under way (a fill, the renewal of a lease), or finds out whether
-   * the server lives. It must not depend on the order of changes to its key. Default false.
+   * Whether the operation is sent before those that are not urgent: it ends work that is under way (a fill, the renewal
+   * of a lease), or finds out whether the server answers. It must not depend on the order of changes to its key.
+   * Default false.
    */
   readonly isUrgent?: boolean;
 }
 
 export interface QueueLimits {
-  /** Operations sent and not answered yet, at the most; the next waits in the queue. Fewer while answers are slow: see `SendWindow`. */
+  /**
+   * Maximum number of operations that are sent and not answered yet; the next waits in the queue. Fewer while answers
+   * are slow: see `SendWindow`.
+   */
   readonly maxSent: number;
-  /** Their bytes. One operation is always sent, however large it is. */
+  /** Maximum number of bytes of those operations. One operation is always sent, however large it is. */
   readonly maxSentBytes: number;
-  /** Operations in the queue; the next is refused. */
+  /** Maximum number of operations in the queue; the next is refused. */
   readonly maxQueued: number;
-  /** Their bytes. */
+  /** Maximum number of bytes in the queue. */
   readonly maxQueuedBytes: number;
 }
 
 /**
- * By default at most 512 operations or 4 MiB are on their way to one server, a few milliseconds of its time, and 100,000 operations or
- * 64 MiB wait.
+ * The default limits: at most 512 operations or 4 MiB are on their way to one server, a few milliseconds of its time,
+ * and 100,000 operations or 64 MiB wait.
  */
 export const QUEUE_LIMITS: QueueLimits = {
   maxSent: 512,
@@ -41,7 +45,10 @@ interface Queued {
   readonly isUrgent: boolean;
 }
 
-/** A queue. `Array.prototype.shift` moves every element of a long array, so elements that have left are cut off in batches. */
+/**
+ * A first-in, first-out queue. `Array.prototype.shift` moves every element of a long array, so removed elements are cut
+ * off in batches.
+ */
 class Fifo<Element> {
   private elements: Element[] = [];
   private head = 0;
@@ -68,8 +75,9 @@ class Fifo<Element> {
 }
 
 /**
- * Backpressure between the core and one Redis server. Operations leave in the order in which they came, urgent ones first. What is sent is
- * bounded, so that a reply is never long in coming because of this process's own load; what waits is bounded, so that memory is.
+ * Backpressure between the core and one Redis server. Operations are sent in the order in which they came, urgent ones
+ * first. The operations that are sent are limited, so that a reply is never late because of this process's own load;
+ * the operations that wait are limited, so that memory is.
  */
 export class SendQueue<Operation extends Queued> {
   private readonly urgent = new Fifo<Operation>();
@@ -83,7 +91,7 @@ export class SendQueue<Operation extends Queued> {
     private readonly limits: QueueLimits,
     private readonly send: (operation: Operation) => void,
     private readonly window: SendWindow,
-    /** Told when the first operation begins to wait, and when the last one has left. */
+    /** Called when the first operation begins to wait, and when the last one has left the queue. */
     private readonly listener: { onQueueFilled(): void; onQueueEmptied(): void },
   ) {}
 
@@ -91,7 +99,7 @@ export class SendQueue<Operation extends Queued> {
     return this.urgent.size + this.others.size;
   }
 
-  /** Whether this operation may neither be sent nor wait. */
+  /** Whether this operation can neither be sent nor queued. */
   isFullFor({ bytes = 0, replyBytes = 0 }: SendCost): boolean {
     const { maxQueued, maxQueuedBytes } = this.limits;
     const mustWait = this.size > 0 || !this.hasRoom(bytes + replyBytes);
@@ -111,7 +119,7 @@ export class SendQueue<Operation extends Queued> {
     this.lineOf(operation).push(operation);
   }
 
-  /** An operation that was sent is over, answered or not: the next ones may leave. */
+  /** An operation that was sent has ended, answered or not: the next ones may be sent. */
   onSettled({ bytes, replyBytes }: Operation): void {
     this.sent--;
     this.sentBytes -= bytes + replyBytes;
@@ -120,7 +128,7 @@ export class SendQueue<Operation extends Queued> {
     }
   }
 
-  /** Empties the queue. @returns what waited, in order */
+  /** Empties the queue. @returns the operations that waited, in order */
   takeAll(): Operation[] {
     const waiting: Operation[] = [];
     for (let next = this.next; next !== undefined; next = this.next) {
@@ -130,7 +138,10 @@ export class SendQueue<Operation extends Queued> {
     return waiting;
   }
 
-  /** An operation that fails while it is being sent settles within this loop: the loop goes on, and does not nest. */
+  /**
+   * Sends as many queued operations as the window allows. An operation that fails while it is being sent settles within
+   * this loop: the loop goes on, and does not nest.
+   */
   private sendNext(): void {
     if (this.isSending) {
       return;

@@ -1,17 +1,17 @@
 import { isCluster, type RedisClient } from './redis-client.js';
 import { isRefusal } from './reply-errors.js';
 
-/** Two clocks drift apart by this part of the time at most: each is slewed by 500 ppm at most. */
+/** The largest drift between two clocks, as a part of the time passed: each clock is slewed by 500 ppm at most. */
 const MAX_DRIFT = 0.001;
 
 /**
- * The Redis server's clock as seen from here. Times in entries are the server's, so processes whose clocks differ agree on
- * when an entry expires; each only needs to know its own offset. The error is at most half the round trip, and is known: times of two
- * processes are in order only where they are further apart than both errors.
+ * The Redis server's clock, estimated by this process. Times in entries are the server's, so processes whose clocks
+ * differ agree on when an entry expires; each only needs to know its own offset. The error is at most half the round
+ * trip, and is known: the order of times of two processes is certain only when they are further apart than both errors.
  */
 export class ServerClock {
   private offsetMs = 0;
-  /** The offset lay between these two when the server's clock was last read. */
+  /** The offset was between these two values when the server's clock was last read. */
   private leastMs = 0;
   private mostMs = 0;
   private readAtMs: number | undefined;
@@ -23,7 +23,10 @@ export class ServerClock {
     return this.localNowMs() + this.offsetMs;
   }
 
-  /** By how much {@link nowMs} may be wrong, ahead or behind; 0 where the clocks are taken to agree. */
+  /**
+   * The largest possible error of {@link nowMs}, ahead or behind, in milliseconds; 0 when the clocks are assumed to
+   * agree.
+   */
   get errorMs(): number {
     return Math.max(this.offsetMs - this.leastMs, this.mostMs - this.offsetMs) + this.driftMs(this.localNowMs());
   }
@@ -34,12 +37,12 @@ export class ServerClock {
   }
 
   /**
-   * Reads the server's clock; the answer is proof of life as well, even where the user may not run `TIME` or the server has no such command: then the
-   * clocks are taken to agree.
+   * Reads the server's clock. The answer also proves that the server is alive, even when the user may not run `TIME` or
+   * the server has no such command: then the clocks are assumed to agree.
    */
   async learnFrom(client: RedisClient): Promise<void> {
     if (isCluster(client)) {
-      // Which of them does not matter: each master's own clock is learned as well.
+      // The first answer of any master is enough: each master's own clock is learned as well.
       const masters = client.nodes('master').map((master) => this.learnFrom(master));
       await Promise.any(masters).catch((error: AggregateError) => {
         throw error.errors[0] ?? new Error('no master is known');
@@ -63,13 +66,16 @@ export class ServerClock {
     this.narrow(serverMs - receivedAtMs, serverMs - sentAtMs, receivedAtMs);
   }
 
-  /** A late answer (a busy process, a slow network) allows for much: it must not spoil what a quick one has found out. */
+  /**
+   * Narrows the range of the offset. A late answer (a busy process, a slow network) has a wide range: it must not
+   * replace the narrow range of a quick one.
+   */
   private narrow(leastMs: number, mostMs: number, readAtMs: number): void {
     const driftMs = this.driftMs(readAtMs);
     const isFirst = this.readAtMs === undefined;
     const bothLeastMs = Math.max(leastMs, this.leastMs - driftMs);
     const bothMostMs = Math.min(mostMs, this.mostMs + driftMs);
-    const isAnother = isFirst || bothLeastMs > bothMostMs; // the clock was set, or it is another server's
+    const isAnother = isFirst || bothLeastMs > bothMostMs; // the clock was set, or belongs to another server
     this.leastMs = isAnother ? leastMs : bothLeastMs;
     this.mostMs = isAnother ? mostMs : bothMostMs;
     this.readAtMs = readAtMs;
@@ -78,7 +84,7 @@ export class ServerClock {
     }
   }
 
-  /** How far the clocks may have drifted apart since the last reading. */
+  /** How far the clocks may have drifted apart since the last reading, in milliseconds. */
   private driftMs(nowMs: number): number {
     return MAX_DRIFT * (nowMs - (this.readAtMs ?? nowMs));
   }

@@ -7,26 +7,30 @@ import { outageReason } from './reply-errors.js';
 /*
  * The path of an invalidation message: data connection, server, subscriber.
  *
- * `CLIENT TRACKING ON REDIRECT <id> BCAST PREFIX p: NOLOOP` on the data connection sends the names of changed keys to the client with
- * this id, which has subscribed to `__redis__:invalidate`. None of the replies says that the path works: behind one address (a proxy,
- * a Kubernetes Service) the two connections may be at different servers, and at the other server some other client may have the id.
+ * `CLIENT TRACKING ON REDIRECT <id> BCAST PREFIX p: NOLOOP` on the data connection sends the names of changed keys to
+ * the client with this id, which has subscribed to `__redis__:invalidate`. None of the replies says that the path
+ * works: behind one address (a proxy, a Kubernetes Service) the two connections may be at different servers, and at the
+ * other server some other client may have the id.
  *
- * So the path is proven by a message. The data connection publishes a nonce to a topic that only this subscriber has subscribed to:
+ * So the path is proven by a message. The data connection publishes a nonce to a topic that only this subscriber has
+ * subscribed to:
  *
- * - `PUBLISH` answers how many clients of this very server have received it (not those of its replicas, nor of other nodes of a cluster).
- *   One or more means that both connections are at one server, so that the id in `REDIRECT` is the subscriber's.
+ * - `PUBLISH` answers how many clients of this very server have received it (not those of its replicas, nor of other
+ * nodes of a cluster). One or more means that both connections are at one server, so that the id in `REDIRECT` is the
+ * subscriber's.
  * - The nonce arrives at the subscriber, after every invalidation message that was sent before it.
  *
- * A connection stays at its server for as long as its socket lives, so both sockets are compared after each step. At each heartbeat three
- * things are asked again: the nonce; how many subscriptions the subscriber holds at the server (the reply to a repeated `SUBSCRIBE`,
- * which the loss of any of them lowers); and where the data connection's tracking is redirected to (`CLIENT GETREDIR`).
+ * A connection stays at its server for as long as its socket lives, so both sockets are compared after each step. At
+ * each heartbeat three things are checked again: the nonce; how many subscriptions the subscriber holds at the server
+ * (the reply to a repeated `SUBSCRIBE`, which the loss of any of them lowers); and where the data connection's tracking
+ * is redirected to (`CLIENT GETREDIR`).
  */
 
 const INVALIDATIONS = '__redis__:invalidate';
 
-/** Longest time for setting the path up. It is not the deadline of a caller: no call waits for it. */
+/** Longest time for setting the path up, in milliseconds. It is not the deadline of a caller: no call waits for it. */
 const ARMING_LIMIT_MS = 3000;
-/** Longest time for a nonce to arrive once `PUBLISH` has been answered, while the path is set up. */
+/** Longest time for a nonce to arrive after `PUBLISH` has been answered, in milliseconds, while the path is set up. */
 const HEARING_LIMIT_MS = 1000;
 
 /** The server answers a command with an error: it does not know the command, or this user may not use it. */
@@ -44,16 +48,17 @@ export class BrokenPathError extends Error {
 }
 
 export interface SignalPathLimits {
-  /** What the names of all keys begin with, colon included. */
+  /** The prefix of all keys, colon included. */
   readonly prefix: string;
-  /** How long an answer of the subscriber, or a message to it, may take at a heartbeat. */
+  /** Longest time for an answer of the subscriber, or a message to it, at a heartbeat, in milliseconds. */
   readonly deadlineMs: number;
 }
 
+/** Sets up and proves the path of invalidation messages between a data connection and its subscriber. */
 export class SignalPath {
-  /** No other client subscribes to it. */
+  /** The topic of the nonces; no other client subscribes to it. */
   private readonly proofTopic: string;
-  /** The subscriber's client id, which holds for one socket. */
+  /** The subscriber's client id, which is valid for one socket. */
   private subscriberId: { readonly socket: unknown; readonly id: unknown } | undefined;
   private subscriptions = 0;
   private maySeeRedirection = true;
@@ -73,13 +78,16 @@ export class SignalPath {
     return this.source.status === 'ready' && this.subscriber.status === 'ready';
   }
 
-  /** Whether the subscriber's id is known for its present socket. If not, only a new socket may ask: subscriptions forbid it. */
+  /**
+   * Whether the subscriber's id is known for its present socket. If not, a new socket is needed: a connection with
+   * subscriptions can't ask for its id.
+   */
   get knowsSubscriber(): boolean {
     return this.subscriberId !== undefined && this.subscriberId.socket === this.subscriber.stream;
   }
 
   /**
-   * Has the server tell the subscriber of every change under the prefix, and proves that it does.
+   * Makes the server send every change under the prefix to the subscriber, and proves that it does.
    * @throws RefusedCommandError, BrokenPathError, or what the client throws when it loses a connection
    */
   track(): Promise<void> {
@@ -98,7 +106,7 @@ export class SignalPath {
   }
 
   /**
-   * Has the subscriber hear what other processes publish to `topic`, and proves that the data connection may publish.
+   * Subscribes to what other processes publish to `topic`, and proves that the data connection may publish.
    * @throws as {@link track}
    */
   listen(topic: string): Promise<void> {
@@ -111,10 +119,10 @@ export class SignalPath {
   }
 
   /**
-   * Proves the path again. The subscriber, which carries nothing else, must answer within the deadline; the answers of the data
-   * connection may queue behind its own load.
+   * Proves the path again. The subscriber, which carries nothing else, must answer within the deadline; the answers of
+   * the data connection may queue behind its own load.
    * @param isTracking whether {@link track} has set it up
-   * @param isHeard whether an invalidation message has arrived since the last check and is to serve as the nonce
+   * @param isHeard whether an invalidation message has arrived since the last check and replaces the nonce
    * @throws as {@link track}
    */
   check(isTracking: boolean, isHeard: boolean): Promise<void> {
@@ -132,7 +140,7 @@ export class SignalPath {
     });
   }
 
-  /** To be told of each message to the subscriber. @returns whether it is an invalidation message */
+  /** Receives each message to the subscriber. @returns whether it is an invalidation message */
   hear(topic: string, message: unknown): boolean {
     if (topic === this.proofTopic && String(message) === this.awaited?.nonce) {
       this.awaited.onHeard();
@@ -140,7 +148,10 @@ export class SignalPath {
     return topic === INVALIDATIONS;
   }
 
-  /** A subscriber with a new socket is asked for its id before it subscribes: afterwards it may not answer. */
+  /**
+   * Subscribes to the topics, and returns the subscriber's id. A new socket is asked for its id before it subscribes:
+   * afterwards it may not answer.
+   */
   private async prepareSubscriber(): Promise<unknown> {
     const { subscriber, proofTopic, knowsSubscriber } = this;
     const { stream: socket } = subscriber;
@@ -155,7 +166,7 @@ export class SignalPath {
     return id;
   }
 
-  /** Names the subscriber as the data connection is named (the client itself does not), and asks for its id. */
+  /** Gives the subscriber the name of the data connection (the client itself does not), and asks for its id. */
   private async identify(): Promise<unknown> {
     const { connectionName } = this.source.options;
     const naming = connectionName === undefined ? undefined : this.subscriber.client('SETNAME', connectionName);
@@ -164,8 +175,9 @@ export class SignalPath {
   }
 
   /**
-   * Sends commands and a nonce behind them in one write of the data connection, and waits until the subscriber has heard the nonce.
-   * @param limitMs how long that may take once the commands have been answered
+   * Sends commands, followed by a nonce, in one write of the data connection, and waits until the nonce has arrived at
+   * the subscriber.
+   * @param limitMs how long that may take after the commands have been answered, in milliseconds
    */
   private async proveAfter(send: () => readonly Promise<unknown>[], limitMs = HEARING_LIMIT_MS): Promise<void> {
     const { source, proofTopic } = this;
@@ -177,7 +189,7 @@ export class SignalPath {
     const outcomes = await Promise.allSettled(answers);
     const published = outcomes.at(-1);
     if (published?.status === 'fulfilled' && Number(published.value) === 0) {
-      // Before any error of the commands: one server does not know the id of a client of the other.
+      // Checked before the errors of the commands: one server does not know the id of a client of the other.
       throw new BrokenPathError('the data connection and the subscriber are at different servers');
     }
     for (const outcome of outcomes) {
@@ -192,7 +204,7 @@ export class SignalPath {
     const expected = this.subscriberId?.id;
     const id = await this.source.client('GETREDIR').catch((error: unknown) => {
       ignoreReply(error);
-      this.maySeeRedirection = false; // this user may not ask; the nonce and the subscriptions have to do
+      this.maySeeRedirection = false; // this user may not run it; the nonce and the subscriptions must be enough
       return expected;
     });
     if (id !== expected) {
@@ -200,7 +212,10 @@ export class SignalPath {
     }
   }
 
-  /** @param work is given what throws if one of the sockets is no longer the one it began with; to be called after each step */
+  /**
+   * Does work that holds for the present two sockets only.
+   * @param work receives a function to call after each step; it throws if one of the sockets has been replaced
+   */
   private async onSameSockets(limitMs: number, work: (requireSame: () => void) => Promise<void>): Promise<void> {
     const { source, subscriber } = this;
     const [sourceSocket, subscriberSocket] = [source.stream, subscriber.stream];
@@ -215,7 +230,7 @@ export class SignalPath {
   }
 }
 
-/** The answer, or a {@link RefusedCommandError} where it is an error. */
+/** The answer to a command; an error reply becomes a {@link RefusedCommandError}. */
 async function replyTo(command: string, answer: Promise<unknown>): Promise<unknown> {
   try {
     return await answer;
@@ -234,7 +249,10 @@ function isReply(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError';
 }
 
-/** Waits no longer than `limitMs`, or somewhat longer should the process be busy. */
+/**
+ * Waits for `work`, no longer than `limitMs`, or somewhat longer when the process is busy.
+ * @throws BrokenPathError with the message `failure` when the time is over
+ */
 function within<Result>(limitMs: number, work: Promise<Result>, failure: string): Promise<Result> {
   return withinDeadline(work, REAL_TIME, REAL_TIME.nowMs() + limitMs, () => {
     throw new BrokenPathError(failure);

@@ -1,26 +1,29 @@
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import { outageReason } from './reply-errors.js';
 
-/** A stamp that is to be put in place, unless that has been done by another process meanwhile. */
+/** A stamp that is to be stored, unless another process has done so meanwhile. */
 export interface PendingStamp {
-  /** Begins with the time at which it is put in place, in milliseconds of the server's clock, and a `-`. */
+  /** Begins with the time at which it is stored, in milliseconds of the server's clock, and a `-`. */
   readonly stamp: string;
-  /** A stamp that was put in place at this time or later says as much already. */
+  /** A stamp that was stored at this time or later makes this one unnecessary. */
   readonly doneFromMs: number;
-  /** So does this one: an earlier attempt, of which it is not known whether it took effect. */
+  /** The stamp of an earlier attempt that may have taken effect; it makes this one unnecessary, too. */
   readonly attempted: string;
-  /** How long it lives, in milliseconds; `undefined`: until it is replaced. */
+  /** The life of the stamp, in milliseconds; `undefined`: until it is replaced. */
   readonly lifeMs: number | undefined;
 }
 
-/** A stamp as Redis has it. */
+/** A stamp as Redis holds it. */
 export interface StoredStamp {
   readonly stamp: string;
-  /** What is left of its life, in milliseconds; Infinity: it has no TTL. */
+  /** The rest of its life, in milliseconds; Infinity when it has no TTL. */
   readonly lifeMs: number;
 }
 
-/** KEYS stamp; ARGV the new one, the time from which on another one will do, one that will do, perhaps a life in ms. Returns whether it was replaced. */
+/**
+ * KEYS stamp; ARGV the new stamp, the time from which on another one is enough, one stamp that is enough, perhaps a
+ * life in ms. Returns whether the stamp was replaced.
+ */
 const REPLACE = `
 local current = redis.call('GET', KEYS[1])
 if current == ARGV[1] or current == ARGV[3] then return 0 end
@@ -51,7 +54,7 @@ function stampCommandsOf(client: RedisClient): StampCommands {
   return commands;
 }
 
-/** Puts a stamp in place of the one that is there. A full Redis refuses that, but forgets the old one, which says as much. */
+/** Replaces a stamp. A full Redis refuses that; then the old stamp is deleted, which has the same meaning. */
 export async function putStamp(
   client: RedisClient,
   stampKey: string,
@@ -68,7 +71,7 @@ export async function putStamp(
   }
 }
 
-/** Puts a stamp where there is none. @returns whether there was none */
+/** Stores a stamp if there is none. @returns whether there was none */
 export async function createStamp(
   client: RedisClient,
   stampKey: string,
@@ -81,7 +84,7 @@ export async function createStamp(
   return created === 'OK';
 }
 
-/** The stamp and what is left of its life, in one round trip. Without the permission to ask for lives the life is 0. */
+/** Reads a stamp and the rest of its life, in one round trip. Without the permission to ask for lives the life is 0. */
 export async function readStampLife(client: RedisClient, stampKey: string): Promise<StoredStamp | undefined> {
   const [stamp, lifeMs] = await Promise.all(
     inOneWrite(client, () => [client.get(stampKey), client.pttl(stampKey).catch(toZeroIfRefused)] as const),
@@ -90,7 +93,8 @@ export async function readStampLife(client: RedisClient, stampKey: string): Prom
 }
 
 /**
- * Lets a stamp live at least so long from now on; one that lives longer stays as it is, unless it has no TTL.
+ * Extends the life of a stamp to at least `lifeMs` from now on; one that lives longer stays as it is, unless it has no
+ * TTL.
  * @returns false if the stamp is gone or lives longer
  */
 export async function extendStamp(
@@ -119,7 +123,7 @@ function toZeroIfRefused(error: unknown): number {
   throw error;
 }
 
-/** Puts each of these stamps in place, once for all processes that want to. */
+/** Stores each of these stamps, once for all processes that try to. */
 export async function putPendingStamps(client: RedisClient, stamps: ReadonlyMap<string, PendingStamp>): Promise<void> {
   await Promise.all(
     inOneWrite(client, () => [...stamps].map(([key, pending]) => putPendingStamp(client, key, pending))),

@@ -6,8 +6,9 @@ import type { RedisConnection } from './redis-connection.js';
 const NOTHING_BESIDE: ReadonlyMap<string, Beside> = new Map();
 
 /**
- * Makes entries of the bytes that Redis had. What another program has written takes a second round trip, one for all of them, in what the
- * first has left of the deadline: `askedAtMs`, by the connection's deadline clock, is when that one began.
+ * Makes entries from the bytes that Redis returned. The values of other programs take a second round trip, one for all
+ * of them, within the rest of the first one's deadline: `askedAtMs` is when the first began, by the connection's
+ * deadline clock.
  */
 export class StoredEntries {
   constructor(
@@ -15,7 +16,10 @@ export class StoredEntries {
     private readonly bytes: EntryBytes,
   ) {}
 
-  /** At once, but for a large value that is decompressed off the event loop, and for what another program has written. */
+  /**
+   * Decodes one entry. The result is a promise only for a large value, which is decompressed off the event loop, and
+   * for a value of another program.
+   */
   entryIn(
     valueKey: string,
     bytes: Buffer,
@@ -26,7 +30,10 @@ export class StoredEntries {
       : this.lookBeside([valueKey], askedAtMs).then((beside) => this.strangersEntry(valueKey, bytes, beside));
   }
 
-  /** In the order of `valueKeys`, which are all on one server. An entry that can't be read is its error, not the failure of all. */
+  /**
+   * Decodes several entries of one server, in the order of `valueKeys`. An entry that can't be read becomes its error;
+   * the others are still returned.
+   */
   async entriesIn(
     valueKeys: readonly string[],
     found: readonly (Buffer | null)[],

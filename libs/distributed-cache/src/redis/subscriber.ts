@@ -2,7 +2,8 @@ import type { Redis } from 'ioredis';
 import { followCredentials, likeSource } from './credentials.js';
 
 /**
- * The connection beside a data connection on which messages arrive: to the same server, by the same options. It is not opened yet, and has no name.
+ * Makes the second connection beside a data connection, on which messages arrive: to the same server, with the same
+ * options. It is not opened yet, and has no name.
  * @param retryStrategy the delay before the given attempt to connect, in milliseconds
  */
 export function openSubscriber(source: Redis, retryStrategy: (attempt: number) => number): Redis {
@@ -10,18 +11,21 @@ export function openSubscriber(source: Redis, retryStrategy: (attempt: number) =
     lazyConnect: true,
     // A command timeout would turn a slow subscription into an unhandled rejection inside the client.
     commandTimeout: undefined,
-    // What was said on a lost connection is not repeated on the next: a late SUBSCRIBE would come before our question for the id.
+    // Commands of a lost connection are not repeated on the next: a late SUBSCRIBE would come before the question for
+    // the id.
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     // The client's own resubscription can lose the subscription while PING is still answered (redis/ioredis#2187).
     autoResubscribe: false,
-    // The proof says more, takes no INFO, and saves a round trip. Without the check nothing may be asked on connecting either: an answer
-    // that a lost connection cuts off would make the client `ready` without a socket, for good (ioredis 5.11).
+    // The proof of the path is stronger than the ready check, takes no INFO, and saves a round trip. Without the check
+    // no command may be sent on connecting either: an answer that a lost connection cuts off would make the client
+    // `ready` without a socket, for good (ioredis 5.11).
     enableReadyCheck: false,
     disableClientInfo: true,
     connectionName: undefined,
-    // It would end the client for good if it heard of a failover while reconnecting; our own watch finds out as well.
+    // The detector would end the client for good if it received a failover while reconnecting; the heartbeat of the
+    // channel notices a failover as well.
     failoverDetector: false,
     retryStrategy,
   });

@@ -7,13 +7,13 @@ import { outageReason, toTierError } from './reply-errors.js';
 import { sendTogether, type Command, type Line, type ReplyListener } from './wire-command.js';
 
 export interface Taken {
-  /** The token of the owner of the lease now, as far as Redis says. */
+  /** The token of the present owner of the lease, as far as Redis says. */
   readonly owner: string | undefined;
-  /** Of the value, if there is one. */
+  /** The bytes of the value; `null` when there is none. */
   readonly bytes: Buffer | null;
-  /** Why Redis gives no lease: it is full, a replica, or forbids it. It may have the value all the same. */
+  /** Why Redis gives no lease: it is full, a replica, or forbids it. The value may be there all the same. */
   readonly refusal: TierReplyError | undefined;
-  /** One of two leases is ours, the other is not: it is to be given back. */
+  /** Whether this process holds only one of the two leases; that one is to be released. */
   readonly isHalf?: boolean;
 }
 
@@ -32,14 +32,15 @@ export async function takeLease(client: RedisClient, keys: EntryKeys, token: str
   }
   const [bytes, owner] = await Promise.all([
     client.getBuffer(valueKey),
-    client.get(leaseKey).catch(() => null), // perhaps it is the key of the lease that may not be touched
+    client.get(leaseKey).catch(() => null), // the user may lack the right to the key of the lease
   ]);
   return { owner: owner ?? undefined, bytes, refusal };
 }
 
 /**
- * As {@link takeLease}, for a listener, without a script, which would cost the server more than all else. Reading after the lease is as
- * good as in one step: what comes between is a change that ends the lease, or the fill of its owner.
+ * Takes a lease, as {@link takeLease} does, without a script, and reports the outcome to a listener. A script would
+ * cost the server more than everything else. To read the value after the lease is as safe as in one step: a change in
+ * between ends the lease, or is the fill of its owner.
  */
 export function takeOnLine(
   line: Line,
@@ -71,7 +72,10 @@ function takenOf([taking, owner, bytes]: readonly unknown[]): Taken {
   return { owner: token?.toString(), bytes: bytes as Buffer | null, refusal };
 }
 
-/** Of the lease and the one under its former name. A former one that is refused is done without, as `withFormerNames` does. */
+/**
+ * Combines the outcomes of the lease and of the one under its former name. A former one that is refused is ignored, as
+ * in `withFormerNames`.
+ */
 function takenOfBoth([taking, takingFormer, owner, formerOwner, bytes]: readonly unknown[], token: string): Taken {
   const taken = takenOf([taking, owner, bytes]);
   if (taken.refusal !== undefined || isNoPermission(takingFormer)) {
@@ -89,7 +93,7 @@ function isNoPermission(outcome: unknown): boolean {
   return outcome instanceof Error && outageReason(outcome) === 'NOPERM';
 }
 
-/** @throws what is no refusal, but a fault */
+/** The refusal in an error of the client. @throws the error itself when it is not an error reply */
 function refusalOf(error: unknown): TierReplyError {
   const tierError = toTierError('TAKE', error, 0);
   if (tierError instanceof TierReplyError) {

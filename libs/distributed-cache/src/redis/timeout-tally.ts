@@ -1,18 +1,21 @@
 import type { TimeoutVerdict } from './in-flight.js';
 
-/** So many timeouts in a row, no answer between them, make a server that is too slow to use, although it shows life. */
+/**
+ * Number of timeouts in a row, without an answer between them, after which a server counts as too slow to use, although
+ * it shows signs of life.
+ */
 const SLOW_TIMEOUTS_TO_OPEN = 5;
 
-/** Decides from the timeouts of one server whether it can still be used. */
+/** Counts the timeouts of one server and decides whether it can still be used. */
 export class TimeoutTally {
   private inRow = 0;
 
-  /** It has answered in time. */
+  /** An operation was answered in time. */
   reset(): void {
     this.inRow = 0;
   }
 
-  /** An operation has run into the deadline. @returns whether that is enough to do without the server from now on */
+  /** An operation has reached its deadline. @returns whether the server is to be given up */
   isEnough(verdict: TimeoutVerdict): boolean {
     if (verdict === 'busy-process') {
       return false;

@@ -3,12 +3,13 @@ import { isRefusal, outageReason, UnusableConnectionError } from './reply-errors
 import { isLine, sendAndWait, type Command, type Line } from './wire-command.js';
 
 /**
- * Executes commands in one step (`MULTI` ... `EXEC`), written in one go.
+ * Executes commands in one transaction (`MULTI` ... `EXEC`), written in one system call.
  *
- * The client's own transactions cost several times the processor time of the commands in them. They are left to a cluster, whose
- * client must find the node first, and to an application's client that pipelines by itself or sends again what was cut off: of a
- * transaction that it does not know as one it would send the rest.
- * @returns the answers. @throws the first error among them, or the reason why nothing was executed
+ * The client's own transactions cost several times the processor time of the commands in them. They are used only for a
+ * cluster, whose client must find the node first, and for an application's client that pipelines by itself or sends
+ * again what was cut off: it does not recognize a transaction in wire form, and would send the rest of it again.
+ * @returns the answers.
+ * @throws the first error among them, or the reason why nothing was executed
  */
 export async function transact(client: RedisClient, commands: readonly Command[]): Promise<unknown[]> {
   return isLine(client) ? transactOnLine(client, commands) : transactByPipeline(client, commands);
@@ -17,8 +18,9 @@ export async function transact(client: RedisClient, commands: readonly Command[]
 const linesWithoutTransactions = new WeakSet<Line>();
 
 /**
- * Finds out whether this user may run transactions, before anything else is sent. Without them commands are sent in the same order, one
- * by one. @throws UnusableConnectionError after a transaction that could be neither executed nor discarded
+ * Finds out whether this user may run transactions, before any other command is sent. Without transactions, commands
+ * are sent in the same order, one by one.
+ * @throws UnusableConnectionError after a transaction that could be neither executed nor discarded
  */
 export async function probeTransactions(client: RedisClient): Promise<void> {
   if (!isLine(client) || linesWithoutTransactions.has(client)) {
@@ -32,7 +34,7 @@ export async function probeTransactions(client: RedisClient): Promise<void> {
   }
   linesWithoutTransactions.add(client);
   if (!isRefusal(begun) && isRefusal(await sendAndWait(client, ['discard']).catch(asOutcome))) {
-    destroySocketOf(client); // it would queue everything that is sent from now on
+    destroySocketOf(client); // the server would queue every command from now on
     throw new UnusableConnectionError('NOPERM');
   }
 }
@@ -46,7 +48,7 @@ async function transactOnLine(line: Line, commands: readonly Command[]): Promise
   if (linesWithoutTransactions.has(line)) {
     return sendOneByOne(line, commands);
   }
-  // Nothing else can come between them: they are sent without a pause.
+  // No other command can come between them: they are sent without a pause.
   const [beginning, queueing, executing] = inOneWrite(line, () => [
     sendAndWait(line, ['multi']).catch(asOutcome),
     commands.map((command) => sendAndWait(line, command).catch(asOutcome)),
@@ -59,7 +61,7 @@ async function transactOnLine(line: Line, commands: readonly Command[]): Promise
     const queued = await Promise.all(queueing);
     if (isRefusal(await beginning) && outageReason(await beginning) !== 'OOM') {
       linesWithoutTransactions.add(line);
-      answers = queued; // the right was taken away: each command was executed by itself
+      answers = queued; // the right was taken away: each command was executed on its own
     } else {
       throw queued.find((outcome) => outcome instanceof Error) ?? error; // EXECABORT says only that some command was refused
     }

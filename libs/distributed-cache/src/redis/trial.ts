@@ -5,10 +5,12 @@ import { isCluster, type RedisClient } from './redis-client.js';
 import { outageReason, UnusableConnectionError } from './reply-errors.js';
 import type { ServerClock } from './server-clock.js';
 
-/** What comes of a cause that the client has named before, such as a wrong password. */
+/** Faults that may follow from a cause that the client has reported before, such as a wrong password. */
 const CONSEQUENCES: ReadonlySet<string> = new Set(['NOAUTH', 'connection-closed', 'connection-error']);
 
-/** Asks a connection that is open but not trusted, has it prepared, and cuts one that says nothing at all. */
+/**
+ * Checks a connection that is open but not trusted, and has it prepared. It cuts a connection on which nothing arrives.
+ */
 export class Trial {
   constructor(
     private readonly link: ClientLink,
@@ -17,7 +19,7 @@ export class Trial {
     private readonly prepare: (client: RedisClient) => Promise<void>,
   ) {}
 
-  /** @returns why it can't be trusted, in one word; `undefined` if it can */
+  /** Checks the connection. @returns why it can't be trusted, in one word; `undefined` if it can */
   async run(client: RedisClient): Promise<string | undefined> {
     const fault = await this.faultOf(client);
     return fault !== undefined && CONSEQUENCES.has(fault) ? (this.link.fault ?? fault) : fault;
@@ -36,12 +38,12 @@ export class Trial {
     return silence;
   }
 
-  /** A server that is loading its data tells the time, and refuses a PING. */
+  /** Sends the questions of the check. A server that is loading its data answers `TIME`, and refuses a PING. */
   private async answersOf(client: RedisClient): Promise<void> {
     await Promise.all([requireDatabase(client), this.clock.learnFrom(client), checkLine(client, greet)]);
   }
 
-  /** As long as it takes, unless nothing arrives meanwhile: then the path has died under it. */
+  /** Prepares the connection. It may take any time, unless nothing arrives meanwhile: then the connection is dead. */
   private async prepared(client: RedisClient): Promise<string | undefined> {
     const { link } = this;
     const preparing = this.prepare(client);
@@ -62,7 +64,8 @@ export class Trial {
 }
 
 /**
- * The client goes on in database 0 if the server refuses its SELECT. Nothing may be written there: another deployment may have it.
+ * Selects the database of the connection. The client goes on in database 0 if the server refuses its SELECT, and
+ * nothing may be written there: it may belong to another deployment.
  * @throws UnusableConnectionError with a reason that names the database
  */
 async function requireDatabase(client: RedisClient): Promise<void> {
@@ -79,7 +82,7 @@ async function requireDatabase(client: RedisClient): Promise<void> {
   }
 }
 
-/** A user without PING goes without. */
+/** Sends a PING. For a user without the right to it, the error reply is ignored. */
 async function greet(client: Redis): Promise<void> {
   try {
     await client.ping();
@@ -90,7 +93,7 @@ async function greet(client: Redis): Promise<void> {
   }
 }
 
-/** Whether `question` is answered well in time. @returns why not, in one word; `undefined` if it is */
+/** Whether `question` succeeds in time. @returns why not, in one word; `undefined` if it does */
 export async function faultOf(question: Promise<void>, deadlineMs: number): Promise<string | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const expiry = new Promise<'timeout'>((resolve) => {

@@ -1,35 +1,36 @@
 import type { Command as ClientCommand, Redis } from 'ioredis';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 
-/** A command's name, in small letters, and its arguments. */
+/** A command: its name, in small letters, and its arguments. */
 export type Command = readonly [name: string, ...args: (string | number | Buffer)[]];
 
-/** Told what became of a command: once, and as soon as the reply has been read. */
+/** Receives the outcome of a command: once, and as soon as the reply has been read. */
 export interface ReplyListener<Reply = unknown> {
   onReply(reply: Reply): void;
   onFailure(error: Error): void;
 }
 
-/** A client whose commands arrive as they were sent, one after the other, or not at all. */
+/** A client whose commands arrive in the order in which they were sent, or not at all. */
 export type Line = Redis;
 
 const lines = new WeakSet<RedisClient>();
 
-/** Whether a client of ours has been found to be one: see `checkLine`. */
+/** Whether a client has been found to be a line: see `checkLine`. */
 export function isLine(client: RedisClient): client is Line {
   return lines.has(client);
 }
 
+/** Records that a client has been found to be a line. */
 export function markAsLine(client: Redis): void {
   lines.add(client);
 }
 
 /**
- * Sends a command in the form that it has on the wire. Bytes in its reply stay bytes.
+ * Sends a command in its wire form. Bytes in its reply stay bytes.
  *
- * The client's own `Command` serves every caller: it transforms arguments and replies, copies bytes several times, makes a promise and,
- * for `commandTimeout`, a timer. On the way of every hit that is a tenth of a round trip; of a `set`, more than writing its JSON. Whoever
- * waits for one of these does so under the connection's deadline instead.
+ * The client's own `Command` serves every caller: it transforms arguments and replies, copies bytes several times,
+ * makes a promise and, for `commandTimeout`, a timer. For a hit that is a tenth of a round trip; for a `set`, more than
+ * the serialization of its JSON. The wait for a wire command is limited by the connection's deadline instead.
  */
 export function sendOnLine(line: Line, command: Command, listener: ReplyListener): void {
   const wire = new WireCommand(command, listener);
@@ -39,18 +40,18 @@ export function sendOnLine(line: Line, command: Command, listener: ReplyListener
       wire.follow(sent);
     }
   } catch (error) {
-    wire.reject(error as Error); // it may have left all the same: who fails on the way is perhaps a tracer
+    wire.reject(error as Error); // the command may have been sent all the same: the exception may come from a tracer
   }
 }
 
-/** As {@link sendOnLine}, with a promise. */
+/** Sends a command in its wire form, as {@link sendOnLine} does, and returns a promise of its reply. */
 export function sendAndWait(line: Line, command: Command): Promise<unknown> {
   return new Promise((resolve, reject) => sendOnLine(line, command, { onReply: resolve, onFailure: reject }));
 }
 
 /**
- * Sends several commands in one write. When the last has been answered, `onAnswered` is told what became of each: a reply, or an
- * `Error`.
+ * Sends several commands in one write. When the last has been answered, `onAnswered` receives the outcome of each: a
+ * reply, or an `Error`.
  */
 export function sendTogether(
   line: Line,
@@ -61,7 +62,7 @@ export function sendTogether(
   let unanswered = commands.length;
   inOneWrite(line, () => {
     commands.forEach((command, place) => {
-      // In order as a rule; who wraps the client's commands may answer one of them before its turn.
+      // Replies arrive in order as a rule, but a wrapper of the client's commands may answer one of them out of order.
       const settle = (outcome: unknown): void => {
         outcomes[place] = outcome;
         if (--unanswered === 0) {
@@ -74,8 +75,8 @@ export function sendTogether(
 }
 
 /**
- * What the client wants of a command: to write it, and to say what became of it. It is its own promise, for who looks at what
- * `sendCommand` returns or wraps `resolve` and `reject`: tracers do.
+ * A command in the form that the client needs: it can be written, and receives its outcome. It is also its own promise,
+ * for tracers, which read what `sendCommand` returns or wrap `resolve` and `reject`.
  */
 class WireCommand implements PromiseLike<unknown> {
   isTraced = false;
@@ -95,7 +96,7 @@ class WireCommand implements PromiseLike<unknown> {
     this.name = command[0];
   }
 
-  /** For errors and tracers: nobody else asks. */
+  /** Only error messages and tracers read the arguments. */
   get args(): unknown[] {
     return this.command.slice(1);
   }
@@ -125,10 +126,13 @@ class WireCommand implements PromiseLike<unknown> {
   };
 
   setTimeout(): void {
-    // see sendOnLine
+    // no timer: see sendOnLine
   }
 
-  /** Whoever wraps `sendCommand` may answer in Redis's place, or refuse; what they return is not to be left alone if it fails. */
+  /**
+   * Takes the outcome from what a wrapper of `sendCommand` returned. A wrapper may answer in Redis's place, or refuse;
+   * a rejection of its promise must be handled.
+   */
   follow(sent: unknown): void {
     if (isThenable(sent)) {
       Promise.resolve(sent).then(this.resolve, this.reject);
@@ -139,7 +143,7 @@ class WireCommand implements PromiseLike<unknown> {
     return writtenOut(this.command);
   }
 
-  // oxlint-disable-next-line unicorn/no-thenable -- it is one, for who asks
+  // oxlint-disable-next-line unicorn/no-thenable -- tracers use it as a promise
   then<A = unknown, B = never>(
     onReply?: ((reply: unknown) => A | PromiseLike<A>) | null,
     onFailure?: ((error: unknown) => B | PromiseLike<B>) | null,
@@ -176,14 +180,14 @@ function isThenable(sent: unknown): sent is PromiseLike<unknown> {
   return typeof sent === 'object' && sent !== null && typeof (sent as { then?: unknown }).then === 'function';
 }
 
-/** What stands before an argument of so many bytes, written once for each length that is common. */
+/** The length prefix of an argument of up to 255 bytes, made once for each length. */
 const LENGTHS = Array.from({ length: 256 }, (_, bytes) => `$${bytes}\r\n`);
 
 function lengthOf(bytes: number): string {
   return LENGTHS[bytes] ?? `$${bytes}\r\n`;
 }
 
-/** RESP: an array of bulk strings; text as long as no argument is bytes. */
+/** Encodes a command as RESP, an array of bulk strings. The result is text unless an argument is bytes. */
 function writtenOut(command: Command): string | Buffer {
   let text = `*${command.length}\r\n`;
   let chunks: (string | Buffer)[] | undefined;

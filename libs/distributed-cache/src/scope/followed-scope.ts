@@ -1,15 +1,18 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** From Node 24 on an `AsyncLocalStorage` costs the promises of the process nothing. */
+/** Whether an `AsyncLocalStorage` is free: from Node 24 on it costs the promises of the process nothing. */
 const IS_FREE = Number(process.versions.node.split('.')[0]) >= 24;
 
-/** So many pieces of work of a process are followed in any case: what is wrong by construction shows at the first ones. */
+/**
+ * The number of pieces of work in a process that are always followed: a mistake in the code shows at the first ones.
+ */
 const FOLLOWED_ANYWAY = 128;
 
 /**
- * A value that work carries: into its synchronous part always, and through everything asynchronous where the work is *followed*.
- * Until Node 24 following one piece of work makes every promise of the process dearer while it runs (twice to three times the processor
- * time of a bare `await`), so there only the first ones are followed and those after a {@link suspect}. When none runs the price is gone.
+ * A value that belongs to a piece of work. It is always available in the synchronous part of the work, and in its
+ * asynchronous part when the work is *followed*. Before Node 24, to follow one piece of work makes every promise of the
+ * process more expensive while it runs (two to three times the processor time of a bare `await`). So there only the
+ * first ones are followed, and those after a {@link suspect}. When none runs there is no cost.
  */
 export class FollowedScope<Value> {
   private readonly storage = new AsyncLocalStorage<Value>();
@@ -29,7 +32,7 @@ export class FollowedScope<Value> {
     return this.inSynchronousPart ?? (this.following > 0 ? this.storage.getStore() : undefined);
   }
 
-  /** For a while all work is followed. */
+  /** Makes all work that begins within this time be followed. @param forMs in milliseconds */
   suspect(forMs: number): void {
     this.suspectUntilMs = performance.now() + forMs;
   }
@@ -47,7 +50,7 @@ export class FollowedScope<Value> {
   endFollowing(): void {
     this.following--;
     if (this.following === 0 && !this.isFree) {
-      this.storage.disable(); // until the next use no promise carries anything along
+      this.storage.disable(); // until the next use no promise carries a context
     }
   }
 

@@ -10,15 +10,16 @@ interface Frame {
 const frames = new AsyncLocalStorage<Frame>();
 
 /**
- * A value that follows a call through everything asynchronous, each call its own: an `AsyncLocalStorage`, except that all
- * of them share one. Until Node 24 each storage in use is work for every promise of the process.
+ * A value that follows a call through all asynchronous steps, separately for each call. It works as an
+ * `AsyncLocalStorage`, but all scoped values share one: before Node 24 each storage in use costs time for every promise
+ * of the process.
  */
 export class ScopedValue<Value> {
   get current(): Value | undefined {
     return frameOf(frames.getStore(), this)?.value as Value | undefined;
   }
 
-  /** Runs `work`, and whatever it starts, with this value. */
+  /** Runs `work`, and everything it starts, with this value. */
   run<Result>(value: Value, work: () => Result): Result {
     return frames.run({ of: this, value, outer: without(frames.getStore(), this) }, work);
   }
@@ -28,7 +29,10 @@ function frameOf(frame: Frame | undefined, of: ScopedValue<unknown>): Frame | un
   return frame === undefined || frame.of === of ? frame : frameOf(frame.outer, of);
 }
 
-/** What is hidden goes: a job that starts itself anew from within its own scope would keep the frames of all its runs. */
+/**
+ * Removes the hidden frame: a job that starts itself anew from within its own scope would keep the frames of all its
+ * runs.
+ */
 function without(frame: Frame | undefined, of: ScopedValue<unknown>): Frame | undefined {
   if (frame === undefined || frame.of === of) {
     return frame?.outer;

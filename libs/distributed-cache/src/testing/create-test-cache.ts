@@ -2,24 +2,24 @@ import { CacheConfig, DistributedCache, type CacheEvents, type DistributedCacheO
 import { FakeClock } from './fake-clock.js';
 
 export interface TestCacheOptions extends DistributedCacheOptions {
-  /** Default: a `FakeClock` of its own. */
+  /** The clock of the cache. Default: a `FakeClock` of its own. */
   readonly clock?: FakeClock;
-  /** Default: a bus of its own. */
+  /** The event bus of the cache. Default: a bus of its own. */
   readonly events?: CacheEvents;
 }
 
 export interface TestCache {
-  /** The real thing, on this process's memory alone. */
+  /** A real cache, in this process's memory alone. */
   readonly cache: DistributedCache;
-  /** Its time: `clock.advance(60_000)` makes entries a minute older. */
+  /** The clock of the cache: `clock.advance(60_000)` makes entries a minute older. */
   readonly clock: FakeClock;
 }
 
 /**
- * A cache for unit tests: without Redis unless `redis` is given, with a clock that stands still, without chance (no early
- * refresh, no jitter of TTLs), and blind to environment
- * variables, so that a test gives the same result on every machine. Nothing has to be awaited, and it keeps no process
- * alive; `await cache.close()` empties it.
+ * Makes a cache for unit tests. It has no Redis unless `redis` is given, a clock that moves only by `advance` and
+ * `set`, and no randomness (no early refresh, no jitter of TTLs). It ignores environment variables, so that a test
+ * gives the same result on every machine. No connection has to be awaited, and it keeps no process alive; `await
+ * cache.close()` empties it.
  * @param options as for `createDistributedCache`
  * @throws ConfigurationError with every mistake in the options
  */

@@ -1,11 +1,11 @@
 import type { Clock } from '../core/index.js';
 
-/** 2030-01-01, so that a clock's time is not taken for the machine's by accident. */
+/** 2030-01-01, so that a time of this clock is not taken for the machine's by accident. */
 const DEFAULT_START_MS = Date.UTC(2030, 0, 1);
 
 /**
- * A clock that moves only when told to: TTLs are tested without waiting. It rules what this process measures (L1, loads,
- * the fallback); Redis keeps the time of its own server.
+ * A clock that moves only when a test moves it, so that TTLs are tested without waiting. It controls the times that
+ * this process measures (L1, loads, the fallback); Redis uses the clock of its own server.
  */
 export class FakeClock implements Clock {
   private currentMs: number;
@@ -20,7 +20,8 @@ export class FakeClock implements Clock {
   }
 
   /**
-   * @param durationMs milliseconds to go on
+   * Moves the clock forward.
+   * @param durationMs milliseconds to move forward
    * @throws RangeError for a negative number: the cache's time never goes back
    */
   advance(durationMs: number): void {
@@ -28,6 +29,7 @@ export class FakeClock implements Clock {
   }
 
   /**
+   * Sets the clock.
    * @param timeMs milliseconds since 1970
    * @throws RangeError for a time before the current one
    */

@@ -1,20 +1,26 @@
 import { isRecord } from './kinds.js';
 
-/** How the instances of one class are kept. */
+/** How the instances of one registered class are stored and restored. */
 export interface RegisteredClass {
-  /** What is stored. */
+  /** The name of the class in the stored data. */
   readonly name: string;
   readonly class: { readonly prototype: object };
   readonly version: number;
-  /** Default: its own enumerable properties. */
+  /** Turns an instance into the data to store. Default: its own enumerable properties. */
   serialize?(instance: object): unknown;
-  /** Default: an object of the class's prototype with these properties; no constructor runs. */
+  /**
+   * Makes an instance from stored data. Default: an object of the class's prototype with these properties; no
+   * constructor runs.
+   */
   deserialize?(data: unknown): object;
-  /** Turns what an older version stored into what `deserialize` takes; without it such an entry can't be read. */
+  /** Turns data of an older version into data for `deserialize`. Without it such an entry can't be read. */
   migrate?(data: unknown, fromVersion: number): unknown;
 }
 
-/** An instance of a registered class on its way to bytes. Made here only, so nothing of the user's is taken for one. */
+/**
+ * An instance of a registered class while it is encoded. Only the codec makes these objects, so no value of the
+ * application is taken for one.
+ */
 export class ClassParts {
   constructor(
     readonly name: string,
@@ -23,7 +29,10 @@ export class ClassParts {
   ) {}
 }
 
-/** The classes whose instances come back as instances. A prototype comes out of this list, never out of stored data. */
+/**
+ * The classes whose instances are restored as instances. A prototype always comes from this list, never from stored
+ * data.
+ */
 export class ClassRegistry {
   readonly #byName: ReadonlyMap<string, RegisteredClass>;
   readonly #byPrototype: ReadonlyMap<object, RegisteredClass>;
@@ -34,21 +43,21 @@ export class ClassRegistry {
     this.#byPrototype = new Map(all.map((registered) => [registered.class.prototype, registered]));
   }
 
-  /** The class of this very object; a subclass is another class. */
+  /** The registration of the class of this object itself; a subclass is another class. */
   classOf(instance: object): RegisteredClass | undefined {
     const prototype: unknown = this.#byPrototype.size === 0 ? undefined : Object.getPrototypeOf(instance);
     return isRecord(prototype) ? this.#byPrototype.get(prototype) : undefined;
   }
 
-  /** @throws whatever `serialize` throws */
+  /** The data to store for an instance. @throws whatever `serialize` throws */
   dataOf(registered: RegisteredClass, instance: object): unknown {
     return registered.serialize === undefined ? { ...instance } : registered.serialize(instance);
   }
 
   /**
-   * A copy of an instance that is written by its own `serialize`; `undefined` for any other. One that can't be copied is
-   * handed back itself: a read must not fail.
-   * @param copyData a deep copy of what `serialize` gave, which may hold parts of the instance
+   * A copy of an instance whose class has its own `serialize`; `undefined` for any other. An instance that can't be
+   * copied is returned itself: a read must not fail.
+   * @param copyData makes a deep copy of the result of `serialize`, which may hold parts of the instance
    */
   copyInstance(instance: object, copyData: (data: unknown) => unknown): object | undefined {
     const registered = this.classOf(instance);
@@ -67,7 +76,10 @@ export class ClassRegistry {
     return this.#byName.size === 0;
   }
 
-  /** @throws TypeError for a class or a version that is not known, and whatever `migrate` and `deserialize` throw */
+  /**
+   * Restores an instance.
+   * @throws TypeError for a class or a version that is not known, and whatever `migrate` and `deserialize` throw
+   */
   revive(parts: unknown): object {
     if (!isRecord(parts) || typeof parts['name'] !== 'string' || !isVersion(parts['version'])) {
       throw new TypeError('These are not the parts of an instance');

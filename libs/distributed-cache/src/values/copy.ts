@@ -3,14 +3,18 @@ import { hasInternalSlots } from './kinds.js';
 
 type CopyOf = (part: unknown) => unknown;
 
-/** Copies what only its class can copy (it has private state); `undefined`: a copy of its properties will do. */
+/**
+ * Copies an object that only its class can copy (it has private state); `undefined` when a copy of its properties is
+ * enough.
+ */
 export type CopyInstance = (instance: object) => object | undefined;
 
 /**
- * A deep copy of cached data: what `structuredClone` does, plus `URL`, minus its cost for plain objects. Shared references
- * and cycles stay what they are; objects of other classes keep their prototype. Without recursion, so that no depth
+ * A deep copy of cached data: what `structuredClone` does, plus `URL`, minus its cost for plain objects. Shared
+ * references and cycles are preserved; objects of other classes keep their prototype. It does not recurse, so no depth
  * overflows the stack: each object gets an empty copy when it is first met, which is filled later.
- * @param toKeep for good: texts and small buffers get memory of their own, instead of a part of some that others fill
+ * @param toKeep whether the copy is stored: texts and small buffers then get memory of their own, instead of a part of
+ * shared memory
  */
 export function copyValue<Value>(
   value: Value,
@@ -56,11 +60,11 @@ function emptyCopy(value: object, copyOf: CopyOf, toKeep: boolean): object {
     return new Set();
   }
   if (value instanceof Error) {
-    // A real one: an object that only inherits from `Error` is none to `structuredClone` and to debuggers.
+    // A real error: an object that only inherits from `Error` is not one for `structuredClone` and debuggers.
     return Object.setPrototypeOf(new Error(), Object.getPrototypeOf(value) as object | null) as object;
   }
   if (Object.getPrototypeOf(value) === Object.prototype) {
-    return { ...value }; // with its layout; what it holds is replaced
+    return { ...value }; // with the same hidden class; its contents are replaced later
   }
   return copyOfBytes(value, copyOf, toKeep) ?? copyOfOpaque(value) ?? emptyLike(value);
 }
@@ -90,7 +94,8 @@ function emptyLike(value: object): object {
 
 function copyOfBytes(value: object, copyOf: CopyOf, toKeep: boolean): object | undefined {
   if (Buffer.isBuffer(value)) {
-    // structuredClone would make it a Uint8Array. A small one is cut out of 8 KB that others share, and keeps them alive.
+    // structuredClone would make it a Uint8Array. A small buffer is a part of a shared pool of 8 KB, and keeps the pool
+    // alive.
     const copy = toKeep ? Buffer.allocUnsafeSlow(value.length) : Buffer.allocUnsafe(value.length);
     copy.set(value);
     return copy;
@@ -100,7 +105,7 @@ function copyOfBytes(value: object, copyOf: CopyOf, toKeep: boolean): object | u
     const length = value instanceof DataView ? byteLength : (value as Uint8Array).length;
     const Type = value.constructor as new (buffer: ArrayBufferLike, byteOffset: number, length: number) => object;
     const whole = byteOffset === 0 && byteLength === buffer.byteLength;
-    // Only the part that is seen: a view of a pooled buffer must not copy the pool.
+    // Only the visible part: a view of a pooled buffer must not copy the pool.
     return whole
       ? new Type(copyOf(buffer) as ArrayBuffer, 0, length)
       : new Type(buffer.slice(byteOffset, byteOffset + byteLength), 0, length);
@@ -115,16 +120,19 @@ function copyOfOpaque(value: object): object | undefined {
   return value instanceof Date ? new Date(value) : value instanceof URL ? new URL(value) : new RegExp(value);
 }
 
-/** An error's own facts are not enumerable, so copying the enumerable ones would lose them. */
+/**
+ * Copies the properties of an error. Its standard ones are not enumerable, so a copy of the enumerable ones would lose
+ * them.
+ */
 function fillError(copy: object, from: Error, copyOf: CopyOf): void {
-  Reflect.deleteProperty(copy, 'stack'); // ours would name the wrong place
+  Reflect.deleteProperty(copy, 'stack'); // the stack of the copy would name the wrong place
   for (const name of Object.getOwnPropertyNames(from)) {
     const part = (from as unknown as Record<string, unknown>)[name];
     define(copy, name, copyOf(part), Object.prototype.propertyIsEnumerable.call(from, name));
   }
 }
 
-/** Defined, not assigned: the name `__proto__`, or a setter of the prototype, must not run anything. */
+/** Defined, not assigned: the name `__proto__`, or a setter of the prototype, must not run any code. */
 function define(copy: object, name: string, value: unknown, enumerable: boolean): void {
   Object.defineProperty(copy, name, { value, enumerable, configurable: true, writable: true });
 }

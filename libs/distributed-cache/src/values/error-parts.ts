@@ -1,27 +1,31 @@
 import { isRecord } from './kinds.js';
 
 /**
- * What is kept of an error. The type is one of the language's own; an error of any other class comes back as a
+ * The stored parts of an error. The type is one of the language's own; an error of any other class is restored as a
  * plain `Error` that still carries its name. The stack is not kept.
  */
 export interface ErrorParts {
   readonly type: string;
   readonly name: string;
   readonly message: string;
-  /** Absent means absent, which for an error is not the same as `undefined`. */
+  /** When it is absent the error has no `cause`, which differs from a `cause` of `undefined`. */
   readonly cause?: unknown;
-  /** Of an `AggregateError` only. */
+  /** Only for an `AggregateError`. */
   readonly errors?: unknown;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** The closed list of what may be revived. A Map: no text from outside can reach a prototype through it. */
+/**
+ * The closed list of the types that may be restored. It is a Map, so no text from outside can reach a prototype through
+ * it.
+ */
 const ERROR_TYPES: ReadonlyMap<string, ErrorConstructor> = new Map(
   [Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError].map((type) => [type.name, type]),
 );
 const AGGREGATE = 'AggregateError';
 const OWN_PARTS: ReadonlySet<string> = new Set(['message', 'stack', 'cause', '__proto__']);
 
+/** Takes an error apart into the parts that are stored. */
 export function describeError(error: Error): ErrorParts {
   const { name, message } = error;
   const type = typeOf(error);
@@ -41,7 +45,7 @@ export function describeError(error: Error): ErrorParts {
   };
 }
 
-/** @throws TypeError when the parts are not what `describeError` makes */
+/** Restores an error. @throws TypeError when the parts are not of the form that `describeError` makes */
 export function reviveError(parts: unknown): Error {
   if (!isErrorParts(parts)) {
     throw new TypeError('These are not the parts of an error');
@@ -54,7 +58,7 @@ export function reviveError(parts: unknown): Error {
   for (const key of Object.keys(fields)) {
     define(error, key, fields[key], true);
   }
-  // Our own stack would be misleading, and would name files of this process.
+  // A stack made here would be misleading, and would name files of this process.
   define(error, 'stack', message === '' ? name : `${name}: ${message}`, false);
   return error;
 }

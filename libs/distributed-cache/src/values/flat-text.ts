@@ -1,18 +1,18 @@
-/** V8 cuts a piece out of a text without copying only from this length on. */
+/** From this length on, V8 makes a substring without copying. */
 const SHORTEST_SLICE = 13;
 const BEYOND_LATIN1 = /[\u0100-\uffff]/;
-/** Where texts are copied through, one after the other. */
+/** The buffer through which texts are copied, one after the other. */
 const scratch = Buffer.allocUnsafeSlow(16 * 1024);
 
-/** Whether a text takes two bytes a character. */
+/** Whether a text takes two bytes per character. */
 export function isWide(text: string): boolean {
   return BEYOND_LATIN1.test(text);
 }
 
 /**
- * The same text, in memory of its own. A piece cut out of a long text (`slice`, `split`, a match) keeps all of that text alive: a
- * cached title of 50 characters would hold the page of 1 MB that it was cut from. There is no way to ask a text whether
- * it is such a piece; a copy costs less than writing it as JSON.
+ * The same text, in memory of its own. A substring of a long text (`slice`, `split`, a match) keeps all of that text
+ * alive: a cached title of 50 characters would hold the page of 1 MB from which it was cut. It is impossible to find
+ * out whether a text is such a substring; a copy costs less than writing it as JSON.
  */
 export function flatText(text: string, wide = isWide(text)): string {
   if (text.length < SHORTEST_SLICE) {
@@ -20,10 +20,13 @@ export function flatText(text: string, wide = isWide(text)): string {
   }
   return wide || text.length > scratch.length
     ? [text.slice(0, -1), text.slice(-1)].join('')
-    : scratch.toString('latin1', 0, scratch.write(text, 'latin1')); // a fifth of what joining costs
+    : scratch.toString('latin1', 0, scratch.write(text, 'latin1')); // a fifth of the cost of joining
 }
 
-/** Replaces the texts in plain objects and arrays by equal ones with memory of their own; nobody can see the difference. */
+/**
+ * Replaces the texts in plain objects and arrays by equal ones with memory of their own; the difference can't be
+ * observed.
+ */
 export function flattenTexts(objects: Iterable<object>): void {
   for (const object of objects) {
     if (Array.isArray(object)) {
@@ -52,7 +55,7 @@ function flattenProperties(record: Record<string, unknown>): void {
   for (const name of Object.keys(record)) {
     const property = record[name];
     if (typeof property === 'string' && property.length >= SHORTEST_SLICE) {
-      // An accessor, or what is frozen already, stays as it is.
+      // An accessor, or a frozen property, stays as it is.
       if (Object.getOwnPropertyDescriptor(record, name)?.writable !== true) {
         return;
       }

@@ -2,25 +2,26 @@ import { flatText, isWide } from './flat-text.js';
 import { isPrototypeExtended } from './kinds.js';
 import { arrayBytes, isSharedText, primitiveBytes, shapeBytes, textBytes } from './measure.js';
 
-/** What is done to a tree besides measuring it, and what is known of it. */
+/** What the walk does with a tree besides measuring it, and what is known about the tree. */
 export interface TreeCare {
-  /** Gives its texts memory of their own: see `flatText`. */
+  /** Whether its texts get memory of their own: see `flatText`. */
   readonly flattens: boolean;
   readonly freezes: boolean;
-  /** Whether every text in it is ASCII: then none has to be looked at. */
+  /** Whether every text in it is ASCII: then no text has to be checked. */
   readonly isAscii: boolean;
 }
 
-/** {@link TreeCare} as bits: it is handed on for every value in the tree. */
+/** {@link TreeCare} as bits, because it is passed along for every value in the tree. */
 const FLATTENS = 1;
 const FREEZES = 2;
 const IS_ASCII = 4;
-/** Somebody extended `Object.prototype`: every object seems to have those properties. */
+/** `Object.prototype` was extended: every object seems to have the added properties. */
 const IS_EXTENDED = 8;
 
 /**
- * Readies plain data for L1 in one walk, with nothing to remember: for what JSON keeps all of, that is plain objects and arrays, each met
- * once, with no accessor among their properties and no more than 200 deep. @returns its estimated heap in bytes
+ * Prepares plain data for L1 in one walk without bookkeeping. It is for values that JSON keeps entirely: plain objects
+ * and arrays, each met once, with no accessor among their properties and no more than 200 deep.
+ * @returns the estimated heap in bytes
  */
 export function readyTree(value: object, { flattens, freezes, isAscii }: TreeCare): number {
   const care =
@@ -92,7 +93,7 @@ function readyRecord(record: Record<string, unknown>, care: number): number {
   return bytes + shapeBytes(record, count, first, last);
 }
 
-/** @param flattens whether a text in its holder can be replaced, and is to be */
+/** Prepares one part of the tree. @param flattens whether a text in its holder can be replaced, and is to be */
 function readyPart<Key extends string | number>(
   holder: Record<Key, unknown>,
   key: Key,
@@ -114,6 +115,6 @@ function overwrite<Key extends string | number>(object: Record<Key, unknown>, ke
   try {
     object[key] = text;
   } catch {
-    // nobody may write it: it stays as it is, and nobody can see the difference
+    // the property is read-only: it stays as it is, and the difference can't be observed
   }
 }

@@ -12,29 +12,38 @@ import {
   kindOf,
 } from './kinds.js';
 
-/** Deepest nesting of containers that is kept, and that is believed when it is read. */
+/** Deepest nesting of containers that is written, and that is accepted when it is read. */
 export const MAX_DEPTH = 200;
-/** Longest array with holes. Its length is free to choose, and whoever loops over it pays for every hole. */
+/**
+ * Longest array with holes. Its length can be set to any number, and code that loops over it spends time on every hole.
+ */
 export const MAX_SPARSE_LENGTH = 1_000_000;
-/** Reading a decimal takes quadratic time: four million digits would stop the process for a second. */
+/**
+ * Longest decimal of a BigInt. Reading one takes quadratic time: four million digits would block the process for a
+ * second.
+ */
 export const MAX_BIGINT_DIGITS = 10_000;
 
 const BIGINT_BITS = 32_768n; // 9865 digits
 const BIGINT_LIMIT = 1n << BIGINT_BITS;
 
 export interface Inspection {
-  /** `JSON.stringify` keeps all of it: no other notation is needed. */
+  /** Whether `JSON.stringify` keeps all of the value, so that no other notation is needed. */
   readonly isJson: boolean;
-  /** What is read back equals what was given; false for class instances, errors, accessors and the like. */
+  /**
+   * Whether the value that is read back equals the given one; false for class instances, errors, accessors and the
+   * like.
+   */
   readonly isExact: boolean;
-  /** The names of the classes whose instances are kept as plain objects, because nobody has registered them. */
+  /** The names of the classes whose instances are stored as plain objects, because they are not registered. */
   readonly flattened: readonly string[];
 }
 
 /**
  * Decides in one walk how a value is written, before anything is written.
- * @param purpose `read`: the value has been revived; what is in an instance of a registered class is its own business
- * @throws ValueRefusedError naming the type and the way to it, never a value
+ * @param purpose `read`: the value has been restored, and the content of an instance of a registered class is not
+ * checked
+ * @throws ValueRefusedError with the type and its path, never a value
  */
 export function inspectValue(
   value: unknown,
@@ -50,7 +59,10 @@ export function inspectValue(
   return inspector;
 }
 
-/** Runs on every write, so the common kinds come first, and what is rare is in methods of its own. */
+/**
+ * The walk of `inspectValue`. It runs on every write, so the common kinds come first, and rare ones have methods of
+ * their own.
+ */
 class ValueInspector implements Inspection {
   isJson = true;
   isExact = true;
@@ -104,7 +116,7 @@ class ValueInspector implements Inspection {
     }
   }
 
-  /** A shared reference or a cycle. What is revived from its parts can't be one of its own parts. */
+  /** Handles a shared reference or a cycle. An object that is restored from its parts can't be one of its own parts. */
   #visitAgain(value: object): void {
     this.isJson = false;
     if (this.#open?.has(value) === true) {
@@ -145,7 +157,7 @@ class ValueInspector implements Inspection {
     }
   }
 
-  /** The own properties of a plain object. A `toJSON`, an accessor or a symbol is not kept as it is. */
+  /** Visits the own properties of a plain object. A `toJSON`, an accessor or a symbol is not kept as it is. */
   #visitProperties(object: Record<string, unknown>, depth: number): void {
     if (Object.getOwnPropertySymbols(object).length > 0) {
       this.isExact = false;
@@ -158,7 +170,7 @@ class ValueInspector implements Inspection {
     try {
       for (const key in object) {
         if (!Object.hasOwn(object, key)) {
-          continue; // inherited: somebody extended Object.prototype
+          continue; // inherited: `Object.prototype` was extended
         }
         step = key;
         if (key === '__proto__') {
@@ -191,7 +203,7 @@ class ValueInspector implements Inspection {
       return;
     }
     switch (kindOf(value)) {
-      case 'plain': // of another realm: it comes back as one of ours
+      case 'plain': // of another realm: it is restored as an object of this one
         this.#visitProperties(value, depth);
         break;
       case 'null-prototype':
@@ -226,7 +238,10 @@ class ValueInspector implements Inspection {
     this.#visitProperties(value, depth);
   }
 
-  /** Never exact: what is private to the class stays behind, and only `serialize` knows what comes back. */
+  /**
+   * Visits an instance of a registered class. It is never exact: the private state of the class is not visible, and
+   * only `serialize` decides what is restored.
+   */
   #visitRegistered(registered: RegisteredClass, instance: object, depth: number): void {
     this.isJson = false;
     this.isExact = false;
@@ -256,7 +271,10 @@ class ValueInspector implements Inspection {
     }
   }
 
-  /** Never exact: the stack stays behind. It is the caller's, and it may name what nobody wants in Redis. */
+  /**
+   * Visits an error. It is never exact, because the stack is not kept: it belongs to the caller, and may contain names
+   * that must not be in Redis.
+   */
   #visitError(error: Error, depth: number): void {
     this.isJson = false;
     this.isExact = false;
@@ -274,8 +292,9 @@ type LookupGetter = (this: object, key: string) => unknown;
 const lookupGetter = Reflect.get(Object.prototype, '__lookupGetter__') as LookupGetter;
 
 /**
- * Whether an own property is computed. Not by its descriptor, which would be an object for every property of every value written: asking for
- * its getter (ECMA-262, annex B) takes a quarter of the time. What has only a setter reads as `undefined`.
+ * Whether an own property is computed. The check does not read its descriptor, which would allocate an object for every
+ * property of every value written: asking for its getter (ECMA-262, annex B) takes a quarter of the time. A property
+ * that has only a setter reads as `undefined`.
  */
 function isAccessor(object: object, key: string, value: unknown): boolean {
   return (
@@ -291,15 +310,15 @@ function located(error: unknown, step: string): unknown {
   return error;
 }
 
-/** From so many on, a hash costs less than looking through a list. */
+/** From this number on, a hash costs less than a search through a list. */
 const MANY = 16;
 
-/** Which objects a walk has met. Most values have few, for which a `Set` would be most of what looking through them costs. */
+/** The objects that a walk has met. Most values have few, for which a `Set` would be most of the cost of the walk. */
 class SeenObjects {
   private readonly few: object[] = [];
   private many: Set<object> | undefined;
 
-  /** @returns whether it was not there before */
+  /** Adds an object. @returns whether it was not there before */
   add(object: object): boolean {
     const { few, many } = this;
     if (many !== undefined) {
@@ -320,10 +339,10 @@ class SeenObjects {
 }
 
 /**
- * Whether `JSON.stringify` keeps all that can be read of a value, as far as one quick look tells: nothing but plain objects and arrays,
- * each met once and not nested too deep, texts, booleans, null, and the numbers that JSON has. `false` may mean that it takes a closer look
- * (`inspectValue`), which tells accessors and symbols, too: they cost that look three quarters of its time, and of what stays
- * behind as text nobody can see them.
+ * Whether `JSON.stringify` keeps everything that can be read of a value, as far as a quick check can say: nothing but
+ * plain objects and arrays, each met once and not nested too deep, texts, booleans, null, and the numbers that JSON
+ * has. `false` may mean that the full check (`inspectValue`) is needed. That check also finds accessors and symbols,
+ * which take three quarters of its time; when the value is kept as text they can't be observed.
  */
 export function isPlainJson(value: unknown): boolean {
   return !isPrototypeExtended() && isPlain(value, 0, new SeenObjects());
@@ -362,7 +381,10 @@ function isPlainObject(object: Record<string, unknown>, depth: number, seen: See
   return true;
 }
 
-/** A match of a regular expression is an array with properties, which JSON drops. */
+/**
+ * Whether an array holds only plain JSON. A match of a regular expression is an array with properties, which JSON
+ * drops.
+ */
 function isPlainArray(array: readonly unknown[], depth: number, seen: SeenObjects): boolean {
   if ('groups' in array) {
     return false;

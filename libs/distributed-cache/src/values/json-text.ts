@@ -3,9 +3,9 @@ import { MAX_DEPTH } from './inspect.js';
 import { isRecord } from './kinds.js';
 
 /**
- * Parses JSON that anybody may have written. `JSON.parse` itself accepts two things that hurt later: nesting deep
- * enough to overflow the stack of whoever walks the value, and an own `__proto__`, harmless until somebody copies
- * it property by property. The first is refused, the second dropped.
+ * Parses JSON from an unknown source. `JSON.parse` itself accepts two things that do harm later: nesting deep enough to
+ * overflow the stack of code that walks the value, and an own `__proto__`, which is harmless until the object is copied
+ * property by property. The first is refused, the second dropped.
  * @throws CorruptEntryError
  */
 export function parseJsonText(text: string): unknown {
@@ -25,7 +25,7 @@ function parse(text: string): unknown {
 }
 
 /**
- * Drops every own `__proto__` from what `JSON.parse` made. Looking for the name in the text would be cheaper and
+ * Drops every own `__proto__` from a result of `JSON.parse`. A search for the name in the text would be cheaper and
  * wrong: `"\u005f_proto__"` is the same key.
  * @returns false when more than `levels` levels are nested
  */

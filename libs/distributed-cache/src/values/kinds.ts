@@ -2,8 +2,8 @@ import { Stream } from 'node:stream';
 import { types } from 'node:util';
 
 /**
- * What a value is to the codec. `instance` is an object of a class that we don't know, `opaque` one whose state
- * can't be seen from outside (a promise, a stream, a WeakMap, a platform object such as a Blob).
+ * The kinds of values that the codec distinguishes. `instance` is an object of an unknown class; `opaque` is an object
+ * whose state can't be seen from outside (a promise, a stream, a WeakMap, a platform object such as a Blob).
  */
 export type ValueKind =
   | 'array'
@@ -23,8 +23,8 @@ export type ValueKind =
   | 'opaque';
 
 /**
- * Looks at internal slots rather than prototypes where it can: test runners and `node:vm` hand us objects whose
- * `Date` and `Object` are not ours, and a prototype is easily forged.
+ * The kind of an object. It is decided by internal slots rather than prototypes when possible: test runners and
+ * `node:vm` pass objects whose `Date` and `Object` belong to another realm, and a prototype is easily forged.
  */
 export function kindOf(value: object): ValueKind {
   if (Array.isArray(value)) {
@@ -72,8 +72,9 @@ function kindOfRare(value: object, prototype: unknown): ValueKind {
 }
 
 /**
- * A platform object names itself (`[object Blob]`) and keeps its state in private or symbol fields: as a plain
- * object it would be `{}`, a silent loss. A thenable is a promise or a query builder that would run when awaited.
+ * Whether the state of an object can't be seen from outside. A platform object names itself (`[object Blob]`) and keeps
+ * its state in private or symbol fields: as a plain object it would be `{}`, a silent loss. A thenable is a promise or
+ * a query builder that would run when awaited.
  */
 function isOpaque(value: object): boolean {
   return (
@@ -98,7 +99,10 @@ export function isError(value: unknown): value is Error {
   return types.isNativeError(value) || value instanceof Error;
 }
 
-/** `Date`, `URL` and `Buffer` have a `toJSON` too: ask only about kinds that have no form of their own here. */
+/**
+ * Whether an object has a `toJSON`. `Date`, `URL` and `Buffer` have one too: use it only for kinds that have no form of
+ * their own here.
+ */
 export function hasToJson(value: object & { readonly toJSON?: unknown }): boolean {
   return typeof value.toJSON === 'function';
 }
@@ -109,13 +113,17 @@ const STANDARD_PROTOTYPES: ReadonlySet<unknown> = new Set(
   [Date, RegExp, Map, Set, ArrayBuffer, DataView, URL, URLSearchParams, Buffer].map((type) => type.prototype),
 );
 
-/** Whether a built-in comes back with the very prototype it has now: a subclass or another realm's type does not. */
+/**
+ * Whether a built-in is restored with the very prototype that it has now: a subclass or another realm's type is not.
+ */
 export function hasStandardPrototype(builtIn: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(builtIn);
   return STANDARD_PROTOTYPES.has(prototype) || Object.getPrototypeOf(prototype) === TYPED_ARRAY_PROTOTYPE;
 }
 
-/** "a Promise", "an Agent": for messages. The name is code, not data, and kept only if it looks like it. */
+/**
+ * A type for messages: "a Promise", "an Agent". A class name is code, not data, and is shown only if it looks like one.
+ */
 export function describeType(value: unknown): string {
   if (!isRecord(value)) {
     return `a ${typeof value}`;

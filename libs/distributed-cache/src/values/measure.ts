@@ -1,17 +1,18 @@
 import { isWide } from './flat-text.js';
 import { hasInternalSlots } from './kinds.js';
 
-/** A power of two: places are found by masking. */
+/** The size of the table of hashes. It is a power of two: indexes are found by masking. */
 const PLACES = 4096;
 const SHORT_TEXTS = 1024;
 /** `JSON.parse` and the compiler keep one copy of equal texts up to this length. */
 const SHARED_TEXT_LENGTH = 10;
 
 /**
- * What objects and texts were met lately. Objects with the same property names share one hidden class and the names
- * themselves; an object used as a dictionary, with names that no other has, pays for both alone, several times what its
- * slots take. Nobody tells which is which: so the first of a kind counts as a dictionary, and what follows does not.
- * It holds hashes and short texts, and a constant amount of them.
+ * Remembers which shapes of objects and which short texts were met recently. Objects with the same property names share
+ * one hidden class and the names themselves. An object that is used as a dictionary, with names that no other object
+ * has, needs both alone, several times the size of its slots. V8 does not reveal which is which: so the first object of
+ * a shape counts as a dictionary, and later ones do not. The memory holds hashes and short texts, and has a constant
+ * size.
  */
 class ShapeMemory {
   private readonly hashes = new Int32Array(PLACES);
@@ -20,7 +21,10 @@ class ShapeMemory {
   private lastLast = '';
   private lastCount = -1;
 
-  /** Whether an object with so many names, and these at the ends, has been met. In a list of records the last one was the same. */
+  /**
+   * Whether an object with this many names, and these first and last ones, has been met. In a list of records the
+   * previous one was the same.
+   */
   isKnown(length: number, first: string, last: string): boolean {
     if (length === this.lastCount && first === this.lastFirst && last === this.lastLast) {
       return true;
@@ -60,19 +64,22 @@ function hashOf(text: string, seed: number): number {
 }
 
 /*
- * What a value takes on the heap, by the layouts of V8 (64 bit, pointers not compressed). There is no API that tells; the
- * constants are what `bench/memory/heap-per-entry.mjs` finds, and it fails where they are off.
+ * Estimates the heap size of a value, by the layouts of V8 (64 bit, pointers not compressed). V8 has no API for it. The
+ * constants are measured by `bench/memory/heap-per-entry.mjs`, which fails when they are wrong.
  */
 
-/** What a walk over a value found out. */
+/** The result of a walk over a value. */
 export interface Measure {
-  /** Estimated heap in bytes, buffers by what is seen of them. */
+  /** Estimated heap in bytes; for a buffer, the bytes that are visible through it. */
   readonly bytes: number;
-  /** What buffers keep alive besides: the rest of the memory that a view looks into. */
+  /** Bytes that buffers keep alive in addition: the rest of the memory behind a view. */
   readonly hiddenBytes: number;
-  /** Whether something in it can be changed although it is frozen: a Map, Set, Date, Buffer, typed array, URL, RegExp. */
+  /**
+   * Whether it contains an object that can be changed although it is frozen: a Map, Set, Date, Buffer, typed array,
+   * URL, RegExp.
+   */
   readonly unfreezable: boolean;
-  /** Every object in it, itself included. */
+  /** Every object in the value, itself included. */
   readonly objects: ReadonlySet<object>;
 }
 
@@ -80,7 +87,7 @@ const NO_OBJECTS: ReadonlySet<object> = new Set();
 
 const POINTER_BYTES = 8;
 const OBJECT_BYTES = 24;
-/** `{}` is made with room for four. */
+/** `{}` is created with space for four properties. */
 const EMPTY_OBJECT_BYTES = 56;
 const ARRAY_BYTES = 32;
 const LIST_BYTES = 16;
@@ -96,7 +103,7 @@ const OPAQUE_BYTES = 160;
 /** A hidden class that no other object shares, and its table of properties. */
 const CLASS_BYTES = 104;
 const DESCRIPTOR_BYTES = 24;
-/** More properties than this are kept in a hash table. */
+/** Objects with more properties than this keep them in a hash table. */
 const MAX_FAST_PROPERTIES = 128;
 const DICTIONARY_BYTES = 72;
 const DICTIONARY_SLOT_BYTES = 24;
@@ -105,7 +112,7 @@ const DIGIT_9 = 57;
 
 const shapes = new ShapeMemory();
 
-/** Walks `value` once, each object once, cycles and shared parts included, without recursion. */
+/** Walks over `value`, visiting each object once, cycles and shared parts included, without recursion. */
 export function measureValue(value: unknown): Measure {
   if (typeof value !== 'object' || value === null) {
     return { bytes: primitiveBytes(value), hiddenBytes: 0, unfreezable: false, objects: NO_OBJECTS };
@@ -185,7 +192,7 @@ class Walk {
       this.unfreezable = true;
       this.bytes += opaqueBytes(part);
     } else {
-      // An error's own facts (`cause`, `errors`, ...) are not enumerable.
+      // The standard properties of an error (`cause`, `errors`, ...) are not enumerable.
       const names = part instanceof Error ? Object.getOwnPropertyNames(part) : Object.keys(part);
       this.countRecord(part as Record<string, unknown>, names);
     }
@@ -196,12 +203,12 @@ function opaqueBytes(value: Date | URL | RegExp): number {
   return value instanceof Date ? DATE_BYTES : value instanceof URL ? URL_BYTES + textBytes(value.href) : OPAQUE_BYTES;
 }
 
-/** Heap of an array without what its elements hold. */
+/** Heap of an array without its elements. */
 export function arrayBytes(length: number): number {
   return ARRAY_BYTES + (length === 0 ? 0 : LIST_BYTES + length * POINTER_BYTES);
 }
 
-/** Heap of an object without what its properties hold. */
+/** Heap of an object without the values of its properties. */
 function propertiesBytes(names: readonly string[]): number {
   const { length } = names;
   const first = names[0] ?? '';
@@ -209,7 +216,10 @@ function propertiesBytes(names: readonly string[]): number {
   return isUsualShape(length, first, isKnown) ? usualShapeBytes(length) : rareShapeBytes(names, isKnown);
 }
 
-/** The same, by how many names there are and the two at the ends: as a rule nobody has to list them. */
+/**
+ * Heap of an object without the values of its properties, by the number of its names and the first and last of them: as
+ * a rule the names need not be listed.
+ */
 export function shapeBytes(object: object, length: number, first: string, last: string): number {
   const isKnown = length > 0 && shapes.isKnown(length, first, last);
   return isUsualShape(length, first, isKnown) ? usualShapeBytes(length) : rareShapeBytes(Object.keys(object), isKnown);
@@ -232,12 +242,15 @@ function rareShapeBytes(names: readonly string[], isKnown: boolean): number {
     return OBJECT_BYTES + dictionaryBytes(length) + (isKnown ? 0 : namesBytes(names));
   }
   const slotsBytes = OBJECT_BYTES + length * POINTER_BYTES;
-  // The square: what V8 leaves behind on the way to a class with so many properties, as measured.
+  // The square term: what V8 leaves behind on the way to a class with so many properties, as measured.
   const classBytes = CLASS_BYTES + length * DESCRIPTOR_BYTES + length * length * (0.6 + length / 230);
   return isKnown ? slotsBytes : slotsBytes + classBytes + namesBytes(names);
 }
 
-/** Properties whose names are numbers come first, and lie in a list of their own, holes included unless it were mostly holes. */
+/**
+ * Heap of properties with numbers for names. They come first, and are in a list of their own, holes included unless it
+ * would be mostly holes.
+ */
 function indexedBytes(names: readonly string[]): number {
   let count = 0;
   while (count < names.length && isIndex(names[count] ?? '')) {
@@ -267,7 +280,7 @@ function namesBytes(names: readonly string[]): number {
   return bytes;
 }
 
-/** How many entries a Map or Set has room for that holds so many. */
+/** The capacity of a Map or Set with this many entries. */
 function roomFor(count: number): number {
   return Math.max(4, powerOfTwo(count));
 }
@@ -290,12 +303,12 @@ export function primitiveBytes(value: unknown): number {
   }
 }
 
-/** Whether others probably share this text. */
+/** Whether this text is probably shared with other values. */
 export function isSharedText(text: string): boolean {
   return text.length < 2 || (text.length <= SHARED_TEXT_LENGTH && shapes.isKnownText(text));
 }
 
-/** Heap of a text that nothing else shares. */
+/** Heap of a text that is not shared. */
 export function textBytes(text: string, wide = isWide(text)): number {
   return STRING_BYTES + roundUp(text.length * (wide ? 2 : 1));
 }

@@ -6,11 +6,12 @@ import { Refusal } from './refusal.js';
 import { hasToJson, isError, isRecord, kindOf } from './kinds.js';
 
 /**
- * Copies a value into one that can be written as it is: class instances become plain objects of their own
- * properties, or what their `toJSON` makes; `__proto__` keys, symbols and accessors go. Shared references and
- * cycles stay. Instances of registered classes become their parts. Built-ins that are written by their content (dates, buffers, URLs) are not copied.
+ * Copies a value into one that can be written as it is. Class instances become plain objects of their own properties,
+ * or the result of their `toJSON`; `__proto__` keys, symbols and accessors are dropped. Shared references and cycles
+ * stay. Instances of registered classes become their parts. Built-ins that are written by their content (dates,
+ * buffers, URLs) are not copied.
  *
- * Call it only with what `inspectValue` let pass: that walk is what bounds the depth of this one.
+ * Call it only with a value that `inspectValue` has accepted: that check limits the depth of this walk.
  */
 export function copyAsPlain(value: unknown, classes: ClassRegistry): unknown {
   return new PlainCopier(classes).copy(value);
@@ -58,7 +59,7 @@ class PlainCopier {
     }
   }
 
-  /** Holes stay holes. The inspection bounds the length of an array that has any. */
+  /** Holes stay holes. The inspection limits the length of an array that has any. */
   #copyArray(array: readonly unknown[]): unknown {
     if (hasToJson(array)) {
       return this.#remember(array, throughJson(array));
@@ -74,7 +75,7 @@ class PlainCopier {
     return target;
   }
 
-  /** The copy is known before its contents are: that is what lets a cycle end. */
+  /** The copy is registered before its contents are copied, so that a cycle ends. */
   #copyProperties(value: Record<string, unknown>, target: Record<string, unknown>): unknown {
     if (hasToJson(value)) {
       return this.#remember(value, throughJson(value));

@@ -3,8 +3,8 @@ import { type RefusalReason, ValueRefusedError } from '../errors/index.js';
 const STEPS_SHOWN = 8;
 
 /**
- * Why a value is refused, and the way to it: every level of a walk adds its step while the refusal passes
- * through it, so that a walk without a refusal pays nothing for paths.
+ * The reason why a value is refused, and the path to the refused part. Each level of a walk adds its step while the
+ * exception passes through it, so a walk without a refusal spends nothing on paths.
  */
 export class Refusal extends Error {
   readonly #steps: string[] = [];
@@ -16,7 +16,7 @@ export class Refusal extends Error {
     super(what);
   }
 
-  /** Adds the step that leads to what has been refused so far. */
+  /** Adds the step that leads to the refused part. */
   via(step: string): void {
     this.#steps.unshift(step);
   }
@@ -28,14 +28,14 @@ export class Refusal extends Error {
   }
 }
 
-/** A property as a step. What does not look like a name out of source code may be data, and is not shown. */
+/** A property as a step of a path. A name that does not look like one in source code may be data, and is not shown. */
 export function propertyStep(key: string): string {
   return /^[A-Za-z_$]{1,40}$/.test(key) ? `.${key}` : '[…]';
 }
 
 /**
- * Everything that reading a foreign value can throw (a getter, a proxy, a `toJSON`) becomes a refusal.
- * Its message stays behind: it may quote the value.
+ * Turns an exception from reading a value (from a getter, a proxy, a `toJSON`) into a refusal. Its message is dropped:
+ * it may quote the value.
  */
 export function toRefusedError(error: unknown): ValueRefusedError {
   if (error instanceof ValueRefusedError) {

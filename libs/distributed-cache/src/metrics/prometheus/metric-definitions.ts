@@ -5,7 +5,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** One metric: its name, and how its samples are read from the counters of one namespace. */
+/** The definition of one metric: its name, and how its samples are read from the counters of one namespace. */
 export interface MetricDefinition {
   readonly name: string;
   readonly help: string;

@@ -2,23 +2,24 @@ import { Counter, Gauge, type OpenMetricsContentType, type Registry } from 'prom
 import type { CacheMetrics } from '../../events/index.js';
 import { CACHE_COUNTERS, CACHE_GAUGES, type MetricDefinition } from './metric-definitions.js';
 
-/** A `DistributedCache`, or whatever else knows the counters. */
+/** A `DistributedCache`, or any other source of the counters. */
 export interface CacheMetricsSource {
   getMetrics(): readonly CacheMetrics[];
 }
 
 export interface RegisterCacheMetricsOptions {
-  /** Put before every name, for instance `shop_`. Default: none. */
+  /** Prefix of every name, for instance `shop_`. Default: none. */
   readonly prefix?: string;
 }
 
 type AnyRegistry = Registry | Registry<OpenMetricsContentType>;
 
 /**
- * Adds the cache's counters to a prom-client registry. They are read when the registry is scraped and cost nothing between
- * two scrapes; Redis is not asked. Labels are the namespace and, for hits, the tier; never a key. A namespace appears with
- * its first use. Several registries may be given the same cache; two caches in one registry need different prefixes.
- * @returns a function that takes the metrics out of the registry again
+ * Adds the cache's counters to a prom-client registry. They are read when the registry is scraped and cost nothing
+ * between two scrapes; Redis is not asked. Labels are the namespace and, for hits, the tier; never a key. A namespace
+ * appears with its first use. Several registries may have the same cache; two caches in one registry need different
+ * prefixes.
+ * @returns a function that removes the metrics from the registry again
  * @throws Error if the registry has a metric of one of these names already; then nothing is added
  */
 export function registerCacheMetrics(
@@ -51,7 +52,7 @@ function addCounter(registry: AnyRegistry, source: CacheMetricsSource, definitio
     labelNames,
     registers: [registry],
     collect() {
-      // What comes is the total already.
+      // The value is the total already.
       counter.reset();
       for (const { labels, value } of source.getMetrics().flatMap(read)) {
         counter.inc(labels, value);

@@ -1,12 +1,12 @@
 import type { DistributedCacheOptions } from '../../core/index.js';
 
-/** The namespace of what is stored through cache-manager. */
+/** The default namespace of entries that are stored through cache-manager. */
 export const CACHE_MANAGER_NAMESPACE = 'cache-manager';
 
 /**
- * The options with the policy that users of cache-manager expect for its namespace: they may change what they read, so each
- * reader gets its own copy (`values: 'cloned'`). What the application says about this namespace wins. Options that are no
- * options come back as they are: the configuration reports them.
+ * Adds the defaults that users of cache-manager expect for its namespace: callers may change a value that they read, so
+ * each reader gets its own copy (`values: 'cloned'`). The application's options for this namespace have priority. An
+ * argument that is not an object is returned as it is: the configuration reports it.
  */
 export function withCacheManagerDefaults(options: DistributedCacheOptions = {}): DistributedCacheOptions {
   const { namespaces = {} } = options;
@@ -21,7 +21,7 @@ export function withCacheManagerDefaults(options: DistributedCacheOptions = {}):
   return { ...options, namespaces: { ...namespaces, [CACHE_MANAGER_NAMESPACE]: { ...own, values } } };
 }
 
-/** The types promise it; plain JavaScript and JSON files don't. */
+/** The types guarantee it; plain JavaScript and JSON files don't. */
 function isObject<Value>(value: Value): value is Value & object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -4,30 +4,30 @@ import type { DistributedCache } from '../../core/index.js';
 import { CACHE_MANAGER_NAMESPACE } from './cache-manager-namespace.js';
 import { KeyvCacheStore } from './keyv-store-adapter.js';
 
-/** Times are **milliseconds**, as cache-manager's are. */
+/** Options of {@link createCacheManager}. Times are in **milliseconds**, as in cache-manager. */
 export interface CacheManagerOptions {
-  /** TTL in milliseconds where a call gives none; 0: no expiry. Default: the TTL of the namespace. */
+  /** TTL in milliseconds of a call without one; 0: no expiry. Default: the TTL of the namespace. */
   readonly ttl?: number;
-  /** `wrap` refreshes in the background when less than this is left, in milliseconds. Default: never. */
+  /** `wrap` refreshes in the background when less than this is left of the TTL, in milliseconds. Default: never. */
   readonly refreshThreshold?: number;
-  /** Default: a random one. */
+  /** The id of the cache. Default: a random one. */
   readonly cacheId?: string;
-  /** Where the entries live. Default `cache-manager`. */
+  /** The namespace of the entries. Default `cache-manager`. */
   readonly namespace?: string;
 }
 
 /**
- * A cache-manager 7 `Cache` over the tiers of `cache`: what it stores is one namespace of it, in memory and in Redis, with
- * that namespace's TTL, policy and counters. Everything behaves as cache-manager documents, in **milliseconds**, with these
- * decisions:
+ * Makes a cache-manager 7 `Cache` over the tiers of `cache`. Its entries are one namespace, in memory and in Redis,
+ * with that namespace's TTL, policy and counters. Everything behaves as cache-manager documents, in **milliseconds**,
+ * with these decisions:
  *
  * - values keep their types (`Date`, `Map`, `BigInt`, `Buffer`, ...), also from Redis;
- * - "no expiry" (`ttl` 0) is ten years, the longest life that there is;
- * - `clear()` forgets this namespace and nothing else;
+ * - "no expiry" (`ttl` 0) is ten years, the longest TTL;
+ * - `clear()` clears this namespace and nothing else;
  * - `disconnect()` closes nothing: the connection belongs to `cache`, whose `close()` (or the Nest module) ends it;
- * - no fault of Redis rejects a call: the local tier answers. Listen to `stores[0].on('error', ...)` to hear of it.
+ * - no fault of Redis rejects a call: the local tier answers. Faults are emitted to `stores[0].on('error', ...)`.
  *
- * Give `cache` the options that `withCacheManagerDefaults` makes, so that a caller may change what it reads.
+ * Give `cache` the options that `withCacheManagerDefaults` makes, so that a caller may change a value that it reads.
  */
 export function createCacheManager(cache: DistributedCache, options: CacheManagerOptions = {}): Cache {
   const { namespace = CACHE_MANAGER_NAMESPACE, refreshThreshold, cacheId } = options;
@@ -42,6 +42,6 @@ export function createCacheManager(cache: DistributedCache, options: CacheManage
     serialize: undefined,
     deserialize: undefined,
   });
-  // cache-manager gets the TTL too: `wrap(..., { raw: true })` answers with an expiry that it calculates itself.
+  // cache-manager needs the TTL, too: `wrap(..., { raw: true })` returns an expiry that it calculates itself.
   return createCache({ stores: [store], ttl, refreshThreshold, cacheId });
 }

@@ -8,16 +8,16 @@ import {
   type Duration,
 } from '../../core/index.js';
 
-/** What an entry without expiry gets: nothing is kept for longer here. */
+/** The TTL of an entry without expiry: the longest possible one. */
 const LONGEST_TTL: Duration = `${MAX_DURATION_MS}ms`;
-/** With more than this left, an entry was stored without expiry. */
+/** An entry with more than this left of its TTL, in milliseconds, was stored without expiry. */
 const NO_EXPIRY_FROM_MS = MAX_DURATION_MS - 365 * 86_400_000;
 const EXPIRED = Symbol('stored with a TTL that is over');
 
-/** `undefined`: the TTL of the namespace. */
+/** The TTL of an entry; `undefined`: the TTL of the namespace. */
 type EntryTtl = Duration | undefined | typeof EXPIRED;
 
-/** An entry as Keyv hands it to a store's `setMany`. */
+/** An entry as Keyv passes it to a store's `setMany`. */
 interface KeyvStoreEntry {
   key: string;
   value: DeserializedData<unknown>;
@@ -25,20 +25,20 @@ interface KeyvStoreEntry {
 }
 
 /**
- * A Keyv 5 store over one namespace of the cache. Times are milliseconds, as everywhere in Keyv.
+ * A Keyv 5 store over one namespace of the cache. Times are in milliseconds, as everywhere in Keyv.
  *
- * Keyv must neither serialize (`serialize: undefined`) nor prefix (`useKeyPrefix: false`): what arrives is
- * `{ value, expires }`, and only the value is stored, by the cache's own codec. `expires` is made anew at each read from what
- * is left of the entry's life, so that machines whose clocks differ don't expire each other's entries.
+ * Keyv must neither serialize (`serialize: undefined`) nor prefix (`useKeyPrefix: false`). It passes `{ value, expires
+ * }`, and only the value is stored, by the cache's own codec. `expires` is calculated at each read from the rest of the
+ * entry's TTL, so that machines whose clocks differ don't expire each other's entries.
  *
- * No fault of Redis rejects: the local tier answers, and the error is told to `on('error')`. An entry without TTL lives for
- * ten years, one whose TTL is over is deleted, and a TTL that is not a number counts as the namespace's. A key that is empty or
- * ill-formed UTF-16 is a miss; storing under it is refused with a `CacheKeyError`.
+ * No fault of Redis rejects a call: the local tier answers, and the error is emitted to `on('error')`. An entry without
+ * TTL lives for ten years, one whose TTL is over is deleted, and a TTL that is not a number counts as the namespace's.
+ * A key that is empty or ill-formed UTF-16 is a miss; storing under it is refused with a `CacheKeyError`.
  */
 export class KeyvCacheStore implements KeyvStoreAdapter {
-  /** Keyv asks for them; there are none. */
+  /** Required by Keyv; there are no options. */
   readonly opts: Readonly<Record<string, unknown>> = {};
-  /** Keyv writes it; keys are not prefixed with it. */
+  /** Set by Keyv; keys are not prefixed with it. */
   namespace?: string | undefined;
 
   constructor(
@@ -58,7 +58,7 @@ export class KeyvCacheStore implements KeyvStoreAdapter {
     return { value: found.value as Value, expires };
   }
 
-  /** In one round trip, and therefore without `expires`. */
+  /** The values of several keys, in one round trip, and therefore without `expires`. */
   async getMany<Value>(keys: string[]): Promise<(DeserializedData<Value> | undefined)[]> {
     const usable = keys.filter(isUsable);
     const values = await this.cache.getMany(usable);
@@ -69,12 +69,12 @@ export class KeyvCacheStore implements KeyvStoreAdapter {
     });
   }
 
-  /** @returns whether Redis has it, or there is none */
+  /** Stores a value. @returns whether Redis has it, or no Redis is configured */
   async set(key: string, { value }: DeserializedData<unknown>, ttl?: number): Promise<boolean> {
     return this.store([[key, value]], entryTtl(ttl));
   }
 
-  /** Of several entries for one key the last one counts. */
+  /** Stores several values; of several entries for one key the last one counts. */
   async setMany(entries: KeyvStoreEntry[]): Promise<void> {
     const groups = new Map<EntryTtl, [string, unknown][]>();
     for (const { key, value, ttl: ttlMs } of new Map(entries.map((entry) => [entry.key, entry])).values()) {
@@ -94,17 +94,17 @@ export class KeyvCacheStore implements KeyvStoreAdapter {
     return this.cache.delete(key);
   }
 
-  /** @returns whether all of them existed */
+  /** Deletes several keys. @returns whether all of them existed */
   async deleteMany(keys: string[]): Promise<boolean> {
     return (await this.cache.deleteMany(keys)) === new Set(keys).size;
   }
 
-  /** This namespace only, and nothing outside the cache's own keys. */
+  /** Clears this namespace only, and nothing outside the cache's own keys. */
   async clear(): Promise<void> {
     await this.cache.clear();
   }
 
-  /** `error`: a tier failed and the call went on without it. There are no other events. */
+  /** Adds a listener. `error`: a tier failed and the call went on without it. There are no other events. */
   on(event: string, listener: (error: Error) => void): this {
     if (event === 'error') {
       this.events.on('tierError', ({ namespace, error }) => {

@@ -6,9 +6,9 @@ import type { AsyncMethodDecorator } from './method-decorator.js';
 import { wrapMethod } from './wrap-method.js';
 
 interface EvictAlways extends KeyOptions {
-  /** Default `default`. */
+  /** The namespace. Default `default`. */
   namespace?: string;
-  /** Evicts before the method runs, so also when it throws. Default false: after it succeeded. */
+  /** Evicts before the method runs, so also when it throws. Default false: after it has succeeded. */
   before?: boolean;
 }
 
@@ -34,10 +34,10 @@ export type CacheEvictOptions<Args extends unknown[] = unknown[]> = EvictAlways 
   );
 
 /**
- * Evicts entries once the method has succeeded (or before it runs): a key, some keys, what carries some tags, or the whole namespace. Resolves
- * when Redis has acknowledged it; a fault of Redis is told as `tierError` and does not reach the caller. `varyBy` and `version`
- * belong to `key` and `keys`; where a dimension is missing there is no telling which entry is meant, and the whole
- * namespace is evicted: too much, never too little.
+ * Evicts entries after the method has succeeded (or before it runs): one key, several keys, the entries with some tags,
+ * or the whole namespace. Resolves when Redis has acknowledged it; a fault of Redis is emitted as `tierError` and does
+ * not reach the caller. `varyBy` and `version` belong to `key` and `keys`. When a dimension is missing it is unknown
+ * which entry is meant, and the whole namespace is evicted: too much, never too little.
  */
 export function CacheEvict<Args extends unknown[] = unknown[]>(
   options: CacheEvictOptions<Args>,
@@ -60,7 +60,10 @@ export function CacheEvict<Args extends unknown[] = unknown[]>(
   };
 }
 
-/** The keys are computed, and refused, before the method runs: from the arguments as they were, and before it changes anything. */
+/**
+ * Computes the keys, and refuses wrong ones, before the method runs: from the arguments as they were, and before the
+ * method changes anything.
+ */
 function evictionOf<Args extends unknown[]>(
   { key, keys, tags, all }: CacheEvictOptions<Args>,
   cache: AsyncCache,

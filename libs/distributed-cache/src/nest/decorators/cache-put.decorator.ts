@@ -6,7 +6,7 @@ import { callerName, KeySuffix, keyWith } from './key-suffix.js';
 import type { AsyncMethodDecorator } from './method-decorator.js';
 import { wrapMethod } from './wrap-method.js';
 
-/** Options of `@CachePut`: as `@Cached`, with a `key` that the methods reading the entry use as well. */
+/** Options of `@CachePut`: those of `@Cached`, with a `key` that the methods that read the entry use as well. */
 export type CachePutOptions<Args extends unknown[] = unknown[], Result = unknown> = Omit<
   CachedOptions<Args, Result>,
   'key' | 'refreshAhead' | 'softTimeout' | 'hardTimeout' | 'staleIf'
@@ -14,9 +14,9 @@ export type CachePutOptions<Args extends unknown[] = unknown[], Result = unknown
   Required<Pick<CachedOptions<Args, Result>, 'key'>>;
 
 /**
- * Runs the method always and puts what it returns into the cache, so that the next read has it. When the method throws,
- * the cache is left as it is. While Redis can't be used only this process sees the new value. Where a dimension of `varyBy` is
- * missing there is no telling which entry is outdated: the namespace is cleared, and nothing put.
+ * Always runs the method, and stores its result in the cache, so that the next read is a hit. When the method throws,
+ * the cache is left as it is. While Redis can't be used only this process has the new value. When a dimension of
+ * `varyBy` is missing it is unknown which entry is outdated: the namespace is cleared, and nothing is stored.
  */
 export function CachePut<Args extends unknown[], Result = unknown>({
   namespace = DEFAULT_NAMESPACE,
@@ -39,7 +39,7 @@ export function CachePut<Args extends unknown[], Result = unknown>({
         return unplaced;
       }
       const cacheKey = keyWith(key.apply(instance, args as unknown as Args), suffix);
-      encodeKey(cacheKey); // a key that is none is refused here, not after the method has changed something
+      encodeKey(cacheKey); // a wrong key is refused here, before the method has changed anything
       const result = (await original.apply(instance, args)) as Result;
       if (cacheIf === undefined || cacheIf(result)) {
         await cache.set(cacheKey, result, optionsOf(instance, args));

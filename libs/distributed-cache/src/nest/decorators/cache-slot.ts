@@ -1,7 +1,7 @@
 import { Inject, Optional } from '@nestjs/common';
 import { DistributedCache } from '../../core/index.js';
 
-/** The property under which an instance with decorated methods holds the cache of its application. */
+/** The property in which an instance with decorated methods holds the cache of its application. */
 export const CACHE_SLOT = Symbol('distributed-cache');
 
 /** An instance whose class has decorated methods; without the module in its application the slot is empty. */
@@ -12,9 +12,9 @@ export interface WithCacheSlot {
 const prepared = new WeakSet<object>();
 
 /**
- * Lets Nest fill the slot of every instance that it makes of this class, in every scope: no registry outside the
- * application, so two applications in one process keep their caches apart. What a factory made, or was given as a
- * value, is filled by `CacheSlotFiller`. The slot is not enumerable: the instance looks as it did before.
+ * Makes Nest fill the slot of every instance that it constructs of this class, in every scope. There is no registry
+ * outside the application, so two applications in one process keep their caches apart. Instances of `useFactory` and
+ * `useValue` are filled by `CacheSlotFiller`. The slot is not enumerable: the instance looks as it did before.
  */
 export function injectCacheInto(prototype: object): void {
   if (prepared.has(prototype)) {
@@ -33,6 +33,7 @@ export function injectCacheInto(prototype: object): void {
   Inject(DistributedCache)(prototype, CACHE_SLOT);
 }
 
+/** Gives the instance the cache of its application. */
 export function fillSlot(instance: object, cache: DistributedCache | undefined): void {
   if (Object.isExtensible(instance)) {
     Object.defineProperty(instance, CACHE_SLOT, {
@@ -44,6 +45,7 @@ export function fillSlot(instance: object, cache: DistributedCache | undefined):
   }
 }
 
+/** Removes the cache from the instance. */
 export function emptySlot(instance: object): void {
   fillSlot(instance, undefined);
 }

@@ -5,21 +5,21 @@ import { callerName, KeySuffix, keyWith } from './key-suffix.js';
 import type { AsyncMethodDecorator } from './method-decorator.js';
 import { wrapMethod } from './wrap-method.js';
 
-/** Options of `@CachedMany`: as `@Cached`, with the key of one item. */
+/** Options of `@CachedMany`: those of `@Cached`, with the key of one item. */
 export type CachedManyOptions<Item, Rest extends unknown[], Result> = Omit<
   CachedOptions<[readonly Item[], ...Rest], Result>,
   'key' | 'tags'
 > & {
-  /** The key of one item within the namespace; the method's further arguments follow. */
+  /** The key of one item within the namespace; the function also receives the method's further arguments. */
   key: (item: Item, ...rest: Rest) => string;
   /** Tags of every entry. */
   tags?: readonly string[];
 };
 
 /**
- * Caches, item by item, a method that takes a list and returns a promise of the results in the same order: it runs once, for
- * the items that are missing. Order and duplicates are kept. Entries are the same as those of `@Cached` with the same
- * namespace and keys.
+ * Caches, per item, a method that takes a list and returns a promise of the results in the same order. The method runs
+ * once, for the items that are missing. Order and duplicates are kept. Entries are the same as those of `@Cached` with
+ * the same namespace and keys.
  */
 export function CachedMany<Item, Rest extends unknown[] = [], Result = unknown>({
   namespace = DEFAULT_NAMESPACE,

@@ -9,9 +9,9 @@ import { isOwnLoad, runAsLoad } from './own-loads.js';
 import { type AnyMethod, type QuickAnswer, type WrappedCall, wrapMethod } from './wrap-method.js';
 
 /**
- * Caches what an asynchronous method returns. Concurrent calls with the same key share one run. What the method throws
- * reaches the caller as the same object; a fault of Redis never does. Works on providers, controllers and resolvers of
- * every scope. The result is shared between callers and deep-frozen (see `values`).
+ * Caches the result of an asynchronous method. Concurrent calls with the same key share one run (single flight). An
+ * error of the method reaches the caller as the same object; a fault of Redis never does. Works on providers,
+ * controllers and resolvers of every scope. The result is shared between callers and deep-frozen (see `values`).
  */
 export function Cached<Args extends unknown[] = unknown[], Result = unknown>(
   options: CachedOptions<Args, Result> = {},
@@ -77,7 +77,7 @@ function cachedDecorator<Args extends unknown[], Result>(
           cache.getOrSet(ownKey, ownLoaderOf(cache, ownKey, loaderOf<Result>(original, instance, args)), entryOptions)
         );
       } catch (error) {
-        // A key that is refused rejects, as everything else that goes wrong in an asynchronous method does.
+        // A key that is refused rejects the promise, as every other error of an asynchronous method does.
         return Promise.reject(error);
       }
     };
@@ -90,7 +90,9 @@ function cachedDecorator<Args extends unknown[], Result>(
   };
 }
 
-/** Made here: a closure in the decorated call would cost every call a context on the heap, hits included. */
+/**
+ * A function of its own: a closure in the decorated call would cost every call a context on the heap, hits included.
+ */
 function loaderOf<Result>(original: AnyMethod, instance: object, args: unknown[]): () => Promise<Result> {
   return () => original.apply(instance, args) as Promise<Result>;
 }

@@ -25,8 +25,8 @@ interface CheckedOptions {
 const DURATION_RULE = "seconds as a number, or a string with its unit ('300ms', '5m', '24h')";
 
 /**
- * A wrong option stops the start, where the class is loaded, instead of failing every call of the method. What a `ttl` function
- * returns is only known later.
+ * Checks the options of a decorator when the class is loaded: a wrong option stops the start, instead of failing every
+ * call of the method. The result of a `ttl` function is only checked later.
  * @throws ConfigurationError
  */
 export function checkOptions(decorator: string, options: CheckedOptions): void {

@@ -2,21 +2,21 @@ import { CacheKeyError, MethodKeys, type DistributedCache, type PreparedKey } fr
 
 type NamedClass = object & { readonly name: string };
 
-/** The classes that own a name in an application's default keys. */
+/** The classes that own a name in the default keys of an application. */
 const owners = new WeakMap<DistributedCache, Map<string, object>>();
 
 /**
- * The keys of one method without a `key` option in one application: class of the instance, method, typed arguments. A subclass has
- * keys of its own (`Admins/Users.find(42)` for a method that `Admins` inherits from `Users`), and so has a method that it
- * overrides: its call of `super.find()` must not wait for its own load.
+ * The default keys of one method (one without a `key` option) in one application: class of the instance, method, typed
+ * arguments. A subclass has keys of its own (`Admins/Users.find(42)` for a method that `Admins` inherits from `Users`),
+ * and so has a method that it overrides: its call of `super.find()` must not wait for its own load.
  */
 export class DefaultKeys {
   private readonly byClass = new Map<object, MethodKeys>();
-  /** Nearly always the next call is on an instance of the same class. */
+  /** The keys of the last call: the next call is nearly always on an instance of the same class. */
   private lastOwner: object | undefined;
   private lastKeys: MethodKeys | undefined;
 
-  /** @param application where two classes of one name would meet */
+  /** @param application the application in which two classes of one name would collide */
   constructor(
     private readonly application: DistributedCache,
     private readonly declaring: NamedClass,
@@ -24,8 +24,10 @@ export class DefaultKeys {
   ) {}
 
   /**
+   * The key of a call.
    * @param suffix version and dimensions
-   * @throws CacheKeyError for an argument without an injective encoding, and where two classes of one name would share keys
+   * @throws CacheKeyError for an argument without an injective encoding, and when two classes of one name would share
+   * keys
    */
   of({ constructor }: object, args: readonly unknown[], suffix: string): PreparedKey {
     if (this.lastKeys === undefined || this.lastOwner !== constructor) {
@@ -50,7 +52,10 @@ export class DefaultKeys {
   }
 }
 
-/** Two classes called `Orders`, in two files or after minification, must not answer for each other. */
+/**
+ * Reserves the name of a class: two classes called `Orders`, in two files or after minification, must not share
+ * entries.
+ */
 function claimName(cache: DistributedCache, owner: NamedClass): void {
   let names = owners.get(cache);
   if (names === undefined) {

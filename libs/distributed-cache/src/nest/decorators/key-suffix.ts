@@ -1,11 +1,11 @@
 import { prepareKey, versionSuffix, type AsyncCache, type CacheKey, type KeyOptions } from '../../core/index.js';
 
-/** What the keys of one decorated method carry behind them: its version, and the dimensions of the request. */
+/** The suffix of the keys of one decorated method: its version, and the dimensions of the request. */
 export class KeySuffix {
   private readonly version: string;
   private readonly varyBy: readonly string[] | undefined;
 
-  /** @param caller the method, for the event that tells of a missing dimension */
+  /** @param caller the name of the method, for the event about a missing dimension */
   constructor(
     { varyBy, version }: KeyOptions,
     readonly caller: string,
@@ -14,7 +14,10 @@ export class KeySuffix {
     this.version = version === undefined ? '' : versionSuffix(version);
   }
 
-  /** @returns `undefined` if a dimension is missing: then there is no telling which entry is meant */
+  /**
+   * The suffix for the current request.
+   * @returns `undefined` if a dimension is missing: it is then unknown which entry is meant
+   */
   of(cache: AsyncCache): string | undefined {
     if (this.varyBy === undefined) {
       return this.version;
@@ -24,12 +27,12 @@ export class KeySuffix {
   }
 }
 
-/** @throws CacheKeyError for a key that is no well-formed non-empty string */
+/** A key with a suffix. @throws CacheKeyError for a key that is not a well-formed non-empty string */
 export function keyWith(key: string, suffix: string): CacheKey {
   return suffix === '' ? key : prepareKey(key, suffix);
 }
 
-/** `Users.find`, for messages. */
+/** The name of a method for messages: `Users.find`. */
 export function callerName(target: object, method: string | symbol): string {
   return `${target.constructor.name}.${String(method)}`;
 }

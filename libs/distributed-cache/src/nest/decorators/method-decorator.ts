@@ -1,7 +1,10 @@
-/** A method that these decorators can wrap: what they return is always a promise, so it must have been one before. */
+/**
+ * A method that these decorators can wrap. The wrapped method always returns a promise, so the original must return
+ * one, too.
+ */
 export type AsyncMethod = (...args: never[]) => Promise<unknown>;
 
-/** What the compiler shows when an option's function does not fit the method under the decorator. */
+/** The type that the compiler shows when an option's function does not fit the decorated method. */
 export interface OptionDoesNotFitMethod {
   readonly 'The functions in the options must accept the parameters and the result of the decorated method': never;
 }

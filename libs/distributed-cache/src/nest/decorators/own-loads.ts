@@ -9,12 +9,12 @@ interface OwnLoad {
 }
 
 const ownLoads = new ScopedValue<OwnLoad>();
-/** While none runs, no call is part of one: the usual case, and the cheap one. */
+/** The number of loads that run. While it is 0, which is usual and cheap, no call is part of a load. */
 let running = 0;
 
 /**
- * Whether the call is part of a load of this very key: an override that calls `super.find()` where both methods have the
- * same `key` option. Such a call must run its method: waiting for the load would be waiting for itself.
+ * Whether the call is part of a load of this very key: an override that calls `super.find()` when both methods have the
+ * same `key` option. Such a call must run its method: otherwise it would wait for itself.
  */
 export function isOwnLoad(cache: AsyncCache, key: CacheKey): boolean {
   if (running === 0) {
@@ -29,7 +29,7 @@ export function isOwnLoad(cache: AsyncCache, key: CacheKey): boolean {
   return false;
 }
 
-/** Runs the method as the load of a key. What it leaves running behind it (a timer, a socket) is no part of the load. */
+/** Runs the method as the load of a key. Work that it leaves running (a timer, a socket) is not part of the load. */
 export async function runAsLoad<Result>(
   cache: AsyncCache,
   key: CacheKey,

@@ -18,8 +18,9 @@ export type WrappedCall = (
 export type QuickAnswer = (cache: DistributedCache, instance: object, only: unknown) => Promise<unknown> | undefined;
 
 /**
- * Replaces a method by one that goes through the cache. Without a cache (the module is not imported, or the instance was made
- * by hand) the method runs as written, and says so once; with `enabled: false` it runs as written, silently.
+ * Replaces a method by one that uses the cache. Without a cache (the module is not imported, or the instance was
+ * constructed directly) the original method runs, and a warning is logged once; with `enabled: false` it runs without a
+ * warning.
  */
 export function wrapMethod(
   decorator: string,
@@ -32,7 +33,7 @@ export function wrapMethod(
   if (typeof target === 'function' || typeof descriptor?.value !== 'function') {
     throw new TypeError(`@${decorator}() goes on an instance method; ${String(name)} is none`);
   }
-  // Which parameters there are is the business of the type on the decorator; from here on they are passed through.
+  // The type of the decorator checks the parameters; from here on they are passed through.
   const original = descriptor.value as AnyMethod;
   injectCacheInto(target);
   let hasWarned = false;
@@ -68,7 +69,10 @@ function withQuickAnswer(quickAnswer: QuickAnswer, wrapped: WrappedMethod): Wrap
   };
 }
 
-/** Guards, pipes, routes and OpenAPI hang on the function itself; frameworks look at its name and arity. */
+/**
+ * Copies metadata, name and arity: guards, pipes, routes and OpenAPI are attached to the function itself, and
+ * frameworks read its name and arity.
+ */
 function copyIdentity(from: object, to: object): void {
   for (const key of Reflect.getMetadataKeys(from) as unknown[]) {
     Reflect.defineMetadata(key, Reflect.getMetadata(key, from), to);
