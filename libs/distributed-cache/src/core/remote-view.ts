@@ -193,6 +193,9 @@ export class RemoteView {
    * @returns those of the keys that existed, as far as Redis could be asked; the others are deleted when it can be
    */
   async delete(keys: readonly string[], holdOffMs?: number): Promise<ReadonlySet<string>> {
+    if (keys.length === 1) {
+      return new Set(await this.deletePiece(keys, holdOffMs));
+    }
     const existed = new Set<string>();
     await this.byPieces(this.groups(keys), DELETE_PIECE, async (piece) => {
       for (const key of await this.deletePiece(piece, holdOffMs)) {
