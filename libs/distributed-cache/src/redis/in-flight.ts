@@ -2,21 +2,22 @@ import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
 import { DeadlineClock, measureLoad } from './deadline-clock.js';
 import { QUEUE_LIMITS, SendQueue, type QueueLimits, type SendCost } from './send-queue.js';
 import { SendWindow } from './send-window.js';
+import { WaitingLine, type InLine } from './waiting-line.js';
 import type { ReplyListener } from './wire-command.js';
 
-/** An operation that was handed in: its cost, its deadline, and how to fail it. */
-interface Operation {
+/** An operation that was handed in: what it costs, when it is due, and how to fail it. */
+interface Operation extends InLine<Operation> {
   readonly name: string;
   readonly judge: Judge;
   readonly bytes: number;
   readonly replyBytes: number;
   readonly isUrgent: boolean;
-  /** The time at which it times out; set when it is sent. */
+  /** When it times out; set when it is sent. */
   dueAtMs: number;
   sentAtMs: number;
-  /** How often its deadline was extended, because the process was busy when it was due. */
+  /** How often it was given longer, because the process was busy when it was due. */
   extensions: number;
-  /** The value of `judge.progress()` when the operation was sent. */
+  /** What `judge.progress()` said when the operation was sent. */
   progressAtSend: number;
   start(): void;
   readonly reject: (error: Error) => void;
@@ -28,65 +29,60 @@ interface Operation {
  */
 export type TimeoutVerdict = 'silent' | 'slow' | 'busy-process';
 
-/**
- * Receives the outcomes of the operations on one server, and decides whether the server can be used: a connection, or
- * one node of a cluster.
- */
+/** Who judges the server that an operation goes to: a connection, or one node of a cluster. */
 export interface Judge {
-  /** A counter that changes with every sign of life of the server. */
+  /** A figure that moves whenever the server shows life. */
   progress(): number;
-  /** An operation was answered in time. A later answer changes `progress` only, because its caller has gone. */
+  /** An operation was answered in time. A later answer shows life (`progress`), but its caller has gone. */
   onAnswer(): void;
-  /** An operation has reached its deadline without an answer. */
+  /** An operation ran into the deadline. */
   onTimeout(verdict: TimeoutVerdict): void;
 }
 
 export interface InFlightOptions {
-  /** The longest wait of an operation for its answer, in milliseconds, from the moment it is sent. */
+  /** The most that an operation waits for its answer, from the moment it is sent. */
   readonly deadlineMs: number;
   readonly nowMs: () => number;
   /** Shared by all servers of one connection. */
   readonly deadlineClock?: DeadlineClock;
   /** Default: see {@link QUEUE_LIMITS}. */
   readonly limits?: QueueLimits;
-  /** Starts a measurement of this process's load: see `measureLoad`. Default: the load of this process. */
+  /** Starts to measure: the result says, when called, which part of the time since then this process has worked, 0 to 1. */
   readonly measureLoad?: () => () => number;
 }
 
-/** A timer that is this late, in milliseconds, means that the process was busy, and says nothing about Redis. */
+/** A timer this late means that the process was busy, and says nothing about Redis. */
 const STALLED_LOOP_MS = 50;
 
-/** How often in a row an operation that was due while the process was busy gets a new deadline. */
+/** An operation that was due while the process was busy gets the deadline anew: the process may be busy so often in a row. */
 const MOST_EXTENSIONS = 5;
 
 /**
- * With more unanswered operations than this, the deadline of a new one begins when the current turn of the event loop
- * ends. A turn that sends thousands takes long, and its commands are written only then. Below this number the extra
- * `setImmediate` is saved.
+ * With more than so many operations unanswered, the deadline of a new one begins when the current turn of the event loop ends. A turn that
+ * sends thousands takes long, and its commands leave only then. Fewer operations do without the extra `setImmediate`.
  */
 const BURST = 16;
 
-/** A process that spends this share of the time on its own work, and receives answers, is slower than Redis. */
+/** With this share of the time spent on its own work, a process that gets answers is slower than Redis. */
 const BUSY_SHARE = 0.5;
 
 const SMALL: SendCost = {};
 
 /**
- * The operations of one Redis server: those that are sent and wait for their answers, oldest first, and behind them a
- * queue.
+ * The operations of one Redis server: those that are sent and wait for their answers, oldest first, and behind them a queue.
  *
- * The deadline of an operation begins when it is sent. Operations share one deadline, so the first to be sent is the
- * first to time out, and one timer serves all of them. The timer keeps the process alive while an operation is
- * unanswered, and only then: the socket itself is unref'd, so a script that used the cache can end.
+ * The deadline of an operation begins when it is sent. Operations share one deadline, so the first to be sent is the first to time out,
+ * and one timer serves all of them. The timer keeps the process alive while an operation is unanswered, and only then: the socket
+ * itself is unref'd, so a script that used the cache can end.
  *
  * When the timer fires, the answer may lie in the socket's buffer, unread because the process was busy (a large
- * `JSON.parse`, a garbage collection): timers run before the poll phase. So the verdict waits for one poll phase. If
- * the timer itself was late, the command may have left late too, and every operation that was due gets its deadline
- * anew. So does one whose server has answered others meanwhile, if this process was busy for most of the time, or if
- * operations queue: then it waits behind this process's own load.
+ * `JSON.parse`, a garbage collection): timers run before the poll phase. So the verdict waits for one poll phase. If the timer
+ * itself was late, the command may have left late too, and every operation that was due gets its deadline anew. So does one whose server
+ * has answered others meanwhile, if this process was busy for most of the time, or if operations queue: then it waits behind this process's
+ * own load.
  */
 export class InFlight {
-  private readonly sent = new Set<Operation>();
+  private readonly sent = new WaitingLine<Operation>();
   private readonly queue: SendQueue<Operation>;
   private readonly window: SendWindow;
   private timer: NodeJS.Timeout | undefined;
@@ -103,16 +99,12 @@ export class InFlight {
     return this.sent.size + this.queue.size;
   }
 
-  /** Whether operations of this process wait until others of it are answered. */
+  /** Whether operations of this process wait for others of it to be answered. */
   get isQueueing(): boolean {
     return this.queue.size > 0;
   }
 
-  /**
-   * Sends an operation by `start()` and waits for its result, no longer than the deadline, which begins when `start` is
-   * called.
-   * @throws TierUnavailableError (`overloaded`) when the queue is full
-   */
+  /** Waits for `start()`, no longer than the deadline once it is called. @throws TierUnavailableError (`overloaded`) at a full queue */
   track<Result>(name: string, judge: Judge, start: () => Promise<Result>, cost?: SendCost): Promise<Result> {
     return this.listen<Result>(
       name,
@@ -127,10 +119,7 @@ export class InFlight {
     );
   }
 
-  /**
-   * Sends an operation as {@link track} does, for a `start` that reports to a listener instead of returning a promise.
-   * `start` must not throw.
-   */
+  /** As {@link track}, for what is told to a listener and needs no promise of its own. `start` must not throw. */
   listen<Result>(
     name: string,
     judge: Judge,
@@ -145,9 +134,9 @@ export class InFlight {
     });
   }
 
-  /** Fails every operation at once, whether sent or queued. */
+  /** Fails every operation at once, sent or queued. */
   releaseAll(errorFor: (operation: string, wasSent: boolean) => Error): void {
-    const sent = [...this.sent];
+    const sent = this.sent.all();
     const queued = this.queue.takeAll();
     for (const operation of sent) {
       this.sent.delete(operation);
@@ -184,13 +173,13 @@ export class InFlight {
     }
   }
 
-  /** Removes an operation. @returns whether it was still waited for */
+  /** @returns whether it was still waited for */
   private readonly leave = (operation: Operation): boolean => {
     if (!this.sent.delete(operation)) {
       return false;
     }
     if (this.queue.size > 0) {
-      this.window.onSettled(operation.sentAtMs, this.options.nowMs()); // the window size matters only with a queue
+      this.window.onSettled(operation.sentAtMs, this.options.nowMs()); // without a queue its size does not matter
     }
     this.queue.onSettled(operation);
     this.settleTimer();
@@ -202,7 +191,7 @@ export class InFlight {
       this.timer.ref();
       return;
     }
-    const [oldest] = this.sent;
+    const { oldest } = this.sent;
     if (oldest !== undefined) {
       const { dueAtMs } = oldest;
       const waitMs = Math.max(1, Math.ceil(dueAtMs - this.options.nowMs()));
@@ -211,9 +200,7 @@ export class InFlight {
     }
   }
 
-  /**
-   * Unrefs the timer when no operation is unanswered, and leaves it running: the next operation reuses it, at no cost.
-   */
+  /** The timer is left running, unref'd, when nothing is waited for: the next operation finds it there, at no cost. */
   private settleTimer(): void {
     if (this.sent.size === 0) {
       this.timer?.unref();
@@ -232,15 +219,15 @@ export class InFlight {
   private expire(isLate: boolean, isBusy: boolean): void {
     const { deadlineMs, nowMs } = this.options;
     const dueNowMs = nowMs();
-    for (const operation of this.sent) {
+    for (const operation of this.sent.all()) {
       if (operation.dueAtMs > dueNowMs) {
-        break; // the operations after it were sent later, and are due at most one deadline earlier
+        break; // those behind it were sent later, and are due at most one deadline earlier
       }
       const isSilent = operation.progressAtSend === operation.judge.progress();
       const busyProcess = isLate || (!isSilent && (isBusy || this.isQueueing));
       if (busyProcess && operation.extensions < MOST_EXTENSIONS) {
         operation.extensions++;
-        operation.dueAtMs = dueNowMs + deadlineMs; // its command may have been written only now
+        operation.dueAtMs = dueNowMs + deadlineMs; // its command may have left only now
         continue;
       }
       if (this.leave(operation)) {
@@ -251,7 +238,7 @@ export class InFlight {
   }
 }
 
-/** One operation; it receives its own reply. */
+/** One operation, told of its reply. */
 class Waiter<Result> implements Operation, ReplyListener<Result> {
   readonly bytes: number;
   readonly replyBytes: number;
@@ -260,6 +247,9 @@ class Waiter<Result> implements Operation, ReplyListener<Result> {
   dueAtMs = 0;
   sentAtMs = 0;
   progressAtSend = 0;
+  isInLine = false;
+  before: Operation | undefined = undefined;
+  after: Operation | undefined = undefined;
 
   constructor(
     readonly name: string,

@@ -6,7 +6,7 @@ export interface PieceLimits<Item> {
 }
 
 /** Number of pieces of a batch that are under way at once: one is on the wire while the next is prepared. */
-const PARALLEL_PIECES = 4;
+const PARALLEL_PIECES = 2;
 
 /** Cuts a batch into pieces, in order. An item that is larger than a piece is a piece of its own. */
 export function piecesOf<Item>(items: readonly Item[], limits: PieceLimits<Item>): readonly (readonly Item[])[] {
