@@ -1,16 +1,15 @@
 /**
  * `npm run test:load`: bursts of one process, and of four processes at once, on a Redis that answers: everything is acknowledged and
- * readable elsewhere, entries of others stay. Ends by itself, with exit code 1 if a promise was broken. `--quick`, for `.ci/run`: smaller
- * batches in the four processes.
+ * readable elsewhere, entries of others stay. Ends by itself, with exit code 1 if a promise was broken. `--quick`, for `.ci/run`: two
+ * processes with smaller bursts.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
 
 const SIZE = { single: 20_000, batch: 100_000, batchLoad: 100_000 };
-/** Of each of several processes with `--quick`: they and Redis share the cores, and a machine that is busy with others has too few for more. */
-const QUICK_SIZE = { ...SIZE, batch: 10_000, batchLoad: 5_000 };
-const PROCESSES = 4;
+/** With `--quick`: the processes and Redis share the cores, and a machine that is busy with other work has too few for more. */
+const QUICK_SIZE = { single: 5_000, batch: 10_000, batchLoad: 5_000 };
 
 async function load(path) {
   const { module } = await runnerImport(fileURLToPath(new URL(path, import.meta.url)), {
@@ -45,6 +44,7 @@ function inOtherProcess(url, number) {
 }
 
 const isQuick = process.argv.includes('--quick');
+const PROCESSES = isQuick ? 2 : 4;
 const [url, who] = process.argv.slice(2).filter((argument) => argument !== '--quick');
 if (url !== undefined) {
   process.exit((await burst(url, who, isQuick ? QUICK_SIZE : SIZE)) ? 0 : 1);
