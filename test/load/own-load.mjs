@@ -1,7 +1,7 @@
 /**
  * `npm run test:load`: bursts of one process, and of four processes at once, on a Redis that answers: everything is acknowledged and
  * readable elsewhere, entries of others stay. Ends by itself, with exit code 1 if a promise was broken. `--quick`, for `.ci/run`: two
- * processes with smaller bursts.
+ * processes with smaller bursts. The sources are compiled on the way in, so what is tested is what is there.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -10,12 +10,13 @@ import { runnerImport } from 'vite';
 const SIZE = { single: 20_000, batch: 100_000, batchLoad: 100_000 };
 /** With `--quick`: the processes and Redis share the cores, and a machine that is busy with other work has too few for more. */
 const QUICK_SIZE = { single: 5_000, batch: 10_000, batchLoad: 5_000 };
+const isQuick = process.argv.includes('--quick');
+const PROCESSES = isQuick ? 2 : 4;
 
 async function load(path) {
   const { module } = await runnerImport(fileURLToPath(new URL(path, import.meta.url)), {
     configFile: false,
     logLevel: 'warn',
-    ssr: { resolve: { conditions: ['ndc-source', 'module', 'node', 'default'] } },
   });
   return module;
 }
@@ -43,8 +44,6 @@ function inOtherProcess(url, number) {
   return new Promise((resolve) => child.on('exit', (code) => resolve(code === 0)));
 }
 
-const isQuick = process.argv.includes('--quick');
-const PROCESSES = isQuick ? 2 : 4;
 const [url, who] = process.argv.slice(2).filter((argument) => argument !== '--quick');
 if (url !== undefined) {
   process.exit((await burst(url, who, isQuick ? QUICK_SIZE : SIZE)) ? 0 : 1);

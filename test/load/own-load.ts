@@ -1,4 +1,4 @@
-import { CacheConfig, DistributedCache, type AsyncCache } from 'nestjs-distributed-cache/core';
+import { CacheConfig, DistributedCache, type AsyncCache } from '../../libs/distributed-cache/src/core/index.js';
 
 /** What one kind of burst did to a Redis that answers. */
 export interface LoadReport {

@@ -155,7 +155,14 @@ const READS: readonly [string, (pod: Pod, key: string) => Promise<unknown>][] = 
   ['getOrSet', ({ cache }, key) => cache.getOrSet(key, (context) => context.skip())],
 ];
 
-describe('a deletion that Redis refused', () => {
+/** What Redis may refuse, the rights that it takes, and the key that shows that it has been done after all. */
+const REFUSED: readonly [string, (pod: Pod) => Promise<unknown>, rights: readonly string[], changes: string][] = [
+  ['delete', ({ cache }) => cache.delete('key'), ['-unlink', '-del'], 'cache:users:key'],
+  ['clear', ({ cache }) => cache.clear(), ['-set'], CLEAR_STAMP],
+  ['invalidateTags', ({ cache }) => cache.invalidateTags('tag'), ['-set'], 'cache:users:#tag:tag'],
+];
+
+describe.each(REFUSED)('a %s that Redis refused', (_change, change, rights, changed) => {
   it.each(READS)(
     'is seen by each %s of its process, also by one under way while it is replayed',
     async (_name, read) => {
@@ -164,15 +171,17 @@ describe('a deletion that Redis refused', () => {
       const pod = await podWithSplitLinks(server, proxy);
       const other = await podAt(server.port);
       // It is decompressed in the background, for longer than a reply takes.
-      await other.cache.set('key', 'x'.repeat(3_000_000));
-      await server.command('ACL', 'SETUSER', 'default', '-unlink', '-del');
-      await pod.cache.delete('key');
+      await other.cache.set('key', 'x'.repeat(3_000_000), { tags: ['tag'] });
+      await pod.cache.lookup('other'); // the stamp of the namespace is held from here on
+      const before = await server.command('GET', changed);
+      await server.command('ACL', 'SETUSER', 'default', ...rights);
+      await change(pod);
       expect((await pod.all.healthCheck()).redis?.journalLength).toBe(1);
       proxy.stall('down');
       const reading = read(pod, 'key');
       await server.command('ACL', 'SETUSER', 'default', '+@all');
       // The replay has taken effect before the reply to the read arrives.
-      await vi.waitFor(async () => expect(await server.command('EXISTS', 'cache:users:key')).toBe(0));
+      await vi.waitFor(async () => expect(await server.command('GET', changed)).not.toEqual(before));
       proxy.resume();
       const seen = [await reading, await read(pod, 'key')].flat();
       expect(seen).toEqual([undefined, undefined]);

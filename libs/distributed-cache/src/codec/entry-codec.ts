@@ -129,7 +129,7 @@ export class EntryCodec {
 
   /**
    * Reads the header and the payload of an envelope.
-   * @throws CorruptEntryError, and nothing else, whatever the bytes are
+   * @throws CorruptEntryError for bytes that can't be read, and no other error for any bytes
    */
   open(bytes: Buffer, valueKey: string): { readonly header: EntryHeader; readonly payload: EncodedPayload } {
     const opened = readEnvelope(bytes, this.#stampReader);
@@ -148,7 +148,7 @@ export class EntryCodec {
   /**
    * Reads a value that is not an envelope.
    * @returns `undefined` for a text that represents no value
-   * @throws CorruptEntryError, and nothing else, whatever the bytes are
+   * @throws CorruptEntryError for bytes that can't be read, and no other error for any bytes
    */
   readPlain(bytes: Buffer, companion: Buffer | null): PlainEntry | undefined {
     const { maxValueBytes, legacy } = this.#options;

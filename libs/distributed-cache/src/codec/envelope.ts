@@ -118,7 +118,7 @@ export function writeEnvelope(
 /**
  * Reads an entry that `writeEnvelope` wrote. The payload is a view of `bytes`; it is not decompressed or parsed yet.
  * @param stampReader shared by all entries of a namespace: most carry the same stamps
- * @throws CorruptEntryError, and nothing else, whatever the bytes are
+ * @throws CorruptEntryError for bytes that can't be read, and no other error for any bytes
  */
 export function readEnvelope(bytes: Buffer, stampReader = new StampReader()): OpenedEnvelope {
   if (bytes.length < STAMPS_AT + CRC_BYTES) {

@@ -43,7 +43,7 @@ const REVIVERS = {
   },
 };
 
-/** Writes a value in the rich notation. Throws whatever devalue, a getter or a proxy throws. */
+/** Writes a value in the rich notation. @throws the errors of devalue, of a getter and of a proxy */
 export function writeRichText(value: unknown): string {
   return stringify(value, REDUCERS, { operations: { viewInfo } });
 }

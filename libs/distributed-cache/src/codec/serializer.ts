@@ -26,7 +26,7 @@ export interface SerializedValue {
 /**
  * Writes a value as text: as JSON when JSON keeps all of it, else in the rich notation.
  * @param textFrom from this length of the JSON on, only the text is kept, never the given value: then the text is
- * exact, whatever accessors and symbols the value has
+ * exact, although the value may have accessors and symbols
  * @throws ValueRefusedError, and nothing else, also when reading the value throws
  */
 export function serialize(value: unknown, classes: ClassRegistry = NO_CLASSES, textFrom = Infinity): SerializedValue {
@@ -57,7 +57,7 @@ function writePlainJson(value: unknown): string | undefined {
   }
 }
 
-/** Reads the text of a value. @throws CorruptEntryError, and nothing else, whatever the text is */
+/** Reads the text of a value. @throws CorruptEntryError for a text that can't be read, and no other error */
 export function deserialize(serializer: SerializerId, text: string, classes: ClassRegistry = NO_CLASSES): unknown {
   switch (serializer) {
     case 'json':

@@ -124,7 +124,7 @@ export class ValueCodec {
     return compressed instanceof Promise ? compressed.then(payloadOf) : payloadOf(compressed);
   }
 
-  /** Decodes a payload. @throws CorruptEntryError, and nothing else, whatever the payload is */
+  /** Decodes a payload. @throws CorruptEntryError for a payload that can't be read, and no other error */
   decode({ serializer, compressor, rawBytes, bytes }: EncodedPayload): Decoded | Promise<Decoded> {
     if (rawBytes > this.#maxValueBytes) {
       throw new CorruptEntryError(`it declares ${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);

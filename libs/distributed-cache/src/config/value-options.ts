@@ -31,7 +31,7 @@ export interface EncryptionOptions {
   current: string;
 }
 
-/** A class, whatever its constructor takes. */
+/** A class with a constructor of any parameters. */
 export type AnyClass = Function & { readonly prototype: object };
 
 /** How the instances of one class are stored and restored. */

@@ -15,8 +15,8 @@ export function hasLimits(options: CallerLimits | undefined): boolean {
 }
 
 /**
- * Waits for a flight within the caller's own limits, whatever limits the flight began with, and whether the loader runs
- * here or in another process. Time in which the flight waits for Redis does not count: `deadlineMs` limits it.
+ * Waits for a flight within the caller's own limits. The limits that the flight began with do not count, and the loader
+ * may run in another process. Time in which the flight waits for Redis does not count: `deadlineMs` limits it.
  * @param result what the flight promises to this caller
  * @param isOwn whether the call began the flight: its loader, when it runs, is given up at the same time, and the
  * flight ends with it

@@ -117,8 +117,8 @@ export class EntryLoader {
   }
 
   /**
-   * For this long, in milliseconds, the results of new loads of this key are not kept in this process, whatever Redis
-   * does.
+   * For this long, in milliseconds, the results of new loads of this key are not kept in this process, also while
+   * Redis can't be used.
    */
   holdOff(key: string, holdOffMs: number): void {
     const nowMs = this.runtime.clock.nowMs();

@@ -18,7 +18,7 @@ const DISPENSABLE: ReadonlySet<string> = new Set(['MGET', 'UNLINK', 'MULTI', 'EX
 /** Replies with which Redis refuses every write. */
 const NO_WRITES: ReadonlySet<string> = new Set(['READONLY', 'OOM', 'MISCONF', 'NOREPLICAS']);
 
-/** The effect of a reply, whatever the command. */
+/** The effects of replies that are the same for every command. */
 const EFFECTS_OF_REPLIES: Readonly<Record<string, string>> = {
   ...Object.fromEntries([...NO_WRITES].map((reply) => [reply, 'nothing is stored in Redis'])),
   MOVED: 'the server is a node of a Cluster, and only its own keys are cached (see redis.cluster)',

@@ -194,6 +194,7 @@ export class RemoteView {
    */
   async delete(keys: readonly string[], holdOffMs?: number): Promise<ReadonlySet<string>> {
     if (keys.length === 1) {
+      // hot path: see docs/performance.md
       return new Set(await this.deletePiece(keys, holdOffMs));
     }
     const existed = new Set<string>();

@@ -68,8 +68,8 @@ export class TierReplyError extends CacheError {
     /** The name of the command that was refused, when it is known. */
     readonly command?: string,
     /**
-     * Whether Redis refuses this command for now (`NOPERM`, `READONLY`, an unknown command, ...), whatever its
-     * arguments.
+     * Whether Redis refuses this command for now (`NOPERM`, `READONLY`, an unknown command, ...). Another
+     * command, or the same one later, may succeed; other arguments make no difference.
      */
     readonly isRefusal: boolean = false,
   ) {

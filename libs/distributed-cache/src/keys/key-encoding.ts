@@ -5,8 +5,8 @@ import { type CacheKey, PreparedKey } from './prepared-key.js';
 /*
  * How a user's key becomes the key that every tier uses, and why two keys never become one.
  *
- * 1. `%`, `{`, `}`, control characters and a leading `#` are percent-encoded. As `%` is among them, decoding gives the
- *    key back whatever else was escaped, so no two keys share an encoding. Without braces a key can't choose its
+ * 1. `%`, `{`, `}`, control characters and a leading `#` are percent-encoded. As `%` is among them, decoding always
+ *    gives the key back, so no two keys share an encoding. Without braces a key can't choose its
  *    Cluster slot; without a leading `#` it can't be taken for the key of a stamp; without control characters it can be
  *    printed.
  * 2. An encoding over MAX_KEY_BYTES becomes `head~digest`, where the digest is the whole SHA-256 of the whole encoding.

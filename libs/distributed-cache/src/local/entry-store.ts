@@ -38,7 +38,7 @@ export interface EntryFacts {
 
 /** Maximum size of one value: more than V8 can hold, and the largest number in a column of 32 bits. */
 const MOST_BYTES = 2 ** 32 - 1;
-/** A time that no time is earlier than, whatever the clock shows. */
+/** Every comparison with NaN is false, so an entry with this time always takes the slow path. */
 const NEVER = Number.NaN;
 /** The slot of no entry: never fresh. */
 const NO_SLOT = 0;

@@ -1,7 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 
-/** The Redis client of this package: one ioredis 5 connection, or a cluster of them. */
+/** The Redis client of this package: one ioredis connection, or a cluster of them. */
 export type RedisClient = Redis | Cluster;
 
 /**

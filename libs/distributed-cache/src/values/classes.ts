@@ -49,7 +49,7 @@ export class ClassRegistry {
     return isRecord(prototype) ? this.#byPrototype.get(prototype) : undefined;
   }
 
-  /** The data to store for an instance. @throws whatever `serialize` throws */
+  /** The data to store for an instance. @throws the errors of `serialize` */
   dataOf(registered: RegisteredClass, instance: object): unknown {
     return registered.serialize === undefined ? { ...instance } : registered.serialize(instance);
   }
@@ -78,7 +78,7 @@ export class ClassRegistry {
 
   /**
    * Restores an instance.
-   * @throws TypeError for a class or a version that is not known, and whatever `migrate` and `deserialize` throw
+   * @throws TypeError for a class or a version that is not known, and the errors of `migrate` and `deserialize`
    */
   revive(parts: unknown): object {
     if (!isRecord(parts) || typeof parts['name'] !== 'string' || !isVersion(parts['version'])) {
