@@ -27,7 +27,6 @@ export class LinkByLinkProxy {
 
   async close(): Promise<void> {
     this.#server.close();
-    this.links.forEach((link) => link.reset());
-    await Promise.all(this.links.map((link) => link.closed));
+    await Promise.all(this.links.map((link) => link.end()));
   }
 }

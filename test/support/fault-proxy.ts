@@ -123,8 +123,7 @@ export class FaultProxy {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#server.close();
-    this.cut();
-    await Promise.all([...this.#links].map((link) => link.closed));
+    await Promise.all([...this.#links].map((link) => link.end()));
   }
 
   async #listen(): Promise<void> {

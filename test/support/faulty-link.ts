@@ -1,4 +1,8 @@
 import { createConnection, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** So long the end of a connection is waited for. */
+const MOST_CLOSING_MS = 1000;
 
 /** Seen from the client: `up` carries commands to the server, `down` carries its answers. */
 export type Direction = 'up' | 'down' | 'both';
@@ -65,6 +69,12 @@ export class FaultyLink {
   pump(): void {
     this.#lanes.up?.pump();
     this.#lanes.down?.pump();
+  }
+
+  /** Resets both sides and waits until they are closed. In Node the reset of a socket that is shutting down may never end. */
+  async end(): Promise<void> {
+    this.reset();
+    await Promise.race([this.closed, delay(MOST_CLOSING_MS)]);
   }
 
   reset(): void {
