@@ -108,6 +108,7 @@ export class BatchCollector<T> {
     const getting = this.getOne(key, (context) => {
       const value = new Promise<T>((resolve, reject) => {
         this.waiting.push({ key, index, context, resolve, reject });
+        ownOf(context)?.enterQueue();
       });
       decide();
       return value;
@@ -167,7 +168,9 @@ export class BatchCollector<T> {
     let settle: (entry: Waiting<T>, place: number) => void;
     try {
       const contexts = batch.map(({ context }) => context);
+      contexts.forEach((context) => ownOf(context)?.leaveQueue());
       const values = await inScopesOf(contexts, () => this.loadMissing(keys, contextOfAll(contexts)));
+      contexts.forEach((context) => ownOf(context)?.enterQueue()); // to be stored, a part after the other
       if (values.length !== keys.length) {
         throw new RangeError(`The batch loader was asked for ${keys.length} values and returned ${values.length}`);
       }
@@ -188,6 +191,10 @@ export class BatchCollector<T> {
       }
     }
   }
+}
+
+function ownOf(context: LoaderContext): LoadContext | undefined {
+  return context instanceof LoadContext ? context : undefined;
 }
 
 /**
@@ -213,9 +220,7 @@ function contextOfAll(contexts: readonly LoaderContext[]): LoaderContext {
     if (controller === undefined) {
       controller = new AbortController();
       for (const context of contexts) {
-        if (context instanceof LoadContext) {
-          context.share(controller);
-        }
+        ownOf(context)?.share(controller);
       }
     }
     return controller;

@@ -81,4 +81,34 @@ describe('getOrSetMany in two processes', () => {
     ]);
     expect(load.mock.calls.map(([missing]) => missing)).toEqual([['c']]);
   });
+
+  it('stores a batch whose lookups and stores together last longer than a load may', async () => {
+    const options = sharedRedis();
+    const caches = [0, 1].map(() => cacheForTest(options, { loadLifeMs: 50, leaseMs: 900 }));
+    await Promise.all(caches.map((cache) => cache.connect()));
+    const [podA, podB] = caches.map((cache) => cache.getCache<string>('books'));
+    const keys = Array.from({ length: 20_000 }, (_, index) => `key${index}`);
+    expect(await podA!.getOrSetMany(keys, async (missing) => missing)).toEqual(keys);
+    const missing = async (): Promise<number> =>
+      (await podB!.getMany(keys)).filter((value) => value === undefined).length;
+    await vi.waitFor(async () => expect(await missing()).toBe(0), { timeout: 10_000 });
+  });
+
+  it('ends the leases of a batch whose loader never ends', async () => {
+    const options = sharedRedis();
+    const caches = [0, 1].map(() => cacheForTest(options, { loadLifeMs: 200, leaseMs: 90 }));
+    await Promise.all(caches.map((cache) => cache.connect()));
+    const [podA, podB] = caches.map((cache) => cache.getCache<string>('books'));
+    const [started, gate] = [new Gate(), new Gate()];
+    const first = podA!.getOrSetMany(['a', 'b'], async (missing) => {
+      started.open();
+      await gate.opened;
+      return missing.map(() => 'too late');
+    });
+    await started.opened;
+    expect(await podB!.getOrSetMany(['a', 'b'], async (missing) => missing)).toEqual(['a', 'b']);
+    gate.open();
+    expect(await first).toEqual(['too late', 'too late']);
+    expect(await podA!.getMany(['a', 'b'])).toEqual(['a', 'b']);
+  });
 });

@@ -11,7 +11,7 @@ import type { EntryWriter } from './entry-writer.js';
 import type { FirstLook } from './first-look.js';
 import { FlightRegistry, type Flight } from './flight-registry.js';
 import { HoldOffs } from './hold-offs.js';
-import { JoinedFlights } from './joined-flights.js';
+import { isOutlived, JoinedFlights } from './joined-flights.js';
 import { LoadContext } from './load-context.js';
 import { LoadTags } from './load-tags.js';
 import { outcomeOf, type LoadOutcome } from './load-outcome.js';
@@ -218,7 +218,7 @@ export class EntryLoader {
   ): Promise<LoadOutcome> {
     const { clock, loadSignals } = this.runtime;
     const context = new LoadContext(loadSignals, stale === undefined ? undefined : readStored(stale.stored), [flight]);
-    ticket?.lease.startRenewing(flight.lifeMs);
+    ticket?.lease.startRenewing(() => isOutlived(flight));
     const lifeMs = (): number => expectedLifeMs(this.namespace, options);
     // Without the stamps the result can't be kept.
     const tagging = LoadTags.begin(this.runtime, this.tags, flight.tags, ticket && lifeMs).catch(() => undefined);

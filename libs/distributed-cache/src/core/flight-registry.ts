@@ -36,6 +36,8 @@ export interface Flight extends WaitedLoad {
   joined: Promise<unknown> | undefined;
   label: string;
   loadingSinceMs: number | undefined;
+  /** Set while the load waits for the others of its batch: that time does not count as its loader's. */
+  isInQueue: boolean;
   /** The stale value that replaces the result after a timeout. */
   stale: FoundEntry | undefined;
   /** The longest wait of other calls for the flight, in milliseconds. */
@@ -300,6 +302,7 @@ function newFlight(): Flight {
     joined: undefined,
     label: '',
     loadingSinceMs: undefined,
+    isInQueue: false,
     waitsFor: undefined,
     stale: undefined,
     lifeMs: 0,

@@ -70,9 +70,10 @@ function waitedMsOf({ loadingSinceMs }: Flight): number {
 }
 
 /**
- * Whether a flight lasts too long to be joined. A flight that waits for another process is limited by that process's
- * lease.
+ * Whether a loader runs for longer than its flight may be joined, and may hold its lease. A flight that waits for another process is
+ * limited by that process's lease.
  */
-function isOutlived(flight: Flight): boolean {
-  return flight.loadingSinceMs !== undefined && !flight.isWaiting && waitedMsOf(flight) >= flight.lifeMs;
+export function isOutlived(flight: Flight): boolean {
+  const { loadingSinceMs, isWaiting, isInQueue, lifeMs } = flight;
+  return loadingSinceMs !== undefined && !isWaiting && !isInQueue && waitedMsOf(flight) >= lifeMs;
 }

@@ -29,12 +29,12 @@ export class Lease {
   /**
    * Renews the lease from now on, each third of its term, until {@link stopRenewing}. A failed renewal is repeated at
    * the next interval.
-   * @param lifeMs after this time, in milliseconds, the lease is released although the loader still runs
+   * @param isOverdue whether the loader runs too long: the lease is released then
    */
-  startRenewing(lifeMs: number): void {
+  startRenewing(isOverdue: () => boolean): void {
     this.term.held++;
     this.isHeld = true;
-    this.renewEvery(this.leaseMs, performance.now() + lifeMs);
+    this.renewEvery(this.leaseMs, isOverdue);
   }
 
   stopRenewing(): void {
@@ -62,10 +62,10 @@ export class Lease {
    * Renews the lease at a third of its term.
    * @param leaseMs the term for which the lease was taken, or last renewed, in milliseconds
    */
-  private renewEvery(leaseMs: number, endsAtMs: number): void {
+  private renewEvery(leaseMs: number, isOverdue: () => boolean): void {
     clearInterval(this.renewal);
     this.renewal = setInterval(() => {
-      if (performance.now() >= endsAtMs) {
+      if (isOverdue()) {
         void this.release();
         return;
       }
@@ -75,7 +75,7 @@ export class Lease {
         () => {},
       );
       if (nextMs !== leaseMs) {
-        this.renewEvery(nextMs, endsAtMs);
+        this.renewEvery(nextMs, isOverdue);
       }
     }, leaseMs / 3);
     this.renewal.unref();

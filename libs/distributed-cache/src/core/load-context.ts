@@ -58,6 +58,20 @@ export class LoadContext implements LoaderContext {
     }
   }
 
+  /** The load waits for the others of its batch: the time until {@link leaveQueue} does not count as its loader's. */
+  enterQueue(): void {
+    this.scope.forEach((load) => (load.isInQueue = true));
+  }
+
+  /** The loader of the batch begins. */
+  leaveQueue(): void {
+    for (const load of this.scope) {
+      const nowMs = performance.now();
+      load.isInQueue = false;
+      load.lifeMs += nowMs - (load.loadingSinceMs ?? nowMs);
+    }
+  }
+
   setTtl(ttl: Duration): void {
     this.chosenTtl = ttl;
   }

@@ -7,6 +7,10 @@ export interface WaitedLoad {
   readonly label: string;
   /** The time since when its loader runs, or it waits for another process's load; `undefined`: neither. */
   readonly loadingSinceMs: number | undefined;
+  /** For so long, in milliseconds, its loader may run. */
+  lifeMs: number;
+  /** Set while the load waits for the others of its batch. */
+  isInQueue: boolean;
   /** The loads that its loader waits for. */
   waitsFor: Set<WaitedLoad> | undefined;
 }

@@ -171,11 +171,14 @@ describe('InFlight', () => {
     expect(new Set(verdicts)).toEqual(new Set(['silent']));
   });
 
-  it('takes a server for silent that answers nothing, however busy the process is', async () => {
+  it('gives a silent server two more deadlines while the process is busy, and then judges', async () => {
     const { track, verdicts, advance, setLoad } = inFlightForTest();
     setLoad(0.9);
-    outcomeOf(track('GET', NEVER));
-    await advance(DEADLINE_MS + 2);
+    const outcome = outcomeOf(track('GET', NEVER));
+    await advance(3 * DEADLINE_MS);
+    expect(outcome.isPending).toBe(true);
+    await advance(6);
+    expect(outcome.error).toBeInstanceOf(TierTimeoutError);
     expect(verdicts).toEqual(['silent']);
   });
 

@@ -58,6 +58,11 @@ const STALLED_LOOP_MS = 50;
 const MOST_EXTENSIONS = 5;
 
 /**
+ * A server that answers nothing may be dead, or short of processor time like this busy process: it gets the deadline anew so many times.
+ */
+const MOST_SILENT_EXTENSIONS = 2;
+
+/**
  * With more than so many operations unanswered, the deadline of a new one begins when the current turn of the event loop ends. A turn that
  * sends thousands takes long, and its commands leave only then. Fewer operations do without the extra `setImmediate`.
  */
@@ -79,7 +84,7 @@ const SMALL: SendCost = {};
  * `JSON.parse`, a garbage collection): timers run before the poll phase. So the verdict waits for one poll phase. If the timer
  * itself was late, the command may have left late too, and every operation that was due gets its deadline anew. So does one whose server
  * has answered others meanwhile, if this process was busy for most of the time, or if operations queue: then it waits behind this process's
- * own load.
+ * own load. A busy process gives a server that answers nothing two more deadlines: both may be short of processor time.
  */
 export class InFlight {
   private readonly sent = new WaitingLine<Operation>();
@@ -225,7 +230,8 @@ export class InFlight {
       }
       const isSilent = operation.progressAtSend === operation.judge.progress();
       const busyProcess = isLate || (!isSilent && (isBusy || this.isQueueing));
-      if (busyProcess && operation.extensions < MOST_EXTENSIONS) {
+      const mostExtensions = busyProcess ? MOST_EXTENSIONS : isBusy ? MOST_SILENT_EXTENSIONS : 0;
+      if (operation.extensions < mostExtensions) {
         operation.extensions++;
         operation.dueAtMs = dueNowMs + deadlineMs; // its command may have left only now
         continue;
