@@ -1,17 +1,17 @@
 /**
  * `npm run test:load`: bursts of one process, and of four processes at once, on a Redis that answers: everything is acknowledged and
- * readable elsewhere, entries of others stay. Ends by itself, with exit code 1 if a promise was broken. `--quick`, for `.ci/run`: two
- * processes with smaller bursts. The sources are compiled on the way in, so what is tested is what is there.
+ * readable elsewhere, entries of others stay. Ends by itself, with exit code 1 if a promise was broken. `--quick`, for `.ci/run`: the four
+ * processes run smaller bursts. The sources are compiled on the way in, so what is tested is what is there.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
 
 const SIZE = { single: 20_000, batch: 100_000, batchLoad: 100_000 };
-/** With `--quick`: the processes and Redis share the cores, and a machine that is busy with other work has too few for more. */
+/** With `--quick`: the bursts of the four processes. */
 const QUICK_SIZE = { single: 5_000, batch: 10_000, batchLoad: 5_000 };
 const isQuick = process.argv.includes('--quick');
-const PROCESSES = isQuick ? 2 : 4;
+const PROCESSES = 4;
 
 async function load(path) {
   const { module } = await runnerImport(fileURLToPath(new URL(path, import.meta.url)), {
