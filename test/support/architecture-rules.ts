@@ -43,4 +43,8 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   { packages: /^nestjs-distributed-cache$/, onlyIn: [] },
 ];
 
+/** Lines of a file, at most and at least; and what one class may have. */
 export const MAX_LINES = 450;
+export const MIN_LINES = 40;
+export const MAX_CLASS_LINES = 300;
+export const MAX_COLLABORATORS = 5;
