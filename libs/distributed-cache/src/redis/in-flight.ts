@@ -58,7 +58,8 @@ const STALLED_LOOP_MS = 50;
 const MOST_EXTENSIONS = 5;
 
 /**
- * A server that answers nothing may be dead, or short of processor time like this busy process: it gets the deadline anew so many times.
+ * While operations queue in a busy process, a server that answers nothing may be dead, or short of processor time as this process is: an
+ * operation gets its deadline anew so many times.
  */
 const MOST_SILENT_EXTENSIONS = 2;
 
@@ -84,7 +85,7 @@ const SMALL: SendCost = {};
  * `JSON.parse`, a garbage collection): timers run before the poll phase. So the verdict waits for one poll phase. If the timer
  * itself was late, the command may have left late too, and every operation that was due gets its deadline anew. So does one whose server
  * has answered others meanwhile, if this process was busy for most of the time, or if operations queue: then it waits behind this process's
- * own load. A busy process gives a server that answers nothing two more deadlines: both may be short of processor time.
+ * own load. While operations queue in a busy process, a server that answers nothing gets two more deadlines: both may be short of processor time.
  */
 export class InFlight {
   private readonly sent = new WaitingLine<Operation>();
@@ -230,7 +231,7 @@ export class InFlight {
       }
       const isSilent = operation.progressAtSend === operation.judge.progress();
       const busyProcess = isLate || (!isSilent && (isBusy || this.isQueueing));
-      const mostExtensions = busyProcess ? MOST_EXTENSIONS : isBusy ? MOST_SILENT_EXTENSIONS : 0;
+      const mostExtensions = busyProcess ? MOST_EXTENSIONS : isBusy && this.isQueueing ? MOST_SILENT_EXTENSIONS : 0;
       if (operation.extensions < mostExtensions) {
         operation.extensions++;
         operation.dueAtMs = dueNowMs + deadlineMs; // its command may have left only now
