@@ -6,18 +6,15 @@ import { checkHealth } from './cache-health-check.js';
 import { BatchCollector, type BatchLoader } from './batch-loader.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { Counters } from './counters.js';
-import { isRefreshDue } from './early-refresh.js';
 import { optionsWith } from './entry-life.js';
 import { EntryChanges } from './entry-changes.js';
 import type { EntryInspection } from './entry-inspection.js';
 import { EntryInspector } from './entry-inspector.js';
 import { EntryFinder } from './entry-finder.js';
-import type { EntryLoader } from './entry-loader.js';
+import type { LoadCoordinator } from './load.js';
 import { hasOwnKey, type EntryOptions, type KeyOptions, type Loader } from './entry-options.js';
 import { ForeignChanges } from './foreign-changes.js';
 import { KeyDimensions } from './key-dimensions.js';
-import { Landing } from './landing.js';
-import { LoadContext } from './load-context.js';
 import type { LocalView } from './local-view.js';
 import { MISS, type Lookup } from './lookup.js';
 import type { LookupRecorder } from './lookup-recorder.js';
@@ -41,8 +38,7 @@ export class AsyncCache<T = unknown> {
   private readonly counters = new Counters();
   private readonly recorder: LookupRecorder;
   private readonly local: LocalView;
-  private readonly loads: EntryLoader;
-  private readonly landing: Landing<T>;
+  private readonly loads: LoadCoordinator;
   private readonly finder: EntryFinder;
   private readonly changes: EntryChanges;
   private readonly inspector: EntryInspector;
@@ -64,7 +60,6 @@ export class AsyncCache<T = unknown> {
     this.hits = runtime.events.observation('hit');
     this.local = rooms.local;
     this.loads = rooms.loads;
-    this.landing = new Landing(this.loads, this.recorder, this);
     this.finder = new EntryFinder(rooms);
     this.changes = new EntryChanges(rooms);
     this.inspector = new EntryInspector(namespace, rooms);
@@ -269,15 +264,6 @@ export class AsyncCache<T = unknown> {
     return Promise.resolve(store.valueAt(slot) as T);
   }
 
-  private async loadUncached(loader: Loader<T>): Promise<T> {
-    const context = new LoadContext(this.runtime.loadSignals, undefined);
-    try {
-      return await loader(context);
-    } finally {
-      context.end();
-    }
-  }
-
   private async getSlowly(key: CacheKey): Promise<T | undefined> {
     const found = await this.finder.fresh(key);
     return found === undefined ? undefined : (readStored(found.stored) as T);
@@ -286,33 +272,21 @@ export class AsyncCache<T = unknown> {
   /** Not `async` itself: every call that waits would then keep these local variables in memory. */
   private getOrLoad(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
     try {
-      return this.beginOrJoin(key, loader, options);
+      return this.getSlowlyOrLoad(key, loader, options);
     } catch (error) {
       return Promise.reject(error); // the key is not valid
     }
   }
 
-  private beginOrJoin(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
+  private getSlowlyOrLoad(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
     if (typeof key === 'string' && options !== undefined && hasOwnKey(options)) {
       const varied = this.dimensions.prepare(key, options, 'getOrSet');
-      return varied === undefined ? this.loadUncached(loader) : this.getOrSet(varied, loader, options);
+      return varied === undefined ? this.loads.loadUncached(loader) : this.getOrSet(varied, loader, options);
     }
-    const encodedKey = encodeKey(key);
-    if (!this.runtime.config.enabled) {
-      return this.loadUncached(loader);
+    if (this.runtime.config.enabled) {
+      return this.loads.getOrLoad(key, loader, options);
     }
-    const nowMs = this.runtime.clock.nowMs();
-    const entry = this.local.find(encodedKey, nowMs);
-    if (entry !== undefined) {
-      const ttlMs = this.local.remainingMs(encodedKey, entry, nowMs);
-      if (ttlMs > 0) {
-        this.recorder.hit(key, 'local', 'fresh', ttlMs);
-        if (isRefreshDue(ttlMs, entry, options, this.runtime.random)) {
-          this.loads.refresh(encodedKey, loader, options, ttlMs);
-        }
-        return Promise.resolve(readStored(entry) as T);
-      }
-    }
-    return this.landing.land(key, encodedKey, loader, options);
+    encodeKey(key); // the key is checked all the same
+    return this.loads.loadUncached(loader);
   }
 }

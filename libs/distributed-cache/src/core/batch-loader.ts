@@ -1,6 +1,6 @@
 import type { LoaderContext } from './entry-options.js';
 import { LoadContext } from './load-context.js';
-import { loadScopes } from './load-scope.js';
+import { loadScopes } from './load-cycles.js';
 
 /** Loads the values of several keys at once, in the order of `missing`. */
 export type BatchLoader<T> = (missing: string[], context: LoaderContext) => T[] | Promise<T[]>;

@@ -1,11 +1,8 @@
 import { toMs } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
 import type { EntryOptions } from './entry-options.js';
-import type { Flight } from './flight-registry.js';
-import { outcomeOf, type LoadOutcome } from './load-outcome.js';
-
-/** A joined flight has lasted longer than calls wait for a load: the calls that joined go on without it. */
-export class FlightOutlivedError extends Error {}
+import type { Flight } from './flight.js';
+import { outcomeOf, type LoadOutcome } from './lookup.js';
 
 export type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf'>;
 
@@ -64,4 +61,21 @@ export function withinLimits(
     result.then(resolve, reject).finally(() => clearTimeout(timer));
     look();
   });
+}
+
+/** Whether the flight ended at the `hardTimeout` of the call that began it, and this call has a longer one, or none. */
+export function wasGivenUpForAnother(flight: Flight, error: unknown, options: CallerLimits | undefined): boolean {
+  const { givenUp } = flight;
+  return (
+    givenUp !== undefined &&
+    givenUp === error &&
+    (options?.hardTimeout === undefined || toMs(options.hardTimeout) > givenUp.timeoutMs)
+  );
+}
+
+/** The options with the rest of `hardTimeout`: it limits the whole call, however many flights the call waits for. */
+export function withTimeLeft<T>(options: EntryOptions<T> | undefined, spentMs: number): EntryOptions<T> | undefined {
+  return options?.hardTimeout === undefined
+    ? options
+    : { ...options, hardTimeout: `${Math.max(1, Math.ceil(toMs(options.hardTimeout) - spentMs))}ms` };
 }

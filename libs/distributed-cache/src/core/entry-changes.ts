@@ -7,8 +7,8 @@ import type { NamespaceRooms } from './namespace-rooms.js';
 import { TagRegistry } from './tag-registry.js';
 
 /**
- * Carries out the changes that callers make in one namespace. Each change first detaches the work under way for its
- * keys in this process (reads and loads are answered and not kept). Then it is sent to Redis, which ends loads
+ * Carries out the changes that callers make in one namespace. Each change first supersedes the work under way for
+ * its keys in this process (reads and loads are answered and not kept). Then it is sent to Redis, which ends loads
  * elsewhere and notifies the other processes.
  */
 export class EntryChanges {
@@ -16,22 +16,21 @@ export class EntryChanges {
 
   /** Stores one value. @returns true once Redis has it (or no Redis is configured) */
   async setOne<T>(key: CacheKey, value: T, options: EntryOptions<T>): Promise<boolean> {
-    const { runtime, policy, reader, writer, loads, tags } = this.rooms;
+    const { runtime, policy, reader, writer, flights, tags } = this.rooms;
     const encodedKey = encodeKey(key);
     const life = entryLife(value, policy, options);
     const names = TagRegistry.namesOf(options.tags);
     if (!runtime.config.enabled) {
       return false;
     }
-    reader.detach(encodedKey);
     const marks = tags.marks(names);
     const check = reader.checks.of(options);
-    const flight = loads.flights.beginWrite(encodedKey);
+    const flight = flights.beginWrite(encodedKey);
     let written: WrittenEntry;
     try {
       written = await writer.write({ key: encodedKey, value, life, flight, loadMs: 0, tags: names, marks, check });
     } finally {
-      loads.flights.end(encodedKey, flight);
+      flights.end(encodedKey, flight);
     }
     const settling = this.settle(key, encodedKey, life, written);
     if (settling !== undefined) {
@@ -45,7 +44,7 @@ export class EntryChanges {
    * @returns true once Redis has all of them (or no Redis is configured)
    */
   async set<T>(entries: ReadonlyMap<CacheKey, T>, options: EntryOptions<T>): Promise<boolean> {
-    const { runtime, policy, reader, writer, loads, tags } = this.rooms;
+    const { runtime, policy, reader, writer, flights, tags } = this.rooms;
     const names = TagRegistry.namesOf(options.tags);
     const values = [...entries].map(([key, value]) => ({
       key,
@@ -57,13 +56,12 @@ export class EntryChanges {
       return false;
     }
     const encodedKeys = values.map(({ encodedKey }) => encodedKey);
-    encodedKeys.forEach((encodedKey) => reader.detach(encodedKey));
     const marks = tags.marks(names);
     const check = reader.checks.of(options);
-    const written = await loads.flights.overtake(encodedKeys, (flights) =>
+    const written = await flights.write(encodedKeys, (writes) =>
       writer.writeMany(
         values.flatMap(({ encodedKey, value, life }, index) => {
-          const flight = flights[index];
+          const flight = writes[index];
           return flight === undefined
             ? []
             : [{ key: encodedKey, value, life, flight, loadMs: 0, tags: names, marks, check }];
@@ -81,13 +79,14 @@ export class EntryChanges {
 
   /** Deletes keys from both tiers. @returns how many of the keys existed, as far as Redis could be asked */
   async delete(keys: readonly CacheKey[], holdOff?: Duration): Promise<number> {
-    const { runtime, recorder } = this.rooms;
+    const { runtime, recorder, flights } = this.rooms;
     const holdOffMs = holdOff === undefined ? undefined : toMs(holdOff);
     const byEncodedKey = new Map(keys.map((key) => [encodeKey(key), key]));
     const encodedKeys = [...byEncodedKey.keys()];
-    const locally = new Set(encodedKeys.filter((encodedKey) => this.detach(encodedKey)));
+    const locally = new Set(encodedKeys.filter((encodedKey) => this.drop(encodedKey)));
     if (holdOffMs !== undefined) {
-      encodedKeys.forEach((encodedKey) => this.rooms.loads.holdOff(encodedKey, holdOffMs));
+      const nowMs = runtime.clock.nowMs();
+      encodedKeys.forEach((encodedKey) => flights.holdOffs.add(encodedKey, nowMs + holdOffMs, nowMs));
     }
     const inRedis = runtime.config.enabled ? await this.deleteRemotely(encodedKeys, holdOffMs) : undefined;
     let count = 0;
@@ -105,8 +104,7 @@ export class EntryChanges {
       return (await this.delete([key])) > 0;
     }
     const encodedKey = encodeKey(key);
-    this.rooms.loads.detach(encodedKey);
-    this.rooms.reader.detach(encodedKey);
+    this.rooms.flights.supersede(encodedKey);
     const locally = local.expire(encodedKey, policy.graceMs);
     const inRedis = await remote?.expire(encodedKey, policy.graceMs);
     if (remote?.judge.isToBeForgotten(encodedKey) === true) {
@@ -116,9 +114,8 @@ export class EntryChanges {
   }
 
   async clear(): Promise<void> {
-    const { runtime, local, remote, loads, reader, recorder } = this.rooms;
-    loads.detachAll();
-    reader.detachAll();
+    const { runtime, local, remote, flights, recorder } = this.rooms;
+    flights.supersedeAll();
     local.startEpoch();
     if (runtime.config.enabled) {
       await remote?.clear();
@@ -153,7 +150,7 @@ export class EntryChanges {
       }
     } else if (!written.overtaken) {
       // The previous value is no longer the value of this key.
-      this.detach(encodedKey);
+      this.drop(encodedKey);
       if (remote?.judge.isToBeForgotten(encodedKey) === false) {
         return this.deleteRemotely([encodedKey]); // else the deletion is journalled, and this call has waited once already
       }
@@ -170,15 +167,15 @@ export class EntryChanges {
     encodedKeys: readonly string[],
     holdOffMs?: number,
   ): Promise<ReadonlySet<string> | undefined> {
-    const { remote, loads, local } = this.rooms;
+    const { remote, flights, local } = this.rooms;
     if (remote === undefined) {
       return undefined;
     }
-    return loads.flights.watch(encodedKeys, async (flights) => {
+    return flights.watch(encodedKeys, async (watched) => {
       const existed = await remote.delete(encodedKeys, holdOffMs);
       for (const [index, encodedKey] of encodedKeys.entries()) {
-        if (flights[index]?.isReplaced !== true) {
-          this.doubtReads(encodedKey);
+        if (watched[index]?.isSuperseded !== true) {
+          flights.taintReads(encodedKey);
           local.delete(encodedKey);
         }
       }
@@ -188,28 +185,18 @@ export class EntryChanges {
 
   /** Drops a fresh copy that was read after the key was expired in this process; a stale copy stays. */
   private dropFresh(encodedKey: string): void {
-    const { local } = this.rooms;
-    this.doubtReads(encodedKey);
+    const { local, flights } = this.rooms;
+    flights.taintReads(encodedKey);
     const copy = local.peek(encodedKey);
     if (copy !== undefined && local.remainingMs(encodedKey, copy) > 0) {
       local.delete(encodedKey);
     }
   }
 
-  /**
-   * Marks reads under way, and the reads of loads, as not to be kept. A loader that runs began after the change, so its
-   * result may be kept.
-   */
-  private doubtReads(encodedKey: string): void {
-    this.rooms.loads.flights.doubt(encodedKey, ({ isLoading }) => !isLoading);
-    this.rooms.reader.detach(encodedKey);
-  }
-
-  /** Detaches the work under way for a key and removes its copy. @returns whether L1 had it */
-  private detach(encodedKey: string): boolean {
-    const { loads, reader, local } = this.rooms;
-    loads.detach(encodedKey);
-    reader.detach(encodedKey);
+  /** Supersedes the work under way for a key and removes its copy. @returns whether L1 had it */
+  private drop(encodedKey: string): boolean {
+    const { flights, local } = this.rooms;
+    flights.supersede(encodedKey);
     return local.delete(encodedKey);
   }
 }

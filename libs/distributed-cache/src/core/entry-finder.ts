@@ -1,5 +1,5 @@
 import { encodeKey, type CacheKey } from '../keys/index.js';
-import type { FoundEntry } from './load-outcome.js';
+import type { FoundEntry } from './lookup.js';
 import type { NamespaceRooms } from './namespace-rooms.js';
 
 /** Looks for entries without loading: first in L1, then in Redis. With `enabled: false` it finds none. */
@@ -10,7 +10,7 @@ export class EntryFinder {
   async fresh(key: CacheKey): Promise<FoundEntry | undefined> {
     const { runtime, reader } = this.rooms;
     const encodedKey = encodeKey(key);
-    const local = this.freshLocal(encodedKey);
+    const local = this.rooms.reader.freshLocal(encodedKey);
     const found =
       local === undefined && runtime.config.enabled ? onlyFresh((await reader.read(encodedKey)).found) : local;
     this.record(key, found);
@@ -22,7 +22,7 @@ export class EntryFinder {
    */
   async freshMany(keys: readonly CacheKey[]): Promise<(FoundEntry | undefined)[]> {
     const encodedKeys = keys.map(encodeKey);
-    const found = encodedKeys.map((key) => this.freshLocal(key));
+    const found = encodedKeys.map((key) => this.rooms.reader.freshLocal(key));
     const missing = [...new Set(encodedKeys.filter((_, index) => found[index] === undefined))];
     const reads = this.rooms.runtime.config.enabled ? await this.rooms.reader.readMany(missing) : [];
     const fromRemote = new Map(missing.map((key, index) => [key, onlyFresh(reads[index]?.found)]));
@@ -36,21 +36,10 @@ export class EntryFinder {
   /** The entry of a key, fresh or stale; not counted as a lookup. */
   async any(encodedKey: string): Promise<FoundEntry | undefined> {
     const { runtime, reader } = this.rooms;
-    return this.freshLocal(encodedKey) ?? (runtime.config.enabled ? (await reader.read(encodedKey)).found : undefined);
-  }
-
-  private freshLocal(encodedKey: string): FoundEntry | undefined {
-    const { local } = this.rooms;
-    const entry = local.find(encodedKey);
-    if (entry === undefined) {
-      return undefined;
-    }
-    const ttlMs = local.remainingMs(encodedKey, entry);
-    if (ttlMs <= 0) {
-      return undefined;
-    }
-    const { loadMs, lifeMs } = entry;
-    return { tier: 'local', stored: entry, ttlMs, ageMs: local.ageMs(entry), loadMs, lifeMs };
+    return (
+      this.rooms.reader.freshLocal(encodedKey) ??
+      (runtime.config.enabled ? (await reader.read(encodedKey)).found : undefined)
+    );
   }
 
   private record(key: CacheKey, found: FoundEntry | undefined): void {

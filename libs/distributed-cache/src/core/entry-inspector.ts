@@ -14,7 +14,7 @@ export class EntryInspector {
   ) {}
 
   async inspect(key: CacheKey): Promise<EntryInspection> {
-    const { layout, loads, remote } = this.rooms;
+    const { layout, flights, remote } = this.rooms;
     const encodedKey = encodeKey(key);
     const local = this.inspectLocal(encodedKey); // before the wait for Redis, in which it could change
     return {
@@ -22,7 +22,7 @@ export class EntryInspector {
       key: encodedKey,
       redisKey: layout.valueKey(encodedKey),
       local,
-      isLoading: loads.joins.running(encodedKey) !== undefined,
+      isLoading: flights.joinable(encodedKey) !== undefined,
       isJournalled: remote?.judge.isToBeForgotten(encodedKey) === true,
       redis: await this.inspectRedis(encodedKey),
     };

@@ -1,26 +1,16 @@
-import { asDecoded, type Stamp } from '../codec/index.js';
+import { asDecoded } from '../codec/index.js';
 import { allOf } from '../redis/index.js';
-import { FlightRegistry, type Flight } from './flight-registry.js';
-import type { FoundEntry } from './load-outcome.js';
+import type { Flight } from './flight.js';
+import type { Flights } from './flights.js';
+import type { FoundEntry, ReadResult } from './lookup.js';
 import type { LocalValues } from './local-values.js';
 import type { LocalView } from './local-view.js';
 import type { Checked, ValueChecks } from './value-check.js';
 import { UNREACHABLE, type RemoteLookup } from './remote-contract.js';
 import type { RemoteView } from './remote-view.js';
 
-/** The result of a read of both tiers. */
-export interface ReadResult {
-  readonly found: FoundEntry | undefined;
-  /**
-   * The stamps that were current at this moment, for a load that begins now; `undefined` while Redis can't be asked.
-   */
-  readonly stamps: readonly Stamp[] | undefined;
-  /** When the entry in Redis was made, if it does not count: it is of another version, or does not match its schema. */
-  readonly refusedAtMs?: number;
-}
-
 /** Work whose result L1 keeps unless its key has changed meanwhile. */
-type Watched = Pick<Readonly<Flight>, 'overtaken' | 'check'>;
+type Watched = Pick<Flight, 'isTainted' | 'check'>;
 
 type FoundLookup = Extract<RemoteLookup, { state: 'found' }>;
 
@@ -28,12 +18,11 @@ const NOTHING: ReadResult = Object.freeze({ found: undefined, stamps: undefined 
 
 /**
  * Reads the entries of one namespace: first L1, then Redis, whose values are kept in L1 for the rest of their life. A
- * read that a write or deletion overtakes is still answered, and not kept.
+ * read whose key changes meanwhile is still answered, and not kept.
  */
 export class EntryReader {
-  private readonly flights = new FlightRegistry<ReadResult>();
-
   constructor(
+    private readonly flights: Flights,
     private readonly local: LocalView,
     private readonly remote: RemoteView | undefined,
     readonly checks: ValueChecks,
@@ -50,7 +39,7 @@ export class EntryReader {
     const { remote } = this;
     return remote === undefined
       ? Promise.resolve(this.readLocal(key))
-      : (this.flights.running(key) ?? this.flights.share(key, (flight) => this.readShared(key, remote, flight)));
+      : this.flights.read(key, (flight) => this.readShared(key, remote, flight));
   }
 
   /** Reads Redis, for {@link accept}; `undefined` when no Redis is configured: see {@link readLocal}. Never rejects. */
@@ -75,17 +64,8 @@ export class EntryReader {
     }
   }
 
-  /** The key has changed: the result of a read under way is not kept. */
-  detach(key: string): void {
-    this.flights.detach(key);
-  }
-
-  detachAll(): void {
-    this.flights.detachAll();
-  }
-
   /**
-   * Takes a result of Redis: a fresh value that passes its check is kept in L1, unless the flight was overtaken. The
+   * Takes a result of Redis: a fresh value that passes its check is kept in L1, unless the flight is tainted. The
    * result is a promise only if the check is asynchronous.
    * @param refusedAtMs an entry made at that moment has been refused already
    */
@@ -120,7 +100,7 @@ export class EntryReader {
     const { stored, forLocal } = this.values.found(checked.isAsRead ? entry : asDecoded(checked.value));
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
     const lifeMs = expiresAtMs - createdAtMs;
-    if (ttlMs > 0 && !flight.overtaken) {
+    if (ttlMs > 0 && !flight.isTainted) {
       this.local.keep(key, forLocal, { ttlMs, graceMs: this.graceMs, marks, loadMs, lifeMs });
     }
     return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, lifeMs }, stamps };
@@ -133,6 +113,20 @@ export class EntryReader {
     } finally {
       this.flights.end(key, flight);
     }
+  }
+
+  /** The fresh value of L1. */
+  freshLocal(key: string): FoundEntry | undefined {
+    const nowMs = this.local.nowMs();
+    const entry = this.local.find(key, nowMs);
+    if (entry === undefined) {
+      return undefined;
+    }
+    const ttlMs = this.local.remainingMs(key, entry, nowMs);
+    const { loadMs, lifeMs } = entry;
+    return ttlMs > 0
+      ? { tier: 'local', stored: entry, ttlMs, ageMs: nowMs - entry.storedAtMs, loadMs, lifeMs }
+      : undefined;
   }
 
   /** Reads L1 alone, also a value past its TTL; for the time without Redis. */

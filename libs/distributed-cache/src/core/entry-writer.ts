@@ -10,8 +10,9 @@ import { ValueRefusedError } from '../errors/index.js';
 import { type LocalMark, type StoredValue, UnreadValue } from '../local/index.js';
 import { allOf } from '../redis/index.js';
 import type { EntryLife } from './entry-life.js';
-import type { Flight } from './flight-registry.js';
-import type { LoadTicket } from './load-turns.js';
+import type { Flight } from './flight.js';
+import type { Flights } from './flights.js';
+import type { FillGrant } from './lease-wait.js';
 import { type LocalValues, unmeasured } from './local-values.js';
 import type { LocalView } from './local-view.js';
 import type { RemoteWrite, WriteOutcome } from './remote-contract.js';
@@ -72,8 +73,7 @@ export class EntryWriter {
     private readonly remote: RemoteView | undefined,
     private readonly values: LocalValues,
     private readonly listener: EntryWriterListener,
-    /** Called before L1 takes the written value: work that began meanwhile may have read the previous value. */
-    private readonly onWritten: (key: string, flight: Flight) => void,
+    private readonly flights: Flights,
     private readonly newBudget: () => WaitBudget,
   ) {}
 
@@ -81,14 +81,14 @@ export class EntryWriter {
    * Stores a loaded value. Redis accepts it only with the lease under which it was loaded; without a lease, only this
    * process keeps it.
    */
-  async writeLoaded(entry: EntryToWrite, ticket: LoadTicket | undefined): Promise<WrittenLoad> {
+  async writeLoaded(entry: EntryToWrite, grant: FillGrant | undefined): Promise<WrittenLoad> {
     const preparing = this.prepare(entry, false);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
     if (prepared === undefined) {
       return { ...refused(entry), stored: unmeasured(entry.value) };
     }
     const { forLocal } = prepared;
-    const written = this.finish(prepared, await this.fill(prepared, ticket));
+    const written = this.finish(prepared, await this.fill(prepared, grant));
     return { ...written, stored: forLocal instanceof UnreadValue ? forLocal.read() : forLocal };
   }
 
@@ -99,7 +99,7 @@ export class EntryWriter {
     if (prepared === undefined) {
       return refused(entry);
     }
-    return this.finish(prepared, entry.flight.isReplaced ? 'unsent' : await this.putOne(prepared));
+    return this.finish(prepared, entry.flight.isSuperseded ? 'unsent' : await this.putOne(prepared));
   }
 
   /**
@@ -115,12 +115,12 @@ export class EntryWriter {
     });
   }
 
-  private fill(prepared: Prepared, ticket: LoadTicket | undefined): WriteOutcome | Promise<WriteOutcome | 'overtaken'> {
+  private fill(prepared: Prepared, grant: FillGrant | undefined): WriteOutcome | Promise<WriteOutcome | 'overtaken'> {
     const { key, flight } = prepared.entry;
-    if (this.remote === undefined || ticket === undefined || flight.overtaken) {
+    if (this.remote === undefined || grant === undefined || flight.isTainted) {
       return this.remote === undefined ? 'done' : 'unsent';
     }
-    return this.remote.fill(key, ticket.lease, writeOf(prepared, ticket.stamps));
+    return this.remote.fill(key, grant.lease, writeOf(prepared, grant.stamps));
   }
 
   /**
@@ -213,7 +213,7 @@ export class EntryWriter {
     const budget = this.newBudget();
     const stamps = await budget.wait(remote.stamps(tags, lifeMsOf(prepared.entry)));
     // Checked at the last moment: no change can come between here and the socket.
-    if (stamps === undefined || flight.isReplaced) {
+    if (stamps === undefined || flight.isSuperseded) {
       return 'unsent';
     }
     const outcome = await budget.wait(remote.store(key, writeOf(prepared, stamps)));
@@ -236,7 +236,7 @@ export class EntryWriter {
       ),
     );
     // Checked at the last moment: no change can come between here and the socket.
-    const current = entries.filter(({ entry }) => !entry.flight.isReplaced);
+    const current = entries.filter(({ entry }) => !entry.flight.isSuperseded);
     if (stamps === undefined || current.length === 0) {
       return () => 'unsent';
     }
@@ -249,11 +249,11 @@ export class EntryWriter {
 
   private finish({ entry, forLocal }: Prepared, outcome: WriteOutcome | 'overtaken'): WrittenEntry {
     const { key, life, flight } = entry;
-    if (flight.isReplaced || outcome === 'overtaken') {
+    if (flight.isSuperseded || outcome === 'overtaken') {
       return { kept: false, overtaken: true, complete: false };
     }
-    this.onWritten(key, flight);
-    if (flight.overtaken) {
+    this.flights.taintAllBut(flight, key); // before L1 takes the value
+    if (flight.isTainted) {
       // Another process has changed the key, before or after: only Redis knows which. A read of this process that began
       // beside the write may have left the previous value in L1, and Redis does not notify this process of its own
       // write.
@@ -289,5 +289,5 @@ function isThere(prepared: Prepared | undefined): prepared is Prepared {
 }
 
 function refused({ flight }: EntryToWrite): WrittenEntry {
-  return { kept: false, overtaken: flight.isReplaced, complete: false };
+  return { kept: false, overtaken: flight.isSuperseded, complete: false };
 }

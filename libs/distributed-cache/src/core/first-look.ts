@@ -1,4 +1,4 @@
-import type { ReadResult } from './entry-reader.js';
+import type { ReadResult } from './lookup.js';
 import type { RedisRuntime } from './cache-runtime.js';
 
 /** The number of loads since the last wrong guess after which the expectation changes; see {@link FirstLook}. */

@@ -13,19 +13,18 @@ export class ForeignChanges {
    * @param encodedKey the part of the Redis key after the namespace: the key of an entry, or of a stamp
    */
   onChanged(encodedKey: string): void {
-    const { tags, loads, local, reader } = this.rooms;
+    const { tags, flights, local } = this.rooms;
     if (encodedKey.startsWith(TAG_STAMP)) {
       const name = encodedKey.slice(TAG_STAMP.length);
       tags.onMessage(name);
-      if (loads.flights.onTag(name, false)) {
+      if (flights.onTag(name, false)) {
         void tags.confirm(name); // a new stamp ends these loads, a longer life of the same stamp does not
       }
     } else if (encodedKey.startsWith('#')) {
       this.startEpoch();
     } else {
       local.delete(encodedKey);
-      reader.detach(encodedKey);
-      loads.onChanged(encodedKey);
+      flights.taint(encodedKey);
     }
   }
 
@@ -36,7 +35,7 @@ export class ForeignChanges {
 
   /** Another process's load of this key has ended without a value to store: the calls that wait for it go on. */
   onLoadEnded(encodedKey: string): void {
-    this.rooms.loads.onEnded(encodedKey);
+    this.rooms.flights.wake(encodedKey);
   }
 
   /**
@@ -44,17 +43,16 @@ export class ForeignChanges {
    * before is trusted.
    */
   startEpoch(): void {
-    const { local, reader, loads, remote } = this.rooms;
+    const { local, flights, remote } = this.rooms;
     local.startEpoch();
-    reader.detachAll();
-    loads.doubtAll();
+    flights.taintAll();
     remote?.forgetStamps();
   }
 
   /** Redis can be used for the first time: values that this process loaded without it may be outdated already. */
   onFirstHearing(): void {
-    const { local, loads } = this.rooms;
+    const { local, flights } = this.rooms;
     local.startEpoch();
-    loads.doubtUnleased();
+    flights.taintUnleased();
   }
 }

@@ -1,7 +1,7 @@
 import type { Duration } from '../config/index.js';
 import type { LoaderTimeoutError } from '../errors/index.js';
 import type { LoaderContext } from './entry-options.js';
-import type { LoadScope } from './load-scope.js';
+import type { LoadScope } from './load-cycles.js';
 import type { LoadSignals } from './load-signals.js';
 import { TagRegistry } from './tag-registry.js';
 
@@ -60,16 +60,12 @@ export class LoadContext implements LoaderContext {
 
   /** The load waits for the others of its batch: the time until {@link leaveQueue} does not count as its loader's. */
   enterQueue(): void {
-    this.scope.forEach((load) => (load.isInQueue = true));
+    this.scope.forEach((load) => load.enterQueue());
   }
 
   /** The loader of the batch begins. */
   leaveQueue(): void {
-    for (const load of this.scope) {
-      const nowMs = performance.now();
-      load.isInQueue = false;
-      load.lifeMs += nowMs - (load.loadingSinceMs ?? nowMs);
-    }
+    this.scope.forEach((load) => load.leaveQueue());
   }
 
   setTtl(ttl: Duration): void {

@@ -3,7 +3,7 @@ import { LoaderTimeoutError } from '../errors/index.js';
 import type { Clock } from '../local/index.js';
 import type { Loader } from './entry-options.js';
 import type { LoadContext } from './load-context.js';
-import { loadScopes } from './load-scope.js';
+import { loadScopes } from './load-cycles.js';
 
 /** Runs a loader, at most for `hardTimeoutMs`. Then its signal is aborted, and its result is no longer waited for. */
 async function runLoader<T>(

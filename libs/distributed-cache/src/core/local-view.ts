@@ -84,6 +84,11 @@ export class LocalView {
       : Math.min(ttlMs, Math.max(entry.storedAtMs, outageSinceMs) + config.fallback.ttlMs - nowMs);
   }
 
+  /** The time by the clock of L1. */
+  nowMs(): number {
+    return this.runtime.clock.nowMs();
+  }
+
   ageMs(entry: LocalEntry): number {
     return this.runtime.clock.nowMs() - entry.storedAtMs;
   }

@@ -4,18 +4,19 @@ import { keyLayout, type KeyLayout } from '../keys/index.js';
 import { REAL_TIME } from '../redis/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import type { Counters } from './counters.js';
-import { EntryLoader } from './entry-loader.js';
+import { Flights } from './flights.js';
+import { LoadFiller } from './fill.js';
+import { LeaseQueue, ReplaceThrottle } from './lease-wait.js';
+import { LoadCoordinator } from './load.js';
 import { EntryReader } from './entry-reader.js';
 import { EntryWriter } from './entry-writer.js';
 import { FirstLook } from './first-look.js';
-import { LoadTurns } from './load-turns.js';
 import { LocalValues } from './local-values.js';
 import { LocalView } from './local-view.js';
 import { LookupRecorder } from './lookup-recorder.js';
 import { RemoteView } from './remote-view.js';
 import { TagRegistry } from './tag-registry.js';
 import { ValueChecks, versionStamps } from './value-check.js';
-import { VersionPeace } from './version-peace.js';
 import { WaitBudget } from './wait-budget.js';
 import { type ClassRegistry, copyValue, type CopyInstance } from '../values/index.js';
 
@@ -28,7 +29,8 @@ export interface NamespaceRooms {
   readonly remote: RemoteView | undefined;
   readonly reader: EntryReader;
   readonly writer: EntryWriter;
-  readonly loads: EntryLoader;
+  readonly flights: Flights;
+  readonly loads: LoadCoordinator;
   readonly tags: TagRegistry;
   readonly recorder: LookupRecorder;
   readonly layout: KeyLayout;
@@ -45,12 +47,13 @@ export function furnishNamespace(
   const codec = new EntryCodec({ ...policy, maxValueBytes: config.maxValueBytes, classes: runtime.classes });
   const recorder = new LookupRecorder(namespace, counters, events);
   const layout = keyLayout(config.keyPrefix, namespace);
+  const flights = new Flights();
   const local = new LocalView(runtime, namespace);
   const tags = new TagRegistry(
     redis,
     layout,
     () => clock.nowMs(),
-    (name) => loads.flights.onTag(name, true),
+    (name) => flights.onTag(name, true),
     () => counters.tagsForgotten++,
   );
   const remote =
@@ -70,6 +73,7 @@ export function furnishNamespace(
         );
   const values = new LocalValues(codec, policy.values, instanceCopier(runtime.classes));
   const reader = new EntryReader(
+    flights,
     local,
     remote,
     new ValueChecks(policy, config.deadlineMs, (key, mismatch) => recorder.mismatch(key, mismatch)),
@@ -85,16 +89,14 @@ export function furnishNamespace(
       onRefused: (key, reason) => events.emit('valueRefused', { namespace, key, reason }),
       onFlattened: (key, classNames) => runtime.flattened.tell(namespace, key, classNames),
     },
-    (key, flight) => {
-      reader.detach(key);
-      loads.onWritten(key, flight);
-    },
+    flights,
     () => new WaitBudget(redis?.connection.deadlineClock ?? REAL_TIME, config.deadlineMs),
   );
   const firstLook = new FirstLook(redis, config.deadlineMs);
-  const turns = new LoadTurns(reader, remote, firstLook, new VersionPeace(clock), () => recorder.wait());
-  const loads = new EntryLoader(runtime, policy, reader, writer, firstLook, turns, tags, recorder, namespace);
-  return { runtime, policy, local, remote, reader, writer, loads, tags, recorder, layout };
+  const leases = new LeaseQueue(reader, remote, flights, firstLook, new ReplaceThrottle(clock), () => recorder.wait());
+  const filler = new LoadFiller(runtime, policy, writer, tags, recorder);
+  const loads = new LoadCoordinator(namespace, runtime, flights, reader, leases, filler, recorder);
+  return { runtime, policy, flights, local, remote, reader, writer, loads, tags, recorder, layout };
 }
 
 function instanceCopier(classes: ClassRegistry): CopyInstance | undefined {

@@ -7,12 +7,13 @@ export interface WaitedLoad {
   readonly label: string;
   /** The time since when its loader runs, or it waits for another process's load; `undefined`: neither. */
   readonly loadingSinceMs: number | undefined;
-  /** For so long, in milliseconds, its loader may run. */
-  lifeMs: number;
-  /** Set while the load waits for the others of its batch. */
-  isInQueue: boolean;
   /** The loads that its loader waits for. */
-  waitsFor: Set<WaitedLoad> | undefined;
+  readonly waitsFor: ReadonlySet<WaitedLoad> | undefined;
+  waitFor(load: WaitedLoad): void;
+  endWaitFor(load: WaitedLoad): void;
+  /** The load waits for the others of its batch, until {@link leaveQueue}. */
+  enterQueue(): void;
+  leaveQueue(): void;
 }
 
 /** The loads on whose behalf a loader runs: one, or all the keys of a batch. */
@@ -33,10 +34,9 @@ export function beginWait(scope: LoadScope, load: WaitedLoad): () => void {
     throw new LoadCycleError([...labels, load.label]);
   }
   for (const each of waiting) {
-    each.waitsFor ??= new Set();
-    each.waitsFor.add(load);
+    each.waitFor(load);
   }
-  return () => waiting.forEach((each) => each.waitsFor?.delete(load));
+  return () => waiting.forEach((each) => each.endWaitFor(load));
 }
 
 function pathTo(targets: LoadScope, from: WaitedLoad, seen: Set<WaitedLoad>): WaitedLoad[] | undefined {

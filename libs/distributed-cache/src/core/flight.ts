@@ -1,0 +1,241 @@
+import type { LoaderTimeoutError } from '../errors/index.js';
+import type { WaitedLoad } from './load-cycles.js';
+import type { FoundEntry, LoadOutcome } from './lookup.js';
+import type { ValueCheck } from './value-check.js';
+
+/** The facts of a load that its options decide. */
+export interface LoadFacts {
+  /** `namespace:key`, for error messages. */
+  readonly label: string;
+  /** The longest wait of other calls for the load, in milliseconds. */
+  readonly lifeMs: number;
+  /** The check that a value must pass. */
+  readonly check: ValueCheck;
+  /** The tags that the result will carry, as far as they are known. */
+  readonly tags: readonly string[];
+}
+
+const NO_TAGS: readonly string[] = Object.freeze([]);
+
+/**
+ * One piece of work on one key in this process: a read of Redis, a load, or a write.
+ *
+ * A change of the key during the work taints or supersedes it. The calls that wait still get the result, and L1 does
+ * not keep it.
+ */
+export class Flight implements WaitedLoad {
+  private outcome: Promise<LoadOutcome> | undefined;
+  private joinedOutcome: Promise<LoadOutcome> | undefined;
+  private awaitedLoads: Set<WaitedLoad> | undefined;
+  private change: 'none' | 'tainted' | 'superseded' = 'none';
+  private phase: 'reading' | 'waiting' | 'loading' | 'storing' = 'reading';
+  private facts: LoadFacts | undefined;
+  private addedTags = NO_TAGS;
+  private startedAtMs: number | undefined;
+  private queueMs = 0;
+  private isInQueue = false;
+  private hasLease = true;
+  private staleValue: FoundEntry | undefined;
+  private timeout: LoaderTimeoutError | undefined;
+  private isLeft = false;
+  private rest: Promise<unknown> | undefined;
+
+  /** The result of a load. */
+  get result(): Promise<LoadOutcome> {
+    return this.outcome ?? Promise.reject(new Error('the load has not begun'));
+  }
+
+  /** The promise that joined calls wait for: the result, unless the load lasts too long; absent before the first. */
+  get joined(): Promise<LoadOutcome> | undefined {
+    return this.joinedOutcome;
+  }
+
+  get waitsFor(): ReadonlySet<WaitedLoad> | undefined {
+    return this.awaitedLoads;
+  }
+
+  /** Whether the key has changed, or may have, since the work began. */
+  get isTainted(): boolean {
+    return this.change !== 'none';
+  }
+
+  /** Whether this process itself changed the key later: a write that has not been sent yet must not be sent. */
+  get isSuperseded(): boolean {
+    return this.change === 'superseded';
+  }
+
+  /** Whether the load only waits for another process to fill the key: it has read nothing that could be outdated. */
+  get isWaiting(): boolean {
+    return this.phase === 'waiting';
+  }
+
+  /** Whether the loader runs, which may add tags: until it ends, {@link tags} may be incomplete. */
+  get isLoading(): boolean {
+    return this.phase === 'loading';
+  }
+
+  /** Whether the load runs without a lease, because Redis could not be asked. */
+  get isUnleased(): boolean {
+    return !this.hasLease;
+  }
+
+  get label(): string {
+    return this.facts?.label ?? '';
+  }
+
+  get check(): ValueCheck | undefined {
+    return this.facts?.check;
+  }
+
+  get tags(): readonly string[] {
+    const tags = this.facts?.tags ?? NO_TAGS;
+    return this.addedTags.length === 0 ? tags : [...tags, ...this.addedTags];
+  }
+
+  /** The longest wait of other calls for the load, in milliseconds. */
+  get lifeMs(): number {
+    return (this.facts?.lifeMs ?? 0) + this.queueMs;
+  }
+
+  get loadingSinceMs(): number | undefined {
+    return this.startedAtMs;
+  }
+
+  /** How long the loader has run, or the load has waited for another process, in milliseconds. */
+  get elapsedMs(): number {
+    return this.startedAtMs === undefined ? 0 : performance.now() - this.startedAtMs;
+  }
+
+  /**
+   * Whether the loader has run for longer than other calls may wait, and than its lease may be held. The wait for
+   * another process is limited by the lease of that process.
+   */
+  get isOutlived(): boolean {
+    return this.startedAtMs !== undefined && !this.isWaiting && !this.isInQueue && this.elapsedMs >= this.lifeMs;
+  }
+
+  /** The stale value that replaces the result after a timeout. */
+  get stale(): FoundEntry | undefined {
+    return this.staleValue;
+  }
+
+  /**
+   * The error with which the load was given up, at the `hardTimeout` of the call that began it. It concerns that call
+   * alone.
+   */
+  get givenUp(): LoaderTimeoutError | undefined {
+    return this.timeout;
+  }
+
+  /** Whether no call waits for the load any more. */
+  get isAbandoned(): boolean {
+    return this.isLeft && this.joinedOutcome === undefined;
+  }
+
+  /** Starts the load whose outcome is {@link result}. */
+  start(load: (flight: Flight) => Promise<LoadOutcome>): void {
+    this.outcome = load(this);
+  }
+
+  /** The first call joins: this call and later ones wait for `outcome`. */
+  joinAs(outcome: Promise<LoadOutcome>): Promise<LoadOutcome> {
+    this.joinedOutcome = outcome;
+    return outcome;
+  }
+
+  waitFor(load: WaitedLoad): void {
+    this.awaitedLoads ??= new Set();
+    this.awaitedLoads.add(load);
+  }
+
+  endWaitFor(load: WaitedLoad): void {
+    this.awaitedLoads?.delete(load);
+  }
+
+  describe(facts: LoadFacts): void {
+    this.facts = facts;
+  }
+
+  /** The key has changed, or may have. */
+  taint(): void {
+    if (this.change === 'none') {
+      this.change = 'tainted';
+    }
+  }
+
+  /** This process has changed the key. */
+  supersede(): void {
+    this.change = 'superseded';
+  }
+
+  /** The work begins only now: earlier changes do not count. */
+  restart(): void {
+    this.change = 'none';
+  }
+
+  /** The load waits for another process's load of the key. */
+  beginWait(): void {
+    this.startedAtMs ??= performance.now();
+    this.phase = 'waiting';
+  }
+
+  endWait(): void {
+    this.phase = 'reading';
+  }
+
+  /** The load has found no value to return, and runs its loader next. */
+  beginLoad(hasLease: boolean, stale: FoundEntry | undefined): void {
+    this.phase = 'loading';
+    this.hasLease = hasLease;
+    this.staleValue = stale;
+  }
+
+  /** The loader starts. @returns the time that the load has waited for another process before, in milliseconds */
+  startLoader(): number {
+    const nowMs = performance.now();
+    this.startedAtMs ??= nowMs;
+    return nowMs - this.startedAtMs;
+  }
+
+  stopLoader(): void {
+    this.startedAtMs = undefined;
+  }
+
+  /** The value of the loader is stored next. */
+  beginStoring(addedTags: readonly string[]): void {
+    this.phase = 'storing';
+    this.addedTags = addedTags;
+  }
+
+  /** The load waits for the others of its batch: that time does not count as its loader's. */
+  enterQueue(): void {
+    this.isInQueue = true;
+  }
+
+  leaveQueue(): void {
+    this.isInQueue = false;
+    this.queueMs += this.elapsedMs;
+  }
+
+  /** The load ends with the timeout of the call that began it. */
+  giveUp(error: LoaderTimeoutError | undefined): void {
+    this.timeout = error;
+  }
+
+  /** The call that began the load no longer waits for it. */
+  leave(): void {
+    this.isLeft = true;
+  }
+
+  /** The result is there, and `work` goes on: until it has ended, the flight can be tainted. */
+  continueWith(work: Promise<unknown>): void {
+    this.rest = work;
+  }
+
+  /** The work that goes on after the result, once. */
+  takeRest(): Promise<unknown> | undefined {
+    const { rest } = this;
+    this.rest = undefined;
+    return rest;
+  }
+}

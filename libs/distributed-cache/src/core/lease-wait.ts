@@ -1,0 +1,269 @@
+import type { Stamp } from '../codec/index.js';
+import type { Clock } from '../local/index.js';
+import type { EntryReader } from './entry-reader.js';
+import type { FirstLook } from './first-look.js';
+import type { Flight } from './flight.js';
+import type { Flights } from './flights.js';
+import type { Lease } from './lease.js';
+import type { FoundEntry, ReadResult } from './lookup.js';
+import { UNREACHABLE, type TakeOutcome } from './remote-contract.js';
+import type { RemoteView } from './remote-view.js';
+import type { WaitBudget } from './wait-budget.js';
+
+/** How a load goes on after the request for the lease. */
+export type LoadDecision =
+  | {
+      /** The key has a value that the callers get. */
+      readonly kind: 'serve';
+      readonly entry: FoundEntry;
+    }
+  | {
+      /** The loader runs. */
+      readonly kind: 'load';
+      /**
+       * With a grant the result is stored for all processes; without one (no Redis is configured, or it can't be used)
+       * only in this process.
+       */
+      readonly grant: FillGrant | undefined;
+      readonly stale: FoundEntry | undefined;
+    };
+
+/** The right to store the result of a load, and the stamps that were current when it began. */
+export interface FillGrant {
+  readonly lease: Lease;
+  readonly stamps: readonly Stamp[];
+}
+
+const SHORTEST_WAIT_MS = 40;
+const LONGEST_WAIT_MS = 400;
+
+/**
+ * The pause before the next poll, as a part of the time waited so far: on average, the end of a load is noticed an
+ * eighth of its duration late.
+ */
+const WAIT_PART = 0.125;
+
+/**
+ * Maximum number of loads of other processes, ending without a mark, that a call waits for; then it loads by itself.
+ */
+const MOST_LOADS_AWAITED = 2;
+
+/**
+ * Ensures one load per key for the whole cluster. The process that gets the lease loads. The others take a stale value
+ * if there is one; otherwise they wait for the fill. The message about the changed key wakes them; if it is lost,
+ * polling with jitter does. If the process that loads dies, its lease ends, and the next process that polls takes over.
+ * If Redis can't be used any more, no call waits for it.
+ *
+ * A load that ends without a value to store (an error, `skip`, `cacheIf`) leaves a mark. The processes that waited for
+ * it then load at once, in parallel: one of them under the lease, the others only for their own callers. So a call
+ * waits for one load of another process at most, and for a second one only after the first was lost with its process or
+ * overtaken by a deletion.
+ */
+export class LeaseQueue {
+  constructor(
+    private readonly reader: EntryReader,
+    private readonly remote: RemoteView | undefined,
+    private readonly flights: Flights,
+    readonly firstLook: FirstLook,
+    private readonly throttle: ReplaceThrottle,
+    /** Called when a load begins to wait for another process. */
+    private readonly onWait: () => void,
+  ) {}
+
+  /**
+   * Acquires the lease of a key, if necessary after a wait for another process's load.
+   * @param read the result of a read of Redis; absent when the key has not been read yet
+   * @param refreshBelowMs a value is loaded anew when no more than this is left of its fresh life, in milliseconds
+   */
+  async acquireOrWait(
+    key: string,
+    read: ReadResult | undefined,
+    flight: Flight,
+    budget: WaitBudget,
+    refreshBelowMs = 0,
+  ): Promise<LoadDecision> {
+    const { remote } = this;
+    if (remote === undefined || (read !== undefined && read.stamps === undefined)) {
+      return withoutLease(read?.found);
+    }
+    const awaited = new AwaitedLoads();
+    let isFirstLook = read === undefined && refreshBelowMs === 0;
+    let refusedAtMs = read?.refusedAtMs;
+    for (;;) {
+      const taking = remote.leases.take(key, isFirstLook);
+      if (isFirstLook) {
+        this.firstLook.guess(taking);
+      }
+      const taken = await budget.wait(taking);
+      if (taken === undefined) {
+        void taking.then(({ lease }) => lease?.release());
+        return withoutLease((read ?? this.reader.readLocal(key)).found);
+      }
+      const accepting = this.reader.accept(key, taken.lookup, flight, refusedAtMs);
+      const accepted = accepting instanceof Promise ? await accepting : accepting;
+      ({ refusedAtMs } = accepted);
+      if (isFirstLook) {
+        isFirstLook = false;
+        this.firstLook.learn(accepted);
+      }
+      const decision = this.decide(key, accepted, taken, flight, refreshBelowMs);
+      if (decision !== undefined) {
+        return decision;
+      }
+      const isFirst = awaited.count === 0;
+      const isAnother = awaited.add(taken.owner);
+      if (isFirst) {
+        this.onWait();
+      } else if (isAnother) {
+        const instead = await this.decideAfterWait(key, awaited.count, remote, flight, budget);
+        if (instead !== undefined) {
+          return instead;
+        }
+      }
+      const isWoken = await this.wait(key, awaited, flight, budget);
+      if (isWoken) {
+        const lookup = await budget.wait(remote.find(key));
+        const filled = await this.reader.accept(key, lookup ?? UNREACHABLE, flight, refusedAtMs);
+        if (filled.found !== undefined && filled.found.ttlMs > refreshBelowMs) {
+          return { kind: 'serve', entry: filled.found };
+        }
+        ({ refusedAtMs } = filled);
+      }
+    }
+  }
+
+  /**
+   * Decides how to go on after an attempt to take the lease.
+   * @returns `undefined` when another process is loading, and there is no stale value to return meanwhile
+   */
+  private decide(
+    key: string,
+    { found, stamps, refusedAtMs }: ReadResult,
+    { lease, isHeldOff, isRefused }: TakeOutcome,
+    flight: Flight,
+    refreshBelowMs: number,
+  ): LoadDecision | undefined {
+    if (found !== undefined && found.ttlMs > refreshBelowMs) {
+      void lease?.release();
+      return { kind: 'serve', entry: found };
+    }
+    if (stamps === undefined) {
+      void lease?.release();
+      return withoutLease(found);
+    }
+    if (refusedAtMs !== undefined && lease !== undefined && !this.throttle.tryAcquire(key)) {
+      void lease.release();
+      return withoutLease(undefined);
+    }
+    if (lease !== undefined) {
+      return { kind: 'load', grant: { lease, stamps }, stale: found };
+    }
+    if (isHeldOff) {
+      flight.taint(); // the source may lag behind the deletion: the result is returned, and not kept
+      return withoutLease(found);
+    }
+    if (isRefused) {
+      return withoutLease(found);
+    }
+    return found === undefined ? undefined : { kind: 'serve', entry: found };
+  }
+
+  /**
+   * Decides how to go on when the awaited load has ended, and yet another process is loading.
+   * @param loadsAwaited how many loads there have been, with the present one
+   * @returns the decision to load at once, when the awaited load ended without a value to store, or there were too many
+   * loads; `undefined` to wait again
+   */
+  private async decideAfterWait(
+    key: string,
+    loadsAwaited: number,
+    remote: RemoteView,
+    flight: Flight,
+    budget: WaitBudget,
+  ): Promise<LoadDecision | undefined> {
+    const isEnded = await budget.wait(remote.leases.hasEndedUnfilled(key));
+    if (isEnded === undefined) {
+      return withoutLease(undefined);
+    }
+    if (isEnded || loadsAwaited > MOST_LOADS_AWAITED) {
+      flight.taint(); // answered, and not kept: a deletion that finds no lease of ours ends nothing
+      return withoutLease(undefined);
+    }
+    return undefined;
+  }
+
+  /** Waits for a change of the key, or for the next poll. @returns whether the key has changed */
+  private async wait(key: string, awaited: AwaitedLoads, flight: Flight, budget: WaitBudget): Promise<boolean> {
+    const startedAtMs = performance.now();
+    flight.beginWait();
+    const isWoken = await this.flights.waitForChange(key, awaited.nextWaitMs * (0.5 + Math.random()));
+    flight.endWait();
+    awaited.waitedMs += performance.now() - startedAtMs;
+    budget.renew(); // the time of another process's loader does not count against the deadline of Redis
+    return isWoken;
+  }
+}
+
+/** The loads of other processes that one load has waited for. */
+class AwaitedLoads {
+  count = 0;
+  waitedMs = 0;
+  private owner: string | undefined;
+
+  /** Counts the load of this owner of the lease. @returns whether it is another one than before */
+  add(owner: string | undefined): boolean {
+    const isAnother = this.count === 0 || this.owner !== owner;
+    if (isAnother) {
+      this.count++;
+      this.owner = owner;
+    }
+    return isAnother;
+  }
+
+  /** The pause before the next poll, in milliseconds. */
+  get nextWaitMs(): number {
+    return Math.min(Math.max(this.waitedMs * WAIT_PART, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
+  }
+}
+
+function withoutLease(stale: FoundEntry | undefined): LoadDecision {
+  return { kind: 'load', grant: undefined, stale };
+}
+
+/**
+ * For this long, in milliseconds, a process that has replaced an entry of another version does not replace that key
+ * again.
+ */
+const REPLACE_AGAIN_AFTER_MS = 60_000;
+const MAX_THROTTLED_KEYS = 10_000;
+
+/**
+ * Limits how often two versions of an application that run side by side replace each other's entries. Each version
+ * finds the other's entries to be misses; if each stored its own with every read, both would load all the time. So a
+ * process replaces the other version's entry of a key once in a minute; in between it keeps what it loads only for its
+ * own callers.
+ */
+export class ReplaceThrottle {
+  /** When an entry of another version was last replaced, by key, oldest first. */
+  private readonly replaced = new Map<string, number>();
+
+  constructor(private readonly clock: Clock) {}
+
+  /** Whether this process may replace the other version's entry now; if so, the replacement is recorded. */
+  tryAcquire(key: string): boolean {
+    const nowMs = this.clock.nowMs();
+    const lastMs = this.replaced.get(key);
+    if (lastMs !== undefined && nowMs - lastMs < REPLACE_AGAIN_AFTER_MS) {
+      return false;
+    }
+    this.replaced.delete(key);
+    this.replaced.set(key, nowMs);
+    if (this.replaced.size > MAX_THROTTLED_KEYS) {
+      for (const [oldest] of this.replaced) {
+        this.replaced.delete(oldest);
+        break;
+      }
+    }
+    return true;
+  }
+}

@@ -1,0 +1,277 @@
+import { toMs } from '../config/index.js';
+import { LoaderTimeoutError } from '../errors/index.js';
+import { encodeKey, type CacheKey } from '../keys/index.js';
+import { readStored } from '../local/index.js';
+import { REAL_TIME } from '../redis/index.js';
+import type { CacheRuntime } from './cache-runtime.js';
+import { hasLimits, wasGivenUpForAnother, withinLimits, withTimeLeft } from './caller-limits.js';
+import { isRefreshDue } from './early-refresh.js';
+import type { EntryOptions, Loader } from './entry-options.js';
+import type { EntryReader } from './entry-reader.js';
+import type { LoadFiller } from './fill.js';
+import type { Flight, LoadFacts } from './flight.js';
+import { FlightOutlivedError, type Flights } from './flights.js';
+import type { LeaseQueue, LoadDecision } from './lease-wait.js';
+import { LoadContext } from './load-context.js';
+import { beginWait, loadScopes } from './load-cycles.js';
+import { runTimed } from './loader-run.js';
+import { unmeasured } from './local-values.js';
+import { outcomeOf, type LoadOutcome, type ReadResult } from './lookup.js';
+import type { LookupRecorder } from './lookup-recorder.js';
+import { TagRegistry } from './tag-registry.js';
+import { WaitBudget } from './wait-budget.js';
+
+/** One call of `getOrSet`. */
+interface LoadRequest<T> {
+  readonly key: CacheKey;
+  readonly encodedKey: string;
+  readonly loader: Loader<T>;
+  readonly options: EntryOptions<T> | undefined;
+}
+
+type GrantedLoad = Extract<LoadDecision, { kind: 'load' }>;
+
+/**
+ * Gets a value from L1, else from Redis, else from the loader, whose result is stored in Redis and L1.
+ *
+ * A miss takes these steps, in this order: join the load that is under way for the key or begin one (`joinOrBegin`),
+ * look in Redis (`load`), acquire the lease or wait for the load of another process (`loadUnderLease`), run the loader
+ * and store its result (`runAndFill`), and give the result to each caller (`deliver`).
+ *
+ * There is one load per key in this process and one in the cluster; the loader runs at most once in a load. If it
+ * throws, the load returns a stale value that is still in its grace; without one, its error, the same object, reaches
+ * every caller.
+ */
+export class LoadCoordinator {
+  private readonly deadlineClock: { nowMs(): number };
+
+  constructor(
+    private readonly namespace: string,
+    private readonly runtime: CacheRuntime,
+    private readonly flights: Flights,
+    private readonly reader: EntryReader,
+    private readonly leases: LeaseQueue,
+    private readonly filler: LoadFiller,
+    private readonly recorder: LookupRecorder,
+  ) {
+    this.deadlineClock = runtime.redis?.connection.deadlineClock ?? REAL_TIME;
+  }
+
+  /**
+   * The value of a key. A fresh value of L1 that is about to expire is refreshed in the background.
+   * @throws CacheKeyError for a key that is not a well-formed non-empty string
+   */
+  getOrLoad<T>(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
+    const encodedKey = encodeKey(key);
+    const local = this.reader.freshLocal(encodedKey);
+    if (local === undefined) {
+      return this.joinOrBegin({ key, encodedKey, loader, options });
+    }
+    this.recorder.hit(key, 'local', 'fresh', local.ttlMs);
+    if (isRefreshDue(local.ttlMs, local, options, this.runtime.random)) {
+      this.refresh({ key, encodedKey, loader, options }, local.ttlMs);
+    }
+    return Promise.resolve(readStored(local.stored) as T);
+  }
+
+  /** Runs a loader, and keeps nothing. */
+  async loadUncached<T>(loader: Loader<T>): Promise<T> {
+    const context = new LoadContext(this.runtime.loadSignals, undefined);
+    try {
+      return await loader(context);
+    } finally {
+      context.end();
+    }
+  }
+
+  /**
+   * Refreshes a value in the background while it is still fresh, once in the cluster. A call that needs the value after
+   * its expiry joins; if the loader throws, the present value stays.
+   */
+  private refresh<T>(request: LoadRequest<T>, ttlMs: number): void {
+    const { encodedKey } = request;
+    if (this.flights.joinable(encodedKey) === undefined) {
+      const refreshing = this.flights.beginLoad(encodedKey, (flight) => this.load(request, flight, ttlMs));
+      refreshing.result.catch(() => {}); // the error is counted; the callers have the present value
+    }
+  }
+
+  private joinOrBegin<T>(request: LoadRequest<T>): Promise<T> {
+    const running = this.flights.joinable(request.encodedKey);
+    const scope = loadScopes.current;
+    if (running === undefined) {
+      const flight = this.flights.beginLoad(request.encodedKey, (begun) => this.load(request, begun));
+      return scope === undefined && !hasLimits(request.options)
+        ? this.deliver(request.key, flight.result, false)
+        : this.deliverInTime(request, flight, false, scope && beginWait(scope, flight));
+    }
+    try {
+      return this.deliverInTime(request, running, true, scope && beginWait(scope, running));
+    } catch (error) {
+      const cycle: Promise<T> = Promise.reject(error);
+      cycle.catch(() => {}); // a loader that does not wait for this call must not end the process by an unhandled rejection
+      return cycle;
+    }
+  }
+
+  /**
+   * Looks in Redis, and loads if there is no fresh value. The code of a load is a separate method, so that a hit keeps
+   * few local variables.
+   * @param refreshBelowMs a value is loaded anew when no more than this is left of its fresh life, in milliseconds
+   */
+  private async load<T>(request: LoadRequest<T>, flight: Flight, refreshBelowMs = 0): Promise<LoadOutcome> {
+    const startedAtMs = this.deadlineClock.nowMs();
+    const { encodedKey } = request;
+    const { firstLook } = this.leases;
+    try {
+      flight.describe(this.factsOf(request));
+      if (!firstLook.isDue(refreshBelowMs)) {
+        return await this.loadUnderLease(request, flight, undefined, startedAtMs, refreshBelowMs);
+      }
+      const finding = this.reader.find(encodedKey);
+      const accepting =
+        finding === undefined
+          ? this.reader.readLocal(encodedKey)
+          : this.reader.accept(encodedKey, await finding, flight);
+      const read = accepting instanceof Promise ? await accepting : accepting;
+      firstLook.learn(read);
+      return read.found !== undefined && read.found.ttlMs > refreshBelowMs
+        ? outcomeOf(read.found)
+        : await this.loadUnderLease(request, flight, read, startedAtMs, refreshBelowMs);
+    } finally {
+      this.flights.end(encodedKey, flight);
+    }
+  }
+
+  private factsOf<T>({ encodedKey, options }: LoadRequest<T>): LoadFacts {
+    const { hardTimeout } = options ?? {};
+    return {
+      label: `${this.namespace}:${encodedKey}`,
+      lifeMs: Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout)),
+      check: this.reader.checks.of(options),
+      tags: TagRegistry.namesOf(options?.tags),
+    };
+  }
+
+  /**
+   * Acquires the lease of the key, or waits for the load of another process, and loads if that brings no value.
+   * @param read what was found in Redis; absent when the lease is requested without a read before
+   * @param startedAtMs when the load began, by the deadline clock
+   */
+  private async loadUnderLease<T>(
+    request: LoadRequest<T>,
+    flight: Flight,
+    read: ReadResult | undefined,
+    startedAtMs: number,
+    refreshBelowMs: number,
+  ): Promise<LoadOutcome> {
+    const { encodedKey, options } = request;
+    const { deadlineClock, flights, runtime } = this;
+    const budget = new WaitBudget(deadlineClock, runtime.config.deadlineMs, deadlineClock.nowMs() - startedAtMs);
+    this.filler.requestStamps(flight.tags, options);
+    const decision = await this.leases.acquireOrWait(encodedKey, read, flight, budget, refreshBelowMs);
+    if (decision.kind === 'serve') {
+      return outcomeOf(decision.entry);
+    }
+    const { grant, stale } = decision;
+    if (flight.isAbandoned) {
+      void grant?.lease.release();
+      const error = new LoaderTimeoutError(flight.lifeMs);
+      flight.giveUp(error);
+      throw error;
+    }
+    if (grant !== undefined && flight.isTainted) {
+      // The loader will see all changes so far (one may have been the expiry of this very key), and the lease protects
+      // against later ones.
+      flights.restart(encodedKey, flight);
+    }
+    flight.beginLoad(grant !== undefined, stale);
+    if (flights.holdOffs.includes(encodedKey, runtime.clock.nowMs())) {
+      flight.taint();
+    }
+    return this.runAndFill(request, flight, decision, budget);
+  }
+
+  /** Runs the loader and stores its result. If the loader throws, the result is the stale value, if there is one. */
+  private async runAndFill<T>(
+    { encodedKey: key, loader, options }: LoadRequest<T>,
+    flight: Flight,
+    { grant, stale }: GrantedLoad,
+    budget: WaitBudget,
+  ): Promise<LoadOutcome> {
+    const { clock, loadSignals } = this.runtime;
+    const context = new LoadContext(loadSignals, stale === undefined ? undefined : readStored(stale.stored), [flight]);
+    grant?.lease.startRenewing(() => flight.isOutlived);
+    const tagging = this.filler.beginTags(flight.tags, options, grant);
+    const tags = flight.tags.length === 0 ? await tagging : await budget.wait(tagging);
+    const startedAtMs = clock.nowMs();
+    const waitedMs = flight.startLoader();
+    let value: T;
+    try {
+      value = await runTimed(loader, context, options?.hardTimeout, waitedMs, clock, (durationMs, hasFailed) =>
+        this.recorder.load(key, durationMs, hasFailed),
+      );
+    } catch (error) {
+      void grant?.lease.releaseUnfilled();
+      flight.giveUp(context.abortedBy === error ? context.abortedBy : undefined);
+      if (stale === undefined || options?.staleIf?.(error) === false) {
+        throw error;
+      }
+      return outcomeOf(stale);
+    } finally {
+      flight.stopLoader();
+    }
+    flight.beginStoring(context.addedTags);
+    const loaded = { key, value, flight, loadMs: clock.nowMs() - startedAtMs };
+    const filling = this.filler.store(loaded, context, options, tags, grant);
+    flight.continueWith(filling.catch(() => {}));
+    const filled = await budget.wait(filling);
+    // Not stored in time: storing goes on, while the caller gets the value.
+    const { stored, isKept } = filled ?? { stored: unmeasured(value), isKept: false };
+    return { source: 'loader', stored, kept: isKept, hadStale: stale !== undefined };
+  }
+
+  /**
+   * Gives the result of a load to one caller, within the limits of its call. An end of the load that concerns only the
+   * call that began it does not end a call that has joined: that call starts anew.
+   * @param isJoined whether the load was under way already
+   * @param endWait ends the wait of the caller's own load for this one
+   */
+  private async deliverInTime<T>(
+    request: LoadRequest<T>,
+    flight: Flight,
+    isJoined: boolean,
+    endWait: (() => void) | undefined,
+  ): Promise<T> {
+    const { key, encodedKey, loader, options } = request;
+    const startedAtMs = performance.now();
+    try {
+      const result = isJoined ? this.flights.join(encodedKey, flight) : flight.result;
+      const limited =
+        options !== undefined && hasLimits(options) ? withinLimits(flight, result, options, !isJoined) : result;
+      return await this.deliver(key, limited, isJoined);
+    } catch (error) {
+      if (!isJoined) {
+        flight.leave();
+        throw error;
+      }
+      if (!(error instanceof FlightOutlivedError || wasGivenUpForAnother(flight, error, options))) {
+        throw error;
+      }
+    } finally {
+      endWait?.();
+    }
+    return this.getOrLoad(key, loader, withTimeLeft(options, performance.now() - startedAtMs));
+  }
+
+  /** Counts the outcome of a load for one caller, and returns the value. */
+  private async deliver<T>(key: CacheKey, result: Promise<LoadOutcome>, isJoined: boolean): Promise<T> {
+    const outcome = await result;
+    if (outcome.source === 'tier') {
+      this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs);
+    } else {
+      this.recorder.miss(key, { stale: outcome.hadStale, collapsed: isJoined, stored: outcome.kept });
+    }
+    return readStored(outcome.stored) as T;
+  }
+}
