@@ -17,7 +17,7 @@ export interface ConfigurationProblem {
   readonly allowed: string;
 }
 
-/** The configuration is wrong. It is thrown at the start, before any connection is opened, and names every mistake at once. */
+/** The configuration is wrong. Thrown at the start, before any connection is opened; it names every mistake at once. */
 export class ConfigurationError extends CacheError {
   override readonly name = 'ConfigurationError';
   readonly code = 'CACHE_CONFIGURATION';

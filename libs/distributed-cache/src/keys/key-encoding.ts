@@ -36,10 +36,10 @@ const CUT_ESCAPE = /(?:%C2)?(?:%[0-9A-F]?)?$/;
  * `AsyncCache.keyFor`.
  */
 export class PreparedKey {
-  /** @internal Where memory found its entry last, and which one that was: a hint, checked before it is used. */
-  place = 0;
-  /** @internal */
-  stamp = -1;
+  /** @internal The slot in L1 where the entry was found last: a hint, which is checked by `sequence` before it is used. */
+  slot = 0;
+  /** @internal The sequence of the entry that was found there. */
+  sequence = -1;
 
   constructor(
     /** The key for events and messages. */
