@@ -1,11 +1,16 @@
 import { createHash } from 'node:crypto';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
-import { type EntryHeader, readEnvelope, writeEnvelope } from './envelope.js';
-import { readForeign } from './foreign-text.js';
-import type { EncodedPayload } from './payload.js';
+import { type EncodedPayload, type EntryHeader, readEnvelope, writeEnvelope } from './envelope.js';
 import { type KeyRing, openPayload, payloadSealer } from './payload-cipher.js';
-import { parsePlainText, type PlainFormat, unwrapPlainText, wrapPlainText, writePlainText } from './plain-text.js';
 import { StampReader, StampWriter } from './stamps.js';
+import {
+  parsePlainText,
+  type PlainFormat,
+  readLegacyValue,
+  unwrapPlainText,
+  wrapPlainText,
+  writePlainText,
+} from './text-formats.js';
 import {
   asDecoded,
   type BegunEncoding,
@@ -163,7 +168,7 @@ export class EntryCodec {
     if (legacy !== true) {
       throw new CorruptEntryError('another program has written it');
     }
-    const found = readForeign(bytes, this.#format);
+    const found = readLegacyValue(bytes, this.#format);
     return found.kind === 'absent'
       ? undefined
       : { value: found.value, header: undefined, expiresAtMs: found.kind === 'keyv' ? found.expiresAtMs : undefined };

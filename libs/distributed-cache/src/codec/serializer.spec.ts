@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
-import type { SerializerId } from './payload.js';
+import type { SerializerId } from './envelope.js';
 import { deserialize, serialize } from './serializer.js';
 
 function through(value: unknown): unknown {

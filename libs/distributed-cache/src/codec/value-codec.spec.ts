@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
-import { compress } from './compressor.js';
-import type { EncodedPayload } from './payload.js';
+import { compress } from './compressors.js';
+import type { EncodedPayload } from './envelope.js';
 import { ValueCodec } from './value-codec.js';
 
 const maxValueBytes = 1024 * 1024;

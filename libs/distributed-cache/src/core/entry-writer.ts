@@ -7,7 +7,7 @@ import {
   type Stamp,
 } from '../codec/index.js';
 import { ValueRefusedError } from '../errors/index.js';
-import { type LocalMark, type StoredValue, UnreadValue } from '../local/index.js';
+import { type LocalMark, type StoredValue, DeferredJson } from '../local/index.js';
 import { allOf } from '../redis/index.js';
 import type { EntryLife } from './entry-life.js';
 import type { Flight } from './flight.js';
@@ -58,7 +58,7 @@ export interface EntryWriterListener {
 
 interface Prepared {
   readonly entry: EntryToWrite;
-  readonly forLocal: StoredValue | UnreadValue;
+  readonly forLocal: StoredValue | DeferredJson;
   readonly payload: EncodedPayload;
 }
 
@@ -89,7 +89,7 @@ export class EntryWriter {
     }
     const { forLocal } = prepared;
     const written = this.finish(prepared, await this.fill(prepared, grant));
-    return { ...written, stored: forLocal instanceof UnreadValue ? forLocal.read() : forLocal };
+    return { ...written, stored: forLocal instanceof DeferredJson ? forLocal.read() : forLocal };
   }
 
   /** Stores a value that a caller passed to `set`. */
@@ -167,7 +167,7 @@ export class EntryWriter {
     value: unknown,
     { isTree, isAscii, text, textBytes }: BegunEncoding,
     textFrom: number,
-  ): StoredValue | UnreadValue {
+  ): StoredValue | DeferredJson {
     return isTree && text.length >= textFrom
       ? this.values.unread(text, textBytes > text.length)
       : this.values.storable({ value, isTree, isAscii }, 'given');
@@ -184,7 +184,7 @@ export class EntryWriter {
   private prepared(
     entry: EntryToWrite,
     payload: EncodedPayload,
-    forLocal: StoredValue | UnreadValue | undefined,
+    forLocal: StoredValue | DeferredJson | undefined,
   ): Prepared | Promise<Prepared> {
     if (forLocal !== undefined) {
       return { entry, forLocal, payload };

@@ -1,5 +1,5 @@
 import { isPlainKey, type PreparedKey } from '../keys/index.js';
-import type { LocalEntry, LocalPart, LocalPutOptions, StoredValue, UnreadValue } from '../local/index.js';
+import type { LocalEntry, Partition, LocalPutOptions, StoredValue, DeferredJson } from '../local/index.js';
 import type { CacheRuntime } from './cache-runtime.js';
 import { XFETCH_HORIZON } from './early-refresh.js';
 import type { EntryLife } from './entry-life.js';
@@ -24,7 +24,7 @@ export const UNHEARD_TTL_MS = 5000;
  */
 export class LocalView {
   /** Absent when L1 is switched off. */
-  private readonly part: LocalPart | undefined;
+  private readonly part: Partition | undefined;
   /** The prefix of its keys in Redis. */
   private readonly valuePrefix: string;
 
@@ -32,7 +32,7 @@ export class LocalView {
     private readonly runtime: CacheRuntime,
     namespace: string,
   ) {
-    this.part = runtime.local?.part(isPlainKey, XFETCH_HORIZON);
+    this.part = runtime.local?.partition(isPlainKey, XFETCH_HORIZON);
     this.valuePrefix = `${runtime.config.keyPrefix}:${namespace}:`;
   }
 
@@ -93,7 +93,7 @@ export class LocalView {
     return this.runtime.clock.nowMs() - entry.storedAtMs;
   }
 
-  keep(key: string, stored: StoredValue | UnreadValue, options: LocalPutOptions): void {
+  keep(key: string, stored: StoredValue | DeferredJson, options: LocalPutOptions): void {
     if (!this.isTrusted(key)) {
       // Redis may become unavailable next, and L1 be trusted again: then this older copy would be returned.
       this.delete(key);

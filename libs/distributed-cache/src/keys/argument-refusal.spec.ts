@@ -44,7 +44,7 @@ describe('encodeArguments refuses', () => {
     ['Math', Math, /has no toJSON/],
     ['a proxied Map', new Proxy(new Map(), {}), /an instance of Map/],
     ['an array with named properties', 'ab'.match(/a/), /an array with named properties/],
-    ['a Date with properties', Object.assign(new Date(0), { zone: 'UTC' }), /a Date that somebody gave properties/],
+    ['a Date with properties', Object.assign(new Date(0), { zone: 'UTC' }), /a Date with properties of its own/],
     ['a property under a symbol', { [Symbol('a')]: 1 }, /a property under a symbol/],
   ])('%s', (_title, value, message) => {
     for (const args of [

@@ -161,7 +161,7 @@ function wireName(kind: string, prefix: string, namespace: string, key: string):
     case 'value':
       return layout.valueKey(encodeKey(key));
     case 'lease':
-      return layout.leaseKey(encodeKey(key));
+      return layout.entryKeys(encodeKey(key)).leaseKey;
     case 'tag':
       return layout.tagStampKey(encodeKey(key));
     default:

@@ -173,8 +173,8 @@ describe('the lives of LocalCache entries', () => {
 
   it('drops the entries of a part at once when an epoch begins, and no others', () => {
     const cache = new LocalCache();
-    const ofUsers = cache.part(() => true);
-    const ofOrders = cache.part(() => true);
+    const ofUsers = cache.partition(() => true);
+    const ofOrders = cache.partition(() => true);
     ofUsers.put('key', storeValue(1, 'frozen'), TTL);
     ofOrders.put('key', storeValue(2, 'frozen'), TTL);
     cache.set('key', 3, TTL);

@@ -55,11 +55,11 @@ describe('the sweep of LocalCache', () => {
 
   it('lets the entries of before leave when an epoch has begun', () => {
     const { cache, advance } = sweptCache();
-    const part = cache.part(() => true);
+    const partition = cache.partition(() => true);
     for (let index = 0; index < 500; index++) {
-      part.put(`key:${index}`, storeValue(index, 'frozen'), LONG);
+      partition.put(`key:${index}`, storeValue(index, 'frozen'), LONG);
     }
-    part.startEpoch();
+    partition.startEpoch();
     advance(SECOND_MS);
     expect(cache.entryCount).toBe(0);
   });

@@ -9,7 +9,7 @@ import { RecordingLogger } from '../../../../test/support/recording-logger.js';
 import { redisForTest, type RedisForTest } from '../../../../test/support/redis-for-test.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { AsyncCache, DistributedCache, type RedisOption } from '../core/index.js';
-import { InjectCache } from './cache-token.js';
+import { InjectCache } from './distributed-cache.module.js';
 import { DistributedCacheModule } from './distributed-cache.module.js';
 
 /** How many connections with this name the server has. */

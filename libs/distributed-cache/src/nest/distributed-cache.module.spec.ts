@@ -6,9 +6,9 @@ import { RecordingLogger } from '../../../../test/support/recording-logger.js';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { AsyncCache, ConfigurationError, DistributedCache, type DistributedCacheOptions } from '../core/index.js';
 import { CACHE_MANAGER } from './cache-manager/index.js';
-import { CacheMetricsInterceptor } from './cache-metrics.interceptor.js';
-import { getCacheToken, InjectCache } from './cache-token.js';
-import type { DistributedCacheOptionsFactory } from './distributed-cache.module-definition.js';
+import { CacheMetricsInterceptor } from './interceptors.js';
+import { getCacheToken, InjectCache } from './distributed-cache.module.js';
+import type { DistributedCacheOptionsFactory } from './distributed-cache.module.js';
 import { DistributedCacheModule } from './distributed-cache.module.js';
 
 const HOUR_MS = 3_600_000;

@@ -15,7 +15,7 @@ import { outageReason } from './reply-errors.js';
  * A user that may touch `cache:*` only can't use the old names. Old processes of that user have no leases either and
  * store no loads. One question at each connection finds out which of the two it is.
  *
- * To remove in 0.3: this file, `keys/former-names.ts`, and what uses them.
+ * To remove in 0.3: this file, `formerNamesOf` in `keys/key-layout.ts`, and what uses them.
  */
 
 const clientsWithFormerNames = new WeakSet<RedisClient>();

@@ -1,9 +1,8 @@
 import { encodeKey, type AsyncCache, type KeyOptions } from '../../core/index.js';
 import { checkOptions } from './check-options.js';
 import { DEFAULT_NAMESPACE } from './cached-options.js';
-import { callerName, KeySuffix, keyWith } from './key-suffix.js';
-import type { AsyncMethodDecorator } from './method-decorator.js';
-import { wrapMethod } from './wrap-method.js';
+import { callerName, KeySuffix, keyWith } from './entry-keys.js';
+import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
 
 interface EvictAlways extends KeyOptions {
   /** The namespace. Default `default`. */

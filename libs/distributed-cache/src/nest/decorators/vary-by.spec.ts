@@ -3,7 +3,7 @@ import { APP_INTERCEPTOR } from '@nestjs/core';
 import { describe, expect, expectTypeOf, it, vi } from 'vitest';
 import { httpForTest, nestForTest } from '../../../../../test/support/nest-for-test.js';
 import { CacheContext, DistributedCache, type CacheDimensions, type CacheEventMap } from '../../core/index.js';
-import { CacheContextInterceptor } from '../cache-context.interceptor.js';
+import { CacheContextInterceptor } from '../interceptors.js';
 import { CacheEvict } from './cache-evict.decorator.js';
 import { CachePut } from './cache-put.decorator.js';
 import type { CachedOptions } from './cached-options.js';

@@ -22,9 +22,9 @@ import { describe, expect, it } from 'vitest';
 import { httpForTest, nestForTest } from '../../../../test/support/nest-for-test.js';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { AsyncCache, DistributedCacheOptions } from '../core/index.js';
-import { CacheMetricsInterceptor } from './cache-metrics.interceptor.js';
+import { CacheMetricsInterceptor } from './interceptors.js';
 import { CacheRequestTracker } from './cache-request-tracker.js';
-import { InjectCache } from './cache-token.js';
+import { InjectCache } from './distributed-cache.module.js';
 import { Cached, CachedTrends } from './decorators/cached.decorator.js';
 
 const GLOBAL = { provide: APP_INTERCEPTOR, useExisting: CacheMetricsInterceptor };

@@ -2,9 +2,8 @@ import { randomBytes } from 'node:crypto';
 import * as zlib from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { CorruptEntryError } from '../errors/index.js';
-import { compress, decompress } from './compressor.js';
-import { compressorOf } from './compressors.js';
-import type { CompressorId } from './payload.js';
+import { compress, compressorOf, decompress } from './compressors.js';
+import type { CompressorId } from './envelope.js';
 
 const hasZstd = 'zstdCompress' in zlib;
 const ids = (['gzip', 'deflate', 'brotli', 'zstd', 'lz4', 'snappy'] as const).filter((id) => id !== 'zstd' || hasZstd);

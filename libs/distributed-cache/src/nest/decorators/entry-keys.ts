@@ -1,9 +1,17 @@
-import { CacheKeyError, MethodKeys, type DistributedCache, type PreparedKey } from '../../core/index.js';
+import {
+  type AsyncCache,
+  Binding,
+  type CacheKey,
+  CacheKeyError,
+  type DistributedCache,
+  type KeyOptions,
+  MethodKeys,
+  prepareKey,
+  type PreparedKey,
+  versionSuffix,
+} from '../../core/index.js';
 
 type NamedClass = object & { readonly name: string };
-
-/** The classes that own a name in the default keys of an application. */
-const owners = new WeakMap<DistributedCache, Map<string, object>>();
 
 /**
  * The default keys of one method (one without a `key` option) in one application: class of the instance, method, typed
@@ -37,7 +45,7 @@ export class DefaultKeys {
     return this.lastKeys.of(args, suffix);
   }
 
-  /** The key of a call with this one argument, if it was made lately for an instance of the class that was asked for last. */
+  /** The key of a call with this one argument, if the last call was on the same class and the key was made recently. */
   known({ constructor }: object, only: unknown): PreparedKey | undefined {
     return this.lastOwner === constructor ? this.lastKeys?.known(only) : undefined;
   }
@@ -52,16 +60,15 @@ export class DefaultKeys {
   }
 }
 
+/** The classes that own a name in the default keys of an application. */
+const CLASS_NAMES = new Binding((_application: DistributedCache) => new Map<string, object>());
+
 /**
  * Reserves the name of a class: two classes called `Orders`, in two files or after minification, must not share
  * entries.
  */
-function claimName(cache: DistributedCache, owner: NamedClass): void {
-  let names = owners.get(cache);
-  if (names === undefined) {
-    names = new Map();
-    owners.set(cache, names);
-  }
+function claimName(application: DistributedCache, owner: NamedClass): void {
+  const names = application.bound(CLASS_NAMES);
   const claimed = names.get(owner.name);
   if (claimed === undefined) {
     names.set(owner.name, owner);
@@ -71,4 +78,41 @@ function claimName(cache: DistributedCache, owner: NamedClass): void {
       'Rename one, or pass `key: (...) => string` to its decorators',
     );
   }
+}
+
+/** The suffix of the keys of one decorated method: its version, and the dimensions of the request. */
+export class KeySuffix {
+  private readonly version: string;
+  private readonly varyBy: readonly string[] | undefined;
+
+  /** @param caller the name of the method, for the event about a missing dimension */
+  constructor(
+    { varyBy, version }: KeyOptions,
+    readonly caller: string,
+  ) {
+    this.varyBy = varyBy;
+    this.version = version === undefined ? '' : versionSuffix(version);
+  }
+
+  /**
+   * The suffix for the current request.
+   * @returns `undefined` if a dimension is missing: it is then unknown which entry is meant
+   */
+  of(cache: AsyncCache): string | undefined {
+    if (this.varyBy === undefined) {
+      return this.version;
+    }
+    const dimensions = cache.dimensions.suffix(this.varyBy, this.caller);
+    return dimensions === undefined ? undefined : this.version + dimensions;
+  }
+}
+
+/** A key with a suffix. @throws CacheKeyError for a key that is not a well-formed non-empty string */
+export function keyWith(key: string, suffix: string): CacheKey {
+  return suffix === '' ? key : prepareKey(key, suffix);
+}
+
+/** The name of a method for messages: `Users.find`. */
+export function callerName(target: object, method: string | symbol): string {
+  return `${target.constructor.name}.${String(method)}`;
 }

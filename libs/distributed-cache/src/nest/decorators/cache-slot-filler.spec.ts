@@ -1,9 +1,9 @@
 import { Inject, Injectable, Module } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
-import { nestForTest } from '../../../../test/support/nest-for-test.js';
-import { DistributedCache } from '../core/index.js';
-import { Cached } from './decorators/cached.decorator.js';
-import { DistributedCacheModule } from './distributed-cache.module.js';
+import { nestForTest } from '../../../../../test/support/nest-for-test.js';
+import { DistributedCache } from '../../core/index.js';
+import { Cached } from './cached.decorator.js';
+import { DistributedCacheModule } from '../distributed-cache.module.js';
 
 describe('the cache also reaches the decorated methods of', () => {
   it('instances that a factory or the application itself made', async () => {

@@ -1,12 +1,30 @@
 import { Inject, Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
 import { HttpAdapterHost, type AbstractHttpAdapter } from '@nestjs/core';
 import { finalize, Observable, tap } from 'rxjs';
+import { CacheContext, type CacheDimensions } from '../core/index.js';
 import { RequestCacheUsage } from '../metrics/index.js';
 import { CacheRequestTracker } from './cache-request-tracker.js';
 
+/**
+ * Sets the dimensions of each request, for `varyBy`. It runs after guards, so the user is known; it works for HTTP,
+ * GraphQL, RPC and WebSocket: `{ provide: APP_INTERCEPTOR, useValue: new CacheContextInterceptor((context) => ({ ...
+ * })) }`.
+ */
+export class CacheContextInterceptor implements NestInterceptor {
+  /** @param dimensionsOf returns the dimensions; an error that it throws is the response to the request */
+  constructor(private readonly dimensionsOf: (context: ExecutionContext) => CacheDimensions) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    // The handler runs when it is subscribed to, so the subscription must happen inside the context.
+    return new Observable((subscriber) =>
+      CacheContext.run(this.dimensionsOf(context), () => next.handle().subscribe(subscriber)),
+    );
+  }
+}
+
 const CACHE_STATUS = 'Cache-Status';
 
-/** The parts of a request that name its route: Express and Fastify, in this order. */
+/** The parts of a request that name its route: `route` in Express, `routeOptions` in Fastify. */
 interface RoutedRequest {
   readonly method?: string;
   readonly route?: { readonly path?: unknown };
@@ -40,7 +58,7 @@ export class CacheMetricsInterceptor implements NestInterceptor {
           .handle()
           .pipe(
             tap({ next: setHeader, error: setHeader, complete: setHeader }),
-            // However the request ends: answered, failed, or left by the client of an event stream.
+            // However the request ends: with an answer, with an error, or by a client that leaves an event stream.
             finalize(() => tracker.finish(routeOf(context), usage)),
           )
           .subscribe(subscriber),
@@ -50,17 +68,18 @@ export class CacheMetricsInterceptor implements NestInterceptor {
 }
 
 /**
- * Sets the header again only when further lookups have been made. A handler that answers by itself (`@Res()`) has sent the headers before
- * the lookups are known: then the header is left out. Asking first would cost each other request more than the attempt.
+ * Sets the header again only after further lookups. A handler that answers by itself (`@Res()`) has sent the headers
+ * before the lookups are known: then the header is left out. A check first would cost every other request more than the
+ * failed attempt costs this one.
  */
 function headerSetter(adapter: AbstractHttpAdapter, response: unknown, usage: RequestCacheUsage): () => void {
-  let toldLookups = -1;
+  let reportedLookups = -1;
   return () => {
     const { lookups } = usage;
-    if (lookups === toldLookups) {
+    if (lookups === reportedLookups) {
       return;
     }
-    toldLookups = lookups;
+    reportedLookups = lookups;
     try {
       adapter.setHeader(response, CACHE_STATUS, usage.toCacheStatus());
     } catch {
@@ -69,7 +88,7 @@ function headerSetter(adapter: AbstractHttpAdapter, response: unknown, usage: Re
   };
 }
 
-/** The route's pattern, never its path: that would be one counter a user. */
+/** The pattern of the route, never its path: with paths there would be one counter per user. */
 function routeOf(context: ExecutionContext): string {
   const request = context.getArgByIndex<RoutedRequest>(0);
   const { method } = request;
