@@ -1,11 +1,11 @@
 import type { Scheduler } from 'fast-check';
 import type { CacheConfig } from '../../libs/distributed-cache/src/config/index.js';
 import { AsyncCache } from '../../libs/distributed-cache/src/core/async-cache.js';
-import type { CacheRuntime } from '../../libs/distributed-cache/src/core/cache-runtime.js';
-import { KeptLeases } from '../../libs/distributed-cache/src/core/kept-leases.js';
-import { LeaseTerm } from '../../libs/distributed-cache/src/core/lease-term.js';
+import type { CacheRuntime } from '../../libs/distributed-cache/src/core/runtime.js';
+import { PendingReleases } from '../../libs/distributed-cache/src/core/lease.js';
+import { LeaseTerm } from '../../libs/distributed-cache/src/core/lease.js';
 import { OutageJournal } from '../../libs/distributed-cache/src/core/outage-journal.js';
-import { LoadSignals } from '../../libs/distributed-cache/src/core/load-signals.js';
+import { LoadSignals } from '../../libs/distributed-cache/src/core/loader-run.js';
 import { CacheEvents } from '../../libs/distributed-cache/src/events/index.js';
 import { LocalCache } from '../../libs/distributed-cache/src/local/index.js';
 import type { PendingInvalidations } from '../../libs/distributed-cache/src/redis/index.js';
@@ -28,7 +28,7 @@ interface StoredPayload {
 /** One process: the real core over doubles of what it uses of redis/. */
 export class ProcessDouble {
   readonly cache: AsyncCache<number>;
-  private readonly keptLeases = new KeptLeases();
+  private readonly pendingReleases = new PendingReleases();
   private readonly journal = new OutageJournal({
     nowMs: clock.nowMs,
     serverNowMs: clock.nowMs,
@@ -77,13 +77,13 @@ export class ProcessDouble {
         tier,
         changes: this.changes,
         journal: this.journal,
-        keptLeases: this.keptLeases,
+        pendingReleases: this.pendingReleases,
         stamps: {
           tier,
-          hears: () => this.changes.isLive,
+          tracksChanges: () => this.changes.isLive,
           latestServerNowMs: () => NOW_MS,
           nowMs: () => NOW_MS,
-          isExcused: () => false,
+          mayServeHeldStamp: () => false,
         },
         leaseTerm: new LeaseTerm(3000),
       },
@@ -165,12 +165,12 @@ export class ProcessDouble {
     this.cache.foreign.startEpoch();
     Object.assign(this.connection, { isLive: true, isWhole: true, state: 'live' });
     this.cache.foreign.startEpoch();
-    this.keptLeases.release();
+    this.pendingReleases.release();
   }
 
   /** What each heartbeat does with what Redis has yet to forget. */
   async replay(): Promise<void> {
-    this.keptLeases.release();
+    this.pendingReleases.release();
     await this.journal.replay(async ({ entries, stamps }: PendingInvalidations) => {
       await Promise.all([
         ...entries.map((keys) => this.line(keys.valueKey, () => this.redis.drop(this, keys))),

@@ -80,23 +80,23 @@ describe('what a process has not heard', () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const [pod, writer] = [await podAt(proxy.port), await podAt(server.port)];
-    let isDeaf = false;
-    pod.all.events.on('invalidationOff', () => (isDeaf = true));
-    pod.all.events.on('invalidationOn', () => (isDeaf = false));
+    let isTrackingLost = false;
+    pod.all.events.on('invalidationOff', () => (isTrackingLost = true));
+    pod.all.events.on('invalidationOn', () => (isTrackingLost = false));
     await writer.cache.set('key', 'old');
     await writer.cache.set('unread', 'old');
     await warm(pod);
     await warm(pod, 'unread');
     await proxy.refuseNew(true); // the subscriber does not come back
     await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
-    await vi.waitFor(() => expect(isDeaf).toBe(true));
+    await vi.waitFor(() => expect(isTrackingLost).toBe(true));
     await writer.cache.setMany([
       ['key', 'new'],
       ['unread', 'new'],
     ]);
     expect(await pod.cache.get('key')).toBe('new');
     await proxy.refuseNew(false);
-    await vi.waitFor(() => expect(isDeaf).toBe(false), { timeout: 5000 });
+    await vi.waitFor(() => expect(isTrackingLost).toBe(false), { timeout: 5000 });
     expect(await pod.cache.get('unread')).toBe('new');
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
+import { Binding, createDistributedCache, type DistributedCache } from './distributed-cache.js';
 
 /** Runs the same promises over a Redis and over the local tier alone. */
 const setups: readonly (readonly [name: string, options: () => DistributedCacheOptions])[] = [
@@ -270,3 +271,21 @@ function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Val
   });
   return { promise, resolve };
 }
+
+it('makes what is bound to a cache once for each cache, and keeps bindings apart', async () => {
+  const caches = await Promise.all([
+    createDistributedCache({ redis: false }),
+    createDistributedCache({ redis: false }),
+  ]);
+  const make = vi.fn((cache: DistributedCache) => ({ cache }));
+  const bindings = [new Binding(make), new Binding(make)];
+  const bound = caches.map((cache) => bindings.map((binding) => cache.bound(binding)));
+  expect(bound.map((ofCache) => ofCache.map(({ cache }) => caches.indexOf(cache)))).toEqual([
+    [0, 0],
+    [1, 1],
+  ]);
+  expect(new Set(bound.flat()).size).toBe(4);
+  expect(caches.map((cache) => bindings.map((binding) => cache.bound(binding)))).toEqual(bound);
+  expect(make).toHaveBeenCalledTimes(4);
+  await Promise.all(caches.map((cache) => cache.close()));
+});

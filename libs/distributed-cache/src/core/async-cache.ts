@@ -2,24 +2,22 @@ import type { Duration, ResolvedNamespace } from '../config/index.js';
 import { CacheMetrics, type CacheHealth } from '../events/index.js';
 import { type CacheKey, encodeKey, PreparedKey } from '../keys/index.js';
 import { readStored, type EntryStore } from '../local/index.js';
-import { checkHealth } from './cache-health-check.js';
+import { checkHealth } from './health.js';
 import { BatchCollector, type BatchLoader } from './batch-loader.js';
-import type { CacheRuntime } from './cache-runtime.js';
+import type { CacheRuntime } from './runtime.js';
 import { Counters } from './counters.js';
 import { optionsWith } from './entry-life.js';
-import { EntryChanges } from './entry-changes.js';
-import type { EntryInspection } from './entry-inspection.js';
-import { EntryInspector } from './entry-inspector.js';
+import { EntryChanges, ForeignChanges } from './invalidate.js';
+import { type EntryInspection, EntryInspector } from './inspect.js';
 import { EntryFinder } from './entry-finder.js';
 import type { LoadCoordinator } from './load.js';
 import { hasOwnKey, type EntryOptions, type KeyOptions, type Loader } from './entry-options.js';
-import { ForeignChanges } from './foreign-changes.js';
-import { KeyDimensions } from './key-dimensions.js';
-import type { LocalView } from './local-view.js';
+import { KeyDimensions } from './vary-by.js';
+import type { LocalTier } from './local-tier.js';
 import { MISS, type Lookup } from './lookup.js';
-import type { LookupRecorder } from './lookup-recorder.js';
+import type { Recorder } from './recorder.js';
 import { REAL_TIME } from '../redis/index.js';
-import { furnishNamespace } from './namespace-rooms.js';
+import { furnishNamespace } from './namespace.js';
 
 /**
  * One namespace of the cache: L1 in this process, with Redis behind it.
@@ -36,8 +34,8 @@ export class AsyncCache<T = unknown> {
   private readonly hits: { readonly isObserved: boolean };
   private readonly store: EntryStore | undefined;
   private readonly counters = new Counters();
-  private readonly recorder: LookupRecorder;
-  private readonly local: LocalView;
+  private readonly recorder: Recorder;
+  private readonly local: LocalTier;
   private readonly loads: LoadCoordinator;
   private readonly finder: EntryFinder;
   private readonly changes: EntryChanges;

@@ -1,5 +1,5 @@
 import type { LoaderContext } from './entry-options.js';
-import { LoadContext } from './load-context.js';
+import { LoadContext } from './loader-run.js';
 import { loadScopes } from './load-cycles.js';
 
 /** Loads the values of several keys at once, in the order of `missing`. */

@@ -1,21 +1,35 @@
 import { isDeepStrictEqual } from 'node:util';
-import { EncryptionKeys, type CacheConfig, type NamespaceOptions, type ResolvedNamespace } from '../config/index.js';
+import {
+  EncryptionKeys,
+  CacheConfig,
+  type NamespaceOptions,
+  type ResolvedNamespace,
+  type DistributedCacheOptions,
+} from '../config/index.js';
 import { ConfigurationError } from '../errors/index.js';
 import { isBesideValue } from '../keys/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
-import { valueOfMark } from '../redis/index.js';
+import { valueOfMark, type Refusal } from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
-import { checkHealth } from './cache-health-check.js';
-import type { Binding } from './binding.js';
-import type { CacheRuntime } from './cache-runtime.js';
-import type { Refusal } from '../redis/index.js';
-import { openRedis } from './open-redis.js';
-import { FlattenedClasses } from './flattened-classes.js';
-import { LoadSignals } from './load-signals.js';
-import { redisTarget } from './redis-target.js';
-import { effectOf } from './refusal-effects.js';
+import { checkHealth, effectOf } from './health.js';
+import type { CacheRuntime } from './runtime.js';
+import { openRedis, redisTarget } from './connect-redis.js';
+import { FlattenedClassReports } from './recorder.js';
+import { LoadSignals } from './loader-run.js';
 import { ClassRegistry } from '../values/index.js';
+
+let made = 0;
+
+/**
+ * @internal An object that is made once for each cache, such as the keys of a decorated method. It is numbered, so that
+ * a call finds it by its index.
+ */
+export class Binding<Cache, Bound extends object> {
+  readonly index = made++;
+
+  constructor(readonly make: (cache: Cache) => Bound) {}
+}
 
 /** The dependencies of a `DistributedCache` besides its configuration. */
 export interface CacheEnvironment {
@@ -54,7 +68,7 @@ export class DistributedCache {
    * Whether `invalidationOff` was emitted, because changes by others may be missed, and `invalidationOn` has not
    * followed yet.
    */
-  private isDeaf = false;
+  private isTrackingLost = false;
   private readonly suspendWatch = new SuspendWatch();
   private readonly healthTimer: NodeJS.Timeout | undefined;
 
@@ -72,7 +86,7 @@ export class DistributedCache {
       clock,
       coarseClock: clock === systemClock ? new CoarseClock(clock, () => this.distrustAfterPause()) : clock,
       classes: new ClassRegistry(config.classes.values()),
-      flattened: new FlattenedClasses(events),
+      flattened: new FlattenedClassReports(events),
       local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
       redis: config.enabled ? this.redisOf(clock, leaseMs) : undefined,
       random,
@@ -149,8 +163,8 @@ export class DistributedCache {
           { config: this.config, clock, leaseMs },
           {
             onChanged: (keys) => this.onChanged(keys),
-            onHearing: () => this.onHearing(),
-            onDeaf: () => this.onDeaf(),
+            onTrackingUp: () => this.onTrackingUp(),
+            onTrackingLost: () => this.onTrackingLost(),
             onHeartbeat: () => this.caches.forEach((cache) => void cache.foreign.onHeartbeat()),
             onLive: (downMs) => this.onRedisLive(downMs),
             onDown: (reason) => this.onRedisDown(reason),
@@ -196,15 +210,15 @@ export class DistributedCache {
     }
   }
 
-  private onHearing(): void {
+  private onTrackingUp(): void {
     if (this.runtime.redis?.connection.state === 'connecting') {
       // Calls that have waited for the connection go on; those that could not wait so long have gone on without it.
-      this.caches.forEach((cache) => cache.foreign.onFirstHearing());
+      this.caches.forEach((cache) => cache.foreign.onFirstTracking());
     } else {
       this.startEpoch();
     }
-    if (this.isDeaf) {
-      this.isDeaf = false;
+    if (this.isTrackingLost) {
+      this.isTrackingLost = false;
       this.events.emit('invalidationOn', {});
     }
   }
@@ -213,9 +227,9 @@ export class DistributedCache {
    * Reports that changes may be missed. When the connection is not live, that has been reported already, and L1 serves
    * as the fallback.
    */
-  private onDeaf(): void {
-    if (this.runtime.redis?.connection.isLive === true && !this.isDeaf) {
-      this.isDeaf = true;
+  private onTrackingLost(): void {
+    if (this.runtime.redis?.connection.isLive === true && !this.isTrackingLost) {
+      this.isTrackingLost = true;
       this.events.emit('invalidationOff', {});
     }
   }
@@ -304,4 +318,18 @@ function shown(setting: unknown): string {
   return typeof setting === 'function' || (typeof setting === 'object' && setting !== null && '~standard' in setting)
     ? `another ${typeof setting}`
     : (JSON.stringify(setting) ?? 'undefined');
+}
+
+/**
+ * Creates a cache without Nest, for scripts and workers. Resolves when the first attempt to connect to Redis has ended,
+ * whether or not it succeeded.
+ * @throws ConfigurationError with every mistake in the options and the environment
+ */
+export async function createDistributedCache(
+  options: DistributedCacheOptions = {},
+  environment: CacheEnvironment = {},
+): Promise<DistributedCache> {
+  const cache = new DistributedCache(CacheConfig.resolve(options), environment);
+  await cache.connect();
+  return cache;
 }

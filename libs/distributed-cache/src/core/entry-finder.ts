@@ -1,6 +1,6 @@
 import { encodeKey, type CacheKey } from '../keys/index.js';
 import type { FoundEntry } from './lookup.js';
-import type { NamespaceRooms } from './namespace-rooms.js';
+import type { NamespaceRooms } from './namespace.js';
 
 /** Looks for entries without loading: first in L1, then in Redis. With `enabled: false` it finds none. */
 export class EntryFinder {

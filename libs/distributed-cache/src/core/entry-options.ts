@@ -1,3 +1,4 @@
+import { encodeKey } from '../keys/index.js';
 import type { Duration, StandardSchemaV1, ValidateMode } from '../config/index.js';
 
 /** The argument of a loader: its signal, the stale value, and ways to control how the result is kept. */
@@ -73,4 +74,14 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
 /** Whether the options change the key. */
 export function hasOwnKey({ varyBy, version }: KeyOptions): boolean {
   return varyBy !== undefined || version !== undefined;
+}
+
+const NO_TAGS: readonly string[] = Object.freeze([]);
+
+/**
+ * The names of tags as keys and entries carry them: encoded, without duplicates.
+ * @throws CacheKeyError for a tag that is not a well-formed non-empty string
+ */
+export function tagNames(tags: readonly string[] | undefined): readonly string[] {
+  return tags === undefined || tags.length === 0 ? NO_TAGS : [...new Set(tags.map(encodeKey))];
 }

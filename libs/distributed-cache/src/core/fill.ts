@@ -1,17 +1,15 @@
 import type { ResolvedNamespace } from '../config/index.js';
 import type { StoredValue } from '../local/index.js';
-import type { CacheRuntime } from './cache-runtime.js';
-import { jitteredTtlMs } from './early-refresh.js';
-import { entryLife, expectedLifeMs } from './entry-life.js';
+import type { CacheRuntime } from './runtime.js';
+import { jitteredTtlMs, entryLife, expectedLifeMs } from './entry-life.js';
 import type { EntryOptions } from './entry-options.js';
-import type { EntryWriter } from './entry-writer.js';
+import type { EntryWriter } from './write.js';
 import type { Flight } from './flight.js';
 import type { FillGrant } from './lease-wait.js';
-import type { LoadContext } from './load-context.js';
-import { LoadTags } from './load-tags.js';
+import type { LoadContext } from './loader-run.js';
+import { LoadTags, type TagRegistry } from './tags.js';
 import { unmeasured } from './local-values.js';
-import type { LookupRecorder } from './lookup-recorder.js';
-import type { TagRegistry } from './tag-registry.js';
+import type { Recorder } from './recorder.js';
 
 /** What a loader has returned. */
 interface LoadedValue<T> {
@@ -36,7 +34,7 @@ export class LoadFiller {
     private readonly policy: ResolvedNamespace,
     private readonly writer: EntryWriter,
     private readonly tags: TagRegistry,
-    private readonly recorder: LookupRecorder,
+    private readonly recorder: Recorder,
   ) {}
 
   /**

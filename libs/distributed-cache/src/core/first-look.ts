@@ -1,5 +1,5 @@
 import type { ReadResult } from './lookup.js';
-import type { RedisRuntime } from './cache-runtime.js';
+import type { RedisRuntime } from './runtime.js';
 
 /** The number of loads since the last wrong guess after which the expectation changes; see {@link FirstLook}. */
 const SURE = 2;
@@ -26,7 +26,7 @@ export class FirstLook {
 
   /**
    * Whether a load begins with a plain read.
-   * @param refreshBelowMs see `EntryLoader`: above 0 a value that is there is not enough
+   * @param refreshBelowMs see `LoadCoordinator`: above 0 a value that is there is not enough
    */
   isDue(refreshBelowMs: number): boolean {
     if (this.redis === undefined) {

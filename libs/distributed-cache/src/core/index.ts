@@ -19,17 +19,9 @@ export {
 } from '../keys/index.js';
 export { LocalCache, systemClock, type Clock, type LocalCacheOptions, type LocalSetOptions } from '../local/index.js';
 export { AsyncCache } from './async-cache.js';
-export { Binding } from './binding.js';
 export type { BatchLoader } from './batch-loader.js';
-export { CacheContext } from './cache-context.js';
-export { createDistributedCache } from './create-distributed-cache.js';
-export { DistributedCache, type CacheEnvironment } from './distributed-cache.js';
-export type {
-  EntryInspection,
-  LeaseInspection,
-  LocalInspection,
-  RedisInspection,
-  TagInspection,
-} from './entry-inspection.js';
+export { Binding, createDistributedCache, DistributedCache, type CacheEnvironment } from './distributed-cache.js';
 export type { EntryOptions, KeyOptions, Loader, LoaderContext } from './entry-options.js';
+export type { EntryInspection, LeaseInspection, LocalInspection, RedisInspection, TagInspection } from './inspect.js';
 export type { Found, Lookup, Miss } from './lookup.js';
+export { CacheContext } from './vary-by.js';

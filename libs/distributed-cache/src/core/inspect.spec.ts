@@ -6,7 +6,7 @@ import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { FakeClock } from '../testing/index.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import type { AsyncCache } from './async-cache.js';
-import type { EntryInspection } from './entry-inspection.js';
+import type { EntryInspection } from './inspect.js';
 
 async function usersOver(options: DistributedCacheOptions): Promise<AsyncCache> {
   const whole = cacheForTest(options);

@@ -5,6 +5,7 @@ import { RedisServer } from '../../../../test/support/redis-server.js';
 import { miss, watchedPods, type WatchedPods } from '../../../../test/support/watched-pods.js';
 import { RedisTier } from '../redis/index.js';
 import type { DistributedCache } from './distributed-cache.js';
+import { PendingReleases } from './lease.js';
 
 const leaseOf = (key: string): string => `cache:{cache:users:${key}}:lease`;
 
@@ -155,4 +156,25 @@ describe('a Redis that lets nobody run scripts', () => {
     await miss(cache, 'e', 'f');
     expect(await server.command('EXISTS', 'cache:users:f')).toBe(1);
   });
+});
+
+it('gives each lease back once, and again what could not be given back', async () => {
+  const kept = new PendingReleases();
+  const given = { release: vi.fn(async () => {}) };
+  const refused = { release: vi.fn(async () => kept.add(refused)) };
+  kept.add(given);
+  kept.add(refused);
+  kept.release();
+  kept.release();
+  expect([given.release, refused.release].map(({ mock }) => mock.calls.length)).toEqual([1, 2]);
+});
+
+it('remembers a thousand at most: the others end by themselves', () => {
+  const kept = new PendingReleases();
+  const release = vi.fn(async () => {});
+  for (let count = 0; count < 1001; count++) {
+    kept.add({ release });
+  }
+  kept.release();
+  expect(release).toHaveBeenCalledTimes(1000);
 });

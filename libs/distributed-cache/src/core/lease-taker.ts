@@ -2,21 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import type { RedisTier } from '../redis/index.js';
-import type { RedisRuntime } from './cache-runtime.js';
-import type { EntryJudge } from './entry-judge.js';
+import type { RedisRuntime } from './runtime.js';
+import type { EntryValidity } from './entry-validity.js';
 import { Lease } from './lease.js';
-import { UNREACHABLE, type TakeOutcome } from './remote-contract.js';
-import type { RemoteFaults } from './remote-faults.js';
-import type { StampBook } from './stamp-book.js';
+import { UNREACHABLE, type LeaseAttempt, type RemoteFaults } from './remote-outcomes.js';
+import type { HeldStamp } from './stamps.js';
 
-/** Takes the leases of one namespace; a part of `RemoteView`. As there, no method throws. */
-export class LeaseTaker {
+/** Takes the leases of one namespace; a part of `RemoteTier`. As there, no method throws. */
+export class Leases {
   constructor(
     private readonly redis: RedisRuntime,
     private readonly tier: RedisTier,
     private readonly layout: KeyLayout,
-    private readonly stamp: StampBook,
-    private readonly judge: EntryJudge,
+    private readonly stamp: HeldStamp,
+    private readonly validity: EntryValidity,
     private readonly faults: RemoteFaults,
   ) {}
 
@@ -24,11 +23,11 @@ export class LeaseTaker {
    * Tries to take the lease of this key, and reads the entry with it.
    * @param isFirstLook the key has not been read before in this load, so an unreadable entry is reported here
    */
-  async take(key: string, isFirstLook: boolean): Promise<TakeOutcome> {
+  async acquire(key: string, isFirstLook: boolean): Promise<LeaseAttempt> {
     const keys = this.layout.entryKeys(key);
-    const { leaseTerm, keptLeases } = this.redis;
-    const lease = new Lease(this.tier, keys, randomUUID(), leaseTerm, keptLeases);
-    const wasToBeForgotten = this.judge.isToBeForgotten(key);
+    const { leaseTerm, pendingReleases } = this.redis;
+    const lease = new Lease(this.tier, keys, randomUUID(), leaseTerm, pendingReleases);
+    const wasJournalled = this.validity.isJournalled(key);
     let isAsked = false;
     try {
       const stamp = this.stamp.held ?? (await this.stamp.current());
@@ -42,7 +41,7 @@ export class LeaseTaker {
         this.faults.report('get', entry);
       }
       return {
-        lookup: await this.judge.judge(key, isUnreadable ? undefined : entry, stamp, wasToBeForgotten),
+        lookup: await this.validity.lookupOf(key, isUnreadable ? undefined : entry, stamp, wasJournalled),
         lease: isTaken ? lease : undefined,
         owner,
         isHeldOff,

@@ -1,14 +1,14 @@
 import type { Stamp } from '../codec/index.js';
 import type { Clock } from '../local/index.js';
-import type { EntryReader } from './entry-reader.js';
+import type { EntryReader } from './read.js';
 import type { FirstLook } from './first-look.js';
 import type { Flight } from './flight.js';
 import type { Flights } from './flights.js';
 import type { Lease } from './lease.js';
 import type { FoundEntry, ReadResult } from './lookup.js';
-import { UNREACHABLE, type TakeOutcome } from './remote-contract.js';
-import type { RemoteView } from './remote-view.js';
-import type { WaitBudget } from './wait-budget.js';
+import { UNREACHABLE, type LeaseAttempt } from './remote-outcomes.js';
+import type { RemoteTier } from './remote-tier.js';
+import type { WaitBudget } from './deadline.js';
 
 /** How a load goes on after the request for the lease. */
 export type LoadDecision =
@@ -62,7 +62,7 @@ const MOST_LOADS_AWAITED = 2;
 export class LeaseQueue {
   constructor(
     private readonly reader: EntryReader,
-    private readonly remote: RemoteView | undefined,
+    private readonly remote: RemoteTier | undefined,
     private readonly flights: Flights,
     readonly firstLook: FirstLook,
     private readonly throttle: ReplaceThrottle,
@@ -90,7 +90,7 @@ export class LeaseQueue {
     let isFirstLook = read === undefined && refreshBelowMs === 0;
     let refusedAtMs = read?.refusedAtMs;
     for (;;) {
-      const taking = remote.leases.take(key, isFirstLook);
+      const taking = remote.leases.acquire(key, isFirstLook);
       if (isFirstLook) {
         this.firstLook.guess(taking);
       }
@@ -139,7 +139,7 @@ export class LeaseQueue {
   private decide(
     key: string,
     { found, stamps, refusedAtMs }: ReadResult,
-    { lease, isHeldOff, isRefused }: TakeOutcome,
+    { lease, isHeldOff, isRefused }: LeaseAttempt,
     flight: Flight,
     refreshBelowMs: number,
   ): LoadDecision | undefined {
@@ -177,7 +177,7 @@ export class LeaseQueue {
   private async decideAfterWait(
     key: string,
     loadsAwaited: number,
-    remote: RemoteView,
+    remote: RemoteTier,
     flight: Flight,
     budget: WaitBudget,
   ): Promise<LoadDecision | undefined> {

@@ -1,7 +1,5 @@
 import { TierReplyError } from '../errors/index.js';
 import type { EntryKeys, RedisTier } from '../redis/index.js';
-import type { KeptLeases } from './kept-leases.js';
-import type { LeaseTerm } from './lease-term.js';
 
 /**
  * The right to load one key for the whole cluster. It is renewed while its loader runs, so a slow loader does not lose
@@ -21,7 +19,7 @@ export class Lease {
     private readonly keys: EntryKeys,
     readonly token: string,
     private readonly term: LeaseTerm,
-    private readonly kept: KeptLeases,
+    private readonly kept: PendingReleases,
   ) {
     this.leaseMs = term.currentMs;
   }
@@ -88,6 +86,61 @@ export class Lease {
     } catch (error) {
       if (!(error instanceof TierReplyError)) {
         this.kept.add(this); // a command that was refused would be refused again
+      }
+    }
+  }
+}
+
+/** With every thousand leases that a process holds, a new lease lasts one more basic term, up to {@link MOST_TERMS}. */
+const LEASES_PER_TERM = 1000;
+const MOST_TERMS = 20;
+
+/**
+ * Decides how long the leases of one process last unless they are renewed. A process that holds thousands of them at
+ * once (a large batch load) takes them for longer, because to renew each of them twice a second would cost more than
+ * the load itself. If such a process dies, others wait that much longer.
+ */
+export class LeaseTerm {
+  /** Number of leases whose loaders run in this process. */
+  held = 0;
+
+  /** @param leaseMs the term of a lease in a process that holds few, in milliseconds */
+  constructor(private readonly leaseMs: number) {}
+
+  get currentMs(): number {
+    return this.leaseMs * Math.min(MOST_TERMS, 1 + Math.floor(this.held / LEASES_PER_TERM));
+  }
+}
+
+interface Kept {
+  /** Tries again. Never rejects. */
+  release(): Promise<void>;
+}
+
+/** Maximum number of leases; the others end with their TTL. */
+const MOST_LEASES = 1000;
+
+/**
+ * Leases that were released while Redis could not be asked. Until such a lease ends, other processes wait for a load
+ * that does not run. The release is sent again when Redis can be asked. Nothing else depends on it: the values under
+ * these keys are as valid as before.
+ */
+export class PendingReleases {
+  private leases: Kept[] = [];
+
+  add(lease: Kept): void {
+    if (this.leases.length < MOST_LEASES) {
+      this.leases.push(lease);
+    }
+  }
+
+  /** Sends the releases again, when Redis may be back. A lease whose release fails is added anew. */
+  release(): void {
+    const { leases } = this;
+    if (leases.length > 0) {
+      this.leases = [];
+      for (const lease of leases) {
+        void lease.release();
       }
     }
   }

@@ -3,23 +3,21 @@ import { LoaderTimeoutError } from '../errors/index.js';
 import { encodeKey, type CacheKey } from '../keys/index.js';
 import { readStored } from '../local/index.js';
 import { REAL_TIME } from '../redis/index.js';
-import type { CacheRuntime } from './cache-runtime.js';
+import type { CacheRuntime } from './runtime.js';
 import { hasLimits, wasGivenUpForAnother, withinLimits, withTimeLeft } from './caller-limits.js';
-import { isRefreshDue } from './early-refresh.js';
-import type { EntryOptions, Loader } from './entry-options.js';
-import type { EntryReader } from './entry-reader.js';
+import { isRefreshDue } from './entry-life.js';
+import { type EntryOptions, type Loader, tagNames } from './entry-options.js';
+import type { EntryReader } from './read.js';
 import type { LoadFiller } from './fill.js';
 import type { Flight, LoadFacts } from './flight.js';
 import { FlightOutlivedError, type Flights } from './flights.js';
 import type { LeaseQueue, LoadDecision } from './lease-wait.js';
-import { LoadContext } from './load-context.js';
+import { LoadContext, runTimed } from './loader-run.js';
 import { beginWait, loadScopes } from './load-cycles.js';
-import { runTimed } from './loader-run.js';
 import { unmeasured } from './local-values.js';
 import { outcomeOf, type LoadOutcome, type ReadResult } from './lookup.js';
-import type { LookupRecorder } from './lookup-recorder.js';
-import { TagRegistry } from './tag-registry.js';
-import { WaitBudget } from './wait-budget.js';
+import type { Recorder } from './recorder.js';
+import { WaitBudget } from './deadline.js';
 
 /** One call of `getOrSet`. */
 interface LoadRequest<T> {
@@ -52,7 +50,7 @@ export class LoadCoordinator {
     private readonly reader: EntryReader,
     private readonly leases: LeaseQueue,
     private readonly filler: LoadFiller,
-    private readonly recorder: LookupRecorder,
+    private readonly recorder: Recorder,
   ) {
     this.deadlineClock = runtime.redis?.connection.deadlineClock ?? REAL_TIME;
   }
@@ -149,7 +147,7 @@ export class LoadCoordinator {
       label: `${this.namespace}:${encodedKey}`,
       lifeMs: Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout)),
       check: this.reader.checks.of(options),
-      tags: TagRegistry.namesOf(options?.tags),
+      tags: tagNames(options?.tags),
     };
   }
 

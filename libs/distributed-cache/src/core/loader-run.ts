@@ -1,9 +1,8 @@
 import { toMs, type Duration } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
 import type { Clock } from '../local/index.js';
-import type { Loader } from './entry-options.js';
-import type { LoadContext } from './load-context.js';
-import { loadScopes } from './load-cycles.js';
+import { type Loader, type LoaderContext, tagNames } from './entry-options.js';
+import { loadScopes, type LoadScope } from './load-cycles.js';
 
 /** Runs a loader, at most for `hardTimeoutMs`. Then its signal is aborted, and its result is no longer waited for. */
 async function runLoader<T>(
@@ -63,15 +62,124 @@ export async function runTimed<T>(
   }
 }
 
-/** Waits for `work`, no longer than `limitMs`. @returns `undefined` if it takes longer; the work goes on then */
-export async function withinTime<Result>(work: Promise<Result>, limitMs: number): Promise<Result | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const expiry = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, limitMs, undefined);
-  });
-  try {
-    return await Promise.race([work, expiry]);
-  } finally {
-    clearTimeout(timer);
+/** The context of one loader run, and the decisions that the loader made through it. */
+export class LoadContext implements LoaderContext {
+  /** The TTL that the loader set by `setTtl`. */
+  chosenTtl: Duration | undefined;
+  /** The tags that the loader added by `addTags`, encoded. */
+  addedTags: readonly string[] = [];
+  /** Whether the loader called `skip`. */
+  isSkipped = false;
+
+  /** The error with which the loader was given up. */
+  abortedBy: LoaderTimeoutError | undefined;
+  /** Whether calls of the loader are recognized as its own also after its first `await`. */
+  isFollowed = false;
+
+  private controller: AbortController | undefined;
+  private hasEnded = false;
+
+  constructor(
+    private readonly signals: LoadSignals,
+    readonly stale: unknown,
+    readonly scope: LoadScope = [],
+  ) {}
+
+  /** The signal of this run; made only for a loader that reads it. */
+  get signal(): AbortSignal {
+    return (this.controller ?? this.use(new AbortController())).signal;
+  }
+
+  /**
+   * Replaces this load's signal by that of `shared`, which several loads have: a batch is one run for all of its keys.
+   */
+  share(shared: AbortController): void {
+    if (this.controller?.signal.aborted === true) {
+      shared.abort(this.controller.signal.reason);
+    }
+    this.use(shared);
+  }
+
+  abort(reason: LoaderTimeoutError): void {
+    this.abortedBy = reason;
+    this.controller ??= new AbortController();
+    this.end();
+    this.controller.abort(reason);
+  }
+
+  /** Ends the run: the loader has returned, thrown or been given up, and its signal is not aborted later. */
+  end(): void {
+    this.hasEnded = true;
+    if (this.controller !== undefined) {
+      this.signals.remove(this.controller);
+    }
+  }
+
+  /** The load waits for the others of its batch: the time until {@link leaveQueue} does not count as its loader's. */
+  enterQueue(): void {
+    this.scope.forEach((load) => load.enterQueue());
+  }
+
+  /** The loader of the batch begins. */
+  leaveQueue(): void {
+    this.scope.forEach((load) => load.leaveQueue());
+  }
+
+  setTtl(ttl: Duration): void {
+    this.chosenTtl = ttl;
+  }
+
+  addTags(...tags: string[]): void {
+    this.addedTags = [...this.addedTags, ...tagNames(tags)];
+  }
+
+  skip(): void {
+    this.isSkipped = true;
+  }
+
+  private use(controller: AbortController): AbortController {
+    this.controller = controller;
+    if (!this.hasEnded) {
+      this.signals.add(controller);
+    }
+    return controller;
+  }
+}
+
+/**
+ * The signals of the loads under way whose loaders have read them; all are aborted when the cache closes. A signal that
+ * follows another (`AbortSignal.any`) stays registered with it for the life of the other, here the cache's. So the
+ * signals are kept in a set, and removed when their load ends.
+ */
+export class LoadSignals {
+  private readonly controllers = new Set<AbortController>();
+
+  constructor(private readonly closing: AbortSignal) {
+    closing.addEventListener('abort', () => this.abortAll(), { once: true });
+  }
+
+  /** Number of signals. */
+  get size(): number {
+    return this.controllers.size;
+  }
+
+  add(controller: AbortController): void {
+    if (this.closing.aborted) {
+      controller.abort(this.closing.reason);
+    } else {
+      this.controllers.add(controller);
+    }
+  }
+
+  remove(controller: AbortController): void {
+    this.controllers.delete(controller);
+  }
+
+  private abortAll(): void {
+    const controllers = [...this.controllers];
+    this.controllers.clear();
+    for (const controller of controllers) {
+      controller.abort(this.closing.reason);
+    }
   }
 }

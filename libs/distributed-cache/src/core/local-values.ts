@@ -1,6 +1,5 @@
 import type { Decoded, EntryCodec } from '../codec/index.js';
 import { storeValue, DeferredJson, type StoredValue, type ValueOrigin, type ValuesMode } from '../local/index.js';
-import { RereadGuess } from './reread-guess.js';
 import { freezeTree, type CopyInstance } from '../values/index.js';
 
 /** From this length of its JSON, L1 may keep the text instead of the value; below it, the text is not smaller. */
@@ -16,7 +15,7 @@ export interface LocalForms {
 export class LocalValues {
   /** The length of its JSON from which a value may be kept as text. */
   readonly textFrom: number;
-  private readonly rereads = new RereadGuess();
+  private readonly rereads = new RereadPredictor();
 
   constructor(
     private readonly codec: EntryCodec,
@@ -63,4 +62,45 @@ export function unmeasured(value: unknown): StoredValue {
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
+}
+
+/** The number of texts that are counted; then the counts are halved, so that older texts count less. */
+const WINDOW = 64;
+/** While values are kept as they are, one of so many is still kept as text: it shows when values are no longer read again. */
+const PROBE_EVERY = 16;
+/** Parsing a text costs about three times what keeping it has saved, apart from memory. */
+const COST_OF_REREADING = 3;
+
+/**
+ * Chooses the form in which L1 keeps a value that was read from Redis: its JSON text or the value itself. The text takes half the
+ * memory and needs no walk over the value, but the next reader parses it again. Many values that are read once are never read again
+ * (one-hit wonders: Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023), but not in every namespace. So the choice
+ * follows the fate of the last texts.
+ */
+export class RereadPredictor {
+  private kept = 0;
+  private reread = 0;
+  private sinceProbe = 0;
+
+  /** Whether the next value should be kept as text. */
+  prefersText(): boolean {
+    if (this.reread * COST_OF_REREADING <= this.kept) {
+      return true;
+    }
+    this.sinceProbe = (this.sinceProbe + 1) % PROBE_EVERY;
+    return this.sinceProbe === 0;
+  }
+
+  /** A text is kept. */
+  onKept(): void {
+    if (++this.kept === WINDOW) {
+      this.kept /= 2;
+      this.reread /= 2;
+    }
+  }
+
+  /** A value that was kept as text is read again. */
+  onReread(): void {
+    this.reread = Math.min(this.reread + 1, this.kept);
+  }
 }

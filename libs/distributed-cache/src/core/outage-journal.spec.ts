@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { keyLayout } from '../keys/index.js';
 import type { PendingInvalidations } from '../redis/index.js';
 import { OutageJournal } from './outage-journal.js';
-import { stampedAtMs } from './stamp-book.js';
+import { stampedAtMs } from './stamps.js';
 
 const layout = keyLayout('cache', 'users');
 const { clearStampKey } = layout;

@@ -1,5 +1,5 @@
 import type { EntryKeys, PendingInvalidations, PendingStamp } from '../redis/index.js';
-import { INVALIDATED_MS, newStamp } from './stamp-book.js';
+import { INVALIDATED_MS, newStamp } from './stamps.js';
 
 /** Maximum number of pending keys, or tags, of one namespace during an outage; more become one `clear` of it. */
 const MAX_PER_NAMESPACE = 10_000;
@@ -140,18 +140,18 @@ export class OutageJournal {
   }
 
   /** A position in the order of invalidations, for {@link settleKey}. */
-  get mark(): number {
+  get position(): number {
     return this.lastNumber;
   }
 
   /**
-   * Removes the pending deletion of a key: a write or deletion of the key that was sent at `mark` has been
+   * Removes the pending deletion of a key: a write or deletion of the key that was sent at `position` has been
    * acknowledged. It covers what was pending then, and nothing later.
    */
-  settleKey(clearStampKey: string, valueKey: string, mark: number): void {
+  settleKey(clearStampKey: string, valueKey: string, position: number): void {
     const pending = this.byNamespace.get(clearStampKey);
     const added = pending?.keys.get(valueKey);
-    if (pending !== undefined && added !== undefined && added.number <= mark) {
+    if (pending !== undefined && added !== undefined && added.number <= position) {
       this.drop(pending.keys, valueKey);
       this.dropIfEmpty(clearStampKey, pending);
     }

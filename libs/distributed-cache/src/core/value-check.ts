@@ -2,7 +2,7 @@ import { stampNamed, type Stamp } from '../codec/index.js';
 import type { ResolvedNamespace, SchemaResult, StandardSchemaV1 } from '../config/index.js';
 import type { SchemaMismatch } from '../events/index.js';
 import type { EntryOptions } from './entry-options.js';
-import { withinTime } from './loader-run.js';
+import { withinTime } from './deadline.js';
 
 /** The name under which an entry carries the version of its namespace. No tag begins with `#`. */
 const VERSION = '#version';
@@ -13,18 +13,18 @@ export function versionStamps({ version }: Pick<ResolvedNamespace, 'version'>): 
 }
 
 /**
- * The result of the check of a value from Redis. `foreign`: the value is of another version. The value is wrapped in an
+ * The result of the check of a value from Redis. `other-version`: the value is of another version. The value is wrapped in an
  * object, because it may look like a promise. `isAsRead`: no code of the application has had it, which could have
  * changed it in place.
  */
-export type Checked = { readonly value: unknown; readonly isAsRead: boolean } | 'foreign' | 'mismatch';
+export type Checked = { readonly value: unknown; readonly isAsRead: boolean } | 'other-version' | 'mismatch';
 
 /** The options that a call may set for the check of a value. */
-type Wishes = Pick<EntryOptions<never>, 'validate'> & { readonly schema?: StandardSchemaV1 | undefined };
+type CheckOptions = Pick<EntryOptions<never>, 'validate'> & { readonly schema?: StandardSchemaV1 | undefined };
 
 type OnMismatch = (key: string, mismatch: SchemaMismatch) => void;
 
-const FOREIGN: Checked = 'foreign';
+const OTHER_VERSION: Checked = 'other-version';
 const MISMATCH: Checked = 'mismatch';
 
 /**
@@ -41,7 +41,7 @@ export class ValueCheck {
     private readonly onMismatch: OnMismatch,
   ) {}
 
-  static of(policy: ResolvedNamespace, wishes: Wishes, limitMs: number, onMismatch: OnMismatch): ValueCheck {
+  static of(policy: ResolvedNamespace, wishes: CheckOptions, limitMs: number, onMismatch: OnMismatch): ValueCheck {
     const { schema = policy.schema, validate = policy.validate } = wishes;
     return new ValueCheck(policy, schema, validate === 'both', limitMs, onMismatch);
   }
@@ -54,14 +54,14 @@ export class ValueCheck {
       return this.schema === undefined ? { value, isAsRead: true } : this.validate(key, value, 'read');
     }
     if (migrate === undefined || version === undefined || from === null) {
-      return FOREIGN;
+      return OTHER_VERSION;
     }
     return this.attempt(
       () => migrate(value, from),
       (migrated) => this.validate(key, migrated, 'read'),
       () => {
         this.onMismatch(key, { during: 'read', cause: 'migrate' });
-        return FOREIGN;
+        return OTHER_VERSION;
       },
     );
   }
@@ -127,7 +127,7 @@ export class ValueChecks {
   }
 
   /** The check for a call with options of its own. */
-  of(wishes: Wishes | undefined): ValueCheck {
+  of(wishes: CheckOptions | undefined): ValueCheck {
     return wishes?.schema === undefined && wishes?.validate === undefined
       ? this.ofNamespace
       : ValueCheck.of(this.policy, wishes, this.limitMs, this.onMismatch);

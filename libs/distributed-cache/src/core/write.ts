@@ -14,11 +14,11 @@ import type { Flight } from './flight.js';
 import type { Flights } from './flights.js';
 import type { FillGrant } from './lease-wait.js';
 import { type LocalValues, unmeasured } from './local-values.js';
-import type { LocalView } from './local-view.js';
-import type { RemoteWrite, WriteOutcome } from './remote-contract.js';
-import type { RemoteView } from './remote-view.js';
+import type { LocalTier } from './local-tier.js';
+import type { RemoteWrite, WriteOutcome } from './remote-outcomes.js';
+import type { RemoteTier } from './remote-tier.js';
 import type { ValueCheck } from './value-check.js';
-import type { WaitBudget } from './wait-budget.js';
+import type { WaitBudget } from './deadline.js';
 
 export interface EntryToWrite {
   readonly key: string;
@@ -69,8 +69,8 @@ interface Prepared {
 export class EntryWriter {
   constructor(
     private readonly codec: EntryCodec,
-    private readonly local: LocalView,
-    private readonly remote: RemoteView | undefined,
+    private readonly local: LocalTier,
+    private readonly remote: RemoteTier | undefined,
     private readonly values: LocalValues,
     private readonly listener: EntryWriterListener,
     private readonly flights: Flights,
@@ -208,7 +208,7 @@ export class EntryWriter {
     return held === undefined ? this.putUnderNewStamps(prepared, remote) : remote.store(key, writeOf(prepared, held));
   }
 
-  private async putUnderNewStamps(prepared: Prepared, remote: RemoteView): Promise<WriteOutcome> {
+  private async putUnderNewStamps(prepared: Prepared, remote: RemoteTier): Promise<WriteOutcome> {
     const { key, tags, flight } = prepared.entry;
     const budget = this.newBudget();
     const stamps = await budget.wait(remote.stamps(tags, lifeMsOf(prepared.entry)));
@@ -270,7 +270,7 @@ export class EntryWriter {
       // Redis still holds the previous value. A full Redis accepts deletions.
       void this.remote?.delete([key]);
     }
-    const { ttlMs, graceMs } = outcome === 'done' ? life : this.local.unheardLife(key, life);
+    const { ttlMs, graceMs } = outcome === 'done' ? life : this.local.untrackedLife(key, life);
     this.local.keep(key, forLocal, { ttlMs, graceMs, marks: entry.marks, loadMs: entry.loadMs });
     return { kept: true, overtaken: false, complete: outcome === 'done' };
   }

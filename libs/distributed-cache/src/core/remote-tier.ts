@@ -11,15 +11,21 @@ import {
   type PieceLimits,
   type RedisTier,
 } from '../redis/index.js';
-import type { RedisRuntime } from './cache-runtime.js';
-import { EntryJudge, tagsOf } from './entry-judge.js';
+import type { RedisRuntime } from './runtime.js';
+import { EntryValidity, tagsOf } from './entry-validity.js';
 import type { Lease } from './lease.js';
-import { LeaseTaker } from './lease-taker.js';
-import { UNREACHABLE, type RemoteLookup, type RemoteWrite, type WriteOutcome } from './remote-contract.js';
-import { RemoteFaults, type FaultListener, type Operation } from './remote-faults.js';
-import { StampBook } from './stamp-book.js';
-import { touchStamps } from './stamp-touch.js';
-import type { TagRegistry } from './tag-registry.js';
+import { Leases } from './lease-taker.js';
+import {
+  UNREACHABLE,
+  type RemoteLookup,
+  type RemoteWrite,
+  type WriteOutcome,
+  RemoteFaults,
+  type FaultListener,
+  type Operation,
+} from './remote-outcomes.js';
+import { HeldStamp } from './stamps.js';
+import { touchStamps, type TagRegistry } from './tags.js';
 
 const PIECE_BYTES = 512 * 1024;
 
@@ -43,12 +49,12 @@ const DELETE_PIECE: PieceLimits<string> = {
  * one with another stamp is a miss. Invalidations that Redis has not acknowledged go to the outage journal; until they
  * have been replayed, what Redis holds under such a key is a miss.
  */
-export class RemoteView {
-  private readonly stamp: StampBook;
+export class RemoteTier {
+  private readonly stamp: HeldStamp;
   private readonly faults: RemoteFaults;
   private readonly tier: RedisTier;
-  readonly judge: EntryJudge;
-  readonly leases: LeaseTaker;
+  readonly validity: EntryValidity;
+  readonly leases: Leases;
 
   constructor(
     private readonly redis: RedisRuntime,
@@ -61,9 +67,9 @@ export class RemoteView {
   ) {
     this.faults = new RemoteFaults(redis.connection, listener);
     this.tier = redis.tier.withCodec(codec, policy.ttlMs);
-    this.judge = new EntryJudge(redis, layout, tags, ownStamps);
-    this.stamp = new StampBook(redis.stamps, layout.clearStampKey);
-    this.leases = new LeaseTaker(redis, this.tier, layout, this.stamp, this.judge, this.faults);
+    this.validity = new EntryValidity(redis, layout, tags, ownStamps);
+    this.stamp = new HeldStamp(redis.stamps, layout.clearStampKey);
+    this.leases = new Leases(redis, this.tier, layout, this.stamp, this.validity, this.faults);
   }
 
   /** Looks up one key. Every hit in Redis takes this path, so it waits for nothing that is there already. */
@@ -72,31 +78,31 @@ export class RemoteView {
     const { held } = this.stamp;
     const { deadlineClock, exchange } = this.redis.connection;
     const askedAtMs = deadlineClock.nowMs();
-    const wasToBeForgotten = this.judge.isToBeForgotten(key);
+    const wasJournalled = this.validity.isJournalled(key);
     try {
       if (held === undefined) {
-        return await exchange.withinRest('GET', askedAtMs, this.findUnderNewStamp(key, valueKey, wasToBeForgotten));
+        return await exchange.withinRest('GET', askedAtMs, this.findUnderNewStamp(key, valueKey, wasJournalled));
       }
       const bytes = await this.tier.read(valueKey);
       const decoding = bytes === null ? undefined : this.tier.entryIn(valueKey, bytes, askedAtMs);
-      const judging = this.judge.judge(
+      const checking = this.validity.lookupOf(
         key,
         decoding instanceof Promise ? await decoding : decoding,
         held,
-        wasToBeForgotten,
+        wasJournalled,
       );
-      return judging instanceof Promise ? await exchange.withinRest('GET', askedAtMs, judging) : judging;
+      return checking instanceof Promise ? await exchange.withinRest('GET', askedAtMs, checking) : checking;
     } catch (error) {
       return error instanceof CorruptEntryError ? this.corrupt(error) : this.unreachable('get', error);
     }
   }
 
-  private async findUnderNewStamp(key: string, valueKey: string, wasToBeForgotten: boolean): Promise<RemoteLookup> {
+  private async findUnderNewStamp(key: string, valueKey: string, wasJournalled: boolean): Promise<RemoteLookup> {
     const [entry, stamp] = await Promise.all([
       this.tier.get(valueKey).catch((error: unknown) => this.unreadable(error)),
       this.stamp.current(),
     ]);
-    return this.judge.judge(key, entry, stamp, wasToBeForgotten);
+    return this.validity.lookupOf(key, entry, stamp, wasJournalled);
   }
 
   /**
@@ -127,7 +133,7 @@ export class RemoteView {
   async stamps(tags: readonly string[], lifeMs: number): Promise<readonly Stamp[] | undefined> {
     try {
       const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags, lifeMs)]);
-      return [...this.judge.stampsUnder(stamp), ...tagStamps];
+      return [...this.validity.stampsUnder(stamp), ...tagStamps];
     } catch (error) {
       this.faults.report('set', error);
       return undefined;
@@ -137,18 +143,18 @@ export class RemoteView {
   /** The stamps of {@link stamps}, when this process holds them and need not ask for any; `undefined` otherwise. */
   heldStamps(tags: readonly string[]): readonly Stamp[] | undefined {
     const { held } = this.stamp;
-    return held === undefined || tags.length > 0 ? undefined : this.judge.stampsUnder(held);
+    return held === undefined || tags.length > 0 ? undefined : this.validity.stampsUnder(held);
   }
 
   async store(key: string, write: RemoteWrite): Promise<WriteOutcome> {
-    const { mark } = this.redis.journal;
+    const { position } = this.redis.journal;
     let outcome: WriteOutcome = 'done';
     try {
       await this.tier.set(this.layout.entryKeys(key), this.entryOf(write));
     } catch (error) {
       outcome = this.faults.outcomeOfFailure('set', error);
     }
-    this.afterStoring(key, outcome, mark);
+    this.afterStoring(key, outcome, position);
     return outcome;
   }
 
@@ -160,14 +166,14 @@ export class RemoteView {
     writes: readonly (readonly [key: string, write: RemoteWrite])[],
   ): Promise<ReadonlyMap<string, WriteOutcome>> {
     const outcomes = new Map<string, WriteOutcome>();
-    const { mark } = this.redis.journal;
+    const { position } = this.redis.journal;
     const groups = this.redis.tier.groups(writes, ([key]) => this.layout.valueKey(key));
     await this.byPieces(groups, WRITE_PIECE, async (piece) => {
       const entries = piece.map(([key, write]) => [this.layout.entryKeys(key), this.entryOf(write)] as const);
       const outcome = await this.faults.outcomeOf('set', this.tier.setMany(entries));
       for (const [key] of piece) {
         outcomes.set(key, outcome);
-        this.afterStoring(key, outcome, mark);
+        this.afterStoring(key, outcome, position);
       }
     });
     return outcomes;
@@ -277,7 +283,7 @@ export class RemoteView {
   private async findPiece(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
     const { deadlineClock, exchange } = this.redis.connection;
     const askedAtMs = deadlineClock.nowMs();
-    const wereToBeForgotten = this.judge.thoseToBeForgotten(keys);
+    const wereJournalled = this.validity.journalledOf(keys);
     try {
       const reading = this.tier.getMany(keys.map((key) => this.layout.valueKey(key)));
       const { held } = this.stamp;
@@ -285,14 +291,14 @@ export class RemoteView {
         held === undefined
           ? await exchange.withinRest('GET', askedAtMs, Promise.all([reading, this.stamp.current()]))
           : [await reading, held];
-      const judging = allOf(
+      const checking = allOf(
         keys.map((key, index) => {
           const entry = entries[index];
           const readable = entry instanceof CorruptEntryError ? this.unreadable(entry) : entry;
-          return this.judge.judge(key, readable, stamp, wereToBeForgotten.has(key));
+          return this.validity.lookupOf(key, readable, stamp, wereJournalled.has(key));
         }),
       );
-      return judging instanceof Promise ? await exchange.withinRest('GET', askedAtMs, judging) : judging;
+      return checking instanceof Promise ? await exchange.withinRest('GET', askedAtMs, checking) : checking;
     } catch (error) {
       this.faults.report('get', error);
       return keys.map(() => UNREACHABLE);
@@ -300,13 +306,13 @@ export class RemoteView {
   }
 
   private async deletePiece(keys: readonly string[], holdOffMs: number | undefined): Promise<readonly string[]> {
-    const { mark } = this.redis.journal;
+    const { position } = this.redis.journal;
     try {
       const existed = await this.tier.delete(
         keys.map((key) => this.layout.entryKeys(key)),
         holdOffMs,
       );
-      keys.forEach((key) => this.settle(key, mark));
+      keys.forEach((key) => this.settle(key, position));
       return keys.filter((_key, index) => existed[index]);
     } catch (error) {
       keys.forEach((key) => this.journal(key));
@@ -320,17 +326,17 @@ export class RemoteView {
     return this.tier.inspect(this.layout.entryKeys(key));
   }
 
-  private afterStoring(key: string, outcome: WriteOutcome, mark: number): void {
+  private afterStoring(key: string, outcome: WriteOutcome, position: number): void {
     if (outcome === 'done') {
-      this.settle(key, mark);
+      this.settle(key, position);
     } else if (outcome === 'unknown') {
       this.journal(key);
     }
   }
 
-  private settle(key: string, mark: number): void {
+  private settle(key: string, position: number): void {
     if (this.redis.journal.size > 0) {
-      this.redis.journal.settleKey(this.layout.clearStampKey, this.layout.valueKey(key), mark);
+      this.redis.journal.settleKey(this.layout.clearStampKey, this.layout.valueKey(key), position);
     }
   }
 
@@ -348,7 +354,7 @@ export class RemoteView {
   private corrupt(error: CorruptEntryError): RemoteLookup {
     this.faults.report('get', error);
     const { held } = this.stamp;
-    return held === undefined ? UNREACHABLE : { state: 'miss', stamps: this.judge.stampsUnder(held) };
+    return held === undefined ? UNREACHABLE : { state: 'miss', stamps: this.validity.stampsUnder(held) };
   }
 
   /** Turns an entry that can't be read into a miss; any other error is the tier's. */

@@ -1,28 +1,27 @@
 import { isPlainKey, type PreparedKey } from '../keys/index.js';
-import type { LocalEntry, Partition, LocalPutOptions, StoredValue, DeferredJson } from '../local/index.js';
-import type { CacheRuntime } from './cache-runtime.js';
-import { XFETCH_HORIZON } from './early-refresh.js';
-import type { EntryLife } from './entry-life.js';
+import type { DeferredJson, LocalEntry, LocalPutOptions, Partition, StoredValue } from '../local/index.js';
+import { XFETCH_HORIZON, type EntryLife } from './entry-life.js';
+import type { CacheRuntime } from './runtime.js';
 
 /**
  * How long a local copy is trusted when Redis can't report changes, in milliseconds: for this time processes may
  * disagree.
  */
-export const UNHEARD_TTL_MS = 5000;
+export const UNTRACKED_TTL_MS = 5000;
 
 /**
  * One namespace's part of L1, and the rules by which its entries are trusted.
  *
  * - While Redis serves: as long as this process receives every change by others. In doubt L1 does not answer, and once
  * changes are received again every earlier entry is dropped (a new epoch). When the server can't track, an entry is
- * fresh for `UNHEARD_TTL_MS` at most: other processes announce their changes, other clients don't.
+ * fresh for `UNTRACKED_TTL_MS` at most: other processes announce their changes, other clients don't.
  * - While Redis, or the one master of a cluster that holds the key, can't be used: an entry is fresh for at most
  * `CACHE_FALLBACK_TTL` from the moment it was stored or the outage began, whichever is later, then stale for its grace.
  * With the fallback switched off L1 does not answer. When Redis is back a new epoch begins: others may have made
  * changes that this process did not receive.
  * - Without a Redis: always.
  */
-export class LocalView {
+export class LocalTier {
   /** Absent when L1 is switched off. */
   private readonly part: Partition | undefined;
   /** The prefix of its keys in Redis. */
@@ -47,17 +46,17 @@ export class LocalView {
    */
   hit(key: string, nowMs: number): number {
     const { part } = this;
-    return part !== undefined && this.hearsAll() ? part.hit(key, nowMs) : -1;
+    return part !== undefined && this.isFullyTracked() ? part.hit(key, nowMs) : -1;
   }
 
   /** The slot of a value, as in {@link hit}, for a key that remembers where its entry is. */
   hitAgain(key: PreparedKey, nowMs: number): number {
     const { part } = this;
-    return part !== undefined && this.hearsAll() ? part.hitAgain(key, nowMs) : -1;
+    return part !== undefined && this.isFullyTracked() ? part.hitAgain(key, nowMs) : -1;
   }
 
   /** Whether no Redis is configured, or this process receives every change of every key. */
-  hearsAll(): boolean {
+  isFullyTracked(): boolean {
     const { redis } = this.runtime;
     return redis === undefined || (redis.connection.isWhole && redis.changes.isLive);
   }
@@ -71,13 +70,13 @@ export class LocalView {
   remainingMs(key: string, entry: LocalEntry, nowMs = this.runtime.clock.nowMs()): number {
     const { redis, config } = this.runtime;
     const ttlMs = entry.expiresAtMs - nowMs;
-    if (redis === undefined || this.hearsAll()) {
+    if (redis === undefined || this.isFullyTracked()) {
       return ttlMs;
     }
     const valueKey = this.valuePrefix + key;
     const outageSinceMs = redis.connection.outageSinceMs(valueKey);
     if (outageSinceMs === undefined) {
-      return redis.changes.hears(valueKey) ? ttlMs : Math.min(ttlMs, entry.storedAtMs + UNHEARD_TTL_MS - nowMs);
+      return redis.changes.hears(valueKey) ? ttlMs : Math.min(ttlMs, entry.storedAtMs + UNTRACKED_TTL_MS - nowMs);
     }
     return config.fallback === false
       ? 0
@@ -106,7 +105,7 @@ export class LocalView {
    * The life of a copy of a value that Redis refused to store although it serves (`OOM`, `READONLY`). Redis reports no
    * change of a key that it does not hold, so such a copy is trusted only for as long as processes may disagree.
    */
-  unheardLife(key: string, life: EntryLife): EntryLife {
+  untrackedLife(key: string, life: EntryLife): EntryLife {
     const { redis, config } = this.runtime;
     const serves =
       redis?.connection.isLive === true && redis.connection.outageSinceMs(this.valuePrefix + key) === undefined;
@@ -141,7 +140,7 @@ export class LocalView {
       return false;
     }
     coarseClock.nowMs(); // has an overdue heartbeat checked: see DistributedCache
-    if (redis === undefined || this.hearsAll()) {
+    if (redis === undefined || this.isFullyTracked()) {
       return true;
     }
     const valueKey = this.valuePrefix + key;

@@ -2,16 +2,13 @@ import { stampNamed, type Stamp } from '../codec/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import type { LocalMark } from '../local/index.js';
 import type { RedisEntry } from '../redis/index.js';
-import type { RedisRuntime } from './cache-runtime.js';
-import type { RemoteLookup } from './remote-contract.js';
-import { stampedAtMs } from './stamp-book.js';
-import type { TagRegistry } from './tag-registry.js';
-
-/** The name under which an entry carries the stamp of its namespace. */
-export const CLEAR = '#clear';
+import type { RedisRuntime } from './runtime.js';
+import type { RemoteLookup } from './remote-outcomes.js';
+import { CLEAR, stampedAtMs } from './stamps.js';
+import type { TagRegistry } from './tags.js';
 
 /** Decides whether an entry in Redis is current. */
-export class EntryJudge {
+export class EntryValidity {
   private clearStamp: string | undefined;
   private stamps: readonly Stamp[] = [];
 
@@ -34,25 +31,25 @@ export class EntryJudge {
 
   /**
    * Whether an entry is current: it carries the current stamp of its namespace and of each of its tags.
-   * @param wasToBeForgotten the result of {@link isToBeForgotten} when Redis was asked. Since then the journal may have
+   * @param wasJournalled the result of {@link isJournalled} when Redis was asked. Since then the journal may have
    * been replayed, and the entry may be one that Redis has deleted meanwhile
    */
-  judge(
+  lookupOf(
     key: string,
     entry: RedisEntry | undefined,
     clearStamp: string,
-    wasToBeForgotten: boolean,
+    wasJournalled: boolean,
   ): RemoteLookup | Promise<RemoteLookup> {
     const stamps = this.stampsUnder(clearStamp);
-    const isToBeForgotten = wasToBeForgotten || this.isToBeForgotten(key);
-    if (entry === undefined || isToBeForgotten || !this.isOfStamp(entry, clearStamp)) {
+    const isJournalled = wasJournalled || this.isJournalled(key);
+    if (entry === undefined || isJournalled || !this.isOfStamp(entry, clearStamp)) {
       return { state: 'miss', stamps };
     }
     const tags = tagsOf(entry.header.stamps);
-    return tags === undefined ? this.found(key, entry, stamps, undefined) : this.judgeTags(key, entry, stamps, tags);
+    return tags === undefined ? this.found(key, entry, stamps, undefined) : this.checkTags(key, entry, stamps, tags);
   }
 
-  private async judgeTags(
+  private async checkTags(
     key: string,
     entry: RedisEntry,
     stamps: readonly Stamp[],
@@ -94,14 +91,14 @@ export class EntryJudge {
   }
 
   /** Whether the journal holds an invalidation of this key: what Redis may hold is then a miss, and will be deleted. */
-  isToBeForgotten(key: string): boolean {
+  isJournalled(key: string): boolean {
     const { journal } = this.redis;
     return journal.size > 0 && journal.covers(this.layout.clearStampKey, this.layout.valueKey(key));
   }
 
-  /** The keys for which {@link isToBeForgotten} is true. */
-  thoseToBeForgotten(keys: readonly string[]): ReadonlySet<string> {
-    return this.redis.journal.size > 0 ? new Set(keys.filter((key) => this.isToBeForgotten(key))) : NONE;
+  /** The keys for which {@link isJournalled} is true. */
+  journalledOf(keys: readonly string[]): ReadonlySet<string> {
+    return this.redis.journal.size > 0 ? new Set(keys.filter((key) => this.isJournalled(key))) : NONE;
   }
 }
 

@@ -2,37 +2,37 @@ import { EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { keyLayout, type KeyLayout } from '../keys/index.js';
 import { REAL_TIME } from '../redis/index.js';
-import type { CacheRuntime } from './cache-runtime.js';
+import type { CacheRuntime } from './runtime.js';
 import type { Counters } from './counters.js';
 import { Flights } from './flights.js';
 import { LoadFiller } from './fill.js';
 import { LeaseQueue, ReplaceThrottle } from './lease-wait.js';
 import { LoadCoordinator } from './load.js';
-import { EntryReader } from './entry-reader.js';
-import { EntryWriter } from './entry-writer.js';
+import { EntryReader } from './read.js';
+import { EntryWriter } from './write.js';
 import { FirstLook } from './first-look.js';
 import { LocalValues } from './local-values.js';
-import { LocalView } from './local-view.js';
-import { LookupRecorder } from './lookup-recorder.js';
-import { RemoteView } from './remote-view.js';
-import { TagRegistry } from './tag-registry.js';
+import { LocalTier } from './local-tier.js';
+import { Recorder } from './recorder.js';
+import { RemoteTier } from './remote-tier.js';
+import { TagRegistry } from './tags.js';
 import { ValueChecks, versionStamps } from './value-check.js';
-import { WaitBudget } from './wait-budget.js';
+import { WaitBudget } from './deadline.js';
 import { type ClassRegistry, copyValue, type CopyInstance } from '../values/index.js';
 
 /** The parts of one namespace's cache: a reader, the loads and a writer, over the local tier and the remote tier. */
 export interface NamespaceRooms {
   readonly runtime: CacheRuntime;
   readonly policy: ResolvedNamespace;
-  readonly local: LocalView;
+  readonly local: LocalTier;
   /** Absent when no Redis is configured. */
-  readonly remote: RemoteView | undefined;
+  readonly remote: RemoteTier | undefined;
   readonly reader: EntryReader;
   readonly writer: EntryWriter;
   readonly flights: Flights;
   readonly loads: LoadCoordinator;
   readonly tags: TagRegistry;
-  readonly recorder: LookupRecorder;
+  readonly recorder: Recorder;
   readonly layout: KeyLayout;
 }
 
@@ -45,10 +45,10 @@ export function furnishNamespace(
 ): NamespaceRooms {
   const { config, events, redis, clock } = runtime;
   const codec = new EntryCodec({ ...policy, maxValueBytes: config.maxValueBytes, classes: runtime.classes });
-  const recorder = new LookupRecorder(namespace, counters, events);
+  const recorder = new Recorder(namespace, counters, events);
   const layout = keyLayout(config.keyPrefix, namespace);
   const flights = new Flights();
-  const local = new LocalView(runtime, namespace);
+  const local = new LocalTier(runtime, namespace);
   const tags = new TagRegistry(
     redis,
     layout,
@@ -59,7 +59,7 @@ export function furnishNamespace(
   const remote =
     redis === undefined
       ? undefined
-      : new RemoteView(
+      : new RemoteTier(
           redis,
           codec,
           policy,

@@ -2,12 +2,11 @@ import type { CacheConfig } from '../config/index.js';
 import type { CacheEvents } from '../events/index.js';
 import type { Clock, LocalCache } from '../local/index.js';
 import type { InvalidationGroup, RedisConnection, RedisTier } from '../redis/index.js';
-import type { FlattenedClasses } from './flattened-classes.js';
-import type { KeptLeases } from './kept-leases.js';
-import type { LeaseTerm } from './lease-term.js';
-import type { LoadSignals } from './load-signals.js';
+import type { FlattenedClassReports } from './recorder.js';
+import type { PendingReleases, LeaseTerm } from './lease.js';
+import type { LoadSignals } from './loader-run.js';
 import type { OutageJournal } from './outage-journal.js';
-import type { StampSurroundings } from './stamp-book.js';
+import type { StampStore } from './stamps.js';
 import type { ClassRegistry } from '../values/index.js';
 
 /** The parts of Redis that all namespaces share. */
@@ -19,8 +18,8 @@ export interface RedisRuntime {
   /** The invalidations that Redis has not acknowledged yet. */
   readonly journal: OutageJournal;
   /** The released leases that Redis has not acknowledged yet. */
-  readonly keptLeases: KeptLeases;
-  readonly stamps: StampSurroundings;
+  readonly pendingReleases: PendingReleases;
+  readonly stamps: StampStore;
   readonly leaseTerm: LeaseTerm;
 }
 
@@ -33,7 +32,7 @@ export interface CacheRuntime {
   readonly coarseClock: Clock;
   readonly classes: ClassRegistry;
   /** The classes that have been reported as flattened; each is reported once. */
-  readonly flattened: FlattenedClasses;
+  readonly flattened: FlattenedClassReports;
   /** Absent when L1 is switched off. */
   readonly local: LocalCache | undefined;
   /** Absent when no Redis is configured. */

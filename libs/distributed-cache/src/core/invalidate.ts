@@ -1,10 +1,10 @@
 import { toMs, type Duration } from '../config/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
 import { entryLife, type EntryLife } from './entry-life.js';
-import type { EntryOptions } from './entry-options.js';
-import type { WrittenEntry } from './entry-writer.js';
-import type { NamespaceRooms } from './namespace-rooms.js';
-import { TagRegistry } from './tag-registry.js';
+import { type EntryOptions, tagNames } from './entry-options.js';
+import type { WrittenEntry } from './write.js';
+import type { NamespaceRooms } from './namespace.js';
+import { TAG_STAMP } from './tags.js';
 
 /**
  * Carries out the changes that callers make in one namespace. Each change first supersedes the work under way for
@@ -19,7 +19,7 @@ export class EntryChanges {
     const { runtime, policy, reader, writer, flights, tags } = this.rooms;
     const encodedKey = encodeKey(key);
     const life = entryLife(value, policy, options);
-    const names = TagRegistry.namesOf(options.tags);
+    const names = tagNames(options.tags);
     if (!runtime.config.enabled) {
       return false;
     }
@@ -45,7 +45,7 @@ export class EntryChanges {
    */
   async set<T>(entries: ReadonlyMap<CacheKey, T>, options: EntryOptions<T>): Promise<boolean> {
     const { runtime, policy, reader, writer, flights, tags } = this.rooms;
-    const names = TagRegistry.namesOf(options.tags);
+    const names = tagNames(options.tags);
     const values = [...entries].map(([key, value]) => ({
       key,
       encodedKey: encodeKey(key),
@@ -107,7 +107,7 @@ export class EntryChanges {
     this.rooms.flights.supersede(encodedKey);
     const locally = local.expire(encodedKey, policy.graceMs);
     const inRedis = await remote?.expire(encodedKey, policy.graceMs);
-    if (remote?.judge.isToBeForgotten(encodedKey) === true) {
+    if (remote?.validity.isJournalled(encodedKey) === true) {
       this.dropFresh(encodedKey);
     }
     return inRedis ?? locally;
@@ -126,7 +126,7 @@ export class EntryChanges {
 
   async invalidateTags(tags: readonly string[]): Promise<void> {
     const { runtime, remote } = this.rooms;
-    const names = TagRegistry.namesOf(tags);
+    const names = tagNames(tags);
     if (runtime.config.enabled) {
       await (remote === undefined
         ? Promise.all(names.map((name) => this.rooms.tags.invalidate(name)))
@@ -151,7 +151,7 @@ export class EntryChanges {
     } else if (!written.overtaken) {
       // The previous value is no longer the value of this key.
       this.drop(encodedKey);
-      if (remote?.judge.isToBeForgotten(encodedKey) === false) {
+      if (remote?.validity.isJournalled(encodedKey) === false) {
         return this.deleteRemotely([encodedKey]); // else the deletion is journalled, and this call has waited once already
       }
     }
@@ -198,5 +198,61 @@ export class EntryChanges {
     const { flights, local } = this.rooms;
     flights.supersede(encodedKey);
     return local.delete(encodedKey);
+  }
+}
+
+/**
+ * Applies the changes of one namespace by other processes, as Redis reports them, and handles the times when messages
+ * may have been missed.
+ */
+export class ForeignChanges {
+  constructor(private readonly rooms: NamespaceRooms) {}
+
+  /**
+   * Applies the change of one key.
+   * @param encodedKey the part of the Redis key after the namespace: the key of an entry, or of a stamp
+   */
+  onChanged(encodedKey: string): void {
+    const { tags, flights, local } = this.rooms;
+    if (encodedKey.startsWith(TAG_STAMP)) {
+      const name = encodedKey.slice(TAG_STAMP.length);
+      tags.onMessage(name);
+      if (flights.onTag(name, false)) {
+        void tags.confirm(name); // a new stamp ends these loads, a longer life of the same stamp does not
+      }
+    } else if (encodedKey.startsWith('#')) {
+      this.startEpoch();
+    } else {
+      local.delete(encodedKey);
+      flights.taint(encodedKey);
+    }
+  }
+
+  /** Reads stamps again; called at each heartbeat while Redis can be used. Never rejects. */
+  async onHeartbeat(): Promise<void> {
+    await this.rooms.remote?.touchStamps((encodedKey) => this.onChanged(encodedKey));
+  }
+
+  /** Another process's load of this key has ended without a value to store: the calls that wait for it go on. */
+  onLoadEnded(encodedKey: string): void {
+    this.rooms.flights.wake(encodedKey);
+  }
+
+  /**
+   * Starts a new epoch: this process may have missed changes, so nothing that it holds, or is about to keep, from
+   * before is trusted.
+   */
+  startEpoch(): void {
+    const { local, flights, remote } = this.rooms;
+    local.startEpoch();
+    flights.taintAll();
+    remote?.forgetStamps();
+  }
+
+  /** Redis can be used for the first time: values that this process loaded without it may be outdated already. */
+  onFirstTracking(): void {
+    const { local, flights } = this.rooms;
+    local.startEpoch();
+    flights.taintUnleased();
   }
 }

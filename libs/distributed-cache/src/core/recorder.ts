@@ -6,7 +6,7 @@ import type { Counters } from './counters.js';
  * Counts the lookups of one namespace and emits their events. The payload of an event is built only when there is a
  * listener.
  */
-export class LookupRecorder {
+export class Recorder {
   constructor(
     private readonly namespace: string,
     private readonly counters: Counters,
@@ -104,5 +104,21 @@ export class LookupRecorder {
   tierError(tier: AnsweringTier, operation: 'get' | 'set' | 'delete' | 'clear', error: Error): void {
     this.counters.errors++;
     this.events.emit('tierError', { namespace: this.namespace, tier, operation, error });
+  }
+}
+
+/** Reports each class whose instances are kept as plain objects, once: a report at each write would be noise. */
+export class FlattenedClassReports {
+  private readonly told = new Set<string>();
+
+  constructor(private readonly events: CacheEvents) {}
+
+  tell(namespace: string, key: string, classNames: readonly string[]): void {
+    for (const className of classNames) {
+      if (!this.told.has(className)) {
+        this.told.add(className);
+        this.events.emit('instanceFlattened', { namespace, key, className });
+      }
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { EntryCodec } from '../codec/index.js';
-import type { CacheConfig } from '../config/index.js';
+import type { CacheConfig, ResolvedRedis } from '../config/index.js';
 import type { Clock } from '../local/index.js';
 import { TierReplyError } from '../errors/index.js';
 import {
@@ -20,12 +20,12 @@ import {
   type RedisTarget,
   type Refusal,
   type ServerPart,
+  isRedisClient,
 } from '../redis/index.js';
-import type { RedisRuntime } from './cache-runtime.js';
-import { KeptLeases } from './kept-leases.js';
-import { LeaseTerm } from './lease-term.js';
+import type { RedisRuntime } from './runtime.js';
+import { PendingReleases, LeaseTerm } from './lease.js';
 import { OutageJournal } from './outage-journal.js';
-import type { StampSurroundings } from './stamp-book.js';
+import type { StampStore } from './stamps.js';
 
 /**
  * Operations that need not survive a failover: a fill, or the first stamp, that is lost with its master costs one more
@@ -40,11 +40,11 @@ export interface RedisSettings {
 }
 
 /** Receives what the cache as a whole must know of Redis. */
-export interface RedisNews {
+export interface RedisListener {
   /** These keys were changed by others; `undefined`: any key may have been. */
   onChanged(keys: readonly string[] | undefined): void;
-  onHearing(): void;
-  onDeaf(): void;
+  onTrackingUp(): void;
+  onTrackingLost(): void;
   /** Called at each heartbeat while Redis can be used. */
   onHeartbeat(): void;
   /**
@@ -71,7 +71,7 @@ export interface RedisNews {
 export function openRedis(
   target: RedisTarget,
   { config, clock, leaseMs }: RedisSettings,
-  news: RedisNews,
+  listener: RedisListener,
 ): RedisRuntime {
   const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix, maxValueBytes, compression } = config;
   const former = new FormerConnection();
@@ -86,7 +86,7 @@ export function openRedis(
       return connection.isLive;
     },
   });
-  const keptLeases = new KeptLeases();
+  const pendingReleases = new PendingReleases();
   const changes = new InvalidationGroup(
     {
       prefix: `${keyPrefix}:`,
@@ -95,7 +95,11 @@ export function openRedis(
       savesNonces: target.kind === 'cluster' || (target.kind === 'client' && isCluster(target.client)),
       announcements: new Announcements(`${keyPrefix}:`),
     },
-    { onChanged: (keys) => news.onChanged(keys), onLive: () => news.onHearing(), onLost: () => news.onDeaf() },
+    {
+      onChanged: (keys) => listener.onChanged(keys),
+      onLive: () => listener.onTrackingUp(),
+      onLost: () => listener.onTrackingLost(),
+    },
     {
       get areAllUp() {
         return connection.nodes.isWhole;
@@ -136,7 +140,7 @@ export function openRedis(
     }
     // Redis notifies the other processes; this one may have held the old stamps since the call. It is done once, as it
     // drops everything in L1.
-    news.onChanged(stampKeys);
+    listener.onChanged(stampKeys);
   };
   const replayTo = (part: ServerPart): Promise<void> =>
     journal.replay(
@@ -154,7 +158,7 @@ export function openRedis(
    * started twice at the same time.
    */
   const catchUp = (): void => {
-    keptLeases.release();
+    pendingReleases.release();
     if (isCatchingUp || journal.size === 0) {
       return;
     }
@@ -166,20 +170,20 @@ export function openRedis(
     { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs: () => clock.nowMs() },
     {
       onLive: (downMs) => {
-        news.onLive(downMs);
+        listener.onLive(downMs);
         catchUp();
         void checkPermissions(connection, `${keyPrefix}:`);
       },
-      onRefused: (refusal) => news.onRefused(refusal),
-      onDown: (reason) => news.onDown(reason),
+      onRefused: (refusal) => listener.onRefused(refusal),
+      onDown: (reason) => listener.onDown(reason),
       onNodeDown: (name, reason) => {
         changes.refresh();
-        news.onNodeDown(name, reason);
+        listener.onNodeDown(name, reason);
       },
       onNodeLive: (name, downMs) => {
         changes.refresh();
-        keptLeases.release();
-        news.onNodeLive(name, downMs);
+        pendingReleases.release();
+        listener.onNodeLive(name, downMs);
       },
       beforeLive: async (client) => {
         if (!isCluster(client)) {
@@ -202,7 +206,7 @@ export function openRedis(
       onHeartbeat: () => {
         changes.refresh();
         catchUp();
-        news.onHeartbeat();
+        listener.onHeartbeat();
         if (connection.refusals.all.some(({ reply }) => reply !== 'READONLY' && reply !== 'MOVED')) {
           void checkPermissions(connection, `${keyPrefix}:`); // the rights may have been granted, or memory freed
         }
@@ -218,21 +222,36 @@ export function openRedis(
     return isToBeConfirmed ? guard.confirm(operation, first).then(announcing) : announcing();
   });
   const guard = new ReplicaGuard(connection, deadlineMs, () => clock.nowMs());
-  const stamps: StampSurroundings = {
+  const stamps: StampStore = {
     tier,
-    hears: (stampKey) => changes.hears(stampKey),
+    tracksChanges: (stampKey) => changes.hears(stampKey),
     latestServerNowMs: (stampKey) => connection.serverNowMs(stampKey) + connection.serverErrorMs(stampKey),
     nowMs: () => clock.nowMs(),
-    isExcused: (stampKey) => {
+    mayServeHeldStamp: (stampKey) => {
       const sinceMs = connection.isLive ? connection.outageSinceMs(stampKey) : undefined;
       return sinceMs !== undefined && config.fallback !== false && clock.nowMs() - sinceMs < config.fallback.ttlMs;
     },
   };
-  return { connection, tier, changes, journal, keptLeases, leaseTerm: new LeaseTerm(leaseMs), stamps };
+  return { connection, tier, changes, journal, pendingReleases, leaseTerm: new LeaseTerm(leaseMs), stamps };
 }
 
 function unlessRefused(error: unknown): void {
   if (!isRefusal(error)) {
     throw error;
   }
+}
+
+/** The Redis that the configuration describes; `undefined` when there is none. */
+export function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
+  if (redis.kind === 'none') {
+    return undefined;
+  }
+  if (redis.kind !== 'client') {
+    return redis;
+  }
+  const { client } = redis;
+  if (!isRedisClient(client)) {
+    throw new TypeError('redis.client must be an ioredis 5 or 6 client');
+  }
+  return { kind: 'client', client };
 }

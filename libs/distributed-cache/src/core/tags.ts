@@ -1,15 +1,16 @@
 import type { Stamp } from '../codec/index.js';
-import { encodeKey, type KeyLayout } from '../keys/index.js';
+import type { KeyLayout } from '../keys/index.js';
 import type { LocalMark, LocalScope } from '../local/index.js';
-import type { RedisRuntime } from './cache-runtime.js';
-import { StampBook, stampedAtMs, type StampVerdict } from './stamp-book.js';
+import type { RedisRuntime, CacheRuntime } from './runtime.js';
+import { HeldStamp, stampedAtMs, type StampVerdict, INVALIDATED_MS, CLEAR } from './stamps.js';
+import type { RedisTier } from '../redis/index.js';
 
 interface Tag {
   readonly name: string;
   /** The generation changes when the tag is invalidated: copies in L1 that depend on it become misses at once. */
   readonly scope: LocalScope;
   /** Its stamp in Redis; absent when no Redis is configured. */
-  readonly stamp: StampBook | undefined;
+  readonly stamp: HeldStamp | undefined;
   /** When this process last invalidated the tag or learned of its invalidation, on its own clock. */
   changedAtMs: number;
   /** When the last message about it arrived, on this process's clock. */
@@ -47,14 +48,6 @@ export class TagRegistry {
     /** Called when a tag is forgotten because there are too many. */
     private readonly onForgotten: () => void = () => {},
   ) {}
-
-  /**
-   * Encodes the names of tags and removes duplicates.
-   * @throws CacheKeyError for a tag that is not a well-formed non-empty string
-   */
-  static namesOf(tags: readonly string[] | undefined): readonly string[] {
-    return tags === undefined || tags.length === 0 ? NONE : [...new Set(tags.map(encodeKey))];
-  }
 
   /** The present generations of the tags, for a value whose making begins now. */
   marks(names: readonly string[]): readonly LocalMark[] | undefined {
@@ -100,8 +93,8 @@ export class TagRegistry {
   }
 
   /** Some of the stamps that are held, by name: others with each call. */
-  someHeld(most: number): ReadonlyMap<string, StampBook> {
-    const held = new Map<string, StampBook>();
+  someHeld(most: number): ReadonlyMap<string, HeldStamp> {
+    const held = new Map<string, HeldStamp>();
     const looks = Math.min(this.names.length, 2 * most);
     for (let look = 0; look < looks && held.size < most; look++) {
       this.nextToTouch = (this.nextToTouch + 1) % this.names.length;
@@ -240,7 +233,7 @@ export class TagRegistry {
       stamp:
         redis === undefined
           ? undefined
-          : new StampBook(redis.stamps, layout.tagStampKey(name), true, (verdict) => this.onVerdict(tag, verdict)),
+          : new HeldStamp(redis.stamps, layout.tagStampKey(name), true, (verdict) => this.onVerdict(tag, verdict)),
       changedAtMs: redis === undefined ? this.forgottenChangeAtMs : -Infinity,
       toldAtMs: -Infinity,
     };
@@ -267,4 +260,105 @@ export class TagRegistry {
   }
 }
 
-const NONE: readonly string[] = Object.freeze([]);
+/** The tags of a loaded value, as it is stored. */
+export interface LoadedTags {
+  readonly names: readonly string[];
+  readonly marks: readonly LocalMark[] | undefined;
+  readonly stamps: readonly Stamp[];
+}
+
+/**
+ * The tags of one load, as they were when it began: an invalidation during the load makes its result a miss. The stamp
+ * of a tag that the loader adds could not be read before the load. For such tags the time decides: if one was
+ * invalidated after the load began, the result is not kept.
+ */
+export class LoadTags {
+  private readonly marks: readonly LocalMark[] | undefined;
+  private readonly startedAtMs: number;
+
+  private constructor(
+    private readonly registry: TagRegistry,
+    private readonly names: readonly string[],
+    private readonly stamps: readonly Stamp[],
+    private readonly runtime: CacheRuntime,
+  ) {
+    this.marks = registry.marks(names);
+    this.startedAtMs = runtime.clock.nowMs();
+  }
+
+  /**
+   * Reads the stamps of the tags; to be called before the loader.
+   * @param lifeMs how long the result will probably live in Redis, in milliseconds; absent when it is not to be stored
+   * there
+   * @throws the tier's errors
+   */
+  static async begin(
+    runtime: CacheRuntime,
+    registry: TagRegistry,
+    names: readonly string[],
+    lifeMs: (() => number) | undefined,
+  ): Promise<LoadTags> {
+    const isAsked = lifeMs !== undefined && names.length > 0;
+    return new LoadTags(registry, names, isAsked ? await registry.stamps(names, lifeMs()) : [], runtime);
+  }
+
+  /**
+   * Completes the tags after the loader has run.
+   * @param added the tags that the loader added
+   * @returns `undefined` if one of those was invalidated while it ran
+   * @throws the tier's errors
+   */
+  async end(added: readonly string[], needsStamps: boolean): Promise<LoadedTags | undefined> {
+    const { registry, names, marks, stamps } = this;
+    const further = added.filter((name) => !names.includes(name));
+    if (further.length === 0) {
+      return { names, marks, stamps };
+    }
+    const furtherMarks = registry.marks(further) ?? [];
+    const furtherStamps = needsStamps ? await registry.stamps(further) : [];
+    const isOvertaken =
+      this.runtime.clock.nowMs() - this.startedAtMs >= INVALIDATED_MS || // the stamp of an invalidation may have expired
+      registry.haveChangedSince(further, this.startedAtMs) ||
+      furtherStamps.some((stamp) => registry.mayBeSince(this.startedAtMs, stamp));
+    return isOvertaken
+      ? undefined
+      : {
+          names: [...names, ...further],
+          marks: [...(marks ?? []), ...furtherMarks],
+          stamps: [...stamps, ...furtherStamps],
+        };
+  }
+}
+
+/** Number of stamps of tags that are read again at each heartbeat. */
+const TOUCHED_AT_ONCE = 256;
+
+/**
+ * Reads the held stamps of a namespace again, some tags at a time: Redis takes a key that is never read for unused, and
+ * evicts it first. Never rejects.
+ * @param onDifferent receives the encoded keys of those that differ from the held ones, although no message said so
+ */
+export async function touchStamps(
+  tier: RedisTier,
+  clearStamp: HeldStamp,
+  tags: TagRegistry,
+  onDifferent: (encodedKey: string) => void,
+): Promise<void> {
+  const books = [...tags.someHeld(TOUCHED_AT_ONCE)].map(([name, book]) => ({ key: TAG_STAMP + name, book }));
+  const held = [{ key: CLEAR, book: clearStamp }, ...books].flatMap(({ key, book }) => {
+    const { reading } = book;
+    return reading === undefined ? [] : [{ key, book, reading }];
+  });
+  await Promise.all(
+    tier
+      .groups(held, ({ book }) => book.stampKey)
+      .map(async (group) => {
+        const found = await tier.readStamps(group.map(({ book }) => book.stampKey)).catch(() => undefined);
+        group.forEach(({ key, book, reading }, index) => {
+          if (found !== undefined && !book.confirms(found[index], reading)) {
+            onDifferent(key);
+          }
+        });
+      }),
+  );
+}

@@ -4,10 +4,10 @@ import type { Flight } from './flight.js';
 import type { Flights } from './flights.js';
 import type { FoundEntry, ReadResult } from './lookup.js';
 import type { LocalValues } from './local-values.js';
-import type { LocalView } from './local-view.js';
+import type { LocalTier } from './local-tier.js';
 import type { Checked, ValueChecks } from './value-check.js';
-import { UNREACHABLE, type RemoteLookup } from './remote-contract.js';
-import type { RemoteView } from './remote-view.js';
+import { UNREACHABLE, type RemoteLookup } from './remote-outcomes.js';
+import type { RemoteTier } from './remote-tier.js';
 
 /** Work whose result L1 keeps unless its key has changed meanwhile. */
 type Watched = Pick<Flight, 'isTainted' | 'check'>;
@@ -23,8 +23,8 @@ const NOTHING: ReadResult = Object.freeze({ found: undefined, stamps: undefined 
 export class EntryReader {
   constructor(
     private readonly flights: Flights,
-    private readonly local: LocalView,
-    private readonly remote: RemoteView | undefined,
+    private readonly local: LocalTier,
+    private readonly remote: RemoteTier | undefined,
     readonly checks: ValueChecks,
     private readonly values: LocalValues,
     /** The grace of the namespace, in milliseconds. */
@@ -106,7 +106,7 @@ export class EntryReader {
     return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, lifeMs }, stamps };
   }
 
-  private async readShared(key: string, remote: RemoteView, flight: Flight): Promise<ReadResult> {
+  private async readShared(key: string, remote: RemoteTier, flight: Flight): Promise<ReadResult> {
     try {
       const accepting = this.accept(key, await remote.find(key), flight);
       return accepting instanceof Promise ? await accepting : accepting;

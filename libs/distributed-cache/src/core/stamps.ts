@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { RedisTier } from '../redis/index.js';
 
+/** The name under which an entry carries the stamp of its namespace. */
+export const CLEAR = '#clear';
+
 /**
  * Makes a unique stamp that contains the time at which it is stored, or 0 for one that invalidates nothing.
  * @param atMs by the Redis server's clock, rather too late than too early: an earlier change must not look later than
@@ -33,10 +36,10 @@ function stampLifeMs(guardMs: number): number {
 }
 
 /** The facts about Redis that a stamp needs. */
-export interface StampSurroundings {
+export interface StampStore {
   readonly tier: RedisTier;
   /** Whether this process receives a change of this key. */
-  hears(stampKey: string): boolean;
+  tracksChanges(stampKey: string): boolean;
   /** The latest time that the clock of the server that holds this key may show. */
   latestServerNowMs(stampKey: string): number;
   /** The time of this process. */
@@ -45,7 +48,7 @@ export interface StampSurroundings {
    * Whether the one master of a cluster that holds this key can't be used, while others can, and the fallback still
    * lasts. The held stamp then counts, as copies in L1 do; otherwise no key of the namespace could be read.
    */
-  isExcused(stampKey: string): boolean;
+  mayServeHeldStamp(stampKey: string): boolean;
 }
 
 /**
@@ -64,7 +67,7 @@ export type StampVerdict = 'same' | 'lapsed' | 'changed';
  * The rest of its life is known here, so an extension is sent only when a write needs it: about once per half of the
  * stamp's life.
  */
-export class StampBook {
+export class HeldStamp {
   /**
    * The last stamp that this process has read or stored. Stamps are unique, so the same one again means that nothing
    * was invalidated.
@@ -88,7 +91,7 @@ export class StampBook {
   private extendingUntilMs = 0;
 
   constructor(
-    private readonly surroundings: StampSurroundings,
+    private readonly store: StampStore,
     readonly stampKey: string,
     private readonly isOfTag = false,
     private readonly onVerdict: (verdict: StampVerdict) => void = () => {},
@@ -96,7 +99,7 @@ export class StampBook {
 
   /** The stamp, if it is held and may be trusted. */
   get held(): string | undefined {
-    return this.isHeld && (this.hearsChanges() || this.surroundings.isExcused(this.stampKey)) && !this.hasLapsed()
+    return this.isHeld && (this.tracksChanges() || this.store.mayServeHeldStamp(this.stampKey)) && !this.hasLapsed()
       ? this.seen
       : undefined;
   }
@@ -121,7 +124,7 @@ export class StampBook {
     if (held !== undefined) {
       return Promise.resolve(held);
     }
-    if (asking?.doubts === doubts && this.hearsChanges()) {
+    if (asking?.doubts === doubts && this.tracksChanges()) {
       return asking.answer;
     }
     const begun = { doubts, answer: this.ask(guardMs) };
@@ -140,17 +143,17 @@ export class StampBook {
    * @throws the tier's errors
    */
   async replace(): Promise<void> {
-    const stamp = newStamp(this.surroundings.latestServerNowMs(this.stampKey));
+    const stamp = newStamp(this.store.latestServerNowMs(this.stampKey));
     this.attempted = stamp;
     this.isKnown = true;
     this.doubt();
     this.seen = undefined;
     this.livesUntilMs = undefined;
     const doubtsBefore = this.doubts;
-    const heardBefore = this.hearsChanges();
+    const heardBefore = this.tracksChanges();
     const lifeMs = this.isOfTag ? INVALIDATED_MS : undefined;
-    const sentAtMs = this.surroundings.nowMs();
-    await this.surroundings.tier.replaceStamp(this.stampKey, stamp, lifeMs);
+    const sentAtMs = this.store.nowMs();
+    await this.store.tier.replaceStamp(this.stampKey, stamp, lifeMs);
     this.note(stamp);
     this.hold(heardBefore && this.doubts === doubtsBefore, sentAtMs, lifeMs);
   }
@@ -166,7 +169,7 @@ export class StampBook {
    * throws.
    */
   guard(lifeMs: number): void {
-    const nowMs = this.surroundings.nowMs();
+    const nowMs = this.store.nowMs();
     const neededUntilMs = nowMs + lifeMs + MARGIN_MS / 2;
     if (!this.isOfTag || Math.max(this.livesUntilMs ?? 0, this.extendingUntilMs) >= neededUntilMs) {
       return;
@@ -189,24 +192,24 @@ export class StampBook {
   }
 
   private async ask(guardMs: number): Promise<string> {
-    const { surroundings, stampKey, seen } = this;
+    const { store, stampKey, seen } = this;
     const doubtsBefore = this.doubts;
-    const heardBefore = this.hearsChanges();
-    const askedAtMs = surroundings.nowMs();
+    const heardBefore = this.tracksChanges();
+    const askedAtMs = store.nowMs();
     const isLapsed = this.hasLapsed();
     let lifeMs: number | undefined;
     let stamp: string | undefined;
     if (this.isOfTag) {
-      const stored = await surroundings.tier.readStampLife(stampKey);
+      const stored = await store.tier.readStampLife(stampKey);
       ({ stamp, lifeMs } = stored ?? { stamp, lifeMs });
     } else {
-      stamp = await surroundings.tier.readStamp(stampKey);
+      stamp = await store.tier.readStamp(stampKey);
     }
     const isGone = stamp === undefined;
     if (stamp === undefined) {
-      const made = newStamp(this.isKnown && !isLapsed ? surroundings.latestServerNowMs(stampKey) : 0);
+      const made = newStamp(this.isKnown && !isLapsed ? store.latestServerNowMs(stampKey) : 0);
       const madeMs = this.isOfTag ? stampLifeMs(guardMs) : undefined;
-      stamp = await surroundings.tier.createStamp(stampKey, made, madeMs);
+      stamp = await store.tier.createStamp(stampKey, made, madeMs);
       lifeMs = stamp === made ? madeMs : undefined;
     }
     this.isKnown = true;
@@ -222,14 +225,14 @@ export class StampBook {
   private note(stamp: string): void {
     if (this.seen !== stamp) {
       this.seen = stamp;
-      this.seenAtMs = this.surroundings.nowMs();
+      this.seenAtMs = this.store.nowMs();
     }
   }
 
   private async extend(lifeMs: number, sentAtMs: number): Promise<void> {
-    const { surroundings, stampKey, hasNoTtl } = this;
+    const { store, stampKey, hasNoTtl } = this;
     try {
-      if (await surroundings.tier.extendStamp(stampKey, lifeMs, hasNoTtl)) {
+      if (await store.tier.extendStamp(stampKey, lifeMs, hasNoTtl)) {
         this.hasNoTtl = false;
         this.livesUntilMs = Math.max(this.livesUntilMs ?? 0, sentAtMs + lifeMs);
       } else {
@@ -242,15 +245,15 @@ export class StampBook {
   }
 
   private hasLapsed(): boolean {
-    return this.livesUntilMs !== undefined && this.surroundings.nowMs() >= this.livesUntilMs;
+    return this.livesUntilMs !== undefined && this.store.nowMs() >= this.livesUntilMs;
   }
 
-  private hearsChanges(): boolean {
-    return this.surroundings.hears(this.stampKey);
+  private tracksChanges(): boolean {
+    return this.store.tracksChanges(this.stampKey);
   }
 
   private hold(isCertain: boolean, askedAtMs: number, lifeMs: number | undefined): void {
-    this.isHeld = isCertain && this.hearsChanges();
+    this.isHeld = isCertain && this.tracksChanges();
     this.hasNoTtl = this.isOfTag && lifeMs === Infinity;
     this.livesUntilMs = lifeMs === undefined || lifeMs === Infinity ? undefined : askedAtMs + lifeMs;
   }

@@ -1,4 +1,3 @@
-import type { CacheEvents } from '../events/index.js';
 import {
   type CacheDimensions,
   type CacheKey,
@@ -9,8 +8,30 @@ import {
   type PreparedKey,
   versionSuffix,
 } from '../keys/index.js';
-import { CacheContext } from './cache-context.js';
+import { ScopedValue } from '../scope/index.js';
+import type { CacheEvents } from '../events/index.js';
 import type { KeyOptions } from './entry-options.js';
+
+const requests = new ScopedValue<CacheDimensions>();
+
+/**
+ * The dimensions (tenant, locale, user) of the request that is being served, for `varyBy`. They follow the request
+ * through all asynchronous calls. A middleware sets them, or `CacheContextInterceptor`.
+ */
+export const CacheContext = {
+  /**
+   * Runs `work`, and everything it starts, with these dimensions. Dimensions of an enclosing `run` that are not named
+   * stay.
+   */
+  run<Result>(dimensions: CacheDimensions, work: () => Result): Result {
+    return requests.run({ ...requests.current, ...dimensions }, work);
+  },
+
+  /** The dimensions of this request; `undefined` outside of every `run`. */
+  get current(): CacheDimensions | undefined {
+    return requests.current;
+  },
+};
 
 /**
  * Derives the key suffix of `varyBy` and `version` from the current request. A dimension comes from `CacheContext.run`,
