@@ -70,12 +70,16 @@ export class RemoteView {
   async find(key: string): Promise<RemoteLookup> {
     const valueKey = this.layout.valueKey(key);
     const { held } = this.stamp;
-    const { deadlineClock, exchange } = this.redis.connection;
+    const { deadlineClock } = this.redis.connection;
     const askedAtMs = deadlineClock.nowMs();
     const wasToBeForgotten = this.judge.isToBeForgotten(key);
     try {
       if (held === undefined) {
-        return await exchange.withinRest('GET', askedAtMs, this.findUnderNewStamp(key, valueKey, wasToBeForgotten));
+        return await deadlineClock.withinRest(
+          'GET',
+          askedAtMs,
+          this.findUnderNewStamp(key, valueKey, wasToBeForgotten),
+        );
       }
       const bytes = await this.tier.read(valueKey);
       const decoding = bytes === null ? undefined : this.tier.entryIn(valueKey, bytes, askedAtMs);
@@ -85,7 +89,7 @@ export class RemoteView {
         held,
         wasToBeForgotten,
       );
-      return judging instanceof Promise ? await exchange.withinRest('GET', askedAtMs, judging) : judging;
+      return judging instanceof Promise ? await deadlineClock.withinRest('GET', askedAtMs, judging) : judging;
     } catch (error) {
       return error instanceof CorruptEntryError ? this.corrupt(error) : this.unreachable('get', error);
     }
@@ -275,7 +279,7 @@ export class RemoteView {
   }
 
   private async findPiece(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
-    const { deadlineClock, exchange } = this.redis.connection;
+    const { deadlineClock } = this.redis.connection;
     const askedAtMs = deadlineClock.nowMs();
     const wereToBeForgotten = this.judge.thoseToBeForgotten(keys);
     try {
@@ -283,7 +287,7 @@ export class RemoteView {
       const { held } = this.stamp;
       const [entries, stamp] =
         held === undefined
-          ? await exchange.withinRest('GET', askedAtMs, Promise.all([reading, this.stamp.current()]))
+          ? await deadlineClock.withinRest('GET', askedAtMs, Promise.all([reading, this.stamp.current()]))
           : [await reading, held];
       const judging = allOf(
         keys.map((key, index) => {
@@ -292,7 +296,7 @@ export class RemoteView {
           return this.judge.judge(key, readable, stamp, wereToBeForgotten.has(key));
         }),
       );
-      return judging instanceof Promise ? await exchange.withinRest('GET', askedAtMs, judging) : judging;
+      return judging instanceof Promise ? await deadlineClock.withinRest('GET', askedAtMs, judging) : judging;
     } catch (error) {
       this.faults.report('get', error);
       return keys.map(() => UNREACHABLE);
