@@ -43,8 +43,10 @@ export class ProcessDouble {
     state: 'live',
     outageSinceMs: (): number | undefined => (this.connection.isLive ? undefined : NOW_MS),
     roundTripMs: 0,
-    deadlineClock: clock,
-    exchange: { withinRest: <Result>(_operation: string, _startedAtMs: number, work: Promise<Result>) => work },
+    deadlineClock: {
+      nowMs: clock.nowMs,
+      withinRest: <Result>(_operation: string, _startedAtMs: number, work: Promise<Result>) => work,
+    },
     serverNowMs: () => NOW_MS,
     serverErrorMs: () => 0,
   };

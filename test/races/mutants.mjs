@@ -5,14 +5,14 @@
 export const MUTANTS = [
   {
     name: 'race 1, 16: a fill does not look at the lease',
-    file: 'redis/lease-scripts.ts',
+    file: 'redis/entry-commands.ts',
     from: "if redis.call('GET', KEYS[i]) ~= ARGV[1] then\n    redis.call('DEL', KEYS[1])",
     to: "if false then\n    redis.call('DEL', KEYS[1])",
     specs: ['races/loads'],
   },
   {
     name: 'race 1: a deletion leaves the lease',
-    file: 'redis/entry-writes.ts',
+    file: 'redis/entry-commands.ts',
     from: 'const others = part.flatMap((keys) => loadNamesOf(keys, withFormer));',
     to: 'const others = part.map(({ fillKey }) => fillKey);',
     specs: ['races/loads'],
@@ -173,21 +173,21 @@ export const MUTANTS = [
   },
   {
     name: 'race 14: the journal is not replayed',
-    file: 'redis/entry-writes.ts',
+    file: 'redis/entry-commands.ts',
     from: 'await Promise.all([dropEntries(client, entries), putPendingStamps(client, stamps)]);',
     to: 'await putPendingStamps(client, stamps);',
     specs: ['races/outages'],
   },
   {
     name: 'race 14: each process replays its own clear',
-    file: 'redis/stamp-writes.ts',
+    file: 'redis/stamp-commands.ts',
     from: 'if at and at >= tonumber(ARGV[2]) then return 0 end',
     to: '',
     specs: ['races/replays'],
   },
   {
     name: 'race 14: a clear counts as done by any stamp that is there',
-    file: 'redis/stamp-writes.ts',
+    file: 'redis/stamp-commands.ts',
     from: 'if at and at >= tonumber(ARGV[2]) then return 0 end',
     to: 'if at then return 0 end',
     specs: ['races/replays'],

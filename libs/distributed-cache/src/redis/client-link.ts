@@ -10,7 +10,6 @@ import {
   type RedisClient,
 } from './redis-client.js';
 import { isOfAllSentinels, outageReason, VAGUE_REASON } from './reply-errors.js';
-import { isLine, type Line } from './wire-command.js';
 
 /** Receives the changes of state of a {@link ClientLink}. */
 export interface ClientLinkListener {
@@ -51,12 +50,6 @@ export class ClientLink {
   /** The client, if its socket takes commands. */
   get ready(): RedisClient | undefined {
     return this.current?.status === 'ready' ? this.current : undefined;
-  }
-
-  /** The client as a {@link Line}, if its socket takes commands and its commands keep their order. */
-  get line(): Line | undefined {
-    const { ready } = this;
-    return ready !== undefined && isLine(ready) ? ready : undefined;
   }
 
   /** What the client has reported about the present socket, or about the last attempt to open one, in one word. */

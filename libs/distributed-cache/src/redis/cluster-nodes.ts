@@ -6,16 +6,20 @@ import type { ServerPart } from './connection-contract.js';
 import type { InFlight } from './in-flight.js';
 import type { RedisClient } from './redis-client.js';
 import type { SendCost } from './send-queue.js';
+import { viaPromise, type ReplyListener, type Send } from './send.js';
 
 interface Surroundings extends Omit<ClusterNodeSurroundings, 'clientOf' | 'lookAround' | 'beforeLive'> {
   /** Makes a queue; each master has its own. */
   newInFlight(): InFlight;
-  /** Sends a command as `RedisConnection` does: it rejects with this library's errors. */
-  send<Result>(operation: string, send: Send<Result>, target: RedisClient | undefined): Promise<Result>;
+  /** Sends a command as `RedisConnection` does: it fails with this library's errors. */
+  send<Result>(
+    operation: string,
+    send: Send<Result>,
+    listener: ReplyListener<Result>,
+    target: RedisClient | undefined,
+  ): void;
   beforeLive(part: ServerPart): Promise<void>;
 }
-
-type Send<Result> = (client: RedisClient) => Promise<Result>;
 
 /**
  * The masters of a cluster, each with its own availability, and the mapping of keys to masters. The mapping is the
@@ -104,7 +108,12 @@ export class ClusterNodes {
   run<Result>(node: ClusterNode, operation: string, send: Send<Result>, cost?: SendCost): Promise<Result> {
     return node.isDown
       ? Promise.reject(breakerOpen(operation))
-      : node.inFlight.track(operation, node, () => this.surroundings.send(operation, send, node.client), cost);
+      : node.inFlight.listen(
+          operation,
+          node,
+          (waiter: ReplyListener<Result>) => this.surroundings.send(operation, send, waiter, node.client),
+          cost,
+        );
   }
 
   get parts(): readonly ServerPart[] {
@@ -175,7 +184,7 @@ export class ClusterNodes {
   private partOf(node: ClusterNode): ServerPart {
     return {
       owns: (key) => this.ownerOf(key) === node,
-      run: (operation, send) => this.run(node, operation, send),
+      run: (operation, send) => this.run(node, operation, viaPromise(send)),
     };
   }
 

@@ -1,3 +1,5 @@
+import { TierTimeoutError } from '../errors/index.js';
+
 /**
  * A clock of the time that counts against a caller's deadline, in milliseconds. It is paused while operations queue
  * behind this process's own commands: a server that answers them is not slow. A server that stops answering ends the
@@ -8,11 +10,29 @@ export class DeadlineClock {
   private filledAtMs = 0;
   private queuedMs = 0;
 
-  /** @param realNowMs a monotonic clock */
-  constructor(private readonly realNowMs: () => number) {}
+  /**
+   * @param realNowMs a monotonic clock
+   * @param deadlineMs the longest wait of one operation, in milliseconds
+   */
+  constructor(
+    private readonly realNowMs: () => number,
+    private readonly deadlineMs: number,
+  ) {}
 
   nowMs(): number {
     return (this.filledQueues > 0 ? this.filledAtMs : this.realNowMs()) - this.queuedMs;
+  }
+
+  /**
+   * Limits further round trips of an operation to what the first has left of the deadline.
+   * @param startedAtMs when the first began, by this clock
+   * @throws TierTimeoutError when the deadline is over, and what `work` rejects with
+   */
+  withinRest<Result>(operation: string, startedAtMs: number, work: Promise<Result>): Promise<Result> {
+    const { deadlineMs } = this;
+    return withinDeadline(work, this, startedAtMs + deadlineMs + JUDGEMENT_MS, () => {
+      throw new TierTimeoutError(operation, deadlineMs);
+    });
   }
 
   /** An operation begins to wait in a queue that was empty. */

@@ -3,7 +3,7 @@ import { DeadlineClock, measureLoad } from './deadline-clock.js';
 import { QUEUE_LIMITS, SendQueue, type QueueLimits, type SendCost } from './send-queue.js';
 import { SendWindow } from './send-window.js';
 import { WaitingLine, type InLine } from './waiting-line.js';
-import type { ReplyListener } from './wire-command.js';
+import type { ReplyListener } from './send.js';
 
 /** An operation that was handed in: what it costs, when it is due, and how to fail it. */
 interface Operation extends InLine<Operation> {
@@ -95,7 +95,7 @@ export class InFlight {
   private sentInTurn: Operation[] = [];
 
   constructor(private readonly options: InFlightOptions) {
-    const { nowMs, deadlineClock = new DeadlineClock(nowMs), limits = QUEUE_LIMITS } = options;
+    const { nowMs, deadlineClock = new DeadlineClock(nowMs, options.deadlineMs), limits = QUEUE_LIMITS } = options;
     this.window = new SendWindow(limits.maxSent, options.deadlineMs);
     this.queue = new SendQueue(limits, (operation) => this.begin(operation), this.window, deadlineClock);
   }

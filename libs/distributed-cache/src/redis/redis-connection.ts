@@ -15,14 +15,13 @@ import { Heartbeat } from './heartbeat.js';
 import { InFlight, type Judge, type TimeoutVerdict } from './in-flight.js';
 import type { RedisTarget } from './open-client.js';
 import { Probe } from './probe.js';
-import { LineExchange } from './line-exchange.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { Refusals } from './refusals.js';
 import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
+import { ask, viaPromise, type ReplyListener, type Request, type Send } from './send.js';
 import { ServerClock } from './server-clock.js';
 import { TimeoutTally } from './timeout-tally.js';
 import { Trial } from './trial.js';
-import type { Line } from './wire-command.js';
 
 /**
  * The one connection that all namespaces share, with a circuit breaker: it decides whether Redis can be used.
@@ -41,7 +40,6 @@ export class RedisConnection {
   /** The masters of a cluster, each with its own availability; empty when Redis is one server. */
   readonly nodes: ClusterNodes;
   readonly isCluster: boolean;
-  readonly exchange: LineExchange;
   /** The commands that Redis refuses for now, although it answers. */
   readonly refusals: Refusals;
   private currentState: ConnectionState = 'idle';
@@ -86,7 +84,7 @@ export class RedisConnection {
     this.sender = new CommandSender(limits.commandTimeoutMs, this.refusals);
     const { deadlineMs } = limits;
     const nowMs = (): number => REAL_TIME.nowMs();
-    this.deadlineClock = new DeadlineClock(nowMs);
+    this.deadlineClock = new DeadlineClock(nowMs, deadlineMs);
     this.inFlight = new InFlight({ deadlineMs, nowMs, deadlineClock: this.deadlineClock });
     this.early = new InFlight({
       deadlineMs,
@@ -98,12 +96,11 @@ export class RedisConnection {
       onAnswer: () => this.tally.reset(),
       onTimeout: (verdict) => this.onTimeout(verdict),
     };
-    this.exchange = new LineExchange(this.link, this.sender, this.inFlight, this.judge, this.deadlineClock, deadlineMs);
     this.nodes = new ClusterNodes({
       deadlineMs,
       nowMs: limits.nowMs,
       newInFlight: () => new InFlight({ deadlineMs, nowMs, deadlineClock: this.deadlineClock }),
-      send: (operation, send, to) => this.send(operation, send, to),
+      send: (operation, send, waiter, to) => this.send(operation, send, waiter, to),
       onDown: (node) => this.onNodeDown(node),
       beforeLive: async (part) => listener.beforeNodeLive?.(part),
       onLive: ({ name }, downMs) => (this.isLive ? listener.onNodeLive?.(name, downMs) : this.probe.restart()),
@@ -123,12 +120,9 @@ export class RedisConnection {
     return this.lastReason;
   }
 
-  /**
-   * The client for commands in wire form, while the connection is live and the client keeps their order; `undefined`:
-   * use {@link run}.
-   */
-  get line(): Line | undefined {
-    return this.isLive ? this.exchange.ready : undefined;
+  /** Whether commands wait for their replies. */
+  get isBusy(): boolean {
+    return this.sender.unanswered > 0;
   }
 
   /** Whether all of Redis can be used: the connection is live and no master of a cluster is down. */
@@ -197,18 +191,21 @@ export class RedisConnection {
     key?: string,
     cost?: SendCost,
   ): Promise<Result> {
-    if (this.currentState === 'live') {
-      const node = key !== undefined && this.isCluster ? this.nodes.ownerOf(key) : undefined;
-      return node === undefined
-        ? this.inFlight.track(operation, this.judge, () => this.send(operation, send), cost)
-        : this.nodes.run(node, operation, send, cost);
-    }
-    if (this.currentState === 'idle' || this.currentState === 'connecting') {
-      return this.early
-        .track(operation, this.judge, () => this.connect())
-        .then(() => (this.isLive ? this.run(operation, send, key, cost) : Promise.reject(this.unavailable(operation))));
-    }
-    return Promise.reject(this.unavailable(operation));
+    return this.start(operation, viaPromise(send), key, cost);
+  }
+
+  /**
+   * Sends a request and waits for its result, as {@link run} does, without a promise for each step: those would cost a
+   * hit in Redis more than the read of its entry.
+   * @param build called when the request is sent
+   */
+  request<Result>(
+    operation: string,
+    key: string | undefined,
+    build: (client: RedisClient) => Request<Result>,
+    cost?: SendCost,
+  ): Promise<Result> {
+    return this.start(operation, (client, listener) => ask(client, build(client), listener), key, cost);
   }
 
   /** Whether Redis (in a cluster, any master) answers now, within `deadlineMs`; also learns the servers' clocks. */
@@ -264,15 +261,40 @@ export class RedisConnection {
     return (this.isCluster ? this.nodes.ownerOf(key)?.serverClock : undefined) ?? this.clock;
   }
 
+  private start<Result>(operation: string, send: Send<Result>, key?: string, cost?: SendCost): Promise<Result> {
+    if (this.currentState === 'live') {
+      const node = key !== undefined && this.isCluster ? this.nodes.ownerOf(key) : undefined;
+      return node === undefined
+        ? this.inFlight.listen(
+            operation,
+            this.judge,
+            (waiter: ReplyListener<Result>) => this.send(operation, send, waiter),
+            cost,
+          )
+        : this.nodes.run(node, operation, send, cost);
+    }
+    if (this.currentState === 'idle' || this.currentState === 'connecting') {
+      return this.early
+        .track(operation, this.judge, () => this.connect())
+        .then(() =>
+          this.isLive ? this.start(operation, send, key, cost) : Promise.reject(this.unavailable(operation)),
+        );
+    }
+    return Promise.reject(this.unavailable(operation));
+  }
+
   private send<Result>(
     operation: string,
-    send: (client: RedisClient) => Promise<Result>,
+    send: Send<Result>,
+    listener: ReplyListener<Result>,
     target?: RedisClient,
-  ): Promise<Result> {
+  ): void {
     const client = this.link.ready;
-    return client === undefined || this.currentState !== 'live'
-      ? Promise.reject(this.unavailable(operation))
-      : this.sender.send(client, operation, send, target);
+    if (client === undefined || this.currentState !== 'live') {
+      listener.onFailure(this.unavailable(operation));
+    } else {
+      this.sender.send(client, operation, send, listener, target);
+    }
   }
 
   private onTimeout(verdict: TimeoutVerdict): void {

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { ClientLink } from './client-link.js';
-import { checkLine } from './line-check.js';
+import { checkDirect } from './direct-check.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { outageReason, UnusableConnectionError } from './reply-errors.js';
 import type { ServerClock } from './server-clock.js';
@@ -40,7 +40,7 @@ export class Trial {
 
   /** Sends the questions of the check. A server that is loading its data answers `TIME`, and refuses a PING. */
   private async answersOf(client: RedisClient): Promise<void> {
-    await Promise.all([requireDatabase(client), this.clock.learnFrom(client), checkLine(client, greet)]);
+    await Promise.all([requireDatabase(client), this.clock.learnFrom(client), checkDirect(client, greet)]);
   }
 
   /** Prepares the connection. It may take any time, unless nothing arrives meanwhile: then the connection is dead. */

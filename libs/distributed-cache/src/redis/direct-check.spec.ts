@@ -4,9 +4,9 @@ import { Redis as Redis6 } from 'ioredis6';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
-import { checkLine } from './line-check.js';
+import { checkDirect } from './direct-check.js';
 import type { RedisClient } from './redis-client.js';
-import { isLine } from './wire-command.js';
+import { isDirect } from './send.js';
 
 const OWN = {
   lazyConnect: true,
@@ -17,12 +17,12 @@ const OWN = {
 
 const greet = async (client: Redis): Promise<void> => void (await client.ping());
 
-async function isLineAfterCheck(client: RedisClient, greeting = greet): Promise<boolean> {
+async function isDirectAfterCheck(client: RedisClient, greeting = greet): Promise<boolean> {
   client.on('error', () => {});
   onTestFinished(() => client.disconnect());
   await client.connect();
-  await checkLine(client, greeting);
-  return isLine(client);
+  await checkDirect(client, greeting);
+  return isDirect(client);
 }
 
 /** Gives a client that handles each command in this way first; what it returns is returned instead of sending. */
@@ -33,11 +33,11 @@ function withHandler(handle: (command: unknown) => unknown): Redis {
   return client;
 }
 
-describe('a client is a line', () => {
-  it('once its check has shown that our commands are answered on it, and not before', async () => {
+describe('commands are sent directly on a client', () => {
+  it('once its check has shown that commands in wire form are answered on it, and not before', async () => {
     const client = new Redis(redisForTest().url, OWN);
-    expect(isLine(client)).toBe(false);
-    expect(await isLineAfterCheck(client)).toBe(true);
+    expect(isDirect(client)).toBe(false);
+    expect(await isDirectAfterCheck(client)).toBe(true);
   });
 
   it('where the server refuses the command of the check', async () => {
@@ -45,23 +45,23 @@ describe('a client is a line', () => {
     onTestFinished(() => server.stop());
     await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '&*', '+@all', '-ping');
     const client = new Redis(server.url, { ...OWN, username: 'app', password: 'secret' });
-    expect(await isLineAfterCheck(client, async (each) => void (await each.time()))).toBe(true);
+    expect(await isDirectAfterCheck(client, async (each) => void (await each.time()))).toBe(true);
   });
 
   it.each([{ autoResendUnfulfilledCommands: true }, { enableAutoPipelining: true }, { keyPrefix: 'mine:' }])(
     'but not with %j',
     async (options) => {
-      expect(await isLineAfterCheck(new Redis(redisForTest().url, { ...OWN, ...options }))).toBe(false);
+      expect(await isDirectAfterCheck(new Redis(redisForTest().url, { ...OWN, ...options }))).toBe(false);
     },
   );
 
-  it('but not if it is of ioredis 6, whose commands have a method more', async () => {
+  it('but not if it is of ioredis 6, whose commands have one method more', async () => {
     const client = new Redis6(redisForTest().url, { ...OWN, protocol: 2 });
-    expect(await isLineAfterCheck(client as unknown as Redis)).toBe(false);
+    expect(await isDirectAfterCheck(client as unknown as Redis)).toBe(false);
   });
 
   it.each<[what: string, handle: (command: unknown) => unknown]>([
-    ['calls a method that our commands lack', (command) => void (command as Command).getKeys()],
+    ['calls a method that commands in wire form lack', (command) => void (command as Command).getKeys()],
     [
       'never answers what is not a command of its own',
       (c) => (c instanceof Command ? undefined : new Promise(() => {})),
@@ -69,7 +69,7 @@ describe('a client is a line', () => {
     ['answers something else', (command) => (command instanceof Command ? undefined : Promise.resolve({}))],
   ])('but not if it %s', async (_what, handle) => {
     const client = withHandler(handle);
-    expect(await isLineAfterCheck(client)).toBe(false);
+    expect(await isDirectAfterCheck(client)).toBe(false);
     expect(await client.ping()).toBe('PONG');
   });
 
@@ -78,14 +78,14 @@ describe('a client is a line', () => {
     client.on('error', () => {});
     onTestFinished(() => client.disconnect());
     await client.connect();
-    const lost = checkLine(client, async (each) => {
+    const lost = checkDirect(client, async (each) => {
       each.stream.destroy();
       await greet(each);
     });
     await expect(lost).rejects.toThrow(/closed|writeable/);
-    expect(isLine(client)).toBe(false);
+    expect(isDirect(client)).toBe(false);
     await once(client, 'ready');
-    await checkLine(client, greet);
-    expect(isLine(client)).toBe(true);
+    await checkDirect(client, greet);
+    expect(isDirect(client)).toBe(true);
   });
 });

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { isCluster, type RedisClient } from './redis-client.js';
-import { markAsLine, sendOnLine } from './wire-command.js';
+import { allowDirect } from './send.js';
+import { writeCommand } from './wire-command.js';
 
 /**
  * The methods of a command in the versions of the client (ioredis 5, up to 5.11) for which it is known which methods
@@ -28,12 +29,12 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set([
 const checked = new WeakSet<Redis>();
 
 /**
- * Finds out, once per open connection of our own, whether commands can be sent on it in their wire form: only then is
- * the client a {@link Line}. Any other client is served by ordinary commands.
+ * Finds out, once per client, whether commands can be sent on it in their wire form, and makes its sender a direct one
+ * if they can. On any other client commands are sent by its own methods.
  * @param greet sends an ordinary command; when its reply has arrived, the reply to the command before it has been read,
  * too
  */
-export async function checkLine(client: RedisClient, greet: (client: Redis) => Promise<void>): Promise<void> {
+export async function checkDirect(client: RedisClient, greet: (client: Redis) => Promise<void>): Promise<void> {
   if (isCluster(client)) {
     return;
   }
@@ -41,14 +42,14 @@ export async function checkLine(client: RedisClient, greet: (client: Redis) => P
     return greet(client);
   }
   let isAnswered = false;
-  sendOnLine(client, ['ping'], {
+  writeCommand(client, ['ping'], {
     onReply: (reply) => (isAnswered = Buffer.isBuffer(reply)),
     onFailure: ({ name }) => (isAnswered = name === 'ReplyError'), // for instance because this user has no right to it
   });
   await greet(client);
   checked.add(client);
   if (isAnswered) {
-    markAsLine(client);
+    allowDirect(client);
   }
 }
 
