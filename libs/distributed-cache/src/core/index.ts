@@ -1,6 +1,23 @@
 export * from '../config/index.js';
 export * from '../errors/index.js';
-export * from '../events/index.js';
+export {
+  type AnsweringTier,
+  type CacheCounts,
+  type CacheEventListener,
+  type CacheEventMap,
+  type CacheEventName,
+  CacheEvents,
+  CacheHealth,
+  type CacheHealthWire,
+  CacheMetrics,
+  type CacheMetricsWire,
+  type CacheStatus,
+  DIAGNOSTICS_CHANNEL_PREFIX,
+  type InvalidationState,
+  type OutageReason,
+  type RedisFacts,
+  type SchemaMismatch,
+} from '../events/index.js';
 export {
   type CacheDimensions,
   type CacheKey,
