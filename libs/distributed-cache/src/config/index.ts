@@ -36,4 +36,5 @@ export type {
   ValidateMode,
   ValuesMode,
 } from './options.js';
-export { isStandardSchema } from './rules.js';
+export { DURATION_FORMS, isStandardSchema, NAME, type Rule, STANDARD_SCHEMA } from './rules.js';
+export { NAMESPACE_OPTIONS } from './schema.js';
