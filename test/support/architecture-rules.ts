@@ -16,7 +16,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   redis: ['errors', 'codec', 'keys'],
   core: ['config', 'errors', 'events', 'keys', 'scope', 'values', 'codec', 'local', 'redis'],
   metrics: ['events'],
-  nest: ['core', 'metrics', 'scope'],
+  nest: ['config', 'core', 'metrics', 'scope'],
   http: ['nest'],
   health: ['core', 'nest'],
   testing: ['core'],

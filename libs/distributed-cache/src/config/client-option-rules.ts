@@ -1,5 +1,5 @@
-import { isRecord } from './option-reader.js';
-import { type ProblemList, show } from './problem-list.js';
+import { type ProblemList, show } from './problems.js';
+import { isRecord } from './rules.js';
 
 interface Rule {
   readonly name: string;

@@ -1,9 +1,9 @@
 import { EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
+import type { Counters } from '../events/index.js';
 import { keyLayout, type KeyLayout } from '../keys/index.js';
 import { REAL_TIME } from '../redis/index.js';
 import type { CacheRuntime } from './runtime.js';
-import type { Counters } from './counters.js';
 import { Flights } from './flights.js';
 import { LoadFiller } from './fill.js';
 import { LeaseQueue, ReplaceThrottle } from './lease-wait.js';

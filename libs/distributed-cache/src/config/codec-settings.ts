@@ -1,28 +1,16 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import { createRequire } from 'node:module';
 import * as zlib from 'node:zlib';
-import { classOptionsOf } from './cached-class.decorator.js';
-import { EncryptionKeys } from './encryption-keys.js';
-import { LIMITS, NAME_PATTERN, NAME_RULE } from './limits.js';
-import { isRecord, OptionReader } from './option-reader.js';
-import type { DistributedCacheOptions } from './options.js';
-import { type ProblemList, show } from './problem-list.js';
-import { CLASS_OPTIONS } from './value-option-table.js';
-import type {
-  AnyClass,
-  ClassRegistration,
-  CodecOptions,
-  CompressionCodec,
-  CompressionOptions,
-  EncryptionOptions,
-} from './value-options.js';
+import type { AnyClass, ClassOptions, ClassRegistration, CompressionCodec } from './options.js';
+import { type ProblemList, show } from './problems.js';
+import { OptionReader } from './reader.js';
+import { type Given, isRecord, NAME, type Resolved } from './rules.js';
+import { CLASS_OPTIONS, type CODEC_OPTIONS, type COMPRESSION_OPTIONS, type ENCRYPTION_OPTIONS } from './schema.js';
 
-export const COMPRESSION_CODECS: readonly CompressionCodec[] = ['deflate', 'gzip', 'brotli', 'zstd', 'lz4', 'snappy'];
+/** The compression as code gives it. */
+export type CompressionSettings = Given<typeof COMPRESSION_OPTIONS>;
 
-/** The given part of {@link CompressionOptions}. */
-export interface CompressionSettings {
-  readonly thresholdBytes?: number | undefined;
-  readonly codec?: CompressionCodec | undefined;
-}
+export type ResolvedCompression = Resolved<typeof COMPRESSION_OPTIONS>;
 
 /** {@link ClassRegistration} after defaults, with its name. */
 export type ResolvedClass = Readonly<ClassRegistration> & { readonly name: string; readonly version: number };
@@ -32,13 +20,13 @@ const KEY_RULE = 'an object: each key 32 bytes, as a Buffer or as text in base64
 const MAX_ID_LENGTH = 64;
 const OPTIONAL_PACKAGES: Partial<Record<CompressionCodec, string>> = { lz4: 'lz4-napi', snappy: 'snappy' };
 
-export function readCompression(options: OptionReader<CompressionOptions>): CompressionSettings {
-  const codec = options.choice('codec', COMPRESSION_CODECS);
-  const missing = codec === undefined ? undefined : missingFor(codec);
+export function readCompression(options: OptionReader<typeof COMPRESSION_OPTIONS>): CompressionSettings {
+  const given = options.readAll();
+  const missing = given.codec === undefined ? undefined : missingFor(given.codec);
   if (missing !== undefined) {
     options.refuse('codec', `another one, or ${missing}`);
   }
-  return { thresholdBytes: options.integer('thresholdBytes', LIMITS.compressionThresholdBytes), codec };
+  return given;
 }
 
 /**
@@ -64,17 +52,17 @@ function missingFor(codec: CompressionCodec): string | undefined {
  * Reads the keys for encryption.
  * @returns `undefined` when the keys are wrong: they are then in the problem list; no message shows any of them
  */
-export function readEncryption(options: OptionReader<EncryptionOptions>): EncryptionKeys | undefined {
+export function readEncryption(options: OptionReader<typeof ENCRYPTION_OPTIONS>): EncryptionKeys | undefined {
   const given = options.value('keys');
-  const current = options.text('current');
+  const current = options.read('current');
   if (!isRecord(given) || given instanceof Uint8Array || Object.keys(given).length === 0) {
     return options.refuse('keys', KEY_RULE, '***');
   }
   const keys = new Map<string, Uint8Array>();
   for (const [id, secret] of Object.entries(given)) {
     const bytes = keyBytes(secret);
-    if (!NAME_PATTERN.test(id) || id.length > MAX_ID_LENGTH) {
-      options.refuse('keys', `ids of ${NAME_RULE}, at most ${MAX_ID_LENGTH}`, show(id));
+    if (NAME.accept(id) === undefined || id.length > MAX_ID_LENGTH) {
+      options.refuse('keys', `ids of ${NAME.allowed}, at most ${MAX_ID_LENGTH}`, show(id));
     } else if (bytes === undefined) {
       options.problems.add(
         `${options.path}keys.${id}`,
@@ -105,11 +93,8 @@ function keyBytes(secret: unknown): Uint8Array | undefined {
   return /^[\w+/-]{43}=?$/u.test(secret) ? Buffer.from(secret, 'base64') : undefined;
 }
 
-export function readClasses(
-  options: OptionReader<DistributedCacheOptions>,
-  codecOptions: OptionReader<CodecOptions>,
-): ReadonlyMap<string, ResolvedClass> {
-  const { problems } = options;
+export function readClasses(codecOptions: OptionReader<typeof CODEC_OPTIONS>): ReadonlyMap<string, ResolvedClass> {
+  const { problems } = codecOptions;
   const given = codecOptions.value('classes') ?? {};
   if (!isRecord(given)) {
     codecOptions.refuse('classes', 'an object: classes by the name that is stored');
@@ -144,21 +129,73 @@ function readClass(name: string, given: unknown, problems: ProblemList): Resolve
     return undefined;
   }
   const type = registration['class'];
-  const reader = new OptionReader<ClassRegistration>(
-    { ...classOptionsOf(type), ...registration },
-    `${path}.`,
-    Object.keys(CLASS_OPTIONS),
-    problems,
-  );
-  for (const option of ['serialize', 'deserialize', 'migrate'] as const) {
-    if (reader.has(option) && typeof reader.value(option) !== 'function') {
-      reader.refuse(option, 'a function');
-    }
-  }
-  const version = reader.integer('version', LIMITS.classVersion) ?? 1;
+  const reader = new OptionReader({ ...classOptionsOf(type), ...registration }, `${path}.`, CLASS_OPTIONS, problems);
+  const { version = CLASS_OPTIONS.version.default } = reader.readAll();
   return Object.freeze({ ...classOptionsOf(type), ...registration, name, version, class: type });
 }
 
 function isClass(value: unknown): value is AnyClass {
   return typeof value === 'function' && typeof value.prototype === 'object' && value.prototype !== null;
+}
+
+/**
+ * The keys of an `encryption` option. They are kept in private fields and as `KeyObject`s, so that neither `inspect`
+ * nor `JSON.stringify` nor a log line shows them: only their ids.
+ */
+export class EncryptionKeys {
+  readonly #keys: ReadonlyMap<string, KeyObject>;
+
+  /** @param keys 32 bytes each, by id; `currentId` is one of the ids */
+  constructor(
+    keys: ReadonlyMap<string, Uint8Array>,
+    /** The id of the key for writing. */
+    readonly currentId: string,
+  ) {
+    this.#keys = new Map([...keys].map(([id, bytes]) => [id, createSecretKey(bytes)]));
+  }
+
+  key(id: string): KeyObject | undefined {
+    return this.#keys.get(id);
+  }
+
+  equals(other: EncryptionKeys): boolean {
+    const ids = [...this.#keys.keys()];
+    return (
+      this.currentId === other.currentId &&
+      this.#keys.size === other.#keys.size &&
+      ids.every((id) => {
+        const [mine, theirs] = [this.key(id), other.key(id)];
+        return mine !== undefined && theirs !== undefined && mine.equals(theirs);
+      })
+    );
+  }
+
+  toJSON(): Readonly<Record<string, unknown>> {
+    return { ids: [...this.#keys.keys()], current: this.currentId };
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `EncryptionKeys { ${[...this.#keys.keys()].join(', ')}; current: ${this.currentId} }`;
+  }
+}
+
+/** Made by `Symbol.for`, so that a second copy of this package reads the same property. */
+const CLASS_OPTIONS_PROPERTY = Symbol.for('nestjs-distributed-cache:class-options');
+
+/**
+ * Declares on the class itself how its instances are stored; `codec: { classes: { Money } }` reads it from there. Alone
+ * it registers nothing: two applications in one process may differ. Subclasses don't inherit it.
+ */
+export function CachedClass(options: ClassOptions = {}): (type: AnyClass) => void {
+  return (type) => {
+    Object.defineProperty(type, CLASS_OPTIONS_PROPERTY, { value: Object.freeze({ ...options }) });
+  };
+}
+
+/** The options that `@CachedClass` declares on this class itself. */
+export function classOptionsOf(type: AnyClass): ClassOptions {
+  const options: unknown = Object.hasOwn(type, CLASS_OPTIONS_PROPERTY)
+    ? Reflect.get(type, CLASS_OPTIONS_PROPERTY)
+    : undefined;
+  return typeof options === 'object' && options !== null ? options : {};
 }

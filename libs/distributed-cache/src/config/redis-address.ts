@@ -1,5 +1,16 @@
-import { isHost, withoutBrackets } from './hosts.js';
-import { isWithin, LIMITS } from './limits.js';
+import { isIPv6 } from 'node:net';
+import type { HostAndPort, RedisConnectionOptions, ResolvedRedis } from './options.js';
+import { HOST, PORT } from './rules.js';
+
+/*
+ * The address of Redis as text: URLs and lists of hosts are parsed, and the resolved address is described for logs.
+ */
+
+/**
+ * The options of one server, or of the servers behind Sentinels, without the URL, whose parts have been copied into
+ * them.
+ */
+export type Connection = Omit<RedisConnectionOptions, 'url'>;
 
 /** The parts of an address; a part that the address does not contain is absent. */
 export interface ParsedRedisUrl {
@@ -36,13 +47,14 @@ export function parseRedisUrl(text: string): RedisUrlResult {
   }
   const { protocol, hostname, port, pathname, username, password, searchParams, hash } = new URL(text);
   const [host, user, secret] = [hostname, username, password].map(decode);
-  if (host === undefined || !isHost(withoutBrackets(host))) {
+  const address = HOST.accept(host);
+  if (address === undefined) {
     return refused('an address with a host name or an IP address');
   }
   if (user === undefined || secret === undefined) {
     return refused('a username and a password with every % written as %25');
   }
-  if (port !== '' && !isWithin(Number(port), LIMITS.port)) {
+  if (port !== '' && PORT.accept(Number(port)) === undefined) {
     return refused('a port from 1 to 65535');
   }
   if (!/^(\/\d{0,9})?$/u.test(pathname)) {
@@ -60,7 +72,7 @@ export function parseRedisUrl(text: string): RedisUrlResult {
   return {
     ok: true,
     address: {
-      host: withoutBrackets(host),
+      host: address,
       tls: protocol === 'rediss:',
       ...(port !== '' && { port: Number(port) }),
       ...(pathname.length > 1 && { db: Number(pathname.slice(1)) }),
@@ -81,4 +93,54 @@ function decode(text: string): string | undefined {
   } catch {
     return undefined; // a % that does not begin an escape
   }
+}
+
+/** The sentence of an error message about a list of hosts. */
+export const HOST_LIST_RULE = 'host:port,host:port (an IPv6 address in brackets), each port from 1 to 65535';
+
+/** Parses a list of hosts, `host:port,[::1]:port`; `undefined` when one of them is wrong. */
+export function parseHosts(text: string): HostAndPort[] | undefined {
+  const hosts: HostAndPort[] = [];
+  for (const part of text.split(',')) {
+    const [, bracketed, plain, digits] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(part.trim()) ?? [];
+    const host = bracketed === undefined ? HOST.accept(plain) : isIPv6(bracketed) ? bracketed : undefined;
+    const port = PORT.accept(Number(digits));
+    if (host === undefined || port === undefined) {
+      return undefined;
+    }
+    hosts.push({ host, port });
+  }
+  return hosts;
+}
+
+/** The address of Redis for logs, without user and password; `undefined` without Redis. */
+export function describeRedis(redis: ResolvedRedis): string | undefined {
+  switch (redis.kind) {
+    case 'none':
+      return undefined;
+    case 'client':
+      return "the application's own Redis client";
+    case 'cluster':
+      return `cluster ${scheme(redis.connection)}${redis.nodes.map(formatHost).join(',')}`;
+    case 'single':
+      return describeConnection(redis.connection);
+  }
+}
+
+function describeConnection(connection: Connection): string {
+  const { sentinels, name, path, host = '', port = 0, db = 0 } = connection;
+  if (sentinels) {
+    return `${scheme(connection)}${name}/${db} via sentinels ${sentinels.map(formatHost).join(',')}`;
+  }
+  return path === undefined
+    ? `${scheme(connection)}${formatHost({ host, port })}/${db}`
+    : `unix:${path}, database ${db}`;
+}
+
+function scheme({ tls = false }: Connection): string {
+  return tls === false ? 'redis://' : 'rediss://';
+}
+
+function formatHost({ host, port }: HostAndPort): string {
+  return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CacheConfig } from './config.js';
-import { parseRedisUrl } from './redis-url.js';
+import { parseRedisUrl } from './redis-address.js';
 
 describe('parseRedisUrl', () => {
   it.each([
