@@ -27,7 +27,7 @@ async function failureOf(id: CompressorId, bytes: Buffer, rawBytes: number): Pro
 }
 
 describe.each(ids)('%s', (id) => {
-  it.each([1_000, 31_000, 200_000])('gives back what it was given (%i bytes)', async (length) => {
+  it.each([1_000, 31_000, 200_000])('restores the bytes that it compressed (%i bytes)', async (length) => {
     const raw = textOf(length);
     const { compressor, bytes } = await compress(id, raw);
     expect(compressor).toBe(id);
@@ -49,12 +49,12 @@ describe.each(ids)('%s', (id) => {
     expect(compress(id, large.subarray(0, 32 * 1024 - 1))).not.toBeInstanceOf(Promise);
   });
 
-  it.each([2_000, 50_000])('leaves bytes as they are that it would not shrink by a tenth (%i)', async (length) => {
+  it.each([2_000, 50_000])('leaves bytes uncompressed when it would not save a tenth (%i bytes)', async (length) => {
     const noise = randomBytes(length);
     expect(await compress(id, noise)).toStrictEqual({ compressor: 'none', bytes: noise });
   });
 
-  it('ends a bomb at the size that the envelope declares, in no time and no memory', async () => {
+  it('stops a decompression bomb at the size that the envelope declares, quickly and with little memory', async () => {
     const bomb = compressorOf(id)?.compressSync(Buffer.alloc(64 * 1024 * 1024)) ?? Buffer.alloc(0);
     const rssBefore = process.memoryUsage().rss;
     const startedAtMs = performance.now();
@@ -82,7 +82,7 @@ describe.each(ids)('%s', (id) => {
     },
   );
 
-  it('is not mistaken for another one', async () => {
+  it('does not decompress the bytes of another compressor', async () => {
     const raw = textOf(5_000);
     const { bytes } = await compress(id, raw);
     for (const other of ids.filter((candidate) => candidate !== id)) {
@@ -91,10 +91,13 @@ describe.each(ids)('%s', (id) => {
   });
 });
 
-describe('a codec that this machine lacks', () => {
-  it.skipIf(hasZstd)('leaves values uncompressed, and takes what others compressed with it for a miss', async () => {
-    const raw = textOf(2_000);
-    expect(await compress('zstd', raw)).toStrictEqual({ compressor: 'none', bytes: raw });
-    expect(await failureOf('zstd', raw, 2_000)).toBeInstanceOf(CorruptEntryError);
-  });
+describe('a compressor that this machine lacks', () => {
+  it.skipIf(hasZstd)(
+    'leaves values uncompressed, and reads an entry that was compressed with it as a miss',
+    async () => {
+      const raw = textOf(2_000);
+      expect(await compress('zstd', raw)).toStrictEqual({ compressor: 'none', bytes: raw });
+      expect(await failureOf('zstd', raw, 2_000)).toBeInstanceOf(CorruptEntryError);
+    },
+  );
 });

@@ -132,7 +132,7 @@ describe('GET /health', () => {
     });
   });
 
-  it('answers 503, down, where Redis is gone and there is nothing to fall back to', async () => {
+  it('answers 503, down, where Redis is gone and there is no local tier', async () => {
     const server = await ownRedis();
     const { health } = await startApp({ redis: { url: server.url }, fallback: false });
     await server.killHard();
@@ -153,7 +153,7 @@ describe('DistributedCacheHealthIndicator', () => {
     });
   });
 
-  it('answers up, in degraded mode, on Terminus 11, which knows up and down only', async () => {
+  it('answers up, in degraded mode, on Terminus 11, which has the states up and down only', async () => {
     const server = await ownRedis();
     await server.killHard();
     const cache = cacheForTest({ redis: { url: server.url } });

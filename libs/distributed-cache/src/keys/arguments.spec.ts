@@ -144,11 +144,11 @@ describe('encodeArguments', () => {
     expect(encodeArguments([oneWay])).toBe(encodeArguments([otherWay]));
   });
 
-  it('takes a record without a prototype for the same record', () => {
+  it('writes a record without a prototype like any other record', () => {
     expect(encodeArguments([Object.assign(Object.create(null), { a: 1 })])).toBe('(a:1)');
   });
 
-  it('knows the built-ins of another realm', () => {
+  it('recognizes the built-ins of another realm', () => {
     const foreign: unknown = runInContext(
       '[{ a: [1] }, new Date(0), new Map([[1, 2]]), new Set([1]), /a/g, new Uint8Array([1, 2])]',
       createContext({}),
@@ -158,13 +158,13 @@ describe('encodeArguments', () => {
     );
   });
 
-  it('shows a view by its own bytes only', () => {
+  it('writes only the own bytes of a view', () => {
     const bytes = new Uint8Array([9, 1, 2, 9]);
     expect(encodeArguments([bytes.subarray(1, 3)])).toBe('Uint8Array(AQI)');
     expect(encodeArguments([Buffer.from('pooled').subarray(0, 1)])).toBe('Buffer(cA)');
   });
 
-  it('takes the same object twice, as long as it does not contain itself', () => {
+  it('accepts the same object twice, unless it contains itself', () => {
     const shared = { a: 1 };
     expect(encodeArguments([shared, [shared, shared]])).toBe('(a:1),[(a:1),(a:1)]');
   });
@@ -181,12 +181,12 @@ describe('encodeArguments', () => {
     expect(reads).toBe(1);
   });
 
-  it('ignores what is inherited or not enumerable', () => {
+  it('ignores inherited and non-enumerable properties', () => {
     const record = Object.defineProperty({ a: 1 }, 'hidden', { value: 2, enumerable: false });
     expect(encodeArguments([record])).toBe('(a:1)');
   });
 
-  it('reaches a depth of 100 levels and refuses the next', () => {
+  it('accepts a depth of 100 levels and refuses the next one', () => {
     expect(encodeArguments([nest(100)])).toBe(`${'['.repeat(100)}${']'.repeat(100)}`);
     expect(() => encodeArguments([nest(101)])).toThrow(/nested deeper than 100 levels/);
     expect(() => encodeArguments([nest(100_000)])).toThrow(CacheKeyError);

@@ -114,7 +114,7 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
   const start = (cache: DistributedCacheOptions = { redis: false }) =>
     httpForTest({ controllers: [UsersController], providers: [Users, GLOBAL], cache }, adapter());
 
-  it('says miss, then hit with tier and remaining TTL, in Cache-Status', async () => {
+  it('reports miss, then hit with tier and remaining TTL, in Cache-Status', async () => {
     const { request } = await start();
     const first = await request('/users/1/profile');
     expect([first.status, await first.text()]).toEqual([200, 'user 1']);
@@ -124,7 +124,7 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
     expect(second.headers.get('cache-status')).toMatch(/^default; hit; ttl=3[56]\d\d; detail=local$/);
   });
 
-  it('says so when Redis had the answer', async () => {
+  it('reports a hit in Redis', async () => {
     const { url, keyPrefix } = redisForTest();
     const [podA, podB] = [await start({ redis: { url }, keyPrefix }), await start({ redis: { url }, keyPrefix })];
     await podA.request('/users/1/profile');
@@ -140,7 +140,7 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
     );
   });
 
-  it('says bypass for a request without any lookup, and with the cache switched off', async () => {
+  it('reports bypass for a request without any lookup, and with the cache switched off', async () => {
     expect(await (await start()).cacheStatus('/users/plain')).toBe('distributed-cache; fwd=bypass');
     expect(await (await start()).cacheStatus('/users/observable')).toBe('distributed-cache; fwd=bypass');
     expect(await (await start({ enabled: false })).cacheStatus('/users/1/profile')).toBe(
@@ -148,7 +148,7 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
     );
   });
 
-  it('says it on errors too, and changes nothing about them', async () => {
+  it('sets the header on errors too, and does not change them', async () => {
     const server = await start();
     const missing = await server.request('/users/1/missing');
     expect([missing.status, missing.headers.get('cache-status')]).toEqual([404, 'default; fwd=miss; stored']);
@@ -166,7 +166,7 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
     expect(await server.cacheStatus('/users/1/profile')).toBe('default; fwd=miss; stored');
   });
 
-  it('tells requests that shared one load from the one that ran it', async () => {
+  it('distinguishes the requests that shared one load from the one that ran it', async () => {
     const both = { arrived: 0, open: (): void => {} };
     const gate = new Promise<void>((resolve) => (both.open = resolve));
     @Controller('slow')
@@ -190,13 +190,13 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
     expect(headers.toSorted()).toEqual(['default; fwd=miss; stored', 'default; fwd=miss; stored; collapsed']);
   });
 
-  it('says all that a handler looked up until its last answer', async () => {
+  it('reports all lookups of a handler until its last answer', async () => {
     expect(await (await start()).cacheStatus('/users/1/twice')).toBe(
       'default; fwd=miss; stored, trends; fwd=miss; stored',
     );
   });
 
-  it('says it where an interceptor around it takes the first answer and leaves', async () => {
+  it('sets the header when an outer interceptor takes the first answer only', async () => {
     const takeFirst = { intercept: (_context: ExecutionContext, next: CallHandler) => next.handle().pipe(take(1)) };
     @Controller('users')
     @UseInterceptors(takeFirst, CacheMetricsInterceptor)
@@ -213,7 +213,7 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
     expect(routes.snapshot()).toMatchObject([{ route: 'GET /users/:id/first', requests: 1, misses: 1 }]);
   });
 
-  it('leaves a handler alone that answers by itself', async () => {
+  it('does nothing for a handler that answers by itself', async () => {
     const server = await start();
     const answer = await server.request('/users/1/by-hand');
     expect([answer.status, await answer.text()]).toEqual([200, 'user 1']);
@@ -221,7 +221,7 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
     expect(route).toMatchObject({ route: 'GET /users/:id/by-hand', requests: 1, misses: 1 });
   });
 
-  it('follows a file, and a stream of events', async () => {
+  it('counts the lookups of a file, and of a stream of events', async () => {
     const server = await start();
     const file = await server.request('/users/1/file');
     expect([file.status, await file.text()]).toEqual([200, 'user 1']);
@@ -237,7 +237,7 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
 });
 
 describe('CacheMetricsInterceptor', () => {
-  it.each([['graphql'], ['rpc'], ['ws']])('steps aside for %s', async (type) => {
+  it.each([['graphql'], ['rpc'], ['ws']])('does nothing for %s', async (type) => {
     const module = await nestForTest({ providers: [Users] });
     const context = { getType: () => type } as unknown as ExecutionContext;
     const answer = of('answer');

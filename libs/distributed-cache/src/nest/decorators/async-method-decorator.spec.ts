@@ -40,7 +40,7 @@ describe('the types of the cache decorators', () => {
     expectLoaded(Users);
   });
 
-  it('refuse what is no method', () => {
+  it('refuse a property that is not a method', () => {
     // What else happens is thrown where the class is loaded, so this class never is.
     const load = () => {
       // @ts-expect-error -- a class has methods, it is none
@@ -104,7 +104,7 @@ describe('the types of the cache decorators', () => {
     expectLoaded(Users);
   });
 
-  it('refuse a key that is no string, and more than one choice of what to evict', () => {
+  it('refuse a key that is not a string, and more than one choice of what to evict', () => {
     const refused = [
       // @ts-expect-error -- a number is no key
       () => Cached({ key: (id: number) => id }),
@@ -122,7 +122,7 @@ describe('the types of the cache decorators', () => {
     expect(refused).toHaveLength(6);
   });
 
-  it('know a parameter without annotation as unknown', () => {
+  it('infer a parameter without annotation as unknown', () => {
     Cached({
       key: (id) => {
         expectTypeOf(id).toBeUnknown();
@@ -169,7 +169,7 @@ describe('the types of the cache decorators', () => {
     expectLoaded(Users);
   });
 
-  it('leave the type of the method as it is', () => {
+  it('do not change the type of the method', () => {
     class Users {
       @Cached({ key: (id: number) => `${id}` })
       async find(id: number): Promise<User> {

@@ -94,7 +94,7 @@ describe('the cache also reaches the decorated methods of', () => {
 });
 
 describe('two applications in one process', () => {
-  it('keep their caches apart', async () => {
+  it('have separate caches', async () => {
     @Injectable()
     class Settings {
       constructor(@Inject('tenant') private readonly tenant: string) {}
@@ -134,7 +134,7 @@ describe('an instance with decorated methods', () => {
     }
   }
 
-  it('has no enumerable key more than before, however it got its cache', async () => {
+  it('has no additional enumerable key, however it got its cache', async () => {
     const module = await nestForTest({ providers: [Users, { provide: 'made', useFactory: () => new Users() }] });
     for (const users of [module.get(Users), module.get<Users>('made')]) {
       await users.find(1);
