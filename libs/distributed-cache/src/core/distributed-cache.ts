@@ -161,7 +161,7 @@ export class DistributedCache {
         onChanged: (keys) => this.onChanged(keys),
         onTrackingUp: () => this.onTrackingUp(),
         onTrackingLost: () => this.onTrackingLost(),
-        onHeartbeat: () => this.caches.forEach((cache) => void cache.foreign.onHeartbeat()),
+        onHeartbeat: () => this.caches.forEach((cache) => void cache.invalidator.onHeartbeat()),
         onLive: (downMs) => this.onRedisLive(downMs),
         onDown: (reason) => this.onRedisDown(reason),
         onNodeDown: (address, reason) => this.events.emit('redisConnectionFailed', { address, reason }),
@@ -190,7 +190,7 @@ export class DistributedCache {
         continue;
       }
       const colonAt = key.indexOf(':', prefixLength);
-      this.caches.get(key.slice(prefixLength, colonAt))?.foreign.onChanged(key.slice(colonAt + 1));
+      this.caches.get(key.slice(prefixLength, colonAt))?.invalidator.onRemoteChange(key.slice(colonAt + 1));
     }
   }
 
@@ -202,14 +202,16 @@ export class DistributedCache {
     const valueKey = valueOfMark(key, prefixLength);
     if (valueKey !== undefined) {
       const colonAt = valueKey.indexOf(':', prefixLength);
-      this.caches.get(valueKey.slice(prefixLength, colonAt))?.foreign.onLoadEnded(valueKey.slice(colonAt + 1));
+      this.caches
+        .get(valueKey.slice(prefixLength, colonAt))
+        ?.invalidator.onRemoteLoadEnded(valueKey.slice(colonAt + 1));
     }
   }
 
   private onTrackingUp(): void {
     if (this.runtime.redis?.connection.state === 'connecting') {
       // Calls that have waited for the connection go on; those that could not wait so long have gone on without it.
-      this.caches.forEach((cache) => cache.foreign.onFirstTracking());
+      this.caches.forEach((cache) => cache.invalidator.onFirstTracking());
     } else {
       this.startEpoch();
     }
@@ -243,7 +245,7 @@ export class DistributedCache {
 
   private startEpoch(): void {
     for (const cache of this.caches.values()) {
-      cache.foreign.startEpoch();
+      cache.invalidator.startEpoch();
     }
   }
 
