@@ -143,7 +143,7 @@ export class ProcessDouble {
     await this.scheduler.schedule(Promise.resolve(), 'tracking');
     if (losses === this.losses && !this.changes.isLive) {
       Object.assign(this.changes, { isLive: true, state: 'live' });
-      this.cache.foreign.startEpoch();
+      this.cache.invalidator.startEpoch();
     }
   }
 
@@ -164,9 +164,9 @@ export class ProcessDouble {
     this.track();
     await this.scheduler.schedule(Promise.resolve(), 'tracking');
     Object.assign(this.changes, { isLive: true, state: 'live' });
-    this.cache.foreign.startEpoch();
+    this.cache.invalidator.startEpoch();
     Object.assign(this.connection, { isLive: true, isWhole: true, state: 'live' });
-    this.cache.foreign.startEpoch();
+    this.cache.invalidator.startEpoch();
     this.pendingReleases.release();
   }
 
@@ -194,7 +194,7 @@ export class ProcessDouble {
   }
 
   private change(fullKey: string): void {
-    this.cache.foreign.onChanged(fullKey.slice(fullKey.indexOf(':', fullKey.indexOf(':') + 1) + 1));
+    this.cache.invalidator.onRemoteChange(fullKey.slice(fullKey.indexOf(':', fullKey.indexOf(':') + 1) + 1));
   }
 
   private line<Answer>(fullKey: string, execute: () => Answer): Promise<Answer> {

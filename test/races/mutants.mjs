@@ -55,7 +55,7 @@ export const MUTANTS = [
   {
     name: 'race 4: what the server can not tell is not announced',
     file: 'core/connect-redis.ts',
-    from: 'changes.announces ? announce(keys, (each, send) => connection.run(each, send, first)) : undefined',
+    from: 'changes.announces ? this.announce(keys, (each, send) => connection.run(each, send, first)) : undefined',
     to: 'undefined',
     specs: ['races/channel'],
   },
@@ -139,8 +139,8 @@ export const MUTANTS = [
   {
     name: 'added tags: a stamp is of the time that its process takes the server clock to show',
     file: 'core/connect-redis.ts',
-    from: 'connection.serverNowMs(stampKey) + connection.serverErrorMs(stampKey)',
-    to: 'connection.serverNowMs(stampKey)',
+    from: 'connection.serverNowMs(key) + connection.serverErrorMs(key)',
+    to: 'connection.serverNowMs(key)',
     specs: ['races/clock-errors'],
   },
   {
@@ -244,7 +244,7 @@ export const MUTANTS = [
   {
     name: 'race 7, 17: the former connection is not ended',
     file: 'core/connect-redis.ts',
-    from: '          await former.replaceBy(client);\n',
+    from: '      await this.former.replaceBy(client);\n',
     to: '',
     specs: ['races/zombies'],
   },

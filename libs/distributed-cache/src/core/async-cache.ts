@@ -6,17 +6,18 @@ import { checkHealth } from './health.js';
 import { BatchCollector, type BatchLoader } from './batch-loader.js';
 import type { CacheRuntime } from './runtime.js';
 import { optionsWith } from './entry-life.js';
-import { EntryChanges, ForeignChanges } from './invalidate.js';
+import type { Invalidator } from './invalidate.js';
+import type { EntryReader } from './read.js';
+import type { EntrySetter } from './set.js';
 import { type EntryInspection, EntryInspector } from './inspect.js';
-import { EntryFinder } from './entry-finder.js';
 import type { LoadCoordinator } from './load.js';
 import { hasOwnKey, type EntryOptions, type KeyOptions, type Loader } from './entry-options.js';
 import { KeyDimensions } from './vary-by.js';
 import type { LocalTier } from './local-tier.js';
-import { MISS, type Lookup } from './lookup.js';
+import { MISS, type FoundEntry, type Lookup } from './lookup.js';
 import type { Recorder } from './recorder.js';
 import { REAL_TIME } from '../redis/index.js';
-import { furnishNamespace } from './namespace.js';
+import { createNamespace } from './namespace.js';
 
 /**
  * One namespace of the cache: L1 in this process, with Redis behind it.
@@ -36,13 +37,13 @@ export class AsyncCache<T = unknown> {
   private readonly recorder: Recorder;
   private readonly local: LocalTier;
   private readonly loads: LoadCoordinator;
-  private readonly finder: EntryFinder;
-  private readonly changes: EntryChanges;
+  private readonly reader: EntryReader;
+  private readonly setter: EntrySetter;
   private readonly inspector: EntryInspector;
   /** @internal Derives the part of a key that `varyBy` and `version` ask for. */
   readonly dimensions: KeyDimensions;
   /** @internal Receives the changes of this namespace by others, from the cache as a whole. */
-  readonly foreign: ForeignChanges;
+  readonly invalidator: Invalidator;
 
   /** @internal Caches come from `DistributedCache.getCache` or `@InjectCache`. */
   constructor(
@@ -52,15 +53,15 @@ export class AsyncCache<T = unknown> {
     private readonly runtime: CacheRuntime,
   ) {
     this.store = runtime.local?.store;
-    const rooms = furnishNamespace(namespace, policy, runtime, this.counters);
-    this.recorder = rooms.recorder;
+    const parts = createNamespace(namespace, policy, runtime, this.counters);
+    this.recorder = parts.recorder;
     this.hits = runtime.events.observation('hit');
-    this.local = rooms.local;
-    this.loads = rooms.loads;
-    this.finder = new EntryFinder(rooms);
-    this.changes = new EntryChanges(rooms);
-    this.inspector = new EntryInspector(namespace, rooms);
-    this.foreign = new ForeignChanges(rooms);
+    this.local = parts.local;
+    this.loads = parts.loads;
+    this.reader = parts.reader;
+    this.setter = parts.setter;
+    this.invalidator = parts.invalidator;
+    this.inspector = parts.inspector;
     this.dimensions = new KeyDimensions(namespace, runtime.config.context, runtime.events);
   }
 
@@ -83,7 +84,7 @@ export class AsyncCache<T = unknown> {
    */
   async lookup(key: CacheKey): Promise<Lookup<T>> {
     const encodedKey = encodeKey(key);
-    const found = await this.finder.any(encodedKey);
+    const found = await this.reader.any(encodedKey);
     if (found === undefined) {
       this.recorder.miss(key, { stale: false, collapsed: false, stored: false });
       return MISS;
@@ -99,8 +100,8 @@ export class AsyncCache<T = unknown> {
    * can't be read is a miss.
    */
   async getMany(keys: readonly CacheKey[]): Promise<(T | undefined)[]> {
-    const found = await this.finder.freshMany(keys);
-    return found.map((entry) => (entry === undefined ? undefined : (readStored(entry.stored) as T)));
+    const found = await this.reader.freshMany(keys.map(encodeKey));
+    return keys.map((key, index) => this.readCounted(key, found[index]));
   }
 
   /**
@@ -167,7 +168,7 @@ export class AsyncCache<T = unknown> {
     const options = optionsWith(ttl);
     return typeof key === 'string' && hasOwnKey(options)
       ? this.setMany([[key, value]], options)
-      : this.changes.setOne(key, value, options);
+      : this.setter.set(key, value, options);
   }
 
   /**
@@ -177,12 +178,12 @@ export class AsyncCache<T = unknown> {
   async setMany(entries: Iterable<readonly [CacheKey, T]>, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
     const options = optionsWith(ttl);
     const varied = this.dimensions.prepareAll(new Map(entries), options, 'set');
-    return varied !== undefined && this.changes.set(varied, options);
+    return varied !== undefined && this.setter.setMany(varied, options);
   }
 
   /** Whether there is a fresh value. The call is not counted as a lookup. */
   async has(key: CacheKey): Promise<boolean> {
-    const found = await this.finder.any(encodeKey(key));
+    const found = await this.reader.any(encodeKey(key));
     return found !== undefined && found.ttlMs > 0;
   }
 
@@ -194,7 +195,7 @@ export class AsyncCache<T = unknown> {
    * Redis is back
    */
   async delete(key: CacheKey, options?: { holdOff?: Duration }): Promise<boolean> {
-    return (await this.changes.delete([key], options?.holdOff)) > 0;
+    return (await this.invalidator.delete([key], options?.holdOff)) > 0;
   }
 
   /**
@@ -202,7 +203,7 @@ export class AsyncCache<T = unknown> {
    * @returns how many of the keys existed
    */
   async deleteMany(keys: readonly CacheKey[]): Promise<number> {
-    return this.changes.delete(keys);
+    return this.invalidator.delete(keys);
   }
 
   /**
@@ -211,12 +212,12 @@ export class AsyncCache<T = unknown> {
    * @returns whether there was an entry
    */
   async expire(key: CacheKey): Promise<boolean> {
-    return this.changes.expire(key);
+    return this.invalidator.expire(key);
   }
 
   /** Clears this namespace in O(1): every entry in Redis becomes a miss at once, and is removed when its TTL ends. */
   async clear(): Promise<void> {
-    await this.changes.clear();
+    await this.invalidator.clear();
   }
 
   /**
@@ -225,7 +226,7 @@ export class AsyncCache<T = unknown> {
    * be used it takes effect in this process, and in the others as soon as Redis is back.
    */
   async invalidateTags(...tags: string[]): Promise<void> {
-    await this.changes.invalidateTags(tags);
+    await this.invalidator.invalidateTags(tags);
   }
 
   /**
@@ -262,8 +263,17 @@ export class AsyncCache<T = unknown> {
   }
 
   private async getSlowly(key: CacheKey): Promise<T | undefined> {
-    const found = await this.finder.fresh(key);
-    return found === undefined ? undefined : (readStored(found.stored) as T);
+    return this.readCounted(key, await this.reader.fresh(encodeKey(key)));
+  }
+
+  /** Counts the result of a lookup, and returns its value. */
+  private readCounted(key: CacheKey, found: FoundEntry | undefined): T | undefined {
+    if (found === undefined) {
+      this.recorder.miss(key, { stale: false, collapsed: false, stored: false });
+      return undefined;
+    }
+    this.recorder.hit(key, found.tier, 'fresh', found.ttlMs);
+    return readStored(found.stored) as T;
   }
 
   /** Not `async` itself: every call that waits would then keep these local variables in memory. */

@@ -17,6 +17,7 @@ import {
   ReplicaGuard,
   replayInvalidations,
   type PendingInvalidations,
+  type RedisClient,
   type RedisTarget,
   type Refusal,
   type ServerPart,
@@ -63,56 +64,233 @@ export interface RedisListener {
   onRefused(refusal: Refusal): void;
 }
 
-/**
- * Assembles the parts of L2. It also defines the order in which a connection that is back is restored: the previous
- * connection is ended, the pending invalidations are replayed, the invalidation channel is set up, and only then is the
- * connection trusted.
- */
-export function openRedis(
-  target: RedisTarget,
-  { config, clock, leaseMs }: RedisSettings,
-  listener: RedisListener,
-): RedisRuntime {
-  const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix, maxValueBytes, compression } = config;
-  const former = new FormerConnection();
-  const journal = new OutageJournal({
-    nowMs: () => clock.nowMs(),
-    serverNowMs: (key) => connection.serverNowMs(key),
-    latestServerNowMs: (key) => connection.serverNowMs(key) + connection.serverErrorMs(key),
-    get roundTripMs() {
-      return connection.roundTripMs;
-    },
-    get isServing() {
-      return connection.isLive;
-    },
-  });
-  const pendingReleases = new PendingReleases();
-  const changes = new InvalidationGroup(
-    {
-      prefix: `${keyPrefix}:`,
-      deadlineMs,
-      heartbeatMs,
-      savesNonces: target.kind === 'cluster' || (target.kind === 'client' && isCluster(target.client)),
-      announcements: new Announcements(`${keyPrefix}:`),
-    },
-    {
-      onChanged: (keys) => listener.onChanged(keys),
-      onLive: () => listener.onTrackingUp(),
-      onLost: () => listener.onTrackingLost(),
-    },
-    {
-      get areAllUp() {
-        return connection.nodes.isWhole;
+/** Connects to the Redis that the configuration describes; `undefined` when there is none. */
+export function connectRedis(settings: RedisSettings, listener: RedisListener): RedisRuntime | undefined {
+  const target = redisTarget(settings.config.redis);
+  return target === undefined ? undefined : new RedisParts(target, settings, listener);
+}
+
+/** The parts of L2, and what is done when a connection is lost, is back, or beats. */
+class RedisParts implements RedisRuntime {
+  readonly connection: RedisConnection;
+  readonly tier: RedisTier;
+  readonly changes: InvalidationGroup;
+  readonly journal: OutageJournal;
+  readonly pendingReleases = new PendingReleases();
+  readonly stamps: StampStore;
+  readonly leaseTerm: LeaseTerm;
+
+  private readonly config: CacheConfig;
+  private readonly prefix: string;
+  private readonly former = new FormerConnection();
+  private readonly guard: ReplicaGuard;
+  private isCatchingUp = false;
+
+  constructor(
+    target: RedisTarget,
+    { config, clock, leaseMs }: RedisSettings,
+    private readonly listener: RedisListener,
+  ) {
+    const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix, maxValueBytes, compression } = config;
+    const nowMs = (): number => clock.nowMs();
+    this.config = config;
+    this.prefix = `${keyPrefix}:`;
+    this.leaseTerm = new LeaseTerm(leaseMs);
+    this.connection = new RedisConnection(
+      target,
+      { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs },
+      {
+        beforeLive: (client) => this.recover(client),
+        beforeNodeLive: (part) => this.replayTo(part),
+        onLive: (downMs) => this.onLive(downMs),
+        onDown: (reason) => listener.onDown(reason),
+        onNodeLive: (name, downMs) => this.onNodeLive(name, downMs),
+        onNodeDown: (name, reason) => this.onNodeDown(name, reason),
+        onHeartbeat: () => this.onHeartbeat(),
+        onRefused: (refusal) => listener.onRefused(refusal),
       },
-      sourceOf: (key) => connection.nodes.ownerOf(key)?.client,
-    },
-  );
+    );
+    const { connection } = this;
+    const latestServerNowMs = (key: string): number => connection.serverNowMs(key) + connection.serverErrorMs(key);
+    this.guard = new ReplicaGuard(connection, deadlineMs, nowMs);
+    this.journal = new OutageJournal({
+      nowMs,
+      serverNowMs: (key) => connection.serverNowMs(key),
+      latestServerNowMs,
+      get roundTripMs() {
+        return connection.roundTripMs;
+      },
+      get isServing() {
+        return connection.isLive;
+      },
+    });
+    this.changes = new InvalidationGroup(
+      {
+        prefix: this.prefix,
+        deadlineMs,
+        heartbeatMs,
+        savesNonces: target.kind === 'cluster' || (target.kind === 'client' && isCluster(target.client)),
+        announcements: new Announcements(this.prefix),
+      },
+      {
+        onChanged: (keys) => listener.onChanged(keys),
+        onLive: () => listener.onTrackingUp(),
+        onLost: () => listener.onTrackingLost(),
+      },
+      {
+        get areAllUp() {
+          return connection.nodes.isWhole;
+        },
+        sourceOf: (key) => connection.nodes.ownerOf(key)?.client,
+      },
+    );
+    const { changes } = this;
+    // Each namespace derives a tier with the codec of its own entries.
+    this.tier = new RedisTier(connection, new EntryCodec({ maxValueBytes, compression }), (operation, keys) =>
+      this.afterChange(operation, keys),
+    );
+    this.stamps = {
+      tier: this.tier,
+      tracksChanges: (stampKey) => changes.hears(stampKey),
+      latestServerNowMs,
+      nowMs,
+      mayServeHeldStamp: (stampKey) => {
+        const sinceMs = connection.isLive ? connection.outageSinceMs(stampKey) : undefined;
+        return sinceMs !== undefined && config.fallback !== false && clock.nowMs() - sinceMs < config.fallback.ttlMs;
+      },
+    };
+  }
+
   /**
-   * Sent after the change, so that other processes do not read the previous value again. A user without the right to
-   * publish does without.
+   * Restores a connection that is back, in this order: kill the previous connection, replay the journal, listen to
+   * changes. Then the connection closes its breaker, and {@link onLive} starts a new epoch.
    */
-  const announce = async (keys: readonly string[], run: ServerPart['run']): Promise<void> => {
-    const { topic, messages } = changes.announcementOf(keys);
+  private async recover(client: RedisClient): Promise<void> {
+    await this.killPreviousConnection(client);
+    await this.checkServer(client);
+    await this.replayJournal(client);
+    await this.changes.open(client);
+  }
+
+  /** Ends the previous connection: a command that is still on its way there must not take effect any more. */
+  private async killPreviousConnection(client: RedisClient): Promise<void> {
+    if (!isCluster(client)) {
+      await this.former.replaceBy(client);
+    }
+  }
+
+  private async checkServer(client: RedisClient): Promise<void> {
+    this.connection.refusals.clear();
+    await Promise.all([
+      probeTransactions(client),
+      probeFormerNames(client, this.prefix),
+      probeScripts(this.connection, client, this.prefix),
+    ]);
+  }
+
+  /**
+   * Replays the journal. What is refused stays in the journal, and its keys are misses here. A cluster replays the part
+   * of each master separately; until then these keys are misses here.
+   */
+  private async replayJournal(client: RedisClient): Promise<void> {
+    if (!isCluster(client)) {
+      await this.journal
+        .replay((pending) => this.sendPending(pending, (_operation, send) => send(client)))
+        .catch(unlessRefused);
+    }
+  }
+
+  private onLive(downMs: number | undefined): void {
+    this.listener.onLive(downMs);
+    this.catchUp();
+    void checkPermissions(this.connection, this.prefix);
+  }
+
+  private onNodeLive(name: string, downMs: number): void {
+    this.changes.refresh();
+    this.pendingReleases.release();
+    this.listener.onNodeLive(name, downMs);
+  }
+
+  private onNodeDown(name: string, reason: string): void {
+    this.changes.refresh();
+    this.listener.onNodeDown(name, reason);
+  }
+
+  private onHeartbeat(): void {
+    this.changes.refresh();
+    this.catchUp();
+    this.listener.onHeartbeat();
+    if (this.connection.refusals.all.some(({ reply }) => reply !== 'READONLY' && reply !== 'MOVED')) {
+      void checkPermissions(this.connection, this.prefix); // the rights may have been granted, or memory freed
+    }
+  }
+
+  /**
+   * Replays what is pending, also what Redis refused while it served (READONLY after a failover). A long replay is not
+   * started twice at the same time.
+   */
+  private catchUp(): void {
+    this.pendingReleases.release();
+    if (this.isCatchingUp || this.journal.size === 0) {
+      return;
+    }
+    this.isCatchingUp = true;
+    const replays = this.connection.parts.map((part) => this.replayTo(part));
+    void Promise.allSettled(replays).then(() => (this.isCatchingUp = false)); // the rest at the next heartbeat
+  }
+
+  private replayTo(part: ServerPart): Promise<void> {
+    const confirm = (key: string): Promise<void> => this.guard.confirm('UNLINK', key);
+    return this.journal.replay(
+      (pending) =>
+        this.sendPending(
+          pending,
+          (operation, send) => part.run(operation, send),
+          this.config.strict ? confirm : undefined,
+        ),
+      (key) => part.owns(key),
+    );
+  }
+
+  /**
+   * Sends pending invalidations and announces them.
+   * @param confirm a further condition of a change that counts as done
+   */
+  private async sendPending(
+    pending: PendingInvalidations,
+    run: ServerPart['run'],
+    confirm?: (key: string) => Promise<void>,
+  ): Promise<void> {
+    await run('UNLINK', (client) => replayInvalidations(client, pending));
+    const stampKeys = [...pending.stamps.keys()];
+    const keys = [...pending.entries.map(({ valueKey }) => valueKey), ...stampKeys];
+    await this.announce(keys, run);
+    const [first] = keys;
+    if (confirm !== undefined && first !== undefined) {
+      await confirm(first);
+    }
+    // Redis notifies the other processes; this one may have held the old stamps since the call. It is done once, as it
+    // drops everything in L1.
+    this.listener.onChanged(stampKeys);
+  }
+
+  /** What must follow a change that Redis has acknowledged, before the change counts as done. */
+  private afterChange(operation: string, keys: readonly string[]): Promise<void> | undefined {
+    const { changes, config, connection } = this;
+    const [first] = keys;
+    const isToBeConfirmed = config.strict && first !== undefined && !MAY_BE_LOST.has(operation);
+    const announcing = (): Promise<void> | undefined =>
+      changes.announces ? this.announce(keys, (each, send) => connection.run(each, send, first)) : undefined;
+    return isToBeConfirmed ? this.guard.confirm(operation, first).then(announcing) : announcing();
+  }
+
+  /**
+   * Announces changed keys, after the change, so that other processes do not read the previous value again. A user
+   * without the right to publish does without.
+   */
+  private async announce(keys: readonly string[], run: ServerPart['run']): Promise<void> {
+    const { topic, messages } = this.changes.announcementOf(keys);
     for (const message of messages) {
       await run('PUBLISH', (client) => client.publish(topic, message)).catch((error: unknown) => {
         if (!(error instanceof TierReplyError)) {
@@ -120,129 +298,11 @@ export function openRedis(
         }
       });
     }
-  };
-  /**
-   * Sends pending invalidations and announces them.
-   * @param confirm a further condition of a change that counts as done
-   */
-  const replay = async (
-    pending: PendingInvalidations,
-    run: ServerPart['run'],
-    confirm?: (key: string) => Promise<void>,
-  ): Promise<void> => {
-    await run('UNLINK', (client) => replayInvalidations(client, pending));
-    const stampKeys = [...pending.stamps.keys()];
-    const keys = [...pending.entries.map(({ valueKey }) => valueKey), ...stampKeys];
-    await announce(keys, run);
-    const [first] = keys;
-    if (confirm !== undefined && first !== undefined) {
-      await confirm(first);
-    }
-    // Redis notifies the other processes; this one may have held the old stamps since the call. It is done once, as it
-    // drops everything in L1.
-    listener.onChanged(stampKeys);
-  };
-  const replayTo = (part: ServerPart): Promise<void> =>
-    journal.replay(
-      (pending) =>
-        replay(
-          pending,
-          (operation, send) => part.run(operation, send),
-          config.strict ? (key) => guard.confirm('UNLINK', key) : undefined,
-        ),
-      (key) => part.owns(key),
-    );
-  let isCatchingUp = false;
-  /**
-   * Replays what is pending, also what Redis refused while it served (READONLY after a failover). A long replay is not
-   * started twice at the same time.
-   */
-  const catchUp = (): void => {
-    pendingReleases.release();
-    if (isCatchingUp || journal.size === 0) {
-      return;
-    }
-    isCatchingUp = true;
-    void Promise.allSettled(connection.parts.map(replayTo)).then(() => (isCatchingUp = false)); // the rest at the next heartbeat
-  };
-  const connection = new RedisConnection(
-    target,
-    { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs: () => clock.nowMs() },
-    {
-      onLive: (downMs) => {
-        listener.onLive(downMs);
-        catchUp();
-        void checkPermissions(connection, `${keyPrefix}:`);
-      },
-      onRefused: (refusal) => listener.onRefused(refusal),
-      onDown: (reason) => listener.onDown(reason),
-      onNodeDown: (name, reason) => {
-        changes.refresh();
-        listener.onNodeDown(name, reason);
-      },
-      onNodeLive: (name, downMs) => {
-        changes.refresh();
-        pendingReleases.release();
-        listener.onNodeLive(name, downMs);
-      },
-      beforeLive: async (client) => {
-        if (!isCluster(client)) {
-          await former.replaceBy(client);
-        }
-        connection.refusals.clear();
-        const prefix = `${keyPrefix}:`;
-        await Promise.all([
-          probeTransactions(client),
-          probeFormerNames(client, prefix),
-          probeScripts(connection, client, prefix),
-        ]);
-        if (!isCluster(client)) {
-          // What is refused stays in the journal, and its keys are misses here.
-          await journal.replay((pending) => replay(pending, (_operation, send) => send(client))).catch(unlessRefused);
-        } // a cluster replays each master's part separately; until then these keys are misses here
-        await changes.open(client);
-      },
-      beforeNodeLive: (part) => replayTo(part),
-      onHeartbeat: () => {
-        changes.refresh();
-        catchUp();
-        listener.onHeartbeat();
-        if (connection.refusals.all.some(({ reply }) => reply !== 'READONLY' && reply !== 'MOVED')) {
-          void checkPermissions(connection, `${keyPrefix}:`); // the rights may have been granted, or memory freed
-        }
-      },
-    },
-  );
-  // Each namespace derives a tier with the codec of its own entries.
-  const tier = new RedisTier(connection, new EntryCodec({ maxValueBytes, compression }), (operation, keys) => {
-    const [first] = keys;
-    const isToBeConfirmed = config.strict && first !== undefined && !MAY_BE_LOST.has(operation);
-    const announcing = (): Promise<void> | undefined =>
-      changes.announces ? announce(keys, (each, send) => connection.run(each, send, first)) : undefined;
-    return isToBeConfirmed ? guard.confirm(operation, first).then(announcing) : announcing();
-  });
-  const guard = new ReplicaGuard(connection, deadlineMs, () => clock.nowMs());
-  const stamps: StampStore = {
-    tier,
-    tracksChanges: (stampKey) => changes.hears(stampKey),
-    latestServerNowMs: (stampKey) => connection.serverNowMs(stampKey) + connection.serverErrorMs(stampKey),
-    nowMs: () => clock.nowMs(),
-    mayServeHeldStamp: (stampKey) => {
-      const sinceMs = connection.isLive ? connection.outageSinceMs(stampKey) : undefined;
-      return sinceMs !== undefined && config.fallback !== false && clock.nowMs() - sinceMs < config.fallback.ttlMs;
-    },
-  };
-  return { connection, tier, changes, journal, pendingReleases, leaseTerm: new LeaseTerm(leaseMs), stamps };
-}
-
-function unlessRefused(error: unknown): void {
-  if (!isRefusal(error)) {
-    throw error;
   }
 }
 
 /** The Redis that the configuration describes; `undefined` when there is none. */
-export function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
+function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
   if (redis.kind === 'none') {
     return undefined;
   }
@@ -254,4 +314,10 @@ export function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
     throw new TypeError('redis.client must be an ioredis 5 or 6 client');
   }
   return { kind: 'client', client };
+}
+
+function unlessRefused(error: unknown): void {
+  if (!isRefusal(error)) {
+    throw error;
+  }
 }

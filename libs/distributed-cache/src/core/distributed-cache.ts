@@ -14,7 +14,7 @@ import { valueOfMark, type Refusal } from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
 import { checkHealth, effectOf } from './health.js';
 import type { CacheRuntime } from './runtime.js';
-import { openRedis, redisTarget } from './connect-redis.js';
+import { connectRedis } from './connect-redis.js';
 import { FlattenedClassReports } from './recorder.js';
 import { LoadSignals } from './loader-run.js';
 import { ClassRegistry } from '../values/index.js';
@@ -88,7 +88,7 @@ export class DistributedCache {
       classes: new ClassRegistry(config.classes.values()),
       flattened: new FlattenedClassReports(events),
       local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
-      redis: config.enabled ? this.redisOf(clock, leaseMs) : undefined,
+      redis: config.enabled ? this.connectRedis(clock, leaseMs) : undefined,
       random,
       closing: this.closing.signal,
       loadLifeMs,
@@ -154,25 +154,21 @@ export class DistributedCache {
     local?.clear();
   }
 
-  private redisOf(clock: Clock, leaseMs: number): CacheRuntime['redis'] {
-    const target = redisTarget(this.config.redis);
-    return target === undefined
-      ? undefined
-      : openRedis(
-          target,
-          { config: this.config, clock, leaseMs },
-          {
-            onChanged: (keys) => this.onChanged(keys),
-            onTrackingUp: () => this.onTrackingUp(),
-            onTrackingLost: () => this.onTrackingLost(),
-            onHeartbeat: () => this.caches.forEach((cache) => void cache.foreign.onHeartbeat()),
-            onLive: (downMs) => this.onRedisLive(downMs),
-            onDown: (reason) => this.onRedisDown(reason),
-            onNodeDown: (address, reason) => this.events.emit('redisConnectionFailed', { address, reason }),
-            onRefused: (refusal) => this.onRefused(refusal),
-            onNodeLive: (address, downMs) => this.events.emit('redisConnected', { address, downMs }),
-          },
-        );
+  private connectRedis(clock: Clock, leaseMs: number): CacheRuntime['redis'] {
+    return connectRedis(
+      { config: this.config, clock, leaseMs },
+      {
+        onChanged: (keys) => this.onChanged(keys),
+        onTrackingUp: () => this.onTrackingUp(),
+        onTrackingLost: () => this.onTrackingLost(),
+        onHeartbeat: () => this.caches.forEach((cache) => void cache.invalidator.onHeartbeat()),
+        onLive: (downMs) => this.onRedisLive(downMs),
+        onDown: (reason) => this.onRedisDown(reason),
+        onNodeDown: (address, reason) => this.events.emit('redisConnectionFailed', { address, reason }),
+        onRefused: (refusal) => this.onRefused(refusal),
+        onNodeLive: (address, downMs) => this.events.emit('redisConnected', { address, downMs }),
+      },
+    );
   }
 
   private onRefused(refusal: Refusal): void {
@@ -194,7 +190,7 @@ export class DistributedCache {
         continue;
       }
       const colonAt = key.indexOf(':', prefixLength);
-      this.caches.get(key.slice(prefixLength, colonAt))?.foreign.onChanged(key.slice(colonAt + 1));
+      this.caches.get(key.slice(prefixLength, colonAt))?.invalidator.onRemoteChange(key.slice(colonAt + 1));
     }
   }
 
@@ -206,14 +202,16 @@ export class DistributedCache {
     const valueKey = valueOfMark(key, prefixLength);
     if (valueKey !== undefined) {
       const colonAt = valueKey.indexOf(':', prefixLength);
-      this.caches.get(valueKey.slice(prefixLength, colonAt))?.foreign.onLoadEnded(valueKey.slice(colonAt + 1));
+      this.caches
+        .get(valueKey.slice(prefixLength, colonAt))
+        ?.invalidator.onRemoteLoadEnded(valueKey.slice(colonAt + 1));
     }
   }
 
   private onTrackingUp(): void {
     if (this.runtime.redis?.connection.state === 'connecting') {
       // Calls that have waited for the connection go on; those that could not wait so long have gone on without it.
-      this.caches.forEach((cache) => cache.foreign.onFirstTracking());
+      this.caches.forEach((cache) => cache.invalidator.onFirstTracking());
     } else {
       this.startEpoch();
     }
@@ -247,7 +245,7 @@ export class DistributedCache {
 
   private startEpoch(): void {
     for (const cache of this.caches.values()) {
-      cache.foreign.startEpoch();
+      cache.invalidator.startEpoch();
     }
   }
 

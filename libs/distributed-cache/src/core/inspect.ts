@@ -1,8 +1,12 @@
 import type { CompressorId, SerializerId } from '../codec/index.js';
 import { type CacheKey, encodeKey, type KeyLayout } from '../keys/index.js';
 import type { InspectedEntry } from '../redis/index.js';
-import type { RedisRuntime } from './runtime.js';
-import type { NamespaceRooms } from './namespace.js';
+import type { CacheRuntime, RedisRuntime } from './runtime.js';
+import type { Flights } from './flights.js';
+import type { LocalTier } from './local-tier.js';
+import type { RemoteTier } from './remote-tier.js';
+import type { TagRegistry } from './tags.js';
+import type { ResolvedNamespace } from '../config/index.js';
 import { CLEAR } from './stamps.js';
 import { versionOf } from './value-check.js';
 
@@ -93,11 +97,17 @@ export interface EntryInspection {
 export class EntryInspector {
   constructor(
     private readonly namespace: string,
-    private readonly rooms: NamespaceRooms,
+    private readonly runtime: CacheRuntime,
+    private readonly policy: ResolvedNamespace,
+    private readonly layout: KeyLayout,
+    private readonly flights: Flights,
+    private readonly local: LocalTier,
+    private readonly remote: RemoteTier | undefined,
+    private readonly tags: TagRegistry,
   ) {}
 
   async inspect(key: CacheKey): Promise<EntryInspection> {
-    const { layout, flights, remote } = this.rooms;
+    const { layout, flights, remote } = this;
     const encodedKey = encodeKey(key);
     const local = this.inspectLocal(encodedKey); // before the wait for Redis, in which it could change
     return {
@@ -112,7 +122,7 @@ export class EntryInspector {
   }
 
   private inspectLocal(key: string): LocalInspection {
-    const { runtime, local, tags } = this.rooms;
+    const { runtime, local, tags } = this;
     if (runtime.local === undefined) {
       return { state: 'off' };
     }
@@ -141,13 +151,12 @@ export class EntryInspector {
   }
 
   private async inspectRedis(key: string): Promise<RedisInspection> {
-    const { redis } = this.rooms.runtime;
-    const { remote } = this.rooms;
+    const { layout, remote } = this;
+    const { redis } = this.runtime;
     if (redis === undefined || remote === undefined) {
       return { state: 'none' };
     }
     try {
-      const { layout } = this.rooms;
       const found = await remote.inspect(key);
       return await this.describe(found, redis, layout, layout.valueKey(key));
     } catch {
@@ -189,7 +198,7 @@ export class EntryInspector {
       ttlMs,
       graceMs: Math.max(0, keptMs - Math.max(0, ttlMs)),
       tags,
-      isCurrent: isOfNow && version === this.rooms.policy.version && tags.every(({ isCurrent }) => isCurrent),
+      isCurrent: isOfNow && version === this.policy.version && tags.every(({ isCurrent }) => isCurrent),
       storedBytes,
       rawBytes: found.rawBytes,
       serializer: found.serializer,

@@ -1,7 +1,11 @@
+import { EntryEncoder } from './encode.js';
+import { EntryInspector } from './inspect.js';
+import { EntrySetter } from './set.js';
+import { Invalidator } from './invalidate.js';
 import { EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import type { Counters } from '../events/index.js';
-import { keyLayout, type KeyLayout } from '../keys/index.js';
+import { keyLayout } from '../keys/index.js';
 import { REAL_TIME } from '../redis/index.js';
 import type { CacheRuntime } from './runtime.js';
 import { Flights } from './flights.js';
@@ -20,29 +24,24 @@ import { ValueChecks, versionStamps } from './value-check.js';
 import { WaitBudget } from './deadline.js';
 import { type ClassRegistry, copyValue, type CopyInstance } from '../values/index.js';
 
-/** The parts of one namespace's cache: a reader, the loads and a writer, over the local tier and the remote tier. */
-export interface NamespaceRooms {
-  readonly runtime: CacheRuntime;
-  readonly policy: ResolvedNamespace;
+/** The parts of one namespace that its `AsyncCache` calls. */
+export interface Namespace {
   readonly local: LocalTier;
-  /** Absent when no Redis is configured. */
-  readonly remote: RemoteTier | undefined;
   readonly reader: EntryReader;
-  readonly writer: EntryWriter;
-  readonly flights: Flights;
   readonly loads: LoadCoordinator;
-  readonly tags: TagRegistry;
+  readonly setter: EntrySetter;
+  readonly invalidator: Invalidator;
+  readonly inspector: EntryInspector;
   readonly recorder: Recorder;
-  readonly layout: KeyLayout;
 }
 
-/** Makes the parts of one namespace's cache and connects them. */
-export function furnishNamespace(
+/** Makes the parts of one namespace. Each part is made after the parts that it uses. */
+export function createNamespace(
   namespace: string,
   policy: ResolvedNamespace,
   runtime: CacheRuntime,
   counters: Counters,
-): NamespaceRooms {
+): Namespace {
   const { config, events, redis, clock } = runtime;
   const codec = new EntryCodec({ ...policy, maxValueBytes: config.maxValueBytes, classes: runtime.classes });
   const recorder = new Recorder(namespace, counters, events);
@@ -72,31 +71,23 @@ export function furnishNamespace(
           versionStamps(policy),
         );
   const values = new LocalValues(codec, policy.values, instanceCopier(runtime.classes));
-  const reader = new EntryReader(
-    flights,
-    local,
-    remote,
-    new ValueChecks(policy, config.deadlineMs, (key, mismatch) => recorder.mismatch(key, mismatch)),
-    values,
-    policy.graceMs,
-  );
-  const writer = new EntryWriter(
-    codec,
-    local,
-    remote,
-    values,
-    {
-      onRefused: (key, reason) => events.emit('valueRefused', { namespace, key, reason }),
-      onFlattened: (key, classNames) => runtime.flattened.tell(namespace, key, classNames),
-    },
-    flights,
-    () => new WaitBudget(redis?.connection.deadlineClock ?? REAL_TIME, config.deadlineMs),
-  );
+  const checks = new ValueChecks(policy, config.deadlineMs, (key, mismatch) => recorder.mismatch(key, mismatch));
+  const reader = new EntryReader(flights, local, remote, checks, values, policy.graceMs);
+  const encoder = new EntryEncoder(codec, values, {
+    onRefused: (key, reason) => events.emit('valueRefused', { namespace, key, reason }),
+    onFlattened: (key, classNames) => runtime.flattened.tell(namespace, key, classNames),
+  });
+  const deadlineClock = redis?.connection.deadlineClock ?? REAL_TIME;
+  const newBudget = (): WaitBudget => new WaitBudget(deadlineClock, config.deadlineMs);
+  const writer = new EntryWriter(encoder, flights, local, remote, newBudget);
   const firstLook = new FirstLook(redis, config.deadlineMs);
   const leases = new LeaseQueue(reader, remote, flights, firstLook, new ReplaceThrottle(clock), () => recorder.wait());
   const filler = new LoadFiller(runtime, policy, writer, tags, recorder);
   const loads = new LoadCoordinator(namespace, runtime, flights, reader, leases, filler, recorder);
-  return { runtime, policy, flights, local, remote, reader, writer, loads, tags, recorder, layout };
+  const invalidator = new Invalidator(runtime, policy, flights, local, remote, tags, recorder);
+  const setter = new EntrySetter(policy, config.enabled, flights, writer, tags, checks, invalidator);
+  const inspector = new EntryInspector(namespace, runtime, policy, layout, flights, local, remote, tags);
+  return { local, reader, loads, setter, invalidator, inspector, recorder };
 }
 
 function instanceCopier(classes: ClassRegistry): CopyInstance | undefined {

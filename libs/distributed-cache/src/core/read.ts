@@ -47,6 +47,25 @@ export class EntryReader {
     return this.remote?.find(key);
   }
 
+  /** The entry of a key, fresh or stale: from L1 if it is fresh there, else from Redis. */
+  async any(key: string): Promise<FoundEntry | undefined> {
+    return this.freshLocal(key) ?? (await this.read(key)).found;
+  }
+
+  /** The fresh entry of a key, from L1 or Redis. */
+  async fresh(key: string): Promise<FoundEntry | undefined> {
+    return this.freshLocal(key) ?? onlyFresh((await this.read(key)).found);
+  }
+
+  /** The fresh entries of several keys, in the order of `keys`, in one round trip for those that L1 lacks. */
+  async freshMany(keys: readonly string[]): Promise<(FoundEntry | undefined)[]> {
+    const local = keys.map((key) => this.freshLocal(key));
+    const missing = [...new Set(keys.filter((_, index) => local[index] === undefined))];
+    const reads = await this.readMany(missing);
+    const fromRedis = new Map(missing.map((key, index) => [key, onlyFresh(reads[index]?.found)]));
+    return keys.map((key, index) => local[index] ?? fromRedis.get(key));
+  }
+
   /** Reads several keys in one round trip; otherwise like {@link read}. */
   async readMany(keys: readonly string[]): Promise<readonly ReadResult[]> {
     const { remote } = this;
@@ -149,4 +168,8 @@ export class EntryReader {
 
 function refused({ entry, stamps }: FoundLookup): ReadResult {
   return { found: undefined, stamps, refusedAtMs: entry.header.createdAtMs };
+}
+
+function onlyFresh(found: FoundEntry | undefined): FoundEntry | undefined {
+  return found !== undefined && found.ttlMs > 0 ? found : undefined;
 }
