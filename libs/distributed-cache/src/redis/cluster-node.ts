@@ -1,15 +1,14 @@
 import type { Redis } from 'ioredis';
 import { ConnectionFault } from './connection-fault.js';
 import { FormerConnection } from './former-connection.js';
-import type { InFlight, Judge, TimeoutVerdict } from './in-flight.js';
+import { ServerHealth, type InFlight } from './in-flight.js';
 import { Probe } from './probe.js';
 import { bytesReadBy, destroySocketOf } from './redis-client.js';
 import { ServerClock } from './server-clock.js';
-import { TimeoutTally } from './timeout-tally.js';
 import { faultOf } from './trial.js';
 
 /** What a {@link ClusterNode} needs from the cluster that it belongs to. */
-export interface ClusterNodeSurroundings {
+export interface ClusterNodeDeps {
   readonly deadlineMs: number;
   readonly nowMs: () => number;
   /** The client's connection to this node; `undefined` while it has none. */
@@ -28,8 +27,11 @@ export interface ClusterNodeSurroundings {
  * the keys of the others. A master counts as usable until it fails; then no command is sent to it until it has answered
  * a probe, or has lost its slots.
  */
-export class ClusterNode implements Judge {
-  private readonly tally = new TimeoutTally();
+export class ClusterNode {
+  readonly health = new ServerHealth(
+    () => (this.client === undefined ? 0 : bytesReadBy(this.client)),
+    (isSilent) => this.onUnusable(isSilent),
+  );
   private readonly former = new FormerConnection();
   private readonly probe = new Probe(() => this.tryToGoLive());
   private readonly clock: ServerClock;
@@ -45,9 +47,9 @@ export class ClusterNode implements Judge {
     readonly name: string,
     /** The commands that were sent to the node and are unanswered, and those that are queued. */
     readonly inFlight: InFlight,
-    private readonly surroundings: ClusterNodeSurroundings,
+    private readonly deps: ClusterNodeDeps,
   ) {
-    this.clock = new ServerClock(surroundings.nowMs);
+    this.clock = new ServerClock(deps.nowMs);
   }
 
   get isDown(): boolean {
@@ -72,28 +74,9 @@ export class ClusterNode implements Judge {
   get client(): Redis | undefined {
     const { currentClient } = this;
     if (currentClient === undefined || currentClient.status === 'end') {
-      this.currentClient = this.surroundings.clientOf(this.name);
+      this.currentClient = this.deps.clientOf(this.name);
     }
     return this.currentClient;
-  }
-
-  progress(): number {
-    const { client } = this;
-    return client === undefined ? 0 : bytesReadBy(client);
-  }
-
-  onAnswer(): void {
-    this.tally.reset();
-  }
-
-  onTimeout(verdict: TimeoutVerdict): void {
-    if (this.isDown || !this.tally.isEnough(verdict)) {
-      return;
-    }
-    this.goDown('timeout');
-    if (verdict === 'silent') {
-      this.cut();
-    }
   }
 
   /** Records an error of the client: it is the reason if the connection is lost next. */
@@ -123,13 +106,22 @@ export class ClusterNode implements Judge {
     this.probe.stop();
   }
 
+  private onUnusable(isSilent: boolean): void {
+    if (!this.isDown) {
+      this.goDown('timeout');
+      if (isSilent) {
+        this.cut();
+      }
+    }
+  }
+
   private goDown(reason: string): void {
     if (this.isDown || this.isStopped) {
       return;
     }
     this.lastReason = reason;
-    this.downAtMs = this.surroundings.nowMs();
-    this.surroundings.onDown(this);
+    this.downAtMs = this.deps.nowMs();
+    this.deps.onDown(this);
     this.probe.restart();
   }
 
@@ -142,11 +134,11 @@ export class ClusterNode implements Judge {
 
   /** Probes a node that is down. @returns false if it is to be asked again */
   private async tryToGoLive(): Promise<boolean> {
-    const { surroundings } = this;
+    const { deps } = this;
     if (this.downAtMs === undefined || this.isStopped) {
       return true;
     }
-    surroundings.lookAround();
+    deps.lookAround();
     const { client } = this;
     if (client?.status === 'wait') {
       client.connect().catch(() => {});
@@ -155,7 +147,7 @@ export class ClusterNode implements Judge {
       return false;
     }
     const bytesBefore = bytesReadBy(client);
-    const fault = await faultOf(this.prepare(client), surroundings.deadlineMs);
+    const fault = await faultOf(this.prepare(client), deps.deadlineMs);
     if (fault !== undefined) {
       if (fault === 'timeout' && bytesReadBy(client) === bytesBefore) {
         this.cut();
@@ -165,11 +157,11 @@ export class ClusterNode implements Judge {
     if (client.status !== 'ready' || this.isStopped) {
       return this.isStopped;
     }
-    const downMs = surroundings.nowMs() - this.downAtMs;
+    const downMs = deps.nowMs() - this.downAtMs;
     this.downAtMs = undefined;
     this.fault.clear();
-    this.tally.reset();
-    surroundings.onLive(this, downMs);
+    this.health.onAnswer();
+    deps.onLive(this, downMs);
     return true;
   }
 
@@ -177,6 +169,6 @@ export class ClusterNode implements Judge {
     await this.former.replaceBy(client);
     await this.clock.learnFrom(client);
     this.hasClock = true;
-    await this.surroundings.beforeLive(this);
+    await this.deps.beforeLive(this);
   }
 }

@@ -1,14 +1,14 @@
 import type { Cluster, Redis } from 'ioredis';
 import { TierUnavailableError } from '../errors/index.js';
 import { keySlot } from '../keys/index.js';
-import { ClusterNode, type ClusterNodeSurroundings } from './cluster-node.js';
+import { ClusterNode, type ClusterNodeDeps } from './cluster-node.js';
 import type { ServerPart } from './connection-contract.js';
 import type { InFlight } from './in-flight.js';
 import type { RedisClient } from './redis-client.js';
 import type { SendCost } from './send-queue.js';
 import { viaPromise, type ReplyListener, type Send } from './send.js';
 
-interface Surroundings extends Omit<ClusterNodeSurroundings, 'clientOf' | 'lookAround' | 'beforeLive'> {
+interface Deps extends Omit<ClusterNodeDeps, 'clientOf' | 'lookAround' | 'beforeLive'> {
   /** Makes a queue; each master has its own. */
   newInFlight(): InFlight;
   /** Sends a command as `RedisConnection` does: it fails with this library's errors. */
@@ -32,7 +32,7 @@ export class ClusterNodes {
   private readonly onNodeError = (error: unknown, name: string): void => this.nodes.get(name)?.noteFault(error);
   private downCount = 0;
 
-  constructor(private readonly surroundings: Surroundings) {}
+  constructor(private readonly deps: Deps) {}
 
   /** Whether no master is down. */
   get isWhole(): boolean {
@@ -110,8 +110,8 @@ export class ClusterNodes {
       ? Promise.reject(breakerOpen(operation))
       : node.inFlight.listen(
           operation,
-          node,
-          (waiter: ReplyListener<Result>) => this.surroundings.send(operation, send, waiter, node.client),
+          node.health,
+          (waiter: ReplyListener<Result>) => this.deps.send(operation, send, waiter, node.client),
           cost,
         );
   }
@@ -124,7 +124,7 @@ export class ClusterNodes {
   async greet(): Promise<boolean> {
     const usable = this.all.filter(({ isDown }) => !isDown);
     const answers = await Promise.allSettled(
-      usable.map((node) => node.inFlight.track('TIME', node, () => node.greet(), { isUrgent: true })),
+      usable.map((node) => node.inFlight.track('TIME', node.health, () => node.greet(), { isUrgent: true })),
     );
     return answers.some(({ status }) => status === 'fulfilled');
   }
@@ -153,19 +153,19 @@ export class ClusterNodes {
   private node(name: string): ClusterNode {
     let node = this.nodes.get(name);
     if (node === undefined) {
-      node = new ClusterNode(name, this.surroundings.newInFlight(), {
-        ...this.surroundings,
-        beforeLive: (risen) => this.surroundings.beforeLive(this.untrustedPartOf(risen)),
+      node = new ClusterNode(name, this.deps.newInFlight(), {
+        ...this.deps,
+        beforeLive: (risen) => this.deps.beforeLive(this.untrustedPartOf(risen)),
         clientOf: (wanted) => this.cluster?.nodes('master').find((client) => nameOf(client) === wanted),
         lookAround: () => this.lookAround(),
         onDown: (fallen) => {
           this.count();
           fallen.inFlight.releaseAll(breakerOpen);
-          this.surroundings.onDown(fallen);
+          this.deps.onDown(fallen);
         },
         onLive: (risen, downMs) => {
           this.count();
-          this.surroundings.onLive(risen, downMs);
+          this.deps.onLive(risen, downMs);
         },
       });
       this.nodes.set(name, node);

@@ -12,7 +12,7 @@ import { ClusterNodes } from './cluster-nodes.js';
 import { DeadlineClock, REAL_TIME, withinDeadline } from './deadline-clock.js';
 import { FirstAttempt } from './first-attempt.js';
 import { Heartbeat } from './heartbeat.js';
-import { InFlight, type Judge, type TimeoutVerdict } from './in-flight.js';
+import { InFlight, ServerHealth } from './in-flight.js';
 import type { RedisTarget } from './open-client.js';
 import { Probe } from './probe.js';
 import { isCluster, type RedisClient } from './redis-client.js';
@@ -20,7 +20,6 @@ import { Refusals } from './refusals.js';
 import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
 import { ask, viaPromise, type ReplyListener, type Request, type Send } from './send.js';
 import { ServerClock } from './server-clock.js';
-import { TimeoutTally } from './timeout-tally.js';
 import { Trial } from './trial.js';
 
 /**
@@ -45,7 +44,6 @@ export class RedisConnection {
   private currentState: ConnectionState = 'idle';
   private lastReason = 'not-connected';
   private downSinceMs: number | undefined;
-  private readonly tally = new TimeoutTally();
   private readonly heartbeat: Heartbeat;
   private readonly firstAttempt = new FirstAttempt();
   private readonly probe = new Probe(() => this.tryToGoLive());
@@ -58,8 +56,8 @@ export class RedisConnection {
   private readonly inFlight: InFlight;
   /** Operations that wait for the first connection. */
   private readonly early: InFlight;
-  /** Receives the outcomes of operations on the connection as a whole. */
-  private readonly judge: Judge;
+  /** The health of the connection as a whole; each master of a cluster has its own. */
+  private readonly health: ServerHealth;
 
   constructor(
     target: RedisTarget,
@@ -91,11 +89,10 @@ export class RedisConnection {
       nowMs,
       limits: { ...QUEUE_LIMITS, maxSent: QUEUE_LIMITS.maxQueued, maxQueued: 0 },
     });
-    this.judge = {
-      progress: () => this.sender.replies + this.link.bytesRead,
-      onAnswer: () => this.tally.reset(),
-      onTimeout: (verdict) => this.onTimeout(verdict),
-    };
+    this.health = new ServerHealth(
+      () => this.sender.replies + this.link.bytesRead,
+      (isSilent) => this.onUnusable(isSilent),
+    );
     this.nodes = new ClusterNodes({
       deadlineMs,
       nowMs: limits.nowMs,
@@ -267,7 +264,7 @@ export class RedisConnection {
       return node === undefined
         ? this.inFlight.listen(
             operation,
-            this.judge,
+            this.health,
             (waiter: ReplyListener<Result>) => this.send(operation, send, waiter),
             cost,
           )
@@ -275,7 +272,7 @@ export class RedisConnection {
     }
     if (this.currentState === 'idle' || this.currentState === 'connecting') {
       return this.early
-        .track(operation, this.judge, () => this.connect())
+        .track(operation, this.health, () => this.connect())
         .then(() =>
           this.isLive ? this.start(operation, send, key, cost) : Promise.reject(this.unavailable(operation)),
         );
@@ -297,12 +294,12 @@ export class RedisConnection {
     }
   }
 
-  private onTimeout(verdict: TimeoutVerdict): void {
-    if (!this.isLive || this.isCluster || !this.tally.isEnough(verdict)) {
+  private onUnusable(isSilent: boolean): void {
+    if (!this.isLive || this.isCluster) {
       return;
     }
     this.goDown('timeout');
-    if (verdict === 'silent') {
+    if (isSilent) {
       this.link.cut();
     }
     this.probe.later();
@@ -335,7 +332,7 @@ export class RedisConnection {
     const { downSinceMs } = this;
     this.currentState = 'live';
     this.downSinceMs = undefined;
-    this.tally.reset();
+    this.health.onAnswer();
     this.heartbeat.onAnswer();
     this.heartbeat.start();
     this.listener.onLive(downSinceMs === undefined ? undefined : this.limits.nowMs() - downSinceMs);
