@@ -5,7 +5,7 @@ import { TierReplyError } from '../errors/index.js';
 import {
   Announcements,
   checkPermissions,
-  FormerConnection,
+  PreviousConnection,
   InvalidationGroup,
   isCluster,
   isRefusal,
@@ -74,7 +74,7 @@ export function openRedis(
   news: RedisNews,
 ): RedisRuntime {
   const { deadlineMs, commandTimeoutMs, heartbeatMs, keyPrefix, maxValueBytes, compression } = config;
-  const former = new FormerConnection();
+  const previous = new PreviousConnection();
   const journal = new OutageJournal({
     nowMs: () => clock.nowMs(),
     serverNowMs: (key) => connection.serverNowMs(key),
@@ -183,7 +183,7 @@ export function openRedis(
       },
       beforeLive: async (client) => {
         if (!isCluster(client)) {
-          await former.replaceBy(client);
+          await previous.killFor(client);
         }
         connection.refusals.clear();
         const prefix = `${keyPrefix}:`;

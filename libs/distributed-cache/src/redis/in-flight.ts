@@ -1,5 +1,5 @@
 import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
-import { DeadlineClock, measureLoad } from './deadline-clock.js';
+import { DeadlineClock, measureLoad } from './deadline.js';
 import {
   LinkedQueue,
   QUEUE_LIMITS,

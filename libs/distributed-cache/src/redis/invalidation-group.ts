@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { InvalidationChannel } from './invalidation-channel.js';
-import type { InvalidationLimits, InvalidationListener } from './invalidation-contract.js';
+import type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 
 /**

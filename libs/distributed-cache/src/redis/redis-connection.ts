@@ -1,5 +1,6 @@
 import { TierUnavailableError } from '../errors/index.js';
-import { ClientLink } from './client-link.js';
+import { ClientLink, type RedisTarget } from './client-link.js';
+import { CONNECT_ATTEMPT_MS } from './client-options.js';
 import { CommandSender } from './command-sender.js';
 import type {
   ConnectionState,
@@ -7,20 +8,16 @@ import type {
   RedisConnectionListener,
   ServerPart,
 } from './connection-contract.js';
-import type { ClusterNode } from './cluster-node.js';
-import { ClusterNodes } from './cluster-nodes.js';
-import { DeadlineClock, REAL_TIME, withinDeadline } from './deadline-clock.js';
-import { FirstAttempt } from './first-attempt.js';
-import { Heartbeat } from './heartbeat.js';
+import { ClusterNodes, type ClusterNode } from './cluster-nodes.js';
+import { DeadlineClock, REAL_TIME, withinDeadline } from './deadline.js';
 import { InFlight, ServerHealth } from './in-flight.js';
-import type { RedisTarget } from './open-client.js';
-import { Probe } from './probe.js';
+import { Heartbeat, Probe } from './probe.js';
+import { ReadyCheck } from './ready-check.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { Refusals } from './refusals.js';
 import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
 import { ask, viaPromise, type ReplyListener, type Request, type Send } from './send.js';
 import { ServerClock } from './server-clock.js';
-import { Trial } from './trial.js';
 
 /**
  * The one connection that all namespaces share, with a circuit breaker: it decides whether Redis can be used.
@@ -45,11 +42,13 @@ export class RedisConnection {
   private lastReason = 'not-connected';
   private downSinceMs: number | undefined;
   private readonly heartbeat: Heartbeat;
-  private readonly firstAttempt = new FirstAttempt();
+  /** Resolves when the first attempt to connect has ended. */
+  private connected: Promise<void> | undefined;
+  private endFirstAttempt = (): void => {};
   private readonly probe = new Probe(() => this.tryToGoLive());
   private readonly link: ClientLink;
   private readonly clock: ServerClock;
-  private readonly trial: Trial;
+  private readonly readyCheck: ReadyCheck;
   private readonly sender: CommandSender;
   /** The time that counts against the deadline of an operation with several steps. */
   readonly deadlineClock: DeadlineClock;
@@ -74,7 +73,7 @@ export class RedisConnection {
       void this.ping();
       listener.onHeartbeat?.();
     });
-    this.trial = new Trial(this.link, this.clock, limits, async (client) => {
+    this.readyCheck = new ReadyCheck(this.link, this.clock, limits, async (client) => {
       this.follow();
       await listener.beforeLive?.(client);
     });
@@ -165,14 +164,21 @@ export class RedisConnection {
 
   /** Starts to connect, once. Resolves when the first attempt has ended, whether or not it succeeded; never rejects. */
   connect(): Promise<void> {
-    return this.firstAttempt.start(() => {
+    this.connected ??= new Promise((resolve) => {
+      // Sockets and timers here are unref'd: without this timer a program that waits for its first connection would end.
+      const keepProcess = setInterval(() => {}, CONNECT_ATTEMPT_MS);
+      this.endFirstAttempt = () => {
+        clearInterval(keepProcess);
+        resolve();
+      };
       if (this.currentState === 'closed') {
-        this.firstAttempt.end();
+        this.endFirstAttempt();
       } else {
         this.currentState = 'connecting';
         void this.link.open();
       }
     });
+    return this.connected;
   }
 
   /**
@@ -234,7 +240,7 @@ export class RedisConnection {
     this.nodes.close();
     this.heartbeat.stop();
     this.releaseAll();
-    this.firstAttempt.end();
+    this.endFirstAttempt();
     this.link.close();
   }
 
@@ -318,7 +324,7 @@ export class RedisConnection {
     this.downSinceMs = this.limits.nowMs();
     this.heartbeat.stop();
     this.releaseAll();
-    this.firstAttempt.end();
+    this.endFirstAttempt();
     this.listener.onDown(reason);
   }
 
@@ -336,7 +342,7 @@ export class RedisConnection {
     this.heartbeat.onAnswer();
     this.heartbeat.start();
     this.listener.onLive(downSinceMs === undefined ? undefined : this.limits.nowMs() - downSinceMs);
-    this.firstAttempt.end();
+    this.endFirstAttempt();
   }
 
   /** Checks a connection that is open but not trusted. @returns false if it is to be checked again */
@@ -345,7 +351,7 @@ export class RedisConnection {
     if (client === undefined || this.isLive || this.currentState === 'closed') {
       return true; // not open: it is checked when it becomes ready
     }
-    const fault = await this.trial.run(client);
+    const fault = await this.readyCheck.run(client);
     if (this.state === 'closed') {
       return true;
     }

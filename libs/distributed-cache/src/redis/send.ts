@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { destroySocketOf, inOneWrite, type RedisClient } from './redis-client.js';
-import { isRefusal, outageReason, UnusableConnectionError } from './reply-errors.js';
+import { isRefusal, outageReason, UnusableConnectionError } from './client-errors.js';
 import { writeCommand, type Command, type ReplyListener } from './wire-command.js';
 
 export type { Command, ReplyListener } from './wire-command.js';
