@@ -95,10 +95,14 @@ export function openRedis(
       savesNonces: target.kind === 'cluster' || (target.kind === 'client' && isCluster(target.client)),
       announcements: new Announcements(`${keyPrefix}:`),
     },
-    { onChanged: (keys) => news.onChanged(keys), onLive: () => news.onHearing(), onLost: () => news.onDeaf() },
     {
-      get areAllUp() {
-        return connection.nodes.isWhole;
+      onChanged: (keys) => news.onChanged(keys),
+      onTrackingUp: () => news.onHearing(),
+      onTrackingLost: () => news.onDeaf(),
+    },
+    {
+      get allNodesUp() {
+        return connection.nodes.allUp;
       },
       sourceOf: (key) => connection.nodes.ownerOf(key)?.client,
     },
@@ -220,7 +224,7 @@ export function openRedis(
   const guard = new ReplicaGuard(connection, deadlineMs, () => clock.nowMs());
   const stamps: StampSurroundings = {
     tier,
-    hears: (stampKey) => changes.hears(stampKey),
+    hears: (stampKey) => changes.tracksChanges(stampKey),
     latestServerNowMs: (stampKey) => connection.serverNowMs(stampKey) + connection.serverErrorMs(stampKey),
     nowMs: () => clock.nowMs(),
     isExcused: (stampKey) => {

@@ -205,7 +205,7 @@ export class ClusterNodes {
   constructor(private readonly deps: Deps) {}
 
   /** Whether no master is down. */
-  get isWhole(): boolean {
+  get allUp(): boolean {
     return this.downCount === 0;
   }
 

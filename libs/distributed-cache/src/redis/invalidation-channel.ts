@@ -14,7 +14,7 @@ import { openSubscriber } from './client-link.js';
  * connection itself are left out. Redis reports neither the loss of one of the two connections nor that of a message.
  * So the channel is live only from the moment a message of the data connection has arrived at the subscriber, until one
  * of them loses its socket or the same proof fails at a heartbeat. Callers that trust a local copy check `isLive`, and
- * drop old copies in `onLive`.
+ * drop old copies in `onTrackingUp`.
  *
  * When the server refuses a command that this needs, processes announce their own changes to each other by publish and
  * subscribe.
@@ -24,10 +24,10 @@ export interface InvalidationListener {
   /** These keys have changed; `undefined`: any key may have (FLUSHALL). */
   onChanged(keys: readonly string[] | undefined): void;
   /** Changes are received from now on; earlier ones may have been missed. */
-  onLive(): void;
+  onTrackingUp(): void;
   /** Changes may be missed from now on. */
-  onLost(): void;
-  /** Messages may be unread, or lost: local copies are not trusted until {@link onDoubtEnded} or {@link onLost}. */
+  onTrackingLost(): void;
+  /** Messages may be unread, or lost: local copies are not trusted until {@link onDoubtEnded} or {@link onTrackingLost}. */
   onDoubt(): void;
   /** The doubt has ended: no message was lost. */
   onDoubtEnded(): void;
@@ -113,7 +113,7 @@ export class InvalidationChannel {
   }
 
   /** Whether announcements of other processes are received, instead of the messages of a server that can't track. */
-  get hearsAnnouncements(): boolean {
+  get receivesAnnouncements(): boolean {
     return this.isListening;
   }
 
@@ -232,7 +232,7 @@ export class InvalidationChannel {
     this.isListening = refusal !== undefined && silence === undefined;
     this.watch();
     if (refusal === undefined) {
-      this.listener.onLive();
+      this.listener.onTrackingUp();
     } else {
       this.askAgainLater();
       this.listener.onRefused();
@@ -346,7 +346,7 @@ export class InvalidationChannel {
       this.isListening = false;
       this.isRefused = false;
       this.lostAtMs = performance.now();
-      this.listener.onLost();
+      this.listener.onTrackingLost();
     }
   }
 

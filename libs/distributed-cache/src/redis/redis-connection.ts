@@ -122,8 +122,8 @@ export class RedisConnection {
   }
 
   /** Whether all of Redis can be used: the connection is live and no master of a cluster is down. */
-  get isWhole(): boolean {
-    return this.currentState === 'live' && this.nodes.isWhole;
+  get allNodesUp(): boolean {
+    return this.currentState === 'live' && this.nodes.allUp;
   }
 
   /**
@@ -131,7 +131,7 @@ export class RedisConnection {
    * used.
    */
   outageSinceMs(key: string): number | undefined {
-    return this.downSinceMs ?? (this.nodes.isWhole ? undefined : this.nodes.ownerOf(key)?.downSinceMs);
+    return this.downSinceMs ?? (this.nodes.allUp ? undefined : this.nodes.ownerOf(key)?.downSinceMs);
   }
 
   /** The parts of Redis that are independent of each other: the masters of a cluster, else the one server. */
