@@ -34,7 +34,7 @@ export const MUTANTS = [
   {
     name: 'race 4: copies are trusted while the channel is lost',
     file: 'core/local-tier.ts',
-    from: "return redis.changes.hears(valueKey) || state === 'announced' || state === 'none';",
+    from: "return redis.changes.tracksChanges(valueKey) || state === 'announced' || state === 'none';",
     to: 'return true;',
     specs: ['races/channel'],
   },
@@ -242,9 +242,9 @@ export const MUTANTS = [
     specs: ['races/overlaps'],
   },
   {
-    name: 'race 7, 17: the former connection is not ended',
+    name: 'race 7, 17: the previous connection is not ended',
     file: 'core/connect-redis.ts',
-    from: '      await this.former.replaceBy(client);\n',
+    from: '      await this.previous.killFor(client);\n',
     to: '',
     specs: ['races/zombies'],
   },

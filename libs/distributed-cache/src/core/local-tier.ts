@@ -58,7 +58,7 @@ export class LocalTier {
   /** Whether no Redis is configured, or this process receives every change of every key. */
   isFullyTracked(): boolean {
     const { redis } = this.runtime;
-    return redis === undefined || (redis.connection.isWhole && redis.changes.isLive);
+    return redis === undefined || (redis.connection.allNodesUp && redis.changes.isFullyTracked);
   }
 
   /** The entry as it is, trusted or not, without marking it as used. */
@@ -76,7 +76,9 @@ export class LocalTier {
     const valueKey = this.valuePrefix + key;
     const outageSinceMs = redis.connection.outageSinceMs(valueKey);
     if (outageSinceMs === undefined) {
-      return redis.changes.hears(valueKey) ? ttlMs : Math.min(ttlMs, entry.storedAtMs + UNTRACKED_TTL_MS - nowMs);
+      return redis.changes.tracksChanges(valueKey)
+        ? ttlMs
+        : Math.min(ttlMs, entry.storedAtMs + UNTRACKED_TTL_MS - nowMs);
     }
     return config.fallback === false
       ? 0
@@ -146,7 +148,7 @@ export class LocalTier {
     const valueKey = this.valuePrefix + key;
     if (redis.connection.isLive && redis.connection.outageSinceMs(valueKey) === undefined) {
       const { state } = redis.changes;
-      return redis.changes.hears(valueKey) || state === 'announced' || state === 'none';
+      return redis.changes.tracksChanges(valueKey) || state === 'announced' || state === 'none';
     }
     return config.fallback !== false;
   }

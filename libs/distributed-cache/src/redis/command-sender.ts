@@ -1,6 +1,6 @@
 import { TierReplyError } from '../errors/index.js';
 import type { Refusals } from './refusals.js';
-import { toTierError } from './reply-errors.js';
+import { toTierError } from './client-errors.js';
 import { writeTogether, type RedisClient } from './redis-client.js';
 import type { ReplyListener, Send } from './send.js';
 

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { RedisServer } from '../../../../test/support/redis-server.js';
-import { checkDirect } from './direct-check.js';
+import { checkDirect } from './ready-check.js';
 import { dropEntries, fill, HOLD_OFF, put, replace } from './entry-commands.js';
 import { acquire, acquireByScript, hasEnded, markEnded, release, renew } from './leases.js';
 import { resultOf, type Request } from './send.js';

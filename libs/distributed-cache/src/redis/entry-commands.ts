@@ -1,7 +1,7 @@
 import type { SealedEntry } from '../codec/index.js';
 import { companionsOf, leasesOf, loadNamesOf, withFormerNames, type EntryKeys } from './entry-keys.js';
 import { isCluster, type RedisClient } from './redis-client.js';
-import { isRefusal, outageReason, refusedCommand } from './reply-errors.js';
+import { isRefusal, outageReason, refusedCommand } from './client-errors.js';
 import {
   isDirect,
   orElse,

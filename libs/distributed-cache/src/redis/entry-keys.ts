@@ -1,6 +1,6 @@
 import { companionKeyOf, formerNamesOf } from '../keys/index.js';
 import type { RedisClient } from './redis-client.js';
-import { outageReason } from './reply-errors.js';
+import { outageReason } from './client-errors.js';
 import { orElse, type Request } from './send.js';
 
 /**

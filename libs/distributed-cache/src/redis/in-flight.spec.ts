@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
-import { InFlight, type Judge, type TimeoutVerdict } from './in-flight.js';
+import { InFlight, type HealthObserver, type TimeoutVerdict } from './in-flight.js';
 import { QUEUE_LIMITS, type QueueLimits } from './send-queue.js';
 
 const DEADLINE_MS = 300;
@@ -30,7 +30,7 @@ function inFlightForTest(limits: Partial<QueueLimits> = {}): {
     limits: { ...QUEUE_LIMITS, ...limits },
     measureLoad: () => () => load,
   });
-  const judge: Judge = {
+  const observer: HealthObserver = {
     progress: () => progress,
     onAnswer: () => void answers++,
     onTimeout: (verdict) => void verdicts.push(verdict),
@@ -43,7 +43,7 @@ function inFlightForTest(limits: Partial<QueueLimits> = {}): {
   };
   return {
     inFlight,
-    track: (operation, start) => inFlight.track(operation, judge, start),
+    track: (operation, start) => inFlight.track(operation, observer, start),
     verdicts,
     advance,
     beBusy: (ms) => void (nowMs += ms),
@@ -112,7 +112,7 @@ describe('InFlight', () => {
     expect(verdicts).toEqual(['slow', 'silent']);
   });
 
-  it('gives an operation its deadline anew where its timer came late, and then judges', async () => {
+  it('gives an operation its deadline anew where its timer came late, and then decides', async () => {
     const { track, verdicts, advance, beBusy } = inFlightForTest();
     const outcome = outcomeOf(track('GET', NEVER));
     beBusy(400);
@@ -253,27 +253,27 @@ describe('InFlight', () => {
 
   it('sends what is urgent before what has waited longer', async () => {
     const { inFlight, track } = inFlightForTest({ maxSent: 1 });
-    const judge: Judge = { progress: () => 0, onAnswer: () => {}, onTimeout: () => {} };
+    const observer: HealthObserver = { progress: () => 0, onAnswer: () => {}, onTimeout: () => {} };
     const sent: string[] = [];
     const note = (name: string) => async () => void sent.push(name);
     await Promise.all([
       track('FIRST', note('first')),
       track('GET', note('get')),
       track('SET', note('set')),
-      inFlight.track('FILL', judge, note('fill'), { isUrgent: true }),
+      inFlight.track('FILL', observer, note('fill'), { isUrgent: true }),
     ]);
     expect(sent).toEqual(['first', 'fill', 'get', 'set']);
   });
 
   it('bounds what is sent and what waits by bytes, and sends one operation however large it is', async () => {
     const { inFlight } = inFlightForTest({ maxSentBytes: 100, maxQueuedBytes: 250 });
-    const judge: Judge = { progress: () => 0, onAnswer: () => {}, onTimeout: () => {} };
+    const observer: HealthObserver = { progress: () => 0, onAnswer: () => {}, onTimeout: () => {} };
     let sent = 0;
     const track = (bytes: number, replyBytes = 0) =>
       outcomeOf(
         inFlight.track(
           'SET',
-          judge,
+          observer,
           () => {
             sent++;
             return NEVER();

@@ -2,7 +2,7 @@ import { TierReplyError } from '../errors/index.js';
 import { leasesOf, usesFormerNames, withFormerNames, type EntryKeys } from './entry-keys.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
-import { outageReason, toTierError } from './reply-errors.js';
+import { outageReason, toTierError } from './client-errors.js';
 import {
   isDirect,
   orElse,

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
-import { checkDirect } from './direct-check.js';
+import { checkDirect } from './ready-check.js';
 import { destroySocketOf } from './redis-client.js';
 import { isDirect, requireAll, resultOf, senderOf, type Command, type Outcomes } from './send.js';
 

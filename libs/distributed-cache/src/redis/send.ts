@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { destroySocketOf, inOneWrite, type RedisClient } from './redis-client.js';
-import { isRefusal, outageReason, UnusableConnectionError } from './reply-errors.js';
+import { isRefusal, outageReason, UnusableConnectionError } from './client-errors.js';
 import { writeCommand, type Command, type ReplyListener } from './wire-command.js';
 
 export type { Command, ReplyListener } from './wire-command.js';
@@ -13,11 +13,11 @@ export type Outcomes = readonly unknown[];
 export interface Request<Result> {
   readonly commands: readonly Command[];
   /** Whether the commands are one transaction. Default false: commands of other clients may come between them. */
-  readonly atomic?: boolean;
+  readonly atomic?: boolean | undefined;
   /** @throws Error the one for which the request has failed */
-  resultOf(outcomes: Outcomes): Result;
+  readonly resultOf: (outcomes: Outcomes) => Result;
   /** The request to send in place of one that has failed, for instance for a user with fewer rights. */
-  insteadOf?(failure: Error): Request<Result> | undefined;
+  readonly insteadOf?: (failure: Error) => Request<Result> | undefined;
 }
 
 /** Sends commands on one client. The contract of both implementations is tested in `send.spec.ts`. */
@@ -32,7 +32,7 @@ export interface Sender {
    */
   execute(
     commands: readonly Command[],
-    options: { readonly atomic?: boolean },
+    options: { readonly atomic?: boolean | undefined },
     onAnswered: (outcomes: Outcomes) => void,
   ): void;
 }
@@ -65,7 +65,7 @@ class DirectSender implements Sender {
 
   execute(
     commands: readonly Command[],
-    { atomic = false }: { readonly atomic?: boolean },
+    { atomic = false }: { readonly atomic?: boolean | undefined },
     onAnswered: (outcomes: Outcomes) => void,
   ): void {
     if (!atomic) {
@@ -146,7 +146,7 @@ class ClientSender implements Sender {
 
   execute(
     commands: readonly Command[],
-    { atomic = false }: { readonly atomic?: boolean },
+    { atomic = false }: { readonly atomic?: boolean | undefined },
     onAnswered: (outcomes: Outcomes) => void,
   ): void {
     void (atomic ? this.transact(commands) : this.send(commands)).then(onAnswered);
@@ -241,13 +241,15 @@ export function resultOf<Result>(client: RedisClient, request: Request<Result>):
 
 /** The same request, followed by what `next` names after a failure for which the request itself has no other way. */
 export function orElse<Result>(
-  request: Request<Result>,
+  { commands, atomic, resultOf: resultIn, insteadOf }: Request<Result>,
   next: (failure: Error) => Request<Result> | undefined,
 ): Request<Result> {
   return {
-    ...request,
+    commands,
+    atomic,
+    resultOf: resultIn,
     insteadOf: (failure) => {
-      const other = request.insteadOf?.(failure);
+      const other = insteadOf?.(failure);
       return other === undefined ? next(failure) : orElse(other, next);
     },
   };
@@ -276,12 +278,18 @@ export type ScriptArguments = readonly [
 export function runScript<Result>(
   { text, sha }: Script,
   args: ScriptArguments,
-  request: Omit<Request<Result>, 'commands'>,
+  { atomic, resultOf: resultIn }: Omit<Request<Result>, 'commands' | 'insteadOf'>,
   after: readonly Command[] = [],
 ): Request<Result> {
-  return orElse({ ...request, commands: [['evalsha', sha, ...args], ...after] }, ({ message }) =>
-    message.startsWith('NOSCRIPT') ? { ...request, commands: [['eval', text, ...args], ...after] } : undefined,
-  );
+  return {
+    commands: [['evalsha', sha, ...args], ...after],
+    atomic,
+    resultOf: resultIn,
+    insteadOf: ({ message }) =>
+      message.startsWith('NOSCRIPT')
+        ? { commands: [['eval', text, ...args], ...after], atomic, resultOf: resultIn }
+        : undefined,
+  };
 }
 
 /** @throws the first error among the outcomes */

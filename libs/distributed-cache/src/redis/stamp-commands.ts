@@ -1,5 +1,5 @@
 import { inOneWrite, type RedisClient } from './redis-client.js';
-import { outageReason } from './reply-errors.js';
+import { outageReason } from './client-errors.js';
 import { orElse, requireAll, requireDone, resultOf, runScript, scriptOf, type Command, type Request } from './send.js';
 
 /** A stamp that is to be stored, unless another process has done so meanwhile. */

@@ -4,7 +4,7 @@ import { Redis as Redis6 } from 'ioredis6';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
-import { checkDirect } from './direct-check.js';
+import { checkDirect } from './ready-check.js';
 import type { RedisClient } from './redis-client.js';
 import { isDirect } from './send.js';
 

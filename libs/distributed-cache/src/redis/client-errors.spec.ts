@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { isRefusal, outageReason, toTierError } from './reply-errors.js';
+import { isRefusal, outageReason, toTierError } from './client-errors.js';
 
 const SECRET = 'open-sesame';
 const VALUE = 'cached-value-of-a-customer';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SendWindow } from './send-window.js';
+import { SendWindow } from './send-queue.js';
 
 const MOST = 512;
 const DEADLINE_MS = 300;

@@ -17,14 +17,14 @@ interface Identity {
  * may belong to any other client. The connection is ended only if its id and the address of the client's end are both
  * the same.
  */
-export class FormerConnection {
+export class PreviousConnection {
   private identity: Identity | undefined;
 
   /**
-   * Ends the previous connection and learns the identity of this one. To be called on each new connection, before
+   * Ends the connection that `client` had before, and learns the identity of its present one. To be called on each new connection, before
    * anything else is sent on it. Rejects only if the new connection is lost.
    */
-  async replaceBy(client: RedisClient): Promise<void> {
+  async killFor(client: RedisClient): Promise<void> {
     if (isCluster(client)) {
       return;
     }
@@ -39,7 +39,7 @@ export class FormerConnection {
   /** Learns the identity of the connection, at the first call. Rejects only if it is lost. */
   async meet(client: RedisClient): Promise<void> {
     if (this.identity === undefined) {
-      await this.replaceBy(client);
+      await this.killFor(client);
     }
   }
 }
