@@ -47,9 +47,10 @@ export function renderPrometheusTable(counters, gauges) {
   return renderTable(['metric', 'labels', 'type'], [...new Map(rows.map((row) => [row[0], row])).values()]);
 }
 
-const ENV_HEAD = `# Every variable that nestjs-distributed-cache reads, with its default. Copy this file to .env, uncomment what you
-# change, and start Node with --env-file=.env (or let your framework read the file). An empty variable counts as not
-# set; options in code beat variables; a wrong value stops the start with a message that names every mistake.
+const ENV_HEAD = `# Every variable that nestjs-distributed-cache reads, with its default. Copy this file to .env, uncomment the lines
+# that you change, and start Node with --env-file=.env (or let your framework read the file). An empty variable counts
+# as not set. Options in code have priority over variables. A wrong value stops the start with a message that names
+# every mistake.
 `;
 
 /** @param {Readonly<Record<string, import('./render-tables.mjs').EnvironmentVariableRow>>} variables */
