@@ -26,7 +26,8 @@ export function renderOptionsTable(levels) {
 
 /** @param {Readonly<Record<string, import('./render-tables.mjs').CounterRow>>} rows */
 export function renderCountersTable(rows) {
-  const meaningOf = ({ meaning, help }) => meaning ?? help.charAt(0).toLowerCase() + help.slice(1);
+  const meaningOf = (/** @type {import('./render-tables.mjs').CounterRow} */ { meaning, help }) =>
+    meaning ?? help.charAt(0).toLowerCase() + help.slice(1);
   return renderTable(
     ['name', 'meaning'],
     Object.values(rows).map((row) => [code(row.wire), meaningOf(row)]),
@@ -38,7 +39,7 @@ export function renderCountersTable(rows) {
  * @param {Readonly<Record<string, import('./render-tables.mjs').CounterRow>>} gauges
  */
 export function renderPrometheusTable(counters, gauges) {
-  const cellsOf = (type) => (row) => {
+  const cellsOf = (/** @type {string} */ type) => (/** @type {import('./render-tables.mjs').CounterRow} */ row) => {
     const labels = ['namespace', ...Object.keys(row.labels ?? {})];
     return [code(row.metric), labels.map(code).join(', '), type];
   };
