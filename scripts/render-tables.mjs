@@ -26,7 +26,8 @@ export function renderOptionsTable(levels) {
 
 /** @param {Readonly<Record<string, import('./render-tables.mjs').CounterRow>>} rows */
 export function renderCountersTable(rows) {
-  const meaningOf = ({ meaning, help }) => meaning ?? help.charAt(0).toLowerCase() + help.slice(1);
+  const meaningOf = (/** @type {import('./render-tables.mjs').CounterRow} */ { meaning, help }) =>
+    meaning ?? help.charAt(0).toLowerCase() + help.slice(1);
   return renderTable(
     ['name', 'meaning'],
     Object.values(rows).map((row) => [code(row.wire), meaningOf(row)]),
@@ -38,7 +39,7 @@ export function renderCountersTable(rows) {
  * @param {Readonly<Record<string, import('./render-tables.mjs').CounterRow>>} gauges
  */
 export function renderPrometheusTable(counters, gauges) {
-  const cellsOf = (type) => (row) => {
+  const cellsOf = (/** @type {string} */ type) => (/** @type {import('./render-tables.mjs').CounterRow} */ row) => {
     const labels = ['namespace', ...Object.keys(row.labels ?? {})];
     return [code(row.metric), labels.map(code).join(', '), type];
   };
@@ -47,9 +48,10 @@ export function renderPrometheusTable(counters, gauges) {
   return renderTable(['metric', 'labels', 'type'], [...new Map(rows.map((row) => [row[0], row])).values()]);
 }
 
-const ENV_HEAD = `# Every variable that nestjs-distributed-cache reads, with its default. Copy this file to .env, uncomment what you
-# change, and start Node with --env-file=.env (or let your framework read the file). An empty variable counts as not
-# set; options in code beat variables; a wrong value stops the start with a message that names every mistake.
+const ENV_HEAD = `# Every variable that nestjs-distributed-cache reads, with its default. Copy this file to .env, uncomment the lines
+# that you change, and start Node with --env-file=.env (or let your framework read the file). An empty variable counts
+# as not set. Options in code have priority over variables. A wrong value stops the start with a message that names
+# every mistake.
 `;
 
 /** @param {Readonly<Record<string, import('./render-tables.mjs').EnvironmentVariableRow>>} variables */

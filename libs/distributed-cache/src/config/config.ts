@@ -203,7 +203,8 @@ function resolveFallback(
     return false;
   }
   const given = fallback.readAll();
-  const isEnabled = environment.read(CACHE_OPTIONS.fallback.variable, BOOLEAN) ?? CACHE_OPTIONS.fallback.default;
+  const row = CACHE_OPTIONS.fallback;
+  const isEnabled = environment.read({ variable: row.variable, rule: BOOLEAN }) ?? row.default;
   return isEnabled && hasLocal ? Object.freeze(withDefaults(FALLBACK_OPTIONS, given, environment)) : false;
 }
 

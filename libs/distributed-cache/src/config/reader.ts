@@ -1,6 +1,14 @@
 import { type EnvironmentVariableName, OPTION_LEVELS } from './derived.js';
 import { type ProblemList, show } from './problems.js';
-import { type Given, isRecord, type OptionTable, type Resolved, type Rule, type ValueOf } from './rules.js';
+import {
+  type Given,
+  isRecord,
+  type OptionRow,
+  type OptionTable,
+  type Resolved,
+  type TextRule,
+  type ValueOf,
+} from './rules.js';
 
 type Name<Table> = keyof Table & string;
 
@@ -75,6 +83,12 @@ export class OptionReader<Table extends OptionTable> {
   }
 }
 
+/** What is needed of a row to read its variable. */
+interface VariableRow<Value> {
+  readonly variable: EnvironmentVariableName;
+  readonly rule: TextRule<Value>;
+}
+
 /**
  * Reads environment variables. As in the option reader, a method returns `undefined` for a variable that is not set (or
  * blank) and for one that is wrong. A variable is read, and so checked, only when its value is needed.
@@ -104,12 +118,14 @@ export class EnvironmentReader {
     return undefined;
   }
 
-  read<Value>(name: EnvironmentVariableName, rule: Rule<Value>): Value | undefined {
-    const text = this.raw(name);
-    if (text === undefined || rule.variable === undefined) {
+  /** The variable of an option, in the form of its rule. */
+  read<Value>({ variable, rule }: VariableRow<Value>): Value | undefined {
+    const text = this.raw(variable);
+    if (text === undefined) {
       return undefined;
     }
-    return rule.variable.parse(text) ?? this.refuse(name, rule.variable.allowed, (rule.show ?? show)(text));
+    const { parse, allowed } = rule.variable;
+    return parse(text) ?? this.refuse(variable, allowed, (rule.show ?? show)(text));
   }
 }
 
@@ -124,10 +140,10 @@ export function withDefaults<Table extends OptionTable>(
   environment?: EnvironmentReader,
 ): Resolved<Table> {
   const values: Readonly<Record<string, unknown>> = given;
-  const fromVariable = ({ variable, rule }: OptionTable[string]) =>
-    variable === undefined || rule === undefined
+  const fromVariable = (row: OptionRow) =>
+    row.variable === undefined || row.rule === undefined
       ? undefined
-      : environment?.read(variable as EnvironmentVariableName, rule);
+      : environment?.read<unknown>({ variable: row.variable as EnvironmentVariableName, rule: row.rule });
   return Object.fromEntries(
     Object.entries(table)
       .filter(([, { rule }]) => rule !== undefined)

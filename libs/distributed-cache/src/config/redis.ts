@@ -5,7 +5,7 @@ import type { HostAndPort, ResolvedRedis } from './options.js';
 import { maskAddress, type ProblemList, show } from './problems.js';
 import { type EnvironmentReader, OptionReader } from './reader.js';
 import { type Connection, HOST_LIST_RULE, type ParsedRedisUrl, parseHosts, parseRedisUrl } from './redis-address.js';
-import { BOOLEAN, HOST, isRecord, PORT } from './rules.js';
+import { BOOLEAN, HOST, isRecord } from './rules.js';
 import {
   type CACHE_OPTIONS,
   CLIENT_OPTIONS,
@@ -18,24 +18,13 @@ import {
 type ConnectionReader = OptionReader<typeof REDIS_OPTIONS>;
 
 const NO_REDIS: ResolvedRedis = Object.freeze({ kind: 'none' });
-
-function singleOf(connection: Connection): ResolvedRedis {
-  return Object.freeze({ kind: 'single', connection: withoutUndefined(connection) });
-}
-
-function clusterOf(nodes: readonly HostAndPort[], connection: Connection): ResolvedRedis {
-  return Object.freeze({ kind: 'cluster', nodes: Object.freeze([...nodes]), connection: withoutUndefined(connection) });
-}
-
-function clientOf(client: object): ResolvedRedis {
-  return Object.freeze({ kind: 'client', client });
-}
-
 /** The level of the options that has only `cluster`. */
 const ONLY_CLUSTER = { cluster: { type: 'object', meaning: 'Redis Cluster' } } as const;
 const CLIENT_RULE = 'an ioredis 5 or 6 client';
 const NOT_FOR_CLUSTER: ReadonlySet<string> = new Set(['url', 'host', 'port', 'path', 'db', 'sentinels', 'name']);
 const ADDRESS_OPTIONS = ['url', 'host', 'port', 'path', 'sentinels'] as const;
+/** The variables that give the address of Redis, instead of the default. */
+const ADDRESS_VARIABLES = ['REDIS_URL', 'REDIS_CLUSTER_NODES', 'REDIS_SENTINELS', 'REDIS_HOST'] as const;
 
 /**
  * Resolves the option `redis`. It is taken as a whole: if it were mixed with the environment, a host in code could be
@@ -277,9 +266,6 @@ function refuseSentinelOptions(reader: ConnectionReader): void {
   }
 }
 
-/** The variables that give the address of Redis, instead of the default. */
-const ADDRESS_VARIABLES = ['REDIS_URL', 'REDIS_CLUSTER_NODES', 'REDIS_SENTINELS', 'REDIS_HOST'] as const;
-
 /**
  * The Redis that the `REDIS_*` variables describe. Only variables that apply are read, and so checked: beside
  * `REDIS_URL` none of the others, beside Sentinels and Cluster nodes neither `REDIS_HOST` nor `REDIS_PORT`.
@@ -314,7 +300,7 @@ function fromUrl(environment: EnvironmentReader): ResolvedRedis {
 
 function fromClusterNodes(environment: EnvironmentReader): ResolvedRedis {
   const nodes = hostsOf(environment, 'REDIS_CLUSTER_NODES');
-  const db = environment.read('REDIS_DB', REDIS_OPTIONS.db.rule) ?? DEFAULTS.db;
+  const db = environment.read(REDIS_OPTIONS.db) ?? DEFAULTS.db;
   if (db !== 0) {
     environment.refuse('REDIS_DB', '0 with REDIS_CLUSTER_NODES: Redis Cluster has no other database');
   }
@@ -327,15 +313,15 @@ function fromSentinels(environment: EnvironmentReader): ResolvedRedis {
   if (name === undefined) {
     environment.refuse('REDIS_SENTINEL_NAME', "the master's name in the Sentinels' configuration", 'nothing');
   }
-  const db = environment.read('REDIS_DB', REDIS_OPTIONS.db.rule) ?? DEFAULTS.db;
+  const db = environment.read(REDIS_OPTIONS.db) ?? DEFAULTS.db;
   const { username, password, tls } = readCredentials(environment);
   return singleOf({ sentinels, name, db, username, password, tls, sentinelTls: tls });
 }
 
 function fromHost(environment: EnvironmentReader): ResolvedRedis {
-  const host = environment.read('REDIS_HOST', HOST) ?? DEFAULTS.host;
-  const port = environment.read('REDIS_PORT', PORT) ?? DEFAULTS.port;
-  const db = environment.read('REDIS_DB', REDIS_OPTIONS.db.rule) ?? DEFAULTS.db;
+  const host = environment.read(REDIS_OPTIONS.host) ?? DEFAULTS.host;
+  const port = environment.read(REDIS_OPTIONS.port) ?? DEFAULTS.port;
+  const db = environment.read(REDIS_OPTIONS.db) ?? DEFAULTS.db;
   const { username, password, tls } = readCredentials(environment);
   return singleOf({ host, port, db, username, password, tls });
 }
@@ -344,13 +330,25 @@ function readCredentials(environment: EnvironmentReader): { username?: string; p
   return {
     username: environment.raw('REDIS_USERNAME'),
     password: environment.secret('REDIS_PASSWORD'),
-    tls: environment.read('REDIS_SSL', BOOLEAN) ?? DEFAULTS.tls,
+    tls: environment.read({ variable: REDIS_OPTIONS.tls.variable, rule: BOOLEAN }) ?? DEFAULTS.tls,
   };
 }
 
 function hostsOf(environment: EnvironmentReader, name: EnvironmentVariableName): readonly HostAndPort[] {
   const text = environment.raw(name) ?? '';
   return parseHosts(text) ?? environment.refuse(name, HOST_LIST_RULE, (HOST.show ?? show)(text)) ?? [];
+}
+
+function singleOf(connection: Connection): ResolvedRedis {
+  return Object.freeze({ kind: 'single', connection: withoutUndefined(connection) });
+}
+
+function clusterOf(nodes: readonly HostAndPort[], connection: Connection): ResolvedRedis {
+  return Object.freeze({ kind: 'cluster', nodes: Object.freeze([...nodes]), connection: withoutUndefined(connection) });
+}
+
+function clientOf(client: object): ResolvedRedis {
+  return Object.freeze({ kind: 'client', client });
 }
 
 /** Drops properties that are `undefined`: ioredis takes only an absent one for not given. */

@@ -3,7 +3,7 @@ import { isDuration, toMs } from './duration.js';
 import type { StandardSchemaV1 } from './options.js';
 import { maskAddress, show } from './problems.js';
 
-/** How the value of an option is checked, and the text of its environment variable. */
+/** How the value of an option is checked. */
 export interface Rule<Value> {
   /** The type in the documentation. */
   readonly type: string;
@@ -13,13 +13,18 @@ export interface Rule<Value> {
   readonly accept: (value: unknown) => Value | undefined;
   /** A wrong value for an error message. Default: {@link show}. */
   readonly show?: (value: unknown) => string;
-  /** Absent: the option can't be given by a variable. */
-  readonly variable?: {
-    readonly allowed: string;
-    readonly parse: (text: string) => Value | undefined;
-  };
   /** Whether the value is a duration: milliseconds, a string with a unit in code, seconds in a variable. */
   readonly isDuration?: boolean;
+}
+
+/** A rule for values that an environment variable can give, too. */
+export interface TextRule<Value> extends Rule<Value> {
+  readonly variable: {
+    /** The sentence of an error message about what is allowed in the variable. */
+    readonly allowed: string;
+    /** @param text the value of the variable, without blanks at both ends */
+    readonly parse: (text: string) => Value | undefined;
+  };
 }
 
 interface Facts<Value> {
@@ -39,11 +44,13 @@ interface Facts<Value> {
 }
 
 interface Ruled<Value> extends Facts<Value> {
-  readonly rule: Rule<Value>;
+  readonly rule: TextRule<Value>;
 }
 
-interface RuledWithoutDefault extends Facts<never> {
+/** An option whose value is no text: it has neither a variable nor a fixed default. */
+interface RuledInCode extends Facts<never> {
   readonly rule: Rule<unknown>;
+  readonly variable?: undefined;
 }
 
 /** An option that a function of its own reads. */
@@ -53,7 +60,7 @@ interface Unruled extends Facts<string | boolean> {
 }
 
 /** One option in the tables of schema.ts. */
-export type OptionRow = Ruled<boolean> | Ruled<number> | Ruled<string> | RuledWithoutDefault | Unruled;
+export type OptionRow = Ruled<boolean> | Ruled<number> | Ruled<string> | RuledInCode | Unruled;
 
 /** One level of the options: its rows by the names of the options. */
 export type OptionTable = Readonly<Record<string, OptionRow>>;
@@ -92,25 +99,25 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
   ['0', false],
 ]);
 
-export const BOOLEAN: Rule<boolean> = {
+export const BOOLEAN: TextRule<boolean> = {
   type: 'boolean',
   allowed: 'true or false',
   accept: (value) => (typeof value === 'boolean' ? value : undefined),
   variable: { allowed: 'true, false, 1 or 0', parse: (text) => BOOLEANS.get(text.toLowerCase()) },
 };
 
-export function numberBetween(min: number, max: number): Rule<number> {
+export function numberBetween(min: number, max: number): TextRule<number> {
   return numeric(`a number ${describeRange(min, max)}`, (value) => value >= min && value <= max);
 }
 
-export function integerBetween(min: number, max: number): Rule<number> {
+export function integerBetween(min: number, max: number): TextRule<number> {
   return numeric(
     `an integer ${describeRange(min, max)}`,
     (value) => Number.isInteger(value) && value >= min && value <= max,
   );
 }
 
-function numeric(allowed: string, isAllowed: (value: number) => boolean): Rule<number> {
+function numeric(allowed: string, isAllowed: (value: number) => boolean): TextRule<number> {
   const accept = (value: unknown) => (typeof value === 'number' && isAllowed(value) ? value : undefined);
   return { type: 'number', allowed, accept, variable: { allowed, parse: (text) => accept(parseDecimal(text)) } };
 }
@@ -119,17 +126,18 @@ function numeric(allowed: string, isAllowed: (value: number) => boolean): Rule<n
 export const DURATION_FORMS = "seconds as a number, or a string with its unit ('300ms', '5m', '24h')";
 
 /** A duration. @param minMs 0 or 1: whether a duration of 0 makes sense */
-export function durationBetween(minMs: 0 | 1, maxMs: number): Rule<number> {
+export function durationBetween(minMs: 0 | 1, maxMs: number): TextRule<number> {
   const accept = (value: unknown) => {
     const ms = isDuration(value) ? toMs(value) : Number.NaN;
     return ms >= minMs && ms <= maxMs ? ms : undefined;
   };
+  const minimum = minMs === 0 ? 'of 0 or more' : 'over 0';
   return {
     type: 'Duration',
-    allowed: `a duration ${minMs === 0 ? 'of 0 or more' : 'over 0'}, at most ${describeMs(maxMs)}: ${DURATION_FORMS}`,
+    allowed: `a duration ${minimum}, at most ${describeMs(maxMs)}: ${DURATION_FORMS}`,
     accept,
     variable: {
-      allowed: `seconds over 0, at most ${maxMs / 1000}, without a unit`,
+      allowed: `seconds ${minimum}, at most ${maxMs / 1000}, without a unit`,
       parse: (text) => {
         const seconds = parseDecimal(text);
         return seconds * 1000 >= minMs && seconds * 1000 <= maxMs ? accept(seconds) : undefined;
@@ -139,7 +147,7 @@ export function durationBetween(minMs: 0 | 1, maxMs: number): Rule<number> {
   };
 }
 
-export function matching(pattern: RegExp, allowed: string): Rule<string> {
+export function matching(pattern: RegExp, allowed: string): TextRule<string> {
   const accept = (value: unknown) => (typeof value === 'string' && pattern.test(value) ? value : undefined);
   return { type: 'string', allowed, accept, variable: { allowed, parse: accept } };
 }
@@ -153,21 +161,24 @@ export const TEXT = matching(/./u, 'a string that is not empty');
 export const NAME = matching(/^[A-Za-z0-9_.-]+$/, 'letters, digits, "_", "." and "-", at least one');
 
 /** A secret. A wrong value is never shown. An empty text is accepted: the caller treats it as not given. */
-export const SECRET: Rule<string> = {
+export const SECRET: TextRule<string> = {
   type: 'string',
   allowed: 'a string',
   accept: (value) => (typeof value === 'string' ? value : undefined),
   show: () => '***',
+  variable: { allowed: 'a string', parse: (text) => text },
 };
 
 export function oneOf<const Choice extends string | number>(
   choices: readonly Choice[],
   type: string = choices.map((choice) => (typeof choice === 'string' ? `'${choice}'` : `${choice}`)).join(' | '),
-): Rule<Choice> {
+): TextRule<Choice> {
+  const allowed = choices.map(show).join(', ');
   return {
     type,
-    allowed: choices.map(show).join(', '),
+    allowed,
     accept: (value) => choices.find((choice) => choice === value),
+    variable: { allowed, parse: (text) => choices.find((choice) => `${choice}` === text) },
   };
 }
 
@@ -204,7 +215,7 @@ export const PORT = integerBetween(1, 65_535);
 const HOST_RULE = 'a host name or an IP address, without scheme and port';
 
 /** A host. An IPv6 address may have brackets, which are removed. A wrong one may be an address with a password. */
-export const HOST: Rule<string> = {
+export const HOST: TextRule<string> = {
   type: 'string',
   allowed: HOST_RULE,
   accept: acceptHost,

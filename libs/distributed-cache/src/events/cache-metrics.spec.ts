@@ -65,7 +65,7 @@ describe('CacheMetrics', () => {
     expect(rateOf(hits, misses)).toBe(percent);
   });
 
-  it('does not move with the counts that it was made from', () => {
+  it('does not change with the counts that it was made from', () => {
     const counts = { ...COUNTS };
     const metrics = new CacheMetrics('users', counts, true, true);
     counts.hits = 1000;

@@ -29,7 +29,7 @@ export class RequestCacheUsage {
 
   hit(hit: Pick<Hit, 'namespace' | 'tier' | 'state' | 'ttlMs'>): void {
     if (this.lookups < MAX_MEMBERS) {
-      this.tell(hitMember(hit));
+      this.append(hitMember(hit));
     }
     this.count(hit.tier);
     if (hit.state === 'stale') {
@@ -39,7 +39,7 @@ export class RequestCacheUsage {
 
   miss(miss: Pick<Miss, 'namespace' | 'stale' | 'collapsed' | 'stored'>): void {
     if (this.lookups < MAX_MEMBERS) {
-      this.tell(missMember(miss));
+      this.append(missMember(miss));
     }
     this.misses++;
   }
@@ -73,7 +73,7 @@ export class RequestCacheUsage {
     }
   }
 
-  private tell(member: string): void {
+  private append(member: string): void {
     this.status = this.status === '' ? member : `${this.status}, ${member}`;
   }
 }

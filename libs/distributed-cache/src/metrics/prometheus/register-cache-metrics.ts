@@ -61,19 +61,19 @@ export function registerCacheMetrics(
 /** The metrics of a table. Rows with the same metric are its samples. */
 function metricsOf(table: Readonly<Partial<Record<Field, CounterRow>>>): MetricDefinition[] {
   const rows = Object.entries(table) as [Field, CounterRow][];
-  return [...new Set(rows.map(([, { metric }]) => metric))].map((name) => {
-    const samples = rows.filter(([, { metric }]) => metric === name);
-    return {
-      name,
-      help: samples.map(([, { help }]) => help)[0] ?? '',
-      labelNames: ['namespace', ...new Set(samples.flatMap(([, { labels = {} }]) => Object.keys(labels)))],
-      read: (metrics) =>
-        samples.map(([field, { labels }]) => ({
-          labels: { namespace: metrics.namespace, ...labels },
-          value: Number(metrics[field]),
+  const metrics = new Map(rows.map(([, row]) => [row.metric, row]));
+  return [...metrics.values()].map(({ metric, help, labels = {} }) => ({
+    name: metric,
+    help,
+    labelNames: ['namespace', ...Object.keys(labels)],
+    read: (snapshot) =>
+      rows
+        .filter(([, row]) => row.metric === metric)
+        .map(([field, row]) => ({
+          labels: { namespace: snapshot.namespace, ...row.labels },
+          value: Number(snapshot[field]),
         })),
-    };
-  });
+  }));
 }
 
 function addCounter(registry: AnyRegistry, source: CacheMetricsSource, definition: MetricDefinition): void {
