@@ -145,7 +145,7 @@ export class EntryCodec {
       return { header, payload: { ...payload, bytes: plain } };
     }
     if (this.#options.encrypts === true) {
-      throw new CorruptEntryError('it is not encrypted, and only encrypted ones are believed here');
+      throw new CorruptEntryError('it is not encrypted, and only encrypted entries are accepted here');
     }
     return opened;
   }

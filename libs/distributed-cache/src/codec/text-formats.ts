@@ -23,8 +23,8 @@ import {
  */
 
 /**
- * The formats of written text. `keyv`: as Keyv writes it. `cache-manager`: the same as a string in JSON, as cache-manager
- * writes it through cache-manager-ioredis-yet.
+ * The formats of written text. `keyv`: as Keyv writes it. `cache-manager`: the same as a string in JSON, as
+ * cache-manager writes it through cache-manager-ioredis-yet.
  */
 export type PlainFormat = 'json' | 'keyv' | 'cache-manager';
 

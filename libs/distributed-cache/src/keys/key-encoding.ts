@@ -36,7 +36,9 @@ const CUT_ESCAPE = /(?:%C2)?(?:%[0-9A-F]?)?$/;
  * `AsyncCache.keyFor`.
  */
 export class PreparedKey {
-  /** @internal The slot in L1 where the entry was found last: a hint, which is checked by `sequence` before it is used. */
+  /**
+   * @internal The slot in L1 where the entry was found last: a hint, which is checked by `sequence` before it is used.
+   */
   slot = 0;
   /** @internal The sequence of the entry that was found there. */
   sequence = -1;

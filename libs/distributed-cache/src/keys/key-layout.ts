@@ -25,12 +25,12 @@ export function isValidName(name: string): boolean {
  *
  * Every name begins with `prefix:`, so the ACL pattern `~prefix:*` covers all of them.
  *
- * A value, its lease and its staged value are changed together, so in a cluster they must be in one slot. Redis hashes the
- * text between the first `{` and the next `}`, or the whole key if there is none. Neither names nor encoded keys
+ * A value, its lease and its staged value are changed together, so in a cluster they must be in one slot. Redis hashes
+ * the text between the first `{` and the next `}`, or the whole key if there is none. Neither names nor encoded keys
  * contain a brace: the value is hashed as a whole, and the others by the same text.
  *
- * Invalidation messages are requested by prefix (`prefix:`), so messages about leases and staged values arrive as well. A
- * namespace never begins with `{`: {@link isBesideValue} recognizes these names by one character, and the listener
+ * Invalidation messages are requested by prefix (`prefix:`), so messages about leases and staged values arrive as well.
+ * A namespace never begins with `{`: {@link isBesideValue} recognizes these names by one character, and the listener
  * drops them. A stamp can't be a value: an encoded key never begins with `#`.
  */
 export interface KeyLayout {
@@ -67,7 +67,10 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
   };
 }
 
-/** The key of a value's metadata, for a value that is plain text. @param valueKey a result of {@link KeyLayout.valueKey} */
+/**
+ * The key of a value's metadata, for a value that is plain text.
+ * @param valueKey a result of {@link KeyLayout.valueKey}
+ */
 export function companionKeyOf(valueKey: string): string {
   return `${valueKey.slice(0, valueKey.indexOf(':') + 1)}{${valueKey}}:about`;
 }

@@ -51,19 +51,20 @@ const DEFERRED = 4;
 const ENTRY_OVERHEAD_BYTES = 120;
 
 /**
- * V8 stores an integer up to this one without an object. A number that was read from a column of doubles gets an object,
- * unless `| 0` makes it such an integer.
+ * V8 stores an integer up to this one without an object. A number that was read from a column of doubles gets an
+ * object, unless `| 0` makes it such an integer.
  */
 const LARGEST_SMALL = 2 ** 31 - 1;
 /**
- * The sequence of the entry that was stored last. It counts across all stores of the process, because a prepared key may
- * be used with several of them, and a remembered sequence must never match another entry.
+ * The sequence of the entry that was stored last. It counts across all stores of the process, because a prepared key
+ * may be used with several of them, and a remembered sequence must never match another entry.
  */
 let lastSequence = 0;
 
 /**
  * The entries of all partitions. A slot in use has a value in every column: therefore columns are read with `!`. The
- * store is limited by estimated bytes and, optionally, by entries; the least recently used entry is evicted first (LRU).
+ * store is limited by estimated bytes and, optionally, by entries; the least recently used entry is evicted first
+ * (LRU).
  */
 export class EntryStore extends SlotTable {
   usedBytes = 0;
@@ -100,8 +101,8 @@ export class EntryStore extends SlotTable {
   }
 
   /**
-   * The slot of a value as in {@link hit}, for an encoded key that remembers its slot: a look at the slot is cheaper than a
-   * look-up of the text in the map.
+   * The slot of a value as in {@link hit}, for an encoded key that remembers its slot: a look at the slot is cheaper
+   * than a look-up of the text in the map.
    */
   hitAgain(partition: PartitionIndex, key: KeyWithSlot, nowMs: number): number {
     const { slot } = key;
@@ -126,8 +127,8 @@ export class EntryStore extends SlotTable {
   }
 
   /**
-   * Finds the slot of a key. An outdated entry is removed. An entry in doubt is left as it is, and any other is marked as
-   * used.
+   * Finds the slot of a key. An outdated entry is removed. An entry in doubt is left as it is, and any other is marked
+   * as used.
    * @returns the slot, or `undefined`
    */
   find(partition: PartitionIndex, key: string, nowMs: number): number | undefined {
@@ -165,8 +166,8 @@ export class EntryStore extends SlotTable {
 
   /**
    * Stores an entry.
-   * @returns whether it was kept. A value that is larger than the whole store is not, and the previous entry of the key is
-   * removed nevertheless
+   * @returns whether it was kept. A value that is larger than the whole store is not, and the previous entry of the key
+   * is removed nevertheless
    */
   put(partition: PartitionIndex, key: string, stored: StoredValue | DeferredJson, facts: EntryFacts): boolean {
     const before = partition.slots.get(key);
@@ -287,8 +288,8 @@ export class EntryStore extends SlotTable {
   }
 
   /**
-   * Marks a slot as used and returns it, if its value needs no further check; -1 otherwise. For a key without a slot, the
-   * ring's own slot is checked, which is never fresh.
+   * Marks a slot as used and returns it, if its value needs no further check; -1 otherwise. For a key without a slot,
+   * the ring's own slot is checked, which is never fresh.
    */
   private useReady(slot: number, { outdatedUpTo }: PartitionIndex, nowMs: number): number {
     if (!(nowMs < this.readyUntilMs[slot]!) || this.sequences[slot]! <= outdatedUpTo) {

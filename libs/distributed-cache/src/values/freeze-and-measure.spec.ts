@@ -7,8 +7,8 @@ const json = (): fc.Arbitrary<object> =>
   fc.jsonValue({ maxDepth: 6 }).filter((value): value is object => typeof value === 'object' && value !== null);
 
 /**
- * Values of few shapes and without short texts: a shape or text that was met recently counts less, and the two walks meet
- * them in different orders.
+ * Values of few shapes and without short texts: a shape or text that was met recently counts less, and the two walks
+ * meet them in different orders.
  */
 const { record } = fc.letrec((tie) => ({
   value: fc.oneof(

@@ -60,8 +60,8 @@ export function CacheEvict<Args extends unknown[] = unknown[]>(
 }
 
 /**
- * Computes the keys, and refuses wrong ones, before the method runs: from the arguments as they were, and before the
- * method changes anything.
+ * Computes and checks the keys before the method runs: the method may change its arguments, and a wrong key must be
+ * refused before the method changes anything.
  */
 function evictionOf<Args extends unknown[]>(
   { key, keys, tags, all }: CacheEvictOptions<Args>,

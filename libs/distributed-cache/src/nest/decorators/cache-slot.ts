@@ -12,8 +12,8 @@ export interface WithCacheSlot {
 
 /**
  * Makes Nest fill the slot of every instance of this class that it constructs, in every scope. There is no registry
- * outside the application, so two applications in one process keep their caches apart. {@link CacheSlotFiller} fills the
- * instances of `useFactory` and `useValue`. The slot is not enumerable, so it does not show in the instance.
+ * outside the application, so two applications in one process keep their caches apart. {@link CacheSlotFiller} fills
+ * the instances of `useFactory` and `useValue`. The slot is not enumerable, so it does not show in the instance.
  */
 export function injectCacheInto(prototype: object): void {
   if (Object.hasOwn(prototype, CACHE_SLOT)) {

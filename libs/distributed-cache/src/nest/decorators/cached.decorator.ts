@@ -99,7 +99,7 @@ function cachedDecorator<Args extends unknown[], Result>(
 }
 
 /**
- * A function of its own: a closure in the decorated call would cost every call a context on the heap, hits included.
+ * A separate function: a closure in the decorated call would cost every call a context on the heap, hits included.
  */
 function loaderOf<Result>(original: AnyMethod, instance: object, args: unknown[]): () => Promise<Result> {
   return () => original.apply(instance, args) as Promise<Result>;

@@ -82,8 +82,8 @@ export function wrapMethod(
 }
 
 /**
- * Adds the quick answer. The function has neither a list of arguments nor a `try`: V8 inlines the path of a hit into the
- * caller as long as it is short, and code within a `try` is slower by a third.
+ * Adds the quick answer. The function has neither a list of arguments nor a `try`: V8 inlines the path of a hit into
+ * the caller as long as it is short, and code within a `try` is slower by a third.
  */
 function withQuickAnswer(quickAnswer: QuickAnswer, wrapped: WrappedMethod): WrappedMethod {
   return function (this: WithCacheSlot, only: unknown): Promise<unknown> {
