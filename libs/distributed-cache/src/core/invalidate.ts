@@ -131,7 +131,7 @@ export class Invalidator {
 
   /** Another process's load of this key has ended without a value to store: the calls that wait for it go on. */
   onRemoteLoadEnded(encodedKey: string): void {
-    this.flights.wake(encodedKey);
+    this.flights.waits.end(encodedKey);
   }
 
   /** Reads stamps again; called at each heartbeat while Redis can be used. Never rejects. */
