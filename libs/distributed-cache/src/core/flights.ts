@@ -1,6 +1,6 @@
 import { Flight } from './flight.js';
 import { HoldOffs } from './hold-offs.js';
-import { loadScopes } from './load-cycles.js';
+import { loadScopes } from './loader-run.js';
 import type { LoadOutcome, ReadResult } from './lookup.js';
 
 /** A flight that other calls have waited for this long, in milliseconds, may be waiting for itself. */

@@ -6,7 +6,7 @@ import { UNREACHABLE, type Operation, type RemoteFaults, type RemoteLookup } fro
 import type { RedisRuntime } from './runtime.js';
 import type { HeldStamp } from './stamps.js';
 
-/** Looks up the entries of one namespace in Redis; a part of `RemoteTier`. As there, no method throws. */
+/** Looks up the entries of one namespace in Redis; a part of `RemoteTier`. No method throws. */
 export class RemoteReads {
   constructor(
     private readonly redis: RedisRuntime,

@@ -110,12 +110,12 @@ export class RemoteTier {
     return outcomes;
   }
 
-  /** Stores a loaded value under a lease. @returns `overtaken` when a `set`, a deletion or another load came first */
-  async fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'overtaken'> {
+  /** Stores a loaded value under a lease. @returns `superseded` when a `set`, a deletion or another load came first */
+  async fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'superseded'> {
     try {
       return (await this.tier.fill(this.layout.entryKeys(key), lease.token, this.entryOf(write)))
         ? 'done'
-        : 'overtaken';
+        : 'superseded';
     } catch (error) {
       const outcome = this.faults.outcomeOfFailure('set', error);
       if (outcome === 'unknown') {
