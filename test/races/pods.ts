@@ -101,8 +101,8 @@ export function holdsCopy({ cache }: Pod, key: string): boolean {
 
 /** Whether a caller waits for another process's load of the key. */
 export function waitsFor({ cache }: Pod, key: string): boolean {
-  const { loads } = cache as unknown as { loads: { flights: { isWaiting(key: string): boolean } } };
-  return loads.flights.isWaiting(key);
+  const { loads } = cache as unknown as { loads: { flights: { waits: { has(key: string): boolean } } } };
+  return loads.flights.waits.has(key);
 }
 
 /** Resolves when everything that Redis has told this process until now has arrived: a change of another key, last. */

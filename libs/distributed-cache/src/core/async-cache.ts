@@ -5,13 +5,12 @@ import { readStored, type EntryStore } from '../local/index.js';
 import { checkHealth } from './health.js';
 import { BatchCollector, type BatchLoader } from './batch-loader.js';
 import type { CacheRuntime } from './runtime.js';
-import { optionsWith } from './entry-life.js';
+import { optionsWith, hasOwnKey, type EntryOptions, type KeyOptions, type Loader } from './entry-options.js';
 import type { Invalidator } from './invalidate.js';
 import type { EntryReader } from './read.js';
 import type { EntrySetter } from './set.js';
 import { type EntryInspection, EntryInspector } from './inspect.js';
 import type { LoadCoordinator } from './load.js';
-import { hasOwnKey, type EntryOptions, type KeyOptions, type Loader } from './entry-options.js';
 import { KeyDimensions } from './vary-by.js';
 import type { LocalTier } from './local-tier.js';
 import { MISS, type FoundEntry, type Lookup } from './lookup.js';
@@ -124,7 +123,8 @@ export class AsyncCache<T = unknown> {
       return undefined;
     }
     if (!isText) {
-      return key instanceof PreparedKey ? this.hitAgain(key) : undefined; // anything else is refused where keys are encoded
+      // Anything else is refused where keys are encoded.
+      return key instanceof PreparedKey ? this.hitAgain(key) : undefined;
     }
     const nowMs = this.runtime.coarseClock.nowMs();
     return this.answer(key, this.local.hit(key, nowMs), nowMs);
@@ -257,7 +257,7 @@ export class AsyncCache<T = unknown> {
     }
     this.counters.localHits++;
     if (this.hits.isObserved) {
-      this.recorder.tellHit(key, 'local', 'fresh', store.ttlAt(slot, nowMs));
+      this.recorder.emitHit(key, 'local', 'fresh', store.ttlAt(slot, nowMs));
     }
     return Promise.resolve(store.valueAt(slot) as T);
   }

@@ -1,6 +1,5 @@
 import type { LoaderContext } from './entry-options.js';
-import { LoadContext } from './loader-run.js';
-import { loadScopes } from './load-cycles.js';
+import { LoadContext, loadScopes } from './loader-run.js';
 
 /** Loads the values of several keys at once, in the order of `missing`. */
 export type BatchLoader<T> = (missing: string[], context: LoaderContext) => T[] | Promise<T[]>;

@@ -1,4 +1,9 @@
 import { JUDGEMENT_MS, withinDeadline } from '../redis/index.js';
+import { toMs } from '../config/index.js';
+import { LoaderTimeoutError } from '../errors/index.js';
+import type { EntryOptions } from './entry-options.js';
+import type { Flight } from './flight.js';
+import { outcomeOf, type LoadOutcome } from './lookup.js';
 
 /**
  * The time that one call may spend waiting for Redis, however many steps it takes: the deadline is a promise to the
@@ -35,15 +40,78 @@ export class WaitBudget {
   }
 }
 
-/** Waits for `work`, no longer than `limitMs`. @returns `undefined` if it takes longer; the work goes on then */
-export async function withinTime<Result>(work: Promise<Result>, limitMs: number): Promise<Result | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const expiry = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, limitMs, undefined);
+export type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf'>;
+
+/** Whether the options limit how long the caller waits for a load. */
+export function hasLimits(options: CallerLimits | undefined): boolean {
+  return options !== undefined && (options.softTimeout !== undefined || options.hardTimeout !== undefined);
+}
+
+/**
+ * Waits for a flight within the caller's own limits. The limits that the flight began with do not count, and the loader
+ * may run in another process. Time in which the flight waits for Redis does not count: `deadlineMs` limits it.
+ * @param result what the flight promises to this caller
+ * @param isOwn whether the call began the flight: its loader, when it runs, is given up at the same time, and the
+ * flight ends with it
+ * @returns the outcome, or the stale value after a timeout.
+ * @throws LoaderTimeoutError after `hardTimeout` without one
+ */
+export function withinLimits(
+  flight: Flight,
+  result: Promise<LoadOutcome>,
+  { softTimeout, hardTimeout, staleIf }: CallerLimits,
+  isOwn: boolean,
+): Promise<LoadOutcome> {
+  const softMs = softTimeout === undefined ? Infinity : toMs(softTimeout);
+  const hardMs = hardTimeout === undefined ? Infinity : toMs(hardTimeout);
+  const beganAtMs = performance.now();
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    const giveUp = (): void => {
+      const error = new LoaderTimeoutError(hardMs);
+      try {
+        if (flight.stale !== undefined && staleIf?.(error) !== false) {
+          resolve(outcomeOf(flight.stale));
+        } else {
+          reject(error);
+        }
+      } catch (failure) {
+        reject(failure); // the caller's own function has thrown
+      }
+    };
+    const look = (): void => {
+      const nowMs = performance.now();
+      const { loadingSinceMs = nowMs, stale } = flight;
+      const softLeftMs =
+        stale === undefined && flight.loadingSinceMs !== undefined ? Infinity : loadingSinceMs + softMs - nowMs;
+      const isGivenUpThere = isOwn && flight.isLoading;
+      const hardLeftMs = isGivenUpThere ? Infinity : Math.max(loadingSinceMs, beganAtMs) + hardMs - nowMs;
+      if (softLeftMs <= 0 && stale !== undefined) {
+        resolve(outcomeOf(stale));
+      } else if (hardLeftMs <= 0) {
+        giveUp();
+      } else if (softLeftMs !== Infinity || hardLeftMs !== Infinity) {
+        timer = setTimeout(look, Math.ceil(Math.min(softLeftMs, hardLeftMs)));
+      }
+    };
+    result.then(resolve, reject).finally(() => clearTimeout(timer));
+    look();
   });
-  try {
-    return await Promise.race([work, expiry]);
-  } finally {
-    clearTimeout(timer);
-  }
+}
+
+/** Whether the flight ended at the `hardTimeout` of the call that began it, and this call has a longer one, or none. */
+export function wasGivenUpForAnother(flight: Flight, error: unknown, options: CallerLimits | undefined): boolean {
+  const { givenUp } = flight;
+  return (
+    givenUp !== undefined &&
+    givenUp === error &&
+    (options?.hardTimeout === undefined || toMs(options.hardTimeout) > givenUp.timeoutMs)
+  );
+}
+
+/** The options with the rest of `hardTimeout`: it limits the whole call, however many flights the call waits for. */
+export function withTimeLeft<T>(options: EntryOptions<T> | undefined, spentMs: number): EntryOptions<T> | undefined {
+  return options?.hardTimeout === undefined
+    ? options
+    : { ...options, hardTimeout: `${Math.max(1, Math.ceil(toMs(options.hardTimeout) - spentMs))}ms` };
 }

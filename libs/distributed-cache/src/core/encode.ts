@@ -1,7 +1,7 @@
 import { asDecoded, type BegunEncoding, type Decoded, type EncodedPayload, type EntryCodec } from '../codec/index.js';
 import { ValueRefusedError } from '../errors/index.js';
 import type { LocalMark, StoredValue, DeferredJson } from '../local/index.js';
-import type { EntryLife } from './entry-life.js';
+import type { EntryLife } from './entry-options.js';
 import type { Flight } from './flight.js';
 import type { LocalValues } from './local-values.js';
 import type { ValueCheck } from './value-check.js';
@@ -43,8 +43,9 @@ export class EntryEncoder {
   ) {}
 
   /**
-   * Checks and encodes a value; `undefined` if it can't be cached. The result is a promise only for an asynchronous check and for a large value, which is
+   * Checks and encodes a value. The result is a promise only for an asynchronous check and for a large value, which is
    * compressed off the event loop.
+   * @returns `undefined` if the value can't be cached
    * @param mayKeepText whether L1 may keep the JSON text, because the caller does not need the value itself
    */
   prepare(entry: EntryToWrite, mayKeepText: boolean): PreparedEntry | undefined | Promise<PreparedEntry | undefined> {

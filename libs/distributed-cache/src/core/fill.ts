@@ -1,8 +1,7 @@
 import type { ResolvedNamespace } from '../config/index.js';
 import type { StoredValue } from '../local/index.js';
 import type { CacheRuntime } from './runtime.js';
-import { jitteredTtlMs, entryLife, expectedLifeMs } from './entry-life.js';
-import type { EntryOptions } from './entry-options.js';
+import { jitteredTtlMs, entryLife, expectedLifeMs, type EntryOptions } from './entry-options.js';
 import type { EntryWriter } from './write.js';
 import type { Flight } from './flight.js';
 import type { FillGrant } from './lease-wait.js';
@@ -76,7 +75,7 @@ export class LoadFiller {
   ): Promise<Filled> {
     const { key, value, flight } = loaded;
     let isComplete = false;
-    let isOvertaken = false;
+    let isSuperseded = false;
     try {
       if (context.isSkipped || flight.isTainted || options?.cacheIf?.(value) === false) {
         return { stored: unmeasured(value), isKept: false };
@@ -88,13 +87,13 @@ export class LoadFiller {
         return { stored: unmeasured(value), isKept: false };
       }
       const { names, marks, stamps } = loadedTags;
-      const { stored, kept, complete, overtaken } = await this.writer.writeLoaded(
+      const { stored, kept, complete, superseded } = await this.writer.writeLoaded(
         { ...loaded, life, tags: names, marks, check: flight.check },
         grant && (stamps.length === 0 ? grant : { lease: grant.lease, stamps: [...grant.stamps, ...stamps] }),
       );
       isComplete = complete;
-      isOvertaken = overtaken;
-      if (overtaken) {
+      isSuperseded = superseded;
+      if (superseded) {
         this.recorder.leaseLost();
       }
       if (kept) {
@@ -104,8 +103,8 @@ export class LoadFiller {
     } finally {
       grant?.lease.stopRenewing();
       if (!isComplete) {
-        // Overtaken: the lease is gone already, and other calls may wait for another load that is under way.
-        void (isOvertaken ? grant?.lease.release() : grant?.lease.releaseUnfilled());
+        // Superseded: the lease is gone already, and other calls may wait for another load that is under way.
+        void (isSuperseded ? grant?.lease.release() : grant?.lease.releaseUnfilled());
       }
     }
   }

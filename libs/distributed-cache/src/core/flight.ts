@@ -1,5 +1,5 @@
 import type { LoaderTimeoutError } from '../errors/index.js';
-import type { WaitedLoad } from './load-cycles.js';
+import type { WaitedLoad } from './loader-run.js';
 import type { FoundEntry, LoadOutcome } from './lookup.js';
 import type { ValueCheck } from './value-check.js';
 

@@ -1,6 +1,6 @@
 import { Flight } from './flight.js';
 import { HoldOffs } from './hold-offs.js';
-import { loadScopes } from './load-cycles.js';
+import { loadScopes } from './loader-run.js';
 import type { LoadOutcome, ReadResult } from './lookup.js';
 
 /** A flight that other calls have waited for this long, in milliseconds, may be waiting for itself. */
@@ -30,10 +30,10 @@ interface Slot {
 export class Flights {
   /** The keys whose loads are not kept for a while after a deletion, also while Redis can't be used. */
   readonly holdOffs = new HoldOffs();
+  /** The loads that wait for another process's load; a change of their key ends the wait. */
+  readonly waits = new ChangeWaits();
   private readonly slots = new Map<string, Slot>();
   private readonly groups = new Set<GroupRead>();
-  /** The loads that wait for another process's load, as functions that end the wait. */
-  private readonly waiting = new Map<string, () => void>();
 
   /** Starts a load that other calls may join. `load` itself must call {@link end} before its result is there. */
   beginLoad(key: string, load: (flight: Flight) => Promise<LoadOutcome>): Flight {
@@ -142,14 +142,14 @@ export class Flights {
   /** This process changes the key: work under way for it is neither sent nor kept. */
   supersede(key: string): void {
     this.markSuperseded(key);
-    this.wake(key);
+    this.waits.end(key);
   }
 
   /** This process changes all keys: see {@link supersede}. */
   supersedeAll(): void {
     [...this.slots.keys()].forEach((key) => this.markSuperseded(key));
     this.groups.forEach((group) => group.taintAll());
-    this.wakeAll();
+    this.waits.endAll();
   }
 
   /**
@@ -158,20 +158,20 @@ export class Flights {
    */
   taint(key: string): void {
     this.mark(key);
-    this.wake(key);
+    this.waits.end(key);
   }
 
   /** All keys may have changed: see {@link taint}. */
   taintAll(): void {
     [...this.slots.keys()].forEach((key) => this.mark(key));
     this.groups.forEach((group) => group.taintAll());
-    this.wakeAll();
+    this.waits.endAll();
   }
 
   /** A write of this process has been answered: other work under way may have read the previous value. */
   taintAllBut(write: Flight, key: string): void {
     this.mark(key, (flight) => flight !== write);
-    this.wake(key); // Redis does not notify a process of its own changes
+    this.waits.end(key); // Redis does not notify a process of its own changes
   }
 
   /**
@@ -210,41 +210,6 @@ export class Flights {
       }
     }
     return isCarried;
-  }
-
-  /**
-   * Waits until the key changes, or the time is over. A caller waits, so this timer keeps the process alive.
-   * @returns whether the wait was ended early
-   */
-  waitForChange(key: string, limitMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const earlier = this.waiting.get(key);
-      const end = (isWoken: boolean): void => {
-        clearTimeout(timer);
-        if (this.waiting.get(key) === wake) {
-          this.waiting.delete(key);
-        }
-        earlier?.();
-        resolve(isWoken);
-      };
-      const wake = (): void => end(true);
-      const timer = setTimeout(end, limitMs, false);
-      this.waiting.set(key, wake);
-    });
-  }
-
-  /** Whether a load of this key waits for another process's load. */
-  isWaiting(key: string): boolean {
-    return this.waiting.has(key);
-  }
-
-  /** Ends the wait for this key: it has changed, or the awaited load has ended. */
-  wake(key: string): void {
-    this.waiting.get(key)?.();
-  }
-
-  private wakeAll(): void {
-    [...this.waiting.values()].forEach((wake) => wake());
   }
 
   private markSuperseded(key: string): void {
@@ -345,6 +310,46 @@ export class Flights {
       slot.read = undefined;
       slot.readResult = undefined;
     }
+  }
+}
+
+/** Waits for the changes of keys. */
+class ChangeWaits {
+  private readonly endings = new Map<string, () => void>();
+
+  /**
+   * Waits until the key changes, or the time is over. A caller waits, so this timer keeps the process alive.
+   * @returns whether the wait was ended early
+   */
+  wait(key: string, limitMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const earlier = this.endings.get(key);
+      const end = (isEarly: boolean): void => {
+        clearTimeout(timer);
+        if (this.endings.get(key) === endEarly) {
+          this.endings.delete(key);
+        }
+        earlier?.();
+        resolve(isEarly);
+      };
+      const endEarly = (): void => end(true);
+      const timer = setTimeout(end, limitMs, false);
+      this.endings.set(key, endEarly);
+    });
+  }
+
+  /** Whether a load of this key waits. */
+  has(key: string): boolean {
+    return this.endings.has(key);
+  }
+
+  /** Ends the wait for this key: it has changed, or the awaited load has ended. */
+  end(key: string): void {
+    this.endings.get(key)?.();
+  }
+
+  endAll(): void {
+    [...this.endings.values()].forEach((end) => end());
   }
 }
 

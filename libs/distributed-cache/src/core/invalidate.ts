@@ -1,7 +1,6 @@
 import { toMs, type Duration, type ResolvedNamespace } from '../config/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
-import type { EntryLife } from './entry-life.js';
-import { tagNames } from './entry-options.js';
+import { type EntryLife, tagNames } from './entry-options.js';
 import type { Flights } from './flights.js';
 import type { LocalTier } from './local-tier.js';
 import type { Recorder } from './recorder.js';
@@ -100,10 +99,11 @@ export class Invalidator {
         // Redis holds the previous value, and must delete it before the key is read again.
         remote?.journal(encodedKey);
       }
-    } else if (!written.overtaken) {
+    } else if (!written.superseded) {
       this.drop(encodedKey);
+      // A key in the journal is deleted later: this call has waited for Redis once already.
       if (remote?.validity.isJournalled(encodedKey) === false) {
-        return this.deleteRemotely([encodedKey]); // else the deletion is journalled, and this call has waited once already
+        return this.deleteRemotely([encodedKey]);
       }
     }
     return undefined;
@@ -131,7 +131,7 @@ export class Invalidator {
 
   /** Another process's load of this key has ended without a value to store: the calls that wait for it go on. */
   onRemoteLoadEnded(encodedKey: string): void {
-    this.flights.wake(encodedKey);
+    this.flights.waits.end(encodedKey);
   }
 
   /** Reads stamps again; called at each heartbeat while Redis can be used. Never rejects. */

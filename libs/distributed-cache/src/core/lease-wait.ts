@@ -122,7 +122,7 @@ export class LeaseQueue {
       }
       const isWoken = await this.wait(key, awaited, flight, budget);
       if (isWoken) {
-        const lookup = await budget.wait(remote.find(key));
+        const lookup = await budget.wait(remote.reads.find(key));
         const filled = await this.reader.accept(key, lookup ?? UNREACHABLE, flight, refusedAtMs);
         if (filled.found !== undefined && filled.found.ttlMs > refreshBelowMs) {
           return { kind: 'serve', entry: filled.found };
@@ -196,7 +196,7 @@ export class LeaseQueue {
   private async wait(key: string, awaited: AwaitedLoads, flight: Flight, budget: WaitBudget): Promise<boolean> {
     const startedAtMs = performance.now();
     flight.beginWait();
-    const isWoken = await this.flights.waitForChange(key, awaited.nextWaitMs * (0.5 + Math.random()));
+    const isWoken = await this.flights.waits.wait(key, awaited.nextWaitMs * (0.5 + Math.random()));
     flight.endWait();
     awaited.waitedMs += performance.now() - startedAtMs;
     budget.renew(); // the time of another process's loader does not count against the deadline of Redis

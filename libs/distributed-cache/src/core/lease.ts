@@ -19,7 +19,7 @@ export class Lease {
     private readonly keys: EntryKeys,
     readonly token: string,
     private readonly term: LeaseTerm,
-    private readonly kept: PendingReleases,
+    private readonly pending: PendingReleases,
   ) {
     this.leaseMs = term.currentMs;
   }
@@ -85,7 +85,7 @@ export class Lease {
       await send();
     } catch (error) {
       if (!(error instanceof TierReplyError)) {
-        this.kept.add(this); // a command that was refused would be refused again
+        this.pending.add(this); // a command that was refused would be refused again
       }
     }
   }
@@ -112,8 +112,9 @@ export class LeaseTerm {
   }
 }
 
-interface Kept {
-  /** Tries again. Never rejects. */
+/** A lease whose release Redis has not acknowledged. */
+interface PendingRelease {
+  /** Sends the release again. Never rejects. */
   release(): Promise<void>;
 }
 
@@ -126,9 +127,9 @@ const MOST_LEASES = 1000;
  * these keys are as valid as before.
  */
 export class PendingReleases {
-  private leases: Kept[] = [];
+  private leases: PendingRelease[] = [];
 
-  add(lease: Kept): void {
+  add(lease: PendingRelease): void {
     if (this.leases.length < MOST_LEASES) {
       this.leases.push(lease);
     }

@@ -4,7 +4,7 @@ import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { LoadCycleError } from '../errors/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { CacheEnvironment } from './distributed-cache.js';
-import { loadScopes } from './load-cycles.js';
+import { loadScopes } from './loader-run.js';
 
 const TIERS = [
   ['L1 alone', () => ({ redis: false as const })],

@@ -4,20 +4,17 @@ import { encodeKey, type CacheKey } from '../keys/index.js';
 import { readStored } from '../local/index.js';
 import { REAL_TIME } from '../redis/index.js';
 import type { CacheRuntime } from './runtime.js';
-import { hasLimits, wasGivenUpForAnother, withinLimits, withTimeLeft } from './caller-limits.js';
-import { isRefreshDue } from './entry-life.js';
-import { type EntryOptions, type Loader, tagNames } from './entry-options.js';
+import { hasLimits, wasGivenUpForAnother, withinLimits, withTimeLeft, WaitBudget } from './deadline.js';
+import { isRefreshDue, type EntryOptions, type Loader, tagNames } from './entry-options.js';
 import type { EntryReader } from './read.js';
 import type { LoadFiller } from './fill.js';
 import type { Flight, LoadFacts } from './flight.js';
 import { FlightOutlivedError, type Flights } from './flights.js';
 import type { LeaseQueue, LoadDecision } from './lease-wait.js';
-import { LoadContext, runTimed } from './loader-run.js';
-import { beginWait, loadScopes } from './load-cycles.js';
+import { LoadContext, runTimed, beginWait, loadScopes } from './loader-run.js';
 import { unmeasured } from './local-values.js';
 import { outcomeOf, type LoadOutcome, type ReadResult } from './lookup.js';
 import type { Recorder } from './recorder.js';
-import { WaitBudget } from './deadline.js';
 
 /** One call of `getOrSet`. */
 interface LoadRequest<T> {
@@ -107,7 +104,8 @@ export class LoadCoordinator {
       return this.deliverInTime(request, running, true, scope && beginWait(scope, running));
     } catch (error) {
       const cycle: Promise<T> = Promise.reject(error);
-      cycle.catch(() => {}); // a loader that does not wait for this call must not end the process by an unhandled rejection
+      // A loader that does not wait for this call must not end the process by an unhandled rejection.
+      cycle.catch(() => {});
       return cycle;
     }
   }

@@ -66,16 +66,18 @@ function isObject(value: unknown): value is object {
 
 /** The number of texts that are counted; then the counts are halved, so that older texts count less. */
 const WINDOW = 64;
-/** While values are kept as they are, one of so many is still kept as text: it shows when values are no longer read again. */
+/** While values are kept as they are, one of this number is still kept as text, to notice when rereads become rare. */
 const PROBE_EVERY = 16;
 /** Parsing a text costs about three times what keeping it has saved, apart from memory. */
 const COST_OF_REREADING = 3;
 
 /**
- * Chooses the form in which L1 keeps a value that was read from Redis: its JSON text or the value itself. The text takes half the
- * memory and needs no walk over the value, but the next reader parses it again. Many values that are read once are never read again
- * (one-hit wonders: Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023), but not in every namespace. So the choice
- * follows the fate of the last texts.
+ * Chooses the form in which L1 keeps a value that was read from Redis: its JSON text or the value itself.
+ *
+ * The text takes half the memory and needs no walk over the value, but the next reader parses it again. Many values
+ * that are read once are never read again (one-hit wonders: Yang et al., FIFO queues are all you need for cache
+ * eviction, SOSP 2023), but not in every namespace. So the choice depends on how many of the last texts were read
+ * again.
  */
 export class RereadPredictor {
   private kept = 0;

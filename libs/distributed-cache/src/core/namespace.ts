@@ -75,7 +75,7 @@ export function createNamespace(
   const reader = new EntryReader(flights, local, remote, checks, values, policy.graceMs);
   const encoder = new EntryEncoder(codec, values, {
     onRefused: (key, reason) => events.emit('valueRefused', { namespace, key, reason }),
-    onFlattened: (key, classNames) => runtime.flattened.tell(namespace, key, classNames),
+    onFlattened: (key, classNames) => runtime.flattened.report(namespace, key, classNames),
   });
   const deadlineClock = redis?.connection.deadlineClock ?? REAL_TIME;
   const newBudget = (): WaitBudget => new WaitBudget(deadlineClock, config.deadlineMs);

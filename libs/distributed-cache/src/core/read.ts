@@ -44,7 +44,7 @@ export class EntryReader {
 
   /** Reads Redis, for {@link accept}; `undefined` when no Redis is configured: see {@link readLocal}. Never rejects. */
   find(key: string): Promise<RemoteLookup> | undefined {
-    return this.remote?.find(key);
+    return this.remote?.reads.find(key);
   }
 
   /** The entry of a key, fresh or stale: from L1 if it is fresh there, else from Redis. */
@@ -74,7 +74,7 @@ export class EntryReader {
     }
     const group = this.flights.beginGroup(keys);
     try {
-      const lookups = await remote.findMany(keys);
+      const lookups = await remote.reads.findMany(keys);
       return await allOf(
         keys.map((key, index) => this.accept(key, lookups[index] ?? UNREACHABLE, group.flightOf(key))),
       );
@@ -127,7 +127,7 @@ export class EntryReader {
 
   private async readShared(key: string, remote: RemoteTier, flight: Flight): Promise<ReadResult> {
     try {
-      const accepting = this.accept(key, await remote.find(key), flight);
+      const accepting = this.accept(key, await remote.reads.find(key), flight);
       return accepting instanceof Promise ? await accepting : accepting;
     } finally {
       this.flights.end(key, flight);

@@ -15,7 +15,7 @@ export class Recorder {
   hit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
     this.countHit(tier, state);
     if (this.events.isObserved('hit')) {
-      this.tellHit(key, tier, state, ttlMs);
+      this.emitHit(key, tier, state, ttlMs);
     }
   }
 
@@ -31,7 +31,7 @@ export class Recorder {
   }
 
   /** Emits the event of a hit that is counted already. */
-  tellHit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
+  emitHit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
     this.events.emit('hit', { namespace: this.namespace, key: String(key), tier, state, ttlMs });
   }
 
@@ -108,14 +108,14 @@ export class Recorder {
 
 /** Reports each class whose instances are kept as plain objects, once: a report at each write would be noise. */
 export class FlattenedClassReports {
-  private readonly told = new Set<string>();
+  private readonly reported = new Set<string>();
 
   constructor(private readonly events: CacheEvents) {}
 
-  tell(namespace: string, key: string, classNames: readonly string[]): void {
+  report(namespace: string, key: string, classNames: readonly string[]): void {
     for (const className of classNames) {
-      if (!this.told.has(className)) {
-        this.told.add(className);
+      if (!this.reported.has(className)) {
+        this.reported.add(className);
         this.events.emit('instanceFlattened', { namespace, key, className });
       }
     }

@@ -1,7 +1,7 @@
 import type { EncodedPayload, Stamp } from '../codec/index.js';
 import type { LocalMark } from '../local/index.js';
 import type { RedisEntry } from '../redis/index.js';
-import type { EntryLife } from './entry-life.js';
+import type { EntryLife } from './entry-options.js';
 import type { Lease } from './lease.js';
 import { TierReplyError, TierUnavailableError } from '../errors/index.js';
 import type { RedisRuntime } from './runtime.js';

@@ -1,29 +1,13 @@
 import type { EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
-import { CorruptEntryError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import {
-  allOf,
-  inPieces,
-  piecesOf,
-  type EntryToStore,
-  type InspectedEntry,
-  type PieceLimits,
-  type RedisTier,
-} from '../redis/index.js';
+import type { EntryToStore, InspectedEntry, PieceLimits, RedisTier } from '../redis/index.js';
 import type { RedisRuntime } from './runtime.js';
 import { EntryValidity, tagsOf } from './entry-validity.js';
 import type { Lease } from './lease.js';
-import { Leases } from './lease-taker.js';
-import {
-  UNREACHABLE,
-  type RemoteLookup,
-  type RemoteWrite,
-  type WriteOutcome,
-  RemoteFaults,
-  type FaultListener,
-  type Operation,
-} from './remote-outcomes.js';
+import { Leases } from './leases.js';
+import { RemoteFaults, type FaultListener, type RemoteWrite, type WriteOutcome } from './remote-outcomes.js';
+import { byPieces, RemoteReads } from './remote-reads.js';
 import { HeldStamp } from './stamps.js';
 import { touchStamps, type TagRegistry } from './tags.js';
 
@@ -55,6 +39,7 @@ export class RemoteTier {
   private readonly tier: RedisTier;
   readonly validity: EntryValidity;
   readonly leases: Leases;
+  readonly reads: RemoteReads;
 
   constructor(
     private readonly redis: RedisRuntime,
@@ -69,62 +54,8 @@ export class RemoteTier {
     this.tier = redis.tier.withCodec(codec, policy.ttlMs);
     this.validity = new EntryValidity(redis, layout, tags, ownStamps);
     this.stamp = new HeldStamp(redis.stamps, layout.clearStampKey);
+    this.reads = new RemoteReads(redis, this.tier, layout, this.stamp, this.validity, this.faults);
     this.leases = new Leases(redis, this.tier, layout, this.stamp, this.validity, this.faults);
-  }
-
-  /** Looks up one key. Every hit in Redis takes this path, so it waits for nothing that is there already. */
-  async find(key: string): Promise<RemoteLookup> {
-    const valueKey = this.layout.valueKey(key);
-    const { held } = this.stamp;
-    const { deadlineClock } = this.redis.connection;
-    const askedAtMs = deadlineClock.nowMs();
-    const wasJournalled = this.validity.isJournalled(key);
-    try {
-      if (held === undefined) {
-        return await deadlineClock.withinRest('GET', askedAtMs, this.findUnderNewStamp(key, valueKey, wasJournalled));
-      }
-      const bytes = await this.tier.read(valueKey);
-      const decoding = bytes === null ? undefined : this.tier.entryIn(valueKey, bytes, askedAtMs);
-      const checking = this.validity.lookupOf(
-        key,
-        decoding instanceof Promise ? await decoding : decoding,
-        held,
-        wasJournalled,
-      );
-      return checking instanceof Promise ? await deadlineClock.withinRest('GET', askedAtMs, checking) : checking;
-    } catch (error) {
-      return error instanceof CorruptEntryError ? this.corrupt(error) : this.unreachable('get', error);
-    }
-  }
-
-  private async findUnderNewStamp(key: string, valueKey: string, wasJournalled: boolean): Promise<RemoteLookup> {
-    const [entry, stamp] = await Promise.all([
-      this.tier.get(valueKey).catch((error: unknown) => this.unreadable(error)),
-      this.stamp.current(),
-    ]);
-    return this.validity.lookupOf(key, entry, stamp, wasJournalled);
-  }
-
-  /**
-   * Looks up several keys, in the order of `keys`, in pieces, each with a deadline of its own. An entry that can't be
-   * read is one miss; a server that can't be asked affects only its own keys.
-   */
-  async findMany(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
-    const groups = this.groups(keys);
-    const [only] = groups;
-    if (groups.length === 1 && only !== undefined && only.length <= this.tier.keysPerRead) {
-      return this.findPiece(only);
-    }
-    const found = new Map<string, RemoteLookup>();
-    await this.byPieces(
-      groups,
-      { maxItems: this.tier.keysPerRead, maxBytes: Infinity, bytesOf: () => 0 },
-      async (piece) => {
-        const lookups = await this.findPiece(piece);
-        piece.forEach((key, index) => found.set(key, lookups[index] ?? UNREACHABLE));
-      },
-    );
-    return keys.map((key) => found.get(key) ?? UNREACHABLE);
   }
 
   /**
@@ -168,7 +99,7 @@ export class RemoteTier {
     const outcomes = new Map<string, WriteOutcome>();
     const { position } = this.redis.journal;
     const groups = this.redis.tier.groups(writes, ([key]) => this.layout.valueKey(key));
-    await this.byPieces(groups, WRITE_PIECE, async (piece) => {
+    await byPieces(groups, WRITE_PIECE, async (piece) => {
       const entries = piece.map(([key, write]) => [this.layout.entryKeys(key), this.entryOf(write)] as const);
       const outcome = await this.faults.outcomeOf('set', this.tier.setMany(entries));
       for (const [key] of piece) {
@@ -179,12 +110,12 @@ export class RemoteTier {
     return outcomes;
   }
 
-  /** Stores a loaded value under a lease. @returns `overtaken` when a `set`, a deletion or another load came first */
-  async fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'overtaken'> {
+  /** Stores a loaded value under a lease. @returns `superseded` when a `set`, a deletion or another load came first */
+  async fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'superseded'> {
     try {
       return (await this.tier.fill(this.layout.entryKeys(key), lease.token, this.entryOf(write)))
         ? 'done'
-        : 'overtaken';
+        : 'superseded';
     } catch (error) {
       const outcome = this.faults.outcomeOfFailure('set', error);
       if (outcome === 'unknown') {
@@ -204,11 +135,15 @@ export class RemoteTier {
       return new Set(await this.deletePiece(keys, holdOffMs));
     }
     const existed = new Set<string>();
-    await this.byPieces(this.groups(keys), DELETE_PIECE, async (piece) => {
-      for (const key of await this.deletePiece(piece, holdOffMs)) {
-        existed.add(key);
-      }
-    });
+    await byPieces(
+      this.redis.tier.groups(keys, (key) => this.layout.valueKey(key)),
+      DELETE_PIECE,
+      async (piece) => {
+        for (const key of await this.deletePiece(piece, holdOffMs)) {
+          existed.add(key);
+        }
+      },
+    );
     return existed;
   }
 
@@ -268,43 +203,6 @@ export class RemoteTier {
     return touchStamps(this.tier, this.stamp, this.tags, onDifferent);
   }
 
-  private groups(keys: readonly string[]): readonly (readonly string[])[] {
-    return this.redis.tier.groups(keys, (key) => this.layout.valueKey(key));
-  }
-
-  private async byPieces<Item>(
-    groups: readonly (readonly Item[])[],
-    limits: PieceLimits<Item>,
-    work: (piece: readonly Item[]) => Promise<void>,
-  ): Promise<void> {
-    await Promise.all(groups.map((group) => inPieces(piecesOf(group, limits), work)));
-  }
-
-  private async findPiece(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
-    const { deadlineClock } = this.redis.connection;
-    const askedAtMs = deadlineClock.nowMs();
-    const wereJournalled = this.validity.journalledOf(keys);
-    try {
-      const reading = this.tier.getMany(keys.map((key) => this.layout.valueKey(key)));
-      const { held } = this.stamp;
-      const [entries, stamp] =
-        held === undefined
-          ? await deadlineClock.withinRest('GET', askedAtMs, Promise.all([reading, this.stamp.current()]))
-          : [await reading, held];
-      const checking = allOf(
-        keys.map((key, index) => {
-          const entry = entries[index];
-          const readable = entry instanceof CorruptEntryError ? this.unreadable(entry) : entry;
-          return this.validity.lookupOf(key, readable, stamp, wereJournalled.has(key));
-        }),
-      );
-      return checking instanceof Promise ? await deadlineClock.withinRest('GET', askedAtMs, checking) : checking;
-    } catch (error) {
-      this.faults.report('get', error);
-      return keys.map(() => UNREACHABLE);
-    }
-  }
-
   private async deletePiece(keys: readonly string[], holdOffMs: number | undefined): Promise<readonly string[]> {
     const { position } = this.redis.journal;
     try {
@@ -348,26 +246,5 @@ export class RemoteTier {
       this.tags.guard(tags, life.ttlMs + graceMs);
     }
     return { payload, ttlMs: life.ttlMs, graceMs, loadMs, stamps };
-  }
-
-  /** The result for a corrupt entry: a miss with the current stamps, so that a load in its place can be stored. */
-  private corrupt(error: CorruptEntryError): RemoteLookup {
-    this.faults.report('get', error);
-    const { held } = this.stamp;
-    return held === undefined ? UNREACHABLE : { state: 'miss', stamps: this.validity.stampsUnder(held) };
-  }
-
-  /** Turns an entry that can't be read into a miss; any other error is the tier's. */
-  private unreadable(error: unknown): undefined {
-    if (!(error instanceof CorruptEntryError)) {
-      throw error;
-    }
-    this.faults.report('get', error);
-    return undefined;
-  }
-
-  private unreachable(operation: Operation, error: unknown): RemoteLookup {
-    this.faults.report(operation, error);
-    return UNREACHABLE;
   }
 }

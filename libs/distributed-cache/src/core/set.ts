@@ -1,7 +1,6 @@
 import type { ResolvedNamespace } from '../config/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
-import { entryLife } from './entry-life.js';
-import { type EntryOptions, tagNames } from './entry-options.js';
+import { entryLife, type EntryOptions, tagNames } from './entry-options.js';
 import type { Flights } from './flights.js';
 import type { Invalidator } from './invalidate.js';
 import type { TagRegistry } from './tags.js';

@@ -39,7 +39,7 @@ export const CacheContext = {
  * cached: one request's value must never be returned to another.
  */
 export class KeyDimensions {
-  private readonly told = new Set<string>();
+  private readonly reported = new Set<string>();
 
   constructor(
     private readonly namespace: string,
@@ -73,7 +73,7 @@ export class KeyDimensions {
       }
     }
     if (missing.length > 0) {
-      this.tell(caller, missing);
+      this.report(caller, missing);
       return undefined;
     }
     return dimensionsSuffix(values);
@@ -122,10 +122,10 @@ export class KeyDimensions {
     }
   }
 
-  private tell(caller: string, dimensions: readonly string[]): void {
+  private report(caller: string, dimensions: readonly string[]): void {
     const fact = `${caller} ${dimensions.join()}`;
-    if (!this.told.has(fact)) {
-      this.told.add(fact);
+    if (!this.reported.has(fact)) {
+      this.reported.add(fact);
       this.events.emit('dimensionMissing', { namespace: this.namespace, caller, dimensions });
     }
   }

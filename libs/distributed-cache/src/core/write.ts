@@ -15,7 +15,7 @@ export interface WrittenEntry {
   /** Whether a tier keeps the value. */
   readonly kept: boolean;
   /** Whether a later write or deletion came first, so that this value no longer counts. */
-  readonly overtaken: boolean;
+  readonly superseded: boolean;
   /** Whether Redis has the value; true when no Redis is configured. */
   readonly complete: boolean;
 }
@@ -27,8 +27,21 @@ export interface WrittenLoad extends WrittenEntry {
 }
 
 /**
- * Writes the entries of one namespace: to Redis first, then to L1, unless a later write or deletion in this process has
- * overtaken the write. A value that can't be cached is returned as it is.
+ * Writes the entries of one namespace.
+ *
+ * Redis is written first, then L1. The outcome in Redis decides what L1 keeps:
+ *
+ * | outcome                                        | L1                              | Redis                          |
+ * | ---------------------------------------------- | ------------------------------- | ------------------------------ |
+ * | `done`                                         | keeps the value                 | has the value                  |
+ * | `done`, and another process changed the key    | drops its copy                  | has the later of the two       |
+ * | `unsent`: Redis can't be used, queue full      | keeps the value                 | has the previous value         |
+ * | `refused`: an error reply                      | keeps the value, for short      | has nothing: it is deleted     |
+ * | `unknown`: sent, and not answered              | drops its copy                  | may get the value later        |
+ * | superseded by a later change of this process   | has what that change left       | has what that change left      |
+ *
+ * After a `set` that Redis does not have, the key is journalled: Redis deletes it before it is read again. A value that
+ * can't be cached is returned as it is.
  */
 export class EntryWriter {
   constructor(
@@ -82,7 +95,7 @@ export class EntryWriter {
   private fill(
     prepared: PreparedEntry,
     grant: FillGrant | undefined,
-  ): WriteOutcome | Promise<WriteOutcome | 'overtaken'> {
+  ): WriteOutcome | Promise<WriteOutcome | 'superseded'> {
     const { key, flight } = prepared.entry;
     if (this.remote === undefined || grant === undefined || flight.isTainted) {
       return this.remote === undefined ? 'done' : 'unsent';
@@ -139,10 +152,10 @@ export class EntryWriter {
     return (key) => outcomes.get(key) ?? 'unsent';
   }
 
-  private finish({ entry, forLocal }: PreparedEntry, outcome: WriteOutcome | 'overtaken'): WrittenEntry {
+  private finish({ entry, forLocal }: PreparedEntry, outcome: WriteOutcome | 'superseded'): WrittenEntry {
     const { key, life, flight } = entry;
-    if (flight.isSuperseded || outcome === 'overtaken') {
-      return { kept: false, overtaken: true, complete: false };
+    if (flight.isSuperseded || outcome === 'superseded') {
+      return { kept: false, superseded: true, complete: false };
     }
     this.flights.taintAllBut(flight, key); // before L1 takes the value
     if (flight.isTainted) {
@@ -151,12 +164,12 @@ export class EntryWriter {
       // write.
       this.local.delete(key);
       const isDone = outcome === 'done';
-      return { kept: isDone && this.remote !== undefined, overtaken: isDone, complete: isDone };
+      return { kept: isDone && this.remote !== undefined, superseded: isDone, complete: isDone };
     }
     if (outcome === 'unknown') {
       // The write may take effect, now or later: a copy in L1 could differ from what other processes read.
       this.local.delete(key);
-      return { kept: false, overtaken: false, complete: false };
+      return { kept: false, superseded: false, complete: false };
     }
     if (outcome === 'refused') {
       // Redis still holds the previous value. A full Redis accepts deletions.
@@ -164,7 +177,7 @@ export class EntryWriter {
     }
     const { ttlMs, graceMs } = outcome === 'done' ? life : this.local.untrackedLife(key, life);
     this.local.keep(key, forLocal, { ttlMs, graceMs, marks: entry.marks, loadMs: entry.loadMs });
-    return { kept: true, overtaken: false, complete: outcome === 'done' };
+    return { kept: true, superseded: false, complete: outcome === 'done' };
   }
 }
 
@@ -181,5 +194,5 @@ function isThere(prepared: PreparedEntry | undefined): prepared is PreparedEntry
 }
 
 function refused({ flight }: EntryToWrite): WrittenEntry {
-  return { kept: false, overtaken: flight.isSuperseded, complete: false };
+  return { kept: false, superseded: flight.isSuperseded, complete: false };
 }

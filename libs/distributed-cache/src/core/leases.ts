@@ -8,7 +8,7 @@ import { Lease } from './lease.js';
 import { UNREACHABLE, type LeaseAttempt, type RemoteFaults } from './remote-outcomes.js';
 import type { HeldStamp } from './stamps.js';
 
-/** Takes the leases of one namespace; a part of `RemoteTier`. As there, no method throws. */
+/** Acquires the leases of one namespace; a part of `RemoteTier`. No method throws. */
 export class Leases {
   constructor(
     private readonly redis: RedisRuntime,
@@ -49,7 +49,8 @@ export class Leases {
       };
     } catch (error) {
       if (isAsked && !isUnsent(error)) {
-        void lease.release(); // the lease may have been taken without an answer, and other processes would wait for no load
+        // The lease may have been taken without an answer. Other processes would then wait for a load that does not run.
+        void lease.release();
       }
       this.faults.report('get', error);
       return { lookup: UNREACHABLE, lease: undefined, owner: undefined, isHeldOff: false, isRefused: true };
