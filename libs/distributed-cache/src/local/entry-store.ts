@@ -135,7 +135,7 @@ export class EntryStore extends SlotTable {
     if (slot === undefined) {
       return undefined;
     }
-    if (this.isOver(slot, nowMs)) {
+    if (this.isOutdated(slot, nowMs)) {
       this.remove(slot);
       return undefined;
     }
@@ -146,8 +146,11 @@ export class EntryStore extends SlotTable {
     return slot;
   }
 
-  /** Whether the entry may not be returned any more: it is past its grace, or what it depends on has changed. */
-  isOver(slot: number, nowMs: number): boolean {
+  /**
+   * Whether the entry may not be returned any more: its grace or its epoch is over, or a scope that it depends on has a
+   * new generation.
+   */
+  isOutdated(slot: number, nowMs: number): boolean {
     return (
       this.expiresAtMs[slot]! + this.graceMs[slot]! <= nowMs ||
       this.sequences[slot]! <= this.partitionOf(slot).outdatedUpTo ||
