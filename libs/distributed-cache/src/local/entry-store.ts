@@ -126,8 +126,8 @@ export class EntryStore extends SlotTable {
   }
 
   /**
-   * Finds the slot of a key, and marks its entry as recently used. The entry may be stale. An entry that {@link isOutdated}
-   * is removed. An entry with a mark in doubt stays, and is not returned.
+   * Finds the slot of a key, and marks its entry as recently used. The entry may be stale. An outdated entry is removed
+   * ({@link isOutdated}). An entry with a mark in doubt stays, and is not returned.
    * @returns the slot, or `undefined`
    */
   find(partition: PartitionIndex, key: string, nowMs: number): number | undefined {

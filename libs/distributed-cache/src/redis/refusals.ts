@@ -48,9 +48,10 @@ export class Refusals {
     return [...this.noted.values()].map(({ command, reply }) => ({ command, reply }));
   }
 
-  note({ operation, command = operation, reply, isRefusal }: TierReplyError): void {
+  note(error: TierReplyError): void {
+    const { operation, command = operation, reply } = error;
     const isElsewhere = reply === 'MOVED' && !this.isCluster;
-    if (!isRefusal && (!isElsewhere || this.all.some((each) => each.reply === reply))) {
+    if (!error.isRefusal && (!isElsewhere || this.all.some((each) => each.reply === reply))) {
       return;
     }
     const earlier = this.noted.get(command);
