@@ -1,13 +1,20 @@
 /**
- * Writes `.env.example` and the tables of README.md and docs/configuration.md from the data that the library itself
- * uses. Needs `npm run build`. With `--check` nothing is written, and a file that would change is an error.
+ * Writes `.env.example` and the tables of README.md, docs/configuration.md and docs/metrics.md from the data that the
+ * library itself uses. Needs `npm run build`. With `--check` nothing is written, and a file that would change is an error.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { renderEnvExample, renderEnvironmentTable, renderOptionsTable, replaceTable } from './render-tables.mjs';
+import {
+  renderCountersTable,
+  renderEnvExample,
+  renderEnvironmentTable,
+  renderOptionsTable,
+  renderPrometheusTable,
+  replaceTable,
+} from './render-tables.mjs';
 
 const ROOT = new URL('../', import.meta.url);
-const BUILT = new URL('libs/distributed-cache/dist/config/index.js', ROOT);
+const BUILT = new URL('libs/distributed-cache/dist/', ROOT);
 
 if (existsSync(BUILT)) {
   await main();
@@ -17,18 +24,25 @@ if (existsSync(BUILT)) {
 }
 
 async function main() {
-  const { ENVIRONMENT_VARIABLES, OPTION_LEVELS } = await import(BUILT.href);
+  const { ENVIRONMENT_VARIABLES, OPTION_LEVELS } = await import(new URL('config/index.js', BUILT).href);
+  const { COUNTERS, GAUGES } = await import(new URL('events/index.js', BUILT).href);
   const isCheck = process.argv.includes('--check');
-  const environment = renderEnvironmentTable(ENVIRONMENT_VARIABLES);
-  const options = renderOptionsTable(OPTION_LEVELS);
-  const withTables = (/** @type {string} */ text) =>
-    replaceTable(replaceTable(text, 'environment', environment), 'options', options);
+  const tables = {
+    environment: renderEnvironmentTable(ENVIRONMENT_VARIABLES),
+    options: renderOptionsTable(OPTION_LEVELS),
+    counters: renderCountersTable({ ...COUNTERS, ...GAUGES }),
+    prometheus: renderPrometheusTable(COUNTERS, GAUGES),
+  };
 
   const texts = new Map([['.env.example', renderEnvExample(ENVIRONMENT_VARIABLES)]]);
-  for (const name of ['README.md', 'docs/configuration.md']) {
+  for (const name of ['README.md', 'docs/configuration.md', 'docs/metrics.md']) {
     const text = read(name);
     if (text !== undefined) {
-      texts.set(name, withTables(text));
+      const entries = Object.entries(tables);
+      texts.set(
+        name,
+        entries.reduce((written, [table, rows]) => replaceTable(written, table, rows), text),
+      );
     }
   }
   for (const [name, text] of [...texts].filter(([path, wanted]) => read(path) !== wanted)) {

@@ -16,9 +16,23 @@ export interface OptionLevelRows {
   readonly options: Readonly<Record<string, OptionRow>>;
 }
 
+export interface CounterRow {
+  readonly wire: string;
+  readonly metric: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly help: string;
+  readonly meaning?: string;
+}
+
 export function renderEnvironmentTable(variables: Readonly<Record<string, EnvironmentVariableRow>>): string;
 export function renderOptionsTable(levels: readonly OptionLevelRows[]): string;
+export function renderCountersTable(rows: Readonly<Record<string, CounterRow>>): string;
+export function renderPrometheusTable(
+  counters: Readonly<Record<string, CounterRow>>,
+  gauges: Readonly<Record<string, CounterRow>>,
+): string;
 /** The whole text of `.env.example`. */
 export function renderEnvExample(variables: Readonly<Record<string, EnvironmentVariableRow>>): string;
 /** `text` with `table` between the markers of that name; as it was where the marker is missing. */
-export function replaceTable(text: string, name: 'environment' | 'options', table: string): string;
+export function replaceTable(text: string, name: TableName, table: string): string;
+export type TableName = 'environment' | 'options' | 'counters' | 'prometheus';

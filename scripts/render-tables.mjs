@@ -1,5 +1,6 @@
 /**
- * Turns the tables of the configuration (data of `libs/distributed-cache/src/config`) into `.env.example` and Markdown.
+ * Turns the tables of the configuration and of the counters (data of `libs/distributed-cache/src/config` and
+ * `src/events`) into `.env.example` and Markdown.
  * The tables are aligned as prettier aligns them, so that formatting never disagrees with generating.
  */
 
@@ -23,9 +24,34 @@ export function renderOptionsTable(levels) {
   return renderTable(['option', 'type', 'default', 'variable', 'meaning'], rows);
 }
 
-const ENV_HEAD = `# Every variable that nestjs-distributed-cache reads, with its default. Copy this file to .env, uncomment what you
-# change, and start Node with --env-file=.env (or let your framework read the file). An empty variable counts as not
-# set; options in code beat variables; a wrong value stops the start with a message that names every mistake.
+/** @param {Readonly<Record<string, import('./render-tables.mjs').CounterRow>>} rows */
+export function renderCountersTable(rows) {
+  const meaningOf = (/** @type {import('./render-tables.mjs').CounterRow} */ { meaning, help }) =>
+    meaning ?? help.charAt(0).toLowerCase() + help.slice(1);
+  return renderTable(
+    ['name', 'meaning'],
+    Object.values(rows).map((row) => [code(row.wire), meaningOf(row)]),
+  );
+}
+
+/**
+ * @param {Readonly<Record<string, import('./render-tables.mjs').CounterRow>>} counters
+ * @param {Readonly<Record<string, import('./render-tables.mjs').CounterRow>>} gauges
+ */
+export function renderPrometheusTable(counters, gauges) {
+  const cellsOf = (/** @type {string} */ type) => (/** @type {import('./render-tables.mjs').CounterRow} */ row) => {
+    const labels = ['namespace', ...Object.keys(row.labels ?? {})];
+    return [code(row.metric), labels.map(code).join(', '), type];
+  };
+  const rows = [...Object.values(counters).map(cellsOf('counter')), ...Object.values(gauges).map(cellsOf('gauge'))];
+  // Two counters of one metric differ in a label only: they are one line.
+  return renderTable(['metric', 'labels', 'type'], [...new Map(rows.map((row) => [row[0], row])).values()]);
+}
+
+const ENV_HEAD = `# Every variable that nestjs-distributed-cache reads, with its default. Copy this file to .env, uncomment the lines
+# that you change, and start Node with --env-file=.env (or let your framework read the file). An empty variable counts
+# as not set. Options in code have priority over variables. A wrong value stops the start with a message that names
+# every mistake.
 `;
 
 /** @param {Readonly<Record<string, import('./render-tables.mjs').EnvironmentVariableRow>>} variables */

@@ -27,7 +27,9 @@ const VITEST = join(root, 'node_modules/vitest/vitest.mjs');
 const SPECS = [
   'test/contract/',
   'test/races/',
-  ...['redis-tier', 'cluster', 'sentinel', 'transaction', 'write-faults'].map((name) => `src/redis/${name}.`),
+  ...['redis-tier', 'cluster', 'sentinel', 'send', 'entry-commands', 'write-faults'].map(
+    (name) => `src/redis/${name}.`,
+  ),
   ...['coherence', 'announcements', 'leases', 'tags', 'batches'].map((name) => `src/core/${name}.`),
 ];
 

@@ -2,8 +2,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { ARROWS, ENTRY, MAX_LINES } from './support/architecture-rules.js';
-import { checkArchitecture, checkLengths, type Sources } from './support/check-architecture.js';
+import {
+  ARROWS,
+  ENTRY,
+  MAX_CLASS_LINES,
+  MAX_COLLABORATORS,
+  MAX_LINES,
+  MIN_LINES,
+} from './support/architecture-rules.js';
+import { checkArchitecture, type Sources } from './support/check-architecture.js';
+import { overgrownClasses, slivers, tooLongFiles } from './support/source-shape.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -33,7 +41,7 @@ describe('the library', () => {
     (folder) => {
       const files = readTree(folder);
       expect(files.size).toBeGreaterThan(0);
-      expect(checkLengths(files)).toEqual([]);
+      expect(tooLongFiles(files)).toEqual([]);
     },
   );
 });
@@ -155,5 +163,40 @@ describe('checkArchitecture', () => {
     const complaints = checkArchitecture(house({ 'redis/a.ts': text }));
     expect(complaints).toHaveLength(1);
     expect(complaints[0]).toMatch(/^redis\/a\.ts:1: .* looks at keys that are not ours$/);
+  });
+});
+
+describe('the shape of the source', () => {
+  const lines = (count: number) => Array.from({ length: count }, () => '// line').join('\n');
+
+  it('finds files under the limit, except the index of a folder', () => {
+    const files: Sources = new Map([
+      ['core/a.ts', lines(MIN_LINES)],
+      ['core/b.ts', `${lines(MIN_LINES - 1)}\n`],
+      ['core/index.ts', lines(1)],
+    ]);
+    expect(slivers(files)).toEqual([`core/b.ts: ${MIN_LINES - 1} lines, the least is ${MIN_LINES}`]);
+  });
+
+  it('finds classes over the limit', () => {
+    const classOf = (count: number) => `class Large {\n${lines(count - 2)}\n}\n`;
+    expect(overgrownClasses(new Map([['core/a.ts', classOf(MAX_CLASS_LINES)]]))).toEqual([]);
+    expect(overgrownClasses(new Map([['core/a.ts', classOf(MAX_CLASS_LINES + 1)]]))).toEqual([
+      `core/a.ts: class Large has ${MAX_CLASS_LINES + 1} lines, the limit is ${MAX_CLASS_LINES}`,
+    ]);
+  });
+
+  it('counts the collaborators of a constructor: classes, interfaces with methods, and bundles of them, but no data', () => {
+    const types = `class Tier {} interface Listener { onLost(): void } interface Bundle { readonly tier: Tier | undefined }
+      interface Limits { readonly maxBytes: number }`;
+    const needing = (count: number) => {
+      const tiers = Array.from({ length: count - 2 }, (_, index) => `private readonly tier${index}: Tier | undefined`);
+      const others = ['listener: Listener', 'bundle: Bundle', 'limits: Limits', 'name: string', 'now: () => number'];
+      return new Map([['core/a.ts', `${types}\nclass Needy { constructor(${[...tiers, ...others].join(', ')}) {} }`]]);
+    };
+    expect(overgrownClasses(needing(MAX_COLLABORATORS))).toEqual([]);
+    expect(overgrownClasses(needing(MAX_COLLABORATORS + 1))).toEqual([
+      `core/a.ts: class Needy has ${MAX_COLLABORATORS + 1} collaborators (Tier, Tier, Tier, Tier, Listener, Bundle), the limit is ${MAX_COLLABORATORS}`,
+    ]);
   });
 });

@@ -39,16 +39,18 @@ export class ProcessDouble {
   private readonly lines: readonly LineDouble[];
   private readonly connection = {
     isLive: true,
-    isWhole: true,
+    allNodesUp: true,
     state: 'live',
     outageSinceMs: (): number | undefined => (this.connection.isLive ? undefined : NOW_MS),
     roundTripMs: 0,
-    deadlineClock: clock,
-    exchange: { withinRest: <Result>(_operation: string, _startedAtMs: number, work: Promise<Result>) => work },
+    deadlineClock: {
+      nowMs: clock.nowMs,
+      withinRest: <Result>(_operation: string, _startedAtMs: number, work: Promise<Result>) => work,
+    },
     serverNowMs: () => NOW_MS,
     serverErrorMs: () => 0,
   };
-  private readonly changes = { isLive: true, state: 'live', hears: () => this.changes.isLive };
+  private readonly changes = { isFullyTracked: true, state: 'live', tracksChanges: () => this.changes.isFullyTracked };
   /** Moves with each loss: what was being set up then does not count. */
   private losses = 0;
   /** How often it was cut off. */
@@ -80,7 +82,7 @@ export class ProcessDouble {
         pendingReleases: this.pendingReleases,
         stamps: {
           tier,
-          tracksChanges: () => this.changes.isLive,
+          tracksChanges: () => this.changes.isFullyTracked,
           latestServerNowMs: () => NOW_MS,
           nowMs: () => NOW_MS,
           mayServeHeldStamp: () => false,
@@ -112,7 +114,7 @@ export class ProcessDouble {
   }
 
   get hears(): boolean {
-    return this.connection.isLive && this.changes.isLive;
+    return this.connection.isLive && this.changes.isFullyTracked;
   }
 
   /** The line on which a key is asked for and told of. */
@@ -128,19 +130,19 @@ export class ProcessDouble {
     this.losses++;
     this.redis.track(this, undefined);
     this.lines.forEach((line) => line.loseMessages());
-    Object.assign(this.changes, { isLive: false, state: 'lost' });
+    Object.assign(this.changes, { isFullyTracked: false, state: 'lost' });
   }
 
   async hearAgain(): Promise<void> {
     await this.scheduler.schedule(Promise.resolve(), 'track');
-    if (this.isDown || this.changes.isLive) {
+    if (this.isDown || this.changes.isFullyTracked) {
       return;
     }
     this.track();
     const { losses } = this;
     await this.scheduler.schedule(Promise.resolve(), 'tracking');
-    if (losses === this.losses && !this.changes.isLive) {
-      Object.assign(this.changes, { isLive: true, state: 'live' });
+    if (losses === this.losses && !this.changes.isFullyTracked) {
+      Object.assign(this.changes, { isFullyTracked: true, state: 'live' });
       this.cache.invalidator.startEpoch();
     }
   }
@@ -148,7 +150,7 @@ export class ProcessDouble {
   goDown(): void {
     this.outages++;
     this.loseChannel();
-    Object.assign(this.connection, { isLive: false, isWhole: false, state: 'down' });
+    Object.assign(this.connection, { isLive: false, allNodesUp: false, state: 'down' });
     this.lines.forEach((line) => line.cut());
   }
 
@@ -161,9 +163,9 @@ export class ProcessDouble {
     await this.replay();
     this.track();
     await this.scheduler.schedule(Promise.resolve(), 'tracking');
-    Object.assign(this.changes, { isLive: true, state: 'live' });
+    Object.assign(this.changes, { isFullyTracked: true, state: 'live' });
     this.cache.invalidator.startEpoch();
-    Object.assign(this.connection, { isLive: true, isWhole: true, state: 'live' });
+    Object.assign(this.connection, { isLive: true, allNodesUp: true, state: 'live' });
     this.cache.invalidator.startEpoch();
     this.pendingReleases.release();
   }

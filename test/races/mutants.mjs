@@ -5,14 +5,14 @@
 export const MUTANTS = [
   {
     name: 'race 1, 16: a fill does not look at the lease',
-    file: 'redis/lease-scripts.ts',
+    file: 'redis/entry-commands.ts',
     from: "if redis.call('GET', KEYS[i]) ~= ARGV[1] then\n    redis.call('DEL', KEYS[1])",
     to: "if false then\n    redis.call('DEL', KEYS[1])",
     specs: ['races/loads'],
   },
   {
     name: 'race 1: a deletion leaves the lease',
-    file: 'redis/entry-writes.ts',
+    file: 'redis/entry-commands.ts',
     from: 'const others = part.flatMap((keys) => loadNamesOf(keys, withFormer));',
     to: 'const others = part.map(({ fillKey }) => fillKey);',
     specs: ['races/loads'],
@@ -34,7 +34,7 @@ export const MUTANTS = [
   {
     name: 'race 4: copies are trusted while the channel is lost',
     file: 'core/local-tier.ts',
-    from: "return redis.changes.hears(valueKey) || state === 'announced' || state === 'none';",
+    from: "return redis.changes.tracksChanges(valueKey) || state === 'announced' || state === 'none';",
     to: 'return true;',
     specs: ['races/channel'],
   },
@@ -173,21 +173,21 @@ export const MUTANTS = [
   },
   {
     name: 'race 14: the journal is not replayed',
-    file: 'redis/entry-writes.ts',
+    file: 'redis/entry-commands.ts',
     from: 'await Promise.all([dropEntries(client, entries), putPendingStamps(client, stamps)]);',
     to: 'await putPendingStamps(client, stamps);',
     specs: ['races/outages'],
   },
   {
     name: 'race 14: each process replays its own clear',
-    file: 'redis/stamp-writes.ts',
+    file: 'redis/stamp-commands.ts',
     from: 'if at and at >= tonumber(ARGV[2]) then return 0 end',
     to: '',
     specs: ['races/replays'],
   },
   {
     name: 'race 14: a clear counts as done by any stamp that is there',
-    file: 'redis/stamp-writes.ts',
+    file: 'redis/stamp-commands.ts',
     from: 'if at and at >= tonumber(ARGV[2]) then return 0 end',
     to: 'if at then return 0 end',
     specs: ['races/replays'],
@@ -242,9 +242,9 @@ export const MUTANTS = [
     specs: ['races/overlaps'],
   },
   {
-    name: 'race 7, 17: the former connection is not ended',
+    name: 'race 7, 17: the previous connection is not ended',
     file: 'core/connect-redis.ts',
-    from: '      await this.former.replaceBy(client);\n',
+    from: '      await this.previous.killFor(client);\n',
     to: '',
     specs: ['races/zombies'],
   },

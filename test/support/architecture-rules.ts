@@ -16,7 +16,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   redis: ['errors', 'codec', 'keys'],
   core: ['config', 'errors', 'events', 'keys', 'scope', 'values', 'codec', 'local', 'redis'],
   metrics: ['events'],
-  nest: ['core', 'metrics', 'scope'],
+  nest: ['config', 'core', 'metrics', 'scope'],
   http: ['nest'],
   health: ['core', 'nest'],
   testing: ['core'],
@@ -43,4 +43,8 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   { packages: /^nestjs-distributed-cache$/, onlyIn: [] },
 ];
 
+/** Lines of a file, at most and at least; and what one class may have. */
 export const MAX_LINES = 450;
+export const MIN_LINES = 40;
+export const MAX_CLASS_LINES = 300;
+export const MAX_COLLABORATORS = 5;

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
-import { ARROWS, ENTRY, MAX_LINES, PACKAGE_RULES } from './architecture-rules.js';
+import { ARROWS, ENTRY, PACKAGE_RULES } from './architecture-rules.js';
 import { forbiddenCommandsOf, importsOf } from './read-source.js';
+import { tooLongFiles } from './source-shape.js';
 
 /** Source files by their path below src, with forward slashes. */
 export type Sources = ReadonlyMap<string, string>;
@@ -32,15 +33,7 @@ export function checkArchitecture(sources: Sources): string[] {
       complaints.push(`${path}:${line}: ${command} looks at keys that are not ours`);
     }
   }
-  return [...complaints, ...checkLengths(sources), ...cyclesOf(graph)];
-}
-
-/** Files over the limit; separate, because it holds for specs and for the demo too. */
-export function checkLengths(sources: Sources): string[] {
-  return [...sources]
-    .map(([path, text]) => ({ path, lines: text.trimEnd().split('\n').length }))
-    .filter(({ lines }) => lines > MAX_LINES)
-    .map(({ path, lines }) => `${path}: ${lines} lines, the limit is ${MAX_LINES}`);
+  return [...complaints, ...tooLongFiles(sources), ...cyclesOf(graph)];
 }
 
 function roomOf(path: string): string {

@@ -1,8 +1,94 @@
+import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
-import type { Compressor } from './compressor-contract.js';
-import { lz4Compressor, snappyCompressor } from './optional-compressors.js';
-import type { CompressorId } from './payload.js';
+import { CorruptEntryError } from '../errors/index.js';
+import type { CompressorId } from './envelope.js';
+
+/**
+ * The raw size from which a value is compressed off the event loop; below it, the use of the thread pool costs more
+ * than the work.
+ */
+const COMPRESS_ASYNC_FROM_BYTES = 32 * 1024;
+/**
+ * The raw size from which a value is decompressed off the event loop. Decompression is five times as fast: below this
+ * size it blocks the event loop for less time than the parsing of its output.
+ */
+const DECOMPRESS_ASYNC_FROM_BYTES = 128 * 1024;
+/**
+ * Compressed bytes are kept only if they save at least a tenth: a smaller gain is not worth the decompression on every
+ * read.
+ */
+const MAX_RATIO = 0.9;
+
+export interface CompressedBytes {
+  readonly compressor: CompressorId;
+  readonly bytes: Buffer;
+}
+
+/** Compresses the bytes, or leaves them as they are when that saves too little or is not possible here. Never fails. */
+export function compress(id: CompressorId, raw: Buffer): CompressedBytes | Promise<CompressedBytes> {
+  const asItIs: CompressedBytes = { compressor: 'none', bytes: raw };
+  const compressor = id === 'none' ? undefined : compressorOf(id);
+  if (compressor === undefined) {
+    return asItIs;
+  }
+  const smaller = (bytes: Buffer): CompressedBytes =>
+    bytes.length <= raw.length * MAX_RATIO ? { compressor: id, bytes } : asItIs;
+  if (raw.length >= COMPRESS_ASYNC_FROM_BYTES) {
+    // It fails when memory is short. The value can still be stored as it is.
+    return compressor.compress(raw).then(smaller, () => asItIs);
+  }
+  try {
+    return smaller(compressor.compressSync(raw));
+  } catch {
+    return asItIs;
+  }
+}
+
+/**
+ * Decompresses the output of `compress`. It never produces more than `rawBytes`, so a decompression bomb stops at the
+ * size that its header declares; the caller has checked that `rawBytes` itself is acceptable.
+ * @throws CorruptEntryError (or rejects with it), and nothing else
+ */
+export function decompress(id: CompressorId, bytes: Buffer, rawBytes: number): Buffer | Promise<Buffer> {
+  if (id === 'none') {
+    return exactly(rawBytes, bytes);
+  }
+  const compressor = compressorOf(id);
+  if (compressor === undefined) {
+    throw new CorruptEntryError(`it is compressed with ${id}, which this process does not have`);
+  }
+  if (rawBytes >= DECOMPRESS_ASYNC_FROM_BYTES) {
+    return compressor.decompress(bytes, rawBytes).then((raw) => exactly(rawBytes, raw), refuse);
+  }
+  let raw: Buffer;
+  try {
+    raw = compressor.decompressSync(bytes, rawBytes);
+  } catch {
+    return refuse();
+  }
+  return exactly(rawBytes, raw);
+}
+
+function exactly(rawBytes: number, raw: Buffer): Buffer {
+  if (raw.length !== rawBytes) {
+    throw new CorruptEntryError(`its value has ${raw.length} bytes and not ${rawBytes}`);
+  }
+  return raw;
+}
+
+function refuse(): never {
+  throw new CorruptEntryError("its value can't be decompressed to the size it declares");
+}
+
+/** One compression algorithm. It does not decide whether the compression is worth its cost. */
+interface Compressor {
+  compressSync(raw: Buffer): Buffer;
+  compress(raw: Buffer): Promise<Buffer>;
+  /** Throws on damaged input, and on more than `rawBytes` bytes of output, before it has produced many more. */
+  decompressSync(bytes: Buffer, rawBytes: number): Buffer;
+  decompress(bytes: Buffer, rawBytes: number): Promise<Buffer>;
+}
 
 interface ZlibOptions {
   readonly maxOutputLength?: number;
@@ -35,6 +121,12 @@ const brotli = ofZlib(
   BROTLI_LEVEL,
 );
 
+const zstd = zstdCompressor();
+
+const lz4 = once(() => blockCompressor('lz4-napi', (bytes) => (bytes.length < 4 ? -1 : bytes.readUInt32LE(0))));
+
+const snappy = once(() => blockCompressor('snappy', readVarint));
+
 /**
  * The compressor with this id.
  * @returns `undefined` when it is not available on this machine: an old Node, or a package that is not installed
@@ -48,11 +140,11 @@ export function compressorOf(id: Exclude<CompressorId, 'none'>): Compressor | un
     case 'brotli':
       return brotli;
     case 'zstd':
-      return zstdCompressor();
+      return zstd;
     case 'lz4':
-      return lz4Compressor();
+      return lz4();
     case 'snappy':
-      return snappyCompressor();
+      return snappy();
   }
 }
 
@@ -97,12 +189,83 @@ interface ZstdOfZlib {
   readonly zstdDecompress: CallbackZip;
 }
 
-let zstd: Compressor | undefined;
-
 function zstdCompressor(): Compressor | undefined {
-  if (zstd === undefined && 'zstdCompress' in zlib) {
-    const { zstdCompressSync, zstdCompress, zstdDecompressSync, zstdDecompress } = zlib as unknown as ZstdOfZlib;
-    zstd = ofZlib([zstdCompressSync, promisify(zstdCompress)], [zstdDecompressSync, promisify(zstdDecompress)], {});
+  if (!('zstdCompress' in zlib)) {
+    return undefined;
   }
-  return zstd;
+  const { zstdCompressSync, zstdCompress, zstdDecompressSync, zstdDecompress } = zlib as unknown as ZstdOfZlib;
+  return ofZlib([zstdCompressSync, promisify(zstdCompress)], [zstdDecompressSync, promisify(zstdDecompress)], {});
+}
+
+/**
+ * A compressor of an optional package. Both packages write the raw size before their bytes, and both would allocate as
+ * much memory as it says: it is compared with the declared size in the envelope first.
+ */
+interface BlockCompressor {
+  compressSync(raw: Buffer): Buffer;
+  compress(raw: Buffer): Promise<Buffer>;
+  uncompressSync(bytes: Buffer): Buffer;
+  uncompress(bytes: Buffer): Promise<Buffer>;
+}
+
+const METHODS = ['compressSync', 'compress', 'uncompressSync', 'uncompress'] as const;
+
+function blockCompressor(name: string, declaredBytes: (bytes: Buffer) => number): Compressor | undefined {
+  const library = requireOptional(name);
+  return isBlockCompressor(library) ? guarded(library, declaredBytes) : undefined;
+}
+
+/** Calls `make` at the first use, and returns the same result from then on. */
+function once<Result>(make: () => Result): () => Result {
+  let made: { readonly result: Result } | undefined;
+  return () => (made ??= { result: make() }).result;
+}
+
+function requireOptional(name: string): unknown {
+  try {
+    return createRequire(import.meta.url)(name);
+  } catch {
+    return undefined;
+  }
+}
+
+function isBlockCompressor(library: unknown): library is BlockCompressor {
+  return (
+    typeof library === 'object' &&
+    library !== null &&
+    METHODS.every((method) => typeof Reflect.get(library, method) === 'function')
+  );
+}
+
+function guarded(library: BlockCompressor, declaredBytes: (bytes: Buffer) => number): Compressor {
+  const check = (bytes: Buffer, rawBytes: number) => {
+    if (declaredBytes(bytes) !== rawBytes) {
+      throw new RangeError('It declares another size than its envelope');
+    }
+  };
+  return {
+    compressSync: (raw) => library.compressSync(raw),
+    compress: (raw) => library.compress(raw),
+    decompressSync(bytes, rawBytes) {
+      check(bytes, rawBytes);
+      return library.uncompressSync(bytes);
+    },
+    async decompress(bytes, rawBytes) {
+      check(bytes, rawBytes);
+      return library.uncompress(bytes);
+    },
+  };
+}
+
+/** Reads the size at the start of a snappy block: seven bits per byte, the lowest first; -1 when there is none. */
+function readVarint(bytes: Buffer): number {
+  let value = 0;
+  for (let index = 0; index < Math.min(bytes.length, 5); index++) {
+    const byte = bytes.readUInt8(index);
+    value += (byte & 0x7f) * 2 ** (7 * index);
+    if (byte < 0x80) {
+      return value;
+    }
+  }
+  return -1;
 }

@@ -1,11 +1,16 @@
 import { createHash } from 'node:crypto';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
-import { type EntryHeader, readEnvelope, writeEnvelope } from './envelope.js';
-import { readForeign } from './foreign-text.js';
-import type { EncodedPayload } from './payload.js';
+import { type EncodedPayload, type EntryHeader, readEnvelope, writeEnvelope } from './envelope.js';
 import { type KeyRing, openPayload, payloadSealer } from './payload-cipher.js';
-import { parsePlainText, type PlainFormat, unwrapPlainText, wrapPlainText, writePlainText } from './plain-text.js';
 import { StampReader, StampWriter } from './stamps.js';
+import {
+  parsePlainText,
+  type PlainFormat,
+  readLegacyValue,
+  unwrapPlainText,
+  wrapPlainText,
+  writePlainText,
+} from './text-formats.js';
 import {
   asDecoded,
   type BegunEncoding,
@@ -140,7 +145,7 @@ export class EntryCodec {
       return { header, payload: { ...payload, bytes: plain } };
     }
     if (this.#options.encrypts === true) {
-      throw new CorruptEntryError('it is not encrypted, and only encrypted ones are believed here');
+      throw new CorruptEntryError('it is not encrypted, and only encrypted entries are accepted here');
     }
     return opened;
   }
@@ -163,7 +168,7 @@ export class EntryCodec {
     if (legacy !== true) {
       throw new CorruptEntryError('another program has written it');
     }
-    const found = readForeign(bytes, this.#format);
+    const found = readLegacyValue(bytes, this.#format);
     return found.kind === 'absent'
       ? undefined
       : { value: found.value, header: undefined, expiresAtMs: found.kind === 'keyv' ? found.expiresAtMs : undefined };

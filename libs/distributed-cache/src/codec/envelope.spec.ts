@@ -25,7 +25,7 @@ function entryOf(value: unknown): Buffer {
   return writeEnvelope(header, encoded.payload);
 }
 
-/** Rewrites the checksum, as someone who forges an entry would. */
+/** Rewrites the checksum, as a forged entry would have it. */
 function forge(value: unknown, change: (entry: Buffer) => void): Buffer {
   const entry = entryOf(value);
   const crcAt = 29 + entry.readUInt16BE(27);
@@ -35,7 +35,7 @@ function forge(value: unknown, change: (entry: Buffer) => void): Buffer {
 }
 
 describe('an envelope', () => {
-  it.each(values)('gives back its header and payload (%#)', (value) => {
+  it.each(values)('restores its header and payload (%#)', (value) => {
     const entry = entryOf(value);
     const read = readEnvelope(entry);
     expect(entry[0]).toBe(ENVELOPE_MAGIC);
@@ -64,7 +64,7 @@ describe('an envelope', () => {
     }
   });
 
-  it('refuses to write what it could not read', () => {
+  it('refuses to write a time that it could not read back', () => {
     const { payload } = readEnvelope(entryOf(1));
     expect(() => writeEnvelope({ ...header, expiresAtMs: Infinity }, payload)).toThrow(RangeError);
     expect(() => writeEnvelope({ ...header, stamps: [['a', 'x'.repeat(256)]] }, payload)).toThrow(ValueRefusedError);
@@ -73,7 +73,7 @@ describe('an envelope', () => {
 });
 
 describe('damaged bytes', () => {
-  it.each(values)('are noticed wherever a bit flips (%#)', (value) => {
+  it.each(values)('are detected wherever a bit flips (%#)', (value) => {
     const entry = entryOf(value);
     for (let bit = 0; bit < entry.length * 8; bit++) {
       const damaged = Buffer.from(entry);
@@ -82,7 +82,7 @@ describe('damaged bytes', () => {
     }
   });
 
-  it.each(values)('are noticed wherever they are cut off, and when there are more (%#)', (value) => {
+  it.each(values)('are detected wherever they are cut off, and when bytes are added (%#)', (value) => {
     const entry = entryOf(value);
     for (let length = 0; length < entry.length; length++) {
       expect(() => readEnvelope(entry.subarray(0, length))).toThrow(CorruptEntryError);

@@ -18,7 +18,6 @@
  */
 import { crc32 } from 'node:zlib';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
-import type { CompressorId, EncodedPayload, SerializerId, StoredPayload } from './payload.js';
 import { type Stamp, StampReader, StampWriter } from './stamps.js';
 
 /** First byte of every entry of this library. A value that begins with another byte was written by another program. */
@@ -37,6 +36,29 @@ const MAX_UINT32 = 0xffff_ffff;
 const SERIALIZERS: readonly SerializerId[] = ['json', 'rich', 'undefined'];
 const COMPRESSORS: readonly CompressorId[] = ['none', 'gzip', 'deflate', 'brotli', 'zstd', 'lz4', 'snappy'];
 const ENCRYPTED = 1 << 6;
+
+/** How a value was turned into text: plain JSON, devalue's notation, or the value `undefined`, which needs no text. */
+export type SerializerId = 'json' | 'rich' | 'undefined';
+
+export type CompressorId = 'none' | 'gzip' | 'deflate' | 'brotli' | 'zstd' | 'lz4' | 'snappy';
+
+/** A value in its stored form, with what is needed to read it back. */
+export interface EncodedPayload {
+  readonly serializer: SerializerId;
+  readonly compressor: CompressorId;
+  /** Size of the serialized form before compression, in bytes: the most that decompression may ever produce. */
+  readonly rawBytes: number;
+  /**
+   * The stored bytes. Before an uncompressed payload is written it is text, which becomes bytes when the envelope is
+   * written. Read-only by agreement.
+   */
+  readonly bytes: Buffer | string;
+}
+
+/** A payload that was read: `bytes` is a view of the whole entry, not a copy. */
+export interface StoredPayload extends EncodedPayload {
+  readonly bytes: Buffer;
+}
 
 export interface EntryHeader {
   /** When the value was stored, in the Redis server's time. */
@@ -159,22 +181,9 @@ export function readEnvelope(bytes: Buffer, stampReader = new StampReader()): Op
   };
 }
 
-/** CRC-32 of each byte value (ISO 3309): the head is so short that a call of zlib would take longer than this loop. */
-const CRC_OF_BYTE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) {
-    crc = (crc & 1) === 1 ? (crc >>> 1) ^ 0xedb8_8320 : crc >>> 1;
-  }
-  return crc;
-});
-
-/** The checksum of the whole entry except the checksum itself. */
+/** The CRC-32 of the whole entry except the checksum itself. */
 function checksum(entry: Buffer, headBytes: number, payloadBytes: Buffer): number {
-  let crc = -1;
-  for (let index = 0; index < headBytes; index++) {
-    crc = (CRC_OF_BYTE[(crc ^ (entry[index] ?? 0)) & 0xff] ?? 0) ^ (crc >>> 8);
-  }
-  return crc32(payloadBytes, ~crc >>> 0);
+  return crc32(payloadBytes, crc32(entry.subarray(0, headBytes)));
 }
 
 /**

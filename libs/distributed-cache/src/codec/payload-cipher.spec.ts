@@ -27,7 +27,7 @@ async function read(codec: EntryCodec, bytes: Buffer, key = 'cache:x:1'): Promis
   return (await codec.decode(codec.open(bytes, key).payload)).value;
 }
 
-/** Rewrites the checksum, as whoever can write to Redis would. */
+/** Rewrites the checksum, as an attacker with write access to Redis would. */
 function forged(bytes: Buffer, change: (entry: Buffer) => void): Buffer {
   const entry = Buffer.from(bytes);
   const crcAt = 29 + entry.readUInt16BE(27);
@@ -40,7 +40,7 @@ const codec = codecWith(ring('k1'));
 const values = [{ card: '4111 1111 1111 1111' }, new Map([['at', new Date(0)]]), 'compressible '.repeat(40), undefined];
 
 describe('an encrypted entry', () => {
-  it.each(values)('gives back its value, and shows nothing of it (%#)', async (value) => {
+  it.each(values)('restores its value, and its bytes do not contain it (%#)', async (value) => {
     const bytes = await write(codec, value);
     expect(await read(codec, bytes)).toStrictEqual(value);
     expect(codec.open(bytes, 'cache:x:1').header).toStrictEqual(header);
@@ -49,16 +49,16 @@ describe('an encrypted entry', () => {
     }
   });
 
-  it('differs each time', async () => {
+  it('has different bytes each time', async () => {
     const [one, two] = [await write(codec, 'same'), await write(codec, 'same')];
     expect(one?.equals(two ?? one)).toBe(false);
   });
 
-  it('is compressed before', async () => {
+  it('is compressed before it is encrypted', async () => {
     expect((await write(codec, 'a'.repeat(100_000))).length).toBeLessThan(1_000);
   });
 
-  it('is no entry under another key', async () => {
+  it('cannot be read under another key', async () => {
     const bytes = await write(codec, 1, 'cache:x:1');
     await expect(read(codec, bytes, 'cache:x:2')).rejects.toThrow(CorruptEntryError);
   });
@@ -74,12 +74,12 @@ describe('an encrypted entry', () => {
     ['the flag taken away', (entry) => entry.writeUInt8((entry[2] ?? 0) & ~(1 << 6), 2)],
     ['an empty id', (entry) => entry.writeUInt8(0, 29 + entry.readUInt16BE(27) + 4)],
     ['an id to the end', (entry) => entry.writeUInt8(255, 29 + entry.readUInt16BE(27) + 4)],
-  ])('is no entry with a right checksum and %s', async (_name, change) => {
+  ])('cannot be read with a valid checksum and %s', async (_name, change) => {
     const bytes = forged(await write(codec, { a: 1 }), change);
     await expect(read(codec, bytes)).rejects.toThrow(CorruptEntryError);
   });
 
-  it('is no entry wherever a bit of its payload flips, with a right checksum', async () => {
+  it('cannot be read wherever a bit of its payload flips, with a valid checksum', async () => {
     const bytes = await write(codec, { a: 1 });
     const payloadAt = 29 + bytes.readUInt16BE(27) + 4;
     for (let bit = payloadAt * 8; bit < bytes.length * 8; bit++) {
@@ -90,7 +90,7 @@ describe('an encrypted entry', () => {
 });
 
 describe('the keys', () => {
-  it('rotate: what an old one wrote is read as long as it is there, and the current one writes', async () => {
+  it('rotate: an entry of an old key is read while the key is configured, and the current key writes', async () => {
     const old = await write(codec, 'old');
     const rotated = codecWith(ring('k2', 'k1'));
     const fresh = await write(rotated, 'new');
@@ -100,11 +100,11 @@ describe('the keys', () => {
     await expect(read(codecWith(ring('k2')), old)).rejects.toThrow(CorruptEntryError);
   });
 
-  it('are needed: without them an encrypted entry is none', async () => {
+  it('are required: without them an encrypted entry cannot be read', async () => {
     await expect(read(codecWith(undefined, false), await write(codec, 1))).rejects.toThrow(CorruptEntryError);
   });
 
-  it('where they are in use keep plain entries out, and where they only read let both in', async () => {
+  it('reject plain entries where the cache encrypts, and accept both kinds where it only decrypts', async () => {
     const plain = await write(codecWith(undefined, false), 'plain');
     await expect(read(codec, plain)).rejects.toThrow(/not encrypted/);
     const reading = codecWith(ring('k1'), false);
@@ -114,7 +114,7 @@ describe('the keys', () => {
     expect(reading.readsPlain).toBe(true);
   });
 
-  it('are in no message', async () => {
+  it('appear in no message', async () => {
     const bytes = await write(codec, 1);
     const failures = [
       read(codecWith(ring('k2')), bytes),

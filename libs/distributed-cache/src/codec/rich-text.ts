@@ -16,7 +16,7 @@ import {
   inspectValue,
 } from '../values/index.js';
 
-/** `""` would count as "not handled": an empty buffer needs a text of its own. */
+/** The prefix of a buffer's text. devalue takes an empty text for "not handled", so an empty buffer needs a prefix. */
 const BASE64 = 'base64:';
 
 const REDUCERS = {

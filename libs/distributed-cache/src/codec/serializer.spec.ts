@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
-import type { SerializerId } from './payload.js';
+import type { SerializerId } from './envelope.js';
 import { deserialize, serialize } from './serializer.js';
 
 function through(value: unknown): unknown {
@@ -22,7 +22,7 @@ function refusal(value: unknown): ValueRefusedError {
   throw new Error('The value was not refused');
 }
 
-/** What lies at the end of the path, in a value that nobody has typed. */
+/** The part at the end of the path, in an untyped value. */
 function at(value: unknown, ...path: string[]): unknown {
   return path.reduce((container, key) => Reflect.get(Object(container), key), value);
 }
@@ -44,13 +44,13 @@ describe('the notation', () => {
     expect(serialize(value)).toMatchObject({ serializer, exact: true });
   });
 
-  it('is JSON.stringify word for word where that is enough', () => {
+  it('is the text of JSON.stringify where JSON keeps the whole value', () => {
     const value = { b: [1, { a: 'é' }], a: null };
     expect(serialize(value).text).toBe(JSON.stringify(value));
   });
 });
 
-describe('what is not kept as it is', () => {
+describe('a value that is not kept exactly', () => {
   class Money {
     readonly #cents = 5;
     readonly currency = 'EUR';
@@ -60,13 +60,13 @@ describe('what is not kept as it is', () => {
     }
   }
 
-  it('keeps an instance as a plain object of its own properties, and says so', () => {
+  it('becomes a plain object of its own properties if it is an instance, and is reported', () => {
     const back = through({ price: new Money() });
     expect(back).toStrictEqual({ price: { currency: 'EUR', parts: [new Date(1)] } });
     expect(serialize({ price: new Money() }).exact).toBe(false);
   });
 
-  it('keeps what toJSON makes, as JSON, wherever the instance lies', () => {
+  it('becomes the result of its toJSON, at any depth', () => {
     const temperature = { toJSON: () => ({ celsius: 20, at: new Date(0), lost: undefined }) };
     const made = { celsius: 20, at: '1970-01-01T00:00:00.000Z' };
     expect(through(temperature)).toStrictEqual(made);
@@ -86,7 +86,7 @@ describe('what is not kept as it is', () => {
     ['a subclass of a built-in', new (class Ids extends Set<number> {})([1]), new Set([1])],
     ['an instance of an array class', new (class Rows extends Array<number> {})(1, 2), [1, 2]],
     ['a Map with properties', Object.assign(new Map([[1, 2]]), { extra: 1 }), new Map([[1, 2]])],
-  ])('keeps the plain part of %s, and says so', (_name, value, kept) => {
+  ])('keeps the plain part of %s, and is reported', (_name, value, kept) => {
     expect(through(value)).toStrictEqual(kept);
     expect(serialize(value).exact).toBe(false);
   });
@@ -103,7 +103,7 @@ describe('what is not kept as it is', () => {
     expect(at(back, 'children', '0', 'parent')).toBe(back);
   });
 
-  it('keeps an error that lies in a cycle of objects', () => {
+  it('keeps an error inside a cycle of objects', () => {
     const job: Record<string, unknown> = { id: 1 };
     job['failure'] = Object.assign(new Error('failed'), { job });
     const back = through(job);
@@ -112,7 +112,7 @@ describe('what is not kept as it is', () => {
   });
 });
 
-describe('what is refused', () => {
+describe('serialize refuses', () => {
   it.each<[string, unknown, string]>([
     ['a function', { onDone: () => 1 }, 'a function at value.onDone'],
     ['a symbol', [[Symbol('secret')]], 'a symbol at value[][]'],
@@ -125,26 +125,26 @@ describe('what is refused', () => {
     ['memory shared between threads', new SharedArrayBuffer(1), 'a SharedArrayBuffer at value'],
     ['an endless array', Object.assign([], { 4_000_000_000: 1 }), 'longer than 1000000'],
     ['an endless bigint', 1n << 40_000n, 'a bigint of more than 32768 bits at value'],
-  ])('refuses %s, naming its type and where it lies', (_name, value, words) => {
+  ])('%s, with its type and its path', (_name, value, words) => {
     const error = refusal(value);
     expect(error.reason).toBe('unserializable');
     expect(error.message).toContain(words);
     expect(error.message).not.toContain('secret');
   });
 
-  it('refuses an error that contains itself', () => {
+  it('an error that contains itself', () => {
     const error = new Error('x');
     error.cause = { error };
     expect(refusal(error).message).toContain('an error that contains itself');
   });
 
-  it('refuses 201 levels, also when toJSON makes them', () => {
+  it('201 levels, also when toJSON makes them', () => {
     expect(refusal(nested(201)).reason).toBe('too-deep');
     expect(refusal(nested(100_000, 1n)).reason).toBe('too-deep');
     expect(refusal([{ toJSON: () => nested(200) }]).reason).toBe('too-deep');
   });
 
-  it('refuses what can not be read, and does not repeat what was thrown', () => {
+  it('a value that cannot be read, without repeating the error that reading it threw', () => {
     const thrower = () => {
       throw new Error('secret');
     };
@@ -162,7 +162,7 @@ describe('what is refused', () => {
 });
 
 describe('a forged text', () => {
-  it('never changes a prototype, and drops __proto__ on write and on read', () => {
+  it('never changes a prototype: __proto__ is dropped on write and on read', () => {
     const own: unknown = JSON.parse('{"a":{"__proto__":{"admin":true},"b":1}}');
     expect(serialize(own)).toMatchObject({ serializer: 'json', text: '{"a":{"b":1}}', exact: false });
     expect(through([own, 1n])).toStrictEqual([{ a: { b: 1 } }, 1n]);
@@ -204,7 +204,7 @@ describe('a forged text', () => {
     expect(() => deserialize(serializer, text)).toThrow(CorruptEntryError);
   });
 
-  it('never quotes the text in its error', () => {
+  it('never appears in its error', () => {
     expect(() => deserialize('json', 'secret')).toThrow(/^(?!.*secret)/);
   });
 });

@@ -1,5 +1,5 @@
 import { CorruptEntryError } from '../errors/index.js';
-import type { SerializerId } from './payload.js';
+import type { SerializerId } from './envelope.js';
 import { parseRichText, writeRichText } from './rich-text.js';
 import {
   type ClassRegistry,

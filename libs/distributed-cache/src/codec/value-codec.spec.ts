@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
-import { compress } from './compressor.js';
-import type { EncodedPayload } from './payload.js';
+import { compress } from './compressors.js';
+import type { EncodedPayload } from './envelope.js';
 import { ValueCodec } from './value-codec.js';
 
 const maxValueBytes = 1024 * 1024;
@@ -26,8 +26,8 @@ async function decodeError(payload: Partial<EncodedPayload>): Promise<unknown> {
   return undefined;
 }
 
-describe('encode and decode', () => {
-  it('answer at once for small values, and with a promise for large ones', async () => {
+describe('ValueCodec', () => {
+  it('returns at once for small values, and a promise for large ones', async () => {
     const small = codec.encode({ text: 'x'.repeat(2_000) });
     const large = codec.encode({ text: 'x'.repeat(200_000) });
     expect(small).toMatchObject({ payload: { compressor: 'gzip' } });
@@ -38,14 +38,14 @@ describe('encode and decode', () => {
     expect(await decoding).toStrictEqual({ value, isTree: true, isAscii: true, text: JSON.stringify(value) });
   });
 
-  it('read the value before encode returns', async () => {
+  it('reads the value before encode returns', async () => {
     const value = { text: 'x'.repeat(100_000), state: 'before' };
     const encoding = codec.encode(value);
     value.state = 'after';
     expect(await codec.decode((await encoding).payload)).toMatchObject({ value: { state: 'before' } });
   });
 
-  it('never await a value that looks like a promise', async () => {
+  it('never awaits a value that looks like a promise', async () => {
     const { payload } = await codec.encode({ then: 'x'.repeat(100_000) });
     const value = { then: 'x'.repeat(100_000) };
     expect(await codec.decode(payload)).toStrictEqual({
@@ -64,7 +64,7 @@ describe('encode and decode', () => {
     ['half a character, which JSON writes as an escape', ['\uD800'], false],
     ['what only looks like an escape', ['\\u0041'], false],
     ['a date', { at: new Date(0) }, false],
-  ])('know of %s whether all of it is ASCII', async (_what, value, isAscii) => {
+  ])('reports for %s whether all of it is ASCII', async (_what, value, isAscii) => {
     const begun = codec.beginEncoding(value);
     expect(begun.isAscii).toBe(isAscii);
     const payload = await begun.payload;
@@ -75,20 +75,20 @@ describe('encode and decode', () => {
     expect(begun.isTree ? codec.parse(begun.text).isAscii : false).toBe(isAscii);
   });
 
-  it('do not take damaged bytes for ASCII, although each of them becomes one character', async () => {
+  it('does not report damaged bytes as ASCII, although each of them becomes one character', async () => {
     const bytes = Buffer.from([0x22, 0xff, 0x22]);
     const decoded = await codec.decode({ serializer: 'json', compressor: 'none', rawBytes: 3, bytes });
     expect(decoded).toEqual({ value: '\uFFFD', isTree: true, isAscii: false, text: '"\uFFFD"' });
   });
 
-  it('compress from the threshold on, and not at all when told so', async () => {
+  it('compresses from the threshold on, and never with `compression: false`', async () => {
     const compressorOf = async (value: unknown, by = codec) => (await by.encode(value)).payload.compressor;
     expect(await compressorOf('x'.repeat(1021))).toBe('none');
     expect(await compressorOf('x'.repeat(1022))).toBe('gzip');
     expect(await compressorOf('x'.repeat(10_000), new ValueCodec({ maxValueBytes, compression: false }))).toBe('none');
   });
 
-  it.each([2_000, 50_000])('keep compressed bytes only where they save a tenth (%i bytes)', async (length) => {
+  it.each([2_000, 50_000])('keeps compressed bytes only if they save a tenth (%i bytes)', async (length) => {
     const noise = randomBytes(length);
     expect(await compress('gzip', noise)).toStrictEqual({ compressor: 'none', bytes: noise });
     const half = Buffer.concat([noise, Buffer.alloc(length)]);
@@ -96,19 +96,19 @@ describe('encode and decode', () => {
   });
 });
 
-describe('limits', () => {
+describe('the limits of ValueCodec', () => {
   it('refuse to write more than maxValueBytes, counted before compression', () => {
     expect(() => codec.encode('x'.repeat(maxValueBytes - 2))).not.toThrow();
     expect(() => codec.encode('x'.repeat(maxValueBytes - 1))).toThrow(ValueRefusedError);
     expect(() => codec.encode('é'.repeat(maxValueBytes / 2))).toThrow(/too-large/);
   });
 
-  it('refuse to believe a declared size over maxValueBytes', async () => {
+  it('reject a declared size over maxValueBytes', async () => {
     const bytes = gzipSync(JSON.stringify('x'.repeat(maxValueBytes)));
     expect(await decodeError({ bytes, rawBytes: maxValueBytes + 2 })).toBeInstanceOf(CorruptEntryError);
   });
 
-  it('end a decompression bomb at the size that it declares', async () => {
+  it('stop a decompression bomb at the size that it declares', async () => {
     const bytes = gzipSync(Buffer.alloc(64 * 1024 * 1024));
     const before = process.memoryUsage().rss;
     for (const rawBytes of [0, 1, 1000, 40_000, maxValueBytes]) {
@@ -126,7 +126,7 @@ describe('limits', () => {
     ['a cut-off stream', { bytes: gzipSync('[1,2,3]').subarray(0, -9), rawBytes: 7 }],
     ['a second compression inside', { bytes: gzipSync(gzipSync('1')), rawBytes: gzipSync('1').length }],
     ['uncompressed bytes of another size', { compressor: 'none', bytes: Buffer.from('12'), rawBytes: 1 }],
-  ])('take %s for a corrupt entry', async (_name, payload) => {
+  ])('reject %s as a corrupt entry', async (_name, payload) => {
     expect(await decodeError(payload)).toBeInstanceOf(CorruptEntryError);
   });
 });

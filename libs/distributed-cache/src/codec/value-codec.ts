@@ -1,8 +1,8 @@
 import { isAscii } from 'node:buffer';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import { type ClassRegistry, NO_CLASSES } from '../values/index.js';
-import { compress, type CompressedBytes, decompress } from './compressor.js';
-import type { CompressorId, EncodedPayload, SerializerId } from './payload.js';
+import { compress, type CompressedBytes, decompress } from './compressors.js';
+import type { CompressorId, EncodedPayload, SerializerId } from './envelope.js';
 import { deserialize, serialize } from './serializer.js';
 
 export interface ValueCodecOptions {

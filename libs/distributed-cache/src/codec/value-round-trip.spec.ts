@@ -19,7 +19,7 @@ async function throughBytes(value: unknown, codec = plain): Promise<{ value: unk
   return { value: decoded.value, exact };
 }
 
-/** What lies at the end of the path, in a value that nobody has typed. */
+/** The part at the end of the path, in an untyped value. */
 function at(value: unknown, ...path: string[]): unknown {
   return path.reduce((container, key) => Reflect.get(Object(container), key), value);
 }
@@ -126,7 +126,7 @@ describe('values come back equal', () => {
     expect(Object.hasOwn(Object(at(value, '3')), 'cause')).toBe(false);
   });
 
-  it('keeps what another realm made', async () => {
+  it('keeps objects of another realm', async () => {
     const foreign: unknown = runInNewContext(
       `({ list: [1, { a: 1 }], when: new Date(7), map: new Map([[1, 2]]), bytes: new Uint8Array([1]), error: new TypeError('x') })`,
     );

@@ -22,7 +22,7 @@ const inCluster = (clientOptions: Record<string, unknown>): RedisOption => ({
   cluster: { nodes: NODES, options: { clientOptions } },
 });
 
-describe('ioredis options with which the cache would be wrong', () => {
+describe('ioredis options that would break coherence', () => {
   it.each<[RedisOption, string[]]>([
     [{ host: 'h', clientOptions: { keyPrefix: 'app:' } }, ['redis.clientOptions.keyPrefix']],
     [{ host: 'h', clientOptions: { keyPrefix: '' } }, []],
@@ -43,7 +43,7 @@ describe('ioredis options with which the cache would be wrong', () => {
     expect(problemsOf(redis)).toEqual(problems);
   });
 
-  it('are refused on a client that is handed in where its keys would lie elsewhere, with the way out', () => {
+  it('are refused on a client that is handed in if they would change its keys; the message gives the alternative', () => {
     const single = new Redis({ keyPrefix: 'app:', lazyConnect: true });
     const cluster = new Cluster(NODES, { redisOptions: { keyPrefix: 'app:' }, lazyConnect: true });
     for (const client of [single, cluster]) {
@@ -55,7 +55,7 @@ describe('ioredis options with which the cache would be wrong', () => {
   });
 });
 
-describe('ioredis options that the cache can live with', () => {
+describe('ioredis options that the cache supports', () => {
   it.each([
     { stringNumbers: true },
     { enableAutoPipelining: true },
@@ -82,7 +82,7 @@ describe('ioredis options that the cache can live with', () => {
     expect((await all!.healthCheck()).status).toBe('up');
   });
 
-  it('are not taken over from a client that reads from replicas', () => {
+  it('are not copied from a client that reads from replicas', () => {
     const { host, port, keyPrefix } = redisForTest();
     const client = new Redis({ host, port, readOnly: true, lazyConnect: true });
     onTestFinished(() => client.disconnect());

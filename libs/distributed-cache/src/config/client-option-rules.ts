@@ -1,13 +1,13 @@
-import { isRecord } from './option-reader.js';
-import { type ProblemList, show } from './problem-list.js';
+import { type ProblemList, show } from './problems.js';
+import { isRecord } from './rules.js';
 
-interface Rule {
+interface ClientOptionRule {
   readonly name: string;
   readonly isWrong: (value: unknown) => boolean;
   readonly allowed: string;
 }
 
-const NO_KEY_PREFIX: Rule = {
+const NO_KEY_PREFIX: ClientOptionRule = {
   name: 'keyPrefix',
   isWrong: (value) => value !== undefined && value !== '',
   allowed:
@@ -15,7 +15,7 @@ const NO_KEY_PREFIX: Rule = {
 };
 
 /** Rules against the ioredis options of one connection that would make the cache silently wrong. */
-const CONNECTION_RULES: readonly Rule[] = [
+const CONNECTION_RULES: readonly ClientOptionRule[] = [
   NO_KEY_PREFIX,
   {
     name: 'readOnly',
@@ -30,7 +30,7 @@ const CONNECTION_RULES: readonly Rule[] = [
   },
 ];
 
-const CLUSTER_RULES: readonly Rule[] = [
+const CLUSTER_RULES: readonly ClientOptionRule[] = [
   NO_KEY_PREFIX,
   {
     name: 'scaleReads',
@@ -39,7 +39,7 @@ const CLUSTER_RULES: readonly Rule[] = [
   },
 ];
 
-const NODE_RULES: readonly Rule[] = [
+const NODE_RULES: readonly ClientOptionRule[] = [
   ...CONNECTION_RULES,
   {
     name: 'db',
@@ -77,7 +77,7 @@ export function checkClient(problems: ProblemList, name: string, client: object)
   }
 }
 
-function check(problems: ProblemList, path: string, options: unknown, rules: readonly Rule[]): void {
+function check(problems: ProblemList, path: string, options: unknown, rules: readonly ClientOptionRule[]): void {
   if (!isRecord(options)) {
     return;
   }

@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { ConfigurationError } from '../errors/index.js';
 import { CacheConfig, DEFAULTS, ENVIRONMENT_VARIABLES, type ResolvedNamespace, type ResolvedRedis } from './index.js';
+import { durationBetween, oneOf } from './rules.js';
 
 const fieldsOf = (config: CacheConfig) => Object.fromEntries(Object.entries(config));
 
@@ -90,7 +91,7 @@ describe('the order of the sources', () => {
     REDIS_HOST: 'env-host',
   };
 
-  it('lets the environment beat the defaults', () => {
+  it('gives the environment priority over the defaults', () => {
     expect(fieldsOf(CacheConfig.fromEnv(env))).toMatchObject({
       enabled: false,
       keyPrefix: 'env',
@@ -105,7 +106,7 @@ describe('the order of the sources', () => {
     });
   });
 
-  it('lets the code beat the environment', () => {
+  it('gives code priority over the environment', () => {
     const config = CacheConfig.resolve(
       {
         enabled: true,
@@ -148,7 +149,7 @@ describe('the order of the sources', () => {
     });
   });
 
-  it('never lets undefined win, at any level', () => {
+  it('treats undefined as not given, at any level', () => {
     const options = {
       enabled: undefined,
       keyPrefix: undefined,
@@ -169,7 +170,7 @@ describe('the order of the sources', () => {
     expect(fieldsOf(CacheConfig.resolve(options, env))).toEqual(fieldsOf(CacheConfig.fromEnv(env)));
   });
 
-  it('counts empty and blank variables as not set, and takes blanks around a value away', () => {
+  it('counts empty and blank variables as not set, and trims the others', () => {
     const blank = Object.fromEntries(Object.keys(ENVIRONMENT_VARIABLES).map((name) => [name, '  ']));
     expect(fieldsOf(CacheConfig.fromEnv(blank))).toEqual(fieldsOf(CacheConfig.fromEnv({})));
     expect(CacheConfig.fromEnv({ CACHE_TTL_DEFAULT: ' 5 \n' }).ttlMs).toBe(5000);
@@ -187,6 +188,18 @@ describe('the order of the sources', () => {
       enabled: false,
       fallback: false,
     });
+  });
+});
+
+describe('the rules', () => {
+  it('read a choice, a number and a duration from the text of a variable as from code', () => {
+    const choice = oneOf(['read', 'both', 4]);
+    expect([choice.variable.parse('both'), choice.variable.parse('4'), choice.accept(4)]).toEqual(['both', 4, 4]);
+    expect([choice.variable.parse('none'), choice.accept('4')]).toEqual([undefined, undefined]);
+    const grace = durationBetween(0, 60_000);
+    expect([grace.variable.parse('0'), grace.accept(0), grace.accept('1m')]).toEqual([0, 0, 60_000]);
+    expect([grace.variable.parse('60.001'), grace.accept('61s')]).toEqual([undefined, undefined]);
+    expect(grace.variable.allowed).toBe('seconds of 0 or more, at most 60, without a unit');
   });
 });
 
@@ -211,7 +224,7 @@ describe('the line for the log', () => {
     [{ fallback: false }, {}, 'L1 100 MiB, L2 redis://localhost:6379/0, no fallback'],
     [{ enabled: false }, {}, 'disabled: every method runs undecorated'],
     [{}, { REDIS_URL: 'rediss://user:s3cret@[::1]:7000/2' }, 'L1 100 MiB, L2 rediss://[::1]:7000/2'],
-  ] as const)('says the tiers of %j with %j', (options, env, line) => {
+  ] as const)('names the tiers of %j with %j', (options, env, line) => {
     expect(CacheConfig.resolve(options, env).describe()).toBe(line);
   });
 

@@ -1,67 +1,75 @@
-import type { EncryptionKeys } from './encryption-keys.js';
-import { checkNamespace, completeNamespace, type NamespaceDefaults, readNamespace } from './namespaces.js';
-import type {
-  DistributedCacheOptions,
-  NamespaceOptions,
-  ResolvedCompression,
-  ResolvedNamespace,
-  ResolvedRedis,
-} from './options.js';
-import { ProblemList } from './problem-list.js';
-import { resolveOptions, type ResolvedFallback, type ResolvedLocal, type ResolvedOptions } from './resolve.js';
-import { describeRedis } from './resolved-redis.js';
-import type { ResolvedClass } from './value-settings.js';
+import {
+  type EncryptionKeys,
+  readClasses,
+  readCompression,
+  readEncryption,
+  type ResolvedClass,
+  type ResolvedCompression,
+} from './codec-settings.js';
+import { DEFAULTS } from './derived.js';
+import {
+  checkNamespace,
+  completeNamespace,
+  type NamespaceDefaults,
+  readNamespace,
+  readNamespaces,
+  resolveBuiltInTtls,
+  type ResolvedNamespace,
+} from './namespaces.js';
+import type { DistributedCacheOptions, NamespaceOptions, ResolvedRedis } from './options.js';
+import { ProblemList, show } from './problems.js';
+import { EnvironmentReader, OptionReader, withDefaults } from './reader.js';
+import { describeRedis } from './redis-address.js';
+import { resolveRedis } from './redis.js';
+import { BOOLEAN, isRecord, type Resolved } from './rules.js';
+import {
+  CACHE_OPTIONS,
+  CODEC_OPTIONS,
+  COMPRESSION_OPTIONS,
+  ENCRYPTION_OPTIONS,
+  FALLBACK_OPTIONS,
+  LOCAL_OPTIONS,
+} from './schema.js';
 
 const BYTES_PER_MIB = 1_048_576;
+
+type Options = OptionReader<typeof CACHE_OPTIONS>;
+
+export interface ResolvedLocal extends Omit<Resolved<typeof LOCAL_OPTIONS>, 'maxMemoryMb'> {
+  readonly maxBytes: number;
+}
+
+export type ResolvedFallback = Resolved<typeof FALLBACK_OPTIONS>;
+
+/** The whole configuration after environment and defaults. Durations are in milliseconds. */
+export interface ResolvedOptions extends Resolved<typeof CACHE_OPTIONS> {
+  readonly redis: ResolvedRedis;
+  readonly local: false | ResolvedLocal;
+  /** `false` also when there is no L1 to fall back to. */
+  readonly fallback: false | ResolvedFallback;
+  readonly compression: false | ResolvedCompression;
+  /** The registered classes by their stored names. */
+  readonly classes: ReadonlyMap<string, ResolvedClass>;
+  readonly encryptionKeys: EncryptionKeys | undefined;
+}
+
+/** A class whose instances have the fields of the argument, so that the fields of the schema need no second list. */
+const FieldsOf = class {
+  constructor(fields: object) {
+    Object.assign(this, fields);
+  }
+} as new <Fields extends object>(fields: Fields) => Readonly<Fields>;
 
 /**
  * The configuration, resolved once and checked: code has priority over environment, and environment over default;
  * `undefined` counts as not given. Immutable. It holds the Redis password, so `JSON.stringify` and `util.inspect` show
  * a summary without it.
  */
-export class CacheConfig implements ResolvedOptions {
-  readonly enabled: boolean;
-  readonly keyPrefix: string;
-  /** TTL of namespaces without their own, in milliseconds. */
-  readonly ttlMs: number;
-  readonly redis: ResolvedRedis;
-  readonly local: false | ResolvedLocal;
-  /** `false` also when there is no L1 to fall back to. */
-  readonly fallback: false | ResolvedFallback;
-  readonly deadlineMs: number;
-  readonly commandTimeoutMs: number;
-  readonly heartbeatMs: number;
-  readonly healthCheckIntervalMs: number;
-  readonly requireRedis: boolean;
-  readonly strict: boolean;
-  readonly logLookups: boolean;
-  readonly maxValueBytes: number;
-  readonly compression: false | ResolvedCompression;
-  /** The dimensions of the current request, for `varyBy`. */
-  readonly context: DistributedCacheOptions['context'];
-  readonly classes: ReadonlyMap<string, ResolvedClass>;
-  readonly encryptionKeys: EncryptionKeys | undefined;
+export class CacheConfig extends FieldsOf<ResolvedOptions> {
   readonly #namespaces: NamespaceDefaults;
 
   private constructor(options: ResolvedOptions, namespaces: NamespaceDefaults) {
-    this.enabled = options.enabled;
-    this.keyPrefix = options.keyPrefix;
-    this.ttlMs = options.ttlMs;
-    this.redis = options.redis;
-    this.local = options.local;
-    this.fallback = options.fallback;
-    this.deadlineMs = options.deadlineMs;
-    this.commandTimeoutMs = options.commandTimeoutMs;
-    this.heartbeatMs = options.heartbeatMs;
-    this.healthCheckIntervalMs = options.healthCheckIntervalMs;
-    this.requireRedis = options.requireRedis;
-    this.strict = options.strict;
-    this.logLookups = options.logLookups;
-    this.maxValueBytes = options.maxValueBytes;
-    this.compression = options.compression;
-    this.context = options.context;
-    this.classes = options.classes;
-    this.encryptionKeys = options.encryptionKeys;
+    super(options);
     this.#namespaces = namespaces;
     Object.freeze(this);
   }
@@ -128,6 +136,83 @@ export class CacheConfig implements ResolvedOptions {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return `CacheConfig { ${this.describe()} }`;
   }
+}
+
+/** Resolves and checks all options. @throws ConfigurationError with every mistake of both sources */
+function resolveOptions(
+  given: unknown,
+  env: NodeJS.ProcessEnv,
+): { readonly options: ResolvedOptions; readonly namespaces: NamespaceDefaults } {
+  const problems = new ProblemList();
+  if (!isRecord(given)) {
+    problems.add('options', show(given), 'an object');
+  }
+  const options: Options = new OptionReader(isRecord(given) ? given : {}, '', CACHE_OPTIONS, problems);
+  const environment = new EnvironmentReader(env, problems);
+
+  const local = resolveLocal(options, environment);
+  const configured = readNamespaces(options);
+  const encryption = options.levelOrFalse('encryption', ENCRYPTION_OPTIONS);
+  const resolved: ResolvedOptions = {
+    ...withDefaults(CACHE_OPTIONS, options.readAll(), environment),
+    redis: resolveRedis(options, environment),
+    local,
+    fallback: resolveFallback(options, environment, local !== false),
+    compression: resolveCompression(options, environment),
+    classes: readClasses(options.level('codec', CODEC_OPTIONS)),
+    encryptionKeys: encryption !== false && options.has('encryption') ? readEncryption(encryption) : undefined,
+  };
+  if (resolved.requireRedis && options.value('redis') === false) {
+    options.refuse('requireRedis', 'false while redis is false');
+  }
+  const namespaces: NamespaceDefaults = {
+    ttlMs: resolved.ttlMs,
+    values: local === false ? DEFAULTS.values : local.values,
+    builtInTtlMs: resolveBuiltInTtls(options, environment, configured),
+    configured,
+    compression: resolved.compression,
+    encryptionKeys: resolved.encryptionKeys,
+  };
+  for (const [name, settings] of configured) {
+    checkNamespace(completeNamespace(name, settings, namespaces), `namespaces.${name}.`, problems);
+  }
+  problems.throwIfAny();
+  return { options: resolved, namespaces };
+}
+
+function resolveLocal(options: Options, environment: EnvironmentReader): false | ResolvedLocal {
+  const local = options.levelOrFalse('local', LOCAL_OPTIONS);
+  if (local === false) {
+    return false;
+  }
+  const { maxMemoryMb, ...rest } = withDefaults(LOCAL_OPTIONS, local.readAll(), environment);
+  return Object.freeze({ maxBytes: Math.round(maxMemoryMb * BYTES_PER_MIB), ...rest });
+}
+
+/**
+ * Resolves the option `fallback`. A TTL in code does not switch the fallback on: `CACHE_FALLBACK_ENABLED=false` still
+ * turns it off.
+ */
+function resolveFallback(
+  options: Options,
+  environment: EnvironmentReader,
+  hasLocal: boolean,
+): false | ResolvedFallback {
+  const fallback = options.levelOrFalse('fallback', FALLBACK_OPTIONS);
+  if (fallback === false) {
+    return false;
+  }
+  const given = fallback.readAll();
+  const row = CACHE_OPTIONS.fallback;
+  const isEnabled = environment.read({ variable: row.variable, rule: BOOLEAN }) ?? row.default;
+  return isEnabled && hasLocal ? Object.freeze(withDefaults(FALLBACK_OPTIONS, given, environment)) : false;
+}
+
+function resolveCompression(options: Options, environment: EnvironmentReader): false | ResolvedCompression {
+  const compression = options.levelOrFalse('compression', COMPRESSION_OPTIONS);
+  return compression === false
+    ? false
+    : Object.freeze(withDefaults(COMPRESSION_OPTIONS, readCompression(compression), environment));
 }
 
 function formatMib(bytes: number): string {

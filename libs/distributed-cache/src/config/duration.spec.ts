@@ -63,7 +63,7 @@ describe('toMs', () => {
     expect(() => toMs(anything(value))).toThrow(RangeError);
   });
 
-  it('says what is wrong and what is allowed', () => {
+  it('names the wrong value and what is allowed', () => {
     expect(() => toMs(anything('5x'))).toThrow(
       /^"5x" is not a duration: allowed are seconds as a number \(300\) or a string with its unit/,
     );

@@ -1,4 +1,4 @@
-import { show } from './problem-list.js';
+import { show } from './problems.js';
 
 export type DurationUnit = 'ms' | 's' | 'm' | 'h' | 'd';
 

@@ -1,17 +1,25 @@
-export { CacheConfig } from './config.js';
-export { DEFAULTS } from './defaults.js';
-export { type Duration, type DurationUnit, isDuration, MAX_DURATION_MS, toMs } from './duration.js';
+export { CachedClass, EncryptionKeys, type ResolvedClass, type ResolvedCompression } from './codec-settings.js';
+export { CacheConfig, type ResolvedFallback, type ResolvedLocal, type ResolvedOptions } from './config.js';
 export {
+  DEFAULTS,
   ENVIRONMENT_VARIABLES,
   type EnvironmentVariable,
   type EnvironmentVariableName,
-} from './environment-variables.js';
-export type { OptionDescription } from './option-description.js';
-export { OPTION_LEVELS } from './option-table.js';
-export { CachedClass } from './cached-class.decorator.js';
-export { EncryptionKeys } from './encryption-keys.js';
+  OPTION_LEVELS,
+  type OptionDescription,
+} from './derived.js';
+export { type Duration, type DurationUnit, isDuration, MAX_DURATION_MS, toMs } from './duration.js';
+export type { ResolvedNamespace } from './namespaces.js';
 export type {
+  AnyClass,
+  ClassOptions,
+  ClassRegistration,
+  CodecOptions,
+  CompressionCodec,
+  CompressionOptions,
   DistributedCacheOptions,
+  EncryptionOptions,
+  EntryFormat,
   HostAndPort,
   LocalOptions,
   Migrate,
@@ -22,22 +30,11 @@ export type {
   RedisCredentials,
   RedisOption,
   RedisStoreOption,
-  ResolvedCompression,
-  ResolvedNamespace,
   ResolvedRedis,
+  SchemaResult,
+  StandardSchemaV1,
   ValidateMode,
   ValuesMode,
 } from './options.js';
-export { isStandardSchema, type SchemaResult, type StandardSchemaV1 } from './standard-schema.js';
-export type { ResolvedFallback, ResolvedLocal, ResolvedOptions } from './resolve.js';
-export type {
-  AnyClass,
-  ClassOptions,
-  ClassRegistration,
-  CodecOptions,
-  CompressionCodec,
-  CompressionOptions,
-  EncryptionOptions,
-  EntryFormat,
-} from './value-options.js';
-export type { ResolvedClass } from './value-settings.js';
+export { DURATION_FORMS, isStandardSchema, NAME, type Rule, STANDARD_SCHEMA } from './rules.js';
+export { NAMESPACE_OPTIONS } from './schema.js';

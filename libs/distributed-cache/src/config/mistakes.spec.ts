@@ -128,7 +128,7 @@ describe('a wrong configuration', () => {
     expect(lines(problemsOf({ redis: false, requireRedis: true }))).toEqual(['requireRedis: true']);
   });
 
-  it('reports options also where others make them pointless, but variables only where they apply', () => {
+  it('reports options even if others make them ineffective, but variables only where they apply', () => {
     expect(lines(problemsOf({ enabled: false, ttl: -1 }))).toEqual(['ttl: -1']);
     const wrong = Object.fromEntries(Object.keys(ENVIRONMENT_VARIABLES).map((name) => [name, '?']));
     const options = {
@@ -150,7 +150,7 @@ describe('a wrong configuration', () => {
     expect(problemsOf({ local: false }, { CACHE_MAX_MEMORY_MB: '?', CACHE_FALLBACK_TTL: '?' })).toEqual([]);
   });
 
-  it('shortens long values and looks into no object', () => {
+  it('shortens long values and shows no content of an object', () => {
     const [long, object] = problemsOf({ keyPrefix: ':'.repeat(1000), ttl: { secret: 's3cret' } }).toSorted((a, b) =>
       a.name.localeCompare(b.name),
     );
@@ -176,11 +176,11 @@ describe('an unknown option', () => {
     [{ namespaces: { a: { emptyTTL: 5 } } }, 'namespaces.a.emptyTTL -> did you mean "emptyTtl"?'],
     [{ wobble: 1 }, 'wobble -> undefined'],
     [{ wobble: undefined }, 'wobble -> undefined'],
-  ])('in %j gets a hint where one is near', (options, expected) => {
+  ])('in %j gets a hint if a similar one exists', (options, expected) => {
     expect(hint(options)).toEqual([expected]);
   });
 
-  it('lists what there is, and never the value', () => {
+  it('is answered with the known options, never with its value', () => {
     expect(problemsOf({ local: { passwd: 's3cret' } })).toEqual([
       { name: 'local.passwd', value: 'an unknown option', allowed: 'maxMemoryMb, maxEntries, values' },
     ]);

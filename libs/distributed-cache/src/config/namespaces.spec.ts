@@ -3,7 +3,7 @@ import { ConfigurationError } from '../errors/index.js';
 import { CacheConfig } from './config.js';
 
 describe('the options of a namespace', () => {
-  it('come from the whole cache where nobody mentioned it', () => {
+  it('come from the whole cache if the namespace is not configured', () => {
     const config = CacheConfig.resolve({ ttl: '30m', local: { values: 'cloned' } }, {});
     expect(config.namespace('amazon')).toMatchObject({
       ttlMs: 1_800_000,
@@ -39,7 +39,7 @@ describe('the options of a namespace', () => {
     expect(ttlMs({ namespaces: { [name]: { grace: '3s' } } })).toBe(1500);
   });
 
-  it('beat those of the whole cache, and those given on the spot beat both', () => {
+  it('have priority over those of the whole cache, and those given to namespace() over both', () => {
     const config = CacheConfig.resolve(
       { namespaces: { amazon: { ttl: '10m', grace: '1h', emptyTtl: '5s', values: 'cloned' } } },
       {},
@@ -62,10 +62,13 @@ describe('the options of a namespace', () => {
     expect(CacheConfig.resolve({ ttl: 5 }, {}).namespace('x').emptyTtlMs).toBe(5000);
   });
 
-  it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])('are ordinary for one called %s', (name) => {
-    const config = CacheConfig.resolve({}, {});
-    expect(config.namespace(name)).toEqual(config.namespace('other'));
-  });
+  it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])(
+    'are the usual ones for a namespace called %s',
+    (name) => {
+      const config = CacheConfig.resolve({}, {});
+      expect(config.namespace(name)).toEqual(config.namespace('other'));
+    },
+  );
 
   it('are read for a namespace called __proto__ too, which JSON can make', () => {
     const config = CacheConfig.resolve(JSON.parse('{"namespaces":{"__proto__":{"ttl":5}}}'), {});
@@ -78,7 +81,7 @@ describe('the options of a namespace', () => {
     expect(() => CacheConfig.resolve({ namespaces: { [name]: {} } }, {})).toThrow(/namespaces: got /);
   });
 
-  it('are checked where they are given on the spot', () => {
+  it('are checked where they are given to namespace()', () => {
     const config = CacheConfig.resolve({}, {});
     expect(() => config.namespace('amazon', { ttl: 0 })).toThrow(
       /namespace\.amazon\.ttl: got 0, allowed: a duration over 0/,

@@ -40,7 +40,7 @@ describe('Redis by the environment', () => {
     }
   });
 
-  it('takes REDIS_URL as the whole address and looks at none of the variables below', () => {
+  it('takes REDIS_URL as the whole address and reads none of the variables that it replaces', () => {
     expect(redisOf(undefined, { ...five, REDIS_PORT: 'abc', REDIS_SSL: 'yes', REDIS_URL: 'redis://u' })).toEqual({
       kind: 'single',
       connection: { ...HOST, host: 'u' },
@@ -134,7 +134,7 @@ describe('Redis by code', () => {
     });
   });
 
-  it('lets the URL win where it says something', () => {
+  it('gives the parts of the URL priority over the other options', () => {
     const others = { host: 'x', port: 1, db: 1, username: 'x', password: 'x', family: 4 };
     expect(redisOf({ url: 'rediss://u:p@h:2/3?family=6', ...others })).toEqual({
       kind: 'single',
@@ -146,7 +146,7 @@ describe('Redis by code', () => {
     });
   });
 
-  it('takes Sentinels, whose TLS is that of the master unless it is said', () => {
+  it('takes Sentinels, whose TLS is that of the master unless it is given', () => {
     const sentinels = [{ host: 's', port: 26379 }];
     const tls = { ca: 'CA' };
     const base = { sentinels, name: 'm', sentinelUsername: 'su', sentinelPassword: 'sp' };

@@ -18,7 +18,7 @@ function problemsOf(options: DistributedCacheOptions): readonly ConfigurationPro
 }
 
 describe('compression', () => {
-  it('of a namespace beats that of the cache, option by option', () => {
+  it('of a namespace has priority over that of the cache, option by option', () => {
     const config = CacheConfig.resolve(
       {
         compression: { thresholdBytes: 500, codec: 'brotli' },
@@ -38,7 +38,7 @@ describe('compression', () => {
     expect(none.namespace('x', { compression: {} }).compression).toEqual({ thresholdBytes: 2048, codec: 'deflate' });
   });
 
-  it('with zstd stops the start where Node does not have it, and says which does', () => {
+  it('with zstd stops the start if Node does not have it, and names the versions that do', () => {
     const problems = problemsOf({ namespaces: { x: { compression: { codec: 'zstd' } } } });
     const isThere = 'zstdCompress' in zlib;
     expect(problems.map(({ name }) => name)).toEqual(isThere ? [] : ['namespaces.x.compression.codec']);
@@ -49,7 +49,7 @@ describe('compression', () => {
 describe('classes', () => {
   class Money {}
 
-  it('are given as such, or with options; what the decorator says counts where the options are silent', () => {
+  it('are given as such, or with options; the decorator supplies the options that are not given', () => {
     class Price {}
     CachedClass({ version: 3, migrate: (data) => data })(Price);
     class SalePrice extends Price {}
@@ -65,7 +65,7 @@ describe('classes', () => {
     expect(Object.keys(Price)).toEqual([]);
   });
 
-  it('are refused when they are none, or twice there', () => {
+  it('are refused if they are no classes, or registered twice', () => {
     const classes = { Money, again: Money, arrow: (() => 1) as never, wrong: { class: Date, version: 0 } };
     expect(problemsOf({ codec: { classes } }).map(({ name }) => name)).toEqual([
       'codec.classes.again',
@@ -86,7 +86,7 @@ describe('encryption', () => {
     expect(config.namespace('x')).toMatchObject({ encrypts: true, legacy: false });
   });
 
-  it('is off in a namespace that says so, which still reads what is encrypted', () => {
+  it('is off in a namespace with encryption: false, which still reads encrypted values', () => {
     const own = { keys: { k2: randomBytes(32) }, current: 'k2' };
     const config = CacheConfig.resolve(
       {
@@ -127,7 +127,7 @@ describe('encryption', () => {
     expect([hex, hex.slice(1), base64, [...secret].join(', ')].filter((key) => text.includes(key))).toEqual([]);
   });
 
-  it('goes with no format that others read, and with no value of others', () => {
+  it('is refused beside a format that other programs read, and beside legacy values', () => {
     const encryption = { keys: { k1: secret }, current: 'k1' };
     const problems = problemsOf({ encryption, namespaces: { a: { format: 'json' }, b: { legacy: true } } });
     expect(problems.map(({ name }) => name)).toEqual(['namespaces.a.format', 'namespaces.b.legacy']);

@@ -1,11 +1,10 @@
 import type { Duration, ResolvedNamespace } from '../config/index.js';
-import { CacheMetrics, type CacheHealth } from '../events/index.js';
+import { CacheMetrics, Counters, type CacheHealth } from '../events/index.js';
 import { type CacheKey, encodeKey, PreparedKey } from '../keys/index.js';
 import { readStored, type EntryStore } from '../local/index.js';
 import { checkHealth } from './health.js';
 import { BatchCollector, type BatchLoader } from './batch-loader.js';
 import type { CacheRuntime } from './runtime.js';
-import { Counters } from './counters.js';
 import { optionsWith, hasOwnKey, type EntryOptions, type KeyOptions, type Loader } from './entry-options.js';
 import type { Invalidator } from './invalidate.js';
 import type { EntryReader } from './read.js';

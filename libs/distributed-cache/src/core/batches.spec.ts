@@ -84,10 +84,10 @@ describe('getOrSetMany in two processes', () => {
 
   it('stores a batch whose lookups and stores together last longer than a load may', async () => {
     const options = sharedRedis();
-    const caches = [0, 1].map(() => cacheForTest(options, { loadLifeMs: 50, leaseMs: 900 }));
+    const caches = [0, 1].map(() => cacheForTest(options, { loadLifeMs: 50, leaseMs: 3000 }));
     await Promise.all(caches.map((cache) => cache.connect()));
     const [podA, podB] = caches.map((cache) => cache.getCache<string>('books'));
-    const keys = Array.from({ length: 20_000 }, (_, index) => `key${index}`);
+    const keys = Array.from({ length: 10_000 }, (_, index) => `key${index}`);
     expect(await podA!.getOrSetMany(keys, async (missing) => missing)).toEqual(keys);
     const missing = async (): Promise<number> =>
       (await podB!.getMany(keys)).filter((value) => value === undefined).length;

@@ -5,7 +5,7 @@ import { TierReplyError } from '../errors/index.js';
 import {
   Announcements,
   checkPermissions,
-  FormerConnection,
+  PreviousConnection,
   InvalidationGroup,
   isCluster,
   isRefusal,
@@ -82,7 +82,7 @@ class RedisParts implements RedisRuntime {
 
   private readonly config: CacheConfig;
   private readonly prefix: string;
-  private readonly former = new FormerConnection();
+  private readonly previous = new PreviousConnection();
   private readonly guard: ReplicaGuard;
   private isCatchingUp = false;
 
@@ -134,12 +134,12 @@ class RedisParts implements RedisRuntime {
       },
       {
         onChanged: (keys) => listener.onChanged(keys),
-        onLive: () => listener.onTrackingUp(),
-        onLost: () => listener.onTrackingLost(),
+        onTrackingUp: () => listener.onTrackingUp(),
+        onTrackingLost: () => listener.onTrackingLost(),
       },
       {
-        get areAllUp() {
-          return connection.nodes.isWhole;
+        get allNodesUp() {
+          return connection.nodes.allUp;
         },
         sourceOf: (key) => connection.nodes.ownerOf(key)?.client,
       },
@@ -151,7 +151,7 @@ class RedisParts implements RedisRuntime {
     );
     this.stamps = {
       tier: this.tier,
-      tracksChanges: (stampKey) => changes.hears(stampKey),
+      tracksChanges: (stampKey) => changes.tracksChanges(stampKey),
       latestServerNowMs,
       nowMs,
       mayServeHeldStamp: (stampKey) => {
@@ -175,7 +175,7 @@ class RedisParts implements RedisRuntime {
   /** Ends the previous connection: a command that is still on its way there must not take effect any more. */
   private async killPreviousConnection(client: RedisClient): Promise<void> {
     if (!isCluster(client)) {
-      await this.former.replaceBy(client);
+      await this.previous.killFor(client);
     }
   }
 

@@ -1,6 +1,6 @@
 import { asDecoded, type BegunEncoding, type Decoded, type EncodedPayload, type EntryCodec } from '../codec/index.js';
 import { ValueRefusedError } from '../errors/index.js';
-import type { LocalMark, StoredValue, UnreadValue } from '../local/index.js';
+import type { LocalMark, StoredValue, DeferredJson } from '../local/index.js';
 import type { EntryLife } from './entry-options.js';
 import type { Flight } from './flight.js';
 import type { LocalValues } from './local-values.js';
@@ -30,7 +30,7 @@ export interface EncoderListener {
 /** An entry that is ready to be stored, in the form of each tier. */
 export interface PreparedEntry {
   readonly entry: EntryToWrite;
-  readonly forLocal: StoredValue | UnreadValue;
+  readonly forLocal: StoredValue | DeferredJson;
   readonly payload: EncodedPayload;
 }
 
@@ -90,7 +90,7 @@ export class EntryEncoder {
     value: unknown,
     { isTree, isAscii, text, textBytes }: BegunEncoding,
     textFrom: number,
-  ): StoredValue | UnreadValue {
+  ): StoredValue | DeferredJson {
     return isTree && text.length >= textFrom
       ? this.values.unread(text, textBytes > text.length)
       : this.values.storable({ value, isTree, isAscii }, 'given');
@@ -107,7 +107,7 @@ export class EntryEncoder {
   private complete(
     entry: EntryToWrite,
     payload: EncodedPayload,
-    forLocal: StoredValue | UnreadValue | undefined,
+    forLocal: StoredValue | DeferredJson | undefined,
   ): PreparedEntry | Promise<PreparedEntry> {
     if (forLocal !== undefined) {
       return { entry, forLocal, payload };

@@ -87,7 +87,7 @@ export class EntryValidity {
    * as a `clear()`, as long as one process remembers it.
    */
   private isOfStamp(entry: RedisEntry, clearStamp: string): boolean {
-    return entry.isForeign ? stampedAtMs(clearStamp) === 0 : stampOf(entry, CLEAR) === clearStamp;
+    return entry.isLegacy ? stampedAtMs(clearStamp) === 0 : stampOf(entry, CLEAR) === clearStamp;
   }
 
   /** Whether the journal holds an invalidation of this key: what Redis may hold is then a miss, and will be deleted. */

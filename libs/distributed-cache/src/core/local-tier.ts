@@ -1,7 +1,7 @@
 import { isPlainKey, type PreparedKey } from '../keys/index.js';
-import type { LocalEntry, LocalPart, LocalPutOptions, StoredValue, UnreadValue } from '../local/index.js';
-import type { CacheRuntime } from './runtime.js';
+import type { DeferredJson, LocalEntry, LocalPutOptions, Partition, StoredValue } from '../local/index.js';
 import { XFETCH_HORIZON, type EntryLife } from './entry-options.js';
+import type { CacheRuntime } from './runtime.js';
 
 /**
  * How long a local copy is trusted when Redis can't report changes, in milliseconds: for this time processes may
@@ -23,7 +23,7 @@ export const UNTRACKED_TTL_MS = 5000;
  */
 export class LocalTier {
   /** Absent when L1 is switched off. */
-  private readonly part: LocalPart | undefined;
+  private readonly part: Partition | undefined;
   /** The prefix of its keys in Redis. */
   private readonly valuePrefix: string;
 
@@ -31,7 +31,7 @@ export class LocalTier {
     private readonly runtime: CacheRuntime,
     namespace: string,
   ) {
-    this.part = runtime.local?.part(isPlainKey, XFETCH_HORIZON);
+    this.part = runtime.local?.partition(isPlainKey, XFETCH_HORIZON);
     this.valuePrefix = `${runtime.config.keyPrefix}:${namespace}:`;
   }
 
@@ -58,7 +58,7 @@ export class LocalTier {
   /** Whether no Redis is configured, or this process receives every change of every key. */
   isFullyTracked(): boolean {
     const { redis } = this.runtime;
-    return redis === undefined || (redis.connection.isWhole && redis.changes.isLive);
+    return redis === undefined || (redis.connection.allNodesUp && redis.changes.isFullyTracked);
   }
 
   /** The entry as it is, trusted or not, without marking it as used. */
@@ -76,7 +76,9 @@ export class LocalTier {
     const valueKey = this.valuePrefix + key;
     const outageSinceMs = redis.connection.outageSinceMs(valueKey);
     if (outageSinceMs === undefined) {
-      return redis.changes.hears(valueKey) ? ttlMs : Math.min(ttlMs, entry.storedAtMs + UNTRACKED_TTL_MS - nowMs);
+      return redis.changes.tracksChanges(valueKey)
+        ? ttlMs
+        : Math.min(ttlMs, entry.storedAtMs + UNTRACKED_TTL_MS - nowMs);
     }
     return config.fallback === false
       ? 0
@@ -92,7 +94,7 @@ export class LocalTier {
     return this.runtime.clock.nowMs() - entry.storedAtMs;
   }
 
-  keep(key: string, stored: StoredValue | UnreadValue, options: LocalPutOptions): void {
+  keep(key: string, stored: StoredValue | DeferredJson, options: LocalPutOptions): void {
     if (!this.isTrusted(key)) {
       // Redis may become unavailable next, and L1 be trusted again: then this older copy would be returned.
       this.delete(key);
@@ -146,7 +148,7 @@ export class LocalTier {
     const valueKey = this.valuePrefix + key;
     if (redis.connection.isLive && redis.connection.outageSinceMs(valueKey) === undefined) {
       const { state } = redis.changes;
-      return redis.changes.hears(valueKey) || state === 'announced' || state === 'none';
+      return redis.changes.tracksChanges(valueKey) || state === 'announced' || state === 'none';
     }
     return config.fallback !== false;
   }

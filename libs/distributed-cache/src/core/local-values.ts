@@ -1,5 +1,5 @@
 import type { Decoded, EntryCodec } from '../codec/index.js';
-import { storeValue, UnreadValue, type StoredValue, type ValueOrigin, type ValuesMode } from '../local/index.js';
+import { storeValue, DeferredJson, type StoredValue, type ValueOrigin, type ValuesMode } from '../local/index.js';
 import { freezeTree, type CopyInstance } from '../values/index.js';
 
 /** From this length of its JSON, L1 may keep the text instead of the value; below it, the text is not smaller. */
@@ -8,7 +8,7 @@ const TEXT_FROM_LENGTH = 512;
 /** A value as its caller gets it, and as L1 keeps it. */
 export interface LocalForms {
   readonly stored: StoredValue;
-  readonly forLocal: StoredValue | UnreadValue;
+  readonly forLocal: StoredValue | DeferredJson;
 }
 
 /** Makes the values of one namespace safe to keep in L1 and to share between readers. */
@@ -31,8 +31,8 @@ export class LocalValues {
   }
 
   /** A value kept as its JSON text, which the first read parses. */
-  unread(text: string, isWide: boolean): UnreadValue {
-    return new UnreadValue(text, isWide, this.readText);
+  unread(text: string, isWide: boolean): DeferredJson {
+    return new DeferredJson(text, isWide, this.readText);
   }
 
   /** A value that was read from Redis, for its caller and for L1. */
@@ -44,7 +44,7 @@ export class LocalValues {
     }
     freezeTree(value);
     this.rereads.onKept();
-    return { stored: unmeasured(value), forLocal: new UnreadValue(text, !isAscii, this.rereadText) };
+    return { stored: unmeasured(value), forLocal: new DeferredJson(text, !isAscii, this.rereadText) };
   }
 
   private readonly readText = (text: string): StoredValue => this.storable(this.codec.parse(text), 'decoded');

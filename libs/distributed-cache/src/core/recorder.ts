@@ -1,6 +1,5 @@
-import type { AnsweringTier, CacheEventMap, CacheEvents, SchemaMismatch } from '../events/index.js';
+import type { AnsweringTier, CacheEventMap, CacheEvents, Counters, SchemaMismatch } from '../events/index.js';
 import type { CacheKey } from '../keys/index.js';
-import type { Counters } from './counters.js';
 
 /**
  * Counts the lookups of one namespace and emits their events. The payload of an event is built only when there is a

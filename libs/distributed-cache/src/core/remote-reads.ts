@@ -21,12 +21,12 @@ export class RemoteReads {
   async find(key: string): Promise<RemoteLookup> {
     const valueKey = this.layout.valueKey(key);
     const { held } = this.stamp;
-    const { deadlineClock, exchange } = this.redis.connection;
+    const { deadlineClock } = this.redis.connection;
     const askedAtMs = deadlineClock.nowMs();
     const wasJournalled = this.validity.isJournalled(key);
     try {
       if (held === undefined) {
-        return await exchange.withinRest('GET', askedAtMs, this.findUnderNewStamp(key, valueKey, wasJournalled));
+        return await deadlineClock.withinRest('GET', askedAtMs, this.findUnderNewStamp(key, valueKey, wasJournalled));
       }
       const bytes = await this.tier.read(valueKey);
       const decoding = bytes === null ? undefined : this.tier.entryIn(valueKey, bytes, askedAtMs);
@@ -36,7 +36,7 @@ export class RemoteReads {
         held,
         wasJournalled,
       );
-      return checking instanceof Promise ? await exchange.withinRest('GET', askedAtMs, checking) : checking;
+      return checking instanceof Promise ? await deadlineClock.withinRest('GET', askedAtMs, checking) : checking;
     } catch (error) {
       return error instanceof CorruptEntryError ? this.corrupt(error) : this.unreachable('get', error);
     }
@@ -69,7 +69,7 @@ export class RemoteReads {
   }
 
   private async findPiece(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
-    const { deadlineClock, exchange } = this.redis.connection;
+    const { deadlineClock } = this.redis.connection;
     const askedAtMs = deadlineClock.nowMs();
     const wereJournalled = this.validity.journalledOf(keys);
     try {
@@ -77,7 +77,7 @@ export class RemoteReads {
       const { held } = this.stamp;
       const [entries, stamp] =
         held === undefined
-          ? await exchange.withinRest('GET', askedAtMs, Promise.all([reading, this.stamp.current()]))
+          ? await deadlineClock.withinRest('GET', askedAtMs, Promise.all([reading, this.stamp.current()]))
           : [await reading, held];
       const checking = allOf(
         keys.map((key, index) => {
@@ -86,7 +86,7 @@ export class RemoteReads {
           return this.validity.lookupOf(key, readable, stamp, wereJournalled.has(key));
         }),
       );
-      return checking instanceof Promise ? await exchange.withinRest('GET', askedAtMs, checking) : checking;
+      return checking instanceof Promise ? await deadlineClock.withinRest('GET', askedAtMs, checking) : checking;
     } catch (error) {
       this.faults.report('get', error);
       return keys.map(() => UNREACHABLE);

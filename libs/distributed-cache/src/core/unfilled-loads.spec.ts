@@ -178,7 +178,7 @@ describe('a load whose process has died', () => {
     const calls = others.map((cache) => cache.getOrSet('key', load));
     await vi.waitFor(() => expect(others.map(waits)).toEqual(others.map(() => 1)));
     const layout = keyLayout(redis.keyPrefix, 'users');
-    const leaseKey = layout.leaseKey('key');
+    const leaseKey = layout.entryKeys('key').leaseKey;
     const former = formerNamesOf(layout.valueKey('key')).leaseKey;
     expect(await redis.admin.del(leaseKey, former)).toBe(2); // as when its time is over
     expect(await Promise.all(calls)).toEqual(others.map(() => 'taken over'));

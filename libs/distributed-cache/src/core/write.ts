@@ -1,5 +1,5 @@
 import type { Stamp } from '../codec/index.js';
-import { type StoredValue, UnreadValue } from '../local/index.js';
+import { type StoredValue, DeferredJson } from '../local/index.js';
 import { allOf } from '../redis/index.js';
 import type { WaitBudget } from './deadline.js';
 import type { EntryEncoder, EntryToWrite, PreparedEntry } from './encode.js';
@@ -64,7 +64,7 @@ export class EntryWriter {
     }
     const { forLocal } = prepared;
     const written = this.finish(prepared, await this.fill(prepared, grant));
-    return { ...written, stored: forLocal instanceof UnreadValue ? forLocal.read() : forLocal };
+    return { ...written, stored: forLocal instanceof DeferredJson ? forLocal.read() : forLocal };
   }
 
   /** Stores a value that a caller passed to `set`. */

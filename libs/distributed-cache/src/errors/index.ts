@@ -1,7 +1,13 @@
-export { CacheError } from './cache-error.js';
-export { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
-export { LoadCycleError } from './load-cycle-error.js';
-export { LoaderTimeoutError } from './loader-timeout-error.js';
+export {
+  CacheError,
+  ConfigurationError,
+  type ConfigurationProblem,
+  CorruptEntryError,
+  LoadCycleError,
+  LoaderTimeoutError,
+  type RefusalReason,
+  ValueRefusedError,
+} from './cache-errors.js';
 export {
   TierDisconnectedError,
   TierReplyError,
@@ -10,4 +16,3 @@ export {
   TierUnreplicatedError,
   type UnavailableReason,
 } from './tier-errors.js';
-export { CorruptEntryError, ValueRefusedError, type RefusalReason } from './value-errors.js';

@@ -1,11 +1,11 @@
-import { CacheError } from './cache-error.js';
+import { CacheError } from './cache-errors.js';
 
 /** Why a tier can't be used right now. */
 export type UnavailableReason = 'not-connected' | 'breaker-open' | 'overloaded' | 'closed';
 
 /**
- * The tier is known to be unusable: it was not asked, or the request was given up while it was under way. Unless
- * `wasSent`, nothing took effect.
+ * The tier is known to be unusable: the command was not sent, or its answer is not awaited any more. Unless `wasSent`,
+ * nothing took effect.
  */
 export class TierUnavailableError extends CacheError {
   override readonly name = 'TierUnavailableError';
@@ -14,7 +14,7 @@ export class TierUnavailableError extends CacheError {
   constructor(
     readonly operation: string,
     readonly reason: UnavailableReason,
-    /** Whether the command had been sent when the request was given up: it may have taken effect. */
+    /** Whether the command had been sent by then: it may have taken effect. */
     readonly wasSent = false,
   ) {
     super(`${operation} was not sent: Redis can't be used (${reason})`);
@@ -69,7 +69,7 @@ export class TierReplyError extends CacheError {
     readonly command?: string,
     /**
      * Whether Redis refuses this command for now (`NOPERM`, `READONLY`, an unknown command, ...). Another
-     * command, or the same one later, may succeed; other arguments make no difference.
+     * command, or the same one later, may succeed. Other arguments make no difference.
      */
     readonly isRefusal: boolean = false,
   ) {

@@ -20,7 +20,7 @@ function channelForTest(name: string): unknown[] {
 }
 
 describe('CacheEvents', () => {
-  it('tells its listeners at once, in the order they came, the very payload', () => {
+  it('calls its listeners synchronously, in the order of their registration, with the same payload object', () => {
     const events = new CacheEvents();
     const heard: unknown[] = [];
     events.on('hit', (event) => heard.push(['first', event]));
@@ -34,7 +34,7 @@ describe('CacheEvents', () => {
     expect((heard[0] as unknown[])[1]).toBe(HIT);
   });
 
-  it('tells nobody who has left', () => {
+  it('does not call a listener that was removed', () => {
     const events = new CacheEvents();
     const [stays, leaves] = [vi.fn(), vi.fn()];
     events.on('clear', stays);
@@ -49,7 +49,7 @@ describe('CacheEvents', () => {
     expect(stays).toHaveBeenCalledTimes(1);
   });
 
-  it('lets a listener leave while it is told', () => {
+  it('lets a listener be removed while it runs', () => {
     const events = new CacheEvents();
     const after = vi.fn();
     const leave = events.on('hit', () => leave());
@@ -97,7 +97,7 @@ describe('CacheEvents', () => {
     expect(String(warnings.mock.calls[0]?.[0])).toBe('A listener of the cache event "hit" threw RangeError');
   });
 
-  it('is observed only while somebody listens to that event', () => {
+  it('is observed only while the event has a listener', () => {
     const events = new CacheEvents();
     expect(events.isObserved('hit')).toBe(false);
     const leave = events.on('hit', () => {});

@@ -13,7 +13,7 @@ describe('CacheHealth', () => {
     });
   });
 
-  it('has no message where there is nothing to say', () => {
+  it('has no message without a reason', () => {
     expect(Object.keys(new CacheHealth('up', true, true).toJSON())).not.toContain('message');
   });
 

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { CacheMetrics, type CacheCounts } from './cache-metrics.js';
+import { renderCountersTable, renderPrometheusTable, replaceTable } from '../../../../scripts/render-tables.mjs';
+import { type CacheCounts, CacheMetrics, COUNTERS, Counters, GAUGES } from './index.js';
 
 const COUNTS: CacheCounts = {
   hits: 7,
@@ -63,10 +65,31 @@ describe('CacheMetrics', () => {
     expect(rateOf(hits, misses)).toBe(percent);
   });
 
-  it('does not move with the counts that it was made from', () => {
+  it('does not change with the counts that it was made from', () => {
     const counts = { ...COUNTS };
     const metrics = new CacheMetrics('users', counts, true, true);
     counts.hits = 1000;
     expect(metrics).toMatchObject({ hits: 7, totalRequests: 10, hitRatePercent: 70 });
+  });
+});
+
+describe('the counters in use', () => {
+  it('begin at 0, one for each row of the table, and add up the hits of both tiers', () => {
+    const counters = new Counters();
+    expect(Object.entries(counters)).toEqual(Object.keys(COUNTERS).map((name) => [name, 0]));
+    counters.localHits += 2;
+    counters.redisHits += 3;
+    expect(new CacheMetrics('users', counters, true, true)).toMatchObject({ hits: 5, localHits: 2, redisHits: 3 });
+  });
+});
+
+describe('the documentation of the metrics', () => {
+  it('shows the real counters and Prometheus metrics in docs/metrics.md', () => {
+    const text = readFileSync(new URL('../../../../docs/metrics.md', import.meta.url), 'utf8');
+    const counters = replaceTable(text, 'counters', renderCountersTable({ ...COUNTERS, ...GAUGES }));
+    const written = replaceTable(counters, 'prometheus', renderPrometheusTable(COUNTERS, GAUGES));
+    expect(text, 'run "npm run build && node scripts/docs-tables.mjs"').toBe(written);
+    expect(text).toContain('| `cache_hits_total` ');
+    expect(text).toContain('| `tags_forgotten` ');
   });
 });

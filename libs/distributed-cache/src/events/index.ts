@@ -7,4 +7,5 @@ export {
   type InvalidationState,
   type RedisFacts,
 } from './cache-health.js';
-export { CacheMetrics, type CacheCounts, type CacheMetricsWire } from './cache-metrics.js';
+export { CacheMetrics, type CacheMetricsWire } from './cache-metrics.js';
+export { type CacheCounts, COUNTERS, type CounterRow, Counters, GAUGES } from './counters.js';

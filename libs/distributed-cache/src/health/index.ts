@@ -1,2 +1,1 @@
-export { DistributedCacheHealthModule } from './distributed-cache-health.module.js';
-export { DistributedCacheHealthIndicator } from './distributed-cache.health-indicator.js';
+export { DistributedCacheHealthIndicator, DistributedCacheHealthModule } from './distributed-cache-health.js';

@@ -44,7 +44,7 @@ describe('encodeArguments refuses', () => {
     ['Math', Math, /has no toJSON/],
     ['a proxied Map', new Proxy(new Map(), {}), /an instance of Map/],
     ['an array with named properties', 'ab'.match(/a/), /an array with named properties/],
-    ['a Date with properties', Object.assign(new Date(0), { zone: 'UTC' }), /a Date that somebody gave properties/],
+    ['a Date with properties', Object.assign(new Date(0), { zone: 'UTC' }), /a Date with properties of its own/],
     ['a property under a symbol', { [Symbol('a')]: 1 }, /a property under a symbol/],
   ])('%s', (_title, value, message) => {
     for (const args of [
@@ -82,7 +82,7 @@ describe('encodeArguments refuses', () => {
     expect(() => encodeArguments([new Endless()])).toThrow(/nested deeper/);
   });
 
-  it('and says where the culprit sits and what to do', () => {
+  it('and names the position of the refused value and the remedy', () => {
     const filter = { where: [{ owner: new OrderFilter('secret') }] };
     expect(() => encodeArguments([1, filter])).toThrow(
       "Argument 2 of the call (at .where[0].owner) can't be part of a cache key: it is an instance of OrderFilter, " +
@@ -90,7 +90,7 @@ describe('encodeArguments refuses', () => {
     );
   });
 
-  it('and points at the container, not at its last child, where that is the culprit', () => {
+  it('and names the container, not its last child, if the container is refused', () => {
     const place = /^Argument 1 of the call \(at \.a\) can't/;
     expect(() => encodeArguments([{ a: 'ab'.match(/a/) }])).toThrow(place);
     expect(() => encodeArguments([{ a: Object.assign(new Set([[1]]), { b: 1 }) }])).toThrow(place);

@@ -1,9 +1,22 @@
-export { encodeArguments } from './argument-encoding.js';
-export { describeKey } from './key-description.js';
-export { encodeKey, isPlainKey, MAX_KEY_BYTES, prepareKey } from './key-encoding.js';
-export { CacheKeyError } from './key-error.js';
-export { type FormerNames, formerNamesOf } from './former-names.js';
-export { companionKeyOf, isBesideValue, isValidName, keyLayout, type KeyLayout } from './key-layout.js';
+export { encodeArguments } from './arguments.js';
+export {
+  type CacheKey,
+  CacheKeyError,
+  encodeKey,
+  isPlainKey,
+  MAX_KEY_BYTES,
+  prepareKey,
+  PreparedKey,
+} from './key-encoding.js';
+export {
+  companionKeyOf,
+  type FormerNames,
+  formerNamesOf,
+  isBesideValue,
+  isValidName,
+  keyLayout,
+  type KeyLayout,
+} from './key-layout.js';
 export { keySlot, SLOT_COUNT } from './key-slot.js';
 export {
   type CacheDimensions,
@@ -13,5 +26,4 @@ export {
   isDimensionValue,
   versionSuffix,
 } from './key-variation.js';
-export { MethodKeys, methodKey } from './method-key.js';
-export { type CacheKey, PreparedKey } from './prepared-key.js';
+export { describeKey, MethodKeys, methodKey } from './method-key.js';

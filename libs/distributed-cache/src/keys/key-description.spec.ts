@@ -21,7 +21,7 @@ describe('describeKey', () => {
     [{ a: 1 }],
     [new Date(0)],
     ['long'.repeat(500)],
-  ])('knows the key of a call, whatever its arguments (%#)', (...args) => {
+  ])('recognizes the key of a call, whatever its arguments (%#)', (...args) => {
     expect(describeKey(encodeKey(methodKey('Users', 'find', args)))).toMatch(/^Users\.find\(…\)#[0-9a-f]{8}$/);
   });
 
@@ -37,7 +37,7 @@ describe('describeKey', () => {
     expect(described).toMatch(/^KeywordInsightsService\.…\(…\)#[0-9a-f]{8}$/);
   });
 
-  it('tells calls of one method apart, the same way each time', () => {
+  it('distinguishes calls of one method, the same way each time', () => {
     const first = describeKey(methodKey('Users', 'find', [1]));
     expect(describeKey(methodKey('Users', 'find', [1]))).toBe(first);
     expect(describeKey(methodKey('Users', 'find', [2]))).not.toBe(first);

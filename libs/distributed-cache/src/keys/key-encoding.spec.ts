@@ -30,7 +30,7 @@ describe('encodeKey', () => {
     expect(encoded).toMatch(/^Users\.search\('x+~[\w-]{43}$/);
   });
 
-  it('tells long keys apart that differ only in their last character', () => {
+  it('distinguishes long keys that differ only in their last character', () => {
     const long = 'x'.repeat(10_000);
     expect(encodeKey(`${long}a`)).not.toBe(encodeKey(`${long}b`));
   });
@@ -66,7 +66,7 @@ describe('encodeKey', () => {
     expect(encodeKey(`a~${'b'.repeat(44)}`)).toBe(`a~${'b'.repeat(44)}`);
   });
 
-  it('hashes a lookalike that its own escape makes too long', () => {
+  it('hashes a lookalike that is too long once it is escaped', () => {
     const lookalike = `${'x'.repeat(468)}~${'b'.repeat(43)}`;
     const encoded = encodeKey(lookalike);
     expect(encoded).not.toBe(lookalike);

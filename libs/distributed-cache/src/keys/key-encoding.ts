@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto';
-import { CacheKeyError } from './key-error.js';
-import { type CacheKey, PreparedKey } from './prepared-key.js';
 
 /*
  * How a user's key becomes the key that every tier uses, and why two keys never become one.
@@ -31,6 +29,48 @@ const LONE_SURROGATE = /\p{Cs}/u;
 const ENDS_LIKE_HASHED = /~[\w-]{43}$/;
 /** The rest of a percent-encoded character that was cut in two; `%C2` only ever begins a C1 control. */
 const CUT_ESCAPE = /(?:%C2)?(?:%[0-9A-F]?)?$/;
+
+/**
+ * A key together with its encoding: of a decorated method's call, or of an entry that varies by dimensions of the
+ * request. The encoding contains characters that no plain string key can contain, so the two never collide. Made by
+ * `AsyncCache.keyFor`.
+ */
+export class PreparedKey {
+  /**
+   * @internal The slot in L1 where the entry was found last: a hint, which is checked by `sequence` before it is used.
+   */
+  slot = 0;
+  /** @internal The sequence of the entry that was found there. */
+  sequence = -1;
+
+  constructor(
+    /** The key for events and messages. */
+    readonly text: string,
+    /** The key in the form that every tier uses. */
+    readonly encoded: string,
+  ) {}
+
+  toString(): string {
+    return this.text;
+  }
+}
+
+/** The key of an entry: a string, or a result of `AsyncCache.keyFor`. */
+export type CacheKey = string | PreparedKey;
+
+/**
+ * A key, or an argument that was to become part of one, can't be used. It is a mistake in the calling code, so it is a
+ * `TypeError` and reaches the caller. The message says what is wrong and what to do; it never holds the key or an
+ * argument's value.
+ */
+export class CacheKeyError extends TypeError {
+  override readonly name = 'CacheKeyError';
+  readonly code = 'CACHE_KEY_REFUSED';
+
+  constructor(problem: string, remedy: string) {
+    super(`${problem}. ${remedy}.`);
+  }
+}
 
 /**
  * The key in the form that L1 and Redis use. Distinct keys stay distinct; a short key of plain ASCII is returned as it

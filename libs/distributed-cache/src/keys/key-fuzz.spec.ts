@@ -65,7 +65,7 @@ describe(`keys under ${MUTATIONS} mutations, FUZZ_SEED=${seed}`, () => {
     ])();
   };
 
-  it('makes a bounded key of them or throws a CacheKeyError, in no time', () => {
+  it('make a bounded key or throw a CacheKeyError, quickly', () => {
     const methods = new MethodKeys('Users', 'find');
     let text = 'user:42';
     let refused = 0;

@@ -107,7 +107,7 @@ describe('keys never collide', () => {
     );
   });
 
-  it('tells classes, methods and arguments apart', () => {
+  it('distinguishes classes, methods and arguments', () => {
     let equalPairs = 0;
     const names = fc.string({ unit: fc.constantFrom('.', '(', '\\', 'a'), maxLength: 3 });
     const call = fc.tuple(names, names, fc.constantFrom<unknown[]>([], ['a'], ['a', 'a'], [[]]));
@@ -161,7 +161,7 @@ function wireName(kind: string, prefix: string, namespace: string, key: string):
     case 'value':
       return layout.valueKey(encodeKey(key));
     case 'lease':
-      return layout.leaseKey(encodeKey(key));
+      return layout.entryKeys(encodeKey(key)).leaseKey;
     case 'tag':
       return layout.tagStampKey(encodeKey(key));
     default:

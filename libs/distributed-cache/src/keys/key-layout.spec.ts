@@ -4,26 +4,25 @@ import { CacheKeyError, companionKeyOf, encodeKey, isBesideValue, isValidName, k
 describe('keyLayout', () => {
   const layout = keyLayout('cache', 'keywords');
 
-  it('names what a namespace keeps in Redis', () => {
+  it('names everything that a namespace keeps in Redis', () => {
     expect(layout.valuePrefix).toBe('cache:keywords:');
     expect(layout.valueKey('user:1')).toBe('cache:keywords:user:1');
-    expect(layout.leaseKey('user:1')).toBe('cache:{cache:keywords:user:1}:lease');
+    expect(layout.entryKeys('user:1').leaseKey).toBe('cache:{cache:keywords:user:1}:lease');
     expect(layout.tagStampKey('author:7')).toBe('cache:keywords:#tag:author:7');
     expect(layout.clearStampKey).toBe('cache:keywords:#clear');
   });
 
-  it('puts a value and its lease into one cluster slot, whatever braces the key had', () => {
+  it('puts a value and its lease into one cluster slot, whatever braces the key contains', () => {
     for (const key of ['a', '{a}', '}{', '{}', 'a{b}c{d}', '{'.repeat(400)]) {
       const encoded = encodeKey(key);
-      expect(hashedPart(layout.leaseKey(encoded))).toBe(hashedPart(layout.valueKey(encoded)));
+      expect(hashedPart(layout.entryKeys(encoded).leaseKey)).toBe(hashedPart(layout.valueKey(encoded)));
       expect(hashedPart(layout.valueKey(encoded))).toBe(layout.valueKey(encoded));
     }
   });
 
-  it('keeps every name under the prefix, and tells those beside a value by one character', () => {
+  it('begins every name with the prefix, and marks the names beside a value by one character', () => {
     const { leaseKey, fillKey } = layout.entryKeys('a');
-    expect([layout.leaseKey('a'), layout.fillKey('a')]).toEqual([leaseKey, fillKey]);
-    const beside = [leaseKey, fillKey, layout.companionKey('a'), companionKeyOf(layout.valueKey('a'))];
+    const beside = [leaseKey, fillKey, companionKeyOf(layout.valueKey('a'))];
     const others = [
       layout.valueKey('a'),
       layout.valueKey(encodeKey('{a}')),
@@ -31,7 +30,7 @@ describe('keyLayout', () => {
       layout.clearStampKey,
     ];
     expect([...beside, ...others].filter((name) => !name.startsWith('cache:'))).toEqual([]);
-    expect(beside.map((name) => isBesideValue(name, 'cache:'.length))).toEqual([true, true, true, true]);
+    expect(beside.map((name) => isBesideValue(name, 'cache:'.length))).toEqual([true, true, true]);
     expect(others.map((name) => isBesideValue(name, 'cache:'.length))).toEqual([false, false, false, false]);
   });
 
@@ -45,7 +44,7 @@ describe('keyLayout', () => {
     expect(layout.tagStampKey(encodeKey('x'.repeat(5000))).length).toBeLessThan(600);
   });
 
-  it('tells a namespace and a key with colons apart', () => {
+  it('distinguishes a namespace from a key with colons', () => {
     expect(keyLayout('p', 'a').valueKey('b:c')).not.toBe(keyLayout('p', 'a.b').valueKey('c'));
     expect(() => keyLayout('p', 'a:b')).toThrow(CacheKeyError);
   });
@@ -56,12 +55,12 @@ describe('keyLayout', () => {
     expect(() => keyLayout('a', name)).toThrow(/namespace/);
   });
 
-  it.each(['cache', 'A-1', 'my_app.v2', '__proto__'])('takes %j as a name', (name) => {
+  it.each(['cache', 'A-1', 'my_app.v2', '__proto__'])('accepts %j as a name', (name) => {
     expect(isValidName(name)).toBe(true);
   });
 });
 
-/** What Redis Cluster computes the slot from: the text between the first `{` and the next `}`, unless it is empty. */
+/** The text that Redis Cluster hashes: the text between the first `{` and the next `}`, unless it is empty. */
 function hashedPart(key: string): string {
   const open = key.indexOf('{');
   const close = key.indexOf('}', open + 1);

@@ -1,4 +1,4 @@
-import { CacheKeyError } from './key-error.js';
+import { CacheKeyError } from './key-encoding.js';
 
 const VALID_NAME = /^[A-Za-z0-9_.-]+$/;
 const OPENING_BRACE = '{'.charCodeAt(0);
@@ -25,12 +25,12 @@ export function isValidName(name: string): boolean {
  *
  * Every name begins with `prefix:`, so the ACL pattern `~prefix:*` covers all of them.
  *
- * A value, its lease and a fill of it are changed together, so in a cluster they must be in one slot. Redis hashes the
- * text between the first `{` and the next `}`, or the whole key if there is none. Neither names nor encoded keys
+ * A value, its lease and its staged value are changed together, so in a cluster they must be in one slot. Redis hashes
+ * the text between the first `{` and the next `}`, or the whole key if there is none. Neither names nor encoded keys
  * contain a brace: the value is hashed as a whole, and the others by the same text.
  *
- * Invalidation messages are requested by prefix (`prefix:`), so messages about leases and fills arrive as well. A
- * namespace never begins with `{`: {@link isBesideValue} recognizes these names by one character, and the listener
+ * Invalidation messages are requested by prefix (`prefix:`), so messages about leases and staged values arrive as well.
+ * A namespace never begins with `{`: {@link isBesideValue} recognizes these names by one character, and the listener
  * drops them. A stamp can't be a value: an encoded key never begins with `#`.
  */
 export interface KeyLayout {
@@ -40,14 +40,8 @@ export interface KeyLayout {
   readonly clearStampKey: string;
   /** The key of a value. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
   valueKey(encodedKey: string): string;
-  /** The key of a lease. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
-  leaseKey(encodedKey: string): string;
-  /** The key of a fill. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
-  fillKey(encodedKey: string): string;
-  /** The names of a value, its lease and a fill of it. @param encodedKey a result of `encodeKey` */
+  /** The keys of a value, its lease and its staged value. @param encodedKey a result of `encodeKey` */
   entryKeys(encodedKey: string): { readonly valueKey: string; readonly leaseKey: string; readonly fillKey: string };
-  /** The key of a companion. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
-  companionKey(encodedKey: string): string;
   /**
    * The key of a tag's stamp.
    * @param encodedTag a result of `encodeKey` for a tag: tags are encoded by the rules for keys
@@ -65,25 +59,25 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
     valuePrefix,
     clearStampKey: `${valuePrefix}#clear`,
     valueKey: (encodedKey) => valuePrefix + encodedKey,
-    leaseKey: (encodedKey) => `${beside}${valuePrefix}${encodedKey}}:lease`,
-    fillKey: (encodedKey) => `${beside}${valuePrefix}${encodedKey}}:fill`,
     entryKeys: (encodedKey) => {
       const valueKey = valuePrefix + encodedKey;
       return { valueKey, leaseKey: `${beside}${valueKey}}:lease`, fillKey: `${beside}${valueKey}}:fill` };
     },
-    companionKey: (encodedKey) => companionKeyOf(valuePrefix + encodedKey),
     tagStampKey: (encodedTag) => `${valuePrefix}#tag:${encodedTag}`,
   };
 }
 
-/** The name of a value's companion. @param valueKey as {@link KeyLayout.valueKey} makes it */
+/**
+ * The key of a value's metadata, for a value that is plain text.
+ * @param valueKey a result of {@link KeyLayout.valueKey}
+ */
 export function companionKeyOf(valueKey: string): string {
   return `${valueKey.slice(0, valueKey.indexOf(':') + 1)}{${valueKey}}:about`;
 }
 
 /**
- * Whether a key is a lease, a fill or a companion: their changes concern no other process.
- * @param prefixLength of `prefix:`
+ * Whether a key is that of a lease, a staged value or metadata: a change of these concerns no other process.
+ * @param prefixLength the length of `prefix:`
  */
 export function isBesideValue(key: string, prefixLength: number): boolean {
   return key.charCodeAt(prefixLength) === OPENING_BRACE;
@@ -96,4 +90,21 @@ function requireValidName(what: string, name: string): void {
       'Use letters and digits of ASCII, `_`, `.` and `-`',
     );
   }
+}
+
+/** The keys of a value's lease, staged value and metadata in versions before 0.2: they do not begin with `prefix:`. */
+export interface FormerNames {
+  readonly leaseKey: string;
+  readonly fillKey: string;
+  readonly companionKey: string;
+}
+
+/**
+ * The former names of a value. They are needed only while processes of such a version may run beside this one; see
+ * `redis/former-names.ts`.
+ * @param valueKey a result of `KeyLayout.valueKey`
+ */
+export function formerNamesOf(valueKey: string): FormerNames {
+  const slot = `{${valueKey}}`;
+  return { leaseKey: `${slot}:lease`, fillKey: `${slot}:fill`, companionKey: `${slot}:about` };
 }

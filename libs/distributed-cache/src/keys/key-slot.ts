@@ -12,7 +12,8 @@ const CRC_OF_BYTE = Uint16Array.from({ length: 256 }, (_, byte) => {
 
 /**
  * The slot in which Redis Cluster keeps this key: the CRC-16 of its UTF-8 bytes, or of the text between the first `{`
- * and the next `}` if that is not empty (Redis Cluster specification, "Hash tags").
+ * and the next `}` if that is not empty (Redis Cluster specification, "Hash tags"). The package `cluster-key-slot`
+ * differs from Redis for a key with an empty tag before another one, such as `{}{a}`.
  */
 export function keySlot(key: string): number {
   const hashed = taggedPart(key);

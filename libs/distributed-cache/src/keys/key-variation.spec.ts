@@ -57,7 +57,7 @@ describe('keys that vary', () => {
     expect(prepareKey('Users.find(42)', suffix).encoded).toBe("Users.find(42)%v2%(tenant:'acme')");
   });
 
-  it('is never what a plain key is, whatever a user puts into it', () => {
+  it('never equals a plain key, whatever the values are', () => {
     const forged = "Users.find(42)%(tenant:'acme')";
     expect(encodeKey(forged)).toBe("Users.find(42)%25(tenant:'acme')");
     expect(prepareKey('Users.find(42)', dimensionsSuffix([['tenant', 'acme']])).encoded).toBe(forged);
@@ -69,7 +69,7 @@ describe('keys that vary', () => {
 });
 
 describe('MethodKeys', () => {
-  it('makes the same keys as methodKey and encodeKey, by whichever way', () => {
+  it('makes the same keys as methodKey and encodeKey, on every path', () => {
     const texts = fc.oneof(
       awkward,
       fc.string({ unit: 'binary' }),

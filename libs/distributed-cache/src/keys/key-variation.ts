@@ -1,4 +1,4 @@
-import { encodeArguments } from './argument-encoding.js';
+import { encodeArguments } from './arguments.js';
 import { escapeKeyText } from './key-encoding.js';
 
 /** A value that a request may give a dimension. An empty text, `null`, `undefined` and `NaN` count as missing. */

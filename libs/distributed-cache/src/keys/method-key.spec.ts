@@ -42,7 +42,7 @@ describe('methodKey', () => {
     expect(methodKey(class1, method1, [1])).not.toBe(methodKey(class2, method2, [1]));
   });
 
-  it('tells a method name that holds arguments from a call with them', () => {
+  it('distinguishes a method name that contains arguments from a call with them', () => {
     expect(methodKey('a', "b('x')", [])).not.toBe(methodKey('a', 'b', ['x']));
     expect(methodKey('a', 'b(1', [2])).not.toBe(methodKey('a', 'b', [1, 2]));
   });

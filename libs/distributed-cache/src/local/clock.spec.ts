@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { CoarseClock, SuspendWatch } from './clock.js';
 
 describe('a coarse clock', () => {
-  it('looks once in a turn of the event loop, and anew in the next', async () => {
+  it('reads the time once per turn of the event loop, and again in the next turn', async () => {
     const nowMs = vi.fn(() => 1);
     const onLook = vi.fn();
     const clock = new CoarseClock({ nowMs }, onLook);
@@ -17,7 +17,7 @@ describe('a coarse clock', () => {
 });
 
 describe('a watch for suspension', () => {
-  it('notices that the monotonic clock stood still, once', () => {
+  it('reports once that the monotonic clock stood still', () => {
     const at = { monotonicMs: 1000, wallMs: 1_700_000_000_000 };
     const watch = new SuspendWatch(
       () => at.monotonicMs,

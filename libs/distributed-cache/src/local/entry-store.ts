@@ -1,28 +1,30 @@
-import { EntryRing } from './entry-ring.js';
 import { textBytes } from '../values/index.js';
 import type { LocalEntry, LocalMark } from './local-entry.js';
-import type { StoredValue } from './stored-value.js';
-import { UnreadValue } from './unread-value.js';
+import { SlotTable } from './slot-table.js';
+import { DeferredJson, type StoredValue } from './stored-value.js';
 
-/** A partition of the store: its keys are looked up together, and dropped together. */
-export interface Room {
+/** The keys of one partition of the store: they are looked up together, and dropped together. */
+export interface PartitionIndex {
   /** Its index among the partitions of the store. */
   readonly id: number;
   readonly slots: Map<string, number>;
-  /** Entries with a stamp up to this one are outdated. */
-  overUntil: number;
+  /** Entries with a sequence up to this one are outdated. */
+  outdatedUpTo: number;
 }
 
-/** An encoded key, and where its entry was found last: the slot, and the entry's stamp, which tells whether it is there still. */
-export interface PlacedKey {
+/**
+ * An encoded key that remembers where its entry was found last. If the slot still has the sequence, the entry is still
+ * there.
+ */
+export interface KeyWithSlot {
   readonly encoded: string;
-  /** 0 before that. */
-  place: number;
-  /** -1 before that. */
-  stamp: number;
+  /** 0 before the entry was found. */
+  slot: number;
+  /** -1 before the entry was found. */
+  sequence: number;
 }
 
-/** What becomes of an entry. Times are points in time of the cache's clock, in milliseconds. */
+/** The facts about an entry besides its value. Times are points in time of the cache's clock, in milliseconds. */
 export interface EntryFacts {
   readonly storedAtMs: number;
   readonly expiresAtMs: number;
@@ -36,32 +38,38 @@ export interface EntryFacts {
   readonly isPlainKey: boolean;
 }
 
-/** Maximum size of one value: more than V8 can hold, and the largest number in a column of 32 bits. */
+/** Maximum size of one value: the largest number in a column of 32 bits, and more than V8 can hold. */
 const MOST_BYTES = 2 ** 32 - 1;
 /** Every comparison with NaN is false, so an entry with this time always takes the slow path. */
 const NEVER = Number.NaN;
-/** The slot of no entry: never fresh. */
+/** The slot of no entry. It is never fresh. */
 const NO_SLOT = 0;
 const PLAIN_KEY = 1;
 const COPY_ON_READ = 2;
-const UNREAD = 4;
+const DEFERRED = 4;
 /** The memory that an entry takes in the columns and in the map of slots, including their free capacity. */
 const ENTRY_OVERHEAD_BYTES = 120;
 
-/** V8 keeps an integer up to this in its place; what was read from a column of doubles gets an object of its own, unless told. */
+/**
+ * V8 stores an integer up to this one without an object. A number that was read from a column of doubles gets an
+ * object, unless `| 0` makes it such an integer.
+ */
 const LARGEST_SMALL = 2 ** 31 - 1;
-/** Each entry gets a higher stamp, whichever store it is in: a remembered stamp never names another entry. */
-let lastStamp = 0;
+/**
+ * The sequence of the entry that was stored last. It counts across all stores of the process, because a prepared key
+ * may be used with several of them, and a remembered sequence must never match another entry.
+ */
+let lastSequence = 0;
 
 /**
- * The entries of all partitions, in columns, and in one ring in the order of use. A slot in use has a value in every
- * column: therefore columns are read with `!`. The store is limited by estimated bytes and, optionally, by entries; the
- * least recently used entry is evicted first (LRU).
+ * The entries of all partitions. A slot in use has a value in every column: therefore columns are read with `!`. The
+ * store is limited by estimated bytes and, optionally, by entries; the least recently used entry is evicted first
+ * (LRU).
  */
-export class EntryStore extends EntryRing {
+export class EntryStore extends SlotTable {
   usedBytes = 0;
   count = 0;
-  private readonly rooms: Room[] = [];
+  private readonly partitions: PartitionIndex[] = [];
 
   constructor(
     readonly maxBytes: number,
@@ -71,15 +79,15 @@ export class EntryStore extends EntryRing {
   }
 
   /** Adds a partition with keys of its own. It exists as long as the store. */
-  addRoom(): Room {
-    const room = { id: this.rooms.length, slots: new Map<string, number>(), overUntil: 0 };
-    this.rooms.push(room);
-    return room;
+  addPartition(): PartitionIndex {
+    const partition = { id: this.partitions.length, slots: new Map<string, number>(), outdatedUpTo: 0 };
+    this.partitions.push(partition);
+    return partition;
   }
 
   /** Makes all present entries of a partition outdated, in O(1): they are removed when they are found. */
-  startEpoch(room: Room): void {
-    room.overUntil = lastStamp;
+  startEpoch(partition: PartitionIndex): void {
+    partition.outdatedUpTo = lastSequence;
   }
 
   /**
@@ -87,23 +95,26 @@ export class EntryStore extends EntryRing {
    * which equals its encoding; it is fresh, not due for a refresh, current, and without tags; it is marked as used.
    * This is the hit path: nothing is allocated.
    */
-  hit(room: Room, key: string, nowMs: number): number {
-    const slot = room.slots.get(key);
-    return slot === undefined || (this.flags[slot]! & PLAIN_KEY) === 0 ? -1 : this.useReady(slot, room, nowMs);
+  hit(partition: PartitionIndex, key: string, nowMs: number): number {
+    const slot = partition.slots.get(key);
+    return slot === undefined || (this.flags[slot]! & PLAIN_KEY) === 0 ? -1 : this.useReady(slot, partition, nowMs);
   }
 
-  /** As {@link hit}, for a key that is encoded and remembers its place: a look there is cheaper than one into the map, and at its text. */
-  hitAgain(room: Room, key: PlacedKey, nowMs: number): number {
-    const { place } = key;
-    const isThere = this.stamps[place] === key.stamp && this.roomIds[place] === room.id;
-    return this.useReady(isThere ? place : this.locate(room, key), room, nowMs);
+  /**
+   * The slot of a value as in {@link hit}, for an encoded key that remembers its slot: a look at the slot is cheaper
+   * than a look-up of the text in the map.
+   */
+  hitAgain(partition: PartitionIndex, key: KeyWithSlot, nowMs: number): number {
+    const { slot } = key;
+    const isThere = this.sequences[slot] === key.sequence && this.partitionIds[slot] === partition.id;
+    return this.useReady(isThere ? slot : this.locate(partition, key), partition, nowMs);
   }
 
-  private locate(room: Room, key: PlacedKey): number {
-    const slot = room.slots.get(key.encoded) ?? NO_SLOT;
-    const stamp = this.stamps[slot]!;
-    key.place = slot;
-    key.stamp = slot === NO_SLOT ? -1 : stamp < LARGEST_SMALL ? stamp | 0 : stamp;
+  private locate(partition: PartitionIndex, key: KeyWithSlot): number {
+    const slot = partition.slots.get(key.encoded) ?? NO_SLOT;
+    const sequence = this.sequences[slot]!;
+    key.slot = slot;
+    key.sequence = slot === NO_SLOT ? -1 : sequence < LARGEST_SMALL ? sequence | 0 : sequence;
     return slot;
   }
 
@@ -116,11 +127,12 @@ export class EntryStore extends EntryRing {
   }
 
   /**
-   * Finds the slot of a key. An outdated entry is removed, another is marked as used, one in doubt is left as it is.
+   * Finds the slot of a key. An outdated entry is removed. An entry in doubt is left as it is, and any other is marked
+   * as used.
    * @returns the slot, or `undefined`
    */
-  find(room: Room, key: string, nowMs: number): number | undefined {
-    const slot = room.slots.get(key);
+  find(partition: PartitionIndex, key: string, nowMs: number): number | undefined {
+    const slot = partition.slots.get(key);
     if (slot === undefined) {
       return undefined;
     }
@@ -139,7 +151,7 @@ export class EntryStore extends EntryRing {
   isOver(slot: number, nowMs: number): boolean {
     return (
       this.expiresAtMs[slot]! + this.graceMs[slot]! <= nowMs ||
-      this.stamps[slot]! <= this.roomOf(slot).overUntil ||
+      this.sequences[slot]! <= this.partitionOf(slot).outdatedUpTo ||
       this.marks.get(slot)?.some(({ scope, generation }) => scope.generation !== generation) === true
     );
   }
@@ -154,11 +166,11 @@ export class EntryStore extends EntryRing {
 
   /**
    * Stores an entry.
-   * @returns whether it was kept: a value that is larger than the whole store is not, and the previous entry of the key
-   * is removed
+   * @returns whether it was kept. A value that is larger than the whole store is not, and the previous entry of the key
+   * is removed nevertheless
    */
-  put(room: Room, key: string, stored: StoredValue | UnreadValue, facts: EntryFacts): boolean {
-    const before = room.slots.get(key);
+  put(partition: PartitionIndex, key: string, stored: StoredValue | DeferredJson, facts: EntryFacts): boolean {
+    const before = partition.slots.get(key);
     if (before !== undefined) {
       this.remove(before);
     }
@@ -166,13 +178,13 @@ export class EntryStore extends EntryRing {
     if (bytes > this.maxBytes || bytes > MOST_BYTES) {
       return false;
     }
-    const slot = this.take();
-    room.slots.set(key, slot);
+    const slot = this.allocate();
+    partition.slots.set(key, slot);
     this.keys[slot] = key;
-    this.roomIds[slot] = room.id;
-    this.values[slot] = stored instanceof UnreadValue ? stored : stored.value;
+    this.partitionIds[slot] = partition.id;
+    this.values[slot] = stored instanceof DeferredJson ? stored : stored.value;
     this.bytes[slot] = bytes;
-    this.stamps[slot] = ++lastStamp;
+    this.sequences[slot] = ++lastSequence;
     this.write(slot, stored, facts);
     this.append(slot);
     this.usedBytes += bytes;
@@ -186,16 +198,16 @@ export class EntryStore extends EntryRing {
     if (key === undefined) {
       return;
     }
-    this.roomOf(slot).slots.delete(key);
+    this.partitionOf(slot).slots.delete(key);
     this.unlink(slot);
     this.usedBytes -= this.bytes[slot]!;
     this.count--;
     this.keys[slot] = undefined;
-    this.stamps[slot] = 0;
+    this.sequences[slot] = 0;
     this.values[slot] = undefined;
     this.marks.delete(slot);
     this.copyInstances.delete(slot);
-    this.giveBack(slot);
+    this.release(slot);
     if (this.count === 0) {
       this.shrink();
     }
@@ -206,8 +218,8 @@ export class EntryStore extends EntryRing {
    * which may evict other entries.
    */
   entryAt(slot: number): LocalEntry {
-    if ((this.flags[slot]! & UNREAD) !== 0) {
-      this.read(slot);
+    if ((this.flags[slot]! & DEFERRED) !== 0) {
+      this.parseDeferred(slot);
     }
     const entry = {
       value: this.values[slot],
@@ -217,24 +229,24 @@ export class EntryStore extends EntryRing {
       storedAtMs: this.storedAtMs[slot]!,
       expiresAtMs: this.expiresAtMs[slot]!,
       keptUntilMs: this.expiresAtMs[slot]! + this.graceMs[slot]!,
-      isOfNow: this.stamps[slot]! > this.roomOf(slot).overUntil,
+      isOfNow: this.sequences[slot]! > this.partitionOf(slot).outdatedUpTo,
       marks: this.marks.get(slot),
       loadMs: this.loadMs[slot]!,
       lifeMs: this.lifeMs[slot]!,
     };
     if (entry.bytes > this.maxBytes) {
-      this.remove(slot); // only this entry, before it would evict all others
+      this.remove(slot); // otherwise it would evict all others first
     }
     this.evict();
     return entry;
   }
 
-  private read(slot: number): void {
-    const unread = this.values[slot] as UnreadValue;
-    const stored = unread.read();
-    const growth = Math.ceil(stored.bytes - unread.bytes);
-    this.flags[slot]! &= ~UNREAD;
-    this.readyUntilMs[slot] = unread.readyUntilMs;
+  private parseDeferred(slot: number): void {
+    const deferred = this.values[slot] as DeferredJson;
+    const stored = deferred.read();
+    const growth = Math.ceil(stored.bytes - deferred.bytes);
+    this.flags[slot]! &= ~DEFERRED;
+    this.readyUntilMs[slot] = deferred.readyUntilMs;
     this.values[slot] = stored.value;
     this.bytes[slot]! += growth;
     this.usedBytes += growth;
@@ -246,7 +258,7 @@ export class EntryStore extends EntryRing {
     }
   }
 
-  private write(slot: number, stored: StoredValue | UnreadValue, facts: EntryFacts): void {
+  private write(slot: number, stored: StoredValue | DeferredJson, facts: EntryFacts): void {
     const { marks, isPlainKey } = facts;
     this.storedAtMs[slot] = facts.storedAtMs;
     this.expiresAtMs[slot] = facts.expiresAtMs;
@@ -258,8 +270,8 @@ export class EntryStore extends EntryRing {
     }
     const flags = isPlainKey ? PLAIN_KEY : 0;
     const readyUntilMs = marks === undefined ? facts.readyUntilMs : NEVER;
-    if (stored instanceof UnreadValue) {
-      this.flags[slot] = flags | UNREAD;
+    if (stored instanceof DeferredJson) {
+      this.flags[slot] = flags | DEFERRED;
       this.readyUntilMs[slot] = NEVER;
       stored.readyUntilMs = readyUntilMs;
       return;
@@ -271,16 +283,16 @@ export class EntryStore extends EntryRing {
     this.readyUntilMs[slot] = stored.copyOnRead ? NEVER : readyUntilMs;
   }
 
-  private roomOf(slot: number): Room {
-    return this.rooms[this.roomIds[slot]!]!;
+  private partitionOf(slot: number): PartitionIndex {
+    return this.partitions[this.partitionIds[slot]!]!;
   }
 
   /**
-   * Marks a slot as used and returns it, if it needs no further check. For a key without a slot, the ring's own slot is
-   * checked, which is never fresh.
+   * Marks a slot as used and returns it, if its value needs no further check; -1 otherwise. For a key without a slot,
+   * the ring's own slot is checked, which is never fresh.
    */
-  private useReady(slot: number, { overUntil }: Room, nowMs: number): number {
-    if (!(nowMs < this.readyUntilMs[slot]!) || this.stamps[slot]! <= overUntil) {
+  private useReady(slot: number, { outdatedUpTo }: PartitionIndex, nowMs: number): number {
+    if (!(nowMs < this.readyUntilMs[slot]!) || this.sequences[slot]! <= outdatedUpTo) {
       return -1;
     }
     this.use(slot);

@@ -1,9 +1,9 @@
 export { CoarseClock, SuspendWatch, systemClock, type Clock } from './clock.js';
 export { EntryStore } from './entry-store.js';
-export { LocalCache, type LocalCacheOptions } from './local-cache.js';
-export { LocalPart } from './local-part.js';
+export { LocalCache, type LocalCacheOptions, Partition } from './local-cache.js';
 export type { LocalEntry, LocalMark, LocalPutOptions, LocalScope, LocalSetOptions } from './local-entry.js';
 export {
+  DeferredJson,
   readStored,
   storeValue,
   type StoredValue,
@@ -11,4 +11,3 @@ export {
   type ValueOrigin,
   type ValuesMode,
 } from './stored-value.js';
-export { UnreadValue } from './unread-value.js';

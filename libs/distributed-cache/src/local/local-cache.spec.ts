@@ -17,14 +17,14 @@ function cacheWithClock(options: { maxBytes?: number; maxEntries?: number } = {}
 }
 
 describe('LocalCache', () => {
-  it.each([['text'], [0], [''], [false], [null], [{ a: [1] }]])('gives back %j', (value) => {
+  it.each([['text'], [0], [''], [false], [null], [{ a: [1] }]])('returns a stored %j', (value) => {
     const cache = new LocalCache();
     expect(cache.set('key', value, TTL)).toBe(true);
     expect(cache.get('key')).toEqual(value);
     expect(cache.has('key')).toBe(true);
   });
 
-  it('tells a stored undefined from nothing', () => {
+  it('distinguishes a stored undefined from a miss', () => {
     const cache = new LocalCache();
     cache.set('key', undefined, TTL);
     expect(cache.get('key')).toBeUndefined();
@@ -33,7 +33,7 @@ describe('LocalCache', () => {
     expect(cache.find('other')).toBeUndefined();
   });
 
-  it.each(['__proto__', 'constructor', '', 'a:b', '\ud800'])('holds the key %j like any other', (key) => {
+  it.each(['__proto__', 'constructor', '', 'a:b', '\ud800'])('accepts the key %j like any other', (key) => {
     const cache = new LocalCache();
     expect(cache.has(key)).toBe(false);
     cache.set(key, 1, TTL);
@@ -56,7 +56,7 @@ describe('LocalCache', () => {
     expect(() => new LocalCache({ maxEntries: limit })).toThrow('maxEntries must be a positive integer');
   });
 
-  it.each([NaN, -1, '60'])('refuses %j as a TTL or grace, and keeps what was there', (wrong) => {
+  it.each([NaN, -1, '60'])('refuses %j as a TTL or grace, and keeps the previous entry', (wrong) => {
     const cache = new LocalCache();
     cache.set('key', 1, TTL);
     expect(() => cache.set('key', 2, { ttlMs: wrong as number })).toThrow(RangeError);
@@ -66,7 +66,7 @@ describe('LocalCache', () => {
 });
 
 describe('the bounds of LocalCache', () => {
-  it('stays within maxBytes and drops the least recently used', () => {
+  it('stays within maxBytes and evicts the least recently used entries', () => {
     const maxBytes = 100_000;
     const cache = new LocalCache({ maxBytes });
     const text = 'x'.repeat(1000);
@@ -83,7 +83,7 @@ describe('the bounds of LocalCache', () => {
     expect(left[0]).toBe(1000 - left.length);
   });
 
-  it('counts the key too, each byte of it', () => {
+  it('counts every byte of the key, too', () => {
     const cache = new LocalCache();
     cache.set('k'.repeat(10_000), 1, TTL);
     expect(cache.usedBytes).toBeGreaterThan(10_000);
@@ -102,7 +102,7 @@ describe('the bounds of LocalCache', () => {
     expect(cache.get('key:90')).toBe(90);
   });
 
-  it('does not keep a value larger than itself, nor what the key held before, and loses nothing else', () => {
+  it('keeps neither a value larger than itself nor the previous value of the key, and loses no other entry', () => {
     const cache = new LocalCache({ maxBytes: 10_000 });
     cache.set('other', 1, TTL);
     cache.set('key', 'small', TTL);
@@ -112,7 +112,7 @@ describe('the bounds of LocalCache', () => {
     expect(cache.entryCount).toBe(1);
   });
 
-  it('uses no bytes once everything is deleted, cleared or expired', () => {
+  it('uses no bytes after all entries are deleted, cleared or expired', () => {
     const { cache, clock } = cacheWithClock();
     const fill = () => {
       for (let index = 0; index < 100; index++) {
@@ -135,7 +135,7 @@ describe('the bounds of LocalCache', () => {
   });
 });
 
-describe('the lives of LocalCache entries', () => {
+describe('the TTL of LocalCache entries', () => {
   it('ends an entry at its TTL and not a millisecond before', () => {
     const { cache, clock } = cacheWithClock();
     cache.set('key', 1, TTL);
@@ -171,10 +171,10 @@ describe('the lives of LocalCache entries', () => {
     expect(cache.entryCount).toBe(0);
   });
 
-  it('drops the entries of a part at once when an epoch begins, and no others', () => {
+  it('drops the entries of one partition, and no others, when its epoch begins', () => {
     const cache = new LocalCache();
-    const ofUsers = cache.part(() => true);
-    const ofOrders = cache.part(() => true);
+    const ofUsers = cache.partition(() => true);
+    const ofOrders = cache.partition(() => true);
     ofUsers.put('key', storeValue(1, 'frozen'), TTL);
     ofOrders.put('key', storeValue(2, 'frozen'), TTL);
     cache.set('key', 3, TTL);

@@ -1,8 +1,7 @@
 import { systemClock, type Clock } from './clock.js';
-import { EntryStore } from './entry-store.js';
+import { EntryStore, type KeyWithSlot, type PartitionIndex } from './entry-store.js';
 import type { LocalEntry, LocalPutOptions, LocalSetOptions } from './local-entry.js';
-import { LocalPart, type IsPlainKey } from './local-part.js';
-import { readStored, storeValue, type StoredValue, type ValuesMode } from './stored-value.js';
+import { type DeferredJson, readStored, storeValue, type StoredValue, type ValuesMode } from './stored-value.js';
 
 export interface LocalCacheOptions {
   /** Maximum heap for keys, values and bookkeeping, in bytes (estimated). Default 100 MiB. */
@@ -27,11 +26,11 @@ const SWEEP_PASS_TICKS = 60;
  * The class can be used alone.
  */
 export class LocalCache {
-  /** @internal The store that its parts share. */
+  /** @internal The store that its partitions share. */
   readonly store: EntryStore;
   private readonly values: ValuesMode;
   private readonly clock: Clock;
-  private readonly own: LocalPart;
+  private readonly own: Partition;
   private sweepTimer: NodeJS.Timeout | undefined;
   /** The next slot to check; see {@link sweep}. */
   private sweepSlot = 1;
@@ -45,7 +44,7 @@ export class LocalCache {
     this.values = values;
     this.clock = clock;
     this.store = new EntryStore(maxBytes, maxEntries ?? Infinity);
-    this.own = this.part(() => true);
+    this.own = this.partition(() => true);
   }
 
   /** Number of entries, including expired ones that have not been swept yet. */
@@ -63,12 +62,12 @@ export class LocalCache {
   }
 
   /**
-   * @internal A part with keys of its own within the same limit, such as a namespace.
+   * @internal Makes a partition with keys of its own within the same limit, such as that of a namespace.
    * @param lookAheadLoads an entry is not returned by the hit path when less than this many load times are left before
    * its expiry
    */
-  part(isPlainKey: IsPlainKey, lookAheadLoads = 0): LocalPart {
-    return new LocalPart(this.store, this.clock, isPlainKey, lookAheadLoads, () => this.startSweeping());
+  partition(isPlainKey: IsPlainKey, lookAheadLoads = 0): Partition {
+    return new Partition(this.store, this.clock, isPlainKey, lookAheadLoads, () => this.startSweeping());
   }
 
   /** The fresh value, or `undefined`. A stored `undefined` looks the same: use {@link find} to distinguish them. */
@@ -111,7 +110,7 @@ export class LocalCache {
     return this.own.delete(key);
   }
 
-  /** Removes the entries of all parts. */
+  /** Removes the entries of all partitions. */
   clear(): void {
     for (let slot = 1; slot < this.store.slotsEnd; slot++) {
       this.store.remove(slot);
@@ -152,6 +151,90 @@ export class LocalCache {
     clearInterval(this.sweepTimer);
     this.sweepTimer = undefined;
     this.sweepSlot = 1;
+  }
+}
+
+/** Whether a lookup by this very text finds this entry and no other: see `encodeKey`. */
+type IsPlainKey = (key: string) => boolean;
+
+/** The entries of one user of L1, such as a namespace, under keys of their own. */
+export class Partition {
+  private readonly index: PartitionIndex;
+
+  constructor(
+    private readonly store: EntryStore,
+    private readonly clock: Clock,
+    private readonly isPlainKey: IsPlainKey,
+    private readonly lookAheadLoads: number,
+    private readonly onPut: () => void,
+  ) {
+    this.index = store.addPartition();
+  }
+
+  /**
+   * The slot of a fresh value that may be returned as it is, and does not expire soon; -1 when further checks are
+   * needed.
+   */
+  hit(key: string, nowMs: number): number {
+    return this.store.hit(this.index, key, nowMs);
+  }
+
+  /** The slot of a fresh value, as in {@link hit}, for a key that remembers the slot of its entry. */
+  hitAgain(key: KeyWithSlot, nowMs: number): number {
+    return this.store.hitAgain(this.index, key, nowMs);
+  }
+
+  find(key: string, nowMs: number): LocalEntry | undefined {
+    const slot = this.store.find(this.index, key, nowMs);
+    return slot === undefined ? undefined : this.store.entryAt(slot);
+  }
+
+  peek(key: string): LocalEntry | undefined {
+    const slot = this.index.slots.get(key);
+    return slot === undefined ? undefined : this.store.entryAt(slot);
+  }
+
+  put(key: string, stored: StoredValue | DeferredJson, options: LocalPutOptions): boolean {
+    const { ttlMs, graceMs = 0, marks, loadMs = 0, lifeMs = ttlMs } = options;
+    requireDuration('ttlMs', ttlMs);
+    requireDuration('graceMs', graceMs);
+    const nowMs = this.clock.nowMs();
+    const expiresAtMs = nowMs + ttlMs;
+    const isKept = this.store.put(this.index, key, stored, {
+      storedAtMs: nowMs,
+      expiresAtMs,
+      readyUntilMs: expiresAtMs - loadMs * this.lookAheadLoads,
+      graceMs,
+      loadMs: Math.round(loadMs),
+      lifeMs: Math.round(lifeMs),
+      marks,
+      isPlainKey: this.isPlainKey(key),
+    });
+    this.onPut();
+    return isKept;
+  }
+
+  /** Makes all present entries outdated, in O(1). */
+  startEpoch(): void {
+    this.store.startEpoch(this.index);
+  }
+
+  /** Removes an entry. @returns whether there was one that could still be returned */
+  delete(key: string): boolean {
+    const slot = this.index.slots.get(key);
+    if (slot === undefined) {
+      return false;
+    }
+    const counted = !this.store.isOver(slot, this.clock.nowMs());
+    this.store.remove(slot);
+    return counted;
+  }
+}
+
+/** Checks a duration: with `NaN` an entry would never expire. */
+function requireDuration(name: string, value: number): void {
+  if (typeof value !== 'number' || !(value >= 0)) {
+    throw new RangeError(`${name} must be zero or more milliseconds, got ${String(value)}`);
   }
 }
 

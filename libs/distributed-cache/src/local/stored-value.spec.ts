@@ -26,7 +26,7 @@ function deep(depth: number): object {
 }
 
 describe('values in mode frozen', () => {
-  it('are shared by their readers, and nobody can change them, at any depth', () => {
+  it('are shared by their readers and cannot be changed, at any depth', () => {
     const value = { list: [1], nested: { text: 'a', deeper: [{ b: 1 }] } };
     const stored = storeValue(value, 'frozen');
     expect(readStored(stored)).toBe(value);
@@ -36,14 +36,14 @@ describe('values in mode frozen', () => {
     expect(() => Object.assign(value, { more: 1 })).toThrow(TypeError);
   });
 
-  it('are frozen all through even where they came frozen on the outside', () => {
+  it('are frozen at every depth, also if they were frozen at the top before', () => {
     const inner = { list: [1] };
     const stored = storeValue({ outer: Object.freeze({ inner }) }, 'frozen');
     expect(stored.copyOnRead).toBe(false);
     expect(() => inner.list.push(2)).toThrow(TypeError);
   });
 
-  it('are frozen in what an error carries', () => {
+  it('are frozen inside an error', () => {
     const error = new AggregateError([{ a: [1] }], 'both', { cause: { list: [1] } });
     const read = readStored(storeValue(error, 'frozen')) as AggregateError & { cause: { list: number[] } };
     expect(() => read.cause.list.push(2)).toThrow(TypeError);
@@ -51,7 +51,7 @@ describe('values in mode frozen', () => {
     expect(() => (read.message = 'other')).toThrow(TypeError);
   });
 
-  it.each(CHANGEABLE)('are copied on each read where they hold %s', (_name, make, change) => {
+  it.each(CHANGEABLE)('are copied on each read if they hold %s', (_name, make, change) => {
     const given = { held: make() };
     const stored = storeValue(given, 'frozen');
     change(given.held);
@@ -61,7 +61,7 @@ describe('values in mode frozen', () => {
     expect(readStored(stored)).toEqual({ held: make() });
   });
 
-  it('leave the object that was given alone where a copy is kept', () => {
+  it('leave the given object unchanged if a copy is kept', () => {
     const given = { when: new Date(0), list: [1] };
     storeValue(given, 'frozen');
     expect(given.list.push(2)).toBe(2);
@@ -86,7 +86,7 @@ describe('values in mode cloned', () => {
 });
 
 describe('values in mode shared', () => {
-  it('are what was given, not frozen and never copied', () => {
+  it('are the given objects, not frozen and never copied', () => {
     const given = { list: [1], when: new Date(0) };
     const stored = storeValue(given, 'shared');
     expect(readStored(stored)).toBe(given);
@@ -95,7 +95,7 @@ describe('values in mode shared', () => {
   });
 });
 
-it.each(['frozen', 'cloned', 'shared'] as const)('primitives are what they are in mode %s', (mode) => {
+it.each(['frozen', 'cloned', 'shared'] as const)('primitives are kept unchanged in mode %s', (mode) => {
   for (const value of [undefined, null, 0, '', 'text', 10n, NaN]) {
     expect(readStored(storeValue(value, mode))).toBe(value);
   }

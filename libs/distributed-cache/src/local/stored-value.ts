@@ -1,4 +1,12 @@
-import { copyValue, type CopyInstance, flatText, flattenTexts, measureValue, readyTree } from '../values/index.js';
+import {
+  copyValue,
+  type CopyInstance,
+  flatText,
+  flattenTexts,
+  measureValue,
+  readyTree,
+  textBytes,
+} from '../values/index.js';
 
 /**
  * How values are returned from L1. `frozen`: shared and deep-frozen; a value that can't be frozen is copied on each
@@ -63,4 +71,32 @@ export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking
   // All of them: an object that was frozen before may hold others that are not.
   objects.forEach((part) => Object.freeze(part));
   return { value, bytes, copyOnRead: false };
+}
+
+/** The memory of a {@link DeferredJson} besides its text. */
+const OBJECT_BYTES = 72;
+
+/**
+ * A value of a `set` that L1 keeps as its JSON text until it is first read. Many such values are replaced, or expire,
+ * before this process reads them. Parsing the text at the first read takes no longer than the walk over the given value
+ * at the `set` would have taken.
+ */
+export class DeferredJson {
+  /** Estimated heap, in bytes. */
+  readonly bytes: number;
+  /** Until this time a hit needs no further check, once the text has been parsed; set by the store. */
+  readyUntilMs = Number.NaN;
+
+  constructor(
+    private readonly text: string,
+    isWide: boolean,
+    /** Parses the text. It must not throw. */
+    private readonly readText: (text: string) => StoredValue,
+  ) {
+    this.bytes = OBJECT_BYTES + textBytes(text, isWide);
+  }
+
+  read(): StoredValue {
+    return this.readText(this.text);
+  }
 }

@@ -27,7 +27,7 @@ function fill(cache: LocalCache, name: string, count: number, options: { ttlMs: 
 }
 
 describe('the sweep of LocalCache', () => {
-  it('lets expired entries leave by themselves, unasked, and others stay', () => {
+  it('removes expired entries without a read, and no others', () => {
     const { cache, advance } = sweptCache();
     fill(cache, 'short', 500, { ttlMs: SECOND_MS });
     fill(cache, 'long', 100, LONG);
@@ -36,7 +36,7 @@ describe('the sweep of LocalCache', () => {
     expect(cache.get('long:99')).toBe(99);
   });
 
-  it('gives the room of many entries back when they have left, and goes on', () => {
+  it('shrinks the columns after many entries have expired, and goes on', () => {
     const { cache, advance } = sweptCache();
     for (let round = 0; round < 3; round++) {
       fill(cache, 'short', 5000, { ttlMs: SECOND_MS });
@@ -53,18 +53,18 @@ describe('the sweep of LocalCache', () => {
     }
   });
 
-  it('lets the entries of before leave when an epoch has begun', () => {
+  it('removes the entries of the previous epoch', () => {
     const { cache, advance } = sweptCache();
-    const part = cache.part(() => true);
+    const partition = cache.partition(() => true);
     for (let index = 0; index < 500; index++) {
-      part.put(`key:${index}`, storeValue(index, 'frozen'), LONG);
+      partition.put(`key:${index}`, storeValue(index, 'frozen'), LONG);
     }
-    part.startEpoch();
+    partition.startEpoch();
     advance(SECOND_MS);
     expect(cache.entryCount).toBe(0);
   });
 
-  it('reaches every expired entry of many within about a minute', () => {
+  it('reaches every one of many expired entries within about a minute', () => {
     const { cache, advance } = sweptCache();
     fill(cache, 'short', 100_000, { ttlMs: SECOND_MS });
     for (let second = 0; second <= 61; second++) {
@@ -73,7 +73,7 @@ describe('the sweep of LocalCache', () => {
     expect([cache.entryCount, cache.usedBytes]).toEqual([0, 0]);
   });
 
-  it('reaches every entry in one pass although others are used, added and removed meanwhile', () => {
+  it('reaches every entry in one pass while others are used, added and removed', () => {
     const clock = new FakeClock();
     const cache = new LocalCache({ clock });
     const slice = 100;
@@ -96,7 +96,7 @@ describe('the sweep of LocalCache', () => {
     expect(cache.entryCount).toBe(remaining - overdue.length);
   });
 
-  it('goes round again and again', () => {
+  it('begins a new pass after each pass', () => {
     const clock = new FakeClock();
     const cache = new LocalCache({ clock });
     fill(cache, 'long', 1000, LONG);
@@ -110,7 +110,7 @@ describe('the sweep of LocalCache', () => {
     }
   });
 
-  it('has a timer only while there is something to sweep, and it keeps no process alive', () => {
+  it('has a timer only while there are entries, and the timer keeps no process alive', () => {
     const timers = vi.spyOn(globalThis, 'setInterval');
     const cache = new LocalCache();
     expect(timers).not.toHaveBeenCalled();
@@ -123,7 +123,7 @@ describe('the sweep of LocalCache', () => {
     expect((timer as unknown as { _destroyed: boolean })._destroyed).toBe(true);
   });
 
-  it('stops when the last entry has left and starts again with the next', () => {
+  it('stops after the last entry is removed, and starts again with the next one', () => {
     const { cache, advance } = sweptCache();
     cache.set('a', 1, { ttlMs: SECOND_MS });
     expect(vi.getTimerCount()).toBe(1);

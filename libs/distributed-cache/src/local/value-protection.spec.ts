@@ -32,27 +32,30 @@ const { value: values } = fc.letrec<{ value: unknown }>((tie) => {
   };
 });
 
-describe('a caller can not spoil the cache', () => {
-  it.each(['frozen', 'cloned'] as const)('whatever it does to a value that it reads or has stored (%s)', (mode) => {
-    let changes = 0;
-    fc.assert(
-      fc.property(values, (value) => {
-        const original = copyValue(value);
-        const stored = storeValue(value, mode);
-        changes += spoil(value);
-        for (let read = 0; read < 2; read += 1) {
-          const answer = readStored(stored);
-          expect(isDeepStrictEqual(answer, original)).toBe(true);
-          changes += spoil(answer);
-        }
-      }),
-      { numRuns: 400 },
-    );
-    // Values that nothing could be done to would prove nothing.
-    expect(changes).toBeGreaterThan(400);
-  });
+describe('a cached value', () => {
+  it.each(['frozen', 'cloned'] as const)(
+    'does not change when a caller changes a value that it has read or stored (%s)',
+    (mode) => {
+      let changes = 0;
+      fc.assert(
+        fc.property(values, (value) => {
+          const original = copyValue(value);
+          const stored = storeValue(value, mode);
+          changes += spoil(value);
+          for (let read = 0; read < 2; read += 1) {
+            const answer = readStored(stored);
+            expect(isDeepStrictEqual(answer, original)).toBe(true);
+            changes += spoil(answer);
+          }
+        }),
+        { numRuns: 400 },
+      );
+      // Values that nothing could be done to would prove nothing.
+      expect(changes).toBeGreaterThan(400);
+    },
+  );
 
-  it('shares, in mode frozen, exactly the values in which everything can be frozen', () => {
+  it('is shared, in mode frozen, exactly if every part of it can be frozen', () => {
     fc.assert(
       fc.property(values, (value) => {
         const stored = storeValue(value, 'frozen');
@@ -64,7 +67,7 @@ describe('a caller can not spoil the cache', () => {
   });
 });
 
-describe('memory of others', () => {
+describe('the memory behind a buffer or a text', () => {
   it('is not kept alive by a small buffer, which Node cuts out of a pool, nor by a view of a large one', () => {
     const large = Buffer.alloc(100_000);
     for (const given of [Buffer.from('abc'), large.subarray(5, 8), new Uint8Array(large.buffer, 4, 3)]) {
@@ -74,18 +77,18 @@ describe('memory of others', () => {
     }
   });
 
-  it('counts in mode shared, where a view is kept as it is', () => {
+  it('is counted in mode shared, where a view is kept as it is', () => {
     const view = Buffer.alloc(100_000).subarray(0, 3);
     expect(storeValue([view, view.subarray(1)], 'shared').bytes).toBeGreaterThan(100_000);
     expect(storeValue([view, view.subarray(1)], 'shared').bytes).toBeLessThan(110_000);
     expect(storeValue([view], 'frozen').bytes).toBeLessThan(1000);
   });
 
-  it('is left behind by a text, which stays what it is', () => {
+  it('is not kept alive by a text, which stays equal', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => flatText(text) === text));
   });
 
-  it('is left behind by the texts in plain data, and nothing else changes', () => {
+  it('is not kept alive by the texts in plain data, and nothing else changes', () => {
     const text = 'a text of some length';
     let asked = 0;
     const accessor = {

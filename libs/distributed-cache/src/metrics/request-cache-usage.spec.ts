@@ -11,13 +11,13 @@ function statusOf(use: (usage: RequestCacheUsage) => void): string {
 }
 
 describe('RequestCacheUsage', () => {
-  it('says that the cache was passed by where nothing was looked up', () => {
+  it('reports a bypass if there was no lookup', () => {
     const usage = new RequestCacheUsage();
     expect(usage.toCacheStatus()).toBe('distributed-cache; fwd=bypass');
     expect(usage).toMatchObject({ hits: 0, misses: 0, lookups: 0, isFullyCached: false });
   });
 
-  it('names the tier and the whole seconds that a hit has left', () => {
+  it('names the tier of a hit and its remaining TTL in whole seconds', () => {
     expect(statusOf((usage) => usage.hit(HIT))).toBe('keywords; hit; ttl=86312; detail=local');
     expect(statusOf((usage) => usage.hit({ ...HIT, tier: 'redis', ttlMs: 999 }))).toBe(
       'keywords; hit; ttl=0; detail=redis',
@@ -33,7 +33,7 @@ describe('RequestCacheUsage', () => {
     );
   });
 
-  it('says of a miss why it was one, and what became of its result', () => {
+  it('gives the reason of a miss, and whether its result was stored', () => {
     expect(statusOf((usage) => usage.miss(MISS))).toBe('keywords; fwd=miss');
     expect(statusOf((usage) => usage.miss({ ...MISS, stored: true }))).toBe('keywords; fwd=miss; stored');
     expect(statusOf((usage) => usage.miss({ ...MISS, namespace: 'metrics', stale: true, collapsed: true }))).toBe(
@@ -65,11 +65,11 @@ describe('RequestCacheUsage', () => {
     ['-dash', '"-dash"'],
     ['_under', '"_under"'],
     ['.dot', '".dot"'],
-  ])('writes the namespace %s as %s, as structured fields demand', (namespace, written) => {
+  ])('writes the namespace %s as %s, as structured fields require', (namespace, written) => {
     expect(statusOf((usage) => usage.miss({ ...MISS, namespace }))).toBe(`${written}; fwd=miss`);
   });
 
-  it('counts by tier, and knows whether the cache had everything', () => {
+  it('counts by tier, and reports whether every lookup was a hit', () => {
     const usage = new RequestCacheUsage();
     usage.hit(HIT);
     usage.hit({ ...HIT, tier: 'redis' });

@@ -1,11 +1,16 @@
 import type { AnsweringTier, CacheEventMap } from '../events/index.js';
-import { hitMember, missMember, NO_LOOKUP } from './cache-status.js';
 
 type Hit = CacheEventMap['hit'];
 type Miss = CacheEventMap['miss'];
 
 /** Maximum number of lookups that `Cache-Status` lists: a header is not a log. */
 const MAX_MEMBERS = 8;
+
+/** The `Cache-Status` of a request without any lookup. */
+const NO_LOOKUP = 'distributed-cache; fwd=bypass';
+
+/** A structured field token begins with a letter (or `*`); any other name of a namespace is written as a string. */
+const TOKEN = /^[A-Za-z][A-Za-z0-9_.-]*$/;
 
 /**
  * The use of the cache by one request: how many lookups were answered by which tier, and the `Cache-Status` value for
@@ -24,7 +29,7 @@ export class RequestCacheUsage {
 
   hit(hit: Pick<Hit, 'namespace' | 'tier' | 'state' | 'ttlMs'>): void {
     if (this.lookups < MAX_MEMBERS) {
-      this.tell(hitMember(hit));
+      this.append(hitMember(hit));
     }
     this.count(hit.tier);
     if (hit.state === 'stale') {
@@ -34,7 +39,7 @@ export class RequestCacheUsage {
 
   miss(miss: Pick<Miss, 'namespace' | 'stale' | 'collapsed' | 'stored'>): void {
     if (this.lookups < MAX_MEMBERS) {
-      this.tell(missMember(miss));
+      this.append(missMember(miss));
     }
     this.misses++;
   }
@@ -68,7 +73,34 @@ export class RequestCacheUsage {
     }
   }
 
-  private tell(member: string): void {
+  private append(member: string): void {
     this.status = this.status === '' ? member : `${this.status}, ${member}`;
   }
+}
+
+/** The member of a `Cache-Status` list (RFC 9211 section 2) for a hit; its TTL is in whole seconds. */
+function hitMember({ namespace, tier, ttlMs }: Pick<CacheEventMap['hit'], 'namespace' | 'tier' | 'ttlMs'>): string {
+  return `${nameOf(namespace)}; hit; ttl=${Math.floor(ttlMs / 1000)}; detail=${tier}`;
+}
+
+/**
+ * The member of a `Cache-Status` list (RFC 9211 section 2) for a miss: why it was one, whether its result was stored,
+ * and whether the call joined the load of another call.
+ */
+function missMember({
+  namespace,
+  stale,
+  stored,
+  collapsed,
+}: Pick<CacheEventMap['miss'], 'namespace' | 'stale' | 'stored' | 'collapsed'>): string {
+  const reason = stale ? 'stale' : 'miss';
+  return `${nameOf(namespace)}; fwd=${reason}${stored ? '; stored' : ''}${collapsed ? '; collapsed' : ''}`;
+}
+
+/**
+ * The namespace as a member's name.
+ * @param namespace letters, digits, `_`, `.`, `-`, so nothing in it needs an escape
+ */
+function nameOf(namespace: string): string {
+  return TOKEN.test(namespace) ? namespace : `"${namespace}"`;
 }

@@ -53,7 +53,7 @@ describe('RouteMetrics', () => {
     expect(routes.snapshot()).toMatchObject([{ requests: 2, staleServed: 1, redisHits: 1, hitRatePercent: 100 }]);
   });
 
-  it('gives snapshots that do not move', () => {
+  it('gives snapshots that do not change', () => {
     const routes = new RouteMetrics();
     routes.record('GET /', request({ local: 1 }));
     const before = routes.snapshot();

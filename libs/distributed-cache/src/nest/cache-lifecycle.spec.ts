@@ -9,7 +9,7 @@ import { RecordingLogger } from '../../../../test/support/recording-logger.js';
 import { redisForTest, type RedisForTest } from '../../../../test/support/redis-for-test.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { AsyncCache, DistributedCache, type RedisOption } from '../core/index.js';
-import { InjectCache } from './cache-token.js';
+import { InjectCache } from './distributed-cache.module.js';
 import { DistributedCacheModule } from './distributed-cache.module.js';
 
 /** How many connections with this name the server has. */
@@ -19,7 +19,7 @@ async function connectionsNamed(name: string, { admin }: RedisForTest): Promise<
 }
 
 describe('the application', () => {
-  it('has its connection when it has started, and none when it has ended', async () => {
+  it('has its connection after its start, and none after its end', async () => {
     const redis = redisForTest();
     const { url, keyPrefix } = redis;
     const module = await nestForTest({ cache: { redis: { url, connectionName: keyPrefix }, keyPrefix } });
@@ -98,7 +98,7 @@ describe('the application', () => {
     expect((await app.get(DistributedCache).healthCheck()).redisConnected).toBe(false);
   });
 
-  it('starts when Redis refuses, and when it accepts and then says nothing', async () => {
+  it('starts when Redis refuses connections, and when it accepts them and never answers', async () => {
     const frozen = await RedisServer.start();
     onTestFinished(() => frozen.stop());
     frozen.freeze();

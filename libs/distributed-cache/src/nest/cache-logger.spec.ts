@@ -49,7 +49,7 @@ async function untilConnected(all: DistributedCache, connected: boolean): Promis
 }
 
 describe('CacheLogger', () => {
-  it('says at the start which tiers there are, and that Redis answers', async () => {
+  it('logs at the start which tiers there are, and that Redis answers', async () => {
     const { url, keyPrefix } = redisForTest();
     const { logger } = await startApp({ redis: { url }, keyPrefix });
     expect(linesOf(logger)).toEqual(['cache_configured L1 100 MiB, L2 REDIS', 'redis_connected REDIS']);
@@ -59,7 +59,7 @@ describe('CacheLogger', () => {
     expect(linesOf(off.logger)).toEqual(['cache_configured disabled: every method runs undecorated']);
   });
 
-  it('tells each change of state once each way, over a kill and a restart under use', async () => {
+  it('logs each change of state once, through a kill and a restart under load', async () => {
     const server = await ownRedis();
     const { all, users, logger } = await startApp({ redis: { url: server.url } });
     logger.lines.length = 0;
@@ -88,7 +88,7 @@ describe('CacheLogger', () => {
     });
   });
 
-  it('tells once, not at every attempt, that Redis refuses from the start', async () => {
+  it('logs once, not at every attempt, that Redis refuses from the start', async () => {
     const { users, logger } = await startApp({ redis: { host: '127.0.0.1', port: await freePort() } });
     await users.find('ada@example.org');
     expect(linesOf(logger)).toEqual([
@@ -113,7 +113,7 @@ describe('CacheLogger', () => {
     }
   });
 
-  it('tells a fault once in ten seconds, with the number of those in between, each kind and namespace for itself', () => {
+  it('logs a fault once in ten seconds per kind and namespace, with the number of repetitions', () => {
     const logger = recordLogs(LEVELS);
     const all = cacheForTest({ redis: false });
     const cacheLogger = new CacheLogger();
@@ -147,7 +147,7 @@ describe('CacheLogger', () => {
     ]);
   });
 
-  it('shows only the name of an error that is not ours: its text may hold anything', () => {
+  it('logs only the name of a foreign error: its text may contain anything', () => {
     const logger = recordLogs(LEVELS);
     const all = cacheForTest({ redis: false });
     const cacheLogger = new CacheLogger();
@@ -158,7 +158,7 @@ describe('CacheLogger', () => {
     expect(logger.messagesOf('DistributedCache', 'warn')).toEqual(['redis_set_error users RangeError']);
   });
 
-  it('tells lookups and writes only with logLookups and at debug level, and does not even listen otherwise', async () => {
+  it('logs lookups and writes only with logLookups and at debug level, and adds no listener otherwise', async () => {
     const unasked = await startApp({ redis: false }, WITH_DEBUG);
     expect(unasked.all.events.isObserved('hit')).toBe(false);
     const quiet = await startApp({ redis: false, logLookups: true });
@@ -180,7 +180,7 @@ describe('CacheLogger', () => {
     expect(logger.messagesOf('DistributedCache')).toHaveLength(4);
   });
 
-  it('says "local only" of a value that Redis did not get', async () => {
+  it('logs "local only" for a value that Redis did not get', async () => {
     const { cache, logger } = await startApp(
       { redis: { host: '127.0.0.1', port: await freePort() }, logLookups: true },
       WITH_DEBUG,
@@ -191,7 +191,7 @@ describe('CacheLogger', () => {
     );
   });
 
-  it('tells the periodic health: at debug level while it is up, as a warning else', async () => {
+  it('logs the periodic health: at debug level while it is up, as a warning otherwise', async () => {
     const server = await ownRedis();
     const options = { redis: { url: server.url }, healthCheckInterval: '50ms' } as const;
     const { logger } = await startApp(options, WITH_DEBUG);
@@ -208,7 +208,7 @@ describe('CacheLogger', () => {
     );
   });
 
-  it('shows no password, whether Redis refuses it, takes it, or dies', async () => {
+  it('logs no password, whether Redis refuses it, accepts it, or dies', async () => {
     const server = await ownRedis({ password: 'right-secret' });
     const refused = await startApp({ redis: { url: `redis://:wrong-secret@127.0.0.1:${server.port}` } }, WITH_DEBUG);
     await refused.users.find('ada@example.org');
@@ -225,7 +225,7 @@ describe('CacheLogger', () => {
     expectNowhere(taken.logger, 'secret');
   });
 
-  it('shows no value and no whole key, whatever happens to them', async () => {
+  it('logs no value and no whole key, whatever happens to them', async () => {
     const { url, keyPrefix, admin } = redisForTest();
     const { all, users, cache, logger } = await startApp(
       { redis: { url }, keyPrefix, maxValueBytes: 1000, logLookups: true },
@@ -256,7 +256,7 @@ describe('CacheLogger', () => {
     expectNowhere(logger, 'example.org');
   });
 
-  it('is silent after the end', async () => {
+  it('logs nothing after the end', async () => {
     const { module, all, logger } = await startApp({ redis: false }, WITH_DEBUG);
     await module.close();
     logger.lines.length = 0;

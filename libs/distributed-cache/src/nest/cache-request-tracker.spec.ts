@@ -6,7 +6,7 @@ import { concat, NEVER, of, type Observable } from 'rxjs';
 import { describe, expect, it, vi } from 'vitest';
 import { httpForTest } from '../../../../test/support/nest-for-test.js';
 import { DistributedCache } from '../core/index.js';
-import { CacheMetricsInterceptor } from './cache-metrics.interceptor.js';
+import { CacheMetricsInterceptor } from './interceptors.js';
 import { CacheRequestTracker } from './cache-request-tracker.js';
 import { Cached } from './decorators/cached.decorator.js';
 

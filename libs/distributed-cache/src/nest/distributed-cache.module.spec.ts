@@ -6,9 +6,9 @@ import { RecordingLogger } from '../../../../test/support/recording-logger.js';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { AsyncCache, ConfigurationError, DistributedCache, type DistributedCacheOptions } from '../core/index.js';
 import { CACHE_MANAGER } from './cache-manager/index.js';
-import { CacheMetricsInterceptor } from './cache-metrics.interceptor.js';
-import { getCacheToken, InjectCache } from './cache-token.js';
-import type { DistributedCacheOptionsFactory } from './distributed-cache.module-definition.js';
+import { CacheMetricsInterceptor } from './interceptors.js';
+import { getCacheToken, InjectCache } from './distributed-cache.module.js';
+import type { DistributedCacheOptionsFactory } from './distributed-cache.module.js';
 import { DistributedCacheModule } from './distributed-cache.module.js';
 
 const HOUR_MS = 3_600_000;
@@ -64,14 +64,14 @@ describe('DistributedCacheModule.forRoot', () => {
     expect(trends.policy.ttlMs).toBe(2 * HOUR_MS);
   });
 
-  it('with options lets them beat the environment', async () => {
+  it('with options prefers them to the environment', async () => {
     setEnvironment({ REDIS_URL: 'redis://127.0.0.1:1', CACHE_TTL_DEFAULT: '10' });
     const module = await nestForTest({ cache: { redis: false, ttl: '5m' } });
     const { config } = module.get(DistributedCache);
     expect([config.redis.kind, config.ttlMs]).toEqual(['none', 300_000]);
   });
 
-  it('gives every module the caches, the metrics interceptor and the cache-manager', async () => {
+  it('provides the caches, the metrics interceptor and the cache-manager in every module', async () => {
     const module = await nestForTest({ imports: [ConsumerModule] });
     const { all, trends } = module.get(Consumer);
     expect(trends).toBeInstanceOf(AsyncCache);
@@ -132,7 +132,7 @@ describe('DistributedCacheModule.forRoot', () => {
 describe('DistributedCacheModule.forRootAsync', () => {
   const ttlOf = (module: Awaited<ReturnType<typeof nestForTest>>) => module.get(DistributedCache).config.ttlMs;
 
-  it('takes options from a factory with injected providers, promised or not', async () => {
+  it('accepts options from a factory with injected providers, also as a promise', async () => {
     for (const wrap of [(value: DistributedCacheOptions) => value, async (value: DistributedCacheOptions) => value]) {
       const module = await nestForTest({
         cache: false,
@@ -150,7 +150,7 @@ describe('DistributedCacheModule.forRootAsync', () => {
     }
   });
 
-  it('takes options from a class, its own or an existing one', async () => {
+  it('accepts options from a class, its own or an existing one', async () => {
     const own = DistributedCacheModule.forRootAsync({ useClass: Settings });
     expect(ttlOf(await nestForTest({ cache: false, imports: [own] }))).toBe(420_000);
     const existing = DistributedCacheModule.forRootAsync({ imports: [SettingsModule], useExisting: Settings });
@@ -167,7 +167,7 @@ describe('DistributedCacheModule.forRootAsync', () => {
     expect(await startFailure([DistributedCacheModule.forRootAsync({ useFactory }), ConsumerModule])).toBeUndefined();
   });
 
-  it('stops the start for mistakes in what the factory returns', async () => {
+  it('stops the start for mistakes in the options of the factory', async () => {
     const failure = await startFailure([
       DistributedCacheModule.forRootAsync({ useFactory: () => ({ redis: false, ttl: -1, deadlineMs: 0 }) }),
     ]);
@@ -177,7 +177,7 @@ describe('DistributedCacheModule.forRootAsync', () => {
 });
 
 describe('DistributedCacheModule.forFeature', () => {
-  it('gives a module the caches of its namespaces, with their policies', async () => {
+  it('provides the caches of its namespaces in a module, with their policies', async () => {
     @Injectable()
     class Collector {
       constructor(
@@ -224,7 +224,7 @@ describe('DistributedCacheModule.forFeature', () => {
     expect((failure as Error).message).toMatch(/amazon\.ttlMs: got (900000|1200000), allowed: (900000|1200000), with/);
   });
 
-  it('stops the start for a wrong name, and for options that there are not', async () => {
+  it('stops the start for a wrong name, and for unknown options', async () => {
     const failure = await startFailure([
       DistributedCacheModule.forRoot({ redis: false }),
       DistributedCacheModule.forFeature([{ namespace: 'amazon de', ttl: 0 }]),

@@ -1,4 +1,13 @@
-import { Module, type DynamicModule, type Provider } from '@nestjs/common';
+import {
+  ConfigurableModuleBuilder,
+  Inject,
+  Injectable,
+  Module,
+  type DynamicModule,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+  type Provider,
+} from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import {
   CacheConfig,
@@ -7,24 +16,41 @@ import {
   type DistributedCacheOptions,
   type NamespaceOptions,
 } from '../core/index.js';
-import { CacheLifecycle } from './cache-lifecycle.js';
 import { CACHE_MANAGER, createCacheManager, withCacheManagerDefaults } from './cache-manager/index.js';
 import { CacheLogger } from './cache-logger.js';
-import { CacheMetricsInterceptor } from './cache-metrics.interceptor.js';
+import { CacheMetricsInterceptor } from './interceptors.js';
 import { CacheRequestTracker } from './cache-request-tracker.js';
-import { CacheSlotFiller } from './cache-slot-filler.js';
-import { getCacheToken } from './cache-token.js';
+import { CacheSlotFiller } from './decorators/cache-slot.js';
 import { DEFAULT_NAMESPACE } from './decorators/cached-options.js';
-import {
-  ASYNC_OPTIONS_TYPE,
-  ConfigurableModuleClass,
-  MODULE_OPTIONS_TOKEN,
-  OPTIONS_TYPE,
-} from './distributed-cache.module-definition.js';
+
+/** The interface of a class that is given as `useClass` or `useExisting` to `forRootAsync`. */
+export interface DistributedCacheOptionsFactory {
+  createDistributedCacheOptions(): DistributedCacheOptions | Promise<DistributedCacheOptions>;
+}
 
 /** A namespace and its options. */
 export interface FeatureNamespace extends NamespaceOptions {
   namespace: string;
+}
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
+  new ConfigurableModuleBuilder<DistributedCacheOptions>({ moduleName: 'DistributedCache' })
+    .setClassMethodName('forRoot')
+    .setFactoryMethodName('createDistributedCacheOptions')
+    .setExtras({ isGlobal: true }, (definition, { isGlobal }) => ({ ...definition, global: isGlobal }))
+    .build();
+
+/** The injection token of a namespace's cache. */
+export function getCacheToken(namespace: string): string {
+  return `DistributedCache:${namespace}`;
+}
+
+/**
+ * Injects the `AsyncCache` of a namespace. `keywords`, `metrics`, `trends` and `default` always exist; other namespaces
+ * are named in a `DistributedCacheModule.forFeature([{ namespace }])` that the module imports.
+ */
+export function InjectCache(namespace: string): PropertyDecorator & ParameterDecorator {
+  return Inject(getCacheToken(namespace));
 }
 
 const BUILT_IN_NAMESPACES = [DEFAULT_NAMESPACE, 'keywords', 'metrics', 'trends'];
@@ -55,6 +81,28 @@ function refusePolicy(namespace: string, options: NamespaceOptions): void {
 }
 
 const BUILT_IN_CACHES = BUILT_IN_NAMESPACES.map((namespace) => cacheProvider(namespace));
+
+/**
+ * Opens the connection when the application starts, so that the log shows at once which tiers serve. Closes it in
+ * `onApplicationShutdown`: in `onModuleDestroy`, requests are still being answered.
+ */
+@Injectable()
+export class CacheLifecycle implements OnModuleInit, OnApplicationShutdown {
+  constructor(
+    @Inject(DistributedCache) private readonly cache: DistributedCache,
+    @Inject(CacheLogger) private readonly logger: CacheLogger,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    this.logger.listenTo(this.cache);
+    await this.cache.connect();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.cache.close();
+    this.logger.stop();
+  }
+}
 
 /** The module that provides the caches of a `forFeature`. */
 @Module({})

@@ -1,13 +1,16 @@
 export { CACHE_MANAGER } from './cache-manager/index.js';
-export { CacheContextInterceptor } from './cache-context.interceptor.js';
-export { CacheMetricsInterceptor } from './cache-metrics.interceptor.js';
 export { CacheRequestTracker } from './cache-request-tracker.js';
-export { getCacheToken, InjectCache } from './cache-token.js';
 export { CacheEvict, type CacheEvictOptions } from './decorators/cache-evict.decorator.js';
 export { CachePut, type CachePutOptions } from './decorators/cache-put.decorator.js';
 export type { CachedOptions } from './decorators/cached-options.js';
 export { Cached, CachedKeywords, CachedMetrics, CachedTrends } from './decorators/cached.decorator.js';
 export { CachedMany, type CachedManyOptions } from './decorators/cached-many.decorator.js';
-export type { AsyncMethod, AsyncMethodDecorator } from './decorators/method-decorator.js';
-export type { DistributedCacheOptionsFactory } from './distributed-cache.module-definition.js';
-export { DistributedCacheModule, type FeatureNamespace } from './distributed-cache.module.js';
+export type { AsyncMethod, AsyncMethodDecorator } from './decorators/wrap-method.js';
+export {
+  DistributedCacheModule,
+  type DistributedCacheOptionsFactory,
+  type FeatureNamespace,
+  getCacheToken,
+  InjectCache,
+} from './distributed-cache.module.js';
+export { CacheContextInterceptor, CacheMetricsInterceptor } from './interceptors.js';

@@ -39,7 +39,7 @@ describe.each(tiers)('a process ends by itself, %s,', (_name, redis) => {
     expect(outcome).toEqual({ exitCode: 0, signal: null, output: 'started 1\n' });
   });
 
-  it('after a Nest application that could not start because of somebody else', async () => {
+  it('after a Nest application that could not start because of another provider', async () => {
     const failing = `class Failing {
       async onModuleInit() {
         throw new Error('somebody else');
@@ -50,7 +50,7 @@ describe.each(tiers)('a process ends by itself, %s,', (_name, redis) => {
   });
 });
 
-it('a process does not open anything, and ends, where the configuration is wrong', async () => {
+it('a process with a wrong configuration opens nothing and ends', async () => {
   const outcome = await library.runScript(await nestScript('class Quiet {}', `{ ttl: -1, keyPrefix: '' }`));
   expect(outcome).toMatchObject({ exitCode: 0, signal: null });
   expect(outcome.output).toMatch(/^failed: 2 mistakes in the cache configuration\n/);

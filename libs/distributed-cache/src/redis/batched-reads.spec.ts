@@ -1,60 +1,35 @@
 import { describe, expect, it } from 'vitest';
 import { TierReplyError, TierUnavailableError } from '../errors/index.js';
 import { BatchedReads } from './batched-reads.js';
-import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
-import type { Line, ReplyListener } from './wire-command.js';
+import type { Command, Request } from './send.js';
 
-/** A connection whose commands are noted and answered by hand: what is asked of it, not how Redis answers, is the matter here. */
-class NotedConnection {
+/** A connection that records the requests and answers them. The subject is what is asked of it, not how Redis answers. */
+class RecordingConnection {
   isCluster = false;
+  isBusy = false;
   readonly commands: string[] = [];
   refusal: Error | undefined;
   /** How large values are; default: as long as their keys. */
   valueBytes: number | undefined;
-  readonly exchange = {
-    isBusy: false,
-    run: <Reply>(line: Line, _operation: string, send: (line: Line, listener: ReplyListener<Reply>) => void) =>
-      new Promise<Reply>((resolve, reject) => send(line, { onReply: resolve, onFailure: reject })),
-  };
 
-  get line(): unknown {
-    return this.isCluster ? undefined : { sendCommand: (command: SentCommand) => this.answer(command) };
+  async request<Result>(_operation: string, _key: string | undefined, build: () => Request<Result>): Promise<Result> {
+    const request = build();
+    return request.resultOf(request.commands.map((command) => this.answerTo(command)));
   }
 
-  async run<Result>(_operation: string, send: (client: RedisClient) => Promise<Result>): Promise<Result> {
-    const getBuffer = async (key: string) => {
-      this.commands.push(`GET ${key}`);
-      return Buffer.from(key);
-    };
-    return send({ getBuffer } as unknown as RedisClient);
-  }
-
-  private answer({ name, args, resolve, reject }: SentCommand): void {
-    this.commands.push(`${name.toUpperCase()} ${name === 'get' ? args[0] : args.length}`);
-    const { valueBytes } = this;
+  private answerTo([name, ...args]: Command): unknown {
+    this.commands.push(`${name.toUpperCase()} ${name === 'get' ? String(args[0]) : args.length}`);
+    const { valueBytes, refusal } = this;
     const values = args.map((key) =>
-      key === 'none' ? null : valueBytes === undefined ? Buffer.from(key) : Buffer.alloc(valueBytes),
+      key === 'none' ? null : valueBytes === undefined ? Buffer.from(String(key)) : Buffer.alloc(valueBytes),
     );
-    if (name === 'get') {
-      resolve(values[0]);
-    } else if (this.refusal === undefined) {
-      resolve(values);
-    } else {
-      reject(this.refusal);
-    }
+    return name === 'get' ? values[0] : (refusal ?? values);
   }
-}
-
-interface SentCommand {
-  readonly name: string;
-  readonly args: string[];
-  readonly resolve: (reply: unknown) => void;
-  readonly reject: (error: Error) => void;
 }
 
 function readsForTest() {
-  const connection = new NotedConnection();
+  const connection = new RecordingConnection();
   return { connection, reads: new BatchedReads(connection as unknown as RedisConnection) };
 }
 
@@ -69,7 +44,7 @@ describe('reads of single values', () => {
 
   it('leave together while others are unanswered, and each gets its own value', async () => {
     const { connection, reads } = readsForTest();
-    connection.exchange.isBusy = true;
+    connection.isBusy = true;
     const keys = [...keysOf(9), 'none'];
     const found = await Promise.all(keys.map((key) => reads.get(key)));
     expect(found.map((bytes) => bytes && String(bytes))).toEqual([...keysOf(9), null]);
@@ -78,14 +53,14 @@ describe('reads of single values', () => {
 
   it('leave by the 64: no read waits for more values than that', async () => {
     const { connection, reads } = readsForTest();
-    connection.exchange.isBusy = true;
+    connection.isBusy = true;
     await Promise.all(keysOf(130).map((key) => reads.get(key)));
     expect(connection.commands).toEqual(['MGET 64', 'MGET 64', 'MGET 2']);
   });
 
   it('leave each by itself in a cluster, where keys lie on several servers', async () => {
     const { connection, reads } = readsForTest();
-    connection.exchange.isBusy = true;
+    connection.isBusy = true;
     connection.isCluster = true;
     await Promise.all(keysOf(2).map((key) => reads.get(key)));
     expect(connection.commands).toEqual(['GET key 0', 'GET key 1']);
@@ -93,7 +68,7 @@ describe('reads of single values', () => {
 
   it('fail with the error of their command', async () => {
     const { connection, reads } = readsForTest();
-    connection.exchange.isBusy = true;
+    connection.isBusy = true;
     connection.refusal = new TierReplyError('GET', 'LOADING');
     const results = await Promise.allSettled(keysOf(3).map((key) => reads.get(key)));
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
@@ -102,7 +77,7 @@ describe('reads of single values', () => {
 
   it('go on one by one for a user of Redis who may not send MGET', async () => {
     const { connection, reads } = readsForTest();
-    connection.exchange.isBusy = true;
+    connection.isBusy = true;
     connection.refusal = new TierReplyError('GET', 'NOPERM');
     const found = await Promise.all(keysOf(2).map((key) => reads.get(key)));
     expect(found.map(String)).toEqual(keysOf(2));
@@ -112,7 +87,7 @@ describe('reads of single values', () => {
 
   it('leave in smaller groups where values are large', async () => {
     const { connection, reads } = readsForTest();
-    connection.exchange.isBusy = true;
+    connection.isBusy = true;
     connection.valueBytes = 300_000;
     await Promise.all(keysOf(2).map((key) => reads.get(key)));
     connection.commands.length = 0;
@@ -122,7 +97,7 @@ describe('reads of single values', () => {
 
   it('are refused when more than 100000 wait', async () => {
     const { connection, reads } = readsForTest();
-    connection.exchange.isBusy = true;
+    connection.isBusy = true;
     const waiting = keysOf(100_000).map((key) => reads.get(key));
     await expect(reads.get('one more')).rejects.toThrow(new TierUnavailableError('GET', 'overloaded'));
     await Promise.all(waiting);

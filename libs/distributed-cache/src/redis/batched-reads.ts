@@ -1,14 +1,14 @@
 import { TierReplyError, TierUnavailableError } from '../errors/index.js';
-import { isCluster, type RedisClient } from './redis-client.js';
-import { ReplySize } from './reply-size.js';
 import { QUEUE_LIMITS } from './send-queue.js';
 import type { RedisConnection } from './redis-connection.js';
-import { sendOnLine } from './wire-command.js';
+import { requireAll, type Command, type Request } from './send.js';
+
+type Found = readonly (Buffer | null)[];
 
 /** Reads that are sent together, in one `MGET`. */
 interface Batch {
   readonly valueKeys: string[];
-  readonly answer: Promise<(Buffer | null)[]>;
+  readonly answer: Promise<Found>;
   readonly send: () => void;
 }
 
@@ -39,7 +39,7 @@ export class BatchedReads {
    */
   get(valueKey: string): Promise<Buffer | null> {
     const { connection } = this;
-    if (!connection.exchange.isBusy || connection.isCluster || !this.mayBatch) {
+    if (!connection.isBusy || connection.isCluster || !this.mayBatch) {
       return this.getAlone(valueKey);
     }
     if (this.unanswered >= MOST_READS) {
@@ -60,29 +60,22 @@ export class BatchedReads {
   }
 
   private getAlone(valueKey: string): Promise<Buffer | null> {
-    const { connection, replySize } = this;
-    const { line } = connection;
-    const cost = { replyBytes: replySize.expectedBytes };
-    return line === undefined
-      ? connection.run('GET', (client) => this.learnFrom(client.getBuffer(valueKey)), valueKey, cost)
-      : connection.exchange.run(
-          line,
-          'GET',
-          (client, listener) => sendOnLine(client, ['get', valueKey], listener),
-          cost,
-        );
-  }
-
-  private async learnFrom(getting: Promise<Buffer | null>): Promise<Buffer | null> {
-    const bytes = await getting;
-    this.replySize.learn([bytes]);
-    return bytes;
+    const cost = { replyBytes: this.replySize.expectedBytes };
+    const reading: Request<Buffer | null> = {
+      commands: [['get', valueKey]],
+      resultOf: (outcomes) => {
+        const found = requireAll(outcomes) as Found;
+        this.replySize.learn(found);
+        return found[0] ?? null;
+      },
+    };
+    return this.connection.request('GET', valueKey, () => reading, cost);
   }
 
   private openBatch(): Batch {
     const valueKeys: string[] = [];
-    let begin: (answer: Promise<(Buffer | null)[]>) => void;
-    const answer = new Promise<(Buffer | null)[]>((resolve) => (begin = resolve));
+    let begin: (answer: Promise<Found>) => void;
+    const answer = new Promise<Found>((resolve) => (begin = resolve));
     const batch: Batch = {
       valueKeys,
       answer,
@@ -97,7 +90,7 @@ export class BatchedReads {
     return batch;
   }
 
-  private async getTogether(valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
+  private async getTogether(valueKeys: readonly string[]): Promise<Found> {
     try {
       return await this.getMany(valueKeys);
     } finally {
@@ -109,22 +102,21 @@ export class BatchedReads {
    * Reads several values of one server, in the order of `valueKeys`. Waits at most the connection's deadline.
    * @throws as `RedisConnection.run`
    */
-  async getMany(valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
+  async getMany(valueKeys: readonly string[]): Promise<Found> {
     const { connection, replySize } = this;
-    const { line } = connection;
+    const [first] = valueKeys;
     const cost = { replyBytes: replySize.expectedBytes * valueKeys.length };
     if (!this.mayBatch) {
-      return connection.run('GET', (client) => getEach(client, valueKeys), valueKeys[0], cost);
+      return connection.request('GET', first, () => readEach(valueKeys), cost);
     }
     try {
-      const found = await (line === undefined
-        ? connection.run('MGET', (client) => getTogether(client, valueKeys), valueKeys[0], cost)
-        : connection.exchange.run<(Buffer | null)[]>(
-            line,
-            'MGET',
-            (to, listener) => sendOnLine(to, ['mget', ...valueKeys], listener),
-            cost,
-          ));
+      // The client of a cluster routes each command to a node, but does not split the keys of one command by node.
+      const found = await connection.request(
+        'MGET',
+        first,
+        () => (connection.isCluster ? readEach(valueKeys) : readTogether(valueKeys)),
+        cost,
+      );
       replySize.learn(found);
       return found;
     } catch (error) {
@@ -137,11 +129,46 @@ export class BatchedReads {
   }
 }
 
-/** The client of a cluster routes each command to a node, but does not split the keys of one command by node. */
-function getTogether(client: RedisClient, valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
-  return isCluster(client) ? getEach(client, valueKeys) : client.mgetBuffer([...valueKeys]);
+function readTogether(valueKeys: readonly string[]): Request<Found> {
+  return { commands: [['mget', ...valueKeys]], resultOf: (outcomes) => requireAll(outcomes)[0] as Found };
 }
 
-function getEach(client: RedisClient, valueKeys: readonly string[]): Promise<(Buffer | null)[]> {
-  return Promise.all(valueKeys.map((valueKey) => client.getBuffer(valueKey)));
+function readEach(valueKeys: readonly string[]): Request<Found> {
+  return {
+    commands: valueKeys.map((valueKey): Command => ['get', valueKey]),
+    resultOf: (outcomes) => requireAll(outcomes) as Found,
+  };
+}
+
+/** The estimate before the first reply: small values, many per command. */
+const FIRST_GUESS_BYTES = 16_384;
+/** The weight of the newest reply in the estimate when its values are smaller than the estimate. */
+const SHARE_OF_NEWEST = 0.25;
+
+/**
+ * Estimates the size of the values in Redis's replies, in bytes, so that the total of the replies under way can be
+ * limited. The estimate follows larger values at once and smaller ones gradually.
+ */
+class ReplySize {
+  private bytes = FIRST_GUESS_BYTES;
+
+  get expectedBytes(): number {
+    return this.bytes;
+  }
+
+  /** Updates the estimate. @param found the values of one reply; missing ones do not count */
+  learn(found: Found): void {
+    let [sum, count] = [0, 0];
+    for (const value of found) {
+      if (value !== null) {
+        sum += value.length;
+        count++;
+      }
+    }
+    if (count === 0) {
+      return;
+    }
+    const newest = sum / count;
+    this.bytes = newest > this.bytes ? newest : this.bytes + (newest - this.bytes) * SHARE_OF_NEWEST;
+  }
 }

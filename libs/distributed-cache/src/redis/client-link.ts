@@ -1,16 +1,35 @@
-import { CONNECT_ATTEMPT_MS, reconnectDelayMs } from './client-options.js';
-import { ConnectionFault } from './connection-fault.js';
-import { openClient, type RedisTarget } from './open-client.js';
+import { redisStore } from 'cache-manager-ioredis-yet';
+import type { Cluster, Redis } from 'ioredis';
+import { ConnectionFault, isOfAllSentinels, outageReason, VAGUE_REASON } from './client-errors.js';
+import {
+  clusterClientOptions,
+  clusterOptionsLike,
+  CONNECT_ATTEMPT_MS,
+  reconnectDelayMs,
+  singleClientOptions,
+  singleOptionsLike,
+  type ConnectionSettings,
+} from './client-options.js';
+import { followCredentials, likeSource, withClusterCredentials, withCredentials } from './credentials.js';
 import {
   bytesReadBy,
   destroySocketOf,
   endClient,
+  isCluster,
   unrefClient,
   watchConnecting,
   type RedisClient,
 } from './redis-client.js';
-import { isOfAllSentinels, outageReason, VAGUE_REASON } from './reply-errors.js';
-import { isLine, type Line } from './wire-command.js';
+
+/** The Redis to use: the settings of a connection, or a client that the application already has. */
+export type RedisTarget =
+  | { readonly kind: 'single'; readonly connection: ConnectionSettings }
+  | {
+      readonly kind: 'cluster';
+      readonly nodes: readonly { readonly host: string; readonly port: number }[];
+      readonly connection: ConnectionSettings;
+    }
+  | { readonly kind: 'client'; readonly client: RedisClient };
 
 /** Receives the changes of state of a {@link ClientLink}. */
 export interface ClientLinkListener {
@@ -51,12 +70,6 @@ export class ClientLink {
   /** The client, if its socket takes commands. */
   get ready(): RedisClient | undefined {
     return this.current?.status === 'ready' ? this.current : undefined;
-  }
-
-  /** The client as a {@link Line}, if its socket takes commands and its commands keep their order. */
-  get line(): Line | undefined {
-    const { ready } = this;
-    return ready !== undefined && isLine(ready) ? ready : undefined;
   }
 
   /** What the client has reported about the present socket, or about the last attempt to open one, in one word. */
@@ -176,4 +189,73 @@ export class ClientLink {
       unrefClient(this.current);
     }
   }
+}
+
+/**
+ * Opens the client of a cache-manager-ioredis-yet store and uses nothing else of the store. The store's own `get` and
+ * `set` revive code from cached text (telejson), `reset` is FLUSHDB and `keys` is KEYS, so none of them is ever called.
+ * The client is not connected here.
+ */
+async function openClient(target: RedisTarget, commandTimeoutMs: number): Promise<RedisClient> {
+  switch (target.kind) {
+    case 'client':
+      return duplicateOf(target.client, commandTimeoutMs);
+    case 'single':
+      return withCredentials(
+        (await redisStore(singleClientOptions(target.connection, commandTimeoutMs))).client as Redis,
+        target.connection.credentials,
+        commandTimeoutMs,
+      );
+    case 'cluster': {
+      const nodes = target.nodes.map(({ host, port }) => ({ host, port }));
+      const options = clusterClientOptions(target.connection, commandTimeoutMs);
+      const { client } = await redisStore({ clusterConfig: { nodes, options } });
+      return withClusterCredentials(client as Cluster, target.connection.credentials, commandTimeoutMs);
+    }
+  }
+}
+
+/**
+ * Makes a second client for the same servers. The one that was handed in is never used: its `MULTI` would include
+ * commands of the cache, a blocking command would delay them, and an `EXEC` of the cache would end its `WATCH`.
+ */
+function duplicateOf(client: RedisClient, commandTimeoutMs: number): RedisClient {
+  if (isCluster(client)) {
+    return client.duplicate([], clusterOptionsLike(client.options, commandTimeoutMs));
+  }
+  const duplicate = client.duplicate(singleOptionsLike(client.options, commandTimeoutMs));
+  followCredentials(duplicate.options, () => client.options);
+  return duplicate;
+}
+
+/**
+ * Makes the second connection beside a data connection, on which messages arrive: to the same server, with the same
+ * options. It is not opened yet, and has no name.
+ * @param retryStrategy the delay before the given attempt to connect, in milliseconds
+ */
+export function openSubscriber(source: Redis, retryStrategy: (attempt: number) => number): Redis {
+  const subscriber = source.duplicate({
+    lazyConnect: true,
+    // A command timeout would turn a slow subscription into an unhandled rejection inside the client.
+    commandTimeout: undefined,
+    // Commands of a lost connection are not repeated on the next: a late SUBSCRIBE would come before the question for
+    // the id.
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    // The client's own resubscription can lose the subscription while PING is still answered (redis/ioredis#2187).
+    autoResubscribe: false,
+    // The proof of the path is stronger than the ready check, takes no INFO, and saves a round trip. Without the check
+    // no command may be sent on connecting either: an answer that a lost connection cuts off would make the client
+    // `ready` without a socket, for good (ioredis 5.11).
+    enableReadyCheck: false,
+    disableClientInfo: true,
+    connectionName: undefined,
+    // The detector would end the client for good if it received a failover while reconnecting; the heartbeat of the
+    // channel notices a failover as well.
+    failoverDetector: false,
+    retryStrategy,
+  });
+  followCredentials(subscriber.options, () => source.options);
+  return likeSource(subscriber, source);
 }

@@ -1,8 +1,8 @@
 import { TierReplyError } from '../errors/index.js';
 import type { Refusals } from './refusals.js';
-import { toTierError } from './reply-errors.js';
+import { toTierError } from './client-errors.js';
 import { writeTogether, type RedisClient } from './redis-client.js';
-import type { Line, ReplyListener } from './wire-command.js';
+import type { ReplyListener, Send } from './send.js';
 
 /**
  * Sends commands on a client, turns the client's errors into this library's errors, and counts the answers as signs of
@@ -25,48 +25,24 @@ export class CommandSender {
     private readonly refusals: Refusals,
   ) {}
 
+  /**
+   * Sends something and reports the outcome to the listener.
+   * @param target the connection that is written to, when `client` has several
+   */
   send<Result>(
     client: RedisClient,
     operation: string,
-    send: (client: RedisClient) => Promise<Result>,
-    /** The connection that the command is sent on, when `client` has several. */
+    send: Send<Result>,
+    listener: ReplyListener<Result>,
     target: RedisClient = client,
-  ): Promise<Result> {
+  ): void {
     if (this.unanswered > 0) {
       writeTogether(target);
     }
     this.unanswered++;
-    const { generation } = this;
-    return begin(send, client).then(
-      (result) => {
-        this.countAnswer(generation);
-        this.onSuccess(operation);
-        return result;
-      },
-      (error: unknown) => {
-        this.countAnswer(generation);
-        throw this.failureOf(operation, error);
-      },
-    );
-  }
-
-  /**
-   * Sends a command on a line and reports the outcome to a listener, as {@link send} does with a promise.
-   * @param send must report to its listener exactly once
-   */
-  sendOnLine<Reply>(
-    line: Line,
-    operation: string,
-    send: (line: Line, listener: ReplyListener<Reply>) => void,
-    listener: ReplyListener<Reply>,
-  ): void {
-    if (this.unanswered > 0) {
-      writeTogether(line);
-    }
-    this.unanswered++;
-    const sent = new SentCommand<Reply>(this, operation, listener);
+    const sent = new SentCommand<Result>(this, operation, listener);
     try {
-      send(line, sent);
+      send(client, sent);
     } catch (error) {
       sent.onFailure(error);
     }
@@ -122,17 +98,5 @@ class SentCommand<Reply> implements ReplyListener<Reply> {
   onFailure(error: unknown): void {
     this.sender.countAnswer(this.generation);
     this.listener.onFailure(this.sender.failureOf(this.operation, error));
-  }
-}
-
-/**
- * Calls `send`, and turns an exception into a rejection, so that a command that can't be sent fails as a refused one
- * does.
- */
-function begin<Result>(send: (client: RedisClient) => Promise<Result>, client: RedisClient): Promise<Result> {
-  try {
-    return send(client);
-  } catch (error) {
-    return Promise.reject(error instanceof Error ? error : new Error('unknown error of the client'));
   }
 }

@@ -1,14 +1,20 @@
 import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
-import { DeadlineClock, measureLoad } from './deadline-clock.js';
-import { QUEUE_LIMITS, SendQueue, type QueueLimits, type SendCost } from './send-queue.js';
-import { SendWindow } from './send-window.js';
-import { WaitingLine, type InLine } from './waiting-line.js';
-import type { ReplyListener } from './wire-command.js';
+import { DeadlineClock, measureLoad } from './deadline.js';
+import {
+  LinkedQueue,
+  QUEUE_LIMITS,
+  SendQueue,
+  SendWindow,
+  type Linked,
+  type QueueLimits,
+  type SendCost,
+} from './send-queue.js';
+import type { ReplyListener } from './send.js';
 
-/** An operation that was handed in: what it costs, when it is due, and how to fail it. */
-interface Operation extends InLine<Operation> {
+/** A pending operation: what it costs, when it is due, and how to fail it. */
+interface Operation extends Linked<Operation> {
   readonly name: string;
-  readonly judge: Judge;
+  readonly observer: HealthObserver;
   readonly bytes: number;
   readonly replyBytes: number;
   readonly isUrgent: boolean;
@@ -17,7 +23,7 @@ interface Operation extends InLine<Operation> {
   sentAtMs: number;
   /** How often it was given longer, because the process was busy when it was due. */
   extensions: number;
-  /** What `judge.progress()` said when the operation was sent. */
+  /** What `observer.progress()` said when the operation was sent. */
   progressAtSend: number;
   start(): void;
   readonly reject: (error: Error) => void;
@@ -29,14 +35,45 @@ interface Operation extends InLine<Operation> {
  */
 export type TimeoutVerdict = 'silent' | 'slow' | 'busy-process';
 
-/** Who judges the server that an operation goes to: a connection, or one node of a cluster. */
-export interface Judge {
-  /** A figure that moves whenever the server shows life. */
+/** Observes the server that an operation goes to, and decides whether it can be used. */
+export interface HealthObserver {
+  /** A number that changes whenever the server shows a sign of life. */
   progress(): number;
-  /** An operation was answered in time. A later answer shows life (`progress`), but its caller has gone. */
+  /** An operation was answered in time. A later answer is a sign of life (`progress`), but its caller has gone. */
   onAnswer(): void;
   /** An operation ran into the deadline. */
   onTimeout(verdict: TimeoutVerdict): void;
+}
+
+/**
+ * Number of timeouts in a row, without an answer between them, after which a server counts as too slow to use, although
+ * it shows signs of life.
+ */
+const SLOW_TIMEOUTS_TO_OPEN = 5;
+
+/** Counts the timeouts of one server in a row: its circuit breaker opens at the first silent one, or at the fifth. */
+export class ServerHealth implements HealthObserver {
+  private timeoutsInARow = 0;
+
+  constructor(
+    readonly progress: () => number,
+    /** The server can't be used. @param isSilent whether nothing has arrived from it */
+    private readonly onUnusable: (isSilent: boolean) => void,
+  ) {}
+
+  onAnswer(): void {
+    this.timeoutsInARow = 0;
+  }
+
+  onTimeout(verdict: TimeoutVerdict): void {
+    if (verdict === 'busy-process') {
+      return;
+    }
+    this.timeoutsInARow++;
+    if (verdict === 'silent' || this.timeoutsInARow >= SLOW_TIMEOUTS_TO_OPEN) {
+      this.onUnusable(verdict === 'silent');
+    }
+  }
 }
 
 export interface InFlightOptions {
@@ -58,7 +95,8 @@ const STALLED_LOOP_MS = 50;
 const MOST_EXTENSIONS = 5;
 
 /**
- * A server that answers nothing may be dead, or short of processor time like this busy process: it gets the deadline anew so many times.
+ * While operations queue in a busy process, a server that answers nothing may be dead, or short of processor time as this process is: an
+ * operation gets its deadline anew so many times.
  */
 const MOST_SILENT_EXTENSIONS = 2;
 
@@ -84,17 +122,17 @@ const SMALL: SendCost = {};
  * `JSON.parse`, a garbage collection): timers run before the poll phase. So the verdict waits for one poll phase. If the timer
  * itself was late, the command may have left late too, and every operation that was due gets its deadline anew. So does one whose server
  * has answered others meanwhile, if this process was busy for most of the time, or if operations queue: then it waits behind this process's
- * own load. A busy process gives a server that answers nothing two more deadlines: both may be short of processor time.
+ * own load. While operations queue in a busy process, a server that answers nothing gets two more deadlines: both may be short of processor time.
  */
 export class InFlight {
-  private readonly sent = new WaitingLine<Operation>();
+  private readonly sent = new LinkedQueue<Operation>();
   private readonly queue: SendQueue<Operation>;
   private readonly window: SendWindow;
   private timer: NodeJS.Timeout | undefined;
   private sentInTurn: Operation[] = [];
 
   constructor(private readonly options: InFlightOptions) {
-    const { nowMs, deadlineClock = new DeadlineClock(nowMs), limits = QUEUE_LIMITS } = options;
+    const { nowMs, deadlineClock = new DeadlineClock(nowMs, options.deadlineMs), limits = QUEUE_LIMITS } = options;
     this.window = new SendWindow(limits.maxSent, options.deadlineMs);
     this.queue = new SendQueue(limits, (operation) => this.begin(operation), this.window, deadlineClock);
   }
@@ -110,10 +148,15 @@ export class InFlight {
   }
 
   /** Waits for `start()`, no longer than the deadline once it is called. @throws TierUnavailableError (`overloaded`) at a full queue */
-  track<Result>(name: string, judge: Judge, start: () => Promise<Result>, cost?: SendCost): Promise<Result> {
+  track<Result>(
+    name: string,
+    observer: HealthObserver,
+    start: () => Promise<Result>,
+    cost?: SendCost,
+  ): Promise<Result> {
     return this.listen<Result>(
       name,
-      judge,
+      observer,
       (waiter) => {
         start().then(
           (result) => waiter.onReply(result),
@@ -124,10 +167,10 @@ export class InFlight {
     );
   }
 
-  /** As {@link track}, for what is told to a listener and needs no promise of its own. `start` must not throw. */
+  /** Waits as {@link track} does, for an operation that reports to a listener and needs no promise of its own. `start` must not throw. */
   listen<Result>(
     name: string,
-    judge: Judge,
+    observer: HealthObserver,
     start: (listener: ReplyListener<Result>) => void,
     cost: SendCost = SMALL,
   ): Promise<Result> {
@@ -135,7 +178,7 @@ export class InFlight {
       return Promise.reject(new TierUnavailableError(name, 'overloaded'));
     }
     return new Promise<Result>((resolve, reject) => {
-      this.queue.add(new Waiter<Result>(name, judge, cost, start, resolve, reject, this.leave));
+      this.queue.add(new Waiter<Result>(name, observer, cost, start, resolve, reject, this.leave));
     });
   }
 
@@ -165,7 +208,7 @@ export class InFlight {
   private stamp(operation: Operation): void {
     operation.sentAtMs = this.options.nowMs();
     operation.dueAtMs = operation.sentAtMs + this.options.deadlineMs;
-    operation.progressAtSend = operation.judge.progress();
+    operation.progressAtSend = operation.observer.progress();
   }
 
   private stampAtEndOfTurn(operation: Operation): void {
@@ -228,9 +271,9 @@ export class InFlight {
       if (operation.dueAtMs > dueNowMs) {
         break; // those behind it were sent later, and are due at most one deadline earlier
       }
-      const isSilent = operation.progressAtSend === operation.judge.progress();
+      const isSilent = operation.progressAtSend === operation.observer.progress();
       const busyProcess = isLate || (!isSilent && (isBusy || this.isQueueing));
-      const mostExtensions = busyProcess ? MOST_EXTENSIONS : isBusy ? MOST_SILENT_EXTENSIONS : 0;
+      const mostExtensions = busyProcess ? MOST_EXTENSIONS : isBusy && this.isQueueing ? MOST_SILENT_EXTENSIONS : 0;
       if (operation.extensions < mostExtensions) {
         operation.extensions++;
         operation.dueAtMs = dueNowMs + deadlineMs; // its command may have left only now
@@ -238,13 +281,13 @@ export class InFlight {
       }
       if (this.leave(operation)) {
         operation.reject(new TierTimeoutError(operation.name, deadlineMs));
-        operation.judge.onTimeout(busyProcess ? 'busy-process' : isSilent ? 'silent' : 'slow');
+        operation.observer.onTimeout(busyProcess ? 'busy-process' : isSilent ? 'silent' : 'slow');
       }
     }
   }
 }
 
-/** One operation, told of its reply. */
+/** An operation that receives its own reply. */
 class Waiter<Result> implements Operation, ReplyListener<Result> {
   readonly bytes: number;
   readonly replyBytes: number;
@@ -253,13 +296,13 @@ class Waiter<Result> implements Operation, ReplyListener<Result> {
   dueAtMs = 0;
   sentAtMs = 0;
   progressAtSend = 0;
-  isInLine = false;
+  isLinked = false;
   before: Operation | undefined = undefined;
   after: Operation | undefined = undefined;
 
   constructor(
     readonly name: string,
-    readonly judge: Judge,
+    readonly observer: HealthObserver,
     { bytes = 0, replyBytes = 0, isUrgent = false }: SendCost,
     private readonly send: (listener: ReplyListener<Result>) => void,
     private readonly resolve: (result: Result) => void,
@@ -277,7 +320,7 @@ class Waiter<Result> implements Operation, ReplyListener<Result> {
 
   onReply(result: Result): void {
     if (this.leave(this)) {
-      this.judge.onAnswer();
+      this.observer.onAnswer();
     }
     this.resolve(result);
   }

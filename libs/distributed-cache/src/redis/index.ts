@@ -1,9 +1,7 @@
-export { valueOfMark } from './ended-loads.js';
-export { allOf } from './all-of.js';
 export { Announcements } from './announcements.js';
-export { JUDGEMENT_MS, REAL_TIME, withinDeadline } from './deadline-clock.js';
+export { JUDGEMENT_MS, REAL_TIME, withinDeadline } from './deadline.js';
 export type { ConnectionSettings } from './client-options.js';
-export type { RedisTarget } from './open-client.js';
+export type { RedisTarget } from './client-link.js';
 export { isCluster, isRedisClient, type RedisClient } from './redis-client.js';
 export type {
   ConnectionState,
@@ -11,20 +9,19 @@ export type {
   RedisConnectionListener,
   ServerPart,
 } from './connection-contract.js';
-export { inPieces, piecesOf, type PieceLimits } from './pieces.js';
+export { allOf, inPieces, piecesOf, type PieceLimits } from './batches.js';
 export { RedisConnection } from './redis-connection.js';
 export { ReplicaGuard } from './replica-guard.js';
-export type { EntryToStore, RedisEntry } from './entry-bytes.js';
-export type { InspectedEntry } from './inspected-entry.js';
+export type { EntryToStore, InspectedEntry, RedisEntry } from './stored-entry.js';
 export { RedisTier, type TakenLease } from './redis-tier.js';
 export { checkPermissions, probeScripts } from './permission-check.js';
 export type { Refusal } from './refusals.js';
-export { isRefusal } from './reply-errors.js';
-export { probeFormerNames } from './former-names.js';
-export { probeTransactions } from './transaction.js';
-export { FormerConnection } from './former-connection.js';
+export { isRefusal } from './client-errors.js';
+export { probeFormerNames, type EntryKeys } from './entry-keys.js';
+export { probeTransactions } from './send.js';
+export { PreviousConnection } from './previous-connection.js';
 export { InvalidationGroup } from './invalidation-group.js';
-export type { InvalidationLimits, InvalidationListener } from './invalidation-contract.js';
-export type { PendingStamp, StoredStamp } from './stamp-writes.js';
-export type { EntryKeys } from './entry-keys.js';
-export { replayInvalidations, type PendingInvalidations } from './entry-writes.js';
+export type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';
+export type { PendingStamp, StoredStamp } from './stamp-commands.js';
+export { valueOfMark } from './leases.js';
+export { replayInvalidations, type PendingInvalidations } from './entry-commands.js';

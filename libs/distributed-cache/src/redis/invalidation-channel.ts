@@ -1,12 +1,10 @@
 import type { Redis } from 'ioredis';
-import { ConnectionFault } from './connection-fault.js';
-import type { InvalidationLimits, InvalidationListener } from './invalidation-contract.js';
-import { ProofAge } from './proof-age.js';
+import { ConnectionFault, VAGUE_REASON } from './client-errors.js';
+import type { Announcements } from './announcements.js';
 import { destroySocketOf, endClient, reconnectNow, unrefClient, watchConnecting } from './redis-client.js';
-import { VAGUE_REASON } from './reply-errors.js';
-import { RetryPace } from './retry-pace.js';
+import { ProofAge, RetryPace } from './channel-pace.js';
 import { BrokenPathError, RefusedCommandError, SignalPath } from './signal-path.js';
-import { openSubscriber } from './subscriber.js';
+import { openSubscriber } from './client-link.js';
 
 /*
  * The invalidation channel: the messages by which this process learns of changes by others (another process, redis-cli,
@@ -16,11 +14,39 @@ import { openSubscriber } from './subscriber.js';
  * connection itself are left out. Redis reports neither the loss of one of the two connections nor that of a message.
  * So the channel is live only from the moment a message of the data connection has arrived at the subscriber, until one
  * of them loses its socket or the same proof fails at a heartbeat. Callers that trust a local copy check `isLive`, and
- * drop old copies in `onLive`.
+ * drop old copies in `onTrackingUp`.
  *
  * When the server refuses a command that this needs, processes announce their own changes to each other by publish and
  * subscribe.
  */
+
+export interface InvalidationListener {
+  /** These keys have changed; `undefined`: any key may have (FLUSHALL). */
+  onChanged(keys: readonly string[] | undefined): void;
+  /** Changes are received from now on; earlier ones may have been missed. */
+  onTrackingUp(): void;
+  /** Changes may be missed from now on. */
+  onTrackingLost(): void;
+  /** Messages may be unread, or lost: local copies are not trusted until {@link onDoubtEnded} or {@link onTrackingLost}. */
+  onDoubt(): void;
+  /** The doubt has ended: no message was lost. */
+  onDoubtEnded(): void;
+  /** The server refuses tracking for this user: changes by others are received only if they announce them, or never. */
+  onRefused(): void;
+}
+
+export interface InvalidationLimits {
+  /** The prefix of all keys, colon included. */
+  readonly prefix: string;
+  readonly deadlineMs: number;
+  readonly heartbeatMs: number;
+  readonly announcements: Announcements;
+  /**
+   * Whether `PUBLISH` reaches every node of a cluster, so that each nonce has a cost. Then an invalidation message
+   * since the last heartbeat replaces the nonce.
+   */
+  readonly savesNonces: boolean;
+}
 
 /** A proof that is older than a heartbeat by this much, in milliseconds, no longer counts. */
 const OVERDUE_SLACK_MS = 500;
@@ -87,7 +113,7 @@ export class InvalidationChannel {
   }
 
   /** Whether announcements of other processes are received, instead of the messages of a server that can't track. */
-  get hearsAnnouncements(): boolean {
+  get receivesAnnouncements(): boolean {
     return this.isListening;
   }
 
@@ -206,7 +232,7 @@ export class InvalidationChannel {
     this.isListening = refusal !== undefined && silence === undefined;
     this.watch();
     if (refusal === undefined) {
-      this.listener.onLive();
+      this.listener.onTrackingUp();
     } else {
       this.askAgainLater();
       this.listener.onRefused();
@@ -320,7 +346,7 @@ export class InvalidationChannel {
       this.isListening = false;
       this.isRefused = false;
       this.lostAtMs = performance.now();
-      this.listener.onLost();
+      this.listener.onTrackingLost();
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { InvalidationChannel } from './invalidation-channel.js';
-import type { InvalidationLimits, InvalidationListener } from './invalidation-contract.js';
+import type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 
 /**
@@ -16,20 +16,20 @@ export interface Masters {
    * Whether no master is down. A master that is down may have no connection, and then its missing channel would go
    * unnoticed.
    */
-  readonly areAllUp: boolean;
+  readonly allNodesUp: boolean;
   /** The connection to the master that holds this key; `undefined` when it is not known. */
   sourceOf(key: string): Redis | undefined;
 }
 
 /**
  * The invalidation channels of one client: one for a single server, one per master in a cluster. The group is live only
- * while all of them are; meanwhile {@link hears} says whether one key is covered. New and removed masters are looked
+ * while all of them are; meanwhile {@link tracksChanges} says whether one key is covered. New and removed masters are looked
  * for at each heartbeat.
  */
 export class InvalidationGroup {
   private client: RedisClient | undefined;
   private readonly channels = new Map<Redis, InvalidationChannel>();
-  private wasLive = false;
+  private isTracked = false;
   private lastState: InvalidationState = 'lost';
   /** Whether the server refused tracking at the last attempt: then this process must announce its own changes. */
   private mustAnnounce = false;
@@ -39,17 +39,17 @@ export class InvalidationGroup {
   constructor(
     private readonly limits: InvalidationLimits,
     private readonly listener: Omit<InvalidationListener, 'onRefused' | 'onDoubt' | 'onDoubtEnded'>,
-    private readonly masters: Masters = { areAllUp: true, sourceOf: () => undefined },
+    private readonly masters: Masters = { allNodesUp: true, sourceOf: () => undefined },
   ) {}
 
   /** Whether this process receives every change on every master. */
-  get isLive(): boolean {
-    return this.wasLive;
+  get isFullyTracked(): boolean {
+    return this.isTracked;
   }
 
   /** Whether this process receives every change of this key, although changes of other keys may be missed. */
-  hears(key: string): boolean {
-    if (this.wasLive) {
+  tracksChanges(key: string): boolean {
+    if (this.isTracked) {
       return true;
     }
     const source = this.masters.sourceOf(key);
@@ -59,10 +59,10 @@ export class InvalidationGroup {
   get state(): InvalidationState {
     const channels = [...this.channels.values()];
     if (channels.some((channel) => channel.isUnsupported)) {
-      return channels.every((channel) => channel.isArmed || channel.hearsAnnouncements) ? 'announced' : 'none';
+      return channels.every((channel) => channel.isArmed || channel.receivesAnnouncements) ? 'announced' : 'none';
     }
     const areArmed = channels.length > 0 && channels.every((channel) => channel.isArmed);
-    return areArmed && this.masters.areAllUp ? 'live' : 'lost';
+    return areArmed && this.masters.allNodesUp ? 'live' : 'lost';
   }
 
   /**
@@ -129,7 +129,7 @@ export class InvalidationGroup {
         this.add(source);
       }
     }
-    this.judge();
+    this.updateState();
   }
 
   close(): void {
@@ -144,13 +144,13 @@ export class InvalidationGroup {
   private add(source: Redis): void {
     const channel = new InvalidationChannel(source, this.limits, {
       onChanged: (keys) => this.listener.onChanged(keys),
-      onLive: () => this.judge(),
-      onLost: () => this.judge(),
+      onTrackingUp: () => this.updateState(),
+      onTrackingLost: () => this.updateState(),
       onDoubt: () => this.updateTrust(),
       onDoubtEnded: () => this.updateTrust(),
       onRefused: () => {
         this.mustAnnounce = true;
-        this.judge();
+        this.updateState();
         this.release();
       },
     });
@@ -162,7 +162,7 @@ export class InvalidationGroup {
   }
 
   /** Reports a change of the common state of all channels to the listener. */
-  private judge(): void {
+  private updateState(): void {
     const { state, lastState } = this;
     if (state === lastState || this.isClosed) {
       return;
@@ -172,16 +172,16 @@ export class InvalidationGroup {
     if (state === 'live') {
       this.mustAnnounce = false;
     }
-    if (isHearing(state)) {
-      this.listener.onLive();
+    if (receivesChanges(state)) {
+      this.listener.onTrackingUp();
       this.release();
-    } else if (isHearing(lastState)) {
-      this.listener.onLost();
+    } else if (receivesChanges(lastState)) {
+      this.listener.onTrackingLost();
     }
   }
 
   private updateTrust(): void {
-    this.wasLive = this.state === 'live' && [...this.channels.values()].every((channel) => channel.isLive);
+    this.isTracked = this.state === 'live' && [...this.channels.values()].every((channel) => channel.isLive);
   }
 
   private release(): void {
@@ -195,6 +195,6 @@ export class InvalidationGroup {
 
 const NO_MESSAGES: readonly string[] = Object.freeze([]);
 
-function isHearing(state: InvalidationState): boolean {
+function receivesChanges(state: InvalidationState): boolean {
   return state === 'live' || state === 'announced';
 }

@@ -1,71 +1,99 @@
 import { TierReplyError } from '../errors/index.js';
-import type { EntryKeys } from './entry-keys.js';
-import { leasesOf, withFormerNames } from './former-names.js';
-import { LeaseRenewals } from './lease-renewals.js';
-import { leaseCommandsOf } from './lease-scripts.js';
+import { leasesOf, usesFormerNames, withFormerNames, type EntryKeys } from './entry-keys.js';
+import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
-import { takeLease, takeOnLine, type Taken } from './take-lease.js';
+import { outageReason, toTierError } from './client-errors.js';
+import {
+  isDirect,
+  orElse,
+  requireAll,
+  requireDone,
+  runScript,
+  scriptOf,
+  type Command,
+  type Outcomes,
+  type Request,
+} from './send.js';
+
+/** What Redis answers to an attempt to acquire a lease. */
+export interface LeaseAttempt {
+  /** The token of the present owner of the lease, as far as Redis says. */
+  readonly owner: string | undefined;
+  /** The bytes of the value; `null` when there is none. */
+  readonly bytes: Buffer | null;
+  /** Why Redis gives no lease: it is full, a replica, or forbids it. The value may be there all the same. */
+  readonly refusal: TierReplyError | undefined;
+  /** Whether this process holds only one of the two leases; that one is to be released. */
+  readonly isHalf?: boolean;
+}
+
+interface Renewal {
+  readonly keys: EntryKeys;
+  readonly token: string;
+  readonly leaseMs: number;
+  readonly resolve: (isOurs: boolean) => void;
+  readonly reject: (error: unknown) => void;
+}
 
 /** Commands that end work under way are sent before commands that begin new work. */
 const ENDS_WORK = { isUrgent: true };
 
+/** Maximum number of leases in one script: the server executes nothing else while it runs. */
+const LEASES_PER_SCRIPT = 250;
+
 /**
- * Takes, renews and releases the leases of one Redis. To take a lease needs no script, but to store under it and to
- * release it do: when scripts are forbidden, a lease that was taken would only block other loads. So after a script was
- * refused, leases are taken by script until one succeeds.
+ * Acquires, renews and releases the leases of one Redis. To acquire a lease needs no script, but to store under it and
+ * to release it do: when scripts are forbidden, a lease that was acquired would only block other loads. So after a
+ * script was refused, leases are acquired by script until one succeeds.
+ *
+ * Leases that are due in one turn of the event loop are renewed together: a batch load holds thousands, and one command
+ * each would cost more than the load. A cluster refuses scripts over several slots, so there each lease has a command of
+ * its own.
  */
 export class Leases {
   private mayRunScripts = true;
-  private readonly renewals: LeaseRenewals;
+  private due: Renewal[] = [];
 
-  constructor(private readonly connection: RedisConnection) {
-    this.renewals = new LeaseRenewals(connection);
-  }
+  constructor(private readonly connection: RedisConnection) {}
 
-  async take(keys: EntryKeys, token: string, leaseMs: number): Promise<Taken> {
-    const { line, exchange } = this.connection;
-    if (line !== undefined && this.mayRunScripts && !this.connection.refusals.areScriptsRefused) {
-      const onLine = await exchange.run<Taken>(line, 'TAKE', (to, listener) =>
-        takeOnLine(to, keys, token, leaseMs, listener),
-      );
-      if (onLine.isHalf === true) {
-        this.release(keys, token).catch(() => {}); // a lease that is not released ends with its TTL
-      }
-      return this.noted(onLine);
-    }
-    const taken = await this.connection.run('TAKE', (client) => takeLease(client, keys, token, leaseMs), keys.valueKey);
-    this.mayRunScripts = taken.refusal === undefined;
-    return this.noted(taken);
-  }
-
-  private noted(taken: Taken): Taken {
+  async acquire(keys: EntryKeys, token: string, leaseMs: number): Promise<LeaseAttempt> {
     const { refusals } = this.connection;
-    if (taken.refusal !== undefined) {
-      refusals.note(taken.refusal);
+    let isByScript = false;
+    const attempt = await this.connection.request('TAKE', keys.valueKey, (client) => {
+      isByScript = !isDirect(client) || !this.mayRunScripts || refusals.areScriptsRefused;
+      return (isByScript ? acquireByScript : acquire)(client, keys, token, leaseMs);
+    });
+    if (isByScript) {
+      this.mayRunScripts = attempt.refusal === undefined;
+    }
+    if (attempt.isHalf === true) {
+      this.release(keys, token).catch(() => {}); // a lease that is not released ends with its TTL
+    }
+    if (attempt.refusal !== undefined) {
+      refusals.note(attempt.refusal);
     } else if (refusals.areAny) {
       refusals.succeed('TAKE');
     }
-    return taken;
+    return attempt;
   }
 
   /** Renews a lease. @returns whether this process still holds it */
   renew(keys: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
-    return this.learnFrom(this.renewals.renew(keys, token, leaseMs));
+    const renewing = new Promise<boolean>((resolve, reject) => {
+      this.due.push({ keys, token, leaseMs, resolve, reject });
+      if (this.due.length === 1) {
+        setImmediate(() => this.renewDue());
+      }
+    });
+    return this.learnFrom(renewing);
   }
 
   /** Releases a lease of this process; a lease of another process is left alone. */
-  async release(keys: EntryKeys, token: string): Promise<void> {
-    const releasing = this.connection.run(
-      'RELEASE',
-      (client) =>
-        withFormerNames(client, (withFormer) => {
-          const leases = leasesOf(keys, withFormer);
-          return leaseCommandsOf(client).ndcRelease(leases.length, ...leases, token);
-        }),
-      keys.leaseKey,
-      ENDS_WORK,
+  release(keys: EntryKeys, token: string): Promise<void> {
+    const { connection } = this;
+    return this.learnFrom(
+      connection.request('RELEASE', keys.leaseKey, (client) => release(client, keys, token), ENDS_WORK),
     );
-    await this.learnFrom(releasing);
   }
 
   /** Records whether scripts are refused. @param running an operation that needs a script */
@@ -77,4 +105,239 @@ export class Leases {
       throw error;
     });
   }
+
+  private renewDue(): void {
+    const { due } = this;
+    this.due = [];
+    const perScript = this.connection.isCluster ? 1 : LEASES_PER_SCRIPT;
+    const byDuration = new Map<number, Renewal[]>();
+    for (const renewal of due) {
+      const together = byDuration.get(renewal.leaseMs);
+      if (together === undefined || together.length === perScript) {
+        byDuration.set(renewal.leaseMs, [renewal]);
+        if (together !== undefined) {
+          void this.renewTogether(renewal.leaseMs, together);
+        }
+      } else {
+        together.push(renewal);
+      }
+    }
+    byDuration.forEach((together, leaseMs) => void this.renewTogether(leaseMs, together));
+  }
+
+  private async renewTogether(leaseMs: number, renewals: readonly Renewal[]): Promise<void> {
+    const key = renewals[0]?.keys.leaseKey;
+    try {
+      const areOurs = await this.connection.request(
+        'RENEW',
+        key,
+        (client) => renew(client, renewals, leaseMs),
+        ENDS_WORK,
+      );
+      renewals.forEach(({ resolve }, index) => resolve(areOurs[index] === true));
+    } catch (error) {
+      renewals.forEach(({ reject }) => reject(error));
+    }
+  }
+}
+
+/**
+ * KEYS value, leases; ARGV token, lease ms. Takes the leases if they are free; returns the present owner of a lease,
+ * and the value.
+ */
+const TAKE = scriptOf(`
+local owner = ARGV[1]
+for i = 2, #KEYS do
+  if not redis.call('SET', KEYS[i], ARGV[1], 'NX', 'PX', ARGV[2]) then
+    owner = redis.call('GET', KEYS[i])
+    for taken = 2, i - 1 do redis.call('DEL', KEYS[taken]) end
+    break
+  end
+end
+return { owner, redis.call('GET', KEYS[1]) }`);
+
+/** Acquires a lease, if it is free, and reads the value, in one step. */
+export function acquireByScript(
+  client: RedisClient,
+  keys: EntryKeys,
+  token: string,
+  leaseMs: number,
+): Request<LeaseAttempt> {
+  const { valueKey } = keys;
+  const acquiring = withFormerNames(client, (withFormer) => {
+    const names = [valueKey, ...leasesOf(keys, withFormer)];
+    return runScript<LeaseAttempt>(TAKE, [names.length, ...names, token, leaseMs], { resultOf: attemptOf });
+  });
+  return orElse(acquiring, (failure) => {
+    const refusal = refusalIn(failure);
+    return refusal && readWithoutLease(keys, refusal);
+  });
+}
+
+function attemptOf(outcomes: Outcomes): LeaseAttempt {
+  const [[owner, bytes]] = requireAll(outcomes) as [[owner: unknown, bytes: Buffer | null]];
+  return { owner: String(owner), bytes, refusal: undefined };
+}
+
+function readWithoutLease({ valueKey, leaseKey }: EntryKeys, refusal: TierReplyError): Request<LeaseAttempt> {
+  return {
+    commands: [
+      ['get', valueKey],
+      ['get', leaseKey],
+    ],
+    resultOf: ([bytes, owner]) => {
+      requireAll([bytes]); // the user may lack the right to the key of the lease
+      return { owner: tokenIn(owner), bytes: bytes as Buffer | null, refusal };
+    },
+  };
+}
+
+/**
+ * Acquires a lease, as {@link acquireByScript} does, without a script, which would cost the server more than everything
+ * else. The client must be a direct one: the value must be read after the lease. That is as safe as in one step: a
+ * change in between ends the lease, or is the fill of its owner.
+ */
+export function acquire(client: RedisClient, keys: EntryKeys, token: string, leaseMs: number): Request<LeaseAttempt> {
+  const leases = leasesOf(keys, usesFormerNames(client));
+  const commands: Command[] = leases.map((lease) => ['set', lease, token, 'PX', leaseMs, 'NX']);
+  commands.push(...leases.map((lease): Command => ['get', lease]), ['get', keys.valueKey]);
+  return {
+    commands,
+    resultOf: (outcomes) => (leases.length === 1 ? attemptAtOne(outcomes) : attemptAtBoth(outcomes, token)),
+  };
+}
+
+function attemptAtOne([taking, owner, bytes]: Outcomes): LeaseAttempt {
+  let refusal: TierReplyError | undefined;
+  if (taking instanceof Error) {
+    refusal = refusalIn(taking);
+    requireAll(refusal === undefined ? [taking] : [bytes]);
+  } else {
+    requireAll([owner, bytes]);
+  }
+  return { owner: tokenIn(owner), bytes: bytes as Buffer | null, refusal };
+}
+
+/**
+ * Combines the outcomes of the lease and of the one under its former name. A former one that is refused is ignored, as
+ * in `withFormerNames`.
+ */
+function attemptAtBoth([taking, takingFormer, owner, formerOwner, bytes]: Outcomes, token: string): LeaseAttempt {
+  const attempt = attemptAtOne([taking, owner, bytes]);
+  if (attempt.refusal !== undefined || (takingFormer instanceof Error && outageReason(takingFormer) === 'NOPERM')) {
+    return attempt;
+  }
+  const former = attemptAtOne([takingFormer, formerOwner, bytes]);
+  const isOurs = attempt.owner === token;
+  if (isOurs === (former.owner === token)) {
+    return isOurs ? former : attempt;
+  }
+  return { ...(isOurs ? former : attempt), isHalf: true };
+}
+
+function tokenIn(outcome: unknown): string | undefined {
+  return Buffer.isBuffer(outcome) || typeof outcome === 'string' ? outcome.toString() : undefined;
+}
+
+/** The refusal in an error of the client; `undefined` if it is not an error reply. */
+function refusalIn(failure: Error): TierReplyError | undefined {
+  const tierError = toTierError('TAKE', failure, 0);
+  return tierError instanceof TierReplyError ? tierError : undefined;
+}
+
+/**
+ * KEYS the leases of several loads, the same number for each; ARGV lease ms, that number, the tokens of the loads.
+ * Returns for each load whether its token still holds its leases.
+ */
+const RENEW = scriptOf(`
+local each = tonumber(ARGV[2])
+local renewed = {}
+for load = 1, #KEYS / each do
+  local token = ARGV[2 + load]
+  local first = (load - 1) * each + 1
+  local ours = 1
+  for i = first, first + each - 1 do
+    if redis.call('GET', KEYS[i]) ~= token then ours = 0 end
+  end
+  if ours == 1 then
+    for i = first, first + each - 1 do redis.call('PEXPIRE', KEYS[i], ARGV[1]) end
+  end
+  renewed[load] = ours
+end
+return renewed`);
+
+/**
+ * Renews the leases of several loads, all to the same duration.
+ * @returns for each load, in order, whether its token still holds its leases
+ */
+export function renew(
+  client: RedisClient,
+  loads: readonly { readonly keys: EntryKeys; readonly token: string }[],
+  leaseMs: number,
+): Request<readonly boolean[]> {
+  return withFormerNames(client, (withFormer) => {
+    const leases = loads.map(({ keys }) => leasesOf(keys, withFormer));
+    const names = leases.flat();
+    const tokens = loads.map(({ token }) => token);
+    return runScript(RENEW, [names.length, ...names, leaseMs, leases[0]?.length ?? 1, ...tokens], {
+      resultOf: (outcomes) => (requireAll(outcomes)[0] as number[]).map((isOurs) => isOurs === 1),
+    });
+  });
+}
+
+/** KEYS leases; ARGV token. Releases those that the token holds. */
+const RELEASE = scriptOf(`
+local released = 0
+for _, key in ipairs(KEYS) do
+  if redis.call('GET', key) == ARGV[1] then released = released + redis.call('DEL', key) end
+end
+return released`);
+
+/** Releases a lease of this process; a lease of another process is left alone. */
+export function release(client: RedisClient, keys: EntryKeys, token: string): Request<void> {
+  return withFormerNames(client, (withFormer) => {
+    const leases = leasesOf(keys, withFormer);
+    return runScript(RELEASE, [leases.length, ...leases, token], {
+      resultOf: requireDone,
+    });
+  });
+}
+
+/*
+ * A load that ends without a value to store (its loader threw, skipped, `cacheIf` refused) leaves a mark beside its
+ * lease for a moment. The processes that waited for it find the lease free or held by another process. With the mark
+ * they know that waiting again would be one load after another, so they load at once, each for its own callers. Without
+ * a mark the process that held the lease has died or a deletion has ended its load: then the next process loads for
+ * all.
+ *
+ * The mark is a key of its own, so it never keeps a lease from being taken.
+ */
+
+const SUFFIX = ':ended';
+const MARK_END = '}:lease:ended';
+
+/** Life of a mark: longer than the longest pause between two reads of a process that waits. */
+const MARK_LIFE_MS = 2_000;
+
+function markOf({ leaseKey }: Pick<EntryKeys, 'leaseKey'>): string {
+  return leaseKey + SUFFIX;
+}
+
+/**
+ * The key of the value whose load has ended; `undefined` when the key is not a mark.
+ * @param key beside a value, see `isBesideValue`
+ * @param prefixLength of `prefix:`
+ */
+export function valueOfMark(key: string, prefixLength: number): string | undefined {
+  return key.endsWith(MARK_END) ? key.slice(prefixLength + 1, -MARK_END.length) : undefined;
+}
+
+/** Marks that a load has ended without a value to store. It must be sent before the lease is released. */
+export function markEnded(keys: EntryKeys): Request<void> {
+  return { commands: [['set', markOf(keys), '1', 'PX', MARK_LIFE_MS]], resultOf: requireDone };
+}
+
+/** Whether a load of this key has ended without a value to store within the last {@link MARK_LIFE_MS}. */
+export function hasEnded(keys: EntryKeys): Request<boolean> {
+  return { commands: [['get', markOf(keys)]], resultOf: (outcomes) => requireAll(outcomes)[0] !== null };
 }

@@ -1,5 +1,5 @@
 import { TierReplyError } from '../errors/index.js';
-import { isRefusal, toTierError } from './reply-errors.js';
+import { isRefusal, toTierError } from './client-errors.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 

@@ -8,7 +8,7 @@ import { RedisServer, type RedisServerOptions } from '../../../../test/support/r
 import { canMakeCertificates } from '../../../../test/support/test-certificates.js';
 import type { ConnectionSettings } from './client-options.js';
 import type { RedisConnectionLimits } from './index.js';
-import { transact } from './transaction.js';
+import { requireAll, resultOf } from './send.js';
 
 async function ownRedis(options?: RedisServerOptions): Promise<RedisServer> {
   const server = await RedisServer.start(options);
@@ -228,7 +228,8 @@ it('gives up a connection that goes silent while it is prepared, and opens anoth
         if (attempts++ === 0) {
           proxy.stall('down', { onlyExisting: true });
         }
-        await transact(client, [['echo', 'what is to be replayed']]);
+        const commands = [['echo', 'what is to be replayed']] as const;
+        await resultOf(client, { commands, atomic: true, resultOf: requireAll });
       },
     },
   );

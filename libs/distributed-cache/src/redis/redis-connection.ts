@@ -1,5 +1,6 @@
 import { TierUnavailableError } from '../errors/index.js';
-import { ClientLink } from './client-link.js';
+import { ClientLink, type RedisTarget } from './client-link.js';
+import { CONNECT_ATTEMPT_MS } from './client-options.js';
 import { CommandSender } from './command-sender.js';
 import type {
   ConnectionState,
@@ -7,22 +8,16 @@ import type {
   RedisConnectionListener,
   ServerPart,
 } from './connection-contract.js';
-import type { ClusterNode } from './cluster-node.js';
-import { ClusterNodes } from './cluster-nodes.js';
-import { DeadlineClock, REAL_TIME, withinDeadline } from './deadline-clock.js';
-import { FirstAttempt } from './first-attempt.js';
-import { Heartbeat } from './heartbeat.js';
-import { InFlight, type Judge, type TimeoutVerdict } from './in-flight.js';
-import type { RedisTarget } from './open-client.js';
-import { Probe } from './probe.js';
-import { LineExchange } from './line-exchange.js';
+import { ClusterNodes, type ClusterNode } from './cluster-nodes.js';
+import { DeadlineClock, REAL_TIME, withinDeadline } from './deadline.js';
+import { InFlight, ServerHealth } from './in-flight.js';
+import { Heartbeat, Probe } from './probe.js';
+import { ReadyCheck } from './ready-check.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { Refusals } from './refusals.js';
 import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
+import { ask, viaPromise, type ReplyListener, type Request, type Send } from './send.js';
 import { ServerClock } from './server-clock.js';
-import { TimeoutTally } from './timeout-tally.js';
-import { Trial } from './trial.js';
-import type { Line } from './wire-command.js';
 
 /**
  * The one connection that all namespaces share, with a circuit breaker: it decides whether Redis can be used.
@@ -41,27 +36,27 @@ export class RedisConnection {
   /** The masters of a cluster, each with its own availability; empty when Redis is one server. */
   readonly nodes: ClusterNodes;
   readonly isCluster: boolean;
-  readonly exchange: LineExchange;
   /** The commands that Redis refuses for now, although it answers. */
   readonly refusals: Refusals;
   private currentState: ConnectionState = 'idle';
   private lastReason = 'not-connected';
   private downSinceMs: number | undefined;
-  private readonly tally = new TimeoutTally();
   private readonly heartbeat: Heartbeat;
-  private readonly firstAttempt = new FirstAttempt();
+  /** Resolves when the first attempt to connect has ended. */
+  private connected: Promise<void> | undefined;
+  private endFirstAttempt = (): void => {};
   private readonly probe = new Probe(() => this.tryToGoLive());
   private readonly link: ClientLink;
   private readonly clock: ServerClock;
-  private readonly trial: Trial;
+  private readonly readyCheck: ReadyCheck;
   private readonly sender: CommandSender;
   /** The time that counts against the deadline of an operation with several steps. */
   readonly deadlineClock: DeadlineClock;
   private readonly inFlight: InFlight;
   /** Operations that wait for the first connection. */
   private readonly early: InFlight;
-  /** Receives the outcomes of operations on the connection as a whole. */
-  private readonly judge: Judge;
+  /** The health of the connection as a whole; each master of a cluster has its own. */
+  private readonly health: ServerHealth;
 
   constructor(
     target: RedisTarget,
@@ -78,7 +73,7 @@ export class RedisConnection {
       void this.ping();
       listener.onHeartbeat?.();
     });
-    this.trial = new Trial(this.link, this.clock, limits, async (client) => {
+    this.readyCheck = new ReadyCheck(this.link, this.clock, limits, async (client) => {
       this.follow();
       await listener.beforeLive?.(client);
     });
@@ -86,24 +81,22 @@ export class RedisConnection {
     this.sender = new CommandSender(limits.commandTimeoutMs, this.refusals);
     const { deadlineMs } = limits;
     const nowMs = (): number => REAL_TIME.nowMs();
-    this.deadlineClock = new DeadlineClock(nowMs);
+    this.deadlineClock = new DeadlineClock(nowMs, deadlineMs);
     this.inFlight = new InFlight({ deadlineMs, nowMs, deadlineClock: this.deadlineClock });
     this.early = new InFlight({
       deadlineMs,
       nowMs,
       limits: { ...QUEUE_LIMITS, maxSent: QUEUE_LIMITS.maxQueued, maxQueued: 0 },
     });
-    this.judge = {
-      progress: () => this.sender.replies + this.link.bytesRead,
-      onAnswer: () => this.tally.reset(),
-      onTimeout: (verdict) => this.onTimeout(verdict),
-    };
-    this.exchange = new LineExchange(this.link, this.sender, this.inFlight, this.judge, this.deadlineClock, deadlineMs);
+    this.health = new ServerHealth(
+      () => this.sender.replies + this.link.bytesRead,
+      (isSilent) => this.onUnusable(isSilent),
+    );
     this.nodes = new ClusterNodes({
       deadlineMs,
       nowMs: limits.nowMs,
       newInFlight: () => new InFlight({ deadlineMs, nowMs, deadlineClock: this.deadlineClock }),
-      send: (operation, send, to) => this.send(operation, send, to),
+      send: (operation, send, waiter, to) => this.send(operation, send, waiter, to),
       onDown: (node) => this.onNodeDown(node),
       beforeLive: async (part) => listener.beforeNodeLive?.(part),
       onLive: ({ name }, downMs) => (this.isLive ? listener.onNodeLive?.(name, downMs) : this.probe.restart()),
@@ -123,17 +116,14 @@ export class RedisConnection {
     return this.lastReason;
   }
 
-  /**
-   * The client for commands in wire form, while the connection is live and the client keeps their order; `undefined`:
-   * use {@link run}.
-   */
-  get line(): Line | undefined {
-    return this.isLive ? this.exchange.ready : undefined;
+  /** Whether commands wait for their replies. */
+  get isBusy(): boolean {
+    return this.sender.unanswered > 0;
   }
 
   /** Whether all of Redis can be used: the connection is live and no master of a cluster is down. */
-  get isWhole(): boolean {
-    return this.currentState === 'live' && this.nodes.isWhole;
+  get allNodesUp(): boolean {
+    return this.currentState === 'live' && this.nodes.allUp;
   }
 
   /**
@@ -141,7 +131,7 @@ export class RedisConnection {
    * used.
    */
   outageSinceMs(key: string): number | undefined {
-    return this.downSinceMs ?? (this.nodes.isWhole ? undefined : this.nodes.ownerOf(key)?.downSinceMs);
+    return this.downSinceMs ?? (this.nodes.allUp ? undefined : this.nodes.ownerOf(key)?.downSinceMs);
   }
 
   /** The parts of Redis that are independent of each other: the masters of a cluster, else the one server. */
@@ -174,14 +164,21 @@ export class RedisConnection {
 
   /** Starts to connect, once. Resolves when the first attempt has ended, whether or not it succeeded; never rejects. */
   connect(): Promise<void> {
-    return this.firstAttempt.start(() => {
+    this.connected ??= new Promise((resolve) => {
+      // Sockets and timers here are unref'd: without this timer a program that waits for its first connection would end.
+      const keepProcess = setInterval(() => {}, CONNECT_ATTEMPT_MS);
+      this.endFirstAttempt = () => {
+        clearInterval(keepProcess);
+        resolve();
+      };
       if (this.currentState === 'closed') {
-        this.firstAttempt.end();
+        this.endFirstAttempt();
       } else {
         this.currentState = 'connecting';
         void this.link.open();
       }
     });
+    return this.connected;
   }
 
   /**
@@ -197,18 +194,21 @@ export class RedisConnection {
     key?: string,
     cost?: SendCost,
   ): Promise<Result> {
-    if (this.currentState === 'live') {
-      const node = key !== undefined && this.isCluster ? this.nodes.ownerOf(key) : undefined;
-      return node === undefined
-        ? this.inFlight.track(operation, this.judge, () => this.send(operation, send), cost)
-        : this.nodes.run(node, operation, send, cost);
-    }
-    if (this.currentState === 'idle' || this.currentState === 'connecting') {
-      return this.early
-        .track(operation, this.judge, () => this.connect())
-        .then(() => (this.isLive ? this.run(operation, send, key, cost) : Promise.reject(this.unavailable(operation))));
-    }
-    return Promise.reject(this.unavailable(operation));
+    return this.start(operation, viaPromise(send), key, cost);
+  }
+
+  /**
+   * Sends a request and waits for its result, as {@link run} does, without a promise for each step: those would cost a
+   * hit in Redis more than the read of its entry.
+   * @param build called when the request is sent
+   */
+  request<Result>(
+    operation: string,
+    key: string | undefined,
+    build: (client: RedisClient) => Request<Result>,
+    cost?: SendCost,
+  ): Promise<Result> {
+    return this.start(operation, (client, listener) => ask(client, build(client), listener), key, cost);
   }
 
   /** Whether Redis (in a cluster, any master) answers now, within `deadlineMs`; also learns the servers' clocks. */
@@ -240,7 +240,7 @@ export class RedisConnection {
     this.nodes.close();
     this.heartbeat.stop();
     this.releaseAll();
-    this.firstAttempt.end();
+    this.endFirstAttempt();
     this.link.close();
   }
 
@@ -264,23 +264,48 @@ export class RedisConnection {
     return (this.isCluster ? this.nodes.ownerOf(key)?.serverClock : undefined) ?? this.clock;
   }
 
-  private send<Result>(
-    operation: string,
-    send: (client: RedisClient) => Promise<Result>,
-    target?: RedisClient,
-  ): Promise<Result> {
-    const client = this.link.ready;
-    return client === undefined || this.currentState !== 'live'
-      ? Promise.reject(this.unavailable(operation))
-      : this.sender.send(client, operation, send, target);
+  private start<Result>(operation: string, send: Send<Result>, key?: string, cost?: SendCost): Promise<Result> {
+    if (this.currentState === 'live') {
+      const node = key !== undefined && this.isCluster ? this.nodes.ownerOf(key) : undefined;
+      return node === undefined
+        ? this.inFlight.listen(
+            operation,
+            this.health,
+            (waiter: ReplyListener<Result>) => this.send(operation, send, waiter),
+            cost,
+          )
+        : this.nodes.run(node, operation, send, cost);
+    }
+    if (this.currentState === 'idle' || this.currentState === 'connecting') {
+      return this.early
+        .track(operation, this.health, () => this.connect())
+        .then(() =>
+          this.isLive ? this.start(operation, send, key, cost) : Promise.reject(this.unavailable(operation)),
+        );
+    }
+    return Promise.reject(this.unavailable(operation));
   }
 
-  private onTimeout(verdict: TimeoutVerdict): void {
-    if (!this.isLive || this.isCluster || !this.tally.isEnough(verdict)) {
+  private send<Result>(
+    operation: string,
+    send: Send<Result>,
+    listener: ReplyListener<Result>,
+    target?: RedisClient,
+  ): void {
+    const client = this.link.ready;
+    if (client === undefined || this.currentState !== 'live') {
+      listener.onFailure(this.unavailable(operation));
+    } else {
+      this.sender.send(client, operation, send, listener, target);
+    }
+  }
+
+  private onUnusable(isSilent: boolean): void {
+    if (!this.isLive || this.isCluster) {
       return;
     }
     this.goDown('timeout');
-    if (verdict === 'silent') {
+    if (isSilent) {
       this.link.cut();
     }
     this.probe.later();
@@ -299,7 +324,7 @@ export class RedisConnection {
     this.downSinceMs = this.limits.nowMs();
     this.heartbeat.stop();
     this.releaseAll();
-    this.firstAttempt.end();
+    this.endFirstAttempt();
     this.listener.onDown(reason);
   }
 
@@ -313,11 +338,11 @@ export class RedisConnection {
     const { downSinceMs } = this;
     this.currentState = 'live';
     this.downSinceMs = undefined;
-    this.tally.reset();
+    this.health.onAnswer();
     this.heartbeat.onAnswer();
     this.heartbeat.start();
     this.listener.onLive(downSinceMs === undefined ? undefined : this.limits.nowMs() - downSinceMs);
-    this.firstAttempt.end();
+    this.endFirstAttempt();
   }
 
   /** Checks a connection that is open but not trusted. @returns false if it is to be checked again */
@@ -326,7 +351,7 @@ export class RedisConnection {
     if (client === undefined || this.isLive || this.currentState === 'closed') {
       return true; // not open: it is checked when it becomes ready
     }
-    const fault = await this.trial.run(client);
+    const fault = await this.readyCheck.run(client);
     if (this.state === 'closed') {
       return true;
     }

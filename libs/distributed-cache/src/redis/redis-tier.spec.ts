@@ -32,8 +32,8 @@ function tierForTest(): TierForTest {
     const encoded = encodeKey(key);
     return {
       valueKey: layout.valueKey(encoded),
-      leaseKey: layout.leaseKey(encoded),
-      fillKey: layout.fillKey(encoded),
+      leaseKey: layout.entryKeys(encoded).leaseKey,
+      fillKey: layout.entryKeys(encoded).fillKey,
     };
   };
   const entry: TierForTest['entry'] = async (value, { ttlMs = MINUTE_MS, graceMs = 0 } = {}) => {

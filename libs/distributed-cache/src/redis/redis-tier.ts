@@ -1,18 +1,22 @@
 import type { EntryCodec, EntryHeader } from '../codec/index.js';
 import type { CorruptEntryError, TierReplyError } from '../errors/index.js';
 import { BatchedReads } from './batched-reads.js';
-import { hasEnded, markEnded } from './ended-loads.js';
-import { EntryBytes, type EntryToStore, type RedisEntry } from './entry-bytes.js';
+import { dropEntries, fill, HOLD_OFF, put, replace } from './entry-commands.js';
 import type { EntryKeys } from './entry-keys.js';
-import { dropEntries, fillEntry, fillOnLine, putEntry, putOnLine, replaceEntry } from './entry-writes.js';
-import { inspectEntry, type InspectedEntry } from './inspected-entry.js';
-import { HOLD_OFF } from './lease-scripts.js';
-import { Leases } from './leases.js';
+import { hasEnded, Leases, markEnded } from './leases.js';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import type { SendCost } from './send-queue.js';
-import { createStamp, extendStamp, putStamp, readStampLife, type StoredStamp } from './stamp-writes.js';
-import { StoredEntries } from './stored-entries.js';
+import { resultOf, type Request } from './send.js';
+import { createStamp, extendStamp, putStamp, readStamp, readStampLife, type StoredStamp } from './stamp-commands.js';
+import {
+  EntryBytes,
+  inspectEntry,
+  StoredEntries,
+  type EntryToStore,
+  type InspectedEntry,
+  type RedisEntry,
+} from './stored-entry.js';
 
 const MOST_KEYS_PER_READ = 512;
 
@@ -128,46 +132,20 @@ export class RedisTier {
    * @returns false if the process no longer holds the lease: a `set` or a deletion came first
    */
   fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
-    const { line, exchange } = this.connection;
-    const lifeMs = redisLifeMs(entry);
-    const cost = { bytes: entry.payload.bytes.length, isUrgent: true };
-    const filling =
-      line === undefined || this.bytes.codec.isPlain
-        ? this.connection.run(
-            'FILL',
-            (client) => fillEntry(client, keys, token, this.bytes.seal(keys, entry), lifeMs),
-            keys.valueKey,
-            cost,
-          )
-        : exchange.run<boolean>(
-            line,
-            'FILL',
-            (to, listener) => fillOnLine(to, keys, token, this.bytes.seal(keys, entry).bytes, lifeMs, listener),
-            cost,
-          );
+    const filling = this.connection.request(
+      'FILL',
+      keys.valueKey,
+      (client) => fill(client, keys, token, this.bytes.seal(keys, entry), redisLifeMs(entry)),
+      { bytes: entry.payload.bytes.length, isUrgent: true },
+    );
     return this.afterChange('FILL', [keys.valueKey], this.leases.learnFrom(filling));
   }
 
   /** Stores a value, and ends the lease of a load under way for this key. */
-  set(keys: EntryKeys, entry: EntryToStore): Promise<unknown> {
-    const valueKeys = [keys.valueKey];
-    const { line } = this.connection;
-    const cost = { bytes: entry.payload.bytes.length };
-    if (line === undefined || this.bytes.codec.isPlain) {
-      return this.change(
-        'SET',
-        valueKeys,
-        (client) => putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry)),
-        cost,
-      );
-    }
-    const putting = this.connection.exchange.run(
-      line,
-      'SET',
-      (to, listener) => putOnLine(to, keys, this.bytes.seal(keys, entry).bytes, redisLifeMs(entry), listener),
-      cost,
-    );
-    return this.afterChange('SET', valueKeys, putting);
+  set(keys: EntryKeys, entry: EntryToStore): Promise<void> {
+    return this.request('SET', keys.valueKey, (client) => this.putting(client, keys, entry), {
+      bytes: entry.payload.bytes.length,
+    });
   }
 
   /**
@@ -181,9 +159,7 @@ export class RedisTier {
       valueKeys,
       (client) =>
         inOneWrite(client, () =>
-          Promise.all(
-            entries.map(([keys, entry]) => putEntry(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry))),
-          ),
+          Promise.all(entries.map(([keys, entry]) => resultOf(client, this.putting(client, keys, entry)))),
         ),
       { bytes },
     );
@@ -215,7 +191,8 @@ export class RedisTier {
       if (expired === undefined) {
         await dropEntries(client, [keys]);
       } else {
-        await replaceEntry(client, keys, bytes, expired.bytes, Math.max(1, Math.ceil(graceMs)));
+        const lifeMs = Math.max(1, Math.ceil(graceMs));
+        await resultOf(client, replace(client, keys, bytes, expired.bytes, lifeMs));
       }
       return true;
     });
@@ -227,7 +204,7 @@ export class RedisTier {
    */
   async take(keys: EntryKeys, token: string, leaseMs: number): Promise<TakenLease> {
     const askedAtMs = this.connection.deadlineClock.nowMs();
-    const { owner, bytes, refusal } = await this.leases.take(keys, token, leaseMs);
+    const { owner, bytes, refusal } = await this.leases.acquire(keys, token, leaseMs);
     const [entry] = await this.stored.entriesIn([keys.valueKey], [bytes], askedAtMs);
     return { isTaken: owner === token, owner, isHeldOff: owner === HOLD_OFF, entry, refusal };
   }
@@ -247,32 +224,33 @@ export class RedisTier {
    * for it.
    */
   async releaseUnfilled(keys: EntryKeys, token: string): Promise<void> {
-    const marking = markEnded(this.connection, keys).catch(() => {}); // if refused, the waiting processes find out later
-    await Promise.all([marking, this.release(keys, token)]);
+    const marking = this.connection.request('MARK', keys.leaseKey, () => markEnded(keys));
+    // If the mark is refused, the waiting processes find out later.
+    await Promise.all([marking.catch(() => {}), this.release(keys, token)]);
   }
 
   /** Whether a load of this key has ended without a value to store a moment ago. */
   hasEndedUnfilled(keys: EntryKeys): Promise<boolean> {
-    return hasEnded(this.connection, keys);
+    return this.connection.request('GET', keys.leaseKey, () => hasEnded(keys));
   }
 
   /** Reads a stamp. @returns `undefined` when there is none */
-  async readStamp(stampKey: string): Promise<string | undefined> {
-    return (await this.connection.run('GET', (client) => client.get(stampKey), stampKey)) ?? undefined;
+  readStamp(stampKey: string): Promise<string | undefined> {
+    return this.connection.request('GET', stampKey, () => readStamp(stampKey));
   }
 
   /** Stores `stamp` if there is none. @returns the stamp that is there now, this one or an earlier one */
   async createStamp(stampKey: string, stamp: string, lifeMs?: number): Promise<string> {
-    const isOurs = await this.change('SETNX', [stampKey], (client) => createStamp(client, stampKey, stamp, lifeMs));
+    const isOurs = await this.request('SETNX', stampKey, () => createStamp(stampKey, stamp, lifeMs));
     return isOurs ? stamp : ((await this.readStamp(stampKey)) ?? this.createStamp(stampKey, stamp, lifeMs));
   }
 
-  async replaceStamp(stampKey: string, stamp: string, lifeMs?: number): Promise<void> {
-    await this.change('SET', [stampKey], (client) => putStamp(client, stampKey, stamp, lifeMs));
+  replaceStamp(stampKey: string, stamp: string, lifeMs?: number): Promise<void> {
+    return this.request('SET', stampKey, () => putStamp(stampKey, stamp, lifeMs));
   }
 
   readStampLife(stampKey: string): Promise<StoredStamp | undefined> {
-    return this.connection.run('GET', (client) => readStampLife(client, stampKey), stampKey);
+    return this.connection.request('GET', stampKey, () => readStampLife(stampKey));
   }
 
   /**
@@ -280,13 +258,27 @@ export class RedisTier {
    * @returns false if the stamp is gone, or lives longer than that
    */
   extendStamp(stampKey: string, lifeMs: number, hasNoTtl: boolean): Promise<boolean> {
-    return this.connection.run('PEXPIRE', (client) => extendStamp(client, stampKey, lifeMs, hasNoTtl), stampKey);
+    return this.connection.request('PEXPIRE', stampKey, () => extendStamp(stampKey, lifeMs, hasNoTtl));
   }
 
   /** Reads the stamps of one server, see {@link groups}; in the order of `stampKeys`. */
   async readStamps(stampKeys: readonly string[]): Promise<(string | undefined)[]> {
     const found = await this.reads.getMany(stampKeys);
     return found.map((bytes) => bytes?.toString());
+  }
+
+  private putting(client: RedisClient, keys: EntryKeys, entry: EntryToStore): Request<void> {
+    return put(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry));
+  }
+
+  /** Sends a request that changes one key. */
+  private request<Result>(
+    operation: string,
+    key: string,
+    build: (client: RedisClient) => Request<Result>,
+    cost?: SendCost,
+  ): Promise<Result> {
+    return this.afterChange(operation, [key], this.connection.request(operation, key, build, cost));
   }
 
   private change<Result>(

@@ -1,6 +1,3 @@
-import type { SendWindow } from './send-window.js';
-import { WaitingLine, type InLine } from './waiting-line.js';
-
 /** What one operation takes of the window and of the queue. */
 export interface SendCost {
   /** Bytes of its command: they take memory while it waits, and time once it is sent. Default 0. */
@@ -36,7 +33,116 @@ export const QUEUE_LIMITS: QueueLimits = {
   maxQueuedBytes: 64 * 1024 * 1024,
 };
 
-interface Queued extends InLine<Queued> {
+/** An element of a {@link LinkedQueue}, which knows its neighbours. */
+export interface Linked<Other> {
+  isLinked: boolean;
+  before: Other | undefined;
+  after: Other | undefined;
+}
+
+/**
+ * Operations in the order in which they were added. To remove one costs no search and no hash. A `Set` would do the
+ * same for few, but it finds the oldest of many only after it has skipped the ones that were removed.
+ */
+export class LinkedQueue<Element extends Linked<Element>> {
+  size = 0;
+  oldest: Element | undefined;
+  private newest: Element | undefined;
+
+  add(element: Element): void {
+    element.isLinked = true;
+    element.before = this.newest;
+    if (this.newest === undefined) {
+      this.oldest = element;
+    } else {
+      this.newest.after = element;
+    }
+    this.newest = element;
+    this.size++;
+  }
+
+  /** @returns whether it was in the queue */
+  delete(element: Element): boolean {
+    if (!element.isLinked) {
+      return false;
+    }
+    const { before, after } = element;
+    if (before === undefined) {
+      this.oldest = after;
+    } else {
+      before.after = after;
+    }
+    if (after === undefined) {
+      this.newest = before;
+    } else {
+      after.before = before;
+    }
+    element.isLinked = false;
+    element.before = undefined;
+    element.after = undefined;
+    this.size--;
+    return true;
+  }
+
+  all(): Element[] {
+    const all: Element[] = [];
+    for (let element = this.oldest; element !== undefined; element = element.after) {
+      all.push(element);
+    }
+    return all;
+  }
+}
+
+/** The smallest size of the window. */
+const LEAST_WINDOW = 32;
+/** The size of the window at the start: the connection has not been seen to carry more. */
+const FIRST_WINDOW = 64;
+/**
+ * An answer that takes this many times longer than the quickest one is delayed by this process's own queued operations,
+ * not by the path.
+ */
+const OWN_QUEUE_FACTOR = 3;
+
+/**
+ * Limits how many operations may be sent and unanswered at once. Additive increase, multiplicative decrease (Chiu and
+ * Jain, Analysis of the Increase and Decrease Algorithms for Congestion Avoidance, 1989): the window is halved when an
+ * answer takes a quarter of the deadline because of the operations before it, so that a busy server or machine makes
+ * the queue longer and not the answers late. It grows by one for each answer within a sixteenth of the deadline, or
+ * within twice the path's quickest answer. Several processes that grow at the same time then stay below the deadline
+ * together.
+ */
+export class SendWindow {
+  private current: number;
+  private quickestMs = Infinity;
+  private halvedAtMs = -Infinity;
+
+  constructor(
+    private readonly most: number,
+    private readonly deadlineMs: number,
+  ) {
+    this.current = Math.min(FIRST_WINDOW, most);
+  }
+
+  get size(): number {
+    return this.current;
+  }
+
+  /** An operation was answered, or has timed out. */
+  onSettled(sentAtMs: number, nowMs: number): void {
+    const tookMs = nowMs - sentAtMs;
+    this.quickestMs = Math.min(this.quickestMs, tookMs);
+    const isLate = tookMs > this.deadlineMs / 4 && tookMs > this.quickestMs * OWN_QUEUE_FACTOR;
+    // At most one halving per window: operations that were sent before the last halving say nothing new.
+    if (isLate && sentAtMs > this.halvedAtMs) {
+      this.halvedAtMs = nowMs;
+      this.current = Math.max(Math.min(LEAST_WINDOW, this.most), Math.floor(this.current / 2));
+    } else if (this.current < this.most && tookMs < Math.max(this.deadlineMs / 16, this.quickestMs * 2)) {
+      this.current++;
+    }
+  }
+}
+
+interface Queued extends Linked<Queued> {
   readonly bytes: number;
   readonly replyBytes: number;
   readonly isUrgent: boolean;
@@ -47,8 +153,8 @@ interface Queued extends InLine<Queued> {
  * bounded, so that a reply is never long in coming because of this process's own load; what waits is bounded, so that memory is.
  */
 export class SendQueue<Operation extends Queued> {
-  private readonly urgent = new WaitingLine<Queued>();
-  private readonly others = new WaitingLine<Queued>();
+  private readonly urgent = new LinkedQueue<Queued>();
+  private readonly others = new LinkedQueue<Queued>();
   private queuedBytes = 0;
   private sent = 0;
   private sentBytes = 0;
@@ -83,7 +189,7 @@ export class SendQueue<Operation extends Queued> {
       this.listener.onQueueFilled();
     }
     this.queuedBytes += operation.bytes;
-    this.lineOf(operation).add(operation);
+    this.queueOf(operation).add(operation);
   }
 
   /** An operation that was sent is over, answered or not: the next ones may leave. */
@@ -120,14 +226,14 @@ export class SendQueue<Operation extends Queued> {
   }
 
   private remove(operation: Queued): void {
-    this.lineOf(operation).delete(operation);
+    this.queueOf(operation).delete(operation);
     this.queuedBytes -= operation.bytes;
     if (this.size === 0) {
       this.listener.onQueueEmptied();
     }
   }
 
-  private lineOf({ isUrgent }: Queued): WaitingLine<Queued> {
+  private queueOf({ isUrgent }: Queued): LinkedQueue<Queued> {
     return isUrgent ? this.urgent : this.others;
   }
 

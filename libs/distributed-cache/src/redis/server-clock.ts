@@ -1,5 +1,5 @@
 import { isCluster, type RedisClient } from './redis-client.js';
-import { isRefusal } from './reply-errors.js';
+import { isRefusal } from './client-errors.js';
 
 /** The largest drift between two clocks, as a part of the time passed: each clock is slewed by 500 ppm at most. */
 const MAX_DRIFT = 0.001;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import { REAL_TIME, withinDeadline } from './deadline-clock.js';
+import { REAL_TIME, withinDeadline } from './deadline.js';
 import { inOneWrite } from './redis-client.js';
-import { outageReason } from './reply-errors.js';
+import { outageReason } from './client-errors.js';
 
 /*
  * The path of an invalidation message: data connection, server, subscriber.

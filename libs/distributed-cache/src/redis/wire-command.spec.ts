@@ -1,7 +1,8 @@
 import { Command as ClientCommand, Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { sendAndWait, sendOnLine, sendTogether, type Command, type Line } from './wire-command.js';
+import { allowDirect, senderOf } from './send.js';
+import { writeCommand, type Command } from './wire-command.js';
 
 interface SentCommand extends PromiseLike<unknown> {
   readonly promise: PromiseLike<unknown>;
@@ -10,10 +11,10 @@ interface SentCommand extends PromiseLike<unknown> {
   toWritable(): string | Buffer;
 }
 
-/** Hands over what the client is given. */
-function sentBy(send: (line: Line) => unknown): SentCommand {
+/** Returns the command that the client is given. */
+function sentBy(send: (client: Redis) => unknown): SentCommand {
   let sent: SentCommand | undefined;
-  send({ sendCommand: (command: SentCommand) => (sent = command) } as unknown as Line);
+  send({ sendCommand: (command: SentCommand) => (sent = command) } as unknown as Redis);
   return sent as SentCommand;
 }
 
@@ -23,6 +24,10 @@ async function connected(url: string): Promise<Redis> {
   onTestFinished(() => client.disconnect());
   await client.ping();
   return client;
+}
+
+function sendAndWait(client: Redis, command: Command): Promise<unknown> {
+  return new Promise((resolve, reject) => writeCommand(client, command, { onReply: resolve, onFailure: reject }));
 }
 
 const COMMANDS: Command[] = [
@@ -35,48 +40,24 @@ const COMMANDS: Command[] = [
   ['exec'],
 ];
 
-describe('a command on a line', () => {
+describe('a command in wire form', () => {
   it.each(COMMANDS.map((command) => ({ command })))(
     'has the bytes that the client would send ($command.0, %#)',
     ({ command }) => {
       const [name, ...args] = command;
-      const ours = sentBy((line) => sendOnLine(line, [name, ...args], { onReply: () => {}, onFailure: () => {} }));
+      const ours = sentBy((client) =>
+        writeCommand(client, [name, ...args], { onReply: () => {}, onFailure: () => {} }),
+      );
       const theirs = new ClientCommand(name, args, { replyEncoding: null });
       theirs.promise.catch(() => {});
       expect(Buffer.from(ours.toWritable())).toEqual(Buffer.from(theirs.toWritable({})));
     },
   );
 
-  it('is answered by Redis, each with its own reply, bytes as bytes', async () => {
-    const { url, keyPrefix } = redisForTest();
-    const client = await connected(url);
-    const bytes = Buffer.from([0, 13, 10, 255]);
-    const answers = await Promise.allSettled([
-      sendAndWait(client, ['set', `${keyPrefix}:ключ`, bytes, 'PX', 60_000]),
-      sendAndWait(client, ['get', `${keyPrefix}:ключ`]),
-      sendAndWait(client, ['incr', `${keyPrefix}:ключ`]),
-      sendAndWait(client, ['get', `${keyPrefix}:none`]),
-    ]);
-    expect(answers).toEqual([
-      { status: 'fulfilled', value: Buffer.from('OK') },
-      { status: 'fulfilled', value: bytes },
-      { status: 'rejected', reason: expect.objectContaining({ name: 'ReplyError' }) },
-      { status: 'fulfilled', value: null },
-    ]);
-  });
-
-  it('fails when the connection ends before the reply', async () => {
-    const { url } = redisForTest();
-    const client = await connected(url);
-    const waiting = sendAndWait(client, ['blpop', 'nobody-pushes-here', 0]);
-    client.disconnect();
-    await expect(waiting).rejects.toThrow('Connection is closed');
-  });
-
   it('is a promise for a tracer that looks at it, and lets it stand between', async () => {
     const told: unknown[] = [];
-    const command = sentBy((line) =>
-      sendOnLine(line, ['get', 'key'], { onReply: (reply) => told.push(reply), onFailure: () => {} }),
+    const command = sentBy((client) =>
+      writeCommand(client, ['get', 'key'], { onReply: (reply) => told.push(reply), onFailure: () => {} }),
     );
     const seen = command.promise.then((reply) => `seen ${String(reply)}`);
     const { resolve } = command; // without its object, as tracers call it
@@ -86,16 +67,16 @@ describe('a command on a line', () => {
     expect(await seen).toBe('seen reply and more');
   });
 
-  it('rejects for a tracer, too, and leaves no rejection unhandled where nobody looks', async () => {
+  it('rejects for a tracer, too, and leaves no rejection unhandled when nothing observes it', async () => {
     const failures: Error[] = [];
     const listener = { onReply: () => {}, onFailure: (error: Error) => failures.push(error) };
-    const watched = sentBy((line) => sendOnLine(line, ['get', 'key'], listener));
+    const watched = sentBy((client) => writeCommand(client, ['get', 'key'], listener));
     const failing = Promise.resolve(watched.promise);
-    const [error, other] = [new Error('no'), new Error('nobody looks')];
+    const [error, other] = [new Error('no'), new Error('not observed')];
     await Promise.resolve(); // a promise asks what looks like one in the next microtask
     watched.reject(error);
     await expect(failing).rejects.toBe(error);
-    const unwatched = sentBy((line) => sendOnLine(line, ['get', 'key'], listener));
+    const unwatched = sentBy((client) => writeCommand(client, ['get', 'key'], listener));
     unwatched.reject(other);
     await new Promise(setImmediate); // an unhandled rejection would be told by now
     await expect(Promise.resolve(unwatched.promise)).rejects.toBe(other);
@@ -103,7 +84,7 @@ describe('a command on a line', () => {
   });
 });
 
-describe('a client whose sendCommand somebody has wrapped', () => {
+describe('a client whose sendCommand is wrapped', () => {
   /** What the wrapper does with a command; `send` is the client's own way. */
   type Wrapper = (command: ClientCommand, send: (command: ClientCommand) => unknown) => unknown;
 
@@ -133,21 +114,17 @@ describe('a client whose sendCommand somebody has wrapped', () => {
     const { client, key } = await wrapped((command, send) =>
       command.name === 'incr' ? Promise.resolve('answered by the wrapper') : send(command),
     );
-    const outcomes = await new Promise((resolve) =>
-      sendTogether(
-        client,
-        [
-          ['set', key, 'text'],
-          ['get', key],
-          ['incr', key],
-        ],
-        resolve,
-      ),
-    );
+    allowDirect(client);
+    const commands: Command[] = [
+      ['set', key, 'text'],
+      ['get', key],
+      ['incr', key],
+    ];
+    const outcomes = await new Promise((resolve) => senderOf(client).execute(commands, {}, resolve));
     expect(outcomes).toEqual([Buffer.from('OK'), Buffer.from('text'), 'answered by the wrapper']);
   });
 
-  it.each(WRAPPERS)('%s: gets replies and refusals to who waits, and none is unhandled', async (_what, wrapper) => {
+  it.each(WRAPPERS)('%s: passes on replies and refusals, and none is unhandled', async (_what, wrapper) => {
     const { client, key } = await wrapped(wrapper);
     expect(await sendAndWait(client, ['set', key, 'text'])).toEqual(Buffer.from('OK'));
     expect(await sendAndWait(client, ['get', key])).toEqual(Buffer.from('text'));
@@ -174,7 +151,7 @@ describe('a client whose sendCommand somebody has wrapped', () => {
       throw error;
     });
     const told: unknown[] = [];
-    sendOnLine(client, ['set', key, 'text'], {
+    writeCommand(client, ['set', key, 'text'], {
       onReply: (reply) => told.push(reply),
       onFailure: (each) => told.push(each),
     });

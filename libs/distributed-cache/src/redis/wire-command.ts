@@ -1,5 +1,4 @@
 import type { Command as ClientCommand, Redis } from 'ioredis';
-import { inOneWrite, type RedisClient } from './redis-client.js';
 
 /** A command: its name, in small letters, and its arguments. */
 export type Command = readonly [name: string, ...args: (string | number | Buffer)[]];
@@ -10,21 +9,6 @@ export interface ReplyListener<Reply = unknown> {
   onFailure(error: Error): void;
 }
 
-/** A client whose commands arrive in the order in which they were sent, or not at all. */
-export type Line = Redis;
-
-const lines = new WeakSet<RedisClient>();
-
-/** Whether a client has been found to be a line: see `checkLine`. */
-export function isLine(client: RedisClient): client is Line {
-  return lines.has(client);
-}
-
-/** Records that a client has been found to be a line. */
-export function markAsLine(client: Redis): void {
-  lines.add(client);
-}
-
 /**
  * Sends a command in its wire form. Bytes in its reply stay bytes.
  *
@@ -32,46 +16,16 @@ export function markAsLine(client: Redis): void {
  * makes a promise and, for `commandTimeout`, a timer. For a hit that is a tenth of a round trip; for a `set`, more than
  * the serialization of its JSON. The wait for a wire command is limited by the connection's deadline instead.
  */
-export function sendOnLine(line: Line, command: Command, listener: ReplyListener): void {
+export function writeCommand(client: Redis, command: Command, listener: ReplyListener): void {
   const wire = new WireCommand(command, listener);
   try {
-    const sent: unknown = line.sendCommand(wire as unknown as ClientCommand);
+    const sent: unknown = client.sendCommand(wire as unknown as ClientCommand);
     if (sent !== wire) {
       wire.follow(sent);
     }
   } catch (error) {
     wire.reject(error as Error); // the command may have been sent all the same: the exception may come from a tracer
   }
-}
-
-/** Sends a command in its wire form, as {@link sendOnLine} does, and returns a promise of its reply. */
-export function sendAndWait(line: Line, command: Command): Promise<unknown> {
-  return new Promise((resolve, reject) => sendOnLine(line, command, { onReply: resolve, onFailure: reject }));
-}
-
-/**
- * Sends several commands in one write. When the last has been answered, `onAnswered` receives the outcome of each: a
- * reply, or an `Error`.
- */
-export function sendTogether(
-  line: Line,
-  commands: readonly Command[],
-  onAnswered: (outcomes: readonly unknown[]) => void,
-): void {
-  const outcomes: unknown[] = [];
-  let unanswered = commands.length;
-  inOneWrite(line, () => {
-    commands.forEach((command, place) => {
-      // Replies arrive in order as a rule, but a wrapper of the client's commands may answer one of them out of order.
-      const settle = (outcome: unknown): void => {
-        outcomes[place] = outcome;
-        if (--unanswered === 0) {
-          onAnswered(outcomes);
-        }
-      };
-      sendOnLine(line, command, { onReply: settle, onFailure: settle });
-    });
-  });
 }
 
 /**
@@ -126,7 +80,7 @@ class WireCommand implements PromiseLike<unknown> {
   };
 
   setTimeout(): void {
-    // no timer: see sendOnLine
+    // no timer: see writeCommand
   }
 
   /**

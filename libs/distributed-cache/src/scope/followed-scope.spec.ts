@@ -19,7 +19,7 @@ async function see(scope: FollowedScope<string>, value: string): Promise<(string
 }
 
 describe('FollowedScope', () => {
-  it('is known in the synchronous part always, and after it for the first pieces of work of a process', async () => {
+  it('holds its value in the synchronous part always, and after it for the first pieces of work of a process', async () => {
     const scope = new FollowedScope<string>(false, 2);
     expect(await see(scope, 'a')).toEqual(['a', 'a']);
     expect(await see(scope, 'b')).toEqual(['b', 'b']);
@@ -27,7 +27,7 @@ describe('FollowedScope', () => {
     expect(scope.current).toBeUndefined();
   });
 
-  it('follows all work for a while after a suspicion, and where it costs nothing', async () => {
+  it('follows all work for a while after a suspicion, and always if it costs nothing', async () => {
     const scope = new FollowedScope<string>(false, 0);
     scope.suspect(60_000);
     expect(await see(scope, 'a')).toEqual(['a', 'a']);
@@ -36,7 +36,7 @@ describe('FollowedScope', () => {
     expect(await see(new FollowedScope<string>(true, 0), 'c')).toEqual(['c', 'c']);
   });
 
-  it('keeps work at the same time apart, and gives the outer value back', async () => {
+  it('keeps concurrent pieces of work apart, and restores the outer value', async () => {
     const scope = new FollowedScope<string>(false, 10);
     expect(await Promise.all(['a', 'b', 'c'].map((value) => see(scope, value)))).toEqual([
       ['a', 'a'],
@@ -55,7 +55,7 @@ describe('FollowedScope', () => {
     expect(scope.current).toBeUndefined();
   });
 
-  it('gives promises nothing to carry while nothing is followed', async () => {
+  it('adds nothing to promises while no work is followed', async () => {
     const carried = (): number => Object.getOwnPropertySymbols(Promise.resolve()).length;
     const scope = new FollowedScope<string>(false, 1);
     const before = carried();

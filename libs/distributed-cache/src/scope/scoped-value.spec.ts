@@ -18,7 +18,7 @@ describe('ScopedValue', () => {
     expect(user.current).toBeUndefined();
   });
 
-  it('keeps calls at the same time apart', async () => {
+  it('keeps concurrent calls apart', async () => {
     const user = new ScopedValue<number>();
     const see = async (turns: number) => {
       for (let turn = 0; turn < turns; turn++) {
@@ -30,7 +30,7 @@ describe('ScopedValue', () => {
     expect(await Promise.all(calls.map((turns, call) => user.run(call, () => see(turns))))).toEqual([...calls.keys()]);
   });
 
-  it('leaves the values of others alone, inside and outside', () => {
+  it('does not change other scoped values, inside and outside', () => {
     const [user, tenant] = [new ScopedValue<string>(), new ScopedValue<string>()];
     const seen = user.run('ada', () => {
       const inner = tenant.run('acme', () =>
@@ -46,7 +46,7 @@ describe('ScopedValue', () => {
     expect(user.run('ada', () => user.run(undefined, () => user.current))).toBeUndefined();
   });
 
-  it('gives the outer value back when the work throws', () => {
+  it('restores the outer value when the work throws', () => {
     const user = new ScopedValue<string>();
     const fail = () =>
       user.run('bob', () => {
@@ -58,7 +58,7 @@ describe('ScopedValue', () => {
     });
   });
 
-  it('keeps nothing of the scopes that a job which starts itself anew has left', async () => {
+  it('keeps nothing of the earlier scopes of a job that starts itself again', async () => {
     setFlagsFromString('--expose-gc');
     const collectGarbage = runInNewContext('gc') as () => void;
     const [run, tenant] = [new ScopedValue<object>(), new ScopedValue<string>()];
@@ -84,7 +84,7 @@ describe('ScopedValue', () => {
     expect(kept).toBeLessThan(4);
   });
 
-  it('gives a promise nothing more to carry, however many there are', () => {
+  it('adds nothing more to a promise, however many scoped values there are', () => {
     const carriedInside = (values: readonly ScopedValue<number>[]): number => {
       const [value, ...others] = values;
       return value === undefined

@@ -30,8 +30,8 @@ function frameOf(frame: Frame | undefined, of: ScopedValue<unknown>): Frame | un
 }
 
 /**
- * Removes the hidden frame: a job that starts itself anew from within its own scope would keep the frames of all its
- * runs.
+ * The chain without the frame that the new one hides: a job that starts itself again from within its own scope would
+ * otherwise keep the frames of all its runs.
  */
 function without(frame: Frame | undefined, of: ScopedValue<unknown>): Frame | undefined {
   if (frame === undefined || frame.of === of) {

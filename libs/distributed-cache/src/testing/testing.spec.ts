@@ -50,20 +50,20 @@ describe('createTestCache', () => {
     expect(await cache.healthCheck()).toMatchObject({ status: 'up', redisConnected: false });
   });
 
-  it('does not look at environment variables', () => {
+  it('ignores environment variables', () => {
     vi.stubEnv('CACHE_TTL_DEFAULT', '5');
     vi.stubEnv('REDIS_PORT', 'abc');
     onTestFinished(() => void vi.unstubAllEnvs());
     expect(testCache().cache.config.ttlMs).toBe(3_600_000);
   });
 
-  it('refuses options as the real one does', () => {
+  it('refuses the same options as a real cache', () => {
     expect(() => createTestCache({ ttl: -1 })).toThrow(ConfigurationError);
     const misspelt: object = { tll: 5 };
     expect(() => createTestCache(misspelt)).toThrow('tll');
   });
 
-  it('shares a clock and a bus that are handed in', async () => {
+  it('uses a given clock and a given bus', async () => {
     const clock = new FakeClock(5);
     const events = new CacheEvents();
     const onMiss = vi.fn<() => void>();

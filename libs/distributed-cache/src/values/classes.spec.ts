@@ -46,7 +46,7 @@ function through(value: unknown, reader = classes, writer = classes): unknown {
 }
 
 describe('an instance of a registered class', () => {
-  it('comes back with its prototype, and without its constructor having run', () => {
+  it('is restored with its prototype, without a run of its constructor', () => {
     const back = through({ prices: [new Money(150), Object.assign(new Money(0), { cents: -5 })] });
     expect(back).toStrictEqual({ prices: [new Money(150), Object.assign(new Money(0), { cents: -5 })] });
     const [first] = (back as { prices: Money[] }).prices;
@@ -54,16 +54,16 @@ describe('an instance of a registered class', () => {
     expect(first?.euros).toBe(1.5);
   });
 
-  it('comes back through serialize and deserialize, private parts included', () => {
+  it('is restored through serialize and deserialize, private parts included', () => {
     const back = through(new Map([['a', new Secret([new Date(1)])]]));
     expect((back as Map<string, Secret>).get('a')?.parts).toStrictEqual([new Date(1)]);
   });
 
-  it('is never exact: what L1 keeps is what Redis would give back', () => {
+  it('is never exact: L1 keeps the value that Redis would return', () => {
     expect(serialize([new Money(1)], classes)).toMatchObject({ serializer: 'rich', exact: false, flattened: [] });
   });
 
-  it('stays shared where it was shared, and holds instances of registered classes', () => {
+  it('keeps shared references, and may hold instances of registered classes', () => {
     const price = Object.assign(new Money(1), { parts: new Secret([]) });
     const back = through([price, { price }]) as [Money & { parts: Secret }, { price: Money }];
     expect(back[1].price).toBe(back[0]);
@@ -80,7 +80,7 @@ describe('an instance of a registered class', () => {
     expect(() => serialize(new Money(1), deep)).toThrow(ValueRefusedError);
   });
 
-  it('of a subclass that nobody registered is a plain object, told by its name', () => {
+  it('of a subclass that is not registered becomes a plain object, reported by its name', () => {
     class Discount extends Money {}
     expect(through([new Discount(1)])).toStrictEqual([{ cents: 1, currency: 'EUR' }]);
     expect(serialize([new Discount(1), new Discount(2)], classes).flattened).toEqual(['Discount']);
@@ -125,7 +125,7 @@ describe('a stored instance', () => {
     expect(() => read(classes, text)).toThrow(CorruptEntryError);
   });
 
-  it('is never made of what a user has stored, whatever it looks like', () => {
+  it('is never made from data that a user has stored, whatever it looks like', () => {
     for (const value of [
       ['Class', 1],
       { name: 'Money', version: 1, data: {} },

@@ -56,11 +56,11 @@ describe('copyValue', () => {
     expect(sharedObjects(copy, value)).toEqual([]);
   });
 
-  it.each([[undefined], [null], [0], [-0], [NaN], [''], ['text'], [true], [10n]])('hands %s on', (value) => {
+  it.each([[undefined], [null], [0], [-0], [NaN], [''], ['text'], [true], [10n]])('returns %s itself', (value) => {
     expect(copyValue(value)).toBe(value);
   });
 
-  it('keeps the classes of what it copies', () => {
+  it('keeps the classes of the objects that it copies', () => {
     const copy = copyValue({ price: new Money(1999), bytes: Buffer.from('a'), plain: Uint8Array.of(1) });
     expect(copy.price.euros).toBe(19.99);
     expect(Buffer.isBuffer(copy.bytes)).toBe(true);
@@ -86,7 +86,7 @@ describe('copyValue', () => {
     expect(copy.bytes.buffer).not.toBe(buffer);
   });
 
-  it('copies what a view of a pooled buffer shows, not the pool', () => {
+  it('copies the bytes of a view of a pooled buffer, not the pool', () => {
     const pool = new ArrayBuffer(8192);
     const view = new Uint16Array(pool, 16, 3);
     view.set([1, 2, 3]);
@@ -110,7 +110,7 @@ describe('copyValue', () => {
     expect(copy[3]).not.toBe(value[3]);
   });
 
-  it('makes real errors, with their stack, and no facts of its own', () => {
+  it('makes real errors, with their stack, and adds no properties', () => {
     const error = Object.assign(new TypeError('wrong', { cause: { at: [1] } }), { field: { name: 'a' } });
     const copy = copyValue(error);
     expect(types.isNativeError(copy)).toBe(true);
@@ -125,7 +125,7 @@ describe('copyValue', () => {
     expect(Object.hasOwn(copyValue(bare), 'cause')).toBe(false);
   });
 
-  it('lets a name like __proto__ run nothing', () => {
+  it('does not run a setter for a name like __proto__', () => {
     const copy = copyValue(JSON.parse('{"__proto__":{"polluted":true}}') as { polluted?: boolean });
     expect(copy.polluted).toBeUndefined();
     expect(Object.getPrototypeOf(copy)).toBe(Object.prototype);

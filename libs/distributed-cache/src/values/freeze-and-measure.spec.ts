@@ -6,7 +6,10 @@ import { freezeTree, readyTree } from './freeze-and-measure.js';
 const json = (): fc.Arbitrary<object> =>
   fc.jsonValue({ maxDepth: 6 }).filter((value): value is object => typeof value === 'object' && value !== null);
 
-/** Of few shapes and without short texts: what has been met lately counts less, and the two walks meet things in another order. */
+/**
+ * Values of few shapes and without short texts: a shape or text that was met recently counts less, and the two walks
+ * meet them in different orders.
+ */
 const { record } = fc.letrec((tie) => ({
   value: fc.oneof(
     { maxDepth: 5 },
@@ -20,7 +23,7 @@ const { record } = fc.letrec((tie) => ({
 }));
 
 describe('readyTree', () => {
-  it('finds as many bytes as the walk for values of every kind does', () => {
+  it('counts the same bytes as measureValue, for values of every kind', () => {
     fc.assert(
       fc.property(record as fc.Arbitrary<object>, (value) => {
         measureValue(value);
@@ -30,7 +33,7 @@ describe('readyTree', () => {
     );
   });
 
-  it('finds as many in what is known to be ASCII', () => {
+  it('counts the same bytes in a value that is known to be ASCII', () => {
     const value = {
       name: 'a longer name than is shared',
       list: ['x', 'short', 'some text of more characters', 1.5, null],
@@ -40,12 +43,12 @@ describe('readyTree', () => {
     expect(readyTree(value, { flattens: false, freezes: true, isAscii: true })).toBe(bytes);
   });
 
-  it('counts what an object has, not what everybody has', () => {
+  it('counts own properties only, not those of Object.prototype', () => {
     const value = () => ({ list: [{ name: 'a name of some length' }], text: 'another text' });
     const care = { flattens: true, freezes: true, isAscii: false };
     readyTree(value(), care);
     const bytes = readyTree(value(), care);
-    Object.assign(Object.prototype, { stray: 'a text that somebody has given to every object' });
+    Object.assign(Object.prototype, { stray: 'a text that every object inherits' });
     try {
       expect(readyTree(value(), care)).toBe(bytes);
     } finally {
@@ -53,7 +56,7 @@ describe('readyTree', () => {
     }
   });
 
-  it('changes nothing that anybody could see, and freezes all of it', () => {
+  it('changes nothing that is visible, and freezes every part', () => {
     fc.assert(
       fc.property(json(), (value) => {
         const before = structuredClone(value);
@@ -64,7 +67,7 @@ describe('readyTree', () => {
     );
   });
 
-  it('takes what is frozen already, in part or as a whole', () => {
+  it('accepts a value that is frozen already, in part or as a whole', () => {
     const long = 'a text of more than a dozen characters';
     const value = { list: Object.freeze([long, { text: long }]), text: long };
     readyTree(value, { flattens: true, freezes: true, isAscii: false });
@@ -72,7 +75,7 @@ describe('readyTree', () => {
     expect(Object.isFrozen(value.list[1])).toBe(true);
   });
 
-  it('takes a property that nobody may write', () => {
+  it('accepts a read-only property', () => {
     const value = Object.defineProperty({ other: 'another text of some length' }, 'text', {
       value: 'a text of some length',
       enumerable: true,
@@ -83,7 +86,7 @@ describe('readyTree', () => {
     expect(Object.isFrozen(value)).toBe(true);
   });
 
-  it('freezes nothing where values are shared', () => {
+  it('freezes nothing in mode shared', () => {
     const value = { list: [{ text: 'x' }] };
     readyTree(value, { flattens: true, freezes: false, isAscii: false });
     expect(Object.isFrozen(value) || Object.isFrozen(value.list) || Object.isFrozen(value.list[0])).toBe(false);
@@ -91,7 +94,7 @@ describe('readyTree', () => {
 });
 
 describe('freezeTree', () => {
-  it('changes nothing, and freezes all of it', () => {
+  it('changes nothing, and freezes every part', () => {
     fc.assert(
       fc.property(json(), (value) => {
         const before = structuredClone(value);
@@ -102,7 +105,7 @@ describe('freezeTree', () => {
     );
   });
 
-  it('leaves what everybody has to everybody', () => {
+  it('does not freeze the values of Object.prototype', () => {
     const stray = { of: 'all objects' };
     Object.assign(Object.prototype, { stray });
     try {

@@ -4,11 +4,11 @@ import { measureValue } from './measure.js';
 const bytesOf = (value: unknown): number => measureValue(value).bytes;
 
 describe('measureValue', () => {
-  it.each([[undefined], [null], [true], [7], [{}], [[]]])('finds %j small', (value) => {
+  it.each([[undefined], [null], [true], [7], [{}], [[]]])('counts few bytes for %j', (value) => {
     expect(bytesOf(value)).toBeLessThan(60);
   });
 
-  it('counts a text by its length, twice where it goes beyond Latin-1', () => {
+  it('counts a text by its length, and twice that beyond Latin-1', () => {
     expect(bytesOf('a'.repeat(1000))).toBeGreaterThanOrEqual(1000);
     expect(bytesOf('a'.repeat(1000))).toBeLessThan(1100);
     expect(bytesOf('\u20ac'.repeat(1000))).toBeGreaterThanOrEqual(2000);
@@ -47,17 +47,17 @@ describe('measureValue', () => {
     ['Buffer', Buffer.alloc(1)],
     ['ArrayBuffer', new ArrayBuffer(1)],
     ['DataView', new DataView(new ArrayBuffer(1))],
-  ])('says that a %s can be changed although it is frozen, wherever it lies', (_name, value) => {
+  ])('reports that a %s can be changed although it is frozen, at any depth', (_name, value) => {
     expect(measureValue(value).unfreezable).toBe(true);
     expect(measureValue({ list: [{ value }] }).unfreezable).toBe(true);
     expect(measureValue(new Error('a', { cause: value })).unfreezable).toBe(true);
   });
 
-  it('says that plain data and errors can be frozen', () => {
+  it('reports that plain data and errors can be frozen', () => {
     expect(measureValue({ a: [1, { b: 'c' }], error: new Error('d') }).unfreezable).toBe(false);
   });
 
-  it('measures what is nested 100,000 deep', () => {
+  it('measures a value that is nested 100,000 deep', () => {
     let value: unknown = 'core';
     for (let depth = 0; depth < 100_000; depth++) {
       value = depth % 2 === 0 ? [value] : { value };

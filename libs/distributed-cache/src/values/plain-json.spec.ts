@@ -28,8 +28,8 @@ const anything = fc.anything({
 const shared = { text: 'met twice' };
 const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
 
-describe('a quick look at a value', () => {
-  it('says of every value what the closer look says', () => {
+describe('isPlainJson', () => {
+  it('agrees with inspectValue on every value', () => {
     fc.assert(
       fc.property(fc.oneof(anything, fc.jsonValue({ maxDepth: 6 })), (value) => {
         expect(isPlainJson(value)).toBe(isExactJson(value));
@@ -43,7 +43,7 @@ describe('a quick look at a value', () => {
     ['an object met twice among many', [...Array.from({ length: 40 }, () => ({})), shared, shared]],
     ['what is nested more than 200 deep', nested(201)],
     ['an own __proto__', JSON.parse('{"__proto__":1}')],
-    ['a toJSON that nobody sees', Object.defineProperty({}, 'toJSON', { value: () => 1 })],
+    ['a toJSON that is not enumerable', Object.defineProperty({}, 'toJSON', { value: () => 1 })],
     ['a match of a regular expression', /a/.exec('a')],
     ['-0', [-0]],
     ['a hole', [1, , 2]], // oxlint-disable-line no-sparse-arrays -- that is the matter
@@ -52,17 +52,17 @@ describe('a quick look at a value', () => {
     ['what only looks like an array', Object.setPrototypeOf({}, Array.prototype)],
     ['undefined', { a: undefined }],
     ['a function', { a: () => 1 }],
-  ])('does not take %s for plain', (_what, value) => {
+  ])('does not accept %s', (_what, value) => {
     expect(isPlainJson(value)).toBe(false);
     expect(isExactJson(value)).toBe(false);
   });
 
-  it('takes 200 levels, accessors and symbols', () => {
+  it('accepts 200 levels, accessors and symbols', () => {
     expect(isPlainJson(nested(200))).toBe(true);
     expect(isPlainJson({ get price() { return 1; }, [Symbol('s')]: 1 })).toBe(true); // prettier-ignore
   });
 
-  it('leaves what is there to the closer look while somebody has extended Object.prototype', () => {
+  it('accepts nothing while Object.prototype is extended', () => {
     Object.assign(Object.prototype, { stray: 1 });
     try {
       expect(isPlainJson({ a: 1 })).toBe(false);

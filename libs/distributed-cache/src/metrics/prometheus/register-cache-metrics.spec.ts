@@ -112,7 +112,7 @@ describe('registerCacheMetrics', () => {
     expect(await scrape(registry)).toHaveLength(16);
   });
 
-  it('adds nothing where a name is taken, and leaves what was there', async () => {
+  it('adds nothing if a name is taken, and leaves the existing metric', async () => {
     const registry = new Registry();
     const taken = new Counter({ name: 'cache_sets_total', help: 'another', registers: [registry] });
     taken.inc(7);

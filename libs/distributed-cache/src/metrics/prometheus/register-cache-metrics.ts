@@ -1,6 +1,20 @@
 import { Counter, Gauge, type OpenMetricsContentType, type Registry } from 'prom-client';
-import type { CacheMetrics } from '../../events/index.js';
-import { CACHE_COUNTERS, CACHE_GAUGES, type MetricDefinition } from './metric-definitions.js';
+import { type CacheMetrics, COUNTERS, type CounterRow, GAUGES } from '../../events/index.js';
+
+type Field = keyof typeof COUNTERS | keyof typeof GAUGES;
+
+/** One metric: its samples are fields of the snapshot of a namespace, each with its own labels. */
+interface MetricDefinition {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+  readonly read: (metrics: CacheMetrics) => readonly Sample[];
+}
+
+interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
 
 /** A `DistributedCache`, or any other source of the counters. */
 export interface CacheMetricsSource {
@@ -35,13 +49,31 @@ export function registerCacheMetrics(
     registered.push(prefixed.name);
   };
   try {
-    CACHE_COUNTERS.forEach((definition) => add(definition, addCounter));
-    CACHE_GAUGES.forEach((definition) => add(definition, addGauge));
+    metricsOf(COUNTERS).forEach((definition) => add(definition, addCounter));
+    metricsOf(GAUGES).forEach((definition) => add(definition, addGauge));
   } catch (error) {
     unregister();
     throw error;
   }
   return unregister;
+}
+
+/** The metrics of a table. Rows with the same metric are its samples. */
+function metricsOf(table: Readonly<Partial<Record<Field, CounterRow>>>): MetricDefinition[] {
+  const rows = Object.entries(table) as [Field, CounterRow][];
+  const metrics = new Map(rows.map(([, row]) => [row.metric, row]));
+  return [...metrics.values()].map(({ metric, help, labels = {} }) => ({
+    name: metric,
+    help,
+    labelNames: ['namespace', ...Object.keys(labels)],
+    read: (snapshot) =>
+      rows
+        .filter(([, row]) => row.metric === metric)
+        .map(([field, row]) => ({
+          labels: { namespace: snapshot.namespace, ...row.labels },
+          value: Number(snapshot[field]),
+        })),
+  }));
 }
 
 function addCounter(registry: AnyRegistry, source: CacheMetricsSource, definition: MetricDefinition): void {

@@ -38,7 +38,7 @@ const makers: readonly (readonly [name: string, make: () => Promise<Cache>])[] =
 const TOLERANCE_MS = 10_000;
 
 describe.each(makers)('a cache-manager Cache: %s', (_name, make) => {
-  it('set answers with the value, get with what was set, a miss is undefined', async () => {
+  it('set returns the value, get returns the stored value, and a miss is undefined', async () => {
     const cache = await make();
     const value = { name: 'Ada', tags: ['a'] };
     expect(await cache.set('user:1', value)).toBe(value);
@@ -56,7 +56,7 @@ describe.each(makers)('a cache-manager Cache: %s', (_name, make) => {
     expect(await cache.mget(['key'])).toEqual([value]);
   });
 
-  it('takes undefined for nothing', async () => {
+  it('treats undefined as absent', async () => {
     const cache = await make();
     const load = vi.fn<() => undefined>(() => undefined);
     await cache.wrap('key', load);
@@ -72,7 +72,7 @@ describe.each(makers)('a cache-manager Cache: %s', (_name, make) => {
     expect(await cache.mget(keys)).toEqual(keys.map((key) => `value of ${key}`));
   });
 
-  it('mset stores a list, the last of equal keys; mget answers in the order of the keys', async () => {
+  it('mset stores a list, the last of equal keys; mget returns values in the order of the keys', async () => {
     const cache = await make();
     const list = [
       { key: 'a', value: 1 },
@@ -85,7 +85,7 @@ describe.each(makers)('a cache-manager Cache: %s', (_name, make) => {
     expect(await cache.mget([])).toEqual([]);
   });
 
-  it('del and mdel delete, and are true for keys that were never there', async () => {
+  it('del and mdel delete, and return true for keys that never existed', async () => {
     const cache = await make();
     await cache.mset([
       { key: 'a', value: 1 },
@@ -98,7 +98,7 @@ describe.each(makers)('a cache-manager Cache: %s', (_name, make) => {
     expect(await cache.mget(['a', 'b', 'c'])).toEqual([undefined, undefined, 3]);
   });
 
-  it('clear forgets everything', async () => {
+  it('clear removes everything', async () => {
     const cache = await make();
     await cache.set('a', 1);
     expect(await cache.clear()).toBe(true);
@@ -107,7 +107,7 @@ describe.each(makers)('a cache-manager Cache: %s', (_name, make) => {
     expect(await cache.get('a')).toBe(2);
   });
 
-  it('ttl answers with the time of expiry in milliseconds since 1970, and with undefined where there is none', async () => {
+  it('ttl returns the time of expiry in milliseconds since 1970, or undefined without one', async () => {
     const cache = await make();
     await cache.set('minute', 1);
     await cache.set('second', 1, 30_000.5);
@@ -119,7 +119,7 @@ describe.each(makers)('a cache-manager Cache: %s', (_name, make) => {
     expect(await cache.ttl('missing')).toBeUndefined();
   });
 
-  it('forgets at once what is set with a TTL that is over, and what was there before', async () => {
+  it('drops an entry that is set with a past TTL, and the previous one', async () => {
     const cache = await make();
     await cache.set('a', 1);
     await cache.set('a', 2, -1000);
@@ -146,7 +146,7 @@ describe.each(makers)('a cache-manager Cache: %s', (_name, make) => {
     expect(await cache.wrap('user:1', () => 'Ada')).toBe('Ada');
   });
 
-  it('wrap takes a TTL by value, and answers raw with value and expiry', async () => {
+  it('wrap accepts a TTL that depends on the value, and returns value and expiry with raw', async () => {
     const cache = await make();
     const ttl = (value: number) => value * 1000;
     const first = await cache.wrap('key', () => 30, { ttl, raw: true });
@@ -166,7 +166,7 @@ describe.each(makers)('a cache-manager Cache: %s', (_name, make) => {
     expect(await cache.get('key')).toBe('new');
   });
 
-  it('tells get, mget, set, mset, del and clear, until a listener is taken off', async () => {
+  it('emits get, mget, set, mset, del and clear, until a listener is removed', async () => {
     const cache = await make();
     const told: unknown[] = [];
     const onGet = (event: unknown) => told.push(['get', event]);

@@ -21,7 +21,7 @@ function redisOptions() {
 }
 
 describe('createCacheManager over Redis', () => {
-  it('gives another process values of the types that were stored', async () => {
+  it('returns values of the stored types to another process', async () => {
     const { options } = redisOptions();
     const value = {
       at: new Date(0),
@@ -49,7 +49,7 @@ describe('createCacheManager over Redis', () => {
     expect(await tiers.getCache(CACHE_MANAGER_NAMESPACE).get('user:1')).toBe('Ada');
   });
 
-  it('keeps what has no expiry for ten years, and the rest for its milliseconds', async () => {
+  it('keeps an entry without expiry for ten years, and any other for its milliseconds', async () => {
     const { options, keyPrefix, admin } = redisOptions();
     const { cache } = processOver(options);
     const ttls = { none: 0, minute: 60_000, most: Number.MAX_VALUE, least: 0.001 };
@@ -63,7 +63,7 @@ describe('createCacheManager over Redis', () => {
     expect(await processOver(options).cache.ttl('none')).toBeUndefined();
   });
 
-  it('clear forgets its namespace in Redis too, and touches nothing else', async () => {
+  it('clear removes its namespace in Redis too, and nothing else', async () => {
     const { options, keyPrefix, admin } = redisOptions();
     const first = processOver(options);
     await first.cache.set('a', 1);
@@ -76,7 +76,7 @@ describe('createCacheManager over Redis', () => {
     expect(await admin.get(`${keyPrefix}-other:a`)).toBe('foreign');
   });
 
-  it('takes an entry that nobody can read for one miss, not for a miss of all', async () => {
+  it('reads an unreadable entry as one miss, not as a miss of all', async () => {
     const { options, keyPrefix, admin } = redisOptions();
     await processOver(options).cache.set('good', 1);
     await admin.set(`${keyPrefix}:cache-manager:bad`, Buffer.from([0xdc, 99, 1, 2, 3]), 'PX', 60_000);
@@ -85,7 +85,7 @@ describe('createCacheManager over Redis', () => {
     expect(await cache.get('bad')).toBeUndefined();
   });
 
-  it('serves on when Redis dies, and tells the listeners of its store', async () => {
+  it('goes on serving when Redis dies, and emits the error to the listeners of its store', async () => {
     const server = await RedisServer.start();
     onTestFinished(() => server.stop());
     const { cache, tiers } = processOver({ redis: { url: server.url } });
@@ -111,7 +111,7 @@ describe('createCacheManager over Redis', () => {
 });
 
 describe('createCacheManager while Redis is refused', () => {
-  it('serves an entry for the TTL of the fallback at most, and says so', async () => {
+  it('serves an entry for the TTL of the fallback at most, and reports that expiry', async () => {
     const clock = new FakeClock();
     const redis = { host: '127.0.0.1', port: await freePort() };
     const cache = createCacheManager(cacheForTest({ redis, fallback: { ttl: '1m' } }, { clock }));
@@ -123,7 +123,7 @@ describe('createCacheManager while Redis is refused', () => {
 });
 
 describe('createCacheManager on the local tier', () => {
-  it('forgets an entry when its milliseconds are over', async () => {
+  it('expires an entry after its milliseconds', async () => {
     const clock = new FakeClock();
     const tiers = cacheForTest({ redis: false, namespaces: { 'cache-manager': { ttl: '2m' } } }, { clock });
     const cache = createCacheManager(tiers);
@@ -138,7 +138,7 @@ describe('createCacheManager on the local tier', () => {
     expect(await cache.get('default')).toBeUndefined();
   });
 
-  it('takes its own default TTL, 0 for no expiry, and counts a TTL that is no number as not given', async () => {
+  it('uses its own default TTL, 0 for no expiry, and ignores a TTL that is not a number', async () => {
     const clock = new FakeClock();
     const tiers = cacheForTest({ redis: false, ttl: '1h' }, { clock });
     const second = createCacheManager(tiers, { ttl: 1000, namespace: 'second', cacheId: 'mine' });
@@ -166,7 +166,7 @@ describe('createCacheManager on the local tier', () => {
     expect(await cache.wrap('a', () => 2)).toBe(2);
   });
 
-  it('gives each reader a copy of its own, and keeps none of the writer', async () => {
+  it('returns a copy to each reader, and keeps a copy of the written value', async () => {
     const { cache } = processOver({ redis: false });
     const mine = { tags: ['a'] };
     await cache.set('key', mine);
@@ -177,7 +177,7 @@ describe('createCacheManager on the local tier', () => {
     expect(await cache.wrap('key', () => mine)).toEqual({ tags: ['a'] });
   });
 
-  it('takes a key that can be none for a miss, and stores nothing under it', async () => {
+  it('reads an invalid key as a miss, and stores nothing under it', async () => {
     const { cache } = processOver({ redis: false });
     const onError = vi.fn<(error: unknown) => void>();
     cache.stores[0]?.on('error', onError);
@@ -190,7 +190,7 @@ describe('createCacheManager on the local tier', () => {
     expect(await cache.del('')).toBe(true);
   });
 
-  it('runs every function and keeps nothing where the cache is switched off', async () => {
+  it('runs every function and keeps nothing when the cache is switched off', async () => {
     const { cache } = processOver({ redis: false, enabled: false });
     const load = vi.fn<() => number>(() => 1);
     await cache.wrap('key', load);
@@ -221,14 +221,14 @@ describe('withCacheManagerDefaults', () => {
   const valuesOf = (options?: DistributedCacheOptions) =>
     CacheConfig.resolve(withCacheManagerDefaults(options), {}).namespace(CACHE_MANAGER_NAMESPACE).values;
 
-  it('lets cache-manager users change what they read, unless the application says otherwise', () => {
+  it('lets a caller change a value that it has read, unless the application sets another mode', () => {
     expect(valuesOf()).toBe('cloned');
     expect(valuesOf({ local: { values: 'shared' } })).toBe('cloned');
     expect(valuesOf({ namespaces: { 'cache-manager': { ttl: 5, values: undefined } } })).toBe('cloned');
     expect(valuesOf({ namespaces: { 'cache-manager': { values: 'frozen' } } })).toBe('frozen');
   });
 
-  it('keeps all other options, also wrong ones for the configuration to report', () => {
+  it('keeps all other options, also wrong ones, which the configuration reports', () => {
     const options = withCacheManagerDefaults({ keyPrefix: 'a', namespaces: { users: { ttl: 1 } } });
     expect(options).toEqual({
       keyPrefix: 'a',

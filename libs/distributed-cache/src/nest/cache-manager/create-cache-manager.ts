@@ -1,8 +1,16 @@
 import { createCache, type Cache } from 'cache-manager';
 import { Keyv } from 'keyv';
-import type { DistributedCache } from '../../core/index.js';
-import { CACHE_MANAGER_NAMESPACE } from './cache-manager-namespace.js';
+import type { DistributedCache, DistributedCacheOptions } from '../../core/index.js';
 import { KeyvCacheStore } from './keyv-store-adapter.js';
+
+/**
+ * The injection token of the cache-manager `Cache`. It equals that of `@nestjs/cache-manager`, so
+ * `@Inject(CACHE_MANAGER)` and its `CacheInterceptor` work with either import.
+ */
+export const CACHE_MANAGER = 'CACHE_MANAGER';
+
+/** The default namespace of entries that are stored through cache-manager. */
+export const CACHE_MANAGER_NAMESPACE = 'cache-manager';
 
 /** Options of {@link createCacheManager}. Times are in **milliseconds**, as in cache-manager. */
 export interface CacheManagerOptions {
@@ -44,4 +52,27 @@ export function createCacheManager(cache: DistributedCache, options: CacheManage
   });
   // cache-manager needs the TTL, too: `wrap(..., { raw: true })` returns an expiry that it calculates itself.
   return createCache({ stores: [store], ttl, refreshThreshold, cacheId });
+}
+
+/**
+ * Adds the defaults that users of cache-manager expect for its namespace: callers may change a value that they read, so
+ * each reader gets its own copy (`values: 'cloned'`). The application's options for this namespace have priority. An
+ * argument that is not an object is returned as it is: the configuration reports it.
+ */
+export function withCacheManagerDefaults(options: DistributedCacheOptions = {}): DistributedCacheOptions {
+  const { namespaces = {} } = options;
+  if (!isObject(namespaces)) {
+    return options;
+  }
+  const { [CACHE_MANAGER_NAMESPACE]: own = {} } = namespaces;
+  if (!isObject(own)) {
+    return options;
+  }
+  const { values = 'cloned' } = own;
+  return { ...options, namespaces: { ...namespaces, [CACHE_MANAGER_NAMESPACE]: { ...own, values } } };
+}
+
+/** The types guarantee it; plain JavaScript and JSON files don't. */
+function isObject<Value>(value: Value): value is Value & object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

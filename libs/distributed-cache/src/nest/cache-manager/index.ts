@@ -1,3 +1,7 @@
-export { CACHE_MANAGER_NAMESPACE, withCacheManagerDefaults } from './cache-manager-namespace.js';
-export { CACHE_MANAGER } from './cache-manager.token.js';
-export { createCacheManager, type CacheManagerOptions } from './create-cache-manager.js';
+export {
+  CACHE_MANAGER,
+  CACHE_MANAGER_NAMESPACE,
+  type CacheManagerOptions,
+  createCacheManager,
+  withCacheManagerDefaults,
+} from './create-cache-manager.js';

@@ -58,7 +58,7 @@ async function start(options: DistributedCacheOptions = { redis: false }) {
 }
 
 describe('@CacheEvict', () => {
-  it('evicts one key once the method has succeeded', async () => {
+  it('evicts one key after the method has succeeded', async () => {
     const { users, left } = await start();
     expect(await users.rename(2, 'Eve')).toBe('Eve');
     expect(await left()).toEqual([1, 3]);
@@ -101,14 +101,14 @@ describe('@CacheEvict', () => {
     expect(await left()).toEqual([1, 2, 3]);
   });
 
-  it('evicts before the method runs where `before` says so, so also when it throws', async () => {
+  it('evicts before the method runs with `before`, so also when it throws', async () => {
     const { users, left } = await start();
     users.fails = true;
     await expect(users.renameAfter(2, 'Eve')).rejects.toThrow('no database');
     expect(await left()).toEqual([1, 3]);
   });
 
-  it('refuses a key that is none before the method has changed anything', async () => {
+  it('refuses an invalid key before the method has changed anything', async () => {
     const { users } = await start();
     await expect(users.renameUnder('')).rejects.toThrow(CacheKeyError);
     expect(users.runs).toBe(0);

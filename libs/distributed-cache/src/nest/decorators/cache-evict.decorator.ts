@@ -1,9 +1,8 @@
 import { encodeKey, type AsyncCache, type KeyOptions } from '../../core/index.js';
 import { checkOptions } from './check-options.js';
 import { DEFAULT_NAMESPACE } from './cached-options.js';
-import { callerName, KeySuffix, keyWith } from './key-suffix.js';
-import type { AsyncMethodDecorator } from './method-decorator.js';
-import { wrapMethod } from './wrap-method.js';
+import { callerName, KeySuffix, keyWith } from './entry-keys.js';
+import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
 
 interface EvictAlways extends KeyOptions {
   /** The namespace. Default `default`. */
@@ -61,8 +60,8 @@ export function CacheEvict<Args extends unknown[] = unknown[]>(
 }
 
 /**
- * Computes the keys, and refuses wrong ones, before the method runs: from the arguments as they were, and before the
- * method changes anything.
+ * Computes and checks the keys before the method runs: the method may change its arguments, and a wrong key must be
+ * refused before the method changes anything.
  */
 function evictionOf<Args extends unknown[]>(
   { key, keys, tags, all }: CacheEvictOptions<Args>,

@@ -57,7 +57,7 @@ async function start(cache: DistributedCacheOptions = { redis: false }) {
 }
 
 describe('@CachePut', () => {
-  it('runs always, and the next read has what it returned', async () => {
+  it('always runs, and the next read returns its result', async () => {
     const { users } = await start();
     await users.find(1);
     expect(await users.save({ id: 1, name: 'Ada' })).toEqual({ id: 1, name: 'Ada' });
@@ -66,7 +66,7 @@ describe('@CachePut', () => {
     expect(users).toMatchObject({ reads: 1, writes: 2 });
   });
 
-  it('puts it where other processes read it', async () => {
+  it('stores the result where other processes read it', async () => {
     const { url, keyPrefix } = redisForTest();
     const [podA, podB] = [await start({ redis: { url }, keyPrefix }), await start({ redis: { url }, keyPrefix })];
     await podA.users.save({ id: 1, name: 'Ada' });
@@ -81,7 +81,7 @@ describe('@CachePut', () => {
     expect(await users.find(1)).toEqual({ id: 1, name: 'Ada' });
   });
 
-  it('takes the TTL from the result, and puts only what cacheIf accepts', async () => {
+  it('takes the TTL from the result, and stores only a result that cacheIf accepts', async () => {
     const { users, cache } = await start();
     await users.saveNamed({ id: 1, name: 'Ada' });
     const lookup = await cache.lookup('user:1');
@@ -91,7 +91,7 @@ describe('@CachePut', () => {
     expect(await cache.lookup('user:2')).toEqual({ state: 'miss' });
   });
 
-  it('overtakes a read that is under way, so that the older value is not kept', async () => {
+  it('supersedes a read that is under way, so that the older value is not kept', async () => {
     const { users, cache } = await start();
     let finish = (): void => {};
     const loading = cache.getOrSet(
@@ -104,7 +104,7 @@ describe('@CachePut', () => {
     expect(await users.find(1)).toEqual({ id: 1, name: 'new' });
   });
 
-  it('refuses a key that is none before the method has changed anything', async () => {
+  it('refuses an invalid key before the method has changed anything', async () => {
     const { users } = await start();
     await expect(users.saveUnder('')).rejects.toThrow(CacheKeyError);
     expect(users.writes).toBe(0);

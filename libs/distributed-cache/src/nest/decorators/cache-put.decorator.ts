@@ -1,10 +1,8 @@
 import { encodeKey } from '../../core/index.js';
 import { checkOptions } from './check-options.js';
-import { DEFAULT_NAMESPACE, type CachedOptions } from './cached-options.js';
-import { entryOptionsOf } from './entry-options-of.js';
-import { callerName, KeySuffix, keyWith } from './key-suffix.js';
-import type { AsyncMethodDecorator } from './method-decorator.js';
-import { wrapMethod } from './wrap-method.js';
+import { DEFAULT_NAMESPACE, entryOptionsOf, type CachedOptions } from './cached-options.js';
+import { callerName, KeySuffix, keyWith } from './entry-keys.js';
+import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
 
 /** Options of `@CachePut`: those of `@Cached`, with a `key` that the methods that read the entry use as well. */
 export type CachePutOptions<Args extends unknown[] = unknown[], Result = unknown> = Omit<

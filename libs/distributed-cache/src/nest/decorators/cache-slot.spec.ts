@@ -85,7 +85,7 @@ describe('the cache reaches the decorated methods of', () => {
     expect(runs).toEqual({ base: 1, sub: 1 });
   });
 
-  it('a class whose override calls super under the same `key`: the inner call runs its method, it waits for nothing', async () => {
+  it('a class whose override calls super under the same `key`: the inner call runs its method without waiting', async () => {
     const byId = { key: (id: number) => `user:${id}` };
     const runs = { base: 0, sub: 0 };
     @Injectable()

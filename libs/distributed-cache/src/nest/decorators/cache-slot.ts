@@ -1,4 +1,5 @@
-import { Inject, Optional } from '@nestjs/common';
+import { Inject, Injectable, Optional, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { DiscoveryService } from '@nestjs/core';
 import { DistributedCache } from '../../core/index.js';
 
 /** The property in which an instance with decorated methods holds the cache of its application. */
@@ -9,18 +10,15 @@ export interface WithCacheSlot {
   [CACHE_SLOT]?: DistributedCache;
 }
 
-const prepared = new WeakSet<object>();
-
 /**
- * Makes Nest fill the slot of every instance that it constructs of this class, in every scope. There is no registry
- * outside the application, so two applications in one process keep their caches apart. Instances of `useFactory` and
- * `useValue` are filled by `CacheSlotFiller`. The slot is not enumerable: the instance looks as it did before.
+ * Makes Nest fill the slot of every instance of this class that it constructs, in every scope. There is no registry
+ * outside the application, so two applications in one process keep their caches apart. {@link CacheSlotFiller} fills
+ * the instances of `useFactory` and `useValue`. The slot is not enumerable, so it does not show in the instance.
  */
 export function injectCacheInto(prototype: object): void {
-  if (prepared.has(prototype)) {
+  if (Object.hasOwn(prototype, CACHE_SLOT)) {
     return;
   }
-  prepared.add(prototype);
   Object.defineProperty(prototype, CACHE_SLOT, {
     configurable: true,
     enumerable: false,
@@ -58,4 +56,32 @@ export function lacksCache(instance: unknown): instance is WithCacheSlot {
     CACHE_SLOT in instance &&
     (instance as WithCacheSlot)[CACHE_SLOT] === undefined
   );
+}
+
+/**
+ * Gives the cache to instances that Nest does not construct itself: those of `useFactory` and `useValue`. They may
+ * outlive the application (a value of a module file, in tests), so the cache is removed from them when it ends.
+ */
+@Injectable()
+export class CacheSlotFiller implements OnModuleInit, OnApplicationShutdown {
+  private readonly filled: WithCacheSlot[] = [];
+
+  constructor(
+    @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
+    @Inject(DistributedCache) private readonly cache: DistributedCache,
+  ) {}
+
+  onModuleInit(): void {
+    for (const wrapper of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
+      // For a request-scoped provider the wrapper holds only a prototype; its instances are filled when they are made.
+      if (wrapper.isDependencyTreeStatic() && lacksCache(wrapper.instance)) {
+        fillSlot(wrapper.instance, this.cache);
+        this.filled.push(wrapper.instance);
+      }
+    }
+  }
+
+  onApplicationShutdown(): void {
+    this.filled.splice(0).forEach(emptySlot);
+  }
 }

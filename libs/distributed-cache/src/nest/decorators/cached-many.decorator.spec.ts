@@ -46,7 +46,7 @@ async function books(): Promise<Books> {
 }
 
 describe('@CachedMany', () => {
-  it('runs the method for the missing items only, and gives back all in order', async () => {
+  it('runs the method for the missing items only, and returns all results in order', async () => {
     const service = await books();
     await service.find(2, 'en');
     asked.mockClear();
@@ -56,13 +56,13 @@ describe('@CachedMany', () => {
     expect(asked).toHaveBeenCalledTimes(1);
   });
 
-  it('keeps calls with other further arguments apart', async () => {
+  it('distinguishes calls by their further arguments', async () => {
     const service = await books();
     await service.findAll([1], 'en');
     expect(await service.findAll([1], 'de')).toEqual([{ id: 1, title: 'de 1' }]);
   });
 
-  it('rejects what is no list', async () => {
+  it('rejects an argument that is not a list', async () => {
     const service = await books();
     await expect(service.findLoosely('12' as unknown as number[])).rejects.toThrow('must be an array');
   });

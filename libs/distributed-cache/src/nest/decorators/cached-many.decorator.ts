@@ -1,9 +1,7 @@
 import { checkOptions } from './check-options.js';
-import { DEFAULT_NAMESPACE, type CachedOptions } from './cached-options.js';
-import { entryOptionsOf } from './entry-options-of.js';
-import { callerName, KeySuffix, keyWith } from './key-suffix.js';
-import type { AsyncMethodDecorator } from './method-decorator.js';
-import { wrapMethod } from './wrap-method.js';
+import { DEFAULT_NAMESPACE, entryOptionsOf, type CachedOptions } from './cached-options.js';
+import { callerName, KeySuffix, keyWith } from './entry-keys.js';
+import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
 
 /** Options of `@CachedMany`: those of `@Cached`, with the key of one item. */
 export type CachedManyOptions<Item, Rest extends unknown[], Result> = Omit<

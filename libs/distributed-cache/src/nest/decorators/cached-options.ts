@@ -1,4 +1,4 @@
-import type { Duration, KeyOptions, StandardSchemaV1, ValidateMode } from '../../core/index.js';
+import type { Duration, EntryOptions, KeyOptions, StandardSchemaV1, ValidateMode } from '../../core/index.js';
 
 /** Options of `@Cached`. The types of functions follow the method: annotate their parameters as the method does. */
 export interface CachedOptions<Args extends unknown[] = unknown[], Result = unknown> extends KeyOptions {
@@ -51,3 +51,38 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
 
 /** The namespace of `@Cached()` without one. */
 export const DEFAULT_NAMESPACE = 'default';
+
+/** The options of one call. Built once for all calls, unless the tags depend on the arguments. */
+export function entryOptionsOf<Args extends unknown[], Result>({
+  tags,
+  ttl,
+  grace,
+  cacheIf,
+  refreshAhead,
+  softTimeout,
+  hardTimeout,
+  staleIf,
+  schema,
+  validate,
+}: Omit<CachedOptions<Args, Result>, 'key' | 'namespace'>): (
+  instance: object,
+  args: unknown[],
+) => EntryOptions<Result> | undefined {
+  const common: EntryOptions<Result> = {
+    ttl,
+    grace,
+    cacheIf,
+    refreshAhead,
+    softTimeout,
+    hardTimeout,
+    staleIf,
+    schema,
+    validate,
+  };
+  if (typeof tags === 'function') {
+    return (instance, args) => ({ ...common, tags: tags.apply(instance, args as unknown as Args) });
+  }
+  const always = tags === undefined ? common : { ...common, tags };
+  const options = Object.values(always).every((value) => value === undefined) ? undefined : always;
+  return () => options;
+}

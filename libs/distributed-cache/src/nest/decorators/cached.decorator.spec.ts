@@ -39,7 +39,7 @@ class Insights {
 const HOUR_MS = 3_600_000;
 
 describe('@Cached', () => {
-  it('serves all processes from Redis what one of them has computed', async () => {
+  it('serves the result of one process to all processes from Redis', async () => {
     const { url, keyPrefix } = redisForTest();
     const start = async () =>
       (await nestForTest({ providers: [Insights], cache: { redis: { url }, keyPrefix } })).get(Insights);
@@ -56,7 +56,7 @@ describe('@Cached', () => {
     expect(insights.runs).toBe(1);
   });
 
-  it('hands the very error of the method to every caller and caches nothing', async () => {
+  it('rejects every caller with the same error object of the method, and caches nothing', async () => {
     const error = new Error('no database');
     @Injectable()
     class Users {
@@ -128,7 +128,7 @@ describe('@Cached', () => {
     expect(await users.find()).toBe('Ada');
   });
 
-  it('caches only what cacheIf accepts', async () => {
+  it('caches only a result that cacheIf accepts', async () => {
     @Injectable()
     class Users {
       runs = 0;
@@ -234,7 +234,7 @@ describe('a decorated method without Redis', () => {
     expect(insights.runs).toBe(1);
   });
 
-  it('works, once a call, without a local tier as well', async () => {
+  it('works, once per call, without a local tier as well', async () => {
     const cache = { redis: { host: '127.0.0.1', port: await freePort() }, local: false } as const;
     const insights = (await nestForTest({ providers: [Insights], cache })).get(Insights);
     expect(await insights.plain('tea')).toEqual({ term: 'tea', run: 1 });

@@ -1,12 +1,15 @@
 import { type AsyncCache, Binding, type CacheKey, type DistributedCache } from '../../core/index.js';
-import { DEFAULT_NAMESPACE, type CachedOptions } from './cached-options.js';
+import { DEFAULT_NAMESPACE, entryOptionsOf, type CachedOptions } from './cached-options.js';
 import { checkOptions } from './check-options.js';
-import { DefaultKeys } from './default-key.js';
-import { entryOptionsOf } from './entry-options-of.js';
-import { callerName, KeySuffix, keyWith } from './key-suffix.js';
-import type { AsyncMethodDecorator } from './method-decorator.js';
-import { isOwnLoad, runAsLoad } from './own-loads.js';
-import { type AnyMethod, type QuickAnswer, type WrappedCall, wrapMethod } from './wrap-method.js';
+import { callerName, DefaultKeys, KeySuffix, keyWith } from './entry-keys.js';
+import { RUNNING_LOADS, type RunningLoads } from './reentrancy.js';
+import {
+  type AnyMethod,
+  type AsyncMethodDecorator,
+  type QuickAnswer,
+  type WrappedCall,
+  wrapMethod,
+} from './wrap-method.js';
 
 /**
  * Caches the result of an asynchronous method. Concurrent calls with the same key share one run (single flight). An
@@ -52,10 +55,11 @@ function cachedDecorator<Args extends unknown[], Result>(
     const binding = new Binding((application: DistributedCache) => ({
       cache: application.getCache<Result>(namespace),
       keys: new DefaultKeys(application, target.constructor, name),
+      running: application.bound(RUNNING_LOADS),
     }));
     const call: WrappedCall = (application, instance, args, original) => {
       try {
-        const { cache, keys } = application.bound(binding);
+        const { cache, keys, running } = application.bound(binding);
         const suffix = suffixes.of(cache);
         if (suffix === undefined) {
           return original.apply(instance, args);
@@ -69,15 +73,19 @@ function cachedDecorator<Args extends unknown[], Result>(
           );
         }
         const ownKey = keyWith(key.apply(instance, args as unknown as Args), suffix);
-        if (isOwnLoad(cache, ownKey)) {
+        if (running.includes(cache, ownKey)) {
           return original.apply(instance, args);
         }
         return (
           cache.hit(ownKey, entryOptions) ??
-          cache.getOrSet(ownKey, ownLoaderOf(cache, ownKey, loaderOf<Result>(original, instance, args)), entryOptions)
+          cache.getOrSet(
+            ownKey,
+            trackedLoaderOf(running, cache, ownKey, loaderOf<Result>(original, instance, args)),
+            entryOptions,
+          )
         );
       } catch (error) {
-        // A key that is refused rejects the promise, as every other error of an asynchronous method does.
+        // The method is asynchronous: a refused key rejects the promise, as its other errors do.
         return Promise.reject(error);
       }
     };
@@ -91,16 +99,18 @@ function cachedDecorator<Args extends unknown[], Result>(
 }
 
 /**
- * A function of its own: a closure in the decorated call would cost every call a context on the heap, hits included.
+ * A separate function: a closure in the decorated call would cost every call a context on the heap, hits included.
  */
 function loaderOf<Result>(original: AnyMethod, instance: object, args: unknown[]): () => Promise<Result> {
   return () => original.apply(instance, args) as Promise<Result>;
 }
 
-function ownLoaderOf<Result>(
+/** A loader that counts as a load under way while it runs. */
+function trackedLoaderOf<Result>(
+  running: RunningLoads,
   cache: AsyncCache<Result>,
   key: CacheKey,
   load: () => Promise<Result>,
 ): () => Promise<Result> {
-  return () => runAsLoad(cache, key, load);
+  return () => running.run(cache, key, load);
 }

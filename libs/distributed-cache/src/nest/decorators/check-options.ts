@@ -1,13 +1,14 @@
+import { DURATION_FORMS, NAME, NAMESPACE_OPTIONS, type Rule, STANDARD_SCHEMA } from '../../config/index.js';
 import {
   ConfigurationError,
   isDimensionName,
   isDuration,
-  isStandardSchema,
-  isValidName,
   toMs,
   type ConfigurationProblem,
   type Duration,
 } from '../../core/index.js';
+
+type Check = Pick<Rule<unknown>, 'accept' | 'allowed'>;
 
 interface CheckedOptions {
   readonly namespace: string;
@@ -22,7 +23,30 @@ interface CheckedOptions {
   readonly validate?: string | undefined;
 }
 
-const DURATION_RULE = "seconds as a number, or a string with its unit ('300ms', '5m', '24h')";
+const TIMEOUT = checkThat(isPositiveDuration, `a duration over 0: ${DURATION_FORMS}`);
+
+/** The checks of the decorators' options. An option that is not given needs none. */
+const CHECKS: Readonly<Record<keyof CheckedOptions, Check>> = {
+  namespace: NAME,
+  ttl: checkThat(
+    (ttl) => typeof ttl === 'function' || isPositiveDuration(ttl),
+    `${TIMEOUT.allowed}; or a function of the result that returns one`,
+  ),
+  grace: checkThat(isDuration, `a duration: ${DURATION_FORMS}`),
+  softTimeout: TIMEOUT,
+  hardTimeout: TIMEOUT,
+  refreshAhead: checkThat(
+    (part) => typeof part === 'number' && part > 0 && part < 1,
+    'a number over 0 and under 1: a part of the TTL',
+  ),
+  varyBy: checkThat(
+    (names) => Array.isArray(names) && names.length > 0 && names.every(isDimensionName),
+    "a list of names, such as ['tenant', 'locale']",
+  ),
+  version: checkThat((version) => typeof version === 'string' || Number.isFinite(version), 'a string or a number'),
+  schema: STANDARD_SCHEMA,
+  validate: { ...NAMESPACE_OPTIONS.validate.rule, allowed: '"read" or "both"' },
+};
 
 /**
  * Checks the options of a decorator when the class is loaded: a wrong option stops the start, instead of failing every
@@ -30,41 +54,22 @@ const DURATION_RULE = "seconds as a number, or a string with its unit ('300ms', 
  * @throws ConfigurationError
  */
 export function checkOptions(decorator: string, options: CheckedOptions): void {
-  const { namespace, ttl, grace, refreshAhead, varyBy, version } = options;
   const problems: ConfigurationProblem[] = [];
-  const refuse = (name: string, value: unknown, allowed: string) =>
-    problems.push({ name: `@${decorator} ${name}`, value: JSON.stringify(value) ?? typeof value, allowed });
-  if (typeof namespace !== 'string' || !isValidName(namespace)) {
-    refuse('namespace', namespace, 'letters, digits, "_", "." and "-", at least one');
-  }
-  if (ttl !== undefined && typeof ttl !== 'function' && !(isDuration(ttl) && toMs(ttl) > 0)) {
-    refuse('ttl', ttl, `a duration over 0: ${DURATION_RULE}; or a function of the result that returns one`);
-  }
-  if (grace !== undefined && !isDuration(grace)) {
-    refuse('grace', grace, `a duration: ${DURATION_RULE}`);
-  }
-  for (const name of ['softTimeout', 'hardTimeout'] as const) {
-    const timeout = options[name];
-    if (timeout !== undefined && !(isDuration(timeout) && toMs(timeout) > 0)) {
-      refuse(name, timeout, `a duration over 0: ${DURATION_RULE}`);
+  for (const [name, { accept, allowed }] of Object.entries(CHECKS)) {
+    const value = options[name as keyof CheckedOptions];
+    if (value !== undefined && accept(value) === undefined) {
+      problems.push({ name: `@${decorator} ${name}`, value: JSON.stringify(value) ?? typeof value, allowed });
     }
-  }
-  if (refreshAhead !== undefined && !(refreshAhead > 0 && refreshAhead < 1)) {
-    refuse('refreshAhead', refreshAhead, 'a number over 0 and under 1: a part of the TTL');
-  }
-  if (varyBy !== undefined && !(Array.isArray(varyBy) && varyBy.length > 0 && varyBy.every(isDimensionName))) {
-    refuse('varyBy', varyBy, "a list of names, such as ['tenant', 'locale']");
-  }
-  if (version !== undefined && !(typeof version === 'string' || Number.isFinite(version))) {
-    refuse('version', version, 'a string or a number');
-  }
-  if (options.schema !== undefined && !isStandardSchema(options.schema)) {
-    refuse('schema', options.schema, 'a Standard Schema: of zod, valibot, arktype or another that has `~standard`');
-  }
-  if (options.validate !== undefined && options.validate !== 'read' && options.validate !== 'both') {
-    refuse('validate', options.validate, '"read" or "both"');
   }
   if (problems.length > 0) {
     throw new ConfigurationError(problems);
   }
+}
+
+function checkThat(isAllowed: (value: unknown) => boolean, allowed: string): Check {
+  return { allowed, accept: (value) => (isAllowed(value) ? value : undefined) };
+}
+
+function isPositiveDuration(value: unknown): boolean {
+  return isDuration(value) && toMs(value) > 0;
 }

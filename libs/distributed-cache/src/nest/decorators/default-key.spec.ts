@@ -9,7 +9,7 @@ class Criteria {
 }
 
 describe('the default key', () => {
-  it('tells apart what is not the same argument', async () => {
+  it('distinguishes different arguments', async () => {
     @Injectable()
     class Echo {
       runs = 0;
@@ -96,7 +96,7 @@ describe('the default key', () => {
     expect(await module.get(DistributedCache).getCache('default').get("Users.find(42,'ada')")).toBe('42 ada');
   });
 
-  it('is another one for another method, class, subclass, and namespace', async () => {
+  it('differs by method, class, subclass and namespace', async () => {
     let runs = 0;
     class Repository {
       @Cached()
@@ -140,7 +140,7 @@ describe('the default key', () => {
     expect([await users[find](1), await users[find](1), await users[find](2)]).toEqual(['1: 1', '1: 1', '2: 2']);
   });
 
-  it('is refused for an argument without an encoding: the call rejects at once, and says what to do', async () => {
+  it('is refused for an argument without an encoding: the call rejects at once, with a remedy', async () => {
     @Injectable()
     class Orders {
       runs = 0;
@@ -162,7 +162,7 @@ describe('the default key', () => {
     expect(orders.runs).toBe(0);
   });
 
-  it('is refused where two classes have one name, instead of answering one for the other', async () => {
+  it('is refused if two classes have one name, instead of mixing up their results', async () => {
     const firstOrders = () => {
       @Injectable()
       class Orders {

@@ -3,7 +3,7 @@ import { APP_INTERCEPTOR } from '@nestjs/core';
 import { describe, expect, expectTypeOf, it, vi } from 'vitest';
 import { httpForTest, nestForTest } from '../../../../../test/support/nest-for-test.js';
 import { CacheContext, DistributedCache, type CacheDimensions, type CacheEventMap } from '../../core/index.js';
-import { CacheContextInterceptor } from '../cache-context.interceptor.js';
+import { CacheContextInterceptor } from '../interceptors.js';
 import { CacheEvict } from './cache-evict.decorator.js';
 import { CachePut } from './cache-put.decorator.js';
 import type { CachedOptions } from './cached-options.js';
@@ -89,7 +89,7 @@ describe('varyBy', () => {
     expect([await prices.list(1), await prices.list(1), await prices.prices([1])]).toEqual([1, 2, [3]]);
   });
 
-  it('tells of a missing dimension once per method, by name and without values', async () => {
+  it('reports a missing dimension once per method, by name and without values', async () => {
     const { prices, missing } = await pricesForTest();
     for (const id of [1, 2, 3]) {
       await as({ tenant: 'secret' }, () => prices.list(id));
@@ -101,14 +101,14 @@ describe('varyBy', () => {
     ]);
   });
 
-  it('takes a dimension from the context option where no CacheContext.run has said it', async () => {
+  it('takes a dimension from the context option if no CacheContext.run has set it', async () => {
     const { prices } = await pricesForTest(() => ({ tenant: 'a', locale: 'de' }));
     expect(await prices.list(1)).toBe(1);
     expect(await as({ tenant: 'a' }, () => prices.list(1))).toBe(1);
     expect(await as({ tenant: 'b' }, () => prices.list(1))).toBe(2);
   });
 
-  it('is one with every decorator: lists, puts and evictions reach the entry of the request and no other', async () => {
+  it('applies to every decorator: lists, puts and evictions reach the entry of the request and no other', async () => {
     const { prices } = await pricesForTest();
     const [a, b] = [{ tenant: 'a' }, { tenant: 'b' }];
     expect(await as(a, () => prices.price(1))).toBe(1);
@@ -127,14 +127,14 @@ describe('varyBy', () => {
   it.each<[string, (prices: Prices) => Promise<unknown>]>([
     ['eviction', (prices) => prices.forget(1)],
     ['put', (prices) => prices.raise(1)],
-  ])('clears the namespace at an %s that can not tell which entry it means', async (_name, change) => {
+  ])('clears the namespace at an %s whose entry is unknown', async (_name, change) => {
     const { prices } = await pricesForTest();
     const before = await as({ tenant: 'a' }, () => prices.price(1));
     await change(prices);
     expect(await as({ tenant: 'a' }, () => prices.price(1))).toBeGreaterThan(before);
   });
 
-  it('works by hand: getOrSet and set with varyBy, every other method with keyFor', async () => {
+  it('works without decorators: getOrSet and set with varyBy, every other method with keyFor', async () => {
     const { cache } = await pricesForTest();
     const prices = cache.getCache<number>('prices');
     const load = vi.fn(async () => 1);
@@ -192,7 +192,7 @@ describe('varyBy', () => {
     expect(() => Cached({ version: {} as unknown as string })).toThrow('@Cached version');
   });
 
-  it('takes names and gives the result of what runs', () => {
+  it('accepts names and returns the result of the work', () => {
     expectTypeOf<CachedOptions['varyBy']>().toEqualTypeOf<readonly string[] | undefined>();
     expectTypeOf<CachedOptions['version']>().toEqualTypeOf<string | number | undefined>();
     expectTypeOf(CacheContext.run({ tenant: 'a' }, () => 1)).toEqualTypeOf<number>();
@@ -201,7 +201,7 @@ describe('varyBy', () => {
 });
 
 describe('version', () => {
-  it('makes another entry of the same call, and old entries are not found', async () => {
+  it('gives the same call another entry, and old entries are not found', async () => {
     class Base {
       runs = 0;
     }

@@ -60,7 +60,7 @@ describe('a decorated method', () => {
     expect(users.calls).toEqual([[1, undefined, { deep: [true] }], []]);
   });
 
-  it('gets the defaults of its parameters as without the decorator', async () => {
+  it('gets the defaults of its parameters like the undecorated method', async () => {
     @Injectable()
     class Users {
       @Cached()
@@ -96,7 +96,7 @@ describe('a decorated method', () => {
     expect(decorated).toEqual(plain);
   });
 
-  it.each([['above'], ['below']] as const)('keeps what other decorators %s it say, over HTTP', async (place) => {
+  it.each([['above'], ['below']] as const)('keeps the effect of other decorators %s it, over HTTP', async (place) => {
     const above = place === 'above' ? everything : applyDecorators();
     const below = place === 'below' ? everything : applyDecorators();
     let runs = 0;
@@ -131,7 +131,7 @@ describe('a decorated method', () => {
     expect(Reflect.getMetadata('described', methodOf(UsersController, 'find'))).toEqual(['a']);
   });
 
-  it('adds up with metadata below it instead of hiding it', () => {
+  it('keeps the metadata of the decorators below it', () => {
     class Users {
       @Describe('above')
       @Cached()

@@ -1,0 +1,201 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { createRequire } from 'node:module';
+import * as zlib from 'node:zlib';
+import type { AnyClass, ClassOptions, ClassRegistration, CompressionCodec } from './options.js';
+import { type ProblemList, show } from './problems.js';
+import { OptionReader } from './reader.js';
+import { type Given, isRecord, NAME, type Resolved } from './rules.js';
+import { CLASS_OPTIONS, type CODEC_OPTIONS, type COMPRESSION_OPTIONS, type ENCRYPTION_OPTIONS } from './schema.js';
+
+/** The compression as code gives it. */
+export type CompressionSettings = Given<typeof COMPRESSION_OPTIONS>;
+
+export type ResolvedCompression = Resolved<typeof COMPRESSION_OPTIONS>;
+
+/** {@link ClassRegistration} after defaults, with its name. */
+export type ResolvedClass = Readonly<ClassRegistration> & { readonly name: string; readonly version: number };
+
+const KEY_BYTES = 32;
+const KEY_RULE = 'an object: each key 32 bytes, as a Buffer or as text in base64 or hexadecimal';
+const MAX_ID_LENGTH = 64;
+const OPTIONAL_PACKAGES: Partial<Record<CompressionCodec, string>> = { lz4: 'lz4-napi', snappy: 'snappy' };
+
+export function readCompression(options: OptionReader<typeof COMPRESSION_OPTIONS>): CompressionSettings {
+  const given = options.readAll();
+  const missing = given.codec === undefined ? undefined : missingFor(given.codec);
+  if (missing !== undefined) {
+    options.refuse('codec', `another one, or ${missing}`);
+  }
+  return given;
+}
+
+/**
+ * The requirement of a codec that is missing here; `undefined` when there is none. A codec that can't work is reported
+ * at the start, not at the first large value.
+ */
+function missingFor(codec: CompressionCodec): string | undefined {
+  if (codec === 'zstd' && !('zstdCompress' in zlib)) {
+    return `a Node with zstd (22.15, 23.8 or later; this is ${process.versions.node})`;
+  }
+  const name = OPTIONAL_PACKAGES[codec];
+  if (name !== undefined) {
+    try {
+      createRequire(import.meta.url).resolve(name);
+    } catch {
+      return `the package ${name} installed`;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Reads the keys for encryption.
+ * @returns `undefined` when the keys are wrong: they are then in the problem list; no message shows any of them
+ */
+export function readEncryption(options: OptionReader<typeof ENCRYPTION_OPTIONS>): EncryptionKeys | undefined {
+  const given = options.value('keys');
+  const current = options.read('current');
+  if (!isRecord(given) || given instanceof Uint8Array || Object.keys(given).length === 0) {
+    return options.refuse('keys', KEY_RULE, '***');
+  }
+  const keys = new Map<string, Uint8Array>();
+  for (const [id, secret] of Object.entries(given)) {
+    const bytes = keyBytes(secret);
+    if (NAME.accept(id) === undefined || id.length > MAX_ID_LENGTH) {
+      options.refuse('keys', `ids of ${NAME.allowed}, at most ${MAX_ID_LENGTH}`, show(id));
+    } else if (bytes === undefined) {
+      options.problems.add(
+        `${options.path}keys.${id}`,
+        '***',
+        '32 bytes, as a Buffer or as text in base64 or hexadecimal',
+      );
+    } else {
+      keys.set(id, bytes);
+    }
+  }
+  if (current === undefined || !Object.hasOwn(given, current)) {
+    return options.refuse('current', `the id of one of the keys: ${Object.keys(given).map(show).join(', ')}`);
+  }
+  return keys.has(current) ? new EncryptionKeys(keys, current) : undefined;
+}
+
+function keyBytes(secret: unknown): Uint8Array | undefined {
+  if (secret instanceof Uint8Array) {
+    return secret.byteLength === KEY_BYTES ? secret : undefined;
+  }
+  if (typeof secret !== 'string') {
+    return undefined;
+  }
+  if (/^[0-9a-f]{64}$/iu.test(secret)) {
+    return Buffer.from(secret, 'hex');
+  }
+  // 32 bytes are 43 characters of base64, or of its form for URLs, and one of padding.
+  return /^[\w+/-]{43}=?$/u.test(secret) ? Buffer.from(secret, 'base64') : undefined;
+}
+
+export function readClasses(codecOptions: OptionReader<typeof CODEC_OPTIONS>): ReadonlyMap<string, ResolvedClass> {
+  const { problems } = codecOptions;
+  const given = codecOptions.value('classes') ?? {};
+  if (!isRecord(given)) {
+    codecOptions.refuse('classes', 'an object: classes by the name that is stored');
+    return new Map();
+  }
+  const classes = new Map<string, ResolvedClass>();
+  for (const [name, registration] of Object.entries(given)) {
+    const resolved = readClass(name, registration, problems);
+    const twin = [...classes.values()].find((other) => other.class === resolved?.class);
+    if (twin !== undefined) {
+      problems.add(
+        `codec.classes.${name}`,
+        'a class that has a name already',
+        `one name a class; this one is ${twin.name}`,
+      );
+    } else if (resolved !== undefined) {
+      classes.set(name, resolved);
+    }
+  }
+  return classes;
+}
+
+function readClass(name: string, given: unknown, problems: ProblemList): ResolvedClass | undefined {
+  const path = `codec.classes.${name}`;
+  const registration = isClass(given) ? { class: given } : given;
+  if (!isRecord(registration) || !isClass(registration['class'])) {
+    problems.add(
+      path,
+      show(given),
+      'a class, or an object with class and, if need be, version, serialize, deserialize, migrate',
+    );
+    return undefined;
+  }
+  const type = registration['class'];
+  const reader = new OptionReader({ ...classOptionsOf(type), ...registration }, `${path}.`, CLASS_OPTIONS, problems);
+  const { version = CLASS_OPTIONS.version.default } = reader.readAll();
+  return Object.freeze({ ...classOptionsOf(type), ...registration, name, version, class: type });
+}
+
+function isClass(value: unknown): value is AnyClass {
+  return typeof value === 'function' && typeof value.prototype === 'object' && value.prototype !== null;
+}
+
+/**
+ * The keys of an `encryption` option. They are kept in private fields and as `KeyObject`s, so that neither `inspect`
+ * nor `JSON.stringify` nor a log line shows them: only their ids.
+ */
+export class EncryptionKeys {
+  readonly #keys: ReadonlyMap<string, KeyObject>;
+
+  /** @param keys 32 bytes each, by id; `currentId` is one of the ids */
+  constructor(
+    keys: ReadonlyMap<string, Uint8Array>,
+    /** The id of the key for writing. */
+    readonly currentId: string,
+  ) {
+    this.#keys = new Map([...keys].map(([id, bytes]) => [id, createSecretKey(bytes)]));
+  }
+
+  key(id: string): KeyObject | undefined {
+    return this.#keys.get(id);
+  }
+
+  equals(other: EncryptionKeys): boolean {
+    const ids = [...this.#keys.keys()];
+    return (
+      this.currentId === other.currentId &&
+      this.#keys.size === other.#keys.size &&
+      ids.every((id) => {
+        const [mine, theirs] = [this.key(id), other.key(id)];
+        return mine !== undefined && theirs !== undefined && mine.equals(theirs);
+      })
+    );
+  }
+
+  toJSON(): Readonly<Record<string, unknown>> {
+    return { ids: [...this.#keys.keys()], current: this.currentId };
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `EncryptionKeys { ${[...this.#keys.keys()].join(', ')}; current: ${this.currentId} }`;
+  }
+}
+
+/** Made by `Symbol.for`, so that a second copy of this package reads the same property. */
+const CLASS_OPTIONS_PROPERTY = Symbol.for('nestjs-distributed-cache:class-options');
+
+/**
+ * Declares on the class itself how its instances are stored; `codec: { classes: { Money } }` reads it from there. Alone
+ * it registers nothing: two applications in one process may differ. Subclasses don't inherit it.
+ */
+export function CachedClass(options: ClassOptions = {}): (type: AnyClass) => void {
+  return (type) => {
+    Object.defineProperty(type, CLASS_OPTIONS_PROPERTY, { value: Object.freeze({ ...options }) });
+  };
+}
+
+/** The options that `@CachedClass` declares on this class itself. */
+export function classOptionsOf(type: AnyClass): ClassOptions {
+  const options: unknown = Object.hasOwn(type, CLASS_OPTIONS_PROPERTY)
+    ? Reflect.get(type, CLASS_OPTIONS_PROPERTY)
+    : undefined;
+  return typeof options === 'object' && options !== null ? options : {};
+}

@@ -1,0 +1,85 @@
+/**
+ * Base class of every error of this library. `code` is stable across releases and safe to switch on; messages may
+ * change. No message, field or `cause` carries a cached value, a password or (except in `LoadCycleError`) a full key:
+ * client libraries attach the whole command to their errors, so those are never passed on.
+ */
+export abstract class CacheError extends Error {
+  abstract readonly code: string;
+}
+
+/** One mistake in the options or the environment. */
+export interface ConfigurationProblem {
+  /** The option's path (`local.maxMemoryMb`) or the variable's name (`REDIS_PORT`). */
+  readonly name: string;
+  /** The value as given, shortened; secrets are shown as `***`. */
+  readonly value: string;
+  /** The values that are accepted. */
+  readonly allowed: string;
+}
+
+/** The configuration is wrong. Thrown at the start, before any connection is opened; it names every mistake at once. */
+export class ConfigurationError extends CacheError {
+  override readonly name = 'ConfigurationError';
+  readonly code = 'CACHE_CONFIGURATION';
+
+  constructor(readonly problems: readonly ConfigurationProblem[]) {
+    const lines = problems.map(({ name, value, allowed }) => `  ${name}: got ${value}, allowed: ${allowed}`);
+    super(
+      `${problems.length === 1 ? '1 mistake' : `${problems.length} mistakes`} in the cache configuration\n${lines.join('\n')}`,
+    );
+  }
+}
+
+/** Why a value is not cached. */
+export type RefusalReason = 'unserializable' | 'too-large' | 'too-deep';
+
+/** No tier can store the value: it is returned to its caller and not cached. */
+export class ValueRefusedError extends CacheError {
+  override readonly name = 'ValueRefusedError';
+  readonly code = 'CACHE_VALUE_REFUSED';
+
+  constructor(
+    readonly reason: RefusalReason,
+    detail: string,
+  ) {
+    super(`The value is not cached (${reason}): ${detail}`);
+  }
+}
+
+/** Stored bytes are not an entry that this version can read. The read counts as a miss. */
+export class CorruptEntryError extends CacheError {
+  override readonly name = 'CorruptEntryError';
+  readonly code = 'CACHE_ENTRY_CORRUPT';
+
+  constructor(detail: string) {
+    super(`The stored entry can't be read: ${detail}`);
+  }
+}
+
+/**
+ * A call has waited for a load for longer than its `hardTimeout`. If its own loader was running, the loader's signal is
+ * aborted, and its later result is dropped.
+ */
+export class LoaderTimeoutError extends CacheError {
+  override readonly name = 'LoaderTimeoutError';
+  readonly code = 'CACHE_LOADER_TIMEOUT';
+
+  constructor(readonly timeoutMs: number) {
+    super(`The load was not done in ${timeoutMs} ms (hardTimeout)`);
+  }
+}
+
+/**
+ * A loader requests, directly or through the loaders of other keys, the key that it is loading: it would wait for
+ * itself. The innermost call rejects, and the error passes through the loaders to every caller. Only this error carries
+ * whole keys.
+ */
+export class LoadCycleError extends CacheError {
+  override readonly name = 'LoadCycleError';
+  readonly code = 'CACHE_LOAD_CYCLE';
+
+  /** @param keys `namespace:key` of each load that waits for the next one; the last one equals the first */
+  constructor(readonly keys: readonly string[]) {
+    super(`The load of a key waits for itself: ${keys.join(' -> ')}`);
+  }
+}

@@ -1,0 +1,169 @@
+import type { CopyInstance } from '../values/index.js';
+import type { LocalMark } from './local-entry.js';
+
+const FIRST_CAPACITY = 256;
+/**
+ * The factor by which the columns grow. Free capacity takes memory as well: at this factor it is a fifth at most, and
+ * each entry is moved four times on average.
+ */
+const GROWTH = 1.25;
+/** V8 makes a dictionary of an array that is created with a greater length than this. */
+const LONGEST_CREATED_ARRAY = 32 * 1024 * 1024;
+/**
+ * Slot 0 belongs to the ring itself: the slot after it is the least recently used entry, the slot before it the most
+ * recently used one.
+ */
+const RING = 0;
+
+/**
+ * The table in which L1 keeps its entries: one row per entry, called a slot, and one column per fact. A row takes no
+ * object and no boxed number. Points in time are doubles; durations are floats, exact up to four hours, to a few
+ * milliseconds in a day, to a second in a year. All columns have the same length.
+ *
+ * The slots in use form a ring in the order of use (LRU), the free slots a list.
+ */
+export abstract class SlotTable {
+  protected values = emptyArray<unknown>(FIRST_CAPACITY);
+  protected keys = emptyArray<string | undefined>(FIRST_CAPACITY);
+  protected readonly marks = new Map<number, readonly LocalMark[]>();
+  protected readonly copyInstances = new Map<number, CopyInstance>();
+  protected partitionIds = new Uint32Array(FIRST_CAPACITY);
+  protected storedAtMs = new Float64Array(FIRST_CAPACITY);
+  protected expiresAtMs = new Float64Array(FIRST_CAPACITY);
+  /** Until this time the value may be returned as it is, without further checks; `NaN`: never. */
+  protected readyUntilMs = new Float64Array(FIRST_CAPACITY);
+  protected graceMs = new Float32Array(FIRST_CAPACITY);
+  protected lifeMs = new Float32Array(FIRST_CAPACITY);
+  protected loadMs = new Float32Array(FIRST_CAPACITY);
+  protected bytes = new Uint32Array(FIRST_CAPACITY);
+  protected sequences = new Float64Array(FIRST_CAPACITY);
+  protected flags = new Uint8Array(FIRST_CAPACITY);
+  protected before = new Int32Array(FIRST_CAPACITY);
+  protected after = new Int32Array(FIRST_CAPACITY);
+  /** The end of the slots that were ever in use; free slots are used again first. */
+  private end = 1;
+  /** The first free slot; `after` leads to the next one, and `RING` ends the list. */
+  private free = RING;
+
+  /** The slot after the last one, for a walk over all slots. */
+  get slotsEnd(): number {
+    return this.end;
+  }
+
+  protected get longestUnused(): number {
+    return this.after[RING]!;
+  }
+
+  protected allocate(): number {
+    const slot = this.free;
+    if (slot !== RING) {
+      this.free = this.after[slot]!;
+      return slot;
+    }
+    if (this.end >= this.capacity) {
+      this.grow();
+    }
+    return this.end++;
+  }
+
+  protected release(slot: number): void {
+    this.after[slot] = this.free;
+    this.free = slot;
+  }
+
+  /** Shrinks the columns of an empty store, which keep the size that they had at their largest. */
+  protected shrink(): void {
+    if (this.capacity > FIRST_CAPACITY) {
+      this.end = 1;
+      this.free = RING;
+      this.resize(FIRST_CAPACITY);
+      this.before[RING] = RING;
+      this.after[RING] = RING;
+    }
+  }
+
+  /**
+   * Moves a slot to the place of the most recently used one. It is one short function: it is part of every hit, and V8
+   * inlines only a limited amount of code.
+   */
+  protected use(slot: number): void {
+    const { before, after } = this;
+    const last = before[RING]!;
+    if (last !== slot) {
+      const previous = before[slot]!;
+      const next = after[slot]!;
+      after[previous] = next;
+      before[next] = previous;
+      after[last] = slot;
+      before[slot] = last;
+      after[slot] = RING;
+      before[RING] = slot;
+    }
+  }
+
+  protected append(slot: number): void {
+    const last = this.before[RING]!;
+    this.after[last] = slot;
+    this.before[slot] = last;
+    this.after[slot] = RING;
+    this.before[RING] = slot;
+  }
+
+  protected unlink(slot: number): void {
+    const before = this.before[slot]!;
+    const after = this.after[slot]!;
+    this.after[before] = after;
+    this.before[after] = before;
+  }
+
+  private get capacity(): number {
+    return this.flags.length;
+  }
+
+  private grow(): void {
+    this.resize(Math.ceil(this.capacity * GROWTH));
+  }
+
+  private resize(capacity: number): void {
+    this.values = resizedArray(this.values, capacity);
+    this.keys = resizedArray(this.keys, capacity);
+    this.partitionIds = resized(this.partitionIds, new Uint32Array(capacity));
+    this.storedAtMs = resized(this.storedAtMs, new Float64Array(capacity));
+    this.expiresAtMs = resized(this.expiresAtMs, new Float64Array(capacity));
+    this.readyUntilMs = resized(this.readyUntilMs, new Float64Array(capacity));
+    this.graceMs = resized(this.graceMs, new Float32Array(capacity));
+    this.lifeMs = resized(this.lifeMs, new Float32Array(capacity));
+    this.loadMs = resized(this.loadMs, new Float32Array(capacity));
+    this.bytes = resized(this.bytes, new Uint32Array(capacity));
+    this.sequences = resized(this.sequences, new Float64Array(capacity));
+    this.flags = resized(this.flags, new Uint8Array(capacity));
+    this.before = resized(this.before, new Int32Array(capacity));
+    this.after = resized(this.after, new Int32Array(capacity));
+  }
+}
+
+function resized<
+  Column extends { readonly length: number; set(from: Column): void; subarray(begin: number, end: number): Column },
+>(from: Column, to: Column): Column {
+  to.set(from.subarray(0, to.length));
+  return to;
+}
+
+/**
+ * An array that is created with its full length: an array that grows by itself reserves half of its length in advance.
+ */
+function emptyArray<Item>(length: number): Item[] {
+  // oxlint-disable-next-line unicorn/no-new-array -- `Array.from` lets it grow by itself
+  return new Array<Item>(length);
+}
+
+function resizedArray<Item>(from: Item[], capacity: number): Item[] {
+  if (capacity > LONGEST_CREATED_ARRAY) {
+    return from;
+  }
+  const to = emptyArray<Item>(capacity);
+  for (let slot = Math.min(from.length, capacity) - 1; slot >= 0; slot--) {
+    to[slot] = from[slot] as Item;
+  }
+  return to;
+}

@@ -1,0 +1,99 @@
+import { Inject, Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import { HttpAdapterHost, type AbstractHttpAdapter } from '@nestjs/core';
+import { finalize, Observable, tap } from 'rxjs';
+import { CacheContext, type CacheDimensions } from '../core/index.js';
+import { RequestCacheUsage } from '../metrics/index.js';
+import { CacheRequestTracker } from './cache-request-tracker.js';
+
+/**
+ * Sets the dimensions of each request, for `varyBy`. It runs after guards, so the user is known; it works for HTTP,
+ * GraphQL, RPC and WebSocket: `{ provide: APP_INTERCEPTOR, useValue: new CacheContextInterceptor((context) => ({ ...
+ * })) }`.
+ */
+export class CacheContextInterceptor implements NestInterceptor {
+  /** @param dimensionsOf returns the dimensions; an error that it throws is the response to the request */
+  constructor(private readonly dimensionsOf: (context: ExecutionContext) => CacheDimensions) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    // The handler runs when it is subscribed to, so the subscription must happen inside the context.
+    return new Observable((subscriber) =>
+      CacheContext.run(this.dimensionsOf(context), () => next.handle().subscribe(subscriber)),
+    );
+  }
+}
+
+const CACHE_STATUS = 'Cache-Status';
+
+/** The parts of a request that name its route: `route` in Express, `routeOptions` in Fastify. */
+interface RoutedRequest {
+  readonly method?: string;
+  readonly route?: { readonly path?: unknown };
+  readonly routeOptions?: { readonly url?: unknown };
+}
+
+/**
+ * Follows each HTTP request through the cache, counts per route which of its lookups hit and in which tier, and reports
+ * them in the `Cache-Status` header (RFC 9211), on responses and errors alike. A lookup that has not ended when the
+ * handler answers is not in the header. The interceptor does nothing for GraphQL, RPC and WebSocket, and inside a
+ * request that is followed already.
+ */
+@Injectable()
+export class CacheMetricsInterceptor implements NestInterceptor {
+  constructor(
+    @Inject(CacheRequestTracker) private readonly tracker: CacheRequestTracker,
+    @Inject(HttpAdapterHost) private readonly adapterHost: HttpAdapterHost,
+  ) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const { tracker, adapterHost } = this;
+    if (context.getType() !== 'http' || tracker.isTracking) {
+      return next.handle();
+    }
+    return new Observable((subscriber) => {
+      const usage = new RequestCacheUsage();
+      const setHeader = headerSetter(adapterHost.httpAdapter, context.getArgByIndex<unknown>(1), usage);
+      // The handler runs when it is subscribed to, so the subscription must happen inside the request's context.
+      return tracker.run(usage, () =>
+        next
+          .handle()
+          .pipe(
+            tap({ next: setHeader, error: setHeader, complete: setHeader }),
+            // However the request ends: with an answer, with an error, or by a client that leaves an event stream.
+            finalize(() => tracker.finish(routeOf(context), usage)),
+          )
+          .subscribe(subscriber),
+      );
+    });
+  }
+}
+
+/**
+ * Sets the header again only after further lookups. A handler that answers by itself (`@Res()`) has sent the headers
+ * before the lookups are known: then the header is left out. A check first would cost every other request more than the
+ * failed attempt costs this one.
+ */
+function headerSetter(adapter: AbstractHttpAdapter, response: unknown, usage: RequestCacheUsage): () => void {
+  let reportedLookups = -1;
+  return () => {
+    const { lookups } = usage;
+    if (lookups === reportedLookups) {
+      return;
+    }
+    reportedLookups = lookups;
+    try {
+      adapter.setHeader(response, CACHE_STATUS, usage.toCacheStatus());
+    } catch {
+      // the headers have been sent
+    }
+  };
+}
+
+/** The pattern of the route, never its path: with paths there would be one counter per user. */
+function routeOf(context: ExecutionContext): string {
+  const request = context.getArgByIndex<RoutedRequest>(0);
+  const { method } = request;
+  const pattern = request.route?.path ?? request.routeOptions?.url; // the property that an adapter lacks is looked up last
+  return typeof method === 'string' && typeof pattern === 'string'
+    ? `${method} ${pattern}`
+    : `${context.getClass().name}.${context.getHandler().name}`;
+}

@@ -1,0 +1,101 @@
+import { reconnectDelayMs } from './client-options.js';
+
+const FAILURE_FIRST_MS = 100;
+const FAILURE_MOST_MS = 5000;
+const REFUSAL_FIRST_MS = 1000;
+const REFUSAL_MOST_MS = 60_000;
+
+/**
+ * Decides when the set-up of an invalidation channel is tried again. A lost connection is retried as fast as any other,
+ * since an outage must end quickly. A path that could not be proven, or a login that was refused, is retried with a
+ * delay that doubles with each failure in a row. An open connection proves neither, so only a proof resets that delay.
+ * A refused command is tried again seldom.
+ */
+export class RetryPace {
+  private failures = 0;
+  private refusals = 0;
+  private isLoginRefused = false;
+
+  /** A socket has opened; its login follows. */
+  onConnect(): void {
+    this.isLoginRefused = false;
+  }
+
+  /** The server refuses the login of this socket; later failures on the same socket have that cause. */
+  onLoginRefused(): void {
+    if (!this.isLoginRefused) {
+      this.isLoginRefused = true;
+      this.failures++;
+    }
+  }
+
+  /** Counts a failure of the path. @returns whether the failure has a cause of its own, other than a refused login */
+  onFailure(): boolean {
+    if (this.isLoginRefused) {
+      return false;
+    }
+    this.failures++;
+    return true;
+  }
+
+  onProven(isRefused: boolean): void {
+    this.failures = 0;
+    this.refusals = isRefused ? this.refusals + 1 : 0;
+  }
+
+  /**
+   * The delay before an attempt to connect, in milliseconds.
+   * @param attempt its number, counted since the last successful one
+   */
+  reconnectMs(attempt: number): number {
+    const { failures } = this;
+    return Math.max(
+      reconnectDelayMs(attempt),
+      failures === 0 ? 0 : backoffMs(failures, FAILURE_FIRST_MS, FAILURE_MOST_MS),
+    );
+  }
+
+  refusalMs(): number {
+    return backoffMs(this.refusals, REFUSAL_FIRST_MS, REFUSAL_MOST_MS);
+  }
+}
+
+/** An exponential delay with a jitter of a quarter each way. */
+function backoffMs(attempt: number, firstMs: number, mostMs: number): number {
+  return Math.min(firstMs * 2 ** Math.min(attempt - 1, 16), mostMs) * (0.75 + Math.random() * 0.5);
+}
+
+/** One moment, on both clocks. */
+interface Moment {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
+}
+
+/**
+ * Measures how long ago something was proven, by the clock that shows the longer time: the monotonic clock stops while
+ * the machine sleeps, and the wall clock may be set back.
+ */
+export class ProofAge {
+  private provenAt: Moment = { monotonicMs: -Infinity, wallMs: -Infinity };
+
+  constructor(
+    private readonly monotonicMs: () => number = () => performance.now(),
+    private readonly wallMs: () => number = () => Date.now(),
+  ) {}
+
+  get ageMs(): number {
+    const { provenAt } = this;
+    return Math.max(this.monotonicMs() - provenAt.monotonicMs, this.wallMs() - provenAt.wallMs);
+  }
+
+  /**
+   * Returns the present moment; to be called before the proof, which says nothing about the time after its beginning.
+   */
+  begin(): Moment {
+    return { monotonicMs: this.monotonicMs(), wallMs: this.wallMs() };
+  }
+
+  end(beginning: Moment): void {
+    this.provenAt = beginning;
+  }
+}

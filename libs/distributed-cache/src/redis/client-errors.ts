@@ -1,0 +1,254 @@
+import {
+  CacheError,
+  TierDisconnectedError,
+  TierReplyError,
+  TierTimeoutError,
+  TierUnavailableError,
+} from '../errors/index.js';
+import type { ConnectingWatcher } from './redis-client.js';
+
+/** A connection is open, but can't be used for the reason given. */
+export class UnusableConnectionError extends Error {
+  override readonly name = 'UnusableConnectionError';
+
+  constructor(readonly reason: string) {
+    super(reason);
+  }
+}
+
+/**
+ * Error replies that do not depend on the arguments: rights, the server's state, and commands that it does not have.
+ * Inside a script a missing right is `The user executing the script can't ...` up to Redis 7.0, and `ACL failure in
+ * script: ...` in later versions and Valkey.
+ */
+const REFUSALS = new RegExp(
+  [
+    /^(NOPERM|NOAUTH|READONLY|OOM|MISCONF|NOREPLICAS|MASTERDOWN|DENIED)\b/,
+    /^ERR unknown (sub)?command/,
+    /unknown (\w+ )?command called from/,
+    /user executing the script|ACL failure in script|not allowed from script/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'i',
+);
+
+/** Whether an error reply of Redis, as the client throws it, does not depend on the arguments. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError' && REFUSALS.test(reasonOf(error, error.message));
+}
+
+/**
+ * The name of the command that was refused, in capital letters. Only the name is returned: a message could hold a key.
+ */
+export function refusedCommand(error: unknown): string | undefined {
+  const { command, previousErrors } = error as {
+    command?: { readonly name?: unknown };
+    previousErrors?: readonly { readonly command?: { readonly name?: unknown } }[];
+  };
+  const name = (previousErrors?.[0]?.command ?? command)?.name;
+  return typeof name === 'string' && /^[a-z]+$/i.test(name) ? name.toUpperCase() : undefined;
+}
+
+/**
+ * Turns an error of the client into one of this library's errors. The client's error is not kept as `cause`: a
+ * `ReplyError` carries the whole command, so a cached value or a password would end up in a log.
+ */
+export function toTierError(operation: string, error: unknown, timeoutMs: number): CacheError {
+  if (error instanceof CacheError) {
+    return error;
+  }
+  const { name, message } = error instanceof Error ? error : { name: '', message: '' };
+  if (name === 'ReplyError') {
+    const reason = reasonOf(error, message);
+    return new TierReplyError(operation, firstWord(reason), refusedCommand(error), REFUSALS.test(reason));
+  }
+  if (message === 'Command timed out') {
+    return new TierTimeoutError(operation, timeoutMs);
+  }
+  if (/^(Stream isn't writeable|Cluster isn't ready)/.test(message)) {
+    return new TierUnavailableError(operation, 'not-connected');
+  }
+  return new TierDisconnectedError(operation);
+}
+
+/** The word for an error that does not name its cause. */
+export const VAGUE_REASON = 'connection-error';
+
+/**
+ * Names the cause of a failed connection in one word: `ECONNREFUSED`, `WRONGPASS`, `CERT_HAS_EXPIRED`, ... Only error
+ * codes and Redis's error words are passed on; a message could hold the address with its password.
+ */
+export function outageReason(error: unknown): string {
+  if (typeof error !== 'object' || error === null) {
+    return 'unknown';
+  }
+  if (error instanceof UnusableConnectionError) {
+    return error.reason;
+  }
+  const { code, name, message, lastNodeError } = error as {
+    code?: unknown;
+    name?: unknown;
+    message?: unknown;
+    lastNodeError?: unknown;
+  };
+  if (typeof code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(code)) {
+    return code;
+  }
+  if (name === 'ReplyError' && typeof message === 'string') {
+    return causeOfReply(reasonOf(error, message));
+  }
+  if (name === 'ParserError' && typeof message === 'string') {
+    return message.includes(TLS_ALERT) ? 'tls-required' : 'not-redis';
+  }
+  if (lastNodeError !== undefined && lastNodeError !== null) {
+    return outageReason(lastNodeError);
+  }
+  return typeof message === 'string' ? causeIn(message) : VAGUE_REASON;
+}
+
+/** Whether the error says that none of the Sentinels has named a master. */
+export function isOfAllSentinels(error: unknown): error is Error {
+  return error instanceof Error && error.message.startsWith('All sentinels are unreachable');
+}
+
+/**
+ * Whether the error only announces a new round of the Sentinels: the client (ioredis 5.11) emits the same message after
+ * the loss of a connection, before it asks them again, but then without a last error.
+ */
+export function isBeforeSentinels(error: unknown): boolean {
+  return isOfAllSentinels(error) && !error.message.includes('Last error');
+}
+
+/** The form in which the parser of replies quotes the first byte of a TLS alert. */
+const TLS_ALERT = String.raw`"\u0015"`;
+
+/** The cause in an error reply, in one word. A reply that begins with `ERR` has its cause in its text. */
+function causeOfReply(message: string): string {
+  if (/cluster support disabled|unknown command .cluster/i.test(message)) {
+    return 'not-a-cluster';
+  }
+  return message.includes('max number of clients') ? 'max-clients' : firstWord(message);
+}
+
+/**
+ * The cause in an error that is only text, as a client with Sentinels makes them. Only words of this list are passed
+ * on.
+ */
+function causeIn(message: string): string {
+  const word =
+    /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|WRONGPASS|NOAUTH|NOPERM)\b/.exec(
+      message,
+    );
+  if (word?.[1] !== undefined) {
+    return word[1];
+  }
+  if (/No such master with that name|got an invalid reply/.test(message)) {
+    return 'unknown-master';
+  }
+  if (/unknown command .sentinel/i.test(message)) {
+    return 'not-a-sentinel';
+  }
+  // A cluster emits the last of these when a node does not answer for its slots.
+  return /Command timed out$|^timeout$/.test(message) ? 'timeout' : VAGUE_REASON;
+}
+
+/**
+ * The message with the cause. A transaction that was aborted reports only that; the cause is in the reply to the
+ * command that was refused.
+ */
+function reasonOf(error: unknown, message: string): string {
+  const { previousErrors } = error as { previousErrors?: readonly Error[] };
+  return previousErrors?.[0]?.message ?? message;
+}
+
+/** The error word of a reply: `OOM command not allowed ...` is `OOM`; a reply without such a word is `ERR`. */
+function firstWord(message: string): string {
+  return /^[A-Z][A-Z0-9_]*\b/.exec(message)?.[0] ?? 'ERR';
+}
+
+/** Error codes that say that a server was not reached. An error reply of a server that was reached says more. */
+const UNREACHED: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EPIPE',
+  'timeout',
+]);
+
+/**
+ * Finds out why a client has no connection, in one word. A client with Sentinels or a cluster tries several servers,
+ * and its own errors do not carry the causes: so errors of its additional connections are recorded as well. Of several
+ * causes in one round, the error reply of a server has priority.
+ */
+export class ConnectionFault implements ConnectingWatcher {
+  private lastWord: string | undefined;
+  private isTold = false;
+  private isTlsPending = false;
+
+  /** The cause recorded for the present socket, or for the last attempt to open one. */
+  get word(): string | undefined {
+    return this.lastWord;
+  }
+
+  /** Whether a cause was recorded after the last call of {@link tell}. */
+  get isNews(): boolean {
+    return this.lastWord !== undefined && !this.isTold;
+  }
+
+  /** The word for an outage. A cause that is recorded afterwards belongs to the next attempt. */
+  tell(fallback: string): string {
+    this.isTold = true;
+    return this.lastWord ?? fallback;
+  }
+
+  note(error: unknown): void {
+    if (!isBeforeSentinels(error)) {
+      this.noteWord(outageReason(error));
+    }
+  }
+
+  /**
+   * The server has not answered within the time for opening a connection. A cause that was recorded before says more,
+   * and stays.
+   */
+  noteTimeout(): void {
+    if (this.lastWord === undefined) {
+      this.noteWord('timeout');
+    }
+  }
+
+  /** A socket is open, and the TLS handshake, if there is one, is done. */
+  clear(): void {
+    this.lastWord = undefined;
+    this.isTold = false;
+  }
+
+  onSideFault(error: unknown): void {
+    this.note(error);
+  }
+
+  onTlsPending(isPending: boolean): void {
+    this.isTlsPending = isPending;
+  }
+
+  private noteWord(reason: string): void {
+    const word = this.isTlsPending && (reason === 'timeout' || reason === 'ETIMEDOUT') ? 'tls-timeout' : reason;
+    const rank = rankOf(word);
+    if (this.lastWord === undefined || (rank > 0 && (this.isTold || rank >= rankOf(this.lastWord)))) {
+      this.lastWord = word;
+      this.isTold = false;
+    }
+  }
+}
+
+function rankOf(word: string): number {
+  if (word === VAGUE_REASON) {
+    return 0;
+  }
+  return UNREACHED.has(word) ? 1 : 2;
+}

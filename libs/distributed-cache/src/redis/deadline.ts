@@ -1,0 +1,142 @@
+import { TierTimeoutError } from '../errors/index.js';
+
+/**
+ * A clock of the time that counts against a caller's deadline, in milliseconds. It is paused while operations queue
+ * behind this process's own commands: a server that answers them is not slow. A server that stops answering ends the
+ * queue, so the clock is never paused for long.
+ */
+export class DeadlineClock {
+  private filledQueues = 0;
+  private filledAtMs = 0;
+  private queuedMs = 0;
+
+  /**
+   * @param realNowMs a monotonic clock
+   * @param deadlineMs the longest wait of one operation, in milliseconds
+   */
+  constructor(
+    private readonly realNowMs: () => number,
+    private readonly deadlineMs: number,
+  ) {}
+
+  nowMs(): number {
+    return (this.filledQueues > 0 ? this.filledAtMs : this.realNowMs()) - this.queuedMs;
+  }
+
+  /**
+   * Limits further round trips of an operation to what the first has left of the deadline.
+   * @param startedAtMs when the first began, by this clock
+   * @throws TierTimeoutError when the deadline is over, and what `work` rejects with
+   */
+  withinRest<Result>(operation: string, startedAtMs: number, work: Promise<Result>): Promise<Result> {
+    const { deadlineMs } = this;
+    return withinDeadline(work, this, startedAtMs + deadlineMs + JUDGEMENT_MS, () => {
+      throw new TierTimeoutError(operation, deadlineMs);
+    });
+  }
+
+  /** An operation begins to wait in a queue that was empty. */
+  onQueueFilled(): void {
+    if (this.filledQueues++ === 0) {
+      this.filledAtMs = this.realNowMs();
+    }
+  }
+
+  /** The last operation has left a queue. */
+  onQueueEmptied(): void {
+    if (--this.filledQueues === 0) {
+      this.queuedMs += this.realNowMs() - this.filledAtMs;
+    }
+  }
+}
+
+/**
+ * Starts a measurement of this process's load. The returned function says which part of the time since then the process
+ * has worked, 0 to 1.
+ */
+export function measureLoad(): () => number {
+  const startedAtMs = performance.now();
+  const idleBeforeMs = performance.nodeTiming.idleTime;
+  return () => {
+    const passedMs = performance.now() - startedAtMs;
+    return passedMs <= 0 ? 1 : 1 - (performance.nodeTiming.idleTime - idleBeforeMs) / passedMs;
+  };
+}
+
+/** The real time, for the waits of callers; entries may expire by another clock. */
+export const REAL_TIME: { nowMs(): number } = { nowMs: () => performance.now() };
+
+/**
+ * A caller's own wait lasts so many milliseconds longer than the deadline: the connection decides at the deadline what
+ * a timeout of its one command means, and that must come first.
+ */
+export const JUDGEMENT_MS = 10;
+
+/** A timer that is this late, in milliseconds, means that the process was busy: the answer may be there, unread. */
+const STALLED_LOOP_MS = 50;
+/** A process that has spent this share of the time on its own work counts as busy, too. */
+const BUSY_SHARE = 0.5;
+/** The extension of a wait of a busy process, in milliseconds, and how often it is granted at most. */
+const EXTENSION_MS = 200;
+const MOST_EXTENSIONS = 5;
+
+/**
+ * Waits for `work` until a point in time of the clock. The timer keeps the process alive, because a caller waits.
+ * @param onLate called when the time is over first: the caller gets its result, or the error that it throws; `work`
+ * goes on
+ * @throws what `work` rejects with
+ */
+export function withinDeadline<Result, Late>(
+  work: Promise<Result>,
+  clock: { nowMs(): number },
+  dueAtMs: number,
+  onLate: () => Late,
+): Promise<Result | Late> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    let isOver = false;
+    let endsAtMs = dueAtMs;
+    let extensions = 0;
+    const loadSinceNow = measureLoad();
+    const wait = (): void => {
+      timer = setTimeout(onTimer, Math.max(1, Math.ceil(endsAtMs - clock.nowMs())));
+    };
+    const end = (): void => {
+      if (isOver) {
+        return;
+      }
+      try {
+        resolve(onLate());
+      } catch (error) {
+        reject(error instanceof Error ? error : new Error('unknown error'));
+      }
+    };
+    const onTimer = (): void => {
+      const lateMs = clock.nowMs() - endsAtMs;
+      if (lateMs < 0) {
+        wait(); // the clock was paused meanwhile
+      } else if (extensions < MOST_EXTENSIONS && (lateMs > STALLED_LOOP_MS || loadSinceNow() > BUSY_SHARE)) {
+        extensions++;
+        endsAtMs = clock.nowMs() + EXTENSION_MS;
+        wait();
+      } else {
+        setImmediate(end); // timers run before the poll phase, in which answers are read
+      }
+    };
+    const settle = (): void => {
+      isOver = true;
+      clearTimeout(timer);
+    };
+    wait();
+    work.then(
+      (result) => {
+        settle();
+        resolve(result);
+      },
+      (error: Error) => {
+        settle();
+        reject(error);
+      },
+    );
+  });
+}

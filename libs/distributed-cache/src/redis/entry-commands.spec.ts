@@ -1,0 +1,132 @@
+import { Redis } from 'ioredis';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import { checkDirect } from './ready-check.js';
+import { dropEntries, fill, HOLD_OFF, put, replace } from './entry-commands.js';
+import { acquire, acquireByScript, hasEnded, markEnded, release, renew } from './leases.js';
+import { resultOf, type Request } from './send.js';
+
+const keys = { valueKey: 'c:n:k', leaseKey: 'c:{c:n:k}:lease', fillKey: 'c:{c:n:k}:fill' };
+const [value, newer] = [Buffer.from('value'), Buffer.from('newer')];
+const MINUTE_MS = 60_000;
+
+describe.each([
+  ['sent directly', { autoResendUnfulfilledCommands: false }],
+  ['sent by the methods of the client', { autoResendUnfulfilledCommands: true }],
+  ['sent by a client that pipelines by itself', { enableAutoPipelining: true }],
+])('the commands for an entry, %s,', (_name, options) => {
+  async function serverForTest() {
+    const server = await RedisServer.start();
+    const client = new Redis({ port: server.port, ...options });
+    const admin = new Redis({ port: server.port });
+    onTestFinished(async () => {
+      [client, admin].forEach((each) => each.disconnect());
+      await server.stop();
+    });
+    // Its greeting comes before a monitor is opened, which would take it for its own reply.
+    await checkDirect(client, async (each) => void (await each.ping()));
+    return { client, admin, send: <Result>(request: Request<Result>) => resultOf(client, request) };
+  }
+
+  /** The other way round, a load from before could store its value between the two and lose its lease too late. */
+  it('end the load under way before they put a value in place', async () => {
+    const { client, admin, send } = await serverForTest();
+    const monitor = await admin.monitor();
+    onTestFinished(() => monitor.disconnect());
+    const seen: string[] = [];
+    monitor.on('monitor', (_time: string, [name, ...args]: string[]) => seen.push(`${name} ${args[0]}`.toLowerCase()));
+    await send(put(client, keys, { bytes: value }, MINUTE_MS));
+    await vi.waitFor(() => expect(seen).toContain(`set ${keys.valueKey}`));
+    expect(seen.filter((command) => command.includes('c:n:k'))).toEqual([
+      `del ${keys.leaseKey}`,
+      `set ${keys.valueKey}`,
+    ]);
+  });
+
+  it('store a loaded value under its lease only, also on a server that has forgotten the scripts', async () => {
+    const { client, admin, send } = await serverForTest();
+    for (const script of ['unknown', 'known', 'forgotten']) {
+      if (script === 'forgotten') {
+        await admin.script('FLUSH');
+      }
+      await admin.set(keys.leaseKey, script);
+      expect(await send(fill(client, keys, 'other', { bytes: newer }, MINUTE_MS))).toBe(false);
+      expect(await send(fill(client, keys, script, { bytes: value }, MINUTE_MS))).toBe(true);
+      expect(await send(fill(client, keys, script, { bytes: newer }, MINUTE_MS))).toBe(false);
+      expect(await admin.get(keys.valueKey)).toBe('value');
+      expect(await admin.keys('*')).toEqual([keys.valueKey]);
+    }
+  });
+
+  it.each([
+    ['by script', acquireByScript],
+    ['without one', acquire],
+  ])('acquire a free lease %s and read the value with it', async (_how, acquiring) => {
+    const { client, admin, send } = await serverForTest();
+    expect(await send(acquiring(client, keys, 'first', MINUTE_MS))).toEqual({
+      owner: 'first',
+      bytes: null,
+      refusal: undefined,
+    });
+    await admin.set(keys.valueKey, 'value');
+    expect(await send(acquiring(client, keys, 'second', MINUTE_MS))).toEqual({
+      owner: 'first',
+      bytes: value,
+      refusal: undefined,
+    });
+  });
+
+  it('read the value although a full Redis gives no lease', async () => {
+    const { client, admin, send } = await serverForTest();
+    await admin.set(keys.valueKey, 'value');
+    await admin.config('SET', 'maxmemory', '1');
+    expect(await send(acquireByScript(client, keys, 'token', MINUTE_MS))).toMatchObject({
+      owner: undefined,
+      bytes: value,
+      refusal: { reply: 'OOM' },
+    });
+    expect(await dropEntries(client, [keys])).toEqual([true]);
+    expect(await admin.exists(keys.valueKey)).toBe(0);
+  });
+
+  it('renew and release the leases of their token only', async () => {
+    const { client, admin, send } = await serverForTest();
+    const others = { ...keys, leaseKey: 'c:{c:n:k2}:lease' };
+    await admin.mset(keys.leaseKey, 'mine', others.leaseKey, 'other');
+    const loads = [
+      { keys, token: 'mine' },
+      { keys: others, token: 'mine' },
+    ];
+    expect(await send(renew(client, loads, MINUTE_MS))).toEqual([true, false]);
+    expect(await admin.pttl(keys.leaseKey)).toBeGreaterThan(MINUTE_MS / 2);
+    expect(await admin.pttl(others.leaseKey)).toBe(-1);
+    await send(release(client, keys, 'mine'));
+    await send(release(client, others, 'mine'));
+    expect(await admin.mget(keys.leaseKey, others.leaseKey)).toEqual([null, 'other']);
+  });
+
+  it('replace a value that has not changed, and leave another as it is', async () => {
+    const { client, admin, send } = await serverForTest();
+    await admin.set(keys.valueKey, 'value');
+    await send(replace(client, keys, newer, Buffer.from('wrong'), MINUTE_MS));
+    expect(await admin.get(keys.valueKey)).toBe('value');
+    await send(replace(client, keys, value, newer, MINUTE_MS));
+    expect(await admin.get(keys.valueKey)).toBe('newer');
+  });
+
+  it('drop a value with its lease, and hold fills off', async () => {
+    const { client, admin } = await serverForTest();
+    await admin.mset(keys.valueKey, 'value', keys.leaseKey, 'token', keys.fillKey, 'staged');
+    expect(await dropEntries(client, [keys, { ...keys, valueKey: 'none' }])).toEqual([true, false]);
+    expect(await admin.keys('*')).toEqual([]);
+    expect(await dropEntries(client, [keys], MINUTE_MS)).toEqual([false]);
+    expect(await admin.get(keys.leaseKey)).toBe(HOLD_OFF);
+  });
+
+  it('mark a load that has ended without a value', async () => {
+    const { send } = await serverForTest();
+    expect(await send(hasEnded(keys))).toBe(false);
+    await send(markEnded(keys));
+    expect(await send(hasEnded(keys))).toBe(true);
+  });
+});

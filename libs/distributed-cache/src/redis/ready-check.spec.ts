@@ -1,0 +1,91 @@
+import { once } from 'node:events';
+import { Command, Redis } from 'ioredis';
+import { Redis as Redis6 } from 'ioredis6';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import { checkDirect } from './ready-check.js';
+import type { RedisClient } from './redis-client.js';
+import { isDirect } from './send.js';
+
+const OWN = {
+  lazyConnect: true,
+  autoResendUnfulfilledCommands: false,
+  enableOfflineQueue: false,
+  retryStrategy: () => null,
+};
+
+const greet = async (client: Redis): Promise<void> => void (await client.ping());
+
+async function isDirectAfterCheck(client: RedisClient, greeting = greet): Promise<boolean> {
+  client.on('error', () => {});
+  onTestFinished(() => client.disconnect());
+  await client.connect();
+  await checkDirect(client, greeting);
+  return isDirect(client);
+}
+
+/** Gives a client that handles each command in this way first; what it returns is returned instead of sending. */
+function withHandler(handle: (command: unknown) => unknown): Redis {
+  const client = new Redis(redisForTest().url, OWN);
+  const send = client.sendCommand.bind(client);
+  client.sendCommand = (...args) => handle(args[0]) ?? send(...args);
+  return client;
+}
+
+describe('commands are sent directly on a client', () => {
+  it('once its check has shown that commands in wire form are answered on it, and not before', async () => {
+    const client = new Redis(redisForTest().url, OWN);
+    expect(isDirect(client)).toBe(false);
+    expect(await isDirectAfterCheck(client)).toBe(true);
+  });
+
+  it('where the server refuses the command of the check', async () => {
+    const server = await RedisServer.start();
+    onTestFinished(() => server.stop());
+    await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '&*', '+@all', '-ping');
+    const client = new Redis(server.url, { ...OWN, username: 'app', password: 'secret' });
+    expect(await isDirectAfterCheck(client, async (each) => void (await each.time()))).toBe(true);
+  });
+
+  it.each([{ autoResendUnfulfilledCommands: true }, { enableAutoPipelining: true }, { keyPrefix: 'mine:' }])(
+    'but not with %j',
+    async (options) => {
+      expect(await isDirectAfterCheck(new Redis(redisForTest().url, { ...OWN, ...options }))).toBe(false);
+    },
+  );
+
+  it('but not if it is of ioredis 6, whose commands have one method more', async () => {
+    const client = new Redis6(redisForTest().url, { ...OWN, protocol: 2 });
+    expect(await isDirectAfterCheck(client as unknown as Redis)).toBe(false);
+  });
+
+  it.each<[what: string, handle: (command: unknown) => unknown]>([
+    ['calls a method that commands in wire form lack', (command) => void (command as Command).getKeys()],
+    [
+      'never answers what is not a command of its own',
+      (c) => (c instanceof Command ? undefined : new Promise(() => {})),
+    ],
+    ['answers something else', (command) => (command instanceof Command ? undefined : Promise.resolve({}))],
+  ])('but not if it %s', async (_what, handle) => {
+    const client = withHandler(handle);
+    expect(await isDirectAfterCheck(client)).toBe(false);
+    expect(await client.ping()).toBe('PONG');
+  });
+
+  it('only if its connection has lasted: else it is asked again on the next', async () => {
+    const client = new Redis(redisForTest().url, { ...OWN, retryStrategy: () => 1 });
+    client.on('error', () => {});
+    onTestFinished(() => client.disconnect());
+    await client.connect();
+    const lost = checkDirect(client, async (each) => {
+      each.stream.destroy();
+      await greet(each);
+    });
+    await expect(lost).rejects.toThrow(/closed|writeable/);
+    expect(isDirect(client)).toBe(false);
+    await once(client, 'ready');
+    await checkDirect(client, greet);
+    expect(isDirect(client)).toBe(true);
+  });
+});

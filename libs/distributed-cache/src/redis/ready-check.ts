@@ -1,0 +1,186 @@
+import type { Redis } from 'ioredis';
+import type { ClientLink } from './client-link.js';
+import { outageReason, UnusableConnectionError } from './client-errors.js';
+import { isCluster, type RedisClient } from './redis-client.js';
+import { allowDirect } from './send.js';
+import type { ServerClock } from './server-clock.js';
+import { writeCommand } from './wire-command.js';
+
+/** Faults that may follow from a cause that the client has reported before, such as a wrong password. */
+const CONSEQUENCES: ReadonlySet<string> = new Set(['NOAUTH', 'connection-closed', 'connection-error']);
+
+/**
+ * Checks a connection that is open but not trusted, and has it prepared. It cuts a connection on which nothing arrives.
+ */
+export class ReadyCheck {
+  constructor(
+    private readonly link: ClientLink,
+    private readonly clock: ServerClock,
+    private readonly limits: { readonly deadlineMs: number; readonly commandTimeoutMs: number },
+    private readonly prepare: (client: RedisClient) => Promise<void>,
+  ) {}
+
+  /** Checks the connection. @returns why it can't be trusted, in one word; `undefined` if it can */
+  async run(client: RedisClient): Promise<string | undefined> {
+    const fault = await this.faultOf(client);
+    return fault !== undefined && CONSEQUENCES.has(fault) ? (this.link.fault ?? fault) : fault;
+  }
+
+  private async faultOf(client: RedisClient): Promise<string | undefined> {
+    const { link } = this;
+    const bytesBefore = link.bytesRead;
+    const silence = await faultOf(this.answersOf(client), this.limits.deadlineMs);
+    if (silence === undefined) {
+      return this.prepared(client);
+    }
+    if (silence === 'timeout' && link.bytesRead === bytesBefore) {
+      link.cut();
+    }
+    return silence;
+  }
+
+  /** Sends the questions of the check. A server that is loading its data answers `TIME`, and refuses a PING. */
+  private async answersOf(client: RedisClient): Promise<void> {
+    await Promise.all([requireDatabase(client), this.clock.learnFrom(client), checkDirect(client, greet)]);
+  }
+
+  /** Prepares the connection. It may take any time, unless nothing arrives meanwhile: then the connection is dead. */
+  private async prepared(client: RedisClient): Promise<string | undefined> {
+    const { link } = this;
+    const preparing = this.prepare(client);
+    for (;;) {
+      const bytesBefore = link.bytesRead;
+      const fault = await faultOf(preparing, this.limits.commandTimeoutMs);
+      if (fault === undefined) {
+        return link.ready === client ? undefined : 'connection-closed';
+      }
+      if (fault !== 'timeout' || link.bytesRead === bytesBefore) {
+        if (fault === 'timeout') {
+          link.cut();
+        }
+        return fault;
+      }
+    }
+  }
+}
+
+/**
+ * Selects the database of the connection. The client goes on in database 0 if the server refuses its SELECT, and
+ * nothing may be written there: it may belong to another deployment.
+ * @throws UnusableConnectionError with a reason that names the database
+ */
+async function requireDatabase(client: RedisClient): Promise<void> {
+  const db = isCluster(client) ? undefined : client.options.db;
+  if (db === undefined || db === 0) {
+    return;
+  }
+  try {
+    await client.select(db);
+  } catch (error) {
+    throw error instanceof Error && error.name === 'ReplyError'
+      ? new UnusableConnectionError(`db ${db} (${outageReason(error)})`)
+      : error;
+  }
+}
+
+/** Sends a PING. For a user without the right to it, the error reply is ignored. */
+async function greet(client: Redis): Promise<void> {
+  try {
+    await client.ping();
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'ReplyError' || /^(LOADING|MASTERDOWN)/.test(error.message)) {
+      throw error;
+    }
+  }
+}
+
+/** Whether `question` succeeds in time. @returns why not, in one word; `undefined` if it does */
+export async function faultOf(question: Promise<void>, deadlineMs: number): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const expiry = new Promise<'timeout'>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs, 'timeout');
+    timer.unref();
+  });
+  const answer = question.then(
+    () => undefined,
+    (error: unknown) => outageReason(error),
+  );
+  try {
+    return await Promise.race([answer, expiry]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * The methods of a command in the versions of the client (ioredis 5, up to 5.11) for which it is known which methods
+ * the client calls: `WireCommand` has those. A command with other methods is from another version. That version may
+ * call them, even where an exception would end the process: when it reads a reply.
+ */
+const KNOWN_METHODS: ReadonlySet<string> = new Set([
+  'constructor',
+  'resolve',
+  'reject',
+  'getSlot',
+  'getKeys',
+  'toWritable',
+  'stringifyArguments',
+  'transformReply',
+  'setTimeout',
+  'setBlockingTimeout',
+  'extractBlockingTimeout',
+  'initPromise',
+  '_clearTimers',
+  '_iterateKeys',
+  '_convertValue',
+]);
+
+const checked = new WeakSet<Redis>();
+
+/**
+ * Finds out, once per client, whether commands can be sent on it in their wire form, and makes its sender a direct one
+ * if they can. On any other client commands are sent by its own methods.
+ * @param greeting sends an ordinary command; when its reply has arrived, the reply to the command before it has been read,
+ * too
+ */
+export async function checkDirect(client: RedisClient, greeting: (client: Redis) => Promise<void>): Promise<void> {
+  if (isCluster(client)) {
+    return;
+  }
+  if (checked.has(client) || !keepsOrder(client) || hasOtherCommands(client)) {
+    return greeting(client);
+  }
+  let isAnswered = false;
+  writeCommand(client, ['ping'], {
+    onReply: (reply) => (isAnswered = Buffer.isBuffer(reply)),
+    onFailure: ({ name }) => (isAnswered = name === 'ReplyError'), // for instance because this user has no right to it
+  });
+  await greeting(client);
+  checked.add(client);
+  if (isAnswered) {
+    allowDirect(client);
+  }
+}
+
+/** Whether the client keeps the order of commands, sends none of them again, and does not change their keys. */
+function keepsOrder({ options }: Redis): boolean {
+  return options.enableAutoPipelining !== true && options.autoResendUnfulfilledCommands === false && !options.keyPrefix;
+}
+
+function hasOtherCommands(client: Redis): boolean {
+  let command: unknown;
+  const sendCommand = (each: unknown): unknown => (command = each);
+  void (Object.create(client, { sendCommand: { value: sendCommand } }) as Redis).ping(); // the command is made, and not sent
+  const isOther = (level: object): boolean =>
+    Object.entries(Object.getOwnPropertyDescriptors(level)).some(
+      ([name, { value }]) => typeof value === 'function' && !KNOWN_METHODS.has(name),
+    );
+  let level: unknown = command;
+  while (typeof level === 'object' && level !== null && level !== Object.prototype) {
+    if (isOther(level)) {
+      return true;
+    }
+    level = Object.getPrototypeOf(level);
+  }
+  return command === undefined;
+}

@@ -1,0 +1,180 @@
+import { Redis } from 'ioredis';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import { checkDirect } from './ready-check.js';
+import { destroySocketOf } from './redis-client.js';
+import { isDirect, requireAll, resultOf, senderOf, type Command, type Outcomes } from './send.js';
+
+/** A connection like ours (nothing is queued or sent twice), or one of the application's that pipelines by itself. */
+async function connected(url: string, options = {}): Promise<Redis> {
+  const client = new Redis(url, {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    ...options,
+  });
+  client.on('error', () => {});
+  onTestFinished(() => client.disconnect());
+  await client.connect();
+  await checkDirect(client, async (each) => void (await each.ping()));
+  return client;
+}
+
+function send(client: Redis, commands: readonly Command[]): Promise<Outcomes> {
+  return new Promise((resolve) => senderOf(client).execute(commands, {}, resolve));
+}
+
+function transact(client: Redis, commands: readonly Command[]): Promise<Outcomes> {
+  return resultOf(client, { commands, atomic: true, resultOf: requireAll });
+}
+
+const CLIENTS: [name: string, options: object, isSentDirectly: boolean][] = [
+  ['a connection of ours', { autoResendUnfulfilledCommands: false }, true],
+  ['a client that sends again what was cut off', {}, false],
+  ['a client that pipelines by itself', { enableAutoPipelining: true }, false],
+];
+
+describe.each(CLIENTS)('commands over %s', (_name, options, isSentDirectly) => {
+  it('go through the sender of their kind', async () => {
+    expect(isDirect(await connected(redisForTest().url, options))).toBe(isSentDirectly);
+  });
+
+  it('are answered by Redis, each with its own reply, bytes as bytes', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const client = await connected(url, options);
+    const bytes = Buffer.from([0, 13, 10, 255]);
+    const outcomes = await send(client, [
+      ['set', `${keyPrefix}:ключ`, bytes, 'PX', 60_000],
+      ['get', `${keyPrefix}:ключ`],
+      ['incr', `${keyPrefix}:ключ`],
+      ['get', `${keyPrefix}:none`],
+      ['pttl', `${keyPrefix}:none`],
+    ]);
+    expect(outcomes).toEqual([Buffer.from('OK'), bytes, expect.objectContaining({ name: 'ReplyError' }), null, -2]);
+    expect(await send(client, [['get', `${keyPrefix}:ключ`]])).toEqual([bytes]);
+  });
+
+  it('are executed in the order in which they were sent', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const client = await connected(url, options);
+    const key = `${keyPrefix}:list`;
+    const sent = Array.from({ length: 20 }, (_, index) => `${index}`);
+    await Promise.all(sent.map((item) => send(client, [['rpush', key, item]])));
+    expect(await client.lrange(key, 0, -1)).toEqual(sent);
+  });
+
+  it('fail when the connection ends before the reply', async () => {
+    const { url } = redisForTest();
+    const client = await connected(url, options);
+    const sending = send(client, [
+      ['get', 'key'],
+      ['blpop', 'empty-list', 0],
+    ]);
+    await new Promise((resolve) => setImmediate(resolve)); // a client that pipelines by itself sends it only then
+    client.disconnect();
+    const [, outcome] = await sending;
+    expect(String(outcome)).toMatch(/^\w*Error: .*connection (is closed|close)/i);
+  });
+
+  it('are followed by the request that is to be sent instead, once they have failed', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const client = await connected(url, options);
+    const key = `${keyPrefix}:text`;
+    await client.set(key, 'text');
+    const failures: string[] = [];
+    const found = await resultOf(client, {
+      commands: [['incr', key]],
+      resultOf: (outcomes) => String(requireAll(outcomes)[0]),
+      insteadOf: ({ message }) => {
+        failures.push(message);
+        return { commands: [['get', key]], resultOf: (outcomes) => String(requireAll(outcomes)[0]) };
+      },
+    });
+    expect(found).toBe('text');
+    expect(failures).toEqual([expect.stringContaining('not an integer')]);
+  });
+});
+
+describe.each(CLIENTS)('a transaction over %s', (_name, options) => {
+  it('executes all commands and gives their answers in order', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const client = await connected(url, options);
+    const bytes = Buffer.from([0, 255, 10, 13]);
+    expect(
+      await transact(client, [
+        ['set', `${keyPrefix}:a`, bytes, 'PX', 60_000],
+        ['del', `${keyPrefix}:a`, `${keyPrefix}:b`],
+        ['set', `${keyPrefix}:b`, bytes],
+      ]),
+    ).toEqual(['OK', 1, 'OK']);
+    expect(await client.getBuffer(`${keyPrefix}:b`)).toEqual(bytes);
+  });
+
+  it('lets nothing that is sent in the same turn come between', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const client = await connected(url, options);
+    const key = `${keyPrefix}:counter`;
+    const rounds = Array.from({ length: 50 }, () =>
+      Promise.all([
+        transact(client, [
+          ['incr', key],
+          ['incr', key],
+        ]),
+        client.incr(key),
+      ]),
+    );
+    for (const [answers] of await Promise.all(rounds)) {
+      expect(Number(answers[1])).toBe(Number(answers[0]) + 1);
+    }
+  });
+
+  it('throws the reason when a command is refused, and executes none', async () => {
+    const server = await RedisServer.start();
+    onTestFinished(() => server.stop());
+    const client = await connected(server.url, options);
+    await client.set('kept', 'x');
+    await client.config('SET', 'maxmemory', '1');
+    await expect(
+      transact(client, [
+        ['set', 'new', 'y'],
+        ['del', 'kept'],
+      ]),
+    ).rejects.toThrow(/OOM|EXECABORT/);
+    await client.config('SET', 'maxmemory', '0');
+    expect(await client.get('kept')).toBe('x');
+  });
+
+  it('throws the first error among the answers', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const client = await connected(url, options);
+    await client.set(`${keyPrefix}:text`, 'x');
+    await expect(
+      transact(client, [
+        ['incr', `${keyPrefix}:text`],
+        ['get', `${keyPrefix}:text`],
+      ]),
+    ).rejects.toThrow('not an integer');
+  });
+
+  it('rejects, and leaves no rejection unhandled, on a connection that is lost', async () => {
+    const server = await RedisServer.start();
+    onTestFinished(() => server.stop());
+    const client = await connected(server.url, options);
+    server.freeze();
+    const transacting = transact(client, [['set', 'key', 'x']]);
+    await new Promise((resolve) => setImmediate(resolve)); // a client that pipelines by itself sends it only then
+    destroySocketOf(client);
+    await expect(transacting).rejects.toThrow(/closed/);
+    await expect(transact(client, [['set', 'key', 'x']])).rejects.toThrow(/closed|writeable/);
+  });
+});
+
+it('says OOM where the server is full, not that the transaction was discarded', async () => {
+  const server = await RedisServer.start();
+  onTestFinished(() => server.stop());
+  const client = await connected(server.url, { autoResendUnfulfilledCommands: false });
+  await client.config('SET', 'maxmemory', '1');
+  await expect(transact(client, [['set', 'key', 'x']])).rejects.toThrow(/^OOM/);
+});

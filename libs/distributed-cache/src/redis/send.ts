@@ -1,0 +1,316 @@
+import { createHash } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { destroySocketOf, inOneWrite, type RedisClient } from './redis-client.js';
+import { isRefusal, outageReason, UnusableConnectionError } from './client-errors.js';
+import { writeCommand, type Command, type ReplyListener } from './wire-command.js';
+
+export type { Command, ReplyListener } from './wire-command.js';
+
+/** The outcome of each command, in order: its reply, or the `Error` that came in place of it. */
+export type Outcomes = readonly unknown[];
+
+/** Commands that are sent together, and what their outcomes mean. */
+export interface Request<Result> {
+  readonly commands: readonly Command[];
+  /** Whether the commands are one transaction. Default false: commands of other clients may come between them. */
+  readonly atomic?: boolean | undefined;
+  /** @throws Error the one for which the request has failed */
+  readonly resultOf: (outcomes: Outcomes) => Result;
+  /** The request to send in place of one that has failed, for instance for a user with fewer rights. */
+  readonly insteadOf?: (failure: Error) => Request<Result> | undefined;
+}
+
+/** Sends commands on one client. The contract of both implementations is tested in `send.spec.ts`. */
+export interface Sender {
+  /**
+   * Sends commands in one write and in this order.
+   *
+   * With `atomic` they are one transaction (`MULTI` ... `EXEC`). When none of them was executed, each outcome is the
+   * reason. For a user without the right to transactions they are sent one by one, in the same order.
+   * @param onAnswered called once, when the last command has its outcome. Bytes in a reply stay bytes; in a transaction
+   * they become text
+   */
+  execute(
+    commands: readonly Command[],
+    options: { readonly atomic?: boolean | undefined },
+    onAnswered: (outcomes: Outcomes) => void,
+  ): void;
+}
+
+/** Sends something on a client and reports the outcome to the listener, once. It may throw instead. */
+export type Send<Result> = (client: RedisClient, listener: ReplyListener<Result>) => void;
+
+/** Reports the outcome of a promise to the listener. */
+export function viaPromise<Result>(send: (client: RedisClient) => Promise<Result>): Send<Result> {
+  return (client, listener) => {
+    send(client).then(
+      (result) => listener.onReply(result),
+      (error: unknown) => listener.onFailure(asOutcome(error)),
+    );
+  };
+}
+
+/**
+ * Sends commands in their wire form, written by {@link writeCommand}: a promise and a timer of the client for each
+ * command would cost a hit in Redis more than the read of its entry. Only for clients that {@link allowDirect} has
+ * named.
+ *
+ * Transactions are written in one system call. The client's own transactions cost several times the processor time of
+ * the commands in them.
+ */
+class DirectSender implements Sender {
+  private mayTransact = true;
+
+  constructor(private readonly client: Redis) {}
+
+  execute(
+    commands: readonly Command[],
+    { atomic = false }: { readonly atomic?: boolean | undefined },
+    onAnswered: (outcomes: Outcomes) => void,
+  ): void {
+    if (!atomic) {
+      this.send(commands, onAnswered);
+    } else if (this.mayTransact) {
+      this.transact(commands, onAnswered);
+    } else {
+      this.send(commands, (outcomes) => onAnswered(outcomes.map(textOf)));
+    }
+  }
+
+  /** @throws UnusableConnectionError after a transaction that could be neither executed nor discarded */
+  async probeTransactions(): Promise<void> {
+    if (!this.mayTransact) {
+      return;
+    }
+    const [begun, executed] = await this.outcomesOf([['multi'], ['exec']]);
+    if (!isRefusal(begun) && !isRefusal(executed)) {
+      return;
+    }
+    this.mayTransact = false;
+    if (!isRefusal(begun) && isRefusal((await this.outcomesOf([['discard']]))[0])) {
+      destroySocketOf(this.client); // the server would queue every command from now on
+      throw new UnusableConnectionError('NOPERM');
+    }
+  }
+
+  private outcomesOf(commands: readonly Command[]): Promise<Outcomes> {
+    return new Promise((resolve) => this.send(commands, resolve));
+  }
+
+  private send(commands: readonly Command[], onAnswered: (outcomes: Outcomes) => void): void {
+    const { client } = this;
+    const outcomes: unknown[] = [];
+    let unanswered = commands.length;
+    const write = (command: Command, place: number): void => {
+      // Replies arrive in order as a rule, but a wrapper of the client's commands may answer one of them out of order.
+      const settle = (outcome: unknown): void => {
+        outcomes[place] = outcome;
+        if (--unanswered === 0) {
+          onAnswered(outcomes);
+        }
+      };
+      writeCommand(client, command, { onReply: settle, onFailure: settle });
+    };
+    if (commands.length === 1) {
+      commands.forEach(write);
+    } else {
+      inOneWrite(client, () => commands.forEach(write));
+    }
+  }
+
+  /** No other command of this client can come between those of the transaction: they are sent without a pause. */
+  private transact(commands: readonly Command[], onAnswered: (outcomes: Outcomes) => void): void {
+    this.send([['multi'], ...commands, ['exec']], (outcomes) => {
+      const [begun, executed] = [outcomes[0], outcomes.at(-1)];
+      const queued = outcomes.slice(1, -1);
+      if (!(executed instanceof Error)) {
+        onAnswered(Array.isArray(executed) ? executed.map(textOf) : []);
+      } else if (isRefusal(begun) && outageReason(begun) !== 'OOM') {
+        this.mayTransact = false;
+        onAnswered(queued.map(textOf)); // the right was taken away: each command was executed on its own
+      } else {
+        const reason = queued.find((outcome) => outcome instanceof Error) ?? executed; // EXECABORT says only that some command was refused
+        onAnswered(commands.map(() => reason));
+      }
+    });
+  }
+}
+
+/**
+ * Sends commands by the methods of the client: for a cluster, whose client must find the node first, and for a client
+ * that pipelines by itself or sends again what was cut off. Such a client does not recognize a transaction in wire
+ * form, and would send the rest of it again.
+ */
+class ClientSender implements Sender {
+  constructor(private readonly client: RedisClient) {}
+
+  execute(
+    commands: readonly Command[],
+    { atomic = false }: { readonly atomic?: boolean | undefined },
+    onAnswered: (outcomes: Outcomes) => void,
+  ): void {
+    void (atomic ? this.transact(commands) : this.send(commands)).then(onAnswered);
+  }
+
+  private send(commands: readonly Command[]): Promise<Outcomes> {
+    return Promise.all(inOneWrite(this.client, () => commands.map((command) => this.call(command).catch(asOutcome))));
+  }
+
+  /** `callBuffer` would be shorter, but loses the name of the command on a client that pipelines by itself. */
+  private async call([name, ...args]: Command): Promise<unknown> {
+    return (this.client as unknown as ClientMethods)[`${name}Buffer`]?.(...args);
+  }
+
+  private async transact(commands: readonly Command[]): Promise<Outcomes> {
+    try {
+      const transaction = this.client.multi();
+      for (const [name, ...args] of commands) {
+        transaction.call(name, args);
+      }
+      const results = (await transaction.exec()) ?? [];
+      return results.map(([error, reply]) => error ?? reply);
+    } catch (error) {
+      const reason = asOutcome(error);
+      return commands.map(() => reason);
+    }
+  }
+}
+
+type ClientMethods = Readonly<Record<string, ((...args: readonly unknown[]) => Promise<unknown>) | undefined>>;
+
+const senders = new WeakMap<RedisClient, Sender>();
+
+/** The sender of this client: direct if {@link allowDirect} has been called, else by the client's own methods. */
+export function senderOf(client: RedisClient): Sender {
+  let sender = senders.get(client);
+  if (sender === undefined) {
+    sender = new ClientSender(client);
+    senders.set(client, sender);
+  }
+  return sender;
+}
+
+/**
+ * Makes the sender of this client a direct one. Its commands must arrive in the order in which they were sent, or not
+ * at all: see `checkDirect`.
+ */
+export function allowDirect(client: Redis): void {
+  senders.set(client, new DirectSender(client));
+}
+
+/** Whether commands are sent directly on this client, and so arrive in the order in which they were sent. */
+export function isDirect(client: RedisClient): boolean {
+  return senders.get(client) instanceof DirectSender;
+}
+
+/**
+ * Finds out whether this user may run transactions, before any other command is sent.
+ * @throws UnusableConnectionError after a transaction that could be neither executed nor discarded
+ */
+export async function probeTransactions(client: RedisClient): Promise<void> {
+  const sender = senderOf(client);
+  if (sender instanceof DirectSender) {
+    await sender.probeTransactions();
+  }
+}
+
+/** Sends a request, and the one in its place if it fails, and reports the result to the listener. */
+export function ask<Result>(client: RedisClient, request: Request<Result>, listener: ReplyListener<Result>): void {
+  senderOf(client).execute(request.commands, request, (outcomes) => {
+    let result: Result;
+    try {
+      result = request.resultOf(outcomes);
+    } catch (error) {
+      const failure = asOutcome(error);
+      const next = request.insteadOf?.(failure);
+      if (next === undefined) {
+        listener.onFailure(failure);
+      } else {
+        ask(client, next, listener);
+      }
+      return;
+    }
+    listener.onReply(result);
+  });
+}
+
+/** Sends a request as {@link ask} does, and returns a promise of its result. */
+export function resultOf<Result>(client: RedisClient, request: Request<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => ask(client, request, { onReply: resolve, onFailure: reject }));
+}
+
+/** The same request, followed by what `next` names after a failure for which the request itself has no other way. */
+export function orElse<Result>(
+  { commands, atomic, resultOf: resultIn, insteadOf }: Request<Result>,
+  next: (failure: Error) => Request<Result> | undefined,
+): Request<Result> {
+  return {
+    commands,
+    atomic,
+    resultOf: resultIn,
+    insteadOf: (failure) => {
+      const other = insteadOf?.(failure);
+      return other === undefined ? next(failure) : orElse(other, next);
+    },
+  };
+}
+
+/** A Lua script, and the SHA-1 by which a server that has run it finds it. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+export function scriptOf(text: string): Script {
+  return { text, sha: createHash('sha1').update(text).digest('hex') };
+}
+
+/** The arguments of a script: the number of keys, the keys, the other arguments. */
+export type ScriptArguments = readonly [
+  numberOfKeys: number,
+  ...keysAndArguments: readonly (string | number | Buffer)[],
+];
+
+/**
+ * A request whose first command runs a script. The text of the script is sent only to a server that does not have it
+ * yet.
+ */
+export function runScript<Result>(
+  { text, sha }: Script,
+  args: ScriptArguments,
+  { atomic, resultOf: resultIn }: Omit<Request<Result>, 'commands' | 'insteadOf'>,
+  after: readonly Command[] = [],
+): Request<Result> {
+  return {
+    commands: [['evalsha', sha, ...args], ...after],
+    atomic,
+    resultOf: resultIn,
+    insteadOf: ({ message }) =>
+      message.startsWith('NOSCRIPT')
+        ? { commands: [['eval', text, ...args], ...after], atomic, resultOf: resultIn }
+        : undefined,
+  };
+}
+
+/** @throws the first error among the outcomes */
+export function requireAll(outcomes: Outcomes): Outcomes {
+  for (const outcome of outcomes) {
+    if (outcome instanceof Error) {
+      throw outcome;
+    }
+  }
+  return outcomes;
+}
+
+/** The result of a request whose replies say nothing more. @throws the first error among the outcomes */
+export function requireDone(outcomes: Outcomes): void {
+  requireAll(outcomes);
+}
+
+function textOf(outcome: unknown): unknown {
+  return Buffer.isBuffer(outcome) ? outcome.toString() : outcome;
+}
+
+function asOutcome(error: unknown): Error {
+  return error instanceof Error ? error : new Error('unknown error of the client');
+}

@@ -1,0 +1,305 @@
+import {
+  asDecoded,
+  isEnvelope,
+  type Decoded,
+  type EncodedPayload,
+  type EntryCodec,
+  type EntryHeader,
+  type SealedEntry,
+  type Stamp,
+} from '../codec/index.js';
+import { CorruptEntryError } from '../errors/index.js';
+import { allOf } from './batches.js';
+import { HOLD_OFF } from './entry-commands.js';
+import { companionsOf, withFormerNames, type EntryKeys } from './entry-keys.js';
+import type { RedisConnection } from './redis-connection.js';
+import type { RedisClient } from './redis-client.js';
+import { requireAll, resultOf, type Command, type Request } from './send.js';
+
+/**
+ * An entry as Redis holds it: the value, when it was made, when its fresh life ends (the server's time), its stamps.
+ */
+export interface RedisEntry extends Decoded {
+  readonly header: EntryHeader;
+  /** Size in Redis, header included. */
+  readonly bytes: number;
+  /**
+   * Another program has written the value at an unknown time: its header has no stamps, and the present as its time.
+   */
+  readonly isLegacy: boolean;
+}
+
+/** What Redis knows of a legacy value (one that is not an envelope), besides its bytes. */
+interface LegacyMetadata {
+  /** The companions that exist (see `companionsOf`); at most one of them belongs to the bytes. */
+  readonly companions: readonly (Buffer | null)[];
+  readonly lifeMs: number;
+}
+
+/** An encoded value and the lives that it gets. */
+export interface EntryToStore {
+  readonly payload: EncodedPayload;
+  readonly ttlMs: number;
+  /** How long Redis keeps it after the TTL. */
+  readonly graceMs: number;
+  /** How long its loader took, in milliseconds. */
+  readonly loadMs: number;
+  readonly stamps: readonly Stamp[];
+}
+
+/**
+ * Converts between the bytes in Redis and the entries of one namespace. The bytes are an envelope, or text that other
+ * programs read, or a value that another program has written.
+ */
+export class EntryBytes {
+  constructor(
+    readonly codec: EntryCodec,
+    /** The time of the server that holds this key, in milliseconds. */
+    private readonly serverNowMs: (valueKey: string) => number,
+    /**
+     * How long a value of another program without an expiry stays fresh, in milliseconds, counted from each read of it.
+     */
+    private readonly endlessTtlMs: number,
+  ) {}
+
+  /** Whether the bytes can be decoded, or refused, without a second round trip to Redis: they are no legacy value. */
+  isReadable(bytes: Buffer): boolean {
+    return isEnvelope(bytes) || !this.codec.readsPlain;
+  }
+
+  /**
+   * Decodes an envelope. The result is a promise only for a large value, which is decompressed off the event loop.
+   * @throws CorruptEntryError, either way
+   */
+  decodeEnvelope(valueKey: string, bytes: Buffer): RedisEntry | Promise<RedisEntry> {
+    const { header, payload } = this.codec.open(bytes, valueKey);
+    // Never `await` the value itself: a cached object with a method `then` would be called.
+    const decoded = this.codec.decode(payload);
+    return decoded instanceof Promise
+      ? decoded.then((result) => entryOf(result, header, bytes.length))
+      : entryOf(decoded, header, bytes.length);
+  }
+
+  /**
+   * Decodes bytes that are not an envelope.
+   * @returns `undefined` when the value has expired, or the bytes represent no value
+   * @throws CorruptEntryError
+   */
+  decodeLegacy(valueKey: string, bytes: Buffer, { companions, lifeMs }: LegacyMetadata): RedisEntry | undefined {
+    const readings = companions.map((companion) => this.codec.readPlain(bytes, companion));
+    const plain = readings.find((reading) => reading?.header !== undefined) ?? readings[0];
+    const isGone = lifeMs === -2; // it has expired meanwhile
+    if (plain === undefined || isGone) {
+      return undefined;
+    }
+    const { value, header, expiresAtMs = Infinity } = plain;
+    if (header !== undefined) {
+      return entryOf(asDecoded(value), header, bytes.length);
+    }
+    const createdAtMs = this.serverNowMs(valueKey);
+    const knownEndMs = Math.min(expiresAtMs, lifeMs < 0 ? Infinity : createdAtMs + lifeMs);
+    const endsAtMs = knownEndMs === Infinity ? createdAtMs + this.endlessTtlMs : knownEndMs;
+    return endsAtMs <= createdAtMs
+      ? undefined
+      : {
+          ...asDecoded(value),
+          header: { createdAtMs, expiresAtMs: endsAtMs, loadMs: 0, stamps: [] },
+          bytes: bytes.length,
+          isLegacy: true,
+        };
+  }
+
+  /** The same entry with its fresh life over; `undefined` when the bytes can't be kept as a stale entry. */
+  expired({ valueKey }: EntryKeys, bytes: Buffer): SealedEntry | undefined {
+    try {
+      const { header, payload } = this.codec.open(bytes, valueKey);
+      const isPlain = this.codec.isPlain; // an older envelope, written before the format of the namespace was changed
+      return isPlain
+        ? undefined
+        : this.codec.seal({ ...header, expiresAtMs: this.serverNowMs(valueKey) }, payload, valueKey);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * Encodes an entry with its times. To be called on a live connection only: the server's clock is unknown before its
+   * first answer.
+   */
+  seal({ valueKey }: EntryKeys, { payload, ttlMs, loadMs, stamps }: EntryToStore): SealedEntry {
+    const createdAtMs = this.serverNowMs(valueKey);
+    return this.codec.seal({ createdAtMs, expiresAtMs: createdAtMs + ttlMs, loadMs, stamps }, payload, valueKey);
+  }
+}
+
+function entryOf({ value, isTree, isAscii, text }: Decoded, header: EntryHeader, bytes: number): RedisEntry {
+  return { value, isTree, isAscii, text, header, bytes, isLegacy: false };
+}
+
+const NO_METADATA: ReadonlyMap<string, LegacyMetadata> = new Map();
+
+/**
+ * Makes entries from the bytes that Redis returned. The values of other programs take a second round trip, one for all
+ * of them, within the rest of the first one's deadline: `askedAtMs` is when the first began, by the connection's
+ * deadline clock.
+ */
+export class StoredEntries {
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly bytes: EntryBytes,
+  ) {}
+
+  /**
+   * Decodes one entry. The result is a promise only for a large value, which is decompressed off the event loop, and
+   * for a value of another program.
+   */
+  entryIn(
+    valueKey: string,
+    bytes: Buffer,
+    askedAtMs: number,
+  ): RedisEntry | undefined | Promise<RedisEntry | undefined> {
+    return this.bytes.isReadable(bytes)
+      ? this.bytes.decodeEnvelope(valueKey, bytes)
+      : this.readMetadata([valueKey], askedAtMs).then((metadata) => this.legacyEntry(valueKey, bytes, metadata));
+  }
+
+  /**
+   * Decodes several entries of one server, in the order of `valueKeys`. An entry that can't be read becomes its error;
+   * the others are still returned.
+   */
+  async entriesIn(
+    valueKeys: readonly string[],
+    found: readonly (Buffer | null)[],
+    askedAtMs: number,
+  ): Promise<(RedisEntry | CorruptEntryError | undefined)[]> {
+    const legacyKeys = valueKeys.filter((_, index) => this.isLegacy(found[index]));
+    const metadata = legacyKeys.length === 0 ? NO_METADATA : await this.readMetadata(legacyKeys, askedAtMs);
+    const entries = valueKeys.map((valueKey, index) => this.entryOrError(valueKey, found[index], metadata));
+    return [...(await allOf(entries))];
+  }
+
+  private entryOrError(
+    valueKey: string,
+    bytes: Buffer | null | undefined,
+    metadata: ReadonlyMap<string, LegacyMetadata>,
+  ): RedisEntry | CorruptEntryError | undefined | Promise<RedisEntry | CorruptEntryError> {
+    if (bytes === null || bytes === undefined) {
+      return undefined;
+    }
+    try {
+      if (this.isLegacy(bytes)) {
+        return this.legacyEntry(valueKey, bytes, metadata);
+      }
+      const entry = this.bytes.decodeEnvelope(valueKey, bytes);
+      return entry instanceof Promise ? entry.catch(corruptOnly) : entry;
+    } catch (error) {
+      return corruptOnly(error);
+    }
+  }
+
+  private isLegacy(bytes: Buffer | null | undefined): boolean {
+    return bytes !== null && bytes !== undefined && !this.bytes.isReadable(bytes);
+  }
+
+  private legacyEntry(
+    valueKey: string,
+    bytes: Buffer,
+    metadata: ReadonlyMap<string, LegacyMetadata>,
+  ): RedisEntry | undefined {
+    const known = metadata.get(valueKey);
+    return known && this.bytes.decodeLegacy(valueKey, bytes, known);
+  }
+
+  private async readMetadata(
+    valueKeys: readonly string[],
+    askedAtMs: number,
+  ): Promise<ReadonlyMap<string, LegacyMetadata>> {
+    const { connection } = this;
+    const reading = connection.run(
+      'GET',
+      (client) =>
+        Promise.all(valueKeys.map(async (key) => [key, await resultOf(client, metadataOf(client, key))] as const)),
+      valueKeys[0],
+    );
+    return new Map(await connection.deadlineClock.withinRest('GET', askedAtMs, reading));
+  }
+}
+
+/** Reads the life and the companions of a legacy value. All names are in one slot. */
+function metadataOf(client: RedisClient, valueKey: string): Request<LegacyMetadata> {
+  return withFormerNames(client, (withFormer) => ({
+    commands: [
+      ['pttl', valueKey],
+      ...companionsOf(valueKey, withFormer).map((companion): Command => ['get', companion]),
+    ],
+    resultOf: (outcomes) => {
+      const [lifeMs, ...companions] = requireAll(outcomes);
+      return { companions: companions as (Buffer | null)[], lifeMs: Number(lifeMs) };
+    },
+  }));
+}
+
+function corruptOnly(error: unknown): CorruptEntryError {
+  if (error instanceof CorruptEntryError) {
+    return error;
+  }
+  throw error;
+}
+
+/** What Redis holds under the names of one entry, without the value. */
+export type InspectedEntry = {
+  readonly lease: 'free' | 'held' | 'held-off';
+  /** Size in Redis, header included. */
+  readonly storedBytes: number;
+} & (
+  | { readonly state: 'missing' }
+  | { readonly state: 'corrupt'; readonly reason: string }
+  | ({
+      readonly state: 'found';
+      readonly header: EntryHeader;
+      /** How long Redis will keep it, in milliseconds. */
+      readonly keptMs: number;
+    } & Pick<EncodedPayload, 'serializer' | 'compressor' | 'rawBytes'>)
+);
+
+/** What `inspect` reports for text that any program can read. */
+const PLAIN_TEXT = { serializer: 'json', compressor: 'none' } as const;
+
+/** Reads everything about an entry except its value. @param get reads a value that another program has written */
+export async function inspectEntry(
+  connection: RedisConnection,
+  codec: EntryCodec,
+  { valueKey, leaseKey }: EntryKeys,
+  get: () => Promise<RedisEntry | undefined>,
+): Promise<InspectedEntry> {
+  const [bytes, keptMs, token] = await connection.request('GET', valueKey, () => ({
+    commands: [
+      ['get', valueKey],
+      ['pttl', valueKey],
+      ['get', leaseKey],
+    ],
+    resultOf: (outcomes) => requireAll(outcomes) as [Buffer | null, number, Buffer | null],
+  }));
+  const lease = token === null ? 'free' : String(token) === HOLD_OFF ? 'held-off' : 'held';
+  if (bytes === null) {
+    return { state: 'missing', lease, storedBytes: 0 };
+  }
+  const { length: storedBytes } = bytes;
+  try {
+    if (!isEnvelope(bytes)) {
+      const entry = await get();
+      return entry === undefined
+        ? { state: 'missing', lease, storedBytes: 0 }
+        : { ...PLAIN_TEXT, state: 'found', header: entry.header, rawBytes: storedBytes, keptMs, storedBytes, lease };
+    }
+    const { header, payload } = codec.open(bytes, valueKey);
+    const { serializer, compressor, rawBytes } = payload;
+    await codec.decode(payload);
+    return { state: 'found', header, serializer, compressor, rawBytes, keptMs, storedBytes, lease };
+  } catch (error) {
+    if (error instanceof CorruptEntryError) {
+      return { state: 'corrupt', reason: error.message, storedBytes, lease };
+    }
+    throw error;
+  }
+}
