@@ -151,7 +151,7 @@ export const MUTANTS = [
     specs: ['races/clock-errors'],
   },
   {
-    name: 'race 12: a clear detaches no load',
+    name: 'race 12: a clear supersedes no load',
     file: 'core/invalidate.ts',
     from: '    flights.supersedeAll();\n    local.startEpoch();',
     to: '    local.startEpoch();',

@@ -28,7 +28,7 @@ describe('where the server can not track', () => {
     ['may announce their own', '&*', 'announced', 'up'],
     ['may not even publish', 'resetchannels', 'none', 'degraded'],
   ])(
-    'still caches where the server may not tell of changes, for a few seconds at most: processes %s',
+    'still caches where the server may not report changes, for a few seconds at most: processes %s',
     async (_what, channels, state, status) => {
       const server = await deafServer(channels);
       const pod = cacheForTest({ redis: redisAt(server.port) });
@@ -42,7 +42,7 @@ describe('where the server can not track', () => {
     },
   );
 
-  it('processes tell each other of what they change, at once', async () => {
+  it('processes announce their changes to each other at once', async () => {
     const server = await deafServer();
     const redis = redisAt(server.port);
     const [podA, podB] = [cacheForTest({ redis, namespaces: GRACE }), cacheForTest({ redis, namespaces: GRACE })];

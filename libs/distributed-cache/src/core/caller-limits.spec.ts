@@ -8,7 +8,7 @@ import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { CacheEnvironment } from './distributed-cache.js';
 
-/** Caches of the namespace `users` over one Redis, each of a process of its own as far as Redis can tell, connected. */
+/** Caches of the namespace `users` over one Redis, each of a process of its own for Redis, connected. */
 async function pods(
   count: number,
   environment?: CacheEnvironment,

@@ -12,7 +12,7 @@ async function ownRedis(): Promise<RedisServer> {
   return server;
 }
 
-/** Two processes, as far as Redis can tell: two caches, each with an L1 and connections of its own. */
+/** Two processes for Redis: two caches, each with an L1 and connections of its own. */
 async function twoPods(redis: { url: string; keyPrefix?: string }): Promise<[DistributedCache, DistributedCache]> {
   const pods = [0, 1].map(() => cacheForTest({ redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [
     DistributedCache,
@@ -94,7 +94,7 @@ describe('processes agree', () => {
     await vi.waitFor(async () => expect(await cache.get('again')).toBeUndefined());
   });
 
-  it('trusts no copy while its connections are half-open, and hears again afterwards', async () => {
+  it('trusts no copy while its connections are half-open, and receives changes again afterwards', async () => {
     const server = await ownRedis();
     const proxy = await FaultProxy.start(server.port);
     onTestFinished(() => proxy.close());

@@ -163,7 +163,7 @@ class RedisParts implements RedisRuntime {
 
   /**
    * Restores a connection that is back, in this order: kill the previous connection, replay the journal, listen to
-   * changes. Then the connection closes its breaker, and {@link onLive} starts a new epoch.
+   * changes, which starts a new epoch. Then the connection closes its breaker and reports {@link onLive}.
    */
   private async recover(client: RedisClient): Promise<void> {
     await this.killPreviousConnection(client);

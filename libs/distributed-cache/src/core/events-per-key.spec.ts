@@ -11,9 +11,9 @@ function sharedRedis(): DistributedCacheOptions {
 }
 
 function deletionsOf({ events }: DistributedCache): (readonly [key: string, existed: boolean])[] {
-  const told: (readonly [key: string, existed: boolean])[] = [];
-  events.on('delete', ({ key, existed }) => told.push([key, existed]));
-  return told;
+  const emitted: (readonly [key: string, existed: boolean])[] = [];
+  events.on('delete', ({ key, existed }) => emitted.push([key, existed]));
+  return emitted;
 }
 
 describe.each<[string, () => DistributedCacheOptions]>([
@@ -24,10 +24,10 @@ describe.each<[string, () => DistributedCacheOptions]>([
   it('deleteMany tells for each key whether that key existed, once per key', async () => {
     const all = cacheForTest(options());
     const cache = all.getCache('users');
-    const told = deletionsOf(all);
+    const emitted = deletionsOf(all);
     await cache.set('there', 1);
     expect(await cache.deleteMany(['never', 'there', 'never', 'neither'])).toBe(1);
-    expect(told).toEqual([
+    expect(emitted).toEqual([
       ['never', false],
       ['there', true],
       ['neither', false],
@@ -35,21 +35,21 @@ describe.each<[string, () => DistributedCacheOptions]>([
     expect(all.getMetrics()[0]).toMatchObject({ deletes: 3 });
   });
 
-  it('getMany and setMany tell for each key what happened to that key', async () => {
+  it('getMany and setMany emit for each key what happened to that key', async () => {
     const all = cacheForTest(options());
     const cache = all.getCache('users');
-    const told: unknown[] = [];
-    all.events.on('set', ({ key }) => told.push(['set', key]));
-    all.events.on('hit', ({ key }) => told.push(['hit', key]));
-    all.events.on('miss', ({ key }) => told.push(['miss', key]));
-    all.events.on('valueRefused', ({ key }) => told.push(['refused', key]));
+    const emitted: unknown[] = [];
+    all.events.on('set', ({ key }) => emitted.push(['set', key]));
+    all.events.on('hit', ({ key }) => emitted.push(['hit', key]));
+    all.events.on('miss', ({ key }) => emitted.push(['miss', key]));
+    all.events.on('valueRefused', ({ key }) => emitted.push(['refused', key]));
     await cache.setMany([
       ['a', 1],
       ['function', () => 1],
       ['b', 2],
     ]);
     await cache.getMany(['a', 'x', 'b']);
-    expect(told).toEqual([
+    expect(emitted).toEqual([
       ['refused', 'function'],
       ['set', 'a'],
       ['set', 'b'],
@@ -67,9 +67,9 @@ describe('a deletion of what only Redis holds', () => {
     const keys = Array.from({ length: 600 }, (_, index) => `key:${index}`);
     const there = keys.filter((_key, index) => index % 3 === 0);
     await podA.getCache('users').setMany(there.map((key) => [key, 1] as const));
-    const told = deletionsOf(podB);
+    const emitted = deletionsOf(podB);
     expect(await podB.getCache('users').deleteMany(keys)).toBe(there.length);
-    expect(told).toEqual(keys.map((key, index) => [key, index % 3 === 0]));
+    expect(emitted).toEqual(keys.map((key, index) => [key, index % 3 === 0]));
   });
 
   it('tells it in a Redis that is full, too', async () => {
@@ -80,9 +80,9 @@ describe('a deletion of what only Redis holds', () => {
     await podA.getCache('users').set('there', 1);
     await podB.connect();
     await server.command('CONFIG', 'SET', 'maxmemory', '1mb');
-    const told = deletionsOf(podB);
+    const emitted = deletionsOf(podB);
     expect(await podB.getCache('users').deleteMany(['never', 'there'])).toBe(1);
-    expect(told).toEqual([
+    expect(emitted).toEqual([
       ['never', false],
       ['there', true],
     ]);

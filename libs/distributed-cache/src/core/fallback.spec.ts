@@ -14,7 +14,7 @@ async function ownRedis(): Promise<RedisServer> {
   return server;
 }
 
-/** The states that the cache told, in order. */
+/** The states that the cache has emitted, in order. */
 function statesOf(cache: DistributedCache): string[] {
   const states: string[] = [];
   cache.events.on('redisConnected', () => states.push('connected'));
@@ -94,7 +94,7 @@ describe('without a Redis that answers', () => {
     expect(states).toEqual(['connected', 'failed', 'fallback on', 'connected', 'fallback off']);
   });
 
-  it('notices a freeze by its heartbeat although nobody uses the cache', async () => {
+  it('notices a freeze by its heartbeat although no call uses the cache', async () => {
     const server = await ownRedis();
     const all = cacheForTest({ redis: { url: server.url } });
     const states = statesOf(all);

@@ -55,7 +55,7 @@ describe('the first look of a load at Redis', () => {
   });
 });
 
-it('wakes who waits for a load of another process to one plain read', async () => {
+it('wakes a call that waits for a load of another process to one plain read', async () => {
   const { cache, other, commandsFor } = await watchedPods();
   const gate = new Gate();
   const loading = cache.getOrSet('key', async () => {

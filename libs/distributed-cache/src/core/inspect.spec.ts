@@ -108,7 +108,7 @@ describe('inspect', () => {
     expect((await users.inspect('key')).redis).toMatchObject({ isCurrent: false });
   });
 
-  it('shows what is missing, what is corrupt, and who is loading', async () => {
+  it('shows a missing and a corrupt entry, and whether a process is loading it', async () => {
     const { options, admin } = twoTiers();
     const users = await usersOver(options);
     expect(await users.inspect('key')).toMatchObject({
@@ -140,21 +140,21 @@ describe('inspect', () => {
     expect((await users.inspect('slow')).redis).toEqual({ state: 'missing', lease: 'held-off' });
   });
 
-  it('is no lookup: nothing is counted or told, and nothing written', async () => {
+  it('is no lookup: nothing is counted, emitted or written', async () => {
     const { options, admin } = twoTiers();
     const whole = cacheForTest(options);
     await whole.connect();
     const users = whole.getCache('users');
-    const told: string[] = [];
+    const emitted: string[] = [];
     for (const name of ['hit', 'miss', 'tierError', 'delete'] as const) {
-      whole.events.on(name, () => told.push(name));
+      whole.events.on(name, () => emitted.push(name));
     }
     const before = JSON.stringify(users.getMetrics());
     await users.inspect('key');
     await admin.set(`${options.keyPrefix}:users:key`, 'not ours');
     await users.inspect('key');
     expect(JSON.stringify(users.getMetrics())).toBe(before);
-    expect(told).toEqual([]);
+    expect(emitted).toEqual([]);
     expect(await admin.exists(`${options.keyPrefix}:users:#clear`)).toBe(0);
   });
 

@@ -10,14 +10,14 @@ const TIERS = [
   ['Redis', () => ({ redis: { url: redisForTest().url }, keyPrefix: redisForTest().keyPrefix })],
 ] as const;
 
-describe.each(TIERS)('who asks for a key that is being loaded (%s)', (_tiers, options) => {
+describe.each(TIERS)('a call for a key that is being loaded (%s)', (_tiers, options) => {
   async function connected(): Promise<DistributedCache> {
     const all = cacheForTest(options());
     await all.connect();
     return all;
   }
 
-  it('gets the one value, counted as a miss like the first, and told of where somebody listens', async () => {
+  it('gets the one value, counted as a miss like the first, and emitted where there is a listener', async () => {
     const all = await connected();
     const cache = all.getCache<{ list: number[] }>('users');
     const key = prepareKey('prepared', '');
@@ -27,8 +27,8 @@ describe.each(TIERS)('who asks for a key that is being loaded (%s)', (_tiers, op
       return { list: [1] };
     });
     const calls = ['key', 'key', key, key, 'key'].map((each) => cache.getOrSet(each, load));
-    const told = vi.fn();
-    all.events.on('miss', told);
+    const onMiss = vi.fn();
+    all.events.on('miss', onMiss);
     calls.push(cache.getOrSet('key', load, { ttl: 60 }), cache.getOrSet(key, load));
     gate.open();
     const values = await Promise.all(calls);
@@ -36,8 +36,8 @@ describe.each(TIERS)('who asks for a key that is being loaded (%s)', (_tiers, op
     expect(new Set(values).size).toBe(2);
     expect(cache.getMetrics()).toMatchObject({ misses: 7, loads: 2, hits: 0 });
     const facts = { namespace: 'users', stale: false, stored: true };
-    expect(told).toHaveBeenCalledWith({ ...facts, key: 'key', collapsed: true });
-    expect(told).toHaveBeenCalledWith({ ...facts, key: 'prepared', collapsed: true });
+    expect(onMiss).toHaveBeenCalledWith({ ...facts, key: 'key', collapsed: true });
+    expect(onMiss).toHaveBeenCalledWith({ ...facts, key: 'prepared', collapsed: true });
   });
 
   it('gets the error of the loader, the same object', async () => {
@@ -86,7 +86,7 @@ describe.each(TIERS)('who asks for a key that is being loaded (%s)', (_tiers, op
     expect(await cache.get('key')).toBe('new');
   });
 
-  it('has the fresh value at once while it is only being refreshed', async () => {
+  it('gets the fresh value at once while it is only being refreshed', async () => {
     const cache = (await connected()).getCache('users');
     const gate = new Gate();
     await cache.set('key', 'fresh');

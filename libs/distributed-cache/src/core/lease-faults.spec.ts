@@ -9,7 +9,7 @@ import { PendingReleases } from './lease.js';
 
 const leaseOf = (key: string): string => `cache:{cache:users:${key}}:lease`;
 
-/** What is told of faults, in one word each. */
+/** The faults that the cache has emitted, in one word each. */
 function faultsOf(all: DistributedCache): string[] {
   const faults: string[] = [];
   all.events.on('tierError', ({ error }) => faults.push((error as { reply?: string }).reply ?? error.name));
@@ -95,7 +95,7 @@ describe('where the lease is taken at once', () => {
     await vi.waitFor(async () => expect(await server.command('EXISTS', leaseOf('list'))).toBe(0));
   });
 
-  it.each(['miss', 'hit'])('an entry that can not be read is told of once, after a %s', async (kind) => {
+  it.each(['miss', 'hit'])('an entry that is unreadable is reported once, after a %s', async (kind) => {
     const { server, all, cache } = await podsThatGuess('x', 'y', 'z');
     for (const key of kind === 'hit' ? ['x', 'y', 'z'] : []) {
       await cache.getOrSet(key, async () => 'not asked');
@@ -106,7 +106,7 @@ describe('where the lease is taken at once', () => {
     expect(faults).toEqual(['CorruptEntryError']);
   });
 
-  it('a full Redis gives the value instead, is told of once, and asked once', async () => {
+  it('a full Redis gives the value instead, is reported once, and asked once', async () => {
     const { server, all, cache, commandsFor } = await podsThatGuess('there');
     const faults = faultsOf(all);
     await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
@@ -118,7 +118,7 @@ describe('where the lease is taken at once', () => {
   });
 });
 
-describe('where nobody is given a lease', () => {
+describe('a Redis that gives no lease', () => {
   it.each<[string, readonly string[]]>([
     ['scripts are forbidden', ['ACL', 'SETUSER', 'default', '-eval', '-evalsha']],
     ['Redis is full', ['CONFIG', 'SET', 'maxmemory', '1mb']],
@@ -141,7 +141,7 @@ describe('where nobody is given a lease', () => {
   });
 });
 
-describe('a Redis that lets nobody run scripts', () => {
+describe('a Redis that refuses scripts', () => {
   it('gives no lease that could not be used, as long as it does', async () => {
     const { server, cache } = await watchedPods();
     await server.command('ACL', 'SETUSER', 'default', '-eval', '-evalsha');

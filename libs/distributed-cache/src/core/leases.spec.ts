@@ -9,7 +9,7 @@ import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { CacheEnvironment } from './distributed-cache.js';
 
-/** Caches of the namespace `users`, each of a process of its own as far as Redis can tell, connected. */
+/** Caches of the namespace `users`, each of a process of its own for Redis, connected. */
 async function pods(
   count: number,
   options: DistributedCacheOptions,
@@ -100,7 +100,7 @@ describe('one load per key per cluster', () => {
     await vi.waitFor(async () => expect(await podB.get('key')).toBe('new'));
   });
 
-  it('waits for nobody when Redis goes away', async () => {
+  it('waits for no load when Redis goes away', async () => {
     const server = await RedisServer.start();
     onTestFinished(() => server.stop());
     const [podA, podB] = (await pods(2, { redis: { url: server.url } })) as [AsyncCache, AsyncCache];

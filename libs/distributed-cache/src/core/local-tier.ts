@@ -1,7 +1,7 @@
 import { isPlainKey, type PreparedKey } from '../keys/index.js';
-import type { LocalEntry, Partition, LocalPutOptions, StoredValue, DeferredJson } from '../local/index.js';
-import type { CacheRuntime } from './runtime.js';
+import type { DeferredJson, LocalEntry, LocalPutOptions, Partition, StoredValue } from '../local/index.js';
 import { XFETCH_HORIZON, type EntryLife } from './entry-options.js';
+import type { CacheRuntime } from './runtime.js';
 
 /**
  * How long a local copy is trusted when Redis can't report changes, in milliseconds: for this time processes may

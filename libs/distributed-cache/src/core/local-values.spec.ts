@@ -76,7 +76,7 @@ describe('a value read from Redis', () => {
   });
 });
 
-/** Keeps so many values as it is told, and asks again for a share of the texts. @returns how many were kept as text */
+/** Keeps a number of values, and reads a share of the texts again. @returns how many were kept as text */
 function keep(guess: RereadPredictor, count: number, isAskedAgain: (index: number) => boolean): number {
   let texts = 0;
   for (let index = 0; index < count; index++) {

@@ -118,7 +118,7 @@ describe('tags across processes', () => {
     expect(await podB.get('1')).toBeUndefined();
   });
 
-  it('make entries a miss whose stamp is gone', async () => {
+  it('make an entry a miss when their stamp is gone', async () => {
     const redis = redisForTest();
     const [podA] = (await pods(1, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [AsyncCache];
     await podA.set('1', 'a', { tags: ['author:7'] });

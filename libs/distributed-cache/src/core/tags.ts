@@ -14,7 +14,7 @@ interface Tag {
   /** When this process last invalidated the tag or learned of its invalidation, on its own clock. */
   changedAtMs: number;
   /** When the last message about it arrived, on this process's clock. */
-  toldAtMs: number;
+  messageAtMs: number;
 }
 
 /** The prefix of the key of a tag's stamp, after the namespace. */
@@ -156,7 +156,7 @@ export class TagRegistry {
     }
     tag.stamp?.doubt();
     if (tag.stamp?.hasSeen === true) {
-      tag.toldAtMs = this.nowMs();
+      tag.messageAtMs = this.nowMs();
       tag.scope.isInDoubt = true;
     } else {
       tag.scope.generation++; // copies that Redis does not know of: loaded while it gave no leases
@@ -205,7 +205,7 @@ export class TagRegistry {
   private onVerdict(tag: Tag, verdict: StampVerdict): void {
     if (verdict === 'changed') {
       // The message came before this read: a load that began in between has begun after the invalidation.
-      this.move(tag, tag.scope.isInDoubt === true ? tag.toldAtMs : undefined);
+      this.move(tag, tag.scope.isInDoubt === true ? tag.messageAtMs : undefined);
     } else {
       if (verdict === 'lapsed') {
         tag.scope.generation++;
@@ -235,7 +235,7 @@ export class TagRegistry {
           ? undefined
           : new HeldStamp(redis.stamps, layout.tagStampKey(name), true, (verdict) => this.onVerdict(tag, verdict)),
       changedAtMs: redis === undefined ? this.forgottenChangeAtMs : -Infinity,
-      toldAtMs: -Infinity,
+      messageAtMs: -Infinity,
     };
     return tag;
   }

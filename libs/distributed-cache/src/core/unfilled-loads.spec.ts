@@ -85,7 +85,7 @@ describe('a load that stores nothing', () => {
     },
   );
 
-  it('does not keep the next from loading for all, who is waited for again', async () => {
+  it('does not keep the next process from loading for all, which is waited for again', async () => {
     const [podA, podB, podC] = (await pods(3)) as [AsyncCache, AsyncCache, AsyncCache];
     await expect(podA.getOrSet('key', () => Promise.reject(new Error('no database')))).rejects.toThrow('no database');
     const [started, gate] = [new Gate(), new Gate()];
