@@ -15,6 +15,12 @@ export class RetryPace {
   private failures = 0;
   private refusals = 0;
   private isLoginRefused = false;
+  private hurries = false;
+
+  /** The server is back: an attempt that failed just before is repeated without a delay, once. */
+  hurry(): void {
+    this.hurries = true;
+  }
 
   /** A socket has opened; its login follows. */
   onConnect(): void {
@@ -46,9 +52,14 @@ export class RetryPace {
   /**
    * The delay before an attempt to connect, in milliseconds.
    * @param attempt its number, counted since the last successful one
+   * @param isServerUp whether another connection to the server is open
    */
-  reconnectMs(attempt: number): number {
-    const { failures } = this;
+  reconnectMs(attempt: number, isServerUp: boolean): number {
+    const { failures, hurries } = this;
+    this.hurries = false;
+    if (hurries && isServerUp) {
+      return 1;
+    }
     return Math.max(
       reconnectDelayMs(attempt),
       failures === 0 ? 0 : backoffMs(failures, FAILURE_FIRST_MS, FAILURE_MOST_MS),

@@ -3,17 +3,19 @@ import { TierUnavailableError } from '../errors/index.js';
 import { keySlot } from '../keys/index.js';
 import { ConnectionFault } from './client-errors.js';
 import type { ServerPart } from './connection-contract.js';
-import { ServerHealth, type InFlight } from './in-flight.js';
+import { ServerHealth, type HealthObserver, type InFlight } from './in-flight.js';
 import { PreviousConnection } from './previous-connection.js';
 import { Probe } from './probe.js';
 import { faultOf } from './ready-check.js';
-import { bytesReadBy, destroySocketOf, type RedisClient } from './redis-client.js';
+import { bytesReadBy, destroySocketOf, isCluster, type RedisClient } from './redis-client.js';
 import type { SendCost } from './send-queue.js';
 import { viaPromise, type ReplyListener, type Send } from './send.js';
 import { ServerClock } from './server-clock.js';
 
 /** What a {@link ClusterNode} needs from the cluster that it belongs to. */
 export interface ClusterNodeDeps {
+  /** Makes the queue of one master. */
+  newInFlight(observer: HealthObserver): InFlight;
   readonly deadlineMs: number;
   readonly nowMs: () => number;
   /** The client's connection to this node; `undefined` while it has none. */
@@ -33,7 +35,9 @@ export interface ClusterNodeDeps {
  * a probe, or has lost its slots.
  */
 export class ClusterNode {
-  readonly health = new ServerHealth(
+  /** The commands that were sent to the node and are unanswered, and those that are queued. */
+  readonly inFlight: InFlight;
+  private readonly health = new ServerHealth(
     () => (this.client === undefined ? 0 : bytesReadBy(this.client)),
     (isSilent) => this.onUnusable(isSilent),
   );
@@ -50,11 +54,10 @@ export class ClusterNode {
   constructor(
     /** `host:port`, as in the cluster's table of slots. */
     readonly name: string,
-    /** The commands that were sent to the node and are unanswered, and those that are queued. */
-    readonly inFlight: InFlight,
     private readonly deps: ClusterNodeDeps,
   ) {
     this.clock = new ServerClock(deps.nowMs);
+    this.inFlight = deps.newInFlight(this.health);
   }
 
   get isDown(): boolean {
@@ -179,8 +182,6 @@ export class ClusterNode {
 }
 
 interface Deps extends Omit<ClusterNodeDeps, 'clientOf' | 'lookAround' | 'beforeLive'> {
-  /** Makes a queue; each master has its own. */
-  newInFlight(): InFlight;
   /** Sends a command as `RedisConnection` does: it fails with this library's errors. */
   send<Result>(
     operation: string,
@@ -221,8 +222,11 @@ export class ClusterNodes {
     return [...this.nodes.values()];
   }
 
-  /** Adds masters that are new and removes those that have lost all their slots. */
-  follow(cluster: Cluster): void {
+  /** Adds masters that are new and removes those that have lost all their slots. @param cluster ignored if it is another client */
+  follow(cluster: RedisClient | undefined): void {
+    if (cluster === undefined || !isCluster(cluster)) {
+      return;
+    }
     if (this.cluster !== cluster) {
       this.cluster = cluster;
       cluster.on('-node', this.onNodeLost);
@@ -280,7 +284,6 @@ export class ClusterNodes {
       ? Promise.reject(breakerOpen(operation))
       : node.inFlight.listen(
           operation,
-          node.health,
           (waiter: ReplyListener<Result>) => this.deps.send(operation, send, waiter, node.client),
           cost,
         );
@@ -294,7 +297,7 @@ export class ClusterNodes {
   async greet(): Promise<boolean> {
     const usable = this.all.filter(({ isDown }) => !isDown);
     const answers = await Promise.allSettled(
-      usable.map((node) => node.inFlight.track('TIME', node.health, () => node.greet(), { isUrgent: true })),
+      usable.map((node) => node.inFlight.track('TIME', () => node.greet(), { isUrgent: true })),
     );
     return answers.some(({ status }) => status === 'fulfilled');
   }
@@ -314,16 +317,14 @@ export class ClusterNodes {
 
   /** The client also drops the connection to a master that has lost its slots. */
   private lose(name: string): void {
-    if (this.cluster !== undefined) {
-      this.follow(this.cluster);
-    }
+    this.follow(this.cluster);
     this.nodes.get(name)?.onLost();
   }
 
   private node(name: string): ClusterNode {
     let node = this.nodes.get(name);
     if (node === undefined) {
-      node = new ClusterNode(name, this.deps.newInFlight(), {
+      node = new ClusterNode(name, {
         ...this.deps,
         beforeLive: (risen) => this.deps.beforeLive(this.untrustedPartOf(risen)),
         clientOf: (wanted) => this.cluster?.nodes('master').find((client) => nameOf(client) === wanted),

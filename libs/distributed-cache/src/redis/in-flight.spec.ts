@@ -24,17 +24,18 @@ function inFlightForTest(limits: Partial<QueueLimits> = {}): {
 } {
   let [nowMs, progress, answers, load] = [1_000_000, 0, 0, 0];
   const verdicts: TimeoutVerdict[] = [];
-  const inFlight = new InFlight({
-    deadlineMs: DEADLINE_MS,
-    nowMs: () => nowMs,
-    limits: { ...QUEUE_LIMITS, ...limits },
-    measureLoad: () => () => load,
-  });
   const observer: HealthObserver = {
     progress: () => progress,
     onAnswer: () => void answers++,
     onTimeout: (verdict) => void verdicts.push(verdict),
   };
+  const inFlight = new InFlight({
+    observer,
+    deadlineMs: DEADLINE_MS,
+    nowMs: () => nowMs,
+    limits: { ...QUEUE_LIMITS, ...limits },
+    measureLoad: () => () => load,
+  });
   const advance = async (durationMs: number): Promise<void> => {
     for (let passed = 0; passed < durationMs; passed++) {
       nowMs++;
@@ -43,7 +44,7 @@ function inFlightForTest(limits: Partial<QueueLimits> = {}): {
   };
   return {
     inFlight,
-    track: (operation, start) => inFlight.track(operation, observer, start),
+    track: (operation, start) => inFlight.track(operation, start),
     verdicts,
     advance,
     beBusy: (ms) => void (nowMs += ms),
@@ -253,27 +254,24 @@ describe('InFlight', () => {
 
   it('sends what is urgent before what has waited longer', async () => {
     const { inFlight, track } = inFlightForTest({ maxSent: 1 });
-    const observer: HealthObserver = { progress: () => 0, onAnswer: () => {}, onTimeout: () => {} };
     const sent: string[] = [];
     const note = (name: string) => async () => void sent.push(name);
     await Promise.all([
       track('FIRST', note('first')),
       track('GET', note('get')),
       track('SET', note('set')),
-      inFlight.track('FILL', observer, note('fill'), { isUrgent: true }),
+      inFlight.track('FILL', note('fill'), { isUrgent: true }),
     ]);
     expect(sent).toEqual(['first', 'fill', 'get', 'set']);
   });
 
   it('bounds what is sent and what waits by bytes, and sends one operation however large it is', async () => {
     const { inFlight } = inFlightForTest({ maxSentBytes: 100, maxQueuedBytes: 250 });
-    const observer: HealthObserver = { progress: () => 0, onAnswer: () => {}, onTimeout: () => {} };
     let sent = 0;
     const track = (bytes: number, replyBytes = 0) =>
       outcomeOf(
         inFlight.track(
           'SET',
-          observer,
           () => {
             sent++;
             return NEVER();
@@ -297,11 +295,7 @@ describe('InFlight', () => {
     let fail: (error: Error) => void = () => {};
     const first = track('GET', () => new Promise<never>((_resolve, reject) => (fail = reject))).catch(failed);
     const others = Array.from({ length: 20_000 }, () =>
-      inFlight
-        .listen('GET', { progress: () => 0, onAnswer: () => {}, onTimeout: () => {} }, (waiter) =>
-          waiter.onFailure(new Error('not writable')),
-        )
-        .catch(failed),
+      inFlight.listen('GET', (waiter) => waiter.onFailure(new Error('not writable'))).catch(failed),
     );
     fail(new Error('not writable'));
     await Promise.all([first, ...others]);

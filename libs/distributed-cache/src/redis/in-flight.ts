@@ -14,7 +14,6 @@ import type { ReplyListener } from './send.js';
 /** A pending operation: what it costs, when it is due, and how to fail it. */
 interface Operation extends Linked<Operation> {
   readonly name: string;
-  readonly observer: HealthObserver;
   readonly bytes: number;
   readonly replyBytes: number;
   readonly isUrgent: boolean;
@@ -23,7 +22,7 @@ interface Operation extends Linked<Operation> {
   sentAtMs: number;
   /** How often it was given longer, because the process was busy when it was due. */
   extensions: number;
-  /** What `observer.progress()` said when the operation was sent. */
+  /** The `progress()` of the server when the operation was sent. */
   progressAtSend: number;
   start(): void;
   readonly reject: (error: Error) => void;
@@ -77,6 +76,7 @@ export class ServerHealth implements HealthObserver {
 }
 
 export interface InFlightOptions {
+  readonly observer: HealthObserver;
   /** The most that an operation waits for its answer, from the moment it is sent. */
   readonly deadlineMs: number;
   readonly nowMs: () => number;
@@ -148,15 +148,9 @@ export class InFlight {
   }
 
   /** Waits for `start()`, no longer than the deadline once it is called. @throws TierUnavailableError (`overloaded`) at a full queue */
-  track<Result>(
-    name: string,
-    observer: HealthObserver,
-    start: () => Promise<Result>,
-    cost?: SendCost,
-  ): Promise<Result> {
+  track<Result>(name: string, start: () => Promise<Result>, cost?: SendCost): Promise<Result> {
     return this.listen<Result>(
       name,
-      observer,
       (waiter) => {
         start().then(
           (result) => waiter.onReply(result),
@@ -170,7 +164,6 @@ export class InFlight {
   /** Waits as {@link track} does, for an operation that reports to a listener and needs no promise of its own. `start` must not throw. */
   listen<Result>(
     name: string,
-    observer: HealthObserver,
     start: (listener: ReplyListener<Result>) => void,
     cost: SendCost = SMALL,
   ): Promise<Result> {
@@ -178,7 +171,7 @@ export class InFlight {
       return Promise.reject(new TierUnavailableError(name, 'overloaded'));
     }
     return new Promise<Result>((resolve, reject) => {
-      this.queue.add(new Waiter<Result>(name, observer, cost, start, resolve, reject, this.leave));
+      this.queue.add(new Waiter<Result>(name, cost, start, resolve, reject, this.leave));
     });
   }
 
@@ -208,7 +201,7 @@ export class InFlight {
   private stamp(operation: Operation): void {
     operation.sentAtMs = this.options.nowMs();
     operation.dueAtMs = operation.sentAtMs + this.options.deadlineMs;
-    operation.progressAtSend = operation.observer.progress();
+    operation.progressAtSend = this.options.observer.progress();
   }
 
   private stampAtEndOfTurn(operation: Operation): void {
@@ -222,7 +215,7 @@ export class InFlight {
   }
 
   /** @returns whether it was still waited for */
-  private readonly leave = (operation: Operation): boolean => {
+  private readonly leave = (operation: Operation, isAnswered: boolean): boolean => {
     if (!this.sent.delete(operation)) {
       return false;
     }
@@ -231,6 +224,9 @@ export class InFlight {
     }
     this.queue.onSettled(operation);
     this.settleTimer();
+    if (isAnswered) {
+      this.options.observer.onAnswer();
+    }
     return true;
   };
 
@@ -265,13 +261,13 @@ export class InFlight {
   }
 
   private expire(isLate: boolean, isBusy: boolean): void {
-    const { deadlineMs, nowMs } = this.options;
+    const { deadlineMs, nowMs, observer } = this.options;
     const dueNowMs = nowMs();
     for (const operation of this.sent.all()) {
       if (operation.dueAtMs > dueNowMs) {
         break; // those behind it were sent later, and are due at most one deadline earlier
       }
-      const isSilent = operation.progressAtSend === operation.observer.progress();
+      const isSilent = operation.progressAtSend === observer.progress();
       const busyProcess = isLate || (!isSilent && (isBusy || this.isQueueing));
       const mostExtensions = busyProcess ? MOST_EXTENSIONS : isBusy && this.isQueueing ? MOST_SILENT_EXTENSIONS : 0;
       if (operation.extensions < mostExtensions) {
@@ -279,9 +275,9 @@ export class InFlight {
         operation.dueAtMs = dueNowMs + deadlineMs; // its command may have left only now
         continue;
       }
-      if (this.leave(operation)) {
+      if (this.leave(operation, false)) {
         operation.reject(new TierTimeoutError(operation.name, deadlineMs));
-        operation.observer.onTimeout(busyProcess ? 'busy-process' : isSilent ? 'silent' : 'slow');
+        observer.onTimeout(busyProcess ? 'busy-process' : isSilent ? 'silent' : 'slow');
       }
     }
   }
@@ -302,12 +298,11 @@ class Waiter<Result> implements Operation, ReplyListener<Result> {
 
   constructor(
     readonly name: string,
-    readonly observer: HealthObserver,
     { bytes = 0, replyBytes = 0, isUrgent = false }: SendCost,
     private readonly send: (listener: ReplyListener<Result>) => void,
     private readonly resolve: (result: Result) => void,
     readonly reject: (error: Error) => void,
-    private readonly leave: (waiter: Operation) => boolean,
+    private readonly leave: (waiter: Operation, isAnswered: boolean) => void,
   ) {
     this.bytes = bytes;
     this.replyBytes = replyBytes;
@@ -319,14 +314,12 @@ class Waiter<Result> implements Operation, ReplyListener<Result> {
   }
 
   onReply(result: Result): void {
-    if (this.leave(this)) {
-      this.observer.onAnswer();
-    }
+    this.leave(this, true);
     this.resolve(result);
   }
 
   onFailure(error: Error): void {
-    this.leave(this);
+    this.leave(this, false);
     this.reject(error);
   }
 }

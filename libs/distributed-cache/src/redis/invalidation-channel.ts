@@ -73,10 +73,8 @@ export class InvalidationChannel {
   private readonly pace = new RetryPace();
   private heartbeatTimer: NodeJS.Timeout | undefined;
   private refusalTimer: NodeJS.Timeout | undefined;
-  /** Whether the server is back, and the subscriber has not yet tried to connect again. */
-  private isToHurry = false;
   private readonly onSourceReady = (): void => {
-    this.isToHurry = true;
+    this.pace.hurry();
     reconnectNow(this.subscriber);
     void this.arm();
   };
@@ -93,7 +91,7 @@ export class InvalidationChannel {
     private readonly limits: InvalidationLimits,
     private readonly listener: InvalidationListener,
   ) {
-    this.subscriber = openSubscriber(source, (attempt) => this.retryDelayMs(attempt));
+    this.subscriber = openSubscriber(source, (attempt) => this.pace.reconnectMs(attempt, source.status === 'ready'));
     this.path = new SignalPath(source, this.subscriber, limits);
   }
 
@@ -310,16 +308,6 @@ export class InvalidationChannel {
       this.isInDoubt = false;
       this.listener.onDoubtEnded();
     }
-  }
-
-  /**
-   * The delay before the next attempt to connect. An attempt that failed just before the data connection was back is
-   * repeated at once; the delays after that are as usual.
-   */
-  private retryDelayMs(attempt: number): number {
-    const hurries = this.isToHurry && this.source.status === 'ready';
-    this.isToHurry = false;
-    return hurries ? 1 : this.pace.reconnectMs(attempt);
   }
 
   /**

@@ -10,7 +10,7 @@ import type {
 } from './connection-contract.js';
 import { ClusterNodes, type ClusterNode } from './cluster-nodes.js';
 import { DeadlineClock, REAL_TIME, withinDeadline } from './deadline.js';
-import { InFlight, ServerHealth } from './in-flight.js';
+import { InFlight, ServerHealth, type HealthObserver } from './in-flight.js';
 import { Heartbeat, Probe } from './probe.js';
 import { ReadyCheck } from './ready-check.js';
 import { isCluster, type RedisClient } from './redis-client.js';
@@ -42,9 +42,6 @@ export class RedisConnection {
   private lastReason = 'not-connected';
   private downSinceMs: number | undefined;
   private readonly heartbeat: Heartbeat;
-  /** Resolves when the first attempt to connect has ended. */
-  private connected: Promise<void> | undefined;
-  private endFirstAttempt = (): void => {};
   private readonly probe = new Probe(() => this.tryToGoLive());
   private readonly link: ClientLink;
   private readonly clock: ServerClock;
@@ -53,8 +50,7 @@ export class RedisConnection {
   /** The time that counts against the deadline of an operation with several steps. */
   readonly deadlineClock: DeadlineClock;
   private readonly inFlight: InFlight;
-  /** Operations that wait for the first connection. */
-  private readonly early: InFlight;
+  private readonly first: FirstAttempt;
   /** The health of the connection as a whole; each master of a cluster has its own. */
   private readonly health: ServerHealth;
 
@@ -74,28 +70,27 @@ export class RedisConnection {
       listener.onHeartbeat?.();
     });
     this.readyCheck = new ReadyCheck(this.link, this.clock, limits, async (client) => {
-      this.follow();
+      this.nodes.follow(this.link.ready);
       await listener.beforeLive?.(client);
     });
     this.refusals = new Refusals((refusal) => listener.onRefused?.(refusal), this.isCluster);
     this.sender = new CommandSender(limits.commandTimeoutMs, this.refusals);
     const { deadlineMs } = limits;
     const nowMs = (): number => REAL_TIME.nowMs();
-    this.deadlineClock = new DeadlineClock(nowMs, deadlineMs);
-    this.inFlight = new InFlight({ deadlineMs, nowMs, deadlineClock: this.deadlineClock });
-    this.early = new InFlight({
-      deadlineMs,
-      nowMs,
-      limits: { ...QUEUE_LIMITS, maxSent: QUEUE_LIMITS.maxQueued, maxQueued: 0 },
-    });
+    const deadlineClock = new DeadlineClock(nowMs, deadlineMs);
+    const newInFlight = (observer: HealthObserver): InFlight =>
+      new InFlight({ observer, deadlineMs, nowMs, deadlineClock });
+    this.deadlineClock = deadlineClock;
     this.health = new ServerHealth(
       () => this.sender.replies + this.link.bytesRead,
       (isSilent) => this.onUnusable(isSilent),
     );
+    this.inFlight = newInFlight(this.health);
+    this.first = new FirstAttempt(this.health, deadlineMs, nowMs);
     this.nodes = new ClusterNodes({
       deadlineMs,
       nowMs: limits.nowMs,
-      newInFlight: () => new InFlight({ deadlineMs, nowMs, deadlineClock: this.deadlineClock }),
+      newInFlight,
       send: (operation, send, waiter, to) => this.send(operation, send, waiter, to),
       onDown: (node) => this.onNodeDown(node),
       beforeLive: async (part) => listener.beforeNodeLive?.(part),
@@ -126,10 +121,7 @@ export class RedisConnection {
     return this.currentState === 'live' && this.nodes.allUp;
   }
 
-  /**
-   * The time since when the server of this key can't be used, on this process's clock; `undefined` while it can be
-   * used.
-   */
+  /** Since when the server of this key can't be used, on this process's clock; `undefined` while it can be used. */
   outageSinceMs(key: string): number | undefined {
     return this.downSinceMs ?? (this.nodes.allUp ? undefined : this.nodes.ownerOf(key)?.downSinceMs);
   }
@@ -150,9 +142,7 @@ export class RedisConnection {
     return this.clock.roundTripMs;
   }
 
-  /**
-   * The time of the Redis server that holds this key, in milliseconds; before the first answer, this process's time.
-   */
+  /** The time of the server that holds this key, in milliseconds; before its first answer, this process's time. */
   serverNowMs(key: string): number {
     return this.clockFor(key).nowMs();
   }
@@ -164,21 +154,10 @@ export class RedisConnection {
 
   /** Starts to connect, once. Resolves when the first attempt has ended, whether or not it succeeded; never rejects. */
   connect(): Promise<void> {
-    this.connected ??= new Promise((resolve) => {
-      // Sockets and timers here are unref'd: without this timer a program that waits for its first connection would end.
-      const keepProcess = setInterval(() => {}, CONNECT_ATTEMPT_MS);
-      this.endFirstAttempt = () => {
-        clearInterval(keepProcess);
-        resolve();
-      };
-      if (this.currentState === 'closed') {
-        this.endFirstAttempt();
-      } else {
-        this.currentState = 'connecting';
-        void this.link.open();
-      }
+    return this.first.start(() => {
+      this.currentState = 'connecting';
+      void this.link.open();
     });
-    return this.connected;
   }
 
   /**
@@ -213,7 +192,7 @@ export class RedisConnection {
 
   /** Whether Redis (in a cluster, any master) answers now, within `deadlineMs`; also learns the servers' clocks. */
   async ping(): Promise<boolean> {
-    this.follow();
+    this.nodes.follow(this.link.ready);
     const asking: Promise<unknown> =
       this.isLive && this.isCluster
         ? this.nodes.greet()
@@ -240,15 +219,8 @@ export class RedisConnection {
     this.nodes.close();
     this.heartbeat.stop();
     this.releaseAll();
-    this.endFirstAttempt();
+    this.first.end();
     this.link.close();
-  }
-
-  private follow(): void {
-    const client = this.link.ready;
-    if (client !== undefined && isCluster(client)) {
-      this.nodes.follow(client);
-    }
   }
 
   private onNodeDown(node: ClusterNode): void {
@@ -268,17 +240,12 @@ export class RedisConnection {
     if (this.currentState === 'live') {
       const node = key === undefined ? undefined : this.nodes.ownerOf(key);
       return node === undefined
-        ? this.inFlight.listen(
-            operation,
-            this.health,
-            (waiter: ReplyListener<Result>) => this.send(operation, send, waiter),
-            cost,
-          )
+        ? this.inFlight.listen<Result>(operation, (waiter) => this.send(operation, send, waiter), cost)
         : this.nodes.run(node, operation, send, cost);
     }
     if (this.currentState === 'idle' || this.currentState === 'connecting') {
-      return this.early
-        .track(operation, this.health, () => this.connect())
+      return this.first.operations
+        .track(operation, () => this.connect())
         .then(() =>
           this.isLive ? this.start(operation, send, key, cost) : Promise.reject(this.unavailable(operation)),
         );
@@ -301,14 +268,13 @@ export class RedisConnection {
   }
 
   private onUnusable(isSilent: boolean): void {
-    if (!this.isLive || this.isCluster) {
-      return;
+    if (this.isLive && !this.isCluster) {
+      this.goDown('timeout');
+      if (isSilent) {
+        this.link.cut();
+      }
+      this.probe.later();
     }
-    this.goDown('timeout');
-    if (isSilent) {
-      this.link.cut();
-    }
-    this.probe.later();
   }
 
   private goDown(reason: string): void {
@@ -324,12 +290,12 @@ export class RedisConnection {
     this.downSinceMs = this.limits.nowMs();
     this.heartbeat.stop();
     this.releaseAll();
-    this.endFirstAttempt();
+    this.first.end();
     this.listener.onDown(reason);
   }
 
   private releaseAll(): void {
-    this.early.releaseAll((operation) => this.unavailable(operation));
+    this.first.operations.releaseAll((operation) => this.unavailable(operation));
     this.inFlight.releaseAll(this.unavailable);
     this.nodes.releaseAll(this.unavailable);
   }
@@ -342,7 +308,7 @@ export class RedisConnection {
     this.heartbeat.onAnswer();
     this.heartbeat.start();
     this.listener.onLive(downSinceMs === undefined ? undefined : this.limits.nowMs() - downSinceMs);
-    this.endFirstAttempt();
+    this.first.end();
   }
 
   /** Checks a connection that is open but not trusted. @returns false if it is to be checked again */
@@ -365,4 +331,44 @@ export class RedisConnection {
 
   private readonly unavailable = (operation: string, wasSent = false) =>
     new TierUnavailableError(operation, this.currentState === 'closed' ? 'closed' : 'not-connected', wasSent);
+}
+
+/** The first attempt to connect, and the operations that wait for its end. */
+class FirstAttempt {
+  readonly operations: InFlight;
+  private outcome: Promise<void> | undefined;
+  private resolve = (): void => {};
+  private isOver = false;
+
+  constructor(observer: HealthObserver, deadlineMs: number, nowMs: () => number) {
+    const limits = { ...QUEUE_LIMITS, maxSent: QUEUE_LIMITS.maxQueued, maxQueued: 0 };
+    this.operations = new InFlight({ observer, deadlineMs, nowMs, limits });
+  }
+
+  /**
+   * Starts the attempt at the first call, by `begin`.
+   * @returns resolves when the attempt has ended, whether or not it succeeded
+   */
+  start(begin: () => void): Promise<void> {
+    if (this.isOver) {
+      return Promise.resolve();
+    }
+    if (this.outcome === undefined) {
+      // Sockets and timers here are unref'd: without this timer a program that waits for its first connection would end.
+      const keepProcess = setInterval(() => {}, CONNECT_ATTEMPT_MS);
+      this.outcome = new Promise((resolve) => {
+        this.resolve = () => {
+          clearInterval(keepProcess);
+          resolve();
+        };
+      });
+      begin();
+    }
+    return this.outcome;
+  }
+
+  end(): void {
+    this.isOver = true;
+    this.resolve();
+  }
 }

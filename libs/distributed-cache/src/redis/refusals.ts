@@ -48,10 +48,9 @@ export class Refusals {
     return [...this.noted.values()].map(({ command, reply }) => ({ command, reply }));
   }
 
-  note(error: TierReplyError): void {
-    const { operation, command = operation, reply } = error;
+  note({ operation, command = operation, reply, isRefusal: isRefused }: TierReplyError): void {
     const isElsewhere = reply === 'MOVED' && !this.isCluster;
-    if (!error.isRefusal && (!isElsewhere || this.all.some((each) => each.reply === reply))) {
+    if (!isRefused && (!isElsewhere || this.all.some((each) => each.reply === reply))) {
       return;
     }
     const earlier = this.noted.get(command);
