@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import {
   ARROWS,
+  CONTEXTS,
   ENTRY,
   MAX_CLASS_LINES,
   MAX_COLLABORATORS,
@@ -29,6 +30,10 @@ describe('the library', () => {
 
   it('keeps to the arrows, the packages of each room, short files and commands that touch only its own keys', () => {
     expect(checkArchitecture(sources)).toEqual([]);
+  });
+
+  it('has no file that is too short, no class that is too long or has too many collaborators', () => {
+    expect([...slivers(sources), ...overgrownClasses(sources)]).toEqual([]);
   });
 
   it('has files in the rooms that every entry needs', () => {
@@ -188,11 +193,14 @@ describe('the shape of the source', () => {
 
   it('counts the collaborators of a constructor: classes, interfaces with methods, and bundles of them, but no data', () => {
     const types = `class Tier {} interface Listener { onLost(): void } interface Bundle { readonly tier: Tier | undefined }
-      interface Limits { readonly maxBytes: number }`;
+      interface Limits { readonly maxBytes: number } ${CONTEXTS.map((type) => `class ${type} {}`).join(' ')}`;
     const needing = (count: number) => {
       const tiers = Array.from({ length: count - 2 }, (_, index) => `private readonly tier${index}: Tier | undefined`);
       const others = ['listener: Listener', 'bundle: Bundle', 'limits: Limits', 'name: string', 'now: () => number'];
-      return new Map([['core/a.ts', `${types}\nclass Needy { constructor(${[...tiers, ...others].join(', ')}) {} }`]]);
+      const context = CONTEXTS.map((type, index) => `context${index}: ${type}`);
+      return new Map([
+        ['core/a.ts', `${types}\nclass Needy { constructor(${[...tiers, ...others, ...context].join(', ')}) {} }`],
+      ]);
     };
     expect(overgrownClasses(needing(MAX_COLLABORATORS))).toEqual([]);
     expect(overgrownClasses(needing(MAX_COLLABORATORS + 1))).toEqual([

@@ -48,3 +48,5 @@ export const MAX_LINES = 450;
 export const MIN_LINES = 40;
 export const MAX_CLASS_LINES = 300;
 export const MAX_COLLABORATORS = 5;
+/** What all parts of a cache, or of a namespace, have in common: it comes beside the collaborators of a constructor. */
+export const CONTEXTS: readonly string[] = ['CacheRuntime', 'RedisRuntime', 'ResolvedNamespace', 'CacheConfig'];

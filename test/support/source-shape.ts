@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import ts from 'typescript';
-import { MAX_CLASS_LINES, MAX_COLLABORATORS, MAX_LINES, MIN_LINES } from './architecture-rules.js';
+import { CONTEXTS, MAX_CLASS_LINES, MAX_COLLABORATORS, MAX_LINES, MIN_LINES } from './architecture-rules.js';
 import type { Sources } from './check-architecture.js';
 
 /** What the types of a source tree have: needed to tell a collaborator from data. */
@@ -53,12 +53,17 @@ export function overgrownClasses(sources: Sources): string[] {
   return complaints;
 }
 
-/** The types of a constructor's parameters that have methods. A bundle of such objects counts once: its owner decides what it holds. */
+/**
+ * The types of a constructor's parameters that have methods. A bundle of such objects counts once: its owner decides what
+ * it holds. The contexts do not count.
+ */
 function collaboratorsOf(node: ts.ClassDeclaration, types: TypeTable): string[] {
   const constructor = node.members.find(ts.isConstructorDeclaration);
   const names = (constructor?.parameters ?? []).flatMap(({ type }) => namesIn(type));
   const hasMethods = (name: string): boolean => types.withMethods.has(name);
-  return names.filter((name) => hasMethods(name) || (types.propertiesOf.get(name) ?? []).some(hasMethods));
+  return names
+    .filter((name) => !CONTEXTS.includes(name))
+    .filter((name) => hasMethods(name) || (types.propertiesOf.get(name) ?? []).some(hasMethods));
 }
 
 function typeTableOf(files: readonly ts.SourceFile[]): TypeTable {
