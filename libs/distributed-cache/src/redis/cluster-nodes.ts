@@ -190,6 +190,8 @@ interface Deps extends Omit<ClusterNodeDeps, 'clientOf' | 'lookAround' | 'before
     target: RedisClient | undefined,
   ): void;
   beforeLive(part: ServerPart): Promise<void>;
+  /** The number of masters that are down may have changed. */
+  onCounted(): void;
 }
 
 /**
@@ -370,6 +372,7 @@ export class ClusterNodes {
 
   private count(): void {
     this.downCount = this.down.length;
+    this.deps.onCounted();
   }
 }
 

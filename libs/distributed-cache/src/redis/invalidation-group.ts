@@ -29,7 +29,8 @@ export interface Masters {
 export class InvalidationGroup {
   private client: RedisClient | undefined;
   private readonly channels = new Map<Redis, InvalidationChannel>();
-  private isTracked = false;
+  /** Whether this process receives every change on every master. A field, because each hit reads it. */
+  isFullyTracked = false;
   private lastState: InvalidationState = 'lost';
   /** Whether the server refused tracking at the last attempt: then this process must announce its own changes. */
   private mustAnnounce = false;
@@ -42,14 +43,9 @@ export class InvalidationGroup {
     private readonly masters: Masters = { allNodesUp: true, sourceOf: () => undefined },
   ) {}
 
-  /** Whether this process receives every change on every master. */
-  get isFullyTracked(): boolean {
-    return this.isTracked;
-  }
-
   /** Whether this process receives every change of this key, although changes of other keys may be missed. */
   tracksChanges(key: string): boolean {
-    if (this.isTracked) {
+    if (this.isFullyTracked) {
       return true;
     }
     const source = this.masters.sourceOf(key);
@@ -181,7 +177,7 @@ export class InvalidationGroup {
   }
 
   private updateTrust(): void {
-    this.isTracked = this.state === 'live' && [...this.channels.values()].every((channel) => channel.isLive);
+    this.isFullyTracked = this.state === 'live' && [...this.channels.values()].every((channel) => channel.isLive);
   }
 
   private release(): void {

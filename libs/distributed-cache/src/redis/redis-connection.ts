@@ -38,8 +38,11 @@ export class RedisConnection {
   readonly isCluster: boolean;
   /** The commands that Redis refuses for now, although it answers. */
   readonly refusals: Refusals;
+  /** Whether the connection is live and no master of a cluster is down. A field, because each hit reads it. */
+  allNodesUp = false;
+  /** Why Redis can't be used, in one word; meaningful while it is not live. */
+  reason = 'not-connected';
   private currentState: ConnectionState = 'idle';
-  private lastReason = 'not-connected';
   private downSinceMs: number | undefined;
   private readonly heartbeat: Heartbeat;
   private readonly probe = new Probe(() => this.tryToGoLive());
@@ -92,6 +95,7 @@ export class RedisConnection {
       nowMs: limits.nowMs,
       newInFlight,
       send: (operation, send, waiter, to) => this.send(operation, send, waiter, to),
+      onCounted: () => this.enter(this.currentState),
       onDown: (node) => this.onNodeDown(node),
       beforeLive: async (part) => listener.beforeNodeLive?.(part),
       onLive: ({ name }, downMs) => (this.isLive ? listener.onNodeLive?.(name, downMs) : this.probe.restart()),
@@ -106,19 +110,9 @@ export class RedisConnection {
     return this.currentState === 'live';
   }
 
-  /** Why Redis can't be used, in one word; meaningful while it is not live. */
-  get reason(): string {
-    return this.lastReason;
-  }
-
   /** Whether commands wait for their replies. */
   get isBusy(): boolean {
     return this.sender.unanswered > 0;
-  }
-
-  /** Whether all of Redis can be used: the connection is live and no master of a cluster is down. */
-  get allNodesUp(): boolean {
-    return this.currentState === 'live' && this.nodes.allUp;
   }
 
   /** Since when the server of this key can't be used, on this process's clock; `undefined` while it can be used. */
@@ -155,7 +149,7 @@ export class RedisConnection {
   /** Starts to connect, once. Resolves when the first attempt has ended, whether or not it succeeded; never rejects. */
   connect(): Promise<void> {
     return this.first.start(() => {
-      this.currentState = 'connecting';
+      this.enter('connecting');
       void this.link.open();
     });
   }
@@ -214,7 +208,7 @@ export class RedisConnection {
       const last = this.run('TIME', (client) => this.clock.learnFrom(client)).catch(() => {});
       await withinDeadline(last, REAL_TIME, REAL_TIME.nowMs() + this.limits.deadlineMs, () => {});
     }
-    this.currentState = 'closed';
+    this.enter('closed');
     this.probe.stop();
     this.nodes.close();
     this.heartbeat.stop();
@@ -277,17 +271,22 @@ export class RedisConnection {
     }
   }
 
+  private enter(state: ConnectionState): void {
+    this.currentState = state;
+    this.allNodesUp = state === 'live' && this.nodes.allUp;
+  }
+
   private goDown(reason: string): void {
     this.sender.startAnew();
     if (this.currentState === 'closed') {
       return;
     }
-    this.lastReason = reason;
+    this.reason = reason;
     if (this.currentState === 'down') {
       return;
     }
-    this.currentState = 'down';
     this.downSinceMs = this.limits.nowMs();
+    this.enter('down');
     this.heartbeat.stop();
     this.releaseAll();
     this.first.end();
@@ -302,8 +301,8 @@ export class RedisConnection {
 
   private goLive(): void {
     const { downSinceMs } = this;
-    this.currentState = 'live';
     this.downSinceMs = undefined;
+    this.enter('live');
     this.health.onAnswer();
     this.heartbeat.onAnswer();
     this.heartbeat.start();
