@@ -47,8 +47,8 @@ const LEASES_PER_SCRIPT = 250;
  * script was refused, leases are acquired by script until one succeeds.
  *
  * Leases that are due in one turn of the event loop are renewed together: a batch load holds thousands, and one command
- * each would cost more than the load. A cluster refuses scripts over several slots, so there each lease has a command of
- * its own.
+ * each would cost more than the load. A cluster refuses scripts over several slots, so there each lease has a command
+ * of its own.
  */
 export class Leases {
   private mayRunScripts = true;

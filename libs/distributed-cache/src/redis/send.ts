@@ -129,7 +129,8 @@ class DirectSender implements Sender {
         this.mayTransact = false;
         onAnswered(queued.map(textOf)); // the right was taken away: each command was executed on its own
       } else {
-        const reason = queued.find((outcome) => outcome instanceof Error) ?? executed; // EXECABORT says only that some command was refused
+        // EXECABORT says only that some command was refused.
+        const reason = queued.find((outcome) => outcome instanceof Error) ?? executed;
         onAnswered(commands.map(() => reason));
       }
     });
