@@ -224,7 +224,10 @@ export class ClusterNodes {
     return [...this.nodes.values()];
   }
 
-  /** Adds masters that are new and removes those that have lost all their slots. @param cluster ignored if it is another client */
+  /**
+   * Adds masters that are new and removes those that have lost all their slots.
+   * @param cluster ignored if it is another client
+   */
   follow(cluster: RedisClient | undefined): void {
     if (cluster === undefined || !isCluster(cluster)) {
       return;

@@ -100,9 +100,13 @@ export function fill(
   lifeMs: number,
 ): Request<boolean> {
   return withFormerNames(client, (withFormer) =>
-    runScript(STAGE, stagingOf(keys, token, sealed, lifeMs, withFormer), { atomic: withFormer, resultOf: isFilled }, [
-      ['rename', keys.fillKey, keys.valueKey],
-    ]),
+    runScript(
+      client,
+      STAGE,
+      stagingOf(keys, token, sealed, lifeMs, withFormer),
+      { atomic: withFormer, resultOf: isFilled },
+      [['rename', keys.fillKey, keys.valueKey]],
+    ),
   );
 }
 
@@ -151,7 +155,7 @@ export function replace(
 ): Request<void> {
   return withFormerNames(client, (withFormer) => {
     const names = [keys.valueKey, ...loadNamesOf(keys, withFormer)];
-    return runScript(REPLACE, [names.length, ...names, before, after, lifeMs], {
+    return runScript(client, REPLACE, [names.length, ...names, before, after, lifeMs], {
       resultOf: requireDone,
     });
   });
@@ -229,14 +233,14 @@ function dropAtOnce(
       clientsWithoutUnlink.add(client);
       return dropAtOnce(client, values, others, heldLeases, holdOffMs);
     }
-    return isFull ? dropFromFull(values, others) : undefined;
+    return isFull ? dropFromFull(client, values, others) : undefined;
   });
 }
 
 /** A full Redis deletes, but not in a transaction: queueing its commands takes memory. */
-function dropFromFull(values: readonly string[], others: readonly string[]): Request<boolean[]> {
+function dropFromFull(client: RedisClient, values: readonly string[], others: readonly string[]): Request<boolean[]> {
   const keys = [...values, ...others];
-  return runScript(DROP, [keys.length, ...keys, values.length], {
+  return runScript(client, DROP, [keys.length, ...keys, values.length], {
     resultOf: (outcomes) => (requireAll(outcomes)[0] as number[]).map((count) => count > 0),
   });
 }

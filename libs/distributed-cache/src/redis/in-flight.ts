@@ -84,25 +84,31 @@ export interface InFlightOptions {
   readonly deadlineClock?: DeadlineClock;
   /** Default: see {@link QUEUE_LIMITS}. */
   readonly limits?: QueueLimits;
-  /** Starts to measure: the result says, when called, which part of the time since then this process has worked, 0 to 1. */
+  /**
+   * Starts to measure: the result says, when called, which part of the time since then this process has worked, 0 to 1.
+   */
   readonly measureLoad?: () => () => number;
 }
 
 /** A timer this late means that the process was busy, and says nothing about Redis. */
 const STALLED_LOOP_MS = 50;
 
-/** An operation that was due while the process was busy gets the deadline anew: the process may be busy so often in a row. */
+/**
+ * An operation that was due while the process was busy gets the deadline anew: the process may be busy so often in a
+ * row.
+ */
 const MOST_EXTENSIONS = 5;
 
 /**
- * While operations queue in a busy process, a server that answers nothing may be dead, or short of processor time as this process is: an
- * operation gets its deadline anew so many times.
+ * While operations queue in a busy process, a server that answers nothing may be dead, or short of processor time as
+ * this process is: an operation gets its deadline anew so many times.
  */
 const MOST_SILENT_EXTENSIONS = 2;
 
 /**
- * With more than so many operations unanswered, the deadline of a new one begins when the current turn of the event loop ends. A turn that
- * sends thousands takes long, and its commands leave only then. Fewer operations do without the extra `setImmediate`.
+ * With more than so many operations unanswered, the deadline of a new one begins when the current turn of the event
+ * loop ends. A turn that sends thousands takes long, and its commands leave only then. Fewer operations do without the
+ * extra `setImmediate`.
  */
 const BURST = 16;
 
@@ -112,17 +118,19 @@ const BUSY_SHARE = 0.5;
 const SMALL: SendCost = {};
 
 /**
- * The operations of one Redis server: those that are sent and wait for their answers, oldest first, and behind them a queue.
+ * The operations of one Redis server: those that are sent and wait for their answers, oldest first, and behind them a
+ * queue.
  *
- * The deadline of an operation begins when it is sent. Operations share one deadline, so the first to be sent is the first to time out,
- * and one timer serves all of them. The timer keeps the process alive while an operation is unanswered, and only then: the socket
- * itself is unref'd, so a script that used the cache can end.
+ * The deadline of an operation begins when it is sent. Operations share one deadline, so the first to be sent is the
+ * first to time out, and one timer serves all of them. The timer keeps the process alive while an operation is
+ * unanswered, and only then: the socket itself is unref'd, so a script that used the cache can end.
  *
  * When the timer fires, the answer may lie in the socket's buffer, unread because the process was busy (a large
- * `JSON.parse`, a garbage collection): timers run before the poll phase. So the verdict waits for one poll phase. If the timer
- * itself was late, the command may have left late too, and every operation that was due gets its deadline anew. So does one whose server
- * has answered others meanwhile, if this process was busy for most of the time, or if operations queue: then it waits behind this process's
- * own load. While operations queue in a busy process, a server that answers nothing gets two more deadlines: both may be short of processor time.
+ * `JSON.parse`, a garbage collection): timers run before the poll phase. So the verdict waits for one poll phase. If
+ * the timer itself was late, the command may have left late too, and every operation that was due gets its deadline
+ * anew. So does one whose server has answered others meanwhile, if this process was busy for most of the time, or if
+ * operations queue: then it waits behind this process's own load. While operations queue in a busy process, a server
+ * that answers nothing gets two more deadlines: both may be short of processor time.
  */
 export class InFlight {
   private readonly sent = new LinkedQueue<Operation>();
@@ -147,7 +155,10 @@ export class InFlight {
     return this.queue.size > 0;
   }
 
-  /** Waits for `start()`, no longer than the deadline once it is called. @throws TierUnavailableError (`overloaded`) at a full queue */
+  /**
+   * Waits for `start()`, no longer than the deadline once it is called.
+   * @throws TierUnavailableError (`overloaded`) at a full queue
+   */
   track<Result>(name: string, start: () => Promise<Result>, cost?: SendCost): Promise<Result> {
     return this.listen<Result>(
       name,
@@ -161,7 +172,10 @@ export class InFlight {
     );
   }
 
-  /** Waits as {@link track} does, for an operation that reports to a listener and needs no promise of its own. `start` must not throw. */
+  /**
+   * Waits as {@link track} does, for an operation that reports to a listener and needs no promise of its own. `start`
+   * must not throw.
+   */
   listen<Result>(
     name: string,
     start: (listener: ReplyListener<Result>) => void,
@@ -269,7 +283,8 @@ export class InFlight {
       }
       const isSilent = operation.progressAtSend === observer.progress();
       const busyProcess = isLate || (!isSilent && (isBusy || this.isQueueing));
-      const mostExtensions = busyProcess ? MOST_EXTENSIONS : isBusy && this.isQueueing ? MOST_SILENT_EXTENSIONS : 0;
+      const canBeOwnLoad = isBusy && this.isQueueing;
+      const mostExtensions = busyProcess ? MOST_EXTENSIONS : canBeOwnLoad ? MOST_SILENT_EXTENSIONS : 0;
       if (operation.extensions < mostExtensions) {
         operation.extensions++;
         operation.dueAtMs = dueNowMs + deadlineMs; // its command may have left only now

@@ -27,7 +27,9 @@ export interface InvalidationListener {
   onTrackingUp(): void;
   /** Changes may be missed from now on. */
   onTrackingLost(): void;
-  /** Messages may be unread, or lost: local copies are not trusted until {@link onDoubtEnded} or {@link onTrackingLost}. */
+  /**
+   * Messages may be unread, or lost: local copies are not trusted until {@link onDoubtEnded} or {@link onTrackingLost}.
+   */
   onDoubt(): void;
   /** The doubt has ended: no message was lost. */
   onDoubtEnded(): void;

@@ -23,8 +23,8 @@ export interface Masters {
 
 /**
  * The invalidation channels of one client: one for a single server, one per master in a cluster. The group is live only
- * while all of them are; meanwhile {@link tracksChanges} says whether one key is covered. New and removed masters are looked
- * for at each heartbeat.
+ * while all of them are; meanwhile {@link tracksChanges} says whether one key is covered. New and removed masters are
+ * looked for at each heartbeat.
  */
 export class InvalidationGroup {
   private client: RedisClient | undefined;

@@ -47,8 +47,8 @@ const LEASES_PER_SCRIPT = 250;
  * script was refused, leases are acquired by script until one succeeds.
  *
  * Leases that are due in one turn of the event loop are renewed together: a batch load holds thousands, and one command
- * each would cost more than the load. A cluster refuses scripts over several slots, so there each lease has a command of
- * its own.
+ * each would cost more than the load. A cluster refuses scripts over several slots, so there each lease has a command
+ * of its own.
  */
 export class Leases {
   private mayRunScripts = true;
@@ -166,7 +166,7 @@ export function acquireByScript(
   const { valueKey } = keys;
   const acquiring = withFormerNames(client, (withFormer) => {
     const names = [valueKey, ...leasesOf(keys, withFormer)];
-    return runScript<LeaseAttempt>(TAKE, [names.length, ...names, token, leaseMs], { resultOf: attemptOf });
+    return runScript<LeaseAttempt>(client, TAKE, [names.length, ...names, token, leaseMs], { resultOf: attemptOf });
   });
   return orElse(acquiring, (failure) => {
     const refusal = refusalIn(failure);
@@ -279,7 +279,7 @@ export function renew(
     const leases = loads.map(({ keys }) => leasesOf(keys, withFormer));
     const names = leases.flat();
     const tokens = loads.map(({ token }) => token);
-    return runScript(RENEW, [names.length, ...names, leaseMs, leases[0]?.length ?? 1, ...tokens], {
+    return runScript(client, RENEW, [names.length, ...names, leaseMs, leases[0]?.length ?? 1, ...tokens], {
       resultOf: (outcomes) => (requireAll(outcomes)[0] as number[]).map((isOurs) => isOurs === 1),
     });
   });
@@ -297,7 +297,7 @@ return released`);
 export function release(client: RedisClient, keys: EntryKeys, token: string): Request<void> {
   return withFormerNames(client, (withFormer) => {
     const leases = leasesOf(keys, withFormer);
-    return runScript(RELEASE, [leases.length, ...leases, token], {
+    return runScript(client, RELEASE, [leases.length, ...leases, token], {
       resultOf: requireDone,
     });
   });

@@ -21,8 +21,8 @@ export class PreviousConnection {
   private identity: Identity | undefined;
 
   /**
-   * Ends the connection that `client` had before, and learns the identity of its present one. To be called on each new connection, before
-   * anything else is sent on it. Rejects only if the new connection is lost.
+   * Ends the connection that `client` had before, and learns the identity of its present one. To be called on each new
+   * connection, before anything else is sent on it. Rejects only if the new connection is lost.
    */
   async killFor(client: RedisClient): Promise<void> {
     if (isCluster(client)) {

@@ -140,8 +140,8 @@ const checked = new WeakSet<Redis>();
 /**
  * Finds out, once per client, whether commands can be sent on it in their wire form, and makes its sender a direct one
  * if they can. On any other client commands are sent by its own methods.
- * @param greeting sends an ordinary command; when its reply has arrived, the reply to the command before it has been read,
- * too
+ * @param greeting sends an ordinary command; when its reply has arrived, the reply to the command before it has been
+ * read, too
  */
 export async function checkDirect(client: RedisClient, greeting: (client: Redis) => Promise<void>): Promise<void> {
   if (isCluster(client)) {

@@ -37,6 +37,11 @@ export function bytesReadBy(client: RedisClient): number {
   return socketOf(client)?.bytesRead ?? 0;
 }
 
+/** The open connection of the client, as an identity; the client itself for a cluster. */
+export function connectionOf(client: RedisClient): object {
+  return socketOf(client) ?? client;
+}
+
 /**
  * Destroys a socket that has become silent, so that the client opens a new one: a half-open socket never ends by
  * itself.

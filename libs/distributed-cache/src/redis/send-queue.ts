@@ -5,14 +5,17 @@ export interface SendCost {
   /** Bytes expected in its reply: they count once it is sent. Default 0. */
   readonly replyBytes?: number;
   /**
-   * Whether it goes before operations that are not: it ends work that is under way (a fill, the renewal of a lease), or finds out whether
-   * the server lives. It must not depend on the order of changes to its key. Default false.
+   * Whether it goes before operations that are not: it ends work that is under way (a fill, the renewal of a lease), or
+   * finds out whether the server lives. It must not depend on the order of changes to its key. Default false.
    */
   readonly isUrgent?: boolean;
 }
 
 export interface QueueLimits {
-  /** Operations sent and not answered yet, at the most; the next waits in the queue. Fewer while answers are slow: see `SendWindow`. */
+  /**
+   * Operations sent and not answered yet, at the most; the next waits in the queue. Fewer while answers are slow: see
+   * `SendWindow`.
+   */
   readonly maxSent: number;
   /** Their bytes. One operation is always sent, however large it is. */
   readonly maxSentBytes: number;
@@ -23,8 +26,8 @@ export interface QueueLimits {
 }
 
 /**
- * By default at most 512 operations or 4 MiB are on their way to one server, a few milliseconds of its time, and 100,000 operations or
- * 64 MiB wait.
+ * By default at most 512 operations or 4 MiB are on their way to one server, a few milliseconds of its time, and
+ * 100,000 operations or 64 MiB wait.
  */
 export const QUEUE_LIMITS: QueueLimits = {
   maxSent: 512,
@@ -149,8 +152,9 @@ interface Queued extends Linked<Queued> {
 }
 
 /**
- * Backpressure between the core and one Redis server. Operations leave in the order in which they came, urgent ones first. What is sent is
- * bounded, so that a reply is never long in coming because of this process's own load; what waits is bounded, so that memory is.
+ * Backpressure between the core and one Redis server. Operations leave in the order in which they came, urgent ones
+ * first. What is sent is bounded, so that a reply is never long in coming because of this process's own load; what
+ * waits is bounded, so that memory is.
  */
 export class SendQueue<Operation extends Queued> {
   private readonly urgent = new LinkedQueue<Queued>();

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import { destroySocketOf, inOneWrite, type RedisClient } from './redis-client.js';
+import { connectionOf, destroySocketOf, inOneWrite, type RedisClient } from './redis-client.js';
 import { isRefusal, outageReason, UnusableConnectionError } from './client-errors.js';
 import { writeCommand, type Command, type ReplyListener } from './wire-command.js';
 
@@ -129,7 +129,8 @@ class DirectSender implements Sender {
         this.mayTransact = false;
         onAnswered(queued.map(textOf)); // the right was taken away: each command was executed on its own
       } else {
-        const reason = queued.find((outcome) => outcome instanceof Error) ?? executed; // EXECABORT says only that some command was refused
+        // EXECABORT says only that some command was refused.
+        const reason = queued.find((outcome) => outcome instanceof Error) ?? executed;
         onAnswered(commands.map(() => reason));
       }
     });
@@ -271,25 +272,46 @@ export type ScriptArguments = readonly [
   ...keysAndArguments: readonly (string | number | Buffer)[],
 ];
 
+/** The scripts that were sent on a connection, by their SHA-1. */
+const scriptsSent = new WeakMap<object, Set<string>>();
+
 /**
- * A request whose first command runs a script. The text of the script is sent only to a server that does not have it
- * yet.
+ * A request whose first command runs a script. The text of the script is sent once on each connection, without asking
+ * first whether the server has it: a reply that says no would cost a round trip, and may be late. It is sent again to a
+ * server that has forgotten it.
  */
 export function runScript<Result>(
+  client: RedisClient,
   { text, sha }: Script,
   args: ScriptArguments,
   { atomic, resultOf: resultIn }: Omit<Request<Result>, 'commands' | 'insteadOf'>,
   after: readonly Command[] = [],
 ): Request<Result> {
+  const withText = (): Request<Result> => ({
+    commands: [['eval', text, ...args], ...after],
+    atomic,
+    resultOf: resultIn,
+  });
+  if (!isSentBefore(connectionOf(client), sha)) {
+    return withText();
+  }
   return {
     commands: [['evalsha', sha, ...args], ...after],
     atomic,
     resultOf: resultIn,
-    insteadOf: ({ message }) =>
-      message.startsWith('NOSCRIPT')
-        ? { commands: [['eval', text, ...args], ...after], atomic, resultOf: resultIn }
-        : undefined,
+    insteadOf: ({ message }) => (message.startsWith('NOSCRIPT') ? withText() : undefined),
   };
+}
+
+function isSentBefore(connection: object, sha: string): boolean {
+  const sent = scriptsSent.get(connection);
+  if (sent === undefined) {
+    scriptsSent.set(connection, new Set([sha]));
+    return false;
+  }
+  const isKnown = sent.has(sha);
+  sent.add(sha);
+  return isKnown;
 }
 
 /** @throws the first error among the outcomes */

@@ -93,12 +93,18 @@ return 1`);
 /** Stores each of these stamps, once for all processes that try to. */
 export async function putPendingStamps(client: RedisClient, stamps: ReadonlyMap<string, PendingStamp>): Promise<void> {
   await Promise.all(
-    inOneWrite(client, () => [...stamps].map(([key, pending]) => resultOf(client, putPendingStamp(key, pending)))),
+    inOneWrite(client, () =>
+      [...stamps].map(([key, pending]) => resultOf(client, putPendingStamp(client, key, pending))),
+    ),
   );
 }
 
-function putPendingStamp(stampKey: string, { stamp, doneFromMs, attempted, lifeMs }: PendingStamp): Request<void> {
-  const replacing = runScript(REPLACE_STAMP, [1, stampKey, stamp, doneFromMs, attempted, lifeMs ?? ''], {
+function putPendingStamp(
+  client: RedisClient,
+  stampKey: string,
+  { stamp, doneFromMs, attempted, lifeMs }: PendingStamp,
+): Request<void> {
+  const replacing = runScript(client, REPLACE_STAMP, [1, stampKey, stamp, doneFromMs, attempted, lifeMs ?? ''], {
     resultOf: requireDone,
   });
   return orElse(
