@@ -1,26 +1,29 @@
 /**
  * The bytes of one entry in Redis, format version 1 (all numbers big-endian):
  *
- *    0  0xDC                     no JSON text and no UTF-8 text begins with it, so one byte identifies foreign values
+ *    0  0xDC                     no JSON text begins with it; a value with another first byte is a legacy value
  *    1  version                  1
  *    2  flags                    bits 0-2 serializer, bits 3-5 compressor, bit 6 encrypted, bit 7 zero
- *    3  createdAtMs   float64    the Redis server's clock, as is the next: the clocks of two processes never meet
+ *    3  createdAtMs   float64    both times are of the Redis server's clock; clocks of processes are never compared
  *   11  expiresAtMs   float64
  *   19  loadMs        uint32
  *   23  rawBytes      uint32
  *   27  stampsBytes   uint16
  *   29  stamps                   each: uint16 length, name, uint8 length, stamp (UTF-8)
  *    …  CRC-32        uint32     of everything before it and after it
- *    …  payload                  to the end; where bit 6 is set, as payload-cipher.ts writes it
+ *    …  payload                  to the end; encrypted by payload-cipher.ts where bit 6 is set
  *
- * The checksum covers the header too. One flipped bit in the expiry or in a stamp would otherwise turn an
- * invalidated value into a fresh one, which is worse than losing the value.
+ * The checksum covers the header too. Without it, a flipped bit in the expiry or in a stamp could make an expired or
+ * invalidated value valid. An entry with a wrong checksum is a miss.
+ *
+ * Text that begins with a character from U+0700 to U+073F also begins with 0xDC. Such a legacy value is rejected by its
+ * version or its checksum.
  */
 import { crc32 } from 'node:zlib';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import { type Stamp, StampReader, StampWriter } from './stamps.js';
 
-/** First byte of every entry of this library. A value that begins with another byte was written by another program. */
+/** First byte of every entry of this library. A value with another first byte was written by another program. */
 export const ENVELOPE_MAGIC = 0xdc;
 
 /** Whether the bytes begin as an entry of this library does. */
@@ -32,7 +35,7 @@ const VERSION = 1;
 const STAMPS_AT = 29;
 const CRC_BYTES = 4;
 const MAX_UINT32 = 0xffff_ffff;
-/** The index is the number in the stored bytes: append, never reorder. */
+/** The index is the number in the stored bytes: new items are added at the end. Each list holds at most 8 items. */
 const SERIALIZERS: readonly SerializerId[] = ['json', 'rich', 'undefined'];
 const COMPRESSORS: readonly CompressorId[] = ['none', 'gzip', 'deflate', 'brotli', 'zstd', 'lz4', 'snappy'];
 const ENCRYPTED = 1 << 6;
@@ -49,13 +52,16 @@ export interface EncodedPayload {
   /** Size of the serialized form before compression, in bytes: the most that decompression may ever produce. */
   readonly rawBytes: number;
   /**
-   * The stored bytes. Before an uncompressed payload is written it is text, which becomes bytes when the envelope is
-   * written. Read-only by agreement.
+   * The stored bytes, or the text of an uncompressed payload before it is written. The UTF-8 of the text has `rawBytes`
+   * bytes. The buffer must not be changed.
    */
   readonly bytes: Buffer | string;
 }
 
-/** A payload that was read: `bytes` is a view of the whole entry, not a copy. */
+/**
+ * A payload that was read. `bytes` is a view of the payload's part of the entry's buffer, and keeps the whole buffer in
+ * memory.
+ */
 export interface StoredPayload extends EncodedPayload {
   readonly bytes: Buffer;
 }
@@ -67,11 +73,11 @@ export interface EntryHeader {
   readonly expiresAtMs: number;
   /** How long the loader took, in milliseconds, rounded; 0 when the value was set directly. */
   readonly loadMs: number;
-  /** The generation of every tag and of the namespace under which the value was loaded. */
+  /** The stamps of the namespace and of each tag that were current when the load began. */
   readonly stamps: readonly Stamp[];
 }
 
-/** Encrypts a payload and binds it to the bytes before it. */
+/** Encrypts a payload, and authenticates with it the bytes before the checksum (additional authenticated data). */
 export interface PayloadSealer {
   /** The number of bytes that encryption adds. */
   readonly overheadBytes: number;
@@ -84,7 +90,7 @@ export interface OpenedEnvelope {
   readonly payload: StoredPayload;
   /** Whether the bytes of the payload are still encrypted. */
   readonly isEncrypted: boolean;
-  /** The length of everything before the checksum; an encrypted payload is bound to these bytes. */
+  /** The length of everything before the checksum; an encrypted payload is authenticated together with these bytes. */
   readonly headBytes: number;
 }
 
@@ -92,7 +98,7 @@ export interface OpenedEnvelope {
  * Writes one entry into one new buffer.
  * @param sealer encrypts the payload
  * @param stampWriter shared by all entries of a namespace: most carry the same stamps
- * @throws ValueRefusedError (`too-large`) when the stamps of its tags don't fit into 64 KiB
+ * @throws ValueRefusedError (`too-large`) when `rawBytes` exceeds 4 GiB, or the stamps exceed 65,535 bytes
  * @throws RangeError when a time is not finite: such an entry could not be read back
  */
 export function writeEnvelope(

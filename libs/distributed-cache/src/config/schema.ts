@@ -75,10 +75,7 @@ export const CACHE_OPTIONS = {
     meaning: 'TTL of namespaces without their own',
   },
   ttls: { type: 'object', meaning: 'TTLs of the three built-in namespaces' },
-  redis: {
-    type: 'false | object',
-    meaning: 'the Redis to use; false: no Redis. Not given: the `REDIS_*` variables',
-  },
+  redis: { type: 'false | object', meaning: 'the Redis to use; false: no Redis. Not given: the `REDIS_*` variables' },
   local: { type: 'false | object', meaning: 'L1, the memory of this process; false: no L1' },
   fallback: {
     type: 'false | object',
@@ -142,11 +139,7 @@ export const CACHE_OPTIONS = {
     meaning: 'returns the dimensions of the current request (`{ tenant, locale }`), for `varyBy`',
   },
   codec: { type: 'object', meaning: 'the registered classes' },
-  encryption: {
-    type: 'false | object',
-    defaultText: 'false',
-    meaning: 'encrypts every value in Redis (AES-256-GCM)',
-  },
+  encryption: { type: 'false | object', defaultText: 'false', meaning: 'encrypts every value in Redis (AES-256-GCM)' },
   namespaces: { type: 'object', meaning: 'options by name of the namespace' },
 } as const satisfies Rows<DistributedCacheOptions>;
 
@@ -158,18 +151,8 @@ export const TTL_OPTIONS = {
     variable: 'CACHE_TTL_KEYWORDS',
     meaning: 'TTL of the namespace `keywords`',
   },
-  metrics: {
-    rule: TTL,
-    default: 43_200_000,
-    variable: 'CACHE_TTL_METRICS',
-    meaning: 'TTL of the namespace `metrics`',
-  },
-  trends: {
-    rule: TTL,
-    default: 21_600_000,
-    variable: 'CACHE_TTL_TRENDS',
-    meaning: 'TTL of the namespace `trends`',
-  },
+  metrics: { rule: TTL, default: 43_200_000, variable: 'CACHE_TTL_METRICS', meaning: 'TTL of the namespace `metrics`' },
+  trends: { rule: TTL, default: 21_600_000, variable: 'CACHE_TTL_TRENDS', meaning: 'TTL of the namespace `trends`' },
 } as const satisfies Rows<NonNullable<DistributedCacheOptions['ttls']>>;
 
 export const REDIS_OPTIONS = {
@@ -259,10 +242,7 @@ export const CLIENT_OPTIONS = {
 } as const satisfies Rows<RedisClientOption>;
 
 export const STORE_OPTIONS = {
-  store: {
-    type: 'object',
-    meaning: "the application's own cache-manager-ioredis-yet store; its client is duplicated",
-  },
+  store: { type: 'object', meaning: "the application's own cache-manager-ioredis-yet store; its client is duplicated" },
 } as const satisfies Rows<RedisStoreOption>;
 
 export const HOST_OPTIONS = {

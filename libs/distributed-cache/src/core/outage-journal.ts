@@ -4,14 +4,11 @@ import { INVALIDATED_MS, newStamp } from './stamps.js';
 /** Maximum number of pending keys, or tags, of one namespace during an outage; more become one `clear` of it. */
 const MAX_PER_NAMESPACE = 10_000;
 /**
- * The same maximum for invalidations that a full queue has refused while Redis serves. It is higher because a `clear`
- * would remove the entries of others on a healthy Redis, and the journal empties itself within a second or so.
+ * The same maximum while Redis can be used: a full queue refuses invalidations then. It is higher because a `clear`
+ * would remove the entries of all processes from a healthy Redis. The connection replays the journal at each heartbeat.
  */
 const MAX_WHILE_SERVING = 100_000;
-/**
- * Number of invalidations that are replayed at once: one round trip with its own deadline, after which other operations
- * get their turn.
- */
+/** Number of invalidations that one call of `send` carries: one round trip with a deadline of its own. */
 const SLICE = 250;
 /** The precision, in milliseconds, with which two processes know the server's clock. */
 const CLOCK_ERROR_MS = 100;
@@ -31,7 +28,10 @@ export interface JournalClock {
 
 interface PendingKey {
   readonly keys: EntryKeys;
-  /** Increases with each new invalidation, so that an older replay can't remove a newer one. */
+  /**
+   * The sequence number of the deletion. Each {@link OutageJournal.addKey} assigns a higher one, and a write that was
+   * sent earlier does not remove a deletion with a higher number.
+   */
   readonly number: number;
 }
 
@@ -42,9 +42,11 @@ interface PendingChange {
   readonly isTag: boolean;
   /** The stamp that the replay sends, the same at each attempt. */
   stamp: string | undefined;
+  /** When the change was requested, by the clock of this process. */
   readonly atMs: number;
   /**
-   * The server's time at that moment. Another offset later means that the server is another one, or its clock was set.
+   * The same moment by the clock of the server. When the difference of the clocks is another one later, the server is
+   * another one, or its clock was set.
    */
   readonly serverAtMs: number;
 }
@@ -63,12 +65,14 @@ type Step =
   | { readonly pending: Pending; readonly stampKey: string; readonly change: PendingChange };
 
 /**
- * The invalidations that Redis has not acknowledged: a deletion, tag invalidation or `clear` during an outage, a write
- * whose answer never came, a `set` that only this process has. The last one per key is kept, with a limit per
- * namespace, and replayed on recovery, in slices, before Redis is read again. A repeated replay does no harm: at worst
- * a value is loaded once more.
+ * The invalidations that Redis has not acknowledged: deletions of keys, and new stamps of tags and namespaces. A write
+ * without an answer, and a `set` that reached only L1, are recorded as a deletion of the key. The journal keeps the last
+ * invalidation per key, with a limit per namespace.
  *
- * A new stamp is stored only if the present one is older than the request for it: after an outage the first of many
+ * The owner replays the journal on recovery, before Redis is read again. An invalidation may be replayed twice: the only
+ * effect is that values are loaded again.
+ *
+ * A new stamp is stored only if the present one is older than the request for it. So after an outage the first of many
  * processes clears the namespace, and the others find that done.
  */
 export class OutageJournal {
@@ -85,7 +89,7 @@ export class OutageJournal {
 
   /**
    * Adds the deletion of a key.
-   * @param clearStampKey the key of the namespace's stamp, which replaces all pending keys when there are too many
+   * @param clearStampKey the key of the namespace's stamp. Beyond the limit, one `clear` replaces all that is pending
    */
   addKey(clearStampKey: string, keys: EntryKeys): void {
     const pending = this.pendingOf(clearStampKey);
@@ -128,18 +132,18 @@ export class OutageJournal {
     return this.clock.isServing ? MAX_WHILE_SERVING : MAX_PER_NAMESPACE;
   }
 
-  /** Whether Redis may hold a value for this key whose deletion is pending. */
+  /** Whether a deletion of this key, or a `clear` of its namespace, is pending. */
   covers(clearStampKey: string, valueKey: string): boolean {
     const pending = this.byNamespace.get(clearStampKey);
     return pending !== undefined && (pending.clear !== undefined || pending.keys.has(valueKey));
   }
 
-  /** Whether the invalidation of this tag is pending. */
+  /** Whether the invalidation of this tag is pending. A pending `clear` does not count. */
   coversTag(clearStampKey: string, tagStampKey: string): boolean {
     return this.byNamespace.get(clearStampKey)?.tags.has(tagStampKey) === true;
   }
 
-  /** A position in the order of invalidations, for {@link settleKey}. */
+  /** The sequence number of the last deletion that was added, for {@link settleKey}. */
   get position(): number {
     return this.lastNumber;
   }
@@ -158,16 +162,16 @@ export class OutageJournal {
   }
 
   /**
-   * Passes everything to `send`, slice by slice, until nothing is left; invalidations that are added meanwhile are sent
-   * as well.
-   * @param isMeant selects keys (those of one server); default: all
+   * Sends the pending invalidations in slices, also those that are added meanwhile, until none is left that
+   * `isSelected` accepts.
+   * @param isSelected selects invalidations by the full name of a value's or a stamp's key; default: all
    * @throws what `send` throws; the slice and those after it then stay pending
    */
   async replay(
     send: (pending: PendingInvalidations) => Promise<void>,
-    isMeant: (key: string) => boolean = () => true,
+    isSelected: (key: string) => boolean = () => true,
   ): Promise<void> {
-    for (let steps = this.steps(isMeant); steps.length > 0; steps = this.steps(isMeant)) {
+    for (let steps = this.steps(isSelected); steps.length > 0; steps = this.steps(isSelected)) {
       for (let from = 0; from < steps.length; from += SLICE) {
         const slice = steps.slice(from, from + SLICE);
         await send(this.invalidationsOf(slice));
@@ -179,23 +183,23 @@ export class OutageJournal {
     }
   }
 
-  /** The steps of a replay. Clears come first: they cover most of what a namespace has pending. */
-  private steps(isMeant: (key: string) => boolean): readonly Step[] {
+  /** The steps of a replay. Clears come first: one of them invalidates a whole namespace. */
+  private steps(isSelected: (key: string) => boolean): readonly Step[] {
     const steps: Step[] = [];
     for (const [stampKey, pending] of this.byNamespace) {
       const { clear } = pending;
-      if (clear !== undefined && isMeant(stampKey)) {
+      if (clear !== undefined && isSelected(stampKey)) {
         steps.push({ pending, stampKey, change: clear });
       }
     }
     for (const pending of this.byNamespace.values()) {
       for (const [stampKey, change] of pending.tags) {
-        if (isMeant(stampKey)) {
+        if (isSelected(stampKey)) {
           steps.push({ pending, stampKey, change });
         }
       }
       for (const entry of pending.keys.values()) {
-        if (isMeant(entry.keys.valueKey)) {
+        if (isSelected(entry.keys.valueKey)) {
           steps.push({ pending, entry });
         }
       }

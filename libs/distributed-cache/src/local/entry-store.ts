@@ -3,24 +3,24 @@ import type { LocalEntry, LocalMark } from './local-entry.js';
 import { SlotTable } from './slot-table.js';
 import { DeferredJson, type StoredValue } from './stored-value.js';
 
-/** The keys of one partition of the store: they are looked up together, and dropped together. */
+/** The index of one partition: its keys, and the slots of their entries. One operation invalidates all entries of a partition. */
 export interface PartitionIndex {
   /** Its index among the partitions of the store. */
   readonly id: number;
   readonly slots: Map<string, number>;
-  /** Entries with a sequence up to this one are outdated. */
+  /** Entries with a sequence up to this one are of an earlier epoch. */
   outdatedUpTo: number;
 }
 
 /**
- * An encoded key that remembers where its entry was found last. If the slot still has the sequence, the entry is still
- * there.
+ * An encoded key that remembers the slot of its entry. The slot is valid while its sequence and its partition are those
+ * of the last lookup.
  */
 export interface KeyWithSlot {
   readonly encoded: string;
-  /** 0 before the entry was found. */
+  /** 0 when the last lookup found no entry. */
   slot: number;
-  /** -1 before the entry was found. */
+  /** -1 when the last lookup found no entry. */
   sequence: number;
 }
 
@@ -28,7 +28,7 @@ export interface KeyWithSlot {
 export interface EntryFacts {
   readonly storedAtMs: number;
   readonly expiresAtMs: number;
-  /** Until this time a hit needs no further check. */
+  /** Until this time a hit returns the entry if its epoch is current. */
   readonly readyUntilMs: number;
   readonly graceMs: number;
   readonly loadMs: number;
@@ -38,7 +38,7 @@ export interface EntryFacts {
   readonly isPlainKey: boolean;
 }
 
-/** Maximum size of one value: the largest number in a column of 32 bits, and more than V8 can hold. */
+/** Maximum size of one entry, in bytes: the largest number of a column of 32 bits. */
 const MOST_BYTES = 2 ** 32 - 1;
 /** Every comparison with NaN is false, so an entry with this time always takes the slow path. */
 const NEVER = Number.NaN;
@@ -62,9 +62,8 @@ const LARGEST_SMALL = 2 ** 31 - 1;
 let lastSequence = 0;
 
 /**
- * The entries of all partitions. A slot in use has a value in every column: therefore columns are read with `!`. The
- * store is limited by estimated bytes and, optionally, by entries; the least recently used entry is evicted first
- * (LRU).
+ * The entries of all partitions. A typed array has a number for each slot, so columns are read with `!`. The store is
+ * limited by estimated bytes and, optionally, by entries; the least recently used entry is evicted first (LRU).
  */
 export class EntryStore extends SlotTable {
   usedBytes = 0;
@@ -85,15 +84,15 @@ export class EntryStore extends SlotTable {
     return partition;
   }
 
-  /** Makes all present entries of a partition outdated, in O(1): they are removed when they are found. */
+  /** Invalidates all present entries of a partition, in O(1): each is removed when a lookup finds it. */
   startEpoch(partition: PartitionIndex): void {
     partition.outdatedUpTo = lastSequence;
   }
 
   /**
-   * The slot of a value that may be returned as it is; -1 otherwise. Such an entry is found by the caller's own key,
-   * which equals its encoding; it is fresh, not due for a refresh, current, and without tags; it is marked as used.
-   * This is the hit path: nothing is allocated.
+   * Returns the slot of a value that may be returned as it is, and marks the entry as recently used; -1 otherwise. Such
+   * an entry is fresh, not due for a refresh, of the current epoch, without marks, not copied on read, and not kept as
+   * text; the caller's key equals its encoding. This is the hit path: nothing is allocated.
    */
   hit(partition: PartitionIndex, key: string, nowMs: number): number {
     const slot = partition.slots.get(key);
@@ -101,8 +100,8 @@ export class EntryStore extends SlotTable {
   }
 
   /**
-   * The slot of a value as in {@link hit}, for an encoded key that remembers its slot: a look at the slot is cheaper
-   * than a look-up of the text in the map.
+   * Returns the slot of a value as {@link hit} does, for an encoded key that remembers its slot: to check the slot is
+   * cheaper than to look the text up in the map.
    */
   hitAgain(partition: PartitionIndex, key: KeyWithSlot, nowMs: number): number {
     const { slot } = key;
@@ -127,8 +126,8 @@ export class EntryStore extends SlotTable {
   }
 
   /**
-   * Finds the slot of a key. An outdated entry is removed. An entry in doubt is left as it is, and any other is marked
-   * as used.
+   * Finds the slot of a key, and marks its entry as recently used. The entry may be stale. An outdated entry is removed
+   * ({@link isOutdated}). An entry with a mark in doubt stays, and is not returned.
    * @returns the slot, or `undefined`
    */
   find(partition: PartitionIndex, key: string, nowMs: number): number | undefined {
@@ -136,7 +135,7 @@ export class EntryStore extends SlotTable {
     if (slot === undefined) {
       return undefined;
     }
-    if (this.isOver(slot, nowMs)) {
+    if (this.isOutdated(slot, nowMs)) {
       this.remove(slot);
       return undefined;
     }
@@ -147,8 +146,11 @@ export class EntryStore extends SlotTable {
     return slot;
   }
 
-  /** Whether the entry may not be returned any more: it is past its grace, or what it depends on has changed. */
-  isOver(slot: number, nowMs: number): boolean {
+  /**
+   * Whether the entry may not be returned any more: its grace or its epoch is over, or a scope that it depends on has a
+   * new generation.
+   */
+  isOutdated(slot: number, nowMs: number): boolean {
     return (
       this.expiresAtMs[slot]! + this.graceMs[slot]! <= nowMs ||
       this.sequences[slot]! <= this.partitionOf(slot).outdatedUpTo ||
@@ -214,8 +216,8 @@ export class EntryStore extends SlotTable {
   }
 
   /**
-   * The entry as an object, for a caller that needs more than its value. A value that is kept as text is parsed for it,
-   * which may evict other entries.
+   * The entry as an object, for a caller that needs more than its value. A value that is kept as text is parsed for it.
+   * That may evict other entries, or this one if it exceeds `maxBytes`.
    */
   entryAt(slot: number): LocalEntry {
     if ((this.flags[slot]! & DEFERRED) !== 0) {
@@ -288,8 +290,8 @@ export class EntryStore extends SlotTable {
   }
 
   /**
-   * Marks a slot as used and returns it, if its value needs no further check; -1 otherwise. For a key without a slot,
-   * the ring's own slot is checked, which is never fresh.
+   * Marks a slot as recently used and returns it, if its value needs no further check; -1 otherwise. For a key without
+   * an entry, slot 0 is checked: it is the head of the LRU list, and never fresh.
    */
   private useReady(slot: number, { outdatedUpTo }: PartitionIndex, nowMs: number): number {
     if (!(nowMs < this.readyUntilMs[slot]!) || this.sequences[slot]! <= outdatedUpTo) {

@@ -130,7 +130,7 @@ export class LocalCache {
     const share = slots ?? Math.max(SWEEP_AT_LEAST, Math.ceil(store.slotsEnd / SWEEP_PASS_TICKS));
     const end = Math.min(this.sweepSlot + share, store.slotsEnd);
     for (let slot = this.sweepSlot; slot < end; slot++) {
-      if (store.isUsed(slot) && store.isOver(slot, nowMs)) {
+      if (store.isUsed(slot) && store.isOutdated(slot, nowMs)) {
         store.remove(slot);
       }
     }
@@ -225,7 +225,7 @@ export class Partition {
     if (slot === undefined) {
       return false;
     }
-    const counted = !this.store.isOver(slot, this.clock.nowMs());
+    const counted = !this.store.isOutdated(slot, this.clock.nowMs());
     this.store.remove(slot);
     return counted;
   }

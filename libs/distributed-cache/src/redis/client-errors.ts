@@ -187,7 +187,7 @@ const UNREACHED: ReadonlySet<string> = new Set([
  */
 export class ConnectionFault implements ConnectingWatcher {
   private lastWord: string | undefined;
-  private isTold = false;
+  private isReported = false;
   private isTlsPending = false;
 
   /** The cause recorded for the present socket, or for the last attempt to open one. */
@@ -195,14 +195,14 @@ export class ConnectionFault implements ConnectingWatcher {
     return this.lastWord;
   }
 
-  /** Whether a cause was recorded after the last call of {@link tell}. */
+  /** Whether a cause was recorded after the last call of {@link report}. */
   get isNews(): boolean {
-    return this.lastWord !== undefined && !this.isTold;
+    return this.lastWord !== undefined && !this.isReported;
   }
 
   /** The word for an outage. A cause that is recorded afterwards belongs to the next attempt. */
-  tell(fallback: string): string {
-    this.isTold = true;
+  report(fallback: string): string {
+    this.isReported = true;
     return this.lastWord ?? fallback;
   }
 
@@ -225,7 +225,7 @@ export class ConnectionFault implements ConnectingWatcher {
   /** A socket is open, and the TLS handshake, if there is one, is done. */
   clear(): void {
     this.lastWord = undefined;
-    this.isTold = false;
+    this.isReported = false;
   }
 
   onSideFault(error: unknown): void {
@@ -239,9 +239,9 @@ export class ConnectionFault implements ConnectingWatcher {
   private noteWord(reason: string): void {
     const word = this.isTlsPending && (reason === 'timeout' || reason === 'ETIMEDOUT') ? 'tls-timeout' : reason;
     const rank = rankOf(word);
-    if (this.lastWord === undefined || (rank > 0 && (this.isTold || rank >= rankOf(this.lastWord)))) {
+    if (this.lastWord === undefined || (rank > 0 && (this.isReported || rank >= rankOf(this.lastWord)))) {
       this.lastWord = word;
-      this.isTold = false;
+      this.isReported = false;
     }
   }
 }

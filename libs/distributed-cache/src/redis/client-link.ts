@@ -124,7 +124,7 @@ export class ClientLink {
   private noteFault(error: unknown): void {
     this.reason.note(error);
     if (isOfAllSentinels(error) && this.reason.isNews) {
-      this.listener.onLost(this.reason.tell(VAGUE_REASON)); // they are asked again and again, without the event `close`
+      this.listener.onLost(this.reason.report(VAGUE_REASON)); // they are asked again and again, without the event `close`
     }
   }
 
@@ -149,7 +149,7 @@ export class ClientLink {
 
   private onSocketLost(): void {
     clearTimeout(this.greetingTimer);
-    this.listener.onLost(this.reason.tell('connection-closed'));
+    this.listener.onLost(this.reason.report('connection-closed'));
   }
 
   /**
@@ -176,7 +176,7 @@ export class ClientLink {
     this.greetingTimer = setTimeout(() => {
       if (this.ready === undefined) {
         this.reason.noteTimeout();
-        this.listener.onLost(this.reason.tell('timeout'));
+        this.listener.onLost(this.reason.report('timeout'));
         this.cut();
       }
     }, CONNECT_ATTEMPT_MS);

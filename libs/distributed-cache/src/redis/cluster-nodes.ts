@@ -91,7 +91,7 @@ export class ClusterNode {
 
   /** The connection to the node is lost. */
   onLost(): void {
-    this.goDown(this.fault.tell('connection-closed'));
+    this.goDown(this.fault.report('connection-closed'));
   }
 
   /** Asks the node for a sign of life and learns its clock. A node without a connection is only connected to. */
@@ -248,7 +248,7 @@ export class ClusterNodes {
     this.count();
   }
 
-  /** The master that holds this key now. */
+  /** The master that holds this key now; `undefined` when there is no cluster. */
   ownerOf(key: string): ClusterNode | undefined {
     const name = this.cluster?.slots[keySlot(key)]?.[0];
     return name === undefined ? undefined : this.node(name);

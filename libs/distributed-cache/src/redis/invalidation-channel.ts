@@ -329,7 +329,7 @@ export class InvalidationChannel {
   private noteConnectionError(error: unknown): void {
     this.fault.note(error);
     if (this.fault.isNews) {
-      this.lastProblem = `the subscriber can't connect (${this.fault.tell(VAGUE_REASON)})`;
+      this.lastProblem = `the subscriber can't connect (${this.fault.report(VAGUE_REASON)})`;
     }
     if (error instanceof Error && error.name === 'ReplyError') {
       this.pace.onLoginRefused();

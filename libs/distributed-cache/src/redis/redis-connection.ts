@@ -261,12 +261,12 @@ export class RedisConnection {
   }
 
   private clockFor(key: string): ServerClock {
-    return (this.isCluster ? this.nodes.ownerOf(key)?.serverClock : undefined) ?? this.clock;
+    return this.nodes.ownerOf(key)?.serverClock ?? this.clock;
   }
 
   private start<Result>(operation: string, send: Send<Result>, key?: string, cost?: SendCost): Promise<Result> {
     if (this.currentState === 'live') {
-      const node = key !== undefined && this.isCluster ? this.nodes.ownerOf(key) : undefined;
+      const node = key === undefined ? undefined : this.nodes.ownerOf(key);
       return node === undefined
         ? this.inFlight.listen(
             operation,

@@ -1,4 +1,6 @@
-import type { TierReplyError } from '../errors/index.js';
+import { TierReplyError } from '../errors/index.js';
+import { isRefusal, toTierError } from './client-errors.js';
+import type { RedisClient } from './redis-client.js';
 
 /** A command that Redis refuses for now. */
 export interface Refusal {
@@ -13,7 +15,7 @@ interface Noted extends Refusal {
 }
 
 /** A refusal that ends and comes back within this time, in milliseconds, is not reported again. */
-const TOLD_AGAIN_AFTER_MS = 60_000;
+const REPORTED_AGAIN_AFTER_MS = 60_000;
 
 /**
  * Keeps track of the commands that Redis refuses, per command and not per key, and reports each refusal once. A later
@@ -21,7 +23,7 @@ const TOLD_AGAIN_AFTER_MS = 60_000;
  */
 export class Refusals {
   private readonly noted = new Map<string, Noted>();
-  private readonly toldAtMs = new Map<string, number>();
+  private readonly reportedAtMs = new Map<string, number>();
 
   /**
    * @param onRefused called for each refusal, at most once a minute
@@ -46,17 +48,18 @@ export class Refusals {
     return [...this.noted.values()].map(({ command, reply }) => ({ command, reply }));
   }
 
-  note({ operation, command = operation, reply, isRefusal }: TierReplyError): void {
+  note(error: TierReplyError): void {
+    const { operation, command = operation, reply } = error;
     const isElsewhere = reply === 'MOVED' && !this.isCluster;
-    if (!isRefusal && (!isElsewhere || this.all.some((each) => each.reply === reply))) {
+    if (!error.isRefusal && (!isElsewhere || this.all.some((each) => each.reply === reply))) {
       return;
     }
     const earlier = this.noted.get(command);
     this.noted.set(command, { command, reply, operations: (earlier?.operations ?? new Set()).add(operation) });
     const nowMs = performance.now();
-    const told = `${command} ${reply}`;
-    if (earlier?.reply !== reply && nowMs - (this.toldAtMs.get(told) ?? -Infinity) >= TOLD_AGAIN_AFTER_MS) {
-      this.toldAtMs.set(told, nowMs);
+    const report = `${command} ${reply}`;
+    if (earlier?.reply !== reply && nowMs - (this.reportedAtMs.get(report) ?? -Infinity) >= REPORTED_AGAIN_AFTER_MS) {
+      this.reportedAtMs.set(report, nowMs);
       this.onRefused({ command, reply });
     }
   }
@@ -80,4 +83,73 @@ export class Refusals {
   clear(): void {
     this.noted.clear();
   }
+}
+
+/** The commands that a load runs inside a script. */
+const SCRIPT = `
+redis.call('GET', KEYS[1])
+redis.call('SET', KEYS[1], '', 'XX', 'PX', 1)
+redis.call('PEXPIRE', KEYS[1], 1)
+redis.call('DEL', KEYS[1])
+return 1`;
+
+const NO_SCRIPT = '0'.repeat(40);
+
+type Question = readonly [command: string, ask: (client: RedisClient, key: string) => Promise<unknown>];
+
+/** The commands that the cache needs, each asked on a key of the cache. None of them creates a key. */
+const QUESTIONS: readonly Question[] = [
+  ['GET', (client, key) => client.get(key)],
+  ['SET', (client, key) => client.call('set', [key, '', 'XX', 'PX', '1'])],
+  ['DEL', (client, key) => client.del(key)],
+  ['RENAME', (client, key) => client.rename(key, `${key}:to`)],
+  ['EVALSHA', (client, key) => client.evalsha(NO_SCRIPT, 1, key)],
+  ['EVAL', (client, key) => client.eval(SCRIPT, 1, key)],
+];
+
+/** The part of a `RedisConnection` that a check of its user's rights needs. */
+interface CheckedConnection {
+  readonly refusals: Refusals;
+  run(operation: string, send: (client: RedisClient) => Promise<unknown>, key: string): Promise<unknown>;
+}
+
+function probeKeyOf(prefix: string): string {
+  return `${prefix}{${prefix}#check}:check`;
+}
+
+/**
+ * Finds out whether scripts are refused, before the first lease is taken: it could not be released then.
+ * @param prefix the prefix of all keys, colon included. Rejects only if the connection is lost
+ */
+export async function probeScripts(connection: CheckedConnection, client: RedisClient, prefix: string): Promise<void> {
+  const key = probeKeyOf(prefix);
+  const questions = [client.eval('return 1', 1, key), client.evalsha(NO_SCRIPT, 1, key)];
+  for (const { reason } of (await Promise.allSettled(questions)) as { readonly reason?: unknown }[]) {
+    if (isRefusal(reason)) {
+      connection.refusals.note(toTierError('CHECK', reason, 0) as TierReplyError);
+    }
+  }
+}
+
+/**
+ * Sends Redis every command that the cache needs, on a key that does not exist, so that a refusal is found before the
+ * command is needed. The answers are recorded in `connection.refusals`; never rejects.
+ * @param prefix the prefix of all keys, colon included
+ */
+export async function checkPermissions(connection: CheckedConnection, prefix: string): Promise<void> {
+  const key = probeKeyOf(prefix);
+  await Promise.all(
+    QUESTIONS.map(([command, ask]) =>
+      connection
+        .run(`CHECK ${command}`, (client) => ask(client, key), key)
+        .then(
+          () => connection.refusals.allow(command),
+          (error: unknown) => {
+            if (error instanceof TierReplyError && !error.isRefusal) {
+              connection.refusals.allow(command); // only the key is missing, or the script
+            }
+          },
+        ),
+    ),
+  );
 }

@@ -1,5 +1,5 @@
 import { TierUnreplicatedError } from '../errors/index.js';
-import { isCluster, type RedisClient } from './redis-client.js';
+import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 
 /** Longest `WAIT`, in milliseconds. It delays every later command on the connection, so it is kept short. */
@@ -48,6 +48,6 @@ export class ReplicaGuard {
    * would send it to any node.
    */
   private serverOf(client: RedisClient, key: string): RedisClient {
-    return isCluster(client) ? (this.connection.nodes.ownerOf(key)?.client ?? client) : client;
+    return this.connection.nodes.ownerOf(key)?.client ?? client;
   }
 }

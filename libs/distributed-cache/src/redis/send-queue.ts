@@ -164,7 +164,7 @@ export class SendQueue<Operation extends Queued> {
     private readonly limits: QueueLimits,
     private readonly send: (operation: Operation) => void,
     private readonly window: SendWindow,
-    /** Told when the first operation begins to wait, and when the last one has left. */
+    /** Called when the first operation begins to wait, and when the last one has left. */
     private readonly listener: { onQueueFilled(): void; onQueueEmptied(): void },
   ) {}
 

@@ -110,6 +110,7 @@ const DICTIONARY_SLOT_BYTES = 24;
 const DIGIT_0 = 48;
 const DIGIT_9 = 57;
 
+/** One for the process, because V8 shares hidden classes and short texts across the process. */
 const shapes = new ShapeMemory();
 
 /** Walks over `value`, visiting each object once, cycles and shared parts included, without recursion. */
