@@ -195,7 +195,7 @@ export const MUTANTS = [
   {
     name: 'race 14: a clear that is repeated leaves the old stamp here',
     file: 'core/connect-redis.ts',
-    from: 'listener.onChanged(stampKeys);',
+    from: 'this.listener.onChanged(stampKeys);',
     to: '',
     specs: ['races/outages'],
   },

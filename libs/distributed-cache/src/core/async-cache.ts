@@ -279,21 +279,17 @@ export class AsyncCache<T = unknown> {
   /** Not `async` itself: every call that waits would then keep these local variables in memory. */
   private getOrLoad(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
     try {
-      return this.getSlowlyOrLoad(key, loader, options);
+      if (typeof key === 'string' && options !== undefined && hasOwnKey(options)) {
+        const varied = this.dimensions.prepare(key, options, 'getOrSet');
+        return varied === undefined ? this.loads.loadUncached(loader) : this.getOrSet(varied, loader, options);
+      }
+      if (this.runtime.config.enabled) {
+        return this.loads.getOrLoad(key, loader, options);
+      }
+      encodeKey(key); // an invalid key is refused all the same
+      return this.loads.loadUncached(loader);
     } catch (error) {
       return Promise.reject(error); // the key is not valid
     }
-  }
-
-  private getSlowlyOrLoad(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
-    if (typeof key === 'string' && options !== undefined && hasOwnKey(options)) {
-      const varied = this.dimensions.prepare(key, options, 'getOrSet');
-      return varied === undefined ? this.loads.loadUncached(loader) : this.getOrSet(varied, loader, options);
-    }
-    if (this.runtime.config.enabled) {
-      return this.loads.getOrLoad(key, loader, options);
-    }
-    encodeKey(key); // the key is checked all the same
-    return this.loads.loadUncached(loader);
   }
 }

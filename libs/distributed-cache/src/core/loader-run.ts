@@ -4,56 +4,33 @@ import { toMs, type Duration } from '../config/index.js';
 import type { Clock } from '../local/index.js';
 import { type Loader, type LoaderContext, tagNames } from './entry-options.js';
 
-/** A load that other loads may wait for. */
-export interface WaitedLoad {
-  /** `namespace:key`, for an error message. */
-  readonly label: string;
-  /** The time since when its loader runs, or it waits for another process's load; `undefined`: neither. */
-  readonly loadingSinceMs: number | undefined;
-  /** The loads that its loader waits for. */
-  readonly waitsFor: ReadonlySet<WaitedLoad> | undefined;
-  waitFor(load: WaitedLoad): void;
-  endWaitFor(load: WaitedLoad): void;
-  /** The load waits for the others of its batch, until {@link leaveQueue}. */
-  enterQueue(): void;
-  leaveQueue(): void;
-}
-
-/** The loads on whose behalf a loader runs: one, or all the keys of a batch. */
-export type LoadScope = readonly WaitedLoad[];
-
-export const loadScopes = new FollowedScope<LoadScope>();
-
 /**
- * Records that a loader of `scope` waits for `load`.
- * @returns a function that ends the wait
- * @throws LoadCycleError if `load` itself waits for a load of this scope, directly or through others
+ * Runs a loader within `hardTimeout` and measures it.
+ * @param spentMs the part of `hardTimeout` that was spent before, waiting for another process's load
+ * @param onEnd receives how long the loader took, in milliseconds, and whether it failed
  */
-export function beginWait(scope: LoadScope, load: WaitedLoad): () => void {
-  const waiting = scope.filter(({ loadingSinceMs }) => loadingSinceMs !== undefined);
-  const path = pathTo(waiting, load, new Set());
-  if (path !== undefined) {
-    const labels = path.map(({ label }) => label);
-    throw new LoadCycleError([...labels, load.label]);
-  }
-  for (const each of waiting) {
-    each.waitFor(load);
-  }
-  return () => waiting.forEach((each) => each.endWaitFor(load));
-}
-
-function pathTo(targets: LoadScope, from: WaitedLoad, seen: Set<WaitedLoad>): WaitedLoad[] | undefined {
-  if (targets.includes(from)) {
-    return [from];
-  }
-  seen.add(from);
-  for (const next of from.waitsFor ?? []) {
-    const rest = seen.has(next) ? undefined : pathTo(targets, next, seen);
-    if (rest !== undefined) {
-      return [from, ...rest];
+export async function runTimed<T>(
+  loader: Loader<T>,
+  context: LoadContext,
+  hardTimeout: Duration | undefined,
+  spentMs: number,
+  clock: Clock,
+  onEnd: (durationMs: number, hasFailed: boolean) => void,
+): Promise<T> {
+  const startedAtMs = clock.nowMs();
+  let hasFailed = true;
+  context.isFollowed = loadScopes.beginFollowing();
+  try {
+    const value = await runLoader(loader, context, hardTimeout === undefined ? undefined : toMs(hardTimeout), spentMs);
+    hasFailed = false;
+    return value;
+  } finally {
+    context.end();
+    if (context.isFollowed) {
+      loadScopes.endFollowing();
     }
+    onEnd(clock.nowMs() - startedAtMs, hasFailed);
   }
-  return undefined;
 }
 
 /** Runs a loader, at most for `hardTimeoutMs`. Then its signal is aborted, and its result is no longer waited for. */
@@ -82,35 +59,6 @@ async function runLoader<T>(
     return await Promise.race([run(), timeout]);
   } finally {
     clearTimeout(timer);
-  }
-}
-
-/**
- * Runs a loader within `hardTimeout` and measures it.
- * @param spentMs the part of `hardTimeout` that was spent before, waiting for another process's load
- * @param onEnd receives how long the loader took, in milliseconds, and whether it failed
- */
-export async function runTimed<T>(
-  loader: Loader<T>,
-  context: LoadContext,
-  hardTimeout: Duration | undefined,
-  spentMs: number,
-  clock: Clock,
-  onEnd: (durationMs: number, hasFailed: boolean) => void,
-): Promise<T> {
-  const startedAtMs = clock.nowMs();
-  let hasFailed = true;
-  context.isFollowed = loadScopes.beginFollowing();
-  try {
-    const value = await runLoader(loader, context, hardTimeout === undefined ? undefined : toMs(hardTimeout), spentMs);
-    hasFailed = false;
-    return value;
-  } finally {
-    context.end();
-    if (context.isFollowed) {
-      loadScopes.endFollowing();
-    }
-    onEnd(clock.nowMs() - startedAtMs, hasFailed);
   }
 }
 
@@ -234,6 +182,58 @@ export class LoadSignals {
       controller.abort(this.closing.reason);
     }
   }
+}
+
+/** A load that other loads may wait for. */
+export interface WaitedLoad {
+  /** `namespace:key`, for an error message. */
+  readonly label: string;
+  /** The time since when its loader runs, or it waits for another process's load; `undefined`: neither. */
+  readonly loadingSinceMs: number | undefined;
+  /** The loads that its loader waits for. */
+  readonly waitsFor: ReadonlySet<WaitedLoad> | undefined;
+  waitFor(load: WaitedLoad): void;
+  endWaitFor(load: WaitedLoad): void;
+  /** The load waits for the others of its batch, until {@link leaveQueue}. */
+  enterQueue(): void;
+  leaveQueue(): void;
+}
+
+/** The loads on whose behalf a loader runs: one, or all the keys of a batch. */
+export type LoadScope = readonly WaitedLoad[];
+
+export const loadScopes = new FollowedScope<LoadScope>();
+
+/**
+ * Records that a loader of `scope` waits for `load`.
+ * @returns a function that ends the wait
+ * @throws LoadCycleError if `load` itself waits for a load of this scope, directly or through others
+ */
+export function beginWait(scope: LoadScope, load: WaitedLoad): () => void {
+  const waiting = scope.filter(({ loadingSinceMs }) => loadingSinceMs !== undefined);
+  const path = pathTo(waiting, load, new Set());
+  if (path !== undefined) {
+    const labels = path.map(({ label }) => label);
+    throw new LoadCycleError([...labels, load.label]);
+  }
+  for (const each of waiting) {
+    each.waitFor(load);
+  }
+  return () => waiting.forEach((each) => each.endWaitFor(load));
+}
+
+function pathTo(targets: LoadScope, from: WaitedLoad, seen: Set<WaitedLoad>): WaitedLoad[] | undefined {
+  if (targets.includes(from)) {
+    return [from];
+  }
+  seen.add(from);
+  for (const next of from.waitsFor ?? []) {
+    const rest = seen.has(next) ? undefined : pathTo(targets, next, seen);
+    if (rest !== undefined) {
+      return [from, ...rest];
+    }
+  }
+  return undefined;
 }
 
 /** Waits for `work`, no longer than `limitMs`. @returns `undefined` if it takes longer; the work goes on then */

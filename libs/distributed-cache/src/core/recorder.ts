@@ -13,13 +13,6 @@ export class Recorder {
   ) {}
 
   hit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
-    this.countHit(tier, state);
-    if (this.events.isObserved('hit')) {
-      this.emitHit(key, tier, state, ttlMs);
-    }
-  }
-
-  countHit(tier: AnsweringTier, state: 'fresh' | 'stale'): void {
     if (tier === 'local') {
       this.counters.localHits++;
     } else {
@@ -27,6 +20,9 @@ export class Recorder {
     }
     if (state === 'stale') {
       this.counters.staleServed++;
+    }
+    if (this.events.isObserved('hit')) {
+      this.emitHit(key, tier, state, ttlMs);
     }
   }
 
@@ -36,14 +32,10 @@ export class Recorder {
   }
 
   miss(key: CacheKey, facts: { stale: boolean; collapsed: boolean; stored: boolean }): void {
-    this.countMiss();
+    this.counters.misses++;
     if (this.events.isObserved('miss')) {
       this.events.emit('miss', { namespace: this.namespace, key: String(key), ...facts });
     }
-  }
-
-  countMiss(): void {
-    this.counters.misses++;
   }
 
   load(key: CacheKey, durationMs: number, failed: boolean): void {
