@@ -1,35 +1,84 @@
 /**
  * `npm run check:mutants`: takes each remedy for a race out of a copy of the sources, and asks whether a test of test/races/
  * or the model notices.
- * A mutant that survives is a race that nothing guards; one whose text is not found any more has to follow the code.
+ * A mutant that survives is a race that nothing guards; one whose remedy is not found any more has to follow the code.
  * `--only <part of a name>` runs some of them. The working tree is never touched.
  */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
 import { MUTANTS } from '../test/races/mutants.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const sources = join(root, 'libs/distributed-cache/src');
 const folder = join(root, 'node_modules/.cache/ndc-mutants');
+const SOURCES = readdirSync(sources, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts') && !path.endsWith('.spec.ts'))
+  .map((file) => ({ file, text: readFileSync(join(sources, file), 'utf8') }));
 const AT_ONCE = 2;
 const LIMIT_MS = 90_000;
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : '';
 
+/**
+ * The statement after the comment `remedy: <name>`, in Lua the line after it.
+ * @param {string} remedy
+ * @returns {{ file: string, text: string, from: number, to: number }[]} the places: there must be one
+ */
+function placesOf(remedy) {
+  return SOURCES.flatMap(({ file, text }) => {
+    const found = new RegExp(`^ *(//|--) remedy: ${remedy}$`, 'm').exec(text);
+    if (found === null) {
+      return [];
+    }
+    const after = found.index + found[0].length + 1;
+    return [{ file, text, ...(found[1] === '--' ? lineAt(text, after) : statementAt(file, text, after)) }];
+  });
+}
+
+function lineAt(text, from) {
+  return { from, to: text.indexOf('\n', from) };
+}
+
+/** The outermost statement that begins first after a place. */
+function statementAt(file, text, after) {
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
+  let first;
+  const visit = (node) => {
+    if (
+      ts.isStatement(node) &&
+      node.getStart() >= after &&
+      (first === undefined || node.getStart() < first.getStart())
+    ) {
+      first = node;
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return { from: first?.getStart() ?? after, to: first?.end ?? after };
+}
+
 /** @returns {Promise<{ outcome: 'killed' | 'survived' | 'lost', detail: string }>} */
-async function tryOut({ name, file, from, to, specs }) {
+async function tryOut({ name, remedy, from, to = '', specs }) {
+  const [place, ...others] = placesOf(remedy);
+  if (place === undefined || others.length > 0) {
+    return {
+      outcome: 'lost',
+      detail: `the sources hold the remedy ${remedy} ${place === undefined ? 0 : 1 + others.length} times`,
+    };
+  }
+  const statement = place.text.slice(place.from, place.to);
+  if (from !== undefined && statement.split(from).length !== 2) {
+    return {
+      outcome: 'lost',
+      detail: `${remedy} in ${place.file} holds the text ${statement.split(from).length - 1} times`,
+    };
+  }
+  const mutant = from === undefined ? '' : statement.replace(from, () => to);
   const copy = join(folder, name.replaceAll(/\W+/g, '-'));
   cpSync(sources, copy, { recursive: true, filter: (path) => !path.endsWith('.spec.ts') });
-  const path = join(copy, file);
-  const text = readFileSync(path, 'utf8');
-  if (text.split(from).length !== 2) {
-    return { outcome: 'lost', detail: `${file} holds the text ${text.split(from).length - 1} times` };
-  }
-  writeFileSync(
-    path,
-    text.replace(from, () => to),
-  );
+  writeFileSync(join(copy, place.file), place.text.slice(0, place.from) + mutant + place.text.slice(place.to));
   const report = join(copy, 'report.json');
   const args = ['vitest', 'run', ...specs.map((spec) => `test/${spec}.spec.ts`), '--bail=1'];
   await run([...args, '--reporter=json', `--outputFile=${report}`], { NDC_SRC: copy, MODEL_SCHEDULES: '5000' });

@@ -111,6 +111,7 @@ class RedisParts implements RedisRuntime {
       },
     );
     const { connection } = this;
+    // remedy: stamp-time-plus-clock-error
     const latestServerNowMs = (key: string): number => connection.serverNowMs(key) + connection.serverErrorMs(key);
     this.guard = new ReplicaGuard(connection, deadlineMs, nowMs);
     this.journal = new OutageJournal({
@@ -175,6 +176,7 @@ class RedisParts implements RedisRuntime {
   /** Ends the previous connection: a command that is still on its way there must not take effect any more. */
   private async killPreviousConnection(client: RedisClient): Promise<void> {
     if (!isCluster(client)) {
+      // remedy: end-previous-connection
       await this.previous.killFor(client);
     }
   }
@@ -272,6 +274,7 @@ class RedisParts implements RedisRuntime {
     }
     // Redis notifies the other processes; this one may have held the old stamps since the call. It is done once, as it
     // drops everything in L1.
+    // remedy: replayed-clear-is-told
     this.listener.onChanged(stampKeys);
   }
 
@@ -279,7 +282,9 @@ class RedisParts implements RedisRuntime {
   private afterChange(operation: string, keys: readonly string[]): Promise<void> | undefined {
     const { changes, config, connection } = this;
     const [first] = keys;
+    // remedy: strict-waits-for-replica
     const isToBeConfirmed = config.strict && first !== undefined && !MAY_BE_LOST.has(operation);
+    // remedy: announce-changes
     const announcing = (): Promise<void> | undefined =>
       changes.announces ? this.announce(keys, (each, send) => connection.run(each, send, first)) : undefined;
     return isToBeConfirmed ? this.guard.confirm(operation, first).then(announcing) : announcing();

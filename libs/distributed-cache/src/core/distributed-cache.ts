@@ -180,6 +180,7 @@ export class DistributedCache {
 
   private onChanged(keys: readonly string[] | undefined): void {
     if (keys === undefined) {
+      // remedy: flush-starts-epoch
       this.startEpoch();
       return;
     }
@@ -213,6 +214,7 @@ export class DistributedCache {
       // Calls that have waited for the connection go on; those that could not wait so long have gone on without it.
       this.caches.forEach((cache) => cache.invalidator.onFirstTracking());
     } else {
+      // remedy: new-epoch-when-live-again
       this.startEpoch();
     }
     if (this.isTrackingLost) {

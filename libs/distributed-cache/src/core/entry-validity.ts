@@ -41,6 +41,7 @@ export class EntryValidity {
     wasJournalled: boolean,
   ): RemoteLookup | Promise<RemoteLookup> {
     const stamps = this.stampsUnder(clearStamp);
+    // remedy: journalled-before-read
     const isJournalled = wasJournalled || this.isJournalled(key);
     if (entry === undefined || isJournalled || !this.isOfStamp(entry, clearStamp)) {
       return { state: 'miss', stamps };

@@ -157,6 +157,7 @@ export class Flights {
    * and a load that was only waiting for this change.
    */
   taint(key: string): void {
+    // remedy: message-taints-work
     this.mark(key);
     this.waits.end(key);
   }
@@ -204,6 +205,7 @@ export class Flights {
         if (carries && isCertain) {
           flight.taint();
           this.leave(key, flight);
+          // remedy: tag-taints-load
         } else if (carries || flight.isLoading) {
           this.stopSharing(key, flight);
         }

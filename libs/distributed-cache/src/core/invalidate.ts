@@ -67,6 +67,7 @@ export class Invalidator {
   /** Makes every entry of the namespace a miss. */
   async clear(): Promise<void> {
     const { runtime, local, remote, flights, recorder } = this;
+    // remedy: clear-supersedes-loads
     flights.supersedeAll();
     local.startEpoch();
     if (runtime.config.enabled) {
@@ -171,6 +172,7 @@ export class Invalidator {
     return flights.watch(encodedKeys, async (watched) => {
       const existed = await remote.delete(encodedKeys, holdOffMs);
       for (const [index, encodedKey] of encodedKeys.entries()) {
+        // remedy: deletion-drops-overlapping-read
         if (watched[index]?.isSuperseded !== true) {
           flights.taintReads(encodedKey);
           local.delete(encodedKey);
@@ -193,6 +195,7 @@ export class Invalidator {
   /** Supersedes the work under way for a key and removes its copy. @returns whether L1 had it */
   private drop(encodedKey: string): boolean {
     const { flights, local } = this;
+    // remedy: deletion-supersedes-load
     flights.supersede(encodedKey);
     return local.delete(encodedKey);
   }

@@ -186,6 +186,7 @@ export class LeaseQueue {
       return withoutLease(undefined);
     }
     if (isEnded || loadsAwaited > MOST_LOADS_AWAITED) {
+      // remedy: load-without-lease-is-not-kept
       flight.taint(); // answered, and not kept: a deletion that finds no lease of ours ends nothing
       return withoutLease(undefined);
     }

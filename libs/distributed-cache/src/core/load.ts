@@ -176,6 +176,7 @@ export class LoadCoordinator {
       flight.giveUp(error);
       throw error;
     }
+    // remedy: lease-restarts-load
     if (grant !== undefined && flight.isTainted) {
       // The loader will see all changes so far (one may have been the expiry of this very key), and the lease protects
       // against later ones.

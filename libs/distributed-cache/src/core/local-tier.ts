@@ -148,6 +148,7 @@ export class LocalTier {
     const valueKey = this.valuePrefix + key;
     if (redis.connection.isLive && redis.connection.outageSinceMs(valueKey) === undefined) {
       const { state } = redis.changes;
+      // remedy: no-trust-without-channel
       return redis.changes.tracksChanges(valueKey) || state === 'announced' || state === 'none';
     }
     return config.fallback !== false;

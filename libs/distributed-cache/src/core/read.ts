@@ -120,6 +120,7 @@ export class EntryReader {
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
     const lifeMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && !flight.isTainted) {
+      // remedy: copy-keeps-rest-of-ttl
       this.local.keep(key, forLocal, { ttlMs, graceMs: this.graceMs, marks, loadMs, lifeMs });
     }
     return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, lifeMs }, stamps };

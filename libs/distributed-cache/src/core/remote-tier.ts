@@ -167,6 +167,7 @@ export class RemoteTier {
     try {
       await this.stamp.replace();
     } catch (error) {
+      // remedy: clear-is-journalled
       this.redis.journal.addClear(this.layout.clearStampKey, this.stamp.attempted);
       this.faults.report('clear', error);
     }
@@ -177,6 +178,7 @@ export class RemoteTier {
    * process.
    */
   journal(key: string): void {
+    // remedy: unknown-write-is-journalled
     this.redis.journal.addKey(this.layout.clearStampKey, this.layout.entryKeys(key));
   }
 

@@ -111,6 +111,7 @@ export class HeldStamp {
 
   /** Whether this process knew this stamp before that moment of its own clock. */
   hasSeenBefore(stamp: string, atMs: number): boolean {
+    // remedy: own-invalidation-by-stamp
     return this.seen === stamp && this.seenAtMs < atMs;
   }
 
@@ -207,6 +208,7 @@ export class HeldStamp {
     }
     const isGone = stamp === undefined;
     if (stamp === undefined) {
+      // remedy: lost-stamp-is-new
       const made = newStamp(this.isKnown && !isLapsed ? store.latestServerNowMs(stampKey) : 0);
       const madeMs = this.isOfTag ? stampLifeMs(guardMs) : undefined;
       stamp = await store.tier.createStamp(stampKey, made, madeMs);
@@ -217,6 +219,7 @@ export class HeldStamp {
       this.note(stamp);
       this.hold(heardBefore, askedAtMs, lifeMs);
       const verdict = isGone && isLapsed && stampedAtMs(stamp) === 0 ? 'lapsed' : 'changed';
+      // remedy: same-stamp-is-no-invalidation
       this.onVerdict(seen === undefined || seen === stamp ? 'same' : verdict);
     }
     return stamp;

@@ -123,6 +123,7 @@ export class TagRegistry {
     }
     const stampKey = layout.tagStampKey(name);
     const { connection } = redis;
+    // remedy: load-begin-minus-clock-error
     const earliestNowMs = connection.serverNowMs(stampKey) - connection.serverErrorMs(stampKey);
     return stampedAtMs(stamp) >= Math.floor(earliestNowMs - (this.nowMs() - sinceMs));
   }
@@ -135,6 +136,7 @@ export class TagRegistry {
     const tag = this.tag(name);
     this.move(tag);
     try {
+      // remedy: invalidation-replaces-stamp
       await tag.stamp?.replace();
     } catch (error) {
       this.redis?.journal.addTag(this.layout.clearStampKey, this.layout.tagStampKey(name), tag.stamp?.attempted);
@@ -157,6 +159,7 @@ export class TagRegistry {
     tag.stamp?.doubt();
     if (tag.stamp?.hasSeen === true) {
       tag.messageAtMs = this.nowMs();
+      // remedy: tag-in-doubt
       tag.scope.isInDoubt = true;
     } else {
       tag.scope.generation++; // copies that Redis does not know of: loaded while it gave no leases
@@ -320,6 +323,7 @@ export class LoadTags {
       this.runtime.clock.nowMs() - this.startedAtMs >= INVALIDATED_MS || // the stamp of an invalidation may have expired
       registry.haveChangedSince(further, this.startedAtMs) ||
       furtherStamps.some((stamp) => registry.mayBeSince(this.startedAtMs, stamp));
+    // remedy: added-tag-is-checked
     return isOvertaken
       ? undefined
       : {

@@ -118,6 +118,7 @@ export class EntryWriter {
     const budget = this.newBudget();
     const stamps = await budget.wait(remote.stamps(tags, lifeMsOf(prepared.entry)));
     // Checked at the last moment: no change can come between here and the socket.
+    // remedy: superseded-set-is-not-sent
     if (stamps === undefined || flight.isSuperseded) {
       return 'unsent';
     }
@@ -157,11 +158,14 @@ export class EntryWriter {
     if (flight.isSuperseded || outcome === 'superseded') {
       return { kept: false, superseded: true, complete: false };
     }
+    // remedy: write-taints-overlapping-work
     this.flights.taintAllBut(flight, key); // before L1 takes the value
+    // remedy: tainted-set-leaves-l1
     if (flight.isTainted) {
       // Another process has changed the key, before or after: only Redis knows which. A read of this process that began
       // beside the write may have left the previous value in L1, and Redis does not notify this process of its own
       // write.
+      // remedy: tainted-set-drops-copy
       this.local.delete(key);
       const isDone = outcome === 'done';
       return { kept: isDone && this.remote !== undefined, superseded: isDone, complete: isDone };

@@ -78,6 +78,7 @@ export function put(
 const STAGE = scriptOf(`
 local last = tonumber(ARGV[4]) + 1
 for i = 2, last do
+  -- remedy: fill-needs-lease
   if redis.call('GET', KEYS[i]) ~= ARGV[1] then
     redis.call('DEL', KEYS[1])
     return 0
@@ -201,6 +202,7 @@ return counts`);
 function drop(client: RedisClient, part: readonly EntryKeys[], holdOffMs?: number): Request<boolean[]> {
   return withFormerNames(client, (withFormer) => {
     const values = part.map(({ valueKey }) => valueKey);
+    // remedy: deletion-ends-lease
     const others = part.flatMap((keys) => loadNamesOf(keys, withFormer));
     const held = holdOffMs === undefined ? [] : part.flatMap((keys) => leasesOf(keys, withFormer));
     return dropAtOnce(client, values, others, held, holdOffMs);
@@ -253,5 +255,6 @@ export async function replayInvalidations(
   client: RedisClient,
   { entries, stamps }: PendingInvalidations,
 ): Promise<void> {
+  // remedy: replay-deletions
   await Promise.all([dropEntries(client, entries), putPendingStamps(client, stamps)]);
 }

@@ -344,6 +344,7 @@ export class InvalidationChannel {
     const { announcements } = this.limits;
     if (this.path.hear(topic, message)) {
       this.isHeard = true;
+      // remedy: message-drops-copy
       this.listener.onChanged(Array.isArray(message) ? message.map(String) : undefined);
     } else if (topic === announcements.topic) {
       const announced = announcements.keysOf(message);

@@ -171,6 +171,7 @@ export class RedisTier {
    */
   async delete(keys: readonly EntryKeys[], holdOffMs?: number): Promise<readonly boolean[]> {
     const valueKeys = keys.map(({ valueKey }) => valueKey);
+    // remedy: deletion-holds-off
     return keys.length === 0 ? [] : this.change('UNLINK', valueKeys, (client) => dropEntries(client, keys, holdOffMs));
   }
 

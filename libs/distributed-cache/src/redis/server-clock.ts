@@ -20,6 +20,7 @@ export class ServerClock {
   constructor(private readonly localNowMs: () => number) {}
 
   nowMs(): number {
+    // remedy: server-time
     return this.localNowMs() + this.offsetMs;
   }
 

@@ -86,6 +86,7 @@ const REPLACE_STAMP = scriptOf(`
 local current = redis.call('GET', KEYS[1])
 if current == ARGV[1] or current == ARGV[3] then return 0 end
 local at = current and tonumber(string.match(current, '^(%d+)-'))
+-- remedy: later-clear-stands
 if at and at >= tonumber(ARGV[2]) then return 0 end
 if ARGV[4] == '' then redis.call('SET', KEYS[1], ARGV[1]) else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[4]) end
 return 1`);
