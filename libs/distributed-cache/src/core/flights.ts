@@ -3,13 +3,13 @@ import { HoldOffs } from './hold-offs.js';
 import { loadScopes } from './loader-run.js';
 import type { LoadOutcome, ReadResult } from './lookup.js';
 
-/** A flight that other calls have waited for this long, in milliseconds, may be waiting for itself. */
+/** A joined load that is older than this, in milliseconds, may wait for itself: the detection of load cycles begins. */
 const SUSPICIOUS_MS = 1_000;
 
-/** A joined load has lasted longer than calls wait for a load: the calls that joined go on without it. */
+/** A joined load has exceeded `lifeMs`: the calls that joined it start anew. */
 export class FlightOutlivedError extends Error {}
 
-/** The flights of one key that no change has ended; usually one. */
+/** The flights of one key that are under way, and neither superseded nor tainted; usually one. */
 interface Slot {
   readonly flights: Flight[];
   /** The load that other calls may join. */
@@ -23,9 +23,9 @@ interface Slot {
  * The work under way in one namespace of this process, by key. A call for a key joins the load that is there (single
  * flight), so a hundred callers cost one load.
  *
- * A change of a key has one of two effects on its flights. `supersede`: this process changes the key, so what is not
- * sent yet must not be sent. `taint`: the key has changed elsewhere, or may have. In both cases the calls that wait get
- * their result, L1 does not keep it, and later calls start anew.
+ * A change of a key has one of two effects on its flights. A flight is superseded when this process writes or deletes
+ * its key: it sends nothing more to Redis. A flight is tainted when its key may have changed since it began: L1 does not
+ * store its result. In both cases the calls that wait get the result, and later calls begin a new flight.
  */
 export class Flights {
   /** The keys whose loads are not kept for a while after a deletion, also while Redis can't be used. */
@@ -35,7 +35,7 @@ export class Flights {
   private readonly slots = new Map<string, Slot>();
   private readonly groups = new Set<GroupRead>();
 
-  /** Starts a load that other calls may join. `load` itself must call {@link end} before its result is there. */
+  /** Starts a load that other calls may join. `load` must call {@link end} before its promise settles. */
   beginLoad(key: string, load: (flight: Flight) => Promise<LoadOutcome>): Flight {
     const flight = new Flight();
     const slot = this.enter(key, flight);
@@ -46,7 +46,7 @@ export class Flights {
     return flight;
   }
 
-  /** The load of this key that a call may join with {@link join}. */
+  /** The load of this key that a call may {@link join}. A load that has exceeded `lifeMs` is tainted instead. */
   joinable(key: string): Flight | undefined {
     const flight = this.slots.get(key)?.load;
     if (flight === undefined || flight.joined !== undefined || !flight.isOutlived) {
@@ -57,15 +57,14 @@ export class Flights {
   }
 
   /**
-   * The promise that a joined call waits for: the result of the load. When the load lasts longer than calls wait for
-   * one, it is left to the call that began it: the promise rejects with a `FlightOutlivedError`, and the joined calls
-   * start anew.
+   * The promise that a joined call waits for: the result of the load. It rejects with a `FlightOutlivedError` when the
+   * load exceeds `lifeMs`; only the call that began the load gets its result then.
    */
   join(key: string, flight: Flight): Promise<LoadOutcome> {
     return flight.joined ?? flight.joinAs(this.resultInTime(key, flight, flight.result));
   }
 
-  /** Reads a key. Concurrent reads of one key share one request. `read` itself must call {@link end}. */
+  /** Reads a key; concurrent reads of it share one request. `read` must call {@link end} before its promise settles. */
   read(key: string, read: (flight: Flight) => Promise<ReadResult>): Promise<ReadResult> {
     const running = this.slots.get(key)?.readResult;
     if (running !== undefined) {
@@ -120,7 +119,7 @@ export class Flights {
     }
   }
 
-  /** Ends work, after what goes on beyond its result. */
+  /** Removes a flight: at once, or when the work that it does in the background has ended. Does not wait. */
   end(key: string, flight: Flight): void {
     const rest = flight.takeRest();
     if (rest === undefined) {
@@ -131,7 +130,8 @@ export class Flights {
   }
 
   /**
-   * Restarts a load whose work begins only now: earlier changes do not count, and calls may join from now on.
+   * Clears the taint of a load whose loader has not begun, and makes the load joinable again: the loader will see all
+   * changes so far.
    */
   restart(key: string, flight: Flight): void {
     flight.restart();
@@ -139,13 +139,13 @@ export class Flights {
     slot.load ??= flight;
   }
 
-  /** This process changes the key: work under way for it is neither sent nor kept. */
+  /** Supersedes the flights of a key, because this process changes it, and wakes the calls that wait for the key. */
   supersede(key: string): void {
     this.markSuperseded(key);
     this.waits.end(key);
   }
 
-  /** This process changes all keys: see {@link supersede}. */
+  /** Supersedes the flights of all keys: see {@link supersede}. */
   supersedeAll(): void {
     [...this.slots.keys()].forEach((key) => this.markSuperseded(key));
     this.groups.forEach((group) => group.taintAll());
@@ -153,8 +153,9 @@ export class Flights {
   }
 
   /**
-   * The key has changed elsewhere, or may have. Two kinds of flights go on: a write, because it is the later change,
-   * and a load that was only waiting for this change.
+   * Taints the flights of a key, because it has changed elsewhere or may have, and wakes the calls that wait for the key.
+   * A load that only waits for another process is not tainted: it has read nothing. A write that is tainted is sent
+   * nevertheless, and its value does not stay in L1.
    */
   taint(key: string): void {
     // remedy: message-taints-work
@@ -162,37 +163,37 @@ export class Flights {
     this.waits.end(key);
   }
 
-  /** All keys may have changed: see {@link taint}. */
+  /** Taints the flights of all keys: see {@link taint}. */
   taintAll(): void {
     [...this.slots.keys()].forEach((key) => this.mark(key));
     this.groups.forEach((group) => group.taintAll());
     this.waits.endAll();
   }
 
-  /** A write of this process has been answered: other work under way may have read the previous value. */
+  /** Taints the flights of a key beside its write, which has been answered: they may have read the previous value. */
   taintAllBut(write: Flight, key: string): void {
     this.mark(key, (flight) => flight !== write);
     this.waits.end(key); // Redis does not notify a process of its own changes
   }
 
   /**
-   * Taints reads under way, and the reads of loads. A loader that runs began after the change, so its result may be
-   * kept.
+   * Taints the flights of a key, except loads whose loader runs and loads that wait for another process. The caller knows
+   * that a loader that runs now began after the change.
    */
   taintReads(key: string): void {
     this.mark(key, ({ isLoading }) => !isLoading);
   }
 
-  /** Redis can be used for the first time: loads that began without it may have missed changes. */
+  /** Taints the loads that began without a lease: they may have missed changes before Redis could be used. */
   taintUnleased(): void {
     [...this.slots.keys()].forEach((key) => this.markWork(key, ({ isUnleased }) => isUnleased));
   }
 
   /**
-   * A tag was invalidated: flights that carry it are tainted. A loader that runs may still add the tag, so no later
-   * call joins that load; its result is kept unless the tag turns out to be one of its own.
-   * @param isCertain `false`: the tag may have been invalidated; then flights that carry it go on, but no later call
-   * joins them
+   * Taints the flights that carry a tag, which was invalidated. A loader that runs may still add the tag, so no later
+   * call joins its load; `LoadTags` checks the tags that a loader has added.
+   * @param isCertain `false`: the tag may have been invalidated; then no later call joins the flights that carry it, and
+   * they are not tainted
    * @returns whether a flight carries the tag
    */
   onTag(tag: string, isCertain: boolean): boolean {
@@ -223,18 +224,18 @@ export class Flights {
     }
   }
 
-  /** @param isMeant selects the flights that are tainted; default: all */
-  private mark(key: string, isMeant?: (flight: Flight) => boolean): void {
+  /** @param isSelected selects the flights to taint; default: all. Reads of several keys are tainted always */
+  private mark(key: string, isSelected?: (flight: Flight) => boolean): void {
     this.groups.forEach((group) => group.taint(key));
-    this.markWork(key, isMeant);
+    this.markWork(key, isSelected);
   }
 
-  private markWork(key: string, isMeant: (flight: Flight) => boolean = () => true): void {
+  private markWork(key: string, isSelected: (flight: Flight) => boolean = () => true): void {
     const slot = this.slots.get(key);
     if (slot === undefined) {
       return;
     }
-    for (const flight of slot.flights.filter((each) => !each.isWaiting && isMeant(each))) {
+    for (const flight of slot.flights.filter((each) => !each.isWaiting && isSelected(each))) {
       flight.taint();
       this.leave(key, flight);
     }
@@ -264,7 +265,7 @@ export class Flights {
     });
   }
 
-  /** Leaves a load to the call that began it: its result is not kept, and later calls start anew. */
+  /** Taints one load. Only the call that began it gets its result; later calls begin a new load. */
   private leaveBehind(key: string, flight: Flight): void {
     this.markWork(key, (each) => each === flight);
   }
@@ -320,8 +321,9 @@ class ChangeWaits {
   private readonly endings = new Map<string, () => void>();
 
   /**
-   * Waits until the key changes, or the time is over. A caller waits, so this timer keeps the process alive.
-   * @returns whether the wait was ended early
+   * Waits until {@link end} is called for the key, or the time is over. The end of a later wait for the same key ends
+   * this one too. A caller waits, so the timer keeps the process alive.
+   * @returns `false` when the time is over
    */
   wait(key: string, limitMs: number): Promise<boolean> {
     return new Promise((resolve) => {
@@ -345,7 +347,7 @@ class ChangeWaits {
     return this.endings.has(key);
   }
 
-  /** Ends the wait for this key: it has changed, or the awaited load has ended. */
+  /** Ends the waits for this key: it has changed, or the awaited load has ended. */
   end(key: string): void {
     this.endings.get(key)?.();
   }
@@ -374,7 +376,7 @@ export class GroupRead {
     this.areAllTainted = true;
   }
 
-  /** The flight of one of its keys. */
+  /** Whether one of its keys is tainted, in the form of a flight. */
   flightOf(key: string): KeyOfGroup {
     return new KeyOfGroup(this, key);
   }

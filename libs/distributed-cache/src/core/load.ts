@@ -33,9 +33,10 @@ type GrantedLoad = Extract<LoadDecision, { kind: 'load' }>;
  * look in Redis (`load`), acquire the lease or wait for the load of another process (`loadUnderLease`), run the loader
  * and store its result (`runAndFill`), and give the result to each caller (`deliver`).
  *
- * There is one load per key in this process and one in the cluster; the loader runs at most once in a load. If it
- * throws, the load returns a stale value that is still in its grace; without one, its error, the same object, reaches
- * every caller.
+ * The calls for one key share one load in this process, until the key changes or the load exceeds its life. A lease in
+ * Redis limits the cluster to one load per key; without Redis each process loads. The loader runs at most once in a
+ * load. If it throws, the load returns a value that is stale and within its grace, unless `staleIf` forbids that;
+ * otherwise its error, the same object, reaches every caller.
  */
 export class LoadCoordinator {
   private readonly deadlineClock: { nowMs(): number };
@@ -53,8 +54,9 @@ export class LoadCoordinator {
   }
 
   /**
-   * The value of a key. A fresh value of L1 that is about to expire is refreshed in the background.
-   * @throws CacheKeyError for a key that is not a well-formed non-empty string
+   * Returns the value of a key, from L1 or by a load. A fresh value of L1 that is close to its expiry may be refreshed in
+   * the background, by the rule of `isRefreshDue`.
+   * @throws CacheKeyError at once, for a key that is not a well-formed non-empty string
    */
   getOrLoad<T>(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
     const encodedKey = encodeKey(key);
@@ -80,14 +82,15 @@ export class LoadCoordinator {
   }
 
   /**
-   * Refreshes a value in the background while it is still fresh, once in the cluster. A call that needs the value after
-   * its expiry joins; if the loader throws, the present value stays.
+   * Loads a value in the background while it is still fresh, if no load of its key is under way. A value of Redis that is
+   * fresh for longer is taken instead of a new one. A call after the expiry joins; if the loader throws, the present
+   * value stays.
    */
   private refresh<T>(request: LoadRequest<T>, ttlMs: number): void {
     const { encodedKey } = request;
     if (this.flights.joinable(encodedKey) === undefined) {
       const refreshing = this.flights.beginLoad(encodedKey, (flight) => this.load(request, flight, ttlMs));
-      refreshing.result.catch(() => {}); // the error is counted; the callers have the present value
+      refreshing.result.catch(() => {}); // a call that joins gets the error; the others have the present value
     }
   }
 
@@ -103,17 +106,18 @@ export class LoadCoordinator {
     try {
       return this.deliverInTime(request, running, true, scope && beginWait(scope, running));
     } catch (error) {
-      const cycle: Promise<T> = Promise.reject(error);
+      const rejected: Promise<T> = Promise.reject(error);
       // A loader that does not wait for this call must not end the process by an unhandled rejection.
-      cycle.catch(() => {});
-      return cycle;
+      rejected.catch(() => {});
+      return rejected;
     }
   }
 
   /**
-   * Looks in Redis, and loads if there is no fresh value. The code of a load is a separate method, so that a hit keeps
-   * few local variables.
-   * @param refreshBelowMs a value is loaded anew when no more than this is left of its fresh life, in milliseconds
+   * Looks in Redis, or in L1 while Redis can't be used, and loads if there is no fresh value. `firstLook` may advise to
+   * request the lease at once, which reads the value too. {@link loadUnderLease} is a method of its own, so that a hit
+   * keeps few local variables.
+   * @param refreshBelowMs only a value with a longer rest of its TTL is taken, in milliseconds
    */
   private async load<T>(request: LoadRequest<T>, flight: Flight, refreshBelowMs = 0): Promise<LoadOutcome> {
     const startedAtMs = this.deadlineClock.nowMs();
@@ -151,7 +155,7 @@ export class LoadCoordinator {
 
   /**
    * Acquires the lease of the key, or waits for the load of another process, and loads if that brings no value.
-   * @param read what was found in Redis; absent when the lease is requested without a read before
+   * @param read the result of the first read; absent when there was none
    * @param startedAtMs when the load began, by the deadline clock
    */
   private async loadUnderLease<T>(
@@ -178,8 +182,8 @@ export class LoadCoordinator {
     }
     // remedy: lease-restarts-load
     if (grant !== undefined && flight.isTainted) {
-      // The loader will see all changes so far (one may have been the expiry of this very key), and the lease protects
-      // against later ones.
+      // The loader has not begun, so it will see all changes so far, for instance the expiry of this key. Later changes
+      // end the lease, and Redis refuses the fill.
       flights.restart(encodedKey, flight);
     }
     flight.beginLoad(grant !== undefined, stale);
@@ -189,7 +193,7 @@ export class LoadCoordinator {
     return this.runAndFill(request, flight, decision, budget);
   }
 
-  /** Runs the loader and stores its result. If the loader throws, the result is the stale value, if there is one. */
+  /** Runs the loader and stores its result. If the loader throws, the result is the stale value, unless `staleIf` forbids. */
   private async runAndFill<T>(
     { encodedKey: key, loader, options }: LoadRequest<T>,
     flight: Flight,
@@ -223,16 +227,16 @@ export class LoadCoordinator {
     const filling = this.filler.store(loaded, context, options, tags, grant);
     flight.continueWith(filling.catch(() => {}));
     const filled = await budget.wait(filling);
-    // Not stored in time: storing goes on, while the caller gets the value.
+    // When the budget is used up, the caller gets the value, storing continues, and the load counts as not stored.
     const { stored, isKept } = filled ?? { stored: unmeasured(value), isKept: false };
     return { source: 'loader', stored, kept: isKept, hadStale: stale !== undefined };
   }
 
   /**
-   * Gives the result of a load to one caller, within the limits of its call. An end of the load that concerns only the
-   * call that began it does not end a call that has joined: that call starts anew.
+   * Gives the result of a load to one caller, within the limits of its call. A call that has joined starts anew, with the
+   * rest of its time, when the load exceeds its life, or ends by a limit of the call that began it.
    * @param isJoined whether the load was under way already
-   * @param endWait ends the wait of the caller's own load for this one
+   * @param endWait removes the record that the load of the calling loader waits for this load
    */
   private async deliverInTime<T>(
     request: LoadRequest<T>,
