@@ -28,7 +28,7 @@ const isTest = (path: string) => /\.(spec|test-d)\.ts$/.test(path);
 describe('the library', () => {
   const sources = new Map([...readTree('libs/distributed-cache/src')].filter(([path]) => !isTest(path)));
 
-  it('keeps to the arrows, the packages of each room, short files and commands that touch only its own keys', () => {
+  it('keeps to the arrows, the packages of each folder, short files and commands that touch only its own keys', () => {
     expect(checkArchitecture(sources)).toEqual([]);
   });
 
@@ -36,9 +36,9 @@ describe('the library', () => {
     expect([...slivers(sources), ...overgrownClasses(sources)]).toEqual([]);
   });
 
-  it('has files in the rooms that every entry needs', () => {
-    const rooms = new Set([...sources.keys()].map((path) => path.split('/')[0]));
-    expect([...rooms]).toEqual(expect.arrayContaining(['config', 'core', 'local', 'redis', 'nest', 'health', ENTRY]));
+  it('has files in the folders that every entry needs', () => {
+    const folders = new Set([...sources.keys()].map((path) => path.split('/')[0]));
+    expect([...folders]).toEqual(expect.arrayContaining(['config', 'core', 'local', 'redis', 'nest', 'health', ENTRY]));
   });
 
   it.each(['libs/distributed-cache/src', 'apps', 'bench', 'test'])(
@@ -52,15 +52,15 @@ describe('the library', () => {
 });
 
 describe('checkArchitecture', () => {
-  const house = (files: Record<string, string>): Sources => new Map(Object.entries(files));
+  const sourcesOf = (files: Record<string, string>): Sources => new Map(Object.entries(files));
   const target = 'export const x = 1;';
 
   it('complains when it was given no file', () => {
-    expect(checkArchitecture(house({}))).toEqual(['no source file was read']);
+    expect(checkArchitecture(sourcesOf({}))).toEqual(['no source file was read']);
   });
 
-  it('is content with a house in order', () => {
-    const files = house({
+  it('is content with sources in order', () => {
+    const files = sourcesOf({
       'index.ts': "export * from './nest/index.js';\nexport * from './core/index.js';",
       'nest/index.ts': "import { Module } from '@nestjs/common';\nimport type { Cache } from 'cache-manager';\n",
       'core/index.ts':
@@ -80,24 +80,24 @@ describe('checkArchitecture', () => {
     ['dynamic import', "const load = () => import('../core/x.js');"],
     ['type of an import', "export type X = import('../core/x.js').X;"],
   ])('finds a forbidden arrow in an %s', (_form, text) => {
-    const files = house({ 'local/a.ts': `\n${text}`, 'core/x.ts': target });
+    const files = sourcesOf({ 'local/a.ts': `\n${text}`, 'core/x.ts': target });
     expect(checkArchitecture(files)).toEqual(['local/a.ts:2: local may not import core (core/x.ts)']);
   });
 
   it('forbids every arrow that is not in the table', () => {
-    const rooms = Object.keys(ARROWS).filter((room) => room !== ENTRY);
-    const forbidden = rooms.flatMap((from) =>
-      rooms.filter((to) => to !== from && !ARROWS[from]?.includes(to)).map((to) => [from, to]),
+    const folders = Object.keys(ARROWS).filter((folder) => folder !== ENTRY);
+    const forbidden = folders.flatMap((from) =>
+      folders.filter((to) => to !== from && !ARROWS[from]?.includes(to)).map((to) => [from, to]),
     );
     for (const [from, to] of forbidden) {
-      const files = house({ [`${from}/a.ts`]: `import '../${to}/x.js';`, [`${to}/x.ts`]: target });
+      const files = sourcesOf({ [`${from}/a.ts`]: `import '../${to}/x.js';`, [`${to}/x.ts`]: target });
       expect(checkArchitecture(files)).toEqual([`${from}/a.ts:1: ${from} may not import ${to} (${to}/x.ts)`]);
     }
     expect(forbidden.length).toBeGreaterThan(100);
   });
 
-  it('lets no room import the entry, and the entry only what it is made of', () => {
-    const files = house({
+  it('lets no folder import the entry, and the entry only what it is made of', () => {
+    const files = sourcesOf({
       'index.ts': "import './health/x.js';",
       'health/x.ts': target,
       'nest/a.ts': "import '../index.js';",
@@ -108,10 +108,10 @@ describe('checkArchitecture', () => {
     ]);
   });
 
-  it('complains about a room that nobody planned and about an import of nothing', () => {
-    const files = house({ 'helpers/a.ts': "import './b.js';" });
+  it('complains about an unknown folder and about an import of nothing', () => {
+    const files = sourcesOf({ 'helpers/a.ts': "import './b.js';" });
     expect(checkArchitecture(files)).toEqual([
-      'helpers/a.ts: helpers is not a room of the house',
+      'helpers/a.ts: helpers is no known folder',
       'helpers/a.ts:1: imports helpers/b.ts, which is not a file of src',
     ]);
   });
@@ -128,14 +128,14 @@ describe('checkArchitecture', () => {
     ['redis', 'keyv'],
     ['metrics', 'prom-client'],
     ['nest', 'nestjs-distributed-cache/core'],
-  ])('forbids %s to import %s', (room, specifier) => {
-    const complaints = checkArchitecture(house({ [`${room}/a.ts`]: `import type { X } from '${specifier}';` }));
+  ])('forbids %s to import %s', (folder, specifier) => {
+    const complaints = checkArchitecture(sourcesOf({ [`${folder}/a.ts`]: `import type { X } from '${specifier}';` }));
     expect(complaints).toHaveLength(1);
-    expect(complaints[0]).toMatch(new RegExp(`^${room}/a\\.ts:1: .* may be imported in .* only$`));
+    expect(complaints[0]).toMatch(new RegExp(`^${folder}/a\\.ts:1: .* may be imported in .* only$`));
   });
 
-  it('finds import cycles, also through types and within one room', () => {
-    const files = house({
+  it('finds import cycles, also through types and within one folder', () => {
+    const files = sourcesOf({
       'core/a.ts': "import './b.js';",
       'core/b.ts': "export type { C } from './c.js';",
       'core/c.ts': "import type { A } from './a.js';",
@@ -148,8 +148,8 @@ describe('checkArchitecture', () => {
 
   it('finds files over the limit', () => {
     const lines = (count: number) => Array.from({ length: count }, () => '// line').join('\n');
-    expect(checkArchitecture(house({ 'core/a.ts': `${lines(MAX_LINES)}\n` }))).toEqual([]);
-    expect(checkArchitecture(house({ 'core/a.ts': lines(MAX_LINES + 1) }))).toEqual([
+    expect(checkArchitecture(sourcesOf({ 'core/a.ts': `${lines(MAX_LINES)}\n` }))).toEqual([]);
+    expect(checkArchitecture(sourcesOf({ 'core/a.ts': lines(MAX_LINES + 1) }))).toEqual([
       `core/a.ts: ${MAX_LINES + 1} lines, the limit is ${MAX_LINES}`,
     ]);
   });
@@ -165,7 +165,7 @@ describe('checkArchitecture', () => {
     'const lua = `return redis.call("KEYS", ARGV[1])`;',
     "const lua = `local n = ${size} redis.pcall('flushall')`;",
   ])('finds the forbidden command in %s', (text) => {
-    const complaints = checkArchitecture(house({ 'redis/a.ts': text }));
+    const complaints = checkArchitecture(sourcesOf({ 'redis/a.ts': text }));
     expect(complaints).toHaveLength(1);
     expect(complaints[0]).toMatch(/^redis\/a\.ts:1: .* looks at keys that are not ours$/);
   });

@@ -153,9 +153,9 @@ describe('200 000 mutations', { timeout: 300_000 }, () => {
     const make = () => ({
       codec: mutations.oneOf(plain),
       bytes: mutations.damage(mutations.oneOf(texts)),
-      companion: mutations.pick(4) === 0 ? mutations.damage(mutations.oneOf(entries).bytes) : null,
+      sidecar: mutations.pick(4) === 0 ? mutations.damage(mutations.oneOf(entries).bytes) : null,
     });
-    const outcome = survive(ROUNDS, make, ({ codec, bytes, companion }) => codec.readPlain(bytes, companion));
+    const outcome = survive(ROUNDS, make, ({ codec, bytes, sidecar }) => codec.readPlain(bytes, sidecar));
     expect(outcome.strange).toEqual([]);
     expect({}).not.toHaveProperty('polluted');
     expect(outcome.values).toBeGreaterThan(1_000);

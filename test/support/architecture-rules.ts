@@ -1,6 +1,6 @@
 /**
- * The house rules of the library's source as data: which room may import which, and who may know which package.
- * A room is a folder of libs/distributed-cache/src; `index.ts` in the root of src is the Nest entry.
+ * The rules of the library's source as data: which folder may import which, and who may know which package.
+ * A folder is a folder of libs/distributed-cache/src; `index.ts` in the root of src is the Nest entry.
  */
 export const ENTRY = 'index.ts';
 
@@ -29,14 +29,14 @@ export interface PackageRule {
   readonly onlyIn: readonly string[];
 }
 
-const NEST_ROOMS = ['nest', 'http', 'health'];
+const NEST_FOLDERS = ['nest', 'http', 'health'];
 
 /** A package that no rule names may be imported anywhere. */
 export const PACKAGE_RULES: readonly PackageRule[] = [
-  { packages: /^@nestjs\//, onlyIn: NEST_ROOMS },
+  { packages: /^@nestjs\//, onlyIn: NEST_FOLDERS },
   { packages: /^@nestjs\/terminus$/, onlyIn: ['health'] },
-  // Optional peers: an import outside these rooms would break the entries that promise to do without Nest.
-  { packages: /^(rxjs|reflect-metadata)$/, onlyIn: NEST_ROOMS },
+  // Optional peers: an import outside these folders would break the entries that promise to do without Nest.
+  { packages: /^(rxjs|reflect-metadata)$/, onlyIn: NEST_FOLDERS },
   { packages: /^(ioredis|cache-manager-ioredis-yet)$/, onlyIn: ['redis'] },
   { packages: /^(cache-manager|keyv)$/, onlyIn: ['nest'] },
   { packages: /^prom-client$/, onlyIn: ['metrics/prometheus'] },

@@ -6,7 +6,7 @@ import { tooLongFiles } from './source-shape.js';
 /** Source files by their path below src, with forward slashes. */
 export type Sources = ReadonlyMap<string, string>;
 
-/** One complaint per line, each beginning with the file; empty when the house is in order. */
+/** One complaint per line, each beginning with the file; empty when nothing is wrong. */
 export function checkArchitecture(sources: Sources): string[] {
   if (sources.size === 0) {
     return ['no source file was read'];
@@ -14,16 +14,16 @@ export function checkArchitecture(sources: Sources): string[] {
   const complaints: string[] = [];
   const graph = new Map<string, string[]>();
   for (const [path, text] of sources) {
-    const room = roomOf(path);
-    if (!(room in ARROWS)) {
-      complaints.push(`${path}: ${room} is not a room of the house`);
+    const folder = folderOf(path);
+    if (!(folder in ARROWS)) {
+      complaints.push(`${path}: ${folder} is no known folder`);
     }
     const targets: string[] = [];
     for (const { specifier, line } of importsOf(path, text)) {
       if (specifier.startsWith('.')) {
         const target = posix.join(posix.dirname(path), specifier).replace(/\.js$/, '.ts');
         targets.push(target);
-        complaints.push(...checkArrow(`${path}:${line}`, room, target, sources));
+        complaints.push(...checkArrow(`${path}:${line}`, folder, target, sources));
       } else {
         complaints.push(...checkPackage(`${path}:${line}`, path, specifier));
       }
@@ -36,17 +36,17 @@ export function checkArchitecture(sources: Sources): string[] {
   return [...complaints, ...tooLongFiles(sources), ...cyclesOf(graph)];
 }
 
-function roomOf(path: string): string {
+function folderOf(path: string): string {
   return path.split('/')[0] ?? path;
 }
 
-function checkArrow(place: string, room: string, target: string, sources: Sources): string[] {
-  const targetRoom = roomOf(target);
+function checkArrow(place: string, folder: string, target: string, sources: Sources): string[] {
+  const targetFolder = folderOf(target);
   if (!sources.has(target)) {
     return [`${place}: imports ${target}, which is not a file of src`];
   }
-  if (targetRoom !== room && (targetRoom === ENTRY || !ARROWS[room]?.includes(targetRoom))) {
-    return [`${place}: ${room} may not import ${targetRoom} (${target})`];
+  if (targetFolder !== folder && (targetFolder === ENTRY || !ARROWS[folder]?.includes(targetFolder))) {
+    return [`${place}: ${folder} may not import ${targetFolder} (${target})`];
   }
   return [];
 }

@@ -96,7 +96,7 @@ describe.each(['json', 'keyv', 'cache-manager'] as const)('an entry as text (%s)
     }
   });
 
-  it('that has lost its companion to eviction is a miss once the namespace was cleared', async () => {
+  it('that has lost its sidecar to eviction is a miss once the namespace was cleared', async () => {
     const { redis, one, two, keyOf } = podsForTest({ format });
     await one.clear();
     await one.set('a', 1);
@@ -104,7 +104,7 @@ describe.each(['json', 'keyv', 'cache-manager'] as const)('an entry as text (%s)
     expect(await two.get('a')).toBeUndefined();
   });
 
-  it('with another companion than its own is a stranger', async () => {
+  it('with another sidecar than its own is a stranger', async () => {
     const { redis, one, two, keyOf } = podsForTest({ format });
     await one.clear();
     await one.set('a', { a: 1 });

@@ -34,13 +34,13 @@ export interface EntryCodecOptions extends ValueCodecOptions {
 /** An entry in the form in which it is written. */
 export interface SealedEntry {
   readonly bytes: Buffer;
-  /** The value of the companion key: the metadata that plain text can't contain. */
-  readonly companion?: Buffer;
+  /** The value of the sidecar key: the metadata that plain text can't contain. */
+  readonly sidecar?: Buffer;
 }
 
 /**
  * The result of reading a value that is not an envelope. `header` is present when the cache itself wrote the text: it
- * comes from the companion.
+ * comes from the sidecar.
  */
 export interface PlainEntry {
   readonly value: unknown;
@@ -52,8 +52,8 @@ export interface PlainEntry {
 /**
  * Encodes and decodes the entries of one namespace: envelopes, encrypted or not, or text that other programs read.
  *
- * Text can't contain the stamps under which it was written, so a second key, its companion, holds an envelope with the
- * header and the SHA-256 of the text. A text whose companion is missing or belongs to another text counts as a value of
+ * Text can't contain the stamps under which it was written, so a second key, its sidecar, holds an envelope with the
+ * header and the SHA-256 of the text. A text whose sidecar is missing or belongs to another text counts as a value of
  * another program.
  */
 export class EntryCodec {
@@ -129,7 +129,7 @@ export class EntryCodec {
       return { bytes: writeEnvelope(header, payload, sealer, this.#stampWriter) };
     }
     const bytes = Buffer.from(wrapPlainText(payload.bytes.toString(), this.#format, header.expiresAtMs));
-    return { bytes, companion: companionOf(header, bytes, this.#format) };
+    return { bytes, sidecar: sidecarOf(header, bytes, this.#format) };
   }
 
   /**
@@ -155,12 +155,12 @@ export class EntryCodec {
    * @returns `undefined` for a text that represents no value
    * @throws CorruptEntryError for bytes that can't be read, and no other error for any bytes
    */
-  readPlain(bytes: Buffer, companion: Buffer | null): PlainEntry | undefined {
+  readPlain(bytes: Buffer, sidecar: Buffer | null): PlainEntry | undefined {
     const { maxValueBytes, legacy } = this.#options;
     if (bytes.length > maxValueBytes * 2) {
       throw new CorruptEntryError(`it has ${bytes.length} bytes, the most is ${maxValueBytes} (maxValueBytes)`);
     }
-    const written = companion === null ? undefined : headerOf(companion, bytes);
+    const written = sidecar === null ? undefined : headerOf(sidecar, bytes);
     if (written !== undefined) {
       const value = unwrapPlainText(bytes.toString(), written.format);
       return { value, header: written.header, expiresAtMs: undefined };
@@ -178,20 +178,20 @@ export class EntryCodec {
 /** The index is the number in the stored bytes: append, never reorder. */
 const PLAIN_FORMATS: readonly PlainFormat[] = ['json', 'keyv', 'cache-manager'];
 
-function companionOf(header: EntryHeader, text: Buffer, format: PlainFormat): Buffer {
+function sidecarOf(header: EntryHeader, text: Buffer, format: PlainFormat): Buffer {
   const bytes = Buffer.concat([Buffer.of(PLAIN_FORMATS.indexOf(format)), digestOf(text)]);
   return writeEnvelope(header, { serializer: 'json', compressor: 'none', rawBytes: text.length, bytes });
 }
 
-/** The content of the companion, if it was written with this very text. */
-function headerOf(companion: Buffer, text: Buffer): { header: EntryHeader; format: PlainFormat } | undefined {
+/** The content of the sidecar, if it was written with this very text. */
+function headerOf(sidecar: Buffer, text: Buffer): { header: EntryHeader; format: PlainFormat } | undefined {
   try {
-    const { header, payload } = readEnvelope(companion);
+    const { header, payload } = readEnvelope(sidecar);
     const format = PLAIN_FORMATS[payload.bytes[0] ?? -1];
     const isOfText = payload.rawBytes === text.length && payload.bytes.subarray(1).equals(digestOf(text));
     return format !== undefined && isOfText ? { header, format } : undefined;
   } catch {
-    return undefined; // a damaged companion counts as missing
+    return undefined; // a damaged sidecar counts as missing
   }
 }
 

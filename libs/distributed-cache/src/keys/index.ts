@@ -9,7 +9,7 @@ export {
   PreparedKey,
 } from './key-encoding.js';
 export {
-  companionKeyOf,
+  sidecarKeyOf,
   type FormerNames,
   formerNamesOf,
   isBesideValue,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CacheKeyError, companionKeyOf, encodeKey, isBesideValue, isValidName, keyLayout } from './index.js';
+import { CacheKeyError, sidecarKeyOf, encodeKey, isBesideValue, isValidName, keyLayout } from './index.js';
 
 describe('keyLayout', () => {
   const layout = keyLayout('cache', 'keywords');
@@ -22,7 +22,7 @@ describe('keyLayout', () => {
 
   it('begins every name with the prefix, and marks the names beside a value by one character', () => {
     const { leaseKey, fillKey } = layout.entryKeys('a');
-    const beside = [leaseKey, fillKey, companionKeyOf(layout.valueKey('a'))];
+    const beside = [leaseKey, fillKey, sidecarKeyOf(layout.valueKey('a'))];
     const others = [
       layout.valueKey('a'),
       layout.valueKey(encodeKey('{a}')),

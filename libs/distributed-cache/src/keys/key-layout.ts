@@ -71,7 +71,7 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
  * The key of a value's metadata, for a value that is plain text.
  * @param valueKey a result of {@link KeyLayout.valueKey}
  */
-export function companionKeyOf(valueKey: string): string {
+export function sidecarKeyOf(valueKey: string): string {
   return `${valueKey.slice(0, valueKey.indexOf(':') + 1)}{${valueKey}}:about`;
 }
 
@@ -96,7 +96,7 @@ function requireValidName(what: string, name: string): void {
 export interface FormerNames {
   readonly leaseKey: string;
   readonly fillKey: string;
-  readonly companionKey: string;
+  readonly sidecarKey: string;
 }
 
 /**
@@ -106,5 +106,5 @@ export interface FormerNames {
  */
 export function formerNamesOf(valueKey: string): FormerNames {
   const slot = `{${valueKey}}`;
-  return { leaseKey: `${slot}:lease`, fillKey: `${slot}:fill`, companionKey: `${slot}:about` };
+  return { leaseKey: `${slot}:lease`, fillKey: `${slot}:fill`, sidecarKey: `${slot}:about` };
 }

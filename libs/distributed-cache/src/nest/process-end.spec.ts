@@ -42,11 +42,11 @@ describe.each(tiers)('a process ends by itself, %s,', (_name, redis) => {
   it('after a Nest application that could not start because of another provider', async () => {
     const failing = `class Failing {
       async onModuleInit() {
-        throw new Error('somebody else');
+        throw new Error('another cause');
       }
     }`;
     const outcome = await library.runScript(await nestScript(failing, await optionsWith(redis)));
-    expect(outcome).toEqual({ exitCode: 0, signal: null, output: 'failed: somebody else\n' });
+    expect(outcome).toEqual({ exitCode: 0, signal: null, output: 'failed: another cause\n' });
   });
 });
 

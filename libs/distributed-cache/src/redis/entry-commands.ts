@@ -1,5 +1,5 @@
 import type { SealedEntry } from '../codec/index.js';
-import { companionsOf, leasesOf, loadNamesOf, withFormerNames, type EntryKeys } from './entry-keys.js';
+import { sidecarsOf, leasesOf, loadNamesOf, withFormerNames, type EntryKeys } from './entry-keys.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { isRefusal, outageReason, refusedCommand } from './client-errors.js';
 import {
@@ -50,7 +50,7 @@ export interface PendingInvalidations {
 export function put(
   client: RedisClient,
   keys: EntryKeys,
-  { bytes, companion }: SealedEntry,
+  { bytes, sidecar }: SealedEntry,
   lifeMs: number,
 ): Request<void> {
   const { valueKey } = keys;
@@ -59,20 +59,20 @@ export function put(
       ['del', ...loadNamesOf(keys, withFormer)],
       ['set', valueKey, bytes, 'PX', lifeMs],
     ];
-    if (companion !== undefined) {
-      companionsOf(valueKey, withFormer).forEach((key) => commands.push(['set', key, companion, 'PX', lifeMs]));
+    if (sidecar !== undefined) {
+      sidecarsOf(valueKey, withFormer).forEach((key) => commands.push(['set', key, sidecar, 'PX', lifeMs]));
     }
     return {
       commands,
-      atomic: companion !== undefined || !isDirect(client),
+      atomic: sidecar !== undefined || !isDirect(client),
       resultOf: requireDone,
     };
   });
 }
 
 /**
- * KEYS fill, leases, perhaps companions; ARGV token, bytes, life ms, number of leases, perhaps the companion's bytes.
- * Ends the leases; returns whether the token held them and the value is staged. A companion names the text that it
+ * KEYS fill, leases, perhaps sidecars; ARGV token, bytes, life ms, number of leases, perhaps the sidecar's bytes.
+ * Ends the leases; returns whether the token held them and the value is staged. A sidecar names the text that it
  * belongs to, so it needs no staging.
  */
 const STAGE = scriptOf(`
@@ -114,17 +114,17 @@ export function fill(
 function stagingOf(
   keys: EntryKeys,
   token: string,
-  { bytes, companion }: SealedEntry,
+  { bytes, sidecar }: SealedEntry,
   lifeMs: number,
   withFormer: boolean,
 ): ScriptArguments {
   const leases = leasesOf(keys, withFormer);
   const names = [keys.fillKey, ...leases];
-  if (companion === undefined) {
+  if (sidecar === undefined) {
     return [names.length, ...names, token, bytes, lifeMs, leases.length];
   }
-  names.push(...companionsOf(keys.valueKey, withFormer));
-  return [names.length, ...names, token, bytes, lifeMs, leases.length, companion];
+  names.push(...sidecarsOf(keys.valueKey, withFormer));
+  return [names.length, ...names, token, bytes, lifeMs, leases.length, sidecar];
 }
 
 function isFilled([staged, moved]: Outcomes): boolean {

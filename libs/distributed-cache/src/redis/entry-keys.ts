@@ -1,4 +1,4 @@
-import { companionKeyOf, formerNamesOf } from '../keys/index.js';
+import { sidecarKeyOf, formerNamesOf } from '../keys/index.js';
 import type { RedisClient } from './redis-client.js';
 import { outageReason } from './client-errors.js';
 import { orElse, type Request } from './send.js';
@@ -97,8 +97,8 @@ export function loadNamesOf({ valueKey, leaseKey, fillKey }: EntryKeys, withForm
   return [leaseKey, fillKey, former.leaseKey, former.fillKey];
 }
 
-/** The names under which the companion of this value is stored. */
-export function companionsOf(valueKey: string, withFormer: boolean): string[] {
-  const companion = companionKeyOf(valueKey);
-  return withFormer ? [companion, formerNamesOf(valueKey).companionKey] : [companion];
+/** The names under which the sidecar of this value is stored. */
+export function sidecarsOf(valueKey: string, withFormer: boolean): string[] {
+  const sidecar = sidecarKeyOf(valueKey);
+  return withFormer ? [sidecar, formerNamesOf(valueKey).sidecarKey] : [sidecar];
 }

@@ -337,7 +337,7 @@ describe('InFlight', () => {
     expect(again.error).toMatchObject({ operation: 'AGAIN', code: 'CACHE_TIER_TIMEOUT' });
   });
 
-  it('serves any number of operations with one timer, which keeps the process alive only while somebody waits', async () => {
+  it('serves any number of operations with one timer, which keeps the process alive only while an operation waits', async () => {
     vi.useRealTimers();
     const timers = vi.spyOn(globalThis, 'setTimeout');
     const { inFlight, track } = inFlightForTest();

@@ -11,7 +11,7 @@ import {
 import { CorruptEntryError } from '../errors/index.js';
 import { allOf } from './batches.js';
 import { HOLD_OFF } from './entry-commands.js';
-import { companionsOf, withFormerNames, type EntryKeys } from './entry-keys.js';
+import { sidecarsOf, withFormerNames, type EntryKeys } from './entry-keys.js';
 import type { RedisConnection } from './redis-connection.js';
 import type { RedisClient } from './redis-client.js';
 import { requireAll, resultOf, type Command, type Request } from './send.js';
@@ -31,8 +31,8 @@ export interface RedisEntry extends Decoded {
 
 /** What Redis knows of a legacy value (one that is not an envelope), besides its bytes. */
 interface LegacyMetadata {
-  /** The companions that exist (see `companionsOf`); at most one of them belongs to the bytes. */
-  readonly companions: readonly (Buffer | null)[];
+  /** The sidecars that exist (see `sidecarsOf`); at most one of them belongs to the bytes. */
+  readonly sidecars: readonly (Buffer | null)[];
   readonly lifeMs: number;
 }
 
@@ -85,8 +85,8 @@ export class EntryBytes {
    * @returns `undefined` when the value has expired, or the bytes represent no value
    * @throws CorruptEntryError
    */
-  decodeLegacy(valueKey: string, bytes: Buffer, { companions, lifeMs }: LegacyMetadata): RedisEntry | undefined {
-    const readings = companions.map((companion) => this.codec.readPlain(bytes, companion));
+  decodeLegacy(valueKey: string, bytes: Buffer, { sidecars, lifeMs }: LegacyMetadata): RedisEntry | undefined {
+    const readings = sidecars.map((sidecar) => this.codec.readPlain(bytes, sidecar));
     const plain = readings.find((reading) => reading?.header !== undefined) ?? readings[0];
     const isGone = lifeMs === -2; // it has expired meanwhile
     if (plain === undefined || isGone) {
@@ -225,16 +225,13 @@ export class StoredEntries {
   }
 }
 
-/** Reads the life and the companions of a legacy value. All names are in one slot. */
+/** Reads the life and the sidecars of a legacy value. All names are in one slot. */
 function metadataOf(client: RedisClient, valueKey: string): Request<LegacyMetadata> {
   return withFormerNames(client, (withFormer) => ({
-    commands: [
-      ['pttl', valueKey],
-      ...companionsOf(valueKey, withFormer).map((companion): Command => ['get', companion]),
-    ],
+    commands: [['pttl', valueKey], ...sidecarsOf(valueKey, withFormer).map((sidecar): Command => ['get', sidecar])],
     resultOf: (outcomes) => {
-      const [lifeMs, ...companions] = requireAll(outcomes);
-      return { companions: companions as (Buffer | null)[], lifeMs: Number(lifeMs) };
+      const [lifeMs, ...sidecars] = requireAll(outcomes);
+      return { sidecars: sidecars as (Buffer | null)[], lifeMs: Number(lifeMs) };
     },
   }));
 }
