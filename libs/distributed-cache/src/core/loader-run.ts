@@ -235,16 +235,3 @@ function pathTo(targets: LoadScope, from: WaitedLoad, seen: Set<WaitedLoad>): Wa
   }
   return undefined;
 }
-
-/** Waits for `work`, no longer than `limitMs`. @returns `undefined` if it takes longer; the work goes on then */
-export async function withinTime<Result>(work: Promise<Result>, limitMs: number): Promise<Result | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const expiry = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, limitMs, undefined);
-  });
-  try {
-    return await Promise.race([work, expiry]);
-  } finally {
-    clearTimeout(timer);
-  }
-}

@@ -2,7 +2,7 @@ import { stampNamed, type Stamp } from '../codec/index.js';
 import type { ResolvedNamespace, SchemaResult, StandardSchemaV1 } from '../config/index.js';
 import type { SchemaMismatch } from '../events/index.js';
 import type { EntryOptions } from './entry-options.js';
-import { withinTime } from './loader-run.js';
+import { withinTime } from '../redis/index.js';
 
 /** The name under which an entry carries the version of its namespace. No tag begins with `#`. */
 const VERSION = '#version';
@@ -103,6 +103,8 @@ export class ValueCheck {
         ? withinTime(
             result.then((value) => ({ value })),
             this.limitMs,
+            undefined,
+            true,
           )
             .then((inTime) => (inTime === undefined ? onError() : then(inTime.value)))
             .catch(onError)

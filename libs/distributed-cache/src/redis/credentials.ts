@@ -1,4 +1,5 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import { withinTime } from './deadline.js';
 
 /**
  * The options with which a connection logs in. An application may change them while it runs: tokens that expire,
@@ -40,7 +41,7 @@ class CredentialSource {
    * tried, and Redis decides.
    */
   refresh(): Promise<void> {
-    this.asking ??= this.within(this.answer()).finally(() => {
+    this.asking ??= withinTime(this.answer(), this.limitMs, undefined, false).finally(() => {
       this.asking = undefined;
     });
     return this.asking;
@@ -53,16 +54,6 @@ class CredentialSource {
     } catch {
       // Redis decides whether the previous login is still valid, and its error reply is reported.
     }
-  }
-
-  private async within(answer: Promise<void>): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const expiry = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.limitMs);
-      timer.unref();
-    });
-    await Promise.race([answer, expiry]);
-    clearTimeout(timer);
   }
 }
 

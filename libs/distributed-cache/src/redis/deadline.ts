@@ -140,3 +140,28 @@ export function withinDeadline<Result, Late>(
     );
   });
 }
+
+/**
+ * Waits for `work`, no longer than `limitMs` milliseconds of real time, whatever this process does meanwhile.
+ * @param late the result when the time is over first; `work` goes on then
+ * @param keepsProcess whether the timer keeps the process alive: only when a caller waits
+ */
+export async function withinTime<Result, Late>(
+  work: Promise<Result>,
+  limitMs: number,
+  late: Late,
+  keepsProcess: boolean,
+): Promise<Result | Late> {
+  let timer: NodeJS.Timeout | undefined;
+  const expiry = new Promise<Late>((resolve) => {
+    timer = setTimeout(resolve, limitMs, late);
+    if (!keepsProcess) {
+      timer.unref();
+    }
+  });
+  try {
+    return await Promise.race([work, expiry]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

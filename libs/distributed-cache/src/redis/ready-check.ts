@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { ClientLink } from './client-link.js';
 import { outageReason, UnusableConnectionError } from './client-errors.js';
+import { withinTime } from './deadline.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { allowDirect } from './send.js';
 import type { ServerClock } from './server-clock.js';
@@ -95,21 +96,12 @@ async function greet(client: Redis): Promise<void> {
 }
 
 /** Whether `question` succeeds in time. @returns why not, in one word; `undefined` if it does */
-export async function faultOf(question: Promise<void>, deadlineMs: number): Promise<string | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const expiry = new Promise<'timeout'>((resolve) => {
-    timer = setTimeout(resolve, deadlineMs, 'timeout');
-    timer.unref();
-  });
+export function faultOf(question: Promise<void>, deadlineMs: number): Promise<string | undefined> {
   const answer = question.then(
     () => undefined,
     (error: unknown) => outageReason(error),
   );
-  try {
-    return await Promise.race([answer, expiry]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return withinTime(answer, deadlineMs, 'timeout', false);
 }
 
 /**
