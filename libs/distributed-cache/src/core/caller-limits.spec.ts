@@ -121,7 +121,7 @@ describe('the limits of a call that joins a load of its own process', () => {
     expect(await cache.get('key')).toBe('new');
   });
 
-  it('differ from those of the call that began the load: a call with longer limits continues with its own loader', async () => {
+  it('differ from those of the call that began the load: a call with longer limits uses its own loader', async () => {
     const cache = local();
     const started = new Gate();
     const hasty = cache.getOrSet('key', () => (started.open(), new Promise(() => {})), { hardTimeout: '30ms' });

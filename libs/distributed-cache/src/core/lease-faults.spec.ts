@@ -28,7 +28,7 @@ async function podsThatGuess(...keys: string[]): Promise<WatchedPods> {
 }
 
 describe('a lease that Redis does not take back', () => {
-  it('keeps its value when scripts are forbidden', async () => {
+  it('removes no stored value when scripts are forbidden', async () => {
     const { server, all, cache } = await podsThatGuess('there');
     await server.command('ACL', 'SETUSER', 'default', '-eval', '-evalsha');
     expect(await cache.getOrSet('there', async () => 'not asked')).toBe('set there');
@@ -37,7 +37,7 @@ describe('a lease that Redis does not take back', () => {
     expect(await server.command('EXISTS', 'cache:users:there')).toBe(1);
   });
 
-  it('keeps its value when the connection is lost, and is given back after the reconnection', async () => {
+  it('removes no stored value when the connection is lost, and is given back after the reconnection', async () => {
     const server = await RedisServer.start();
     onTestFinished(() => server.stop());
     const proxy = await FaultProxy.start(server.port);
@@ -109,7 +109,7 @@ describe('a process that takes the lease at once', () => {
     expect(faults).toEqual(['CorruptEntryError']);
   });
 
-  it('returns the value of a full Redis, reports the refusal once and asks once', async () => {
+  it('returns the value although Redis is full, reports the refusal once and asks once', async () => {
     const { server, all, cache, commandsFor } = await podsThatGuess('there');
     const faults = faultsOf(all);
     await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
@@ -117,7 +117,7 @@ describe('a process that takes the lease at once', () => {
     const before = (await commandsFor('there')).length;
     expect(await cache.getOrSet('there', async () => 'not asked')).toBe('set there');
     expect(faults).toEqual(['OOM']);
-    expect((await commandsFor('there')).slice(before)).toEqual(['get lease', 'get']); // what is refused is not seen
+    expect((await commandsFor('there')).slice(before)).toEqual(['get lease', 'get']); // refused ones are not seen
   });
 });
 
@@ -145,7 +145,7 @@ describe('a Redis that gives no lease', () => {
 });
 
 describe('a Redis that refuses scripts', () => {
-  it('gives no unusable lease while it refuses them', async () => {
+  it('is asked for no further lease while it refuses them', async () => {
     const { server, cache } = await watchedPods();
     await server.command('ACL', 'SETUSER', 'default', '-eval', '-evalsha');
     const leasesDuringLoad = (key: string) =>
@@ -161,7 +161,7 @@ describe('a Redis that refuses scripts', () => {
   });
 });
 
-it('receives each lease back once, and again what it refused to take back', async () => {
+it('a pending release is sent once, and once more after a refusal', async () => {
   const kept = new PendingReleases();
   const given = { release: vi.fn(async () => {}) };
   const refused = { release: vi.fn(async () => kept.add(refused)) };
@@ -172,7 +172,7 @@ it('receives each lease back once, and again what it refused to take back', asyn
   expect([given.release, refused.release].map(({ mock }) => mock.calls.length)).toEqual([1, 2]);
 });
 
-it('is sent a thousand pending leases at most: the others expire', () => {
+it('at most a thousand releases are pending: the other leases expire', () => {
   const kept = new PendingReleases();
   const release = vi.fn(async () => {});
   for (let count = 0; count < 1001; count++) {

@@ -132,7 +132,7 @@ describe('schema', () => {
     await expect(failing).rejects.toThrow('down');
   });
 
-  it('of one call takes precedence over that of the namespace, and a value that it rejects is not kept in L1', async () => {
+  it('of one call takes precedence over that of the namespace, and L1 keeps no value that it rejects', async () => {
     const [writer, reader] = (await podsWith([{}, { schema: person }])) as [Pod, Pod];
     await writer.cache.set('key', { name: 'Ada' });
     const schema = z.object({ name: z.literal('Grace') });
@@ -143,7 +143,7 @@ describe('schema', () => {
     expect(await reader.cache.getOrSet('other', load, { schema: z.object({ any: z.number() }) })).toEqual({ any: 1 });
   });
 
-  it('checks a value before it is stored only with validate: both; then the value is returned and not cached', async () => {
+  it('checks a value before it is stored only with validate: both; the value is returned, not cached', async () => {
     const [both, readOnly] = (await podsWith([{ schema: person, validate: 'both' }, { schema: person }])) as [Pod, Pod];
     const bad = async () => ({ nom: 'Ada' });
     expect(await both.cache.getOrSet('key', bad)).toEqual({ nom: 'Ada' });
