@@ -25,8 +25,8 @@ async function untilLocal(cache: AsyncCache, key: string): Promise<void> {
 
 describe('a server that refuses tracking', () => {
   it.each([
-    ['may announce their own', '&*', 'announced', 'up'],
-    ['may not even publish', 'resetchannels', 'none', 'degraded'],
+    ['may announce changes', '&*', 'announced', 'up'],
+    ['may not publish', 'resetchannels', 'none', 'degraded'],
   ])('the cache keeps entries for a few seconds at most: processes %s', async (_what, channels, state, status) => {
     const server = await deafServer(channels);
     const pod = cacheForTest({ redis: redisAt(server.port) });

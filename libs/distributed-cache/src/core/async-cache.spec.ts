@@ -7,7 +7,7 @@ import { Binding, createDistributedCache, type DistributedCache } from './distri
 /** Runs the same tests over Redis and over L1 alone. */
 const setups: readonly (readonly [name: string, options: () => DistributedCacheOptions])[] = [
   ['with Redis', () => redisOptions()],
-  ['on the local tier alone', () => ({ redis: false })],
+  ['on L1 alone', () => ({ redis: false })],
 ];
 
 function redisOptions(): DistributedCacheOptions & { keyPrefix: string } {
@@ -126,8 +126,8 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
 
   it.each([
     ['a small value, which is frozen', 1],
-    ['one of which memory keeps the text', 1000],
-    ['a large one, which is compressed in the background', 20_000],
+    ['a value that L1 keeps as text', 1000],
+    ['a large value, which is compressed in the background', 20_000],
   ])('stores no change that a caller makes to a value after `set`: %s', async (_size, length) => {
     const cache = cacheForTest(options()).getCache<{ list: number[] }>('users');
     const value = { list: Array.from({ length }, (_, index) => index) };

@@ -11,7 +11,7 @@ function sharedRedis(): DistributedCacheOptions {
 
 describe.each<[string, () => DistributedCacheOptions]>([
   ['with Redis', sharedRedis],
-  ['on the local tier alone', () => ({ redis: false })],
+  ['on L1 alone', () => ({ redis: false })],
 ])('getOrSetMany %s', (_name, options) => {
   it('loads all missing keys in one call, in order, with duplicates', async () => {
     const cache = cacheForTest(options()).getCache<string>('books');

@@ -19,7 +19,7 @@ function deletionsOf({ events }: DistributedCache): (readonly [key: string, exis
 describe.each<[string, () => DistributedCacheOptions]>([
   ['with Redis', sharedRedis],
   ['with Redis alone', () => ({ ...sharedRedis(), local: false })],
-  ['on the local tier alone', () => ({ redis: false })],
+  ['on L1 alone', () => ({ redis: false })],
 ])('events of batches, %s', (_name, options) => {
   it('deleteMany emits for each key, once, whether the key existed', async () => {
     const all = cacheForTest(options());

@@ -37,8 +37,8 @@ async function heldLoad(cache: AsyncCache, value: unknown): Promise<{ gate: Gate
   return { gate, loading };
 }
 
-describe('one load per key per cluster', () => {
-  it('runs one loader for 1000 callers in eight processes, however long it takes', async () => {
+describe('the load of a key in several processes', () => {
+  it('runs once for 1000 callers in eight processes, however long it takes', async () => {
     const leaseMs = 500;
     const caches = await pods(8, sharedRedis(), { leaseMs });
     const load = vi.fn(async () => {
@@ -86,7 +86,7 @@ describe('one load per key per cluster', () => {
     expect(await podB.get('key')).toBe('from B');
   });
 
-  it('returns a stale value while another process loads', async () => {
+  it('does not delay a caller for whom a stale value exists', async () => {
     const options: DistributedCacheOptions = { ...sharedRedis(), namespaces: { users: { grace: '1h' } } };
     const [podA, podB] = (await pods(2, options)) as [AsyncCache, AsyncCache];
     await podA.set('key', 'old', '20ms');
@@ -100,7 +100,7 @@ describe('one load per key per cluster', () => {
     await vi.waitFor(async () => expect(await podB.get('key')).toBe('new'));
   });
 
-  it('does not wait for a load when Redis becomes unavailable', async () => {
+  it('is not awaited by other processes when Redis becomes unavailable', async () => {
     const server = await RedisServer.start();
     onTestFinished(() => server.stop());
     const [podA, podB] = (await pods(2, { redis: { url: server.url } })) as [AsyncCache, AsyncCache];

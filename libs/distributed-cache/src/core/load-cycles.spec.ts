@@ -38,7 +38,7 @@ describe.each(TIERS)('a load that waits for its own result (%s)', (_tiers, optio
 
   it.each<[string, readonly string[]]>([
     ['its own key', ['p']],
-    ['a key whose loader asks for its own', ['p', 'q']],
+    ['a key whose loader requests the first key', ['p', 'q']],
     ['a longer ring', ['p', 'q', 'r', 's']],
   ])('rejects with an error that names the keys: %s', async (_what, keys) => {
     const names = [...keys, 'p'].map((key) => `users:${key}`);

@@ -18,7 +18,7 @@ function sharedRedis(): DistributedCacheOptions {
 
 describe.each<[string, () => DistributedCacheOptions]>([
   ['with Redis', sharedRedis],
-  ['on the local tier alone', () => ({ redis: false })],
+  ['on L1 alone', () => ({ redis: false })],
 ])('tags %s', (_name, options) => {
   it('turn every entry that carries them into a miss, and no other entry', async () => {
     const [cache] = (await pods(1, options())) as [AsyncCache];

@@ -65,10 +65,13 @@ const LIBRARIES: readonly [string, StandardSchemaV1][] = [
     }),
   ],
   [
-    'a schema that answers nonsense later',
+    'a schema that resolves with an invalid result',
     schemaOf(async (value) => (isPerson(value) ? { value } : (undefined as never))),
   ],
-  ['a schema that answers nonsense', schemaOf((value) => (isPerson(value) ? { value } : (undefined as never)))],
+  [
+    'a schema that returns an invalid result',
+    schemaOf((value) => (isPerson(value) ? { value } : (undefined as never))),
+  ],
 ];
 
 describe('schema', () => {
@@ -257,7 +260,7 @@ describe('version', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('unknown shape'))],
-    ['makes what the schema refuses', () => ({ nom: 1 })],
+    ['returns a value that the schema rejects', () => ({ nom: 1 })],
   ])('counts a miss where migrate %s', async (_name, migrate) => {
     const [old, young] = (await podsWith([{ version: 1 }, { version: 2, migrate, schema: person }])) as [Pod, Pod];
     await old.cache.set('key', 'Ada');
