@@ -1,20 +1,20 @@
 import type { Call } from './constant-load.js';
 import type { MachineNoise } from './machine-noise.js';
 
-/** Sums calls up as they come, so that a soak of any length needs the same memory. */
+/** Sums up calls as they end, so that a soak of any length needs the same memory. */
 export class CallTally {
   count = 0;
   errors = 0;
-  /** Reads that contradict what their own process had acknowledged. */
+  /** Reads older than an acknowledgement to their own process. */
   ownStale = 0;
-  /** The longest that a read was out of date by what another process had acknowledged. */
+  /** The longest time for which a read was out of date by an acknowledgement to another process. */
   staleMs = 0;
   longestMs = 0;
-  /** Calls that waited longer than the limit, apart from what the machine was busy with. */
+  /** Calls that waited longer than the limit, without the time for which the machine was busy. */
   overdue = 0;
-  /** The longest of them. */
+  /** The longest of these waits. */
   longestNet: { readonly call: Call; readonly netMs: number } | undefined;
-  /** How many calls waited so many milliseconds. */
+  /** The number of calls per millisecond of waiting. */
   readonly #waits = new Map<number, number>();
 
   constructor(
@@ -59,7 +59,7 @@ export class CallTally {
   }
 }
 
-/** What a call waited, apart from what the machine was busy with in the meantime. */
+/** The wait of a call, without the time for which the machine was busy meanwhile. */
 export function netWaitMs({ askedAtMs, waitedMs }: Call, noise: MachineNoise): number {
   return waitedMs - noise.withinMs(askedAtMs, askedAtMs + waitedMs);
 }

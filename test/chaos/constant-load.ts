@@ -1,14 +1,14 @@
 import type { AsyncCache, DistributedCache } from '../../libs/distributed-cache/src/core/index.js';
 import type { Versioned, VersionedSource } from './versioned-source.js';
 
-/** One process, as far as Redis can tell: a cache with an L1 and connections of its own. */
+/** One process, as far as Redis can tell: a cache with connections and an L1 of its own. */
 export interface ChaosNode {
   readonly name: string;
   readonly cache: DistributedCache;
   readonly entries: AsyncCache<Versioned>;
 }
 
-/** One call. `waitedMs` is what the cache added: the length of the call without that of its loader. */
+/** One call. `waitedMs` is the time that the cache added: the length of the call without that of its loader. */
 export interface Call {
   readonly node: string;
   readonly key: string;
@@ -16,24 +16,24 @@ export interface Call {
   readonly askedAtMs: number;
   readonly waitedMs: number;
   readonly error: unknown;
-  /** Out of date by what this node had itself acknowledged. */
+  /** For how long the answer was out of date by an acknowledgement to this node. */
   readonly ownStaleMs: number;
-  /** Out of date by what another node had acknowledged. */
+  /** For how long the answer was out of date by an acknowledgement to another node. */
   readonly otherStaleMs: number;
 }
 
 const TICK_MS = 10;
-/** Longer than any call may wait, on the busiest machine. */
+/** The longest wait that is allowed on the busiest machine. */
 const SETTLE_DEADLINE_MS = 20_000;
 
 /**
- * Asks all the time, at the pace of a clock and not at that of the answers: each tick one known key, every second tick one
- * that no tier has, every tenth a `delete` or a `set`. A key is changed by one node only and one change at a time, because the
- * order of two at once is nobody's promise.
+ * Calls the cache at the pace of a clock, not of the answers: at each tick for one known key, at every second tick for
+ * one that no tier has, at every tenth tick with a `delete` or a `set`. A key is changed by one node only and one
+ * change at a time, because the order of two simultaneous changes is not defined.
  */
 export class ConstantLoad {
   readonly calls: Call[] = [];
-  /** Reads that contradicted their own process, for the report. */
+  /** Reads older than an acknowledgement to their own process, for the report. */
   readonly contradictions: string[] = [];
   readonly #inFlight = new Set<Promise<void>>();
   readonly #changing = new Set<string>();
@@ -43,10 +43,10 @@ export class ConstantLoad {
   constructor(
     private readonly nodes: readonly ChaosNode[],
     private readonly source: VersionedSource,
-    /** The keys that are asked for again and again, and changed. */
+    /** The keys that are read repeatedly and changed. */
     readonly keys: readonly string[],
     private readonly random: () => number = Math.random,
-    /** The faults of this moment, for the report. */
+    /** The present faults, for the report. */
     private readonly faults: () => string = () => '',
   ) {}
 
@@ -60,7 +60,7 @@ export class ConstantLoad {
     return unsettledOf(this.#inFlight);
   }
 
-  /** Keys for which a node's answer is not the truth, now that nobody changes anything. */
+  /** Keys for which the answer of a node differs from the source, after the last change. */
   async diverged(keys: readonly string[] = this.keys): Promise<string[]> {
     const wrong = this.nodes.flatMap(({ name, entries }) =>
       keys.map(async (key) => {
@@ -141,7 +141,7 @@ export class ConstantLoad {
   }
 }
 
-/** How many of these calls are not answered, after a time in which each should be. */
+/** How many of these calls have no answer after a time in which each should have one. */
 export async function unsettledOf(calls: ReadonlySet<Promise<void>>): Promise<number> {
   let timer: NodeJS.Timeout | undefined;
   const expiry = new Promise((resolve) => {
@@ -152,7 +152,10 @@ export async function unsettledOf(calls: ReadonlySet<Promise<void>>): Promise<nu
   return calls.size;
 }
 
-/** Keys on which a node differs from the source. What the machine was busy for since the healing is granted on top of the time to agree. */
+/**
+ * Keys for which a node differs from the source. The time to agree is extended by the time for which the machine was
+ * busy since the repair.
+ */
 export async function untilAgreed(
   load: ConstantLoad,
   busyMs: () => number,

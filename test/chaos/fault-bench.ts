@@ -10,17 +10,20 @@ import type { Versioned } from './versioned-source.js';
 
 export const DEADLINE_MS = 300;
 export const HEARTBEAT_MS = 1000;
-/** How long a lease outlives who took it: the default of the cache. */
+/** How long a lease lives after its process has died: the default of the cache. */
 export const LEASE_MS = 1500;
 
-/** What a fault is done to, and what measures it. `nodes[0]` is the one that suffers; others may have a way of their own. */
+/**
+ * The object of a fault and the nodes that measure it. The fault concerns `nodes[0]`; others may have paths of their
+ * own.
+ */
 export interface FaultBench {
   readonly nodes: readonly ChaosNode[];
   readonly begin: () => Promise<void> | void;
-  /** Resolves when the fault is over: repaired, or (failover) another server has taken over. */
+  /** Resolves when the fault is over: it is repaired, or another server has taken over after a failover. */
   readonly heal: () => Promise<void> | void;
   readonly stop: () => Promise<void>;
-  /** Keys to use, and which of them the fault concerns; default: any, all. */
+  /** The keys to use, and those that the fault concerns; default: any, all. */
   readonly keys?: readonly string[];
   readonly concerns?: (key: string) => boolean;
 }
@@ -28,15 +31,15 @@ export interface FaultBench {
 export interface Fault {
   readonly name: string;
   readonly lastsMs: number;
-  /** Whether the nodes are told nothing while it lasts, so that they may disagree until it is over. */
+  /** Whether the nodes receive no messages during the fault, so that their values may differ until it is over. */
   readonly separates: boolean;
-  /** What the table calls the time to recovery: after the end of the fault (default), or after its beginning. */
+  /** What the table calls the time to recovery: after the end of the fault (default) or after its beginning. */
   readonly recoversFrom?: 'begin';
-  /** The replication of Redis may lose what was acknowledged. */
+  /** The replication of Redis may lose acknowledged writes. */
   readonly mayLoseWrites?: true;
-  /** From the start on: the load begins within the fault. */
+  /** The fault exists from the start: the load begins during it. */
   readonly fromStart?: true;
-  /** The lease of a process that was cut off ends by itself only; until then others wait for its load. */
+  /** The lease of a disconnected process ends only by its expiry; until then other processes wait for its load. */
   readonly orphansLeases?: true;
   readonly prepare: () => Promise<FaultBench>;
 }

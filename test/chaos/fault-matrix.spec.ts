@@ -6,11 +6,11 @@ import { MachineNoise } from './machine-noise.js';
 import { BACK_LIMIT_MS, runFault, SLOW_MS, type FaultResult } from './run-fault.js';
 import { networkFaults, serverFaults } from './server-faults.js';
 
-/** A machine that does other things as well. */
+/** The limit on a machine with other work. */
 const SLACK_MS = 200;
-/** So many calls may meet a moment in which the machine does something else. */
+/** So many calls may coincide with other work of the machine. */
 const BUSY_CALLS = 3;
-/** One of each kind, for a run beside many others: `FAULT_MATRIX=short`. */
+/** One fault of each kind, for a run beside many others: `FAULT_MATRIX=short`. */
 const SHORT: ReadonlySet<string> = new Set([
   'Sentinel: master killed',
   'Cluster: master killed',
@@ -44,12 +44,12 @@ afterAll(async () => {
   process.stdout.write(`\n${table}\nunhandled rejections: ${rejections.length}\n\n`);
 });
 
-/** What is wrong with a result, in the words of the promise that it breaks; nothing, as a rule. */
+/** The defects of a result, in the words of the broken promise; usually none. */
 function complaintsAbout(result: FaultResult): string[] {
   const { fault, errors, unsettled, longestNetMs, otherLongestNetMs, backMs, busyMs, ownStale, otherStale, diverged } =
     result;
   const { bystandersSlow = 0, bystandersServed = 1 } = result;
-  // Of a machine that is busy with something else, no count of slow calls says anything.
+  // On a busy machine the number of slow calls has no meaning.
   const isQuiet = result.loopDelayMs < SLOW_MS && busyMs < SLOW_MS;
   const waitLimitMs = DEADLINE_MS + SLACK_MS;
   const otherLimitMs = waitLimitMs + (fault.orphansLeases ? LEASE_MS : 0);
@@ -68,7 +68,7 @@ function complaintsAbout(result: FaultResult): string[] {
   return findings.flatMap(([isWrong, complaint]) => (isWrong ? [complaint] : []));
 }
 
-describe.concurrent('no caller notices', () => {
+describe.concurrent('a cache under each fault adds no error, no long wait and no stale value to a call', () => {
   it.for(FAULTS.map((fault) => [fault.name, fault] as const))(
     '%s',
     { timeout: 90_000 },
@@ -80,8 +80,8 @@ describe.concurrent('no caller notices', () => {
   );
 });
 
-describe('the process', () => {
-  it('sees no unhandled rejection in all that', ({ expect }) => {
+describe('the process of the fault matrix', () => {
+  it('has no unhandled rejection', ({ expect }) => {
     expect(results.size).toBeGreaterThan(0);
     expect(rejections).toEqual([]);
   });

@@ -16,7 +16,7 @@ const COLUMNS: readonly (readonly [title: string, cell: (result: FaultResult) =>
   ['loop held up', ({ loopDelayMs }) => ms(loopDelayMs)],
 ];
 
-/** The measurements as a table of Markdown, aligned for whoever reads it as it is. */
+/** The measurements as a Markdown table with aligned columns. */
 export function faultTable(results: readonly FaultResult[]): string {
   const rows = [COLUMNS.map(([title]) => title), ...results.map((result) => COLUMNS.map(([, cell]) => cell(result)))];
   const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

@@ -6,7 +6,7 @@ interface Sample {
   readonly bytes: number;
 }
 
-/** The heap of this process, each time after a collection of garbage. */
+/** The heap of this process, each time after a garbage collection. */
 export class HeapTrend {
   readonly #collectGarbage: () => void;
   readonly #samples: Sample[] = [];
@@ -29,7 +29,7 @@ export class HeapTrend {
     return this.#samples.at(-1)?.bytes ?? 0;
   }
 
-  /** The slope of the straight line through the later two thirds: what fills up at first is not growth. */
+  /** The slope of the straight line through the later two thirds: the initial filling is not growth. */
   get bytesPerMinute(): number {
     const later = this.#samples.slice(Math.floor(this.#samples.length / 3));
     const mean = (of: (sample: Sample) => number): number =>

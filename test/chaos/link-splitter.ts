@@ -4,11 +4,12 @@ import { freePort } from '../support/free-port.js';
 import { PubSubFilter } from './pubsub-filter.js';
 
 /**
- * One address for a cache, and behind it two ways to the server that fail separately. A new connection takes the way on which
- * there are fewer, so the data connection and the subscriber, of which either may come back first, go separate ways.
+ * One address for a cache, and behind it two paths to the server that fail separately. A new connection takes the path
+ * with fewer connections, so the data connection and the subscriber, of which either may reconnect first, use separate
+ * paths.
  */
 export class LinkSplitter {
-  /** While true, messages of subscriptions get lost on their way to the cache, and nothing else does. */
+  /** While true, messages of subscriptions are lost on their way to the cache, and nothing else. */
   isDeaf = false;
   readonly #server: Server;
   readonly #ways: readonly { readonly port: number; readonly clients: Set<Socket> }[];

@@ -2,10 +2,10 @@ import { Redis } from 'ioredis';
 import { RedisServer } from '../support/redis-server.js';
 
 const INTERVAL_MS = 20;
-/** What a quiet machine takes. */
+/** The wait on a quiet machine. */
 const QUIET_MS = 10;
 
-/** So many of the last waits are kept: a minute's at least. */
+/** How many of the last waits are kept: at least those of a minute. */
 const MOST_WAITS = 2000;
 
 interface Wait {
@@ -14,14 +14,14 @@ interface Wait {
 }
 
 /**
- * How long a bare client waits for a healthy Redis on this machine, measured all the time from the same event loop: what the
- * processor's other work adds to a call, and no cache can help.
+ * How long a bare client waits for a healthy Redis on this machine, measured continuously in the same event loop: the
+ * part of a call's time that other work of the processor causes, independent of the cache.
  */
 export class MachineNoise {
   /** The sum of all waits. */
   busyMs = 0;
   longestMs = 0;
-  /** Waits that a quiet machine would not have had, from the moment at which each question was due. */
+  /** Waits that a quiet machine would not have had, from the time at which each command was due. */
   readonly #waits: Wait[] = [];
   readonly #server: RedisServer;
   readonly #client: Redis;
@@ -43,12 +43,12 @@ export class MachineNoise {
     this.#client.on('error', () => {});
   }
 
-  /** How many waits were longer. */
+  /** The number of longer waits. */
   countOver(limitMs: number): number {
     return this.#waits.filter(({ fromMs, toMs }) => toMs - fromMs > limitMs).length;
   }
 
-  /** How much of this time the machine was busy with something else. */
+  /** The part of this time for which the machine was busy with other work. */
   withinMs(fromMs: number, toMs: number): number {
     const first = this.#waits.findIndex((wait) => wait.toMs > fromMs);
     let sumMs = 0;

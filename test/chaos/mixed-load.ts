@@ -15,13 +15,13 @@ const REFRESHED: EntryOptions<Versioned> = { ttl: '1s', refreshAhead: 0.3 };
 class FailedOnPurpose extends Error {}
 
 /**
- * What the constant load leaves out: tags, batches, early refresh, loaders that fail, results that are not stored. As there, a key is
- * changed by one node only and one change at a time.
+ * The functions that the constant load does not use: tags, batches, early refresh, failing loaders, results that are
+ * not stored. As there, a key is changed by one node only and one change at a time.
  */
 export class MixedLoad {
   calls = 0;
   ownStale = 0;
-  /** What was stale, for the report. */
+  /** The stale reads, for the report. */
   readonly stale: string[] = [];
   readonly errors: unknown[] = [];
   readonly #inFlight = new Set<Promise<void>>();
@@ -32,11 +32,11 @@ export class MixedLoad {
     private readonly nodes: readonly ChaosNode[],
     private readonly source: VersionedSource,
     private readonly random: () => number,
-    /** The faults of this moment, for the report. */
+    /** The present faults, for the report. */
     private readonly faults: () => string,
   ) {}
 
-  /** The keys of which all nodes must have the truth in the end. */
+  /** The keys of which all nodes must have the source's version at the end. */
   readonly keys: readonly string[] = [...TAGGED, ...BATCH, ...EARLY];
 
   start(): void {
@@ -95,7 +95,7 @@ export class MixedLoad {
     answers.forEach((answer, index) => this.#judge(name, BATCH[index] ?? '', askedAtMs, answer));
   }
 
-  /** The tag of this node: its keys have changed, so they are forgotten by it. */
+  /** The tag of this node: its keys have changed, and the tag invalidates them. */
   #invalidate(name: string, entries: AsyncCache<Versioned>, index: number): Promise<void> {
     const keys = TAGGED.filter((_, at) => at % TAGS.length === index);
     return this.#change(name, keys, () => entries.invalidateTags(TAGS[index] ?? ''));

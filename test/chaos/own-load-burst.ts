@@ -1,11 +1,11 @@
 import type { ChaosNode } from './constant-load.js';
 import type { VersionedSource } from './versioned-source.js';
 
-/** More at once than commands may be on their way to Redis. */
+/** More operations at once than the window of sent commands holds. */
 const KEYS = Array.from({ length: 5000 }, (_, index) => `burst:${index}`);
 const SAMPLE = KEYS.filter((_, index) => index % 250 === 0);
 
-/** One process that changes and reads thousands of keys at once. What goes wrong for its callers is counted. */
+/** One process that changes and reads thousands of keys at once. Failures of its callers are counted. */
 export class OwnLoadBurst {
   errors = 0;
   ownStale = 0;

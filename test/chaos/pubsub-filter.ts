@@ -3,8 +3,8 @@ import { Transform, type TransformCallback } from 'node:stream';
 const MESSAGE = Buffer.from('*3\r\n$7\r\nmessage\r\n');
 
 /**
- * Passes on what a Redis server says, frame by frame, and while `isDeaf()` drops the messages of subscriptions: the connection is
- * alive and answers PING, and hears nothing.
+ * Passes on the output of a Redis server frame by frame, and drops the messages of subscriptions while `isDeaf()`: the
+ * connection is open and answers PING, but receives no message.
  */
 export class PubSubFilter extends Transform {
   #rest: Buffer = Buffer.alloc(0);

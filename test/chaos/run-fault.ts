@@ -11,33 +11,33 @@ export interface FaultResult {
   readonly fault: Fault;
   readonly calls: number;
   readonly errors: number;
-  /** The longest that the cache added to a call of the node that suffered, and of the other one. */
+  /** The longest time that the cache added to a call of the node under the fault, and of the other one. */
   readonly longestMs: number;
   readonly otherLongestMs: number;
-  /** The same, apart from what the machine was busy with in the meantime. */
+  /** The same, without the time for which the machine was busy. */
   readonly longestNetMs: number;
   readonly otherLongestNetMs: number;
-  /** The middle one of the waits of calls made during the fault. */
+  /** The median wait of calls made during the fault. */
   readonly medianMs: number;
-  /** Calls that the cache kept for longer than 100 ms. */
+  /** Calls to which the cache added more than 100 ms. */
   readonly slow: number;
   /** From the end of the fault (or its beginning: `recoversFrom`) until Redis was used again; `undefined`: never. */
   readonly backMs: number | undefined;
-  /** For how much of that time the machine was busy with something else. */
+  /** The part of that time for which the machine was busy with other work. */
   readonly busyMs: number;
-  /** Reads that contradict what their own process had acknowledged. */
+  /** Reads older than an acknowledgement to their own process. */
   readonly ownStale: number;
-  /** Reads out of date by more than the bound, while nothing excused it. */
+  /** Reads that were out of date by more than the limit and not excused by the fault. */
   readonly otherStale: number;
-  /** The longest that a read was out of date, excused or not. */
+  /** The longest time for which a read was out of date, excused or not. */
   readonly longestStaleMs: number;
   readonly diverged: readonly string[];
   readonly unsettled: number;
-  /** The longest that this process itself was held up. */
+  /** The longest delay of the event loop of this process. */
   readonly loopDelayMs: number;
-  /** Of the answers to calls for keys that the fault does not concern, slow ones; `undefined`: it concerns all keys. */
+  /** The slow calls for keys that the fault does not concern; `undefined`: it concerns all keys. */
   readonly bystandersSlow: number | undefined;
-  /** Whether Redis was used for those keys during the fault, in parts of one. */
+  /** The share of those calls during the fault that used Redis, from 0 to 1. */
   readonly bystandersServed: number | undefined;
 }
 
@@ -45,12 +45,12 @@ export const SLOW_MS = 100;
 export const BACK_LIMIT_MS = 1500;
 const WARM_MS = 400;
 const BACK_DEADLINE_MS = 15_000;
-/** After a fault the nodes are to agree again within this time. */
+/** After a fault the nodes must agree within this time. */
 const AGREE_MS = 1500;
 const STALE_LIMIT_MS = HEARTBEAT_MS + DEADLINE_MS;
 const HOT_KEYS = Array.from({ length: 40 }, (_, index) => `key:${index}`);
 
-/** Runs a constant load through one fault and measures what its callers notice. */
+/** Runs a constant load through one fault and measures the effects on its callers. */
 export async function runFault(fault: Fault, noise: MachineNoise): Promise<FaultResult> {
   const bench = await fault.prepare();
   const loop = monitorEventLoopDelay({ resolution: 5 });
@@ -94,7 +94,7 @@ interface Use {
   readonly atMs: number;
 }
 
-/** When this node stored in Redis or was answered by it. */
+/** The times at which this node stored a value in Redis or read one from it. */
 function watchRedis(node: ChaosNode | undefined): Use[] {
   const uses: Use[] = [];
   const { events } = node!.cache;
@@ -159,7 +159,7 @@ function judge(
   };
 }
 
-/** Out of date for longer than the bound, apart from what the machine was busy with in the meantime. */
+/** Out of date for longer than the limit, without the time for which the machine was busy meanwhile. */
 function isStale({ askedAtMs, otherStaleMs }: Call, noise: MachineNoise): boolean {
   return otherStaleMs - noise.withinMs(askedAtMs - otherStaleMs, askedAtMs) > STALE_LIMIT_MS;
 }

@@ -5,13 +5,13 @@ import { LinkByLinkProxy } from './link-by-link-proxy.js';
 
 interface ServerFault extends Omit<Fault, 'prepare'> {
   readonly server?: RedisServerOptions;
-  /** What the nodes log in with, where it is not the server's own password. */
+  /** The password of the nodes, where it differs from that of the server. */
   readonly password?: string;
   readonly begin: (server: RedisServer) => Promise<unknown> | void;
   readonly heal?: (server: RedisServer) => Promise<unknown> | void;
 }
 
-/** Done to the server: both nodes are connected to it directly. */
+/** A fault of the server: both nodes are connected to it directly. */
 function serverFault({ server: options, password, begin, heal, ...fault }: ServerFault): Fault {
   return {
     ...fault,
@@ -30,12 +30,12 @@ function serverFault({ server: options, password, begin, heal, ...fault }: Serve
 }
 
 interface NetworkFault extends Omit<Fault, 'prepare'> {
-  /** `onStore` tells of each value that the node stores, and of how many it has been. */
+  /** `onStore` registers a listener, which gets the number of values that the node has stored so far. */
   readonly begin: (proxy: FaultProxy, onStore: (listener: (count: number) => unknown) => void) => Promise<void> | void;
   readonly heal?: (proxy: FaultProxy) => Promise<void> | void;
 }
 
-/** Done to the way of one node to the server; the other has a way of its own. */
+/** A fault of the path of one node to the server; the other node has a path of its own. */
 function networkFault({ begin, heal, ...fault }: NetworkFault): Fault {
   return {
     ...fault,
@@ -81,7 +81,7 @@ const subscriberHalfOpen: Fault = {
     return {
       nodes,
       begin: () => {
-        // The data connection is opened first, the subscriber beside it second.
+        // The data connection is opened first, the subscriber second.
         proxy.links[1]!.stall('down');
         proxy.links[1]!.stall('up');
       },

@@ -15,7 +15,7 @@ export interface Arena {
 
 type Strike = (arena: Arena, lastsMs: number) => Promise<void>;
 
-/** Each does its harm, waits, and takes it back. */
+/** Each one causes a fault, waits, and repairs it. */
 const STRIKES: readonly (readonly [name: string, strike: Strike])[] = [
   ['stall', onProxy((proxy) => proxy.stall())],
   ['stall answers', onProxy((proxy) => proxy.stall('down'))],
@@ -36,7 +36,7 @@ const STRIKES: readonly (readonly [name: string, strike: Strike])[] = [
   ['deaf', deafen],
 ];
 
-/** What an operator may take from the user of the processes while they run. */
+/** Permissions that an operator may remove from the user of the processes while they run. */
 const LESS_RIGHTS: readonly (readonly string[])[] = [
   ['-@write'],
   ['-@read'],
@@ -53,7 +53,7 @@ const EVICTING = ['allkeys-lru', 'volatile-lru', 'allkeys-lfu', 'volatile-ttl'];
 const MOST_MS = 1200;
 const REST_MS = 600;
 
-/** One fault after another until the time is up, then heals everything. */
+/** Runs one fault after another until the time is over, then repairs everything. */
 export async function strikeUntil(endsAtMs: number, arena: Arena): Promise<void> {
   while (performance.now() < endsAtMs) {
     const [name, strike] = STRIKES[Math.floor(arena.random() * STRIKES.length)]!;
@@ -98,7 +98,10 @@ async function kill({ world: { server } }: Arena, lastsMs: number): Promise<void
   await server.restart();
 }
 
-/** Half of the times the subscribers lose their connections as well, so that they have to come back with what is left. */
+/**
+ * Half of the times the subscribers lose their connections as well, so that they reconnect with the remaining
+ * permissions.
+ */
 async function takeRights({ world, random, strikes }: Arena, lastsMs: number): Promise<void> {
   const rights = oneOf(LESS_RIGHTS, random);
   strikes[strikes.length - 1] += ` (${rights.join(' ')})`;
@@ -110,7 +113,7 @@ async function takeRights({ world, random, strikes }: Arena, lastsMs: number): P
   await world.setRights();
 }
 
-/** Less memory than is in use: Redis evicts until little is left, or refuses what it would have to evict for. */
+/** Less memory than is in use: Redis evicts almost everything, or refuses the commands that need an eviction. */
 async function evict({ world: { server }, random }: Arena, lastsMs: number): Promise<void> {
   const usedBytes = Number(/used_memory:(\d+)/.exec(String(await server.command('INFO', 'memory')))?.[1]);
   await server.command('CONFIG', 'SET', 'maxmemory-policy', oneOf(EVICTING, random));
@@ -121,8 +124,8 @@ async function evict({ world: { server }, random }: Arena, lastsMs: number): Pro
 }
 
 /**
- * Lasts until the process has noticed, at its next heartbeat: a connection that loses messages and then carries on between two
- * heartbeats is none that TCP has, and no proof could show it.
+ * Lasts until the process has detected it at its next heartbeat: TCP has no connection that loses messages and
+ * continues between two heartbeats, and no check could detect one.
  */
 async function deafen({ world, random }: Arena, lastsMs: number): Promise<void> {
   const splitter = oneOf(world.splitters, random);

@@ -13,7 +13,9 @@ const ALL_RIGHTS = ['on', 'nopass', '~*', '&*', '+@all'];
 const REPLICATION = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];
 const SERVER_ARGS = ['--user', USER, ...ALL_RIGHTS, ...REPLICATION];
 
-/** Three nodes, each with one proxy before its data connection and one before its subscriber, over a master and its replica. */
+/**
+ * Three nodes over a master and its replica, each with one proxy for its data connection and one for its subscriber.
+ */
 export class SoakWorld {
   readonly nodes: readonly ChaosNode[];
   #master: RedisServer;
@@ -46,12 +48,15 @@ export class SoakWorld {
     );
   }
 
-  /** The master of the moment. */
+  /** The present master. */
   get server(): RedisServer {
     return this.#master;
   }
 
-  /** The replica takes over without a loss, behind the same addresses. Old connections stay at the server that follows it now. */
+  /**
+   * The replica takes over without a loss, behind the same addresses. Old connections remain at the old master, now a
+   * replica.
+   */
   async failOver(): Promise<void> {
     await this.#follow();
     await this.#master.command('FAILOVER', 'TO', this.#replica.host, this.#replica.port, 'TIMEOUT', 2000);
@@ -60,7 +65,7 @@ export class SoakWorld {
     this.proxies.forEach((proxy) => proxy.redirect(this.#master.port));
   }
 
-  /** What the processes may do, on both servers; without arguments everything. */
+  /** The permissions of the processes, on both servers; without arguments all of them. */
   async setRights(...rights: readonly string[]): Promise<void> {
     const rules = rights.length > 0 ? rights : ['reset', ...ALL_RIGHTS];
     for (const server of [this.#master, this.#replica]) {
@@ -70,7 +75,7 @@ export class SoakWorld {
 
   async stop(): Promise<void> {
     await Promise.all(this.nodes.map(({ cache }) => cache.close()));
-    // In Node a reset of a socket that is shutting down may never end, and these are not needed any more.
+    // In Node a reset of a socket that is shutting down may never end, and these sockets are not needed any more.
     await Promise.race([Promise.all([...this.splitters, ...this.proxies].map((each) => each.close())), delay(1000)]);
     await Promise.all([this.#master.stop(), this.#replica.stop()]);
   }

@@ -1,6 +1,7 @@
 /**
- * `npm run soak -- --seconds 30 --seed 7 --mix all`: three nodes under random faults, with everything that a cache does. Ends by itself, with exit code 1 if a promise was broken.
- * The sources are compiled on the way in, so what is tested is what is there.
+ * `npm run soak -- --seconds 30 --seed 7 --mix all`: three nodes under random faults, with every function of the cache.
+ * It ends on its own, with exit code 1 if a promise was broken.
+ * It compiles the sources first, so the test always covers the present sources.
  */
 import { randomInt } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
@@ -31,7 +32,7 @@ console.log(lines.join('\n'));
 for (const complaint of complaints) {
   console.error(`BROKEN: ${complaint}`);
 }
-// Not left to the last handle: a soak that hangs would be no answer.
+// An explicit exit: a hanging soak would give no result.
 process.exit(complaints.length > 0 ? 1 : 0);
 
 /**

@@ -15,7 +15,10 @@ import { VersionedSource } from './versioned-source.js';
 export interface SoakOptions {
   readonly seconds: number;
   readonly seed: number;
-  /** `all`: also tags, batches, early refresh, failing loaders and results that are not stored, and the heap must stay flat. */
+  /**
+   * `all`: also tags, batches, early refresh, failing loaders and results that are not stored, and the heap must stay
+   * flat.
+   */
   readonly mix: 'basic' | 'all';
 }
 
@@ -26,23 +29,26 @@ export interface SoakReport {
 
 const KEYS = Array.from({ length: 20 }, (_, index) => `key:${index}`);
 const HEAL_MS = 3000;
-/** What a busy machine may add, besides what it was seen to be busy for. */
+/** The time that a busy machine may add, besides the time for which it was measured to be busy. */
 const SLACK_MS = 200;
 const WAIT_LIMIT_MS = DEADLINE_MS + SLACK_MS;
-/** The part of the calls that may wait longer than the deadline: for the load of a process that was cut off. */
+/** The share of the calls that may wait longer than the deadline: for the load of a disconnected process. */
 const MOST_OVERDUE = 0.002;
-/** The same, of calls made while the machine is busy with something else all the time: a call takes several steps, and all are slow. */
+/**
+ * The same, for calls made while the machine is busy all the time: a call takes several steps, and all of them are
+ * slow.
+ */
 const MOST_OVERDUE_WHEN_BUSY = 0.1;
 const HEAP_SAMPLES = 60;
-/** So many stale reads are described in the report. */
+/** The number of stale reads that the report describes. */
 const MOST_TOLD = 12;
-/** In a shorter run nothing can be said about a slope. */
+/** A shorter run is too short to measure a slope. */
 const LEAST_SECONDS_FOR_A_TREND = 240;
 const MOST_GROWTH_PER_MINUTE = 256 * 1024;
 
 /**
- * Three nodes under a constant load and one random fault after the other. Three seconds after the last one all nodes must agree with
- * the source.
+ * Three nodes under a constant load and one random fault after another. Three seconds after the last fault all nodes
+ * must agree with the source.
  */
 export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakReport> {
   const random = seededRandom(seed);
@@ -53,7 +59,8 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
   const noise = await MachineNoise.start();
   const { nodes } = world;
   const source = new VersionedSource();
-  // A stream of its own: the load asks for numbers by the clock, and the faults are to be the same for the same seed.
+  // A separate stream of numbers: the load takes numbers at times of the clock, and the same seed must give the same
+  // faults.
   const strikes: string[] = [];
   const faults = (): string => strikes.slice(-2).join(', ');
   const load = new ConstantLoad(nodes, source, KEYS, seededRandom(seed + 1), faults);
@@ -114,7 +121,8 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
           : []),
         ...(unsettled > 0 ? [`${unsettled} calls were never answered`] : []),
         ...(rejections.length > 0 ? [`${rejections.length} unhandled rejections`] : []),
-        // The lease of a process that was cut off while it loaded holds up others, until it ends.
+        // The lease of a process that was disconnected during a load makes other processes wait until the lease
+        // expires.
         ...(longestNet !== undefined && longestNet.netMs > longestLimitMs
           ? [
               `too long a wait: ${longestNet.call.kind} ${longestNet.call.key} by ${longestNet.call.node}, ${ms(longestNet.netMs)}`,
@@ -136,7 +144,7 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
   }
 }
 
-/** How often each fault was struck, for a list that is too long to print. */
+/** How often each fault was run, for a list that is too long to print. */
 function countsOf(strikes: readonly string[]): string {
   const names = strikes.map((strike) => strike.replace(/ \d+.*$/, ''));
   return [...new Set(names)].map((name) => `${name} ${names.filter((each) => each === name).length}`).join(', ');

@@ -1,4 +1,4 @@
-/** What the cache stands in front of: a value that says which one it is. */
+/** A value of the source, with its version. */
 export interface Versioned {
   readonly version: number;
 }
@@ -10,13 +10,13 @@ interface Acknowledged {
 }
 
 const LOAD_MS = 3;
-/** How many acknowledgements of a key are kept: more than happen within the longest staleness that is worth a number. */
+/** How many acknowledgements of a key are kept: more than happen within the longest measurable staleness. */
 const MOST_KNOWN = 200;
 
 /**
- * The truth, and the judge of those who read it through caches: each key has a version that only grows, and the source knows
- * when each invalidation was acknowledged and to whom. A read is stale by so long as a newer version than the one it
- * returned had been acknowledged before it was asked.
+ * The source behind the caches, which also checks what they return: each key has a version that only grows, and the
+ * source records when each invalidation was acknowledged and to which node. A read is stale for as long as a newer
+ * version than the returned one had been acknowledged before the read began.
  */
 export class VersionedSource {
   loads = 0;
@@ -27,7 +27,7 @@ export class VersionedSource {
     return this.#versions.get(key) ?? 0;
   }
 
-  /** Changes the truth. Whoever does so invalidates next, and then calls {@link acknowledge}. */
+  /** Changes the source. The caller invalidates next, and then calls {@link acknowledge}. */
   change(key: string): number {
     const version = this.current(key) + 1;
     this.#versions.set(key, version);
@@ -43,14 +43,16 @@ export class VersionedSource {
     this.#acknowledged.set(key, known);
   }
 
-  /** Forgets all acknowledgements but the last of each key. A stale read is still found, and counts from the last. */
+  /**
+   * Removes all acknowledgements but the last of each key. A stale read is still found, and counts from the last one.
+   */
   forgetAllButLast(keys: readonly string[]): void {
     for (const key of keys) {
       this.#acknowledged.set(key, this.#acknowledged.get(key)?.slice(-1) ?? []);
     }
   }
 
-  /** Reads first and takes its time then, so that a change may come between. */
+  /** Reads first and waits afterwards, so that a change may happen in between. */
   async load(key: string): Promise<Versioned> {
     this.loads++;
     const version = this.current(key);
@@ -60,7 +62,10 @@ export class VersionedSource {
     return { version };
   }
 
-  /** For how long the answer had been out of date when it was asked for, by what this writer (or any other) had acknowledged. */
+  /**
+   * For how long the answer was out of date when the read began, by the acknowledgements of this node (or of any
+   * other).
+   */
   staleMs(answer: { key: string; version: number; askedAtMs: number }, isCounted: (writer: string) => boolean): number {
     const { key, version, askedAtMs } = answer;
     const first = this.#acknowledged.get(key)?.find((each) => each.version > version && isCounted(each.writer));

@@ -4,13 +4,13 @@ import type { AsyncCache, DistributedCacheOptions } from 'nestjs-distributed-cac
 import { cacheForTest } from '../support/cache-for-test.js';
 import { Gate } from '../support/gate.js';
 
-/** Where the caches of one run of the contract find their Redis. */
+/** The Redis of the caches in one run of the contract. */
 export interface Topology {
   readonly redis: DistributedCacheOptions['redis'];
   readonly stop: () => Promise<void>;
 }
 
-/** What every topology promises alike. `isShared`: two caches over it see each other's entries. */
+/** The behaviour that all topologies have in common. `isShared`: two caches over it see each other's entries. */
 export function describeCacheContract(name: string, isShared: boolean, start: () => Promise<Topology>): void {
   describe(`the contract of ${name}`, () => {
     let topology: Topology;
@@ -19,7 +19,7 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
     });
     afterAll(() => topology.stop());
 
-    /** Caches of one fresh prefix, each a process of its own as far as Redis can tell. */
+    /** Caches with one new prefix, each with connections and an L1 of its own. */
     async function pods(count: number): Promise<AsyncCache[]> {
       const keyPrefix = `contract-${randomUUID()}`;
       const options: DistributedCacheOptions = {
@@ -32,7 +32,7 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
       return caches.map((cache) => cache.getCache('users'));
     }
 
-    it('keeps values of every kind as they are', async () => {
+    it('keeps values of every type unchanged', async () => {
       const [cache] = (await pods(1)) as [AsyncCache];
       const values = {
         date: new Date(0),
@@ -48,7 +48,7 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
       }
     });
 
-    it('loads once for many callers, and hands on a loader error as it is', async () => {
+    it('loads once for many callers, and passes on the error object of the loader', async () => {
       const [cache] = (await pods(1)) as [AsyncCache];
       const load = vi.fn(async () => 'Ada');
       const answers = await Promise.all(Array.from({ length: 50 }, () => cache.getOrSet('key', load)));
@@ -58,21 +58,21 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
       await expect(cache.getOrSet('other', () => Promise.reject(error))).rejects.toBe(error);
     });
 
-    it('reads, writes, loads and deletes many at once, whatever slots they lie in', async () => {
+    it('reads, writes, loads and deletes many keys at once, in any slots', async () => {
       const [cache] = (await pods(1)) as [AsyncCache];
       const keys = Array.from({ length: 60 }, (_, index) => `key ${index} {same}`);
       expect(await cache.setMany(keys.slice(0, 30).map((key) => [key, key] as const))).toBe(true);
       expect(await cache.getMany(keys)).toEqual(keys.map((key, index) => (index < 30 ? key : undefined)));
       const load = vi.fn(async (missing: string[]) => missing);
       expect(await cache.getOrSetMany([...keys, keys[0]!], load)).toEqual([...keys, keys[0]]);
-      // In one call, unless a master answers later than the others by more than what a batch waits.
+      // In one call, unless a master answers later than the others by more than the waiting time of a batch.
       const loaded = load.mock.calls.flatMap(([missing]) => missing);
       expect(loaded.toSorted()).toEqual(keys.slice(30).toSorted());
       expect(await cache.deleteMany(keys)).toBe(60);
       expect(await cache.getMany(keys)).toEqual(keys.map(() => undefined));
     });
 
-    it('forgets by key, by tag, by namespace, and keeps what was expired as stale', async () => {
+    it('invalidates by key, by tag and by namespace, and keeps an expired entry as stale', async () => {
       const [cache] = (await pods(1)) as [AsyncCache];
       await cache.set('a', 1, { tags: ['odd'] });
       await cache.set('b', 2);
@@ -91,7 +91,7 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
       ['a deletion', (cache) => cache.delete('key')],
       ['a clear', (cache) => cache.clear()],
       ['an invalidated tag', (cache) => cache.invalidateTags('tag')],
-    ])('stores no load that %s has overtaken', async (_what, change) => {
+    ])('stores no result of a load that %s has superseded', async (_what, change) => {
       const caches = await pods(isShared ? 2 : 1);
       const [loading, changing] = [caches[0]!, caches.at(-1)!];
       const [started, gate] = [new Gate(), new Gate()];
@@ -113,7 +113,7 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
       }
     });
 
-    it('loads once for all processes, and tells each of what another changes', async () => {
+    it('loads once for all processes, and each process tracks the changes of the others', async () => {
       const caches = await pods(isShared ? 3 : 1);
       const load = vi.fn(async () => 'loaded');
       await Promise.all(caches.map((cache) => cache.getOrSet('key', load)));

@@ -7,7 +7,7 @@ describe('a database that can not be selected', () => {
   it.each<[string, number, readonly string[]]>([
     ['the server has no such database', 99, []],
     ['the user may not SELECT', 3, ['ACL', 'SETUSER', 'default', '-select']],
-  ])('is an outage that names it, and nothing is written anywhere: %s', async (_why, db, [name, ...args]) => {
+  ])('is an outage whose reason names it, and the cache writes nothing: %s', async (_why, db, [name, ...args]) => {
     const server = await ownRedis();
     if (name !== undefined) {
       await server.command(name, ...args);
@@ -28,7 +28,7 @@ describe('a database that can not be selected', () => {
 });
 
 describe('a server that has restarted', () => {
-  it('loses no connection of other clients that have the id of our former one', async () => {
+  it('keeps the connections of other clients that have the id of a former connection of the cache', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const pod = await podAt(proxy.port);

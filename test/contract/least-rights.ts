@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The least rights of a user, as docs/permissions.md has them: what follows the name and the password. */
+/** The least permissions of a user, as in docs/permissions.md: the part after the name and the password. */
 export function leastRights(): string[] {
   return readFileSync(join(import.meta.dirname, '../../docs/permissions.md'), 'utf8')
     .split('\n')

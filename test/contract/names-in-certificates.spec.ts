@@ -12,7 +12,7 @@ import { RedisSentinel } from '../support/redis-sentinel.js';
 import { RedisServer } from '../support/redis-server.js';
 import { canMakeCertificates, makeTestCertificates, type TestCertificates } from '../support/test-certificates.js';
 
-/** It resolves everywhere. */
+/** A name that resolves on every machine. */
 const NAME = 'localhost';
 const KEYS = Array.from({ length: 30 }, (_, index) => `key:${index}`);
 
@@ -31,7 +31,7 @@ describe.runIf(canMakeCertificates())(
       expect(await cacheForTest({ redis }).getCache('users').set('key', 1)).toBe(true);
     });
 
-    it('are used under the addresses that Sentinels tell, where servername says the name', async () => {
+    it('are used under the addresses that Sentinels report, where servername sets the name', async () => {
       const group = await RedisSentinel.start({ tls: certificates });
       onTestFinished(() => group.stop());
       const { host, port, tlsPort = 0 } = group.master;
@@ -71,7 +71,7 @@ describe.runIf(canMakeCertificates())('a cluster with TLS whose certificates hol
     expect(await all.healthCheck()).toMatchObject({ status: 'up', redisConnected: true });
   }
 
-  it('is used by default: every node is reached, and verified, under the name that the cluster announces', async () => {
+  it('is used by default: every node is connected and verified under the name that the cluster announces', async () => {
     const redis = { cluster: { nodes: nodes().slice(0, 1), options: { tls: { ca: ca() } } } };
     await expectUse(cacheForTest({ redis, keyPrefix: 'default' }));
     const held = await Promise.all(group.masters.map((master) => master.command('DBSIZE')));
@@ -92,19 +92,19 @@ describe.runIf(canMakeCertificates())('a cluster with TLS whose certificates hol
     await expectUse(cacheForTest({ redis: { client } }));
   });
 
-  it('is refused under an address, which the certificates do not hold', async () => {
+  it('is refused under an address that the certificates do not contain', async () => {
     const redis = { cluster: { nodes: nodes('127.0.0.1'), options: { tls: { ca: ca() } } } };
     const all = cacheForTest({ redis });
     await all.connect();
     expect((await all.healthCheck()).message).toContain('ERR_TLS_CERT_ALTNAME_INVALID');
   });
 
-  it('is used under an address where servername says which name its certificates hold', async () => {
+  it('is used under an address where servername sets the name that its certificates contain', async () => {
     const redis = { cluster: { nodes: nodes('127.0.0.1'), options: { tls: { ca: ca(), servername: NAME } } } };
     await expectUse(cacheForTest({ redis }));
   });
 
-  it('is used by the environment alone, where Node trusts the authority', async () => {
+  it('is used with environment variables alone, where Node trusts the authority', async () => {
     const library = await BuiltLibrary.build();
     onTestFinished(() => library.remove());
     const script = `

@@ -42,7 +42,7 @@ async function expectService([pod, other]: [Pod, Pod]): Promise<void> {
   expect(await pod.all.healthCheck()).toMatchObject({ status: 'up', redis: { invalidation: 'live' } });
 }
 
-describe('a client of ioredis 6 that is handed in serves as one of ioredis 5 does', () => {
+describe('a client of ioredis 6 that is handed in works like one of ioredis 5', () => {
   it.each([
     ['by default', {}],
     ['without resending', { autoResendUnfulfilledCommands: false }],
@@ -79,14 +79,14 @@ describe('a client of ioredis 6 that is handed in serves as one of ioredis 5 doe
   });
 });
 
-/** As a later version of the client may: it calls what our own command objects lack. */
+/** Like a possible later version of the client: it calls a method that the library's command objects lack. */
 class LaterRedis extends Redis {
   override duplicate(override?: Parameters<Redis['duplicate']>[0]): Redis {
     return new LaterRedis({ ...this.options, ...override });
   }
 }
 
-describe('a client whose commands our own do not stand in for', () => {
+describe("a client that does not accept the library's command objects", () => {
   it.each<[how: string, Client: typeof LaterRedis]>([
     [
       'it calls a method that they lack before a command is sent',
@@ -101,7 +101,7 @@ describe('a client whose commands our own do not stand in for', () => {
         }
       },
     ],
-  ])('is served by ordinary commands: %s', async (_how, Client) => {
+  ])('works with ordinary commands: %s', async (_how, Client) => {
     const { url } = redisForTest();
     await expectService(await podsWith(new Client(url), { url }));
   });

@@ -16,7 +16,7 @@ import { canMakeCertificates, makeTestCertificates, type TestCertificates } from
 type RedisOptions = DistributedCacheOptions['redis'] & object;
 type Address = { host: string; port: number };
 
-/** With an empty label it is refused without a name server, whose answer may come late. */
+/** With an empty label it is refused without a name server, whose answer may be late. */
 const NO_HOST = 'no-such-host..invalid';
 const UNKNOWN_HOST = /^(ENOTFOUND|EAI_AGAIN)$/;
 const UNTRUSTED = 'SELF_SIGNED_CERT_IN_CHAIN';
@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Options of the client, and how many attempts to connect it has made with them, whatever its topology. */
+/** Options of the client, and the number of its attempts to connect with them, in any topology. */
 function countingAttempts(): { clientOptions: Record<string, () => number>; count: () => number } {
   let attempts = 0;
   const strategy = (): number => {
@@ -46,10 +46,10 @@ function countingAttempts(): { clientOptions: Record<string, () => number>; coun
   return { clientOptions: Object.fromEntries(names.map((name) => [name, strategy])), count: () => attempts };
 }
 
-/** Options of Redis, from those of the client. */
+/** Options of Redis, made from those of the client. */
 type RedisWith = (clientOptions: Record<string, unknown>) => RedisOptions;
 
-/** The reason in the first event must be that of the health check, then and after further attempts. */
+/** The reason in the first event must be that of the health check, at once and after further attempts. */
 async function expectReason(expected: string | RegExp, redisWith: RedisWith, { isOpened = false } = {}): Promise<void> {
   const { clientOptions, count } = countingAttempts();
   const all = cacheForTest({ redis: redisWith(clientOptions) });
@@ -65,7 +65,7 @@ async function expectReason(expected: string | RegExp, redisWith: RedisWith, { i
   expect(await all.healthCheck()).toMatchObject({ status: 'degraded', message });
 }
 
-describe('the reason of an outage of one server is the cause', () => {
+describe('a cache over one server', () => {
   let server: RedisServer;
   beforeAll(async () => void (server = await RedisServer.start(withTls ? { tls: certificates } : {})));
   afterAll(() => server?.stop());
@@ -78,29 +78,29 @@ describe('the reason of an outage of one server is the cause', () => {
     ['a closed port', 'ECONNREFUSED', () => at(closed.port)],
     ['an unknown host', UNKNOWN_HOST, () => at(server.port, { host: NO_HOST })],
     ['a wrong password', 'WRONGPASS', () => at(server.port, { username: 'app', password: 'wrong' })],
-  ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+  ])('names %s as the reason of the outage', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
 
   it.each([
     ['a server that does not speak the protocol of Redis', 'not-redis', 'HTTP/1.1 400 Bad Request\r\n\r\n'],
     ['a server that answers with an alert of TLS', 'tls-required', Buffer.from([0x15, 3, 3, 0, 2, 2, 70])],
-  ])('%s', async (_cause, reason, answer) => {
+  ])('names %s as the reason of the outage', async (_cause, reason, answer) => {
     const other = createServer((socket) => void socket.on('error', () => {}).once('data', () => socket.end(answer)));
     await once(other.listen(0, '127.0.0.1'), 'listening');
     onTestFinished(() => void other.close());
     await expectReason(reason, at((other.address() as AddressInfo).port));
   });
 
-  it('a database that the server does not have', () =>
+  it('names a database that the server does not have as the reason of the outage', () =>
     expectReason('db 99 (ERR)', at(server.port, { db: 99 }), { isOpened: true }));
 
   it.runIf(withTls).each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
     ['TLS on a plain port', 'tls-timeout', () => at(server.port, { tls: true })],
     ['no TLS on a TLS port', 'ECONNRESET', () => at(server.tlsPort)],
     ['an untrusted certificate', UNTRUSTED, () => at(server.tlsPort, { tls: true })],
-  ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+  ])('names %s as the reason of the outage', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
 });
 
-describe('the reason of an outage behind Sentinels is the cause', () => {
+describe('a cache over Sentinels', () => {
   let group: RedisSentinel;
   beforeAll(async () => {
     group = await RedisSentinel.start({ password: 'right', ...(withTls ? { tls: certificates } : {}) });
@@ -137,9 +137,10 @@ describe('the reason of an outage behind Sentinels is the cause', () => {
       () => at({ sentinels: [{ host: '127.0.0.1', port: group.master.port }], sentinelPassword: undefined }),
     ],
     ['a closed port of the master', 'ECONNREFUSED', () => at({}, masterAt(closed))],
-  ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+  ])('names %s as the reason of the outage', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
 
-  it('a database that the server does not have', () => expectReason('db 99 (ERR)', at({ db: 99 }), { isOpened: true }));
+  it('names a database that the server does not have as the reason of the outage', () =>
+    expectReason('db 99 (ERR)', at({ db: 99 }), { isOpened: true }));
 
   it.runIf(withTls).each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
     ['TLS on a plain port of a Sentinel', 'tls-timeout', () => at({ tls: true })],
@@ -148,9 +149,9 @@ describe('the reason of an outage behind Sentinels is the cause', () => {
     ['no TLS on a TLS port of the master', 'ECONNRESET', () => at({}, masterWithTls())],
     ['an untrusted certificate of a Sentinel', UNTRUSTED, () => at({ sentinels: group.tlsAddresses, tls: true })],
     ['an untrusted certificate of the master', UNTRUSTED, () => at({ tls: true, sentinelTls: false }, masterWithTls())],
-  ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+  ])('names %s as the reason of the outage', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
 
-  it('and one Sentinel that can not be reached is no outage, and writes nothing to the console', async () => {
+  it('has no outage where one Sentinel is unreachable, and writes nothing to the console', async () => {
     const written = vi.spyOn(console, 'error');
     const { clientOptions, count } = countingAttempts();
     const sentinelReconnectStrategy = clientOptions['retryStrategy'];
@@ -163,7 +164,7 @@ describe('the reason of an outage behind Sentinels is the cause', () => {
   });
 });
 
-describe('the reason of an outage of a cluster is the cause', () => {
+describe('a cache over a cluster', () => {
   let group: RedisCluster;
   beforeAll(async () => void (group = await RedisCluster.start(withTls ? { node: { tls: certificates } } : {})));
   afterAll(() => group?.stop());
@@ -193,15 +194,15 @@ describe('the reason of an outage of a cluster is the cause', () => {
       'ECONNREFUSED',
       () => at([{ ...group.addresses[0]!, host: 'localhost' }], {}, closedNodes()),
     ],
-  ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+  ])('names %s as the reason of the outage', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
 
   it.runIf(withTls).each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
     ['TLS on plain ports', 'tls-timeout', () => at(group.addresses, { tls: true })],
     ['no TLS on TLS ports', 'ECONNRESET', () => at(tlsNodes())],
     ['untrusted certificates', UNTRUSTED, () => at(tlsNodes(), { tls: true })],
-  ])('%s', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+  ])('names %s as the reason of the outage', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
 
-  it('and one address that is unknown, and one that is refused, are no outage', async () => {
+  it('has no outage where one address is unknown and another one is refused', async () => {
     const nodes = [...unknown, closed, group.addresses[0]!];
     expect(
       await cacheForTest({ redis: at(nodes)({}) })
@@ -210,7 +211,7 @@ describe('the reason of an outage of a cluster is the cause', () => {
     ).toBe(true);
   });
 
-  it('and one master that is refused is named with its cause', async () => {
+  it('names one refused master in the health check, with its cause', async () => {
     const { host, port } = group.masters[2]!;
     const natMap = { [`${host}:${port}`]: closed };
     const all = cacheForTest({ redis: at(group.addresses.slice(0, 1), {}, { natMap })({}) });
@@ -220,7 +221,7 @@ describe('the reason of an outage of a cluster is the cause', () => {
     });
   });
 
-  it('and a node that is used as if it were one server is no outage, and not in order either', async () => {
+  it('is degraded, without an outage, where a node is used as if it were a single server', async () => {
     const { host, port } = group.masters[0]!;
     const all = cacheForTest({ redis: { host, port }, keyPrefix: 'one-node' });
     const cache = all.getCache('users');
@@ -240,7 +241,7 @@ describe('the reason of an outage of a cluster is the cause', () => {
     });
   });
 
-  it('a server that is not part of a cluster', async () => {
+  it('names a server that is not part of a cluster as the reason of the outage', async () => {
     const server = await RedisServer.start();
     try {
       await expectReason('not-a-cluster', at([{ host: server.host, port: server.port }]));
@@ -250,7 +251,7 @@ describe('the reason of an outage of a cluster is the cause', () => {
   });
 });
 
-describe('the reason of an outage of servers that a client of the application names is the cause', () => {
+describe('a cache over a client of the application', () => {
   const unknown = { host: NO_HOST, port: 1 };
 
   it.each<[cause: string, reason: string | RegExp, make: () => Redis | Cluster]>([
@@ -263,7 +264,7 @@ describe('the reason of an outage of servers that a client of the application na
     ],
     ['closed ports of a cluster', 'ECONNREFUSED', () => new Cluster([closed, alsoClosed], { lazyConnect: true })],
     ['unknown hosts of a cluster', UNKNOWN_HOST, () => new Cluster([unknown], { lazyConnect: true })],
-  ])('%s', async (_cause, reason, make) => {
+  ])('names %s as the reason of the outage', async (_cause, reason, make) => {
     const client = make();
     onTestFinished(() => client.disconnect());
     await expectReason(reason, () => ({ client }), { isOpened: true });

@@ -6,7 +6,7 @@ import { leastRights } from './least-rights.js';
 
 const USER = { username: 'app', password: 'secret' };
 
-/** Two processes of a user with these rights. */
+/** Two processes of a user with these permissions. */
 async function podsOf(...rights: readonly string[]) {
   const server = await ownRedis();
   await server.command('ACL', 'SETUSER', USER.username, 'on', `>${USER.password}`, ...rights);
@@ -15,7 +15,7 @@ async function podsOf(...rights: readonly string[]) {
   return { server, podA, podB };
 }
 
-describe('a user that may touch the key prefix only: ~cache:* &* +@all', () => {
+describe('a user that may access the key prefix only: ~cache:* &* +@all', () => {
   it('stores, deletes and shares', async () => {
     const { podA, podB } = await podsOf('~cache:*', '&*', '+@all');
     expect(await podA.cache.set('key', 'value')).toBe(true);
@@ -26,7 +26,7 @@ describe('a user that may touch the key prefix only: ~cache:* &* +@all', () => {
     expect(await podA.cache.get('key')).toBeUndefined();
   });
 
-  it('runs one load for fifty calls in two processes, at once or one after the other', async () => {
+  it('runs one load for fifty calls in two processes, at once or one after another', async () => {
     const { podA, podB } = await podsOf('~cache:*', '&*', '+@all');
     const gate = new Gate();
     const load = vi.fn(async () => {
@@ -43,7 +43,7 @@ describe('a user that may touch the key prefix only: ~cache:* &* +@all', () => {
     expect(load).toHaveBeenCalledTimes(1);
   });
 
-  it('does not bring back what was deleted during a load', async () => {
+  it('does not bring back an entry that was deleted during a load', async () => {
     const { podA, podB } = await podsOf('~cache:*', '&*', '+@all');
     const load = await heldLoad(podA, 'old');
     await podB.cache.delete('key');
@@ -52,7 +52,7 @@ describe('a user that may touch the key prefix only: ~cache:* &* +@all', () => {
     expect([await podA.cache.get('key'), await podB.cache.get('key')]).toEqual([undefined, undefined]);
   });
 
-  it('replays what was deleted during an outage', async () => {
+  it('replays the deletions of an outage', async () => {
     const { server, podA, podB } = await podsOf('~cache:*', '&*', '+@all');
     await podA.cache.set('key', 'old');
     server.freeze();
@@ -75,8 +75,8 @@ describe('a user that may touch the key prefix only: ~cache:* &* +@all', () => {
 
 const LEAST = leastRights();
 
-describe('a user with the least rights of docs/permissions.md', () => {
-  it('is refused nothing: health is up, changes are heard of, and the log of denied commands is empty', async () => {
+describe('a user with the least permissions of docs/permissions.md', () => {
+  it('has no command refused: health is up, changes are tracked, and the log of denied commands is empty', async () => {
     const { server, podA, podB } = await podsOf(...LEAST);
     await podA.cache.getOrSet('key', async () => 'old', { tags: ['tag'] });
     await warm(podB);
@@ -102,7 +102,7 @@ async function untilLive(...pods: readonly Pod[]): Promise<void> {
   }
 }
 
-/** Rights taken from the least ones, and what health says then. */
+/** Permissions removed from the least ones, and the message of health for each. */
 const MISSING: readonly (readonly [right: string, instead: string, message: RegExp | undefined])[] = [
   ['+get', '', /GET on cache:\*.*nothing is read/],
   ['+mget', '', undefined],
@@ -126,9 +126,9 @@ const MISSING: readonly (readonly [right: string, instead: string, message: RegE
   ['~cache:*', '%R~cache:*', /SET on cache:\*.*nothing is stored/],
 ];
 
-describe('without one of them', () => {
+describe('a user without one of these permissions', () => {
   it.each(MISSING)(
-    '%s (%s): health names it, and every answer of two processes is true',
+    '%s (%s): health names it, and every answer of two processes is correct',
     async (right, instead, message) => {
       expect(LEAST).toContain(right);
       const rights = LEAST.map((each) => (each === right ? instead : each)).filter((each) => each !== '');
@@ -149,7 +149,7 @@ describe('without one of them', () => {
         await b.set(name, 'old', { tags: [name] });
         await b.get(name);
         const isAcknowledged = await change(a, name);
-        // A change that is not acknowledged holds in its own process at least.
+        // A change that is not acknowledged takes effect in its own process at least.
         expect([after, undefined]).toContain(await a.get(name));
         if (isAcknowledged ?? message === undefined) {
           await vi.waitFor(
@@ -162,7 +162,7 @@ describe('without one of them', () => {
   );
 });
 
-/** Each returns whether the cache says that it is done in every process; `undefined`: it does not say. */
+/** Each returns whether the cache reports that every process has the change; `undefined`: it does not report it. */
 const CHANGES: Readonly<Record<string, (cache: AsyncCache, key: string) => Promise<boolean | void>>> = {
   set: (cache, key) => cache.set(key, 'new'),
   setMany: (cache, key) => cache.setMany([[key, 'new']]),

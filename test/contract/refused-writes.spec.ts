@@ -6,7 +6,7 @@ import { ownRedis, podAt, untilUp, type Pod } from '../races/pods.js';
 
 const SNAPSHOT = 'snapshot.rdb';
 
-/** A server that answers, and refuses every write in its own way. */
+/** A server that answers, and refuses every write with a reply of its own. */
 const REFUSALS: readonly (readonly [
   what: string,
   reply: string,
@@ -25,7 +25,7 @@ const REFUSALS: readonly (readonly [
     'MISCONF',
     async (server) => {
       const [, folder = ''] = (await server.command('CONFIG', 'GET', 'dir')) as string[];
-      mkdirSync(join(folder, SNAPSHOT)); // in the way of the file
+      mkdirSync(join(folder, SNAPSHOT)); // a folder in place of the file
       await server.command('CONFIG', 'SET', 'save', '1 1', 'stop-writes-on-bgsave-error', 'yes');
       await server.command('SET', 'something', 'to save');
       await vi.waitFor(
@@ -49,7 +49,7 @@ describe.each(REFUSALS)('a Redis that %s', (_what, reply, prepare) => {
   it.each([
     [true, 'down'],
     [false, 'degraded'],
-  ])('with requireRedis: %s is %s, told once, and no set says that it is done', async (requireRedis, status) => {
+  ])('with requireRedis: %s is %s, emits each refusal once and fails every set', async (requireRedis, status) => {
     const server = await RedisServer.start({ args: ['--dbfilename', SNAPSHOT] });
     onTestFinished(() => server.stop());
     const { all, cache } = await podAt(server.port, { requireRedis });
@@ -77,7 +77,7 @@ describe('a deletion that Redis refuses', () => {
     ['delete', ({ cache }: Pod) => cache.delete('key')],
     ['deleteMany', ({ cache }: Pod) => cache.deleteMany(['key'])],
     ['expire', ({ cache }: Pod) => cache.expire('key')],
-  ] as const)('(%s) leaves no copy of what was read before the refusal was known', async (_name, change) => {
+  ] as const)('(%s) leaves no entry in L1 that was read before the refusal was known', async (_name, change) => {
     const server = await ownRedis();
     const pod = await podAt(server.port, { namespaces: { users: { grace: '1h' } } });
     await untilUp(pod);

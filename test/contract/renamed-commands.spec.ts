@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ownRedis, podAt } from '../races/pods.js';
 
-/** Commands that `rename-command` takes away, and what health says of it. */
+/** Commands that `rename-command` removes, and the message of health for each. */
 const RENAMED: readonly (readonly [commands: readonly string[], status: string, message: RegExp | undefined])[] = [
   [['EVAL', 'EVALSHA'], 'degraded', /EVALSHA on cache:\* \(ERR\): no load is shared between processes/],
   [['EVALSHA'], 'degraded', /EVALSHA on cache:\*/],
@@ -16,9 +16,9 @@ const RENAMED: readonly (readonly [commands: readonly string[], status: string, 
 ];
 
 describe.each(RENAMED)('a Redis without %j', (commands, status, message) => {
-  it('is used as far as it goes, and nobody waits for a lease that is never given back', async () => {
+  it('is used as far as possible, and no call waits for a lease that is never given back', async () => {
     const server = await ownRedis(commands.flatMap((command) => ['--rename-command', command, '']));
-    const environment = { leaseMs: 600_000 }; // a lease that stays behind would hold the test up
+    const environment = { leaseMs: 600_000 }; // a remaining lease would delay the test
     const [podA, podB] = await Promise.all([podAt(server.port, {}, environment), podAt(server.port, {}, environment)]);
     await vi.waitFor(async () => {
       const health = await podA.all.healthCheck();
@@ -42,7 +42,7 @@ describe.each(RENAMED)('a Redis without %j', (commands, status, message) => {
 });
 
 describe('a user without INFO', () => {
-  it('is connected all the same', async () => {
+  it('is connected', async () => {
     const server = await ownRedis();
     await server.command('ACL', 'SETUSER', 'default', '-info');
     const { all } = await podAt(server.port);

@@ -8,24 +8,24 @@ export type Policy = (typeof POLICIES)[number];
 export interface EvictionSetup {
   readonly policy: Policy;
   readonly seconds: number;
-  /** What Redis may hold besides what it holds when it is empty. */
+  /** The memory that Redis may use in addition to that of an empty Redis. */
   readonly memoryMb: number;
-  /** Different keys; each value takes a kilobyte. */
+  /** The number of different keys; each value takes a kilobyte. */
   readonly keys: number;
 }
 
 export interface EvictionResult {
   readonly policy: Policy;
   readonly requests: number;
-  /** Of the requests that L1 did not answer by itself, in percent. */
+  /** The share of the requests that L1 did not answer, in percent. */
   readonly redisHitPercent: number;
   readonly hitPercent: number;
   /** How often the namespace lost its stamp, and with it every entry. */
   readonly namespaceMisses: number;
   readonly evictedKeys: number;
-  /** Of the `set`s beside the loads, in percent. */
+  /** The share of `set` calls beside the loads, in percent. */
   readonly setsRefusedPercent: number;
-  /** Loads of the keys that are asked for all the time, and that L1 holds. */
+  /** Loads of the keys that are requested all the time and that L1 holds. */
   readonly hotLoads: number;
   readonly hotRequests: number;
   readonly callerErrors: number;
@@ -36,12 +36,12 @@ const CALLERS = 8;
 const TAGS = 500;
 const HOT_KEYS = 20;
 const HOT_SHARE = 0.2;
-/** Redis is full before the requests begin. */
+/** Whether Redis is full before the requests begin. */
 const FILLED_AT_ONCE = 100;
 const STAMP_KEY = 'cache:pages:#clear';
 const text = 'x'.repeat(1000);
 
-/** Two processes, each with a small L1 of its own, on a Redis that holds a fraction of what they ask for. Ends by itself. */
+/** Two processes, each with a small L1, on a Redis that holds a fraction of the requested keys. Ends on its own. */
 export async function runEviction(setup: EvictionSetup): Promise<EvictionResult> {
   const server = await RedisServer.start();
   const admin = new Redis({ port: server.port });
@@ -75,7 +75,7 @@ export async function runEviction(setup: EvictionSetup): Promise<EvictionResult>
   }
 }
 
-/** Counts how often the stamp of the namespace leaves. Looking at it would count as a use, and keep it. */
+/** Counts how often the stamp of the namespace is evicted. A read of the stamp would count as a use and keep it. */
 async function countLosses(admin: Redis): Promise<{ losses: () => number; stop: () => void }> {
   let count = 0;
   await admin.config('SET', 'notify-keyspace-events', 'KA');
@@ -96,7 +96,7 @@ async function measure(
   const isOver = (): boolean => performance.now() >= untilMs;
   const ask = async (cache: AsyncCache<string>): Promise<void> => {
     const isHot = Math.random() < HOT_SHARE;
-    // The third power of chance: a tenth of the keys gets almost half of the requests.
+    // A random number to the power of three: a tenth of the keys gets almost half of the requests.
     const number = isHot ? Math.floor(Math.random() * HOT_KEYS) : Math.floor(Math.random() ** 3 * keys);
     const key = isHot ? `hot:${number}` : `page:${number}`;
     counts.requests++;

@@ -4,7 +4,7 @@ import { POLICIES, runEviction } from './eviction-run.js';
 
 describe('a Redis that holds a tenth of the data', () => {
   it.each(POLICIES)(
-    'costs no caller an error, and no namespace its stamp where only keys with a TTL are evicted: %s',
+    'causes no error, and keeps the stamp of the namespace where only keys with a TTL are evicted: %s',
     async (policy) => {
       const result = await runEviction({ policy, seconds: 2, memoryMb: 3, keys: 30_000 });
       expect(result.callerErrors).toBe(0);
@@ -22,7 +22,7 @@ describe('a Redis that holds a tenth of the data', () => {
     60_000,
   );
 
-  it('goes on storing under volatile-lru, however many tags have been used', async () => {
+  it('continues storing under volatile-lru, however many tags have been used', async () => {
     const server = await ownRedis();
     const { cache } = await podAt(server.port);
     await cache.set('first', 1);
@@ -38,7 +38,7 @@ describe('a Redis that holds a tenth of the data', () => {
       );
     }
     expect(await cache.set('last', 1, { tags: [`${name}last`] })).toBe(true);
-    // Redis evicts a few keys of its own choice: a lease or a new entry may be among them.
+    // Redis chooses the keys that it evicts: a lease or a new entry may be among them.
     const loads = Array.from({ length: 20 }, (_, index) => `loaded${index}`);
     for (const key of loads) {
       await cache.getOrSet(key, async () => 1, { tags: [`${name}${key}`] });

@@ -47,7 +47,10 @@ function isOurs(error: unknown): boolean {
   return error instanceof CorruptEntryError || error instanceof ValueRefusedError;
 }
 
-/** Reads so many made inputs; what a reading may throw is an error of ours. One that seems slow is timed again: others use this machine, too. */
+/**
+ * Reads a number of generated inputs; reading may throw only an error of the library. A slow one is timed again,
+ * because other work uses this machine, too.
+ */
 function survive<Input>(rounds: number, make: () => Input, read: (input: Input) => unknown): Outcome {
   const outcome: Outcome = { values: 0, strange: [], slowestMs: 0, pending: [] };
   const attempt = (input: Input): number => {
@@ -66,7 +69,7 @@ function survive<Input>(rounds: number, make: () => Input, read: (input: Input) 
     return performance.now() - startedAtMs;
   };
   const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0; // stacks of so many misses would take most of the time
+  Error.stackTraceLimit = 0; // the stacks of so many misses would take most of the time
   for (let round = 0; round < rounds; round++) {
     const input = make();
     let tookMs = attempt(input);
@@ -98,7 +101,7 @@ describe('200 000 mutations', { timeout: 300_000 }, () => {
 `);
   });
 
-  it('of envelopes end in a miss, and with the checksum put right in a value or a miss', async () => {
+  it('of envelopes end in a miss, and with a corrected checksum in a value or a miss', async () => {
     let round = 0;
     let unnoticed = 0;
     const make = () => {
@@ -131,7 +134,7 @@ describe('200 000 mutations', { timeout: 300_000 }, () => {
     const make = () => mutations.damage(mutations.oneOf(texts)).toString();
     const outcome = survive(ROUNDS / 2, make, (text) => {
       const value = deserialize(serializer, text, classes);
-      return serialize(value, classes); // what was read can be written, or is refused
+      return serialize(value, classes); // a value that was read can be written, or is refused
     });
     expect(outcome.strange).toEqual([]);
     expect({}).not.toHaveProperty('polluted');
@@ -162,7 +165,7 @@ describe('200 000 mutations', { timeout: 300_000 }, () => {
     expect(outcome.slowestMs).toBeLessThan(SLOWEST_MS);
   });
 
-  it('of nothing at all: random bytes are never an entry', () => {
+  it('of random bytes never end in a value', () => {
     const make = () => Buffer.from([0xdc, ...Array.from({ length: mutations.pick(60) }, () => mutations.pick(256))]);
     const outcome = survive(ROUNDS / 4, make, readEnvelope);
     expect(outcome).toMatchObject({ values: 0, strange: [] });

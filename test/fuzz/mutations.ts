@@ -2,7 +2,7 @@
 export class Mutations {
   private state: number;
 
-  /** @param seed default: another one each time; `FUZZ_SEED` repeats a run */
+  /** @param seed default: a new one each time; `FUZZ_SEED` repeats a run */
   constructor(readonly seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31))) {
     this.state = seed;
   }
@@ -19,7 +19,7 @@ export class Mutations {
     return items[this.pick(items.length)] as Item;
   }
 
-  /** Changes, cuts, repeats or inserts at one to four places. */
+  /** Changes, removes, repeats or inserts bytes at one to four places. */
   damage(bytes: Buffer): Buffer {
     let damaged = Buffer.from(bytes);
     for (let changes = 1 + this.pick(4); changes > 0; changes--) {
@@ -49,5 +49,5 @@ export class Mutations {
   }
 }
 
-/** Bytes at which parsers turn: structure of JSON, signs, extremes. */
+/** Bytes with a meaning for parsers: structure of JSON, signs, extremes. */
 const TELLING_BYTES = [...Buffer.from('[]{}",:-0159eE\\u_tfn'), 0, 0x7f, 0x80, 0xdc, 0xff, undefined];

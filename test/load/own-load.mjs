@@ -1,7 +1,8 @@
 /**
- * `npm run test:load`: bursts of one process, and of four processes at once, on a Redis that answers: everything is acknowledged and
- * readable elsewhere, entries of others stay. Ends by itself, with exit code 1 if a promise was broken. `--quick`, for `.ci/run`: the four
- * processes run smaller bursts. The sources are compiled on the way in, so what is tested is what is there.
+ * `npm run test:load`: bursts of one process, and of four processes at once, on a Redis that answers: every operation
+ * is acknowledged, its result is readable in other processes, and other entries remain. It ends on its own, with exit
+ * code 1 if a promise was broken. `--quick`, for `.ci/run`: the four processes run smaller bursts. It compiles the
+ * sources first, so the test always covers the present sources.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +22,7 @@ async function load(path) {
   return module;
 }
 
-/** @returns whether all is well */
+/** @returns whether every result is correct */
 function tell(reports, who) {
   for (const { name, problems } of reports) {
     console.log(
@@ -36,7 +37,7 @@ async function burst(url, who, size) {
   return tell(await runBursts(url, `load-${process.pid}`, size), who);
 }
 
-/** @returns whether all is well */
+/** @returns whether every result is correct */
 function inOtherProcess(url, number) {
   const who = `process ${number} of ${PROCESSES}`;
   const args = [fileURLToPath(import.meta.url), ...(isQuick ? ['--quick'] : []), url, who];

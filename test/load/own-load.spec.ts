@@ -10,8 +10,8 @@ async function ownRedis(): Promise<RedisServer> {
   return server;
 }
 
-describe('own load is not an outage', () => {
-  it('carries out thousands of operations started at once, and leaves the entries of others as they are', async () => {
+describe('an overload by the process itself', () => {
+  it('carries out thousands of operations that start at once, and leaves other entries unchanged', async () => {
     const server = await ownRedis();
     const reports = await runBursts(server.url, 'burst', { single: 5000, batch: 5000, batchLoad: 2000 });
     expect(reports.map(({ name, problems }) => ({ name, problems }))).toEqual(
@@ -20,7 +20,7 @@ describe('own load is not an outage', () => {
     expect(reports).toHaveLength(5);
   }, 120_000);
 
-  it('refuses what the queue can not hold with an event and a counter of its own, and forgets it nowhere', async () => {
+  it('emits `overload` for operations that the queue refuses, and replays their invalidation', async () => {
     const server = await ownRedis();
     const all = cacheForTest({ redis: { url: server.url }, compression: false });
     const others = cacheForTest({ redis: { url: server.url } });
@@ -47,7 +47,7 @@ describe('own load is not an outage', () => {
     for (const key of keys.filter((each) => !refused.includes(each))) {
       expect((await elsewhere.get(key))?.startsWith(key)).toBe(true);
     }
-    // The process that was refused has the new value; the others lose the old one when the journal is replayed.
+    // The refused process has the new value; the others lose the old one when the journal is replayed.
     await vi.waitFor(async () => expect(await elsewhere.getMany(refused)).toEqual(refused.map(() => undefined)), {
       timeout: 10_000,
     });

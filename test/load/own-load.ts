@@ -1,13 +1,13 @@
 import { CacheConfig, DistributedCache, type AsyncCache } from '../../libs/distributed-cache/src/core/index.js';
 
-/** What one kind of burst did to a Redis that answers. */
+/** The effect of one kind of burst on a Redis that answers. */
 export interface LoadReport {
   readonly name: string;
-  /** What must not be: empty where all is well. */
+  /** The broken promises: empty if there are none. */
   readonly problems: readonly string[];
 }
 
-/** The namespace under load in the process that causes it, and in a process of its own beside it. */
+/** The namespace under load in the process that causes it, and in another process. */
 interface Caches {
   readonly cache: AsyncCache;
   readonly elsewhere: AsyncCache;
@@ -15,11 +15,11 @@ interface Caches {
 
 interface Burst {
   readonly name: string;
-  /** @returns what must be equal, by its name */
+  /** @returns the numbers that must be equal, by name */
   run(caches: Caches): Promise<Readonly<Record<string, readonly [actual: unknown, expected: unknown]>>>;
 }
 
-/** How many operations, or keys of one batch, a burst has. */
+/** The number of operations, or of keys in one batch, of a burst. */
 export interface LoadSize {
   readonly single: number;
   readonly batch: number;
@@ -27,10 +27,10 @@ export interface LoadSize {
   readonly batchLoad: number;
 }
 
-/** Entries of others in the same namespace: a burst must leave them as they are. */
+/** Other entries in the same namespace: a burst must leave them unchanged. */
 const OTHERS = 300;
 const READ_AT_ONCE = 500;
-/** What is under way ends within this time, also in a busy process. */
+/** The limit for pending work to end, also in a busy process. */
 const AT_REST_MS = 10_000;
 
 const keysOf = (count: number, prefix = 'key'): string[] =>
@@ -47,7 +47,10 @@ async function readable(cache: AsyncCache, keys: readonly string[]): Promise<num
   return count;
 }
 
-/** As {@link readable}, once what is under way (a message about a deletion, the storing of a loaded value) has had time to end. */
+/**
+ * As {@link readable}, after pending work (a message about a deletion, the storing of a loaded value) has had time to
+ * end.
+ */
 async function readableAtRest(cache: AsyncCache, keys: readonly string[], expected: number): Promise<number> {
   const giveUpAtMs = performance.now() + AT_REST_MS;
   let count = await readable(cache, keys);
@@ -57,7 +60,7 @@ async function readableAtRest(cache: AsyncCache, keys: readonly string[], expect
   return count;
 }
 
-/** As a script that fills a cache would not do it: a few at a time. */
+/** A few entries at a time, unlike a script that fills a cache. */
 async function fillSlowly(cache: AsyncCache, keys: readonly string[]): Promise<void> {
   for (let from = 0; from < keys.length; from += READ_AT_ONCE) {
     await cache.setMany(keys.slice(from, from + READ_AT_ONCE).map((key) => [key, 1] as const));
@@ -136,7 +139,7 @@ function burstsOf({ single, batch, batchLoad }: LoadSize): readonly Burst[] {
   ];
 }
 
-/** What a burst must not cause. */
+/** The effects that a burst must not have. */
 function watch(cache: DistributedCache): Map<string, number> {
   const told = new Map<string, number>();
   const count = (what: string): void => void told.set(what, (told.get(what) ?? 0) + 1);
@@ -171,7 +174,10 @@ async function runBurst(burst: Burst, url: string, keyPrefix: string): Promise<L
   }
 }
 
-/** Runs every burst, one after the other, each with a prefix of its own. Nothing is cleaned up: the server is the caller's. */
+/**
+ * Runs every burst, one after another, each with a prefix of its own. Nothing is cleaned up: the server belongs to the
+ * caller.
+ */
 export async function runBursts(url: string, keyPrefix: string, size: LoadSize): Promise<LoadReport[]> {
   const reports: LoadReport[] = [];
   for (const [index, burst] of burstsOf(size).entries()) {

@@ -8,15 +8,15 @@ interface Request {
 }
 
 /**
- * The connection of one process to one node. A command leaves, is executed, and is answered, at moments that the scheduler
- * chooses, each in the order of its line: as on a socket, nothing overtakes there, while between lines everything may.
+ * The connection of one process to one node. A command leaves, is executed and is answered at times that the scheduler
+ * chooses. The order on one line is kept, as on a socket; between lines any order is possible.
  */
 export class LineDouble {
   private requests: Request[] = [];
   private replies: (() => void)[] = [];
   private pending = new Set<Request>();
   private messages: string[] = [];
-  /** Messages ever sent to, and heard by, this process on this line. */
+  /** The number of messages sent to this process on this line, and of those that have arrived. */
   sent = 0;
   heard = 0;
 
@@ -34,7 +34,7 @@ export class LineDouble {
     });
   }
 
-  /** What Redis sends to the subscriber. */
+  /** The messages that Redis sends to the subscriber. */
   send(key: string): void {
     this.sent++;
     this.messages.push(key);
@@ -47,13 +47,13 @@ export class LineDouble {
     });
   }
 
-  /** The subscriber is lost, and with it what was on its way. */
+  /** The subscriber is lost, together with the messages under way. */
   loseMessages(): void {
     this.messages = [];
     this.heard = this.sent;
   }
 
-  /** Every waiter is released. What has left may still be executed, until the process connects anew. */
+  /** Every waiting caller is released. Commands that have left may still be executed, until the process reconnects. */
   cut(): void {
     const waiting = [...this.pending];
     this.pending.clear();
@@ -61,7 +61,7 @@ export class LineDouble {
     waiting.forEach(({ reject }) => reject(new TierUnavailableError('GET', 'not-connected')));
   }
 
-  /** A new socket: what the old one held is gone. */
+  /** A new socket: the contents of the old one are lost. */
   reconnect(): void {
     this.requests = [];
     this.replies = [];

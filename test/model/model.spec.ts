@@ -16,7 +16,7 @@ const command = fc.record({
 const setup = fc.record({ processes: fc.integer({ min: 2, max: 3 }), nodes: fc.integer({ min: 1, max: 2 }) });
 
 describe('the core under every order of events', () => {
-  it('answers with nothing older than what was announced, and agrees with the source at rest', async () => {
+  it('returns no version older than one that was announced, and agrees with the source at rest', async () => {
     const seed = chosenSeed();
     process.stdout.write(`model: ${SCHEDULES} schedules, MODEL_SEED=${seed}\n`);
     await fc.assert(
@@ -28,7 +28,7 @@ describe('the core under every order of events', () => {
           await scheduledTimers(s, () => new Scenario(config, s, sizes).run(commands));
         },
       ),
-      // Interrupted rather than timed out: a schedule that is cut off in the middle would leave its timers to the next test.
+      // Interrupted rather than timed out: a schedule that ends in the middle would leave its timers to the next test.
       { seed, numRuns: SCHEDULES, interruptAfterTimeLimit: 300_000, markInterruptAsFailure: true },
     );
   }, 400_000);

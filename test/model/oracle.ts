@@ -3,7 +3,7 @@ import type { ProcessDouble } from './process-double.js';
 
 export class ModelError extends Error {}
 
-/** A version that a process will have to know once its line has told it so much. */
+/** A version that a process has to know once this line has delivered the messages up to the position. */
 interface Owed {
   readonly key: string;
   readonly version: number;
@@ -12,10 +12,10 @@ interface Owed {
 }
 
 /**
- * The source of truth, and what each process must know of it by now.
+ * The source of truth, and the versions that each process must know.
  *
- * Whoever invalidates knows at once; the others once they have heard what Redis had told them until then. A process that
- * is cut off owes nothing until it is back.
+ * The process that invalidates knows at once; the others know once they have received the messages that Redis had sent
+ * by then. A process without a connection has to know nothing until it has recovered.
  */
 export class Oracle {
   private readonly versions = new Map<string, number>();
@@ -33,7 +33,7 @@ export class Oracle {
     return this.versions.get(key) ?? 0;
   }
 
-  /** The source changes; what the caches hold is old from here on. */
+  /** The source changes; the values in the caches are old from here on. */
   change(keys: readonly string[]): void {
     this.writing++;
     for (const key of keys) {
@@ -42,7 +42,7 @@ export class Oracle {
     }
   }
 
-  /** The change has been told to the cache, and `isEverywhere`: Redis has acknowledged it. */
+  /** The cache has carried out the change, and `isEverywhere`: Redis has acknowledged it. */
   changed(by: ProcessDouble, keys: readonly string[], versions: readonly number[], isEverywhere: boolean): void {
     this.writing--;
     for (const [index, key] of keys.entries()) {
@@ -55,12 +55,12 @@ export class Oracle {
     }
   }
 
-  /** From now on two loads of these keys may overlap, and one may come to nothing. */
+  /** From now on two loads of these keys may overlap, and one of them may store nothing. */
   disturb(key: string): void {
     this.disturbedAt.set(key, ++this.step);
   }
 
-  /** A process that is back and has replayed what it owes: all must know what it knows. */
+  /** A process has recovered and replayed its journal: all processes must know the versions that it knows. */
   back(process: ProcessDouble, keys: readonly string[]): void {
     for (const key of keys) {
       this.disturb(key);
@@ -69,28 +69,29 @@ export class Oracle {
         this.learn(process, key, other.hears ? (this.known.get(this.name(other, key)) ?? 0) : 0);
       }
     }
-    // What was on its way when it lost its line is not owed to it any more: it begins with nothing.
+    // The messages that were under way when it lost its line do not count any more: it begins with nothing.
     this.settle(process);
   }
 
-  /** The oldest version that `process` may answer with to a read that begins now. */
+  /** The oldest version that `process` may return for a read that begins now. */
   oldest(process: ProcessDouble, key: string): number {
     this.settle(process);
     return this.known.get(this.name(process, key)) ?? 0;
   }
 
-  /** For {@link beginLoad}: when a caller asked. */
+  /** For {@link beginLoad}: the time of a call. */
   ask(): number {
     return ++this.step;
   }
 
   /**
-   * @param askedAt when the caller asked whose loader this is: a lease that was taken before a change is void, its load may still run
-   * @returns what ends the load; throws if another load that nothing disturbed is running
+   * @param askedAt when the caller of this loader called: a lease from before a change is void, but its load may still
+   * run
+   * @returns what ends the load; throws if another load runs that no change has disturbed
    */
   beginLoad(key: string, askedAt: number): () => void {
     const running = this.loading.get(key) ?? [];
-    const isSomebodyCutOff = this.processes.some((process) => process.isDown); // it loads for itself
+    const isSomebodyCutOff = this.processes.some((process) => process.isDown); // it loads without a lease
     if (isSomebodyCutOff) {
       this.disturb(key);
     }
@@ -107,12 +108,12 @@ export class Oracle {
     };
   }
 
-  /** Redis forgets the key by itself. That must not cost the load which follows; one that has ended may be forgotten. */
+  /** Redis expires the key. The load that follows must be kept; the result of an earlier one may be lost. */
   expired(key: string): void {
     this.expiredAt.set(key, ++this.step);
   }
 
-  /** Whether what was loaded since must have been kept. */
+  /** Whether the result of a load since then must have been kept. */
   isUndisturbedSince(key: string, step: number): boolean {
     const isOver = (times: ReadonlyMap<string, number>): boolean => (times.get(key) ?? 0) <= step;
     return this.writing === 0 && isOver(this.disturbedAt) && isOver(this.expiredAt);
@@ -121,7 +122,7 @@ export class Oracle {
   private owe(by: ProcessDouble, key: string, version: number): void {
     for (const process of this.processes) {
       if (process !== by) {
-        // A clear is told on the line of its stamp, and either line may be the one.
+        // The message of a clear arrives on the line of its stamp, and either line may be that one.
         for (const line of new Set([process.lineOf(key), process.lineOf('#clear')])) {
           const list = this.owed.get(process) ?? [];
           list.push({ key, version, line, position: line.sent });

@@ -25,7 +25,7 @@ interface StoredPayload {
   readonly stamps: DoubleEntry['stamps'];
 }
 
-/** One process: the real core over doubles of what it uses of redis/. */
+/** One process: the real core over doubles of the parts of redis/ that it uses. */
 export class ProcessDouble {
   readonly cache: AsyncCache<number>;
   private readonly pendingReleases = new PendingReleases();
@@ -51,11 +51,14 @@ export class ProcessDouble {
     serverErrorMs: () => 0,
   };
   private readonly changes = { isFullyTracked: true, state: 'live', tracksChanges: () => this.changes.isFullyTracked };
-  /** Moves with each loss: what was being set up then does not count. */
+  /** Increases with each loss: a setup that began before a loss does not count. */
   private losses = 0;
-  /** How often it was cut off. */
+  /** How often the connection was lost. */
   outages = 0;
-  /** How often it was told of a new stamp of the namespace: the first one of all is no change, and ends loads all the same. */
+  /**
+   * How often a message about a new stamp of the namespace arrived. The first stamp is no change, and supersedes loads
+   * all the same.
+   */
   stampsHeard = 0;
 
   constructor(
@@ -94,7 +97,7 @@ export class ProcessDouble {
       loadSignals: new LoadSignals(closing),
       loadLifeMs: HOUR_MS,
     };
-    // The only place where doubles pass for the real things.
+    // The only place where doubles are passed as the real objects.
     this.cache = new AsyncCache<number>(NAMESPACE, config.namespace(NAMESPACE), runtime as unknown as CacheRuntime);
     this.track();
   }
@@ -103,12 +106,12 @@ export class ProcessDouble {
     return !this.connection.isLive;
   }
 
-  /** Whether Redis has acknowledged all that this process has told it to forget. */
+  /** Whether Redis has acknowledged all deletions of this process. */
   get owesNothing(): boolean {
     return this.journal.size === 0;
   }
 
-  /** Whether nothing that Redis has sent is still on its way. */
+  /** Whether every message that Redis has sent has arrived. */
   get hasHeardAll(): boolean {
     return this.lines.every(({ heard, sent }) => heard === sent);
   }
@@ -117,7 +120,7 @@ export class ProcessDouble {
     return this.connection.isLive && this.changes.isFullyTracked;
   }
 
-  /** The line on which a key is asked for and told of. */
+  /** The line that carries the commands and the messages of a key. */
   lineOf(fullKey: string): LineDouble {
     const line = this.lines[fullKey.endsWith('#clear') || fullKey.endsWith('a') ? 0 : this.nodes - 1];
     if (line === undefined) {
@@ -154,7 +157,7 @@ export class ProcessDouble {
     this.lines.forEach((line) => line.cut());
   }
 
-  /** As the connection does it: replay first, then listen, then trust. */
+  /** In the order of the real connection: replay the journal, listen, then use L1. */
   async goLive(): Promise<void> {
     if (!this.isDown) {
       return;
@@ -170,7 +173,7 @@ export class ProcessDouble {
     this.pendingReleases.release();
   }
 
-  /** What each heartbeat does with what Redis has yet to forget. */
+  /** The work of each heartbeat on the journal. */
   async replay(): Promise<void> {
     this.pendingReleases.release();
     await this.journal.replay(async ({ entries, stamps }: PendingInvalidations) => {
@@ -201,7 +204,7 @@ export class ProcessDouble {
     return this.lineOf(fullKey).call(execute);
   }
 
-  /** Refused at once while the connection is down, as `RedisConnection.run` does. */
+  /** Rejects at once while the connection is down, as `RedisConnection.run` does. */
   private ask<Answer>(fullKey: string, execute: () => Answer): Promise<Answer> {
     return this.isDown ? Promise.reject(new TierUnavailableError('GET', 'not-connected')) : this.line(fullKey, execute);
   }

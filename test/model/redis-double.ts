@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 
-/** What a value is to the model: a version of the source, and what an envelope carries beside it. */
+/** A value in the model: a version of the source, and the other contents of an envelope. */
 export interface DoubleEntry {
   readonly value: unknown;
   readonly stamps: readonly (readonly [name: string, stamp: string])[];
@@ -12,18 +12,18 @@ export interface DoubleKeys {
   readonly fillKey: string;
 }
 
-/** Who is told of a change: the tracking of one process on one node. */
+/** The receiver of messages: the tracking of one process on one node. */
 export type Tracker = (key: string) => void;
 
 /**
- * Redis as far as the core can tell: one map, commands that happen one at a time, and a message for every change of a key
- * under the prefix to everybody who tracks, but for whoever made it (NOLOOP). Nothing expires but what `expire` says, and that,
- * as in Redis, by the next command that looks at it; then everybody is told.
+ * Redis as far as the core can tell: one map, commands that run one at a time, and a message for every change of a key
+ * under the prefix to every tracking client except the one that made it (NOLOOP). A key expires only through `expire`,
+ * and, as in Redis, at the next command that reads it; then every tracking client receives the message.
  */
 export class RedisDouble {
   private readonly values = new Map<string, DoubleEntry>();
   private readonly strings = new Map<string, string>();
-  /** Leases that were asked for since they ended last. */
+  /** Leases that were requested since the leases last ended. */
   private readonly leaseKeys = new Set<string>();
   private readonly staged = new Map<string, DoubleEntry>();
   private readonly expired = new Set<string>();
@@ -36,7 +36,7 @@ export class RedisDouble {
     }
   }
 
-  /** What is there, for the oracle alone. */
+  /** The stored entry, for the oracle alone. */
   peek(valueKey: string): DoubleEntry | undefined {
     return this.expired.has(valueKey) ? undefined : this.values.get(valueKey);
   }
@@ -54,7 +54,7 @@ export class RedisDouble {
     return this.values.get(valueKey);
   }
 
-  /** The two commands of a `set` happen one after the other, this one first, and others may come between. */
+  /** The two commands of a `set` run one after the other, this one first, and others may run between them. */
   endLoad({ leaseKey, fillKey }: DoubleKeys): void {
     this.strings.delete(leaseKey);
     this.staged.delete(fillKey);
@@ -75,7 +75,7 @@ export class RedisDouble {
     return existed;
   }
 
-  /** The two commands of a fill happen one after the other, and others may come between. */
+  /** The two commands of a fill run one after the other, and others may run between them. */
   stage({ leaseKey, fillKey }: DoubleKeys, token: string, entry: DoubleEntry): boolean {
     if (this.strings.get(leaseKey) !== token) {
       this.staged.delete(fillKey);
@@ -105,7 +105,7 @@ export class RedisDouble {
     return { isTaken: owner === token, owner, entry: this.get(valueKey) };
   }
 
-  /** The mark stays until the leases end: longer than in Redis, which only makes more loads go on without one. */
+  /** The mark stays until the leases end: longer than in Redis, which only lets more loads run without a lease. */
   markEnded({ leaseKey }: DoubleKeys): void {
     this.strings.set(`${leaseKey}:ended`, '1');
   }
@@ -116,7 +116,7 @@ export class RedisDouble {
     }
   }
 
-  /** A process has died, or cannot renew: its leases end with their time. */
+  /** A process has died or can't renew: its leases expire. */
   endLeases(): void {
     for (const leaseKey of this.leaseKeys) {
       this.strings.delete(leaseKey);
@@ -165,7 +165,7 @@ export class RedisDouble {
   }
 }
 
-/** Printed with every run, so that a failure can be had again. */
+/** Printed with every run, so that a failure can be repeated. */
 export function chosenSeed(): number {
   const given = process.env['MODEL_SEED'];
   return given === undefined ? randomInt(2 ** 31) : Number(given);

@@ -13,14 +13,14 @@ export interface Command {
   readonly key: (typeof KEYS)[number];
 }
 
-/** Some processes, a Redis and a source, and commands that begin and go on when the scheduler says so. */
+/** Some processes, a Redis and a source, and commands that begin and continue when the scheduler says so. */
 export class Scenario {
   private readonly redis = new RedisDouble();
   private readonly processes: readonly ProcessDouble[];
   private readonly oracle: Oracle;
   private failure: unknown;
   private unsettled = 0;
-  /** Per key: a `set` says what the value is, so no other write of the same key may run beside it. */
+  /** Per key: a `set` determines the value, so no other write of the same key may run at the same time. */
   private writes: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -35,7 +35,7 @@ export class Scenario {
     this.oracle = new Oracle(this.processes);
   }
 
-  /** Runs everything to its end. @throws ModelError naming the promise that was broken */
+  /** Runs everything to its end. @throws ModelError that names the broken promise */
   async run(commands: readonly Command[]): Promise<void> {
     for (const command of commands) {
       this.begin(`${command.action} ${command.key} in ${command.process}`, () => this.perform(command));
@@ -81,7 +81,7 @@ export class Scenario {
         if (process.isDown) {
           return;
         }
-        KEYS.forEach((each) => this.oracle.disturb(each)); // loads under way are not kept
+        KEYS.forEach((each) => this.oracle.disturb(each)); // running loads are not kept
         process.loseChannel();
         await process.hearAgain();
         return this.oracle.back(process, KEYS);
@@ -106,11 +106,11 @@ export class Scenario {
     }
   }
 
-  /** What it loads is kept, unless something has come between. */
+  /** The result of its load is kept, unless a change has happened in between. */
   private async getOrSet(process: ProcessDouble, key: string): Promise<void> {
     const askedAt = this.oracle.ask();
     let hasLoaded = false;
-    const { hasHeardAll, stampsHeard } = process; // a message of an earlier change costs a load that runs when it comes
+    const { hasHeardAll, stampsHeard } = process; // an earlier message may still taint a load
     await this.read(process, key, () =>
       process.cache.getOrSet(key, () => {
         hasLoaded = true;
@@ -176,7 +176,7 @@ export class Scenario {
     }
   }
 
-  /** At rest everybody agrees with the source, or knows nothing. */
+  /** At rest every process agrees with the source, or has no value. */
   private async compare(): Promise<void> {
     for (const key of KEYS) {
       const answers = await Promise.all(this.processes.map((process) => process.cache.get(key)));
@@ -208,7 +208,7 @@ function valueKey(key: string): string {
   return `cache:users:${key}`;
 }
 
-/** The longest chain of promises in the core has ended after a turn of the event loop. */
+/** The longest chain of promises in the core ends within one event loop turn. */
 function settled(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);

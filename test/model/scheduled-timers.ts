@@ -6,7 +6,7 @@ interface FakeTimer {
   unref(): FakeTimer;
 }
 
-/** While `work` runs a timer fires when the scheduler says so, and what would come again and again does not come at all. */
+/** While `work` runs, a timer fires when the scheduler says so, and repeating timers do not fire at all. */
 export async function scheduledTimers(scheduler: Scheduler, work: () => Promise<void>): Promise<void> {
   const real = {
     setTimeout: globalThis.setTimeout,

@@ -15,7 +15,10 @@ interface Cut {
   readonly step: number;
 }
 
-/** Resets one connection before a piece of traffic is delivered, once. @returns how many connections there were by then, if it has come to that */
+/**
+ * Resets one connection, once, before a piece of traffic is delivered. @returns how many connections existed then, if
+ * the reset has happened
+ */
 function cutAt(proxy: FaultProxy, { link, lane, step }: Cut): () => number | undefined {
   let seen = 0;
   let openedBefore: number | undefined;
@@ -30,22 +33,23 @@ function cutAt(proxy: FaultProxy, { link, lane, step }: Cut): () => number | und
   return () => openedBefore;
 }
 
-/** Until then a cut may have come so late that nobody has noticed it. */
+/** Before this a cut may have come too late to be noticed. */
 async function untilConnectedAgain(proxy: FaultProxy, openedBefore: number): Promise<void> {
   await vi.waitFor(() => expect(proxy.opened).toBeGreaterThan(openedBefore));
 }
 
-describe('a connection that is cut while the invalidation channel is set up', () => {
+describe('a connection that is cut during the setup of the invalidation channel', () => {
   const cases = CONNECTIONS.flatMap((name, link) => LANES.map((lane) => [name, lane, link] as const));
 
   it.each(cases)(
-    'leaves no change unheard and ends in a live channel, at each step in turn: %s, %s',
+    'misses no change and ends in a live channel, at each step in turn: %s, %s',
     async (_name, lane, link) => {
       const server = await ownRedis();
       const writer = await podAt(server.port);
       await untilInvalidation(writer.all, 'live');
       const deepest = 9;
-      // More come as a rule. How many depends on what goes out in one piece; the data connection has its heartbeats as well.
+      // There are usually more. How many depends on how the traffic is split; the data connection has its heartbeats as
+      // well.
       const surely = link === 0 ? 4 : 1;
       for (let step = 1; step <= deepest; step++) {
         const proxy = await proxyTo(server);
@@ -56,7 +60,7 @@ describe('a connection that is cut while the invalidation channel is set up', ()
         const over = new AbortController();
         const reading = (async () => {
           while (!over.signal.aborted) {
-            await pod.cache.get(key); // is kept in L1 whenever that is trusted
+            await pod.cache.get(key); // L1 keeps it whenever it is usable
             await nextTurn();
           }
         })();

@@ -16,8 +16,8 @@ import {
 
 const HOUR_MS = 3_600_000;
 
-describe('what a process has not heard', () => {
-  it.each(['RST', 'half-open'])('race 4: trusts no copy of before a lost connection (%s)', async (how) => {
+describe('a process that misses changes', () => {
+  it.each(['RST', 'half-open'])('race 4: uses no older entry of L1 after a lost connection (%s)', async (how) => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const pod = await podAt(proxy.port);
@@ -37,7 +37,7 @@ describe('what a process has not heard', () => {
     expect(await pod.cache.get('key')).toBe('new');
   });
 
-  it('race 4: trusts no copy of before when only the channel was lost', async () => {
+  it('race 4: uses no older entry of L1 after the loss of the channel alone', async () => {
     const server = await ownRedis();
     const [pod, writer] = [await podAt(server.port), await podAt(server.port)];
     await writer.cache.set('key', 'old');
@@ -49,7 +49,7 @@ describe('what a process has not heard', () => {
     await vi.waitFor(async () => expect(await pod.cache.get('key')).toBe('new'));
   });
 
-  it('race 4: hears from the other processes where the server can not tell', async () => {
+  it('race 4: receives announcements from the other processes where the server can not report changes', async () => {
     const server = await ownRedis();
     await server.command('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking');
     const redis = { host: '127.0.0.1', port: server.port, username: 'deaf', password: 'secret' };
@@ -57,11 +57,11 @@ describe('what a process has not heard', () => {
     await writer.cache.set('key', 'old');
     await warm(pod);
     await writer.cache.set('key', 'new');
-    // Sooner than copies end by themselves there (5 s).
+    // Sooner than the entries of L1 expire there (5 s).
     await vi.waitFor(async () => expect(await pod.cache.get('key')).toBe('new'), { timeout: 2000 });
   });
 
-  it('race 4: keeps nothing that it read while its channel was lost', async () => {
+  it('race 4: keeps nothing in L1 that it read while its channel was lost', async () => {
     const server = await ownRedis();
     const [pod, writer] = [await podAt(server.port), await podAt(server.port)];
     const hearing: string[] = [];
@@ -76,7 +76,7 @@ describe('what a process has not heard', () => {
     await vi.waitFor(async () => expect(await pod.cache.get('key')).toBe('new'));
   });
 
-  it('race 4: asks Redis while its channel is lost, although it holds a copy, and drops that when it is back', async () => {
+  it('race 4: reads Redis while its channel is lost, and drops the older entry of L1 afterwards', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const [pod, writer] = [await podAt(proxy.port), await podAt(server.port)];
@@ -87,7 +87,7 @@ describe('what a process has not heard', () => {
     await writer.cache.set('unread', 'old');
     await warm(pod);
     await warm(pod, 'unread');
-    await proxy.refuseNew(true); // the subscriber does not come back
+    await proxy.refuseNew(true); // the subscriber does not reconnect
     await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await vi.waitFor(() => expect(isTrackingLost).toBe(true));
     await writer.cache.setMany([
@@ -100,16 +100,16 @@ describe('what a process has not heard', () => {
     expect(await pod.cache.get('unread')).toBe('new');
   });
 
-  it('race 8: drops every copy when Redis is emptied', async () => {
+  it('race 8: drops every entry of L1 when Redis is emptied', async () => {
     const server = await ownRedis();
-    const pod = await podAt(server.port, { heartbeatMs: 60_000 }); // no heartbeat looks for what was missed
+    const pod = await podAt(server.port, { heartbeatMs: 60_000 }); // no heartbeat looks for missed messages
     await pod.cache.set('key', 'old');
     await warm(pod);
     await server.command('FLUSHALL');
     await vi.waitFor(async () => expect(await pod.cache.get('key')).toBeUndefined());
   });
 
-  it('race 15: keeps no answer that a message about the key has overtaken', async () => {
+  it('race 15: keeps no answer in L1 if a message about the key arrived before it', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const pod = await podWithSplitLinks(server, proxy);
@@ -134,9 +134,9 @@ describe('what a process has not heard', () => {
   });
 });
 
-describe('clocks and lives', () => {
+describe('clocks and TTLs', () => {
   it.each([HOUR_MS, -HOUR_MS])(
-    'race 5: lets an entry live as long in a process whose clock is off by %i ms',
+    'race 5: an entry lives equally long in a process whose clock is off by %i ms',
     async (offMs) => {
       const redis = sharedRedis();
       const writer = await podWith(redis);
@@ -152,7 +152,7 @@ describe('clocks and lives', () => {
     },
   );
 
-  it('race 6: keeps a copy no longer than Redis keeps the entry', async () => {
+  it('race 6: L1 keeps an entry no longer than Redis', async () => {
     const redis = sharedRedis();
     const [writer, reader] = [await podWith(redis), await podWith(redis)];
     await writer.cache.set('key', 'value', '5s');

@@ -11,8 +11,9 @@ const DELAY_MS = 400;
 const TIME_REPLY = /\*2\r\n\$10\r\n(\d{10})\r\n\$\d\r\n(\d{1,6})\r\n/;
 
 /**
- * A process whose first question for the server's time takes long on the way to the server (`up`) or back (`down`), by the clocks of
- * both: its idea of the server's time is wrong by half of that, ahead or behind. Further questions are refused.
+ * A process whose first `TIME` command takes long on the way to the server (`up`) or back (`down`), by the clocks of
+ * both: its estimate of the server's time is wrong by half of that, ahead or behind. Further `TIME` commands are
+ * refused.
  */
 async function podWithLate(server: RedisServer, late: LaneName): Promise<Pod> {
   const proxy = await proxyTo(server);
@@ -47,7 +48,7 @@ describe('a tag that a loader adds', () => {
     ['loads', 'up'],
     ['invalidates', 'down'],
   ] as const)(
-    'keeps its result out of every tier if it was invalidated meanwhile, although the process that %s is wrong about the time',
+    'keeps the result out of every tier if it was invalidated, with a wrong clock in the process that %s',
     async (role, late) => {
       const server = await ownRedis();
       const [inexact, exact] = [await podWithLate(server, late), await podAt(server.port)];

@@ -7,8 +7,8 @@ async function pods(count: number): Promise<Pod[]> {
   return Promise.all(Array.from({ length: count }, () => podWith(redis)));
 }
 
-describe('a load and what overtakes it', () => {
-  it('race 1: does not store what was read before another process wrote and deleted', async () => {
+describe('a load that a change supersedes', () => {
+  it('race 1: stores nothing that it read before another process wrote and deleted', async () => {
     const [podA, podB] = (await pods(2)) as [Pod, Pod];
     const { answer, release } = await heldLoad(podA, 'v1');
     await podB.cache.set('key', 'v2');
@@ -19,7 +19,7 @@ describe('a load and what overtakes it', () => {
     await vi.waitFor(async () => expect(await podA.cache.get('key')).toBe('v2'));
   });
 
-  it('race 1: does not store it either when the deletion found nothing to delete and so nobody was told', async () => {
+  it('race 1: stores nothing when the deletion found no entry and so no message was sent', async () => {
     const [podA, podB] = (await pods(2)) as [Pod, Pod];
     const { answer, release } = await heldLoad(podA, 'v1');
     await podB.cache.delete('key');
@@ -29,7 +29,7 @@ describe('a load and what overtakes it', () => {
     expect(await podA.cache.get('key')).toBeUndefined();
   });
 
-  it('race 2: refuses fills for the hold-off of a deletion, whose source may lag behind', async () => {
+  it('race 2: is not stored during the hold-off of a deletion, for a source that lags behind', async () => {
     const [podA, podB] = (await pods(2)) as [Pod, Pod];
     await podA.cache.set('key', 'v1');
     await podA.cache.delete('key', { holdOff: '1h' });
@@ -44,7 +44,7 @@ describe('a load and what overtakes it', () => {
   it.each([
     ['its own process', 0],
     ['another process', 1],
-  ])('race 12: does not store a load that a clear in %s has overtaken', async (_where, by) => {
+  ])('race 12: is not stored after a clear in %s', async (_where, by) => {
     const both = await pods(2);
     const [podA, podB] = both as [Pod, Pod];
     const { answer, release } = await heldLoad(podA, 'old');
@@ -56,7 +56,7 @@ describe('a load and what overtakes it', () => {
     }
   });
 
-  it('race 13: loads anew for who asks after a deletion, although a load of before is running', async () => {
+  it('race 13: is not joined by a call that comes after a deletion', async () => {
     const [pod] = (await pods(1)) as [Pod];
     const { answer, release } = await heldLoad(pod, 'v1');
     await pod.cache.delete('key');
@@ -66,10 +66,10 @@ describe('a load and what overtakes it', () => {
     expect(await pod.cache.get('key')).toBe('v2');
   });
 
-  it('race 13: does so too when another process has deleted it', async () => {
+  it('race 13: is not joined either when another process has deleted the key', async () => {
     const server = await ownRedis();
     const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
-    // A load in spite of a fresh value: what is there is stale, as after a failed read of Redis.
+    // A load despite a fresh value: a stale entry exists, as after a failed read of Redis.
     await server.command('SET', 'cache:users:key', 'no envelope {');
     const { answer, release } = await heldLoad(podA, 'v1');
     await podB.cache.delete('key');
@@ -80,13 +80,13 @@ describe('a load and what overtakes it', () => {
     expect(await podA.cache.get('key')).toBe('v2');
   });
 
-  it('race 16: refuses the load of who lost the lease to a quicker one', async () => {
+  it('race 16: is not stored when the lease has passed to a faster load', async () => {
     const redis = redisForTest();
     const options = { redis: { url: redis.url }, keyPrefix: redis.keyPrefix };
     const [podA, podB] = [await podWith(options), await podWith(options)];
     const { answer, release } = await heldLoad(podA, 'slow');
     const slot = `{${redis.keyPrefix}:users:key}`;
-    expect(await redis.admin.del(`${redis.keyPrefix}:${slot}:lease`, `${slot}:lease`)).toBe(2); // as when its time is over
+    expect(await redis.admin.del(`${redis.keyPrefix}:${slot}:lease`, `${slot}:lease`)).toBe(2); // as when it expires
     expect(await podB.cache.getOrSet('key', async () => 'quick')).toBe('quick');
     release();
     expect(await answer).toBe('slow');
@@ -94,7 +94,7 @@ describe('a load and what overtakes it', () => {
     await vi.waitFor(async () => expect(await podA.cache.get('key')).toBe('quick'));
   });
 
-  it('race 19: deletes twice what a load of between has not brought back', async () => {
+  it('race 19: brings no entry back after several deletions at once', async () => {
     const [podA, podB] = (await pods(2)) as [Pod, Pod];
     await podA.cache.set('key', 'v1');
     const { answer, release } = await heldLoad(podA, 'v1', 'other');

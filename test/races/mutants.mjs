@@ -1,11 +1,12 @@
 /**
- * Each a remedy taken out. A remedy is the statement (in Lua: the line) after a comment `remedy: <name>` in the library's sources. In it `from` is
- * replaced by `to`; without them the whole statement is removed. One of `specs` (below test/) must fail then.
+ * Each mutant takes one remedy out of the sources of the library. A remedy is the statement (in Lua: the line) after a
+ * comment `remedy: <name>`. In it `from` is replaced by `to`; without them the whole statement is removed. One of
+ * `specs` (below test/) must fail then.
  * @type {readonly { name: string, remedy: string, from?: string, to?: string, specs: readonly string[] }[]}
  */
 export const MUTANTS = [
   {
-    name: 'race 1, 16: a fill does not look at the lease',
+    name: 'race 1, 16: a fill does not check the lease',
     remedy: 'fill-needs-lease',
     from: "redis.call('GET', KEYS[i]) ~= ARGV[1]",
     to: 'false',
@@ -19,40 +20,40 @@ export const MUTANTS = [
     specs: ['races/loads'],
   },
   {
-    name: 'race 2: a deletion holds nothing off',
+    name: 'race 2: a deletion starts no hold-off',
     remedy: 'deletion-holds-off',
     from: 'keys, holdOffMs',
     to: 'keys',
     specs: ['races/loads'],
   },
   {
-    name: 'race 4: no new epoch when changes are heard of again',
+    name: 'race 4: no new epoch begins when the process tracks changes again',
     remedy: 'new-epoch-when-live-again',
     specs: ['races/channel'],
   },
   {
-    name: 'race 4: copies are trusted while the channel is lost',
+    name: 'race 4: L1 is used while the channel is lost',
     remedy: 'no-trust-without-channel',
     from: "redis.changes.tracksChanges(valueKey) || state === 'announced' || state === 'none'",
     to: 'true',
     specs: ['races/channel'],
   },
   {
-    name: "race 5: entries are judged by the process's own clock",
+    name: 'race 5: the age of an entry is measured by the clock of the process',
     remedy: 'server-time',
     from: ' + this.offsetMs',
     to: '',
     specs: ['races/channel'],
   },
   {
-    name: 'race 3: a process listens, but not at the server that it reads from',
+    name: 'race 3: a message does not drop the entry from L1',
     remedy: 'message-drops-copy',
     from: 'this.listener.onChanged(Array.isArray(message) ? message.map(String) : undefined)',
     to: 'void message',
     specs: ['races/replicas'],
   },
   {
-    name: 'race 4: what the server can not tell is not announced',
+    name: 'race 4: a change that the server can not report is not announced',
     remedy: 'announce-changes',
     from: 'changes.announces ? this.announce(keys, (each, send) => connection.run(each, send, first)) : undefined',
     to: 'undefined',
@@ -66,19 +67,19 @@ export const MUTANTS = [
     specs: ['races/replicas'],
   },
   {
-    name: 'race 6: a copy gets a whole TTL',
+    name: 'race 6: an entry of L1 gets the full TTL',
     remedy: 'copy-keeps-rest-of-ttl',
     from: 'ttlMs',
     to: 'ttlMs: lifeMs',
     specs: ['races/channel'],
   },
   {
-    name: 'race 7, 17: a write whose answer never came is forgotten',
+    name: 'race 7, 17: a write without an answer is not journalled',
     remedy: 'unknown-write-is-journalled',
     specs: ['races/outages'],
   },
   {
-    name: 'race 8: FLUSHALL is not heard',
+    name: 'race 8: FLUSHALL starts no new epoch',
     remedy: 'flush-starts-epoch',
     specs: ['races/channel'],
   },
@@ -90,7 +91,7 @@ export const MUTANTS = [
     specs: ['races/stamps'],
   },
   {
-    name: 'race 10: nobody asks when an added tag was invalidated',
+    name: 'race 10: a tag that a loader adds is not checked for invalidation',
     remedy: 'added-tag-is-checked',
     from: 'isOvertaken',
     to: 'isOvertaken && names.includes("never")',
@@ -104,7 +105,7 @@ export const MUTANTS = [
     specs: ['races/tag-events'],
   },
   {
-    name: 'tags: copies answer although their tag may have been invalidated elsewhere',
+    name: 'tags: an entry of L1 is used although its tag may have been invalidated elsewhere',
     remedy: 'tag-in-doubt',
     specs: ['races/tag-events'],
   },
@@ -116,28 +117,28 @@ export const MUTANTS = [
     specs: ['races/tag-events'],
   },
   {
-    name: 'race 11: a stamp that is gone is made as the one before',
+    name: 'race 11: a missing stamp is created with its former text',
     remedy: 'lost-stamp-is-new',
     from: 'newStamp(this.isKnown && !isLapsed ? store.latestServerNowMs(stampKey) : 0)',
     to: "'0-first'",
     specs: ['races/stamps'],
   },
   {
-    name: 'added tags: a load begins where its process takes the server clock to be',
+    name: 'added tags: the begin of a load ignores the clock error',
     remedy: 'load-begin-minus-clock-error',
     from: ' - connection.serverErrorMs(stampKey)',
     to: '',
     specs: ['races/clock-errors'],
   },
   {
-    name: 'added tags: a stamp is of the time that its process takes the server clock to show',
+    name: 'added tags: the time of a stamp ignores the clock error',
     remedy: 'stamp-time-plus-clock-error',
     from: ' + connection.serverErrorMs(key)',
     to: '',
     specs: ['races/clock-errors'],
   },
   {
-    name: 'added tags: an invalidation of the same process counts by its time',
+    name: 'added tags: an invalidation of the same process is compared by its time',
     remedy: 'own-invalidation-by-stamp',
     from: 'this.seen === stamp && this.seenAtMs < atMs',
     to: 'false',
@@ -149,12 +150,12 @@ export const MUTANTS = [
     specs: ['races/loads', 'model/model'],
   },
   {
-    name: 'race 13: a deletion leaves the load to be joined',
+    name: 'race 13: later callers join a load after a deletion',
     remedy: 'deletion-supersedes-load',
     specs: ['races/loads'],
   },
   {
-    name: 'race 13: a deletion elsewhere leaves the load to be joined',
+    name: 'race 13: later callers join a load after a deletion elsewhere',
     remedy: 'message-taints-work',
     from: 'this.mark(key',
     to: 'this.markWork(key, (each) => each === this.slots.get(key)?.read',
@@ -175,14 +176,14 @@ export const MUTANTS = [
     specs: ['races/replays'],
   },
   {
-    name: 'race 14: a clear counts as done by any stamp that is there',
+    name: 'race 14: a clear counts as done if any stamp exists',
     remedy: 'later-clear-stands',
     from: 'and at >= tonumber(ARGV[2]) then',
     to: 'then',
     specs: ['races/replays'],
   },
   {
-    name: 'race 14: a clear that is repeated leaves the old stamp here',
+    name: 'race 14: a repeated clear leaves the old stamp in its process',
     remedy: 'replayed-clear-is-told',
     specs: ['races/outages'],
   },
@@ -192,19 +193,19 @@ export const MUTANTS = [
     specs: ['races/outages'],
   },
   {
-    name: 'race 15: a message does not mark the reads under way',
+    name: 'race 15: a message does not taint the running reads',
     remedy: 'message-taints-work',
     from: 'this.mark(key',
     to: 'this.markWork(key, (each) => each !== this.slots.get(key)?.read',
     specs: ['races/channel'],
   },
   {
-    name: 'overlap: what is read beside a write is kept',
+    name: 'overlap: the result of a read during a write is kept',
     remedy: 'write-taints-overlapping-work',
     specs: ['races/overlaps'],
   },
   {
-    name: 'overlap: a set of ours is kept whatever others did',
+    name: 'overlap: a tainted set is kept in L1',
     remedy: 'tainted-set-leaves-l1',
     from: 'flight.isTainted',
     to: 'flight.isSuperseded',
@@ -218,7 +219,7 @@ export const MUTANTS = [
     specs: ['races/overlaps', 'model/model'],
   },
   {
-    name: 'overlap: an expiry of the key overtakes its load',
+    name: 'overlap: an expiry of the key taints its load',
     remedy: 'lease-restarts-load',
     from: 'grant !== undefined && flight.isTainted',
     to: 'flight.isWaiting === true',
@@ -230,17 +231,17 @@ export const MUTANTS = [
     specs: ['races/zombies'],
   },
   {
-    name: 'race 20: what was loaded without the lease is kept',
+    name: 'race 20: the result of a load without the lease is kept',
     remedy: 'load-without-lease-is-not-kept',
     specs: ['races/unfilled-loads'],
   },
   {
-    name: 'overlap: what is read beside an own set that others overtook stays',
+    name: 'overlap: L1 keeps the result of a read during a tainted set',
     remedy: 'tainted-set-drops-copy',
     specs: ['races/overlaps'],
   },
   {
-    name: 'overlap: what is read beside an own deletion stays',
+    name: 'overlap: L1 keeps the result of a read during a deletion',
     remedy: 'deletion-drops-overlapping-read',
     from: 'watched[index]?.isSuperseded !== true',
     to: 'false',

@@ -7,7 +7,9 @@ import { untilTrue } from '../support/until-true.js';
 import { ownRedis, podAt, warm } from './pods.js';
 
 const isLeftOut = !Haproxy.isThere && process.env['CI'] === undefined;
-/** Has clients at a server with the ids that others have had at another until now, and some of the next. */
+/**
+ * Opens clients at a server with the ids that others had at another server until now, and some of the following ids.
+ */
 async function takeIds(server: RedisServer, upTo: number): Promise<void> {
   for (let id = 0; id < upTo + 20;) {
     const client = new Redis({ port: server.port, maxRetriesPerRequest: null });
@@ -24,7 +26,7 @@ describe.skipIf(isLeftOut)(
   `a master and its replica behind one address${isLeftOut ? ' (no haproxy here)' : ''}`,
   () => {
     it.each(['a replica of the new master', 'cut off from it'])(
-      'leaves no process with an old copy after a failover that keeps old connections open; the old master is %s',
+      'no process keeps an old entry after a failover that leaves connections open; the old master is %s',
       async (what) => {
         const [master, replica] = [await ownRedis(), await ownRedis()];
         await replica.command('REPLICAOF', master.host, master.port);

@@ -2,8 +2,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../support/cache-for-test.js';
 import { ownRedis, podAt, proxyTo, untilDown, untilUp } from './pods.js';
 
-describe('writes and a Redis that is lost meanwhile', () => {
-  it('race 7: lets no process keep a set that arrived late, after a newer one', async () => {
+describe('writes while Redis is lost', () => {
+  it('race 7: a set that arrives late, after a newer one, is kept by no process', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const [late, newer] = [await podAt(proxy.port), await podAt(server.port)];
@@ -20,7 +20,7 @@ describe('writes and a Redis that is lost meanwhile', () => {
     await vi.waitFor(async () => expect(await newer.cache.get('key')).toBe('newest'));
   });
 
-  it.each(['delete', 'clear', 'invalidateTags'] as const)('race 14: loses no %s of an outage', async (what) => {
+  it.each(['delete', 'clear', 'invalidateTags'] as const)('race 14: a %s of an outage is replayed', async (what) => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const [cutOff, other] = [await podAt(proxy.port), await podAt(server.port)];
@@ -37,12 +37,12 @@ describe('writes and a Redis that is lost meanwhile', () => {
   });
 
   it.each(['clear', 'invalidateTags'] as const)(
-    'race 14: a %s that Redis refused for a while counts here too, after it has been repeated',
+    'race 14: a %s that Redis refused takes effect in its own process, too, when it is repeated',
     async (what) => {
       const server = await ownRedis();
       const [refused, other] = [await podAt(server.port, { heartbeatMs: 100 }), await podAt(server.port)];
       await other.cache.set('key', 'old', { tags: ['team'] });
-      // Without scripts the new stamp is put in place by a plain command, of which this process is not told.
+      // Without scripts a plain command stores the new stamp, and its own process receives no message about it.
       await server.command('ACL', 'SETUSER', 'default', '-set', '-eval', '-evalsha');
       await (what === 'clear' ? refused.cache.clear() : refused.cache.invalidateTags('team'));
       expect(await refused.cache.get('key')).toBeUndefined();
@@ -56,14 +56,14 @@ describe('writes and a Redis that is lost meanwhile', () => {
     },
   );
 
-  it('race 14: forgets no deletion that came after one whose replay was on its way', async () => {
+  it('race 14: a deletion that was made during the replay of an earlier one is kept', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const [cutOff, other] = [await podAt(proxy.port), await podAt(server.port)];
     await cutOff.cache.set('key', 'old');
     for (let round = 0; round < 3; round++) {
       proxy.stall('up', { onlyExisting: true });
-      await cutOff.cache.delete('key'); // nobody answers
+      await cutOff.cache.delete('key'); // no answer arrives
       await other.cache.set('key', `newer ${round}`);
       proxy.cut();
       await untilUp(cutOff);
@@ -73,7 +73,7 @@ describe('writes and a Redis that is lost meanwhile', () => {
     await vi.waitFor(async () => expect(await other.cache.get('key')).toBeUndefined());
   });
 
-  it('race 17: agrees after a set that was executed but never answered', async () => {
+  it('race 17: all processes agree after a set that was executed but never answered', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const [podA, podB] = [await podAt(proxy.port), await podAt(server.port)];
@@ -86,7 +86,7 @@ describe('writes and a Redis that is lost meanwhile', () => {
     expect(answers).toEqual(['loaded', 'loaded']);
   });
 
-  it('does not trust what it has made up before it first heard of changes', async () => {
+  it('an entry that a process loaded before it tracked changes is dropped once it tracks changes', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const other = await podAt(server.port);
@@ -100,7 +100,7 @@ describe('writes and a Redis that is lost meanwhile', () => {
     await vi.waitFor(async () => expect(await slow.cache.get('key')).toBe('new'));
   });
 
-  it('clears in every process although Redis is full', async () => {
+  it('a clear takes effect in every process although Redis is full', async () => {
     const server = await ownRedis();
     const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
     await podA.cache.set('key', 'old');

@@ -13,16 +13,16 @@ import {
   warm,
 } from './pods.js';
 
-describe('work that overlaps in one process', () => {
-  const LARGE = 'x'.repeat(3_000_000); // it is decompressed in the background, for longer than a small one is set
+describe('overlapping operations in one process', () => {
+  const LARGE = 'x'.repeat(3_000_000); // its decompression takes longer than a small set
 
-  it('reads its own write although a read of the old value was being decompressed', async () => {
+  it("return the process's own write although a read of the old value is being decompressed", async () => {
     const server = await ownRedis();
     const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
-    // Several times, because which of the two is done first is up to the machine.
+    // Several times, because the machine decides which of the two ends first.
     for (const key of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) {
       await podB.cache.set(key, LARGE);
-      // It has to ask for the stamp of its tag first, so the read leaves before it.
+      // It has to read the stamp of its tag first, so the read leaves before it.
       const setting = podA.cache.set(key, 'small', { tags: [`of ${key}`] });
       const reading = podA.cache.get(key);
       await Promise.all([setting, reading]);
@@ -30,7 +30,7 @@ describe('work that overlaps in one process', () => {
     }
   });
 
-  it('keeps nothing of a key whose new value was refused', async () => {
+  it('keep nothing of a key whose new value was refused', async () => {
     const server = await ownRedis();
     const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
     await podB.cache.set('key', LARGE);
@@ -40,14 +40,14 @@ describe('work that overlaps in one process', () => {
     expect(await podA.cache.get('key')).toBeUndefined();
   });
 
-  it('sends a set although another process changes the key while the value is being compressed', async () => {
+  it('send a set although another process changes the key while the value is being compressed', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const podA = await podWithSplitLinks(server, proxy);
     const podB = await podAt(server.port);
     await podB.cache.set('key', 'first');
     await vi.waitFor(async () => expect(await podA.cache.lookup('key')).toMatchObject({ tier: 'local' }));
-    // Every stamp is in doubt now, so that the set has to ask for it, and stands still there.
+    // Every stamp is uncertain now, so the set has to read it, and waits there.
     await podB.cache.clear();
     await vi.waitFor(async () => expect(await podA.cache.get('key')).toBeUndefined());
     proxy.stall('down');
@@ -63,7 +63,7 @@ describe('work that overlaps in one process', () => {
     }
   });
 
-  it('drops a set of its own that another process has overtaken, also while a caller waits for the key', async () => {
+  it('drop a set that a change elsewhere has superseded, also while a caller waits for the key', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const podA = await podWithSplitLinks(server, proxy);
@@ -71,7 +71,7 @@ describe('work that overlaps in one process', () => {
     await podC.cache.set('marker', 1);
     await warm(podA, 'marker');
     const { answer, release } = await heldLoad(podB, 'b');
-    // Should its turn to load come after the deletion, then that is no copy of the set.
+    // If its load begins after the deletion, its value is no copy of the set.
     const waiting = podA.cache.getOrSet('key', async (context) => {
       context.skip();
       return 'a';
@@ -89,7 +89,7 @@ describe('work that overlaps in one process', () => {
   });
 
   it.each(['set', 'setMany'] as const)(
-    'reads its own %s although another process changed the key while it was waiting to be sent',
+    "return the process's own %s although another process changed the key while it was waiting to be sent",
     async (operation) => {
       const server = await ownRedis();
       const proxy = await proxyTo(server);
@@ -98,7 +98,7 @@ describe('work that overlaps in one process', () => {
       await podB.cache.set('key', 'first');
       await warm(podA);
       proxy.stall('down');
-      // It asks for the stamp of its tag first, so the read below leaves before it.
+      // It reads the stamp of its tag first, so the read below leaves before it.
       const setting =
         operation === 'set'
           ? podA.cache.set('key', 'from A', { tags: ['tag'] })
@@ -113,14 +113,14 @@ describe('work that overlaps in one process', () => {
     },
   );
 
-  it('reads nothing of what it has deleted although all of it was read meanwhile', async () => {
+  it('return nothing that was deleted although all of it was read meanwhile', async () => {
     const server = await ownRedis();
     const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
     const keys = Array.from({ length: 10_000 }, (_, index) => `key:${index}`);
     await podB.cache.setMany(keys.map((key) => [key, 'old'] as const));
     await warm(podA, 'key:0');
     const deleting = podA.cache.deleteMany(keys);
-    // The deletion leaves piece by piece, so the read of the last keys overtakes it.
+    // The deletion leaves in parts, so the read of the last keys arrives before it.
     const reading = podA.cache.getMany(keys.slice(-500));
     expect(await reading).not.toContain(undefined);
     await deleting;
@@ -128,7 +128,7 @@ describe('work that overlaps in one process', () => {
     expect(left).toHaveLength(0);
   });
 
-  it.each(['none', 'up', 'gone'] as const)('keeps what was set right after a deletion (Redis: %s)', async (state) => {
+  it.each(['none', 'up', 'gone'] as const)('keep a set right after a deletion (Redis: %s)', async (state) => {
     const server = await ownRedis();
     const pod = await podWith({ redis: state === 'none' ? false : { url: server.url } });
     await pod.cache.set('key', 'old');
@@ -140,14 +140,14 @@ describe('work that overlaps in one process', () => {
     expect(await pod.cache.get('key')).toBe('new');
   });
 
-  it('keeps what was loaded for a key that Redis has just expired, although it tells of that as of a change', async () => {
+  it('keep the result of a load for a key that Redis has just expired and reported as changed', async () => {
     const server = await ownRedis(['--enable-debug-command', 'yes']);
     await server.command('DEBUG', 'SET-ACTIVE-EXPIRE', '0');
     const pod = await podAt(server.port);
     await pod.cache.set('key', 'old', '1h');
     await server.command('PEXPIRE', 'cache:users:key', 1);
     await heardAll(pod, (key) => server.command('DEL', `cache:users:${key}`));
-    // A look at the key would expire it. The server's clock tells when its time is over.
+    // A read of the key would expire it. The server's clock shows when its time is over.
     const expiresAtMs = (await nowMsOf(server)) + 1;
     await vi.waitFor(async () => expect(await nowMsOf(server)).toBeGreaterThan(expiresAtMs));
     const load = vi.fn(async () => 'new');

@@ -3,31 +3,31 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { untilInvalidation } from '../support/channel-for-test.js';
 import { holdsCopy, ownRedis, podAt, proxyTo, warm } from './pods.js';
 
-/** Holds the whole process up, as a signal would: nothing runs, no timer fires, sockets fill. */
+/** Stops the whole process, as a signal would: nothing runs, no timer fires, sockets fill. */
 function stopFor(durationMs: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
 }
 
 describe('a process that was stopped', () => {
-  it('trusts no copy before it has heard from the server again, although its subscriber shows no loss', async () => {
+  it('uses no entry before the server has answered again, although its subscriber shows no loss', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const [pod, writer] = [await podAt(proxy.port), await podAt(server.port)];
     await untilInvalidation(pod.all, 'live');
     await writer.cache.set('key', 'old');
     await warm(pod);
-    // The subscriber's path dies: nothing arrives, and no loss is told.
+    // The path of the subscriber fails: nothing arrives, and no loss is reported.
     proxy.filter((link, lane, chunk) => (link === 1 && lane === 'down' ? Buffer.alloc(0) : chunk));
     onTestFinished(() => proxy.filter(undefined));
     await writer.cache.set('key', 'new');
     stopFor(1800);
-    await nextTurn(); // timers are due, and none of their questions can have been answered
+    await nextTurn(); // timers are due, and none of their commands can have been answered
     const asked = vi.fn(async () => 'loaded');
     expect(await pod.cache.getOrSet('key', asked)).not.toBe('old');
     expect(await pod.cache.get('key')).not.toBe('old');
   });
 
-  it('trusts its copies again once the channel is proven, on the connections that it has', async () => {
+  it('uses its entries again once the channel is live, on the same connections', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const pod = await podAt(proxy.port);
@@ -43,7 +43,7 @@ describe('a process that was stopped', () => {
     expect(proxy.opened).toBe(opened);
   });
 
-  it('drops its copies when the machine slept: the monotonic clock stood still meanwhile', async () => {
+  it('drops its entries when the machine slept: the monotonic clock stood still meanwhile', async () => {
     const server = await ownRedis();
     const pod = await podAt(server.port);
     await untilInvalidation(pod.all, 'live');

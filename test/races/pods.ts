@@ -14,13 +14,13 @@ import { Gate } from '../support/gate.js';
 import { redisForTest } from '../support/redis-for-test.js';
 import { RedisServer } from '../support/redis-server.js';
 
-/** One process, as far as Redis can tell: connections and an L1 of its own. */
+/** One process, as far as Redis can tell: a cache with connections and an L1 of its own. */
 export interface Pod {
   readonly all: DistributedCache;
   readonly cache: AsyncCache;
 }
 
-/** A server of this test alone, to break or to cut off. */
+/** A server for this test alone, to break or to disconnect. */
 export async function ownRedis(args: readonly string[] = []): Promise<RedisServer> {
   const server = await RedisServer.start({ args });
   onTestFinished(() => server.stop());
@@ -33,7 +33,7 @@ export async function proxyTo(server: { port: number }): Promise<FaultProxy> {
   return proxy;
 }
 
-/** The run's server, with a key prefix of this test. */
+/** The shared server of the run, with a key prefix of this test. */
 export function sharedRedis(): DistributedCacheOptions {
   const { url, keyPrefix } = redisForTest();
   return { redis: { url }, keyPrefix };
@@ -55,8 +55,8 @@ export async function podWith(options: DistributedCacheOptions, environment?: Ca
 }
 
 /**
- * A process whose data connection goes through `proxy` while invalidations reach it on another way: the two connections of a
- * real process are independent, too. It is patient, so that a test may hold its data connection.
+ * A process whose data connection goes through `proxy` while invalidations arrive on another path: the two connections
+ * of a real process are independent, too. It has a long deadline, so that a test may stall its data connection.
  */
 export async function podWithSplitLinks(server: RedisServer, proxy: FaultProxy): Promise<Pod> {
   let hasData = false;
@@ -77,10 +77,10 @@ export async function podWithSplitLinks(server: RedisServer, proxy: FaultProxy):
   return podAt((junction.address() as AddressInfo).port, { deadlineMs: 5000 });
 }
 
-/** Has what is stored under `key` in L1 from here on. */
+/** Puts the entry stored under `key` into L1. */
 export async function warm({ cache }: Pod, key = 'key'): Promise<void> {
   await vi.waitFor(async () => {
-    await cache.get(key); // not kept if the first stamp of the namespace becomes known just now
+    await cache.get(key); // not kept if the first stamp of the namespace becomes known at this moment
     expect(await cache.lookup(key)).toMatchObject({ state: 'fresh', tier: 'local' });
   });
 }
@@ -93,19 +93,22 @@ export async function untilDown({ all }: Pod): Promise<void> {
   await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ redisConnected: false }));
 }
 
-/** Whether L1 holds the key. `lookup` would tell as well, but ask Redis if not, and a test may be holding that back. */
+/** Whether L1 holds the key. `lookup` would read Redis otherwise, which a test may have stalled. */
 export function holdsCopy({ cache }: Pod, key: string): boolean {
   const { local } = cache as unknown as { local: { find(key: string): unknown } };
   return local.find(key) !== undefined;
 }
 
-/** Whether a caller waits for another process's load of the key. */
+/** Whether a caller waits for the load of another process. */
 export function waitsFor({ cache }: Pod, key: string): boolean {
   const { loads } = cache as unknown as { loads: { flights: { waits: { has(key: string): boolean } } } };
   return loads.flights.waits.has(key);
 }
 
-/** Resolves when everything that Redis has told this process until now has arrived: a change of another key, last. */
+/**
+ * Resolves when every message that Redis has sent to this process until now has arrived: a change of another key comes
+ * last.
+ */
 export async function heardAll(pod: Pod, tell: (key: string) => Promise<unknown>): Promise<void> {
   const key = `marker:${performance.now()}`;
   await pod.cache.set(key, 1);
@@ -115,13 +118,13 @@ export async function heardAll(pod: Pod, tell: (key: string) => Promise<unknown>
 }
 
 export interface HeldLoad {
-  /** The result of the caller whose loader is held. */
+  /** The result of the caller whose loader waits. */
   readonly answer: Promise<unknown>;
   /** Lets the loader return. */
   readonly release: () => void;
 }
 
-/** A load that has begun, holds what it has read, and returns it when released. */
+/** A running load that waits with the value it has read, and returns it when released. */
 export async function heldLoad({ cache }: Pod, value: unknown, key = 'key'): Promise<HeldLoad> {
   const [started, gate] = [new Gate(), new Gate()];
   const load: Loader<unknown> = async () => {

@@ -8,7 +8,7 @@ import { ownRedis, podAt, podWithSplitLinks, proxyTo, untilDown, untilUp, type P
 
 const CLEAR_STAMP = 'cache:users:#clear';
 
-/** Counts how often the namespace was given a new stamp. */
+/** Counts how often the namespace got a new stamp. */
 async function countClears({ port }: RedisServer): Promise<() => number> {
   const listener = new Redis({ port });
   onTestFinished(() => listener.disconnect());
@@ -40,7 +40,7 @@ async function cutOff(
   };
 }
 
-/** From then on no error of a process's idea of the server's clock can hide which of two changes came first. */
+/** From then on no clock error of a process can hide which of two changes came first. */
 async function pastClockError(): Promise<void> {
   const untilMs = performance.now() + 300;
   await vi.waitFor(() => expect(performance.now()).toBeGreaterThan(untilMs));
@@ -91,7 +91,7 @@ describe('an outage of several processes', () => {
     expect(clears()).toBe(1);
   });
 
-  it('leaves nothing undone that was asked for after another process was back', async () => {
+  it('repeats a change that was made after the recovery of another process', async () => {
     const server = await ownRedis();
     const healthy = await podAt(server.port);
     const { pods, heal } = await cutOff(server, 2);
@@ -119,7 +119,7 @@ describe('an outage of several processes', () => {
 });
 
 describe('tags on several masters of a Cluster', () => {
-  it('are invalidated on those that answer before the call returns, and on the others when they answer', async () => {
+  it('are invalidated on the available masters before the call returns, on the others later', async () => {
     const group = await RedisCluster.start();
     onTestFinished(() => group.stop());
     const { masters } = group;
@@ -148,14 +148,14 @@ describe('tags on several masters of a Cluster', () => {
   });
 });
 
-/** How a process may ask for a key, with nothing to load. */
+/** The ways in which a process may read a key, without a load. */
 const READS: readonly [string, (pod: Pod, key: string) => Promise<unknown>][] = [
   ['get', ({ cache }, key) => cache.get(key)],
   ['getMany', ({ cache }, key) => cache.getMany([key])],
   ['getOrSet', ({ cache }, key) => cache.getOrSet(key, (context) => context.skip())],
 ];
 
-/** What Redis may refuse, the rights that it takes, and the key that shows that it has been done after all. */
+/** The operations that Redis may refuse, the rights that they need, and the key that shows that they have been done. */
 const REFUSED: readonly [string, (pod: Pod) => Promise<unknown>, rights: readonly string[], changes: string][] = [
   ['delete', ({ cache }) => cache.delete('key'), ['-unlink', '-del'], 'cache:users:key'],
   ['clear', ({ cache }) => cache.clear(), ['-set'], CLEAR_STAMP],
@@ -164,15 +164,15 @@ const REFUSED: readonly [string, (pod: Pod) => Promise<unknown>, rights: readonl
 
 describe.each(REFUSED)('a %s that Redis refused', (_change, change, rights, changed) => {
   it.each(READS)(
-    'is seen by each %s of its process, also by one under way while it is replayed',
+    'is visible to each %s of its process, also to one that runs during the replay',
     async (_name, read) => {
       const server = await ownRedis();
       const proxy = await proxyTo(server);
       const pod = await podWithSplitLinks(server, proxy);
       const other = await podAt(server.port);
-      // It is decompressed in the background, for longer than a reply takes.
+      // It is decompressed in the background, which takes longer than a reply.
       await other.cache.set('key', 'x'.repeat(3_000_000), { tags: ['tag'] });
-      await pod.cache.lookup('other'); // the stamp of the namespace is held from here on
+      await pod.cache.lookup('other'); // the process knows the stamp of the namespace from here on
       const before = await server.command('GET', changed);
       await server.command('ACL', 'SETUSER', 'default', ...rights);
       await change(pod);

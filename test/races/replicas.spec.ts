@@ -7,7 +7,7 @@ import { RedisServer } from '../support/redis-server.js';
 import { untilTrue } from '../support/until-true.js';
 import { holdsCopy, podAt, untilUp, warm, type Pod } from './pods.js';
 
-/** A master, and a replica that hears of it through a proxy. */
+/** A master, and a replica that receives its changes through a proxy. */
 async function replicated(): Promise<{ master: RedisServer; replica: RedisServer; link: FaultProxy }> {
   const master = await RedisServer.start({ args: ['--repl-diskless-sync-delay', '0'] });
   const link = await FaultProxy.start(master.port);
@@ -21,7 +21,7 @@ async function replicated(): Promise<{ master: RedisServer; replica: RedisServer
   return { master, replica, link };
 }
 
-/** One address whose server changes, as that of a service that follows a failover. */
+/** One address whose server changes, like that of a service that follows a failover. */
 async function switchable(first: number): Promise<{ port: number; moveTo: (port: number) => void }> {
   let target = first;
   const cuts = new Set<() => void>();
@@ -48,22 +48,22 @@ async function switchable(first: number): Promise<{ port: number; moveTo: (port:
   return { port: (server.address() as AddressInfo).port, moveTo };
 }
 
-/** On a busy machine a replica may once not be quick enough. */
+/** On a busy machine a replica may be too slow once. */
 async function untilSet({ cache }: Pod, value: string): Promise<void> {
   await vi.waitFor(async () => expect(await cache.set('key', value, { tags: ['team'] })).toBe(true), { timeout: 5000 });
 }
 
-it('race 3: a process that reads at a replica keeps nothing that the replica has replaced since', async () => {
+it('race 3: a process that reads from a replica keeps nothing that the replica has replaced since', async () => {
   const { master, replica, link } = await replicated();
   const [writer, reader] = [await podAt(master.port), await podAt(replica.port)];
   await writer.cache.set('key', 'old');
-  // A reader that is quicker than the replica is refused the stamp that it would make, and looks for another master first.
+  // A reader that is faster than the replica may not create the stamp, and looks for another master first.
   await vi.waitFor(async () => expect(await reader.cache.get('key')).toBe('old'), { timeout: 5000 });
   await warm(reader);
   link.stall('down');
   await writer.cache.set('key', 'new');
-  // The replica lags behind: what it has is the best that this process can know, and it may keep it for now. While it looks for another
-  // master after a refused write, it knows nothing.
+  // The replica lags behind: its value is the newest that this process can know, and it may keep it for now. While it
+  // looks for another master after a refused write, it has no value.
   await vi.waitFor(async () => expect(await reader.cache.get('key')).toBe('old'));
   link.resume();
   await vi.waitFor(async () => expect(await reader.cache.get('key')).toBe('new'));
@@ -72,7 +72,7 @@ it('race 3: a process that reads at a replica keeps nothing that the replica has
   expect(await reader.cache.get('key')).toBeUndefined();
 });
 
-it('race 18: strict: a deletion that no replica has is told, and survives a failover that would have undone it', async () => {
+it('race 18: strict: a deletion that no replica has is reported, and a failover does not undo it', async () => {
   const { master, replica, link } = await replicated();
   const address = await switchable(master.port);
   const [pod, other] = [await podAt(address.port, { strict: true }), await podAt(address.port)];
@@ -86,7 +86,7 @@ it('race 18: strict: a deletion that no replica has is told, and survives a fail
   expect(errors.some((error) => error instanceof TierUnreplicatedError)).toBe(true);
   expect((await pod.all.healthCheck()).redis?.journalLength).toBe(1);
 
-  // The master is lost with the deletion, and the replica that has never heard of it takes over.
+  // The master is lost with the deletion, and the replica that has never received it takes over.
   await replica.command('REPLICAOF', 'NO', 'ONE');
   expect(await replica.command('EXISTS', 'cache:users:key')).toBe(1);
   address.moveTo(replica.port);
@@ -97,7 +97,7 @@ it('race 18: strict: a deletion that no replica has is told, and survives a fail
   expect(await replica.command('EXISTS', 'cache:users:key')).toBe(0);
 });
 
-it('strict: a set, a clear and a tag are done once a replica has them, and a set that none has is not believed', async () => {
+it('strict: a set, a clear and a tag are done once a replica has them; an unconfirmed set fails', async () => {
   const { master, link } = await replicated();
   const pod = await podAt(master.port, { strict: true });
   await untilSet(pod, 'value');
@@ -107,7 +107,7 @@ it('strict: a set, a clear and a tag are done once a replica has them, and a set
   link.stall('down');
   expect(await pod.cache.set('key', 'only at the master')).toBe(false);
   expect(await pod.cache.get('key')).toBeUndefined();
-  // What is loaded may be lost with its master, so nobody waits for a replica.
+  // The result of a load may be lost with its master, so the load does not wait for a replica.
   expect(await pod.cache.getOrSet('loaded', async () => 'loaded')).toBe('loaded');
   expect(await pod.cache.get('loaded')).toBe('loaded');
   link.resume();
@@ -115,7 +115,7 @@ it('strict: a set, a clear and a tag are done once a replica has them, and a set
   await untilSet(pod, 'everywhere');
 });
 
-it('strict: a clear that no replica confirms costs this process its memory once, not at every heartbeat', async () => {
+it('strict: a clear that no replica confirms empties L1 of this process once, not at every heartbeat', async () => {
   const server = await RedisServer.start();
   onTestFinished(() => server.stop());
   const { all, cache } = await podAt(server.port, { strict: true, heartbeatMs: 100 });
@@ -128,6 +128,6 @@ it('strict: a clear that no replica confirms costs this process its memory once,
   let loads = 0;
   await cache.getOrSet('key', async () => ++loads);
   const waitsBefore = await commandStats();
-  await untilTrue(async () => (await commandStats()) > waitsBefore + 3); // it has been repeated
+  await untilTrue(async () => (await commandStats()) > waitsBefore + 3); // the clear has been repeated
   expect(await cache.getOrSet('key', async () => ++loads)).toBe(1);
 });

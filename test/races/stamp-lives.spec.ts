@@ -22,7 +22,7 @@ async function podsOn(count: number): Promise<{
 }
 
 describe('the stamp of a tag', () => {
-  it('has a TTL, however it came to be: nothing else is left for ever but the stamp of the namespace', async () => {
+  it('has a TTL, in every way of creating it: only the stamp of the namespace stays for ever', async () => {
     const server = await ownRedis();
     const { cache } = await podAt(server.port);
     const numbers = Array.from({ length: 2000 }, (_, index) => index);
@@ -88,7 +88,7 @@ describe('the stamp of a tag', () => {
     expect(await extensions()).toBeLessThanOrEqual(before + 1);
   });
 
-  it('that is extended by one process costs the others no copy', async () => {
+  it('that one process extends costs the other processes no entry of L1', async () => {
     const { pods, lifeOf } = await podsOn(3);
     const [{ cache }] = pods as [Pod];
     await cache.set('key', 1, { ttl: '1h', tags: ['team'] });
@@ -100,7 +100,7 @@ describe('the stamp of a tag', () => {
     await cache.delete('marker');
     await vi.waitFor(() => expect(pods.every((pod) => !holdsCopy(pod, 'marker'))).toBe(true));
     for (const pod of pods) {
-      await pod.cache.get('key'); // which finds out that the stamp is the same
+      await pod.cache.get('key'); // which finds the same stamp
       expect(holdsCopy(pod, 'key')).toBe(true);
       expect(await pod.cache.lookup('key')).toMatchObject({ value: 1, tier: 'local' });
     }
@@ -117,7 +117,7 @@ describe('the stamp of a tag', () => {
     expect(await cache.get('key')).toBe(1);
   });
 
-  it('whose life has ended is made anew without costing the load that adds the tag', async () => {
+  it('is created anew after its expiry without superseding the load that adds the tag', async () => {
     const redis = redisForTest();
     const clock = new FakeClock(Date.now());
     const options = { redis: { url: redis.url }, keyPrefix: redis.keyPrefix };
@@ -139,8 +139,8 @@ describe('the stamp of a tag', () => {
   });
 });
 
-describe('stamps that are held', () => {
-  it('are read again now and then, so that Redis does not take them for unused', async () => {
+describe('stamps in use', () => {
+  it('are read again at intervals, so that Redis does not treat them as unused', async () => {
     const server = await ownRedis();
     const pod = await podAt(server.port, { heartbeatMs: 200 });
     await pod.cache.set('key', 1, { tags: ['team'] });

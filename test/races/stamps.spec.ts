@@ -13,8 +13,8 @@ async function twoPods(): Promise<{ podA: Pod; podB: Pod; forget: (name: string)
   };
 }
 
-describe('generations of tags and namespaces', () => {
-  it('race 9: invalidates all entries of a tag or none, in one step', async () => {
+describe('stamps of tags and namespaces', () => {
+  it('race 9: an invalidation drops all entries of a tag or none, in one step', async () => {
     const { podA, podB } = await twoPods();
     const keys = ['a', 'b', 'c'];
     await podA.cache.setMany(
@@ -23,11 +23,11 @@ describe('generations of tags and namespaces', () => {
     );
     expect(await podB.cache.getMany(keys)).toEqual(keys);
     await podA.cache.invalidateTags('team');
-    await podA.all.close(); // whatever it had still to do would stay undone
+    await podA.all.close(); // any further command would not be executed
     await vi.waitFor(async () => expect(await podB.cache.getMany(keys)).toEqual([undefined, undefined, undefined]));
   });
 
-  it('race 10: does not keep an entry whose tag was invalidated while it was loading', async () => {
+  it('race 10: an entry is not kept whose tag was invalidated during its load', async () => {
     const { podA, podB } = await twoPods();
     const [started, gate] = [new Gate(), new Gate()];
     const loading = podA.cache.getOrSet(
@@ -47,7 +47,7 @@ describe('generations of tags and namespaces', () => {
     await vi.waitFor(async () => expect(await podA.cache.get('key')).toBeUndefined());
   });
 
-  it('race 10: nor one to which its loader has added that tag', async () => {
+  it('race 10: an entry is not kept to which its loader has added that tag', async () => {
     const { podA, podB } = await twoPods();
     const [started, gate] = [new Gate(), new Gate()];
     const loading = podA.cache.getOrSet('key', async (context) => {
@@ -65,7 +65,7 @@ describe('generations of tags and namespaces', () => {
   });
 
   it.each([false, true])(
-    'race 10: nor does it where Redis may not tell of changes (tag added by the loader: %s)',
+    'race 10: an entry is not kept where Redis may not report changes (tag added by the loader: %s)',
     async (isAdded) => {
       const server = await ownRedis();
       await server.command('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', '+@all', '-client|tracking');
@@ -96,12 +96,12 @@ describe('generations of tags and namespaces', () => {
   it.each([
     ['a namespace', '#clear', (cache: Pod['cache']) => cache.clear()],
     ['a tag', '#tag:team', (cache: Pod['cache']) => cache.invalidateTags('team')],
-  ])('race 11: revives nothing when the generation of %s is evicted', async (_what, name, invalidate) => {
+  ])('race 11: no old entry returns when the stamp of %s is evicted', async (_what, name, invalidate) => {
     const { podA, podB, forget } = await twoPods();
     await podA.cache.set('first', 1, { tags: ['team'] });
     expect(await podB.cache.get('first')).toBe(1);
     expect(await forget(name)).toBe(1);
-    // Another generation takes its place; then that one is evicted, too.
+    // Another stamp takes its place; then that one is evicted, too.
     await podA.cache.set('second', 2, { tags: ['team'] });
     for (const { cache } of [podA, podB]) {
       await vi.waitFor(async () => expect(await cache.get('first')).toBeUndefined());

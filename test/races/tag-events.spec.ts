@@ -9,7 +9,7 @@ async function pods(count: number): Promise<{ all: Pod[]; redis: ReturnType<type
   return { all: await Promise.all(Array.from({ length: count }, () => podWith(options))), redis };
 }
 
-/** Resolves when each process has heard of everything that Redis has announced until now. */
+/** Resolves when each process has received every message that Redis has sent until now. */
 async function heardByAll(all: readonly Pod[]): Promise<void> {
   const [first] = all;
   const marker = `marker:${performance.now()}`;
@@ -20,7 +20,7 @@ async function heardByAll(all: readonly Pod[]): Promise<void> {
 }
 
 describe('a tag event', () => {
-  it('leaves loads without that tag alone: one run in eight processes, stored for all', async () => {
+  it('does not affect loads without that tag: one load in eight processes, stored for all', async () => {
     const { all, redis } = await pods(8);
     const [podA, podB] = all as [Pod, Pod];
     const [started, gate] = [new Gate(), new Gate()];
@@ -51,7 +51,7 @@ describe('a tag event', () => {
     }
   });
 
-  it('ends the loads that carry the tag, whose later callers get what was loaded after it', async () => {
+  it('supersedes the loads that carry the tag, and later callers get the result of a later load', async () => {
     const { all } = await pods(2);
     const [podA, podB] = all as [Pod, Pod];
     const [started, gate] = [new Gate(), new Gate()];
@@ -80,7 +80,7 @@ describe('a tag event', () => {
   });
 
   it.each(['the same process', 'another process'])(
-    'in %s is not missed by a caller that would join a load whose loader adds the tag later',
+    'in %s prevents a later caller from joining a load whose loader adds the tag',
     async (where) => {
       const { all } = await pods(2);
       const [podA, podB] = all as [Pod, Pod];
@@ -107,7 +107,7 @@ describe('a tag event', () => {
     },
   );
 
-  it('of a stamp that only lives longer invalidates nothing: no copy, no load, no entry', async () => {
+  it('about a stamp that only lives longer invalidates nothing: no entry and no load', async () => {
     const { all, redis } = await pods(3);
     const [podA] = all as [Pod];
     const tags = ['team'];
@@ -134,7 +134,7 @@ describe('a tag event', () => {
     expect(failing).not.toHaveBeenCalled();
   });
 
-  it('reaches every copy by its message alone, long before a heartbeat', async () => {
+  it('reaches the L1 of every process by its message alone, long before a heartbeat', async () => {
     const server = await ownRedis();
     const [podA, podB] = [await podAt(server.port), await podAt(server.port, { heartbeatMs: 20_000 })];
     await podA.cache.set('key', 'old', { tags: ['team'] });
@@ -143,7 +143,7 @@ describe('a tag event', () => {
     await vi.waitFor(async () => expect(await podB.cache.get('key')).toBeUndefined());
   });
 
-  it('that comes between the reading of a tagged entry and its copy leaves no copy', async () => {
+  it('between the reading of a tagged entry and its storing in L1 leaves no entry in L1', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const pod = await podWithSplitLinks(server, proxy);

@@ -6,7 +6,7 @@ async function clientsOf(server: Awaited<ReturnType<typeof ownRedis>>): Promise<
   return String(await server.command('CLIENT', 'LIST', 'TYPE', 'normal'));
 }
 
-it('lets no set survive whose bytes arrive late, on a connection that was given up', async () => {
+it('a set whose bytes arrive late, on a connection that was given up, has no effect', async () => {
   const server = await ownRedis();
   const proxy = await proxyTo(server);
   const [cutOff, other] = [await podAt(proxy.port), await podAt(server.port)];
@@ -17,8 +17,8 @@ it('lets no set survive whose bytes arrive late, on a connection that was given 
   await untilUp(cutOff);
   await cutOff.cache.delete('key');
   await other.cache.set('key', 'newest');
-  proxy.resume(); // what the old socket held would be executed now
-  // The server has ended the old connection: nothing that still lies on it can come through.
+  proxy.resume(); // the contents of the old socket would be executed now
+  // The server has closed the old connection: nothing that is still in it can be executed.
   const oldIds = [...before.matchAll(/^id=(\d+)/gm)].map(([, id]) => id);
   const isGone = (list: string): boolean =>
     oldIds.filter((id) => new RegExp(`^id=${id} `, 'm').test(list)).length < oldIds.length;

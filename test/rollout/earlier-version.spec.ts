@@ -3,7 +3,7 @@ import { ReleasedLibrary } from '../support/released-library.js';
 import { ReleasedProcess } from '../support/released-process.js';
 import { heldLoad, podWith, sharedRedis, type Pod } from '../races/pods.js';
 
-/** The last version that keeps leases outside the key prefix. */
+/** The last version that stores leases outside the key prefix. */
 const EARLIER = '1fa36681afb084c03ed7caa3bb45f18e04fd1d9d';
 
 let library: ReleasedLibrary;
@@ -14,19 +14,19 @@ beforeAll(async () => {
 afterAll(() => library?.remove());
 
 async function processes(): Promise<{ earlier: ReleasedProcess; current: Pod }> {
-  const options = { ...sharedRedis(), deadlineMs: 5000 }; // a busy machine is no reason to load without a lease
+  const options = { ...sharedRedis(), deadlineMs: 5000 }; // a busy machine must not cause a load without a lease
   const [earlier, current] = await Promise.all([ReleasedProcess.start(library, options), podWith(options)]);
   return { earlier, current };
 }
 
-describe('processes of the version before and of this one, side by side', () => {
+describe('processes of the previous and of the present version, side by side', () => {
   it.each([
     ['set', (earlier: ReleasedProcess) => earlier.call('set', 'key', 'new'), 'new'],
     ['delete', (earlier: ReleasedProcess) => earlier.call('delete', 'key'), undefined],
     ['clear', (earlier: ReleasedProcess) => earlier.call('clear'), undefined],
-  ])('a %s of the earlier one fences a load of this one', async (_what, change, expected) => {
+  ])('a %s of the earlier version fences a load of the present one', async (_what, change, expected) => {
     const { earlier, current } = await processes();
-    await earlier.call('set', 'other', 1); // both know the stamp of the namespace
+    await earlier.call('set', 'other', 1); // both processes know the stamp of the namespace
     const load = await heldLoad(current, 'loaded before');
     await change(earlier);
     load.release();
@@ -39,7 +39,7 @@ describe('processes of the version before and of this one, side by side', () => 
     ['set', ({ cache }: Pod) => cache.set('key', 'new'), 'new'],
     ['delete', ({ cache }: Pod) => cache.delete('key'), undefined],
     ['clear', ({ cache }: Pod) => cache.clear(), undefined],
-  ])('a %s of this one fences a load of the earlier one', async (_what, change, expected) => {
+  ])('a %s of the present version fences a load of the earlier one', async (_what, change, expected) => {
     const { earlier, current } = await processes();
     await current.cache.set('other', 1);
     const { answer } = await earlier.hold('key', 'loaded before');
@@ -50,14 +50,14 @@ describe('processes of the version before and of this one, side by side', () => 
     expect(await current.cache.get('key')).toBe(expected);
   });
 
-  it('a hold-off of this one refuses the loads of the earlier one', async () => {
+  it('a hold-off of the present version refuses the loads of the earlier one', async () => {
     const { earlier, current } = await processes();
     await current.cache.delete('key', { holdOff: 30 });
     expect(await earlier.call('load', 'key', 'lagging')).toBe('lagging');
     expect(await current.cache.get('key')).toBeUndefined();
   });
 
-  it('a key that this one loads is not loaded by the earlier one', async () => {
+  it('a key that the present version loads is not loaded by the earlier one', async () => {
     const { earlier, current } = await processes();
     const load = await heldLoad(current, 'loaded');
     const waiting = earlier.call('load', 'key', 'not asked');
@@ -67,7 +67,7 @@ describe('processes of the version before and of this one, side by side', () => 
     expect(await earlier.call('loads')).toBe(0);
   });
 
-  it('a key that the earlier one loads is not loaded by this one', async () => {
+  it('a key that the earlier version loads is not loaded by the present one', async () => {
     const { earlier, current } = await processes();
     const { answer } = await earlier.hold('key', 'loaded');
     const notAsked = vi.fn(async () => 'not asked');
@@ -78,10 +78,10 @@ describe('processes of the version before and of this one, side by side', () => 
     expect(notAsked).not.toHaveBeenCalled();
   });
 
-  it('a hundred keys that both want at once are a hundred loads', async () => {
+  it('a hundred keys that both versions load at once cause a hundred loads', async () => {
     const { earlier, current } = await processes();
     await earlier.call('set', 'other', 1);
-    await current.cache.get('other'); // both know the stamp of the namespace
+    await current.cache.get('other'); // both processes know the stamp of the namespace
     const keys = Array.from({ length: 100 }, (_, index) => `wanted:${index}`);
     const load = vi.fn(async () => 'value');
     const answers = keys.flatMap((key) => [current.cache.getOrSet(key, load), earlier.call('load', key, 'value')]);

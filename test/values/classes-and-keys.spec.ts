@@ -14,7 +14,10 @@ import { cacheForTest } from '../support/cache-for-test.js';
 import { redisForTest } from '../support/redis-for-test.js';
 import { podsForTest } from './pods.js';
 
-/** Every string and buffer that lies in an object's properties, however deep: `inspect` writes what is shared again at each place. */
+/**
+ * Every string and buffer in the properties of an object, at any depth: `inspect` repeats a shared object at each
+ * place.
+ */
 function textsWithin(root: object): string[] {
   const texts: string[] = [];
   const seen = new Set<unknown>([root]);
@@ -63,7 +66,7 @@ describe('instances of registered classes', () => {
     },
   };
 
-  it.each(['frozen', 'cloned', 'shared'] as const)('come back as instances from every tier (%s)', async (values) => {
+  it.each(['frozen', 'cloned', 'shared'] as const)('are returned as instances by every tier (%s)', async (values) => {
     const { one, two, complaints } = podsForTest({ values }, { codec: { classes } });
     await one.getOrSet('a', () => ({ price: new Money(150, 'EUR'), outside: [new Temperature(280)], at: new Date(0) }));
     for (const pod of [one, one, two, two]) {
@@ -75,7 +78,7 @@ describe('instances of registered classes', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('of an older version are migrated, and of an unknown class or version a miss that is loaded anew', async () => {
+  it('of an older version are migrated, and those of an unknown class or version are a miss', async () => {
     const redis = redisForTest();
     const open = (registration: DistributedCacheOptions['codec']) => {
       const { url, keyPrefix } = redis;
@@ -97,8 +100,8 @@ describe('instances of registered classes', () => {
   });
 });
 
-describe('instances of classes that nobody registered', () => {
-  it('come back as plain objects from every tier, and that is told once a class', async () => {
+describe('instances of unregistered classes', () => {
+  it('are returned as plain objects by every tier, and reported once per class', async () => {
     const { url, keyPrefix } = redisForTest();
     const cache = cacheForTest({ redis: { url }, keyPrefix });
     const told: CacheEventMap['instanceFlattened'][] = [];
@@ -118,7 +121,7 @@ describe('instances of classes that nobody registered', () => {
 describe('encryption', () => {
   const [k1, k2] = [randomBytes(32), randomBytes(32).toString('base64')];
 
-  it('hides values from whoever reads Redis, and nothing from other processes', async () => {
+  it('hides values from readers of Redis, and not from other processes', async () => {
     const { redis, one, two, keyOf, complaints } = podsForTest(
       { grace: '1h' },
       { encryption: { keys: { k1 }, current: 'k1' } },
@@ -139,7 +142,7 @@ describe('encryption', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('makes an entry that was moved to another key, or planted, a miss that is counted', async () => {
+  it('turns an entry that was moved to another key, or forged, into a miss that is counted', async () => {
     const { redis, one, two, keyOf, complaints } = podsForTest({}, { encryption: { keys: { k1 }, current: 'k1' } });
     await one.set('mine', 'secret of mine');
     await redis.admin.copy(keyOf('mine'), keyOf('yours'));
@@ -150,7 +153,7 @@ describe('encryption', () => {
     expect(complaints.join()).not.toContain('secret of mine');
   });
 
-  it('lets keys rotate; an entry under a key that is gone is a miss, never an error of the caller', async () => {
+  it('lets keys rotate; an entry under a removed key is a miss, never an error of the caller', async () => {
     const redis = redisForTest();
     const open = (encryption: EncryptionOptions) => {
       const { url, keyPrefix } = redis;
@@ -184,7 +187,7 @@ describe('encryption', () => {
 });
 
 describe('the options', () => {
-  it('have types that match', () => {
+  it('have matching types', () => {
     expectTypeOf<DistributedCacheOptions['encryption']>().toEqualTypeOf<false | EncryptionOptions | undefined>();
     expectTypeOf<NamespaceOptions['compression']>().toEqualTypeOf<false | CompressionOptions | undefined>();
     expectTypeOf<NamespaceOptions['format']>().toEqualTypeOf<

@@ -7,7 +7,7 @@ import { redisForTest } from '../support/redis-for-test.js';
 import { cacheManagerOf, keyvOf, storeOf } from './peers.js';
 import { NAMESPACE, podsForTest } from './pods.js';
 
-/** A value as the peer is given it, and as a JSON reader sees it. */
+/** A value as the other program receives it, and as a JSON reader sees it. */
 const JSON_VALUES: Record<string, [given: unknown, read: unknown]> = {
   object: [
     { a: 1, b: [null, 'x', ':colon', true, { c: 'é😀' }] },
@@ -24,7 +24,7 @@ const JSON_VALUES: Record<string, [given: unknown, read: unknown]> = {
   wrapperInside: [{ list: [{ value: 5, expires: 1 }] }, { list: [{ value: 5, expires: 1 }] }],
 };
 
-describe('a value that another program has written under a key of ours is read:', () => {
+describe('the cache reads a value that another program has written under one of its keys:', () => {
   it('plain JSON', async () => {
     const pods = podsForTest();
     for (const [key, [given, read]] of Object.entries(JSON_VALUES)) {
@@ -39,7 +39,7 @@ describe('a value that another program has written under a key of ours is read:'
     expect(pods.complaints).toEqual([]);
   });
 
-  it("cache-manager-ioredis-yet's", async () => {
+  it('of cache-manager-ioredis-yet', async () => {
     const pods = podsForTest();
     for (const [key, [given, read]] of Object.entries(JSON_VALUES)) {
       await storeOf(pods).set(pods.keyOf(key), given, 60_000);
@@ -47,7 +47,7 @@ describe('a value that another program has written under a key of ours is read:'
     }
   });
 
-  it.each(['keyv', 'cache-manager'])("%s's, with and without a TTL, buffers too", async (peer) => {
+  it.each(['keyv', 'cache-manager'])('of %s, with and without a TTL, buffers included', async (peer) => {
     const pods = podsForTest();
     const keyv = peer === 'keyv' ? keyvOf(pods) : cacheManagerOf(pods);
     for (const [key, [given, read]] of Object.entries({
@@ -64,15 +64,15 @@ describe('a value that another program has written under a key of ours is read:'
     expect(pods.complaints).toEqual([]);
   });
 
-  it('by getOrSet, which then runs no loader', async () => {
+  it('in getOrSet, which then runs no loader', async () => {
     const pods = podsForTest();
     await pods.redis.admin.set(pods.keyOf('a'), '[1]', 'PX', 60_000);
     expect(await pods.one.getOrSet('a', () => Promise.reject(new Error('not asked')))).toStrictEqual([1]);
   });
 });
 
-describe('several such values', () => {
-  it('are read at once, more of them than commands may be on their way', async () => {
+describe('several legacy values', () => {
+  it('are read at once, more of them than the window of sent commands holds', async () => {
     const { redis, one, keyOf, complaints } = podsForTest();
     const keys = Array.from({ length: 4200 }, (_, index) => `many:${index}`);
     const writing = redis.admin.pipeline();
@@ -104,8 +104,8 @@ describe('several such values', () => {
   });
 });
 
-describe('the life of such a value', () => {
-  it('is what Redis says, and in L1 too', async () => {
+describe('the TTL of a legacy value', () => {
+  it('is that of Redis, in L1 as well', async () => {
     const { redis, one, keyOf } = podsForTest();
     await redis.admin.set(keyOf('a'), '1', 'PX', 5_000);
     for (const tier of ['redis', 'local']) {
@@ -115,7 +115,7 @@ describe('the life of such a value', () => {
     }
   });
 
-  it("is what Keyv's expires says by the Redis server's clock, where that is sooner", async () => {
+  it("is the one that Keyv's `expires` gives by the clock of the Redis server, where that is shorter", async () => {
     const { redis, one, keyOf } = podsForTest();
     const [seconds] = await redis.admin.time();
     const nowMs = Number(seconds) * 1000;
@@ -132,7 +132,7 @@ describe('the life of such a value', () => {
     expect(await ttlMsOf('none')).toBeLessThanOrEqual(4_000);
   });
 
-  it("is the namespace's TTL where it has none of its own", async () => {
+  it('is the TTL of the namespace where it has none of its own', async () => {
     const { redis, one, keyOf } = podsForTest({ ttl: '90s' });
     await redis.admin.set(keyOf('a'), '1');
     const found = await one.lookup('a');
@@ -140,8 +140,8 @@ describe('the life of such a value', () => {
   });
 });
 
-describe('such a value does not come back', () => {
-  it('after delete, set, expire', async () => {
+describe('a legacy value is not returned', () => {
+  it('after delete, set or expire', async () => {
     const { redis, one, two, keyOf } = podsForTest();
     await redis.admin.mset(keyOf('a'), '1', keyOf('b'), '1', keyOf('c'), '1');
     expect(await one.delete('a')).toBe(true);
@@ -150,14 +150,14 @@ describe('such a value does not come back', () => {
     expect(await two.getMany(['a', 'b', 'c'])).toEqual([undefined, 2, undefined]);
   });
 
-  it('after expire in a namespace with grace, for it can not be kept as stale', async () => {
+  it('after expire in a namespace with grace, because it can not be kept as stale', async () => {
     const { redis, one, two, keyOf } = podsForTest({ grace: '1h' });
     await redis.admin.set(keyOf('a'), '1');
     expect(await one.expire('a')).toBe(true);
     expect(await two.lookup('a')).toEqual({ state: 'miss' });
   });
 
-  it('after a clear, in any process, and no new one counts from then on', async () => {
+  it('after a clear, in any process, and no new one is read from then on', async () => {
     const { redis, one, two, keyOf } = podsForTest();
     await redis.admin.set(keyOf('a'), '1');
     expect(await two.get('a')).toBe(1);
@@ -186,7 +186,7 @@ describe('such a value does not come back', () => {
   });
 });
 
-describe('nothing that another program has written', () => {
+describe('a value that another program has written', () => {
   it.each([
     ['{"then":"_function_then|function(){ globalThis.owned = true }"}'],
     ['{"value":{"toJSON":"_function_toJSON|function(){ globalThis.owned = true }"}}'],
@@ -195,7 +195,7 @@ describe('nothing that another program has written', () => {
     ['"_date_2020-01-01T00:00:00.000Z"'],
     ['{"_constructor-name_":"Buffer","x":1}'],
     ['{"a":{"then":"_function_then|(() => { globalThis.owned = true })()"}}'],
-  ])('is evaluated or given a type: %s', async (text) => {
+  ])('is neither evaluated nor given a type: %s', async (text) => {
     const { redis, one, keyOf } = podsForTest();
     await redis.admin.set(keyOf('a'), text);
     const parsed: unknown = JSON.parse(text);
@@ -206,7 +206,7 @@ describe('nothing that another program has written', () => {
     expect(globalThis).not.toHaveProperty('owned');
   });
 
-  it('pollutes a prototype', async () => {
+  it('pollutes no prototype', async () => {
     const { redis, one, keyOf } = podsForTest();
     await redis.admin.set(keyOf('a'), '{"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}},"b":1}');
     const value = await one.get('a');
@@ -222,7 +222,7 @@ describe('nothing that another program has written', () => {
     ['JSON nested too deep', '['.repeat(1_000) + ']'.repeat(1_000)],
     ['a number and more', '1 2'],
     ["a reference of telejson's to something else", '[{"s":1},"_duplicate_[\\"v\\",\\"0\\"]"]'],
-  ])('is a value when it is %s: a miss, and the loader runs', async (_name, bytes) => {
+  ])('is a miss when it is %s, and the loader runs', async (_name, bytes) => {
     const { redis, one, keyOf, complaints } = podsForTest();
     await redis.admin.set(keyOf('a'), bytes);
     expect(await one.get('a')).toBeUndefined();
@@ -230,7 +230,7 @@ describe('nothing that another program has written', () => {
     expect(complaints[0]).toMatch(/^The stored entry can't be read: (?!.*hello)/);
   });
 
-  it('is read outside our own prefix', async () => {
+  it('is not read outside the key prefix', async () => {
     const { redis, one } = podsForTest();
     await redis.admin.set(`${NAMESPACE}:a`, '1', 'PX', 10_000);
     await redis.admin.set('a', '1', 'PX', 10_000);

@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { readEnvelope, writeEnvelope, type EncodedPayload } from '../../libs/distributed-cache/src/codec/index.js';
 import { podsForTest, type Pods } from './pods.js';
 
-/** What an attacker with access to Redis would do: an entry that carries the namespace's stamp and another payload. */
+/** An attacker with access to Redis: an entry with the stamp of the namespace and another payload. */
 async function forge({ redis, one, keyOf }: Pods, payload: Partial<EncodedPayload>): Promise<void> {
   await one.set('a', 'genuine');
   const { header } = readEnvelope((await redis.admin.getBuffer(keyOf('a'))) ?? Buffer.alloc(0));
@@ -24,7 +24,7 @@ describe('code in data', () => {
     '$$mdFnCode(function(){})',
   ];
 
-  it.each(texts)('stays text on its way through every tier (%#)', async (value) => {
+  it.each(texts)('remains text in every tier (%#)', async (value) => {
     const { one, two } = podsForTest();
     await one.set('a', value);
     for (const pod of [one, two, two]) {
@@ -35,14 +35,14 @@ describe('code in data', () => {
     expect(globalThis).not.toHaveProperty('owned');
   });
 
-  it('that can be called is refused: a `then` that is a function never comes out of the cache', async () => {
+  it('is refused where it can be called: the cache never returns a `then` that is a function', async () => {
     const { one, two, complaints } = podsForTest();
     expect(await one.set('a', { then: () => 1 })).toBe(false);
     expect(await two.get('a')).toBeUndefined();
     expect(complaints[0]).toContain('a function at value.then');
   });
 
-  it('is not awaited: a `then` that is data stays data', async () => {
+  it('is not awaited: a `then` that is data remains data', async () => {
     const { one, two } = podsForTest();
     await one.set('a', { then: 'x', catch: { then: 1 } });
     expect(await two.getOrSet('a', () => 1)).toStrictEqual({ then: 'x', catch: { then: 1 } });
@@ -75,7 +75,7 @@ describe('prototypes', () => {
     },
   );
 
-  it('are not polluted by a value that somebody parsed from a request', async () => {
+  it('are not polluted by a value that was parsed from a request', async () => {
     const { one, two } = podsForTest();
     await one.set('a', JSON.parse('{"__proto__":{"polluted":1},"b":{"__proto__":null}}'));
     for (const pod of [one, two]) {
@@ -86,12 +86,12 @@ describe('prototypes', () => {
   });
 });
 
-describe('too much', () => {
+describe('an oversized value', () => {
   const zipped = { gzip: gzipSync, deflate: deflateRawSync, brotli: brotliCompressSync } as const;
   const zeros = Buffer.alloc(64 * 1024 * 1024);
 
   it.each(Object.keys(zipped) as (keyof typeof zipped)[])(
-    'in little (%s) is a miss, soon and in little memory',
+    'in few compressed bytes (%s) is a miss, in a short time and in little memory',
     async (compressor) => {
       const pods = podsForTest();
       const bytes = zipped[compressor](zeros);
@@ -107,7 +107,7 @@ describe('too much', () => {
     },
   );
 
-  it('nested too deep is a miss on the way out and refused on the way in', async () => {
+  it('that is nested too deep is a miss when read and rejected when written', async () => {
     const pods = podsForTest();
     await forge(pods, { bytes: Buffer.from('['.repeat(10_000) + ']'.repeat(10_000)) });
     expect(await pods.two.get('a')).toBeUndefined();
@@ -117,7 +117,7 @@ describe('too much', () => {
     expect(pods.complaints.some((reason) => reason.includes('too-deep'))).toBe(true);
   });
 
-  it('is what maxValueBytes says, for values of other programs too', async () => {
+  it('is one beyond maxValueBytes, for values of other programs as well', async () => {
     const pods = podsForTest({}, { maxValueBytes: 1_000 });
     expect(await pods.one.set('a', 'x'.repeat(999))).toBe(false);
     await pods.redis.admin.set(pods.keyOf('b'), JSON.stringify('x'.repeat(5_000)));
@@ -126,7 +126,7 @@ describe('too much', () => {
 });
 
 describe('a damaged entry', () => {
-  it('is the right value or a miss wherever a bit flips, and never an error', async () => {
+  it('is the right value or a miss for any flipped bit, and never an error', async () => {
     const { redis, one, two, keyOf } = podsForTest({}, { local: false });
     const value = { id: 1, at: new Date(0), text: 'compressible '.repeat(100) };
     await one.set('a', value);

@@ -5,7 +5,10 @@ import { Keyv } from 'keyv';
 import { onTestFinished } from 'vitest';
 import { NAMESPACE, type Pods } from './pods.js';
 
-/** cache-manager-ioredis-yet's own store, over the test's plain client. Its own types are of an older cache-manager. */
+/**
+ * The store of cache-manager-ioredis-yet, over the plain client of the test. Its types belong to an older
+ * cache-manager.
+ */
 export function storeOf({ redis }: Pods): CacheManagerStore {
   return redisInsStore(redis.admin) as unknown as CacheManagerStore;
 }
@@ -17,7 +20,7 @@ export function keyvOf({ redis }: Pods): Keyv {
   return keyv;
 }
 
-/** cache-manager 7 over cache-manager-ioredis-yet: Keyv's text as a string in JSON. */
+/** cache-manager 7 over cache-manager-ioredis-yet: the text of Keyv as a string in JSON. */
 export function cacheManagerOf(pods: Pods) {
   const adapter = new KeyvAdapter(storeOf(pods));
   const keyv = new Keyv({ store: adapter, namespace: `${pods.redis.keyPrefix}:${NAMESPACE}` });

@@ -4,10 +4,10 @@ import { redisForTest, type RedisForTest } from '../support/redis-for-test.js';
 
 export interface Pods {
   readonly redis: RedisForTest;
-  /** Two processes in all but name, over one Redis: the first one's L1 is not the second one's. */
+  /** Two processes over one Redis, as far as the cache can tell: each has an L1 of its own. */
   readonly one: AsyncCache;
   readonly two: AsyncCache;
-  /** What the cache could not keep or read, in order. */
+  /** The values that the cache could not store or read, in order. */
   readonly complaints: string[];
   /** The full name of a key in Redis. */
   readonly keyOf: (key: string) => string;

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { podsForTest } from './pods.js';
 
-/** Any value that the cache says it keeps, keys that pollute and ill-formed text included. */
+/** Any value that the cache accepts, including keys such as `__proto__` and ill-formed text. */
 const codeUnit = fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code));
 const text = fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: codeUnit }));
 const anything = fc.anything({
@@ -31,7 +31,7 @@ const anything = fc.anything({
   withObjectString: true,
 });
 
-/** JSON but for one thing perhaps, which a writer of JSON would lose. */
+/** JSON with at most one part that a JSON writer would lose. */
 const nearlyJson = fc.anything({
   key: fc.string({ maxLength: 3 }),
   values: [fc.string(), fc.integer(), fc.boolean(), fc.constantFrom(null, -0, NaN, undefined, 0, 1)],
@@ -40,7 +40,7 @@ const nearlyJson = fc.anything({
   withSparseArray: true,
 });
 
-/** Ties parts together: the same part twice, and a way back to the whole. */
+/** Connects parts: the same part twice, and a reference back to the whole. */
 const tied = fc.tuple(anything, fc.boolean()).map(([part, isCyclic]) => {
   const whole: Record<string, unknown> = { first: part, second: part, list: [part] };
   if (isCyclic) {
@@ -49,7 +49,7 @@ const tied = fc.tuple(anything, fc.boolean()).map(([part, isCyclic]) => {
   return whole;
 });
 
-/** As a `__proto__` of the data is dropped, and an error's stack is nobody's business. */
+/** As the cache stores it: without a `__proto__` in the data and without the stack of an error. */
 function kept(value: unknown, copies = new Map<object, unknown>()): unknown {
   if (typeof value !== 'object' || value === null || copies.has(value)) {
     return typeof value === 'object' && value !== null ? copies.get(value) : value;
@@ -114,7 +114,7 @@ describe('any value', () => {
         { numRuns: 250 },
       );
       expect(complaints).toEqual([]);
-      // Which tier answers the third time depends on when the message about the change arrives.
+      // The tier that answers the third time depends on the arrival of the message about the change.
       expect(answers.local).toBeGreaterThanOrEqual(250);
       expect(answers.redis).toBeGreaterThanOrEqual(250);
       expect({}).not.toHaveProperty('polluted');
@@ -137,7 +137,7 @@ describe('any value', () => {
     );
   });
 
-  it('that no tier can keep is refused, reaches its caller as the same object, and is loaded anew each time', async () => {
+  it('that no tier can store is refused, returned as the same object, and loaded each time', async () => {
     const { one, two, complaints } = podsForTest();
     const unkeepable = [() => 1, Symbol('x'), { body: new ReadableStream() }, [Promise.resolve(1)], new WeakMap()];
     for (const [index, given] of unkeepable.entries()) {
@@ -151,7 +151,7 @@ describe('any value', () => {
   });
 });
 
-describe('what an accessor said when its object was set', () => {
+describe('the result of an accessor at the time of the set', () => {
   it.each([10, 600])('is the same from every tier, beside %i characters', async (length) => {
     const pods = podsForTest();
     let asked = 0;

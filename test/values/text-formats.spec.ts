@@ -11,7 +11,7 @@ const VALUES: Record<string, unknown> = {
 };
 
 describe("format 'json'", () => {
-  it('writes plain JSON text with a TTL, which any reader and cache-manager-ioredis-yet read', async () => {
+  it('writes plain JSON text with a TTL, which any reader and cache-manager-ioredis-yet can read', async () => {
     const pods = podsForTest({ format: 'json', ttl: '1m', grace: '1h' });
     for (const [key, value] of Object.entries(VALUES)) {
       expect(await pods.one.set(key, value)).toBe(true);
@@ -24,14 +24,14 @@ describe("format 'json'", () => {
     expect(pods.complaints).toEqual([]);
   });
 
-  it('writes what a loader made in the same way', async () => {
+  it('writes the result of a loader in the same way', async () => {
     const { redis, one, two, keyOf } = podsForTest({ format: 'json' });
     expect(await one.getOrSet('a', () => ({ b: 1 }))).toEqual({ b: 1 });
     await vi.waitFor(async () => expect(await redis.admin.get(keyOf('a'))).toBe('{"b":1}'));
     expect(await two.getOrSet('a', () => Promise.reject(new Error('not asked')))).toEqual({ b: 1 });
   });
 
-  it('gives the same value from every tier where JSON keeps less than it was given', async () => {
+  it('returns the same value from every tier where JSON changes the given one', async () => {
     const { one, two, complaints } = podsForTest({ format: 'json' });
     const given = { at: new Date(0), nan: NaN, hole: [undefined, -0], gone: undefined, bytes: Buffer.from('hi') };
     const kept = {
@@ -60,7 +60,7 @@ describe("format 'json'", () => {
     ['what looks like an entry of Keyv', { value: 1, expires: 1e12 }, /an entry of Keyv/],
     ['what looks like an encoded entry of Keyv', '{"value":1}', /an entry of Keyv/],
     ['a function', { a: () => 1 }, /a function at value.a/],
-  ])('refuses %s, which JSON would lose or readers would misread', async (_name, value, reason) => {
+  ])('rejects %s, which JSON would lose or readers would misinterpret', async (_name, value, reason) => {
     const { redis, one, complaints, keyOf } = podsForTest({ format: 'json' });
     expect(await one.set('a', value)).toBe(false);
     expect(complaints.join()).toMatch(reason);
@@ -69,7 +69,7 @@ describe("format 'json'", () => {
 });
 
 describe.each(['keyv', 'cache-manager'] as const)("format '%s'", (format) => {
-  it('is read by the program of that name, which also sees when it expires', async () => {
+  it('can be read by the program of that name, which also sees the expiry', async () => {
     const pods = podsForTest({ format, ttl: '1m' });
     const keyv = format === 'keyv' ? keyvOf(pods) : cacheManagerOf(pods);
     for (const [key, value] of Object.entries({ ...VALUES, bytes: Buffer.from([0, 255]) })) {
@@ -85,7 +85,7 @@ describe.each(['keyv', 'cache-manager'] as const)("format '%s'", (format) => {
 });
 
 describe.each(['json', 'keyv', 'cache-manager'] as const)('an entry as text (%s)', (format) => {
-  it('is gone after a clear, and new ones are there, time and again', async () => {
+  it('is missing after a clear, and new entries exist, repeatedly', async () => {
     const { one, two } = podsForTest({ format });
     for (const round of [1, 2, 3]) {
       await one.set('a', round);
@@ -96,7 +96,7 @@ describe.each(['json', 'keyv', 'cache-manager'] as const)('an entry as text (%s)
     }
   });
 
-  it('that has lost its sidecar to eviction is a miss once the namespace was cleared', async () => {
+  it('that has lost its sidecar to eviction is a miss after a clear of the namespace', async () => {
     const { redis, one, two, keyOf } = podsForTest({ format });
     await one.clear();
     await one.set('a', 1);
@@ -104,7 +104,7 @@ describe.each(['json', 'keyv', 'cache-manager'] as const)('an entry as text (%s)
     expect(await two.get('a')).toBeUndefined();
   });
 
-  it('with another sidecar than its own is a stranger', async () => {
+  it('that does not match its sidecar is treated as a legacy value', async () => {
     const { redis, one, two, keyOf } = podsForTest({ format });
     await one.clear();
     await one.set('a', { a: 1 });
@@ -124,7 +124,7 @@ describe.each(['json', 'keyv', 'cache-manager'] as const)('an entry as text (%s)
     expect(await pods.two.get('a')).toBe(2);
   });
 
-  it('carries no tags: what has some is refused, for no reader would see them invalidated', async () => {
+  it('is rejected if it has tags, because other readers would not see their invalidation', async () => {
     const { one, two, complaints } = podsForTest({ format });
     expect(await one.getOrSet('a', () => 1, { tags: ['t'] })).toBe(1);
     expect(await one.set('b', 1, { tags: ['t'] })).toBe(false);
@@ -141,7 +141,7 @@ describe.each(['json', 'keyv', 'cache-manager'] as const)('an entry as text (%s)
     expect(await redis.admin.exists(keyOf('a'))).toBe(0);
   });
 
-  it('and an envelope take each other’s place during a rollout', async () => {
+  it('and an envelope replace each other during a rollout', async () => {
     const text = podsForTest({ format });
     const { url, keyPrefix } = text.redis;
     const envelope = podsForTest({}, { redis: { url }, keyPrefix });

@@ -1,8 +1,8 @@
 /**
- * A script without Nest. It must end by itself, without close().
+ * A script without Nest. It must end on its own, without close().
  *
- * No peer of the package is installed here, but a node_modules folder further up could still hold one:
- * so whoever asks for a peer is refused, wherever it might lie.
+ * No peer of the package is installed here, but a node_modules folder further up could contain one: so every import of
+ * a peer is refused, wherever the peer is.
  */
 import assert from 'node:assert/strict';
 import { register } from 'node:module';

@@ -7,7 +7,7 @@ import type { AsyncCache } from './async-cache.js';
 
 const GRACE: Record<string, NamespaceOptions> = { users: { grace: '1h' } };
 
-/** A server on which the user of the cache may not track; @param channels which channels it may use */
+/** A server on which the user of the cache may not use tracking; @param channels which channels it may use */
 async function deafServer(channels = '&*'): Promise<RedisServer> {
   const server = await RedisServer.start();
   onTestFinished(() => server.stop());
@@ -23,26 +23,23 @@ async function untilLocal(cache: AsyncCache, key: string): Promise<void> {
   await vi.waitFor(async () => expect(await cache.lookup(key)).toMatchObject({ tier: 'local' }), { timeout: 5000 });
 }
 
-describe('where the server can not track', () => {
+describe('a server that refuses tracking', () => {
   it.each([
-    ['may announce their own', '&*', 'announced', 'up'],
-    ['may not even publish', 'resetchannels', 'none', 'degraded'],
-  ])(
-    'still caches where the server may not report changes, for a few seconds at most: processes %s',
-    async (_what, channels, state, status) => {
-      const server = await deafServer(channels);
-      const pod = cacheForTest({ redis: redisAt(server.port) });
-      const cache = pod.getCache('users');
-      await pod.connect();
-      expect((await pod.healthCheck()).toJSON()).toMatchObject({ status, invalidation: state });
-      await cache.set('key', 'value', '24h');
-      const found = await cache.lookup('key');
-      expect(found).toMatchObject({ tier: 'local', value: 'value' });
-      expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(5000);
-    },
-  );
+    ['may announce changes', '&*', 'announced', 'up'],
+    ['may not publish', 'resetchannels', 'none', 'degraded'],
+  ])('the cache keeps entries for a few seconds at most: processes %s', async (_what, channels, state, status) => {
+    const server = await deafServer(channels);
+    const pod = cacheForTest({ redis: redisAt(server.port) });
+    const cache = pod.getCache('users');
+    await pod.connect();
+    expect((await pod.healthCheck()).toJSON()).toMatchObject({ status, invalidation: state });
+    await cache.set('key', 'value', '24h');
+    const found = await cache.lookup('key');
+    expect(found).toMatchObject({ tier: 'local', value: 'value' });
+    expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(5000);
+  });
 
-  it('processes announce their changes to each other at once', async () => {
+  it('each process receives the announcement of a change at once', async () => {
     const server = await deafServer();
     const redis = redisAt(server.port);
     const [podA, podB] = [cacheForTest({ redis, namespaces: GRACE }), cacheForTest({ redis, namespaces: GRACE })];
@@ -68,7 +65,7 @@ describe('where the server can not track', () => {
     }
   });
 
-  it('what was deleted during an outage is announced when it is replayed', async () => {
+  it('a deletion from an outage is announced when it is replayed', async () => {
     const server = await deafServer();
     const proxy = await FaultProxy.start(server.port);
     onTestFinished(() => proxy.close());
@@ -85,7 +82,7 @@ describe('where the server can not track', () => {
     await vi.waitFor(async () => expect(await other.get('key')).toBeUndefined(), { timeout: 4000, interval: 5 });
   });
 
-  it('a process whose subscription is lost trusts no copy until it is back', async () => {
+  it('a process that has lost its subscription uses no entry of L1 until the subscription is back', async () => {
     const server = await deafServer();
     const redis = redisAt(server.port);
     const pod = cacheForTest({ redis });

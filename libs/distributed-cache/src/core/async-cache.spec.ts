@@ -4,10 +4,10 @@ import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import { Binding, createDistributedCache, type DistributedCache } from './distributed-cache.js';
 
-/** Runs the same promises over a Redis and over the local tier alone. */
+/** Runs the same tests over Redis and over L1 alone. */
 const setups: readonly (readonly [name: string, options: () => DistributedCacheOptions])[] = [
   ['with Redis', () => redisOptions()],
-  ['on the local tier alone', () => ({ redis: false })],
+  ['on L1 alone', () => ({ redis: false })],
 ];
 
 function redisOptions(): DistributedCacheOptions & { keyPrefix: string } {
@@ -16,7 +16,7 @@ function redisOptions(): DistributedCacheOptions & { keyPrefix: string } {
 }
 
 describe.each(setups)('AsyncCache %s', (_name, options) => {
-  it('gives back what was set', async () => {
+  it('returns the value that was set', async () => {
     const cache = cacheForTest(options()).getCache<{ name: string }>('users');
     expect(await cache.set('user:1', { name: 'Ada' })).toBe(true);
     expect(await cache.get('user:1')).toEqual({ name: 'Ada' });
@@ -34,7 +34,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(load).toHaveBeenCalledTimes(1);
   });
 
-  it.each([[null], [undefined], [0], [''], [false]])('caches %s as what it is', async (value) => {
+  it.each([[null], [undefined], [0], [''], [false]])('caches %s with its type', async (value) => {
     const cache = cacheForTest(options()).getCache('users');
     const load = vi.fn(async () => value);
     expect(await cache.getOrSet('key', load)).toBe(value);
@@ -43,7 +43,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(await cache.lookup('key')).toMatchObject({ state: 'fresh', value });
   });
 
-  it('hands on the very error of the loader and caches nothing', async () => {
+  it('passes on the error of the loader, the same object, and caches nothing', async () => {
     const cache = cacheForTest(options()).getCache('users');
     const error = new Error('no database');
     await expect(cache.getOrSet('key', () => Promise.reject(error))).rejects.toBe(error);
@@ -51,15 +51,15 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(await cache.getOrSet('key', () => 'fine')).toBe('fine');
   });
 
-  it.each([null, 0, -1, 'soon', NaN])('rejects a TTL of %j, and stores nothing', async (ttl) => {
+  it.each([null, 0, -1, 'soon', NaN])('rejects a TTL of %j and stores nothing', async (ttl) => {
     const cache = cacheForTest(options()).getCache('users');
-    const setting: Promise<boolean> = cache.set('key', 1, ttl as number); // it rejects, never throws
+    const setting: Promise<boolean> = cache.set('key', 1, ttl as number); // it rejects and never throws
     await expect(setting).rejects.toThrow(/duration|ttl/i);
     await expect(cache.setMany([['key', 1]], ttl as number)).rejects.toThrow(/duration|ttl/i);
     expect(await cache.get('key')).toBeUndefined();
   });
 
-  it('forgets a deleted key and says whether it existed', async () => {
+  it('deletes a key and returns whether it existed', async () => {
     const cache = cacheForTest(options()).getCache('users');
     await cache.set('key', 1);
     expect(await cache.delete('key')).toBe(true);
@@ -67,7 +67,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(await cache.get('key')).toBeUndefined();
   });
 
-  it('does not keep a load that a deletion in this process has overtaken', async () => {
+  it('does not keep the result of a load that a deletion in this process has superseded', async () => {
     const cache = cacheForTest(options()).getCache('users');
     const gate = withResolvers<string>();
     const started = withResolvers<void>();
@@ -84,7 +84,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(await cache.get('key')).toBe('new');
   });
 
-  it('keeps the value of a set that came while a load was running', async () => {
+  it('keeps the value of a set that began while a load was running', async () => {
     const cache = cacheForTest(options()).getCache('users');
     const gate = withResolvers<string>();
     const started = withResolvers<void>();
@@ -99,7 +99,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(await cache.get('key')).toBe('set');
   });
 
-  it('reads and writes many at once, in order, duplicates included', async () => {
+  it('reads and writes many keys at once, in order, with duplicates', async () => {
     const cache = cacheForTest(options()).getCache<number>('numbers');
     expect(
       await cache.setMany([
@@ -126,9 +126,9 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
 
   it.each([
     ['a small value, which is frozen', 1],
-    ['one of which memory keeps the text', 1000],
-    ['a large one, which is compressed in the background', 20_000],
-  ])('keeps what a caller changes after `set` out of every tier: %s', async (_size, length) => {
+    ['a value that L1 keeps as text', 1000],
+    ['a large value, which is compressed in the background', 20_000],
+  ])('stores no change that a caller makes to a value after `set`: %s', async (_size, length) => {
     const cache = cacheForTest(options()).getCache<{ list: number[] }>('users');
     const value = { list: Array.from({ length }, (_, index) => index) };
     const setting = cache.set('key', value);
@@ -145,7 +145,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(await cache.get('key')).toBe(first);
   });
 
-  it('hands out frozen values, and copies of what cannot be frozen', async () => {
+  it('returns frozen values, and copies of values that cannot be frozen', async () => {
     const cache = cacheForTest(options()).getCache<{ list: number[] } | { when: Date }>('users');
     await cache.set('plain', { list: [1] });
     const plain = (await cache.get('plain')) as { list: number[] };
@@ -156,7 +156,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(await cache.get('dated')).toEqual({ when: new Date(0) });
   });
 
-  it('lets each of many callers change a cloned value alone', async () => {
+  it('gives each caller a cloned value of its own', async () => {
     const all = cacheForTest({ ...options(), namespaces: { users: { values: 'cloned' } } });
     const cache = all.getCache<{ list: number[] }>('users');
     const [first, second] = await Promise.all([
@@ -168,7 +168,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(await cache.get('key')).toEqual({ list: [1] });
   });
 
-  it('does not cache what cannot be kept, and says so', async () => {
+  it('does not cache a value that cannot be stored, and reports it', async () => {
     const all = cacheForTest(options());
     const refused = vi.fn();
     all.events.on('valueRefused', refused);
@@ -179,7 +179,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(refused).toHaveBeenCalledTimes(1);
   });
 
-  it('does not cache what the loader or cacheIf declines', async () => {
+  it('does not cache a value that the loader or cacheIf declines', async () => {
     const cache = cacheForTest(options()).getCache<number>('users');
     await cache.getOrSet('skipped', (context) => {
       context.skip();
@@ -211,7 +211,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     });
   });
 
-  it('rejects a key that is no key', async () => {
+  it('rejects a key that is not valid', async () => {
     const cache = cacheForTest(options()).getCache('users');
     await expect(cache.get('')).rejects.toThrow('must not be empty');
     await expect(cache.set('\ud800', 1)).rejects.toThrow('well-formed');
@@ -219,14 +219,14 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
 });
 
 describe('two processes over one Redis', () => {
-  it('serves a value that another process loaded, with what is left of its life', async () => {
+  it('returns a value that another process loaded, with the rest of its TTL', async () => {
     const options = redisOptions();
     const [podA, podB] = [cacheForTest(options).getCache('users'), cacheForTest(options).getCache('users')];
     await podA.getOrSet('user:1', () => ({ name: 'Ada' }), { ttl: '10s' });
     const load = vi.fn(() => ({ name: 'never asked' }));
     expect(await podB.getOrSet('user:1', load)).toEqual({ name: 'Ada' });
     expect(load).not.toHaveBeenCalled();
-    // The message about the fill may still come, and rightly drops the copy once.
+    // The message about the fill may still arrive and drop the entry of L1 once.
     const found = await vi.waitFor(async () => {
       const lookup = await podB.lookup('user:1');
       expect(lookup).toMatchObject({ state: 'fresh', tier: 'local' });
@@ -235,7 +235,7 @@ describe('two processes over one Redis', () => {
     expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(10_000);
   });
 
-  it('misses everything that another process has cleared, in Redis', async () => {
+  it('returns nothing after another process has cleared the namespace in Redis', async () => {
     const options = redisOptions();
     const podA = cacheForTest(options).getCache('users');
     await podA.set('user:1', 'Ada');
@@ -244,7 +244,7 @@ describe('two processes over one Redis', () => {
     expect(await podC.get('user:1')).toBeUndefined();
   });
 
-  it('treats an entry as a miss when the stamp of its namespace is gone', async () => {
+  it('treats an entry as a miss when the stamp of its namespace is missing', async () => {
     const options = redisOptions();
     const { admin } = redisForTest();
     await cacheForTest(options).getCache('users').set('user:1', 'Ada');
@@ -252,7 +252,7 @@ describe('two processes over one Redis', () => {
     expect(await cacheForTest(options).getCache('users').get('user:1')).toBeUndefined();
   });
 
-  it('treats bytes that it cannot read as a miss, counts them, and replaces them', async () => {
+  it('treats bytes that it cannot read as a miss, counts them and replaces them', async () => {
     const options = redisOptions();
     const { admin } = redisForTest();
     const cache = cacheForTest(options).getCache('users');
@@ -272,7 +272,7 @@ function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Val
   return { promise, resolve };
 }
 
-it('makes what is bound to a cache once for each cache, and keeps bindings apart', async () => {
+it('creates a binding once for each cache, and keeps bindings apart', async () => {
   const caches = await Promise.all([
     createDistributedCache({ redis: false }),
     createDistributedCache({ redis: false }),

@@ -11,9 +11,9 @@ function sharedRedis(): DistributedCacheOptions {
 
 describe.each<[string, () => DistributedCacheOptions]>([
   ['with Redis', sharedRedis],
-  ['on the local tier alone', () => ({ redis: false })],
+  ['on L1 alone', () => ({ redis: false })],
 ])('getOrSetMany %s', (_name, options) => {
-  it('loads what is missing in one go, in order, duplicates included', async () => {
+  it('loads all missing keys in one call, in order, with duplicates', async () => {
     const cache = cacheForTest(options()).getCache<string>('books');
     await cache.set('b', 'B');
     const load = vi.fn(async (missing: string[]) => missing.map((key) => key.toUpperCase()));
@@ -40,7 +40,7 @@ describe.each<[string, () => DistributedCacheOptions]>([
     expect(load).toHaveBeenCalledTimes(1);
   });
 
-  it('hands on the very error of the batch, and refuses a wrong number of values', async () => {
+  it('passes on the error of the loader, the same object, and rejects a wrong number of values', async () => {
     const cache = cacheForTest(options()).getCache<string>('books');
     const error = new Error('no database');
     await expect(cache.getOrSetMany(['a', 'b'], () => Promise.reject(error))).rejects.toBe(error);
@@ -48,7 +48,7 @@ describe.each<[string, () => DistributedCacheOptions]>([
     expect(await cache.getOrSetMany(['a', 'b'], async (missing) => missing)).toEqual(['a', 'b']);
   });
 
-  it('applies what the loader decides to every key of its batch', async () => {
+  it('applies the decision of the loader to every key of its batch', async () => {
     const cache = cacheForTest(options()).getCache<string>('books');
     await cache.getOrSetMany(['a', 'b'], async (missing, context) => {
       context.addTags('letters');
@@ -61,7 +61,7 @@ describe.each<[string, () => DistributedCacheOptions]>([
 });
 
 describe('getOrSetMany in two processes', () => {
-  it('does not load again what the other process is loading', async () => {
+  it('does not load a key that the other process is loading', async () => {
     const options = sharedRedis();
     const [podA, podB] = [0, 1].map(() => cacheForTest(options).getCache<string>('books'));
     const [started, gate] = [new Gate(), new Gate()];
@@ -82,7 +82,7 @@ describe('getOrSetMany in two processes', () => {
     expect(load.mock.calls.map(([missing]) => missing)).toEqual([['c']]);
   });
 
-  it('stores a batch whose lookups and stores together last longer than a load may', async () => {
+  it('stores a batch whose lookups and stores together take longer than the limit of one load', async () => {
     const options = sharedRedis();
     const caches = [0, 1].map(() => cacheForTest(options, { loadLifeMs: 50, leaseMs: 3000 }));
     await Promise.all(caches.map((cache) => cache.connect()));
@@ -94,7 +94,7 @@ describe('getOrSetMany in two processes', () => {
     await vi.waitFor(async () => expect(await missing()).toBe(0), { timeout: 10_000 });
   });
 
-  it('ends the leases of a batch whose loader never ends', async () => {
+  it('ends the leases of a batch whose loader never returns', async () => {
     const options = sharedRedis();
     const caches = [0, 1].map(() => cacheForTest(options, { loadLifeMs: 200, leaseMs: 90 }));
     await Promise.all(caches.map((cache) => cache.connect()));

@@ -8,7 +8,7 @@ import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { CacheEnvironment } from './distributed-cache.js';
 
-/** Caches of the namespace `users` over one Redis, each of a process of its own for Redis, connected. */
+/** Connected caches of the namespace `users` over one Redis, each with connections and an L1 of its own. */
 async function pods(
   count: number,
   environment?: CacheEnvironment,
@@ -26,16 +26,16 @@ function local(environment?: CacheEnvironment, options: DistributedCacheOptions 
   return cacheForTest({ redis: false, ...options }, environment).getCache('users');
 }
 
-/** Holds a stale value under `key`. */
+/** Stores a stale value under `key`. */
 async function localWithStale(value: string): Promise<AsyncCache> {
   const cache = local(undefined, { namespaces: { users: { grace: '1h' } } });
   await cache.set('key', value);
   await cache.expire('key');
-  await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined()); // the clock of hits is late by a millisecond
+  await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined()); // the clock of hits lags by up to 1 ms
   return cache;
 }
 
-/** A load that has begun and ends when the gate opens, if ever. */
+/** A running load that ends when the gate opens, if it opens at all. */
 async function heldLoad(cache: AsyncCache, value: string | Error): Promise<{ gate: Gate; loading: Promise<unknown> }> {
   const [started, gate] = [new Gate(), new Gate()];
   const loading = cache.getOrSet('key', async () => {
@@ -52,8 +52,8 @@ async function heldLoad(cache: AsyncCache, value: string | Error): Promise<{ gat
 
 const waits = (cache: AsyncCache): number => cache.getMetrics().waits;
 
-describe("the limits of a call that waits for another process's load", () => {
-  it('end the call at its hardTimeout, and its own loader is not run afterwards', async () => {
+describe('the limits of a call that waits for the load of another process', () => {
+  it('end the call at its hardTimeout, and its own loader does not run afterwards', async () => {
     const [podA, podB] = (await pods(2)) as [AsyncCache, AsyncCache];
     const { gate, loading } = await heldLoad(podA, new Error('no database'));
     const load = vi.fn(async () => 'from B');
@@ -65,7 +65,7 @@ describe("the limits of a call that waits for another process's load", () => {
     expect(await podB.getOrSet('key', load, { hardTimeout: '5s' })).toBe('from B');
   });
 
-  it('hold for a batch', async () => {
+  it('apply to a batch', async () => {
     const [podA, podB] = (await pods(2)) as [AsyncCache, AsyncCache];
     const { gate, loading } = await heldLoad(podA, 'from A');
     const asking = podB.getOrSetMany(['key', 'other'], async (missing) => missing, { hardTimeout: '50ms' });
@@ -74,7 +74,7 @@ describe("the limits of a call that waits for another process's load", () => {
     expect(await loading).toBe('from A');
   });
 
-  it('leave what is left of hardTimeout to its own loader', async () => {
+  it('leave the rest of hardTimeout to its own loader', async () => {
     const [podA, podB] = (await pods(2)) as [AsyncCache, AsyncCache];
     const { gate, loading } = await heldLoad(podA, new Error('no database'));
     const aborted = new Gate();
@@ -92,7 +92,7 @@ describe("the limits of a call that waits for another process's load", () => {
 });
 
 describe('the limits of a call that joins a load of its own process', () => {
-  it('end the call at its hardTimeout; the load goes on and is stored', async () => {
+  it('end the call at its hardTimeout; the load continues and its result is stored', async () => {
     const cache = local();
     const { gate, loading } = await heldLoad(cache, 'loaded');
     const asking = cache.getOrSet('key', () => 'not asked', { hardTimeout: '30ms' });
@@ -102,7 +102,7 @@ describe('the limits of a call that joins a load of its own process', () => {
     expect(await cache.get('key')).toBe('loaded');
   });
 
-  it.each(['softTimeout', 'hardTimeout'])('give it the stale value after its %s', async (limit) => {
+  it.each(['softTimeout', 'hardTimeout'])('return the stale value after its %s', async (limit) => {
     const cache = await localWithStale('old');
     const { gate, loading } = await heldLoad(cache, 'new');
     expect(await cache.getOrSet('key', () => 'not asked', { [limit]: '30ms' })).toBe('old');
@@ -111,7 +111,7 @@ describe('the limits of a call that joins a load of its own process', () => {
     expect(await cache.get('key')).toBe('new');
   });
 
-  it('obey its own staleIf', async () => {
+  it('follow its own staleIf', async () => {
     const cache = await localWithStale('old');
     const { gate, loading } = await heldLoad(cache, 'new');
     const asking = cache.getOrSet('key', () => 'not asked', { hardTimeout: '30ms', staleIf: () => false });
@@ -121,7 +121,7 @@ describe('the limits of a call that joins a load of its own process', () => {
     expect(await cache.get('key')).toBe('new');
   });
 
-  it('are not those of the call that began it: a more patient call goes on with its own loader', async () => {
+  it('differ from those of the call that began the load: a call with longer limits uses its own loader', async () => {
     const cache = local();
     const started = new Gate();
     const hasty = cache.getOrSet('key', () => (started.open(), new Promise(() => {})), { hardTimeout: '30ms' });
@@ -133,7 +133,7 @@ describe('the limits of a call that joins a load of its own process', () => {
     expect(load).toHaveBeenCalledTimes(1);
   });
 
-  it('run no loader once more where all calls have the same', async () => {
+  it('start no second loader where all calls have the same limits', async () => {
     const cache = local();
     const load = vi.fn(() => new Promise(() => {}));
     const calls = Array.from({ length: 10 }, () => cache.getOrSet('key', load, { hardTimeout: '30ms' }));
@@ -145,10 +145,10 @@ describe('the limits of a call that joins a load of its own process', () => {
   });
 });
 
-describe('a loader that never ends', () => {
+describe('a loader that never returns', () => {
   const SHORT = { loadLifeMs: 200, leaseMs: 90 };
 
-  it('blocks its key in no other process for longer than the life of a load', async () => {
+  it('blocks its key in other processes no longer than the time limit of a load', async () => {
     const [podA, podB, podC] = (await pods(3, SHORT)) as [AsyncCache, AsyncCache, AsyncCache];
     const { gate, loading } = await heldLoad(podA, 'too late');
     const load = vi.fn(async () => 'loaded');
@@ -164,7 +164,7 @@ describe('a loader that never ends', () => {
   it.each<[string, () => Promise<AsyncCache>]>([
     ['with L1 alone', async () => local(SHORT)],
     ['with Redis', async () => (await pods(1, SHORT))[0] as AsyncCache],
-  ])('blocks its key in its own process no longer either, and is not stored afterwards, %s', async (_what, open) => {
+  ])('blocks its key in its own process no longer than that, and its result is not stored, %s', async (_what, open) => {
     const cache = await open();
     const { gate, loading } = await heldLoad(cache, 'too late');
     const load = vi.fn(async () => 'loaded');
@@ -176,7 +176,7 @@ describe('a loader that never ends', () => {
     expect(await cache.get('key')).toBe('loaded');
   });
 
-  it('is left alone by a call that comes after that time', async () => {
+  it('is not joined by a call that begins after that time', async () => {
     const cache = local({ loadLifeMs: 1 });
     const { gate, loading } = await heldLoad(cache, 'too late');
     await vi.waitFor(async () => expect(await cache.getOrSet('key', () => 'loaded')).toBe('loaded'));
@@ -186,7 +186,7 @@ describe('a loader that never ends', () => {
     expect(await cache.get('key')).toBeUndefined();
   });
 
-  it('keeps its lease for longer where its hardTimeout says so', async () => {
+  it('keeps its lease for longer where its hardTimeout is longer', async () => {
     const [podA, podB] = (await pods(2, { loadLifeMs: 1, leaseMs: 600 })) as [AsyncCache, AsyncCache];
     const renew = vi.spyOn(RedisTier.prototype, 'renew');
     const [started, gate] = [new Gate(), new Gate()];

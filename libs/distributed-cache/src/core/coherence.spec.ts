@@ -12,7 +12,7 @@ async function ownRedis(): Promise<RedisServer> {
   return server;
 }
 
-/** Two processes for Redis: two caches, each with an L1 and connections of its own. */
+/** Two caches, each with connections and an L1 of its own. */
 async function twoPods(redis: { url: string; keyPrefix?: string }): Promise<[DistributedCache, DistributedCache]> {
   const pods = [0, 1].map(() => cacheForTest({ redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [
     DistributedCache,
@@ -22,7 +22,7 @@ async function twoPods(redis: { url: string; keyPrefix?: string }): Promise<[Dis
   return pods;
 }
 
-/** Has the key in L1 from here on: the message about the write of before may still come, and rightly drops a copy. */
+/** Puts the key into L1: the message about the previous write may still arrive and drop the entry. */
 async function warm(cache: AsyncCache, key: string): Promise<void> {
   await untilLocal(cache, key);
 }
@@ -31,12 +31,12 @@ async function untilLocal(cache: AsyncCache, key: string): Promise<void> {
   await vi.waitFor(async () => expect(await cache.lookup(key)).toMatchObject({ tier: 'local' }), { timeout: 5000 });
 }
 
-describe('processes agree', () => {
+describe('L1 in two processes', () => {
   it.each<[string, (cache: AsyncCache) => Promise<unknown>, unknown]>([
     ['deletes', (cache) => cache.delete('key'), undefined],
     ['sets', (cache) => cache.set('key', 'new'), 'new'],
     ['clears', (cache) => cache.clear(), undefined],
-  ])('drops the copy of what another process %s', async (_what, change, expected) => {
+  ])('drops the entry that another process %s', async (_what, change, expected) => {
     const [podA, podB] = (await twoPods(redisForTest())).map((pod) => pod.getCache('users')) as [
       AsyncCache,
       AsyncCache,
@@ -48,7 +48,7 @@ describe('processes agree', () => {
     expect(await podA.get('key')).toBe(expected);
   });
 
-  it('drops the copy of what any other client changes', async () => {
+  it('drops the entry that another client changes', async () => {
     const redis = redisForTest();
     const [podA] = await twoPods(redis);
     const cache = podA.getCache('users');
@@ -59,7 +59,7 @@ describe('processes agree', () => {
     await vi.waitFor(async () => expect(await cache.get('user:%1 {x}')).toBeUndefined());
   });
 
-  it('drops every copy when Redis is emptied', async () => {
+  it('drops every entry when Redis is emptied', async () => {
     const server = await ownRedis();
     const [podA] = await twoPods(server);
     const cache = podA.getCache('users');
@@ -69,17 +69,17 @@ describe('processes agree', () => {
     await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined());
   });
 
-  it('keeps its own copy when it writes itself', async () => {
+  it('keeps its entry when its own process writes the key', async () => {
     const [podA] = await twoPods(redisForTest());
     const cache = podA.getCache('users');
     await cache.set('key', 'mine');
     await cache.getOrSet('other', async () => 'mine too');
-    await cache.healthCheck(); // one more round trip: a message about our own writes would have come by now
+    await cache.healthCheck(); // an own message would have arrived by now
     expect(await cache.lookup('key')).toMatchObject({ tier: 'local' });
     expect(await cache.lookup('other')).toMatchObject({ tier: 'local' });
   });
 
-  it.each([['pubsub'], ['normal']])('misses no change although its %s connection was killed', async (type) => {
+  it.each([['pubsub'], ['normal']])('misses no change when its %s connection is killed', async (type) => {
     const server = await ownRedis();
     const [podA] = await twoPods(server);
     const cache = podA.getCache('users');
@@ -94,7 +94,7 @@ describe('processes agree', () => {
     await vi.waitFor(async () => expect(await cache.get('again')).toBeUndefined());
   });
 
-  it('trusts no copy while its connections are half-open, and receives changes again afterwards', async () => {
+  it('uses no entry while its connections are half-open, and tracks changes again afterwards', async () => {
     const server = await ownRedis();
     const proxy = await FaultProxy.start(server.port);
     onTestFinished(() => proxy.close());
@@ -109,7 +109,7 @@ describe('processes agree', () => {
     await untilLocal(cache, 'again');
   });
 
-  it('is not deaf for good because it could not listen in time', async () => {
+  it('tracks changes again after listening has taken longer than the deadline', async () => {
     const server = await ownRedis();
     const proxy = await FaultProxy.start(server.port);
     onTestFinished(() => proxy.close());
@@ -117,7 +117,7 @@ describe('processes agree', () => {
     const cache = pod.getCache('users');
     await cache.set('key', 'old');
     for (const delayMs of [90, 120, 60]) {
-      proxy.delay(delayMs); // each step of listening takes twice as long; all together more than the deadline
+      proxy.delay(delayMs); // each step of listening takes twice as long; all of them together exceed the deadline
       await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
       await vi.waitFor(async () => expect((await pod.healthCheck()).redis?.invalidation).not.toBe('live'));
       await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -131,12 +131,12 @@ describe('processes agree', () => {
   });
 });
 
-describe('nothing issued during an outage is lost', () => {
+describe('a change made during an outage', () => {
   it.each<[string, (cache: AsyncCache) => Promise<unknown>]>([
     ['a deletion', (cache) => cache.delete('key')],
     ['a clear', (cache) => cache.clear()],
     ['a set', (cache) => cache.set('key', 'only here')],
-  ])('replays %s before Redis is read again', async (_what, change) => {
+  ])('is replayed before Redis is read again: %s', async (_what, change) => {
     const server = await ownRedis();
     const proxy = await FaultProxy.start(server.port);
     onTestFinished(() => proxy.close());
@@ -157,7 +157,7 @@ describe('nothing issued during an outage is lost', () => {
     await vi.waitFor(async () => expect(await podB.getCache('users').get('key')).toBeUndefined());
   });
 
-  it('turns too many deletions into one clear', async () => {
+  it('becomes a part of one clear when there are too many deletions', async () => {
     const server = await ownRedis();
     const pod = cacheForTest({ redis: { url: server.url } });
     const cache = pod.getCache('users');

@@ -19,9 +19,9 @@ function deletionsOf({ events }: DistributedCache): (readonly [key: string, exis
 describe.each<[string, () => DistributedCacheOptions]>([
   ['with Redis', sharedRedis],
   ['with Redis alone', () => ({ ...sharedRedis(), local: false })],
-  ['on the local tier alone', () => ({ redis: false })],
+  ['on L1 alone', () => ({ redis: false })],
 ])('events of batches, %s', (_name, options) => {
-  it('deleteMany tells for each key whether that key existed, once per key', async () => {
+  it('deleteMany emits for each key, once, whether the key existed', async () => {
     const all = cacheForTest(options());
     const cache = all.getCache('users');
     const emitted = deletionsOf(all);
@@ -35,7 +35,7 @@ describe.each<[string, () => DistributedCacheOptions]>([
     expect(all.getMetrics()[0]).toMatchObject({ deletes: 3 });
   });
 
-  it('getMany and setMany emit for each key what happened to that key', async () => {
+  it('getMany and setMany emit the outcome of each key', async () => {
     const all = cacheForTest(options());
     const cache = all.getCache('users');
     const emitted: unknown[] = [];
@@ -60,8 +60,8 @@ describe.each<[string, () => DistributedCacheOptions]>([
   });
 });
 
-describe('a deletion of what only Redis holds', () => {
-  it('tells for each of 600 keys whether it existed', async () => {
+describe('the deletion of keys that only Redis has', () => {
+  it('emits for each of 600 keys whether it existed', async () => {
     const options = sharedRedis();
     const [podA, podB] = [cacheForTest(options), cacheForTest(options)];
     const keys = Array.from({ length: 600 }, (_, index) => `key:${index}`);
@@ -72,7 +72,7 @@ describe('a deletion of what only Redis holds', () => {
     expect(emitted).toEqual(keys.map((key, index) => [key, index % 3 === 0]));
   });
 
-  it('tells it in a Redis that is full, too', async () => {
+  it('emits the same with a full Redis', async () => {
     const server = await RedisServer.start();
     onTestFinished(() => server.stop());
     const options = { redis: { url: server.url } };

@@ -31,8 +31,8 @@ async function untilHealthy(cache: DistributedCache): Promise<void> {
   });
 }
 
-describe('without a Redis that answers', () => {
-  it('starts, loads and serves from the local tier when Redis refuses at boot, and uses it once it is there', async () => {
+describe('a cache whose Redis does not answer', () => {
+  it('serves from L1 when Redis refuses connections at boot, and uses Redis once it accepts them', async () => {
     const port = await freePort();
     const all = cacheForTest({ redis: { host: '127.0.0.1', port } });
     const states = statesOf(all);
@@ -55,7 +55,7 @@ describe('without a Redis that answers', () => {
     expect(Number(await server.command('EXISTS', 'cache:users:user:3'))).toBe(1);
   });
 
-  it('goes on when Redis is killed and comes back by itself, telling each change once', async () => {
+  it('continues when Redis is killed and recovers when it restarts, and emits each change of state once', async () => {
     const server = await ownRedis();
     const all = cacheForTest({ redis: { url: server.url } });
     const states = statesOf(all);
@@ -74,7 +74,7 @@ describe('without a Redis that answers', () => {
     expect(states).toEqual(['connected', 'failed', 'fallback on', 'connected', 'fallback off']);
   });
 
-  it('releases every waiter when Redis freezes, waits for it no more, and uses it again when it thaws', async () => {
+  it('releases every caller when Redis freezes, sends no more commands, and uses Redis when it answers', async () => {
     const server = await ownRedis();
     const all = cacheForTest({ redis: { url: server.url } });
     const states = statesOf(all);
@@ -86,7 +86,7 @@ describe('without a Redis that answers', () => {
     expect(states).toEqual(['connected', 'failed', 'fallback on']);
     const laterMs = await longestOf(Array.from({ length: 20 }, (_, index) => () => cache.getOrSet(`b:${index}`, load)));
     expect(load).toHaveBeenCalledTimes(40);
-    // Not a wall time, a ratio: waiting again would make the second round as long as the first.
+    // A ratio, not a wall time: a second wait would make the second round as long as the first.
     expect(laterMs).toBeLessThan(firstMs / 2);
     server.thaw();
     await untilHealthy(all);
@@ -94,7 +94,7 @@ describe('without a Redis that answers', () => {
     expect(states).toEqual(['connected', 'failed', 'fallback on', 'connected', 'fallback off']);
   });
 
-  it('notices a freeze by its heartbeat although no call uses the cache', async () => {
+  it('detects a frozen Redis by its heartbeat although no call uses the cache', async () => {
     const server = await ownRedis();
     const all = cacheForTest({ redis: { url: server.url } });
     const states = statesOf(all);
@@ -103,7 +103,7 @@ describe('without a Redis that answers', () => {
     await vi.waitFor(() => expect(states).toEqual(['connected', 'failed', 'fallback on']), { timeout: 5000 });
   });
 
-  it('replaces a half-open socket although the server is fine', async () => {
+  it('replaces a half-open socket although the server answers others', async () => {
     const server = await ownRedis();
     const proxy = await FaultProxy.start(server.port);
     onTestFinished(() => proxy.close());
@@ -131,7 +131,7 @@ describe('without a Redis that answers', () => {
     expect(await cache.get('key')).toBeUndefined();
   });
 
-  it('runs every loader while the fallback is switched off, and is down', async () => {
+  it('runs every loader and reports `down` while the fallback is switched off', async () => {
     const all = cacheForTest({ redis: { host: '127.0.0.1', port: await freePort() }, fallback: false });
     const load = vi.fn(async () => 1);
     await all.getCache('numbers').getOrSet('key', load);
@@ -140,7 +140,7 @@ describe('without a Redis that answers', () => {
     expect(await all.healthCheck()).toMatchObject({ status: 'down', overallHealthy: false });
   });
 
-  it('serves a stale value within its grace when the loader fails', async () => {
+  it('returns a stale value within its grace when the loader fails', async () => {
     const clock = new FakeClock();
     const all = cacheForTest({ redis: false, namespaces: { numbers: { ttl: '1m', grace: '1h' } } }, { clock });
     const cache = all.getCache<number>('numbers');
@@ -152,9 +152,9 @@ describe('without a Redis that answers', () => {
     await expect(cache.getOrSet('key', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
   });
 
-  it('does not take a healthy Redis for dead because the process was busy', async () => {
+  it('does not start an outage when only the process was busy', async () => {
     const server = await ownRedis();
-    // In this process too: nothing leaves before the deadline has passed, as with commands that are written together.
+    // In this process too, nothing leaves before the deadline has passed, as with commands that are written together.
     const proxy = await FaultProxy.start(server.port);
     onTestFinished(() => proxy.close());
     const all = cacheForTest({ redis: { host: proxy.host, port: proxy.port } });
@@ -164,7 +164,7 @@ describe('without a Redis that answers', () => {
     const reading = cache.get('b');
     const untilMs = performance.now() + 2 * DEADLINE_MS;
     while (performance.now() < untilMs) {
-      // busy on purpose
+      // keeps the event loop busy on purpose
     }
     expect(await reading).toBeUndefined();
     expect(cache.getMetrics().errors).toBe(0);
@@ -172,7 +172,7 @@ describe('without a Redis that answers', () => {
   });
 });
 
-/** The longest of some calls made one after another, in milliseconds. */
+/** The longest of several sequential calls, in milliseconds. */
 async function longestOf(calls: readonly (() => Promise<unknown>)[]): Promise<number> {
   const durations = await Promise.all(
     calls.map(async (call) => {

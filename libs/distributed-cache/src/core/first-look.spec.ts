@@ -2,8 +2,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { Gate } from '../../../../test/support/gate.js';
 import { miss, TAKING, watchedPods } from '../../../../test/support/watched-pods.js';
 
-describe('the first look of a load at Redis', () => {
-  it('is a plain read, and nothing but that where the value is there', async () => {
+describe('the first read of Redis in a load', () => {
+  it('is a plain read without a lease where the value exists', async () => {
     const { cache, other, commandsFor } = await watchedPods();
     await other.set('there', 'value');
     const before = await commandsFor('there');
@@ -13,7 +13,7 @@ describe('the first look of a load at Redis', () => {
     expect((await commandsFor('missing')).slice(0, 4)).toEqual(['get', ...TAKING]);
   });
 
-  it('takes the lease at once where the last reads found nothing, until values are there again', async () => {
+  it('takes the lease at once where the last reads found nothing, until values exist again', async () => {
     const { cache, other, commandsFor } = await watchedPods();
     await miss(cache, 'a', 'b', 'c');
     expect((await commandsFor('c')).slice(0, 3)).toEqual(TAKING);
@@ -27,14 +27,14 @@ describe('the first look of a load at Redis', () => {
     expect((await commandsFor('z')).slice(before.length)).toEqual([expect.stringMatching(/^m?get$/)]);
   });
 
-  it('takes the lease at once however many have been taken so before', async () => {
+  it('takes the lease at once, however many leases were taken before', async () => {
     const { cache, commandsFor } = await watchedPods();
     const keys = Array.from({ length: 50 }, (_, index) => `key${index}`);
-    await miss(cache, ...keys); // one after the other: more than may be on their way together
+    await miss(cache, ...keys); // one after the other: more than the window of sent commands holds
     expect((await commandsFor('key49')).slice(0, 3)).toEqual(TAKING);
   });
 
-  it('gives a lease back that it has taken although the value was there', async () => {
+  it('gives back a lease that it has taken although the value exists', async () => {
     const { server, cache, other } = await watchedPods();
     await miss(cache, 'a', 'b');
     await other.set('there', 'value');
@@ -42,7 +42,7 @@ describe('the first look of a load at Redis', () => {
     await vi.waitFor(async () => expect(await server.command('EXISTS', 'cache:{cache:users:there}:lease')).toBe(0));
   });
 
-  it('reads all the same where a full Redis gives no lease', async () => {
+  it('returns the value where a full Redis gives no lease', async () => {
     const { server, cache, other } = await watchedPods();
     await other.set('there', 'value');
     await miss(cache, 'a', 'b');
@@ -55,7 +55,7 @@ describe('the first look of a load at Redis', () => {
   });
 });
 
-it('wakes a call that waits for a load of another process to one plain read', async () => {
+it('leads a call that waits for the load of another process to one plain read', async () => {
   const { cache, other, commandsFor } = await watchedPods();
   const gate = new Gate();
   const loading = cache.getOrSet('key', async () => {
@@ -63,7 +63,7 @@ it('wakes a call that waits for a load of another process to one plain read', as
     return 'loaded';
   });
   await vi.waitFor(async () => expect(await commandsFor('key')).toHaveLength(1 + TAKING.length));
-  vi.spyOn(Math, 'random').mockReturnValue(1e6); // it does not look again by itself
+  vi.spyOn(Math, 'random').mockReturnValue(1e6); // it does not read again on its own
   const waiting = other.getOrSet('key', async () => 'not asked');
   await vi.waitFor(async () => expect((await commandsFor('key')).length).toBeGreaterThan(1 + 2 * TAKING.length));
   gate.open();
@@ -72,7 +72,7 @@ it('wakes a call that waits for a load of another process to one plain read', as
   expect(commands.slice(commands.lastIndexOf('rename') + 1)).toEqual(['get']);
 });
 
-it('stores what was loaded although the server has forgotten the script that does it', async () => {
+it('stores the loaded value although the server has lost the script', async () => {
   const { server, cache } = await watchedPods();
   await miss(cache, 'a');
   await server.command('SCRIPT', 'FLUSH');

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { HoldOffs } from './hold-offs.js';
 
-/** Counts the entries that are looked at one after the other. */
+/** Counts the entries that are visited one after the other. */
 function countSteps(): () => number {
   let steps = 0;
   const entries = Reflect.get(Map.prototype, Symbol.iterator) as () => MapIterator<[unknown, unknown]>;
@@ -17,7 +17,7 @@ function countSteps(): () => number {
 }
 
 describe('HoldOffs', () => {
-  it('holds a key off until its time is over, the last time given', () => {
+  it('holds a key off until its time is over; the last time given counts', () => {
     const holdOffs = new HoldOffs();
     holdOffs.add('key', 100, 0);
     expect([holdOffs.includes('key', 99), holdOffs.includes('other', 99)]).toEqual([true, false]);
@@ -26,7 +26,7 @@ describe('HoldOffs', () => {
     expect(holdOffs.size).toBe(0);
   });
 
-  it('looks at each key a few times at most, however many are held off', () => {
+  it('visits each key a few times at most, however many keys are held off', () => {
     const holdOffs = new HoldOffs();
     const steps = countSteps();
     for (let index = 0; index < 50_000; index++) {
@@ -36,7 +36,7 @@ describe('HoldOffs', () => {
     expect(holdOffs.size).toBe(50_000);
   });
 
-  it('forgets those that are over', () => {
+  it('removes hold-offs that are over', () => {
     const holdOffs = new HoldOffs();
     for (let index = 0; index < 50_000; index++) {
       holdOffs.add(`key:${index}`, index + 10, index);
@@ -44,7 +44,7 @@ describe('HoldOffs', () => {
     expect(holdOffs.size).toBeLessThan(200);
   });
 
-  it('keeps no more than its bound, the youngest', () => {
+  it('keeps no more than its limit, the newest ones', () => {
     const holdOffs = new HoldOffs(100);
     for (let index = 0; index < 1_000; index++) {
       holdOffs.add(`key:${index}`, 1_000_000, 0);
@@ -54,7 +54,7 @@ describe('HoldOffs', () => {
   });
 });
 
-it('20,000 deletions with a hold-off take no longer each than a few hundred do', async () => {
+it('20,000 deletions with a hold-off take no longer each than several hundred do', async () => {
   const cache = cacheForTest({ redis: false }).getCache('users');
   const steps = countSteps();
   for (let index = 0; index < 20_000; index++) {

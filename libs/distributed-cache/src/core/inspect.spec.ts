@@ -20,7 +20,7 @@ function twoTiers(more: DistributedCacheOptions = {}) {
 }
 
 describe('inspect', () => {
-  it('shows both tiers of an entry: state, age, lives, tags, sizes, codec, and never the value', async () => {
+  it('shows both tiers of an entry: state, age, TTLs, tags, sizes and codec, and never the value', async () => {
     const { options, admin } = twoTiers();
     const users = await usersOver(options);
     await users.set('key', { secret: 'x'.repeat(5000) }, { ttl: '5m', tags: ['team'] });
@@ -60,7 +60,7 @@ describe('inspect', () => {
     expect(JSON.stringify(inspection)).not.toContain('xxx');
   });
 
-  it('shows an entry that only memory has, with its stale part', async () => {
+  it('shows an entry that only L1 has, with its stale part', async () => {
     const clock = new FakeClock();
     const whole = cacheForTest({ redis: false, namespaces: { users: { grace: '1h' } } }, { clock });
     const users = whole.getCache('users');
@@ -85,7 +85,7 @@ describe('inspect', () => {
     expect((await users.inspect('key')).local).toEqual({ state: 'missing' });
   });
 
-  it('shows an entry that only Redis has, and what has made it a miss', async () => {
+  it('shows an entry that only Redis has, and the reason that makes it a miss', async () => {
     const { options } = twoTiers({ local: false });
     const users = await usersOver({ ...options, namespaces: { users: { version: 3 } } });
     await users.set('key', 1, { tags: ['a', 'b'] });
@@ -108,7 +108,7 @@ describe('inspect', () => {
     expect((await users.inspect('key')).redis).toMatchObject({ isCurrent: false });
   });
 
-  it('shows a missing and a corrupt entry, and whether a process is loading it', async () => {
+  it('shows a missing and a corrupt entry, and whether a process is loading the key', async () => {
     const { options, admin } = twoTiers();
     const users = await usersOver(options);
     expect(await users.inspect('key')).toMatchObject({
@@ -140,7 +140,7 @@ describe('inspect', () => {
     expect((await users.inspect('slow')).redis).toEqual({ state: 'missing', lease: 'held-off' });
   });
 
-  it('is no lookup: nothing is counted, emitted or written', async () => {
+  it('is no lookup: it counts, emits and writes nothing', async () => {
     const { options, admin } = twoTiers();
     const whole = cacheForTest(options);
     await whole.connect();
@@ -158,7 +158,7 @@ describe('inspect', () => {
     expect(await admin.exists(`${options.keyPrefix}:users:#clear`)).toBe(0);
   });
 
-  it('says that Redis can not be asked, that memory serves, and what Redis has yet to forget', async () => {
+  it('reports that Redis is unavailable, that L1 serves, and which deletions are pending', async () => {
     const { port, keyPrefix } = redisForTest();
     const proxy = await FaultProxy.start(port);
     const users = await usersOver({ redis: { host: proxy.host, port: proxy.port }, keyPrefix, heartbeatMs: 50 });
@@ -170,7 +170,7 @@ describe('inspect', () => {
     expect(await users.inspect('key')).toMatchObject({ isJournalled: true, local: { state: 'missing' } });
   });
 
-  it('takes every key that the other methods take, and refuses what is none', async () => {
+  it('accepts every key that the other methods accept, and rejects an invalid one', async () => {
     const users = cacheForTest({ redis: false }).getCache('users');
     const key = users.keyFor('k', { version: 2 })!;
     await users.set('k', 1, { version: 2 });

@@ -17,7 +17,7 @@ describe.each(TIERS)('a call for a key that is being loaded (%s)', (_tiers, opti
     return all;
   }
 
-  it('gets the one value, counted as a miss like the first, and emitted where there is a listener', async () => {
+  it('returns the one value, counts as a miss like the first call, and emits where there is a listener', async () => {
     const all = await connected();
     const cache = all.getCache<{ list: number[] }>('users');
     const key = prepareKey('prepared', '');
@@ -40,14 +40,14 @@ describe.each(TIERS)('a call for a key that is being loaded (%s)', (_tiers, opti
     expect(onMiss).toHaveBeenCalledWith({ ...facts, key: 'prepared', collapsed: true });
   });
 
-  it('gets the error of the loader, the same object', async () => {
+  it('rejects with the error of the loader, the same object', async () => {
     const cache = (await connected()).getCache('users');
     const error = new Error('no such user');
     const calls = Array.from({ length: 3 }, () => cache.getOrSet('key', () => Promise.reject(error)));
     expect(await Promise.allSettled(calls)).toEqual(calls.map(() => ({ status: 'rejected', reason: error })));
   });
 
-  it('does not join the load of another key, whatever the two look like', async () => {
+  it('does not join the load of another key, however similar the keys are', async () => {
     const cache = (await connected()).getCache('users');
     const gate = new Gate();
     const slow = async () => {
@@ -64,7 +64,7 @@ describe.each(TIERS)('a call for a key that is being loaded (%s)', (_tiers, opti
     expect(await Promise.all([first, varied])).toEqual(['of the first', 'of the first']);
   });
 
-  it('gets a copy of its own of what can be changed', async () => {
+  it('returns a copy of its own of a mutable value', async () => {
     const cache = (await connected()).getCache<Map<string, number>>('users');
     const calls = [1, 2, 3].map(() => cache.getOrSet('key', async () => new Map([['a', 1]])));
     const [first, second] = await Promise.all(calls);
@@ -72,7 +72,7 @@ describe.each(TIERS)('a call for a key that is being loaded (%s)', (_tiers, opti
     expect(second).toEqual(new Map([['a', 1]]));
   });
 
-  it('does not join a load that a later write has overtaken', async () => {
+  it('does not join a load that a later write has superseded', async () => {
     const cache = (await connected()).getCache('users');
     const gate = new Gate();
     const old = cache.getOrSet('key', async () => {
@@ -86,7 +86,7 @@ describe.each(TIERS)('a call for a key that is being loaded (%s)', (_tiers, opti
     expect(await cache.get('key')).toBe('new');
   });
 
-  it('gets the fresh value at once while it is only being refreshed', async () => {
+  it('returns the fresh value at once while the entry is being refreshed', async () => {
     const cache = (await connected()).getCache('users');
     const gate = new Gate();
     await cache.set('key', 'fresh');

@@ -9,14 +9,17 @@ import { PendingReleases } from './lease.js';
 
 const leaseOf = (key: string): string => `cache:{cache:users:${key}}:lease`;
 
-/** The faults that the cache has emitted, in one word each. */
+/** The faults that the cache has emitted, one word each. */
 function faultsOf(all: DistributedCache): string[] {
   const faults: string[] = [];
   all.events.on('tierError', ({ error }) => faults.push((error as { reply?: string }).reply ?? error.name));
   return faults;
 }
 
-/** Two processes, the first of which takes the lease at once from now on, after values that only the second one has set. */
+/**
+ * Two processes. The first one takes the lease at once from now on, after reads of values that only the second one has
+ * set.
+ */
 async function podsThatGuess(...keys: string[]): Promise<WatchedPods> {
   const pods = await watchedPods();
   await miss(pods.cache, 'a', 'b', 'c');
@@ -24,17 +27,17 @@ async function podsThatGuess(...keys: string[]): Promise<WatchedPods> {
   return pods;
 }
 
-describe('a lease that can not be given back', () => {
-  it('takes no value with it when scripts are forbidden', async () => {
+describe('a lease that Redis does not take back', () => {
+  it('removes no stored value when scripts are forbidden', async () => {
     const { server, all, cache } = await podsThatGuess('there');
     await server.command('ACL', 'SETUSER', 'default', '-eval', '-evalsha');
     expect(await cache.getOrSet('there', async () => 'not asked')).toBe('set there');
-    await server.command('CLIENT', 'KILL', 'TYPE', 'normal'); // what was to be made good is made good now
+    await server.command('CLIENT', 'KILL', 'TYPE', 'normal'); // the repair that was pending happens now
     await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ redisConnected: true }));
     expect(await server.command('EXISTS', 'cache:users:there')).toBe(1);
   });
 
-  it('takes no value with it when the connection is lost, and is given back when it is there again', async () => {
+  it('removes no stored value when the connection is lost, and is given back after the reconnection', async () => {
     const server = await RedisServer.start();
     onTestFinished(() => server.stop());
     const proxy = await FaultProxy.start(server.port);
@@ -47,7 +50,7 @@ describe('a lease that can not be given back', () => {
     await other.set('there', 'value');
     vi.spyOn(RedisTier.prototype, 'release').mockImplementationOnce(async function (this: RedisTier, ...asked) {
       proxy.cut();
-      return this.release(...asked); // the mock was for one call
+      return this.release(...asked); // the mock covers one call only
     });
     expect(await cache.getOrSet('there', async () => 'not asked')).toBe('value');
     await vi.waitFor(async () => expect(await server.command('EXISTS', leaseOf('there'))).toBe(0));
@@ -56,8 +59,8 @@ describe('a lease that can not be given back', () => {
   });
 });
 
-describe('a lease that was not even asked for', () => {
-  it('is not given back: thousands of commands are waiting already', async () => {
+describe('a lease that was never requested', () => {
+  it('is not given back: thousands of commands are queued', async () => {
     const { server, cache, commandsFor } = await podsThatGuess();
     const release = vi.spyOn(RedisTier.prototype, 'release');
     server.freeze();
@@ -70,8 +73,8 @@ describe('a lease that was not even asked for', () => {
   });
 });
 
-describe('where the lease is taken at once', () => {
-  it('a burst of loads takes few of them, and finds what is there', async () => {
+describe('a process that takes the lease at once', () => {
+  it('takes few leases in a burst of loads, and finds the existing values', async () => {
     const keys = Array.from({ length: 1000 }, (_, index) => `key${index}`);
     const { cache, commandsFor } = await podsThatGuess(...keys);
     const load = vi.fn(async () => 'loaded');
@@ -82,11 +85,11 @@ describe('where the lease is taken at once', () => {
       takes.push(...(await commandsFor(key)).filter((command) => command === 'set lease'));
     }
     expect(takes.length).toBeGreaterThan(0);
-    // 32 at first; a few more where the machine is so slow that the first answers come before the last questions.
+    // 32 at first, and a few more where a slow machine delivers the first answers before the last requests leave.
     expect(takes.length).toBeLessThanOrEqual(keys.length / 4);
   });
 
-  it('a value of another kind leaves no lease behind', async () => {
+  it('leaves no lease behind at a value of another type', async () => {
     const { server, all, cache } = await podsThatGuess();
     const faults = faultsOf(all);
     await server.command('LPUSH', 'cache:users:list', 'of another program');
@@ -95,7 +98,7 @@ describe('where the lease is taken at once', () => {
     await vi.waitFor(async () => expect(await server.command('EXISTS', leaseOf('list'))).toBe(0));
   });
 
-  it.each(['miss', 'hit'])('an entry that is unreadable is reported once, after a %s', async (kind) => {
+  it.each(['miss', 'hit'])('reports an unreadable entry once, after a %s', async (kind) => {
     const { server, all, cache } = await podsThatGuess('x', 'y', 'z');
     for (const key of kind === 'hit' ? ['x', 'y', 'z'] : []) {
       await cache.getOrSet(key, async () => 'not asked');
@@ -106,7 +109,7 @@ describe('where the lease is taken at once', () => {
     expect(faults).toEqual(['CorruptEntryError']);
   });
 
-  it('a full Redis gives the value instead, is reported once, and asked once', async () => {
+  it('returns the value although Redis is full, reports the refusal once and asks once', async () => {
     const { server, all, cache, commandsFor } = await podsThatGuess('there');
     const faults = faultsOf(all);
     await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
@@ -114,7 +117,7 @@ describe('where the lease is taken at once', () => {
     const before = (await commandsFor('there')).length;
     expect(await cache.getOrSet('there', async () => 'not asked')).toBe('set there');
     expect(faults).toEqual(['OOM']);
-    expect((await commandsFor('there')).slice(before)).toEqual(['get lease', 'get']); // what is refused is not seen
+    expect((await commandsFor('there')).slice(before)).toEqual(['get lease', 'get']); // refused ones are not seen
   });
 });
 
@@ -122,16 +125,16 @@ describe('a Redis that gives no lease', () => {
   it.each<[string, readonly string[]]>([
     ['scripts are forbidden', ['ACL', 'SETUSER', 'default', '-eval', '-evalsha']],
     ['Redis is full', ['CONFIG', 'SET', 'maxmemory', '1mb']],
-  ])('a hold-off of another process counts all the same: %s', async (_what, [name = '', ...args]) => {
+  ])('a hold-off of another process is respected: %s', async (_what, [name = '', ...args]) => {
     const { server, cache, other } = await podsThatGuess();
     await other.delete('key', { holdOff: 30 });
     await server.command(name, ...args);
-    await miss(cache, 'd', 'e', 'f'); // now it is known that there are no leases
+    await miss(cache, 'd', 'e', 'f'); // from here on the process knows that there are no leases
     expect(await cache.getOrSet('key', async () => 'lagging')).toBe('lagging');
     expect(await cache.getOrSet('key', async () => 'asked again')).toBe('asked again');
   });
 
-  it('the values are found although the user may touch nothing but them', async () => {
+  it('the values are found although the user may access nothing else', async () => {
     const keys = Array.from({ length: 40 }, (_, index) => `key${index}`);
     const { server, cache } = await podsThatGuess(...keys);
     await server.command('ACL', 'SETUSER', 'default', 'resetkeys', '~cache:*');
@@ -142,7 +145,7 @@ describe('a Redis that gives no lease', () => {
 });
 
 describe('a Redis that refuses scripts', () => {
-  it('gives no lease that could not be used, as long as it does', async () => {
+  it('is asked for no further lease while it refuses them', async () => {
     const { server, cache } = await watchedPods();
     await server.command('ACL', 'SETUSER', 'default', '-eval', '-evalsha');
     const leasesDuringLoad = (key: string) =>
@@ -158,7 +161,7 @@ describe('a Redis that refuses scripts', () => {
   });
 });
 
-it('gives each lease back once, and again what could not be given back', async () => {
+it('a pending release is sent once, and once more after a refusal', async () => {
   const kept = new PendingReleases();
   const given = { release: vi.fn(async () => {}) };
   const refused = { release: vi.fn(async () => kept.add(refused)) };
@@ -169,7 +172,7 @@ it('gives each lease back once, and again what could not be given back', async (
   expect([given.release, refused.release].map(({ mock }) => mock.calls.length)).toEqual([1, 2]);
 });
 
-it('remembers a thousand at most: the others end by themselves', () => {
+it('at most a thousand releases are pending: the other leases expire', () => {
   const kept = new PendingReleases();
   const release = vi.fn(async () => {});
   for (let count = 0; count < 1001; count++) {

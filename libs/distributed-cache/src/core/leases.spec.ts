@@ -9,7 +9,7 @@ import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { CacheEnvironment } from './distributed-cache.js';
 
-/** Caches of the namespace `users`, each of a process of its own for Redis, connected. */
+/** Connected caches of the namespace `users`, each with connections and an L1 of its own. */
 async function pods(
   count: number,
   options: DistributedCacheOptions,
@@ -25,7 +25,7 @@ function sharedRedis(): DistributedCacheOptions {
   return { redis: { url }, keyPrefix };
 }
 
-/** A load that has begun in `cache` and ends when the gate opens. */
+/** A running load in `cache` that ends when the gate opens. */
 async function heldLoad(cache: AsyncCache, value: unknown): Promise<{ gate: Gate; loading: Promise<unknown> }> {
   const [started, gate] = [new Gate(), new Gate()];
   const loading = cache.getOrSet('key', async () => {
@@ -37,8 +37,8 @@ async function heldLoad(cache: AsyncCache, value: unknown): Promise<{ gate: Gate
   return { gate, loading };
 }
 
-describe('one load per key per cluster', () => {
-  it('runs one loader for 1000 callers in eight processes, however slow it is', async () => {
+describe('the load of a key in several processes', () => {
+  it('runs once for 1000 callers in eight processes, however long it takes', async () => {
     const leaseMs = 500;
     const caches = await pods(8, sharedRedis(), { leaseMs });
     const load = vi.fn(async () => {
@@ -52,7 +52,7 @@ describe('one load per key per cluster', () => {
     expect(load).toHaveBeenCalledTimes(1);
   });
 
-  it('lets the next in line load when the first one fails, whose error reaches only its own callers', async () => {
+  it('passes to the next process when the first load fails; only the callers of that load get its error', async () => {
     const [podA, podB] = (await pods(2, sharedRedis())) as [AsyncCache, AsyncCache];
     const [started, gate] = [new Gate(), new Gate()];
     const error = new Error('no database');
@@ -68,7 +68,7 @@ describe('one load per key per cluster', () => {
     expect(await waiting).toBe('from B');
   });
 
-  it('lets the next in line load when the process that was loading is gone', async () => {
+  it('passes to the next process when the loading process has died', async () => {
     const server = await RedisServer.start();
     onTestFinished(() => server.stop());
     const proxy = await FaultProxy.start(server.port);
@@ -86,7 +86,7 @@ describe('one load per key per cluster', () => {
     expect(await podB.get('key')).toBe('from B');
   });
 
-  it('serves a stale value while another process loads', async () => {
+  it('does not delay a caller for whom a stale value exists', async () => {
     const options: DistributedCacheOptions = { ...sharedRedis(), namespaces: { users: { grace: '1h' } } };
     const [podA, podB] = (await pods(2, options)) as [AsyncCache, AsyncCache];
     await podA.set('key', 'old', '20ms');
@@ -100,7 +100,7 @@ describe('one load per key per cluster', () => {
     await vi.waitFor(async () => expect(await podB.get('key')).toBe('new'));
   });
 
-  it('waits for no load when Redis goes away', async () => {
+  it('is not awaited by other processes when Redis becomes unavailable', async () => {
     const server = await RedisServer.start();
     onTestFinished(() => server.stop());
     const [podA, podB] = (await pods(2, { redis: { url: server.url } })) as [AsyncCache, AsyncCache];
@@ -113,8 +113,8 @@ describe('one load per key per cluster', () => {
   });
 });
 
-describe('a lease that was taken while its taker could not hear of it', () => {
-  /** Two processes, the first of which loses what Redis answers when it takes its next lease. */
+describe('a lease whose process did not receive the answer', () => {
+  /** Two processes. The first one loses the answer of Redis to its next lease. */
   async function losingTheNextLease(): Promise<{ podA: AsyncCache; podB: AsyncCache; proxy: FaultProxy; taken: Gate }> {
     const server = await RedisServer.start();
     onTestFinished(() => server.stop());
@@ -126,7 +126,7 @@ describe('a lease that was taken while its taker could not hear of it', () => {
     const taken = new Gate();
     vi.spyOn(RedisTier.prototype, 'take').mockImplementationOnce(async function (this: RedisTier, ...asked) {
       proxy.stall('down');
-      const taking = this.take(...asked); // the mock was for one call
+      const taking = this.take(...asked); // the mock covers one call only
       await vi.waitFor(async () => expect(await server.command('EXISTS', asked[0].leaseKey)).toBe(1));
       taken.open();
       return taking;
@@ -134,7 +134,7 @@ describe('a lease that was taken while its taker could not hear of it', () => {
     return { podA, podB, proxy, taken };
   }
 
-  it('is given back when the connection was lost before the answer', async () => {
+  it('is given back when the connection is lost before the answer', async () => {
     const { podA, podB, proxy, taken } = await losingTheNextLease();
     const loading = podA.getOrSet('key', async () => 'from A');
     await taken.opened;
@@ -144,7 +144,7 @@ describe('a lease that was taken while its taker could not hear of it', () => {
     expect(await podB.getOrSet('key', async () => 'from B')).toBe('from B');
   });
 
-  it('is given back when the answer came too late', async () => {
+  it('is given back when the answer arrives after the deadline', async () => {
     const { podA, podB, proxy, taken } = await losingTheNextLease();
     const loading = podA.getOrSet('key', async () => 'from A');
     await taken.opened;
@@ -154,27 +154,24 @@ describe('a lease that was taken while its taker could not hear of it', () => {
   });
 });
 
-describe('no resurrection', () => {
+describe('a load that began before a change', () => {
   it.each<[string, (cache: AsyncCache) => Promise<unknown>, unknown]>([
     ['a deletion', (cache) => cache.delete('key'), undefined],
     ['a set', (cache) => cache.set('key', 'set'), 'set'],
     ['a clear', (cache) => cache.clear(), undefined],
     ['a deletion of many', (cache) => cache.deleteMany(['other', 'key']), undefined],
-  ])(
-    'does not store, in any tier of any process, a load that began before %s elsewhere',
-    async (_what, change, after) => {
-      const [podA, podB, podC] = (await pods(3, sharedRedis())) as [AsyncCache, AsyncCache, AsyncCache];
-      const { gate, loading } = await heldLoad(podA, 'old');
-      await change(podB);
-      gate.open();
-      expect(await loading).toBe('old');
-      for (const pod of [podA, podB, podC]) {
-        expect(await pod.get('key')).toBe(after);
-      }
-    },
-  );
+  ])('is stored in no tier of any process after %s elsewhere', async (_what, change, after) => {
+    const [podA, podB, podC] = (await pods(3, sharedRedis())) as [AsyncCache, AsyncCache, AsyncCache];
+    const { gate, loading } = await heldLoad(podA, 'old');
+    await change(podB);
+    gate.open();
+    expect(await loading).toBe('old');
+    for (const pod of [podA, podB, podC]) {
+      expect(await pod.get('key')).toBe(after);
+    }
+  });
 
-  it('does not store a load that a deletion by hand has overtaken', async () => {
+  it('is not stored after a deletion by another client', async () => {
     const redis = redisForTest();
     const [podA] = (await pods(1, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [AsyncCache];
     await podA.set('key', 'older', '1h');

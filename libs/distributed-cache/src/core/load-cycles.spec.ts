@@ -11,12 +11,12 @@ const TIERS = [
   ['Redis', () => ({ redis: { url: redisForTest().url }, keyPrefix: redisForTest().keyPrefix })],
 ] as const;
 
-/** As in a young process: loads of other tests in this one do not count. */
+/** As in a new process: loads of other tests in this process do not count. */
 beforeEach(() => loadScopes.suspect(60_000));
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Loaders that ask for the next key of a ring, each after some work of its own. */
+/** Loaders that request the next key of a ring, each after some work of its own. */
 function ring(
   cache: AsyncCache,
   keys: readonly string[],
@@ -31,16 +31,16 @@ function ring(
   return ask;
 }
 
-describe.each(TIERS)('a load that waits for itself (%s)', (_tiers, options) => {
+describe.each(TIERS)('a load that waits for its own result (%s)', (_tiers, options) => {
   function users(environment?: CacheEnvironment): AsyncCache {
     return cacheForTest(options(), environment).getCache('users');
   }
 
   it.each<[string, readonly string[]]>([
     ['its own key', ['p']],
-    ['a key whose loader asks for its own', ['p', 'q']],
+    ['a key whose loader requests the first key', ['p', 'q']],
     ['a longer ring', ['p', 'q', 'r', 's']],
-  ])('is an error that names the keys: %s', async (_what, keys) => {
+  ])('rejects with an error that names the keys: %s', async (_what, keys) => {
     const names = [...keys, 'p'].map((key) => `users:${key}`);
     for (const work of [async () => {}, turn]) {
       const error = await ring(users(), keys, work)('p').catch((reason: unknown) => reason);
@@ -50,14 +50,14 @@ describe.each(TIERS)('a load that waits for itself (%s)', (_tiers, options) => {
     }
   });
 
-  it('is an error for calls that close the ring from several sides at once', async () => {
+  it('rejects when several calls close the ring at the same time', async () => {
     const ask = ring(users(), ['p', 'q', 'r'], turn);
     const outcomes = await Promise.allSettled([ask('p'), ask('q'), ask('r')]);
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
     expect(outcomes.every((each) => each.status === 'rejected' && each.reason instanceof LoadCycleError)).toBe(true);
   });
 
-  it('is an error in a batch that asks for one of its own keys', async () => {
+  it('rejects in a batch that requests one of its own keys', async () => {
     const cache = users();
     const loading = cache.getOrSetMany(['a', 'b', 'c'], async (missing) => {
       await turn();
@@ -67,7 +67,7 @@ describe.each(TIERS)('a load that waits for itself (%s)', (_tiers, options) => {
     await expect(loading).rejects.toBeInstanceOf(LoadCycleError);
   });
 
-  it('is no error where loaders of different keys need each other in no circle', async () => {
+  it('does not reject where the keys of the loaders form no ring', async () => {
     const cache = users();
     const leaf = (key: string) => cache.getOrSet(key, async () => (await turn(), key));
     const both = (key: string) =>
@@ -75,7 +75,7 @@ describe.each(TIERS)('a load that waits for itself (%s)', (_tiers, options) => {
     expect(await Promise.all([both('x'), both('y'), leaf('b'), both('x')])).toEqual(['aba', 'aba', 'b', 'aba']);
   });
 
-  it('is no error for what a loader has started and does not wait for, once the load is over', async () => {
+  it('does not reject for a call that the loader has started but does not await, once the load is over', async () => {
     const cache = users();
     let later: Promise<unknown> | undefined;
     const load = async (): Promise<string> => {
@@ -89,7 +89,7 @@ describe.each(TIERS)('a load that waits for itself (%s)', (_tiers, options) => {
     expect(await later).toBe('second');
   });
 
-  it('ends with that error at the end of the life of a load where its calls are not followed', async () => {
+  it('rejects with that error at the time limit of a load where its calls are not tracked', async () => {
     const cache = users({ loadLifeMs: 200, leaseMs: 100 });
     const fillers = Array.from({ length: 200 }, (_, index) => cache.getOrSet(`filler:${index}`, () => index));
     await Promise.all(fillers);

@@ -14,7 +14,7 @@ function usedBytes(): number {
   return process.memoryUsage().heapUsed;
 }
 
-/** What one load leaves on the heap, from the loads after a first third, in bytes. */
+/** The growth of the heap per load, measured after the first third of the loads, in bytes. */
 async function bytesPerLoad(loads: number, load: (index: number) => Promise<unknown>): Promise<number> {
   const third = Math.floor(loads / 3);
   let beforeBytes = 0;
@@ -32,7 +32,7 @@ function users(): AsyncCache {
 }
 
 describe('the memory of loads', () => {
-  it('stays flat over 600,000 loads that look at their signal', { timeout: 120_000 }, async () => {
+  it('stays flat over 600,000 loads that read their signal', { timeout: 120_000 }, async () => {
     const cache = users();
     const load = async (context: LoaderContext): Promise<number> => {
       context.skip();
@@ -42,7 +42,7 @@ describe('the memory of loads', () => {
     expect(await bytesPerLoad(600_000, () => cache.getOrSet('key', load))).toBeLessThan(4);
   });
 
-  it('stays flat over 60,000 loads of batches that look at their signal', { timeout: 60_000 }, async () => {
+  it('stays flat over 60,000 batch loads that read their signal', { timeout: 60_000 }, async () => {
     const cache = users();
     const keys = Array.from({ length: 100 }, (_, index) => `key:${index}`);
     const load = async (missing: string[], context: LoaderContext): Promise<string[]> => {
@@ -71,7 +71,7 @@ describe('the memory of loads', () => {
 });
 
 describe('the signal of a load', () => {
-  it('is the same object at each look', async () => {
+  it('is the same object at each access', async () => {
     const cache = users();
     expect(await cache.getOrSet('key', (context) => context.signal === context.signal)).toBe(true);
     expect(
@@ -132,7 +132,7 @@ describe('the signal of a load', () => {
     expect(await aborted).toMatchObject({ name: 'LoaderTimeoutError' });
   });
 
-  it('is aborted from the start for a load that begins after the cache was closed', async () => {
+  it('is aborted from the start for a load that begins after the cache has closed', async () => {
     const all = cacheForTest({ redis: false });
     const cache = all.getCache('users');
     await all.close();

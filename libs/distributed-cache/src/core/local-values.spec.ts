@@ -13,7 +13,7 @@ interface Page {
 
 const page: Page = { lines: Array.from({ length: 100 }, (_, index) => `line ${index} of a page`) };
 
-/** A process whose memory is empty, over a Redis that has the page under each of these keys. */
+/** A process with an empty L1, over a Redis that has the page under each of these keys. */
 async function newcomer(keys: readonly string[], users: NamespaceOptions = {}) {
   const { url, keyPrefix } = redisForTest();
   const options = { redis: { url }, keyPrefix, deadlineMs: 5000, local: { maxMemoryMb: 1 }, namespaces: { users } };
@@ -32,7 +32,7 @@ const READERS: readonly [string, (cache: AsyncCache<Page>, key: string) => Promi
 ];
 
 describe('a value read from Redis', () => {
-  it.each(READERS)('is frozen for its first reader and for all others, who share one: %s', async (_name, read) => {
+  it.each(READERS)('is frozen for all readers, which share one object: %s', async (_name, read) => {
     const cache = await newcomer(['key']);
     const first = await read(cache, 'key');
     expect(first).toEqual(page);
@@ -44,7 +44,7 @@ describe('a value read from Redis', () => {
     expect(cache.getMetrics()).toMatchObject({ hits: 3, loads: 0 });
   });
 
-  it('takes less memory until it is asked for again: more fit in than as values', async () => {
+  it('takes less memory until it is read again: L1 holds more texts than values', async () => {
     const keys = Array.from({ length: 300 }, (_, index) => `key${index}`);
     const cache = await newcomer(keys);
     await cache.getMany(keys);
@@ -53,7 +53,7 @@ describe('a value read from Redis', () => {
     expect(valueBytes * keys.length).toBeGreaterThan(1024 * 1024);
   });
 
-  it('is kept as it is, for all to share, where what is read is asked for again', async () => {
+  it('is kept as a shared value where values are read again', async () => {
     const keys = Array.from({ length: 100 }, (_, index) => `key${index}`);
     const cache = await newcomer(keys);
     const shared = [];
@@ -67,7 +67,7 @@ describe('a value read from Redis', () => {
   it.each([
     ['shared', true],
     ['cloned', false],
-  ] as const)('is kept as it is in mode %s', async (values, isOne) => {
+  ] as const)('is kept as a value in mode %s', async (values, isOne) => {
     const cache = await newcomer(['key'], { values });
     const first = await cache.get('key');
     expect((await cache.get('key')) === first).toBe(isOne);
@@ -76,7 +76,7 @@ describe('a value read from Redis', () => {
   });
 });
 
-/** Keeps a number of values, and reads a share of the texts again. @returns how many were kept as text */
+/** Keeps a number of values, and reads a share of them again. @returns how many were kept as text */
 function keep(guess: RereadPredictor, count: number, isAskedAgain: (index: number) => boolean): number {
   let texts = 0;
   for (let index = 0; index < count; index++) {
@@ -91,21 +91,21 @@ function keep(guess: RereadPredictor, count: number, isAskedAgain: (index: numbe
   return texts;
 }
 
-describe('what is read from Redis is kept', () => {
-  it('as text, as long as hardly any of it is asked for again', () => {
+describe('a value that was read from Redis is kept', () => {
+  it('as text while few values are read again', () => {
     const guess = new RereadPredictor();
     expect(keep(guess, 1000, () => false)).toBe(1000);
     expect(keep(guess, 1000, (index) => index % 4 === 0)).toBe(1000);
   });
 
-  it('as a value where it is, but for a few that show whether that goes on', () => {
+  it('as a value while values are read again, except for a few samples', () => {
     const guess = new RereadPredictor();
     const texts = keep(guess, 1000, () => true);
     expect(texts).toBeGreaterThan(1000 / 20);
     expect(texts).toBeLessThan(1000 / 10);
   });
 
-  it('as a value also where it is asked for only after all of it has been read', () => {
+  it('as a value where values are read again only after all of them have been read', () => {
     const guess = new RereadPredictor();
     expect(keep(guess, 1000, () => false)).toBe(1000);
     for (let index = 0; index < 1000; index++) {
@@ -114,7 +114,7 @@ describe('what is read from Redis is kept', () => {
     expect(keep(guess, 16, () => true)).toBe(1);
   });
 
-  it('as text again soon after it is no longer asked for', () => {
+  it('as text again soon after values are no longer read again', () => {
     const guess = new RereadPredictor();
     keep(guess, 1000, () => true);
     keep(guess, 2000, () => false);

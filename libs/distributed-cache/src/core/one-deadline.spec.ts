@@ -5,7 +5,7 @@ import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { AsyncCache } from './async-cache.js';
 
 const DEADLINE_MS = 1000;
-/** So late each answer comes: one fits into the deadline, two do not. */
+/** The delay of each answer: one fits into the deadline, two do not. */
 const LATE_MS = 700;
 
 async function farCache(): Promise<{ cache: AsyncCache<string>; near: AsyncCache<string>; makeLate: () => void }> {
@@ -23,7 +23,7 @@ async function farCache(): Promise<{ cache: AsyncCache<string>; near: AsyncCache
   return {
     cache: far.getCache('books'),
     near: near.getCache('books'),
-    makeLate: () => proxy.delay(LATE_MS / 2), // on the way there, and on the way back
+    makeLate: () => proxy.delay(LATE_MS / 2), // once in each direction
   };
 }
 
@@ -37,7 +37,7 @@ async function durationOf(work: Promise<unknown>): Promise<number> {
 const MOST_MS = 1350;
 
 describe('an operation of several steps waits for Redis no longer than one deadline', () => {
-  it('getOrSet under tags that Redis has yet to hear of', async () => {
+  it('getOrSet under tags whose invalidation is pending in Redis', async () => {
     const { cache, makeLate } = await farCache();
     makeLate();
     const load = vi.fn(async () => 'loaded');
@@ -46,7 +46,7 @@ describe('an operation of several steps waits for Redis no longer than one deadl
     expect(load).toHaveBeenCalledTimes(1);
   });
 
-  it('set under a tag that Redis has yet to hear of', async () => {
+  it('set under a tag whose invalidation is pending in Redis', async () => {
     const { cache, makeLate } = await farCache();
     makeLate();
     expect(await durationOf(cache.set('key', 'value', { tags: ['one'] }))).toBeLessThan(MOST_MS);

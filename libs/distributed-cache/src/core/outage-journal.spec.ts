@@ -30,7 +30,7 @@ async function replayed(journal: OutageJournal): Promise<PendingInvalidations[]>
   return slices;
 }
 
-describe('what an outage leaves to be done', () => {
+describe('the journal of an outage', () => {
   it.each(['keys', 'tags'])('is bounded: 200,000 %s become one clear of their namespace and a rest', (what) => {
     const { journal } = journalAt();
     for (let index = 0; index < 200_000; index++) {
@@ -45,7 +45,7 @@ describe('what an outage leaves to be done', () => {
     expect(journal.covers(clearStampKey, layout.valueKey('key0'))).toBe(true);
   });
 
-  it('clears no namespace for what a full queue has refused while Redis serves', () => {
+  it('clears no namespace for commands that a full queue has refused while Redis answers', () => {
     const { journal, time } = journalAt();
     time.isServing = true;
     for (let index = 0; index < 50_000; index++) {
@@ -59,7 +59,7 @@ describe('what an outage leaves to be done', () => {
     expect(journal.size).toBeLessThanOrEqual(100_001);
   });
 
-  it('is replayed in slices, clears first, each thing once', async () => {
+  it('is replayed in slices, clears first, each record once', async () => {
     const { journal } = journalAt();
     for (let index = 0; index < 1000; index++) {
       journal.addKey(clearStampKey, layout.entryKeys(`key${index}`));
@@ -80,7 +80,7 @@ describe('what an outage leaves to be done', () => {
     expect(journal.covers(other, 'cache:orders:key')).toBe(false);
   });
 
-  it('keeps a slice that failed and what comes after it, not what came before', async () => {
+  it('keeps a slice that failed and the slices after it, not those before it', async () => {
     const { journal } = journalAt();
     for (let index = 0; index < 1000; index++) {
       journal.addTag(clearStampKey, layout.tagStampKey(`tag${index}`));
@@ -97,7 +97,7 @@ describe('what an outage leaves to be done', () => {
     expect(journal.size).toBe(0);
   });
 
-  it('keeps what was invalidated again while its replay was on its way', async () => {
+  it('keeps a key that was invalidated again during its replay', async () => {
     const { journal } = journalAt();
     journal.addTag(clearStampKey, layout.tagStampKey('team'));
     journal.addClear(keyLayout('cache', 'orders').clearStampKey);
@@ -111,7 +111,7 @@ describe('what an outage leaves to be done', () => {
     expect(slices.map(({ stamps }) => stamps.size)).toEqual([2, 1]);
   });
 
-  it('takes a clear for done only where a later stamp by the same clock is there', async () => {
+  it('treats a clear as done only where a later stamp by the same clock exists', async () => {
     const { journal, time } = journalAt();
     journal.addClear(clearStampKey);
     time.nowMs += 60_000;
@@ -122,7 +122,7 @@ describe('what an outage leaves to be done', () => {
     expect(pending?.doneFromMs).toBeLessThan(1_001_000);
 
     journal.addClear(clearStampKey);
-    time.offsetMs = -3_600_000; // another server: what the former one has stamped looks an hour too young
+    time.offsetMs = -3_600_000; // another server: the stamps of the former one look an hour too young
     const [second] = await replayed(journal);
     expect(second?.stamps.get(clearStampKey)?.doneFromMs).toBeGreaterThan(1_060_000);
   });

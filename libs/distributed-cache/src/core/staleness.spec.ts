@@ -15,7 +15,7 @@ function localCache(random = () => 1): { cache: AsyncCache; clock: FakeClock } {
 }
 
 describe('stale values', () => {
-  it('are returned when the loader takes longer than softTimeout, whose result is kept when it comes', async () => {
+  it('are returned when the loader exceeds softTimeout; the result of the load is stored when it arrives', async () => {
     const { cache, clock } = localCache();
     await cache.set('key', 'old');
     clock.advance(60_000);
@@ -29,7 +29,7 @@ describe('stale values', () => {
     await vi.waitFor(async () => expect(await cache.get('key')).toBe('new'));
   });
 
-  it('stand in only for the errors that staleIf names', async () => {
+  it('replace only the errors that staleIf accepts', async () => {
     const { cache, clock } = localCache();
     await cache.set('key', 'old');
     clock.advance(60_000);
@@ -39,7 +39,7 @@ describe('stale values', () => {
     expect(await cache.getOrSet('key', () => Promise.reject(new Error('timeout')), options)).toBe('old');
   });
 
-  it('are what is left of an entry that has been expired', async () => {
+  it('remain after an entry has been expired', async () => {
     const { cache } = localCache();
     await cache.set('key', 'old');
     expect(await cache.expire('key')).toBe(true);
@@ -50,7 +50,7 @@ describe('stale values', () => {
     expect(await cache.getOrSet('key', async () => 'new')).toBe('new');
   });
 
-  it('are stale in every process after expire, and a load that began before is not kept', async () => {
+  it('are stale in every process after expire, and a load that began before is not stored', async () => {
     const { url, keyPrefix } = redisForTest();
     const options = { ...GRACE, redis: { url }, keyPrefix };
     const [podA, podB] = [cacheForTest(options).getCache('books'), cacheForTest(options).getCache('books')];
@@ -71,7 +71,7 @@ describe('stale values', () => {
     expect(await podA.lookup('key')).toMatchObject({ state: 'stale', value: 'old' });
   });
 
-  it('do not exist without a grace: expire deletes', async () => {
+  it('do not exist without a grace: expire deletes the entry', async () => {
     const cache = cacheForTest({ redis: false }).getCache('books');
     await cache.set('key', 'old');
     expect(await cache.expire('key')).toBe(true);
@@ -80,7 +80,7 @@ describe('stale values', () => {
 });
 
 describe('a loader', () => {
-  it('is given up at hardTimeout, its signal aborted', async () => {
+  it('is aborted at hardTimeout through its signal', async () => {
     const cache = cacheForTest({ redis: false }).getCache('books');
     let aborted: unknown;
     const loading = cache.getOrSet(
@@ -99,8 +99,8 @@ describe('a loader', () => {
   });
 });
 
-describe('a hit near the expiry', () => {
-  it('starts one refresh in the background past refreshAhead, and is served meanwhile', async () => {
+describe('a hit shortly before the expiry', () => {
+  it('starts one refresh in the background after refreshAhead, and returns the cached value', async () => {
     const { cache, clock } = localCache();
     await cache.getOrSet('key', async () => 1);
     clock.advance(47_999);
@@ -119,7 +119,7 @@ describe('a hit near the expiry', () => {
     expect(load).toHaveBeenCalledTimes(1);
   });
 
-  it('refreshes by chance, the likelier the closer the expiry and the slower the loader', async () => {
+  it('starts a refresh with a probability that grows near the expiry and with the load time', async () => {
     let chance = 1;
     const { cache, clock } = localCache(() => chance);
     const slowly = (value: number) => async (): Promise<number> => {
@@ -127,7 +127,7 @@ describe('a hit near the expiry', () => {
       return value;
     };
     await cache.getOrSet('key', slowly(1));
-    clock.advance(58_000); // two load times before the expiry: one chance in e²
+    clock.advance(58_000); // two load times before the expiry: a probability of e^-2
     chance = 0.14;
     const tooEarly = vi.fn(slowly(2));
     await cache.getOrSet('key', tooEarly);
@@ -137,7 +137,7 @@ describe('a hit near the expiry', () => {
     await vi.waitFor(async () => expect(await cache.get('key')).toBe(3));
   });
 
-  it('keeps what is there when the refresh fails', async () => {
+  it('keeps the entry when the refresh fails', async () => {
     const { cache, clock } = localCache();
     await cache.getOrSet('key', async () => 1);
     clock.advance(59_000);
@@ -147,7 +147,7 @@ describe('a hit near the expiry', () => {
     expect(await cache.get('key')).toBe(1);
   });
 
-  it('is refreshed by one process of the cluster', async () => {
+  it('is refreshed by one process only', async () => {
     const { url, keyPrefix } = redisForTest();
     const caches = Array.from({ length: 4 }, () => cacheForTest({ redis: { url }, keyPrefix }).getCache('books'));
     await caches[0]!.getOrSet('key', async () => 'old');
@@ -168,7 +168,7 @@ describe('a hit near the expiry', () => {
 });
 
 describe('a deletion with holdOff', () => {
-  it('answers from the loader and keeps nothing for that long, in any process', async () => {
+  it('keeps no result of a loader for that time in any process', async () => {
     const { url, keyPrefix } = redisForTest();
     const [podA, podB] = [0, 1].map(() => cacheForTest({ redis: { url }, keyPrefix }).getCache('books')) as [
       AsyncCache,
@@ -189,7 +189,7 @@ describe('a deletion with holdOff', () => {
 });
 
 describe('TTLs of loaded entries', () => {
-  it('differ by a hundredth at most, never more than ten seconds', async () => {
+  it('differ by one percent at most, and never by more than ten seconds', async () => {
     const { cache } = localCache(() => 0.5);
     await cache.getOrSet('minute', async () => 1);
     await cache.getOrSet('day', async () => 1, { ttl: '24h' });

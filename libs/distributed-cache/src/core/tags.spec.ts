@@ -18,9 +18,9 @@ function sharedRedis(): DistributedCacheOptions {
 
 describe.each<[string, () => DistributedCacheOptions]>([
   ['with Redis', sharedRedis],
-  ['on the local tier alone', () => ({ redis: false })],
+  ['on L1 alone', () => ({ redis: false })],
 ])('tags %s', (_name, options) => {
-  it('make every entry that carries them a miss, and no other', async () => {
+  it('turn every entry that carries them into a miss, and no other entry', async () => {
     const [cache] = (await pods(1, options())) as [AsyncCache];
     await cache.set('1', 'a', { tags: ['author:7', 'shelf {1} %'] });
     await cache.getOrSet('2', async () => 'b', { tags: ['author:7'] });
@@ -34,7 +34,7 @@ describe.each<[string, () => DistributedCacheOptions]>([
     expect(await cache.get('1')).toBeUndefined();
   });
 
-  it('that a loader adds count as those of the options', async () => {
+  it('count in the same way when a loader adds them', async () => {
     const [cache] = (await pods(1, options())) as [AsyncCache];
     await cache.getOrSet('1', async (context) => {
       context.addTags('author:7');
@@ -46,7 +46,7 @@ describe.each<[string, () => DistributedCacheOptions]>([
   });
 
   it.each([['options'], ['loader']])(
-    'of the %s that are invalidated while a load runs keep its result out of every tier',
+    'among the %s that are invalidated during a load keep its result out of every tier',
     async (giver) => {
       const [cache] = (await pods(1, options())) as [AsyncCache];
       await cache.invalidateTags('author:7');
@@ -72,11 +72,11 @@ describe.each<[string, () => DistributedCacheOptions]>([
   );
 });
 
-describe('more tags than are remembered', () => {
+describe('more tags than L1 remembers', () => {
   it.each([
     [18_000, 1, 1],
     [24_000, 0.4, 0.95],
-  ])('cost some copies in memory, not all: %i tags in turn', async (count, least, most) => {
+  ])('cost some entries of L1, not all of them: %i tags in turn', async (count, least, most) => {
     const [cache] = (await pods(1, { redis: false })) as [AsyncCache];
     let loads = 0;
     for (let round = 0; round < 4; round++) {
@@ -93,7 +93,7 @@ describe('more tags than are remembered', () => {
 });
 
 describe('tags across processes', () => {
-  it('reach the copies of every process', async () => {
+  it('invalidate the entries in the L1 of every process', async () => {
     const [podA, podB] = (await pods(2, sharedRedis())) as [AsyncCache, AsyncCache];
     await podA.set('1', 'a', { tags: ['author:7'] });
     await vi.waitFor(async () => expect(await podB.lookup('1')).toMatchObject({ value: 'a', tier: 'local' }));
@@ -101,7 +101,7 @@ describe('tags across processes', () => {
     await vi.waitFor(async () => expect(await podB.get('1')).toBeUndefined());
   });
 
-  it('reach a load that runs in another process', async () => {
+  it('invalidate a load that runs in another process', async () => {
     const [podA, podB] = (await pods(2, sharedRedis())) as [AsyncCache, AsyncCache];
     const [started, gate] = [new Gate(), new Gate()];
     const loading = podA.getOrSet('1', async (context) => {
@@ -118,7 +118,7 @@ describe('tags across processes', () => {
     expect(await podB.get('1')).toBeUndefined();
   });
 
-  it('make an entry a miss when their stamp is gone', async () => {
+  it('turn an entry into a miss when their stamp is missing', async () => {
     const redis = redisForTest();
     const [podA] = (await pods(1, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [AsyncCache];
     await podA.set('1', 'a', { tags: ['author:7'] });

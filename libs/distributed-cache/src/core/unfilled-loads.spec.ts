@@ -9,7 +9,7 @@ import type { EntryOptions, LoaderContext } from './entry-options.js';
 
 const PROCESSES = 10;
 
-/** Caches of the namespace `users`, each of a process of its own as far as Redis can tell, connected. */
+/** Connected caches of the namespace `users`, each with connections and an L1 of its own. */
 async function pods(count = PROCESSES, redis = redisForTest()): Promise<AsyncCache[]> {
   const { url, keyPrefix } = redis;
   const caches = Array.from({ length: count }, () => cacheForTest({ redis: { url }, keyPrefix }));
@@ -49,7 +49,7 @@ const OUTCOMES: Record<string, Outcome> = {
 
 describe('a load that stores nothing', () => {
   it.each(Object.entries(OUTCOMES))(
-    'after %s the waiting processes load at once, each for itself',
+    'after %s lets the waiting processes load at once, each for its own callers',
     async (_what, how) => {
       const caches = await pods();
       const [first, ...others] = caches as [AsyncCache, ...AsyncCache[]];
@@ -78,14 +78,14 @@ describe('a load that stores nothing', () => {
       expect(running).toBe(1);
       firstGate.open();
       expect(await firstCall).toBe('first');
-      // All of them run beside each other before any has ended.
+      // All of them run at the same time before any of them has ended.
       await vi.waitFor(() => expect(running).toBe(PROCESSES), { timeout: 10_000 });
       othersGate.open();
       expect(await Promise.all(calls)).toEqual(others.map((_cache, index) => `process ${index}`));
     },
   );
 
-  it('does not keep the next process from loading for all, which is waited for again', async () => {
+  it('lets the next process load for all others, which wait for it', async () => {
     const [podA, podB, podC] = (await pods(3)) as [AsyncCache, AsyncCache, AsyncCache];
     await expect(podA.getOrSet('key', () => Promise.reject(new Error('no database')))).rejects.toThrow('no database');
     const [started, gate] = [new Gate(), new Gate()];
@@ -103,7 +103,7 @@ describe('a load that stores nothing', () => {
     expect(load).not.toHaveBeenCalled();
   });
 
-  it('runs one load per process at a time for callers that keep asking', async () => {
+  it('runs one load at a time per process for callers that keep calling', async () => {
     const caches = await pods(3);
     const most = caches.map(() => 0);
     const ended: unknown[] = [];
@@ -125,7 +125,7 @@ describe('a load that stores nothing', () => {
     expect(most.every((count) => count <= 1)).toBe(true);
   });
 
-  it('does not store what a process has loaded without the lease', async () => {
+  it('does not store the result of a process that loads without the lease', async () => {
     const [podA, podB, podC] = (await pods(3)) as [AsyncCache, AsyncCache, AsyncCache];
     const fill = vi.spyOn(RedisTier.prototype, 'fill');
     const [started, gate, both] = [new Gate(), new Gate(), new Gate()];
@@ -147,7 +147,7 @@ describe('a load that stores nothing', () => {
     gate.open();
     await expect(failing).rejects.toThrow('no database');
     await vi.waitFor(() => expect(running).toBe(2));
-    await podA.delete('key'); // finds nothing and ends the load under the lease; the other one is kept nowhere either
+    await podA.delete('key'); // finds nothing, ends the load under the lease; the other is not kept
     both.open();
     expect(await Promise.all(loads)).toEqual([0, 1]);
     expect(fill.mock.calls.length).toBeLessThanOrEqual(1);
@@ -160,7 +160,7 @@ describe('a load that stores nothing', () => {
 });
 
 describe('a load whose process has died', () => {
-  it('is waited for once more by those that do not take over, and loaded once', async () => {
+  it('is waited for once by the processes that do not take over, and the key is loaded once', async () => {
     const redis = redisForTest();
     const caches = await pods(4, redis);
     const [first, ...others] = caches as [AsyncCache, ...AsyncCache[]];
@@ -180,7 +180,7 @@ describe('a load whose process has died', () => {
     const layout = keyLayout(redis.keyPrefix, 'users');
     const leaseKey = layout.entryKeys('key').leaseKey;
     const former = formerNamesOf(layout.valueKey('key')).leaseKey;
-    expect(await redis.admin.del(leaseKey, former)).toBe(2); // as when its time is over
+    expect(await redis.admin.del(leaseKey, former)).toBe(2); // as when the lease has expired
     expect(await Promise.all(calls)).toEqual(others.map(() => 'taken over'));
     expect(load).toHaveBeenCalledTimes(1);
     gate.open();

@@ -30,7 +30,7 @@ async function podsWith(options: readonly NamespaceOptions[], environment?: Cach
   );
 }
 
-/** A schema that is no library's, for what those don't do. */
+/** A schema that comes from no library, for cases that no library has. */
 function schemaOf(validate: StandardSchemaV1['~standard']['validate']): StandardSchemaV1 {
   return { '~standard': { version: 1, vendor: 'test', validate } };
 }
@@ -65,15 +65,18 @@ const LIBRARIES: readonly [string, StandardSchemaV1][] = [
     }),
   ],
   [
-    'a schema that answers nonsense later',
+    'a schema that resolves with an invalid result',
     schemaOf(async (value) => (isPerson(value) ? { value } : (undefined as never))),
   ],
-  ['a schema that answers nonsense', schemaOf((value) => (isPerson(value) ? { value } : (undefined as never)))],
+  [
+    'a schema that returns an invalid result',
+    schemaOf((value) => (isPerson(value) ? { value } : (undefined as never))),
+  ],
 ];
 
 describe('schema', () => {
   it.each(LIBRARIES)(
-    'makes a value from Redis that does not fit a miss, in every reading method: %s',
+    'turns a value from Redis that does not match into a miss, in every reading method: %s',
     async (_, schema) => {
       const [writer, reader] = (await podsWith([{}, { schema }])) as [Pod, Pod];
       await writer.cache.setMany([
@@ -91,7 +94,7 @@ describe('schema', () => {
     },
   );
 
-  it('counts one mismatch for one look, and tells of it without the value', async () => {
+  it('counts one mismatch per lookup, and reports it without the value', async () => {
     const [writer, reader] = (await podsWith([{}, { schema: person }])) as [Pod, Pod];
     await writer.cache.set('key', { secret: 'x' });
     await reader.cache.getOrSet('key', async () => ({ name: 'Ada' }));
@@ -100,7 +103,7 @@ describe('schema', () => {
     expect(JSON.parse(JSON.stringify(reader.cache.getMetrics()))).toMatchObject({ schema_mismatches: 1 });
   });
 
-  it('hands out what the schema makes of the value', async () => {
+  it('returns the output of the schema', async () => {
     const schema = z.object({ name: z.string(), role: z.string().default('reader') });
     const [writer, reader] = (await podsWith([{}, { schema }])) as [Pod, Pod];
     await writer.cache.set('key', { name: 'Ada', unknown: 1 });
@@ -108,7 +111,7 @@ describe('schema', () => {
     expect(await reader.cache.get('key')).toEqual({ name: 'Ada', role: 'reader' });
   });
 
-  it('and migrate may change the value in place: memory keeps what they leave, and no reader can spoil it', async () => {
+  it('and migrate may change the value in place: L1 keeps the result, and no reader can change it', async () => {
     const dated = (value: unknown) => Object.assign(value as object, { at: new Date(0) });
     const schema = schemaOf((value) => ({ value: dated(value) }));
     const pods = await podsWith([{ version: 1 }, { version: 1, schema }, { version: 2, migrate: dated }]);
@@ -122,7 +125,7 @@ describe('schema', () => {
     }
   });
 
-  it('does not serve a stale value that does not fit when the loader fails', async () => {
+  it('does not return a stale value that does not match when the loader fails', async () => {
     const [writer, reader] = (await podsWith([{ grace: '1h' }, { grace: '1h', schema: person }])) as [Pod, Pod];
     await writer.cache.set('key', { nom: 'Ada' });
     await writer.cache.expire('key');
@@ -132,7 +135,7 @@ describe('schema', () => {
     await expect(failing).rejects.toThrow('down');
   });
 
-  it('of one call beats the one of the namespace, and what it refuses does not get into memory', async () => {
+  it('of one call takes precedence over that of the namespace, and L1 keeps no value that it rejects', async () => {
     const [writer, reader] = (await podsWith([{}, { schema: person }])) as [Pod, Pod];
     await writer.cache.set('key', { name: 'Ada' });
     const schema = z.object({ name: z.literal('Grace') });
@@ -143,7 +146,7 @@ describe('schema', () => {
     expect(await reader.cache.getOrSet('other', load, { schema: z.object({ any: z.number() }) })).toEqual({ any: 1 });
   });
 
-  it('is asked before storing only with validate: both; then the value is returned and not cached', async () => {
+  it('checks a value before it is stored only with validate: both; the value is returned, not cached', async () => {
     const [both, readOnly] = (await podsWith([{ schema: person, validate: 'both' }, { schema: person }])) as [Pod, Pod];
     const bad = async () => ({ nom: 'Ada' });
     expect(await both.cache.getOrSet('key', bad)).toEqual({ nom: 'Ada' });
@@ -158,7 +161,7 @@ describe('schema', () => {
     expect(await readOnly.cache.get('third')).toBeUndefined();
   });
 
-  it('is not waited for beyond the deadline', async () => {
+  it('delays a call no longer than the deadline', async () => {
     const { url, keyPrefix } = redisForTest();
     const schema = schemaOf(() => new Promise(() => {}));
     const options: DistributedCacheOptions = { redis: { url }, keyPrefix, deadlineMs: 80 };
@@ -170,7 +173,7 @@ describe('schema', () => {
     expect(reader.getMetrics().schemaMismatches).toBeGreaterThan(0);
   });
 
-  it('refuses an option that is no schema, at the start', () => {
+  it('rejects an option that is not a schema, at the start', () => {
     for (const users of [
       { schema: {} },
       { schema: () => true },
@@ -192,7 +195,7 @@ describe('version', () => {
     [{ version: 1 }, { version: '1' }],
     [{}, { version: 1 }],
     [{ version: 'a' }, {}],
-  ])('makes what %j has stored a miss for %j, which stores its own at once', async (before, after) => {
+  ])('turns an entry of %j into a miss for %j, which stores its own entry at once', async (before, after) => {
     const [old, young, another] = (await podsWith([before, after, after])) as [Pod, Pod, Pod];
     await old.cache.getOrSet('key', async () => 'old');
     expect(await young.cache.get('key')).toBeUndefined();
@@ -202,7 +205,7 @@ describe('version', () => {
     expect(young.mismatches).toEqual([]);
   });
 
-  it('stays with an entry however it is written and under whatever tags', async () => {
+  it('stays with an entry for all ways of writing and all tags', async () => {
     const [one, other] = (await podsWith([
       { version: 1, grace: '1h' },
       { version: 1, grace: '1h' },
@@ -219,7 +222,7 @@ describe('version', () => {
     await vi.waitFor(async () => expect(await other.cache.get('key')).toBeUndefined());
   });
 
-  it('lets two versions side by side load for themselves and not overwrite each other with every read', async () => {
+  it('lets two versions load side by side without overwriting each other at every read', async () => {
     const [old, young] = (await podsWith([{ version: 1 }, { version: 2 }])) as [Pod, Pod];
     const loads = { old: vi.fn(async () => 'old'), young: vi.fn(async () => 'young') };
     for (let round = 0; round < 10; round += 1) {
@@ -231,7 +234,7 @@ describe('version', () => {
     expect(sets).toBeLessThanOrEqual(6);
   });
 
-  it('is upgraded by migrate, which is told from what; L1 has the result, Redis stays as it is', async () => {
+  it('is upgraded by migrate, which receives the old version; L1 has the result, Redis is unchanged', async () => {
     const migrate = vi.fn((value: unknown, from: string | number | undefined) => ({ name: value, from }));
     const [unversioned, old, young] = (await podsWith([
       {},
@@ -257,8 +260,8 @@ describe('version', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('unknown shape'))],
-    ['makes what the schema refuses', () => ({ nom: 1 })],
-  ])('is a miss, counted, where migrate %s', async (_name, migrate) => {
+    ['returns a value that the schema rejects', () => ({ nom: 1 })],
+  ])('counts a miss where migrate %s', async (_name, migrate) => {
     const [old, young] = (await podsWith([{ version: 1 }, { version: 2, migrate, schema: person }])) as [Pod, Pod];
     await old.cache.set('key', 'Ada');
     expect(await young.cache.getOrSet('key', async () => ({ name: 'Ada' }))).toEqual({ name: 'Ada' });

@@ -4,7 +4,7 @@ import { BatchedReads } from './batched-reads.js';
 import type { RedisConnection } from './redis-connection.js';
 import type { Command, Request } from './send.js';
 
-/** A connection that records the requests and answers them. The subject is what is asked of it, not how Redis answers. */
+/** A connection that records the requests and answers them. The subject is the requests, not how Redis answers. */
 class RecordingConnection {
   isCluster = false;
   isBusy = false;
@@ -36,7 +36,7 @@ function readsForTest() {
 const keysOf = (count: number) => Array.from({ length: count }, (_, index) => `key ${index}`);
 
 describe('reads of single values', () => {
-  it('leave at once, each by itself, while the connection is idle', async () => {
+  it('leave at once, one command each, while the connection is idle', async () => {
     const { connection, reads } = readsForTest();
     expect(String(await reads.get('a'))).toBe('a');
     expect(connection.commands).toEqual(['GET a']);
@@ -51,14 +51,14 @@ describe('reads of single values', () => {
     expect(connection.commands).toEqual(['MGET 10']);
   });
 
-  it('leave by the 64: no read waits for more values than that', async () => {
+  it('leave in groups of 64 at most', async () => {
     const { connection, reads } = readsForTest();
     connection.isBusy = true;
     await Promise.all(keysOf(130).map((key) => reads.get(key)));
     expect(connection.commands).toEqual(['MGET 64', 'MGET 64', 'MGET 2']);
   });
 
-  it('leave each by itself in a cluster, where keys lie on several servers', async () => {
+  it('leave one by one in a cluster, where keys belong to several servers', async () => {
     const { connection, reads } = readsForTest();
     connection.isBusy = true;
     connection.isCluster = true;
@@ -75,7 +75,7 @@ describe('reads of single values', () => {
     expect(connection.commands).toEqual(['MGET 3']);
   });
 
-  it('go on one by one for a user of Redis who may not send MGET', async () => {
+  it('leave one by one for a user of Redis who may not send MGET', async () => {
     const { connection, reads } = readsForTest();
     connection.isBusy = true;
     connection.refusal = new TierReplyError('GET', 'NOPERM');
@@ -95,7 +95,7 @@ describe('reads of single values', () => {
     expect(connection.commands).toEqual(['MGET 3', 'MGET 3', 'MGET 1']);
   });
 
-  it('are refused when more than 100000 wait', async () => {
+  it('are refused when more than 100000 are waiting', async () => {
     const { connection, reads } = readsForTest();
     connection.isBusy = true;
     const waiting = keysOf(100_000).map((key) => reads.get(key));

@@ -5,7 +5,7 @@ import { isRefusal, outageReason, toTierError } from './client-errors.js';
 const SECRET = 'open-sesame';
 const VALUE = 'cached-value-of-a-customer';
 
-/** As the client makes it: the whole command lies in it. */
+/** As the client creates it: it contains the whole command. */
 function replyError(message: string): Error {
   const error = Object.assign(new Error(message), { command: { name: 'set', args: ['key', VALUE, SECRET] } });
   error.name = 'ReplyError';
@@ -16,14 +16,14 @@ function errorOf(code: string, message = `connect ${code} redis://:${SECRET}@hos
   return Object.assign(new Error(message), { code });
 }
 
-/** As redis-parser makes it of a reply that begins with this byte. */
+/** As redis-parser creates it from a reply that begins with this byte. */
 function parserError(byte: number): Error {
   const error = new Error(`Protocol error, got ${JSON.stringify(String.fromCharCode(byte))} as reply type byte`);
   error.name = 'ParserError';
   return error;
 }
 
-/** Every way in which an error ends up in a log. */
+/** Every way in which an error can be written to a log. */
 function printed(error: unknown): string {
   const { message, stack = '' } = error as Error;
   return [inspect(error, { depth: 10, showHidden: true }), JSON.stringify(error), String(error), message, stack].join();
@@ -38,7 +38,7 @@ describe('toTierError', () => {
     [`ERR unknown command 'x', with args beginning with: '${VALUE}'`, 'ERR'],
     [`${VALUE} ${SECRET}`, 'ERR'],
     ['', 'ERR'],
-  ])('keeps of the reply %j the word %s, and nothing else', (message, word) => {
+  ])('keeps only the code of the reply %j: %s', (message, word) => {
     const error = toTierError('SET', replyError(message), 300);
     expect(error).toMatchObject({ code: 'CACHE_TIER_REPLY', operation: 'SET', reply: word });
     expect(printed(error)).not.toContain(SECRET);
@@ -53,7 +53,7 @@ describe('toTierError', () => {
     ['Connection is closed.', 'CACHE_TIER_DISCONNECTED'],
     [`Too many Cluster redirections. Last error: ReplyError: ${SECRET}`, 'CACHE_TIER_DISCONNECTED'],
     [`something new that names ${SECRET}`, 'CACHE_TIER_DISCONNECTED'],
-  ])('makes of the client saying %j the code %s', (message, code) => {
+  ])('turns the client error %j into the code %s', (message, code) => {
     const error = toTierError('GET', Object.assign(new Error(message), { args: [VALUE] }), 300);
     expect(error.code).toBe(code);
     expect(printed(error)).not.toContain(SECRET);
@@ -78,17 +78,17 @@ describe('toTierError', () => {
     ['NOSCRIPT No matching script.', false],
     ['ERR no such key', false],
     ['ERR value is not an integer or out of range script: 3c7a, on @user_script:1.', false],
-  ])('tells whether the reply %j refuses the command whatever its arguments: %s', (message, isRefused) => {
+  ])('marks whether the reply %j refuses the command for all arguments: %s', (message, isRefused) => {
     expect(toTierError('EVAL', replyError(message), 300)).toMatchObject({ isRefusal: isRefused });
     expect(isRefusal(replyError(message))).toBe(isRefused);
   });
 
-  it('hands on an error of ours as it is', () => {
+  it('returns an error of the library unchanged', () => {
     const error = toTierError('GET', replyError('OOM no'), 300);
     expect(toTierError('SET', error, 300)).toBe(error);
   });
 
-  it.each([[undefined], [null], ['text'], [{ message: SECRET }]])('makes an error of %j', (thrown) => {
+  it.each([[undefined], [null], ['text'], [{ message: SECRET }]])('turns %j into an error', (thrown) => {
     const error = toTierError('GET', thrown, 300);
     expect(error.code).toBe('CACHE_TIER_DISCONNECTED');
     expect(printed(error)).not.toContain(SECRET);
@@ -124,7 +124,7 @@ describe('outageReason', () => {
     ['unknown', SECRET],
     ['unknown', undefined],
     ['unknown', null],
-  ])('says %s', (reason, error) => {
+  ])('returns %s', (reason, error) => {
     expect(outageReason(error)).toBe(reason);
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { clusterClientOptions, clusterOptionsLike, reconnectDelayMs, singleClientOptions } from './client-options.js';
 
 const COMMAND_TIMEOUT_MS = 5000;
-/** What every connection ships with, single or in a cluster. */
+/** The defaults of every connection, single or in a cluster. */
 const FAIL_FAST = {
   connectTimeout: 1000,
   commandTimeout: COMMAND_TIMEOUT_MS,
@@ -17,7 +17,7 @@ const FAIL_FAST = {
 };
 
 describe('the options of a single client', () => {
-  it('fail fast, queue nothing and resend nothing', () => {
+  it('fail fast, without a queue and without resending', () => {
     const options = singleClientOptions({ host: 'h', port: 1 }, COMMAND_TIMEOUT_MS);
     expect(options).toStrictEqual({
       ...FAIL_FAST,
@@ -31,16 +31,16 @@ describe('the options of a single client', () => {
     });
   });
 
-  it('never set socketTimeout, whose timer kills a healthy socket after a reconnection', () => {
+  it('never set socketTimeout, whose timer closes a healthy socket after a reconnection', () => {
     expect(singleClientOptions({}, COMMAND_TIMEOUT_MS)).not.toHaveProperty('socketTimeout');
     expect(clusterClientOptions({}, COMMAND_TIMEOUT_MS).redisOptions).not.toHaveProperty('socketTimeout');
   });
 
-  it('open a connection within the command timeout where that is shorter than a second', () => {
+  it('limit opening a connection to the command timeout where that is shorter than a second', () => {
     expect(singleClientOptions({}, 250)).toMatchObject({ connectTimeout: 250, commandTimeout: 250 });
   });
 
-  it('pass on what the application gave, and leave out what it did not', () => {
+  it('pass on the options of the application, and omit those that it did not give', () => {
     const given = { path: '/redis.sock', db: 3, username: 'u', password: 'p', connectionName: 'n', family: 6 };
     const options = singleClientOptions(given, COMMAND_TIMEOUT_MS);
     expect(options).toMatchObject(given);
@@ -48,19 +48,19 @@ describe('the options of a single client', () => {
     expect(Object.values(options)).not.toContain(undefined);
   });
 
-  it('turn TLS on with the options given, and off', () => {
+  it('turn TLS on with the given options, and off', () => {
     expect(singleClientOptions({ tls: true }, 1).tls).toEqual({});
     expect(singleClientOptions({ tls: { ca: 'x', servername: 's' } }, 1).tls).toEqual({ ca: 'x', servername: 's' });
     expect(singleClientOptions({ tls: false }, 1)).not.toHaveProperty('tls');
   });
 
-  it('are beaten by clientOptions', () => {
+  it('are overridden by clientOptions', () => {
     const retryStrategy = (): number => 7;
     const clientOptions = { enableOfflineQueue: true, retryStrategy, keepAlive: 1 };
     expect(singleClientOptions({ clientOptions }, 1)).toMatchObject(clientOptions);
   });
 
-  it('find the master through Sentinels, over TLS where the master has it', () => {
+  it('find the master through Sentinels, with TLS where the master has it', () => {
     const sentinels = [{ host: 'a', port: 1 }];
     const options = singleClientOptions(
       { sentinels, name: 'main', tls: true, sentinelTls: { ca: 'x' }, sentinelUsername: 'su', sentinelPassword: 'sp' },
@@ -84,7 +84,7 @@ describe('the options of a single client', () => {
 });
 
 describe('the options of a cluster', () => {
-  it('fail fast at both levels and leave the reconnection of nodes to the cluster', () => {
+  it('fail fast at both levels and leave the reconnection of nodes to the cluster client', () => {
     const settings = { username: 'u', password: 'p', connectionName: 'n', family: 4, tls: true } as const;
     expect(clusterClientOptions(settings, COMMAND_TIMEOUT_MS)).toStrictEqual({
       lazyConnect: true,
@@ -101,7 +101,7 @@ describe('the options of a cluster', () => {
     });
   });
 
-  it('leave the names of nodes to the connections and to their certificates', () => {
+  it('leave the node names to the connections and their certificates', () => {
     const { dnsLookup } = clusterClientOptions({}, COMMAND_TIMEOUT_MS);
     const addresses: unknown[] = [];
     dnsLookup?.('node.example.org', (_error, address) => addresses.push(address));
@@ -111,7 +111,7 @@ describe('the options of a cluster', () => {
     expect(clusterOptionsLike({ dnsLookup: own }, COMMAND_TIMEOUT_MS)).not.toHaveProperty('dnsLookup');
   });
 
-  it('are beaten by clientOptions, those of the nodes one by one', () => {
+  it('are overridden by clientOptions, those of the nodes one by one', () => {
     const clientOptions = { maxRedirections: 9, redisOptions: { keepAlive: 1 } };
     const options = clusterClientOptions({ password: 'p', clientOptions }, COMMAND_TIMEOUT_MS);
     expect(options).toMatchObject({ maxRedirections: 9, enableOfflineQueue: false });
@@ -120,7 +120,7 @@ describe('the options of a cluster', () => {
 });
 
 describe('reconnectDelayMs', () => {
-  it('begins with 50 ms, goes on with 70, is a second after ten seconds, and is spread by a quarter each way', () => {
+  it('begins with 50 ms, continues with 70, is a second after ten seconds, and varies by a quarter each way', () => {
     const random = vi.spyOn(Math, 'random');
     const delays = (value: number): number[] => {
       random.mockReturnValue(value);
@@ -133,7 +133,7 @@ describe('reconnectDelayMs', () => {
 });
 
 describe('reconnectOnError', () => {
-  it('looks for the new master after READONLY, each time after twice as long, and after nothing else', () => {
+  it('looks for the new master after READONLY only, with a delay that doubles each time', () => {
     const reconnect = singleClientOptions({}, 1).reconnectOnError;
     const now = vi.spyOn(performance, 'now');
     const answers = (message: string, atMs: number): unknown => {
@@ -163,7 +163,7 @@ describe('reconnectOnError', () => {
     expect(looks(8000)).toEqual([8000, 9000, 11_000]);
   });
 
-  it('keeps the pace of two connections apart', () => {
+  it('keeps the delays of two connections apart', () => {
     const [one, other] = [singleClientOptions({}, 1), singleClientOptions({}, 1)];
     expect(one.reconnectOnError?.(new Error('READONLY'))).toBe(true);
     expect(other.reconnectOnError?.(new Error('READONLY'))).toBe(true);

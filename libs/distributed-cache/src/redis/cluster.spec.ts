@@ -12,7 +12,7 @@ import { keySlot, SLOT_COUNT } from '../keys/index.js';
 const KEYS = Array.from({ length: 60 }, (_, index) => `key:${index}`);
 let prefixes = 0;
 
-describe('over a Redis Cluster', () => {
+describe('a cache over a Redis Cluster', () => {
   let group: RedisCluster;
   beforeAll(async () => void (group = await RedisCluster.start()));
   afterAll(() => group?.stop());
@@ -58,7 +58,7 @@ describe('over a Redis Cluster', () => {
     expect(await other.getCache('orders').get('key')).toBe('kept');
   });
 
-  it('lets every process hear of a change on any node', async () => {
+  it('tracks changes on every node in each process', async () => {
     const own = options();
     const [all, another] = [cacheForTest(own), cacheForTest(own)];
     await Promise.all([all.connect(), another.connect()]);
@@ -69,14 +69,14 @@ describe('over a Redis Cluster', () => {
     await vi.waitFor(async () => expect(new Set(await other.getMany(KEYS))).toEqual(new Set(['new'])));
   });
 
-  it('is healthy, and is closed at once', async () => {
+  it('is healthy, and closes at once', async () => {
     const all = cacheForTest(options());
     expect(await all.healthCheck()).toMatchObject({ status: 'up', redisConnected: true });
     await all.close();
     expect(await all.healthCheck()).toMatchObject({ redisConnected: false });
   });
 
-  it('leaves no timer behind, also when it is closed in the middle of a look at the cluster', async () => {
+  it('leaves no timer behind, even when it closes during a refresh of the slots', async () => {
     const { host, port } = group.masters[0]!;
     const looking = { nodes: [{ host, port }], options: { clientOptions: { slotsRefreshInterval: 1 } } };
     const timersLeft = watchTimers();
@@ -88,7 +88,7 @@ describe('over a Redis Cluster', () => {
     await vi.waitFor(() => expect(timersLeft()).toEqual([]), { timeout: 20_000, interval: 20 });
   });
 
-  it('is used through a client that is handed in, which is not closed', async () => {
+  it('uses a client that is handed in, and does not close it', async () => {
     const client = new Cluster(group.addresses);
     onTestFinished(() => client.disconnect());
     const all = cacheForTest({ redis: { client }, keyPrefix: options().keyPrefix });
@@ -100,10 +100,10 @@ describe('over a Redis Cluster', () => {
   });
 });
 
-describe('a Redis Cluster one of whose masters hangs', () => {
+describe('a cache over a Redis Cluster with a frozen master', () => {
   const MASTERS = 3;
 
-  /** @param stampHangs whether the hung master is the one with the stamp of the namespace */
+  /** @param stampHangs whether the frozen master is the one with the stamp of the namespace */
   async function hangingGroup(stampHangs: boolean): Promise<{
     hung: RedisServer;
     mine: string[];
@@ -113,7 +113,7 @@ describe('a Redis Cluster one of whose masters hangs', () => {
   }> {
     const group = await RedisCluster.start({ masters: MASTERS });
     onTestFinished(() => group.stop());
-    // Else every master refuses every key as soon as the others take the hung one for dead.
+    // Otherwise every master refuses every key as soon as the others consider the frozen one dead.
     await Promise.all(
       group.masters.map((node) => node.command('CONFIG', 'SET', 'cluster-require-full-coverage', 'no')),
     );
@@ -136,7 +136,7 @@ describe('a Redis Cluster one of whose masters hangs', () => {
     ['an entry', false],
     ['the stamp of the namespace', true],
   ])(
-    'goes on serving from the others, has L1 serve for the hung one, and says so: %s lies there',
+    'serves from the other masters, uses L1 for the frozen one, and reports it: %s belongs to the frozen one',
     async (_what, stampHangs) => {
       const { hung, mine, others, all, another } = await hangingGroup(stampHangs);
       const [cache, second] = [all.getCache<string>('users'), another.getCache<string>('users')];
@@ -173,7 +173,7 @@ describe('a Redis Cluster one of whose masters hangs', () => {
     },
   );
 
-  it('deletes on the hung one what was deleted meanwhile, before its keys are read again', async () => {
+  it('replays the deletions on the frozen master before its keys are read again', async () => {
     const { hung, mine, all, another } = await hangingGroup(true);
     const cache = all.getCache<string>('users');
     const other = another.getCache<string>('users');
@@ -193,8 +193,8 @@ describe('a Redis Cluster one of whose masters hangs', () => {
   });
 });
 
-describe('a Redis Cluster that loses one master by death and another by a hang', () => {
-  it('costs no caller an error, and the replicas are written to afterwards', async () => {
+describe('a Redis Cluster that loses one master by death and another by a freeze', () => {
+  it('causes no error for a caller, and the replicas accept writes afterwards', async () => {
     const group = await RedisCluster.start({ masters: 3, replicas: 3 });
     onTestFinished(() => group.stop());
     const options = { redis: { cluster: { nodes: group.addresses } } };
@@ -206,8 +206,9 @@ describe('a Redis Cluster that loses one master by death and another by a hang',
       await lose();
       const entries = KEYS.map((key) => [`after:${index}:${key}`, key] as const);
       const other = cacheForTest(options).getCache<string>('users');
-      // Every slot again, also those of the node that is gone: its replica has taken over. Read again with each try:
-      // the deletion of what an earlier try left in doubt may come after this one.
+      // Every slot again, also those of the dead node, whose replica has taken over. They are read again at each
+      // attempt:
+      // the deletion of an unknown earlier attempt may arrive after this one.
       await vi.waitFor(
         async () => {
           expect(await cache.setMany(entries)).toBe(true);

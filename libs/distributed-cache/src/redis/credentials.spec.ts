@@ -6,7 +6,7 @@ import { Gate } from '../../../../test/support/gate.js';
 import { RedisCluster } from '../../../../test/support/redis-cluster.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 
-/** Gives the user another password, and ends every connection that is logged in with the old one. */
+/** Gives the user another password, and closes every connection that is logged in with the old one. */
 async function rotate(server: RedisServer, password: string): Promise<void> {
   await server.command('ACL', 'SETUSER', 'app', 'on', 'resetpass', `>${password}`, '~*', '&*', '+@all');
   await server.command('CLIENT', 'KILL', 'USER', 'app');
@@ -20,7 +20,7 @@ async function serverOf(password: string): Promise<RedisServer> {
 }
 
 describe('a password that is rotated', () => {
-  it('is asked for before each connection, of data and of messages', async () => {
+  it('is requested before each connection, for data and for messages', async () => {
     const server = await serverOf('first');
     let password = 'first';
     const credentials = vi.fn(async () => ({ username: 'app', password }));
@@ -35,7 +35,7 @@ describe('a password that is rotated', () => {
     expect(credentials.mock.calls.length).toBeGreaterThanOrEqual(3);
   });
 
-  it('may be asked for in vain: what was given last is used, and no caller is told', async () => {
+  it('may fail to arrive: the last password is used, and no caller gets an error', async () => {
     const server = await serverOf('first');
     let isBroken = false;
     const credentials = vi.fn(() => {
@@ -53,7 +53,7 @@ describe('a password that is rotated', () => {
     await untilInvalidation(all, 'live');
   });
 
-  it('ends a cache that is closed while it waits for one', async () => {
+  it('does not keep a cache from closing while it waits for a password', async () => {
     const server = await serverOf('first');
     const [asked, answer] = [new Gate(), new Gate()];
     const credentials = async () => {
@@ -70,7 +70,7 @@ describe('a password that is rotated', () => {
     expect(await server.command('CLIENT', 'LIST')).not.toContain('user=app');
   });
 
-  it('is taken from the options of a client that was handed in', async () => {
+  it('is taken from the options of a client that is handed in', async () => {
     const server = await serverOf('first');
     const client = new Redis({ host: server.host, port: server.port, username: 'app', password: 'first' });
     client.on('error', () => {});
@@ -84,7 +84,7 @@ describe('a password that is rotated', () => {
     await untilInvalidation(all, 'live');
   });
 
-  it('is asked for by each node of a cluster', async () => {
+  it('is requested by each node of a cluster', async () => {
     const cluster = await RedisCluster.start();
     onTestFinished(() => cluster.stop());
     let password = 'first';

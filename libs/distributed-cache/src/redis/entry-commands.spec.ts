@@ -24,13 +24,13 @@ describe.each([
       [client, admin].forEach((each) => each.disconnect());
       await server.stop();
     });
-    // Its greeting comes before a monitor is opened, which would take it for its own reply.
+    // Its greeting arrives before a monitor is opened, which would take it for a reply of its own.
     await checkDirect(client, async (each) => void (await each.ping()));
     return { client, admin, send: <Result>(request: Request<Result>) => resultOf(client, request) };
   }
 
-  /** The other way round, a load from before could store its value between the two and lose its lease too late. */
-  it('end the load under way before they put a value in place', async () => {
+  /** In the opposite order, an earlier load could store its value between the two and lose its lease too late. */
+  it('end the running load before they store a value', async () => {
     const { client, admin, send } = await serverForTest();
     const monitor = await admin.monitor();
     onTestFinished(() => monitor.disconnect());
@@ -44,11 +44,11 @@ describe.each([
     ]);
   });
 
-  it('store a loaded value under its lease only, also on a server that has forgotten the scripts', async () => {
+  it('store a loaded value under its lease only, also on a server that has lost the scripts', async () => {
     const { client, admin, send } = await serverForTest();
     for (const script of ['unknown', 'known', 'forgotten']) {
       if (script === 'forgotten') {
-        expect(await admin.info('errorstats')).not.toContain('NOSCRIPT'); // no round trip was lost so far
+        expect(await admin.info('errorstats')).not.toContain('NOSCRIPT'); // no round trip has been lost so far
         await admin.script('FLUSH');
       }
       await admin.set(keys.leaseKey, script);
@@ -63,7 +63,7 @@ describe.each([
   it.each([
     ['by script', acquireByScript],
     ['without one', acquire],
-  ])('acquire a free lease %s and read the value with it', async (_how, acquiring) => {
+  ])('take a free lease %s and read the value with it', async (_how, acquiring) => {
     const { client, admin, send } = await serverForTest();
     expect(await send(acquiring(client, keys, 'first', MINUTE_MS))).toEqual({
       owner: 'first',
@@ -91,7 +91,7 @@ describe.each([
     expect(await admin.exists(keys.valueKey)).toBe(0);
   });
 
-  it('renew and release the leases of their token only', async () => {
+  it('renew and release only the leases of their token', async () => {
     const { client, admin, send } = await serverForTest();
     const others = { ...keys, leaseKey: 'c:{c:n:k2}:lease' };
     await admin.mset(keys.leaseKey, 'mine', others.leaseKey, 'other');
@@ -107,7 +107,7 @@ describe.each([
     expect(await admin.mget(keys.leaseKey, others.leaseKey)).toEqual([null, 'other']);
   });
 
-  it('replace a value that has not changed, and leave another as it is', async () => {
+  it('replace a value that has not changed, and leave a changed one', async () => {
     const { client, admin, send } = await serverForTest();
     await admin.set(keys.valueKey, 'value');
     await send(replace(client, keys, newer, Buffer.from('wrong'), MINUTE_MS));
@@ -116,7 +116,7 @@ describe.each([
     expect(await admin.get(keys.valueKey)).toBe('newer');
   });
 
-  it('drop a value with its lease, and hold fills off', async () => {
+  it('delete a value with its lease, and hold fills off', async () => {
     const { client, admin } = await serverForTest();
     await admin.mset(keys.valueKey, 'value', keys.leaseKey, 'token', keys.fillKey, 'staged');
     expect(await dropEntries(client, [keys, { ...keys, valueKey: 'none' }])).toEqual([true, false]);

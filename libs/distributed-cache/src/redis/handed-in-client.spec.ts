@@ -8,7 +8,7 @@ import type { RedisOption } from '../config/index.js';
 
 type Make = (options: RedisOptions) => Promise<{ client: Redis; option: RedisOption }>;
 
-/** The ways in which an application hands its client in. */
+/** The ways in which an application hands in its client. */
 const WAYS: readonly (readonly [name: string, make: Make])[] = [
   [
     'an ioredis client',
@@ -38,7 +38,7 @@ async function handedIn(make: Make, options: RedisOptions): Promise<{ client: Re
 }
 
 describe.each(WAYS)('%s that is handed in', (_name, make) => {
-  it('is used, is not closed, and keeps its own listeners and no others', async () => {
+  it('is used, stays open, and keeps exactly its own listeners', async () => {
     const { host, port, keyPrefix, admin } = redisForTest();
     const { client, option } = await handedIn(make, { host, port });
     const onError = vi.fn();
@@ -58,7 +58,7 @@ describe.each(WAYS)('%s that is handed in', (_name, make) => {
     expect(onError).not.toHaveBeenCalled();
   });
 
-  it('gathers no listeners over many caches, one after the other', async () => {
+  it('accumulates no listeners over many caches, one after the other', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const { client, option } = await handedIn(make, { host, port });
     client.on('error', () => {});
@@ -71,14 +71,14 @@ describe.each(WAYS)('%s that is handed in', (_name, make) => {
     expect(listenersOf(client)).toEqual(before);
   });
 
-  it('may connect later, on its own or by the cache', async () => {
+  it('may connect later, by the application or by the cache', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const { option } = await handedIn(make, { host, port, lazyConnect: true });
     const cache = cacheForTest({ redis: option, keyPrefix }).getCache('users');
     expect(await cache.set('key', 1)).toBe(true);
   });
 
-  it('reconnects by its own rules, and is used again then', async () => {
+  it('reconnects by its own rules, and is used again afterwards', async () => {
     const server = await RedisServer.start();
     onTestFinished(() => server.stop());
     const { client, option } = await handedIn(make, { host: server.host, port: server.port, retryStrategy: () => 50 });
@@ -93,7 +93,7 @@ describe.each(WAYS)('%s that is handed in', (_name, make) => {
     await vi.waitFor(async () => expect(await cache.set('key', 3)).toBe(true), { timeout: 5000, interval: 20 });
   });
 
-  it('may be ended by the application: the cache has connections of its own', async () => {
+  it('may be closed by the application: the cache has connections of its own', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const { client, option } = await handedIn(make, { host, port });
     const all = cacheForTest({ redis: option, keyPrefix });
@@ -106,7 +106,7 @@ describe.each(WAYS)('%s that is handed in', (_name, make) => {
 });
 
 describe('two caches that share a handed-in client', () => {
-  it('both work, and the one goes on when the other is closed', async () => {
+  it('both work, and one continues when the other is closed', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const client = new Redis({ host, port });
     onTestFinished(() => client.disconnect());
@@ -123,7 +123,7 @@ describe('two caches that share a handed-in client', () => {
 });
 
 describe('a client that is handed in to two caches', () => {
-  it('lets each hear of what the other changes, and of what the application changes through it', async () => {
+  it('lets each cache track the changes of the other cache, and those of the application', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const { client } = await handedIn(WAYS[0]![1], { host, port });
     client.on('error', () => {});
@@ -137,7 +137,7 @@ describe('a client that is handed in to two caches', () => {
     await vi.waitFor(async () => expect(await one!.get('key')).toBeUndefined());
   });
 
-  it('keeps what is loaded right after a deletion', async () => {
+  it('keeps the result of a load right after a deletion', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const { client } = await handedIn(WAYS[0]![1], { host, port });
     const cache = cacheForTest({ redis: { client }, keyPrefix }).getCache('users');
@@ -150,7 +150,7 @@ describe('a client that is handed in to two caches', () => {
     }
   });
 
-  it("is not used: nothing of ours lands in the application's transactions, and its WATCH holds", async () => {
+  it('is not used: no command of the cache enters a transaction of the application or ends its WATCH', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const { client } = await handedIn(WAYS[0]![1], { host, port });
     const own = `${keyPrefix}-own`;
@@ -165,7 +165,7 @@ describe('a client that is handed in to two caches', () => {
     expect(await cache.getOrSet('other', () => 'loaded')).toBe('loaded');
     await cache.delete('key');
     expect(await queued).toBe('QUEUED');
-    expect(await client.exec()).toBeNull(); // it has changed what it watched
+    expect(await client.exec()).toBeNull(); // the watched key has changed
     await client.del(own);
     await client.multi({ pipeline: false });
     await client.incr(own);
@@ -174,7 +174,7 @@ describe('a client that is handed in to two caches', () => {
     expect(await cache.get('key')).toBe('within');
   });
 
-  it('is not held up: a blocking command of the application delays nothing', async () => {
+  it('is not blocked: a blocking command of the application delays no command of the cache', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const { client } = await handedIn(WAYS[0]![1], { host, port });
     const all = cacheForTest({ redis: { client }, keyPrefix });
@@ -198,7 +198,7 @@ describe('a client that is handed in to two caches', () => {
     expect(await admin.exists(`${keyPrefix}:users:key`, `${keyPrefix}:users:other`)).toBe(2);
   });
 
-  it('is left without tracking', async () => {
+  it('has no tracking', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const { client } = await handedIn(WAYS[0]![1], { host, port });
     const all = cacheForTest({ redis: { client }, keyPrefix });

@@ -13,13 +13,13 @@ function inFlightForTest(limits: Partial<QueueLimits> = {}): {
   inFlight: InFlight;
   track: <Result>(operation: string, start: () => Promise<Result>) => Promise<Result>;
   verdicts: TimeoutVerdict[];
-  /** Time goes by, and timers run when they are due. */
+  /** Lets time pass, and timers run when they are due. */
   advance: (durationMs: number) => Promise<void>;
-  /** Time goes by and nothing runs: the process is busy. */
+  /** Lets time pass while no timer runs: the process is busy. */
   beBusy: (durationMs: number) => void;
   receive: () => void;
   answersInTime: () => number;
-  /** From now on the process works for this part of its time, 0 to 1. */
+  /** The part of its time for which the process works from now on, 0 to 1. */
   setLoad: (load: number) => void;
 } {
   let [nowMs, progress, answers, load] = [1_000_000, 0, 0, 0];
@@ -54,7 +54,7 @@ function inFlightForTest(limits: Partial<QueueLimits> = {}): {
   };
 }
 
-/** What became of it so far. */
+/** The outcome so far. */
 function outcomeOf(promise: Promise<unknown>): { error?: unknown; value?: unknown; isPending: boolean } {
   const outcome: { error?: unknown; value?: unknown; isPending: boolean } = { isPending: true };
   promise.then(
@@ -65,7 +65,7 @@ function outcomeOf(promise: Promise<unknown>): { error?: unknown; value?: unknow
 }
 
 describe('InFlight', () => {
-  it('hands on what the operation gives, value or the very error', async () => {
+  it('passes on the result of the operation, value or error object', async () => {
     const { inFlight, track } = inFlightForTest();
     const error = new Error('no');
     expect(await track('GET', () => Promise.resolve(1))).toBe(1);
@@ -73,7 +73,7 @@ describe('InFlight', () => {
     expect(inFlight.size).toBe(0);
   });
 
-  it('ends a wait at the deadline, each at its own, and names the operation', async () => {
+  it('ends each wait at its own deadline, and names the operation', async () => {
     const { inFlight, track, verdicts, advance } = inFlightForTest();
     const first = outcomeOf(track('GET', NEVER));
     await advance(200);
@@ -90,7 +90,7 @@ describe('InFlight', () => {
     expect(inFlight.size).toBe(0);
   });
 
-  it('does not count an answer that comes after the deadline', async () => {
+  it('ignores an answer that arrives after the deadline', async () => {
     const { track, advance, answersInTime } = inFlightForTest();
     let answer: (value: number) => void = () => {};
     const outcome = outcomeOf(track('GET', () => new Promise<number>((resolve) => (answer = resolve))));
@@ -103,7 +103,7 @@ describe('InFlight', () => {
     expect(answersInTime()).toBe(1);
   });
 
-  it('calls a connection slow, not silent, when something arrived since the operation was sent', async () => {
+  it('calls a connection slow, not silent, when bytes have arrived since the operation was sent', async () => {
     const { track, verdicts, advance, receive } = inFlightForTest();
     outcomeOf(track('GET', NEVER));
     await advance(100);
@@ -113,7 +113,7 @@ describe('InFlight', () => {
     expect(verdicts).toEqual(['slow', 'silent']);
   });
 
-  it('gives an operation its deadline anew where its timer came late, and then decides', async () => {
+  it('renews the deadline of an operation whose timer ran late, and then decides', async () => {
     const { track, verdicts, advance, beBusy } = inFlightForTest();
     const outcome = outcomeOf(track('GET', NEVER));
     beBusy(400);
@@ -124,7 +124,7 @@ describe('InFlight', () => {
     expect(verdicts).toEqual(['silent']);
   });
 
-  it('says that the process was busy where its timer came late six times in a row', async () => {
+  it('reports that the process was busy where its timer ran late six times in succession', async () => {
     const { track, verdicts, advance, beBusy } = inFlightForTest();
     const outcome = outcomeOf(track('GET', NEVER));
     for (let time = 1; time <= 6; time++) {
@@ -136,7 +136,7 @@ describe('InFlight', () => {
     expect(verdicts).toEqual(['busy-process']);
   });
 
-  it('gives an operation its deadline anew where a busy process gets answers to others', async () => {
+  it('renews the deadline of an operation where a busy process receives answers to others', async () => {
     const { track, verdicts, advance, receive, setLoad } = inFlightForTest();
     setLoad(0.9);
     const outcome = outcomeOf(track('GET', NEVER));
@@ -149,7 +149,7 @@ describe('InFlight', () => {
     expect(verdicts).toEqual(['slow']);
   });
 
-  it('gives an operation its deadline anew while others queue behind it and the server answers', async () => {
+  it('renews the deadline of an operation while others are queued behind it and the server answers', async () => {
     const { track, verdicts, advance, receive } = inFlightForTest({ maxSent: 2 });
     const [first] = [outcomeOf(track('SET', NEVER)), outcomeOf(track('SET', NEVER)), outcomeOf(track('SET', NEVER))];
     receive();
@@ -160,7 +160,7 @@ describe('InFlight', () => {
     expect(verdicts[0]).toBe('busy-process');
   });
 
-  it('begins the deadline of a burst when the turn that sends it ends: its commands leave then', async () => {
+  it('begins the deadline of a burst at the end of its event loop turn, when its commands leave', async () => {
     const { track, verdicts, advance, beBusy } = inFlightForTest();
     const burst = Array.from({ length: 20 }, () => outcomeOf(track('GET', NEVER)));
     beBusy(200);
@@ -172,7 +172,7 @@ describe('InFlight', () => {
     expect(new Set(verdicts)).toEqual(new Set(['silent']));
   });
 
-  it('takes a server for silent that answers nothing, however busy the process is', async () => {
+  it('calls a server that answers nothing silent, however busy the process is', async () => {
     const { track, verdicts, advance, setLoad } = inFlightForTest();
     setLoad(0.9);
     outcomeOf(track('GET', NEVER));
@@ -194,7 +194,7 @@ describe('InFlight', () => {
     expect(verdicts).toEqual(['silent']);
   });
 
-  it('takes an answer to a command that could not leave while the process was busy', async () => {
+  it('accepts an answer to a command that could not leave while the process was busy', async () => {
     const { track, verdicts, advance, beBusy } = inFlightForTest();
     let answer: (value: number) => void = () => {};
     const outcome = outcomeOf(track('GET', () => new Promise<number>((resolve) => (answer = resolve))));
@@ -206,10 +206,10 @@ describe('InFlight', () => {
     expect(verdicts).toEqual([]);
   });
 
-  it('takes an answer that lay in the socket while the process was busy', async () => {
+  it('accepts an answer that was in the socket while the process was busy', async () => {
     const { track, verdicts, advance, beBusy } = inFlightForTest();
     let answer: (value: number) => void = () => {};
-    // Sockets are read after the timers and before what they left to `setImmediate`: so is this.
+    // Node reads sockets after the timers and before the callbacks of `setImmediate`, in the same order as here.
     setTimeout(() => setImmediate(() => answer(1)), DEADLINE_MS);
     const outcome = outcomeOf(track('GET', () => new Promise<number>((resolve) => (answer = resolve))));
     beBusy(400);
@@ -218,7 +218,7 @@ describe('InFlight', () => {
     expect(verdicts).toEqual([]);
   });
 
-  it('sends no more than the window holds, the others in order as answers come', async () => {
+  it('sends no more than the window holds, and the others in order as answers arrive', async () => {
     const { inFlight, track } = inFlightForTest({ maxSent: 2 });
     const sent: number[] = [];
     const answers: ((value: number) => void)[] = [];
@@ -252,7 +252,7 @@ describe('InFlight', () => {
     expect(second.error).toBeInstanceOf(TierTimeoutError);
   });
 
-  it('sends what is urgent before what has waited longer', async () => {
+  it('sends urgent operations before those that have waited longer', async () => {
     const { inFlight, track } = inFlightForTest({ maxSent: 1 });
     const sent: string[] = [];
     const note = (name: string) => async () => void sent.push(name);
@@ -265,7 +265,7 @@ describe('InFlight', () => {
     expect(sent).toEqual(['first', 'fill', 'get', 'set']);
   });
 
-  it('bounds what is sent and what waits by bytes, and sends one operation however large it is', async () => {
+  it('bounds the sent and the queued operations by bytes, and sends a single operation of any size', async () => {
     const { inFlight } = inFlightForTest({ maxSentBytes: 100, maxQueuedBytes: 250 });
     let sent = 0;
     const track = (bytes: number, replyBytes = 0) =>
@@ -289,7 +289,7 @@ describe('InFlight', () => {
     expect(sent).toBe(1);
   });
 
-  it('sends thousands of queued operations that fail at once without running out of stack', async () => {
+  it('sends thousands of queued operations that fail at once without a stack overflow', async () => {
     const { inFlight, track } = inFlightForTest({ maxSent: 1 });
     const failed = vi.fn();
     let fail: (error: Error) => void = () => {};
@@ -303,7 +303,7 @@ describe('InFlight', () => {
     expect(inFlight.size).toBe(0);
   });
 
-  it('refuses at once what goes beyond the queue, and takes more when there is room again', async () => {
+  it('refuses at once the operations beyond the queue, and accepts more when there is space again', async () => {
     const { inFlight, track, advance } = inFlightForTest({ maxSent: 2, maxQueued: 1 });
     const waiting = [1, 2, 3].map(() => outcomeOf(track('GET', NEVER)));
     const start = vi.fn(NEVER);
@@ -329,7 +329,7 @@ describe('InFlight', () => {
     expect(verdicts).toEqual([]);
   });
 
-  it('takes new operations from within the release of the old ones', async () => {
+  it('accepts new operations from within the release of the old ones', async () => {
     const { inFlight, track, advance } = inFlightForTest();
     const again = outcomeOf(track('GET', NEVER).catch(() => track('AGAIN', NEVER)));
     inFlight.releaseAll((operation) => new TierUnavailableError(operation, 'not-connected'));
@@ -337,7 +337,7 @@ describe('InFlight', () => {
     expect(again.error).toMatchObject({ operation: 'AGAIN', code: 'CACHE_TIER_TIMEOUT' });
   });
 
-  it('serves any number of operations with one timer, which keeps the process alive only while an operation waits', async () => {
+  it('serves any number of operations with one timer, which is referenced only while an operation waits', async () => {
     vi.useRealTimers();
     const timers = vi.spyOn(globalThis, 'setTimeout');
     const { inFlight, track } = inFlightForTest();

@@ -22,7 +22,7 @@ function at({ port }: { port: number }): { redis: { host: string; port: number }
   return { redis: { host: '127.0.0.1', port } };
 }
 
-/** An address at which the n-th connection reaches what `portOf(n)` says. */
+/** An address at which the n-th connection reaches the port `portOf(n)`. */
 async function junction(portOf: (index: number) => number): Promise<{ port: number; openedAtMs: number[] }> {
   const openedAtMs: number[] = [];
   const server = createServer((client) => {
@@ -45,11 +45,11 @@ async function subscriptionsOf(server: RedisServer): Promise<string> {
 }
 
 describe('the invalidation channel', () => {
-  it('is live, and stays so, where a round trip takes 250 ms', async () => {
+  it('is live, and stays live, where a round trip takes 250 ms', async () => {
     const server = await ownServer();
     const proxy = await proxyTo(server);
     proxy.delay(125);
-    // Not the deadline's default: a busy machine adds to the round trip.
+    // More than the default deadline: a busy machine adds to the round trip.
     const all = cacheForTest({ ...at(proxy), deadlineMs: 600 });
     await all.connect();
     await untilInvalidation(all, 'live');
@@ -64,9 +64,9 @@ describe('the invalidation channel', () => {
     expect(proxy.opened).toBe(opened);
   });
 
-  it('is not live while its two connections are at different servers, says so, and tries again ever more slowly', async () => {
+  it('is not live while its two connections reach different servers, and tries again with growing delays', async () => {
     const [one, other] = [await ownServer(), await ownServer()];
-    await other.command('ACL', 'SETUSER', 'x', 'on'); // ids differ, whichever exist
+    await other.command('ACL', 'SETUSER', 'x', 'on'); // the ids differ, whether both exist or not
     let isSplit = true;
     const address = await junction((index) => (index === 0 || !isSplit ? one.port : other.port));
     const all = cacheForTest(at(address));
@@ -100,7 +100,7 @@ describe('the invalidation channel', () => {
     ],
   ];
 
-  it.each(DEAFNESS)('notices within a heartbeat or so that it is alive and deaf: %s', async (_what, deafen) => {
+  it.each(DEAFNESS)('detects at a heartbeat that tracking is lost on open connections: %s', async (_what, deafen) => {
     const server = await ownServer();
     const [all, writer] = [cacheForTest(at(server)), cacheForTest(at(server))];
     const cache = all.getCache('users');
@@ -117,7 +117,7 @@ describe('the invalidation channel', () => {
     await untilInvalidation(all, 'live');
   });
 
-  it('notices a path that carries replies and no messages', async () => {
+  it('detects a path that carries replies and no messages', async () => {
     const server = await ownServer();
     const proxy = await proxyTo(server);
     const all = cacheForTest(at(proxy));
@@ -148,7 +148,7 @@ describe('the invalidation channel', () => {
     ['-publish', '&*', 'none', 'PUBLISH refused (NOPERM)'],
     ['-ping', 'resetchannels', 'none', 'SUBSCRIBE refused (NOPERM)'],
     ['-client|getredir', '&*', 'live', undefined],
-  ])('takes %s with channels %s as it is: %s (%s), on two connections', async (rule, channels, state, cause) => {
+  ])('handles a user with %s and channels %s: %s (%s), on two connections', async (rule, channels, state, cause) => {
     const server = await ownServer();
     await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', channels, '+@all', rule);
     const proxy = await proxyTo(server);
@@ -163,7 +163,7 @@ describe('the invalidation channel', () => {
     expect(proxy.opened).toBe(2);
   });
 
-  it('takes any error for a refusal, and tracks once the server lets it', async () => {
+  it('treats any error as a refusal, and tracks once the server permits it', async () => {
     const server = await ownServer();
     const proxy = await proxyTo(server);
     proxy.filter((link, lane, chunk) => {

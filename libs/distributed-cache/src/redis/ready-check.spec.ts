@@ -25,7 +25,7 @@ async function isDirectAfterCheck(client: RedisClient, greeting = greet): Promis
   return isDirect(client);
 }
 
-/** Gives a client that handles each command in this way first; what it returns is returned instead of sending. */
+/** Returns a client that first passes each command to this function; a returned value replaces the sending. */
 function withHandler(handle: (command: unknown) => unknown): Redis {
   const client = new Redis(redisForTest().url, OWN);
   const send = client.sendCommand.bind(client);
@@ -34,7 +34,7 @@ function withHandler(handle: (command: unknown) => unknown): Redis {
 }
 
 describe('commands are sent directly on a client', () => {
-  it('once its check has shown that commands in wire form are answered on it, and not before', async () => {
+  it('after its check has shown that the client answers commands in wire form, and not before', async () => {
     const client = new Redis(redisForTest().url, OWN);
     expect(isDirect(client)).toBe(false);
     expect(await isDirectAfterCheck(client)).toBe(true);
@@ -49,13 +49,13 @@ describe('commands are sent directly on a client', () => {
   });
 
   it.each([{ autoResendUnfulfilledCommands: true }, { enableAutoPipelining: true }, { keyPrefix: 'mine:' }])(
-    'but not with %j',
+    'except with %j',
     async (options) => {
       expect(await isDirectAfterCheck(new Redis(redisForTest().url, { ...OWN, ...options }))).toBe(false);
     },
   );
 
-  it('but not if it is of ioredis 6, whose commands have one method more', async () => {
+  it('except if it is of ioredis 6, whose commands have one method more', async () => {
     const client = new Redis6(redisForTest().url, { ...OWN, protocol: 2 });
     expect(await isDirectAfterCheck(client as unknown as Redis)).toBe(false);
   });
@@ -67,13 +67,13 @@ describe('commands are sent directly on a client', () => {
       (c) => (c instanceof Command ? undefined : new Promise(() => {})),
     ],
     ['answers something else', (command) => (command instanceof Command ? undefined : Promise.resolve({}))],
-  ])('but not if it %s', async (_what, handle) => {
+  ])('except if it %s', async (_what, handle) => {
     const client = withHandler(handle);
     expect(await isDirectAfterCheck(client)).toBe(false);
     expect(await client.ping()).toBe('PONG');
   });
 
-  it('only if its connection has lasted: else it is asked again on the next', async () => {
+  it('only if its connection has lasted: otherwise the check runs again on the next one', async () => {
     const client = new Redis(redisForTest().url, { ...OWN, retryStrategy: () => 1 });
     client.on('error', () => {});
     onTestFinished(() => client.disconnect());

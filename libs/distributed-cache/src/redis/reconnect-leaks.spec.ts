@@ -5,9 +5,9 @@ import { watchListeners, watchTimers } from '../../../../test/support/watch-leak
 
 const CYCLES = 100;
 
-describe('a Redis that is killed and started again a hundred times', () => {
+describe('a Redis that is killed and restarted a hundred times', () => {
   it(
-    'is used again each time, and leaves no listener, timer or waiting call behind',
+    'is used again each time, and leaves no listener, timer or pending call behind',
     { timeout: 400_000 },
     async () => {
       const server = await RedisServer.start();
@@ -39,11 +39,11 @@ describe('a Redis that is killed and started again a hundred times', () => {
       }
       expect(reconnected).toHaveBeenCalledTimes(CYCLES);
       expect(await cache.get('key')).toBe(CYCLES);
-      // One more a cycle would be a hundred more.
+      // A leak of one per cycle would add a hundred.
       expect(Math.max(...listeners) - listeners[0]!).toBeLessThan(10);
       await vi.waitFor(() => expect(answered).toBe(asked));
       await all.close();
-      // The test's own clients wait two seconds for their sockets.
+      // The clients of the test itself wait two seconds for their sockets.
       await vi.waitFor(() => expect(timersLeft()).toEqual([]), { timeout: 20_000, interval: 50 });
     },
   );

@@ -6,7 +6,7 @@ import { reconnectNow } from './redis-client.js';
 
 const MINUTE_MS = 60_000;
 
-it('has a client that would wait for a minute connect at once, and leaves one that is connected alone', async () => {
+it('reconnectNow connects a client that waits for its retry, and does not touch one that is connected', async () => {
   const server = await RedisServer.start();
   const client = new Redis({ port: server.port, retryStrategy: () => MINUTE_MS });
   client.on('error', () => {});

@@ -30,13 +30,13 @@ function connectionTo(
   return { ...forTest, echo: (text) => forTest.connection.run('ECHO', (client) => client.echo(text)) };
 }
 
-/** What became of a call, in one word: its answer or the code of its error. */
+/** The outcome of a call in one word: its answer or the code of its error. */
 function outcomeOf(call: Promise<string>): Promise<string> {
   return call.catch((error: unknown) => (error as { code: string }).code);
 }
 
 describe('RedisConnection', () => {
-  it('opens at the first use, which waits for it, and tells the state', async () => {
+  it('opens at the first use, which waits for it, and reports its state', async () => {
     const { host, port } = await ownRedis();
     const { connection, states, echo } = connectionTo({ host, port });
     expect(connection.state).toBe('idle');
@@ -51,7 +51,7 @@ describe('RedisConnection', () => {
     expect(states).toEqual(['live']);
   });
 
-  it('ends while it is still being opened, and releases who waits for it', async () => {
+  it('closes while it is being opened, and releases its waiting callers', async () => {
     const { host, port } = await ownRedis();
     const { connection, states, echo } = connectionTo({ host, port });
     const waiting = outcomeOf(echo('a'));
@@ -62,7 +62,7 @@ describe('RedisConnection', () => {
     expect(states).toEqual([]);
   });
 
-  it('gets an answer to what is on its way before it closes', async () => {
+  it('receives the answers to commands that were sent before it closes', async () => {
     const { host, port } = await ownRedis();
     const { connection, echo } = connectionTo({ host, port });
     await connection.connect();
@@ -71,7 +71,7 @@ describe('RedisConnection', () => {
     expect(await answers).toEqual(['a', 'b', 'c']);
   });
 
-  it('is refused at boot, refuses at once, and finds Redis by itself when it is started', async () => {
+  it('is refused at boot, rejects at once, and reaches Redis without further calls when it starts', async () => {
     const port = await freePort();
     const { connection, states, echo, untilLive } = connectionTo({ host: '127.0.0.1', port });
     await connection.connect();
@@ -100,7 +100,7 @@ describe('RedisConnection', () => {
     await untilLive();
   });
 
-  it('names WRONGPASS when the password is changed while it is connected', async () => {
+  it('names WRONGPASS when the password changes while it is connected', async () => {
     const server = await ownRedis({ password: 'right' });
     const { connection, states, untilLive } = connectionTo({ host: server.host, port: server.port, password: 'right' });
     await connection.connect();
@@ -113,8 +113,8 @@ describe('RedisConnection', () => {
     expect(states).toEqual(['live', 'down: connection-closed', 'live']);
   });
 
-  it('stays away from a server that is loading its data, and uses it as soon as it has', async () => {
-    // A thousandth of a second a key: the load lasts a second, and the server answers in between.
+  it('does not use a server that is loading its data, and uses it as soon as that has ended', async () => {
+    // A thousandth of a second per key: the load lasts a second, and the server answers in between.
     const slowLoad = ['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024'];
     const server = await ownRedis({ args: slowLoad });
     await server.command('EVAL', 'for i = 1, 1000 do redis.call("SET", "key:" .. i, string.rep("x", 50)) end', 0);
@@ -129,7 +129,7 @@ describe('RedisConnection', () => {
     expect(states.at(-1)).toBe('live');
   });
 
-  it('comes back after its connection was killed by the server', async () => {
+  it('recovers after the server has killed its connection', async () => {
     const server = await ownRedis();
     const { states, echo, untilDown, untilLive } = connectionTo({ host: server.host, port: server.port });
     await echo('a');
@@ -140,7 +140,7 @@ describe('RedisConnection', () => {
     expect(states).toEqual(['live', 'down: connection-closed', 'live']);
   });
 
-  it('leaves a server that holds back its answers alone, and uses it again afterwards', async () => {
+  it('sends nothing to a server that holds back its answers, and uses it again afterwards', async () => {
     const server = await ownRedis();
     const { states, echo, untilLive } = connectionTo({ host: server.host, port: server.port });
     await echo('a');
@@ -152,7 +152,7 @@ describe('RedisConnection', () => {
     expect(states).toEqual(['live', 'down: timeout', 'live']);
   });
 
-  it('survives a connection that is reset again and again', async () => {
+  it('recovers from repeated resets of its connection', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const { connection, states, echo, untilLive } = connectionTo({ host: proxy.host, port: proxy.port });
@@ -168,7 +168,7 @@ describe('RedisConnection', () => {
     expect(states.filter((state) => state === 'live')).toHaveLength(11);
   });
 
-  it('bears a delay within the deadline without an error', async () => {
+  it('tolerates a delay within the deadline without an error', async () => {
     const proxy = await proxyTo(await ownRedis());
     const { states, echo } = connectionTo({ host: proxy.host, port: proxy.port });
     await echo('a');
@@ -179,7 +179,7 @@ describe('RedisConnection', () => {
     expect(states).toEqual(['live']);
   });
 
-  it('stops to ask a server that has gone slower than the deadline, and asks again when the delay ends', async () => {
+  it('stops using a server whose delay exceeds the deadline, and uses it again when the delay ends', async () => {
     const proxy = await proxyTo(await ownRedis());
     const { states, echo, untilLive } = connectionTo({ host: proxy.host, port: proxy.port });
     await echo('a');
@@ -192,14 +192,14 @@ describe('RedisConnection', () => {
     expect(states).toEqual(['live', 'down: timeout', 'live']);
   });
 
-  it('bears some timeouts of a server that shows life, but not many in a row', async () => {
+  it('tolerates some timeouts of a server that still answers, but not many in succession', async () => {
     const proxy = await proxyTo(await ownRedis());
     const { connection, states, echo, untilLive } = connectionTo({ host: proxy.host, port: proxy.port });
     await echo('a');
     proxy.delay(240 / 2);
     const outcomes: string[] = [];
     let sent = 0;
-    // Under steady traffic the answers go on arriving, only each of them too late.
+    // Under steady traffic answers keep arriving, but each of them too late.
     for await (const _ of setInterval(10)) {
       if (!connection.isLive || ++sent > 300) {
         break;
@@ -216,7 +216,7 @@ describe('RedisConnection', () => {
   });
 });
 
-it('gives up a connection that goes silent while it is prepared, and opens another', async () => {
+it('gives up a connection that becomes silent during its setup, and opens another', async () => {
   const server = await ownRedis();
   const proxy = await proxyTo(server);
   let attempts = 0;
@@ -239,7 +239,7 @@ it('gives up a connection that goes silent while it is prepared, and opens anoth
   expect(attempts).toBe(2);
 });
 
-it('is waited for as long as it says something while it is prepared', async () => {
+it('waits for a connection that keeps answering during its setup', async () => {
   const server = await ownRedis();
   const { connection, states } = connectionForTest(
     { kind: 'single', connection: { host: server.host, port: server.port } },
@@ -258,7 +258,7 @@ it('is waited for as long as it says something while it is prepared', async () =
 });
 
 describe.runIf(canMakeCertificates())('RedisConnection over TLS', () => {
-  it('works with the authority of the server, and names the reason without it', async () => {
+  it('accepts the authority of the server, and names the reason without it', async () => {
     const server = await ownRedis({ tls: true });
     const address = { host: server.host, port: server.tlsPort! };
     const trusting = connectionTo({ ...address, tls: { ca: readFileSync(server.caFile!) } });
@@ -268,7 +268,7 @@ describe.runIf(canMakeCertificates())('RedisConnection over TLS', () => {
     expect(doubting.states).toEqual([expect.stringMatching(/^down: [A-Z_]*(CERT|SIGN|VERIFY)[A-Z_]*$/)]);
   });
 
-  it.each(['a plain client to a TLS port', 'a TLS client to a plain port'])('refuses %s', async (_name) => {
+  it.each(['a plain client to a TLS port', 'a TLS client to a plain port'])('rejects %s', async (_name) => {
     const server = await ownRedis({ tls: true });
     const isPlain = _name.startsWith('a plain');
     const target = isPlain ? { port: server.tlsPort! } : { port: server.port, tls: true };

@@ -51,7 +51,7 @@ describe('RedisTier', () => {
     ['undefined', undefined],
     ['a text that is worth compressing', 'x'.repeat(10_000)],
     ['rich values', { when: new Date(5), map: new Map([['a', 1n]]), bytes: Buffer.from([0, 255, 0xdc]) }],
-  ])('gives back %s', async (_name, value) => {
+  ])('returns %s as it was stored', async (_name, value) => {
     const { tier, keysOf, set } = tierForTest();
     await set('key', value);
     expect(await tier.get(keysOf('key').valueKey)).toMatchObject({
@@ -60,15 +60,15 @@ describe('RedisTier', () => {
     expect((await tier.get(keysOf('key').valueKey))?.value).toEqual(value);
   });
 
-  it('writes the time of the server from the very first entry on, whatever the clock of this process says', async () => {
+  it('writes the time of the server from the first entry on, regardless of the clock of this process', async () => {
     const { tier, keysOf, set } = tierForTest();
     await set('key', 1);
     const found = await tier.get(keysOf('key').valueKey);
-    // `connectionForTest` runs on a clock that began with this process.
+    // `connectionForTest` uses a clock that began with this process.
     expect(found?.header.createdAtMs).toBeGreaterThan(Date.UTC(2020));
   });
 
-  it('finds nothing where there is nothing', async () => {
+  it('finds nothing where no entry exists', async () => {
     const { tier, keysOf } = tierForTest();
     expect(await tier.get(keysOf('key').valueKey)).toBeUndefined();
     expect(await tier.getMany([])).toEqual([]);
@@ -77,7 +77,7 @@ describe('RedisTier', () => {
     expect(await tier.delete([keysOf('key')])).toEqual([false]);
   });
 
-  it('lets Redis keep an entry for its TTL and grace together, in whole milliseconds', async () => {
+  it('sets the expiry of an entry in Redis to its TTL and grace together, in whole milliseconds', async () => {
     const { tier, admin, keysOf, set } = tierForTest();
     await set('key', 1, { ttlMs: MINUTE_MS + 0.5, graceMs: 2 * MINUTE_MS });
     const lifeMs = await admin.pttl(keysOf('key').valueKey);
@@ -97,7 +97,7 @@ describe('RedisTier', () => {
     expect(await admin.pttl(keysOf('short').valueKey)).toBeLessThanOrEqual(1);
   });
 
-  it('reads many in order, duplicates included; one that cannot be read is its own error', async () => {
+  it('reads many in order, with duplicates; an unreadable entry is its own error', async () => {
     const { tier, admin, keysOf, set } = tierForTest();
     await set('a', 'A');
     await set('b', 'B');
@@ -113,7 +113,7 @@ describe('RedisTier', () => {
     ]);
   });
 
-  it('stores many and deletes many, and counts what there was', async () => {
+  it('stores and deletes many, and counts those that existed', async () => {
     const { tier, keysOf, entry } = tierForTest();
     const keys = Array.from({ length: 600 }, (_, index) => keysOf(`key:${index}`));
     const stored = await entry('same');
@@ -132,12 +132,12 @@ describe('RedisTier', () => {
     await admin.set(valueKey, bytes, 'PX', MINUTE_MS);
     const found = await tier.get(valueKey).catch((error: unknown) => error);
     if (!(found instanceof CorruptEntryError)) {
-      // A changed time or load time of the header is no changed value.
+      // A changed time or load time in the header is no changed value.
       expect(found).toMatchObject({ value: { secret: 'value' } });
     }
   });
 
-  it('says what Redis said where a key holds another type, and gives nothing of it away', async () => {
+  it('reports the reply of Redis where a key has another type, and reveals nothing of the value', async () => {
     const { tier, admin, keysOf, set } = tierForTest();
     await admin.lpush(keysOf('list').valueKey, 'secret');
     await expect(tier.get(keysOf('list').valueKey)).rejects.toThrow('GET was refused by Redis: WRONGTYPE');
@@ -147,7 +147,7 @@ describe('RedisTier', () => {
 });
 
 describe('the stamps of RedisTier', () => {
-  it('are created where there is none, are the same for everybody, and can be replaced', async () => {
+  it('are created where none exists, are the same for every process, and can be replaced', async () => {
     const { tier, keyPrefix } = tierForTest();
     const stampKey = keyLayout(keyPrefix, 'users').clearStampKey;
     expect(await tier.readStamp(stampKey)).toBeUndefined();
@@ -160,7 +160,7 @@ describe('the stamps of RedisTier', () => {
 });
 
 describe('the leases of RedisTier', () => {
-  it('give one of many the right to load, and the others what is there', async () => {
+  it('give one of many callers the right to load, and the others the existing value', async () => {
     const { tier, keysOf, set } = tierForTest();
     await set('key', 'stale');
     const taken = await Promise.all(['a', 'b', 'c'].map((token) => tier.take(keysOf('key'), token, LEASE_MS)));
@@ -178,7 +178,7 @@ describe('the leases of RedisTier', () => {
     expect(await tier.take(keysOf('key'), 'next', LEASE_MS)).toMatchObject({ isTaken: true });
   });
 
-  it.each(['a deletion', 'a set'])('are lost to %s', async (change) => {
+  it.each(['a deletion', 'a set'])('are ended by %s', async (change) => {
     const { tier, keysOf, entry, set } = tierForTest();
     await tier.take(keysOf('key'), 'mine', LEASE_MS);
     await (change === 'a set' ? set('key', 'newer') : tier.delete([keysOf('key')]));
@@ -186,7 +186,7 @@ describe('the leases of RedisTier', () => {
     expect((await tier.get(keysOf('key').valueKey))?.value).toBe(change === 'a set' ? 'newer' : undefined);
   });
 
-  it('are renewed and given back by their holder only, and end by themselves', async () => {
+  it('are renewed and given back by their holder only, and expire', async () => {
     const { tier, admin, keysOf } = tierForTest();
     await tier.take(keysOf('key'), 'mine', LEASE_MS);
     expect(await tier.renew(keysOf('key'), 'other', MINUTE_MS)).toBe(false);
@@ -199,7 +199,7 @@ describe('the leases of RedisTier', () => {
     expect(await tier.take(keysOf('key'), 'next', LEASE_MS)).toMatchObject({ isTaken: true });
   });
 
-  it('are taken although what is stored cannot be read', async () => {
+  it('are taken although the stored entry is unreadable', async () => {
     const { tier, admin, keysOf } = tierForTest();
     await admin.set(keysOf('key').valueKey, Buffer.from([0xdc, 9]));
     expect(await tier.take(keysOf('key'), 'mine', LEASE_MS)).toEqual({

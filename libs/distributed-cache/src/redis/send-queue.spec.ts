@@ -25,7 +25,7 @@ describe('SendWindow', () => {
     expect(window.size).toBe(66);
   });
 
-  it('stays as it is while answers are neither quick nor late', () => {
+  it('does not change while answers are neither quick nor late', () => {
     const { window, answer } = windowForTest();
     answer(0, 1);
     answer(1, DEADLINE_MS / 8);
@@ -44,7 +44,7 @@ describe('SendWindow', () => {
     expect(window.size).toBe(MOST / 4);
   });
 
-  it('never closes altogether, and opens again by one for each quick answer', () => {
+  it('never closes completely, and grows by one for each quick answer', () => {
     const { window, answer } = windowForTest();
     answer(0, 1);
     for (let sentAtMs = 1000; sentAtMs < 100_000; sentAtMs += 1000) {
@@ -61,7 +61,7 @@ describe('SendWindow', () => {
     expect(window.size).toBe(MOST);
   });
 
-  it('opens on a path that is far by itself', () => {
+  it('grows on a path with a long round trip', () => {
     const { window, answer } = windowForTest();
     for (let sentAtMs = 0; sentAtMs < MOST * 1000; sentAtMs += 1000) {
       answer(sentAtMs, 250);

@@ -6,7 +6,10 @@ import { checkDirect } from './ready-check.js';
 import { destroySocketOf } from './redis-client.js';
 import { isDirect, requireAll, resultOf, senderOf, type Command, type Outcomes } from './send.js';
 
-/** A connection like ours (nothing is queued or sent twice), or one of the application's that pipelines by itself. */
+/**
+ * A connection of the cache (which queues and sends nothing twice), or one of the application that pipelines its
+ * commands.
+ */
 async function connected(url: string, options = {}): Promise<Redis> {
   const client = new Redis(url, {
     lazyConnect: true,
@@ -37,11 +40,11 @@ const CLIENTS: [name: string, options: object, isSentDirectly: boolean][] = [
 ];
 
 describe.each(CLIENTS)('commands over %s', (_name, options, isSentDirectly) => {
-  it('go through the sender of their kind', async () => {
+  it('are sent by the sender of their kind', async () => {
     expect(isDirect(await connected(redisForTest().url, options))).toBe(isSentDirectly);
   });
 
-  it('are answered by Redis, each with its own reply, bytes as bytes', async () => {
+  it('are answered by Redis, each with its own reply, as bytes', async () => {
     const { url, keyPrefix } = redisForTest();
     const client = await connected(url, options);
     const bytes = Buffer.from([0, 13, 10, 255]);
@@ -72,13 +75,13 @@ describe.each(CLIENTS)('commands over %s', (_name, options, isSentDirectly) => {
       ['get', 'key'],
       ['blpop', 'empty-list', 0],
     ]);
-    await new Promise((resolve) => setImmediate(resolve)); // a client that pipelines by itself sends it only then
+    await new Promise((resolve) => setImmediate(resolve)); // a pipelining client sends it only then
     client.disconnect();
     const [, outcome] = await sending;
     expect(String(outcome)).toMatch(/^\w*Error: .*connection (is closed|close)/i);
   });
 
-  it('are followed by the request that is to be sent instead, once they have failed', async () => {
+  it('are followed, once they have failed, by the request that replaces them', async () => {
     const { url, keyPrefix } = redisForTest();
     const client = await connected(url, options);
     const key = `${keyPrefix}:text`;
@@ -98,7 +101,7 @@ describe.each(CLIENTS)('commands over %s', (_name, options, isSentDirectly) => {
 });
 
 describe.each(CLIENTS)('a transaction over %s', (_name, options) => {
-  it('executes all commands and gives their answers in order', async () => {
+  it('executes all commands and returns their answers in order', async () => {
     const { url, keyPrefix } = redisForTest();
     const client = await connected(url, options);
     const bytes = Buffer.from([0, 255, 10, 13]);
@@ -112,7 +115,7 @@ describe.each(CLIENTS)('a transaction over %s', (_name, options) => {
     expect(await client.getBuffer(`${keyPrefix}:b`)).toEqual(bytes);
   });
 
-  it('lets nothing that is sent in the same turn come between', async () => {
+  it('separates its commands from others that are sent in the same event loop turn', async () => {
     const { url, keyPrefix } = redisForTest();
     const client = await connected(url, options);
     const key = `${keyPrefix}:counter`;
@@ -130,7 +133,7 @@ describe.each(CLIENTS)('a transaction over %s', (_name, options) => {
     }
   });
 
-  it('throws the reason when a command is refused, and executes none', async () => {
+  it('rejects with the reason when a command is refused, and executes none', async () => {
     const server = await RedisServer.start();
     onTestFinished(() => server.stop());
     const client = await connected(server.url, options);
@@ -146,7 +149,7 @@ describe.each(CLIENTS)('a transaction over %s', (_name, options) => {
     expect(await client.get('kept')).toBe('x');
   });
 
-  it('throws the first error among the answers', async () => {
+  it('rejects with the first error among the answers', async () => {
     const { url, keyPrefix } = redisForTest();
     const client = await connected(url, options);
     await client.set(`${keyPrefix}:text`, 'x');
@@ -158,20 +161,20 @@ describe.each(CLIENTS)('a transaction over %s', (_name, options) => {
     ).rejects.toThrow('not an integer');
   });
 
-  it('rejects, and leaves no rejection unhandled, on a connection that is lost', async () => {
+  it('rejects on a connection that is lost, and leaves no unhandled rejection', async () => {
     const server = await RedisServer.start();
     onTestFinished(() => server.stop());
     const client = await connected(server.url, options);
     server.freeze();
     const transacting = transact(client, [['set', 'key', 'x']]);
-    await new Promise((resolve) => setImmediate(resolve)); // a client that pipelines by itself sends it only then
+    await new Promise((resolve) => setImmediate(resolve)); // a pipelining client sends it only then
     destroySocketOf(client);
     await expect(transacting).rejects.toThrow(/closed/);
     await expect(transact(client, [['set', 'key', 'x']])).rejects.toThrow(/closed|writeable/);
   });
 });
 
-it('says OOM where the server is full, not that the transaction was discarded', async () => {
+it('rejects with OOM where the server is full, not with the discarded transaction', async () => {
   const server = await RedisServer.start();
   onTestFinished(() => server.stop());
   const client = await connected(server.url, { autoResendUnfulfilledCommands: false });

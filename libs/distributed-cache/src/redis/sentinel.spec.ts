@@ -7,7 +7,7 @@ import type { DistributedCacheOptions } from '../config/index.js';
 const SOON = { timeout: 10_000, interval: 50 };
 const KEYS = Array.from({ length: 20 }, (_, index) => `key:${index}`);
 
-describe('over Sentinels', () => {
+describe('a cache over Sentinels', () => {
   let group: RedisSentinel;
   beforeAll(async () => void (group = await RedisSentinel.start()));
   afterAll(() => group?.stop());
@@ -17,7 +17,7 @@ describe('over Sentinels', () => {
     keyPrefix,
   });
 
-  it('gets, sets, loads, deletes and clears, one key or many, for every process', async () => {
+  it('gets, sets, loads, deletes and clears one key or many, for every process', async () => {
     const [all, another] = [cacheForTest(options('basic')), cacheForTest(options('basic'))];
     await Promise.all([all.connect(), another.connect()]);
     const [cache, other] = [all.getCache<string>('users'), another.getCache<string>('users')];
@@ -44,7 +44,7 @@ const FAULTS: readonly (readonly [name: string, happen: (group: RedisSentinel) =
 ];
 
 describe('Sentinels with a new master', () => {
-  it.each(FAULTS)('cost no caller an error when the old one %s, and the new one is used', async (_name, happen) => {
+  it.each(FAULTS)('cause no error when the old one %s, and the cache uses the new one', async (_name, happen) => {
     const group = await RedisSentinel.start();
     onTestFinished(() => group.stop());
     const options = { redis: { sentinels: group.addresses, name: group.name } };
@@ -61,7 +61,7 @@ describe('Sentinels with a new master', () => {
     expect(await load.stop()).toEqual({ errors: [], wrong: [] });
     expect(Number(await group.replica.command('EXISTS', 'cache:users:after'))).toBe(1);
     await vi.waitFor(async () => expect(await other.get('after')).toBe('failover'), SOON);
-    // Both hear of one another's changes again.
+    // Both processes track the changes of each other again.
     await vi.waitFor(async () => expect(await cache.set('after', 'changed')).toBe(true), SOON);
     await vi.waitFor(async () => expect(await other.get('after')).toBe('changed'), SOON);
     await vi.waitFor(async () => expect(await other.set('after', 'again')).toBe(true), SOON);

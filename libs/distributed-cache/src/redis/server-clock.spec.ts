@@ -4,7 +4,9 @@ import { ServerClock } from './server-clock.js';
 
 const HOUR_MS = 3_600_000;
 
-/** A server whose clock is `aheadMs` ahead of ours, at the end of a line whose answers take as long as the test says. */
+/**
+ * A server whose clock is `aheadMs` ahead of the process, on a connection whose answers take as long as the test sets.
+ */
 function clockForTest(aheadMs: number): {
   clock: ServerClock;
   errorMs: () => number;
@@ -34,13 +36,13 @@ describe('ServerClock', () => {
     expect(errorMs()).toBeLessThanOrEqual(1);
   });
 
-  it('is off by half the round trip at most', async () => {
+  it('has an error of half the round trip at most', async () => {
     const { errorMs, ask } = clockForTest(HOUR_MS);
     await ask(0, 100);
     expect(errorMs()).toBeLessThanOrEqual(50);
   });
 
-  it('is not spoiled by an answer that came late', async () => {
+  it('ignores an answer that arrives late', async () => {
     const { errorMs, ask } = clockForTest(HOUR_MS);
     await ask(1, 1);
     await ask(0, 4000);
@@ -48,7 +50,7 @@ describe('ServerClock', () => {
     expect(errorMs()).toBeLessThanOrEqual(1);
   });
 
-  it('knows how wrong it may be: less with each quick answer, more with the time since, and nothing before the first', async () => {
+  it('knows its maximum error, which quick answers reduce and time increases', async () => {
     const { clock, errorMs, wait, ask } = clockForTest(HOUR_MS);
     expect(clock.errorMs).toBe(0);
     for (const [thereMs, backMs, mostMs] of [
@@ -59,7 +61,7 @@ describe('ServerClock', () => {
       [400, 0, 7],
     ] as const) {
       await ask(thereMs, backMs);
-      expect(clock.errorMs + 0.001).toBeGreaterThan(errorMs()); // the server tells microseconds
+      expect(clock.errorMs + 0.001).toBeGreaterThan(errorMs()); // the server reports microseconds
       expect(clock.errorMs).toBeLessThanOrEqual(mostMs);
       wait(10);
     }
@@ -68,7 +70,7 @@ describe('ServerClock', () => {
     expect(clock.errorMs).toBeGreaterThan(beforeMs + 1000);
   });
 
-  it('follows a server whose clock was set, or another one after a failover', async () => {
+  it('follows a server whose clock was set, or another server after a failover', async () => {
     let aheadMs = 0;
     let nowMs = 1_900_000_000_000;
     const clock = new ServerClock(() => nowMs++);
@@ -80,7 +82,7 @@ describe('ServerClock', () => {
     expect(Math.abs(clock.nowMs() - (nowMs + aheadMs))).toBeLessThan(1100);
   });
 
-  it('takes the clocks to agree where TIME is forbidden, and passes every other failure on', async () => {
+  it('assumes equal clocks where TIME is forbidden, and passes on every other failure', async () => {
     const clock = new ServerClock(() => 5);
     const failing = (message: string): RedisClient =>
       ({

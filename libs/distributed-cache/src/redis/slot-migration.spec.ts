@@ -8,7 +8,10 @@ import { keySlot, SLOT_COUNT } from '../keys/index.js';
 const KEYS = Array.from({ length: 40 }, (_, index) => `key:${index}`);
 const FIRST_SHARE = Math.floor(SLOT_COUNT / 3);
 
-/** Moves a slot as an administrator does: key by key, both masters serving meanwhile. `between` runs when half of its keys are gone. */
+/**
+ * Moves a slot as an administrator does: key by key, while both masters serve. `between` runs when half of its keys
+ * have moved.
+ */
 async function moveSlot(slot: number, from: RedisServer, to: RedisServer, between: () => Promise<void>): Promise<void> {
   const [fromId, toId] = [String(await from.command('CLUSTER', 'MYID')), String(await to.command('CLUSTER', 'MYID'))];
   await to.command('CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId);
@@ -23,13 +26,13 @@ async function moveSlot(slot: number, from: RedisServer, to: RedisServer, betwee
   await move();
   await between();
   while ((await move()) > 0) {
-    // until none is left
+    // until no key is left
   }
   await to.command('CLUSTER', 'SETSLOT', slot, 'NODE', toId);
   await from.command('CLUSTER', 'SETSLOT', slot, 'NODE', toId);
 }
 
-it('a slot that moves to another master under load costs no caller an error, and its changes are heard of there', async () => {
+it('a slot that moves to another master under load causes no error, and its changes are tracked there', async () => {
   const group = await RedisCluster.start({ masters: 3 });
   onTestFinished(() => group.stop());
   const options = { redis: { cluster: { nodes: group.addresses } } };
@@ -49,7 +52,7 @@ it('a slot that moves to another master under load costs no caller an error, and
   await load.untilCalls(calls + 200);
   expect(await load.stop()).toEqual({ errors: [], wrong: [] });
   expect((await all.healthCheck()).status).toBe('up');
-  // Where they are now they are written, and every process hears of it.
+  // Writes reach their new place, and every process receives the message.
   await vi.waitFor(async () => expect(await cache.setMany(KEYS.map((key) => [key, 'moved'] as const))).toBe(true));
   await vi.waitFor(async () => expect(new Set(await other.getMany(KEYS))).toEqual(new Set(['moved'])));
   await vi.waitFor(async () => expect(await other.lookup(moving[0]!)).toMatchObject({ tier: 'local' }));

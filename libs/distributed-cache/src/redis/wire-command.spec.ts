@@ -11,7 +11,7 @@ interface SentCommand extends PromiseLike<unknown> {
   toWritable(): string | Buffer;
 }
 
-/** Returns the command that the client is given. */
+/** Returns the command that the client receives. */
 function sentBy(send: (client: Redis) => unknown): SentCommand {
   let sent: SentCommand | undefined;
   send({ sendCommand: (command: SentCommand) => (sent = command) } as unknown as Redis);
@@ -54,7 +54,7 @@ describe('a command in wire form', () => {
     },
   );
 
-  it('is a promise for a tracer that looks at it, and lets it stand between', async () => {
+  it('is a promise for a tracer that inspects it, and calls a resolve that the tracer has wrapped', async () => {
     const told: unknown[] = [];
     const command = sentBy((client) =>
       writeCommand(client, ['get', 'key'], { onReply: (reply) => told.push(reply), onFailure: () => {} }),
@@ -67,25 +67,25 @@ describe('a command in wire form', () => {
     expect(await seen).toBe('seen reply and more');
   });
 
-  it('rejects for a tracer, too, and leaves no rejection unhandled when nothing observes it', async () => {
+  it('rejects for a tracer, too, and leaves no unhandled rejection when nothing observes it', async () => {
     const failures: Error[] = [];
     const listener = { onReply: () => {}, onFailure: (error: Error) => failures.push(error) };
     const watched = sentBy((client) => writeCommand(client, ['get', 'key'], listener));
     const failing = Promise.resolve(watched.promise);
     const [error, other] = [new Error('no'), new Error('not observed')];
-    await Promise.resolve(); // a promise asks what looks like one in the next microtask
+    await Promise.resolve(); // a promise calls `then` of a thenable in the next microtask
     watched.reject(error);
     await expect(failing).rejects.toBe(error);
     const unwatched = sentBy((client) => writeCommand(client, ['get', 'key'], listener));
     unwatched.reject(other);
-    await new Promise(setImmediate); // an unhandled rejection would be told by now
+    await new Promise(setImmediate); // an unhandled rejection would be reported by now
     await expect(Promise.resolve(unwatched.promise)).rejects.toBe(other);
     expect(failures).toEqual([error, other]);
   });
 });
 
 describe('a client whose sendCommand is wrapped', () => {
-  /** What the wrapper does with a command; `send` is the client's own way. */
+  /** How the wrapper handles a command; `send` is the original method of the client. */
   type Wrapper = (command: ClientCommand, send: (command: ClientCommand) => unknown) => unknown;
 
   async function wrapped(wrapper: Wrapper): Promise<{ client: Redis; key: string }> {
@@ -110,7 +110,7 @@ describe('a client whose sendCommand is wrapped', () => {
     ['which returns nothing', (command, send) => void send(command)],
   ];
 
-  it('which answers one of several commands before its turn: each outcome has the place of its command', async () => {
+  it('which answers one of several commands early: each outcome is at the place of its command', async () => {
     const { client, key } = await wrapped((command, send) =>
       command.name === 'incr' ? Promise.resolve('answered by the wrapper') : send(command),
     );
@@ -124,15 +124,15 @@ describe('a client whose sendCommand is wrapped', () => {
     expect(outcomes).toEqual([Buffer.from('OK'), Buffer.from('text'), 'answered by the wrapper']);
   });
 
-  it.each(WRAPPERS)('%s: passes on replies and refusals, and none is unhandled', async (_what, wrapper) => {
+  it.each(WRAPPERS)('%s: passes on replies and refusals, and leaves no unhandled rejection', async (_what, wrapper) => {
     const { client, key } = await wrapped(wrapper);
     expect(await sendAndWait(client, ['set', key, 'text'])).toEqual(Buffer.from('OK'));
     expect(await sendAndWait(client, ['get', key])).toEqual(Buffer.from('text'));
     await expect(sendAndWait(client, ['incr', key])).rejects.toThrow('not an integer');
-    await new Promise(setImmediate); // an unhandled rejection would be told by now
+    await new Promise(setImmediate); // an unhandled rejection would be reported by now
   });
 
-  it('has its own answer and its own refusal told at once', async () => {
+  it('passes on the answer and the refusal of the wrapper at once', async () => {
     const refusal = new Error('too many');
     const { client, key } = await wrapped(async ({ name }) => {
       if (name === 'get') {
@@ -144,7 +144,7 @@ describe('a client whose sendCommand is wrapped', () => {
     await expect(sendAndWait(client, ['del', key])).rejects.toBe(refusal);
   });
 
-  it('is told of once, if it throws after the command has left', async () => {
+  it('is reported once if it throws after the command has left', async () => {
     const error = new Error('a fault of the wrapper');
     const { client, key } = await wrapped((command, send) => {
       send(command);

@@ -13,7 +13,7 @@ async function cacheOnOwnRedis(): Promise<{
   cache: AsyncCache;
   /** Another process over the same Redis. */
   other: AsyncCache;
-  /** The states that were told, and the replies that a call survived. */
+  /** The states that were emitted, and the replies that a call survived. */
   states: string[];
   replies: string[];
 }> {
@@ -30,7 +30,7 @@ async function cacheOnOwnRedis(): Promise<{
 }
 
 describe('a Redis that is out of memory', () => {
-  it('refuses the set and nothing else: own value visible here, old value gone everywhere, reads from Redis', async () => {
+  it('refuses only writes: its process keeps the new value, all others lose the old one, reads continue', async () => {
     const { server, all, cache, other, states, replies } = await cacheOnOwnRedis();
     await cache.set('kept', OLD);
     await cache.set('changed', OLD);
@@ -40,7 +40,7 @@ describe('a Redis that is out of memory', () => {
     expect(await cache.get('changed')).toEqual(NEW);
     expect(await cache.getOrSet('loaded', async () => NEW)).toEqual(NEW);
     expect(await other.get('kept')).toEqual(OLD);
-    // A full Redis accepts deletions, so the others don't read what was replaced here.
+    // A full Redis accepts deletions, so the other processes don't read the replaced value.
     await vi.waitFor(async () => expect(await other.get('changed')).toBeUndefined());
     expect(await cache.delete('kept')).toBe(true);
     await vi.waitFor(async () => expect(await other.get('kept')).toBeUndefined());
@@ -55,7 +55,7 @@ describe('a Redis that is out of memory', () => {
 });
 
 describe('a Redis that has become a replica', () => {
-  it('refuses writes, answers reads, and is written to again once it is a master', async () => {
+  it('refuses writes, answers reads, and accepts writes again once it is a master', async () => {
     const { server, cache, other, replies } = await cacheOnOwnRedis();
     await cache.set('kept', OLD);
     await server.command('REPLICAOF', server.host, await freePort());
@@ -65,7 +65,7 @@ describe('a Redis that has become a replica', () => {
     for (let round = 0; round < 50; round++) {
       expect(await cache.getOrSet(`key:${round}`, async () => round)).toBe(round);
     }
-    // It looks for a new master: a new connection, for whose time what is on its way is released.
+    // The client looks for a new master: a new connection, during which the sent commands are released.
     expect(replies).toContain('READONLY');
     expect(replies.filter((reply) => !/^(READONLY|TierUnavailableError)$/.test(reply))).toEqual([]);
     await server.command('REPLICAOF', 'NO', 'ONE');
@@ -73,7 +73,7 @@ describe('a Redis that has become a replica', () => {
     await vi.waitFor(async () => expect(await other.get('changed')).toEqual(NEW));
   });
 
-  it('forgets, once it is a master, what was deleted meanwhile', async () => {
+  it('deletes, once it is a master, the keys that were deleted meanwhile', async () => {
     const { server, cache, other } = await cacheOnOwnRedis();
     await cache.set('key', OLD);
     await server.command('REPLICAOF', server.host, await freePort());
@@ -84,8 +84,8 @@ describe('a Redis that has become a replica', () => {
   });
 });
 
-describe('a Redis that does not let this user write', () => {
-  it('answers reads, and every call goes well', async () => {
+describe('a Redis that forbids writes to this user', () => {
+  it('answers reads, and every call succeeds', async () => {
     const { server, cache, replies } = await cacheOnOwnRedis();
     await cache.set('kept', OLD);
     await server.command('ACL', 'SETUSER', 'reader', 'on', '>open-sesame', '~*', '&*', '+@all', '-@write');
