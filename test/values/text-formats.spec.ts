@@ -57,8 +57,8 @@ describe("format 'json'", () => {
     ['an error', new Error('x'), /an Error in plain JSON/],
     ['a typed array', [new Uint8Array(2)], /Uint8Array in plain JSON/],
     ['a cycle', (() => { const a: unknown[] = []; a.push(a); return a; })(), /unserializable/], // prettier-ignore
-    ['what looks like an entry of Keyv', { value: 1, expires: 1e12 }, /an entry of Keyv/],
-    ['what looks like an encoded entry of Keyv', '{"value":1}', /an entry of Keyv/],
+    ['a value that looks like an entry of Keyv', { value: 1, expires: 1e12 }, /an entry of Keyv/],
+    ['a value that looks like an encoded entry of Keyv', '{"value":1}', /an entry of Keyv/],
     ['a function', { a: () => 1 }, /a function at value.a/],
   ])('rejects %s, which JSON would lose or readers would misinterpret', async (_name, value, reason) => {
     const { redis, one, complaints, keyOf } = podsForTest({ format: 'json' });
