@@ -11,7 +11,7 @@ const TERM = '/insights/keywords/linux';
 beforeAll(buildDemo, 120_000);
 
 describe('the demo as a process', () => {
-  it('prints one line that Redis answers and the address to open, and serves', async () => {
+  it('prints in one line that Redis answers and which address to open, and serves requests', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const demo = await DemoProcess.start({ REDIS_HOST: host, REDIS_PORT: String(port), CACHE_KEY_PREFIX: keyPrefix });
     await demo.untilReady();
@@ -27,7 +27,7 @@ describe('the demo as a process', () => {
     expect(demo.stdout).not.toMatch(/WARN|ERROR/);
   });
 
-  it('prints one line that memory serves where Redis is refused, and ends on SIGINT', async () => {
+  it('prints in one line that memory serves where Redis is refused, and ends on SIGINT', async () => {
     const redisPort = await freePort();
     const demo = await DemoProcess.start({ REDIS_PORT: String(redisPort) });
     await demo.untilReady();

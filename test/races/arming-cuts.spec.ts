@@ -38,7 +38,7 @@ async function untilConnectedAgain(proxy: FaultProxy, openedBefore: number): Pro
   await vi.waitFor(() => expect(proxy.opened).toBeGreaterThan(openedBefore));
 }
 
-describe('a connection that is cut during the setup of the invalidation channel', () => {
+describe('a process whose connection is cut during the setup of the invalidation channel', () => {
   const cases = CONNECTIONS.flatMap((name, link) => LANES.map((lane) => [name, lane, link] as const));
 
   it.each(cases)(

@@ -47,7 +47,7 @@ describe('stamps of tags and namespaces', () => {
     await vi.waitFor(async () => expect(await podA.cache.get('key')).toBeUndefined());
   });
 
-  it('race 10: an entry is not kept if its loader has added that tag', async () => {
+  it('race 10: an entry is not kept if its loader has added a tag that was invalidated during its load', async () => {
     const { podA, podB } = await twoPods();
     const [started, gate] = [new Gate(), new Gate()];
     const loading = podA.cache.getOrSet('key', async (context) => {

@@ -92,7 +92,7 @@ describe('FaultProxy', () => {
     await vi.waitFor(() => expect(answered()).toBe(text));
   });
 
-  it('stalls connections that are opened later, unless told onlyExisting', async () => {
+  it('stalls connections that are opened later, unless onlyExisting is set', async () => {
     const { proxy } = await echoBehindProxy();
     const old = await connect(proxy);
     proxy.stall('both', { onlyExisting: true });

@@ -85,7 +85,7 @@ describe.each(['keyv', 'cache-manager'] as const)("format '%s'", (format) => {
 });
 
 describe.each(['json', 'keyv', 'cache-manager'] as const)('an entry as text (%s)', (format) => {
-  it('is missing after a clear, and new entries exist, repeatedly', async () => {
+  it('is a miss after each of several clears, and a hit after each set', async () => {
     const { one, two } = podsForTest({ format });
     for (const round of [1, 2, 3]) {
       await one.set('a', round);
@@ -104,7 +104,7 @@ describe.each(['json', 'keyv', 'cache-manager'] as const)('an entry as text (%s)
     expect(await two.get('a')).toBeUndefined();
   });
 
-  it('that does not match its sidecar is treated as a legacy value', async () => {
+  it('that does not match its sidecar is a miss after a clear of the namespace', async () => {
     const { redis, one, two, keyOf } = podsForTest({ format });
     await one.clear();
     await one.set('a', { a: 1 });
