@@ -59,8 +59,7 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
   const noise = await MachineNoise.start();
   const { nodes } = world;
   const source = new VersionedSource();
-  // A separate stream of numbers: the load takes numbers at times of the clock, and the same seed must give the same
-  // faults.
+  // A separate stream of numbers, so that the same seed gives the same faults: the load uses its stream by the clock.
   const strikes: string[] = [];
   const faults = (): string => strikes.slice(-2).join(', ');
   const load = new ConstantLoad(nodes, source, KEYS, seededRandom(seed + 1), faults);
@@ -121,8 +120,7 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
           : []),
         ...(unsettled > 0 ? [`${unsettled} calls were never answered`] : []),
         ...(rejections.length > 0 ? [`${rejections.length} unhandled rejections`] : []),
-        // The lease of a process that was disconnected during a load makes other processes wait until the lease
-        // expires.
+        // The lease of a process that was disconnected during a load delays other processes until it expires.
         ...(longestNet !== undefined && longestNet.netMs > longestLimitMs
           ? [
               `too long a wait: ${longestNet.call.kind} ${longestNet.call.key} by ${longestNet.call.node}, ${ms(longestNet.netMs)}`,

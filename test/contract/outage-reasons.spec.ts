@@ -95,7 +95,7 @@ describe('a cache over one server', () => {
 
   it.runIf(withTls).each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
     ['TLS on a plain port', 'tls-timeout', () => at(server.port, { tls: true })],
-    ['no TLS on a TLS port', 'ECONNRESET', () => at(server.tlsPort)],
+    ['plain text on a TLS port', 'ECONNRESET', () => at(server.tlsPort)],
     ['an untrusted certificate', UNTRUSTED, () => at(server.tlsPort, { tls: true })],
   ])('names %s as the reason of the outage', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
 });
@@ -123,7 +123,7 @@ describe('a cache over Sentinels', () => {
     ['closed ports of the Sentinels', 'ECONNREFUSED', () => at({ sentinels: [closed, alsoClosed] })],
     ['unknown hosts', UNKNOWN_HOST, () => at({ sentinels: [{ host: NO_HOST, port: 1 }] })],
     ['a wrong password for the Sentinels', 'WRONGPASS', () => at({ sentinelPassword: 'wrong' })],
-    ['no password for the Sentinels', 'NOAUTH', () => at({ sentinelPassword: undefined })],
+    ['a missing password for the Sentinels', 'NOAUTH', () => at({ sentinelPassword: undefined })],
     ['a wrong password for the server', 'WRONGPASS', () => at({ username: 'app', password: 'wrong' })],
     ['a name that the Sentinels do not know', 'unknown-master', () => at({ name: 'no-such-master' })],
     [
@@ -145,8 +145,8 @@ describe('a cache over Sentinels', () => {
   it.runIf(withTls).each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
     ['TLS on a plain port of a Sentinel', 'tls-timeout', () => at({ tls: true })],
     ['TLS on a plain port of the master', 'tls-timeout', () => at({ tls: true, sentinelTls: false })],
-    ['no TLS on a TLS port of a Sentinel', 'ECONNRESET', () => at({ sentinels: group.tlsAddresses })],
-    ['no TLS on a TLS port of the master', 'ECONNRESET', () => at({}, masterWithTls())],
+    ['plain text on a TLS port of a Sentinel', 'ECONNRESET', () => at({ sentinels: group.tlsAddresses })],
+    ['plain text on a TLS port of the master', 'ECONNRESET', () => at({}, masterWithTls())],
     ['an untrusted certificate of a Sentinel', UNTRUSTED, () => at({ sentinels: group.tlsAddresses, tls: true })],
     ['an untrusted certificate of the master', UNTRUSTED, () => at({ tls: true, sentinelTls: false }, masterWithTls())],
   ])('names %s as the reason of the outage', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
@@ -198,7 +198,7 @@ describe('a cache over a cluster', () => {
 
   it.runIf(withTls).each<[cause: string, reason: string | RegExp, redisWith: () => RedisWith]>([
     ['TLS on plain ports', 'tls-timeout', () => at(group.addresses, { tls: true })],
-    ['no TLS on TLS ports', 'ECONNRESET', () => at(tlsNodes())],
+    ['plain text on TLS ports', 'ECONNRESET', () => at(tlsNodes())],
     ['untrusted certificates', UNTRUSTED, () => at(tlsNodes(), { tls: true })],
   ])('names %s as the reason of the outage', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
 

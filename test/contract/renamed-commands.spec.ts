@@ -42,7 +42,7 @@ describe.each(RENAMED)('a Redis without %j', (commands, status, message) => {
 });
 
 describe('a user without INFO', () => {
-  it('is connected', async () => {
+  it('can connect', async () => {
     const server = await ownRedis();
     await server.command('ACL', 'SETUSER', 'default', '-info');
     const { all } = await podAt(server.port);

@@ -5,12 +5,12 @@ import { type Demo, fewMails, startDemo } from './demo-for-test.js';
 import { type Pair, PairedLoad } from './paired-load.js';
 
 const CLIENTS = 20;
-/** What `CACHE_DEADLINE_MS` is by default. */
+/** The default of `CACHE_DEADLINE_MS`. */
 const DEADLINE_MS = 300;
-/** Answers awaited in each state of Redis. */
+/** The number of answers in each state of Redis. */
 const ANSWERS = 300;
 
-/** From the moment in which Redis went bad until the demo knew. */
+/** From the beginning of the fault until the demo detected it. */
 interface Fault {
   readonly beganAtMs: number;
   readonly noticedAtMs: number;
@@ -28,7 +28,7 @@ async function untilHealthIs(demo: Demo, state: 'up' | 'degraded', seen: string[
   );
 }
 
-/** The states that the demo's cache told, in order. */
+/** The states that the cache of the demo emitted, in order. */
 function statesOf({ cache: { events } }: Demo): string[] {
   const states: string[] = [];
   events.on('redisConnected', () => states.push('connected'));
@@ -42,7 +42,7 @@ function withoutRepeats(values: readonly string[]): string[] {
 
 describe('the demo under load', () => {
   it(
-    'gives every answer, and makes nobody wait twice, while Redis is refused, started, frozen, thawed, killed and started',
+    'answers every request, and delays none twice, while Redis is refused, started, frozen, thawed, killed and started',
     { timeout: 180_000 },
     async () => {
       const server = await RedisServer.start();
@@ -90,16 +90,16 @@ describe('the demo under load', () => {
         '200 degraded',
         '200 up',
       ]);
-      // The refusal at boot was told before anybody listened; from then on each change is told once.
+      // The failure at boot was emitted before the listener was added; from then on each change is emitted once.
       expect(withoutRepeats(states)).toEqual(states);
       expect([states[0], states.at(-1)]).toEqual(['connected', 'connected']);
-      // Besides the two outages there are those of the machine: so long a wait for a healthy Redis is no answer either.
+      // Besides the two outages there are those of the machine: so long a wait for a healthy Redis counts as one, too.
       const outages = states.filter((state) => state === 'failed').length;
       expect(outages).toBeGreaterThanOrEqual(faults.length);
       expect(outages).toBeLessThanOrEqual(faults.length + noise.countOver(DEADLINE_MS / 2));
 
-      // Slow: visibly longer than the control's answer to the same request at the same moment, and than what the machine explains:
-      // what it was busy with in the meantime, and what it does to the control.
+      // Slow: longer than the control's answer to the same request at the same time, and than the machine explains:
+      // by its other work in the meantime, and by its effect on the control.
       const noiseMs = quantile(
         load.pairs.map(({ controlMs }) => controlMs),
         0.99,
@@ -110,10 +110,10 @@ describe('the demo under load', () => {
       const slowByFault = faults.map(({ beganAtMs, noticedAtMs }) =>
         slow.filter(({ startedAtMs, endedAtMs }) => startedAtMs < noticedAtMs && endedAtMs > beganAtMs),
       );
-      // Who was under way when Redis went bad may have waited for it, once.
+      // A request that was under way at the beginning of the fault may have waited for Redis, once.
       expect(Math.max(...slowByFault.map(({ length }) => length))).toBeLessThanOrEqual(CLIENTS);
       expect(Math.max(0, ...slow.map(netMs))).toBeLessThan(DEADLINE_MS * 2 + noiseMs);
-      // Nobody else did: not before, not during a known outage, not on the way back.
+      // No other request did: neither before, nor during a known outage, nor during the recovery.
       expect(slow.filter((pair) => !slowByFault.flat().includes(pair))).toEqual([]);
     },
   );

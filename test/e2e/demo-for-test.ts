@@ -20,10 +20,10 @@ export interface Demo {
   ask(path: string, method?: 'GET' | 'HEAD' | 'DELETE'): Promise<Answer>;
 }
 
-/** The mails never change, so the instances of one file share one reading of them. */
+/** The mails never change, so the instances of one file read them once. */
 const allMails = new CorpusService();
 
-/** So few mails that working out an answer takes no time worth measuring. */
+/** So few mails that computing an answer takes almost no time. */
 export async function fewMails(): Promise<Corpus> {
   return corpusOf((await allMails.load()).mails.slice(0, 200));
 }

@@ -11,7 +11,7 @@ const TERM = '/insights/keywords/linux';
 beforeAll(buildDemo, 120_000);
 
 describe('the demo as a process', () => {
-  it('says in one line that Redis answers and what to open, and serves', async () => {
+  it('prints in one line that Redis answers and which address to open, and serves requests', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const demo = await DemoProcess.start({ REDIS_HOST: host, REDIS_PORT: String(port), CACHE_KEY_PREFIX: keyPrefix });
     await demo.untilReady();
@@ -27,7 +27,7 @@ describe('the demo as a process', () => {
     expect(demo.stdout).not.toMatch(/WARN|ERROR/);
   });
 
-  it('says in one line that memory serves where Redis is refused, and ends on SIGINT', async () => {
+  it('prints in one line that memory serves where Redis is refused, and ends on SIGINT', async () => {
     const redisPort = await freePort();
     const demo = await DemoProcess.start({ REDIS_PORT: String(redisPort) });
     await demo.untilReady();
@@ -36,7 +36,7 @@ describe('the demo as a process', () => {
       `Redis can't be used at redis://localhost:${redisPort}/0: the memory of this process serves until it can.`,
     );
     expect(await demo.ask('/health')).toMatchObject({ status: 200, body: expect.stringContaining('"degraded"') });
-    // Told once, however often it is tried again.
+    // Printed once, however often the connection is tried again.
     expect(told(demo, 'redis_connection_failed')).toBe(1);
     expect(told(demo, 'cache_fallback_on')).toBe(1);
     // Ctrl-C.
@@ -44,15 +44,15 @@ describe('the demo as a process', () => {
     expect(await demo.ended()).toBe('SIGINT');
   });
 
-  it('ends on SIGTERM once the requests under way are answered', async () => {
+  it('ends on SIGTERM once the pending requests are answered', async () => {
     const { host, port, keyPrefix } = redisForTest();
     const demo = await DemoProcess.start({ REDIS_HOST: host, REDIS_PORT: String(port), CACHE_KEY_PREFIX: keyPrefix });
     await demo.untilReady();
-    // The mails are being read at this moment, so these have to wait.
+    // The mails are being read at this moment, so these requests have to wait.
     const underWay = ['keywords/linux', 'trends/linux', 'domains/lockergnome.com', 'collectors/amazon'].map((path) =>
       demo.ask(`/insights/${path}`),
     );
-    // Connections are accepted in their order: with this answer the others have arrived.
+    // Connections are accepted in order: after this answer the others have arrived.
     await demo.ask('/health');
     demo.stop('SIGTERM');
     for (const answer of await Promise.all(underWay)) {
@@ -77,7 +77,7 @@ describe('the demo as a process', () => {
     expect(demo.greetings).toEqual([]);
   });
 
-  it('ends with code 1 and names every mistake in its environment at once', async () => {
+  it('ends with code 1 and names every invalid environment variable at once', async () => {
     const demo = await DemoProcess.start({
       REDIS_PORT: 'abc',
       CACHE_TTL_DEFAULT: '-1',
@@ -87,13 +87,13 @@ describe('the demo as a process', () => {
     expect(demo.stderr).toMatch(/^Keyword Insights did not start: /);
     expect(demo.stderr).toMatch(/REDIS_PORT.*abc/);
     expect(demo.stderr).toMatch(/CACHE_TTL_DEFAULT.*-1/);
-    // For people: what to change, no stack of calls, no password.
+    // For users: what to change, without a stack trace or a password.
     expect(demo.stderr).not.toMatch(/\n\s+at /);
     expect(demo.stdout + demo.stderr).not.toContain('not-for-print');
     expect(demo.greetings).toEqual([]);
   });
 
-  it('ends with one line and code 1 where PORT is none', async () => {
+  it('ends with one line and code 1 where PORT is invalid', async () => {
     const demo = await DemoProcess.start({ PORT: 'three thousand' });
     expect(await demo.ended()).toBe(1);
     expect(lastWords(demo)).toEqual([
@@ -121,7 +121,7 @@ describe('the demo as a process', () => {
     }
   });
 
-  it('works out every answer anew with CACHE_ENABLED=false, and says so', async () => {
+  it('computes every answer again with CACHE_ENABLED=false, and reports it', async () => {
     const { host, port, keyPrefix, admin } = redisForTest();
     const demo = await DemoProcess.start({
       CACHE_ENABLED: 'false',
@@ -147,7 +147,7 @@ function lastWords({ stderr }: DemoProcess): string[] {
   return stderr.split('\n').filter((line) => line !== '');
 }
 
-/** In how many lines an event was told. */
+/** The number of lines that report an event. */
 function told({ stdout, stderr }: DemoProcess, event: string): number {
   return `${stdout}${stderr}`.split('\n').filter((line) => line.includes(event)).length;
 }

@@ -14,14 +14,14 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const MAIN = join(ROOT, 'apps/keyword-insights/dist/main.js');
 const READY = 'Keyword Insights is ready';
 
-/** What `npm run build` does; next to nothing where all is built already. */
+/** The task of `npm run build`; very short where everything is built already. */
 export async function buildDemo(): Promise<void> {
   const projects = ['libs/distributed-cache', 'apps/keyword-insights'].map((name) => `${name}/tsconfig.build.json`);
   const compiler = join(ROOT, 'node_modules/@typescript/native/bin/tsc');
   try {
     await promisify(execFile)(process.execPath, [compiler, '-b', ...projects], { cwd: ROOT });
   } catch (error) {
-    // The compiler says on its standard output what is wrong.
+    // The compiler writes its errors to the standard output.
     const said = error instanceof Error && 'stdout' in error ? String(error.stdout) : '';
     throw new Error(`The demo can't be built.\n${said}`, { cause: error });
   }
@@ -33,7 +33,7 @@ export class DemoProcess {
   stderr = '';
   private readonly child: ChildProcess;
 
-  /** @param variables its environment, besides the PATH; none of this machine's settings reaches it */
+  /** @param variables its environment, besides the PATH; no setting of this machine reaches it */
   static async start(variables: Record<string, string>): Promise<DemoProcess> {
     const port = variables['PORT'] ?? String(await freePort());
     return new DemoProcess(port, { PATH: process.env['PATH'] ?? '', NO_COLOR: '1', ...variables, PORT: port });
@@ -43,7 +43,7 @@ export class DemoProcess {
     readonly port: string,
     environment: Record<string, string>,
   ) {
-    // A folder of its own: a .env in the repository would be read.
+    // A folder of its own: otherwise a .env in the repository would be read.
     const folder = mkdtempSync(join(tmpdir(), 'demo-'));
     this.child = spawn(process.execPath, [MAIN], { cwd: folder, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     dieWithThisProcess(this.child);
@@ -57,7 +57,7 @@ export class DemoProcess {
     });
   }
 
-  /** The friendly lines so far. */
+  /** The lines for users so far. */
   get greetings(): string[] {
     return this.stdout.split('\n').filter((line) => line.includes(READY));
   }
@@ -77,7 +77,7 @@ export class DemoProcess {
     this.child.kill(signal);
   }
 
-  /** How it ended: its exit code, or the signal that ended it. Waits for its last words too. */
+  /** The way it ended: its exit code, or the signal that ended it. Waits for its last output, too. */
   async ended(): Promise<number | NodeJS.Signals | null> {
     if (this.child.exitCode === null && this.child.signalCode === null) {
       await once(this.child, 'close');

@@ -9,7 +9,7 @@ function cacheIn(health: Answer['json']): object {
 
 describe('two instances of the demo over one Redis', () => {
   it.each(['keywords/perl', 'domains/lockergnome.com', 'domains/nobody.example', 'trends/perl', 'collectors/amazon'])(
-    'work out /insights/%s once: the second has it from Redis, then from its memory',
+    'compute /insights/%s once: the second one reads it from Redis, then from L1',
     async (route) => {
       const { url, keyPrefix } = redisForTest();
       const [one, other] = [
@@ -27,7 +27,7 @@ describe('two instances of the demo over one Redis', () => {
     },
   );
 
-  it('forget an answer that one of them deletes, also where it was in memory', async () => {
+  it('drop an answer that one of them deletes, from L1 as well', async () => {
     const { url, keyPrefix, admin } = redisForTest();
     const [one, other] = [
       await startDemo({ redis: { url }, keyPrefix }),
@@ -47,7 +47,7 @@ describe('two instances of the demo over one Redis', () => {
     expect(after.json['analysedAt']).not.toBe(before.json['analysedAt']);
   });
 
-  it('keep apart what they cache under different prefixes', async () => {
+  it('keep entries with different prefixes apart', async () => {
     const { url, keyPrefix } = redisForTest();
     const one = await startDemo({ redis: { url }, keyPrefix: `${keyPrefix}-a` });
     const other = await startDemo({ redis: { url }, keyPrefix: `${keyPrefix}-b` });
@@ -56,7 +56,7 @@ describe('two instances of the demo over one Redis', () => {
     }
   });
 
-  it('put one entry for each answer into Redis, under their prefix, and none that stays for ever', async () => {
+  it('store one entry for each answer in Redis, with their prefix and with a TTL', async () => {
     const { url, keyPrefix, admin } = redisForTest();
     const demo = await startDemo({ redis: { url }, keyPrefix });
     const paths = ['keywords/%7Bx%7D', 'keywords/a:b', 'trends/x*', 'domains/nobody.example', 'collectors/amazon'];
@@ -88,7 +88,7 @@ describe('the collector of the demo', () => {
 });
 
 describe('GET /health of the demo', () => {
-  it('says up, connected, with the counts so far, while Redis answers, as its API page shows', async () => {
+  it('reports up, connected and the counters while Redis answers, as documented on its API page', async () => {
     const { url, keyPrefix } = redisForTest();
     const demo = await startDemo({ redis: { url }, keyPrefix });
     await demo.ask('/insights/domains/nobody.example');
@@ -101,7 +101,7 @@ describe('GET /health of the demo', () => {
     expect(Object.keys(cacheIn(json)).toSorted()).toEqual(Object.keys(HEALTHY.details.cache).toSorted());
   });
 
-  it('says up, not connected, where no Redis is configured', async () => {
+  it('reports up and not connected where no Redis is configured', async () => {
     const demo = await startDemo({ redis: false });
     const facts = { redis_connected: false, local_cache_available: true, overall_healthy: true };
     const cache = { ...facts, status: 'up', metrics: { hits: 0, misses: 0, hit_rate_percent: 0 } };
@@ -110,7 +110,7 @@ describe('GET /health of the demo', () => {
     expect(json).toMatchObject({ status: 'ok', info: { cache }, error: {}, details: { cache } });
   });
 
-  it('counts under the names that dashboards know', async () => {
+  it('counts under the names that dashboards use', async () => {
     const demo = await startDemo({ redis: false });
     await demo.ask('/insights/domains/nobody.example');
     await demo.ask('/insights/domains/nobody.example');

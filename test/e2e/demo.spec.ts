@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { redisForTest } from '../support/redis-for-test.js';
 import { type Answer, startDemo } from './demo-for-test.js';
 
-/** Each route that answers from the cache: the namespace it names, how long it keeps, and a fact of the answer. */
+/** Each route that answers from the cache: its namespace, its TTL, and a fact of the answer. */
 const CACHED_ROUTES = [
   { path: '/insights/keywords/linux', namespace: 'keywords', ttlSeconds: 86_400, fact: { term: 'linux', mails: 457 } },
   { path: '/insights/domains/lockergnome.com', namespace: 'metrics', ttlSeconds: 43_200, fact: { mails: 30 } },
@@ -28,7 +28,7 @@ const PLACES: readonly (readonly [string, () => DistributedCacheOptions])[] = [
   ['without Redis', () => ({ redis: false, keyPrefix: `test-${randomUUID()}` })],
 ];
 
-/** TTLs may carry a little jitter, and some of the time is spent: near is what counts. */
+/** TTLs may contain jitter, and some of the time has passed: the comparison is approximate. */
 function expectHit(answer: Answer, namespace: string, tier: 'local' | 'redis', ttlSeconds: number): void {
   const [, seconds] = answer.cacheStatus?.match(/; ttl=(\d+);/) ?? [];
   expect(answer.cacheStatus).toBe(`${namespace}; hit; ttl=${seconds}; detail=${tier}`);
@@ -38,31 +38,31 @@ function expectHit(answer: Answer, namespace: string, tier: 'local' | 'redis', t
 
 describe.each(PLACES)('the demo %s', (_place, options) => {
   it.each(CACHED_ROUTES)(
-    'works out $path once and then has it in memory',
+    'computes $path once and then returns it from L1',
     async ({ path, namespace, ttlSeconds, fact }) => {
       const demo = await startDemo(options());
       const first = await demo.ask(path);
       expect(first).toMatchObject({ status: 200, cacheStatus: `${namespace}; fwd=miss; stored`, json: fact });
       const second = await demo.ask(path);
       expectHit(second, namespace, 'local', ttlSeconds);
-      // `analysedAt` is in it: not an equal answer, the same one.
+      // It contains `analysedAt`: not an equal answer, but the same one.
       expect(second.body).toBe(first.body);
     },
   );
 
-  it('works out one answer for everybody who asks at the same time', async () => {
+  it('computes one answer for all simultaneous requests', async () => {
     const demo = await startDemo(options());
     const answers = await Promise.all(Array.from({ length: 20 }, () => demo.ask('/insights/keywords/mortgage')));
     expect(new Set(answers.map(({ body }) => body)).size).toBe(1);
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
-    // Who came while it was worked out joined; who came later has it from memory.
+    // Requests during the computation joined it; later ones have it from L1.
     const missed = answers.map(({ cacheStatus }) => cacheStatus).filter((said) => said?.includes('fwd=miss') === true);
     expect(missed.filter((said) => said === 'keywords; fwd=miss; stored')).toHaveLength(1);
     expect(new Set(missed)).toEqual(new Set(['keywords; fwd=miss; stored', 'keywords; fwd=miss; stored; collapsed']));
     expect(demo.cache.getCache('keywords').getMetrics()).toMatchObject({ loads: 1, errors: 0 });
   });
 
-  it('works out an answer anew after DELETE, which may be repeated', async () => {
+  it('computes an answer again after DELETE, which may be repeated', async () => {
     const demo = await startDemo(options());
     const before = await demo.ask('/insights/keywords/kernel');
     for (const _round of ['there', 'gone']) {
@@ -84,7 +84,7 @@ describe.each(PLACES)('the demo %s', (_place, options) => {
   });
 
   it.each(['%20', '%20%09%0A', '', '%00', '%7B%7D', '%22%22', '.%20.', '%F0%9F%98%80', '%E2%80%8B'])(
-    'answers 400 for the blank term "%s", without asking the cache',
+    'answers 400 for the blank term "%s", without a read of the cache',
     async (term) => {
       const demo = await startDemo(options());
       for (const [path, method] of [
@@ -102,7 +102,7 @@ describe.each(PLACES)('the demo %s', (_place, options) => {
     },
   );
 
-  it('answers 400 for a term of 5 kB, for a broken encoding and for an impossible domain', async () => {
+  it('answers 400 for a term of 5 kB, for an invalid encoding and for an impossible domain', async () => {
     const demo = await startDemo(options());
     for (const path of [
       `/insights/keywords/${'x'.repeat(5000)}`,
@@ -118,7 +118,7 @@ describe.each(PLACES)('the demo %s', (_place, options) => {
   });
 
   it.each(['日本語', 'ünïcode', 'a\u0000b', 'a/b', 'a:b', '{x}', '#x', 'x%20y', 'x😀', '__proto__', '../x', '*x?'])(
-    'keeps the unusual term %j apart from others, and for itself',
+    'keeps the unusual term %j apart from other terms',
     async (term) => {
       const demo = await startDemo(options());
       const path = `/insights/keywords/${encodeURIComponent(term)}`;
@@ -134,7 +134,7 @@ describe.each(PLACES)('the demo %s', (_place, options) => {
     },
   );
 
-  it('has one entry for a term, however it is spelled', async () => {
+  it('has one entry for a term in any spelling', async () => {
     const demo = await startDemo(options());
     const first = await demo.ask('/insights/keywords/caf%C3%A9');
     for (const spelling of ['CAF%C3%89', '%20cafe%CC%81%20', 'Cafe%CC%81']) {
@@ -160,7 +160,7 @@ describe.each(PLACES)('the demo %s', (_place, options) => {
     expect(await demo.ask('/', 'HEAD')).toMatchObject({ status: 200, body: '' });
   });
 
-  it('names its addresses on the start page, and every one of them answers', async () => {
+  it('lists its addresses on the start page, and each of them answers', async () => {
     const demo = await startDemo(options());
     const page = await demo.ask('/');
     expect(page).toMatchObject({ status: 200, body: expect.stringContaining('<!doctype html>') });
@@ -172,7 +172,7 @@ describe.each(PLACES)('the demo %s', (_place, options) => {
     }
   });
 
-  it('lists every route in its OpenAPI document, with the answers as they are', async () => {
+  it('lists every route in its OpenAPI document, with the actual answers', async () => {
     const demo = await startDemo(options());
     const { json, status } = await demo.ask('/docs-json');
     expect(status).toBe(200);

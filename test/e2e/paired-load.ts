@@ -7,17 +7,20 @@ export interface Pair {
   readonly startedAtMs: number;
   readonly endedAtMs: number;
   /**
-   * How much longer the demo took than the control, apart from working out answers: a Redis that lost everything costs that
-   * work once, and it is no waiting. What slows down the machine slows down both.
+   * How much longer the demo took than the control, without the computing of answers: a Redis that lost everything
+   * costs that work once, and it is no waiting. A slow machine affects both.
    */
   readonly excessMs: number;
-  /** How long the control took, likewise: on a quiet machine some milliseconds. */
+  /** How long the control took, in the same way: on a quiet machine some milliseconds. */
   readonly controlMs: number;
-  /** Whether the demo answered, with the status and the findings of the control. */
+  /** Whether the demo answered with the status and the findings of the control. */
   readonly isRight: boolean;
 }
 
-/** How long a client looks at an answer before it asks again: with 20 clients the processor is busy, not drowned. */
+/**
+ * The pause of a client between an answer and its next request: with 20 clients the processor is busy, but not
+ * overloaded.
+ */
 const THINK_MS = 25;
 
 const POPULAR = ['linux', 'perl', 'money', 'free', 'kernel', 'list'].flatMap((term) => [
@@ -25,7 +28,7 @@ const POPULAR = ['linux', 'perl', 'money', 'free', 'kernel', 'list'].flatMap((te
   `GET /insights/trends/${term}`,
 ]);
 
-/** Clients that ask both demos, again and again, for what is in memory, for what nobody has asked before, and to forget. */
+/** Clients that send both demos, repeatedly, requests for answers in L1, for new answers, and for deletions. */
 export class PairedLoad {
   readonly pairs: Pair[] = [];
   private readonly clients: Promise<void>[] = [];
@@ -49,7 +52,7 @@ export class PairedLoad {
     await Promise.all(this.clients);
   }
 
-  /** Resolves when so many requests that begin from now on have been answered. */
+  /** Resolves when this number of requests that begin from now on have been answered. */
   answers(count: number): Promise<void> {
     return new Promise((resolve) => {
       this.waiting = { count: this.pairs.length + this.clients.length + count, resolve };
@@ -103,7 +106,7 @@ async function timed(demo: Demo, request: string): Promise<TimedAnswer> {
   const answer = await demo.ask(path, method === 'DELETE' ? 'DELETE' : 'GET').catch(() => undefined);
   const tookMs = performance.now() - startedAtMs;
   const isWorkedOut = answer?.cacheStatus?.includes('fwd=miss') === true;
-  // Who joined a work under way waited for less than all of it.
+  // A request that joined a running computation waited for a part of it only.
   const workMs = isWorkedOut ? Math.min(Number(answer.json['analysisMs']), tookMs) : 0;
   return { answer, waitedMs: tookMs - workMs };
 }

@@ -10,7 +10,7 @@ async function ownRedis(): Promise<RedisServer> {
   return server;
 }
 
-describe('an overload by the process itself', () => {
+describe('a process under its own load', () => {
   it('carries out thousands of operations that start at once, and leaves other entries unchanged', async () => {
     const server = await ownRedis();
     const reports = await runBursts(server.url, 'burst', { single: 5000, batch: 5000, batchLoad: 2000 });

@@ -38,7 +38,7 @@ async function untilConnectedAgain(proxy: FaultProxy, openedBefore: number): Pro
   await vi.waitFor(() => expect(proxy.opened).toBeGreaterThan(openedBefore));
 }
 
-describe('a connection that is cut during the setup of the invalidation channel', () => {
+describe('a process whose connection is cut during the setup of the invalidation channel', () => {
   const cases = CONNECTIONS.flatMap((name, link) => LANES.map((lane) => [name, lane, link] as const));
 
   it.each(cases)(
@@ -48,8 +48,7 @@ describe('a connection that is cut during the setup of the invalidation channel'
       const writer = await podAt(server.port);
       await untilInvalidation(writer.all, 'live');
       const deepest = 9;
-      // There are usually more. How many depends on how the traffic is split; the data connection has its heartbeats as
-      // well.
+      // There are usually more, depending on how the traffic is split and on the heartbeats of the data connection.
       const surely = link === 0 ? 4 : 1;
       for (let step = 1; step <= deepest; step++) {
         const proxy = await proxyTo(server);

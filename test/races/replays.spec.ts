@@ -91,7 +91,7 @@ describe('an outage of several processes', () => {
     expect(clears()).toBe(1);
   });
 
-  it('repeats a change that was made after the recovery of another process', async () => {
+  it('is followed by the replay of a clear that was made after the recovery of another process', async () => {
     const server = await ownRedis();
     const healthy = await podAt(server.port);
     const { pods, heal } = await cutOff(server, 2);
@@ -104,7 +104,7 @@ describe('an outage of several processes', () => {
     expect(await pods[1]?.cache.get('key')).toBeUndefined();
   });
 
-  it('replays 30,000 tag invalidations of an outage as one clear and a rest', async () => {
+  it('is followed by the replay of 30,000 tag invalidations as one clear and a rest', async () => {
     const server = await ownRedis();
     const { pods, heal } = await cutOff(server, 1);
     const [pod] = pods as [Pod];

@@ -97,7 +97,7 @@ it('race 18: strict: a deletion that no replica has is reported, and a failover 
   expect(await replica.command('EXISTS', 'cache:users:key')).toBe(0);
 });
 
-it('strict: a set, a clear and a tag are done once a replica has them; an unconfirmed set fails', async () => {
+it('strict: a set, a clear and an invalidation wait for a replica, and a set fails without one', async () => {
   const { master, link } = await replicated();
   const pod = await podAt(master.port, { strict: true });
   await untilSet(pod, 'value');

@@ -27,7 +27,7 @@ describe('stamps of tags and namespaces', () => {
     await vi.waitFor(async () => expect(await podB.cache.getMany(keys)).toEqual([undefined, undefined, undefined]));
   });
 
-  it('race 10: an entry is not kept whose tag was invalidated during its load', async () => {
+  it('race 10: an entry is not kept if its tag was invalidated during its load', async () => {
     const { podA, podB } = await twoPods();
     const [started, gate] = [new Gate(), new Gate()];
     const loading = podA.cache.getOrSet(
@@ -47,7 +47,7 @@ describe('stamps of tags and namespaces', () => {
     await vi.waitFor(async () => expect(await podA.cache.get('key')).toBeUndefined());
   });
 
-  it('race 10: an entry is not kept to which its loader has added that tag', async () => {
+  it('race 10: an entry is not kept if its loader has added a tag that was invalidated during its load', async () => {
     const { podA, podB } = await twoPods();
     const [started, gate] = [new Gate(), new Gate()];
     const loading = podA.cache.getOrSet('key', async (context) => {
@@ -65,7 +65,7 @@ describe('stamps of tags and namespaces', () => {
   });
 
   it.each([false, true])(
-    'race 10: an entry is not kept where Redis may not report changes (tag added by the loader: %s)',
+    'race 10: no such entry is kept where Redis may not report changes (tag added by the loader: %s)',
     async (isAdded) => {
       const server = await ownRedis();
       await server.command('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', '+@all', '-client|tracking');

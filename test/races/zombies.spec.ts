@@ -6,7 +6,7 @@ async function clientsOf(server: Awaited<ReturnType<typeof ownRedis>>): Promise<
   return String(await server.command('CLIENT', 'LIST', 'TYPE', 'normal'));
 }
 
-it('a set whose bytes arrive late, on a connection that was given up, has no effect', async () => {
+it('a set has no effect when its bytes arrive late on a connection that was given up', async () => {
   const server = await ownRedis();
   const proxy = await proxyTo(server);
   const [cutOff, other] = [await podAt(proxy.port), await podAt(server.port)];

@@ -1,5 +1,6 @@
 /**
- * The rules of the library's source as data: which folder may import which, and who may know which package.
+ * The rules for the source of the library as data: which folder may import which, and which folder may use which
+ * package.
  * A folder is a folder of libs/distributed-cache/src; `index.ts` in the root of src is the Nest entry.
  */
 export const ENTRY = 'index.ts';
@@ -31,11 +32,11 @@ export interface PackageRule {
 
 const NEST_FOLDERS = ['nest', 'http', 'health'];
 
-/** A package that no rule names may be imported anywhere. */
+/** A package without a rule may be imported anywhere. */
 export const PACKAGE_RULES: readonly PackageRule[] = [
   { packages: /^@nestjs\//, onlyIn: NEST_FOLDERS },
   { packages: /^@nestjs\/terminus$/, onlyIn: ['health'] },
-  // Optional peers: an import outside these folders would break the entries that promise to do without Nest.
+  // Optional peers: an import outside these folders would break the entries that work without Nest.
   { packages: /^(rxjs|reflect-metadata)$/, onlyIn: NEST_FOLDERS },
   { packages: /^(ioredis|cache-manager-ioredis-yet)$/, onlyIn: ['redis'] },
   { packages: /^(cache-manager|keyv)$/, onlyIn: ['nest'] },
@@ -43,10 +44,12 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   { packages: /^nestjs-distributed-cache$/, onlyIn: [] },
 ];
 
-/** Lines of a file, at most and at least; and what one class may have. */
+/** The limits for the lines of a file, and for one class. */
 export const MAX_LINES = 450;
 export const MIN_LINES = 40;
 export const MAX_CLASS_LINES = 300;
 export const MAX_COLLABORATORS = 5;
-/** What all parts of a cache, or of a namespace, have in common: it comes beside the collaborators of a constructor. */
+/**
+ * The objects that all parts of a cache, or of a namespace, share: they do not count as collaborators of a constructor.
+ */
 export const CONTEXTS: readonly string[] = ['CacheRuntime', 'RedisRuntime', 'ResolvedNamespace', 'CacheConfig'];

@@ -12,14 +12,14 @@ const EXIT_DEADLINE_MS = 15_000;
 
 export interface ScriptOutcome {
   readonly exitCode: number;
-  /** Set where the script did not end by itself. */
+  /** Set where the script did not end on its own. */
   readonly signal: NodeJS.Signals | null;
   readonly output: string;
 }
 
 /**
- * The library as its users run it, compiled from the sources as they are now: for promises about whole processes. Plain Node
- * can't run the sources, and a `dist` that somebody left may be old.
+ * The library as its users run it, compiled from the present sources: for tests of whole processes. Plain Node can't
+ * run the sources, and an existing `dist` may be outdated.
  */
 export class BuiltLibrary {
   private constructor(private readonly folder: string) {}
@@ -34,12 +34,12 @@ export class BuiltLibrary {
     return library;
   }
 
-  /** Address of an entry for an `import`, such as `core/index.js`. */
+  /** The address of an entry for an `import`, such as `core/index.js`. */
   addressOf(path: string): string {
     return pathToFileURL(join(this.folder, path)).href;
   }
 
-  /** Runs an ES module in a process of its own, killed when it does not end in 15 s. */
+  /** Runs an ES module in a process of its own, which is killed if it does not end in 15 s. */
   async runScript(script: string, env: Readonly<Record<string, string>> = {}): Promise<ScriptOutcome> {
     const child = run(process.execPath, ['--input-type=module', '--eval', script], {
       cwd: ROOT,

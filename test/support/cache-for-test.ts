@@ -6,12 +6,12 @@ import {
   type DistributedCacheOptions,
 } from 'nestjs-distributed-cache/core';
 
-/** More than the default of 300 ms: a test whose subject is not the deadline passes on a machine that is busy. */
+/** More than the default of 300 ms: a test whose subject is not the deadline passes on a busy machine. */
 const PATIENT_MS = 1000;
 
 /**
- * A cache that ends with its test, deaf to the machine's environment variables. It connects at its first use; chance plays no part. A
- * test whose subject is the deadline sets `deadlineMs`.
+ * A cache that ends with its test and ignores the environment variables of the machine. It connects at its first use
+ * and uses no random numbers. A test whose subject is the deadline sets `deadlineMs`.
  */
 export function cacheForTest(options: DistributedCacheOptions, environment?: CacheEnvironment): DistributedCache {
   const cache = new DistributedCache(CacheConfig.resolve({ deadlineMs: PATIENT_MS, ...options }, {}), {

@@ -18,7 +18,7 @@ export function channelOf(all: DistributedCache): ChannelEnds {
   return channel;
 }
 
-/** Resolves when the cache says so of its invalidation, with its health. */
+/** Resolves when the cache reports this state of its invalidation, with its health. */
 export async function untilInvalidation(all: DistributedCache, state: string): Promise<CacheHealth> {
   return vi.waitFor(
     async () => {

@@ -6,7 +6,7 @@ import { tooLongFiles } from './source-shape.js';
 /** Source files by their path below src, with forward slashes. */
 export type Sources = ReadonlyMap<string, string>;
 
-/** One complaint per line, each beginning with the file; empty when nothing is wrong. */
+/** One complaint per line, each beginning with the file; empty where there is none. */
 export function checkArchitecture(sources: Sources): string[] {
   if (sources.size === 0) {
     return ['no source file was read'];

@@ -5,12 +5,12 @@ const children = new Set();
 let listening = false;
 
 /**
- * Makes sure that a child does not outlive this process, however this process ends.
+ * Ensures that a child does not outlive this process, however this process ends.
  *
- * An `exit` listener alone does not do: a test runner stops its workers with SIGTERM or SIGKILL, and
- * neither of them runs it. So a tiny shell waits on a pipe that closes with us, and then kills the child.
- * It is stopped first when the child ends by itself, so that it can never hit a reused pid.
- * Plain JavaScript because its test runs it in a process that it then shoots.
+ * An `exit` listener alone is not sufficient: a test runner stops its workers with SIGTERM or SIGKILL, and neither of
+ * them runs it. So a small shell waits on a pipe that closes with this process, and then kills the child. The shell is
+ * stopped first when the child ends on its own, so that it can never kill a reused pid.
+ * Plain JavaScript because its test runs it in a process that then gets SIGKILL.
  * @param {import('node:child_process').ChildProcess} child
  */
 export function dieWithThisProcess(child) {
@@ -28,10 +28,10 @@ export function dieWithThisProcess(child) {
   children.add(child);
   const guard = spawn('sh', ['-c', 'read -r line; kill -9 "$1"', 'guard', String(child.pid)], {
     stdio: ['pipe', 'ignore', 'ignore'],
-    // Its own group: the Ctrl-C that ends the tests must not end the guard before it has done its work.
+    // A group of its own: the Ctrl-C that ends the tests must not end the guard before it has killed the child.
     detached: true,
   });
-  guard.on('error', () => {}); // no `sh` here: the `exit` listener is all there is
+  guard.on('error', () => {}); // without `sh` only the `exit` listener remains
   guard.unref();
   child.once('exit', () => {
     children.delete(child);

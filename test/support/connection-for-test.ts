@@ -8,11 +8,11 @@ import {
 
 export interface ConnectionForTest {
   readonly connection: RedisConnection;
-  /** What its listener was told, in order: `live`, or `down` with the reason. */
+  /** The states that its listener received, in order: `live`, or `down` with the reason. */
   readonly states: string[];
-  /** Resolves when Redis can be used, with what `states` holds then. */
+  /** Resolves when Redis can be used, with the contents of `states` at that time. */
   readonly untilLive: () => Promise<string[]>;
-  /** Resolves when it can't. */
+  /** Resolves when Redis can't be used. */
   readonly untilDown: () => Promise<string[]>;
 }
 

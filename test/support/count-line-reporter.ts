@@ -2,10 +2,10 @@ import { writeSync } from 'node:fs';
 import type { Reporter, SerializedError, TestModule, Vitest } from 'vitest/node';
 
 /**
- * Ends the run with one plain line, `12 passed, 0 failed, 0 skipped`, for whoever reads the log of a CI run.
+ * Ends the run with one plain line, `12 passed, 0 failed, 0 skipped`, for readers of the log of a CI run.
  *
- * "Failed" also counts what is not a test but makes the run fail (a file that can't be loaded, an unhandled
- * error), so that the line never looks green when the run is red.
+ * "Failed" also counts what is not a test but makes the run fail (a file that can't be loaded, an unhandled error), so
+ * that the line never reports success for a failed run.
  */
 export default class CountLineReporter implements Reporter {
   #isWatching = false;
@@ -19,7 +19,7 @@ export default class CountLineReporter implements Reporter {
     if (this.#isWatching) {
       print(line);
     } else {
-      // Coverage tables and the teardown print after this hook; only the end of the process is later than they.
+      // Coverage tables and the teardown print after this hook; only the end of the process is later.
       process.once('exit', () => print(line));
     }
   }
@@ -36,7 +36,7 @@ function countLine(modules: readonly TestModule[], unhandledErrors: number): str
       count.failed += suite.errors().length;
     }
   }
-  // A test that was never finished (the run was interrupted) has not passed.
+  // A test that did not finish (the run was interrupted) has not passed.
   return `${count.passed} passed, ${count.failed + count.pending} failed, ${count.skipped} skipped`;
 }
 

@@ -4,11 +4,16 @@ import type { AsyncCache } from 'nestjs-distributed-cache/core';
 export interface FailoverLoad {
   /** Resolves when this many calls have been answered. */
   readonly untilCalls: (count: number) => Promise<void>;
-  /** Ends the load. `errors`: what callers got thrown; `wrong`: keys that were answered with another value than their own. */
+  /**
+   * Ends the load. `errors`: errors thrown to callers; `wrong`: keys that were answered with a value of another key.
+   */
   readonly stop: () => Promise<{ errors: string[]; wrong: string[] }>;
 }
 
-/** Asks for the keys all the time, a few at once, with a loader that gives each key itself. Ends with the test at the latest. */
+/**
+ * Requests the keys continuously, a few at once, with a loader that returns each key itself. Ends with the test at the
+ * latest.
+ */
 export function failoverLoad(cache: AsyncCache<string>, keys: readonly string[]): FailoverLoad {
   const errors: string[] = [];
   const wrong: string[] = [];
@@ -18,7 +23,7 @@ export function failoverLoad(cache: AsyncCache<string>, keys: readonly string[])
   const ask = async (first: number): Promise<void> => {
     for (let turn = first; !end.signal.aborted; turn++) {
       const key = keys[turn % keys.length] ?? '';
-      // Now and then a write as well, and a key that L1 does not have.
+      // At intervals a write as well, and a key that L1 does not have.
       const isNew = turn % 7 === 0;
       try {
         const answer = await cache.getOrSet(isNew ? `${key}:${turn}` : key, async () => key);

@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { FaultProxy } from './fault-proxy.js';
 import { redisForTest } from './redis-for-test.js';
 
-/** A server that keeps what it was sent and says it back, a proxy before it, and a client behind that. */
+/** A server that records its input and echoes it, a proxy before it, and a client before that. */
 async function echoBehindProxy() {
   const received: string[] = [];
   const server = createServer((socket) => {
@@ -41,7 +41,7 @@ function portOf(server: Server): number {
   return typeof address === 'object' && address ? address.port : 0;
 }
 
-/** Writes chunk by chunk, so that the proxy sees many of them. */
+/** Writes chunk by chunk, so that the proxy receives many of them. */
 async function writeCounting(socket: Socket, from: number, to: number): Promise<string> {
   let text = '';
   for (let count = from; count < to; count += 1) {
@@ -53,7 +53,7 @@ async function writeCounting(socket: Socket, from: number, to: number): Promise<
 }
 
 describe('FaultProxy', () => {
-  it('carries a Redis client as if it were not there', async () => {
+  it('passes on the traffic of a Redis client unchanged', async () => {
     const { port, keyPrefix } = redisForTest();
     const proxy = await FaultProxy.start(port);
     const client = new Redis({ host: proxy.host, port: proxy.port });
@@ -81,7 +81,7 @@ describe('FaultProxy', () => {
     await vi.waitFor(() => expect(answered()).toBe(before + during + after));
   });
 
-  it('keeps answers from the client while "down" is stalled, though the server has acted', async () => {
+  it('keeps answers from the client while "down" is stalled, although the server executes the commands', async () => {
     const { proxy, received } = await echoBehindProxy();
     const { socket, answered } = await connect(proxy);
     proxy.stall('down');
@@ -92,7 +92,7 @@ describe('FaultProxy', () => {
     await vi.waitFor(() => expect(answered()).toBe(text));
   });
 
-  it('stalls connections that are opened later, unless told onlyExisting', async () => {
+  it('stalls connections that are opened later, unless onlyExisting is set', async () => {
     const { proxy } = await echoBehindProxy();
     const old = await connect(proxy);
     proxy.stall('both', { onlyExisting: true });
@@ -110,7 +110,7 @@ describe('FaultProxy', () => {
     );
   });
 
-  it('holds back the end of a stream like any byte', async () => {
+  it('delays the end of a stream like any byte', async () => {
     const { proxy, server } = await echoBehindProxy();
     const ended = new Promise((resolve) => server.once('connection', (socket) => socket.once('end', resolve)));
     const { socket } = await connect(proxy);
@@ -124,7 +124,7 @@ describe('FaultProxy', () => {
     await vi.waitFor(() => expect(proxy.connections).toBe(0));
   });
 
-  it('never lets a byte overtake another when a delay begins, shrinks and ends', async () => {
+  it('keeps the order of bytes when a delay begins, becomes shorter and ends', async () => {
     const { proxy } = await echoBehindProxy();
     const { socket, answered } = await connect(proxy);
     let sent = await writeCounting(socket, 0, 20);
@@ -137,7 +137,7 @@ describe('FaultProxy', () => {
     await vi.waitFor(() => expect(answered()).toBe(sent));
   });
 
-  it('lets nothing through before the delay is over', async () => {
+  it('delivers nothing before the delay is over', async () => {
     const { proxy } = await echoBehindProxy();
     const { socket, answered } = await connect(proxy);
     proxy.delay(50);
@@ -170,7 +170,7 @@ describe('FaultProxy', () => {
     await connect(proxy);
   });
 
-  it('swallows bytes of old and new connections in a black hole and resets them afterwards', async () => {
+  it('drops the bytes of old and new connections in a black hole and resets the connections afterwards', async () => {
     const { proxy, received } = await echoBehindProxy();
     const old = await connect(proxy);
     proxy.blackhole();
@@ -188,7 +188,7 @@ describe('FaultProxy', () => {
     expect(received()).toBe('');
   });
 
-  it('leads new connections elsewhere after a redirection, and leaves open ones where they are', async () => {
+  it('directs new connections to another server after a redirection, and keeps open ones', async () => {
     const { proxy, received } = await echoBehindProxy();
     const other = await echoBehindProxy();
     const old = await connect(proxy);
@@ -200,16 +200,16 @@ describe('FaultProxy', () => {
     await vi.waitFor(() => expect([received(), other.received()]).toEqual(['old', 'late']));
   });
 
-  it('resets a client whose server is gone', async () => {
+  it('resets a client whose server has died', async () => {
     const { proxy, server } = await echoBehindProxy();
     server.close();
-    // The reset may come before or just after the client has seen its connection open.
+    // The reset may come before or just after the client's `connect` event.
     const socket = createConnection({ host: proxy.host, port: proxy.port });
     const [error] = await once(socket, 'error');
     expect(error).toMatchObject({ code: 'ECONNRESET' });
   });
 
-  it('closes twice, also while it stalls and delays', async () => {
+  it('can be closed twice, also during a stall and a delay', async () => {
     const { proxy } = await echoBehindProxy();
     const { socket } = await connect(proxy);
     proxy.delay(60_000);

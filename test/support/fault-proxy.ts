@@ -6,10 +6,10 @@ import { freePort } from './free-port.js';
 export type { Direction, TrafficFilter };
 
 /**
- * A TCP proxy inside the test process that makes a network go bad on demand.
+ * A TCP proxy inside the test process that causes network faults on demand.
  *
- * Bytes are held back or dropped, never reordered: each direction of a connection is a queue, and a byte, an end
- * of stream or a reset leaves it only at its front.
+ * Bytes are held back or dropped, never reordered: each direction of a connection is a queue, and a byte, an end of
+ * stream or a reset leaves it only at its front.
  */
 export class FaultProxy {
   readonly host = '127.0.0.1';
@@ -47,7 +47,7 @@ export class FaultProxy {
     return this.#opened;
   }
 
-  /** Shows all that arrives to `filter` from now on, and delivers what that says. */
+  /** Passes all arriving traffic to `filter` from now on, and delivers what `filter` returns. */
   filter(filter: TrafficFilter | undefined): void {
     this.#rules.filter = filter;
   }
@@ -58,8 +58,8 @@ export class FaultProxy {
   }
 
   /**
-   * Holds back everything that goes in this direction, new connections included, until `resume()`.
-   * With `onlyExisting` connections opened later are healthy: a path that died under an old socket.
+   * Holds back everything in this direction, new connections included, until `resume()`.
+   * With `onlyExisting`, connections opened later are healthy: the fault of a path under an old socket.
    */
   stall(direction: Direction = 'both', { onlyExisting = false } = {}): void {
     for (const each of lanesOf(direction)) {
@@ -73,8 +73,8 @@ export class FaultProxy {
   }
 
   /**
-   * Ends `stall` and `blackhole`. What a stall held back is delivered, in order. A connection that lost bytes
-   * to the black hole can't go on and is reset.
+   * Ends `stall` and `blackhole`. Bytes held back by a stall are delivered, in order. A connection that lost bytes to
+   * the black hole is reset.
    */
   resume(): void {
     this.#rules.stalled.clear();
@@ -84,7 +84,10 @@ export class FaultProxy {
     }
   }
 
-  /** Delivers everything this much later, both ways; 0 ends it. Counts from the arrival of a byte, also of a waiting one. */
+  /**
+   * Delivers everything this much later, both ways; 0 ends it. The delay counts from the arrival of a byte, also of a
+   * waiting one.
+   */
   delay(delayMs: number): void {
     this.#rules.delayMs = delayMs;
     for (const link of this.#links) {
@@ -92,14 +95,14 @@ export class FaultProxy {
     }
   }
 
-  /** Resets (RST) every connection, on both sides. New ones are served. */
+  /** Resets (RST) every connection, on both sides. New ones are accepted. */
   cut(): void {
     for (const link of this.#links) {
       link.reset();
     }
   }
 
-  /** While true, new connections are refused (ECONNREFUSED); open ones go on. */
+  /** While true, new connections are refused (ECONNREFUSED); open ones continue. */
   async refuseNew(refuse: boolean): Promise<void> {
     if (refuse && this.#server.listening) {
       // Not awaited: `close` ends only when the last open connection does, but stops listening at once.
@@ -109,12 +112,12 @@ export class FaultProxy {
     }
   }
 
-  /** New connections lead to another port of 127.0.0.1; open ones stay where they are, as behind one address after a failover. */
+  /** New connections reach another port of 127.0.0.1; open ones remain, as behind one address after a failover. */
   redirect(targetPort: number): void {
     this.#targetPort = targetPort;
   }
 
-  /** Connections stay open and new ones are accepted, but every byte is swallowed, both ways, until `resume()`. */
+  /** Connections stay open and new ones are accepted, but every byte is dropped, both ways, until `resume()`. */
   blackhole(): void {
     this.#rules.swallows = true;
   }

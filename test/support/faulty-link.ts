@@ -1,7 +1,7 @@
 import { createConnection, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** So long the end of a connection is waited for. */
+/** How long the end of a connection is awaited. */
 const MOST_CLOSING_MS = 1000;
 
 /** Seen from the client: `up` carries commands to the server, `down` carries its answers. */
@@ -9,12 +9,13 @@ export type Direction = 'up' | 'down' | 'both';
 export type LaneName = Exclude<Direction, 'both'>;
 
 /**
- * Is shown what arrives, and says what goes on in its place: nothing where it is empty, and `cut` resets the connection instead.
+ * Receives what arrives, and returns what is passed on in its place: an empty buffer drops it, and `cut` resets the
+ * connection.
  * @param link the connection, counted from 0 in the order in which they were opened
  */
 export type TrafficFilter = (link: number, lane: LaneName, chunk: Buffer) => Buffer | 'cut';
 
-/** What holds for every connection of a proxy; the proxy changes it while links use it. */
+/** The settings of every connection of a proxy; the proxy changes them while links use them. */
 export interface FaultRules {
   /** Lanes in which new connections begin stalled. */
   readonly stalled: Set<LaneName>;
@@ -38,7 +39,7 @@ export class FaultyLink {
   /** @param index counts the connections of a proxy */
   constructor(client: Socket, targetPort: number, rules: FaultRules, index: number) {
     this.#client = client;
-    // In a black hole nobody is at the other end.
+    // A black hole has no server.
     this.#upstream = rules.swallows
       ? undefined
       : createConnection({ host: '127.0.0.1', port: targetPort, allowHalfOpen: true });
@@ -71,7 +72,10 @@ export class FaultyLink {
     this.#lanes.down?.pump();
   }
 
-  /** Resets both sides and waits until they are closed. In Node the reset of a socket that is shutting down may never end. */
+  /**
+   * Resets both sides and waits until they are closed. In Node the reset of a socket that is shutting down may never
+   * end.
+   */
   async end(): Promise<void> {
     this.reset();
     await Promise.race([this.closed, delay(MOST_CLOSING_MS)]);
@@ -83,7 +87,7 @@ export class FaultyLink {
   }
 }
 
-/** `once(socket, 'close')` does not do: it rejects on the error that comes before the close. */
+/** `once(socket, 'close')` is not sufficient: it rejects on the error that comes before the close. */
 function allClosed(sockets: readonly Socket[]): Promise<void> {
   return new Promise((resolve) => {
     let open = sockets.length;
@@ -146,7 +150,7 @@ class Lane {
     this.pump();
   }
 
-  /** Delivers what is due, and comes back for the rest. */
+  /** Delivers the chunks that are due, and runs again for the rest. */
   pump(): void {
     clearTimeout(this.#timer);
     for (let next = this.#queue[0]; next && !this.#isStalled; next = this.#queue[0]) {

@@ -28,7 +28,7 @@ describe('findRedisServer', () => {
     expect(findRedisServer({ PATH })).toBe(first);
   });
 
-  it('takes REDIS_SERVER_BIN at its word, right or wrong', () => {
+  it('uses REDIS_SERVER_BIN without a search, valid or not', () => {
     const folder = folderForTest();
     const chosen = program(join(folder, 'chosen'));
     program(join(folder, 'other'));

@@ -2,16 +2,16 @@ import { createServer } from 'node:net';
 import { randomInt } from 'node:crypto';
 
 /**
- * Ports below the range from which systems take the local port of outgoing connections, so that a server
- * can be stopped and started again on its port without a stranger's connection sitting on it.
+ * Ports below the range from which systems take the local port of outgoing connections, so that a server can be stopped
+ * and started again on its port without another connection using it.
  */
 const FIRST = 20_000;
 const LAST = 32_000;
 
-/** Between the look and the start of the server no other call may get the port. */
+/** No other call may get the port between the check and the start of the server. */
 const handedOut = new Set<number>();
 
-/** A TCP port that is free on 127.0.0.1 at this moment, and that this process has not been given before. */
+/** A TCP port that is free on 127.0.0.1 at this moment, and that this process has not received before. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt += 1) {
     const port = randomInt(FIRST, LAST);

@@ -1,6 +1,6 @@
-/** Something that a test holds until it says so, in place of a sleep. */
+/** A promise that a test resolves when it decides to, in place of a sleep. */
 export class Gate {
-  /** Sets the promise free. */
+  /** Resolves the promise. */
   open: () => void = () => {};
   readonly opened = new Promise<void>((resolve) => {
     this.open = resolve;

@@ -15,7 +15,7 @@ export class Haproxy {
   readonly #folder = mkdtempSync(join(tmpdir(), 'haproxy-'));
   readonly #child: ChildProcess;
 
-  /** Whether there is the program. In CI its absence is an error: see scripts/ensure-redis.mjs. */
+  /** Whether the program is installed. In CI its absence is an error: see scripts/ensure-redis.mjs. */
   static get isThere(): boolean {
     return findHaproxy() !== undefined;
   }
@@ -58,11 +58,11 @@ export class Haproxy {
     ];
     writeFileSync(config, lines.join('\n'));
     this.#child = spawn(findHaproxy() ?? 'haproxy', ['-db', '-f', config], { stdio: 'ignore' });
-    this.#child.on('error', () => {}); // it shows as an admin socket that never opens
+    this.#child.on('error', () => {}); // a failed start shows as an admin socket that never opens
     dieWithThisProcess(this.#child);
   }
 
-  /** From now on new connections reach this server; those that are open stay where they are. */
+  /** From now on new connections reach this server; open ones keep theirs. */
   async sendNewTo(chosen: number): Promise<void> {
     for (const index of this.servers.keys()) {
       await this.#tell(`set server redis/redis${index} state ${index === chosen ? 'ready' : 'maint'}`);

@@ -24,11 +24,11 @@ export interface HttpForTest {
   readonly app: INestApplication;
   /** A real request. */
   readonly request: (path: string, init?: RequestInit) => Promise<Response>;
-  /** The `Cache-Status` of the answer to a GET, whatever its status. */
+  /** The `Cache-Status` of the response to a GET, whatever its status. */
   readonly cacheStatus: (path: string) => Promise<string | null>;
 }
 
-/** A Nest application that answers on a port of its own; it ends with its test. Default adapter: Express. */
+/** A Nest application that listens on a port of its own; it ends with its test. Default adapter: Express. */
 export async function httpForTest(
   options: NestForTestOptions,
   adapter?: AbstractHttpAdapter,
@@ -37,7 +37,7 @@ export async function httpForTest(
   const module = await compile(options);
   const app = adapter === undefined ? module.createNestApplication() : module.createNestApplication(adapter);
   onTestFinished(async () => {
-    (app.getHttpServer() as Server).closeAllConnections(); // else a client's spare connection keeps it for seconds
+    (app.getHttpServer() as Server).closeAllConnections(); // otherwise an idle connection delays it
     await app.close();
   });
   configure(app);

@@ -10,7 +10,9 @@ export interface ForbiddenCommand {
   readonly line: number;
 }
 
-/** Every module that a file names: `import`, `import type`, `export … from`, `import()`, `import('x').Type`, `require`. */
+/**
+ * Every module that a file names: `import`, `import type`, `export … from`, `import()`, `import('x').Type`, `require`.
+ */
 export function importsOf(path: string, text: string): ImportedModule[] {
   const found: ImportedModule[] = [];
   walk(path, text, (node, line) => {
@@ -41,8 +43,8 @@ const SENDS_ITS_FIRST_ARGUMENT = /(^|\.)(call|callBuffer|sendCommand|Command|com
 const IN_LUA = /redis\.p?call\(\s*["'](keys|flushdb|flushall)["']/i;
 
 /**
- * Uses of Redis commands that look at or empty a whole database. `Object.keys(x)` and `map.keys()` are none:
- * only a call with a pattern, on something that is not `Object`, is taken for the Redis command.
+ * Uses of Redis commands that read or empty a whole database. `Object.keys(x)` and `map.keys()` are none: only a call
+ * with a pattern, on something that is not `Object`, counts as the Redis command.
  */
 export function forbiddenCommandsOf(path: string, text: string): ForbiddenCommand[] {
   const found: ForbiddenCommand[] = [];

@@ -7,7 +7,7 @@ export interface LogLine {
   readonly message: string;
 }
 
-/** Keeps what Nest's own logger would print at these levels. */
+/** Records what Nest's own logger would print at these levels. */
 export class RecordingLogger extends ConsoleLogger {
   readonly lines: LogLine[] = [];
 
@@ -27,7 +27,7 @@ export class RecordingLogger extends ConsoleLogger {
   }
 }
 
-/** Takes all that goes through Nest's `Logger` until the test ends. */
+/** Records the output of Nest's `Logger` until the test ends. */
 export function recordLogs(levels?: LogLevel[]): RecordingLogger {
   const logger = new RecordingLogger(levels);
   Logger.overrideLogger(logger);

@@ -3,28 +3,31 @@ import { RedisServer, type RedisServerOptions } from './redis-server.js';
 import { untilTrue } from './until-true.js';
 
 const SLOTS = 16_384;
-/** How long a node must be silent before the others take it for dead: short, so that a failover is. */
+/** How long a node must be silent before the others consider it dead: short, for a short failover. */
 const NODE_TIMEOUT_MS = 1000;
 
 export interface RedisClusterOptions {
-  /** Default 3, the fewest of which a majority is left when one dies. */
+  /** Default 3, the smallest number with a majority after the death of one. */
   masters?: number;
   /** As many as masters (one each) or none, the default. */
   replicas?: number;
-  /** Of each node. With `tls` the nodes talk TLS to each other, too, and name their TLS ports to clients that use it. */
+  /**
+   * Of each node. With `tls` the nodes talk TLS to each other, too, and name their TLS ports to clients that use it.
+   */
   node?: Pick<RedisServerOptions, 'tls' | 'args'>;
 }
 
 /**
- * A real Redis Cluster of one test. A node is a RedisServer like any other: kill it, freeze it, ask it. Without
- * replicas it is ready about two and a half seconds after `start()`: so long a new node waits before it takes writes.
+ * A real Redis Cluster of one test. A node is a RedisServer like any other: it can be killed, frozen and queried.
+ * Without replicas it is ready about two and a half seconds after `start()`: a new node accepts writes only after that
+ * time.
  */
 export class RedisCluster {
   /** The nodes that began as masters; `masters[i]` is followed by `replicas[i]`, if there are any. */
   readonly masters: readonly RedisServer[];
   readonly replicas: readonly RedisServer[];
 
-  /** Resolves once every node calls the cluster complete and every replica has its master's data. */
+  /** Resolves once every node reports the cluster as complete and every replica has its master's data. */
   static async start({ masters = 3, replicas = 0, node = {} }: RedisClusterOptions = {}): Promise<RedisCluster> {
     if (replicas !== 0 && replicas !== masters) {
       throw new RangeError(`replicas must be 0 or ${masters}, got ${replicas}`);
@@ -54,12 +57,12 @@ export class RedisCluster {
     return [...this.masters, ...this.replicas];
   }
 
-  /** What a client needs to start from. */
+  /** The addresses with which a client starts. */
   get addresses(): { host: string; port: number }[] {
     return this.nodes.map(({ host, port }) => ({ host, port }));
   }
 
-  /** Kills `masters[index]` for good; its replica takes over in about two seconds. */
+  /** Kills `masters[index]` for the rest of the test; its replica takes over in about two seconds. */
   async killMaster(index: number): Promise<void> {
     await this.masters[index]?.killHard();
   }
@@ -79,9 +82,9 @@ export class RedisCluster {
         await master.command('CLUSTER', 'ADDSLOTSRANGE', first!, end! - 1);
       }),
     );
-    // Everybody meets everybody: left to gossip, it takes seconds until all know all.
+    // Each node is introduced to each other node: with gossip alone it takes seconds until all know all.
     await Promise.all(nodes.map((node) => meetAll(node, nodes)));
-    // By their ids: a node whose handshake is not over goes by a made-up one.
+    // By their ids: a node whose handshake is not complete has a temporary one.
     await this.#untilNodes((listed) => ids.every((id) => listed.includes(String(id))));
     await Promise.all(replicas.map((replica, index) => replica.command('CLUSTER', 'REPLICATE', String(ids[index]))));
     await Promise.all(nodes.map(isComplete));
@@ -89,7 +92,7 @@ export class RedisCluster {
     await this.#untilNodes((listed) => listed.split('slave').length - 1 === replicas.length);
   }
 
-  /** Waits until every node lists the cluster as it should be. */
+  /** Waits until every node lists the cluster as expected. */
   #untilNodes(isTrue: (listed: string) => boolean): Promise<unknown> {
     return Promise.all(
       this.nodes.map((node) => untilTrue(async () => isTrue(String(await node.command('CLUSTER', 'NODES'))))),

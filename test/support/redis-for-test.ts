@@ -20,8 +20,8 @@ export interface RedisForTest {
 }
 
 /**
- * The run's shared Redis, for one test; call it inside the test (or a `beforeEach`).
- * Don't kill, freeze, flush or reconfigure this server: others are using it. `RedisServer.start()` gives one to break.
+ * The shared Redis of the run, for one test; call it inside the test (or a `beforeEach`).
+ * Don't kill, freeze, flush or reconfigure this server: other tests use it. `RedisServer.start()` gives one to break.
  */
 export function redisForTest(): RedisForTest {
   const host = '127.0.0.1';

@@ -22,7 +22,7 @@ describe('RedisCluster', () => {
 });
 
 describe('RedisSentinel', () => {
-  it('names the master as soon as start() resolves, and the other server after that was killed', async () => {
+  it('knows the master as soon as start() resolves, and the other server after the master was killed', async () => {
     const group = await RedisSentinel.start();
     onTestFinished(() => group.stop());
     expect(await group.masterPort()).toBe(group.master.port);

@@ -12,13 +12,16 @@ import type { TestCertificates } from './test-certificates.js';
 import { untilTrue } from './until-true.js';
 
 const HOST = '127.0.0.1';
-/** Short, so that a failover is, and longer than a busy machine makes a server wait: silence of this length is taken for death. */
+/**
+ * Short, for a short failover, and longer than a server waits on a busy machine: a server that is silent for this long
+ * counts as dead.
+ */
 const DOWN_AFTER_MS = 800;
 
 export interface RedisSentinelOptions {
-  /** From 1, the default, to 3; three take two seconds longer to find one another. */
+  /** From 1, the default, to 3; three take two seconds longer to find each other. */
   sentinels?: number;
-  /** Of the Sentinels themselves, not of the servers. */
+  /** The password of the Sentinels themselves, not of the servers. */
   password?: string;
   /** The servers and the Sentinels listen with TLS as well. */
   tls?: TestCertificates;
@@ -26,14 +29,14 @@ export interface RedisSentinelOptions {
 
 /** A master, its replica and the Sentinels that watch them, all real and gone with the test. */
 export class RedisSentinel {
-  /** What the Sentinels call the master. */
+  /** The name of the master in the Sentinels. */
   readonly name = 'main';
-  /** The two servers by the roles with which they began. */
+  /** The two servers, by their initial roles. */
   readonly master: RedisServer;
   readonly replica: RedisServer;
   readonly #sentinels: SentinelProcess[] = [];
 
-  /** Resolves once the replica has the master's data and the Sentinels know both of them, and one another. */
+  /** Resolves once the replica has the master's data and the Sentinels know both servers and each other. */
   static async start({ sentinels = 1, password, tls }: RedisSentinelOptions = {}): Promise<RedisSentinel> {
     const args = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'];
     const options = { args, ...(tls === undefined ? {} : { tls }) };
@@ -42,7 +45,7 @@ export class RedisSentinel {
     const group = new RedisSentinel(master, replica);
     try {
       await replica.command('REPLICAOF', HOST, master.port);
-      // A Sentinel asks a master for its replicas when it starts, and then every ten seconds only.
+      // A Sentinel reads the replicas of a master when it starts, and then every ten seconds only.
       await untilTrue(async () => String(await master.command('INFO', 'replication')).includes('state=online'));
       for (let index = 0; index < sentinels; index++) {
         const quorum = Math.floor(sentinels / 2) + 1;
@@ -61,7 +64,7 @@ export class RedisSentinel {
     this.replica = replica;
   }
 
-  /** What a client needs to start from. */
+  /** The addresses with which a client starts. */
   get addresses(): { host: string; port: number }[] {
     return this.#sentinels.map(({ port }) => ({ host: HOST, port }));
   }
@@ -71,12 +74,12 @@ export class RedisSentinel {
     return this.#sentinels.map(({ tlsPort }) => ({ host: HOST, port: tlsPort }));
   }
 
-  /** Kills the first master for good; the replica takes over in two to three seconds. */
+  /** Kills the first master for the rest of the test; the replica takes over in two to three seconds. */
   async killMaster(): Promise<void> {
     await this.master.killHard();
   }
 
-  /** The port of the server that the Sentinels hold for the master now. */
+  /** The port of the present master, according to the Sentinels. */
   async masterPort(): Promise<number> {
     const answer = await this.#sentinels[0]?.call('GET-MASTER-ADDR-BY-NAME', this.name);
     return Number((answer as string[])[1]);
@@ -89,7 +92,7 @@ export class RedisSentinel {
   }
 }
 
-/** A Sentinel needs a configuration file, into which it writes what it learns. */
+/** A Sentinel needs a configuration file, into which it writes its state. */
 class SentinelProcess {
   readonly #folder = mkdtempSync(join(tmpdir(), 'redis-sentinel-'));
   readonly #child: ChildProcess;
@@ -142,7 +145,7 @@ class SentinelProcess {
       lazyConnect: true,
       retryStrategy: () => null,
     });
-    client.on('error', () => {}); // `connect` tells it
+    client.on('error', () => {}); // `connect` reports it
     try {
       await client.connect();
       return await client.call('SENTINEL', ...args);

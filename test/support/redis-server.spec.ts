@@ -24,7 +24,7 @@ describe('RedisServer', () => {
     expect(await client.ping()).toBe('PONG');
   });
 
-  it('is gone after killHard() and comes back empty on the same port', async () => {
+  it('is stopped after killHard() and restarts empty on the same port', async () => {
     const server = await serverForTest();
     const { pid, port } = server;
     await server.command('SET', 'key', 'value');
@@ -37,7 +37,7 @@ describe('RedisServer', () => {
     expect(await server.command('GET', 'key')).toBeNull();
   });
 
-  it('comes back empty although it was a replica, which saves what it gets from its master', async () => {
+  it('restarts empty although it was a replica, which saves the data of its master', async () => {
     const args = ['--repl-diskless-sync-delay', '0'];
     const [master, replica] = [await serverForTest({ args }), await serverForTest()];
     await master.command('SET', 'key', 'value');
@@ -48,7 +48,7 @@ describe('RedisServer', () => {
     expect(await replica.command('GET', 'key')).toBeNull();
   });
 
-  it('holds back every answer while it is frozen and gives it after thaw()', async () => {
+  it('holds back every answer while it is frozen and sends it after thaw()', async () => {
     const server = await serverForTest();
     server.freeze();
     let answer: unknown;
@@ -59,7 +59,7 @@ describe('RedisServer', () => {
     expect(await answered).toBe('PONG');
   });
 
-  it('stops while it is frozen, and twice', async () => {
+  it('stops while it is frozen, and can be stopped twice', async () => {
     const server = await serverForTest({ unixSocket: true });
     server.freeze();
     await server.stop();
@@ -68,7 +68,7 @@ describe('RedisServer', () => {
     expect(existsSync(dirname(server.socketPath!))).toBe(false);
   });
 
-  it('asks for its password, also for one that was changed while it ran', async () => {
+  it('requires its password, also one that was changed while it ran', async () => {
     const server = await serverForTest({ password: 'a b:c' });
     const client = new Redis(server.url);
     onTestFinished(() => client.disconnect());
@@ -79,7 +79,7 @@ describe('RedisServer', () => {
     expect(await server.command('PING')).toBe('PONG');
   });
 
-  it('refuses to start with the reason that the program gave', async () => {
+  it('rejects a failed start with the reason of the program', async () => {
     await expect(RedisServer.start({ args: ['--no-such-option', '1'] })).rejects.toThrow('no-such-option');
   });
 
@@ -107,8 +107,8 @@ describe('redisForTest', () => {
 });
 
 describe('dieWithThisProcess', () => {
-  it('kills the child of a process that was itself killed without a chance to tidy up', async () => {
-    // The parent is a real process that guards a child, prints its pid, and is then shot.
+  it('kills the child of a process that was itself killed by SIGKILL', async () => {
+    // The parent is a real process that guards a child, prints its pid, and then gets SIGKILL.
     const script = `
       import { spawn } from 'node:child_process';
       import { dieWithThisProcess } from ${JSON.stringify(new URL('child-guard.mjs', import.meta.url).href)};

@@ -17,7 +17,9 @@ export interface RedisServerOptions {
   port?: number;
   /** Listens on a Unix socket too: `socketPath`. */
   unixSocket?: boolean;
-  /** Listens with TLS too: `tlsPort`, checked against `caFile`. `true` makes certificates, with the `openssl` program. */
+  /**
+   * Listens with TLS too: `tlsPort`, checked against `caFile`. `true` makes certificates, with the `openssl` program.
+   */
   tls?: boolean | TestCertificates;
   /** Sets `requirepass`. */
   password?: string;
@@ -25,7 +27,7 @@ export interface RedisServerOptions {
   args?: readonly string[];
 }
 
-/** A real redis-server of one test: no persistence, loopback only, gone with the test process. */
+/** A real redis-server of one test: no persistence, loopback only, ended with the test process. */
 export class RedisServer {
   readonly host = '127.0.0.1';
   readonly #folder = mkdtempSync(join(tmpdir(), 'redis-server-'));
@@ -38,7 +40,7 @@ export class RedisServer {
   /** `undefined` without `tls: true`. */
   readonly tlsPort: number | undefined;
   readonly caFile: string | undefined;
-  /** What `command()` logs in with. Assign it after a `CONFIG SET requirepass`. */
+  /** The password of `command()`. Assign it after a `CONFIG SET requirepass`. */
   password: string | undefined;
 
   /** Resolves once the server answers commands. */
@@ -76,7 +78,7 @@ export class RedisServer {
     return `redis://${login}${this.host}:${this.port}`;
   }
 
-  /** Process id, also of the last process when it is dead. */
+  /** Process id, also of the last process after its end. */
   get pid(): number {
     return this.#child?.pid ?? 0;
   }
@@ -85,7 +87,9 @@ export class RedisServer {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** `kill -9`: clients see their connection end, later ones are refused. Resolves when the process is gone. */
+  /**
+   * `kill -9`: clients see their connection end, later connections are refused. Resolves when the process has ended.
+   */
   async killHard(): Promise<void> {
     const child = this.#child;
     if (child && this.isRunning) {
@@ -95,17 +99,17 @@ export class RedisServer {
     }
   }
 
-  /** Starts again on the same ports, empty or with what it has saved. A running server is killed first. */
+  /** Starts again on the same ports, empty or with the saved data. A running server is killed first. */
   async restart({ fromSnapshot = false } = {}): Promise<void> {
     await this.killHard();
     this.password = this.#options.password;
     if (!fromSnapshot) {
-      rmSync(join(this.#folder, 'dump.rdb'), { force: true }); // a replica leaves one, without being asked to
+      rmSync(join(this.#folder, 'dump.rdb'), { force: true }); // a replica saves a file on its own
     }
     await this.#launch();
   }
 
-  /** Stops the process as it stands: connections stay open and are still accepted, nothing is answered. */
+  /** Stops the process with SIGSTOP: connections stay open and are still accepted, and no command is answered. */
   freeze(): void {
     this.#child?.kill('SIGSTOP');
   }
@@ -142,7 +146,7 @@ export class RedisServer {
       await client.connect();
       return await client.call(name, ...args);
     } catch (error) {
-      // "Connection is closed." says less than the reason that came before it.
+      // "Connection is closed." says less than the earlier reason.
       throw connectionError ?? error;
     } finally {
       client.disconnect();
@@ -155,7 +159,7 @@ export class RedisServer {
       try {
         return await this.#launch();
       } catch (error) {
-        // Another process may have taken the port between the look and the start.
+        // Another process may have taken the port between the check and the start.
         const wasTaken = error instanceof Error && error.message.includes('Address already in use');
         if (!wasTaken || this.#options.port !== undefined || attempt === 5) {
           throw error;
@@ -178,7 +182,7 @@ export class RedisServer {
     child.stderr.on('data', keepOutput);
     let failure: unknown;
     child.once('error', (error) => (failure = error));
-    const closed = once(child, 'close').catch(() => {}); // only then has all been read that it said
+    const closed = once(child, 'close').catch(() => {}); // only then has all of its output been read
     const giveUpAtMs = Date.now() + START_DEADLINE_MS;
     while (!(await this.#answersAs(child))) {
       if (failure || !this.isRunning || Date.now() > giveUpAtMs) {
@@ -190,7 +194,7 @@ export class RedisServer {
     }
   }
 
-  /** Whether it is this child that answers, and not a stranger who was quicker to take the port. */
+  /** Whether this child answers, and not another program that has taken the port. */
   async #answersAs(child: ChildProcess): Promise<boolean> {
     try {
       return String(await this.command('INFO', 'server')).includes(`process_id:${child.pid}\r`);

@@ -8,11 +8,13 @@ const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '../..');
 const FOLDER = join(ROOT, 'node_modules/.cache');
 
-/** The library as it was at an earlier commit, compiled: for what must hold while its processes run beside those of today. */
+/**
+ * The library of an earlier commit, compiled: for tests in which its processes run beside those of the present version.
+ */
 export class ReleasedLibrary {
   private constructor(private readonly folder: string) {}
 
-  /** @throws where the history does not reach back to the commit */
+  /** @throws where the history does not contain the commit */
   static async build(commit: string): Promise<ReleasedLibrary> {
     await run('git', ['-C', ROOT, 'cat-file', '-e', `${commit}^{commit}`]).catch(() => {
       throw new Error(`the history has no commit ${commit}: this test needs a full clone (git fetch --unshallow)`);

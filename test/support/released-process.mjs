@@ -1,6 +1,6 @@
 /**
- * A process of an earlier version, told by messages what to do: started by released-process.ts with the address of the library and its
- * options. A load that is to be held ends with the message `release`.
+ * A process of an earlier version, controlled by messages: released-process.ts starts it with the address of the
+ * library and its options. A load that waits ends with the message `release`.
  */
 const [library, options] = process.argv.slice(2);
 const { CacheConfig, DistributedCache } = await import(library);

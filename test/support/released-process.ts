@@ -57,7 +57,7 @@ export class ReleasedProcess {
     });
   }
 
-  /** A load that has begun and returns `value` after a call of `release`. */
+  /** A running load that returns `value` after a call of `release`. */
   async hold(key: string, value: unknown): Promise<{ readonly answer: Promise<unknown> }> {
     const started = this.untilStarted(key);
     const answer = this.call('hold', key, value);

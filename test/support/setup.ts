@@ -15,7 +15,10 @@ if (!process.listeners('warning').some((listener) => listener.name === failOnLea
   process.on('warning', failOnLeakedListeners);
 }
 
-/** A condition that holds in the end is met later where the machine is busy. A second, the default, would be a bound on the machine. */
+/**
+ * On a busy machine a condition takes longer. The default of one second would be a limit for the machine, not for the
+ * cache.
+ */
 const CONDITION_LIMIT_MS = 8_000;
 
 const { waitFor } = vi;

@@ -3,11 +3,11 @@ import ts from 'typescript';
 import { CONTEXTS, MAX_CLASS_LINES, MAX_COLLABORATORS, MAX_LINES, MIN_LINES } from './architecture-rules.js';
 import type { Sources } from './check-architecture.js';
 
-/** What the types of a source tree have: needed to tell a collaborator from data. */
+/** The properties of the types in a source tree: needed to distinguish a collaborator from data. */
 interface TypeTable {
   /** Classes and interfaces that have methods. */
   readonly withMethods: ReadonlySet<string>;
-  /** The types of the properties of each interface, by the interface's name. */
+  /** The types of the properties of each interface, by the name of the interface. */
   readonly propertiesOf: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -19,7 +19,10 @@ export function tooLongFiles(sources: Sources): string[] {
     .map(({ path, lines }) => `${path}: ${lines} lines, the limit is ${MAX_LINES}`);
 }
 
-/** Files so short that they should be a part of another one. An `index.ts` is the interface of its folder and may be short. */
+/**
+ * Files so short that they should be a part of another one. An `index.ts` is the interface of its folder and may be
+ * short.
+ */
 export function slivers(sources: Sources): string[] {
   return [...sources]
     .map(([path, text]) => ({ path, lines: linesOf(text) }))
@@ -54,8 +57,8 @@ export function overgrownClasses(sources: Sources): string[] {
 }
 
 /**
- * The types of a constructor's parameters that have methods. A bundle of such objects counts once: its owner decides what
- * it holds. The contexts do not count.
+ * The types of a constructor's parameters that have methods. A bundle of such objects counts once: its owner decides
+ * what it contains. The contexts do not count.
  */
 function collaboratorsOf(node: ts.ClassDeclaration, types: TypeTable): string[] {
   const constructor = node.members.find(ts.isConstructorDeclaration);
@@ -89,7 +92,7 @@ function typeTableOf(files: readonly ts.SourceFile[]): TypeTable {
   return { withMethods, propertiesOf };
 }
 
-/** The names of the types that a type consists of: of `Tier | undefined` it is `Tier`. */
+/** The names of the types that a type consists of: for `Tier | undefined` it is `Tier`. */
 function namesIn(type: ts.TypeNode | undefined): string[] {
   if (type === undefined) {
     return [];

@@ -8,14 +8,14 @@ export interface TestCertificates {
   readonly keyFile: string;
 }
 
-/** Node can't make certificates; the `openssl` program can. Tests of TLS are skipped where it is missing. */
+/** Node can't create certificates; the `openssl` program can. Tests of TLS are skipped where it is missing. */
 export function canMakeCertificates(): boolean {
   return spawnSync('openssl', ['version']).status === 0;
 }
 
 /**
  * Writes a certificate authority of its own and a server certificate to `folder`.
- * @param names what the server certificate holds, as `subjectAltName` has it
+ * @param names the contents of the server certificate, in the form of `subjectAltName`
  */
 export function makeTestCertificates(folder: string, names = 'DNS:localhost,IP:127.0.0.1'): TestCertificates {
   const path = (name: string) => join(folder, name);

@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 const DEADLINE_MS = 20_000;
 
 /**
- * For what prepares a test: a condition of the test itself waits with `vi.waitFor`, which says what was expected.
+ * For the preparation of a test: a condition of the test itself waits with `vi.waitFor`, which reports what was
+ * expected.
  * @throws Error after 20 s
  */
 export async function untilTrue(isTrue: () => Promise<boolean>): Promise<void> {

@@ -2,14 +2,14 @@ import { EventEmitter } from 'node:events';
 import { Redis } from 'ioredis';
 import { vi } from 'vitest';
 
-/** What a timer of Node shows of itself. */
+/** The visible properties of a Node timer. */
 interface Timer {
   readonly _destroyed: boolean;
   readonly _idleTimeout: number;
   readonly _onTimeout: unknown;
 }
 
-/** Timers that were started since, by whomever in this process, and neither ran nor were cleared. */
+/** Timers that were started since then, anywhere in this process, and neither ran nor were cleared. */
 export function watchTimers(): () => string[] {
   const started = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'setInterval')];
   return () =>
@@ -19,7 +19,10 @@ export function watchTimers(): () => string[] {
       .map((timer) => `${timer._idleTimeout} ms: ${String(timer._onTimeout)}`);
 }
 
-/** The most listeners that any one emitter has (a client, a socket, the process), of all that were listened to since. */
+/**
+ * The largest number of listeners of any one emitter (a client, a socket, the process) to which a listener was added
+ * since then.
+ */
 export function watchListeners(): () => number {
   const emitters = new Set<EventEmitter>([process]);
   // The client does not inherit `on` from EventEmitter, it has a copy.

@@ -10,20 +10,23 @@ export interface WatchedPods {
   readonly cache: AsyncCache;
   /** Another process over the same Redis. */
   readonly other: AsyncCache;
-  /** What has arrived for a key of theirs, scripts as the commands that they are called with: `get`, `set lease`, ... */
+  /**
+   * The commands that have arrived for a key of the processes; scripts under the names of their calls: `get`, `set
+   * lease`, ...
+   */
   readonly commandsFor: (key: string) => Promise<string[]>;
 }
 
-/** What taking a lease sends. */
+/** The command that takes a lease. */
 export const TAKING = ['set lease', 'get lease', 'get'];
 
-/** Two processes on a Redis of their own, and what arrives there. */
+/** Two processes on a Redis of their own, and the commands that arrive there. */
 export async function watchedPods(): Promise<WatchedPods> {
   const server = await RedisServer.start();
   const watched = new Redis({ port: server.port });
-  await watched.ping(); // what it says as a greeting, a monitor that is just being opened would take for its own reply
+  await watched.ping(); // a monitor that is being opened would take the greeting of the connection for its own reply
   const monitor = await watched.monitor();
-  monitor.options.retryStrategy = () => null; // a monitor that reconnects fails on what it sees before it is one again
+  monitor.options.retryStrategy = () => null; // a monitor that reconnects fails on the lines before its reply
   const client = new Redis({ port: server.port });
   onTestFinished(async () => {
     [watched, monitor, client].forEach((each) => each.disconnect());
@@ -42,7 +45,7 @@ export async function watchedPods(): Promise<WatchedPods> {
     await client.echo(mark);
     await vi.waitFor(() => expect(seen.some(([, arg]) => arg === mark)).toBe(true));
     return seen
-      .filter(([, first = '']) => !first.startsWith('{')) // the same once more, under the names of earlier versions
+      .filter(([, first = '']) => !first.startsWith('{')) // the same again, under the names of earlier versions
       .filter(([, ...args]) => args.some((arg) => arg.endsWith(`users:${key}`) || arg.includes(`users:${key}}`)))
       .map(([name = '', ...args]) =>
         `${name.toLowerCase()} ${args.some((arg) => arg.includes('}:lease')) ? 'lease' : ''}`.trim(),
@@ -51,7 +54,7 @@ export async function watchedPods(): Promise<WatchedPods> {
   return { server, all, cache: all.getCache('users'), other: others.getCache('users'), commandsFor };
 }
 
-/** Loads each of these keys, of which nothing is known. */
+/** Loads each of these keys, for which no entry exists. */
 export async function miss(cache: AsyncCache, ...keys: string[]): Promise<void> {
   for (const key of keys) {
     expect(await cache.getOrSet(key, async () => `loaded ${key}`)).toBe(`loaded ${key}`);

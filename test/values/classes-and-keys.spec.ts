@@ -186,7 +186,7 @@ describe('encryption', () => {
   });
 });
 
-describe('the options', () => {
+describe('the options of the Nest entry and of the core', () => {
   it('have matching types', () => {
     expectTypeOf<DistributedCacheOptions['encryption']>().toEqualTypeOf<false | EncryptionOptions | undefined>();
     expectTypeOf<NamespaceOptions['compression']>().toEqualTypeOf<false | CompressionOptions | undefined>();

@@ -24,8 +24,8 @@ const JSON_VALUES: Record<string, [given: unknown, read: unknown]> = {
   wrapperInside: [{ list: [{ value: 5, expires: 1 }] }, { list: [{ value: 5, expires: 1 }] }],
 };
 
-describe('the cache reads a value that another program has written under one of its keys:', () => {
-  it('plain JSON', async () => {
+describe('a value that another program has written under a key of the cache is read', () => {
+  it('as plain JSON', async () => {
     const pods = podsForTest();
     for (const [key, [given, read]] of Object.entries(JSON_VALUES)) {
       await pods.redis.admin.set(pods.keyOf(key), JSON.stringify(given), 'PX', 60_000);
@@ -39,7 +39,7 @@ describe('the cache reads a value that another program has written under one of 
     expect(pods.complaints).toEqual([]);
   });
 
-  it('of cache-manager-ioredis-yet', async () => {
+  it('in the format of cache-manager-ioredis-yet', async () => {
     const pods = podsForTest();
     for (const [key, [given, read]] of Object.entries(JSON_VALUES)) {
       await storeOf(pods).set(pods.keyOf(key), given, 60_000);
@@ -47,7 +47,7 @@ describe('the cache reads a value that another program has written under one of 
     }
   });
 
-  it.each(['keyv', 'cache-manager'])('of %s, with and without a TTL, buffers included', async (peer) => {
+  it.each(['keyv', 'cache-manager'])('in the format of %s, with and without a TTL, buffers included', async (peer) => {
     const pods = podsForTest();
     const keyv = peer === 'keyv' ? keyvOf(pods) : cacheManagerOf(pods);
     for (const [key, [given, read]] of Object.entries({
@@ -64,7 +64,7 @@ describe('the cache reads a value that another program has written under one of 
     expect(pods.complaints).toEqual([]);
   });
 
-  it('in getOrSet, which then runs no loader', async () => {
+  it('by getOrSet, which then runs no loader', async () => {
     const pods = podsForTest();
     await pods.redis.admin.set(pods.keyOf('a'), '[1]', 'PX', 60_000);
     expect(await pods.one.getOrSet('a', () => Promise.reject(new Error('not asked')))).toStrictEqual([1]);

@@ -57,8 +57,8 @@ describe("format 'json'", () => {
     ['an error', new Error('x'), /an Error in plain JSON/],
     ['a typed array', [new Uint8Array(2)], /Uint8Array in plain JSON/],
     ['a cycle', (() => { const a: unknown[] = []; a.push(a); return a; })(), /unserializable/], // prettier-ignore
-    ['what looks like an entry of Keyv', { value: 1, expires: 1e12 }, /an entry of Keyv/],
-    ['what looks like an encoded entry of Keyv', '{"value":1}', /an entry of Keyv/],
+    ['a value that looks like an entry of Keyv', { value: 1, expires: 1e12 }, /an entry of Keyv/],
+    ['a value that looks like an encoded entry of Keyv', '{"value":1}', /an entry of Keyv/],
     ['a function', { a: () => 1 }, /a function at value.a/],
   ])('rejects %s, which JSON would lose or readers would misinterpret', async (_name, value, reason) => {
     const { redis, one, complaints, keyOf } = podsForTest({ format: 'json' });
@@ -85,7 +85,7 @@ describe.each(['keyv', 'cache-manager'] as const)("format '%s'", (format) => {
 });
 
 describe.each(['json', 'keyv', 'cache-manager'] as const)('an entry as text (%s)', (format) => {
-  it('is missing after a clear, and new entries exist, repeatedly', async () => {
+  it('is a miss after each of several clears, and a hit after each set', async () => {
     const { one, two } = podsForTest({ format });
     for (const round of [1, 2, 3]) {
       await one.set('a', round);
@@ -104,7 +104,7 @@ describe.each(['json', 'keyv', 'cache-manager'] as const)('an entry as text (%s)
     expect(await two.get('a')).toBeUndefined();
   });
 
-  it('that does not match its sidecar is treated as a legacy value', async () => {
+  it('that does not match its sidecar is a miss after a clear of the namespace', async () => {
     const { redis, one, two, keyOf } = podsForTest({ format });
     await one.clear();
     await one.set('a', { a: 1 });

@@ -74,7 +74,7 @@ describe('L1 in two processes', () => {
     const cache = podA.getCache('users');
     await cache.set('key', 'mine');
     await cache.getOrSet('other', async () => 'mine too');
-    await cache.healthCheck(); // an own message would have arrived by now
+    await cache.healthCheck(); // a late message would have arrived by now
     expect(await cache.lookup('key')).toMatchObject({ tier: 'local' });
     expect(await cache.lookup('other')).toMatchObject({ tier: 'local' });
   });

@@ -55,7 +55,7 @@ describe('the first read of Redis in a load', () => {
   });
 });
 
-it('leads a call that waits for the load of another process to one plain read', async () => {
+it('a call that waits for the load of another process ends with one plain read', async () => {
   const { cache, other, commandsFor } = await watchedPods();
   const gate = new Gate();
   const loading = cache.getOrSet('key', async () => {
@@ -72,7 +72,7 @@ it('leads a call that waits for the load of another process to one plain read', 
   expect(commands.slice(commands.lastIndexOf('rename') + 1)).toEqual(['get']);
 });
 
-it('stores the loaded value although the server has lost the script', async () => {
+it('a loaded value is stored although the server has lost the script', async () => {
   const { server, cache } = await watchedPods();
   await miss(cache, 'a');
   await server.command('SCRIPT', 'FLUSH');

@@ -86,7 +86,7 @@ describe('the load of a key in several processes', () => {
     expect(await podB.get('key')).toBe('from B');
   });
 
-  it('does not delay a caller for whom a stale value exists', async () => {
+  it('does not delay a caller where a stale value exists', async () => {
     const options: DistributedCacheOptions = { ...sharedRedis(), namespaces: { users: { grace: '1h' } } };
     const [podA, podB] = (await pods(2, options)) as [AsyncCache, AsyncCache];
     await podA.set('key', 'old', '20ms');

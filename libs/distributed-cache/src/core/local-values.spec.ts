@@ -91,7 +91,7 @@ function keep(guess: RereadPredictor, count: number, isAskedAgain: (index: numbe
   return texts;
 }
 
-describe('a value that was read from Redis is kept', () => {
+describe('a value that was read from Redis is kept in L1', () => {
   it('as text while few values are read again', () => {
     const guess = new RereadPredictor();
     expect(keep(guess, 1000, () => false)).toBe(1000);

@@ -101,7 +101,7 @@ describe('tags across processes', () => {
     await vi.waitFor(async () => expect(await podB.get('1')).toBeUndefined());
   });
 
-  it('invalidate a load that runs in another process', async () => {
+  it('taint a load that runs in another process', async () => {
     const [podA, podB] = (await pods(2, sharedRedis())) as [AsyncCache, AsyncCache];
     const [started, gate] = [new Gate(), new Gate()];
     const loading = podA.getOrSet('1', async (context) => {

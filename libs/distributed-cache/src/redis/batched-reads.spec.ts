@@ -75,7 +75,7 @@ describe('reads of single values', () => {
     expect(connection.commands).toEqual(['MGET 3']);
   });
 
-  it('leave one by one for a user of Redis who may not send MGET', async () => {
+  it('leave one by one where the Redis user may not send MGET', async () => {
     const { connection, reads } = readsForTest();
     connection.isBusy = true;
     connection.refusal = new TierReplyError('GET', 'NOPERM');

@@ -207,8 +207,7 @@ describe('a Redis Cluster that loses one master by death and another by a freeze
       const entries = KEYS.map((key) => [`after:${index}:${key}`, key] as const);
       const other = cacheForTest(options).getCache<string>('users');
       // Every slot again, also those of the dead node, whose replica has taken over. They are read again at each
-      // attempt:
-      // the deletion of an unknown earlier attempt may arrive after this one.
+      // attempt: the deletion of an earlier attempt whose result is unknown may arrive after this one.
       await vi.waitFor(
         async () => {
           expect(await cache.setMany(entries)).toBe(true);

@@ -55,7 +55,7 @@ describe('commands are sent directly on a client', () => {
     },
   );
 
-  it('except if it is of ioredis 6, whose commands have one method more', async () => {
+  it('except if the client is of ioredis 6, whose commands have one more method', async () => {
     const client = new Redis6(redisForTest().url, { ...OWN, protocol: 2 });
     expect(await isDirectAfterCheck(client as unknown as Redis)).toBe(false);
   });
@@ -67,13 +67,13 @@ describe('commands are sent directly on a client', () => {
       (c) => (c instanceof Command ? undefined : new Promise(() => {})),
     ],
     ['answers something else', (command) => (command instanceof Command ? undefined : Promise.resolve({}))],
-  ])('except if it %s', async (_what, handle) => {
+  ])('except if the client %s', async (_what, handle) => {
     const client = withHandler(handle);
     expect(await isDirectAfterCheck(client)).toBe(false);
     expect(await client.ping()).toBe('PONG');
   });
 
-  it('only if its connection has lasted: otherwise the check runs again on the next one', async () => {
+  it('only if its connection outlasts the check: otherwise the check runs again on the next one', async () => {
     const client = new Redis(redisForTest().url, { ...OWN, retryStrategy: () => 1 });
     client.on('error', () => {});
     onTestFinished(() => client.disconnect());

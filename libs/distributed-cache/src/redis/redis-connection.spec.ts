@@ -216,7 +216,7 @@ describe('RedisConnection', () => {
   });
 });
 
-it('gives up a connection that becomes silent during its setup, and opens another', async () => {
+it('RedisConnection gives up a connection that becomes silent during its setup, and opens another', async () => {
   const server = await ownRedis();
   const proxy = await proxyTo(server);
   let attempts = 0;
@@ -239,7 +239,7 @@ it('gives up a connection that becomes silent during its setup, and opens anothe
   expect(attempts).toBe(2);
 });
 
-it('waits for a connection that keeps answering during its setup', async () => {
+it('RedisConnection waits for a connection that keeps answering during its setup', async () => {
   const server = await ownRedis();
   const { connection, states } = connectionForTest(
     { kind: 'single', connection: { host: server.host, port: server.port } },

@@ -122,20 +122,23 @@ describe('RedisTier', () => {
     expect(await tier.getMany(keys.map(({ valueKey }) => valueKey))).toEqual(keys.map(() => undefined));
   });
 
-  it.each([0, 1, 2, 3, 10, 20, 40, -5, -1])('takes no entry for another value when byte %i has changed', async (at) => {
-    const { tier, admin, keysOf, set } = tierForTest();
-    await set('key', { secret: 'value' });
-    const { valueKey } = keysOf('key');
-    const bytes = (await admin.getBuffer(valueKey)) ?? Buffer.alloc(0);
-    const index = at < 0 ? bytes.length + at : at;
-    bytes[index] = (bytes[index] ?? 0) ^ 0x40;
-    await admin.set(valueKey, bytes, 'PX', MINUTE_MS);
-    const found = await tier.get(valueKey).catch((error: unknown) => error);
-    if (!(found instanceof CorruptEntryError)) {
-      // A changed time or load time in the header is no changed value.
-      expect(found).toMatchObject({ value: { secret: 'value' } });
-    }
-  });
+  it.each([0, 1, 2, 3, 10, 20, 40, -5, -1])(
+    'returns no other value when byte %i of an entry has changed',
+    async (at) => {
+      const { tier, admin, keysOf, set } = tierForTest();
+      await set('key', { secret: 'value' });
+      const { valueKey } = keysOf('key');
+      const bytes = (await admin.getBuffer(valueKey)) ?? Buffer.alloc(0);
+      const index = at < 0 ? bytes.length + at : at;
+      bytes[index] = (bytes[index] ?? 0) ^ 0x40;
+      await admin.set(valueKey, bytes, 'PX', MINUTE_MS);
+      const found = await tier.get(valueKey).catch((error: unknown) => error);
+      if (!(found instanceof CorruptEntryError)) {
+        // A changed time or load time in the head does not change the value.
+        expect(found).toMatchObject({ value: { secret: 'value' } });
+      }
+    },
+  );
 
   it('reports the reply of Redis where a key has another type, and reveals nothing of the value', async () => {
     const { tier, admin, keysOf, set } = tierForTest();

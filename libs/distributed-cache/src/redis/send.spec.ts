@@ -174,7 +174,7 @@ describe.each(CLIENTS)('a transaction over %s', (_name, options) => {
   });
 });
 
-it('rejects with OOM where the server is full, not with the discarded transaction', async () => {
+it('a transaction rejects with OOM where the server is full, not with the discarded transaction', async () => {
   const server = await RedisServer.start();
   onTestFinished(() => server.stop());
   const client = await connected(server.url, { autoResendUnfulfilledCommands: false });

@@ -110,7 +110,7 @@ describe('a client whose sendCommand is wrapped', () => {
     ['which returns nothing', (command, send) => void send(command)],
   ];
 
-  it('which answers one of several commands early: each outcome is at the place of its command', async () => {
+  it('gets each outcome at the place of its command when the wrapper answers one of them early', async () => {
     const { client, key } = await wrapped((command, send) =>
       command.name === 'incr' ? Promise.resolve('answered by the wrapper') : send(command),
     );
