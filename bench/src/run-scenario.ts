@@ -8,7 +8,7 @@ const scenario = SCENARIOS.find(({ id }) => id === only[0]);
 if (scenario === undefined) {
   throw new Error(`--only must be one of ${SCENARIOS.map(({ id }) => id).join(', ')}`);
 }
-const leave = () => process.exit(1); // whoever started it is gone
+const leave = () => process.exit(1); // the parent process is gone
 process.once('disconnect', leave);
 const tables = await scenario.run({ quick, seed });
 if (process.send === undefined) {

@@ -74,7 +74,7 @@ describe('two instances of the demo over one Redis', () => {
 });
 
 describe('the collector of the demo', () => {
-  it('keeps its offers for 30 minutes in a cache of its own, whatever the other TTLs are', async () => {
+  it('keeps its offers for 30 minutes in a cache of its own, independent of the other TTLs', async () => {
     const { url, keyPrefix } = redisForTest();
     const demo = await startDemo({ redis: { url }, keyPrefix, ttl: '2h', ttls: { metrics: '1h', keywords: '3h' } });
     await demo.ask('/insights/collectors/amazon');

@@ -1,5 +1,5 @@
 /**
- * The application of a user who has just installed the package. scripts/check-packages.mjs copies this source into
+ * An application with the package newly installed. scripts/check-packages.mjs copies this source into
  * every Nest app beside it, compiles it there as CommonJS for Nest 11 and as ESM for Nest 12, and runs it.
  */
 import 'reflect-metadata';

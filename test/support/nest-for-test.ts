@@ -24,7 +24,7 @@ export interface HttpForTest {
   readonly app: INestApplication;
   /** A real request. */
   readonly request: (path: string, init?: RequestInit) => Promise<Response>;
-  /** The `Cache-Status` of the response to a GET, whatever its status. */
+  /** The `Cache-Status` of the response to a GET; the response may have any status. */
   readonly cacheStatus: (path: string) => Promise<string | null>;
 }
 

@@ -8,7 +8,7 @@ const HEAD_BYTES = 5;
 
 /**
  * What this library promises of a value from Redis, with as little around it as there can be: compressed text under a checksum, a value
- * that nobody can change for others, and a copy in memory. Nobody loads under a lease, though `set` drops it; no deadlines, generations,
+ * that no caller can change for others, and a copy in memory. Loads take no lease, though `set` drops it; no deadlines, generations,
  * counters or bounds.
  */
 export class ByHand extends RawCache {

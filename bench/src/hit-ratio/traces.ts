@@ -80,7 +80,7 @@ function zipfOver(keys: number, exponent: number, random: Random): NextKey {
   };
 }
 
-/** A tenth of the time somebody reads everything once: a report, a crawler. */
+/** In a tenth of the time one reader reads every key once, as a report or a crawler does. */
 function scanBetween(popular: NextKey, length: number): NextKey {
   const period = Math.floor(length / 10);
   const scanLength = Math.floor(period / 4);

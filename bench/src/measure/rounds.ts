@@ -17,7 +17,7 @@ export interface RoundOptions {
 }
 
 /**
- * The contestants take turns, in another order each round: whatever slows the machine down for a while slows down all.
+ * The contestants take turns, in another order each round: a machine that is slow for a while slows all of them down.
  * @returns each contestant's samples, by round
  */
 export async function takeTurns<C extends Named>(

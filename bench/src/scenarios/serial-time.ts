@@ -10,9 +10,9 @@ const ROUNDS = 20;
 const WARM_UP_MS = 300;
 
 /**
- * Fills the caches, lets the compiler see every loop, and measures time per call in turns. A turn reads each key once, whoever's
- * turn it is: one that went round and round would find its keys in the processor's caches, and the fastest most often. Before it the young
- * generation is emptied: else the garbage of a slow one, ten times a turn of the fastest, is collected in whoever's turn comes next.
+ * Fills the caches, lets the compiler see every loop, and measures time per call in turns. Each turn reads each key once:
+ * a contestant that read its keys several times would find them in the processor's caches, and the fastest would do so most often. The young
+ * generation is emptied before each turn: otherwise the garbage of a slow contestant is collected in the turn of the next one.
  */
 export async function timePerCall(
   contestants: readonly Contestant[],

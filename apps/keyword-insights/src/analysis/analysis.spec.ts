@@ -82,7 +82,7 @@ describe('keywords', () => {
     expect(findings.keywords).toEqual([{ word: 'kernel', mails: 3, score: 6.73 }]);
   });
 
-  it('finds nothing for a term that nobody wrote', async () => {
+  it('finds nothing for a term that no mail contains', async () => {
     expect(await findKeywords(corpus, 'quantum')).toEqual({ mails: 0, spamMails: 0, keywords: [] });
   });
 });

@@ -5,10 +5,10 @@ export class ScanGate {
 
   constructor(private readonly limit: number) {}
 
-  /** @throws whatever `work` throws; the next one starts all the same */
+  /** @throws what `work` throws; the next one starts all the same */
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.running >= this.limit) {
-      // Who leaves hands the place over, so nobody who comes later can slip in between.
+      // The work that ends passes its place on, so a later call can't take it in between.
       await new Promise<void>((resolve) => this.waiting.push(resolve));
     } else {
       this.running += 1;

@@ -1,8 +1,8 @@
 import { ScanGate } from './scan-gate.js';
 
 /*
- * An analysis reads every mail, which takes some hundred milliseconds of processor time. Done in one go it would hold up whatever
- * else the process has to answer: a health check, a cache hit, Redis' reply. Three rules keep the event loop turning:
+ * An analysis reads every mail, which takes some hundred milliseconds of processor time. Without a pause it would delay
+ * the other answers of the process: a health check, a cache hit, a reply of Redis. Three rules keep the event loop turning:
  *   - a scan works for a few milliseconds, then waits for a turn;
  *   - one turn of the event loop serves one scan, however many are waiting, so ten scans at once make each of them slower and
  *     nothing else;

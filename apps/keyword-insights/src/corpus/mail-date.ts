@@ -96,6 +96,6 @@ function zoneOffsetMinutes(zone: string): number {
     return (ZONE_HOURS.get(zone.toLowerCase()) ?? 0) * 60;
   }
   const minutes = Number(numeric[2]) * 60 + Number(numeric[3]);
-  // No place on earth is more than 14 hours from UTC; `-1900` is somebody's printf.
+  // No place on earth is more than 14 hours from UTC; `-1900` comes from a faulty mail program.
   return minutes > 14 * 60 ? 0 : minutes * (numeric[1] === '-' ? -1 : 1);
 }

@@ -50,7 +50,7 @@ describe('mail parser', () => {
     expect(parseMail('Subject: a\n\nK\u00f6ln \u0080 5', 'x', false).text).toContain('köln € 5');
   });
 
-  it('survives charsets that nobody knows', () => {
+  it('survives unknown charsets', () => {
     const raw = 'Content-Type: text/plain; charset="DEFAULT_CHARSET"\n\ncaf\u00e9';
     expect(parseMail(raw, 'x', false).text).toContain('café');
   });

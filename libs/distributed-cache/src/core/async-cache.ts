@@ -73,13 +73,19 @@ export class AsyncCache<T = unknown> {
     return this.dimensions.prepare(key, options, 'keyFor');
   }
 
-  /** The fresh value, or `undefined`. A cached `undefined` looks the same: use {@link lookup} to distinguish them. */
+  /**
+   * The fresh value, or `undefined`. A cached `undefined` looks the same: use {@link lookup} to distinguish them. Waits
+   * for Redis at most `deadlineMs`; while Redis can't be used, only L1 is asked.
+   * @throws CacheKeyError for a key that is not a well-formed non-empty string
+   */
   get(key: CacheKey): Promise<T | undefined> {
     return this.hit(key, undefined) ?? this.getSlowly(key);
   }
 
   /**
    * Looks a key up without loading: a miss, or the value with its state, tier, age and remaining TTL in milliseconds.
+   * While Redis can't be used, only L1 is asked.
+   * @throws CacheKeyError as {@link get}
    */
   async lookup(key: CacheKey): Promise<Lookup<T>> {
     const encodedKey = encodeKey(key);
@@ -95,8 +101,10 @@ export class AsyncCache<T = unknown> {
   }
 
   /**
-   * The fresh values of several keys, in the order of `keys`, in one round trip for those that L1 lacks. An entry that
-   * can't be read is a miss.
+   * The fresh values of several keys, in the order of `keys`, in one round trip for those that L1 lacks; a large batch
+   * takes several, each with a deadline of its own. An entry that can't be read, or whose server can't be asked, is
+   * `undefined`.
+   * @throws CacheKeyError as {@link get}
    */
   async getMany(keys: readonly CacheKey[]): Promise<(T | undefined)[]> {
     const found = await this.reader.freshMany(keys.map(encodeKey));
@@ -106,7 +114,9 @@ export class AsyncCache<T = unknown> {
   /**
    * The cached value, or what `loader` returns, which is then cached. Concurrent calls for one key share one load: in
    * this process always, in the cluster while Redis serves; a call may wait for another process's load. If the loader
-   * throws, a stale value still in its grace is returned; else its error, the same object.
+   * throws, a stale value still in its grace is returned; else its error, the same object. While Redis can't be used,
+   * L1 answers within the limits of the fallback, and each process loads for itself.
+   * @throws what `loader` throws, a CacheKeyError as {@link get}, and a LoaderTimeoutError after `hardTimeout`
    */
   getOrSet(key: CacheKey, loader: Loader<T>, options?: EntryOptions<T>): Promise<T> {
     return this.hit(key, options) ?? this.getOrLoad(key, loader, options);
@@ -139,8 +149,10 @@ export class AsyncCache<T = unknown> {
   /**
    * Gets or loads several keys at once, in the order of `keys`, duplicates included. The missing values are loaded by
    * one call of `loadMissing`, which returns them in the order of its first argument. Keys that another process is
-   * loading are waited for; if they need a load after all, `loadMissing` is called once more.
-   * @throws what `loadMissing` throws, the same object, and a RangeError if it returns another number of values
+   * loading are waited for; if they need a load after all, `loadMissing` is called once more. While Redis can't be used,
+   * the keys that L1 lacks are loaded, and only this process keeps them.
+   * @throws what `loadMissing` throws, the same object, a RangeError if it returns another number of values, and a
+   * CacheKeyError as {@link get}
    */
   async getOrSetMany(keys: readonly CacheKey[], loadMissing: BatchLoader<T>, options?: EntryOptions<T>): Promise<T[]> {
     const unique = new Map(keys.map((key) => [String(key), key]));
@@ -181,7 +193,7 @@ export class AsyncCache<T = unknown> {
     return varied !== undefined && this.setter.setMany(varied, options);
   }
 
-  /** Whether there is a fresh value. The call is not counted as a lookup. */
+  /** Whether there is a fresh value. The call is not counted as a lookup. While Redis can't be used, only L1 is asked. */
   async has(key: CacheKey): Promise<boolean> {
     const found = await this.reader.any(encodeKey(key));
     return found !== undefined && found.ttlMs > 0;
@@ -200,7 +212,7 @@ export class AsyncCache<T = unknown> {
 
   /**
    * Deletes several keys from both tiers, in one round trip; otherwise like {@link delete}.
-   * @returns how many of the keys existed
+   * @returns how many of the keys existed, as far as Redis could be asked
    */
   async deleteMany(keys: readonly CacheKey[]): Promise<number> {
     return this.invalidator.delete(keys);
@@ -209,13 +221,17 @@ export class AsyncCache<T = unknown> {
   /**
    * Makes an entry stale in every process. The next `getOrSet` loads; if its loader throws, it returns the old value
    * during the grace of the namespace. Without grace this is a deletion. The result of a load under way is not kept.
-   * @returns whether there was an entry
+   * While Redis can't be used, the entry becomes stale in L1, and is deleted in Redis as soon as Redis is back.
+   * @returns whether there was an entry; while Redis can't be used, whether L1 had one
    */
   async expire(key: CacheKey): Promise<boolean> {
     return this.invalidator.expire(key);
   }
 
-  /** Clears this namespace in O(1): every entry in Redis becomes a miss at once, and is removed when its TTL ends. */
+  /**
+   * Clears this namespace in O(1): every entry in Redis becomes a miss at once, and is removed when its TTL ends. While
+   * Redis can't be used it takes effect in this process, and in the others as soon as Redis is back.
+   */
   async clear(): Promise<void> {
     await this.invalidator.clear();
   }

@@ -5,7 +5,7 @@ import { INVALIDATED_MS, newStamp } from './stamps.js';
 const MAX_PER_NAMESPACE = 10_000;
 /**
  * The same maximum while Redis can be used: a full queue refuses invalidations then. It is higher because a `clear`
- * would remove the entries of all processes from a healthy Redis. The connection replays the journal at each heartbeat.
+ * would remove the entries of all processes from a healthy Redis. `connect-redis.ts` replays the journal at each heartbeat.
  */
 const MAX_WHILE_SERVING = 100_000;
 /** Number of invalidations that one call of `send` carries: one round trip with a deadline of its own. */

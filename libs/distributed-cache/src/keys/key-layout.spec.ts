@@ -12,7 +12,7 @@ describe('keyLayout', () => {
     expect(layout.clearStampKey).toBe('cache:keywords:#clear');
   });
 
-  it('puts a value and its lease into one cluster slot, whatever braces the key contains', () => {
+  it('puts a value and its lease into one cluster slot, also with braces in the key', () => {
     for (const key of ['a', '{a}', '}{', '{}', 'a{b}c{d}', '{'.repeat(400)]) {
       const encoded = encodeKey(key);
       expect(hashedPart(layout.entryKeys(encoded).leaseKey)).toBe(hashedPart(layout.valueKey(encoded)));

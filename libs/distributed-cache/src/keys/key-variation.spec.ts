@@ -57,7 +57,7 @@ describe('keys that vary', () => {
     expect(prepareKey('Users.find(42)', suffix).encoded).toBe("Users.find(42)%v2%(tenant:'acme')");
   });
 
-  it('never equals a plain key, whatever the values are', () => {
+  it('never equals a plain key, for any values', () => {
     const forged = "Users.find(42)%(tenant:'acme')";
     expect(encodeKey(forged)).toBe("Users.find(42)%25(tenant:'acme')");
     expect(prepareKey('Users.find(42)', dimensionsSuffix([['tenant', 'acme']])).encoded).toBe(forged);

@@ -74,7 +74,7 @@ describe('describeKey', () => {
     [{ a: 1 }],
     [new Date(0)],
     ['long'.repeat(500)],
-  ])('recognizes the key of a call, whatever its arguments (%#)', (...args) => {
+  ])('recognizes the key of a call with any arguments (%#)', (...args) => {
     expect(describeKey(encodeKey(methodKey('Users', 'find', args)))).toMatch(/^Users\.find\(…\)#[0-9a-f]{8}$/);
   });
 

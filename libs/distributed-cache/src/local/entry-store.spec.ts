@@ -131,7 +131,7 @@ describe('EntryStore', () => {
       expect(valueOf({ store }, partition, key)).toBeUndefined();
       store.put(partition, 'key', { ...stored(2), copyOnRead: true }, PLAIN);
       expect(valueOf({ store }, partition, key)).toBeUndefined();
-      expect(store.hitAgain(partition, key, -NOW_MS)).toBe(-1); // whatever the clock
+      expect(store.hitAgain(partition, key, -NOW_MS)).toBe(-1); // at any time of the clock
       store.put(partition, 'key', stored(3), { ...PLAIN, marks: [{ scope: { generation: 0 }, generation: 0 }] });
       expect(valueOf({ store }, partition, key)).toBeUndefined();
       store.put(partition, 'key', stored(4), { ...PLAIN, isPlainKey: false });

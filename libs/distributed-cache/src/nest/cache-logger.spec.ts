@@ -225,7 +225,7 @@ describe('CacheLogger', () => {
     expectNowhere(taken.logger, 'secret');
   });
 
-  it('logs no value and no whole key, whatever happens to them', async () => {
+  it('logs no value and no whole key, for any event', async () => {
     const { url, keyPrefix, admin } = redisForTest();
     const { all, users, cache, logger } = await startApp(
       { redis: { url }, keyPrefix, maxValueBytes: 1000, logLookups: true },

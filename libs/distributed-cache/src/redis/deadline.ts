@@ -142,7 +142,8 @@ export function withinDeadline<Result, Late>(
 }
 
 /**
- * Waits for `work`, no longer than `limitMs` milliseconds of real time, whatever this process does meanwhile.
+ * Waits for `work`, no longer than `limitMs` milliseconds of real time. A busy process gets no extension, unlike with
+ * {@link withinDeadline}.
  * @param late the result when the time is over first; `work` goes on then
  * @param keepsProcess whether the timer keeps the process alive: only when a caller waits
  */

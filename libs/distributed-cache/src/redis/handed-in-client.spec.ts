@@ -186,7 +186,7 @@ describe('a client that is handed in to two caches', () => {
     await expect(blocked).rejects.toThrow('Connection is closed');
   });
 
-  it('keeps its database and its options, whatever the application chooses for its own commands', async () => {
+  it('keeps its database and its options, independent of what the application selects for its own commands', async () => {
     const { host, port, keyPrefix, admin } = redisForTest();
     const client = new Redis({ host, port, db: 3, stringNumbers: true, enableAutoPipelining: true });
     onTestFinished(() => client.disconnect());

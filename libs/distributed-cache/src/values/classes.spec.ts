@@ -125,7 +125,7 @@ describe('a stored instance', () => {
     expect(() => read(classes, text)).toThrow(CorruptEntryError);
   });
 
-  it('is never made from data that a user has stored, whatever it looks like', () => {
+  it('is never made from stored data that imitates its form', () => {
     for (const value of [
       ['Class', 1],
       { name: 'Money', version: 1, data: {} },

@@ -159,7 +159,7 @@ describe('@Cached', () => {
     expect([await users.find(), await users.find(), users.runs]).toEqual([value, value, 1]);
   });
 
-  it('runs as undecorated with `enabled: false`, whatever the arguments', async () => {
+  it('runs as undecorated with `enabled: false`, with any arguments', async () => {
     @Injectable()
     class Users {
       runs = 0;

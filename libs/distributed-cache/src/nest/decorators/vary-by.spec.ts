@@ -54,7 +54,7 @@ async function pricesForTest(context?: () => CacheDimensions) {
 }
 
 describe('varyBy', () => {
-  it('keeps an entry for each value of every dimension, whatever the arguments', async () => {
+  it('keeps an entry for each value of every dimension, with any arguments', async () => {
     const { prices } = await pricesForTest();
     const contexts: CacheDimensions[] = [
       { tenant: 'a', locale: 'de' },
