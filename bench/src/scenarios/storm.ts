@@ -37,7 +37,7 @@ export const storm: Scenario = {
         return { loads, overMs: tookMs - loaderMs };
       });
       await Promise.all(contestants.map(({ close }) => close()));
-      return tablesOf('storm', `${CALLERS} callers in one process`, samples, 2);
+      return tablesOf('storm', `${CALLERS} callers in one process`, samples, 2.8);
     }),
 };
 
