@@ -1,6 +1,5 @@
 import { crc32, deflateSync, inflateSync } from 'node:zlib';
-import { HOUR_MS } from './local-hit.js';
-import { connectTo, RawCache, type Opened } from './two-tiers.js';
+import { connectTo, HOUR_MS, RawCache, type Opened } from './two-tiers.js';
 
 /** From here on this library compresses, by default. */
 const COMPRESS_FROM_BYTES = 2048;

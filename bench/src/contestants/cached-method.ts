@@ -10,14 +10,15 @@ import { Cached, DistributedCacheModule } from 'nestjs-distributed-cache';
 import type { Contestant } from '../measure/contestant.js';
 import type { RedisServer } from '../support/redis-server.js';
 import type { Shelf } from '../support/shelf.js';
-import { asyncCacheDedupe, HOUR_MS, MAX_ENTRIES } from './local-hit.js';
+import { asyncCacheDedupe } from './local-hit.js';
+import { HOUR_MS, MAX_ENTRIES } from './two-tiers.js';
 
 /** `await shop.product(id)`: a method whose results are cached, answered from memory. */
 export async function cachedMethodContestants(server: RedisServer, shelf: Shelf): Promise<Contestant[]> {
   return [
     methodOverLru(shelf),
     await ours(server, shelf),
-    asyncCacheDedupe(shelf),
+    await asyncCacheDedupe(shelf).open(),
     methodOverCacheManager(shelf),
     typeCacheable('type-cacheable, own key', shelf, { cacheKey: ([id]: unknown[]) => String(id) }),
     typeCacheable('type-cacheable, its default key', shelf, {}),

@@ -7,7 +7,7 @@ import { Keyv } from 'keyv';
 import { LRUCache } from 'lru-cache';
 import { createDistributedCache } from 'nestjs-distributed-cache/core';
 import type { Named } from '../measure/rounds.js';
-import { HOUR_MS } from './local-hit.js';
+import { HOUR_MS } from './two-tiers.js';
 
 interface Memory {
   readonly put: (key: string, value: object) => unknown;

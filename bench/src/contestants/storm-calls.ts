@@ -1,7 +1,7 @@
 import { cachified } from '@epic-web/cachified';
 import type { Contestant } from '../measure/contestant.js';
-import { HOUR_MS } from './local-hit.js';
 import {
+  HOUR_MS,
   openAsyncCacheDedupe,
   openBentocache,
   openCacheable,

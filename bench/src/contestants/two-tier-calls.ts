@@ -1,7 +1,7 @@
-import type { Entrant } from '../measure/contestant.js';
+import { entrant, type Entrant } from '../measure/contestant.js';
 import { openByHand } from './by-hand.js';
-import { HOUR_MS } from './local-hit.js';
 import {
+  HOUR_MS,
   openAsyncCacheDedupe,
   openBentocache,
   openCacheable,
@@ -15,12 +15,26 @@ import {
 const OURS = 'nestjs-distributed-cache';
 const BY_HAND = 'checksum, freezing, text kept: by hand';
 
-/** "Give me the value of this key": it is in Redis, and not in memory. */
+/** Reads of a key that is in Redis and not in memory. */
 export function readEntrants(port: number, load: Loader): Entrant[] {
   return [
     entrant('ioredis get + JSON.parse', 'floor', 'cache.get(key)', () => openRaw(port)),
-    entrant(OURS, 'ours', 'cache.getOrSet(key, load)', () => openOurs(port), { load }),
+    ...getOrSetEntrants(port, load),
     entrant(`${OURS}, get`, 'ours', 'cache.get(key)', () => openOurs(port)),
+  ];
+}
+
+/** Reads of a key that is in neither tier: the call runs the loader and stores its value. */
+export function missEntrants(port: number, load: Loader): Entrant[] {
+  return [
+    entrant('ioredis get, loader, ioredis set', 'floor', 'cache.getOrSet(key, load)', () => openRaw(port), { load }),
+    ...getOrSetEntrants(port, load),
+  ];
+}
+
+function getOrSetEntrants(port: number, load: Loader): Entrant[] {
+  return [
+    entrant(OURS, 'ours', 'cache.getOrSet(key, load)', () => openOurs(port), { load }),
     entrant(BY_HAND, 'peer', 'cache.getOrSet(key, load)', () => openByHand(port), { load }),
     entrant('bentocache', 'peer', 'cache.getOrSet({ key, factory: load })', () => openBentocache(port), { load }),
     entrant('cache-manager', 'peer', 'cache.wrap(key, load)', () => openCacheManager(port), { load }),
@@ -77,19 +91,4 @@ export function writeEntrants(port: number): Entrant[] {
     entrant('cache-manager, tells nobody', 'peer', 'cache.set(key.key, key.value)', () => openCacheManager(port)),
     entrant('cacheable', 'peer', 'cache.set(key.key, key.value)', () => openCacheable(port, { sync: true })),
   ];
-}
-
-function entrant(
-  name: string,
-  role: Entrant['role'],
-  call: string,
-  openIt: () => Promise<{ readonly close: () => Promise<unknown> }>,
-  scope: Readonly<Record<string, unknown>> = {},
-): Entrant {
-  const open = async () => {
-    const opened = await openIt();
-    const close = async () => void (await opened.close());
-    return { name, role, call, scope: { ...opened, ...scope }, close };
-  };
-  return { name, role, open };
 }

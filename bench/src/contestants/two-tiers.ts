@@ -10,9 +10,14 @@ import { Cacheable, createKeyv, Keyv } from 'cacheable';
 import { Redis } from 'ioredis';
 import { createDistributedCache, type DistributedCacheOptions } from 'nestjs-distributed-cache/core';
 import { until } from '../support/until.js';
-import { HOUR_MS, MAX_ENTRIES } from './local-hit.js';
+
+export const HOUR_MS = 3_600_000;
+export const MAX_ENTRIES = 100_000;
 
 export type Loader = () => Promise<unknown>;
+
+/** Some caches connect with their first operation. The deletion of this key makes them connect when they are opened. */
+const CONNECTING = { key: 'connecting' };
 
 /** What closes an opened cache, and the cache. */
 export interface Opened<C> {
@@ -75,6 +80,7 @@ export async function openBentocache(port: number) {
     .useL2Layer(redisDriver({ connection }))
     .useBus(redisBusDriver({ connection }));
   const cache = new BentoCache({ default: 'products', stores: { products: store } });
+  await cache.delete(CONNECTING);
   return { cache, close: () => cache.disconnectAll() };
 }
 
@@ -83,6 +89,7 @@ export async function openCacheManager(port: number) {
   const redis = new KeyvRedis(`redis://127.0.0.1:${port}`);
   const memory = createKeyv({ ttl: HOUR_MS, lruSize: MAX_ENTRIES, useClone: false });
   const cache = createCache({ stores: [memory, new Keyv({ store: redis, namespace: 'cm' })], ttl: HOUR_MS });
+  await cache.del(CONNECTING.key);
   return { cache, close: () => redis.disconnect(true) };
 }
 
@@ -97,6 +104,7 @@ export async function openCacheable(port: number, { sync = false } = {}) {
     ttl: HOUR_MS,
     ...(provider === undefined ? {} : { sync: { qified: provider } }),
   });
+  await cache.delete(CONNECTING.key);
   const close = async () => {
     await provider?.disconnect();
     await redis.disconnect(true);

@@ -16,6 +16,26 @@ export interface Entrant {
   readonly open: () => Promise<Contestant>;
 }
 
+interface Opened {
+  readonly close?: () => unknown;
+}
+
+/** @param openIt opens the cache; its result and `scope` are the names that `call` may use */
+export function entrant(
+  name: string,
+  role: Entrant['role'],
+  call: string,
+  openIt: () => object | Promise<object>,
+  scope: Contestant['scope'] = {},
+): Entrant {
+  const open = async () => {
+    const opened: Opened = { ...(await openIt()) };
+    const close = async () => void (await opened.close?.());
+    return { name, role, call, scope: { ...opened, ...scope }, close };
+  };
+  return { name, role, open };
+}
+
 export async function closeAll(contestants: readonly Contestant[]): Promise<void> {
   await Promise.all(contestants.map(async (contestant) => contestant.close?.()));
 }

@@ -1,5 +1,5 @@
 import { cachedMethodContestants } from '../contestants/cached-method.js';
-import { localHitContestants } from '../contestants/local-hit.js';
+import { localHitEntrants } from '../contestants/local-hit.js';
 import { closeAll, type Contestant } from '../measure/contestant.js';
 import { allocatedBytes } from '../measure/heap.js';
 import { serialLoop } from '../measure/loops.js';
@@ -25,7 +25,7 @@ export const localHit: Scenario = {
   title: 'L1 hit',
   processes: PROCESSES,
   run: (options) =>
-    withContestants(options, localHitContestants, async (contestants, shelf) => [
+    withContestants(options, openLocalHits, async (contestants, shelf) => [
       {
         id: 'l1',
         title: 'L1 hit: getOrSet of a 1 KB object',
@@ -59,7 +59,7 @@ export const allocation: Scenario = {
   title: 'Bytes allocated per L1 hit',
   flags: ['--min-semi-space-size=64', '--max-semi-space-size=64'],
   run: (options) =>
-    withContestants(options, localHitContestants, async (contestants, shelf) => [
+    withContestants(options, openLocalHits, async (contestants, shelf) => [
       {
         id: 'bytes',
         title: 'Bytes allocated per L1 hit',
@@ -70,6 +70,10 @@ export const allocation: Scenario = {
       },
     ]),
 };
+
+function openLocalHits({ port }: RedisServer, shelf: Shelf): Promise<Contestant[]> {
+  return Promise.all(localHitEntrants(port, shelf).map(({ open }) => open()));
+}
 
 async function withContestants<Result>(
   { quick }: RunOptions,

@@ -121,7 +121,7 @@ function writersOf(entrants: readonly Entrant[]): Entrant[] {
   return entrants.filter(({ name }) => !name.includes('one tier'));
 }
 
-async function fillRedis(entrants: readonly Entrant[], shelf: Shelf): Promise<void> {
+export async function fillRedis(entrants: readonly Entrant[], shelf: Shelf): Promise<void> {
   for (const entrant of entrants) {
     const contestant = await entrant.open();
     const call = entrant.role === 'floor' ? 'cache.getOrSet(key, load)' : contestant.call;

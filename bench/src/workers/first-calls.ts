@@ -1,0 +1,45 @@
+/** A new process that makes the first calls of one contestant. */
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import { FIRST_CALLS, type Operation } from '../contestants/first-calls.js';
+import { serialLoop } from '../measure/loops.js';
+import { Shelf } from '../support/shelf.js';
+import { answerParent } from '../support/workers.js';
+
+export interface FirstCallsQuestion {
+  readonly operation: Operation;
+  readonly port: number;
+  readonly contestant: string;
+  readonly keyPrefix: string;
+  readonly calls: number;
+}
+
+export interface FirstCallsAnswer {
+  readonly msPerCall: number;
+  /** Loader runs during the measured calls. */
+  readonly loads: number;
+}
+
+/** Few keys, because each of them takes one call before the measured ones to get into memory. */
+const KEYS_IN_MEMORY = 20;
+/** Collections that the start of the process has caused end in this time; one of them takes as long as 2,000 L1 hits. */
+const SETTLE_MS = 50;
+
+answerParent(async (asked): Promise<FirstCallsAnswer> => {
+  const { operation, port, contestant: name, keyPrefix, calls } = asked as FirstCallsQuestion;
+  const shelf = new Shelf(operation === 'l1' ? KEYS_IN_MEMORY : calls, 1024, keyPrefix);
+  const entrant = FIRST_CALLS[operation](port, shelf).find((each) => each.name === name);
+  if (entrant === undefined) {
+    throw new Error(`no contestant ${name} for ${operation}`);
+  }
+  const loop = serialLoop(await entrant.open());
+  if (operation === 'l1') {
+    await shelf.fill((key) => loop([key], 1));
+  }
+  const items = operation === 'set' ? shelf.keys.map((key) => ({ key, value: shelf.valueOf(key) })) : shelf.keys;
+  await delay(SETTLE_MS);
+  const loadsBefore = shelf.loads;
+  const startedAtMs = performance.now();
+  await (operation === 'miss' ? shelf.fill((key) => loop([key], 1)) : loop(items, calls));
+  return { msPerCall: (performance.now() - startedAtMs) / calls, loads: shelf.loads - loadsBefore };
+});
