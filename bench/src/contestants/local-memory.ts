@@ -14,7 +14,7 @@ interface Memory {
   readonly close?: () => Promise<unknown>;
 }
 
-/** Memory alone, with a bound where there is one, and a TTL. */
+/** Memory without Redis, with a TTL and, if the cache supports one, a bound. */
 export function localMemories(max: number): (Named & { readonly open: () => Promise<Memory> })[] {
   return [
     { name: 'Map', role: 'floor', open: async () => plainMap() },

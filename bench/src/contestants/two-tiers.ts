@@ -19,7 +19,7 @@ export type Loader = () => Promise<unknown>;
 /** Some caches connect with their first operation. The deletion of this key makes them connect when they are opened. */
 const CONNECTING = { key: 'connecting' };
 
-/** What closes an opened cache, and the cache. */
+/** A cache, and the function that closes it. */
 export interface Opened<C> {
   readonly cache: C;
   readonly close: () => Promise<void>;
@@ -31,7 +31,7 @@ export async function connectTo(port: number): Promise<Redis> {
   return client;
 }
 
-/** Bare ioredis and JSON: what every other contestant does too. */
+/** ioredis and JSON, without a cache. */
 export async function openRaw(port: number): Promise<Opened<RawCache>> {
   const client = await connectTo(port);
   return { cache: new RawCache(client), close: async () => client.disconnect() };
@@ -65,14 +65,14 @@ export class RawCache {
   }
 }
 
-/** The defaults, with the channel that tells of the changes of others. */
+/** The defaults. Resolves when the connection for invalidations is live. */
 export async function openOurs(port: number, options: DistributedCacheOptions = {}) {
   const distributed = await createDistributedCache({ redis: { host: '127.0.0.1', port }, ...options });
   await until(async () => (await distributed.healthCheck()).redis?.invalidation === 'live');
   return { cache: distributed.getCache('products'), distributed, close: () => distributed.close() };
 }
 
-/** Two tiers and a bus, as its guide to several processes has it. With Redis its memory has to hold text (issue 111). */
+/** Two tiers and a bus, as in its guide for several processes. With Redis, its memory must hold text (its issue 111). */
 export async function openBentocache(port: number) {
   const connection = { host: '127.0.0.1', port };
   const store = bentostore({ ttl: '1h' })
@@ -84,7 +84,7 @@ export async function openBentocache(port: number) {
   return { cache, close: () => cache.disconnectAll() };
 }
 
-/** Memory first, then Redis, as its README has it. */
+/** Memory and Redis, as in its README. */
 export async function openCacheManager(port: number) {
   const redis = new KeyvRedis(`redis://127.0.0.1:${port}`);
   const memory = createKeyv({ ttl: HOUR_MS, lruSize: MAX_ENTRIES, useClone: false });
@@ -93,7 +93,7 @@ export async function openCacheManager(port: number) {
   return { cache, close: () => redis.disconnect(true) };
 }
 
-/** `sync`: other processes are told, by the message provider that its README names. */
+/** @param sync notifies other processes, through the message provider of its README */
 export async function openCacheable(port: number, { sync = false } = {}) {
   const uri = `redis://127.0.0.1:${port}`;
   const redis = new KeyvRedis(uri);
@@ -112,7 +112,7 @@ export async function openCacheable(port: number, { sync = false } = {}) {
   return { cache, close };
 }
 
-/** One tier; the adapter is what its README asks for. */
+/** One tier, with an adapter as in its README. */
 export async function openCachified(port: number) {
   const { cache: raw, close } = await openRaw(port);
   const cache: Cache = {

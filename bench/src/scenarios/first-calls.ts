@@ -1,7 +1,7 @@
 import { FIRST_CALLS, type Operation } from '../contestants/first-calls.js';
 import { ratiosToFloor, takeTurns } from '../measure/rounds.js';
 import type { RedisServer } from '../support/redis-server.js';
-import { Shelf } from '../support/shelf.js';
+import { DataSource } from '../support/data-source.js';
 import { Worker } from '../support/workers.js';
 import type { FirstCallsAnswer, FirstCallsQuestion } from '../workers/first-calls.js';
 import { fillRedis } from './remote-hit.js';
@@ -36,7 +36,7 @@ async function measure(
   { seed, quick }: RunOptions,
 ): Promise<Table> {
   const calls = quick ? 200 : 2000;
-  const stored = new Shelf(calls, 1024, 'stored');
+  const stored = new DataSource(calls, 1024, 'stored');
   const all = FIRST_CALLS[operation](port, stored);
   const entrants = quick ? all.filter(({ role }) => role !== 'peer') : all;
   if (operation === 'l2') {

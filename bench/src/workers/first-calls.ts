@@ -1,9 +1,9 @@
-/** A new process that makes the first calls of one contestant. */
+/** A process that makes the first calls of one contestant. */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FIRST_CALLS, type Operation } from '../contestants/first-calls.js';
 import { serialLoop } from '../measure/loops.js';
-import { Shelf } from '../support/shelf.js';
+import { DataSource } from '../support/data-source.js';
 import { answerParent } from '../support/workers.js';
 
 export interface FirstCallsQuestion {
@@ -27,19 +27,19 @@ const SETTLE_MS = 50;
 
 answerParent(async (asked): Promise<FirstCallsAnswer> => {
   const { operation, port, contestant: name, keyPrefix, calls } = asked as FirstCallsQuestion;
-  const shelf = new Shelf(operation === 'l1' ? KEYS_IN_MEMORY : calls, 1024, keyPrefix);
-  const entrant = FIRST_CALLS[operation](port, shelf).find((each) => each.name === name);
+  const source = new DataSource(operation === 'l1' ? KEYS_IN_MEMORY : calls, 1024, keyPrefix);
+  const entrant = FIRST_CALLS[operation](port, source).find((each) => each.name === name);
   if (entrant === undefined) {
     throw new Error(`no contestant ${name} for ${operation}`);
   }
   const loop = serialLoop(await entrant.open());
   if (operation === 'l1') {
-    await shelf.fill((key) => loop([key], 1));
+    await source.fill((key) => loop([key], 1));
   }
-  const items = operation === 'set' ? shelf.keys.map((key) => ({ key, value: shelf.valueOf(key) })) : shelf.keys;
+  const items = operation === 'set' ? source.keys.map((key) => ({ key, value: source.valueOf(key) })) : source.keys;
   await delay(SETTLE_MS);
-  const loadsBefore = shelf.loads;
+  const loadsBefore = source.loads;
   const startedAtMs = performance.now();
-  await (operation === 'miss' ? shelf.fill((key) => loop([key], 1)) : loop(items, calls));
-  return { msPerCall: (performance.now() - startedAtMs) / calls, loads: shelf.loads - loadsBefore };
+  await (operation === 'miss' ? source.fill((key) => loop([key], 1)) : loop(items, calls));
+  return { msPerCall: (performance.now() - startedAtMs) / calls, loads: source.loads - loadsBefore };
 });
