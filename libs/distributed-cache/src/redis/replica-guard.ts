@@ -48,6 +48,6 @@ export class ReplicaGuard {
    * would send it to any node.
    */
   private serverOf(client: RedisClient, key: string): RedisClient {
-    return this.connection.nodes.ownerOf(key)?.client ?? client;
+    return this.connection.topology.connectionOf(key) ?? client;
   }
 }
