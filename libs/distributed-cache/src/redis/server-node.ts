@@ -32,7 +32,7 @@ export interface NodeContext {
 
 /** What distinguishes one node from the others. */
 export interface NodeSetup {
-  /** `host:port`, as in the cluster's table of slots. */
+  /** For a master of a cluster `host:port`, as in the table of slots. */
   readonly name: string;
   /** Whether the node counts as usable before its first check. */
   readonly isUp: boolean;
@@ -168,11 +168,12 @@ export class ServerNode {
 
   private onUnusable(isSilent: boolean): void {
     const { client } = this;
-    if (this.isUp && client !== undefined && !isCluster(client)) {
-      this.fail('timeout');
-      if (isSilent) {
-        destroySocketOf(client);
-      }
+    if (!this.isUp || (client !== undefined && isCluster(client))) {
+      return;
+    }
+    this.fail('timeout');
+    if (isSilent && client !== undefined) {
+      destroySocketOf(client);
     }
   }
 
