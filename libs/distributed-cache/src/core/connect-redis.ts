@@ -232,14 +232,10 @@ class RedisParts implements RedisRuntime {
   }
 
   private replayTo(part: ServerPart): Promise<void> {
-    const confirm = (key: string): Promise<void> => this.guard.confirm('UNLINK', key);
+    const run: ServerPart['run'] = (operation, send) => part.run(operation, send);
+    const confirm = (key: string): Promise<void> => this.guard.confirm('UNLINK', key, run);
     return this.journal.replay(
-      (pending) =>
-        this.sendPending(
-          pending,
-          (operation, send) => part.run(operation, send),
-          this.config.strict ? confirm : undefined,
-        ),
+      (pending) => this.sendPending(pending, run, this.config.strict ? confirm : undefined),
       (key) => part.owns(key),
     );
   }
