@@ -1,6 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
+import { RedisTier } from '../../libs/distributed-cache/src/redis/index.js';
+import { Gate } from '../support/gate.js';
 import { redisForTest } from '../support/redis-for-test.js';
-import { heardAll, heldLoad, ownRedis, podAt, podWith, sharedRedis, type Pod } from './pods.js';
+import { heardAll, heldLoad, ownRedis, podAt, podWith, sharedRedis, waitsFor, type Pod } from './pods.js';
 
 async function pods(count: number): Promise<Pod[]> {
   const redis = sharedRedis();
@@ -19,14 +21,19 @@ describe('a load that a change supersedes', () => {
     await vi.waitFor(async () => expect(await podA.cache.get('key')).toBe('v2'));
   });
 
-  it('race 1: stores nothing when the deletion found no entry and so no message was sent', async () => {
-    const [podA, podB] = (await pods(2)) as [Pod, Pod];
+  it.each<[string, (pod: Pod) => Promise<unknown>, unknown]>([
+    ['deletion that found no entry, so that no message was sent', ({ cache }) => cache.delete('key'), undefined],
+    ['deletion of many keys', ({ cache }) => cache.deleteMany(['other', 'key']), undefined],
+    ['set', ({ cache }) => cache.set('key', 'set'), 'set'],
+  ])('race 1: is stored in no tier of any process after a %s elsewhere', async (_what, change, after) => {
+    const [podA, podB, podC] = (await pods(3)) as [Pod, Pod, Pod];
     const { answer, release } = await heldLoad(podA, 'v1');
-    await podB.cache.delete('key');
+    await change(podB);
     release();
-    await answer;
-    expect(await podB.cache.get('key')).toBeUndefined();
-    expect(await podA.cache.get('key')).toBeUndefined();
+    expect(await answer).toBe('v1');
+    for (const { cache } of [podA, podB, podC]) {
+      expect(await cache.get('key')).toBe(after);
+    }
   });
 
   it('race 2: is not stored during the hold-off of a deletion, for a source that lags behind', async () => {
@@ -51,8 +58,8 @@ describe('a load that a change supersedes', () => {
     await both[by]!.cache.clear();
     release();
     await answer;
-    for (const { cache } of [podB, podA]) {
-      await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined());
+    for (const { cache } of [podA, podB]) {
+      expect(await cache.get('key')).toBeUndefined();
     }
   });
 
@@ -104,4 +111,30 @@ describe('a load that a change supersedes', () => {
     expect(await podB.cache.getMany(['key', 'other'])).toEqual([undefined, undefined]);
     expect(await podA.cache.getMany(['key', 'other'])).toEqual([undefined, undefined]);
   });
+});
+
+it('race 20: the result of a load without the lease is kept in no tier after another load stored nothing', async () => {
+  const [podA, podB, podC] = (await pods(3)) as [Pod, Pod, Pod];
+  const fill = vi.spyOn(RedisTier.prototype, 'fill');
+  const { answer, release } = await heldLoad(podA, () => 'a function, which is not stored');
+  const gate = new Gate();
+  let running = 0;
+  const loads = [podB, podC].map(({ cache }, index) =>
+    cache.getOrSet('key', async () => {
+      running++;
+      await gate.opened;
+      return index;
+    }),
+  );
+  await vi.waitFor(() => expect([waitsFor(podB, 'key'), waitsFor(podC, 'key')]).toEqual([true, true]));
+  release();
+  expect(await answer).toBeTypeOf('function');
+  await vi.waitFor(() => expect(running).toBe(2), { timeout: 10_000 });
+  await podA.cache.delete('key'); // there is no value, so no process gets a message; it ends the load under the lease
+  gate.open();
+  expect(await Promise.all(loads)).toEqual([0, 1]);
+  expect(fill.mock.calls.length).toBeLessThanOrEqual(1);
+  for (const { cache } of [podA, podB, podC]) {
+    expect(await cache.get('key')).toBeUndefined();
+  }
 });

@@ -235,15 +235,6 @@ describe('two processes over one Redis', () => {
     expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(10_000);
   });
 
-  it('returns nothing after another process has cleared the namespace in Redis', async () => {
-    const options = redisOptions();
-    const podA = cacheForTest(options).getCache('users');
-    await podA.set('user:1', 'Ada');
-    await cacheForTest(options).getCache('users').clear();
-    const podC = cacheForTest(options).getCache('users');
-    expect(await podC.get('user:1')).toBeUndefined();
-  });
-
   it('treats an entry as a miss when the stamp of its namespace is missing', async () => {
     const options = redisOptions();
     const { admin } = redisForTest();

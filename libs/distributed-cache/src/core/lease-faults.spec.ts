@@ -115,9 +115,12 @@ describe('a process that takes the lease at once', () => {
     await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
     await server.command('CONFIG', 'SET', 'maxmemory', '1mb');
     const before = (await commandsFor('there')).length;
-    expect(await cache.getOrSet('there', async () => 'not asked')).toBe('set there');
+    const load = vi.fn(async () => 'loaded');
+    expect(await cache.getOrSet('there', load)).toBe('set there');
+    expect(load).not.toHaveBeenCalled();
     expect(faults).toEqual(['OOM']);
     expect((await commandsFor('there')).slice(before)).toEqual(['get lease', 'get']); // refused ones are not seen
+    expect(await cache.getOrSet('missing', load)).toBe('loaded');
   });
 });
 

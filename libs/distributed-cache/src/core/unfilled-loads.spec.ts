@@ -3,7 +3,6 @@ import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { Gate } from '../../../../test/support/gate.js';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { formerNamesOf, keyLayout } from '../keys/index.js';
-import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { EntryOptions, LoaderContext } from './entry-options.js';
 
@@ -123,39 +122,6 @@ describe('a load that stores nothing', () => {
     };
     await Promise.all(caches.map(ask));
     expect(most.every((count) => count <= 1)).toBe(true);
-  });
-
-  it('does not store the result of a process that loads without the lease', async () => {
-    const [podA, podB, podC] = (await pods(3)) as [AsyncCache, AsyncCache, AsyncCache];
-    const fill = vi.spyOn(RedisTier.prototype, 'fill');
-    const [started, gate, both] = [new Gate(), new Gate(), new Gate()];
-    let running = 0;
-    const failing = podA.getOrSet('key', async () => {
-      started.open();
-      await gate.opened;
-      throw new Error('no database');
-    });
-    await started.opened;
-    const loads = [podB, podC].map((cache, index) =>
-      cache.getOrSet('key', async () => {
-        running++;
-        await both.opened;
-        return index;
-      }),
-    );
-    await vi.waitFor(() => expect([waits(podB), waits(podC)]).toEqual([1, 1]));
-    gate.open();
-    await expect(failing).rejects.toThrow('no database');
-    await vi.waitFor(() => expect(running).toBe(2));
-    await podA.delete('key'); // finds nothing, ends the load under the lease; the other is not kept
-    both.open();
-    expect(await Promise.all(loads)).toEqual([0, 1]);
-    expect(fill.mock.calls.length).toBeLessThanOrEqual(1);
-    expect(await Promise.all([podA, podB, podC].map((cache) => cache.get('key')))).toEqual([
-      undefined,
-      undefined,
-      undefined,
-    ]);
   });
 });
 
