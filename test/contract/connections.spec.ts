@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { cacheForTest } from '../support/cache-for-test.js';
-import { ownRedis, podAt, proxyTo, untilUp } from '../races/pods.js';
+import { ownRedis, proxyTo } from '../support/redis-for-test.js';
+import { podAt, untilUp } from '../races/pods.js';
 
 describe('a database that can not be selected', () => {
   it.each<[string, number, readonly string[]]>([

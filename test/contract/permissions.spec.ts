@@ -1,7 +1,8 @@
 import type { AsyncCache } from 'nestjs-distributed-cache/core';
 import { describe, expect, it, vi } from 'vitest';
-import { podAt, ownRedis, heldLoad, warm, type Pod } from '../races/pods.js';
+import { podAt, heldLoad, warm, type Pod } from '../races/pods.js';
 import { Gate } from '../support/gate.js';
+import { ownRedis } from '../support/redis-for-test.js';
 import { leastRights } from './least-rights.js';
 
 const USER = { username: 'app', password: 'secret' };

@@ -2,8 +2,7 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../support/free-port.js';
-import { redisForTest } from '../support/redis-for-test.js';
-import { RedisServer } from '../support/redis-server.js';
+import { ownRedis, redisForTest } from '../support/redis-for-test.js';
 import { buildDemo, DemoProcess } from './demo-process.js';
 
 const TERM = '/insights/keywords/linux';
@@ -102,8 +101,7 @@ describe('the demo as a process', () => {
   });
 
   it('serves from memory with a wrong password, and prints neither that nor the right one', async () => {
-    const server = await RedisServer.start({ password: 'right-and-secret' });
-    onTestFinished(() => server.stop());
+    const server = await ownRedis({ password: 'right-and-secret' });
     const address = `${server.host}:${server.port}`;
     const environments: Record<string, string>[] = [
       { REDIS_HOST: server.host, REDIS_PORT: String(server.port), REDIS_PASSWORD: 'wrong-and-secret' },

@@ -2,7 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { untilInvalidation } from '../support/channel-for-test.js';
 import type { FaultProxy, TrafficFilter } from '../support/fault-proxy.js';
-import { heardAll, ownRedis, podAt, proxyTo } from './pods.js';
+import { ownRedis, proxyTo } from '../support/redis-for-test.js';
+import { heardAll, podAt } from './pods.js';
 
 /** The connections in the order in which a process opens them. */
 const CONNECTIONS = ['the data connection', 'the subscriber'] as const;

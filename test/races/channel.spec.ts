@@ -1,19 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { FakeClock } from '../../libs/distributed-cache/src/testing/fake-clock.js';
 import type { RedisServer } from '../support/redis-server.js';
-import {
-  heardAll,
-  holdsCopy,
-  ownRedis,
-  podAt,
-  podWith,
-  podWithSplitLinks,
-  proxyTo,
-  sharedRedis,
-  untilUp,
-  warm,
-  type Pod,
-} from './pods.js';
+import { ownRedis, proxyTo, sharedRedis } from '../support/redis-for-test.js';
+import { heardAll, holdsCopy, podAt, podWith, podWithSplitLinks, untilUp, warm, type Pod } from './pods.js';
 
 const HOUR_MS = 3_600_000;
 

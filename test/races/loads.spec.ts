@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { RedisTier } from '../../libs/distributed-cache/src/redis/index.js';
 import { Gate } from '../support/gate.js';
-import { redisForTest } from '../support/redis-for-test.js';
-import { heardAll, heldLoad, ownRedis, podAt, podWith, sharedRedis, waitsFor, type Pod } from './pods.js';
+import { ownRedis, redisForTest, sharedRedis } from '../support/redis-for-test.js';
+import { heardAll, heldLoad, podAt, podWith, waitsFor, type Pod } from './pods.js';
 
 async function pods(count: number): Promise<Pod[]> {
   const redis = sharedRedis();

@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { AsyncCache } from 'nestjs-distributed-cache/core';
 import { cacheForTest } from '../support/cache-for-test.js';
-import { ownRedis, podAt, proxyTo, untilDown, untilUp } from './pods.js';
+import { ownRedis, proxyTo } from '../support/redis-for-test.js';
+import { podAt, untilDown, untilUp } from './pods.js';
 
 /** The connections of clients that the server knows. */
 async function clientsOf(server: Awaited<ReturnType<typeof ownRedis>>): Promise<string> {

@@ -1,17 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import {
-  heardAll,
-  heldLoad,
-  holdsCopy,
-  ownRedis,
-  podAt,
-  podWith,
-  podWithSplitLinks,
-  proxyTo,
-  untilDown,
-  waitsFor,
-  warm,
-} from './pods.js';
+import { ownRedis, proxyTo } from '../support/redis-for-test.js';
+import { heardAll, heldLoad, holdsCopy, podAt, podWith, podWithSplitLinks, untilDown, waitsFor, warm } from './pods.js';
 
 describe('overlapping operations in one process', () => {
   const LARGE = 'x'.repeat(3_000_000); // its decompression takes longer than a small set
@@ -141,7 +130,7 @@ describe('overlapping operations in one process', () => {
   });
 
   it('keep the result of a load for a key that Redis has just expired and reported as changed', async () => {
-    const server = await ownRedis(['--enable-debug-command', 'yes']);
+    const server = await ownRedis({ args: ['--enable-debug-command', 'yes'] });
     await server.command('DEBUG', 'SET-ACTIVE-EXPIRE', '0');
     const pod = await podAt(server.port);
     await pod.cache.set('key', 'old', '1h');

@@ -11,7 +11,6 @@ import type {
 import { cacheForTest } from '../support/cache-for-test.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { Gate } from '../support/gate.js';
-import { redisForTest } from '../support/redis-for-test.js';
 import { RedisServer } from '../support/redis-server.js';
 
 /** One process, as far as Redis can tell: a cache with connections and an L1 of its own. */
@@ -21,24 +20,6 @@ export interface Pod {
 }
 
 /** A server for this test alone, to break or to disconnect. */
-export async function ownRedis(args: readonly string[] = []): Promise<RedisServer> {
-  const server = await RedisServer.start({ args });
-  onTestFinished(() => server.stop());
-  return server;
-}
-
-export async function proxyTo(server: { port: number }): Promise<FaultProxy> {
-  const proxy = await FaultProxy.start(server.port);
-  onTestFinished(() => proxy.close());
-  return proxy;
-}
-
-/** The shared server of the run, with a key prefix of this test. */
-export function sharedRedis(): DistributedCacheOptions {
-  const { url, keyPrefix } = redisForTest();
-  return { redis: { url }, keyPrefix };
-}
-
 /** @param port of a server or of a proxy before it */
 export async function podAt(
   port: number,

@@ -5,6 +5,7 @@ import { TierUnreplicatedError } from '../../libs/distributed-cache/src/errors/i
 import { FaultProxy } from '../support/fault-proxy.js';
 import { RedisServer } from '../support/redis-server.js';
 import { untilTrue } from '../support/until-true.js';
+import { ownRedis } from '../support/redis-for-test.js';
 import { holdsCopy, podAt, untilUp, warm, type Pod } from './pods.js';
 
 /** A master, and a replica that receives its changes through a proxy. */
@@ -116,8 +117,7 @@ it('strict: a set, a clear and an invalidation wait for a replica, and a set fai
 });
 
 it('strict: a clear that no replica confirms empties L1 of this process once, not at every heartbeat', async () => {
-  const server = await RedisServer.start();
-  onTestFinished(() => server.stop());
+  const server = await ownRedis();
   const { all, cache } = await podAt(server.port, { strict: true, heartbeatMs: 100 });
   let refusals = 0;
   const commandStats = async (): Promise<number> =>

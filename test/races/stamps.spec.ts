@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { Gate } from '../support/gate.js';
-import { redisForTest } from '../support/redis-for-test.js';
-import { ownRedis, podAt, podWith, warm, type Pod } from './pods.js';
+import { ownRedis, redisForTest } from '../support/redis-for-test.js';
+import { podAt, podWith, warm, type Pod } from './pods.js';
 
 async function twoPods(): Promise<{ podA: Pod; podB: Pod; forget: (name: string) => Promise<number> }> {
   const { url, keyPrefix, admin } = redisForTest();

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { Gate } from '../support/gate.js';
-import { redisForTest } from '../support/redis-for-test.js';
-import { holdsCopy, ownRedis, podAt, podWith, podWithSplitLinks, proxyTo, warm, type Pod } from './pods.js';
+import { ownRedis, proxyTo, redisForTest } from '../support/redis-for-test.js';
+import { holdsCopy, podAt, podWith, podWithSplitLinks, warm, type Pod } from './pods.js';
 
 async function pods(count: number): Promise<{ all: Pod[]; redis: ReturnType<typeof redisForTest> }> {
   const redis = redisForTest();

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ReleasedLibrary } from '../support/released-library.js';
 import { ReleasedProcess } from '../support/released-process.js';
-import { heldLoad, podWith, sharedRedis, type Pod } from '../races/pods.js';
+import { sharedRedis } from '../support/redis-for-test.js';
+import { heldLoad, podWith, type Pod } from '../races/pods.js';
 
 /** The last version that stores leases outside the key prefix. */
 const EARLIER = '1fa36681afb084c03ed7caa3bb45f18e04fd1d9d';

@@ -2,6 +2,7 @@ import { onTestFinished } from 'vitest';
 import {
   CacheConfig,
   DistributedCache,
+  type AsyncCache,
   type CacheEnvironment,
   type DistributedCacheOptions,
 } from 'nestjs-distributed-cache/core';
@@ -20,4 +21,15 @@ export function cacheForTest(options: DistributedCacheOptions, environment?: Cac
   });
   onTestFinished(() => cache.close());
   return cache;
+}
+
+/** Connected caches of the namespace `users`, each with connections and an L1 of its own, as in several processes. */
+export async function podsForTest(
+  count: number,
+  options: DistributedCacheOptions,
+  environment?: CacheEnvironment,
+): Promise<AsyncCache[]> {
+  const caches = Array.from({ length: count }, () => cacheForTest(options, environment));
+  await Promise.all(caches.map((cache) => cache.connect()));
+  return caches.map((cache) => cache.getCache('users'));
 }

@@ -1,7 +1,7 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { FaultProxy } from '../../../../test/support/fault-proxy.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis, proxyTo } from '../../../../test/support/redis-for-test.js';
 import type { NamespaceOptions } from '../config/index.js';
 import type { AsyncCache } from './async-cache.js';
 
@@ -9,8 +9,7 @@ const GRACE: Record<string, NamespaceOptions> = { users: { grace: '1h' } };
 
 /** A server on which the user of the cache may not use tracking; @param channels which channels it may use */
 async function deafServer(channels = '&*'): Promise<RedisServer> {
-  const server = await RedisServer.start();
-  onTestFinished(() => server.stop());
+  const server = await ownRedis();
   await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', channels, '+@all', '-client|tracking');
   return server;
 }
@@ -67,8 +66,7 @@ describe('a server that refuses tracking', () => {
 
   it('a deletion from an outage is announced when it is replayed', async () => {
     const server = await deafServer();
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
+    const proxy = await proxyTo(server);
     const [podA, podB] = [cacheForTest({ redis: redisAt(proxy.port) }), cacheForTest({ redis: redisAt(server.port) })];
     const [cache, other] = [podA.getCache('users'), podB.getCache('users')];
     await podB.connect();

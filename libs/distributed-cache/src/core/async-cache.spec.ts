@@ -1,19 +1,14 @@
 import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import { Binding, createDistributedCache, type DistributedCache } from './distributed-cache.js';
 
 /** Runs the same tests over Redis and over L1 alone. */
 const setups: readonly (readonly [name: string, options: () => DistributedCacheOptions])[] = [
-  ['with Redis', () => redisOptions()],
+  ['with Redis', () => sharedRedis()],
   ['on L1 alone', () => ({ redis: false })],
 ];
-
-function redisOptions(): DistributedCacheOptions & { keyPrefix: string } {
-  const { url, keyPrefix } = redisForTest();
-  return { redis: { url }, keyPrefix };
-}
 
 describe.each(setups)('AsyncCache %s', (_name, options) => {
   it('returns the value that was set', async () => {
@@ -220,7 +215,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
 
 describe('two processes over one Redis', () => {
   it('returns a value that another process loaded, with the rest of its TTL', async () => {
-    const options = redisOptions();
+    const options = sharedRedis();
     const [podA, podB] = [cacheForTest(options).getCache('users'), cacheForTest(options).getCache('users')];
     await podA.getOrSet('user:1', () => ({ name: 'Ada' }), { ttl: '10s' });
     const load = vi.fn(() => ({ name: 'never asked' }));
@@ -236,7 +231,7 @@ describe('two processes over one Redis', () => {
   });
 
   it('treats an entry as a miss when the stamp of its namespace is missing', async () => {
-    const options = redisOptions();
+    const options = sharedRedis();
     const { admin } = redisForTest();
     await cacheForTest(options).getCache('users').set('user:1', 'Ada');
     await admin.del(`${options.keyPrefix}:users:#clear`);
@@ -244,7 +239,7 @@ describe('two processes over one Redis', () => {
   });
 
   it('treats bytes that it cannot read as a miss, counts them and replaces them', async () => {
-    const options = redisOptions();
+    const options = sharedRedis();
     const { admin } = redisForTest();
     const cache = cacheForTest(options).getCache('users');
     await cache.set('other', 1);

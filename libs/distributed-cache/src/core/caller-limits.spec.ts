@@ -1,26 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
-import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { cacheForTest, podsForTest } from '../../../../test/support/cache-for-test.js';
 import { Gate } from '../../../../test/support/gate.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
 import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { CacheEnvironment } from './distributed-cache.js';
-
-/** Connected caches of the namespace `users` over one Redis, each with connections and an L1 of its own. */
-async function pods(
-  count: number,
-  environment?: CacheEnvironment,
-  options: DistributedCacheOptions = {},
-): Promise<AsyncCache[]> {
-  const { url, keyPrefix } = redisForTest();
-  const caches = Array.from({ length: count }, () =>
-    cacheForTest({ redis: { url }, keyPrefix, ...options }, environment),
-  );
-  await Promise.all(caches.map((cache) => cache.connect()));
-  return caches.map((cache) => cache.getCache('users'));
-}
 
 function local(environment?: CacheEnvironment, options: DistributedCacheOptions = {}): AsyncCache {
   return cacheForTest({ redis: false, ...options }, environment).getCache('users');
@@ -54,7 +40,7 @@ const waits = (cache: AsyncCache): number => cache.getMetrics().waits;
 
 describe('the limits of a call that waits for the load of another process', () => {
   it('end the call at its hardTimeout, and its own loader does not run afterwards', async () => {
-    const [podA, podB] = (await pods(2)) as [AsyncCache, AsyncCache];
+    const [podA, podB] = (await podsForTest(2, sharedRedis())) as [AsyncCache, AsyncCache];
     const { gate, loading } = await heldLoad(podA, new Error('no database'));
     const load = vi.fn(async () => 'from B');
     await expect(podB.getOrSet('key', load, { hardTimeout: '50ms' })).rejects.toBeInstanceOf(LoaderTimeoutError);
@@ -66,7 +52,7 @@ describe('the limits of a call that waits for the load of another process', () =
   });
 
   it('apply to a batch', async () => {
-    const [podA, podB] = (await pods(2)) as [AsyncCache, AsyncCache];
+    const [podA, podB] = (await podsForTest(2, sharedRedis())) as [AsyncCache, AsyncCache];
     const { gate, loading } = await heldLoad(podA, 'from A');
     const asking = podB.getOrSetMany(['key', 'other'], async (missing) => missing, { hardTimeout: '50ms' });
     await expect(asking).rejects.toBeInstanceOf(LoaderTimeoutError);
@@ -75,7 +61,7 @@ describe('the limits of a call that waits for the load of another process', () =
   });
 
   it('leave the rest of hardTimeout to its own loader', async () => {
-    const [podA, podB] = (await pods(2)) as [AsyncCache, AsyncCache];
+    const [podA, podB] = (await podsForTest(2, sharedRedis())) as [AsyncCache, AsyncCache];
     const { gate, loading } = await heldLoad(podA, new Error('no database'));
     const aborted = new Gate();
     const asking = podB.getOrSet(
@@ -149,7 +135,7 @@ describe('a loader that never returns', () => {
   const SHORT = { loadLifeMs: 200, leaseMs: 90 };
 
   it('blocks its key in other processes no longer than the time limit of a load', async () => {
-    const [podA, podB, podC] = (await pods(3, SHORT)) as [AsyncCache, AsyncCache, AsyncCache];
+    const [podA, podB, podC] = (await podsForTest(3, sharedRedis(), SHORT)) as [AsyncCache, AsyncCache, AsyncCache];
     const { gate, loading } = await heldLoad(podA, 'too late');
     const load = vi.fn(async () => 'loaded');
     expect(await Promise.all([podB.getOrSet('key', load), podC.getOrSet('key', load)])).toEqual(['loaded', 'loaded']);
@@ -163,7 +149,7 @@ describe('a loader that never returns', () => {
 
   it.each<[string, () => Promise<AsyncCache>]>([
     ['with L1 alone', async () => local(SHORT)],
-    ['with Redis', async () => (await pods(1, SHORT))[0] as AsyncCache],
+    ['with Redis', async () => (await podsForTest(1, sharedRedis(), SHORT))[0] as AsyncCache],
   ])('blocks its key in its own process no longer than that, and its result is not stored, %s', async (_what, open) => {
     const cache = await open();
     const { gate, loading } = await heldLoad(cache, 'too late');
@@ -187,7 +173,10 @@ describe('a loader that never returns', () => {
   });
 
   it('keeps its lease for longer where its hardTimeout is longer', async () => {
-    const [podA, podB] = (await pods(2, { loadLifeMs: 1, leaseMs: 600 })) as [AsyncCache, AsyncCache];
+    const [podA, podB] = (await podsForTest(2, sharedRedis(), { loadLifeMs: 1, leaseMs: 600 })) as [
+      AsyncCache,
+      AsyncCache,
+    ];
     const renew = vi.spyOn(RedisTier.prototype, 'renew');
     const [started, gate] = [new Gate(), new Gate()];
     const load = vi.fn(async () => {

@@ -1,16 +1,8 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { FaultProxy } from '../../../../test/support/fault-proxy.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis, proxyTo, redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { AsyncCache } from './async-cache.js';
 import type { DistributedCache } from './distributed-cache.js';
-
-async function ownRedis(): Promise<RedisServer> {
-  const server = await RedisServer.start();
-  onTestFinished(() => server.stop());
-  return server;
-}
 
 /** Two caches, each with connections and an L1 of its own. */
 async function twoPods(redis: { url: string; keyPrefix?: string }): Promise<[DistributedCache, DistributedCache]> {
@@ -71,8 +63,7 @@ describe('L1 in two processes', () => {
 
   it('tracks changes again after listening has taken longer than the deadline', async () => {
     const server = await ownRedis();
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
+    const proxy = await proxyTo(server);
     const pod = cacheForTest({ redis: { host: '127.0.0.1', port: proxy.port } });
     const cache = pod.getCache('users');
     await cache.set('key', 'old');

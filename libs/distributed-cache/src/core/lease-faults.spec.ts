@@ -1,8 +1,7 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { FaultProxy } from '../../../../test/support/fault-proxy.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
 import { miss, watchedPods, type WatchedPods } from '../../../../test/support/watched-pods.js';
+import { ownRedis, proxyTo } from '../../../../test/support/redis-for-test.js';
 import { RedisTier } from '../redis/index.js';
 import type { DistributedCache } from './distributed-cache.js';
 import { PendingReleases } from './lease.js';
@@ -38,10 +37,8 @@ describe('a lease that Redis does not take back', () => {
   });
 
   it('removes no stored value when the connection is lost, and is given back after the reconnection', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
     const all = cacheForTest({ redis: { host: proxy.host, port: proxy.port } }, { leaseMs: 600_000 });
     const others = cacheForTest({ redis: { url: server.url } });
     await Promise.all([all.connect(), others.connect()]);

@@ -1,29 +1,11 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { describe, expect, it, vi } from 'vitest';
+import { podsForTest } from '../../../../test/support/cache-for-test.js';
 import { FaultProxy } from '../../../../test/support/fault-proxy.js';
 import { Gate } from '../../../../test/support/gate.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis, proxyTo, redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
-import type { CacheEnvironment } from './distributed-cache.js';
-
-/** Connected caches of the namespace `users`, each with connections and an L1 of its own. */
-async function pods(
-  count: number,
-  options: DistributedCacheOptions,
-  environment: CacheEnvironment = {},
-): Promise<AsyncCache[]> {
-  const caches = Array.from({ length: count }, () => cacheForTest(options, environment));
-  await Promise.all(caches.map((cache) => cache.connect()));
-  return caches.map((cache) => cache.getCache('users'));
-}
-
-function sharedRedis(): DistributedCacheOptions {
-  const { url, keyPrefix } = redisForTest();
-  return { redis: { url }, keyPrefix };
-}
 
 /** A running load in `cache` that ends when the gate opens. */
 async function heldLoad(cache: AsyncCache, value: unknown): Promise<{ gate: Gate; loading: Promise<unknown> }> {
@@ -40,7 +22,7 @@ async function heldLoad(cache: AsyncCache, value: unknown): Promise<{ gate: Gate
 describe('the load of a key in several processes', () => {
   it('runs once for 1000 callers in eight processes, however long it takes', async () => {
     const leaseMs = 500;
-    const caches = await pods(8, sharedRedis(), { leaseMs });
+    const caches = await podsForTest(8, sharedRedis(), { leaseMs });
     const load = vi.fn(async () => {
       await new Promise((resolve) => setTimeout(resolve, 3 * leaseMs));
       return 'Ada';
@@ -53,7 +35,7 @@ describe('the load of a key in several processes', () => {
   });
 
   it('passes to the next process when the first load fails; only the callers of that load get its error', async () => {
-    const [podA, podB] = (await pods(2, sharedRedis())) as [AsyncCache, AsyncCache];
+    const [podA, podB] = (await podsForTest(2, sharedRedis())) as [AsyncCache, AsyncCache];
     const [started, gate] = [new Gate(), new Gate()];
     const error = new Error('no database');
     const failing = podA.getOrSet('key', async () => {
@@ -69,14 +51,12 @@ describe('the load of a key in several processes', () => {
   });
 
   it('passes to the next process when the loading process has died', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
-    const [podA] = (await pods(1, { redis: { host: '127.0.0.1', port: proxy.port } }, { leaseMs: 200 })) as [
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const [podA] = (await podsForTest(1, { redis: { host: '127.0.0.1', port: proxy.port } }, { leaseMs: 200 })) as [
       AsyncCache,
     ];
-    const [podB] = (await pods(1, { redis: { url: server.url } }, { leaseMs: 200 })) as [AsyncCache];
+    const [podB] = (await podsForTest(1, { redis: { url: server.url } }, { leaseMs: 200 })) as [AsyncCache];
     const { gate, loading } = await heldLoad(podA, 'from A');
     await proxy.refuseNew(true);
     proxy.cut();
@@ -88,7 +68,7 @@ describe('the load of a key in several processes', () => {
 
   it('does not delay a caller where a stale value exists', async () => {
     const options: DistributedCacheOptions = { ...sharedRedis(), namespaces: { users: { grace: '1h' } } };
-    const [podA, podB] = (await pods(2, options)) as [AsyncCache, AsyncCache];
+    const [podA, podB] = (await podsForTest(2, options)) as [AsyncCache, AsyncCache];
     await podA.set('key', 'old', '20ms');
     await vi.waitFor(async () => expect(await podB.lookup('key')).toMatchObject({ state: 'stale' }));
     const { gate, loading } = await heldLoad(podA, 'new');
@@ -101,9 +81,8 @@ describe('the load of a key in several processes', () => {
   });
 
   it('is not awaited by other processes when Redis becomes unavailable', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
-    const [podA, podB] = (await pods(2, { redis: { url: server.url } })) as [AsyncCache, AsyncCache];
+    const server = await ownRedis();
+    const [podA, podB] = (await podsForTest(2, { redis: { url: server.url } })) as [AsyncCache, AsyncCache];
     const { gate, loading } = await heldLoad(podA, 'from A');
     const waiting = podB.getOrSet('key', async () => 'from B');
     await server.killHard();
@@ -116,13 +95,11 @@ describe('the load of a key in several processes', () => {
 describe('a lease whose process did not receive the answer', () => {
   /** Two processes. The first one loses the answer of Redis to its next lease. */
   async function losingTheNextLease(): Promise<{ podA: AsyncCache; podB: AsyncCache; proxy: FaultProxy; taken: Gate }> {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
     const long = { leaseMs: 60_000 };
-    const [podA] = (await pods(1, { redis: { host: proxy.host, port: proxy.port } }, long)) as [AsyncCache];
-    const [podB] = (await pods(1, { redis: { url: server.url } }, long)) as [AsyncCache];
+    const [podA] = (await podsForTest(1, { redis: { host: proxy.host, port: proxy.port } }, long)) as [AsyncCache];
+    const [podB] = (await podsForTest(1, { redis: { url: server.url } }, long)) as [AsyncCache];
     const taken = new Gate();
     vi.spyOn(RedisTier.prototype, 'take').mockImplementationOnce(async function (this: RedisTier, ...asked) {
       proxy.stall('down');
@@ -156,7 +133,7 @@ describe('a lease whose process did not receive the answer', () => {
 
 it('a load that began before a deletion by another client is not stored', async () => {
   const redis = redisForTest();
-  const [podA] = (await pods(1, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [AsyncCache];
+  const [podA] = (await podsForTest(1, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [AsyncCache];
   await podA.set('key', 'older', '1h');
   await redis.admin.del(`${redis.keyPrefix}:users:key`);
   await vi.waitFor(async () => expect(await podA.get('key')).toBeUndefined(), { timeout: 10_000 });

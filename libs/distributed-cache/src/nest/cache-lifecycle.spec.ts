@@ -6,8 +6,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { freePort } from '../../../../test/support/free-port.js';
 import { httpForTest, nestForTest } from '../../../../test/support/nest-for-test.js';
 import { RecordingLogger } from '../../../../test/support/recording-logger.js';
-import { redisForTest, type RedisForTest } from '../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis, redisForTest, type RedisForTest } from '../../../../test/support/redis-for-test.js';
 import { AsyncCache, DistributedCache, type RedisOption } from '../core/index.js';
 import { InjectCache } from './distributed-cache.module.js';
 import { DistributedCacheModule } from './distributed-cache.module.js';
@@ -99,8 +98,7 @@ describe('the application', () => {
   });
 
   it('starts when Redis refuses connections, and when it accepts them and never answers', async () => {
-    const frozen = await RedisServer.start();
-    onTestFinished(() => frozen.stop());
+    const frozen = await ownRedis();
     frozen.freeze();
     for (const port of [await freePort(), frozen.port]) {
       const module = await nestForTest({ cache: { redis: { host: '127.0.0.1', port } } });

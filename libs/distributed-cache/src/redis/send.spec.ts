@@ -1,7 +1,6 @@
 import { Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
 import { checkDirect } from './ready-check.js';
 import { destroySocketOf } from './redis-client.js';
 import { isDirect, requireAll, resultOf, senderOf, type Command, type Outcomes } from './send.js';
@@ -134,8 +133,7 @@ describe.each(CLIENTS)('a transaction over %s', (_name, options, isSentDirectly)
   });
 
   it('rejects with the reason when a command is refused, and executes none', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
+    const server = await ownRedis();
     const client = await connected(server.url, options);
     await client.set('kept', 'x');
     await client.config('SET', 'maxmemory', '1');
@@ -162,8 +160,7 @@ describe.each(CLIENTS)('a transaction over %s', (_name, options, isSentDirectly)
   });
 
   it('rejects on a connection that is lost, and leaves no unhandled rejection', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
+    const server = await ownRedis();
     const client = await connected(server.url, options);
     server.freeze();
     const transacting = transact(client, [['set', 'key', 'x']]);
