@@ -9,7 +9,7 @@ const MAX_FILES = 8;
 
 type Operation = 'getOrSet' | 'decorated' | 'miss';
 
-/** The files of the library whose functions each operation has run, in a process of its own over the Redis of the run. */
+/** The files whose functions each operation has run, in a process of its own over the Redis of the run. */
 async function tracedFiles(): Promise<Record<Operation, string[]>> {
   const library = await BuiltLibrary.build();
   const options = { redis: { host: '127.0.0.1', port: inject('redisPort') }, keyPrefix: `test-${randomUUID()}` };
@@ -23,7 +23,8 @@ async function tracedFiles(): Promise<Record<Operation, string[]>> {
       decorated: await library.traceLocalHit(() => library.words.find('a')),
     };
     await library.close();
-    console.log(JSON.stringify(Object.fromEntries(Object.entries(files).map(([name, each]) => [name, [...each.keys()]]))));
+    const names = Object.entries(files).map(([operation, each]) => [operation, [...each.keys()]]);
+    console.log(JSON.stringify(Object.fromEntries(names)));
   `);
   library.remove();
   expect(outcome).toEqual({ exitCode: 0, signal: null, output: expect.stringMatching(/^\{/) as unknown });

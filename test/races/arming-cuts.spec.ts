@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { untilInvalidation } from '../support/channel-for-test.js';
 import type { FaultProxy, TrafficFilter } from '../support/fault-proxy.js';
 import { ownRedis, proxyTo } from '../support/redis-for-test.js';
-import { heardAll, podAt } from './pods.js';
+import { receivedAll, podAt } from './pods.js';
 
 /** The connections in the order in which a process opens them. */
 const CONNECTIONS = ['the data connection', 'the subscriber'] as const;
@@ -75,7 +75,7 @@ describe('a process whose connection is cut during the setup of the invalidation
           await untilConnectedAgain(proxy, openedBefore);
           await untilInvalidation(pod.all, 'live');
         }
-        await heardAll(pod, (marker) => server.command('DEL', `cache:users:${marker}`));
+        await receivedAll(pod, (marker) => server.command('DEL', `cache:users:${marker}`));
         expect(await pod.cache.get(key)).toBe('new');
         await writer.cache.set(key, 'newer');
         await vi.waitFor(async () => expect(await pod.cache.get(key)).toBe('newer'));

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { FakeClock } from '../../libs/distributed-cache/src/testing/fake-clock.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { ownRedis, proxyTo, sharedRedis } from '../support/redis-for-test.js';
-import { heardAll, holdsCopy, podAt, podWith, podWithSplitLinks, untilUp, warm, type Pod } from './pods.js';
+import { receivedAll, holdsCopy, podAt, podWith, podWithSplitLinks, untilUp, warm, type Pod } from './pods.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -51,8 +51,8 @@ describe('a process that misses changes', () => {
 
   it('race 4: receives announcements from the other processes where the server can not report changes', async () => {
     const server = await ownRedis();
-    await server.command('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking');
-    const redis = { host: '127.0.0.1', port: server.port, username: 'deaf', password: 'secret' };
+    await server.command('ACL', 'SETUSER', 'untracked', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking');
+    const redis = { host: '127.0.0.1', port: server.port, username: 'untracked', password: 'secret' };
     const [pod, writer] = [await podWith({ redis }), await podWith({ redis })];
     await writer.cache.set('key', 'old');
     await warm(pod);
@@ -64,15 +64,15 @@ describe('a process that misses changes', () => {
   it('race 4: keeps nothing in L1 that it read while its channel was lost', async () => {
     const server = await ownRedis();
     const [pod, writer] = [await podAt(server.port), await podAt(server.port)];
-    const hearing: string[] = [];
-    pod.all.events.on('invalidationOff', () => hearing.push('off'));
-    pod.all.events.on('invalidationOn', () => hearing.push('on'));
+    const changes: string[] = [];
+    pod.all.events.on('invalidationOff', () => changes.push('off'));
+    pod.all.events.on('invalidationOn', () => changes.push('on'));
     await writer.cache.set('key', 'old');
     await server.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
-    await vi.waitFor(() => expect(hearing).toContain('off'));
+    await vi.waitFor(() => expect(changes).toContain('off'));
     await pod.cache.get('key');
     await writer.cache.set('key', 'new');
-    await vi.waitFor(() => expect(hearing.at(-1)).toBe('on'));
+    await vi.waitFor(() => expect(changes.at(-1)).toBe('on'));
     await vi.waitFor(async () => expect(await pod.cache.get('key')).toBe('new'));
   });
 
@@ -118,7 +118,7 @@ describe('a process that misses changes', () => {
       ['key', 'old'],
       ['marker', 'old'],
     ]);
-    await heardAll(pod, (key) => server.command('DEL', `cache:users:${key}`));
+    await receivedAll(pod, (key) => server.command('DEL', `cache:users:${key}`));
     await warm(pod, 'marker');
     proxy.stall('down');
     const reading = pod.cache.get('key');

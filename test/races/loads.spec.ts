@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { RedisTier } from '../../libs/distributed-cache/src/redis/index.js';
 import { Gate } from '../support/gate.js';
 import { ownRedis, redisForTest, sharedRedis } from '../support/redis-for-test.js';
-import { heardAll, heldLoad, podAt, podWith, waitsFor, type Pod } from './pods.js';
+import { receivedAll, heldLoad, podAt, podWith, waitsFor, type Pod } from './pods.js';
 
 async function pods(count: number): Promise<Pod[]> {
   const redis = sharedRedis();
@@ -80,7 +80,7 @@ describe('a load that a change supersedes', () => {
     await server.command('SET', 'cache:users:key', 'no envelope {');
     const { answer, release } = await heldLoad(podA, 'v1');
     await podB.cache.delete('key');
-    await heardAll(podA, (key) => server.command('DEL', `cache:users:${key}`));
+    await receivedAll(podA, (key) => server.command('DEL', `cache:users:${key}`));
     expect(await podA.cache.getOrSet('key', async () => 'v2')).toBe('v2');
     release();
     expect(await answer).toBe('v1');

@@ -1,6 +1,16 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ownRedis, proxyTo } from '../support/redis-for-test.js';
-import { heardAll, heldLoad, holdsCopy, podAt, podWith, podWithSplitLinks, untilDown, waitsFor, warm } from './pods.js';
+import {
+  receivedAll,
+  heldLoad,
+  holdsCopy,
+  podAt,
+  podWith,
+  podWithSplitLinks,
+  untilDown,
+  waitsFor,
+  warm,
+} from './pods.js';
 
 describe('overlapping operations in one process', () => {
   const LARGE = 'x'.repeat(3_000_000); // its decompression takes longer than a small set
@@ -135,7 +145,7 @@ describe('overlapping operations in one process', () => {
     const pod = await podAt(server.port);
     await pod.cache.set('key', 'old', '1h');
     await server.command('PEXPIRE', 'cache:users:key', 1);
-    await heardAll(pod, (key) => server.command('DEL', `cache:users:${key}`));
+    await receivedAll(pod, (key) => server.command('DEL', `cache:users:${key}`));
     // A read of the key would expire it. The server's clock shows when its time is over.
     const expiresAtMs = (await nowMsOf(server)) + 1;
     await vi.waitFor(async () => expect(await nowMsOf(server)).toBeGreaterThan(expiresAtMs));

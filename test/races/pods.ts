@@ -90,7 +90,7 @@ export function waitsFor({ cache }: Pod, key: string): boolean {
  * Resolves when every message that Redis has sent to this process until now has arrived: a change of another key comes
  * last.
  */
-export async function heardAll(pod: Pod, tell: (key: string) => Promise<unknown>): Promise<void> {
+export async function receivedAll(pod: Pod, tell: (key: string) => Promise<unknown>): Promise<void> {
   const key = `marker:${performance.now()}`;
   await pod.cache.set(key, 1);
   await warm(pod, key);

@@ -68,12 +68,12 @@ describe('stamps of tags and namespaces', () => {
     'race 10: no such entry is kept where Redis may not report changes (tag added by the loader: %s)',
     async (isAdded) => {
       const server = await ownRedis();
-      await server.command('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', '+@all', '-client|tracking');
-      const redis = { host: '127.0.0.1', port: server.port, username: 'deaf', password: 'secret' };
-      const [deaf, other] = [await podWith({ redis }), await podAt(server.port)];
+      await server.command('ACL', 'SETUSER', 'untracked', 'on', '>secret', '~*', '+@all', '-client|tracking');
+      const redis = { host: '127.0.0.1', port: server.port, username: 'untracked', password: 'secret' };
+      const [untracked, other] = [await podWith({ redis }), await podAt(server.port)];
       await other.cache.set('older', 1, { tags: ['team'] });
       const [started, gate] = [new Gate(), new Gate()];
-      const loading = deaf.cache.getOrSet(
+      const loading = untracked.cache.getOrSet(
         'key',
         async (context) => {
           started.open();

@@ -53,7 +53,7 @@ describe('takeTurns', () => {
     { name: 'b', role: 'ours' },
   ];
 
-  it('gives everyone one turn a round and forgets the rounds of the warm-up', async () => {
+  it('gives each contestant one turn per round and forgets the rounds of the warm-up', async () => {
     const turns: [string, number][] = [];
     const samples = await takeTurns(contestants, { rounds: 3, warmUpRounds: 2, seed: 1 }, async ({ name }, round) => {
       turns.push([name, round]);

@@ -8,7 +8,7 @@ import type { AsyncCache } from './async-cache.js';
 const GRACE: Record<string, NamespaceOptions> = { users: { grace: '1h' } };
 
 /** A server on which the user of the cache may not use tracking; @param channels which channels it may use */
-async function deafServer(channels = '&*'): Promise<RedisServer> {
+async function serverWithoutTracking(channels = '&*'): Promise<RedisServer> {
   const server = await ownRedis();
   await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', channels, '+@all', '-client|tracking');
   return server;
@@ -27,7 +27,7 @@ describe('a server that refuses tracking', () => {
     ['may announce changes', '&*', 'announced', 'up'],
     ['may not publish', 'resetchannels', 'none', 'degraded'],
   ])('the cache keeps entries for a few seconds at most: processes %s', async (_what, channels, state, status) => {
-    const server = await deafServer(channels);
+    const server = await serverWithoutTracking(channels);
     const pod = cacheForTest({ redis: redisAt(server.port) });
     const cache = pod.getCache('users');
     await pod.connect();
@@ -39,7 +39,7 @@ describe('a server that refuses tracking', () => {
   });
 
   it('each process receives the announcement of a change at once', async () => {
-    const server = await deafServer();
+    const server = await serverWithoutTracking();
     const redis = redisAt(server.port);
     const [podA, podB] = [cacheForTest({ redis, namespaces: GRACE }), cacheForTest({ redis, namespaces: GRACE })];
     await Promise.all([podA.connect(), podB.connect()]);
@@ -65,7 +65,7 @@ describe('a server that refuses tracking', () => {
   });
 
   it('a deletion from an outage is announced when it is replayed', async () => {
-    const server = await deafServer();
+    const server = await serverWithoutTracking();
     const proxy = await proxyTo(server);
     const [podA, podB] = [cacheForTest({ redis: redisAt(proxy.port) }), cacheForTest({ redis: redisAt(server.port) })];
     const [cache, other] = [podA.getCache('users'), podB.getCache('users')];
@@ -81,7 +81,7 @@ describe('a server that refuses tracking', () => {
   });
 
   it('a process that has lost its subscription uses no entry of L1 until the subscription is back', async () => {
-    const server = await deafServer();
+    const server = await serverWithoutTracking();
     const redis = redisAt(server.port);
     const pod = cacheForTest({ redis });
     const cache = pod.getCache('users');

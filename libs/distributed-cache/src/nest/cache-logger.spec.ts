@@ -140,7 +140,7 @@ describe('CacheLogger', () => {
     ]);
   });
 
-  it('logs only the name of a foreign error: its text may contain anything', () => {
+  it('logs only the name of an error from outside the library: its text may contain anything', () => {
     const logger = recordLogs(LEVELS);
     const all = cacheForTest({ redis: false });
     const cacheLogger = new CacheLogger();

@@ -73,37 +73,40 @@ describe('the invalidation channel', () => {
     expect((await untilInvalidation(all, 'live')).status).toBe('up');
   });
 
-  const DEAFNESS: readonly (readonly [
+  const LOSSES: readonly (readonly [
     what: string,
-    deafen: (ends: ChannelEnds, strangerId: number) => Promise<unknown>,
+    loseTracking: (ends: ChannelEnds, otherId: number) => Promise<unknown>,
   ])[] = [
     ['tracking is off', ({ source }) => source.client('TRACKING', 'OFF')],
     ['the subscription is gone', ({ subscriber }) => subscriber.unsubscribe('__redis__:invalidate')],
     [
       'changes are sent to another client',
-      async ({ source }, strangerId) => {
+      async ({ source }, otherId) => {
         await source.client('TRACKING', 'OFF');
-        await source.client('TRACKING', 'ON', 'REDIRECT', strangerId, 'BCAST', 'PREFIX', 'cache:');
+        await source.client('TRACKING', 'ON', 'REDIRECT', otherId, 'BCAST', 'PREFIX', 'cache:');
       },
     ],
   ];
 
-  it.each(DEAFNESS)('detects at a heartbeat that tracking is lost on open connections: %s', async (_what, deafen) => {
-    const server = await ownRedis();
-    const [all, writer] = [cacheForTest(at(server)), cacheForTest(at(server))];
-    const cache = all.getCache('users');
-    await writer.getCache('users').set('key', 'old');
-    await untilInvalidation(all, 'live');
-    await untilInvalidation(writer, 'live');
-    await vi.waitFor(async () => expect(await cache.lookup('key')).toMatchObject({ tier: 'local' }));
-    const { subscriber } = channelOf(writer);
-    const strangerId = Number(/^id=(\d+)/m.exec(await subscriptionsOf(server))?.[1]);
-    expect(subscriber.status).toBe('ready');
-    await deafen(channelOf(all), strangerId);
-    await writer.getCache('users').set('key', 'new');
-    await vi.waitFor(async () => expect(await cache.get('key')).toBe('new'), { timeout: 5000 });
-    await untilInvalidation(all, 'live');
-  });
+  it.each(LOSSES)(
+    'detects at a heartbeat that tracking is lost on open connections: %s',
+    async (_what, loseTracking) => {
+      const server = await ownRedis();
+      const [all, writer] = [cacheForTest(at(server)), cacheForTest(at(server))];
+      const cache = all.getCache('users');
+      await writer.getCache('users').set('key', 'old');
+      await untilInvalidation(all, 'live');
+      await untilInvalidation(writer, 'live');
+      await vi.waitFor(async () => expect(await cache.lookup('key')).toMatchObject({ tier: 'local' }));
+      const { subscriber } = channelOf(writer);
+      const otherId = Number(/^id=(\d+)/m.exec(await subscriptionsOf(server))?.[1]);
+      expect(subscriber.status).toBe('ready');
+      await loseTracking(channelOf(all), otherId);
+      await writer.getCache('users').set('key', 'new');
+      await vi.waitFor(async () => expect(await cache.get('key')).toBe('new'), { timeout: 5000 });
+      await untilInvalidation(all, 'live');
+    },
+  );
 
   it('detects a path that carries replies and no messages', async () => {
     const server = await ownRedis();

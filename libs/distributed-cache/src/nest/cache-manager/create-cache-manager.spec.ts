@@ -67,12 +67,12 @@ describe('createCacheManager over Redis', () => {
     const first = processOver(options);
     await first.cache.set('a', 1);
     await first.tiers.getCache('users').set('a', 2);
-    await admin.set(`${keyPrefix}-other:a`, 'foreign', 'PX', 60_000);
+    await admin.set(`${keyPrefix}-other:a`, 'of another program', 'PX', 60_000);
     await first.cache.clear();
     const second = processOver(options);
     expect(await second.cache.get('a')).toBeUndefined();
     expect(await second.tiers.getCache('users').get('a')).toBe(2);
-    expect(await admin.get(`${keyPrefix}-other:a`)).toBe('foreign');
+    expect(await admin.get(`${keyPrefix}-other:a`)).toBe('of another program');
   });
 
   it('reads an unreadable entry as one miss, not as a miss of all', async () => {
