@@ -1,16 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
+import { heldLoad } from '../support/gate.js';
 import { ownRedis, proxyTo } from '../support/redis-for-test.js';
-import {
-  receivedAll,
-  heldLoad,
-  holdsCopy,
-  podAt,
-  podWith,
-  podWithSplitLinks,
-  untilDown,
-  waitsFor,
-  warm,
-} from './pods.js';
+import { receivedAll, holdsCopy, podAt, podWith, podWithSplitLinks, untilDown, waitsFor, warm } from './pods.js';
 
 describe('overlapping operations in one process', () => {
   const LARGE = 'x'.repeat(3_000_000); // its decompression takes longer than a small set
@@ -69,7 +60,7 @@ describe('overlapping operations in one process', () => {
     const [podB, podC] = [await podAt(server.port), await podAt(server.port)];
     await podC.cache.set('marker', 1);
     await warm(podA, 'marker');
-    const { answer, release } = await heldLoad(podB, 'b');
+    const { answer, release } = await heldLoad(podB.cache, 'b');
     // If its load begins after the deletion, its value is no copy of the set.
     const waiting = podA.cache.getOrSet('key', async (context) => {
       context.skip();

@@ -6,11 +6,9 @@ import type {
   CacheEnvironment,
   DistributedCache,
   DistributedCacheOptions,
-  Loader,
 } from 'nestjs-distributed-cache/core';
 import { cacheForTest } from '../support/cache-for-test.js';
 import { FaultProxy } from '../support/fault-proxy.js';
-import { Gate } from '../support/gate.js';
 import { RedisServer } from '../support/redis-server.js';
 
 /** One process, as far as Redis can tell: a cache with connections and an L1 of its own. */
@@ -96,24 +94,4 @@ export async function receivedAll(pod: Pod, tell: (key: string) => Promise<unkno
   await warm(pod, key);
   await tell(key);
   await vi.waitFor(() => expect(holdsCopy(pod, key)).toBe(false));
-}
-
-export interface HeldLoad {
-  /** The result of the caller whose loader waits. */
-  readonly answer: Promise<unknown>;
-  /** Lets the loader return. */
-  readonly release: () => void;
-}
-
-/** A running load that waits with the value it has read, and returns it when released. */
-export async function heldLoad({ cache }: Pod, value: unknown, key = 'key'): Promise<HeldLoad> {
-  const [started, gate] = [new Gate(), new Gate()];
-  const load: Loader<unknown> = async () => {
-    started.open();
-    await gate.opened;
-    return value;
-  };
-  const answer = cache.getOrSet(key, load);
-  await started.opened;
-  return { answer, release: gate.open };
 }

@@ -24,7 +24,7 @@ export function cacheForTest(options: DistributedCacheOptions, environment?: Cac
 }
 
 /** Connected caches of the namespace `users`, each with connections and an L1 of its own, as in several processes. */
-export async function podsForTest(
+export async function cachesForTest(
   count: number,
   options: DistributedCacheOptions,
   environment?: CacheEnvironment,

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { heldLoad } from '../../../../test/support/gate.js';
 import { redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import { Binding, createDistributedCache, type DistributedCache } from './distributed-cache.js';
@@ -64,33 +65,21 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
 
   it('does not keep the result of a load that a deletion in this process has superseded', async () => {
     const cache = cacheForTest(options()).getCache('users');
-    const gate = withResolvers<string>();
-    const started = withResolvers<void>();
-    const first = cache.getOrSet('key', () => {
-      started.resolve();
-      return gate.promise;
-    });
-    await started.promise;
+    const { answer, release } = await heldLoad(cache, 'old');
     await cache.delete('key');
     const second = cache.getOrSet('key', () => 'new');
-    gate.resolve('old');
-    expect(await first).toBe('old');
+    release();
+    expect(await answer).toBe('old');
     expect(await second).toBe('new');
     expect(await cache.get('key')).toBe('new');
   });
 
   it('keeps the value of a set that began while a load was running', async () => {
     const cache = cacheForTest(options()).getCache('users');
-    const gate = withResolvers<string>();
-    const started = withResolvers<void>();
-    const loading = cache.getOrSet('key', () => {
-      started.resolve();
-      return gate.promise;
-    });
-    await started.promise;
+    const { answer, release } = await heldLoad(cache, 'loaded');
     await cache.set('key', 'set');
-    gate.resolve('loaded');
-    expect(await loading).toBe('loaded');
+    release();
+    expect(await answer).toBe('loaded');
     expect(await cache.get('key')).toBe('set');
   });
 
@@ -249,14 +238,6 @@ describe('two processes over one Redis', () => {
     expect(cache.getMetrics().errors).toBe(1);
   });
 });
-
-function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
-  let resolve: (value: Value) => void = () => {};
-  const promise = new Promise<Value>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
-}
 
 it('creates a binding once for each cache, and keeps bindings apart', async () => {
   const caches = await Promise.all([

@@ -1,28 +1,16 @@
 import { describe, expect, it, vi } from 'vitest';
-import { podsForTest } from '../../../../test/support/cache-for-test.js';
+import { cachesForTest } from '../../../../test/support/cache-for-test.js';
 import { FaultProxy } from '../../../../test/support/fault-proxy.js';
-import { Gate } from '../../../../test/support/gate.js';
+import { Gate, heldLoad } from '../../../../test/support/gate.js';
 import { ownRedis, proxyTo, redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
 
-/** A running load in `cache` that ends when the gate opens. */
-async function heldLoad(cache: AsyncCache, value: unknown): Promise<{ gate: Gate; loading: Promise<unknown> }> {
-  const [started, gate] = [new Gate(), new Gate()];
-  const loading = cache.getOrSet('key', async () => {
-    started.open();
-    await gate.opened;
-    return value;
-  });
-  await started.opened;
-  return { gate, loading };
-}
-
 describe('the load of a key in several processes', () => {
   it('runs once for 1000 callers in eight processes, however long it takes', async () => {
     const leaseMs = 500;
-    const caches = await podsForTest(8, sharedRedis(), { leaseMs });
+    const caches = await cachesForTest(8, sharedRedis(), { leaseMs });
     const load = vi.fn(async () => {
       await new Promise((resolve) => setTimeout(resolve, 3 * leaseMs));
       return 'Ada';
@@ -35,7 +23,7 @@ describe('the load of a key in several processes', () => {
   });
 
   it('passes to the next process when the first load fails; only the callers of that load get its error', async () => {
-    const [podA, podB] = (await podsForTest(2, sharedRedis())) as [AsyncCache, AsyncCache];
+    const [podA, podB] = (await cachesForTest(2, sharedRedis())) as [AsyncCache, AsyncCache];
     const [started, gate] = [new Gate(), new Gate()];
     const error = new Error('no database');
     const failing = podA.getOrSet('key', async () => {
@@ -53,42 +41,42 @@ describe('the load of a key in several processes', () => {
   it('passes to the next process when the loading process has died', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
-    const [podA] = (await podsForTest(1, { redis: { host: '127.0.0.1', port: proxy.port } }, { leaseMs: 200 })) as [
+    const [podA] = (await cachesForTest(1, { redis: { host: '127.0.0.1', port: proxy.port } }, { leaseMs: 200 })) as [
       AsyncCache,
     ];
-    const [podB] = (await podsForTest(1, { redis: { url: server.url } }, { leaseMs: 200 })) as [AsyncCache];
-    const { gate, loading } = await heldLoad(podA, 'from A');
+    const [podB] = (await cachesForTest(1, { redis: { url: server.url } }, { leaseMs: 200 })) as [AsyncCache];
+    const { answer, release } = await heldLoad(podA, 'from A');
     await proxy.refuseNew(true);
     proxy.cut();
     expect(await podB.getOrSet('key', async () => 'from B')).toBe('from B');
-    gate.open();
-    expect(await loading).toBe('from A');
+    release();
+    expect(await answer).toBe('from A');
     expect(await podB.get('key')).toBe('from B');
   });
 
   it('does not delay a caller where a stale value exists', async () => {
     const options: DistributedCacheOptions = { ...sharedRedis(), namespaces: { users: { grace: '1h' } } };
-    const [podA, podB] = (await podsForTest(2, options)) as [AsyncCache, AsyncCache];
+    const [podA, podB] = (await cachesForTest(2, options)) as [AsyncCache, AsyncCache];
     await podA.set('key', 'old', '20ms');
     await vi.waitFor(async () => expect(await podB.lookup('key')).toMatchObject({ state: 'stale' }));
-    const { gate, loading } = await heldLoad(podA, 'new');
+    const { answer, release } = await heldLoad(podA, 'new');
     const load = vi.fn(async () => 'not asked');
     expect(await podB.getOrSet('key', load)).toBe('old');
     expect(load).not.toHaveBeenCalled();
-    gate.open();
-    expect(await loading).toBe('new');
+    release();
+    expect(await answer).toBe('new');
     await vi.waitFor(async () => expect(await podB.get('key')).toBe('new'));
   });
 
   it('is not awaited by other processes when Redis becomes unavailable', async () => {
     const server = await ownRedis();
-    const [podA, podB] = (await podsForTest(2, { redis: { url: server.url } })) as [AsyncCache, AsyncCache];
-    const { gate, loading } = await heldLoad(podA, 'from A');
+    const [podA, podB] = (await cachesForTest(2, { redis: { url: server.url } })) as [AsyncCache, AsyncCache];
+    const { answer, release } = await heldLoad(podA, 'from A');
     const waiting = podB.getOrSet('key', async () => 'from B');
     await server.killHard();
     expect(await waiting).toBe('from B');
-    gate.open();
-    expect(await loading).toBe('from A');
+    release();
+    expect(await answer).toBe('from A');
   });
 });
 
@@ -98,8 +86,8 @@ describe('a lease whose process did not receive the answer', () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const long = { leaseMs: 60_000 };
-    const [podA] = (await podsForTest(1, { redis: { host: proxy.host, port: proxy.port } }, long)) as [AsyncCache];
-    const [podB] = (await podsForTest(1, { redis: { url: server.url } }, long)) as [AsyncCache];
+    const [podA] = (await cachesForTest(1, { redis: { host: proxy.host, port: proxy.port } }, long)) as [AsyncCache];
+    const [podB] = (await cachesForTest(1, { redis: { url: server.url } }, long)) as [AsyncCache];
     const taken = new Gate();
     vi.spyOn(RedisTier.prototype, 'take').mockImplementationOnce(async function (this: RedisTier, ...asked) {
       proxy.stall('down');
@@ -133,15 +121,15 @@ describe('a lease whose process did not receive the answer', () => {
 
 it('a load that began before a deletion by another client is not stored', async () => {
   const redis = redisForTest();
-  const [podA] = (await podsForTest(1, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [AsyncCache];
+  const [podA] = (await cachesForTest(1, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [AsyncCache];
   await podA.set('key', 'older', '1h');
   await redis.admin.del(`${redis.keyPrefix}:users:key`);
   await vi.waitFor(async () => expect(await podA.get('key')).toBeUndefined(), { timeout: 10_000 });
-  const { gate, loading } = await heldLoad(podA, 'old');
+  const { answer, release } = await heldLoad(podA, 'old');
   await redis.admin.set(`${redis.keyPrefix}:users:key`, 'by hand');
   await redis.admin.del(`${redis.keyPrefix}:users:key`);
   await podA.healthCheck();
-  gate.open();
-  expect(await loading).toBe('old');
+  release();
+  expect(await answer).toBe('old');
   expect(await podA.get('key')).toBeUndefined();
 });

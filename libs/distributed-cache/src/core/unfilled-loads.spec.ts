@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { podsForTest } from '../../../../test/support/cache-for-test.js';
+import { cachesForTest } from '../../../../test/support/cache-for-test.js';
 import { Gate } from '../../../../test/support/gate.js';
 import { redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import { formerNamesOf, keyLayout } from '../keys/index.js';
@@ -42,7 +42,7 @@ describe('a load that stores nothing', () => {
   it.each(Object.entries(OUTCOMES))(
     'after %s lets the waiting processes load at once, each for its own callers',
     async (_what, how) => {
-      const caches = await podsForTest(PROCESSES, sharedRedis());
+      const caches = await cachesForTest(PROCESSES, sharedRedis());
       const [first, ...others] = caches as [AsyncCache, ...AsyncCache[]];
       const [started, firstGate, othersGate] = [new Gate(), new Gate(), new Gate()];
       let running = 0;
@@ -77,7 +77,7 @@ describe('a load that stores nothing', () => {
   );
 
   it('lets the next process load for all others, which wait for it', async () => {
-    const [podA, podB, podC] = (await podsForTest(3, sharedRedis())) as [AsyncCache, AsyncCache, AsyncCache];
+    const [podA, podB, podC] = (await cachesForTest(3, sharedRedis())) as [AsyncCache, AsyncCache, AsyncCache];
     await expect(podA.getOrSet('key', () => Promise.reject(new Error('no database')))).rejects.toThrow('no database');
     const [started, gate] = [new Gate(), new Gate()];
     const loading = podB.getOrSet('key', async () => {
@@ -95,7 +95,7 @@ describe('a load that stores nothing', () => {
   });
 
   it('runs one load at a time per process for callers that keep calling', async () => {
-    const caches = await podsForTest(3, sharedRedis());
+    const caches = await cachesForTest(3, sharedRedis());
     const most = caches.map(() => 0);
     const ended: unknown[] = [];
     const ask = async (cache: AsyncCache, index: number): Promise<void> => {
@@ -120,7 +120,7 @@ describe('a load that stores nothing', () => {
 describe('a load whose process has died', () => {
   it('is waited for once by the processes that do not take over, and the key is loaded once', async () => {
     const redis = redisForTest();
-    const caches = await podsForTest(4, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix });
+    const caches = await cachesForTest(4, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix });
     const [first, ...others] = caches as [AsyncCache, ...AsyncCache[]];
     const [started, gate] = [new Gate(), new Gate()];
     const lost = first.getOrSet('key', async () => {

@@ -3,6 +3,7 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
+import { listenersOf } from '../../../../test/support/watch-leaks.js';
 import type { RedisOption } from '../config/index.js';
 
 type Make = (options: RedisOptions) => Promise<{ client: Redis; option: RedisOption }>;
@@ -24,11 +25,6 @@ const WAYS: readonly (readonly [name: string, make: Make])[] = [
     },
   ],
 ];
-
-function listenersOf(client: Redis): Record<string, number> {
-  const names = client.eventNames();
-  return Object.fromEntries(names.map((name) => [String(name), client.listenerCount(name)]));
-}
 
 async function handedIn(make: Make, options: RedisOptions): Promise<{ client: Redis; option: RedisOption }> {
   const made = await make(options);
