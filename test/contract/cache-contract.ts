@@ -51,14 +51,17 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
       }
     });
 
-    it('loads once for many callers, and passes on the error object of the loader', async () => {
+    it('loads once for many callers, passes on the error object of the loader and keeps nothing then', async () => {
       const [cache] = (await pods(1)) as [AsyncCache];
       const load = vi.fn(async () => 'Ada');
-      const answers = await Promise.all(Array.from({ length: 50 }, () => cache.getOrSet('key', load)));
+      const answers = await Promise.all(Array.from({ length: 100 }, () => cache.getOrSet('key', load)));
       expect(new Set(answers)).toEqual(new Set(['Ada']));
+      expect(await cache.getOrSet('key', load)).toBe('Ada');
       expect(load).toHaveBeenCalledTimes(1);
       const error = new Error('no database');
       await expect(cache.getOrSet('other', () => Promise.reject(error))).rejects.toBe(error);
+      expect(await cache.lookup('other')).toEqual({ state: 'miss' });
+      expect(await cache.getOrSet('other', () => 'fine')).toBe('fine');
     });
 
     it('reads, writes, loads and deletes many keys at once, in any slots', async () => {

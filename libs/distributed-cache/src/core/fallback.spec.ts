@@ -95,18 +95,6 @@ describe('a cache whose Redis does not answer', () => {
     await vi.waitFor(() => expect(states).toEqual(['connected', 'failed', 'fallback on']), { timeout: 5000 });
   });
 
-  it('replaces a half-open socket although the server answers others', async () => {
-    const server = await ownRedis();
-    const proxy = await proxyTo(server);
-    const all = cacheForTest({ redis: { host: '127.0.0.1', port: proxy.port } });
-    const cache = all.getCache<number>('numbers');
-    await cache.set('a', 1);
-    proxy.stall('both', { onlyExisting: true });
-    expect(await cache.getOrSet('b', async () => 2)).toBe(2);
-    await untilHealthy(all);
-    expect(await cache.set('c', 3)).toBe(true);
-  });
-
   it('serves an entry for no longer than the fallback TTL, counted from the start of the outage', async () => {
     const clock = new FakeClock();
     const all = cacheForTest(
