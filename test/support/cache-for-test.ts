@@ -1,4 +1,4 @@
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 import {
   CacheConfig,
   DistributedCache,
@@ -32,4 +32,9 @@ export async function cachesForTest(
   const caches = Array.from({ length: count }, () => cacheForTest(options, environment));
   await Promise.all(caches.map((cache) => cache.connect()));
   return caches.map((cache) => cache.getCache('users'));
+}
+
+/** Resolves when L1 answers for the key: a message about an earlier write may still arrive and drop the entry once. */
+export async function untilLocal(cache: AsyncCache, key: string): Promise<void> {
+  await vi.waitFor(async () => expect(await cache.lookup(key)).toMatchObject({ tier: 'local' }), { timeout: 5000 });
 }

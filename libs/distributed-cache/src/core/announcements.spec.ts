@@ -1,9 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
-import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { cacheForTest, untilLocal } from '../../../../test/support/cache-for-test.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { ownRedis, proxyTo } from '../../../../test/support/redis-for-test.js';
 import type { NamespaceOptions } from '../config/index.js';
-import type { AsyncCache } from './async-cache.js';
 
 const GRACE: Record<string, NamespaceOptions> = { users: { grace: '1h' } };
 
@@ -16,10 +15,6 @@ async function serverWithoutTracking(channels = '&*'): Promise<RedisServer> {
 
 function redisAt(port: number): { host: string; port: number; username: string; password: string } {
   return { host: '127.0.0.1', port, username: 'app', password: 'secret' };
-}
-
-async function untilLocal(cache: AsyncCache, key: string): Promise<void> {
-  await vi.waitFor(async () => expect(await cache.lookup(key)).toMatchObject({ tier: 'local' }), { timeout: 5000 });
 }
 
 describe('a server that refuses tracking', () => {

@@ -1,27 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
-import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { ownRedis, proxyTo, redisForTest } from '../../../../test/support/redis-for-test.js';
+import { cacheForTest, cachesForTest, untilLocal } from '../../../../test/support/cache-for-test.js';
+import { ownRedis, proxyTo, redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { AsyncCache } from './async-cache.js';
-import type { DistributedCache } from './distributed-cache.js';
-
-/** Two caches, each with connections and an L1 of its own. */
-async function twoPods(redis: { url: string; keyPrefix?: string }): Promise<[DistributedCache, DistributedCache]> {
-  const pods = [0, 1].map(() => cacheForTest({ redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [
-    DistributedCache,
-    DistributedCache,
-  ];
-  await Promise.all(pods.map((pod) => pod.connect()));
-  return pods;
-}
-
-/** Puts the key into L1: the message about the previous write may still arrive and drop the entry. */
-async function warm(cache: AsyncCache, key: string): Promise<void> {
-  await untilLocal(cache, key);
-}
-
-async function untilLocal(cache: AsyncCache, key: string): Promise<void> {
-  await vi.waitFor(async () => expect(await cache.lookup(key)).toMatchObject({ tier: 'local' }), { timeout: 5000 });
-}
 
 describe('L1 in two processes', () => {
   it.each<[string, (cache: AsyncCache) => Promise<unknown>, unknown]>([
@@ -29,31 +9,30 @@ describe('L1 in two processes', () => {
     ['sets', (cache) => cache.set('key', 'new'), 'new'],
     ['clears', (cache) => cache.clear(), undefined],
   ])('drops the entry that another process %s', async (_what, change, expected) => {
-    const redis = redisForTest();
-    const [podA, podB] = (await twoPods(redis)).map((pod) => pod.getCache('users')) as [AsyncCache, AsyncCache];
+    const options = sharedRedis();
+    const [podA, podB] = (await cachesForTest(2, options)) as [AsyncCache, AsyncCache];
     await podA.set('key', 'old');
-    await warm(podB, 'key');
+    await untilLocal(podB, 'key');
     await change(podA);
     await vi.waitFor(async () => expect(await podB.get('key')).toBe(expected));
     expect(await podA.get('key')).toBe(expected);
-    const [later] = await twoPods(redis);
-    expect(await later.getCache('users').get('key')).toBe(expected);
+    const [later] = (await cachesForTest(1, options)) as [AsyncCache];
+    expect(await later.get('key')).toBe(expected);
   });
 
   it('drops the entry that another client changes', async () => {
-    const redis = redisForTest();
-    const [podA] = await twoPods(redis);
-    const cache = podA.getCache('users');
+    const options = sharedRedis();
+    const { admin } = redisForTest();
+    const [cache] = (await cachesForTest(1, options)) as [AsyncCache];
     await cache.set('user:%1 {x}', 'old');
-    await warm(cache, 'user:%1 {x}');
-    const [name] = await redis.admin.keys(`${redis.keyPrefix}:users:user*`);
-    await redis.admin.del(name!);
+    await untilLocal(cache, 'user:%1 {x}');
+    const [name] = await admin.keys(`${options.keyPrefix}:users:user*`);
+    await admin.del(name!);
     await vi.waitFor(async () => expect(await cache.get('user:%1 {x}')).toBeUndefined());
   });
 
   it('keeps its entry when its own process writes the key', async () => {
-    const [podA] = await twoPods(redisForTest());
-    const cache = podA.getCache('users');
+    const [cache] = (await cachesForTest(1, sharedRedis())) as [AsyncCache];
     await cache.set('key', 'mine');
     await cache.getOrSet('other', async () => 'mine too');
     await cache.healthCheck(); // a late message would have arrived by now
