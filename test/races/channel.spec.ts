@@ -50,16 +50,33 @@ describe('a process that misses changes', () => {
     await tracksAgain(pod, server);
   });
 
-  it('race 4: receives announcements from the other processes where the server can not report changes', async () => {
+  it('race 4: receives the announcement of each change where the server can not report changes', async () => {
     const server = await ownRedis();
     await server.command('ACL', 'SETUSER', 'untracked', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking');
     const redis = { host: '127.0.0.1', port: server.port, username: 'untracked', password: 'secret' };
-    const [pod, writer] = [await podWith({ redis }), await podWith({ redis })];
-    await writer.cache.set('key', 'old');
-    await warm(pod);
-    await writer.cache.set('key', 'new');
-    // Sooner than the entries of L1 expire there (5 s).
-    await vi.waitFor(async () => expect(await pod.cache.get('key')).toBe('new'), { timeout: 2000 });
+    const namespaces = { users: { grace: '1h' } } as const;
+    const [writer, pod] = [await podWith({ redis, namespaces }), await podWith({ redis, namespaces })];
+    const { cache } = writer;
+    const changes: [change: () => Promise<unknown>, expected: string | undefined][] = [
+      [() => cache.set('key', 'set'), 'set'],
+      [() => cache.set('key', 'set again'), 'set again'],
+      [() => cache.delete('key'), undefined],
+      [() => cache.getOrSet('key', async () => 'loaded', { tags: ['team'] }), 'loaded'],
+      [() => cache.invalidateTags('team'), undefined],
+      [() => cache.set('key', 'again'), 'again'],
+      [() => cache.clear(), undefined],
+      [() => cache.set('key', 'stale'), 'stale'],
+      [() => cache.expire('key'), undefined],
+    ];
+    for (const [change, expected] of changes) {
+      await change();
+      // Sooner than the entries of L1 expire there (5 s).
+      await vi.waitFor(async () => expect(await pod.cache.get('key')).toBe(expected), { timeout: 2000, interval: 2 });
+      if (expected !== undefined) {
+        await warm(writer);
+        await warm(pod);
+      }
+    }
   });
 
   it('race 4: keeps nothing in L1 that it read while its channel was lost', async () => {

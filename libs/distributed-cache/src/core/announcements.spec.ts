@@ -2,9 +2,6 @@ import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest, untilLocal } from '../../../../test/support/cache-for-test.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { ownRedis, proxyTo } from '../../../../test/support/redis-for-test.js';
-import type { NamespaceOptions } from '../config/index.js';
-
-const GRACE: Record<string, NamespaceOptions> = { users: { grace: '1h' } };
 
 /** A server on which the user of the cache may not use tracking; @param channels which channels it may use */
 async function serverWithoutTracking(channels = '&*'): Promise<RedisServer> {
@@ -31,32 +28,6 @@ describe('a server that refuses tracking', () => {
     const found = await cache.lookup('key');
     expect(found).toMatchObject({ tier: 'local', value: 'value' });
     expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(5000);
-  });
-
-  it('each process receives the announcement of a change at once', async () => {
-    const server = await serverWithoutTracking();
-    const redis = redisAt(server.port);
-    const [podA, podB] = [cacheForTest({ redis, namespaces: GRACE }), cacheForTest({ redis, namespaces: GRACE })];
-    await Promise.all([podA.connect(), podB.connect()]);
-    const [cache, other] = [podA.getCache<string>('users'), podB.getCache<string>('users')];
-    const changes: [change: () => Promise<unknown>, expected: string | undefined][] = [
-      [() => cache.set('key', 'set'), 'set'],
-      [() => cache.delete('key'), undefined],
-      [() => cache.getOrSet('key', async () => 'loaded', { tags: ['team'] }), 'loaded'],
-      [() => cache.invalidateTags('team'), undefined],
-      [() => cache.set('key', 'again'), 'again'],
-      [() => cache.clear(), undefined],
-      [() => cache.set('key', 'stale'), 'stale'],
-      [() => cache.expire('key'), undefined],
-    ];
-    for (const [change, expected] of changes) {
-      await change();
-      await vi.waitFor(async () => expect(await other.get('key')).toBe(expected), { timeout: 2000, interval: 2 });
-      if (expected !== undefined) {
-        await untilLocal(cache, 'key');
-        await untilLocal(other, 'key');
-      }
-    }
   });
 
   it('a deletion from an outage is announced when it is replayed', async () => {
