@@ -33,7 +33,7 @@ export class CallTally {
       this.staleMs = Math.max(this.staleMs, call.otherStaleMs);
       this.longestMs = Math.max(this.longestMs, waitedMs);
       if (waitedMs > this.limitMs) {
-        this.#judge(call);
+        this.#weigh(call);
       }
     }
   }
@@ -50,7 +50,7 @@ export class CallTally {
     return 0;
   }
 
-  #judge(call: Call): void {
+  #weigh(call: Call): void {
     const netMs = netWaitMs(call, this.noise);
     this.overdue += netMs > this.limitMs ? 1 : 0;
     if (netMs > (this.longestNet?.netMs ?? 0)) {

@@ -10,7 +10,7 @@ import { PubSubFilter } from './pubsub-filter.js';
  */
 export class LinkSplitter {
   /** While true, messages of subscriptions are lost on their way to the cache, and nothing else. */
-  isDeaf = false;
+  dropsMessages = false;
   readonly #server: Server;
   readonly #ways: readonly { readonly port: number; readonly clients: Set<Socket> }[];
 
@@ -43,7 +43,7 @@ export class LinkSplitter {
     clients.add(client);
     client.once('close', () => clients.delete(client));
     client.pipe(upstream);
-    upstream.pipe(new PubSubFilter(() => this.isDeaf)).pipe(client);
+    upstream.pipe(new PubSubFilter(() => this.dropsMessages)).pipe(client);
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],

@@ -84,7 +84,7 @@ export class MixedLoad {
       before(context);
       return this.source.load(key);
     };
-    this.#judge(name, key, askedAtMs, await entries.getOrSet(key, load, options));
+    this.#check(name, key, askedAtMs, await entries.getOrSet(key, load, options));
   }
 
   async #readBatch(name: string, entries: AsyncCache<Versioned>): Promise<void> {
@@ -92,7 +92,7 @@ export class MixedLoad {
     const load = (missing: readonly string[]): Promise<Versioned[]> =>
       Promise.all(missing.map((key) => this.source.load(key)));
     const answers = await entries.getOrSetMany(BATCH, load, SHORT_LIVED);
-    answers.forEach((answer, index) => this.#judge(name, BATCH[index] ?? '', askedAtMs, answer));
+    answers.forEach((answer, index) => this.#check(name, BATCH[index] ?? '', askedAtMs, answer));
   }
 
   /** The tag of this node: its keys have changed, and the tag invalidates them. */
@@ -144,7 +144,7 @@ export class MixedLoad {
     }
   }
 
-  #judge(name: string, key: string, askedAtMs: number, { version }: Versioned): void {
+  #check(name: string, key: string, askedAtMs: number, { version }: Versioned): void {
     const isOwn = (writer: string): boolean => writer === name;
     const staleMs = this.source.staleMs({ key, version, askedAtMs }, isOwn);
     if (staleMs > 0) {

@@ -7,8 +7,8 @@ const PONG = '*2\r\n$4\r\npong\r\n$0\r\n\r\n';
 const ERROR = '-ERR no\r\n';
 
 /** The output of the filter for a stream that arrives in pieces of this length. */
-function filtered(text: string, pieceLength: number, isDeaf: boolean): string {
-  const filter = new PubSubFilter(() => isDeaf);
+function filtered(text: string, pieceLength: number, dropsMessages: boolean): string {
+  const filter = new PubSubFilter(() => dropsMessages);
   for (let from = 0; from < text.length; from += pieceLength) {
     filter.write(Buffer.from(text.slice(from, from + pieceLength)));
   }

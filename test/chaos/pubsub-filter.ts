@@ -3,13 +3,13 @@ import { Transform, type TransformCallback } from 'node:stream';
 const MESSAGE = Buffer.from('*3\r\n$7\r\nmessage\r\n');
 
 /**
- * Passes on the output of a Redis server frame by frame, and drops the messages of subscriptions while `isDeaf()`: the
- * connection is open and answers PING, but receives no message.
+ * Passes on the output of a Redis server frame by frame, and drops the messages of subscriptions while
+ * `dropsMessages()`: the connection is open and answers PING, but receives no message.
  */
 export class PubSubFilter extends Transform {
   #rest: Buffer = Buffer.alloc(0);
 
-  constructor(private readonly isDeaf: () => boolean) {
+  constructor(private readonly dropsMessages: () => boolean) {
     super();
   }
 
@@ -19,7 +19,7 @@ export class PubSubFilter extends Transform {
     for (let to = endOfFrame(bytes, from); to !== undefined; to = endOfFrame(bytes, from)) {
       const frame = bytes.subarray(from, to);
       from = to;
-      if (!this.isDeaf() || !frame.subarray(0, MESSAGE.length).equals(MESSAGE)) {
+      if (!this.dropsMessages() || !frame.subarray(0, MESSAGE.length).equals(MESSAGE)) {
         this.push(frame);
       }
     }

@@ -80,7 +80,7 @@ export async function runFault(fault: Fault, noise: MachineNoise): Promise<Fault
     const diverged = await untilAgreed(load, () => noise.withinMs(healedAtMs, performance.now()));
     const window = { beganAtMs, healedAtMs, backFromMs };
     const loopDelayMs = loop.max / 1e6;
-    return { fault, ...judge(fault, bench, load.calls, uses, window, noise), diverged, unsettled, loopDelayMs };
+    return { fault, ...measure(fault, bench, load.calls, uses, window, noise), diverged, unsettled, loopDelayMs };
   } finally {
     loop.disable();
     await load.stop();
@@ -119,16 +119,16 @@ interface Window {
   readonly backFromMs: number;
 }
 
-type Judgement = Omit<FaultResult, 'fault' | 'diverged' | 'unsettled' | 'loopDelayMs'>;
+type Measures = Omit<FaultResult, 'fault' | 'diverged' | 'unsettled' | 'loopDelayMs'>;
 
-function judge(
+function measure(
   { separates }: Fault,
   bench: FaultBench,
   calls: readonly Call[],
   uses: readonly Use[],
   { beganAtMs, healedAtMs, backFromMs }: Window,
   noise: MachineNoise,
-): Judgement {
+): Measures {
   const isDuring = ({ askedAtMs }: Call): boolean => askedAtMs >= beganAtMs && askedAtMs < healedAtMs;
   const isExcused = ({ askedAtMs }: Call): boolean =>
     separates && askedAtMs >= beganAtMs && askedAtMs < healedAtMs + AGREE_MS;

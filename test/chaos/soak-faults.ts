@@ -33,7 +33,7 @@ const STRIKES: readonly (readonly [name: string, strike: Strike])[] = [
   ['rights', takeRights],
   ['evict', evict],
   ['failover', async ({ world }) => world.failOver()],
-  ['deaf', deafen],
+  ['messages lost', loseMessages],
 ];
 
 /** Permissions that an operator may remove from the user of the processes while they run. */
@@ -127,13 +127,13 @@ async function evict({ world: { server }, random }: Arena, lastsMs: number): Pro
  * Lasts until the process has detected it at its next heartbeat: TCP has no connection that loses messages and
  * continues between two heartbeats, and no check could detect one.
  */
-async function deafen({ world, random }: Arena, lastsMs: number): Promise<void> {
+async function loseMessages({ world, random }: Arena, lastsMs: number): Promise<void> {
   const splitter = oneOf(world.splitters, random);
   const { cache } = world.nodes[world.splitters.indexOf(splitter)]!;
-  splitter.isDeaf = true;
+  splitter.dropsMessages = true;
   await delay(lastsMs);
   await untilTrue(async () => (await cache.healthCheck()).redis?.invalidation !== 'live');
-  splitter.isDeaf = false;
+  splitter.dropsMessages = false;
 }
 
 function oneOf<T>(choices: readonly T[], random: () => number): T {

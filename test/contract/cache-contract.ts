@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { AsyncCache, DistributedCacheOptions } from 'nestjs-distributed-cache/core';
+import type { AsyncCache, DistributedCache, DistributedCacheOptions } from 'nestjs-distributed-cache/core';
 import { cacheForTest } from '../support/cache-for-test.js';
 import { Gate } from '../support/gate.js';
 
@@ -19,9 +19,8 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
     });
     afterAll(() => topology.stop());
 
-    /** Caches with one new prefix, each with connections and an L1 of its own. */
-    async function pods(count: number): Promise<AsyncCache[]> {
-      const keyPrefix = `contract-${randomUUID()}`;
+    /** Caches with one prefix, each with connections and an L1 of its own. */
+    async function wholePods(count: number, keyPrefix = `contract-${randomUUID()}`): Promise<DistributedCache[]> {
       const options: DistributedCacheOptions = {
         redis: topology.redis,
         keyPrefix,
@@ -29,7 +28,11 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
       };
       const caches = Array.from({ length: count }, () => cacheForTest(options));
       await Promise.all(caches.map((cache) => cache.connect()));
-      return caches.map((cache) => cache.getCache('users'));
+      return caches;
+    }
+
+    async function pods(count: number): Promise<AsyncCache[]> {
+      return (await wholePods(count)).map((cache) => cache.getCache('users'));
     }
 
     it('keeps values of every type unchanged', async () => {
@@ -48,14 +51,17 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
       }
     });
 
-    it('loads once for many callers, and passes on the error object of the loader', async () => {
+    it('loads once for many callers, passes on the error object of the loader and keeps nothing then', async () => {
       const [cache] = (await pods(1)) as [AsyncCache];
       const load = vi.fn(async () => 'Ada');
-      const answers = await Promise.all(Array.from({ length: 50 }, () => cache.getOrSet('key', load)));
+      const answers = await Promise.all(Array.from({ length: 100 }, () => cache.getOrSet('key', load)));
       expect(new Set(answers)).toEqual(new Set(['Ada']));
+      expect(await cache.getOrSet('key', load)).toBe('Ada');
       expect(load).toHaveBeenCalledTimes(1);
       const error = new Error('no database');
       await expect(cache.getOrSet('other', () => Promise.reject(error))).rejects.toBe(error);
+      expect(await cache.lookup('other')).toEqual({ state: 'miss' });
+      expect(await cache.getOrSet('other', () => 'fine')).toBe('fine');
     });
 
     it('reads, writes, loads and deletes many keys at once, in any slots', async () => {
@@ -123,6 +129,38 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
       await vi.waitFor(async () =>
         expect(await Promise.all(caches.map((cache) => cache.get('key')))).toEqual(caches.map(() => 'changed')),
       );
+    });
+
+    it('stores, deletes and clears one key or many for every process, on all nodes', async () => {
+      const keyPrefix = `contract-${randomUUID()}`;
+      const caches = await wholePods(isShared ? 2 : 1, keyPrefix);
+      const [all, another] = [caches[0]!, caches.at(-1)!];
+      const [cache, other] = [all.getCache<string>('users'), another.getCache<string>('users')];
+      const keys = Array.from({ length: 60 }, (_, index) => `key:${index}`);
+      const [deleted, kept] = [keys.slice(0, 30), keys.slice(30)];
+      const gone = (count: number): undefined[] => Array.from({ length: count }, () => undefined);
+      /** Another process, whose L1 is empty. */
+      const fresh = async () => (isShared ? (await wholePods(1, keyPrefix))[0]! : all);
+      await all.getCache('orders').set('key', 'kept');
+      expect(await cache.set('single', 'value')).toBe(true);
+      expect(await other.get('single')).toBe('value');
+      expect(await cache.getOrSet('loaded', async () => 'once')).toBe('once');
+      expect(await other.getOrSet('loaded', async () => 'twice')).toBe('once');
+      expect(await cache.setMany(keys.map((key) => [key, 'old'] as const))).toBe(true);
+      expect(await other.getMany([...keys, 'none'])).toEqual([...keys.map(() => 'old'), undefined]);
+      expect(await cache.setMany(keys.map((key) => [key, key] as const))).toBe(true);
+      await vi.waitFor(async () => expect(await other.getMany(keys)).toEqual(keys));
+      expect(await cache.delete('single')).toBe(true);
+      expect(await other.deleteMany([...deleted, 'none'])).toBe(30);
+      await vi.waitFor(async () => expect(await cache.getMany(['single', ...deleted])).toEqual(gone(31)));
+      expect(await (await fresh()).getCache('users').getMany(keys)).toEqual([...gone(30), ...kept]);
+      await cache.clear();
+      expect(await cache.getMany(keys)).toEqual(gone(60));
+      await vi.waitFor(async () => expect(await other.getMany(keys)).toEqual(gone(60)));
+      const later = await fresh();
+      expect(await later.getCache('users').getMany(keys)).toEqual(gone(60));
+      expect(await later.getCache('orders').get('key')).toBe('kept');
+      expect(await all.healthCheck()).toMatchObject({ status: 'up', redisConnected: isShared });
     });
   });
 }

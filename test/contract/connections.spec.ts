@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { cacheForTest } from '../support/cache-for-test.js';
-import { ownRedis, podAt, proxyTo, untilUp } from '../races/pods.js';
+import { ownRedis, proxyTo } from '../support/redis-for-test.js';
+import { podAt, untilUp } from '../races/pods.js';
 
 describe('a database that can not be selected', () => {
   it.each<[string, number, readonly string[]]>([
@@ -36,15 +37,15 @@ describe('a server that has restarted', () => {
     for (let round = 0; round < 3; round++) {
       await proxy.refuseNew(true);
       await server.restart();
-      const foreign = Array.from({ length: 40 }, () => new Redis({ port: server.port, retryStrategy: () => null }));
+      const others = Array.from({ length: 40 }, () => new Redis({ port: server.port, retryStrategy: () => null }));
       const ended: string[] = [];
-      await Promise.all(foreign.map((client) => client.ping()));
-      foreign.forEach((client) => client.on('close', () => ended.push('close')));
+      await Promise.all(others.map((client) => client.ping()));
+      others.forEach((client) => client.on('close', () => ended.push('close')));
       await proxy.refuseNew(false);
       await untilUp(pod);
-      expect(await Promise.all(foreign.map((client) => client.ping()))).toEqual(foreign.map(() => 'PONG'));
+      expect(await Promise.all(others.map((client) => client.ping()))).toEqual(others.map(() => 'PONG'));
       expect(ended).toEqual([]);
-      foreign.forEach((client) => client.disconnect());
+      others.forEach((client) => client.disconnect());
     }
   });
 });

@@ -9,8 +9,8 @@ import { cacheForTest } from '../support/cache-for-test.js';
 import { untilInvalidation } from '../support/channel-for-test.js';
 import { RedisCluster } from '../support/redis-cluster.js';
 import { RedisSentinel } from '../support/redis-sentinel.js';
-import { RedisServer } from '../support/redis-server.js';
 import { canMakeCertificates, makeTestCertificates, type TestCertificates } from '../support/test-certificates.js';
+import { ownRedis } from '../support/redis-for-test.js';
 
 /** A name that resolves on every machine. */
 const NAME = 'localhost';
@@ -25,8 +25,7 @@ describe.runIf(canMakeCertificates())(
     afterAll(() => rmSync(folder, { recursive: true }));
 
     it('are used under the name of the server', async () => {
-      const server = await RedisServer.start({ tls: certificates });
-      onTestFinished(() => server.stop());
+      const server = await ownRedis({ tls: certificates });
       const redis = { host: NAME, port: server.tlsPort ?? 0, tls: { ca: readFileSync(certificates.caFile) } };
       expect(await cacheForTest({ redis }).getCache('users').set('key', 1)).toBe(true);
     });

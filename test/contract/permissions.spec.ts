@@ -1,7 +1,8 @@
 import type { AsyncCache } from 'nestjs-distributed-cache/core';
 import { describe, expect, it, vi } from 'vitest';
-import { podAt, ownRedis, heldLoad, warm, type Pod } from '../races/pods.js';
-import { Gate } from '../support/gate.js';
+import { podAt, warm, type Pod } from '../races/pods.js';
+import { Gate, heldLoad } from '../support/gate.js';
+import { ownRedis } from '../support/redis-for-test.js';
 import { leastRights } from './least-rights.js';
 
 const USER = { username: 'app', password: 'secret' };
@@ -45,7 +46,7 @@ describe('a user that may access the key prefix only: ~cache:* &* +@all', () => 
 
   it('does not bring back an entry that was deleted during a load', async () => {
     const { podA, podB } = await podsOf('~cache:*', '&*', '+@all');
-    const load = await heldLoad(podA, 'old');
+    const load = await heldLoad(podA.cache, 'old');
     await podB.cache.delete('key');
     load.release();
     expect(await load.answer).toBe('old');
@@ -64,7 +65,7 @@ describe('a user that may access the key prefix only: ~cache:* &* +@all', () => 
 
   it('leaves nothing outside the prefix', async () => {
     const { server, podA } = await podsOf('~cache:*', '&*', '+@all');
-    const load = await heldLoad(podA, 'value');
+    const load = await heldLoad(podA.cache, 'value');
     const names = (await server.command('KEYS', '*')) as string[];
     expect(names.length).toBeGreaterThan(0);
     expect(names.filter((name) => !name.startsWith('cache:'))).toEqual([]);

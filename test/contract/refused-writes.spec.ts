@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { RedisServer } from '../support/redis-server.js';
-import { ownRedis, podAt, untilUp, type Pod } from '../races/pods.js';
+import { ownRedis } from '../support/redis-for-test.js';
+import { podAt, untilUp, type Pod } from '../races/pods.js';
 
 const SNAPSHOT = 'snapshot.rdb';
 
@@ -50,8 +51,7 @@ describe.each(REFUSALS)('a Redis that %s', (_what, reply, prepare) => {
     [true, 'down'],
     [false, 'degraded'],
   ])('with requireRedis: %s is %s, emits each refusal once and fails every set', async (requireRedis, status) => {
-    const server = await RedisServer.start({ args: ['--dbfilename', SNAPSHOT] });
-    onTestFinished(() => server.stop());
+    const server = await ownRedis({ args: ['--dbfilename', SNAPSHOT] });
     const { all, cache } = await podAt(server.port, { requireRedis });
     await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'up' }));
     const told: string[] = [];

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { ownRedis, podAt } from '../races/pods.js';
+import { ownRedis } from '../support/redis-for-test.js';
+import { podAt } from '../races/pods.js';
 
 /** Commands that `rename-command` removes, and the message of health for each. */
 const RENAMED: readonly (readonly [commands: readonly string[], status: string, message: RegExp | undefined])[] = [
@@ -17,7 +18,7 @@ const RENAMED: readonly (readonly [commands: readonly string[], status: string, 
 
 describe.each(RENAMED)('a Redis without %j', (commands, status, message) => {
   it('is used as far as possible, and no call waits for a lease that is never given back', async () => {
-    const server = await ownRedis(commands.flatMap((command) => ['--rename-command', command, '']));
+    const server = await ownRedis({ args: commands.flatMap((command) => ['--rename-command', command, '']) });
     const environment = { leaseMs: 600_000 }; // a remaining lease would delay the test
     const [podA, podB] = await Promise.all([podAt(server.port, {}, environment), podAt(server.port, {}, environment)]);
     await vi.waitFor(async () => {

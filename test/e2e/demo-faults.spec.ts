@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { MachineNoise } from '../chaos/machine-noise.js';
-import { RedisServer } from '../support/redis-server.js';
+import { ownRedis } from '../support/redis-for-test.js';
 import { type Demo, fewMails, startDemo } from './demo-for-test.js';
 import { type Pair, PairedLoad } from './paired-load.js';
 
@@ -45,8 +45,7 @@ describe('the demo under load', () => {
     'answers every request, and delays none twice, while Redis is refused, started, frozen, thawed, killed and started',
     { timeout: 180_000 },
     async () => {
-      const server = await RedisServer.start();
-      onTestFinished(() => server.stop());
+      const server = await ownRedis();
       await server.killHard();
 
       const demo = await startDemo({ redis: { url: server.url } }, fewMails());

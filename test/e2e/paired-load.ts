@@ -70,9 +70,9 @@ export class PairedLoad {
     this.asked += 1;
     switch (this.asked % 5) {
       case 0:
-        return `DELETE /insights/keywords/nobody%20asked%20${this.asked - 2}`;
+        return `DELETE /insights/keywords/unasked%20${this.asked - 2}`;
       case 3:
-        return `GET /insights/keywords/nobody%20asked%20${this.asked}`;
+        return `GET /insights/keywords/unasked%20${this.asked}`;
       default:
         return POPULAR[this.asked % POPULAR.length] ?? '';
     }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ownRedis, podAt } from '../races/pods.js';
+import { ownRedis } from '../support/redis-for-test.js';
+import { podAt } from '../races/pods.js';
 import { POLICIES, runEviction } from './eviction-run.js';
 
 describe('a Redis that holds a tenth of the data', () => {

@@ -23,31 +23,31 @@ async function load(path) {
 }
 
 /** @returns whether every result is correct */
-function tell(reports, who) {
+function tell(reports, label) {
   for (const { name, problems } of reports) {
     console.log(
-      `${problems.length === 0 ? 'ok    ' : 'BROKEN'} ${who}: ${name}${problems.length === 0 ? '' : `: ${problems.join(', ')}`}`,
+      `${problems.length === 0 ? 'ok    ' : 'BROKEN'} ${label}: ${name}${problems.length === 0 ? '' : `: ${problems.join(', ')}`}`,
     );
   }
   return reports.every(({ problems }) => problems.length === 0);
 }
 
-async function burst(url, who, size) {
+async function burst(url, label, size) {
   const { runBursts } = await load('own-load.ts');
-  return tell(await runBursts(url, `load-${process.pid}`, size), who);
+  return tell(await runBursts(url, `load-${process.pid}`, size), label);
 }
 
 /** @returns whether every result is correct */
 function inOtherProcess(url, number) {
-  const who = `process ${number} of ${PROCESSES}`;
-  const args = [fileURLToPath(import.meta.url), ...(isQuick ? ['--quick'] : []), url, who];
+  const label = `process ${number} of ${PROCESSES}`;
+  const args = [fileURLToPath(import.meta.url), ...(isQuick ? ['--quick'] : []), url, label];
   const child = spawn(process.execPath, args, { stdio: 'inherit' });
   return new Promise((resolve) => child.on('exit', (code) => resolve(code === 0)));
 }
 
-const [url, who] = process.argv.slice(2).filter((argument) => argument !== '--quick');
+const [url, label] = process.argv.slice(2).filter((argument) => argument !== '--quick');
 if (url !== undefined) {
-  process.exit((await burst(url, who, isQuick ? QUICK_SIZE : SIZE)) ? 0 : 1);
+  process.exit((await burst(url, label, isQuick ? QUICK_SIZE : SIZE)) ? 0 : 1);
 }
 const { RedisServer } = await load('../support/redis-server.ts');
 const server = await RedisServer.start();

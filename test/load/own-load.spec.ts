@@ -1,14 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../support/cache-for-test.js';
-import { RedisServer } from '../support/redis-server.js';
+import { ownRedis } from '../support/redis-for-test.js';
 import { runBursts } from './own-load.js';
-
-async function ownRedis(): Promise<RedisServer> {
-  const server = await RedisServer.start();
-  onTestFinished(() => server.stop());
-  return server;
-}
 
 describe('a process under its own load', () => {
   it('carries out thousands of operations that start at once, and leaves other entries unchanged', async () => {

@@ -9,16 +9,16 @@ interface Request {
 
 /**
  * The connection of one process to one node. A command leaves, is executed and is answered at times that the scheduler
- * chooses. The order on one line is kept, as on a socket; between lines any order is possible.
+ * chooses. The order on one link is kept, as on a socket; between links any order is possible.
  */
-export class LineDouble {
+export class LinkDouble {
   private requests: Request[] = [];
   private replies: (() => void)[] = [];
   private pending = new Set<Request>();
   private messages: string[] = [];
-  /** The number of messages sent to this process on this line, and of those that have arrived. */
+  /** The number of messages sent to this process on this link, and of those that have arrived. */
   sent = 0;
-  heard = 0;
+  received = 0;
 
   constructor(
     private readonly scheduler: Scheduler,
@@ -41,7 +41,7 @@ export class LineDouble {
     this.later('message', () => {
       const next = this.messages.shift();
       if (next !== undefined) {
-        this.heard++;
+        this.received++;
         this.onMessage(next);
       }
     });
@@ -50,7 +50,7 @@ export class LineDouble {
   /** The subscriber is lost, together with the messages under way. */
   loseMessages(): void {
     this.messages = [];
-    this.heard = this.sent;
+    this.received = this.sent;
   }
 
   /** Every waiting caller is released. Commands that have left may still be executed, until the process reconnects. */

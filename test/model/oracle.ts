@@ -1,13 +1,13 @@
-import type { LineDouble } from './link-double.js';
+import type { LinkDouble } from './link-double.js';
 import type { ProcessDouble } from './process-double.js';
 
 export class ModelError extends Error {}
 
-/** A version that a process has to know once this line has delivered the messages up to the position. */
+/** A version that a process has to know once this link has delivered the messages up to the position. */
 interface Owed {
   readonly key: string;
   readonly version: number;
-  readonly line: LineDouble;
+  readonly link: LinkDouble;
   readonly position: number;
 }
 
@@ -66,10 +66,10 @@ export class Oracle {
       this.disturb(key);
       this.owe(process, key, this.known.get(this.name(process, key)) ?? 0);
       for (const other of this.processes) {
-        this.learn(process, key, other.hears ? (this.known.get(this.name(other, key)) ?? 0) : 0);
+        this.learn(process, key, other.tracksChanges ? (this.known.get(this.name(other, key)) ?? 0) : 0);
       }
     }
-    // The messages that were under way when it lost its line do not count any more: it begins with nothing.
+    // The messages that were under way when it lost its link do not count any more: the process begins with nothing.
     this.settle(process);
   }
 
@@ -91,8 +91,8 @@ export class Oracle {
    */
   beginLoad(key: string, askedAt: number): () => void {
     const running = this.loading.get(key) ?? [];
-    const isSomebodyCutOff = this.processes.some((process) => process.isDown); // it loads without a lease
-    if (isSomebodyCutOff) {
+    const isAnyCutOff = this.processes.some((process) => process.isDown); // it loads without a lease
+    if (isAnyCutOff) {
       this.disturb(key);
     }
     const disturbedAt = this.disturbedAt.get(key) ?? 0;
@@ -122,10 +122,10 @@ export class Oracle {
   private owe(by: ProcessDouble, key: string, version: number): void {
     for (const process of this.processes) {
       if (process !== by) {
-        // The message of a clear arrives on the line of its stamp, and either line may be that one.
-        for (const line of new Set([process.lineOf(key), process.lineOf('#clear')])) {
+        // The message of a clear arrives on the link of its stamp, and either link may be that one.
+        for (const link of new Set([process.linkOf(key), process.linkOf('#clear')])) {
           const list = this.owed.get(process) ?? [];
-          list.push({ key, version, line, position: line.sent });
+          list.push({ key, version, link, position: link.sent });
           this.owed.set(process, list);
         }
       }
@@ -133,11 +133,11 @@ export class Oracle {
   }
 
   private settle(process: ProcessDouble): void {
-    if (!process.hears) {
+    if (!process.tracksChanges) {
       return;
     }
     const list = this.owed.get(process) ?? [];
-    const open = list.filter(({ line, position }) => line.heard < position);
+    const open = list.filter(({ link, position }) => link.received < position);
     for (const { key, version } of list) {
       if (!open.some((other) => other.key === key && other.version === version)) {
         this.learn(process, key, version);

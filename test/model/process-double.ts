@@ -10,7 +10,7 @@ import { CacheEvents } from '../../libs/distributed-cache/src/events/index.js';
 import { LocalCache } from '../../libs/distributed-cache/src/local/index.js';
 import type { PendingInvalidations } from '../../libs/distributed-cache/src/redis/index.js';
 import { TierUnavailableError } from '../../libs/distributed-cache/src/errors/index.js';
-import { LineDouble } from './link-double.js';
+import { LinkDouble } from './link-double.js';
 import type { DoubleEntry, DoubleKeys, RedisDouble } from './redis-double.js';
 import { ClassRegistry } from '../../libs/distributed-cache/src/values/index.js';
 
@@ -36,7 +36,7 @@ export class ProcessDouble {
     roundTripMs: 0,
     isServing: false,
   });
-  private readonly lines: readonly LineDouble[];
+  private readonly links: readonly LinkDouble[];
   private readonly connection = {
     isLive: true,
     allNodesUp: true,
@@ -59,7 +59,7 @@ export class ProcessDouble {
    * How often a message about a new stamp of the namespace arrived. The first stamp is no change, and supersedes loads
    * all the same.
    */
-  stampsHeard = 0;
+  stampsReceived = 0;
 
   constructor(
     config: CacheConfig,
@@ -67,7 +67,7 @@ export class ProcessDouble {
     private readonly scheduler: Scheduler,
     private readonly nodes: number,
   ) {
-    this.lines = Array.from({ length: nodes }, () => new LineDouble(scheduler, (key) => this.hear(key)));
+    this.links = Array.from({ length: nodes }, () => new LinkDouble(scheduler, (key) => this.receive(key)));
     const tier = this.tier();
     const closing = new AbortController().signal;
     const runtime = {
@@ -112,31 +112,31 @@ export class ProcessDouble {
   }
 
   /** Whether every message that Redis has sent has arrived. */
-  get hasHeardAll(): boolean {
-    return this.lines.every(({ heard, sent }) => heard === sent);
+  get hasReceivedAll(): boolean {
+    return this.links.every(({ received, sent }) => received === sent);
   }
 
-  get hears(): boolean {
+  get tracksChanges(): boolean {
     return this.connection.isLive && this.changes.isFullyTracked;
   }
 
-  /** The line that carries the commands and the messages of a key. */
-  lineOf(fullKey: string): LineDouble {
-    const line = this.lines[fullKey.endsWith('#clear') || fullKey.endsWith('a') ? 0 : this.nodes - 1];
-    if (line === undefined) {
-      throw new Error('no such line');
+  /** The link that carries the commands and the messages of a key. */
+  linkOf(fullKey: string): LinkDouble {
+    const link = this.links[fullKey.endsWith('#clear') || fullKey.endsWith('a') ? 0 : this.nodes - 1];
+    if (link === undefined) {
+      throw new Error('no such link');
     }
-    return line;
+    return link;
   }
 
   loseChannel(): void {
     this.losses++;
     this.redis.track(this, undefined);
-    this.lines.forEach((line) => line.loseMessages());
+    this.links.forEach((link) => link.loseMessages());
     Object.assign(this.changes, { isFullyTracked: false, state: 'lost' });
   }
 
-  async hearAgain(): Promise<void> {
+  async trackAgain(): Promise<void> {
     await this.scheduler.schedule(Promise.resolve(), 'track');
     if (this.isDown || this.changes.isFullyTracked) {
       return;
@@ -154,7 +154,7 @@ export class ProcessDouble {
     this.outages++;
     this.loseChannel();
     Object.assign(this.connection, { isLive: false, allNodesUp: false, state: 'down' });
-    this.lines.forEach((line) => line.cut());
+    this.links.forEach((link) => link.cut());
   }
 
   /** In the order of the real connection: replay the journal, listen, then use L1. */
@@ -162,7 +162,7 @@ export class ProcessDouble {
     if (!this.isDown) {
       return;
     }
-    this.lines.forEach((line) => line.reconnect());
+    this.links.forEach((link) => link.reconnect());
     await this.replay();
     this.track();
     await this.scheduler.schedule(Promise.resolve(), 'tracking');
@@ -178,20 +178,20 @@ export class ProcessDouble {
     this.pendingReleases.release();
     await this.journal.replay(async ({ entries, stamps }: PendingInvalidations) => {
       await Promise.all([
-        ...entries.map((keys) => this.line(keys.valueKey, () => this.redis.drop(this, keys))),
-        ...[...stamps].map(([key, { stamp }]) => this.line(key, () => this.redis.putString(this, key, stamp))),
+        ...entries.map((keys) => this.send(keys.valueKey, () => this.redis.drop(this, keys))),
+        ...[...stamps].map(([key, { stamp }]) => this.send(key, () => this.redis.putString(this, key, stamp))),
       ]);
       [...stamps.keys()].forEach((key) => this.change(key));
     });
   }
 
   private track(): void {
-    this.redis.track(this, (key) => this.lineOf(key).send(key));
+    this.redis.track(this, (key) => this.linkOf(key).send(key));
   }
 
-  private hear(fullKey: string): void {
+  private receive(fullKey: string): void {
     if (fullKey.endsWith('#clear')) {
-      this.stampsHeard++;
+      this.stampsReceived++;
     }
     this.change(fullKey);
   }
@@ -200,13 +200,13 @@ export class ProcessDouble {
     this.cache.invalidator.onRemoteChange(fullKey.slice(fullKey.indexOf(':', fullKey.indexOf(':') + 1) + 1));
   }
 
-  private line<Answer>(fullKey: string, execute: () => Answer): Promise<Answer> {
-    return this.lineOf(fullKey).call(execute);
+  private send<Answer>(fullKey: string, execute: () => Answer): Promise<Answer> {
+    return this.linkOf(fullKey).call(execute);
   }
 
   /** Rejects at once while the connection is down, as `RedisConnection.run` does. */
   private ask<Answer>(fullKey: string, execute: () => Answer): Promise<Answer> {
-    return this.isDown ? Promise.reject(new TierUnavailableError('GET', 'not-connected')) : this.line(fullKey, execute);
+    return this.isDown ? Promise.reject(new TierUnavailableError('GET', 'not-connected')) : this.send(fullKey, execute);
   }
 
   private async read(entry: DoubleEntry | undefined): Promise<object | undefined> {
@@ -217,7 +217,7 @@ export class ProcessDouble {
       await this.scheduler.schedule(Promise.resolve(), 'decompress'); // a large value, in the thread pool
     }
     const header = { createdAtMs: NOW_MS, expiresAtMs: NOW_MS + HOUR_MS, loadMs: 0, stamps: entry.stamps };
-    return { value: entry.value, header, bytes: 0, isForeign: false };
+    return { value: entry.value, header, bytes: 0, isLegacy: false };
   }
 
   private tier(): object {

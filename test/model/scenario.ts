@@ -5,7 +5,7 @@ import { ProcessDouble } from './process-double.js';
 import { RedisDouble } from './redis-double.js';
 
 export const KEYS = ['a', 'b'] as const;
-export const ACTIONS = ['get', 'getOrSet', 'set', 'delete', 'clear', 'deafen', 'cutOff', 'expire'] as const;
+export const ACTIONS = ['get', 'getOrSet', 'set', 'delete', 'clear', 'loseChannel', 'cutOff', 'expire'] as const;
 
 export interface Command {
   readonly action: (typeof ACTIONS)[number];
@@ -77,13 +77,13 @@ export class Scenario {
         return this.write(process, [key], () => process.cache.delete(key));
       case 'clear':
         return this.write(process, KEYS, () => process.cache.clear());
-      case 'deafen':
+      case 'loseChannel':
         if (process.isDown) {
           return;
         }
         KEYS.forEach((each) => this.oracle.disturb(each)); // running loads are not kept
         process.loseChannel();
-        await process.hearAgain();
+        await process.trackAgain();
         return this.oracle.back(process, KEYS);
       case 'cutOff':
         if (process.isDown) {
@@ -110,7 +110,7 @@ export class Scenario {
   private async getOrSet(process: ProcessDouble, key: string): Promise<void> {
     const askedAt = this.oracle.ask();
     let hasLoaded = false;
-    const { hasHeardAll, stampsHeard } = process; // an earlier message may still taint a load
+    const { hasReceivedAll, stampsReceived } = process; // an earlier message may still taint a load
     await this.read(process, key, () =>
       process.cache.getOrSet(key, () => {
         hasLoaded = true;
@@ -119,8 +119,8 @@ export class Scenario {
     );
     if (
       hasLoaded &&
-      hasHeardAll &&
-      stampsHeard === process.stampsHeard &&
+      hasReceivedAll &&
+      stampsReceived === process.stampsReceived &&
       this.oracle.isUndisturbedSince(key, askedAt) &&
       this.redis.peek(valueKey(key)) === undefined
     ) {
@@ -142,7 +142,7 @@ export class Scenario {
     keys: readonly string[],
     send: (version: number) => Promise<unknown>,
   ): Promise<void> {
-    const turn = this.writes.then(async () => {
+    const write = this.writes.then(async () => {
       this.oracle.change(keys);
       const versions = keys.map((key) => this.oracle.version(key));
       const wasDown = process.isDown;
@@ -153,8 +153,8 @@ export class Scenario {
       }
       this.oracle.changed(process, keys, versions, !wasDown && !process.isDown && process.owesNothing);
     });
-    this.writes = turn.catch(() => {});
-    return turn;
+    this.writes = write.catch(() => {});
+    return write;
   }
 
   private async rejoin(process: ProcessDouble): Promise<void> {
@@ -170,7 +170,7 @@ export class Scenario {
       if (process.isDown) {
         await this.rejoin(process);
       }
-      await process.hearAgain();
+      await process.trackAgain();
       await process.replay();
       this.oracle.back(process, KEYS);
     }

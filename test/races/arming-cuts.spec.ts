@@ -2,7 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { untilInvalidation } from '../support/channel-for-test.js';
 import type { FaultProxy, TrafficFilter } from '../support/fault-proxy.js';
-import { heardAll, ownRedis, podAt, proxyTo } from './pods.js';
+import { ownRedis, proxyTo } from '../support/redis-for-test.js';
+import { receivedAll, podAt } from './pods.js';
 
 /** The connections in the order in which a process opens them. */
 const CONNECTIONS = ['the data connection', 'the subscriber'] as const;
@@ -74,7 +75,7 @@ describe('a process whose connection is cut during the setup of the invalidation
           await untilConnectedAgain(proxy, openedBefore);
           await untilInvalidation(pod.all, 'live');
         }
-        await heardAll(pod, (marker) => server.command('DEL', `cache:users:${marker}`));
+        await receivedAll(pod, (marker) => server.command('DEL', `cache:users:${marker}`));
         expect(await pod.cache.get(key)).toBe('new');
         await writer.cache.set(key, 'newer');
         await vi.waitFor(async () => expect(await pod.cache.get(key)).toBe('newer'));

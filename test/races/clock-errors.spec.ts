@@ -1,8 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import { Gate } from '../support/gate.js';
 import type { LaneName } from '../support/faulty-link.js';
-import { ownRedis, podAt, proxyTo, untilUp, type Pod } from './pods.js';
+import { podAt, untilUp, type Pod } from './pods.js';
 import type { RedisServer } from '../support/redis-server.js';
+import { ownRedis, proxyTo } from '../support/redis-for-test.js';
 
 /** Less than the deadline of a process in a test, so that the answer counts. */
 const DELAY_MS = 400;

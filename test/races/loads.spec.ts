@@ -1,6 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
-import { redisForTest } from '../support/redis-for-test.js';
-import { heardAll, heldLoad, ownRedis, podAt, podWith, sharedRedis, type Pod } from './pods.js';
+import { RedisTier } from '../../libs/distributed-cache/src/redis/index.js';
+import { Gate, heldLoad } from '../support/gate.js';
+import { ownRedis, redisForTest, sharedRedis } from '../support/redis-for-test.js';
+import { receivedAll, podAt, podWith, waitsFor, type Pod } from './pods.js';
 
 async function pods(count: number): Promise<Pod[]> {
   const redis = sharedRedis();
@@ -10,7 +12,7 @@ async function pods(count: number): Promise<Pod[]> {
 describe('a load that a change supersedes', () => {
   it('race 1: stores nothing that it read before another process wrote and deleted', async () => {
     const [podA, podB] = (await pods(2)) as [Pod, Pod];
-    const { answer, release } = await heldLoad(podA, 'v1');
+    const { answer, release } = await heldLoad(podA.cache, 'v1');
     await podB.cache.set('key', 'v2');
     await podB.cache.delete('key');
     release();
@@ -19,14 +21,19 @@ describe('a load that a change supersedes', () => {
     await vi.waitFor(async () => expect(await podA.cache.get('key')).toBe('v2'));
   });
 
-  it('race 1: stores nothing when the deletion found no entry and so no message was sent', async () => {
-    const [podA, podB] = (await pods(2)) as [Pod, Pod];
-    const { answer, release } = await heldLoad(podA, 'v1');
-    await podB.cache.delete('key');
+  it.each<[string, (pod: Pod) => Promise<unknown>, unknown]>([
+    ['deletion that found no entry, so that no message was sent', ({ cache }) => cache.delete('key'), undefined],
+    ['deletion of many keys', ({ cache }) => cache.deleteMany(['other', 'key']), undefined],
+    ['set', ({ cache }) => cache.set('key', 'set'), 'set'],
+  ])('race 1: is stored in no tier of any process after a %s elsewhere', async (_what, change, after) => {
+    const [podA, podB, podC] = (await pods(3)) as [Pod, Pod, Pod];
+    const { answer, release } = await heldLoad(podA.cache, 'v1');
+    await change(podB);
     release();
-    await answer;
-    expect(await podB.cache.get('key')).toBeUndefined();
-    expect(await podA.cache.get('key')).toBeUndefined();
+    expect(await answer).toBe('v1');
+    for (const { cache } of [podA, podB, podC]) {
+      expect(await cache.get('key')).toBe(after);
+    }
   });
 
   it('race 2: is not stored during the hold-off of a deletion, for a source that lags behind', async () => {
@@ -47,18 +54,18 @@ describe('a load that a change supersedes', () => {
   ])('race 12: is not stored after a clear in %s', async (_where, by) => {
     const both = await pods(2);
     const [podA, podB] = both as [Pod, Pod];
-    const { answer, release } = await heldLoad(podA, 'old');
+    const { answer, release } = await heldLoad(podA.cache, 'old');
     await both[by]!.cache.clear();
     release();
     await answer;
-    for (const { cache } of [podB, podA]) {
-      await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined());
+    for (const { cache } of [podA, podB]) {
+      expect(await cache.get('key')).toBeUndefined();
     }
   });
 
   it('race 13: is not joined by a call that comes after a deletion', async () => {
     const [pod] = (await pods(1)) as [Pod];
-    const { answer, release } = await heldLoad(pod, 'v1');
+    const { answer, release } = await heldLoad(pod.cache, 'v1');
     await pod.cache.delete('key');
     expect(await pod.cache.getOrSet('key', async () => 'v2')).toBe('v2');
     release();
@@ -71,9 +78,9 @@ describe('a load that a change supersedes', () => {
     const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
     // A load despite a fresh value: a stale entry exists, as after a failed read of Redis.
     await server.command('SET', 'cache:users:key', 'no envelope {');
-    const { answer, release } = await heldLoad(podA, 'v1');
+    const { answer, release } = await heldLoad(podA.cache, 'v1');
     await podB.cache.delete('key');
-    await heardAll(podA, (key) => server.command('DEL', `cache:users:${key}`));
+    await receivedAll(podA, (key) => server.command('DEL', `cache:users:${key}`));
     expect(await podA.cache.getOrSet('key', async () => 'v2')).toBe('v2');
     release();
     expect(await answer).toBe('v1');
@@ -84,7 +91,7 @@ describe('a load that a change supersedes', () => {
     const redis = redisForTest();
     const options = { redis: { url: redis.url }, keyPrefix: redis.keyPrefix };
     const [podA, podB] = [await podWith(options), await podWith(options)];
-    const { answer, release } = await heldLoad(podA, 'slow');
+    const { answer, release } = await heldLoad(podA.cache, 'slow');
     const slot = `{${redis.keyPrefix}:users:key}`;
     expect(await redis.admin.del(`${redis.keyPrefix}:${slot}:lease`, `${slot}:lease`)).toBe(2); // as when it expires
     expect(await podB.cache.getOrSet('key', async () => 'quick')).toBe('quick');
@@ -97,11 +104,37 @@ describe('a load that a change supersedes', () => {
   it('race 19: brings no entry back after several deletions at once', async () => {
     const [podA, podB] = (await pods(2)) as [Pod, Pod];
     await podA.cache.set('key', 'v1');
-    const { answer, release } = await heldLoad(podA, 'v1', 'other');
+    const { answer, release } = await heldLoad(podA.cache, 'v1', 'other');
     await Promise.all([podA.cache.delete('key'), podB.cache.delete('key'), podB.cache.deleteMany(['key', 'other'])]);
     release();
     await answer;
     expect(await podB.cache.getMany(['key', 'other'])).toEqual([undefined, undefined]);
     expect(await podA.cache.getMany(['key', 'other'])).toEqual([undefined, undefined]);
   });
+});
+
+it('race 20: the result of a load without the lease is kept in no tier after another load stored nothing', async () => {
+  const [podA, podB, podC] = (await pods(3)) as [Pod, Pod, Pod];
+  const fill = vi.spyOn(RedisTier.prototype, 'fill');
+  const { answer, release } = await heldLoad(podA.cache, () => 'a function, which is not stored');
+  const gate = new Gate();
+  let running = 0;
+  const loads = [podB, podC].map(({ cache }, index) =>
+    cache.getOrSet('key', async () => {
+      running++;
+      await gate.opened;
+      return index;
+    }),
+  );
+  await vi.waitFor(() => expect([waitsFor(podB, 'key'), waitsFor(podC, 'key')]).toEqual([true, true]));
+  release();
+  expect(await answer).toBeTypeOf('function');
+  await vi.waitFor(() => expect(running).toBe(2), { timeout: 10_000 });
+  await podA.cache.delete('key'); // there is no value, so no process gets a message; it ends the load under the lease
+  gate.open();
+  expect(await Promise.all(loads)).toEqual([0, 1]);
+  expect(fill.mock.calls.length).toBeLessThanOrEqual(1);
+  for (const { cache } of [podA, podB, podC]) {
+    expect(await cache.get('key')).toBeUndefined();
+  }
 });

@@ -228,12 +228,12 @@ export const MUTANTS = [
   {
     name: 'race 7, 17: the previous connection is not ended',
     remedy: 'end-previous-connection',
-    specs: ['races/zombies'],
+    specs: ['races/outages'],
   },
   {
     name: 'race 20: the result of a load without the lease is kept',
     remedy: 'load-without-lease-is-not-kept',
-    specs: ['races/unfilled-loads'],
+    specs: ['races/loads'],
   },
   {
     name: 'overlap: L1 keeps the result of a read during a tainted set',

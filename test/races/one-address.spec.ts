@@ -4,7 +4,8 @@ import { untilInvalidation } from '../support/channel-for-test.js';
 import { Haproxy } from '../support/haproxy.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { untilTrue } from '../support/until-true.js';
-import { ownRedis, podAt, warm } from './pods.js';
+import { ownRedis } from '../support/redis-for-test.js';
+import { podAt, warm } from './pods.js';
 
 const isLeftOut = !Haproxy.isThere && process.env['CI'] === undefined;
 /**

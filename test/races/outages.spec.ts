@@ -1,6 +1,13 @@
 import { describe, expect, it, vi } from 'vitest';
+import type { AsyncCache } from 'nestjs-distributed-cache/core';
 import { cacheForTest } from '../support/cache-for-test.js';
-import { ownRedis, podAt, proxyTo, untilDown, untilUp } from './pods.js';
+import { ownRedis, proxyTo } from '../support/redis-for-test.js';
+import { podAt, untilDown, untilUp } from './pods.js';
+
+/** The connections of clients that the server knows. */
+async function clientsOf(server: Awaited<ReturnType<typeof ownRedis>>): Promise<string> {
+  return String(await server.command('CLIENT', 'LIST', 'TYPE', 'normal'));
+}
 
 describe('writes while Redis is lost', () => {
   it('race 7: a set that arrives late, after a newer one, is kept by no process', async () => {
@@ -20,7 +27,36 @@ describe('writes while Redis is lost', () => {
     await vi.waitFor(async () => expect(await newer.cache.get('key')).toBe('newest'));
   });
 
-  it.each(['delete', 'clear', 'invalidateTags'] as const)('race 14: a %s of an outage is replayed', async (what) => {
+  it('race 7: a set has no effect when its bytes arrive late on a connection that was given up', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const [cutOff, other] = [await podAt(proxy.port), await podAt(server.port)];
+    await cutOff.cache.set('other', 1);
+    const before = await clientsOf(server);
+    proxy.stall('up', { onlyExisting: true });
+    expect(await cutOff.cache.set('key', 'late')).toBe(false);
+    await untilUp(cutOff);
+    await cutOff.cache.delete('key');
+    await other.cache.set('key', 'newest');
+    proxy.resume(); // the contents of the old socket would be executed now
+    // The server has closed the old connection: nothing that is still in it can be executed.
+    const oldIds = [...before.matchAll(/^id=(\d+)/gm)].map(([, id]) => id);
+    const isGone = (list: string): boolean =>
+      oldIds.filter((id) => new RegExp(`^id=${id} `, 'm').test(list)).length < oldIds.length;
+    await vi.waitFor(async () => expect(isGone(await clientsOf(server))).toBe(true));
+    for (let look = 0; look < 20; look++) {
+      expect(await server.command('GET', 'cache:users:key')).toContain('newest');
+    }
+    expect(await cutOff.cache.get('key')).toBe('newest');
+    expect(await other.cache.get('key')).toBe('newest');
+  });
+
+  it.each<[string, (cache: AsyncCache) => Promise<unknown>]>([
+    ['delete', (cache) => cache.delete('key')],
+    ['clear', (cache) => cache.clear()],
+    ['invalidateTags', (cache) => cache.invalidateTags('team')],
+    ['set', (cache) => cache.set('key', 'only here')],
+  ])('race 14: a %s of an outage is replayed before Redis is read again', async (_what, change) => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const [cutOff, other] = [await podAt(proxy.port), await podAt(server.port)];
@@ -28,7 +64,7 @@ describe('writes while Redis is lost', () => {
     await proxy.refuseNew(true);
     proxy.cut();
     await untilDown(cutOff);
-    await (what === 'clear' ? cutOff.cache.clear() : cutOff.cache[what](what === 'delete' ? 'key' : 'team'));
+    await change(cutOff.cache);
     expect(await other.cache.get('key')).toBe('old');
     await proxy.refuseNew(false);
     await untilUp(cutOff);

@@ -1,17 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
-import {
-  heardAll,
-  heldLoad,
-  holdsCopy,
-  ownRedis,
-  podAt,
-  podWith,
-  podWithSplitLinks,
-  proxyTo,
-  untilDown,
-  waitsFor,
-  warm,
-} from './pods.js';
+import { heldLoad } from '../support/gate.js';
+import { ownRedis, proxyTo } from '../support/redis-for-test.js';
+import { receivedAll, holdsCopy, podAt, podWith, podWithSplitLinks, untilDown, waitsFor, warm } from './pods.js';
 
 describe('overlapping operations in one process', () => {
   const LARGE = 'x'.repeat(3_000_000); // its decompression takes longer than a small set
@@ -70,7 +60,7 @@ describe('overlapping operations in one process', () => {
     const [podB, podC] = [await podAt(server.port), await podAt(server.port)];
     await podC.cache.set('marker', 1);
     await warm(podA, 'marker');
-    const { answer, release } = await heldLoad(podB, 'b');
+    const { answer, release } = await heldLoad(podB.cache, 'b');
     // If its load begins after the deletion, its value is no copy of the set.
     const waiting = podA.cache.getOrSet('key', async (context) => {
       context.skip();
@@ -141,12 +131,12 @@ describe('overlapping operations in one process', () => {
   });
 
   it('keep the result of a load for a key that Redis has just expired and reported as changed', async () => {
-    const server = await ownRedis(['--enable-debug-command', 'yes']);
+    const server = await ownRedis({ args: ['--enable-debug-command', 'yes'] });
     await server.command('DEBUG', 'SET-ACTIVE-EXPIRE', '0');
     const pod = await podAt(server.port);
     await pod.cache.set('key', 'old', '1h');
     await server.command('PEXPIRE', 'cache:users:key', 1);
-    await heardAll(pod, (key) => server.command('DEL', `cache:users:${key}`));
+    await receivedAll(pod, (key) => server.command('DEL', `cache:users:${key}`));
     // A read of the key would expire it. The server's clock shows when its time is over.
     const expiresAtMs = (await nowMsOf(server)) + 1;
     await vi.waitFor(async () => expect(await nowMsOf(server)).toBeGreaterThan(expiresAtMs));

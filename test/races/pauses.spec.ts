@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { untilInvalidation } from '../support/channel-for-test.js';
-import { holdsCopy, ownRedis, podAt, proxyTo, warm } from './pods.js';
+import { ownRedis, proxyTo } from '../support/redis-for-test.js';
+import { holdsCopy, podAt, warm } from './pods.js';
 
 /** Stops the whole process, as a signal would: nothing runs, no timer fires, sockets fill. */
 function stopFor(durationMs: number): void {

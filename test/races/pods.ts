@@ -6,12 +6,9 @@ import type {
   CacheEnvironment,
   DistributedCache,
   DistributedCacheOptions,
-  Loader,
 } from 'nestjs-distributed-cache/core';
 import { cacheForTest } from '../support/cache-for-test.js';
 import { FaultProxy } from '../support/fault-proxy.js';
-import { Gate } from '../support/gate.js';
-import { redisForTest } from '../support/redis-for-test.js';
 import { RedisServer } from '../support/redis-server.js';
 
 /** One process, as far as Redis can tell: a cache with connections and an L1 of its own. */
@@ -21,24 +18,6 @@ export interface Pod {
 }
 
 /** A server for this test alone, to break or to disconnect. */
-export async function ownRedis(args: readonly string[] = []): Promise<RedisServer> {
-  const server = await RedisServer.start({ args });
-  onTestFinished(() => server.stop());
-  return server;
-}
-
-export async function proxyTo(server: { port: number }): Promise<FaultProxy> {
-  const proxy = await FaultProxy.start(server.port);
-  onTestFinished(() => proxy.close());
-  return proxy;
-}
-
-/** The shared server of the run, with a key prefix of this test. */
-export function sharedRedis(): DistributedCacheOptions {
-  const { url, keyPrefix } = redisForTest();
-  return { redis: { url }, keyPrefix };
-}
-
 /** @param port of a server or of a proxy before it */
 export async function podAt(
   port: number,
@@ -109,30 +88,10 @@ export function waitsFor({ cache }: Pod, key: string): boolean {
  * Resolves when every message that Redis has sent to this process until now has arrived: a change of another key comes
  * last.
  */
-export async function heardAll(pod: Pod, tell: (key: string) => Promise<unknown>): Promise<void> {
+export async function receivedAll(pod: Pod, tell: (key: string) => Promise<unknown>): Promise<void> {
   const key = `marker:${performance.now()}`;
   await pod.cache.set(key, 1);
   await warm(pod, key);
   await tell(key);
   await vi.waitFor(() => expect(holdsCopy(pod, key)).toBe(false));
-}
-
-export interface HeldLoad {
-  /** The result of the caller whose loader waits. */
-  readonly answer: Promise<unknown>;
-  /** Lets the loader return. */
-  readonly release: () => void;
-}
-
-/** A running load that waits with the value it has read, and returns it when released. */
-export async function heldLoad({ cache }: Pod, value: unknown, key = 'key'): Promise<HeldLoad> {
-  const [started, gate] = [new Gate(), new Gate()];
-  const load: Loader<unknown> = async () => {
-    started.open();
-    await gate.opened;
-    return value;
-  };
-  const answer = cache.getOrSet(key, load);
-  await started.opened;
-  return { answer, release: gate.open };
 }

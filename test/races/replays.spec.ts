@@ -4,7 +4,8 @@ import { keySlot, SLOT_COUNT } from '../../libs/distributed-cache/src/keys/index
 import { cacheForTest } from '../support/cache-for-test.js';
 import { RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
-import { ownRedis, podAt, podWithSplitLinks, proxyTo, untilDown, untilUp, type Pod } from './pods.js';
+import { ownRedis, proxyTo } from '../support/redis-for-test.js';
+import { podAt, podWithSplitLinks, untilDown, untilUp, type Pod } from './pods.js';
 
 const CLEAR_STAMP = 'cache:users:#clear';
 

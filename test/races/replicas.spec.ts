@@ -7,6 +7,7 @@ import { FaultProxy } from '../support/fault-proxy.js';
 import { RedisCluster } from '../support/redis-cluster.js';
 import { RedisServer } from '../support/redis-server.js';
 import { untilTrue } from '../support/until-true.js';
+import { ownRedis } from '../support/redis-for-test.js';
 import { holdsCopy, podAt, podWith, untilUp, warm, type Pod } from './pods.js';
 
 /** A master, and a replica that receives its changes through a proxy. */
@@ -118,8 +119,7 @@ it('strict: a set, a clear and an invalidation wait for a replica, and a set fai
 });
 
 it('strict: a clear that no replica confirms empties L1 of this process once, not at every heartbeat', async () => {
-  const server = await RedisServer.start();
-  onTestFinished(() => server.stop());
+  const server = await ownRedis();
   const { all, cache } = await podAt(server.port, { strict: true, heartbeatMs: 100 });
   let refusals = 0;
   const commandStats = async (): Promise<number> =>

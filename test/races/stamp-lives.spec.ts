@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { LoaderContext } from 'nestjs-distributed-cache/core';
 import { FakeClock } from 'nestjs-distributed-cache/testing';
-import { redisForTest } from '../support/redis-for-test.js';
-import { holdsCopy, ownRedis, podAt, podWith, warm, type Pod } from './pods.js';
+import { ownRedis, redisForTest } from '../support/redis-for-test.js';
+import { holdsCopy, podAt, podWith, warm, type Pod } from './pods.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

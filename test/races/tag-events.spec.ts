@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { Gate } from '../support/gate.js';
-import { redisForTest } from '../support/redis-for-test.js';
-import { holdsCopy, ownRedis, podAt, podWith, podWithSplitLinks, proxyTo, warm, type Pod } from './pods.js';
+import { ownRedis, proxyTo, redisForTest } from '../support/redis-for-test.js';
+import { holdsCopy, podAt, podWith, podWithSplitLinks, warm, type Pod } from './pods.js';
 
 async function pods(count: number): Promise<{ all: Pod[]; redis: ReturnType<typeof redisForTest> }> {
   const redis = redisForTest();
@@ -10,7 +10,7 @@ async function pods(count: number): Promise<{ all: Pod[]; redis: ReturnType<type
 }
 
 /** Resolves when each process has received every message that Redis has sent until now. */
-async function heardByAll(all: readonly Pod[]): Promise<void> {
+async function receivedByAll(all: readonly Pod[]): Promise<void> {
   const [first] = all;
   const marker = `marker:${performance.now()}`;
   await first?.cache.set(marker, 1);
@@ -39,7 +39,7 @@ describe('a tag event', () => {
     for (const tag of ['known', 'first used now', 'another']) {
       await podA.cache.invalidateTags(tag);
       await podB.cache.set(`of ${tag}`, 1, { tags: [`new with ${tag}`] });
-      await heardByAll(all);
+      await receivedByAll(all);
       later.push(...ask());
     }
     gate.open();
@@ -69,7 +69,7 @@ describe('a tag event', () => {
     await started.opened;
     version = 'new';
     await podB.cache.invalidateTags('team');
-    await heardByAll(all);
+    await receivedByAll(all);
     const late = podA.cache.getOrSet('key', load, options);
     gate.open();
     expect(await early).toBe('old');
@@ -99,7 +99,7 @@ describe('a tag event', () => {
       await started.opened;
       version = 'new';
       await (where === 'the same process' ? podA : podB).cache.invalidateTags('team');
-      await heardByAll(all);
+      await receivedByAll(all);
       const late = podA.cache.getOrSet('key', load);
       gate.open();
       expect(await early).toBe('old');
@@ -122,7 +122,7 @@ describe('a tag event', () => {
     const loading = podA.cache.getOrSet('key', load, { tags });
     await started.opened;
     expect(await redis.admin.pexpire(`${redis.keyPrefix}:users:#tag:team`, 3_600_000)).toBe(1);
-    await heardByAll(all);
+    await receivedByAll(all);
     gate.open();
     expect(await loading).toBe('loaded');
     const failing = vi.fn(async () => 'again');

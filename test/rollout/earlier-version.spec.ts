@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ReleasedLibrary } from '../support/released-library.js';
 import { ReleasedProcess } from '../support/released-process.js';
-import { heldLoad, podWith, sharedRedis, type Pod } from '../races/pods.js';
+import { heldLoad } from '../support/gate.js';
+import { sharedRedis } from '../support/redis-for-test.js';
+import { podWith, type Pod } from '../races/pods.js';
 
 /** The last version that stores leases outside the key prefix. */
 const EARLIER = '1fa36681afb084c03ed7caa3bb45f18e04fd1d9d';
@@ -27,7 +29,7 @@ describe('processes of the previous and of the present version, side by side', (
   ])('a %s of the earlier version fences a load of the present one', async (_what, change, expected) => {
     const { earlier, current } = await processes();
     await earlier.call('set', 'other', 1); // both processes know the stamp of the namespace
-    const load = await heldLoad(current, 'loaded before');
+    const load = await heldLoad(current.cache, 'loaded before');
     await change(earlier);
     load.release();
     expect(await load.answer).toBe('loaded before');
@@ -59,7 +61,7 @@ describe('processes of the previous and of the present version, side by side', (
 
   it('a key that the present version loads is not loaded by the earlier one', async () => {
     const { earlier, current } = await processes();
-    const load = await heldLoad(current, 'loaded');
+    const load = await heldLoad(current.cache, 'loaded');
     const waiting = earlier.call('load', 'key', 'not asked');
     await earlier.call('get', 'unrelated');
     load.release();

@@ -1,7 +1,8 @@
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 import {
   CacheConfig,
   DistributedCache,
+  type AsyncCache,
   type CacheEnvironment,
   type DistributedCacheOptions,
 } from 'nestjs-distributed-cache/core';
@@ -20,4 +21,20 @@ export function cacheForTest(options: DistributedCacheOptions, environment?: Cac
   });
   onTestFinished(() => cache.close());
   return cache;
+}
+
+/** Connected caches of the namespace `users`, each with connections and an L1 of its own, as in several processes. */
+export async function cachesForTest(
+  count: number,
+  options: DistributedCacheOptions,
+  environment?: CacheEnvironment,
+): Promise<AsyncCache[]> {
+  const caches = Array.from({ length: count }, () => cacheForTest(options, environment));
+  await Promise.all(caches.map((cache) => cache.connect()));
+  return caches.map((cache) => cache.getCache('users'));
+}
+
+/** Resolves when L1 answers for the key: a message about an earlier write may still arrive and drop the entry once. */
+export async function untilLocal(cache: AsyncCache, key: string): Promise<void> {
+  await vi.waitFor(async () => expect(await cache.lookup(key)).toMatchObject({ tier: 'local' }), { timeout: 5000 });
 }

@@ -21,13 +21,13 @@ export function failoverLoad(cache: AsyncCache<string>, keys: readonly string[])
   onTestFinished(() => end.abort());
   let calls = 0;
   const ask = async (first: number): Promise<void> => {
-    for (let turn = first; !end.signal.aborted; turn++) {
-      const key = keys[turn % keys.length] ?? '';
+    for (let round = first; !end.signal.aborted; round++) {
+      const key = keys[round % keys.length] ?? '';
       // At intervals a write as well, and a key that L1 does not have.
-      const isNew = turn % 7 === 0;
+      const isNew = round % 7 === 0;
       try {
-        const answer = await cache.getOrSet(isNew ? `${key}:${turn}` : key, async () => key);
-        if (turn % 5 === 0) {
+        const answer = await cache.getOrSet(isNew ? `${key}:${round}` : key, async () => key);
+        if (round % 5 === 0) {
           await cache.set(key, key);
         }
         wrong.push(...(answer === key ? [] : [key]));

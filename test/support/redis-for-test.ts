@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { inject, onTestFinished } from 'vitest';
+import { FaultProxy } from './fault-proxy.js';
+import { RedisServer, type RedisServerOptions } from './redis-server.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -21,7 +23,7 @@ export interface RedisForTest {
 
 /**
  * The shared Redis of the run, for one test; call it inside the test (or a `beforeEach`).
- * Don't kill, freeze, flush or reconfigure this server: other tests use it. `RedisServer.start()` gives one to break.
+ * Don't kill, freeze, flush or reconfigure this server: other tests use it. `ownRedis()` gives one to break.
  */
 export function redisForTest(): RedisForTest {
   const host = '127.0.0.1';
@@ -38,4 +40,24 @@ export function redisForTest(): RedisForTest {
       return admin;
     },
   };
+}
+
+/** The options of a cache over the shared Redis of the run, with a key prefix of this call. */
+export function sharedRedis(): { redis: { url: string }; keyPrefix: string } {
+  const { url, keyPrefix } = redisForTest();
+  return { redis: { url }, keyPrefix };
+}
+
+/** A Redis for this test alone, to break or to reconfigure; it ends with the test. */
+export async function ownRedis(options?: RedisServerOptions): Promise<RedisServer> {
+  const server = await RedisServer.start(options);
+  onTestFinished(() => server.stop());
+  return server;
+}
+
+/** A proxy before the server; it ends with the test. */
+export async function proxyTo({ port }: { readonly port: number }): Promise<FaultProxy> {
+  const proxy = await FaultProxy.start(port);
+  onTestFinished(() => proxy.close());
+  return proxy;
 }

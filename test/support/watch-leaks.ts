@@ -37,3 +37,8 @@ export function watchListeners(): () => number {
     emitter.eventNames().reduce((sum, event) => sum + emitter.listenerCount(event), 0);
   return () => Math.max(...[...emitters].map(countOf));
 }
+
+/** The number of listeners of the client for each of its events. */
+export function listenersOf(client: Redis): Record<string, number> {
+  return Object.fromEntries(client.eventNames().map((name) => [String(name), client.listenerCount(name)]));
+}

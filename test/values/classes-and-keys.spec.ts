@@ -94,9 +94,9 @@ describe('instances of registered classes', () => {
       Object.assign(new Price(), { amount: 1.5 }),
     );
     expect(await open({ classes: { Money: { class: Money, version: 2 } } }).get('a')).toBeUndefined();
-    const stranger = open({});
-    expect(await stranger.get('a')).toBeUndefined();
-    expect(await stranger.getOrSet('a', () => 'loaded')).toBe('loaded');
+    const unregistered = open({});
+    expect(await unregistered.get('a')).toBeUndefined();
+    expect(await unregistered.getOrSet('a', () => 'loaded')).toBe('loaded');
   });
 });
 

@@ -39,7 +39,7 @@ describe('verdictOf', () => {
     expect(verdictOf(tableOf(1.21, { most: 1.2 }))).toBe('not met');
   });
 
-  it('judges the contestant that the goal names', () => {
+  it('compares the contestant that the goal names', () => {
     expect(verdictOf(tableOf(1, { most: 1.2, contestant: 'slow' }))).toBe('not met');
   });
 

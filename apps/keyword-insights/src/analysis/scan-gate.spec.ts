@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ScanGate } from './scan-gate.js';
 
 describe('scan gate', () => {
-  it('never runs more than the limit, and everyone in the order of coming', async () => {
+  it('never runs more than the limit, in the order of the calls', async () => {
     const gate = new ScanGate(2);
     const started: number[] = [];
     let running = 0;

@@ -52,6 +52,8 @@ describe.each(ids)('%s', (id) => {
   it.each([2_000, 50_000])('leaves bytes uncompressed when it would not save a tenth (%i bytes)', async (length) => {
     const noise = randomBytes(length);
     expect(await compress(id, noise)).toStrictEqual({ compressor: 'none', bytes: noise });
+    const halfNoise = Buffer.concat([noise, Buffer.alloc(length)]);
+    expect(await compress(id, halfNoise)).toMatchObject({ compressor: id });
   });
 
   it('stops a decompression bomb at the size that the envelope declares, quickly and with little memory', async () => {

@@ -1,9 +1,7 @@
 /* oxlint-disable unicorn/no-thenable -- an object with a `then` that is data is one of the cases */
-import { randomBytes } from 'node:crypto';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
-import { compress } from './compressors.js';
 import type { EncodedPayload } from './envelope.js';
 import { ValueCodec } from './value-codec.js';
 
@@ -87,13 +85,6 @@ describe('ValueCodec', () => {
     expect(await compressorOf('x'.repeat(1022))).toBe('gzip');
     expect(await compressorOf('x'.repeat(10_000), new ValueCodec({ maxValueBytes, compression: false }))).toBe('none');
   });
-
-  it.each([2_000, 50_000])('keeps compressed bytes only if they save a tenth (%i bytes)', async (length) => {
-    const noise = randomBytes(length);
-    expect(await compress('gzip', noise)).toStrictEqual({ compressor: 'none', bytes: noise });
-    const half = Buffer.concat([noise, Buffer.alloc(length)]);
-    expect(await compress('gzip', half)).toMatchObject({ compressor: 'gzip' });
-  });
 });
 
 describe('the limits of ValueCodec', () => {
@@ -106,15 +97,6 @@ describe('the limits of ValueCodec', () => {
   it('reject a declared size over maxValueBytes', async () => {
     const bytes = gzipSync(JSON.stringify('x'.repeat(maxValueBytes)));
     expect(await decodeError({ bytes, rawBytes: maxValueBytes + 2 })).toBeInstanceOf(CorruptEntryError);
-  });
-
-  it('stop a decompression bomb at the size that it declares', async () => {
-    const bytes = gzipSync(Buffer.alloc(64 * 1024 * 1024));
-    const before = process.memoryUsage().rss;
-    for (const rawBytes of [0, 1, 1000, 40_000, maxValueBytes]) {
-      expect(await decodeError({ bytes, rawBytes })).toBeInstanceOf(CorruptEntryError);
-    }
-    expect(process.memoryUsage().rss - before).toBeLessThan(32 * 1024 * 1024);
   });
 
   it.each<[string, Partial<EncodedPayload>]>([

@@ -127,10 +127,10 @@ describe('values come back equal', () => {
   });
 
   it('keeps objects of another realm', async () => {
-    const foreign: unknown = runInNewContext(
+    const ofOtherRealm: unknown = runInNewContext(
       `({ list: [1, { a: 1 }], when: new Date(7), map: new Map([[1, 2]]), bytes: new Uint8Array([1]), error: new TypeError('x') })`,
     );
-    const back = (await throughBytes(foreign)).value;
+    const back = (await throughBytes(ofOtherRealm)).value;
     const error = at(back, 'error');
     expect(back).toStrictEqual({
       list: [1, { a: 1 }],

@@ -1,16 +1,11 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { FaultProxy } from '../../../../test/support/fault-proxy.js';
+import { describe, expect, it, vi } from 'vitest';
+import { cacheForTest, untilLocal } from '../../../../test/support/cache-for-test.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
-import type { NamespaceOptions } from '../config/index.js';
-import type { AsyncCache } from './async-cache.js';
-
-const GRACE: Record<string, NamespaceOptions> = { users: { grace: '1h' } };
+import { ownRedis, proxyTo } from '../../../../test/support/redis-for-test.js';
 
 /** A server on which the user of the cache may not use tracking; @param channels which channels it may use */
-async function deafServer(channels = '&*'): Promise<RedisServer> {
-  const server = await RedisServer.start();
-  onTestFinished(() => server.stop());
+async function serverWithoutTracking(channels = '&*'): Promise<RedisServer> {
+  const server = await ownRedis();
   await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', channels, '+@all', '-client|tracking');
   return server;
 }
@@ -19,16 +14,12 @@ function redisAt(port: number): { host: string; port: number; username: string; 
   return { host: '127.0.0.1', port, username: 'app', password: 'secret' };
 }
 
-async function untilLocal(cache: AsyncCache, key: string): Promise<void> {
-  await vi.waitFor(async () => expect(await cache.lookup(key)).toMatchObject({ tier: 'local' }), { timeout: 5000 });
-}
-
 describe('a server that refuses tracking', () => {
   it.each([
     ['may announce changes', '&*', 'announced', 'up'],
     ['may not publish', 'resetchannels', 'none', 'degraded'],
   ])('the cache keeps entries for a few seconds at most: processes %s', async (_what, channels, state, status) => {
-    const server = await deafServer(channels);
+    const server = await serverWithoutTracking(channels);
     const pod = cacheForTest({ redis: redisAt(server.port) });
     const cache = pod.getCache('users');
     await pod.connect();
@@ -39,36 +30,9 @@ describe('a server that refuses tracking', () => {
     expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(5000);
   });
 
-  it('each process receives the announcement of a change at once', async () => {
-    const server = await deafServer();
-    const redis = redisAt(server.port);
-    const [podA, podB] = [cacheForTest({ redis, namespaces: GRACE }), cacheForTest({ redis, namespaces: GRACE })];
-    await Promise.all([podA.connect(), podB.connect()]);
-    const [cache, other] = [podA.getCache<string>('users'), podB.getCache<string>('users')];
-    const changes: [change: () => Promise<unknown>, expected: string | undefined][] = [
-      [() => cache.set('key', 'set'), 'set'],
-      [() => cache.delete('key'), undefined],
-      [() => cache.getOrSet('key', async () => 'loaded', { tags: ['team'] }), 'loaded'],
-      [() => cache.invalidateTags('team'), undefined],
-      [() => cache.set('key', 'again'), 'again'],
-      [() => cache.clear(), undefined],
-      [() => cache.set('key', 'stale'), 'stale'],
-      [() => cache.expire('key'), undefined],
-    ];
-    for (const [change, expected] of changes) {
-      await change();
-      await vi.waitFor(async () => expect(await other.get('key')).toBe(expected), { timeout: 2000, interval: 2 });
-      if (expected !== undefined) {
-        await untilLocal(cache, 'key');
-        await untilLocal(other, 'key');
-      }
-    }
-  });
-
   it('a deletion from an outage is announced when it is replayed', async () => {
-    const server = await deafServer();
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
+    const server = await serverWithoutTracking();
+    const proxy = await proxyTo(server);
     const [podA, podB] = [cacheForTest({ redis: redisAt(proxy.port) }), cacheForTest({ redis: redisAt(server.port) })];
     const [cache, other] = [podA.getCache('users'), podB.getCache('users')];
     await podB.connect();
@@ -83,7 +47,7 @@ describe('a server that refuses tracking', () => {
   });
 
   it('a process that has lost its subscription uses no entry of L1 until the subscription is back', async () => {
-    const server = await deafServer();
+    const server = await serverWithoutTracking();
     const redis = redisAt(server.port);
     const pod = cacheForTest({ redis });
     const cache = pod.getCache('users');

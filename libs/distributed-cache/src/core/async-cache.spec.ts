@@ -1,19 +1,15 @@
 import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { heldLoad } from '../../../../test/support/gate.js';
+import { redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import { Binding, createDistributedCache, type DistributedCache } from './distributed-cache.js';
 
 /** Runs the same tests over Redis and over L1 alone. */
 const setups: readonly (readonly [name: string, options: () => DistributedCacheOptions])[] = [
-  ['with Redis', () => redisOptions()],
+  ['with Redis', () => sharedRedis()],
   ['on L1 alone', () => ({ redis: false })],
 ];
-
-function redisOptions(): DistributedCacheOptions & { keyPrefix: string } {
-  const { url, keyPrefix } = redisForTest();
-  return { redis: { url }, keyPrefix };
-}
 
 describe.each(setups)('AsyncCache %s', (_name, options) => {
   it('returns the value that was set', async () => {
@@ -24,16 +20,6 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(await cache.has('user:2')).toBe(false);
   });
 
-  it('runs the loader once for many callers of one key', async () => {
-    const cache = cacheForTest(options()).getCache('users');
-    const load = vi.fn(async () => 'Ada');
-    const answers = await Promise.all(Array.from({ length: 100 }, () => cache.getOrSet('user:1', load)));
-    expect(new Set(answers)).toEqual(new Set(['Ada']));
-    expect(load).toHaveBeenCalledTimes(1);
-    expect(await cache.getOrSet('user:1', load)).toBe('Ada');
-    expect(load).toHaveBeenCalledTimes(1);
-  });
-
   it.each([[null], [undefined], [0], [''], [false]])('caches %s with its type', async (value) => {
     const cache = cacheForTest(options()).getCache('users');
     const load = vi.fn(async () => value);
@@ -41,14 +27,6 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(await cache.getOrSet('key', load)).toBe(value);
     expect(load).toHaveBeenCalledTimes(1);
     expect(await cache.lookup('key')).toMatchObject({ state: 'fresh', value });
-  });
-
-  it('passes on the error of the loader, the same object, and caches nothing', async () => {
-    const cache = cacheForTest(options()).getCache('users');
-    const error = new Error('no database');
-    await expect(cache.getOrSet('key', () => Promise.reject(error))).rejects.toBe(error);
-    expect(await cache.lookup('key')).toEqual({ state: 'miss' });
-    expect(await cache.getOrSet('key', () => 'fine')).toBe('fine');
   });
 
   it.each([null, 0, -1, 'soon', NaN])('rejects a TTL of %j and stores nothing', async (ttl) => {
@@ -69,33 +47,21 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
 
   it('does not keep the result of a load that a deletion in this process has superseded', async () => {
     const cache = cacheForTest(options()).getCache('users');
-    const gate = withResolvers<string>();
-    const started = withResolvers<void>();
-    const first = cache.getOrSet('key', () => {
-      started.resolve();
-      return gate.promise;
-    });
-    await started.promise;
+    const { answer, release } = await heldLoad(cache, 'old');
     await cache.delete('key');
     const second = cache.getOrSet('key', () => 'new');
-    gate.resolve('old');
-    expect(await first).toBe('old');
+    release();
+    expect(await answer).toBe('old');
     expect(await second).toBe('new');
     expect(await cache.get('key')).toBe('new');
   });
 
   it('keeps the value of a set that began while a load was running', async () => {
     const cache = cacheForTest(options()).getCache('users');
-    const gate = withResolvers<string>();
-    const started = withResolvers<void>();
-    const loading = cache.getOrSet('key', () => {
-      started.resolve();
-      return gate.promise;
-    });
-    await started.promise;
+    const { answer, release } = await heldLoad(cache, 'loaded');
     await cache.set('key', 'set');
-    gate.resolve('loaded');
-    expect(await loading).toBe('loaded');
+    release();
+    expect(await answer).toBe('loaded');
     expect(await cache.get('key')).toBe('set');
   });
 
@@ -220,7 +186,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
 
 describe('two processes over one Redis', () => {
   it('returns a value that another process loaded, with the rest of its TTL', async () => {
-    const options = redisOptions();
+    const options = sharedRedis();
     const [podA, podB] = [cacheForTest(options).getCache('users'), cacheForTest(options).getCache('users')];
     await podA.getOrSet('user:1', () => ({ name: 'Ada' }), { ttl: '10s' });
     const load = vi.fn(() => ({ name: 'never asked' }));
@@ -235,17 +201,8 @@ describe('two processes over one Redis', () => {
     expect(found.state === 'miss' ? 0 : found.ttlMs).toBeLessThanOrEqual(10_000);
   });
 
-  it('returns nothing after another process has cleared the namespace in Redis', async () => {
-    const options = redisOptions();
-    const podA = cacheForTest(options).getCache('users');
-    await podA.set('user:1', 'Ada');
-    await cacheForTest(options).getCache('users').clear();
-    const podC = cacheForTest(options).getCache('users');
-    expect(await podC.get('user:1')).toBeUndefined();
-  });
-
   it('treats an entry as a miss when the stamp of its namespace is missing', async () => {
-    const options = redisOptions();
+    const options = sharedRedis();
     const { admin } = redisForTest();
     await cacheForTest(options).getCache('users').set('user:1', 'Ada');
     await admin.del(`${options.keyPrefix}:users:#clear`);
@@ -253,7 +210,7 @@ describe('two processes over one Redis', () => {
   });
 
   it('treats bytes that it cannot read as a miss, counts them and replaces them', async () => {
-    const options = redisOptions();
+    const options = sharedRedis();
     const { admin } = redisForTest();
     const cache = cacheForTest(options).getCache('users');
     await cache.set('other', 1);
@@ -263,14 +220,6 @@ describe('two processes over one Redis', () => {
     expect(cache.getMetrics().errors).toBe(1);
   });
 });
-
-function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
-  let resolve: (value: Value) => void = () => {};
-  const promise = new Promise<Value>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
-}
 
 it('creates a binding once for each cache, and keeps bindings apart', async () => {
   const caches = await Promise.all([

@@ -1,13 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { Gate } from '../../../../test/support/gate.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
-
-function sharedRedis(): DistributedCacheOptions {
-  const { url, keyPrefix } = redisForTest();
-  return { redis: { url }, keyPrefix };
-}
 
 describe.each<[string, () => DistributedCacheOptions]>([
   ['with Redis', sharedRedis],

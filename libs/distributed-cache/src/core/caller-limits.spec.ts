@@ -1,26 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
-import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { Gate } from '../../../../test/support/gate.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { cacheForTest, cachesForTest } from '../../../../test/support/cache-for-test.js';
+import { Gate, heldLoad } from '../../../../test/support/gate.js';
+import { sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
 import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { CacheEnvironment } from './distributed-cache.js';
-
-/** Connected caches of the namespace `users` over one Redis, each with connections and an L1 of its own. */
-async function pods(
-  count: number,
-  environment?: CacheEnvironment,
-  options: DistributedCacheOptions = {},
-): Promise<AsyncCache[]> {
-  const { url, keyPrefix } = redisForTest();
-  const caches = Array.from({ length: count }, () =>
-    cacheForTest({ redis: { url }, keyPrefix, ...options }, environment),
-  );
-  await Promise.all(caches.map((cache) => cache.connect()));
-  return caches.map((cache) => cache.getCache('users'));
-}
 
 function local(environment?: CacheEnvironment, options: DistributedCacheOptions = {}): AsyncCache {
   return cacheForTest({ redis: false, ...options }, environment).getCache('users');
@@ -35,48 +21,33 @@ async function localWithStale(value: string): Promise<AsyncCache> {
   return cache;
 }
 
-/** A running load that ends when the gate opens, if it opens at all. */
-async function heldLoad(cache: AsyncCache, value: string | Error): Promise<{ gate: Gate; loading: Promise<unknown> }> {
-  const [started, gate] = [new Gate(), new Gate()];
-  const loading = cache.getOrSet('key', async () => {
-    started.open();
-    await gate.opened;
-    if (value instanceof Error) {
-      throw value;
-    }
-    return value;
-  });
-  await started.opened;
-  return { gate, loading };
-}
-
 const waits = (cache: AsyncCache): number => cache.getMetrics().waits;
 
 describe('the limits of a call that waits for the load of another process', () => {
   it('end the call at its hardTimeout, and its own loader does not run afterwards', async () => {
-    const [podA, podB] = (await pods(2)) as [AsyncCache, AsyncCache];
-    const { gate, loading } = await heldLoad(podA, new Error('no database'));
+    const [podA, podB] = (await cachesForTest(2, sharedRedis())) as [AsyncCache, AsyncCache];
+    const { answer, release } = await heldLoad(podA, new Error('no database'));
     const load = vi.fn(async () => 'from B');
     await expect(podB.getOrSet('key', load, { hardTimeout: '50ms' })).rejects.toBeInstanceOf(LoaderTimeoutError);
-    gate.open();
-    await expect(loading).rejects.toThrow('no database');
+    release();
+    await expect(answer).rejects.toThrow('no database');
     await vi.waitFor(async () => expect((await podB.inspect('key')).isLoading).toBe(false));
     expect(load).not.toHaveBeenCalled();
     expect(await podB.getOrSet('key', load, { hardTimeout: '5s' })).toBe('from B');
   });
 
   it('apply to a batch', async () => {
-    const [podA, podB] = (await pods(2)) as [AsyncCache, AsyncCache];
-    const { gate, loading } = await heldLoad(podA, 'from A');
+    const [podA, podB] = (await cachesForTest(2, sharedRedis())) as [AsyncCache, AsyncCache];
+    const { answer, release } = await heldLoad(podA, 'from A');
     const asking = podB.getOrSetMany(['key', 'other'], async (missing) => missing, { hardTimeout: '50ms' });
     await expect(asking).rejects.toBeInstanceOf(LoaderTimeoutError);
-    gate.open();
-    expect(await loading).toBe('from A');
+    release();
+    expect(await answer).toBe('from A');
   });
 
   it('leave the rest of hardTimeout to its own loader', async () => {
-    const [podA, podB] = (await pods(2)) as [AsyncCache, AsyncCache];
-    const { gate, loading } = await heldLoad(podA, new Error('no database'));
+    const [podA, podB] = (await cachesForTest(2, sharedRedis())) as [AsyncCache, AsyncCache];
+    const { answer, release } = await heldLoad(podA, new Error('no database'));
     const aborted = new Gate();
     const asking = podB.getOrSet(
       'key',
@@ -84,8 +55,8 @@ describe('the limits of a call that waits for the load of another process', () =
       { hardTimeout: '500ms' },
     );
     await vi.waitFor(() => expect(waits(podB)).toBe(1));
-    gate.open();
-    await expect(loading).rejects.toThrow('no database');
+    release();
+    await expect(answer).rejects.toThrow('no database');
     await expect(asking).rejects.toBeInstanceOf(LoaderTimeoutError);
     await aborted.opened;
   });
@@ -94,30 +65,30 @@ describe('the limits of a call that waits for the load of another process', () =
 describe('the limits of a call that joins a load of its own process', () => {
   it('end the call at its hardTimeout; the load continues and its result is stored', async () => {
     const cache = local();
-    const { gate, loading } = await heldLoad(cache, 'loaded');
+    const { answer, release } = await heldLoad(cache, 'loaded');
     const asking = cache.getOrSet('key', () => 'not asked', { hardTimeout: '30ms' });
     await expect(asking).rejects.toBeInstanceOf(LoaderTimeoutError);
-    gate.open();
-    expect(await loading).toBe('loaded');
+    release();
+    expect(await answer).toBe('loaded');
     expect(await cache.get('key')).toBe('loaded');
   });
 
   it.each(['softTimeout', 'hardTimeout'])('return the stale value after its %s', async (limit) => {
     const cache = await localWithStale('old');
-    const { gate, loading } = await heldLoad(cache, 'new');
+    const { answer, release } = await heldLoad(cache, 'new');
     expect(await cache.getOrSet('key', () => 'not asked', { [limit]: '30ms' })).toBe('old');
-    gate.open();
-    expect(await loading).toBe('new');
+    release();
+    expect(await answer).toBe('new');
     expect(await cache.get('key')).toBe('new');
   });
 
   it('follow its own staleIf', async () => {
     const cache = await localWithStale('old');
-    const { gate, loading } = await heldLoad(cache, 'new');
+    const { answer, release } = await heldLoad(cache, 'new');
     const asking = cache.getOrSet('key', () => 'not asked', { hardTimeout: '30ms', staleIf: () => false });
     await expect(asking).rejects.toBeInstanceOf(LoaderTimeoutError);
-    gate.open();
-    await loading;
+    release();
+    await answer;
     expect(await cache.get('key')).toBe('new');
   });
 
@@ -149,13 +120,13 @@ describe('a loader that never returns', () => {
   const SHORT = { loadLifeMs: 200, leaseMs: 90 };
 
   it('blocks its key in other processes no longer than the time limit of a load', async () => {
-    const [podA, podB, podC] = (await pods(3, SHORT)) as [AsyncCache, AsyncCache, AsyncCache];
-    const { gate, loading } = await heldLoad(podA, 'too late');
+    const [podA, podB, podC] = (await cachesForTest(3, sharedRedis(), SHORT)) as [AsyncCache, AsyncCache, AsyncCache];
+    const { answer, release } = await heldLoad(podA, 'too late');
     const load = vi.fn(async () => 'loaded');
     expect(await Promise.all([podB.getOrSet('key', load), podC.getOrSet('key', load)])).toEqual(['loaded', 'loaded']);
     expect(load).toHaveBeenCalledTimes(1);
-    gate.open();
-    expect(await loading).toBe('too late');
+    release();
+    expect(await answer).toBe('too late');
     for (const pod of [podA, podB, podC]) {
       expect(await pod.get('key')).toBe('loaded');
     }
@@ -163,31 +134,34 @@ describe('a loader that never returns', () => {
 
   it.each<[string, () => Promise<AsyncCache>]>([
     ['with L1 alone', async () => local(SHORT)],
-    ['with Redis', async () => (await pods(1, SHORT))[0] as AsyncCache],
+    ['with Redis', async () => (await cachesForTest(1, sharedRedis(), SHORT))[0] as AsyncCache],
   ])('blocks its key in its own process no longer than that, and its result is not stored, %s', async (_what, open) => {
     const cache = await open();
-    const { gate, loading } = await heldLoad(cache, 'too late');
+    const { answer, release } = await heldLoad(cache, 'too late');
     const load = vi.fn(async () => 'loaded');
     const joined = [cache.getOrSet('key', load), cache.getOrSet('key', load, { ttl: '1h' })];
     expect(await Promise.all(joined)).toEqual(['loaded', 'loaded']);
     expect(load).toHaveBeenCalledTimes(1);
-    gate.open();
-    expect(await loading).toBe('too late');
+    release();
+    expect(await answer).toBe('too late');
     expect(await cache.get('key')).toBe('loaded');
   });
 
   it('is not joined by a call that begins after that time', async () => {
     const cache = local({ loadLifeMs: 1 });
-    const { gate, loading } = await heldLoad(cache, 'too late');
+    const { answer, release } = await heldLoad(cache, 'too late');
     await vi.waitFor(async () => expect(await cache.getOrSet('key', () => 'loaded')).toBe('loaded'));
     await cache.delete('key');
-    gate.open();
-    expect(await loading).toBe('too late');
+    release();
+    expect(await answer).toBe('too late');
     expect(await cache.get('key')).toBeUndefined();
   });
 
   it('keeps its lease for longer where its hardTimeout is longer', async () => {
-    const [podA, podB] = (await pods(2, { loadLifeMs: 1, leaseMs: 600 })) as [AsyncCache, AsyncCache];
+    const [podA, podB] = (await cachesForTest(2, sharedRedis(), { loadLifeMs: 1, leaseMs: 600 })) as [
+      AsyncCache,
+      AsyncCache,
+    ];
     const renew = vi.spyOn(RedisTier.prototype, 'renew');
     const [started, gate] = [new Gate(), new Gate()];
     const load = vi.fn(async () => {

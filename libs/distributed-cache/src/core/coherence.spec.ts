@@ -1,35 +1,7 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { FaultProxy } from '../../../../test/support/fault-proxy.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { describe, expect, it, vi } from 'vitest';
+import { cacheForTest, cachesForTest, untilLocal } from '../../../../test/support/cache-for-test.js';
+import { ownRedis, proxyTo, redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { AsyncCache } from './async-cache.js';
-import type { DistributedCache } from './distributed-cache.js';
-
-async function ownRedis(): Promise<RedisServer> {
-  const server = await RedisServer.start();
-  onTestFinished(() => server.stop());
-  return server;
-}
-
-/** Two caches, each with connections and an L1 of its own. */
-async function twoPods(redis: { url: string; keyPrefix?: string }): Promise<[DistributedCache, DistributedCache]> {
-  const pods = [0, 1].map(() => cacheForTest({ redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [
-    DistributedCache,
-    DistributedCache,
-  ];
-  await Promise.all(pods.map((pod) => pod.connect()));
-  return pods;
-}
-
-/** Puts the key into L1: the message about the previous write may still arrive and drop the entry. */
-async function warm(cache: AsyncCache, key: string): Promise<void> {
-  await untilLocal(cache, key);
-}
-
-async function untilLocal(cache: AsyncCache, key: string): Promise<void> {
-  await vi.waitFor(async () => expect(await cache.lookup(key)).toMatchObject({ tier: 'local' }), { timeout: 5000 });
-}
 
 describe('L1 in two processes', () => {
   it.each<[string, (cache: AsyncCache) => Promise<unknown>, unknown]>([
@@ -37,41 +9,30 @@ describe('L1 in two processes', () => {
     ['sets', (cache) => cache.set('key', 'new'), 'new'],
     ['clears', (cache) => cache.clear(), undefined],
   ])('drops the entry that another process %s', async (_what, change, expected) => {
-    const [podA, podB] = (await twoPods(redisForTest())).map((pod) => pod.getCache('users')) as [
-      AsyncCache,
-      AsyncCache,
-    ];
+    const options = sharedRedis();
+    const [podA, podB] = (await cachesForTest(2, options)) as [AsyncCache, AsyncCache];
     await podA.set('key', 'old');
-    await warm(podB, 'key');
+    await untilLocal(podB, 'key');
     await change(podA);
     await vi.waitFor(async () => expect(await podB.get('key')).toBe(expected));
     expect(await podA.get('key')).toBe(expected);
+    const [later] = (await cachesForTest(1, options)) as [AsyncCache];
+    expect(await later.get('key')).toBe(expected);
   });
 
   it('drops the entry that another client changes', async () => {
-    const redis = redisForTest();
-    const [podA] = await twoPods(redis);
-    const cache = podA.getCache('users');
+    const options = sharedRedis();
+    const { admin } = redisForTest();
+    const [cache] = (await cachesForTest(1, options)) as [AsyncCache];
     await cache.set('user:%1 {x}', 'old');
-    await warm(cache, 'user:%1 {x}');
-    const [name] = await redis.admin.keys(`${redis.keyPrefix}:users:user*`);
-    await redis.admin.del(name!);
+    await untilLocal(cache, 'user:%1 {x}');
+    const [name] = await admin.keys(`${options.keyPrefix}:users:user*`);
+    await admin.del(name!);
     await vi.waitFor(async () => expect(await cache.get('user:%1 {x}')).toBeUndefined());
   });
 
-  it('drops every entry when Redis is emptied', async () => {
-    const server = await ownRedis();
-    const [podA] = await twoPods(server);
-    const cache = podA.getCache('users');
-    await cache.set('key', 'old');
-    await warm(cache, 'key');
-    await server.command('FLUSHALL');
-    await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined());
-  });
-
   it('keeps its entry when its own process writes the key', async () => {
-    const [podA] = await twoPods(redisForTest());
-    const cache = podA.getCache('users');
+    const [cache] = (await cachesForTest(1, sharedRedis())) as [AsyncCache];
     await cache.set('key', 'mine');
     await cache.getOrSet('other', async () => 'mine too');
     await cache.healthCheck(); // a late message would have arrived by now
@@ -79,40 +40,9 @@ describe('L1 in two processes', () => {
     expect(await cache.lookup('other')).toMatchObject({ tier: 'local' });
   });
 
-  it.each([['pubsub'], ['normal']])('misses no change when its %s connection is killed', async (type) => {
-    const server = await ownRedis();
-    const [podA] = await twoPods(server);
-    const cache = podA.getCache('users');
-    await cache.set('key', 'old');
-    await warm(cache, 'key');
-    await server.command('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes');
-    await server.command('DEL', 'cache:users:key');
-    await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined());
-    await cache.set('again', 1);
-    await untilLocal(cache, 'again');
-    await server.command('DEL', 'cache:users:again');
-    await vi.waitFor(async () => expect(await cache.get('again')).toBeUndefined());
-  });
-
-  it('uses no entry while its connections are half-open, and tracks changes again afterwards', async () => {
-    const server = await ownRedis();
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
-    const pod = cacheForTest({ redis: { host: '127.0.0.1', port: proxy.port } });
-    const cache = pod.getCache('users');
-    await cache.set('key', 'old');
-    await warm(cache, 'key');
-    proxy.stall('both', { onlyExisting: true });
-    await server.command('DEL', 'cache:users:key');
-    await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined(), { timeout: 5000 });
-    await cache.set('again', 1);
-    await untilLocal(cache, 'again');
-  });
-
   it('tracks changes again after listening has taken longer than the deadline', async () => {
     const server = await ownRedis();
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
+    const proxy = await proxyTo(server);
     const pod = cacheForTest({ redis: { host: '127.0.0.1', port: proxy.port } });
     const cache = pod.getCache('users');
     await cache.set('key', 'old');
@@ -131,42 +61,15 @@ describe('L1 in two processes', () => {
   });
 });
 
-describe('a change made during an outage', () => {
-  it.each<[string, (cache: AsyncCache) => Promise<unknown>]>([
-    ['a deletion', (cache) => cache.delete('key')],
-    ['a clear', (cache) => cache.clear()],
-    ['a set', (cache) => cache.set('key', 'only here')],
-  ])('is replayed before Redis is read again: %s', async (_what, change) => {
-    const server = await ownRedis();
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
-    const [podA, podB] = [
-      cacheForTest({ redis: { host: '127.0.0.1', port: proxy.port } }),
-      cacheForTest({ redis: { url: server.url } }),
-    ];
-    const cache = podA.getCache('users');
-    await cache.set('key', 'old');
-    await proxy.refuseNew(true);
-    proxy.cut();
-    await vi.waitFor(async () => expect(await podA.healthCheck()).toMatchObject({ status: 'degraded' }));
-    await change(cache);
-    expect(await podB.getCache('users').get('key')).toBe('old');
-    await proxy.refuseNew(false);
-    await vi.waitFor(async () => expect(await podA.healthCheck()).toMatchObject({ status: 'up' }), { timeout: 5000 });
-    expect(await cache.get('key')).toBeUndefined();
-    await vi.waitFor(async () => expect(await podB.getCache('users').get('key')).toBeUndefined());
-  });
-
-  it('becomes a part of one clear when there are too many deletions', async () => {
-    const server = await ownRedis();
-    const pod = cacheForTest({ redis: { url: server.url } });
-    const cache = pod.getCache('users');
-    await cache.set('key:0', 'old');
-    await cache.set('never deleted', 'old');
-    server.freeze();
-    await cache.deleteMany(Array.from({ length: 10_001 }, (_, index) => `key:${index}`));
-    server.thaw();
-    await vi.waitFor(async () => expect(await pod.healthCheck()).toMatchObject({ status: 'up' }), { timeout: 5000 });
-    expect(await cache.getMany(['key:0', 'never deleted'])).toEqual([undefined, undefined]);
-  });
+it('too many deletions of an outage become one clear of their namespace', async () => {
+  const server = await ownRedis();
+  const pod = cacheForTest({ redis: { url: server.url } });
+  const cache = pod.getCache('users');
+  await cache.set('key:0', 'old');
+  await cache.set('never deleted', 'old');
+  server.freeze();
+  await cache.deleteMany(Array.from({ length: 10_001 }, (_, index) => `key:${index}`));
+  server.thaw();
+  await vi.waitFor(async () => expect(await pod.healthCheck()).toMatchObject({ status: 'up' }), { timeout: 5000 });
+  expect(await cache.getMany(['key:0', 'never deleted'])).toEqual([undefined, undefined]);
 });

@@ -1,14 +1,8 @@
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import type { DistributedCache } from './distributed-cache.js';
-
-function sharedRedis(): DistributedCacheOptions {
-  const { url, keyPrefix } = redisForTest();
-  return { redis: { url }, keyPrefix };
-}
 
 function deletionsOf({ events }: DistributedCache): (readonly [key: string, existed: boolean])[] {
   const emitted: (readonly [key: string, existed: boolean])[] = [];
@@ -73,8 +67,7 @@ describe('the deletion of keys that only Redis has', () => {
   });
 
   it('emits the same with a full Redis', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
+    const server = await ownRedis();
     const options = { redis: { url: server.url } };
     const [podA, podB] = [cacheForTest(options), cacheForTest(options)];
     await podA.getCache('users').set('there', 1);

@@ -1,18 +1,11 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { FaultProxy } from '../../../../test/support/fault-proxy.js';
 import { freePort } from '../../../../test/support/free-port.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis, proxyTo } from '../../../../test/support/redis-for-test.js';
 import { FakeClock } from '../testing/fake-clock.js';
 import type { DistributedCache } from './distributed-cache.js';
 
 const DEADLINE_MS = 300;
-
-async function ownRedis(): Promise<RedisServer> {
-  const server = await RedisServer.start();
-  onTestFinished(() => server.stop());
-  return server;
-}
 
 /** The states that the cache has emitted, in order. */
 function statesOf(cache: DistributedCache): string[] {
@@ -47,8 +40,7 @@ describe('a cache whose Redis does not answer', () => {
     expect(await all.healthCheck()).toMatchObject({ status: 'degraded', redisConnected: false, overallHealthy: true });
     expect(states).toEqual(['failed', 'fallback on']);
 
-    const server = await RedisServer.start({ port });
-    onTestFinished(() => server.stop());
+    const server = await ownRedis({ port });
     await untilHealthy(all);
     expect(states).toEqual(['failed', 'fallback on', 'connected', 'fallback off']);
     await cache.getOrSet('user:3', async () => 'Eve');
@@ -103,19 +95,6 @@ describe('a cache whose Redis does not answer', () => {
     await vi.waitFor(() => expect(states).toEqual(['connected', 'failed', 'fallback on']), { timeout: 5000 });
   });
 
-  it('replaces a half-open socket although the server answers others', async () => {
-    const server = await ownRedis();
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
-    const all = cacheForTest({ redis: { host: '127.0.0.1', port: proxy.port } });
-    const cache = all.getCache<number>('numbers');
-    await cache.set('a', 1);
-    proxy.stall('both', { onlyExisting: true });
-    expect(await cache.getOrSet('b', async () => 2)).toBe(2);
-    await untilHealthy(all);
-    expect(await cache.set('c', 3)).toBe(true);
-  });
-
   it('serves an entry for no longer than the fallback TTL, counted from the start of the outage', async () => {
     const clock = new FakeClock();
     const all = cacheForTest(
@@ -155,8 +134,7 @@ describe('a cache whose Redis does not answer', () => {
   it('does not start an outage when only the process was busy', async () => {
     const server = await ownRedis();
     // In this process too, nothing leaves before the deadline has passed, as with commands that are written together.
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
+    const proxy = await proxyTo(server);
     const all = cacheForTest({ redis: { host: proxy.host, port: proxy.port } });
     const states = statesOf(all);
     const cache = all.getCache<number>('numbers');

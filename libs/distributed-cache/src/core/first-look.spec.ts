@@ -41,18 +41,6 @@ describe('the first read of Redis in a load', () => {
     expect(await cache.getOrSet('there', async () => 'not asked')).toBe('value');
     await vi.waitFor(async () => expect(await server.command('EXISTS', 'cache:{cache:users:there}:lease')).toBe(0));
   });
-
-  it('returns the value where a full Redis gives no lease', async () => {
-    const { server, cache, other } = await watchedPods();
-    await other.set('there', 'value');
-    await miss(cache, 'a', 'b');
-    await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
-    await server.command('CONFIG', 'SET', 'maxmemory', '1mb');
-    const load = vi.fn(async () => 'loaded');
-    expect(await cache.getOrSet('there', load)).toBe('value');
-    expect(load).not.toHaveBeenCalled();
-    expect(await cache.getOrSet('missing', load)).toBe('loaded');
-  });
 });
 
 it('a call that waits for the load of another process ends with one plain read', async () => {

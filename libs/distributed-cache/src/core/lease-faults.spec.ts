@@ -1,8 +1,7 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { FaultProxy } from '../../../../test/support/fault-proxy.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
 import { miss, watchedPods, type WatchedPods } from '../../../../test/support/watched-pods.js';
+import { ownRedis, proxyTo } from '../../../../test/support/redis-for-test.js';
 import { RedisTier } from '../redis/index.js';
 import type { DistributedCache } from './distributed-cache.js';
 import { PendingReleases } from './lease.js';
@@ -20,7 +19,7 @@ function faultsOf(all: DistributedCache): string[] {
  * Two processes. The first one takes the lease at once from now on, after reads of values that only the second one has
  * set.
  */
-async function podsThatGuess(...keys: string[]): Promise<WatchedPods> {
+async function podsThatTakeAtOnce(...keys: string[]): Promise<WatchedPods> {
   const pods = await watchedPods();
   await miss(pods.cache, 'a', 'b', 'c');
   await Promise.all(keys.map((key) => pods.other.set(key, `set ${key}`)));
@@ -29,7 +28,7 @@ async function podsThatGuess(...keys: string[]): Promise<WatchedPods> {
 
 describe('a lease that Redis does not take back', () => {
   it('removes no stored value when scripts are forbidden', async () => {
-    const { server, all, cache } = await podsThatGuess('there');
+    const { server, all, cache } = await podsThatTakeAtOnce('there');
     await server.command('ACL', 'SETUSER', 'default', '-eval', '-evalsha');
     expect(await cache.getOrSet('there', async () => 'not asked')).toBe('set there');
     await server.command('CLIENT', 'KILL', 'TYPE', 'normal'); // the repair that was pending happens now
@@ -38,10 +37,8 @@ describe('a lease that Redis does not take back', () => {
   });
 
   it('removes no stored value when the connection is lost, and is given back after the reconnection', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
     const all = cacheForTest({ redis: { host: proxy.host, port: proxy.port } }, { leaseMs: 600_000 });
     const others = cacheForTest({ redis: { url: server.url } });
     await Promise.all([all.connect(), others.connect()]);
@@ -61,7 +58,7 @@ describe('a lease that Redis does not take back', () => {
 
 describe('a lease that was never requested', () => {
   it('is not given back: thousands of commands are queued', async () => {
-    const { server, cache, commandsFor } = await podsThatGuess();
+    const { server, cache, commandsFor } = await podsThatTakeAtOnce();
     const release = vi.spyOn(RedisTier.prototype, 'release');
     server.freeze();
     const writes = Array.from({ length: 5000 }, (_, index) => cache.set(`key${index}`, index));
@@ -76,7 +73,7 @@ describe('a lease that was never requested', () => {
 describe('a process that takes the lease at once', () => {
   it('takes few leases in a burst of loads, and finds the existing values', async () => {
     const keys = Array.from({ length: 1000 }, (_, index) => `key${index}`);
-    const { cache, commandsFor } = await podsThatGuess(...keys);
+    const { cache, commandsFor } = await podsThatTakeAtOnce(...keys);
     const load = vi.fn(async () => 'loaded');
     expect(await Promise.all(keys.map((key) => cache.getOrSet(key, load)))).toEqual(keys.map((key) => `set ${key}`));
     expect(load).not.toHaveBeenCalled();
@@ -90,7 +87,7 @@ describe('a process that takes the lease at once', () => {
   });
 
   it('leaves no lease behind at a value of another type', async () => {
-    const { server, all, cache } = await podsThatGuess();
+    const { server, all, cache } = await podsThatTakeAtOnce();
     const faults = faultsOf(all);
     await server.command('LPUSH', 'cache:users:list', 'of another program');
     expect(await cache.getOrSet('list', async () => 'loaded')).toBe('loaded');
@@ -99,7 +96,7 @@ describe('a process that takes the lease at once', () => {
   });
 
   it.each(['miss', 'hit'])('reports an unreadable entry once, after a %s', async (kind) => {
-    const { server, all, cache } = await podsThatGuess('x', 'y', 'z');
+    const { server, all, cache } = await podsThatTakeAtOnce('x', 'y', 'z');
     for (const key of kind === 'hit' ? ['x', 'y', 'z'] : []) {
       await cache.getOrSet(key, async () => 'not asked');
     }
@@ -110,14 +107,17 @@ describe('a process that takes the lease at once', () => {
   });
 
   it('returns the value although Redis is full, reports the refusal once and asks once', async () => {
-    const { server, all, cache, commandsFor } = await podsThatGuess('there');
+    const { server, all, cache, commandsFor } = await podsThatTakeAtOnce('there');
     const faults = faultsOf(all);
     await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
     await server.command('CONFIG', 'SET', 'maxmemory', '1mb');
     const before = (await commandsFor('there')).length;
-    expect(await cache.getOrSet('there', async () => 'not asked')).toBe('set there');
+    const load = vi.fn(async () => 'loaded');
+    expect(await cache.getOrSet('there', load)).toBe('set there');
+    expect(load).not.toHaveBeenCalled();
     expect(faults).toEqual(['OOM']);
     expect((await commandsFor('there')).slice(before)).toEqual(['get', 'get', 'get lease']); // refused ones are not seen
+    expect(await cache.getOrSet('missing', load)).toBe('loaded');
   });
 });
 
@@ -126,7 +126,7 @@ describe('a Redis that gives no lease', () => {
     ['scripts are forbidden', ['ACL', 'SETUSER', 'default', '-eval', '-evalsha']],
     ['Redis is full', ['CONFIG', 'SET', 'maxmemory', '1mb']],
   ])('a hold-off of another process is respected: %s', async (_what, [name = '', ...args]) => {
-    const { server, cache, other } = await podsThatGuess();
+    const { server, cache, other } = await podsThatTakeAtOnce();
     await other.delete('key', { holdOff: 30 });
     await server.command(name, ...args);
     await miss(cache, 'd', 'e', 'f'); // from here on the process knows that there are no leases
@@ -136,7 +136,7 @@ describe('a Redis that gives no lease', () => {
 
   it('the values are found although the user may access nothing else', async () => {
     const keys = Array.from({ length: 40 }, (_, index) => `key${index}`);
-    const { server, cache } = await podsThatGuess(...keys);
+    const { server, cache } = await podsThatTakeAtOnce(...keys);
     await server.command('ACL', 'SETUSER', 'default', 'resetkeys', '~cache:*');
     const load = vi.fn(async () => 'loaded');
     expect(await Promise.all(keys.map((key) => cache.getOrSet(key, load)))).toEqual(keys.map((key) => `set ${key}`));
@@ -162,22 +162,22 @@ describe('a Redis that refuses scripts', () => {
 });
 
 it('a pending release is sent once, and once more after a refusal', async () => {
-  const kept = new PendingReleases();
+  const pending = new PendingReleases();
   const given = { release: vi.fn(async () => {}) };
-  const refused = { release: vi.fn(async () => kept.add(refused)) };
-  kept.add(given);
-  kept.add(refused);
-  kept.release();
-  kept.release();
+  const refused = { release: vi.fn(async () => pending.add(refused)) };
+  pending.add(given);
+  pending.add(refused);
+  pending.release();
+  pending.release();
   expect([given.release, refused.release].map(({ mock }) => mock.calls.length)).toEqual([1, 2]);
 });
 
 it('at most a thousand releases are pending: the other leases expire', () => {
-  const kept = new PendingReleases();
+  const pending = new PendingReleases();
   const release = vi.fn(async () => {});
   for (let count = 0; count < 1001; count++) {
-    kept.add({ release });
+    pending.add({ release });
   }
-  kept.release();
+  pending.release();
   expect(release).toHaveBeenCalledTimes(1000);
 });

@@ -1,46 +1,16 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { describe, expect, it, vi } from 'vitest';
+import { cachesForTest } from '../../../../test/support/cache-for-test.js';
 import { FaultProxy } from '../../../../test/support/fault-proxy.js';
-import { Gate } from '../../../../test/support/gate.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { Gate, heldLoad } from '../../../../test/support/gate.js';
+import { ownRedis, proxyTo, redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
-import type { CacheEnvironment } from './distributed-cache.js';
-
-/** Connected caches of the namespace `users`, each with connections and an L1 of its own. */
-async function pods(
-  count: number,
-  options: DistributedCacheOptions,
-  environment: CacheEnvironment = {},
-): Promise<AsyncCache[]> {
-  const caches = Array.from({ length: count }, () => cacheForTest(options, environment));
-  await Promise.all(caches.map((cache) => cache.connect()));
-  return caches.map((cache) => cache.getCache('users'));
-}
-
-function sharedRedis(): DistributedCacheOptions {
-  const { url, keyPrefix } = redisForTest();
-  return { redis: { url }, keyPrefix };
-}
-
-/** A running load in `cache` that ends when the gate opens. */
-async function heldLoad(cache: AsyncCache, value: unknown): Promise<{ gate: Gate; loading: Promise<unknown> }> {
-  const [started, gate] = [new Gate(), new Gate()];
-  const loading = cache.getOrSet('key', async () => {
-    started.open();
-    await gate.opened;
-    return value;
-  });
-  await started.opened;
-  return { gate, loading };
-}
 
 describe('the load of a key in several processes', () => {
   it('runs once for 1000 callers in eight processes, however long it takes', async () => {
     const leaseMs = 500;
-    const caches = await pods(8, sharedRedis(), { leaseMs });
+    const caches = await cachesForTest(8, sharedRedis(), { leaseMs });
     const load = vi.fn(async () => {
       await new Promise((resolve) => setTimeout(resolve, 3 * leaseMs));
       return 'Ada';
@@ -53,7 +23,7 @@ describe('the load of a key in several processes', () => {
   });
 
   it('passes to the next process when the first load fails; only the callers of that load get its error', async () => {
-    const [podA, podB] = (await pods(2, sharedRedis())) as [AsyncCache, AsyncCache];
+    const [podA, podB] = (await cachesForTest(2, sharedRedis())) as [AsyncCache, AsyncCache];
     const [started, gate] = [new Gate(), new Gate()];
     const error = new Error('no database');
     const failing = podA.getOrSet('key', async () => {
@@ -69,60 +39,55 @@ describe('the load of a key in several processes', () => {
   });
 
   it('passes to the next process when the loading process has died', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
-    const [podA] = (await pods(1, { redis: { host: '127.0.0.1', port: proxy.port } }, { leaseMs: 200 })) as [
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const [podA] = (await cachesForTest(1, { redis: { host: '127.0.0.1', port: proxy.port } }, { leaseMs: 200 })) as [
       AsyncCache,
     ];
-    const [podB] = (await pods(1, { redis: { url: server.url } }, { leaseMs: 200 })) as [AsyncCache];
-    const { gate, loading } = await heldLoad(podA, 'from A');
+    const [podB] = (await cachesForTest(1, { redis: { url: server.url } }, { leaseMs: 200 })) as [AsyncCache];
+    const { answer, release } = await heldLoad(podA, 'from A');
     await proxy.refuseNew(true);
     proxy.cut();
     expect(await podB.getOrSet('key', async () => 'from B')).toBe('from B');
-    gate.open();
-    expect(await loading).toBe('from A');
+    release();
+    expect(await answer).toBe('from A');
     expect(await podB.get('key')).toBe('from B');
   });
 
   it('does not delay a caller where a stale value exists', async () => {
     const options: DistributedCacheOptions = { ...sharedRedis(), namespaces: { users: { grace: '1h' } } };
-    const [podA, podB] = (await pods(2, options)) as [AsyncCache, AsyncCache];
+    const [podA, podB] = (await cachesForTest(2, options)) as [AsyncCache, AsyncCache];
     await podA.set('key', 'old', '20ms');
     await vi.waitFor(async () => expect(await podB.lookup('key')).toMatchObject({ state: 'stale' }));
-    const { gate, loading } = await heldLoad(podA, 'new');
+    const { answer, release } = await heldLoad(podA, 'new');
     const load = vi.fn(async () => 'not asked');
     expect(await podB.getOrSet('key', load)).toBe('old');
     expect(load).not.toHaveBeenCalled();
-    gate.open();
-    expect(await loading).toBe('new');
+    release();
+    expect(await answer).toBe('new');
     await vi.waitFor(async () => expect(await podB.get('key')).toBe('new'));
   });
 
   it('is not awaited by other processes when Redis becomes unavailable', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
-    const [podA, podB] = (await pods(2, { redis: { url: server.url } })) as [AsyncCache, AsyncCache];
-    const { gate, loading } = await heldLoad(podA, 'from A');
+    const server = await ownRedis();
+    const [podA, podB] = (await cachesForTest(2, { redis: { url: server.url } })) as [AsyncCache, AsyncCache];
+    const { answer, release } = await heldLoad(podA, 'from A');
     const waiting = podB.getOrSet('key', async () => 'from B');
     await server.killHard();
     expect(await waiting).toBe('from B');
-    gate.open();
-    expect(await loading).toBe('from A');
+    release();
+    expect(await answer).toBe('from A');
   });
 });
 
 describe('a lease whose process did not receive the answer', () => {
   /** Two processes. The first one loses the answer of Redis to its next lease. */
   async function losingTheNextLease(): Promise<{ podA: AsyncCache; podB: AsyncCache; proxy: FaultProxy; taken: Gate }> {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
-    const proxy = await FaultProxy.start(server.port);
-    onTestFinished(() => proxy.close());
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
     const long = { leaseMs: 60_000 };
-    const [podA] = (await pods(1, { redis: { host: proxy.host, port: proxy.port } }, long)) as [AsyncCache];
-    const [podB] = (await pods(1, { redis: { url: server.url } }, long)) as [AsyncCache];
+    const [podA] = (await cachesForTest(1, { redis: { host: proxy.host, port: proxy.port } }, long)) as [AsyncCache];
+    const [podB] = (await cachesForTest(1, { redis: { url: server.url } }, long)) as [AsyncCache];
     const taken = new Gate();
     vi.spyOn(RedisTier.prototype, 'take').mockImplementationOnce(async function (this: RedisTier, ...asked) {
       proxy.stall('down');
@@ -154,35 +119,17 @@ describe('a lease whose process did not receive the answer', () => {
   });
 });
 
-describe('a load that began before a change', () => {
-  it.each<[string, (cache: AsyncCache) => Promise<unknown>, unknown]>([
-    ['a deletion', (cache) => cache.delete('key'), undefined],
-    ['a set', (cache) => cache.set('key', 'set'), 'set'],
-    ['a clear', (cache) => cache.clear(), undefined],
-    ['a deletion of many', (cache) => cache.deleteMany(['other', 'key']), undefined],
-  ])('is stored in no tier of any process after %s elsewhere', async (_what, change, after) => {
-    const [podA, podB, podC] = (await pods(3, sharedRedis())) as [AsyncCache, AsyncCache, AsyncCache];
-    const { gate, loading } = await heldLoad(podA, 'old');
-    await change(podB);
-    gate.open();
-    expect(await loading).toBe('old');
-    for (const pod of [podA, podB, podC]) {
-      expect(await pod.get('key')).toBe(after);
-    }
-  });
-
-  it('is not stored after a deletion by another client', async () => {
-    const redis = redisForTest();
-    const [podA] = (await pods(1, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [AsyncCache];
-    await podA.set('key', 'older', '1h');
-    await redis.admin.del(`${redis.keyPrefix}:users:key`);
-    await vi.waitFor(async () => expect(await podA.get('key')).toBeUndefined(), { timeout: 10_000 });
-    const { gate, loading } = await heldLoad(podA, 'old');
-    await redis.admin.set(`${redis.keyPrefix}:users:key`, 'by hand');
-    await redis.admin.del(`${redis.keyPrefix}:users:key`);
-    await podA.healthCheck();
-    gate.open();
-    expect(await loading).toBe('old');
-    expect(await podA.get('key')).toBeUndefined();
-  });
+it('a load that began before a deletion by another client is not stored', async () => {
+  const redis = redisForTest();
+  const [podA] = (await cachesForTest(1, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix })) as [AsyncCache];
+  await podA.set('key', 'older', '1h');
+  await redis.admin.del(`${redis.keyPrefix}:users:key`);
+  await vi.waitFor(async () => expect(await podA.get('key')).toBeUndefined(), { timeout: 10_000 });
+  const { answer, release } = await heldLoad(podA, 'old');
+  await redis.admin.set(`${redis.keyPrefix}:users:key`, 'by hand');
+  await redis.admin.del(`${redis.keyPrefix}:users:key`);
+  await podA.healthCheck();
+  release();
+  expect(await answer).toBe('old');
+  expect(await podA.get('key')).toBeUndefined();
 });

@@ -77,14 +77,14 @@ describe('a value read from Redis', () => {
 });
 
 /** Keeps a number of values, and reads a share of them again. @returns how many were kept as text */
-function keep(guess: RereadPredictor, count: number, isAskedAgain: (index: number) => boolean): number {
+function keep(predictor: RereadPredictor, count: number, isAskedAgain: (index: number) => boolean): number {
   let texts = 0;
   for (let index = 0; index < count; index++) {
-    if (guess.prefersText()) {
+    if (predictor.prefersText()) {
       texts++;
-      guess.onKept();
+      predictor.onKept();
       if (isAskedAgain(index)) {
-        guess.onReread();
+        predictor.onReread();
       }
     }
   }
@@ -93,31 +93,31 @@ function keep(guess: RereadPredictor, count: number, isAskedAgain: (index: numbe
 
 describe('a value that was read from Redis is kept in L1', () => {
   it('as text while few values are read again', () => {
-    const guess = new RereadPredictor();
-    expect(keep(guess, 1000, () => false)).toBe(1000);
-    expect(keep(guess, 1000, (index) => index % 4 === 0)).toBe(1000);
+    const predictor = new RereadPredictor();
+    expect(keep(predictor, 1000, () => false)).toBe(1000);
+    expect(keep(predictor, 1000, (index) => index % 4 === 0)).toBe(1000);
   });
 
   it('as a value while values are read again, except for a few samples', () => {
-    const guess = new RereadPredictor();
-    const texts = keep(guess, 1000, () => true);
+    const predictor = new RereadPredictor();
+    const texts = keep(predictor, 1000, () => true);
     expect(texts).toBeGreaterThan(1000 / 20);
     expect(texts).toBeLessThan(1000 / 10);
   });
 
   it('as a value where values are read again only after all of them have been read', () => {
-    const guess = new RereadPredictor();
-    expect(keep(guess, 1000, () => false)).toBe(1000);
+    const predictor = new RereadPredictor();
+    expect(keep(predictor, 1000, () => false)).toBe(1000);
     for (let index = 0; index < 1000; index++) {
-      guess.onReread();
+      predictor.onReread();
     }
-    expect(keep(guess, 16, () => true)).toBe(1);
+    expect(keep(predictor, 16, () => true)).toBe(1);
   });
 
   it('as text again soon after values are no longer read again', () => {
-    const guess = new RereadPredictor();
-    keep(guess, 1000, () => true);
-    keep(guess, 2000, () => false);
-    expect(keep(guess, 100, () => false)).toBe(100);
+    const predictor = new RereadPredictor();
+    keep(predictor, 1000, () => true);
+    keep(predictor, 2000, () => false);
+    expect(keep(predictor, 100, () => false)).toBe(100);
   });
 });

@@ -1,21 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
-import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { cachesForTest } from '../../../../test/support/cache-for-test.js';
 import { Gate } from '../../../../test/support/gate.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import { formerNamesOf, keyLayout } from '../keys/index.js';
-import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { EntryOptions, LoaderContext } from './entry-options.js';
 
 const PROCESSES = 10;
-
-/** Connected caches of the namespace `users`, each with connections and an L1 of its own. */
-async function pods(count = PROCESSES, redis = redisForTest()): Promise<AsyncCache[]> {
-  const { url, keyPrefix } = redis;
-  const caches = Array.from({ length: count }, () => cacheForTest({ redis: { url }, keyPrefix }));
-  await Promise.all(caches.map((cache) => cache.connect()));
-  return caches.map((cache) => cache.getCache('users'));
-}
 
 function waits(cache: AsyncCache): number {
   return cache.getMetrics().waits;
@@ -51,7 +42,7 @@ describe('a load that stores nothing', () => {
   it.each(Object.entries(OUTCOMES))(
     'after %s lets the waiting processes load at once, each for its own callers',
     async (_what, how) => {
-      const caches = await pods();
+      const caches = await cachesForTest(PROCESSES, sharedRedis());
       const [first, ...others] = caches as [AsyncCache, ...AsyncCache[]];
       const [started, firstGate, othersGate] = [new Gate(), new Gate(), new Gate()];
       let running = 0;
@@ -86,7 +77,7 @@ describe('a load that stores nothing', () => {
   );
 
   it('lets the next process load for all others, which wait for it', async () => {
-    const [podA, podB, podC] = (await pods(3)) as [AsyncCache, AsyncCache, AsyncCache];
+    const [podA, podB, podC] = (await cachesForTest(3, sharedRedis())) as [AsyncCache, AsyncCache, AsyncCache];
     await expect(podA.getOrSet('key', () => Promise.reject(new Error('no database')))).rejects.toThrow('no database');
     const [started, gate] = [new Gate(), new Gate()];
     const loading = podB.getOrSet('key', async () => {
@@ -104,7 +95,7 @@ describe('a load that stores nothing', () => {
   });
 
   it('runs one load at a time per process for callers that keep calling', async () => {
-    const caches = await pods(3);
+    const caches = await cachesForTest(3, sharedRedis());
     const most = caches.map(() => 0);
     const ended: unknown[] = [];
     const ask = async (cache: AsyncCache, index: number): Promise<void> => {
@@ -124,45 +115,12 @@ describe('a load that stores nothing', () => {
     await Promise.all(caches.map(ask));
     expect(most.every((count) => count <= 1)).toBe(true);
   });
-
-  it('does not store the result of a process that loads without the lease', async () => {
-    const [podA, podB, podC] = (await pods(3)) as [AsyncCache, AsyncCache, AsyncCache];
-    const fill = vi.spyOn(RedisTier.prototype, 'fill');
-    const [started, gate, both] = [new Gate(), new Gate(), new Gate()];
-    let running = 0;
-    const failing = podA.getOrSet('key', async () => {
-      started.open();
-      await gate.opened;
-      throw new Error('no database');
-    });
-    await started.opened;
-    const loads = [podB, podC].map((cache, index) =>
-      cache.getOrSet('key', async () => {
-        running++;
-        await both.opened;
-        return index;
-      }),
-    );
-    await vi.waitFor(() => expect([waits(podB), waits(podC)]).toEqual([1, 1]));
-    gate.open();
-    await expect(failing).rejects.toThrow('no database');
-    await vi.waitFor(() => expect(running).toBe(2));
-    await podA.delete('key'); // finds nothing, ends the load under the lease; the other is not kept
-    both.open();
-    expect(await Promise.all(loads)).toEqual([0, 1]);
-    expect(fill.mock.calls.length).toBeLessThanOrEqual(1);
-    expect(await Promise.all([podA, podB, podC].map((cache) => cache.get('key')))).toEqual([
-      undefined,
-      undefined,
-      undefined,
-    ]);
-  });
 });
 
 describe('a load whose process has died', () => {
   it('is waited for once by the processes that do not take over, and the key is loaded once', async () => {
     const redis = redisForTest();
-    const caches = await pods(4, redis);
+    const caches = await cachesForTest(4, { redis: { url: redis.url }, keyPrefix: redis.keyPrefix });
     const [first, ...others] = caches as [AsyncCache, ...AsyncCache[]];
     const [started, gate] = [new Gate(), new Gate()];
     const lost = first.getOrSet('key', async () => {

@@ -22,16 +22,16 @@ function channelForTest(name: string): unknown[] {
 describe('CacheEvents', () => {
   it('calls its listeners synchronously, in the order of their registration, with the same payload object', () => {
     const events = new CacheEvents();
-    const heard: unknown[] = [];
-    events.on('hit', (event) => heard.push(['first', event]));
-    events.on('hit', (event) => heard.push(['second', event]));
-    events.on('miss', () => heard.push('miss'));
+    const received: unknown[] = [];
+    events.on('hit', (event) => received.push(['first', event]));
+    events.on('hit', (event) => received.push(['second', event]));
+    events.on('miss', () => received.push('miss'));
     events.emit('hit', HIT);
-    expect(heard).toEqual([
+    expect(received).toEqual([
       ['first', HIT],
       ['second', HIT],
     ]);
-    expect((heard[0] as unknown[])[1]).toBe(HIT);
+    expect((received[0] as unknown[])[1]).toBe(HIT);
   });
 
   it('does not call a listener that was removed', () => {
@@ -120,11 +120,11 @@ describe('CacheEvents', () => {
 
   it('keeps two buses apart, which share the diagnostics channels', () => {
     const [one, other] = [new CacheEvents(), new CacheEvents()];
-    const heard = vi.fn();
-    one.on('hit', heard);
+    const received = vi.fn();
+    one.on('hit', received);
     const messages = channelForTest('hit');
     other.emit('hit', HIT);
-    expect(heard).not.toHaveBeenCalled();
+    expect(received).not.toHaveBeenCalled();
     expect(messages).toEqual([HIT]);
   });
 });

@@ -3,8 +3,7 @@ import { HealthCheck, HealthCheckService } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
 import { DistributedCache, type DistributedCacheOptions } from '../core/index.js';
 import { DistributedCacheHealthIndicator, DistributedCacheHealthModule } from './index.js';
 
@@ -49,12 +48,6 @@ async function startApp(options: DistributedCacheOptions): Promise<Started> {
     return { code: response.status, status, cache: details.cache };
   };
   return { cache, health };
-}
-
-async function ownRedis(): Promise<RedisServer> {
-  const server = await RedisServer.start();
-  onTestFinished(() => server.stop());
-  return server;
 }
 
 describe('GET /health', () => {

@@ -149,11 +149,11 @@ describe('encodeArguments', () => {
   });
 
   it('recognizes the built-ins of another realm', () => {
-    const foreign: unknown = runInContext(
+    const ofOtherRealm: unknown = runInContext(
       '[{ a: [1] }, new Date(0), new Map([[1, 2]]), new Set([1]), /a/g, new Uint8Array([1, 2])]',
       createContext({}),
     );
-    expect(encodeArguments([foreign])).toBe(
+    expect(encodeArguments([ofOtherRealm])).toBe(
       "[(a:[1]),Date(1970-01-01T00:00:00.000Z),Map(1:2),Set(1),RegExp('a','g'),Uint8Array(AQI)]",
     );
   });

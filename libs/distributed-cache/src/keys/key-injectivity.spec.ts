@@ -62,7 +62,10 @@ const leaf = fc.oneof(
 
 const propertyNames = fc.oneof(fc.constantFrom('a', 'b', '0', '', 'a:0', '__proto__', "'"), awkwardText);
 
-/** Values that `isDeepStrictEqual` judges without a look at us: it tells holes, `-0`, prototypes and content apart. */
+/**
+ * Values that `isDeepStrictEqual` compares independently of the library: it distinguishes holes, `-0`, prototypes and
+ * content.
+ */
 const { value: values } = fc.letrec<{ value: unknown }>((tie) => {
   const limits = { maxLength: 3, depthIdentifier: 'value' } as const;
   const value = tie('value');

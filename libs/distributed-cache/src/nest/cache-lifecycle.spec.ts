@@ -4,10 +4,11 @@ import { redisStore } from 'cache-manager-ioredis-yet';
 import { Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { freePort } from '../../../../test/support/free-port.js';
+import { Gate } from '../../../../test/support/gate.js';
 import { httpForTest, nestForTest } from '../../../../test/support/nest-for-test.js';
 import { RecordingLogger } from '../../../../test/support/recording-logger.js';
-import { redisForTest, type RedisForTest } from '../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis, redisForTest, type RedisForTest } from '../../../../test/support/redis-for-test.js';
+import { listenersOf } from '../../../../test/support/watch-leaks.js';
 import { AsyncCache, DistributedCache, type RedisOption } from '../core/index.js';
 import { InjectCache } from './distributed-cache.module.js';
 import { DistributedCacheModule } from './distributed-cache.module.js';
@@ -61,16 +62,16 @@ describe('the application', () => {
 
   it('answers requests in flight from the cache while it shuts down, Redis included', async () => {
     const { url, keyPrefix, admin } = redisForTest();
-    const gate = withResolvers<void>();
-    const arrived = withResolvers<void>();
-    const shuttingDown = withResolvers<void>();
+    const gate = new Gate();
+    const arrived = new Gate();
+    const shuttingDown = new Gate();
     @Controller()
     class UsersController {
       constructor(@InjectCache('default') private readonly cache: AsyncCache<string>) {}
       @Get()
       async find(): Promise<unknown> {
-        arrived.resolve();
-        await gate.promise;
+        arrived.open();
+        await gate.opened;
         const known = await this.cache.lookup('known');
         return { known: known.state === 'miss' ? known.state : known.tier, stored: await this.cache.set('late', 'x') };
       }
@@ -78,7 +79,7 @@ describe('the application', () => {
     @Injectable()
     class Witness implements BeforeApplicationShutdown {
       beforeApplicationShutdown(): void {
-        shuttingDown.resolve();
+        shuttingDown.open();
       }
     }
     const { app, request } = await httpForTest({
@@ -88,10 +89,10 @@ describe('the application', () => {
     });
     await app.get(DistributedCache).getCache('default').set('known', 'value');
     const response = request('/', { headers: { connection: 'close' } });
-    await arrived.promise;
+    await arrived.opened;
     const closing = app.close();
-    await shuttingDown.promise;
-    gate.resolve();
+    await shuttingDown.opened;
+    gate.open();
     expect(await (await response).json()).toEqual({ known: 'redis', stored: true });
     await closing;
     expect(await admin.exists(`${keyPrefix}:default:late`)).toBe(1);
@@ -99,8 +100,7 @@ describe('the application', () => {
   });
 
   it('starts when Redis refuses connections, and when it accepts them and never answers', async () => {
-    const frozen = await RedisServer.start();
-    onTestFinished(() => frozen.stop());
+    const frozen = await ownRedis();
     frozen.freeze();
     for (const port of [await freePort(), frozen.port]) {
       const module = await nestForTest({ cache: { redis: { host: '127.0.0.1', port } } });
@@ -151,17 +151,3 @@ describe('the application', () => {
     ).toBe(1);
   });
 });
-
-function listenersOf(client: Redis): Record<string, number> {
-  return Object.fromEntries(
-    ['error', 'connect', 'ready', 'close', 'reconnecting', 'end'].map((event) => [event, client.listenerCount(event)]),
-  );
-}
-
-function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
-  let resolve: (value: Value) => void = () => {};
-  const promise = new Promise<Value>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
-}

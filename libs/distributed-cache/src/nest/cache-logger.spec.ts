@@ -4,8 +4,7 @@ import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { freePort } from '../../../../test/support/free-port.js';
 import { nestForTest } from '../../../../test/support/nest-for-test.js';
 import { recordLogs, type RecordingLogger } from '../../../../test/support/recording-logger.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { RedisServer, type RedisServerOptions } from '../../../../test/support/redis-server.js';
+import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
 import { DistributedCache, TierReplyError, type DistributedCacheOptions } from '../core/index.js';
 import { CacheLogger } from './cache-logger.js';
 import { Cached } from './decorators/cached.decorator.js';
@@ -19,12 +18,6 @@ class Users {
   async find(email: string): Promise<string> {
     return `secret of ${email}`;
   }
-}
-
-async function ownRedis(options?: RedisServerOptions): Promise<RedisServer> {
-  const server = await RedisServer.start(options);
-  onTestFinished(() => server.stop());
-  return server;
 }
 
 async function startApp(cache: DistributedCacheOptions, levels: LogLevel[] = LEVELS) {
@@ -147,7 +140,7 @@ describe('CacheLogger', () => {
     ]);
   });
 
-  it('logs only the name of a foreign error: its text may contain anything', () => {
+  it('logs only the name of an error from outside the library: its text may contain anything', () => {
     const logger = recordLogs(LEVELS);
     const all = cacheForTest({ redis: false });
     const cacheLogger = new CacheLogger();

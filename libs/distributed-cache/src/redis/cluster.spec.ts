@@ -23,50 +23,17 @@ describe('a cache over a Redis Cluster', () => {
     return { redis: { cluster }, keyPrefix: `test-${prefixes++}`, deadlineMs: 5000 };
   }
 
-  it('gets, sets and loads keys of every slot, and another process reads them', async () => {
+  it('finds every node from one address, and stores keys on each', async () => {
     const own = options();
     const [cache, other] = [cacheForTest(own).getCache('users'), cacheForTest(own).getCache('users')];
     for (const key of KEYS) {
       expect(await cache.set(key, { key })).toBe(true);
       expect(await other.get(key)).toEqual({ key });
       expect(await cache.getOrSet(`loaded:${key}`, async () => key)).toBe(key);
-      expect(await other.getOrSet(`loaded:${key}`, async () => 'never asked')).toBe(key);
+      expect(await other.getOrSet(`loaded:${key}`, async () => 'not asked')).toBe(key);
     }
     const held = await Promise.all(group.masters.map((master) => master.command('DBSIZE')));
     expect(held.every((count) => Number(count) > 20)).toBe(true);
-  });
-
-  it('reads, writes and deletes many keys of many slots at once', async () => {
-    const own = options();
-    const [cache, other] = [cacheForTest(own).getCache<string>('users'), cacheForTest(own).getCache<string>('users')];
-    expect(await cache.setMany(KEYS.map((key) => [key, key] as const))).toBe(true);
-    expect(await other.getMany([...KEYS, 'none'])).toEqual([...KEYS, undefined]);
-    expect(await other.deleteMany([...KEYS.slice(0, 30), 'none'])).toBe(30);
-    const fresh = cacheForTest(own).getCache<string>('users');
-    expect(await fresh.getMany(KEYS)).toEqual([...KEYS.slice(0, 30).map(() => undefined), ...KEYS.slice(30)]);
-  });
-
-  it('clears a namespace on every node, and no other namespace', async () => {
-    const own = options();
-    const all = cacheForTest(own);
-    await all.getCache('orders').set('key', 'kept');
-    await all.getCache('users').setMany(KEYS.map((key) => [key, key] as const));
-    await all.getCache('users').clear();
-    expect((await all.getCache('users').getMany(KEYS)).every((value) => value === undefined)).toBe(true);
-    const other = cacheForTest(own);
-    expect((await other.getCache('users').getMany(KEYS)).every((value) => value === undefined)).toBe(true);
-    expect(await other.getCache('orders').get('key')).toBe('kept');
-  });
-
-  it('tracks changes on every node in each process', async () => {
-    const own = options();
-    const [all, another] = [cacheForTest(own), cacheForTest(own)];
-    await Promise.all([all.connect(), another.connect()]);
-    const [cache, other] = [all.getCache('users'), another.getCache('users')];
-    await cache.setMany(KEYS.map((key) => [key, 'old'] as const));
-    await other.getMany(KEYS);
-    await cache.setMany(KEYS.map((key) => [key, 'new'] as const));
-    await vi.waitFor(async () => expect(new Set(await other.getMany(KEYS))).toEqual(new Set(['new'])));
   });
 
   it('is healthy, and closes at once', async () => {

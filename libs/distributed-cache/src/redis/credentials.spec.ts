@@ -5,6 +5,7 @@ import { untilInvalidation } from '../../../../test/support/channel-for-test.js'
 import { Gate } from '../../../../test/support/gate.js';
 import { RedisCluster } from '../../../../test/support/redis-cluster.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis } from '../../../../test/support/redis-for-test.js';
 
 /** Gives the user another password, and closes every connection that is logged in with the old one. */
 async function rotate(server: RedisServer, password: string): Promise<void> {
@@ -13,8 +14,7 @@ async function rotate(server: RedisServer, password: string): Promise<void> {
 }
 
 async function serverOf(password: string): Promise<RedisServer> {
-  const server = await RedisServer.start();
-  onTestFinished(() => server.stop());
+  const server = await ownRedis();
   await rotate(server, password);
   return server;
 }

@@ -2,8 +2,8 @@ import { redisStore } from 'cache-manager-ioredis-yet';
 import { Redis, type RedisOptions } from 'ioredis';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
+import { listenersOf } from '../../../../test/support/watch-leaks.js';
 import type { RedisOption } from '../config/index.js';
 
 type Make = (options: RedisOptions) => Promise<{ client: Redis; option: RedisOption }>;
@@ -25,11 +25,6 @@ const WAYS: readonly (readonly [name: string, make: Make])[] = [
     },
   ],
 ];
-
-function listenersOf(client: Redis): Record<string, number> {
-  const names = client.eventNames();
-  return Object.fromEntries(names.map((name) => [String(name), client.listenerCount(name)]));
-}
 
 async function handedIn(make: Make, options: RedisOptions): Promise<{ client: Redis; option: RedisOption }> {
   const made = await make(options);
@@ -79,8 +74,7 @@ describe.each(WAYS)('%s that is handed in', (_name, make) => {
   });
 
   it('reconnects by its own rules, and is used again afterwards', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
+    const server = await ownRedis();
     const { client, option } = await handedIn(make, { host: server.host, port: server.port, retryStrategy: () => 50 });
     client.on('error', () => {});
     const all = cacheForTest({ redis: option });

@@ -3,20 +3,8 @@ import { createConnection, createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { channelOf, untilInvalidation, type ChannelEnds } from '../../../../test/support/channel-for-test.js';
-import { FaultProxy } from '../../../../test/support/fault-proxy.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
-
-async function ownServer(args: readonly string[] = []): Promise<RedisServer> {
-  const server = await RedisServer.start({ args });
-  onTestFinished(() => server.stop());
-  return server;
-}
-
-async function proxyTo(server: RedisServer): Promise<FaultProxy> {
-  const proxy = await FaultProxy.start(server.port);
-  onTestFinished(() => proxy.close());
-  return proxy;
-}
+import { ownRedis, proxyTo } from '../../../../test/support/redis-for-test.js';
 
 function at({ port }: { port: number }): { redis: { host: string; port: number } } {
   return { redis: { host: '127.0.0.1', port } };
@@ -46,7 +34,7 @@ async function subscriptionsOf(server: RedisServer): Promise<string> {
 
 describe('the invalidation channel', () => {
   it('is live, and stays live, where a round trip takes 250 ms', async () => {
-    const server = await ownServer();
+    const server = await ownRedis();
     const proxy = await proxyTo(server);
     proxy.delay(125);
     // More than the default deadline: a busy machine adds to the round trip.
@@ -65,7 +53,7 @@ describe('the invalidation channel', () => {
   });
 
   it('is not live while its two connections reach different servers, and tries again with growing delays', async () => {
-    const [one, other] = [await ownServer(), await ownServer()];
+    const [one, other] = [await ownRedis(), await ownRedis()];
     await other.command('ACL', 'SETUSER', 'x', 'on'); // the ids differ, whether both exist or not
     let isSplit = true;
     const address = await junction((index) => (index === 0 || !isSplit ? one.port : other.port));
@@ -85,40 +73,43 @@ describe('the invalidation channel', () => {
     expect((await untilInvalidation(all, 'live')).status).toBe('up');
   });
 
-  const DEAFNESS: readonly (readonly [
+  const LOSSES: readonly (readonly [
     what: string,
-    deafen: (ends: ChannelEnds, strangerId: number) => Promise<unknown>,
+    loseTracking: (ends: ChannelEnds, otherId: number) => Promise<unknown>,
   ])[] = [
     ['tracking is off', ({ source }) => source.client('TRACKING', 'OFF')],
     ['the subscription is gone', ({ subscriber }) => subscriber.unsubscribe('__redis__:invalidate')],
     [
       'changes are sent to another client',
-      async ({ source }, strangerId) => {
+      async ({ source }, otherId) => {
         await source.client('TRACKING', 'OFF');
-        await source.client('TRACKING', 'ON', 'REDIRECT', strangerId, 'BCAST', 'PREFIX', 'cache:');
+        await source.client('TRACKING', 'ON', 'REDIRECT', otherId, 'BCAST', 'PREFIX', 'cache:');
       },
     ],
   ];
 
-  it.each(DEAFNESS)('detects at a heartbeat that tracking is lost on open connections: %s', async (_what, deafen) => {
-    const server = await ownServer();
-    const [all, writer] = [cacheForTest(at(server)), cacheForTest(at(server))];
-    const cache = all.getCache('users');
-    await writer.getCache('users').set('key', 'old');
-    await untilInvalidation(all, 'live');
-    await untilInvalidation(writer, 'live');
-    await vi.waitFor(async () => expect(await cache.lookup('key')).toMatchObject({ tier: 'local' }));
-    const { subscriber } = channelOf(writer);
-    const strangerId = Number(/^id=(\d+)/m.exec(await subscriptionsOf(server))?.[1]);
-    expect(subscriber.status).toBe('ready');
-    await deafen(channelOf(all), strangerId);
-    await writer.getCache('users').set('key', 'new');
-    await vi.waitFor(async () => expect(await cache.get('key')).toBe('new'), { timeout: 5000 });
-    await untilInvalidation(all, 'live');
-  });
+  it.each(LOSSES)(
+    'detects at a heartbeat that tracking is lost on open connections: %s',
+    async (_what, loseTracking) => {
+      const server = await ownRedis();
+      const [all, writer] = [cacheForTest(at(server)), cacheForTest(at(server))];
+      const cache = all.getCache('users');
+      await writer.getCache('users').set('key', 'old');
+      await untilInvalidation(all, 'live');
+      await untilInvalidation(writer, 'live');
+      await vi.waitFor(async () => expect(await cache.lookup('key')).toMatchObject({ tier: 'local' }));
+      const { subscriber } = channelOf(writer);
+      const otherId = Number(/^id=(\d+)/m.exec(await subscriptionsOf(server))?.[1]);
+      expect(subscriber.status).toBe('ready');
+      await loseTracking(channelOf(all), otherId);
+      await writer.getCache('users').set('key', 'new');
+      await vi.waitFor(async () => expect(await cache.get('key')).toBe('new'), { timeout: 5000 });
+      await untilInvalidation(all, 'live');
+    },
+  );
 
   it('detects a path that carries replies and no messages', async () => {
-    const server = await ownServer();
+    const server = await ownRedis();
     const proxy = await proxyTo(server);
     const all = cacheForTest(at(proxy));
     await all.connect();
@@ -149,7 +140,7 @@ describe('the invalidation channel', () => {
     ['-ping', 'resetchannels', 'none', 'SUBSCRIBE refused (NOPERM)'],
     ['-client|getredir', '&*', 'live', undefined],
   ])('handles a user with %s and channels %s: %s (%s), on two connections', async (rule, channels, state, cause) => {
-    const server = await ownServer();
+    const server = await ownRedis();
     await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', channels, '+@all', rule);
     const proxy = await proxyTo(server);
     const all = cacheForTest({ redis: { ...at(proxy).redis, username: 'app', password: 'secret' } });
@@ -164,7 +155,7 @@ describe('the invalidation channel', () => {
   });
 
   it('treats any error as a refusal, and tracks once the server permits it', async () => {
-    const server = await ownServer();
+    const server = await ownRedis();
     const proxy = await proxyTo(server);
     proxy.filter((link, lane, chunk) => {
       const text = chunk.toString('latin1');
@@ -183,7 +174,7 @@ describe('the invalidation channel', () => {
   });
 
   it('leaves no key behind', async () => {
-    const server = await ownServer();
+    const server = await ownRedis();
     const all = cacheForTest(at(server));
     await all.connect();
     await untilInvalidation(all, 'live');

@@ -2,8 +2,7 @@ import { once } from 'node:events';
 import { Command, Redis } from 'ioredis';
 import { Redis as Redis6 } from 'ioredis6';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
 import { checkDirect } from './ready-check.js';
 import type { RedisClient } from './redis-client.js';
 import { isDirect } from './send.js';
@@ -41,8 +40,7 @@ describe('commands are sent directly on a client', () => {
   });
 
   it('where the server refuses the command of the check', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
+    const server = await ownRedis();
     await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '&*', '+@all', '-ping');
     const client = new Redis(server.url, { ...OWN, username: 'app', password: 'secret' });
     expect(await isDirectAfterCheck(client, async (each) => void (await each.time()))).toBe(true);

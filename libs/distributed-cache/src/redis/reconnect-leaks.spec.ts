@@ -1,7 +1,7 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { RedisServer } from '../../../../test/support/redis-server.js';
 import { watchListeners, watchTimers } from '../../../../test/support/watch-leaks.js';
+import { ownRedis } from '../../../../test/support/redis-for-test.js';
 
 const CYCLES = 100;
 
@@ -10,8 +10,7 @@ describe('a Redis that is killed and restarted a hundred times', () => {
     'is used again each time, and leaves no listener, timer or pending call behind',
     { timeout: 400_000 },
     async () => {
-      const server = await RedisServer.start();
-      onTestFinished(() => server.stop());
+      const server = await ownRedis();
       const timersLeft = watchTimers();
       const mostListeners = watchListeners();
       const all = cacheForTest({ redis: { url: server.url }, deadlineMs: 300 });

@@ -1,26 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { setInterval } from 'node:timers/promises';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { connectionForTest, type ConnectionForTest } from '../../../../test/support/connection-for-test.js';
-import { FaultProxy } from '../../../../test/support/fault-proxy.js';
 import { freePort } from '../../../../test/support/free-port.js';
-import { RedisServer, type RedisServerOptions } from '../../../../test/support/redis-server.js';
 import { canMakeCertificates } from '../../../../test/support/test-certificates.js';
+import { ownRedis, proxyTo } from '../../../../test/support/redis-for-test.js';
 import type { ConnectionSettings } from './client-options.js';
 import type { RedisConnectionLimits } from './index.js';
 import { requireAll, resultOf } from './send.js';
-
-async function ownRedis(options?: RedisServerOptions): Promise<RedisServer> {
-  const server = await RedisServer.start(options);
-  onTestFinished(() => server.stop());
-  return server;
-}
-
-async function proxyTo(server: RedisServer): Promise<FaultProxy> {
-  const proxy = await FaultProxy.start(server.port);
-  onTestFinished(() => proxy.close());
-  return proxy;
-}
 
 function connectionTo(
   connection: ConnectionSettings,

@@ -1,42 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { failoverLoad } from '../../../../test/support/failover-load.js';
 import { RedisSentinel } from '../../../../test/support/redis-sentinel.js';
-import type { DistributedCacheOptions } from '../config/index.js';
 
 const SOON = { timeout: 10_000, interval: 50 };
 const KEYS = Array.from({ length: 20 }, (_, index) => `key:${index}`);
-
-describe('a cache over Sentinels', () => {
-  let group: RedisSentinel;
-  beforeAll(async () => void (group = await RedisSentinel.start()));
-  afterAll(() => group?.stop());
-
-  const options = (keyPrefix: string): DistributedCacheOptions => ({
-    redis: { sentinels: group.addresses, name: group.name },
-    keyPrefix,
-  });
-
-  it('gets, sets, loads, deletes and clears one key or many, for every process', async () => {
-    const [all, another] = [cacheForTest(options('basic')), cacheForTest(options('basic'))];
-    await Promise.all([all.connect(), another.connect()]);
-    const [cache, other] = [all.getCache<string>('users'), another.getCache<string>('users')];
-    expect(await cache.set('key', 'value')).toBe(true);
-    expect(await other.get('key')).toBe('value');
-    expect(await cache.getOrSet('loaded', async () => 'once')).toBe('once');
-    expect(await other.getOrSet('loaded', async () => 'twice')).toBe('once');
-    expect(await cache.setMany(KEYS.map((key) => [key, key] as const))).toBe(true);
-    expect(await other.getMany([...KEYS, 'none'])).toEqual([...KEYS, undefined]);
-    expect(await cache.delete('key')).toBe(true);
-    expect(await cache.deleteMany([...KEYS.slice(0, 5), 'none'])).toBe(5);
-    await vi.waitFor(async () =>
-      expect(await other.getMany(['key', ...KEYS.slice(0, 5)])).toEqual(Array(6).fill(undefined)),
-    );
-    await cache.clear();
-    await vi.waitFor(async () => expect(await other.getMany(KEYS)).toEqual(KEYS.map(() => undefined)));
-    expect(await all.healthCheck()).toMatchObject({ status: 'up', redisConnected: true });
-  });
-});
 
 const FAULTS: readonly (readonly [name: string, happen: (group: RedisSentinel) => Promise<void> | void])[] = [
   ['is killed', (group) => group.killMaster()],

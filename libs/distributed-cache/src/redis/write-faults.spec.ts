@@ -1,7 +1,8 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { freePort } from '../../../../test/support/free-port.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
+import { ownRedis } from '../../../../test/support/redis-for-test.js';
 import type { AsyncCache, DistributedCache } from '../core/index.js';
 
 const OLD = { text: 'old' };
@@ -17,8 +18,7 @@ async function cacheOnOwnRedis(): Promise<{
   states: string[];
   replies: string[];
 }> {
-  const server = await RedisServer.start();
-  onTestFinished(() => server.stop());
+  const server = await ownRedis();
   const all = cacheForTest({ redis: { url: server.url } });
   const [states, replies]: string[][] = [[], []];
   all.events.on('redisConnected', () => states!.push('connected'));

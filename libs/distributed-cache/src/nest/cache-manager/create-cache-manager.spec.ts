@@ -1,8 +1,7 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../../test/support/cache-for-test.js';
 import { freePort } from '../../../../../test/support/free-port.js';
-import { redisForTest } from '../../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../../test/support/redis-server.js';
+import { ownRedis, redisForTest } from '../../../../../test/support/redis-for-test.js';
 import { CacheConfig, type DistributedCacheOptions } from '../../core/index.js';
 import { FakeClock } from '../../testing/fake-clock.js';
 import { CACHE_MANAGER_NAMESPACE, createCacheManager, withCacheManagerDefaults } from './index.js';
@@ -68,12 +67,12 @@ describe('createCacheManager over Redis', () => {
     const first = processOver(options);
     await first.cache.set('a', 1);
     await first.tiers.getCache('users').set('a', 2);
-    await admin.set(`${keyPrefix}-other:a`, 'foreign', 'PX', 60_000);
+    await admin.set(`${keyPrefix}-other:a`, 'of another program', 'PX', 60_000);
     await first.cache.clear();
     const second = processOver(options);
     expect(await second.cache.get('a')).toBeUndefined();
     expect(await second.tiers.getCache('users').get('a')).toBe(2);
-    expect(await admin.get(`${keyPrefix}-other:a`)).toBe('foreign');
+    expect(await admin.get(`${keyPrefix}-other:a`)).toBe('of another program');
   });
 
   it('reads an unreadable entry as one miss, not as a miss of all', async () => {
@@ -86,8 +85,7 @@ describe('createCacheManager over Redis', () => {
   });
 
   it('goes on serving when Redis dies, and emits the error to the listeners of its store', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
+    const server = await ownRedis();
     const { cache, tiers } = processOver({ redis: { url: server.url } });
     const errors: unknown[] = [];
     cache.stores[0]?.on('error', (error: unknown) => errors.push(error));

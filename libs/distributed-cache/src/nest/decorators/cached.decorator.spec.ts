@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { freePort } from '../../../../../test/support/free-port.js';
 import { nestForTest } from '../../../../../test/support/nest-for-test.js';
-import { redisForTest } from '../../../../../test/support/redis-for-test.js';
-import { RedisServer } from '../../../../../test/support/redis-server.js';
+import { ownRedis, redisForTest } from '../../../../../test/support/redis-for-test.js';
 import { ConfigurationError, DistributedCache, type Found } from '../../core/index.js';
 import { Cached, CachedKeywords, CachedMetrics, CachedTrends } from './cached.decorator.js';
 
@@ -242,8 +241,7 @@ describe('a decorated method without Redis', () => {
   });
 
   it('works when Redis is killed between two calls, or freezes', async () => {
-    const server = await RedisServer.start();
-    onTestFinished(() => server.stop());
+    const server = await ownRedis();
     const insights = (await nestForTest({ providers: [Insights], cache: { redis: { url: server.url } } })).get(
       Insights,
     );

@@ -1,9 +1,8 @@
 /* oxlint-disable unicorn/no-thenable -- an object with a `then` out of the cache is the attack */
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { AsyncCache } from '../../libs/distributed-cache/src/core/index.js';
 import { cacheForTest } from '../support/cache-for-test.js';
-import { FaultProxy } from '../support/fault-proxy.js';
-import { redisForTest } from '../support/redis-for-test.js';
+import { proxyTo, redisForTest } from '../support/redis-for-test.js';
 import { cacheManagerOf, keyvOf, storeOf } from './peers.js';
 import { NAMESPACE, podsForTest } from './pods.js';
 
@@ -88,8 +87,7 @@ describe('several legacy values', () => {
     ['getOrSet', (cache) => cache.getOrSet('key', async () => 'loaded'), 'loaded'],
   ])('cost a %s no more than one deadline, for both round trips', async (_method, ask, answer) => {
     const redis = redisForTest();
-    const proxy = await FaultProxy.start(redis.port);
-    onTestFinished(() => proxy.close());
+    const proxy = await proxyTo(redis);
     const address = { host: proxy.host, port: proxy.port };
     const all = cacheForTest({ redis: address, keyPrefix: redis.keyPrefix, deadlineMs: 1500 });
     await all.connect();
