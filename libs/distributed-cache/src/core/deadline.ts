@@ -3,7 +3,7 @@ import { toMs } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
 import type { EntryOptions } from './entry-options.js';
 import type { Flight } from './flight.js';
-import { outcomeOf, type LoadOutcome } from './lookup.js';
+import { outcomeOf, type LoadOutcome } from './outcomes.js';
 
 /**
  * The time that one call may spend waiting for Redis, however many steps it takes: the deadline is a promise to the

@@ -1,6 +1,6 @@
 import type { LoaderTimeoutError } from '../errors/index.js';
 import type { WaitedLoad } from './loader-run.js';
-import type { FoundEntry, LoadOutcome } from './lookup.js';
+import type { FoundEntry, LoadOutcome } from './outcomes.js';
 import type { ValueCheck } from './value-check.js';
 
 /** The facts of a load that its options decide. */
@@ -237,5 +237,47 @@ export class Flight implements WaitedLoad {
     const { rest } = this;
     this.rest = undefined;
     return rest;
+  }
+}
+
+/** A read of several keys. One object records the changes of all of them: as a rule there are none. */
+export class GroupRead {
+  private readonly tainted = new Set<string>();
+  private areAllTainted = false;
+  private index: ReadonlySet<string> | undefined;
+
+  constructor(private readonly keys: readonly string[]) {}
+
+  taint(key: string): void {
+    this.index ??= new Set(this.keys);
+    if (this.index.has(key)) {
+      this.tainted.add(key);
+    }
+  }
+
+  taintAll(): void {
+    this.areAllTainted = true;
+  }
+
+  /** Whether one of its keys is tainted, in the form of a flight. */
+  flightOf(key: string): KeyOfGroup {
+    return new KeyOfGroup(this, key);
+  }
+
+  isTainted(key: string): boolean {
+    return this.areAllTainted || this.tainted.has(key);
+  }
+}
+
+class KeyOfGroup {
+  readonly check = undefined;
+
+  constructor(
+    private readonly group: GroupRead,
+    private readonly key: string,
+  ) {}
+
+  get isTainted(): boolean {
+    return this.group.isTainted(this.key);
   }
 }

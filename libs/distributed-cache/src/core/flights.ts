@@ -1,7 +1,6 @@
-import { Flight } from './flight.js';
-import { HoldOffs } from './hold-offs.js';
+import { Flight, GroupRead } from './flight.js';
 import { loadScopes } from './loader-run.js';
-import type { LoadOutcome, ReadResult } from './lookup.js';
+import type { LoadOutcome, ReadResult } from './outcomes.js';
 
 /** A joined load that is older than this, in milliseconds, may wait for itself: the detection of load cycles begins. */
 const SUSPICIOUS_MS = 1_000;
@@ -357,44 +356,56 @@ class ChangeWaits {
   }
 }
 
-/** A read of several keys. One object records the changes of all of them: as a rule there are none. */
-export class GroupRead {
-  private readonly tainted = new Set<string>();
-  private areAllTainted = false;
-  private index: ReadonlySet<string> | undefined;
+/** Maximum number of keys; beyond it the oldest hold-off ends early in this process, and still applies in Redis. */
+const MOST_KEYS = 100_000;
 
-  constructor(private readonly keys: readonly string[]) {}
+/** Below this size a sweep costs more than it saves. */
+const SWEEP_FROM = 64;
 
-  taint(key: string): void {
-    this.index ??= new Set(this.keys);
-    if (this.index.has(key)) {
-      this.tainted.add(key);
+/** The keys that were deleted with a hold-off, and the time until which loads of them are not kept. */
+export class HoldOffs {
+  private readonly until = new Map<string, number>();
+  /**
+   * The size at which hold-offs that have ended are removed: twice what the last sweep left, so a call costs O(1) on
+   * average.
+   */
+  private sweepAt = SWEEP_FROM;
+
+  constructor(private readonly mostKeys = MOST_KEYS) {}
+
+  get size(): number {
+    return this.until.size;
+  }
+
+  add(key: string, untilMs: number, nowMs: number): void {
+    this.until.delete(key); // moves the key to the end: it is the youngest now
+    this.until.set(key, untilMs);
+    if (this.until.size >= this.sweepAt) {
+      this.sweep(nowMs);
+    }
+    if (this.until.size > this.mostKeys) {
+      const [oldest] = this.until.keys();
+      this.until.delete(oldest as string);
     }
   }
 
-  taintAll(): void {
-    this.areAllTainted = true;
+  includes(key: string, nowMs: number): boolean {
+    if (this.until.size === 0) {
+      return false;
+    }
+    const untilMs = this.until.get(key);
+    if (untilMs !== undefined && untilMs <= nowMs) {
+      this.until.delete(key);
+    }
+    return untilMs !== undefined && untilMs > nowMs;
   }
 
-  /** Whether one of its keys is tainted, in the form of a flight. */
-  flightOf(key: string): KeyOfGroup {
-    return new KeyOfGroup(this, key);
-  }
-
-  isTainted(key: string): boolean {
-    return this.areAllTainted || this.tainted.has(key);
-  }
-}
-
-class KeyOfGroup {
-  readonly check = undefined;
-
-  constructor(
-    private readonly group: GroupRead,
-    private readonly key: string,
-  ) {}
-
-  get isTainted(): boolean {
-    return this.group.isTainted(this.key);
+  private sweep(nowMs: number): void {
+    for (const [key, untilMs] of this.until) {
+      if (untilMs <= nowMs) {
+        this.until.delete(key);
+      }
+    }
+    this.sweepAt = Math.max(SWEEP_FROM, 2 * this.until.size);
   }
 }

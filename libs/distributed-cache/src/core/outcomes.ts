@@ -61,3 +61,19 @@ export type LoadOutcome =
 export function outcomeOf({ stored, tier, ttlMs }: FoundEntry): LoadOutcome {
   return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs };
 }
+
+/** The outcome of a write. */
+export interface WrittenEntry {
+  /** Whether a tier keeps the value. */
+  readonly kept: boolean;
+  /** Whether a later write or deletion came first, so that this value no longer counts. */
+  readonly superseded: boolean;
+  /** Whether Redis has the value; true when no Redis is configured. */
+  readonly complete: boolean;
+}
+
+/** The outcome of a write of a loaded value. */
+export interface WrittenLoad extends WrittenEntry {
+  /** The value in the form that its readers get. */
+  readonly stored: StoredValue;
+}
