@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
-import { type EncodedPayload, type EntryHeader, readEnvelope, writeEnvelope } from './envelope.js';
+import {
+  type EncodedPayload,
+  type EntryHeader,
+  readEnvelope,
+  StampReader,
+  StampWriter,
+  writeEnvelope,
+} from './envelope.js';
 import { type KeyRing, openPayload, payloadSealer } from './payload-cipher.js';
-import { StampReader, StampWriter } from './stamps.js';
 import {
   parsePlainText,
   type PlainFormat,

@@ -7,16 +7,19 @@ export {
   isEnvelope,
   readEnvelope,
   type SerializerId,
+  type Stamp,
+  stampNamed,
   writeEnvelope,
 } from './envelope.js';
 export type { KeyRing } from './payload-cipher.js';
-export { type SerializedValue, deserialize, serialize } from './serializer.js';
-export { stampNamed, type Stamp } from './stamps.js';
 export {
   asDecoded,
   type BegunEncoding,
   type Decoded,
+  deserialize,
   type EncodedValue,
+  serialize,
+  type SerializedValue,
   ValueCodec,
   type ValueCodecOptions,
 } from './value-codec.js';

@@ -1,7 +1,6 @@
 import { textBytes } from '../values/index.js';
-import type { LocalEntry, LocalMark } from './local-entry.js';
+import { DeferredJson, type LocalEntry, type LocalMark, type StoredValue } from './stored-value.js';
 import { SlotTable } from './slot-table.js';
-import { DeferredJson, type StoredValue } from './stored-value.js';
 
 /** The index of one partition: its keys, and the slots of their entries. One operation invalidates all entries of a partition. */
 export interface PartitionIndex {

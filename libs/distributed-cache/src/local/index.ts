@@ -1,12 +1,16 @@
 export { CoarseClock, SuspendWatch, systemClock, type Clock } from './clock.js';
 export { EntryStore } from './entry-store.js';
 export { LocalCache, type LocalCacheOptions, Partition } from './local-cache.js';
-export type { LocalEntry, LocalMark, LocalPutOptions, LocalScope, LocalSetOptions } from './local-entry.js';
 export {
   DeferredJson,
+  type LocalEntry,
+  type LocalMark,
+  type LocalPutOptions,
+  type LocalScope,
+  type LocalSetOptions,
   readStored,
-  storeValue,
   type StoredValue,
+  storeValue,
   type ValueMaking,
   type ValueOrigin,
   type ValuesMode,

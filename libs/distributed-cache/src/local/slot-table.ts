@@ -1,5 +1,5 @@
 import type { CopyInstance } from '../values/index.js';
-import type { LocalMark } from './local-entry.js';
+import type { LocalMark } from './stored-value.js';
 
 const FIRST_CAPACITY = 256;
 /**

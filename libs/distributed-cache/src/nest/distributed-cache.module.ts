@@ -21,7 +21,7 @@ import { CacheLogger } from './cache-logger.js';
 import { CacheMetricsInterceptor } from './interceptors.js';
 import { CacheRequestTracker } from './cache-request-tracker.js';
 import { CacheSlotFiller } from './decorators/cache-slot.js';
-import { DEFAULT_NAMESPACE } from './decorators/cached-options.js';
+import { DEFAULT_NAMESPACE } from './decorators/decorator-options.js';
 
 /** The interface of a class that is given as `useClass` or `useExisting` to `forRootAsync`. */
 export interface DistributedCacheOptionsFactory {

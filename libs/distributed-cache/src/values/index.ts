@@ -1,8 +1,7 @@
 export { ClassParts, ClassRegistry, NO_CLASSES, type RegisteredClass } from './classes.js';
 export { copyValue, type CopyInstance } from './copy.js';
 export { describeError, reviveError } from './error-parts.js';
-export { flatText, flattenTexts } from './flat-text.js';
-export { freezeTree, readyTree } from './freeze-and-measure.js';
+export { flattenTexts, flatText, freezeTree, readyTree } from './freeze-and-measure.js';
 export {
   inspectValue,
   isPlainJson,
