@@ -1,6 +1,6 @@
 import { stampNamed, type Stamp } from '../codec/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { LocalMark } from '../local/index.js';
+import type { TagVersion } from '../local/index.js';
 import type { RedisEntry } from '../redis/index.js';
 import type { RedisRuntime } from './runtime.js';
 import type { RemoteLookup } from './remote-outcomes.js';
@@ -56,19 +56,19 @@ export class EntryValidity {
     stamps: readonly Stamp[],
     tags: readonly string[],
   ): Promise<RemoteLookup> {
-    const marks = this.tags.marks(tags); // before asking, so that a change in between is noticed
+    const tagVersions = this.tags.tagVersions(tags); // before asking, so that a change in between is noticed
     const werePending = this.tags.arePending(tags);
     const current = await this.tags.stamps(tags);
     return werePending || this.tags.arePending(tags) || current.some(([name, stamp]) => stampOf(entry, name) !== stamp)
       ? { state: 'miss', stamps }
-      : this.found(key, entry, stamps, marks);
+      : this.found(key, entry, stamps, tagVersions);
   }
 
   private found(
     key: string,
     entry: RedisEntry,
     stamps: readonly Stamp[],
-    marks: readonly LocalMark[] | undefined,
+    tagVersions: readonly TagVersion[] | undefined,
   ): RemoteLookup {
     const { createdAtMs, expiresAtMs } = entry.header;
     const nowMs = this.redis.connection.serverNowMs(this.layout.valueKey(key));
@@ -78,7 +78,7 @@ export class EntryValidity {
       ttlMs: expiresAtMs - nowMs,
       ageMs: Math.max(0, nowMs - createdAtMs),
       stamps,
-      marks,
+      tagVersions,
     };
   }
 

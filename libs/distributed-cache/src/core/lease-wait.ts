@@ -64,7 +64,7 @@ export class LeaseQueue {
     private readonly reader: EntryReader,
     private readonly remote: RemoteTier | undefined,
     private readonly flights: Flights,
-    readonly firstLook: FirstLook,
+    readonly missPredictor: MissPredictor,
     private readonly throttle: ReplaceThrottle,
     /** Called when a load begins to wait for another process. */
     private readonly onWait: () => void,
@@ -73,40 +73,40 @@ export class LeaseQueue {
   /**
    * Acquires the lease of a key, if necessary after a wait for another process's load.
    * @param read the result of a read of Redis; absent when the key has not been read yet
-   * @param refreshBelowMs a value is loaded anew when no more than this is left of its fresh life, in milliseconds
+   * @param minTtlMs a value is loaded anew when no more than this is left of its TTL, in milliseconds
    */
   async acquireOrWait(
     key: string,
     read: ReadResult | undefined,
     flight: Flight,
     budget: WaitBudget,
-    refreshBelowMs = 0,
+    minTtlMs: number,
   ): Promise<LoadDecision> {
     const { remote } = this;
     if (remote === undefined || (read !== undefined && read.stamps === undefined)) {
       return withoutLease(read?.found);
     }
     const awaited = new AwaitedLoads();
-    let isFirstLook = read === undefined && refreshBelowMs === 0;
+    let isFirstRead = read === undefined && minTtlMs === 0;
     let refusedAtMs = read?.refusedAtMs;
     for (;;) {
-      const taking = remote.leases.acquire(key, isFirstLook);
-      if (isFirstLook) {
-        this.firstLook.guess(taking);
+      const taking = remote.leases.acquire(key, isFirstRead);
+      if (isFirstRead) {
+        this.missPredictor.countGuess(taking);
       }
       const taken = await budget.wait(taking);
       if (taken === undefined) {
         void taking.then(({ lease }) => lease?.release());
         return withoutLease((read ?? this.reader.readLocal(key)).found);
       }
-      const accepting = this.reader.accept(key, taken.lookup, flight, refusedAtMs);
-      const accepted = accepting instanceof Promise ? await accepting : accepting;
-      ({ refusedAtMs } = accepted);
-      if (isFirstLook) {
-        isFirstLook = false;
-        this.firstLook.learn(accepted);
+      const checking = this.reader.checkAndKeep(key, taken.lookup, flight, refusedAtMs);
+      const result = checking instanceof Promise ? await checking : checking;
+      ({ refusedAtMs } = result);
+      if (isFirstRead) {
+        isFirstRead = false;
+        this.missPredictor.learn(result);
       }
-      const decision = this.decide(key, accepted, taken, flight, refreshBelowMs);
+      const decision = this.decide(key, result, taken, flight, minTtlMs);
       if (decision !== undefined) {
         return decision;
       }
@@ -123,8 +123,8 @@ export class LeaseQueue {
       const isWoken = await this.wait(key, awaited, flight, budget);
       if (isWoken) {
         const lookup = await budget.wait(remote.reads.find(key));
-        const filled = await this.reader.accept(key, lookup ?? UNREACHABLE, flight, refusedAtMs);
-        if (filled.found !== undefined && filled.found.ttlMs > refreshBelowMs) {
+        const filled = await this.reader.checkAndKeep(key, lookup ?? UNREACHABLE, flight, refusedAtMs);
+        if (filled.found !== undefined && filled.found.ttlMs > minTtlMs) {
           return { kind: 'serve', entry: filled.found };
         }
         ({ refusedAtMs } = filled);
@@ -141,9 +141,9 @@ export class LeaseQueue {
     { found, stamps, refusedAtMs }: ReadResult,
     { lease, isHeldOff, isRefused }: LeaseAttempt,
     flight: Flight,
-    refreshBelowMs: number,
+    minTtlMs: number,
   ): LoadDecision | undefined {
-    if (found !== undefined && found.ttlMs > refreshBelowMs) {
+    if (found !== undefined && found.ttlMs > minTtlMs) {
       void lease?.release();
       return { kind: 'serve', entry: found };
     }
@@ -196,9 +196,9 @@ export class LeaseQueue {
   /** Waits for a change of the key, or for the next poll. @returns whether the key has changed */
   private async wait(key: string, awaited: AwaitedLoads, flight: Flight, budget: WaitBudget): Promise<boolean> {
     const startedAtMs = performance.now();
-    flight.beginWait();
+    flight.beginRemoteWait();
     const isWoken = await this.flights.waits.wait(key, awaited.nextWaitMs * (0.5 + Math.random()));
-    flight.endWait();
+    flight.endRemoteWait();
     awaited.waitedMs += performance.now() - startedAtMs;
     budget.renew(); // the time of another process's loader does not count against the deadline of Redis
     return isWoken;
@@ -269,7 +269,7 @@ export class ReplaceThrottle {
   }
 }
 
-/** The number of loads since the last wrong guess after which the expectation changes; see {@link FirstLook}. */
+/** The number of loads since the last wrong guess after which the expectation changes; see {@link MissPredictor}. */
 const SURE = 2;
 
 /** Maximum number of leases that are being taken at once without a read before. */
@@ -282,7 +282,7 @@ const MOST_GUESSES = 32;
  * 1981). A wrong guess costs what a load without the guess would have cost, or a lease that is released; in a burst
  * that would be four commands instead of a share of one, so only a few loads of a burst guess.
  */
-export class FirstLook {
+export class MissPredictor {
   /** The counter: 0 and 1 expect a value; 2 and 3 expect none. */
   private misses = SURE - 1;
   private guesses = 0;
@@ -294,19 +294,19 @@ export class FirstLook {
 
   /**
    * Whether a load begins with a plain read.
-   * @param refreshBelowMs see `LoadCoordinator`: above 0 a value that is there is not enough
+   * @param minTtlMs see {@link LeaseQueue.acquireOrWait}: above 0 a value that is there is not enough
    */
-  isDue(refreshBelowMs: number): boolean {
+  readsFirst(minTtlMs: number): boolean {
     if (this.redis === undefined) {
       return true; // the read is of L1
     }
     const { isLive, roundTripMs } = this.redis.connection;
     const isGuess = isLive && (this.misses >= SURE || roundTripMs > this.deadlineMs / 4);
-    return refreshBelowMs === 0 && !(isGuess && this.guesses < MOST_GUESSES);
+    return minTtlMs === 0 && !(isGuess && this.guesses < MOST_GUESSES);
   }
 
   /** Counts a guess until it ends. @param taking the request for a lease without a read before; must not reject */
-  guess(taking: Promise<unknown>): void {
+  countGuess(taking: Promise<unknown>): void {
     this.guesses++;
     void taking.then(() => this.guesses--);
   }

@@ -45,7 +45,7 @@ export class Lease {
 
   /** Releases the lease, after no load. If Redis can't be asked, the release is sent again later. Never rejects. */
   release(): Promise<void> {
-    return this.giveBack(() => this.tier.release(this.keys, this.token));
+    return this.sendRelease(() => this.tier.release(this.keys, this.token));
   }
 
   /**
@@ -53,7 +53,7 @@ export class Lease {
    * Never rejects.
    */
   releaseUnfilled(): Promise<void> {
-    return this.giveBack(() => this.tier.releaseUnfilled(this.keys, this.token));
+    return this.sendRelease(() => this.tier.releaseUnfilled(this.keys, this.token));
   }
 
   /**
@@ -79,7 +79,7 @@ export class Lease {
     this.renewal.unref();
   }
 
-  private async giveBack(send: () => Promise<void>): Promise<void> {
+  private async sendRelease(send: () => Promise<void>): Promise<void> {
     this.stopRenewing();
     try {
       await send();

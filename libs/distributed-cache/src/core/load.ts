@@ -3,11 +3,11 @@ import { LoaderTimeoutError } from '../errors/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
 import { readStored, type StoredValue } from '../local/index.js';
 import { REAL_TIME } from '../redis/index.js';
-import { hasLimits, WaitBudget, wasGivenUpForAnother, withinLimits, withTimeLeft } from './deadline.js';
+import { hasLimits, WaitBudget, isTimeoutOfAnotherCall, withinLimits, withTimeLeft } from './deadline.js';
 import {
   entryLife,
   type EntryOptions,
-  expectedLifeMs,
+  expectedKeptMs,
   isRefreshDue,
   jitteredTtlMs,
   type Loader,
@@ -16,7 +16,7 @@ import {
 import type { Flight, LoadFacts } from './flight.js';
 import { FlightOutlivedError, type Flights } from './flights.js';
 import type { FillGrant, LeaseQueue, LoadDecision } from './lease-wait.js';
-import { beginWait, LoadContext, loadScopes, runTimed } from './loader-run.js';
+import { LoadContext, loadScopes, recordWait, runTimed } from './loader-run.js';
 import { unmeasured } from './local-tier.js';
 import { type LoadOutcome, outcomeOf, type ReadResult } from './outcomes.js';
 import type { EntryReader } from './read.js';
@@ -31,6 +31,8 @@ interface LoadRequest<T> {
   readonly encodedKey: string;
   readonly loader: Loader<T>;
   readonly options: EntryOptions<T> | undefined;
+  /** Only a value with a longer rest of its TTL is taken, in milliseconds; above 0 for a refresh before the expiry. */
+  readonly minTtlMs: number;
 }
 
 type GrantedLoad = Extract<LoadDecision, { kind: 'load' }>;
@@ -71,11 +73,11 @@ export class LoadCoordinator {
     const encodedKey = encodeKey(key);
     const local = this.reader.freshLocal(encodedKey);
     if (local === undefined) {
-      return this.joinOrBegin({ key, encodedKey, loader, options });
+      return this.joinOrBegin({ key, encodedKey, loader, options, minTtlMs: 0 });
     }
     this.recorder.hit(key, 'local', 'fresh', local.ttlMs);
     if (isRefreshDue(local.ttlMs, local, options, this.runtime.random)) {
-      this.refresh({ key, encodedKey, loader, options }, local.ttlMs);
+      this.refresh({ key, encodedKey, loader, options, minTtlMs: local.ttlMs });
     }
     return Promise.resolve(readStored(local.stored) as T);
   }
@@ -95,10 +97,10 @@ export class LoadCoordinator {
    * fresh for longer is taken instead of a new one. A call after the expiry joins; if the loader throws, the present
    * value stays.
    */
-  private refresh<T>(request: LoadRequest<T>, ttlMs: number): void {
+  private refresh<T>(request: LoadRequest<T>): void {
     const { encodedKey } = request;
     if (this.flights.joinable(encodedKey) === undefined) {
-      const refreshing = this.flights.beginLoad(encodedKey, (flight) => this.load(request, flight, ttlMs));
+      const refreshing = this.flights.beginLoad(encodedKey, (flight) => this.load(request, flight));
       refreshing.result.catch(() => {}); // a call that joins gets the error; the others have the present value
     }
   }
@@ -110,10 +112,10 @@ export class LoadCoordinator {
       const flight = this.flights.beginLoad(request.encodedKey, (begun) => this.load(request, begun));
       return scope === undefined && !hasLimits(request.options)
         ? this.deliver(request.key, flight.result, false)
-        : this.deliverInTime(request, flight, false, scope && beginWait(scope, flight));
+        : this.deliverInTime(request, flight, false, scope && recordWait(scope, flight));
     }
     try {
-      return this.deliverInTime(request, running, true, scope && beginWait(scope, running));
+      return this.deliverInTime(request, running, true, scope && recordWait(scope, running));
     } catch (error) {
       const rejected: Promise<T> = Promise.reject(error);
       // A loader that does not wait for this call must not end the process by an unhandled rejection.
@@ -123,30 +125,29 @@ export class LoadCoordinator {
   }
 
   /**
-   * Looks in Redis, or in L1 while Redis can't be used, and loads if there is no fresh value. `firstLook` may advise to
+   * Looks in Redis, or in L1 while Redis can't be used, and loads if there is no fresh value. `missPredictor` may advise to
    * request the lease at once, which reads the value too. {@link loadUnderLease} is a method of its own, so that a hit
    * keeps few local variables.
-   * @param refreshBelowMs only a value with a longer rest of its TTL is taken, in milliseconds
    */
-  private async load<T>(request: LoadRequest<T>, flight: Flight, refreshBelowMs = 0): Promise<LoadOutcome> {
+  private async load<T>(request: LoadRequest<T>, flight: Flight): Promise<LoadOutcome> {
     const startedAtMs = this.deadlineClock.nowMs();
-    const { encodedKey } = request;
-    const { firstLook } = this.leases;
+    const { encodedKey, minTtlMs } = request;
+    const { missPredictor } = this.leases;
     try {
       flight.describe(this.factsOf(request));
-      if (!firstLook.isDue(refreshBelowMs)) {
-        return await this.loadUnderLease(request, flight, undefined, startedAtMs, refreshBelowMs);
+      if (!missPredictor.readsFirst(minTtlMs)) {
+        return await this.loadUnderLease(request, flight, undefined, startedAtMs);
       }
       const finding = this.reader.find(encodedKey);
-      const accepting =
+      const checking =
         finding === undefined
           ? this.reader.readLocal(encodedKey)
-          : this.reader.accept(encodedKey, await finding, flight);
-      const read = accepting instanceof Promise ? await accepting : accepting;
-      firstLook.learn(read);
-      return read.found !== undefined && read.found.ttlMs > refreshBelowMs
+          : this.reader.checkAndKeep(encodedKey, await finding, flight);
+      const read = checking instanceof Promise ? await checking : checking;
+      missPredictor.learn(read);
+      return read.found !== undefined && read.found.ttlMs > minTtlMs
         ? outcomeOf(read.found)
-        : await this.loadUnderLease(request, flight, read, startedAtMs, refreshBelowMs);
+        : await this.loadUnderLease(request, flight, read, startedAtMs);
     } finally {
       this.flights.end(encodedKey, flight);
     }
@@ -156,7 +157,7 @@ export class LoadCoordinator {
     const { hardTimeout } = options ?? {};
     return {
       label: `${this.namespace}:${encodedKey}`,
-      lifeMs: Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout)),
+      loadLifeMs: Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout)),
       check: this.reader.checks.of(options),
       tags: tagNames(options?.tags),
     };
@@ -172,21 +173,20 @@ export class LoadCoordinator {
     flight: Flight,
     read: ReadResult | undefined,
     startedAtMs: number,
-    refreshBelowMs: number,
   ): Promise<LoadOutcome> {
-    const { encodedKey, options } = request;
+    const { encodedKey, options, minTtlMs } = request;
     const { deadlineClock, flights, runtime } = this;
     const budget = new WaitBudget(deadlineClock, runtime.config.deadlineMs, deadlineClock.nowMs() - startedAtMs);
     this.filler.requestStamps(flight.tags, options);
-    const decision = await this.leases.acquireOrWait(encodedKey, read, flight, budget, refreshBelowMs);
+    const decision = await this.leases.acquireOrWait(encodedKey, read, flight, budget, minTtlMs);
     if (decision.kind === 'serve') {
       return outcomeOf(decision.entry);
     }
     const { grant, stale } = decision;
     if (flight.isAbandoned) {
       void grant?.lease.release();
-      const error = new LoaderTimeoutError(flight.lifeMs);
-      flight.giveUp(error);
+      const error = new LoaderTimeoutError(flight.loadLifeMs);
+      flight.endByTimeout(error);
       throw error;
     }
     // remedy: lease-restarts-load
@@ -223,7 +223,9 @@ export class LoadCoordinator {
       );
     } catch (error) {
       void grant?.lease.releaseUnfilled();
-      flight.giveUp(context.abortedBy === error ? context.abortedBy : undefined);
+      if (context.abortedBy !== undefined && context.abortedBy === error) {
+        flight.endByTimeout(context.abortedBy);
+      }
       if (stale === undefined || options?.staleIf?.(error) === false) {
         throw error;
       }
@@ -234,7 +236,7 @@ export class LoadCoordinator {
     flight.beginStoring(context.addedTags);
     const loaded = { key, value, flight, loadMs: clock.nowMs() - startedAtMs };
     const filling = this.filler.store(loaded, context, options, tags, grant);
-    flight.continueWith(filling.catch(() => {}));
+    flight.continueInBackground(filling.catch(() => {}));
     const filled = await budget.wait(filling);
     // When the budget is used up, the caller gets the value, storing continues, and the load counts as not stored.
     const { stored, isKept } = filled ?? { stored: unmeasured(value), isKept: false };
@@ -262,10 +264,10 @@ export class LoadCoordinator {
       return await this.deliver(key, limited, isJoined);
     } catch (error) {
       if (!isJoined) {
-        flight.leave();
+        flight.onCallerGone();
         throw error;
       }
-      if (!(error instanceof FlightOutlivedError || wasGivenUpForAnother(flight, error, options))) {
+      if (!(error instanceof FlightOutlivedError || isTimeoutOfAnotherCall(flight, error, options))) {
         throw error;
       }
     } finally {
@@ -319,7 +321,7 @@ export class LoadFiller {
    */
   requestStamps<T>(tags: readonly string[], options: EntryOptions<T> | undefined): void {
     if (tags.length > 0 && this.runtime.redis !== undefined) {
-      this.tags.stamps(tags, expectedLifeMs(this.policy, options)).catch(() => {});
+      this.tags.stamps(tags, expectedKeptMs(this.policy, options)).catch(() => {});
     }
   }
 
@@ -332,8 +334,8 @@ export class LoadFiller {
     options: EntryOptions<T> | undefined,
     grant: FillGrant | undefined,
   ): Promise<LoadTags | undefined> {
-    const lifeMs = (): number => expectedLifeMs(this.policy, options);
-    return LoadTags.begin(this.runtime, this.tags, tags, grant && lifeMs).catch(() => undefined);
+    const keptMs = (): number => expectedKeptMs(this.policy, options);
+    return LoadTags.begin(this.runtime, this.tags, tags, grant && keptMs).catch(() => undefined);
   }
 
   /**
@@ -362,9 +364,9 @@ export class LoadFiller {
       if (loadedTags === undefined) {
         return { stored: unmeasured(value), isKept: false };
       }
-      const { names, marks, stamps } = loadedTags;
+      const { names, tagVersions, stamps } = loadedTags;
       const { stored, kept, complete, superseded } = await this.writer.writeLoaded(
-        { ...loaded, life, tags: names, marks, check: flight.check },
+        { ...loaded, life, tags: names, tagVersions, check: flight.check },
         grant && (stamps.length === 0 ? grant : { lease: grant.lease, stamps: [...grant.stamps, ...stamps] }),
       );
       isComplete = complete;

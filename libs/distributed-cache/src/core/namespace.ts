@@ -9,7 +9,7 @@ import { REAL_TIME } from '../redis/index.js';
 import type { CacheRuntime } from './runtime.js';
 import { Flights } from './flights.js';
 import { LoadCoordinator, LoadFiller } from './load.js';
-import { FirstLook, LeaseQueue, ReplaceThrottle } from './lease-wait.js';
+import { MissPredictor, LeaseQueue, ReplaceThrottle } from './lease-wait.js';
 import { EntryReader } from './read.js';
 import { LocalTier, LocalValues } from './local-tier.js';
 import { Recorder } from './recorder.js';
@@ -75,8 +75,10 @@ export function createNamespace(
   const deadlineClock = redis?.connection.deadlineClock ?? REAL_TIME;
   const newBudget = (): WaitBudget => new WaitBudget(deadlineClock, config.deadlineMs);
   const writer = new EntryWriter(encoder, flights, local, remote, newBudget);
-  const firstLook = new FirstLook(redis, config.deadlineMs);
-  const leases = new LeaseQueue(reader, remote, flights, firstLook, new ReplaceThrottle(clock), () => recorder.wait());
+  const missPredictor = new MissPredictor(redis, config.deadlineMs);
+  const leases = new LeaseQueue(reader, remote, flights, missPredictor, new ReplaceThrottle(clock), () =>
+    recorder.wait(),
+  );
   const filler = new LoadFiller(runtime, policy, writer, tags, recorder);
   const loads = new LoadCoordinator(namespace, runtime, flights, reader, leases, filler, recorder);
   const invalidator = new Invalidator(runtime, policy, flights, local, remote, tags, recorder);

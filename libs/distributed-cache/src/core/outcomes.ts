@@ -26,13 +26,13 @@ export const MISS: Miss = Object.freeze({ state: 'miss' });
 export interface FoundEntry {
   readonly tier: AnsweringTier;
   readonly stored: StoredValue;
-  /** The rest of its fresh life, in milliseconds; zero or less when it is stale. */
+  /** The rest of its TTL, in milliseconds; zero or less when it is stale. */
   readonly ttlMs: number;
   readonly ageMs: number;
   /** How long its loader took, in milliseconds; 0 when that is unknown. */
   readonly loadMs: number;
-  /** Its whole fresh life, in milliseconds. */
-  readonly lifeMs: number;
+  /** Its whole TTL, in milliseconds. */
+  readonly fullTtlMs: number;
 }
 
 /** The result of a read of both tiers. */

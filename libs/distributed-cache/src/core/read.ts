@@ -41,7 +41,7 @@ export class EntryReader {
       : this.flights.read(key, (flight) => this.readShared(key, remote, flight));
   }
 
-  /** Reads Redis, for {@link accept}; `undefined` when no Redis is configured: see {@link readLocal}. Never rejects. */
+  /** Reads Redis, for {@link checkAndKeep}; `undefined` when no Redis is configured: see {@link readLocal}. Never rejects. */
   find(key: string): Promise<RemoteLookup> | undefined {
     return this.remote?.reads.find(key);
   }
@@ -75,7 +75,7 @@ export class EntryReader {
     try {
       const lookups = await remote.reads.findMany(keys);
       return await allOf(
-        keys.map((key, index) => this.accept(key, lookups[index] ?? UNREACHABLE, group.flightOf(key))),
+        keys.map((key, index) => this.checkAndKeep(key, lookups[index] ?? UNREACHABLE, group.flightOf(key))),
       );
     } finally {
       this.flights.endGroup(group);
@@ -83,11 +83,16 @@ export class EntryReader {
   }
 
   /**
-   * Takes a result of Redis: a fresh value that passes its check is kept in L1, unless the flight is tainted. The
+   * Checks a result of Redis. A fresh value that passes its check is kept in L1, unless the flight is tainted. The
    * result is a promise only if the check is asynchronous.
    * @param refusedAtMs an entry made at that moment has been refused already
    */
-  accept(key: string, lookup: RemoteLookup, flight: Watched, refusedAtMs?: number): ReadResult | Promise<ReadResult> {
+  checkAndKeep(
+    key: string,
+    lookup: RemoteLookup,
+    flight: Watched,
+    refusedAtMs?: number,
+  ): ReadResult | Promise<ReadResult> {
     if (lookup.state === 'unreachable') {
       return this.readLocal(key);
     }
@@ -100,35 +105,35 @@ export class EntryReader {
     }
     const checked = (flight.check ?? this.checks.ofNamespace).read(key, value, header.stamps);
     if (!(checked instanceof Promise)) {
-      return this.take(key, lookup, checked, flight);
+      return this.keepChecked(key, lookup, checked, flight);
     }
-    const marks = lookup.marks?.map(({ scope }) => ({ scope, generation: scope.generation }));
+    const tagVersions = lookup.tagVersions?.map(({ scope }) => ({ scope, generation: scope.generation }));
     return checked.then((result) =>
-      marks?.some(({ scope, generation }) => scope.generation !== generation) === true
+      tagVersions?.some(({ scope, generation }) => scope.generation !== generation) === true
         ? { found: undefined, stamps: lookup.stamps } // a tag was invalidated during the check: a later caller may have joined
-        : this.take(key, lookup, result, flight),
+        : this.keepChecked(key, lookup, result, flight),
     );
   }
 
-  private take(key: string, lookup: FoundLookup, checked: Checked, flight: Watched): ReadResult {
+  private keepChecked(key: string, lookup: FoundLookup, checked: Checked, flight: Watched): ReadResult {
     if (typeof checked === 'string') {
       return refused(lookup);
     }
-    const { entry, ttlMs, ageMs, stamps, marks } = lookup;
+    const { entry, ttlMs, ageMs, stamps, tagVersions } = lookup;
     const { stored, forLocal } = this.values.found(checked.isAsRead ? entry : asDecoded(checked.value));
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
-    const lifeMs = expiresAtMs - createdAtMs;
+    const fullTtlMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && !flight.isTainted) {
       // remedy: copy-keeps-rest-of-ttl
-      this.local.keep(key, forLocal, { ttlMs, graceMs: this.graceMs, marks, loadMs, lifeMs });
+      this.local.keep(key, forLocal, { ttlMs, graceMs: this.graceMs, marks: tagVersions, loadMs, lifeMs: fullTtlMs });
     }
-    return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, lifeMs }, stamps };
+    return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, fullTtlMs }, stamps };
   }
 
   private async readShared(key: string, remote: RemoteTier, flight: Flight): Promise<ReadResult> {
     try {
-      const accepting = this.accept(key, await remote.reads.find(key), flight);
-      return accepting instanceof Promise ? await accepting : accepting;
+      const checking = this.checkAndKeep(key, await remote.reads.find(key), flight);
+      return checking instanceof Promise ? await checking : checking;
     } finally {
       this.flights.end(key, flight);
     }
@@ -142,9 +147,9 @@ export class EntryReader {
       return undefined;
     }
     const ttlMs = this.local.remainingMs(key, entry, nowMs);
-    const { loadMs, lifeMs } = entry;
+    const { loadMs, lifeMs: fullTtlMs } = entry;
     return ttlMs > 0
-      ? { tier: 'local', stored: entry, ttlMs, ageMs: nowMs - entry.storedAtMs, loadMs, lifeMs }
+      ? { tier: 'local', stored: entry, ttlMs, ageMs: nowMs - entry.storedAtMs, loadMs, fullTtlMs }
       : undefined;
   }
 
@@ -160,7 +165,7 @@ export class EntryReader {
       ttlMs: this.local.remainingMs(key, entry),
       ageMs: this.local.ageMs(entry),
       loadMs: entry.loadMs,
-      lifeMs: entry.lifeMs,
+      fullTtlMs: entry.lifeMs,
     };
     return { found, stamps: undefined };
   }

@@ -75,11 +75,12 @@ export class RemoteTier {
   }
 
   /**
-   * The stamps that an entry with this life must carry when it is written now; `undefined` while Redis can't be asked.
+   * The stamps that an entry must carry when it is written now; `undefined` while Redis can't be asked.
+   * @param keptMs how long Redis is to keep the entry, in milliseconds
    */
-  async stamps(tags: readonly string[], lifeMs: number): Promise<readonly Stamp[] | undefined> {
+  async stamps(tags: readonly string[], keptMs: number): Promise<readonly Stamp[] | undefined> {
     try {
-      const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags, lifeMs)]);
+      const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags, keptMs)]);
       return [...this.validity.stampsUnder(stamp), ...tagStamps];
     } catch (error) {
       this.faults.report('set', error);

@@ -166,16 +166,16 @@ export class HeldStamp {
   }
 
   /**
-   * Extends the life of the stamp, in the background, to that of an entry that is about to be stored under it. Never
-   * throws.
+   * Extends the life of the stamp, in the background, because an entry is about to be stored under it. Never throws.
+   * @param guardMs how long Redis will keep the entry, in milliseconds
    */
-  guard(lifeMs: number): void {
+  guard(guardMs: number): void {
     const nowMs = this.store.nowMs();
-    const neededUntilMs = nowMs + lifeMs + MARGIN_MS / 2;
+    const neededUntilMs = nowMs + guardMs + MARGIN_MS / 2;
     if (!this.isOfTag || Math.max(this.livesUntilMs ?? 0, this.extendingUntilMs) >= neededUntilMs) {
       return;
     }
-    const extendedMs = stampLifeMs(lifeMs);
+    const extendedMs = stampLifeMs(guardMs);
     this.extendingUntilMs = nowMs + extendedMs;
     void this.extend(extendedMs, nowMs).finally(() => (this.extendingUntilMs = 0));
   }

@@ -1,6 +1,6 @@
 import type { Stamp } from '../codec/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { LocalMark, LocalScope } from '../local/index.js';
+import type { TagVersion, TagScope } from '../local/index.js';
 import type { RedisRuntime, CacheRuntime } from './runtime.js';
 import { HeldStamp, stampedAtMs, type StampVerdict, INVALIDATED_MS, CLEAR } from './stamps.js';
 import type { RedisTier } from '../redis/index.js';
@@ -8,7 +8,7 @@ import type { RedisTier } from '../redis/index.js';
 interface Tag {
   readonly name: string;
   /** The generation changes when the tag is invalidated: copies in L1 that depend on it become misses at once. */
-  readonly scope: LocalScope;
+  readonly scope: TagScope;
   /** Its stamp in Redis; absent when no Redis is configured. */
   readonly stamp: HeldStamp | undefined;
   /** When this process last invalidated the tag or learned of its invalidation, on its own clock. */
@@ -50,7 +50,7 @@ export class TagRegistry {
   ) {}
 
   /** The present generations of the tags, for a value whose making begins now. */
-  marks(names: readonly string[]): readonly LocalMark[] | undefined {
+  tagVersions(names: readonly string[]): readonly TagVersion[] | undefined {
     return names.length === 0
       ? undefined
       : names.map((name) => {
@@ -59,8 +59,8 @@ export class TagRegistry {
         });
   }
 
-  /** The tag that this scope belongs to, if it is remembered. Searches all of them. */
-  nameOf(scope: LocalScope): string | undefined {
+  /** The name of the tag with this state, if the tag is remembered. Searches all tags. */
+  nameOf(scope: TagScope): string | undefined {
     for (const [name, tag] of this.tags) {
       if (tag.scope === scope) {
         return name;
@@ -87,9 +87,9 @@ export class TagRegistry {
     );
   }
 
-  /** Extends the lives of these tags' stamps to that of an entry that is about to be stored under them. */
-  guard(names: readonly string[], lifeMs: number): void {
-    names.forEach((name) => this.tag(name).stamp?.guard(lifeMs));
+  /** Extends the lives of these tags' stamps: an entry that Redis keeps for `guardMs` is about to be stored under them. */
+  guard(names: readonly string[], guardMs: number): void {
+    names.forEach((name) => this.tag(name).stamp?.guard(guardMs));
   }
 
   /** Some of the stamps that are held, by name: others with each call. */
@@ -266,7 +266,7 @@ export class TagRegistry {
 /** The tags of a loaded value, as it is stored. */
 export interface LoadedTags {
   readonly names: readonly string[];
-  readonly marks: readonly LocalMark[] | undefined;
+  readonly tagVersions: readonly TagVersion[] | undefined;
   readonly stamps: readonly Stamp[];
 }
 
@@ -276,7 +276,7 @@ export interface LoadedTags {
  * invalidated after the load began, the result is not kept.
  */
 export class LoadTags {
-  private readonly marks: readonly LocalMark[] | undefined;
+  private readonly tagVersions: readonly TagVersion[] | undefined;
   private readonly startedAtMs: number;
 
   private constructor(
@@ -285,13 +285,13 @@ export class LoadTags {
     private readonly stamps: readonly Stamp[],
     private readonly runtime: CacheRuntime,
   ) {
-    this.marks = registry.marks(names);
+    this.tagVersions = registry.tagVersions(names);
     this.startedAtMs = runtime.clock.nowMs();
   }
 
   /**
    * Reads the stamps of the tags; to be called before the loader.
-   * @param lifeMs how long the result will probably live in Redis, in milliseconds; absent when it is not to be stored
+   * @param keptMs how long Redis will probably keep the result, in milliseconds; absent when it is not to be stored
    * there
    * @throws the tier's errors
    */
@@ -299,10 +299,10 @@ export class LoadTags {
     runtime: CacheRuntime,
     registry: TagRegistry,
     names: readonly string[],
-    lifeMs: (() => number) | undefined,
+    keptMs: (() => number) | undefined,
   ): Promise<LoadTags> {
-    const isAsked = lifeMs !== undefined && names.length > 0;
-    return new LoadTags(registry, names, isAsked ? await registry.stamps(names, lifeMs()) : [], runtime);
+    const isAsked = keptMs !== undefined && names.length > 0;
+    return new LoadTags(registry, names, isAsked ? await registry.stamps(names, keptMs()) : [], runtime);
   }
 
   /**
@@ -312,12 +312,12 @@ export class LoadTags {
    * @throws the tier's errors
    */
   async end(added: readonly string[], needsStamps: boolean): Promise<LoadedTags | undefined> {
-    const { registry, names, marks, stamps } = this;
+    const { registry, names, tagVersions, stamps } = this;
     const further = added.filter((name) => !names.includes(name));
     if (further.length === 0) {
-      return { names, marks, stamps };
+      return { names, tagVersions, stamps };
     }
-    const furtherMarks = registry.marks(further) ?? [];
+    const furtherVersions = registry.tagVersions(further) ?? [];
     const furtherStamps = needsStamps ? await registry.stamps(further) : [];
     const isOvertaken =
       this.runtime.clock.nowMs() - this.startedAtMs >= INVALIDATED_MS || // the stamp of an invalidation may have expired
@@ -328,7 +328,7 @@ export class LoadTags {
       ? undefined
       : {
           names: [...names, ...further],
-          marks: [...(marks ?? []), ...furtherMarks],
+          tagVersions: [...(tagVersions ?? []), ...furtherVersions],
           stamps: [...stamps, ...furtherStamps],
         };
   }

@@ -9,7 +9,7 @@ import {
 import type { ResolvedNamespace } from '../config/index.js';
 import { ValueRefusedError } from '../errors/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
-import { DeferredJson, type LocalMark, type StoredValue } from '../local/index.js';
+import { DeferredJson, type TagVersion, type StoredValue } from '../local/index.js';
 import { allOf } from '../redis/index.js';
 import type { WaitBudget } from './deadline.js';
 import { entryLife, type EntryLife, type EntryOptions, tagNames } from './entry-options.js';
@@ -46,12 +46,12 @@ export class EntrySetter {
     if (!this.isEnabled) {
       return false;
     }
-    const marks = this.tags.marks(tags);
+    const tagVersions = this.tags.tagVersions(tags);
     const check = this.checks.of(options);
     const flight = flights.beginWrite(encodedKey);
     let written: WrittenEntry;
     try {
-      written = await writer.write({ key: encodedKey, value, life, flight, loadMs: 0, tags, marks, check });
+      written = await writer.write({ key: encodedKey, value, life, flight, loadMs: 0, tags, tagVersions, check });
     } finally {
       flights.end(encodedKey, flight);
     }
@@ -78,13 +78,15 @@ export class EntrySetter {
       return false;
     }
     const encodedKeys = values.map(({ encodedKey }) => encodedKey);
-    const marks = this.tags.marks(tags);
+    const tagVersions = this.tags.tagVersions(tags);
     const check = this.checks.of(options);
     const written = await this.flights.write(encodedKeys, (flights) =>
       this.writer.writeMany(
         values.flatMap(({ encodedKey, value, life }, index) => {
           const flight = flights[index];
-          return flight === undefined ? [] : [{ key: encodedKey, value, life, flight, loadMs: 0, tags, marks, check }];
+          return flight === undefined
+            ? []
+            : [{ key: encodedKey, value, life, flight, loadMs: 0, tags, tagVersions, check }];
         }),
       ),
     );
@@ -188,7 +190,7 @@ export class EntryWriter {
   private async putUnderNewStamps(prepared: PreparedEntry, remote: RemoteTier): Promise<WriteOutcome> {
     const { key, tags, flight } = prepared.entry;
     const budget = this.newBudget();
-    const stamps = await budget.wait(remote.stamps(tags, lifeMsOf(prepared.entry)));
+    const stamps = await budget.wait(remote.stamps(tags, keptMsOf(prepared.entry)));
     // Checked at the last moment: no change can come between here and the socket.
     // remedy: superseded-set-is-not-sent
     if (stamps === undefined || flight.isSuperseded) {
@@ -210,7 +212,7 @@ export class EntryWriter {
     const stamps = await budget.wait(
       remote.stamps(
         [...new Set(entries.flatMap(({ entry }) => entry.tags))],
-        entries.reduce((longest, { entry }) => Math.max(longest, lifeMsOf(entry)), 0),
+        entries.reduce((longest, { entry }) => Math.max(longest, keptMsOf(entry)), 0),
       ),
     );
     // Checked at the last moment: no change can come between here and the socket.
@@ -252,7 +254,7 @@ export class EntryWriter {
       void this.remote?.delete([key]);
     }
     const { ttlMs, graceMs } = outcome === 'done' ? life : this.local.untrackedLife(key, life);
-    this.local.keep(key, forLocal, { ttlMs, graceMs, marks: entry.marks, loadMs: entry.loadMs });
+    this.local.keep(key, forLocal, { ttlMs, graceMs, marks: entry.tagVersions, loadMs: entry.loadMs });
     return { kept: true, superseded: false, complete: outcome === 'done' };
   }
 }
@@ -261,7 +263,8 @@ function writeOf({ entry, payload }: PreparedEntry, stamps: readonly Stamp[]): R
   return { payload, life: entry.life, loadMs: entry.loadMs, stamps };
 }
 
-function lifeMsOf({ life }: EntryToWrite): number {
+/** How long Redis keeps an entry: for its TTL and its grace. */
+function keptMsOf({ life }: EntryToWrite): number {
   return life.ttlMs + life.graceMs;
 }
 
@@ -282,7 +285,7 @@ export interface EntryToWrite {
   readonly loadMs: number;
   readonly tags: readonly string[];
   /** Its tags as they were when the making of the value began. */
-  readonly marks: readonly LocalMark[] | undefined;
+  readonly tagVersions: readonly TagVersion[] | undefined;
   /** The check that the value must pass before it is stored; the check itself reports a mismatch. */
   readonly check: ValueCheck | undefined;
 }

@@ -11,7 +11,7 @@ export {
 export {
   type FormerNames,
   formerNamesOf,
-  isBesideValue,
+  isAuxiliaryKey,
   isValidName,
   keyLayout,
   type KeyLayout,

@@ -30,7 +30,7 @@ export function isValidName(name: string): boolean {
  * contain a brace: the value is hashed as a whole, and the others by the same text.
  *
  * Invalidation messages are requested by prefix (`prefix:`), so messages about leases and staged values arrive as well.
- * A namespace never begins with `{`: {@link isBesideValue} recognizes these names by one character, and the listener
+ * A namespace never begins with `{`: {@link isAuxiliaryKey} recognizes these names by one character, and the listener
  * drops them. A stamp can't be a value: an encoded key never begins with `#`.
  */
 export interface KeyLayout {
@@ -54,14 +54,14 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
   requireValidName('key prefix', prefix);
   requireValidName('namespace', namespace);
   const valuePrefix = `${prefix}:${namespace}:`;
-  const beside = `${prefix}:{`;
+  const auxiliary = `${prefix}:{`;
   return {
     valuePrefix,
     clearStampKey: `${valuePrefix}#clear`,
     valueKey: (encodedKey) => valuePrefix + encodedKey,
     entryKeys: (encodedKey) => {
       const valueKey = valuePrefix + encodedKey;
-      return { valueKey, leaseKey: `${beside}${valueKey}}:lease`, fillKey: `${beside}${valueKey}}:fill` };
+      return { valueKey, leaseKey: `${auxiliary}${valueKey}}:lease`, fillKey: `${auxiliary}${valueKey}}:fill` };
     },
     tagStampKey: (encodedTag) => `${valuePrefix}#tag:${encodedTag}`,
   };
@@ -79,7 +79,7 @@ export function sidecarKeyOf(valueKey: string): string {
  * Whether a key is that of a lease, a staged value or metadata: a change of these concerns no other process.
  * @param prefixLength the length of `prefix:`
  */
-export function isBesideValue(key: string, prefixLength: number): boolean {
+export function isAuxiliaryKey(key: string, prefixLength: number): boolean {
   return key.charCodeAt(prefixLength) === OPENING_BRACE;
 }
 

@@ -4,9 +4,9 @@ export { LocalCache, type LocalCacheOptions, Partition } from './local-cache.js'
 export {
   DeferredJson,
   type LocalEntry,
-  type LocalMark,
+  type TagVersion,
   type LocalPutOptions,
-  type LocalScope,
+  type TagScope,
   type LocalSetOptions,
   readStored,
   type StoredValue,

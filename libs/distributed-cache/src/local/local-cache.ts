@@ -214,8 +214,8 @@ export class Partition {
       readyUntilMs: expiresAtMs - loadMs * this.lookAheadLoads,
       graceMs,
       loadMs: Math.round(loadMs),
-      lifeMs: Math.round(lifeMs),
-      marks,
+      fullTtlMs: Math.round(lifeMs),
+      tagVersions: marks,
       isPlainKey: this.isPlainKey(key),
     });
     this.onPut();

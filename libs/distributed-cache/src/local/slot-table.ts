@@ -1,5 +1,5 @@
 import type { CopyInstance } from '../values/index.js';
-import type { LocalMark } from './stored-value.js';
+import type { TagVersion } from './stored-value.js';
 
 const FIRST_CAPACITY = 256;
 /**
@@ -25,7 +25,7 @@ const RING = 0;
 export abstract class SlotTable {
   protected values = emptyArray<unknown>(FIRST_CAPACITY);
   protected keys = emptyArray<string | undefined>(FIRST_CAPACITY);
-  protected readonly marks = new Map<number, readonly LocalMark[]>();
+  protected readonly tagVersions = new Map<number, readonly TagVersion[]>();
   protected readonly copyInstances = new Map<number, CopyInstance>();
   protected partitionIds = new Uint32Array(FIRST_CAPACITY);
   protected storedAtMs = new Float64Array(FIRST_CAPACITY);
@@ -33,7 +33,7 @@ export abstract class SlotTable {
   /** Until this time the value may be returned as it is, without further checks; `NaN`: never. */
   protected readyUntilMs = new Float64Array(FIRST_CAPACITY);
   protected graceMs = new Float32Array(FIRST_CAPACITY);
-  protected lifeMs = new Float32Array(FIRST_CAPACITY);
+  protected fullTtlMs = new Float32Array(FIRST_CAPACITY);
   protected loadMs = new Float32Array(FIRST_CAPACITY);
   protected bytes = new Uint32Array(FIRST_CAPACITY);
   protected sequences = new Float64Array(FIRST_CAPACITY);
@@ -132,7 +132,7 @@ export abstract class SlotTable {
     this.expiresAtMs = resized(this.expiresAtMs, new Float64Array(capacity));
     this.readyUntilMs = resized(this.readyUntilMs, new Float64Array(capacity));
     this.graceMs = resized(this.graceMs, new Float32Array(capacity));
-    this.lifeMs = resized(this.lifeMs, new Float32Array(capacity));
+    this.fullTtlMs = resized(this.fullTtlMs, new Float32Array(capacity));
     this.loadMs = resized(this.loadMs, new Float32Array(capacity));
     this.bytes = resized(this.bytes, new Uint32Array(capacity));
     this.sequences = resized(this.sequences, new Float64Array(capacity));

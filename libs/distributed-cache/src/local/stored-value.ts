@@ -101,19 +101,19 @@ export class DeferredJson {
   }
 }
 
-/** A scope that entries depend on: a higher generation drops all of them at once, in O(1). */
-export interface LocalScope {
+/** The state of a tag in this process. A higher generation drops all entries that carry the tag at once, in O(1). */
+export interface TagScope {
   generation: number;
   /** The generation may have changed: until that is known, the entries are neither returned nor removed. */
   isInDoubt?: boolean;
 }
 
 /**
- * A scope and its generation when the work on a value began; the value is outdated as soon as the generation has
+ * A tag and its generation when the work on a value began. The value is outdated as soon as the generation has
  * changed.
  */
-export interface LocalMark {
-  readonly scope: LocalScope;
+export interface TagVersion {
+  readonly scope: TagScope;
   readonly generation: number;
 }
 
@@ -122,11 +122,11 @@ export interface LocalPutOptions {
   readonly ttlMs: number;
   /** How long it is kept after that, in milliseconds. Default 0. */
   readonly graceMs?: number;
-  /** Scopes that the value depends on. */
-  readonly marks?: readonly LocalMark[];
+  /** The tags that the value carries. */
+  readonly marks?: readonly TagVersion[];
   /** How long the value took to load, in milliseconds. Default 0: unknown. */
   readonly loadMs?: number;
-  /** The whole fresh life of the value, of which `ttlMs` is the rest, in milliseconds. Default: `ttlMs`. */
+  /** The whole TTL of the value, of which `ttlMs` is the rest, in milliseconds. Default: `ttlMs`. */
   readonly lifeMs?: number;
 }
 
@@ -141,7 +141,9 @@ export interface LocalEntry extends StoredValue {
   readonly keptUntilMs: number;
   /** Whether no epoch has begun since the entry was stored. */
   readonly isOfNow: boolean;
-  readonly marks: readonly LocalMark[] | undefined;
+  /** The tags of the value. */
+  readonly marks: readonly TagVersion[] | undefined;
   readonly loadMs: number;
+  /** The whole TTL, in milliseconds. */
   readonly lifeMs: number;
 }
