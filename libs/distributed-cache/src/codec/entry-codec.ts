@@ -48,7 +48,7 @@ export interface SealedEntry {
  * The result of reading a value that is not an envelope. `header` is present when the cache itself wrote the text: it
  * comes from the sidecar.
  */
-export interface PlainEntry {
+interface PlainEntry {
   readonly value: unknown;
   readonly header: EntryHeader | undefined;
   /** The expiry in epoch milliseconds, by the clock of the program that wrote the value. */

@@ -85,7 +85,7 @@ export interface PayloadSealer {
   seal(plain: Buffer, head: Buffer): Buffer;
 }
 
-export interface OpenedEnvelope {
+interface OpenedEnvelope {
   readonly header: EntryHeader;
   readonly payload: StoredPayload;
   /** Whether the bytes of the payload are still encrypted. */

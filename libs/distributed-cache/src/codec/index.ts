@@ -1,9 +1,8 @@
-export { EntryCodec, type EntryCodecOptions, type SealedEntry } from './entry-codec.js';
+export { EntryCodec, type SealedEntry } from './entry-codec.js';
 export {
   type CompressorId,
   type EncodedPayload,
   type EntryHeader,
-  ENVELOPE_MAGIC,
   isEnvelope,
   readEnvelope,
   type SerializerId,
@@ -19,7 +18,6 @@ export {
   deserialize,
   type EncodedValue,
   serialize,
-  type SerializedValue,
   ValueCodec,
   type ValueCodecOptions,
 } from './value-codec.js';

@@ -5,7 +5,7 @@ import { LoadContext, loadScopes } from './loader-run.js';
 export type BatchLoader<T> = (missing: string[], context: LoaderContext) => T[] | Promise<T[]>;
 
 /** Gets one key of a batch: from a tier, or by the loader that it is given. */
-export type GetOne<T> = (key: string, loader: (context: LoaderContext) => Promise<T>) => Promise<T>;
+type GetOne<T> = (key: string, loader: (context: LoaderContext) => Promise<T>) => Promise<T>;
 
 /**
  * How long a batch waits for its undecided keys, in milliseconds, after the last key was decided. After that they are

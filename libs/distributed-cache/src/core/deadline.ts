@@ -40,7 +40,7 @@ export class WaitBudget {
   }
 }
 
-export type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf'>;
+type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf'>;
 
 /** Whether the options limit how long the caller waits for a load. */
 export function hasLimits(options: CallerLimits | undefined): boolean {

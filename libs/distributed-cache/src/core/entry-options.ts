@@ -140,7 +140,7 @@ export function entryLife<T>(
 }
 
 /** The times of an entry that early refresh needs. */
-export interface LoadCost {
+interface LoadCost {
   /** Its whole TTL, in milliseconds. */
   readonly fullTtlMs: number;
   /** How long its loader took, in milliseconds. */

@@ -200,7 +200,7 @@ export interface WaitedLoad {
 }
 
 /** The loads on whose behalf a loader runs: one, or all the keys of a batch. */
-export type LoadScope = readonly WaitedLoad[];
+type LoadScope = readonly WaitedLoad[];
 
 export const loadScopes = new FollowedScope<LoadScope>();
 

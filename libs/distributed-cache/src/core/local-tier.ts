@@ -18,7 +18,7 @@ import type { CacheRuntime } from './runtime.js';
  * How long a local copy is trusted when Redis can't report changes, in milliseconds: for this time processes may
  * disagree.
  */
-export const UNTRACKED_TTL_MS = 5000;
+const UNTRACKED_TTL_MS = 5000;
 
 /**
  * One namespace's part of L1, and the rules by which its entries are trusted.
@@ -170,7 +170,7 @@ export class LocalTier {
 const TEXT_FROM_LENGTH = 512;
 
 /** A value as its caller gets it, and as L1 keeps it. */
-export interface LocalForms {
+interface LocalForms {
   readonly stored: StoredValue;
   readonly forLocal: StoredValue | DeferredJson;
 }

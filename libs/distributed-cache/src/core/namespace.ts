@@ -20,7 +20,7 @@ import { WaitBudget } from './deadline.js';
 import { type ClassRegistry, copyValue, type CopyInstance } from '../values/index.js';
 
 /** The parts of one namespace that its `AsyncCache` calls. */
-export interface Namespace {
+interface Namespace {
   readonly local: LocalTier;
   readonly reader: EntryReader;
   readonly loads: LoadCoordinator;

@@ -14,7 +14,7 @@ const SLICE = 250;
 const CLOCK_ERROR_MS = 100;
 
 /** The facts about Redis that the journal needs. */
-export interface JournalClock {
+interface JournalClock {
   /** Whether Redis can be used. */
   readonly isServing: boolean;
   /** The time of this process. */

@@ -269,7 +269,7 @@ export class RemoteTier {
 }
 
 /** Looks up the entries of one namespace in Redis; a part of `RemoteTier`. No method throws. */
-export class RemoteReads {
+class RemoteReads {
   constructor(
     private readonly redis: RedisRuntime,
     private readonly tier: RedisTier,
@@ -378,7 +378,7 @@ export class RemoteReads {
 }
 
 /** Does work in pieces of limited size, separately for each group of keys. */
-export async function byPieces<Item>(
+async function byPieces<Item>(
   groups: readonly (readonly Item[])[],
   limits: PieceLimits<Item>,
   work: (piece: readonly Item[]) => Promise<void>,

@@ -276,7 +276,7 @@ function refused({ flight }: EntryToWrite): WrittenEntry {
   return { kept: false, superseded: flight.isSuperseded, complete: false };
 }
 
-export interface EntryToWrite {
+interface EntryToWrite {
   readonly key: string;
   readonly value: unknown;
   readonly life: EntryLife;
@@ -290,7 +290,7 @@ export interface EntryToWrite {
   readonly check: ValueCheck | undefined;
 }
 
-export interface EncoderListener {
+interface EncoderListener {
   /** The value can't be cached. */
   onRefused(key: string, reason: string): void;
   /** Instances of these classes are kept as plain objects. */
@@ -298,7 +298,7 @@ export interface EncoderListener {
 }
 
 /** An entry that is ready to be stored, in the form of each tier. */
-export interface PreparedEntry {
+interface PreparedEntry {
   readonly entry: EntryToWrite;
   readonly forLocal: StoredValue | DeferredJson;
   readonly payload: EncodedPayload;

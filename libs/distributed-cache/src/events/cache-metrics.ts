@@ -114,7 +114,7 @@ const NAMES = Object.keys(COUNTERS) as Name[];
 type Counts = { [Counter in Name]: number };
 
 /** A number for each counter, by the names of the JSON form. */
-export type WireCounts = { readonly [Counter in Name as (typeof COUNTERS)[Counter]['wire']]: number };
+type WireCounts = { readonly [Counter in Name as (typeof COUNTERS)[Counter]['wire']]: number };
 
 /** Counts since the process started. docs/metrics.md has the meaning of each. */
 export interface CacheCounts extends Readonly<Counts> {
@@ -137,10 +137,10 @@ export class Counters extends (CountFields as new () => Counts) implements Cache
 }
 
 /** The base of a snapshot: the counters as they are at its construction. */
-export const CountsSnapshot = CountFields as new (counts: CacheCounts) => Readonly<Counts>;
+const CountsSnapshot = CountFields as new (counts: CacheCounts) => Readonly<Counts>;
 
 /** The counters by the names of the JSON form. */
-export function toWire(counts: Readonly<Counts>): WireCounts {
+function toWire(counts: Readonly<Counts>): WireCounts {
   return Object.fromEntries(NAMES.map((name) => [COUNTERS[name].wire, counts[name]])) as WireCounts;
 }
 

@@ -9,7 +9,6 @@ export {
   PreparedKey,
 } from './key-encoding.js';
 export {
-  type FormerNames,
   formerNamesOf,
   isAuxiliaryKey,
   isValidName,

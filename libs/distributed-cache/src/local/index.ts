@@ -11,7 +11,6 @@ export {
   readStored,
   type StoredValue,
   storeValue,
-  type ValueMaking,
   type ValueOrigin,
   type ValuesMode,
 } from './stored-value.js';

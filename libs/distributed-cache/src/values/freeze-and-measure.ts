@@ -2,7 +2,7 @@ import { isPrototypeExtended } from './kinds.js';
 import { arrayBytes, isSharedText, isWide, primitiveBytes, shapeBytes, textBytes } from './measure.js';
 
 /** What the walk does with a tree besides measuring it, and what is known about the tree. */
-export interface TreeCare {
+interface TreeCare {
   /** Whether its texts get memory of their own: see `flatText`. */
   readonly flattens: boolean;
   readonly freezes: boolean;

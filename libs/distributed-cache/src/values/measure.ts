@@ -68,7 +68,7 @@ function hashOf(text: string, seed: number): number {
  */
 
 /** The result of a walk over a value. */
-export interface Measure {
+interface Measure {
   /** Estimated heap in bytes; for a buffer, the bytes that are visible through it. */
   readonly bytes: number;
   /** Bytes that buffers keep alive in addition: the rest of the memory behind a view. */

@@ -112,7 +112,7 @@ interface KeyvStoreEntry {
  * TTL lives for ten years, one whose TTL is over is deleted, and a TTL that is not a number counts as the namespace's.
  * A key that is empty or ill-formed UTF-16 is a miss; storing under it is refused with a `CacheKeyError`.
  */
-export class KeyvCacheStore implements KeyvStoreAdapter {
+class KeyvCacheStore implements KeyvStoreAdapter {
   /** Required by Keyv; there are no options. */
   readonly opts: Readonly<Record<string, unknown>> = {};
   /** Set by Keyv; keys are not prefixed with it. */
