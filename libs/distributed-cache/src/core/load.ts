@@ -1,7 +1,7 @@
 import { type ResolvedNamespace, toMs } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
-import { readStored, type StoredValue } from '../local/index.js';
+import { readStored } from '../local/index.js';
 import { REAL_TIME } from '../redis/index.js';
 import { hasLimits, WaitBudget, isTimeoutOfAnotherCall, withinLimits, withTimeLeft } from './deadline.js';
 import {
@@ -18,7 +18,7 @@ import { FlightOutlivedError, type Flights } from './flights.js';
 import type { FillGrant, LeaseQueue, LoadDecision } from './lease-wait.js';
 import { LoadContext, loadScopes, recordWait, runTimed } from './loader-run.js';
 import { unmeasured } from './local-tier.js';
-import { type LoadOutcome, outcomeOf, type ReadResult } from './outcomes.js';
+import { type LoadOutcome, outcomeOf, type ReadResult, type WrittenLoad } from './outcomes.js';
 import type { EntryReader } from './read.js';
 import type { Recorder } from './recorder.js';
 import type { CacheRuntime } from './runtime.js';
@@ -125,8 +125,8 @@ export class LoadCoordinator {
   }
 
   /**
-   * Looks in Redis, or in L1 while Redis can't be used, and loads if there is no fresh value. `missPredictor` may advise to
-   * request the lease at once, which reads the value too. {@link loadUnderLease} is a method of its own, so that a hit
+   * Looks in Redis, or in L1 while Redis can't be used, and loads if there is no fresh value. When `missPredictor` expects
+   * a miss, the load requests the lease at once, which reads the value too. {@link loadUnderLease} is a method of its own, so that a hit
    * keeps few local variables.
    */
   private async load<T>(request: LoadRequest<T>, flight: Flight): Promise<LoadOutcome> {
@@ -239,8 +239,8 @@ export class LoadCoordinator {
     flight.continueInBackground(filling.catch(() => {}));
     const filled = await budget.wait(filling);
     // When the budget is used up, the caller gets the value, storing continues, and the load counts as not stored.
-    const { stored, isKept } = filled ?? { stored: unmeasured(value), isKept: false };
-    return { source: 'loader', stored, kept: isKept, hadStale: stale !== undefined };
+    const { stored, kept } = filled ?? { stored: unmeasured(value), kept: false };
+    return { source: 'loader', stored, kept, hadStale: stale !== undefined };
   }
 
   /**
@@ -297,13 +297,6 @@ interface LoadedValue<T> {
   readonly loadMs: number;
 }
 
-interface Filled {
-  /** The value in the form that its readers get. */
-  readonly stored: StoredValue;
-  /** Whether a tier keeps it. */
-  readonly isKept: boolean;
-}
-
 /** Stores the results of loads, and releases their leases. */
 export class LoadFiller {
   constructor(
@@ -350,19 +343,19 @@ export class LoadFiller {
     options: EntryOptions<T> | undefined,
     tags: LoadTags | undefined,
     grant: FillGrant | undefined,
-  ): Promise<Filled> {
+  ): Promise<Pick<WrittenLoad, 'stored' | 'kept'>> {
     const { key, value, flight } = loaded;
     let isComplete = false;
     let isSuperseded = false;
     try {
       if (context.isSkipped || flight.isTainted || options?.cacheIf?.(value) === false) {
-        return { stored: unmeasured(value), isKept: false };
+        return { stored: unmeasured(value), kept: false };
       }
       const { ttlMs, graceMs } = entryLife(value, this.policy, options, context.chosenTtl);
       const life = { ttlMs: jitteredTtlMs(ttlMs, this.runtime.random), graceMs };
       const loadedTags = await tags?.end(context.addedTags, grant !== undefined).catch(() => undefined);
       if (loadedTags === undefined) {
-        return { stored: unmeasured(value), isKept: false };
+        return { stored: unmeasured(value), kept: false };
       }
       const { names, tagVersions, stamps } = loadedTags;
       const { stored, kept, complete, superseded } = await this.writer.writeLoaded(
@@ -377,7 +370,7 @@ export class LoadFiller {
       if (kept) {
         this.recorder.set(key, life.ttlMs, complete);
       }
-      return { stored, isKept: kept };
+      return { stored, kept };
     } finally {
       grant?.lease.stopRenewing();
       if (!isComplete) {

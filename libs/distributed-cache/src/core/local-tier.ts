@@ -101,10 +101,6 @@ export class LocalTier {
     return this.runtime.clock.nowMs();
   }
 
-  ageMs(entry: LocalEntry): number {
-    return this.runtime.clock.nowMs() - entry.storedAtMs;
-  }
-
   keep(key: string, stored: StoredValue | DeferredJson, options: LocalPutOptions): void {
     if (!this.isTrusted(key)) {
       // Redis may become unavailable next, and L1 be trusted again: then this older copy would be returned.

@@ -139,35 +139,31 @@ export class EntryReader {
     }
   }
 
-  /** The fresh value of L1. */
+  /** The fresh entry of L1. */
   freshLocal(key: string): FoundEntry | undefined {
+    return onlyFresh(this.foundLocally(key));
+  }
+
+  /** Reads L1 alone, also an entry past its TTL; for the time without Redis. */
+  readLocal(key: string): ReadResult {
+    const found = this.foundLocally(key);
+    return found === undefined ? NOTHING : { found, stamps: undefined };
+  }
+
+  private foundLocally(key: string): FoundEntry | undefined {
     const nowMs = this.local.nowMs();
     const entry = this.local.find(key, nowMs);
     if (entry === undefined) {
       return undefined;
     }
-    const ttlMs = this.local.remainingMs(key, entry, nowMs);
-    const { loadMs, lifeMs: fullTtlMs } = entry;
-    return ttlMs > 0
-      ? { tier: 'local', stored: entry, ttlMs, ageMs: nowMs - entry.storedAtMs, loadMs, fullTtlMs }
-      : undefined;
-  }
-
-  /** Reads L1 alone, also a value past its TTL; for the time without Redis. */
-  readLocal(key: string): ReadResult {
-    const entry = this.local.find(key);
-    if (entry === undefined) {
-      return NOTHING;
-    }
-    const found: FoundEntry = {
+    return {
       tier: 'local',
       stored: entry,
-      ttlMs: this.local.remainingMs(key, entry),
-      ageMs: this.local.ageMs(entry),
+      ttlMs: this.local.remainingMs(key, entry, nowMs),
+      ageMs: nowMs - entry.storedAtMs,
       loadMs: entry.loadMs,
       fullTtlMs: entry.lifeMs,
     };
-    return { found, stamps: undefined };
   }
 }
 

@@ -1,0 +1,244 @@
+import { type Stamp, stampNamed } from '../codec/index.js';
+import { CorruptEntryError } from '../errors/index.js';
+import type { KeyLayout } from '../keys/index.js';
+import type { TagVersion } from '../local/index.js';
+import { allOf, inPieces, type PieceLimits, piecesOf, type RedisEntry, type RedisTier } from '../redis/index.js';
+import { type Operation, type RemoteFaults, type RemoteLookup, UNREACHABLE } from './remote-outcomes.js';
+import type { RedisRuntime } from './runtime.js';
+import { CLEAR, type HeldStamp, stampedAtMs } from './stamps.js';
+import type { TagRegistry } from './tags.js';
+
+/** Looks up the entries of one namespace in Redis; a part of `RemoteTier`. No method throws. */
+export class RemoteReads {
+  constructor(
+    private readonly redis: RedisRuntime,
+    private readonly tier: RedisTier,
+    private readonly layout: KeyLayout,
+    private readonly stamp: HeldStamp,
+    private readonly validity: EntryValidity,
+    private readonly faults: RemoteFaults,
+  ) {}
+
+  /** Looks up one key. Every hit in Redis takes this path, so it waits for nothing that is there already. */
+  async find(key: string): Promise<RemoteLookup> {
+    const valueKey = this.layout.valueKey(key);
+    const { held } = this.stamp;
+    const { deadlineClock } = this.redis.connection;
+    const askedAtMs = deadlineClock.nowMs();
+    const wasJournalled = this.validity.isJournalled(key);
+    try {
+      if (held === undefined) {
+        return await deadlineClock.withinRest('GET', askedAtMs, this.findUnderNewStamp(key, valueKey, wasJournalled));
+      }
+      const bytes = await this.tier.read(valueKey);
+      const decoding = bytes === null ? undefined : this.tier.entryIn(valueKey, bytes, askedAtMs);
+      const checking = this.validity.lookupOf(
+        key,
+        decoding instanceof Promise ? await decoding : decoding,
+        held,
+        wasJournalled,
+      );
+      return checking instanceof Promise ? await deadlineClock.withinRest('GET', askedAtMs, checking) : checking;
+    } catch (error) {
+      return error instanceof CorruptEntryError ? this.corrupt(error) : this.unreachable('get', error);
+    }
+  }
+
+  private async findUnderNewStamp(key: string, valueKey: string, wasJournalled: boolean): Promise<RemoteLookup> {
+    const [entry, stamp] = await Promise.all([
+      this.tier.get(valueKey).catch((error: unknown) => this.unreadable(error)),
+      this.stamp.current(),
+    ]);
+    return this.validity.lookupOf(key, entry, stamp, wasJournalled);
+  }
+
+  /**
+   * Looks up several keys, in the order of `keys`, in pieces, each with a deadline of its own. An entry that can't be
+   * read is one miss; a server that can't be asked affects only its own keys.
+   */
+  async findMany(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
+    const groups = this.redis.tier.groups(keys, (key) => this.layout.valueKey(key));
+    const [only] = groups;
+    if (groups.length === 1 && only !== undefined && only.length <= this.tier.keysPerRead) {
+      return this.findPiece(only);
+    }
+    const found = new Map<string, RemoteLookup>();
+    await byPieces(groups, { maxItems: this.tier.keysPerRead, maxBytes: Infinity, bytesOf: () => 0 }, async (piece) => {
+      const lookups = await this.findPiece(piece);
+      piece.forEach((key, index) => found.set(key, lookups[index] ?? UNREACHABLE));
+    });
+    return keys.map((key) => found.get(key) ?? UNREACHABLE);
+  }
+
+  private async findPiece(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
+    const { deadlineClock } = this.redis.connection;
+    const askedAtMs = deadlineClock.nowMs();
+    const wereJournalled = this.validity.journalledOf(keys);
+    try {
+      const reading = this.tier.getMany(keys.map((key) => this.layout.valueKey(key)));
+      const { held } = this.stamp;
+      const [entries, stamp] =
+        held === undefined
+          ? await deadlineClock.withinRest('GET', askedAtMs, Promise.all([reading, this.stamp.current()]))
+          : [await reading, held];
+      const checking = allOf(
+        keys.map((key, index) => {
+          const entry = entries[index];
+          const readable = entry instanceof CorruptEntryError ? this.unreadable(entry) : entry;
+          return this.validity.lookupOf(key, readable, stamp, wereJournalled.has(key));
+        }),
+      );
+      return checking instanceof Promise ? await deadlineClock.withinRest('GET', askedAtMs, checking) : checking;
+    } catch (error) {
+      this.faults.report('get', error);
+      return keys.map(() => UNREACHABLE);
+    }
+  }
+
+  /** The result for a corrupt entry: a miss with the current stamps, so that a load in its place can be stored. */
+  private corrupt(error: CorruptEntryError): RemoteLookup {
+    this.faults.report('get', error);
+    const { held } = this.stamp;
+    return held === undefined ? UNREACHABLE : { state: 'miss', stamps: this.validity.stampsUnder(held) };
+  }
+
+  /** Turns an entry that can't be read into a miss; any other error is the tier's. */
+  private unreadable(error: unknown): undefined {
+    if (!(error instanceof CorruptEntryError)) {
+      throw error;
+    }
+    this.faults.report('get', error);
+    return undefined;
+  }
+
+  private unreachable(operation: Operation, error: unknown): RemoteLookup {
+    this.faults.report(operation, error);
+    return UNREACHABLE;
+  }
+}
+
+/** Decides whether an entry in Redis is current. */
+export class EntryValidity {
+  private clearStamp: string | undefined;
+  private stamps: readonly Stamp[] = [];
+
+  constructor(
+    private readonly redis: RedisRuntime,
+    private readonly layout: KeyLayout,
+    private readonly tags: TagRegistry,
+    /** The stamps that every entry carries in addition: the version of its namespace. */
+    private readonly ownStamps: readonly Stamp[],
+  ) {}
+
+  /** The stamps that an entry must carry, apart from those of its tags. */
+  stampsUnder(clearStamp: string): readonly Stamp[] {
+    if (this.clearStamp !== clearStamp) {
+      this.clearStamp = clearStamp;
+      this.stamps = [[CLEAR, clearStamp], ...this.ownStamps];
+    }
+    return this.stamps;
+  }
+
+  /**
+   * Whether an entry is current: it carries the current stamp of its namespace and of each of its tags.
+   * @param wasJournalled the result of {@link isJournalled} when Redis was asked. Since then the journal may have
+   * been replayed, and the entry may be one that Redis has deleted meanwhile
+   */
+  lookupOf(
+    key: string,
+    entry: RedisEntry | undefined,
+    clearStamp: string,
+    wasJournalled: boolean,
+  ): RemoteLookup | Promise<RemoteLookup> {
+    const stamps = this.stampsUnder(clearStamp);
+    // remedy: journalled-before-read
+    const isJournalled = wasJournalled || this.isJournalled(key);
+    if (entry === undefined || isJournalled || !this.isOfStamp(entry, clearStamp)) {
+      return { state: 'miss', stamps };
+    }
+    const tags = tagsOf(entry.header.stamps);
+    return tags === undefined ? this.found(key, entry, stamps, undefined) : this.checkTags(key, entry, stamps, tags);
+  }
+
+  private async checkTags(
+    key: string,
+    entry: RedisEntry,
+    stamps: readonly Stamp[],
+    tags: readonly string[],
+  ): Promise<RemoteLookup> {
+    const tagVersions = this.tags.tagVersions(tags); // before asking, so that a change in between is noticed
+    const werePending = this.tags.arePending(tags);
+    const current = await this.tags.stamps(tags);
+    return werePending || this.tags.arePending(tags) || current.some(([name, stamp]) => stampOf(entry, name) !== stamp)
+      ? { state: 'miss', stamps }
+      : this.found(key, entry, stamps, tagVersions);
+  }
+
+  private found(
+    key: string,
+    entry: RedisEntry,
+    stamps: readonly Stamp[],
+    tagVersions: readonly TagVersion[] | undefined,
+  ): RemoteLookup {
+    const { createdAtMs, expiresAtMs } = entry.header;
+    const nowMs = this.redis.connection.serverNowMs(this.layout.valueKey(key));
+    return {
+      state: 'found',
+      entry,
+      ttlMs: expiresAtMs - nowMs,
+      ageMs: Math.max(0, nowMs - createdAtMs),
+      stamps,
+      tagVersions,
+    };
+  }
+
+  /**
+   * Whether an entry carries the current stamp of the namespace. A value of another program carries no stamp, and may
+   * be older than a `clear()`: it counts only until the first one. A stamp that was lost (evicted) and made anew counts
+   * as a `clear()`, as long as one process remembers it.
+   */
+  private isOfStamp(entry: RedisEntry, clearStamp: string): boolean {
+    return entry.isLegacy ? stampedAtMs(clearStamp) === 0 : stampOf(entry, CLEAR) === clearStamp;
+  }
+
+  /** Whether the journal holds an invalidation of this key: what Redis may hold is then a miss, and will be deleted. */
+  isJournalled(key: string): boolean {
+    const { journal } = this.redis;
+    return journal.size > 0 && journal.covers(this.layout.clearStampKey, this.layout.valueKey(key));
+  }
+
+  /** The keys for which {@link isJournalled} is true. */
+  journalledOf(keys: readonly string[]): ReadonlySet<string> {
+    return this.redis.journal.size > 0 ? new Set(keys.filter((key) => this.isJournalled(key))) : NONE;
+  }
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/**
+ * The names of the tags among the stamps; `undefined` when there is none, which is the usual case: nothing is allocated
+ * then.
+ */
+export function tagsOf(stamps: readonly Stamp[]): string[] | undefined {
+  let tags: string[] | undefined;
+  for (const stamp of stamps) {
+    const name = stamp[0];
+    if (!name.startsWith('#')) {
+      (tags ??= []).push(name);
+    }
+  }
+  return tags;
+}
+
+function stampOf({ header }: RedisEntry, wanted: string): string | undefined {
+  return stampNamed(header.stamps, wanted);
+}
+
+/** Does work in pieces of limited size, separately for each group of keys. */
+export async function byPieces<Item>(
+  groups: readonly (readonly Item[])[],
+  limits: PieceLimits<Item>,
+  work: (piece: readonly Item[]) => Promise<void>,
+): Promise<void> {
+  await Promise.all(groups.map((group) => inPieces(piecesOf(group, limits), work)));
+}
