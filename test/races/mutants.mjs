@@ -93,8 +93,8 @@ export const MUTANTS = [
   {
     name: 'race 10: a tag that a loader adds is not checked for invalidation',
     remedy: 'added-tag-is-checked',
-    from: 'isOvertaken',
-    to: 'isOvertaken && names.includes("never")',
+    from: 'mayBeInvalidated',
+    to: 'mayBeInvalidated && names.includes("never")',
     specs: ['races/stamps'],
   },
   {

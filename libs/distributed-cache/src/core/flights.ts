@@ -357,7 +357,7 @@ class ChangeWaits {
 }
 
 /** Maximum number of keys; beyond it the oldest hold-off ends early in this process, and still applies in Redis. */
-const MOST_KEYS = 100_000;
+const MAX_KEYS = 100_000;
 
 /** Below this size a sweep costs more than it saves. */
 const SWEEP_FROM = 64;
@@ -371,7 +371,7 @@ export class HoldOffs {
    */
   private sweepAt = SWEEP_FROM;
 
-  constructor(private readonly mostKeys = MOST_KEYS) {}
+  constructor(private readonly maxKeys = MAX_KEYS) {}
 
   get size(): number {
     return this.until.size;
@@ -383,7 +383,7 @@ export class HoldOffs {
     if (this.until.size >= this.sweepAt) {
       this.sweep(nowMs);
     }
-    if (this.until.size > this.mostKeys) {
+    if (this.until.size > this.maxKeys) {
       const [oldest] = this.until.keys();
       this.until.delete(oldest as string);
     }

@@ -34,8 +34,8 @@ export interface FillGrant {
   readonly stamps: readonly Stamp[];
 }
 
-const SHORTEST_WAIT_MS = 40;
-const LONGEST_WAIT_MS = 400;
+const MIN_WAIT_MS = 40;
+const MAX_WAIT_MS = 400;
 
 /**
  * The pause before the next poll, as a part of the time waited so far: on average, the end of a load is noticed an
@@ -46,7 +46,7 @@ const WAIT_PART = 0.125;
 /**
  * Maximum number of loads of other processes, ending without a mark, that a call waits for; then it loads by itself.
  */
-const MOST_LOADS_AWAITED = 2;
+const MAX_LOADS_AWAITED = 2;
 
 /**
  * Ensures one load per key for the whole cluster. The process that gets the lease loads. The others take a stale value
@@ -185,7 +185,7 @@ export class LeaseQueue {
     if (isEnded === undefined) {
       return withoutLease(undefined);
     }
-    if (isEnded || loadsAwaited > MOST_LOADS_AWAITED) {
+    if (isEnded || loadsAwaited > MAX_LOADS_AWAITED) {
       // remedy: load-without-lease-is-not-kept
       flight.taint(); // answered, and not kept: a deletion that finds no lease of ours ends nothing
       return withoutLease(undefined);
@@ -223,7 +223,7 @@ class AwaitedLoads {
 
   /** The pause before the next poll, in milliseconds. */
   get nextWaitMs(): number {
-    return Math.min(Math.max(this.waitedMs * WAIT_PART, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
+    return Math.min(Math.max(this.waitedMs * WAIT_PART, MIN_WAIT_MS), MAX_WAIT_MS);
   }
 }
 
@@ -269,11 +269,11 @@ export class ReplaceThrottle {
   }
 }
 
-/** The number of loads since the last wrong guess after which the expectation changes; see {@link MissPredictor}. */
-const SURE = 2;
+/** The counter of {@link MissPredictor} from which on a miss is expected. */
+const MISS_THRESHOLD = 2;
 
 /** Maximum number of leases that are being taken at once without a read before. */
-const MOST_GUESSES = 32;
+const MAX_GUESSES = 32;
 
 /**
  * Chooses how the loads of one namespace begin: with a plain read, or with the request for the lease, which also reads
@@ -284,7 +284,7 @@ const MOST_GUESSES = 32;
  */
 export class MissPredictor {
   /** The counter: 0 and 1 expect a value; 2 and 3 expect none. */
-  private misses = SURE - 1;
+  private misses = MISS_THRESHOLD - 1;
   private guesses = 0;
 
   constructor(
@@ -301,8 +301,8 @@ export class MissPredictor {
       return true; // the read is of L1
     }
     const { isLive, roundTripMs } = this.redis.connection;
-    const isGuess = isLive && (this.misses >= SURE || roundTripMs > this.deadlineMs / 4);
-    return minTtlMs === 0 && !(isGuess && this.guesses < MOST_GUESSES);
+    const isGuess = isLive && (this.misses >= MISS_THRESHOLD || roundTripMs > this.deadlineMs / 4);
+    return minTtlMs === 0 && !(isGuess && this.guesses < MAX_GUESSES);
   }
 
   /** Counts a guess until it ends. @param taking the request for a lease without a read before; must not reject */
@@ -315,7 +315,8 @@ export class MissPredictor {
   learn({ found, stamps }: ReadResult): void {
     if (stamps !== undefined) {
       // otherwise Redis could not be asked
-      this.misses = found === undefined ? Math.min(this.misses + 1, 2 * SURE - 1) : Math.max(this.misses - 1, 0);
+      this.misses =
+        found === undefined ? Math.min(this.misses + 1, 2 * MISS_THRESHOLD - 1) : Math.max(this.misses - 1, 0);
     }
   }
 }

@@ -93,10 +93,10 @@ export class TagRegistry {
   }
 
   /** Some of the stamps that are held, by name: others with each call. */
-  someHeld(most: number): ReadonlyMap<string, HeldStamp> {
+  someHeld(limit: number): ReadonlyMap<string, HeldStamp> {
     const held = new Map<string, HeldStamp>();
-    const looks = Math.min(this.names.length, 2 * most);
-    for (let look = 0; look < looks && held.size < most; look++) {
+    const looks = Math.min(this.names.length, 2 * limit);
+    for (let look = 0; look < looks && held.size < limit; look++) {
       this.nextToTouch = (this.nextToTouch + 1) % this.names.length;
       const name = this.names[this.nextToTouch] ?? '';
       const stamp = this.tags.get(name)?.stamp;
@@ -134,7 +134,7 @@ export class TagRegistry {
    */
   async invalidate(name: string): Promise<void> {
     const tag = this.tag(name);
-    this.move(tag);
+    this.applyInvalidation(tag);
     try {
       // remedy: invalidation-replaces-stamp
       await tag.stamp?.replace();
@@ -142,7 +142,7 @@ export class TagRegistry {
       this.redis?.journal.addTag(this.layout.clearStampKey, this.layout.tagStampKey(name), tag.stamp?.attempted);
       throw error;
     } finally {
-      this.move(tag);
+      this.applyInvalidation(tag);
     }
   }
 
@@ -176,7 +176,7 @@ export class TagRegistry {
       await tag?.stamp?.current();
     } catch {
       if (tag?.scope.isInDoubt === true) {
-        this.move(tag);
+        this.applyInvalidation(tag);
       }
     }
   }
@@ -198,7 +198,7 @@ export class TagRegistry {
     );
   }
 
-  private move(tag: Tag, atMs = this.nowMs()): void {
+  private applyInvalidation(tag: Tag, atMs = this.nowMs()): void {
     tag.scope.generation++;
     tag.scope.isInDoubt = false;
     tag.changedAtMs = Math.max(tag.changedAtMs, atMs);
@@ -208,7 +208,7 @@ export class TagRegistry {
   private onVerdict(tag: Tag, verdict: StampVerdict): void {
     if (verdict === 'changed') {
       // The message came before this read: a load that began in between has begun after the invalidation.
-      this.move(tag, tag.scope.isInDoubt === true ? tag.messageAtMs : undefined);
+      this.applyInvalidation(tag, tag.scope.isInDoubt === true ? tag.messageAtMs : undefined);
     } else {
       if (verdict === 'lapsed') {
         tag.scope.generation++;
@@ -250,8 +250,8 @@ export class TagRegistry {
    * @returns its index among the names
    */
   private forgetOne(): number {
-    const place = Math.floor(Math.random() * this.names.length);
-    const name = this.names[place] ?? '';
+    const index = Math.floor(Math.random() * this.names.length);
+    const name = this.names[index] ?? '';
     const tag = this.tags.get(name);
     if (tag !== undefined) {
       tag.scope.generation++;
@@ -259,7 +259,7 @@ export class TagRegistry {
       this.tags.delete(name);
       this.onForgotten();
     }
-    return place;
+    return index;
   }
 }
 
@@ -319,12 +319,12 @@ export class LoadTags {
     }
     const furtherVersions = registry.tagVersions(further) ?? [];
     const furtherStamps = needsStamps ? await registry.stamps(further) : [];
-    const isOvertaken =
+    const mayBeInvalidated =
       this.runtime.clock.nowMs() - this.startedAtMs >= INVALIDATED_MS || // the stamp of an invalidation may have expired
       registry.haveChangedSince(further, this.startedAtMs) ||
       furtherStamps.some((stamp) => registry.mayBeSince(this.startedAtMs, stamp));
     // remedy: added-tag-is-checked
-    return isOvertaken
+    return mayBeInvalidated
       ? undefined
       : {
           names: [...names, ...further],
@@ -348,18 +348,18 @@ export async function touchStamps(
   tags: TagRegistry,
   onDifferent: (encodedKey: string) => void,
 ): Promise<void> {
-  const books = [...tags.someHeld(TOUCHED_AT_ONCE)].map(([name, book]) => ({ key: TAG_STAMP + name, book }));
-  const held = [{ key: CLEAR, book: clearStamp }, ...books].flatMap(({ key, book }) => {
-    const { reading } = book;
-    return reading === undefined ? [] : [{ key, book, reading }];
+  const tagStamps = [...tags.someHeld(TOUCHED_AT_ONCE)].map(([name, stamp]) => ({ key: TAG_STAMP + name, stamp }));
+  const held = [{ key: CLEAR, stamp: clearStamp }, ...tagStamps].flatMap(({ key, stamp }) => {
+    const { reading } = stamp;
+    return reading === undefined ? [] : [{ key, stamp, reading }];
   });
   await Promise.all(
     tier
-      .groups(held, ({ book }) => book.stampKey)
+      .groups(held, ({ stamp }) => stamp.stampKey)
       .map(async (group) => {
-        const found = await tier.readStamps(group.map(({ book }) => book.stampKey)).catch(() => undefined);
-        group.forEach(({ key, book, reading }, index) => {
-          if (found !== undefined && !book.confirms(found[index], reading)) {
+        const found = await tier.readStamps(group.map(({ stamp }) => stamp.stampKey)).catch(() => undefined);
+        group.forEach(({ key, stamp, reading }, index) => {
+          if (found !== undefined && !stamp.confirms(found[index], reading)) {
             onDifferent(key);
           }
         });

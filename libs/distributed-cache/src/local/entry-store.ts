@@ -38,7 +38,7 @@ export interface EntryFacts {
 }
 
 /** Maximum size of one entry, in bytes: the largest number of a column of 32 bits. */
-const MOST_BYTES = 2 ** 32 - 1;
+const MAX_BYTES = 2 ** 32 - 1;
 /** Every comparison with NaN is false, so an entry with this time always takes the slow path. */
 const NEVER = Number.NaN;
 /** The slot of no entry. It is never fresh. */
@@ -53,7 +53,7 @@ const ENTRY_OVERHEAD_BYTES = 120;
  * V8 stores an integer up to this one without an object. A number that was read from a column of doubles gets an
  * object, unless `| 0` makes it such an integer.
  */
-const LARGEST_SMALL = 2 ** 31 - 1;
+const MAX_SMALL_INTEGER = 2 ** 31 - 1;
 /**
  * The sequence of the entry that was stored last. It counts across all stores of the process, because a prepared key
  * may be used with several of them, and a remembered sequence must never match another entry.
@@ -112,7 +112,7 @@ export class EntryStore extends SlotTable {
     const slot = partition.slots.get(key.encoded) ?? NO_SLOT;
     const sequence = this.sequences[slot]!;
     key.slot = slot;
-    key.sequence = slot === NO_SLOT ? -1 : sequence < LARGEST_SMALL ? sequence | 0 : sequence;
+    key.sequence = slot === NO_SLOT ? -1 : sequence < MAX_SMALL_INTEGER ? sequence | 0 : sequence;
     return slot;
   }
 
@@ -176,7 +176,7 @@ export class EntryStore extends SlotTable {
       this.remove(before);
     }
     const bytes = Math.ceil(ENTRY_OVERHEAD_BYTES + textBytes(key) + stored.bytes);
-    if (bytes > this.maxBytes || bytes > MOST_BYTES) {
+    if (bytes > this.maxBytes || bytes > MAX_BYTES) {
       return false;
     }
     const slot = this.allocate();

@@ -8,7 +8,7 @@ const FIRST_CAPACITY = 256;
  */
 const GROWTH = 1.25;
 /** V8 makes a dictionary of an array that is created with a greater length than this. */
-const LONGEST_CREATED_ARRAY = 32 * 1024 * 1024;
+const MAX_CREATED_LENGTH = 32 * 1024 * 1024;
 /**
  * Slot 0 belongs to the ring itself: the slot after it is the least recently used entry, the slot before it the most
  * recently used one.
@@ -158,7 +158,7 @@ function emptyArray<Item>(length: number): Item[] {
 }
 
 function resizedArray<Item>(from: Item[], capacity: number): Item[] {
-  if (capacity > LONGEST_CREATED_ARRAY) {
+  if (capacity > MAX_CREATED_LENGTH) {
     return from;
   }
   const to = emptyArray<Item>(capacity);

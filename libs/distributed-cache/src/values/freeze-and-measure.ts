@@ -119,7 +119,7 @@ function overwrite<Key extends string | number>(object: Record<Key, unknown>, ke
 }
 
 /** From this length on, V8 makes a substring without copying. */
-const SHORTEST_SLICE = 13;
+const MIN_SLICE_LENGTH = 13;
 /** The buffer through which texts are copied, one after the other. */
 const scratch = Buffer.allocUnsafeSlow(16 * 1024);
 
@@ -129,7 +129,7 @@ const scratch = Buffer.allocUnsafeSlow(16 * 1024);
  * out whether a text is such a substring; a copy costs less than writing it as JSON.
  */
 export function flatText(text: string, wide = isWide(text)): string {
-  if (text.length < SHORTEST_SLICE) {
+  if (text.length < MIN_SLICE_LENGTH) {
     return text;
   }
   return wide || text.length > scratch.length
@@ -155,7 +155,7 @@ function flattenElements(array: unknown[]): void {
   let isWritable: boolean | undefined;
   for (let index = 0; index < array.length; index++) {
     const element = array[index];
-    if (typeof element === 'string' && element.length >= SHORTEST_SLICE) {
+    if (typeof element === 'string' && element.length >= MIN_SLICE_LENGTH) {
       isWritable ??= !Object.isFrozen(array);
       if (!isWritable) {
         return;
@@ -168,7 +168,7 @@ function flattenElements(array: unknown[]): void {
 function flattenProperties(record: Record<string, unknown>): void {
   for (const name of Object.keys(record)) {
     const property = record[name];
-    if (typeof property === 'string' && property.length >= SHORTEST_SLICE) {
+    if (typeof property === 'string' && property.length >= MIN_SLICE_LENGTH) {
       // An accessor, or a frozen property, stays as it is.
       if (Object.getOwnPropertyDescriptor(record, name)?.writable !== true) {
         return;
