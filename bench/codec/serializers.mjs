@@ -1,7 +1,8 @@
 /**
- * `node bench/codec/serializers.mjs`: what it costs to write and to read a value, beside other serializers, as ratios to
- * `JSON.stringify` and `JSON.parse` of the same value in the same round; and whether the value comes back equal. Needs `npm run build`.
- * The contestants take turns; the size is a part of the JSON's bytes; a figure is the median over the rounds.
+ * `node bench/codec/serializers.mjs`, after `npm run build`: the time to write and to read a value, compared with other
+ * serializers, as ratios to `JSON.stringify` and `JSON.parse` of the same value in the same round. Also whether the value
+ * that is read equals the one that was written. The contestants take turns. A size is a ratio to the bytes of the JSON, a
+ * figure the median of all rounds.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
@@ -50,7 +51,7 @@ for (const [name, value] of Object.entries(VALUES)) {
   const figures = new Map(names.map((each) => [each, { write: [], read: [] }]));
   for (let round = 0; round < ROUNDS; round++) {
     const times = new Map();
-    // Another one begins each round: who comes after a contestant that leaves garbage would pay for it.
+    // The order rotates, so that no contestant always runs after one that leaves much garbage.
     for (const each of [...names.slice(round % names.length), ...names.slice(0, round % names.length)]) {
       times.set(each, timesOf(CONTESTANTS[each], value, calls));
     }
@@ -60,7 +61,7 @@ for (const [name, value] of Object.entries(VALUES)) {
       figures.get(each).read.push(read / readFloor);
     }
   }
-  console.log(`\n${name}\n\n| serializer | write | read | size | comes back equal |\n| --- | --- | --- | --- | --- |`);
+  console.log(`\n${name}\n\n| serializer | write | read | size | equal when read |\n| --- | --- | --- | --- | --- |`);
   for (const [each, { write, read }] of figures) {
     const contestant = CONTESTANTS[each];
     const size = (bytesOf(contestant, value) / bytesOf(CONTESTANTS[FLOOR], value)).toFixed(2);
@@ -70,7 +71,7 @@ for (const [name, value] of Object.entries(VALUES)) {
   }
 }
 
-/** What it writes, in bytes; 0 where it can't. */
+/** The size of the written value in bytes; 0 if the serializer rejects the value. */
 function bytesOf({ write }, value) {
   try {
     const written = write(value);
@@ -80,7 +81,7 @@ function bytesOf({ write }, value) {
   }
 }
 
-/** Seconds per call; `Infinity` where it can't be done. */
+/** Nanoseconds per call; `Infinity` if the serializer rejects the value. */
 function timesOf({ write, read }, value, calls) {
   try {
     const written = write(value);

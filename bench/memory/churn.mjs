@@ -1,14 +1,14 @@
 /**
- * Distinct keys without end through a full L1: `node --expose-gc bench/memory/churn.mjs --minutes 10`, after
- * `npm run build`. Prints the heap every few seconds and fails if it is not flat, or above what L1 may take.
+ * Writes new keys to a full L1: `node --expose-gc bench/memory/churn.mjs --minutes 10`, after `npm run build`. Prints the
+ * heap every few seconds, and fails if the heap grows or exceeds the bound of L1.
  */
 import { JSON_SHAPES } from './shapes.mjs';
 
 const { LocalCache } = await import(new URL('../../libs/distributed-cache/dist/local/index.js', import.meta.url).href);
 const MIB = 1024 * 1024;
 const MAX_BYTES = 32 * MIB;
-/** The heap may wander by so much between two looks, and L1 may be off by its estimate. */
-const WANDER = 0.05;
+/** The permitted growth of the heap between the two halves of the run, and the permitted error of the estimate of L1. */
+const MAX_GROWTH = 0.05;
 const TOLERANCE = 0.15;
 const at = process.argv.indexOf('--minutes');
 const minutes = at < 0 ? 10 : Number(process.argv[at + 1]);
@@ -42,7 +42,7 @@ const baseBytes = usedBytes();
 function churn(/** @type {number} */ untilMs) {
   while (performance.now() < untilMs) {
     const make = makers[keys % makers.length];
-    // TTLs from gone at once to never, some keys read again, some deleted, some replaced.
+    // TTLs from 1 ms to 1 h; some keys are read again, some deleted, some replaced.
     cache.set(`churn:key(${(keys += 1)})`, make?.(), { ttlMs: [1, 1000, 3_600_000][keys % 3] ?? 1, graceMs: 10 });
     cache.get(`churn:key(${keys - (keys % 97)})`);
     if (keys % 11 === 0) {
@@ -59,7 +59,7 @@ const stepMs = Math.min(30_000, (minutes * 60_000) / 8);
 const heaps = [];
 while (performance.now() < endMs) {
   churn(performance.now() + stepMs);
-  await new Promise((resolve) => setImmediate(resolve)); // the sweeper's turn
+  await new Promise((resolve) => setImmediate(resolve)); // the sweep of expired entries runs
   const heapBytes = usedBytes() - baseBytes;
   heaps.push(heapBytes);
   console.log(
@@ -69,7 +69,7 @@ while (performance.now() < endMs) {
 }
 const half = Math.ceil(heaps.length / 2);
 const [early, late] = [Math.max(...heaps.slice(0, half)), Math.max(...heaps.slice(half))];
-const isFlat = late <= early * (1 + WANDER);
+const isFlat = late <= early * (1 + MAX_GROWTH);
 const isBounded = late <= MAX_BYTES * (1 + TOLERANCE);
 console.log(`${isFlat ? 'flat' : 'NOT FLAT'}, ${isBounded ? 'within' : 'ABOVE'} the ${mib(MAX_BYTES)} MiB of L1`);
 cache.clear();

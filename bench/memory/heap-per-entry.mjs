@@ -1,12 +1,13 @@
 /**
- * What L1 says an entry takes, beside what it really takes: `node --expose-gc bench/memory/heap-per-entry.mjs`, after
- * `npm run build`. Fails if an estimate of a JSON-like shape is off by more than 15 %.
+ * Compares the estimate of L1 for the size of an entry with the growth of the heap:
+ * `node --expose-gc bench/memory/heap-per-entry.mjs`, after `npm run build`. Fails if the estimate of a JSON-like shape
+ * differs by more than 15 %.
  */
 import { JSON_SHAPES, RICH_SHAPES } from './shapes.mjs';
 
 const { LocalCache } = await import(new URL('../../libs/distributed-cache/dist/local/index.js', import.meta.url).href);
 const TOLERANCE = 0.15;
-/** So much is measured at a time: much more than what else moves on the heap. */
+/** The bytes per measurement: much more than all other changes of the heap. */
 const TARGET_BYTES = 24 * 1024 * 1024;
 
 if (globalThis.gc === undefined) {
@@ -14,7 +15,7 @@ if (globalThis.gc === undefined) {
   process.exit(2);
 }
 
-/** A buffer that is garbage is given back only after a turn of the event loop. */
+/** Waits for a turn of the event loop first, because V8 returns the memory of a buffer after it. */
 async function usedBytes() {
   await new Promise((resolve) => setImmediate(resolve));
   for (let round = 0; round < 4; round += 1) {
@@ -27,7 +28,6 @@ async function usedBytes() {
 /** @param {() => unknown} make @param {number} count */
 async function measure(make, count) {
   const cache = new LocalCache({ maxBytes: 2 ** 40 });
-  // Room for all of them first: what counts is the entry, not the moment at which a table is doubled.
   const before = await usedBytes();
   for (let index = 0; index < count; index += 1) {
     cache.set(`users:Users.find(${index + 1_000_000})`, make(), { ttlMs: 3_600_000, graceMs: 60_000 });
@@ -44,7 +44,7 @@ function countFor(make, name) {
   cache.set('probe', make(), { ttlMs: 1000 });
   const bytes = Math.max(cache.usedBytes, 250);
   cache.clear();
-  // A power of two is where a hash table is fullest, just above it emptiest: three quarters is the middle.
+  // A hash table is fullest at a power of two and emptiest just above it; three quarters of one is in the middle.
   return Math.max(24, Math.min(98_304, name.includes('1 MB') ? 3000 : Infinity, Math.round(TARGET_BYTES / bytes)));
 }
 
@@ -63,7 +63,7 @@ for (const [shapes, isBinding] of [
     if (!name.includes(process.argv[2] ?? '')) {
       continue;
     }
-    await measure(make, 24); // what the first use of a shape leaves behind: hidden classes, code
+    await measure(make, 24); // the first use of a shape allocates hidden classes and code
     const { estimated, real } = await measure(make, countFor(make, name));
     const ratio = estimated / real;
     const isOff = Math.abs(ratio - 1) > TOLERANCE;

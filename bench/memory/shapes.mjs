@@ -1,6 +1,6 @@
 /**
- * Values as applications cache them, fresh for each call: no two share a string or an object. What comes out of `JSON.parse` is
- * what comes out of Redis.
+ * Values as applications cache them. Each call makes a new value that shares no string and no object with another one. The
+ * values of `parsed` have the layout of values from Redis.
  */
 let serial = 0;
 

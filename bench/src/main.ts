@@ -32,10 +32,7 @@ if (commandLine.only.length === 0 && !commandLine.quick) {
   console.log('\nWritten: bench/RESULTS.md and bench/plots/');
 }
 
-/**
- * What one scenario leaves behind in a process (a heap, hooks on promises, types that the compiler has seen) would be
- * in the figures of the next.
- */
+/** A scenario leaves a heap, promise hooks and compiled code behind. They would change the figures of the next one. */
 async function runInOwnProcess({ id, flags = [] }: Scenario, { quick, seed }: CommandLine): Promise<Table[]> {
   const args = ['--only', id, '--seed', String(seed), ...(quick ? ['--quick'] : [])];
   const child = fork(RUNNER, args, { execArgv: [...flags], serialization: 'advanced' });

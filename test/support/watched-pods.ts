@@ -18,7 +18,7 @@ export interface WatchedPods {
 }
 
 /** The command that takes a lease. */
-export const TAKING = ['set lease', 'get lease', 'get'];
+export const TAKING = ['set lease', 'get'];
 
 /** Two processes on a Redis of their own, and the commands that arrive there. */
 export async function watchedPods(): Promise<WatchedPods> {

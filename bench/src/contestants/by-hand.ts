@@ -1,14 +1,13 @@
 import { crc32, deflateSync, inflateSync } from 'node:zlib';
-import { HOUR_MS } from './local-hit.js';
-import { connectTo, RawCache, type Opened } from './two-tiers.js';
+import { connectTo, HOUR_MS, RawCache, type Opened } from './two-tiers.js';
 
-/** From here on this library compresses, by default. */
+/** The default size from which on this library compresses. */
 const COMPRESS_FROM_BYTES = 2048;
 const HEAD_BYTES = 5;
 
 /**
- * What this library promises of a value from Redis, with as little around it as there can be: compressed text under a checksum, a value
- * that no caller can change for others, and a copy in memory. Loads take no lease, though `set` drops it; no deadlines, generations,
+ * The guarantees of this library for a value from Redis, in as little code as possible: compressed text with a checksum,
+ * a frozen value, and a copy in memory. `set` drops the lease, but loads take none. There are no deadlines, generations,
  * counters or bounds.
  */
 export class ByHand extends RawCache {
@@ -24,7 +23,7 @@ export class ByHand extends RawCache {
     return found.map((bytes, index) => (bytes === null ? undefined : this.read(keys[index] ?? '', bytes)));
   }
 
-  /** A load under a lease that is gone is not stored. */
+  /** Drops the lease, so that no running load overwrites the value. */
   override async set(key: string, value: unknown): Promise<void> {
     const text = JSON.stringify(value);
     this.memory.set(key, text);
@@ -49,7 +48,7 @@ function nameOf(key: string): string {
   return `by-hand:${key}`;
 }
 
-/** A checksum, a byte that says whether it is compressed, the text. */
+/** A checksum, a byte that tells whether the text is compressed, the text. */
 function seal(text: string): Buffer {
   const raw = Buffer.from(text);
   const isLarge = raw.length >= COMPRESS_FROM_BYTES;

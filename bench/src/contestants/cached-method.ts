@@ -9,24 +9,25 @@ import { LRUCache } from 'lru-cache';
 import { Cached, DistributedCacheModule } from 'nestjs-distributed-cache';
 import type { Contestant } from '../measure/contestant.js';
 import type { RedisServer } from '../support/redis-server.js';
-import type { Shelf } from '../support/shelf.js';
-import { asyncCacheDedupe, HOUR_MS, MAX_ENTRIES } from './local-hit.js';
+import type { DataSource } from '../support/data-source.js';
+import { asyncCacheDedupe } from './local-hit.js';
+import { HOUR_MS, MAX_ENTRIES } from './two-tiers.js';
 
-/** `await shop.product(id)`: a method whose results are cached, answered from memory. */
-export async function cachedMethodContestants(server: RedisServer, shelf: Shelf): Promise<Contestant[]> {
+/** `await shop.product(id)`: calls of a cached method whose result is in memory. */
+export async function cachedMethodContestants(server: RedisServer, source: DataSource): Promise<Contestant[]> {
   return [
-    methodOverLru(shelf),
-    await ours(server, shelf),
-    asyncCacheDedupe(shelf),
-    methodOverCacheManager(shelf),
-    typeCacheable('type-cacheable, own key', shelf, { cacheKey: ([id]: unknown[]) => String(id) }),
-    typeCacheable('type-cacheable, its default key', shelf, {}),
+    methodOverLru(source),
+    await ours(server, source),
+    await asyncCacheDedupe(source).open(),
+    methodOverCacheManager(source),
+    typeCacheable('type-cacheable, own key', source, { cacheKey: ([id]: unknown[]) => String(id) }),
+    typeCacheable('type-cacheable, its default key', source, {}),
   ];
 }
 
 const CALL = 'shop.product(key)';
 
-function methodOverLru(shelf: Shelf): Contestant {
+function methodOverLru(source: DataSource): Contestant {
   class Shop {
     private readonly lru = new LRUCache<string, object>({ max: MAX_ENTRIES });
 
@@ -35,7 +36,7 @@ function methodOverLru(shelf: Shelf): Contestant {
       if (found !== undefined) {
         return found;
       }
-      const value = await shelf.load();
+      const value = await source.load();
       this.lru.set(id, value);
       return value;
     }
@@ -43,12 +44,12 @@ function methodOverLru(shelf: Shelf): Contestant {
   return { name: 'async method over lru-cache', role: 'floor', call: CALL, scope: { shop: new Shop() } };
 }
 
-/** `@Cached()` with its default key, in an application that Nest made. */
-async function ours(server: RedisServer, shelf: Shelf): Promise<Contestant> {
+/** `@Cached()` with its default key, in a Nest application. */
+async function ours(server: RedisServer, source: DataSource): Promise<Contestant> {
   class Shop {
     @Cached({ namespace: 'products' })
     async product(_id: string): Promise<object> {
-      return shelf.load();
+      return source.load();
     }
   }
   const redis = { host: server.host, port: server.port };
@@ -64,7 +65,7 @@ async function ours(server: RedisServer, shelf: Shelf): Promise<Contestant> {
   };
 }
 
-function methodOverCacheManager({ load }: Shelf): Contestant {
+function methodOverCacheManager({ load }: DataSource): Contestant {
   class Shop {
     private readonly cache = createCache({ stores: [withoutSerializer()], ttl: HOUR_MS });
 
@@ -82,14 +83,18 @@ function withoutSerializer(): Keyv {
   return keyv;
 }
 
-function typeCacheable(name: string, shelf: Shelf, options: { cacheKey?: (args: unknown[]) => string }): Contestant {
+function typeCacheable(
+  name: string,
+  source: DataSource,
+  options: { cacheKey?: (args: unknown[]) => string },
+): Contestant {
   const lru = new LRUCache<string, object>({ max: MAX_ENTRIES, ttl: HOUR_MS });
-  // The adapter's types name the CommonJS declaration of the same class.
+  // The types of the adapter refer to the CommonJS declaration of the same class.
   const client = useAdapter(lru as unknown as Parameters<typeof useAdapter>[0]);
   class Shop {
     @Cacheable({ client, ttlSeconds: HOUR_MS / 1000, ...options })
     async product(_id: string): Promise<object> {
-      return shelf.load();
+      return source.load();
     }
   }
   return { name, role: 'peer', call: CALL, scope: { shop: new Shop() } };

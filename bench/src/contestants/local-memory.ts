@@ -7,14 +7,14 @@ import { Keyv } from 'keyv';
 import { LRUCache } from 'lru-cache';
 import { createDistributedCache } from 'nestjs-distributed-cache/core';
 import type { Named } from '../measure/rounds.js';
-import { HOUR_MS } from './local-hit.js';
+import { HOUR_MS } from './two-tiers.js';
 
 interface Memory {
   readonly put: (key: string, value: object) => unknown;
   readonly close?: () => Promise<unknown>;
 }
 
-/** Memory alone, with a bound where there is one, and a TTL. */
+/** Memory without Redis, with a TTL and, if the cache supports one, a bound. */
 export function localMemories(max: number): (Named & { readonly open: () => Promise<Memory> })[] {
   return [
     { name: 'Map', role: 'floor', open: async () => plainMap() },

@@ -10,7 +10,7 @@ export interface OutageContestant extends Named {
 
 export const TTL_MS = 1000;
 
-/** Short TTLs: hits, loads and writes go on all the time. */
+/** The TTL is short, so hits, loads and writes occur throughout the run. */
 export const OUTAGE_CONTESTANTS: readonly OutageContestant[] = [
   { name: 'no cache', role: 'floor', open: async () => ({ call: (_key, load) => load(), close: async () => {} }) },
   {

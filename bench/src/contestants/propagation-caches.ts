@@ -8,7 +8,7 @@ export interface PropagationCache {
   readonly close: () => Promise<unknown>;
 }
 
-/** Those that tell other processes of a deletion. cache-manager, cachified and async-cache-dedupe do not. */
+/** The caches that notify other processes of a deletion. cache-manager, cachified and async-cache-dedupe do not. */
 export const PROPAGATION_CACHES: readonly (Named & { open: (port: number) => Promise<PropagationCache> })[] = [
   {
     name: 'nestjs-distributed-cache',

@@ -1,7 +1,7 @@
 import { cachified } from '@epic-web/cachified';
 import type { Contestant } from '../measure/contestant.js';
-import { HOUR_MS } from './local-hit.js';
 import {
+  HOUR_MS,
   openAsyncCacheDedupe,
   openBentocache,
   openCacheable,
@@ -20,7 +20,7 @@ export interface StormContestant {
   readonly close: () => Promise<unknown>;
 }
 
-/** Two tiers where there are two, as in the other tables; the loader is given with the call. */
+/** With two tiers if the cache has two, as in the other tables. */
 export async function openStormContestants(port: number, load: Loader): Promise<StormContestant[]> {
   const ours = await openOurs(port);
   const bento = await openBentocache(port);

@@ -1,7 +1,7 @@
-import type { Entrant } from '../measure/contestant.js';
+import { entrant, type Entrant } from '../measure/contestant.js';
 import { openByHand } from './by-hand.js';
-import { HOUR_MS } from './local-hit.js';
 import {
+  HOUR_MS,
   openAsyncCacheDedupe,
   openBentocache,
   openCacheable,
@@ -13,14 +13,28 @@ import {
 } from './two-tiers.js';
 
 const OURS = 'nestjs-distributed-cache';
-const BY_HAND = 'checksum, freezing, text kept: by hand';
+const BY_HAND = 'by hand, with checksum and freezing';
 
-/** "Give me the value of this key": it is in Redis, and not in memory. */
+/** Reads of a key that is in Redis and not in memory. */
 export function readEntrants(port: number, load: Loader): Entrant[] {
   return [
     entrant('ioredis get + JSON.parse', 'floor', 'cache.get(key)', () => openRaw(port)),
-    entrant(OURS, 'ours', 'cache.getOrSet(key, load)', () => openOurs(port), { load }),
+    ...getOrSetEntrants(port, load),
     entrant(`${OURS}, get`, 'ours', 'cache.get(key)', () => openOurs(port)),
+  ];
+}
+
+/** Reads of a key that is in neither tier: the call runs the loader and stores its value. */
+export function missEntrants(port: number, load: Loader): Entrant[] {
+  return [
+    entrant('ioredis get, loader, ioredis set', 'floor', 'cache.getOrSet(key, load)', () => openRaw(port), { load }),
+    ...getOrSetEntrants(port, load),
+  ];
+}
+
+function getOrSetEntrants(port: number, load: Loader): Entrant[] {
+  return [
+    entrant(OURS, 'ours', 'cache.getOrSet(key, load)', () => openOurs(port), { load }),
     entrant(BY_HAND, 'peer', 'cache.getOrSet(key, load)', () => openByHand(port), { load }),
     entrant('bentocache', 'peer', 'cache.getOrSet({ key, factory: load })', () => openBentocache(port), { load }),
     entrant('cache-manager', 'peer', 'cache.wrap(key, load)', () => openCacheManager(port), { load }),
@@ -36,7 +50,7 @@ export function readEntrants(port: number, load: Loader): Entrant[] {
   ];
 }
 
-/** As {@link readEntrants}, for values that are compressed by default. */
+/** The contestants of {@link readEntrants}, and this library without its default compression of large values. */
 export function readLargeEntrants(port: number, load: Loader): Entrant[] {
   return [
     ...readEntrants(port, load),
@@ -50,13 +64,13 @@ export function readLargeEntrants(port: number, load: Loader): Entrant[] {
   ];
 }
 
-/** `key` is a list of keys. */
+/** In these calls, `key` is a list of keys. */
 export function readManyEntrants(port: number): Entrant[] {
   return [
     entrant('ioredis mget + JSON.parse', 'floor', 'cache.getMany(key)', () => openRaw(port)),
     entrant(OURS, 'ours', 'cache.getMany(key)', () => openOurs(port)),
     entrant(BY_HAND, 'peer', 'cache.getMany(key)', () => openByHand(port)),
-    // It has no call for several keys.
+    // bentocache has no call for several keys.
     entrant('bentocache', 'peer', 'Promise.all(key.map((each) => cache.get({ key: each })))', () =>
       openBentocache(port),
     ),
@@ -65,31 +79,16 @@ export function readManyEntrants(port: number): Entrant[] {
   ];
 }
 
-/** `key` is an item with `key` and `value`: the value is another object each time. */
+/** In these calls, `key` is an item with `key` and `value`; each value is a new object. */
 export function writeEntrants(port: number): Entrant[] {
   return [
     entrant('ioredis set + JSON.stringify', 'floor', 'cache.set(key.key, key.value)', () => openRaw(port)),
     entrant(OURS, 'ours', 'cache.set(key.key, key.value)', () => openOurs(port)),
-    entrant('checksum, lease dropped, text kept: by hand', 'peer', 'cache.set(key.key, key.value)', () =>
-      openByHand(port),
-    ),
+    entrant('by hand, with checksum and lease drop', 'peer', 'cache.set(key.key, key.value)', () => openByHand(port)),
     entrant('bentocache', 'peer', 'cache.set({ key: key.key, value: key.value })', () => openBentocache(port)),
-    entrant('cache-manager, tells nobody', 'peer', 'cache.set(key.key, key.value)', () => openCacheManager(port)),
+    entrant('cache-manager, without notification', 'peer', 'cache.set(key.key, key.value)', () =>
+      openCacheManager(port),
+    ),
     entrant('cacheable', 'peer', 'cache.set(key.key, key.value)', () => openCacheable(port, { sync: true })),
   ];
-}
-
-function entrant(
-  name: string,
-  role: Entrant['role'],
-  call: string,
-  openIt: () => Promise<{ readonly close: () => Promise<unknown> }>,
-  scope: Readonly<Record<string, unknown>> = {},
-): Entrant {
-  const open = async () => {
-    const opened = await openIt();
-    const close = async () => void (await opened.close());
-    return { name, role, call, scope: { ...opened, ...scope }, close };
-  };
-  return { name, role, open };
 }

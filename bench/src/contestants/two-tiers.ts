@@ -10,11 +10,16 @@ import { Cacheable, createKeyv, Keyv } from 'cacheable';
 import { Redis } from 'ioredis';
 import { createDistributedCache, type DistributedCacheOptions } from 'nestjs-distributed-cache/core';
 import { until } from '../support/until.js';
-import { HOUR_MS, MAX_ENTRIES } from './local-hit.js';
+
+export const HOUR_MS = 3_600_000;
+export const MAX_ENTRIES = 100_000;
 
 export type Loader = () => Promise<unknown>;
 
-/** What closes an opened cache, and the cache. */
+/** Some caches connect with their first operation. The deletion of this key makes them connect when they are opened. */
+const CONNECTING = { key: 'connecting' };
+
+/** A cache, and the function that closes it. */
 export interface Opened<C> {
   readonly cache: C;
   readonly close: () => Promise<void>;
@@ -26,7 +31,7 @@ export async function connectTo(port: number): Promise<Redis> {
   return client;
 }
 
-/** Bare ioredis and JSON: what every other contestant does too. */
+/** ioredis and JSON, without a cache. */
 export async function openRaw(port: number): Promise<Opened<RawCache>> {
   const client = await connectTo(port);
   return { cache: new RawCache(client), close: async () => client.disconnect() };
@@ -60,14 +65,14 @@ export class RawCache {
   }
 }
 
-/** The defaults, with the channel that tells of the changes of others. */
+/** The defaults. Resolves when the connection for invalidations is live. */
 export async function openOurs(port: number, options: DistributedCacheOptions = {}) {
   const distributed = await createDistributedCache({ redis: { host: '127.0.0.1', port }, ...options });
   await until(async () => (await distributed.healthCheck()).redis?.invalidation === 'live');
   return { cache: distributed.getCache('products'), distributed, close: () => distributed.close() };
 }
 
-/** Two tiers and a bus, as its guide to several processes has it. With Redis its memory has to hold text (issue 111). */
+/** Two tiers and a bus, as in its guide for several processes. With Redis, its memory must hold text (its issue 111). */
 export async function openBentocache(port: number) {
   const connection = { host: '127.0.0.1', port };
   const store = bentostore({ ttl: '1h' })
@@ -75,18 +80,20 @@ export async function openBentocache(port: number) {
     .useL2Layer(redisDriver({ connection }))
     .useBus(redisBusDriver({ connection }));
   const cache = new BentoCache({ default: 'products', stores: { products: store } });
+  await cache.delete(CONNECTING);
   return { cache, close: () => cache.disconnectAll() };
 }
 
-/** Memory first, then Redis, as its README has it. */
+/** Memory and Redis, as in its README. */
 export async function openCacheManager(port: number) {
   const redis = new KeyvRedis(`redis://127.0.0.1:${port}`);
   const memory = createKeyv({ ttl: HOUR_MS, lruSize: MAX_ENTRIES, useClone: false });
   const cache = createCache({ stores: [memory, new Keyv({ store: redis, namespace: 'cm' })], ttl: HOUR_MS });
+  await cache.del(CONNECTING.key);
   return { cache, close: () => redis.disconnect(true) };
 }
 
-/** `sync`: other processes are told, by the message provider that its README names. */
+/** @param sync notifies other processes, through the message provider of its README */
 export async function openCacheable(port: number, { sync = false } = {}) {
   const uri = `redis://127.0.0.1:${port}`;
   const redis = new KeyvRedis(uri);
@@ -97,6 +104,7 @@ export async function openCacheable(port: number, { sync = false } = {}) {
     ttl: HOUR_MS,
     ...(provider === undefined ? {} : { sync: { qified: provider } }),
   });
+  await cache.delete(CONNECTING.key);
   const close = async () => {
     await provider?.disconnect();
     await redis.disconnect(true);
@@ -104,7 +112,7 @@ export async function openCacheable(port: number, { sync = false } = {}) {
   return { cache, close };
 }
 
-/** One tier; the adapter is what its README asks for. */
+/** One tier, with an adapter as in its README. */
 export async function openCachified(port: number) {
   const { cache: raw, close } = await openRaw(port);
   const cache: Cache = {

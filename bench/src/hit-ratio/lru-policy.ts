@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { EvictionPolicy, Request } from './policy.js';
 
-/** lru-cache as the library's L1 uses it: a bound in bytes, the expiry in the entry. */
+/** lru-cache with a bound in bytes and an expiry in each entry: the policy of L1. */
 export class LruPolicy implements EvictionPolicy {
   private readonly entries: LRUCache<string, { readonly expiresAtMs: number }>;
 

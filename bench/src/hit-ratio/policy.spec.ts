@@ -16,7 +16,7 @@ describe.each([
   ['lru-cache', (maxBytes: number): EvictionPolicy => new LruPolicy(maxBytes)],
   ['S3-FIFO', (maxBytes: number): EvictionPolicy => new S3FifoPolicy(maxBytes)],
 ])('%s', (_name, make) => {
-  it('hits what it was asked for before, until its TTL is over', () => {
+  it('hits a key of an earlier request, until its TTL ends', () => {
     const policy = make(100);
     expect(policy.request(request('a'))).toBe(false);
     expect(policy.request(request('a', { atMs: 999 }))).toBe(true);
@@ -24,7 +24,7 @@ describe.each([
     expect(policy.request(request('a', { atMs: 1999 }))).toBe(true);
   });
 
-  it('never holds more bytes than it may, whatever is asked for', () => {
+  it('never exceeds its bound, for any trace', () => {
     const policy = make(50_000);
     for (const trace of generateTraces(3, 5000)) {
       for (const each of trace.requests) {
@@ -35,7 +35,7 @@ describe.each([
     expect(policy.usedBytes).toBeGreaterThan(0);
   });
 
-  it('does not keep what is larger than the whole cache', () => {
+  it('does not store an entry that exceeds the bound', () => {
     const policy = make(100);
     expect(policy.request(request('a', { bytes: 101 }))).toBe(false);
     expect(policy.request(request('a', { bytes: 101 }))).toBe(false);
@@ -43,7 +43,7 @@ describe.each([
 });
 
 describe('S3-FIFO', () => {
-  it('keeps what is used through a scan that empties an LRU', () => {
+  it('keeps the hot keys during a scan that empties an LRU', () => {
     const hitsAfterScan = (policy: EvictionPolicy) => {
       const hot = Array.from({ length: 5 }, (_, at) => `hot:${at}`);
       for (let time = 0; time < 3; time++) {

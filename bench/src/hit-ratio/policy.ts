@@ -1,15 +1,15 @@
-/** One look-up as a service does it: read, and on a miss make the value and keep it. */
+/** A read of a key that loads and stores the value on a miss. */
 export interface Request {
   readonly key: string;
-  /** Of key, value and bookkeeping. The same for every request of a key. */
+  /** The size of key, value and bookkeeping; the same for each request of a key. */
   readonly bytes: number;
   readonly ttlMs: number;
   readonly atMs: number;
 }
 
-/** Which entries stay when there is not enough room for all. */
+/** A cache of bounded size that decides which entries it evicts. */
 export interface EvictionPolicy {
   readonly usedBytes: number;
-  /** Looks the key up and keeps it if it was missing or too old. @returns whether it was a hit */
+  /** Looks the key up, and stores it if it is missing or expired. @returns whether it was a hit */
   request(request: Request): boolean;
 }

@@ -5,7 +5,7 @@ interface Entry {
   readonly bytes: number;
   readonly print: number;
   expiresAtMs: number;
-  /** Uses since it was last looked at for eviction, at most `MAX_USES`. */
+  /** Hits since the policy last considered the entry for eviction, at most `MAX_USES`. */
   uses: number;
   isMain: boolean;
 }
@@ -14,10 +14,11 @@ const MAX_USES = 3;
 const SMALL_SHARE = 0.4;
 
 /**
- * S3-FIFO (Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023) by bytes: new entries go through a small
- * queue, and those that were used there into the main one; a hit only counts, nothing moves. Here the small queue has 40 % of
- * the bytes, one use is enough for an entry of at most the mean size (a larger one needs more), and of what left the small
- * queue unused a list of 32-bit fingerprints is kept: what comes back soon goes to the main queue at once.
+ * S3-FIFO (Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023), with a bound in bytes. A new entry
+ * enters a small queue; if it has hits at the end of that queue, it moves to the main queue. A hit increments a counter
+ * and moves nothing. In this implementation the small queue has 40 % of the bytes. An entry of at most the mean size
+ * needs one hit to move, a larger entry more. The keys that leave the small queue without a hit stay in a list as 32-bit
+ * fingerprints; such a key enters the main queue when it is stored again.
  */
 export class S3FifoPolicy implements EvictionPolicy {
   private readonly entries = new Map<string, Entry>();
@@ -113,7 +114,7 @@ export class S3FifoPolicy implements EvictionPolicy {
   }
 }
 
-/** A queue in an array that is cut when half of it is gone: O(1) on average, nothing allocated per entry. */
+/** A queue in an array that is copied when half of it is empty: O(1) on average, without an allocation per entry. */
 class Fifo<T> {
   private items: T[] = [];
   private head = 0;
@@ -139,7 +140,7 @@ class Fifo<T> {
   }
 }
 
-/** Keys that left not long ago, as 32-bit FNV-1a fingerprints; as many as there are entries. */
+/** The keys that were evicted last, as 32-bit FNV-1a fingerprints; at most as many as the cache has entries. */
 class GhostList {
   private readonly prints = new Set<number>();
   private readonly order = new Fifo<number>();
@@ -154,7 +155,7 @@ class GhostList {
     }
   }
 
-  /** @returns whether the key was in it; it is not any more, its place in the order is left to time */
+  /** Removes the key; its item in `order` stays until it reaches the end. @returns whether the list contained the key */
   take(print: number): boolean {
     return this.prints.delete(print);
   }

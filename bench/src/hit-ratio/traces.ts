@@ -12,7 +12,7 @@ const HOUR_MS = 3_600_000;
 
 type NextKey = (index: number) => number;
 
-/** Generated one at a time, from the seed alone: what web services ask for is close to Zipf's law, and then something comes between. */
+/** Yields one trace at a time; the seed determines all of them. Zipf's law, alone and combined with other patterns. */
 export function* generateTraces(seed: number, length: number): Generator<Trace> {
   const random = seededRandom(seed);
   const zipf = (exponent: number) => zipfOver(KEYS, exponent, random);
@@ -36,7 +36,7 @@ export function* generateTraces(seed: number, length: number): Generator<Trace> 
   );
 }
 
-/** All the bytes that the keys of a trace take. */
+/** The total size of all entries of a trace. */
 export function footprintBytes({ requests }: Trace): number {
   const sizes = new Map(requests.map(({ key, bytes }) => [key, bytes]));
   return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
@@ -56,7 +56,7 @@ function traceOf(
   return { name, requests };
 }
 
-/** Rank `r` is asked for in proportion to `1 / r^exponent`; which key has which rank is shuffled by a multiplication. */
+/** The frequency of rank `r` is proportional to `1 / r^exponent`; a multiplication assigns the ranks to keys. */
 function zipfOver(keys: number, exponent: number, random: Random): NextKey {
   const cumulated = new Float64Array(keys);
   let sum = 0;
@@ -80,14 +80,14 @@ function zipfOver(keys: number, exponent: number, random: Random): NextKey {
   };
 }
 
-/** In a tenth of the time one reader reads every key once, as a report or a crawler does. */
+/** In each tenth of the trace, the first quarter reads new keys once, as a report or a crawler does. */
 function scanBetween(popular: NextKey, length: number): NextKey {
   const period = Math.floor(length / 10);
   const scanLength = Math.floor(period / 4);
   return (index) => (index % period < scanLength ? KEYS * 2 + index : popular(index));
 }
 
-/** Nine of ten requests go to a set of keys that is replaced by another, eight times in the trace. */
+/** Nine of ten requests read a hot set of keys; eight different sets follow each other. */
 function movingHotSet(random: Random, length: number): NextKey {
   const hotKeys = 2000;
   const phase = Math.ceil(length / 8);
@@ -97,7 +97,7 @@ function movingHotSet(random: Random, length: number): NextKey {
   };
 }
 
-/** Log-uniform from 100 B to 100 KB, fixed for a key. */
+/** Log-uniform from 100 B to 100 KB, constant per key. */
 function variedBytes(key: number): number {
   return Math.round(100 * 10 ** (shareOf(key) * 3));
 }

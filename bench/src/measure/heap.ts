@@ -6,12 +6,12 @@ type Collect = (options?: { type: 'minor' }) => void;
 
 let collectGarbage: Collect | undefined;
 
-/** A full collection, without a flag on the command line. */
+/** Runs a full collection; needs no flag on the command line. */
 export function collect(): void {
   collector()();
 }
 
-/** Of the young generation only: takes what was left behind lately and leaves code and caches as they are. */
+/** Collects the young generation only. Compiled code and caches stay as they are. */
 export function collectYoung(): void {
   collector()({ type: 'minor' });
 }
@@ -23,8 +23,9 @@ export interface MemoryInUse {
 }
 
 /**
- * Memory in use after two collections: the second one takes what the first one's finalizers let go; what only the turn of the event loop
- * holds is gone before, and a buffer that is garbage is given back a turn later.
+ * Memory in use after two collections. The second one frees what the finalizers of the first one have released. A turn
+ * of the event loop before each collection frees what only the present turn refers to; V8 returns the memory of a
+ * buffer one turn after its collection.
  */
 export async function settledMemory(): Promise<MemoryInUse> {
   for (let round = 0; round < 2; round++) {
@@ -45,8 +46,9 @@ function collector(): Collect {
 }
 
 /**
- * What `work` allocates per operation, in bytes: the growth of the heap while nothing is collected. The caller sees to it that
- * `operations` of them fit into the young generation; where a collection came between, the answer is `undefined`.
+ * The bytes that `work` allocates per operation: the growth of the heap while no collection runs. The garbage of
+ * `operations` must fit into the young generation.
+ * @returns `undefined` if a collection ran meanwhile
  */
 export async function allocatedBytes(
   work: (operations: number) => Promise<unknown>,

@@ -2,14 +2,14 @@ import type { Contestant } from './contestant.js';
 
 /** Runs the call `count` times, one after the other. */
 export type SerialLoop = (keys: readonly unknown[], count: number) => Promise<unknown>;
-/** Runs the call once for each key, one after the other, and notes how long each took, in milliseconds. */
+/** Runs the call once for each key, one after the other, and writes the time of each call to `tookMs`, in milliseconds. */
 export type TimedLoop = (keys: readonly unknown[], tookMs: Float64Array) => Promise<unknown>;
 /** Starts the call for all keys at once and waits for all. */
 export type ConcurrentLoop = (keys: readonly unknown[]) => Promise<unknown>;
 
 /**
- * Every contestant gets loops of its own, compiled from text: V8 keeps what it has learnt about a call with the code
- * of the caller, and a loop that several share would soon be tuned for none of them.
+ * Compiles a loop for each contestant from text. V8 keeps its feedback about a call in the code of the caller, so
+ * contestants that share a loop would slow each other down.
  */
 export function serialLoop(contestant: Contestant): SerialLoop {
   return compile(
@@ -47,17 +47,17 @@ export function concurrentLoop(contestant: Contestant): ConcurrentLoop {
   return compile(contestant, `(keys) => Promise.all(keys.map((key) => ${contestant.call}))`);
 }
 
-/** Runs a call that is not asynchronous once for each key. */
+/** Runs a synchronous call once for each key. */
 export function replayLoop(contestant: Contestant): (keys: readonly unknown[]) => unknown {
   return compile(contestant, `(keys) => { for (const key of keys) { ${contestant.call}; } }`);
 }
 
 type Make = (...scope: unknown[]) => (...args: unknown[]) => Promise<unknown>;
 
-/** One for each contestant and kind of loop: opened anew for a round, a contestant keeps the code that has become fast. */
+/** By contestant and kind of loop: a contestant that is opened again keeps its compiled code. */
 const compiled = new Map<string, Make>();
 
-/** Sees only the names in `scope`. */
+/** The compiled code sees only the names in `scope`. */
 function compile({ name, scope }: Contestant, source: string): (...args: unknown[]) => Promise<unknown> {
   const identity = `${name}: ${source}`;
   const make =

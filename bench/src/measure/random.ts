@@ -1,6 +1,6 @@
 export type Random = () => number;
 
-/** Mulberry32: the same seed, the same order. */
+/** Mulberry32: equal seeds give equal sequences. */
 export function seededRandom(seed: number): Random {
   let state = Math.trunc(seed);
   return () => {

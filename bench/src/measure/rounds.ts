@@ -6,18 +6,18 @@ export interface Named {
   readonly role: 'floor' | 'ours' | 'peer';
 }
 
-/** What one turn of one contestant gives, by the name of the measure. */
+/** The figures of one turn of one contestant, by the name of the measure. */
 export type Sample = Readonly<Record<string, number>>;
 
 export interface RoundOptions {
   readonly rounds: number;
   readonly seed: number;
-  /** Rounds before those that count, in which code gets fast. Default 0. */
+  /** Rounds before the measured ones, in which V8 compiles the code. Default 0. */
   readonly warmUpRounds?: number;
 }
 
 /**
- * The contestants take turns, in another order each round: a machine that is slow for a while slows all of them down.
+ * The contestants take turns, in a new order in each round, so a slow phase of the machine affects all of them.
  * @returns each contestant's samples, by round
  */
 export async function takeTurns<C extends Named>(
@@ -52,7 +52,7 @@ export function ratiosToFloor<C extends Named>(samples: ReadonlyMap<C, readonly 
   );
 }
 
-/** One measure as it is, for what has a unit of its own: bytes, loader runs. */
+/** One measure of every contestant in its own unit, such as bytes or loader runs. */
 export function plainFigures<C extends Named>(samples: ReadonlyMap<C, readonly Sample[]>, measure: string): Figure[] {
   return [...samples].map(([contestant, own]) => figureOf(contestant, figuresOf(own, measure)));
 }

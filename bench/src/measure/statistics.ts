@@ -1,4 +1,4 @@
-/** The middle of a set of figures, with its quartiles. */
+/** The median of a set of figures, with its quartiles. */
 export interface Spread {
   readonly lower: number;
   readonly median: number;
@@ -26,8 +26,8 @@ export function spreadOf(figures: readonly number[]): Spread {
 }
 
 /**
- * Mean of the fastest tenth: what a call costs when nothing came between. The single fastest is luck, and the mean of
- * all is the machine's other work.
+ * The mean of the fastest tenth: the cost of a call without interruptions. The fastest call alone depends on chance,
+ * and the mean of all calls depends on the other work of the machine.
  */
 export function fastestTenth(figures: readonly number[]): number {
   const fastest = [...figures].sort((a, b) => a - b).slice(0, Math.max(1, Math.floor(figures.length / 10)));

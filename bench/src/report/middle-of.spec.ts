@@ -13,7 +13,7 @@ const table = (id: string, ours: number): Table => ({
   ],
 });
 
-it('takes the middle of each figure, table by table, and says so', () => {
+it('gives the median of each figure, table by table, and notes the number of processes', () => {
   const tables = middleOf([
     [table('a', 3), table('b', 10)],
     [table('a', 9), table('b', 30)],
@@ -22,11 +22,11 @@ it('takes the middle of each figure, table by table, and says so', () => {
   expect(
     tables.map(({ id, note, figures }) => [id, note, figures[1]?.lower, figures[1]?.median, figures[1]?.upper]),
   ).toEqual([
-    ['a', 'time; the middle of 3 processes', 3, 4, 6],
-    ['b', 'time; the middle of 3 processes', 19, 20, 22],
+    ['a', 'time; the median of 3 processes', 3, 4, 6],
+    ['b', 'time; the median of 3 processes', 19, 20, 22],
   ]);
 });
 
-it('leaves the tables of one process as they are', () => {
+it('does not change the tables of one process', () => {
   expect(middleOf([[table('a', 3)]])).toEqual([table('a', 3)]);
 });

@@ -6,7 +6,7 @@ import { svgPlot } from './svg-plot.js';
 import { figureText, judgedFigure, markdownTable, tableText, verdictOf } from './text-table.js';
 
 const FOLDER = fileURLToPath(new URL('../../', import.meta.url));
-/** Tables that are shown as a picture too. */
+/** The tables that are also drawn. */
 const PLOTTED = new Set(['l1', 'method', 'bytes', 'l2', 'l2-cpu', 'many', 'set', 'heap', 'propagation']);
 const PEERS = [
   '@epic-web/cachified',
@@ -38,8 +38,8 @@ export function writeResults({ seed, tables }: RunFacts): void {
 function resultsText({ seed, tables }: RunFacts): string {
   const head = [
     '# Results',
-    'Written by `npm run bench`; [README.md](README.md) says how it is measured and in which configuration each takes part. Figures are',
-    'medians, the quartiles beside them; `x` means times the floor of the same round. They hold for one run on one machine.',
+    'Written by `npm run bench`. [README.md](README.md) describes the method and the configuration of each contestant. Figures are medians',
+    'with quartiles; `x` is the ratio to the floor of the same round. They are valid for one run on one machine.',
     `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'processor'}, ${process.platform}; Redis on the same machine, over loopback; seed ${seed}.`,
     `Versions: ${PEERS.map((name) => `${name} ${versionOf(name)}`).join(', ')}.`,
   ];
@@ -51,7 +51,7 @@ function resultsText({ seed, tables }: RunFacts): string {
   return [intro, '## Goals\n', goalsText(tables), '\n## Tables\n', sections.join('\n')].join('\n');
 }
 
-/** One line for each goal: what it is, what was measured, whether it is met. */
+/** One line per goal: the goal, the measured figure, whether it is met. */
 export function goalsText(tables: readonly Table[]): string {
   const rows = tables.flatMap((table) => {
     const figure = judgedFigure(table);

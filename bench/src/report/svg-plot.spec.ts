@@ -20,12 +20,12 @@ const table = (medians: readonly number[]): Table => ({
 const widths = (svg: string) => [...svg.matchAll(/<rect[^>]* width="([\d.]+)"/g)].map(([, width]) => Number(width));
 
 describe('svgPlot', () => {
-  it('draws bars in proportion while the figures are near each other', () => {
+  it('draws bars in proportion if the figures differ little', () => {
     const [short = 0, long = 0] = widths(svgPlot(table([2, 4])));
     expect(long / short).toBeCloseTo(2, 1);
   });
 
-  it('draws on a logarithmic scale, and says so, when one is far ahead', () => {
+  it('draws on a logarithmic scale, and labels it, if the figures differ much', () => {
     const svg = svgPlot(table([1, 100]));
     const [short = 0, long = 0] = widths(svg);
     expect(long / short).toBeLessThan(20);
@@ -39,7 +39,7 @@ describe('svgPlot', () => {
     }
   });
 
-  it('leaves out what was not measured', () => {
+  it('leaves out figures that were not measured', () => {
     expect(widths(svgPlot(table([1, Number.NaN, Number.POSITIVE_INFINITY])))).toHaveLength(1);
   });
 

@@ -9,7 +9,7 @@ const LABELS = 270;
 const RIGHT = 80;
 const LOG_FROM = 20;
 
-/** Colours that hold in light and in dark: set by the reader's scheme, also inside an `<img>`. */
+/** The colours follow the colour scheme of the browser, also inside an `<img>`. */
 const STYLE = `
   text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1f2328; }
   .title { font-weight: 600; font-size: 15px; }
@@ -30,7 +30,7 @@ const STYLE = `
     .goal { stroke: #3fb950; }
   }`;
 
-/** A bar for each contestant with its quartiles, and a line at the goal; the scale is logarithmic where one is far ahead. */
+/** Draws a bar with quartiles per contestant and a line at the goal; the scale is logarithmic if the figures differ much. */
 export function svgPlot(table: Table): string {
   const figures = [...table.figures]
     .filter(({ median }) => Number.isFinite(median))
@@ -95,7 +95,7 @@ function rounded(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-/** The notes are markdown. */
+/** The text of a note without its markdown. */
 function plain(text: string): string {
   return text.replaceAll('`', '');
 }

@@ -34,7 +34,7 @@ describe('figureText', () => {
 });
 
 describe('verdictOf', () => {
-  it('is met at the goal itself and not above it', () => {
+  it('is met up to the goal, and not above it', () => {
     expect(verdictOf(tableOf(1.2, { most: 1.2 }))).toBe('met');
     expect(verdictOf(tableOf(1.21, { most: 1.2 }))).toBe('not met');
   });
@@ -43,17 +43,17 @@ describe('verdictOf', () => {
     expect(verdictOf(tableOf(1, { most: 1.2, contestant: 'slow' }))).toBe('not met');
   });
 
-  it('does not call a figure that was not measured met', () => {
+  it('is not met by a figure that was not measured', () => {
     expect(verdictOf(tableOf(Number.NaN, { most: 1.2 }))).toBe('not met');
   });
 
-  it('says nothing without a goal', () => {
+  it('is undefined without a goal', () => {
     expect(verdictOf(tableOf(1))).toBeUndefined();
   });
 });
 
 describe('tableText', () => {
-  it('orders by the median, marks ours and names the goal', () => {
+  it('sorts by the median, marks this library and shows the goal', () => {
     const text = tableText(tableOf(1.5, { most: 1.2 }));
     const names = [...text.matchAll(/^\| ([\w*]+) /gm)].map(([, name]) => name);
     expect(names).toEqual(['floor', '**we**', 'slow']);

@@ -1,7 +1,7 @@
 import type { Figure } from '../measure/rounds.js';
 import type { Table } from '../scenarios/scenario.js';
 
-/** Three significant digits: a fourth would be noise. */
+/** Three significant digits, because the fourth is noise. */
 export function figureText(figure: number, unit: string): string {
   if (!Number.isFinite(figure)) {
     return 'n/a';
@@ -10,7 +10,7 @@ export function figureText(figure: number, unit: string): string {
   return unit === 'x' ? `${digits}x` : `${digits} ${unit}`.trim();
 }
 
-/** `met` or `not met`, of the contestant that the goal is for; nothing where there is no goal. */
+/** `met` or `not met`, for the contestant that the goal applies to; `undefined` without a goal. */
 export function verdictOf({ goal, figures }: Table): 'met' | 'not met' | undefined {
   const judged = judgedFigure({ goal, figures });
   return judged === undefined || goal === undefined ? undefined : judged.median <= goal.most ? 'met' : 'not met';
@@ -40,7 +40,7 @@ export function markdownTable(header: readonly string[], rows: readonly (readonl
   return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
 }
 
-/** A table as markdown, with its goal and what came of it. */
+/** A table as markdown, with its goal and whether it is met. */
 export function tableText(table: Table): string {
   const { title, note, unit, goal } = table;
   const verdict = verdictOf(table);

@@ -5,8 +5,7 @@ import { KeyvGzip } from '@keyv/compress-gzip';
 import KeyvRedis from '@keyv/redis';
 import { Redis } from 'ioredis';
 import { Keyv } from 'keyv';
-import { HOUR_MS } from '../contestants/local-hit.js';
-import { openOurs } from '../contestants/two-tiers.js';
+import { HOUR_MS, openOurs } from '../contestants/two-tiers.js';
 import { plainFigures, ratiosToFloor, takeTurns, type Named } from '../measure/rounds.js';
 import { product } from '../support/values.js';
 import type { Scenario } from './scenario.js';
@@ -52,15 +51,15 @@ export const compression: Scenario = {
           id: 'compression-bytes',
           title: '100 KB of JSON: bytes in Redis',
           unit: 'x',
-          note: 'of the bytes of the JSON',
+          note: 'ratio to the bytes of the JSON',
           figures: plainFigures(samples, 'bytes'),
           goal: { most: 0.4 },
         },
         {
           id: 'compression-loop',
-          title: '100 KB of JSON: time that the event loop is busy, per set',
+          title: '100 KB of JSON: busy time of the event loop per set',
           unit: 'x',
-          note: '1 is `set` of ioredis and `JSON.stringify`, not compressed',
+          note: '1 is `set` of ioredis and `JSON.stringify`, without compression',
           figures: ratiosToFloor(samples, 'active'),
           goal: { most: 1.5 },
         },
@@ -68,7 +67,7 @@ export const compression: Scenario = {
           id: 'compression-time',
           title: '100 KB of JSON: time per set',
           unit: 'x',
-          note: '1 is `set` of ioredis and `JSON.stringify`, not compressed',
+          note: '1 is `set` of ioredis and `JSON.stringify`, without compression',
           figures: ratiosToFloor(samples, 'time'),
         },
       ];
@@ -109,7 +108,7 @@ async function openSetters(port: number, client: Redis): Promise<Setter[]> {
       close: plain.close,
     },
     {
-      // It compresses text only.
+      // It compresses only text.
       name: 'keyv with @keyv/compress-gzip',
       role: 'peer',
       set: (value) => keyv.set('value', JSON.stringify(value)),
@@ -118,7 +117,7 @@ async function openSetters(port: number, client: Redis): Promise<Setter[]> {
   ];
 }
 
-/** The server is ours alone and has just been emptied: the largest value is the one that was set. */
+/** Each turn begins with an empty server, so the largest value is one that was set. */
 async function largestValueBytes(client: Redis): Promise<number> {
   const [, keys] = await client.scan('0', 'COUNT', 1000);
   const sizes = await Promise.all(keys.map((key) => client.strlen(key)));

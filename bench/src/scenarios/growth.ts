@@ -33,7 +33,7 @@ export const growth: Scenario = {
       const name = namespaces === 1 ? '1 namespace' : `${namespaces} namespaces`;
       byNamespaces.push(await hitAt(name, options.quick ? 6400 : SPREAD_ENTRIES, namespaces, options));
     }
-    const note = 'time per call of getOrSet; 1 is `await lru.get(key)` with as many entries';
+    const note = 'time per call of getOrSet; 1 is `await lru.get(key)` with the same number of entries';
     return [
       {
         id: 'growth-entries',
@@ -47,7 +47,7 @@ export const growth: Scenario = {
         id: 'growth-namespaces',
         title: 'L1 hit as namespaces grow',
         unit: 'x',
-        note: `${note}, 64,000 of them`,
+        note: `${note}: 64,000`,
         figures: byNamespaces,
         ...goalOf(byNamespaces),
       },
@@ -55,13 +55,13 @@ export const growth: Scenario = {
   },
 };
 
-/** The largest may be slower than the smallest by a fifth. */
+/** The goal is 1.2 times the ratio of the smallest cache. */
 function goalOf(figures: readonly Figure[]): { goal?: Goal } {
   const [first, last] = [figures[0], figures.at(-1)];
   return first === undefined || last === undefined ? {} : { goal: { most: first.median * 1.2, contestant: last.name } };
 }
 
-/** Without Redis: a million entries would spend minutes on the way there, and a hit never asks it. */
+/** Without Redis: writing a million entries to it would take minutes, and an L1 hit does not read it. */
 async function hitAt(name: string, entries: number, namespaces: number, { seed, quick }: RunOptions): Promise<Figure> {
   const distributed = await createDistributedCache({ redis: false, local: { maxMemoryMb: 4000 } });
   const caches = Array.from({ length: namespaces }, (_, at) => distributed.getCache<object>(`space-${at}`));
@@ -77,13 +77,13 @@ async function hitAt(name: string, entries: number, namespaces: number, { seed, 
     { name: `${FLOOR}, ${name}`, role: 'floor', call: 'lru.get(key.key)', scope: { lru } },
     { name, role: 'ours', call: 'caches[key.place].getOrSet(key.key, load)', scope: { caches, load } },
   ];
-  const racers = contestants.map((contestant) => ({
+  const measured = contestants.map((contestant) => ({
     name: contestant.name,
     role: contestant.role,
     loop: serialLoop(contestant),
   }));
   const turns = { rounds: quick ? 1 : 30, warmUpRounds: quick ? 0 : 8, seed };
-  const samples = await takeTurns(racers, turns, async ({ loop }, round) => {
+  const samples = await takeTurns(measured, turns, async ({ loop }, round) => {
     const asked = Array.from(
       { length: CALLS },
       (_, at) => keys[((at + round * CALLS + CALLS * 100) * STRIDE) % entries] as PlacedKey,
@@ -93,6 +93,6 @@ async function hitAt(name: string, entries: number, namespaces: number, { seed, 
     return { time: performance.now() - startedAtMs };
   });
   await distributed.close();
-  const [floor, ours] = racers.map((racer) => (samples.get(racer) ?? []).map(({ time = Number.NaN }) => time));
+  const [floor, ours] = measured.map((each) => (samples.get(each) ?? []).map(({ time = Number.NaN }) => time));
   return figureOf({ name, role: 'ours' }, ratiosByRound(ours ?? [], floor ?? []));
 }

@@ -1,20 +1,20 @@
 import { localMemories } from '../contestants/local-memory.js';
 import { settledMemory, type MemoryInUse } from '../measure/heap.js';
 import { figureOf, type Figure } from '../measure/rounds.js';
-import { Shelf } from '../support/shelf.js';
+import { DataSource } from '../support/data-source.js';
 import type { Scenario } from './scenario.js';
 
 export const heap: Scenario = {
   id: 'heap',
   title: 'Heap per entry',
   run: async ({ quick }) => {
-    const shelf = new Shelf(quick ? 1000 : 100_000, 64);
+    const source = new DataSource(quick ? 1000 : 100_000, 64);
     const [inside, outside]: [Figure[], Figure[]] = [[], []];
-    for (const { name, role, open } of localMemories(shelf.keys.length)) {
-      await perEntry(open, shelf); // what the first one does to the values, such as freezing them, is no bookkeeping
+    for (const { name, role, open } of localMemories(source.keys.length)) {
+      await perEntry(open, source); // the first cache changes the values, for instance freezes them: not measured
       const samples: MemoryInUse[] = [];
       for (let sample = 0; sample < (quick ? 1 : 3); sample++) {
-        samples.push(await perEntry(open, shelf));
+        samples.push(await perEntry(open, source));
       }
       inside.push(
         figureOf(
@@ -29,7 +29,7 @@ export const heap: Scenario = {
         ),
       );
     }
-    const entries = `${shelf.keys.length} entries; keys and values were there before, so what grows is bookkeeping`;
+    const entries = `${source.keys.length} entries; the keys and values exist before, so the growth is the bookkeeping`;
     return [
       {
         id: 'heap',
@@ -43,27 +43,27 @@ export const heap: Scenario = {
         id: 'heap-outside',
         title: 'Memory outside the heap per L1 entry: typed arrays',
         unit: 'B',
-        note: `${entries}; comes on top of the heap`,
+        note: `${entries}; in addition to the heap`,
         figures: outside,
       },
     ];
   },
 };
 
-/** What is taken ahead when a memory is opened counts as well. */
+/** Memory that a cache allocates in advance counts as well. */
 async function perEntry(
   open: () => Promise<{ put: (key: string, value: object) => unknown; close?: () => Promise<unknown> }>,
-  shelf: Shelf,
+  source: DataSource,
 ): Promise<MemoryInUse> {
   const before = await settledMemory();
   const memory = await open();
-  for (const key of shelf.keys) {
-    await memory.put(key, shelf.valueOf(key));
+  for (const key of source.keys) {
+    await memory.put(key, source.valueOf(key));
   }
   const after = await settledMemory();
   await memory.close?.();
   return {
-    heapBytes: (after.heapBytes - before.heapBytes) / shelf.keys.length,
-    outsideBytes: (after.outsideBytes - before.outsideBytes) / shelf.keys.length,
+    heapBytes: (after.heapBytes - before.heapBytes) / source.keys.length,
+    outsideBytes: (after.outsideBytes - before.outsideBytes) / source.keys.length,
   };
 }

@@ -47,9 +47,9 @@ export const hitRatio: Scenario = {
       },
       {
         id: 'hit-ratio-gain',
-        title: 'What S3-FIFO gains over lru-cache',
+        title: 'Hit ratio of S3-FIFO minus that of lru-cache',
         unit: 'points',
-        note: `percentage points at equal bytes, ${sizes}; below zero: lru-cache is better. ${verdictOf(gains)}`,
+        note: `percentage points at equal bytes, ${sizes}; below zero, lru-cache is better. ${verdictOf(gains)}`,
         figures: gains,
       },
       cost,
@@ -57,11 +57,11 @@ export const hitRatio: Scenario = {
   },
 };
 
-/** Generated traces alone do not decide: what is popular in them is so from the first request to the last. */
+/** Generated traces do not decide alone: in most of them the popular keys never change. */
 function verdictOf(gains: readonly Figure[]): string {
   const ahead = gains.filter((gain) => gain.median > 0).length;
   const points = figureText(median(gains.map((gain) => gain.median)), 'points');
-  return `S3-FIFO is ahead on ${ahead} of ${gains.length} generated traces, by ${points} in the middle. No recorded trace was replayed, so LRU stays until one shows the same`;
+  return `S3-FIFO is ahead on ${ahead} of ${gains.length} generated traces, the median gain is ${points}. No recorded trace was replayed, so L1 keeps LRU`;
 }
 
 function hitRatioOf({ requests }: Trace, policy: EvictionPolicy): number {
@@ -74,7 +74,7 @@ function hitRatioOf({ requests }: Trace, policy: EvictionPolicy): number {
   return (hits / requests.length) * 100;
 }
 
-/** Each policy goes through the trace alone, with nothing else in memory. */
+/** Each policy replays the trace alone, with nothing else in memory. */
 async function replayCost(seed: number, length: number, quick: boolean): Promise<Table> {
   const trace = [...generateTraces(seed, length)].find(({ name }) => name === 'Zipf 0.9');
   if (trace === undefined) {

@@ -11,22 +11,22 @@ interface Server extends Named {
   readonly load: HttpLoad;
 }
 
-/** By mode, from all processes that served it. */
+/** By mode, from all processes that ran in it. */
 type Samples = Map<Named, Sample[]>;
 
 const OURS: HttpMode = 'CacheMetricsInterceptor';
 const MODES: readonly HttpMode[] = ['empty interceptor', 'bare', OURS, '@nestjs/cache-manager'];
 const CONNECTIONS = 4;
-/** Two processes of one program differ by up to a seventh, for as long as they live. */
+/** Two processes of one program differ by up to a seventh from their start to their end. */
 const PROCESSES = 3;
-/** With 100 KB each: 10 MB a second. */
+/** 100 KB each: 10 MB per second. */
 const LARGE_PER_SECOND = 100;
-/** What the machine itself delays a process that does nothing. */
+/** The delay that the machine causes in an idle process. */
 const IDLE = 'bare, without a request';
 
 export const http: Scenario = {
   id: 'http',
-  title: 'HTTP: what CacheMetricsInterceptor costs',
+  title: 'HTTP: the cost of CacheMetricsInterceptor',
   run: async (options) => {
     const tables: Table[] = [];
     const platforms: readonly HttpPlatform[] = options.quick ? ['fastify'] : ['express', 'fastify'];
@@ -55,7 +55,7 @@ async function measureCpu(platform: HttpPlatform, keys: HttpKeys, { seed, quick 
     id: keys === 'own' ? `http-${platform}` : `http-${platform}-default-key`,
     title: `${nameOf(platform)}: processor time of the server per request, 1 KB from L1, ${key}`,
     unit: 'x',
-    note: '1 is the same route with an interceptor that does nothing; bare: with none',
+    note: '1 is the same route with an interceptor that does nothing; bare: without an interceptor',
     figures: ratiosToFloor(samples, 'cpu'),
     goal: { most: 1.1 },
   };
@@ -70,15 +70,15 @@ async function measureDelay(platform: HttpPlatform, { seed, quick }: RunOptions)
     collect(flooded, await takeTurns(servers, { ...options, warmUpRounds }, (server) => flood(server, paths)));
     const bare = servers.find(({ name }) => name === 'bare');
     const idle: Server[] = bare === undefined ? [] : [{ ...bare, name: IDLE }];
-    collect(steady, await takeTurns([...servers, ...idle], options, (server) => askOrWait(server, paths)));
+    collect(steady, await takeTurns([...servers, ...idle], options, (server) => requestSteadilyOrWait(server, paths)));
   });
   const title = `${nameOf(platform)}: 99th percentile of the event-loop delay, 100 KB from L1`;
   return [
     {
       id: `http-${platform}-delay`,
-      title: `${title}, ${LARGE_PER_SECOND} requests a second`,
+      title: `${title}, ${LARGE_PER_SECOND} requests per second`,
       unit: 'ms',
-      note: `asked for at even intervals, whether answered or not, over ${CONNECTIONS} connections`,
+      note: `requests at even intervals, whether or not earlier ones are answered, over ${CONNECTIONS} connections`,
       figures: plainFigures(steady, 'delay'),
       goal: { most: 5 },
     },
@@ -86,13 +86,13 @@ async function measureDelay(platform: HttpPlatform, { seed, quick }: RunOptions)
       id: `http-${platform}-delay-flooded`,
       title: `${title}, without a pause`,
       unit: 'ms',
-      note: `${CONNECTIONS} connections that ask again at once: the server is never idle, so this is the time that ${CONNECTIONS} answers take`,
+      note: `${CONNECTIONS} connections without a pause between requests: the server is never idle, so the delay is the time of ${CONNECTIONS} answers`,
       figures: plainFigures(flooded, 'delay'),
     },
   ];
 }
 
-/** A server of each mode, all of the same platform, for the time of `work`. */
+/** Starts a server of each mode on one platform, and stops them when `work` has ended. */
 async function withServers(
   platform: HttpPlatform,
   keys: HttpKeys,
@@ -103,7 +103,7 @@ async function withServers(
     try {
       for (const mode of MODES) {
         const worker = new Worker('workers/http-server.js', [String(redis.port), platform, keys, mode]);
-        const { port } = await worker.ask<HttpAnswer>({ task: 'where' } satisfies HttpQuestion);
+        const { port } = await worker.ask<HttpAnswer>({ task: 'port' } satisfies HttpQuestion);
         servers.push({ name: mode, role: roleOf(mode), worker, load: new HttpLoad(port, CONNECTIONS) });
       }
       await work(servers);
@@ -118,7 +118,7 @@ function flood(server: Server, paths: readonly string[]): Promise<Sample> {
   return turn(server, paths, () => server.load.run(paths));
 }
 
-function askOrWait(server: Server, paths: readonly string[]): Promise<Sample> {
+function requestSteadilyOrWait(server: Server, paths: readonly string[]): Promise<Sample> {
   return turn(server, paths, () =>
     server.name === IDLE
       ? wait((paths.length * 1000) / LARGE_PER_SECOND)

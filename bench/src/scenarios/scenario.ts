@@ -1,16 +1,15 @@
 import type { Figure } from '../measure/rounds.js';
 
-/** What a run is allowed to take. */
 export interface RunOptions {
   readonly seed: number;
-  /** A smoke run: does it work, not how fast is it. */
+  /** A smoke run: few rounds, to check that everything still runs. */
   readonly quick: boolean;
 }
 
 export interface Goal {
-  /** At most this is met. */
+  /** The goal is met by a median of at most this. */
   readonly most: number;
-  /** The contestant that has to meet it. Default: the one whose role is `ours`. */
+  /** The name of the contestant that the goal applies to. Default: the first one whose role is `ours`. */
   readonly contestant?: string;
 }
 
@@ -18,9 +17,9 @@ export interface Goal {
 export interface Table {
   readonly id: string;
   readonly title: string;
-  /** `x`: times the floor. */
+  /** `x` is a ratio to the floor. */
   readonly unit: string;
-  /** What 1 is, or what else a reader must know. */
+  /** The measure, and what a figure of 1 is. Markdown. */
   readonly note: string;
   readonly figures: readonly Figure[];
   readonly goal?: Goal;
@@ -29,9 +28,9 @@ export interface Table {
 export interface Scenario {
   readonly id: string;
   readonly title: string;
-  /** Node flags of its process. */
+  /** Node flags of the process that runs it. */
   readonly flags?: readonly string[];
-  /** So many processes run it, one after the other: see `middleOf`. Default 1. */
+  /** The number of processes that run it, one after the other: see `middleOf`. Default 1. */
   readonly processes?: number;
   run(options: RunOptions): Promise<Table[]>;
 }

@@ -4,14 +4,14 @@ import { fastestTenth } from '../measure/statistics.js';
 
 const AT_ONCE = 100;
 
-/** One call after the other: mean of the fastest tenth, in milliseconds. */
+/** Calls one at a time: the mean of the fastest tenth, in milliseconds. */
 export async function timeAlone(contestant: Contestant, keys: readonly unknown[]): Promise<number> {
   const tookMs = new Float64Array(keys.length);
   await timedLoop(contestant)(keys, tookMs);
   return fastestTenth([...tookMs]);
 }
 
-/** A hundred calls at once, again and again: processor time of all threads per call, in microseconds. */
+/** Calls a hundred at once: processor time of all threads per call, in microseconds. */
 export async function cpuAtOnce(contestant: Contestant, keys: readonly unknown[]): Promise<number> {
   const loop = concurrentLoop(contestant);
   const before = process.cpuUsage();

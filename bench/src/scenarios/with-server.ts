@@ -1,6 +1,6 @@
 import { RedisServer } from '../support/redis-server.js';
 
-/** A Redis for the time of `work`. */
+/** Starts a Redis server, and stops it when `work` has ended. */
 export async function withServer<Result>(work: (server: RedisServer) => Promise<Result>): Promise<Result> {
   const server = await RedisServer.start();
   try {

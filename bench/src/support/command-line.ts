@@ -6,7 +6,7 @@ export interface CommandLine {
   readonly seed: number;
 }
 
-/** `--only l1,bytes`, `--quick`, `--seed 42`. @throws for an option that there is not */
+/** `--only l1,bytes`, `--quick`, `--seed 42`. @throws for an unknown option */
 export function readCommandLine(args: readonly string[]): CommandLine {
   const { values } = parseArgs({
     args: [...args],

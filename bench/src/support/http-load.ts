@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 
 const TIMEOUT_MS = 10_000;
 
-/** Requests over a few connections that stay open, a bounded number at once. @throws for an answer that is not 200 */
+/** Sends requests over a few keep-alive connections, one at a time per connection. @throws if a status is not 200 */
 export class HttpLoad {
   private readonly agent: Agent;
 
@@ -14,7 +14,7 @@ export class HttpLoad {
     this.agent = new Agent({ keepAlive: true, maxSockets: connections });
   }
 
-  /** @param paths asked for in order */
+  /** Requests the paths in order, without a pause. */
   async run(paths: readonly string[]): Promise<void> {
     let next = 0;
     const client = async () => {
@@ -25,7 +25,7 @@ export class HttpLoad {
     await Promise.all(Array.from({ length: this.connections }, client));
   }
 
-  /** At even intervals, however long the answers take: a slow server is not spared. */
+  /** Sends requests at even intervals, whether or not earlier ones are answered, so a slow server gets the same load. */
   async runSteadily(paths: readonly string[], perSecond: number): Promise<void> {
     const startedAtMs = performance.now();
     await Promise.all(

@@ -12,7 +12,7 @@ import { dieWithThisProcess } from '../../../test/support/child-guard.mjs';
 const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 10_000;
 
-/** A redis-server for one table: loopback, a free port, no persistence, gone with this process. */
+/** A redis-server process on a free port of the loopback interface, without persistence. It ends with this process. */
 export class RedisServer {
   readonly host = HOST;
   private readonly folder = mkdtempSync(join(tmpdir(), 'cache-bench-redis-'));
@@ -30,7 +30,7 @@ export class RedisServer {
     return `redis://${this.host}:${this.port}`;
   }
 
-  /** Starts the program, also again after `kill`, empty and on the same port. */
+  /** Starts the server. After `kill` it starts again, empty and on the same port. */
   async launch(): Promise<void> {
     const program = findRedisServer();
     if (program === undefined) {
@@ -49,7 +49,7 @@ export class RedisServer {
     }
   }
 
-  /** `kill -9`. Resolves when the process is gone. */
+  /** Sends SIGKILL and resolves when the process has ended. */
   async kill(): Promise<void> {
     const { child } = this;
     if (child !== undefined && child.exitCode === null && child.signalCode === null) {

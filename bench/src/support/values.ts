@@ -19,7 +19,7 @@ const SYLLABLES = [
   'tre',
 ];
 
-/** What a service answers: a record with nested objects, of about `bytes` bytes as JSON, another one for each number. */
+/** A record with nested objects, as a service returns it. */
 export interface Product {
   readonly id: number;
   readonly title: string;
@@ -54,7 +54,7 @@ export function idOf(key: string): number {
   return Number(key.slice(key.lastIndexOf(':') + 1));
 }
 
-/** Pronounceable, from a vocabulary of some thousands: real text repeats words, but not sentences. */
+/** A word from a vocabulary of some thousands: like real text, the values repeat words, but not sentences. */
 function word(index: number): string {
   const bits = Math.imul(index + 1, 0x9e3779b1) >>> 7;
   const count = 2 + (bits % 3);

@@ -5,11 +5,11 @@ import { dieWithThisProcess } from '../../../test/support/child-guard.mjs';
 
 const DEADLINE_MS = 30_000;
 
-/** A process of its own that answers one message at a time; it ends with this process, however this ends. */
+/** A child process that answers one message at a time. It ends when this process ends, also by a crash. */
 export class Worker {
   private readonly child: ChildProcess;
 
-  /** @param module file beside the compiled `support` folder, for instance `workers/storm.js` */
+  /** @param module path in the folder of the compiled benchmarks, for instance `workers/storm.js` */
   constructor(module: string, args: readonly string[]) {
     this.child = fork(fileURLToPath(new URL(`../${module}`, import.meta.url)), [...args], {
       execArgv: [],
@@ -18,7 +18,7 @@ export class Worker {
     dieWithThisProcess(this.child);
   }
 
-  /** @throws after 30 s, and when the process ends instead of answering */
+  /** @throws after 30 s, or if the process ends without an answer */
   async ask<Answer>(question: object): Promise<Answer> {
     const { child } = this;
     const settled = new AbortController();
@@ -27,7 +27,7 @@ export class Worker {
     const end = once(child, 'exit', { signal }).then(() => {
       throw new Error(`${child.spawnargs[1]} ended`);
     });
-    end.catch(() => {}); // heard in the race, or too late to matter
+    end.catch(() => {}); // the race reports a rejection; after the race it has no effect
     child.send(question);
     try {
       const [message] = (await Promise.race([answer, end])) as [Answer];
@@ -47,7 +47,7 @@ export class Worker {
   }
 }
 
-/** The other side: answers what the parent asks, and ends with it. */
+/** In the child process: answers the messages of the parent process, and ends with it. */
 export function answerParent(answer: (question: object) => Promise<object>): void {
   process.on('disconnect', () => process.exit(0));
   process.on('message', (question) => {

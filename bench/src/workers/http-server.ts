@@ -25,18 +25,18 @@ import { product } from '../support/values.js';
 export const HTTP_MODES = ['bare', 'empty interceptor', 'CacheMetricsInterceptor', '@nestjs/cache-manager'] as const;
 export type HttpMode = (typeof HTTP_MODES)[number];
 export type HttpPlatform = 'express' | 'fastify';
-/** Whether a cached method names its key, as the demo's do, or leaves it to the default. */
+/** `own`: the cached methods have a `key` option, as in the demo. `default`: they use the default key. */
 export type HttpKeys = 'own' | 'default';
 
 export interface HttpQuestion {
-  readonly task: 'where' | 'begin' | 'end';
+  readonly task: 'port' | 'begin' | 'end';
 }
 
 export interface HttpAnswer {
   readonly port: number;
-  /** Since `begin`, of all threads. */
+  /** Processor time of all threads since `begin`. */
   readonly cpuMicroseconds: number;
-  /** 99th percentile since `begin`. */
+  /** 99th percentile of the event-loop delay since `begin`. */
   readonly loopDelayP99Ms: number;
 }
 
@@ -81,7 +81,7 @@ class ShopController {
   }
 }
 
-/** Without our cache: its interceptor keeps the answers. */
+/** Without this library: the interceptor of `@nestjs/cache-manager` caches the responses. */
 @Controller()
 class PlainController {
   @Get('products/:id')
@@ -108,7 +108,7 @@ class ServerModule {
     }
     return {
       module: ServerModule,
-      // A prefix of its own: a server that finds in Redis what another has loaded has not run its own loads.
+      // The prefix is unique, so that no server finds the values of another one in Redis: each runs its own loads.
       imports: [
         DistributedCacheModule.forRoot({
           redis: { host: '127.0.0.1', port: redisPort },

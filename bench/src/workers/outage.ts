@@ -1,4 +1,4 @@
-/** Twenty workers over one cache while its Redis is away; a process of its own, since some of them do not survive. */
+/** Twenty workers that use one cache during an outage of Redis. A separate process, because some caches end theirs. */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OUTAGE_CONTESTANTS } from '../contestants/outage-calls.js';
@@ -12,7 +12,7 @@ export interface OutageQuestion {
 export interface OutageAnswer {
   readonly calls: number;
   readonly errors: number;
-  /** Longer than without a cache, in milliseconds. */
+  /** 99th percentile of the time of a call minus the time of its loader, in milliseconds. */
   readonly p99Ms: number;
   readonly worstMs: number;
 }

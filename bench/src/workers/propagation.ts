@@ -1,4 +1,4 @@
-/** Another process that holds a copy and says when it stopped serving it. */
+/** A process that holds a copy of a value in memory and reports when it stops serving it. */
 import { Redis } from 'ioredis';
 import { PROPAGATION_CACHES } from '../contestants/propagation-caches.js';
 import { answerParent } from '../support/workers.js';
@@ -6,19 +6,19 @@ import { answerParent } from '../support/workers.js';
 export interface PropagationQuestion {
   readonly contestant: string;
   readonly key: string;
-  /** `hold`: read the key into memory; `watch`: read it again and again until it is gone. */
+  /** `hold`: read the key into memory. `watch`: read it until it is a miss. */
   readonly task: 'hold' | 'watch';
 }
 
 export interface PropagationAnswer {
-  /** Start of the first read that did not get the old value; monotonic, the same clock in all processes. */
+  /** The start of the first read that missed; a monotonic clock that all processes share. */
   readonly goneAtNs: string;
 }
 
 const port = Number(process.argv[2]);
 const caches = await Promise.all(PROPAGATION_CACHES.map(async ({ name, open }) => ({ name, cache: await open(port) })));
 
-/** The floor: a message that sets a flag, and a loop that looks at the flag. */
+/** The floor: a message that sets a flag, and a loop that reads the flag. */
 const subscriber = new Redis({ host: '127.0.0.1', port });
 let lastMessage = '';
 subscriber.on('message', (_channel, message) => (lastMessage = message));

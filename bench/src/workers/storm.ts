@@ -1,4 +1,4 @@
-/** One of several processes whose callers all want the same key at the same moment. */
+/** One of several processes whose callers request the same key at the same time. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { openStormContestants } from '../contestants/storm-calls.js';
 import { answerParent } from '../support/workers.js';
@@ -8,7 +8,7 @@ export interface StormQuestion {
   readonly key: string;
   readonly callers: number;
   readonly loaderMs: number;
-  /** When to begin, by the clock of all. */
+  /** The time of the first call, by the wall clock that all processes share. */
   readonly startAtMs: number;
 }
 
@@ -31,7 +31,7 @@ answerParent(async (asked): Promise<StormAnswer> => {
   const question = asked as StormQuestion;
   const contestant = contestants.find(({ name }) => name === question.contestant);
   if (contestant === undefined) {
-    return { loads: 0, doneAtMs: Date.now() }; // a greeting: it is ready
+    return { loads: 0, doneAtMs: Date.now() }; // the scenario only waits until the process is ready
   }
   loads = 0;
   ({ loaderMs } = question);

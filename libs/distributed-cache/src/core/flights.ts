@@ -104,7 +104,7 @@ export class Flights {
     return this.watch(keys, work);
   }
 
-  /** Runs work with a flight for each key: later changes of the keys mark these flights. */
+  /** Runs work with a flight for each key: later changes of the keys taint or supersede these flights. */
   async watch<Result>(keys: readonly string[], work: (flights: readonly Flight[]) => Promise<Result>): Promise<Result> {
     const flights = keys.map((key) => {
       const flight = new Flight();

@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { TierReplyError } from '../errors/index.js';
@@ -11,23 +11,25 @@ const keys = { valueKey: 'c:n:k', leaseKey: 'c:{c:n:k}:lease', fillKey: 'c:{c:n:
 const [value, newer] = [Buffer.from('value'), Buffer.from('newer')];
 const MINUTE_MS = 60_000;
 
+async function serverWith(options: RedisOptions) {
+  const server = await RedisServer.start();
+  const client = new Redis({ port: server.port, ...options });
+  const admin = new Redis({ port: server.port });
+  onTestFinished(async () => {
+    [client, admin].forEach((each) => each.disconnect());
+    await server.stop();
+  });
+  // Its greeting arrives before a monitor is opened, which would take it for a reply of its own.
+  await checkDirect(client, async (each) => void (await each.ping()));
+  return { client, admin, send: <Result>(request: Request<Result>) => resultOf(client, request) };
+}
+
 describe.each([
   ['sent directly', { autoResendUnfulfilledCommands: false }],
   ['sent by the methods of the client', { autoResendUnfulfilledCommands: true }],
   ['sent by a client that pipelines by itself', { enableAutoPipelining: true }],
 ])('the commands for an entry, %s,', (_name, options) => {
-  async function serverForTest() {
-    const server = await RedisServer.start();
-    const client = new Redis({ port: server.port, ...options });
-    const admin = new Redis({ port: server.port });
-    onTestFinished(async () => {
-      [client, admin].forEach((each) => each.disconnect());
-      await server.stop();
-    });
-    // Its greeting arrives before a monitor is opened, which would take it for a reply of its own.
-    await checkDirect(client, async (each) => void (await each.ping()));
-    return { client, admin, send: <Result>(request: Request<Result>) => resultOf(client, request) };
-  }
+  const serverForTest = () => serverWith(options);
 
   /** In the opposite order, an earlier load could store its value between the two and lose its lease too late. */
   it('end the running load before they store a value', async () => {
@@ -69,12 +71,14 @@ describe.each([
       owner: 'first',
       bytes: null,
       refusal: undefined,
+      isHalf: false,
     });
     await admin.set(keys.valueKey, 'value');
     expect(await send(acquiring(client, keys, 'second', MINUTE_MS))).toEqual({
       owner: 'first',
       bytes: value,
       refusal: undefined,
+      isHalf: false,
     });
   });
 
@@ -131,4 +135,23 @@ describe.each([
     await send(markEnded(keys));
     expect(await send(hasEnded(keys))).toBe(true);
   });
+});
+
+it('a lease is taken by script on a server before Redis 7.0, which has no SET with NX and GET', async () => {
+  const { client, admin, send } = await serverWith({ autoResendUnfulfilledCommands: false });
+  const sent = vi.spyOn(client, 'sendCommand').mockImplementation(function (this: Redis, command, stream) {
+    if (command.name === 'set' && command.args.includes('GET')) {
+      command.reject(Object.assign(new Error('ERR syntax error'), { name: 'ReplyError' }));
+      return command.promise;
+    }
+    return Redis.prototype.sendCommand.call(this, command, stream);
+  });
+  for (const [token, owner] of [
+    ['first', 'first'],
+    ['second', 'first'],
+  ] as const) {
+    expect(await send(acquire(client, keys, token, MINUTE_MS))).toMatchObject({ owner, bytes: null });
+  }
+  expect(await admin.get(keys.leaseKey)).toBe('first');
+  expect(sent.mock.calls.filter(([{ args }]) => args.includes('GET'))).toHaveLength(1);
 });

@@ -162,11 +162,15 @@ export function replace(
   });
 }
 
-/** Maximum number of entries in one transaction: the server executes nothing else while it runs. */
-const ENTRIES_PER_TRANSACTION = 250;
+/** Maximum number of entries in one request: a transaction is all that the server executes while it runs. */
+const ENTRIES_PER_REQUEST = 250;
 
 /**
- * Deletes entries and ends the loads under way for them, each in one step, in a cluster one transaction per entry.
+ * Deletes entries and ends the loads under way for them, in a cluster one entry at a time.
+ *
+ * The leases are deleted first. A load that takes a new lease before its value is deleted has begun after this change:
+ * if its value is stored in between, the deletion removes that value too, which costs one more load. So a transaction
+ * is needed only when the commands could be separated or sent in another order, or when a lease must be held off.
  * @param holdOffMs also refuses the fills of loads that begin within this time, in milliseconds
  * @returns for each entry, in order, whether there was a value
  */
@@ -175,10 +179,10 @@ export async function dropEntries(
   entries: readonly EntryKeys[],
   holdOffMs?: number,
 ): Promise<boolean[]> {
-  const perTransaction = isCluster(client) ? 1 : ENTRIES_PER_TRANSACTION;
+  const perRequest = isCluster(client) ? 1 : ENTRIES_PER_REQUEST;
   const parts: Promise<boolean[]>[] = [];
-  for (let from = 0; from < entries.length; from += perTransaction) {
-    parts.push(resultOf(client, drop(client, entries.slice(from, from + perTransaction), holdOffMs)));
+  for (let from = 0; from < entries.length; from += perRequest) {
+    parts.push(resultOf(client, drop(client, entries.slice(from, from + perRequest), holdOffMs)));
   }
   return (await Promise.all(parts)).flat();
 }
@@ -219,11 +223,11 @@ function dropAtOnce(
   const remove = clientsWithoutUnlink.has(client) ? 'del' : 'unlink';
   const dropping: Request<boolean[]> = {
     commands: [
-      ['del', ...others], // first: without transactions, no fill may come in between
+      ['del', ...others],
       ...values.map((key): Command => [remove, key]), // one command per value: UNLINK of several keys answers with a sum
       ...heldLeases.map((key): Command => ['set', key, HOLD_OFF, 'PX', Math.max(1, Math.ceil(holdOffMs))]),
     ],
-    atomic: true,
+    atomic: heldLeases.length > 0 || !isDirect(client),
     resultOf: (outcomes) => {
       const answers = requireAll(outcomes);
       return values.map((_key, index) => Number(answers[index + 1]) > 0);

@@ -24,7 +24,7 @@ export interface LeaseAttempt {
   /** Why Redis gives no lease: it is full, a replica, or forbids it. The value may be there all the same. */
   readonly refusal: TierReplyError | undefined;
   /** Whether this process holds only one of the two leases; that one is to be released. */
-  readonly isHalf?: boolean;
+  readonly isHalf: boolean;
 }
 
 interface Renewal {
@@ -66,7 +66,7 @@ export class Leases {
     if (isByScript) {
       this.mayRunScripts = attempt.refusal === undefined;
     }
-    if (attempt.isHalf === true) {
+    if (attempt.isHalf) {
       this.release(keys, token).catch(() => {}); // a lease that is not released ends with its TTL
     }
     if (attempt.refusal !== undefined) {
@@ -176,7 +176,7 @@ export function acquireByScript(
 
 function attemptOf(outcomes: Outcomes): LeaseAttempt {
   const [[owner, bytes]] = requireAll(outcomes) as [[owner: unknown, bytes: Buffer | null]];
-  return { owner: String(owner), bytes, refusal: undefined };
+  return { owner: String(owner), bytes, refusal: undefined, isHalf: false };
 }
 
 function readWithoutLease({ valueKey, leaseKey }: EntryKeys, refusal: TierReplyError): Request<LeaseAttempt> {
@@ -187,10 +187,18 @@ function readWithoutLease({ valueKey, leaseKey }: EntryKeys, refusal: TierReplyE
     ],
     resultOf: ([bytes, owner]) => {
       requireAll([bytes]); // the user may lack the right to the key of the lease
-      return { owner: tokenIn(owner), bytes: bytes as Buffer | null, refusal };
+      return {
+        owner: textIn(owner),
+        bytes: bytes as Buffer | null,
+        refusal,
+        isHalf: false,
+      };
     },
   };
 }
+
+/** Clients whose server has no `SET NX GET`: those before Redis 7.0. */
+const clientsWithoutSetGet = new WeakSet<RedisClient>();
 
 /**
  * Acquires a lease, as {@link acquireByScript} does, without a script, which would cost the server more than everything
@@ -198,44 +206,46 @@ function readWithoutLease({ valueKey, leaseKey }: EntryKeys, refusal: TierReplyE
  * change in between ends the lease, or is the fill of its owner.
  */
 export function acquire(client: RedisClient, keys: EntryKeys, token: string, leaseMs: number): Request<LeaseAttempt> {
-  const leases = leasesOf(keys, usesFormerNames(client));
-  const commands: Command[] = leases.map((lease) => ['set', lease, token, 'PX', leaseMs, 'NX']);
-  commands.push(...leases.map((lease): Command => ['get', lease]), ['get', keys.valueKey]);
-  return {
-    commands,
-    resultOf: (outcomes) => (leases.length === 1 ? attemptAtOne(outcomes) : attemptAtBoth(outcomes, token)),
-  };
-}
-
-function attemptAtOne([taking, owner, bytes]: Outcomes): LeaseAttempt {
-  let refusal: TierReplyError | undefined;
-  if (taking instanceof Error) {
-    refusal = refusalIn(taking);
-    requireAll(refusal === undefined ? [taking] : [bytes]);
-  } else {
-    requireAll([owner, bytes]);
+  if (clientsWithoutSetGet.has(client)) {
+    return acquireByScript(client, keys, token, leaseMs);
   }
-  return { owner: tokenIn(owner), bytes: bytes as Buffer | null, refusal };
+  const leases = leasesOf(keys, usesFormerNames(client));
+  const acquiring: Request<LeaseAttempt> = {
+    commands: [
+      ...leases.map((lease): Command => ['set', lease, token, 'PX', leaseMs, 'NX', 'GET']),
+      ['get', keys.valueKey],
+    ],
+    resultOf: (outcomes) => {
+      const bytes = requireAll(outcomes.slice(-1))[0] as Buffer | null;
+      const owners = ownersIn(outcomes.slice(0, -1), token);
+      return {
+        owner: owners.find((owner) => owner !== token) ?? token,
+        bytes,
+        refusal: undefined,
+        isHalf: owners.includes(token) && owners.some((owner) => owner !== token),
+      };
+    },
+  };
+  return orElse(acquiring, (failure) => {
+    if (outageReason(failure) === 'ERR') {
+      clientsWithoutSetGet.add(client);
+      return acquireByScript(client, keys, token, leaseMs);
+    }
+    const refusal = refusalIn(failure);
+    return refusal && readWithoutLease(keys, refusal);
+  });
 }
 
 /**
- * Combines the outcomes of the lease and of the one under its former name. A former one that is refused is ignored, as
- * in `withFormerNames`.
+ * The owner of each lease after an attempt to acquire it. A former name that is refused is ignored, as in
+ * `withFormerNames`.
  */
-function attemptAtBoth([taking, takingFormer, owner, formerOwner, bytes]: Outcomes, token: string): LeaseAttempt {
-  const attempt = attemptAtOne([taking, owner, bytes]);
-  if (attempt.refusal !== undefined || (takingFormer instanceof Error && outageReason(takingFormer) === 'NOPERM')) {
-    return attempt;
-  }
-  const former = attemptAtOne([takingFormer, formerOwner, bytes]);
-  const isOurs = attempt.owner === token;
-  if (isOurs === (former.owner === token)) {
-    return isOurs ? former : attempt;
-  }
-  return { ...(isOurs ? former : attempt), isHalf: true };
+function ownersIn([first, ...former]: Outcomes, token: string): string[] {
+  const usable = former.filter((outcome) => !(outcome instanceof Error && outageReason(outcome) === 'NOPERM'));
+  return requireAll([first, ...usable]).map((previous) => textIn(previous) ?? token);
 }
 
-function tokenIn(outcome: unknown): string | undefined {
+function textIn(outcome: unknown): string | undefined {
   return Buffer.isBuffer(outcome) || typeof outcome === 'string' ? outcome.toString() : undefined;
 }
 

@@ -194,7 +194,10 @@ describe('RedisConnection', () => {
 
   it('tolerates some timeouts of a server that still answers, but not many in succession', async () => {
     const proxy = await proxyTo(await ownRedis());
-    const { connection, states, echo, untilLive } = connectionTo({ host: proxy.host, port: proxy.port });
+    const { connection, states, echo, untilLive } = connectionTo(
+      { host: proxy.host, port: proxy.port },
+      { heartbeatMs: 60_000 }, // a heartbeat would count as one of the timeouts
+    );
     await echo('a');
     proxy.delay(240 / 2);
     const outcomes: string[] = [];

@@ -1,13 +1,13 @@
 import { idOf, keysOf, product } from './values.js';
 
 /**
- * What is behind the caches: values that are made once, and one loader that all share, because a closure per call would be
- * the caller's expense. Tell it which key is next and call; after that every call is a hit.
+ * The data that the caches hold: values that are made in advance, and one loader for all calls, because a new closure per
+ * call would be a cost of the caller. During {@link fill} the loader gives the value of the current key.
  */
-export class Shelf {
+export class DataSource {
   readonly keys: readonly string[];
   private readonly values: ReadonlyMap<string, object>;
-  private next = '';
+  private current = '';
   loads = 0;
 
   constructor(count: number, valueBytes: number, prefix?: string) {
@@ -17,21 +17,21 @@ export class Shelf {
 
   readonly load = async (): Promise<object> => {
     this.loads++;
-    return this.valueOf(this.next);
+    return this.valueOf(this.current);
   };
 
   valueOf(key: string): object {
     const value = this.values.get(key);
     if (value === undefined) {
-      throw new RangeError(`nothing on the shelf for ${key}`);
+      throw new RangeError(`no value for ${key}`);
     }
     return value;
   }
 
-  /** Calls once for each key, so that the cache behind `call` has all. */
+  /** Makes one call per key, so that the cache behind `call` holds all keys. */
   async fill(call: (key: string) => Promise<unknown>): Promise<void> {
     for (const key of this.keys) {
-      this.next = key;
+      this.current = key;
       await call(key);
     }
   }
