@@ -101,6 +101,7 @@ export class LocalTier {
     return this.runtime.clock.nowMs();
   }
 
+  /** Stores a value. While L1 may not be trusted for its key, the value is not stored, and an older one is dropped. */
   keep(key: string, stored: StoredValue | DeferredJson, options: LocalPutOptions): void {
     if (!this.isTrusted(key)) {
       // Redis may become unavailable next, and L1 be trusted again: then this older copy would be returned.

@@ -115,6 +115,7 @@ export class EntryReader {
     );
   }
 
+  /** The result for a value that was checked. L1 keeps a fresh value. */
   private keepChecked(key: string, lookup: FoundLookup, checked: Checked, flight: Watched): ReadResult {
     if (typeof checked === 'string') {
       return refused(lookup);
