@@ -2,10 +2,12 @@ import { once } from 'node:events';
 import { createConnection, createServer, type AddressInfo } from 'node:net';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { TierUnreplicatedError } from '../../libs/distributed-cache/src/errors/index.js';
+import { keySlot, SLOT_COUNT } from '../../libs/distributed-cache/src/keys/index.js';
 import { FaultProxy } from '../support/fault-proxy.js';
+import { RedisCluster } from '../support/redis-cluster.js';
 import { RedisServer } from '../support/redis-server.js';
 import { untilTrue } from '../support/until-true.js';
-import { holdsCopy, podAt, untilUp, warm, type Pod } from './pods.js';
+import { holdsCopy, podAt, podWith, untilUp, warm, type Pod } from './pods.js';
 
 /** A master, and a replica that receives its changes through a proxy. */
 async function replicated(): Promise<{ master: RedisServer; replica: RedisServer; link: FaultProxy }> {
@@ -130,4 +132,30 @@ it('strict: a clear that no replica confirms empties L1 of this process once, no
   const waitsBefore = await commandStats();
   await untilTrue(async () => (await commandStats()) > waitsBefore + 3); // the clear has been repeated
   expect(await cache.getOrSet('key', async () => ++loads)).toBe(1);
+});
+
+it('strict: a master of a Cluster is used again when its replica has the deletions that were pending', async () => {
+  const group = await RedisCluster.start({ masters: 3, replicas: 3 });
+  onTestFinished(() => group.stop());
+  await Promise.all([
+    ...group.replicas.map((node) => node.command('CONFIG', 'SET', 'cluster-replica-no-failover', 'yes')),
+    ...group.masters.map((node) => node.command('CONFIG', 'SET', 'cluster-require-full-coverage', 'no')),
+  ]);
+  const { all, cache } = await podWith({ redis: { cluster: { nodes: group.addresses } }, strict: true });
+  const masterOf = (key: string): number => Math.floor((keySlot(`cache:users:${key}`) * 3) / SLOT_COUNT);
+  const frozen = (masterOf('#clear') + 1) % 3;
+  const keys = Array.from({ length: 30 }, (_, index) => `key:${index}`).filter((key) => masterOf(key) === frozen);
+  await vi.waitFor(async () => expect(await cache.setMany(keys.map((key) => [key, 'old'] as const))).toBe(true), {
+    timeout: 5000,
+  });
+  const untilNodesDown = (nodesDown: number): Promise<void> =>
+    vi.waitFor(async () => expect((await all.healthCheck()).redis?.nodesDown).toBe(nodesDown), { timeout: 8000 });
+  group.masters[frozen]?.freeze();
+  await untilNodesDown(1);
+  await cache.deleteMany(keys);
+  expect((await all.healthCheck()).redis?.journalLength).toBe(keys.length);
+  group.masters[frozen]?.thaw();
+  await untilNodesDown(0);
+  expect((await all.healthCheck()).redis?.journalLength).toBe(0);
+  expect(await cache.getMany(keys)).toEqual(keys.map(() => undefined));
 });

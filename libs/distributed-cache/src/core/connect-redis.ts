@@ -5,7 +5,6 @@ import { TierReplyError } from '../errors/index.js';
 import {
   Announcements,
   checkPermissions,
-  PreviousConnection,
   InvalidationGroup,
   isCluster,
   isRefusal,
@@ -82,7 +81,6 @@ class RedisParts implements RedisRuntime {
 
   private readonly config: CacheConfig;
   private readonly prefix: string;
-  private readonly previous = new PreviousConnection();
   private readonly guard: ReplicaGuard;
   private isCatchingUp = false;
 
@@ -140,9 +138,9 @@ class RedisParts implements RedisRuntime {
       },
       {
         get allNodesUp() {
-          return connection.nodes.allUp;
+          return connection.topology.allUp;
         },
-        sourceOf: (key) => connection.nodes.ownerOf(key)?.client,
+        sourceOf: (key) => connection.topology.connectionOf(key),
       },
     );
     const { changes } = this;
@@ -163,22 +161,13 @@ class RedisParts implements RedisRuntime {
   }
 
   /**
-   * Restores a connection that is back, in this order: kill the previous connection, replay the journal, listen to
+   * Restores a connection that is back, after the previous one was ended, in this order: replay the journal, listen to
    * changes, which starts a new epoch. Then the connection closes its breaker and reports {@link onLive}.
    */
   private async recover(client: RedisClient): Promise<void> {
-    await this.killPreviousConnection(client);
     await this.checkServer(client);
     await this.replayJournal(client);
     await this.changes.open(client);
-  }
-
-  /** Ends the previous connection: a command that is still on its way there must not take effect any more. */
-  private async killPreviousConnection(client: RedisClient): Promise<void> {
-    if (!isCluster(client)) {
-      // remedy: end-previous-connection
-      await this.previous.killFor(client);
-    }
   }
 
   private async checkServer(client: RedisClient): Promise<void> {
@@ -238,19 +227,15 @@ class RedisParts implements RedisRuntime {
       return;
     }
     this.isCatchingUp = true;
-    const replays = this.connection.parts.map((part) => this.replayTo(part));
+    const replays = this.connection.topology.parts.map((part) => this.replayTo(part));
     void Promise.allSettled(replays).then(() => (this.isCatchingUp = false)); // the rest at the next heartbeat
   }
 
   private replayTo(part: ServerPart): Promise<void> {
-    const confirm = (key: string): Promise<void> => this.guard.confirm('UNLINK', key);
+    const run: ServerPart['run'] = (operation, send) => part.run(operation, send);
+    const confirm = (key: string): Promise<void> => this.guard.confirm('UNLINK', key, run);
     return this.journal.replay(
-      (pending) =>
-        this.sendPending(
-          pending,
-          (operation, send) => part.run(operation, send),
-          this.config.strict ? confirm : undefined,
-        ),
+      (pending) => this.sendPending(pending, run, this.config.strict ? confirm : undefined),
       (key) => part.owns(key),
     );
   }

@@ -68,8 +68,8 @@ export async function checkHealth({ config, redis, local }: CacheRuntime): Promi
     return new CacheHealth('up', false, hasLocal);
   }
   if (await redis.connection.ping()) {
-    const { down, all } = redis.connection.nodes;
-    const part = `Redis can't be used on ${down.length} of ${all.length} masters (${down.map(({ reason }) => reason).join(', ')})`;
+    const { down, nodes } = redis.connection.topology;
+    const part = `Redis can't be used on ${down.length} of ${nodes.length} masters (${down.map(({ reason }) => reason).join(', ')})`;
     if (down.length > 0) {
       return new CacheHealth('degraded', true, hasLocal, part, factsOf(redis));
     }
@@ -118,6 +118,6 @@ function factsOf({ connection, changes, journal }: RedisRuntime): RedisFacts {
     invalidation: changes.state,
     journalLength: journal.size,
     sinceAnswerMs: connection.sinceAnswerMs,
-    nodesDown: connection.nodes.down.length,
+    nodesDown: connection.topology.down.length,
   };
 }

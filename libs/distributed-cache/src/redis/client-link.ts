@@ -12,7 +12,6 @@ import {
 } from './client-options.js';
 import { followCredentials, likeSource, withClusterCredentials, withCredentials } from './credentials.js';
 import {
-  bytesReadBy,
   destroySocketOf,
   endClient,
   isCluster,
@@ -45,15 +44,16 @@ export interface ClientLinkListener {
  * client is opened beside it.
  */
 export class ClientLink {
+  /** What the client has reported about the present socket, or about the last attempt to open one. */
+  readonly fault = new ConnectionFault();
   private current: RedisClient | undefined;
-  private readonly reason = new ConnectionFault();
   private greetingTimer: NodeJS.Timeout | undefined;
   private reopenTimer: NodeJS.Timeout | undefined;
   private isClosed = false;
   private readonly clientListeners: readonly (readonly [event: string, listener: (argument?: unknown) => void])[] = [
     ['error', (error) => this.noteFault(error)],
-    ['node error', (error) => this.reason.note(error)], // the error of the cluster itself says only that no node was left
-    ['sentinelError', (error) => this.reason.note(error)],
+    ['node error', (error) => this.fault.note(error)], // the error of the cluster itself says only that no node was left
+    ['sentinelError', (error) => this.fault.note(error)],
     ['connect', () => this.onSocketOpen()],
     ['ready', () => this.onGreeted()],
     ['close', () => this.onSocketLost()],
@@ -72,13 +72,8 @@ export class ClientLink {
     return this.current?.status === 'ready' ? this.current : undefined;
   }
 
-  /** What the client has reported about the present socket, or about the last attempt to open one, in one word. */
-  get fault(): string | undefined {
-    return this.reason.word;
-  }
-
-  get bytesRead(): number {
-    return this.current === undefined ? 0 : bytesReadBy(this.current);
+  get client(): RedisClient | undefined {
+    return this.current;
   }
 
   async open(): Promise<void> {
@@ -92,7 +87,7 @@ export class ClientLink {
       for (const [event, listener] of this.clientListeners) {
         client.on(event, listener);
       }
-      watchConnecting(client, this.reason);
+      watchConnecting(client, this.fault);
       this.expectGreeting();
       if (client.status === 'wait') {
         // A failure arrives as the events `error` and `close`; the client goes on trying by itself.
@@ -102,13 +97,6 @@ export class ClientLink {
       }
     } catch (error) {
       this.listener.onLost(outageReason(error));
-    }
-  }
-
-  /** Destroys the socket, so that the client opens another: a half-open socket would never end by itself. */
-  cut(): void {
-    if (this.current !== undefined) {
-      destroySocketOf(this.current);
     }
   }
 
@@ -122,9 +110,9 @@ export class ClientLink {
   }
 
   private noteFault(error: unknown): void {
-    this.reason.note(error);
-    if (isOfAllSentinels(error) && this.reason.isNews) {
-      this.listener.onLost(this.reason.report(VAGUE_REASON)); // they are asked again and again, without the event `close`
+    this.fault.note(error);
+    if (isOfAllSentinels(error) && this.fault.isNews) {
+      this.listener.onLost(this.fault.report(VAGUE_REASON)); // they are asked again and again, without the event `close`
     }
   }
 
@@ -137,7 +125,7 @@ export class ClientLink {
   }
 
   private onSocketOpen(): void {
-    this.reason.clear();
+    this.fault.clear();
     this.letProcessEnd();
     this.expectGreeting();
   }
@@ -149,7 +137,7 @@ export class ClientLink {
 
   private onSocketLost(): void {
     clearTimeout(this.greetingTimer);
-    this.listener.onLost(this.reason.report('connection-closed'));
+    this.listener.onLost(this.fault.report('connection-closed'));
   }
 
   /**
@@ -175,9 +163,11 @@ export class ClientLink {
     clearTimeout(this.greetingTimer);
     this.greetingTimer = setTimeout(() => {
       if (this.ready === undefined) {
-        this.reason.noteTimeout();
-        this.listener.onLost(this.reason.report('timeout'));
-        this.cut();
+        this.fault.noteTimeout();
+        this.listener.onLost(this.fault.report('timeout'));
+        if (this.current !== undefined) {
+          destroySocketOf(this.current);
+        }
       }
     }, CONNECT_ATTEMPT_MS);
     this.greetingTimer.unref();

@@ -76,6 +76,18 @@ describe('a cache over a Redis Cluster', () => {
     expect(await all.healthCheck()).toMatchObject({ redisConnected: false });
   });
 
+  it('receives the answers of every master to commands that were sent before it closes', async () => {
+    const own = options();
+    const all = cacheForTest(own);
+    expect(await all.getCache('users').setMany(KEYS.map((key) => [key, key] as const))).toBe(true);
+    const another = cacheForTest(own);
+    await another.connect();
+    await Promise.all(group.masters.map((master) => master.command('CLIENT', 'PAUSE', 300)));
+    const reading = another.getCache<string>('users').getMany(KEYS);
+    await another.close();
+    expect(await reading).toEqual(KEYS);
+  });
+
   it('leaves no timer behind, even when it closes during a refresh of the slots', async () => {
     const { host, port } = group.masters[0]!;
     const looking = { nodes: [{ host, port }], options: { clientOptions: { slotsRefreshInterval: 1 } } };

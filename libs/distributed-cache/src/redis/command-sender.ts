@@ -5,8 +5,8 @@ import { writeTogether, type RedisClient } from './redis-client.js';
 import type { ReplyListener, Send } from './send.js';
 
 /**
- * Sends commands on a client, turns the client's errors into this library's errors, and counts the answers as signs of
- * life.
+ * Sends commands on a client, turns the client's errors into this library's errors, and counts the commands without an
+ * answer.
  *
  * A command for an idle connection is written at once. While others are unanswered, what is sent in one turn of the
  * event loop is written together: a hundred commands cost one system call instead of a hundred, in the order in which
@@ -15,8 +15,6 @@ import type { ReplyListener, Send } from './send.js';
 export class CommandSender {
   /** Number of commands without an answer. */
   unanswered = 0;
-  /** Number of answers so far, refusals included. */
-  replies = 0;
   /** Increases when answers to earlier commands stop counting: their connection is lost. */
   generation = 0;
 
@@ -61,7 +59,6 @@ export class CommandSender {
   }
 
   onSuccess(operation: string): void {
-    this.replies++;
     if (this.refusals.areAny && operation !== 'TAKE') {
       this.refusals.succeed(operation); // the reply says whether a lease was refused
     }
@@ -70,7 +67,6 @@ export class CommandSender {
   failureOf(operation: string, error: unknown): Error {
     const tierError = toTierError(operation, error, this.commandTimeoutMs);
     if (tierError instanceof TierReplyError) {
-      this.replies++;
       this.refusals.note(tierError);
     }
     return tierError;

@@ -18,7 +18,6 @@ export { checkPermissions, probeScripts, type Refusal } from './refusals.js';
 export { isRefusal } from './client-errors.js';
 export { probeFormerNames, type EntryKeys } from './entry-keys.js';
 export { probeTransactions } from './send.js';
-export { PreviousConnection } from './previous-connection.js';
 export { InvalidationGroup } from './invalidation-group.js';
 export type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';
 export type { PendingStamp, StoredStamp } from './stamp-commands.js';

@@ -11,7 +11,7 @@ interface Identity {
 /**
  * Ends, at the server, the connection that a new one replaces. A write that its caller has given up may still be on its
  * way on the old connection, and would be executed after later commands: a `set` from before an outage over one from
- * after it. In a cluster each node has a connection of its own, and its own instance of this class.
+ * after it.
  *
  * The ids of a server begin anew when it restarts, and another server of a failover has ids of its own, so an id alone
  * may belong to any other client. The connection is ended only if its id and the address of the client's end are both
@@ -19,10 +19,11 @@ interface Identity {
  */
 export class PreviousConnection {
   private identity: Identity | undefined;
+  private isMet = false;
 
   /**
    * Ends the connection that `client` had before, and learns the identity of its present one. To be called on each new
-   * connection, before anything else is sent on it. Rejects only if the new connection is lost.
+   * connection, before an operation is sent on it. Rejects only if the new connection is lost.
    */
   async killFor(client: RedisClient): Promise<void> {
     if (isCluster(client)) {
@@ -34,11 +35,12 @@ export class PreviousConnection {
       identityOf(client),
     ]);
     this.identity = present;
+    this.isMet = true;
   }
 
   /** Learns the identity of the connection, at the first call. Rejects only if it is lost. */
   async meet(client: RedisClient): Promise<void> {
-    if (this.identity === undefined) {
+    if (!this.isMet) {
       await this.killFor(client);
     }
   }

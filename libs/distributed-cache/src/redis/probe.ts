@@ -41,7 +41,9 @@ export class Probe {
     this.isAsking = true;
     const isDone = await this.ask();
     this.isAsking = false;
-    if (!isDone) {
+    if (isDone) {
+      this.delayMs = FIRST_DELAY_MS;
+    } else {
       this.later();
     }
   }

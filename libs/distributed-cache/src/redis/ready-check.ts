@@ -1,5 +1,4 @@
 import type { Redis } from 'ioredis';
-import type { ClientLink } from './client-link.js';
 import { outageReason, UnusableConnectionError } from './client-errors.js';
 import { withinTime } from './deadline.js';
 import { isCluster, type RedisClient } from './redis-client.js';
@@ -7,62 +6,12 @@ import { allowDirect } from './send.js';
 import type { ServerClock } from './server-clock.js';
 import { writeCommand } from './wire-command.js';
 
-/** Faults that may follow from a cause that the client has reported before, such as a wrong password. */
-const CONSEQUENCES: ReadonlySet<string> = new Set(['NOAUTH', 'connection-closed', 'connection-error']);
-
 /**
- * Checks a connection that is open but not trusted, and has it prepared. It cuts a connection on which nothing arrives.
+ * Sends the questions that a server must answer before it is used, and learns its clock. A server that is loading its
+ * data answers `TIME`, and refuses a PING.
  */
-export class ReadyCheck {
-  constructor(
-    private readonly link: ClientLink,
-    private readonly clock: ServerClock,
-    private readonly limits: { readonly deadlineMs: number; readonly commandTimeoutMs: number },
-    private readonly prepare: (client: RedisClient) => Promise<void>,
-  ) {}
-
-  /** Checks the connection. @returns why it can't be trusted, in one word; `undefined` if it can */
-  async run(client: RedisClient): Promise<string | undefined> {
-    const fault = await this.faultOf(client);
-    return fault !== undefined && CONSEQUENCES.has(fault) ? (this.link.fault ?? fault) : fault;
-  }
-
-  private async faultOf(client: RedisClient): Promise<string | undefined> {
-    const { link } = this;
-    const bytesBefore = link.bytesRead;
-    const silence = await faultOf(this.answersOf(client), this.limits.deadlineMs);
-    if (silence === undefined) {
-      return this.prepared(client);
-    }
-    if (silence === 'timeout' && link.bytesRead === bytesBefore) {
-      link.cut();
-    }
-    return silence;
-  }
-
-  /** Sends the questions of the check. A server that is loading its data answers `TIME`, and refuses a PING. */
-  private async answersOf(client: RedisClient): Promise<void> {
-    await Promise.all([requireDatabase(client), this.clock.learnFrom(client), checkDirect(client, greet)]);
-  }
-
-  /** Prepares the connection. It may take any time, unless nothing arrives meanwhile: then the connection is dead. */
-  private async prepared(client: RedisClient): Promise<string | undefined> {
-    const { link } = this;
-    const preparing = this.prepare(client);
-    for (;;) {
-      const bytesBefore = link.bytesRead;
-      const fault = await faultOf(preparing, this.limits.commandTimeoutMs);
-      if (fault === undefined) {
-        return link.ready === client ? undefined : 'connection-closed';
-      }
-      if (fault !== 'timeout' || link.bytesRead === bytesBefore) {
-        if (fault === 'timeout') {
-          link.cut();
-        }
-        return fault;
-      }
-    }
-  }
+export async function requireAnswers(client: RedisClient, clock: ServerClock): Promise<void> {
+  await Promise.all([requireDatabase(client), clock.learnFrom(client), checkDirect(client, greet)]);
 }
 
 /**

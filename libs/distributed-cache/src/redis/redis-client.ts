@@ -30,11 +30,13 @@ export function isRedisClient(value: unknown): value is RedisClient {
 }
 
 /**
- * Number of bytes that have arrived so far: while it grows, the connection is slow but not dead. Unknown (0) for a
- * cluster.
+ * Number of bytes that have arrived so far, from all masters of a cluster: while it grows, the connection is slow but
+ * not dead.
  */
 export function bytesReadBy(client: RedisClient): number {
-  return socketOf(client)?.bytesRead ?? 0;
+  return isCluster(client)
+    ? client.nodes('master').reduce((sum, node) => sum + bytesReadBy(node), 0)
+    : (socketOf(client)?.bytesRead ?? 0);
 }
 
 /** The open connection of the client, as an identity; the client itself for a cluster. */

@@ -2,112 +2,99 @@ import { TierUnavailableError } from '../errors/index.js';
 import { ClientLink, type RedisTarget } from './client-link.js';
 import { CONNECT_ATTEMPT_MS } from './client-options.js';
 import { CommandSender } from './command-sender.js';
-import type {
-  ConnectionState,
-  RedisConnectionLimits,
-  RedisConnectionListener,
-  ServerPart,
-} from './connection-contract.js';
-import { ClusterNodes, type ClusterNode } from './cluster-nodes.js';
+import type { ConnectionState, RedisConnectionLimits, RedisConnectionListener } from './connection-contract.js';
 import { DeadlineClock, REAL_TIME, withinDeadline } from './deadline.js';
-import { InFlight, ServerHealth, type HealthObserver } from './in-flight.js';
-import { Heartbeat, Probe } from './probe.js';
-import { ReadyCheck } from './ready-check.js';
+import { InFlight, type HealthObserver } from './in-flight.js';
+import { Heartbeat } from './probe.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { Refusals } from './refusals.js';
 import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
 import { ask, viaPromise, type ReplyListener, type Request, type Send } from './send.js';
-import { ServerClock } from './server-clock.js';
+import type { ServerClock } from './server-clock.js';
+import { ServerNode, type NodeContext } from './server-node.js';
+import { Topology } from './topology.js';
 
 /**
- * The one connection that all namespaces share, with a circuit breaker: it decides whether Redis can be used.
+ * The one connection that all namespaces share: it decides whether Redis can be used.
  *
  *     idle -> connecting -> live <-> down -> closed
  *
- * The connection is `live` once `TIME` has been answered, which also yields the server's clock. It becomes `down` when
- * the client loses its socket, when an operation (or the heartbeat) reaches the deadline while not one byte arrived, or
- * after several timeouts in a row. At that moment every waiting caller is released. While the connection is down no
- * operation waits for Redis; a probe (`TIME`) finds out when it is back.
- *
- * In a cluster each master has its own availability (`ClusterNode`). The connection as a whole is down only when no
- * master is left, or when the client gives up.
+ * The connection is `live` while the one server is up ({@link ServerNode}). In a cluster each master has its own
+ * availability. The connection as a whole is down only when no master is left, or when the client gives up. When it
+ * becomes `down`, every waiting caller is released. While it is down no operation waits for Redis.
  */
 export class RedisConnection {
-  /** The masters of a cluster, each with its own availability; empty when Redis is one server. */
-  readonly nodes: ClusterNodes;
+  readonly topology: Topology;
   readonly isCluster: boolean;
   /** The commands that Redis refuses for now, although it answers. */
   readonly refusals: Refusals;
-  /** Whether the connection is live and no master of a cluster is down. A field, because each hit reads it. */
-  allNodesUp = false;
-  /** Why Redis can't be used, in one word; meaningful while it is not live. */
-  reason = 'not-connected';
-  private currentState: ConnectionState = 'idle';
-  private downSinceMs: number | undefined;
-  private readonly heartbeat: Heartbeat;
-  private readonly probe = new Probe(() => this.tryToGoLive());
-  private readonly link: ClientLink;
-  private readonly clock: ServerClock;
-  private readonly readyCheck: ReadyCheck;
-  private readonly sender: CommandSender;
   /** The time that counts against the deadline of an operation with several steps. */
   readonly deadlineClock: DeadlineClock;
-  private readonly inFlight: InFlight;
+  /** Whether the connection is live and no master of a cluster is down. A field, because each hit reads it. */
+  allNodesUp = false;
+  private isClosed = false;
+  private readonly link: ClientLink;
+  /** The one server, or the cluster as a whole. */
+  private readonly whole: ServerNode;
+  private readonly heartbeat: Heartbeat;
+  private readonly sender: CommandSender;
   private readonly first: FirstAttempt;
-  /** The health of the connection as a whole; each master of a cluster has its own. */
-  private readonly health: ServerHealth;
 
   constructor(
     target: RedisTarget,
     private readonly limits: RedisConnectionLimits,
     private readonly listener: RedisConnectionListener,
   ) {
-    this.link = new ClientLink(target, limits.commandTimeoutMs, {
-      onReady: () => this.probe.restart(),
-      onLost: (reason) => this.goDown(reason),
-    });
     this.isCluster = target.kind === 'cluster' || (target.kind === 'client' && isCluster(target.client));
-    this.clock = new ServerClock(limits.nowMs);
+    this.refusals = new Refusals((refusal) => listener.onRefused?.(refusal), this.isCluster);
+    this.sender = new CommandSender(limits.commandTimeoutMs, this.refusals);
+    this.deadlineClock = new DeadlineClock(() => REAL_TIME.nowMs(), limits.deadlineMs);
     this.heartbeat = new Heartbeat(limits, () => {
       void this.ping();
       listener.onHeartbeat?.();
     });
-    this.readyCheck = new ReadyCheck(this.link, this.clock, limits, async (client) => {
-      this.nodes.follow(this.link.ready);
-      await listener.beforeLive?.(client);
+    this.link = new ClientLink(target, limits.commandTimeoutMs, {
+      onReady: () => this.whole.probeNow(),
+      onLost: (reason) => this.whole.fail(reason),
     });
-    this.refusals = new Refusals((refusal) => listener.onRefused?.(refusal), this.isCluster);
-    this.sender = new CommandSender(limits.commandTimeoutMs, this.refusals);
-    const { deadlineMs } = limits;
-    const nowMs = (): number => REAL_TIME.nowMs();
-    const deadlineClock = new DeadlineClock(nowMs, deadlineMs);
-    const newInFlight = (observer: HealthObserver): InFlight =>
-      new InFlight({ observer, deadlineMs, nowMs, deadlineClock });
-    this.deadlineClock = deadlineClock;
-    this.health = new ServerHealth(
-      () => this.sender.replies + this.link.bytesRead,
-      (isSilent) => this.onUnusable(isSilent),
-    );
-    this.inFlight = newInFlight(this.health);
-    this.first = new FirstAttempt(this.health, deadlineMs, nowMs);
-    this.nodes = new ClusterNodes({
-      deadlineMs,
-      nowMs: limits.nowMs,
-      newInFlight,
+    const context: NodeContext = {
+      limits,
+      deadlineClock: this.deadlineClock,
       send: (operation, send, waiter, to) => this.send(operation, send, waiter, to),
-      onCounted: () => this.enter(this.currentState),
-      onDown: (node) => this.onNodeDown(node),
-      beforeLive: async (part) => listener.beforeNodeLive?.(part),
-      onLive: ({ name }, downMs) => (this.isLive ? listener.onNodeLive?.(name, downMs) : this.probe.restart()),
-    });
+    };
+    this.whole = new ServerNode(
+      {
+        name: 'redis',
+        isUp: false,
+        fault: this.link.fault,
+        findClient: () => this.link.client,
+        prepare: async (_node, client) => {
+          this.topology.follow(client);
+          await listener.beforeLive?.(client);
+        },
+        onDown: () => this.onDown(),
+        onLive: (_node, downMs) => this.onLive(downMs),
+      },
+      context,
+    );
+    this.topology = new Topology(this.whole, context, listener, () => this.updateNodes());
+    this.first = new FirstAttempt(this.whole.health, limits.deadlineMs);
   }
 
   get state(): ConnectionState {
-    return this.currentState;
+    if (this.isClosed) {
+      return 'closed';
+    }
+    return this.whole.isUp ? 'live' : this.first.state;
   }
 
   get isLive(): boolean {
-    return this.currentState === 'live';
+    return this.whole.isUp && !this.isClosed;
+  }
+
+  /** Why Redis can't be used, in one word; meaningful while it is not live. */
+  get reason(): string {
+    return this.whole.reason;
   }
 
   /** Whether commands wait for their replies. */
@@ -117,14 +104,7 @@ export class RedisConnection {
 
   /** Since when the server of this key can't be used, on this process's clock; `undefined` while it can be used. */
   outageSinceMs(key: string): number | undefined {
-    return this.downSinceMs ?? (this.nodes.allUp ? undefined : this.nodes.ownerOf(key)?.downSinceMs);
-  }
-
-  /** The parts of Redis that are independent of each other: the masters of a cluster, else the one server. */
-  get parts(): readonly ServerPart[] {
-    return this.isCluster
-      ? this.nodes.parts
-      : [{ owns: () => true, run: (operation, send) => this.run(operation, send) }];
+    return this.whole.downSinceMs ?? (this.topology.allUp ? undefined : this.topology.nodeOf(key).downSinceMs);
   }
 
   /** Time since the last answer of Redis, in milliseconds; `undefined` if there was none. */
@@ -133,7 +113,7 @@ export class RedisConnection {
   }
 
   get roundTripMs(): number {
-    return this.clock.roundTripMs;
+    return this.whole.clock.roundTripMs;
   }
 
   /** The time of the server that holds this key, in milliseconds; before its first answer, this process's time. */
@@ -148,10 +128,7 @@ export class RedisConnection {
 
   /** Starts to connect, once. Resolves when the first attempt has ended, whether or not it succeeded; never rejects. */
   connect(): Promise<void> {
-    return this.first.start(() => {
-      this.enter('connecting');
-      void this.link.open();
-    });
+    return this.first.start(() => void this.link.open());
   }
 
   /**
@@ -186,12 +163,11 @@ export class RedisConnection {
 
   /** Whether Redis (in a cluster, any master) answers now, within `deadlineMs`; also learns the servers' clocks. */
   async ping(): Promise<boolean> {
-    this.nodes.follow(this.link.ready);
-    const asking: Promise<unknown> =
-      this.isLive && this.isCluster
-        ? this.nodes.greet()
-        : this.run('TIME', (client) => this.clock.learnFrom(client), undefined, { isUrgent: true });
-    const answers = (await asking.catch(() => false)) !== false; // the state of the connection says why not
+    this.topology.follow(this.link.ready);
+    const answers = await this.untilLive('TIME').then(
+      () => this.topology.greet(),
+      () => false, // the state of the connection says why not
+    );
     if (answers) {
       this.heartbeat.onAnswer();
     }
@@ -200,136 +176,85 @@ export class RedisConnection {
 
   /** Waits for the operations under way (at most `deadlineMs`), then closes the connection if it was opened here. */
   async close(): Promise<void> {
-    if (this.currentState === 'closed') {
+    if (this.isClosed) {
       return;
     }
-    if (this.isLive && this.inFlight.size > 0) {
-      // Answers arrive in order: the answer to this command is the last.
-      const last = this.run('TIME', (client) => this.clock.learnFrom(client)).catch(() => {});
+    const last = this.isLive ? this.topology.drained() : undefined;
+    if (last !== undefined) {
       await withinDeadline(last, REAL_TIME, REAL_TIME.nowMs() + this.limits.deadlineMs, () => {});
     }
-    this.enter('closed');
-    this.probe.stop();
-    this.nodes.close();
+    this.isClosed = true;
     this.heartbeat.stop();
     this.releaseAll();
+    this.topology.close();
     this.first.end();
     this.link.close();
   }
 
-  private onNodeDown(node: ClusterNode): void {
-    if (this.nodes.areAllDown) {
-      this.goDown(node.reason);
-      this.probe.later();
-    } else if (this.isLive) {
-      this.listener.onNodeDown?.(node.name, node.reason);
-    }
-  }
-
   private clockFor(key: string): ServerClock {
-    return this.nodes.ownerOf(key)?.serverClock ?? this.clock;
+    const { clock } = this.topology.nodeOf(key);
+    return clock.isKnown ? clock : this.whole.clock;
   }
 
   private start<Result>(operation: string, send: Send<Result>, key?: string, cost?: SendCost): Promise<Result> {
-    if (this.currentState === 'live') {
-      const node = key === undefined ? undefined : this.nodes.ownerOf(key);
-      return node === undefined
-        ? this.inFlight.listen<Result>(operation, (waiter) => this.send(operation, send, waiter), cost)
-        : this.nodes.run(node, operation, send, cost);
+    return this.isLive
+      ? this.topology.nodeOf(key).run(operation, send, cost)
+      : this.untilLive(operation).then(() => this.start(operation, send, key, cost));
+  }
+
+  /** Waits for the first attempt to connect. @throws TierUnavailableError if Redis can't be used then */
+  private async untilLive(operation: string): Promise<void> {
+    if (this.state === 'idle' || this.state === 'connecting') {
+      await this.first.operations.track(operation, () => this.connect());
     }
-    if (this.currentState === 'idle' || this.currentState === 'connecting') {
-      return this.first.operations
-        .track(operation, () => this.connect())
-        .then(() =>
-          this.isLive ? this.start(operation, send, key, cost) : Promise.reject(this.unavailable(operation)),
-        );
+    if (!this.isLive) {
+      throw this.unavailable(operation);
     }
-    return Promise.reject(this.unavailable(operation));
   }
 
   private send<Result>(
     operation: string,
     send: Send<Result>,
     listener: ReplyListener<Result>,
-    target?: RedisClient,
+    target: RedisClient | undefined,
   ): void {
     const client = this.link.ready;
-    if (client === undefined || this.currentState !== 'live') {
+    if (client === undefined || !this.isLive) {
       listener.onFailure(this.unavailable(operation));
     } else {
       this.sender.send(client, operation, send, listener, target);
     }
   }
 
-  private onUnusable(isSilent: boolean): void {
-    if (this.isLive && !this.isCluster) {
-      this.goDown('timeout');
-      if (isSilent) {
-        this.link.cut();
-      }
-      this.probe.later();
-    }
-  }
-
-  private enter(state: ConnectionState): void {
-    this.currentState = state;
-    this.allNodesUp = state === 'live' && this.nodes.allUp;
-  }
-
-  private goDown(reason: string): void {
+  private onDown(): void {
     this.sender.startAnew();
-    if (this.currentState === 'closed') {
-      return;
-    }
-    this.reason = reason;
-    if (this.currentState === 'down') {
-      return;
-    }
-    this.downSinceMs = this.limits.nowMs();
-    this.enter('down');
+    this.updateNodes();
     this.heartbeat.stop();
     this.releaseAll();
     this.first.end();
-    this.listener.onDown(reason);
+    this.listener.onDown(this.reason);
+  }
+
+  private onLive(downMs: number | undefined): void {
+    this.updateNodes();
+    this.heartbeat.onAnswer();
+    this.heartbeat.start();
+    this.listener.onLive(downMs);
+    this.first.end();
+  }
+
+  private updateNodes(): void {
+    this.allNodesUp = this.isLive && this.topology.allUp;
   }
 
   private releaseAll(): void {
     this.first.operations.releaseAll((operation) => this.unavailable(operation));
-    this.inFlight.releaseAll(this.unavailable);
-    this.nodes.releaseAll(this.unavailable);
+    this.topology.releaseAll((operation, wasSent) => this.unavailable(operation, wasSent));
   }
 
-  private goLive(): void {
-    const { downSinceMs } = this;
-    this.downSinceMs = undefined;
-    this.enter('live');
-    this.health.onAnswer();
-    this.heartbeat.onAnswer();
-    this.heartbeat.start();
-    this.listener.onLive(downSinceMs === undefined ? undefined : this.limits.nowMs() - downSinceMs);
-    this.first.end();
+  private unavailable(operation: string, wasSent = false): TierUnavailableError {
+    return new TierUnavailableError(operation, this.isClosed ? 'closed' : 'not-connected', wasSent);
   }
-
-  /** Checks a connection that is open but not trusted. @returns false if it is to be checked again */
-  private async tryToGoLive(): Promise<boolean> {
-    const client = this.link.ready;
-    if (client === undefined || this.isLive || this.currentState === 'closed') {
-      return true; // not open: it is checked when it becomes ready
-    }
-    const fault = await this.readyCheck.run(client);
-    if (this.state === 'closed') {
-      return true;
-    }
-    if (fault === undefined) {
-      this.goLive();
-    } else {
-      this.goDown(fault);
-    }
-    return fault === undefined;
-  }
-
-  private readonly unavailable = (operation: string, wasSent = false) =>
-    new TierUnavailableError(operation, this.currentState === 'closed' ? 'closed' : 'not-connected', wasSent);
 }
 
 /** The first attempt to connect, and the operations that wait for its end. */
@@ -339,9 +264,17 @@ class FirstAttempt {
   private resolve = (): void => {};
   private isOver = false;
 
-  constructor(observer: HealthObserver, deadlineMs: number, nowMs: () => number) {
+  constructor(observer: HealthObserver, deadlineMs: number) {
+    const nowMs = (): number => REAL_TIME.nowMs();
     const limits = { ...QUEUE_LIMITS, maxSent: QUEUE_LIMITS.maxQueued, maxQueued: 0 };
     this.operations = new InFlight({ observer, deadlineMs, nowMs, limits });
+  }
+
+  get state(): 'idle' | 'connecting' | 'down' {
+    if (this.isOver) {
+      return 'down';
+    }
+    return this.outcome === undefined ? 'idle' : 'connecting';
   }
 
   /**

@@ -106,7 +106,7 @@ export class RedisTier {
 
   /** Groups items by server. The methods for several keys take the keys of one group. */
   groups<Item>(items: readonly Item[], keyOf: (item: Item) => string): readonly (readonly Item[])[] {
-    return this.connection.nodes.groups(items, keyOf);
+    return this.connection.topology.groups(items, keyOf);
   }
 
   /** How many keys one call of {@link getMany} should have at most, so that its reply is not too large. */

@@ -1,4 +1,5 @@
 import { TierUnreplicatedError } from '../errors/index.js';
+import type { ServerPart } from './connection-contract.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 
@@ -26,17 +27,18 @@ export class ReplicaGuard {
 
   /**
    * Waits until a replica has a change; to be called after a change of this key.
+   * @param run sends to the server of the key; default: as every operation, which a node that is being prepared rejects
    * @throws TierUnreplicatedError if no replica has it in time, and the connection's own errors
    */
-  async confirm(operation: string, key: string): Promise<void> {
+  async confirm(
+    operation: string,
+    key: string,
+    run: ServerPart['run'] = (name, send) => this.connection.run(name, send, key),
+  ): Promise<void> {
     if (this.nowMs() < this.unaskedUntilMs) {
       throw new TierUnreplicatedError(operation, this.waitMs);
     }
-    const replicas = await this.connection.run(
-      'WAIT',
-      (client) => this.serverOf(client, key).wait(1, this.waitMs),
-      key,
-    );
+    const replicas = await run('WAIT', (client) => this.serverOf(client, key).wait(1, this.waitMs));
     if (replicas < 1) {
       this.unaskedUntilMs = this.nowMs() + PAUSE_MS;
       throw new TierUnreplicatedError(operation, this.waitMs);
@@ -48,6 +50,6 @@ export class ReplicaGuard {
    * would send it to any node.
    */
   private serverOf(client: RedisClient, key: string): RedisClient {
-    return this.connection.nodes.ownerOf(key)?.client ?? client;
+    return this.connection.topology.connectionOf(key) ?? client;
   }
 }

@@ -19,6 +19,11 @@ export class ServerClock {
 
   constructor(private readonly localNowMs: () => number) {}
 
+  /** Whether the server's clock has been read. */
+  get isKnown(): boolean {
+    return this.readAtMs !== undefined;
+  }
+
   nowMs(): number {
     // remedy: server-time
     return this.localNowMs() + this.offsetMs;

@@ -1,0 +1,257 @@
+import { TierUnavailableError } from '../errors/index.js';
+import type { ConnectionFault } from './client-errors.js';
+import type { RedisConnectionLimits } from './connection-contract.js';
+import { REAL_TIME, type DeadlineClock } from './deadline.js';
+import { InFlight, ServerHealth } from './in-flight.js';
+import { PreviousConnection } from './previous-connection.js';
+import { Probe } from './probe.js';
+import { faultOf, requireAnswers } from './ready-check.js';
+import { bytesReadBy, destroySocketOf, isCluster, type RedisClient } from './redis-client.js';
+import type { SendCost } from './send-queue.js';
+import { viaPromise, type ReplyListener, type Send } from './send.js';
+import { ServerClock } from './server-clock.js';
+
+/** Faults that may follow from a cause that the client has reported before, such as a wrong password. */
+const CONSEQUENCES: ReadonlySet<string> = new Set(['NOAUTH', 'connection-closed', 'connection-error']);
+
+/** What all nodes of one connection share. */
+export interface NodeContext {
+  readonly limits: RedisConnectionLimits;
+  readonly deadlineClock: DeadlineClock;
+  /**
+   * Sends a command; it fails with this library's errors.
+   * @param target the connection that is written to, when the client has several
+   */
+  send<Result>(
+    operation: string,
+    send: Send<Result>,
+    listener: ReplyListener<Result>,
+    target: RedisClient | undefined,
+  ): void;
+}
+
+/** What distinguishes one node from the others. */
+export interface NodeSetup {
+  /** For a master of a cluster `host:port`, as in the table of slots. */
+  readonly name: string;
+  /** Whether the node counts as usable before its first check. */
+  readonly isUp: boolean;
+  /** What the client has reported about the connection to the node. */
+  readonly fault: ConnectionFault;
+  /** The client's connection to the node; `undefined` while it has none. */
+  findClient(): RedisClient | undefined;
+  /** Called before each probe. */
+  beforeProbe?(): void;
+  /** The node answers again and is not trusted yet. A rejection means that it can't be prepared. */
+  prepare(node: ServerNode, client: RedisClient): Promise<void>;
+  /** The node takes no commands from now on; the callers that wait for it are to be released. */
+  onDown(node: ServerNode): void;
+  /** @param downMs how long the node could not be used, in milliseconds; `undefined` if it was not used before */
+  onLive(node: ServerNode, downMs: number | undefined): void;
+}
+
+/**
+ * One Redis server: its queue of operations, its circuit breaker and its clock. The breaker opens when the connection
+ * is lost ({@link fail}), when an operation reaches the deadline while not one byte has arrived, or after several
+ * timeouts in a row. From then on no command is sent to the node, and it is probed. The breaker closes when the node
+ * has answered, its previous connection is ended, and its owner has prepared it.
+ *
+ * A cluster as a whole is a node as well: any master may answer its probe. Its timeouts do not open the breaker, as
+ * they belong to one of the masters.
+ */
+export class ServerNode {
+  /** The operations that were sent to the node and are unanswered, and those that are queued. */
+  readonly inFlight: InFlight;
+  readonly clock: ServerClock;
+  readonly health = new ServerHealth(
+    () => this.bytesRead,
+    (isSilent) => this.onUnusable(isSilent),
+  );
+  /** Whether commands are sent to the node. A field, because each operation reads it. */
+  isUp: boolean;
+  /** Since when the node can't be used, on this process's clock; `undefined` while it can, and before its first check. */
+  downSinceMs: number | undefined;
+  /** Why the node can't be used, in one word; meaningful while it is down. */
+  reason = 'not-connected';
+  private readonly previous = new PreviousConnection();
+  private readonly probe = new Probe(() => this.tryToGoLive());
+  private currentClient: RedisClient | undefined;
+  private isStopped = false;
+
+  constructor(
+    private readonly setup: NodeSetup,
+    private readonly context: NodeContext,
+  ) {
+    const { limits, deadlineClock } = context;
+    this.isUp = setup.isUp;
+    this.clock = new ServerClock(limits.nowMs);
+    this.inFlight = new InFlight({
+      observer: this.health,
+      deadlineMs: limits.deadlineMs,
+      nowMs: () => REAL_TIME.nowMs(),
+      deadlineClock,
+    });
+  }
+
+  get name(): string {
+    return this.setup.name;
+  }
+
+  get fault(): ConnectionFault {
+    return this.setup.fault;
+  }
+
+  get client(): RedisClient | undefined {
+    const { currentClient } = this;
+    if (currentClient === undefined || currentClient.status === 'end') {
+      this.currentClient = this.setup.findClient();
+    }
+    return this.currentClient;
+  }
+
+  /** Sends to the node and waits, as `RedisConnection.run` does. Rejects at once while the node is down. */
+  run<Result>(operation: string, send: Send<Result>, cost?: SendCost): Promise<Result> {
+    return this.isUp
+      ? this.inFlight.listen<Result>(
+          operation,
+          (waiter) => this.context.send(operation, send, waiter, this.client),
+          cost,
+        )
+      : Promise.reject(breakerOpen(operation));
+  }
+
+  /**
+   * Asks the node for a sign of life and learns its clock; a silent node fails by its timeout. A node without a
+   * connection is only connected to.
+   */
+  greet(cost?: SendCost): Promise<void> {
+    const greeting = async (): Promise<void> => {
+      const client = this.openClient();
+      if (client !== undefined) {
+        await this.previous.meet(client);
+        await this.clock.learnFrom(client);
+      }
+    };
+    return this.run('TIME', viaPromise(greeting), cost);
+  }
+
+  /** Marks the node as down and probes it until it answers. For a node that is down already, only the reason changes. */
+  fail(reason: string): void {
+    if (this.goDown(reason)) {
+      this.probe.later();
+    }
+  }
+
+  /** Probes the node now, if it is not up: something has changed. */
+  probeNow(): void {
+    this.probe.restart();
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.probe.stop();
+  }
+
+  private get bytesRead(): number {
+    const { client } = this;
+    return client === undefined ? 0 : bytesReadBy(client);
+  }
+
+  /** The connection, if it takes commands. One that has not been opened yet is opened. */
+  private openClient(): RedisClient | undefined {
+    const { client } = this;
+    if (client?.status === 'wait') {
+      client.connect().catch(() => {}); // a failure shows as the loss of the node
+    }
+    return client?.status === 'ready' ? client : undefined;
+  }
+
+  private onUnusable(isSilent: boolean): void {
+    const { client } = this;
+    if (!this.isUp || (client !== undefined && isCluster(client))) {
+      return;
+    }
+    this.fail('timeout');
+    if (isSilent && client !== undefined) {
+      destroySocketOf(client);
+    }
+  }
+
+  /** @returns whether the node was not down before */
+  private goDown(reason: string): boolean {
+    if (this.isStopped) {
+      return false;
+    }
+    this.reason = reason;
+    if (this.downSinceMs !== undefined) {
+      return false;
+    }
+    this.isUp = false;
+    this.downSinceMs = this.context.limits.nowMs();
+    this.setup.onDown(this);
+    return true;
+  }
+
+  private goLive(): void {
+    const { downSinceMs } = this;
+    this.downSinceMs = undefined;
+    this.isUp = true;
+    this.health.onAnswer();
+    this.setup.onLive(this, downSinceMs === undefined ? undefined : this.context.limits.nowMs() - downSinceMs);
+  }
+
+  /** Checks a node that is not up. @returns false if it is to be checked again */
+  private async tryToGoLive(): Promise<boolean> {
+    if (this.isUp || this.isStopped) {
+      return true;
+    }
+    this.setup.beforeProbe?.();
+    const client = this.openClient();
+    if (client === undefined) {
+      return false;
+    }
+    const fault = await this.check(client);
+    if (this.isStopped) {
+      return true;
+    }
+    if (fault === undefined) {
+      this.goLive();
+    } else {
+      this.goDown(CONSEQUENCES.has(fault) ? (this.fault.word ?? fault) : fault);
+    }
+    return fault === undefined;
+  }
+
+  /**
+   * Checks a connection that is open but not trusted, and has it prepared. That may take any time, unless nothing
+   * arrives meanwhile: then the connection is dead, and it is cut.
+   * @returns why it can't be trusted, in one word; `undefined` if it can
+   */
+  private async check(client: RedisClient): Promise<string | undefined> {
+    const { deadlineMs, commandTimeoutMs } = this.context.limits;
+    let bytesBefore = this.bytesRead;
+    let fault = await faultOf(requireAnswers(client, this.clock), deadlineMs);
+    if (fault === undefined) {
+      const preparing = this.prepare(client);
+      do {
+        bytesBefore = this.bytesRead;
+        fault = await faultOf(preparing, commandTimeoutMs);
+      } while (fault === 'timeout' && this.bytesRead !== bytesBefore);
+    }
+    if (fault === 'timeout' && this.bytesRead === bytesBefore) {
+      destroySocketOf(client);
+    }
+    return fault ?? (client.status === 'ready' ? undefined : 'connection-closed');
+  }
+
+  private async prepare(client: RedisClient): Promise<void> {
+    // A command that is still on its way on the previous connection must not take effect any more.
+    // remedy: end-previous-connection
+    await this.previous.killFor(client);
+    await this.setup.prepare(this, client);
+  }
+}
+
+export function breakerOpen(operation: string, wasSent = false): TierUnavailableError {
+  return new TierUnavailableError(operation, 'breaker-open', wasSent);
+}

@@ -1,0 +1,229 @@
+import type { Cluster, Redis } from 'ioredis';
+import { keySlot } from '../keys/index.js';
+import { ConnectionFault } from './client-errors.js';
+import type { RedisConnectionListener, ServerPart } from './connection-contract.js';
+import { isCluster, type RedisClient } from './redis-client.js';
+import { viaPromise } from './send.js';
+import { breakerOpen, ServerNode, type NodeContext, type NodeSetup } from './server-node.js';
+
+/**
+ * The servers of one connection, and the mapping of keys to them. A single server is a topology of one node.
+ *
+ * In a cluster each master is a node, so a master that is dead or hung does not delay commands for the keys of the
+ * others. A master counts as usable until it fails; then no command is sent to it until it has answered a probe, or has
+ * lost its slots. The mapping is the client's table of slots, which the client keeps current (`MOVED`, and a refresh
+ * each second).
+ */
+export class Topology {
+  private readonly masters = new Map<string, ServerNode>();
+  private cluster: Cluster | undefined;
+  private downCount = 0;
+  private readonly onNodeLost = (client: Redis): void => this.lose(nameOf(client));
+  private readonly onNodeError = (error: unknown, name: string): void => this.masters.get(name)?.fault.note(error);
+
+  constructor(
+    /** The one server, or the cluster as a whole. */
+    private readonly whole: ServerNode,
+    private readonly context: NodeContext,
+    private readonly listener: RedisConnectionListener,
+    /** Called when the number of masters that are down may have changed. */
+    private readonly onCounted: () => void,
+  ) {}
+
+  /** The one server, or the masters of a cluster. */
+  get nodes(): readonly ServerNode[] {
+    return this.masters.size === 0 ? [this.whole] : [...this.masters.values()];
+  }
+
+  /** The masters of a cluster that can't be used. */
+  get down(): readonly ServerNode[] {
+    return [...this.masters.values()].filter(({ isUp }) => !isUp);
+  }
+
+  /** Whether no master of a cluster is down. */
+  get allUp(): boolean {
+    return this.downCount === 0;
+  }
+
+  /** The parts of Redis that are independent of each other, one for each node. */
+  get parts(): readonly ServerPart[] {
+    return this.nodes.map((node) => this.partOf(node));
+  }
+
+  /**
+   * Adds masters that are new and removes those that have lost all their slots.
+   * @param client ignored if it is not a cluster
+   */
+  follow(client: RedisClient | undefined): void {
+    if (client === undefined || !isCluster(client)) {
+      return;
+    }
+    if (this.cluster !== client) {
+      this.cluster = client;
+      client.on('-node', this.onNodeLost);
+      client.on('node error', this.onNodeError);
+    }
+    const owners = new Set<string>();
+    for (const names of client.slots as readonly (readonly string[] | undefined)[]) {
+      const owner = names?.[0];
+      if (owner !== undefined) {
+        owners.add(owner);
+      }
+    }
+    if (owners.size === 0) {
+      return; // the client has not loaded the slots yet
+    }
+    for (const [name, node] of this.masters) {
+      if (!owners.has(name)) {
+        node.stop();
+        this.masters.delete(name);
+      }
+    }
+    owners.forEach((name) => this.master(name, client));
+    this.count();
+  }
+
+  /** The node that holds this key now. Without a key, or a known master, the cluster as a whole. */
+  nodeOf(key: string | undefined): ServerNode {
+    const { cluster } = this;
+    if (cluster === undefined || key === undefined) {
+      return this.whole;
+    }
+    const name = cluster.slots[keySlot(key)]?.[0];
+    return name === undefined ? this.whole : this.master(name, cluster);
+  }
+
+  /** The connection that commands for this key are written to; `undefined` when it is not known. */
+  connectionOf(key: string): Redis | undefined {
+    const { client } = this.nodeOf(key);
+    return client === undefined || isCluster(client) ? undefined : client;
+  }
+
+  /** Groups the items by the node of their keys, each group in the order given. */
+  groups<Item>(items: readonly Item[], keyOf: (item: Item) => string): readonly (readonly Item[])[] {
+    if (this.cluster === undefined || items.length < 2) {
+      return items.length === 0 ? [] : [items];
+    }
+    const groups = new Map<ServerNode, Item[]>();
+    for (const item of items) {
+      const node = this.nodeOf(keyOf(item));
+      const group = groups.get(node);
+      if (group === undefined) {
+        groups.set(node, [item]);
+      } else {
+        group.push(item);
+      }
+    }
+    return [...groups.values()];
+  }
+
+  /** Asks each usable node for a sign of life. @returns whether any answered */
+  async greet(): Promise<boolean> {
+    const usable = this.nodes.filter(({ isUp }) => isUp);
+    const answers = await Promise.allSettled(usable.map((node) => node.greet({ isUrgent: true })));
+    return answers.some(({ status }) => status === 'fulfilled');
+  }
+
+  /** Waits for the operations under way; `undefined` if there are none. */
+  drained(): Promise<unknown> | undefined {
+    const busy = this.queues.filter(({ inFlight }) => inFlight.size > 0);
+    // Answers arrive in order: the answer to this command is the last.
+    return busy.length === 0 ? undefined : Promise.allSettled(busy.map((node) => node.greet()));
+  }
+
+  /** Fails every operation that waits for one of the nodes. */
+  releaseAll(errorFor: (operation: string, wasSent: boolean) => Error): void {
+    this.queues.forEach(({ inFlight }) => inFlight.releaseAll(errorFor));
+  }
+
+  close(): void {
+    this.cluster?.off('-node', this.onNodeLost);
+    this.cluster?.off('node error', this.onNodeError);
+    this.queues.forEach((node) => node.stop());
+    this.masters.clear();
+    this.count();
+  }
+
+  /** The nodes that operations may wait for. */
+  private get queues(): readonly ServerNode[] {
+    return [this.whole, ...this.masters.values()];
+  }
+
+  private master(name: string, cluster: Cluster): ServerNode {
+    let node = this.masters.get(name);
+    if (node === undefined) {
+      node = new ServerNode(this.setupOf(name, cluster), this.context);
+      this.masters.set(name, node);
+    }
+    return node;
+  }
+
+  private setupOf(name: string, cluster: Cluster): NodeSetup {
+    return {
+      name,
+      isUp: true,
+      fault: new ConnectionFault(),
+      findClient: () => cluster.nodes('master').find((client) => nameOf(client) === name),
+      beforeProbe: () => this.lookAround(),
+      // Commands for the keys of a node that is being prepared are not sent through it yet.
+      prepare: async (node) =>
+        this.listener.beforeNodeLive?.({ ...this.partOf(node), run: (_operation, send) => send(cluster) }),
+      onDown: (node) => this.onMasterDown(node),
+      onLive: (node, downMs) => this.onMasterLive(node, downMs),
+    };
+  }
+
+  private onMasterDown(node: ServerNode): void {
+    this.count();
+    node.inFlight.releaseAll(breakerOpen);
+    if (this.downCount === this.masters.size) {
+      this.whole.fail(node.reason);
+    } else if (this.whole.isUp) {
+      this.listener.onNodeDown?.(node.name, node.reason);
+    }
+    this.lookAround();
+  }
+
+  private onMasterLive(node: ServerNode, downMs = 0): void {
+    this.count();
+    node.fault.clear();
+    if (this.whole.isUp) {
+      this.listener.onNodeLive?.(node.name, downMs);
+    } else {
+      this.whole.probeNow();
+    }
+  }
+
+  /** The client also drops the connection to a master that has lost its slots. */
+  private lose(name: string): void {
+    this.follow(this.cluster);
+    const node = this.masters.get(name);
+    if (node?.isUp === true) {
+      node.fail(node.fault.report('connection-closed'));
+    }
+  }
+
+  /** Refreshes the slots earlier than the client would, to find out whether another node has taken over. */
+  private lookAround(): void {
+    const { cluster } = this;
+    if (cluster?.status === 'ready') {
+      cluster.refreshSlotsCache(() => this.follow(cluster));
+    }
+  }
+
+  private partOf(node: ServerNode): ServerPart {
+    return {
+      owns: (key) => this.nodeOf(key) === node,
+      run: (operation, send) => node.run(operation, viaPromise(send)),
+    };
+  }
+
+  private count(): void {
+    this.downCount = this.down.length;
+    this.onCounted();
+  }
+}
+
+function nameOf({ options }: Redis): string {
+  return `${options.host}:${options.port}`;
+}
