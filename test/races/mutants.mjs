@@ -70,7 +70,7 @@ export const MUTANTS = [
     name: 'race 6: an entry of L1 gets the full TTL',
     remedy: 'copy-keeps-rest-of-ttl',
     from: 'ttlMs',
-    to: 'ttlMs: lifeMs',
+    to: 'ttlMs: fullTtlMs',
     specs: ['races/channel'],
   },
   {
@@ -93,8 +93,8 @@ export const MUTANTS = [
   {
     name: 'race 10: a tag that a loader adds is not checked for invalidation',
     remedy: 'added-tag-is-checked',
-    from: 'isOvertaken',
-    to: 'isOvertaken && names.includes("never")',
+    from: 'mayBeInvalidated',
+    to: 'mayBeInvalidated && names.includes("never")',
     specs: ['races/stamps'],
   },
   {
@@ -157,8 +157,8 @@ export const MUTANTS = [
   {
     name: 'race 13: later callers join a load after a deletion elsewhere',
     remedy: 'message-taints-work',
-    from: 'this.mark(key',
-    to: 'this.markWork(key, (each) => each === this.slots.get(key)?.read',
+    from: 'this.taintWork(key',
+    to: 'this.taintFlights(key, (each) => each === this.slots.get(key)?.read',
     specs: ['races/loads'],
   },
   {
@@ -195,8 +195,8 @@ export const MUTANTS = [
   {
     name: 'race 15: a message does not taint the running reads',
     remedy: 'message-taints-work',
-    from: 'this.mark(key',
-    to: 'this.markWork(key, (each) => each !== this.slots.get(key)?.read',
+    from: 'this.taintWork(key',
+    to: 'this.taintFlights(key, (each) => each !== this.slots.get(key)?.read',
     specs: ['races/channel'],
   },
   {

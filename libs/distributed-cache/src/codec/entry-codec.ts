@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
-import { type EncodedPayload, type EntryHeader, readEnvelope, writeEnvelope } from './envelope.js';
+import {
+  type EncodedPayload,
+  type EntryHeader,
+  readEnvelope,
+  StampReader,
+  StampWriter,
+  writeEnvelope,
+} from './envelope.js';
 import { type KeyRing, openPayload, payloadSealer } from './payload-cipher.js';
-import { StampReader, StampWriter } from './stamps.js';
 import {
   parsePlainText,
   type PlainFormat,
@@ -42,7 +48,7 @@ export interface SealedEntry {
  * The result of reading a value that is not an envelope. `header` is present when the cache itself wrote the text: it
  * comes from the sidecar.
  */
-export interface PlainEntry {
+interface PlainEntry {
   readonly value: unknown;
   readonly header: EntryHeader | undefined;
   /** The expiry in epoch milliseconds, by the clock of the program that wrote the value. */

@@ -1,22 +1,23 @@
-export { EntryCodec, type EntryCodecOptions, type SealedEntry } from './entry-codec.js';
+export { EntryCodec, type SealedEntry } from './entry-codec.js';
 export {
   type CompressorId,
   type EncodedPayload,
   type EntryHeader,
-  ENVELOPE_MAGIC,
   isEnvelope,
   readEnvelope,
   type SerializerId,
+  type Stamp,
+  stampNamed,
   writeEnvelope,
 } from './envelope.js';
 export type { KeyRing } from './payload-cipher.js';
-export { type SerializedValue, deserialize, serialize } from './serializer.js';
-export { stampNamed, type Stamp } from './stamps.js';
 export {
   asDecoded,
   type BegunEncoding,
   type Decoded,
+  deserialize,
   type EncodedValue,
+  serialize,
   ValueCodec,
   type ValueCodecOptions,
 } from './value-codec.js';

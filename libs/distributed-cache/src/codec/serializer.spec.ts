@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import type { SerializerId } from './envelope.js';
-import { deserialize, serialize } from './serializer.js';
+import { deserialize, serialize } from './value-codec.js';
 
 function through(value: unknown): unknown {
   const { serializer, text } = serialize(value);

@@ -193,7 +193,7 @@ export function CachedClass(options: ClassOptions = {}): (type: AnyClass) => voi
 }
 
 /** The options that `@CachedClass` declares on this class itself. */
-export function classOptionsOf(type: AnyClass): ClassOptions {
+function classOptionsOf(type: AnyClass): ClassOptions {
   const options: unknown = Object.hasOwn(type, CLASS_OPTIONS_PROPERTY)
     ? Reflect.get(type, CLASS_OPTIONS_PROPERTY)
     : undefined;

@@ -30,7 +30,7 @@ export interface ResolvedNamespace extends Omit<Resolved<typeof NAMESPACE_OPTION
 }
 
 /** The options of a namespace in code; an absent one comes from the whole cache. */
-export type NamespaceSettings = Given<typeof NAMESPACE_OPTIONS> & {
+type NamespaceSettings = Given<typeof NAMESPACE_OPTIONS> & {
   readonly compression?: false | CompressionSettings | undefined;
   readonly encryption?: false | EncryptionKeys | undefined;
 };

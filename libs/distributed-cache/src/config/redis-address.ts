@@ -23,7 +23,7 @@ export interface ParsedRedisUrl {
   readonly family?: 0 | 4 | 6;
 }
 
-export type RedisUrlResult =
+type RedisUrlResult =
   { readonly ok: true; readonly address: ParsedRedisUrl } | { readonly ok: false; readonly allowed: string };
 
 const FAMILIES: ReadonlyMap<string, 0 | 4 | 6> = new Map([

@@ -5,7 +5,7 @@ import { LoadContext, loadScopes } from './loader-run.js';
 export type BatchLoader<T> = (missing: string[], context: LoaderContext) => T[] | Promise<T[]>;
 
 /** Gets one key of a batch: from a tier, or by the loader that it is given. */
-export type GetOne<T> = (key: string, loader: (context: LoaderContext) => Promise<T>) => Promise<T>;
+type GetOne<T> = (key: string, loader: (context: LoaderContext) => Promise<T>) => Promise<T>;
 
 /**
  * How long a batch waits for its undecided keys, in milliseconds, after the last key was decided. After that they are
@@ -48,7 +48,7 @@ export class BatchCollector<T> {
   /** The outcomes of the keys that were begun, in order. */
   private readonly outcomes: Promise<PromiseSettledResult<T>>[] = [];
   private undecided = 0;
-  private mostUndecided = KEYS_AT_ONCE;
+  private maxUndecided = KEYS_AT_ONCE;
   private timer: NodeJS.Timeout | undefined;
   private patienceEndsAtMs = 0;
   private onAllBegun: () => void = () => {};
@@ -82,7 +82,7 @@ export class BatchCollector<T> {
   }
 
   private beginMore(): void {
-    while (this.undecided < this.mostUndecided && this.outcomes.length < this.keys.length) {
+    while (this.undecided < this.maxUndecided && this.outcomes.length < this.keys.length) {
       this.begin(this.outcomes.length);
     }
     if (this.outcomes.length === this.keys.length) {
@@ -147,7 +147,7 @@ export class BatchCollector<T> {
     if (lateMs >= STALLED_LOOP_MS) {
       this.patienceEndsAtMs = this.deadlineClock.nowMs() + PATIENCE_MS;
     } else if (isOver && this.outcomes.length < this.keys.length) {
-      this.mostUndecided += KEYS_AT_ONCE; // keys that wait for other loads do not delay the rest
+      this.maxUndecided += KEYS_AT_ONCE; // keys that wait for other loads do not delay the rest
       this.beginMore();
     } else if (isOver) {
       this.flush();

@@ -33,14 +33,14 @@ import type { StampStore } from './stamps.js';
  */
 const MAY_BE_LOST: ReadonlySet<string> = new Set(['FILL', 'SETNX']);
 
-export interface RedisSettings {
+interface RedisSettings {
   readonly config: CacheConfig;
   readonly clock: Clock;
   readonly leaseMs: number;
 }
 
 /** Receives what the cache as a whole must know of Redis. */
-export interface RedisListener {
+interface RedisListener {
   /** These keys were changed by others; `undefined`: any key may have been. */
   onChanged(keys: readonly string[] | undefined): void;
   onTrackingUp(): void;

@@ -3,7 +3,7 @@ import { toMs } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
 import type { EntryOptions } from './entry-options.js';
 import type { Flight } from './flight.js';
-import { outcomeOf, type LoadOutcome } from './lookup.js';
+import { outcomeOf, type LoadOutcome } from './outcomes.js';
 
 /**
  * The time that one call may spend waiting for Redis, however many steps it takes: the deadline is a promise to the
@@ -40,7 +40,7 @@ export class WaitBudget {
   }
 }
 
-export type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf'>;
+type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf'>;
 
 /** Whether the options limit how long the caller waits for a load. */
 export function hasLimits(options: CallerLimits | undefined): boolean {
@@ -67,7 +67,7 @@ export function withinLimits(
   const beganAtMs = performance.now();
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined;
-    const giveUp = (): void => {
+    const endAtHardTimeout = (): void => {
       const error = new LoaderTimeoutError(hardMs);
       try {
         if (flight.stale !== undefined && staleIf?.(error) !== false) {
@@ -84,12 +84,12 @@ export function withinLimits(
       const { loadingSinceMs = nowMs, stale } = flight;
       const softLeftMs =
         stale === undefined && flight.loadingSinceMs !== undefined ? Infinity : loadingSinceMs + softMs - nowMs;
-      const isGivenUpThere = isOwn && flight.isLoading;
-      const hardLeftMs = isGivenUpThere ? Infinity : Math.max(loadingSinceMs, beganAtMs) + hardMs - nowMs;
+      const isLoaderTimed = isOwn && flight.isLoading;
+      const hardLeftMs = isLoaderTimed ? Infinity : Math.max(loadingSinceMs, beganAtMs) + hardMs - nowMs;
       if (softLeftMs <= 0 && stale !== undefined) {
         resolve(outcomeOf(stale));
       } else if (hardLeftMs <= 0) {
-        giveUp();
+        endAtHardTimeout();
       } else if (softLeftMs !== Infinity || hardLeftMs !== Infinity) {
         timer = setTimeout(look, Math.ceil(Math.min(softLeftMs, hardLeftMs)));
       }
@@ -100,12 +100,12 @@ export function withinLimits(
 }
 
 /** Whether the flight ended at the `hardTimeout` of the call that began it, and this call has a longer one, or none. */
-export function wasGivenUpForAnother(flight: Flight, error: unknown, options: CallerLimits | undefined): boolean {
-  const { givenUp } = flight;
+export function isTimeoutOfAnotherCall(flight: Flight, error: unknown, options: CallerLimits | undefined): boolean {
+  const { timeoutError } = flight;
   return (
-    givenUp !== undefined &&
-    givenUp === error &&
-    (options?.hardTimeout === undefined || toMs(options.hardTimeout) > givenUp.timeoutMs)
+    timeoutError !== undefined &&
+    timeoutError === error &&
+    (options?.hardTimeout === undefined || toMs(options.hardTimeout) > timeoutError.timeoutMs)
   );
 }
 

@@ -7,7 +7,7 @@ import {
   type DistributedCacheOptions,
 } from '../config/index.js';
 import { ConfigurationError } from '../errors/index.js';
-import { isBesideValue } from '../keys/index.js';
+import { isAuxiliaryKey } from '../keys/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
 import { valueOfMark, type Refusal } from '../redis/index.js';
@@ -84,7 +84,7 @@ export class DistributedCache {
       config,
       events,
       clock,
-      coarseClock: clock === systemClock ? new CoarseClock(clock, () => this.distrustAfterPause()) : clock,
+      coarseClock: clock === systemClock ? new CoarseClock(clock, () => this.checkForPause()) : clock,
       classes: new ClassRegistry(config.classes.values()),
       flattened: new FlattenedClassReports(events),
       local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
@@ -186,8 +186,8 @@ export class DistributedCache {
     }
     const { length: prefixLength } = `${this.config.keyPrefix}:`;
     for (const key of keys) {
-      if (isBesideValue(key, prefixLength)) {
-        this.onBesideChanged(key, prefixLength);
+      if (isAuxiliaryKey(key, prefixLength)) {
+        this.onAuxiliaryKeyChanged(key, prefixLength);
         continue;
       }
       const colonAt = key.indexOf(':', prefixLength);
@@ -199,7 +199,7 @@ export class DistributedCache {
    * Handles a changed key that is not a value. Only the mark of an ended load concerns other processes: those that wait
    * for that load.
    */
-  private onBesideChanged(key: string, prefixLength: number): void {
+  private onAuxiliaryKeyChanged(key: string, prefixLength: number): void {
     const valueKey = valueOfMark(key, prefixLength);
     if (valueKey !== undefined) {
       const colonAt = valueKey.indexOf(':', prefixLength);
@@ -238,8 +238,8 @@ export class DistributedCache {
    * Checks for a pause of the process. It runs once per turn of the event loop in which L1 is read, before L1 answers:
    * the process may have been stopped until now.
    */
-  private distrustAfterPause(): void {
-    this.runtime.redis?.changes.distrustOverdue();
+  private checkForPause(): void {
+    this.runtime.redis?.changes.checkHeartbeats();
     if (this.suspendWatch.hasSlept()) {
       this.startEpoch();
     }

@@ -106,10 +106,10 @@ export function optionsWith<T>(ttl: Duration | EntryOptions<T> | undefined): Ent
 }
 
 /**
- * How long an entry will probably be in Redis, in milliseconds, estimated before its value is known.
+ * How long Redis will probably keep an entry (TTL and grace), in milliseconds, estimated before its value is known.
  * @throws RangeError for a value that is not a duration
  */
-export function expectedLifeMs<T>(namespace: ResolvedNamespace, options: EntryOptions<T> | undefined): number {
+export function expectedKeptMs<T>(namespace: ResolvedNamespace, options: EntryOptions<T> | undefined): number {
   const { ttl, grace } = options ?? {};
   return (
     (ttl === undefined || typeof ttl === 'function' ? namespace.ttlMs : toMs(ttl)) +
@@ -140,9 +140,9 @@ export function entryLife<T>(
 }
 
 /** The times of an entry that early refresh needs. */
-export interface LoadCost {
-  /** Its whole fresh life, in milliseconds. */
-  readonly lifeMs: number;
+interface LoadCost {
+  /** Its whole TTL, in milliseconds. */
+  readonly fullTtlMs: number;
   /** How long its loader took, in milliseconds. */
   readonly loadMs: number;
 }
@@ -156,17 +156,17 @@ export const XFETCH_HORIZON = 20;
 /**
  * Whether a hit starts a refresh: past `refreshAhead` of the TTL, or by default with XFetch's probability, which is
  * exponential in the remaining TTL over the load time.
- * @param ttlMs the rest of its fresh life, in milliseconds
+ * @param ttlMs the rest of its TTL, in milliseconds
  */
 export function isRefreshDue(
   ttlMs: number,
-  { lifeMs, loadMs }: LoadCost,
+  { fullTtlMs, loadMs }: LoadCost,
   options: Pick<EntryOptions, 'refreshAhead'> | undefined,
   random: () => number,
 ): boolean {
   const refreshAhead = options?.refreshAhead;
   if (refreshAhead !== undefined) {
-    return lifeMs - ttlMs >= lifeMs * refreshAhead;
+    return fullTtlMs - ttlMs >= fullTtlMs * refreshAhead;
   }
   return ttlMs < loadMs * XFETCH_HORIZON && ttlMs <= -loadMs * Math.log(random());
 }

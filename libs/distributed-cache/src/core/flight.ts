@@ -1,6 +1,6 @@
 import type { LoaderTimeoutError } from '../errors/index.js';
 import type { WaitedLoad } from './loader-run.js';
-import type { FoundEntry, LoadOutcome } from './lookup.js';
+import type { FoundEntry, LoadOutcome } from './outcomes.js';
 import type { ValueCheck } from './value-check.js';
 
 /** The facts of a load that its options decide. */
@@ -8,7 +8,7 @@ export interface LoadFacts {
   /** `namespace:key`, for error messages. */
   readonly label: string;
   /** The longest wait of other calls for the load, in milliseconds. */
-  readonly lifeMs: number;
+  readonly loadLifeMs: number;
   /** The check that a value must pass. */
   readonly check: ValueCheck;
   /** The tags that the result will carry, as far as they are known. */
@@ -37,8 +37,8 @@ export class Flight implements WaitedLoad {
   private hasLease = true;
   private staleValue: FoundEntry | undefined;
   private timeout: LoaderTimeoutError | undefined;
-  private isLeft = false;
-  private rest: Promise<unknown> | undefined;
+  private isCallerGone = false;
+  private backgroundWork: Promise<unknown> | undefined;
 
   /** The result of a load. */
   get result(): Promise<LoadOutcome> {
@@ -93,8 +93,8 @@ export class Flight implements WaitedLoad {
   }
 
   /** The longest wait of other calls for the load, in milliseconds. */
-  get lifeMs(): number {
-    return (this.facts?.lifeMs ?? 0) + this.queueMs;
+  get loadLifeMs(): number {
+    return (this.facts?.loadLifeMs ?? 0) + this.queueMs;
   }
 
   get loadingSinceMs(): number | undefined {
@@ -111,7 +111,7 @@ export class Flight implements WaitedLoad {
    * another process is limited by the lease of that process.
    */
   get isOutlived(): boolean {
-    return this.startedAtMs !== undefined && !this.isWaiting && !this.isInQueue && this.elapsedMs >= this.lifeMs;
+    return this.startedAtMs !== undefined && !this.isWaiting && !this.isInQueue && this.elapsedMs >= this.loadLifeMs;
   }
 
   /** The stale value that replaces the result after a timeout. */
@@ -120,16 +120,16 @@ export class Flight implements WaitedLoad {
   }
 
   /**
-   * The error with which the load was given up, at the `hardTimeout` of the call that began it. It concerns that call
+   * The error with which the load ended, at the `hardTimeout` of the call that began it. It concerns that call
    * alone.
    */
-  get givenUp(): LoaderTimeoutError | undefined {
+  get timeoutError(): LoaderTimeoutError | undefined {
     return this.timeout;
   }
 
   /** Whether no call waits for the load any more. */
   get isAbandoned(): boolean {
-    return this.isLeft && this.joinedOutcome === undefined;
+    return this.isCallerGone && this.joinedOutcome === undefined;
   }
 
   /** Starts the load whose outcome is {@link result}. */
@@ -174,12 +174,12 @@ export class Flight implements WaitedLoad {
   }
 
   /** The load waits for another process's load of the key. */
-  beginWait(): void {
+  beginRemoteWait(): void {
     this.startedAtMs ??= performance.now();
     this.phase = 'waiting';
   }
 
-  endWait(): void {
+  endRemoteWait(): void {
     this.phase = 'reading';
   }
 
@@ -218,24 +218,66 @@ export class Flight implements WaitedLoad {
   }
 
   /** The load ends with the timeout of the call that began it. */
-  giveUp(error: LoaderTimeoutError | undefined): void {
+  endByTimeout(error: LoaderTimeoutError): void {
     this.timeout = error;
   }
 
   /** The call that began the load no longer waits for it. */
-  leave(): void {
-    this.isLeft = true;
+  onCallerGone(): void {
+    this.isCallerGone = true;
   }
 
   /** The result is there, and `work` goes on: until it has ended, the flight can be tainted. */
-  continueWith(work: Promise<unknown>): void {
-    this.rest = work;
+  continueInBackground(work: Promise<unknown>): void {
+    this.backgroundWork = work;
   }
 
   /** The work that goes on after the result, once. */
-  takeRest(): Promise<unknown> | undefined {
-    const { rest } = this;
-    this.rest = undefined;
-    return rest;
+  takeBackgroundWork(): Promise<unknown> | undefined {
+    const { backgroundWork } = this;
+    this.backgroundWork = undefined;
+    return backgroundWork;
+  }
+}
+
+/** A read of several keys. One object records the changes of all of them: as a rule there are none. */
+export class GroupRead {
+  private readonly tainted = new Set<string>();
+  private areAllTainted = false;
+  private index: ReadonlySet<string> | undefined;
+
+  constructor(private readonly keys: readonly string[]) {}
+
+  taint(key: string): void {
+    this.index ??= new Set(this.keys);
+    if (this.index.has(key)) {
+      this.tainted.add(key);
+    }
+  }
+
+  taintAll(): void {
+    this.areAllTainted = true;
+  }
+
+  /** Whether one of its keys is tainted, in the form of a flight. */
+  flightOf(key: string): KeyOfGroup {
+    return new KeyOfGroup(this, key);
+  }
+
+  isTainted(key: string): boolean {
+    return this.areAllTainted || this.tainted.has(key);
+  }
+}
+
+class KeyOfGroup {
+  readonly check = undefined;
+
+  constructor(
+    private readonly group: GroupRead,
+    private readonly key: string,
+  ) {}
+
+  get isTainted(): boolean {
+    return this.group.isTainted(this.key);
   }
 }

@@ -1,12 +1,11 @@
-import { Flight } from './flight.js';
-import { HoldOffs } from './hold-offs.js';
+import { Flight, GroupRead } from './flight.js';
 import { loadScopes } from './loader-run.js';
-import type { LoadOutcome, ReadResult } from './lookup.js';
+import type { LoadOutcome, ReadResult } from './outcomes.js';
 
 /** A joined load that is older than this, in milliseconds, may wait for itself: the detection of load cycles begins. */
 const SUSPICIOUS_MS = 1_000;
 
-/** A joined load has exceeded `lifeMs`: the calls that joined it start anew. */
+/** A joined load has exceeded `loadLifeMs`: the calls that joined it start anew. */
 export class FlightOutlivedError extends Error {}
 
 /** The flights of one key that are under way, and neither superseded nor tainted; usually one. */
@@ -38,7 +37,7 @@ export class Flights {
   /** Starts a load that other calls may join. `load` must call {@link end} before its promise settles. */
   beginLoad(key: string, load: (flight: Flight) => Promise<LoadOutcome>): Flight {
     const flight = new Flight();
-    const slot = this.enter(key, flight);
+    const slot = this.add(key, flight);
     flight.start(load);
     if (slot.flights.includes(flight)) {
       slot.load = flight;
@@ -46,19 +45,19 @@ export class Flights {
     return flight;
   }
 
-  /** The load of this key that a call may {@link join}. A load that has exceeded `lifeMs` is tainted instead. */
+  /** The load of this key that a call may {@link join}. A load that has exceeded `loadLifeMs` is tainted instead. */
   joinable(key: string): Flight | undefined {
     const flight = this.slots.get(key)?.load;
     if (flight === undefined || flight.joined !== undefined || !flight.isOutlived) {
       return flight; // after the first join a timer checks how long the load lasts
     }
-    this.leaveBehind(key, flight);
+    this.taintLoad(key, flight);
     return undefined;
   }
 
   /**
    * The promise that a joined call waits for: the result of the load. It rejects with a `FlightOutlivedError` when the
-   * load exceeds `lifeMs`; only the call that began the load gets its result then.
+   * load exceeds `loadLifeMs`; only the call that began the load gets its result then.
    */
   join(key: string, flight: Flight): Promise<LoadOutcome> {
     return flight.joined ?? flight.joinAs(this.resultInTime(key, flight, flight.result));
@@ -71,7 +70,7 @@ export class Flights {
       return running;
     }
     const flight = new Flight();
-    const slot = this.enter(key, flight);
+    const slot = this.add(key, flight);
     const result = read(flight);
     if (slot.flights.includes(flight)) {
       slot.read = flight;
@@ -94,38 +93,38 @@ export class Flights {
   /** Starts a write of one key, which {@link end} ends. It supersedes earlier work, and later changes affect it. */
   beginWrite(key: string): Flight {
     const flight = new Flight();
-    this.markSuperseded(key);
-    this.enter(key, flight);
+    this.supersedeFlights(key);
+    this.add(key, flight);
     return flight;
   }
 
   /** Runs a write of several keys: see {@link beginWrite}. */
   async write<Result>(keys: readonly string[], work: (flights: readonly Flight[]) => Promise<Result>): Promise<Result> {
-    keys.forEach((key) => this.markSuperseded(key));
+    keys.forEach((key) => this.supersedeFlights(key));
     return this.watch(keys, work);
   }
 
-  /** Runs work with a flight for each key: later changes of the keys mark these flights. */
+  /** Runs work with a flight for each key: later changes of the keys taint or supersede these flights. */
   async watch<Result>(keys: readonly string[], work: (flights: readonly Flight[]) => Promise<Result>): Promise<Result> {
     const flights = keys.map((key) => {
       const flight = new Flight();
-      this.enter(key, flight);
+      this.add(key, flight);
       return flight;
     });
     try {
       return await work(flights);
     } finally {
-      flights.forEach((flight, index) => this.leave(keys[index] ?? '', flight));
+      flights.forEach((flight, index) => this.remove(keys[index] ?? '', flight));
     }
   }
 
   /** Removes a flight: at once, or when the work that it does in the background has ended. Does not wait. */
   end(key: string, flight: Flight): void {
-    const rest = flight.takeRest();
-    if (rest === undefined) {
-      this.leave(key, flight);
+    const work = flight.takeBackgroundWork();
+    if (work === undefined) {
+      this.remove(key, flight);
     } else {
-      void this.endAfter(rest, key, flight);
+      void this.removeAfter(work, key, flight);
     }
   }
 
@@ -135,19 +134,19 @@ export class Flights {
    */
   restart(key: string, flight: Flight): void {
     flight.restart();
-    const slot = this.enter(key, flight);
+    const slot = this.add(key, flight);
     slot.load ??= flight;
   }
 
   /** Supersedes the flights of a key, because this process changes it, and wakes the calls that wait for the key. */
   supersede(key: string): void {
-    this.markSuperseded(key);
+    this.supersedeFlights(key);
     this.waits.end(key);
   }
 
   /** Supersedes the flights of all keys: see {@link supersede}. */
   supersedeAll(): void {
-    [...this.slots.keys()].forEach((key) => this.markSuperseded(key));
+    [...this.slots.keys()].forEach((key) => this.supersedeFlights(key));
     this.groups.forEach((group) => group.taintAll());
     this.waits.endAll();
   }
@@ -159,20 +158,20 @@ export class Flights {
    */
   taint(key: string): void {
     // remedy: message-taints-work
-    this.mark(key);
+    this.taintWork(key);
     this.waits.end(key);
   }
 
   /** Taints the flights of all keys: see {@link taint}. */
   taintAll(): void {
-    [...this.slots.keys()].forEach((key) => this.mark(key));
+    [...this.slots.keys()].forEach((key) => this.taintWork(key));
     this.groups.forEach((group) => group.taintAll());
     this.waits.endAll();
   }
 
   /** Taints the flights of a key beside its write, which has been answered: they may have read the previous value. */
   taintAllBut(write: Flight, key: string): void {
-    this.mark(key, (flight) => flight !== write);
+    this.taintWork(key, (flight) => flight !== write);
     this.waits.end(key); // Redis does not notify a process of its own changes
   }
 
@@ -181,12 +180,12 @@ export class Flights {
    * that a loader that runs now began after the change.
    */
   taintReads(key: string): void {
-    this.mark(key, ({ isLoading }) => !isLoading);
+    this.taintWork(key, ({ isLoading }) => !isLoading);
   }
 
   /** Taints the loads that began without a lease: they may have missed changes before Redis could be used. */
   taintUnleased(): void {
-    [...this.slots.keys()].forEach((key) => this.markWork(key, ({ isUnleased }) => isUnleased));
+    [...this.slots.keys()].forEach((key) => this.taintFlights(key, ({ isUnleased }) => isUnleased));
   }
 
   /**
@@ -205,7 +204,7 @@ export class Flights {
         isCarried ||= carries;
         if (carries && isCertain) {
           flight.taint();
-          this.leave(key, flight);
+          this.remove(key, flight);
           // remedy: tag-taints-load
         } else if (carries || flight.isLoading) {
           this.stopSharing(key, flight);
@@ -215,7 +214,7 @@ export class Flights {
     return isCarried;
   }
 
-  private markSuperseded(key: string): void {
+  private supersedeFlights(key: string): void {
     this.groups.forEach((group) => group.taint(key));
     const slot = this.slots.get(key);
     if (slot !== undefined) {
@@ -225,19 +224,19 @@ export class Flights {
   }
 
   /** @param isSelected selects the flights to taint; default: all. Reads of several keys are tainted always */
-  private mark(key: string, isSelected?: (flight: Flight) => boolean): void {
+  private taintWork(key: string, isSelected?: (flight: Flight) => boolean): void {
     this.groups.forEach((group) => group.taint(key));
-    this.markWork(key, isSelected);
+    this.taintFlights(key, isSelected);
   }
 
-  private markWork(key: string, isSelected: (flight: Flight) => boolean = () => true): void {
+  private taintFlights(key: string, isSelected: (flight: Flight) => boolean = () => true): void {
     const slot = this.slots.get(key);
     if (slot === undefined) {
       return;
     }
     for (const flight of slot.flights.filter((each) => !each.isWaiting && isSelected(each))) {
       flight.taint();
-      this.leave(key, flight);
+      this.remove(key, flight);
     }
   }
 
@@ -245,32 +244,32 @@ export class Flights {
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
       const check = (): void => {
-        const { elapsedMs, lifeMs } = flight;
-        if (elapsedMs >= Math.min(SUSPICIOUS_MS, lifeMs)) {
-          loadScopes.suspect(2 * lifeMs);
+        const { elapsedMs, loadLifeMs } = flight;
+        if (elapsedMs >= Math.min(SUSPICIOUS_MS, loadLifeMs)) {
+          loadScopes.suspect(2 * loadLifeMs);
         }
         if (flight.isOutlived) {
-          this.leaveBehind(key, flight);
+          this.taintLoad(key, flight);
           reject(new FlightOutlivedError());
           return;
         }
-        const leftMs = elapsedMs < SUSPICIOUS_MS ? SUSPICIOUS_MS - elapsedMs : lifeMs - elapsedMs;
-        timer = setTimeout(check, Math.ceil(Math.min(Math.max(leftMs, 1), lifeMs)));
+        const leftMs = elapsedMs < SUSPICIOUS_MS ? SUSPICIOUS_MS - elapsedMs : loadLifeMs - elapsedMs;
+        timer = setTimeout(check, Math.ceil(Math.min(Math.max(leftMs, 1), loadLifeMs)));
         timer.unref();
       };
       const end = (): void => clearTimeout(timer);
       result.then(resolve, reject).then(end, end);
-      timer = setTimeout(check, Math.ceil(Math.min(SUSPICIOUS_MS, flight.lifeMs)));
+      timer = setTimeout(check, Math.ceil(Math.min(SUSPICIOUS_MS, flight.loadLifeMs)));
       timer.unref();
     });
   }
 
   /** Taints one load. Only the call that began it gets its result; later calls begin a new load. */
-  private leaveBehind(key: string, flight: Flight): void {
-    this.markWork(key, (each) => each === flight);
+  private taintLoad(key: string, flight: Flight): void {
+    this.taintFlights(key, (each) => each === flight);
   }
 
-  private enter(key: string, flight: Flight): Slot {
+  private add(key: string, flight: Flight): Slot {
     const slot = this.slots.get(key);
     if (slot === undefined) {
       const opened: Slot = { flights: [flight], load: undefined, read: undefined, readResult: undefined };
@@ -283,14 +282,14 @@ export class Flights {
     return slot;
   }
 
-  private async endAfter(rest: Promise<unknown>, key: string, flight: Flight): Promise<void> {
-    for (let work: Promise<unknown> | undefined = rest; work !== undefined; work = flight.takeRest()) {
-      await work;
+  private async removeAfter(work: Promise<unknown>, key: string, flight: Flight): Promise<void> {
+    for (let next: Promise<unknown> | undefined = work; next !== undefined; next = flight.takeBackgroundWork()) {
+      await next;
     }
-    this.leave(key, flight);
+    this.remove(key, flight);
   }
 
-  private leave(key: string, flight: Flight): void {
+  private remove(key: string, flight: Flight): void {
     const slot = this.slots.get(key);
     const index = slot?.flights.indexOf(flight) ?? -1;
     if (slot === undefined || index < 0) {
@@ -357,44 +356,56 @@ class ChangeWaits {
   }
 }
 
-/** A read of several keys. One object records the changes of all of them: as a rule there are none. */
-export class GroupRead {
-  private readonly tainted = new Set<string>();
-  private areAllTainted = false;
-  private index: ReadonlySet<string> | undefined;
+/** Maximum number of keys; beyond it the oldest hold-off ends early in this process, and still applies in Redis. */
+const MAX_KEYS = 100_000;
 
-  constructor(private readonly keys: readonly string[]) {}
+/** Below this size a sweep costs more than it saves. */
+const SWEEP_FROM = 64;
 
-  taint(key: string): void {
-    this.index ??= new Set(this.keys);
-    if (this.index.has(key)) {
-      this.tainted.add(key);
+/** The keys that were deleted with a hold-off, and the time until which loads of them are not kept. */
+export class HoldOffs {
+  private readonly until = new Map<string, number>();
+  /**
+   * The size at which hold-offs that have ended are removed: twice what the last sweep left, so a call costs O(1) on
+   * average.
+   */
+  private sweepAt = SWEEP_FROM;
+
+  constructor(private readonly maxKeys = MAX_KEYS) {}
+
+  get size(): number {
+    return this.until.size;
+  }
+
+  add(key: string, untilMs: number, nowMs: number): void {
+    this.until.delete(key); // moves the key to the end: it is the youngest now
+    this.until.set(key, untilMs);
+    if (this.until.size >= this.sweepAt) {
+      this.sweep(nowMs);
+    }
+    if (this.until.size > this.maxKeys) {
+      const [oldest] = this.until.keys();
+      this.until.delete(oldest as string);
     }
   }
 
-  taintAll(): void {
-    this.areAllTainted = true;
+  includes(key: string, nowMs: number): boolean {
+    if (this.until.size === 0) {
+      return false;
+    }
+    const untilMs = this.until.get(key);
+    if (untilMs !== undefined && untilMs <= nowMs) {
+      this.until.delete(key);
+    }
+    return untilMs !== undefined && untilMs > nowMs;
   }
 
-  /** Whether one of its keys is tainted, in the form of a flight. */
-  flightOf(key: string): KeyOfGroup {
-    return new KeyOfGroup(this, key);
-  }
-
-  isTainted(key: string): boolean {
-    return this.areAllTainted || this.tainted.has(key);
-  }
-}
-
-class KeyOfGroup {
-  readonly check = undefined;
-
-  constructor(
-    private readonly group: GroupRead,
-    private readonly key: string,
-  ) {}
-
-  get isTainted(): boolean {
-    return this.group.isTainted(this.key);
+  private sweep(nowMs: number): void {
+    for (const [key, untilMs] of this.until) {
+      if (untilMs <= nowMs) {
+        this.until.delete(key);
+      }
+    }
+    this.sweepAt = Math.max(SWEEP_FROM, 2 * this.until.size);
   }
 }

@@ -26,7 +26,7 @@ const EFFECTS_OF_REPLIES: Readonly<Record<string, string>> = {
   MOVED: 'the server is a node of a Cluster, and only its own keys are cached (see redis.cluster)',
 };
 
-export interface RefusalEffect extends Refusal {
+interface RefusalEffect extends Refusal {
   /** `cache:*`, or the name of a channel. */
   readonly keyPattern: string;
   /** The effect, in words for an operator. */
@@ -44,12 +44,12 @@ export function effectOf({ command, reply }: Refusal, keyPrefix: string): Refusa
 }
 
 /** Whether the refusal means that no value can be stored. */
-export function stopsWrites({ command, reply }: Refusal): boolean {
+function stopsWrites({ command, reply }: Refusal): boolean {
   return (command === 'SET' && reply !== 'MOVED') || NO_WRITES.has(reply);
 }
 
 /** A refusal and its effect as one sentence, for a health check. */
-export function describeRefusal({ command, reply, keyPattern, effect }: RefusalEffect): string {
+function describeRefusal({ command, reply, keyPattern, effect }: RefusalEffect): string {
   return `Redis refuses ${command} on ${keyPattern} (${reply}): ${effect}`;
 }
 

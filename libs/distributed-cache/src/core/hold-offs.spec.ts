@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { HoldOffs } from './hold-offs.js';
+import { HoldOffs } from './flights.js';
 
 /** Counts the entries that are visited one after the other. */
 function countSteps(): () => number {

@@ -7,7 +7,7 @@ import type { Recorder } from './recorder.js';
 import type { RemoteTier } from './remote-tier.js';
 import type { CacheRuntime } from './runtime.js';
 import { TAG_STAMP, type TagRegistry } from './tags.js';
-import type { WrittenEntry } from './write.js';
+import type { WrittenEntry } from './outcomes.js';
 
 /**
  * Makes entries of one namespace invalid, in this process and in Redis.

@@ -1,14 +1,14 @@
 import type { Stamp } from '../codec/index.js';
 import type { Clock } from '../local/index.js';
-import type { EntryReader } from './read.js';
-import type { FirstLook } from './first-look.js';
+import type { WaitBudget } from './deadline.js';
 import type { Flight } from './flight.js';
 import type { Flights } from './flights.js';
 import type { Lease } from './lease.js';
-import type { FoundEntry, ReadResult } from './lookup.js';
-import { UNREACHABLE, type LeaseAttempt } from './remote-outcomes.js';
+import type { FoundEntry, ReadResult } from './outcomes.js';
+import type { EntryReader } from './read.js';
+import { type LeaseAttempt, UNREACHABLE } from './remote-outcomes.js';
 import type { RemoteTier } from './remote-tier.js';
-import type { WaitBudget } from './deadline.js';
+import type { RedisRuntime } from './runtime.js';
 
 /** How a load goes on after the request for the lease. */
 export type LoadDecision =
@@ -34,8 +34,8 @@ export interface FillGrant {
   readonly stamps: readonly Stamp[];
 }
 
-const SHORTEST_WAIT_MS = 40;
-const LONGEST_WAIT_MS = 400;
+const MIN_WAIT_MS = 40;
+const MAX_WAIT_MS = 400;
 
 /**
  * The pause before the next poll, as a part of the time waited so far: on average, the end of a load is noticed an
@@ -46,7 +46,7 @@ const WAIT_PART = 0.125;
 /**
  * Maximum number of loads of other processes, ending without a mark, that a call waits for; then it loads by itself.
  */
-const MOST_LOADS_AWAITED = 2;
+const MAX_LOADS_AWAITED = 2;
 
 /**
  * Ensures one load per key for the whole cluster. The process that gets the lease loads. The others take a stale value
@@ -64,7 +64,7 @@ export class LeaseQueue {
     private readonly reader: EntryReader,
     private readonly remote: RemoteTier | undefined,
     private readonly flights: Flights,
-    readonly firstLook: FirstLook,
+    readonly missPredictor: MissPredictor,
     private readonly throttle: ReplaceThrottle,
     /** Called when a load begins to wait for another process. */
     private readonly onWait: () => void,
@@ -73,40 +73,40 @@ export class LeaseQueue {
   /**
    * Acquires the lease of a key, if necessary after a wait for another process's load.
    * @param read the result of a read of Redis; absent when the key has not been read yet
-   * @param refreshBelowMs a value is loaded anew when no more than this is left of its fresh life, in milliseconds
+   * @param minTtlMs a value is loaded anew when no more than this is left of its TTL, in milliseconds
    */
   async acquireOrWait(
     key: string,
     read: ReadResult | undefined,
     flight: Flight,
     budget: WaitBudget,
-    refreshBelowMs = 0,
+    minTtlMs: number,
   ): Promise<LoadDecision> {
     const { remote } = this;
     if (remote === undefined || (read !== undefined && read.stamps === undefined)) {
       return withoutLease(read?.found);
     }
     const awaited = new AwaitedLoads();
-    let isFirstLook = read === undefined && refreshBelowMs === 0;
+    let isFirstRead = read === undefined && minTtlMs === 0;
     let refusedAtMs = read?.refusedAtMs;
     for (;;) {
-      const taking = remote.leases.acquire(key, isFirstLook);
-      if (isFirstLook) {
-        this.firstLook.guess(taking);
+      const taking = remote.leases.acquire(key, isFirstRead);
+      if (isFirstRead) {
+        this.missPredictor.countGuess(taking);
       }
       const taken = await budget.wait(taking);
       if (taken === undefined) {
         void taking.then(({ lease }) => lease?.release());
         return withoutLease((read ?? this.reader.readLocal(key)).found);
       }
-      const accepting = this.reader.accept(key, taken.lookup, flight, refusedAtMs);
-      const accepted = accepting instanceof Promise ? await accepting : accepting;
-      ({ refusedAtMs } = accepted);
-      if (isFirstLook) {
-        isFirstLook = false;
-        this.firstLook.learn(accepted);
+      const checking = this.reader.checkAndKeep(key, taken.lookup, flight, refusedAtMs);
+      const result = checking instanceof Promise ? await checking : checking;
+      ({ refusedAtMs } = result);
+      if (isFirstRead) {
+        isFirstRead = false;
+        this.missPredictor.learn(result);
       }
-      const decision = this.decide(key, accepted, taken, flight, refreshBelowMs);
+      const decision = this.decide(key, result, taken, flight, minTtlMs);
       if (decision !== undefined) {
         return decision;
       }
@@ -123,8 +123,8 @@ export class LeaseQueue {
       const isWoken = await this.wait(key, awaited, flight, budget);
       if (isWoken) {
         const lookup = await budget.wait(remote.reads.find(key));
-        const filled = await this.reader.accept(key, lookup ?? UNREACHABLE, flight, refusedAtMs);
-        if (filled.found !== undefined && filled.found.ttlMs > refreshBelowMs) {
+        const filled = await this.reader.checkAndKeep(key, lookup ?? UNREACHABLE, flight, refusedAtMs);
+        if (filled.found !== undefined && filled.found.ttlMs > minTtlMs) {
           return { kind: 'serve', entry: filled.found };
         }
         ({ refusedAtMs } = filled);
@@ -141,9 +141,9 @@ export class LeaseQueue {
     { found, stamps, refusedAtMs }: ReadResult,
     { lease, isHeldOff, isRefused }: LeaseAttempt,
     flight: Flight,
-    refreshBelowMs: number,
+    minTtlMs: number,
   ): LoadDecision | undefined {
-    if (found !== undefined && found.ttlMs > refreshBelowMs) {
+    if (found !== undefined && found.ttlMs > minTtlMs) {
       void lease?.release();
       return { kind: 'serve', entry: found };
     }
@@ -185,7 +185,7 @@ export class LeaseQueue {
     if (isEnded === undefined) {
       return withoutLease(undefined);
     }
-    if (isEnded || loadsAwaited > MOST_LOADS_AWAITED) {
+    if (isEnded || loadsAwaited > MAX_LOADS_AWAITED) {
       // remedy: load-without-lease-is-not-kept
       flight.taint(); // answered, and not kept: a deletion that finds no lease of ours ends nothing
       return withoutLease(undefined);
@@ -196,9 +196,9 @@ export class LeaseQueue {
   /** Waits for a change of the key, or for the next poll. @returns whether the key has changed */
   private async wait(key: string, awaited: AwaitedLoads, flight: Flight, budget: WaitBudget): Promise<boolean> {
     const startedAtMs = performance.now();
-    flight.beginWait();
+    flight.beginRemoteWait();
     const isWoken = await this.flights.waits.wait(key, awaited.nextWaitMs * (0.5 + Math.random()));
-    flight.endWait();
+    flight.endRemoteWait();
     awaited.waitedMs += performance.now() - startedAtMs;
     budget.renew(); // the time of another process's loader does not count against the deadline of Redis
     return isWoken;
@@ -223,7 +223,7 @@ class AwaitedLoads {
 
   /** The pause before the next poll, in milliseconds. */
   get nextWaitMs(): number {
-    return Math.min(Math.max(this.waitedMs * WAIT_PART, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
+    return Math.min(Math.max(this.waitedMs * WAIT_PART, MIN_WAIT_MS), MAX_WAIT_MS);
   }
 }
 
@@ -266,5 +266,57 @@ export class ReplaceThrottle {
       }
     }
     return true;
+  }
+}
+
+/** The counter of {@link MissPredictor} from which on a miss is expected. */
+const MISS_THRESHOLD = 2;
+
+/** Maximum number of leases that are being taken at once without a read before. */
+const MAX_GUESSES = 32;
+
+/**
+ * Chooses how the loads of one namespace begin: with a plain read, or with the request for the lease, which also reads
+ * the value. A read is cheaper, but one that finds nothing wastes a round trip. So the next load expects the outcome of
+ * the last ones: branch prediction with a counter of two bits (Smith, A Study of Branch Prediction Strategies, ISCA
+ * 1981). A wrong guess costs what a load without the guess would have cost, or a lease that is released; in a burst
+ * that would be four commands instead of a share of one, so only a few loads of a burst guess.
+ */
+export class MissPredictor {
+  /** The counter: 0 and 1 expect a value; 2 and 3 expect none. */
+  private misses = MISS_THRESHOLD - 1;
+  private guesses = 0;
+
+  constructor(
+    private readonly redis: RedisRuntime | undefined,
+    private readonly deadlineMs: number,
+  ) {}
+
+  /**
+   * Whether a load begins with a plain read.
+   * @param minTtlMs see {@link LeaseQueue.acquireOrWait}: above 0 a value that is there is not enough
+   */
+  readsFirst(minTtlMs: number): boolean {
+    if (this.redis === undefined) {
+      return true; // the read is of L1
+    }
+    const { isLive, roundTripMs } = this.redis.connection;
+    const isGuess = isLive && (this.misses >= MISS_THRESHOLD || roundTripMs > this.deadlineMs / 4);
+    return minTtlMs === 0 && !(isGuess && this.guesses < MAX_GUESSES);
+  }
+
+  /** Counts a guess until it ends. @param taking the request for a lease without a read before; must not reject */
+  countGuess(taking: Promise<unknown>): void {
+    this.guesses++;
+    void taking.then(() => this.guesses--);
+  }
+
+  /** Learns from what a load found first, by a read or with the lease. */
+  learn({ found, stamps }: ReadResult): void {
+    if (stamps !== undefined) {
+      // otherwise Redis could not be asked
+      this.misses =
+        found === undefined ? Math.min(this.misses + 1, 2 * MISS_THRESHOLD - 1) : Math.max(this.misses - 1, 0);
+    }
   }
 }

@@ -45,7 +45,7 @@ export class Lease {
 
   /** Releases the lease, after no load. If Redis can't be asked, the release is sent again later. Never rejects. */
   release(): Promise<void> {
-    return this.giveBack(() => this.tier.release(this.keys, this.token));
+    return this.sendRelease(() => this.tier.release(this.keys, this.token));
   }
 
   /**
@@ -53,7 +53,7 @@ export class Lease {
    * Never rejects.
    */
   releaseUnfilled(): Promise<void> {
-    return this.giveBack(() => this.tier.releaseUnfilled(this.keys, this.token));
+    return this.sendRelease(() => this.tier.releaseUnfilled(this.keys, this.token));
   }
 
   /**
@@ -79,7 +79,7 @@ export class Lease {
     this.renewal.unref();
   }
 
-  private async giveBack(send: () => Promise<void>): Promise<void> {
+  private async sendRelease(send: () => Promise<void>): Promise<void> {
     this.stopRenewing();
     try {
       await send();
@@ -91,9 +91,9 @@ export class Lease {
   }
 }
 
-/** With every thousand leases that a process holds, a new lease lasts one more basic term, up to {@link MOST_TERMS}. */
+/** With every thousand leases that a process holds, a new lease lasts one more basic term, up to {@link MAX_TERMS}. */
 const LEASES_PER_TERM = 1000;
-const MOST_TERMS = 20;
+const MAX_TERMS = 20;
 
 /**
  * Decides how long the leases of one process last unless they are renewed. A process that holds thousands of them at
@@ -108,7 +108,7 @@ export class LeaseTerm {
   constructor(private readonly leaseMs: number) {}
 
   get currentMs(): number {
-    return this.leaseMs * Math.min(MOST_TERMS, 1 + Math.floor(this.held / LEASES_PER_TERM));
+    return this.leaseMs * Math.min(MAX_TERMS, 1 + Math.floor(this.held / LEASES_PER_TERM));
   }
 }
 
@@ -119,7 +119,7 @@ interface PendingRelease {
 }
 
 /** Maximum number of leases; the others end with their TTL. */
-const MOST_LEASES = 1000;
+const MAX_LEASES = 1000;
 
 /**
  * Leases that were released while Redis could not be asked. Until such a lease ends, other processes wait for a load
@@ -130,7 +130,7 @@ export class PendingReleases {
   private leases: PendingRelease[] = [];
 
   add(lease: PendingRelease): void {
-    if (this.leases.length < MOST_LEASES) {
+    if (this.leases.length < MAX_LEASES) {
       this.leases.push(lease);
     }
   }

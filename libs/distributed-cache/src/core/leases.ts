@@ -3,7 +3,7 @@ import { TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import type { RedisTier } from '../redis/index.js';
 import type { RedisRuntime } from './runtime.js';
-import type { EntryValidity } from './entry-validity.js';
+import type { EntryValidity } from './remote-reads.js';
 import { Lease } from './lease.js';
 import { UNREACHABLE, type LeaseAttempt, type RemoteFaults } from './remote-outcomes.js';
 import type { HeldStamp } from './stamps.js';

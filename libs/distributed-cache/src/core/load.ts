@@ -1,20 +1,29 @@
-import { toMs } from '../config/index.js';
+import { type ResolvedNamespace, toMs } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
-import { encodeKey, type CacheKey } from '../keys/index.js';
+import { type CacheKey, encodeKey } from '../keys/index.js';
 import { readStored } from '../local/index.js';
 import { REAL_TIME } from '../redis/index.js';
-import type { CacheRuntime } from './runtime.js';
-import { hasLimits, wasGivenUpForAnother, withinLimits, withTimeLeft, WaitBudget } from './deadline.js';
-import { isRefreshDue, type EntryOptions, type Loader, tagNames } from './entry-options.js';
-import type { EntryReader } from './read.js';
-import type { LoadFiller } from './fill.js';
+import { hasLimits, WaitBudget, isTimeoutOfAnotherCall, withinLimits, withTimeLeft } from './deadline.js';
+import {
+  entryLife,
+  type EntryOptions,
+  expectedKeptMs,
+  isRefreshDue,
+  jitteredTtlMs,
+  type Loader,
+  tagNames,
+} from './entry-options.js';
 import type { Flight, LoadFacts } from './flight.js';
 import { FlightOutlivedError, type Flights } from './flights.js';
-import type { LeaseQueue, LoadDecision } from './lease-wait.js';
-import { LoadContext, runTimed, beginWait, loadScopes } from './loader-run.js';
-import { unmeasured } from './local-values.js';
-import { outcomeOf, type LoadOutcome, type ReadResult } from './lookup.js';
+import type { FillGrant, LeaseQueue, LoadDecision } from './lease-wait.js';
+import { LoadContext, loadScopes, recordWait, runTimed } from './loader-run.js';
+import { unmeasured } from './local-tier.js';
+import { type LoadOutcome, outcomeOf, type ReadResult, type WrittenLoad } from './outcomes.js';
+import type { EntryReader } from './read.js';
 import type { Recorder } from './recorder.js';
+import type { CacheRuntime } from './runtime.js';
+import { LoadTags, type TagRegistry } from './tags.js';
+import type { EntryWriter } from './write.js';
 
 /** One call of `getOrSet`. */
 interface LoadRequest<T> {
@@ -22,6 +31,8 @@ interface LoadRequest<T> {
   readonly encodedKey: string;
   readonly loader: Loader<T>;
   readonly options: EntryOptions<T> | undefined;
+  /** Only a value with a longer rest of its TTL is taken, in milliseconds; above 0 for a refresh before the expiry. */
+  readonly minTtlMs: number;
 }
 
 type GrantedLoad = Extract<LoadDecision, { kind: 'load' }>;
@@ -62,11 +73,11 @@ export class LoadCoordinator {
     const encodedKey = encodeKey(key);
     const local = this.reader.freshLocal(encodedKey);
     if (local === undefined) {
-      return this.joinOrBegin({ key, encodedKey, loader, options });
+      return this.joinOrBegin({ key, encodedKey, loader, options, minTtlMs: 0 });
     }
     this.recorder.hit(key, 'local', 'fresh', local.ttlMs);
     if (isRefreshDue(local.ttlMs, local, options, this.runtime.random)) {
-      this.refresh({ key, encodedKey, loader, options }, local.ttlMs);
+      this.refresh({ key, encodedKey, loader, options, minTtlMs: local.ttlMs });
     }
     return Promise.resolve(readStored(local.stored) as T);
   }
@@ -86,10 +97,10 @@ export class LoadCoordinator {
    * fresh for longer is taken instead of a new one. A call after the expiry joins; if the loader throws, the present
    * value stays.
    */
-  private refresh<T>(request: LoadRequest<T>, ttlMs: number): void {
+  private refresh<T>(request: LoadRequest<T>): void {
     const { encodedKey } = request;
     if (this.flights.joinable(encodedKey) === undefined) {
-      const refreshing = this.flights.beginLoad(encodedKey, (flight) => this.load(request, flight, ttlMs));
+      const refreshing = this.flights.beginLoad(encodedKey, (flight) => this.load(request, flight));
       refreshing.result.catch(() => {}); // a call that joins gets the error; the others have the present value
     }
   }
@@ -101,10 +112,10 @@ export class LoadCoordinator {
       const flight = this.flights.beginLoad(request.encodedKey, (begun) => this.load(request, begun));
       return scope === undefined && !hasLimits(request.options)
         ? this.deliver(request.key, flight.result, false)
-        : this.deliverInTime(request, flight, false, scope && beginWait(scope, flight));
+        : this.deliverInTime(request, flight, false, scope && recordWait(scope, flight));
     }
     try {
-      return this.deliverInTime(request, running, true, scope && beginWait(scope, running));
+      return this.deliverInTime(request, running, true, scope && recordWait(scope, running));
     } catch (error) {
       const rejected: Promise<T> = Promise.reject(error);
       // A loader that does not wait for this call must not end the process by an unhandled rejection.
@@ -114,30 +125,29 @@ export class LoadCoordinator {
   }
 
   /**
-   * Looks in Redis, or in L1 while Redis can't be used, and loads if there is no fresh value. `firstLook` may advise to
-   * request the lease at once, which reads the value too. {@link loadUnderLease} is a method of its own, so that a hit
+   * Looks in Redis, or in L1 while Redis can't be used, and loads if there is no fresh value. When `missPredictor` expects
+   * a miss, the load requests the lease at once, which reads the value too. {@link loadUnderLease} is a method of its own, so that a hit
    * keeps few local variables.
-   * @param refreshBelowMs only a value with a longer rest of its TTL is taken, in milliseconds
    */
-  private async load<T>(request: LoadRequest<T>, flight: Flight, refreshBelowMs = 0): Promise<LoadOutcome> {
+  private async load<T>(request: LoadRequest<T>, flight: Flight): Promise<LoadOutcome> {
     const startedAtMs = this.deadlineClock.nowMs();
-    const { encodedKey } = request;
-    const { firstLook } = this.leases;
+    const { encodedKey, minTtlMs } = request;
+    const { missPredictor } = this.leases;
     try {
       flight.describe(this.factsOf(request));
-      if (!firstLook.isDue(refreshBelowMs)) {
-        return await this.loadUnderLease(request, flight, undefined, startedAtMs, refreshBelowMs);
+      if (!missPredictor.readsFirst(minTtlMs)) {
+        return await this.loadUnderLease(request, flight, undefined, startedAtMs);
       }
       const finding = this.reader.find(encodedKey);
-      const accepting =
+      const checking =
         finding === undefined
           ? this.reader.readLocal(encodedKey)
-          : this.reader.accept(encodedKey, await finding, flight);
-      const read = accepting instanceof Promise ? await accepting : accepting;
-      firstLook.learn(read);
-      return read.found !== undefined && read.found.ttlMs > refreshBelowMs
+          : this.reader.checkAndKeep(encodedKey, await finding, flight);
+      const read = checking instanceof Promise ? await checking : checking;
+      missPredictor.learn(read);
+      return read.found !== undefined && read.found.ttlMs > minTtlMs
         ? outcomeOf(read.found)
-        : await this.loadUnderLease(request, flight, read, startedAtMs, refreshBelowMs);
+        : await this.loadUnderLease(request, flight, read, startedAtMs);
     } finally {
       this.flights.end(encodedKey, flight);
     }
@@ -147,7 +157,7 @@ export class LoadCoordinator {
     const { hardTimeout } = options ?? {};
     return {
       label: `${this.namespace}:${encodedKey}`,
-      lifeMs: Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout)),
+      loadLifeMs: Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout)),
       check: this.reader.checks.of(options),
       tags: tagNames(options?.tags),
     };
@@ -163,21 +173,20 @@ export class LoadCoordinator {
     flight: Flight,
     read: ReadResult | undefined,
     startedAtMs: number,
-    refreshBelowMs: number,
   ): Promise<LoadOutcome> {
-    const { encodedKey, options } = request;
+    const { encodedKey, options, minTtlMs } = request;
     const { deadlineClock, flights, runtime } = this;
     const budget = new WaitBudget(deadlineClock, runtime.config.deadlineMs, deadlineClock.nowMs() - startedAtMs);
     this.filler.requestStamps(flight.tags, options);
-    const decision = await this.leases.acquireOrWait(encodedKey, read, flight, budget, refreshBelowMs);
+    const decision = await this.leases.acquireOrWait(encodedKey, read, flight, budget, minTtlMs);
     if (decision.kind === 'serve') {
       return outcomeOf(decision.entry);
     }
     const { grant, stale } = decision;
     if (flight.isAbandoned) {
       void grant?.lease.release();
-      const error = new LoaderTimeoutError(flight.lifeMs);
-      flight.giveUp(error);
+      const error = new LoaderTimeoutError(flight.loadLifeMs);
+      flight.endByTimeout(error);
       throw error;
     }
     // remedy: lease-restarts-load
@@ -214,7 +223,9 @@ export class LoadCoordinator {
       );
     } catch (error) {
       void grant?.lease.releaseUnfilled();
-      flight.giveUp(context.abortedBy === error ? context.abortedBy : undefined);
+      if (context.abortedBy !== undefined && context.abortedBy === error) {
+        flight.endByTimeout(context.abortedBy);
+      }
       if (stale === undefined || options?.staleIf?.(error) === false) {
         throw error;
       }
@@ -225,11 +236,11 @@ export class LoadCoordinator {
     flight.beginStoring(context.addedTags);
     const loaded = { key, value, flight, loadMs: clock.nowMs() - startedAtMs };
     const filling = this.filler.store(loaded, context, options, tags, grant);
-    flight.continueWith(filling.catch(() => {}));
+    flight.continueInBackground(filling.catch(() => {}));
     const filled = await budget.wait(filling);
     // When the budget is used up, the caller gets the value, storing continues, and the load counts as not stored.
-    const { stored, isKept } = filled ?? { stored: unmeasured(value), isKept: false };
-    return { source: 'loader', stored, kept: isKept, hadStale: stale !== undefined };
+    const { stored, kept } = filled ?? { stored: unmeasured(value), kept: false };
+    return { source: 'loader', stored, kept, hadStale: stale !== undefined };
   }
 
   /**
@@ -253,10 +264,10 @@ export class LoadCoordinator {
       return await this.deliver(key, limited, isJoined);
     } catch (error) {
       if (!isJoined) {
-        flight.leave();
+        flight.onCallerGone();
         throw error;
       }
-      if (!(error instanceof FlightOutlivedError || wasGivenUpForAnother(flight, error, options))) {
+      if (!(error instanceof FlightOutlivedError || isTimeoutOfAnotherCall(flight, error, options))) {
         throw error;
       }
     } finally {
@@ -274,5 +285,98 @@ export class LoadCoordinator {
       this.recorder.miss(key, { stale: outcome.hadStale, collapsed: isJoined, stored: outcome.kept });
     }
     return readStored(outcome.stored) as T;
+  }
+}
+
+/** What a loader has returned. */
+interface LoadedValue<T> {
+  readonly key: string;
+  readonly value: T;
+  readonly flight: Flight;
+  /** How long the loader took, in milliseconds. */
+  readonly loadMs: number;
+}
+
+/** Stores the results of loads, and releases their leases. */
+export class LoadFiller {
+  constructor(
+    private readonly runtime: CacheRuntime,
+    private readonly policy: ResolvedNamespace,
+    private readonly writer: EntryWriter,
+    private readonly tags: TagRegistry,
+    private readonly recorder: Recorder,
+  ) {}
+
+  /**
+   * Requests the stamps of the tags together with the lease, at no further round trip: they are known when the loader
+   * starts.
+   * @throws RangeError for a TTL that is not a duration
+   */
+  requestStamps<T>(tags: readonly string[], options: EntryOptions<T> | undefined): void {
+    if (tags.length > 0 && this.runtime.redis !== undefined) {
+      this.tags.stamps(tags, expectedKeptMs(this.policy, options)).catch(() => {});
+    }
+  }
+
+  /**
+   * Reads the tags as they are before the loader starts.
+   * @returns `undefined` if the stamps can't be read: the result can't be kept then
+   */
+  async beginTags<T>(
+    tags: readonly string[],
+    options: EntryOptions<T> | undefined,
+    grant: FillGrant | undefined,
+  ): Promise<LoadTags | undefined> {
+    const keptMs = (): number => expectedKeptMs(this.policy, options);
+    return LoadTags.begin(this.runtime, this.tags, tags, grant && keptMs).catch(() => undefined);
+  }
+
+  /**
+   * Stores the loader's result, or releases the lease.
+   * @param tags the result of {@link beginTags}
+   * @param grant the right to store the result in Redis; without it, only this process keeps the result
+   * @throws what the functions of the options throw
+   */
+  async store<T>(
+    loaded: LoadedValue<T>,
+    context: LoadContext,
+    options: EntryOptions<T> | undefined,
+    tags: LoadTags | undefined,
+    grant: FillGrant | undefined,
+  ): Promise<Pick<WrittenLoad, 'stored' | 'kept'>> {
+    const { key, value, flight } = loaded;
+    let isComplete = false;
+    let isSuperseded = false;
+    try {
+      if (context.isSkipped || flight.isTainted || options?.cacheIf?.(value) === false) {
+        return { stored: unmeasured(value), kept: false };
+      }
+      const { ttlMs, graceMs } = entryLife(value, this.policy, options, context.chosenTtl);
+      const life = { ttlMs: jitteredTtlMs(ttlMs, this.runtime.random), graceMs };
+      const loadedTags = await tags?.end(context.addedTags, grant !== undefined).catch(() => undefined);
+      if (loadedTags === undefined) {
+        return { stored: unmeasured(value), kept: false };
+      }
+      const { names, tagVersions, stamps } = loadedTags;
+      const { stored, kept, complete, superseded } = await this.writer.writeLoaded(
+        { ...loaded, life, tags: names, tagVersions, check: flight.check },
+        grant && (stamps.length === 0 ? grant : { lease: grant.lease, stamps: [...grant.stamps, ...stamps] }),
+      );
+      isComplete = complete;
+      isSuperseded = superseded;
+      if (superseded) {
+        this.recorder.leaseLost();
+      }
+      if (kept) {
+        this.recorder.set(key, life.ttlMs, complete);
+      }
+      return { stored, kept };
+    } finally {
+      grant?.lease.stopRenewing();
+      if (!isComplete) {
+        // Superseded: the lease is gone already, and other calls may wait for another load that is under way.
+        void (isSuperseded ? grant?.lease.release() : grant?.lease.releaseUnfilled());
+      }
+    }
   }
 }

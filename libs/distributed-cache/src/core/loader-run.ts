@@ -200,7 +200,7 @@ export interface WaitedLoad {
 }
 
 /** The loads on whose behalf a loader runs: one, or all the keys of a batch. */
-export type LoadScope = readonly WaitedLoad[];
+type LoadScope = readonly WaitedLoad[];
 
 export const loadScopes = new FollowedScope<LoadScope>();
 
@@ -209,7 +209,7 @@ export const loadScopes = new FollowedScope<LoadScope>();
  * @returns a function that ends the wait
  * @throws LoadCycleError if `load` itself waits for a load of this scope, directly or through others
  */
-export function beginWait(scope: LoadScope, load: WaitedLoad): () => void {
+export function recordWait(scope: LoadScope, load: WaitedLoad): () => void {
   const waiting = scope.filter(({ loadingSinceMs }) => loadingSinceMs !== undefined);
   const path = pathTo(waiting, load, new Set());
   if (path !== undefined) {

@@ -4,8 +4,8 @@ import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { NamespaceOptions } from '../config/index.js';
 import { storeValue } from '../local/index.js';
 import type { AsyncCache } from './async-cache.js';
-import type { Found } from './lookup.js';
-import { RereadPredictor } from './local-values.js';
+import type { Found } from './outcomes.js';
+import { RereadPredictor } from './local-tier.js';
 
 interface Page {
   readonly lines: string[];

@@ -1,6 +1,5 @@
-import { EntryEncoder } from './encode.js';
+import { EntryEncoder, EntrySetter, EntryWriter } from './write.js';
 import { EntryInspector } from './inspect.js';
-import { EntrySetter } from './set.js';
 import { Invalidator } from './invalidate.js';
 import { EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
@@ -9,14 +8,10 @@ import { keyLayout } from '../keys/index.js';
 import { REAL_TIME } from '../redis/index.js';
 import type { CacheRuntime } from './runtime.js';
 import { Flights } from './flights.js';
-import { LoadFiller } from './fill.js';
-import { LeaseQueue, ReplaceThrottle } from './lease-wait.js';
-import { LoadCoordinator } from './load.js';
+import { LoadCoordinator, LoadFiller } from './load.js';
+import { MissPredictor, LeaseQueue, ReplaceThrottle } from './lease-wait.js';
 import { EntryReader } from './read.js';
-import { EntryWriter } from './write.js';
-import { FirstLook } from './first-look.js';
-import { LocalValues } from './local-values.js';
-import { LocalTier } from './local-tier.js';
+import { LocalTier, LocalValues } from './local-tier.js';
 import { Recorder } from './recorder.js';
 import { RemoteTier } from './remote-tier.js';
 import { TagRegistry } from './tags.js';
@@ -25,7 +20,7 @@ import { WaitBudget } from './deadline.js';
 import { type ClassRegistry, copyValue, type CopyInstance } from '../values/index.js';
 
 /** The parts of one namespace that its `AsyncCache` calls. */
-export interface Namespace {
+interface Namespace {
   readonly local: LocalTier;
   readonly reader: EntryReader;
   readonly loads: LoadCoordinator;
@@ -80,8 +75,10 @@ export function createNamespace(
   const deadlineClock = redis?.connection.deadlineClock ?? REAL_TIME;
   const newBudget = (): WaitBudget => new WaitBudget(deadlineClock, config.deadlineMs);
   const writer = new EntryWriter(encoder, flights, local, remote, newBudget);
-  const firstLook = new FirstLook(redis, config.deadlineMs);
-  const leases = new LeaseQueue(reader, remote, flights, firstLook, new ReplaceThrottle(clock), () => recorder.wait());
+  const missPredictor = new MissPredictor(redis, config.deadlineMs);
+  const leases = new LeaseQueue(reader, remote, flights, missPredictor, new ReplaceThrottle(clock), () =>
+    recorder.wait(),
+  );
   const filler = new LoadFiller(runtime, policy, writer, tags, recorder);
   const loads = new LoadCoordinator(namespace, runtime, flights, reader, leases, filler, recorder);
   const invalidator = new Invalidator(runtime, policy, flights, local, remote, tags, recorder);

@@ -14,7 +14,7 @@ const SLICE = 250;
 const CLOCK_ERROR_MS = 100;
 
 /** The facts about Redis that the journal needs. */
-export interface JournalClock {
+interface JournalClock {
   /** Whether Redis can be used. */
   readonly isServing: boolean;
   /** The time of this process. */
@@ -95,7 +95,7 @@ export class OutageJournal {
     const pending = this.pendingOf(clearStampKey);
     this.count += pending.keys.has(keys.valueKey) ? 0 : 1;
     pending.keys.set(keys.valueKey, { keys, number: ++this.lastNumber });
-    if (pending.keys.size > this.mostPerNamespace) {
+    if (pending.keys.size > this.maxPerNamespace) {
       this.addClear(clearStampKey);
     }
   }
@@ -109,7 +109,7 @@ export class OutageJournal {
     const pending = this.pendingOf(clearStampKey);
     this.count += pending.tags.has(tagStampKey) ? 0 : 1;
     pending.tags.set(tagStampKey, this.changeOf(tagStampKey, attempted, true));
-    if (pending.tags.size > this.mostPerNamespace) {
+    if (pending.tags.size > this.maxPerNamespace) {
       this.addClear(clearStampKey);
     }
   }
@@ -128,7 +128,7 @@ export class OutageJournal {
     this.count++;
   }
 
-  private get mostPerNamespace(): number {
+  private get maxPerNamespace(): number {
     return this.clock.isServing ? MAX_WHILE_SERVING : MAX_PER_NAMESPACE;
   }
 

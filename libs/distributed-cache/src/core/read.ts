@@ -2,9 +2,8 @@ import { asDecoded } from '../codec/index.js';
 import { allOf } from '../redis/index.js';
 import type { Flight } from './flight.js';
 import type { Flights } from './flights.js';
-import type { FoundEntry, ReadResult } from './lookup.js';
-import type { LocalValues } from './local-values.js';
-import type { LocalTier } from './local-tier.js';
+import type { FoundEntry, ReadResult } from './outcomes.js';
+import type { LocalTier, LocalValues } from './local-tier.js';
 import type { Checked, ValueChecks } from './value-check.js';
 import { UNREACHABLE, type RemoteLookup } from './remote-outcomes.js';
 import type { RemoteTier } from './remote-tier.js';
@@ -42,7 +41,7 @@ export class EntryReader {
       : this.flights.read(key, (flight) => this.readShared(key, remote, flight));
   }
 
-  /** Reads Redis, for {@link accept}; `undefined` when no Redis is configured: see {@link readLocal}. Never rejects. */
+  /** Reads Redis, for {@link checkAndKeep}; `undefined` when no Redis is configured: see {@link readLocal}. Never rejects. */
   find(key: string): Promise<RemoteLookup> | undefined {
     return this.remote?.reads.find(key);
   }
@@ -76,7 +75,7 @@ export class EntryReader {
     try {
       const lookups = await remote.reads.findMany(keys);
       return await allOf(
-        keys.map((key, index) => this.accept(key, lookups[index] ?? UNREACHABLE, group.flightOf(key))),
+        keys.map((key, index) => this.checkAndKeep(key, lookups[index] ?? UNREACHABLE, group.flightOf(key))),
       );
     } finally {
       this.flights.endGroup(group);
@@ -84,11 +83,16 @@ export class EntryReader {
   }
 
   /**
-   * Takes a result of Redis: a fresh value that passes its check is kept in L1, unless the flight is tainted. The
+   * Checks a result of Redis. A fresh value that passes its check is kept in L1, unless the flight is tainted. The
    * result is a promise only if the check is asynchronous.
    * @param refusedAtMs an entry made at that moment has been refused already
    */
-  accept(key: string, lookup: RemoteLookup, flight: Watched, refusedAtMs?: number): ReadResult | Promise<ReadResult> {
+  checkAndKeep(
+    key: string,
+    lookup: RemoteLookup,
+    flight: Watched,
+    refusedAtMs?: number,
+  ): ReadResult | Promise<ReadResult> {
     if (lookup.state === 'unreachable') {
       return this.readLocal(key);
     }
@@ -101,69 +105,66 @@ export class EntryReader {
     }
     const checked = (flight.check ?? this.checks.ofNamespace).read(key, value, header.stamps);
     if (!(checked instanceof Promise)) {
-      return this.take(key, lookup, checked, flight);
+      return this.keepChecked(key, lookup, checked, flight);
     }
-    const marks = lookup.marks?.map(({ scope }) => ({ scope, generation: scope.generation }));
+    const tagVersions = lookup.tagVersions?.map(({ scope }) => ({ scope, generation: scope.generation }));
     return checked.then((result) =>
-      marks?.some(({ scope, generation }) => scope.generation !== generation) === true
+      tagVersions?.some(({ scope, generation }) => scope.generation !== generation) === true
         ? { found: undefined, stamps: lookup.stamps } // a tag was invalidated during the check: a later caller may have joined
-        : this.take(key, lookup, result, flight),
+        : this.keepChecked(key, lookup, result, flight),
     );
   }
 
-  private take(key: string, lookup: FoundLookup, checked: Checked, flight: Watched): ReadResult {
+  /** The result for a value that was checked. L1 keeps a fresh value. */
+  private keepChecked(key: string, lookup: FoundLookup, checked: Checked, flight: Watched): ReadResult {
     if (typeof checked === 'string') {
       return refused(lookup);
     }
-    const { entry, ttlMs, ageMs, stamps, marks } = lookup;
+    const { entry, ttlMs, ageMs, stamps, tagVersions } = lookup;
     const { stored, forLocal } = this.values.found(checked.isAsRead ? entry : asDecoded(checked.value));
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
-    const lifeMs = expiresAtMs - createdAtMs;
+    const fullTtlMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && !flight.isTainted) {
       // remedy: copy-keeps-rest-of-ttl
-      this.local.keep(key, forLocal, { ttlMs, graceMs: this.graceMs, marks, loadMs, lifeMs });
+      this.local.keep(key, forLocal, { ttlMs, graceMs: this.graceMs, marks: tagVersions, loadMs, lifeMs: fullTtlMs });
     }
-    return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, lifeMs }, stamps };
+    return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, fullTtlMs }, stamps };
   }
 
   private async readShared(key: string, remote: RemoteTier, flight: Flight): Promise<ReadResult> {
     try {
-      const accepting = this.accept(key, await remote.reads.find(key), flight);
-      return accepting instanceof Promise ? await accepting : accepting;
+      const checking = this.checkAndKeep(key, await remote.reads.find(key), flight);
+      return checking instanceof Promise ? await checking : checking;
     } finally {
       this.flights.end(key, flight);
     }
   }
 
-  /** The fresh value of L1. */
+  /** The fresh entry of L1. */
   freshLocal(key: string): FoundEntry | undefined {
+    return onlyFresh(this.foundLocally(key));
+  }
+
+  /** Reads L1 alone, also an entry past its TTL; for the time without Redis. */
+  readLocal(key: string): ReadResult {
+    const found = this.foundLocally(key);
+    return found === undefined ? NOTHING : { found, stamps: undefined };
+  }
+
+  private foundLocally(key: string): FoundEntry | undefined {
     const nowMs = this.local.nowMs();
     const entry = this.local.find(key, nowMs);
     if (entry === undefined) {
       return undefined;
     }
-    const ttlMs = this.local.remainingMs(key, entry, nowMs);
-    const { loadMs, lifeMs } = entry;
-    return ttlMs > 0
-      ? { tier: 'local', stored: entry, ttlMs, ageMs: nowMs - entry.storedAtMs, loadMs, lifeMs }
-      : undefined;
-  }
-
-  /** Reads L1 alone, also a value past its TTL; for the time without Redis. */
-  readLocal(key: string): ReadResult {
-    const entry = this.local.find(key);
-    if (entry === undefined) {
-      return NOTHING;
-    }
-    const found: FoundEntry = {
+    return {
       tier: 'local',
       stored: entry,
-      ttlMs: this.local.remainingMs(key, entry),
-      ageMs: this.local.ageMs(entry),
+      ttlMs: this.local.remainingMs(key, entry, nowMs),
+      ageMs: nowMs - entry.storedAtMs,
       loadMs: entry.loadMs,
-      lifeMs: entry.lifeMs,
+      fullTtlMs: entry.lifeMs,
     };
-    return { found, stamps: undefined };
   }
 }
 

@@ -1,5 +1,5 @@
 import type { EncodedPayload, Stamp } from '../codec/index.js';
-import type { LocalMark } from '../local/index.js';
+import type { TagVersion } from '../local/index.js';
 import type { RedisEntry } from '../redis/index.js';
 import type { EntryLife } from './entry-options.js';
 import type { Lease } from './lease.js';
@@ -17,7 +17,7 @@ export type RemoteLookup =
       readonly ageMs: number;
       readonly stamps: readonly Stamp[];
       /** The entry's tags as they were when they were found to be current. */
-      readonly marks: readonly LocalMark[] | undefined;
+      readonly tagVersions: readonly TagVersion[] | undefined;
     };
 
 export const UNREACHABLE: RemoteLookup = Object.freeze({ state: 'unreachable' });

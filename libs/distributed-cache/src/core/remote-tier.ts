@@ -2,14 +2,13 @@ import type { EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import type { EntryToStore, InspectedEntry, PieceLimits, RedisTier } from '../redis/index.js';
-import type { RedisRuntime } from './runtime.js';
-import { EntryValidity, tagsOf } from './entry-validity.js';
 import type { Lease } from './lease.js';
 import { Leases } from './leases.js';
-import { RemoteFaults, type FaultListener, type RemoteWrite, type WriteOutcome } from './remote-outcomes.js';
-import { byPieces, RemoteReads } from './remote-reads.js';
+import { type FaultListener, RemoteFaults, type RemoteWrite, type WriteOutcome } from './remote-outcomes.js';
+import { byPieces, EntryValidity, RemoteReads, tagsOf } from './remote-reads.js';
+import type { RedisRuntime } from './runtime.js';
 import { HeldStamp } from './stamps.js';
-import { touchStamps, type TagRegistry } from './tags.js';
+import { type TagRegistry, touchStamps } from './tags.js';
 
 const PIECE_BYTES = 512 * 1024;
 
@@ -59,11 +58,12 @@ export class RemoteTier {
   }
 
   /**
-   * The stamps that an entry with this life must carry when it is written now; `undefined` while Redis can't be asked.
+   * The stamps that an entry must carry when it is written now; `undefined` while Redis can't be asked.
+   * @param keptMs how long Redis is to keep the entry, in milliseconds
    */
-  async stamps(tags: readonly string[], lifeMs: number): Promise<readonly Stamp[] | undefined> {
+  async stamps(tags: readonly string[], keptMs: number): Promise<readonly Stamp[] | undefined> {
     try {
-      const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags, lifeMs)]);
+      const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags, keptMs)]);
       return [...this.validity.stampsUnder(stamp), ...tagStamps];
     } catch (error) {
       this.faults.report('set', error);

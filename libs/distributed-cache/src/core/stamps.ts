@@ -151,12 +151,12 @@ export class HeldStamp {
     this.seen = undefined;
     this.livesUntilMs = undefined;
     const doubtsBefore = this.doubts;
-    const heardBefore = this.tracksChanges();
+    const trackedBefore = this.tracksChanges();
     const lifeMs = this.isOfTag ? INVALIDATED_MS : undefined;
     const sentAtMs = this.store.nowMs();
     await this.store.tier.replaceStamp(this.stampKey, stamp, lifeMs);
     this.note(stamp);
-    this.hold(heardBefore && this.doubts === doubtsBefore, sentAtMs, lifeMs);
+    this.hold(trackedBefore && this.doubts === doubtsBefore, sentAtMs, lifeMs);
   }
 
   /** The stamp has changed, or may have. */
@@ -166,16 +166,16 @@ export class HeldStamp {
   }
 
   /**
-   * Extends the life of the stamp, in the background, to that of an entry that is about to be stored under it. Never
-   * throws.
+   * Extends the life of the stamp, in the background, because an entry is about to be stored under it. Never throws.
+   * @param guardMs how long Redis will keep the entry, in milliseconds
    */
-  guard(lifeMs: number): void {
+  guard(guardMs: number): void {
     const nowMs = this.store.nowMs();
-    const neededUntilMs = nowMs + lifeMs + MARGIN_MS / 2;
+    const neededUntilMs = nowMs + guardMs + MARGIN_MS / 2;
     if (!this.isOfTag || Math.max(this.livesUntilMs ?? 0, this.extendingUntilMs) >= neededUntilMs) {
       return;
     }
-    const extendedMs = stampLifeMs(lifeMs);
+    const extendedMs = stampLifeMs(guardMs);
     this.extendingUntilMs = nowMs + extendedMs;
     void this.extend(extendedMs, nowMs).finally(() => (this.extendingUntilMs = 0));
   }
@@ -195,7 +195,7 @@ export class HeldStamp {
   private async ask(guardMs: number): Promise<string> {
     const { store, stampKey, seen } = this;
     const doubtsBefore = this.doubts;
-    const heardBefore = this.tracksChanges();
+    const trackedBefore = this.tracksChanges();
     const askedAtMs = store.nowMs();
     const isLapsed = this.hasLapsed();
     let lifeMs: number | undefined;
@@ -217,7 +217,7 @@ export class HeldStamp {
     this.isKnown = true;
     if (this.doubts === doubtsBefore) {
       this.note(stamp);
-      this.hold(heardBefore, askedAtMs, lifeMs);
+      this.hold(trackedBefore, askedAtMs, lifeMs);
       const verdict = isGone && isLapsed && stampedAtMs(stamp) === 0 ? 'lapsed' : 'changed';
       // remedy: same-stamp-is-no-invalidation
       this.onVerdict(seen === undefined || seen === stamp ? 'same' : verdict);

@@ -1,6 +1,6 @@
 import type { Stamp } from '../codec/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { LocalMark, LocalScope } from '../local/index.js';
+import type { TagVersion, TagScope } from '../local/index.js';
 import type { RedisRuntime, CacheRuntime } from './runtime.js';
 import { HeldStamp, stampedAtMs, type StampVerdict, INVALIDATED_MS, CLEAR } from './stamps.js';
 import type { RedisTier } from '../redis/index.js';
@@ -8,7 +8,7 @@ import type { RedisTier } from '../redis/index.js';
 interface Tag {
   readonly name: string;
   /** The generation changes when the tag is invalidated: copies in L1 that depend on it become misses at once. */
-  readonly scope: LocalScope;
+  readonly scope: TagScope;
   /** Its stamp in Redis; absent when no Redis is configured. */
   readonly stamp: HeldStamp | undefined;
   /** When this process last invalidated the tag or learned of its invalidation, on its own clock. */
@@ -50,7 +50,7 @@ export class TagRegistry {
   ) {}
 
   /** The present generations of the tags, for a value whose making begins now. */
-  marks(names: readonly string[]): readonly LocalMark[] | undefined {
+  tagVersions(names: readonly string[]): readonly TagVersion[] | undefined {
     return names.length === 0
       ? undefined
       : names.map((name) => {
@@ -59,8 +59,8 @@ export class TagRegistry {
         });
   }
 
-  /** The tag that this scope belongs to, if it is remembered. Searches all of them. */
-  nameOf(scope: LocalScope): string | undefined {
+  /** The name of the tag with this state, if the tag is remembered. Searches all tags. */
+  nameOf(scope: TagScope): string | undefined {
     for (const [name, tag] of this.tags) {
       if (tag.scope === scope) {
         return name;
@@ -87,16 +87,16 @@ export class TagRegistry {
     );
   }
 
-  /** Extends the lives of these tags' stamps to that of an entry that is about to be stored under them. */
-  guard(names: readonly string[], lifeMs: number): void {
-    names.forEach((name) => this.tag(name).stamp?.guard(lifeMs));
+  /** Extends the lives of these tags' stamps: an entry that Redis keeps for `guardMs` is about to be stored under them. */
+  guard(names: readonly string[], guardMs: number): void {
+    names.forEach((name) => this.tag(name).stamp?.guard(guardMs));
   }
 
   /** Some of the stamps that are held, by name: others with each call. */
-  someHeld(most: number): ReadonlyMap<string, HeldStamp> {
+  someHeld(limit: number): ReadonlyMap<string, HeldStamp> {
     const held = new Map<string, HeldStamp>();
-    const looks = Math.min(this.names.length, 2 * most);
-    for (let look = 0; look < looks && held.size < most; look++) {
+    const looks = Math.min(this.names.length, 2 * limit);
+    for (let look = 0; look < looks && held.size < limit; look++) {
       this.nextToTouch = (this.nextToTouch + 1) % this.names.length;
       const name = this.names[this.nextToTouch] ?? '';
       const stamp = this.tags.get(name)?.stamp;
@@ -134,7 +134,7 @@ export class TagRegistry {
    */
   async invalidate(name: string): Promise<void> {
     const tag = this.tag(name);
-    this.move(tag);
+    this.applyInvalidation(tag);
     try {
       // remedy: invalidation-replaces-stamp
       await tag.stamp?.replace();
@@ -142,7 +142,7 @@ export class TagRegistry {
       this.redis?.journal.addTag(this.layout.clearStampKey, this.layout.tagStampKey(name), tag.stamp?.attempted);
       throw error;
     } finally {
-      this.move(tag);
+      this.applyInvalidation(tag);
     }
   }
 
@@ -176,7 +176,7 @@ export class TagRegistry {
       await tag?.stamp?.current();
     } catch {
       if (tag?.scope.isInDoubt === true) {
-        this.move(tag);
+        this.applyInvalidation(tag);
       }
     }
   }
@@ -198,7 +198,7 @@ export class TagRegistry {
     );
   }
 
-  private move(tag: Tag, atMs = this.nowMs()): void {
+  private applyInvalidation(tag: Tag, atMs = this.nowMs()): void {
     tag.scope.generation++;
     tag.scope.isInDoubt = false;
     tag.changedAtMs = Math.max(tag.changedAtMs, atMs);
@@ -208,7 +208,7 @@ export class TagRegistry {
   private onVerdict(tag: Tag, verdict: StampVerdict): void {
     if (verdict === 'changed') {
       // The message came before this read: a load that began in between has begun after the invalidation.
-      this.move(tag, tag.scope.isInDoubt === true ? tag.messageAtMs : undefined);
+      this.applyInvalidation(tag, tag.scope.isInDoubt === true ? tag.messageAtMs : undefined);
     } else {
       if (verdict === 'lapsed') {
         tag.scope.generation++;
@@ -250,8 +250,8 @@ export class TagRegistry {
    * @returns its index among the names
    */
   private forgetOne(): number {
-    const place = Math.floor(Math.random() * this.names.length);
-    const name = this.names[place] ?? '';
+    const index = Math.floor(Math.random() * this.names.length);
+    const name = this.names[index] ?? '';
     const tag = this.tags.get(name);
     if (tag !== undefined) {
       tag.scope.generation++;
@@ -259,14 +259,14 @@ export class TagRegistry {
       this.tags.delete(name);
       this.onForgotten();
     }
-    return place;
+    return index;
   }
 }
 
 /** The tags of a loaded value, as it is stored. */
-export interface LoadedTags {
+interface LoadedTags {
   readonly names: readonly string[];
-  readonly marks: readonly LocalMark[] | undefined;
+  readonly tagVersions: readonly TagVersion[] | undefined;
   readonly stamps: readonly Stamp[];
 }
 
@@ -276,7 +276,7 @@ export interface LoadedTags {
  * invalidated after the load began, the result is not kept.
  */
 export class LoadTags {
-  private readonly marks: readonly LocalMark[] | undefined;
+  private readonly tagVersions: readonly TagVersion[] | undefined;
   private readonly startedAtMs: number;
 
   private constructor(
@@ -285,13 +285,13 @@ export class LoadTags {
     private readonly stamps: readonly Stamp[],
     private readonly runtime: CacheRuntime,
   ) {
-    this.marks = registry.marks(names);
+    this.tagVersions = registry.tagVersions(names);
     this.startedAtMs = runtime.clock.nowMs();
   }
 
   /**
    * Reads the stamps of the tags; to be called before the loader.
-   * @param lifeMs how long the result will probably live in Redis, in milliseconds; absent when it is not to be stored
+   * @param keptMs how long Redis will probably keep the result, in milliseconds; absent when it is not to be stored
    * there
    * @throws the tier's errors
    */
@@ -299,10 +299,10 @@ export class LoadTags {
     runtime: CacheRuntime,
     registry: TagRegistry,
     names: readonly string[],
-    lifeMs: (() => number) | undefined,
+    keptMs: (() => number) | undefined,
   ): Promise<LoadTags> {
-    const isAsked = lifeMs !== undefined && names.length > 0;
-    return new LoadTags(registry, names, isAsked ? await registry.stamps(names, lifeMs()) : [], runtime);
+    const isAsked = keptMs !== undefined && names.length > 0;
+    return new LoadTags(registry, names, isAsked ? await registry.stamps(names, keptMs()) : [], runtime);
   }
 
   /**
@@ -312,23 +312,23 @@ export class LoadTags {
    * @throws the tier's errors
    */
   async end(added: readonly string[], needsStamps: boolean): Promise<LoadedTags | undefined> {
-    const { registry, names, marks, stamps } = this;
+    const { registry, names, tagVersions, stamps } = this;
     const further = added.filter((name) => !names.includes(name));
     if (further.length === 0) {
-      return { names, marks, stamps };
+      return { names, tagVersions, stamps };
     }
-    const furtherMarks = registry.marks(further) ?? [];
+    const furtherVersions = registry.tagVersions(further) ?? [];
     const furtherStamps = needsStamps ? await registry.stamps(further) : [];
-    const isOvertaken =
+    const mayBeInvalidated =
       this.runtime.clock.nowMs() - this.startedAtMs >= INVALIDATED_MS || // the stamp of an invalidation may have expired
       registry.haveChangedSince(further, this.startedAtMs) ||
       furtherStamps.some((stamp) => registry.mayBeSince(this.startedAtMs, stamp));
     // remedy: added-tag-is-checked
-    return isOvertaken
+    return mayBeInvalidated
       ? undefined
       : {
           names: [...names, ...further],
-          marks: [...(marks ?? []), ...furtherMarks],
+          tagVersions: [...(tagVersions ?? []), ...furtherVersions],
           stamps: [...stamps, ...furtherStamps],
         };
   }
@@ -348,18 +348,18 @@ export async function touchStamps(
   tags: TagRegistry,
   onDifferent: (encodedKey: string) => void,
 ): Promise<void> {
-  const books = [...tags.someHeld(TOUCHED_AT_ONCE)].map(([name, book]) => ({ key: TAG_STAMP + name, book }));
-  const held = [{ key: CLEAR, book: clearStamp }, ...books].flatMap(({ key, book }) => {
-    const { reading } = book;
-    return reading === undefined ? [] : [{ key, book, reading }];
+  const tagStamps = [...tags.someHeld(TOUCHED_AT_ONCE)].map(([name, stamp]) => ({ key: TAG_STAMP + name, stamp }));
+  const held = [{ key: CLEAR, stamp: clearStamp }, ...tagStamps].flatMap(({ key, stamp }) => {
+    const { reading } = stamp;
+    return reading === undefined ? [] : [{ key, stamp, reading }];
   });
   await Promise.all(
     tier
-      .groups(held, ({ book }) => book.stampKey)
+      .groups(held, ({ stamp }) => stamp.stampKey)
       .map(async (group) => {
-        const found = await tier.readStamps(group.map(({ book }) => book.stampKey)).catch(() => undefined);
-        group.forEach(({ key, book, reading }, index) => {
-          if (found !== undefined && !book.confirms(found[index], reading)) {
+        const found = await tier.readStamps(group.map(({ stamp }) => stamp.stampKey)).catch(() => undefined);
+        group.forEach(({ key, stamp, reading }, index) => {
+          if (found !== undefined && !stamp.confirms(found[index], reading)) {
             onDifferent(key);
           }
         });

@@ -41,8 +41,8 @@ export class ValueCheck {
     private readonly onMismatch: OnMismatch,
   ) {}
 
-  static of(policy: ResolvedNamespace, wishes: CheckOptions, limitMs: number, onMismatch: OnMismatch): ValueCheck {
-    const { schema = policy.schema, validate = policy.validate } = wishes;
+  static of(policy: ResolvedNamespace, options: CheckOptions, limitMs: number, onMismatch: OnMismatch): ValueCheck {
+    const { schema = policy.schema, validate = policy.validate } = options;
     return new ValueCheck(policy, schema, validate === 'both', limitMs, onMismatch);
   }
 
@@ -129,10 +129,10 @@ export class ValueChecks {
   }
 
   /** The check for a call with options of its own. */
-  of(wishes: CheckOptions | undefined): ValueCheck {
-    return wishes?.schema === undefined && wishes?.validate === undefined
+  of(options: CheckOptions | undefined): ValueCheck {
+    return options?.schema === undefined && options?.validate === undefined
       ? this.ofNamespace
-      : ValueCheck.of(this.policy, wishes, this.limitMs, this.onMismatch);
+      : ValueCheck.of(this.policy, options, this.limitMs, this.onMismatch);
   }
 }
 

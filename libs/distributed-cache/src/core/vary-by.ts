@@ -10,7 +10,7 @@ import {
 } from '../keys/index.js';
 import { ScopedValue } from '../scope/index.js';
 import type { CacheEvents } from '../events/index.js';
-import type { KeyOptions } from './entry-options.js';
+import { hasOwnKey, type KeyOptions } from './entry-options.js';
 
 const requests = new ScopedValue<CacheDimensions>();
 
@@ -97,7 +97,7 @@ export class KeyDimensions {
     options: KeyOptions,
     caller: string,
   ): ReadonlyMap<CacheKey, T> | undefined {
-    if (options.varyBy === undefined && options.version === undefined) {
+    if (!hasOwnKey(options)) {
       return entries;
     }
     const suffix = this.suffixOf(options, caller);

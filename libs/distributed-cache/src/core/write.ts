@@ -1,29 +1,103 @@
-import type { Stamp } from '../codec/index.js';
-import { type StoredValue, DeferredJson } from '../local/index.js';
+import {
+  asDecoded,
+  type BegunEncoding,
+  type Decoded,
+  type EncodedPayload,
+  type EntryCodec,
+  type Stamp,
+} from '../codec/index.js';
+import type { ResolvedNamespace } from '../config/index.js';
+import { ValueRefusedError } from '../errors/index.js';
+import { type CacheKey, encodeKey } from '../keys/index.js';
+import { DeferredJson, type TagVersion, type StoredValue } from '../local/index.js';
 import { allOf } from '../redis/index.js';
 import type { WaitBudget } from './deadline.js';
-import type { EntryEncoder, EntryToWrite, PreparedEntry } from './encode.js';
+import { entryLife, type EntryLife, type EntryOptions, tagNames } from './entry-options.js';
+import type { Flight } from './flight.js';
 import type { Flights } from './flights.js';
+import type { Invalidator } from './invalidate.js';
 import type { FillGrant } from './lease-wait.js';
-import { unmeasured } from './local-values.js';
-import type { LocalTier } from './local-tier.js';
+import { type LocalTier, type LocalValues, unmeasured } from './local-tier.js';
+import type { WrittenEntry, WrittenLoad } from './outcomes.js';
 import type { RemoteWrite, WriteOutcome } from './remote-outcomes.js';
 import type { RemoteTier } from './remote-tier.js';
+import type { TagRegistry } from './tags.js';
+import type { ValueCheck, ValueChecks } from './value-check.js';
 
-/** The outcome of a write. */
-export interface WrittenEntry {
-  /** Whether a tier keeps the value. */
-  readonly kept: boolean;
-  /** Whether a later write or deletion came first, so that this value no longer counts. */
-  readonly superseded: boolean;
-  /** Whether Redis has the value; true when no Redis is configured. */
-  readonly complete: boolean;
-}
+/** Stores the values that callers pass to `set` and `setMany`. */
+export class EntrySetter {
+  constructor(
+    private readonly policy: ResolvedNamespace,
+    /** Whether the cache is switched on; otherwise the arguments are checked, and nothing is stored. */
+    private readonly isEnabled: boolean,
+    private readonly flights: Flights,
+    private readonly writer: EntryWriter,
+    private readonly tags: TagRegistry,
+    private readonly checks: ValueChecks,
+    private readonly invalidator: Invalidator,
+  ) {}
 
-/** The outcome of a write of a loaded value. */
-export interface WrittenLoad extends WrittenEntry {
-  /** The value in the form that its readers get. */
-  readonly stored: StoredValue;
+  /** Stores one value. @returns true once Redis has it (or no Redis is configured) */
+  async set<T>(key: CacheKey, value: T, options: EntryOptions<T>): Promise<boolean> {
+    const { flights, writer } = this;
+    const encodedKey = encodeKey(key);
+    const life = entryLife(value, this.policy, options);
+    const tags = tagNames(options.tags);
+    if (!this.isEnabled) {
+      return false;
+    }
+    const tagVersions = this.tags.tagVersions(tags);
+    const check = this.checks.of(options);
+    const flight = flights.beginWrite(encodedKey);
+    let written: WrittenEntry;
+    try {
+      written = await writer.write({ key: encodedKey, value, life, flight, loadMs: 0, tags, tagVersions, check });
+    } finally {
+      flights.end(encodedKey, flight);
+    }
+    const completing = this.invalidator.afterSet(key, encodedKey, life, written);
+    if (completing !== undefined) {
+      await completing;
+    }
+    return written.complete;
+  }
+
+  /**
+   * Stores several values, in one round trip; otherwise like {@link set}.
+   * @returns true once Redis has all of them (or no Redis is configured)
+   */
+  async setMany<T>(entries: ReadonlyMap<CacheKey, T>, options: EntryOptions<T>): Promise<boolean> {
+    const tags = tagNames(options.tags);
+    const values = [...entries].map(([key, value]) => ({
+      key,
+      encodedKey: encodeKey(key),
+      value,
+      life: entryLife(value, this.policy, options),
+    }));
+    if (!this.isEnabled) {
+      return false;
+    }
+    const encodedKeys = values.map(({ encodedKey }) => encodedKey);
+    const tagVersions = this.tags.tagVersions(tags);
+    const check = this.checks.of(options);
+    const written = await this.flights.write(encodedKeys, (flights) =>
+      this.writer.writeMany(
+        values.flatMap(({ encodedKey, value, life }, index) => {
+          const flight = flights[index];
+          return flight === undefined
+            ? []
+            : [{ key: encodedKey, value, life, flight, loadMs: 0, tags, tagVersions, check }];
+        }),
+      ),
+    );
+    for (const [index, { key, encodedKey, life }] of values.entries()) {
+      const entry = written[index];
+      if (entry !== undefined) {
+        await this.invalidator.afterSet(key, encodedKey, life, entry);
+      }
+    }
+    return written.every(({ complete }) => complete);
+  }
 }
 
 /**
@@ -116,7 +190,7 @@ export class EntryWriter {
   private async putUnderNewStamps(prepared: PreparedEntry, remote: RemoteTier): Promise<WriteOutcome> {
     const { key, tags, flight } = prepared.entry;
     const budget = this.newBudget();
-    const stamps = await budget.wait(remote.stamps(tags, lifeMsOf(prepared.entry)));
+    const stamps = await budget.wait(remote.stamps(tags, keptMsOf(prepared.entry)));
     // Checked at the last moment: no change can come between here and the socket.
     // remedy: superseded-set-is-not-sent
     if (stamps === undefined || flight.isSuperseded) {
@@ -138,7 +212,7 @@ export class EntryWriter {
     const stamps = await budget.wait(
       remote.stamps(
         [...new Set(entries.flatMap(({ entry }) => entry.tags))],
-        entries.reduce((longest, { entry }) => Math.max(longest, lifeMsOf(entry)), 0),
+        entries.reduce((longest, { entry }) => Math.max(longest, keptMsOf(entry)), 0),
       ),
     );
     // Checked at the last moment: no change can come between here and the socket.
@@ -180,7 +254,7 @@ export class EntryWriter {
       void this.remote?.delete([key]);
     }
     const { ttlMs, graceMs } = outcome === 'done' ? life : this.local.untrackedLife(key, life);
-    this.local.keep(key, forLocal, { ttlMs, graceMs, marks: entry.marks, loadMs: entry.loadMs });
+    this.local.keep(key, forLocal, { ttlMs, graceMs, marks: entry.tagVersions, loadMs: entry.loadMs });
     return { kept: true, superseded: false, complete: outcome === 'done' };
   }
 }
@@ -189,7 +263,8 @@ function writeOf({ entry, payload }: PreparedEntry, stamps: readonly Stamp[]): R
   return { payload, life: entry.life, loadMs: entry.loadMs, stamps };
 }
 
-function lifeMsOf({ life }: EntryToWrite): number {
+/** How long Redis keeps an entry: for its TTL and its grace. */
+function keptMsOf({ life }: EntryToWrite): number {
   return life.ttlMs + life.graceMs;
 }
 
@@ -199,4 +274,120 @@ function isThere(prepared: PreparedEntry | undefined): prepared is PreparedEntry
 
 function refused({ flight }: EntryToWrite): WrittenEntry {
   return { kept: false, superseded: flight.isSuperseded, complete: false };
+}
+
+interface EntryToWrite {
+  readonly key: string;
+  readonly value: unknown;
+  readonly life: EntryLife;
+  readonly flight: Flight;
+  /** How long its loader took, in milliseconds; 0 for a `set`. */
+  readonly loadMs: number;
+  readonly tags: readonly string[];
+  /** Its tags as they were when the making of the value began. */
+  readonly tagVersions: readonly TagVersion[] | undefined;
+  /** The check that the value must pass before it is stored; the check itself reports a mismatch. */
+  readonly check: ValueCheck | undefined;
+}
+
+interface EncoderListener {
+  /** The value can't be cached. */
+  onRefused(key: string, reason: string): void;
+  /** Instances of these classes are kept as plain objects. */
+  onFlattened(key: string, classNames: readonly string[]): void;
+}
+
+/** An entry that is ready to be stored, in the form of each tier. */
+interface PreparedEntry {
+  readonly entry: EntryToWrite;
+  readonly forLocal: StoredValue | DeferredJson;
+  readonly payload: EncodedPayload;
+}
+
+/** Brings the values of one namespace into the form of each tier. A value that can't be cached is reported. */
+export class EntryEncoder {
+  constructor(
+    private readonly codec: EntryCodec,
+    private readonly values: LocalValues,
+    private readonly listener: EncoderListener,
+  ) {}
+
+  /**
+   * Checks and encodes a value. The result is a promise only for an asynchronous check and for a large value, which is
+   * compressed off the event loop.
+   * @returns `undefined` if the value can't be cached
+   * @param mayKeepText whether L1 may keep the JSON text, because the caller does not need the value itself
+   */
+  prepare(entry: EntryToWrite, mayKeepText: boolean): PreparedEntry | undefined | Promise<PreparedEntry | undefined> {
+    const { key, value, check } = entry;
+    if (this.codec.isPlain && entry.tags.length > 0) {
+      this.listener.onRefused(key, 'The value is not cached: text for other programs (format) carries no tags');
+      return undefined;
+    }
+    const admitting = check?.admits(key, value) ?? true;
+    if (admitting instanceof Promise) {
+      return admitting.then((isAdmitted) => (isAdmitted ? this.encode(entry, mayKeepText) : undefined));
+    }
+    return admitting ? this.encode(entry, mayKeepText) : undefined;
+  }
+
+  /**
+   * Encodes a value. The copy for L1 is made before any wait, so that later changes by the value's owner reach no tier.
+   */
+  private encode(
+    entry: EntryToWrite,
+    mayKeepText: boolean,
+  ): PreparedEntry | undefined | Promise<PreparedEntry | undefined> {
+    try {
+      const textFrom = mayKeepText ? this.values.textFrom : Infinity;
+      const begun = this.codec.beginEncoding(entry.value, textFrom);
+      const { payload, flattened } = begun;
+      if (flattened.length > 0) {
+        this.listener.onFlattened(entry.key, flattened);
+      }
+      const forLocal = begun.exact ? this.localForm(entry.value, begun, textFrom) : undefined;
+      const preparing =
+        payload instanceof Promise
+          ? payload.then((written) => this.complete(entry, written, forLocal))
+          : this.complete(entry, payload, forLocal);
+      return preparing instanceof Promise ? preparing.catch((error) => this.refuse(entry, error)) : preparing;
+    } catch (error) {
+      return this.refuse(entry, error);
+    }
+  }
+
+  private localForm(
+    value: unknown,
+    { isTree, isAscii, text, textBytes }: BegunEncoding,
+    textFrom: number,
+  ): StoredValue | DeferredJson {
+    return isTree && text.length >= textFrom
+      ? this.values.unread(text, textBytes > text.length)
+      : this.values.storable({ value, isTree, isAscii }, 'given');
+  }
+
+  private refuse({ key }: EntryToWrite, error: unknown): undefined {
+    this.listener.onRefused(key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
+  }
+
+  /**
+   * Completes the preparation of a write. When L1 may not keep the given value, it keeps what Redis would return: every
+   * tier gives the same value.
+   */
+  private complete(
+    entry: EntryToWrite,
+    payload: EncodedPayload,
+    forLocal: StoredValue | DeferredJson | undefined,
+  ): PreparedEntry | Promise<PreparedEntry> {
+    if (forLocal !== undefined) {
+      return { entry, forLocal, payload };
+    }
+    const reading = this.codec.readBack(payload);
+    const prepared = ({ value }: Decoded): PreparedEntry => ({
+      entry,
+      forLocal: this.values.storable(asDecoded(value), 'decoded'),
+      payload,
+    });
+    return reading instanceof Promise ? reading.then(prepared) : prepared(reading);
+  }
 }

@@ -6,13 +6,11 @@ export {
   LoadCycleError,
   LoaderTimeoutError,
   type RefusalReason,
-  ValueRefusedError,
-} from './cache-errors.js';
-export {
   TierDisconnectedError,
   TierReplyError,
   TierTimeoutError,
   TierUnavailableError,
   TierUnreplicatedError,
   type UnavailableReason,
-} from './tier-errors.js';
+  ValueRefusedError,
+} from './cache-errors.js';

@@ -1,8 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, it, onTestFinished, vi, type MockInstance } from 'vitest';
-import { CacheEvents, DIAGNOSTICS_CHANNEL_PREFIX } from './cache-events.js';
-import type { CacheEventMap } from './cache-event-map.js';
+import { type CacheEventMap, CacheEvents, DIAGNOSTICS_CHANNEL_PREFIX } from './cache-events.js';
 
 const HIT: CacheEventMap['hit'] = { namespace: 'users', key: 'user:1', tier: 'local', state: 'fresh', ttlMs: 1 };
 

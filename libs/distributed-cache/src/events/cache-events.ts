@@ -1,5 +1,97 @@
 import { channel, type Channel } from 'node:diagnostics_channel';
-import type { CacheEventMap, CacheEventName } from './cache-event-map.js';
+import type { CacheHealth } from './cache-health.js';
+
+/** The tier that answered. */
+export type AnsweringTier = 'local' | 'redis';
+
+/**
+ * Why Redis can't be used: the first word of its error (`WRONGPASS`), a system code (`ECONNREFUSED`), or a word of this
+ * library (`timeout`).
+ */
+export type OutageReason = string;
+
+interface OfNamespace {
+  readonly namespace: string;
+}
+
+interface OfKey extends OfNamespace {
+  /** The whole key, as the caller gave it: shorten it with `describeKey` before it leaves the process. */
+  readonly key: string;
+}
+
+/** A value does not match its schema (`issues`), or the schema (`threw`) or `migrate` failed. */
+export interface SchemaMismatch {
+  /** `read`: the value came from Redis, and is a miss. `store`: it was just made, and is not stored. */
+  readonly during: 'read' | 'store';
+  readonly cause: 'issues' | 'threw' | 'migrate';
+}
+
+/**
+ * All events of the cache with their payloads. Each event is emitted in the asynchronous context of the call that
+ * caused it, so a listener may read an `AsyncLocalStorage`. No payload carries a cached value.
+ */
+export interface CacheEventMap {
+  /** A lookup was answered by a tier. `ttlMs` is the rest of the fresh life; zero or less for a stale value. */
+  hit: OfKey & { readonly tier: AnsweringTier; readonly state: 'fresh' | 'stale'; readonly ttlMs: number };
+  /**
+   * A lookup was answered by no tier. `stale`: there was a value, past its TTL. `collapsed`: the call waited for a load
+   * that another call had started. `stored`: the loader's result was stored.
+   */
+  miss: OfKey & { readonly stale: boolean; readonly collapsed: boolean; readonly stored: boolean };
+  /** A loader ended; `failed` when it threw. */
+  load: OfKey & { readonly durationMs: number; readonly failed: boolean };
+  set: OfKey & { readonly ttlMs: number; readonly redis: boolean };
+  delete: OfKey & { readonly existed: boolean };
+  clear: OfNamespace;
+  /** A value can't be kept by any tier; `reason` says why. */
+  valueRefused: OfKey & { readonly reason: string };
+  schemaMismatch: OfKey & SchemaMismatch;
+  /**
+   * A call was not cached because dimensions of its `varyBy` are missing in the request. Emitted once for each
+   * `caller`: a decorated method (`Users.find`), or the method of the cache that was called directly.
+   */
+  dimensionMissing: OfNamespace & { readonly caller: string; readonly dimensions: readonly string[] };
+  /**
+   * Instances of this class are stored as plain objects, because it is not registered (`codec.classes`). Emitted once
+   * per class.
+   */
+  instanceFlattened: OfKey & { readonly className: string };
+  /** A tier failed and the call went on without it. */
+  tierError: OfNamespace & {
+    readonly tier: AnsweringTier;
+    readonly operation: 'get' | 'set' | 'delete' | 'clear';
+    readonly error: Error;
+  };
+  /**
+   * This process sends more to Redis than Redis answers, and the queue between them is full: the operation was not
+   * sent, and the call went on without Redis. Redis itself works.
+   */
+  overload: OfNamespace & { readonly operation: 'get' | 'set' | 'delete' | 'clear' };
+  /** Redis answers (again). `downMs` is the length of the outage, 0 at the first connection. */
+  redisConnected: { readonly address: string; readonly downMs: number };
+  redisConnectionFailed: { readonly address: string; readonly reason: OutageReason };
+  /**
+   * Redis answers, but refuses a command: the user has no right to it, the server does not have it, or accepts no
+   * writes (`reply`: the first word of its answer). `effect` says what does not work. Emitted once for each command and
+   * reply.
+   */
+  redisRefused: {
+    readonly command: string;
+    readonly keyPattern: string;
+    readonly reply: OutageReason;
+    readonly effect: string;
+  };
+  fallbackOn: { readonly reason: OutageReason };
+  fallbackOff: { readonly downMs: number };
+  /** After an `invalidationOff`: every change by others is received again, and L1 is trusted. */
+  invalidationOn: object;
+  /** Redis serves, but changes by others may be missed: L1 does not answer. */
+  invalidationOff: object;
+  /** The result of the periodic health check. */
+  healthChecked: { readonly health: CacheHealth };
+}
+
+export type CacheEventName = keyof CacheEventMap;
 
 export type CacheEventListener<Name extends CacheEventName> = (event: CacheEventMap[Name]) => void;
 

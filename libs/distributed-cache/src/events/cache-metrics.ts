@@ -1,4 +1,148 @@
-import { type CacheCounts, CountsSnapshot, toWire, type WireCounts } from './counters.js';
+/** One counter of a namespace. */
+export interface CounterRow {
+  /** The name in the JSON form. */
+  readonly wire: string;
+  /** The name in Prometheus. Rows of one metric differ in their labels. */
+  readonly metric: string;
+  /** The labels in Prometheus, besides `namespace`. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** The help text in Prometheus. */
+  readonly help: string;
+  /** The meaning in the documentation, where it says more than {@link help}. */
+  readonly meaning?: string;
+}
+
+/**
+ * The counters of a namespace. One row is one counter; its field, its JSON form, its Prometheus metric and its line in
+ * docs/metrics.md come from here.
+ */
+export const COUNTERS = {
+  localHits: {
+    wire: 'local_hits',
+    metric: 'cache_hits_total',
+    labels: { tier: 'local' },
+    help: 'Lookups that the tier answered',
+    meaning: 'lookups that L1 answered',
+  },
+  redisHits: {
+    wire: 'redis_hits',
+    metric: 'cache_hits_total',
+    labels: { tier: 'redis' },
+    help: 'Lookups that the tier answered',
+    meaning: 'lookups that Redis answered',
+  },
+  misses: {
+    wire: 'misses',
+    metric: 'cache_misses_total',
+    help: 'Lookups that no tier answered',
+    meaning: 'lookups that no tier answered, also those that waited for the load of another call',
+  },
+  sets: { wire: 'sets', metric: 'cache_sets_total', help: 'Values stored by a set or a load' },
+  deletes: { wire: 'deletes', metric: 'cache_deletes_total', help: 'Keys deleted, present or not' },
+  errors: {
+    wire: 'errors',
+    metric: 'cache_errors_total',
+    help: 'Faults of a tier that a call survived',
+    meaning: 'faults of Redis without which a call went on; a Redis that is known to be down adds none',
+  },
+  loads: {
+    wire: 'loads',
+    metric: 'cache_loads_total',
+    help: 'Loader runs',
+    meaning: 'runs of decorated methods and loaders',
+  },
+  loadErrors: { wire: 'load_errors', metric: 'cache_load_errors_total', help: 'Loader runs that threw' },
+  waits: {
+    wire: 'waits',
+    metric: 'cache_waits_total',
+    help: 'Calls that waited for another process to load',
+    meaning: 'calls that waited for another process to load their key',
+  },
+  leasesLost: {
+    wire: 'leases_lost',
+    metric: 'cache_leases_lost_total',
+    help: 'Loads not stored because something newer came first',
+    meaning: 'loads whose result was not stored because a `set`, a deletion or another load came first',
+  },
+  overloads: {
+    wire: 'overloads',
+    metric: 'cache_overloads_total',
+    help: 'Operations not sent because the queue to Redis was full',
+    meaning: 'operations not sent because the queue to Redis was full; not part of `errors`',
+  },
+  tagsForgotten: {
+    wire: 'tags_forgotten',
+    metric: 'cache_tags_forgotten_total',
+    help: 'Tags forgotten because a namespace has too many; copies in memory that carry them are dropped',
+    meaning:
+      'tags forgotten because the namespace has more than 20,000 of them; the copies in L1 that carry them are dropped',
+  },
+  schemaMismatches: {
+    wire: 'schema_mismatches',
+    metric: 'cache_schema_mismatches_total',
+    help: 'Values that a schema refused, or that migrate failed to upgrade',
+    meaning: 'values that a `schema` refused, or that `migrate` failed to upgrade',
+  },
+  staleServed: {
+    wire: 'stale_served',
+    metric: 'cache_stale_served_total',
+    help: 'Hits past their TTL, part of the hits',
+    meaning: 'hits past their TTL, within their grace; part of `hits`',
+  },
+} as const satisfies Record<string, CounterRow>;
+
+/** The states of a namespace, 1 or 0 in Prometheus. */
+export const GAUGES = {
+  redisAvailable: {
+    wire: 'redis_available',
+    metric: 'cache_redis_available',
+    help: '1 while Redis is configured and usable',
+    meaning: 'whether Redis is configured and usable at this moment',
+  },
+  fallbackEnabled: {
+    wire: 'fallback_enabled',
+    metric: 'cache_fallback_enabled',
+    help: '1 if memory serves while Redis cannot be used',
+    meaning: "whether L1 would serve while Redis can't be used",
+  },
+} as const satisfies Record<string, CounterRow>;
+
+type Name = keyof typeof COUNTERS;
+const NAMES = Object.keys(COUNTERS) as Name[];
+
+/** A number for each counter. */
+type Counts = { [Counter in Name]: number };
+
+/** A number for each counter, by the names of the JSON form. */
+type WireCounts = { readonly [Counter in Name as (typeof COUNTERS)[Counter]['wire']]: number };
+
+/** Counts since the process started. docs/metrics.md has the meaning of each. */
+export interface CacheCounts extends Readonly<Counts> {
+  /** Lookups that a tier answered: `localHits + redisHits`. */
+  readonly hits: number;
+}
+
+/** A class with a field for each counter, so that the fields need no second list. */
+const CountFields = class {
+  constructor(counts?: Readonly<Counts>) {
+    Object.assign(this, Object.fromEntries(NAMES.map((name) => [name, counts?.[name] ?? 0])));
+  }
+};
+
+/** The counters of one namespace while it is in use. They are plain fields, so a hit costs one increment. */
+export class Counters extends (CountFields as new () => Counts) implements CacheCounts {
+  get hits(): number {
+    return this.localHits + this.redisHits;
+  }
+}
+
+/** The base of a snapshot: the counters as they are at its construction. */
+const CountsSnapshot = CountFields as new (counts: CacheCounts) => Readonly<Counts>;
+
+/** The counters by the names of the JSON form. */
+function toWire(counts: Readonly<Counts>): WireCounts {
+  return Object.fromEntries(NAMES.map((name) => [COUNTERS[name].wire, counts[name]])) as WireCounts;
+}
 
 /** The counters of one namespace in this process, in their JSON form. */
 export interface CacheMetricsWire extends WireCounts {

@@ -1,5 +1,13 @@
-export type { AnsweringTier, CacheEventMap, CacheEventName, OutageReason, SchemaMismatch } from './cache-event-map.js';
-export { CacheEvents, DIAGNOSTICS_CHANNEL_PREFIX, type CacheEventListener } from './cache-events.js';
+export {
+  type AnsweringTier,
+  type CacheEventListener,
+  type CacheEventMap,
+  type CacheEventName,
+  CacheEvents,
+  DIAGNOSTICS_CHANNEL_PREFIX,
+  type OutageReason,
+  type SchemaMismatch,
+} from './cache-events.js';
 export {
   CacheHealth,
   type CacheHealthWire,
@@ -7,5 +15,12 @@ export {
   type InvalidationState,
   type RedisFacts,
 } from './cache-health.js';
-export { CacheMetrics, type CacheMetricsWire } from './cache-metrics.js';
-export { type CacheCounts, COUNTERS, type CounterRow, Counters, GAUGES } from './counters.js';
+export {
+  type CacheCounts,
+  CacheMetrics,
+  type CacheMetricsWire,
+  type CounterRow,
+  COUNTERS,
+  Counters,
+  GAUGES,
+} from './cache-metrics.js';

@@ -9,15 +9,15 @@ export {
   PreparedKey,
 } from './key-encoding.js';
 export {
-  sidecarKeyOf,
-  type FormerNames,
   formerNamesOf,
-  isBesideValue,
+  isAuxiliaryKey,
   isValidName,
   keyLayout,
   type KeyLayout,
+  keySlot,
+  sidecarKeyOf,
+  SLOT_COUNT,
 } from './key-layout.js';
-export { keySlot, SLOT_COUNT } from './key-slot.js';
 export {
   type CacheDimensions,
   type DimensionValue,

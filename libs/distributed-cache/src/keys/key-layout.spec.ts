@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CacheKeyError, sidecarKeyOf, encodeKey, isBesideValue, isValidName, keyLayout } from './index.js';
+import { CacheKeyError, sidecarKeyOf, encodeKey, isAuxiliaryKey, isValidName, keyLayout } from './index.js';
 
 describe('keyLayout', () => {
   const layout = keyLayout('cache', 'keywords');
@@ -30,8 +30,8 @@ describe('keyLayout', () => {
       layout.clearStampKey,
     ];
     expect([...beside, ...others].filter((name) => !name.startsWith('cache:'))).toEqual([]);
-    expect(beside.map((name) => isBesideValue(name, 'cache:'.length))).toEqual([true, true, true]);
-    expect(others.map((name) => isBesideValue(name, 'cache:'.length))).toEqual([false, false, false, false]);
+    expect(beside.map((name) => isAuxiliaryKey(name, 'cache:'.length))).toEqual([true, true, true]);
+    expect(others.map((name) => isAuxiliaryKey(name, 'cache:'.length))).toEqual([false, false, false, false]);
   });
 
   it('never lets a user key reach a stamp', () => {

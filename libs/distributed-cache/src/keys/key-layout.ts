@@ -30,7 +30,7 @@ export function isValidName(name: string): boolean {
  * contain a brace: the value is hashed as a whole, and the others by the same text.
  *
  * Invalidation messages are requested by prefix (`prefix:`), so messages about leases and staged values arrive as well.
- * A namespace never begins with `{`: {@link isBesideValue} recognizes these names by one character, and the listener
+ * A namespace never begins with `{`: {@link isAuxiliaryKey} recognizes these names by one character, and the listener
  * drops them. A stamp can't be a value: an encoded key never begins with `#`.
  */
 export interface KeyLayout {
@@ -54,14 +54,14 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
   requireValidName('key prefix', prefix);
   requireValidName('namespace', namespace);
   const valuePrefix = `${prefix}:${namespace}:`;
-  const beside = `${prefix}:{`;
+  const auxiliary = `${prefix}:{`;
   return {
     valuePrefix,
     clearStampKey: `${valuePrefix}#clear`,
     valueKey: (encodedKey) => valuePrefix + encodedKey,
     entryKeys: (encodedKey) => {
       const valueKey = valuePrefix + encodedKey;
-      return { valueKey, leaseKey: `${beside}${valueKey}}:lease`, fillKey: `${beside}${valueKey}}:fill` };
+      return { valueKey, leaseKey: `${auxiliary}${valueKey}}:lease`, fillKey: `${auxiliary}${valueKey}}:fill` };
     },
     tagStampKey: (encodedTag) => `${valuePrefix}#tag:${encodedTag}`,
   };
@@ -79,7 +79,7 @@ export function sidecarKeyOf(valueKey: string): string {
  * Whether a key is that of a lease, a staged value or metadata: a change of these concerns no other process.
  * @param prefixLength the length of `prefix:`
  */
-export function isBesideValue(key: string, prefixLength: number): boolean {
+export function isAuxiliaryKey(key: string, prefixLength: number): boolean {
   return key.charCodeAt(prefixLength) === OPENING_BRACE;
 }
 
@@ -101,10 +101,54 @@ export interface FormerNames {
 
 /**
  * The former names of a value. They are needed only while processes of such a version may run beside this one; see
- * `redis/former-names.ts`.
+ * `redis/entry-keys.ts`.
  * @param valueKey a result of `KeyLayout.valueKey`
  */
 export function formerNamesOf(valueKey: string): FormerNames {
   const slot = `{${valueKey}}`;
   return { leaseKey: `${slot}:lease`, fillKey: `${slot}:fill`, sidecarKey: `${slot}:about` };
+}
+
+/** The number of slots of a Redis Cluster. */
+export const SLOT_COUNT = 16_384;
+
+/** CRC-16/XMODEM (polynomial 0x1021) of one byte at the top, as in the Redis Cluster specification. */
+const CRC_OF_BYTE = Uint16Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte << 8;
+  for (let bit = 0; bit < 8; bit++) {
+    crc = (crc & 0x8000) === 0 ? crc << 1 : (crc << 1) ^ 0x1021;
+  }
+  return crc;
+});
+
+/**
+ * The slot in which Redis Cluster keeps this key: the CRC-16 of its UTF-8 bytes, or of the text between the first `{`
+ * and the next `}` if that is not empty (Redis Cluster specification, "Hash tags"). The package `cluster-key-slot`
+ * differs from Redis for a key with an empty tag before another one, such as `{}{a}`.
+ */
+export function keySlot(key: string): number {
+  const hashed = taggedPart(key);
+  let crc = 0;
+  for (let at = 0; at < hashed.length; at++) {
+    const unit = hashed.charCodeAt(at);
+    if (unit > 0x7f) {
+      return slotOfBytes(Buffer.from(hashed));
+    }
+    crc = next(crc, unit);
+  }
+  return crc % SLOT_COUNT;
+}
+
+function slotOfBytes(bytes: Uint8Array): number {
+  return bytes.reduce(next, 0) % SLOT_COUNT;
+}
+
+function next(crc: number, byte: number): number {
+  return ((crc << 8) & 0xffff) ^ (CRC_OF_BYTE[(crc >> 8) ^ byte] ?? 0);
+}
+
+function taggedPart(key: string): string {
+  const open = key.indexOf('{');
+  const close = open === -1 ? -1 : key.indexOf('}', open);
+  return close > open + 1 ? key.slice(open + 1, close) : key;
 }

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import fc from 'fast-check';
 import { RedisServer } from '../../../../test/support/redis-server.js';
-import { keySlot } from './key-slot.js';
+import { keySlot } from './key-layout.js';
 
 describe('keySlot', () => {
   it('is the slot that Redis itself computes, for any text and any hash tag', async () => {

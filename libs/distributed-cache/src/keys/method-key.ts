@@ -11,8 +11,8 @@ const LONGEST_NUMBER = 24;
  * Maximum number of remembered keys per method, and the maximum length of their arguments: a few megabytes per method
  * at most, and only when it has so many keys.
  */
-const MOST_REMEMBERED = 16_384;
-const LONGEST_REMEMBERED = 100;
+const MAX_REMEMBERED = 16_384;
+const MAX_REMEMBERED_LENGTH = 100;
 
 /**
  * The default key of a call: `Users.find(42,'bob')`. Two calls have the same key only if class, method and every
@@ -76,10 +76,10 @@ export class MethodKeys {
 
   private remember(argument: string | number, key: string): PreparedKey {
     const prepared = new PreparedKey(key, key);
-    if (argument === 0 || (typeof argument === 'string' && argument.length > LONGEST_REMEMBERED)) {
+    if (argument === 0 || (typeof argument === 'string' && argument.length > MAX_REMEMBERED_LENGTH)) {
       return prepared; // in a Map, 0 and -0 are the same key
     }
-    if (this.memory.size >= MOST_REMEMBERED) {
+    if (this.memory.size >= MAX_REMEMBERED) {
       this.memory.clear();
     }
     this.memory.set(argument, prepared);

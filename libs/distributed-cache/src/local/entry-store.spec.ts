@@ -11,8 +11,8 @@ const PLAIN: EntryFacts = {
   readyUntilMs: NOW_MS + 60_000,
   graceMs: 0,
   loadMs: 0,
-  lifeMs: 60_000,
-  marks: undefined,
+  fullTtlMs: 60_000,
+  tagVersions: undefined,
   isPlainKey: true,
 };
 
@@ -66,11 +66,11 @@ describe('EntryStore', () => {
   it('keeps points in time exactly, and a life or grace to a ten-millionth of itself', () => {
     const { store, partition } = storeWithPartition();
     const expiresAtMs = NOW_MS + YEAR_MS + 0.125;
-    const facts = { ...PLAIN, expiresAtMs, graceMs: 30 * DAY_MS - 7, lifeMs: DAY_MS - 1 };
+    const facts = { ...PLAIN, expiresAtMs, graceMs: 30 * DAY_MS - 7, fullTtlMs: DAY_MS - 1 };
     store.put(partition, 'key', stored(1), facts);
     const entry = store.entryAt(partition.slots.get('key')!);
     expect([entry.storedAtMs, entry.expiresAtMs]).toEqual([NOW_MS, expiresAtMs]);
-    expect(Math.abs(entry.lifeMs / facts.lifeMs - 1)).toBeLessThan(1e-7);
+    expect(Math.abs(entry.lifeMs / facts.fullTtlMs - 1)).toBeLessThan(1e-7);
     expect(Math.abs((entry.keptUntilMs - expiresAtMs) / facts.graceMs - 1)).toBeLessThan(1e-7);
   });
 
@@ -132,7 +132,7 @@ describe('EntryStore', () => {
       store.put(partition, 'key', { ...stored(2), copyOnRead: true }, PLAIN);
       expect(valueOf({ store }, partition, key)).toBeUndefined();
       expect(store.hitAgain(partition, key, -NOW_MS)).toBe(-1); // at any time of the clock
-      store.put(partition, 'key', stored(3), { ...PLAIN, marks: [{ scope: { generation: 0 }, generation: 0 }] });
+      store.put(partition, 'key', stored(3), { ...PLAIN, tagVersions: [{ scope: { generation: 0 }, generation: 0 }] });
       expect(valueOf({ store }, partition, key)).toBeUndefined();
       store.put(partition, 'key', stored(4), { ...PLAIN, isPlainKey: false });
       expect([valueOf({ store }, partition, key), store.hit(partition, 'key', NOW_MS)]).toEqual([4, -1]);
@@ -189,7 +189,10 @@ describe('a value kept as text', () => {
 
   it('is no plain hit after it was parsed, if it carries tags or is about to expire', () => {
     const { store, partition } = storeWithPartition();
-    store.put(partition, 'tagged', textOf(1000), { ...PLAIN, marks: [{ scope: { generation: 0 }, generation: 0 }] });
+    store.put(partition, 'tagged', textOf(1000), {
+      ...PLAIN,
+      tagVersions: [{ scope: { generation: 0 }, generation: 0 }],
+    });
     store.put(partition, 'late', textOf(1000), { ...PLAIN, loadMs: 1000, readyUntilMs: NOW_MS - 1 });
     for (const key of ['tagged', 'late']) {
       store.entryAt(store.find(partition, key, NOW_MS)!);

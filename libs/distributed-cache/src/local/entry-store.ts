@@ -1,7 +1,6 @@
 import { textBytes } from '../values/index.js';
-import type { LocalEntry, LocalMark } from './local-entry.js';
+import { DeferredJson, type LocalEntry, type TagVersion, type StoredValue } from './stored-value.js';
 import { SlotTable } from './slot-table.js';
-import { DeferredJson, type StoredValue } from './stored-value.js';
 
 /** The index of one partition: its keys, and the slots of their entries. One operation invalidates all entries of a partition. */
 export interface PartitionIndex {
@@ -32,14 +31,14 @@ export interface EntryFacts {
   readonly readyUntilMs: number;
   readonly graceMs: number;
   readonly loadMs: number;
-  readonly lifeMs: number;
-  readonly marks: readonly LocalMark[] | undefined;
+  readonly fullTtlMs: number;
+  readonly tagVersions: readonly TagVersion[] | undefined;
   /** Whether the key equals its own encoding, so that a lookup by the caller's key finds this entry and no other. */
   readonly isPlainKey: boolean;
 }
 
 /** Maximum size of one entry, in bytes: the largest number of a column of 32 bits. */
-const MOST_BYTES = 2 ** 32 - 1;
+const MAX_BYTES = 2 ** 32 - 1;
 /** Every comparison with NaN is false, so an entry with this time always takes the slow path. */
 const NEVER = Number.NaN;
 /** The slot of no entry. It is never fresh. */
@@ -54,7 +53,7 @@ const ENTRY_OVERHEAD_BYTES = 120;
  * V8 stores an integer up to this one without an object. A number that was read from a column of doubles gets an
  * object, unless `| 0` makes it such an integer.
  */
-const LARGEST_SMALL = 2 ** 31 - 1;
+const MAX_SMALL_INTEGER = 2 ** 31 - 1;
 /**
  * The sequence of the entry that was stored last. It counts across all stores of the process, because a prepared key
  * may be used with several of them, and a remembered sequence must never match another entry.
@@ -91,7 +90,7 @@ export class EntryStore extends SlotTable {
 
   /**
    * Returns the slot of a value that may be returned as it is, and marks the entry as recently used; -1 otherwise. Such
-   * an entry is fresh, not due for a refresh, of the current epoch, without marks, not copied on read, and not kept as
+   * an entry is fresh, not due for a refresh, of the current epoch, without tags, not copied on read, and not kept as
    * text; the caller's key equals its encoding. This is the hit path: nothing is allocated.
    */
   hit(partition: PartitionIndex, key: string, nowMs: number): number {
@@ -113,7 +112,7 @@ export class EntryStore extends SlotTable {
     const slot = partition.slots.get(key.encoded) ?? NO_SLOT;
     const sequence = this.sequences[slot]!;
     key.slot = slot;
-    key.sequence = slot === NO_SLOT ? -1 : sequence < LARGEST_SMALL ? sequence | 0 : sequence;
+    key.sequence = slot === NO_SLOT ? -1 : sequence < MAX_SMALL_INTEGER ? sequence | 0 : sequence;
     return slot;
   }
 
@@ -127,7 +126,7 @@ export class EntryStore extends SlotTable {
 
   /**
    * Finds the slot of a key, and marks its entry as recently used. The entry may be stale. An outdated entry is removed
-   * ({@link isOutdated}). An entry with a mark in doubt stays, and is not returned.
+   * ({@link isOutdated}). An entry with a tag in doubt stays, and is not returned.
    * @returns the slot, or `undefined`
    */
   find(partition: PartitionIndex, key: string, nowMs: number): number | undefined {
@@ -154,12 +153,12 @@ export class EntryStore extends SlotTable {
     return (
       this.expiresAtMs[slot]! + this.graceMs[slot]! <= nowMs ||
       this.sequences[slot]! <= this.partitionOf(slot).outdatedUpTo ||
-      this.marks.get(slot)?.some(({ scope, generation }) => scope.generation !== generation) === true
+      this.tagVersions.get(slot)?.some(({ scope, generation }) => scope.generation !== generation) === true
     );
   }
 
   private isInDoubt(slot: number): boolean {
-    return this.marks.size > 0 && this.marks.get(slot)?.some(({ scope }) => scope.isInDoubt) === true;
+    return this.tagVersions.size > 0 && this.tagVersions.get(slot)?.some(({ scope }) => scope.isInDoubt) === true;
   }
 
   isUsed(slot: number): boolean {
@@ -177,7 +176,7 @@ export class EntryStore extends SlotTable {
       this.remove(before);
     }
     const bytes = Math.ceil(ENTRY_OVERHEAD_BYTES + textBytes(key) + stored.bytes);
-    if (bytes > this.maxBytes || bytes > MOST_BYTES) {
+    if (bytes > this.maxBytes || bytes > MAX_BYTES) {
       return false;
     }
     const slot = this.allocate();
@@ -207,7 +206,7 @@ export class EntryStore extends SlotTable {
     this.keys[slot] = undefined;
     this.sequences[slot] = 0;
     this.values[slot] = undefined;
-    this.marks.delete(slot);
+    this.tagVersions.delete(slot);
     this.copyInstances.delete(slot);
     this.release(slot);
     if (this.count === 0) {
@@ -232,9 +231,9 @@ export class EntryStore extends SlotTable {
       expiresAtMs: this.expiresAtMs[slot]!,
       keptUntilMs: this.expiresAtMs[slot]! + this.graceMs[slot]!,
       isOfNow: this.sequences[slot]! > this.partitionOf(slot).outdatedUpTo,
-      marks: this.marks.get(slot),
+      marks: this.tagVersions.get(slot),
       loadMs: this.loadMs[slot]!,
-      lifeMs: this.lifeMs[slot]!,
+      lifeMs: this.fullTtlMs[slot]!,
     };
     if (entry.bytes > this.maxBytes) {
       this.remove(slot); // otherwise it would evict all others first
@@ -261,17 +260,17 @@ export class EntryStore extends SlotTable {
   }
 
   private write(slot: number, stored: StoredValue | DeferredJson, facts: EntryFacts): void {
-    const { marks, isPlainKey } = facts;
+    const { tagVersions, isPlainKey } = facts;
     this.storedAtMs[slot] = facts.storedAtMs;
     this.expiresAtMs[slot] = facts.expiresAtMs;
     this.graceMs[slot] = facts.graceMs;
     this.loadMs[slot] = facts.loadMs;
-    this.lifeMs[slot] = facts.lifeMs;
-    if (marks !== undefined) {
-      this.marks.set(slot, marks);
+    this.fullTtlMs[slot] = facts.fullTtlMs;
+    if (tagVersions !== undefined) {
+      this.tagVersions.set(slot, tagVersions);
     }
     const flags = isPlainKey ? PLAIN_KEY : 0;
-    const readyUntilMs = marks === undefined ? facts.readyUntilMs : NEVER;
+    const readyUntilMs = tagVersions === undefined ? facts.readyUntilMs : NEVER;
     if (stored instanceof DeferredJson) {
       this.flags[slot] = flags | DEFERRED;
       this.readyUntilMs[slot] = NEVER;

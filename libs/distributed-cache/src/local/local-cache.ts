@@ -1,7 +1,15 @@
 import { systemClock, type Clock } from './clock.js';
 import { EntryStore, type KeyWithSlot, type PartitionIndex } from './entry-store.js';
-import type { LocalEntry, LocalPutOptions, LocalSetOptions } from './local-entry.js';
-import { type DeferredJson, readStored, storeValue, type StoredValue, type ValuesMode } from './stored-value.js';
+import {
+  type DeferredJson,
+  type LocalEntry,
+  type LocalPutOptions,
+  type LocalSetOptions,
+  readStored,
+  type StoredValue,
+  storeValue,
+  type ValuesMode,
+} from './stored-value.js';
 
 export interface LocalCacheOptions {
   /** Maximum heap for keys, values and bookkeeping, in bytes (estimated). Default 100 MiB. */
@@ -206,8 +214,8 @@ export class Partition {
       readyUntilMs: expiresAtMs - loadMs * this.lookAheadLoads,
       graceMs,
       loadMs: Math.round(loadMs),
-      lifeMs: Math.round(lifeMs),
-      marks,
+      fullTtlMs: Math.round(lifeMs),
+      tagVersions: marks,
       isPlainKey: this.isPlainKey(key),
     });
     this.onPut();

@@ -1,5 +1,5 @@
 import type { CopyInstance } from '../values/index.js';
-import type { LocalMark } from './local-entry.js';
+import type { TagVersion } from './stored-value.js';
 
 const FIRST_CAPACITY = 256;
 /**
@@ -8,7 +8,7 @@ const FIRST_CAPACITY = 256;
  */
 const GROWTH = 1.25;
 /** V8 makes a dictionary of an array that is created with a greater length than this. */
-const LONGEST_CREATED_ARRAY = 32 * 1024 * 1024;
+const MAX_CREATED_LENGTH = 32 * 1024 * 1024;
 /**
  * Slot 0 belongs to the ring itself: the slot after it is the least recently used entry, the slot before it the most
  * recently used one.
@@ -25,7 +25,7 @@ const RING = 0;
 export abstract class SlotTable {
   protected values = emptyArray<unknown>(FIRST_CAPACITY);
   protected keys = emptyArray<string | undefined>(FIRST_CAPACITY);
-  protected readonly marks = new Map<number, readonly LocalMark[]>();
+  protected readonly tagVersions = new Map<number, readonly TagVersion[]>();
   protected readonly copyInstances = new Map<number, CopyInstance>();
   protected partitionIds = new Uint32Array(FIRST_CAPACITY);
   protected storedAtMs = new Float64Array(FIRST_CAPACITY);
@@ -33,7 +33,7 @@ export abstract class SlotTable {
   /** Until this time the value may be returned as it is, without further checks; `NaN`: never. */
   protected readyUntilMs = new Float64Array(FIRST_CAPACITY);
   protected graceMs = new Float32Array(FIRST_CAPACITY);
-  protected lifeMs = new Float32Array(FIRST_CAPACITY);
+  protected fullTtlMs = new Float32Array(FIRST_CAPACITY);
   protected loadMs = new Float32Array(FIRST_CAPACITY);
   protected bytes = new Uint32Array(FIRST_CAPACITY);
   protected sequences = new Float64Array(FIRST_CAPACITY);
@@ -132,7 +132,7 @@ export abstract class SlotTable {
     this.expiresAtMs = resized(this.expiresAtMs, new Float64Array(capacity));
     this.readyUntilMs = resized(this.readyUntilMs, new Float64Array(capacity));
     this.graceMs = resized(this.graceMs, new Float32Array(capacity));
-    this.lifeMs = resized(this.lifeMs, new Float32Array(capacity));
+    this.fullTtlMs = resized(this.fullTtlMs, new Float32Array(capacity));
     this.loadMs = resized(this.loadMs, new Float32Array(capacity));
     this.bytes = resized(this.bytes, new Uint32Array(capacity));
     this.sequences = resized(this.sequences, new Float64Array(capacity));
@@ -158,7 +158,7 @@ function emptyArray<Item>(length: number): Item[] {
 }
 
 function resizedArray<Item>(from: Item[], capacity: number): Item[] {
-  if (capacity > LONGEST_CREATED_ARRAY) {
+  if (capacity > MAX_CREATED_LENGTH) {
     return from;
   }
   const to = emptyArray<Item>(capacity);

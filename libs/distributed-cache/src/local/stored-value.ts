@@ -1,8 +1,8 @@
 import {
-  copyValue,
   type CopyInstance,
-  flatText,
+  copyValue,
   flattenTexts,
+  flatText,
   measureValue,
   readyTree,
   textBytes,
@@ -99,4 +99,51 @@ export class DeferredJson {
   read(): StoredValue {
     return this.readText(this.text);
   }
+}
+
+/** The state of a tag in this process. A higher generation drops all entries that carry the tag at once, in O(1). */
+export interface TagScope {
+  generation: number;
+  /** The generation may have changed: until that is known, the entries are neither returned nor removed. */
+  isInDoubt?: boolean;
+}
+
+/**
+ * A tag and its generation when the work on a value began. The value is outdated as soon as the generation has
+ * changed.
+ */
+export interface TagVersion {
+  readonly scope: TagScope;
+  readonly generation: number;
+}
+
+export interface LocalPutOptions {
+  /** How long the value is fresh, in milliseconds. */
+  readonly ttlMs: number;
+  /** How long it is kept after that, in milliseconds. Default 0. */
+  readonly graceMs?: number;
+  /** The tags that the value carries. */
+  readonly marks?: readonly TagVersion[];
+  /** How long the value took to load, in milliseconds. Default 0: unknown. */
+  readonly loadMs?: number;
+  /** The whole TTL of the value, of which `ttlMs` is the rest, in milliseconds. Default: `ttlMs`. */
+  readonly lifeMs?: number;
+}
+
+export interface LocalSetOptions extends LocalPutOptions {
+  /** How the value is returned. Default: as the cache's option says. */
+  readonly values?: ValuesMode;
+}
+
+export interface LocalEntry extends StoredValue {
+  readonly storedAtMs: number;
+  readonly expiresAtMs: number;
+  readonly keptUntilMs: number;
+  /** Whether no epoch has begun since the entry was stored. */
+  readonly isOfNow: boolean;
+  /** The tags of the value. */
+  readonly marks: readonly TagVersion[] | undefined;
+  readonly loadMs: number;
+  /** The whole TTL, in milliseconds. */
+  readonly lifeMs: number;
 }

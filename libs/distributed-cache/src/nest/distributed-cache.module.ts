@@ -21,7 +21,7 @@ import { CacheLogger } from './cache-logger.js';
 import { CacheMetricsInterceptor } from './interceptors.js';
 import { CacheRequestTracker } from './cache-request-tracker.js';
 import { CacheSlotFiller } from './decorators/cache-slot.js';
-import { DEFAULT_NAMESPACE } from './decorators/cached-options.js';
+import { DEFAULT_NAMESPACE } from './decorators/decorator-options.js';
 
 /** The interface of a class that is given as `useClass` or `useExisting` to `forRootAsync`. */
 export interface DistributedCacheOptionsFactory {
@@ -87,7 +87,7 @@ const BUILT_IN_CACHES = BUILT_IN_NAMESPACES.map((namespace) => cacheProvider(nam
  * `onApplicationShutdown`: in `onModuleDestroy`, requests are still being answered.
  */
 @Injectable()
-export class CacheLifecycle implements OnModuleInit, OnApplicationShutdown {
+class CacheLifecycle implements OnModuleInit, OnApplicationShutdown {
   constructor(
     @Inject(DistributedCache) private readonly cache: DistributedCache,
     @Inject(CacheLogger) private readonly logger: CacheLogger,
@@ -106,7 +106,7 @@ export class CacheLifecycle implements OnModuleInit, OnApplicationShutdown {
 
 /** The module that provides the caches of a `forFeature`. */
 @Module({})
-export class DistributedCacheFeatureModule {}
+class DistributedCacheFeatureModule {}
 
 /**
  * The cache of an application: import `DistributedCacheModule.forRoot()` once, in the root module. It is global unless

@@ -2,7 +2,7 @@ export { CACHE_MANAGER } from './cache-manager/index.js';
 export { CacheRequestTracker } from './cache-request-tracker.js';
 export { CacheEvict, type CacheEvictOptions } from './decorators/cache-evict.decorator.js';
 export { CachePut, type CachePutOptions } from './decorators/cache-put.decorator.js';
-export type { CachedOptions } from './decorators/cached-options.js';
+export type { CachedOptions } from './decorators/decorator-options.js';
 export { Cached, CachedKeywords, CachedMetrics, CachedTrends } from './decorators/cached.decorator.js';
 export { CachedMany, type CachedManyOptions } from './decorators/cached-many.decorator.js';
 export type { AsyncMethod, AsyncMethodDecorator } from './decorators/wrap-method.js';

@@ -122,7 +122,7 @@ export class InvalidationChannel {
    * busy for its heartbeats, may have unread messages, or have lost them with the connection. The path is then proven
    * anew, and until then the channel is not live.
    */
-  distrustOverdue(): void {
+  checkHeartbeat(): void {
     const sinceProofMs = this.proof.ageMs;
     if (!(this.live || this.isListening) || sinceProofMs <= this.limits.heartbeatMs + OVERDUE_SLACK_MS) {
       return;

@@ -63,11 +63,11 @@ export class InvalidationGroup {
 
   /**
    * Checks the age of each channel's proof; to be called before a local copy is trusted. See
-   * {@link InvalidationChannel.distrustOverdue}.
+   * {@link InvalidationChannel.checkHeartbeat}.
    */
-  distrustOverdue(): void {
+  checkHeartbeats(): void {
     for (const channel of this.channels.values()) {
-      channel.distrustOverdue();
+      channel.checkHeartbeat();
     }
   }
 

@@ -335,7 +335,7 @@ function markOf({ leaseKey }: Pick<EntryKeys, 'leaseKey'>): string {
 
 /**
  * The key of the value whose load has ended; `undefined` when the key is not a mark.
- * @param key beside a value, see `isBesideValue`
+ * @param key beside a value, see `isAuxiliaryKey`
  * @param prefixLength of `prefix:`
  */
 export function valueOfMark(key: string, prefixLength: number): string | undefined {

@@ -1,2 +1,1 @@
-export { FollowedScope } from './followed-scope.js';
-export { ScopedValue } from './scoped-value.js';
+export { FollowedScope, ScopedValue } from './scoped-value.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import { ClassRegistry, type RegisteredClass } from './classes.js';
-import { deserialize, serialize } from '../codec/serializer.js';
+import { deserialize, serialize } from '../codec/value-codec.js';
 
 class Money {
   constructor(

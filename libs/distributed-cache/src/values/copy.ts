@@ -1,4 +1,4 @@
-import { flatText } from './flat-text.js';
+import { flatText } from './freeze-and-measure.js';
 import { hasInternalSlots } from './kinds.js';
 
 type CopyOf = (part: unknown) => unknown;

@@ -4,7 +4,7 @@ import { isRecord } from './kinds.js';
  * The stored parts of an error. The type is one of the language's own; an error of any other class is restored as a
  * plain `Error` that still carries its name. The stack is not kept.
  */
-export interface ErrorParts {
+interface ErrorParts {
   readonly type: string;
   readonly name: string;
   readonly message: string;

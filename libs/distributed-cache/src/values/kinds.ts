@@ -5,7 +5,7 @@ import { types } from 'node:util';
  * The kinds of values that the codec distinguishes. `instance` is an object of an unknown class; `opaque` is an object
  * whose state can't be seen from outside (a promise, a stream, a WeakMap, a platform object such as a Blob).
  */
-export type ValueKind =
+type ValueKind =
   | 'array'
   | 'plain'
   | 'null-prototype'

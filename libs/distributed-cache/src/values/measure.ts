@@ -1,4 +1,3 @@
-import { isWide } from './flat-text.js';
 import { hasInternalSlots } from './kinds.js';
 
 /** The size of the table of hashes. It is a power of two: indexes are found by masking. */
@@ -69,7 +68,7 @@ function hashOf(text: string, seed: number): number {
  */
 
 /** The result of a walk over a value. */
-export interface Measure {
+interface Measure {
   /** Estimated heap in bytes; for a buffer, the bytes that are visible through it. */
   readonly bytes: number;
   /** Bytes that buffers keep alive in addition: the rest of the memory behind a view. */
@@ -316,4 +315,11 @@ export function textBytes(text: string, wide = isWide(text)): number {
 
 function roundUp(bytes: number): number {
   return Math.ceil(bytes / POINTER_BYTES) * POINTER_BYTES;
+}
+
+const BEYOND_LATIN1 = /[\u0100-\uffff]/;
+
+/** Whether a text takes two bytes per character. */
+export function isWide(text: string): boolean {
+  return BEYOND_LATIN1.test(text);
 }

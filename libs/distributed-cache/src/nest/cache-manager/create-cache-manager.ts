@@ -1,7 +1,15 @@
-import { createCache, type Cache } from 'cache-manager';
-import { Keyv } from 'keyv';
-import type { DistributedCache, DistributedCacheOptions } from '../../core/index.js';
-import { KeyvCacheStore } from './keyv-store-adapter.js';
+import { type Cache, createCache } from 'cache-manager';
+import { type DeserializedData, Keyv, type KeyvStoreAdapter } from 'keyv';
+import {
+  type AsyncCache,
+  type CacheEvents,
+  CacheKeyError,
+  type DistributedCache,
+  type DistributedCacheOptions,
+  type Duration,
+  encodeKey,
+  MAX_DURATION_MS,
+} from '../../core/index.js';
 
 /**
  * The injection token of the cache-manager `Cache`. It equals that of `@nestjs/cache-manager`, so
@@ -75,4 +83,143 @@ export function withCacheManagerDefaults(options: DistributedCacheOptions = {}):
 /** The types guarantee it; plain JavaScript and JSON files don't. */
 function isObject<Value>(value: Value): value is Value & object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The TTL of an entry without expiry: the longest possible one. */
+const LONGEST_TTL: Duration = `${MAX_DURATION_MS}ms`;
+/** An entry with more than this left of its TTL, in milliseconds, was stored without expiry. */
+const NO_EXPIRY_FROM_MS = MAX_DURATION_MS - 365 * 86_400_000;
+const EXPIRED = Symbol('stored with a TTL that is over');
+
+/** The TTL of an entry; `undefined`: the TTL of the namespace. */
+type EntryTtl = Duration | undefined | typeof EXPIRED;
+
+/** An entry as Keyv passes it to a store's `setMany`. */
+interface KeyvStoreEntry {
+  key: string;
+  value: DeserializedData<unknown>;
+  ttl?: number;
+}
+
+/**
+ * A Keyv 5 store over one namespace of the cache. Times are in milliseconds, as everywhere in Keyv.
+ *
+ * Keyv must neither serialize (`serialize: undefined`) nor prefix (`useKeyPrefix: false`). It passes `{ value, expires
+ * }`, and only the value is stored, by the cache's own codec. `expires` is calculated at each read from the rest of the
+ * entry's TTL, so that machines whose clocks differ don't expire each other's entries.
+ *
+ * No fault of Redis rejects a call: the local tier answers, and the error is emitted to `on('error')`. An entry without
+ * TTL lives for ten years, one whose TTL is over is deleted, and a TTL that is not a number counts as the namespace's.
+ * A key that is empty or ill-formed UTF-16 is a miss; storing under it is refused with a `CacheKeyError`.
+ */
+class KeyvCacheStore implements KeyvStoreAdapter {
+  /** Required by Keyv; there are no options. */
+  readonly opts: Readonly<Record<string, unknown>> = {};
+  /** Set by Keyv; keys are not prefixed with it. */
+  namespace?: string | undefined;
+
+  constructor(
+    private readonly cache: AsyncCache,
+    private readonly events: CacheEvents,
+  ) {}
+
+  async get<Value>(key: string): Promise<DeserializedData<Value> | undefined> {
+    if (!isUsable(key)) {
+      return undefined;
+    }
+    const found = await this.cache.lookup(key);
+    if (found.state !== 'fresh') {
+      return undefined;
+    }
+    const expires = found.ttlMs > NO_EXPIRY_FROM_MS ? undefined : Math.ceil(Date.now() + found.ttlMs);
+    return { value: found.value as Value, expires };
+  }
+
+  /** The values of several keys, in one round trip, and therefore without `expires`. */
+  async getMany<Value>(keys: string[]): Promise<(DeserializedData<Value> | undefined)[]> {
+    const usable = keys.filter(isUsable);
+    const values = await this.cache.getMany(usable);
+    const byKey = new Map(usable.map((key, index) => [key, values[index]]));
+    return keys.map((key) => {
+      const value = byKey.get(key);
+      return value === undefined ? undefined : { value: value as Value };
+    });
+  }
+
+  /** Stores a value. @returns whether Redis has it, or no Redis is configured */
+  async set(key: string, { value }: DeserializedData<unknown>, ttl?: number): Promise<boolean> {
+    return this.store([[key, value]], entryTtl(ttl));
+  }
+
+  /** Stores several values; of several entries for one key the last one counts. */
+  async setMany(entries: KeyvStoreEntry[]): Promise<void> {
+    const groups = new Map<EntryTtl, [string, unknown][]>();
+    for (const { key, value, ttl: ttlMs } of new Map(entries.map((entry) => [entry.key, entry])).values()) {
+      const ttl = entryTtl(ttlMs);
+      const group = groups.get(ttl) ?? [];
+      group.push([key, value.value]);
+      groups.set(ttl, group);
+    }
+    await Promise.all([...groups].map(([ttl, group]) => this.store(group, ttl)));
+  }
+
+  async has(key: string): Promise<boolean> {
+    return isUsable(key) && this.cache.has(key);
+  }
+
+  async delete(key: string): Promise<boolean> {
+    return this.cache.delete(key);
+  }
+
+  /** Deletes several keys. @returns whether all of them existed */
+  async deleteMany(keys: string[]): Promise<boolean> {
+    return (await this.cache.deleteMany(keys)) === new Set(keys).size;
+  }
+
+  /** Clears this namespace only, and nothing outside the cache's own keys. */
+  async clear(): Promise<void> {
+    await this.cache.clear();
+  }
+
+  /** Adds a listener. `error`: a tier failed and the call went on without it. There are no other events. */
+  on(event: string, listener: (error: Error) => void): this {
+    if (event === 'error') {
+      this.events.on('tierError', ({ namespace, error }) => {
+        if (namespace === this.cache.namespace) {
+          listener(error);
+        }
+      });
+    }
+    return this;
+  }
+
+  private async store(entries: readonly (readonly [string, unknown])[], ttl: EntryTtl): Promise<boolean> {
+    if (ttl !== EXPIRED) {
+      return this.cache.setMany(entries, ttl);
+    }
+    await this.cache.deleteMany(entries.map(([key]) => key));
+    return true;
+  }
+}
+
+function entryTtl(ttlMs: number | undefined): EntryTtl {
+  if (ttlMs === undefined) {
+    return LONGEST_TTL;
+  }
+  if (typeof ttlMs !== 'number' || Number.isNaN(ttlMs)) {
+    return undefined;
+  }
+  return ttlMs > 0 ? `${Math.min(Math.ceil(ttlMs), MAX_DURATION_MS)}ms` : EXPIRED;
+}
+
+function isUsable(key: string): boolean {
+  try {
+    encodeKey(key);
+    return true;
+  } catch (error) {
+    if (error instanceof CacheKeyError) {
+      return false;
+    }
+    throw error;
+  }
 }

@@ -1,6 +1,5 @@
 import { encodeKey, type AsyncCache, type KeyOptions } from '../../core/index.js';
-import { checkOptions } from './check-options.js';
-import { DEFAULT_NAMESPACE } from './cached-options.js';
+import { checkOptions, DEFAULT_NAMESPACE } from './decorator-options.js';
 import { callerName, KeySuffix, keyWith } from './entry-keys.js';
 import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
 

@@ -1,6 +1,5 @@
 import { encodeKey } from '../../core/index.js';
-import { checkOptions } from './check-options.js';
-import { DEFAULT_NAMESPACE, entryOptionsOf, type CachedOptions } from './cached-options.js';
+import { type CachedOptions, checkOptions, DEFAULT_NAMESPACE, entryOptionsOf } from './decorator-options.js';
 import { callerName, KeySuffix, keyWith } from './entry-keys.js';
 import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
 

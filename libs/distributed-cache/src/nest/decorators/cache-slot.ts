@@ -32,7 +32,7 @@ export function injectCacheInto(prototype: object): void {
 }
 
 /** Gives the instance the cache of its application. */
-export function fillSlot(instance: object, cache: DistributedCache | undefined): void {
+function fillSlot(instance: object, cache: DistributedCache | undefined): void {
   if (Object.isExtensible(instance)) {
     Object.defineProperty(instance, CACHE_SLOT, {
       value: cache,
@@ -44,12 +44,12 @@ export function fillSlot(instance: object, cache: DistributedCache | undefined):
 }
 
 /** Removes the cache from the instance. */
-export function emptySlot(instance: object): void {
+function emptySlot(instance: object): void {
   fillSlot(instance, undefined);
 }
 
 /** Whether the instance has decorated methods and no cache yet. */
-export function lacksCache(instance: unknown): instance is WithCacheSlot {
+function lacksCache(instance: unknown): instance is WithCacheSlot {
   return (
     typeof instance === 'object' &&
     instance !== null &&

@@ -1,6 +1,5 @@
 import { type AsyncCache, Binding, type CacheKey, type DistributedCache } from '../../core/index.js';
-import { DEFAULT_NAMESPACE, entryOptionsOf, type CachedOptions } from './cached-options.js';
-import { checkOptions } from './check-options.js';
+import { type CachedOptions, checkOptions, DEFAULT_NAMESPACE, entryOptionsOf } from './decorator-options.js';
 import { callerName, DefaultKeys, KeySuffix, keyWith } from './entry-keys.js';
 import { RUNNING_LOADS, type RunningLoads } from './reentrancy.js';
 import {

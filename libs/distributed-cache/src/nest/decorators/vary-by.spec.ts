@@ -6,7 +6,7 @@ import { CacheContext, DistributedCache, type CacheDimensions, type CacheEventMa
 import { CacheContextInterceptor } from '../interceptors.js';
 import { CacheEvict } from './cache-evict.decorator.js';
 import { CachePut } from './cache-put.decorator.js';
-import type { CachedOptions } from './cached-options.js';
+import type { CachedOptions } from './decorator-options.js';
 import { Cached } from './cached.decorator.js';
 import { CachedMany } from './cached-many.decorator.js';
 

@@ -9,7 +9,7 @@ import { CACHE_SLOT, injectCacheInto, type WithCacheSlot } from './cache-slot.js
 export type AsyncMethod = (...args: never[]) => Promise<unknown>;
 
 /** The type that the compiler shows when an option's function does not fit the decorated method. */
-export interface OptionDoesNotFitMethod {
+interface OptionDoesNotFitMethod {
   readonly 'The functions in the options must accept the parameters and the result of the decorated method': never;
 }
 

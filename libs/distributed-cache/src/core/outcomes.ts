@@ -26,13 +26,13 @@ export const MISS: Miss = Object.freeze({ state: 'miss' });
 export interface FoundEntry {
   readonly tier: AnsweringTier;
   readonly stored: StoredValue;
-  /** The rest of its fresh life, in milliseconds; zero or less when it is stale. */
+  /** The rest of its TTL, in milliseconds; zero or less when it is stale. */
   readonly ttlMs: number;
   readonly ageMs: number;
   /** How long its loader took, in milliseconds; 0 when that is unknown. */
   readonly loadMs: number;
-  /** Its whole fresh life, in milliseconds. */
-  readonly lifeMs: number;
+  /** Its whole TTL, in milliseconds. */
+  readonly fullTtlMs: number;
 }
 
 /** The result of a read of both tiers. */
@@ -60,4 +60,20 @@ export type LoadOutcome =
 /** The outcome of a load that ends with a value of a tier. */
 export function outcomeOf({ stored, tier, ttlMs }: FoundEntry): LoadOutcome {
   return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs };
+}
+
+/** The outcome of a write. */
+export interface WrittenEntry {
+  /** Whether a tier keeps the value. */
+  readonly kept: boolean;
+  /** Whether a later write or deletion came first, so that this value no longer counts. */
+  readonly superseded: boolean;
+  /** Whether Redis has the value; true when no Redis is configured. */
+  readonly complete: boolean;
+}
+
+/** The outcome of a write of a loaded value. */
+export interface WrittenLoad extends WrittenEntry {
+  /** The value in the form that its readers get. */
+  readonly stored: StoredValue;
 }
