@@ -14,3 +14,4 @@ export {
   InjectCache,
 } from './distributed-cache.module.js';
 export { CacheContextInterceptor, CacheMetricsInterceptor } from './interceptors.js';
+export type { RequestCacheUsage, RouteMetrics, RouteUsage, RouteUsageWire } from '../metrics/index.js';

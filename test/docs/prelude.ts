@@ -1,0 +1,71 @@
+/*
+ * What the code in README.md and docs/ uses of the reader's application. Only the types matter: that code is compiled,
+ * and not run.
+ */
+import type { INestApplication } from '@nestjs/common';
+import type { AsyncCache, DistributedCache, RedisStoreOption } from 'nestjs-distributed-cache';
+import type { Redis } from 'ioredis';
+
+export interface User {
+  readonly id: number;
+  readonly name: string;
+}
+export interface UserOfVersion2 {
+  readonly id: number;
+  readonly name: string;
+}
+export interface Product {
+  readonly id: string;
+  readonly name: string;
+}
+export interface Author {
+  readonly id: number;
+}
+export interface Book {
+  readonly title: string;
+}
+export interface Offer {
+  readonly price: number;
+}
+export interface Menu {
+  readonly dishes: readonly string[];
+}
+
+export abstract class Database {
+  abstract user(id: number): Promise<User | null>;
+  abstract saveUser(user: User): Promise<User>;
+  abstract removeUser(id: number): Promise<void>;
+  abstract products(ids: readonly string[]): Promise<Product[]>;
+  abstract booksBy(authorId: number): Promise<Book[]>;
+  abstract saveAuthor(author: Author): Promise<void>;
+  abstract menu(page: string): Promise<Menu>;
+  abstract setPrice(id: number, price: number): Promise<void>;
+}
+
+/** The members that a code block shows without their class are compiled as members of a subclass. */
+export class Application {
+  readonly db!: Database;
+}
+
+export abstract class Shop {
+  abstract search(term: string, options: { signal: AbortSignal }): Promise<Offer[]>;
+  abstract price(id: string): Promise<number>;
+}
+
+export class Temperature {
+  constructor(readonly kelvin: number) {}
+}
+
+export declare const app: INestApplication;
+export declare const cache: AsyncCache<Menu>;
+export declare const cls: { get(name: string): string };
+export declare const distributedCache: DistributedCache;
+export declare const freshToken: () => Promise<string>;
+export declare const load: () => Promise<Menu>;
+export declare const menu: Menu;
+export declare const myRedis: Redis;
+export declare const myStore: RedisStoreOption['store'];
+export declare const pager: { warn(text: string): void };
+export declare const password: string;
+export declare const secrets: { readonly redisPassword: string };
+export declare const config: { readonly cacheKeyNew: string; readonly cacheKeyOld: string };
