@@ -154,7 +154,7 @@ describe('the TypeScript of README.md and docs/', () => {
     vi.stubEnv('REDIS_URL', url);
     vi.stubEnv('CACHE_KEY_PREFIX', keyPrefix);
     onTestFinished(() => void vi.unstubAllEnvs());
-    const [sample] = blocks.filter(({ page, code }) => page === 'README.md' && code.includes('AppModule'));
+    const sample = blocks.find(({ page, code }) => page === 'README.md' && code.includes('AppModule'));
     const folder = await emptyFolder('readme-sample');
     await writeFile(join(folder, 'sample.ts'), sample?.code ?? '');
     const { AppModule } = (await import(join(folder, 'sample.ts'))) as { AppModule: Type };
