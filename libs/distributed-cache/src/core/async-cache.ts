@@ -171,7 +171,8 @@ export class AsyncCache<T = unknown> {
 
   /**
    * Stores a value in Redis and L1. In the default mode the given object itself is deep-frozen.
-   * @param ttl seconds, a string with its unit, or entry options; default: the namespace's TTL
+   * @param ttl seconds, a string with its unit, or entry options; default: the namespace's TTL. `null` and `undefined`
+   * live for `emptyTtl` at most, unless `ttl` is a function
    * @returns true once Redis has the value (or no Redis is configured); false while Redis can't be used or the queue to
    * it is full (event `overload`): then only L1 has it. Also false for a value that can't be cached (event
    * `valueRefused`), or when a dimension of `varyBy` is missing (event `dimensionMissing`)

@@ -38,7 +38,10 @@ export interface KeyOptions {
 
 /** How one entry is kept. Options that are not given come from its namespace. */
 export interface EntryOptions<T = unknown> extends KeyOptions {
-  /** How long the value is fresh; may be a function of the value. */
+  /**
+   * How long the value is fresh; may be a function of the value. `null` and `undefined` live for the namespace's
+   * `emptyTtl` at most, unless the TTL is a function.
+   */
   readonly ttl?: Duration | ((value: T) => Duration);
   /** How long the entry is kept after its TTL, to be returned when a loader fails. */
   readonly grace?: Duration;
@@ -119,7 +122,8 @@ export function expectedKeptMs<T>(namespace: ResolvedNamespace, options: EntryOp
 
 /**
  * Decides an entry's TTL and grace. The loader's `setTtl` has priority over the call's option, and that over the
- * namespace's. `null` and `undefined` live for `emptyTtl` unless the loader or the call gives a TTL.
+ * namespace's. `null` and `undefined` live for `emptyTtl` at most; only `setTtl` and a `ttl` function give them another
+ * TTL, because they know the result.
  * @throws RangeError for a TTL that is not a positive duration
  */
 export function entryLife<T>(
@@ -129,14 +133,18 @@ export function entryLife<T>(
   loaderTtl?: Duration,
 ): EntryLife {
   const { ttl, grace } = options ?? {};
-  const chosen = loaderTtl ?? (typeof ttl === 'function' ? ttl(value) : ttl);
-  const isEmpty = value === null || value === undefined;
-  const ttlMs =
-    chosen === undefined ? (isEmpty ? Math.min(namespace.emptyTtlMs, namespace.ttlMs) : namespace.ttlMs) : toMs(chosen);
-  if (ttlMs < 1) {
+  const ofResult = loaderTtl ?? (typeof ttl === 'function' ? ttl(value) : undefined);
+  const fixed = typeof ttl === 'function' ? undefined : ttl;
+  const chosen = ofResult ?? fixed;
+  const chosenMs = chosen === undefined ? namespace.ttlMs : toMs(chosen);
+  if (chosenMs < 1) {
     throw new RangeError(`ttl must be longer than 0, got ${String(chosen)}`);
   }
-  return { ttlMs, graceMs: grace === undefined ? namespace.graceMs : toMs(grace) };
+  const isEmpty = value === null || value === undefined;
+  return {
+    ttlMs: isEmpty && ofResult === undefined ? Math.min(namespace.emptyTtlMs, chosenMs) : chosenMs,
+    graceMs: grace === undefined ? namespace.graceMs : toMs(grace),
+  };
 }
 
 /** The times of an entry that early refresh needs. */

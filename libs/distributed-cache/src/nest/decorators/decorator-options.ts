@@ -16,7 +16,10 @@ import {
 export interface CachedOptions<Args extends unknown[] = unknown[], Result = unknown> extends KeyOptions {
   /** The namespace. Default `default`. */
   namespace?: string;
-  /** How long the result is fresh; may be a function of the result. Default: the namespace's TTL. */
+  /**
+   * How long the result is fresh; may be a function of the result. `null` and `undefined` live for the namespace's
+   * `emptyTtl` at most, unless this is a function. Default: the namespace's TTL.
+   */
   ttl?: Duration | ((result: Result) => Duration);
   /** How long the result is kept after its TTL, to be returned when the method throws. Default: the namespace's. */
   grace?: Duration;
