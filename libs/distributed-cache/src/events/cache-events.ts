@@ -35,7 +35,7 @@ export interface CacheEventMap {
   hit: OfKey & { readonly tier: AnsweringTier; readonly state: 'fresh' | 'stale'; readonly ttlMs: number };
   /**
    * A lookup was answered by no tier. `stale`: there was a value, past its TTL. `collapsed`: the call waited for a load
-   * that another call had started. `stored`: the loader's result was stored.
+   * that another call had started. `stored`: the loader's result was stored; the load may also have failed.
    */
   miss: OfKey & { readonly stale: boolean; readonly collapsed: boolean; readonly stored: boolean };
   /** A loader ended; `failed` when it threw. */
