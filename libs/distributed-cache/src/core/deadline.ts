@@ -40,11 +40,26 @@ export class WaitBudget {
   }
 }
 
-type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf'>;
+type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf' | 'signal'>;
 
 /** Whether the options limit how long the caller waits for a load. */
 export function hasLimits(options: CallerLimits | undefined): boolean {
-  return options !== undefined && (options.softTimeout !== undefined || options.hardTimeout !== undefined);
+  return (
+    options !== undefined &&
+    (options.softTimeout !== undefined || options.hardTimeout !== undefined || options.signal !== undefined)
+  );
+}
+
+/** Waits for `work` until the signal is aborted. @throws the reason of the signal then */
+export function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) {
+      onAbort();
+    }
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }
 
 /**

@@ -9,7 +9,10 @@ import {
 
 /** The argument of a loader: its signal, the stale value, and ways to control how the result is kept. */
 export interface LoaderContext {
-  /** Aborted at `hardTimeout` and when the cache is closed: pass it to the calls that the loader waits for. */
+  /**
+   * Aborted at `hardTimeout`, when the cache is closed, and when each call that waited has ended by its own `signal`:
+   * pass it to the calls that the loader waits for.
+   */
   readonly signal: AbortSignal;
   /** The value that is being replaced, when a stale one is still there. */
   readonly stale?: unknown;
@@ -64,6 +67,12 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
    * none.
    */
   readonly hardTimeout?: Duration;
+  /**
+   * Ends this call when it is aborted: the call rejects with the reason of the signal. The load goes on for the other
+   * calls that wait for it; when none does, the signal of its loader is aborted. A value of L1 is returned all the same.
+   * Default: none.
+   */
+  readonly signal?: AbortSignal;
   /**
    * Whether a stale value may be returned in place of this error of the loader; otherwise the error reaches the caller.
    * Default: for all errors.

@@ -64,7 +64,8 @@ export class LoadCoordinator {
    * @throws CacheKeyError at once, for a key that is not a well-formed non-empty string
    */
   getOrLoad<T>(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
-    return this.get({ key, encodedKey: encodeKey(key), loader, options, minTtlMs: 0 });
+    const request = { key, encodedKey: encodeKey(key), loader, options, minTtlMs: 0, isRepeated: false };
+    return options?.signal?.aborted === true ? Promise.reject(options.signal.reason) : this.get(request);
   }
 
   /** Runs a loader, and keeps nothing. */
@@ -99,6 +100,7 @@ export class LoadCoordinator {
     const { encodedKey } = request;
     if (this.flights.joinable(encodedKey) === undefined) {
       const refreshing = this.flights.beginLoad(encodedKey, (flight) => this.load(request, flight));
+      refreshing.addCall(undefined); // it goes on whatever the calls do that join it
       refreshing.result.catch(() => {}); // a call that joins gets the error; the others have the present value
     }
   }
@@ -214,7 +216,7 @@ export class LoadCoordinator {
     const tagging = this.filler.beginTags(flight.tags, options, grant);
     const tags = flight.tags.length === 0 ? await tagging : await budget.wait(tagging);
     const startedAtMs = clock.nowMs();
-    const waitedMs = flight.startLoader();
+    const waitedMs = flight.startLoader((reason) => context.abandon(reason));
     let value: T;
     try {
       value = await runTimed(loader, context, options?.hardTimeout, waitedMs, clock, (durationMs, hasFailed) =>
