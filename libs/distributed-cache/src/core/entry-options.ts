@@ -57,6 +57,12 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
    */
   readonly refreshAhead?: number;
   /**
+   * The asynchronous context of a refresh in the background. `own`: that of no request, so the loader sees no
+   * `AsyncLocalStorage` of the request whose hit started it, such as its transaction, which may be over. `caller`: that
+   * of the request. The dimensions of `varyBy` are there in both. Default `own`.
+   */
+  readonly refreshContext?: 'own' | 'caller';
+  /**
    * If a load takes longer, whichever call began it, this call returns a stale value; the load goes on, and its result
    * is stored. Default: none.
    */

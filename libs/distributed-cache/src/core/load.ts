@@ -25,6 +25,7 @@ import type { EntryReader } from './read.js';
 import type { Recorder } from './recorder.js';
 import type { CacheRuntime } from './runtime.js';
 import { LoadTags, type TagRegistry } from './tags.js';
+import { CacheContext } from './vary-by.js';
 import type { EntryWriter } from './write.js';
 
 type GrantedLoad = Extract<LoadDecision, { kind: 'load' }>;
@@ -94,15 +95,22 @@ export class LoadCoordinator {
   /**
    * Loads a value in the background while it is still fresh, if no load of its key is under way. A value of Redis that is
    * fresh for longer is taken instead of a new one. A call after the expiry joins; if the loader throws, the present
-   * value stays.
+   * value stays, and the error is emitted.
    */
   private refresh<T>(request: LoadRequest<T>): void {
     const { encodedKey } = request;
     if (this.flights.joinable(encodedKey) === undefined) {
-      const refreshing = this.flights.beginLoad(encodedKey, (flight) => this.load(request, flight));
+      const begin = (): Flight => this.flights.beginLoad(encodedKey, (flight) => this.load(request, flight));
+      const refreshing = request.options?.refreshContext === 'caller' ? begin() : this.beginOutside(begin);
       refreshing.addCall(undefined); // it goes on whatever the calls do that join it
-      refreshing.result.catch(() => {}); // a call that joins gets the error; the others have the present value
+      refreshing.result.catch((error) => this.recorder.refreshFailed(request.key, 'fresh', error));
     }
+  }
+
+  /** Begins a load outside of the present request, which may end first; only its dimensions are kept. */
+  private beginOutside(begin: () => Flight): Flight {
+    const dimensions = CacheContext.current;
+    return this.runtime.outside(() => (dimensions === undefined ? begin() : CacheContext.run(dimensions, begin)));
   }
 
   private joinOrBegin<T>(request: LoadRequest<T>): Promise<T> {
@@ -229,6 +237,9 @@ export class LoadCoordinator {
       }
       if (stale === undefined || options?.staleIf?.(error) === false) {
         throw error;
+      }
+      if (!flight.isAbandoned) {
+        this.recorder.refreshFailed(key, stale.ttlMs > 0 ? 'fresh' : 'stale', error);
       }
       return outcomeOf(stale);
     } finally {

@@ -48,6 +48,11 @@ export class Recorder {
     }
   }
 
+  /** Emits that a loader failed and callers have the previous value: otherwise its error would be lost. */
+  refreshFailed(key: CacheKey, state: 'fresh' | 'stale', error: unknown): void {
+    this.events.emit('refreshFailed', { namespace: this.namespace, key: String(key), state, error });
+  }
+
   /** Counts a call that waits for another process's load. */
   wait(): void {
     this.counters.waits++;

@@ -40,6 +40,11 @@ export interface CacheEventMap {
   miss: OfKey & { readonly stale: boolean; readonly collapsed: boolean; readonly stored: boolean };
   /** A loader ended; `failed` when it threw. */
   load: OfKey & { readonly durationMs: number; readonly failed: boolean };
+  /**
+   * A loader failed, and callers get the previous value instead of its error: a refresh in the background (`state` of
+   * the value: `fresh`), or a load in whose place a `stale` value is returned.
+   */
+  refreshFailed: OfKey & { readonly state: 'fresh' | 'stale'; readonly error: unknown };
   set: OfKey & { readonly ttlMs: number; readonly redis: boolean };
   delete: OfKey & { readonly existed: boolean };
   clear: OfNamespace;
@@ -127,6 +132,7 @@ export class CacheEvents {
     hit: new Topic('hit'),
     miss: new Topic('miss'),
     load: new Topic('load'),
+    refreshFailed: new Topic('refreshFailed'),
     set: new Topic('set'),
     delete: new Topic('delete'),
     clear: new Topic('clear'),
