@@ -4,14 +4,16 @@ import { type ClassRegistry, inspectValue } from '../values/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
 import { readStored } from '../local/index.js';
 import { REAL_TIME } from '../redis/index.js';
-import { hasLimits, WaitBudget } from './deadline.js';
+import { allowsStale, hasLimits, WaitBudget } from './deadline.js';
 import {
+  checkLife,
   entryLife,
   type EntryOptions,
   expectedKeptMs,
   isRefreshDue,
   jitteredTtlMs,
   type Loader,
+  NotKept,
   tagNames,
 } from './entry-options.js';
 import type { Flight, LoadFacts } from './flight.js';
@@ -164,6 +166,7 @@ export class LoadCoordinator {
 
   private factsOf<T>({ encodedKey, options }: LoadRequest<T>): LoadFacts {
     const { hardTimeout } = options ?? {};
+    checkLife(options ?? {});
     return {
       label: `${this.namespace}:${encodedKey}`,
       loadLifeMs: Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout)),
@@ -235,7 +238,7 @@ export class LoadCoordinator {
       if (context.abortedBy !== undefined && context.abortedBy === error) {
         flight.endByTimeout(context.abortedBy);
       }
-      if (stale === undefined || options?.staleIf?.(error) === false) {
+      if (stale === undefined || !allowsStale(options, error)) {
         throw error;
       }
       if (!flight.isAbandoned) {
@@ -314,7 +317,6 @@ export class LoadFiller {
    * Stores the loader's result, or releases the lease.
    * @param tags the result of {@link beginTags}
    * @param grant the right to store the result in Redis; without it, only this process keeps the result
-   * @throws what the functions of the options throw
    */
   async store<T>(
     loaded: LoadedValue<T>,
@@ -327,11 +329,15 @@ export class LoadFiller {
     let isComplete = false;
     let isSuperseded = false;
     try {
-      if (context.isSkipped || flight.isTainted || options?.cacheIf?.(value) === false) {
+      if (context.isSkipped || flight.isTainted) {
         return { stored: unmeasured(value), kept: false };
       }
-      const { ttlMs, graceMs } = entryLife(value, this.policy, options, context.chosenTtl);
-      const life = { ttlMs: jitteredTtlMs(ttlMs, this.runtime.random), graceMs };
+      const decided = entryLife(value, this.policy, options, context.chosenTtl);
+      if (decided instanceof NotKept) {
+        this.recorder.notKept(key, decided);
+        return { stored: unmeasured(value), kept: false };
+      }
+      const life = { ttlMs: jitteredTtlMs(decided.ttlMs, this.runtime.random), graceMs: decided.graceMs };
       const loadedTags = await tags?.end(context.addedTags, grant !== undefined).catch(() => undefined);
       if (loadedTags === undefined) {
         return { stored: unmeasured(value), kept: false };

@@ -48,8 +48,11 @@ export interface CacheEventMap {
   set: OfKey & { readonly ttlMs: number; readonly redis: boolean };
   delete: OfKey & { readonly existed: boolean };
   clear: OfNamespace;
-  /** A value can't be kept by any tier; `reason` says why. */
-  valueRefused: OfKey & { readonly reason: string };
+  /**
+   * A value is returned and not kept, by no tier; `reason` says why: it can't be stored, or `ttl`, `setTtl` or `cacheIf`
+   * has gone wrong (`error`: what the function has thrown).
+   */
+  valueRefused: OfKey & { readonly reason: string; readonly error?: unknown };
   schemaMismatch: OfKey & SchemaMismatch;
   /**
    * A call was not cached because dimensions of its `varyBy` are missing in the request. Emitted once for each
