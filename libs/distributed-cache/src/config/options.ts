@@ -194,7 +194,10 @@ export interface NamespaceOptions {
   ttl?: Duration;
   /** How long a stale value is kept after its TTL, to be returned when the loader fails. Default 0: none. */
   grace?: Duration;
-  /** TTL of `null` and `undefined`. Default: 60 s, or the TTL when that is shorter. */
+  /**
+   * Longest TTL of `null` and `undefined`, also when a call has a longer `ttl`; only a `ttl` function or `setTtl` gives
+   * another. Default: 60 s, or the TTL when that is shorter.
+   */
   emptyTtl?: Duration;
   /** How values are returned from L1. Default: `local.values`. */
   values?: ValuesMode;

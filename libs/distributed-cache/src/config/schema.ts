@@ -327,7 +327,8 @@ export const NAMESPACE_OPTIONS = {
     rule: TTL,
     field: 'emptyTtlMs',
     default: 60_000,
-    meaning: 'TTL of `null` and `undefined`; never longer than the TTL',
+    meaning:
+      'longest TTL of `null` and `undefined`, also when a call has a longer `ttl`; only a `ttl` function or `setTtl` gives another',
   },
   values: { rule: VALUES, defaultText: '`local.values`', meaning: 'as `local.values`' },
   schema: {

@@ -116,7 +116,8 @@ export class AsyncCache<T = unknown> {
    * this process always, in the cluster while Redis serves; a call may wait for another process's load. If the loader
    * throws, a stale value still in its grace is returned; else its error, the same object. While Redis can't be used,
    * L1 answers within the limits of the fallback, and each process loads for itself.
-   * @throws what `loader` throws, a CacheKeyError as {@link get}, and a LoaderTimeoutError after `hardTimeout`
+   * @throws what `loader` throws, a CacheKeyError as {@link get}, a LoaderTimeoutError after `hardTimeout`, and the
+   * reason of `signal` once that is aborted
    */
   getOrSet(key: CacheKey, loader: Loader<T>, options?: EntryOptions<T>): Promise<T> {
     return this.hit(key, options) ?? this.getOrLoad(key, loader, options);
@@ -171,7 +172,8 @@ export class AsyncCache<T = unknown> {
 
   /**
    * Stores a value in Redis and L1. In the default mode the given object itself is deep-frozen.
-   * @param ttl seconds, a string with its unit, or entry options; default: the namespace's TTL
+   * @param ttl seconds, a string with its unit, or entry options; default: the namespace's TTL. `null` and `undefined`
+   * live for `emptyTtl` at most, unless `ttl` is a function
    * @returns true once Redis has the value (or no Redis is configured); false while Redis can't be used or the queue to
    * it is full (event `overload`): then only L1 has it. Also false for a value that can't be cached (event
    * `valueRefused`), or when a dimension of `varyBy` is missing (event `dimensionMissing`)

@@ -215,6 +215,8 @@ function inScopesOf<Result>(contexts: readonly LoaderContext[], work: () => Resu
  */
 function contextOfAll(contexts: readonly LoaderContext[]): LoaderContext {
   let controller: AbortController | undefined;
+  const wanted = { loads: 0 };
+  contexts.forEach((context) => ownOf(context)?.joinBatch(wanted));
   const sharedController = (): AbortController => {
     if (controller === undefined) {
       controller = new AbortController();

@@ -40,11 +40,38 @@ export class WaitBudget {
   }
 }
 
-type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf'>;
+type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf' | 'signal'>;
 
 /** Whether the options limit how long the caller waits for a load. */
 export function hasLimits(options: CallerLimits | undefined): boolean {
-  return options !== undefined && (options.softTimeout !== undefined || options.hardTimeout !== undefined);
+  return (
+    options !== undefined &&
+    (options.softTimeout !== undefined || options.hardTimeout !== undefined || options.signal !== undefined)
+  );
+}
+
+/**
+ * Whether a stale value may be returned in place of an error of the loader. When `staleIf` throws, the caller gets the
+ * error of the loader.
+ */
+export function allowsStale(limits: Pick<CallerLimits, 'staleIf'> | undefined, error: unknown): boolean {
+  try {
+    return limits?.staleIf?.(error) !== false;
+  } catch {
+    return false;
+  }
+}
+
+/** Waits for `work` until the signal is aborted. @throws the reason of the signal then */
+export function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) {
+      onAbort();
+    }
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }
 
 /**
@@ -59,9 +86,10 @@ export function hasLimits(options: CallerLimits | undefined): boolean {
 export function withinLimits(
   flight: Flight,
   result: Promise<LoadOutcome>,
-  { softTimeout, hardTimeout, staleIf }: CallerLimits,
+  limits: CallerLimits,
   isOwn: boolean,
 ): Promise<LoadOutcome> {
+  const { softTimeout, hardTimeout } = limits;
   const softMs = softTimeout === undefined ? Infinity : toMs(softTimeout);
   const hardMs = hardTimeout === undefined ? Infinity : toMs(hardTimeout);
   const beganAtMs = performance.now();
@@ -69,14 +97,10 @@ export function withinLimits(
     let timer: NodeJS.Timeout | undefined;
     const endAtHardTimeout = (): void => {
       const error = new LoaderTimeoutError(hardMs);
-      try {
-        if (flight.stale !== undefined && staleIf?.(error) !== false) {
-          resolve(outcomeOf(flight.stale));
-        } else {
-          reject(error);
-        }
-      } catch (failure) {
-        reject(failure); // the caller's own function has thrown
+      if (flight.stale !== undefined && allowsStale(limits, error)) {
+        resolve(outcomeOf(flight.stale));
+      } else {
+        reject(error);
       }
     };
     const look = (): void => {

@@ -17,6 +17,7 @@ import type { CacheRuntime } from './runtime.js';
 import { connectRedis } from './connect-redis.js';
 import { FlattenedClassReports } from './recorder.js';
 import { LoadSignals } from './loader-run.js';
+import { captureContext } from '../scope/index.js';
 import { ClassRegistry } from '../values/index.js';
 
 let made = 0;
@@ -92,6 +93,7 @@ export class DistributedCache {
       random,
       closing: this.closing.signal,
       loadLifeMs,
+      outside: captureContext(),
       loadSignals: new LoadSignals(this.closing.signal),
     };
     if (config.enabled) {

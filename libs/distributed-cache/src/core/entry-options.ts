@@ -1,6 +1,7 @@
 import { encodeKey } from '../keys/index.js';
 import {
   type Duration,
+  isDuration,
   type StandardSchemaV1,
   type ValidateMode,
   toMs,
@@ -9,7 +10,10 @@ import {
 
 /** The argument of a loader: its signal, the stale value, and ways to control how the result is kept. */
 export interface LoaderContext {
-  /** Aborted at `hardTimeout` and when the cache is closed: pass it to the calls that the loader waits for. */
+  /**
+   * Aborted at `hardTimeout`, when the cache is closed, and when each call that waited has ended by its own `signal`:
+   * pass it to the calls that the loader waits for.
+   */
   readonly signal: AbortSignal;
   /** The value that is being replaced, when a stale one is still there. */
   readonly stale?: unknown;
@@ -38,7 +42,11 @@ export interface KeyOptions {
 
 /** How one entry is kept. Options that are not given come from its namespace. */
 export interface EntryOptions<T = unknown> extends KeyOptions {
-  /** How long the value is fresh; may be a function of the value. */
+  /**
+   * How long the value is fresh; may be a function of the value, which must not be `async`: when it throws or returns
+   * no duration over 0, the value is returned and not stored (event `valueRefused`). `null` and `undefined` live for the namespace's
+   * `emptyTtl` at most, unless the TTL is a function.
+   */
   readonly ttl?: Duration | ((value: T) => Duration);
   /** How long the entry is kept after its TTL, to be returned when a loader fails. */
   readonly grace?: Duration;
@@ -51,6 +59,12 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
    */
   readonly refreshAhead?: number;
   /**
+   * The asynchronous context of a refresh in the background. `own`: that of no request, so the loader sees no
+   * `AsyncLocalStorage` of the request whose hit started it, such as its transaction, which may be over. `caller`: that
+   * of the request. The dimensions of `varyBy` are there in both. Default `own`.
+   */
+  readonly refreshContext?: 'own' | 'caller';
+  /**
    * If a load takes longer, whichever call began it, this call returns a stale value; the load goes on, and its result
    * is stored. Default: none.
    */
@@ -61,6 +75,12 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
    * none.
    */
   readonly hardTimeout?: Duration;
+  /**
+   * Ends this call when it is aborted: the call rejects with the reason of the signal. The load goes on for the other
+   * calls that wait for it; when none does, the signal of its loader is aborted. A value of L1 is returned all the same.
+   * Default: none.
+   */
+  readonly signal?: AbortSignal;
   /**
    * Whether a stale value may be returned in place of this error of the loader; otherwise the error reaches the caller.
    * Default: for all errors.
@@ -73,7 +93,10 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
   readonly schema?: StandardSchemaV1;
   /** With `both` the value is also checked before it is stored; one that does not match is returned and not stored. */
   readonly validate?: ValidateMode;
-  /** Stores the value only when this returns true. Default: always. */
+  /**
+   * Stores the value only when this returns true. It must not be `async`. When it throws, the value is returned and not
+   * stored (event `valueRefused`). Default: always.
+   */
   readonly cacheIf?: (value: T) => boolean;
 }
 
@@ -118,25 +141,99 @@ export function expectedKeptMs<T>(namespace: ResolvedNamespace, options: EntryOp
 }
 
 /**
- * Decides an entry's TTL and grace. The loader's `setTtl` has priority over the call's option, and that over the
- * namespace's. `null` and `undefined` live for `emptyTtl` unless the loader or the call gives a TTL.
- * @throws RangeError for a TTL that is not a positive duration
+ * Checks the options of a call before its loader runs: what is wrong later must not decide a call that has succeeded.
+ * @throws RangeError for a TTL that is not a positive duration, or a grace that is none
+ */
+export function checkLife({ ttl, grace }: Pick<EntryOptions<never>, 'ttl' | 'grace'>): void {
+  if (ttl !== undefined && typeof ttl !== 'function' && toMs(ttl) < 1) {
+    throw new RangeError(`ttl must be longer than 0, got ${String(ttl)}`);
+  }
+  if (grace !== undefined) {
+    toMs(grace);
+  }
+}
+
+/** The decision not to keep the result of a call that has succeeded. */
+export class NotKept {
+  /**
+   * @param reason a mistake in the options; `undefined`: `cacheIf` has refused the value
+   * @param error what a function of the options has thrown
+   */
+  constructor(
+    readonly reason: string | undefined,
+    readonly error?: unknown,
+  ) {}
+
+  static dueTo(mistake: string, error?: unknown): NotKept {
+    return new NotKept(`The value is not cached: ${mistake}`, error);
+  }
+}
+
+/**
+ * Decides whether a value is kept, and its TTL and grace. The loader's `setTtl` has priority over the call's option, and
+ * that over the namespace's. `null` and `undefined` live for `emptyTtl` at most; only `setTtl` and a `ttl` function give
+ * them another TTL, because they know the result. A mistake of these functions is a reason not to keep the value, never
+ * an error.
+ * @throws RangeError for the mistakes that {@link checkLife} finds
  */
 export function entryLife<T>(
   value: T,
   namespace: ResolvedNamespace,
   options: EntryOptions<T> | undefined,
   loaderTtl?: Duration,
-): EntryLife {
-  const { ttl, grace } = options ?? {};
-  const chosen = loaderTtl ?? (typeof ttl === 'function' ? ttl(value) : ttl);
-  const isEmpty = value === null || value === undefined;
-  const ttlMs =
-    chosen === undefined ? (isEmpty ? Math.min(namespace.emptyTtlMs, namespace.ttlMs) : namespace.ttlMs) : toMs(chosen);
-  if (ttlMs < 1) {
-    throw new RangeError(`ttl must be longer than 0, got ${String(chosen)}`);
+): EntryLife | NotKept {
+  if (options !== undefined) {
+    checkLife(options);
   }
-  return { ttlMs, graceMs: grace === undefined ? namespace.graceMs : toMs(grace) };
+  const { ttl, grace, cacheIf } = options ?? {};
+  const refusal = cacheIf && refusalOf(cacheIf, value);
+  if (refusal !== undefined) {
+    return refusal;
+  }
+  let ofResult = loaderTtl;
+  try {
+    ofResult ??= typeof ttl === 'function' ? ttl(value) : undefined;
+  } catch (error) {
+    return NotKept.dueTo(`ttl threw ${nameOf(error)}`, error);
+  }
+  const graceMs = grace === undefined ? namespace.graceMs : toMs(grace);
+  if (ofResult === undefined) {
+    const isEmpty = value === null || value === undefined;
+    const ttlMs = ttl === undefined || typeof ttl === 'function' ? namespace.ttlMs : toMs(ttl);
+    return { ttlMs: isEmpty ? Math.min(namespace.emptyTtlMs, ttlMs) : ttlMs, graceMs };
+  }
+  if (!isDuration(ofResult)) {
+    ignoreRejection(ofResult);
+    return NotKept.dueTo('its ttl is not a duration');
+  }
+  const ttlMs = toMs(ofResult);
+  return ttlMs < 1 ? NotKept.dueTo('its ttl is not longer than 0') : { ttlMs, graceMs };
+}
+
+/** @returns why `cacheIf` keeps a value from being kept; `undefined`: it does not */
+function refusalOf<T>(cacheIf: (value: T) => unknown, value: T): NotKept | undefined {
+  try {
+    const verdict = cacheIf(value);
+    if (verdict instanceof Promise) {
+      ignoreRejection(verdict);
+      return NotKept.dueTo('cacheIf returned a promise, write a function that is not async');
+    }
+    return verdict ? undefined : new NotKept(undefined);
+  } catch (error) {
+    return NotKept.dueTo(`cacheIf threw ${nameOf(error)}`, error);
+  }
+}
+
+/** A function of the options that is async by mistake must not end the process by an unhandled rejection. */
+function ignoreRejection(result: unknown): void {
+  if (result instanceof Promise) {
+    result.catch(() => {});
+  }
+}
+
+/** The name of an error, without its message, which may quote the value. */
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
 }
 
 /** The times of an entry that early refresh needs. */

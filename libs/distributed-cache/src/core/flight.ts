@@ -38,6 +38,12 @@ export class Flight implements WaitedLoad {
   private staleValue: FoundEntry | undefined;
   private timeout: LoaderTimeoutError | undefined;
   private isCallerGone = false;
+  private goneReason: unknown;
+  private abandonment: { readonly reason: unknown } | undefined;
+  private abortLoader: ((reason: unknown) => void) | undefined;
+  /** The calls that wait and may end by their signals. */
+  private signalledCalls = 0;
+  private hasCallWithoutSignal = false;
   private backgroundWork: Promise<unknown> | undefined;
 
   /** The result of a load. */
@@ -129,7 +135,7 @@ export class Flight implements WaitedLoad {
 
   /** Whether no call waits for the load any more. */
   get isAbandoned(): boolean {
-    return this.isCallerGone && this.joinedOutcome === undefined;
+    return this.abandonment !== undefined || (this.isCallerGone && this.joinedOutcome === undefined);
   }
 
   /** Starts the load whose outcome is {@link result}. */
@@ -190,8 +196,16 @@ export class Flight implements WaitedLoad {
     this.staleValue = stale;
   }
 
-  /** The loader starts. @returns the time that the load has waited for another process before, in milliseconds */
-  startLoader(): number {
+  /**
+   * The loader starts.
+   * @param abort aborts its signal, once no call waits for the load any more
+   * @returns the time that the load has waited for another process before, in milliseconds
+   */
+  startLoader(abort: (reason: unknown) => void): number {
+    this.abortLoader = abort;
+    if (this.abandonment !== undefined) {
+      abort(this.abandonment.reason);
+    }
     const nowMs = performance.now();
     this.startedAtMs ??= nowMs;
     return nowMs - this.startedAtMs;
@@ -222,9 +236,40 @@ export class Flight implements WaitedLoad {
     this.timeout = error;
   }
 
-  /** The call that began the load no longer waits for it. */
-  onCallerGone(): void {
+  /** A call waits for the load, until the load or the signal ends it. Without a call the load is for its own sake. */
+  addCall(signal: AbortSignal | undefined): void {
+    if (signal === undefined) {
+      this.hasCallWithoutSignal = true;
+    } else {
+      this.signalledCalls++;
+    }
+  }
+
+  /** A call has ended by its signal. @returns whether no call waits for the load any more */
+  removeCall(): boolean {
+    this.signalledCalls--;
+    return this.signalledCalls === 0 && !this.hasCallWithoutSignal;
+  }
+
+  /** No call waits for the load any more: its loader is aborted, and a result is not kept. */
+  abandon(reason: unknown): void {
+    this.abandonment = { reason };
+    this.taint();
+    this.abortLoader?.(reason);
+  }
+
+  /**
+   * The call that began the load no longer waits for it.
+   * @param reason the reason of its signal, when that has ended it
+   */
+  onCallerGone(reason: unknown): void {
     this.isCallerGone = true;
+    this.goneReason = reason;
+  }
+
+  /** Whether the load has ended with the call that began it: its loader has thrown the reason of the signal of that call. */
+  hasEndedWithCaller(error: unknown): boolean {
+    return this.goneReason !== undefined && this.goneReason === error;
   }
 
   /** The result is there, and `work` goes on: until it has ended, the flight can be tainted. */

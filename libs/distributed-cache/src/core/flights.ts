@@ -63,6 +63,12 @@ export class Flights {
     return flight.joined ?? flight.joinAs(this.resultInTime(key, flight, flight.result));
   }
 
+  /** Ends a load for which no call waits any more; the next call begins a new one. */
+  abandon(key: string, flight: Flight, reason: unknown): void {
+    flight.abandon(reason);
+    this.remove(key, flight);
+  }
+
   /** Reads a key; concurrent reads of it share one request. `read` must call {@link end} before its promise settles. */
   read(key: string, read: (flight: Flight) => Promise<ReadResult>): Promise<ReadResult> {
     const running = this.slots.get(key)?.readResult;

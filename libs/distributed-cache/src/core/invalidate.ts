@@ -1,6 +1,6 @@
 import { toMs, type Duration, type ResolvedNamespace } from '../config/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
-import { type EntryLife, tagNames } from './entry-options.js';
+import { type EntryLife, type NotKept, tagNames } from './entry-options.js';
 import type { Flights } from './flights.js';
 import type { LocalTier } from './local-tier.js';
 import type { Recorder } from './recorder.js';
@@ -101,13 +101,24 @@ export class Invalidator {
         remote?.journal(encodedKey);
       }
     } else if (!written.superseded) {
-      this.drop(encodedKey);
-      // A key in the journal is deleted later: this call has waited for Redis once already.
-      if (remote?.validity.isJournalled(encodedKey) === false) {
-        return this.deleteRemotely([encodedKey]);
-      }
+      return this.dropPrevious(encodedKey);
     }
     return undefined;
+  }
+
+  /**
+   * Completes a `set` whose options are wrong for its value: if that is a mistake, the previous value is dropped.
+   * @returns `undefined` when there is nothing to wait for
+   */
+  afterNotKept(key: CacheKey, encodedKey: string, decision: NotKept): Promise<unknown> | undefined {
+    this.recorder.notKept(key, decision);
+    return decision.reason === undefined ? undefined : this.dropPrevious(encodedKey);
+  }
+
+  private dropPrevious(encodedKey: string): Promise<unknown> | undefined {
+    this.drop(encodedKey);
+    // A key in the journal is deleted later: this call has waited for Redis once already.
+    return this.remote?.validity.isJournalled(encodedKey) === false ? this.deleteRemotely([encodedKey]) : undefined;
   }
 
   /**

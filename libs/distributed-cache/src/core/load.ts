@@ -1,21 +1,25 @@
 import { type ResolvedNamespace, toMs } from '../config/index.js';
-import { LoaderTimeoutError } from '../errors/index.js';
+import { LoaderTimeoutError, ValueRefusedError } from '../errors/index.js';
+import { type ClassRegistry, inspectValue } from '../values/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
 import { readStored } from '../local/index.js';
 import { REAL_TIME } from '../redis/index.js';
-import { hasLimits, WaitBudget, isTimeoutOfAnotherCall, withinLimits, withTimeLeft } from './deadline.js';
+import { allowsStale, hasLimits, WaitBudget } from './deadline.js';
 import {
+  checkLife,
   entryLife,
   type EntryOptions,
   expectedKeptMs,
   isRefreshDue,
   jitteredTtlMs,
   type Loader,
+  NotKept,
   tagNames,
 } from './entry-options.js';
 import type { Flight, LoadFacts } from './flight.js';
-import { FlightOutlivedError, type Flights } from './flights.js';
+import type { Flights } from './flights.js';
 import type { FillGrant, LeaseQueue, LoadDecision } from './lease-wait.js';
+import { LoadDelivery, type LoadRequest } from './load-delivery.js';
 import { LoadContext, loadScopes, recordWait, runTimed } from './loader-run.js';
 import { unmeasured } from './local-tier.js';
 import { type LoadOutcome, outcomeOf, type ReadResult, type WrittenLoad } from './outcomes.js';
@@ -23,17 +27,8 @@ import type { EntryReader } from './read.js';
 import type { Recorder } from './recorder.js';
 import type { CacheRuntime } from './runtime.js';
 import { LoadTags, type TagRegistry } from './tags.js';
+import { CacheContext } from './vary-by.js';
 import type { EntryWriter } from './write.js';
-
-/** One call of `getOrSet`. */
-interface LoadRequest<T> {
-  readonly key: CacheKey;
-  readonly encodedKey: string;
-  readonly loader: Loader<T>;
-  readonly options: EntryOptions<T> | undefined;
-  /** Only a value with a longer rest of its TTL is taken, in milliseconds; above 0 for a refresh before the expiry. */
-  readonly minTtlMs: number;
-}
 
 type GrantedLoad = Extract<LoadDecision, { kind: 'load' }>;
 
@@ -42,7 +37,7 @@ type GrantedLoad = Extract<LoadDecision, { kind: 'load' }>;
  *
  * A miss takes these steps, in this order: join the load that is under way for the key or begin one (`joinOrBegin`),
  * look in Redis (`load`), acquire the lease or wait for the load of another process (`loadUnderLease`), run the loader
- * and store its result (`runAndFill`), and give the result to each caller (`deliver`).
+ * and store its result (`runAndFill`), and give the result to each caller (`LoadDelivery`).
  *
  * The calls for one key share one load in this process, until the key changes or the load exceeds its life. A lease in
  * Redis limits the cluster to one load per key; without Redis each process loads. The loader runs at most once in a
@@ -51,6 +46,7 @@ type GrantedLoad = Extract<LoadDecision, { kind: 'load' }>;
  */
 export class LoadCoordinator {
   private readonly deadlineClock: { nowMs(): number };
+  private readonly delivery: LoadDelivery;
 
   constructor(
     private readonly namespace: string,
@@ -62,6 +58,7 @@ export class LoadCoordinator {
     private readonly recorder: Recorder,
   ) {
     this.deadlineClock = runtime.redis?.connection.deadlineClock ?? REAL_TIME;
+    this.delivery = new LoadDelivery(runtime, flights, recorder, (request) => this.get(request));
   }
 
   /**
@@ -70,16 +67,8 @@ export class LoadCoordinator {
    * @throws CacheKeyError at once, for a key that is not a well-formed non-empty string
    */
   getOrLoad<T>(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
-    const encodedKey = encodeKey(key);
-    const local = this.reader.freshLocal(encodedKey);
-    if (local === undefined) {
-      return this.joinOrBegin({ key, encodedKey, loader, options, minTtlMs: 0 });
-    }
-    this.recorder.hit(key, 'local', 'fresh', local.ttlMs);
-    if (isRefreshDue(local.ttlMs, local, options, this.runtime.random)) {
-      this.refresh({ key, encodedKey, loader, options, minTtlMs: local.ttlMs });
-    }
-    return Promise.resolve(readStored(local.stored) as T);
+    const request = { key, encodedKey: encodeKey(key), loader, options, minTtlMs: 0, isRepeated: false };
+    return options?.signal?.aborted === true ? Promise.reject(options.signal.reason) : this.get(request);
   }
 
   /** Runs a loader, and keeps nothing. */
@@ -92,17 +81,38 @@ export class LoadCoordinator {
     }
   }
 
+  private get<T>(request: LoadRequest<T>): Promise<T> {
+    const { key, encodedKey, options } = request;
+    const local = this.reader.freshLocal(encodedKey);
+    if (local === undefined) {
+      return this.joinOrBegin(request);
+    }
+    this.recorder.hit(key, 'local', 'fresh', local.ttlMs);
+    if (isRefreshDue(local.ttlMs, local, options, this.runtime.random)) {
+      this.refresh({ ...request, minTtlMs: local.ttlMs });
+    }
+    return Promise.resolve(readStored(local.stored) as T);
+  }
+
   /**
    * Loads a value in the background while it is still fresh, if no load of its key is under way. A value of Redis that is
    * fresh for longer is taken instead of a new one. A call after the expiry joins; if the loader throws, the present
-   * value stays.
+   * value stays, and the error is emitted.
    */
   private refresh<T>(request: LoadRequest<T>): void {
     const { encodedKey } = request;
     if (this.flights.joinable(encodedKey) === undefined) {
-      const refreshing = this.flights.beginLoad(encodedKey, (flight) => this.load(request, flight));
-      refreshing.result.catch(() => {}); // a call that joins gets the error; the others have the present value
+      const begin = (): Flight => this.flights.beginLoad(encodedKey, (flight) => this.load(request, flight));
+      const refreshing = request.options?.refreshContext === 'caller' ? begin() : this.beginOutside(begin);
+      refreshing.addCall(undefined); // it goes on whatever the calls do that join it
+      refreshing.result.catch((error) => this.recorder.refreshFailed(request.key, 'fresh', error));
     }
+  }
+
+  /** Begins a load outside of the present request, which may end first; only its dimensions are kept. */
+  private beginOutside(begin: () => Flight): Flight {
+    const dimensions = CacheContext.current;
+    return this.runtime.outside(() => (dimensions === undefined ? begin() : CacheContext.run(dimensions, begin)));
   }
 
   private joinOrBegin<T>(request: LoadRequest<T>): Promise<T> {
@@ -111,12 +121,13 @@ export class LoadCoordinator {
     if (running === undefined) {
       const flight = this.flights.beginLoad(request.encodedKey, (begun) => this.load(request, begun));
       return scope === undefined && !hasLimits(request.options)
-        ? this.deliver(request.key, flight.result, false)
-        : this.deliverInTime(request, flight, false, scope && recordWait(scope, flight));
+        ? this.delivery.deliver(request, flight)
+        : this.delivery.deliverInTime(request, flight, false, scope && recordWait(scope, flight));
     }
     try {
-      return this.deliverInTime(request, running, true, scope && recordWait(scope, running));
+      return this.delivery.deliverInTime(request, running, true, scope && recordWait(scope, running));
     } catch (error) {
+      this.delivery.countFailure(request.key, running, true);
       const rejected: Promise<T> = Promise.reject(error);
       // A loader that does not wait for this call must not end the process by an unhandled rejection.
       rejected.catch(() => {});
@@ -155,6 +166,7 @@ export class LoadCoordinator {
 
   private factsOf<T>({ encodedKey, options }: LoadRequest<T>): LoadFacts {
     const { hardTimeout } = options ?? {};
+    checkLife(options ?? {});
     return {
       label: `${this.namespace}:${encodedKey}`,
       loadLifeMs: Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout)),
@@ -215,7 +227,7 @@ export class LoadCoordinator {
     const tagging = this.filler.beginTags(flight.tags, options, grant);
     const tags = flight.tags.length === 0 ? await tagging : await budget.wait(tagging);
     const startedAtMs = clock.nowMs();
-    const waitedMs = flight.startLoader();
+    const waitedMs = flight.startLoader((reason) => context.abandon(reason));
     let value: T;
     try {
       value = await runTimed(loader, context, options?.hardTimeout, waitedMs, clock, (durationMs, hasFailed) =>
@@ -226,8 +238,11 @@ export class LoadCoordinator {
       if (context.abortedBy !== undefined && context.abortedBy === error) {
         flight.endByTimeout(context.abortedBy);
       }
-      if (stale === undefined || options?.staleIf?.(error) === false) {
+      if (stale === undefined || !allowsStale(options, error)) {
         throw error;
+      }
+      if (!flight.isAbandoned) {
+        this.recorder.refreshFailed(key, stale.ttlMs > 0 ? 'fresh' : 'stale', error);
       }
       return outcomeOf(stale);
     } finally {
@@ -240,51 +255,8 @@ export class LoadCoordinator {
     const filled = await budget.wait(filling);
     // When the budget is used up, the caller gets the value, storing continues, and the load counts as not stored.
     const { stored, kept } = filled ?? { stored: unmeasured(value), kept: false };
-    return { source: 'loader', stored, kept, hadStale: stale !== undefined };
-  }
-
-  /**
-   * Gives the result of a load to one caller, within the limits of its call. A call that has joined starts anew, with the
-   * rest of its time, when the load exceeds its life, or ends by a limit of the call that began it.
-   * @param isJoined whether the load was under way already
-   * @param endWait removes the record that the load of the calling loader waits for this load
-   */
-  private async deliverInTime<T>(
-    request: LoadRequest<T>,
-    flight: Flight,
-    isJoined: boolean,
-    endWait: (() => void) | undefined,
-  ): Promise<T> {
-    const { key, encodedKey, loader, options } = request;
-    const startedAtMs = performance.now();
-    try {
-      const result = isJoined ? this.flights.join(encodedKey, flight) : flight.result;
-      const limited =
-        options !== undefined && hasLimits(options) ? withinLimits(flight, result, options, !isJoined) : result;
-      return await this.deliver(key, limited, isJoined);
-    } catch (error) {
-      if (!isJoined) {
-        flight.onCallerGone();
-        throw error;
-      }
-      if (!(error instanceof FlightOutlivedError || isTimeoutOfAnotherCall(flight, error, options))) {
-        throw error;
-      }
-    } finally {
-      endWait?.();
-    }
-    return this.getOrLoad(key, loader, withTimeLeft(options, performance.now() - startedAtMs));
-  }
-
-  /** Counts the outcome of a load for one caller, and returns the value. */
-  private async deliver<T>(key: CacheKey, result: Promise<LoadOutcome>, isJoined: boolean): Promise<T> {
-    const outcome = await result;
-    if (outcome.source === 'tier') {
-      this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs);
-    } else {
-      this.recorder.miss(key, { stale: outcome.hadStale, collapsed: isJoined, stored: outcome.kept });
-    }
-    return readStored(outcome.stored) as T;
+    const isShareable = kept || (flight.joined !== undefined && isData(value, this.runtime.classes));
+    return { source: 'loader', stored, kept, isShareable, hadStale: stale !== undefined };
   }
 }
 
@@ -295,6 +267,16 @@ interface LoadedValue<T> {
   readonly flight: Flight;
   /** How long the loader took, in milliseconds. */
   readonly loadMs: number;
+}
+
+/** Whether several calls may have one value: it is data, and not a stream, a function or the like, which one call uses up. */
+function isData(value: unknown, classes: ClassRegistry): boolean {
+  try {
+    inspectValue(value, classes);
+    return true;
+  } catch (error) {
+    return error instanceof ValueRefusedError && error.reason !== 'unserializable';
+  }
 }
 
 /** Stores the results of loads, and releases their leases. */
@@ -335,7 +317,6 @@ export class LoadFiller {
    * Stores the loader's result, or releases the lease.
    * @param tags the result of {@link beginTags}
    * @param grant the right to store the result in Redis; without it, only this process keeps the result
-   * @throws what the functions of the options throw
    */
   async store<T>(
     loaded: LoadedValue<T>,
@@ -348,11 +329,15 @@ export class LoadFiller {
     let isComplete = false;
     let isSuperseded = false;
     try {
-      if (context.isSkipped || flight.isTainted || options?.cacheIf?.(value) === false) {
+      if (context.isSkipped || flight.isTainted) {
         return { stored: unmeasured(value), kept: false };
       }
-      const { ttlMs, graceMs } = entryLife(value, this.policy, options, context.chosenTtl);
-      const life = { ttlMs: jitteredTtlMs(ttlMs, this.runtime.random), graceMs };
+      const decided = entryLife(value, this.policy, options, context.chosenTtl);
+      if (decided instanceof NotKept) {
+        this.recorder.notKept(key, decided);
+        return { stored: unmeasured(value), kept: false };
+      }
+      const life = { ttlMs: jitteredTtlMs(decided.ttlMs, this.runtime.random), graceMs: decided.graceMs };
       const loadedTags = await tags?.end(context.addedTags, grant !== undefined).catch(() => undefined);
       if (loadedTags === undefined) {
         return { stored: unmeasured(value), kept: false };

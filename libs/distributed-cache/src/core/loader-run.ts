@@ -78,6 +78,9 @@ export class LoadContext implements LoaderContext {
 
   private controller: AbortController | undefined;
   private hasEnded = false;
+  private isAbandoned = false;
+  /** The loads that this run is for and that are waited for: several in a batch. */
+  private wanted = { loads: 1 };
 
   constructor(
     private readonly signals: LoadSignals,
@@ -91,10 +94,19 @@ export class LoadContext implements LoaderContext {
   }
 
   /**
+   * Makes this run one for several loads: it is abandoned when all of them are.
+   * @param wanted the count of those that are waited for
+   */
+  joinBatch(wanted: { loads: number }): void {
+    this.wanted = wanted;
+    wanted.loads += this.isAbandoned ? 0 : 1;
+  }
+
+  /**
    * Replaces this load's signal by that of `shared`, which several loads have: a batch is one run for all of its keys.
    */
   share(shared: AbortController): void {
-    if (this.controller?.signal.aborted === true) {
+    if (this.controller?.signal.aborted === true && (!this.isAbandoned || this.wanted.loads === 0)) {
       shared.abort(this.controller.signal.reason);
     }
     this.use(shared);
@@ -105,6 +117,17 @@ export class LoadContext implements LoaderContext {
     this.controller ??= new AbortController();
     this.end();
     this.controller.abort(reason);
+  }
+
+  /** No call waits for the load any more. The signal is aborted when that is so for all loads of the run. */
+  abandon(reason: unknown): void {
+    this.isAbandoned = true;
+    this.wanted.loads--;
+    if (this.wanted.loads === 0) {
+      this.controller ??= new AbortController();
+      this.end();
+      this.controller.abort(reason);
+    }
   }
 
   /** Ends the run: the loader has returned, thrown or been given up, and its signal is not aborted later. */

@@ -69,7 +69,7 @@ export function createNamespace(
   const checks = new ValueChecks(policy, config.deadlineMs, (key, mismatch) => recorder.mismatch(key, mismatch));
   const reader = new EntryReader(flights, local, remote, checks, values, policy.graceMs);
   const encoder = new EntryEncoder(codec, values, {
-    onRefused: (key, reason) => events.emit('valueRefused', { namespace, key, reason }),
+    onRefused: (key, reason) => recorder.valueRefused(key, reason),
     onFlattened: (key, classNames) => runtime.flattened.report(namespace, key, classNames),
   });
   const deadlineClock = redis?.connection.deadlineClock ?? REAL_TIME;

@@ -55,7 +55,14 @@ export type LoadOutcome =
       readonly state: 'fresh' | 'stale';
       readonly ttlMs: number;
     }
-  | { readonly source: 'loader'; readonly stored: StoredValue; readonly kept: boolean; readonly hadStale: boolean };
+  | {
+      readonly source: 'loader';
+      readonly stored: StoredValue;
+      readonly kept: boolean;
+      /** Whether the calls that have joined may have the value too. */
+      readonly isShareable: boolean;
+      readonly hadStale: boolean;
+    };
 
 /** The outcome of a load that ends with a value of a tier. */
 export function outcomeOf({ stored, tier, ttlMs }: FoundEntry): LoadOutcome {

@@ -1,5 +1,6 @@
 import type { AnsweringTier, CacheEventMap, CacheEvents, Counters, SchemaMismatch } from '../events/index.js';
 import type { CacheKey } from '../keys/index.js';
+import type { NotKept } from './entry-options.js';
 
 /**
  * Counts the lookups of one namespace and emits their events. The payload of an event is built only when there is a
@@ -48,6 +49,11 @@ export class Recorder {
     }
   }
 
+  /** Emits that a loader failed and callers have the previous value: otherwise its error would be lost. */
+  refreshFailed(key: CacheKey, state: 'fresh' | 'stale', error: unknown): void {
+    this.events.emit('refreshFailed', { namespace: this.namespace, key: String(key), state, error });
+  }
+
   /** Counts a call that waits for another process's load. */
   wait(): void {
     this.counters.waits++;
@@ -72,6 +78,22 @@ export class Recorder {
     if (this.events.isObserved('schemaMismatch')) {
       this.events.emit('schemaMismatch', { namespace: this.namespace, key: String(key), ...mismatch });
     }
+  }
+
+  /** Emits that a value is not kept because of a mistake in the options. */
+  notKept(key: CacheKey, { reason, error }: NotKept): void {
+    if (reason !== undefined) {
+      this.valueRefused(key, reason, error);
+    }
+  }
+
+  valueRefused(key: CacheKey, reason: string, error?: unknown): void {
+    this.events.emit('valueRefused', {
+      namespace: this.namespace,
+      key: String(key),
+      reason,
+      ...(error === undefined ? {} : { error }),
+    });
   }
 
   set(key: CacheKey, ttlMs: number, redis: boolean): void {

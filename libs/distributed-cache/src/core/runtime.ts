@@ -7,6 +7,7 @@ import type { PendingReleases, LeaseTerm } from './lease.js';
 import type { LoadSignals } from './loader-run.js';
 import type { OutageJournal } from './outage-journal.js';
 import type { StampStore } from './stamps.js';
+import type { RunInContext } from '../scope/index.js';
 import type { ClassRegistry } from '../values/index.js';
 
 /** The parts of Redis that all namespaces share. */
@@ -43,6 +44,8 @@ export interface CacheRuntime {
   readonly closing: AbortSignal;
   /** How long other calls wait for a load at most, and how long it keeps its lease, in milliseconds. */
   readonly loadLifeMs: number;
+  /** Runs work in the asynchronous context in which the cache was made, so outside of every request. */
+  readonly outside: RunInContext;
   /** The signals of the loads under way in all namespaces. */
   readonly loadSignals: LoadSignals;
 }

@@ -12,7 +12,7 @@ import { type CacheKey, encodeKey } from '../keys/index.js';
 import { DeferredJson, type TagVersion, type StoredValue } from '../local/index.js';
 import { allOf } from '../redis/index.js';
 import type { WaitBudget } from './deadline.js';
-import { entryLife, type EntryLife, type EntryOptions, tagNames } from './entry-options.js';
+import { entryLife, type EntryLife, type EntryOptions, NotKept, tagNames } from './entry-options.js';
 import type { Flight } from './flight.js';
 import type { Flights } from './flights.js';
 import type { Invalidator } from './invalidate.js';
@@ -46,6 +46,10 @@ export class EntrySetter {
     if (!this.isEnabled) {
       return false;
     }
+    if (life instanceof NotKept) {
+      await this.invalidator.afterNotKept(key, encodedKey, life);
+      return false;
+    }
     const tagVersions = this.tags.tagVersions(tags);
     const check = this.checks.of(options);
     const flight = flights.beginWrite(encodedKey);
@@ -68,7 +72,7 @@ export class EntrySetter {
    */
   async setMany<T>(entries: ReadonlyMap<CacheKey, T>, options: EntryOptions<T>): Promise<boolean> {
     const tags = tagNames(options.tags);
-    const values = [...entries].map(([key, value]) => ({
+    const given = [...entries].map(([key, value]) => ({
       key,
       encodedKey: encodeKey(key),
       value,
@@ -76,6 +80,10 @@ export class EntrySetter {
     }));
     if (!this.isEnabled) {
       return false;
+    }
+    const values = given.flatMap(({ life, ...rest }) => (life instanceof NotKept ? [] : [{ ...rest, life }]));
+    for (const { key, encodedKey, life } of values.length === given.length ? [] : given) {
+      await (life instanceof NotKept && this.invalidator.afterNotKept(key, encodedKey, life));
     }
     const encodedKeys = values.map(({ encodedKey }) => encodedKey);
     const tagVersions = this.tags.tagVersions(tags);
@@ -96,7 +104,7 @@ export class EntrySetter {
         await this.invalidator.afterSet(key, encodedKey, life, entry);
       }
     }
-    return written.every(({ complete }) => complete);
+    return values.length === given.length && written.every(({ complete }) => complete);
   }
 }
 

@@ -35,16 +35,24 @@ export interface CacheEventMap {
   hit: OfKey & { readonly tier: AnsweringTier; readonly state: 'fresh' | 'stale'; readonly ttlMs: number };
   /**
    * A lookup was answered by no tier. `stale`: there was a value, past its TTL. `collapsed`: the call waited for a load
-   * that another call had started. `stored`: the loader's result was stored.
+   * that another call had started. `stored`: the loader's result was stored; the load may also have failed.
    */
   miss: OfKey & { readonly stale: boolean; readonly collapsed: boolean; readonly stored: boolean };
   /** A loader ended; `failed` when it threw. */
   load: OfKey & { readonly durationMs: number; readonly failed: boolean };
+  /**
+   * A loader failed, and callers get the previous value instead of its error: a refresh in the background (`state` of
+   * the value: `fresh`), or a load in whose place a `stale` value is returned.
+   */
+  refreshFailed: OfKey & { readonly state: 'fresh' | 'stale'; readonly error: unknown };
   set: OfKey & { readonly ttlMs: number; readonly redis: boolean };
   delete: OfKey & { readonly existed: boolean };
   clear: OfNamespace;
-  /** A value can't be kept by any tier; `reason` says why. */
-  valueRefused: OfKey & { readonly reason: string };
+  /**
+   * A value is returned and not kept, by no tier; `reason` says why: it can't be stored, or `ttl`, `setTtl` or `cacheIf`
+   * has gone wrong (`error`: what the function has thrown).
+   */
+  valueRefused: OfKey & { readonly reason: string; readonly error?: unknown };
   schemaMismatch: OfKey & SchemaMismatch;
   /**
    * A call was not cached because dimensions of its `varyBy` are missing in the request. Emitted once for each
@@ -127,6 +135,7 @@ export class CacheEvents {
     hit: new Topic('hit'),
     miss: new Topic('miss'),
     load: new Topic('load'),
+    refreshFailed: new Topic('refreshFailed'),
     set: new Topic('set'),
     delete: new Topic('delete'),
     clear: new Topic('clear'),

@@ -35,7 +35,8 @@ export const COUNTERS = {
     wire: 'misses',
     metric: 'cache_misses_total',
     help: 'Lookups that no tier answered',
-    meaning: 'lookups that no tier answered, also those that waited for the load of another call',
+    meaning:
+      'lookups that no tier answered, also those that waited for the load of another call, and those whose load failed',
   },
   sets: { wire: 'sets', metric: 'cache_sets_total', help: 'Values stored by a set or a load' },
   deletes: { wire: 'deletes', metric: 'cache_deletes_total', help: 'Keys deleted, present or not' },

@@ -151,6 +151,24 @@ describe('CacheLogger', () => {
     expect(logger.messagesOf('DistributedCache', 'warn')).toEqual(['redis_set_error users RangeError']);
   });
 
+  it('logs the error of a refresh that failed, once in ten seconds per namespace, without the whole key', async () => {
+    const { all, logger } = await startApp({ redis: false });
+    logger.lines.length = 0;
+    const failure = {
+      namespace: 'users',
+      key: 'someone@example.org',
+      state: 'fresh',
+      error: new Error('no database'),
+    } as const;
+    all.events.emit('refreshFailed', failure);
+    all.events.emit('refreshFailed', failure);
+    expect(linesOf(logger)).toEqual([
+      expect.stringMatching(/^cache_refresh_failed users .*: Error: no database; the fresh value is returned$/),
+    ]);
+    expectNowhere(logger, 'example.org');
+    expect(logger.lines.map(({ level }) => level)).toEqual(['warn']);
+  });
+
   it('logs lookups and writes only with logLookups and at debug level, and adds no listener otherwise', async () => {
     const unasked = await startApp({ redis: false }, WITH_DEBUG);
     expect(unasked.all.events.isObserved('hit')).toBe(false);

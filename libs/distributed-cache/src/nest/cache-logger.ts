@@ -63,6 +63,12 @@ export class CacheLogger {
       events.on('valueRefused', ({ namespace, key, reason }) =>
         this.logRepeated(`cache_value_refused ${namespace}`, `${describeKey(key)}: ${reason}`),
       ),
+      events.on('refreshFailed', ({ namespace, key, state, error }) =>
+        this.logRepeated(
+          `cache_refresh_failed ${namespace}`,
+          `${describeKey(key)}: ${describeFailure(error)}; the ${state} value is returned`,
+        ),
+      ),
       events.on('overload', ({ namespace, operation }) =>
         this.logRepeated(`cache_overload ${namespace}`, `${operation}: the queue to Redis is full`),
       ),
@@ -125,6 +131,11 @@ export class CacheLogger {
     this.faults.set(what, { lastAtMs: nowMs, unlogged: 0 });
     this.logger.warn(`${what} ${detail}${unlogged > 0 ? ` (and ${unlogged} more since the last such line)` : ''}`);
   }
+}
+
+/** The error of a loader: the application's own text, which no other log would show. */
+function describeFailure(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : `threw ${typeof error}`;
 }
 
 function seconds(durationMs: number): string {

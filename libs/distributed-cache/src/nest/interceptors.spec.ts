@@ -158,6 +158,20 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
     expect((await server.request('/users/one/profile')).headers.get('cache-status')).toContain('bypass');
   });
 
+  it('reports a lookup whose load failed as a miss', async () => {
+    @Controller('slow')
+    class FailingController {
+      @Get()
+      @Cached()
+      async find(): Promise<string> {
+        throw new NotFoundException();
+      }
+    }
+    const server = await httpForTest({ controllers: [FailingController], providers: [GLOBAL] }, adapter());
+    const answer = await server.request('/slow');
+    expect([answer.status, answer.headers.get('cache-status')]).toEqual([404, 'default; fwd=miss']);
+  });
+
   it('works on one controller alone', async () => {
     @Controller('users')
     @UseInterceptors(CacheMetricsInterceptor)

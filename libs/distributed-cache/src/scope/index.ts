@@ -1,1 +1,1 @@
-export { FollowedScope, ScopedValue } from './scoped-value.js';
+export { captureContext, type RunInContext, FollowedScope, ScopedValue } from './scoped-value.js';

@@ -1,5 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
+/** Runs work in the asynchronous context of another time. */
+export type RunInContext = <Result>(work: () => Result) => Result;
+
+/** Captures the asynchronous context of now. Only work that is run in it later costs anything. */
+export function captureContext(): RunInContext {
+  return AsyncLocalStorage.snapshot();
+}
+
 /** One value of one {@link ScopedValue}. A chain holds at most one frame of each. */
 interface Frame {
   readonly of: ScopedValue<unknown>;

@@ -195,7 +195,8 @@ class KeyvCacheStore implements KeyvStoreAdapter {
 
   private async store(entries: readonly (readonly [string, unknown])[], ttl: EntryTtl): Promise<boolean> {
     if (ttl !== EXPIRED) {
-      return this.cache.setMany(entries, ttl);
+      // As a function: the caller has chosen this TTL for this value, so `emptyTtl` does not shorten it.
+      return this.cache.setMany(entries, ttl === undefined ? ttl : { ttl: () => ttl });
     }
     await this.cache.deleteMany(entries.map(([key]) => key));
     return true;

@@ -23,7 +23,6 @@ export function CachePut<Args extends unknown[], Result = unknown>({
   ...options
 }: CachePutOptions<Args, Result>): AsyncMethodDecorator<Args, Result> {
   checkOptions('CachePut', { namespace, varyBy, version, ...options });
-  const { cacheIf } = options;
   const optionsOf = entryOptionsOf<Args, Result>(options);
   return (target, name, descriptor: PropertyDescriptor) => {
     const suffixes = new KeySuffix({ varyBy, version }, callerName(target, name));
@@ -37,10 +36,9 @@ export function CachePut<Args extends unknown[], Result = unknown>({
       }
       const cacheKey = keyWith(key.apply(instance, args as unknown as Args), suffix);
       encodeKey(cacheKey); // a wrong key is refused here, before the method has changed anything
+      const entryOptions = optionsOf(instance, args); // the method may change its arguments
       const result = (await original.apply(instance, args)) as Result;
-      if (cacheIf === undefined || cacheIf(result)) {
-        await cache.set(cacheKey, result, optionsOf(instance, args));
-      }
+      await cache.set(cacheKey, result, entryOptions);
       return result;
     });
   };

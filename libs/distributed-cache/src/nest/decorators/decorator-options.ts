@@ -16,7 +16,10 @@ import {
 export interface CachedOptions<Args extends unknown[] = unknown[], Result = unknown> extends KeyOptions {
   /** The namespace. Default `default`. */
   namespace?: string;
-  /** How long the result is fresh; may be a function of the result. Default: the namespace's TTL. */
+  /**
+   * How long the result is fresh; may be a function of the result. `null` and `undefined` live for the namespace's
+   * `emptyTtl` at most, unless this is a function. Default: the namespace's TTL.
+   */
   ttl?: Duration | ((result: Result) => Duration);
   /** How long the result is kept after its TTL, to be returned when the method throws. Default: the namespace's. */
   grace?: Duration;
@@ -48,6 +51,12 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
    */
   refreshAhead?: number;
   /**
+   * The asynchronous context of a refresh in the background. `own`: that of no request, so the method sees no
+   * `AsyncLocalStorage` of the request whose hit started it; the dimensions of `varyBy` are there. `caller`: that of
+   * the request. Default `own`.
+   */
+  refreshContext?: 'own' | 'caller';
+  /**
    * If the method takes longer, a stale result is returned; the method goes on, and its result is cached. Default:
    * none.
    */
@@ -71,6 +80,7 @@ export function entryOptionsOf<Args extends unknown[], Result>({
   grace,
   cacheIf,
   refreshAhead,
+  refreshContext,
   softTimeout,
   hardTimeout,
   staleIf,
@@ -85,6 +95,7 @@ export function entryOptionsOf<Args extends unknown[], Result>({
     grace,
     cacheIf,
     refreshAhead,
+    refreshContext,
     softTimeout,
     hardTimeout,
     staleIf,
@@ -108,6 +119,7 @@ interface CheckedOptions {
   readonly softTimeout?: Duration | undefined;
   readonly hardTimeout?: Duration | undefined;
   readonly refreshAhead?: number | undefined;
+  readonly refreshContext?: string | undefined;
   readonly varyBy?: readonly string[] | undefined;
   readonly version?: string | number | undefined;
   readonly schema?: unknown;
@@ -130,6 +142,7 @@ const CHECKS: Readonly<Record<keyof CheckedOptions, Check>> = {
     (part) => typeof part === 'number' && part > 0 && part < 1,
     'a number over 0 and under 1: a part of the TTL',
   ),
+  refreshContext: checkThat((context) => context === 'own' || context === 'caller', "'own' or 'caller'"),
   varyBy: checkThat(
     (names) => Array.isArray(names) && names.length > 0 && names.every(isDimensionName),
     "a list of names, such as ['tenant', 'locale']",

@@ -1,0 +1,159 @@
+import type { CacheKey } from '../keys/index.js';
+import { readStored } from '../local/index.js';
+import { hasLimits, isTimeoutOfAnotherCall, untilAborted, withinLimits, withTimeLeft } from './deadline.js';
+import type { EntryOptions, Loader } from './entry-options.js';
+import type { Flight } from './flight.js';
+import { FlightOutlivedError, type Flights } from './flights.js';
+import { LoadContext, runTimed } from './loader-run.js';
+import type { LoadOutcome } from './outcomes.js';
+import type { Recorder } from './recorder.js';
+import type { CacheRuntime } from './runtime.js';
+
+/** One call of `getOrSet`. */
+export interface LoadRequest<T> {
+  readonly key: CacheKey;
+  readonly encodedKey: string;
+  readonly loader: Loader<T>;
+  readonly options: EntryOptions<T> | undefined;
+  /** Only a value with a longer rest of its TTL is taken, in milliseconds; above 0 for a refresh before the expiry. */
+  readonly minTtlMs: number;
+  /** Whether the call has started anew, after the call that began its first load had been aborted. */
+  readonly isRepeated: boolean;
+}
+
+/**
+ * Gives the outcome of a load to each call that waits for it, and counts the call: a hit if a tier had the value, else a
+ * miss, also when the load fails.
+ */
+export class LoadDelivery {
+  constructor(
+    private readonly runtime: CacheRuntime,
+    private readonly flights: Flights,
+    private readonly recorder: Recorder,
+    /** Begins a call anew. */
+    private readonly getAgain: <T>(request: LoadRequest<T>) => Promise<T>,
+  ) {}
+
+  /** Gives the outcome to the call that began the load, and has no limits of its own. */
+  async deliver<T>({ key }: LoadRequest<T>, flight: Flight): Promise<T> {
+    flight.addCall(undefined);
+    let outcome: LoadOutcome;
+    try {
+      outcome = await flight.result;
+    } catch (error) {
+      this.countFailure(key, flight, false);
+      throw error;
+    }
+    return this.read(key, outcome, false) as T;
+  }
+
+  /**
+   * Gives the outcome to one call, within the limits of the call. A call that has joined runs its own loader, at once
+   * and beside others, when it can't have the result. It starts anew when the load ends for a reason of another call; when
+   * that happens to it twice by an `AbortError`, it runs its own loader too, so that loads don't queue up.
+   * @param isJoined whether the load was under way already
+   * @param endWait removes the record that the load of the calling loader waits for this load
+   */
+  async deliverInTime<T>(
+    request: LoadRequest<T>,
+    flight: Flight,
+    isJoined: boolean,
+    endWait: (() => void) | undefined,
+  ): Promise<T> {
+    const { key, options } = request;
+    const startedAtMs = performance.now();
+    const outcome = await this.outcomeInTime(request, flight, isJoined).finally(endWait);
+    if (typeof outcome !== 'string' && (!isJoined || outcome.source === 'tier' || outcome.isShareable)) {
+      return this.read(key, outcome, isJoined) as T;
+    }
+    const rest = { ...request, options: withTimeLeft(options, performance.now() - startedAtMs) };
+    switch (outcome) {
+      case 'outlived':
+        return this.getAgain(rest);
+      case 'aborted':
+        return request.isRepeated ? this.loadAlone(rest) : this.getAgain({ ...rest, isRepeated: true });
+      default:
+        return this.loadAlone(rest);
+    }
+  }
+
+  /** Counts a call that fails before it has waited for a load, or with it. */
+  countFailure(key: CacheKey, flight: Flight, isJoined: boolean): void {
+    this.recorder.miss(key, { stale: flight.stale !== undefined, collapsed: isJoined, stored: false });
+  }
+
+  /**
+   * Waits for the outcome of a load within the limits of one call.
+   * @returns for a call that has joined: `outlived` when the load exceeds its life, or has ended by a limit of the call
+   * that began it; `aborted` when that call has been aborted, and the load with it
+   */
+  private async outcomeInTime<T>(
+    { key, encodedKey, options }: LoadRequest<T>,
+    flight: Flight,
+    isJoined: boolean,
+  ): Promise<LoadOutcome | 'outlived' | 'aborted'> {
+    const signal = options?.signal;
+    flight.addCall(signal);
+    try {
+      const result = isJoined ? this.flights.join(encodedKey, flight) : flight.result;
+      const limited =
+        options !== undefined && hasLimits(options) ? withinLimits(flight, result, options, !isJoined) : result;
+      return await (signal === undefined ? limited : untilAborted(limited, signal));
+    } catch (error) {
+      if (!isJoined) {
+        flight.onCallerGone(signal?.aborted === true ? signal.reason : undefined);
+      }
+      if (signal?.aborted === true) {
+        if (flight.removeCall()) {
+          this.flights.abandon(encodedKey, flight, signal.reason);
+        }
+      } else if (isJoined && (error instanceof FlightOutlivedError || isTimeoutOfAnotherCall(flight, error, options))) {
+        return 'outlived';
+      } else if (isJoined && this.isAbortOfCaller(flight, error)) {
+        return 'aborted';
+      }
+      this.countFailure(key, flight, isJoined);
+      throw error;
+    }
+  }
+
+  /**
+   * Runs the loader of a call that has joined a load, beside other calls, and keeps nothing: the result of that load can
+   * be given to one call only, or a second load has been aborted by its own call.
+   */
+  private async loadAlone<T>({ key, encodedKey, loader, options }: LoadRequest<T>): Promise<T> {
+    const { runtime, recorder } = this;
+    const context = new LoadContext(runtime.loadSignals, undefined);
+    const signal = options?.signal;
+    try {
+      const running = runTimed(loader, context, options?.hardTimeout, 0, runtime.clock, (durationMs, hasFailed) =>
+        recorder.load(encodedKey, durationMs, hasFailed),
+      );
+      return await (signal === undefined ? running : untilAborted(running, signal));
+    } finally {
+      if (signal?.aborted === true) {
+        context.abandon(signal.reason);
+      }
+      recorder.miss(key, { stale: false, collapsed: false, stored: false });
+    }
+  }
+
+  /**
+   * Whether a loader has ended because its own client went away: its error is the reason of the signal of the call that
+   * began the load, or an `AbortError`, as `fetch` throws it when a signal is aborted.
+   */
+  private isAbortOfCaller(flight: Flight, error: unknown): boolean {
+    const isAbort = flight.hasEndedWithCaller(error) || (error instanceof Error && error.name === 'AbortError');
+    return isAbort && !this.runtime.closing.aborted;
+  }
+
+  /** Counts the outcome of a load for one call, and returns the value. */
+  private read(key: CacheKey, outcome: LoadOutcome, isJoined: boolean): unknown {
+    if (outcome.source === 'tier') {
+      this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs);
+    } else {
+      this.recorder.miss(key, { stale: outcome.hadStale, collapsed: isJoined, stored: outcome.kept });
+    }
+    return readStored(outcome.stored);
+  }
+}
