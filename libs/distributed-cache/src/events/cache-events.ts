@@ -43,8 +43,11 @@ export interface CacheEventMap {
   set: OfKey & { readonly ttlMs: number; readonly redis: boolean };
   delete: OfKey & { readonly existed: boolean };
   clear: OfNamespace;
-  /** A value can't be kept by any tier; `reason` says why. */
-  valueRefused: OfKey & { readonly reason: string };
+  /**
+   * A value can't be kept by any tier; `reason` says why. `className`: the class whose instances could not be restored,
+   * if that is the reason.
+   */
+  valueRefused: OfKey & { readonly reason: string; readonly className?: string };
   schemaMismatch: OfKey & SchemaMismatch;
   /**
    * A call was not cached because dimensions of its `varyBy` are missing in the request. Emitted once for each
@@ -52,10 +55,10 @@ export interface CacheEventMap {
    */
   dimensionMissing: OfNamespace & { readonly caller: string; readonly dimensions: readonly string[] };
   /**
-   * Instances of this class are stored as plain objects, because it is not registered (`codec.classes`). Emitted once
-   * per class.
+   * An entry in Redis holds an instance of a class that this process does not know (yet): it is a miss. `className` is
+   * empty when the stored name does not look like a name. Emitted once per class.
    */
-  instanceFlattened: OfKey & { readonly className: string };
+  classUnknown: OfNamespace & { readonly className: string };
   /** A tier failed and the call went on without it. */
   tierError: OfNamespace & {
     readonly tier: AnsweringTier;
@@ -133,7 +136,7 @@ export class CacheEvents {
     valueRefused: new Topic('valueRefused'),
     schemaMismatch: new Topic('schemaMismatch'),
     dimensionMissing: new Topic('dimensionMissing'),
-    instanceFlattened: new Topic('instanceFlattened'),
+    classUnknown: new Topic('classUnknown'),
     tierError: new Topic('tierError'),
     overload: new Topic('overload'),
     redisConnected: new Topic('redisConnected'),
