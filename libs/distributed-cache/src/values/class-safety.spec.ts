@@ -75,6 +75,21 @@ describe('an instance of a class that only its own properties describe', () => {
     expect(back.old.double()).toBe(8);
   });
 
+  it('comes back when a WeakMap only remembers what its properties tell', () => {
+    class Remembering {
+      id = 1;
+      get text(): number {
+        const known = hidden.get(this);
+        if (known === undefined) {
+          hidden.set(this, this.id * 2);
+        }
+        return known ?? this.id * 2;
+      }
+    }
+    const given = new Remembering();
+    expect([given.text, (through(given) as Remembering).text]).toEqual([2, 2]);
+  });
+
   it('is an unreadable entry for a process that has not stored one, and readable once it has', () => {
     const reader = new ClassRegistry();
     expect(() => through(new Point(1, 2), undefined, reader)).toThrow(UnknownClassError);
@@ -101,6 +116,9 @@ class Branded {
 class InWeakMap {
   constructor() {
     hidden.set(this, 1);
+  }
+  get state() {
+    return hidden.get(this);
   }
 }
 const compiled = (body: string) =>

@@ -14,8 +14,12 @@ const PRIVATE_NAME = /\.\s*#[\p{ID_Start}$_\\]|(?:[(!&|=?:,]|\breturn)\s*#[\p{ID
 /** The calls that TypeScript, Babel, SWC and esbuild write for a private field when they compile for an older target. */
 const COMPILED_PRIVATE_NAME =
   /__classPrivateField|_classPrivate|_class_private_|__private(?:Get|Set|Add|Method|In)\b|\(this,[^()]*,\s*["'][afm]["']\)/;
-/** State in a `WeakMap` or `WeakSet` of the module. */
-const STATE_BY_IDENTITY = /\.(?:get|set|has|add)\(\s*this\s*[,)]/;
+/**
+ * State in a `WeakMap` of the module, used without a way to make it anew: `return states.get(this)`,
+ * `states.get(this).total`. What is only remembered there has one (`names.get(this) ?? this.makeName()`): the ids of
+ * MongoDB do that.
+ */
+const STATE_IN_WEAK_MAP = /\breturn\s+[\w$.]+\.get\(\s*this\s*\)\s*[;}]|\.get\(\s*this\s*\)\s*\./;
 
 /** A name that is shorter is probably made by a minifier: it may belong to another class in the next build. */
 const MIN_NAME_LENGTH = 3;
@@ -48,7 +52,7 @@ function levelProblem(prototype: object): string | undefined {
   if (PRIVATE_NAME.test(source) || COMPILED_PRIVATE_NAME.test(source)) {
     return 'it has #private fields or methods';
   }
-  return STATE_BY_IDENTITY.test(source) ? 'it keeps state in a WeakMap' : undefined;
+  return STATE_IN_WEAK_MAP.test(source) ? 'it keeps state in a WeakMap' : undefined;
 }
 
 /** The source text of a class. The methods of an older class are not in the text of its constructor. */

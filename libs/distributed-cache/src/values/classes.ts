@@ -42,9 +42,10 @@ export class ClassParts {
   ) {}
 }
 
-const WRITE_SERIALIZE = 'Write @CachedClass({ serialize, deserialize }) above the class';
-const WRITE_NAME = "Write @CachedClass({ name: '…' }) above the class";
-const OR_FLATTEN = ', or flatten: true in the options of the namespace to store plain objects';
+const OR_ELSE =
+  ' above the class (for a class of another package: codec.classes), or flatten: true in the options of the namespace to store plain objects';
+const WRITE_SERIALIZE = `Write @CachedClass({ serialize, deserialize })${OR_ELSE}`;
+const WRITE_NAME = `Write @CachedClass({ name: '…' })${OR_ELSE}`;
 
 /**
  * The classes whose instances are restored as instances: those that the configuration registers, those that declare
@@ -113,7 +114,7 @@ export class ClassRegistry {
     }
     const problem = this.#problemOf(instance);
     if (problem !== undefined) {
-      throw refusal(instance, problem, WRITE_SERIALIZE);
+      throw refusal(instance, problem);
     }
     const type = instance.constructor;
     const { name } = type;
@@ -137,7 +138,7 @@ export class ClassRegistry {
     }
     const problem = this.#problemOf(instance) ?? instanceProblem(instance);
     if (problem !== undefined) {
-      throw refusal(instance, problem, WRITE_SERIALIZE);
+      throw refusal(instance, problem);
     }
     return dataOfInstance(instance);
   }
@@ -207,7 +208,7 @@ export class ClassRegistry {
 /** The refusal of an instance, with the line to write. */
 export function refusal(instance: object, problem: string, remedy = WRITE_SERIALIZE): Refusal {
   const described = describeType(instance);
-  return new Refusal('class', described, `${problem}. ${remedy}${OR_FLATTEN}`, described.replace(/^an? /, ''));
+  return new Refusal('class', described, `${problem}. ${remedy}`, described.replace(/^an? /, ''));
 }
 
 function upToDate(registered: RegisteredClass, data: unknown, version: number): unknown {

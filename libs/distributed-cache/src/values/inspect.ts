@@ -40,6 +40,8 @@ export interface InspectionRules {
   readonly purpose?: 'write' | 'read';
 }
 
+/** What to write for an instance in text for other programs. */
+const FLATTEN_INSTANCE = 'Write flatten: true in the options of the namespace to store plain objects';
 /** What to write instead of a value that would lose a part of it. */
 const FLATTEN = 'Make it a plain property of an object, or write flatten: true in the options of the namespace';
 
@@ -262,7 +264,7 @@ class ValueInspector implements Inspection {
       this.#visitProperties(value, depth);
     } else if (this.#isWrite) {
       if (this.#classes === undefined) {
-        throw refusal(value, 'text for other programs (format) keeps no class', '');
+        throw refusal(value, 'text for other programs (format) keeps no class', FLATTEN_INSTANCE);
       }
       this.#visitKept(this.#classes.learn(value), value, depth);
     } else {
