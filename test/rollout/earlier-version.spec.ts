@@ -80,6 +80,19 @@ describe('processes of the previous and of the present version, side by side', (
     expect(notAsked).not.toHaveBeenCalled();
   });
 
+  it('an instance that the present version stores is a miss for the earlier one, which loads it itself', async () => {
+    class Account {
+      constructor(readonly id: number) {}
+    }
+    const { earlier, current } = await processes();
+    await current.cache.set('key', { account: new Account(1) });
+    expect(await earlier.call('get', 'key')).toBeUndefined();
+    expect(await earlier.call('load', 'key', 'loaded by the earlier one')).toBe('loaded by the earlier one');
+    expect(await earlier.call('loads')).toBe(1);
+    expect(await earlier.call('errors')).toBe(2); // the earlier version counts each such miss
+    await vi.waitFor(async () => expect(await current.cache.get('key')).toBe('loaded by the earlier one'));
+  });
+
   it('a hundred keys that both versions load at once cause a hundred loads', async () => {
     const { earlier, current } = await processes();
     await earlier.call('set', 'other', 1);

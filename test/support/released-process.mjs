@@ -30,6 +30,7 @@ const actions = {
     }),
   release: () => release?.(),
   loads: () => loads,
+  errors: () => cache.getMetrics().errors,
 };
 
 process.on('message', ({ id, action, args }) => {

@@ -100,21 +100,131 @@ describe('instances of registered classes', () => {
   });
 });
 
-describe('instances of unregistered classes', () => {
-  it('are returned as plain objects by every tier, and reported once per class', async () => {
-    const { url, keyPrefix } = redisForTest();
-    const cache = cacheForTest({ redis: { url }, keyPrefix });
-    const told: CacheEventMap['instanceFlattened'][] = [];
-    cache.events.on('instanceFlattened', (event) => told.push(event));
-    const prices = cache.getCache('prices');
-    for (const key of ['a', 'b']) {
-      expect(await prices.set(key, [new Money(1, 'EUR'), new Money(2, 'EUR')])).toBe(true);
-      expect(await prices.get(key)).toStrictEqual([
-        { cents: 1, currency: 'EUR' },
-        { cents: 2, currency: 'EUR' },
-      ]);
+describe('instances of classes that are not registered', () => {
+  class Guarded {
+    readonly #id = 1;
+    get id() {
+      return this.#id;
     }
-    expect(told).toEqual([{ namespace: 'prices', key: 'a', className: 'Money' }]);
+  }
+
+  it.each(['frozen', 'cloned', 'shared'] as const)('are returned as instances by every tier (%s)', async (values) => {
+    const { one, two, complaints } = podsForTest({ values });
+    await one.getOrSet('a', () => ({ price: new Money(150, 'EUR'), list: [new Money(1, 'EUR')] }));
+    // The second process has stored no instance of the class yet: its first read is a miss, which loads.
+    await two.getOrSet('b', () => new Money(0, 'EUR'));
+    for (const pod of [one, one, two, two]) {
+      const { price, list } = Object(await pod.get('a'));
+      expect([price, list]).toStrictEqual([new Money(150, 'EUR'), [new Money(1, 'EUR')]]);
+      expect(price.euros).toBe(1.5);
+    }
+    expect(complaints).toEqual([]);
+  });
+
+  it('are a miss in a process that does not know the class: it loads, knows the class, and is told once', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const [one, two] = [cacheForTest({ redis: { url }, keyPrefix }), cacheForTest({ redis: { url }, keyPrefix })];
+    const told: CacheEventMap['classUnknown'][] = [];
+    two.events.on('classUnknown', (event) => told.push(event));
+    const [writer, reader] = [one.getCache('prices'), two.getCache('prices')];
+    await writer.set('a', new Money(150, 'EUR'));
+    await writer.set('b', [new Money(1, 'EUR')]);
+    expect(await reader.getMany(['a', 'b'])).toEqual([undefined, undefined]);
+    expect(await reader.get('a')).toBeUndefined();
+    expect(await reader.getOrSet('a', () => new Money(7, 'EUR'))).toStrictEqual(new Money(7, 'EUR'));
+    expect(await reader.get('b')).toStrictEqual([new Money(1, 'EUR')]);
+    expect(told).toEqual([{ namespace: 'prices', className: 'Money' }]);
+    expect(reader.getMetrics().errors).toBe(0);
+  });
+
+  it('are returned and not cached when they can not be restored; the event names class, place and remedy', async () => {
+    const cache = cacheForTest({ redis: false });
+    const told: CacheEventMap['valueRefused'][] = [];
+    cache.events.on('valueRefused', (event) => told.push(event));
+    const guards = cache.getCache('guards');
+    const given = { guard: new Guarded() };
+    expect(await guards.getOrSet('a', () => given)).toBe(given);
+    expect(await guards.set('a', given)).toBe(false);
+    expect(await guards.get('a')).toBeUndefined();
+    expect(told).toHaveLength(2);
+    expect(told[0]).toMatchObject({ namespace: 'guards', key: 'a', className: 'Guarded' });
+    expect(told[0]?.reason).toMatch(/a Guarded at value\.guard: .*#private.*@CachedClass\(.*flatten: true/);
+  });
+
+  it('are plain objects in every tier where flatten asks for that, and nothing is told', async () => {
+    const { one, two, complaints } = podsForTest({ flatten: true });
+    const given = { price: new Money(1, 'EUR'), guard: new Guarded(), at: { toJSON: () => new Date(0) } };
+    const plain = { price: { cents: 1, currency: 'EUR' }, guard: {}, at: new Date(0) };
+    expect(await one.getOrSet('a', () => given)).toStrictEqual(plain);
+    for (const pod of [one, two, two]) {
+      expect(await pod.get('a')).toStrictEqual(plain);
+    }
+    expect(complaints).toEqual([]);
+  });
+
+  it('are refused in text for other programs, which has no classes, unless flatten asks for plain objects', async () => {
+    const text = podsForTest({ format: 'json' });
+    expect(await text.one.set('a', new Money(1, 'EUR'))).toBe(false);
+    expect(text.complaints[0]).toContain('keeps no class');
+    const flat = podsForTest({ format: 'json', flatten: true });
+    expect(await flat.one.set('a', new Money(1, 'EUR'))).toBe(true);
+    expect(await flat.two.get('a')).toStrictEqual({ cents: 1, currency: 'EUR' });
+  });
+});
+
+describe('@CachedClass', () => {
+  @CachedClass({
+    name: 'test.Celsius',
+    serialize: (celsius) => (celsius as Celsius).degrees,
+    deserialize: (degrees) => new Celsius(degrees as number),
+  })
+  class Celsius {
+    readonly #degrees: number;
+    constructor(degrees: number) {
+      this.#degrees = degrees;
+    }
+    get degrees() {
+      return this.#degrees;
+    }
+  }
+
+  it('makes a class known to every cache of the process, before it has stored an instance', async () => {
+    @CachedClass()
+    class Ticket {
+      constructor(readonly seat: string) {}
+    }
+    const { one, two, complaints } = podsForTest();
+    await one.set('a', [new Ticket('12F')]);
+    expect(await two.get('a')).toStrictEqual([new Ticket('12F')]);
+    expect(complaints).toEqual([]);
+  });
+
+  it.each(['frozen', 'cloned', 'shared'] as const)('restores private state through serialize (%s)', async (values) => {
+    const { one, two, complaints } = podsForTest({ values });
+    await one.set('a', { outside: new Celsius(21) });
+    for (const pod of [one, one, two, two]) {
+      expect(Object(await pod.get('a')).outside.degrees).toBe(21);
+    }
+    expect(complaints).toEqual([]);
+  });
+
+  it('refuses wrong options and a class without a name, with the option and what is allowed', () => {
+    expect(() => CachedClass({ version: 0 })(class Wrong {})).toThrow(/@CachedClass\.version: got 0/);
+    expect(() => CachedClass({ versoin: 1 } as object)(class Wrong {})).toThrow(/@CachedClass\.versoin/);
+    expect(() => CachedClass()(class {})).toThrow(/@CachedClass\.name/);
+  });
+});
+
+describe('a value after a set', () => {
+  it.each([5, 400])('with a total on its %i rows is refused at any size, and told', async (count) => {
+    const { one, two, complaints } = podsForTest({ values: 'frozen' });
+    const rows = Object.assign(
+      Array.from({ length: count }, (_, id) => ({ id, name: `row ${id}` })),
+      { total: count },
+    );
+    expect(await one.set('a', rows)).toBe(false);
+    expect([await one.get('a'), await two.get('a')]).toEqual([undefined, undefined]);
+    expect(complaints[0]).toContain('an Array at value: it has named properties');
   });
 });
 

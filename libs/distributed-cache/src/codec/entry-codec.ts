@@ -105,14 +105,14 @@ export class EntryCodec {
   }
 
   #encodePlain(value: unknown, format: PlainFormat): EncodedValue & Pick<BegunEncoding, 'text' | 'textBytes'> {
-    const { text, exact } = writePlainText(value, format);
+    const { text, exact } = writePlainText(value, format, this.#options.flatten);
     const textBytes = Buffer.byteLength(text);
     const { maxValueBytes } = this.#options;
     if (textBytes > maxValueBytes) {
       throw new ValueRefusedError('too-large', `${textBytes} bytes, the most is ${maxValueBytes} (maxValueBytes)`);
     }
     const payload = { serializer: 'json', compressor: 'none', rawBytes: textBytes, bytes: text } as const;
-    return { payload, text, textBytes, exact, flattened: [] };
+    return { payload, text, textBytes, exact };
   }
 
   /** Decodes a payload of {@link encode} or {@link open}. @throws CorruptEntryError, and nothing else */

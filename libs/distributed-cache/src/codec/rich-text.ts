@@ -5,7 +5,7 @@
  * list of types and the three types below can be restored.
  */
 import { defaultParseOperations, parse, stringify } from 'devalue';
-import { CorruptEntryError } from '../errors/index.js';
+import { CorruptEntryError, UnknownClassError } from '../errors/index.js';
 import {
   ClassParts,
   type ClassRegistry,
@@ -48,17 +48,20 @@ export function writeRichText(value: unknown): string {
   return stringify(value, REDUCERS, { operations: { viewInfo } });
 }
 
-/** Parses the rich notation. @throws CorruptEntryError, and nothing else */
+/** Parses the rich notation. @throws CorruptEntryError (for an unknown class UnknownClassError), and nothing else */
 export function parseRichText(text: string, classes: ClassRegistry): unknown {
   // Limits the depth: the flat notation does not show it.
   const bounded = (value: unknown) => {
-    inspectValue(value, classes, 'read');
+    inspectValue(value, { classes, purpose: 'read' });
     return value;
   };
   const revivers = { ...REVIVERS, Class: (parts: unknown) => classes.revive(bounded(parts)) };
   try {
     return bounded(parse(text, revivers, { operations: { createSparseArray } }));
-  } catch {
+  } catch (error) {
+    if (error instanceof UnknownClassError) {
+      throw error;
+    }
     throw new CorruptEntryError('its value is not what this program writes');
   }
 }

@@ -36,10 +36,11 @@ interface PlainText {
 
 /**
  * Writes the text of a value; for Keyv's format without the surrounding object.
+ * @param flatten whether instances become plain objects, or the result of their `toJSON`; else they are refused
  * @throws ValueRefusedError, and nothing else
  */
-export function writePlainText(value: unknown, format: PlainFormat): PlainText {
-  const { isJson, isExact } = inspectValue(value);
+export function writePlainText(value: unknown, format: PlainFormat, flatten = false): PlainText {
+  const { isJson, isExact } = inspectValue(value, { flatten });
   try {
     const exact = isJson && isExact;
     const isWritable = exact && format === 'json';

@@ -1,11 +1,10 @@
 import { isAscii } from 'node:buffer';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import {
-  type ClassRegistry,
+  ClassRegistry,
   copyAsPlain,
   inspectValue,
   isPlainJson,
-  NO_CLASSES,
   parseJsonText,
   toRefusedError,
 } from '../values/index.js';
@@ -21,16 +20,16 @@ export interface ValueCodecOptions {
   readonly maxValueBytes: number;
   /** Serialized size in bytes from which a value is compressed; false: never. Reading does not depend on it. */
   readonly compression: false | { readonly thresholdBytes: number; readonly codec: CompressorId };
-  /** The registered classes. Default: none. */
+  /** The classes whose instances are restored as instances. Default: those whose instances this codec encodes. */
   readonly classes?: ClassRegistry;
+  /** Whether instances of unregistered classes are stored as plain objects. Default false. */
+  readonly flatten?: boolean;
 }
 
 export interface EncodedValue {
   readonly payload: EncodedPayload;
   /** When false, a decoded value differs from the given one: then a tier that others read must keep a decoded copy. */
   readonly exact: boolean;
-  /** The names of the classes whose instances are stored as plain objects, because they are not registered. */
-  readonly flattened: readonly string[];
 }
 
 /** An encoding that has begun: the facts about the value are there at once, the payload perhaps later. */
@@ -69,10 +68,12 @@ export class ValueCodec {
   readonly #compressFromBytes: number;
   readonly #compressor: CompressorId;
   readonly #classes: ClassRegistry;
+  readonly #flatten: boolean;
 
-  constructor({ maxValueBytes, compression, classes = NO_CLASSES }: ValueCodecOptions) {
+  constructor({ maxValueBytes, compression, classes = new ClassRegistry(), flatten = false }: ValueCodecOptions) {
     this.#maxValueBytes = maxValueBytes;
     this.#classes = classes;
+    this.#flatten = flatten;
     this.#compressor = compression === false ? 'none' : compression.codec;
     this.#compressFromBytes = compression === false ? Infinity : compression.thresholdBytes;
   }
@@ -82,10 +83,8 @@ export class ValueCodec {
    * @throws ValueRefusedError, and nothing else: `unserializable`, `too-deep` (200) or `too-large` (`maxValueBytes`)
    */
   encode(value: unknown): EncodedValue | Promise<EncodedValue> {
-    const { payload, exact, flattened } = this.beginEncoding(value);
-    return payload instanceof Promise
-      ? payload.then((result) => ({ payload: result, exact, flattened }))
-      : { payload, exact, flattened };
+    const { payload, exact } = this.beginEncoding(value);
+    return payload instanceof Promise ? payload.then((result) => ({ payload: result, exact })) : { payload, exact };
   }
 
   /**
@@ -94,7 +93,7 @@ export class ValueCodec {
    * @param textFrom from this length of its JSON on, the text is kept instead of the value; default: it never is
    */
   beginEncoding(value: unknown, textFrom?: number): BegunEncoding {
-    const { text, serializer, exact, flattened } = serialize(value, this.#classes, textFrom);
+    const { text, serializer, exact } = serialize(value, this.#classes, { textFrom, flatten: this.#flatten });
     const rawBytes = Buffer.byteLength(text);
     if (rawBytes > this.#maxValueBytes) {
       throw new ValueRefusedError('too-large', `${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);
@@ -109,7 +108,6 @@ export class ValueCodec {
       text,
       textBytes: rawBytes,
       exact,
-      flattened,
       isTree,
       isAscii: isTree && isAsciiJson(text, rawBytes === text.length),
     };
@@ -174,34 +172,42 @@ export interface SerializedValue {
    * instance.
    */
   readonly exact: boolean;
-  /** The names of the classes whose instances are stored as plain objects. */
-  readonly flattened: readonly string[];
+}
+
+interface SerializeOptions {
+  /**
+   * From this length of the JSON on, only the text is kept, never the given value: then the text is exact, although the
+   * value may have accessors. Default: never.
+   */
+  readonly textFrom?: number | undefined;
+  /** Whether instances of unregistered classes become plain objects. Default false. */
+  readonly flatten?: boolean;
 }
 
 /**
  * Writes a value as text: as JSON when JSON keeps all of it, else in the rich notation.
- * @param textFrom from this length of the JSON on, only the text is kept, never the given value: then the text is
- * exact, although the value may have accessors and symbols
  * @throws ValueRefusedError, and nothing else, also when reading the value throws
  */
-export function serialize(value: unknown, classes: ClassRegistry = NO_CLASSES, textFrom = Infinity): SerializedValue {
+export function serialize(
+  value: unknown,
+  classes = new ClassRegistry(),
+  { textFrom = Infinity, flatten = false }: SerializeOptions = {},
+): SerializedValue {
   const plain = textFrom === Infinity ? undefined : writePlainJson(value);
   if (plain !== undefined && plain.length >= textFrom) {
-    return { serializer: 'json', text: plain, exact: true, flattened: NO_NAMES };
+    return { serializer: 'json', text: plain, exact: true };
   }
-  const { isJson, isExact, flattened } = inspectValue(value, classes);
+  const { isJson, isExact } = inspectValue(value, { classes, flatten });
   try {
     if (isExact) {
-      return written(value, isJson, true, flattened);
+      return written(value, isJson, true);
     }
-    const copy = copyAsPlain(value, classes);
-    return written(copy, inspectValue(copy).isJson, false, flattened);
+    const copy = copyAsPlain(value, classes, flatten);
+    return written(copy, inspectValue(copy, { purpose: 'read' }).isJson, false);
   } catch (error) {
     throw toRefusedError(error);
   }
 }
-
-const NO_NAMES: readonly string[] = [];
 
 /** The value as JSON; `undefined` when the full check is needed. */
 function writePlainJson(value: unknown): string | undefined {
@@ -213,7 +219,7 @@ function writePlainJson(value: unknown): string | undefined {
 }
 
 /** Reads the text of a value. @throws CorruptEntryError for a text that can't be read, and no other error */
-export function deserialize(serializer: SerializerId, text: string, classes: ClassRegistry = NO_CLASSES): unknown {
+export function deserialize(serializer: SerializerId, text: string, classes = new ClassRegistry()): unknown {
   switch (serializer) {
     case 'json':
       return parseJsonText(text);
@@ -227,11 +233,11 @@ export function deserialize(serializer: SerializerId, text: string, classes: Cla
   }
 }
 
-function written(value: unknown, isJson: boolean, exact: boolean, flattened: readonly string[]): SerializedValue {
+function written(value: unknown, isJson: boolean, exact: boolean): SerializedValue {
   if (value === undefined) {
-    return { serializer: 'undefined', text: '', exact, flattened };
+    return { serializer: 'undefined', text: '', exact };
   }
   return isJson
-    ? { serializer: 'json', text: JSON.stringify(value), exact, flattened }
-    : { serializer: 'rich', text: writeRichText(value), exact, flattened };
+    ? { serializer: 'json', text: JSON.stringify(value), exact }
+    : { serializer: 'rich', text: writeRichText(value), exact };
 }

@@ -1,7 +1,8 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { createRequire } from 'node:module';
 import * as zlib from 'node:zlib';
-import type { AnyClass, ClassOptions, ClassRegistration, CompressionCodec } from './options.js';
+import { declaredOptionsOf } from './declared-classes.js';
+import type { AnyClass, ClassRegistration, CompressionCodec } from './options.js';
 import { type ProblemList, show } from './problems.js';
 import { OptionReader } from './reader.js';
 import { type Given, isRecord, NAME, type Resolved } from './rules.js';
@@ -129,9 +130,9 @@ function readClass(name: string, given: unknown, problems: ProblemList): Resolve
     return undefined;
   }
   const type = registration['class'];
-  const reader = new OptionReader({ ...classOptionsOf(type), ...registration }, `${path}.`, CLASS_OPTIONS, problems);
+  const reader = new OptionReader({ ...declaredOptionsOf(type), ...registration }, `${path}.`, CLASS_OPTIONS, problems);
   const { version = CLASS_OPTIONS.version.default } = reader.readAll();
-  return Object.freeze({ ...classOptionsOf(type), ...registration, name, version, class: type });
+  return Object.freeze({ ...declaredOptionsOf(type), ...registration, name, version, class: type });
 }
 
 function isClass(value: unknown): value is AnyClass {
@@ -177,25 +178,4 @@ export class EncryptionKeys {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return `EncryptionKeys { ${[...this.#keys.keys()].join(', ')}; current: ${this.currentId} }`;
   }
-}
-
-/** Made by `Symbol.for`, so that a second copy of this package reads the same property. */
-const CLASS_OPTIONS_PROPERTY = Symbol.for('nestjs-distributed-cache:class-options');
-
-/**
- * Declares on the class itself how its instances are stored; `codec: { classes: { Money } }` reads it from there. Alone
- * it registers nothing: two applications in one process may differ. Subclasses don't inherit it.
- */
-export function CachedClass(options: ClassOptions = {}): (type: AnyClass) => void {
-  return (type) => {
-    Object.defineProperty(type, CLASS_OPTIONS_PROPERTY, { value: Object.freeze({ ...options }) });
-  };
-}
-
-/** The options that `@CachedClass` declares on this class itself. */
-function classOptionsOf(type: AnyClass): ClassOptions {
-  const options: unknown = Object.hasOwn(type, CLASS_OPTIONS_PROPERTY)
-    ? Reflect.get(type, CLASS_OPTIONS_PROPERTY)
-    : undefined;
-  return typeof options === 'object' && options !== null ? options : {};
 }

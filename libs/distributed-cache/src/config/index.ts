@@ -1,4 +1,5 @@
-export { CachedClass, EncryptionKeys, type ResolvedClass, type ResolvedCompression } from './codec-settings.js';
+export { CachedClass, DECLARED_CLASSES } from './declared-classes.js';
+export { EncryptionKeys, type ResolvedClass, type ResolvedCompression } from './codec-settings.js';
 export { CacheConfig, type ResolvedFallback, type ResolvedLocal, type ResolvedOptions } from './config.js';
 export {
   DEFAULTS,
@@ -12,6 +13,7 @@ export { type Duration, type DurationUnit, isDuration, MAX_DURATION_MS, toMs } f
 export type { ResolvedNamespace } from './namespaces.js';
 export type {
   AnyClass,
+  CachedClassOptions,
   ClassOptions,
   ClassRegistration,
   CodecOptions,

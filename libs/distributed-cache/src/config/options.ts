@@ -72,6 +72,12 @@ export interface ClassOptions {
   migrate?(data: unknown, fromVersion: number): unknown;
 }
 
+/** The options of `@CachedClass`. */
+export interface CachedClassOptions extends ClassOptions {
+  /** The name in the stored data: it must not change. Default: the name of the class. */
+  name?: string;
+}
+
 export interface ClassRegistration extends ClassOptions {
   class: AnyClass;
 }
@@ -219,6 +225,12 @@ export interface NamespaceOptions {
    * miss. Needs a `version`.
    */
   migrate?: Migrate;
+  /**
+   * `true`: instances of classes that are neither registered nor declared come back as plain objects of their own
+   * properties, or as the result of their `toJSON`; named properties of arrays, symbol keys and the like are dropped.
+   * Default false: instances come back as instances, and a value that can't come back as it is is not cached.
+   */
+  flatten?: boolean;
   /** The compression of the values. Default: the cache's `compression`. */
   compression?: false | CompressionOptions;
   /** The format of the values in Redis. Default `envelope`. */

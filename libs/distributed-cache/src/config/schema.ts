@@ -345,6 +345,11 @@ export const NAMESPACE_OPTIONS = {
     rule: functionOf<Migrate>('(value, fromVersion) => value'),
     meaning: 'turns values of another version into values of the present one; if it throws, the value is a miss',
   },
+  flatten: {
+    rule: BOOLEAN,
+    default: false,
+    meaning: 'true: instances of unregistered classes come back as plain objects; false: as instances, or not cached',
+  },
   compression: { type: 'false | object', defaultText: "the cache's", meaning: 'as `compression`' },
   format: {
     rule: oneOf(FORMATS, 'string'),

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
+  DECLARED_CLASSES,
   EncryptionKeys,
   CacheConfig,
   type NamespaceOptions,
@@ -15,7 +16,7 @@ import { AsyncCache } from './async-cache.js';
 import { checkHealth, effectOf } from './health.js';
 import type { CacheRuntime } from './runtime.js';
 import { connectRedis } from './connect-redis.js';
-import { FlattenedClassReports } from './recorder.js';
+import { UnknownClassReports } from './recorder.js';
 import { LoadSignals } from './loader-run.js';
 import { captureContext } from '../scope/index.js';
 import { ClassRegistry } from '../values/index.js';
@@ -86,8 +87,8 @@ export class DistributedCache {
       events,
       clock,
       coarseClock: clock === systemClock ? new CoarseClock(clock, () => this.checkForPause()) : clock,
-      classes: new ClassRegistry(config.classes.values()),
-      flattened: new FlattenedClassReports(events),
+      classes: new ClassRegistry(config.classes.values(), DECLARED_CLASSES),
+      unknownClasses: new UnknownClassReports(events),
       local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
       redis: config.enabled ? this.connectRedis(clock, leaseMs) : undefined,
       random,

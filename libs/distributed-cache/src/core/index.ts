@@ -2,6 +2,7 @@ export {
   type AnyClass,
   CacheConfig,
   CachedClass,
+  type CachedClassOptions,
   type ClassOptions,
   type ClassRegistration,
   type CodecOptions,

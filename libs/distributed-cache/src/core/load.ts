@@ -272,7 +272,7 @@ interface LoadedValue<T> {
 /** Whether several calls may have one value: it is data, and not a stream, a function or the like, which one call uses up. */
 function isData(value: unknown, classes: ClassRegistry): boolean {
   try {
-    inspectValue(value, classes);
+    inspectValue(value, { classes });
     return true;
   } catch (error) {
     return error instanceof ValueRefusedError && error.reason !== 'unserializable';

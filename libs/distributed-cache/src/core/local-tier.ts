@@ -181,14 +181,14 @@ export class LocalValues {
   constructor(
     private readonly codec: EntryCodec,
     private readonly mode: ValuesMode,
-    private readonly copyInstance: CopyInstance | undefined,
+    /** The function that copies instances, once one is needed. */
+    private readonly copier: () => CopyInstance | undefined,
   ) {
     this.textFrom = mode === 'frozen' ? TEXT_FROM_LENGTH : Infinity;
   }
 
   storable({ value, isTree, isAscii }: Omit<Decoded, 'text'>, origin: ValueOrigin): StoredValue {
-    const { copyInstance } = this;
-    return storeValue(value, this.mode, { origin, isTree, isAscii, copyInstance });
+    return storeValue(value, this.mode, { origin, isTree, isAscii, copyInstance: this.copier() });
   }
 
   /** A value kept as its JSON text, which the first read parses. */

@@ -62,6 +62,7 @@ export function createNamespace(
           {
             onError: (operation, error) => recorder.tierError('redis', operation, error),
             onOverload: (operation) => recorder.overload(operation),
+            onUnknownClass: (className) => runtime.unknownClasses.report(namespace, className),
           },
           versionStamps(policy),
         );
@@ -69,8 +70,7 @@ export function createNamespace(
   const checks = new ValueChecks(policy, config.deadlineMs, (key, mismatch) => recorder.mismatch(key, mismatch));
   const reader = new EntryReader(flights, local, remote, checks, values, policy.graceMs);
   const encoder = new EntryEncoder(codec, values, {
-    onRefused: (key, reason) => recorder.valueRefused(key, reason),
-    onFlattened: (key, classNames) => runtime.flattened.report(namespace, key, classNames),
+    onRefused: (key, reason, className) => recorder.valueRefused(key, reason, { className }),
   });
   const deadlineClock = redis?.connection.deadlineClock ?? REAL_TIME;
   const newBudget = (): WaitBudget => new WaitBudget(deadlineClock, config.deadlineMs);
@@ -87,8 +87,12 @@ export function createNamespace(
   return { local, reader, loads, setter, invalidator, inspector, recorder };
 }
 
-function instanceCopier(classes: ClassRegistry): CopyInstance | undefined {
+/**
+ * Finds the function that copies instances; there is none until a class is known that needs it. A value with such an
+ * instance is encoded or decoded before it is kept, and its class is known from then on.
+ */
+function instanceCopier(classes: ClassRegistry): () => CopyInstance | undefined {
   const copyInstance: CopyInstance = (instance) =>
     classes.copyInstance(instance, (data) => copyValue(data, { copyInstance }));
-  return classes.isEmpty ? undefined : copyInstance;
+  return () => (classes.hasSerializers ? copyInstance : undefined);
 }

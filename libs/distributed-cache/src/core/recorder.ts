@@ -83,16 +83,21 @@ export class Recorder {
   /** Emits that a value is not kept because of a mistake in the options. */
   notKept(key: CacheKey, { reason, error }: NotKept): void {
     if (reason !== undefined) {
-      this.valueRefused(key, reason, error);
+      this.valueRefused(key, reason, { error });
     }
   }
 
-  valueRefused(key: CacheKey, reason: string, error?: unknown): void {
+  valueRefused(
+    key: CacheKey,
+    reason: string,
+    { error, className }: { error?: unknown; className?: string | undefined },
+  ): void {
     this.events.emit('valueRefused', {
       namespace: this.namespace,
       key: String(key),
       reason,
       ...(error === undefined ? {} : { error }),
+      ...(className === undefined ? {} : { className }),
     });
   }
 
@@ -120,18 +125,20 @@ export class Recorder {
   }
 }
 
-/** Reports each class whose instances are kept as plain objects, once: a report at each write would be noise. */
-export class FlattenedClassReports {
+/** Reports each class that is unknown to this process, once: after a start, the first read of many entries finds it. */
+export class UnknownClassReports {
   private readonly reported = new Set<string>();
 
   constructor(private readonly events: CacheEvents) {}
 
-  report(namespace: string, key: string, classNames: readonly string[]): void {
-    for (const className of classNames) {
-      if (!this.reported.has(className)) {
-        this.reported.add(className);
-        this.events.emit('instanceFlattened', { namespace, key, className });
-      }
+  /** @param className a name from stored data; `undefined`: it does not look like a name */
+  report(namespace: string, className = ''): void {
+    if (!this.reported.has(className) && this.reported.size < MAX_REPORTED) {
+      this.reported.add(className);
+      this.events.emit('classUnknown', { namespace, className });
     }
   }
 }
+
+/** The names come from stored data: their number is limited. */
+const MAX_REPORTED = 1000;

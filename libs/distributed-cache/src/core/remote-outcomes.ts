@@ -3,7 +3,7 @@ import type { TagVersion } from '../local/index.js';
 import type { RedisEntry } from '../redis/index.js';
 import type { EntryLife } from './entry-options.js';
 import type { Lease } from './lease.js';
-import { TierReplyError, TierUnavailableError } from '../errors/index.js';
+import { TierReplyError, TierUnavailableError, UnknownClassError } from '../errors/index.js';
 import type { RedisRuntime } from './runtime.js';
 
 /** The result of a lookup in Redis. `unreachable`: Redis could not be asked. */
@@ -54,6 +54,8 @@ export interface FaultListener {
   onError(operation: Operation, error: Error): void;
   /** An operation was not sent, because the queue to Redis is full. Redis itself works. */
   onOverload(operation: Operation): void;
+  /** An entry is a miss, because it holds an instance of a class that this process does not know. */
+  onUnknownClass(className: string | undefined): void;
 }
 
 /** Handles the errors that a tier throws: reports each once, and decides what it means for a write. */
@@ -70,6 +72,10 @@ export class RemoteFaults {
   report(operation: Operation, error: unknown): void {
     if (error instanceof TierUnavailableError && error.reason === 'overloaded') {
       this.listener.onOverload(operation);
+      return;
+    }
+    if (error instanceof UnknownClassError) {
+      this.listener.onUnknownClass(error.className);
       return;
     }
     const isKnownOutage =

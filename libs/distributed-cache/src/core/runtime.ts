@@ -2,7 +2,7 @@ import type { CacheConfig } from '../config/index.js';
 import type { CacheEvents } from '../events/index.js';
 import type { Clock, LocalCache } from '../local/index.js';
 import type { InvalidationGroup, RedisConnection, RedisTier } from '../redis/index.js';
-import type { FlattenedClassReports } from './recorder.js';
+import type { UnknownClassReports } from './recorder.js';
 import type { PendingReleases, LeaseTerm } from './lease.js';
 import type { LoadSignals } from './loader-run.js';
 import type { OutageJournal } from './outage-journal.js';
@@ -32,8 +32,8 @@ export interface CacheRuntime {
   /** The clock of the hit path: it lags by a millisecond, or by as long as the event loop is blocked. */
   readonly coarseClock: Clock;
   readonly classes: ClassRegistry;
-  /** The classes that have been reported as flattened; each is reported once. */
-  readonly flattened: FlattenedClassReports;
+  /** The classes that have been reported as unknown; each is reported once. */
+  readonly unknownClasses: UnknownClassReports;
   /** Absent when L1 is switched off. */
   readonly local: LocalCache | undefined;
   /** Absent when no Redis is configured. */

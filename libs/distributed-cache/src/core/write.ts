@@ -299,10 +299,8 @@ interface EntryToWrite {
 }
 
 interface EncoderListener {
-  /** The value can't be cached. */
-  onRefused(key: string, reason: string): void;
-  /** Instances of these classes are kept as plain objects. */
-  onFlattened(key: string, classNames: readonly string[]): void;
+  /** The value can't be cached. @param className the class whose instances can't be restored, if that is the reason */
+  onRefused(key: string, reason: string, className?: string): void;
 }
 
 /** An entry that is ready to be stored, in the form of each tier. */
@@ -349,10 +347,7 @@ export class EntryEncoder {
     try {
       const textFrom = mayKeepText ? this.values.textFrom : Infinity;
       const begun = this.codec.beginEncoding(entry.value, textFrom);
-      const { payload, flattened } = begun;
-      if (flattened.length > 0) {
-        this.listener.onFlattened(entry.key, flattened);
-      }
+      const { payload } = begun;
       const forLocal = begun.exact ? this.localForm(entry.value, begun, textFrom) : undefined;
       const preparing =
         payload instanceof Promise
@@ -375,7 +370,8 @@ export class EntryEncoder {
   }
 
   private refuse({ key }: EntryToWrite, error: unknown): undefined {
-    this.listener.onRefused(key, error instanceof ValueRefusedError ? error.message : 'the codec failed');
+    const isKnown = error instanceof ValueRefusedError;
+    this.listener.onRefused(key, isKnown ? error.message : 'the codec failed', isKnown ? error.className : undefined);
   }
 
   /**

@@ -31,7 +31,7 @@ export class ConfigurationError extends CacheError {
 }
 
 /** Why a value is not cached. */
-export type RefusalReason = 'unserializable' | 'too-large' | 'too-deep';
+export type RefusalReason = 'unserializable' | 'class' | 'too-large' | 'too-deep';
 
 /** No tier can store the value: it is returned to its caller and not cached. */
 export class ValueRefusedError extends CacheError {
@@ -41,6 +41,8 @@ export class ValueRefusedError extends CacheError {
   constructor(
     readonly reason: RefusalReason,
     detail: string,
+    /** For the reason `class`: the name of the class whose instances can't be restored. */
+    readonly className?: string,
   ) {
     super(`The value is not cached (${reason}): ${detail}`);
   }
@@ -48,11 +50,28 @@ export class ValueRefusedError extends CacheError {
 
 /** Stored bytes are not an entry that this version can read. The read counts as a miss. */
 export class CorruptEntryError extends CacheError {
-  override readonly name = 'CorruptEntryError';
-  readonly code = 'CACHE_ENTRY_CORRUPT';
+  override readonly name: string = 'CorruptEntryError';
+  readonly code: string = 'CACHE_ENTRY_CORRUPT';
 
   constructor(detail: string) {
     super(`The stored entry can't be read: ${detail}`);
+  }
+}
+
+/**
+ * An entry holds an instance of a class that this process does not know: it has stored no instance of it, and the class
+ * is neither registered nor declared. The read counts as a miss, and not as an error.
+ */
+export class UnknownClassError extends CorruptEntryError {
+  override readonly name = 'UnknownClassError';
+  override readonly code = 'CACHE_CLASS_UNKNOWN';
+  /** The stored name of the class; `undefined` when the text does not look like a name. */
+  readonly className: string | undefined;
+
+  constructor(className: string) {
+    const shown = /^[A-Za-z_$][\w$.:-]{0,60}$/.test(className) ? className : undefined;
+    super(`this process does not know its class${shown === undefined ? '' : ` ${shown}`}`);
+    this.className = shown;
   }
 }
 

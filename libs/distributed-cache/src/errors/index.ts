@@ -12,5 +12,6 @@ export {
   TierUnavailableError,
   TierUnreplicatedError,
   type UnavailableReason,
+  UnknownClassError,
   ValueRefusedError,
 } from './cache-errors.js';

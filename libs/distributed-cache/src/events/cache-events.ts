@@ -49,10 +49,11 @@ export interface CacheEventMap {
   delete: OfKey & { readonly existed: boolean };
   clear: OfNamespace;
   /**
-   * A value is returned and not kept, by no tier; `reason` says why: it can't be stored, or `ttl`, `setTtl` or `cacheIf`
-   * has gone wrong (`error`: what the function has thrown).
+   * A value is returned and not kept, by no tier; `reason` says why: it can't be stored (`className`: because instances
+   * of this class can't be restored), or `ttl`, `setTtl` or `cacheIf` has gone wrong (`error`: what the function has
+   * thrown).
    */
-  valueRefused: OfKey & { readonly reason: string; readonly error?: unknown };
+  valueRefused: OfKey & { readonly reason: string; readonly className?: string; readonly error?: unknown };
   schemaMismatch: OfKey & SchemaMismatch;
   /**
    * A call was not cached because dimensions of its `varyBy` are missing in the request. Emitted once for each
@@ -60,10 +61,10 @@ export interface CacheEventMap {
    */
   dimensionMissing: OfNamespace & { readonly caller: string; readonly dimensions: readonly string[] };
   /**
-   * Instances of this class are stored as plain objects, because it is not registered (`codec.classes`). Emitted once
-   * per class.
+   * An entry in Redis holds an instance of a class that this process does not know (yet): it is a miss. `className` is
+   * empty when the stored name does not look like a name. Emitted once per class.
    */
-  instanceFlattened: OfKey & { readonly className: string };
+  classUnknown: OfNamespace & { readonly className: string };
   /** A tier failed and the call went on without it. */
   tierError: OfNamespace & {
     readonly tier: AnsweringTier;
@@ -142,7 +143,7 @@ export class CacheEvents {
     valueRefused: new Topic('valueRefused'),
     schemaMismatch: new Topic('schemaMismatch'),
     dimensionMissing: new Topic('dimensionMissing'),
-    instanceFlattened: new Topic('instanceFlattened'),
+    classUnknown: new Topic('classUnknown'),
     tierError: new Topic('tierError'),
     overload: new Topic('overload'),
     redisConnected: new Topic('redisConnected'),

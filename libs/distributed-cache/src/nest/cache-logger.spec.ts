@@ -267,6 +267,44 @@ describe('CacheLogger', () => {
     expectNowhere(logger, 'example.org');
   });
 
+  it('logs a class that can not be cached once per namespace, with its method and the line to write', async () => {
+    class Account {
+      readonly #balance = 'secret';
+      get balance() {
+        return this.#balance;
+      }
+    }
+    const { all, logger } = await startApp({ redis: false });
+    for (const namespace of ['users', 'orders']) {
+      await all.getCache(namespace).set('Users.find(1)', new Account());
+      await all.getCache(namespace).set('Users.find(2)', [new Account()]);
+    }
+    const lines = logger.messagesOf('DistributedCache').filter((line) => line.startsWith('cache_value_refused'));
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toMatch(
+      /^cache_value_refused users Users\.find\(.*: .*an Account at value: it has #private fields.*Write @CachedClass\(/,
+    );
+    expectNowhere(logger, 'secret');
+  });
+
+  it('logs a class that this process does not know once', async () => {
+    class Voucher {
+      code = 'secret';
+    }
+    const { url, keyPrefix } = redisForTest();
+    const other = await startApp({ redis: { url }, keyPrefix });
+    const { all, logger } = await startApp({ redis: { url }, keyPrefix });
+    for (const key of ['a', 'b']) {
+      await other.all.getCache('users').set(key, new Voucher());
+      expect(await all.getCache('users').get(key)).toBeUndefined();
+    }
+    const lines = logger.messagesOf('DistributedCache').filter((line) => line.includes('Voucher'));
+    expect(lines).toEqual([
+      'cache_class_unknown users entries with an instance of Voucher are misses until this process has stored one (@CachedClass() above the class makes it known from the start)',
+    ]);
+    expectNowhere(logger, 'secret');
+  });
+
   it('logs nothing after the end', async () => {
     const { module, all, logger } = await startApp({ redis: false }, WITH_DEBUG);
     await module.close();

@@ -21,6 +21,7 @@ const REPEAT_AFTER_MS = 10_000;
 export class CacheLogger {
   private readonly logger = new Logger('DistributedCache');
   private readonly faults = new Map<string, { lastAtMs: number; unlogged: number }>();
+  private readonly refusedClasses = new Set<string>();
   private unsubscribe: (() => void)[] = [];
 
   listenTo({ config, events }: DistributedCache): void {
@@ -60,9 +61,7 @@ export class CacheLogger {
       ),
       events.on('invalidationOn', () => logger.log('cache_invalidation_on L1 is trusted')),
       events.on('tierError', (event) => this.logFault(event)),
-      events.on('valueRefused', ({ namespace, key, reason }) =>
-        this.logRepeated(`cache_value_refused ${namespace}`, `${describeKey(key)}: ${reason}`),
-      ),
+      events.on('valueRefused', (event) => this.logRefused(event)),
       events.on('refreshFailed', ({ namespace, key, state, error }) =>
         this.logRepeated(
           `cache_refresh_failed ${namespace}`,
@@ -75,9 +74,9 @@ export class CacheLogger {
       events.on('schemaMismatch', ({ namespace, key, during, cause }) =>
         this.logRepeated(`cache_schema_mismatch ${namespace}`, `${describeKey(key)}: ${cause} at ${during}`),
       ),
-      events.on('instanceFlattened', ({ namespace, key, className }) =>
-        logger.warn(
-          `cache_instance_flattened ${namespace} ${describeKey(key)}: instances of ${className} come back as plain objects (codec.classes)`,
+      events.on('classUnknown', ({ namespace, className }) =>
+        logger.log(
+          `cache_class_unknown ${namespace} entries with an instance of ${className || 'a class'} are misses until this process has stored one (@CachedClass() above the class makes it known from the start)`,
         ),
       ),
       events.on('dimensionMissing', ({ namespace, caller, dimensions }) =>
@@ -112,6 +111,17 @@ export class CacheLogger {
         logger.debug(`cache_delete ${namespace} ${describeKey(key)}${existed ? '' : ' absent'}`),
       ),
     ];
+  }
+
+  /** A class that can't be cached is a mistake in the code: it is logged once in each namespace. */
+  private logRefused({ namespace, key, reason, className }: CacheEventMap['valueRefused']): void {
+    const line = `${describeKey(key)}: ${reason}`;
+    if (className === undefined) {
+      this.logRepeated(`cache_value_refused ${namespace}`, line);
+    } else if (!this.refusedClasses.has(`${namespace} ${className}`)) {
+      this.refusedClasses.add(`${namespace} ${className}`);
+      this.logger.warn(`cache_value_refused ${namespace} ${line}`);
+    }
   }
 
   private logFault({ namespace, tier, operation, error }: CacheEventMap['tierError']): void {

@@ -1,6 +1,9 @@
-import { isRecord } from './kinds.js';
+import { UnknownClassError } from '../errors/index.js';
+import { classProblem, dataOfInstance, instanceProblem, nameProblem } from './class-safety.js';
+import { describeType, isRecord } from './kinds.js';
+import { Refusal } from './refusal.js';
 
-/** How the instances of one registered class are stored and restored. */
+/** How the instances of one class are stored and restored. */
 export interface RegisteredClass {
   /** The name of the class in the stored data. */
   readonly name: string;
@@ -17,6 +20,16 @@ export interface RegisteredClass {
   migrate?(data: unknown, fromVersion: number): unknown;
 }
 
+/** The classes that declare themselves, by a decorator. */
+export interface DeclaredClasses {
+  /** The declaration of this class itself. */
+  of(type: object): RegisteredClass | undefined;
+  /** Every class that is declared under this name. */
+  named(name: string): readonly RegisteredClass[];
+}
+
+const NONE_DECLARED: DeclaredClasses = { of: () => undefined, named: () => [] };
+
 /**
  * An instance of a registered class while it is encoded. Only the codec makes these objects, so no value of the
  * application is taken for one.
@@ -29,29 +42,105 @@ export class ClassParts {
   ) {}
 }
 
+const OR_ELSE =
+  ' above the class (for a class of another package: codec.classes), or flatten: true in the options of the namespace to store plain objects';
+const WRITE_SERIALIZE = `Write @CachedClass({ serialize, deserialize })${OR_ELSE}`;
+const WRITE_NAME = `Write @CachedClass({ name: '…' })${OR_ELSE}`;
+
 /**
- * The classes whose instances are restored as instances. A prototype always comes from this list, never from stored
- * data.
+ * The classes whose instances are restored as instances: those that the configuration registers, those that declare
+ * themselves, and those that this process has learned from an instance that it was to store. A prototype always comes
+ * from this list, never from stored data. One name belongs to one class, the first one that uses it here.
  */
 export class ClassRegistry {
-  readonly #byName: ReadonlyMap<string, RegisteredClass>;
-  readonly #byPrototype: ReadonlyMap<object, RegisteredClass>;
+  readonly #byName = new Map<string, RegisteredClass>();
+  readonly #registered = new WeakMap<object, RegisteredClass>();
+  readonly #learned = new WeakMap<object, RegisteredClass>();
+  /** The results of `classProblem`, by prototype. */
+  readonly #problems = new WeakMap<object, { readonly problem: string | undefined }>();
+  #hasSerializers = false;
 
-  constructor(classes: Iterable<RegisteredClass> = []) {
-    const all = [...classes];
-    this.#byName = new Map(all.map((registered) => [registered.name, registered]));
-    this.#byPrototype = new Map(all.map((registered) => [registered.class.prototype, registered]));
+  constructor(
+    configured: Iterable<RegisteredClass> = [],
+    private readonly declared: DeclaredClasses = NONE_DECLARED,
+  ) {
+    for (const registered of configured) {
+      this.#admit(registered, this.#registered);
+    }
   }
 
-  /** The registration of the class of this object itself; a subclass is another class. */
+  /** Whether a known class has its own `serialize`: only `copyInstance` copies its instances. */
+  get hasSerializers(): boolean {
+    return this.#hasSerializers;
+  }
+
+  /**
+   * The registration of the class of this object itself, by configuration or declaration; a subclass is another class.
+   * @throws Refusal when the name of a declared class belongs to another one
+   */
   classOf(instance: object): RegisteredClass | undefined {
-    const prototype: unknown = this.#byPrototype.size === 0 ? undefined : Object.getPrototypeOf(instance);
-    return isRecord(prototype) ? this.#byPrototype.get(prototype) : undefined;
+    const prototype: unknown = Object.getPrototypeOf(instance);
+    if (!isRecord(prototype) || prototype === Object.prototype) {
+      return undefined;
+    }
+    const known = this.#registered.get(prototype);
+    if (known !== undefined) {
+      return known;
+    }
+    const declared = typeof prototype.constructor === 'function' ? this.declared.of(prototype.constructor) : undefined;
+    if (declared?.class.prototype !== prototype) {
+      return undefined;
+    }
+    if (this.#byName.has(declared.name)) {
+      throw refusal(instance, `another class is stored under its name ${declared.name}`, WRITE_NAME);
+    }
+    return this.#admit(declared, this.#registered);
   }
 
-  /** The data to store for an instance. @throws the errors of `serialize` */
+  /** The class of this object, if it has been learned. */
+  learnedClassOf(instance: object): RegisteredClass | undefined {
+    const prototype: unknown = Object.getPrototypeOf(instance);
+    return isRecord(prototype) ? this.#learned.get(prototype) : undefined;
+  }
+
+  /**
+   * The class of an instance that is neither registered nor declared, known from now on.
+   * @throws Refusal when its instances can't be restored from their properties, or its name is not its own
+   */
+  learn(instance: object): RegisteredClass {
+    const known = this.learnedClassOf(instance);
+    if (known !== undefined) {
+      return known;
+    }
+    const problem = this.#problemOf(instance);
+    if (problem !== undefined) {
+      throw refusal(instance, problem);
+    }
+    const type = instance.constructor;
+    const { name } = type;
+    const ofName = nameProblem(name);
+    if (ofName !== undefined) {
+      throw refusal(instance, ofName, WRITE_NAME);
+    }
+    if (this.#byName.has(name) || this.declared.named(name).length > 0) {
+      throw refusal(instance, `another class has the same name ${name}`, WRITE_NAME);
+    }
+    return this.#admit({ name, class: type, version: 1 }, this.#learned);
+  }
+
+  /**
+   * The data to store for an instance.
+   * @throws Refusal for an instance whose class has no `serialize` and needs one, and the errors of `serialize`
+   */
   dataOf(registered: RegisteredClass, instance: object): unknown {
-    return registered.serialize === undefined ? { ...instance } : registered.serialize(instance);
+    if (registered.serialize !== undefined) {
+      return registered.serialize(instance);
+    }
+    const problem = this.#problemOf(instance) ?? instanceProblem(instance);
+    if (problem !== undefined) {
+      throw refusal(instance, problem);
+    }
+    return dataOfInstance(instance);
   }
 
   /**
@@ -60,11 +149,11 @@ export class ClassRegistry {
    * @param copyData makes a deep copy of the result of `serialize`, which may hold parts of the instance
    */
   copyInstance(instance: object, copyData: (data: unknown) => unknown): object | undefined {
-    const registered = this.classOf(instance);
-    if (registered?.serialize === undefined) {
-      return undefined;
-    }
     try {
+      const registered = this.classOf(instance);
+      if (registered?.serialize === undefined) {
+        return undefined;
+      }
       const data = copyData(registered.serialize(instance));
       return registered.deserialize === undefined ? withPrototype(registered, data) : registered.deserialize(data);
     } catch {
@@ -72,28 +161,55 @@ export class ClassRegistry {
     }
   }
 
-  get isEmpty(): boolean {
-    return this.#byName.size === 0;
-  }
-
   /**
    * Restores an instance.
-   * @throws TypeError for a class or a version that is not known, and the errors of `migrate` and `deserialize`
+   * @throws UnknownClassError, TypeError for a version that is not known, and the errors of `migrate` and `deserialize`
    */
   revive(parts: unknown): object {
     if (!isRecord(parts) || typeof parts['name'] !== 'string' || !isVersion(parts['version'])) {
       throw new TypeError('These are not the parts of an instance');
     }
-    const registered = this.#byName.get(parts['name']);
+    const registered = this.#named(parts['name']);
     if (registered === undefined) {
-      throw new TypeError('Its class is not registered');
+      throw new UnknownClassError(parts['name']);
     }
     const data = upToDate(registered, parts['data'], parts['version']);
     return registered.deserialize === undefined ? withPrototype(registered, data) : registered.deserialize(data);
   }
+
+  /** The class of a name. When several classes declare the name, the first one that is stored here has it. */
+  #named(name: string): RegisteredClass | undefined {
+    const known = this.#byName.get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    const [declared, ...others] = this.declared.named(name);
+    return declared === undefined || others.length > 0 ? undefined : this.#admit(declared, this.#registered);
+  }
+
+  #admit(registered: RegisteredClass, into: WeakMap<object, RegisteredClass>): RegisteredClass {
+    this.#byName.set(registered.name, registered);
+    into.set(registered.class.prototype, registered);
+    this.#hasSerializers ||= registered.serialize !== undefined;
+    return registered;
+  }
+
+  #problemOf(instance: object): string | undefined {
+    const prototype = Object.getPrototypeOf(instance) as object;
+    let known = this.#problems.get(prototype);
+    if (known === undefined) {
+      known = { problem: classProblem(prototype) };
+      this.#problems.set(prototype, known);
+    }
+    return known.problem;
+  }
 }
 
-export const NO_CLASSES = new ClassRegistry();
+/** The refusal of an instance, with the line to write. */
+export function refusal(instance: object, problem: string, remedy = WRITE_SERIALIZE): Refusal {
+  const described = describeType(instance);
+  return new Refusal('class', described, `${problem}. ${remedy}`, described.replace(/^an? /, ''));
+}
 
 function upToDate(registered: RegisteredClass, data: unknown, version: number): unknown {
   if (version === registered.version) {

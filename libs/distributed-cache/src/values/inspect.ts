@@ -1,19 +1,10 @@
 import { types } from 'node:util';
-import { ClassParts, type ClassRegistry, NO_CLASSES, type RegisteredClass } from './classes.js';
+import { ClassParts, type ClassRegistry, type RegisteredClass, refusal } from './classes.js';
 import { describeError } from './error-parts.js';
+import { hasNamedProperties, MAX_DEPTH, SeenObjects } from './plain-json.js';
 import { Refusal, propertyStep, toRefusedError } from './refusal.js';
-import {
-  describeType,
-  hasStandardPrototype,
-  hasToJson,
-  isError,
-  isPrototypeExtended,
-  isRecord,
-  kindOf,
-} from './kinds.js';
+import { describeType, hasStandardPrototype, hasToJson, isError, isRecord, isSubclassed, kindOf } from './kinds.js';
 
-/** Deepest nesting of containers that is written, and that is accepted when it is read. */
-export const MAX_DEPTH = 200;
 /**
  * Longest array with holes. Its length can be set to any number, and code that loops over it spends time on every hole.
  */
@@ -35,22 +26,31 @@ export interface Inspection {
    * like.
    */
   readonly isExact: boolean;
-  /** The names of the classes whose instances are stored as plain objects, because they are not registered. */
-  readonly flattened: readonly string[];
 }
+
+export interface InspectionRules {
+  /** The classes whose instances are kept, and to which new ones are added. Default: no instance is kept. */
+  readonly classes?: ClassRegistry | undefined;
+  /**
+   * Whether instances of unregistered classes become plain objects, and what plain data has no form for (named
+   * properties of an array, symbol keys) is dropped. Default false: such a value is refused.
+   */
+  readonly flatten?: boolean;
+  /** `read`: this library has made the value, from stored data or as a copy. Default `write`. */
+  readonly purpose?: 'write' | 'read';
+}
+
+/** What to write for an instance in text for other programs. */
+const FLATTEN_INSTANCE = 'Write flatten: true in the options of the namespace to store plain objects';
+/** What to write instead of a value that would lose a part of it. */
+const FLATTEN = 'Make it a plain property of an object, or write flatten: true in the options of the namespace';
 
 /**
  * Decides in one walk how a value is written, before anything is written.
- * @param purpose `read`: the value has been restored, and the content of an instance of a registered class is not
- * checked
  * @throws ValueRefusedError with the type and its path, never a value
  */
-export function inspectValue(
-  value: unknown,
-  classes: ClassRegistry = NO_CLASSES,
-  purpose: 'write' | 'read' = 'write',
-): Inspection {
-  const inspector = new ValueInspector(classes, purpose);
+export function inspectValue(value: unknown, rules: InspectionRules = {}): Inspection {
+  const inspector = new ValueInspector(rules);
   try {
     inspector.visit(value, 0);
   } catch (error) {
@@ -66,15 +66,21 @@ export function inspectValue(
 class ValueInspector implements Inspection {
   isJson = true;
   isExact = true;
-  flattened: readonly string[] = [];
   readonly #seen = new SeenObjects();
-  /** Errors and instances of registered classes whose parts are being visited. */
+  /** Errors and instances whose parts are being visited. */
   #open: Set<object> | undefined;
+  readonly #classes: ClassRegistry | undefined;
+  readonly #flatten: boolean;
+  readonly #isWrite: boolean;
+  /** Whether a part that would get lost is refused. */
+  readonly #isStrict: boolean;
 
-  constructor(
-    private readonly classes: ClassRegistry,
-    private readonly purpose: 'write' | 'read',
-  ) {}
+  constructor({ classes, flatten = false, purpose = 'write' }: InspectionRules) {
+    this.#classes = classes;
+    this.#flatten = flatten;
+    this.#isWrite = purpose === 'write';
+    this.#isStrict = this.#isWrite && !flatten;
+  }
 
   visit(value: unknown, depth: number): void {
     if (typeof value === 'object') {
@@ -125,12 +131,14 @@ class ValueInspector implements Inspection {
   }
 
   #visitArray(array: readonly unknown[], depth: number): void {
-    // A match of a regular expression is an array with properties; only its elements are kept.
-    if (Object.getPrototypeOf(array) !== Array.prototype || 'groups' in array) {
-      this.isExact = false;
+    if (Object.getPrototypeOf(array) !== Array.prototype) {
+      this.#visitSubclassed(array);
+    }
+    if (this.#isWrite && hasNamedProperties(array)) {
+      this.#lose(array, 'it has named properties');
     }
     if (hasToJson(array)) {
-      this.isExact = false;
+      this.#lose(array, 'it has a toJSON() of its own');
       return;
     }
     try {
@@ -157,21 +165,31 @@ class ValueInspector implements Inspection {
     }
   }
 
+  /** A part of this object is not kept: the object is refused, unless that was asked for. */
+  #lose(object: object, problem: string): void {
+    this.isExact = false;
+    if (this.#isStrict) {
+      throw new Refusal('unserializable', describeType(object), `${problem}. ${FLATTEN}`);
+    }
+  }
+
   /** Visits the own properties of a plain object. A `toJSON`, an accessor or a symbol is not kept as it is. */
   #visitProperties(object: Record<string, unknown>, depth: number): void {
     if (Object.getOwnPropertySymbols(object).length > 0) {
-      this.isExact = false;
+      this.#visitSymbols(object);
     }
     if (hasToJson(object)) {
-      this.isExact = false;
+      this.#lose(object, 'it has a toJSON() of its own');
       return;
     }
     let step = '';
+    let count = 0;
     try {
       for (const key in object) {
         if (!Object.hasOwn(object, key)) {
           continue; // inherited: `Object.prototype` was extended
         }
+        count++;
         step = key;
         if (key === '__proto__') {
           this.isExact = false;
@@ -186,12 +204,23 @@ class ValueInspector implements Inspection {
     } catch (error) {
       throw located(error, propertyStep(step));
     }
+    if (this.#isWrite && Object.getOwnPropertyNames(object).length !== count) {
+      this.#lose(object, 'it has a property that is not enumerable');
+    }
+  }
+
+  /** A symbol that is not enumerable is not part of the data. */
+  #visitSymbols(object: object): void {
+    this.isExact = false;
+    if (Object.getOwnPropertySymbols(object).some((key) => Object.prototype.propertyIsEnumerable.call(object, key))) {
+      this.#lose(object, 'it has a property under a symbol');
+    }
   }
 
   #visitRareObject(value: Record<string, unknown>, depth: number): void {
-    const registered = this.classes.classOf(value);
+    const registered = this.#classes?.classOf(value);
     if (registered !== undefined) {
-      this.#visitRegistered(registered, value, depth);
+      this.#visitKept(registered, value, depth);
       return;
     }
     if (Array.isArray(value)) {
@@ -231,30 +260,48 @@ class ValueInspector implements Inspection {
       return;
     }
     this.isExact = false;
-    const name = describeType(value).replace(/^an? /, '');
-    if (!this.flattened.includes(name)) {
-      this.flattened = [...this.flattened, name];
+    if (this.#flatten) {
+      this.#visitProperties(value, depth);
+    } else if (this.#isWrite) {
+      if (this.#classes === undefined) {
+        throw refusal(value, 'text for other programs (format) keeps no class', FLATTEN_INSTANCE);
+      }
+      this.#visitKept(this.#classes.learn(value), value, depth);
+    } else {
+      this.isJson = false;
     }
-    this.#visitProperties(value, depth);
   }
 
   /**
-   * Visits an instance of a registered class. It is never exact: the private state of the class is not visible, and
-   * only `serialize` decides what is restored.
+   * Visits an instance whose class is known. It is never exact: only `serialize`, or the copy of its properties, decides
+   * what is restored.
    */
-  #visitRegistered(registered: RegisteredClass, instance: object, depth: number): void {
+  #visitKept(registered: RegisteredClass, instance: object, depth: number): void {
     this.isJson = false;
     this.isExact = false;
-    if (this.purpose === 'write') {
+    if (this.#isWrite && this.#classes !== undefined) {
       (this.#open ??= new Set()).add(instance);
-      this.visit(this.classes.dataOf(registered, instance), depth);
+      this.visit(this.#classes.dataOf(registered, instance), depth);
       this.#open?.delete(instance);
+    }
+  }
+
+  /** An instance of a class that extends a built-in: without a registration, only the built-in part of it is kept. */
+  #visitSubclassed(builtIn: object): void {
+    this.isExact = false;
+    if (this.#isStrict && isSubclassed(builtIn)) {
+      throw refusal(builtIn, 'its class extends a built-in');
     }
   }
 
   #visitBuiltIn(value: object, depth: number): void {
     this.isJson = false;
-    this.isExact &&= hasStandardPrototype(value) && (ArrayBuffer.isView(value) || Object.keys(value).length === 0);
+    if (!hasStandardPrototype(value)) {
+      this.#visitSubclassed(value);
+    }
+    if (!ArrayBuffer.isView(value) && Object.keys(value).length > 0) {
+      this.#lose(value, 'it has named properties');
+    }
     try {
       if (types.isMap(value)) {
         for (const [key, entry] of value) {
@@ -277,7 +324,7 @@ class ValueInspector implements Inspection {
    */
   #visitError(error: Error, depth: number): void {
     this.isJson = false;
-    this.isExact = false;
+    this.#visitSubclassed(error);
     (this.#open ??= new Set()).add(error);
     const { cause, errors, fields } = describeError(error);
     this.visit(cause, depth);
@@ -308,91 +355,4 @@ function located(error: unknown, step: string): unknown {
     error.via(step);
   }
   return error;
-}
-
-/** From this number on, a hash costs less than a search through a list. */
-const MANY = 16;
-
-/** The objects that a walk has met. Most values have few, for which a `Set` would be most of the cost of the walk. */
-class SeenObjects {
-  private readonly few: object[] = [];
-  private many: Set<object> | undefined;
-
-  /** Adds an object. @returns whether it was not there before */
-  add(object: object): boolean {
-    const { few, many } = this;
-    if (many !== undefined) {
-      const before = many.size;
-      return many.add(object).size > before;
-    }
-    for (const seen of few) {
-      if (seen === object) {
-        return false;
-      }
-    }
-    few.push(object);
-    if (few.length === MANY) {
-      this.many = new Set(few);
-    }
-    return true;
-  }
-}
-
-/**
- * Whether `JSON.stringify` keeps everything that can be read of a value, as far as a quick check can say: nothing but
- * plain objects and arrays, each met once and not nested too deep, texts, booleans, null, and the numbers that JSON
- * has. `false` may mean that the full check (`inspectValue`) is needed. That check also finds accessors and symbols,
- * which take three quarters of its time; when the value is kept as text they can't be observed.
- */
-export function isPlainJson(value: unknown): boolean {
-  return !isPrototypeExtended() && isPlain(value, 0, new SeenObjects());
-}
-
-function isPlain(value: unknown, depth: number, seen: SeenObjects): boolean {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return true;
-    case 'number':
-      return Number.isFinite(value) && (value !== 0 || 1 / value > 0);
-    case 'object':
-      return !isRecord(value) || (depth < MAX_DEPTH && seen.add(value) && isPlainObject(value, depth + 1, seen));
-    default:
-      return false;
-  }
-}
-
-function isPlainObject(object: Record<string, unknown>, depth: number, seen: SeenObjects): boolean {
-  const prototype: unknown = Object.getPrototypeOf(object);
-  if (hasToJson(object)) {
-    return false;
-  }
-  if (prototype === Array.prototype) {
-    return Array.isArray(object) && isPlainArray(object, depth, seen);
-  }
-  if (prototype !== Object.prototype) {
-    return false;
-  }
-  for (const name in object) {
-    if (name === '__proto__' || !isPlain(object[name], depth, seen)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-/**
- * Whether an array holds only plain JSON. A match of a regular expression is an array with properties, which JSON
- * drops.
- */
-function isPlainArray(array: readonly unknown[], depth: number, seen: SeenObjects): boolean {
-  if ('groups' in array) {
-    return false;
-  }
-  for (let index = 0; index < array.length; index++) {
-    if (!isPlain(array[index], depth, seen)) {
-      return false;
-    }
-  }
-  return true;
 }

@@ -1,6 +1,6 @@
 import { CorruptEntryError } from '../errors/index.js';
-import { MAX_DEPTH } from './inspect.js';
 import { isRecord } from './kinds.js';
+import { MAX_DEPTH } from './plain-json.js';
 
 /**
  * Parses JSON from an unknown source. `JSON.parse` itself accepts two things that do harm later: nesting deep enough to

@@ -87,6 +87,16 @@ function isOpaque(value: object): boolean {
   );
 }
 
+/** Whether this is the `Object.prototype` of this or another realm. */
+export function isObjectPrototype(prototype: object): boolean {
+  return prototype === Object.prototype || isObjectPrototypeOfAnotherRealm(prototype);
+}
+
+/** Whether a function or class is part of the language or the platform. */
+export function isNative(type: object): boolean {
+  return /\{\s*\[native code\]\s*\}\s*$/.test(Function.prototype.toString.call(type));
+}
+
 function isObjectPrototypeOfAnotherRealm(prototype: unknown): boolean {
   return isRecord(prototype) && Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
 }
@@ -119,6 +129,13 @@ const STANDARD_PROTOTYPES: ReadonlySet<unknown> = new Set(
 export function hasStandardPrototype(builtIn: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(builtIn);
   return STANDARD_PROTOTYPES.has(prototype) || Object.getPrototypeOf(prototype) === TYPED_ARRAY_PROTOTYPE;
+}
+
+/** Whether an array, an error or another built-in belongs to a class of the application that extends the built-in. */
+export function isSubclassed(builtIn: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(builtIn);
+  const type = isRecord(prototype) ? prototype.constructor : undefined;
+  return !(typeof type === 'function' && isNative(type)) && !hasStandardPrototype(builtIn);
 }
 
 /**

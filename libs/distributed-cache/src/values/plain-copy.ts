@@ -1,26 +1,27 @@
 import { types } from 'node:util';
 import { ClassParts, type ClassRegistry, type RegisteredClass } from './classes.js';
 import { describeError, reviveError } from './error-parts.js';
-import { tidyJson } from './json-text.js';
-import { Refusal } from './refusal.js';
 import { hasToJson, isError, isRecord, kindOf } from './kinds.js';
 
 /**
- * Copies a value into one that can be written as it is. Class instances become plain objects of their own properties,
- * or the result of their `toJSON`; `__proto__` keys, symbols and accessors are dropped. Shared references and cycles
- * stay. Instances of registered classes become their parts. Built-ins that are written by their content (dates,
+ * Copies a value into one that can be written as it is. Instances become the parts of which they are restored.
+ * `__proto__` keys, symbols and accessors are dropped. Shared references and cycles stay. With `flatten`, instances of
+ * unregistered classes become plain objects of their own properties, or the result of their `toJSON`. Built-ins that are written by their content (dates,
  * buffers, URLs) are not copied.
  *
  * Call it only with a value that `inspectValue` has accepted: that check limits the depth of this walk.
  */
-export function copyAsPlain(value: unknown, classes: ClassRegistry): unknown {
-  return new PlainCopier(classes).copy(value);
+export function copyAsPlain(value: unknown, classes: ClassRegistry, flatten: boolean): unknown {
+  return new PlainCopier(classes, flatten).copy(value);
 }
 
 class PlainCopier {
   readonly #copies = new Map<object, unknown>();
 
-  constructor(private readonly classes: ClassRegistry) {}
+  constructor(
+    private readonly classes: ClassRegistry,
+    private readonly flatten: boolean,
+  ) {}
 
   copy(value: unknown): unknown {
     if (!isRecord(value)) {
@@ -30,9 +31,9 @@ class PlainCopier {
   }
 
   #copyObject(value: Record<string, unknown>): unknown {
-    const registered = this.classes.classOf(value);
+    const registered = this.classes.classOf(value) ?? (this.flatten ? undefined : this.classes.learnedClassOf(value));
     if (registered !== undefined) {
-      return this.#copyRegistered(registered, value);
+      return this.#copyInstance(registered, value);
     }
     if (Array.isArray(value)) {
       return this.#copyArray(value);
@@ -62,7 +63,7 @@ class PlainCopier {
   /** Holes stay holes. The inspection limits the length of an array that has any. */
   #copyArray(array: readonly unknown[]): unknown {
     if (hasToJson(array)) {
-      return this.#remember(array, throughJson(array));
+      return this.#copyJsonForm(array);
     }
     const target: unknown[] = [];
     this.#remember(array, target);
@@ -78,7 +79,7 @@ class PlainCopier {
   /** The copy is registered before its contents are copied, so that a cycle ends. */
   #copyProperties(value: Record<string, unknown>, target: Record<string, unknown>): unknown {
     if (hasToJson(value)) {
-      return this.#remember(value, throughJson(value));
+      return this.#copyJsonForm(value);
     }
     this.#remember(value, target);
     for (const key of Object.keys(value)) {
@@ -89,7 +90,7 @@ class PlainCopier {
     return target;
   }
 
-  #copyRegistered(registered: RegisteredClass, instance: object): unknown {
+  #copyInstance(registered: RegisteredClass, instance: object): unknown {
     const data = this.copy(this.classes.dataOf(registered, instance));
     return this.#remember(instance, new ClassParts(registered.name, registered.version, data));
   }
@@ -117,17 +118,13 @@ class PlainCopier {
     return this.#remember(error, reviveError(Object.fromEntries(parts)));
   }
 
+  /** The result of `toJSON`, with the types that JSON does not have. */
+  #copyJsonForm(value: object & { toJSON?(key: string): unknown }): unknown {
+    return this.#remember(value, this.copy(value.toJSON?.('')));
+  }
+
   #remember(value: object, copy: unknown): unknown {
     this.#copies.set(value, copy);
     return copy;
   }
-}
-
-function throughJson(value: object): unknown {
-  const text: string | undefined = JSON.stringify(value);
-  const made: unknown = text === undefined ? undefined : JSON.parse(text);
-  if (!tidyJson(made)) {
-    throw new Refusal('too-deep', 'what its toJSON makes');
-  }
-  return made;
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isPlainJson } from './inspect.js';
 import { inspectValue } from './inspect.js';
+import { isPlainJson } from './plain-json.js';
 
 /** What the closer look says: whether JSON keeps all of it. */
 function isExactJson(value: unknown): boolean {
@@ -45,6 +45,9 @@ describe('isPlainJson', () => {
     ['an own __proto__', JSON.parse('{"__proto__":1}')],
     ['a toJSON that is not enumerable', Object.defineProperty({}, 'toJSON', { value: () => 1 })],
     ['a match of a regular expression', /a/.exec('a')],
+    ['an array with a named property', Object.assign([1], { total: 1 })],
+    ['a property that is not enumerable', Object.defineProperty({}, 'a', { value: 1 })],
+    ['a symbol key', { [Symbol('s')]: 1 }],
     ['-0', [-0]],
     ['a hole', [1, , 2]], // oxlint-disable-line no-sparse-arrays -- that is the matter
     ['an instance', new (class Price {})()],
@@ -57,9 +60,9 @@ describe('isPlainJson', () => {
     expect(isExactJson(value)).toBe(false);
   });
 
-  it('accepts 200 levels, accessors and symbols', () => {
+  it('accepts 200 levels and accessors', () => {
     expect(isPlainJson(nested(200))).toBe(true);
-    expect(isPlainJson({ get price() { return 1; }, [Symbol('s')]: 1 })).toBe(true); // prettier-ignore
+    expect(isPlainJson({ get price() { return 1; } })).toBe(true); // prettier-ignore
   });
 
   it('accepts nothing while Object.prototype is extended', () => {

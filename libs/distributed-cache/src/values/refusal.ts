@@ -12,6 +12,10 @@ export class Refusal extends Error {
   constructor(
     readonly reason: RefusalReason,
     readonly what: string,
+    /** What is wrong with it, and what to write instead. */
+    private readonly remedy?: string,
+    /** The name of the class that is refused. */
+    private readonly className?: string,
   ) {
     super(what);
   }
@@ -24,7 +28,8 @@ export class Refusal extends Error {
   toError(): ValueRefusedError {
     const steps = this.#steps.slice(0, STEPS_SHOWN);
     const more = this.#steps.length > STEPS_SHOWN ? '…' : '';
-    return new ValueRefusedError(this.reason, `${this.what} at value${steps.join('')}${more}`);
+    const remedy = this.remedy === undefined ? '' : `: ${this.remedy}`;
+    return new ValueRefusedError(this.reason, `${this.what} at value${steps.join('')}${more}${remedy}`, this.className);
   }
 }
 

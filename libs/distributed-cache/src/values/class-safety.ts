@@ -1,0 +1,124 @@
+import { isNative, isObjectPrototype } from './kinds.js';
+
+/**
+ * Decides whether an instance can be restored from its properties, without a run of its constructor: an object with the
+ * prototype of the class and with the stored properties. That is wrong for a class with state that its properties don't
+ * show, such as `#private` fields, or the content of a built-in that it extends.
+ */
+
+/**
+ * A private field or method in use: `this.#total`, `return #total in other`. A comment or text with such words counts
+ * too: the class is then refused, and the message says what to write.
+ */
+const PRIVATE_NAME = /\.\s*#[\p{ID_Start}$_\\]|(?:[(!&|=?:,]|\breturn)\s*#[\p{ID_Continue}$]+\s+in\b/u;
+/** The calls that TypeScript, Babel, SWC and esbuild write for a private field when they compile for an older target. */
+const COMPILED_PRIVATE_NAME =
+  /__classPrivateField|_classPrivate|_class_private_|__private(?:Get|Set|Add|Method|In)\b|\(this,[^()]*,\s*["'][afm]["']\)/;
+/**
+ * State in a `WeakMap` of the module, used without a way to make it anew: `return states.get(this)`,
+ * `states.get(this).total`. What is only remembered there has one (`names.get(this) ?? this.makeName()`): the ids of
+ * MongoDB do that.
+ */
+const STATE_IN_WEAK_MAP = /\breturn\s+[\w$.]+\.get\(\s*this\s*\)\s*[;}]|\.get\(\s*this\s*\)\s*\./;
+
+/** A name that is shorter is probably made by a minifier: it may belong to another class in the next build. */
+const MIN_NAME_LENGTH = 3;
+
+/** Why no instance of the class with this prototype can be restored from its properties; `undefined`: it can. */
+export function classProblem(prototype: object): string | undefined {
+  for (let level = prototype; !isObjectPrototype(level);) {
+    const problem = levelProblem(level);
+    if (problem !== undefined) {
+      return level === prototype ? problem : `${problem} (in a class that it extends)`;
+    }
+    const next: unknown = Object.getPrototypeOf(level);
+    if (typeof next !== 'object' || next === null) {
+      return 'its prototypes do not end at Object.prototype';
+    }
+    level = next;
+  }
+  return undefined;
+}
+
+function levelProblem(prototype: object): string | undefined {
+  const type: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value;
+  if (typeof type !== 'function' || type.prototype !== prototype) {
+    return 'its prototype is not that of a class';
+  }
+  if (isNative(type)) {
+    return `it extends the built-in ${type.name}`;
+  }
+  const source = sourceOf(type, prototype);
+  if (PRIVATE_NAME.test(source) || COMPILED_PRIVATE_NAME.test(source)) {
+    return 'it has #private fields or methods';
+  }
+  return STATE_IN_WEAK_MAP.test(source) ? 'it keeps state in a WeakMap' : undefined;
+}
+
+/** The source text of a class. The methods of an older class are not in the text of its constructor. */
+function sourceOf(type: object, prototype: object): string {
+  const text = Function.prototype.toString.call(type);
+  if (text.startsWith('class')) {
+    return text;
+  }
+  const members = Object.values(Object.getOwnPropertyDescriptors(prototype)).flatMap((descriptor): unknown[] =>
+    Object.values(descriptor),
+  );
+  const methods = members.filter((member) => typeof member === 'function');
+  return [text, ...methods.map((method) => Function.prototype.toString.call(method))].join('\n');
+}
+
+/** Why this one instance can't be restored from its enumerable properties; `undefined`: it can. */
+export function instanceProblem(instance: object): string | undefined {
+  if (Object.getOwnPropertySymbols(instance).length > 0) {
+    return 'it has a property under a symbol';
+  }
+  for (const name of Object.getOwnPropertyNames(instance)) {
+    const descriptor = Object.getOwnPropertyDescriptor(instance, name);
+    const problem = descriptor && propertyProblem(descriptor);
+    if (problem !== undefined && !isOwnConstructor(instance, name)) {
+      return problem;
+    }
+  }
+  return undefined;
+}
+
+function propertyProblem(descriptor: PropertyDescriptor): string | undefined {
+  if (!('value' in descriptor)) {
+    return 'it has an accessor of its own';
+  }
+  if (typeof descriptor.value === 'function') {
+    return 'one of its properties is a function';
+  }
+  return descriptor.enumerable === true ? undefined : 'one of its properties is not enumerable';
+}
+
+/** Whether a property only repeats the `constructor` of the prototype, as decimal.js does it. */
+function isOwnConstructor(instance: object, name: string): boolean {
+  const prototype: unknown = Object.getPrototypeOf(instance);
+  return (
+    name === 'constructor' &&
+    typeof prototype === 'object' &&
+    prototype !== null &&
+    instance.constructor === prototype.constructor
+  );
+}
+
+/** The own enumerable properties of an instance, without a repeated `constructor`. */
+export function dataOfInstance(instance: object): unknown {
+  const data: Record<string, unknown> = { ...instance };
+  if (Object.hasOwn(data, 'constructor') && isOwnConstructor(instance, 'constructor')) {
+    delete data['constructor'];
+  }
+  return data;
+}
+
+/** Why a class can't be stored under its own name; `undefined`: it can. */
+export function nameProblem(name: string): string | undefined {
+  if (!/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) || name === 'Object') {
+    return 'its class has no name';
+  }
+  return name.length < MIN_NAME_LENGTH
+    ? 'the name of its class is so short that another build may give it to another class'
+    : undefined;
+}

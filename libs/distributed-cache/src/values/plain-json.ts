@@ -1,0 +1,99 @@
+import { hasToJson, isPrototypeExtended, isRecord } from './kinds.js';
+
+/** Deepest nesting of containers that is written, and that is accepted when it is read. */
+export const MAX_DEPTH = 200;
+
+/**
+ * Whether `JSON.stringify` keeps everything that can be read of a value, as far as a quick check can say: nothing but
+ * plain objects and arrays, each met once and not nested too deep, texts, booleans, null, and the numbers that JSON
+ * has. `false` may mean that the full check (`inspectValue`) is needed. That check also finds accessors, which take half
+ * of its time; when the value is kept as text they can't be observed.
+ */
+export function isPlainJson(value: unknown): boolean {
+  return !isPrototypeExtended() && isPlain(value, 0, new SeenObjects());
+}
+
+function isPlain(value: unknown, depth: number, seen: SeenObjects): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true;
+    case 'number':
+      return Number.isFinite(value) && (value !== 0 || 1 / value > 0);
+    case 'object':
+      return !isRecord(value) || (depth < MAX_DEPTH && seen.add(value) && isPlainObject(value, depth + 1, seen));
+    default:
+      return false;
+  }
+}
+
+function isPlainObject(object: Record<string, unknown>, depth: number, seen: SeenObjects): boolean {
+  const prototype: unknown = Object.getPrototypeOf(object);
+  if (hasToJson(object)) {
+    return false;
+  }
+  if (prototype === Array.prototype) {
+    return Array.isArray(object) && isPlainArray(object, depth, seen);
+  }
+  if (prototype !== Object.prototype) {
+    return false;
+  }
+  let count = 0;
+  for (const name in object) {
+    if (name === '__proto__' || !isPlain(object[name], depth, seen)) {
+      return false;
+    }
+    count++;
+  }
+  return Object.getOwnPropertyNames(object).length === count && Object.getOwnPropertySymbols(object).length === 0;
+}
+
+/** Whether an array holds only plain JSON, and no named properties, which JSON drops. */
+function isPlainArray(array: readonly unknown[], depth: number, seen: SeenObjects): boolean {
+  if (hasNamedProperties(array)) {
+    return false;
+  }
+  for (let index = 0; index < array.length; index++) {
+    if (!isPlain(array[index], depth, seen)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/**
+ * Whether an array has properties besides its elements, such as a match of a regular expression, or the texts of a
+ * template. Integer keys come first, so the last key decides.
+ */
+export function hasNamedProperties(array: readonly unknown[]): boolean {
+  const last = Object.keys(array).at(-1);
+  return (last !== undefined && String(Number(last) >>> 0) !== last) || Object.hasOwn(array, 'raw');
+}
+
+/** From this number on, a hash costs less than a search through a list. */
+const MANY = 16;
+
+/** The objects that a walk has met. Most values have few, for which a `Set` would be most of the cost of the walk. */
+export class SeenObjects {
+  private readonly few: object[] = [];
+  private many: Set<object> | undefined;
+
+  /** Adds an object. @returns whether it was not there before */
+  add(object: object): boolean {
+    const { few, many } = this;
+    if (many !== undefined) {
+      const before = many.size;
+      return many.add(object).size > before;
+    }
+    for (const seen of few) {
+      if (seen === object) {
+        return false;
+      }
+    }
+    few.push(object);
+    if (few.length === MANY) {
+      this.many = new Set(few);
+    }
+    return true;
+  }
+}
