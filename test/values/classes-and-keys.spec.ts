@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { describe, expect, expectTypeOf, it, vi } from 'vitest';
 import {
   CachedClass,
+  type CachedClassOptions,
   type CacheEventMap,
   type ClassRegistration,
   type CompressionOptions,
@@ -11,6 +12,7 @@ import {
   type NamespaceOptions,
 } from 'nestjs-distributed-cache/core';
 import { cacheForTest } from '../support/cache-for-test.js';
+import { heldLoad } from '../support/gate.js';
 import { redisForTest } from '../support/redis-for-test.js';
 import { podsForTest } from './pods.js';
 
@@ -135,6 +137,19 @@ describe('instances of classes that are not registered', () => {
     expect(await reader.get('b')).toStrictEqual([new Money(1, 'EUR')]);
     expect(told).toEqual([{ namespace: 'prices', className: 'Money' }]);
     expect(reader.getMetrics().errors).toBe(0);
+  });
+
+  it('end the wait for a load of another process with a load of its own, when the class is not known', async () => {
+    const { one, two } = podsForTest();
+    await Promise.all([one.get('other'), two.get('other')]);
+    const load = await heldLoad(one, new Money(1, 'EUR'));
+    const loader = vi.fn(() => new Money(2, 'EUR'));
+    const waiting = two.getOrSet('key', loader);
+    load.release();
+    expect(await load.answer).toStrictEqual(new Money(1, 'EUR'));
+    expect(await waiting).toStrictEqual(new Money(2, 'EUR'));
+    expect(loader).toHaveBeenCalledTimes(1);
+    await vi.waitFor(async () => expect(await one.get('key')).toStrictEqual(new Money(2, 'EUR')));
   });
 
   it('are returned and not cached when they can not be restored; the event names class, place and remedy', async () => {
@@ -308,5 +323,12 @@ describe('the options of the Nest entry and of the core', () => {
     >();
     expectTypeOf<ClassRegistration>().toHaveProperty('migrate');
     expectTypeOf(CachedClass).returns.toBeFunction();
+    expectTypeOf(CachedClass).parameter(0).toEqualTypeOf<CachedClassOptions | undefined>();
+    expectTypeOf<CachedClassOptions['name']>().toEqualTypeOf<string | undefined>();
+    expectTypeOf<NamespaceOptions['flatten']>().toEqualTypeOf<boolean | undefined>();
+    expectTypeOf<CacheEventMap['valueRefused']['className']>().toEqualTypeOf<string | undefined>();
+    expectTypeOf<CacheEventMap['classUnknown']>().toEqualTypeOf<
+      { readonly namespace: string } & { readonly className: string }
+    >();
   });
 });

@@ -2,7 +2,7 @@
  * The notation for everything that JSON can't express: devalue's, as text. devalue numbers the values and writes
  * references instead of nesting, so shared references and cycles survive. A string of the application is always just a
  * string: no tag can be forged with one. No part is ever evaluated (`uneval` is not used), and only devalue's closed
- * list of types and the three types below can be restored.
+ * list of types and the types below can be restored.
  */
 import { defaultParseOperations, parse, stringify } from 'devalue';
 import { CorruptEntryError, UnknownClassError } from '../errors/index.js';
@@ -10,6 +10,7 @@ import {
   ClassParts,
   type ClassRegistry,
   describeError,
+  InstanceGraph,
   reviveError,
   MAX_BIGINT_DIGITS,
   MAX_SPARSE_LENGTH,
@@ -24,6 +25,7 @@ const REDUCERS = {
   Error: (value: unknown) => value instanceof Error && describeError(value),
   Class: (value: unknown) =>
     value instanceof ClassParts && { name: value.name, version: value.version, data: value.data },
+  Instances: (value: unknown) => value instanceof InstanceGraph && { value: value.value, classes: value.classes },
 };
 
 const REVIVERS = {
@@ -55,7 +57,11 @@ export function parseRichText(text: string, classes: ClassRegistry): unknown {
     inspectValue(value, { classes, purpose: 'read' });
     return value;
   };
-  const revivers = { ...REVIVERS, Class: (parts: unknown) => classes.revive(bounded(parts)) };
+  const revivers = {
+    ...REVIVERS,
+    Class: (parts: unknown) => classes.revive(bounded(parts)),
+    Instances: (graph: unknown) => classes.reviveGraph(bounded(graph)),
+  };
   try {
     return bounded(parse(text, revivers, { operations: { createSparseArray } }));
   } catch (error) {

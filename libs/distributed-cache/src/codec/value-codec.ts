@@ -197,12 +197,12 @@ export function serialize(
   if (plain !== undefined && plain.length >= textFrom) {
     return { serializer: 'json', text: plain, exact: true };
   }
-  const { isJson, isExact } = inspectValue(value, { classes, flatten });
+  const { isJson, isExact, isGraph } = inspectValue(value, { classes, flatten });
   try {
     if (isExact) {
       return written(value, isJson, true);
     }
-    const copy = copyAsPlain(value, classes, flatten);
+    const copy = copyAsPlain(value, classes, { flatten, isGraph });
     return written(copy, inspectValue(copy, { purpose: 'read' }).isJson, false);
   } catch (error) {
     throw toRefusedError(error);

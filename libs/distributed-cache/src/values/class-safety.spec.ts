@@ -75,6 +75,44 @@ describe('an instance of a class that only its own properties describe', () => {
     expect(back.old.double()).toBe(8);
   });
 
+  it('comes back when it contains itself: entities with relations in both directions, a tree with parents', () => {
+    class Author {
+      books: Book[] = [];
+      constructor(readonly name: string) {}
+    }
+    class Book {
+      constructor(
+        readonly author: Author,
+        readonly at = new Date(0),
+      ) {
+        author.books.push(this);
+      }
+      get by() {
+        return this.author.name;
+      }
+    }
+    const author = new Author('Ada');
+    const given = { first: new Book(author), all: new Map([['second', new Book(author)]]), point: new Point(1, 2) };
+    const back = through(given) as typeof given;
+    expect(back).toStrictEqual(given);
+    expect([back.first.by, back.all.get('second')?.by]).toEqual(['Ada', 'Ada']);
+    expect(back.first.author.books[1]).toBe(back.all.get('second'));
+    const unknowing = new ClassRegistry();
+    serialize(new Point(1, 2), unknowing);
+    expect(() => through(given, undefined, unknowing)).toThrow(UnknownClassError);
+  });
+
+  it('comes back when it contains an error that refers to it', () => {
+    class Job {
+      failure?: Error;
+    }
+    const job = new Job();
+    job.failure = Object.assign(new Error('failed'), { job });
+    const back = through(job) as Job;
+    expect(back).toBeInstanceOf(Job);
+    expect(back.failure).toMatchObject({ message: 'failed', job: back });
+  });
+
   it('comes back when a WeakMap only remembers what its properties tell', () => {
     class Remembering {
       id = 1;
@@ -201,6 +239,34 @@ describe('plain data that would lose a part', () => {
     expect(message).toContain(' at value.page: ');
     expect(message).toContain(problem);
     expect(message).toContain('flatten: true');
+  });
+});
+
+describe('the stored graph of instances that contain themselves', () => {
+  class Leaf {
+    self = this;
+  }
+  const known = new ClassRegistry();
+  const text =
+    '[["Instances",1],{"value":2,"classes":3},{"self":2},[4],{"name":5,"version":6,"instances":7},"Leaf",1,[2]]';
+
+  it('is what this library writes', () => {
+    expect(serialize(new Leaf(), known).text).toBe(text);
+    expect(deserialize('rich', text, known)).toStrictEqual(new Leaf());
+  });
+
+  it.each([
+    ['an array', text.replace('{"self":2}', '[2]')],
+    ['an instance twice', text.replace('[2]', '[2,2]')],
+    ['a text', text.replace('[2]', '[5]')],
+    ['another version', text.replace('"Leaf",1', '"Leaf",2')],
+    ['a class of the language', text.replace('"Leaf"', '"Object"')],
+    ['no list', text.replace('[4]', '5')],
+    ['no list of instances', text.replace(',[2]]', ',3]')],
+    ['no parts', '[["Instances",1],"Leaf"]'],
+    ['itself', '[["Instances",0]]'],
+  ])('is a corrupt entry when it is forged: %s', (_what, forged) => {
+    expect(() => deserialize('rich', forged, known)).toThrow(CorruptEntryError);
   });
 });
 

@@ -105,7 +105,7 @@ function isOwnConstructor(instance: object, name: string): boolean {
 }
 
 /** The own enumerable properties of an instance, without a repeated `constructor`. */
-export function dataOfInstance(instance: object): unknown {
+export function dataOfInstance(instance: object): Record<string, unknown> {
   const data: Record<string, unknown> = { ...instance };
   if (Object.hasOwn(data, 'constructor') && isOwnConstructor(instance, 'constructor')) {
     delete data['constructor'];

@@ -42,6 +42,23 @@ export class ClassParts {
   ) {}
 }
 
+/**
+ * A value with instances that contain themselves, while it is encoded: the instances are plain objects in it, and listed
+ * beside it. They get their prototypes when the whole value has been made.
+ */
+export class InstanceGraph {
+  constructor(
+    readonly value: unknown,
+    readonly classes: readonly InstancesOfClass[],
+  ) {}
+}
+
+export interface InstancesOfClass {
+  readonly name: string;
+  readonly version: number;
+  readonly instances: readonly object[];
+}
+
 const OR_ELSE =
   ' above the class (for a class of another package: codec.classes), or flatten: true in the options of the namespace to store plain objects';
 const WRITE_SERIALIZE = `Write @CachedClass({ serialize, deserialize })${OR_ELSE}`;
@@ -177,6 +194,32 @@ export class ClassRegistry {
     return registered.deserialize === undefined ? withPrototype(registered, data) : registered.deserialize(data);
   }
 
+  /**
+   * Restores a value with instances that contain themselves.
+   * @throws UnknownClassError, and TypeError for a version that is not known, and for what is not a graph
+   */
+  reviveGraph(graph: unknown): unknown {
+    if (!isRecord(graph) || !Array.isArray(graph['classes'])) {
+      throw new TypeError('This is not a graph of instances');
+    }
+    for (const { name, version, instances } of graph['classes'] as Partial<InstancesOfClass>[]) {
+      const registered = typeof name === 'string' ? this.#named(name) : undefined;
+      if (registered === undefined) {
+        throw new UnknownClassError(String(name));
+      }
+      if (version !== registered.version || registered.deserialize !== undefined || !Array.isArray(instances)) {
+        throw new TypeError(`Its class has version ${registered.version} here`);
+      }
+      for (const instance of instances as unknown[]) {
+        if (!isRecord(instance) || Object.getPrototypeOf(instance) !== Object.prototype) {
+          throw new TypeError('This is not the data of an instance');
+        }
+        Object.setPrototypeOf(instance, registered.class.prototype);
+      }
+    }
+    return graph['value'];
+  }
+
   /** The class of a name. When several classes declare the name, the first one that is stored here has it. */
   #named(name: string): RegisteredClass | undefined {
     const known = this.#byName.get(name);
@@ -203,6 +246,11 @@ export class ClassRegistry {
     }
     return known.problem;
   }
+}
+
+/** Whether an instance is restored from its own properties alone: then it may contain itself. */
+export function isKeptByProperties(registered: RegisteredClass): boolean {
+  return registered.serialize === undefined && registered.deserialize === undefined;
 }
 
 /** The refusal of an instance, with the line to write. */

@@ -1,4 +1,4 @@
-export { ClassParts, ClassRegistry, type DeclaredClasses, type RegisteredClass } from './classes.js';
+export { ClassParts, ClassRegistry, type DeclaredClasses, InstanceGraph, type RegisteredClass } from './classes.js';
 export { copyValue, type CopyInstance } from './copy.js';
 export { describeError, reviveError } from './error-parts.js';
 export { flattenTexts, flatText, freezeTree, readyTree } from './freeze-and-measure.js';

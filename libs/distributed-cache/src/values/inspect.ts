@@ -1,5 +1,12 @@
 import { types } from 'node:util';
-import { ClassParts, type ClassRegistry, type RegisteredClass, refusal } from './classes.js';
+import {
+  ClassParts,
+  type ClassRegistry,
+  InstanceGraph,
+  isKeptByProperties,
+  type RegisteredClass,
+  refusal,
+} from './classes.js';
 import { describeError } from './error-parts.js';
 import { hasNamedProperties, MAX_DEPTH, SeenObjects } from './plain-json.js';
 import { Refusal, propertyStep, toRefusedError } from './refusal.js';
@@ -26,6 +33,8 @@ export interface Inspection {
    * like.
    */
   readonly isExact: boolean;
+  /** Whether an instance contains itself. */
+  readonly isGraph: boolean;
 }
 
 export interface InspectionRules {
@@ -66,9 +75,10 @@ export function inspectValue(value: unknown, rules: InspectionRules = {}): Inspe
 class ValueInspector implements Inspection {
   isJson = true;
   isExact = true;
+  isGraph = false;
   readonly #seen = new SeenObjects();
-  /** Errors and instances whose parts are being visited. */
-  #open: Set<object> | undefined;
+  /** Errors and instances whose parts are being visited, and whether they may contain themselves. */
+  #open: Map<object, boolean> | undefined;
   readonly #classes: ClassRegistry | undefined;
   readonly #flatten: boolean;
   readonly #isWrite: boolean;
@@ -125,7 +135,9 @@ class ValueInspector implements Inspection {
   /** Handles a shared reference or a cycle. An object that is restored from its parts can't be one of its own parts. */
   #visitAgain(value: object): void {
     this.isJson = false;
-    if (this.#open?.has(value) === true) {
+    const mayContainItself = this.#open?.get(value);
+    this.isGraph ||= mayContainItself === true;
+    if (mayContainItself === false) {
       throw new Refusal('unserializable', `${isError(value) ? 'an error' : describeType(value)} that contains itself`);
     }
   }
@@ -254,9 +266,9 @@ class ValueInspector implements Inspection {
   }
 
   #visitInstance(value: Record<string, unknown>, depth: number): void {
-    if (value instanceof ClassParts) {
+    if (value instanceof ClassParts || value instanceof InstanceGraph) {
       this.isJson = false;
-      this.visit(value.data, depth);
+      this.visit(value instanceof ClassParts ? value.data : value.value, depth);
       return;
     }
     this.isExact = false;
@@ -280,7 +292,7 @@ class ValueInspector implements Inspection {
     this.isJson = false;
     this.isExact = false;
     if (this.#isWrite && this.#classes !== undefined) {
-      (this.#open ??= new Set()).add(instance);
+      (this.#open ??= new Map()).set(instance, isKeptByProperties(registered));
       this.visit(this.#classes.dataOf(registered, instance), depth);
       this.#open?.delete(instance);
     }
@@ -325,7 +337,7 @@ class ValueInspector implements Inspection {
   #visitError(error: Error, depth: number): void {
     this.isJson = false;
     this.#visitSubclassed(error);
-    (this.#open ??= new Set()).add(error);
+    (this.#open ??= new Map()).set(error, false);
     const { cause, errors, fields } = describeError(error);
     this.visit(cause, depth);
     this.visit(errors, depth);

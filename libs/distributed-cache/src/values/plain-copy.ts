@@ -1,5 +1,6 @@
 import { types } from 'node:util';
-import { ClassParts, type ClassRegistry, type RegisteredClass } from './classes.js';
+import { dataOfInstance } from './class-safety.js';
+import { ClassParts, type ClassRegistry, InstanceGraph, isKeptByProperties, type RegisteredClass } from './classes.js';
 import { describeError, reviveError } from './error-parts.js';
 import { hasToJson, isError, isRecord, kindOf } from './kinds.js';
 
@@ -11,8 +12,19 @@ import { hasToJson, isError, isRecord, kindOf } from './kinds.js';
  *
  * Call it only with a value that `inspectValue` has accepted: that check limits the depth of this walk.
  */
-export function copyAsPlain(value: unknown, classes: ClassRegistry, flatten: boolean): unknown {
-  return new PlainCopier(classes, flatten).copy(value);
+export function copyAsPlain(
+  value: unknown,
+  classes: ClassRegistry,
+  { flatten, isGraph }: { readonly flatten: boolean; readonly isGraph: boolean },
+): unknown {
+  const listed = isGraph ? new Map<RegisteredClass, object[]>() : undefined;
+  const copy = new PlainCopier(classes, flatten, listed).copy(value);
+  return listed === undefined
+    ? copy
+    : new InstanceGraph(
+        copy,
+        [...listed].map(([{ name, version }, instances]) => ({ name, version, instances })),
+      );
 }
 
 class PlainCopier {
@@ -21,6 +33,8 @@ class PlainCopier {
   constructor(
     private readonly classes: ClassRegistry,
     private readonly flatten: boolean,
+    /** For a value with instances that contain themselves: the copies of instances, by class. */
+    private readonly listed: Map<RegisteredClass, object[]> | undefined,
   ) {}
 
   copy(value: unknown): unknown {
@@ -82,6 +96,10 @@ class PlainCopier {
       return this.#copyJsonForm(value);
     }
     this.#remember(value, target);
+    return this.#fill(target, value);
+  }
+
+  #fill(target: Record<string, unknown>, value: Record<string, unknown>): unknown {
     for (const key of Object.keys(value)) {
       if (key !== '__proto__') {
         target[key] = this.copy(value[key]);
@@ -91,8 +109,23 @@ class PlainCopier {
   }
 
   #copyInstance(registered: RegisteredClass, instance: object): unknown {
+    if (this.listed !== undefined && isKeptByProperties(registered)) {
+      return this.#listInstance(registered, instance, this.listed);
+    }
     const data = this.copy(this.classes.dataOf(registered, instance));
     return this.#remember(instance, new ClassParts(registered.name, registered.version, data));
+  }
+
+  #listInstance(registered: RegisteredClass, instance: object, listed: Map<RegisteredClass, object[]>): unknown {
+    const target: Record<string, unknown> = {};
+    const others = listed.get(registered);
+    if (others === undefined) {
+      listed.set(registered, [target]);
+    } else {
+      others.push(target);
+    }
+    this.#remember(instance, target);
+    return this.#fill(target, dataOfInstance(instance));
   }
 
   #copyMap(map: ReadonlyMap<unknown, unknown>): unknown {
