@@ -17,6 +17,12 @@ export class CacheCountersResponse implements CacheMetricsWire {
 
   @ApiProperty({ type: Number, example: 1 })
   readonly deletes!: number;
+  @ApiProperty({ type: Number, example: 1 })
+  readonly expires!: number;
+  @ApiProperty({ type: Number, example: 1 })
+  readonly tag_invalidations!: number;
+  @ApiProperty({ type: Number, example: 1 })
+  readonly clears!: number;
 
   @ApiProperty({ type: Number, description: 'Faults of a tier; no caller saw them.', example: 0 })
   readonly errors!: number;

@@ -126,7 +126,7 @@ export const CACHE_OPTIONS = {
     rule: BOOLEAN,
     default: false,
     variable: 'CACHE_LOG_LOOKUPS',
-    meaning: 'true: each hit, miss, set and deletion is a line of the log at level `debug`',
+    meaning: 'true: each hit, miss, set, deletion and other change is a line of the log at level `debug`',
   },
   maxValueBytes: {
     rule: integerBetween(1, MAX_STRING_BYTES),

@@ -61,7 +61,9 @@ export class Invalidator {
     if (remote?.validity.isJournalled(encodedKey) === true) {
       this.dropFresh(encodedKey);
     }
-    return inRedis ?? locally;
+    const existed = inRedis ?? locally;
+    this.recorder.expire(key, existed);
+    return existed;
   }
 
   /** Makes every entry of the namespace a miss. */
@@ -86,6 +88,7 @@ export class Invalidator {
         ? Promise.all(names.map((name) => this.tags.invalidate(name)))
         : remote.invalidateTags(names));
     }
+    this.recorder.invalidateTags([...new Set(tags)]);
   }
 
   /**

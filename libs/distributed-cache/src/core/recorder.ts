@@ -115,7 +115,20 @@ export class Recorder {
     }
   }
 
+  expire(key: CacheKey, existed: boolean): void {
+    this.counters.expires++;
+    if (this.events.isObserved('expire')) {
+      this.events.emit('expire', { namespace: this.namespace, key: String(key), existed });
+    }
+  }
+
+  invalidateTags(tags: readonly string[]): void {
+    this.counters.tagInvalidations += tags.length;
+    this.events.emit('invalidateTags', { namespace: this.namespace, tags });
+  }
+
   clear(): void {
+    this.counters.clears++;
     this.events.emit('clear', { namespace: this.namespace });
   }
 

@@ -47,6 +47,11 @@ export interface CacheEventMap {
   refreshFailed: OfKey & { readonly state: 'fresh' | 'stale'; readonly error: unknown };
   set: OfKey & { readonly ttlMs: number; readonly redis: boolean };
   delete: OfKey & { readonly existed: boolean };
+  /** An entry was made stale by `expire`. */
+  expire: OfKey & { readonly existed: boolean };
+  /** The entries with these tags were made misses. `tags` are whole names: shorten them like keys. */
+  invalidateTags: OfNamespace & { readonly tags: readonly string[] };
+  /** All entries of the namespace were made misses. */
   clear: OfNamespace;
   /**
    * A value is returned and not kept, by no tier; `reason` says why: it can't be stored (`className`: because instances
@@ -139,6 +144,8 @@ export class CacheEvents {
     refreshFailed: new Topic('refreshFailed'),
     set: new Topic('set'),
     delete: new Topic('delete'),
+    expire: new Topic('expire'),
+    invalidateTags: new Topic('invalidateTags'),
     clear: new Topic('clear'),
     valueRefused: new Topic('valueRefused'),
     schemaMismatch: new Topic('schemaMismatch'),

@@ -40,6 +40,19 @@ export const COUNTERS = {
   },
   sets: { wire: 'sets', metric: 'cache_sets_total', help: 'Values stored by a set or a load' },
   deletes: { wire: 'deletes', metric: 'cache_deletes_total', help: 'Keys deleted, present or not' },
+  expires: { wire: 'expires', metric: 'cache_expires_total', help: 'Keys made stale by expire, present or not' },
+  tagInvalidations: {
+    wire: 'tag_invalidations',
+    metric: 'cache_tag_invalidations_total',
+    help: 'Tags invalidated',
+    meaning: 'tags invalidated by `invalidateTags` of this process',
+  },
+  clears: {
+    wire: 'clears',
+    metric: 'cache_clears_total',
+    help: 'Namespaces cleared',
+    meaning: 'how often this process cleared the namespace',
+  },
   errors: {
     wire: 'errors',
     metric: 'cache_errors_total',

@@ -182,13 +182,18 @@ describe('CacheLogger', () => {
     await users.find('ada@example.org');
     await users.find('ada@example.org');
     await cache.delete('absent');
+    await cache.invalidateTags('ada@example.org', 'team');
+    await cache.clear();
     expect(logger.messagesOf('DistributedCache', 'debug')).toEqual([
       expect.stringMatching(/^cache_set users Users\.find\(…\)#[0-9a-f]{8} ttl=3[56]\d\d\.\ds$/),
       expect.stringMatching(/^cache_miss users Users\.find\(…\)#[0-9a-f]{8}$/),
       expect.stringMatching(/^cache_hit users Users\.find\(…\)#[0-9a-f]{8} tier=local state=fresh ttl=3\d{3}\.\ds$/),
       expect.stringMatching(/^cache_delete users key#[0-9a-f]{8} absent$/),
+      expect.stringMatching(/^cache_invalidate_tags users key#[0-9a-f]{8} key#[0-9a-f]{8}$/),
+      'cache_clear users',
     ]);
-    expect(logger.messagesOf('DistributedCache')).toHaveLength(4);
+    expect(logger.messagesOf('DistributedCache')).toHaveLength(6);
+    expectNowhere(logger, 'example.org');
   });
 
   it('logs "local only" for a value that Redis did not get', async () => {

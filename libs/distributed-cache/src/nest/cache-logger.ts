@@ -13,7 +13,7 @@ const REPEAT_AFTER_MS = 10_000;
 
 /**
  * Writes the cache's events to Nest's logger, under their wire names. Changes of state are logged once each way; faults
- * at most once in ten seconds each; hits, misses, sets and deletions only with `logLookups`, at debug level, and if
+ * at most once in ten seconds each; hits, misses, sets and all other changes only with `logLookups`, at debug level, and if
  * that level is enabled when the application starts: in Nest's logger it is by default. Keys are shortened and values
  * never logged.
  */
@@ -110,6 +110,13 @@ export class CacheLogger {
       events.on('delete', ({ namespace, key, existed }) =>
         logger.debug(`cache_delete ${namespace} ${describeKey(key)}${existed ? '' : ' absent'}`),
       ),
+      events.on('expire', ({ namespace, key, existed }) =>
+        logger.debug(`cache_expire ${namespace} ${describeKey(key)}${existed ? '' : ' absent'}`),
+      ),
+      events.on('invalidateTags', ({ namespace, tags }) =>
+        logger.debug(`cache_invalidate_tags ${namespace} ${tags.map(describeKey).join(' ')}`),
+      ),
+      events.on('clear', ({ namespace }) => logger.debug(`cache_clear ${namespace}`)),
     ];
   }
 

@@ -9,6 +9,9 @@ const COUNTS = {
   misses: 4,
   sets: 5,
   deletes: 6,
+  expires: 14,
+  tagInvalidations: 15,
+  clears: 16,
   errors: 7,
   localHits: 1,
   redisHits: 2,
@@ -41,6 +44,9 @@ describe('registerCacheMetrics', () => {
       'cache_misses_total{namespace="keywords"} 4',
       'cache_sets_total{namespace="keywords"} 5',
       'cache_deletes_total{namespace="keywords"} 6',
+      'cache_expires_total{namespace="keywords"} 14',
+      'cache_tag_invalidations_total{namespace="keywords"} 15',
+      'cache_clears_total{namespace="keywords"} 16',
       'cache_errors_total{namespace="keywords"} 7',
       'cache_loads_total{namespace="keywords"} 9',
       'cache_load_errors_total{namespace="keywords"} 10',
@@ -90,11 +96,11 @@ describe('registerCacheMetrics', () => {
     const source = sourceOf(new CacheMetrics('keywords', COUNTS, true, true));
     const unregisterFirst = registerCacheMetrics(first, source);
     const unregisterSecond = registerCacheMetrics(second, source);
-    expect(await scrape(first)).toHaveLength(16);
+    expect(await scrape(first)).toHaveLength(19);
     expect(await scrape(second)).toEqual(await scrape(first));
     unregisterFirst();
     expect(await scrape(first)).toEqual([]);
-    expect(await scrape(second)).toHaveLength(16);
+    expect(await scrape(second)).toHaveLength(19);
     unregisterSecond();
     expect(await scrape(second)).toEqual([]);
   });
@@ -109,7 +115,7 @@ describe('registerCacheMetrics', () => {
     expect(lines).toContain('shop_cache_misses_total{namespace="a"} 4');
     expect(lines).toContain('cache_misses_total{namespace="b"} 4');
     unregister();
-    expect(await scrape(registry)).toHaveLength(16);
+    expect(await scrape(registry)).toHaveLength(19);
   });
 
   it('adds nothing if a name is taken, and leaves the existing metric', async () => {
