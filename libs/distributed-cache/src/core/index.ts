@@ -72,6 +72,7 @@ export {
   type DimensionValue,
   encodeArguments,
   encodeKey,
+  instanceSuffix,
   isDimensionName,
   isValidName,
   methodKey,

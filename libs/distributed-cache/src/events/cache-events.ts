@@ -52,6 +52,15 @@ export interface CacheEventMap {
    */
   dimensionMissing: OfNamespace & { readonly caller: string; readonly dimensions: readonly string[] };
   /**
+   * The key or an option of a call of a decorated method can't be computed (`reason`): the method runs, and `effect`
+   * says what the cache does. Emitted once for each `caller` and effect.
+   */
+  decoratedCallUncached: OfNamespace & {
+    readonly caller: string;
+    readonly effect: 'not cached' | 'result not stored' | 'namespace cleared';
+    readonly reason: string;
+  };
+  /**
    * Instances of this class are stored as plain objects, because it is not registered (`codec.classes`). Emitted once
    * per class.
    */
@@ -133,6 +142,7 @@ export class CacheEvents {
     valueRefused: new Topic('valueRefused'),
     schemaMismatch: new Topic('schemaMismatch'),
     dimensionMissing: new Topic('dimensionMissing'),
+    decoratedCallUncached: new Topic('decoratedCallUncached'),
     instanceFlattened: new Topic('instanceFlattened'),
     tierError: new Topic('tierError'),
     overload: new Topic('overload'),

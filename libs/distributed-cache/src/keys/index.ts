@@ -22,6 +22,7 @@ export {
   type CacheDimensions,
   type DimensionValue,
   dimensionsSuffix,
+  instanceSuffix,
   isDimensionName,
   isDimensionValue,
   versionSuffix,

@@ -79,6 +79,9 @@ export class CacheLogger {
           `cache_dimension_missing ${namespace} ${caller} is not cached: the request has no ${dimensions.join()}`,
         ),
       ),
+      events.on('decoratedCallUncached', ({ namespace, caller, effect, reason }) =>
+        logger.warn(`cache_call_uncached ${namespace} ${caller} runs, ${effect}: ${reason}`),
+      ),
       events.on('healthChecked', ({ health }) => {
         const line = `cache_health ${JSON.stringify(health)}`;
         if (health.status === 'up') {

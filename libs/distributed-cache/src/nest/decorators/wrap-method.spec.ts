@@ -82,7 +82,9 @@ describe('a decorated method', () => {
       @Cached()
       async find(_id: number, _name: string): Promise<void> {}
       @CachePut({ key: (id: number) => `${id}` })
-      async save(_id: number): Promise<void> {}
+      async save(id: number): Promise<number> {
+        return id;
+      }
       @CacheEvict({ all: true })
       async purge(): Promise<void> {}
     }
