@@ -72,6 +72,7 @@ export {
   type DimensionValue,
   encodeArguments,
   encodeKey,
+  hiddenStateOf,
   instanceSuffix,
   isDimensionName,
   isValidName,

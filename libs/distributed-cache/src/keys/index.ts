@@ -1,4 +1,5 @@
 export { encodeArguments } from './arguments.js';
+export { hiddenStateOf } from './class-instances.js';
 export {
   type CacheKey,
   CacheKeyError,

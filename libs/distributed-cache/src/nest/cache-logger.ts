@@ -1,5 +1,13 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { CacheError, describeKey, type CacheEventMap, type CacheEvents, type DistributedCache } from '../core/index.js';
+import {
+  type CacheConfig,
+  CacheError,
+  type CacheEventMap,
+  type CacheEvents,
+  DEFAULTS,
+  describeKey,
+  type DistributedCache,
+} from '../core/index.js';
 
 const ERROR_EVENT_NAMES = {
   get: 'redis_get_error',
@@ -25,7 +33,7 @@ export class CacheLogger {
 
   listenTo({ config, events }: DistributedCache): void {
     this.stop();
-    this.logger.log(`cache_configured ${config.describe()}`);
+    this.logger.log(`cache_configured ${config.describe()}${prefixHint(config)}`);
     this.unsubscribe = [
       ...this.listenToState(events),
       ...(config.logLookups && Logger.isLevelEnabled('debug') ? this.listenToLookups(events) : []),
@@ -128,6 +136,13 @@ export class CacheLogger {
     this.faults.set(what, { lastAtMs: nowMs, unlogged: 0 });
     this.logger.warn(`${what} ${detail}${unlogged > 0 ? ` (and ${unlogged} more since the last such line)` : ''}`);
   }
+}
+
+/** Two applications with one prefix on one Redis would share the entries of methods with equal names. */
+function prefixHint({ enabled, keyPrefix, redisAddress }: CacheConfig): string {
+  return enabled && redisAddress !== undefined && keyPrefix === DEFAULTS.keyPrefix
+    ? `, key prefix "${keyPrefix}" (the default: set CACHE_KEY_PREFIX if another application uses this Redis)`
+    : '';
 }
 
 function seconds(durationMs: number): string {

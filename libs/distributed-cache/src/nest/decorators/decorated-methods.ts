@@ -9,7 +9,7 @@ type AnyFunction = (...args: never[]) => unknown;
 /** A method that has a decorator of the cache. */
 export interface DecoratedMethod extends Pick<
   CachedOptions<never[], never>,
-  'keyPrefix' | 'instanceKey' | 'ttl' | 'varyBy' | 'version'
+  'keyPrefix' | 'instanceKey' | 'varyBy' | 'version'
 > {
   readonly decorator: string;
   readonly role: Role;
@@ -19,6 +19,8 @@ export interface DecoratedMethod extends Pick<
   readonly declaring: object;
   /** The function that returns its key, or its keys; `undefined` for the default key, and where no key is used. */
   readonly key?: AnyFunction | undefined;
+  readonly ttl?: unknown;
+  readonly tags?: unknown;
   /** Whether its keys are default keys: class, method and arguments. */
   readonly hasDefaultKey: boolean;
 }
