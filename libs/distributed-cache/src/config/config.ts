@@ -98,6 +98,11 @@ export class CacheConfig extends FieldsOf<ResolvedOptions> {
     return describeRedis(this.redis);
   }
 
+  /** The names in `namespaces`. */
+  get namespaceNames(): readonly string[] {
+    return [...this.#namespaces.configured.keys()];
+  }
+
   /**
    * The options of a namespace; one that is not configured has those of the whole cache.
    * @param options given where the namespace is used; they have priority over `namespaces[name]`

@@ -40,3 +40,4 @@ export type {
 } from './options.js';
 export { DURATION_FORMS, isStandardSchema, NAME, type Rule, STANDARD_SCHEMA } from './rules.js';
 export { NAMESPACE_OPTIONS } from './schema.js';
+export { suggest } from './suggest.js';

@@ -145,6 +145,7 @@ describe('a wrong configuration', () => {
       healthCheckInterval: 1,
       compression: false,
       logLookups: false,
+      strictStart: false,
     };
     expect(problemsOf(options, wrong)).toEqual([]);
     expect(problemsOf({ local: false }, { CACHE_MAX_MEMORY_MB: '?', CACHE_FALLBACK_TTL: '?' })).toEqual([]);

@@ -296,6 +296,11 @@ export interface DistributedCacheOptions {
    * it is configured otherwise. Default false: they are only counted (`CACHE_LOG_LOOKUPS`).
    */
   logLookups?: boolean;
+  /**
+   * `true`: what the check at the start finds (classes whose default keys collide, evictions that reach no entry) stops
+   * the start with a `StartCheckError`. Default false: it is one entry of the log. Only with the Nest module.
+   */
+  strictStart?: boolean;
   /** Largest serialized value, in bytes; a larger one is not cached. Default 4 MiB. */
   maxValueBytes?: number;
   compression?: false | CompressionOptions;

@@ -128,6 +128,12 @@ export const CACHE_OPTIONS = {
     variable: 'CACHE_LOG_LOOKUPS',
     meaning: 'true: each hit, miss, set, deletion and other change is a line of the log at level `debug`',
   },
+  strictStart: {
+    rule: BOOLEAN,
+    default: false,
+    variable: 'CACHE_STRICT_START',
+    meaning: 'true: what the check of the decorators at the start finds stops the start; false: it is logged',
+  },
   maxValueBytes: {
     rule: integerBetween(1, MAX_STRING_BYTES),
     default: 4_194_304,

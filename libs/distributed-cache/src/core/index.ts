@@ -73,6 +73,8 @@ export {
   type DimensionValue,
   encodeArguments,
   encodeKey,
+  hiddenStateOf,
+  instanceSuffix,
   isDimensionName,
   isValidName,
   methodKey,

@@ -110,12 +110,13 @@ export class Invalidator {
   }
 
   /**
-   * Completes a `set` whose options are wrong for its value: if that is a mistake, the previous value is dropped.
+   * Completes a `set` whose value is not kept (`cacheIf` refuses it, or a function of the options has gone wrong): the
+   * previous value is outdated, and dropped.
    * @returns `undefined` when there is nothing to wait for
    */
   afterNotKept(key: CacheKey, encodedKey: string, decision: NotKept): Promise<unknown> | undefined {
     this.recorder.notKept(key, decision);
-    return decision.reason === undefined ? undefined : this.dropPrevious(encodedKey);
+    return this.dropPrevious(encodedKey);
   }
 
   private dropPrevious(encodedKey: string): Promise<unknown> | undefined {

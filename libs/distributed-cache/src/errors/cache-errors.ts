@@ -30,6 +30,21 @@ export class ConfigurationError extends CacheError {
   }
 }
 
+/**
+ * The check of the decorated methods at the start has findings, and `strictStart` is set. Thrown before any connection
+ * is opened.
+ */
+export class StartCheckError extends CacheError {
+  override readonly name = 'StartCheckError';
+  readonly code = 'CACHE_START_CHECK';
+
+  constructor(readonly findings: readonly string[]) {
+    super(
+      `The check of the cache at the start (strictStart) has findings:${findings.map((text) => `\n  ${text}`).join('')}`,
+    );
+  }
+}
+
 /** Why a value is not cached. */
 export type RefusalReason = 'unserializable' | 'class' | 'too-large' | 'too-deep';
 

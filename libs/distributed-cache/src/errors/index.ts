@@ -6,6 +6,7 @@ export {
   LoadCycleError,
   LoaderTimeoutError,
   type RefusalReason,
+  StartCheckError,
   TierDisconnectedError,
   TierReplyError,
   TierTimeoutError,

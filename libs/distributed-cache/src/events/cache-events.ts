@@ -66,6 +66,15 @@ export interface CacheEventMap {
    */
   dimensionMissing: OfNamespace & { readonly caller: string; readonly dimensions: readonly string[] };
   /**
+   * The key or an option of a call of a decorated method can't be computed (`reason`): the method runs, and `effect`
+   * says what the cache does. Emitted once for each `caller` and effect.
+   */
+  decoratedCallUncached: OfNamespace & {
+    readonly caller: string;
+    readonly effect: 'not cached' | 'result not stored' | 'namespace cleared';
+    readonly reason: string;
+  };
+  /**
    * An entry in Redis holds an instance of a class that this process does not know (yet): it is a miss. `className` is
    * empty when the stored name does not look like a name. Emitted once per class.
    */
@@ -151,6 +160,7 @@ export class CacheEvents {
     schemaMismatch: new Topic('schemaMismatch'),
     dimensionMissing: new Topic('dimensionMissing'),
     classUnknown: new Topic('classUnknown'),
+    decoratedCallUncached: new Topic('decoratedCallUncached'),
     tierError: new Topic('tierError'),
     overload: new Topic('overload'),
     redisConnected: new Topic('redisConnected'),

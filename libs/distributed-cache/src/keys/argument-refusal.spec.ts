@@ -1,9 +1,46 @@
+import { EventEmitter } from 'node:events';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { CacheKeyError, encodeArguments } from './index.js';
 
 class OrderFilter {
-  constructor(readonly status: string) {}
+  readonly #status: string;
+  constructor(status: string) {
+    this.#status = status;
+  }
+  get status(): string {
+    return this.#status;
+  }
+}
+
+class OpenOrderFilter extends OrderFilter {}
+
+class Hidden {
+  constructor() {
+    Object.defineProperty(this, 'state', { value: 1, enumerable: false });
+  }
+}
+
+class Counted {
+  constructor() {
+    let count = 0;
+    Object.defineProperty(this, 'count', { get: () => (count += 1), enumerable: true });
+  }
+}
+
+/** As TypeScript and SWC write private fields for old targets. */
+class Compiled {
+  constructor() {
+    __classPrivateFieldSet(this, new WeakMap<object, number>(), 1);
+  }
+}
+
+function __classPrivateFieldSet(owner: object, values: WeakMap<object, number>, value: number): void {
+  values.set(owner, value);
+}
+
+class Wrapped {
+  constructor(readonly wrapped: unknown) {}
 }
 
 class Wrapper {
@@ -34,7 +71,14 @@ describe('encodeArguments refuses', () => {
     ['a stream', Readable.from([]), /an instance of Readable/],
     ['an AbortSignal', new AbortController().signal, /an instance of AbortSignal/],
     ['a generator', generate(), /has no toJSON/],
-    ['an instance without toJSON', new OrderFilter('open'), /an instance of OrderFilter, which has no toJSON\(\)/],
+    ['an instance with a private field', new OrderFilter('open'), /an instance of OrderFilter.* private field/],
+    ['an instance that inherits a private field', new OpenOrderFilter('open'), /of OpenOrderFilter.* private field/],
+    ['an instance with a compiled private field', new Compiled(), /of Compiled.* private field/],
+    ['an instance with a property that is not enumerable', new Hidden(), /of Hidden.* is not enumerable/],
+    ['an instance with an accessor of its own', new Counted(), /of Counted.* an accessor of its own/],
+    ['an instance of plain data that holds a function', new Wrapped(() => 1), /a function or a class/],
+    ['an emitter of events', new EventEmitter(), /an instance of EventEmitter.* emits events/],
+    ['a class with a changed constructor', Object.create({ constructor: Wrapped }), /an instance of Wrapped/],
     ['an instance of no class', Object.create({}), /has no toJSON/],
     ['an instance of a class without a name', new (class {})(), /a class without a name/],
     ['a subclass of Map', new TaggedMap(), /an instance of TaggedMap/],
@@ -62,13 +106,15 @@ describe('encodeArguments refuses', () => {
   it('cycles through every kind of container', () => {
     const record: Record<string, unknown> = {};
     record['self'] = [record];
+    const wrapped = new Wrapped(record);
+    record['wrapped'] = wrapped;
     const map = new Map<unknown, unknown>();
     map.set(map, 1);
     const set = new Set<unknown>();
     set.add({ set });
     const instance = { toJSON: () => instance };
     Object.setPrototypeOf(instance, Wrapper.prototype);
-    for (const value of [record, map, set, instance]) {
+    for (const value of [record, wrapped, map, set, instance]) {
       expect(() => encodeArguments([value])).toThrow(/it contains itself/);
     }
   });
@@ -86,7 +132,7 @@ describe('encodeArguments refuses', () => {
     const filter = { where: [{ owner: new OrderFilter('secret') }] };
     expect(() => encodeArguments([1, filter])).toThrow(
       "Argument 2 of the call (at .where[0].owner) can't be part of a cache key: it is an instance of OrderFilter, " +
-        'which has no toJSON(). Give the class a toJSON(), pass plain data instead, or pass `key: (…) => string` to the decorator.',
+        'which has no toJSON(), and its class has a private field (#). Give the class a toJSON(), pass plain data instead, or pass `key: (…) => string` to the decorator.',
     );
   });
 

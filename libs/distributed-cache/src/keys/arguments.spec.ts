@@ -11,6 +11,23 @@ class Money {
 
 class MarkedDate extends Date {}
 
+class Page {
+  constructor(readonly page?: number) {}
+  /** Computed of the properties, as pagination DTOs have it: no state of its own. */
+  get skip(): number {
+    return ((this.page ?? 1) - 1) * 20;
+  }
+}
+
+class SortedPage extends Page {
+  constructor(
+    page: number,
+    protected readonly sort: unknown,
+  ) {
+    super(page);
+  }
+}
+
 /** What the text of one argument looks like; every line is distinct from every other. */
 const TEXTS: readonly (readonly [string, readonly unknown[]])[] = [
   ['', []],
@@ -114,6 +131,15 @@ const TEXTS: readonly (readonly [string, readonly unknown[]])[] = [
   ["'12.50'", ['12.50']],
   ["@Date2('x')", [new (class Date2 extends Money {})('x')]],
   ['@Map(1)', [instanceNamed('Map', 1)]],
+  ['@Page(page:1)', [new Page(1)]],
+  ['@Page(page:undefined)', [new Page()]],
+  ["@SortedPage(page:1,sort:['name'])", [new SortedPage(1, ['name'])]],
+  ['@SortedPage(page:1,sort:@Page(page:2))', [new SortedPage(1, new Page(2))]],
+  ['@Page((page:1))', [instanceNamed('Page', { page: 1 })]],
+  ['@Map()', [new (class Map {})()]],
+  ['@Map(undefined:1)', [Object.assign(new (class Map {})(), { undefined: 1 })]],
+  ['@Map(undefined)', [instanceNamed('Map', undefined)]],
+  ['(page:1)', [{ page: 1 }]],
   [String.raw`@a\(b(1)`, [instanceNamed('a(b', 1)]],
   ['@(1)', [instanceNamed('', 1)]],
 ];

@@ -1,15 +1,17 @@
 import { types } from 'node:util';
+import { hiddenStateIn } from './class-instances.js';
 import { CacheKeyError } from './key-encoding.js';
 
 /*
  * The text form of a list of arguments. It could be parsed back, which makes it injective.
  *
  *   undefined null true 1 -0 NaN 1n 'text' [1,empty*2,3] (name:'Ada','e-mail':null)
- *   Date(…) RegExp('a','g') URL('…') Buffer(base64url) Map('a':1) Set(1,2) @Money('12.50')
+ *   Date(…) RegExp('a','g') URL('…') Buffer(base64url) Map('a':1) Set(1,2) @Money('12.50') @FindUsers(page:1,sort:'name')
  *
  * The first character identifies the kind of value. A record is written in round brackets because encodeKey would have
- * to escape braces. An instance with toJSON() begins with `@`, so it differs from its JSON value and from a built-in of
- * its name.
+ * to escape braces. An instance of a class begins with `@`, so it differs from a record, from its JSON value and from a
+ * built-in of its name. The brackets hold one value, the result of toJSON(), or any number of `name:value`, the
+ * properties of an instance without toJSON().
  */
 
 /** Arguments nested deeper than this are refused before they overflow the stack. */
@@ -24,10 +26,11 @@ const CHOOSE_KEY = 'pass `key: (…) => string` to the decorator';
  *
  * Equal by design: records with the same properties in another order, and records without a prototype; `Map`s and
  * `Set`s with the same content in another order (entries are sorted by their text); instances of two classes with the
- * same name whose `toJSON()` give equal values. Only own enumerable properties count, and each is read once. Extra
- * properties of a typed array, besides its elements, are ignored.
+ * same name whose `toJSON()` give equal values, or, without `toJSON()`, whose properties are equal. Only own enumerable
+ * properties count, and each is read once. Extra properties of a typed array, besides its elements, are ignored.
  * @throws CacheKeyError for a value without such a text (functions, symbols, promises, errors, boxed primitives,
- * instances without `toJSON()`, properties under symbols), for cycles, and deeper than 100 levels
+ * instances without `toJSON()` whose state can't be seen, properties under symbols), for cycles, and deeper than 100
+ * levels
  */
 export function encodeArguments(args: readonly unknown[]): string {
   return encodeArgumentsOf('the call', args);
@@ -104,14 +107,18 @@ function encodeObject(value: object, trail: ArgumentTrail): string {
   return encoded;
 }
 
-function encodeRecord(record: Record<string, unknown>, trail: ArgumentTrail): string {
+function encodeRecord(record: object, trail: ArgumentTrail): string {
   refuseSymbols(record, trail);
+  return `(${encodeProperties(record as Record<string, unknown>, trail)})`;
+}
+
+function encodeProperties(record: Record<string, unknown>, trail: ArgumentTrail): string {
   let text = '';
   for (const name of Object.keys(record).sort()) {
     trail.step(name);
     text += `${text === '' ? '' : ','}${isIdentifier(name) ? name : quoteText(name)}:${encodeValue(record[name], trail)}`;
   }
-  return `(${text})`;
+  return text;
 }
 
 /** The loop is over the keys, not the length: a nearly empty array of a billion holes costs nothing. */
@@ -171,12 +178,22 @@ function encodeInstance(value: object, trail: ArgumentTrail): string {
   const className = classNameOf(value);
   const { toJSON } = value as { toJSON?: unknown };
   if (typeof toJSON !== 'function') {
-    const reason = `it is an instance of ${className === '' ? 'a class without a name' : className}, which has no toJSON()`;
-    throw trail.refusal(reason, `Give the class a toJSON(), pass plain data instead, or ${CHOOSE_KEY}`);
+    return `@${escapeName(className)}${encodePlainInstance(value, className, trail)}`;
   }
   trail.step('toJSON');
   const json: unknown = Reflect.apply(toJSON, value, ['']);
   return `@${escapeName(className)}(${encodeValue(json, trail)})`;
+}
+
+/** Encodes the properties of an instance of plain data, such as a DTO or a query. */
+function encodePlainInstance(instance: object, className: string, trail: ArgumentTrail): string {
+  const hidden = className === '' ? 'two classes without a name are not told apart' : hiddenStateIn(instance);
+  if (hidden !== undefined) {
+    const owner = className === '' ? 'a class without a name' : className;
+    const reason = `it is an instance of ${owner}, which has no toJSON(), and ${hidden}`;
+    throw trail.refusal(reason, `Give the class a toJSON(), pass plain data instead, or ${CHOOSE_KEY}`);
+  }
+  return encodeRecord(instance, trail);
 }
 
 function refuseSymbols(value: object, trail: ArgumentTrail): void {
@@ -277,7 +294,8 @@ function hasEnumerableSymbols(value: object): boolean {
 /** The name of the class of `value`; `''` when the class has none. */
 function classNameOf(value: object): string {
   const { constructor } = value as { constructor?: unknown };
-  return typeof constructor === 'function' ? constructor.name : '';
+  const name: unknown = typeof constructor === 'function' ? constructor.name : '';
+  return typeof name === 'string' ? name : '';
 }
 
 const QUOTE_BREAKERS = /['\\\p{Cs}]/u;

@@ -1,4 +1,5 @@
 export { encodeArguments } from './arguments.js';
+export { hiddenStateOf } from './class-instances.js';
 export {
   type CacheKey,
   CacheKeyError,
@@ -22,6 +23,7 @@ export {
   type CacheDimensions,
   type DimensionValue,
   dimensionsSuffix,
+  instanceSuffix,
   isDimensionName,
   isDimensionValue,
   versionSuffix,

@@ -8,14 +8,20 @@ export type DimensionValue = string | number | boolean | bigint | null | undefin
 export type CacheDimensions = Readonly<Record<string, DimensionValue>>;
 
 /*
- * The suffixes of a key: `%v2` for a version, `%(locale:'de',tenant:'acme')` for dimensions, in this order. In an
- * encoded key of the application, `%` is always followed by two hex digits, so none contains `%v` or `%(`: the first of
- * them ends the key itself, and the text after it can be parsed back. Neither suffix ends as a hashed key does.
+ * The suffixes of a key: `%v2` for a version, `%i'cats'` for an instance, `%(locale:'de',tenant:'acme')` for dimensions,
+ * in this order. In an encoded key of the application, `%` is always followed by two hex digits, so none contains `%v`,
+ * `%i` or `%(`: the first of them ends the key itself, and the text after it can be parsed back. No suffix ends as a
+ * hashed key does.
  */
 
 /** The suffix of a key for the version of the code that makes its value. */
 export function versionSuffix(version: string | number): string {
   return `%v${escapeKeyText(encodeArguments([version]))}`;
+}
+
+/** The suffix of a key for the instance on which a method is called. */
+export function instanceSuffix(key: string): string {
+  return `%i${escapeKeyText(encodeArguments([key]))}`;
 }
 
 /** The suffix of a key for dimensions. @param values name and value of each dimension, sorted by name, none missing */

@@ -10,7 +10,7 @@ import { RecordingLogger } from '../../../../test/support/recording-logger.js';
 import { ownRedis, redisForTest, type RedisForTest } from '../../../../test/support/redis-for-test.js';
 import { listenersOf } from '../../../../test/support/watch-leaks.js';
 import { AsyncCache, DistributedCache, type RedisOption } from '../core/index.js';
-import { InjectCache } from './distributed-cache.module.js';
+import { InjectCache } from './cache-tokens.js';
 import { DistributedCacheModule } from './distributed-cache.module.js';
 
 /** How many connections with this name the server has. */

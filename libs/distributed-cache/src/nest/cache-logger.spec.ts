@@ -46,6 +46,10 @@ describe('CacheLogger', () => {
     const { url, keyPrefix } = redisForTest();
     const { logger } = await startApp({ redis: { url }, keyPrefix });
     expect(linesOf(logger)).toEqual(['cache_configured L1 100 MiB, L2 REDIS', 'redis_connected REDIS']);
+    const shared = await startApp({ redis: { url } });
+    expect(linesOf(shared.logger)[0]).toBe(
+      'cache_configured L1 100 MiB, L2 REDIS, key prefix "cache" (the default: set CACHE_KEY_PREFIX if another application uses this Redis)',
+    );
     const alone = await startApp({ redis: false });
     expect(linesOf(alone.logger)).toEqual(['cache_configured L1 100 MiB, no L2']);
     const off = await startApp({ enabled: false });
@@ -82,7 +86,8 @@ describe('CacheLogger', () => {
   });
 
   it('logs once, not at every attempt, that Redis refuses from the start', async () => {
-    const { users, logger } = await startApp({ redis: { host: '127.0.0.1', port: await freePort() } });
+    const redis = { host: '127.0.0.1', port: await freePort() };
+    const { users, logger } = await startApp({ redis, keyPrefix: 'own' });
     await users.find('ada@example.org');
     expect(linesOf(logger)).toEqual([
       'cache_configured L1 100 MiB, L2 REDIS',

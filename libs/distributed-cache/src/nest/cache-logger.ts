@@ -1,5 +1,13 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { CacheError, describeKey, type CacheEventMap, type CacheEvents, type DistributedCache } from '../core/index.js';
+import {
+  type CacheConfig,
+  CacheError,
+  type CacheEventMap,
+  type CacheEvents,
+  DEFAULTS,
+  describeKey,
+  type DistributedCache,
+} from '../core/index.js';
 
 const ERROR_EVENT_NAMES = {
   get: 'redis_get_error',
@@ -26,7 +34,7 @@ export class CacheLogger {
 
   listenTo({ config, events }: DistributedCache): void {
     this.stop();
-    this.logger.log(`cache_configured ${config.describe()}`);
+    this.logger.log(`cache_configured ${config.describe()}${prefixHint(config)}`);
     this.unsubscribe = [
       ...this.listenToState(events),
       ...(config.logLookups && Logger.isLevelEnabled('debug') ? this.listenToLookups(events) : []),
@@ -83,6 +91,9 @@ export class CacheLogger {
         logger.warn(
           `cache_dimension_missing ${namespace} ${caller} is not cached: the request has no ${dimensions.join()}`,
         ),
+      ),
+      events.on('decoratedCallUncached', ({ namespace, caller, effect, reason }) =>
+        logger.warn(`cache_call_uncached ${namespace} ${caller} runs, ${effect}: ${reason}`),
       ),
       events.on('healthChecked', ({ health }) => {
         const line = `cache_health ${JSON.stringify(health)}`;
@@ -153,6 +164,13 @@ export class CacheLogger {
 /** The error of a loader: the application's own text, which no other log would show. */
 function describeFailure(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : `threw ${typeof error}`;
+}
+
+/** Two applications with one prefix on one Redis would share the entries of methods with equal names. */
+function prefixHint({ enabled, keyPrefix, redisAddress }: CacheConfig): string {
+  return enabled && redisAddress !== undefined && keyPrefix === DEFAULTS.keyPrefix
+    ? `, key prefix "${keyPrefix}" (the default: set CACHE_KEY_PREFIX if another application uses this Redis)`
+    : '';
 }
 
 function seconds(durationMs: number): string {

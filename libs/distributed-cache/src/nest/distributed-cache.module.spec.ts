@@ -7,7 +7,7 @@ import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { AsyncCache, ConfigurationError, DistributedCache, type DistributedCacheOptions } from '../core/index.js';
 import { CACHE_MANAGER } from './cache-manager/index.js';
 import { CacheMetricsInterceptor } from './interceptors.js';
-import { getCacheToken, InjectCache } from './distributed-cache.module.js';
+import { getCacheToken, InjectCache } from './cache-tokens.js';
 import type { DistributedCacheOptionsFactory } from './distributed-cache.module.js';
 import { DistributedCacheModule } from './distributed-cache.module.js';
 

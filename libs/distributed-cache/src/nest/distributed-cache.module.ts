@@ -6,7 +6,6 @@ import {
   type DynamicModule,
   type OnApplicationShutdown,
   type OnModuleInit,
-  type Provider,
 } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import {
@@ -20,8 +19,9 @@ import { CACHE_MANAGER, createCacheManager, withCacheManagerDefaults } from './c
 import { CacheLogger } from './cache-logger.js';
 import { CacheMetricsInterceptor } from './interceptors.js';
 import { CacheRequestTracker } from './cache-request-tracker.js';
+import { BUILT_IN_NAMESPACES, cacheProvider, getCacheToken } from './cache-tokens.js';
 import { CacheSlotFiller } from './decorators/cache-slot.js';
-import { DEFAULT_NAMESPACE } from './decorators/decorator-options.js';
+import { StartCheck } from './start-check/start-check.js';
 
 /** The interface of a class that is given as `useClass` or `useExisting` to `forRootAsync`. */
 export interface DistributedCacheOptionsFactory {
@@ -39,29 +39,6 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIO
     .setFactoryMethodName('createDistributedCacheOptions')
     .setExtras({ isGlobal: true }, (definition, { isGlobal }) => ({ ...definition, global: isGlobal }))
     .build();
-
-/** The injection token of a namespace's cache. */
-export function getCacheToken(namespace: string): string {
-  return `DistributedCache:${namespace}`;
-}
-
-/**
- * Injects the `AsyncCache` of a namespace. `keywords`, `metrics`, `trends` and `default` always exist; other namespaces
- * are named in a `DistributedCacheModule.forFeature([{ namespace }])` that the module imports.
- */
-export function InjectCache(namespace: string): PropertyDecorator & ParameterDecorator {
-  return Inject(getCacheToken(namespace));
-}
-
-const BUILT_IN_NAMESPACES = [DEFAULT_NAMESPACE, 'keywords', 'metrics', 'trends'];
-
-function cacheProvider(namespace: string, options?: NamespaceOptions): Provider {
-  return {
-    provide: getCacheToken(namespace),
-    useFactory: (cache: DistributedCache) => cache.getCache(namespace, options),
-    inject: [DistributedCache],
-  };
-}
 
 /**
  * Refuses options of a built-in namespace: the root module makes these caches before or after a feature is imported, so
@@ -82,6 +59,23 @@ function refusePolicy(namespace: string, options: NamespaceOptions): void {
 
 const BUILT_IN_CACHES = BUILT_IN_NAMESPACES.map((namespace) => cacheProvider(namespace));
 
+/** In place of the options where the module is imported without `forRoot`. */
+const WITHOUT_OPTIONS = Symbol('DistributedCacheModule without forRoot');
+
+function makeCache(options: DistributedCacheOptions | typeof WITHOUT_OPTIONS): DistributedCache {
+  if (options === WITHOUT_OPTIONS) {
+    throw new ConfigurationError([
+      {
+        name: 'imports',
+        value: 'DistributedCacheModule',
+        allowed:
+          'DistributedCacheModule.forRoot() once, in the root module; other modules need no import, or forFeature for namespaces of their own',
+      },
+    ]);
+  }
+  return new DistributedCache(CacheConfig.resolve(withCacheManagerDefaults(options)));
+}
+
 /**
  * Opens the connection when the application starts, so that the log shows at once which tiers serve. Closes it in
  * `onApplicationShutdown`: in `onModuleDestroy`, requests are still being answered.
@@ -91,9 +85,11 @@ class CacheLifecycle implements OnModuleInit, OnApplicationShutdown {
   constructor(
     @Inject(DistributedCache) private readonly cache: DistributedCache,
     @Inject(CacheLogger) private readonly logger: CacheLogger,
+    @Inject(StartCheck) private readonly startCheck: StartCheck,
   ) {}
 
   async onModuleInit(): Promise<void> {
+    this.startCheck.run();
     this.logger.listenTo(this.cache);
     await this.cache.connect();
   }
@@ -118,15 +114,17 @@ class DistributedCacheFeatureModule {}
   providers: [
     {
       provide: DistributedCache,
-      useFactory: (options: DistributedCacheOptions) =>
-        new DistributedCache(CacheConfig.resolve(withCacheManagerDefaults(options))),
+      useFactory: makeCache,
       inject: [MODULE_OPTIONS_TOKEN],
     },
+    // The options of forRoot replace it.
+    { provide: MODULE_OPTIONS_TOKEN, useValue: WITHOUT_OPTIONS },
     { provide: CACHE_MANAGER, useFactory: createCacheManager, inject: [DistributedCache] },
     ...BUILT_IN_CACHES,
     CacheLogger,
     CacheLifecycle,
     CacheSlotFiller,
+    StartCheck,
     CacheRequestTracker,
     CacheMetricsInterceptor,
   ],

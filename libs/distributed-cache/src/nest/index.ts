@@ -1,4 +1,5 @@
 export { CACHE_MANAGER } from './cache-manager/index.js';
+export { getCacheToken, InjectCache } from './cache-tokens.js';
 export { CacheRequestTracker } from './cache-request-tracker.js';
 export { CacheEvict, type CacheEvictOptions } from './decorators/cache-evict.decorator.js';
 export { CachePut, type CachePutOptions } from './decorators/cache-put.decorator.js';
@@ -10,8 +11,6 @@ export {
   DistributedCacheModule,
   type DistributedCacheOptionsFactory,
   type FeatureNamespace,
-  getCacheToken,
-  InjectCache,
 } from './distributed-cache.module.js';
 export { CacheContextInterceptor, CacheMetricsInterceptor } from './interceptors.js';
 export type { RequestCacheUsage, RouteMetrics, RouteUsage, RouteUsageWire } from '../metrics/index.js';

@@ -24,7 +24,7 @@ import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { AsyncCache, DistributedCacheOptions } from '../core/index.js';
 import { CacheMetricsInterceptor } from './interceptors.js';
 import { CacheRequestTracker } from './cache-request-tracker.js';
-import { InjectCache } from './distributed-cache.module.js';
+import { InjectCache } from './cache-tokens.js';
 import { Cached, CachedTrends } from './decorators/cached.decorator.js';
 
 const GLOBAL = { provide: APP_INTERCEPTOR, useExisting: CacheMetricsInterceptor };

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { freePort } from '../../../../../test/support/free-port.js';
 import { nestForTest } from '../../../../../test/support/nest-for-test.js';
 import { redisForTest } from '../../../../../test/support/redis-for-test.js';
-import { CacheKeyError, DistributedCache, type DistributedCacheOptions } from '../../core/index.js';
+import { DistributedCache, type DistributedCacheOptions } from '../../core/index.js';
 import { CacheEvict } from './cache-evict.decorator.js';
 
 const userKey = (id: number) => `user:${id}`;
@@ -108,10 +108,21 @@ describe('@CacheEvict', () => {
     expect(await left()).toEqual([1, 3]);
   });
 
-  it('refuses an invalid key before the method has changed anything', async () => {
-    const { users } = await start();
-    await expect(users.renameUnder('')).rejects.toThrow(CacheKeyError);
-    expect(users.runs).toBe(0);
+  it('clears its namespace when a key can not be computed, and says so: too much, never too little', async () => {
+    const { users, left, all } = await start();
+    const told: unknown[] = [];
+    all.events.on('decoratedCallUncached', (event) => told.push(event));
+    expect(await users.renameUnder('')).toBe('');
+    expect(await users.renameUnder('')).toBe('');
+    expect(await left()).toEqual([]);
+    expect(told).toEqual([
+      {
+        namespace: 'users',
+        caller: 'Users.renameUnder',
+        effect: 'namespace cleared',
+        reason: 'A cache key must not be empty. Give every entry a name, also the only one.',
+      },
+    ]);
   });
 
   it('lets the method run while Redis cannot be used, or the cache is off', async () => {

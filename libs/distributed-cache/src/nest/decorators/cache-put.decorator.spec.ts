@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { freePort } from '../../../../../test/support/free-port.js';
 import { nestForTest } from '../../../../../test/support/nest-for-test.js';
 import { redisForTest } from '../../../../../test/support/redis-for-test.js';
-import { CacheKeyError, DistributedCache, type DistributedCacheOptions } from '../../core/index.js';
+import { DistributedCache, type DistributedCacheOptions } from '../../core/index.js';
 import { CachePut } from './cache-put.decorator.js';
 import { Cached } from './cached.decorator.js';
 
@@ -104,10 +104,19 @@ describe('@CachePut', () => {
     expect(await users.find(1)).toEqual({ id: 1, name: 'new' });
   });
 
-  it('refuses an invalid key before the method has changed anything', async () => {
+  it('clears its namespace when the key can not be computed: which entry is outdated is unknown', async () => {
     const { users } = await start();
-    await expect(users.saveUnder('')).rejects.toThrow(CacheKeyError);
-    expect(users.writes).toBe(0);
+    await users.find(1);
+    expect(await users.saveUnder('')).toEqual({ id: 0, name: '' });
+    await users.find(1);
+    expect(users).toMatchObject({ reads: 2, writes: 1 });
+  });
+
+  it('deletes the entry when the new result is not stored: the old one is outdated', async () => {
+    const { users, cache } = await start();
+    await users.saveNamed({ id: 1, name: 'Ada' });
+    expect(await users.saveNamed({ id: 1, name: '' })).toEqual({ id: 1, name: '' });
+    expect(await cache.lookup('user:1')).toEqual({ state: 'miss' });
   });
 
   it('runs alone while Redis cannot be used, or the cache is off', async () => {

@@ -1,7 +1,10 @@
 import { Controller, Get, Inject, Injectable, Module, Scope, UseGuards, type CanActivate } from '@nestjs/common';
 import { LazyModuleLoader, ModuleRef } from '@nestjs/core';
+import { Test } from '@nestjs/testing';
 import { describe, expect, it } from 'vitest';
 import { httpForTest, nestForTest } from '../../../../../test/support/nest-for-test.js';
+import { recordLogs } from '../../../../../test/support/recording-logger.js';
+import { CacheEvict } from './cache-evict.decorator.js';
 import { Cached } from './cached.decorator.js';
 
 /** Counts the runs of all instances of one class. */
@@ -230,5 +233,40 @@ describe('the cache reaches the decorated methods of', () => {
     await users.find(1);
     await users.find(1);
     expect(users.runs).toBe(1);
+  });
+});
+
+describe('a mock in place of the cache', () => {
+  it.each<[string, () => unknown]>([
+    ['without members', () => ({})],
+    [
+      'with functions as members',
+      () => ({ bound: () => undefined, getCache: () => undefined, config: () => undefined }),
+    ],
+    [
+      'that has every member',
+      () => new Proxy({}, { get: (_target, name) => (name === 'then' ? undefined : () => undefined) }),
+    ],
+  ])('makes decorated methods run as written, without a warning: %s', async (_title, mock) => {
+    const logger = recordLogs(['warn']);
+    @Injectable()
+    class Users {
+      runs = 0;
+      @Cached()
+      async find(_id: number): Promise<number> {
+        return ++this.runs;
+      }
+      @CacheEvict({ all: true })
+      async rename(): Promise<number> {
+        return ++this.runs;
+      }
+    }
+    const module = await Test.createTestingModule({ providers: [Users, { provide: 'unused', useValue: 1 }] })
+      .useMocker(mock)
+      .setLogger(logger)
+      .compile();
+    const users = module.get(Users);
+    expect([await users.find(1), await users.find(1), await users.rename()]).toEqual([1, 2, 3]);
+    expect(logger.messagesOf('DistributedCache')).toEqual([]);
   });
 });

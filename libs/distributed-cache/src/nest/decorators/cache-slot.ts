@@ -23,12 +23,24 @@ export function injectCacheInto(prototype: object): void {
     configurable: true,
     enumerable: false,
     get: () => undefined,
-    set(this: object, cache: DistributedCache | undefined) {
-      fillSlot(this, cache);
+    set(this: object, cache: unknown) {
+      fillSlot(this, isCache(cache) || cache === undefined ? cache : MOCKED);
     },
   });
   Optional()(prototype, CACHE_SLOT);
   Inject(DistributedCache)(prototype, CACHE_SLOT);
+}
+
+/** What is in the slot in place of a mock: the methods run as written. */
+const MOCKED = { config: { enabled: false } } as DistributedCache;
+
+/**
+ * Whether this is a cache, and no mock that a test framework injects for it (`useMocker`). Its members are looked at,
+ * not its class: an application may have loaded the library twice, as ES module and as CommonJS.
+ */
+function isCache(value: unknown): value is DistributedCache {
+  const { config, bound } = (value ?? {}) as Partial<DistributedCache>;
+  return typeof bound === 'function' && typeof config?.enabled === 'boolean';
 }
 
 /** Gives the instance the cache of its application. */

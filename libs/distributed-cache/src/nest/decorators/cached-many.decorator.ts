@@ -1,49 +1,100 @@
-import { type CachedOptions, checkOptions, DEFAULT_NAMESPACE, entryOptionsOf } from './decorator-options.js';
-import { callerName, KeySuffix, keyWith } from './entry-keys.js';
+import { Binding, type CacheKey, type DistributedCache } from '../../core/index.js';
+import { callOption, CallProblems } from './call-problems.js';
+import {
+  type CachedOptions,
+  checkOptions,
+  DEFAULT_NAMESPACE,
+  entryOptionsOf,
+  type OptionSet,
+} from './decorator-options.js';
+import { addDecoratedMethod } from './decorated-methods.js';
+import { callerName, checkedKey, KeySuffix } from './entry-keys.js';
+import { ItemResults, MisplacedResults, type ResultForm } from './item-results.js';
 import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
 
 /** Options of `@CachedMany`: those of `@Cached`, with the key of one item. */
 export type CachedManyOptions<Item, Rest extends unknown[], Result> = Omit<
   CachedOptions<[readonly Item[], ...Rest], Result>,
-  'key' | 'tags'
+  'key' | 'keyPrefix' | 'tags'
 > & {
   /** The key of one item within the namespace; the function also receives the method's further arguments. */
   key: (item: Item, ...rest: Rest) => string;
   /** Tags of every entry. */
   tags?: readonly string[];
-};
+} & ResultForm<Item, Result>;
+
+const OPTIONS: OptionSet = { without: ['keyPrefix'], own: ['by', 'returns'], oneOf: ['key'] };
 
 /**
- * Caches, per item, a method that takes a list and returns a promise of the results in the same order. The method runs
- * once, for the items that are missing. Order and duplicates are kept. Entries are the same as those of `@Cached` with
- * the same namespace and keys.
+ * Caches, per item, a method that takes a list and returns a promise of the results. The method runs once, for the
+ * items that are missing. Entries are the same as those of `@Cached` with the same namespace and keys.
+ *
+ * The method returns one result per item, in the same order; order and duplicates are kept. A method that returns only
+ * the results that it finds, in any order (`WHERE id IN (…)`), needs `by`; the results are then returned in the order of
+ * the items. With `returns: 'map'` it returns a `Map` of results by item. An item without a result is cached as `null`,
+ * and left out of what is returned. An `Error` in the list is returned and not cached.
+ *
+ * When the results can't be matched with the items, nothing is cached, and the caller gets what the method returns
+ * (event `decoratedCallUncached`).
  */
-export function CachedMany<Item, Rest extends unknown[] = [], Result = unknown>({
-  namespace = DEFAULT_NAMESPACE,
-  key,
-  varyBy,
-  version,
-  ...options
-}: CachedManyOptions<Item, Rest, Result>): AsyncMethodDecorator<[readonly Item[], ...Rest], readonly Result[]> {
-  checkOptions('CachedMany', { namespace, varyBy, version, ...options });
-  const optionsOf = entryOptionsOf<[readonly Item[], ...Rest], Result>(options);
+export function CachedMany<Item, Rest extends unknown[] = [], Result = unknown>(
+  given: CachedManyOptions<Item, Rest, Result>,
+): AsyncMethodDecorator<[readonly Item[], ...Rest], readonly Result[] | ReadonlyMap<Item, Result>> {
+  type Args = [readonly Item[], ...Rest];
   return (target, name, descriptor: PropertyDescriptor) => {
-    const suffixes = new KeySuffix({ varyBy, version }, callerName(target, name));
+    const caller = callerName(target, name);
+    checkOptions('CachedMany', caller, given, OPTIONS);
+    const { namespace = DEFAULT_NAMESPACE, key, by, returns, varyBy, version, instanceKey, ...options } = given;
+    addDecoratedMethod({
+      ...given,
+      decorator: 'CachedMany',
+      role: 'read',
+      namespace,
+      name,
+      declaring: target,
+      key,
+      hasDefaultKey: false,
+    });
+    const suffixes = new KeySuffix({ varyBy, version, instanceKey }, caller);
+    const { cacheIf } = options;
+    const cached = {
+      ...options,
+      cacheIf: (result: Result) => !(result instanceof Error) && (cacheIf?.(result) ?? true),
+    };
+    const binding = new Binding((application: DistributedCache) => {
+      const problems = new CallProblems(application, namespace, caller);
+      return {
+        cache: application.getCache<Result | null>(namespace),
+        problems,
+        optionsOf: entryOptionsOf<Args, Result | null>(cached as CachedOptions<Args, Result | null>),
+      };
+    });
     wrapMethod('CachedMany', target, name, descriptor, async (application, instance, args, original) => {
-      const [items, ...rest] = args as [readonly Item[], ...Rest];
-      if (!Array.isArray(items)) {
-        throw new TypeError(`The first argument of ${String(name)} must be an array: it is decorated with @CachedMany`);
-      }
-      const cache = application.getCache<Result>(namespace);
-      const suffix = suffixes.of(cache);
-      if (suffix === undefined) {
+      const { cache, problems, optionsOf } = application.bound(binding);
+      const [items, ...rest] = args as Args;
+      const call = problems.attempt('not cached', () => {
+        const suffix = suffixes.of(cache, instance);
+        const keyOf = (item: Item): CacheKey =>
+          checkedKey(callOption('key', key, instance, [item, ...rest]), suffix ?? '');
+        return suffix === undefined
+          ? undefined
+          : { results: new ItemResults(items, keyOf, { by, returns }), options: optionsOf(instance, args) };
+      });
+      if (call === undefined) {
         return original.apply(instance, args);
       }
-      const keys = items.map((item: Item) => keyWith(key.apply(instance, [item, ...rest]), suffix));
-      const itemsByKey = new Map(keys.map((itemKey, index) => [String(itemKey), items[index] as Item]));
-      const load = (missing: string[]) =>
-        original.apply(instance, [missing.map((itemKey) => itemsByKey.get(itemKey)), ...rest]) as Promise<Result[]>;
-      return cache.getOrSetMany(keys, load, optionsOf(instance, args));
+      const { results, options: entryOptions } = call;
+      const load = async (missing: string[]) =>
+        results.place(missing, await original.apply(instance, [results.itemsOf(missing), ...rest]));
+      try {
+        return results.collect(await cache.getOrSetMany(results.keys, load, entryOptions));
+      } catch (error) {
+        if (!(error instanceof MisplacedResults)) {
+          throw error;
+        }
+        problems.report(error, 'not cached');
+        return results.whole === undefined ? original.apply(instance, args) : results.whole.returned;
+      }
     });
   };
 }

@@ -1,4 +1,13 @@
-import { type AsyncCache, Binding, type CacheKey, type DistributedCache } from '../../core/index.js';
+import {
+  type AsyncCache,
+  Binding,
+  type CacheKey,
+  type DistributedCache,
+  encodeKey,
+  type EntryOptions,
+} from '../../core/index.js';
+import { callOption, CallProblems } from './call-problems.js';
+import { addDecoratedMethod } from './decorated-methods.js';
 import { type CachedOptions, checkOptions, DEFAULT_NAMESPACE, entryOptionsOf } from './decorator-options.js';
 import { callerName, DefaultKeys, KeySuffix, keyWith } from './entry-keys.js';
 import { RUNNING_LOADS, type RunningLoads } from './reentrancy.js';
@@ -13,7 +22,9 @@ import {
 /**
  * Caches the result of an asynchronous method. Concurrent calls with the same key share one run (single flight). An
  * error of the method reaches the caller as the same object; a fault of Redis never does. Works on providers,
- * controllers and resolvers of every scope. The result is shared between callers and deep-frozen (see `values`).
+ * controllers and resolvers of every scope. The result is shared between callers and deep-frozen (see `values`). When
+ * the key or an option of a call can't be computed, the method runs, and its result is not cached (event
+ * `decoratedCallUncached`, once for each method).
  */
 export function Cached<Args extends unknown[] = unknown[], Result = unknown>(
   options: CachedOptions<Args, Result> = {},
@@ -44,49 +55,70 @@ export function CachedTrends<Args extends unknown[] = unknown[], Result = unknow
 
 function cachedDecorator<Args extends unknown[], Result>(
   decorator: string,
-  { namespace = DEFAULT_NAMESPACE, key, varyBy, version, ...options }: CachedOptions<Args, Result>,
+  given: CachedOptions<Args, Result>,
 ): AsyncMethodDecorator<Args, Result> {
-  checkOptions(decorator, { namespace, varyBy, version, ...options });
-  const optionsOf = entryOptionsOf<Args, Result>(options);
-  const isPlain = [key, varyBy, version, options.refreshAhead].every((option) => option === undefined);
   return (target, name, descriptor: PropertyDescriptor) => {
-    const suffixes = new KeySuffix({ varyBy, version }, callerName(target, name));
-    const binding = new Binding((application: DistributedCache) => ({
-      cache: application.getCache<Result>(namespace),
-      keys: new DefaultKeys(application, target.constructor, name),
-      running: application.bound(RUNNING_LOADS),
-    }));
+    const caller = callerName(target, name);
+    checkOptions(decorator, caller, given);
+    const { namespace = DEFAULT_NAMESPACE, key, keyPrefix, instanceKey, varyBy, version, ...options } = given;
+    addDecoratedMethod({
+      ...given,
+      decorator,
+      role: 'read',
+      namespace,
+      name,
+      declaring: target,
+      key,
+      hasDefaultKey: key === undefined,
+    });
+    const isPlain = [key, instanceKey, varyBy, version, options.refreshAhead].every((option) => option === undefined);
+    const suffixes = new KeySuffix({ varyBy, version, instanceKey }, caller);
+    const parts = { namespace, declaring: target.constructor, method: name, keyPrefix, varyBy, version };
+    const binding = new Binding((application: DistributedCache) => {
+      const problems = new CallProblems(application, namespace, caller);
+      return {
+        cache: application.getCache<Result>(namespace),
+        keys: new DefaultKeys(application, parts),
+        running: application.bound(RUNNING_LOADS),
+        optionsOf: entryOptionsOf<Args, Result>(options),
+        problems,
+      };
+    });
     const call: WrappedCall = (application, instance, args, original) => {
+      const { cache, keys, running, optionsOf, problems } = application.bound(binding);
+      let cacheKey: CacheKey | undefined;
+      let entryOptions: EntryOptions<Result> | undefined;
       try {
-        const { cache, keys, running } = application.bound(binding);
-        const suffix = suffixes.of(cache);
-        if (suffix === undefined) {
-          return original.apply(instance, args);
+        const suffix = suffixes.of(cache, instance);
+        if (suffix !== undefined) {
+          entryOptions = optionsOf(instance, args);
+          cacheKey =
+            key === undefined
+              ? keys.of(instance, args, suffix)
+              : keyWith(callOption('key', key, instance, args as unknown as Args), suffix);
+          if (key !== undefined && running.includes(cache, cacheKey)) {
+            cacheKey = undefined;
+          } else {
+            const hit = cache.hit(cacheKey, entryOptions);
+            if (hit !== undefined) {
+              return hit;
+            }
+            encodeKey(cacheKey); // throws for a key that is not valid
+          }
         }
-        const entryOptions = optionsOf(instance, args);
-        if (key === undefined) {
-          const defaultKey = keys.of(instance, args, suffix);
-          return (
-            cache.hit(defaultKey, entryOptions) ??
-            cache.getOrSet(defaultKey, loaderOf<Result>(original, instance, args), entryOptions)
-          );
-        }
-        const ownKey = keyWith(key.apply(instance, args as unknown as Args), suffix);
-        if (running.includes(cache, ownKey)) {
-          return original.apply(instance, args);
-        }
-        return (
-          cache.hit(ownKey, entryOptions) ??
-          cache.getOrSet(
-            ownKey,
-            trackedLoaderOf(running, cache, ownKey, loaderOf<Result>(original, instance, args)),
-            entryOptions,
-          )
-        );
       } catch (error) {
-        // The method is asynchronous: a refused key rejects the promise, as its other errors do.
-        return Promise.reject(error);
+        cacheKey = undefined;
+        problems.report(error, 'not cached');
       }
+      if (cacheKey === undefined) {
+        return original.apply(instance, args);
+      }
+      const load = loaderOf<Result>(original, instance, args);
+      return cache.getOrSet(
+        cacheKey,
+        key === undefined ? load : trackedLoaderOf(running, cache, cacheKey, load),
+        entryOptions,
+      );
     };
     const quickAnswer: QuickAnswer = (application, instance, only) => {
       const { cache, keys } = application.bound(binding);

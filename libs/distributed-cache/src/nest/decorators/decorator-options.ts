@@ -1,8 +1,10 @@
-import { DURATION_FORMS, NAME, NAMESPACE_OPTIONS, type Rule, STANDARD_SCHEMA } from '../../config/index.js';
+import { types } from 'node:util';
+import { DURATION_FORMS, NAME, NAMESPACE_OPTIONS, type Rule, STANDARD_SCHEMA, suggest } from '../../config/index.js';
 import {
   ConfigurationError,
   type ConfigurationProblem,
   type Duration,
+  encodeKey,
   type EntryOptions,
   isDimensionName,
   isDuration,
@@ -11,6 +13,13 @@ import {
   toMs,
   type ValidateMode,
 } from '../../core/index.js';
+import { callOption, OptionError } from './call-problems.js';
+
+/**
+ * Returns what distinguishes an instance of a class. It may be declared for the class itself: `(crud: Crud) =>
+ * crud.table`.
+ */
+export type InstanceKey = { keyOf(this: void, instance: object): string }['keyOf'];
 
 /** Options of `@Cached`. The types of functions follow the method: annotate their parameters as the method does. */
 export interface CachedOptions<Args extends unknown[] = unknown[], Result = unknown> extends KeyOptions {
@@ -24,10 +33,21 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
   /** How long the result is kept after its TTL, to be returned when the method throws. Default: the namespace's. */
   grace?: Duration;
   /**
-   * The key within the namespace. Default: class, method and typed arguments, such as `Users.find(42)`; an argument
-   * that has no such encoding (a function, an instance without `toJSON`) throws a `CacheKeyError`.
+   * The key within the namespace. Default: class, method and typed arguments, such as `Users.find(42)`. A call with an
+   * argument that has no such encoding (a function, an instance with private fields and without `toJSON`) is not cached
+   * (event `decoratedCallUncached`).
    */
   key?: (...args: Args) => string;
+  /**
+   * Replaces the name of the class in default keys: for classes whose name is not unique, or changes from build to
+   * build.
+   */
+  keyPrefix?: string;
+  /**
+   * What distinguishes the instances of one class (a table, a region): it becomes part of every key. Default: the
+   * instances of one class share their entries.
+   */
+  instanceKey?: InstanceKey;
   /**
    * `invalidateTags` or `@CacheEvict({ tags })` with one of these makes the entry a miss; may be a function of the
    * arguments.
@@ -92,8 +112,8 @@ export function entryOptionsOf<Args extends unknown[], Result>({
 ) => EntryOptions<Result> | undefined {
   const common: EntryOptions<Result> = {
     ttl,
-    grace,
     cacheIf,
+    grace,
     refreshAhead,
     refreshContext,
     softTimeout,
@@ -103,39 +123,51 @@ export function entryOptionsOf<Args extends unknown[], Result>({
     validate,
   };
   if (typeof tags === 'function') {
-    return (instance, args) => ({ ...common, tags: tags.apply(instance, args as unknown as Args) });
+    return (instance, args) => ({ ...common, tags: tagsOf(tags, instance, args as unknown as Args) });
   }
   const always = tags === undefined ? common : { ...common, tags };
   const options = Object.values(always).every((value) => value === undefined) ? undefined : always;
   return () => options;
 }
 
-type Check = Pick<Rule<unknown>, 'accept' | 'allowed'>;
-
-interface CheckedOptions {
-  readonly namespace: string;
-  readonly ttl?: unknown;
-  readonly grace?: Duration | undefined;
-  readonly softTimeout?: Duration | undefined;
-  readonly hardTimeout?: Duration | undefined;
-  readonly refreshAhead?: number | undefined;
-  readonly refreshContext?: string | undefined;
-  readonly varyBy?: readonly string[] | undefined;
-  readonly version?: string | number | undefined;
-  readonly schema?: unknown;
-  readonly validate?: string | undefined;
+/** The tags of one call. @throws OptionError, CacheKeyError if they are not a list of texts */
+export function tagsOf<Args extends unknown[]>(
+  tags: (...args: Args) => readonly string[],
+  instance: object,
+  args: Args,
+): readonly string[] {
+  const names: unknown = callOption('tags', tags, instance, args);
+  if (!Array.isArray(names)) {
+    throw new OptionError('The option `tags` returned no list. Return a list of texts for all arguments.');
+  }
+  (names as string[]).forEach(encodeKey);
+  return names as string[];
 }
+
+type Check = Pick<Rule<unknown>, 'accept' | 'allowed'>;
 
 const TIMEOUT = checkThat(isPositiveDuration, `a duration over 0: ${DURATION_FORMS}`);
 
+const FUNCTION = checkThat(isSynchronous, 'a function that is not async');
+const DURATION = checkThat(isDuration, `a duration: ${DURATION_FORMS}`);
+
 /** The checks of the decorators' options. An option that is not given needs none. */
-const CHECKS: Readonly<Record<keyof CheckedOptions, Check>> = {
+const CHECKS = {
   namespace: NAME,
+  key: FUNCTION,
+  keyPrefix: checkThat((prefix) => typeof prefix === 'string' && prefix !== '', 'a text that is not empty'),
+  instanceKey: FUNCTION,
   ttl: checkThat(
-    (ttl) => typeof ttl === 'function' || isPositiveDuration(ttl),
+    (ttl) => isSynchronous(ttl) || isPositiveDuration(ttl),
     `${TIMEOUT.allowed}; or a function of the result that returns one`,
   ),
-  grace: checkThat(isDuration, `a duration: ${DURATION_FORMS}`),
+  grace: DURATION,
+  tags: checkThat(
+    (tags) => isSynchronous(tags) || isListOfTexts(tags),
+    "a list of texts, such as ['user:1'], or a function of the arguments that returns one",
+  ),
+  cacheIf: FUNCTION,
+  staleIf: FUNCTION,
   softTimeout: TIMEOUT,
   hardTimeout: TIMEOUT,
   refreshAhead: checkThat(
@@ -150,24 +182,90 @@ const CHECKS: Readonly<Record<keyof CheckedOptions, Check>> = {
   version: checkThat((version) => typeof version === 'string' || Number.isFinite(version), 'a string or a number'),
   schema: STANDARD_SCHEMA,
   validate: { ...NAMESPACE_OPTIONS.validate.rule, allowed: '"read" or "both"' },
-};
+} as const satisfies Readonly<Record<keyof CachedOptions, Check>>;
+
+/** Checks of options that only some decorators have. */
+const OWN_CHECKS = {
+  keys: FUNCTION,
+  resultKey: FUNCTION,
+  by: FUNCTION,
+  returns: checkThat((form) => form === 'list' || form === 'map', '"list" or "map"'),
+  all: checkThat((all) => all === true, 'true'),
+  before: checkThat((before) => typeof before === 'boolean', 'true or false'),
+} as const satisfies Readonly<Record<string, Check>>;
+
+/** The options of a decorator, where they are not those of `@Cached`. */
+export interface OptionSet {
+  /** The options of `@Cached` that it has. Default: all. */
+  readonly only?: readonly (keyof typeof CHECKS)[];
+  /** The options of `@Cached` that it does not have. */
+  readonly without?: readonly (keyof typeof CHECKS)[];
+  /** Its own options. */
+  readonly own?: readonly (keyof typeof OWN_CHECKS)[];
+  /** Groups of options of which exactly one must be given. */
+  readonly oneOf?: readonly string[];
+}
 
 /**
- * Checks the options of a decorator when the class is loaded: a wrong option stops the start, instead of failing every
- * call of the method. The result of a `ttl` function is only checked later.
+ * Checks the options of a decorator when the class is loaded: a wrong or unknown option stops the start, instead of
+ * failing every call of the method, or changing nothing. The results of functions are only checked later.
+ * @param caller the method that is decorated: `Users.find`
  * @throws ConfigurationError
  */
-export function checkOptions(decorator: string, options: CheckedOptions): void {
+export function checkOptions(decorator: string, caller: string, options: object, set: OptionSet = {}): void {
+  const checks = checksOf(set);
   const problems: ConfigurationProblem[] = [];
-  for (const [name, { accept, allowed }] of Object.entries(CHECKS)) {
-    const value = options[name as keyof CheckedOptions];
-    if (value !== undefined && accept(value) === undefined) {
-      problems.push({ name: `@${decorator} ${name}`, value: JSON.stringify(value) ?? typeof value, allowed });
+  for (const [name, value] of Object.entries(options)) {
+    const check = checks.get(name);
+    if (check === undefined || (value !== undefined && check.accept(value) === undefined)) {
+      problems.push({
+        name: `${caller} @${decorator} ${name}`,
+        value: check === undefined ? 'an unknown option' : shown(value),
+        allowed: check === undefined ? namesLike(name, [...checks.keys()]) : check.allowed + unitHint(value),
+      });
     }
+  }
+  const { oneOf = [] } = set;
+  const given = oneOf.filter((name) => (options as Readonly<Record<string, unknown>>)[name] !== undefined);
+  if (oneOf.length > 0 && given.length !== 1) {
+    const allowed = oneOf.length === 1 ? `the option ${oneOf.join()}` : `one of ${oneOf.join(', ')}`;
+    problems.push({ name: `${caller} @${decorator}`, value: given.join(', ') || `no ${oneOf.join(', ')}`, allowed });
   }
   if (problems.length > 0) {
     throw new ConfigurationError(problems);
   }
+}
+
+function checksOf({ only, without = [], own = [] }: OptionSet): ReadonlyMap<string, Check> {
+  const names = only ?? (Object.keys(CHECKS) as (keyof typeof CHECKS)[]).filter((name) => !without.includes(name));
+  return new Map<string, Check>([
+    ...names.map((name) => [name, CHECKS[name]] as const),
+    ...own.map((name) => [name, OWN_CHECKS[name]] as const),
+  ]);
+}
+
+function namesLike(name: string, names: readonly string[]): string {
+  const meant = suggest(name, names);
+  return `${names.join(', ')}${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
+}
+
+function shown(value: unknown): string {
+  return types.isAsyncFunction(value) ? 'an async function' : (JSON.stringify(value) ?? typeof value);
+}
+
+/** A number of seconds over ten years was probably meant in milliseconds. */
+function unitHint(value: unknown): string {
+  return typeof value === 'number' && isDuration(value / 1000) && !isDuration(value)
+    ? `; a number is seconds: did you mean '${String(value)}ms'?`
+    : '';
+}
+
+function isSynchronous(value: unknown): boolean {
+  return typeof value === 'function' && !types.isAsyncFunction(value);
+}
+
+function isListOfTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string' && text !== '');
 }
 
 function checkThat(isAllowed: (value: unknown) => boolean, allowed: string): Check {

@@ -1,12 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
 import { nestForTest } from '../../../../../test/support/nest-for-test.js';
-import { CacheKeyError, DistributedCache } from '../../core/index.js';
+import { DistributedCache } from '../../core/index.js';
+import { CacheEvict } from './cache-evict.decorator.js';
 import { Cached } from './cached.decorator.js';
-
-class Criteria {
-  constructor(readonly status: string) {}
-}
 
 describe('the default key', () => {
   it('distinguishes different arguments', async () => {
@@ -140,63 +137,123 @@ describe('the default key', () => {
     expect([await users[find](1), await users[find](1), await users[find](2)]).toEqual(['1: 1', '1: 1', '2: 2']);
   });
 
-  it('is refused for an argument without an encoding: the call rejects at once, with a remedy', async () => {
+  it('contains an instance of plain data with the name of its class, such as a DTO or a query', async () => {
+    class OpenOrders {
+      constructor(readonly page: number) {}
+    }
+    class ClosedOrders {
+      constructor(readonly page: number) {}
+    }
     @Injectable()
     class Orders {
       runs = 0;
       @Cached()
-      async search(_criteria: Criteria | (() => boolean)): Promise<number> {
+      async search(_query: OpenOrders | ClosedOrders): Promise<number> {
         return ++this.runs;
       }
     }
-    const orders = (await nestForTest({ providers: [Orders] })).get(Orders);
-    for (const argument of [new Criteria('secret'), () => true]) {
-      const answer = orders.search(argument);
-      expect(answer).toBeInstanceOf(Promise);
-      const error: unknown = await answer.catch((reason: unknown) => reason);
-      expect(error).toBeInstanceOf(CacheKeyError);
-      expect((error as Error).message).toMatch(/^Argument 1 of Orders\.search/);
-      expect((error as Error).message).toContain('pass `key: (…) => string` to the decorator');
-      expect((error as Error).message).not.toContain('secret');
+    const module = await nestForTest({ providers: [Orders] });
+    const orders = module.get(Orders);
+    const queries = () => [new OpenOrders(1), new OpenOrders(2), new ClosedOrders(1), { page: 1 }];
+    for (let round = 0; round < 2; round++) {
+      expect(await Promise.all(queries().map((query) => orders.search(query)))).toEqual([1, 2, 3, 4]);
     }
-    expect(orders.runs).toBe(0);
+    expect(await module.get(DistributedCache).getCache('default').get('Orders.search(@OpenOrders(page:1))')).toBe(1);
   });
 
-  it('is refused if two classes have one name, instead of mixing up their results', async () => {
-    const firstOrders = () => {
+  it('is shared by classes of one name only where their keys can not be the same', async () => {
+    const [First, Second, Third] = ['first', 'second', 'third'].map((answer, index) => {
+      const namespace = index === 2 ? 'other' : 'default';
       @Injectable()
       class Orders {
-        @Cached()
+        @Cached({ namespace })
         async find(): Promise<string> {
-          return 'first';
+          return answer;
         }
-      }
-      return Orders;
-    };
-    const secondOrders = () => {
-      @Injectable()
-      class Orders {
-        @Cached()
-        async find(): Promise<string> {
-          return 'second';
-        }
-        @Cached({ key: () => 'second' })
+        @Cached({ key: () => answer })
         async findByKey(): Promise<string> {
-          return 'second';
+          return answer;
+        }
+        @Cached({ keyPrefix: `${answer}Orders` })
+        async findByPrefix(): Promise<string> {
+          return answer;
+        }
+        @Cached({ version: answer })
+        async findByVersion(): Promise<string> {
+          return answer;
         }
       }
       return Orders;
-    };
-    const [First, Second] = [firstOrders(), secondOrders()];
-    const module = await nestForTest({ providers: [First, Second] });
-    expect(await module.get(First).find()).toBe('first');
-    const answer = module.get(Second).find();
-    await expect(answer).rejects.toThrow(CacheKeyError);
-    await expect(answer).rejects.toThrow(/^Two classes named "Orders" .*Rename one, or pass `key/);
-    expect(await module.get(Second).findByKey()).toBe('second');
-    expect(await module.get(First).find()).toBe('first');
+    }) as [typeof Sample, typeof Sample, typeof Sample];
+    const module = await nestForTest({ providers: [First, Second, Third] });
+    const told: string[] = [];
+    module.get(DistributedCache).events.on('decoratedCallUncached', ({ reason }) => told.push(reason));
+    const all = [module.get(First), module.get(Second), module.get(Third)];
+    for (let round = 0; round < 2; round++) {
+      for (const method of ['find', 'findByKey', 'findByPrefix', 'findByVersion'] as const) {
+        expect(await Promise.all(all.map((orders) => orders[method]()))).toEqual(['first', 'second', 'third']);
+      }
+    }
+    expect(told).toEqual([
+      'Two classes have cached methods with the default key `Orders.find(…)`. Rename one class, pass `keyPrefix` or `key` to its decorators, or keep the names of classes in the minifier (keepNames).',
+    ]);
+    const { hits } = module.get(DistributedCache).getCache('default').getMetrics();
+    expect(hits).toBe(10); // every second call but `find`, of which this namespace has only that of the first class
+  });
+
+  it('starts with `keyPrefix` instead of the name of the class', async () => {
+    class Repository {
+      @Cached({ keyPrefix: 'crud' })
+      async find(id: number): Promise<string> {
+        return `${this.constructor.name} ${id}`;
+      }
+    }
+    @Injectable()
+    class Cats extends Repository {}
+    const module = await nestForTest({ providers: [Repository, Cats] });
+    expect(await module.get(Repository).find(1)).toBe('Repository 1');
+    expect(await module.get(Cats).find(1)).toBe('Cats 1');
+    const cache = module.get(DistributedCache).getCache('default');
+    expect(await cache.getMany(['crud.find(1)', 'Cats/crud.find(1)'])).toEqual(['Repository 1', 'Cats 1']);
+  });
+
+  it('differs by instance with `instanceKey`, in every decorator', async () => {
+    class Table {
+      runs = 0;
+      constructor(readonly name: string) {}
+      @Cached({ instanceKey: (table: Table) => table.name })
+      async find(id: number): Promise<string> {
+        return `${this.name} ${id} ${++this.runs}`;
+      }
+      @Cached({ namespace: 'rows', key: String, instanceKey: (table: Table) => table.name })
+      async row(id: number): Promise<string> {
+        return this.find(id);
+      }
+      @CacheEvict({ namespace: 'rows', key: String, instanceKey: (table: Table) => table.name })
+      async forget(_id: number): Promise<void> {}
+    }
+    const module = await nestForTest({
+      providers: ['cats', 'dogs'].map((name) => ({ provide: name, useFactory: () => new Table(name) })),
+    });
+    const [cats, dogs] = [module.get<Table>('cats'), module.get<Table>('dogs')];
+    for (let round = 0; round < 2; round++) {
+      expect([await cats.find(1), await dogs.find(1)]).toEqual(['cats 1 1', 'dogs 1 1']);
+      expect([await cats.row(1), await dogs.row(1)]).toEqual(['cats 1 1', 'dogs 1 1']);
+    }
+    await cats.forget(1);
+    const rows = module.get(DistributedCache).getCache('rows');
+    expect(await rows.getMany([rows.keyFor('1', {})!])).toEqual([undefined]);
+    expect(await module.get(DistributedCache).getCache('default').get('Table.find(1)')).toBeUndefined();
+    expect(rows.getMetrics().deletes).toBe(1);
   });
 });
+
+declare class Sample {
+  find(): Promise<string>;
+  findByKey(): Promise<string>;
+  findByPrefix(): Promise<string>;
+  findByVersion(): Promise<string>;
+}
 
 describe('the `key` option', () => {
   it('chooses the key, with the arguments and `this` of the call', async () => {
@@ -219,29 +276,5 @@ describe('the `key` option', () => {
     users.tenant = 'other';
     expect(await users.find({ id: 1, name: 'Ada' })).toBe(2);
     expect(await module.get(DistributedCache).getCache('default').getMany(['acme:1', 'other:1'])).toEqual([1, 2]);
-  });
-
-  it('rejects the call, and runs nothing, where it throws or returns no key', async () => {
-    @Injectable()
-    class Users {
-      runs = 0;
-      @Cached({ key: (id: string) => id })
-      async find(_id: string): Promise<number> {
-        return ++this.runs;
-      }
-      @Cached({
-        key: (_id: string): string => {
-          throw new RangeError('no tenant');
-        },
-      })
-      async findOther(_id: string): Promise<number> {
-        return ++this.runs;
-      }
-    }
-    const users = (await nestForTest({ providers: [Users] })).get(Users);
-    await expect(users.find('')).rejects.toThrow(CacheKeyError);
-    await expect(users.find(undefined as unknown as string)).rejects.toThrow('must be a string, got undefined');
-    await expect(users.findOther('1')).rejects.toThrow('no tenant');
-    expect(users.runs).toBe(0);
   });
 });

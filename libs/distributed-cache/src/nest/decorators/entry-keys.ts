@@ -4,14 +4,48 @@ import {
   type CacheKey,
   CacheKeyError,
   type DistributedCache,
+  encodeKey,
+  instanceSuffix,
   type KeyOptions,
   MethodKeys,
   prepareKey,
   type PreparedKey,
   versionSuffix,
 } from '../../core/index.js';
+import { callOption, OptionError } from './call-problems.js';
 
 type NamedClass = object & { readonly name: string };
+
+/** What the default keys of a method consist of, besides the class of the instance and the arguments. */
+export interface DefaultKeyParts extends KeyOptions {
+  readonly namespace: string;
+  readonly declaring: NamedClass;
+  readonly method: string | symbol;
+  readonly keyPrefix?: string | undefined;
+}
+
+/**
+ * The name before the method in default keys: `Users`, or `Admins/Users` for a method that `Admins` inherits from
+ * `Users`. A `keyPrefix` replaces the name of the class that declares the method.
+ */
+export function defaultKeyClass(owner: NamedClass, { declaring, keyPrefix = declaring.name }: DefaultKeyParts): string {
+  return owner === declaring ? keyPrefix : `${owner.name}/${keyPrefix}`;
+}
+
+/**
+ * A text that is the same for two methods exactly if a default key of one could be a default key of the other. Keys in
+ * other namespaces, of other methods, of another version and with other dimensions never are the same.
+ */
+export function defaultKeyRange(owner: NamedClass, parts: DefaultKeyParts): string {
+  const { namespace, method, varyBy = [], version } = parts;
+  return JSON.stringify([
+    namespace,
+    defaultKeyClass(owner, parts),
+    String(method),
+    version === undefined ? '' : versionSuffix(version),
+    [...new Set(varyBy)].sort(),
+  ]);
+}
 
 /**
  * The default keys of one method (one without a `key` option) in one application: class of the instance, method, typed
@@ -24,18 +58,17 @@ export class DefaultKeys {
   private lastOwner: object | undefined;
   private lastKeys: MethodKeys | undefined;
 
-  /** @param application the application in which two classes of one name would collide */
+  /** @param application the application in which the keys of two methods would collide */
   constructor(
     private readonly application: DistributedCache,
-    private readonly declaring: NamedClass,
-    private readonly method: string | symbol,
+    private readonly parts: DefaultKeyParts,
   ) {}
 
   /**
    * The key of a call.
    * @param suffix version and dimensions
-   * @throws CacheKeyError for an argument without an injective encoding, and when two classes of one name would share
-   * keys
+   * @throws CacheKeyError for an argument without an injective encoding, and for a second method whose keys could be the
+   * same
    */
   of({ constructor }: object, args: readonly unknown[], suffix: string): PreparedKey {
     if (this.lastKeys === undefined || this.lastOwner !== constructor) {
@@ -51,65 +84,101 @@ export class DefaultKeys {
   }
 
   private claim(owner: NamedClass): MethodKeys {
-    claimName(this.application, owner);
-    const { declaring, method } = this;
-    const className = owner === declaring ? owner.name : `${owner.name}/${declaring.name}`;
-    const keys = new MethodKeys(className, String(method));
+    const className = defaultKeyClass(owner, this.parts);
+    claimRange(this.application, owner, this.parts, className);
+    const keys = new MethodKeys(className, String(this.parts.method));
     this.byClass.set(owner, keys);
     return keys;
   }
 }
 
-/** The classes that own a name in the default keys of an application. */
-const CLASS_NAMES = new Binding((_application: DistributedCache) => new Map<string, object>());
+interface Claim {
+  readonly owner: object;
+  readonly declaring: object;
+  readonly method: string | symbol;
+}
+
+/** The methods that have claimed a range of default keys, by range. */
+const CLAIMS = new Binding((_application: DistributedCache) => new Map<string, Claim>());
 
 /**
- * Reserves the name of a class: two classes called `Orders`, in two files or after minification, must not share
- * entries.
+ * Reserves the default keys of a method: the methods of two classes called `Orders`, in two files or after
+ * minification, must not share entries.
  */
-function claimName(application: DistributedCache, owner: NamedClass): void {
-  const names = application.bound(CLASS_NAMES);
-  const claimed = names.get(owner.name);
+function claimRange(application: DistributedCache, owner: NamedClass, parts: DefaultKeyParts, className: string): void {
+  const { declaring, method } = parts;
+  const claims = application.bound(CLAIMS);
+  const range = defaultKeyRange(owner, parts);
+  const claimed = claims.get(range);
   if (claimed === undefined) {
-    names.set(owner.name, owner);
-  } else if (claimed !== owner) {
+    claims.set(range, { owner, declaring, method });
+  } else if (claimed.owner !== owner || claimed.declaring !== declaring || claimed.method !== method) {
     throw new CacheKeyError(
-      `Two classes named ${JSON.stringify(owner.name)} have cached methods, so their default keys could be the same`,
-      'Rename one, or pass `key: (...) => string` to its decorators',
+      `Two classes have cached methods with the default key \`${className}.${String(method)}(…)\``,
+      NAME_REMEDY,
     );
   }
 }
 
-/** The suffix of the keys of one decorated method: its version, and the dimensions of the request. */
+/** The ways out when the name of a class does not identify its methods. */
+export const NAME_REMEDY =
+  'Rename one class, pass `keyPrefix` or `key` to its decorators, or keep the names of classes in the minifier (keepNames)';
+
+/** Options that add to a key: those of the core, and the key of the instance. */
+export interface SuffixOptions extends KeyOptions {
+  readonly instanceKey?: ((instance: object) => string) | undefined;
+}
+
+/** The suffix of the keys of one decorated method: its version, the key of its instance, the dimensions of the request. */
 export class KeySuffix {
   private readonly version: string;
   private readonly varyBy: readonly string[] | undefined;
+  private readonly instanceKey: ((instance: object) => string) | undefined;
 
   /** @param caller the name of the method, for the event about a missing dimension */
   constructor(
-    { varyBy, version }: KeyOptions,
+    { varyBy, version, instanceKey }: SuffixOptions,
     readonly caller: string,
   ) {
     this.varyBy = varyBy;
     this.version = version === undefined ? '' : versionSuffix(version);
+    this.instanceKey = instanceKey;
   }
 
   /**
-   * The suffix for the current request.
+   * The suffix for the current request and this instance.
    * @returns `undefined` if a dimension is missing: it is then unknown which entry is meant
+   * @throws OptionError if `instanceKey` throws or returns no text
    */
-  of(cache: AsyncCache): string | undefined {
+  of(cache: AsyncCache, instance: object): string | undefined {
+    const own =
+      this.instanceKey === undefined ? this.version : this.version + this.suffixOf(this.instanceKey, instance);
     if (this.varyBy === undefined) {
-      return this.version;
+      return own;
     }
     const dimensions = cache.dimensions.suffix(this.varyBy, this.caller);
-    return dimensions === undefined ? undefined : this.version + dimensions;
+    return dimensions === undefined ? undefined : own + dimensions;
+  }
+
+  private suffixOf(instanceKey: (instance: object) => string, instance: object): string {
+    const key: unknown = callOption('instanceKey', instanceKey, instance, [instance]);
+    if (typeof key !== 'string' || key === '') {
+      throw new OptionError('The option `instanceKey` must return a text that is not empty');
+    }
+    return instanceSuffix(key);
   }
 }
 
-/** A key with a suffix. @throws CacheKeyError for a key that is not a well-formed non-empty string */
+/** A key with a suffix; without one the key is only checked where it is used. */
 export function keyWith(key: string, suffix: string): CacheKey {
   return suffix === '' ? key : prepareKey(key, suffix);
+}
+
+/** A key with a suffix. @throws CacheKeyError for a key that is not a well-formed non-empty string */
+export function checkedKey(key: string, suffix: string): CacheKey {
+  const withSuffix = keyWith(key, suffix);
+  encodeKey(withSuffix);
+  return withSuffix;
 }
 
 /** The name of a method for messages: `Users.find`. */

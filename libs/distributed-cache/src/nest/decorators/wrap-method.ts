@@ -13,7 +13,8 @@ interface OptionDoesNotFitMethod {
   readonly 'The functions in the options must accept the parameters and the result of the decorated method': never;
 }
 
-type Fits<Args extends unknown[], Result, Method extends AsyncMethod> = [
+/** `unknown` if the functions of the options fit the method. */
+export type Fits<Args extends unknown[], Result, Method extends AsyncMethod> = [
   (...args: Args) => void,
   (result: Result) => void,
 ] extends [(...args: Parameters<Method>) => void, (result: Awaited<ReturnType<Method>>) => void]

@@ -1,0 +1,47 @@
+import { Inject, type Provider } from '@nestjs/common';
+import { DistributedCache, type NamespaceOptions } from '../core/index.js';
+import { CACHE_MANAGER_NAMESPACE } from './cache-manager/index.js';
+import { DEFAULT_NAMESPACE } from './decorators/decorator-options.js';
+
+/** The namespaces whose caches can be injected without `forFeature`. */
+export const BUILT_IN_NAMESPACES = [DEFAULT_NAMESPACE, 'keywords', 'metrics', 'trends'];
+
+const TOKEN_PREFIX = 'DistributedCache:';
+
+/**
+ * The injection token of a namespace's cache. Nest prints the token when no module provides it, so its text says what is
+ * missing.
+ */
+export function getCacheToken(namespace: string): string {
+  const needs = BUILT_IN_NAMESPACES.includes(namespace) ? 'forRoot()' : `forFeature([{ namespace: '${namespace}' }])`;
+  return `${TOKEN_PREFIX}${namespace} (needs DistributedCacheModule.${needs})`;
+}
+
+/** The namespace of a token of {@link getCacheToken}; `undefined` for any other token. */
+export function namespaceOfToken(token: unknown): string | undefined {
+  return typeof token === 'string' && token.startsWith(TOKEN_PREFIX)
+    ? token.slice(TOKEN_PREFIX.length, token.indexOf(' '))
+    : undefined;
+}
+
+/**
+ * Injects the `AsyncCache` of a namespace. `keywords`, `metrics`, `trends` and `default` always exist; other namespaces
+ * are named in a `DistributedCacheModule.forFeature([{ namespace }])` that the module imports.
+ */
+export function InjectCache(namespace: string): PropertyDecorator & ParameterDecorator {
+  return Inject(getCacheToken(namespace));
+}
+
+/** Whether a namespace exists without being named anywhere. */
+export function isBuiltIn(namespace: string): boolean {
+  return BUILT_IN_NAMESPACES.includes(namespace) || namespace === CACHE_MANAGER_NAMESPACE;
+}
+
+/** Provides the cache of a namespace under its token. */
+export function cacheProvider(namespace: string, options?: NamespaceOptions): Provider {
+  return {
+    provide: getCacheToken(namespace),
+    useFactory: (cache: DistributedCache) => cache.getCache(namespace, options),
+    inject: [DistributedCache],
+  };
+}

@@ -1,0 +1,183 @@
+import { types } from 'node:util';
+import { hiddenStateOf } from '../../core/index.js';
+import type { DecoratedMethod } from '../decorators/decorated-methods.js';
+import { defaultKeyClass, type DefaultKeyParts, defaultKeyRange, NAME_REMEDY } from '../decorators/entry-keys.js';
+import type { ManagedClass, NamedClass } from './managed-classes.js';
+
+/** A method with default keys, as the instances of one class have it. */
+interface DefaultKeyMethod {
+  readonly owner: NamedClass;
+  readonly method: DecoratedMethod;
+  readonly parts: DefaultKeyParts;
+}
+
+/** What is wrong with the default keys of an application. */
+export function keyFindings(classes: readonly ManagedClass[]): string[] {
+  const methods = classes.flatMap(({ type, methods: all }) =>
+    all.filter(({ hasDefaultKey }) => hasDefaultKey).map((method) => defaultKeyMethod(type, method)),
+  );
+  return [
+    ...sharedKeys(methods),
+    ...unstableNames(methods),
+    ...classes.flatMap(severalInstances),
+    ...uncacheableArguments(methods),
+  ];
+}
+
+function defaultKeyMethod(owner: NamedClass, method: DecoratedMethod): DefaultKeyMethod {
+  const { namespace, declaring, name, keyPrefix, varyBy, version } = method;
+  const parts = { namespace, declaring: declaring.constructor, method: name, keyPrefix, varyBy, version };
+  return { owner, method, parts };
+}
+
+/** The text before the arguments in the default keys of a method. */
+function keyHead({ owner, method, parts }: DefaultKeyMethod): string {
+  return `${defaultKeyClass(owner, parts)}.${String(method.name)}`;
+}
+
+/** Methods of several classes whose default keys can be the same. */
+function sharedKeys(methods: readonly DefaultKeyMethod[]): string[] {
+  const byRange = new Map<string, DefaultKeyMethod>();
+  const shared = new Map<string, string>();
+  for (const method of methods) {
+    const range = defaultKeyRange(method.owner, method.parts);
+    const first = byRange.get(range) ?? method;
+    byRange.set(range, first);
+    if (first.owner !== method.owner || first.method !== method.method) {
+      const { namespace } = method.parts;
+      shared.set(
+        range,
+        `Two classes have cached methods with the default key \`${keyHead(method)}(…)\` in the namespace "${namespace}": only the one that is called first is cached. ${NAME_REMEDY}.`,
+      );
+    }
+  }
+  return [...shared.values()];
+}
+
+/** A name of one character, or of two as minifiers make it; few classes are called so by hand. */
+const MINIFIED = /^(?:[\w$]|[a-z_$][\w$])$/;
+/** The names that `mixin()` of Nest makes at each start. */
+const RANDOM = /^[0-9a-f]{21}$/;
+
+function unstableNames(methods: readonly DefaultKeyMethod[]): string[] {
+  const named = (isMeant: (name: string) => boolean) => [
+    ...new Set(methods.filter((method) => namesIn(method).some(isMeant)).map(keyHead)),
+  ];
+  const minified = named((name) => name === '' || MINIFIED.test(name));
+  const random = named((name) => RANDOM.test(name));
+  return [
+    ...(minified.length === 0
+      ? []
+      : [
+          `Default keys contain names of classes that a minifier seems to have made, and that another class may have after the next build: ${listed(minified)}. ${NAME_REMEDY}.`,
+        ]),
+    ...(random.length === 0
+      ? []
+      : [
+          `Default keys contain names of classes that mixin() makes anew at each start, so processes share no entries: ${listed(random)}. Pass \`keyPrefix\` or \`key\` to the decorators, or set the name of the class after mixin().`,
+        ]),
+  ];
+}
+
+function namesIn({ owner, parts: { declaring, keyPrefix } }: DefaultKeyMethod): string[] {
+  const own = owner === declaring ? [] : [owner.name];
+  return keyPrefix === undefined ? [...own, declaring.name] : own;
+}
+
+const MAX_LISTED = 5;
+
+function listed(names: readonly string[]): string {
+  const rest = names.length - MAX_LISTED;
+  return names.slice(0, MAX_LISTED).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
+
+/** Several instances of one class, which may answer differently, with the same default keys. */
+function severalInstances({ type, methods, instances, hasMadeInstances }: ManagedClass): string[] {
+  const shared = methods.filter(
+    ({ role, hasDefaultKey, instanceKey, varyBy }) =>
+      role === 'read' && hasDefaultKey && instanceKey === undefined && varyBy === undefined,
+  );
+  if (shared.length === 0 || instances.size < 2 || !(hasMadeInstances || differInData([...instances]))) {
+    return [];
+  }
+  const names = listed(shared.map(({ name }) => `${type.name}.${String(name)}`));
+  return [
+    `There are ${instances.size} instances of ${type.name}, which share the entries of ${names}: pass \`instanceKey: (instance) => …\` to say what distinguishes them, or \`key\` or \`varyBy\`.`,
+  ];
+}
+
+/** Whether the instances have different texts, numbers or booleans: a table, a region. Injected objects do not count. */
+function differInData([first = {}, ...others]: readonly object[]): boolean {
+  const dataOf = (instance: object) =>
+    Object.entries(Object.getOwnPropertyDescriptors(instance))
+      .map(([name, { value }]) => [name, value as unknown])
+      .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value));
+  const expected = JSON.stringify(dataOf(first));
+  return others.some((instance) => JSON.stringify(dataOf(instance)) !== expected);
+}
+
+/** Parameters whose declared class has no encoding, so that no call is cached. */
+function uncacheableArguments(methods: readonly DefaultKeyMethod[]): string[] {
+  const checked = new Set<DecoratedMethod>();
+  return methods.flatMap(({ method }) => {
+    if (checked.has(method)) {
+      return [];
+    }
+    checked.add(method);
+    const { declaring, name } = method;
+    const parameters: unknown = Reflect.getMetadata('design:paramtypes', declaring, name);
+    const of = `${declaring.constructor.name}.${String(name)}`;
+    return (Array.isArray(parameters) ? (parameters as unknown[]) : []).flatMap((type, index) => {
+      const reason = typeof type === 'function' ? reasonAgainst(type) : undefined;
+      return reason === undefined
+        ? []
+        : [
+            `Argument ${index + 1} of ${of} can't be part of a cache key: ${reason}, so its calls are not cached. Pass plain data, or \`key: (…) => string\` to the decorator.`,
+          ];
+    });
+  });
+}
+
+/** The types that the compiler writes for what has an encoding, and for types that say nothing. */
+const ENCODABLE: ReadonlySet<unknown> = new Set([
+  Object,
+  String,
+  Number,
+  Boolean,
+  BigInt,
+  Array,
+  Date,
+  RegExp,
+  URL,
+  URLSearchParams,
+  Map,
+  Set,
+  Buffer,
+  ArrayBuffer,
+  SharedArrayBuffer,
+  DataView,
+  Int8Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+  BigInt64Array,
+  BigUint64Array,
+]);
+
+// eslint-disable-next-line typescript/no-unsafe-function-type -- a class as `design:paramtypes` holds it
+function reasonAgainst(type: Function): string | undefined {
+  const prototype: unknown = type.prototype;
+  if (ENCODABLE.has(type) || typeof prototype !== 'object' || prototype === null || 'toJSON' in prototype) {
+    return type === Function ? 'it is a function' : undefined;
+  }
+  if (types.isNativeError(prototype) || prototype instanceof Error) {
+    return 'it is an error';
+  }
+  const hidden = hiddenStateOf(prototype);
+  return hidden === undefined ? undefined : `it is an instance of ${type.name}, which has no toJSON(), and ${hidden}`;
+}

@@ -1,0 +1,77 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { DiscoveryService } from '@nestjs/core';
+import { DistributedCache, StartCheckError } from '../../core/index.js';
+import { CACHE_MANAGER } from '../cache-manager/index.js';
+import { evictionFindings } from './eviction-findings.js';
+import { keyFindings } from './key-findings.js';
+import { type Application, readApplication } from './managed-classes.js';
+
+/**
+ * Checks the decorated methods of the application at the start, when all providers are known: default keys that collide
+ * or change, evictions that reach no entry, TTLs in the wrong unit. All findings are one warning of the log; with
+ * `strictStart` they stop the start. A sound application gets no message.
+ */
+@Injectable()
+export class StartCheck {
+  constructor(
+    @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
+    @Inject(DistributedCache) private readonly cache: DistributedCache,
+  ) {}
+
+  /** @throws StartCheckError with `strictStart`, if there are findings */
+  run(): void {
+    const { enabled, strictStart, namespaceNames } = this.cache.config;
+    if (!enabled) {
+      return;
+    }
+    const application = readApplication(this.discovery, CACHE_MANAGER);
+    if (application.caches[0] !== this.cache) {
+      return; // another forRoot reports
+    }
+    const findings = [
+      ...rootFindings(application),
+      ...keyFindings(application.classes),
+      ...evictionFindings(application, new Set(namespaceNames)),
+      ...unitFindings(application),
+    ];
+    if (findings.length === 0) {
+      return;
+    }
+    if (strictStart) {
+      throw new StartCheckError(findings);
+    }
+    const lines = findings.map((finding) => `\n  - ${finding}`);
+    Logger.warn(`cache_start_check (strictStart makes an error of it)${lines.join('')}`, 'DistributedCache');
+  }
+}
+
+function rootFindings({ caches }: Application): string[] {
+  return caches.length < 2
+    ? []
+    : [
+        `DistributedCacheModule.forRoot() is imported ${caches.length} times, and each import makes a cache of its own. Import it once, in the root module; other modules import forFeature, or nothing.`,
+      ];
+}
+
+/** Numbers over a day that are round in milliseconds and no whole hours in seconds: `300000` is five minutes in ms. */
+function unitFindings({ classes }: Application): string[] {
+  const methods = new Set(classes.flatMap((managed) => managed.methods));
+  return [...methods].flatMap((method) => {
+    const { ttl, declaring, name, decorator } = method;
+    return typeof ttl === 'number' && looksLikeMilliseconds(ttl)
+      ? [
+          `${declaring.constructor.name}.${String(name)} (@${decorator}) has the ttl ${ttl}, which is ${days(ttl)} days: a number is seconds. Write '${ttl}ms' for milliseconds, or '${ttl}s' if it is meant.`,
+        ]
+      : [];
+  });
+}
+
+const DAY_S = 86_400;
+
+function looksLikeMilliseconds(ttl: number): boolean {
+  return ttl >= 100_000 && ttl % 1000 === 0 && (ttl % DAY_S !== 0 || ttl >= 1000 * DAY_S);
+}
+
+function days(ttl: number): string {
+  return (ttl / DAY_S).toFixed(1);
+}
