@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
+import { createServer } from 'node:net';
 import type { ExecutionContext } from '@nestjs/common';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { OwnRedisGuard } from '../../apps/keyword-insights/src/own-redis/own-redis.guard.js';
@@ -101,6 +102,22 @@ describe('the Redis that the demo has started', () => {
     }
     const started = await Promise.all([post(demo, 'start'), post(demo, 'start')]);
     expect(new Set(started.map(({ json }) => json['pid'])).size).toBe(1);
+  });
+
+  it('answers 503 where it can not be started again, because its port is taken, and starts when the port is free', async () => {
+    const demo = await startDemoWithRedis();
+    await post(demo, 'kill');
+    const other = createServer((socket) => socket.destroy()).listen(
+      Number(new URL(demo.ownRedis.url).port),
+      '127.0.0.1',
+    );
+    await once(other, 'listening');
+    const message = expect.stringContaining('did not start on port');
+    expect(await post(demo, 'start')).toMatchObject({ status: 503, json: { message } });
+    expect(demo.ownRedis.state).toBe('ended');
+    other.close();
+    await once(other, 'close');
+    expect(await post(demo, 'start')).toMatchObject({ status: 200, json: { state: 'running' } });
   });
 
   it('is reported as ended when its process ends for another reason', async () => {
