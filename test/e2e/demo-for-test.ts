@@ -2,6 +2,7 @@ import { onTestFinished } from 'vitest';
 import { corpusOf, type Corpus } from '../../apps/keyword-insights/src/corpus/corpus.js';
 import { CorpusService } from '../../apps/keyword-insights/src/corpus/corpus.service.js';
 import { createApp } from '../../apps/keyword-insights/src/create-app.js';
+import type { OwnRedis } from '../../apps/keyword-insights/src/own-redis/own-redis.js';
 import { DistributedCache, type DistributedCacheOptions } from 'nestjs-distributed-cache';
 
 /** An answer with its body read. */
@@ -29,8 +30,12 @@ export async function fewMails(): Promise<Corpus> {
 }
 
 /** The demo, listening on a port of its own, over real HTTP; it ends with its test. */
-export async function startDemo(cache: DistributedCacheOptions, corpus = allMails.load()): Promise<Demo> {
-  const app = await createApp({ cache, logger: false });
+export async function startDemo(
+  cache: DistributedCacheOptions,
+  corpus = allMails.load(),
+  ownRedis?: OwnRedis,
+): Promise<Demo> {
+  const app = await createApp({ cache, ownRedis, logger: false });
   onTestFinished(() => app.close());
   app.get(CorpusService).load = () => corpus;
   await app.listen(0, '127.0.0.1');

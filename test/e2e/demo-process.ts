@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { get, type IncomingMessage } from 'node:http';
+import { type IncomingMessage, request, type RequestOptions } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -86,10 +86,12 @@ export class DemoProcess {
   }
 
   /** One request over a connection of its own, as curl makes it. */
-  async ask(path: string): Promise<{ status: number | undefined; cacheStatus: unknown; body: string }> {
-    const [response] = (await once(get({ host: '127.0.0.1', port: this.port, path, agent: false }), 'response')) as [
-      IncomingMessage,
-    ];
+  async ask(
+    path: string,
+    { method = 'GET', headers = {} }: RequestOptions = {},
+  ): Promise<{ status: number | undefined; cacheStatus: unknown; body: string }> {
+    const sent = request({ host: '127.0.0.1', port: this.port, path, method, headers, agent: false }).end();
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
     let body = '';
     for await (const chunk of response) {
       body += String(chunk);

@@ -7,6 +7,8 @@ import { CacheMetricsController } from './cache-metrics/cache-metrics.controller
 import { CollectorsModule } from './collectors/collectors.module.js';
 import { HealthModule } from './health/health.module.js';
 import { InsightsModule } from './insights/insights.module.js';
+import { OwnRedisController } from './own-redis/own-redis.controller.js';
+import { OwnRedis } from './own-redis/own-redis.js';
 import { StartPageController } from './start-page/start-page.controller.js';
 
 @Module({})
@@ -14,14 +16,22 @@ export class AppModule {
   /**
    * @param cache what the code decides about the cache; the rest comes from the environment (`REDIS_HOST`, `CACHE_TTL_KEYWORDS`, ...),
    *   which is read when the application is created
+   * @param ownRedis the Redis that the demo has started; without it the routes that freeze and kill it do not exist
    */
-  static register(cache: DistributedCacheOptions = {}): DynamicModule {
+  static register(cache: DistributedCacheOptions = {}, ownRedis?: OwnRedis): DynamicModule {
     return {
       module: AppModule,
       imports: [DistributedCacheModule.forRoot(cache), InsightsModule, CollectorsModule, HealthModule],
-      controllers: [StartPageController, CacheMetricsController],
+      controllers: [
+        StartPageController,
+        CacheMetricsController,
+        ...(ownRedis === undefined ? [] : [OwnRedisController]),
+      ],
       // Every answer says what the cache did for it: Cache-Status.
-      providers: [{ provide: APP_INTERCEPTOR, useExisting: CacheMetricsInterceptor }],
+      providers: [
+        { provide: APP_INTERCEPTOR, useExisting: CacheMetricsInterceptor },
+        ...(ownRedis === undefined ? [] : [{ provide: OwnRedis, useValue: ownRedis }]),
+      ],
     };
   }
 }

@@ -4,6 +4,7 @@ import type { INestApplication } from '@nestjs/common';
 import { ConfigurationError, DistributedCache } from 'nestjs-distributed-cache';
 import { CorpusService } from './corpus/corpus.service.js';
 import { createApp } from './create-app.js';
+import { startOwnRedis } from './own-redis/start-own-redis.js';
 import { greetingOf } from './start-up/greeting.js';
 import { explainListenError, parsePort } from './start-up/listen-port.js';
 import { StartUpError } from './start-up/start-up-error.js';
@@ -11,9 +12,13 @@ import { StartUpLogger } from './start-up/start-up-logger.js';
 
 async function start(): Promise<void> {
   const port = parsePort(process.env['PORT']);
-  const app = await createApp({ logger: new StartUpLogger({ logLevels: ['log', 'warn', 'error', 'fatal'] }) });
+  const ownRedis = await startOwnRedis(process.env);
+  const app = await createApp({
+    ownRedis,
+    logger: new StartUpLogger({ logLevels: ['log', 'warn', 'error', 'fatal'] }),
+  });
   await listen(app, port);
-  console.log(await greetingOf(await baseUrlOf(app), app.get(DistributedCache)));
+  console.log(await greetingOf(await baseUrlOf(app), app.get(DistributedCache), ownRedis));
   await warmUp(app.get(CorpusService));
 }
 

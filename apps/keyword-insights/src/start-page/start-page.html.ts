@@ -1,100 +1,110 @@
-interface Example {
-  readonly url: string;
-  readonly says: string;
+import { START_PAGE_LINKS } from './start-page-links.html.js';
+import { NO_OWN_REDIS, OWN_REDIS } from './redis-section.html.js';
+
+/** A form with one text field. Its script asks `data-path` plus the text. */
+interface Question {
+  readonly id: string;
+  readonly label: string;
+  readonly path: string;
+  readonly example: string;
+  readonly kept: string;
 }
 
-const EXAMPLES: readonly Example[] = [
-  { url: '/insights/keywords/linux', says: 'words that go with “linux”; kept 24 hours' },
-  { url: '/insights/keywords/operating%20system', says: 'a term may be several words' },
-  { url: '/insights/domains/lockergnome.com', says: 'figures of a sender domain; kept 12 hours' },
-  { url: '/insights/trends/mortgage', says: 'how often a term was written, by month; kept 6 hours' },
-  { url: '/insights/collectors/amazon', says: 'offers that name Amazon; a cache of its own, 30 minutes' },
-  { url: '/health', says: 'which tiers serve' },
-  { url: '/cache/metrics', says: 'hits and misses so far' },
+const QUESTIONS: readonly Question[] = [
+  { id: 'keywords', label: 'Keywords of a term', path: '/insights/keywords/', example: 'linux', kept: '24 hours' },
+  {
+    id: 'domain',
+    label: 'Figures of a domain',
+    path: '/insights/domains/',
+    example: 'lockergnome.com',
+    kept: '12 hours',
+  },
+  { id: 'trend', label: 'Trend of a term', path: '/insights/trends/', example: 'mortgage', kept: '6 hours' },
 ];
 
-const STYLE = `
-  :root { color-scheme: light dark; }
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #1d2330; background: #fff; }
-  h1 { margin-bottom: 0; }
-  li { margin: 0.3rem 0; }
-  code, pre, input { font: 14px/1.45 ui-monospace, monospace; }
-  code, #said { overflow-wrap: anywhere; }
-  pre { background: #f3f5f9; padding: 1rem; overflow: auto; max-height: 28rem; border-radius: 6px; }
-  button, input { padding: 0.25rem 0.6rem; }
-  #said { font-weight: 600; }
-  @media (prefers-color-scheme: dark) {
-    body { color: #e4e8f0; background: #14171f; }
-    a { color: #8ab4ff; }
-    pre { background: #1f2430; }
-  }
-`;
+const FORGET = ' <button value="forget">Forget</button>';
 
-/** Without scripts the links work as they are. With them an answer is shown on the page, with its time and its Cache-Status. */
-const SCRIPT = `
-  const said = document.getElementById('said');
-  const body = document.getElementById('body');
-  document.getElementById('origin').textContent = location.origin;
-  async function ask(url, method) {
-    said.textContent = method + ' ' + url + ' …';
-    body.hidden = true;
-    const startedAt = performance.now();
-    try {
-      const answer = await fetch(url, { method, cache: 'no-store' });
-      const text = await answer.text();
-      const took = Math.round(performance.now() - startedAt);
-      const status = answer.headers.get('cache-status');
-      said.textContent = method + ' ' + url + ': ' + answer.status + ' in ' + took + ' ms' + (status ? ', Cache-Status: ' + status : '');
-      body.textContent = text && JSON.stringify(JSON.parse(text), null, 2);
-      body.hidden = !text;
-    } catch (error) {
-      said.textContent = method + ' ' + url + ': ' + error;
-    }
-  }
-  document.addEventListener('click', (event) => {
-    const link = event.target.closest('a[data-ask]');
-    if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
-      event.preventDefault();
-      ask(link.getAttribute('href'), 'GET');
-    }
-  });
-  document.getElementById('own').addEventListener('submit', (event) => {
-    event.preventDefault();
-    const url = '/insights/keywords/' + encodeURIComponent(new FormData(event.target).get('term'));
-    ask(url, event.submitter && event.submitter.value === 'forget' ? 'DELETE' : 'GET');
-  });
-`;
+const FORMS = QUESTIONS.map(
+  ({ id, label, path, example, kept }) => `
+        <form data-path="${path}" data-label="${label}">
+          <label for="${id}">${label}</label>
+          <input id="${id}" name="text" value="${example}" required maxlength="100" autocomplete="off" autocapitalize="none" spellcheck="false" aria-describedby="${id}-kept">
+          <button value="ask">Ask</button>${id === 'keywords' ? FORGET : ''}
+          <p id="${id}-kept" class="note">The cache keeps the answer for ${kept}.</p>
+        </form>`,
+).join('');
 
-const LINKS = EXAMPLES.map(
-  ({ url, says }) => `<li><a data-ask href="${url}"><code>${url}</code></a>: ${says}</li>`,
-).join('\n      ');
+const SERIES = [
+  { id: 'local', label: 'Hits in L1 (memory)' },
+  { id: 'redis', label: 'Hits in L2 (Redis)' },
+  { id: 'misses', label: 'Misses (computed)' },
+];
 
-export const START_PAGE = `<!doctype html>
+/** Each series has its own row and its own text, so that no colour carries a meaning. */
+const CHART = SERIES.map(
+  ({ id, label }) => `
+          <div class="series" data-series="${id}">
+            <p><span>${label}</span> <strong data-total>0</strong></p>
+            <svg viewBox="0 0 60 12" preserveAspectRatio="none" aria-hidden="true" focusable="false"></svg>
+          </div>`,
+).join('');
+
+/** @param hasOwnRedis whether the demo has started a Redis, which the page may freeze and kill */
+export function startPage(hasOwnRedis: boolean): string {
+  return `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta name="color-scheme" content="light dark">
     <title>Keyword Insights</title>
     <link rel="icon" href="data:,">
-    <style>${STYLE}</style>
+    <link rel="stylesheet" href="/start-page/start-page.css">
+    <script type="module" src="/start-page/main.js"></script>
   </head>
   <body>
-    <h1>Keyword Insights</h1>
-    <p>Slow questions about 6046 real mails, answered by reading all of them, once. Ask twice: the second answer comes from the cache.</p>
-    <ul>
-      ${LINKS}
-      <li><a href="/docs"><code>/docs</code></a>: the whole API</li>
-    </ul>
-    <form id="own" method="get" action="/docs">
-      <label>Keywords of <input name="term" value="linux" required maxlength="100"></label>
-      <button value="ask">Ask</button>
-      <button value="forget">Forget</button>
-    </form>
-    <p id="said" role="status">Click a question.</p>
-    <pre id="body" hidden></pre>
-    <p>In a terminal: <code>curl -i <span id="origin">http://localhost:3000</span>/insights/keywords/linux</code>, and look for <code>Cache-Status</code>:
-      <code>fwd=miss</code> was worked out anew, <code>detail=local</code> came from the memory of this process, <code>detail=redis</code> from Redis.</p>
-    <script>${SCRIPT}</script>
+    <a class="skip" href="#answers-heading">Skip to the answers</a>
+    <header>
+      <h1>Keyword Insights</h1>
+      <p>The demo computes each answer from 6046 real mails. The first answer takes some hundred milliseconds. The second one comes from the cache.</p>
+    </header>
+    <main>
+      <noscript><p>This page needs JavaScript. The links below work without it.</p></noscript>
+      <section aria-labelledby="questions-heading">
+        <h2 id="questions-heading">Questions</h2>
+        <div class="questions">${FORMS}
+        </div>
+        <p><label><input type="checkbox" id="repeat"> Ask the three questions once per second</label></p>
+      </section>
+      <section aria-labelledby="health-heading">
+        <h2 id="health-heading">Health of the cache</h2>
+        <p id="health" role="status" aria-live="polite">Not known yet.</p>
+      </section>
+${hasOwnRedis ? OWN_REDIS : NO_OWN_REDIS}
+      <section aria-labelledby="answers-heading">
+        <h2 id="answers-heading" tabindex="-1">Answers</h2>
+        <p id="said" role="status" aria-live="polite">No question asked yet.</p>
+        <p class="note">The newest answer comes first. “Time saved” compares with the time of the first computation.</p>
+        <ol id="answers" reversed></ol>
+      </section>
+      <section aria-labelledby="chart-heading">
+        <h2 id="chart-heading">Hits per tier</h2>
+        <p class="note">Lookups per second in the last minute, with the total since the start of the demo. The table has the same numbers.</p>
+        <div id="chart">${CHART}
+        </div>
+        <div class="scroll" role="region" aria-labelledby="table-caption" tabindex="0">
+          <table>
+            <caption id="table-caption">Lookups since the start of the demo, per namespace</caption>
+            <thead>
+              <tr><th scope="col">Namespace</th><th scope="col">L1</th><th scope="col">Redis</th><th scope="col">Misses</th></tr>
+            </thead>
+            <tbody id="counters"></tbody>
+          </table>
+        </div>
+      </section>
+    </main>
+${START_PAGE_LINKS}
   </body>
 </html>
 `;
+}

@@ -1,0 +1,102 @@
+import { durationText, readCacheStatus } from './cache-status.js';
+
+const MAX_ROWS = 20;
+
+const list = document.getElementById('answers');
+const said = document.getElementById('said');
+
+/** How long the first computation of each address took: for answers that do not say it themselves, such as a 404. */
+const computationMs = new Map();
+
+/**
+ * Asks one question and adds its answer to the list.
+ * @param {string} title the question in words
+ * @param {string} url
+ * @param {{ method?: string, isQuiet?: boolean }} [options] a quiet answer is not announced to screen readers
+ */
+export async function ask(title, url, { method = 'GET', isQuiet = false } = {}) {
+  const startedAtMs = performance.now();
+  try {
+    const response = await fetch(url, { method, cache: 'no-store' });
+    const body = await response.text();
+    const tookMs = performance.now() - startedAtMs;
+    const row = describe(url, response, body, tookMs);
+    add(title, row, body);
+    announce(`${title}: ${row.Tier}, ${row.Time}.`, isQuiet);
+  } catch {
+    announce(`${title}: the demo does not answer.`, isQuiet);
+  }
+}
+
+/** The facts of one answer, by their labels. */
+function describe(url, response, body, tookMs) {
+  const time = durationText(tookMs);
+  if (response.status === 204) {
+    return { Tier: 'deleted from all tiers', Time: time };
+  }
+  const { tier, ttl, isHit } = readCacheStatus(response.headers.get('cache-status'));
+  const { analysedAt, analysisMs, message } = JSON.parse(body);
+  if (!isHit && !computationMs.has(url)) {
+    computationMs.set(url, analysisMs ?? tookMs);
+  }
+  const firstMs = analysisMs ?? computationMs.get(url);
+  return {
+    Tier: tier,
+    Age: analysedAt === undefined ? 'not known' : ageText(analysedAt, response),
+    'Remaining TTL': ttl,
+    Time: time,
+    'Time saved': isHit ? savedText(firstMs, tookMs) : 'none',
+    ...(response.ok ? {} : { Result: `${response.status}: ${message}` }),
+  };
+}
+
+/** By the clock of the server, whose header `Date` has whole seconds: the clock of the browser may differ. */
+function ageText(analysedAt, response) {
+  const nowMs = Date.parse(response.headers.get('date') ?? '') || Date.now();
+  const seconds = Math.floor((nowMs - Date.parse(analysedAt)) / 1_000);
+  return seconds < 1 ? 'less than 1 s' : durationText(seconds * 1_000);
+}
+
+function savedText(firstMs, tookMs) {
+  return firstMs === undefined ? 'not known' : durationText(Math.max(0, firstMs - tookMs));
+}
+
+function add(title, row, body) {
+  const item = document.createElement('li');
+  const heading = element('h3', title);
+  const facts = document.createElement('dl');
+  for (const [label, text] of Object.entries(row)) {
+    const pair = document.createElement('div');
+    pair.append(element('dt', label), element('dd', text));
+    facts.append(pair);
+  }
+  item.append(heading, facts);
+  if (body !== '') {
+    item.append(details(title, body));
+  }
+  list.prepend(item);
+  while (list.children.length > MAX_ROWS) {
+    list.lastElementChild.remove();
+  }
+}
+
+function details(title, body) {
+  const parent = document.createElement('details');
+  const text = element('pre', JSON.stringify(JSON.parse(body), null, 2));
+  text.tabIndex = 0;
+  text.setAttribute('aria-label', `Answer: ${title}`);
+  parent.append(element('summary', 'Whole answer'), text);
+  return parent;
+}
+
+function element(name, text) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
+
+function announce(text, isQuiet) {
+  if (!isQuiet) {
+    said.textContent = text;
+  }
+}

@@ -1,0 +1,27 @@
+const text = document.getElementById('health');
+
+/** What each state of the cache in /health means for an answer. */
+const STATES = {
+  up: 'Up: the cache serves from all its tiers.',
+  degraded: 'Degraded: the cache serves, but not from Redis.',
+  down: 'Down: no tier of the cache serves.',
+};
+
+/**
+ * Shows the state of the cache and its cause. Only a change is written: a screen reader announces each assignment.
+ * @param {{ details: { cache: { status: string, message?: string } } }} health the answer of /health
+ */
+export function showHealth({ details: { cache } }) {
+  const cause = cache.message === undefined ? '' : ` Cause: ${cache.message}.`;
+  write(`${STATES[cache.status] ?? cache.status}${cause}`);
+}
+
+export function showNoAnswer() {
+  write('The demo does not answer.');
+}
+
+function write(state) {
+  if (text.textContent !== state) {
+    text.textContent = state;
+  }
+}
