@@ -221,12 +221,19 @@ function once<Result>(make: () => Result): () => Result {
   return () => (made ??= { result: make() }).result;
 }
 
+/**
+ * Loads an optional package from the place of this file. In a bundled application that place does not exist, so the
+ * place of the program is tried, too.
+ */
 function requireOptional(name: string): unknown {
-  try {
-    return createRequire(import.meta.url)(name);
-  } catch {
-    return undefined;
+  for (const place of [import.meta.url, process.argv[1]]) {
+    try {
+      return createRequire(place ?? '')(name);
+    } catch {
+      // It is not installed there, or it does not support this machine.
+    }
   }
+  return undefined;
 }
 
 function isBlockCompressor(library: unknown): library is BlockCompressor {
