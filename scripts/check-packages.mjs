@@ -57,6 +57,11 @@ for (const resolution of ['node16', 'nodenext']) {
   });
 }
 
+check('nest11-cjs: compiles with TypeScript 5.1 and node16 resolution (skipLibCheck: false)', () => {
+  const flags = ['--noEmit', '--skipLibCheck', 'false', '--module', 'node16', '--moduleResolution', 'node16'];
+  runCommand(process.execPath, ['node_modules/typescript5.1/bin/tsc', ...flags], { cwd: join(folder, 'nest11-cjs') });
+});
+
 for (const name of ['nest11-cjs', 'nest12-esm', 'nest11-new']) {
   check(`${name}: the declarations are sound (skipLibCheck: false)`, () => checkDeclarations(name));
 }

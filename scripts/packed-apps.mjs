@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { check, runCommand } from './run-command.mjs';
 
@@ -119,9 +119,20 @@ function copyNewApp(appFolder) {
  * @param {string} name
  * @param {string} folder
  * @param {string} script
+ * @param {string} node path of the Node to run it with
  */
-export function runScript(name, folder, script) {
-  return runCommand('npm', ['run', '--silent', script], { cwd: join(folder, name), env: { NODE_OPTIONS: '' } });
+export function runScript(name, folder, script, node = process.execPath) {
+  const env = { NODE_OPTIONS: '', PATH: `${dirname(node)}${delimiter}${process.env.PATH}` };
+  return runCommand('npm', ['run', '--silent', script], { cwd: join(folder, name), env });
+}
+
+/**
+ * The path of a Node of this version, from the `node` package, so that nothing has to be installed for it.
+ * @param {string} version
+ * @param {string} folder
+ */
+export function nodeOf(version, folder) {
+  return runCommand('npx', ['-y', '-p', `node@${version}`, '-c', 'node -p process.execPath'], { cwd: folder }).trim();
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import nodeModule from 'node:module';
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import { CorruptEntryError } from '../errors/index.js';
@@ -223,12 +223,12 @@ function once<Result>(make: () => Result): () => Result {
 
 /**
  * Loads an optional package from the place of this file. In a bundled application that place does not exist, so the
- * place of the program is tried, too.
+ * place of the program is tried, too. The default import keeps webpack from resolving the call while it bundles.
  */
 function requireOptional(name: string): unknown {
   for (const place of [import.meta.url, process.argv[1]]) {
     try {
-      return createRequire(place ?? '')(name);
+      return nodeModule.createRequire(place ?? '')(name);
     } catch {
       // It is not installed there, or it does not support this machine.
     }
