@@ -5,6 +5,8 @@ const copyOfSources = process.env['NDC_SRC'];
 
 /** Millions of promises: in a process in which an AsyncLocalStorage has been used each costs many times as much. */
 const MANY_PROMISES = ['test/model/**/*.spec.ts', 'libs/distributed-cache/src/core/load-signals.spec.ts'];
+/** Compiled and run in the applications that scripts/packed-apps.mjs makes of them. */
+const OF_OTHER_APPS = ['test/packages/**'];
 const CHAOS = ['test/chaos/**/*.spec.ts', 'test/e2e/demo-faults.spec.ts'];
 
 /** Types read `design:paramtypes`; oxc emits it only where it is told to, also in files that no tsconfig includes. */
@@ -49,7 +51,7 @@ export default defineConfig({
             'bench/src/**/*.spec.ts',
             'test/**/*.spec.ts',
           ],
-          exclude: [...MANY_PROMISES, ...CHAOS],
+          exclude: [...OF_OTHER_APPS, ...MANY_PROMISES, ...CHAOS],
           isolate: false,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },

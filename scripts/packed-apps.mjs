@@ -1,7 +1,17 @@
 /** The packed library and the throw-away apps that install it: shared by check-packages and test-node. */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { check, runCommand } from './run-command.mjs';
 
@@ -9,11 +19,15 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 const sources = join(root, 'test/packages');
 const LIBRARY = join(root, 'libs/distributed-cache');
 
-/** Each runs its files one after the other; a file that fails or does not end by itself is a failure. */
+/**
+ * Each runs its files one after the other; a file that fails or does not end by itself is a failure. The apps called
+ * `...-new` are what `nest new` generates, with the service, the specs and the module of test/packages/new-app.
+ */
 export const APPS = [
-  { name: 'nest11-cjs', compiles: true, files: ['require-entries.cjs', 'dist/main.js'] },
-  { name: 'nest12-esm', compiles: true, files: ['dist/main.js'] },
-  { name: 'plain-node', compiles: false, files: ['main.mjs'] },
+  { name: 'nest11-cjs', build: 'tsc', files: ['require-entries.cjs', 'one-state.mjs', 'dist/main.js'] },
+  { name: 'nest12-esm', build: 'tsc', files: ['dist/main.js'] },
+  { name: 'plain-node', files: ['main.mjs'] },
+  { name: 'nest11-new', build: 'nest', files: ['dist/main.js'] },
 ];
 
 /** The folder of the tarball and the apps: `PACKED_APPS_DIR`, which is kept, or a temporary one that is removed. */
@@ -38,8 +52,8 @@ export function tarballIn(folder) {
  */
 export function packLibrary(folder) {
   const { exports: entries } = JSON.parse(readFileSync(join(LIBRARY, 'package.json'), 'utf8'));
-  const missing = Object.values(entries)
-    .flatMap((entry) => (typeof entry === 'string' ? [entry] : [entry.types, entry.default]))
+  const missing = filesOf(entries)
+    .filter((file) => file.startsWith('./dist/'))
     .filter((file) => !existsSync(join(LIBRARY, file)));
   if (missing.length > 0) {
     throw new Error(`libs/distributed-cache lacks ${missing.join(', ')}: run \`npm run build\` first`);
@@ -52,20 +66,73 @@ export function packLibrary(folder) {
 }
 
 /**
+ * The files that the conditions of `exports` name.
+ * @param {string | object} entry
+ * @returns {string[]}
+ */
+function filesOf(entry) {
+  return typeof entry === 'string' ? [entry] : Object.values(entry).flatMap(filesOf);
+}
+
+/**
  * Installs and compiles one app from the tarball.
- * @param {typeof APPS[number]} app
+ * @param {{ name: string, build?: string }} app
  * @param {string} folder
  */
-export function installApp({ name, compiles }, folder) {
+export function installApp({ name, build }, folder) {
   const appFolder = join(folder, name);
   rmSync(appFolder, { recursive: true, force: true });
   cpSync(join(sources, name), appFolder, { recursive: true });
   const quietly = ['--prefer-offline', '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error'];
   runCommand('npm', ['install', ...quietly], { cwd: appFolder });
-  if (compiles) {
+  if (build === 'nest') {
+    copyNewApp(appFolder);
+    runScript(name, folder, 'build');
+  } else if (build === 'tsc') {
     cpSync(join(sources, 'main.ts'), join(appFolder, 'src/main.ts'));
     compileApp(name, folder);
   }
+}
+
+/**
+ * The sources of an app as `nest new` generates it. Its ESM template imports `./app.service.js`, its CommonJS template
+ * `./app.service`.
+ * @param {string} appFolder
+ */
+function copyNewApp(appFolder) {
+  const { type } = JSON.parse(readFileSync(join(appFolder, 'package.json'), 'utf8'));
+  const newApp = join(sources, 'new-app');
+  for (const path of readdirSync(newApp, { recursive: true, encoding: 'utf8' })) {
+    if (path.endsWith('.ts')) {
+      const text = readFileSync(join(newApp, path), 'utf8');
+      mkdirSync(dirname(join(appFolder, path)), { recursive: true });
+      writeFileSync(
+        join(appFolder, path),
+        type === 'module' ? text : text.replace(/( from '(?:\.|supertest\/)[^']*)\.js'/g, "$1'"),
+      );
+    }
+  }
+}
+
+/**
+ * Runs a script of the app's package.json.
+ * @param {string} name
+ * @param {string} folder
+ * @param {string} script
+ * @param {string} node path of the Node to run it with
+ */
+export function runScript(name, folder, script, node = process.execPath) {
+  const env = { NODE_OPTIONS: '', PATH: `${dirname(node)}${delimiter}${process.env.PATH}` };
+  return runCommand('npm', ['run', '--silent', script], { cwd: join(folder, name), env });
+}
+
+/**
+ * The path of a Node of this version, from the `node` package, so that nothing has to be installed for it.
+ * @param {string} version
+ * @param {string} folder
+ */
+export function nodeOf(version, folder) {
+  return runCommand('npx', ['-y', '-p', `node@${version}`, '-c', 'node -p process.execPath'], { cwd: folder }).trim();
 }
 
 /**
@@ -79,13 +146,14 @@ export function compileApp(name, folder, ...args) {
 }
 
 /**
- * @param {typeof APPS[number]} app
+ * @param {{ name: string, files: string[] }} app
  * @param {string} folder
  * @param {string} node path of the Node to run it with
+ * @param {string[]} flags for Node
  */
-export function runApp({ name, files }, folder, node = process.execPath) {
+export function runApp({ name, files }, folder, node = process.execPath, flags = []) {
   for (const file of files) {
-    runCommand(node, [file], { cwd: join(folder, name), timeoutMs: 60_000, env: { NODE_OPTIONS: '' } });
+    runCommand(node, [...flags, file], { cwd: join(folder, name), timeoutMs: 60_000, env: { NODE_OPTIONS: '' } });
   }
 }
 

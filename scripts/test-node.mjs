@@ -1,9 +1,9 @@
 /**
  * `npm run test:node`: the packed library on every Node that it promises to support, then the test suite on each.
- * `--quick` runs only the codec's part of it, and that where Node has zstd. The runtimes come from the `node` package, so nothing has to be installed for it.
+ * `--quick` runs only the codec's part of it, and that where Node has zstd.
  */
 import { dirname, delimiter } from 'node:path';
-import { APPS, ensureApps, root, runApp, workFolder } from './packed-apps.mjs';
+import { APPS, ensureApps, nodeOf, root, runApp, workFolder } from './packed-apps.mjs';
 import { check, runCommand } from './run-command.mjs';
 
 const VERSIONS = ['20.19.0', '22', '24'];
@@ -22,7 +22,7 @@ check('redis-server is there', () => void runCommand(process.execPath, ['scripts
 for (const version of VERSIONS) {
   let node = '';
   check(`Node ${version}: starts`, () => {
-    node = runCommand('npx', ['-y', '-p', `node@${version}`, '-c', 'node -p process.execPath'], { cwd: folder }).trim();
+    node = nodeOf(version, folder);
     return runCommand(node, ['--version']).trim();
   });
   for (const app of APPS) {

@@ -10,7 +10,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   events: [],
   keys: [],
   scope: [],
-  config: ['errors'],
+  config: ['errors', 'codec'],
   values: ['errors'],
   codec: ['errors', 'values'],
   local: ['errors', 'values'],

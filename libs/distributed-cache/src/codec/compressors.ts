@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import nodeModule from 'node:module';
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import { CorruptEntryError } from '../errors/index.js';
@@ -221,12 +221,19 @@ function once<Result>(make: () => Result): () => Result {
   return () => (made ??= { result: make() }).result;
 }
 
+/**
+ * Loads an optional package from the place of this file. In a bundled application that place does not exist, so the
+ * place of the program is tried, too. The default import keeps webpack from resolving the call while it bundles.
+ */
 function requireOptional(name: string): unknown {
-  try {
-    return createRequire(import.meta.url)(name);
-  } catch {
-    return undefined;
+  for (const place of [import.meta.url, process.argv[1]]) {
+    try {
+      return nodeModule.createRequire(place ?? '')(name);
+    } catch {
+      // It is not installed there, or it does not support this machine.
+    }
   }
+  return undefined;
 }
 
 function isBlockCompressor(library: unknown): library is BlockCompressor {

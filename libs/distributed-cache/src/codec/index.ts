@@ -1,3 +1,4 @@
+export { compressorOf } from './compressors.js';
 export { EntryCodec, type SealedEntry } from './entry-codec.js';
 export {
   type CompressorId,

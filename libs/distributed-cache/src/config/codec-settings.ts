@@ -1,6 +1,5 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
-import { createRequire } from 'node:module';
-import * as zlib from 'node:zlib';
+import { compressorOf } from '../codec/index.js';
 import { declaredOptionsOf } from './declared-classes.js';
 import type { AnyClass, ClassRegistration, CompressionCodec } from './options.js';
 import { type ProblemList, show } from './problems.js';
@@ -35,18 +34,13 @@ export function readCompression(options: OptionReader<typeof COMPRESSION_OPTIONS
  * at the start, not at the first large value.
  */
 function missingFor(codec: CompressionCodec): string | undefined {
-  if (codec === 'zstd' && !('zstdCompress' in zlib)) {
-    return `a Node with zstd (22.15, 23.8 or later; this is ${process.versions.node})`;
+  if (compressorOf(codec) !== undefined) {
+    return undefined;
   }
   const name = OPTIONAL_PACKAGES[codec];
-  if (name !== undefined) {
-    try {
-      createRequire(import.meta.url).resolve(name);
-    } catch {
-      return `the package ${name} installed`;
-    }
-  }
-  return undefined;
+  return name === undefined
+    ? `a Node with zstd (22.15, 23.8 or later; this is ${process.versions.node})`
+    : `the package ${name} installed`;
 }
 
 /**

@@ -21,25 +21,27 @@ const RING = 0;
  * milliseconds in a day, to a second in a year. All columns have the same length.
  *
  * The slots in use form a ring in the order of use (LRU), the free slots a list.
+ *
+ * The types of the columns are written out: an inferred `Uint32Array<ArrayBuffer>` is no type before TypeScript 5.7.
  */
 export abstract class SlotTable {
   protected values = emptyArray<unknown>(FIRST_CAPACITY);
   protected keys = emptyArray<string | undefined>(FIRST_CAPACITY);
   protected readonly tagVersions = new Map<number, readonly TagVersion[]>();
   protected readonly copyInstances = new Map<number, CopyInstance>();
-  protected partitionIds = new Uint32Array(FIRST_CAPACITY);
-  protected storedAtMs = new Float64Array(FIRST_CAPACITY);
-  protected expiresAtMs = new Float64Array(FIRST_CAPACITY);
+  protected partitionIds: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  protected storedAtMs: Float64Array = new Float64Array(FIRST_CAPACITY);
+  protected expiresAtMs: Float64Array = new Float64Array(FIRST_CAPACITY);
   /** Until this time the value may be returned as it is, without further checks; `NaN`: never. */
-  protected readyUntilMs = new Float64Array(FIRST_CAPACITY);
-  protected graceMs = new Float32Array(FIRST_CAPACITY);
-  protected fullTtlMs = new Float32Array(FIRST_CAPACITY);
-  protected loadMs = new Float32Array(FIRST_CAPACITY);
-  protected bytes = new Uint32Array(FIRST_CAPACITY);
-  protected sequences = new Float64Array(FIRST_CAPACITY);
-  protected flags = new Uint8Array(FIRST_CAPACITY);
-  protected before = new Int32Array(FIRST_CAPACITY);
-  protected after = new Int32Array(FIRST_CAPACITY);
+  protected readyUntilMs: Float64Array = new Float64Array(FIRST_CAPACITY);
+  protected graceMs: Float32Array = new Float32Array(FIRST_CAPACITY);
+  protected fullTtlMs: Float32Array = new Float32Array(FIRST_CAPACITY);
+  protected loadMs: Float32Array = new Float32Array(FIRST_CAPACITY);
+  protected bytes: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  protected sequences: Float64Array = new Float64Array(FIRST_CAPACITY);
+  protected flags: Uint8Array = new Uint8Array(FIRST_CAPACITY);
+  protected before: Int32Array = new Int32Array(FIRST_CAPACITY);
+  protected after: Int32Array = new Int32Array(FIRST_CAPACITY);
   /** The end of the slots that were ever in use; free slots are used again first. */
   private end = 1;
   /** The first free slot; `after` leads to the next one, and `RING` ends the list. */

@@ -1,0 +1,77 @@
+/**
+ * The second half of `npm run build`: makes the CommonJS build of the library, `dist/cjs`, from the ESM build.
+ *
+ * Node itself never loads it: the condition `module-sync` of the package gives `require` the ESM build. It is for tools
+ * that cannot `require` ESM, such as jest. It is bundled for two reasons: jest loads modules anew for every test file,
+ * and devalue exists as ESM only.
+ */
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
+
+const library = fileURLToPath(new URL('../libs/distributed-cache', import.meta.url));
+const esm = join(library, 'dist');
+const cjs = join(esm, 'cjs');
+const { exports: entries, dependencies, peerDependencies } = readJson(join(library, 'package.json'));
+const bundled = ['devalue'];
+const external = new Set(
+  Object.keys({ ...dependencies, ...peerDependencies }).filter((name) => !bundled.includes(name)),
+);
+
+/** The files of the entries, relative to both builds and without extension: `index`, `core/index`. */
+const modules = Object.values(entries)
+  .map((entry) => entry.import?.default)
+  .filter((file) => file !== undefined)
+  .map((file) => relative(esm, join(library, file)).replace(/\.js$/, ''));
+
+rmSync(cjs, { recursive: true, force: true });
+await bundle();
+copyDeclarations();
+writeFileSync(join(cjs, 'package.json'), '{ "type": "commonjs" }\n');
+for (const name of bundled) {
+  copyFileSync(join(fileURLToPath(import.meta.resolve(name)), '../../LICENSE'), join(cjs, `LICENSE-${name}`));
+}
+
+async function bundle() {
+  const build = await rolldown({
+    input: Object.fromEntries(modules.map((name) => [name, join(esm, `${name}.js`)])),
+    platform: 'node',
+    external: (id) => id.startsWith('node:') || external.has(packageOf(id)),
+    onLog(level, log) {
+      throw new Error(`${level}: ${log.message}`);
+    },
+  });
+  await build.write({
+    dir: cjs,
+    format: 'cjs',
+    strict: true,
+    keepNames: true,
+    entryFileNames: '[name].js',
+    chunkFileNames: 'shared/[name].js',
+  });
+  await build.close();
+}
+
+/** Copies the declarations that the entries reach; TypeScript takes them for CommonJS in their new folder. */
+function copyDeclarations() {
+  const reached = new Set(modules.map((name) => `${name}.d.ts`));
+  for (const file of reached) {
+    const text = readFileSync(join(esm, file), 'utf8');
+    for (const [, specifier] of text.matchAll(/(?:from|import\()\s*['"](\.[^'"]+)\.js['"]/g)) {
+      reached.add(join(dirname(file), `${specifier}.d.ts`));
+    }
+    mkdirSync(dirname(join(cjs, file)), { recursive: true });
+    copyFileSync(join(esm, file), join(cjs, file));
+  }
+}
+
+/** @param {string} id */
+function packageOf(id) {
+  return /^(@[^/]+\/)?[^/]+/.exec(id)?.[0] ?? id;
+}
+
+/** @param {string} file */
+function readJson(file) {
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
