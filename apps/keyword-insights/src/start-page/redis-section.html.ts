@@ -9,6 +9,8 @@ export const OWN_REDIS = `      <section aria-labelledby="redis-heading" id="red
           <button type="button" id="kill" disabled>Kill Redis</button>
         </p>
         <p id="redis-error" role="alert"></p>
+        <p class="note">L1 serves while Redis is frozen or killed. After a thaw L1 does not trust its entries: the next answer comes
+          from Redis. After a kill Redis is empty.</p>
         <details>
           <summary>The same from a terminal</summary>
           <p>The demo has started this Redis itself, so the routes below exist. A request needs the header
