@@ -1,7 +1,6 @@
 import { type ResolvedNamespace, toMs } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
-import { readStored } from '../local/index.js';
 import { REAL_TIME } from '../redis/index.js';
 import { hasLimits, WaitBudget, isTimeoutOfAnotherCall, withinLimits, withTimeLeft } from './deadline.js';
 import {
@@ -17,7 +16,6 @@ import type { Flight, LoadFacts } from './flight.js';
 import { FlightOutlivedError, type Flights } from './flights.js';
 import type { FillGrant, LeaseQueue, LoadDecision } from './lease-wait.js';
 import { LoadContext, loadScopes, recordWait, runTimed } from './loader-run.js';
-import { unmeasured } from './local-tier.js';
 import { type LoadOutcome, outcomeOf, type ReadResult, type WrittenLoad } from './outcomes.js';
 import type { EntryReader } from './read.js';
 import type { Recorder } from './recorder.js';
@@ -79,7 +77,7 @@ export class LoadCoordinator {
     if (isRefreshDue(local.ttlMs, local, options, this.runtime.random)) {
       this.refresh({ key, encodedKey, loader, options, minTtlMs: local.ttlMs });
     }
-    return Promise.resolve(readStored(local.stored) as T);
+    return Promise.resolve(this.reader.values.read(local.stored, options?.values) as T);
   }
 
   /** Runs a loader, and keeps nothing. */
@@ -111,7 +109,7 @@ export class LoadCoordinator {
     if (running === undefined) {
       const flight = this.flights.beginLoad(request.encodedKey, (begun) => this.load(request, begun));
       return scope === undefined && !hasLimits(request.options)
-        ? this.deliver(request.key, flight.result, false)
+        ? this.deliver(request, flight.result, false)
         : this.deliverInTime(request, flight, false, scope && recordWait(scope, flight));
     }
     try {
@@ -159,6 +157,7 @@ export class LoadCoordinator {
       label: `${this.namespace}:${encodedKey}`,
       loadLifeMs: Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout)),
       check: this.reader.checks.of(options),
+      values: options?.values,
       tags: tagNames(options?.tags),
     };
   }
@@ -210,7 +209,9 @@ export class LoadCoordinator {
     budget: WaitBudget,
   ): Promise<LoadOutcome> {
     const { clock, loadSignals } = this.runtime;
-    const context = new LoadContext(loadSignals, stale === undefined ? undefined : readStored(stale.stored), [flight]);
+    const { values } = this.reader;
+    const staleValue = stale === undefined ? undefined : values.read(stale.stored, options?.values);
+    const context = new LoadContext(loadSignals, staleValue, [flight]);
     grant?.lease.startRenewing(() => flight.isOutlived);
     const tagging = this.filler.beginTags(flight.tags, options, grant);
     const tags = flight.tags.length === 0 ? await tagging : await budget.wait(tagging);
@@ -239,7 +240,8 @@ export class LoadCoordinator {
     flight.continueInBackground(filling.catch(() => {}));
     const filled = await budget.wait(filling);
     // When the budget is used up, the caller gets the value, storing continues, and the load counts as not stored.
-    const { stored, kept } = filled ?? { stored: unmeasured(value), kept: false };
+    // That caller gets a copy: its changes must not reach what is stored.
+    const { stored, kept } = filled ?? { stored: values.unkept(value, options?.values, false), kept: false };
     return { source: 'loader', stored, kept, hadStale: stale !== undefined };
   }
 
@@ -261,7 +263,7 @@ export class LoadCoordinator {
       const result = isJoined ? this.flights.join(encodedKey, flight) : flight.result;
       const limited =
         options !== undefined && hasLimits(options) ? withinLimits(flight, result, options, !isJoined) : result;
-      return await this.deliver(key, limited, isJoined);
+      return await this.deliver(request, limited, isJoined);
     } catch (error) {
       if (!isJoined) {
         flight.onCallerGone();
@@ -277,14 +279,18 @@ export class LoadCoordinator {
   }
 
   /** Counts the outcome of a load for one caller, and returns the value. */
-  private async deliver<T>(key: CacheKey, result: Promise<LoadOutcome>, isJoined: boolean): Promise<T> {
+  private async deliver<T>(
+    { key, options }: LoadRequest<T>,
+    result: Promise<LoadOutcome>,
+    isJoined: boolean,
+  ): Promise<T> {
     const outcome = await result;
     if (outcome.source === 'tier') {
       this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs);
     } else {
       this.recorder.miss(key, { stale: outcome.hadStale, collapsed: isJoined, stored: outcome.kept });
     }
-    return readStored(outcome.stored) as T;
+    return this.reader.values.read(outcome.stored, options?.values) as T;
   }
 }
 
@@ -349,17 +355,17 @@ export class LoadFiller {
     let isSuperseded = false;
     try {
       if (context.isSkipped || flight.isTainted || options?.cacheIf?.(value) === false) {
-        return { stored: unmeasured(value), kept: false };
+        return { stored: this.writer.values.unkept(value, options?.values), kept: false };
       }
       const { ttlMs, graceMs } = entryLife(value, this.policy, options, context.chosenTtl);
       const life = { ttlMs: jitteredTtlMs(ttlMs, this.runtime.random), graceMs };
       const loadedTags = await tags?.end(context.addedTags, grant !== undefined).catch(() => undefined);
       if (loadedTags === undefined) {
-        return { stored: unmeasured(value), kept: false };
+        return { stored: this.writer.values.unkept(value, options?.values), kept: false };
       }
       const { names, tagVersions, stamps } = loadedTags;
       const { stored, kept, complete, superseded } = await this.writer.writeLoaded(
-        { ...loaded, life, tags: names, tagVersions, check: flight.check },
+        { ...loaded, life, tags: names, tagVersions, check: flight.check, values: options?.values },
         grant && (stamps.length === 0 ? grant : { lease: grant.lease, stamps: [...grant.stamps, ...stamps] }),
       );
       isComplete = complete;

@@ -13,7 +13,7 @@ import {
 /**
  * Caches the result of an asynchronous method. Concurrent calls with the same key share one run (single flight). An
  * error of the method reaches the caller as the same object; a fault of Redis never does. Works on providers,
- * controllers and resolvers of every scope. The result is shared between callers and deep-frozen (see `values`).
+ * controllers and resolvers of every scope. Each caller gets its own copy (see `values`).
  */
 export function Cached<Args extends unknown[] = unknown[], Result = unknown>(
   options: CachedOptions<Args, Result> = {},
@@ -91,7 +91,7 @@ function cachedDecorator<Args extends unknown[], Result>(
     const quickAnswer: QuickAnswer = (application, instance, only) => {
       const { cache, keys } = application.bound(binding);
       const known = keys.known(instance, only);
-      return known === undefined ? undefined : cache.hitAgain(known);
+      return known === undefined ? undefined : cache.hitAgain(known, options.values);
     };
     wrapMethod(decorator, target, name, descriptor, call, isPlain ? quickAnswer : undefined);
   };

@@ -10,6 +10,7 @@ import {
   type StandardSchemaV1,
   toMs,
   type ValidateMode,
+  type ValuesMode,
 } from '../../core/index.js';
 
 /** Options of `@Cached`. The types of functions follow the method: annotate their parameters as the method does. */
@@ -40,6 +41,11 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
    * Default: the namespace's.
    */
   validate?: ValidateMode;
+  /**
+   * How callers get the result: `cloned`, each a copy of its own; `frozen`, all one deep-frozen object, which is the
+   * fastest safe way; `shared`, all one object without protection. Default: the namespace's (`cloned`).
+   */
+  values?: ValuesMode;
   /** Caches the result only when this returns true. Default: always, `null` and `undefined` included. */
   cacheIf?: (result: Result) => boolean;
   /**
@@ -76,6 +82,7 @@ export function entryOptionsOf<Args extends unknown[], Result>({
   staleIf,
   schema,
   validate,
+  values,
 }: Omit<CachedOptions<Args, Result>, 'key' | 'namespace'>): (
   instance: object,
   args: unknown[],
@@ -90,6 +97,7 @@ export function entryOptionsOf<Args extends unknown[], Result>({
     staleIf,
     schema,
     validate,
+    values,
   };
   if (typeof tags === 'function') {
     return (instance, args) => ({ ...common, tags: tags.apply(instance, args as unknown as Args) });
@@ -112,6 +120,7 @@ interface CheckedOptions {
   readonly version?: string | number | undefined;
   readonly schema?: unknown;
   readonly validate?: string | undefined;
+  readonly values?: string | undefined;
 }
 
 const TIMEOUT = checkThat(isPositiveDuration, `a duration over 0: ${DURATION_FORMS}`);
@@ -137,6 +146,7 @@ const CHECKS: Readonly<Record<keyof CheckedOptions, Check>> = {
   version: checkThat((version) => typeof version === 'string' || Number.isFinite(version), 'a string or a number'),
   schema: STANDARD_SCHEMA,
   validate: { ...NAMESPACE_OPTIONS.validate.rule, allowed: '"read" or "both"' },
+  values: { ...NAMESPACE_OPTIONS.values.rule, allowed: '"cloned", "frozen" or "shared"' },
 };
 
 /**
