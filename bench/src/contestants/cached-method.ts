@@ -18,6 +18,7 @@ export async function cachedMethodContestants(server: RedisServer, source: DataS
   return [
     methodOverLru(source),
     await ours(server, source),
+    await ours(server, source, 'frozen'),
     await asyncCacheDedupe(source).open(),
     methodOverCacheManager(source),
     typeCacheable('type-cacheable, own key', source, { cacheKey: ([id]: unknown[]) => String(id) }),
@@ -44,10 +45,20 @@ function methodOverLru(source: DataSource): Contestant {
   return { name: 'async method over lru-cache', role: 'floor', call: CALL, scope: { shop: new Shop() } };
 }
 
-/** `@Cached()` with its default key, in a Nest application. */
-async function ours(server: RedisServer, source: DataSource): Promise<Contestant> {
+/** The names of this library's rows, by the mode of its values. */
+export const METHODS = {
+  cloned: 'nestjs-distributed-cache @Cached()',
+  frozen: "nestjs-distributed-cache @Cached({ values: 'frozen' })",
+} as const;
+
+/** `@Cached` with its default key, in a Nest application. */
+async function ours(
+  server: RedisServer,
+  source: DataSource,
+  values: keyof typeof METHODS = 'cloned',
+): Promise<Contestant> {
   class Shop {
-    @Cached({ namespace: 'products' })
+    @Cached({ namespace: values, values })
     async product(_id: string): Promise<object> {
       return source.load();
     }
@@ -57,7 +68,7 @@ async function ours(server: RedisServer, source: DataSource): Promise<Contestant
   class ShopModule {}
   const application = await NestFactory.createApplicationContext(ShopModule, { logger: false });
   return {
-    name: 'nestjs-distributed-cache @Cached()',
+    name: METHODS[values],
     role: 'ours',
     call: CALL,
     scope: { shop: application.get(Shop) },

@@ -9,13 +9,20 @@ import { entrant, type Entrant } from '../measure/contestant.js';
 import type { DataSource } from '../support/data-source.js';
 import { HOUR_MS, MAX_ENTRIES, openOurs } from './two-tiers.js';
 
-/** Reads of a key that is in memory, by a call that has a loader. This library has its defaults, with Redis. */
+/** The two ways in which this library protects a value from its callers: a copy for each (the default), or one frozen object. */
+export const OURS = {
+  default: 'nestjs-distributed-cache',
+  frozen: "nestjs-distributed-cache, values: 'frozen'",
+} as const;
+
+/** Reads of a key that is in memory, by a call that has a loader. This library has Redis behind it. */
 export function localHitEntrants(port: number, source: DataSource): Entrant[] {
   const { load } = source;
   return [
     entrant('await lru.get(key)', 'floor', 'lru.get(key)', () => filledLru(source)),
     entrant('async function over a Map', 'peer', 'read(key)', () => asyncMap(source)),
-    entrant('nestjs-distributed-cache', 'ours', 'cache.getOrSet(key, load)', () => openOurs(port), { load }),
+    entrant(OURS.default, 'ours', 'cache.getOrSet(key, load)', () => openOurs(port), { load }),
+    entrant(OURS.frozen, 'ours', 'cache.getOrSet(key, load)', () => openFrozen(port), { load }),
     entrant('lru-cache fetch', 'peer', 'lru.fetch(key)', () => lruFetch(source)),
     asyncCacheDedupe(source),
     cacheManager('cache-manager, Map without bound', source, () => new Keyv()),
@@ -27,6 +34,10 @@ export function localHitEntrants(port: number, source: DataSource): Entrant[] {
     bentocache('bentocache, serialize: false', source, { serialize: false, maxItems: MAX_ENTRIES }),
     bentocache('bentocache, its defaults', source, { maxItems: MAX_ENTRIES }),
   ];
+}
+
+function openFrozen(port: number) {
+  return openOurs(port, { local: { values: 'frozen' }, keyPrefix: 'frozen' });
 }
 
 function filledLru(source: DataSource) {

@@ -15,7 +15,7 @@ describe('CacheConfig without options and variables', () => {
       keyPrefix: 'cache',
       ttlMs: 3_600_000,
       redis: { kind: 'single', connection: { host: 'localhost', port: 6379, db: 0, tls: false } },
-      local: { maxBytes: 104_857_600, maxEntries: undefined, values: 'frozen' },
+      local: { maxBytes: 104_857_600, maxEntries: undefined, values: 'cloned' },
       fallback: { ttlMs: 300_000 },
       deadlineMs: 300,
       commandTimeoutMs: 5000,
@@ -69,7 +69,7 @@ describe('CacheConfig without options and variables', () => {
     expectTypeOf(config.redis).toEqualTypeOf<ResolvedRedis>();
     expectTypeOf(config.namespace('x')).toEqualTypeOf<ResolvedNamespace>();
     expectTypeOf(config.redisAddress).toEqualTypeOf<string | undefined>();
-    expectTypeOf(DEFAULTS.values).toEqualTypeOf<'frozen'>();
+    expectTypeOf(DEFAULTS.values).toEqualTypeOf<'cloned'>();
     expectTypeOf<Parameters<typeof CacheConfig.fromEnv>>().toEqualTypeOf<[env?: NodeJS.ProcessEnv]>();
     // @ts-expect-error -- a plain string is no duration
     expect(() => CacheConfig.resolve({ ttl: '5 minutes' }, {})).toThrow(ConfigurationError);

@@ -91,8 +91,11 @@ export interface CodecOptions {
   classes?: Readonly<Record<string, AnyClass | ClassRegistration>>;
 }
 
-/** How values are returned from L1: deep-frozen and shared, copied per read, or shared without protection. */
-export type ValuesMode = 'frozen' | 'cloned' | 'shared';
+/**
+ * How callers get values. `cloned`: each a copy of its own. `frozen`: all one deep-frozen object; a value that can't be
+ * frozen is copied. `shared`: all one object, without protection.
+ */
+export type ValuesMode = 'cloned' | 'frozen' | 'shared';
 
 /** When values are checked against their schema: when they come from Redis, or also before they are stored. */
 export type ValidateMode = 'read' | 'both';
@@ -190,7 +193,7 @@ export interface LocalOptions {
   maxMemoryMb?: number;
   /** Maximum number of entries. Default: no limit besides memory. */
   maxEntries?: number;
-  /** How values are returned from L1. Default `frozen`. */
+  /** How callers get values. Default `cloned`. */
   values?: ValuesMode;
 }
 
@@ -205,7 +208,7 @@ export interface NamespaceOptions {
    * another. Default: 60 s, or the TTL when that is shorter.
    */
   emptyTtl?: Duration;
-  /** How values are returned from L1. Default: `local.values`. */
+  /** How callers get values. Default: `local.values`. */
   values?: ValuesMode;
   /**
    * The schema of the values: any Standard Schema (zod, valibot, arktype). A value from Redis that does not match is a

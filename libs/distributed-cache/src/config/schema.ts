@@ -49,7 +49,7 @@ const ONE_HOUR_MS = 3_600_000;
 const LONGEST_TIMER_MS = 24 * 86_400_000;
 
 const TTL = durationBetween(1, MAX_DURATION_MS);
-const VALUES = oneOf<ValuesMode>(['frozen', 'cloned', 'shared']);
+const VALUES = oneOf<ValuesMode>(['cloned', 'frozen', 'shared']);
 const CODECS: readonly CompressionCodec[] = ['deflate', 'gzip', 'brotli', 'zstd', 'lz4', 'snappy'];
 const FORMATS: readonly EntryFormat[] = ['envelope', 'json', 'keyv', 'cache-manager'];
 
@@ -266,8 +266,8 @@ export const LOCAL_OPTIONS = {
   maxEntries: { rule: integerBetween(1, 100_000_000), meaning: 'maximum number of entries' },
   values: {
     rule: VALUES,
-    default: 'frozen',
-    meaning: 'how values are returned from L1: deep-frozen and shared, copied per read, or shared without protection',
+    default: 'cloned',
+    meaning: 'how callers get values: each a copy of its own, all one deep-frozen object, or all one object as it is',
   },
 } as const satisfies Rows<LocalOptions>;
 

@@ -91,28 +91,21 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
   });
 
   it.each([
-    ['a small value, which is frozen', 1],
+    ['a small value', 1],
     ['a value that L1 keeps as text', 1000],
     ['a large value, which is compressed in the background', 20_000],
   ])('stores no change that a caller makes to a value after `set`: %s', async (_size, length) => {
     const cache = cacheForTest(options()).getCache<{ list: number[] }>('users');
     const value = { list: Array.from({ length }, (_, index) => index) };
     const setting = cache.set('key', value);
-    const change = () => value.list.push(-1);
-    if (length === 1) {
-      expect(change).toThrow(TypeError);
-    } else {
-      change();
-    }
+    value.list.push(-1);
     expect(await setting).toBe(true);
-    const first = await cache.get('key');
-    expect(first?.list).toHaveLength(length);
-    expect(() => first?.list.push(-1)).toThrow(TypeError);
-    expect(await cache.get('key')).toBe(first);
+    expect((await cache.get('key'))?.list).toHaveLength(length);
   });
 
-  it('returns frozen values, and copies of values that cannot be frozen', async () => {
-    const cache = cacheForTest(options()).getCache<{ list: number[] } | { when: Date }>('users');
+  it('in mode frozen returns frozen values, and copies of values that cannot be frozen', async () => {
+    const all = cacheForTest({ ...options(), local: { values: 'frozen' } });
+    const cache = all.getCache<{ list: number[] } | { when: Date }>('users');
     await cache.set('plain', { list: [1] });
     const plain = (await cache.get('plain')) as { list: number[] };
     expect(() => plain.list.push(2)).toThrow(TypeError);
@@ -123,7 +116,7 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
   });
 
   it('gives each caller a cloned value of its own', async () => {
-    const all = cacheForTest({ ...options(), namespaces: { users: { values: 'cloned' } } });
+    const all = cacheForTest(options());
     const cache = all.getCache<{ list: number[] }>('users');
     const [first, second] = await Promise.all([
       cache.getOrSet('key', () => ({ list: [1] })),

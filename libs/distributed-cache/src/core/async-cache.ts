@@ -1,7 +1,7 @@
-import type { Duration, ResolvedNamespace } from '../config/index.js';
+import type { Duration, ResolvedNamespace, ValuesMode } from '../config/index.js';
 import { CacheMetrics, Counters, type CacheHealth } from '../events/index.js';
 import { type CacheKey, encodeKey, PreparedKey } from '../keys/index.js';
-import { readStored, type EntryStore } from '../local/index.js';
+import { readingOf, type EntryStore, type Reading } from '../local/index.js';
 import { checkHealth } from './health.js';
 import { BatchCollector, type BatchLoader } from './batch-loader.js';
 import type { CacheRuntime } from './runtime.js';
@@ -26,12 +26,13 @@ import { createNamespace } from './namespace.js';
  * errors are the loader's own and, for a key that is not a well-formed non-empty string or a TTL that is not a
  * duration, a `CacheKeyError` or `RangeError`.
  *
- * Values read from the cache are shared and deep-frozen, unless the option `values` says otherwise: change a copy. With
- * `enabled: false` nothing is kept and every loader runs.
+ * A value behaves as one that was just made: each caller gets its own copy, and a given object is never changed. The
+ * option `values` says otherwise: see docs/values.md. With `enabled: false` nothing is kept and every loader runs.
  */
 export class AsyncCache<T = unknown> {
   private readonly hits: { readonly isObserved: boolean };
   private readonly store: EntryStore | undefined;
+  private readonly reading: Reading;
   private readonly counters = new Counters();
   private readonly recorder: Recorder;
   private readonly local: LocalTier;
@@ -52,6 +53,7 @@ export class AsyncCache<T = unknown> {
     private readonly runtime: CacheRuntime,
   ) {
     this.store = runtime.local?.store;
+    this.reading = readingOf(policy.values);
     const parts = createNamespace(namespace, policy, runtime, this.counters);
     this.recorder = parts.recorder;
     this.hits = runtime.events.observation('hit');
@@ -97,7 +99,7 @@ export class AsyncCache<T = unknown> {
     const { tier, ttlMs, ageMs, stored } = found;
     const state = ttlMs > 0 ? 'fresh' : 'stale';
     this.recorder.hit(key, tier, state, ttlMs);
-    return { state, value: readStored(stored) as T, tier, ageMs, ttlMs };
+    return { state, value: this.reader.values.read(stored) as T, tier, ageMs, ttlMs };
   }
 
   /**
@@ -135,16 +137,16 @@ export class AsyncCache<T = unknown> {
     }
     if (!isText) {
       // Anything else is refused where keys are encoded.
-      return key instanceof PreparedKey ? this.hitAgain(key) : undefined;
+      return key instanceof PreparedKey ? this.hitAgain(key, options?.values) : undefined;
     }
     const nowMs = this.runtime.coarseClock.nowMs();
-    return this.answer(key, this.local.hit(key, nowMs), nowMs);
+    return this.answer(key, this.local.hit(key, nowMs), nowMs, options?.values);
   }
 
-  /** @internal As {@link hit}, for a key that is prepared, and without options. */
-  hitAgain(key: PreparedKey): Promise<T> | undefined {
+  /** @internal As {@link hit}, for a key that is prepared, and with no option but `values`. */
+  hitAgain(key: PreparedKey, values: ValuesMode | undefined): Promise<T> | undefined {
     const nowMs = this.runtime.coarseClock.nowMs();
-    return this.answer(key, this.local.hitAgain(key, nowMs), nowMs);
+    return this.answer(key, this.local.hitAgain(key, nowMs), nowMs, values);
   }
 
   /**
@@ -167,11 +169,19 @@ export class AsyncCache<T = unknown> {
     );
     const values = await batch.run();
     const byName = new Map(names.map((name, index) => [name, values[index]]));
-    return keys.map((key) => byName.get(String(key)) as T);
+    if (names.length === keys.length) {
+      return values;
+    }
+    const given = new Set<string>();
+    return keys.map(String).map((name) => {
+      const value = byName.get(name) as T;
+      const isAgain = given.size === given.add(name).size;
+      return isAgain ? (this.reader.values.again(value, options?.values) as T) : value;
+    });
   }
 
   /**
-   * Stores a value in Redis and L1. In the default mode the given object itself is deep-frozen.
+   * Stores a value in Redis and L1. The given object is not changed, and its later changes reach no reader.
    * @param ttl seconds, a string with its unit, or entry options; default: the namespace's TTL. `null` and `undefined`
    * live for `emptyTtl` at most, unless `ttl` is a function
    * @returns true once Redis has the value (or no Redis is configured); false while Redis can't be used or the queue to
@@ -268,7 +278,7 @@ export class AsyncCache<T = unknown> {
     return checkHealth(this.runtime);
   }
 
-  private answer(key: CacheKey, slot: number, nowMs: number): Promise<T> | undefined {
+  private answer(key: CacheKey, slot: number, nowMs: number, values: ValuesMode | undefined): Promise<T> | undefined {
     const { store } = this;
     if (slot < 0 || store === undefined) {
       return undefined;
@@ -277,7 +287,8 @@ export class AsyncCache<T = unknown> {
     if (this.hits.isObserved) {
       this.recorder.emitHit(key, 'local', 'fresh', store.ttlAt(slot, nowMs));
     }
-    return Promise.resolve(store.valueAt(slot) as T);
+    const reading = values === undefined ? this.reading : readingOf(values);
+    return Promise.resolve(store.valueAt(slot, reading) as T);
   }
 
   private async getSlowly(key: CacheKey): Promise<T | undefined> {
@@ -291,7 +302,7 @@ export class AsyncCache<T = unknown> {
       return undefined;
     }
     this.recorder.hit(key, found.tier, 'fresh', found.ttlMs);
-    return readStored(found.stored) as T;
+    return this.reader.values.read(found.stored) as T;
   }
 
   /** Not `async` itself: every call that waits would then keep these local variables in memory. */

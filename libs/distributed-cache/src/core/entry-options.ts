@@ -4,6 +4,7 @@ import {
   isDuration,
   type StandardSchemaV1,
   type ValidateMode,
+  type ValuesMode,
   toMs,
   type ResolvedNamespace,
 } from '../config/index.js';
@@ -93,6 +94,12 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
   readonly schema?: StandardSchemaV1;
   /** With `both` the value is also checked before it is stored; one that does not match is returned and not stored. */
   readonly validate?: ValidateMode;
+  /**
+   * How this call gets the value: `cloned`, a copy of its own; `frozen`, one deep-frozen object that callers share;
+   * `shared`, one object without protection. Calls of one key may differ, at the price of copies: the value is kept for
+   * the mode of the call that stores it. Default: the namespace's.
+   */
+  readonly values?: ValuesMode;
   /**
    * Stores the value only when this returns true. It must not be `async`. When it throws, the value is returned and not
    * stored (event `valueRefused`). Default: always.

@@ -1,3 +1,4 @@
+import type { ValuesMode } from '../config/index.js';
 import type { LoaderTimeoutError } from '../errors/index.js';
 import type { WaitedLoad } from './loader-run.js';
 import type { FoundEntry, LoadOutcome } from './outcomes.js';
@@ -11,6 +12,8 @@ export interface LoadFacts {
   readonly loadLifeMs: number;
   /** The check that a value must pass. */
   readonly check: ValueCheck;
+  /** The mode of its call; absent: that of the namespace. */
+  readonly values: ValuesMode | undefined;
   /** The tags that the result will carry, as far as they are known. */
   readonly tags: readonly string[];
 }
@@ -91,6 +94,10 @@ export class Flight implements WaitedLoad {
 
   get check(): ValueCheck | undefined {
     return this.facts?.check;
+  }
+
+  get values(): ValuesMode | undefined {
+    return this.facts?.values;
   }
 
   get tags(): readonly string[] {
@@ -316,6 +323,7 @@ export class GroupRead {
 
 class KeyOfGroup {
   readonly check = undefined;
+  readonly values = undefined;
 
   constructor(
     private readonly group: GroupRead,

@@ -34,7 +34,7 @@ describe('inspect', () => {
       isJournalled: false,
     });
     const both = { state: 'fresh', isCurrent: true, tags: [{ name: 'team', isCurrent: true }] };
-    expect(inspection.local).toMatchObject({ ...both, isTrusted: true, isCopiedOnRead: false });
+    expect(inspection.local).toMatchObject({ ...both, isTrusted: true, isCopiedOnRead: true });
     expect(inspection.redis).toMatchObject({
       ...both,
       serializer: 'json',

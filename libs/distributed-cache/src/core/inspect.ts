@@ -1,5 +1,6 @@
 import type { CompressorId, SerializerId } from '../codec/index.js';
 import { type CacheKey, encodeKey, type KeyLayout } from '../keys/index.js';
+import { isCopied } from '../local/index.js';
 import type { InspectedEntry } from '../redis/index.js';
 import type { CacheRuntime, RedisRuntime } from './runtime.js';
 import type { Flights } from './flights.js';
@@ -146,7 +147,7 @@ export class EntryInspector {
       isCurrent: entry.isOfNow && inspected.every(({ isCurrent }) => isCurrent),
       isTrusted: local.isTrusted(key),
       heapBytes: entry.bytes,
-      isCopiedOnRead: entry.copyOnRead,
+      isCopiedOnRead: isCopied(entry.form, this.policy.values),
     };
   }
 

@@ -1,11 +1,11 @@
 import type { CacheKey } from '../keys/index.js';
-import { readStored } from '../local/index.js';
 import { hasLimits, isTimeoutOfAnotherCall, untilAborted, withinLimits, withTimeLeft } from './deadline.js';
 import type { EntryOptions, Loader } from './entry-options.js';
 import type { Flight } from './flight.js';
 import { FlightOutlivedError, type Flights } from './flights.js';
 import { LoadContext, runTimed } from './loader-run.js';
 import type { LoadOutcome } from './outcomes.js';
+import type { LocalValues } from './local-tier.js';
 import type { Recorder } from './recorder.js';
 import type { CacheRuntime } from './runtime.js';
 
@@ -30,21 +30,22 @@ export class LoadDelivery {
     private readonly runtime: CacheRuntime,
     private readonly flights: Flights,
     private readonly recorder: Recorder,
+    private readonly values: LocalValues,
     /** Begins a call anew. */
     private readonly getAgain: <T>(request: LoadRequest<T>) => Promise<T>,
   ) {}
 
   /** Gives the outcome to the call that began the load, and has no limits of its own. */
-  async deliver<T>({ key }: LoadRequest<T>, flight: Flight): Promise<T> {
+  async deliver<T>(request: LoadRequest<T>, flight: Flight): Promise<T> {
     flight.addCall(undefined);
     let outcome: LoadOutcome;
     try {
       outcome = await flight.result;
     } catch (error) {
-      this.countFailure(key, flight, false);
+      this.countFailure(request.key, flight, false);
       throw error;
     }
-    return this.read(key, outcome, false) as T;
+    return this.read(request, outcome, false) as T;
   }
 
   /**
@@ -60,11 +61,11 @@ export class LoadDelivery {
     isJoined: boolean,
     endWait: (() => void) | undefined,
   ): Promise<T> {
-    const { key, options } = request;
+    const { options } = request;
     const startedAtMs = performance.now();
     const outcome = await this.outcomeInTime(request, flight, isJoined).finally(endWait);
     if (typeof outcome !== 'string' && (!isJoined || outcome.source === 'tier' || outcome.isShareable)) {
-      return this.read(key, outcome, isJoined) as T;
+      return this.read(request, outcome, isJoined) as T;
     }
     const rest = { ...request, options: withTimeLeft(options, performance.now() - startedAtMs) };
     switch (outcome) {
@@ -148,12 +149,12 @@ export class LoadDelivery {
   }
 
   /** Counts the outcome of a load for one call, and returns the value. */
-  private read(key: CacheKey, outcome: LoadOutcome, isJoined: boolean): unknown {
+  private read<T>({ key, options }: LoadRequest<T>, outcome: LoadOutcome, isJoined: boolean): unknown {
     if (outcome.source === 'tier') {
       this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs);
     } else {
       this.recorder.miss(key, { stale: outcome.hadStale, collapsed: isJoined, stored: outcome.kept });
     }
-    return readStored(outcome.stored);
+    return this.values.read(outcome.stored, options?.values);
   }
 }

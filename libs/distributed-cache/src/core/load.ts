@@ -2,7 +2,6 @@ import { type ResolvedNamespace, toMs } from '../config/index.js';
 import { LoaderTimeoutError, ValueRefusedError } from '../errors/index.js';
 import { type ClassRegistry, inspectValue } from '../values/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
-import { readStored } from '../local/index.js';
 import { REAL_TIME } from '../redis/index.js';
 import { allowsStale, hasLimits, WaitBudget } from './deadline.js';
 import {
@@ -21,7 +20,6 @@ import type { Flights } from './flights.js';
 import type { FillGrant, LeaseQueue, LoadDecision } from './lease-wait.js';
 import { LoadDelivery, type LoadRequest } from './load-delivery.js';
 import { LoadContext, loadScopes, recordWait, runTimed } from './loader-run.js';
-import { unmeasured } from './local-tier.js';
 import { type LoadOutcome, outcomeOf, type ReadResult, type WrittenLoad } from './outcomes.js';
 import type { EntryReader } from './read.js';
 import type { Recorder } from './recorder.js';
@@ -58,7 +56,7 @@ export class LoadCoordinator {
     private readonly recorder: Recorder,
   ) {
     this.deadlineClock = runtime.redis?.connection.deadlineClock ?? REAL_TIME;
-    this.delivery = new LoadDelivery(runtime, flights, recorder, (request) => this.get(request));
+    this.delivery = new LoadDelivery(runtime, flights, recorder, reader.values, (request) => this.get(request));
   }
 
   /**
@@ -91,7 +89,7 @@ export class LoadCoordinator {
     if (isRefreshDue(local.ttlMs, local, options, this.runtime.random)) {
       this.refresh({ ...request, minTtlMs: local.ttlMs });
     }
-    return Promise.resolve(readStored(local.stored) as T);
+    return Promise.resolve(this.reader.values.read(local.stored, options?.values) as T);
   }
 
   /**
@@ -171,6 +169,7 @@ export class LoadCoordinator {
       label: `${this.namespace}:${encodedKey}`,
       loadLifeMs: Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout)),
       check: this.reader.checks.of(options),
+      values: options?.values,
       tags: tagNames(options?.tags),
     };
   }
@@ -222,7 +221,9 @@ export class LoadCoordinator {
     budget: WaitBudget,
   ): Promise<LoadOutcome> {
     const { clock, loadSignals } = this.runtime;
-    const context = new LoadContext(loadSignals, stale === undefined ? undefined : readStored(stale.stored), [flight]);
+    const { values } = this.reader;
+    const staleValue = stale === undefined ? undefined : values.read(stale.stored, options?.values);
+    const context = new LoadContext(loadSignals, staleValue, [flight]);
     grant?.lease.startRenewing(() => flight.isOutlived);
     const tagging = this.filler.beginTags(flight.tags, options, grant);
     const tags = flight.tags.length === 0 ? await tagging : await budget.wait(tagging);
@@ -254,7 +255,8 @@ export class LoadCoordinator {
     flight.continueInBackground(filling.catch(() => {}));
     const filled = await budget.wait(filling);
     // When the budget is used up, the caller gets the value, storing continues, and the load counts as not stored.
-    const { stored, kept } = filled ?? { stored: unmeasured(value), kept: false };
+    // That caller gets a copy: its changes must not reach what is stored.
+    const { stored, kept } = filled ?? { stored: values.unkept(value, options?.values, false), kept: false };
     const isShareable = kept || (flight.joined !== undefined && isData(value, this.runtime.classes));
     return { source: 'loader', stored, kept, isShareable, hadStale: stale !== undefined };
   }
@@ -330,21 +332,21 @@ export class LoadFiller {
     let isSuperseded = false;
     try {
       if (context.isSkipped || flight.isTainted) {
-        return { stored: unmeasured(value), kept: false };
+        return { stored: this.writer.values.unkept(value, options?.values), kept: false };
       }
       const decided = entryLife(value, this.policy, options, context.chosenTtl);
       if (decided instanceof NotKept) {
         this.recorder.notKept(key, decided);
-        return { stored: unmeasured(value), kept: false };
+        return { stored: this.writer.values.unkept(value, options?.values), kept: false };
       }
       const life = { ttlMs: jitteredTtlMs(decided.ttlMs, this.runtime.random), graceMs: decided.graceMs };
       const loadedTags = await tags?.end(context.addedTags, grant !== undefined).catch(() => undefined);
       if (loadedTags === undefined) {
-        return { stored: unmeasured(value), kept: false };
+        return { stored: this.writer.values.unkept(value, options?.values), kept: false };
       }
       const { names, tagVersions, stamps } = loadedTags;
       const { stored, kept, complete, superseded } = await this.writer.writeLoaded(
-        { ...loaded, life, tags: names, tagVersions, check: flight.check },
+        { ...loaded, life, tags: names, tagVersions, check: flight.check, values: options?.values },
         grant && (stamps.length === 0 ? grant : { lease: grant.lease, stamps: [...grant.stamps, ...stamps] }),
       );
       isComplete = complete;

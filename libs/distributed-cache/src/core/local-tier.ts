@@ -5,12 +5,14 @@ import {
   type LocalEntry,
   type LocalPutOptions,
   type Partition,
+  asItIs,
+  readStored,
   type StoredValue,
   storeValue,
   type ValueOrigin,
   type ValuesMode,
 } from '../local/index.js';
-import { type CopyInstance, freezeTree } from '../values/index.js';
+import { type CopyInstance, freezeTree, inspectValue, type ClassRegistry } from '../values/index.js';
 import { type EntryLife, XFETCH_HORIZON } from './entry-options.js';
 import type { CacheRuntime } from './runtime.js';
 
@@ -172,53 +174,104 @@ interface LocalForms {
   readonly forLocal: StoredValue | DeferredJson;
 }
 
-/** Makes the values of one namespace safe to keep in L1 and to share between readers. */
+/**
+ * Makes the values of one namespace safe to keep in L1, and gives them to their readers.
+ *
+ * The mode of a call (`values`) decides what the call gets, whatever the mode of the call that stored the value. A value
+ * is kept for the mode of the call that stores it; a call of another mode may have to copy it.
+ */
 export class LocalValues {
-  /** The length of its JSON from which a value may be kept as text. */
-  readonly textFrom: number;
   private readonly rereads = new RereadPredictor();
 
   constructor(
     private readonly codec: EntryCodec,
-    private readonly mode: ValuesMode,
+    private readonly namespaceMode: ValuesMode,
+    private readonly classes: ClassRegistry,
     /** The function that copies instances, once one is needed. */
     private readonly copier: () => CopyInstance | undefined,
-  ) {
-    this.textFrom = mode === 'frozen' ? TEXT_FROM_LENGTH : Infinity;
+  ) {}
+
+  /** The length of its JSON from which a value may be kept as text. */
+  textFrom(mode = this.namespaceMode): number {
+    return mode === 'shared' ? Infinity : TEXT_FROM_LENGTH;
   }
 
-  storable({ value, isTree, isAscii }: Omit<Decoded, 'text'>, origin: ValueOrigin): StoredValue {
-    return storeValue(value, this.mode, { origin, isTree, isAscii, copyInstance: this.copier() });
+  /** The value for one reader. */
+  read(stored: StoredValue, mode = this.namespaceMode): unknown {
+    return readStored(stored, mode);
+  }
+
+  storable(
+    { value, isTree, isAscii }: Omit<Decoded, 'text'>,
+    origin: ValueOrigin,
+    mode = this.namespaceMode,
+  ): StoredValue {
+    return storeValue(value, mode, { origin, isTree, isAscii, copyInstance: this.copier() });
   }
 
   /** A value kept as its JSON text, which the first read parses. */
-  unread(text: string, isWide: boolean): DeferredJson {
-    return new DeferredJson(text, isWide, this.readText);
+  unread(text: string, isWide: boolean, mode = this.namespaceMode): DeferredJson {
+    return new DeferredJson(text, isWide, (read) => this.parsed(read, mode));
   }
 
-  /** A value that was read from Redis, for its caller and for L1. */
-  found(decoded: Decoded): LocalForms {
+  /**
+   * A value that was read from Redis, for its callers and for L1. A text is kept only of an origin `decoded`. In mode
+   * `cloned` the first caller gets the decoded value itself.
+   */
+  found(decoded: Decoded, origin: ValueOrigin, mode = this.namespaceMode): LocalForms {
     const { value, text, isAscii } = decoded;
-    if (text === undefined || text.length < this.textFrom || !isObject(value) || !this.rereads.prefersText()) {
-      const stored = this.storable(decoded, 'decoded');
-      return { stored, forLocal: stored };
+    const isCloned = mode === 'cloned';
+    if (text === undefined || text.length < this.textFrom(mode) || !isObject(value) || !this.rereads.prefersText()) {
+      const stored = this.storable(decoded, isCloned ? 'given' : origin, mode);
+      return { stored: isCloned ? withSpare(stored, value) : stored, forLocal: stored };
+    }
+    this.rereads.onKept();
+    const forLocal = new DeferredJson(text, !isAscii, (read) => {
+      this.rereads.onReread();
+      return this.parsed(read, mode);
+    });
+    if (isCloned) {
+      const remake = (): unknown => this.codec.parse(text).value;
+      return { stored: { value: undefined, bytes: 0, form: 'own', spare: { value }, remake }, forLocal };
     }
     freezeTree(value);
-    this.rereads.onKept();
-    return { stored: unmeasured(value), forLocal: new DeferredJson(text, !isAscii, this.rereadText) };
+    return { stored: { value, bytes: 0, form: 'frozen', isTree: true }, forLocal };
   }
 
-  private readonly readText = (text: string): StoredValue => this.storable(this.codec.parse(text), 'decoded');
+  /**
+   * A value that no tier keeps, for the callers of its load. What the codec does not keep exactly (a stream, an instance
+   * of an unknown class) can't be copied either: the callers share it.
+   * @param isSpare whether the first caller gets the value itself; default true
+   */
+  unkept(value: unknown, mode = this.namespaceMode, isSpare = true): StoredValue {
+    if (mode === 'shared' || !isObject(value) || !this.isCopyable(value)) {
+      return asItIs(value);
+    }
+    const stored = storeValue(value, mode, { copyInstance: this.copier() });
+    return isSpare ? withSpare(stored, value) : stored;
+  }
 
-  private readonly rereadText = (text: string): StoredValue => {
-    this.rereads.onReread();
-    return this.readText(text);
-  };
+  /** A value once more, for the same caller: another object in mode `cloned`. */
+  again(value: unknown, mode = this.namespaceMode): unknown {
+    return mode === 'cloned' ? this.read(this.unkept(value, mode, false), mode) : value;
+  }
+
+  private parsed(text: string, mode: ValuesMode): StoredValue {
+    return this.storable(this.codec.parse(text), 'decoded', mode);
+  }
+
+  private isCopyable(value: object): boolean {
+    try {
+      return inspectValue(value, { classes: this.classes }).isExact;
+    } catch {
+      return false;
+    }
+  }
 }
 
-/** A value that is returned as it is, and not kept. */
-export function unmeasured(value: unknown): StoredValue {
-  return { value, bytes: 0, copyOnRead: false };
+/** A stored value of which the first reader gets this object, unless readers share what is stored. */
+export function withSpare(stored: StoredValue, value: unknown): StoredValue {
+  return stored.form === 'own' ? { ...stored, spare: { value } } : stored;
 }
 
 function isObject(value: unknown): value is object {

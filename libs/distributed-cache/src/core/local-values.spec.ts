@@ -32,8 +32,8 @@ const READERS: readonly [string, (cache: AsyncCache<Page>, key: string) => Promi
 ];
 
 describe('a value read from Redis', () => {
-  it.each(READERS)('is frozen for all readers, which share one object: %s', async (_name, read) => {
-    const cache = await newcomer(['key']);
+  it.each(READERS)('is frozen for all readers in mode frozen, which share one object: %s', async (_name, read) => {
+    const cache = await newcomer(['key'], { values: 'frozen' });
     const first = await read(cache, 'key');
     expect(first).toEqual(page);
     expect(() => first?.lines.push('spoiled')).toThrow(TypeError);
@@ -55,7 +55,7 @@ describe('a value read from Redis', () => {
 
   it('is kept as a shared value where values are read again', async () => {
     const keys = Array.from({ length: 100 }, (_, index) => `key${index}`);
-    const cache = await newcomer(keys);
+    const cache = await newcomer(keys, { values: 'frozen' });
     const shared = [];
     for (const key of keys) {
       shared.push((await cache.get(key)) === (await cache.get(key)));
@@ -67,7 +67,7 @@ describe('a value read from Redis', () => {
   it.each([
     ['shared', true],
     ['cloned', false],
-  ] as const)('is kept as a value in mode %s', async (values, isOne) => {
+  ] as const)('is one object for all readers in mode shared only: %s', async (values, isOne) => {
     const cache = await newcomer(['key'], { values });
     const first = await cache.get('key');
     expect((await cache.get('key')) === first).toBe(isOne);

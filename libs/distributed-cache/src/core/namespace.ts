@@ -66,7 +66,7 @@ export function createNamespace(
           },
           versionStamps(policy),
         );
-  const values = new LocalValues(codec, policy.values, instanceCopier(runtime.classes));
+  const values = new LocalValues(codec, policy.values, runtime.classes, instanceCopier(runtime.classes));
   const checks = new ValueChecks(policy, config.deadlineMs, (key, mismatch) => recorder.mismatch(key, mismatch));
   const reader = new EntryReader(flights, local, remote, checks, values, policy.graceMs);
   const encoder = new EntryEncoder(codec, values, {
@@ -74,7 +74,7 @@ export function createNamespace(
   });
   const deadlineClock = redis?.connection.deadlineClock ?? REAL_TIME;
   const newBudget = (): WaitBudget => new WaitBudget(deadlineClock, config.deadlineMs);
-  const writer = new EntryWriter(encoder, flights, local, remote, newBudget);
+  const writer = new EntryWriter(values, encoder, flights, local, remote, newBudget);
   const missPredictor = new MissPredictor(redis, config.deadlineMs);
   const leases = new LeaseQueue(reader, remote, flights, missPredictor, new ReplaceThrottle(clock), () =>
     recorder.wait(),

@@ -9,7 +9,7 @@ import { UNREACHABLE, type RemoteLookup } from './remote-outcomes.js';
 import type { RemoteTier } from './remote-tier.js';
 
 /** Work whose result L1 keeps unless its key has changed meanwhile. */
-type Watched = Pick<Flight, 'isTainted' | 'check'>;
+type Watched = Pick<Flight, 'isTainted' | 'check' | 'values'>;
 
 type FoundLookup = Extract<RemoteLookup, { state: 'found' }>;
 
@@ -25,7 +25,7 @@ export class EntryReader {
     private readonly local: LocalTier,
     private readonly remote: RemoteTier | undefined,
     readonly checks: ValueChecks,
-    private readonly values: LocalValues,
+    readonly values: LocalValues,
     /** The grace of the namespace, in milliseconds. */
     private readonly graceMs: number,
   ) {}
@@ -121,7 +121,11 @@ export class EntryReader {
       return refused(lookup);
     }
     const { entry, ttlMs, ageMs, stamps, tagVersions } = lookup;
-    const { stored, forLocal } = this.values.found(checked.isAsRead ? entry : asDecoded(checked.value));
+    const { stored, forLocal } = this.values.found(
+      checked.isAsRead ? entry : asDecoded(checked.value),
+      checked.isAsRead ? 'decoded' : 'given',
+      flight.values,
+    );
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
     const fullTtlMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && !flight.isTainted) {

@@ -6,7 +6,7 @@ import {
   type EntryCodec,
   type Stamp,
 } from '../codec/index.js';
-import type { ResolvedNamespace } from '../config/index.js';
+import type { ResolvedNamespace, ValuesMode } from '../config/index.js';
 import { ValueRefusedError } from '../errors/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
 import { DeferredJson, type TagVersion, type StoredValue } from '../local/index.js';
@@ -17,7 +17,7 @@ import type { Flight } from './flight.js';
 import type { Flights } from './flights.js';
 import type { Invalidator } from './invalidate.js';
 import type { FillGrant } from './lease-wait.js';
-import { type LocalTier, type LocalValues, unmeasured } from './local-tier.js';
+import { type LocalTier, type LocalValues, withSpare } from './local-tier.js';
 import type { WrittenEntry, WrittenLoad } from './outcomes.js';
 import type { RemoteWrite, WriteOutcome } from './remote-outcomes.js';
 import type { RemoteTier } from './remote-tier.js';
@@ -50,12 +50,11 @@ export class EntrySetter {
       await this.invalidator.afterNotKept(key, encodedKey, life);
       return false;
     }
-    const tagVersions = this.tags.tagVersions(tags);
-    const check = this.checks.of(options);
+    const common = this.commonOf(options, tags);
     const flight = flights.beginWrite(encodedKey);
     let written: WrittenEntry;
     try {
-      written = await writer.write({ key: encodedKey, value, life, flight, loadMs: 0, tags, tagVersions, check });
+      written = await writer.write({ key: encodedKey, value, life, flight, ...common });
     } finally {
       flights.end(encodedKey, flight);
     }
@@ -86,15 +85,12 @@ export class EntrySetter {
       await (life instanceof NotKept && this.invalidator.afterNotKept(key, encodedKey, life));
     }
     const encodedKeys = values.map(({ encodedKey }) => encodedKey);
-    const tagVersions = this.tags.tagVersions(tags);
-    const check = this.checks.of(options);
+    const common = this.commonOf(options, tags);
     const written = await this.flights.write(encodedKeys, (flights) =>
       this.writer.writeMany(
         values.flatMap(({ encodedKey, value, life }, index) => {
           const flight = flights[index];
-          return flight === undefined
-            ? []
-            : [{ key: encodedKey, value, life, flight, loadMs: 0, tags, tagVersions, check }];
+          return flight === undefined ? [] : [{ key: encodedKey, value, life, flight, ...common }];
         }),
       ),
     );
@@ -105,6 +101,12 @@ export class EntrySetter {
       }
     }
     return values.length === given.length && written.every(({ complete }) => complete);
+  }
+
+  /** The facts that the values of one call have in common. */
+  private commonOf<T>(options: EntryOptions<T>, tags: readonly string[]) {
+    const { values } = options;
+    return { loadMs: 0, tags, tagVersions: this.tags.tagVersions(tags), check: this.checks.of(options), values };
   }
 }
 
@@ -127,6 +129,7 @@ export class EntrySetter {
  */
 export class EntryWriter {
   constructor(
+    readonly values: LocalValues,
     private readonly encoder: EntryEncoder,
     private readonly flights: Flights,
     private readonly local: LocalTier,
@@ -142,11 +145,12 @@ export class EntryWriter {
     const preparing = this.encoder.prepare(entry, false);
     const prepared = preparing instanceof Promise ? await preparing : preparing;
     if (prepared === undefined) {
-      return { ...refused(entry), stored: unmeasured(entry.value) };
+      return { ...refused(entry), stored: this.values.unkept(entry.value, entry.values) };
     }
-    const { forLocal } = prepared;
+    const { forLocal, isExact } = prepared;
     const written = this.finish(prepared, await this.fill(prepared, grant));
-    return { ...written, stored: forLocal instanceof DeferredJson ? forLocal.read() : forLocal };
+    const stored = forLocal instanceof DeferredJson ? forLocal.read() : forLocal;
+    return { ...written, stored: isExact ? withSpare(stored, entry.value) : stored };
   }
 
   /** Stores a value that a caller passed to `set`. */
@@ -296,6 +300,8 @@ interface EntryToWrite {
   readonly tagVersions: readonly TagVersion[] | undefined;
   /** The check that the value must pass before it is stored; the check itself reports a mismatch. */
   readonly check: ValueCheck | undefined;
+  /** The mode of its call; absent: that of the namespace. */
+  readonly values: ValuesMode | undefined;
 }
 
 interface EncoderListener {
@@ -308,6 +314,8 @@ interface PreparedEntry {
   readonly entry: EntryToWrite;
   readonly forLocal: StoredValue | DeferredJson;
   readonly payload: EncodedPayload;
+  /** Whether `forLocal` equals the given value. */
+  readonly isExact: boolean;
 }
 
 /** Brings the values of one namespace into the form of each tier. A value that can't be cached is reported. */
@@ -345,10 +353,10 @@ export class EntryEncoder {
     mayKeepText: boolean,
   ): PreparedEntry | undefined | Promise<PreparedEntry | undefined> {
     try {
-      const textFrom = mayKeepText ? this.values.textFrom : Infinity;
+      const textFrom = mayKeepText ? this.values.textFrom(entry.values) : Infinity;
       const begun = this.codec.beginEncoding(entry.value, textFrom);
       const { payload } = begun;
-      const forLocal = begun.exact ? this.localForm(entry.value, begun, textFrom) : undefined;
+      const forLocal = begun.exact ? this.localForm(entry, begun, textFrom) : undefined;
       const preparing =
         payload instanceof Promise
           ? payload.then((written) => this.complete(entry, written, forLocal))
@@ -360,13 +368,13 @@ export class EntryEncoder {
   }
 
   private localForm(
-    value: unknown,
+    { value, values }: EntryToWrite,
     { isTree, isAscii, text, textBytes }: BegunEncoding,
     textFrom: number,
   ): StoredValue | DeferredJson {
     return isTree && text.length >= textFrom
-      ? this.values.unread(text, textBytes > text.length)
-      : this.values.storable({ value, isTree, isAscii }, 'given');
+      ? this.values.unread(text, textBytes > text.length, values)
+      : this.values.storable({ value, isTree, isAscii }, 'given', values);
   }
 
   private refuse({ key }: EntryToWrite, error: unknown): undefined {
@@ -384,13 +392,14 @@ export class EntryEncoder {
     forLocal: StoredValue | DeferredJson | undefined,
   ): PreparedEntry | Promise<PreparedEntry> {
     if (forLocal !== undefined) {
-      return { entry, forLocal, payload };
+      return { entry, forLocal, payload, isExact: true };
     }
     const reading = this.codec.readBack(payload);
     const prepared = ({ value }: Decoded): PreparedEntry => ({
       entry,
-      forLocal: this.values.storable(asDecoded(value), 'decoded'),
+      forLocal: this.values.storable(asDecoded(value), 'decoded', entry.values),
       payload,
+      isExact: false,
     });
     return reading instanceof Promise ? reading.then(prepared) : prepared(reading);
   }

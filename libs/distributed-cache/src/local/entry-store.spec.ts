@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { EntryStore, type EntryFacts, type KeyWithSlot, type PartitionIndex } from './entry-store.js';
-import { DeferredJson } from './stored-value.js';
+import { EntryStore, type EntryFacts, type KeyWithSlot, type PartitionIndex, readingOf } from './entry-store.js';
+import { DeferredJson, type StoredValue } from './stored-value.js';
 
 const NOW_MS = 1_700_000_000_000.25;
 const DAY_MS = 86_400_000;
@@ -17,7 +17,8 @@ const PLAIN: EntryFacts = {
 };
 
 /** A value whose bytes are given, not measured. */
-const stored = (value: unknown, bytes = 0) => ({ value, bytes, copyOnRead: false });
+const stored = (value: unknown, bytes = 0): StoredValue => ({ value, bytes, form: 'plain' });
+const CLONED = readingOf('cloned');
 
 function storeWithPartition(maxBytes = 2 ** 40, maxEntries = Infinity) {
   const store = new EntryStore(maxBytes, maxEntries);
@@ -60,7 +61,7 @@ describe('EntryStore', () => {
     }
     expect(store.slotsEnd).toBeLessThanOrEqual(703);
     expect(store.count).toBe(expected.size);
-    expect(new Map([...partition.slots].map(([key, slot]) => [key, store.valueAt(slot)]))).toEqual(expected);
+    expect(new Map([...partition.slots].map(([key, slot]) => [key, store.valueAt(slot, CLONED)]))).toEqual(expected);
   });
 
   it('keeps points in time exactly, and a life or grace to a ten-millionth of itself', () => {
@@ -87,7 +88,7 @@ describe('EntryStore', () => {
     const keyOf = (encoded: string): KeyWithSlot => ({ encoded, slot: 0, sequence: -1 });
     const valueOf = ({ store }: { store: EntryStore }, partition: PartitionIndex, key: KeyWithSlot) => {
       const slot = store.hitAgain(partition, key, NOW_MS);
-      return slot < 0 ? undefined : store.valueAt(slot);
+      return slot < 0 ? undefined : store.valueAt(slot, CLONED);
     };
 
     it('finds its entry after it was made, replaced, or moved to another slot', () => {
@@ -121,7 +122,7 @@ describe('EntryStore', () => {
       expect(valueOf({ store }, partition, key)).toBeUndefined();
     });
 
-    it('does not find an entry that is outdated, tagged or to be copied, and finds one that was stored in the epoch', () => {
+    it('does not find an entry that is outdated or tagged, and finds one that was stored in the epoch', () => {
       const { store, partition } = storeWithPartition();
       const key = keyOf('key');
       store.put(partition, 'key', stored(1), PLAIN);
@@ -129,15 +130,35 @@ describe('EntryStore', () => {
       expect(store.hitAgain(partition, key, PLAIN.expiresAtMs)).toBe(-1);
       store.startEpoch(partition);
       expect(valueOf({ store }, partition, key)).toBeUndefined();
-      store.put(partition, 'key', { ...stored(2), copyOnRead: true }, PLAIN);
-      expect(valueOf({ store }, partition, key)).toBeUndefined();
-      expect(store.hitAgain(partition, key, -NOW_MS)).toBe(-1); // at any time of the clock
       store.put(partition, 'key', stored(3), { ...PLAIN, tagVersions: [{ scope: { generation: 0 }, generation: 0 }] });
       expect(valueOf({ store }, partition, key)).toBeUndefined();
       store.put(partition, 'key', stored(4), { ...PLAIN, isPlainKey: false });
       expect([valueOf({ store }, partition, key), store.hit(partition, 'key', NOW_MS)]).toEqual([4, -1]);
       store.put(partition, 'key', stored(5), { ...PLAIN, readyUntilMs: NOW_MS });
       expect(valueOf({ store }, partition, key)).toBeUndefined();
+    });
+
+    it('finds a copy where the form of the entry asks for it, for each way of reading', () => {
+      const { store, partition } = storeWithPartition();
+      const key = keyOf('key');
+      for (const form of ['plain', 'own', 'frozen', 'shared'] as const) {
+        const value = { list: [1] };
+        store.put(partition, 'key', { value, bytes: 0, form, isTree: true }, PLAIN);
+        const slot = store.hitAgain(partition, key, NOW_MS);
+        const isSame = (['cloned', 'frozen', 'shared'] as const).filter((mode) => {
+          const read = store.valueAt(slot, readingOf(mode));
+          expect(read).toEqual(value);
+          return read === value;
+        });
+        const expected = {
+          plain: ['cloned', 'frozen', 'shared'],
+          own: [],
+          frozen: ['frozen', 'shared'],
+          shared: ['shared'],
+        };
+        expect(isSame).toEqual(expected[form]);
+        expect(store.entryAt(slot)).toMatchObject({ form, isTree: true });
+      }
     });
 
     it('is looked up by its text after the columns were shrunk', () => {
@@ -174,7 +195,7 @@ describe('a value kept as text', () => {
     const { value } = store.entryAt(slot);
     expect(value).toEqual({ text: 'x'.repeat(912) });
     expect(store.hit(partition, 'key', NOW_MS)).toBe(slot);
-    expect(store.valueAt(slot)).toBe(value);
+    expect(store.valueAt(slot, CLONED)).toBe(value);
     expect(store.entryAt(slot).value).toBe(value);
     expect(reads).toHaveLength(1);
   });

@@ -1,5 +1,13 @@
-import { textBytes } from '../values/index.js';
-import { DeferredJson, type LocalEntry, type TagVersion, type StoredValue } from './stored-value.js';
+import { copyKept, textBytes } from '../values/index.js';
+import {
+  DeferredJson,
+  isCopied,
+  type LocalEntry,
+  type StoredValue,
+  type TagVersion,
+  type ValueForm,
+  type ValuesMode,
+} from './stored-value.js';
 import { SlotTable } from './slot-table.js';
 
 /** The index of one partition: its keys, and the slots of their entries. One operation invalidates all entries of a partition. */
@@ -44,10 +52,33 @@ const NEVER = Number.NaN;
 /** The slot of no entry. It is never fresh. */
 const NO_SLOT = 0;
 const PLAIN_KEY = 1;
-const COPY_ON_READ = 2;
-const DEFERRED = 4;
+const DEFERRED = 2;
+const IS_TREE = 4;
+const FORM_FLAGS = { plain: 0, own: 8, frozen: 16, shared: 32 } as const satisfies Record<ValueForm, number>;
+const FORMS: readonly ValueForm[] = ['own', 'frozen', 'shared'];
 /** The memory that an entry takes in the columns and in the map of slots, including their free capacity. */
 const ENTRY_OVERHEAD_BYTES = 120;
+
+/** How a caller reads values: its mode, and the flags of the forms that it gets a copy of. */
+export interface Reading {
+  readonly mode: ValuesMode;
+  readonly copied: number;
+}
+
+const READINGS: Readonly<Record<ValuesMode, Reading>> = {
+  cloned: reading('cloned'),
+  frozen: reading('frozen'),
+  shared: reading('shared'),
+};
+
+export function readingOf(mode: ValuesMode): Reading {
+  return READINGS[mode];
+}
+
+function reading(mode: ValuesMode): Reading {
+  const copied = FORMS.filter((form) => isCopied(form, mode)).reduce((flags, form) => flags | FORM_FLAGS[form], 0);
+  return { mode, copied };
+}
 
 /**
  * V8 stores an integer up to this one without an object. A number that was read from a column of doubles gets an
@@ -89,9 +120,9 @@ export class EntryStore extends SlotTable {
   }
 
   /**
-   * Returns the slot of a value that may be returned as it is, and marks the entry as recently used; -1 otherwise. Such
-   * an entry is fresh, not due for a refresh, of the current epoch, without tags, not copied on read, and not kept as
-   * text; the caller's key equals its encoding. This is the hit path: nothing is allocated.
+   * Returns the slot of an entry that may be returned without further checks, and marks it as recently used; -1
+   * otherwise. Such an entry is fresh, not due for a refresh, of the current epoch, without tags, and not kept as text;
+   * the caller's key equals its encoding. This is the hit path: nothing is allocated.
    */
   hit(partition: PartitionIndex, key: string, nowMs: number): number {
     const slot = partition.slots.get(key);
@@ -116,8 +147,15 @@ export class EntryStore extends SlotTable {
     return slot;
   }
 
-  valueAt(slot: number): unknown {
-    return this.values[slot];
+  /** The value for a caller that reads it so: as it is kept, or a copy. */
+  valueAt(slot: number, { mode, copied }: Reading): unknown {
+    return (this.flags[slot]! & copied) === 0 ? this.values[slot] : this.copyAt(slot, mode);
+  }
+
+  private copyAt(slot: number, mode: ValuesMode): unknown {
+    const isTree = (this.flags[slot]! & IS_TREE) !== 0;
+    const copyInstance = this.copyInstances.get(slot);
+    return copyKept({ value: this.values[slot], isTree, copyInstance }, mode === 'frozen');
   }
 
   ttlAt(slot: number, nowMs: number): number {
@@ -224,7 +262,8 @@ export class EntryStore extends SlotTable {
     }
     const entry = {
       value: this.values[slot],
-      copyOnRead: (this.flags[slot]! & COPY_ON_READ) !== 0,
+      form: this.formAt(slot),
+      isTree: (this.flags[slot]! & IS_TREE) !== 0,
       copyInstance: this.copyInstances.get(slot),
       bytes: this.bytes[slot]!,
       storedAtMs: this.storedAtMs[slot]!,
@@ -246,7 +285,7 @@ export class EntryStore extends SlotTable {
     const deferred = this.values[slot] as DeferredJson;
     const stored = deferred.read();
     const growth = Math.ceil(stored.bytes - deferred.bytes);
-    this.flags[slot]! &= ~DEFERRED;
+    this.flags[slot] = (this.flags[slot]! & PLAIN_KEY) | flagsOf(stored);
     this.readyUntilMs[slot] = deferred.readyUntilMs;
     this.values[slot] = stored.value;
     this.bytes[slot]! += growth;
@@ -280,8 +319,13 @@ export class EntryStore extends SlotTable {
     if (stored.copyInstance !== undefined) {
       this.copyInstances.set(slot, stored.copyInstance);
     }
-    this.flags[slot] = flags | (stored.copyOnRead ? COPY_ON_READ : 0);
-    this.readyUntilMs[slot] = stored.copyOnRead ? NEVER : readyUntilMs;
+    this.flags[slot] = flags | flagsOf(stored);
+    this.readyUntilMs[slot] = readyUntilMs;
+  }
+
+  private formAt(slot: number): ValueForm {
+    const flags = this.flags[slot]!;
+    return FORMS.find((form) => (flags & FORM_FLAGS[form]) !== 0) ?? 'plain';
   }
 
   private partitionOf(slot: number): PartitionIndex {
@@ -299,4 +343,8 @@ export class EntryStore extends SlotTable {
     this.use(slot);
     return slot;
   }
+}
+
+function flagsOf({ form, isTree }: StoredValue): number {
+  return FORM_FLAGS[form] | (isTree === true ? IS_TREE : 0);
 }

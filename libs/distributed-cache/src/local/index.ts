@@ -1,8 +1,10 @@
 export { CoarseClock, SuspendWatch, systemClock, type Clock } from './clock.js';
-export { EntryStore } from './entry-store.js';
+export { EntryStore, readingOf, type Reading } from './entry-store.js';
 export { LocalCache, type LocalCacheOptions, Partition } from './local-cache.js';
 export {
+  asItIs,
   DeferredJson,
+  isCopied,
   type LocalEntry,
   type TagVersion,
   type LocalPutOptions,

@@ -16,7 +16,7 @@ export interface LocalCacheOptions {
   readonly maxBytes?: number;
   /** Maximum number of entries. Default: no limit besides memory. */
   readonly maxEntries?: number;
-  /** How values are returned. Default `frozen`. */
+  /** How values are returned. Default `cloned`. */
   readonly values?: ValuesMode;
   readonly clock?: Clock;
 }
@@ -44,7 +44,7 @@ export class LocalCache {
   private sweepSlot = 1;
 
   constructor(options: LocalCacheOptions = {}) {
-    const { maxBytes = DEFAULT_MAX_BYTES, maxEntries, values = 'frozen', clock = systemClock } = options;
+    const { maxBytes = DEFAULT_MAX_BYTES, maxEntries, values = 'cloned', clock = systemClock } = options;
     requirePositive('maxBytes', maxBytes);
     if (maxEntries !== undefined) {
       requirePositive('maxEntries', maxEntries);
@@ -81,7 +81,12 @@ export class LocalCache {
   /** The fresh value, or `undefined`. A stored `undefined` looks the same: use {@link find} to distinguish them. */
   get(key: string): unknown {
     const entry = this.find(key);
-    return entry === undefined || entry.expiresAtMs <= this.clock.nowMs() ? undefined : readStored(entry);
+    return entry === undefined || entry.expiresAtMs <= this.clock.nowMs() ? undefined : this.read(entry);
+  }
+
+  /** What is frozen or shared was stored so, by the option or by its own. */
+  private read(entry: LocalEntry): unknown {
+    return readStored(entry, entry.form === 'own' ? this.values : 'shared');
   }
 
   has(key: string): boolean {
@@ -100,8 +105,8 @@ export class LocalCache {
   }
 
   /**
-   * Stores a value. In mode `frozen` the given object is deep-frozen, unless it holds something that can't be (a Map,
-   * Date, Buffer, ...): then a copy is kept. A value larger than the whole cache is not kept, and the key is removed.
+   * Stores a copy of a value; in mode `shared`, the value itself. A value larger than the whole cache is not kept, and
+   * the key is removed.
    * @returns whether it was kept
    * @throws RangeError for a TTL or grace that is not a duration
    */

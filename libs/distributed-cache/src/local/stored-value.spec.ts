@@ -28,24 +28,26 @@ function deep(depth: number): object {
 describe('values in mode frozen', () => {
   it('are shared by their readers and cannot be changed, at any depth', () => {
     const value = { list: [1], nested: { text: 'a', deeper: [{ b: 1 }] } };
-    const stored = storeValue(value, 'frozen');
-    expect(readStored(stored)).toBe(value);
-    expect(readStored(stored)).toBe(readStored(stored));
-    expect(() => value.list.push(2)).toThrow(TypeError);
-    expect(() => (value.nested.deeper[0]!.b = 2)).toThrow(TypeError);
-    expect(() => Object.assign(value, { more: 1 })).toThrow(TypeError);
+    for (const isTree of [true, false]) {
+      const stored = storeValue(value, 'frozen', { isTree });
+      const read = readStored(stored, 'frozen') as typeof value;
+      expect(readStored(stored, 'frozen')).toBe(read);
+      expect(() => read.list.push(2)).toThrow(TypeError);
+      expect(() => (read.nested.deeper[0]!.b = 2)).toThrow(TypeError);
+      expect(() => Object.assign(read, { more: 1 })).toThrow(TypeError);
+    }
   });
 
   it('are frozen at every depth, also if they were frozen at the top before', () => {
-    const inner = { list: [1] };
-    const stored = storeValue({ outer: Object.freeze({ inner }) }, 'frozen');
-    expect(stored.copyOnRead).toBe(false);
-    expect(() => inner.list.push(2)).toThrow(TypeError);
+    const stored = storeValue({ outer: Object.freeze({ inner: { list: [1] } }) }, 'frozen');
+    expect(stored.form).toBe('frozen');
+    const read = readStored(stored, 'frozen') as { outer: { inner: { list: number[] } } };
+    expect(() => read.outer.inner.list.push(2)).toThrow(TypeError);
   });
 
   it('are frozen inside an error', () => {
     const error = new AggregateError([{ a: [1] }], 'both', { cause: { list: [1] } });
-    const read = readStored(storeValue(error, 'frozen')) as AggregateError & { cause: { list: number[] } };
+    const read = readStored(storeValue(error, 'frozen'), 'frozen') as AggregateError & { cause: { list: number[] } };
     expect(() => read.cause.list.push(2)).toThrow(TypeError);
     expect(() => (read.errors[0] as { a: number[] }).a.push(2)).toThrow(TypeError);
     expect(() => (read.message = 'other')).toThrow(TypeError);
@@ -55,21 +57,25 @@ describe('values in mode frozen', () => {
     const given = { held: make() };
     const stored = storeValue(given, 'frozen');
     change(given.held);
-    const first = readStored(stored) as { held: unknown };
+    const first = readStored(stored, 'frozen') as { held: unknown };
     expect(first).toEqual({ held: make() });
-    change(first.held);
-    expect(readStored(stored)).toEqual({ held: make() });
+    expect(() => Object.assign(first, { more: 1 })).toThrow(TypeError);
+    try {
+      change(first.held);
+    } catch {
+      // the error is frozen
+    }
+    expect(readStored(stored, 'frozen')).toEqual({ held: make() });
   });
 
-  it('leave the given object unchanged if a copy is kept', () => {
-    const given = { when: new Date(0), list: [1] };
+  it.each([{ list: [1] }, { when: new Date(0), list: [1] }])('leave the given object unchanged', (given) => {
     storeValue(given, 'frozen');
     expect(given.list.push(2)).toBe(2);
   });
 
   it.each(['frozen', 'cloned', 'shared'] as const)('may be nested 100,000 deep (%s)', (mode) => {
-    expect(readStored(storeValue(deep(100_000), mode))).toBeTypeOf('object');
-    expect(readStored(storeValue([deep(100_000), new Date()], mode))).toBeTypeOf('object');
+    expect(readStored(storeValue(deep(100_000), mode), mode)).toBeTypeOf('object');
+    expect(readStored(storeValue([deep(100_000), new Date()], mode), mode)).toBeTypeOf('object');
   });
 });
 
@@ -78,10 +84,18 @@ describe('values in mode cloned', () => {
     const given = { list: [1] };
     const stored = storeValue(given, 'cloned');
     given.list.push(2);
-    const first = readStored(stored) as typeof given;
+    const first = readStored(stored, 'cloned') as typeof given;
     expect(first).toEqual({ list: [1] });
     first.list.push(3);
-    expect(readStored(stored)).toEqual({ list: [1] });
+    expect(readStored(stored, 'cloned')).toEqual({ list: [1] });
+  });
+
+  it('are given to the first reader instead of a copy, where there is a spare one', () => {
+    const given = { list: [1] };
+    const stored = { ...storeValue(given, 'cloned'), spare: { value: given } };
+    expect(readStored(stored, 'frozen')).not.toBe(given);
+    expect(readStored(stored, 'cloned')).toBe(given);
+    expect(readStored(stored, 'cloned')).not.toBe(given);
   });
 });
 
@@ -89,14 +103,14 @@ describe('values in mode shared', () => {
   it('are the given objects, not frozen and never copied', () => {
     const given = { list: [1], when: new Date(0) };
     const stored = storeValue(given, 'shared');
-    expect(readStored(stored)).toBe(given);
+    expect(readStored(stored, 'shared')).toBe(given);
     given.list.push(2);
-    expect(readStored(stored)).toEqual({ list: [1, 2], when: new Date(0) });
+    expect(readStored(stored, 'shared')).toEqual({ list: [1, 2], when: new Date(0) });
   });
 });
 
 it.each(['frozen', 'cloned', 'shared'] as const)('primitives are kept unchanged in mode %s', (mode) => {
   for (const value of [undefined, null, 0, '', 'text', 10n, NaN]) {
-    expect(readStored(storeValue(value, mode))).toBe(value);
+    expect(readStored(storeValue(value, mode), mode)).toBe(value);
   }
 });

@@ -1,16 +1,20 @@
 import {
   type CopyInstance,
+  copyKept,
+  copyTree,
   copyValue,
   flattenTexts,
   flatText,
+  type KeptValue,
   measureValue,
   readyTree,
   textBytes,
 } from '../values/index.js';
 
 /**
- * How values are returned from L1. `frozen`: shared and deep-frozen; a value that can't be frozen is copied on each
- * read. `cloned`: a copy on each read. `shared`: as they are; a caller that changes one changes it for all callers.
+ * How callers get values. `cloned`: each caller has a copy of its own. `frozen`: callers share one deep-frozen object; a
+ * value that can't be frozen is copied for each, and the copy is frozen as far as possible. `shared`: callers share one
+ * object as it is; a caller that changes it changes it for all.
  */
 export type ValuesMode = 'frozen' | 'cloned' | 'shared';
 
@@ -33,45 +37,93 @@ export interface ValueMaking {
   readonly copyInstance?: CopyInstance | undefined;
 }
 
-/** A value that is safe to keep and to share between readers: return it through {@link readStored}. */
-export interface StoredValue {
-  readonly value: unknown;
+/**
+ * The access to a kept object. `plain`: none is needed, because it is a primitive, or can't be copied. `own`: nothing
+ * but the cache has it, so it is copied for each reader. `frozen`: it is deep-frozen. `shared`: callers have it, and may
+ * change it.
+ */
+export type ValueForm = 'plain' | 'own' | 'frozen' | 'shared';
+
+/** A value that is safe to keep: return it through {@link readStored}. */
+export interface StoredValue extends KeptValue {
   /** Estimated heap, in bytes. */
   readonly bytes: number;
-  readonly copyOnRead: boolean;
-  readonly copyInstance?: CopyInstance | undefined;
+  readonly form: ValueForm;
+  /** An equal object that no reader has yet: the first reader gets it, instead of a copy. */
+  spare?: { readonly value: unknown } | undefined;
+  /** Makes an equal object, where `value` itself is not kept. */
+  readonly remake?: () => unknown;
 }
 
-/** The value in the form for its readers: shared and frozen, or a copy of their own. */
-export function readStored(stored: StoredValue): unknown {
-  return stored.copyOnRead ? copyValue(stored.value, stored) : stored.value;
+/** The forms that a reader gets a copy of, by its mode. Only then a change by one reader can't reach another. */
+const COPIED: Readonly<Record<ValuesMode, readonly ValueForm[]>> = {
+  cloned: ['own', 'frozen', 'shared'],
+  frozen: ['own', 'shared'],
+  shared: ['own'],
+};
+
+/** Whether a reader of this mode gets a copy of a value that is kept in this form. */
+export function isCopied(form: ValueForm, mode: ValuesMode): boolean {
+  return COPIED[mode].includes(form);
 }
 
-/** Makes a value safe to keep. In mode `frozen` the given object itself is frozen, unless it has to be copied. */
+/** The value as a reader of this mode gets it. It does not matter for which mode the value was stored. */
+export function readStored(stored: StoredValue, mode: ValuesMode): unknown {
+  if (!isCopied(stored.form, mode)) {
+    return stored.value;
+  }
+  const { spare, remake } = stored;
+  if (spare !== undefined && mode !== 'frozen') {
+    stored.spare = undefined;
+    return spare.value;
+  }
+  return copyKept(remake === undefined ? stored : { ...stored, value: remake() }, mode === 'frozen');
+}
+
+/** A value that is returned as it is, and not kept. */
+export function asItIs(value: unknown): StoredValue {
+  return { value, bytes: 0, form: 'plain' };
+}
+
+/** Makes a value safe to keep. A given object is neither frozen nor kept itself, except in mode `shared`. */
 export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking = {}): StoredValue {
   const { origin = 'given', isTree = false, isAscii = false, copyInstance } = making;
-  if (isTree && mode !== 'cloned' && typeof value === 'object' && value !== null) {
-    const bytes = readyTree(value, { flattens: origin === 'given', freezes: mode === 'frozen', isAscii });
-    return { value, bytes, copyOnRead: false };
-  }
-  const { bytes, hiddenBytes, unfreezable, objects } = measureValue(value);
   const isGiven = origin === 'given';
   if (typeof value !== 'object' || value === null) {
-    return { value: isGiven && typeof value === 'string' ? flatText(value) : value, bytes, copyOnRead: false };
+    const kept = isGiven && typeof value === 'string' ? flatText(value) : value;
+    return { value: kept, bytes: measureValue(value).bytes, form: 'plain' };
   }
-  if (mode !== 'shared' && (mode === 'cloned' || unfreezable)) {
-    return { value: copyValue(value, { toKeep: true, copyInstance }), bytes, copyOnRead: true, copyInstance };
+  if (isTree) {
+    const kept = isGiven && mode !== 'shared' ? copyTree(value) : value;
+    const bytes = readyTree(kept, { flattens: isGiven, freezes: mode === 'frozen', isAscii });
+    return { value: kept, bytes, form: FORMS[mode], isTree };
+  }
+  const measured = measureValue(value);
+  const { bytes, hiddenBytes, unfreezable, objects } = measured;
+  if (mode === 'shared') {
+    if (isGiven) {
+      flattenTexts(objects);
+    }
+    return { value, bytes: bytes + hiddenBytes, form: 'shared', copyInstance };
+  }
+  if (mode === 'cloned' || unfreezable) {
+    const kept = copyValue(value, { toKeep: true, copyInstance });
+    return { value: kept, bytes, form: 'own', isTree: measured.isTree, copyInstance };
   }
   if (isGiven) {
-    flattenTexts(objects);
+    return {
+      value: copyValue(value, { toKeep: true, freezes: true, copyInstance }),
+      bytes,
+      form: 'frozen',
+      copyInstance,
+    };
   }
-  if (mode === 'shared') {
-    return { value, bytes: bytes + hiddenBytes, copyOnRead: false };
-  }
-  // All of them: an object that was frozen before may hold others that are not.
   objects.forEach((part) => Object.freeze(part));
-  return { value, bytes, copyOnRead: false };
+  return { value, bytes, form: 'frozen', copyInstance };
 }
+
+/** The form in which each mode keeps what can be copied and frozen. */
+const FORMS = { cloned: 'own', frozen: 'frozen', shared: 'shared' } as const satisfies Record<ValuesMode, ValueForm>;
 
 /** The memory of a {@link DeferredJson} besides its text. */
 const OBJECT_BYTES = 72;

@@ -15,13 +15,15 @@ export type CopyInstance = (instance: object) => object | undefined;
  * overflows the stack: each object gets an empty copy when it is first met, which is filled later.
  * @param toKeep whether the copy is stored: texts and small buffers then get memory of their own, instead of a part of
  * shared memory
+ * @param freezes whether every object of the copy is frozen for which that is all it takes
  */
 export function copyValue<Value>(
   value: Value,
   {
     toKeep = false,
+    freezes = false,
     copyInstance,
-  }: { readonly toKeep?: boolean; readonly copyInstance?: CopyInstance | undefined } = {},
+  }: { readonly toKeep?: boolean; readonly freezes?: boolean; readonly copyInstance?: CopyInstance | undefined } = {},
 ): Value {
   const copies = new Map<object, object>();
   const unfilled: object[] = [];
@@ -44,7 +46,20 @@ export function copyValue<Value>(
   for (let part = unfilled.pop(); part !== undefined; part = unfilled.pop()) {
     fill(copies.get(part) ?? {}, part, copyOf);
   }
+  if (freezes) {
+    copies.forEach(freezeIfPossible);
+  }
   return root as Value;
+}
+
+/**
+ * Views refuse to be frozen. The other built-ins keep their state elsewhere, and a frozen RegExp with the flag `g` throws
+ * when it is used.
+ */
+function freezeIfPossible(copy: object): void {
+  if (!ArrayBuffer.isView(copy) && !hasInternalSlots(copy)) {
+    Object.freeze(copy);
+  }
 }
 
 function emptyCopy(value: object, copyOf: CopyOf, toKeep: boolean): object {

@@ -78,6 +78,8 @@ interface Measure {
    * URL, RegExp.
    */
   readonly unfreezable: boolean;
+  /** Whether no object in it is met twice. */
+  readonly isTree: boolean;
   /** Every object in the value, itself included. */
   readonly objects: ReadonlySet<object>;
 }
@@ -115,18 +117,20 @@ const shapes = new ShapeMemory();
 /** Walks over `value`, visiting each object once, cycles and shared parts included, without recursion. */
 export function measureValue(value: unknown): Measure {
   if (typeof value !== 'object' || value === null) {
-    return { bytes: primitiveBytes(value), hiddenBytes: 0, unfreezable: false, objects: NO_OBJECTS };
+    return { bytes: primitiveBytes(value), hiddenBytes: 0, unfreezable: false, isTree: true, objects: NO_OBJECTS };
   }
   const walk = new Walk();
   walk.count(value);
   walk.run();
-  return { bytes: walk.bytes, hiddenBytes: walk.hiddenBytes, unfreezable: walk.unfreezable, objects: walk.seen };
+  const { bytes, hiddenBytes, unfreezable, isTree, seen } = walk;
+  return { bytes, hiddenBytes, unfreezable, isTree, objects: seen };
 }
 
 class Walk {
   bytes = 0;
   hiddenBytes = 0;
   unfreezable = false;
+  isTree = true;
   readonly seen = new Set<object>();
   private readonly waiting: object[] = [];
 
@@ -136,6 +140,8 @@ class Walk {
     } else if (!this.seen.has(part)) {
       this.seen.add(part);
       this.waiting.push(part);
+    } else {
+      this.isTree = false;
     }
   }
 
@@ -184,6 +190,8 @@ class Walk {
       if (!this.seen.has(part.buffer)) {
         this.seen.add(part.buffer);
         this.hiddenBytes += part.buffer.byteLength - part.byteLength;
+      } else {
+        this.isTree = false;
       }
     } else if (part instanceof ArrayBuffer) {
       this.unfreezable = true;

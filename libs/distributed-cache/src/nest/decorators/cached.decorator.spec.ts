@@ -51,7 +51,7 @@ describe('@Cached', () => {
   it('shares one run among concurrent calls', async () => {
     const insights = (await nestForTest({ providers: [Insights] })).get(Insights);
     const answers = await Promise.all(Array.from({ length: 50 }, () => insights.plain('tea')));
-    expect(new Set(answers).size).toBe(1);
+    expect(answers).toEqual(answers.map(() => ({ term: 'tea', run: 1 })));
     expect(insights.runs).toBe(1);
   });
 
@@ -171,7 +171,6 @@ describe('@Cached', () => {
     const filter = () => true;
     const [first, second] = [await users.find(filter), await users.find(filter)];
     expect([first, second]).toEqual([{ run: 1 }, { run: 2 }]);
-    expect(Object.isFrozen(first)).toBe(false);
   });
 
   it('refuses wrong options where the class is loaded, all at once', () => {

@@ -22,7 +22,7 @@ import {
 /**
  * Caches the result of an asynchronous method. Concurrent calls with the same key share one run (single flight). An
  * error of the method reaches the caller as the same object; a fault of Redis never does. Works on providers,
- * controllers and resolvers of every scope. The result is shared between callers and deep-frozen (see `values`). When
+ * controllers and resolvers of every scope. Each caller gets its own copy (see `values`). When
  * the key or an option of a call can't be computed, the method runs, and its result is not cached (event
  * `decoratedCallUncached`, once for each method).
  */
@@ -123,7 +123,7 @@ function cachedDecorator<Args extends unknown[], Result>(
     const quickAnswer: QuickAnswer = (application, instance, only) => {
       const { cache, keys } = application.bound(binding);
       const known = keys.known(instance, only);
-      return known === undefined ? undefined : cache.hitAgain(known);
+      return known === undefined ? undefined : cache.hitAgain(known, options.values);
     };
     wrapMethod(decorator, target, name, descriptor, call, isPlain ? quickAnswer : undefined);
   };

@@ -12,6 +12,7 @@ import {
   type StandardSchemaV1,
   toMs,
   type ValidateMode,
+  type ValuesMode,
 } from '../../core/index.js';
 import { callOption, OptionError } from './call-problems.js';
 
@@ -63,6 +64,11 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
    * Default: the namespace's.
    */
   validate?: ValidateMode;
+  /**
+   * How callers get the result: `cloned`, each a copy of its own; `frozen`, all one deep-frozen object, which is the
+   * fastest safe way; `shared`, all one object without protection. Default: the namespace's (`cloned`).
+   */
+  values?: ValuesMode;
   /** Caches the result only when this returns true. Default: always, `null` and `undefined` included. */
   cacheIf?: (result: Result) => boolean;
   /**
@@ -106,6 +112,7 @@ export function entryOptionsOf<Args extends unknown[], Result>({
   staleIf,
   schema,
   validate,
+  values,
 }: Omit<CachedOptions<Args, Result>, 'key' | 'namespace'>): (
   instance: object,
   args: unknown[],
@@ -121,6 +128,7 @@ export function entryOptionsOf<Args extends unknown[], Result>({
     staleIf,
     schema,
     validate,
+    values,
   };
   if (typeof tags === 'function') {
     return (instance, args) => ({ ...common, tags: tagsOf(tags, instance, args as unknown as Args) });
@@ -182,6 +190,7 @@ const CHECKS = {
   version: checkThat((version) => typeof version === 'string' || Number.isFinite(version), 'a string or a number'),
   schema: STANDARD_SCHEMA,
   validate: { ...NAMESPACE_OPTIONS.validate.rule, allowed: '"read" or "both"' },
+  values: { ...NAMESPACE_OPTIONS.values.rule, allowed: '"cloned", "frozen" or "shared"' },
 } as const satisfies Readonly<Record<keyof CachedOptions, Check>>;
 
 /** Checks of options that only some decorators have. */
