@@ -56,6 +56,14 @@ export class Temperature {
   constructor(readonly kelvin: number) {}
 }
 
+export declare class Decimal {
+  readonly digits: readonly number[];
+}
+export declare class Link {
+  readonly href: string;
+  constructor(href: string);
+}
+
 export declare const app: INestApplication;
 export declare const cache: AsyncCache<Menu>;
 export declare const cls: { get(name: string): string };
