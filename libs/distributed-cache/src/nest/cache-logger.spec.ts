@@ -45,7 +45,7 @@ describe('CacheLogger', () => {
   it('logs at the start which tiers there are, and that Redis answers', async () => {
     const { url, keyPrefix } = redisForTest();
     const { logger } = await startApp({ redis: { url }, keyPrefix });
-    expect(linesOf(logger)).toEqual(['cache_configured L1 100 MiB, L2 REDIS', 'redis_connected REDIS']);
+    expect(linesOf(logger)).toEqual(['cache_configured L1 100 MiB, L2 REDIS (redis.url)', 'redis_connected REDIS']);
     const alone = await startApp({ redis: false });
     expect(linesOf(alone.logger)).toEqual(['cache_configured L1 100 MiB, no L2']);
     const off = await startApp({ enabled: false });
@@ -85,7 +85,7 @@ describe('CacheLogger', () => {
     const { users, logger } = await startApp({ redis: { host: '127.0.0.1', port: await freePort() } });
     await users.find('ada@example.org');
     expect(linesOf(logger)).toEqual([
-      'cache_configured L1 100 MiB, L2 REDIS',
+      'cache_configured L1 100 MiB, L2 REDIS (redis.host)',
       'redis_connection_failed REDIS: ECONNREFUSED',
       'cache_fallback_on the local tier serves until Redis is back (ECONNREFUSED)',
     ]);
