@@ -1,4 +1,4 @@
-import { encodeKey, type AsyncCache, type KeyOptions } from '../../core/index.js';
+import { encodeKey, type AsyncCache, type Duration, type KeyOptions } from '../../core/index.js';
 import { checkOptions, DEFAULT_NAMESPACE } from './decorator-options.js';
 import { callerName, KeySuffix, keyWith } from './entry-keys.js';
 import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
@@ -8,6 +8,14 @@ interface EvictAlways extends KeyOptions {
   namespace?: string;
   /** Evicts before the method runs, so also when it throws. Default false: after it has succeeded. */
   before?: boolean;
+  /** How long loads of an evicted `key` are not kept either: for a source that lags behind. Default: not at all. */
+  holdOff?: Duration;
+  /**
+   * Is given the eviction, to run it when the transaction of the method has been committed, for instance
+   * `runOnTransactionCommit`. When it throws, because there is no transaction, the eviction runs at once. Default: at
+   * once after the method.
+   */
+  after?: (evict: () => Promise<void>) => unknown;
 }
 
 /** Options of `@CacheEvict`: one of `key`, `keys`, `tags` and `all`. */
@@ -27,8 +35,15 @@ export type CacheEvictOptions<Args extends unknown[] = unknown[]> = EvictAlways 
         key?: undefined;
         keys?: undefined;
         all?: undefined;
+        holdOff?: undefined;
       }
-    | { /** Evicts the whole namespace. */ all: true; key?: undefined; keys?: undefined; tags?: undefined }
+    | {
+        /** Evicts the whole namespace. */ all: true;
+        key?: undefined;
+        keys?: undefined;
+        tags?: undefined;
+        holdOff?: undefined;
+      }
   );
 
 /**
@@ -40,8 +55,8 @@ export type CacheEvictOptions<Args extends unknown[] = unknown[]> = EvictAlways 
 export function CacheEvict<Args extends unknown[] = unknown[]>(
   options: CacheEvictOptions<Args>,
 ): AsyncMethodDecorator<Args, unknown> {
-  const { namespace = DEFAULT_NAMESPACE, before = false, varyBy, version } = options;
-  checkOptions('CacheEvict', { namespace, varyBy, version });
+  const { namespace = DEFAULT_NAMESPACE, before = false, varyBy, version, holdOff, after } = options;
+  checkOptions('CacheEvict', { namespace, varyBy, version, holdOff });
   return (target, name, descriptor: PropertyDescriptor) => {
     const suffixes = new KeySuffix({ varyBy, version }, callerName(target, name));
     wrapMethod('CacheEvict', target, name, descriptor, async (application, instance, args, original) => {
@@ -52,10 +67,19 @@ export function CacheEvict<Args extends unknown[] = unknown[]>(
         return original.apply(instance, args);
       }
       const result = await original.apply(instance, args);
-      await evict();
+      await (after === undefined ? evict() : evictThrough(after, evict));
       return result;
     });
   };
+}
+
+/** Hands the eviction to the hook of the options; without a transaction it runs at once. */
+async function evictThrough(after: NonNullable<EvictAlways['after']>, evict: () => Promise<unknown>): Promise<void> {
+  try {
+    await after(async () => void (await evict()));
+  } catch {
+    await evict(); // too much, never too little
+  }
 }
 
 /**
@@ -63,7 +87,7 @@ export function CacheEvict<Args extends unknown[] = unknown[]>(
  * refused before the method changes anything.
  */
 function evictionOf<Args extends unknown[]>(
-  { key, keys, tags, all }: CacheEvictOptions<Args>,
+  { key, keys, tags, all, holdOff }: CacheEvictOptions<Args>,
   cache: AsyncCache,
   suffixes: KeySuffix,
   instance: object,
@@ -84,5 +108,5 @@ function evictionOf<Args extends unknown[]>(
   const named = keys === undefined ? [key?.apply(instance, args) ?? ''] : keys.apply(instance, args);
   const evicted = named.map((one) => keyWith(one, suffix));
   evicted.forEach(encodeKey);
-  return () => cache.deleteMany(evicted);
+  return () => cache.deleteMany(evicted, holdOff === undefined ? undefined : { holdOff });
 }

@@ -116,6 +116,7 @@ interface CheckedOptions {
   readonly namespace: string;
   readonly ttl?: unknown;
   readonly grace?: Duration | undefined;
+  readonly holdOff?: Duration | undefined;
   readonly softTimeout?: Duration | undefined;
   readonly hardTimeout?: Duration | undefined;
   readonly refreshAhead?: number | undefined;
@@ -136,6 +137,7 @@ const CHECKS: Readonly<Record<keyof CheckedOptions, Check>> = {
     `${TIMEOUT.allowed}; or a function of the result that returns one`,
   ),
   grace: checkThat(isDuration, `a duration: ${DURATION_FORMS}`),
+  holdOff: TIMEOUT,
   softTimeout: TIMEOUT,
   hardTimeout: TIMEOUT,
   refreshAhead: checkThat(
