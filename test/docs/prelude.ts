@@ -47,9 +47,10 @@ export class Application {
   readonly db!: Database;
 }
 
-export abstract class Shop {
-  abstract search(term: string, options: { signal: AbortSignal }): Promise<Offer[]>;
-  abstract price(id: string): Promise<number>;
+export declare class Shop {
+  search(term: string, options: { signal: AbortSignal }): Promise<Offer[]>;
+  price(id: string): Promise<number>;
+  product(id: string): Promise<Product>;
 }
 
 export class Temperature {
@@ -75,5 +76,6 @@ export declare const myRedis: Redis;
 export declare const myStore: RedisStoreOption['store'];
 export declare const pager: { warn(text: string): void };
 export declare const password: string;
+export declare const runOnTransactionCommit: (work: () => Promise<void>) => void;
 export declare const secrets: { readonly redisPassword: string };
 export declare const config: { readonly cacheKeyNew: string; readonly cacheKeyOld: string };

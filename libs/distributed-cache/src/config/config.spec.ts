@@ -26,7 +26,7 @@ describe('CacheConfig without options and variables', () => {
       logLookups: false,
       strictStart: false,
       maxValueBytes: 4_194_304,
-      compression: { thresholdBytes: 2048, codec: 'deflate' },
+      compression: { thresholdBytes: 1024, codec: 'deflate' },
       classes: new Map(),
       encryptionKeys: undefined,
     });
@@ -221,12 +221,28 @@ describe('tiers that are turned off', () => {
 
 describe('the line for the log', () => {
   it.each([
-    [{}, {}, 'L1 100 MiB, L2 redis://localhost:6379/0'],
+    [{}, {}, 'L1 100 MiB, L2 redis://localhost:6379/0 (the default: no address is given)'],
+    [{ redis: { url: undefined } }, {}, 'L1 100 MiB, L2 redis://localhost:6379/0 (the default: no address is given)'],
+    [
+      { redis: { password: 's3cret' } },
+      {},
+      'L1 100 MiB, L2 redis://localhost:6379/0 (the default: no address is given)',
+    ],
+    [{ redis: { url: 'redis://a:1/2' } }, {}, 'L1 100 MiB, L2 redis://a:1/2 (redis.url)'],
+    [{ redis: { host: 'a' } }, { REDIS_URL: 'redis://b' }, 'L1 100 MiB, L2 redis://a:6379/0 (redis.host)'],
+    [{}, { REDIS_PORT: '6380' }, 'L1 100 MiB, L2 redis://localhost:6380/0 (REDIS_PORT)'],
+    [{}, { REDIS_HOST: 'a', REDIS_PORT: '6380' }, 'L1 100 MiB, L2 redis://a:6380/0 (REDIS_HOST)'],
+    [{}, { REDIS_CLUSTER_NODES: 'a:1' }, 'L1 100 MiB, L2 cluster redis://a:1 (REDIS_CLUSTER_NODES)'],
+    [
+      { redis: { cluster: { nodes: [{ host: 'a', port: 1 }] } } },
+      {},
+      'L1 100 MiB, L2 cluster redis://a:1 (redis.cluster)',
+    ],
     [{ local: { maxMemoryMb: 0.5 }, redis: false }, {}, 'L1 0.5 MiB, no L2'],
-    [{ local: false }, {}, 'no L1, L2 redis://localhost:6379/0'],
-    [{ fallback: false }, {}, 'L1 100 MiB, L2 redis://localhost:6379/0, no fallback'],
+    [{ local: false, redis: { path: '/s' } }, {}, 'no L1, L2 unix:/s, database 0 (redis.path)'],
+    [{ fallback: false }, { REDIS_HOST: 'a' }, 'L1 100 MiB, L2 redis://a:6379/0 (REDIS_HOST), no fallback'],
     [{ enabled: false }, {}, 'disabled: every method runs undecorated'],
-    [{}, { REDIS_URL: 'rediss://user:s3cret@[::1]:7000/2' }, 'L1 100 MiB, L2 rediss://[::1]:7000/2'],
+    [{}, { REDIS_URL: 'rediss://user:s3cret@[::1]:7000/2' }, 'L1 100 MiB, L2 rediss://[::1]:7000/2 (REDIS_URL)'],
   ] as const)('names the tiers of %j with %j', (options, env, line) => {
     expect(CacheConfig.resolve(options, env).describe()).toBe(line);
   });
@@ -255,6 +271,8 @@ describe('the line for the log', () => {
     ];
     expect(printed.filter((text) => secrets.some((secret) => text.includes(secret)))).toEqual([]);
     expect(JSON.parse(JSON.stringify(config))).toMatchObject({ redis: 'rediss://main/0 via sentinels s:26379' });
-    expect(inspect(config)).toBe('CacheConfig { L1 100 MiB, L2 rediss://main/0 via sentinels s:26379 }');
+    expect(inspect(config)).toBe(
+      'CacheConfig { L1 100 MiB, L2 rediss://main/0 via sentinels s:26379 (redis.sentinels) }',
+    );
   });
 });

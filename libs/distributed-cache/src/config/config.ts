@@ -20,7 +20,7 @@ import type { DistributedCacheOptions, NamespaceOptions, ResolvedRedis } from '.
 import { ProblemList, show } from './problems.js';
 import { EnvironmentReader, OptionReader, withDefaults } from './reader.js';
 import { describeRedis } from './redis-address.js';
-import { resolveRedis } from './redis.js';
+import { originOfRedis, resolveRedis } from './redis.js';
 import { BOOLEAN, isRecord, type Resolved } from './rules.js';
 import {
   CACHE_OPTIONS,
@@ -53,6 +53,13 @@ export interface ResolvedOptions extends Resolved<typeof CACHE_OPTIONS> {
   readonly encryptionKeys: EncryptionKeys | undefined;
 }
 
+/** The options with what is derived from them. */
+interface Resolution {
+  readonly options: ResolvedOptions;
+  readonly namespaces: NamespaceDefaults;
+  readonly redisOrigin: string | undefined;
+}
+
 /** A class whose instances have the fields of the argument, so that the fields of the schema need no second list. */
 const FieldsOf = class {
   constructor(fields: object) {
@@ -67,10 +74,12 @@ const FieldsOf = class {
  */
 export class CacheConfig extends FieldsOf<ResolvedOptions> {
   readonly #namespaces: NamespaceDefaults;
+  readonly #redisOrigin: string | undefined;
 
-  private constructor(options: ResolvedOptions, namespaces: NamespaceDefaults) {
+  private constructor({ options, namespaces, redisOrigin }: Resolution) {
     super(options);
     this.#namespaces = namespaces;
+    this.#redisOrigin = redisOrigin;
     Object.freeze(this);
   }
 
@@ -89,8 +98,7 @@ export class CacheConfig extends FieldsOf<ResolvedOptions> {
    * @throws ConfigurationError with every mistake of both sources: name, value (secrets as `***`) and what is allowed
    */
   static resolve(options: DistributedCacheOptions = {}, env: NodeJS.ProcessEnv = process.env): CacheConfig {
-    const resolved = resolveOptions(options, env);
-    return new CacheConfig(resolved.options, resolved.namespaces);
+    return new CacheConfig(resolveOptions(options, env));
   }
 
   /** The address of Redis, without user and password; `undefined` without Redis. */
@@ -101,6 +109,14 @@ export class CacheConfig extends FieldsOf<ResolvedOptions> {
   /** The names in `namespaces`. */
   get namespaceNames(): readonly string[] {
     return [...this.#namespaces.configured.keys()];
+  }
+
+  /** The address of Redis and its origin: an option, a variable or the default; `undefined` without Redis. */
+  get redisPlace(): string | undefined {
+    const { redisAddress } = this;
+    return redisAddress === undefined || this.#redisOrigin === undefined
+      ? redisAddress
+      : `${redisAddress} (${this.#redisOrigin})`;
   }
 
   /**
@@ -118,13 +134,13 @@ export class CacheConfig extends FieldsOf<ResolvedOptions> {
     return resolved;
   }
 
-  /** One line for the log: the tiers, without any secret. */
+  /** One line for the log: the tiers, and the origin of the address of Redis, without any secret. */
   describe(): string {
     if (!this.enabled) {
       return 'disabled: every method runs undecorated';
     }
     const local = this.local === false ? 'no L1' : `L1 ${formatMib(this.local.maxBytes)} MiB`;
-    const redis = this.redisAddress === undefined ? 'no L2' : `L2 ${this.redisAddress}`;
+    const redis = this.redisPlace === undefined ? 'no L2' : `L2 ${this.redisPlace}`;
     const isAlone = this.redis.kind === 'none' || this.local === false;
     return `${local}, ${redis}${this.fallback === false && !isAlone ? ', no fallback' : ''}`;
   }
@@ -144,10 +160,7 @@ export class CacheConfig extends FieldsOf<ResolvedOptions> {
 }
 
 /** Resolves and checks all options. @throws ConfigurationError with every mistake of both sources */
-function resolveOptions(
-  given: unknown,
-  env: NodeJS.ProcessEnv,
-): { readonly options: ResolvedOptions; readonly namespaces: NamespaceDefaults } {
+function resolveOptions(given: unknown, env: NodeJS.ProcessEnv): Resolution {
   const problems = new ProblemList();
   if (!isRecord(given)) {
     problems.add('options', show(given), 'an object');
@@ -167,7 +180,7 @@ function resolveOptions(
     classes: readClasses(options.level('codec', CODEC_OPTIONS)),
     encryptionKeys: encryption !== false && options.has('encryption') ? readEncryption(encryption) : undefined,
   };
-  if (resolved.requireRedis && options.value('redis') === false) {
+  if (resolved.requireRedis !== false && options.value('redis') === false) {
     options.refuse('requireRedis', 'false while redis is false');
   }
   const namespaces: NamespaceDefaults = {
@@ -182,7 +195,7 @@ function resolveOptions(
     checkNamespace(completeNamespace(name, settings, namespaces), `namespaces.${name}.`, problems);
   }
   problems.throwIfAny();
-  return { options: resolved, namespaces };
+  return { options: resolved, namespaces, redisOrigin: originOfRedis(options, environment) };
 }
 
 function resolveLocal(options: Options, environment: EnvironmentReader): false | ResolvedLocal {

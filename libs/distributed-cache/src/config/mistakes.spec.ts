@@ -80,7 +80,7 @@ describe('a wrong configuration', () => {
     ['redisTimeout', '2h', 'at most 1h'],
     ['heartbeatMs', Number.POSITIVE_INFINITY, 'an integer from 50'],
     ['healthCheckInterval', '25d', 'at most 24d'],
-    ['requireRedis', 'yes', 'true or false'],
+    ['requireRedis', 'yes', "true, false or 'at-start'"],
     ['maxValueBytes', 0, 'an integer from 1'],
     ['compression', 'gzip', 'an object with thresholdBytes'],
     ['namespaces', [], 'options by name'],

@@ -10,7 +10,7 @@ describe('the options of a namespace', () => {
       graceMs: 0,
       emptyTtlMs: 60_000,
       values: 'cloned',
-      compression: { thresholdBytes: 2048, codec: 'deflate' },
+      compression: { thresholdBytes: 1024, codec: 'deflate' },
       format: 'envelope',
       legacy: true,
       encryptionKeys: undefined,

@@ -25,7 +25,7 @@ export type SchemaResult<Output> =
 export type CompressionCodec = 'deflate' | 'gzip' | 'brotli' | 'zstd' | 'lz4' | 'snappy';
 
 export interface CompressionOptions {
-  /** Serialized size in bytes from which a value is compressed. Default 2048 (`CACHE_COMPRESSION_THRESHOLD`). */
+  /** Serialized size in bytes from which a value is compressed. Default 1024 (`CACHE_COMPRESSION_THRESHOLD`). */
   thresholdBytes?: number;
   /** The codec for writing. Default `deflate`. Entries written with any other codec stay readable. */
   codec?: CompressionCodec;
@@ -285,8 +285,11 @@ export interface DistributedCacheOptions {
   heartbeatMs?: number;
   /** Time between two health checks that are logged. Default 30 s (`REDIS_HEALTH_CHECK_INTERVAL`). */
   healthCheckInterval?: Duration;
-  /** `true`: health is `down`, not `degraded`, while Redis can't be used. Default false. */
-  requireRedis?: boolean;
+  /**
+   * `true`: health is `down`, not `degraded`, while Redis can't be used. `'at-start'`: the start fails with a
+   * `RedisRequiredError` too, when Redis can't be used then. Default false.
+   */
+  requireRedis?: boolean | 'at-start';
   /**
    * `true`: a `set`, deletion, `clear` or tag invalidation counts as done only when a replica has it, too. If none has
    * it within a third of `deadlineMs` (100 ms at most), it is journalled and repeated until one has. For Redis with

@@ -23,8 +23,25 @@ const ONLY_CLUSTER = { cluster: { type: 'object', meaning: 'Redis Cluster' } } a
 const CLIENT_RULE = 'an ioredis 5 or 6 client';
 const NOT_FOR_CLUSTER: ReadonlySet<string> = new Set(['url', 'host', 'port', 'path', 'db', 'sentinels', 'name']);
 const ADDRESS_OPTIONS = ['url', 'host', 'port', 'path', 'sentinels'] as const;
+const DEFAULT_ORIGIN = 'the default: no address is given';
 /** The variables that give the address of Redis, instead of the default. */
 const ADDRESS_VARIABLES = ['REDIS_URL', 'REDIS_CLUSTER_NODES', 'REDIS_SENTINELS', 'REDIS_HOST'] as const;
+
+/** The origin of the address of Redis, for the log: an option, a variable or the default; `undefined` for a client. */
+export function originOfRedis(
+  options: OptionReader<typeof CACHE_OPTIONS>,
+  environment: EnvironmentReader,
+): string | undefined {
+  const given = options.value('redis');
+  if (isRecord(given)) {
+    if (given['client'] !== undefined || given['store'] !== undefined) {
+      return undefined;
+    }
+    const option = ['cluster', ...ADDRESS_OPTIONS].find((name) => given[name] !== undefined);
+    return option === undefined ? DEFAULT_ORIGIN : `redis.${option}`;
+  }
+  return [...ADDRESS_VARIABLES, 'REDIS_PORT' as const].find((name) => environment.has(name)) ?? DEFAULT_ORIGIN;
+}
 
 /**
  * Resolves the option `redis`. It is taken as a whole: if it were mixed with the environment, a host in code could be

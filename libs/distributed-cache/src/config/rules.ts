@@ -60,7 +60,8 @@ interface Unruled extends Facts<string | boolean> {
 }
 
 /** One option in the tables of schema.ts. */
-export type OptionRow = Ruled<boolean> | Ruled<number> | Ruled<string> | RuledInCode | Unruled;
+export type OptionRow =
+  Ruled<boolean> | Ruled<number> | Ruled<string> | Ruled<boolean | 'at-start'> | RuledInCode | Unruled;
 
 /** One level of the options: its rows by the names of the options. */
 export type OptionTable = Readonly<Record<string, OptionRow>>;

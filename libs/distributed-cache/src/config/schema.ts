@@ -28,6 +28,7 @@ import {
   numberBetween,
   oneOf,
   type OptionRow,
+  type TextRule,
   PORT,
   SECRET,
   STANDARD_SCHEMA,
@@ -49,6 +50,15 @@ const ONE_HOUR_MS = 3_600_000;
 const LONGEST_TIMER_MS = 24 * 86_400_000;
 
 const TTL = durationBetween(1, MAX_DURATION_MS);
+const REQUIRE_REDIS: TextRule<boolean | 'at-start'> = {
+  type: "boolean | 'at-start'",
+  allowed: "true, false or 'at-start'",
+  accept: (value) => (typeof value === 'boolean' || value === 'at-start' ? value : undefined),
+  variable: {
+    allowed: 'true, false or at-start',
+    parse: (text) => (text === 'at-start' ? text : BOOLEAN.variable.parse(text)),
+  },
+};
 const VALUES = oneOf<ValuesMode>(['cloned', 'frozen', 'shared']);
 const CODECS: readonly CompressionCodec[] = ['deflate', 'gzip', 'brotli', 'zstd', 'lz4', 'snappy'];
 const FORMATS: readonly EntryFormat[] = ['envelope', 'json', 'keyv', 'cache-manager'];
@@ -113,9 +123,10 @@ export const CACHE_OPTIONS = {
     meaning: 'time between two health checks that are logged',
   },
   requireRedis: {
-    rule: BOOLEAN,
+    rule: REQUIRE_REDIS,
     default: false,
-    meaning: "true: health is `down`, not `degraded`, while Redis can't be used",
+    meaning:
+      "true: health is `down`, not `degraded`, while Redis can't be used; `'at-start'`: the start of the application fails, too, if Redis can't be used then",
   },
   strict: {
     rule: BOOLEAN,
@@ -284,7 +295,7 @@ export const FALLBACK_OPTIONS = {
 export const COMPRESSION_OPTIONS = {
   thresholdBytes: {
     rule: integerBetween(0, MAX_STRING_BYTES),
-    default: 2048,
+    default: 1024,
     variable: 'CACHE_COMPRESSION_THRESHOLD',
     meaning: 'serialized size in bytes from which a value is compressed',
   },

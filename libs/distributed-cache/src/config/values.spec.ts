@@ -35,7 +35,7 @@ describe('compression', () => {
     });
     const none = CacheConfig.resolve({ compression: false }, { CACHE_COMPRESSION_THRESHOLD: '?' });
     expect(none.namespace('x').compression).toBe(false);
-    expect(none.namespace('x', { compression: {} }).compression).toEqual({ thresholdBytes: 2048, codec: 'deflate' });
+    expect(none.namespace('x', { compression: {} }).compression).toEqual({ thresholdBytes: 1024, codec: 'deflate' });
   });
 
   it('with zstd stops the start if Node does not have it, and names the versions that do', () => {

@@ -226,8 +226,8 @@ export class AsyncCache<T = unknown> {
    * Deletes several keys from both tiers, in one round trip; otherwise like {@link delete}.
    * @returns how many of the keys existed, as far as Redis could be asked
    */
-  async deleteMany(keys: readonly CacheKey[]): Promise<number> {
-    return this.invalidator.delete(keys);
+  async deleteMany(keys: readonly CacheKey[], options?: { holdOff?: Duration }): Promise<number> {
+    return this.invalidator.delete(keys, options?.holdOff);
   }
 
   /**
@@ -322,3 +322,27 @@ export class AsyncCache<T = unknown> {
     }
   }
 }
+
+/**
+ * The interface of an {@link AsyncCache}, for a constructor parameter: in a unit test a plain object can stand in for the
+ * cache, which a class with private members does not allow.
+ */
+export type NamespaceCache<T = unknown> = Pick<
+  AsyncCache<T>,
+  | 'namespace'
+  | 'get'
+  | 'lookup'
+  | 'getMany'
+  | 'getOrSet'
+  | 'getOrSetMany'
+  | 'set'
+  | 'setMany'
+  | 'has'
+  | 'delete'
+  | 'deleteMany'
+  | 'expire'
+  | 'invalidateTags'
+  | 'clear'
+  | 'getMetrics'
+  | 'healthCheck'
+>;

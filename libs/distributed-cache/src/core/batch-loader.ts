@@ -1,3 +1,4 @@
+import { afterThisTurn } from '../redis/index.js';
 import type { LoaderContext } from './entry-options.js';
 import { LoadContext, loadScopes } from './loader-run.js';
 
@@ -182,7 +183,7 @@ export class BatchCollector<T> {
       for (const [place, entry] of part.entries()) {
         settle(entry, from + place);
         if (place % KEYS_PER_TURN === KEYS_PER_TURN - 1 && place < part.length - 1) {
-          await new Promise((resolve) => setImmediate(resolve));
+          await new Promise((resolve) => afterThisTurn(resolve));
         }
       }
       for (const { index } of part) {

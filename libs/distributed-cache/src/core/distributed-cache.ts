@@ -7,7 +7,7 @@ import {
   type ResolvedNamespace,
   type DistributedCacheOptions,
 } from '../config/index.js';
-import { ConfigurationError } from '../errors/index.js';
+import { ConfigurationError, RedisRequiredError } from '../errors/index.js';
 import { isAuxiliaryKey } from '../keys/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
@@ -129,9 +129,19 @@ export class DistributedCache {
   /**
    * Opens the connection now instead of at the first use. Resolves when the first attempt has ended, whether or not it
    * succeeded.
+   * @throws RedisRequiredError if it did not, or Redis accepts no writes, and `requireRedis` is `'at-start'`; the cache is
+   * closed then
    */
   async connect(): Promise<void> {
-    await this.runtime.redis?.connection.connect();
+    const { redis, config } = this.runtime;
+    await redis?.connection.connect();
+    if (redis !== undefined && config.requireRedis === 'at-start') {
+      const { status, message = '' } = await this.healthCheck();
+      if (status === 'down') {
+        await this.close();
+        throw new RedisRequiredError(config.redisPlace ?? '', message);
+      }
+    }
   }
 
   /** The counters of every namespace in use, in this process. */

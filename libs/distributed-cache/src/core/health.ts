@@ -78,12 +78,12 @@ export async function checkHealth({ config, redis, local }: CacheRuntime): Promi
     if (refused.length === 0) {
       return new CacheHealth(isOff ? 'degraded' : 'up', true, hasLocal, message, factsOf(redis));
     }
-    const isDown = config.requireRedis && refused.some(stopsWrites);
+    const isDown = config.requireRedis !== false && refused.some(stopsWrites);
     const causes = [...refused.map(describeRefusal), ...(message === undefined ? [] : [message])].join('; ');
     return new CacheHealth(isDown ? 'down' : 'degraded', true, hasLocal, causes, factsOf(redis));
   }
   const cause = `Redis can't be used (${redis.connection.reason})`;
-  if (config.requireRedis) {
+  if (config.requireRedis !== false) {
     return new CacheHealth('down', false, hasLocal, `${cause} and is required`, factsOf(redis));
   }
   if (hasLocal && config.fallback !== false) {

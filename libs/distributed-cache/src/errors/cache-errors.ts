@@ -175,6 +175,23 @@ export class TierUnreplicatedError extends CacheError {
   }
 }
 
+/** Redis can't be used at the start of the application, which needs it (`requireRedis: 'at-start'`). */
+export class RedisRequiredError extends CacheError {
+  override readonly name = 'RedisRequiredError';
+  readonly code = 'CACHE_REDIS_REQUIRED';
+
+  /** @param place the address of Redis and its origin, without user and password */
+  constructor(
+    readonly place: string,
+    cause: string,
+  ) {
+    super(
+      `The application does not start (requireRedis: 'at-start'): ${place}: ${cause}. ` +
+        'Start Redis, correct the address, or set requireRedis to true or false',
+    );
+  }
+}
+
 /** Redis answered with an error. Only its first word (`OOM`, `READONLY`, `NOAUTH`, ...) is kept. */
 export class TierReplyError extends CacheError {
   override readonly name = 'TierReplyError';

@@ -5,6 +5,7 @@ export {
   CorruptEntryError,
   LoadCycleError,
   LoaderTimeoutError,
+  RedisRequiredError,
   type RefusalReason,
   StartCheckError,
   TierDisconnectedError,

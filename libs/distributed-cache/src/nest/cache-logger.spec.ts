@@ -45,10 +45,10 @@ describe('CacheLogger', () => {
   it('logs at the start which tiers there are, and that Redis answers', async () => {
     const { url, keyPrefix } = redisForTest();
     const { logger } = await startApp({ redis: { url }, keyPrefix });
-    expect(linesOf(logger)).toEqual(['cache_configured L1 100 MiB, L2 REDIS', 'redis_connected REDIS']);
+    expect(linesOf(logger)).toEqual(['cache_configured L1 100 MiB, L2 REDIS (redis.url)', 'redis_connected REDIS']);
     const shared = await startApp({ redis: { url } });
     expect(linesOf(shared.logger)[0]).toBe(
-      'cache_configured L1 100 MiB, L2 REDIS, key prefix "cache" (the default: set CACHE_KEY_PREFIX if another application uses this Redis)',
+      'cache_configured L1 100 MiB, L2 REDIS (redis.url), key prefix "cache" (the default: set CACHE_KEY_PREFIX if another application uses this Redis)',
     );
     const alone = await startApp({ redis: false });
     expect(linesOf(alone.logger)).toEqual(['cache_configured L1 100 MiB, no L2']);
@@ -90,7 +90,7 @@ describe('CacheLogger', () => {
     const { users, logger } = await startApp({ redis, keyPrefix: 'own' });
     await users.find('ada@example.org');
     expect(linesOf(logger)).toEqual([
-      'cache_configured L1 100 MiB, L2 REDIS',
+      'cache_configured L1 100 MiB, L2 REDIS (redis.host)',
       'redis_connection_failed REDIS: ECONNREFUSED',
       'cache_fallback_on the local tier serves until Redis is back (ECONNREFUSED)',
     ]);

@@ -107,7 +107,7 @@ class DistributedCacheFeatureModule {}
 /**
  * The cache of an application: import `DistributedCacheModule.forRoot()` once, in the root module. It is global unless
  * `isGlobal: false`. A wrong option or environment variable stops the start with a `ConfigurationError` that names
- * every mistake; a Redis that does not answer does not stop it.
+ * every mistake; a Redis that does not answer does not stop it, unless `requireRedis` is `'at-start'`.
  */
 @Module({
   imports: [DiscoveryModule],

@@ -63,6 +63,11 @@ export function measureLoad(): () => number {
   };
 }
 
+/**
+ * `setImmediate`, captured once: a test that fakes it later must not hold back what is sent to Redis at the end of a turn.
+ */
+export const afterThisTurn = setImmediate;
+
 /** The real time, for the waits of callers; entries may expire by another clock. */
 export const REAL_TIME: { nowMs(): number } = { nowMs: () => performance.now() };
 
@@ -120,7 +125,7 @@ export function withinDeadline<Result, Late>(
         endsAtMs = clock.nowMs() + EXTENSION_MS;
         wait();
       } else {
-        setImmediate(end); // timers run before the poll phase, in which answers are read
+        afterThisTurn(end); // timers run before the poll phase, in which answers are read
       }
     };
     const settle = (): void => {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
 import { InFlight, type HealthObserver, type TimeoutVerdict } from './in-flight.js';
@@ -6,7 +7,7 @@ import { QUEUE_LIMITS, type QueueLimits } from './send-queue.js';
 const DEADLINE_MS = 300;
 const NEVER = (): Promise<never> => new Promise(() => {});
 
-beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate'] }));
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => vi.useRealTimers());
 
 function inFlightForTest(limits: Partial<QueueLimits> = {}): {
@@ -40,6 +41,7 @@ function inFlightForTest(limits: Partial<QueueLimits> = {}): {
     for (let passed = 0; passed < durationMs; passed++) {
       nowMs++;
       await vi.advanceTimersByTimeAsync(1);
+      await nextTurn();
     }
   };
   return {
@@ -187,9 +189,9 @@ describe('InFlight', () => {
     const { track, verdicts, advance, setLoad } = inFlightForTest({ maxSent: 1 });
     setLoad(load);
     const [first] = [outcomeOf(track('GET', NEVER)), outcomeOf(track('GET', NEVER))];
-    await advance(deadlines * DEADLINE_MS);
+    await advance(deadlines * DEADLINE_MS - 1);
     expect(first.isPending).toBe(true);
-    await advance(2 * deadlines);
+    await advance(2 * deadlines + 1);
     expect(first.error).toBeInstanceOf(TierTimeoutError);
     expect(verdicts).toEqual(['silent']);
   });

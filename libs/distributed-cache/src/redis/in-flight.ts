@@ -1,5 +1,5 @@
 import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
-import { DeadlineClock, measureLoad } from './deadline.js';
+import { afterThisTurn, DeadlineClock, measureLoad } from './deadline.js';
 import {
   LinkedQueue,
   QUEUE_LIMITS,
@@ -220,7 +220,7 @@ export class InFlight {
 
   private stampAtEndOfTurn(operation: Operation): void {
     if (this.sentInTurn.push(operation) === 1) {
-      setImmediate(() => {
+      afterThisTurn(() => {
         const { sentInTurn } = this;
         this.sentInTurn = [];
         sentInTurn.forEach((sent) => this.stamp(sent));
@@ -267,7 +267,7 @@ export class InFlight {
 
   private fire(dueAtMs: number, load: number): void {
     const isLate = this.options.nowMs() - dueAtMs > STALLED_LOOP_MS;
-    setImmediate(() => {
+    afterThisTurn(() => {
       this.timer = undefined;
       this.expire(isLate, load > BUSY_SHARE);
       this.arm();

@@ -1,5 +1,5 @@
 export { Announcements } from './announcements.js';
-export { JUDGEMENT_MS, REAL_TIME, withinDeadline, withinTime } from './deadline.js';
+export { afterThisTurn, JUDGEMENT_MS, REAL_TIME, withinDeadline, withinTime } from './deadline.js';
 export type { ConnectionSettings } from './client-options.js';
 export type { RedisTarget } from './client-link.js';
 export { isCluster, isRedisClient, type RedisClient } from './redis-client.js';

@@ -1,5 +1,6 @@
 import { TierReplyError } from '../errors/index.js';
 import { leasesOf, usesFormerNames, withFormerNames, type EntryKeys } from './entry-keys.js';
+import { afterThisTurn } from './deadline.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import { outageReason, toTierError } from './client-errors.js';
@@ -82,7 +83,7 @@ export class Leases {
     const renewing = new Promise<boolean>((resolve, reject) => {
       this.due.push({ keys, token, leaseMs, resolve, reject });
       if (this.due.length === 1) {
-        setImmediate(() => this.renewDue());
+        afterThisTurn(() => this.renewDue());
       }
     });
     return this.learnFrom(renewing);

@@ -1,5 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import { afterThisTurn } from './deadline.js';
 
 /** The Redis client of this package: one ioredis connection, or a cluster of them. */
 export type RedisClient = Redis | Cluster;
@@ -96,7 +97,7 @@ export function writeTogether(client: RedisClient): void {
   const socket = socketOf(client);
   if (socket?.writableCorked === 0) {
     socket.cork?.();
-    setImmediate(() => socket.uncork?.());
+    afterThisTurn(() => socket.uncork?.());
   }
 }
 

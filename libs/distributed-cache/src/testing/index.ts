@@ -22,6 +22,7 @@ export interface TestCache {
  * `set`, and no randomness (no early refresh, no jitter of TTLs). It ignores environment variables, so that a test
  * gives the same result on every machine. No connection has to be awaited, and it keeps no process alive; `await
  * cache.close()` empties it.
+ * Make it before a test fakes timers: a timer that is made while timers are fake never fires. docs/testing.md has examples.
  * @param options as for `createDistributedCache`
  * @throws ConfigurationError with every mistake in the options
  */

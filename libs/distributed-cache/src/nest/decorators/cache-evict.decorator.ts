@@ -3,6 +3,7 @@ import {
   Binding,
   ConfigurationError,
   type DistributedCache,
+  type Duration,
   type KeyOptions,
 } from '../../core/index.js';
 import { callOption, CallProblems, OptionError } from './call-problems.js';
@@ -18,6 +19,12 @@ interface EvictAlways extends KeyOptions {
   before?: boolean;
   /** What distinguishes the instances of one class, as in the methods that read the entry. */
   instanceKey?: InstanceKey;
+  /**
+   * Is given the eviction, to run it when the transaction of the method has been committed, for instance
+   * `runOnTransactionCommit`. When it throws, because there is no transaction, the eviction runs at once. Default: at
+   * once after the method.
+   */
+  after?: (evict: () => Promise<void>) => unknown;
 }
 
 /** One of these names the entries; the others are not given. */
@@ -40,11 +47,20 @@ type OneOf<Options> = {
 
 /** Options of `@CacheEvict`: one of `key`, `keys`, `resultKey`, `tags` and `all`. `resultKey` excludes `before`. */
 export type CacheEvictOptions<Args extends unknown[] = unknown[], Result = unknown> = EvictAlways &
-  OneOf<EvictedEntries<Args, Result>>;
+  OneOf<EvictedEntries<Args, Result>> &
+  (
+    | {
+        /** How long loads of an evicted key are not kept either: for a source that lags behind. Default: not at all. */
+        holdOff?: Duration;
+        tags?: undefined;
+        all?: undefined;
+      }
+    | { holdOff?: undefined }
+  );
 
 const OPTIONS: OptionSet = {
   only: ['namespace', 'key', 'tags', 'varyBy', 'version', 'instanceKey'],
-  own: ['keys', 'resultKey', 'all', 'before'],
+  own: ['keys', 'resultKey', 'all', 'before', 'holdOff', 'after'],
   oneOf: ['key', 'keys', 'resultKey', 'tags', 'all'],
 };
 
@@ -83,7 +99,8 @@ export function CacheEvict<Args extends unknown[] = unknown[], Result = unknown>
     }));
     wrapMethod('CacheEvict', target, name, descriptor, async (application, instance, args, original) => {
       const { cache, problems } = application.bound(binding);
-      const call: EvictingCall<Args> = { cache, suffixes, instance, args: args.slice() as unknown as Args };
+      const { holdOff } = options;
+      const call: EvictingCall<Args> = { cache, suffixes, instance, args: args.slice() as unknown as Args, holdOff };
       const prepare = (find: () => Eviction): Eviction =>
         problems.attempt('namespace cleared', find) ?? (() => cache.clear());
       // Before the method runs: it may change its arguments.
@@ -99,10 +116,19 @@ export function CacheEvict<Args extends unknown[] = unknown[], Result = unknown>
           : prepare(() =>
               deletionOf(call, () => [callOption('resultKey', resultKey, instance, [result, ...call.args])]),
             );
-      await evict();
+      await (options.after === undefined ? evict() : evictThrough(options.after, evict));
       return result;
     });
   };
+}
+
+/** Hands the eviction to the hook of the options; without a transaction it runs at once. */
+async function evictThrough(after: NonNullable<EvictAlways['after']>, evict: Eviction): Promise<void> {
+  try {
+    await after(async () => void (await evict()));
+  } catch {
+    await evict(); // too much, never too little
+  }
 }
 
 type Eviction = () => Promise<unknown>;
@@ -112,6 +138,7 @@ interface EvictingCall<Args extends unknown[]> {
   readonly suffixes: KeySuffix;
   readonly instance: object;
   readonly args: Args;
+  readonly holdOff: Duration | undefined;
 }
 
 /** What a call evicts, from its arguments; else the namespace. @throws if a key or a tag can't be computed */
@@ -132,7 +159,7 @@ function evictionOf<Args extends unknown[]>(
 
 /** The deletion of some keys; of the whole namespace when a dimension is missing. */
 function deletionOf<Args extends unknown[]>(
-  { cache, suffixes, instance }: EvictingCall<Args>,
+  { cache, suffixes, instance, holdOff }: EvictingCall<Args>,
   keysOf: () => readonly string[],
 ): Eviction {
   const suffix = suffixes.of(cache, instance);
@@ -144,5 +171,5 @@ function deletionOf<Args extends unknown[]>(
     throw new OptionError('The option `keys` returned no list. Return a list of keys for all arguments.');
   }
   const evicted = (keys as string[]).map((one) => checkedKey(one, suffix));
-  return () => cache.deleteMany(evicted);
+  return () => cache.deleteMany(evicted, holdOff === undefined ? undefined : { holdOff });
 }

@@ -201,6 +201,8 @@ const OWN_CHECKS = {
   returns: checkThat((form) => form === 'list' || form === 'map', '"list" or "map"'),
   all: checkThat((all) => all === true, 'true'),
   before: checkThat((before) => typeof before === 'boolean', 'true or false'),
+  holdOff: TIMEOUT,
+  after: checkThat((hook) => typeof hook === 'function', 'a function that is given the eviction'),
 } as const satisfies Readonly<Record<string, Check>>;
 
 /** The options of a decorator, where they are not those of `@Cached`. */

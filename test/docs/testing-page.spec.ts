@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs';
+import { Inject, Injectable, Module } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import {
+  type AsyncCache,
+  Cached,
+  DistributedCache,
+  DistributedCacheModule,
+  InjectCache,
+  type NamespaceCache,
+} from 'nestjs-distributed-cache';
+import { createTestCache } from 'nestjs-distributed-cache/testing';
+import { afterEach, expect, expectTypeOf, it, vi } from 'vitest';
+
+/*
+ * The examples of docs/testing.md, compiled and run. The last test compares them with the page.
+ */
+
+afterEach(() => void vi.useRealTimers());
+
+@Injectable()
+class OfferSearch {
+  async search(term: string): Promise<string[]> {
+    return [`an offer for ${term}`];
+  }
+}
+
+@Injectable()
+class Offers {
+  constructor(
+    @InjectCache('offers') private readonly cache: NamespaceCache<string[]>,
+    @Inject(OfferSearch) private readonly source: OfferSearch,
+  ) {}
+
+  find(term: string): Promise<string[]> {
+    return this.cache.getOrSet(`offers:${term}`, () => this.source.search(term), { ttl: '30m' });
+  }
+
+  @Cached({ namespace: 'offers', ttl: '30m', key: (term: string) => `count:${term}` })
+  async count(term: string): Promise<number> {
+    return (await this.source.search(term)).length;
+  }
+}
+
+@Module({ imports: [DistributedCacheModule.forFeature([{ namespace: 'offers' }])], providers: [Offers, OfferSearch] })
+class OffersModule {}
+
+it('searches again after half an hour', async () => {
+  const { cache, clock } = createTestCache();
+  const source = { search: vi.fn(async () => ['a lamp']) };
+  const offers = new Offers(cache.getCache('offers'), source);
+  expect(await offers.find('lamp')).toEqual(['a lamp']);
+  expect(await offers.find('lamp')).toEqual(['a lamp']);
+  expect(source.search).toHaveBeenCalledTimes(1);
+  clock.advance(30 * 60_000);
+  await offers.find('lamp');
+  expect(source.search).toHaveBeenCalledTimes(2);
+});
+
+it('searches under the key of the term', async () => {
+  const getOrSet = vi.fn(async () => ['from the stub']);
+  const stub = { getOrSet } as Partial<NamespaceCache<string[]>> as NamespaceCache<string[]>;
+  expect(await new Offers(stub, new OfferSearch()).find('lamp')).toEqual(['from the stub']);
+  expect(getOrSet).toHaveBeenCalledWith('offers:lamp', expect.any(Function), { ttl: '30m' });
+});
+
+it('counts once within half an hour', async () => {
+  const { cache, clock } = createTestCache();
+  const search = vi.fn(async () => ['a lamp', 'another lamp']);
+  const module = await Test.createTestingModule({ imports: [DistributedCacheModule.forRoot(), OffersModule] })
+    .overrideProvider(DistributedCache)
+    .useValue(cache)
+    .overrideProvider(OfferSearch)
+    .useValue({ search })
+    .compile();
+  await module.init();
+  const offers = module.get(Offers);
+  expect([await offers.count('lamp'), await offers.count('lamp')]).toEqual([2, 2]);
+  expect(search).toHaveBeenCalledTimes(1);
+  clock.advance(30 * 60_000);
+  await offers.count('lamp');
+  expect(search).toHaveBeenCalledTimes(2);
+  await module.close();
+});
+
+it('counts each time without the cache', async () => {
+  const search = vi.fn(async () => ['a lamp']);
+  const module = await Test.createTestingModule({
+    imports: [DistributedCacheModule.forRoot({ enabled: false }), OffersModule],
+  })
+    .overrideProvider(OfferSearch)
+    .useValue({ search })
+    .compile();
+  await module.init();
+  const offers = module.get(Offers);
+  await offers.count('lamp');
+  await offers.count('lamp');
+  expect(search).toHaveBeenCalledTimes(2);
+  await module.close();
+});
+
+it('answers while timers are fake', async () => {
+  const { cache } = createTestCache();
+  vi.useFakeTimers();
+  expect(await cache.getCache('offers').getOrSet('key', async () => 'loaded')).toBe('loaded');
+  vi.useRealTimers();
+});
+
+it('the page shows exactly these examples', () => {
+  const page = readFileSync(new URL('../../docs/testing.md', import.meta.url), 'utf8');
+  const own = readFileSync(import.meta.filename, 'utf8');
+  const examples = [...page.matchAll(/```ts\n(.*?)```/gs)].map(([, code = '']) => code);
+  expect(examples.length).toBeGreaterThan(5);
+  expect(examples.filter((code) => !own.includes(code))).toEqual([]);
+});
+
+it('every cache is a NamespaceCache', () => {
+  expectTypeOf<AsyncCache<string[]>>().toExtend<NamespaceCache<string[]>>();
+});
