@@ -227,6 +227,11 @@ describe('plain data that would lose a part', () => {
   it.each<[string, unknown, string]>([
     ['an array with a total', Object.assign([1], { total: 1 }), 'named properties'],
     ['an array with holes and a total', Object.assign([], { 3: 1, total: 1 }), 'named properties'],
+    [
+      'a long array with a total',
+      Object.assign(Array.from({ length: 2000 }, String), { total: ' more items ]' }),
+      'named properties',
+    ],
     ['a match of a regular expression', /b/.exec('abc'), 'named properties'],
     ['the texts of a template', ((texts: TemplateStringsArray) => texts)`a`, 'named properties'],
     ['a Map with a total', Object.assign(new Map(), { total: 1 }), 'named properties'],

@@ -1,4 +1,4 @@
-import { isNative, isObjectPrototype } from './kinds.js';
+import { isAccessor, isNative, isObjectPrototype } from './kinds.js';
 
 /**
  * Decides whether an instance can be restored from its properties, without a run of its constructor: an object with the
@@ -73,24 +73,20 @@ export function instanceProblem(instance: object): string | undefined {
   if (Object.getOwnPropertySymbols(instance).length > 0) {
     return 'it has a property under a symbol';
   }
-  for (const name of Object.getOwnPropertyNames(instance)) {
-    const descriptor = Object.getOwnPropertyDescriptor(instance, name);
-    const problem = descriptor && propertyProblem(descriptor);
-    if (problem !== undefined && !isOwnConstructor(instance, name)) {
-      return problem;
+  const names = Object.keys(instance);
+  if (Object.getOwnPropertyNames(instance).length !== names.length) {
+    return 'one of its properties is not enumerable';
+  }
+  for (const name of names) {
+    const value = (instance as Record<string, unknown>)[name];
+    if (isAccessor(instance, name, value)) {
+      return 'it has an accessor of its own';
+    }
+    if (typeof value === 'function' && !isOwnConstructor(instance, name)) {
+      return 'one of its properties is a function';
     }
   }
   return undefined;
-}
-
-function propertyProblem(descriptor: PropertyDescriptor): string | undefined {
-  if (!('value' in descriptor)) {
-    return 'it has an accessor of its own';
-  }
-  if (typeof descriptor.value === 'function') {
-    return 'one of its properties is a function';
-  }
-  return descriptor.enumerable === true ? undefined : 'one of its properties is not enumerable';
 }
 
 /** Whether a property only repeats the `constructor` of the prototype, as decimal.js does it. */

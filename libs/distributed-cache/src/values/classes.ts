@@ -43,8 +43,9 @@ export class ClassParts {
 }
 
 /**
- * A value with instances that contain themselves, while it is encoded: the instances are plain objects in it, and listed
- * beside it. They get their prototypes when the whole value has been made.
+ * A value with instances of classes that are not registered, or with instances that contain themselves, while it is
+ * encoded: the instances are plain objects in it, and listed beside it. They get their prototypes when the whole value
+ * has been made. The instances of a registered class are `ClassParts` otherwise, which earlier versions read.
  */
 export class InstanceGraph {
   constructor(
@@ -195,7 +196,7 @@ export class ClassRegistry {
   }
 
   /**
-   * Restores a value with instances that contain themselves.
+   * Restores the instances of a graph.
    * @throws UnknownClassError, and TypeError for a version that is not known, and for what is not a graph
    */
   reviveGraph(graph: unknown): unknown {
