@@ -21,8 +21,12 @@ const COMPILED_PRIVATE_NAME =
  */
 const STATE_IN_WEAK_MAP = /\breturn\s+[\w$.]+\.get\(\s*this\s*\)\s*[;}]|\.get\(\s*this\s*\)\s*\./;
 
-/** A name that is shorter is probably made by a minifier: it may belong to another class in the next build. */
-const MIN_NAME_LENGTH = 3;
+/**
+ * A name that belongs to one class in every process and every build: as classes are named, and not as short as a
+ * minifier makes them. A library that makes classes at run time gives all of them one name in small letters: the
+ * documents of all Mongoose models are instances of `model`.
+ */
+const NAME_OF_ONE_CLASS = /^[_$]*\p{Lu}[\p{ID_Continue}$]{2,}$/u;
 
 /** Why no instance of the class with this prototype can be restored from its properties; `undefined`: it can. */
 export function classProblem(prototype: object): string | undefined {
@@ -111,10 +115,10 @@ export function dataOfInstance(instance: object): Record<string, unknown> {
 
 /** Why a class can't be stored under its own name; `undefined`: it can. */
 export function nameProblem(name: string): string | undefined {
-  if (!/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) || name === 'Object') {
+  if (name === '') {
     return 'its class has no name';
   }
-  return name.length < MIN_NAME_LENGTH
-    ? 'the name of its class is so short that another build may give it to another class'
-    : undefined;
+  return NAME_OF_ONE_CLASS.test(name) && name !== 'Object'
+    ? undefined
+    : 'the name of its class may belong to another class in another process or build';
 }
