@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { isAccessor, isNative, isObjectPrototype } from './kinds.js';
 
 /**
@@ -71,6 +72,20 @@ function sourceOf(type: object, prototype: object): string {
   const methods = members.filter((member) => typeof member === 'function');
   return [text, ...methods.map((method) => Function.prototype.toString.call(method))].join('\n');
 }
+
+/**
+ * A short text that differs between classes of one name: a hash of their source, and that of the classes that they
+ * extend. Two processes may know two classes of one name, and an entry must not come back as an instance of the other.
+ */
+export function fingerprintOf(prototype: object): string {
+  const hash = createHash('sha256');
+  for (let level = prototype; !isObjectPrototype(level); level = Object.getPrototypeOf(level) as object) {
+    hash.update(sourceOf(level.constructor, level));
+  }
+  return hash.digest('hex').slice(0, FINGERPRINT_LENGTH);
+}
+
+const FINGERPRINT_LENGTH = 8;
 
 /** Why this one instance can't be restored from its enumerable properties; `undefined`: it can. */
 export function instanceProblem(instance: object): string | undefined {
