@@ -143,6 +143,24 @@ describe.each(['frozen', 'cloned', 'shared'] as const)('an entity with an @Exclu
   );
 });
 
+describe('an entity that was put', () => {
+  it('shows no excluded property: in the answer of the put, from L1, from Redis in another process', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const cache = { redis: { url }, keyPrefix, deadlineMs: 5000 };
+    const [one, two] = [await appOver(cache), await appOver(cache)];
+    const put = await one.bodyOf('/save');
+    expect(put).toContain('"label":"user 7"');
+    expect(put).not.toContain(PASSWORD);
+    await two.bodyOf('/user'); // makes the class known to the second process
+    expect([await one.bodyOf('/saved'), await two.bodyOf('/saved'), await two.bodyOf('/saved')]).toEqual([
+      put,
+      put,
+      put,
+    ]);
+    expect([one.users.loads, two.users.loads]).toEqual([0, 1]);
+  });
+});
+
 describe('an entity that can not be restored', () => {
   it('is not cached: the answer is that of the method, on every call', async () => {
     const { url, keyPrefix } = redisForTest();

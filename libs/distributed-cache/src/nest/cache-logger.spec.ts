@@ -310,7 +310,7 @@ describe('CacheLogger', () => {
     }
     const lines = logger.messagesOf('DistributedCache').filter((line) => line.includes('Voucher'));
     expect(lines).toEqual([
-      'cache_class_unknown users entries with an instance of Voucher are misses until this process has stored one (@CachedClass() above the class makes it known from the start)',
+      'cache_class_unknown users entries with an instance of Voucher are misses until this process has stored one of the same version of the class (@CachedClass() above the class makes it known from the start)',
     ]);
     expectNowhere(logger, 'secret');
   });

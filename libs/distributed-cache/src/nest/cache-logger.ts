@@ -84,7 +84,7 @@ export class CacheLogger {
       ),
       events.on('classUnknown', ({ namespace, className }) =>
         logger.log(
-          `cache_class_unknown ${namespace} entries with an instance of ${className || 'a class'} are misses until this process has stored one (@CachedClass() above the class makes it known from the start)`,
+          `cache_class_unknown ${namespace} entries with an instance of ${className || 'a class'} are misses until this process has stored one of the same version of the class (@CachedClass() above the class makes it known from the start)`,
         ),
       ),
       events.on('dimensionMissing', ({ namespace, caller, dimensions }) =>

@@ -1,4 +1,5 @@
-import { isNative, isObjectPrototype } from './kinds.js';
+import { createHash } from 'node:crypto';
+import { isAccessor, isNative, isObjectPrototype } from './kinds.js';
 
 /**
  * Decides whether an instance can be restored from its properties, without a run of its constructor: an object with the
@@ -21,8 +22,12 @@ const COMPILED_PRIVATE_NAME =
  */
 const STATE_IN_WEAK_MAP = /\breturn\s+[\w$.]+\.get\(\s*this\s*\)\s*[;}]|\.get\(\s*this\s*\)\s*\./;
 
-/** A name that is shorter is probably made by a minifier: it may belong to another class in the next build. */
-const MIN_NAME_LENGTH = 3;
+/**
+ * A name that belongs to one class in every process and every build: as classes are named, and not as short as a
+ * minifier makes them. A library that makes classes at run time gives all of them one name in small letters: the
+ * documents of all Mongoose models are instances of `model`.
+ */
+const NAME_OF_ONE_CLASS = /^[_$]*\p{Lu}[\p{ID_Continue}$]{2,}$/u;
 
 /** Why no instance of the class with this prototype can be restored from its properties; `undefined`: it can. */
 export function classProblem(prototype: object): string | undefined {
@@ -68,29 +73,39 @@ function sourceOf(type: object, prototype: object): string {
   return [text, ...methods.map((method) => Function.prototype.toString.call(method))].join('\n');
 }
 
+/**
+ * A short text that differs between classes of one name: a hash of their source, and that of the classes that they
+ * extend. Two processes may know two classes of one name, and an entry must not come back as an instance of the other.
+ */
+export function fingerprintOf(prototype: object): string {
+  const hash = createHash('sha256');
+  for (let level = prototype; !isObjectPrototype(level); level = Object.getPrototypeOf(level) as object) {
+    hash.update(sourceOf(level.constructor, level));
+  }
+  return hash.digest('hex').slice(0, FINGERPRINT_LENGTH);
+}
+
+const FINGERPRINT_LENGTH = 8;
+
 /** Why this one instance can't be restored from its enumerable properties; `undefined`: it can. */
 export function instanceProblem(instance: object): string | undefined {
   if (Object.getOwnPropertySymbols(instance).length > 0) {
     return 'it has a property under a symbol';
   }
-  for (const name of Object.getOwnPropertyNames(instance)) {
-    const descriptor = Object.getOwnPropertyDescriptor(instance, name);
-    const problem = descriptor && propertyProblem(descriptor);
-    if (problem !== undefined && !isOwnConstructor(instance, name)) {
-      return problem;
+  const names = Object.keys(instance);
+  if (Object.getOwnPropertyNames(instance).length !== names.length) {
+    return 'one of its properties is not enumerable';
+  }
+  for (const name of names) {
+    const value = (instance as Record<string, unknown>)[name];
+    if (isAccessor(instance, name, value)) {
+      return 'it has an accessor of its own';
+    }
+    if (typeof value === 'function' && !isOwnConstructor(instance, name)) {
+      return 'one of its properties is a function';
     }
   }
   return undefined;
-}
-
-function propertyProblem(descriptor: PropertyDescriptor): string | undefined {
-  if (!('value' in descriptor)) {
-    return 'it has an accessor of its own';
-  }
-  if (typeof descriptor.value === 'function') {
-    return 'one of its properties is a function';
-  }
-  return descriptor.enumerable === true ? undefined : 'one of its properties is not enumerable';
 }
 
 /** Whether a property only repeats the `constructor` of the prototype, as decimal.js does it. */
@@ -115,10 +130,10 @@ export function dataOfInstance(instance: object): Record<string, unknown> {
 
 /** Why a class can't be stored under its own name; `undefined`: it can. */
 export function nameProblem(name: string): string | undefined {
-  if (!/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) || name === 'Object') {
+  if (name === '') {
     return 'its class has no name';
   }
-  return name.length < MIN_NAME_LENGTH
-    ? 'the name of its class is so short that another build may give it to another class'
-    : undefined;
+  return NAME_OF_ONE_CLASS.test(name) && name !== 'Object'
+    ? undefined
+    : 'the name of its class may belong to another class in another process or build';
 }

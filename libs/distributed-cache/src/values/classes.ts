@@ -1,5 +1,5 @@
 import { UnknownClassError } from '../errors/index.js';
-import { classProblem, dataOfInstance, instanceProblem, nameProblem } from './class-safety.js';
+import { classProblem, dataOfInstance, fingerprintOf, instanceProblem, nameProblem } from './class-safety.js';
 import { describeType, isRecord } from './kinds.js';
 import { Refusal } from './refusal.js';
 
@@ -43,8 +43,9 @@ export class ClassParts {
 }
 
 /**
- * A value with instances that contain themselves, while it is encoded: the instances are plain objects in it, and listed
- * beside it. They get their prototypes when the whole value has been made.
+ * A value with instances of classes that are not registered, or with instances that contain themselves, while it is
+ * encoded: the instances are plain objects in it, and listed beside it. They get their prototypes when the whole value
+ * has been made. The instances of a registered class are `ClassParts` otherwise, which earlier versions read.
  */
 export class InstanceGraph {
   constructor(
@@ -59,6 +60,13 @@ export interface InstancesOfClass {
   readonly instances: readonly object[];
 }
 
+/** Stands between the name and the fingerprint of a learned class. No identifier contains it. */
+const FINGERPRINT_MARK = '~';
+
+function plainName(storedName: string): string {
+  return storedName.split(FINGERPRINT_MARK, 1)[0] ?? '';
+}
+
 const OR_ELSE =
   ' above the class (for a class of another package: codec.classes), or flatten: true in the options of the namespace to store plain objects';
 const WRITE_SERIALIZE = `Write @CachedClass({ serialize, deserialize })${OR_ELSE}`;
@@ -67,10 +75,14 @@ const WRITE_NAME = `Write @CachedClass({ name: '…' })${OR_ELSE}`;
 /**
  * The classes whose instances are restored as instances: those that the configuration registers, those that declare
  * themselves, and those that this process has learned from an instance that it was to store. A prototype always comes
- * from this list, never from stored data. One name belongs to one class, the first one that uses it here.
+ * from this list, never from stored data. One name belongs to one class, the first one that uses it here. A learned class
+ * is stored under its name and a hash of its source, because other processes may know another class of this name.
  */
 export class ClassRegistry {
+  /** By the name in the stored data. */
   readonly #byName = new Map<string, RegisteredClass>();
+  /** The names of classes that are in use. */
+  readonly #taken = new Set<string>();
   readonly #registered = new WeakMap<object, RegisteredClass>();
   readonly #learned = new WeakMap<object, RegisteredClass>();
   /** The results of `classProblem`, by prototype. */
@@ -82,7 +94,7 @@ export class ClassRegistry {
     private readonly declared: DeclaredClasses = NONE_DECLARED,
   ) {
     for (const registered of configured) {
-      this.#admit(registered, this.#registered);
+      this.#admit(registered, this.#registered, registered.name);
     }
   }
 
@@ -108,10 +120,10 @@ export class ClassRegistry {
     if (declared?.class.prototype !== prototype) {
       return undefined;
     }
-    if (this.#byName.has(declared.name)) {
+    if (this.#taken.has(declared.name)) {
       throw refusal(instance, `another class is stored under its name ${declared.name}`, WRITE_NAME);
     }
-    return this.#admit(declared, this.#registered);
+    return this.#admit(declared, this.#registered, declared.name);
   }
 
   /** The class of this object, if it has been learned. */
@@ -139,10 +151,11 @@ export class ClassRegistry {
     if (ofName !== undefined) {
       throw refusal(instance, ofName, WRITE_NAME);
     }
-    if (this.#byName.has(name) || this.declared.named(name).length > 0) {
+    if (this.#taken.has(name) || this.declared.named(name).length > 0) {
       throw refusal(instance, `another class has the same name ${name}`, WRITE_NAME);
     }
-    return this.#admit({ name, class: type, version: 1 }, this.#learned);
+    const storedName = `${name}${FINGERPRINT_MARK}${fingerprintOf(type.prototype as object)}`;
+    return this.#admit({ name: storedName, class: type, version: 1 }, this.#learned, name);
   }
 
   /**
@@ -188,14 +201,14 @@ export class ClassRegistry {
     }
     const registered = this.#named(parts['name']);
     if (registered === undefined) {
-      throw new UnknownClassError(parts['name']);
+      throw new UnknownClassError(plainName(parts['name']));
     }
     const data = upToDate(registered, parts['data'], parts['version']);
     return registered.deserialize === undefined ? withPrototype(registered, data) : registered.deserialize(data);
   }
 
   /**
-   * Restores a value with instances that contain themselves.
+   * Restores the instances of a graph.
    * @throws UnknownClassError, and TypeError for a version that is not known, and for what is not a graph
    */
   reviveGraph(graph: unknown): unknown {
@@ -205,7 +218,7 @@ export class ClassRegistry {
     for (const { name, version, instances } of graph['classes'] as Partial<InstancesOfClass>[]) {
       const registered = typeof name === 'string' ? this.#named(name) : undefined;
       if (registered === undefined) {
-        throw new UnknownClassError(String(name));
+        throw new UnknownClassError(plainName(String(name)));
       }
       if (version !== registered.version || registered.deserialize !== undefined || !Array.isArray(instances)) {
         throw new TypeError(`Its class has version ${registered.version} here`);
@@ -227,10 +240,11 @@ export class ClassRegistry {
       return known;
     }
     const [declared, ...others] = this.declared.named(name);
-    return declared === undefined || others.length > 0 ? undefined : this.#admit(declared, this.#registered);
+    return declared === undefined || others.length > 0 ? undefined : this.#admit(declared, this.#registered, name);
   }
 
-  #admit(registered: RegisteredClass, into: WeakMap<object, RegisteredClass>): RegisteredClass {
+  #admit(registered: RegisteredClass, into: WeakMap<object, RegisteredClass>, name: string): RegisteredClass {
+    this.#taken.add(name);
     this.#byName.set(registered.name, registered);
     into.set(registered.class.prototype, registered);
     this.#hasSerializers ||= registered.serialize !== undefined;

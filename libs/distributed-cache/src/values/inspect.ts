@@ -10,7 +10,16 @@ import {
 import { describeError } from './error-parts.js';
 import { hasNamedProperties, MAX_DEPTH, SeenObjects } from './plain-json.js';
 import { Refusal, propertyStep, toRefusedError } from './refusal.js';
-import { describeType, hasStandardPrototype, hasToJson, isError, isRecord, isSubclassed, kindOf } from './kinds.js';
+import {
+  isAccessor,
+  describeType,
+  hasStandardPrototype,
+  hasToJson,
+  isError,
+  isRecord,
+  isSubclassed,
+  kindOf,
+} from './kinds.js';
 
 /**
  * Longest array with holes. Its length can be set to any number, and code that loops over it spends time on every hole.
@@ -33,7 +42,7 @@ export interface Inspection {
    * like.
    */
   readonly isExact: boolean;
-  /** Whether an instance contains itself. */
+  /** Whether its instances are restored together, in a graph: one contains itself, or was not registered. */
   readonly isGraph: boolean;
 }
 
@@ -278,6 +287,7 @@ class ValueInspector implements Inspection {
       if (this.#classes === undefined) {
         throw refusal(value, 'text for other programs (format) keeps no class', FLATTEN_INSTANCE);
       }
+      this.isGraph = true;
       this.#visitKept(this.#classes.learn(value), value, depth);
     } else {
       this.isJson = false;
@@ -344,22 +354,6 @@ class ValueInspector implements Inspection {
     this.#visitProperties(fields, depth);
     this.#open?.delete(error);
   }
-}
-
-type LookupGetter = (this: object, key: string) => unknown;
-
-const lookupGetter = Reflect.get(Object.prototype, '__lookupGetter__') as LookupGetter;
-
-/**
- * Whether an own property is computed. The check does not read its descriptor, which would allocate an object for every
- * property of every value written: asking for its getter (ECMA-262, annex B) takes a quarter of the time. A property
- * that has only a setter reads as `undefined`.
- */
-function isAccessor(object: object, key: string, value: unknown): boolean {
-  return (
-    lookupGetter.call(object, key) !== undefined ||
-    (value === undefined && Object.getOwnPropertyDescriptor(object, key)?.set !== undefined)
-  );
 }
 
 function located(error: unknown, step: string): unknown {

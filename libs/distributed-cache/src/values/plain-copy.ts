@@ -33,7 +33,7 @@ class PlainCopier {
   constructor(
     private readonly classes: ClassRegistry,
     private readonly flatten: boolean,
-    /** For a value with instances that contain themselves: the copies of instances, by class. */
+    /** For a graph: the copies of instances, by class. */
     private readonly listed: Map<RegisteredClass, object[]> | undefined,
   ) {}
 

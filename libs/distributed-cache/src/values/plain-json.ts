@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { hasToJson, isPrototypeExtended, isRecord } from './kinds.js';
 
 /** Deepest nesting of containers that is written, and that is accepted when it is read. */
@@ -61,11 +62,25 @@ function isPlainArray(array: readonly unknown[], depth: number, seen: SeenObject
   return true;
 }
 
+/** From this length on, `inspect` without the elements takes less time than a list of all keys. */
+const LONG = 1024;
+const WITHOUT_ELEMENTS = {
+  maxArrayLength: 0,
+  maxStringLength: 0,
+  depth: 0,
+  customInspect: false,
+  breakLength: Infinity,
+};
+const NO_NAMES = /^\[ \.\.\. \d+ more items \]$/;
+
 /**
  * Whether an array has properties besides its elements, such as a match of a regular expression, or the texts of a
  * template. Integer keys come first, so the last key decides.
  */
 export function hasNamedProperties(array: readonly unknown[]): boolean {
+  if (array.length >= LONG && NO_NAMES.test(inspect(array, WITHOUT_ELEMENTS))) {
+    return false;
+  }
   const last = Object.keys(array).at(-1);
   return (last !== undefined && String(Number(last) >>> 0) !== last) || Object.hasOwn(array, 'raw');
 }
