@@ -57,7 +57,7 @@ export interface CacheEventMap {
    */
   decoratedCallUncached: OfNamespace & {
     readonly caller: string;
-    readonly effect: 'not cached' | 'result not stored' | 'namespace cleared';
+    readonly effect: 'not cached' | 'result not stored' | 'stale result not used' | 'namespace cleared';
     readonly reason: string;
   };
   /**

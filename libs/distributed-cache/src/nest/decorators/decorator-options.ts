@@ -102,12 +102,11 @@ export function entryOptionsOf<Args extends unknown[], Result>(
   problems: CallProblems,
 ): (instance: object, args: unknown[]) => EntryOptions<Result> | undefined {
   const common: EntryOptions<Result> = {
-    ...new ResultRules({ ttl, cacheIf }, problems).guarded,
+    ...new ResultRules({ ttl, cacheIf, staleIf }, problems).guarded,
     grace,
     refreshAhead,
     softTimeout,
     hardTimeout,
-    staleIf,
     schema,
     validate,
   };
@@ -203,6 +202,9 @@ export interface OptionSet {
 export function checkOptions(decorator: string, caller: string, options: object, set: OptionSet = {}): void {
   const checks = checksOf(set);
   const problems: ConfigurationProblem[] = [];
+  if (!isRecord(options)) {
+    throw new ConfigurationError([{ name: `${caller} @${decorator}`, value: shown(options), allowed: 'an object' }]);
+  }
   for (const [name, value] of Object.entries(options)) {
     const check = checks.get(name);
     if (check === undefined || (value !== undefined && check.accept(value) === undefined)) {
@@ -214,7 +216,7 @@ export function checkOptions(decorator: string, caller: string, options: object,
     }
   }
   const { oneOf = [] } = set;
-  const given = oneOf.filter((name) => (options as Readonly<Record<string, unknown>>)[name] !== undefined);
+  const given = oneOf.filter((name) => options[name] !== undefined);
   if (oneOf.length > 0 && given.length !== 1) {
     const allowed = oneOf.length === 1 ? `the option ${oneOf.join()}` : `one of ${oneOf.join(', ')}`;
     problems.push({ name: `${caller} @${decorator}`, value: given.join(', ') || `no ${oneOf.join(', ')}`, allowed });
@@ -246,6 +248,10 @@ function unitHint(value: unknown): string {
   return typeof value === 'number' && isDuration(value / 1000) && !isDuration(value)
     ? `; a number is seconds: did you mean '${String(value)}ms'?`
     : '';
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isSynchronous(value: unknown): boolean {

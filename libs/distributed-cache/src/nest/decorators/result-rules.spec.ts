@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { nestForTest } from '../../../../../test/support/nest-for-test.js';
 import { type CacheEventMap, DistributedCache } from '../../core/index.js';
 import { CachePut } from './cache-put.decorator.js';
@@ -61,6 +61,33 @@ describe('a rule about the result', () => {
       ['Tokens.get', 'result not stored'],
       ['Tokens.renew', 'result not stored'],
     ]);
+    expect(told[0]?.reason).toContain(reason);
+  });
+
+  it.each<[string, (error: unknown) => boolean, string]>([
+    ['throws', fail, 'The option `staleIf` threw RangeError'],
+    ['returns a promise', promised(true) as () => boolean, 'The option `staleIf` returned a promise'],
+  ])('leaves the caller the error of the method when `staleIf` %s', async (_title, staleIf, reason) => {
+    const error = new TypeError('no database');
+    @Injectable()
+    class Tokens {
+      @Cached({ namespace: 'tokens', key: () => 'token', staleIf })
+      async get(): Promise<Token> {
+        throw error;
+      }
+    }
+    const module = await nestForTest({
+      providers: [Tokens],
+      cache: { redis: false, namespaces: { tokens: { grace: '1h' } } },
+    });
+    const told: CacheEventMap['decoratedCallUncached'][] = [];
+    module.get(DistributedCache).events.on('decoratedCallUncached', (event) => told.push(event));
+    const cache = module.get(DistributedCache).getCache<Token>('tokens');
+    await cache.set('token', { value: 0, expiresIn: 0 });
+    await cache.expire('token');
+    await vi.waitFor(async () => expect(await cache.get('token')).toBeUndefined());
+    await expect(module.get(Tokens).get()).rejects.toBe(error);
+    expect(told).toMatchObject([{ caller: 'Tokens.get', effect: 'stale result not used' }]);
     expect(told[0]?.reason).toContain(reason);
   });
 

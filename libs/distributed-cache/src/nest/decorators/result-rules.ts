@@ -1,16 +1,17 @@
 import { type Duration, type EntryOptions, isDuration, toMs } from '../../core/index.js';
 import { callOption, type CallProblems, OptionError } from './call-problems.js';
 
-/** The options that look at a result. */
+/** The options that look at a result, or at the error of the method. */
 interface ResultOptions<Result> {
   readonly ttl?: EntryOptions<Result>['ttl'] | undefined;
   readonly cacheIf?: ((result: Result) => boolean) | undefined;
+  readonly staleIf?: ((error: unknown) => boolean) | undefined;
 }
 
 /**
- * The rules by which results of a decorated method are stored. The method has succeeded by then, so a rule that fails
- * (it throws, it returns a promise, the TTL is no positive duration) has one effect: the result is not stored. It is
- * reported.
+ * The rules by which results of a decorated method are stored, and replaced by stale ones. The method has ended by then,
+ * so a rule that fails (it throws, it returns a promise, the TTL is no positive duration) has one effect: the result is
+ * not stored, or the caller gets the error of the method. It is reported.
  */
 export class ResultRules<Result> {
   /** The TTL of the result that was admitted last: the cache asks for it directly after {@link admits}. */
@@ -22,11 +23,12 @@ export class ResultRules<Result> {
   ) {}
 
   /** The options that the cache gets instead of the given ones. */
-  get guarded(): Pick<EntryOptions<Result>, 'ttl' | 'cacheIf'> {
-    const { ttl, cacheIf } = this.options;
+  get guarded(): Pick<EntryOptions<Result>, 'ttl' | 'cacheIf' | 'staleIf'> {
+    const { ttl, cacheIf, staleIf } = this.options;
     const ttlOf = typeof ttl === 'function' ? (result: Result) => this.ttlOf(ttl, result) : ttl;
     return {
       ...(ttlOf === undefined ? {} : { ttl: ttlOf }),
+      ...(staleIf === undefined ? {} : { staleIf: (error: unknown) => this.allowsStale(staleIf, error) }),
       ...(cacheIf === undefined && typeof ttl !== 'function'
         ? {}
         : { cacheIf: (result: Result) => this.admits(result) }),
@@ -46,6 +48,13 @@ export class ResultRules<Result> {
       return true;
     });
     return isAdmitted === true;
+  }
+
+  private allowsStale(staleIf: (error: unknown) => boolean, error: unknown): boolean {
+    const verdict = this.problems.attempt('stale result not used', () =>
+      callOption('staleIf', staleIf, undefined, [error]),
+    );
+    return verdict ?? false;
   }
 
   private ttlOf(ttl: (result: Result) => Duration, result: Result): Duration {
