@@ -127,6 +127,12 @@ describe('the check at the start', () => {
     ]);
   });
 
+  it('finds a class without a name', async () => {
+    const Users = cachedClass('Users');
+    const providers = [{ provide: 'users', useFactory: () => new (class extends Users {})() }];
+    expect(await findingsOf({ providers })).toEqual([expect.stringMatching(/: \(no name\)\/Users\.find\. /)]);
+  });
+
   it.each<[string, (table: string) => Provider]>([
     ['factories', (table) => ({ provide: table, useFactory: () => Object.assign(new Table(), { table }) })],
     ['values', (table) => ({ provide: table, useValue: Object.assign(new Table(), { table }) })],
