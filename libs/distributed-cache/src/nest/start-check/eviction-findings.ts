@@ -9,9 +9,8 @@ import type { Application } from './managed-classes.js';
  */
 export function evictionFindings(application: Application, configured: ReadonlySet<string>): string[] {
   const methods = [...new Set(application.classes.flatMap((managed) => managed.methods))];
-  const isUsedByHand = (namespace: string) => application.usesWholeCache || application.injected.has(namespace);
   return methods
-    .filter(({ role, namespace }) => role !== 'read' && !isUsedByHand(namespace))
+    .filter(({ role, namespace }) => role !== 'read' && !application.injected.has(namespace))
     .flatMap((changing) => {
       const filling = methods.filter(({ role }) => role === 'read' || (role === 'write' && changing.role === 'evict'));
       const filled = filling.filter(({ namespace }) => namespace === changing.namespace);
@@ -19,19 +18,30 @@ export function evictionFindings(application: Application, configured: ReadonlyS
         return unreachedEntries(changing, filled);
       }
       const isNamed = configured.has(changing.namespace) || application.features.has(changing.namespace);
-      return isNamed ? [] : emptyNamespace(changing, filling);
+      return isNamed ? [] : emptyNamespace(changing, filling, application.usesWholeCache);
     });
 }
 
-/** The namespace has no decorated method that fills it. */
-function emptyNamespace(evicting: DecoratedMethod, filling: readonly DecoratedMethod[]): string[] {
+/**
+ * The namespace has no decorated method that fills it.
+ * @param isMaybeUsed whether the application may use it without naming it: then only a similar name is a finding
+ */
+function emptyNamespace(
+  evicting: DecoratedMethod,
+  filling: readonly DecoratedMethod[],
+  isMaybeUsed: boolean,
+): string[] {
   const { namespace, declaring } = evicting;
   const filled = [...new Set(filling.map((method) => method.namespace))];
   const ofClass = filling.filter((method) => method.declaring === declaring).map((method) => method.namespace);
   if (isBuiltIn(namespace) && ofClass.length === 0) {
     return []; // other parts of the application may use it without naming it
   }
-  const meant = suggest(namespace, filled) ?? ofClass[0];
+  const similar = suggest(namespace, filled);
+  if (isMaybeUsed && similar === undefined) {
+    return [];
+  }
+  const meant = similar ?? ofClass[0];
   const remedy =
     meant === undefined
       ? `Write the namespace of the entries, or name "${namespace}" in a forFeature if another application uses it`

@@ -210,6 +210,22 @@ describe('the check at the start', () => {
     expect(await findingsOf({ providers: [...providers, ByHand], imports })).toEqual([]);
   });
 
+  it('judges a namespace without a similar one only if the application does not inject the whole cache', async () => {
+    @Injectable()
+    class Figures {
+      constructor(@Inject(DistributedCache) readonly cache: DistributedCache) {}
+    }
+    const reading = cachedClass('Products', { namespace: 'products', key: String });
+    const [similar, other] = ['product', 'archive'].map((namespace) => evictingClass({ namespace, all: true })) as [
+      Provider,
+      Provider,
+    ];
+    expect(await findingsOf({ providers: [reading, similar, other] })).toHaveLength(2);
+    expect(await findingsOf({ providers: [reading, similar, other, Figures] })).toEqual([
+      expect.stringMatching(/the namespace "product", .*Write `namespace: 'products'`/),
+    ]);
+  });
+
   it('finds a @CachePut that stores where no method reads, and keys with other parts', async () => {
     @Injectable()
     class Products {
