@@ -56,7 +56,12 @@ export function hasLimits(options: CallerLimits | undefined): boolean {
  */
 export function allowsStale(limits: Pick<CallerLimits, 'staleIf'> | undefined, error: unknown): boolean {
   try {
-    return limits?.staleIf?.(error) !== false;
+    const verdict: unknown = limits?.staleIf?.(error);
+    if (verdict instanceof Promise) {
+      verdict.catch(() => {}); // async by mistake
+      return false;
+    }
+    return verdict !== false;
   } catch {
     return false;
   }

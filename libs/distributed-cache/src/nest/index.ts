@@ -2,10 +2,16 @@ export { CACHE_MANAGER } from './cache-manager/index.js';
 export { getCacheToken, InjectCache } from './cache-tokens.js';
 export { CacheRequestTracker } from './cache-request-tracker.js';
 export { CacheEvict, type CacheEvictOptions } from './decorators/cache-evict.decorator.js';
-export { CachePut, type CachePutOptions } from './decorators/cache-put.decorator.js';
-export type { CachedOptions } from './decorators/decorator-options.js';
+export {
+  CachePut,
+  type CachePutOptions,
+  type ChangedKey,
+  type ValueMethodDecorator,
+} from './decorators/cache-put.decorator.js';
+export type { CachedOptions, InstanceKey } from './decorators/decorator-options.js';
 export { Cached, CachedKeywords, CachedMetrics, CachedTrends } from './decorators/cached.decorator.js';
 export { CachedMany, type CachedManyOptions } from './decorators/cached-many.decorator.js';
+export type { ResultForm } from './decorators/item-results.js';
 export type { AsyncMethod, AsyncMethodDecorator } from './decorators/wrap-method.js';
 export {
   DistributedCacheModule,

@@ -118,8 +118,12 @@ describe('the types of the cache decorators', () => {
       () => CachedKeywords({ namespace: 'other' }),
       // @ts-expect-error -- no such unit
       () => Cached({ ttl: '5 minutes' }),
+      // @ts-expect-error -- the key comes from the arguments or from the result
+      () => CachePut({ key: () => 'one', resultKey: () => 'one' }),
+      // @ts-expect-error -- a promise always counts as yes
+      () => Cached({ cacheIf: async () => true }),
     ];
-    expect(refused).toHaveLength(6);
+    expect(refused).toHaveLength(8);
   });
 
   it('infer a parameter without annotation as unknown', () => {
@@ -165,6 +169,31 @@ describe('the types of the cache decorators', () => {
       async put(): Promise<User> {
         return { id: 1, name: '' };
       }
+    }
+    expectLoaded(Users);
+  });
+
+  it('check `resultKey` against the result and the parameters, and refuse @CachePut without a result', () => {
+    class Users {
+      readonly table = 'users';
+      @CachePut({ resultKey: ({ id }: User) => `${id}` })
+      async create(name: string): Promise<User> {
+        return { id: 1, name };
+      }
+      @CacheEvict({ resultKey: ({ id }: User, name: string) => `${id}:${name}` })
+      async remove(name: string): Promise<User> {
+        return { id: 1, name };
+      }
+      @Cached({ instanceKey: (users: Users) => users.table })
+      async find(): Promise<void> {}
+      // @ts-expect-error -- the method returns a user
+      @CachePut({ resultKey: (id: number) => `${id}` })
+      async wrongResult(): Promise<User> {
+        return { id: 1, name: '' };
+      }
+      // @ts-expect-error -- there is nothing to store
+      @CachePut({ key: () => 'one' })
+      async nothing(): Promise<void> {}
     }
     expectLoaded(Users);
   });

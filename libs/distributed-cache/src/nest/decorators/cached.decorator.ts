@@ -10,6 +10,7 @@ import { callOption, CallProblems } from './call-problems.js';
 import { addDecoratedMethod } from './decorated-methods.js';
 import { type CachedOptions, checkOptions, DEFAULT_NAMESPACE, entryOptionsOf } from './decorator-options.js';
 import { callerName, DefaultKeys, KeySuffix, keyWith } from './entry-keys.js';
+import { MisplacedResults } from './item-results.js';
 import { RUNNING_LOADS, type RunningLoads } from './reentrancy.js';
 import {
   type AnyMethod,
@@ -114,11 +115,9 @@ function cachedDecorator<Args extends unknown[], Result>(
         return original.apply(instance, args);
       }
       const load = loaderOf<Result>(original, instance, args);
-      return cache.getOrSet(
-        cacheKey,
-        key === undefined ? load : trackedLoaderOf(running, cache, cacheKey, load),
-        entryOptions,
-      );
+      return key === undefined
+        ? cache.getOrSet(cacheKey, load, entryOptions)
+        : apartFromBatch(cache.getOrSet(cacheKey, trackedLoaderOf(running, cache, cacheKey, load), entryOptions), load);
     };
     const quickAnswer: QuickAnswer = (application, instance, only) => {
       const { cache, keys } = application.bound(binding);
@@ -144,4 +143,19 @@ function trackedLoaderOf<Result>(
   load: () => Promise<Result>,
 ): () => Promise<Result> {
   return () => running.run(cache, key, load);
+}
+
+/**
+ * Runs the method when the call has joined the load of a `@CachedMany` whose results fit no item: that is no error of
+ * this method.
+ */
+async function apartFromBatch<Result>(joined: Promise<Result>, load: () => Promise<Result>): Promise<Result> {
+  try {
+    return await joined;
+  } catch (error) {
+    if (error instanceof MisplacedResults) {
+      return load();
+    }
+    throw error;
+  }
 }

@@ -42,6 +42,8 @@ describe('the options of a decorator', () => {
     ['CachedMany', CachedMany, {}, 'got no key, allowed: the option key'],
     ['CachedMany', CachedMany, { key: String, returns: 'set' }, 'returns: got "set", allowed: "list" or "map"'],
     ['CacheEvict', CacheEvict, {}, 'got no key, keys, resultKey, tags, all, allowed: one of key, keys'],
+    ['Cached', Cached, '5m' as unknown as object, 'got "5m", allowed: an object'],
+    ['CacheEvict', CacheEvict, undefined as unknown as object, 'got undefined, allowed: an object'],
     ['CacheEvict', CacheEvict, { all: false }, 'all: got false, allowed: true'],
     ['CacheEvict', CacheEvict, { all: true, key: String }, 'got key, all, allowed: one of key'],
     ['CacheEvict', CacheEvict, { all: true, varyBy: [] }, 'varyBy: got []'],

@@ -120,12 +120,12 @@ export function entryOptionsOf<Args extends unknown[], Result>({
   const common: EntryOptions<Result> = {
     ttl,
     cacheIf,
+    staleIf,
     grace,
     refreshAhead,
     refreshContext,
     softTimeout,
     hardTimeout,
-    staleIf,
     schema,
     validate,
     values,
@@ -226,6 +226,9 @@ export interface OptionSet {
 export function checkOptions(decorator: string, caller: string, options: object, set: OptionSet = {}): void {
   const checks = checksOf(set);
   const problems: ConfigurationProblem[] = [];
+  if (!isRecord(options)) {
+    throw new ConfigurationError([{ name: `${caller} @${decorator}`, value: shown(options), allowed: 'an object' }]);
+  }
   for (const [name, value] of Object.entries(options)) {
     const check = checks.get(name);
     if (check === undefined || (value !== undefined && check.accept(value) === undefined)) {
@@ -237,7 +240,7 @@ export function checkOptions(decorator: string, caller: string, options: object,
     }
   }
   const { oneOf = [] } = set;
-  const given = oneOf.filter((name) => (options as Readonly<Record<string, unknown>>)[name] !== undefined);
+  const given = oneOf.filter((name) => options[name] !== undefined);
   if (oneOf.length > 0 && given.length !== 1) {
     const allowed = oneOf.length === 1 ? `the option ${oneOf.join()}` : `one of ${oneOf.join(', ')}`;
     problems.push({ name: `${caller} @${decorator}`, value: given.join(', ') || `no ${oneOf.join(', ')}`, allowed });
@@ -269,6 +272,10 @@ function unitHint(value: unknown): string {
   return typeof value === 'number' && isDuration(value / 1000) && !isDuration(value)
     ? `; a number is seconds: did you mean '${String(value)}ms'?`
     : '';
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isSynchronous(value: unknown): boolean {

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { describe, expect, expectTypeOf, it } from 'vitest';
+import { describe, expect, expectTypeOf, it, vi } from 'vitest';
 import { nestForTest } from '../../../../../test/support/nest-for-test.js';
 import { type CacheEventMap, DistributedCache } from '../../core/index.js';
+import { Cached } from './cached.decorator.js';
 import { CachedMany, type CachedManyOptions } from './cached-many.decorator.js';
 
 interface Row {
@@ -115,6 +116,33 @@ describe('the results of a @CachedMany method', () => {
       [9, 1],
       [2, 9, 1],
     ]);
+  });
+
+  it('never fail a @Cached call that has joined their load, where they fit no item', async () => {
+    let answer = (): void => {};
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    @Injectable()
+    class Mixed {
+      runs: string[] = [];
+      @CachedMany({ namespace: 'mixed', key })
+      async many(_ids: readonly number[]): Promise<Row[]> {
+        this.runs.push('many');
+        await answered;
+        return [];
+      }
+      @Cached({ namespace: 'mixed', key })
+      async one(id: number): Promise<Row | undefined> {
+        this.runs.push('one');
+        return TABLE[id - 1];
+      }
+    }
+    const mixed = (await nestForTest({ providers: [Mixed] })).get(Mixed);
+    const many = mixed.many([1]);
+    await vi.waitFor(() => expect(mixed.runs).toEqual(['many']));
+    const one = mixed.one(1);
+    answer();
+    expect([await many, await one]).toEqual([[], TABLE[0]]);
+    expect(mixed.runs).toEqual(['many', 'one']);
   });
 
   it('may hold an Error for an item: it is returned, and not cached', async () => {

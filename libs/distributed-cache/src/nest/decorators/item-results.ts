@@ -105,7 +105,9 @@ export class ItemResults<Item, Result> {
     const isReordered =
       ids.every((id) => id !== undefined && wanted.includes(id)) && ids.some((id, index) => id !== wanted[index]);
     if (isReordered) {
-      throw new MisplacedResults('It returned the results in another order. Write `by: (result) => result.id`.');
+      throw new MisplacedResults(
+        'The ids of its results are the items in another order. Write `by: (result) => result.id`.',
+      );
     }
   }
 }

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { nestForTest } from '../../../../../test/support/nest-for-test.js';
 import { type CacheEventMap, DistributedCache } from '../../core/index.js';
 import { CachePut } from './cache-put.decorator.js';
@@ -55,6 +55,29 @@ describe('a rule about the result', () => {
     expect(await cache.lookup('token')).toEqual({ state: 'miss' });
     expect(told).toHaveLength(3);
     expect(told[0]).toMatchObject({ namespace: 'tokens', key: 'token', reason: expect.stringContaining(reason) });
+  });
+
+  it.each<[string, (error: unknown) => boolean]>([
+    ['throws', fail],
+    ['returns a promise', promised(true) as () => boolean],
+  ])('leaves the caller the error of the method when `staleIf` %s', async (_title, staleIf) => {
+    const error = new TypeError('no database');
+    @Injectable()
+    class Tokens {
+      @Cached({ namespace: 'tokens', key: () => 'token', staleIf })
+      async get(): Promise<Token> {
+        throw error;
+      }
+    }
+    const module = await nestForTest({
+      providers: [Tokens],
+      cache: { redis: false, namespaces: { tokens: { grace: '1h' } } },
+    });
+    const cache = module.get(DistributedCache).getCache<Token>('tokens');
+    await cache.set('token', { value: 0, expiresIn: 0 });
+    await cache.expire('token');
+    await vi.waitFor(async () => expect(await cache.get('token')).toBeUndefined());
+    await expect(module.get(Tokens).get()).rejects.toBe(error);
   });
 
   it('is asked once for each result', async () => {

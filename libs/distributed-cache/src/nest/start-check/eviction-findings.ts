@@ -3,53 +3,79 @@ import { isBuiltIn } from '../cache-tokens.js';
 import type { DecoratedMethod } from '../decorators/decorated-methods.js';
 import type { Application } from './managed-classes.js';
 
-/** Evictions that can't reach an entry: entries are in another namespace, under other keys, or have no tags. */
+/**
+ * Methods with `@CacheEvict` or `@CachePut` that can't reach the entries that other methods read: these are in another
+ * namespace, under other keys, or have no tags.
+ */
 export function evictionFindings(application: Application, configured: ReadonlySet<string>): string[] {
   const methods = [...new Set(application.classes.flatMap((managed) => managed.methods))];
-  const filling = methods.filter(({ role }) => role !== 'evict');
-  const isUsedByHand = (namespace: string) => application.usesWholeCache || application.injected.has(namespace);
   return methods
-    .filter(({ role, namespace }) => role === 'evict' && !isUsedByHand(namespace))
-    .flatMap((evicting) => {
-      const filled = filling.filter(({ namespace }) => namespace === evicting.namespace);
+    .filter(({ role, namespace }) => role !== 'read' && !application.injected.has(namespace))
+    .flatMap((changing) => {
+      const filling = methods.filter(({ role }) => role === 'read' || (role === 'write' && changing.role === 'evict'));
+      const filled = filling.filter(({ namespace }) => namespace === changing.namespace);
       if (filled.length > 0) {
-        return unreachedEntries(evicting, filled);
+        return unreachedEntries(changing, filled);
       }
-      const isNamed = configured.has(evicting.namespace) || application.features.has(evicting.namespace);
-      return isNamed ? [] : emptyNamespace(evicting, filling);
+      const isNamed = configured.has(changing.namespace) || application.features.has(changing.namespace);
+      return isNamed ? [] : emptyNamespace(changing, filling, application.usesWholeCache);
     });
 }
 
-/** The namespace has no decorated method that fills it. */
-function emptyNamespace(evicting: DecoratedMethod, filling: readonly DecoratedMethod[]): string[] {
+/**
+ * The namespace has no decorated method that fills it.
+ * @param isMaybeUsed whether the application may use it without naming it: then only a similar name is a finding
+ */
+function emptyNamespace(
+  evicting: DecoratedMethod,
+  filling: readonly DecoratedMethod[],
+  isMaybeUsed: boolean,
+): string[] {
   const { namespace, declaring } = evicting;
   const filled = [...new Set(filling.map((method) => method.namespace))];
   const ofClass = filling.filter((method) => method.declaring === declaring).map((method) => method.namespace);
   if (isBuiltIn(namespace) && ofClass.length === 0) {
     return []; // other parts of the application may use it without naming it
   }
-  const meant = suggest(namespace, filled) ?? ofClass[0];
+  const similar = suggest(namespace, filled);
+  if (isMaybeUsed && similar === undefined) {
+    return [];
+  }
+  const meant = similar ?? ofClass[0];
   const remedy =
     meant === undefined
-      ? `Write the namespace of the entries, or name "${namespace}" in a forFeature if another application fills it`
-      : `Write \`namespace: '${meant}'\`, or name "${namespace}" in a forFeature if another application fills it`;
-  return [`${nameOf(evicting)} evicts in the namespace "${namespace}", which no decorated method fills. ${remedy}.`];
+      ? `Write the namespace of the entries, or name "${namespace}" in a forFeature if another application uses it`
+      : `Write \`namespace: '${meant}'\`, or name "${namespace}" in a forFeature if another application uses it`;
+  const what = evicting.role === 'evict' ? 'evicts in' : 'stores in';
+  const reading = evicting.role === 'evict' ? 'fills' : 'reads';
+  return [`${nameOf(evicting)} ${what} the namespace "${namespace}", which no decorated method ${reading}. ${remedy}.`];
 }
 
 /** The namespace has entries, but none that the eviction can name. */
 function unreachedEntries(evicting: DecoratedMethod, filled: readonly DecoratedMethod[]): string[] {
   const { key, tags, namespace } = evicting;
-  if (tags !== undefined && filled.every((method) => method.tags === undefined)) {
+  if (evicting.role === 'evict' && tags !== undefined && filled.every((method) => method.tags === undefined)) {
     return [
       `${nameOf(evicting)} evicts by \`tags\`, but no decorated method gives tags to entries of "${namespace}". Pass \`tags\` to ${filledBy(filled)}, or evict by \`key\` or \`all\`.`,
     ];
   }
   if (key !== undefined && filled.every(({ hasDefaultKey }) => hasDefaultKey) && !namesDefaultKeys(key, filled)) {
     return [
-      `${nameOf(evicting)} evicts by keys of its own, but the entries of "${namespace}" have default keys. Pass the same \`key\` to ${filledBy(filled)}, or evict by \`tags\` or \`all\`.`,
+      `${nameOf(evicting)} uses keys of its own, but the entries of "${namespace}" have default keys. Pass the same \`key\` to ${filledBy(filled)}, or evict by \`tags\` or \`all\`.`,
+    ];
+  }
+  const keyed = filled.filter(({ hasDefaultKey }) => !hasDefaultKey);
+  if (key !== undefined && keyed.length > 0 && keyed.every((method) => suffixOf(method) !== suffixOf(evicting))) {
+    return [
+      `${nameOf(evicting)} reaches no entry of ${filledBy(keyed)}: \`varyBy\`, \`version\` and \`instanceKey\` must be the same, as they are parts of the key.`,
     ];
   }
   return [];
+}
+
+/** What the options add to the keys of a method, as far as it is known at the start. */
+function suffixOf({ varyBy = [], version, instanceKey }: DecoratedMethod): string {
+  return JSON.stringify([[...new Set(varyBy)].sort(), typeof version, version, instanceKey !== undefined]);
 }
 
 /** Whether a function seems to make default keys: `Users.find(1)`. Only its source is known. */

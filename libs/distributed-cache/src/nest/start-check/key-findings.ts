@@ -61,7 +61,7 @@ const RANDOM = /^[0-9a-f]{21}$/;
 
 function unstableNames(methods: readonly DefaultKeyMethod[]): string[] {
   const named = (isMeant: (name: string) => boolean) => [
-    ...new Set(methods.filter((method) => namesIn(method).some(isMeant)).map(keyHead)),
+    ...new Set(methods.filter((method) => namesIn(method).some(isMeant)).map((method) => withName(keyHead(method)))),
   ];
   const minified = named((name) => name === '' || MINIFIED.test(name));
   const random = named((name) => RANDOM.test(name));
@@ -77,6 +77,11 @@ function unstableNames(methods: readonly DefaultKeyMethod[]): string[] {
           `Default keys contain names of classes that mixin() makes anew at each start, so processes share no entries: ${listed(random)}. Pass \`keyPrefix\` or \`key\` to the decorators, or set the name of the class after mixin().`,
         ]),
   ];
+}
+
+/** A class without a name is named as such. */
+function withName(head: string): string {
+  return head.replace(/^(?=[./])/, '(no name)').replace(/\/(?=\.)/, '/(no name)');
 }
 
 function namesIn({ owner, parts: { declaring, keyPrefix } }: DefaultKeyMethod): string[] {

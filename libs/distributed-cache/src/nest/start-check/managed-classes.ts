@@ -31,8 +31,8 @@ export interface Application {
   readonly caches: readonly unknown[];
 }
 
-/** Looks at all providers and controllers. @param managerToken the token of the cache-manager facade */
-export function readApplication(discovery: DiscoveryService, managerToken: string): Application {
+/** Looks at all providers and controllers. */
+export function readApplication(discovery: DiscoveryService): Application {
   const wrappers = [...discovery.getProviders(), ...discovery.getControllers()];
   const caches = wrappers.filter(({ token }) => token === DistributedCache);
   const roots = new Set(caches.map(({ host }) => host));
@@ -47,7 +47,7 @@ export function readApplication(discovery: DiscoveryService, managerToken: strin
     classes: managedClasses(ofApplication),
     injected: namespaces(tokens),
     features: namespaces(wrappers.filter(({ host }) => !roots.has(host)).map(({ token }) => token)),
-    usesWholeCache: tokens.has(DistributedCache) || tokens.has(managerToken),
+    usesWholeCache: tokens.has(DistributedCache),
     caches: [...new Set(caches.map(({ instance }) => instance as unknown))],
   };
 }

@@ -127,6 +127,12 @@ describe('the check at the start', () => {
     ]);
   });
 
+  it('finds a class without a name', async () => {
+    const Users = cachedClass('Users');
+    const providers = [{ provide: 'users', useFactory: () => new (class extends Users {})() }];
+    expect(await findingsOf({ providers })).toEqual([expect.stringMatching(/: \(no name\)\/Users\.find\. /)]);
+  });
+
   it.each<[string, (table: string) => Provider]>([
     ['factories', (table) => ({ provide: table, useFactory: () => Object.assign(new Table(), { table }) })],
     ['values', (table) => ({ provide: table, useValue: Object.assign(new Table(), { table }) })],
@@ -178,13 +184,13 @@ describe('the check at the start', () => {
       'a namespace with a wrong name',
       { namespace: 'products' },
       { namespace: 'product', all: true },
-      'Editor.change (@CacheEvict) evicts in the namespace "product", which no decorated method fills. Write `namespace: \'products\'`, or name "product" in a forFeature if another application fills it.',
+      'Editor.change (@CacheEvict) evicts in the namespace "product", which no decorated method fills. Write `namespace: \'products\'`, or name "product" in a forFeature if another application uses it.',
     ],
     [
       'keys of its own for default keys',
       { namespace: 'products' },
       { namespace: 'products', key: (id) => `product:${String(id)}` },
-      'Editor.change (@CacheEvict) evicts by keys of its own, but the entries of "products" have default keys. Pass the same `key` to Products.find, or evict by `tags` or `all`.',
+      'Editor.change (@CacheEvict) uses keys of its own, but the entries of "products" have default keys. Pass the same `key` to Products.find, or evict by `tags` or `all`.',
     ],
     [
       'tags that no entry has',
@@ -202,6 +208,46 @@ describe('the check at the start', () => {
     }
     const imports = [DistributedCacheModule.forFeature([{ namespace }])];
     expect(await findingsOf({ providers: [...providers, ByHand], imports })).toEqual([]);
+  });
+
+  it('judges a namespace without a similar one only if the application does not inject the whole cache', async () => {
+    @Injectable()
+    class Figures {
+      constructor(@Inject(DistributedCache) readonly cache: DistributedCache) {}
+    }
+    const reading = cachedClass('Products', { namespace: 'products', key: String });
+    const [similar, other] = ['product', 'archive'].map((namespace) => evictingClass({ namespace, all: true })) as [
+      Provider,
+      Provider,
+    ];
+    expect(await findingsOf({ providers: [reading, similar, other] })).toHaveLength(2);
+    expect(await findingsOf({ providers: [reading, similar, other, Figures] })).toEqual([
+      expect.stringMatching(/the namespace "product", .*Write `namespace: 'products'`/),
+    ]);
+  });
+
+  it('finds a @CachePut that stores where no method reads, and keys with other parts', async () => {
+    @Injectable()
+    class Products {
+      @Cached({ namespace: 'products', key: String, varyBy: ['tenant', 'locale'] })
+      async find(_id: number): Promise<void> {}
+      @CachePut({ namespace: 'product', key: String })
+      async save(id: number): Promise<number> {
+        return id;
+      }
+      @CachePut({ namespace: 'products', key: String, varyBy: ['locale', 'tenant'] })
+      async rename(id: number): Promise<number> {
+        return id;
+      }
+      @CacheEvict({ namespace: 'products', key: String })
+      async remove(_id: number): Promise<void> {}
+    }
+    expect(await findingsOf({ providers: [Products] })).toEqual([
+      expect.stringMatching(
+        /^Products\.save \(@CachePut\) stores in the namespace "product", .* reads\. Write `namespace: 'products'`/,
+      ),
+      'Products.remove (@CacheEvict) reaches no entry of Products.find, Products.rename: `varyBy`, `version` and `instanceKey` must be the same, as they are parts of the key.',
+    ]);
   });
 
   it('finds an eviction without a namespace in a class whose entries have one', async () => {

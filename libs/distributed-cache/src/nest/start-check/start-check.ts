@@ -1,7 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { DistributedCache, StartCheckError } from '../../core/index.js';
-import { CACHE_MANAGER } from '../cache-manager/index.js';
 import { evictionFindings } from './eviction-findings.js';
 import { keyFindings } from './key-findings.js';
 import { type Application, readApplication } from './managed-classes.js';
@@ -24,7 +23,7 @@ export class StartCheck {
     if (!enabled) {
       return;
     }
-    const application = readApplication(this.discovery, CACHE_MANAGER);
+    const application = readApplication(this.discovery);
     if (application.caches[0] !== this.cache) {
       return; // another forRoot reports
     }
