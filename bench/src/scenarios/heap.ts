@@ -11,7 +11,7 @@ export const heap: Scenario = {
     const source = new DataSource(quick ? 1000 : 100_000, 64);
     const [inside, outside]: [Figure[], Figure[]] = [[], []];
     for (const { name, role, open } of localMemories(source.keys.length)) {
-      await perEntry(open, source); // the first cache changes the values, for instance freezes them: not measured
+      await perEntry(open, source); // the first cache may change the values: not measured
       const samples: MemoryInUse[] = [];
       for (let sample = 0; sample < (quick ? 1 : 3); sample++) {
         samples.push(await perEntry(open, source));

@@ -1,13 +1,13 @@
 import {
   type CopyInstance,
   copyKept,
-  copyTree,
   copyValue,
   flattenTexts,
   flatText,
   type KeptValue,
   measureValue,
   readyTree,
+  rebuildTree,
   textBytes,
 } from '../values/index.js';
 
@@ -94,7 +94,8 @@ export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking
     return { value: kept, bytes: measureValue(value).bytes, form: 'plain' };
   }
   if (isTree) {
-    const kept = isGiven && mode !== 'shared' ? copyTree(value) : value;
+    const isRebuilt = mode === 'cloned' || (mode === 'frozen' && isGiven);
+    const kept = isRebuilt ? rebuildTree(value) : value;
     const bytes = readyTree(kept, { flattens: isGiven, freezes: mode === 'frozen', isAscii });
     return { value: kept, bytes, form: FORMS[mode], isTree };
   }

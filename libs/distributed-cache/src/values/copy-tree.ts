@@ -1,4 +1,5 @@
 import { type CopyInstance, copyValue } from './copy.js';
+import { isPrototypeExtended } from './kinds.js';
 
 /** Deeper parts are copied without recursion. The codec accepts no value that is deeper than this. */
 const MAX_LEVELS = 200;
@@ -29,6 +30,31 @@ export function copyKept({ value, isTree, copyInstance }: KeptValue, freezes: bo
  */
 export function copyTree(value: object, copyInstance?: CopyInstance): object {
   return copyPart(value, copyInstance, MAX_LEVELS);
+}
+
+/**
+ * The copy of a tree that L1 keeps. It builds each object anew, property by property, because `copyTree` copies such an
+ * object in half the time that it needs for one made by a literal, by spreading or by `JSON.parse`.
+ * @param value a tree of plain objects and arrays, no more than 200 deep
+ */
+export function rebuildTree(value: object): object {
+  // A `for in` would meet the properties that were added to `Object.prototype`.
+  return isPrototypeExtended() ? copyValue(value) : rebuildPart(value);
+}
+
+function rebuildPart(value: object): object {
+  if (Array.isArray(value)) {
+    return value.map(rebuilt);
+  }
+  const copy: Record<string, unknown> = {};
+  for (const name in value) {
+    copy[name] = rebuilt((value as Record<string, unknown>)[name]);
+  }
+  return copy;
+}
+
+function rebuilt(part: unknown): unknown {
+  return typeof part === 'object' && part !== null ? rebuildPart(part) : part;
 }
 
 function copyPart(value: object, copyInstance: CopyInstance | undefined, levels: number): object {
