@@ -151,6 +151,20 @@ describe.each(TIERS)('by default, over %s,', (tiers) => {
     values.forEach(({ seen }) => expect(seen).toEqual(user()));
   });
 
+  it('a given value may be changed while an asynchronous schema checks it', async () => {
+    const cache = cacheOf(tiers);
+    const validate = async (value: unknown) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      return { value };
+    };
+    const schema = { '~standard': { version: 1 as const, vendor: 'test', validate } };
+    const given = user();
+    const setting = cache.set('key', given, { schema, validate: 'both' });
+    change(given);
+    expect(await setting).toBe(true);
+    expect(await cache.get('key')).toEqual(user());
+  });
+
   it('a stale value belongs to each caller, and to the loader', async () => {
     const cache = cacheOf(tiers, { namespaces: { users: { grace: '1h' } } });
     await cache.set('key', user());

@@ -340,7 +340,9 @@ export class EntryEncoder {
     }
     const admitting = check?.admits(key, value) ?? true;
     if (admitting instanceof Promise) {
-      return admitting.then((isAdmitted) => (isAdmitted ? this.encode(entry, mayKeepText) : undefined));
+      // Before the wait: a later change of the value by its owner reaches no tier.
+      const encoding = this.encode(entry, mayKeepText);
+      return admitting.then((isAdmitted) => (isAdmitted ? encoding : undefined));
     }
     return admitting ? this.encode(entry, mayKeepText) : undefined;
   }
