@@ -138,6 +138,22 @@ describe.each(setups)('AsyncCache %s', (_name, options) => {
     expect(refused).toHaveBeenCalledTimes(1);
   });
 
+  it('lets a loader destructure its context', async () => {
+    const cache = cacheForTest({ redis: false }).getCache<number>('users');
+    await cache.getOrSet('skipped', ({ skip }) => {
+      skip();
+      return 1;
+    });
+    await cache.getOrSet('kept', ({ setTtl, addTags, signal }) => {
+      setTtl('5m');
+      addTags('team');
+      return signal.aborted ? 0 : 1;
+    });
+    expect(await cache.getMany(['skipped', 'kept'])).toEqual([undefined, 1]);
+    await cache.invalidateTags('team');
+    expect(await cache.get('kept')).toBeUndefined();
+  });
+
   it('does not cache a value that the loader or cacheIf declines', async () => {
     const cache = cacheForTest(options()).getCache<number>('users');
     await cache.getOrSet('skipped', (context) => {

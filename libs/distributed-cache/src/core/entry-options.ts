@@ -9,7 +9,10 @@ import {
   type ResolvedNamespace,
 } from '../config/index.js';
 
-/** The argument of a loader: its signal, the stale value, and ways to control how the result is kept. */
+/**
+ * The argument of a loader: its signal, the stale value, and ways to control how the result is kept. It may be
+ * destructured.
+ */
 export interface LoaderContext {
   /**
    * Aborted at `hardTimeout`, when the cache is closed, and when each call that waited has ended by its own `signal`:
@@ -19,11 +22,11 @@ export interface LoaderContext {
   /** The value that is being replaced, when a stale one is still there. */
   readonly stale?: unknown;
   /** Sets the TTL of this run's result; it has priority over every other TTL. */
-  setTtl(ttl: Duration): void;
+  readonly setTtl: (ttl: Duration) => void;
   /** Adds tags to this run's result, in addition to the tags of the options. */
-  addTags(...tags: string[]): void;
+  readonly addTags: (...tags: string[]) => void;
   /** Returns the result to the callers without storing it. */
-  skip(): void;
+  readonly skip: () => void;
 }
 
 /** Makes the value of a key. An error that it throws reaches the caller as the same object. */

@@ -148,17 +148,18 @@ export class LoadContext implements LoaderContext {
     this.scope.forEach((load) => load.leaveQueue());
   }
 
-  setTtl(ttl: Duration): void {
+  // These are fields, because a loader may destructure its context: `({ skip }) => ...`.
+  readonly setTtl = (ttl: Duration): void => {
     this.chosenTtl = ttl;
-  }
+  };
 
-  addTags(...tags: string[]): void {
+  readonly addTags = (...tags: string[]): void => {
     this.addedTags = [...this.addedTags, ...tagNames(tags)];
-  }
+  };
 
-  skip(): void {
+  readonly skip = (): void => {
     this.isSkipped = true;
-  }
+  };
 
   private use(controller: AbortController): AbortController {
     this.controller = controller;
