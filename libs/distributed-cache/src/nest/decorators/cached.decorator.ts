@@ -7,6 +7,7 @@ import {
   type EntryOptions,
 } from '../../core/index.js';
 import { callOption, CallProblems } from './call-problems.js';
+import { answersItself } from '../start-check/request-findings.js';
 import { addDecoratedMethod } from './decorated-methods.js';
 import { type CachedOptions, checkOptions, DEFAULT_NAMESPACE, entryOptionsOf } from './decorator-options.js';
 import { callerName, DefaultKeys, KeySuffix, keyWith } from './entry-keys.js';
@@ -83,10 +84,14 @@ function cachedDecorator<Args extends unknown[], Result>(
         running: application.bound(RUNNING_LOADS),
         optionsOf: entryOptionsOf<Args, Result>(options),
         problems,
+        isHandlerOfResponse: answersItself(target, name),
       };
     });
     const call: WrappedCall = (application, instance, args, original) => {
-      const { cache, keys, running, optionsOf, problems } = application.bound(binding);
+      const { cache, keys, running, optionsOf, problems, isHandlerOfResponse } = application.bound(binding);
+      if (isHandlerOfResponse) {
+        return original.apply(instance, args); // a hit would not answer the request
+      }
       let cacheKey: CacheKey | undefined;
       let entryOptions: EntryOptions<Result> | undefined;
       try {

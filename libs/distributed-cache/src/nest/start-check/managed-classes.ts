@@ -14,6 +14,8 @@ export interface ManagedClass {
   readonly methods: readonly DecoratedMethod[];
   /** Its instances that live as long as the application. */
   readonly instances: Set<object>;
+  /** The tokens that Nest injects into it. */
+  readonly injects: ReadonlySet<unknown>;
   /** Whether a factory made one of them, or one was given as a value. */
   hasMadeInstances: boolean;
 }
@@ -61,7 +63,13 @@ function managedClasses(wrappers: readonly Wrapper[]): ManagedClass[] {
     if (methods.length === 0 || typeof type !== 'function') {
       continue;
     }
-    const managed = byType.get(type) ?? { type, methods, instances: new Set(), hasMadeInstances: false };
+    const managed = byType.get(type) ?? {
+      type,
+      methods,
+      instances: new Set(),
+      injects: new Set(injectedTokens(wrapper)),
+      hasMadeInstances: false,
+    };
     byType.set(type, managed);
     if (isSingleton(wrapper) && !wrapper.isAlias) {
       managed.instances.add(wrapper.instance as object);

@@ -4,10 +4,11 @@ import { DistributedCache, StartCheckError } from '../../core/index.js';
 import { evictionFindings } from './eviction-findings.js';
 import { keyFindings } from './key-findings.js';
 import { type Application, readApplication } from './managed-classes.js';
+import { requestFindings } from './request-findings.js';
 
 /**
  * Checks the decorated methods of the application at the start, when all providers are known: default keys that collide
- * or change, evictions that reach no entry, TTLs in the wrong unit. All findings are one warning of the log; with
+ * or change, evictions that reach no entry, results that depend on the request, TTLs in the wrong unit. All findings are one warning of the log; with
  * `strictStart` they stop the start. A sound application gets no message.
  */
 @Injectable()
@@ -31,6 +32,7 @@ export class StartCheck {
       ...rootFindings(application),
       ...keyFindings(application.classes),
       ...evictionFindings(application, new Set(namespaceNames)),
+      ...requestFindings(application.classes),
       ...unitFindings(application),
     ];
     if (findings.length === 0) {
