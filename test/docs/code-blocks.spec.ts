@@ -27,6 +27,7 @@ const MODULES: readonly string[] = [
   'zod',
 ];
 const TYPES: Readonly<Record<string, string>> = {
+  OnApplicationBootstrap: '@nestjs/common#type',
   CacheManagerStore: 'cache-manager#type',
   AsyncCache: 'nestjs-distributed-cache',
 };
