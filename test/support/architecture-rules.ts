@@ -8,7 +8,7 @@ export const ENTRY = 'index.ts';
 export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   events: [],
-  keys: [],
+  keys: ['values'],
   scope: [],
   config: ['errors', 'codec'],
   values: ['errors'],

@@ -136,6 +136,26 @@ describe('encodeArguments refuses', () => {
     );
   });
 
+  it('when the class keeps its state in a WeakMap, as compilers write private fields: two instances would share a key', () => {
+    const amounts = new WeakMap<object, number>();
+    const __privateAdd = (money: object, amount: number) => amounts.set(money, amount);
+    class Money {
+      constructor(amount: number) {
+        __privateAdd(this, amount);
+      }
+    }
+    class Price {
+      constructor(amount: number) {
+        amounts.set(this, amount);
+      }
+      get amount(): number | undefined {
+        return amounts.get(this);
+      }
+    }
+    expect(() => encodeArguments([new Money(1)])).toThrow(CacheKeyError);
+    expect(() => encodeArguments([new Price(1)])).toThrow('it keeps state in a WeakMap');
+  });
+
   it('and names the container, not its last child, if the container is refused', () => {
     const place = /^Argument 1 of the call \(at \.a\) can't/;
     expect(() => encodeArguments([{ a: 'ab'.match(/a/) }])).toThrow(place);

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { isNative, isObjectPrototype, privateStateOf } from '../values/index.js';
 
 /*
  * Decides which instances of classes are plain data: all of their state is in own enumerable properties, so that two
@@ -8,7 +9,6 @@ import { EventEmitter } from 'node:events';
 
 /** A private field in the source of a class, or a call of the helpers by which compilers replace private fields. */
 const PRIVATE_FIELD = /#[\p{ID_Start}$_]|class_?private_?(?:field|method)/iu;
-const NATIVE_CODE = /\{\s*\[native code\]\s*\}\s*$/;
 
 /** The reasons of the prototypes that were looked at, `null` for those of plain data. */
 const known = new WeakMap<object, string | null>();
@@ -57,28 +57,23 @@ function lookForHiddenState(prototype: object): string | undefined {
     if (typeof owner !== 'function' || owner.prototype !== current) {
       return NO_CLASS;
     }
-    const source = Function.prototype.toString.call(owner);
-    if (NATIVE_CODE.test(source)) {
+    if (isNative(owner)) {
       return 'it is, or extends, a built-in object';
     }
-    if (PRIVATE_FIELD.test(source)) {
+    if (PRIVATE_FIELD.test(Function.prototype.toString.call(owner))) {
       return 'its class has a private field (#)';
+    }
+    const privateState = privateStateOf(owner, current);
+    if (privateState !== undefined) {
+      return privateState;
     }
     const next = Reflect.getPrototypeOf(current);
     if (next === null) {
       return NO_CLASS;
     }
     current = next;
-  } while (!isRootPrototype(current));
+  } while (!isObjectPrototype(current));
   return undefined;
-}
-
-/** Whether this is `Object.prototype`, of this realm or another one. */
-function isRootPrototype(prototype: object): boolean {
-  return (
-    prototype === Object.prototype ||
-    (Reflect.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
-  );
 }
 
 function isOrExtends(prototype: object, ancestor: object): boolean {

@@ -53,6 +53,11 @@ function levelProblem(prototype: object): string | undefined {
   if (isNative(type)) {
     return `it extends the built-in ${type.name}`;
   }
+  return privateStateOf(type, prototype);
+}
+
+/** How a class keeps state that the properties of its instances don't show; `undefined` if its source shows nothing. */
+export function privateStateOf(type: object, prototype: object): string | undefined {
   const source = sourceOf(type, prototype);
   if (PRIVATE_NAME.test(source) || COMPILED_PRIVATE_NAME.test(source)) {
     return 'it has #private fields or methods';

@@ -9,7 +9,11 @@ const tree = fc.oneof(
   fc.array(fc.object({ maxDepth: 3 })),
 );
 
-const jsonTree = fc.object({ values: [fc.string(), fc.integer(), fc.boolean(), fc.constant(null)] });
+/** Values that the codec has inspected hold no `__proto__` key. */
+const jsonTree = fc.object({
+  key: fc.string().filter((name) => name !== '__proto__'),
+  values: [fc.string(), fc.integer(), fc.boolean(), fc.constant(null)],
+});
 
 function deep(levels: number): object {
   let value: object = {};

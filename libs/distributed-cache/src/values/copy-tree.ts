@@ -35,7 +35,7 @@ export function copyTree(value: object, copyInstance?: CopyInstance): object {
 /**
  * The copy of a tree that L1 keeps. It builds each object anew, property by property, because `copyTree` copies such an
  * object in half the time that it needs for one made by a literal, by spreading or by `JSON.parse`.
- * @param value a tree of plain objects and arrays, no more than 200 deep
+ * @param value a tree of plain objects and arrays, no more than 200 deep, without a key `__proto__`
  */
 export function rebuildTree(value: object): object {
   // A `for in` would meet the properties that were added to `Object.prototype`.
