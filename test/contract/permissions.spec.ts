@@ -76,7 +76,7 @@ describe('a user that may access the key prefix only: ~cache:* &* +@all', () => 
 
 const LEAST = leastRights();
 
-describe('a user with the least permissions of docs/permissions.md', () => {
+describe('a user with the least permissions of docs/guarantees.md', () => {
   it('is refused no command: health is up, changes are tracked, and the log of denied commands is empty', async () => {
     const { server, podA, podB } = await podsOf(...LEAST);
     await podA.cache.getOrSet('key', async () => 'old', { tags: ['tag'] });

@@ -128,7 +128,7 @@ export class AsyncCache<T = unknown> {
   /**
    * @internal The hit path alone: a fresh value of L1 when nothing else is to be done; `undefined` when
    * {@link getOrSet} must go on. It does no encoding, makes no closure, and no object but the promise: see
-   * docs/performance.md before adding to it.
+   * docs/internals.md before adding to it.
    */
   hit(key: CacheKey, options: EntryOptions<T> | undefined): Promise<T> | undefined {
     const isText = typeof key === 'string';

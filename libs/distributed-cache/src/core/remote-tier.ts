@@ -131,7 +131,7 @@ export class RemoteTier {
    */
   async delete(keys: readonly string[], holdOffMs?: number): Promise<ReadonlySet<string>> {
     if (keys.length === 1) {
-      // hot path: see docs/performance.md
+      // hot path: see docs/internals.md
       return new Set(await this.deletePiece(keys, holdOffMs));
     }
     const existed = new Set<string>();

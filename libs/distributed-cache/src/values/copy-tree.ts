@@ -26,7 +26,7 @@ export function copyKept({ value, isTree, copyInstance }: KeptValue, freezes: bo
  * only values that were inspected before, and no reader gets the object that L1 keeps.
  *
  * An object is cloned by spreading, for which V8 copies the hidden class together with the values; then its parts are
- * replaced. docs/performance.md compares other ways.
+ * replaced. docs/internals.md compares other ways.
  */
 export function copyTree(value: object, copyInstance?: CopyInstance): object {
   return copyPart(value, copyInstance, MAX_LEVELS);
