@@ -10,6 +10,7 @@ import { CLASS_OPTIONS, type CODEC_OPTIONS, type COMPRESSION_OPTIONS, type ENCRY
 /** The compression as code gives it. */
 export type CompressionSettings = Given<typeof COMPRESSION_OPTIONS>;
 
+/** {@link CompressionOptions} after environment and defaults. */
 export type ResolvedCompression = Resolved<typeof COMPRESSION_OPTIONS>;
 
 /** {@link ClassRegistration} after defaults, with its name. */
@@ -149,10 +150,12 @@ export class EncryptionKeys {
     this.#keys = new Map([...keys].map(([id, bytes]) => [id, createSecretKey(bytes)]));
   }
 
+  /** The key with this id, or `undefined`. */
   key(id: string): KeyObject | undefined {
     return this.#keys.get(id);
   }
 
+  /** Whether both have the same keys under the same ids, and write with the same one. */
   equals(other: EncryptionKeys): boolean {
     const ids = [...this.#keys.keys()];
     return (
@@ -165,6 +168,7 @@ export class EncryptionKeys {
     );
   }
 
+  /** The ids, never a key: for logs and inspection. */
   toJSON(): Readonly<Record<string, unknown>> {
     return { ids: [...this.#keys.keys()], current: this.currentId };
   }

@@ -35,10 +35,12 @@ const BYTES_PER_MIB = 1_048_576;
 
 type Options = OptionReader<typeof CACHE_OPTIONS>;
 
+/** {@link LocalOptions} after environment and defaults. */
 export interface ResolvedLocal extends Omit<Resolved<typeof LOCAL_OPTIONS>, 'maxMemoryMb'> {
   readonly maxBytes: number;
 }
 
+/** The option `fallback` after environment and defaults. Its TTL is in milliseconds. */
 export type ResolvedFallback = Resolved<typeof FALLBACK_OPTIONS>;
 
 /** The whole configuration after environment and defaults. Durations are in milliseconds. */

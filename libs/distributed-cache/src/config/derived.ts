@@ -42,6 +42,7 @@ type VariablesOf<Table> = Table extends unknown
   ? Extract<Table[keyof Table], { readonly variable: string }>['variable']
   : never;
 
+/** The name of an environment variable that the library reads. */
 export type EnvironmentVariableName = VariablesOf<Tables>;
 
 /** The description of one environment variable, for `.env.example` and the documentation. */

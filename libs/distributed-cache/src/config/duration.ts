@@ -1,5 +1,6 @@
 import { show } from './problems.js';
 
+/** The unit of a {@link Duration}: milliseconds, seconds, minutes, hours or days. */
 export type DurationUnit = 'ms' | 's' | 'm' | 'h' | 'd';
 
 /**
@@ -10,8 +11,9 @@ export type Duration = number | `${number}${DurationUnit}`;
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Ten years: a longer duration is a number in the wrong unit. */
 const MAX_DAYS = 3650;
+
+/** The longest duration that is accepted, ten years, in milliseconds: a longer one is a number in the wrong unit. */
 export const MAX_DURATION_MS = MAX_DAYS * 86_400_000;
 
 /**

@@ -9,6 +9,7 @@ export interface StandardSchemaV1<Input = unknown, Output = Input> {
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
+    /** Checks a value, synchronously or with a promise. */
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
@@ -24,6 +25,7 @@ export type SchemaResult<Output> =
  */
 export type CompressionCodec = 'deflate' | 'gzip' | 'brotli' | 'zstd' | 'lz4' | 'snappy';
 
+/** How values are compressed before they are sent to Redis. L1 keeps values uncompressed. */
 export interface CompressionOptions {
   /** Serialized size in bytes from which a value is compressed. Default 1024 (`CACHE_COMPRESSION_THRESHOLD`). */
   thresholdBytes?: number;
@@ -78,10 +80,12 @@ export interface CachedClassOptions extends ClassOptions {
   name?: string;
 }
 
+/** A class of another package, with the options that `@CachedClass` would take. */
 export interface ClassRegistration extends ClassOptions {
   class: AnyClass;
 }
 
+/** How values are turned into bytes for Redis, and back. */
 export interface CodecOptions {
   /**
    * The classes whose instances are restored as instances, by the name in the stored data: it must not change, so it is
@@ -106,6 +110,7 @@ export type ValidateMode = 'read' | 'both';
  */
 export type Migrate = (value: unknown, fromVersion: string | number | undefined) => unknown;
 
+/** The address of a server: a host name or an IP address, and a port. */
 export interface HostAndPort {
   readonly host: string;
   readonly port: number;
@@ -164,6 +169,10 @@ export interface RedisConnectionOptions {
   clientOptions?: Readonly<Record<string, unknown>>;
 }
 
+/**
+ * A Redis Cluster. Each master is judged separately: while one of them can't be used, the keys of the others are served
+ * from Redis.
+ */
 export interface RedisClusterOptions {
   cluster: {
     /** Some nodes to start from; the others are discovered. */
@@ -186,8 +195,13 @@ export interface RedisStoreOption {
   store: { readonly client: object };
 }
 
+/**
+ * The Redis to use: `false` for none, connection options (one server, or Sentinels), a Cluster, or a client or store of
+ * the application.
+ */
 export type RedisOption = false | RedisConnectionOptions | RedisClusterOptions | RedisClientOption | RedisStoreOption;
 
+/** The options of L1, the memory of this process. */
 export interface LocalOptions {
   /** Maximum heap of L1, all namespaces together, in MiB. Default 100 (`CACHE_MAX_MEMORY_MB`). */
   maxMemoryMb?: number;

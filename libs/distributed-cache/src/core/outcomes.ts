@@ -18,6 +18,7 @@ export interface Found<T> {
   readonly ttlMs: number;
 }
 
+/** The result of `AsyncCache.lookup`. */
 export type Lookup<T> = Miss | Found<T>;
 
 export const MISS: Miss = Object.freeze({ state: 'miss' });

@@ -114,8 +114,10 @@ export interface CacheEventMap {
   healthChecked: { readonly health: CacheHealth };
 }
 
+/** The name of an event of the cache. */
 export type CacheEventName = keyof CacheEventMap;
 
+/** A listener of one event. It runs synchronously, in the asynchronous context of the call that caused the event. */
 export type CacheEventListener<Name extends CacheEventName> = (event: CacheEventMap[Name]) => void;
 
 /**
@@ -193,6 +195,7 @@ export class CacheEvents {
     return this.topics[name];
   }
 
+  /** Calls the listeners of an event, then publishes it on its diagnostics channel. Never throws. */
   emit<Name extends CacheEventName>(name: Name, event: CacheEventMap[Name]): void {
     const topic = this.topics[name];
     for (const listener of topic.listeners) {

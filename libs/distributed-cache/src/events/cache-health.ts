@@ -20,6 +20,7 @@ export interface RedisFacts {
   readonly nodesDown: number;
 }
 
+/** The health of the cache in its JSON form. */
 export interface CacheHealthWire {
   readonly redis_connected: boolean;
   readonly local_cache_available: boolean;
@@ -51,6 +52,7 @@ export class CacheHealth {
     return this.status !== 'down';
   }
 
+  /** The health with the wire names (`redis_connected`). */
   toJSON(): CacheHealthWire {
     return {
       redis_connected: this.redisConnected,

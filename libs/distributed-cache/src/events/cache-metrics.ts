@@ -193,6 +193,7 @@ export class CacheMetrics extends CountsSnapshot implements CacheCounts {
     this.hitRatePercent = this.totalRequests === 0 ? 0 : Math.round((this.hits / this.totalRequests) * 10_000) / 100;
   }
 
+  /** The counters with the wire names (`hit_rate_percent`). */
   toJSON(): CacheMetricsWire {
     return {
       namespace: this.namespace,

@@ -50,6 +50,7 @@ export class PreparedKey {
     readonly encoded: string,
   ) {}
 
+  /** The key for events and messages. */
   toString(): string {
     return this.text;
   }
@@ -74,7 +75,7 @@ export class CacheKeyError extends TypeError {
 
 /**
  * The key in the form that L1 and Redis use. Distinct keys stay distinct; a short key of plain ASCII is returned as it
- * is; none is longer than {@link MAX_KEY_BYTES}. Encode a key only once: the encoding of an encoding is another key.
+ * is; none is longer than 512 bytes of UTF-8. Encode a key only once: the encoding of an encoding is another key.
  * @throws CacheKeyError for a value that is not a string, is empty, or is ill-formed UTF-16
  */
 export function encodeKey(key: CacheKey): string {
@@ -101,7 +102,11 @@ export function encodeKeyWith(key: string, suffix: string): string {
   return bounded(escapeKeyText(key) + suffix);
 }
 
-/** A key and its encoding, with a suffix as in {@link encodeKeyWith}. */
+/**
+ * A key and its encoding, with a suffix that no key can contain.
+ * @param suffix a result of `versionSuffix`, or empty
+ * @throws CacheKeyError as {@link encodeKey}
+ */
 export function prepareKey(key: string, suffix: string): PreparedKey {
   const encoded = encodeKeyWith(key, suffix);
   return new PreparedKey(key + suffix, encoded);

@@ -11,6 +11,7 @@ import {
   type ValuesMode,
 } from './stored-value.js';
 
+/** The options of a {@link LocalCache}. */
 export interface LocalCacheOptions {
   /** Maximum heap for keys, values and bookkeeping, in bytes (estimated). Default 100 MiB. */
   readonly maxBytes?: number;
@@ -89,6 +90,7 @@ export class LocalCache {
     return readStored(entry, entry.form === 'own' ? this.values : 'shared');
   }
 
+  /** Whether there is a fresh value. The entry is marked as used. */
   has(key: string): boolean {
     const entry = this.find(key);
     return entry !== undefined && entry.expiresAtMs > this.clock.nowMs();
@@ -119,6 +121,7 @@ export class LocalCache {
     return this.own.put(key, stored, options);
   }
 
+  /** Removes an entry. @returns whether there was one that could still be returned */
   delete(key: string): boolean {
     return this.own.delete(key);
   }

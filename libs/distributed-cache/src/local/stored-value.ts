@@ -183,6 +183,7 @@ export interface LocalPutOptions {
   readonly lifeMs?: number;
 }
 
+/** How {@link LocalCache.set} keeps a value. */
 export interface LocalSetOptions extends LocalPutOptions {
   /** How the value is returned. Default: as the cache's option says. */
   readonly values?: ValuesMode;

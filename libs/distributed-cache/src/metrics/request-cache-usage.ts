@@ -27,6 +27,7 @@ export class RequestCacheUsage {
   misses = 0;
   private status = '';
 
+  /** Adds a lookup that a tier answered. */
   hit(hit: Pick<Hit, 'namespace' | 'tier' | 'state' | 'ttlMs'>): void {
     if (this.lookups < MAX_MEMBERS) {
       this.append(hitMember(hit));
@@ -37,6 +38,7 @@ export class RequestCacheUsage {
     }
   }
 
+  /** Adds a lookup that no tier answered. */
   miss(miss: Pick<Miss, 'namespace' | 'stale' | 'collapsed' | 'stored'>): void {
     if (this.lookups < MAX_MEMBERS) {
       this.append(missMember(miss));

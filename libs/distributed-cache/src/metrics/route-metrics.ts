@@ -35,6 +35,7 @@ export class RouteUsage {
     return lookups === 0 ? 0 : Math.round((hits / lookups) * 10_000) / 100;
   }
 
+  /** The counters with the wire names (`hit_rate_percent`). */
   toJSON(): RouteUsageWire {
     return {
       route: this.route,

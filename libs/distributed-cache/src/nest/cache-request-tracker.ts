@@ -32,6 +32,7 @@ export class CacheRequestTracker implements OnApplicationShutdown {
     this.routes.record(route, usage);
   }
 
+  /** Removes the listeners. Nest calls it. */
   onApplicationShutdown(): void {
     this.unsubscribe.forEach((unsubscribe) => unsubscribe());
     this.unsubscribe = [];

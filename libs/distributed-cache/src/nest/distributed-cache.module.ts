@@ -25,6 +25,10 @@ import { StartCheck } from './start-check/start-check.js';
 
 /** The interface of a class that is given as `useClass` or `useExisting` to `forRootAsync`. */
 export interface DistributedCacheOptionsFactory {
+  /**
+   * Returns the options of the cache, as for `forRoot`. Called once, at the start; if it throws, the start fails with its
+   * error.
+   */
   createDistributedCacheOptions(): DistributedCacheOptions | Promise<DistributedCacheOptions>;
 }
 

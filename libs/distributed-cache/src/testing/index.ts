@@ -3,6 +3,7 @@ import { FakeClock } from './fake-clock.js';
 
 export { FakeClock } from './fake-clock.js';
 
+/** The options of {@link createTestCache}: those of the cache, and its clock and event bus. */
 export interface TestCacheOptions extends DistributedCacheOptions {
   /** The clock of the cache. Default: a `FakeClock` of its own. */
   readonly clock?: FakeClock;
@@ -10,6 +11,7 @@ export interface TestCacheOptions extends DistributedCacheOptions {
   readonly events?: CacheEvents;
 }
 
+/** What {@link createTestCache} returns. */
 export interface TestCache {
   /** A real cache, in this process's memory alone. */
   readonly cache: DistributedCache;

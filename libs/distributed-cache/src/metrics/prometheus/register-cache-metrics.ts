@@ -18,9 +18,11 @@ interface Sample {
 
 /** A `DistributedCache`, or any other source of the counters. */
 export interface CacheMetricsSource {
+  /** The counters of each namespace in use. Called at each scrape. */
   getMetrics(): readonly CacheMetrics[];
 }
 
+/** The options of {@link registerCacheMetrics}. */
 export interface RegisterCacheMetricsOptions {
   /** Prefix of every name, for instance `shop_`. Default: none. */
   readonly prefix?: string;

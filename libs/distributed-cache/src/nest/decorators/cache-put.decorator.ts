@@ -13,7 +13,11 @@ import { type AsyncMethod, type Fits, wrapMethod } from './wrap-method.js';
 
 /** The key of an entry that a method changes: from its arguments, or from its result as well. */
 export type ChangedKey<Args extends unknown[], Result> =
-  | { /** The key within the namespace. */ key: (...args: Args) => string; resultKey?: undefined }
+  | {
+      /** The key within the namespace, from the arguments of the method. */
+      key: (...args: Args) => string;
+      resultKey?: undefined;
+    }
   | {
       /** The key within the namespace, from the result of the method and its arguments. */
       resultKey: (result: Result, ...args: Args) => string;

@@ -20,7 +20,10 @@ import { callOption, OptionError } from './call-problems.js';
  * Returns what distinguishes an instance of a class. It may be declared for the class itself: `(crud: Crud) =>
  * crud.table`.
  */
-export type InstanceKey = { keyOf(this: void, instance: object): string }['keyOf'];
+export type InstanceKey = {
+  /** A text that is the same for instances that share their entries. */
+  keyOf(this: void, instance: object): string;
+}['keyOf'];
 
 /** Options of `@Cached`. The types of functions follow the method: annotate their parameters as the method does. */
 export interface CachedOptions<Args extends unknown[] = unknown[], Result = unknown> extends KeyOptions {
