@@ -1,5 +1,5 @@
 /**
- * Writes `.env.example` and the tables of README.md, docs/configuration.md and docs/metrics.md from the data that the
+ * Writes `.env.example` and the tables of docs/configuration.md and docs/metrics.md from the data that the
  * library itself uses. Needs `npm run build`. With `--check` nothing is written, and a file that would change is an error.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -35,7 +35,7 @@ async function main() {
   };
 
   const texts = new Map([['.env.example', renderEnvExample(ENVIRONMENT_VARIABLES)]]);
-  for (const name of ['README.md', 'docs/configuration.md', 'docs/metrics.md']) {
+  for (const name of ['docs/configuration.md', 'docs/metrics.md']) {
     const text = read(name);
     if (text !== undefined) {
       const entries = Object.entries(tables);

@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Type } from '@nestjs/common';
+import { ConsoleLogger, type INestApplication, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { DistributedCache } from 'nestjs-distributed-cache';
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { redisForTest } from '../support/redis-for-test.js';
 
@@ -15,9 +17,11 @@ const PRELUDE = '../../test/docs/prelude.js';
 /** The modules from which a code block may use names without an import, apart from the types of the prelude. */
 const MODULES: readonly string[] = [
   'nestjs-distributed-cache',
+  'nestjs-distributed-cache/testing',
   '@keyv/redis',
   '@nestjs/cache-manager',
   '@nestjs/common',
+  '@nestjs/config',
   '@nestjs/core',
   'cache-manager',
   'cache-manager-ioredis-yet',
@@ -98,6 +102,42 @@ function withoutComments(code: string): string {
   return code.replaceAll(/(?<=^|\s)\/\/.*$/gm, '');
 }
 
+/** A result that a code block states as `// -> expression` or `// -> throws ErrorName`, beside the real one. */
+interface StatedResult {
+  readonly line: number;
+  readonly actual: unknown;
+  readonly stated: unknown;
+}
+
+const STATED = /^(.*);\s+\/\/ -> (.*)$/;
+
+/** The module of a code block in which each statement with a stated result adds both results to `results`. */
+function runnableModuleOf(block: CodeBlock, exported: ReadonlyMap<string, string>): string {
+  const lines = block.code.split('\n');
+  for (const [index, line] of lines.entries()) {
+    const [, end, stated = ''] = STATED.exec(line) ?? [];
+    if (end === undefined) {
+      continue;
+    }
+    const first = lines.slice(0, index + 1).findLastIndex((text) => /^[^\s)}\]/]/.test(text));
+    const statement = [...lines.slice(first, index), end].join('\n');
+    const [, error] = /^throws (\w+)$/.exec(stated) ?? [];
+    const expected = error === undefined ? stated : `{ throws: '${error}' }`;
+    lines.fill('', first, index);
+    lines[index] = `results.push({ line: ${block.line + index + 1}, stated: ${expected},
+      actual: await (async () => (${statement}))()${error === undefined ? '' : '.catch((error) => ({ throws: error.name }))'} });`;
+  }
+  return moduleOf({ ...block, code: `export const results: object[] = [];\n${lines.join('\n')}` }, exported);
+}
+
+async function freePort(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return String(port);
+}
+
 async function compilerOutput(folder: string): Promise<string> {
   const compiler = join(ROOT, 'node_modules/.bin/tsc');
   try {
@@ -153,40 +193,56 @@ describe('the TypeScript of README.md and docs/', () => {
     expect(named).toBe('');
   });
 
-  it('of the first page runs as it stands: the second request is answered by the cache', async () => {
+  it('gives the results that it states', async () => {
+    const stating = blocks.filter(({ code }) => code.split('\n').some((line) => STATED.test(line)));
+    expect(stating.length).toBeGreaterThan(3);
+    const folder = await emptyFolder('stated-results');
+    const exported = await exportedNames();
+    for (const [index, block] of stating.entries()) {
+      const file = join(folder, `block${index}.ts`);
+      await writeFile(file, runnableModuleOf(block, exported));
+      const { results } = (await import(file)) as { results: readonly StatedResult[] };
+      expect(results.length, `${block.page}:${block.line}`).toBeGreaterThan(0);
+      for (const { line, actual, stated } of results) {
+        expect(actual, `${block.page}:${line}`).toEqual(stated);
+      }
+    }
+  });
+
+  it('of the first page runs as it stands, and answers as the page says', async () => {
     const { url, keyPrefix } = redisForTest();
+    const port = await freePort();
     vi.stubEnv('REDIS_URL', url);
     vi.stubEnv('CACHE_KEY_PREFIX', keyPrefix);
+    vi.stubEnv('PORT', port);
     onTestFinished(() => void vi.unstubAllEnvs());
-    const sample = blocks.find(({ page, code }) => page === 'README.md' && code.includes('AppModule'));
-    const folder = await emptyFolder('readme-sample');
-    await writeFile(join(folder, 'sample.ts'), sample?.code ?? '');
-    const { AppModule } = (await import(join(folder, 'sample.ts'))) as { AppModule: Type };
-    const app = await NestFactory.create(AppModule, { logger: false });
+    const page = 'docs/start.md';
+    const rows = (await readFile(join(ROOT, page), 'utf8')).matchAll(/\| +`?([^|`]*)`? +\| `(products; [^`]*)` +\|/g);
+    const [first, second, renamed] = [...rows].map(([, body = '', header]) => [body.trim(), header]);
+
+    Logger.overrideLogger(false);
+    onTestFinished(() => Logger.overrideLogger(new ConsoleLogger()));
+    const create = vi.spyOn(NestFactory, 'create');
+    const folder = await emptyFolder('first-page');
+    await writeFile(join(folder, 'main.ts'), blocks.find((block) => block.page === page)?.code ?? '');
+    await import(join(folder, 'main.ts'));
+    const app = (await create.mock.results[0]?.value) as INestApplication;
     onTestFinished(() => app.close());
-    await app.listen(0, '127.0.0.1');
-    const get = async (path: string) => {
-      const response = await fetch(`${await app.getUrl()}${path}`);
-      return [await response.json(), response.headers.get('cache-status')];
+    const get = async () => {
+      const response = await fetch(`http://localhost:${port}/products/1`);
+      const header = response.headers.get('cache-status') ?? '';
+      return [await response.text(), header.replace(/ttl=29\d/, 'ttl=298')];
     };
-    expect(await get('/products/1')).toEqual([{ id: '1', name: 'lamp' }, expect.stringContaining('fwd=miss')]);
-    expect(await get('/products/1')).toEqual([{ id: '1', name: 'lamp' }, expect.stringContaining('hit')]);
-    await fetch(`${await app.getUrl()}/products/1?name=desk`, { method: 'PUT' });
-    expect(await get('/products/1')).toEqual([{ id: '1', name: 'desk' }, expect.stringContaining('fwd=miss')]);
-    expect(await get('/keywords/lamp')).toEqual([['lamp shade', 'lamp stand'], expect.stringContaining('fwd=miss')]);
+    await vi.waitFor(get);
+    await app.get(DistributedCache).getCache('products').clear();
+    expect(await get()).toEqual(first);
+    expect(await get()).toEqual([first?.[0], second?.[1]]);
+    await fetch(`http://localhost:${port}/products/1?name=candle`, { method: 'PUT' });
+    expect(await get()).toEqual(renamed);
   });
 
   it('leaves nothing out that a reader would have to invent', () => {
     const withGaps = blocks.filter(({ code }) => withoutComments(code).includes('…'));
     expect(withGaps.map(({ page, line }) => `${page}:${line}`)).toEqual([]);
   });
-});
-
-it('every link of README.md and docs/ leads to a file', async () => {
-  for (const page of await pagesOfDocs()) {
-    const text = await readFile(join(ROOT, page), 'utf8');
-    for (const [, target = ''] of text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
-      expect(existsSync(join(ROOT, dirname(page), target)), `${page}: ${target}`).toBe(true);
-    }
-  }
 });

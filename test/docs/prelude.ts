@@ -79,3 +79,4 @@ export declare const password: string;
 export declare const runOnTransactionCommit: (work: () => Promise<void>) => void;
 export declare const secrets: { readonly redisPassword: string };
 export declare const config: { readonly cacheKeyNew: string; readonly cacheKeyOld: string };
+export declare const Cron: (schedule: string) => MethodDecorator;
