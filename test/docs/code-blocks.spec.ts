@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { ConsoleLogger, type INestApplication, Logger } from '@nestjs/common';
+import { ConsoleLogger, type INestApplication, Logger, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DistributedCache } from 'nestjs-distributed-cache';
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -239,6 +239,29 @@ describe('the TypeScript of README.md and docs/', () => {
     expect(await get()).toEqual([first?.[0], second?.[1]]);
     await fetch(`http://localhost:${port}/products/1?name=candle`, { method: 'PUT' });
     expect(await get()).toEqual(renamed);
+  });
+
+  it('takes the options from ConfigService, and the variables from a file that ConfigModule loads', async () => {
+    const block = blocks.find(({ code }) => code.includes('inject: [ConfigService]'));
+    const folder = await emptyFolder('config-service');
+    await writeFile(join(folder, 'main.ts'), moduleOf(block!, await exportedNames()));
+    const variables = { CACHE_MAX_MEMORY_MB: '7', APP_NAME: 'shop', SHARED_REDIS_URL: redisForTest().url };
+    await writeFile(
+      join(folder, '.env'),
+      Object.entries(variables).map((pair) => `${pair.join('=')}\n`),
+    );
+    vi.spyOn(process, 'cwd').mockReturnValue(folder); // where ConfigModule looks for the file
+    const { env } = process;
+    process.env = { ...env };
+    onTestFinished(() => {
+      process.env = env;
+    });
+    const { AppModule } = (await import(join(folder, 'main.ts'))) as { AppModule: Type };
+    const app = await NestFactory.createApplicationContext(AppModule, { logger: false });
+    onTestFinished(() => app.close());
+    const { config } = app.get(DistributedCache);
+    expect(config).toMatchObject({ keyPrefix: 'shop', ttlMs: 300_000, local: { maxBytes: 7 * 1024 * 1024 } });
+    expect(config.namespace('users')).toMatchObject({ ttlMs: 300_000, graceMs: 3_600_000 });
   });
 
   it('leaves nothing out that a reader would have to invent', () => {

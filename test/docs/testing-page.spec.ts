@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Inject, Injectable, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
@@ -10,7 +11,10 @@ import {
   type NamespaceCache,
 } from 'nestjs-distributed-cache';
 import { createTestCache } from 'nestjs-distributed-cache/testing';
-import { afterEach, expect, expectTypeOf, it, vi } from 'vitest';
+import { afterEach, expect, expectTypeOf, inject, it, vi } from 'vitest';
+
+/** The Redis of the reader. */
+const url = `redis://127.0.0.1:${inject('redisPort')}`;
 
 /*
  * The examples of docs/testing.md, compiled and run. The last test compares them with the page.
@@ -104,6 +108,48 @@ it('answers while timers are fake', async () => {
   vi.useFakeTimers();
   expect(await cache.getCache('offers').getOrSet('key', async () => 'loaded')).toBe('loaded');
   vi.useRealTimers();
+});
+
+it('counts the second call as a hit', async () => {
+  const { cache } = createTestCache();
+  const offers = new Offers(cache.getCache('offers'), new OfferSearch());
+  await offers.find('lamp');
+  await offers.find('lamp');
+  expect(cache.getCache('offers').getMetrics()).toMatchObject({ hits: 1, misses: 1, loads: 1, sets: 1 });
+});
+
+it('stores the offers of a term for half an hour', async () => {
+  const { cache } = createTestCache();
+  const stored: object[] = [];
+  cache.events.on('set', ({ namespace, key, ttlMs }) => stored.push({ namespace, key, ttlMs }));
+  await new Offers(cache.getCache('offers'), new OfferSearch()).find('lamp');
+  expect(stored).toEqual([{ namespace: 'offers', key: 'offers:lamp', ttlMs: 1_800_000 }]);
+  expect(await cache.getCache('offers').lookup('offers:lamp')).toMatchInlineSnapshot(`
+    {
+      "ageMs": 0,
+      "state": "fresh",
+      "tier": "local",
+      "ttlMs": 1800000,
+      "value": [
+        "an offer for lamp",
+      ],
+    }
+  `);
+});
+
+it('shares an entry between two applications', async () => {
+  const options = { redis: { url }, keyPrefix: `test-${randomUUID()}` };
+  const start = async () => {
+    const imports = [DistributedCacheModule.forRoot(options), OffersModule];
+    const module = await Test.createTestingModule({ imports }).compile();
+    return module.init();
+  };
+  const [first, second] = [await start(), await start()];
+  await first.get(Offers).find('lamp');
+  await second.get(Offers).find('lamp');
+  expect(second.get(DistributedCache).getCache('offers').getMetrics()).toMatchObject({ redisHits: 1, loads: 0 });
+  await first.close();
+  await second.close();
 });
 
 it('the page shows exactly these examples', () => {
