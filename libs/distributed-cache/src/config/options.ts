@@ -82,6 +82,7 @@ export interface CachedClassOptions extends ClassOptions {
 
 /** A class of another package, with the options that `@CachedClass` would take. */
 export interface ClassRegistration extends ClassOptions {
+  /** The class whose instances are registered. */
   class: AnyClass;
 }
 
@@ -137,7 +138,9 @@ export interface RedisConnectionOptions {
   path?: string;
   /** Database number, default 0. */
   db?: number;
+  /** ACL user. Default: `default`, if there is a password. */
   username?: string;
+  /** Default: no login. */
   password?: string;
   /**
    * Called before each connection, for passwords that change: tokens of a cloud provider, rotated secrets. Its result
@@ -154,7 +157,9 @@ export interface RedisConnectionOptions {
   sentinels?: readonly HostAndPort[];
   /** The master's name in the Sentinels' configuration. */
   name?: string;
+  /** ACL user of the Sentinels themselves. */
   sentinelUsername?: string;
+  /** Password of the Sentinels themselves; that of the master is `password`. */
   sentinelPassword?: string;
   /** TLS of the connections to Sentinels. Default: as `tls`. */
   sentinelTls?: boolean | TlsOptions;
@@ -174,6 +179,7 @@ export interface RedisConnectionOptions {
  * from Redis.
  */
 export interface RedisClusterOptions {
+  /** The Cluster, by some of its nodes. */
   cluster: {
     /** Some nodes to start from; the others are discovered. */
     nodes: readonly HostAndPort[];
@@ -323,6 +329,7 @@ export interface DistributedCacheOptions {
   strictStart?: boolean;
   /** Largest serialized value, in bytes; a larger one is not cached. Default 4 MiB. */
   maxValueBytes?: number;
+  /** The compression of values in Redis; `false`: none. Default: `deflate` from 1024 bytes on. */
   compression?: false | CompressionOptions;
   /**
    * The dimensions of the current request, for `varyBy`: from the application's request context, such as nestjs-cls.

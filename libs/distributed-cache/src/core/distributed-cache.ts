@@ -61,6 +61,7 @@ const LOAD_LIFE_MS = 60_000;
  * {@link connect}. Its loss, then or later, is emitted as events and has no other effect on callers.
  */
 export class DistributedCache {
+  /** The event bus of all namespaces. */
   readonly events: CacheEvents;
   private readonly caches = new Map<string, AsyncCache>();
   private readonly bindings: unknown[] = [];

@@ -11,6 +11,7 @@ export interface Miss {
 export interface Found<T> {
   readonly state: 'fresh' | 'stale';
   readonly value: T;
+  /** The tier that has the value. */
   readonly tier: AnsweringTier;
   /** Time since the value was stored, in milliseconds. */
   readonly ageMs: number;

@@ -45,7 +45,9 @@ export interface CacheEventMap {
    * the value: `fresh`), or a load in whose place a `stale` value is returned.
    */
   refreshFailed: OfKey & { readonly state: 'fresh' | 'stale'; readonly error: unknown };
+  /** A value was stored, for `ttlMs`; `redis`: also in Redis. */
   set: OfKey & { readonly ttlMs: number; readonly redis: boolean };
+  /** A key was deleted; `existed` as far as Redis could be asked. */
   delete: OfKey & { readonly existed: boolean };
   /** An entry was made stale by `expire`. */
   expire: OfKey & { readonly existed: boolean };
@@ -59,6 +61,7 @@ export interface CacheEventMap {
    * thrown).
    */
   valueRefused: OfKey & { readonly reason: string; readonly className?: string; readonly error?: unknown };
+  /** A value does not match its schema: it is a miss, or is not stored. */
   schemaMismatch: OfKey & SchemaMismatch;
   /**
    * A call was not cached because dimensions of its `varyBy` are missing in the request. Emitted once for each
@@ -92,6 +95,7 @@ export interface CacheEventMap {
   overload: OfNamespace & { readonly operation: 'get' | 'set' | 'delete' | 'clear' };
   /** Redis answers (again). `downMs` is the length of the outage, 0 at the first connection. */
   redisConnected: { readonly address: string; readonly downMs: number };
+  /** Redis can't be used; `reason` is the word for the cause that health shows too. */
   redisConnectionFailed: { readonly address: string; readonly reason: OutageReason };
   /**
    * Redis answers, but refuses a command: the user has no right to it, the server does not have it, or accepts no
@@ -104,7 +108,9 @@ export interface CacheEventMap {
     readonly reply: OutageReason;
     readonly effect: string;
   };
+  /** From now on only L1 serves. */
   fallbackOn: { readonly reason: OutageReason };
+  /** Redis serves again, after `downMs` milliseconds. */
   fallbackOff: { readonly downMs: number };
   /** After an `invalidationOff`: every change by others is received again, and L1 is trusted. */
   invalidationOn: object;

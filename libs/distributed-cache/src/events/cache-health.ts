@@ -38,9 +38,11 @@ export interface CacheHealthWire {
 /** The result of a health check. The JSON form uses the wire names (`redis_connected`, ...). */
 export class CacheHealth {
   constructor(
+    /** `down` only if neither tier serves, or if `requireRedis` is set and Redis can't be used. */
     readonly status: CacheStatus,
     /** Whether Redis answered this check; false when none is configured. */
     readonly redisConnected: boolean,
+    /** Whether this process has an L1. */
     readonly localCacheAvailable: boolean,
     /** Why the status is not `up`. */
     readonly message?: string,

@@ -19,6 +19,7 @@ export interface LocalCacheOptions {
   readonly maxEntries?: number;
   /** How values are returned. Default `cloned`. */
   readonly values?: ValuesMode;
+  /** Default: the monotonic clock of the system. */
   readonly clock?: Clock;
 }
 
