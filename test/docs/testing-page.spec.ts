@@ -152,6 +152,20 @@ it('shares an entry between two applications', async () => {
   await second.close();
 });
 
+it('loads once in each interval', async () => {
+  const { cache, clock } = createTestCache({ ttl: '1m' });
+  vi.useFakeTimers();
+  const load = vi.fn(async () => 'loaded');
+  const timer = setInterval(() => void cache.getCache('offers').getOrSet('key', load), 60_000);
+  for (let minute = 1; minute <= 3; minute++) {
+    clock.advance(60_000);
+    await vi.advanceTimersByTimeAsync(60_000);
+  }
+  expect(load).toHaveBeenCalledTimes(3);
+  clearInterval(timer);
+  vi.useRealTimers();
+});
+
 it('the page shows exactly these examples', () => {
   const page = readFileSync(new URL('../../docs/testing.md', import.meta.url), 'utf8');
   const own = readFileSync(import.meta.filename, 'utf8');
