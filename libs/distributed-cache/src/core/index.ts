@@ -1,3 +1,9 @@
+/**
+ * The cache without Nest: `createDistributedCache`, `AsyncCache`, the configuration, the events and the errors.
+ *
+ * @module nestjs-distributed-cache/core
+ */
+
 export {
   type AnyClass,
   CacheConfig,

@@ -1,3 +1,9 @@
+/**
+ * A real cache without Redis for unit tests, and a clock that a test moves.
+ *
+ * @module nestjs-distributed-cache/testing
+ */
+
 import { CacheConfig, DistributedCache, type CacheEvents, type DistributedCacheOptions } from '../core/index.js';
 import { FakeClock } from './fake-clock.js';
 

@@ -1,3 +1,9 @@
+/**
+ * The counters of the cache in a registry of `prom-client`.
+ *
+ * @module nestjs-distributed-cache/prometheus
+ */
+
 export {
   registerCacheMetrics,
   type CacheMetricsSource,
