@@ -173,6 +173,30 @@ describe('the invalidation channel', () => {
     expect(proxy.opened).toBe(2);
   });
 
+  it('hears of changes also where the server names them after another channel, as Redict 7.3 does', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    proxy.filter((_link, lane, chunk) =>
+      lane === 'down'
+        ? Buffer.from(
+            chunk
+              .toString('latin1')
+              .replaceAll(/(\$7\r\nmessage\r\n\$20\r\n)__redis__:invalidate/g, '$1__redict__:invalidat'),
+            'latin1',
+          )
+        : chunk,
+    );
+    const [all, writer] = [cacheForTest(at(proxy)), cacheForTest(at(server))];
+    const cache = all.getCache('users');
+    await writer.getCache('users').set('key', 'old');
+    await untilInvalidation(all, 'live');
+    await vi.waitFor(async () => expect(await cache.lookup('key')).toMatchObject({ tier: 'local' }));
+    await writer.getCache('users').set('key', 'new');
+    await vi.waitFor(async () => expect(await cache.get('key')).toBe('new'), { timeout: 5000 });
+    await server.command('FLUSHALL');
+    await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined(), { timeout: 5000 });
+  });
+
   it('leaves no key behind', async () => {
     const server = await ownRedis();
     const all = cacheForTest(at(server));

@@ -140,12 +140,19 @@ export class SignalPath {
     });
   }
 
-  /** Receives each message to the subscriber. @returns whether it is an invalidation message */
+  /**
+   * Receives each message to the subscriber that is no announcement.
+   * @returns whether it is an invalidation message: every message that no client has published to a topic of this path
+   * is one, because its topic is not the same on all servers (Redict 7.3 sends `__redict__:invalidat`)
+   */
   hear(topic: string, message: unknown): boolean {
-    if (topic === this.proofTopic && String(message) === this.awaited?.nonce) {
+    if (topic !== this.proofTopic) {
+      return true;
+    }
+    if (String(message) === this.awaited?.nonce) {
       this.awaited.onHeard();
     }
-    return topic === INVALIDATIONS;
+    return false;
   }
 
   /**
