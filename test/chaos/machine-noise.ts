@@ -5,8 +5,9 @@ const INTERVAL_MS = 20;
 /** The wait on a quiet machine. */
 const QUIET_MS = 10;
 
-/** How many of the last waits are kept: at least those of a minute. */
+/** How many of the last waits, and of the last times, are kept: at least those of a minute. */
 const MOST_WAITS = 2000;
+const MOST_TIMES = 4000;
 
 interface Wait {
   readonly fromMs: number;
@@ -23,6 +24,8 @@ export class MachineNoise {
   longestMs = 0;
   /** Waits that a quiet machine would not have had, from the time at which each command was due. */
   readonly #waits: Wait[] = [];
+  /** How long the event loop of this process has been idle, at one time after the other. */
+  readonly #times: { readonly atMs: number; readonly idleMs: number }[] = [];
   readonly #server: RedisServer;
   readonly #client: Redis;
   #timer: NodeJS.Timeout | undefined;
@@ -43,9 +46,29 @@ export class MachineNoise {
     this.#client.on('error', () => {});
   }
 
-  /** The number of longer waits. */
-  countOver(limitMs: number): number {
-    return this.#waits.filter(({ fromMs, toMs }) => toMs - fromMs > limitMs).length;
+  /** The number of longer waits that began within this time; default: ever. */
+  countOver(limitMs: number, fromMs = -Infinity, toMs = Infinity): number {
+    return this.#waits.filter((wait) => wait.toMs - wait.fromMs > limitMs && wait.toMs > fromMs && wait.fromMs < toMs)
+      .length;
+  }
+
+  /**
+   * The largest share of a period of this length for which the event loop of this process worked, 0 to 1, of the periods
+   * that ended within this time.
+   */
+  busiestShare(periodMs: number, fromMs: number, toMs: number): number {
+    let [first, busiest] = [0, 0];
+    for (const { atMs, idleMs } of this.#times) {
+      while (this.#times[first + 1]!.atMs <= atMs - periodMs) {
+        first++;
+      }
+      const beginning = this.#times[first]!;
+      const lengthMs = atMs - beginning.atMs;
+      if (atMs > fromMs && beginning.atMs < toMs && lengthMs >= periodMs) {
+        busiest = Math.max(busiest, 1 - (idleMs - beginning.idleMs) / lengthMs);
+      }
+    }
+    return busiest;
   }
 
   /** The part of this time for which the machine was busy with other work. */
@@ -74,6 +97,10 @@ export class MachineNoise {
   async #ask(): Promise<void> {
     await this.#client.ping();
     const [fromMs, toMs] = [this.#dueAtMs, performance.now()];
+    this.#times.push({ atMs: toMs, idleMs: performance.nodeTiming.idleTime });
+    if (this.#times.length > 2 * MOST_TIMES) {
+      this.#times.splice(0, MOST_TIMES);
+    }
     if (toMs - fromMs > QUIET_MS) {
       this.busyMs += toMs - fromMs;
       this.longestMs = Math.max(this.longestMs, toMs - fromMs);

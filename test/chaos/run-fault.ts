@@ -14,7 +14,7 @@ export interface FaultResult {
   /** The longest time that the cache added to a call of the node under the fault, and of the other one. */
   readonly longestMs: number;
   readonly otherLongestMs: number;
-  /** The same, without the time for which the machine was busy. */
+  /** The same, without what a busy machine and a busy process add (`callerNetMs`). */
   readonly longestNetMs: number;
   readonly otherLongestNetMs: number;
   /** The median wait of calls made during the fault. */
@@ -164,8 +164,26 @@ function isStale({ askedAtMs, otherStaleMs }: Call, noise: MachineNoise): boolea
   return otherStaleMs - noise.withinMs(askedAtMs - otherStaleMs, askedAtMs) > STALE_LIMIT_MS;
 }
 
+/** A process that works for longer at a stretch, or for a larger share of a deadline, counts as busy (docs/guarantees.md). */
+const STALL_MS = 50;
+const BUSY_SHARE = 0.5;
+/** An operation of a busy process gets its deadline anew so many times. */
+const MOST_EXTENSIONS = 5;
+
+/** The wait of a call, without that for the machine, and without the deadlines that a busy process is given anew. */
+function callerNetMs(call: Call, noise: MachineNoise): number {
+  const netMs = netWaitMs(call, noise);
+  if (netMs <= DEADLINE_MS) {
+    return netMs;
+  }
+  const [fromMs, toMs] = [call.askedAtMs, call.askedAtMs + call.waitedMs];
+  const isBusy = noise.busiestShare(DEADLINE_MS, fromMs, toMs) > BUSY_SHARE;
+  const extensions = isBusy ? MOST_EXTENSIONS : Math.min(MOST_EXTENSIONS, noise.countOver(STALL_MS, fromMs, toMs));
+  return Math.max(DEADLINE_MS, netMs - extensions * DEADLINE_MS);
+}
+
 function longestNet(calls: readonly Call[], noise: MachineNoise): number {
-  return Math.max(0, ...calls.map((call) => netWaitMs(call, noise)));
+  return Math.max(0, ...calls.map((call) => callerNetMs(call, noise)));
 }
 
 function longest(calls: readonly Call[]): number {

@@ -182,6 +182,7 @@ export class ProcessDouble {
         ...[...stamps].map(([key, { stamp }]) => this.send(key, () => this.redis.putString(this, key, stamp))),
       ]);
       [...stamps.keys()].forEach((key) => this.change(key));
+      return true;
     });
   }
 

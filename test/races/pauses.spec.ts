@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { untilInvalidation } from '../support/channel-for-test.js';
 import { ownRedis, proxyTo } from '../support/redis-for-test.js';
-import { holdsCopy, podAt, warm } from './pods.js';
+import { holdsCopy, podAt, podWith, warm } from './pods.js';
 
 /** Stops the whole process, as a signal would: nothing runs, no timer fires, sockets fill. */
 function stopFor(durationMs: number): void {
@@ -44,17 +44,20 @@ describe('a process that was stopped', () => {
     expect(proxy.opened).toBe(opened);
   });
 
-  it('drops its entries when the machine slept: the monotonic clock stood still meanwhile', async () => {
-    const server = await ownRedis();
-    const pod = await podAt(server.port);
-    await untilInvalidation(pod.all, 'live');
-    await pod.cache.set('key', 'value');
-    await warm(pod);
-    const sleptMs = 3_600_000;
-    const realNow = Date.now.bind(Date);
-    vi.spyOn(Date, 'now').mockImplementation(() => realNow() + sleptMs);
-    await nextTurn();
-    await pod.cache.get('other');
-    expect(holdsCopy(pod, 'key')).toBe(false);
-  });
+  it.each([true, false])(
+    'drops its entries when the machine slept and the monotonic clock stood still (Redis: %s)',
+    async (hasRedis) => {
+      const server = await ownRedis();
+      const pod = hasRedis ? await podAt(server.port) : await podWith({ redis: false });
+      await (hasRedis ? untilInvalidation(pod.all, 'live') : undefined);
+      await pod.cache.set('key', 'value');
+      await warm(pod);
+      const sleptMs = 3_600_000;
+      const realNow = Date.now.bind(Date);
+      vi.spyOn(Date, 'now').mockImplementation(() => realNow() + sleptMs);
+      await nextTurn();
+      await pod.cache.get('other');
+      expect(holdsCopy(pod, 'key')).toBe(false);
+    },
+  );
 });

@@ -37,7 +37,11 @@ export async function podWith(options: DistributedCacheOptions, environment?: Ca
  * A process whose data connection goes through `proxy` while invalidations arrive on another path: the two connections
  * of a real process are independent, too. It has a long deadline, so that a test may stall its data connection.
  */
-export async function podWithSplitLinks(server: RedisServer, proxy: FaultProxy): Promise<Pod> {
+export async function podWithSplitLinks(
+  server: RedisServer,
+  proxy: FaultProxy,
+  options: DistributedCacheOptions = {},
+): Promise<Pod> {
   let hasData = false;
   const junction = createServer((client) => {
     const port = hasData ? server.port : proxy.port; // the data connection is opened first
@@ -53,7 +57,13 @@ export async function podWithSplitLinks(server: RedisServer, proxy: FaultProxy):
   junction.listen(0, '127.0.0.1');
   await once(junction, 'listening');
   onTestFinished(() => void junction.close());
-  return podAt((junction.address() as AddressInfo).port, { deadlineMs: 5000 });
+  return podAt((junction.address() as AddressInfo).port, { deadlineMs: 5000, ...options });
+}
+
+/** Does at once what is done at each heartbeat. */
+export function beat({ all }: Pod): void {
+  const { runtime } = all as unknown as { runtime: { redis: { onHeartbeat(): void } } };
+  runtime.redis.onHeartbeat();
 }
 
 /** Puts the entry stored under `key` into L1. */

@@ -5,7 +5,7 @@ import { cacheForTest } from '../support/cache-for-test.js';
 import { RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { ownRedis, proxyTo } from '../support/redis-for-test.js';
-import { podAt, podWithSplitLinks, untilDown, untilUp, type Pod } from './pods.js';
+import { beat, podAt, podWithSplitLinks, untilDown, untilUp, type Pod } from './pods.js';
 
 const CLEAR_STAMP = 'cache:users:#clear';
 
@@ -169,7 +169,8 @@ describe.each(REFUSED)('a %s that Redis refused', (_change, change, rights, chan
     async (_name, read) => {
       const server = await ownRedis();
       const proxy = await proxyTo(server);
-      const pod = await podWithSplitLinks(server, proxy);
+      // A heartbeat before the right is granted would wait for the answer to its own refused replay.
+      const pod = await podWithSplitLinks(server, proxy, { heartbeatMs: 60_000 });
       const other = await podAt(server.port);
       // It is decompressed in the background, which takes longer than a reply.
       await other.cache.set('key', 'x'.repeat(3_000_000), { tags: ['tag'] });
@@ -181,6 +182,7 @@ describe.each(REFUSED)('a %s that Redis refused', (_change, change, rights, chan
       proxy.stall('down');
       const reading = read(pod, 'key');
       await server.command('ACL', 'SETUSER', 'default', '+@all');
+      beat(pod);
       // The replay has taken effect before the reply to the read arrives.
       await vi.waitFor(async () => expect(await server.command('GET', changed)).not.toEqual(before));
       proxy.resume();

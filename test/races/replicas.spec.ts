@@ -8,7 +8,7 @@ import { RedisCluster } from '../support/redis-cluster.js';
 import { RedisServer } from '../support/redis-server.js';
 import { untilTrue } from '../support/until-true.js';
 import { ownRedis } from '../support/redis-for-test.js';
-import { holdsCopy, podAt, podWith, untilUp, warm, type Pod } from './pods.js';
+import { holdsCopy, podAt, podWith, untilDown, untilUp, warm, type Pod } from './pods.js';
 
 /** A master, and a replica that receives its changes through a proxy. */
 async function replicated(): Promise<{ master: RedisServer; replica: RedisServer; link: FaultProxy }> {
@@ -56,6 +56,13 @@ async function untilSet({ cache }: Pod, value: string): Promise<void> {
   await vi.waitFor(async () => expect(await cache.set('key', value, { tags: ['team'] })).toBe(true), { timeout: 5000 });
 }
 
+/** In strict mode a server without a replica is used, and health is `degraded`. */
+async function untilUsed({ all }: Pod): Promise<void> {
+  await vi.waitFor(async () => expect((await all.healthCheck()).redis?.connection).toBe('live'));
+}
+
+const UNREPLICATED = 'no replica acknowledges changes (strict): they are repeated until one does';
+
 it('race 3: a process that reads from a replica keeps nothing that the replica has replaced since', async () => {
   const { master, replica, link } = await replicated();
   const [writer, reader] = [await podAt(master.port), await podAt(replica.port)];
@@ -93,7 +100,7 @@ it('race 18: strict: a deletion that no replica has is reported, and a failover 
   await replica.command('REPLICAOF', 'NO', 'ONE');
   expect(await replica.command('EXISTS', 'cache:users:key')).toBe(1);
   address.moveTo(replica.port);
-  await untilUp(pod);
+  await untilUsed(pod);
   expect(await pod.cache.get('key')).toBeUndefined();
   await untilUp(other);
   await vi.waitFor(async () => expect(await other.cache.get('key')).toBeUndefined());
@@ -118,6 +125,33 @@ it('strict: a set, a clear and an invalidation wait for a replica, and a set fai
   await untilSet(pod, 'everywhere');
 });
 
+it('strict: a server that is back is used before a replica has the pending changes, which are kept until one has', async () => {
+  const { master, link } = await replicated();
+  const pod = await podAt(master.port, { strict: true });
+  await untilSet(pod, 'old');
+  link.stall('down');
+  master.freeze();
+  await pod.cache.delete('key');
+  await untilDown(pod);
+  master.thaw();
+  await untilUsed(pod);
+  expect(await pod.cache.get('key')).toBeUndefined();
+  await vi.waitFor(async () => expect(await master.command('EXISTS', 'cache:users:key')).toBe(0));
+  await vi.waitFor(async () =>
+    expect((await pod.all.healthCheck()).toJSON()).toMatchObject({
+      status: 'degraded',
+      message: UNREPLICATED,
+      journal_length: 1,
+    }),
+  );
+  expect(await pod.cache.getOrSet('loaded', async () => 'loaded')).toBe('loaded');
+  expect(await master.command('EXISTS', 'cache:users:loaded')).toBe(1);
+  link.resume();
+  await untilUp(pod);
+  expect((await pod.all.healthCheck()).toJSON()).toMatchObject({ journal_length: 0 });
+  await untilSet(pod, 'new');
+});
+
 it('strict: a clear that no replica confirms empties L1 of this process once, not at every heartbeat', async () => {
   const server = await ownRedis();
   const { all, cache } = await podAt(server.port, { strict: true, heartbeatMs: 100 });
@@ -134,7 +168,17 @@ it('strict: a clear that no replica confirms empties L1 of this process once, no
   expect(await cache.getOrSet('key', async () => ++loads)).toBe(1);
 });
 
-it('strict: a master of a Cluster is used again when its replica has the deletions that were pending', async () => {
+interface StrictCluster extends Pod {
+  readonly group: RedisCluster;
+  /** The index of a master that does not hold the stamp of the namespace, and keys of this master. */
+  readonly index: number;
+  readonly keys: readonly string[];
+  readonly keyElsewhere: string;
+  readonly untilNodesDown: (nodesDown: number) => Promise<void>;
+}
+
+/** A Cluster whose replicas take nothing over, with values in the keys of one master. */
+async function strictCluster(): Promise<StrictCluster> {
   const group = await RedisCluster.start({ masters: 3, replicas: 3 });
   onTestFinished(() => group.stop());
   await Promise.all([
@@ -143,19 +187,48 @@ it('strict: a master of a Cluster is used again when its replica has the deletio
   ]);
   const { all, cache } = await podWith({ redis: { cluster: { nodes: group.addresses } }, strict: true });
   const masterOf = (key: string): number => Math.floor((keySlot(`cache:users:${key}`) * 3) / SLOT_COUNT);
-  const frozen = (masterOf('#clear') + 1) % 3;
-  const keys = Array.from({ length: 30 }, (_, index) => `key:${index}`).filter((key) => masterOf(key) === frozen);
+  const index = (masterOf('#clear') + 1) % 3;
+  const names = Array.from({ length: 30 }, (_, number) => `key:${number}`);
+  const keys = names.filter((key) => masterOf(key) === index);
+  const keyElsewhere = names.find((key) => masterOf(key) !== index) ?? '';
   await vi.waitFor(async () => expect(await cache.setMany(keys.map((key) => [key, 'old'] as const))).toBe(true), {
     timeout: 5000,
   });
   const untilNodesDown = (nodesDown: number): Promise<void> =>
-    vi.waitFor(async () => expect((await all.healthCheck()).redis?.nodesDown).toBe(nodesDown), { timeout: 8000 });
-  group.masters[frozen]?.freeze();
+    vi.waitFor(async () => expect((await all.healthCheck()).redis?.nodesDown).toBe(nodesDown));
+  return { all, cache, group, index, keys, keyElsewhere, untilNodesDown };
+}
+
+it('strict: a master of a Cluster is used again when its replica has the deletions that were pending', async () => {
+  const { all, cache, group, index, keys, untilNodesDown } = await strictCluster();
+  group.masters[index]?.freeze();
   await untilNodesDown(1);
   await cache.deleteMany(keys);
   expect((await all.healthCheck()).redis?.journalLength).toBe(keys.length);
-  group.masters[frozen]?.thaw();
+  group.masters[index]?.thaw();
   await untilNodesDown(0);
-  expect((await all.healthCheck()).redis?.journalLength).toBe(0);
+  await vi.waitFor(async () => expect((await all.healthCheck()).redis?.journalLength).toBe(0));
   expect(await cache.getMany(keys)).toEqual(keys.map(() => undefined));
+});
+
+it('strict: a master of a Cluster that is back is used before its replica has the pending changes; other masters are not concerned', async () => {
+  const { all, cache, group, index, keys, keyElsewhere, untilNodesDown } = await strictCluster();
+  group.replicas[index]?.freeze();
+  group.masters[index]?.freeze();
+  await untilNodesDown(1);
+  await cache.deleteMany(keys);
+  group.masters[index]?.thaw();
+  await untilNodesDown(0);
+  expect((await all.healthCheck()).toJSON()).toMatchObject({ message: UNREPLICATED, journal_length: keys.length });
+  expect(await cache.getMany(keys)).toEqual(keys.map(() => undefined));
+  expect(await cache.set(keys[0]!, 'only at the master')).toBe(false);
+  await vi.waitFor(async () => {
+    expect(await cache.set(keyElsewhere, 'new')).toBe(true);
+    expect(await cache.set(keys[0]!, 'only at the master')).toBe(false);
+    expect(await cache.set(keyElsewhere, 'newer')).toBe(true);
+  });
+  group.replicas[index]?.thaw();
+  await untilUp({ all, cache });
+  expect((await all.healthCheck()).toJSON()).toMatchObject({ journal_length: 0 });
+  await vi.waitFor(async () => expect(await cache.set(keys[0]!, 'everywhere')).toBe(true));
 });

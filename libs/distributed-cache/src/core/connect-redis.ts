@@ -1,7 +1,7 @@
 import { EntryCodec } from '../codec/index.js';
 import type { CacheConfig, ResolvedRedis } from '../config/index.js';
 import type { Clock } from '../local/index.js';
-import { TierReplyError } from '../errors/index.js';
+import { TierReplyError, TierUnreplicatedError } from '../errors/index.js';
 import {
   Announcements,
   checkPermissions,
@@ -99,7 +99,7 @@ class RedisParts implements RedisRuntime {
       { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs },
       {
         beforeLive: (client) => this.recover(client),
-        beforeNodeLive: (part) => this.replayTo(part),
+        beforeNodeLive: (part) => this.restore(part),
         onLive: (downMs) => this.onLive(downMs),
         onDown: (reason) => listener.onDown(reason),
         onNodeLive: (name, downMs) => this.onNodeLive(name, downMs),
@@ -160,6 +160,10 @@ class RedisParts implements RedisRuntime {
     };
   }
 
+  get isUnreplicated(): boolean {
+    return this.guard.isUnconfirmed;
+  }
+
   /**
    * Restores a connection that is back, after the previous one was ended, in this order: replay the journal, listen to
    * changes, which starts a new epoch. Then the connection closes its breaker and reports {@link onLive}.
@@ -179,16 +183,21 @@ class RedisParts implements RedisRuntime {
     ]);
   }
 
-  /**
-   * Replays the journal. What is refused stays in the journal, and its keys are misses here. A cluster replays the part
-   * of each master separately; until then these keys are misses here.
-   */
+  /** Replays the journal. A cluster replays the part of each master separately; until then its keys are misses here. */
   private async replayJournal(client: RedisClient): Promise<void> {
     if (!isCluster(client)) {
-      await this.journal
-        .replay((pending) => this.sendPending(pending, (_operation, send) => send(client)))
-        .catch(unlessRefused);
+      await this.restore({ owns: () => true, run: (_operation, send) => send(client) });
     }
+  }
+
+  /**
+   * Replays the journal to a server that is back. The server is used afterwards in any case: what it refuses, and in
+   * strict mode what no replica has yet, stays in the journal, and is repeated at the heartbeats. Until then these keys
+   * are misses here.
+   */
+  private restore(part: ServerPart): Promise<void> {
+    const mayWait = (error: unknown): boolean => error instanceof TierUnreplicatedError || isRefusal(error);
+    return this.replayTo(part, mayWait).catch(unlessRefused);
   }
 
   private onLive(downMs: number | undefined): void {
@@ -231,36 +240,50 @@ class RedisParts implements RedisRuntime {
     void Promise.allSettled(replays).then(() => (this.isCatchingUp = false)); // the rest at the next heartbeat
   }
 
-  private replayTo(part: ServerPart): Promise<void> {
+  /** @param mayWait whether a change that fails to reach a replica with this error may wait; the others go on then */
+  private replayTo(part: ServerPart, mayWait: (error: unknown) => boolean = () => false): Promise<void> {
     const run: ServerPart['run'] = (operation, send) => part.run(operation, send);
-    const confirm = (key: string): Promise<void> => this.guard.confirm('UNLINK', key, run);
     return this.journal.replay(
-      (pending) => this.sendPending(pending, run, this.config.strict ? confirm : undefined),
+      (pending) => this.sendPending(pending, run, mayWait),
       (key) => part.owns(key),
     );
   }
 
-  /**
-   * Sends pending invalidations and announces them.
-   * @param confirm a further condition of a change that counts as done
-   */
+  /** Sends pending invalidations and announces them. @returns whether they are done */
   private async sendPending(
     pending: PendingInvalidations,
     run: ServerPart['run'],
-    confirm?: (key: string) => Promise<void>,
-  ): Promise<void> {
+    mayWait: (error: unknown) => boolean,
+  ): Promise<boolean> {
     await run('UNLINK', (client) => replayInvalidations(client, pending));
     const stampKeys = [...pending.stamps.keys()];
     const keys = [...pending.entries.map(({ valueKey }) => valueKey), ...stampKeys];
     await this.announce(keys, run);
-    const [first] = keys;
-    if (confirm !== undefined && first !== undefined) {
-      await confirm(first);
-    }
+    const isDone = await this.isReplicated(keys[0], run, mayWait);
     // Redis notifies the other processes; this one may have held the old stamps since the call. It is done once, as it
     // drops everything in L1.
     // remedy: replayed-clear-is-told
     this.listener.onChanged(stampKeys);
+    return isDone;
+  }
+
+  private async isReplicated(
+    key: string | undefined,
+    run: ServerPart['run'],
+    mayWait: (error: unknown) => boolean,
+  ): Promise<boolean> {
+    if (!this.config.strict || key === undefined) {
+      return true;
+    }
+    try {
+      await this.guard.confirm('UNLINK', key, run);
+      return true;
+    } catch (error) {
+      if (!mayWait(error)) {
+        throw error;
+      }
+      return false;
+    }
   }
 
   /** What must follow a change that Redis has acknowledged, before the change counts as done. */

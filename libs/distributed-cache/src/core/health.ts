@@ -12,7 +12,10 @@ const EFFECTS: Readonly<Record<string, string>> = {
   RENAME: 'no load is stored in Redis',
   PTTL: 'what other programs have written is not read',
   PUBLISH: 'changes are not announced to other processes',
+  WAIT: 'no set and no deletion is acknowledged (strict)',
 };
+
+const UNREPLICATED = 'no replica acknowledges changes (strict): they are repeated until one does';
 
 /** Commands that the cache can replace by others. */
 const DISPENSABLE: ReadonlySet<string> = new Set(['MGET', 'UNLINK', 'MULTI', 'EXEC']);
@@ -55,9 +58,9 @@ function describeRefusal({ command, reply, keyPattern, effect }: RefusalEffect):
 
 /**
  * Finds the health of a cache. `up`: Redis answers, or none is configured. `degraded`: Redis does not answer and L1
- * serves, only some masters of a cluster answer, changes by other processes are not received, or Redis refuses a
- * command that is needed. `down`: neither tier serves, or Redis is required and none of it answers or nothing can be
- * stored. Waits at most `deadlineMs`; never rejects.
+ * serves, only some masters of a cluster answer, changes by other processes are not received, Redis refuses a command
+ * that is needed, or no replica acknowledges changes in strict mode. `down`: neither tier serves, or Redis is required
+ * and none of it answers or nothing can be stored. Waits at most `deadlineMs`; never rejects.
  */
 export async function checkHealth({ config, redis, local }: CacheRuntime): Promise<CacheHealth> {
   const hasLocal = local !== undefined;
@@ -75,12 +78,15 @@ export async function checkHealth({ config, redis, local }: CacheRuntime): Promi
     }
     const { isOff, message } = invalidationOf(redis);
     const refused = refusalsOf(redis, config.keyPrefix);
-    if (refused.length === 0) {
-      return new CacheHealth(isOff ? 'degraded' : 'up', true, hasLocal, message, factsOf(redis));
-    }
+    const causes = [
+      ...refused.map(describeRefusal),
+      ...(redis.isUnreplicated ? [UNREPLICATED] : []),
+      ...(message === undefined ? [] : [message]),
+    ];
     const isDown = config.requireRedis !== false && refused.some(stopsWrites);
-    const causes = [...refused.map(describeRefusal), ...(message === undefined ? [] : [message])].join('; ');
-    return new CacheHealth(isDown ? 'down' : 'degraded', true, hasLocal, causes, factsOf(redis));
+    const isDegraded = isOff || redis.isUnreplicated || refused.length > 0;
+    const status = isDown ? 'down' : isDegraded ? 'degraded' : 'up';
+    return new CacheHealth(status, true, hasLocal, causes.join('; ') || undefined, factsOf(redis));
   }
   const cause = `Redis can't be used (${redis.connection.reason})`;
   if (config.requireRedis !== false) {

@@ -55,7 +55,12 @@ describe('the load of a key in several processes', () => {
   });
 
   it('does not delay a caller where a stale value exists', async () => {
-    const options: DistributedCacheOptions = { ...sharedRedis(), namespaces: { users: { grace: '1h' } } };
+    // A process that gets no answer about the lease would return the stale value, and run no loader.
+    const options: DistributedCacheOptions = {
+      ...sharedRedis(),
+      namespaces: { users: { grace: '1h' } },
+      deadlineMs: 10_000,
+    };
     const [podA, podB] = (await cachesForTest(2, options)) as [AsyncCache, AsyncCache];
     await podA.set('key', 'old', '20ms');
     await vi.waitFor(async () => expect(await podB.lookup('key')).toMatchObject({ state: 'stale' }));

@@ -26,7 +26,7 @@ function journalAt(nowMs = 1_000_000): {
 
 async function replayed(journal: OutageJournal): Promise<PendingInvalidations[]> {
   const slices: PendingInvalidations[] = [];
-  await journal.replay(async (slice) => void slices.push(slice));
+  await journal.replay(async (slice) => slices.push(slice) > 0);
   return slices;
 }
 
@@ -90,6 +90,7 @@ describe('the journal of an outage', () => {
       if (++sent === 3) {
         throw new Error('no answer');
       }
+      return true;
     });
     await expect(replaying).rejects.toThrow('no answer');
     expect(journal.size).toBe(500);
@@ -107,8 +108,26 @@ describe('the journal of an outage', () => {
       if (slices.length === 1) {
         journal.addTag(clearStampKey, layout.tagStampKey('team'));
       }
+      return true;
     });
     expect(slices.map(({ stamps }) => stamps.size)).toEqual([2, 1]);
+  });
+
+  it('sends a slice that is not done once per replay and keeps it, and sends the others', async () => {
+    const { journal } = journalAt();
+    for (let index = 0; index < 600; index++) {
+      journal.addKey(clearStampKey, layout.entryKeys(`key${index}`));
+    }
+    const sizes: number[] = [];
+    await journal.replay(async ({ entries }) => {
+      if (sizes.push(entries.length) === 1) {
+        journal.addTag(clearStampKey, layout.tagStampKey('team'));
+      }
+      return sizes.length !== 2;
+    });
+    expect(sizes).toEqual([250, 250, 100, 0]);
+    expect(journal.size).toBe(250);
+    expect(journal.covers(clearStampKey, layout.valueKey('key250'))).toBe(true);
   });
 
   it('treats a clear as done only where a later stamp by the same clock exists', async () => {

@@ -64,6 +64,10 @@ type Step =
   | { readonly pending: Pending; readonly entry: PendingKey }
   | { readonly pending: Pending; readonly stampKey: string; readonly change: PendingChange };
 
+function itemOf(step: Step): PendingKey | PendingChange {
+  return 'entry' in step ? step.entry : step.change;
+}
+
 /**
  * The invalidations that Redis has not acknowledged: deletions of keys, and new stamps of tags and namespaces. A write
  * without an answer, and a `set` that reached only L1, are recorded as a deletion of the key. The journal keeps the last
@@ -162,20 +166,23 @@ export class OutageJournal {
   }
 
   /**
-   * Sends the pending invalidations in slices, also those that are added meanwhile, until none is left that
-   * `isSelected` accepts.
+   * Sends the pending invalidations in slices, also those that are added meanwhile, until each that `isSelected`
+   * accepts has been sent.
+   * @param send resolves with whether the slice is done; if not, it stays pending
    * @param isSelected selects invalidations by the full name of a value's or a stamp's key; default: all
    * @throws what `send` throws; the slice and those after it then stay pending
    */
   async replay(
-    send: (pending: PendingInvalidations) => Promise<void>,
+    send: (pending: PendingInvalidations) => Promise<boolean>,
     isSelected: (key: string) => boolean = () => true,
   ): Promise<void> {
-    for (let steps = this.steps(isSelected); steps.length > 0; steps = this.steps(isSelected)) {
+    const kept = new Set<PendingKey | PendingChange>();
+    const unsent = (): readonly Step[] => this.steps(isSelected).filter((step) => !kept.has(itemOf(step)));
+    for (let steps = unsent(); steps.length > 0; steps = unsent()) {
       for (let from = 0; from < steps.length; from += SLICE) {
         const slice = steps.slice(from, from + SLICE);
-        await send(this.invalidationsOf(slice));
-        slice.forEach((step) => this.settle(step));
+        const isDone = await send(this.invalidationsOf(slice));
+        slice.forEach((step) => (isDone ? this.settle(step) : kept.add(itemOf(step))));
       }
       for (const [clearStampKey, pending] of this.byNamespace) {
         this.dropIfEmpty(clearStampKey, pending);

@@ -57,13 +57,21 @@ export class RemoteReads {
    * read is one miss; a server that can't be asked affects only its own keys.
    */
   async findMany(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
+    const { tier } = this;
     const groups = this.redis.tier.groups(keys, (key) => this.layout.valueKey(key));
     const [only] = groups;
-    if (groups.length === 1 && only !== undefined && only.length <= this.tier.keysPerRead) {
+    if (groups.length === 1 && only !== undefined && only.length <= tier.keysPerRead) {
       return this.findPiece(only);
     }
     const found = new Map<string, RemoteLookup>();
-    await byPieces(groups, { maxItems: this.tier.keysPerRead, maxBytes: Infinity, bytesOf: () => 0 }, async (piece) => {
+    const limits: PieceLimits<string> = {
+      get maxItems() {
+        return tier.keysPerRead; // follows the size of the values that have been read meanwhile
+      },
+      maxBytes: Infinity,
+      bytesOf: () => 0,
+    };
+    await byPieces(groups, limits, async (piece) => {
       const lookups = await this.findPiece(piece);
       piece.forEach((key, index) => found.set(key, lookups[index] ?? UNREACHABLE));
     });

@@ -22,6 +22,8 @@ export interface RedisRuntime {
   readonly pendingReleases: PendingReleases;
   readonly stamps: StampStore;
   readonly leaseTerm: LeaseTerm;
+  /** In strict mode: whether the last change of a server has reached no replica in time. */
+  readonly isUnreplicated: boolean;
 }
 
 /** The parts that all namespaces of one cache share. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { TierReplyError, TierUnavailableError } from '../errors/index.js';
 import { BatchedReads } from './batched-reads.js';
 import type { RedisConnection } from './redis-connection.js';
+import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
 import type { Command, Request } from './send.js';
 
 /** A connection that records the requests and answers them. The subject is the requests, not how Redis answers. */
@@ -9,11 +10,19 @@ class RecordingConnection {
   isCluster = false;
   isBusy = false;
   readonly commands: string[] = [];
+  /** What each request expects in its reply. */
+  readonly replyBytes: number[] = [];
   refusal: Error | undefined;
   /** How large values are; default: as long as their keys. */
   valueBytes: number | undefined;
 
-  async request<Result>(_operation: string, _key: string | undefined, build: () => Request<Result>): Promise<Result> {
+  async request<Result>(
+    _operation: string,
+    _key: string | undefined,
+    build: () => Request<Result>,
+    { replyBytes = 0 }: SendCost,
+  ): Promise<Result> {
+    this.replyBytes.push(replyBytes);
     const request = build();
     return request.resultOf(request.commands.map((command) => this.answerTo(command)));
   }
@@ -53,9 +62,33 @@ describe('reads of single values', () => {
 
   it('leave in groups of 64 at most', async () => {
     const { connection, reads } = readsForTest();
+    await reads.get('first');
     connection.isBusy = true;
+    connection.commands.length = 0;
     await Promise.all(keysOf(130).map((key) => reads.get(key)));
     expect(connection.commands).toEqual(['MGET 64', 'MGET 64', 'MGET 2']);
+  });
+
+  it('ask for 64 values at most before the size of one is known, and for as many as 4 MiB hold afterwards', async () => {
+    const { connection, reads } = readsForTest();
+    connection.isBusy = true;
+    connection.valueBytes = 1024 * 1024;
+    await Promise.all(keysOf(20).map((key) => reads.get(key)));
+    expect(connection.commands).toEqual(['MGET 16', 'MGET 4']);
+    expect(connection.replyBytes[0]).toBe(QUEUE_LIMITS.maxSentBytes / 4);
+    await reads.get('key');
+    expect(connection.replyBytes.at(-1)).toBe(1024 * 1024);
+  });
+
+  it('ask for more keys at once where the first ones are missing', async () => {
+    const { connection, reads } = readsForTest();
+    connection.isBusy = true;
+    for (let round = 0; round < 5; round++) {
+      await reads.get('none');
+    }
+    connection.commands.length = 0;
+    await Promise.all(keysOf(64).map((key) => reads.get(key)));
+    expect(connection.commands).toEqual(['MGET 64']);
   });
 
   it('leave one by one in a cluster, where keys belong to several servers', async () => {

@@ -140,8 +140,13 @@ function readEach(valueKeys: readonly string[]): Request<Found> {
   };
 }
 
-/** The estimate before the first reply: small values, many per command. */
-const FIRST_GUESS_BYTES = 16_384;
+/**
+ * The estimate before the first value: no more than 64 values are asked for at once. With a small guess the first burst
+ * of a process could ask for a gigabyte. Replies without a value lower it to the second number: where keys are missing,
+ * most of the next ones will be.
+ */
+const FIRST_GUESS_BYTES = 65_536;
+const LEAST_GUESS_BYTES = 16_384;
 /** The weight of the newest reply in the estimate when its values are smaller than the estimate. */
 const SHARE_OF_NEWEST = 0.25;
 
@@ -150,13 +155,14 @@ const SHARE_OF_NEWEST = 0.25;
  * limited. The estimate follows larger values at once and smaller ones gradually.
  */
 class ReplySize {
-  private bytes = FIRST_GUESS_BYTES;
+  private bytes: number | undefined;
+  private guessBytes = FIRST_GUESS_BYTES;
 
   get expectedBytes(): number {
-    return this.bytes;
+    return this.bytes ?? this.guessBytes;
   }
 
-  /** Updates the estimate. @param found the values of one reply; missing ones do not count */
+  /** Updates the estimate. @param found the values of one reply */
   learn(found: Found): void {
     let [sum, count] = [0, 0];
     for (const value of found) {
@@ -166,9 +172,11 @@ class ReplySize {
       }
     }
     if (count === 0) {
+      this.guessBytes = Math.max(LEAST_GUESS_BYTES, this.guessBytes * (1 - SHARE_OF_NEWEST));
       return;
     }
     const newest = sum / count;
-    this.bytes = newest > this.bytes ? newest : this.bytes + (newest - this.bytes) * SHARE_OF_NEWEST;
+    const { bytes = newest } = this;
+    this.bytes = newest > bytes ? newest : bytes + (newest - bytes) * SHARE_OF_NEWEST;
   }
 }

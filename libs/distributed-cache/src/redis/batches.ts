@@ -8,22 +8,26 @@ export interface PieceLimits<Item> {
 /** Number of pieces of a batch that are under way at once: one is on the wire while the next is prepared. */
 const PARALLEL_PIECES = 2;
 
-/** Cuts a batch into pieces, in order. An item that is larger than a piece is a piece of its own. */
-export function piecesOf<Item>(items: readonly Item[], limits: PieceLimits<Item>): readonly (readonly Item[])[] {
-  const pieces: Item[][] = [];
-  let piece: Item[] | undefined;
+/**
+ * Cuts a batch into pieces, in order. An item that is larger than a piece is a piece of its own. A piece is cut when it
+ * is asked for, by the limits of that moment.
+ */
+export function* piecesOf<Item>(items: readonly Item[], limits: PieceLimits<Item>): Generator<readonly Item[]> {
+  let piece: Item[] = [];
   let bytes = 0;
   for (const item of items) {
     const size = limits.bytesOf(item);
-    if (piece === undefined || piece.length >= limits.maxItems || bytes + size > limits.maxBytes) {
+    if (piece.length > 0 && (piece.length >= limits.maxItems || bytes + size > limits.maxBytes)) {
+      yield piece;
       piece = [];
       bytes = 0;
-      pieces.push(piece);
     }
     piece.push(item);
     bytes += size;
   }
-  return pieces;
+  if (piece.length > 0) {
+    yield piece;
+  }
 }
 
 /**
@@ -32,16 +36,15 @@ export function piecesOf<Item>(items: readonly Item[], limits: PieceLimits<Item>
  * @param work must not reject
  */
 export async function inPieces<Item>(
-  pieces: readonly (readonly Item[])[],
+  pieces: Iterator<readonly Item[]>,
   work: (piece: readonly Item[]) => Promise<void>,
 ): Promise<void> {
-  let next = 0;
   const run = async (): Promise<void> => {
-    for (let piece = pieces[next++]; piece !== undefined; piece = pieces[next++]) {
-      await work(piece);
+    for (let next = pieces.next(); next.done !== true; next = pieces.next()) {
+      await work(next.value);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(PARALLEL_PIECES, pieces.length) }, run));
+  await Promise.all(Array.from({ length: PARALLEL_PIECES }, run));
 }
 
 /**

@@ -5,6 +5,7 @@ import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { channelOf, untilInvalidation, type ChannelEnds } from '../../../../test/support/channel-for-test.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { ownRedis, proxyTo } from '../../../../test/support/redis-for-test.js';
+import type { DistributedCache } from '../core/index.js';
 
 function at({ port }: { port: number }): { redis: { host: string; port: number } } {
   return { redis: { host: '127.0.0.1', port } };
@@ -171,6 +172,52 @@ describe('the invalidation channel', () => {
     proxy.filter(undefined);
     expect((await untilInvalidation(all, 'live')).message).toBeUndefined();
     expect(proxy.opened).toBe(2);
+  });
+
+  it('hears of changes also where the server names them after another channel, as Redict 7.3 does', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    proxy.filter((_link, lane, chunk) =>
+      lane === 'down'
+        ? Buffer.from(
+            chunk
+              .toString('latin1')
+              .replaceAll(/(\$7\r\nmessage\r\n\$20\r\n)__redis__:invalidate/g, '$1__redict__:invalidat'),
+            'latin1',
+          )
+        : chunk,
+    );
+    const [all, writer] = [cacheForTest(at(proxy)), cacheForTest(at(server))];
+    const cache = all.getCache('users');
+    await writer.getCache('users').set('key', 'old');
+    await untilInvalidation(all, 'live');
+    await vi.waitFor(async () => expect(await cache.lookup('key')).toMatchObject({ tier: 'local' }));
+    await writer.getCache('users').set('key', 'new');
+    await vi.waitFor(async () => expect(await cache.get('key')).toBe('new'), { timeout: 5000 });
+    await server.command('FLUSHALL');
+    await vi.waitFor(async () => expect(await cache.get('key')).toBeUndefined(), { timeout: 5000 });
+  });
+
+  it('counts a server that accepts CLIENT TRACKING and reports nothing as one that can not track', async () => {
+    const server = await ownRedis();
+    const proxies = [await proxyTo(server), await proxyTo(server)];
+    const reports = /\*3\r\n\$7\r\nmessage\r\n\$20\r\n__redis__:invalidate\r\n\*\d+\r\n(\$\d+\r\n[^\r]*\r\n)+/g;
+    for (const proxy of proxies) {
+      proxy.filter((_link, lane, chunk) =>
+        lane === 'down' ? Buffer.from(chunk.toString('latin1').replaceAll(reports, ''), 'latin1') : chunk,
+      );
+    }
+    const [all, writer] = proxies.map((proxy) => cacheForTest(at(proxy))) as [DistributedCache, DistributedCache];
+    await Promise.all([all.connect(), writer.connect()]);
+    expect((await untilInvalidation(all, 'announced')).message).toBe(
+      'only changes that other processes announce are heard of: CLIENT TRACKING has no effect',
+    );
+    await untilInvalidation(writer, 'announced');
+    const cache = all.getCache('users');
+    await writer.getCache('users').set('key', 'old');
+    await vi.waitFor(async () => expect(await cache.lookup('key')).toMatchObject({ value: 'old', tier: 'local' }));
+    await writer.getCache('users').set('key', 'new');
+    await vi.waitFor(async () => expect(await cache.get('key')).toBe('new'));
   });
 
   it('leaves no key behind', async () => {

@@ -342,15 +342,15 @@ export class InvalidationChannel {
 
   private hear(topic: string, message: unknown): void {
     const { announcements } = this.limits;
-    if (this.path.hear(topic, message)) {
-      this.isHeard = true;
-      // remedy: message-drops-copy
-      this.listener.onChanged(Array.isArray(message) ? message.map(String) : undefined);
-    } else if (topic === announcements.topic) {
+    if (topic === announcements.topic) {
       const announced = announcements.keysOf(message);
       if (announced !== undefined) {
         this.listener.onChanged(announced);
       }
+    } else if (this.path.hear(topic, message)) {
+      this.isHeard = true;
+      // remedy: message-drops-copy
+      this.listener.onChanged(Array.isArray(message) ? message.map(String) : undefined);
     }
   }
 }

@@ -2,6 +2,7 @@ import { TierUnreplicatedError } from '../errors/index.js';
 import type { ServerPart } from './connection-contract.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
+import type { ServerNode } from './server-node.js';
 
 /** Longest `WAIT`, in milliseconds. It delays every later command on the connection, so it is kept short. */
 const MOST_WAIT_MS = 100;
@@ -15,7 +16,8 @@ const PAUSE_MS = 1000;
  */
 export class ReplicaGuard {
   private readonly waitMs: number;
-  private unaskedUntilMs = -Infinity;
+  /** The servers whose replicas did not acknowledge the last change, and until when they are not asked again. */
+  private readonly unaskedUntilMs = new WeakMap<ServerNode, number>();
 
   constructor(
     private readonly connection: RedisConnection,
@@ -23,6 +25,11 @@ export class ReplicaGuard {
     private readonly nowMs: () => number,
   ) {
     this.waitMs = Math.max(1, Math.min(MOST_WAIT_MS, Math.floor(deadlineMs / 3)));
+  }
+
+  /** Whether the last change of a server in use has reached no replica in time. */
+  get isUnconfirmed(): boolean {
+    return this.connection.topology.nodes.some((node) => this.unaskedUntilMs.has(node));
   }
 
   /**
@@ -35,14 +42,17 @@ export class ReplicaGuard {
     key: string,
     run: ServerPart['run'] = (name, send) => this.connection.run(name, send, key),
   ): Promise<void> {
-    if (this.nowMs() < this.unaskedUntilMs) {
-      throw new TierUnreplicatedError(operation, this.waitMs);
+    const { unaskedUntilMs, waitMs } = this;
+    const node = this.connection.topology.nodeOf(key);
+    if (this.nowMs() < (unaskedUntilMs.get(node) ?? -Infinity)) {
+      throw new TierUnreplicatedError(operation, waitMs);
     }
-    const replicas = await run('WAIT', (client) => this.serverOf(client, key).wait(1, this.waitMs));
+    const replicas = await run('WAIT', (client) => this.serverOf(client, key).wait(1, waitMs));
     if (replicas < 1) {
-      this.unaskedUntilMs = this.nowMs() + PAUSE_MS;
-      throw new TierUnreplicatedError(operation, this.waitMs);
+      unaskedUntilMs.set(node, this.nowMs() + PAUSE_MS);
+      throw new TierUnreplicatedError(operation, waitMs);
     }
+    unaskedUntilMs.delete(node);
   }
 
   /**

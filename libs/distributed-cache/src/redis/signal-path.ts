@@ -20,6 +20,10 @@ import { outageReason } from './client-errors.js';
  * subscriber's.
  * - The nonce arrives at the subscriber, after every invalidation message that was sent before it.
  *
+ * A nonce says nothing about the messages themselves. So before the first nonce the data connection changes a key, for
+ * once without NOLOOP: a server whose report of it has not arrived before the nonce accepts `CLIENT TRACKING` without
+ * effect, which counts as a refusal.
+ *
  * A connection stays at its server for as long as its socket lives, so both sockets are compared after each step. At
  * each heartbeat three things are checked again: the nonce; how many subscriptions the subscriber holds at the server
  * (the reply to a repeated `SUBSCRIBE`, which the loss of any of them lowers); and where the data connection's tracking
@@ -33,12 +37,12 @@ const ARMING_LIMIT_MS = 3000;
 /** Longest time for a nonce to arrive after `PUBLISH` has been answered, in milliseconds, while the path is set up. */
 const HEARING_LIMIT_MS = 1000;
 
-/** The server answers a command with an error: it does not know the command, or this user may not use it. */
+/** The server answers a command with an error (it does not know it, or this user may not use it), or ignores it. */
 export class RefusedCommandError extends Error {
   override readonly name = 'RefusedCommandError';
 
-  constructor(command: string, error: unknown) {
-    super(`${command} refused (${outageReason(error)})`); // the reply itself may quote arguments
+  constructor(command: string, outcome: string) {
+    super(`${command} ${outcome}`);
   }
 }
 
@@ -56,12 +60,14 @@ export interface SignalPathLimits {
 
 /** Sets up and proves the path of invalidation messages between a data connection and its subscriber. */
 export class SignalPath {
-  /** The topic of the nonces; no other client subscribes to it. */
+  /** The topic of the nonces, to which no other client subscribes, and the key that is changed before the first one. */
   private readonly proofTopic: string;
   /** The subscriber's client id, which is valid for one socket. */
   private subscriberId: { readonly socket: unknown; readonly id: unknown } | undefined;
   private subscriptions = 0;
   private maySeeRedirection = true;
+  /** Whether an invalidation message has ever arrived. */
+  private hasReported = false;
   private nonces = 0;
   private awaited: { readonly nonce: string; readonly onHeard: () => void } | undefined;
 
@@ -94,14 +100,11 @@ export class SignalPath {
     return this.onSameSockets(ARMING_LIMIT_MS, async (requireSame) => {
       const id = await this.prepareSubscriber();
       requireSame();
-      const { prefix } = this.limits;
-      await this.proveAfter(() => [
-        this.source.client('TRACKING', 'OFF').catch(ignoreReply), // of an earlier attempt; a prefix may not be given twice
-        replyTo(
-          'CLIENT TRACKING',
-          this.source.client('TRACKING', 'ON', 'REDIRECT', Number(id), 'BCAST', 'PREFIX', prefix, 'NOLOOP'),
-        ),
-      ]);
+      const isChanged = await this.changeProofKey(id);
+      await this.proveAfter(() => this.turnTrackingOn(id, 'NOLOOP'));
+      if (isChanged && !this.hasReported) {
+        throw new RefusedCommandError('CLIENT TRACKING', 'has no effect');
+      }
     });
   }
 
@@ -140,12 +143,20 @@ export class SignalPath {
     });
   }
 
-  /** Receives each message to the subscriber. @returns whether it is an invalidation message */
+  /**
+   * Receives each message to the subscriber that is no announcement.
+   * @returns whether it is an invalidation message: every message that no client has published to a topic of this path
+   * is one, because its topic is not the same on all servers (Redict 7.3 sends `__redict__:invalidat`)
+   */
   hear(topic: string, message: unknown): boolean {
-    if (topic === this.proofTopic && String(message) === this.awaited?.nonce) {
+    if (topic !== this.proofTopic) {
+      this.hasReported = true;
+      return true;
+    }
+    if (String(message) === this.awaited?.nonce) {
       this.awaited.onHeard();
     }
-    return topic === INVALIDATIONS;
+    return false;
   }
 
   /**
@@ -172,6 +183,32 @@ export class SignalPath {
     const naming = connectionName === undefined ? undefined : this.subscriber.client('SETNAME', connectionName);
     const [id] = await Promise.all([replyTo('CLIENT ID', this.subscriber.client('ID')), naming?.catch(ignoreReply)]);
     return id;
+  }
+
+  private turnTrackingOn(id: unknown, ...more: readonly 'NOLOOP'[]): readonly Promise<unknown>[] {
+    const { source, limits } = this;
+    const turningOff = source.client('TRACKING', 'OFF'); // of an earlier attempt; a prefix may not be given twice
+    const args = ['TRACKING', 'ON', 'REDIRECT', Number(id), 'BCAST', 'PREFIX', limits.prefix, ...more] as const;
+    return [turningOff.catch(ignoreReply), replyTo('CLIENT TRACKING', source.client(...args))];
+  }
+
+  /**
+   * Changes a key so that the server must report it to this process, once: all processes of the cache receive the
+   * message.
+   * @returns whether the key was changed; this user, or this server, may not write it
+   */
+  private async changeProofKey(id: unknown): Promise<boolean> {
+    const { source, proofTopic: key } = this;
+    if (this.hasReported) {
+      return false;
+    }
+    const answers = inOneWrite(source, () => [
+      ...this.turnTrackingOn(id),
+      source.set(key, '', 'PX', ARMING_LIMIT_MS),
+      source.unlink(key),
+    ]);
+    const [, , written] = await Promise.allSettled(answers);
+    return written?.status === 'fulfilled';
   }
 
   /**
@@ -235,7 +272,8 @@ async function replyTo(command: string, answer: Promise<unknown>): Promise<unkno
   try {
     return await answer;
   } catch (error) {
-    throw isReply(error) ? new RefusedCommandError(command, error) : error;
+    // The reply itself may quote arguments.
+    throw isReply(error) ? new RefusedCommandError(command, `refused (${outageReason(error)})`) : error;
   }
 }
 
