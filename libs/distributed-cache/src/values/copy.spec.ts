@@ -30,6 +30,7 @@ const VALUES: readonly (readonly [name: string, make: () => unknown])[] = [
   ['an ArrayBuffer', () => Uint8Array.of(1, 2).buffer],
   ['a DataView', () => new DataView(Uint8Array.of(1, 2, 3, 4).buffer, 1, 2)],
   ['a URL', () => new URL('https://example.org/a?b=c#d')],
+  ['the parameters of a URL', () => new URLSearchParams('a=1&a=2')],
   ['a RegExp', () => /a+/giu],
   ['an Error with a cause', () => new Error('outer', { cause: { code: new Error('inner') } })],
   ['an AggregateError', () => new AggregateError([new TypeError('a'), 'b'], 'both')],

@@ -10,7 +10,7 @@ type CopyOf = (part: unknown) => unknown;
 export type CopyInstance = (instance: object) => object | undefined;
 
 /**
- * A deep copy of cached data: what `structuredClone` does, plus `URL`, minus its cost for plain objects. Shared
+ * A deep copy of cached data: what `structuredClone` does, plus `URL` and `URLSearchParams`, minus its cost for plain objects. Shared
  * references and cycles are preserved; objects of other classes keep their prototype. It does not recurse, so no depth
  * overflows the stack: each object gets an empty copy when it is first met, which is filled later.
  * @param toKeep whether the copy is stored: texts and small buffers then get memory of their own, instead of a part of
@@ -132,7 +132,13 @@ function copyOfOpaque(value: object): object | undefined {
   if (!hasInternalSlots(value)) {
     return undefined;
   }
-  return value instanceof Date ? new Date(value) : value instanceof URL ? new URL(value) : new RegExp(value);
+  if (value instanceof Date) {
+    return new Date(value);
+  }
+  if (value instanceof RegExp) {
+    return new RegExp(value);
+  }
+  return value instanceof URL ? new URL(value) : new URLSearchParams(value);
 }
 
 /**

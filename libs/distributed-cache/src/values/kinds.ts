@@ -152,8 +152,8 @@ export function describeType(value: unknown): string {
 }
 
 /** Objects whose state lies in internal slots, out of reach of `Object.freeze`. */
-export function hasInternalSlots(value: object): value is Date | URL | RegExp {
-  return value instanceof Date || value instanceof URL || value instanceof RegExp;
+export function hasInternalSlots(value: object): value is Date | URL | URLSearchParams | RegExp {
+  return value instanceof Date || value instanceof URL || value instanceof RegExp || value instanceof URLSearchParams;
 }
 
 const BARE = {};
