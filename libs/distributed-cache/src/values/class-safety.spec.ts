@@ -61,6 +61,27 @@ describe('an instance of a class that only its own properties describe', () => {
     expect(named.toJSON()).toBe("#1 '#a'");
   });
 
+  it('comes back when it has no property, and no method that could tell two of them apart', () => {
+    class Gone {}
+    expect(through([new Gone()])).toStrictEqual([new Gone()]);
+  });
+
+  it('comes back when it has no property but methods, once its class is declared, or known from one with properties', () => {
+    class Free {
+      percent?: number;
+      of(price: number) {
+        return (price * (this.percent ?? 0)) / 100;
+      }
+    }
+    const [empty, filled] = [Object.create(Free.prototype) as Free, new Free()];
+    const declared = new ClassRegistry([{ name: 'Free', class: Free, version: 1 }]);
+    for (const classes of [declared, new ClassRegistry()]) {
+      serialize(filled, classes);
+      expect((through(empty, classes) as Free).of(100)).toBe(0);
+    }
+    expect(refusalOf(empty).message).toContain('methods, but no property');
+  });
+
   it('comes back when it is nested, shared, in a Map or a Set, or made by an old constructor function', () => {
     const shared = new Point(1, 2);
     const given = {
@@ -159,6 +180,16 @@ class InWeakMap {
     return hidden.get(this);
   }
 }
+const slots = new WeakMap<object, number>();
+const slotOf = (owner: object) => slots.get(owner);
+class Slotted {
+  constructor() {
+    slots.set(this, 1);
+  }
+  get state() {
+    return slotOf(this);
+  }
+}
 const compiled = (body: string) =>
   new Function('helper', `return class Compiled { read() { ${body} } }`)() as new () => object; // oxlint-disable-line typescript/no-implied-eval, typescript/no-unsafe-type-assertion, no-new-func -- the text of a compiled class
 
@@ -176,6 +207,7 @@ describe('an instance that its properties do not describe', () => {
     ['a private field that Babel compiled', new (compiled('return _classPrivateFieldGet2(_a, this)'))(), '#private'],
     ['a private field that esbuild compiled', new (compiled('return __privateGet(this, _a)'))(), '#private'],
     ['state in a WeakMap', new InWeakMap(), 'WeakMap'],
+    ['state that a function of the module keeps', new Slotted(), 'methods, but no property'],
     ['a property that is a function', Object.assign(new Point(1, 2), { onChange: () => 1 }), 'function'],
     [
       'an accessor of its own',

@@ -92,6 +92,26 @@ export function fingerprintOf(prototype: object): string {
 
 const FINGERPRINT_LENGTH = 8;
 
+/**
+ * Why the state of an instance may be out of sight although its class shows no place for it: it has methods, but no
+ * property that they could read. The classes of Temporal keep their state in a `WeakMap` of another module.
+ */
+export function emptinessProblem(instance: object): string | undefined {
+  if (Reflect.ownKeys(instance).length > 0) {
+    return undefined;
+  }
+  for (let level = prototypeOf(instance); level !== null && !isObjectPrototype(level); level = prototypeOf(level)) {
+    if (Reflect.ownKeys(level).some((key) => key !== 'constructor')) {
+      return 'it has methods, but no property: its state may be elsewhere';
+    }
+  }
+  return undefined;
+}
+
+function prototypeOf(object: object): object | null {
+  return Object.getPrototypeOf(object) as object | null;
+}
+
 /** Why this one instance can't be restored from its enumerable properties; `undefined`: it can. */
 export function instanceProblem(instance: object): string | undefined {
   if (Object.getOwnPropertySymbols(instance).length > 0) {

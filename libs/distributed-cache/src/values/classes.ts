@@ -1,5 +1,12 @@
 import { UnknownClassError } from '../errors/index.js';
-import { classProblem, dataOfInstance, fingerprintOf, instanceProblem, nameProblem } from './class-safety.js';
+import {
+  classProblem,
+  dataOfInstance,
+  emptinessProblem,
+  fingerprintOf,
+  instanceProblem,
+  nameProblem,
+} from './class-safety.js';
 import { describeType, isRecord } from './kinds.js';
 import { Refusal } from './refusal.js';
 
@@ -141,7 +148,7 @@ export class ClassRegistry {
     if (known !== undefined) {
       return known;
     }
-    const problem = this.#problemOf(instance);
+    const problem = this.#problemOf(instance) ?? emptinessProblem(instance);
     if (problem !== undefined) {
       throw refusal(instance, problem);
     }

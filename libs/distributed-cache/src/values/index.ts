@@ -1,4 +1,4 @@
-export { privateStateOf } from './class-safety.js';
+export { emptinessProblem, privateStateOf } from './class-safety.js';
 export { ClassParts, ClassRegistry, type DeclaredClasses, InstanceGraph, type RegisteredClass } from './classes.js';
 export { copyKept, copyTree, type KeptValue, rebuildTree } from './copy-tree.js';
 export { copyValue, type CopyInstance } from './copy.js';
