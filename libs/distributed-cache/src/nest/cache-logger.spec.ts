@@ -56,6 +56,17 @@ describe('CacheLogger', () => {
     expect(linesOf(off.logger)).toEqual(['cache_configured disabled: every method runs undecorated']);
   });
 
+  it('says what to write when a schema makes something else of an instance', async () => {
+    const { cache, logger } = await startApp({ redis: false });
+    const schema = {
+      ['~standard']: { version: 1, vendor: 'test', validate: () => ({ value: { name: 'Ada' } }) },
+    } as const;
+    await cache.set('key', new Users() as never, { schema: schema as never, validate: 'both' });
+    expect(linesOf(logger).at(-1)).toMatch(
+      /^cache_schema_mismatch users \S+: class at store\. .*z\.instanceof\(User\)/,
+    );
+  });
+
   it('logs each change of state once, through a kill and a restart under load', async () => {
     const server = await ownRedis();
     const { all, users, logger } = await startApp({ redis: { url: server.url } });

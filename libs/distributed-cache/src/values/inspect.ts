@@ -17,7 +17,7 @@ import {
   hasToJson,
   isError,
   isRecord,
-  isSubclassed,
+  isOfOwnClass,
   kindOf,
 } from './kinds.js';
 
@@ -311,7 +311,7 @@ class ValueInspector implements Inspection {
   /** An instance of a class that extends a built-in: without a registration, only the built-in part of it is kept. */
   #visitSubclassed(builtIn: object): void {
     this.isExact = false;
-    if (this.#isStrict && isSubclassed(builtIn)) {
+    if (this.#isStrict && isOfOwnClass(builtIn)) {
       throw refusal(builtIn, 'its class extends a built-in');
     }
   }

@@ -131,11 +131,11 @@ export function hasStandardPrototype(builtIn: object): boolean {
   return STANDARD_PROTOTYPES.has(prototype) || Object.getPrototypeOf(prototype) === TYPED_ARRAY_PROTOTYPE;
 }
 
-/** Whether an array, an error or another built-in belongs to a class of the application that extends the built-in. */
-export function isSubclassed(builtIn: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(builtIn);
+/** Whether an object belongs to a class of the application, which may extend a built-in. */
+export function isOfOwnClass(object: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(object);
   const type = isRecord(prototype) ? prototype.constructor : undefined;
-  return !(typeof type === 'function' && isNative(type)) && !hasStandardPrototype(builtIn);
+  return prototype !== null && !(typeof type === 'function' && isNative(type)) && !hasStandardPrototype(object);
 }
 
 /**
