@@ -236,6 +236,21 @@ describe('an instance that its properties do not describe', () => {
     expect(message).toMatch(/Write @CachedClass\(\{ .*flatten: true in the options of the namespace/);
   });
 
+  it('is refused with the instance that it is a part of, and the property that can not be kept', () => {
+    class Job {
+      readonly timer = Object.defineProperty(new Point(1, 2), '__handle', { value: 1 });
+    }
+    expect(refusalOf([new Job()]).message).toContain(
+      'a Point at value[].timer (a part of a Job): its property .__handle is not enumerable. Write',
+    );
+  });
+
+  it('is refused with a hint to plain data, when its toJSON() makes some', () => {
+    class Link extends URL {}
+    expect(refusalOf(new Link('http://localhost')).message).toContain('or return plain data');
+    expect(refusalOf(new Private()).message).not.toContain('toJSON');
+  });
+
   it('is restored by the serialize and deserialize of its registration', () => {
     class Rows extends Array<number> {}
     const rows: RegisteredClass = {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isAccessor, isNative, isObjectPrototype } from './kinds.js';
+import { propertyStep } from './refusal.js';
 
 /**
  * Decides whether an instance can be restored from its properties, without a run of its constructor: an object with the
@@ -118,8 +119,10 @@ export function instanceProblem(instance: object): string | undefined {
     return 'it has a property under a symbol';
   }
   const names = Object.keys(instance);
-  if (Object.getOwnPropertyNames(instance).length !== names.length) {
-    return 'one of its properties is not enumerable';
+  const all = Object.getOwnPropertyNames(instance);
+  if (all.length !== names.length) {
+    const hidden = all.find((name) => !names.includes(name)) ?? '';
+    return `its property ${propertyStep(hidden)} is not enumerable`;
   }
   for (const name of names) {
     const value = (instance as Record<string, unknown>)[name];

@@ -7,7 +7,7 @@ import {
   instanceProblem,
   nameProblem,
 } from './class-safety.js';
-import { describeType, isRecord } from './kinds.js';
+import { describeType, hasToJson, isRecord } from './kinds.js';
 import { Refusal } from './refusal.js';
 
 /** How the instances of one class are stored and restored. */
@@ -277,7 +277,8 @@ export function isKeptByProperties(registered: RegisteredClass): boolean {
 /** The refusal of an instance, with the line to write. */
 export function refusal(instance: object, problem: string, remedy = WRITE_SERIALIZE): Refusal {
   const described = describeType(instance);
-  return new Refusal('class', described, `${problem}. ${remedy}`, described.replace(/^an? /, ''));
+  const plain = hasToJson(instance) ? ', or return plain data, such as the result of its toJSON()' : '';
+  return new Refusal('class', described, `${problem}. ${remedy}${plain}`, described.replace(/^an? /, ''));
 }
 
 function upToDate(registered: RegisteredClass, data: unknown, version: number): unknown {

@@ -303,7 +303,12 @@ class ValueInspector implements Inspection {
     this.isExact = false;
     if (this.#isWrite && this.#classes !== undefined) {
       (this.#open ??= new Map()).set(instance, isKeptByProperties(registered));
-      this.visit(this.#classes.dataOf(registered, instance), depth);
+      const data = this.#classes.dataOf(registered, instance);
+      try {
+        this.visit(data, depth);
+      } catch (error) {
+        throw error instanceof Refusal ? error.within(describeType(instance)) : error;
+      }
       this.#open?.delete(instance);
     }
   }

@@ -8,6 +8,7 @@ const STEPS_SHOWN = 8;
  */
 export class Refusal extends Error {
   readonly #steps: string[] = [];
+  #owner: string | undefined;
 
   constructor(
     readonly reason: RefusalReason,
@@ -25,11 +26,22 @@ export class Refusal extends Error {
     this.#steps.unshift(step);
   }
 
+  /** Names the innermost instance of which the refused part is a part: its class may be the one to register. */
+  within(owner: string): this {
+    this.#owner ??= owner;
+    return this;
+  }
+
   toError(): ValueRefusedError {
     const steps = this.#steps.slice(0, STEPS_SHOWN);
     const more = this.#steps.length > STEPS_SHOWN ? '…' : '';
+    const owner = this.#owner === undefined ? '' : ` (a part of ${this.#owner})`;
     const remedy = this.remedy === undefined ? '' : `: ${this.remedy}`;
-    return new ValueRefusedError(this.reason, `${this.what} at value${steps.join('')}${more}${remedy}`, this.className);
+    return new ValueRefusedError(
+      this.reason,
+      `${this.what} at value${steps.join('')}${more}${owner}${remedy}`,
+      this.className,
+    );
   }
 }
 
