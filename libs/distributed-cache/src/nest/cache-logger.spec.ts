@@ -61,7 +61,7 @@ describe('CacheLogger', () => {
     const schema = {
       ['~standard']: { version: 1, vendor: 'test', validate: () => ({ value: { name: 'Ada' } }) },
     } as const;
-    await cache.set('key', new Users() as never, { schema: schema as never, validate: 'both' });
+    await cache.set('key', new Users() as never, { schema, validate: 'both' });
     expect(linesOf(logger).at(-1)).toMatch(
       /^cache_schema_mismatch users \S+: class at store\. .*z\.instanceof\(User\)/,
     );

@@ -69,14 +69,14 @@ export function privateStateOf(type: object, prototype: object): string | undefi
 /** The source text of a class. The methods of an older class are not in the text of its constructor. */
 function sourceOf(type: object, prototype: object): string {
   const text = Function.prototype.toString.call(type);
-  if (text.startsWith('class')) {
-    return text;
-  }
-  const members = Object.values(Object.getOwnPropertyDescriptors(prototype)).flatMap((descriptor): unknown[] =>
-    Object.values(descriptor),
-  );
-  const methods = members.filter((member) => typeof member === 'function');
-  return [text, ...methods.map((method) => Function.prototype.toString.call(method))].join('\n');
+  return text.startsWith('class') ? text : [text, ...methodTexts(prototype)].join('\n');
+}
+
+function methodTexts(prototype: object): string[] {
+  return Object.values(Object.getOwnPropertyDescriptors(prototype))
+    .flatMap((descriptor): unknown[] => Object.values(descriptor))
+    .filter((member) => typeof member === 'function')
+    .map((method) => Function.prototype.toString.call(method));
 }
 
 /**
@@ -94,20 +94,24 @@ export function fingerprintOf(prototype: object): string {
 const FINGERPRINT_LENGTH = 8;
 
 /**
- * Why the state of an instance may be out of sight although its class shows no place for it: it has methods, but no
- * property that they could read. The classes of Temporal keep their state in a `WeakMap` of another module.
+ * Why the state of an instance may be out of sight although its class shows no place for it: the instance has no
+ * property, and its class hands `this` to a function. The classes of Temporal do that: their state is in a `WeakMap` of
+ * another module. A class that never does so has no state (`SystemZone` of Luxon, a null object).
  */
 export function emptinessProblem(instance: object): string | undefined {
   if (Reflect.ownKeys(instance).length > 0) {
     return undefined;
   }
   for (let level = prototypeOf(instance); level !== null && !isObjectPrototype(level); level = prototypeOf(level)) {
-    if (Reflect.ownKeys(level).some((key) => key !== 'constructor')) {
-      return 'it has methods, but no property: its state may be elsewhere';
+    if (methodTexts(level).some((text) => HANDED_ON.test(text))) {
+      return 'it has no property, and its class hands it to functions: its state may be elsewhere';
     }
   }
   return undefined;
 }
+
+/** `this` among the arguments of a call, or in a list. */
+const HANDED_ON = /[(,[]\s*this\s*[,)\]]/;
 
 function prototypeOf(object: object): object | null {
   return Object.getPrototypeOf(object) as object | null;
