@@ -239,6 +239,15 @@ describe('an instance that its properties do not describe', () => {
     );
   });
 
+  it('is refused with what to write for it, when a part of it is no data', () => {
+    class User {
+      readonly models = [() => 1];
+    }
+    const { reason, message, className } = refusalOf({ user: new User() });
+    expect({ reason, className }).toEqual({ reason: 'unserializable', className: 'User' });
+    expect(message).toMatch(/a function at value\.user\.models\[\] \(a part of a User\): Write @CachedClass\(/);
+  });
+
   it('is refused with a hint to plain data, when its toJSON() makes some', () => {
     class Link extends URL {}
     expect(refusalOf(new Link('http://localhost')).message).toContain('or return plain data');

@@ -8,7 +8,7 @@ import {
   nameProblem,
 } from './class-safety.js';
 import { describeType, hasToJson, isRecord } from './kinds.js';
-import { Refusal } from './refusal.js';
+import { Refusal, withoutArticle } from './refusal.js';
 
 /** How the instances of one class are stored and restored. */
 export interface RegisteredClass {
@@ -275,10 +275,14 @@ export function isKeptByProperties(registered: RegisteredClass): boolean {
 }
 
 /** The refusal of an instance, with the line to write. */
-export function refusal(instance: object, problem: string, remedy = WRITE_SERIALIZE): Refusal {
+export function refusal(instance: object, problem: string, remedy?: string): Refusal {
   const described = describeType(instance);
-  const plain = hasToJson(instance) ? ', or return plain data, such as the result of its toJSON()' : '';
-  return new Refusal('class', described, `${problem}. ${remedy}${plain}`, described.replace(/^an? /, ''));
+  return new Refusal('class', described, `${problem}. ${remedyFor(instance, remedy)}`, withoutArticle(described));
+}
+
+/** What to write for an instance that can't be kept. */
+export function remedyFor(instance: object, remedy = WRITE_SERIALIZE): string {
+  return hasToJson(instance) ? `${remedy}, or return plain data, such as the result of its toJSON()` : remedy;
 }
 
 function upToDate(registered: RegisteredClass, data: unknown, version: number): unknown {

@@ -6,6 +6,7 @@ import {
   isKeptByProperties,
   type RegisteredClass,
   refusal,
+  remedyFor,
 } from './classes.js';
 import { describeError } from './error-parts.js';
 import { hasNamedProperties, MAX_DEPTH, SeenObjects } from './plain-json.js';
@@ -307,7 +308,7 @@ class ValueInspector implements Inspection {
       try {
         this.visit(data, depth);
       } catch (error) {
-        throw error instanceof Refusal ? error.within(describeType(instance)) : error;
+        throw error instanceof Refusal ? error.within(describeType(instance), remedyFor(instance)) : error;
       }
       this.#open?.delete(instance);
     }

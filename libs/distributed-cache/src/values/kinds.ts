@@ -148,7 +148,7 @@ export function describeType(value: unknown): string {
   const prototype: unknown = Object.getPrototypeOf(value);
   const type = isRecord(prototype) ? prototype.constructor : undefined;
   const name = typeof type === 'function' && /^[A-Za-z_$][\w$]{0,60}$/.test(type.name) ? type.name : 'object';
-  return `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`;
+  return `${/^(?:[aeio]|u(?!s|ni|u))/i.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 /** Objects whose state lies in internal slots, out of reach of `Object.freeze`. */
