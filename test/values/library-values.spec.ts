@@ -311,3 +311,18 @@ describe.each(MODES)('a value of a library is the same with the cache as without
     await expectSameAnswers([what, make, tell], mode, {}, problem);
   });
 });
+
+describe('a date of Luxon, which remembers what it has computed,', () => {
+  it("works by default; with values: 'frozen' it can't remember, and throws", async () => {
+    const { one } = podsForTest();
+    const load = async () => DateTime.fromMillis(at);
+    const week = load().then((date) => date.weekNumber);
+    await one.getOrSet('key', load);
+    const [cached, frozen] = [
+      (await one.getOrSet('key', load)) as DateTime,
+      (await one.getOrSet('key', load, { values: 'frozen' })) as DateTime,
+    ];
+    expect(cached.weekNumber).toBe(await week);
+    expect(() => frozen.weekNumber).toThrow(TypeError);
+  });
+});

@@ -1,4 +1,5 @@
 /** Entities of MikroORM from a real database, and the plain data that it makes of them. */
+import assert from 'node:assert/strict';
 import { Collection, EntitySchema, MikroORM, serialize, wrap } from '@mikro-orm/libsql';
 import { sameAnswers } from './same-answers.mjs';
 
@@ -69,4 +70,9 @@ await sameAnswers('MikroORM: serialize(entity)', async () => serialize(await fin
 await sameAnswers('MikroORM: rows of a query builder', () => orm.em.fork().createQueryBuilder(Author).execute(), {
   tell: ([{ born }]) => born instanceof Date,
 });
+const author = await find(Author);
+assert.deepEqual(
+  [wrap(author).toObject(), serialize(author), wrap(author).toPOJO()].map(({ password }) => password),
+  [undefined, undefined, 'secret'],
+);
 await orm.close();

@@ -92,3 +92,9 @@ assert.ok(!(new OtherObjectId(ID) instanceof Types.ObjectId));
 assert.equal(await ids.set('ours', new Types.ObjectId(ID)), true);
 assert.equal(await ids.set('theirs', new OtherObjectId(ID)), false);
 assert.match(refusals[0], /an ObjectId at value: another class has the same name ObjectId.*codec\.classes/);
+
+const registering = await createDistributedCache({ redis: false, codec: { classes: { OtherObjectId } } });
+const both = registering.getCache('ids');
+assert.equal(await both.set('both', [new Types.ObjectId(ID), new OtherObjectId(ID)]), true);
+const [ours, theirs] = await both.get('both');
+assert.deepEqual([ours instanceof Types.ObjectId, theirs instanceof OtherObjectId], [true, true]);

@@ -308,6 +308,22 @@ describe('CacheLogger', () => {
     expectNowhere(logger, 'secret');
   });
 
+  it('logs the second one of two classes of one name once, with its method and the line to write', async () => {
+    const [First, Second] = [class Account {}, class Account {}];
+    const { cache, logger } = await startApp({ redis: false });
+    const stored: boolean[] = [];
+    for (const type of [First, Second, Second]) {
+      stored.push(await cache.set('Users.find(1)', new type() as never));
+    }
+    expect(stored).toEqual([true, false, false]);
+    const lines = logger.messagesOf('DistributedCache').filter((line) => line.startsWith('cache_value_refused'));
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /Users\.find\(.*: .*an Account at value: another class has the same name Account\. Write @CachedClass\(\{ name/,
+      ),
+    ]);
+  });
+
   it('logs a class that this process does not know once', async () => {
     class Voucher {
       code = 'secret';
