@@ -68,6 +68,15 @@ describe('copyValue', () => {
     expect(Buffer.isBuffer(copy.plain)).toBe(false);
   });
 
+  it('copies a view of shared memory into memory of its own', () => {
+    const numbers = new Uint16Array(new SharedArrayBuffer(4)).fill(7);
+    for (const view of [numbers, numbers.subarray(1)]) {
+      const copy = copyValue(copyValue(view, { toKeep: true }));
+      expect([...copy]).toEqual([...view]);
+      expect(copy.buffer).toBeInstanceOf(ArrayBuffer);
+    }
+  });
+
   it('keeps shared references shared and cycles closed', () => {
     const shared = { list: [1] };
     const value: Record<string, unknown> = { a: shared, b: shared, in: new Map([[shared, new Set([shared])]]) };

@@ -119,11 +119,11 @@ function copyOfBytes(value: object, copyOf: CopyOf, toKeep: boolean): object | u
     const { buffer, byteOffset, byteLength } = value;
     const length = value instanceof DataView ? byteLength : (value as Uint8Array).length;
     const Type = value.constructor as new (buffer: ArrayBufferLike, byteOffset: number, length: number) => object;
-    const whole = byteOffset === 0 && byteLength === buffer.byteLength;
-    // Only the visible part: a view of a pooled buffer must not copy the pool.
+    const whole = byteOffset === 0 && byteLength === buffer.byteLength && buffer instanceof ArrayBuffer;
+    // Only the visible part: a view of a pooled buffer must not copy the pool. The copy of shared memory is not shared.
     return whole
       ? new Type(copyOf(buffer) as ArrayBuffer, 0, length)
-      : new Type(buffer.slice(byteOffset, byteOffset + byteLength), 0, length);
+      : new Type(new Uint8Array(buffer, byteOffset, byteLength).slice().buffer, 0, length);
   }
   return value instanceof ArrayBuffer ? value.slice(0) : undefined;
 }
