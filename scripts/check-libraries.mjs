@@ -5,8 +5,9 @@
  */
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { findRedisServer } from './find-redis.mjs';
 import { packLibrary, root, tarballIn, workFolder } from './packed-apps.mjs';
 import { check, runCommand } from './run-command.mjs';
@@ -31,11 +32,12 @@ const port = await freePort();
 const redis = spawn(
   findRedisServer() ?? 'redis-server',
   ['--port', String(port), '--save', '', '--bind', '127.0.0.1'],
-  {
-    stdio: 'ignore',
-  },
+  { stdio: 'ignore' },
 );
 process.on('exit', () => redis.kill());
+while (redis.exitCode === null && !(await redisAnswers())) {
+  await sleep(50);
+}
 
 for (const file of FILES) {
   check(`${file}: each value is the same with the cache as without it, or is not cached`, () => {
@@ -48,6 +50,17 @@ for (const file of FILES) {
   });
 }
 process.exit(0);
+
+/** @returns {Promise<boolean>} */
+function redisAnswers() {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1').once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
+}
 
 /** @returns {Promise<number>} */
 function freePort() {
