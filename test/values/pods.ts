@@ -7,6 +7,8 @@ export interface Pods {
   /** Two processes over one Redis, as far as the cache can tell: each has an L1 of its own. */
   readonly one: AsyncCache;
   readonly two: AsyncCache;
+  /** Opens a further process. */
+  readonly open: () => AsyncCache;
   /** The values that the cache could not store or read, in order. */
   readonly complaints: string[];
   /** The full name of a key in Redis. */
@@ -32,5 +34,5 @@ export function podsForTest(own: NamespaceOptions = {}, options: DistributedCach
     cache.events.on('tierError', ({ error }) => complaints.push(error.message));
     return cache.getCache(NAMESPACE);
   };
-  return { redis, one: open(), two: open(), complaints, keyOf: (key) => `${keyPrefix}:${NAMESPACE}:${key}` };
+  return { redis, one: open(), two: open(), open, complaints, keyOf: (key) => `${keyPrefix}:${NAMESPACE}:${key}` };
 }

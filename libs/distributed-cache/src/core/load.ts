@@ -1,6 +1,5 @@
 import { type ResolvedNamespace, toMs } from '../config/index.js';
-import { LoaderTimeoutError, ValueRefusedError } from '../errors/index.js';
-import { type ClassRegistry, inspectValue } from '../values/index.js';
+import { LoaderTimeoutError } from '../errors/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
 import { REAL_TIME } from '../redis/index.js';
 import { allowsStale, hasLimits, WaitBudget } from './deadline.js';
@@ -257,7 +256,7 @@ export class LoadCoordinator {
     // When the budget is used up, the caller gets the value, storing continues, and the load counts as not stored.
     // That caller gets a copy: its changes must not reach what is stored.
     const { stored, kept } = filled ?? { stored: values.unkept(value, options?.values, false), kept: false };
-    const isShareable = kept || (flight.joined !== undefined && isData(value, this.runtime.classes));
+    const isShareable = kept || (flight.joined !== undefined && values.isForSeveral(value, stored, options?.values));
     return { source: 'loader', stored, kept, isShareable, hadStale: stale !== undefined };
   }
 }
@@ -269,16 +268,6 @@ interface LoadedValue<T> {
   readonly flight: Flight;
   /** How long the loader took, in milliseconds. */
   readonly loadMs: number;
-}
-
-/** Whether several calls may have one value: it is data, and not a stream, a function or the like, which one call uses up. */
-function isData(value: unknown, classes: ClassRegistry): boolean {
-  try {
-    inspectValue(value, { classes });
-    return true;
-  } catch (error) {
-    return error instanceof ValueRefusedError && error.reason !== 'unserializable';
-  }
 }
 
 /** Stores the results of loads, and releases their leases. */

@@ -1,4 +1,4 @@
-import type { Decoded, EntryCodec } from '../codec/index.js';
+import { asDecoded, type Decoded, deserialize, type EntryCodec, serialize } from '../codec/index.js';
 import { isPlainKey, type PreparedKey } from '../keys/index.js';
 import {
   DeferredJson,
@@ -12,7 +12,7 @@ import {
   type ValueOrigin,
   type ValuesMode,
 } from '../local/index.js';
-import { type CopyInstance, freezeTree, inspectValue, type ClassRegistry } from '../values/index.js';
+import { type ClassRegistry, type CopyInstance, freezeTree, inspectValue, toRefusedError } from '../values/index.js';
 import { type EntryLife, XFETCH_HORIZON } from './entry-options.js';
 import type { CacheRuntime } from './runtime.js';
 
@@ -239,16 +239,30 @@ export class LocalValues {
   }
 
   /**
-   * A value that no tier keeps, for the callers of its load. What the codec does not keep exactly (a stream, an instance
-   * of an unknown class) can't be copied either: the callers share it.
+   * A value that no tier keeps, for the callers of its load. One that can't be copied (a stream, an instance with private
+   * state) is returned as it is: {@link isForSeveral} tells whether several callers may have it.
    * @param isSpare whether the first caller gets the value itself; default true
    */
   unkept(value: unknown, mode = this.namespaceMode, isSpare = true): StoredValue {
-    if (mode === 'shared' || !isObject(value) || !this.isCopyable(value)) {
+    if (mode === 'shared' || !isObject(value)) {
       return asItIs(value);
     }
-    const stored = storeValue(value, mode, { copyInstance: this.copier() });
-    return isSpare ? withSpare(stored, value) : stored;
+    try {
+      const stored = this.copyable(value, mode);
+      return isSpare ? withSpare(stored, value) : stored;
+    } catch {
+      return asItIs(value);
+    }
+  }
+
+  /** What the codec does not keep exactly, such as an instance of a class, is copied as it would come from Redis. */
+  private copyable(value: object, mode: ValuesMode): StoredValue {
+    const { classes } = this;
+    if (inspectValue(value, { classes }).isExact) {
+      return storeValue(value, mode, { copyInstance: this.copier() });
+    }
+    const { serializer, text } = serialize(value, classes);
+    return this.storable(asDecoded(deserialize(serializer, text, classes)), 'decoded', mode);
   }
 
   /** A value once more, for the same caller: another object in mode `cloned`. */
@@ -260,11 +274,19 @@ export class LocalValues {
     return this.storable(this.codec.parse(text), 'decoded', mode);
   }
 
-  private isCopyable(value: object): boolean {
+  /**
+   * Whether several callers may have a value that no tier keeps: each gets a copy, or, in mode `shared`, all of them get
+   * the same data. A stream, a function and the like are used up by one caller.
+   */
+  isForSeveral(value: unknown, { form }: StoredValue, mode = this.namespaceMode): boolean {
+    if (mode !== 'shared') {
+      return form !== 'plain' || (!isObject(value) && typeof value !== 'function');
+    }
     try {
-      return inspectValue(value, { classes: this.classes }).isExact;
-    } catch {
-      return false;
+      inspectValue(value, { classes: this.classes });
+      return true;
+    } catch (error) {
+      return toRefusedError(error).reason !== 'unserializable';
     }
   }
 }

@@ -30,6 +30,10 @@ async function podsWith(options: readonly NamespaceOptions[], environment?: Cach
   );
 }
 
+class Person {
+  name = 'Ada';
+}
+
 /** A schema that comes from no library, for cases that no library has. */
 function schemaOf(validate: StandardSchemaV1['~standard']['validate']): StandardSchemaV1 {
   return { '~standard': { version: 1, vendor: 'test', validate } };
@@ -159,6 +163,45 @@ describe('schema', () => {
     expect(await readOnly.cache.get('other')).toEqual({ nom: 'Ada' });
     expect(await readOnly.cache.getOrSet('third', bad, { validate: 'both' })).toEqual({ nom: 'Ada' });
     expect(await readOnly.cache.get('third')).toBeUndefined();
+  });
+
+  describe.each<[string, () => unknown]>([
+    ['an instance', () => new Person()],
+    ['an instance within data', () => ({ rows: [new Map([['first', { person: new Person() }]])], all: new Set([1]) })],
+  ])('that makes a plain object of %s', (_title, make) => {
+    const row = z.object({ name: z.string() });
+    const schema = z.union([
+      row,
+      z.object({ rows: z.array(z.map(z.string(), z.object({ person: row }))), all: z.set(z.number()) }),
+    ]);
+
+    it('counts as a mismatch: no caller gets an object without its class', async () => {
+      const [writer, reader] = (await podsWith([{}, { schema }])) as [Pod, Pod];
+      await writer.cache.set('key', make());
+      await reader.cache.set('another', make()); // makes the class known
+      expect(await reader.cache.getOrSet('key', make)).toStrictEqual(make());
+      expect(reader.mismatches).toEqual([{ namespace: 'users', key: 'key', during: 'read', cause: 'class' }]);
+    });
+
+    it('keeps it from being stored with validate: both', async () => {
+      const [both] = (await podsWith([{ schema, validate: 'both' }])) as [Pod];
+      expect(await both.cache.getOrSet('key', make)).toStrictEqual(make());
+      expect(await both.cache.get('key')).toBeUndefined();
+      expect(both.mismatches).toEqual([{ namespace: 'users', key: 'key', during: 'store', cause: 'class' }]);
+    });
+  });
+
+  it('that keeps the class of an instance, or removes the property that holds it, is none', async () => {
+    const keeping = z.object({
+      person: z.instanceof(Person),
+      left: z.optional(z.undefined()),
+      at: z.date().transform(String),
+    });
+    const [writer, reader] = (await podsWith([{}, { schema: keeping }])) as [Pod, Pod];
+    await reader.cache.set('another', new Person(), { schema: z.any() });
+    await writer.cache.set('key', { person: new Person(), removed: new Person(), at: new Date(0) });
+    expect(await reader.cache.get('key')).toStrictEqual({ person: new Person(), at: String(new Date(0)) });
+    expect(reader.mismatches).toEqual([]);
   });
 
   it('delays a call no longer than the deadline', async () => {

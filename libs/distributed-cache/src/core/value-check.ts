@@ -1,8 +1,9 @@
 import { stampNamed, type Stamp } from '../codec/index.js';
 import type { ResolvedNamespace, SchemaResult, StandardSchemaV1 } from '../config/index.js';
 import type { SchemaMismatch } from '../events/index.js';
-import type { EntryOptions } from './entry-options.js';
 import { withinTime } from '../redis/index.js';
+import { isRecord, isOfOwnClass } from '../values/index.js';
+import type { EntryOptions } from './entry-options.js';
 
 /** The name under which an entry carries the version of its namespace. No tag begins with `#`. */
 const VERSION = '#version';
@@ -86,7 +87,12 @@ export class ValueCheck {
     };
     return this.attempt<SchemaResult<unknown>>(
       () => schema['~standard'].validate(value),
-      (result) => (result.issues === undefined ? { value: result.value, isAsRead: false } : refuse('issues')),
+      (result) => {
+        if (result.issues !== undefined) {
+          return refuse('issues');
+        }
+        return losesClass(value, result.value) ? refuse('class') : { value: result.value, isAsRead: false };
+      },
       () => refuse('threw'),
     );
   }
@@ -113,6 +119,30 @@ export class ValueCheck {
       return onError();
     }
   }
+}
+
+/**
+ * Whether an instance of a class of the application has become something else in the output of a schema, most often a
+ * plain object, on which `@Exclude()` has no effect. A part that the output does not have is not looked at.
+ */
+function losesClass(value: unknown, output: unknown, seen = new Set<object>()): boolean {
+  if (value === output || output === undefined || !isRecord(value) || seen.has(value)) {
+    return false;
+  }
+  seen.add(value);
+  if (isOfOwnClass(value)) {
+    return !isRecord(output) || Object.getPrototypeOf(output) !== Object.getPrototypeOf(value);
+  }
+  const [parts, outputs] = [partsOf(value), new Map(partsOf(output))];
+  return parts.some(([place, part]) => losesClass(part, outputs.get(place), seen));
+}
+
+/** The parts of an object, each with its place: a property, a key of a `Map`, a position in a `Set`. */
+function partsOf(value: unknown): (readonly [unknown, unknown])[] {
+  if (value instanceof Set) {
+    return [...value].map((part, index) => [index, part]);
+  }
+  return value instanceof Map ? [...value] : isRecord(value) && !ArrayBuffer.isView(value) ? Object.entries(value) : [];
 }
 
 /** The checks of one namespace's values. */

@@ -15,6 +15,20 @@ interface User {
 
 const user = (text = ''): User => ({ name: `Ada${text}`, lastLogin: null, tags: ['a'], address: { city: 'London' } });
 
+class Counter {
+  count = 0;
+  next(): number {
+    return ++this.count;
+  }
+}
+
+class PrivateCounter extends Counter {
+  #own = 0;
+  override next(): number {
+    return ++this.#own;
+  }
+}
+
 const TIERS = ['memory only', 'Redis'] as const;
 
 function cacheOf<T = User>(tiers: (typeof TIERS)[number], options: DistributedCacheOptions = {}): AsyncCache<T> {
@@ -127,6 +141,20 @@ describe.each(TIERS)('by default, over %s,', (tiers) => {
     expect(new Set(values.map(({ value }) => value.address)).size).toBe(50);
     values.forEach(({ seen }) => expect(seen).toEqual(user()));
     expect(await cache.get('key')).toEqual(user());
+  });
+
+  it.each<[string, number, () => Counter]>([
+    ['one load, when its properties are all of its state', 1, () => new Counter()],
+    ['a load for each caller, when it can not be copied', 5, () => new PrivateCounter()],
+  ])('concurrent callers do not share an instance that is not cached: %s', async (_title, loads, make) => {
+    const cache = cacheOf<Counter>(tiers);
+    const load = vi.fn(async (context: { skip(): void }) => {
+      context.skip();
+      return make();
+    });
+    const values = await Promise.all(Array.from({ length: 5 }, () => cache.getOrSet('key', load)));
+    expect(values.map((value) => value.next())).toEqual([1, 1, 1, 1, 1]);
+    expect(load).toHaveBeenCalledTimes(loads);
   });
 
   it.each<[string, EntryOptions<User>, (context: { skip(): void }) => void]>([

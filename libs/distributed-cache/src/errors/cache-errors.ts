@@ -56,7 +56,7 @@ export class ValueRefusedError extends CacheError {
   constructor(
     readonly reason: RefusalReason,
     detail: string,
-    /** For the reason `class`: the name of the class whose instances can't be restored. */
+    /** The name of the class whose instances, or a part of whose instance, can't be kept. */
     readonly className?: string,
   ) {
     super(`The value is not cached (${reason}): ${detail}`);

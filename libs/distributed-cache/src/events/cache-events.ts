@@ -23,7 +23,8 @@ interface OfKey extends OfNamespace {
 export interface SchemaMismatch {
   /** `read`: the value came from Redis, and is a miss. `store`: it was just made, and is not stored. */
   readonly during: 'read' | 'store';
-  readonly cause: 'issues' | 'threw' | 'migrate';
+  /** `class`: the schema makes something else of an instance of a class, such as a plain object. */
+  readonly cause: 'issues' | 'threw' | 'migrate' | 'class';
 }
 
 /**

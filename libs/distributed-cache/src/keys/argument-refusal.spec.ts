@@ -39,6 +39,17 @@ function __classPrivateFieldSet(owner: object, values: WeakMap<object, number>, 
   values.set(owner, value);
 }
 
+/** Keeps its state where only a function of its module finds it. */
+class Slotted {
+  read() {
+    return slotOf(this);
+  }
+}
+
+function slotOf(owner: object): object {
+  return owner;
+}
+
 class Wrapped {
   constructor(readonly wrapped: unknown) {}
 }
@@ -79,6 +90,11 @@ describe('encodeArguments refuses', () => {
     ['an instance of plain data that holds a function', new Wrapped(() => 1), /a function or a class/],
     ['an emitter of events', new EventEmitter(), /an instance of EventEmitter.* emits events/],
     ['a class with a changed constructor', Object.create({ constructor: Wrapped }), /an instance of Wrapped/],
+    [
+      'an instance that has no property and hands itself to a function',
+      new Slotted(),
+      /of Slotted.* its state may be elsewhere/,
+    ],
     ['an instance of no class', Object.create({}), /has no toJSON/],
     ['an instance of a class without a name', new (class {})(), /a class without a name/],
     ['a subclass of Map', new TaggedMap(), /an instance of TaggedMap/],

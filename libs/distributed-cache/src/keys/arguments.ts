@@ -11,7 +11,8 @@ import { CacheKeyError } from './key-encoding.js';
  * The first character identifies the kind of value. A record is written in round brackets because encodeKey would have
  * to escape braces. An instance of a class begins with `@`, so it differs from a record, from its JSON value and from a
  * built-in of its name. The brackets hold one value, the result of toJSON(), or any number of `name:value`, the
- * properties of an instance without toJSON().
+ * properties of an instance without toJSON(). A date of Moment, Day.js or Luxon has its time zone and language after the
+ * value: @Moment('2023-11-14T22:13:20.123Z','Europe/Rome','it').
  */
 
 /** Arguments nested deeper than this are refused before they overflow the stack. */
@@ -22,7 +23,7 @@ const CHOOSE_KEY = 'pass `key: (…) => string` to the decorator';
 /**
  * Encodes a list of arguments. Values that are equal have the same text, others never do: `1` is not `'1'`, `undefined`
  * is not `null` nor a missing argument, `0` is not `-0`, a hole is not `undefined`, a `Map` is not a record, a `Buffer`
- * is not a `Uint8Array`.
+ * is not a `Uint8Array`. A date of Moment, Day.js or Luxon counts with its time zone and language.
  *
  * Equal by design: records with the same properties in another order, and records without a prototype; `Map`s and
  * `Set`s with the same content in another order (entries are sorted by their text); instances of two classes with the
@@ -182,7 +183,32 @@ function encodeInstance(value: object, trail: ArgumentTrail): string {
   }
   trail.step('toJSON');
   const json: unknown = Reflect.apply(toJSON, value, ['']);
-  return `@${escapeName(className)}(${encodeValue(json, trail)})`;
+  const parts = [json, ...zoneAndLocale(value)].map((part) => encodeValue(part, trail));
+  return `@${escapeName(className)}(${parts.join()})`;
+}
+
+/** The fields and methods by which the dates of Moment, Day.js and Luxon tell their time zone and language. */
+interface ZonedDate {
+  readonly utcOffset?: unknown;
+  readonly zoneName?: unknown;
+  readonly locale?: unknown;
+  readonly numberingSystem?: unknown;
+  readonly outputCalendar?: unknown;
+  readonly _z?: { readonly name?: unknown };
+  readonly $x?: { readonly $timezone?: unknown };
+}
+
+/**
+ * What the `toJSON()` of a date of Moment, Day.js or Luxon leaves out. Two dates of one instant in two zones have
+ * different days and formats, so a method may answer them differently.
+ */
+function zoneAndLocale(date: ZonedDate): unknown[] {
+  const { utcOffset, zoneName, locale, numberingSystem, outputCalendar, _z, $x } = date;
+  if (typeof utcOffset === 'function' && typeof locale === 'function') {
+    const zone: unknown = _z?.name ?? $x?.$timezone ?? Reflect.apply(utcOffset, date, []);
+    return [zone, Reflect.apply(locale, date, [])];
+  }
+  return typeof zoneName === 'string' ? [zoneName, locale, numberingSystem, outputCalendar] : [];
 }
 
 /** Encodes the properties of an instance of plain data, such as a DTO or a query. */

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { isNative, isObjectPrototype, privateStateOf } from '../values/index.js';
+import { emptinessProblem, isNative, isObjectPrototype, privateStateOf } from '../values/index.js';
 
 /*
  * Decides which instances of classes are plain data: all of their state is in own enumerable properties, so that two
@@ -29,7 +29,7 @@ export function hiddenStateOf(prototype: object): string | undefined {
 /** Why this instance is not plain data; `undefined` if it is. The values of its properties are not looked at. */
 export function hiddenStateIn(instance: object): string | undefined {
   const prototype = Reflect.getPrototypeOf(instance);
-  const ofClass = prototype === null ? NO_CLASS : hiddenStateOf(prototype);
+  const ofClass = prototype === null ? NO_CLASS : (hiddenStateOf(prototype) ?? emptinessProblem(instance));
   if (ofClass !== undefined) {
     return ofClass;
   }

@@ -56,6 +56,17 @@ describe('CacheLogger', () => {
     expect(linesOf(off.logger)).toEqual(['cache_configured disabled: every method runs undecorated']);
   });
 
+  it('says what to write when a schema makes something else of an instance', async () => {
+    const { cache, logger } = await startApp({ redis: false });
+    const schema = {
+      ['~standard']: { version: 1, vendor: 'test', validate: () => ({ value: { name: 'Ada' } }) },
+    } as const;
+    await cache.set('key', new Users() as never, { schema, validate: 'both' });
+    expect(linesOf(logger).at(-1)).toMatch(
+      /^cache_schema_mismatch users \S+: class at store\. .*z\.instanceof\(User\)/,
+    );
+  });
+
   it('logs each change of state once, through a kill and a restart under load', async () => {
     const server = await ownRedis();
     const { all, users, logger } = await startApp({ redis: { url: server.url } });
@@ -295,6 +306,22 @@ describe('CacheLogger', () => {
       /^cache_value_refused users Users\.find\(.*: .*an Account at value: it has #private fields.*Write @CachedClass\(/,
     );
     expectNowhere(logger, 'secret');
+  });
+
+  it('logs the second one of two classes of one name once, with its method and the line to write', async () => {
+    const [First, Second] = [class Account {}, class Account {}];
+    const { cache, logger } = await startApp({ redis: false });
+    const stored: boolean[] = [];
+    for (const type of [First, Second, Second]) {
+      stored.push(await cache.set('Users.find(1)', new type() as never));
+    }
+    expect(stored).toEqual([true, false, false]);
+    const lines = logger.messagesOf('DistributedCache').filter((line) => line.startsWith('cache_value_refused'));
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /Users\.find\(.*: .*an Account at value: another class has the same name Account\. Write @CachedClass\(\{ name/,
+      ),
+    ]);
   });
 
   it('logs a class that this process does not know once', async () => {

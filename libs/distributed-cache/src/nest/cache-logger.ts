@@ -19,6 +19,10 @@ const ERROR_EVENT_NAMES = {
 /** The same fault is logged once within this time, in milliseconds, with the number of repetitions in between. */
 const REPEAT_AFTER_MS = 10_000;
 
+/** What to write when a schema takes the class from an instance. */
+const CLASS_LOST =
+  '. The schema makes something else of an instance of a class. Write a schema that keeps it, such as z.instanceof(User), or let the method return plain data';
+
 /**
  * Writes the cache's events to Nest's logger, under their wire names. Changes of state are logged once each way; faults
  * at most once in ten seconds each; hits, misses, sets and all other changes only with `logLookups`, at debug level, and if
@@ -80,7 +84,10 @@ export class CacheLogger {
         this.logRepeated(`cache_overload ${namespace}`, `${operation}: the queue to Redis is full`),
       ),
       events.on('schemaMismatch', ({ namespace, key, during, cause }) =>
-        this.logRepeated(`cache_schema_mismatch ${namespace}`, `${describeKey(key)}: ${cause} at ${during}`),
+        this.logRepeated(
+          `cache_schema_mismatch ${namespace}`,
+          `${describeKey(key)}: ${cause} at ${during}${cause === 'class' ? CLASS_LOST : ''}`,
+        ),
       ),
       events.on('classUnknown', ({ namespace, className }) =>
         logger.log(

@@ -61,6 +61,21 @@ describe('an instance of a class that only its own properties describe', () => {
     expect(named.toJSON()).toBe("#1 '#a'");
   });
 
+  it('comes back when it has no property, and no state', () => {
+    class Gone {}
+    class Free {
+      of(price: number) {
+        return price * this.rate();
+      }
+      rate() {
+        return 0;
+      }
+    }
+    expect(through([new Gone(), new Free()])).toStrictEqual([new Gone(), new Free()]);
+    const declared = new ClassRegistry([{ name: 'Slotted', class: Slotted, version: 1 }]);
+    expect(through(new Slotted(), declared)).toBeInstanceOf(Slotted);
+  });
+
   it('comes back when it is nested, shared, in a Map or a Set, or made by an old constructor function', () => {
     const shared = new Point(1, 2);
     const given = {
@@ -159,6 +174,16 @@ class InWeakMap {
     return hidden.get(this);
   }
 }
+const slots = new WeakMap<object, number>();
+const slotOf = (owner: object) => slots.get(owner);
+class Slotted {
+  constructor() {
+    slots.set(this, 1);
+  }
+  get state() {
+    return slotOf(this);
+  }
+}
 const compiled = (body: string) =>
   new Function('helper', `return class Compiled { read() { ${body} } }`)() as new () => object; // oxlint-disable-line typescript/no-implied-eval, typescript/no-unsafe-type-assertion, no-new-func -- the text of a compiled class
 
@@ -176,6 +201,7 @@ describe('an instance that its properties do not describe', () => {
     ['a private field that Babel compiled', new (compiled('return _classPrivateFieldGet2(_a, this)'))(), '#private'],
     ['a private field that esbuild compiled', new (compiled('return __privateGet(this, _a)'))(), '#private'],
     ['state in a WeakMap', new InWeakMap(), 'WeakMap'],
+    ['state that a function of the module keeps', new Slotted(), 'its state may be elsewhere'],
     ['a property that is a function', Object.assign(new Point(1, 2), { onChange: () => 1 }), 'function'],
     [
       'an accessor of its own',
@@ -202,6 +228,30 @@ describe('an instance that its properties do not describe', () => {
     expect(message).toContain(` ${className} at value.rows[]: `);
     expect(message).toContain(problem);
     expect(message).toMatch(/Write @CachedClass\(\{ .*flatten: true in the options of the namespace/);
+  });
+
+  it('is refused with the instance that it is a part of, and the property that can not be kept', () => {
+    class Job {
+      readonly timer = Object.defineProperty(new Point(1, 2), '__handle', { value: 1 });
+    }
+    expect(refusalOf([new Job()]).message).toContain(
+      'a Point at value[].timer (a part of a Job): its property .__handle is not enumerable. Write',
+    );
+  });
+
+  it('is refused with what to write for it, when a part of it is no data', () => {
+    class User {
+      readonly models = [() => 1];
+    }
+    const { reason, message, className } = refusalOf({ user: new User() });
+    expect({ reason, className }).toEqual({ reason: 'unserializable', className: 'User' });
+    expect(message).toMatch(/a function at value\.user\.models\[\] \(a part of a User\): Write @CachedClass\(/);
+  });
+
+  it('is refused with a hint to plain data, when its toJSON() makes some', () => {
+    class Link extends URL {}
+    expect(refusalOf(new Link('http://localhost')).message).toContain('or return plain data');
+    expect(refusalOf(new Private()).message).not.toContain('toJSON');
   });
 
   it('is restored by the serialize and deserialize of its registration', () => {

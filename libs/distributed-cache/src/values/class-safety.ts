@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isAccessor, isNative, isObjectPrototype } from './kinds.js';
+import { propertyStep } from './refusal.js';
 
 /**
  * Decides whether an instance can be restored from its properties, without a run of its constructor: an object with the
@@ -68,14 +69,14 @@ export function privateStateOf(type: object, prototype: object): string | undefi
 /** The source text of a class. The methods of an older class are not in the text of its constructor. */
 function sourceOf(type: object, prototype: object): string {
   const text = Function.prototype.toString.call(type);
-  if (text.startsWith('class')) {
-    return text;
-  }
-  const members = Object.values(Object.getOwnPropertyDescriptors(prototype)).flatMap((descriptor): unknown[] =>
-    Object.values(descriptor),
-  );
-  const methods = members.filter((member) => typeof member === 'function');
-  return [text, ...methods.map((method) => Function.prototype.toString.call(method))].join('\n');
+  return text.startsWith('class') ? text : [text, ...methodTexts(prototype)].join('\n');
+}
+
+function methodTexts(prototype: object): string[] {
+  return Object.values(Object.getOwnPropertyDescriptors(prototype))
+    .flatMap((descriptor): unknown[] => Object.values(descriptor))
+    .filter((member) => typeof member === 'function')
+    .map((method) => Function.prototype.toString.call(method));
 }
 
 /**
@@ -92,14 +93,40 @@ export function fingerprintOf(prototype: object): string {
 
 const FINGERPRINT_LENGTH = 8;
 
+/**
+ * Why the state of an instance may be out of sight although its class shows no place for it: the instance has no
+ * property, and its class hands `this` to a function. The classes of Temporal do that: their state is in a `WeakMap` of
+ * another module. A class that never does so has no state (`SystemZone` of Luxon, a null object).
+ */
+export function emptinessProblem(instance: object): string | undefined {
+  if (Reflect.ownKeys(instance).length > 0) {
+    return undefined;
+  }
+  for (let level = prototypeOf(instance); level !== null && !isObjectPrototype(level); level = prototypeOf(level)) {
+    if (methodTexts(level).some((text) => HANDED_ON.test(text))) {
+      return 'it has no property, and its class hands it to functions: its state may be elsewhere';
+    }
+  }
+  return undefined;
+}
+
+/** `this` among the arguments of a call, or in a list. */
+const HANDED_ON = /[(,[]\s*this\s*[,)\]]/;
+
+function prototypeOf(object: object): object | null {
+  return Object.getPrototypeOf(object) as object | null;
+}
+
 /** Why this one instance can't be restored from its enumerable properties; `undefined`: it can. */
 export function instanceProblem(instance: object): string | undefined {
   if (Object.getOwnPropertySymbols(instance).length > 0) {
     return 'it has a property under a symbol';
   }
   const names = Object.keys(instance);
-  if (Object.getOwnPropertyNames(instance).length !== names.length) {
-    return 'one of its properties is not enumerable';
+  const all = Object.getOwnPropertyNames(instance);
+  if (all.length !== names.length) {
+    const hidden = all.find((name) => !names.includes(name)) ?? '';
+    return `its property ${propertyStep(hidden)} is not enumerable`;
   }
   for (const name of names) {
     const value = (instance as Record<string, unknown>)[name];

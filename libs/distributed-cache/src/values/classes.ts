@@ -1,7 +1,14 @@
 import { UnknownClassError } from '../errors/index.js';
-import { classProblem, dataOfInstance, fingerprintOf, instanceProblem, nameProblem } from './class-safety.js';
-import { describeType, isRecord } from './kinds.js';
-import { Refusal } from './refusal.js';
+import {
+  classProblem,
+  dataOfInstance,
+  emptinessProblem,
+  fingerprintOf,
+  instanceProblem,
+  nameProblem,
+} from './class-safety.js';
+import { describeType, hasToJson, isRecord } from './kinds.js';
+import { Refusal, withoutArticle } from './refusal.js';
 
 /** How the instances of one class are stored and restored. */
 export interface RegisteredClass {
@@ -141,7 +148,7 @@ export class ClassRegistry {
     if (known !== undefined) {
       return known;
     }
-    const problem = this.#problemOf(instance);
+    const problem = this.#problemOf(instance) ?? emptinessProblem(instance);
     if (problem !== undefined) {
       throw refusal(instance, problem);
     }
@@ -268,9 +275,14 @@ export function isKeptByProperties(registered: RegisteredClass): boolean {
 }
 
 /** The refusal of an instance, with the line to write. */
-export function refusal(instance: object, problem: string, remedy = WRITE_SERIALIZE): Refusal {
+export function refusal(instance: object, problem: string, remedy?: string): Refusal {
   const described = describeType(instance);
-  return new Refusal('class', described, `${problem}. ${remedy}`, described.replace(/^an? /, ''));
+  return new Refusal('class', described, `${problem}. ${remedyFor(instance, remedy)}`, withoutArticle(described));
+}
+
+/** What to write for an instance that can't be kept. */
+export function remedyFor(instance: object, remedy = WRITE_SERIALIZE): string {
+  return hasToJson(instance) ? `${remedy}, or return plain data, such as the result of its toJSON()` : remedy;
 }
 
 function upToDate(registered: RegisteredClass, data: unknown, version: number): unknown {

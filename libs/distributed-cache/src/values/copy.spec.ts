@@ -30,6 +30,7 @@ const VALUES: readonly (readonly [name: string, make: () => unknown])[] = [
   ['an ArrayBuffer', () => Uint8Array.of(1, 2).buffer],
   ['a DataView', () => new DataView(Uint8Array.of(1, 2, 3, 4).buffer, 1, 2)],
   ['a URL', () => new URL('https://example.org/a?b=c#d')],
+  ['the parameters of a URL', () => new URLSearchParams('a=1&a=2')],
   ['a RegExp', () => /a+/giu],
   ['an Error with a cause', () => new Error('outer', { cause: { code: new Error('inner') } })],
   ['an AggregateError', () => new AggregateError([new TypeError('a'), 'b'], 'both')],
@@ -65,6 +66,15 @@ describe('copyValue', () => {
     expect(copy.price.euros).toBe(19.99);
     expect(Buffer.isBuffer(copy.bytes)).toBe(true);
     expect(Buffer.isBuffer(copy.plain)).toBe(false);
+  });
+
+  it('copies a view of shared memory into memory of its own', () => {
+    const numbers = new Uint16Array(new SharedArrayBuffer(4)).fill(7);
+    for (const view of [numbers, numbers.subarray(1)]) {
+      const copy = copyValue(copyValue(view, { toKeep: true }));
+      expect([...copy]).toEqual([...view]);
+      expect(copy.buffer).toBeInstanceOf(ArrayBuffer);
+    }
   });
 
   it('keeps shared references shared and cycles closed', () => {

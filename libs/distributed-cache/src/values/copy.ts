@@ -10,7 +10,7 @@ type CopyOf = (part: unknown) => unknown;
 export type CopyInstance = (instance: object) => object | undefined;
 
 /**
- * A deep copy of cached data: what `structuredClone` does, plus `URL`, minus its cost for plain objects. Shared
+ * A deep copy of cached data: what `structuredClone` does, plus `URL` and `URLSearchParams`, minus its cost for plain objects. Shared
  * references and cycles are preserved; objects of other classes keep their prototype. It does not recurse, so no depth
  * overflows the stack: each object gets an empty copy when it is first met, which is filled later.
  * @param toKeep whether the copy is stored: texts and small buffers then get memory of their own, instead of a part of
@@ -119,11 +119,11 @@ function copyOfBytes(value: object, copyOf: CopyOf, toKeep: boolean): object | u
     const { buffer, byteOffset, byteLength } = value;
     const length = value instanceof DataView ? byteLength : (value as Uint8Array).length;
     const Type = value.constructor as new (buffer: ArrayBufferLike, byteOffset: number, length: number) => object;
-    const whole = byteOffset === 0 && byteLength === buffer.byteLength;
-    // Only the visible part: a view of a pooled buffer must not copy the pool.
+    const whole = byteOffset === 0 && byteLength === buffer.byteLength && buffer instanceof ArrayBuffer;
+    // Only the visible part: a view of a pooled buffer must not copy the pool. The copy of shared memory is not shared.
     return whole
       ? new Type(copyOf(buffer) as ArrayBuffer, 0, length)
-      : new Type(buffer.slice(byteOffset, byteOffset + byteLength), 0, length);
+      : new Type(new Uint8Array(buffer, byteOffset, byteLength).slice().buffer, 0, length);
   }
   return value instanceof ArrayBuffer ? value.slice(0) : undefined;
 }
@@ -132,7 +132,13 @@ function copyOfOpaque(value: object): object | undefined {
   if (!hasInternalSlots(value)) {
     return undefined;
   }
-  return value instanceof Date ? new Date(value) : value instanceof URL ? new URL(value) : new RegExp(value);
+  if (value instanceof Date) {
+    return new Date(value);
+  }
+  if (value instanceof RegExp) {
+    return new RegExp(value);
+  }
+  return value instanceof URL ? new URL(value) : new URLSearchParams(value);
 }
 
 /**

@@ -6,6 +6,7 @@ import {
   isKeptByProperties,
   type RegisteredClass,
   refusal,
+  remedyFor,
 } from './classes.js';
 import { describeError } from './error-parts.js';
 import { hasNamedProperties, MAX_DEPTH, SeenObjects } from './plain-json.js';
@@ -17,7 +18,7 @@ import {
   hasToJson,
   isError,
   isRecord,
-  isSubclassed,
+  isOfOwnClass,
   kindOf,
 } from './kinds.js';
 
@@ -303,7 +304,12 @@ class ValueInspector implements Inspection {
     this.isExact = false;
     if (this.#isWrite && this.#classes !== undefined) {
       (this.#open ??= new Map()).set(instance, isKeptByProperties(registered));
-      this.visit(this.#classes.dataOf(registered, instance), depth);
+      const data = this.#classes.dataOf(registered, instance);
+      try {
+        this.visit(data, depth);
+      } catch (error) {
+        throw error instanceof Refusal ? error.within(describeType(instance), remedyFor(instance)) : error;
+      }
       this.#open?.delete(instance);
     }
   }
@@ -311,7 +317,7 @@ class ValueInspector implements Inspection {
   /** An instance of a class that extends a built-in: without a registration, only the built-in part of it is kept. */
   #visitSubclassed(builtIn: object): void {
     this.isExact = false;
-    if (this.#isStrict && isSubclassed(builtIn)) {
+    if (this.#isStrict && isOfOwnClass(builtIn)) {
       throw refusal(builtIn, 'its class extends a built-in');
     }
   }

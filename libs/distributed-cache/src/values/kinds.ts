@@ -131,11 +131,11 @@ export function hasStandardPrototype(builtIn: object): boolean {
   return STANDARD_PROTOTYPES.has(prototype) || Object.getPrototypeOf(prototype) === TYPED_ARRAY_PROTOTYPE;
 }
 
-/** Whether an array, an error or another built-in belongs to a class of the application that extends the built-in. */
-export function isSubclassed(builtIn: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(builtIn);
+/** Whether an object belongs to a class of the application, which may extend a built-in. */
+export function isOfOwnClass(object: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(object);
   const type = isRecord(prototype) ? prototype.constructor : undefined;
-  return !(typeof type === 'function' && isNative(type)) && !hasStandardPrototype(builtIn);
+  return prototype !== null && !(typeof type === 'function' && isNative(type)) && !hasStandardPrototype(object);
 }
 
 /**
@@ -148,12 +148,12 @@ export function describeType(value: unknown): string {
   const prototype: unknown = Object.getPrototypeOf(value);
   const type = isRecord(prototype) ? prototype.constructor : undefined;
   const name = typeof type === 'function' && /^[A-Za-z_$][\w$]{0,60}$/.test(type.name) ? type.name : 'object';
-  return `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`;
+  return `${/^(?:[aeio]|u(?!s|ni|u))/i.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 /** Objects whose state lies in internal slots, out of reach of `Object.freeze`. */
-export function hasInternalSlots(value: object): value is Date | URL | RegExp {
-  return value instanceof Date || value instanceof URL || value instanceof RegExp;
+export function hasInternalSlots(value: object): value is Date | URL | URLSearchParams | RegExp {
+  return value instanceof Date || value instanceof URL || value instanceof RegExp || value instanceof URLSearchParams;
 }
 
 const BARE = {};

@@ -75,7 +75,7 @@ interface Measure {
   readonly hiddenBytes: number;
   /**
    * Whether it contains an object that can be changed although it is frozen: a Map, Set, Date, Buffer, typed array,
-   * URL, RegExp.
+   * URL, URLSearchParams, RegExp.
    */
   readonly unfreezable: boolean;
   /** Whether no object in it is met twice. */
@@ -207,8 +207,11 @@ class Walk {
   }
 }
 
-function opaqueBytes(value: Date | URL | RegExp): number {
-  return value instanceof Date ? DATE_BYTES : value instanceof URL ? URL_BYTES + textBytes(value.href) : OPAQUE_BYTES;
+function opaqueBytes(value: Date | URL | URLSearchParams | RegExp): number {
+  if (value instanceof Date) {
+    return DATE_BYTES;
+  }
+  return value instanceof RegExp ? OPAQUE_BYTES : URL_BYTES + textBytes(String(value));
 }
 
 /** Heap of an array without its elements. */

@@ -8,6 +8,8 @@ const STEPS_SHOWN = 8;
  */
 export class Refusal extends Error {
   readonly #steps: string[] = [];
+  /** The innermost instance of which the refused part is a part. */
+  #owner: { readonly described: string; readonly remedy: string } | undefined;
 
   constructor(
     readonly reason: RefusalReason,
@@ -25,12 +27,29 @@ export class Refusal extends Error {
     this.#steps.unshift(step);
   }
 
+  /** Names an instance of which the refused part is a part: its class may be the one to register. */
+  within(described: string, remedy: string): this {
+    this.#owner ??= { described, remedy };
+    return this;
+  }
+
   toError(): ValueRefusedError {
     const steps = this.#steps.slice(0, STEPS_SHOWN);
     const more = this.#steps.length > STEPS_SHOWN ? '…' : '';
-    const remedy = this.remedy === undefined ? '' : `: ${this.remedy}`;
-    return new ValueRefusedError(this.reason, `${this.what} at value${steps.join('')}${more}${remedy}`, this.className);
+    const owner = this.#owner;
+    const place = `value${steps.join('')}${more}${owner === undefined ? '' : ` (a part of ${owner.described})`}`;
+    const remedy = this.remedy ?? owner?.remedy;
+    return new ValueRefusedError(
+      this.reason,
+      `${this.what} at ${place}${remedy === undefined ? '' : `: ${remedy}`}`,
+      this.className ?? (owner && withoutArticle(owner.described)),
+    );
   }
+}
+
+/** The name of a class without the article that `describeType` gives it. */
+export function withoutArticle(described: string): string {
+  return described.replace(/^an? /, '');
 }
 
 /** A property as a step of a path. A name that does not look like one in source code may be data, and is not shown. */
