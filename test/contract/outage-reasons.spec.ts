@@ -121,6 +121,15 @@ describe('a cache over one server', () => {
     expect([...messages]).toEqual([`Redis can't be used (${reason}); the local tier serves`]);
   });
 
+  it('names the maximum number of connections as the reason of the outage', async () => {
+    const own = await RedisServer.start();
+    onTestFinished(() => own.stop());
+    const client = new Redis({ port: own.port });
+    onTestFinished(() => client.disconnect());
+    await client.config('SET', 'maxclients', '1');
+    await expectReason('max-clients', at(own.port));
+  });
+
   it('names a database that the server does not have as the reason of the outage', () =>
     expectReason('db 99 (ERR)', at(server.port, { db: 99 }), { isOpened: true }));
 
