@@ -65,6 +65,15 @@ async function expectReason(expected: string | RegExp, redisWith: RedisWith, { i
   expect(await all.healthCheck()).toMatchObject({ status: 'degraded', message });
 }
 
+/** Occupies the server with a script; then it answers `BUSY` to every command. */
+async function busyWithScript(server: RedisServer): Promise<void> {
+  await server.command('CONFIG', 'SET', 'busy-reply-threshold', '1');
+  const [client, other] = [new Redis({ port: server.port }), new Redis({ port: server.port })];
+  onTestFinished(() => [client, other].forEach((each) => each.disconnect()));
+  client.eval('while true do end', 0).catch(() => {}); // it ends with the server
+  await vi.waitFor(() => expect(other.ping()).rejects.toThrow('BUSY'));
+}
+
 describe('a cache over one server', () => {
   let server: RedisServer;
   beforeAll(async () => void (server = await RedisServer.start(withTls ? { tls: certificates } : {})));
@@ -88,6 +97,37 @@ describe('a cache over one server', () => {
     await once(other.listen(0, '127.0.0.1'), 'listening');
     onTestFinished(() => void other.close());
     await expectReason(reason, at((other.address() as AddressInfo).port));
+  });
+
+  it.each<[state: string, reason: string, faultOf: (redis: RedisServer) => Promise<unknown>]>([
+    ['is frozen', 'timeout', async (redis) => redis.freeze()],
+    ['is busy with a script', 'BUSY', (redis) => busyWithScript(redis)],
+  ])('names the reason when a server that was used %s', async (_state, reason, faultOf) => {
+    const own = await RedisServer.start();
+    onTestFinished(() => own.stop());
+    const all = cacheForTest({ redis: { url: own.url } });
+    await all.connect();
+    await faultOf(own);
+    const faultAtMs = performance.now();
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'degraded' }));
+    const messages = new Set<string | undefined>();
+    await vi.waitFor(
+      async () => {
+        messages.add((await all.healthCheck()).message);
+        expect(performance.now() - faultAtMs).toBeGreaterThan(2500); // several attempts to connect
+      },
+      { timeout: 10_000 },
+    );
+    expect([...messages]).toEqual([`Redis can't be used (${reason}); the local tier serves`]);
+  });
+
+  it('names the maximum number of connections as the reason of the outage', async () => {
+    const own = await RedisServer.start();
+    onTestFinished(() => own.stop());
+    const client = new Redis({ port: own.port });
+    onTestFinished(() => client.disconnect());
+    await client.config('SET', 'maxclients', '1');
+    await expectReason('max-clients', at(own.port));
   });
 
   it('names a database that the server does not have as the reason of the outage', () =>

@@ -111,7 +111,7 @@ const MISSING: readonly (readonly [right: string, instead: string, message: RegE
   ['+del', '', /DEL on cache:\*/],
   ['+unlink', '', undefined],
   ['+rename', '', /RENAME on cache:\*.*no load is stored/],
-  ['+pexpire', '', /EVAL on cache:\*.*no load is shared/],
+  ['+pexpire', '', /PEXPIRE on cache:\*.*no load is shared/],
   ['+eval', '', /EVAL on cache:\*.*no load is shared/],
   ['+evalsha', '', /EVALSHA on cache:\*.*no load is shared/],
   ['+multi', '', undefined],
@@ -161,6 +161,30 @@ describe('a user without one of these permissions', () => {
       }
     },
   );
+
+  it.each(['+del', '+eval', '+pexpire'])('%s: no call waits for a lease that is never given back', async (right) => {
+    const { podA, podB } = await podsOf(...LEAST.filter((each) => each !== right));
+    await podA.cache.get('key');
+    for (const { cache } of [podA, podB, podA]) {
+      const failing = cache.getOrSet('key', async () => {
+        throw new Error('no database');
+      });
+      await expect(failing).rejects.toThrow('no database');
+    }
+    const startedMs = performance.now();
+    expect(await podB.cache.getOrSet('key', async () => 'value')).toBe('value');
+    expect(performance.now() - startedMs).toBeLessThan(1000);
+  });
+
+  it('the message is gone once the channels are granted', async () => {
+    const { server, podA } = await podsOf(...LEAST.filter((each) => each !== '+publish'));
+    await podA.cache.set('key', 'value');
+    await vi.waitFor(async () => expect((await podA.all.healthCheck()).message).toMatch(/PUBLISH on cache:#changed/));
+    await server.command('ACL', 'SETUSER', USER.username, '+publish');
+    await vi.waitFor(async () => expect(await podA.all.healthCheck()).toMatchObject({ status: 'up' }), {
+      timeout: 8000,
+    });
+  });
 });
 
 /** Each returns whether the cache reports that every process has the change; `undefined`: it does not report it. */

@@ -133,7 +133,10 @@ class RedisParts implements RedisRuntime {
       },
       {
         onChanged: (keys) => listener.onChanged(keys),
-        onTrackingUp: () => listener.onTrackingUp(),
+        onTrackingUp: () => {
+          connection.refusals.allow('PUBLISH'); // the proof of the channel was published
+          listener.onTrackingUp();
+        },
         onTrackingLost: () => listener.onTrackingLost(),
       },
       {

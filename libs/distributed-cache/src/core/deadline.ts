@@ -17,6 +17,8 @@ export class WaitBudget {
     private readonly limitMs: number,
     /** The time waited before, in milliseconds. */
     private spentMs = 0,
+    /** Called when a wait ends because the budget is used up. */
+    private readonly onSpent: () => void = () => {},
   ) {}
 
   /**
@@ -28,7 +30,10 @@ export class WaitBudget {
     const startedAtMs = clock.nowMs();
     try {
       const dueAtMs = startedAtMs + this.limitMs - this.spentMs + JUDGEMENT_MS;
-      return await withinDeadline(work, clock, dueAtMs, () => undefined);
+      return await withinDeadline(work, clock, dueAtMs, () => {
+        this.onSpent();
+        return undefined;
+      });
     } finally {
       this.spentMs += clock.nowMs() - startedAtMs;
     }

@@ -9,6 +9,7 @@ const EFFECTS: Readonly<Record<string, string>> = {
   DEL: 'no set and no deletion is acknowledged',
   EVAL: 'no load is shared between processes',
   EVALSHA: 'no load is shared between processes',
+  PEXPIRE: 'no load is shared between processes',
   RENAME: 'no load is stored in Redis',
   PTTL: 'what other programs have written is not read',
   PUBLISH: 'changes are not announced to other processes',

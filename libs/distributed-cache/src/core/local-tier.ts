@@ -26,8 +26,8 @@ const UNTRACKED_TTL_MS = 5000;
  * One namespace's part of L1, and the rules by which its entries are trusted.
  *
  * - While Redis serves: as long as this process receives every change by others. In doubt L1 does not answer, and once
- * changes are received again every earlier entry is dropped (a new epoch). When the server can't track, an entry is
- * fresh for `UNTRACKED_TTL_MS` at most: other processes announce their changes, other clients don't.
+ * changes are received again every earlier entry is dropped (a new epoch). When the server can't track and other
+ * processes announce their changes, an entry is fresh for `UNTRACKED_TTL_MS` at most: other clients don't announce.
  * - While Redis, or the one master of a cluster that holds the key, can't be used: an entry is fresh for at most
  * `CACHE_FALLBACK_TTL` from the moment it was stored or the outage began, whichever is later, then stale for its grace.
  * With the fallback switched off L1 does not answer. When Redis is back a new epoch begins: others may have made
@@ -157,9 +157,8 @@ export class LocalTier {
     }
     const valueKey = this.valuePrefix + key;
     if (redis.connection.isLive && redis.connection.outageSinceMs(valueKey) === undefined) {
-      const { state } = redis.changes;
       // remedy: no-trust-without-channel
-      return redis.changes.tracksChanges(valueKey) || state === 'announced' || state === 'none';
+      return redis.changes.tracksChanges(valueKey) || redis.changes.state === 'announced';
     }
     return config.fallback !== false;
   }

@@ -4,6 +4,7 @@ import { Invalidator } from './invalidate.js';
 import { EntryCodec } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import type { Counters } from '../events/index.js';
+import { TierTimeoutError } from '../errors/index.js';
 import { keyLayout } from '../keys/index.js';
 import { REAL_TIME } from '../redis/index.js';
 import type { CacheRuntime } from './runtime.js';
@@ -73,7 +74,10 @@ export function createNamespace(
     onRefused: (key, reason, className) => recorder.valueRefused(key, reason, { className }),
   });
   const deadlineClock = redis?.connection.deadlineClock ?? REAL_TIME;
-  const newBudget = (): WaitBudget => new WaitBudget(deadlineClock, config.deadlineMs);
+  const newBudget = (): WaitBudget =>
+    new WaitBudget(deadlineClock, config.deadlineMs, 0, () =>
+      recorder.tierError('redis', 'set', new TierTimeoutError('SET', config.deadlineMs)),
+    );
   const writer = new EntryWriter(values, encoder, flights, local, remote, newBudget);
   const missPredictor = new MissPredictor(redis, config.deadlineMs);
   const leases = new LeaseQueue(reader, remote, flights, missPredictor, new ReplaceThrottle(clock), () =>

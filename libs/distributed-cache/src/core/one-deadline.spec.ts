@@ -3,12 +3,18 @@ import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { FaultProxy } from '../../../../test/support/fault-proxy.js';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { AsyncCache } from './async-cache.js';
+import type { DistributedCache } from './distributed-cache.js';
 
 const DEADLINE_MS = 1000;
 /** The delay of each answer: one fits into the deadline, two do not. */
 const LATE_MS = 700;
 
-async function farCache(): Promise<{ cache: AsyncCache<string>; near: AsyncCache<string>; makeLate: () => void }> {
+async function farCache(): Promise<{
+  all: DistributedCache;
+  cache: AsyncCache<string>;
+  near: AsyncCache<string>;
+  makeLate: () => void;
+}> {
   const { port, url, keyPrefix } = redisForTest();
   const proxy = await FaultProxy.start(port);
   onTestFinished(() => proxy.close());
@@ -21,6 +27,7 @@ async function farCache(): Promise<{ cache: AsyncCache<string>; near: AsyncCache
   const near = cacheForTest({ redis: { url }, keyPrefix });
   await Promise.all([far.connect(), near.connect()]);
   return {
+    all: far,
     cache: far.getCache('books'),
     near: near.getCache('books'),
     makeLate: () => proxy.delay(LATE_MS / 2), // once in each direction
@@ -51,6 +58,22 @@ describe('an operation of several steps waits for Redis no longer than one deadl
     makeLate();
     expect(await durationOf(cache.set('key', 'value', { tags: ['one'] }))).toBeLessThan(MOST_MS);
   });
+
+  it.each<[name: string, set: (cache: AsyncCache<string>) => Promise<boolean>]>([
+    ['set', (cache) => cache.set('key', 'value', { tags: ['one'] })],
+    ['setMany', (cache) => cache.setMany([['key', 'value']], { tags: ['one'] })],
+  ])(
+    '%s that does not store for lack of time counts as an error, although each answer was in time',
+    async (_name, set) => {
+      const { all, cache, makeLate } = await farCache();
+      const errors: unknown[] = [];
+      all.events.on('tierError', ({ operation, error }) => errors.push([operation, error.name]));
+      makeLate();
+      expect(await set(cache)).toBe(false);
+      expect(errors).toEqual([['set', 'TierTimeoutError']]);
+      expect(cache.getMetrics().errors).toBe(1);
+    },
+  );
 
   it('get of an entry under a tag that this process does not know', async () => {
     const { cache, near, makeLate } = await farCache();

@@ -2,6 +2,8 @@ import { reconnectDelayMs } from './client-options.js';
 
 const FAILURE_FIRST_MS = 100;
 const FAILURE_MOST_MS = 5000;
+/** How many splits in a row move the data connection. */
+const SPLITS_TO_MOVE = 3;
 const REFUSAL_FIRST_MS = 1000;
 const REFUSAL_MOST_MS = 60_000;
 
@@ -13,6 +15,8 @@ const REFUSAL_MOST_MS = 60_000;
  */
 export class RetryPace {
   private failures = 0;
+  private splits = 0;
+  private splitsToMove = SPLITS_TO_MOVE;
   private refusals = 0;
   private isLoginRefused = false;
   private hurries = false;
@@ -44,8 +48,23 @@ export class RetryPace {
     return true;
   }
 
+  /**
+   * Counts an attempt that has found the two connections at different servers.
+   * @returns whether the data connection must move too: it may be at a former master, which new connections no longer
+   * reach, and a process that only reads would stay there. More and more seldom, as it may be the address that is split
+   */
+  onSplit(): boolean {
+    if (++this.splits < this.splitsToMove) {
+      return false;
+    }
+    this.splitsToMove *= 4;
+    return true;
+  }
+
   onProven(isRefused: boolean): void {
     this.failures = 0;
+    this.splits = 0;
+    this.splitsToMove = SPLITS_TO_MOVE;
     this.refusals = isRefused ? this.refusals + 1 : 0;
   }
 

@@ -5,7 +5,7 @@ import {
   TierTimeoutError,
   TierUnavailableError,
 } from '../errors/index.js';
-import type { ConnectingWatcher } from './redis-client.js';
+import { TOO_MANY_CLIENTS, type ConnectingWatcher } from './redis-client.js';
 
 /** A connection is open, but can't be used for the reason given. */
 export class UnusableConnectionError extends Error {
@@ -128,7 +128,7 @@ function causeOfReply(message: string): string {
   if (/cluster support disabled|unknown command .cluster/i.test(message)) {
     return 'not-a-cluster';
   }
-  return message.includes('max number of clients') ? 'max-clients' : firstWord(message);
+  return message.includes(TOO_MANY_CLIENTS) ? 'max-clients' : firstWord(message);
 }
 
 /**
@@ -148,6 +148,9 @@ function causeIn(message: string): string {
   }
   if (/unknown command .sentinel/i.test(message)) {
     return 'not-a-sentinel';
+  }
+  if (message.includes(TOO_MANY_CLIENTS)) {
+    return 'max-clients';
   }
   // A cluster emits the last of these when a node does not answer for its slots.
   return /Command timed out$|^timeout$/.test(message) ? 'timeout' : VAGUE_REASON;

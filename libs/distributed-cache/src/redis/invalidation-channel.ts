@@ -3,7 +3,7 @@ import { ConnectionFault, VAGUE_REASON } from './client-errors.js';
 import type { Announcements } from './announcements.js';
 import { destroySocketOf, endClient, reconnectNow, unrefClient, watchConnecting } from './redis-client.js';
 import { ProofAge, RetryPace } from './channel-pace.js';
-import { BrokenPathError, RefusedCommandError, SignalPath } from './signal-path.js';
+import { BrokenPathError, RefusedCommandError, SignalPath, SplitPathError } from './signal-path.js';
 import { openSubscriber } from './client-link.js';
 
 /*
@@ -253,17 +253,17 @@ export class InvalidationChannel {
     this.isArming = false;
     this.lose();
     destroySocketOf(this.subscriber);
+    if (error instanceof SplitPathError && this.pace.onSplit()) {
+      destroySocketOf(this.source);
+    }
   }
 
   private askAgainLater(): void {
     clearTimeout(this.refusalTimer);
     this.refusalTimer = setTimeout(() => {
-      if (!this.isRefused || this.isClosed) {
-        return;
-      }
-      if (this.path.knowsSubscriber) {
+      if (this.isRefused && this.path.knowsSubscriber) {
         void this.arm();
-      } else {
+      } else if (this.isRefused) {
         destroySocketOf(this.subscriber);
       }
     }, this.pace.refusalMs());

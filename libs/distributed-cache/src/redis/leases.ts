@@ -45,7 +45,8 @@ const LEASES_PER_SCRIPT = 250;
 /**
  * Acquires, renews and releases the leases of one Redis. To acquire a lease needs no script, but to store under it and
  * to release it do: when scripts are forbidden, a lease that was acquired would only block other loads. So after a
- * script was refused, leases are acquired by script until one succeeds.
+ * script was refused, leases are acquired by script until one succeeds. While this user may not run scripts, or a
+ * command in them, no lease is acquired: the script that acquires it may be allowed where the one that releases it is not.
  *
  * Leases that are due in one turn of the event loop are renewed together: a batch load holds thousands, and one command
  * each would cost more than the load. A cluster refuses scripts over several slots, so there each lease has a command
@@ -59,6 +60,11 @@ export class Leases {
 
   async acquire(keys: EntryKeys, token: string, leaseMs: number): Promise<LeaseAttempt> {
     const { refusals } = this.connection;
+    const forbidden = refusals.forbidsScripts;
+    if (forbidden !== undefined) {
+      const refusal = new TierReplyError('TAKE', forbidden.reply, forbidden.command, true);
+      return this.connection.request('TAKE', keys.valueKey, () => readWithoutLease(keys, refusal));
+    }
     let isByScript = false;
     const attempt = await this.connection.request('TAKE', keys.valueKey, (client) => {
       isByScript = !isDirect(client) || !this.mayRunScripts || refusals.areScriptsRefused;

@@ -214,7 +214,27 @@ function watchHandshake(stream: unknown, watcher: ConnectingWatcher): void {
   if (socket?.encrypted === true) {
     socket.once?.('connect', () => watcher.onTlsPending(true));
     socket.once?.('secureConnect', () => watcher.onTlsPending(false));
+  } else {
+    socket?.once?.('connect', () => watchGreeting(socket, watcher));
   }
+}
+
+/** The reply to a connection that is one too many. */
+export const TOO_MANY_CLIENTS = 'max number of clients';
+
+/**
+ * Reads the reply with which a server closes a connection that is one too many. The client would take it for the answer
+ * to a command whose failure it ignores. What it writes in its first turn is held back until then: a second write to a
+ * closed connection would discard the reply.
+ */
+function watchGreeting(socket: Partial<TLSSocket>, watcher: ConnectingWatcher): void {
+  socket.once?.('data', (first: Buffer) => {
+    if (first.toString('latin1', 0, 64).startsWith(`-ERR ${TOO_MANY_CLIENTS}`)) {
+      watcher.onSideFault(new Error(TOO_MANY_CLIENTS));
+    }
+  });
+  socket.cork?.();
+  setImmediate(() => socket.uncork?.());
 }
 
 interface SocketLike {

@@ -41,7 +41,16 @@ export class Refusals {
 
   /** Whether leases would block loads for nothing: to store under a lease and to release it take scripts. */
   get areScriptsRefused(): boolean {
-    return this.noted.has('EVAL') || this.noted.has('EVALSHA');
+    return this.ofScripts !== undefined;
+  }
+
+  /**
+   * Why scripts are refused until rights are granted; `undefined` if they are not, or only as long as the server is in
+   * its present state (`OOM`, `READONLY`).
+   */
+  get forbidsScripts(): Refusal | undefined {
+    const { ofScripts } = this;
+    return ofScripts?.reply === 'NOPERM' || ofScripts?.reply === 'ERR' ? ofScripts : undefined;
   }
 
   get all(): readonly Refusal[] {
@@ -78,6 +87,10 @@ export class Refusals {
     }
   }
 
+  private get ofScripts(): Refusal | undefined {
+    return this.noted.get('EVAL') ?? this.noted.get('EVALSHA');
+  }
+
   /** Forgets all refusals: another server answers from now on. */
   clear(): void {
     this.noted.clear();
@@ -101,6 +114,7 @@ const QUESTIONS: readonly Question[] = [
   ['GET', (client, key) => client.get(key)],
   ['SET', (client, key) => client.call('set', [key, '', 'XX', 'PX', '1'])],
   ['DEL', (client, key) => client.del(key)],
+  ['PEXPIRE', (client, key) => client.pexpire(key, 1)],
   ['RENAME', (client, key) => client.rename(key, `${key}:to`)],
   ['EVALSHA', (client, key) => client.evalsha(NO_SCRIPT, 1, key)],
   ['EVAL', (client, key) => client.eval(SCRIPT, 1, key)],

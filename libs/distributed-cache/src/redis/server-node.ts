@@ -1,4 +1,4 @@
-import { TierUnavailableError } from '../errors/index.js';
+import { TierReplyError, TierTimeoutError, TierUnavailableError } from '../errors/index.js';
 import type { ConnectionFault } from './client-errors.js';
 import type { RedisConnectionLimits } from './connection-contract.js';
 import { REAL_TIME, type DeadlineClock } from './deadline.js';
@@ -132,7 +132,12 @@ export class ServerNode {
         await this.clock.learnFrom(client);
       }
     };
-    return this.run('TIME', viaPromise(greeting), cost);
+    return this.run('TIME', viaPromise(greeting), cost).catch((error: unknown) => {
+      if (this.isUp) {
+        this.reason = faultWord(error) ?? this.fault.word ?? 'connection-closed';
+      }
+      throw error;
+    });
   }
 
   /** Marks the node as down and probes it until it answers. For a node that is down already, only the reason changes. */
@@ -166,6 +171,12 @@ export class ServerNode {
     return client?.status === 'ready' ? client : undefined;
   }
 
+  /** Cuts a silent connection. Its silence stays the reason; the end of the socket is a consequence. */
+  private cut(client: RedisClient): void {
+    this.fault.noteTimeout();
+    destroySocketOf(client);
+  }
+
   private onUnusable(isSilent: boolean): void {
     const { client } = this;
     if (!this.isUp || (client !== undefined && isCluster(client))) {
@@ -173,7 +184,7 @@ export class ServerNode {
     }
     this.fail('timeout');
     if (isSilent && client !== undefined) {
-      destroySocketOf(client);
+      this.cut(client);
     }
   }
 
@@ -239,7 +250,7 @@ export class ServerNode {
       } while (fault === 'timeout' && this.bytesRead !== bytesBefore);
     }
     if (fault === 'timeout' && this.bytesRead === bytesBefore) {
-      destroySocketOf(client);
+      this.cut(client);
     }
     return fault ?? (client.status === 'ready' ? undefined : 'connection-closed');
   }
@@ -250,6 +261,14 @@ export class ServerNode {
     await this.previous.killFor(client);
     await this.setup.prepare(this, client);
   }
+}
+
+/** Why an operation failed, in one word; `undefined` if the connection was lost. */
+function faultWord(error: unknown): string | undefined {
+  if (error instanceof TierReplyError) {
+    return error.reply;
+  }
+  return error instanceof TierTimeoutError ? 'timeout' : undefined;
 }
 
 export function breakerOpen(operation: string, wasSent = false): TierUnavailableError {

@@ -48,7 +48,16 @@ export class RefusedCommandError extends Error {
 
 /** The path does not carry messages; `message` says why. */
 export class BrokenPathError extends Error {
-  override readonly name = 'BrokenPathError';
+  override readonly name: string = 'BrokenPathError';
+}
+
+/** The two connections are at different servers. */
+export class SplitPathError extends BrokenPathError {
+  override readonly name = 'SplitPathError';
+
+  constructor() {
+    super('the data connection and the subscriber are at different servers');
+  }
 }
 
 export interface SignalPathLimits {
@@ -62,8 +71,8 @@ export interface SignalPathLimits {
 export class SignalPath {
   /** The topic of the nonces, to which no other client subscribes, and the key that is changed before the first one. */
   private readonly proofTopic: string;
-  /** The subscriber's client id, which is valid for one socket. */
-  private subscriberId: { readonly socket: unknown; readonly id: unknown } | undefined;
+  /** The subscriber's client id, or the question for it; valid for one socket. */
+  private subscriberId: { readonly socket: unknown; readonly id: Promise<unknown> } | undefined;
   private subscriptions = 0;
   private maySeeRedirection = true;
   /** Whether an invalidation message has ever arrived. */
@@ -160,21 +169,32 @@ export class SignalPath {
   }
 
   /**
-   * Subscribes to the topics, and returns the subscriber's id. A new socket is asked for its id before it subscribes:
-   * afterwards it may not answer.
+   * Subscribes to the topics, and returns the subscriber's id. A new socket is asked for its id once, before it
+   * subscribes: afterwards it may not answer.
    */
   private async prepareSubscriber(): Promise<unknown> {
-    const { subscriber, proofTopic, knowsSubscriber } = this;
-    const { stream: socket } = subscriber;
+    const { subscriber, proofTopic } = this;
     const [id, count] = await Promise.all(
-      inOneWrite(subscriber, () => {
-        const asking = knowsSubscriber ? Promise.resolve(this.subscriberId?.id) : this.identify();
-        return [asking, replyTo('SUBSCRIBE', subscriber.subscribe(INVALIDATIONS, proofTopic))];
-      }),
+      inOneWrite(subscriber, () => [
+        this.idOfSubscriber(),
+        replyTo('SUBSCRIBE', subscriber.subscribe(INVALIDATIONS, proofTopic)),
+      ]),
     );
-    this.subscriberId = { socket, id };
     this.subscriptions = Number(count);
     return id;
+  }
+
+  private idOfSubscriber(): Promise<unknown> {
+    if (this.subscriberId === undefined || !this.knowsSubscriber) {
+      const asked = { socket: this.subscriber.stream, id: this.identify() };
+      this.subscriberId = asked;
+      asked.id.catch(() => {
+        if (this.subscriberId === asked) {
+          this.subscriberId = undefined;
+        }
+      });
+    }
+    return this.subscriberId.id;
   }
 
   /** Gives the subscriber the name of the data connection (the client itself does not), and asks for its id. */
@@ -227,7 +247,7 @@ export class SignalPath {
     const published = outcomes.at(-1);
     if (published?.status === 'fulfilled' && Number(published.value) === 0) {
       // Checked before the errors of the commands: one server does not know the id of a client of the other.
-      throw new BrokenPathError('the data connection and the subscriber are at different servers');
+      throw new SplitPathError();
     }
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') {
@@ -238,8 +258,9 @@ export class SignalPath {
   }
 
   private async requireRedirection(): Promise<void> {
-    const expected = this.subscriberId?.id;
-    const id = await this.source.client('GETREDIR').catch((error: unknown) => {
+    const asking = this.source.client('GETREDIR');
+    const expected = await this.subscriberId?.id;
+    const id = await asking.catch((error: unknown) => {
       ignoreReply(error);
       this.maySeeRedirection = false; // this user may not run it; the nonce and the subscriptions must be enough
       return expected;

@@ -121,7 +121,11 @@ export class Topology {
   async greet(): Promise<boolean> {
     const usable = this.nodes.filter(({ isUp }) => isUp);
     const answers = await Promise.allSettled(usable.map((node) => node.greet({ isUrgent: true })));
-    return answers.some(({ status }) => status === 'fulfilled');
+    const isAnswered = answers.some(({ status }) => status === 'fulfilled');
+    if (!isAnswered && this.whole.isUp) {
+      this.whole.reason = usable[0]?.reason ?? this.whole.reason;
+    }
+    return isAnswered;
   }
 
   /** Waits for the operations under way; `undefined` if there are none. */
