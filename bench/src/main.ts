@@ -29,7 +29,7 @@ for (const scenario of chosen) {
 console.log(goalsText(tables));
 if (commandLine.only.length === 0 && !commandLine.quick) {
   writeResults({ seed: commandLine.seed, tables });
-  console.log('\nWritten: bench/RESULTS.md and bench/plots/');
+  console.log('\nWritten: bench/RESULTS.md, bench/plots/ and the table of README.md');
 }
 
 /** A scenario leaves a heap, promise hooks and compiled code behind. They would change the figures of the next one. */

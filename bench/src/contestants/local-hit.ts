@@ -27,10 +27,26 @@ export function localHitEntrants(port: number, source: DataSource): Entrant[] {
     asyncCacheDedupe(source),
     cacheManager('cache-manager, Map without bound', source, () => new Keyv()),
     cacheManager('cache-manager, bounded', source, boundedKeyv),
+    entrant(
+      'cache-manager, its defaults',
+      'peer',
+      'cache.wrap(key, load)',
+      () => ({ cache: createCache({ ttl: HOUR_MS }) }),
+      {
+        load,
+      },
+    ),
     entrant('@epic-web/cachified', 'peer', 'cachified({ key, cache, ttl, getFreshValue: load })', cachifiedLru, {
       load,
     }),
     entrant('cacheable', 'peer', 'cache.getOrSet(key, load)', openCacheable, { load }),
+    entrant(
+      'cacheable, its defaults',
+      'peer',
+      'cache.getOrSet(key, load)',
+      () => ({ cache: new Cacheable({ ttl: HOUR_MS }) }),
+      { load },
+    ),
     bentocache('bentocache, serialize: false', source, { serialize: false, maxItems: MAX_ENTRIES }),
     bentocache('bentocache, its defaults', source, { maxItems: MAX_ENTRIES }),
   ];

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Table } from '../scenarios/scenario.js';
+import { withSpeedTable } from './readme-table.js';
 import { svgPlot } from './svg-plot.js';
 import { figureText, judgedFigure, markdownTable, tableText, verdictOf } from './text-table.js';
 
@@ -26,13 +27,15 @@ export interface RunFacts {
   readonly tables: readonly Table[];
 }
 
-/** Writes `RESULTS.md` and the plots beside it. */
+/** Writes `RESULTS.md`, the plots beside it, and the table of the README. */
 export function writeResults({ seed, tables }: RunFacts): void {
   mkdirSync(`${FOLDER}plots`, { recursive: true });
   for (const table of tables.filter(({ id }) => PLOTTED.has(id))) {
     writeFileSync(`${FOLDER}plots/${table.id}.svg`, svgPlot(table));
   }
   writeFileSync(`${FOLDER}RESULTS.md`, resultsText({ seed, tables }));
+  const readme = `${FOLDER}../README.md`;
+  writeFileSync(readme, withSpeedTable(readFileSync(readme, 'utf8'), tables));
 }
 
 function resultsText({ seed, tables }: RunFacts): string {

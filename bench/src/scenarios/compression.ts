@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { promisify } from 'node:util';
 import { deflate, deflateSync } from 'node:zlib';
@@ -6,9 +7,11 @@ import KeyvRedis from '@keyv/redis';
 import { Redis } from 'ioredis';
 import { Keyv } from 'keyv';
 import { HOUR_MS, openOurs } from '../contestants/two-tiers.js';
-import { plainFigures, ratiosToFloor, takeTurns, type Named } from '../measure/rounds.js';
-import { product } from '../support/values.js';
+import { figureOf, plainFigures, ratiosToFloor, takeTurns, type Named } from '../measure/rounds.js';
+import { ratiosByRound } from '../measure/statistics.js';
+import { keysOf, product } from '../support/values.js';
 import type { Scenario } from './scenario.js';
+import { cpuAtOnce } from './turn.js';
 import { withServer } from './with-server.js';
 
 const deflateAsync = promisify(deflate);
@@ -122,4 +125,66 @@ async function largestValueBytes(client: Redis): Promise<number> {
   const [, keys] = await client.scan('0', 'COUNT', 1000);
   const sizes = await Promise.all(keys.map((key) => client.strlen(key)));
   return Math.max(...sizes);
+}
+
+/** Values just above the size from which they are compressed. Random text is the worst case: it hardly gets smaller. */
+const SMALL_VALUES: readonly (readonly [name: string, make: (id: number) => object])[] = [
+  ['1.2 KB of JSON', (id) => product(id, 1200)],
+  ['2 KB of JSON', (id) => product(id, 2048)],
+  ['1.2 KB of random text', (id) => ({ token: randomText(id, 1200) })],
+  ['2 KB of random text', (id) => ({ token: randomText(id, 2048) })],
+];
+
+export const smallCompression: Scenario = {
+  id: 'compression-small',
+  title: 'Compressing 1 and 2 KB',
+  run: ({ seed, quick }) =>
+    withServer(async ({ port }) => {
+      const keys = keysOf(quick ? 100 : 1000);
+      const contestants = SMALL_VALUES.flatMap(([name, make]) => {
+        const items = keys.map((key, id) => ({ key, value: make(id) }));
+        return [true, false].map((isCompressed) => ({ name, role: 'ours' as const, items, isCompressed }));
+      });
+      const rounds = { rounds: quick ? 2 : 20, warmUpRounds: quick ? 0 : 3, seed };
+      const samples = await takeTurns(contestants, rounds, async ({ items, isCompressed }) => {
+        const options = {
+          keyPrefix: `small-${isCompressed}`,
+          ...(isCompressed ? {} : { compression: false as const }),
+        };
+        const measured = async (call: string, each: readonly unknown[]) => {
+          const { cache, close } = await openOurs(port, options);
+          const cpu = await cpuAtOnce({ name: call, role: 'ours', call, scope: { cache } }, each);
+          await close();
+          return cpu;
+        };
+        return {
+          set: await measured('cache.set(key.key, key.value)', items),
+          read: await measured('cache.get(key)', keys),
+        };
+      });
+      const tableOf = (measure: 'set' | 'read', title: string) => {
+        const figures = SMALL_VALUES.map(([name]) => {
+          const [compressed = [], plain = []] = [true, false].map((isCompressed) =>
+            [...samples]
+              .filter(([contestant]) => contestant.name === name && contestant.isCompressed === isCompressed)
+              .flatMap(([, own]) => own.map((sample) => sample[measure] ?? Number.NaN)),
+          );
+          return figureOf({ name, role: 'ours' }, ratiosByRound(compressed, plain));
+        });
+        const note = 'processor time per call, 100 at once; 1 is the same call with `compression: false`';
+        return { id: `compression-small-${measure}`, title, unit: 'x', note, figures };
+      };
+      return [
+        tableOf('set', 'set of a small value that is compressed'),
+        tableOf('read', 'L2 hit of a small value that is compressed'),
+      ];
+    }),
+};
+
+function randomText(id: number, length: number): string {
+  let text = '';
+  while (text.length < length) {
+    text += createHash('sha512').update(`${id} ${text.length}`).digest('base64');
+  }
+  return text.slice(0, length);
 }

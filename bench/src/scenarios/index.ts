@@ -1,4 +1,4 @@
-import { compression } from './compression.js';
+import { compression, smallCompression } from './compression.js';
 import { firstCalls } from './first-calls.js';
 import { growth } from './growth.js';
 import { heap } from './heap.js';
@@ -22,6 +22,7 @@ export const SCENARIOS: readonly Scenario[] = [
   write,
   firstCalls,
   compression,
+  smallCompression,
   storm,
   clusterStorm,
   outage,

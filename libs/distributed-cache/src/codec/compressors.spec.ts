@@ -35,6 +35,16 @@ describe.each(ids)('%s', (id) => {
     expect(raw.equals(await decompress(id, bytes, raw.length))).toBe(true);
   });
 
+  it('restores values of every size around those at which its window grows', async () => {
+    for (const size of [1, 250, 512, 1024, 2048, 8192, 16_384, 32_767]) {
+      for (const length of [size - 263, size - 262, size - 1, size, size + 1].filter((each) => each > 0)) {
+        const raw = textOf(length);
+        const { compressor, bytes } = await compress(id, raw);
+        expect(raw.equals(await decompress(compressor, bytes, raw.length))).toBe(true);
+      }
+    }
+  });
+
   it('compresses off the event loop from 32 KiB on, and decompresses there from 128 KiB on', async () => {
     const large = textOf(128 * 1024);
     const compressing = compress(id, large);

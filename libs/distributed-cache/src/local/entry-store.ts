@@ -1,4 +1,4 @@
-import { copyKept, textBytes } from '../values/index.js';
+import { copyKept, layoutOf, textBytes } from '../values/index.js';
 import {
   DeferredJson,
   isCopied,
@@ -153,9 +153,19 @@ export class EntryStore extends SlotTable {
   }
 
   private copyAt(slot: number, mode: ValuesMode): unknown {
+    const value = this.values[slot];
     const isTree = (this.flags[slot]! & IS_TREE) !== 0;
     const copyInstance = this.copyInstances.get(slot);
-    return copyKept({ value: this.values[slot], isTree, copyInstance }, mode === 'frozen');
+    return copyKept({ value, isTree, layout: this.layoutAt(slot), copyInstance }, mode === 'frozen');
+  }
+
+  /** The layout of a value that is a tree; 0: there is none yet. */
+  private layoutAt(slot: number): number {
+    const layout = this.layouts[slot]!;
+    if (layout !== 0 || (this.flags[slot]! & IS_TREE) === 0) {
+      return layout;
+    }
+    return (this.layouts[slot] = layoutOf(this.values[slot] as object));
   }
 
   ttlAt(slot: number, nowMs: number): number {
@@ -222,6 +232,7 @@ export class EntryStore extends SlotTable {
     this.keys[slot] = key;
     this.partitionIds[slot] = partition.id;
     this.values[slot] = stored instanceof DeferredJson ? stored : stored.value;
+    this.layouts[slot] = 0;
     this.bytes[slot] = bytes;
     this.sequences[slot] = ++lastSequence;
     this.write(slot, stored, facts);
@@ -264,6 +275,7 @@ export class EntryStore extends SlotTable {
       value: this.values[slot],
       form: this.formAt(slot),
       isTree: (this.flags[slot]! & IS_TREE) !== 0,
+      layout: this.layoutAt(slot),
       copyInstance: this.copyInstances.get(slot),
       bytes: this.bytes[slot]!,
       storedAtMs: this.storedAtMs[slot]!,

@@ -107,6 +107,15 @@ describe('values in mode shared', () => {
     given.list.push(2);
     expect(readStored(stored, 'shared')).toEqual({ list: [1, 2], when: new Date(0) });
   });
+
+  it('are copied for a reader of another mode as they are now, also when a caller has made them cyclic', () => {
+    const given: { parts: object[] } = { parts: [{}, {}] };
+    const stored = storeValue(given, 'shared', { isTree: true });
+    given.parts.forEach((part) => Object.assign(part, { of: given }));
+    const copy = readStored(stored, 'cloned') as typeof given;
+    expect(copy).not.toBe(given);
+    expect(copy.parts).toEqual([{ of: copy }, { of: copy }]);
+  });
 });
 
 it.each(['frozen', 'cloned', 'shared'] as const)('primitives are kept unchanged in mode %s', (mode) => {

@@ -73,11 +73,15 @@ export function readStored(stored: StoredValue, mode: ValuesMode): unknown {
     return stored.value;
   }
   const { spare, remake } = stored;
-  if (spare !== undefined && mode !== 'frozen') {
+  const freezes = mode === 'frozen';
+  if (spare !== undefined && !freezes) {
     stored.spare = undefined;
     return spare.value;
   }
-  return copyKept(remake === undefined ? stored : { ...stored, value: remake() }, mode === 'frozen');
+  if (remake === undefined) {
+    return copyKept(stored, freezes);
+  }
+  return freezes ? copyKept({ value: remake() }, true) : remake();
 }
 
 /** A value that is returned as it is, and not kept. */
@@ -97,7 +101,7 @@ export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking
     const isRebuilt = mode === 'cloned' || (mode === 'frozen' && isGiven);
     const kept = isRebuilt ? rebuildTree(value) : value;
     const bytes = readyTree(kept, { flattens: isGiven, freezes: mode === 'frozen', isAscii });
-    return { value: kept, bytes, form: FORMS[mode], isTree };
+    return { value: kept, bytes, form: FORMS[mode], isTree: mode !== 'shared' };
   }
   const measured = measureValue(value);
   const { bytes, hiddenBytes, unfreezable, objects } = measured;

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { LocalCache } from './local-cache.js';
 import { readStored, storeValue } from './stored-value.js';
 import { copyValue, flatText, flattenTexts } from '../values/index.js';
 
@@ -54,6 +55,47 @@ describe('a cached value', () => {
       expect(changes).toBeGreaterThan(400);
     },
   );
+
+  it('does not change when callers change what L1 has given them, however often they read it (cloned)', () => {
+    const cache = new LocalCache({ values: 'cloned' });
+    onTestFinished(() => cache.clear());
+    let changes = 0;
+    fc.assert(
+      // Entries that look alike share what L1 has learned about them.
+      fc.property(fc.array(fc.record({ id: fc.nat(9), value: values }), { minLength: 1, maxLength: 3 }), (entries) => {
+        const originals = entries.map((entry) => copyValue(entry));
+        entries.forEach((entry, index) => cache.set(String(index), entry, { ttlMs: 60_000 }));
+        for (let read = 0; read < 6; read++) {
+          originals.forEach((original, index) => {
+            const answer = cache.get(String(index));
+            expect(isDeepStrictEqual(answer, original)).toBe(true);
+            changes += spoil(answer);
+          });
+        }
+      }),
+      { numRuns: 200 },
+    );
+    expect(changes).toBeGreaterThan(1000);
+  });
+
+  it('is copied whole when it replaces another value of its key, whatever that one was', () => {
+    const cache = new LocalCache({ values: 'cloned' });
+    onTestFinished(() => cache.clear());
+    const makes = [
+      () => ({ list: [1], more: null }),
+      () => ({ list: [{ a: 1 }], more: { b: 1 } }),
+      () => new Map([['list', { a: 1 }]]),
+      () => [{ list: [{ a: 1 }] }],
+    ];
+    for (const make of [...makes, ...makes]) {
+      cache.set('key', make(), { ttlMs: 60_000 });
+      for (let read = 0; read < 6; read++) {
+        const answer = cache.get('key');
+        expect(answer).toEqual(make());
+        spoil(answer);
+      }
+    }
+  });
 
   it('is shared, in mode frozen, exactly if every part of it can be frozen', () => {
     fc.assert(

@@ -1,6 +1,6 @@
 export { emptinessProblem, privateStateOf } from './class-safety.js';
 export { ClassParts, ClassRegistry, type DeclaredClasses, InstanceGraph, type RegisteredClass } from './classes.js';
-export { copyKept, copyTree, type KeptValue, rebuildTree } from './copy-tree.js';
+export { copyKept, copyTree, type KeptValue, layoutOf, rebuildTree } from './copy-tree.js';
 export { copyValue, type CopyInstance } from './copy.js';
 export { describeError, reviveError } from './error-parts.js';
 export { flattenTexts, flatText, freezeTree, readyTree } from './freeze-and-measure.js';
