@@ -48,6 +48,8 @@ export class PreparedKey {
     readonly text: string,
     /** The key in the form that every tier uses. */
     readonly encoded: string,
+    /** The method whose `key` option has made the key, for logs: `Users.find`. */
+    readonly caller?: string,
   ) {}
 
   toString(): string {
@@ -101,10 +103,14 @@ export function encodeKeyWith(key: string, suffix: string): string {
   return bounded(escapeKeyText(key) + suffix);
 }
 
-/** A key and its encoding, with a suffix as in {@link encodeKeyWith}. */
-export function prepareKey(key: string, suffix: string): PreparedKey {
+/**
+ * A key and its encoding, with a suffix as in {@link encodeKeyWith}.
+ * @param caller the method whose `key` option has made the key, for logs
+ * @throws CacheKeyError as {@link encodeKey}
+ */
+export function prepareKey(key: string, suffix: string, caller?: string): PreparedKey {
   const encoded = encodeKeyWith(key, suffix);
-  return new PreparedKey(key + suffix, encoded);
+  return new PreparedKey(key + suffix, encoded, caller);
 }
 
 /** Percent-encodes every character that a key may not contain. */
