@@ -1,9 +1,9 @@
 /**
  * The second half of `npm run build`: makes the CommonJS build of the library, `dist/cjs`, from the ESM build.
  *
- * Node itself never loads it: the condition `module-sync` of the package gives `require` the ESM build. It is for tools
- * that cannot `require` ESM, such as jest. It is bundled for two reasons: jest loads modules anew for every test file,
- * and devalue exists as ESM only.
+ * Node itself and bundlers never load it: the conditions `module-sync` and `module` of the package give `require` the ESM
+ * build, so that a process has one state. It is for tools that cannot `require` ESM, such as jest. It is bundled for two
+ * reasons: jest loads modules anew for every test file, and devalue exists as ESM only.
  */
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';

@@ -60,7 +60,7 @@ function checkTools() {
   check(`${name}: webpack bundles it for production without a warning about the library`, () => {
     refuseWarnings(runScript(name, folder, 'build:webpack'));
   });
-  for (const file of ['esbuild.cjs', 'esbuild.mjs', 'webpack.cjs']) {
+  for (const file of ['esbuild.cjs', 'esbuild.mjs', 'esbuild.state.mjs', 'webpack.cjs', 'webpack.state.cjs']) {
     check(`${name}: ${file} runs without node_modules`, () => runAlone(join(folder, name, 'bundles'), file));
   }
   for (const script of ['build:nest-webpack', 'build:swc']) {

@@ -1,15 +1,20 @@
 /**
- * The tests talk to a real Redis, and some of them through a real HAProxy. This step (npm's `pretest`) makes sure that the programs are
- * there, is quiet when they are, and ends with one line that says what to install when it can't help. Without an HAProxy the tests that
- * need it are left out, except in CI on Debian.
+ * The tests talk to a real Redis, some of them through a real HAProxy, and with `--chromium` to a real browser. This step (npm's
+ * `pretest`) makes sure that the programs are there, is quiet when they are, and ends with one line that says what to install when it
+ * can't help. Without an HAProxy or a Chromium the tests that need it are left out, except in CI on Debian.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { findHaproxy, findRedisServer } from './find-redis.mjs';
+import { findChromium, findHaproxy, findRedisServer } from './find-redis.mjs';
 
 const POLICY = '/usr/sbin/policy-rc.d';
 
-const problem = (findRedisServer() ? undefined : provideRedis()) ?? (findHaproxy() ? undefined : provideHaproxy());
+const problem =
+  (findRedisServer() ? undefined : provideRedis()) ??
+  (findHaproxy() ? undefined : provideOptional('haproxy', 'The tests that go through HAProxy')) ??
+  (findChromium() || !process.argv.includes('--chromium')
+    ? undefined
+    : provideOptional('chromium', 'The tests of the page of the demo in a browser'));
 if (problem) {
   console.error(problem);
   process.exitCode = 1;
@@ -31,19 +36,23 @@ function provideRedis() {
   return findRedisServer() ? undefined : `The redis-server package brought no redis-server program. ${installHint()}`;
 }
 
-/** @returns {string | undefined} what went wrong, in one line, where it matters */
-function provideHaproxy() {
-  const consequence = 'The tests that go through HAProxy are left out: install the package haproxy.';
+/**
+ * @param {string} name of the program and of its package
+ * @param {string} tests that need it
+ * @returns {string | undefined} what went wrong, in one line, where it matters
+ */
+function provideOptional(name, tests) {
+  const consequence = `${tests} are left out: install the package ${name}.`;
   if (!isRootOnDebian()) {
     console.log(consequence);
     return undefined;
   }
-  console.log('haproxy is missing: installing the Debian package');
-  const reason = installDebianPackage('haproxy');
+  console.log(`${name} is missing: installing the Debian package`);
+  const reason = installDebianPackage(name);
   if (!reason) {
     return undefined;
   }
-  console.log(`Could not install haproxy (${reason}). ${consequence}`);
+  console.log(`Could not install ${name} (${reason}). ${consequence}`);
   return process.env.CI ? 'In CI on Debian every test must run.' : undefined;
 }
 

@@ -26,6 +26,15 @@ export function findHaproxy(environment = process.env) {
 }
 
 /**
+ * Path of a Chromium, or `undefined` when there is none.
+ * @param {NodeJS.ProcessEnv} [environment]
+ * @returns {string | undefined}
+ */
+export function findChromium(environment = process.env) {
+  return find('chromium', environment) ?? find('chromium-browser', environment) ?? find('google-chrome', environment);
+}
+
+/**
  * @param {string} program
  * @param {NodeJS.ProcessEnv} environment
  * @returns {string | undefined}

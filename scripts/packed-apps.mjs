@@ -24,8 +24,12 @@ const LIBRARY = join(root, 'libs/distributed-cache');
  * `...-new` are what `nest new` generates, with the service, the specs and the module of test/packages/new-app.
  */
 export const APPS = [
-  { name: 'nest11-cjs', build: 'tsc', files: ['require-entries.cjs', 'one-state.mjs', 'dist/main.js'] },
-  { name: 'nest12-esm', build: 'tsc', files: ['dist/main.js'] },
+  {
+    name: 'nest11-cjs',
+    build: 'tsc',
+    files: ['require-entries.cjs', 'same-entries.mjs', 'one-state.mjs', 'dist/main.js'],
+  },
+  { name: 'nest12-esm', build: 'tsc', files: ['one-state.mjs', 'dist/main.js'] },
   { name: 'plain-node', files: ['main.mjs'] },
   { name: 'nest11-new', build: 'nest', files: ['dist/main.js'] },
 ];
@@ -85,6 +89,9 @@ export function installApp({ name, build }, folder) {
   cpSync(join(sources, name), appFolder, { recursive: true });
   const quietly = ['--prefer-offline', '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error'];
   runCommand('npm', ['install', ...quietly], { cwd: appFolder });
+  if (build !== undefined) {
+    cpSync(join(sources, 'one-state'), appFolder, { recursive: true });
+  }
   if (build === 'nest') {
     copyNewApp(appFolder);
     runScript(name, folder, 'build');

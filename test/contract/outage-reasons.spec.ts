@@ -74,6 +74,21 @@ async function busyWithScript(server: RedisServer): Promise<void> {
   await vi.waitFor(() => expect(other.ping()).rejects.toThrow('BUSY'));
 }
 
+/** The client would write it to the console at each connection. */
+async function expectUnusedLogin(redisWith: RedisWith): Promise<void> {
+  const written = [vi.spyOn(console, 'warn'), vi.spyOn(console, 'error')];
+  const all = cacheForTest({ redis: redisWith({}) });
+  const refused: string[] = [];
+  all.events.on('redisRefused', ({ command, reply, effect }) => refused.push(`${command} ${reply}: ${effect}`));
+  expect(await all.getCache('users').set('key', 1)).toBe(true);
+  await vi.waitFor(async () =>
+    expect(await all.healthCheck()).toMatchObject({ status: 'up', redis: { invalidation: 'live' } }),
+  );
+  await all.close();
+  expect(written.map((method) => method.mock.calls)).toEqual([[], []]);
+  expect(refused).toEqual([expect.stringMatching(/^AUTH ERR: the password is not used/)]);
+}
+
 describe('a cache over one server', () => {
   let server: RedisServer;
   beforeAll(async () => void (server = await RedisServer.start(withTls ? { tls: certificates } : {})));
@@ -129,6 +144,9 @@ describe('a cache over one server', () => {
     await client.config('SET', 'maxclients', '1');
     await expectReason('max-clients', at(own.port));
   });
+
+  it('says once, and not on the console, that a password is not used, because the server needs none', () =>
+    expectUnusedLogin(at(server.port, { password: 'needless' })));
 
   it('names a database that the server does not have as the reason of the outage', () =>
     expectReason('db 99 (ERR)', at(server.port, { db: 99 }), { isOpened: true }));
@@ -191,6 +209,9 @@ describe('a cache over Sentinels', () => {
     ['an untrusted certificate of the master', UNTRUSTED, () => at({ tls: true, sentinelTls: false }, masterWithTls())],
   ])('names %s as the reason of the outage', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
 
+  it('says once, and not on the console, that a password is not used, because the server needs none', () =>
+    expectUnusedLogin(at({ password: 'needless' })));
+
   it('has no outage where one Sentinel is unreachable, and writes nothing to the console', async () => {
     const written = vi.spyOn(console, 'error');
     const { clientOptions, count } = countingAttempts();
@@ -241,6 +262,9 @@ describe('a cache over a cluster', () => {
     ['plain text on TLS ports', 'ECONNRESET', () => at(tlsNodes())],
     ['untrusted certificates', UNTRUSTED, () => at(tlsNodes(), { tls: true })],
   ])('names %s as the reason of the outage', (_cause, reason, redisWith) => expectReason(reason, redisWith()));
+
+  it('says once, and not on the console, that a password is not used, because the server needs none', () =>
+    expectUnusedLogin(at(group.addresses, { password: 'needless' })));
 
   it('has no outage where one address is unknown and another one is refused', async () => {
     const nodes = [...unknown, closed, group.addresses[0]!];

@@ -200,8 +200,12 @@ describe.each(PLACES)('the demo %s', (_place, options) => {
       );
     }
     const [counters] = JSON.parse((await demo.ask('/cache/metrics')).body) as object[];
-    expect(Object.keys(counters!).toSorted()).toEqual(
-      Object.keys(schemas['CacheCountersResponse']!.properties).toSorted(),
-    );
+    expect((json['paths'] as Record<string, object>)['/cache/metrics']).toMatchObject({
+      get: {
+        responses: {
+          200: { content: { 'application/json': { schema: { items: { required: Object.keys(counters!) } } } } },
+        },
+      },
+    });
   });
 });

@@ -172,7 +172,7 @@ describe.each([
   it.each(['background', 'panel'])(
     'have the contrast of WCAG AA on %s: 4.5 for text, 3 for lines and bars',
     (ground) => {
-      for (const text of ['text', 'quiet', 'link']) {
+      for (const text of ['text', 'quiet', 'link', 'local', 'redis', 'computed', 'down']) {
         expect(contrast(text, ground)).toBeGreaterThanOrEqual(4.5);
       }
       for (const shape of ['line', 'bar']) {

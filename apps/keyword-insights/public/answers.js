@@ -1,9 +1,14 @@
 import { durationText, readCacheStatus } from './cache-status.js';
 
-const MAX_ROWS = 20;
+const MAX_ROWS = 8;
 
 const list = document.getElementById('answers');
 const said = document.getElementById('said');
+const savedText = document.getElementById('saved');
+const hitsText = document.getElementById('hits');
+
+/** What all hits on this page have saved. */
+const saved = { hits: 0, ms: 0 };
 
 /** How long the first computation of each address took: for answers that do not say it themselves, such as a 404. */
 const computationMs = new Map();
@@ -45,7 +50,7 @@ function describe(url, response, body, tookMs) {
     Age: analysedAt === undefined ? 'not known' : ageText(analysedAt, response),
     'Remaining TTL': ttl,
     Time: time,
-    'Time saved': isHit ? savedText(firstMs, tookMs) : 'none',
+    'Time saved': isHit ? countSaved(firstMs, tookMs) : 'none',
     ...(response.ok ? {} : { Result: `${response.status}: ${message}` }),
   };
 }
@@ -57,8 +62,13 @@ function ageText(analysedAt, response) {
   return seconds < 1 ? 'less than 1 s' : durationText(seconds * 1_000);
 }
 
-function savedText(firstMs, tookMs) {
-  return firstMs === undefined ? 'not known' : durationText(Math.max(0, firstMs - tookMs));
+function countSaved(firstMs, tookMs) {
+  const savedMs = Math.max(0, (firstMs ?? tookMs) - tookMs);
+  saved.hits += 1;
+  saved.ms += savedMs;
+  savedText.textContent = durationText(saved.ms);
+  hitsText.textContent = saved.hits;
+  return firstMs === undefined ? 'not known' : durationText(savedMs);
 }
 
 function add(title, row, body) {
@@ -67,9 +77,11 @@ function add(title, row, body) {
   const facts = document.createElement('dl');
   for (const [label, text] of Object.entries(row)) {
     const pair = document.createElement('div');
+    pair.dataset.fact = label;
     pair.append(element('dt', label), element('dd', text));
     facts.append(pair);
   }
+  item.dataset.tier = /^(local|redis|computed)/i.exec(row.Tier)?.[0].toLowerCase() ?? 'none';
   item.append(heading, facts);
   if (body !== '') {
     item.append(details(title, body));

@@ -13,15 +13,16 @@ const STATES = {
  */
 export function showHealth({ details: { cache } }) {
   const cause = cache.message === undefined ? '' : ` Cause: ${cache.message}.`;
-  write(`${STATES[cache.status] ?? cache.status}${cause}`);
+  write(cache.status, `${STATES[cache.status] ?? cache.status}${cause}`);
 }
 
 export function showNoAnswer() {
-  write('The demo does not answer.');
+  write('down', 'The demo does not answer.');
 }
 
-function write(state) {
+function write(status, state) {
   if (text.textContent !== state) {
     text.textContent = state;
+    text.dataset.status = status;
   }
 }

@@ -4,12 +4,13 @@ import { build } from 'esbuild';
 const external = ['@nestjs/microservices', '@nestjs/websockets', 'class-validator', 'class-transformer'];
 const requireInEsm = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
 
-for (const [format, extension, banner] of [
+for (const [format, extension, banner, entry = 'dist/main.js'] of [
   ['cjs', 'cjs', ''],
   ['esm', 'mjs', requireInEsm],
+  ['esm', 'state.mjs', requireInEsm, 'one-state.mjs'],
 ]) {
   const { warnings } = await build({
-    entryPoints: ['dist/main.js'],
+    entryPoints: [entry],
     outfile: `bundles/esbuild.${extension}`,
     bundle: true,
     minify: true,

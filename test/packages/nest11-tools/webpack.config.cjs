@@ -1,4 +1,4 @@
-/** Plain webpack: everything in one file, as for production. */
+/** Plain webpack: everything of an entry in one file, as for production. */
 const path = require('node:path');
 const { IgnorePlugin } = require('webpack');
 
@@ -8,7 +8,7 @@ const optional = /^(@nestjs\/(microservices|websockets)|class-validator|class-tr
 module.exports = {
   mode: 'production',
   target: 'node',
-  entry: './src/main.ts',
+  entry: { webpack: './src/main.ts', 'webpack.state': './one-state.mjs' },
   devtool: false,
   resolve: { extensions: ['.ts', '.js'] },
   module: {
@@ -17,5 +17,5 @@ module.exports = {
     ],
   },
   plugins: [new IgnorePlugin({ resourceRegExp: optional })],
-  output: { path: path.join(__dirname, 'bundles'), filename: 'webpack.cjs' },
+  output: { path: path.join(__dirname, 'bundles'), filename: '[name].cjs' },
 };

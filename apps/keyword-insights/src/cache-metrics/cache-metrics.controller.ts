@@ -1,8 +1,6 @@
 import { Controller, Get, Inject } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { DistributedCache } from 'nestjs-distributed-cache';
-import type { CacheMetrics } from 'nestjs-distributed-cache';
-import { CacheCountersResponse } from './cache-counters.response.js';
+import { CacheMetrics, DistributedCache } from 'nestjs-distributed-cache';
 
 @ApiTags('operations')
 @Controller('cache/metrics')
@@ -11,7 +9,7 @@ export class CacheMetricsController {
 
   @Get()
   @ApiOperation({ summary: "The cache's counters in this process, by namespace" })
-  @ApiOkResponse({ type: [CacheCountersResponse] })
+  @ApiOkResponse({ schema: { type: 'array', items: CacheMetrics.jsonSchema } })
   counters(): CacheMetrics[] {
     return this.cache.getMetrics();
   }

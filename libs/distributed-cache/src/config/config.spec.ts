@@ -2,15 +2,23 @@ import { inspect } from 'node:util';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { ConfigurationError } from '../errors/index.js';
 import { CacheConfig, DEFAULTS, ENVIRONMENT_VARIABLES, type ResolvedNamespace, type ResolvedRedis } from './index.js';
-import { durationBetween, oneOf } from './rules.js';
+import { durationBetween, oneOf, type OptionRow } from './rules.js';
+import { CACHE_OPTIONS } from './schema.js';
 
 const fieldsOf = (config: CacheConfig) => Object.fromEntries(Object.entries(config));
+/** The defaults of the options that are one value, by their fields, so that the lists below name only what they are about. */
+const fromTable = Object.fromEntries(
+  Object.entries<OptionRow>(CACHE_OPTIONS)
+    .filter(([, row]) => row.rule !== undefined && row.default !== undefined)
+    .map(([name, row]) => [row.field ?? name, row.default]),
+);
 
 describe('CacheConfig without options and variables', () => {
   const config = CacheConfig.resolve({}, {});
 
   it('has every default', () => {
     expect(fieldsOf(config)).toEqual({
+      ...fromTable,
       enabled: true,
       keyPrefix: 'cache',
       ttlMs: 3_600_000,
@@ -131,6 +139,7 @@ describe('the order of the sources', () => {
       env,
     );
     expect(fieldsOf(config)).toEqual({
+      ...fromTable,
       enabled: true,
       keyPrefix: 'code',
       ttlMs: 60_000,

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigurationError, type ConfigurationProblem } from '../errors/index.js';
 import { CacheConfig, type DistributedCacheOptions, ENVIRONMENT_VARIABLES } from './index.js';
+import type { OptionRow } from './rules.js';
+import { CACHE_OPTIONS } from './schema.js';
 
 function assume(_options: unknown): asserts _options is DistributedCacheOptions {}
 
@@ -131,8 +133,9 @@ describe('a wrong configuration', () => {
   it('reports options even if others make them ineffective, but variables only where they apply', () => {
     expect(lines(problemsOf({ enabled: false, ttl: -1 }))).toEqual(['ttl: -1']);
     const wrong = Object.fromEntries(Object.keys(ENVIRONMENT_VARIABLES).map((name) => [name, '?']));
+    const rows = Object.entries<OptionRow>(CACHE_OPTIONS).filter(([, row]) => row.rule !== undefined);
     const options = {
-      enabled: true,
+      ...Object.fromEntries(rows.map(([name, row]) => [name, row.default])),
       keyPrefix: 'a',
       ttl: 1,
       ttls: { keywords: 1, metrics: 1 },
@@ -144,8 +147,6 @@ describe('a wrong configuration', () => {
       redisTimeout: 1,
       healthCheckInterval: 1,
       compression: false,
-      logLookups: false,
-      strictStart: false,
     };
     expect(problemsOf(options, wrong)).toEqual([]);
     expect(problemsOf({ local: false }, { CACHE_MAX_MEMORY_MB: '?', CACHE_FALLBACK_TTL: '?' })).toEqual([]);

@@ -190,6 +190,7 @@ export class AsyncCache<T = unknown> {
    */
   set(key: CacheKey, value: T, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
     const options = optionsWith(ttl);
+    this.recorder.rememberCaller(key);
     return typeof key === 'string' && hasOwnKey(options)
       ? this.setMany([[key, value]], options)
       : this.setter.set(key, value, options);
@@ -313,6 +314,7 @@ export class AsyncCache<T = unknown> {
         return varied === undefined ? this.loads.loadUncached(loader) : this.getOrSet(varied, loader, options);
       }
       if (this.runtime.config.enabled) {
+        this.recorder.rememberCaller(key);
         return this.loads.getOrLoad(key, loader, options);
       }
       encodeKey(key); // an invalid key is refused all the same

@@ -4,6 +4,7 @@ import type { CacheRuntime, RedisRuntime } from './runtime.js';
 
 /** The effect of a refused command. */
 const EFFECTS: Readonly<Record<string, string>> = {
+  AUTH: 'the password is not used: Redis needs none, or has no user names (before Redis 6)',
   GET: 'nothing is read from Redis',
   SET: 'nothing is stored in Redis',
   DEL: 'no set and no deletion is acknowledged',

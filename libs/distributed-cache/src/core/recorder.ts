@@ -1,5 +1,5 @@
 import type { AnsweringTier, CacheEventMap, CacheEvents, Counters, SchemaMismatch } from '../events/index.js';
-import type { CacheKey } from '../keys/index.js';
+import { type CacheKey, PreparedKey } from '../keys/index.js';
 import type { NotKept } from './entry-options.js';
 
 /**
@@ -7,6 +7,8 @@ import type { NotKept } from './entry-options.js';
  * listener.
  */
 export class Recorder {
+  private readonly callers = new Map<string, string>();
+
   constructor(
     private readonly namespace: string,
     private readonly counters: Counters,
@@ -29,13 +31,13 @@ export class Recorder {
 
   /** Emits the event of a hit that is counted already. */
   emitHit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
-    this.events.emit('hit', { namespace: this.namespace, key: String(key), tier, state, ttlMs });
+    this.events.emit('hit', { ...this.of(key), tier, state, ttlMs });
   }
 
   miss(key: CacheKey, facts: { stale: boolean; collapsed: boolean; stored: boolean }): void {
     this.counters.misses++;
     if (this.events.isObserved('miss')) {
-      this.events.emit('miss', { namespace: this.namespace, key: String(key), ...facts });
+      this.events.emit('miss', { ...this.of(key), ...facts });
     }
   }
 
@@ -45,13 +47,13 @@ export class Recorder {
       this.counters.loadErrors++;
     }
     if (this.events.isObserved('load')) {
-      this.events.emit('load', { namespace: this.namespace, key: String(key), durationMs, failed });
+      this.events.emit('load', { ...this.of(key), durationMs, failed });
     }
   }
 
   /** Emits that a loader failed and callers have the previous value: otherwise its error would be lost. */
   refreshFailed(key: CacheKey, state: 'fresh' | 'stale', error: unknown): void {
-    this.events.emit('refreshFailed', { namespace: this.namespace, key: String(key), state, error });
+    this.events.emit('refreshFailed', { ...this.of(key), state, error });
   }
 
   /** Counts a call that waits for another process's load. */
@@ -76,7 +78,7 @@ export class Recorder {
   mismatch(key: CacheKey, mismatch: SchemaMismatch): void {
     this.counters.schemaMismatches++;
     if (this.events.isObserved('schemaMismatch')) {
-      this.events.emit('schemaMismatch', { namespace: this.namespace, key: String(key), ...mismatch });
+      this.events.emit('schemaMismatch', { ...this.of(key), ...mismatch });
     }
   }
 
@@ -93,8 +95,7 @@ export class Recorder {
     { error, className }: { error?: unknown; className?: string | undefined },
   ): void {
     this.events.emit('valueRefused', {
-      namespace: this.namespace,
-      key: String(key),
+      ...this.of(key),
       reason,
       ...(error === undefined ? {} : { error }),
       ...(className === undefined ? {} : { className }),
@@ -104,21 +105,21 @@ export class Recorder {
   set(key: CacheKey, ttlMs: number, redis: boolean): void {
     this.counters.sets++;
     if (this.events.isObserved('set')) {
-      this.events.emit('set', { namespace: this.namespace, key: String(key), ttlMs, redis });
+      this.events.emit('set', { ...this.of(key), ttlMs, redis });
     }
   }
 
   delete(key: CacheKey, existed: boolean): void {
     this.counters.deletes++;
     if (this.events.isObserved('delete')) {
-      this.events.emit('delete', { namespace: this.namespace, key: String(key), existed });
+      this.events.emit('delete', { ...this.of(key), existed });
     }
   }
 
   expire(key: CacheKey, existed: boolean): void {
     this.counters.expires++;
     if (this.events.isObserved('expire')) {
-      this.events.emit('expire', { namespace: this.namespace, key: String(key), existed });
+      this.events.emit('expire', { ...this.of(key), existed });
     }
   }
 
@@ -136,7 +137,26 @@ export class Recorder {
     this.counters.errors++;
     this.events.emit('tierError', { namespace: this.namespace, tier, operation, error });
   }
+
+  /** Remembers the method that has made the key: the events of its load are about the encoded key. */
+  rememberCaller(key: CacheKey): void {
+    if (key instanceof PreparedKey && key.caller !== undefined) {
+      if (this.callers.size >= MAX_REMEMBERED) {
+        this.callers.clear();
+      }
+      this.callers.set(key.encoded, key.caller);
+    }
+  }
+
+  /** The part of a payload that says which entry the event is about. */
+  private of(key: CacheKey): { readonly namespace: string; readonly key: string; readonly caller?: string } {
+    const { namespace } = this;
+    const caller = key instanceof PreparedKey ? key.caller : this.callers.get(key);
+    return { namespace, key: String(key), ...(caller !== undefined && { caller }) };
+  }
 }
+
+const MAX_REMEMBERED = 1000;
 
 /** Reports each class that is unknown to this process, once: after a start, the first read of many entries finds it. */
 export class UnknownClassReports {

@@ -17,6 +17,8 @@ interface OfNamespace {
 interface OfKey extends OfNamespace {
   /** The whole key, as the caller gave it: shorten it with `describeKey` before it leaves the process. */
   readonly key: string;
+  /** The decorated method whose `key` option has made the key: `Users.find`. A default key begins with it. */
+  readonly caller?: string;
 }
 
 /** A value does not match its schema (`issues`), or the schema (`threw`) or `migrate` failed. */

@@ -168,11 +168,35 @@ export interface CacheMetricsWire extends WireCounts {
   readonly fallback_enabled: boolean;
 }
 
+/** A property of the JSON form, as OpenAPI and JSON Schema describe it. */
+interface MetricSchema {
+  type: 'string' | 'number' | 'boolean';
+  description: string;
+}
+
+/** The properties of the JSON form, in their order. */
+const SCHEMAS: Record<keyof CacheMetricsWire, MetricSchema> = {
+  namespace: { type: 'string', description: 'The namespace of the counters' },
+  hits: { type: 'number', description: 'Lookups that a tier answered' },
+  ...(Object.fromEntries(
+    Object.values(COUNTERS).map(({ wire, help }) => [wire, { type: 'number', description: help }]),
+  ) as Record<keyof WireCounts, MetricSchema>),
+  hit_rate_percent: { type: 'number', description: 'The part of the lookups that were hits, from 0 to 100' },
+  total_requests: { type: 'number', description: 'Hits and misses' },
+  redis_available: { type: 'boolean', description: 'Whether Redis is configured and usable at this moment' },
+  fallback_enabled: { type: 'boolean', description: 'Whether memory would serve while Redis can not be used' },
+};
+
 /**
  * A snapshot of one namespace's counters in this process. The JSON form uses the wire names (`hit_rate_percent`, ...),
  * so a response that contains it needs no mapping.
  */
 export class CacheMetrics extends CountsSnapshot implements CacheCounts {
+  /** The schema of the JSON form for the OpenAPI document of a route that returns it; a new object at each read. */
+  static get jsonSchema(): { type: 'object'; properties: Record<string, MetricSchema>; required: string[] } {
+    return { type: 'object', properties: structuredClone(SCHEMAS), required: Object.keys(SCHEMAS) };
+  }
+
   readonly hits: number;
   /** `hits + misses`. */
   readonly totalRequests: number;

@@ -48,6 +48,8 @@ export class PreparedKey {
     readonly text: string,
     /** The key in the form that every tier uses. */
     readonly encoded: string,
+    /** The method whose `key` option has made the key, for logs: `Users.find`. */
+    readonly caller?: string,
   ) {}
 
   /** The key for events and messages. */
@@ -105,11 +107,12 @@ export function encodeKeyWith(key: string, suffix: string): string {
 /**
  * A key and its encoding, with a suffix that no key can contain.
  * @param suffix a result of `versionSuffix`, or empty
+ * @param caller the method whose `key` option has made the key, for logs
  * @throws CacheKeyError as {@link encodeKey}
  */
-export function prepareKey(key: string, suffix: string): PreparedKey {
+export function prepareKey(key: string, suffix: string, caller?: string): PreparedKey {
   const encoded = encodeKeyWith(key, suffix);
-  return new PreparedKey(key + suffix, encoded);
+  return new PreparedKey(key + suffix, encoded, caller);
 }
 
 /** Percent-encodes every character that a key may not contain. */

@@ -85,9 +85,14 @@ describe('describeKey', () => {
     },
   );
 
-  it('shortens a long method name', () => {
-    const described = describeKey(methodKey('KeywordInsightsService', 'findAssociatedWords', [1]));
-    expect(described).toMatch(/^KeywordInsightsService\.…\(…\)#[0-9a-f]{8}$/);
+  it('names the method whose option has made the key, unless the key itself names one', () => {
+    expect(describeKey('bob@example.org', 'Users.find')).toMatch(/^Users\.find key#[0-9a-f]{8}$/);
+    expect(describeKey(methodKey('Users', 'find', [1]), 'Users.rename')).toMatch(/^Users\.find\(…\)#[0-9a-f]{8}$/);
+  });
+
+  it('shortens a name that is longer than any line should be', () => {
+    const described = describeKey(methodKey('KeywordInsightsService', 'find'.repeat(100), [1]));
+    expect(described).toMatch(/^KeywordInsightsService\.(find){14}…\(…\)#[0-9a-f]{8}$/);
   });
 
   it('distinguishes calls of one method, the same way each time', () => {

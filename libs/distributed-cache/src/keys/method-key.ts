@@ -97,18 +97,24 @@ function nameOf(className: string, methodName: string): string {
  */
 const METHOD_KEY =
   /^([A-Z_$][\w$]*\.[\w$]+)\((?:[)'[(@\d-]|undefined\b|null\b|true\b|false\b|NaN\b|Infinity\b|[A-Z]\w*\()/;
-const MAX_NAME_LENGTH = 24;
+const MAX_NAME_LENGTH = 80;
 
 /**
- * A short name of a key for logs: `Users.find(…)#1a2b3c4d`, or `key#1a2b3c4d` for a key that is not a method's. Keys
- * hold e-mail addresses and search terms, so neither arguments nor keys of the application are shown. The digest makes
- * the lines about one key findable; it does not hide a key that can be guessed.
+ * A short name of a key for logs: `Users.find(…)#1a2b3c4d` for a default key of a method, `Users.find key#1a2b3c4d` for
+ * a key that the `key` option of a method has made, or `key#1a2b3c4d`. Keys hold e-mail addresses and search terms, so
+ * neither arguments nor keys of the application are shown. The digest makes the lines about one key findable; it does
+ * not hide a key that can be guessed.
+ * @param caller the method whose option has made the key
  */
-export function describeKey(key: string): string {
+export function describeKey(key: string, caller?: string): string {
   const digest = createHash('sha256').update(key).digest('hex').slice(0, 8);
   const name = METHOD_KEY.exec(key)?.[1];
   if (name === undefined) {
-    return `key#${digest}`;
+    return caller === undefined ? `key#${digest}` : `${shortened(caller)} key#${digest}`;
   }
-  return `${name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH - 1)}…` : name}(…)#${digest}`;
+  return `${shortened(name)}(…)#${digest}`;
+}
+
+function shortened(name: string): string {
+  return name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH - 1)}…` : name;
 }

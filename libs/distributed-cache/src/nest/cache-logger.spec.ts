@@ -7,6 +7,9 @@ import { recordLogs, type RecordingLogger } from '../../../../test/support/recor
 import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
 import { DistributedCache, TierReplyError, type DistributedCacheOptions } from '../core/index.js';
 import { CacheLogger } from './cache-logger.js';
+import { CacheEvict } from './decorators/cache-evict.decorator.js';
+import { CachePut } from './decorators/cache-put.decorator.js';
+import { CachedMany } from './decorators/cached-many.decorator.js';
 import { Cached } from './decorators/cached.decorator.js';
 
 const LEVELS: LogLevel[] = ['error', 'warn', 'log'];
@@ -209,6 +212,61 @@ describe('CacheLogger', () => {
       'cache_clear users',
     ]);
     expect(logger.messagesOf('DistributedCache')).toHaveLength(6);
+    expectNowhere(logger, 'example.org');
+  });
+
+  it('names class and method for a key that an option has made', async () => {
+    class Mails {
+      @Cached({ namespace: 'mails', key: (address: string) => address, cacheIf: () => refuse() })
+      async of(address: string): Promise<string> {
+        return `mails of ${address}`;
+      }
+      @Cached({ namespace: 'mails', key: (address: string) => address, version: 2 })
+      async count(address: string): Promise<number> {
+        return address.length;
+      }
+      @CachedMany({ namespace: 'mails', key: (address: string) => address })
+      async sizes(addresses: string[]): Promise<number[]> {
+        return addresses.map(({ length }) => length);
+      }
+      @CachePut({ namespace: 'mails', key: (address: string) => address })
+      async store(address: string): Promise<string> {
+        return address;
+      }
+      @CacheEvict({ namespace: 'mails', key: (address: string) => address })
+      async forget(_address: string): Promise<void> {}
+    }
+    let refuse = (): boolean => true;
+    const logger = recordLogs(WITH_DEBUG);
+    const cache = { redis: false, logLookups: true } as const;
+    const module = await nestForTest({ providers: [Mails], cache, logger });
+    const mails = module.get(Mails);
+    logger.lines.length = 0;
+    await mails.of('ada@example.org');
+    await mails.of('ada@example.org');
+    await mails.count('ada@example.org');
+    await mails.sizes(['eve@example.org']);
+    await mails.store('ada@example.org');
+    await mails.forget('ada@example.org');
+    refuse = () => {
+      throw new TypeError('no rule');
+    };
+    await mails.of('ada@example.org');
+    const lines = logger.messagesOf('DistributedCache').map((line) => line.replace(/(#[0-9a-f]{8}).*/, '$1'));
+    const ada = /#[0-9a-f]{8}$/.exec(lines[0] ?? '')?.[0] ?? '';
+    expect(lines.map((line) => line.replace(ada, '#ADA').replace(/#[0-9a-f]{8}$/, '#OTHER'))).toEqual([
+      'cache_set mails Mails.of key#ADA',
+      'cache_miss mails Mails.of key#ADA',
+      'cache_hit mails Mails.of key#ADA',
+      'cache_set mails Mails.count key#OTHER',
+      'cache_miss mails Mails.count key#OTHER',
+      'cache_set mails Mails.sizes key#OTHER',
+      'cache_miss mails Mails.sizes key#OTHER',
+      'cache_set mails Mails.store key#ADA',
+      'cache_delete mails Mails.forget key#ADA',
+      'cache_value_refused mails Mails.of key#ADA',
+      'cache_miss mails Mails.of key#ADA',
+    ]);
     expectNowhere(logger, 'example.org');
   });
 

@@ -74,19 +74,19 @@ export class CacheLogger {
       events.on('invalidationOn', () => logger.log('cache_invalidation_on L1 is trusted')),
       events.on('tierError', (event) => this.logFault(event)),
       events.on('valueRefused', (event) => this.logRefused(event)),
-      events.on('refreshFailed', ({ namespace, key, state, error }) =>
+      events.on('refreshFailed', ({ namespace, key, caller, state, error }) =>
         this.logRepeated(
           `cache_refresh_failed ${namespace}`,
-          `${describeKey(key)}: ${describeFailure(error)}; the ${state} value is returned`,
+          `${describeKey(key, caller)}: ${describeFailure(error)}; the ${state} value is returned`,
         ),
       ),
       events.on('overload', ({ namespace, operation }) =>
         this.logRepeated(`cache_overload ${namespace}`, `${operation}: the queue to Redis is full`),
       ),
-      events.on('schemaMismatch', ({ namespace, key, during, cause }) =>
+      events.on('schemaMismatch', ({ namespace, key, caller, during, cause }) =>
         this.logRepeated(
           `cache_schema_mismatch ${namespace}`,
-          `${describeKey(key)}: ${cause} at ${during}${cause === 'class' ? CLASS_LOST : ''}`,
+          `${describeKey(key, caller)}: ${cause} at ${during}${cause === 'class' ? CLASS_LOST : ''}`,
         ),
       ),
       events.on('classUnknown', ({ namespace, className }) =>
@@ -116,31 +116,35 @@ export class CacheLogger {
   private listenToLookups(events: CacheEvents): (() => void)[] {
     const { logger } = this;
     return [
-      events.on('hit', ({ namespace, key, tier, state, ttlMs }) =>
-        logger.debug(`cache_hit ${namespace} ${describeKey(key)} tier=${tier} state=${state} ttl=${seconds(ttlMs)}`),
+      events.on('hit', ({ namespace, key, caller, tier, state, ttlMs }) =>
+        logger.debug(
+          `cache_hit ${namespace} ${describeKey(key, caller)} tier=${tier} state=${state} ttl=${seconds(ttlMs)}`,
+        ),
       ),
-      events.on('miss', ({ namespace, key, collapsed }) =>
-        logger.debug(`cache_miss ${namespace} ${describeKey(key)}${collapsed ? ' collapsed' : ''}`),
+      events.on('miss', ({ namespace, key, caller, collapsed }) =>
+        logger.debug(`cache_miss ${namespace} ${describeKey(key, caller)}${collapsed ? ' collapsed' : ''}`),
       ),
-      events.on('set', ({ namespace, key, ttlMs, redis }) =>
-        logger.debug(`cache_set ${namespace} ${describeKey(key)} ttl=${seconds(ttlMs)}${redis ? '' : ' local only'}`),
+      events.on('set', ({ namespace, key, caller, ttlMs, redis }) =>
+        logger.debug(
+          `cache_set ${namespace} ${describeKey(key, caller)} ttl=${seconds(ttlMs)}${redis ? '' : ' local only'}`,
+        ),
       ),
-      events.on('delete', ({ namespace, key, existed }) =>
-        logger.debug(`cache_delete ${namespace} ${describeKey(key)}${existed ? '' : ' absent'}`),
+      events.on('delete', ({ namespace, key, caller, existed }) =>
+        logger.debug(`cache_delete ${namespace} ${describeKey(key, caller)}${existed ? '' : ' absent'}`),
       ),
-      events.on('expire', ({ namespace, key, existed }) =>
-        logger.debug(`cache_expire ${namespace} ${describeKey(key)}${existed ? '' : ' absent'}`),
+      events.on('expire', ({ namespace, key, caller, existed }) =>
+        logger.debug(`cache_expire ${namespace} ${describeKey(key, caller)}${existed ? '' : ' absent'}`),
       ),
       events.on('invalidateTags', ({ namespace, tags }) =>
-        logger.debug(`cache_invalidate_tags ${namespace} ${tags.map(describeKey).join(' ')}`),
+        logger.debug(`cache_invalidate_tags ${namespace} ${tags.map((tag) => describeKey(tag)).join(' ')}`),
       ),
       events.on('clear', ({ namespace }) => logger.debug(`cache_clear ${namespace}`)),
     ];
   }
 
   /** A class that can't be cached is a mistake in the code: it is logged once in each namespace. */
-  private logRefused({ namespace, key, reason, className }: CacheEventMap['valueRefused']): void {
-    const line = `${describeKey(key)}: ${reason}`;
+  private logRefused({ namespace, key, caller, reason, className }: CacheEventMap['valueRefused']): void {
+    const line = `${describeKey(key, caller)}: ${reason}`;
     if (className === undefined) {
       this.logRepeated(`cache_value_refused ${namespace}`, line);
     } else if (!this.refusedClasses.has(`${namespace} ${className}`)) {

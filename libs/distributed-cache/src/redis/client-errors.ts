@@ -192,6 +192,10 @@ export class ConnectionFault implements ConnectingWatcher {
   private lastWord: string | undefined;
   private isReported = false;
   private isTlsPending = false;
+  private isLoginUnused = false;
+
+  /** @param onFirstUnusedLogin called once, when a server has no use for the login */
+  constructor(private readonly onFirstUnusedLogin = (): void => {}) {}
 
   /** The cause recorded for the present socket, or for the last attempt to open one. */
   get word(): string | undefined {
@@ -237,6 +241,13 @@ export class ConnectionFault implements ConnectingWatcher {
 
   onTlsPending(isPending: boolean): void {
     this.isTlsPending = isPending;
+  }
+
+  onLoginUnused(): void {
+    if (!this.isLoginUnused) {
+      this.isLoginUnused = true;
+      this.onFirstUnusedLogin();
+    }
   }
 
   private noteWord(reason: string): void {

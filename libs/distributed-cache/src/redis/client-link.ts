@@ -36,6 +36,8 @@ export interface ClientLinkListener {
   onReady(): void;
   /** There is no usable socket; the client goes on trying to connect by itself. */
   onLost(reason: string): void;
+  /** The server has no use for the login. Called once. */
+  onLoginUnused(): void;
 }
 
 /**
@@ -45,7 +47,7 @@ export interface ClientLinkListener {
  */
 export class ClientLink {
   /** What the client has reported about the present socket, or about the last attempt to open one. */
-  readonly fault = new ConnectionFault();
+  readonly fault = new ConnectionFault(() => this.listener.onLoginUnused());
   private current: RedisClient | undefined;
   private greetingTimer: NodeJS.Timeout | undefined;
   private reopenTimer: NodeJS.Timeout | undefined;

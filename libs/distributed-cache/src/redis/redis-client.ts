@@ -121,6 +121,8 @@ export interface ConnectingWatcher {
   onSideFault(error: unknown): void;
   /** Whether the socket of the present attempt is open and the TLS handshake is under way. */
   onTlsPending(isPending: boolean): void;
+  /** The server has no use for the login: it needs no password, or has no user names (before Redis 6). */
+  onLoginUnused?(): void;
 }
 
 /**
@@ -130,10 +132,57 @@ export interface ConnectingWatcher {
  */
 export function watchConnecting(client: RedisClient, watcher: ConnectingWatcher): void {
   if (isCluster(client)) {
-    client.on('+node', (node: Redis) => watchSlotRequests(node, watcher));
+    client.on('+node', (node: Redis) => {
+      watchLogin(node, watcher);
+      watchSlotRequests(node, watcher);
+    });
+    watchOwnSubscriber(client, watcher);
     watchLookups(client, watcher);
   } else {
+    watchLogin(client, watcher);
     watchConnector(client, watcher);
+  }
+}
+
+/** Replies to AUTH that the client writes to the console, at each connection; it goes on without a login. */
+const LOGIN_UNUSED = /no password is set|without any password configured|wrong number of arguments for 'auth'/;
+
+type LoginCallback = (error?: Error | null, reply?: unknown) => void;
+
+/** Observes the login. ioredis 5 passes a callback to `auth`, ioredis 6 takes the promise. */
+function watchLogin(client: Redis, watcher: ConnectingWatcher): void {
+  const unlessUnused = (error: Error | null | undefined): Error | null => {
+    if (error === null || error === undefined || !LOGIN_UNUSED.test(error.message)) {
+      return error ?? null;
+    }
+    watcher.onLoginUnused?.();
+    return null;
+  };
+  const auth = client.auth.bind(client) as (login: unknown, callback?: LoginCallback) => Promise<unknown>;
+  const watched = (login: unknown, callback?: LoginCallback): Promise<unknown> =>
+    callback === undefined
+      ? auth(login).catch((error: Error) => {
+          const failure = unlessUnused(error);
+          return failure === null ? undefined : Promise.reject(failure);
+        })
+      : auth(login, (error, reply) => callback(unlessUnused(error), reply));
+  client.auth = watched as Redis['auth'];
+}
+
+/** Observes the connection that a cluster opens for subscriptions, although this library makes none there. */
+function watchOwnSubscriber(cluster: Cluster, watcher: ConnectingWatcher): void {
+  const { subscriber: holder } = cluster as unknown as { readonly subscriber?: { subscriber?: Redis | null } };
+  let current = holder?.subscriber;
+  if (holder !== undefined) {
+    Object.defineProperty(holder, 'subscriber', {
+      get: () => current,
+      set: (subscriber: Redis | null) => {
+        current = subscriber;
+        if (subscriber !== null) {
+          watchLogin(subscriber, watcher);
+        }
+      },
+    });
   }
 }
 
@@ -198,6 +247,7 @@ function watchConnector(client: Redis, watcher: ConnectingWatcher): void {
         watchSideConnection(sentinel, watcher);
       } else {
         sentinel.on('error', () => {}); // this connection reconnects by itself
+        watchLogin(sentinel, watcher);
       }
       return sentinel;
     };
@@ -206,6 +256,7 @@ function watchConnector(client: Redis, watcher: ConnectingWatcher): void {
 
 function watchSideConnection(client: Redis, watcher: ConnectingWatcher): void {
   client.on('error', (error: unknown) => watcher.onSideFault(error));
+  watchLogin(client, watcher);
   watchConnector(client, watcher);
 }
 

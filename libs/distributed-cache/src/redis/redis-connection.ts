@@ -56,6 +56,7 @@ export class RedisConnection {
     this.link = new ClientLink(target, limits.commandTimeoutMs, {
       onReady: () => this.whole.probeNow(),
       onLost: (reason) => this.whole.fail(reason),
+      onLoginUnused: () => listener.onRefused?.({ command: 'AUTH', reply: 'ERR' }),
     });
     const context: NodeContext = {
       limits,

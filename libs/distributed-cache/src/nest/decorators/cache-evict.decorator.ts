@@ -5,11 +5,12 @@ import {
   type DistributedCache,
   type Duration,
   type KeyOptions,
+  prepareKey,
 } from '../../core/index.js';
 import { callOption, CallProblems, OptionError } from './call-problems.js';
 import { checkOptions, DEFAULT_NAMESPACE, type InstanceKey, type OptionSet, tagsOf } from './decorator-options.js';
 import { addDecoratedMethod } from './decorated-methods.js';
-import { callerName, checkedKey, KeySuffix } from './entry-keys.js';
+import { callerName, KeySuffix } from './entry-keys.js';
 import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
 
 interface EvictAlways extends KeyOptions {
@@ -170,6 +171,6 @@ function deletionOf<Args extends unknown[]>(
   if (!Array.isArray(keys)) {
     throw new OptionError('The option `keys` returned no list. Return a list of keys for all arguments.');
   }
-  const evicted = (keys as string[]).map((one) => checkedKey(one, suffix));
+  const evicted = (keys as string[]).map((one) => prepareKey(one, suffix, suffixes.caller));
   return () => cache.deleteMany(evicted, holdOff === undefined ? undefined : { holdOff });
 }

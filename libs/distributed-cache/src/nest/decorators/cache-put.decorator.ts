@@ -1,4 +1,4 @@
-import { Binding, type DistributedCache } from '../../core/index.js';
+import { Binding, type DistributedCache, prepareKey } from '../../core/index.js';
 import { callOption, CallProblems, OptionError } from './call-problems.js';
 import {
   type CachedOptions,
@@ -8,7 +8,7 @@ import {
   type OptionSet,
 } from './decorator-options.js';
 import { addDecoratedMethod } from './decorated-methods.js';
-import { callerName, checkedKey, KeySuffix } from './entry-keys.js';
+import { callerName, KeySuffix } from './entry-keys.js';
 import { type AsyncMethod, type Fits, wrapMethod } from './wrap-method.js';
 
 /** The key of an entry that a method changes: from its arguments, or from its result as well. */
@@ -92,7 +92,7 @@ export function CachePut<Args extends unknown[], Result = unknown>(
       const entryKey = (compute: () => string) =>
         problems.attempt('namespace cleared', () => {
           const suffix = suffixes.of(cache, instance);
-          return suffix === undefined ? undefined : checkedKey(compute(), suffix);
+          return suffix === undefined ? undefined : prepareKey(compute(), suffix, caller);
         });
       const before = args.slice() as unknown as Args; // the method may change its arguments
       const ownKey = key && entryKey(() => callOption('key', key, instance, before));

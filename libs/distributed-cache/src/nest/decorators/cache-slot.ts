@@ -5,6 +5,15 @@ import { DistributedCache } from '../../core/index.js';
 /** The property in which an instance with decorated methods holds the cache of its application. */
 export const CACHE_SLOT = Symbol('distributed-cache');
 
+/** The slots of all copies of this package in the process. `Symbol.for` makes the name the same in every copy. */
+const ALL_SLOTS = Symbol.for('nestjs-distributed-cache:slots');
+const allSlots = ((globalThis as { [ALL_SLOTS]?: Set<symbol> })[ALL_SLOTS] ??= new Set()).add(CACHE_SLOT);
+
+/** Whether the process has loaded this package more than once: a decorator of one copy finds no cache of another. */
+export function isLoadedTwice(): boolean {
+  return allSlots.size > 1;
+}
+
 /** An instance whose class has decorated methods; without the module in its application the slot is empty. */
 export interface WithCacheSlot {
   [CACHE_SLOT]?: DistributedCache;

@@ -1,4 +1,4 @@
-import { Binding, type CacheKey, type DistributedCache } from '../../core/index.js';
+import { Binding, type CacheKey, type DistributedCache, prepareKey } from '../../core/index.js';
 import { callOption, CallProblems } from './call-problems.js';
 import {
   type CachedOptions,
@@ -8,7 +8,7 @@ import {
   type OptionSet,
 } from './decorator-options.js';
 import { addDecoratedMethod } from './decorated-methods.js';
-import { callerName, checkedKey, KeySuffix } from './entry-keys.js';
+import { callerName, KeySuffix } from './entry-keys.js';
 import { ItemResults, MisplacedResults, type ResultForm } from './item-results.js';
 import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
 
@@ -75,7 +75,7 @@ export function CachedMany<Item, Rest extends unknown[] = [], Result = unknown>(
       const call = problems.attempt('not cached', () => {
         const suffix = suffixes.of(cache, instance);
         const keyOf = (item: Item): CacheKey =>
-          checkedKey(callOption('key', key, instance, [item, ...rest]), suffix ?? '');
+          prepareKey(callOption('key', key, instance, [item, ...rest]), suffix ?? '', caller);
         return suffix === undefined
           ? undefined
           : { results: new ItemResults(items, keyOf, { by, returns }), options: optionsOf(instance, args) };

@@ -3,14 +3,15 @@ import {
   Binding,
   type CacheKey,
   type DistributedCache,
-  encodeKey,
   type EntryOptions,
+  PreparedKey,
+  prepareKey,
 } from '../../core/index.js';
 import { callOption, CallProblems } from './call-problems.js';
 import { answersItself } from '../start-check/request-findings.js';
 import { addDecoratedMethod } from './decorated-methods.js';
 import { type CachedOptions, checkOptions, DEFAULT_NAMESPACE, entryOptionsOf } from './decorator-options.js';
-import { callerName, DefaultKeys, KeySuffix, keyWith } from './entry-keys.js';
+import { callerName, DefaultKeys, hitKey, KeySuffix } from './entry-keys.js';
 import { MisplacedResults } from './item-results.js';
 import { RUNNING_LOADS, type RunningLoads } from './reentrancy.js';
 import {
@@ -83,12 +84,13 @@ function cachedDecorator<Args extends unknown[], Result>(
         keys: new DefaultKeys(application, parts),
         running: application.bound(RUNNING_LOADS),
         optionsOf: entryOptionsOf<Args, Result>(options),
+        hits: application.events.observation('hit'),
         problems,
         isHandlerOfResponse: answersItself(target, name),
       };
     });
     const call: WrappedCall = (application, instance, args, original) => {
-      const { cache, keys, running, optionsOf, problems, isHandlerOfResponse } = application.bound(binding);
+      const { cache, keys, running, optionsOf, hits, problems, isHandlerOfResponse } = application.bound(binding);
       if (isHandlerOfResponse) {
         return original.apply(instance, args); // a hit would not answer the request
       }
@@ -101,7 +103,11 @@ function cachedDecorator<Args extends unknown[], Result>(
           cacheKey =
             key === undefined
               ? keys.of(instance, args, suffix)
-              : keyWith(callOption('key', key, instance, args as unknown as Args), suffix);
+              : hitKey(
+                  callOption('key', key, instance, args as unknown as Args),
+                  suffix,
+                  hits.isObserved ? caller : '',
+                );
           if (key !== undefined && running.includes(cache, cacheKey)) {
             cacheKey = undefined;
           } else {
@@ -109,7 +115,9 @@ function cachedDecorator<Args extends unknown[], Result>(
             if (hit !== undefined) {
               return hit;
             }
-            encodeKey(cacheKey); // throws for a key that is not valid
+            if (!(cacheKey instanceof PreparedKey)) {
+              cacheKey = prepareKey(cacheKey, '', caller); // throws for a key that is not valid
+            }
           }
         }
       } catch (error) {

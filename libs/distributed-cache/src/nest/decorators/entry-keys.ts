@@ -4,7 +4,6 @@ import {
   type CacheKey,
   CacheKeyError,
   type DistributedCache,
-  encodeKey,
   instanceSuffix,
   type KeyOptions,
   MethodKeys,
@@ -169,16 +168,13 @@ export class KeySuffix {
   }
 }
 
-/** A key with a suffix; without one the key is only checked where it is used. */
-export function keyWith(key: string, suffix: string): CacheKey {
-  return suffix === '' ? key : prepareKey(key, suffix);
-}
-
-/** A key with a suffix. @throws CacheKeyError for a key that is not a well-formed non-empty string */
-export function checkedKey(key: string, suffix: string): CacheKey {
-  const withSuffix = keyWith(key, suffix);
-  encodeKey(withSuffix);
-  return withSuffix;
+/**
+ * The key with which a hit is looked for. A text without a suffix stays a text, which costs nothing and is checked only
+ * where it is not found.
+ * @param caller the name of the method for the event of a hit; empty if nothing listens to it
+ */
+export function hitKey(key: string, suffix: string, caller: string): CacheKey {
+  return suffix === '' && caller === '' ? key : prepareKey(key, suffix, caller);
 }
 
 /** The name of a method for messages: `Users.find`. */

@@ -13,7 +13,7 @@ import {
   type ExecutionContext,
 } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { httpForTest, nestForTest } from '../../../../../test/support/nest-for-test.js';
 import { recordLogs } from '../../../../../test/support/recording-logger.js';
 import { CacheEvict } from './cache-evict.decorator.js';
@@ -202,6 +202,24 @@ describe('a decorated method runs as written, and warns once,', () => {
     expect([await users.find(1), await users.find(1)]).toEqual(['user 1', 'user 1']);
     expect(users.runs).toBe(2);
     expect(logger.messagesOf('DistributedCache', 'warn')).toHaveLength(1);
+  });
+
+  it('and says so if the process has loaded the package more than once', async () => {
+    const copies = Reflect.get(globalThis, Symbol.for('nestjs-distributed-cache:slots')) as Set<symbol>;
+    const other = Symbol('slot of the CommonJS build');
+    copies.add(other);
+    onTestFinished(() => void copies.delete(other));
+    class Customers extends Users {
+      @Cached()
+      override async find(id: number): Promise<string> {
+        return `customer ${id}`;
+      }
+    }
+    const logger = recordLogs();
+    await new Customers().find(1);
+    expect(logger.messagesOf('DistributedCache')).toEqual([
+      expect.stringMatching(/^Customers\.find runs without .* as ESM and as CommonJS.* load it one way/),
+    ]);
   });
 
   it('on an instance that the application froze', async () => {

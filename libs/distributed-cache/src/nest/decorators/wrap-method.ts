@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { DistributedCache } from '../../core/index.js';
-import { CACHE_SLOT, injectCacheInto, type WithCacheSlot } from './cache-slot.js';
+import { CACHE_SLOT, injectCacheInto, isLoadedTwice, type WithCacheSlot } from './cache-slot.js';
 
 /**
  * A method that these decorators can wrap. The wrapped method always returns a promise, so the original must return
@@ -43,6 +43,9 @@ export type WrappedCall = (
 /** The answer to a call with one argument, if memory alone can give it; `undefined` otherwise. Must not throw. */
 export type QuickAnswer = (cache: DistributedCache, instance: object, only: unknown) => Promise<unknown> | undefined;
 
+const LOADED_TWICE =
+  'This process has loaded nestjs-distributed-cache more than once, for instance as ESM and as CommonJS, and the decorators of one copy do not use the module of another: load it one way (docs/tools.md)';
+
 /**
  * Replaces a method by one that uses the cache. Without a cache (the module is not imported, or the instance was
  * constructed directly) the original method runs, and a warning is logged once; with `enabled: false` it runs without a
@@ -70,8 +73,9 @@ export function wrapMethod(
     }
     if (cache === undefined && !hasWarned) {
       hasWarned = true;
+      const twice = isLoadedTwice() ? `. ${LOADED_TWICE}` : '';
       Logger.warn(
-        `${target.constructor.name}.${String(name)} runs without a cache: import DistributedCacheModule.forRoot() and let Nest make the instance`,
+        `${target.constructor.name}.${String(name)} runs without a cache: import DistributedCacheModule.forRoot() and let Nest make the instance${twice}`,
         'DistributedCache',
       );
     }
