@@ -1,0 +1,377 @@
+import type { LoaderContext } from '../core/index.js';
+import { answerFrom, outgoingFields } from './answers.js';
+import { ClientReads } from './credentials.js';
+import { splitUrl } from './entry/response-key.js';
+import { newId, renewed, type StoredEntry, type StoredResponse, type VariantIndex } from './entry/stored-response.js';
+import type { Answer, Exchange, ResponseHead, ResponseListener } from './exchange/exchange.js';
+import { withParams } from './decorators/cached-response.decorator.js';
+import type { BoundRoute } from './module/bound-route.js';
+import type { CachedRequest } from './module/options.js';
+import type { ResponseCache } from './response-cache.js';
+import type { ForwardReason } from './rules/cache-status.js';
+import { formatHttpDate } from './rules/http-date.js';
+import {
+  explicitLifetimeMs,
+  initialAgeMs,
+  lifetimeMs,
+  type ReceivedResponse,
+  staleAllowance,
+} from './rules/freshness.js';
+import { cacheGroups } from './rules/invalidation.js';
+import { selectionKey, varyNames } from './rules/selecting-headers.js';
+import { mustAlwaysValidate, refusalToStore, type StorageRefusal } from './rules/storability.js';
+import { fieldsToStore, freshenedFields } from './rules/stored-fields.js';
+import { effectiveControl } from './rules/targeted-control.js';
+import { entityTagOf, validationFields } from './rules/validators.js';
+
+/** Where the response of a request is stored. */
+export interface Place {
+  readonly key: string;
+  /** The key of the URL, which holds the index when it has variants; else the same as `key`. */
+  readonly indexKey: string;
+  /** The selecting headers, when the URL has variants. */
+  readonly selection?: string;
+  readonly index?: VariantIndex;
+  /** The response that is to be replaced. */
+  readonly stale?: { readonly stored: StoredResponse; readonly staleMs: number };
+  /** Called when a refresh in the background has ended. */
+  readonly done?: () => void;
+}
+
+type Outcome =
+  /** This request runs the handler, and its response is followed. */
+  | { readonly kind: 'leads' }
+  /** Another request ran it: `null` when its response may not be stored. */
+  | { readonly kind: 'collapsed'; readonly entry: StoredEntry | null }
+  | { readonly kind: 'failed' };
+
+/** How long after its client has left a handler may still answer, in milliseconds. */
+const ABANDONED_MS = 10_000;
+
+/** The fields of the client's request that the handler must not see: its response is for other clients, too. */
+const CONDITIONS = [
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+  'range',
+] as const;
+
+/**
+ * One run of a handler whose response is to be stored. Concurrent requests for one key share it, in this process and in
+ * the cluster: they wait, and are answered from what it stores. As soon as its head says that it may not be stored, they
+ * are released, and each runs the handler by itself.
+ */
+export class ResponseFill implements ResponseListener {
+  private readonly startedAtMs = Date.now();
+  private readonly clientFields: Exchange['requestFields'];
+  private reads: ClientReads | undefined;
+  private context: LoaderContext | undefined;
+  private settle: (entry: StoredEntry | null) => void = () => {};
+  private head: ResponseHead | undefined;
+
+  constructor(
+    private readonly responses: ResponseCache,
+    private readonly exchange: Exchange,
+    private readonly route: BoundRoute,
+    private readonly place: Place,
+    private readonly forward: ForwardReason,
+  ) {
+    this.clientFields = { ...exchange.requestFields };
+  }
+
+  begin(): Promise<Outcome> {
+    const { cache } = this.responses;
+    const { key, done } = this.place;
+    return new Promise((resolve) => {
+      let isLeading = false;
+      const load = (context: LoaderContext): Promise<StoredEntry | null> => {
+        isLeading = true;
+        this.context = context;
+        const loaded = new Promise<StoredEntry | null>((settle) => {
+          this.settle = settle;
+        });
+        this.followHandler();
+        resolve({ kind: 'leads' });
+        return loaded;
+      };
+      cache
+        .getOrSet(key, load, { grace: `${this.route.keptStaleMs}ms`, tags: this.tags() })
+        .then(
+          (entry) => resolve(isLeading ? { kind: 'leads' } : { kind: 'collapsed', entry }),
+          () => resolve({ kind: 'failed' }),
+        )
+        .finally(done ?? (() => {}));
+    });
+  }
+
+  /** The tags that are known before the handler runs. */
+  private tags(): string[] {
+    const { exchange, route } = this;
+    const { path, query } = splitUrl(exchange.url, 'all');
+    return [
+      ...(typeof route.tags === 'function' ? [] : withParams(route.tags, exchange.params)),
+      urlTag(exchange.host, path, query),
+      routeTag(route.name),
+    ];
+  }
+
+  private followHandler(): void {
+    const { exchange, route, place, responses } = this;
+    const { request, response } = exchange.raw;
+    for (const name of CONDITIONS) {
+      delete request.headers[name];
+    }
+    if (place.stale !== undefined) {
+      Object.assign(request.headers, validationFields(place.stale.stored.fields));
+    }
+    request.method = 'GET'; // a HEAD fills the entry for GET
+    if (responses.options.rules !== 'rfc9111') {
+      const isInKey = (header: string): boolean =>
+        route.varyNames.includes(header) || typeof route.audience === 'function';
+      this.reads = new ClientReads(exchange.request, request, responses.options.credentials ?? [], isInKey);
+    }
+    exchange.follow(this, route.maxBodyBytes);
+    response.once('close', () => {
+      if (this.head === undefined) {
+        setTimeout(() => this.giveUp(), ABANDONED_MS).unref();
+      }
+    });
+  }
+
+  private giveUp(): void {
+    if (this.head === undefined) {
+      this.end(null);
+    }
+  }
+
+  onHead(head: ResponseHead, body: Buffer | undefined): Answer | undefined {
+    this.head = head;
+    const { stale } = this.place;
+    const firstRead = this.reads?.first;
+    this.restoreRequest();
+    if (head.status === 304 && stale !== undefined) {
+      return this.freshen(head, stale.stored);
+    }
+    if (head.status >= 500 && stale !== undefined && stale.staleMs < stale.stored.ifErrorMs) {
+      this.end(null);
+      return this.answerWith(stale.stored, stale.staleMs + stale.stored.freshMs, head.status);
+    }
+    const refusal = firstRead === undefined ? this.refusal(head) : 'client-read';
+    if (refusal !== undefined) {
+      this.responses.announce(this.exchange, { forward: this.forward, detail: refusal });
+      this.responses.rememberUncacheable(this.place.key);
+      if (firstRead !== undefined) {
+        this.responses.reportRead(this.route, firstRead);
+      }
+      this.end(null);
+      return undefined;
+    }
+    this.prepareHead(head, body);
+    return body === undefined ? undefined : this.storeWhole(head, body);
+  }
+
+  onEnd(body: Buffer | undefined): void {
+    if (this.head !== undefined && body !== undefined) {
+      this.end(this.storedFrom(this.head, body));
+    } else {
+      this.end(null);
+    }
+  }
+
+  /** Sets the fields that a response of this route has whether it comes from the cache or not. */
+  private prepareHead(head: ResponseHead, body: Buffer | undefined): void {
+    const { exchange, route } = this;
+    const tag = body === undefined || head.status !== 200 ? undefined : entityTagOf(body);
+    const fields = { ...(tag !== undefined && { etag: tag }), ...head.fields };
+    const outgoing = outgoingFields(fields, route, 0);
+    for (const name of ['etag', 'cache-control', 'vary', 'accept-ranges']) {
+      const value = outgoing[name];
+      if (value !== undefined && value !== head.fields[name]) {
+        const before = name === 'vary' ? exchange.field('vary') : undefined;
+        exchange.setField(name, name === 'vary' && before !== undefined ? `${before}, ${value}` : `${value}`);
+      }
+    }
+    this.head = { status: head.status, fields };
+    this.responses.announce(exchange, { forward: this.forward, isStored: true });
+  }
+
+  /** Stores a response that is complete before its first byte is sent; 304 is sent to a client that has it already. */
+  private storeWhole(_head: ResponseHead, body: Buffer): Answer | undefined {
+    const { head } = this;
+    if (head === undefined || body.length > this.route.maxBodyBytes) {
+      this.end(null);
+      return undefined;
+    }
+    const entry = this.storedFrom(head, body);
+    this.end(entry);
+    const answer = answerFrom(entry, 0, this.route, this.clientFields, Date.now());
+    return answer.status === head.status ? undefined : this.withStatus(answer, head.status);
+  }
+
+  private freshen(head: ResponseHead, stored: StoredResponse): Answer {
+    const fields = { ...freshenedFields(stored.fields, head.fields), date: formatHttpDate(Date.now()) };
+    const times = this.timesOf({ status: stored.status, fields });
+    const entry = renewed(stored, { fields, ...times });
+    this.context?.setTtl(`${Math.max(1, times.freshMs)}ms`);
+    this.end(entry);
+    return this.answerWith(entry, 0, 304);
+  }
+
+  private answerWith(entry: StoredResponse, residentMs: number, forwardStatus: number): Answer {
+    return this.withStatus(answerFrom(entry, residentMs, this.route, this.clientFields, Date.now()), forwardStatus);
+  }
+
+  private withStatus(answer: Answer, forwardStatus: number): Answer {
+    const member = this.responses.statusMember({ forward: this.forward, forwardStatus, isStored: true });
+    return member === undefined ? answer : { ...answer, fields: { ...answer.fields, 'cache-status': member } };
+  }
+
+  private refusal(head: ResponseHead): StorageRefusal | 'cache-if' | 'too-large' | undefined {
+    const { route, responses } = this;
+    const { control } = effectiveControl(head.fields, responses.options.targets);
+    const received = this.received(head);
+    const hasOwnLifetime = explicitLifetimeMs(received) !== undefined;
+    const refusal = refusalToStore(
+      { method: 'GET', requestFields: this.clientFields, status: head.status, responseFields: head.fields, control },
+      {
+        profile: responses.options.rules ?? 'careful',
+        statuses: new Set(route.statuses.keys()),
+        isKeptApart: typeof route.audience === 'function' || route.audience === 'everyone',
+        isReusable: hasOwnLifetime,
+      },
+    );
+    if (refusal !== undefined) {
+      return refusal;
+    }
+    return route.cacheIf?.({ status: head.status, headers: head.fields }) === false ? 'cache-if' : undefined;
+  }
+
+  private received(head: ResponseHead): ReceivedResponse {
+    const { control } = effectiveControl(head.fields, this.responses.options.targets);
+    return {
+      status: head.status,
+      fields: head.fields,
+      control,
+      requestedAtMs: this.startedAtMs,
+      receivedAtMs: Date.now(),
+    };
+  }
+
+  private timesOf(
+    head: ResponseHead,
+  ): Pick<StoredResponse, 'initialAgeMs' | 'freshMs' | 'whileRevalidateMs' | 'ifErrorMs'> {
+    const { route, responses } = this;
+    const { rules = 'careful' } = responses.options;
+    const { control, usesExpires } = effectiveControl(head.fields, responses.options.targets);
+    const received = this.received(head);
+    const allowance = staleAllowance(control, {
+      whileRevalidateMs: route.whileRevalidateMs,
+      ifErrorMs: route.ifErrorMs,
+    });
+    if (mustAlwaysValidate(control, rules)) {
+      return { initialAgeMs: initialAgeMs(received), freshMs: 0, whileRevalidateMs: 0, ifErrorMs: 0 };
+    }
+    const ownTtlMs = route.statuses.get(head.status) ?? route.ttlMs;
+    if (ownTtlMs !== 'response' && route.statuses.has(head.status)) {
+      return { initialAgeMs: 0, freshMs: ownTtlMs, ...allowance };
+    }
+    const ageMs = initialAgeMs(received);
+    const wholeMs = lifetimeMs(received, { usesExpires, isHeuristic: rules === 'rfc9111' });
+    return { initialAgeMs: ageMs, freshMs: Math.max(0, wholeMs - ageMs), ...allowance };
+  }
+
+  private storedFrom(head: ResponseHead, body: Buffer): StoredResponse {
+    const times = this.timesOf(head);
+    const { control } = effectiveControl(head.fields, this.responses.options.targets);
+    const unwanted = [
+      ...control.fieldNames('no-cache'),
+      ...control.fieldNames('private'),
+      'cache-status',
+      'age',
+      'content-length',
+    ];
+    const fields = { date: formatHttpDate(Date.now()), ...fieldsToStore(head.fields, unwanted) };
+    const { route, context } = this;
+    context?.setTtl(`${Math.max(1, times.freshMs)}ms`);
+    const response = { status: head.status, headers: head.fields };
+    const tags = typeof route.tags === 'function' ? route.tags(this.exchange.request as CachedRequest, response) : [];
+    context?.addTags(...tags, ...cacheGroups(head.fields));
+    return {
+      kind: 'response',
+      id: newId(),
+      status: head.status,
+      fields,
+      body,
+      ...times,
+      selection: this.place.selection,
+    };
+  }
+
+  private end(entry: StoredResponse | null): void {
+    this.restoreRequest();
+    const { settle, context, place } = this;
+    this.settle = () => {};
+    if (entry === null) {
+      context?.skip();
+      settle(null);
+      return;
+    }
+    const names = varyNames(entry.fields);
+    const unknown =
+      names === '*' ? [] : names.filter((name) => !this.route.varyNames.includes(name) && name !== 'accept-encoding');
+    const isIndexed = place.index !== undefined && unknown.every((name) => place.index?.names.includes(name));
+    if (unknown.length === 0 || isIndexed) {
+      settle(entry);
+    } else if (place.index === undefined) {
+      settle(this.indexAndStore(entry, unknown));
+    } else {
+      // The handler varies on more than it did: the URL begins a new index.
+      void this.responses.cache.delete(place.indexKey);
+      context?.skip();
+      settle(null);
+    }
+  }
+
+  /** Stores the response as a variant, and gives the index that the URL gets in its place. */
+  private indexAndStore(entry: StoredResponse, names: readonly string[]): VariantIndex {
+    const index: VariantIndex = { kind: 'variants', id: newId(), names };
+    const selection = selectionKey(names, this.clientFields);
+    this.responses.storeVariant(
+      this.place.key,
+      index,
+      { ...entry, selection },
+      {
+        tags: this.tags(),
+        keptStaleMs: this.route.keptStaleMs,
+      },
+    );
+    return index;
+  }
+
+  private restoreRequest(): void {
+    this.reads?.stop();
+    this.reads = undefined;
+    const { request } = this.exchange.raw;
+    request.method = this.exchange.method;
+    for (const name of CONDITIONS) {
+      const value = this.clientFields[name];
+      if (value === undefined) {
+        delete request.headers[name];
+      } else {
+        request.headers[name] = value as string;
+      }
+    }
+  }
+}
+
+/** The tag of all entries of one URL. A blank can't be part of a URL, so no other tag is equal by accident. */
+export function urlTag(host: string, path: string, query: string): string {
+  return `url ${host} ${path} ${query}`;
+}
+
+/** The tag of all entries of one route. */
+export function routeTag(route: string): string {
+  return `route ${route}`;
+}
