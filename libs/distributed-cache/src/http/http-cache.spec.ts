@@ -4,6 +4,7 @@ import {
   Get,
   Header,
   HttpCode,
+  InternalServerErrorException,
   NotFoundException,
   Param,
   Post,
@@ -16,9 +17,17 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
 import type { INestApplication } from '@nestjs/common';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { DistributedCacheModule } from '../nest/index.js';
-import { CachedResponse, HttpCache, HttpCacheModule, type HttpCacheOptions, PurgesResponses } from './index.js';
+import {
+  CachedResponse,
+  HttpCache,
+  HttpCacheModule,
+  type HttpCacheOptions,
+  ResponseCache,
+  type ResponseControl,
+  PurgesResponses,
+} from './index.js';
 
 let runs = 0;
 
@@ -66,6 +75,38 @@ class ProductsController {
     runs++;
     await new Promise((resolve) => setTimeout(resolve, 50));
     return { slow: true };
+  }
+
+  @CachedResponse()
+  @Get('large')
+  large() {
+    runs++;
+    return { text: 'large '.repeat(1000) };
+  }
+
+  @CachedResponse({ ttl: '1ms', staleWhileRevalidate: '1m' })
+  @Get('swr')
+  swr() {
+    return { run: ++runs };
+  }
+
+  @CachedResponse({ ttl: '1ms', staleIfError: '1m' })
+  @Get('sie')
+  sie() {
+    if (++runs > 1) {
+      throw new InternalServerErrorException();
+    }
+    return { run: runs };
+  }
+
+  @CachedResponse({ ttl: '1ms' })
+  @Get('versioned')
+  versioned(@ResponseCache() cache: ResponseControl) {
+    if (cache.modified({ etag: 'v1' })) {
+      runs++;
+      return { version: 1 };
+    }
+    return undefined;
   }
 
   @CachedResponse({ tags: ['product:{id}'] })
@@ -236,5 +277,63 @@ describe.each(['express', 'fastify'] as const)('HttpCacheModule on %s', (platfor
     }
     await get('/products/1');
     expect(runs).toBe(5);
+  });
+
+  it('sends a body compressed from the third request for a coding on, with an ETag of its own', async () => {
+    const { get } = await start();
+    const identity = await get('/products/large', { 'accept-encoding': 'identity' });
+    await get('/products/large', { 'accept-encoding': 'br' });
+    await vi.waitFor(async () => {
+      const coded = await get('/products/large', { 'accept-encoding': 'br' });
+      expect(coded.headers).toMatchObject({
+        'content-encoding': 'br',
+        vary: expect.stringMatching(/accept-encoding/i) as string,
+      });
+      expect(coded.body).toBe(identity.body);
+      expect(coded.headers['etag']).not.toBe(identity.headers['etag']);
+    });
+    expect(runs).toBe(1);
+  });
+
+  it('sends a stale response while it is refreshed in the background', async () => {
+    const { get } = await start();
+    await get('/products/swr');
+    await vi.waitFor(async () => {
+      const { body, headers } = await get('/products/swr');
+      expect(headers['cache-status']).toContain('detail=stale-while-revalidate');
+      expect(body).not.toBe('{"run":1}');
+    });
+  });
+
+  it('sends a stale response when the handler fails', async () => {
+    const { get } = await start();
+    await get('/products/sie');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await get('/products/sie')).toMatchObject({ status: 200, body: '{"run":1}' });
+    expect(runs).toBe(2);
+  });
+
+  it('makes no body when the stored response, or that of the client, is current', async () => {
+    const { get } = await start();
+    const { headers } = await get('/products/versioned');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await get('/products/versioned')).toMatchObject({ status: 200, body: '{"version":1}' });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await get('/products/versioned', { 'if-none-match': headers['etag'] ?? '' })).toMatchObject({ status: 304 });
+    expect(await get('/products/versioned', { 'if-none-match': '"v1"', cookie: 'a=1' })).toMatchObject({ status: 304 });
+    expect(runs).toBe(1);
+  });
+
+  it('warms, explains, and purges softly', async () => {
+    const { url, get, application } = await start();
+    const cache = application.get(HttpCache);
+    expect(await cache.warm([`${url}/products/1`, `${url}/products/missing`])).toEqual([200, 404]);
+    expect(await get('/products/1')).toMatchObject({ body: '{"id":"1"}' });
+    expect(runs).toBe(2);
+    expect(await cache.explain(`${url}/products/1`)).toMatchObject([
+      { route: 'ProductsController.one', state: 'fresh', status: 200, bodyBytes: 10 },
+    ]);
+    await cache.purge(`${url}/products/1`, { soft: true });
+    expect(await cache.explain(`${url}/products/1`)).toMatchObject([{ state: 'stale' }]);
   });
 });

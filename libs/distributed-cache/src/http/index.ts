@@ -3,6 +3,7 @@ export {
   PurgesResponses,
   type PurgesResponsesOptions,
 } from './decorators/cached-response.decorator.js';
+export { ResponseCache, type ResponseControl, type Validators } from './response-control.js';
 export { HttpCache } from './http-cache.js';
 export { HttpCacheModule } from './module/http-cache.module.js';
 export type {

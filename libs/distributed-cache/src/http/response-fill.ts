@@ -1,14 +1,17 @@
+import { type Duration, MAX_DURATION_MS } from '../config/index.js';
 import type { LoaderContext } from '../core/index.js';
 import { answerFrom, outgoingFields } from './answers.js';
 import { ClientReads } from './credentials.js';
 import { splitUrl } from './entry/response-key.js';
+import { controlOf, type ResponseControl } from './response-control.js';
 import { newId, renewed, type StoredEntry, type StoredResponse, type VariantIndex } from './entry/stored-response.js';
 import type { Answer, Exchange, ResponseHead, ResponseListener } from './exchange/exchange.js';
 import { withParams } from './decorators/cached-response.decorator.js';
-import type { BoundRoute } from './module/bound-route.js';
+import { type BoundRoute, isForEverybody } from './module/bound-route.js';
 import type { CachedRequest } from './module/options.js';
-import type { ResponseCache } from './response-cache.js';
+import type { CachedResponses } from './cached-responses.js';
 import type { ForwardReason } from './rules/cache-status.js';
+import { fieldText } from './rules/fields.js';
 import { formatHttpDate } from './rules/http-date.js';
 import {
   explicitLifetimeMs,
@@ -22,7 +25,7 @@ import { selectionKey, varyNames } from './rules/selecting-headers.js';
 import { mustAlwaysValidate, refusalToStore, type StorageRefusal } from './rules/storability.js';
 import { fieldsToStore, freshenedFields } from './rules/stored-fields.js';
 import { effectiveControl } from './rules/targeted-control.js';
-import { entityTagOf, validationFields } from './rules/validators.js';
+import { entityTagOf, isLengthAndDigest, notModifiedFields, validationFields } from './rules/validators.js';
 
 /** Where the response of a request is stored. */
 export interface Place {
@@ -66,19 +69,22 @@ const CONDITIONS = [
 export class ResponseFill implements ResponseListener {
   private readonly startedAtMs = Date.now();
   private readonly clientFields: Exchange['requestFields'];
+  private readonly control: ResponseControl;
   private reads: ClientReads | undefined;
   private context: LoaderContext | undefined;
   private settle: (entry: StoredEntry | null) => void = () => {};
   private head: ResponseHead | undefined;
+  private isSettled = false;
 
   constructor(
-    private readonly responses: ResponseCache,
+    private readonly responses: CachedResponses,
     private readonly exchange: Exchange,
     private readonly route: BoundRoute,
     private readonly place: Place,
     private readonly forward: ForwardReason,
   ) {
     this.clientFields = { ...exchange.requestFields };
+    this.control = controlOf(exchange.raw.request);
   }
 
   begin(): Promise<Outcome> {
@@ -113,6 +119,7 @@ export class ResponseFill implements ResponseListener {
     return [
       ...(typeof route.tags === 'function' ? [] : withParams(route.tags, exchange.params)),
       urlTag(exchange.host, path, query),
+      ...(isForEverybody(route) ? [] : [ownUrlTag(exchange.host, path, query)]),
       routeTag(route.name),
     ];
   }
@@ -132,6 +139,8 @@ export class ResponseFill implements ResponseListener {
         route.varyNames.includes(header) || typeof route.audience === 'function';
       this.reads = new ClientReads(exchange.request, request, responses.options.credentials ?? [], isInKey);
     }
+    const set = (name: string, value: string): void => exchange.setField(name, value);
+    this.control.attach(set, this.clientFields, place.stale?.stored.fields);
     exchange.follow(this, route.maxBodyBytes);
     response.once('close', () => {
       if (this.head === undefined) {
@@ -151,8 +160,13 @@ export class ResponseFill implements ResponseListener {
     const { stale } = this.place;
     const firstRead = this.reads?.first;
     this.restoreRequest();
-    if (head.status === 304 && stale !== undefined) {
+    const { current } = this.control;
+    if (stale !== undefined && (head.status === 304 || current === 'stored')) {
       return this.freshen(head, stale.stored);
+    }
+    if (current === 'client') {
+      this.end(null);
+      return this.withStatus({ status: 304, fields: notModifiedFields(head.fields) }, 304);
     }
     if (head.status >= 500 && stale !== undefined && stale.staleMs < stale.stored.ifErrorMs) {
       this.end(null);
@@ -183,8 +197,9 @@ export class ResponseFill implements ResponseListener {
   /** Sets the fields that a response of this route has whether it comes from the cache or not. */
   private prepareHead(head: ResponseHead, body: Buffer | undefined): void {
     const { exchange, route } = this;
-    const tag = body === undefined || head.status !== 200 ? undefined : entityTagOf(body);
-    const fields = { ...(tag !== undefined && { etag: tag }), ...head.fields };
+    const hasOwnTag = head.fields['etag'] !== undefined && !isLengthAndDigest(fieldText(head.fields, 'etag'), body);
+    const etag = hasOwnTag || body === undefined || head.status !== 200 ? head.fields['etag'] : entityTagOf(body);
+    const fields = { ...head.fields, ...(etag !== undefined && { etag }) };
     const outgoing = outgoingFields(fields, route, 0);
     for (const name of ['etag', 'cache-control', 'vary', 'accept-ranges']) {
       const value = outgoing[name];
@@ -214,7 +229,7 @@ export class ResponseFill implements ResponseListener {
     const fields = { ...freshenedFields(stored.fields, head.fields), date: formatHttpDate(Date.now()) };
     const times = this.timesOf({ status: stored.status, fields });
     const entry = renewed(stored, { fields, ...times });
-    this.context?.setTtl(`${Math.max(1, times.freshMs)}ms`);
+    this.context?.setTtl(coreTtl(times.freshMs));
     this.end(entry);
     return this.answerWith(entry, 0, 304);
   }
@@ -230,20 +245,25 @@ export class ResponseFill implements ResponseListener {
 
   private refusal(head: ResponseHead): StorageRefusal | 'cache-if' | 'too-large' | undefined {
     const { route, responses } = this;
-    const { control } = effectiveControl(head.fields, responses.options.targets);
+    const { control, usesExpires } = effectiveControl(head.fields, responses.options.targets);
     const received = this.received(head);
-    const hasOwnLifetime = explicitLifetimeMs(received) !== undefined;
+    const { rules: profile = 'careful' } = responses.options;
+    const isByTheLetter = profile === 'rfc9111';
+    const isHeuristic = isByTheLetter && lifetimeMs(received, { usesExpires, isHeuristic: true }) > 0;
     const refusal = refusalToStore(
       { method: 'GET', requestFields: this.clientFields, status: head.status, responseFields: head.fields, control },
       {
-        profile: responses.options.rules ?? 'careful',
+        profile,
         statuses: new Set(route.statuses.keys()),
-        isKeptApart: typeof route.audience === 'function' || route.audience === 'everyone',
-        isReusable: hasOwnLifetime,
+        isKeptApart: typeof route.audience === 'function' || (route.audience === 'everyone' && !isByTheLetter),
+        isReusable: isHeuristic || explicitLifetimeMs(received, usesExpires) !== undefined,
       },
     );
     if (refusal !== undefined) {
       return refusal;
+    }
+    if (this.control.isForbidden) {
+      return 'no-store';
     }
     return route.cacheIf?.({ status: head.status, headers: head.fields }) === false ? 'cache-if' : undefined;
   }
@@ -273,8 +293,8 @@ export class ResponseFill implements ResponseListener {
     if (mustAlwaysValidate(control, rules)) {
       return { initialAgeMs: initialAgeMs(received), freshMs: 0, whileRevalidateMs: 0, ifErrorMs: 0 };
     }
-    const ownTtlMs = route.statuses.get(head.status) ?? route.ttlMs;
-    if (ownTtlMs !== 'response' && route.statuses.has(head.status)) {
+    const ownTtlMs = this.control.ttlMs ?? route.statuses.get(head.status) ?? route.ttlMs;
+    if (ownTtlMs !== 'response' && (route.statuses.has(head.status) || this.control.ttlMs !== undefined)) {
       return { initialAgeMs: 0, freshMs: ownTtlMs, ...allowance };
     }
     const ageMs = initialAgeMs(received);
@@ -294,10 +314,10 @@ export class ResponseFill implements ResponseListener {
     ];
     const fields = { date: formatHttpDate(Date.now()), ...fieldsToStore(head.fields, unwanted) };
     const { route, context } = this;
-    context?.setTtl(`${Math.max(1, times.freshMs)}ms`);
+    context?.setTtl(coreTtl(times.freshMs));
     const response = { status: head.status, headers: head.fields };
     const tags = typeof route.tags === 'function' ? route.tags(this.exchange.request as CachedRequest, response) : [];
-    context?.addTags(...tags, ...cacheGroups(head.fields));
+    context?.addTags(...tags, ...cacheGroups(head.fields), ...this.control.addedTags);
     return {
       kind: 'response',
       id: newId(),
@@ -312,7 +332,10 @@ export class ResponseFill implements ResponseListener {
   private end(entry: StoredResponse | null): void {
     this.restoreRequest();
     const { settle, context, place } = this;
-    this.settle = () => {};
+    if (this.isSettled) {
+      return;
+    }
+    this.isSettled = true;
     if (entry === null) {
       context?.skip();
       settle(null);
@@ -366,9 +389,19 @@ export class ResponseFill implements ResponseListener {
   }
 }
 
+/** The TTL of an entry: at least a millisecond, and at most what the cache accepts, which is shorter than what HTTP does. */
+export function coreTtl(freshMs: number): Duration {
+  return `${Math.ceil(Math.min(Math.max(1, freshMs), MAX_DURATION_MS))}ms`;
+}
+
 /** The tag of all entries of one URL. A blank can't be part of a URL, so no other tag is equal by accident. */
 export function urlTag(host: string, path: string, query: string): string {
   return `url ${host} ${path} ${query}`;
+}
+
+/** The tag of those entries of one URL that not everybody shares. */
+export function ownUrlTag(host: string, path: string, query: string): string {
+  return `own ${urlTag(host, path, query)}`;
 }
 
 /** The tag of all entries of one route. */

@@ -29,7 +29,14 @@ export interface VariantIndex {
   readonly names: readonly string[];
 }
 
-export type StoredEntry = StoredResponse | VariantIndex;
+/** The body of a stored response in another content coding. */
+export interface CodedBody {
+  readonly kind: 'coded';
+  /** Absent when the coding saves too little. */
+  readonly body?: Buffer;
+}
+
+export type StoredEntry = StoredResponse | VariantIndex | CodedBody;
 
 export function newId(): string {
   return randomUUID();

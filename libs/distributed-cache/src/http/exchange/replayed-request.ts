@@ -17,16 +17,20 @@ const OWN_CONDITIONS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * A request that is made once more with no client behind it: to refresh a stored response in the background. It has the
- * method GET, the URL and the fields of the given request, but for its conditions, and a socket that leads nowhere.
+ * A GET request with no client behind it: to refresh a stored response in the background, or to store one ahead of
+ * time. It has the fields of the given request, but for its conditions, and a socket that leads nowhere.
  */
-export function replayOf(original: IncomingMessage, fields: Readonly<Record<string, string>> = {}): RawExchange {
-  const kept = Object.entries(original.headers).filter(([name]) => !OWN_CONDITIONS.has(name));
-  const socket = new NowhereSocket(original.socket);
+export function replayOf(
+  original: IncomingMessage | undefined,
+  fields: Readonly<Record<string, string>>,
+  url: string,
+): RawExchange {
+  const kept = Object.entries(original?.headers ?? {}).filter(([name]) => !OWN_CONDITIONS.has(name));
+  const socket = new NowhereSocket(original?.socket);
   const request = new IncomingMessage(socket as unknown as Socket);
   Object.assign(request, { httpVersion: '1.1', httpVersionMajor: 1, httpVersionMinor: 1 });
   request.method = 'GET';
-  request.url = (original as { originalUrl?: string }).originalUrl ?? original.url ?? '';
+  request.url = url;
   request.headers = { ...Object.fromEntries(kept), ...fields };
   request.push(null);
   const response = new ServerResponse(request);

@@ -53,7 +53,7 @@ export function bindRoute(name: string, options: CachedResponseOptions, module: 
   checkOptions(name, options);
   const vary = varyRules(options.vary ?? []);
   const whileRevalidateMs = toMs(options.staleWhileRevalidate ?? 0);
-  const ifErrorMs = toMs(options.staleIfError ?? 0);
+  const ifErrorMs = toMs(options.staleIfError ?? (module.rules === 'rfc9111' ? ONE_MINUTE_MS / 1000 : 0));
   const ttl = options.ttl ?? module.ttl ?? ONE_MINUTE_MS / 1000;
   return {
     name,
@@ -110,4 +110,9 @@ function checkOptions(name: string, options: CachedResponseOptions): void {
   if (audience !== undefined && audience !== 'anonymous' && audience !== 'everyone' && typeof audience !== 'function') {
     refuse('audience', "'anonymous', 'everyone' or a function of the request");
   }
+}
+
+/** Whether one entry of the route serves all clients: a URL has one key then. */
+export function isForEverybody({ audience, varyNames }: BoundRoute): boolean {
+  return typeof audience !== 'function' && varyNames.length === 0;
 }

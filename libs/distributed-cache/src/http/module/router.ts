@@ -4,17 +4,17 @@ import type { DistributedCache } from '../../core/index.js';
 import { CACHED_RESPONSE } from '../decorators/cached-response.decorator.js';
 import type { Exchange } from '../exchange/exchange.js';
 import { replayOf, type RequestListener } from '../exchange/replayed-request.js';
-import { splitUrl } from '../entry/response-key.js';
-import { type Place, urlTag } from '../response-fill.js';
-import { ResponseCache } from '../response-cache.js';
-import { type BoundRoute, bindRoute } from './bound-route.js';
+import { responseKey, splitUrl } from '../entry/response-key.js';
+import { ownUrlTag, type Place, urlTag } from '../response-fill.js';
+import { CachedResponses } from '../cached-responses.js';
+import { type BoundRoute, bindRoute, isForEverybody } from './bound-route.js';
 import type { CachedResponseOptions, HttpCacheOptions } from './options.js';
 
 type Handler = (...args: never[]) => unknown;
 
 /** The cached routes of one application, and the cache that answers them. */
 export class HttpCacheRouter {
-  readonly responses: ResponseCache;
+  readonly responses: CachedResponses;
   private readonly routes = new Map<Type, Map<unknown, BoundRoute>>();
   private readonly replays = new WeakMap<IncomingMessage, Place>();
   private readonly logger = new Logger('HttpCache');
@@ -24,7 +24,7 @@ export class HttpCacheRouter {
     private readonly options: HttpCacheOptions,
     private readonly listener: () => RequestListener,
   ) {
-    this.responses = new ResponseCache(
+    this.responses = new CachedResponses(
       cache,
       options,
       (exchange, fields, place) => this.replay(exchange, fields, place),
@@ -74,16 +74,66 @@ export class HttpCacheRouter {
       : this.responses.refresh(exchange, route, place);
   }
 
+  /** The bound routes of one method. */
+  routesOf(controller: Type, method: string): BoundRoute[] {
+    const handler: unknown = Reflect.get(controller.prototype as object, method);
+    const route = this.routeOf(controller, handler);
+    return route === undefined ? [] : [route];
+  }
+
+  /** Makes the responses of these URLs stale that everybody shares, and removes the others. */
+  async softPurge(urls: readonly string[]): Promise<void> {
+    const { cache } = this.responses;
+    const keys = urls.flatMap((url) => this.sharedKeys(url).map(({ key }) => key));
+    const own = urls.map((url) => {
+      const { host, path, query } = partsOf(url);
+      return ownUrlTag(host, path, query);
+    });
+    await Promise.all([...keys.map((key) => cache.expire(key)), cache.invalidateTags(...own)]);
+  }
+
+  /** What is stored for a URL by routes whose responses everybody shares. */
+  async explain(url: string): Promise<ResponseExplanation[]> {
+    const explanations: ResponseExplanation[] = [];
+    for (const { key, route } of this.sharedKeys(url)) {
+      const found = await this.responses.cache.lookup(key);
+      if (found.state !== 'miss' && found.value?.kind === 'response') {
+        const { status, body } = found.value;
+        const { state, tier, ageMs, ttlMs } = found;
+        explanations.push({ route: route.name, key, state, tier, status, bodyBytes: body.length, ageMs, ttlMs });
+      }
+    }
+    return explanations;
+  }
+
+  private sharedKeys(url: string): { key: string; route: BoundRoute }[] {
+    const { host, target } = partsOf(url);
+    return [...this.routes.values()]
+      .flatMap((routes) => [...routes.values()])
+      .filter(isForEverybody)
+      .map((route) => ({ route, key: responseKey({ route: route.name, host, ...splitUrl(target, route.query) }) }));
+  }
+
+  /** Requests a URL as an anonymous client. @returns its status */
+  visit(url: string): Promise<number> {
+    const { host, target } = partsOf(url);
+    const { request, response } = replayOf(undefined, { host }, target);
+    return new Promise((resolve) => {
+      response.once('finish', () => resolve(response.statusCode));
+      response.once('close', () => resolve(response.statusCode));
+      this.request(request, response);
+    });
+  }
+
   /** The tag of the stored responses of an absolute URL. */
   tagOf(url: string): string {
-    const { host, pathname, search } = new URL(url);
-    const { path, query } = splitUrl(`${pathname}${search}`, 'all');
+    const { host, path, query } = partsOf(url);
     return urlTag(host, path, query);
   }
 
   /** Repeats a request for a refresh; its guards run, and it carries the credentials of the request that triggered it. */
   private replay(exchange: Exchange, fields: Readonly<Record<string, string>>, place: Place): void {
-    const { request, response } = replayOf(exchange.raw.request, fields);
+    const { request, response } = replayOf(exchange.raw.request, fields, exchange.url);
     this.replays.set(request, place);
     response.once('close', () => place.done?.());
     response.once('finish', () => place.done?.());
@@ -103,6 +153,24 @@ export class HttpCacheRouter {
     }
     return unique;
   }
+}
+
+/** What is stored for a URL by one route. Times in milliseconds. */
+export interface ResponseExplanation {
+  readonly route: string;
+  readonly key: string;
+  readonly state: 'fresh' | 'stale';
+  readonly tier: 'local' | 'redis';
+  readonly status: number;
+  readonly bodyBytes: number;
+  readonly ageMs: number;
+  /** The rest of its lifetime; negative past it. */
+  readonly ttlMs: number;
+}
+
+function partsOf(url: string): { host: string; target: string; path: string; query: string } {
+  const { host, pathname, search } = new URL(url);
+  return { host, target: `${pathname}${search}`, ...splitUrl(`${pathname}${search}`, 'all') };
 }
 
 function handlersOf(controller: Type): [string, Handler][] {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { purgedTagsOf } from '../decorators/cached-response.decorator.js';
+import type { Fields } from '../rules/fields.js';
 import { invalidatedGroups, invalidatedUrls, isUnsafe } from '../rules/invalidation.js';
 import type { HttpCacheRouter } from './router.js';
 
@@ -16,16 +17,17 @@ export class UnsafeMethods {
   readonly middleware = (request: IncomingMessage, response: ServerResponse, next: () => void): void => {
     const { method = '' } = request;
     if (isUnsafe(method)) {
-      this.follow(request, response, method);
+      this.follow(request, response);
     }
     next();
   };
 
-  private follow(request: IncomingMessage, response: ServerResponse, method: string): void {
+  private follow(request: IncomingMessage, response: ServerResponse): void {
     const end = response.end.bind(response) as (...args: unknown[]) => ServerResponse;
+    const written = writtenFields(response);
     response.end = ((...args: unknown[]) => {
       Reflect.deleteProperty(response, 'end');
-      const tags = this.outdatedTags(request, response, method);
+      const tags = this.outdatedTags(request, response, { ...response.getHeaders(), ...written() });
       if (tags.length === 0) {
         return end(...args);
       }
@@ -37,17 +39,30 @@ export class UnsafeMethods {
     }) as End;
   }
 
-  private outdatedTags(request: IncomingMessage, response: ServerResponse, method: string): string[] {
+  private outdatedTags(request: IncomingMessage, response: ServerResponse, fields: Fields): string[] {
+    const { method = '' } = request;
     const { host = 'localhost' } = request.headers;
     const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
     const url = `http://${host}${path}`;
     if (!URL.canParse(url)) {
       return [];
     }
-    const fields = response.getHeaders();
     const urls = invalidatedUrls({ method, url, status: response.statusCode, fields });
     const groups = response.statusCode < 400 ? invalidatedGroups({ method, fields }) : [];
     const purged = response.statusCode < 400 ? purgedTagsOf(request) : [];
     return [...urls.map((outdated) => this.router.tagOf(outdated)), ...groups, ...purged];
   }
+}
+
+/** The fields that `writeHead` is given, by lower-case name: Fastify sets its fields there, all at once. */
+function writtenFields(response: ServerResponse): () => Fields {
+  const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => ServerResponse;
+  let written: Fields = {};
+  response.writeHead = ((...args: unknown[]) => {
+    const given = args.find((arg) => typeof arg === 'object' && arg !== null && !Array.isArray(arg)) as
+      Fields | undefined;
+    written = Object.fromEntries(Object.entries(given ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
+    return writeHead(...args);
+  }) as ServerResponse['writeHead'];
+  return () => written;
 }

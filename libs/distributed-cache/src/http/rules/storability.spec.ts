@@ -49,6 +49,7 @@ describe('refusalToStore (RFC 9111 section 3)', () => {
     [cacheControl('max-age=60, No-Store'), 'no-store', 'no-store'],
     [cacheControl('no-store, must-understand'), undefined, undefined],
     [{ status: 299, ...cacheControl('no-store, must-understand') }, 'no-store', 'no-store'],
+    [{ status: 299, ...cacheControl('max-age=60, must-understand') }, 'no-store', 'no-store'],
     [cacheControl('private'), 'private', 'private'],
     [cacheControl('PRIVATE, max-age=60'), 'private', 'private'],
     [cacheControl('private="x-user"'), 'private', undefined],

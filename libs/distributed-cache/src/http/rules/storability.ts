@@ -61,7 +61,7 @@ export function refusalToStore(exchange: Exchange, rules: StorageRules): Storage
     'range-request': () => requestFields['range'] !== undefined && status !== 200,
     partial: () => status === 206,
     status: () => status < 200 || status === 304,
-    'no-store': () => control.has('no-store') && !(control.has('must-understand') && UNDERSTOOD_STATUSES.has(status)),
+    'no-store': () => (control.has('must-understand') ? !UNDERSTOOD_STATUSES.has(status) : control.has('no-store')),
     private: () => (isCareful ? control.has('private') : control.appliesToAll('private')),
     'vary-star': () => varyNames(responseFields) === '*',
     'set-cookie': () => isCareful && responseFields['set-cookie'] !== undefined,

@@ -4,6 +4,7 @@ import { formatHttpDate } from './http-date.js';
 import {
   entityTagForCoding,
   entityTagOf,
+  isLengthAndDigest,
   isNotModified,
   isRangeCurrent,
   notModifiedFields,
@@ -24,6 +25,18 @@ describe('entityTagOf (RFC 9110 section 8.8.3)', () => {
 
   it('is another one for each coding, and stays as it is when it is weak (section 8.8.3.3)', () => {
     expect(['"x"', 'W/"x"', 'x'].map((tag) => entityTagForCoding(tag, 'br'))).toEqual(['"x-br"', 'W/"x"', 'x']);
+  });
+});
+
+describe('isLengthAndDigest', () => {
+  it.each([
+    ['W/"a-h10mBUX798CKJHPjR1NhrIqlyT0"', true],
+    ['W/"b-h10mBUX798CKJHPjR1NhrIqlyT0"', false],
+    ['"a-h10mBUX798CKJHPjR1NhrIqlyT0"', false],
+    ['W/"a"', false],
+    [undefined, false],
+  ])('of %j for ten bytes is %j', (tag, isMade) => {
+    expect(isLengthAndDigest(tag, Buffer.alloc(10))).toBe(isMade);
   });
 });
 

@@ -22,6 +22,15 @@ export function entityTagForCoding(tag: string, coding: string): string {
   return isWeak(tag) || !tag.endsWith('"') ? tag : `${tag.slice(0, -1)}-${coding}"`;
 }
 
+/**
+ * Whether a framework made the tag from the bytes: Express sends the length and a digest of every body as a weak tag. A
+ * strong tag says the same, and more.
+ */
+export function isLengthAndDigest(tag: string | undefined, body: Uint8Array | undefined): boolean {
+  const length = /^W\/"(?<length>[\da-f]+)-[\w+/]{27}"$/.exec(tag ?? '')?.groups?.['length'];
+  return length !== undefined && Number.parseInt(length, 16) === body?.length;
+}
+
 function isWeak(tag: string): boolean {
   return tag.startsWith('W/');
 }

@@ -3,8 +3,13 @@ import { answerFrom, appended, sendAnswer } from './answers.js';
 import { credentialOf } from './credentials.js';
 import { declaredSelection, responseKey, splitUrl, variantKey } from './entry/response-key.js';
 import type { StoredEntry, StoredResponse, VariantIndex } from './entry/stored-response.js';
-import type { Exchange } from './exchange/exchange.js';
-import { type Place, ResponseFill } from './response-fill.js';
+import { codeBody, codedKey, isWorthCoding } from './entry/coded-body.js';
+import type { Answer, Exchange, ResponseHead } from './exchange/exchange.js';
+import { controlOf } from './response-control.js';
+import { chooseCoding, type ContentCoding } from './rules/content-coding.js';
+import { fieldText, type Fields } from './rules/fields.js';
+import { entityTagForCoding, notModifiedFields } from './rules/validators.js';
+import { coreTtl, type Place, ResponseFill } from './response-fill.js';
 import type { BoundRoute } from './module/bound-route.js';
 import type { CachedRequest, HttpCacheOptions } from './module/options.js';
 import { cacheStatusMember, type CacheStatus, type ForwardReason } from './rules/cache-status.js';
@@ -17,6 +22,9 @@ const MAX_URL_LENGTH = 2048;
 /** How long a key whose response may not be stored is not tried again, in milliseconds. */
 const UNCACHEABLE_MS = 10_000;
 const MAX_UNCACHEABLE = 1000;
+
+/** How long a response is kept after a soft purge, to be sent stale or to be validated. */
+const SOFT_PURGE_GRACE = '1h';
 
 /** The maximum number of refreshes in the background at one time; one more is left to the next request. */
 const MAX_REFRESHES = 32;
@@ -33,7 +41,7 @@ type Decision = 'answered' | 'passed';
  * While Redis can't be used, responses come from L1 within the limits of the fallback, and each process runs its own
  * handlers. No fault of a tier reaches a client.
  */
-export class ResponseCache {
+export class CachedResponses {
   readonly cache: AsyncCache<StoredEntry | null>;
   readonly options: HttpCacheOptions;
   private readonly isHonouringRequests: boolean;
@@ -51,7 +59,10 @@ export class ResponseCache {
     this.options = options;
     this.isHonouringRequests = options.rules === 'rfc9111';
     this.credentials = (options.credentials ?? []).map((name) => name.toLowerCase());
-    this.cache = distributedCache.getCache<StoredEntry | null>(options.namespace ?? 'http', { values: 'shared' });
+    this.cache = distributedCache.getCache<StoredEntry | null>(options.namespace ?? 'http', {
+      values: 'shared',
+      grace: SOFT_PURGE_GRACE,
+    });
   }
 
   /** @returns whether the exchange was answered; if not, the handler runs */
@@ -115,11 +126,14 @@ export class ResponseCache {
     const staleMs = -ttlMs;
     const mayBeStale = stored.whileRevalidateMs > 0 || stored.ifErrorMs > 0;
     if (satisfiesDemand({ ...times, mayBeStale }, demand) || demand.onlyIfCached) {
-      return this.send(exchange, route, stored, ageMs, { ttlSeconds: ttlMs / 1000 });
+      return this.send(exchange, route, place.key, found, { ttlSeconds: ttlMs / 1000 });
     }
     if (staleMs >= 0 && staleMs < stored.whileRevalidateMs && !demand.mustValidate) {
       this.refreshInBackground(exchange, place, stored);
-      return this.send(exchange, route, stored, ageMs, { ttlSeconds: ttlMs / 1000, detail: 'stale-while-revalidate' });
+      return this.send(exchange, route, place.key, found, {
+        ttlSeconds: ttlMs / 1000,
+        detail: 'stale-while-revalidate',
+      });
     }
     if (staleMs < 0) {
       await this.cache.expire(place.key); // fresh, and the client demands a newer one
@@ -165,13 +179,19 @@ export class ResponseCache {
       case 'collapsed':
         break;
     }
-    const { entry } = outcome;
-    if (entry?.kind === 'variants') {
+    if (outcome.entry?.kind === 'variants') {
       return this.answer(exchange, route, place.indexKey);
     }
+    const entry = outcome.entry?.kind === 'response' ? outcome.entry : null;
     const isOwn = entry !== null && entry.selection === place.selection && entry.id !== place.stale?.stored.id;
     return entry !== null && isOwn
-      ? this.send(exchange, route, entry, 0, { forward, isCollapsed: true, ttlSeconds: entry.freshMs / 1000 })
+      ? this.send(
+          exchange,
+          route,
+          place.key,
+          { stored: entry, ageMs: 0 },
+          { forward, isCollapsed: true, ttlSeconds: entry.freshMs / 1000 },
+        )
       : this.pass(exchange, { forward, isCollapsed: true });
   }
 
@@ -202,7 +222,7 @@ export class ResponseCache {
     entry: StoredResponse,
     { tags, keptStaleMs }: { readonly tags: readonly string[]; readonly keptStaleMs: number },
   ): void {
-    const options = { ttl: `${Math.max(1, entry.freshMs)}ms`, grace: `${keptStaleMs}ms`, tags } as const;
+    const options = { ttl: coreTtl(entry.freshMs), grace: `${keptStaleMs}ms`, tags } as const;
     void this.cache.set(variantKey(key, id, entry.selection ?? ''), entry, options);
   }
 
@@ -222,16 +242,42 @@ export class ResponseCache {
     return untilMs !== undefined && untilMs > Date.now();
   }
 
-  private send(
+  private async send(
     exchange: Exchange,
     route: BoundRoute,
-    stored: StoredResponse,
-    residentMs: number,
+    key: string,
+    { stored, ageMs }: Pick<Found, 'stored' | 'ageMs'>,
     status: CacheStatus,
-  ): Decision {
-    const answer = answerFrom(stored, residentMs, route, exchange.requestFields, Date.now());
+  ): Promise<Decision> {
+    const { requestFields } = exchange;
+    const sent = mayBeCoded(route, stored) ? await this.inCoding(requestFields, route, key, stored) : stored;
+    const answer = answerFrom(sent, ageMs, route, requestFields, Date.now());
     sendAnswer(exchange, answer, this.statusMember(status));
     return 'answered';
+  }
+
+  /**
+   * The stored response in the content coding that the client prefers. The first request for a coding gets the body as
+   * it is, and has it compressed in the background.
+   */
+  private async inCoding(
+    requestFields: Fields,
+    route: BoundRoute,
+    key: string,
+    stored: StoredResponse,
+  ): Promise<StoredResponse> {
+    const identity = withField(stored, 'vary', 'accept-encoding');
+    const coding = chooseCoding(requestFields, route.encodings);
+    if (coding === 'identity' || requestFields['range'] !== undefined) {
+      return identity;
+    }
+    const place = codedKey(key, stored, coding);
+    const coded = await this.cache.hit(place, undefined);
+    if (coded === undefined) {
+      const ttl = coreTtl(stored.freshMs);
+      this.cache.getOrSet(place, () => codeBody(stored.body, coding), { ttl }).catch(() => {});
+    }
+    return coded?.kind === 'coded' && coded.body !== undefined ? inCoding(identity, coding, coded.body) : identity;
   }
 
   /** 504 for `only-if-cached` (RFC 9111 section 5.2.1.7). */
@@ -242,6 +288,13 @@ export class ResponseCache {
 
   private pass(exchange: Exchange, status: CacheStatus): Decision {
     this.announce(exchange, status);
+    const answerNotModified = {
+      onHead: ({ fields }: ResponseHead): Answer => ({ status: 304, fields: notModifiedFields(fields) }),
+      onEnd: () => {},
+    };
+    const set = (name: string, value: string): void => exchange.setField(name, value);
+    const control = controlOf(exchange.raw.request);
+    control.attach(set, exchange.requestFields, undefined, () => exchange.follow(answerNotModified, 0));
     return 'passed';
   }
 
@@ -260,6 +313,29 @@ export class ResponseCache {
     }
     return cacheStatusMember(namespace, mode === 'reasons' && detail !== undefined ? { ...status, detail } : status);
   }
+}
+
+/** Whether bodies of the route are kept in other codings. Those of an audience are not: their length tells of their content. */
+function mayBeCoded({ encodings, audience }: BoundRoute, stored: StoredResponse): boolean {
+  return encodings.length > 0 && typeof audience !== 'function' && isWorthCoding(stored);
+}
+
+function inCoding(response: StoredResponse, coding: ContentCoding, body: Buffer): StoredResponse {
+  const tag = fieldText(response.fields, 'etag');
+  const fields = { ...response.fields, 'content-encoding': coding };
+  return {
+    ...response,
+    body,
+    fields: tag === undefined ? fields : { ...fields, etag: entityTagForCoding(tag, coding) },
+  };
+}
+
+function withField(response: StoredResponse, name: string, member: string): StoredResponse {
+  const before = fieldText(response.fields, name);
+  return {
+    ...response,
+    fields: { ...response.fields, [name]: before === undefined ? member : `${before}, ${member}` },
+  };
 }
 
 /** A stored response, and its times by the cache's clock. */

@@ -1,0 +1,10 @@
+import 'reflect-metadata';
+import { createDistributedCache } from '../libs/distributed-cache/dist/core/index.js';
+const c = await createDistributedCache({ redis: false });
+const a = c.getCache('x', { values: 'shared' });
+await a.getOrSet('k', (ctx) => { ctx.setTtl('100ms'); return { v: 1 } }, { grace: '60s' });
+await new Promise(r => setTimeout(r, 150));
+console.log(await a.lookup('k'));
+console.log(await a.getOrSet('k', (ctx) => { console.log('load', ctx.stale); ctx.setTtl('2000ms'); return { v: 2 } }, { grace: '60s' }));
+console.log(await a.lookup('k'));
+await c.close();
