@@ -4,7 +4,7 @@ import type { Answer, Exchange } from './exchange/exchange.js';
 import type { BoundRoute } from './module/bound-route.js';
 import type { ClientRule } from './module/options.js';
 import { contentRange, requestedRange } from './rules/byte-range.js';
-import { fieldText, type Fields } from './rules/fields.js';
+import { type Fields, membersOf } from './rules/fields.js';
 import { mergeVary } from './rules/selecting-headers.js';
 import { isNotModified, isRangeCurrent, notModifiedFields } from './rules/validators.js';
 
@@ -51,13 +51,7 @@ function hasBody(status: number): boolean {
 
 /** The fields that a response of this route is sent with, from the cache or from its handler. */
 export function outgoingFields(fields: Fields, route: BoundRoute, age: number): Record<string, Fields[string]> {
-  const vary = mergeVary(
-    route.varyNames,
-    (fieldText(fields, 'vary') ?? '')
-      .split(',')
-      .map((name) => name.trim())
-      .filter(Boolean),
-  );
+  const vary = mergeVary(route.varyNames, membersOf(fields['vary']));
   return {
     ...fields,
     ...(fields['cache-control'] === undefined && { 'cache-control': clientControl(route, age) }),
@@ -99,12 +93,7 @@ export function sendAnswer(
   { status, fields, body }: Answer,
   cacheStatus: string | undefined,
 ): void {
-  const names = (value: Fields[string]) =>
-    `${value ?? ''}`
-      .split(',')
-      .map((name) => name.trim())
-      .filter(Boolean);
-  const vary = mergeVary(names(exchange.field('vary')), names(fields['vary']));
+  const vary = mergeVary(membersOf(exchange.field('vary')), membersOf(fields['vary']));
   exchange.send({
     status,
     fields: {
@@ -117,5 +106,5 @@ export function sendAnswer(
 }
 
 export function appended(before: Fields[string], member: string): string {
-  return before === undefined || before === '' ? member : `${before}, ${member}`;
+  return [...membersOf(before), member].join(', ');
 }

@@ -3,13 +3,14 @@ import { answerFrom, appended, sendAnswer } from './answers.js';
 import { credentialOf } from './credentials.js';
 import { declaredSelection, responseKey, splitUrl, variantKey } from './entry/response-key.js';
 import type { StoredEntry, StoredResponse, VariantIndex } from './entry/stored-response.js';
-import { codeBody, codedKey, isWorthCoding } from './entry/coded-body.js';
+import { codeBody, codedKey, inCoding, isWorthCoding, withMember } from './entry/coded-body.js';
 import type { Answer, Exchange, ResponseHead } from './exchange/exchange.js';
 import { controlOf } from './response-control.js';
-import { chooseCoding, type ContentCoding } from './rules/content-coding.js';
-import { fieldText, type Fields } from './rules/fields.js';
-import { entityTagForCoding, notModifiedFields } from './rules/validators.js';
-import { coreTtl, type Place, ResponseFill } from './response-fill.js';
+import { chooseCoding } from './rules/content-coding.js';
+import type { Fields } from './rules/fields.js';
+import { notModifiedFields } from './rules/validators.js';
+import { type FillHost, type Place, ResponseFill } from './response-fill.js';
+import { coreTtl } from './response-policy.js';
 import type { BoundRoute } from './module/bound-route.js';
 import type { CachedRequest, HttpCacheOptions } from './module/options.js';
 import { cacheStatusMember, type CacheStatus, type ForwardReason } from './rules/cache-status.js';
@@ -41,7 +42,7 @@ type Decision = 'answered' | 'passed';
  * While Redis can't be used, responses come from L1 within the limits of the fallback, and each process runs its own
  * handlers. No fault of a tier reaches a client.
  */
-export class CachedResponses {
+export class CachedResponses implements FillHost {
   readonly cache: AsyncCache<StoredEntry | null>;
   readonly options: HttpCacheOptions;
   private readonly isHonouringRequests: boolean;
@@ -250,7 +251,10 @@ export class CachedResponses {
     status: CacheStatus,
   ): Promise<Decision> {
     const { requestFields } = exchange;
-    const sent = mayBeCoded(route, stored) ? await this.inCoding(requestFields, route, key, stored) : stored;
+    const sent =
+      route.encodings.length > 0 && isWorthCoding(stored)
+        ? await this.inCoding(requestFields, route, key, stored)
+        : stored;
     const answer = answerFrom(sent, ageMs, route, requestFields, Date.now());
     sendAnswer(exchange, answer, this.statusMember(status));
     return 'answered';
@@ -266,7 +270,7 @@ export class CachedResponses {
     key: string,
     stored: StoredResponse,
   ): Promise<StoredResponse> {
-    const identity = withField(stored, 'vary', 'accept-encoding');
+    const identity = withMember(stored, 'vary', 'accept-encoding');
     const coding = chooseCoding(requestFields, route.encodings);
     if (coding === 'identity' || requestFields['range'] !== undefined) {
       return identity;
@@ -313,29 +317,6 @@ export class CachedResponses {
     }
     return cacheStatusMember(namespace, mode === 'reasons' && detail !== undefined ? { ...status, detail } : status);
   }
-}
-
-/** Whether bodies of the route are kept in other codings. Those of an audience are not: their length tells of their content. */
-function mayBeCoded({ encodings, audience }: BoundRoute, stored: StoredResponse): boolean {
-  return encodings.length > 0 && typeof audience !== 'function' && isWorthCoding(stored);
-}
-
-function inCoding(response: StoredResponse, coding: ContentCoding, body: Buffer): StoredResponse {
-  const tag = fieldText(response.fields, 'etag');
-  const fields = { ...response.fields, 'content-encoding': coding };
-  return {
-    ...response,
-    body,
-    fields: tag === undefined ? fields : { ...fields, etag: entityTagForCoding(tag, coding) },
-  };
-}
-
-function withField(response: StoredResponse, name: string, member: string): StoredResponse {
-  const before = fieldText(response.fields, name);
-  return {
-    ...response,
-    fields: { ...response.fields, [name]: before === undefined ? member : `${before}, ${member}` },
-  };
 }
 
 /** A stored response, and its times by the cache's clock. */

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type Type } from '@nestjs/common';
 import { HttpCacheRouter, type ResponseExplanation } from './module/router.js';
-import { routeTag } from './response-fill.js';
+import { routeTag } from './response-policy.js';
 
 /**
  * Purges stored responses, in every process. Each method resolves when Redis has acknowledged it; while Redis can't be

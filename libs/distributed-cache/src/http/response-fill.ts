@@ -1,30 +1,17 @@
-import { type Duration, MAX_DURATION_MS } from '../config/index.js';
-import type { LoaderContext } from '../core/index.js';
+import type { AsyncCache, LoaderContext } from '../core/index.js';
 import { answerFrom, outgoingFields } from './answers.js';
 import { ClientReads } from './credentials.js';
-import { splitUrl } from './entry/response-key.js';
-import { controlOf, type ResponseControl } from './response-control.js';
 import { newId, renewed, type StoredEntry, type StoredResponse, type VariantIndex } from './entry/stored-response.js';
 import type { Answer, Exchange, ResponseHead, ResponseListener } from './exchange/exchange.js';
-import { withParams } from './decorators/cached-response.decorator.js';
-import { type BoundRoute, isForEverybody } from './module/bound-route.js';
-import type { CachedRequest } from './module/options.js';
-import type { CachedResponses } from './cached-responses.js';
-import type { ForwardReason } from './rules/cache-status.js';
-import { fieldText } from './rules/fields.js';
+import type { BoundRoute } from './module/bound-route.js';
+import type { HttpCacheOptions } from './module/options.js';
+import { controlOf, type ResponseControl } from './response-control.js';
+import { coreTtl, ResponsePolicy } from './response-policy.js';
+import type { CacheStatus, ForwardReason } from './rules/cache-status.js';
+import { fieldText, joined, membersOf } from './rules/fields.js';
 import { formatHttpDate } from './rules/http-date.js';
-import {
-  explicitLifetimeMs,
-  initialAgeMs,
-  lifetimeMs,
-  type ReceivedResponse,
-  staleAllowance,
-} from './rules/freshness.js';
-import { cacheGroups } from './rules/invalidation.js';
-import { selectionKey, varyNames } from './rules/selecting-headers.js';
-import { mustAlwaysValidate, refusalToStore, type StorageRefusal } from './rules/storability.js';
-import { fieldsToStore, freshenedFields } from './rules/stored-fields.js';
-import { effectiveControl } from './rules/targeted-control.js';
+import { mergeVary, selectionKey, varyNames } from './rules/selecting-headers.js';
+import { freshenedFields } from './rules/stored-fields.js';
 import { entityTagOf, isLengthAndDigest, notModifiedFields, validationFields } from './rules/validators.js';
 
 /** Where the response of a request is stored. */
@@ -48,6 +35,22 @@ type Outcome =
   | { readonly kind: 'collapsed'; readonly entry: StoredEntry | null }
   | { readonly kind: 'failed' };
 
+/** The cache that a response is stored in. */
+export interface FillHost {
+  readonly cache: AsyncCache<StoredEntry | null>;
+  readonly options: HttpCacheOptions;
+  announce(exchange: Exchange, status: CacheStatus): void;
+  statusMember(status: CacheStatus): string | undefined;
+  rememberUncacheable(key: string): void;
+  reportRead(route: BoundRoute, read: string): void;
+  storeVariant(
+    key: string,
+    index: VariantIndex,
+    entry: StoredResponse,
+    options: { readonly tags: readonly string[]; readonly keptStaleMs: number },
+  ): void;
+}
+
 /** How long after its client has left a handler may still answer, in milliseconds. */
 const ABANDONED_MS = 10_000;
 
@@ -67,9 +70,9 @@ const CONDITIONS = [
  * are released, and each runs the handler by itself.
  */
 export class ResponseFill implements ResponseListener {
-  private readonly startedAtMs = Date.now();
   private readonly clientFields: Exchange['requestFields'];
   private readonly control: ResponseControl;
+  private readonly policy: ResponsePolicy;
   private reads: ClientReads | undefined;
   private context: LoaderContext | undefined;
   private settle: (entry: StoredEntry | null) => void = () => {};
@@ -77,7 +80,7 @@ export class ResponseFill implements ResponseListener {
   private isSettled = false;
 
   constructor(
-    private readonly responses: CachedResponses,
+    private readonly responses: FillHost,
     private readonly exchange: Exchange,
     private readonly route: BoundRoute,
     private readonly place: Place,
@@ -85,6 +88,7 @@ export class ResponseFill implements ResponseListener {
   ) {
     this.clientFields = { ...exchange.requestFields };
     this.control = controlOf(exchange.raw.request);
+    this.policy = new ResponsePolicy(responses.options, route, exchange, this.clientFields, this.control);
   }
 
   begin(): Promise<Outcome> {
@@ -103,25 +107,13 @@ export class ResponseFill implements ResponseListener {
         return loaded;
       };
       cache
-        .getOrSet(key, load, { grace: `${this.route.keptStaleMs}ms`, tags: this.tags() })
+        .getOrSet(key, load, { grace: `${this.route.keptStaleMs}ms`, tags: this.policy.knownTags() })
         .then(
           (entry) => resolve(isLeading ? { kind: 'leads' } : { kind: 'collapsed', entry }),
           () => resolve({ kind: 'failed' }),
         )
         .finally(done ?? (() => {}));
     });
-  }
-
-  /** The tags that are known before the handler runs. */
-  private tags(): string[] {
-    const { exchange, route } = this;
-    const { path, query } = splitUrl(exchange.url, 'all');
-    return [
-      ...(typeof route.tags === 'function' ? [] : withParams(route.tags, exchange.params)),
-      urlTag(exchange.host, path, query),
-      ...(isForEverybody(route) ? [] : [ownUrlTag(exchange.host, path, query)]),
-      routeTag(route.name),
-    ];
   }
 
   private followHandler(): void {
@@ -172,7 +164,7 @@ export class ResponseFill implements ResponseListener {
       this.end(null);
       return this.answerWith(stale.stored, stale.staleMs + stale.stored.freshMs, head.status);
     }
-    const refusal = firstRead === undefined ? this.refusal(head) : 'client-read';
+    const refusal = firstRead === undefined ? this.policy.refusalOf(head) : 'client-read';
     if (refusal !== undefined) {
       this.responses.announce(this.exchange, { forward: this.forward, detail: refusal });
       this.responses.rememberUncacheable(this.place.key);
@@ -188,7 +180,7 @@ export class ResponseFill implements ResponseListener {
 
   onEnd(body: Buffer | undefined): void {
     if (this.head !== undefined && body !== undefined) {
-      this.end(this.storedFrom(this.head, body));
+      this.end(this.toStored(this.head, body));
     } else {
       this.end(null);
     }
@@ -204,8 +196,8 @@ export class ResponseFill implements ResponseListener {
     for (const name of ['etag', 'cache-control', 'vary', 'accept-ranges']) {
       const value = outgoing[name];
       if (value !== undefined && value !== head.fields[name]) {
-        const before = name === 'vary' ? exchange.field('vary') : undefined;
-        exchange.setField(name, name === 'vary' && before !== undefined ? `${before}, ${value}` : `${value}`);
+        const before = membersOf(exchange.field('vary'));
+        exchange.setField(name, name === 'vary' ? mergeVary(before, membersOf(value)) : joined(value));
       }
     }
     this.head = { status: head.status, fields };
@@ -219,7 +211,7 @@ export class ResponseFill implements ResponseListener {
       this.end(null);
       return undefined;
     }
-    const entry = this.storedFrom(head, body);
+    const entry = this.toStored(head, body);
     this.end(entry);
     const answer = answerFrom(entry, 0, this.route, this.clientFields, Date.now());
     return answer.status === head.status ? undefined : this.withStatus(answer, head.status);
@@ -227,11 +219,19 @@ export class ResponseFill implements ResponseListener {
 
   private freshen(head: ResponseHead, stored: StoredResponse): Answer {
     const fields = { ...freshenedFields(stored.fields, head.fields), date: formatHttpDate(Date.now()) };
-    const times = this.timesOf({ status: stored.status, fields });
+    const times = this.policy.timesOf({ status: stored.status, fields });
     const entry = renewed(stored, { fields, ...times });
     this.context?.setTtl(coreTtl(times.freshMs));
     this.end(entry);
     return this.answerWith(entry, 0, 304);
+  }
+
+  private toStored(head: ResponseHead, body: Buffer): StoredResponse {
+    const { policy, context } = this;
+    const stored = policy.toStored(head, body, this.place.selection);
+    context?.setTtl(coreTtl(stored.freshMs));
+    context?.addTags(...policy.tagsOf(head));
+    return stored;
   }
 
   private answerWith(entry: StoredResponse, residentMs: number, forwardStatus: number): Answer {
@@ -241,92 +241,6 @@ export class ResponseFill implements ResponseListener {
   private withStatus(answer: Answer, forwardStatus: number): Answer {
     const member = this.responses.statusMember({ forward: this.forward, forwardStatus, isStored: true });
     return member === undefined ? answer : { ...answer, fields: { ...answer.fields, 'cache-status': member } };
-  }
-
-  private refusal(head: ResponseHead): StorageRefusal | 'cache-if' | 'too-large' | undefined {
-    const { route, responses } = this;
-    const { control, usesExpires } = effectiveControl(head.fields, responses.options.targets);
-    const received = this.received(head);
-    const { rules: profile = 'careful' } = responses.options;
-    const isByTheLetter = profile === 'rfc9111';
-    const isHeuristic = isByTheLetter && lifetimeMs(received, { usesExpires, isHeuristic: true }) > 0;
-    const refusal = refusalToStore(
-      { method: 'GET', requestFields: this.clientFields, status: head.status, responseFields: head.fields, control },
-      {
-        profile,
-        statuses: new Set(route.statuses.keys()),
-        isKeptApart: typeof route.audience === 'function' || (route.audience === 'everyone' && !isByTheLetter),
-        isReusable: isHeuristic || explicitLifetimeMs(received, usesExpires) !== undefined,
-      },
-    );
-    if (refusal !== undefined) {
-      return refusal;
-    }
-    if (this.control.isForbidden) {
-      return 'no-store';
-    }
-    return route.cacheIf?.({ status: head.status, headers: head.fields }) === false ? 'cache-if' : undefined;
-  }
-
-  private received(head: ResponseHead): ReceivedResponse {
-    const { control } = effectiveControl(head.fields, this.responses.options.targets);
-    return {
-      status: head.status,
-      fields: head.fields,
-      control,
-      requestedAtMs: this.startedAtMs,
-      receivedAtMs: Date.now(),
-    };
-  }
-
-  private timesOf(
-    head: ResponseHead,
-  ): Pick<StoredResponse, 'initialAgeMs' | 'freshMs' | 'whileRevalidateMs' | 'ifErrorMs'> {
-    const { route, responses } = this;
-    const { rules = 'careful' } = responses.options;
-    const { control, usesExpires } = effectiveControl(head.fields, responses.options.targets);
-    const received = this.received(head);
-    const allowance = staleAllowance(control, {
-      whileRevalidateMs: route.whileRevalidateMs,
-      ifErrorMs: route.ifErrorMs,
-    });
-    if (mustAlwaysValidate(control, rules)) {
-      return { initialAgeMs: initialAgeMs(received), freshMs: 0, whileRevalidateMs: 0, ifErrorMs: 0 };
-    }
-    const ownTtlMs = this.control.ttlMs ?? route.statuses.get(head.status) ?? route.ttlMs;
-    if (ownTtlMs !== 'response' && (route.statuses.has(head.status) || this.control.ttlMs !== undefined)) {
-      return { initialAgeMs: 0, freshMs: ownTtlMs, ...allowance };
-    }
-    const ageMs = initialAgeMs(received);
-    const wholeMs = lifetimeMs(received, { usesExpires, isHeuristic: rules === 'rfc9111' });
-    return { initialAgeMs: ageMs, freshMs: Math.max(0, wholeMs - ageMs), ...allowance };
-  }
-
-  private storedFrom(head: ResponseHead, body: Buffer): StoredResponse {
-    const times = this.timesOf(head);
-    const { control } = effectiveControl(head.fields, this.responses.options.targets);
-    const unwanted = [
-      ...control.fieldNames('no-cache'),
-      ...control.fieldNames('private'),
-      'cache-status',
-      'age',
-      'content-length',
-    ];
-    const fields = { date: formatHttpDate(Date.now()), ...fieldsToStore(head.fields, unwanted) };
-    const { route, context } = this;
-    context?.setTtl(coreTtl(times.freshMs));
-    const response = { status: head.status, headers: head.fields };
-    const tags = typeof route.tags === 'function' ? route.tags(this.exchange.request as CachedRequest, response) : [];
-    context?.addTags(...tags, ...cacheGroups(head.fields), ...this.control.addedTags);
-    return {
-      kind: 'response',
-      id: newId(),
-      status: head.status,
-      fields,
-      body,
-      ...times,
-      selection: this.place.selection,
-    };
   }
 
   private end(entry: StoredResponse | null): void {
@@ -366,7 +280,7 @@ export class ResponseFill implements ResponseListener {
       index,
       { ...entry, selection },
       {
-        tags: this.tags(),
+        tags: this.policy.knownTags(),
         keptStaleMs: this.route.keptStaleMs,
       },
     );
@@ -387,24 +301,4 @@ export class ResponseFill implements ResponseListener {
       }
     }
   }
-}
-
-/** The TTL of an entry: at least a millisecond, and at most what the cache accepts, which is shorter than what HTTP does. */
-export function coreTtl(freshMs: number): Duration {
-  return `${Math.ceil(Math.min(Math.max(1, freshMs), MAX_DURATION_MS))}ms`;
-}
-
-/** The tag of all entries of one URL. A blank can't be part of a URL, so no other tag is equal by accident. */
-export function urlTag(host: string, path: string, query: string): string {
-  return `url ${host} ${path} ${query}`;
-}
-
-/** The tag of those entries of one URL that not everybody shares. */
-export function ownUrlTag(host: string, path: string, query: string): string {
-  return `own ${urlTag(host, path, query)}`;
-}
-
-/** The tag of all entries of one route. */
-export function routeTag(route: string): string {
-  return `route ${route}`;
 }

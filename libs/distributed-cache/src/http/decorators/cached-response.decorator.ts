@@ -54,5 +54,5 @@ class PurgeNote implements CanActivate {
 
 /** The tags with the parameters of the route in place of `{name}`. */
 export function withParams(tags: readonly string[], params: Readonly<Record<string, unknown>>): string[] {
-  return tags.map((tag) => tag.replaceAll(/\{(\w+)\}/g, (_, name: string) => `${params[name] as string}`));
+  return tags.map((tag) => tag.replaceAll(/\{(\w+)\}/g, (_, name: string) => String(params[name])));
 }

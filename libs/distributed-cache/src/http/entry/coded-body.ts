@@ -2,6 +2,7 @@ import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { type ContentCoding, isCompressible } from '../rules/content-coding.js';
 import { fieldText } from '../rules/fields.js';
+import { entityTagForCoding } from '../rules/validators.js';
 import type { CodedBody, StoredResponse } from './stored-response.js';
 
 /** A smaller body is sent as it is: it fits into one packet either way. */
@@ -35,4 +36,24 @@ export function codedKey(key: string, { id }: StoredResponse, coding: ContentCod
 export async function codeBody(body: Buffer, coding: ContentCoding): Promise<CodedBody> {
   const coded = await compressors[coding](body);
   return coded.length <= body.length * MAX_RATIO ? { kind: 'coded', body: coded } : { kind: 'coded' };
+}
+
+/** The response with its body in a coding; its entity tag is another one. */
+export function inCoding(response: StoredResponse, coding: ContentCoding, body: Buffer): StoredResponse {
+  const tag = fieldText(response.fields, 'etag');
+  const fields = { ...response.fields, 'content-encoding': coding };
+  return {
+    ...response,
+    body,
+    fields: tag === undefined ? fields : { ...fields, etag: entityTagForCoding(tag, coding) },
+  };
+}
+
+/** The response with one more member in a field. */
+export function withMember(response: StoredResponse, name: string, member: string): StoredResponse {
+  const before = fieldText(response.fields, name);
+  return {
+    ...response,
+    fields: { ...response.fields, [name]: before === undefined ? member : `${before}, ${member}` },
+  };
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Fields } from '../rules/fields.js';
+import { type Fields, joined, membersOf } from '../rules/fields.js';
 
 /** A response that the cache sends. Without a body it has none, as a 304. */
 export interface Answer {
@@ -100,23 +100,18 @@ export function fieldsOfHandler(before: Fields, after: Fields): Fields {
   const own: Record<string, Fields[string]> = {};
   for (const [name, value] of Object.entries(after)) {
     if (value !== undefined && !isEqual(value, before[name])) {
-      own[name] = name === 'vary' ? newMembers(`${before[name] ?? ''}`, `${value}`) : value;
+      own[name] = name === 'vary' ? newMembers(before[name], value) : value;
     }
   }
   return own;
 }
 
 function isEqual(one: Fields[string], other: Fields[string]): boolean {
-  return one === other || (other !== undefined && `${one}` === `${other}`);
+  return one === other || (other !== undefined && joined(one) === joined(other));
 }
 
-function newMembers(before: string, after: string): string {
-  const membersOf = (text: string) =>
-    text
-      .split(',')
-      .map((member) => member.trim())
-      .filter((member) => member !== '');
-  const known = new Set(membersOf(before.toLowerCase()));
+function newMembers(before: Fields[string], after: Fields[string]): string {
+  const known = new Set(membersOf(before).map((member) => member.toLowerCase()));
   return membersOf(after)
     .filter((member) => !known.has(member.toLowerCase()))
     .join(', ');

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable, Transform } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
-import type { Fields } from '../rules/fields.js';
+import { type Fields, joined } from '../rules/fields.js';
 import {
   type Answer,
   BodyCollector,
@@ -147,7 +147,7 @@ class ReplyTap {
   private sendSerialized(payload: unknown): FastifyReply {
     const { reply } = this;
     const type = reply.getHeader('content-type');
-    if (type === undefined || /json/i.test(`${type}`)) {
+    if (type === undefined || /json/i.test(joined(type))) {
       this.setType(JSON_TEXT);
       reply.serializer((final) => {
         const text = reply.serializer(null).serialize(final);
@@ -228,8 +228,8 @@ class ReplyTap {
     const given = reply.getHeader('content-type');
     if (given === undefined) {
       reply.header('content-type', type);
-    } else if (type !== BYTES && /^[^;]*json[^;]*$/i.test(`${given}`)) {
-      reply.header('content-type', `${given}; charset=utf-8`);
+    } else if (type !== BYTES && /^[^;]*json[^;]*$/i.test(joined(given))) {
+      reply.header('content-type', `${joined(given)}; charset=utf-8`);
     }
   }
 
@@ -247,10 +247,10 @@ function streamOf(payload: unknown, reply: FastifyReply): NodeJS.ReadableStream 
   if (payload instanceof Response) {
     reply.code(payload.status);
     payload.headers.forEach((value, name) => reply.header(name, value));
-    return payload.body === null ? Readable.from([]) : Readable.fromWeb(payload.body as ReadableStream);
+    return payload.body === null ? Readable.from([]) : Readable.fromWeb(payload.body);
   }
   if (payload instanceof ReadableStream) {
-    return Readable.fromWeb(payload as ReadableStream);
+    return Readable.fromWeb(payload);
   }
   return typeof (payload as NodeJS.ReadableStream | null)?.pipe === 'function'
     ? (payload as NodeJS.ReadableStream)

@@ -72,7 +72,11 @@ export function bindRoute(name: string, options: CachedResponseOptions, module: 
       ...Object.entries(options.statuses ?? {}).map(([status, ttlOfIt]) => [Number(status), toMs(ttlOfIt)] as const),
     ]),
     maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
-    encodings: options.encodings === false ? [] : (options.encodings ?? ['br', 'gzip']),
+    // The compressed length of what one client gets tells others of its content: not compressed unless asked for.
+    encodings:
+      options.encodings === false
+        ? []
+        : (options.encodings ?? (typeof options.audience === 'function' ? [] : ['br', 'gzip'])),
     when: options.when,
     cacheIf: options.cacheIf,
   };

@@ -5,7 +5,8 @@ import { CACHED_RESPONSE } from '../decorators/cached-response.decorator.js';
 import type { Exchange } from '../exchange/exchange.js';
 import { replayOf, type RequestListener } from '../exchange/replayed-request.js';
 import { responseKey, splitUrl } from '../entry/response-key.js';
-import { ownUrlTag, type Place, urlTag } from '../response-fill.js';
+import type { Place } from '../response-fill.js';
+import { ownUrlTag, urlTag } from '../response-policy.js';
 import { CachedResponses } from '../cached-responses.js';
 import { type BoundRoute, bindRoute, isForEverybody } from './bound-route.js';
 import type { CachedResponseOptions, HttpCacheOptions } from './options.js';
@@ -46,7 +47,14 @@ export class HttpCacheRouter {
       }
       const options = ofMethod ?? ofClass;
       if (isGet && options !== undefined && options !== false) {
-        bound.set(handler, bindRoute(this.uniqueName(fullName), { ...(ofClass || {}), ...options }, this.options));
+        bound.set(
+          handler,
+          bindRoute(
+            this.uniqueName(fullName),
+            { ...(ofClass === false ? undefined : ofClass), ...options },
+            this.options,
+          ),
+        );
       }
     }
     if (bound.size > 0) {
@@ -63,8 +71,12 @@ export class HttpCacheRouter {
     return this.routes.get(controller)?.get(handler);
   }
 
-  routeNamed(name: string): BoundRoute | undefined {
-    return [...this.routes.values()].flatMap((routes) => [...routes.values()]).find((route) => route.name === name);
+  private allRoutes(): BoundRoute[] {
+    return Array.from(this.routes.values(), (routes) => Array.from(routes.values())).flat();
+  }
+
+  private routeNamed(name: string): BoundRoute | undefined {
+    return this.allRoutes().find((route) => route.name === name);
   }
 
   handle(exchange: Exchange, route: BoundRoute): Promise<'answered' | 'passed'> {
@@ -108,8 +120,7 @@ export class HttpCacheRouter {
 
   private sharedKeys(url: string): { key: string; route: BoundRoute }[] {
     const { host, target } = partsOf(url);
-    return [...this.routes.values()]
-      .flatMap((routes) => [...routes.values()])
+    return this.allRoutes()
       .filter(isForEverybody)
       .map((route) => ({ route, key: responseKey({ route: route.name, host, ...splitUrl(target, route.query) }) }));
   }

@@ -58,11 +58,11 @@ export class UnsafeMethods {
 function writtenFields(response: ServerResponse): () => Fields {
   const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => ServerResponse;
   let written: Fields = {};
-  response.writeHead = ((...args: unknown[]) => {
+  response.writeHead = (...args: unknown[]) => {
     const given = args.find((arg) => typeof arg === 'object' && arg !== null && !Array.isArray(arg)) as
       Fields | undefined;
     written = Object.fromEntries(Object.entries(given ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
     return writeHead(...args);
-  }) as ServerResponse['writeHead'];
+  };
   return () => written;
 }

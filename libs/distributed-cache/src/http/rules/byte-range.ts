@@ -1,5 +1,9 @@
 import { fieldText, type Fields } from './fields.js';
 
+/*
+ * Ranges of bytes (RFC 9110 section 14), cut from a complete stored body.
+ */
+
 /** A part of a body: the first byte, and the last one. */
 export interface ByteRange {
   readonly first: number;

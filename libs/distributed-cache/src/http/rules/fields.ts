@@ -18,6 +18,16 @@ export function fieldLines(fields: Fields, name: string): readonly string[] {
   return typeof value === 'object' ? value : [`${value}`];
 }
 
+/** The value of a field as one text: its lines joined by commas; empty when there is none. */
+export function joined(value: Fields[string]): string {
+  return value === undefined ? '' : [value].flat().join(', ');
+}
+
+/** The members of the value of a field. */
+export function membersOf(value: Fields[string]): string[] {
+  return listMembers(joined(value));
+}
+
 /** The combined value of a field (RFC 9110 section 5.3): its lines, joined by commas. */
 export function fieldText(fields: Fields, name: string): string | undefined {
   const lines = fieldLines(fields, name);
