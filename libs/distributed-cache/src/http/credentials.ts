@@ -29,25 +29,32 @@ function isPresent(request: object, property: string): boolean {
   return value !== undefined && value !== null && !(typeof value === 'object' && Object.keys(value).length === 0);
 }
 
-/** Notes what a handler reads of its client. */
+/**
+ * Notes what a handler reads of its client. A read of what this client does not have counts, too: the response depends on
+ * its absence, and another client may have it.
+ */
 export class ClientReads {
   private readonly restores: (() => void)[] = [];
   private firstRead: string | undefined;
 
   /**
    * Follows the reads of the given request until {@link stop}.
+   * @param isAnonymous whether only clients without credentials share the response: then their absence tells nothing
    * @param isInKey whether the key tells clients apart by the header
    */
   constructor(
     request: object,
     raw: { headers: Fields },
     credentials: readonly string[],
+    isAnonymous: boolean,
     private readonly isInKey: (header: string) => boolean,
   ) {
-    const watched = new Set<string>([...CLIENT_HEADERS, ...FORWARDED_HEADERS, ...credentials]);
+    const ofClient = new Set<string>([...CLIENT_HEADERS, ...credentials]);
+    const forwarded = new Set<string>(FORWARDED_HEADERS);
     const { headers } = raw;
     const note = (name: string): void => {
-      if (watched.has(name) && headers[name] !== undefined && !this.isInKey(name)) {
+      const isCredential = ofClient.has(name) && (!isAnonymous || headers[name] !== undefined);
+      if ((isCredential || forwarded.has(name)) && !this.isInKey(name)) {
         this.firstRead ??= `the header ${name}`;
       }
     };
@@ -60,9 +67,9 @@ export class ClientReads {
       }),
       writable: true,
     });
-    for (const property of CLIENT_PROPERTIES.filter((name) => isPresent(request, name))) {
-      this.watch(request, property);
-    }
+    CLIENT_PROPERTIES.filter((property) => !isAnonymous || isPresent(request, property)).forEach((property) =>
+      this.watch(request, property),
+    );
   }
 
   /** What was read of the client and is not part of the key; `undefined`: nothing. */
@@ -71,11 +78,20 @@ export class ClientReads {
   }
 
   stop(): void {
-    this.restores.splice(0).forEach((restore) => restore());
+    this.restores
+      .splice(0)
+      .toReversed()
+      .forEach((restore) => restore());
   }
 
   private watch(request: object, property: string): void {
-    let value: unknown = Reflect.get(request, property);
+    const before: unknown = Reflect.get(request, property);
+    let value = before;
+    this.restores.push(() => {
+      if (value !== before) {
+        Reflect.set(request, property, value);
+      }
+    });
     this.replace(request, property, {
       get: () => {
         this.firstRead ??= `request.${property}`;
@@ -95,7 +111,7 @@ export class ClientReads {
     Object.defineProperty(target, property, {
       ...descriptor,
       configurable: true,
-      enumerable: before?.enumerable ?? true,
+      enumerable: before?.enumerable ?? false,
     });
     this.restores.push(() => {
       if (before === undefined) {

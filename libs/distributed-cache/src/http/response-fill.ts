@@ -129,7 +129,9 @@ export class ResponseFill implements ResponseListener {
     if (responses.options.rules !== 'rfc9111') {
       const isInKey = (header: string): boolean =>
         route.varyNames.includes(header) || typeof route.audience === 'function';
-      this.reads = new ClientReads(exchange.request, request, responses.options.credentials ?? [], isInKey);
+      const { credentials = [] } = responses.options;
+      const isAnonymous = route.audience === 'anonymous';
+      this.reads = new ClientReads(exchange.request, request, credentials, isAnonymous, isInKey);
     }
     const set = (name: string, value: string): void => exchange.setField(name, value);
     this.control.attach(set, this.clientFields, place.stale?.stored.fields);
