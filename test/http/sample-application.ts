@@ -188,7 +188,7 @@ export class SampleController {
   @Get('language')
   language(@Req() request: SampleRequest) {
     runs.count++;
-    return { language: /^de/.test(request.headers['accept-language'] ?? '') ? 'de' : 'en' };
+    return { language: (request.headers['accept-language'] ?? '').startsWith('de') ? 'de' : 'en' };
   }
 
   @CachedResponse()
