@@ -1,0 +1,110 @@
+import { toMs } from '../core/index.js';
+import { ageSeconds, type StoredResponse } from './entry/stored-response.js';
+import type { Answer, Exchange } from './exchange/exchange.js';
+import type { BoundRoute } from './module/bound-route.js';
+import type { ClientRule } from './module/options.js';
+import { contentRange, requestedRange } from './rules/byte-range.js';
+import { type Fields, membersOf } from './rules/fields.js';
+import { mergeVary } from './rules/selecting-headers.js';
+import { isNotModified, isRangeCurrent, notModifiedFields } from './rules/validators.js';
+
+/** The fields of a request as the client sent them; while the handler runs, the request lacks some. */
+export type ClientFields = Fields;
+
+/**
+ * The answer to a request from a stored response (RFC 9111 section 4): 304 when the client has it already, a part of it
+ * when a range is asked for, else all of it.
+ * @param residentMs how long it has been stored
+ */
+export function answerFrom(
+  stored: StoredResponse,
+  residentMs: number,
+  route: BoundRoute,
+  client: ClientFields,
+  nowMs: number,
+): Answer {
+  const age = ageSeconds(stored, residentMs);
+  const fields = { ...outgoingFields(stored.fields, route, age), age: `${age}` };
+  if (stored.status === 200 && isNotModified(client, fields, nowMs)) {
+    return { status: 304, fields: notModifiedFields(fields) };
+  }
+  const range =
+    stored.status === 200 && isRangeCurrent(client, fields, nowMs)
+      ? requestedRange(client, stored.body.length)
+      : undefined;
+  if (range === undefined) {
+    return { status: stored.status, fields, body: hasBody(stored.status) ? stored.body : undefined };
+  }
+  const part = { ...fields, 'content-range': contentRange(range, stored.body.length) };
+  return range === 'unsatisfiable'
+    ? { status: 416, fields: notModifiedFields({ ...fields, 'content-range': undefined, ...rangeOnly(part) }) }
+    : { status: 206, fields: part, body: stored.body.subarray(range.first, range.last + 1) };
+}
+
+function rangeOnly(fields: Fields): Fields {
+  return { 'content-range': fields['content-range'] };
+}
+
+function hasBody(status: number): boolean {
+  return status !== 204 && status !== 304;
+}
+
+/** The fields that a response of this route is sent with, from the cache or from its handler. */
+export function outgoingFields(fields: Fields, route: BoundRoute, age: number): Record<string, Fields[string]> {
+  const vary = mergeVary(route.varyNames, membersOf(fields['vary']));
+  return {
+    ...fields,
+    ...(fields['cache-control'] === undefined && { 'cache-control': clientControl(route, age) }),
+    ...(vary !== '' && { vary }),
+    ...(fields['accept-ranges'] === undefined && { 'accept-ranges': 'bytes' }),
+  };
+}
+
+/** The `Cache-Control` for clients, where the handler set none. */
+function clientControl({ clients, audience }: BoundRoute, age: number): string {
+  const text = controlOf(clients, age);
+  return audience === 'anonymous' || text === 'no-store' ? text : `private, ${text}`;
+}
+
+/** Lifetimes are raised by the age: a client subtracts it, so it gets the promised rest. */
+function controlOf(clients: ClientRule, age: number): string {
+  if (clients === 'revalidate') {
+    return 'no-cache';
+  }
+  if (clients === 'no-store') {
+    return clients;
+  }
+  if (typeof clients !== 'object') {
+    return `max-age=${Math.floor(toMs(clients) / 1000) + age}`;
+  }
+  const { browser, cdn, immutable } = clients;
+  const seconds = (name: string, time: typeof browser) =>
+    time === undefined ? [] : [`${name}=${Math.floor(toMs(time) / 1000) + age}`];
+  return [
+    ...seconds('max-age', browser ?? 0),
+    ...seconds('s-maxage', cdn),
+    ...(immutable === true ? ['immutable'] : []),
+  ].join(', ');
+}
+
+/** Sends an answer; `Vary` keeps what middleware set, and `Cache-Status` is appended. */
+export function sendAnswer(
+  exchange: Exchange,
+  { status, fields, body }: Answer,
+  cacheStatus: string | undefined,
+): void {
+  const vary = mergeVary(membersOf(exchange.field('vary')), membersOf(fields['vary']));
+  exchange.send({
+    status,
+    fields: {
+      ...fields,
+      ...(vary !== '' && { vary }),
+      ...(cacheStatus !== undefined && { 'cache-status': appended(exchange.field('cache-status'), cacheStatus) }),
+    },
+    body,
+  });
+}
+
+export function appended(before: Fields[string], member: string): string {
+  return [...membersOf(before), member].join(', ');
+}

@@ -1,0 +1,340 @@
+import type { AsyncCache, DistributedCache, Lookup } from '../core/index.js';
+import { answerFrom, appended, sendAnswer } from './answers.js';
+import { credentialOf } from './credentials.js';
+import { declaredSelection, responseKey, splitUrl, variantKey } from './entry/response-key.js';
+import type { StoredEntry, StoredResponse, VariantIndex } from './entry/stored-response.js';
+import { codeBody, codedKey, inCoding, isWorthCoding, withMember } from './entry/coded-body.js';
+import type { Answer, Exchange, ResponseHead } from './exchange/exchange.js';
+import { controlOf } from './response-control.js';
+import { chooseCoding } from './rules/content-coding.js';
+import type { Fields } from './rules/fields.js';
+import { notModifiedFields } from './rules/validators.js';
+import { type FillHost, type Place, ResponseFill } from './response-fill.js';
+import { coreTtl } from './response-policy.js';
+import type { BoundRoute } from './module/bound-route.js';
+import type { CachedRequest, HttpCacheOptions } from './module/options.js';
+import { cacheStatusMember, type CacheStatus, type ForwardReason } from './rules/cache-status.js';
+import { type RequestDemand, requestDemand, satisfiesDemand } from './rules/request-directives.js';
+import { selectionKey } from './rules/selecting-headers.js';
+
+/** A longer URL passes: it would fill the cache with what nobody asks for twice. */
+const MAX_URL_LENGTH = 2048;
+
+/** How long a key whose response may not be stored is not tried again, in milliseconds. */
+const UNCACHEABLE_MS = 10_000;
+const MAX_UNCACHEABLE = 1000;
+
+/** How long a response is kept after a soft purge, to be sent stale or to be validated. */
+const SOFT_PURGE_GRACE = '1h';
+
+/** The maximum number of refreshes in the background at one time; one more is left to the next request. */
+const MAX_REFRESHES = 32;
+
+/** Makes a request once more with no client behind it. */
+export type Replay = (exchange: Exchange, fields: Readonly<Record<string, string>>, place: Place) => void;
+
+type Decision = 'answered' | 'passed';
+
+/**
+ * The response cache of one application. For each request of a cached route it decides, after all guards have let it
+ * pass: to answer from a stored response, or to let the handler run, and then to store its response or not.
+ *
+ * While Redis can't be used, responses come from L1 within the limits of the fallback, and each process runs its own
+ * handlers. No fault of a tier reaches a client.
+ */
+export class CachedResponses implements FillHost {
+  readonly cache: AsyncCache<StoredEntry | null>;
+  readonly options: HttpCacheOptions;
+  private readonly isHonouringRequests: boolean;
+  private readonly credentials: readonly string[];
+  private readonly uncacheable = new Map<string, number>();
+  private readonly refreshing = new Set<string>();
+  private readonly reported = new Set<string>();
+
+  constructor(
+    readonly distributedCache: DistributedCache,
+    options: HttpCacheOptions,
+    private readonly replay: Replay,
+    private readonly warn: (message: string) => void,
+  ) {
+    this.options = options;
+    this.isHonouringRequests = options.rules === 'rfc9111';
+    this.credentials = (options.credentials ?? []).map((name) => name.toLowerCase());
+    this.cache = distributedCache.getCache<StoredEntry | null>(options.namespace ?? 'http', {
+      values: 'shared',
+      grace: SOFT_PURGE_GRACE,
+    });
+  }
+
+  /** @returns whether the exchange was answered; if not, the handler runs */
+  async handle(exchange: Exchange, route: BoundRoute): Promise<Decision> {
+    const bypass = this.bypassReason(exchange, route);
+    if (bypass !== undefined) {
+      return this.pass(exchange, { forward: bypass === 'method' ? 'method' : 'bypass', detail: bypass });
+    }
+    const key = this.keyOf(exchange, route);
+    if (key === undefined) {
+      return this.pass(exchange, { forward: 'bypass', detail: 'audience' });
+    }
+    return this.answer(exchange, route, key);
+  }
+
+  /** Lets the handler of a repeated request run, and stores its response at the given place. */
+  async refresh(exchange: Exchange, route: BoundRoute, place: Place): Promise<Decision> {
+    return this.fill(exchange, route, place, 'stale', requestDemand({}, false));
+  }
+
+  /** The key of a request; `undefined` when its audience says that it has none. */
+  keyOf(exchange: Exchange, route: BoundRoute): string | undefined {
+    const { path, query } = splitUrl(exchange.url, route.query);
+    const { audience } = route;
+    const group = typeof audience === 'function' ? audience(exchange.request as CachedRequest) : undefined;
+    if (typeof audience === 'function' && group === undefined) {
+      return undefined;
+    }
+    const selection = declaredSelection(route.vary, exchange.requestFields);
+    return responseKey({ route: route.name, host: exchange.host, path, query, audience: group, selection });
+  }
+
+  private bypassReason({ method, url, host, request, requestFields }: Exchange, route: BoundRoute): string | undefined {
+    if (method !== 'GET' && method !== 'HEAD') {
+      return 'method';
+    }
+    if (url.length > MAX_URL_LENGTH) {
+      return 'url-length';
+    }
+    if (this.options.hosts !== undefined && !this.options.hosts.includes(host.replace(/:\d+$/, ''))) {
+      return 'host';
+    }
+    if (route.when?.(request as CachedRequest) === false) {
+      return 'when';
+    }
+    return route.audience === 'anonymous' && this.options.rules !== 'rfc9111'
+      ? credentialOf(request, requestFields, this.credentials)
+      : undefined;
+  }
+
+  private async answer(exchange: Exchange, route: BoundRoute, key: string): Promise<Decision> {
+    const demand = requestDemand(exchange.requestFields, this.isHonouringRequests);
+    const { place, found } = await this.locate(exchange, key);
+    if (found === undefined) {
+      return demand.onlyIfCached
+        ? this.refuse(exchange)
+        : this.fill(exchange, route, place, place.selection === undefined ? 'uri-miss' : 'vary-miss', demand);
+    }
+    const { stored, ageMs, ttlMs } = found;
+    const times = { ageMs: stored.initialAgeMs + ageMs, lifetimeMs: stored.initialAgeMs + stored.freshMs };
+    const staleMs = -ttlMs;
+    const mayBeStale = stored.whileRevalidateMs > 0 || stored.ifErrorMs > 0;
+    if (satisfiesDemand({ ...times, mayBeStale }, demand) || demand.onlyIfCached) {
+      return this.send(exchange, route, place.key, found, { ttlSeconds: ttlMs / 1000 });
+    }
+    if (staleMs >= 0 && staleMs < stored.whileRevalidateMs && !demand.mustValidate) {
+      this.refreshInBackground(exchange, place, stored);
+      return this.send(exchange, route, place.key, found, {
+        ttlSeconds: ttlMs / 1000,
+        detail: 'stale-while-revalidate',
+      });
+    }
+    if (staleMs < 0) {
+      await this.cache.expire(place.key); // fresh, and the client demands a newer one
+    }
+    return this.fill(
+      exchange,
+      route,
+      { ...place, stale: { stored, staleMs } },
+      staleMs < 0 ? 'request' : 'stale',
+      demand,
+    );
+  }
+
+  /** The stored response of a request, and the place of the next one: behind an index, if the URL has variants. */
+  private async locate(exchange: Exchange, key: string): Promise<{ place: Place; found: Found | undefined }> {
+    const first = await this.cache.lookup(key);
+    const entry = valueOf(first);
+    if (entry?.kind !== 'variants') {
+      return { place: { key, indexKey: key }, found: foundIn(first, undefined) };
+    }
+    const selection = selectionKey(entry.names, exchange.requestFields);
+    const place = { key: variantKey(key, entry.id, selection), indexKey: key, selection, index: entry };
+    return { place, found: foundIn(await this.cache.lookup(place.key), selection) };
+  }
+
+  private async fill(
+    exchange: Exchange,
+    route: BoundRoute,
+    place: Place,
+    forward: ForwardReason,
+    demand: RequestDemand,
+  ): Promise<Decision> {
+    if (demand.mustNotStore || this.isUncacheable(place.key)) {
+      return this.pass(exchange, { forward, detail: 'uncacheable' });
+    }
+    const filling = new ResponseFill(this, exchange, route, place, forward);
+    const outcome = await filling.begin();
+    switch (outcome.kind) {
+      case 'leads':
+        return 'passed';
+      case 'failed':
+        return this.pass(exchange, { forward });
+      case 'collapsed':
+        break;
+    }
+    if (outcome.entry?.kind === 'variants') {
+      return this.answer(exchange, route, place.indexKey);
+    }
+    const entry = outcome.entry?.kind === 'response' ? outcome.entry : null;
+    const isOwn = entry !== null && entry.selection === place.selection && entry.id !== place.stale?.stored.id;
+    return entry !== null && isOwn
+      ? this.send(
+          exchange,
+          route,
+          place.key,
+          { stored: entry, ageMs: 0 },
+          { forward, isCollapsed: true, ttlSeconds: entry.freshMs / 1000 },
+        )
+      : this.pass(exchange, { forward, isCollapsed: true });
+  }
+
+  private refreshInBackground(exchange: Exchange, place: Place, stored: StoredResponse): void {
+    if (this.refreshing.has(place.key) || this.refreshing.size >= MAX_REFRESHES) {
+      return;
+    }
+    this.refreshing.add(place.key);
+    const done = (): void => void this.refreshing.delete(place.key);
+    this.replay(exchange, {}, { ...place, stale: { stored, staleMs: 0 }, done });
+  }
+
+  /** Remembers that the response of a key may not be stored, so that its next requests do not wait for each other. */
+  rememberUncacheable(key: string): void {
+    const { uncacheable } = this;
+    uncacheable.delete(key);
+    uncacheable.set(key, Date.now() + UNCACHEABLE_MS);
+    const [oldest] = uncacheable.keys();
+    if (uncacheable.size > MAX_UNCACHEABLE && oldest !== undefined) {
+      uncacheable.delete(oldest);
+    }
+  }
+
+  /** Stores one of several responses of a URL: the first one, whose index the URL gets in its place. */
+  storeVariant(
+    key: string,
+    { id }: VariantIndex,
+    entry: StoredResponse,
+    { tags, keptStaleMs }: { readonly tags: readonly string[]; readonly keptStaleMs: number },
+  ): void {
+    const options = { ttl: coreTtl(entry.freshMs), grace: `${keptStaleMs}ms`, tags } as const;
+    void this.cache.set(variantKey(key, id, entry.selection ?? ''), entry, options);
+  }
+
+  /** Says once per route that its responses are not stored, and what to write. */
+  reportRead(route: BoundRoute, read: string): void {
+    if (!this.reported.has(route.name)) {
+      this.reported.add(route.name);
+      this.warn(
+        `${route.name} is not cached: its handler read ${read}, which may differ between the clients that would share ` +
+          'the response. Name what it depends on by audience or vary of @CachedResponse',
+      );
+    }
+  }
+
+  private isUncacheable(key: string): boolean {
+    const untilMs = this.uncacheable.get(key);
+    return untilMs !== undefined && untilMs > Date.now();
+  }
+
+  private async send(
+    exchange: Exchange,
+    route: BoundRoute,
+    key: string,
+    { stored, ageMs }: Pick<Found, 'stored' | 'ageMs'>,
+    status: CacheStatus,
+  ): Promise<Decision> {
+    const { requestFields } = exchange;
+    const sent =
+      route.encodings.length > 0 && isWorthCoding(stored)
+        ? await this.inCoding(requestFields, route, key, stored)
+        : stored;
+    const answer = answerFrom(sent, ageMs, route, requestFields, Date.now());
+    sendAnswer(exchange, answer, this.statusMember(status));
+    return 'answered';
+  }
+
+  /**
+   * The stored response in the content coding that the client prefers. The first request for a coding gets the body as
+   * it is, and has it compressed in the background.
+   */
+  private async inCoding(
+    requestFields: Fields,
+    route: BoundRoute,
+    key: string,
+    stored: StoredResponse,
+  ): Promise<StoredResponse> {
+    const identity = withMember(stored, 'vary', 'accept-encoding');
+    const coding = chooseCoding(requestFields, route.encodings);
+    if (coding === 'identity' || requestFields['range'] !== undefined) {
+      return identity;
+    }
+    const place = codedKey(key, stored, coding);
+    const coded = await this.cache.hit(place, undefined);
+    if (coded === undefined) {
+      const ttl = coreTtl(stored.freshMs);
+      this.cache.getOrSet(place, () => codeBody(stored.body, coding), { ttl }).catch(() => {});
+    }
+    return coded?.kind === 'coded' && coded.body !== undefined ? inCoding(identity, coding, coded.body) : identity;
+  }
+
+  /** 504 for `only-if-cached` (RFC 9111 section 5.2.1.7). */
+  private refuse(exchange: Exchange): Decision {
+    sendAnswer(exchange, { status: 504, fields: {}, body: Buffer.alloc(0) }, this.statusMember({ forward: 'request' }));
+    return 'answered';
+  }
+
+  private pass(exchange: Exchange, status: CacheStatus): Decision {
+    this.announce(exchange, status);
+    const answerNotModified = {
+      onHead: ({ fields }: ResponseHead): Answer => ({ status: 304, fields: notModifiedFields(fields) }),
+      onEnd: () => {},
+    };
+    const set = (name: string, value: string): void => exchange.setField(name, value);
+    const control = controlOf(exchange.raw.request);
+    control.attach(set, exchange.requestFields, undefined, () => exchange.follow(answerNotModified, 0));
+    return 'passed';
+  }
+
+  /** Adds the member of this cache to `Cache-Status`. */
+  announce(exchange: Exchange, status: CacheStatus): void {
+    const member = this.statusMember(status);
+    if (member !== undefined) {
+      exchange.setField('cache-status', appended(exchange.field('cache-status'), member));
+    }
+  }
+
+  statusMember({ detail, ...status }: CacheStatus): string | undefined {
+    const { status: mode = 'brief', namespace = 'http' } = this.options;
+    if (mode === false) {
+      return undefined;
+    }
+    return cacheStatusMember(namespace, mode === 'reasons' && detail !== undefined ? { ...status, detail } : status);
+  }
+}
+
+/** A stored response, and its times by the cache's clock. */
+interface Found {
+  readonly stored: StoredResponse;
+  readonly ageMs: number;
+  /** The rest of its lifetime; negative past it. */
+  readonly ttlMs: number;
+}
+
+function valueOf(lookup: Lookup<StoredEntry | null>): StoredEntry | undefined {
+  return lookup.state === 'miss' || lookup.value === null ? undefined : lookup.value;
+}
+
+/** @param selection the selecting headers of the request, when the URL has variants */
+function foundIn(lookup: Lookup<StoredEntry | null>, selection: string | undefined): Found | undefined {
+  const stored = valueOf(lookup);
+  return lookup.state === 'miss' || stored?.kind !== 'response' || stored.selection !== selection
+    ? undefined
+    : { stored, ageMs: lookup.ageMs, ttlMs: lookup.ttlMs };
+}

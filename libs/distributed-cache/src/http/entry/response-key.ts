@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import { chooseLanguage } from '../rules/content-coding.js';
+import { fieldText, type Fields, listMembers } from '../rules/fields.js';
+
+/** How one request header takes part in the key. */
+export type VaryValue = readonly string[] | ((value: string | undefined) => string);
+
+/** Which parameters of the query take part in the key: all, sorted by name; those of a list; none. */
+export type QueryRule = 'all' | 'none' | readonly string[];
+
+/** A longer part of a key is replaced by its digest. */
+const MAX_PART_LENGTH = 512;
+
+/** What an entry is found by. Two requests share it only when every part is equal. */
+export interface KeyParts {
+  readonly route: string;
+  readonly host: string;
+  readonly path: string;
+  readonly query: string;
+  /** Absent for entries that everybody shares. */
+  readonly audience?: string | undefined;
+  /** The values of the declared request headers. */
+  readonly selection?: string | undefined;
+}
+
+/** The key of an entry. `|` separates its parts, and is written as `||` inside of them, so no two lists are one key. */
+export function responseKey({ route, host, path, query, audience, selection }: KeyParts): string {
+  const parts = [route, host, path, query, ...optional('u', audience), ...optional('v', selection)];
+  return parts.map((part) => shortened(part).replaceAll('|', '||')).join(' | ');
+}
+
+function optional(mark: string, part: string | undefined): string[] {
+  return part === undefined ? [] : [`${mark}=${part}`];
+}
+
+function shortened(part: string): string {
+  return part.length <= MAX_PART_LENGTH ? part : `#${createHash('sha256').update(part).digest('base64url')}`;
+}
+
+/** The number of variants that one URL keeps by headers that only its handler names; the next one replaces another. */
+const MAX_VARIANTS = 64;
+
+/** The key of the variant of a URL for one selection of headers. */
+export function variantKey(key: string, id: string, selection: string): string {
+  const place = createHash('sha256').update(selection).digest().readUInt32BE(0) % MAX_VARIANTS;
+  return `${key} | variant ${id} ${place}`;
+}
+
+/** The path of a URL without its query, and the query in the form of the key. */
+export function splitUrl(url: string, rule: QueryRule): { readonly path: string; readonly query: string } {
+  const mark = url.indexOf('?');
+  if (mark < 0) {
+    return { path: url, query: '' };
+  }
+  return { path: url.slice(0, mark), query: rule === 'none' ? '' : canonicalQuery(url.slice(mark + 1), rule) };
+}
+
+/** The parameters sorted by name; values of one name keep their order. */
+function canonicalQuery(query: string, rule: QueryRule): string {
+  const pairs = query
+    .split('&')
+    .filter((pair) => pair !== '')
+    .map((pair) => ({ pair, name: nameOf(pair) }))
+    .filter(({ name }) => rule === 'all' || rule.includes(name));
+  return pairs
+    .toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)))
+    .map(({ pair }) => pair)
+    .join('&');
+}
+
+function nameOf(pair: string): string {
+  const [name = ''] = pair.split('=', 1);
+  try {
+    return decodeURIComponent(name.replaceAll('+', ' '));
+  } catch {
+    return name;
+  }
+}
+
+/** The values of the declared request headers, in the form of the key; `undefined` when none is declared. */
+export function declaredSelection(
+  vary: Readonly<Record<string, VaryValue | null>>,
+  request: Fields,
+): string | undefined {
+  const names = Object.keys(vary);
+  return names.length === 0 ? undefined : JSON.stringify(names.map((name) => declaredValue(name, vary[name], request)));
+}
+
+function declaredValue(name: string, rule: VaryValue | null | undefined, request: Fields): string | null {
+  const text = fieldText(request, name);
+  if (typeof rule === 'function') {
+    return rule(text);
+  }
+  if (rule === null || rule === undefined) {
+    return text === undefined ? null : listMembers(text).join(',');
+  }
+  return name === 'accept-language'
+    ? (chooseLanguage(request, rule) ?? null)
+    : (rule.find((value) => value.toLowerCase() === text?.trim().toLowerCase()) ?? rule[0] ?? null);
+}

@@ -1,0 +1,118 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Fields, joined, membersOf } from '../rules/fields.js';
+
+/** A response that the cache sends. Without a body it has none, as a 304. */
+export interface Answer {
+  readonly status: number;
+  readonly fields: Fields;
+  readonly body?: Buffer | undefined;
+}
+
+/** The head of the handler's response: its status, and the fields that the handler set, without those set before it. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly fields: Fields;
+}
+
+/** Receives the response of a handler while it is sent. */
+export interface ResponseListener {
+  /**
+   * Called once, before the first byte is sent; header fields can still be set.
+   * @param body the whole body, when it is known already; `undefined` when it comes in pieces
+   * @returns a response to send instead of the handler's
+   */
+  onHead(head: ResponseHead, body: Buffer | undefined): Answer | undefined;
+  /**
+   * Called once, at the end.
+   * @param body `undefined` when it is incomplete, or larger than the limit
+   */
+  onEnd(body: Buffer | undefined): void;
+}
+
+/** One request and its response, in the terms of the cache; the framework behind it does not matter. */
+export interface Exchange {
+  /** In upper case. */
+  readonly method: string;
+  /** Path and query, as received. */
+  readonly url: string;
+  /** The `Host` field in lower case; empty without one. */
+  readonly host: string;
+  readonly requestFields: Fields;
+  /** The parameters of the route. */
+  readonly params: Readonly<Record<string, unknown>>;
+  /** The request object that guards and handlers see. */
+  readonly request: object;
+  readonly raw: RawExchange;
+  /** Sets a field of the response, whoever sends it. */
+  setField(name: string, value: string | readonly string[]): void;
+  /** A field of the response as set so far. */
+  field(name: string): Fields[string];
+  /** Ends the exchange with a response of the cache. What was set before stays, unless the response has the field. */
+  send(answer: Answer): void;
+  /** Follows the response of the handler. */
+  follow(listener: ResponseListener, maxBodyBytes: number): void;
+}
+
+export interface RawExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** Collects the pieces of a body up to a limit. */
+export class BodyCollector {
+  private pieces: Buffer[] = [];
+  private bytes = 0;
+
+  constructor(private readonly maxBytes: number) {}
+
+  add(piece: unknown, encoding?: unknown): void {
+    const bytes = toBuffer(piece, encoding);
+    this.bytes += bytes.length;
+    if (this.bytes <= this.maxBytes) {
+      this.pieces.push(bytes);
+    } else {
+      this.pieces = [];
+    }
+  }
+
+  /**
+   * The whole body; `undefined` when it was over the limit.
+   * @param contentLength the declared length: a body of another length is incomplete
+   */
+  body(contentLength?: Fields[string]): Buffer | undefined {
+    const isWhole = contentLength === undefined || Number(contentLength) === this.bytes;
+    return this.bytes > this.maxBytes || !isWhole ? undefined : Buffer.concat(this.pieces);
+  }
+}
+
+function toBuffer(piece: unknown, encoding: unknown): Buffer {
+  if (typeof piece === 'string') {
+    return Buffer.from(piece, typeof encoding === 'string' && Buffer.isEncoding(encoding) ? encoding : 'utf8');
+  }
+  return piece instanceof Uint8Array ? Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength) : Buffer.alloc(0);
+}
+
+/**
+ * The fields that the handler set: those that differ from what middleware and guards had set before it. Fields of the
+ * caller, such as a request id or the allowed origin of CORS, are not among them. Of `Vary`, the members that are new.
+ */
+export function fieldsOfHandler(before: Fields, after: Fields): Fields {
+  const own: Record<string, Fields[string]> = {};
+  for (const [name, value] of Object.entries(after)) {
+    if (value !== undefined && !isEqual(value, before[name])) {
+      own[name] = name === 'vary' ? newMembers(before[name], value) : value;
+    }
+  }
+  return own;
+}
+
+function isEqual(one: Fields[string], other: Fields[string]): boolean {
+  return one === other || (other !== undefined && joined(one) === joined(other));
+}
+
+function newMembers(before: Fields[string], after: Fields[string]): string {
+  const known = new Set(membersOf(before).map((member) => member.toLowerCase()));
+  return membersOf(after)
+    .filter((member) => !known.has(member.toLowerCase()))
+    .join(', ');
+}

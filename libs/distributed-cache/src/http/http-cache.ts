@@ -1,0 +1,64 @@
+import { Inject, Injectable, type Type } from '@nestjs/common';
+import { HttpCacheRouter, type ResponseExplanation } from './module/router.js';
+import { routeTag } from './response-policy.js';
+
+/**
+ * Purges stored responses, in every process. Each method resolves when Redis has acknowledged it; while Redis can't be
+ * used it takes effect in this process, and in the others when Redis is back. The result of a handler that is running is
+ * not stored.
+ */
+@Injectable()
+export class HttpCache {
+  constructor(@Inject(HttpCacheRouter) private readonly router: HttpCacheRouter) {}
+
+  /**
+   * Removes every stored response of these absolute URLs, for all audiences and variants.
+   * @param options.soft makes responses that everybody shares stale instead, so that the next request gets them while
+   * they are refreshed, within `staleWhileRevalidate`
+   */
+  async purge(urls: string | readonly string[], { soft = false }: { readonly soft?: boolean } = {}): Promise<void> {
+    const list = typeof urls === 'string' ? [urls] : urls;
+    await (soft ? this.router.softPurge(list) : this.purgeTags(...list.map((url) => this.router.tagOf(url))));
+  }
+
+  /** Removes every stored response that carries one of these tags, in O(1) per tag. */
+  async purgeTags(...tags: string[]): Promise<void> {
+    await this.router.responses.cache.invalidateTags(...tags);
+  }
+
+  /** Removes every stored response of one method of a controller. */
+  async purgeRoute<Controller>(controller: Type<Controller>, method: keyof Controller & string): Promise<void> {
+    await this.purgeTags(...this.router.routesOf(controller, method).map(({ name }) => routeTag(name)));
+  }
+
+  /** Removes every stored response. */
+  async clear(): Promise<void> {
+    await this.router.responses.cache.clear();
+  }
+
+  /**
+   * Requests absolute URLs as an anonymous client, so that their responses are stored. The handlers run in this process.
+   * @param options.concurrency the number of requests at one time. Default 4
+   * @returns the status of each URL, in their order
+   */
+  async warm(urls: readonly string[], { concurrency = 4 }: { readonly concurrency?: number } = {}): Promise<number[]> {
+    const statuses: number[] = [];
+    const rest = [...urls.entries()];
+    const worker = async (): Promise<void> => {
+      for (let next = rest.shift(); next !== undefined; next = rest.shift()) {
+        const [index, url] = next;
+        statuses[index] = await this.router.visit(url);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.max(1, concurrency) }, worker));
+    return statuses;
+  }
+
+  /**
+   * Says what is stored for an absolute URL that an anonymous client requests: for each cached route that has it, the
+   * key and the state. It is not counted as a lookup of the URL's response.
+   */
+  async explain(url: string): Promise<ResponseExplanation[]> {
+    return this.router.explain(url);
+  }
+}

@@ -1,0 +1,122 @@
+import { isDuration, toMs, type Duration } from '../../core/index.js';
+import type { QueryRule, VaryValue } from '../entry/response-key.js';
+import type { CachedResponseOptions, ClientRule, HttpCacheOptions } from './options.js';
+
+const ONE_MINUTE_MS = 60_000;
+const ONE_DAY_MS = 86_400_000;
+const DEFAULT_MAX_BODY_BYTES = 1_048_576;
+const DEFAULT_STATUSES = [200, 203, 204, 301, 308];
+const NO_TAGS: readonly string[] = [];
+
+/** The options of one route, complete and checked. Times in milliseconds. */
+export interface BoundRoute {
+  /** Class and method. */
+  readonly name: string;
+  readonly ttlMs: number | 'response';
+  readonly audience: NonNullable<CachedResponseOptions['audience']>;
+  /** The declared request headers in lower case, each with its rule; `null`: the value as it is. */
+  readonly vary: Readonly<Record<string, VaryValue | null>>;
+  readonly varyNames: readonly string[];
+  readonly query: QueryRule;
+  readonly tags: NonNullable<CachedResponseOptions['tags']>;
+  readonly whileRevalidateMs: number;
+  readonly ifErrorMs: number;
+  /** How long an entry is kept after its TTL, to be sent stale or to be validated. */
+  readonly keptStaleMs: number;
+  readonly clients: ClientRule;
+  /** The TTL per status; `undefined`: that of the route. */
+  readonly statuses: ReadonlyMap<number, number | undefined>;
+  readonly maxBodyBytes: number;
+  readonly encodings: readonly ('br' | 'gzip')[];
+  readonly when: CachedResponseOptions['when'];
+  readonly cacheIf: CachedResponseOptions['cacheIf'];
+}
+
+const OPTION_NAMES: Readonly<Record<keyof CachedResponseOptions, true>> = {
+  ttl: true,
+  audience: true,
+  vary: true,
+  query: true,
+  tags: true,
+  staleWhileRevalidate: true,
+  staleIfError: true,
+  clients: true,
+  statuses: true,
+  maxBodyBytes: true,
+  encodings: true,
+  when: true,
+  cacheIf: true,
+};
+
+/** Completes the options of a route. @throws TypeError that names class and method, for an option that is wrong */
+export function bindRoute(name: string, options: CachedResponseOptions, module: HttpCacheOptions): BoundRoute {
+  checkOptions(name, options);
+  const vary = varyRules(options.vary ?? []);
+  const whileRevalidateMs = toMs(options.staleWhileRevalidate ?? 0);
+  const ifErrorMs = toMs(options.staleIfError ?? (module.rules === 'rfc9111' ? ONE_MINUTE_MS / 1000 : 0));
+  const ttl = options.ttl ?? module.ttl ?? ONE_MINUTE_MS / 1000;
+  return {
+    name,
+    ttlMs: ttl === 'response' ? ttl : toMs(ttl),
+    audience: options.audience ?? 'anonymous',
+    vary,
+    varyNames: Object.keys(vary),
+    query: options.query ?? 'all',
+    tags: options.tags ?? NO_TAGS,
+    whileRevalidateMs,
+    ifErrorMs,
+    keptStaleMs: Math.max(whileRevalidateMs, ifErrorMs, module.rules === 'rfc9111' ? ONE_DAY_MS : ONE_MINUTE_MS),
+    clients: options.clients ?? 'revalidate',
+    statuses: new Map([
+      ...DEFAULT_STATUSES.map((status) => [status, undefined] as const),
+      ...Object.entries(options.statuses ?? {}).map(([status, ttlOfIt]) => [Number(status), toMs(ttlOfIt)] as const),
+    ]),
+    maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
+    // The compressed length of what one client gets tells others of its content: not compressed unless asked for.
+    encodings:
+      options.encodings === false
+        ? []
+        : (options.encodings ?? (typeof options.audience === 'function' ? [] : ['br', 'gzip'])),
+    when: options.when,
+    cacheIf: options.cacheIf,
+  };
+}
+
+function varyRules(vary: NonNullable<CachedResponseOptions['vary']>): Record<string, VaryValue | null> {
+  const isList = (rules: typeof vary): rules is readonly string[] => Array.isArray(rules);
+  const entries = isList(vary) ? vary.map((name) => [name, null] as const) : Object.entries(vary);
+  return Object.fromEntries(entries.map(([name, rule]) => [name.toLowerCase(), rule]));
+}
+
+function checkOptions(name: string, options: CachedResponseOptions): void {
+  const refuse = (option: string, allowed: string): never => {
+    throw new TypeError(`@CachedResponse of ${name}: ${option} must be ${allowed}`);
+  };
+  for (const option of Object.keys(options)) {
+    if (!Object.hasOwn(OPTION_NAMES, option)) {
+      refuse(option, `left out: the options are ${Object.keys(OPTION_NAMES).join(', ')}`);
+    }
+  }
+  const checkTime = (option: string, time: Duration | undefined): void => {
+    if (time !== undefined && !isDuration(time)) {
+      refuse(option, "a duration, such as '5m', or seconds");
+    }
+  };
+  if (options.ttl !== 'response') {
+    checkTime('ttl', options.ttl);
+  }
+  checkTime('staleWhileRevalidate', options.staleWhileRevalidate);
+  checkTime('staleIfError', options.staleIfError);
+  for (const [status, ttl] of Object.entries(options.statuses ?? {})) {
+    checkTime(`statuses.${status}`, ttl);
+  }
+  const { audience } = options;
+  if (audience !== undefined && audience !== 'anonymous' && audience !== 'everyone' && typeof audience !== 'function') {
+    refuse('audience', "'anonymous', 'everyone' or a function of the request");
+  }
+}
+
+/** Whether one entry of the route serves all clients: a URL has one key then. */
+export function isForEverybody({ audience, varyNames }: BoundRoute): boolean {
+  return typeof audience !== 'function' && varyNames.length === 0;
+}

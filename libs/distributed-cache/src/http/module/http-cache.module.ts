@@ -1,0 +1,84 @@
+import { ConfigurableModuleBuilder, Inject, type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
+import { DiscoveryModule, DiscoveryService, HttpAdapterHost } from '@nestjs/core';
+import { DistributedCache } from '../../core/index.js';
+import { ANSWER_POINT } from '../answer-point.js';
+import type { RequestListener } from '../exchange/replayed-request.js';
+import { HttpCache } from '../http-cache.js';
+import type { HttpCacheOptions } from './options.js';
+import { HttpCacheRouter } from './router.js';
+import { UnsafeMethods } from './unsafe-methods.js';
+
+/** Nest's key for the guards of a method or class. */
+const GUARDS = '__guards__';
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE } = new ConfigurableModuleBuilder<HttpCacheOptions>(
+  {
+    moduleName: 'HttpCache',
+  },
+)
+  .setClassMethodName('forRoot')
+  .setExtras({ isGlobal: true }, (definition, { isGlobal }) => ({ ...definition, global: isGlobal }))
+  .build();
+
+/** What an application of Express or Fastify is as a listener of `node:http`. */
+interface HttpInstance {
+  readonly routing?: RequestListener;
+}
+
+/**
+ * The response cache of an application: import `HttpCacheModule.forRoot()` once, beside `DistributedCacheModule.forRoot()`.
+ * It caches the responses of methods with `@CachedResponse`, and none besides.
+ */
+@Module({
+  imports: [DiscoveryModule],
+  providers: [
+    {
+      provide: HttpCacheRouter,
+      inject: [DistributedCache, MODULE_OPTIONS_TOKEN, HttpAdapterHost],
+      useFactory: (cache: DistributedCache, options: HttpCacheOptions, host: HttpAdapterHost) =>
+        new HttpCacheRouter(cache, options, () => {
+          const instance = host.httpAdapter.getInstance<HttpInstance & RequestListener>();
+          return typeof instance === 'function' ? instance : (instance as Required<HttpInstance>).routing;
+        }),
+    },
+    HttpCache,
+  ],
+  exports: [HttpCache],
+})
+export class HttpCacheModule extends ConfigurableModuleClass implements NestModule {
+  constructor(
+    @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
+    @Inject(HttpAdapterHost) private readonly adapterHost: HttpAdapterHost,
+    @Inject(HttpCacheRouter) private readonly router: HttpCacheRouter,
+  ) {
+    super();
+  }
+
+  /** @param options see docs/http.md; all have defaults */
+  static override forRoot(options: typeof OPTIONS_TYPE = {}): ReturnType<typeof ConfigurableModuleClass.forRoot> {
+    return super.forRoot(options);
+  }
+
+  /** Nest calls it before it reads the guards of the routes. */
+  configure(consumer: MiddlewareConsumer): void {
+    const { httpAdapter } = this.adapterHost;
+    if (httpAdapter === undefined) {
+      return;
+    }
+    ANSWER_POINT.attach(httpAdapter.getInstance<object>(), this.router);
+    for (const { metatype } of this.discovery.getControllers()) {
+      if (typeof metatype === 'function') {
+        this.router.bind(metatype as Parameters<HttpCacheRouter['bind']>[0]).forEach(putLast);
+      }
+    }
+    if (!this.router.isEmpty) {
+      consumer.apply(new UnsafeMethods(this.router).middleware).forRoutes('{*path}');
+    }
+  }
+}
+
+/** Puts the answer point at the end of the guards of a method, behind those that were written above it. */
+function putLast(handler: object): void {
+  const guards = (Reflect.getMetadata(GUARDS, handler) ?? []) as unknown[];
+  Reflect.defineMetadata(GUARDS, [...guards.filter((guard) => guard !== ANSWER_POINT), ANSWER_POINT], handler);
+}

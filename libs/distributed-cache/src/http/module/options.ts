@@ -1,0 +1,85 @@
+import type { CanActivate, Type } from '@nestjs/common';
+import type { Duration } from '../../core/index.js';
+import type { QueryRule, VaryValue } from '../entry/response-key.js';
+import type { RulesProfile } from '../rules/storability.js';
+
+/** A request as Express or Fastify gives it. */
+export interface CachedRequest {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly method: string;
+  readonly url: string;
+  // oxlint-disable-next-line typescript/no-explicit-any -- guards and middleware add what they like: `request.user.id`
+  readonly [property: string]: any;
+}
+
+/** The response of a handler, for the functions of the options. */
+export interface HandlerResponse {
+  readonly status: number;
+  /** The fields that the handler set, by lower-case name. */
+  readonly headers: Readonly<Record<string, string | number | readonly string[] | undefined>>;
+}
+
+/** What clients and shared caches between them and this application are told, when the handler says nothing. */
+export type ClientRule =
+  | 'revalidate'
+  | 'no-store'
+  | Duration
+  | { readonly browser?: Duration; readonly cdn?: Duration; readonly immutable?: boolean };
+
+export interface CachedResponseOptions {
+  /**
+   * How long a response is fresh in this cache; `'response'`: what its `s-maxage`, `max-age` or `Expires` says.
+   * `no-store`, `private` and `no-cache` of the response always restrict. Default: the module's `ttl`.
+   */
+  readonly ttl?: Duration | 'response';
+  /**
+   * The clients that share an entry. `'anonymous'`: only requests without credentials are looked up and stored.
+   * `'everyone'`: all that pass the guards get the same body. A function: those for which it returns the same text;
+   * `undefined` passes the cache by. Default `'anonymous'`.
+   */
+  readonly audience?: 'anonymous' | 'everyone' | ((request: CachedRequest) => string | undefined);
+  /**
+   * Request headers that the response depends on: names, or for each name the values that are told apart (best match for
+   * `accept-language`), or a function that gives the value. They are sent as `Vary`. Default: none.
+   */
+  readonly vary?: readonly string[] | Readonly<Record<string, VaryValue>>;
+  /** The query parameters that the response depends on. Default `'all'`. */
+  readonly query?: QueryRule;
+  /** Tags of the entry; `{name}` stands for a parameter of the route. Default: none. */
+  readonly tags?: readonly string[] | ((request: CachedRequest, response: HandlerResponse) => readonly string[]);
+  /** How long past its TTL a response is sent while it is refreshed in the background. Default 0. */
+  readonly staleWhileRevalidate?: Duration;
+  /** How long past its TTL a response is sent when its handler fails (an error or a status of 500 and above). Default 0. */
+  readonly staleIfError?: Duration;
+  /** The `Cache-Control` that is sent when the handler sets none. Default `'revalidate'`: `no-cache` and an ETag. */
+  readonly clients?: ClientRule;
+  /** Further statuses that are stored, each with its TTL: `{ 404: '10s' }`. Default: 200, 203, 204, 301, 308. */
+  readonly statuses?: Readonly<Record<number, Duration>>;
+  /** The largest body that is stored, in bytes. A larger one is sent and not stored. Default 1 MiB. */
+  readonly maxBodyBytes?: number;
+  /** The content codings that a body is kept in, the best one first. `false`: only as it is. Default `['br', 'gzip']`. */
+  readonly encodings?: false | readonly ('br' | 'gzip')[];
+  /** Whether the cache is used for a request. Default: always. */
+  readonly when?: (request: CachedRequest) => boolean;
+  /** Whether a response is stored. Default: always. */
+  readonly cacheIf?: (response: HandlerResponse) => boolean;
+}
+
+export interface HttpCacheOptions {
+  /** The TTL of routes without their own. Default one minute. */
+  readonly ttl?: Duration | 'response';
+  /** The set of rules. Default `'careful'`. */
+  readonly rules?: RulesProfile;
+  /** Request headers that are credentials besides `Authorization` and `Cookie`, such as `x-api-key`. Default: none. */
+  readonly credentials?: readonly string[];
+  /** The host names that are cached; requests to others pass. Default: all. */
+  readonly hosts?: readonly string[];
+  /** Response fields of targeted cache control, the most specific one first (RFC 9213). Default: none. */
+  readonly targets?: readonly string[];
+  /** What `Cache-Status` says. Default `'brief'`. */
+  readonly status?: 'brief' | 'reasons' | false;
+  /** The namespace of the entries. Default `http`. */
+  readonly namespace?: string;
+  /** A route that purges: `PURGE` requests to URLs under `path`, allowed by `guard`. Default: none. */
+  readonly purge?: { readonly path: string; readonly guard: Type<CanActivate> };
+}

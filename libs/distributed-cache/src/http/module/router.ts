@@ -1,0 +1,199 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Logger, RequestMethod, type Type } from '@nestjs/common';
+import type { DistributedCache } from '../../core/index.js';
+import { CACHED_RESPONSE } from '../decorators/cached-response.decorator.js';
+import type { Exchange } from '../exchange/exchange.js';
+import { replayOf, type RequestListener } from '../exchange/replayed-request.js';
+import { responseKey, splitUrl } from '../entry/response-key.js';
+import type { Place } from '../response-fill.js';
+import { ownUrlTag, urlTag } from '../response-policy.js';
+import { CachedResponses } from '../cached-responses.js';
+import { type BoundRoute, bindRoute, isForEverybody } from './bound-route.js';
+import type { CachedResponseOptions, HttpCacheOptions } from './options.js';
+
+type Handler = (...args: never[]) => unknown;
+
+/** The cached routes of one application, and the cache that answers them. */
+export class HttpCacheRouter {
+  readonly responses: CachedResponses;
+  private readonly routes = new Map<Type, Map<unknown, BoundRoute>>();
+  private readonly replays = new WeakMap<IncomingMessage, Place>();
+  private readonly logger = new Logger('HttpCache');
+
+  constructor(
+    cache: DistributedCache,
+    private readonly options: HttpCacheOptions,
+    private readonly listener: () => RequestListener,
+  ) {
+    this.responses = new CachedResponses(
+      cache,
+      options,
+      (exchange, fields, place) => this.replay(exchange, fields, place),
+      (message) => this.logger.warn(message),
+    );
+  }
+
+  /** Binds the cached methods of a controller. @returns the methods */
+  bind(controller: Type): Handler[] {
+    const bound = new Map<unknown, BoundRoute>();
+    const ofClass = Reflect.getMetadata(CACHED_RESPONSE, controller) as CachedResponseOptions | false | undefined;
+    for (const [name, handler] of handlersOf(controller)) {
+      const ofMethod = Reflect.getMetadata(CACHED_RESPONSE, handler) as CachedResponseOptions | false | undefined;
+      const isGet =
+        Reflect.getMetadata('method', handler) === RequestMethod.GET && !Reflect.getMetadata('__sse__', handler);
+      const fullName = `${controller.name}.${name}`;
+      if (ofMethod !== undefined && ofMethod !== false && !isGet) {
+        throw new TypeError(`@CachedResponse of ${fullName}: only the responses of @Get methods can be cached`);
+      }
+      const options = ofMethod ?? ofClass;
+      if (isGet && options !== undefined && options !== false) {
+        bound.set(
+          handler,
+          bindRoute(
+            this.uniqueName(fullName),
+            { ...(ofClass === false ? undefined : ofClass), ...options },
+            this.options,
+          ),
+        );
+      }
+    }
+    if (bound.size > 0) {
+      this.routes.set(controller, bound);
+    }
+    return [...bound.keys()] as Handler[];
+  }
+
+  get isEmpty(): boolean {
+    return this.routes.size === 0;
+  }
+
+  routeOf(controller: Type, handler: unknown): BoundRoute | undefined {
+    return this.routes.get(controller)?.get(handler);
+  }
+
+  private allRoutes(): BoundRoute[] {
+    return Array.from(this.routes.values(), (routes) => Array.from(routes.values())).flat();
+  }
+
+  private routeNamed(name: string): BoundRoute | undefined {
+    return this.allRoutes().find((route) => route.name === name);
+  }
+
+  handle(exchange: Exchange, route: BoundRoute): Promise<'answered' | 'passed'> {
+    const place = this.replays.get(exchange.raw.request);
+    return place === undefined
+      ? this.responses.handle(exchange, route)
+      : this.responses.refresh(exchange, route, place);
+  }
+
+  /** The bound routes of one method. */
+  routesOf(controller: Type, method: string): BoundRoute[] {
+    const handler: unknown = Reflect.get(controller.prototype as object, method);
+    const route = this.routeOf(controller, handler);
+    return route === undefined ? [] : [route];
+  }
+
+  /** Makes the responses of these URLs stale that everybody shares, and removes the others. */
+  async softPurge(urls: readonly string[]): Promise<void> {
+    const { cache } = this.responses;
+    const keys = urls.flatMap((url) => this.sharedKeys(url).map(({ key }) => key));
+    const own = urls.map((url) => {
+      const { host, path, query } = partsOf(url);
+      return ownUrlTag(host, path, query);
+    });
+    await Promise.all([...keys.map((key) => cache.expire(key)), cache.invalidateTags(...own)]);
+  }
+
+  /** What is stored for a URL by routes whose responses everybody shares. */
+  async explain(url: string): Promise<ResponseExplanation[]> {
+    const explanations: ResponseExplanation[] = [];
+    for (const { key, route } of this.sharedKeys(url)) {
+      const found = await this.responses.cache.lookup(key);
+      if (found.state !== 'miss' && found.value?.kind === 'response') {
+        const { status, body } = found.value;
+        const { state, tier, ageMs, ttlMs } = found;
+        explanations.push({ route: route.name, key, state, tier, status, bodyBytes: body.length, ageMs, ttlMs });
+      }
+    }
+    return explanations;
+  }
+
+  private sharedKeys(url: string): { key: string; route: BoundRoute }[] {
+    const { host, target } = partsOf(url);
+    return this.allRoutes()
+      .filter(isForEverybody)
+      .map((route) => ({ route, key: responseKey({ route: route.name, host, ...splitUrl(target, route.query) }) }));
+  }
+
+  /** Requests a URL as an anonymous client. @returns its status */
+  visit(url: string): Promise<number> {
+    const { host, target } = partsOf(url);
+    const { request, response } = replayOf(undefined, { host }, target);
+    return new Promise((resolve) => {
+      response.once('finish', () => resolve(response.statusCode));
+      response.once('close', () => resolve(response.statusCode));
+      this.request(request, response);
+    });
+  }
+
+  /** The tag of the stored responses of an absolute URL. */
+  tagOf(url: string): string {
+    const { host, path, query } = partsOf(url);
+    return urlTag(host, path, query);
+  }
+
+  /** Repeats a request for a refresh; its guards run, and it carries the credentials of the request that triggered it. */
+  private replay(exchange: Exchange, fields: Readonly<Record<string, string>>, place: Place): void {
+    const { request, response } = replayOf(exchange.raw.request, fields, exchange.url);
+    this.replays.set(request, place);
+    response.once('close', () => place.done?.());
+    response.once('finish', () => place.done?.());
+    this.request(request, response);
+  }
+
+  request(request: IncomingMessage, response: ServerResponse): void {
+    this.listener()(request, response);
+  }
+
+  /** Two controllers may have one name: then the second one's routes get a number. */
+  private uniqueName(name: string): string {
+    const taken = (candidate: string) => this.routeNamed(candidate) !== undefined;
+    let unique = name;
+    for (let number = 2; taken(unique); number++) {
+      unique = `${name}#${number}`;
+    }
+    return unique;
+  }
+}
+
+/** What is stored for a URL by one route. Times in milliseconds. */
+export interface ResponseExplanation {
+  readonly route: string;
+  readonly key: string;
+  readonly state: 'fresh' | 'stale';
+  readonly tier: 'local' | 'redis';
+  readonly status: number;
+  readonly bodyBytes: number;
+  readonly ageMs: number;
+  /** The rest of its lifetime; negative past it. */
+  readonly ttlMs: number;
+}
+
+function partsOf(url: string): { host: string; target: string; path: string; query: string } {
+  const { host, pathname, search } = new URL(url);
+  return { host, target: `${pathname}${search}`, ...splitUrl(`${pathname}${search}`, 'all') };
+}
+
+function handlersOf(controller: Type): [string, Handler][] {
+  const handlers = new Map<string, Handler>();
+  for (let prototype = controller.prototype as object | null; prototype !== null && prototype !== Object.prototype;) {
+    for (const name of Object.getOwnPropertyNames(prototype)) {
+      const { value } = Object.getOwnPropertyDescriptor(prototype, name) ?? {};
+      if (name !== 'constructor' && typeof value === 'function' && !handlers.has(name)) {
+        handlers.set(name, value as Handler);
+      }
+    }
+    prototype = Object.getPrototypeOf(prototype) as object | null;
+  }
+  return [...handlers];
+}

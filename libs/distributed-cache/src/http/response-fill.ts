@@ -1,0 +1,306 @@
+import type { AsyncCache, LoaderContext } from '../core/index.js';
+import { answerFrom, outgoingFields } from './answers.js';
+import { ClientReads } from './credentials.js';
+import { newId, renewed, type StoredEntry, type StoredResponse, type VariantIndex } from './entry/stored-response.js';
+import type { Answer, Exchange, ResponseHead, ResponseListener } from './exchange/exchange.js';
+import type { BoundRoute } from './module/bound-route.js';
+import type { HttpCacheOptions } from './module/options.js';
+import { controlOf, type ResponseControl } from './response-control.js';
+import { coreTtl, ResponsePolicy } from './response-policy.js';
+import type { CacheStatus, ForwardReason } from './rules/cache-status.js';
+import { fieldText, joined, membersOf } from './rules/fields.js';
+import { formatHttpDate } from './rules/http-date.js';
+import { mergeVary, selectionKey, varyNames } from './rules/selecting-headers.js';
+import { freshenedFields } from './rules/stored-fields.js';
+import { entityTagOf, isLengthAndDigest, notModifiedFields, validationFields } from './rules/validators.js';
+
+/** Where the response of a request is stored. */
+export interface Place {
+  readonly key: string;
+  /** The key of the URL, which holds the index when it has variants; else the same as `key`. */
+  readonly indexKey: string;
+  /** The selecting headers, when the URL has variants. */
+  readonly selection?: string;
+  readonly index?: VariantIndex;
+  /** The response that is to be replaced. */
+  readonly stale?: { readonly stored: StoredResponse; readonly staleMs: number };
+  /** Called when a refresh in the background has ended. */
+  readonly done?: () => void;
+}
+
+type Outcome =
+  /** This request runs the handler, and its response is followed. */
+  | { readonly kind: 'leads' }
+  /** Another request ran it: `null` when its response may not be stored. */
+  | { readonly kind: 'collapsed'; readonly entry: StoredEntry | null }
+  | { readonly kind: 'failed' };
+
+/** The cache that a response is stored in. */
+export interface FillHost {
+  readonly cache: AsyncCache<StoredEntry | null>;
+  readonly options: HttpCacheOptions;
+  announce(exchange: Exchange, status: CacheStatus): void;
+  statusMember(status: CacheStatus): string | undefined;
+  rememberUncacheable(key: string): void;
+  reportRead(route: BoundRoute, read: string): void;
+  storeVariant(
+    key: string,
+    index: VariantIndex,
+    entry: StoredResponse,
+    options: { readonly tags: readonly string[]; readonly keptStaleMs: number },
+  ): void;
+}
+
+/** How long after its client has left a handler may still answer, in milliseconds. */
+const ABANDONED_MS = 10_000;
+
+/** The fields of the client's request that the handler must not see: its response is for other clients, too. */
+const CONDITIONS = [
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+  'range',
+] as const;
+
+/**
+ * One run of a handler whose response is to be stored. Concurrent requests for one key share it, in this process and in
+ * the cluster: they wait, and are answered from what it stores. As soon as its head says that it may not be stored, they
+ * are released, and each runs the handler by itself.
+ */
+export class ResponseFill implements ResponseListener {
+  private readonly clientFields: Exchange['requestFields'];
+  private readonly control: ResponseControl;
+  private readonly policy: ResponsePolicy;
+  private reads: ClientReads | undefined;
+  private context: LoaderContext | undefined;
+  private settle: (entry: StoredEntry | null) => void = () => {};
+  private head: ResponseHead | undefined;
+  private isSettled = false;
+
+  constructor(
+    private readonly responses: FillHost,
+    private readonly exchange: Exchange,
+    private readonly route: BoundRoute,
+    private readonly place: Place,
+    private readonly forward: ForwardReason,
+  ) {
+    this.clientFields = { ...exchange.requestFields };
+    this.control = controlOf(exchange.raw.request);
+    this.policy = new ResponsePolicy(responses.options, route, exchange, this.clientFields, this.control);
+  }
+
+  begin(): Promise<Outcome> {
+    const { cache } = this.responses;
+    const { key, done } = this.place;
+    return new Promise((resolve) => {
+      let isLeading = false;
+      const load = (context: LoaderContext): Promise<StoredEntry | null> => {
+        isLeading = true;
+        this.context = context;
+        const loaded = new Promise<StoredEntry | null>((settle) => {
+          this.settle = settle;
+        });
+        this.followHandler();
+        resolve({ kind: 'leads' });
+        return loaded;
+      };
+      cache
+        .getOrSet(key, load, { grace: `${this.route.keptStaleMs}ms`, tags: this.policy.knownTags() })
+        .then(
+          (entry) => resolve(isLeading ? { kind: 'leads' } : { kind: 'collapsed', entry }),
+          () => resolve({ kind: 'failed' }),
+        )
+        .finally(done ?? (() => {}));
+    });
+  }
+
+  private followHandler(): void {
+    const { exchange, route, place, responses } = this;
+    const { request, response } = exchange.raw;
+    for (const name of CONDITIONS) {
+      delete request.headers[name];
+    }
+    if (place.stale !== undefined) {
+      Object.assign(request.headers, validationFields(place.stale.stored.fields));
+    }
+    request.method = 'GET'; // a HEAD fills the entry for GET
+    if (responses.options.rules !== 'rfc9111') {
+      const isInKey = (header: string): boolean =>
+        route.varyNames.includes(header) || typeof route.audience === 'function';
+      const { credentials = [] } = responses.options;
+      const isAnonymous = route.audience === 'anonymous';
+      this.reads = new ClientReads(exchange.request, request, credentials, isAnonymous, isInKey);
+    }
+    const set = (name: string, value: string): void => exchange.setField(name, value);
+    this.control.attach(set, this.clientFields, place.stale?.stored.fields);
+    exchange.follow(this, route.maxBodyBytes);
+    response.once('close', () => {
+      if (this.head === undefined) {
+        setTimeout(() => this.giveUp(), ABANDONED_MS).unref();
+      }
+    });
+  }
+
+  private giveUp(): void {
+    if (this.head === undefined) {
+      this.end(null);
+    }
+  }
+
+  onHead(head: ResponseHead, body: Buffer | undefined): Answer | undefined {
+    this.head = head;
+    const { stale } = this.place;
+    const firstRead = this.reads?.first;
+    this.restoreRequest();
+    const { current } = this.control;
+    if (stale !== undefined && (head.status === 304 || current === 'stored')) {
+      return this.freshen(head, stale.stored);
+    }
+    if (current === 'client') {
+      this.end(null);
+      return this.withStatus({ status: 304, fields: notModifiedFields(head.fields) }, 304);
+    }
+    if (head.status >= 500 && stale !== undefined && stale.staleMs < stale.stored.ifErrorMs) {
+      this.end(null);
+      return this.answerWith(stale.stored, stale.staleMs + stale.stored.freshMs, head.status);
+    }
+    const refusal = firstRead === undefined ? this.policy.refusalOf(head) : 'client-read';
+    if (refusal !== undefined) {
+      this.responses.announce(this.exchange, { forward: this.forward, detail: refusal });
+      this.responses.rememberUncacheable(this.place.key);
+      if (firstRead !== undefined) {
+        this.responses.reportRead(this.route, firstRead);
+      }
+      this.end(null);
+      return undefined;
+    }
+    this.prepareHead(head, body);
+    return body === undefined ? undefined : this.storeWhole(head, body);
+  }
+
+  onEnd(body: Buffer | undefined): void {
+    if (this.head !== undefined && body !== undefined) {
+      this.end(this.toStored(this.head, body));
+    } else {
+      this.end(null);
+    }
+  }
+
+  /** Sets the fields that a response of this route has whether it comes from the cache or not. */
+  private prepareHead(head: ResponseHead, body: Buffer | undefined): void {
+    const { exchange, route } = this;
+    const hasOwnTag = head.fields['etag'] !== undefined && !isLengthAndDigest(fieldText(head.fields, 'etag'), body);
+    const etag = hasOwnTag || body === undefined || head.status !== 200 ? head.fields['etag'] : entityTagOf(body);
+    const fields = { ...head.fields, ...(etag !== undefined && { etag }) };
+    const outgoing = outgoingFields(fields, route, 0);
+    for (const name of ['etag', 'cache-control', 'vary', 'accept-ranges']) {
+      const value = outgoing[name];
+      if (value !== undefined && value !== head.fields[name]) {
+        const before = membersOf(exchange.field('vary'));
+        exchange.setField(name, name === 'vary' ? mergeVary(before, membersOf(value)) : joined(value));
+      }
+    }
+    this.head = { status: head.status, fields };
+    this.responses.announce(exchange, { forward: this.forward, isStored: true });
+  }
+
+  /** Stores a response that is complete before its first byte is sent; 304 is sent to a client that has it already. */
+  private storeWhole(_head: ResponseHead, body: Buffer): Answer | undefined {
+    const { head } = this;
+    if (head === undefined || body.length > this.route.maxBodyBytes) {
+      this.end(null);
+      return undefined;
+    }
+    const entry = this.toStored(head, body);
+    this.end(entry);
+    const answer = answerFrom(entry, 0, this.route, this.clientFields, Date.now());
+    return answer.status === head.status ? undefined : this.withStatus(answer, head.status);
+  }
+
+  private freshen(head: ResponseHead, stored: StoredResponse): Answer {
+    const fields = { ...freshenedFields(stored.fields, head.fields), date: formatHttpDate(Date.now()) };
+    const times = this.policy.timesOf({ status: stored.status, fields });
+    const entry = renewed(stored, { fields, ...times });
+    this.context?.setTtl(coreTtl(times.freshMs));
+    this.end(entry);
+    return this.answerWith(entry, 0, 304);
+  }
+
+  private toStored(head: ResponseHead, body: Buffer): StoredResponse {
+    const { policy, context } = this;
+    const stored = policy.toStored(head, body, this.place.selection);
+    context?.setTtl(coreTtl(stored.freshMs));
+    context?.addTags(...policy.tagsOf(head));
+    return stored;
+  }
+
+  private answerWith(entry: StoredResponse, residentMs: number, forwardStatus: number): Answer {
+    return this.withStatus(answerFrom(entry, residentMs, this.route, this.clientFields, Date.now()), forwardStatus);
+  }
+
+  private withStatus(answer: Answer, forwardStatus: number): Answer {
+    const member = this.responses.statusMember({ forward: this.forward, forwardStatus, isStored: true });
+    return member === undefined ? answer : { ...answer, fields: { ...answer.fields, 'cache-status': member } };
+  }
+
+  private end(entry: StoredResponse | null): void {
+    this.restoreRequest();
+    const { settle, context, place } = this;
+    if (this.isSettled) {
+      return;
+    }
+    this.isSettled = true;
+    if (entry === null) {
+      context?.skip();
+      settle(null);
+      return;
+    }
+    const names = varyNames(entry.fields);
+    const unknown =
+      names === '*' ? [] : names.filter((name) => !this.route.varyNames.includes(name) && name !== 'accept-encoding');
+    const isIndexed = place.index !== undefined && unknown.every((name) => place.index?.names.includes(name));
+    if (unknown.length === 0 || isIndexed) {
+      settle(entry);
+    } else if (place.index === undefined) {
+      settle(this.indexAndStore(entry, unknown));
+    } else {
+      // The handler varies on more than it did: the URL begins a new index.
+      void this.responses.cache.delete(place.indexKey);
+      context?.skip();
+      settle(null);
+    }
+  }
+
+  /** Stores the response as a variant, and gives the index that the URL gets in its place. */
+  private indexAndStore(entry: StoredResponse, names: readonly string[]): VariantIndex {
+    const index: VariantIndex = { kind: 'variants', id: newId(), names };
+    const selection = selectionKey(names, this.clientFields);
+    this.responses.storeVariant(
+      this.place.key,
+      index,
+      { ...entry, selection },
+      {
+        tags: this.policy.knownTags(),
+        keptStaleMs: this.route.keptStaleMs,
+      },
+    );
+    return index;
+  }
+
+  private restoreRequest(): void {
+    this.reads?.stop();
+    this.reads = undefined;
+    const { request } = this.exchange.raw;
+    request.method = this.exchange.method;
+    for (const name of CONDITIONS) {
+      const value = this.clientFields[name];
+      if (value === undefined) {
+        delete request.headers[name];
+      } else {
+        request.headers[name] = value as string;
+      }
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import { type Duration, MAX_DURATION_MS } from '../config/index.js';
+import { withParams } from './decorators/cached-response.decorator.js';
+import { splitUrl } from './entry/response-key.js';
+import { newId, type StoredResponse } from './entry/stored-response.js';
+import type { Exchange, ResponseHead } from './exchange/exchange.js';
+import { type BoundRoute, isForEverybody } from './module/bound-route.js';
+import type { CachedRequest, HttpCacheOptions } from './module/options.js';
+import type { ResponseControl } from './response-control.js';
+import type { Fields } from './rules/fields.js';
+import {
+  explicitLifetimeMs,
+  initialAgeMs,
+  lifetimeMs,
+  type ReceivedResponse,
+  staleAllowance,
+} from './rules/freshness.js';
+import { formatHttpDate } from './rules/http-date.js';
+import { cacheGroups } from './rules/invalidation.js';
+import { mustAlwaysValidate, refusalToStore, type StorageRefusal } from './rules/storability.js';
+import { fieldsToStore } from './rules/stored-fields.js';
+import { type EffectiveControl, effectiveControl } from './rules/targeted-control.js';
+
+/** Fields that belong to one answer, not to the response that is stored. */
+const FIELDS_OF_AN_ANSWER = ['cache-status', 'age', 'content-length'] as const;
+
+export type Times = Pick<StoredResponse, 'initialAgeMs' | 'freshMs' | 'whileRevalidateMs' | 'ifErrorMs'>;
+
+/** Decides what is stored of the response of a handler: whether, for how long, under which tags, and which fields. */
+export class ResponsePolicy {
+  private readonly startedAtMs = Date.now();
+  private readonly isByTheLetter: boolean;
+
+  constructor(
+    private readonly options: HttpCacheOptions,
+    private readonly route: BoundRoute,
+    private readonly exchange: Exchange,
+    private readonly clientFields: Fields,
+    private readonly control: ResponseControl,
+  ) {
+    this.isByTheLetter = options.rules === 'rfc9111';
+  }
+
+  /** The reason for which the response is not stored; `undefined` when it is. */
+  refusalOf(head: ResponseHead): StorageRefusal | 'cache-if' | undefined {
+    const { route, isByTheLetter } = this;
+    const { control, usesExpires } = this.effectiveControl(head.fields);
+    const received = this.received(head);
+    const isHeuristic = isByTheLetter && lifetimeMs(received, { usesExpires, isHeuristic: true }) > 0;
+    const refusal = refusalToStore(
+      { method: 'GET', requestFields: this.clientFields, status: head.status, responseFields: head.fields, control },
+      {
+        profile: isByTheLetter ? 'rfc9111' : 'careful',
+        statuses: new Set(route.statuses.keys()),
+        isKeptApart: typeof route.audience === 'function' || (route.audience === 'everyone' && !isByTheLetter),
+        isReusable:
+          isHeuristic || this.control.ttlMs !== undefined || explicitLifetimeMs(received, usesExpires) !== undefined,
+      },
+    );
+    if (refusal === undefined && this.control.isForbidden) {
+      return 'no-store';
+    }
+    return refusal ?? (this.isWanted(head) ? undefined : 'cache-if');
+  }
+
+  /** A function of the application that fails must not fail the request: the response is not stored. */
+  private isWanted({ status, fields }: ResponseHead): boolean {
+    try {
+      return this.route.cacheIf?.({ status, headers: fields }) !== false;
+    } catch {
+      return false;
+    }
+  }
+
+  timesOf(head: ResponseHead): Times {
+    const { route, isByTheLetter } = this;
+    const { control, usesExpires } = this.effectiveControl(head.fields);
+    const received = this.received(head);
+    if (mustAlwaysValidate(control, isByTheLetter ? 'rfc9111' : 'careful')) {
+      return { initialAgeMs: initialAgeMs(received), freshMs: 0, whileRevalidateMs: 0, ifErrorMs: 0 };
+    }
+    const { whileRevalidateMs, ifErrorMs } = route;
+    const allowance = staleAllowance(control, { whileRevalidateMs, ifErrorMs });
+    const ownTtlMs = this.control.ttlMs ?? (route.statuses.has(head.status) ? this.ttlOf(head.status) : 'response');
+    if (ownTtlMs !== 'response') {
+      return { initialAgeMs: 0, freshMs: ownTtlMs, ...allowance };
+    }
+    const ageMs = initialAgeMs(received);
+    const wholeMs = lifetimeMs(received, { usesExpires, isHeuristic: isByTheLetter });
+    return { initialAgeMs: ageMs, freshMs: Math.max(0, wholeMs - ageMs), ...allowance };
+  }
+
+  private ttlOf(status: number): number | 'response' {
+    return this.route.statuses.get(status) ?? this.route.ttlMs;
+  }
+
+  toStored(head: ResponseHead, body: Buffer, selection: string | undefined): StoredResponse {
+    const { control } = this.effectiveControl(head.fields);
+    const unwanted = [...control.fieldNames('no-cache'), ...control.fieldNames('private'), ...FIELDS_OF_AN_ANSWER];
+    const fields = { date: formatHttpDate(Date.now()), ...fieldsToStore(head.fields, unwanted) };
+    return { kind: 'response', id: newId(), status: head.status, fields, body, ...this.timesOf(head), selection };
+  }
+
+  /** The tags that are known before the handler runs. */
+  knownTags(): string[] {
+    const { exchange, route } = this;
+    const { path, query } = splitUrl(exchange.url, 'all');
+    return [
+      ...(typeof route.tags === 'function' ? [] : withParams(route.tags, exchange.params)),
+      urlTag(exchange.host, path, query),
+      ...(isForEverybody(route) ? [] : [ownUrlTag(exchange.host, path, query)]),
+      routeTag(route.name),
+    ];
+  }
+
+  /** The tags that the response adds. */
+  tagsOf({ status, fields }: ResponseHead): string[] {
+    const { tags } = this.route;
+    const own =
+      typeof tags === 'function' ? tags(this.exchange.request as CachedRequest, { status, headers: fields }) : [];
+    return [...own, ...cacheGroups(fields), ...this.control.addedTags];
+  }
+
+  private effectiveControl(fields: Fields): EffectiveControl {
+    return effectiveControl(fields, this.options.targets);
+  }
+
+  private received({ status, fields }: ResponseHead): ReceivedResponse {
+    const { control } = this.effectiveControl(fields);
+    return { status, fields, control, requestedAtMs: this.startedAtMs, receivedAtMs: Date.now() };
+  }
+}
+
+/** The TTL of an entry: at least a millisecond, and at most what the cache accepts, which is shorter than what HTTP does. */
+export function coreTtl(freshMs: number): Duration {
+  return `${Math.ceil(Math.min(Math.max(1, freshMs), MAX_DURATION_MS))}ms`;
+}
+
+/** The tag of all entries of one URL. A blank can't be part of a URL, so no other tag is equal by accident. */
+export function urlTag(host: string, path: string, query: string): string {
+  return `url ${host} ${path} ${query}`;
+}
+
+/** The tag of those entries of one URL that not everybody shares. */
+export function ownUrlTag(host: string, path: string, query: string): string {
+  return `own ${urlTag(host, path, query)}`;
+}
+
+/** The tag of all entries of one route. */
+export function routeTag(route: string): string {
+  return `route ${route}`;
+}

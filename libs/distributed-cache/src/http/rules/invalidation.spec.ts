@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import type { Fields } from './fields.js';
+import { cacheGroups, invalidatedGroups, invalidatedUrls, isUnsafe } from './invalidation.js';
+
+const URL_OF_REQUEST = 'http://a.example/products/1?x=1';
+const urlsOf = (method: string, status = 200, fields: Fields = {}) =>
+  invalidatedUrls({ method, url: URL_OF_REQUEST, status, fields });
+
+describe('invalidatedUrls (RFC 9111 section 4.4)', () => {
+  it.each(['POST', 'PUT', 'DELETE', 'PATCH', 'M-SEARCH', 'FOO', 'get'])('has the URL of a successful %s', (method) => {
+    expect(urlsOf(method)).toEqual([URL_OF_REQUEST]);
+  });
+
+  it.each(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY'])('is empty for the safe method %s', (method) => {
+    expect([isUnsafe(method), urlsOf(method)]).toEqual([false, []]);
+  });
+
+  it.each([100, 404, 409, 500])('is empty for the status %i', (status) => {
+    expect(urlsOf('POST', status)).toEqual([]);
+  });
+
+  it('has the URL of a redirect, too', () => {
+    expect(urlsOf('POST', 303)).toEqual([URL_OF_REQUEST]);
+  });
+
+  it('has Location and Content-Location of the same origin, resolved and without their fragment', () => {
+    const fields = { location: '/orders/7#top', 'content-location': 'http://a.example/latest' };
+    expect(urlsOf('POST', 201, fields)).toEqual([
+      URL_OF_REQUEST,
+      'http://a.example/orders/7',
+      'http://a.example/latest',
+    ]);
+  });
+
+  it.each(['http://b.example/', 'https://a.example/', 'http://a.example:81/', '//b.example/x', 'http://'])(
+    'has no entry of another origin: %s',
+    (location) => {
+      expect(urlsOf('POST', 201, { location, 'content-location': URL_OF_REQUEST })).toEqual([URL_OF_REQUEST]);
+    },
+  );
+});
+
+describe('cache groups (RFC 9875)', () => {
+  it.each<[string | string[] | undefined, string[]]>([
+    ['"a", "b"', ['a', 'b']],
+    [
+      ['"a"', '"b";x'],
+      ['a', 'b'],
+    ],
+    [undefined, []],
+    ['a', []],
+    ['"a", 1', []],
+    ['"a', []],
+    ['("a" "b")', []],
+  ])('reads %j as %j', (text, groups) => {
+    expect(cacheGroups({ 'cache-groups': text })).toEqual(groups);
+  });
+
+  it('invalidates groups for unsafe methods only', () => {
+    const fields = { 'cache-group-invalidation': '"a"' };
+    expect(['POST', 'GET'].map((method) => invalidatedGroups({ method, fields }))).toEqual([['a'], []]);
+  });
+});
