@@ -1,7 +1,8 @@
 export { CACHE_MANAGER } from './cache-manager/index.js';
 export { getCacheToken, InjectCache } from './cache-tokens.js';
 export { CacheRequestTracker } from './cache-request-tracker.js';
-export { CacheEvict, type CacheEvictOptions } from './decorators/cache-evict.decorator.js';
+export { CacheDefaults, type CacheDefaultsOptions } from './decorators/cache-defaults.decorator.js';
+export { CacheEvict, type CacheEvictOptions, type OneOrMore } from './decorators/cache-evict.decorator.js';
 export {
   CachePut,
   type CachePutOptions,

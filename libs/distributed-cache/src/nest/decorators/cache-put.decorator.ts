@@ -1,14 +1,8 @@
-import { Binding, type DistributedCache } from '../../core/index.js';
-import { callOption, CallProblems, OptionError } from './call-problems.js';
-import {
-  type CachedOptions,
-  checkOptions,
-  DEFAULT_NAMESPACE,
-  entryOptionsOf,
-  type OptionSet,
-} from './decorator-options.js';
-import { addDecoratedMethod } from './decorated-methods.js';
-import { callerName, checkedKey, KeySuffix } from './entry-keys.js';
+import { type CacheEvictOptions, type OneOrMore, wrapEvictions } from './cache-evict.decorator.js';
+import { callOption, type CallProblems, OptionError } from './call-problems.js';
+import { type CachedOptions, entryOptionsOf, type OptionSet } from './decorator-options.js';
+import { Declaration, type MethodParts } from './decorated-methods.js';
+import { checkedKey } from './entry-keys.js';
 import { type AsyncMethod, type Fits, wrapMethod } from './wrap-method.js';
 
 /** The key of an entry that a method changes: from its arguments, or from its result as well. */
@@ -28,11 +22,17 @@ export type CachePutOptions<Args extends unknown[] = unknown[], Result = unknown
   CachedOptions<Args, Result>,
   'key' | 'keyPrefix' | 'refreshAhead' | 'softTimeout' | 'hardTimeout' | 'staleIf'
 > &
-  ChangedKey<Args, Result>;
+  ChangedKey<Args, Result> & {
+    /**
+     * Further entries to evict, such as the list that holds the new value: the options of `@CacheEvict`, or a list of
+     * them. `condition` does not apply to them; each may have its own.
+     */
+    evict?: OneOrMore<CacheEvictOptions<Args, Result>>;
+  };
 
 const OPTIONS: OptionSet = {
   without: ['keyPrefix', 'refreshAhead', 'softTimeout', 'hardTimeout', 'staleIf'],
-  own: ['resultKey'],
+  own: ['resultKey', 'evict'],
   oneOf: ['key', 'resultKey'],
 };
 
@@ -60,31 +60,22 @@ export type ValueMethodDecorator<Args extends unknown[], Result> = <Method exten
 export function CachePut<Args extends unknown[], Result = unknown>(
   given: CachePutOptions<Args, Result>,
 ): ValueMethodDecorator<Args, Result> {
+  const decorator = 'CachePut';
   return (target, name, descriptor: PropertyDescriptor) => {
-    const caller = callerName(target, name);
-    checkOptions('CachePut', caller, given, OPTIONS);
-    const { namespace = DEFAULT_NAMESPACE, key, resultKey, varyBy, version, instanceKey, ...options } = given;
-    addDecoratedMethod({
-      ...given,
-      decorator: 'CachePut',
-      role: 'write',
-      namespace,
-      name,
-      declaring: target,
-      key: key ?? resultKey,
-      hasDefaultKey: false,
-    });
-    const suffixes = new KeySuffix({ varyBy, version, instanceKey }, caller);
-    const binding = new Binding((application: DistributedCache) => {
-      const problems = new CallProblems(application, namespace, caller);
-      return {
-        cache: application.getCache<Result>(namespace),
-        problems,
-        optionsOf: entryOptionsOf<Args, Result>(options),
-      };
-    });
-    wrapMethod('CachePut', target, name, descriptor, async (application, instance, args, original) => {
-      const { cache, problems, optionsOf } = application.bound(binding);
+    const method = new Declaration(decorator, 'write', target, name, given, OPTIONS);
+    const binding = method.bind((parts: MethodParts<Result>, { key, resultKey, condition, ...options }) => ({
+      ...parts,
+      key,
+      resultKey,
+      condition,
+      optionsOf: entryOptionsOf<Args, Result>(options),
+    }));
+    wrapMethod(decorator, target, name, descriptor, async (application, instance, args, original) => {
+      const { cache, problems, suffixes, key, resultKey, condition, optionsOf } = application.bound(binding);
+      const isMet = problems.meets(condition, instance, args as unknown as Args, 'result not stored');
+      if (isMet === false) {
+        return original.apply(instance, args);
+      }
       const entryKey = (compute: () => string) =>
         problems.attempt('namespace cleared', () => {
           const suffix = suffixes.of(cache, instance);
@@ -92,7 +83,7 @@ export function CachePut<Args extends unknown[], Result = unknown>(
         });
       const before = args.slice() as unknown as Args; // the method may change its arguments
       const ownKey = key && entryKey(() => callOption('key', key, instance, before));
-      const entry = problems.attempt('result not stored', () => ({ options: optionsOf(instance, args) }));
+      const entry = isMet && problems.attempt('result not stored', () => ({ options: optionsOf(instance, args) }));
       const result = (await original.apply(instance, args)) as Result;
       const cacheKey =
         resultKey === undefined
@@ -107,6 +98,9 @@ export function CachePut<Args extends unknown[], Result = unknown>(
       }
       return result;
     });
+    if (given.evict !== undefined) {
+      wrapEvictions(`${decorator} evict`, target, name, descriptor, given.evict);
+    }
   };
 }
 

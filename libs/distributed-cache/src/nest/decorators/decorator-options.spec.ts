@@ -28,6 +28,12 @@ describe('the options of a decorator', () => {
     ['Cached', Cached, { tags: [''] }, 'tags: got [""], allowed: a list of texts'],
     ['Cached', Cached, { cacheIf: async () => true }, 'cacheIf: got an async function'],
     ['Cached', Cached, { cacheIf: true }, 'cacheIf: got true'],
+    ['Cached', Cached, { condition: async () => true }, 'condition: got an async function'],
+    ['Cached', Cached, { conditon: () => true }, 'did you mean "condition"?'],
+    ['CachedTrends', CachedTrends, { condition: true }, 'condition: got true, allowed: a function that is not async'],
+    ['CachedMany', CachedMany, { key: String, condition: async () => true }, 'condition: got an async function'],
+    ['CachePut', CachePut, { key: String, condition: async () => true }, 'condition: got an async function'],
+    ['CacheEvict', CacheEvict, { all: true, condition: async () => true }, 'condition: got an async function'],
     ['Cached', Cached, { ttl: async () => 5 }, 'ttl: got an async function'],
     ['Cached', Cached, { ttl: 0 }, 'ttl: got 0, allowed: a duration over 0'],
     ['Cached', Cached, { ttl: Number.NaN }, 'ttl: got null'],
@@ -49,6 +55,12 @@ describe('the options of a decorator', () => {
     ['CacheEvict', CacheEvict, { all: true, varyBy: [] }, 'varyBy: got []'],
     ['CacheEvict', CacheEvict, { all: true, ttl: 5 }, 'ttl: got an unknown option'],
     ['CacheEvict', CacheEvict, { resultKey: String, before: true }, 'allowed: resultKey without before'],
+    ['CacheEvict', CacheEvict, [], 'got an empty list, allowed: the options of one eviction, or a list of them'],
+    ['CacheEvict[1]', CacheEvict, [{ all: true }, {}], 'got no key, keys, resultKey, tags, all'],
+    ['CacheEvict[0]', CacheEvict, [{ all: true, namspace: 'a' }], 'did you mean "namespace"?'],
+    ['CachePut', CachePut, { key: String, evict: 'lists' }, 'evict: got "lists"'],
+    ['CachePut evict', CachePut, { key: String, evict: { al: true } }, 'did you mean "all"?'],
+    ['CachePut evict[0]', CachePut, { key: String, evict: [{}] }, 'allowed: one of key, keys, resultKey, tags, all'],
   ])('are refused when the class is loaded, with class and method: @%s', (name, decorator, options, message) => {
     expect(() => load(decorator, options)).toThrow(ConfigurationError);
     expect(() => load(decorator, options)).toThrow(`Users.find @${name}`);

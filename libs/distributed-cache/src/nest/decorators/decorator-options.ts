@@ -69,6 +69,11 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
    * fastest safe way; `shared`, all one object without protection. Default: the namespace's (`cloned`).
    */
   values?: ValuesMode;
+  /**
+   * Whether a call uses the cache: when this returns false, the method runs as written. It must not be `async`. Default:
+   * always.
+   */
+  condition?: (...args: Args) => boolean;
   /** Caches the result only when this returns true. Default: always, `null` and `undefined` included. */
   cacheIf?: (result: Result) => boolean;
   /**
@@ -157,13 +162,14 @@ type Check = Pick<Rule<unknown>, 'accept' | 'allowed'>;
 const TIMEOUT = checkThat(isPositiveDuration, `a duration over 0: ${DURATION_FORMS}`);
 
 const FUNCTION = checkThat(isSynchronous, 'a function that is not async');
+const TEXT = checkThat((text) => typeof text === 'string' && text !== '', 'a text that is not empty');
 const DURATION = checkThat(isDuration, `a duration: ${DURATION_FORMS}`);
 
 /** The checks of the decorators' options. An option that is not given needs none. */
 const CHECKS = {
   namespace: NAME,
   key: FUNCTION,
-  keyPrefix: checkThat((prefix) => typeof prefix === 'string' && prefix !== '', 'a text that is not empty'),
+  keyPrefix: TEXT,
   instanceKey: FUNCTION,
   ttl: checkThat(
     (ttl) => isSynchronous(ttl) || isPositiveDuration(ttl),
@@ -174,6 +180,7 @@ const CHECKS = {
     (tags) => isSynchronous(tags) || isListOfTexts(tags),
     "a list of texts, such as ['user:1'], or a function of the arguments that returns one",
   ),
+  condition: FUNCTION,
   cacheIf: FUNCTION,
   staleIf: FUNCTION,
   softTimeout: TIMEOUT,
@@ -195,6 +202,8 @@ const CHECKS = {
 
 /** Checks of options that only some decorators have. */
 const OWN_CHECKS = {
+  name: TEXT,
+  evict: checkThat((evict) => typeof evict === 'object', 'the options of @CacheEvict, or a list of them'),
   keys: FUNCTION,
   resultKey: FUNCTION,
   by: FUNCTION,
@@ -248,6 +257,11 @@ export function checkOptions(decorator: string, caller: string, options: object,
   if (problems.length > 0) {
     throw new ConfigurationError(problems);
   }
+}
+
+/** The options of a decorator that the defaults of a class can complete: none of a group of which one must be given. */
+export function optionNames(set: OptionSet): ReadonlySet<string> {
+  return new Set([...checksOf(set).keys()].filter((name) => set.oneOf?.includes(name) !== true));
 }
 
 function checksOf({ only, without = [], own = [] }: OptionSet): ReadonlyMap<string, Check> {

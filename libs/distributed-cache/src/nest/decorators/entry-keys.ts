@@ -12,6 +12,7 @@ import {
   type PreparedKey,
   versionSuffix,
 } from '../../core/index.js';
+import { nameInKeys } from './cache-defaults.decorator.js';
 import { callOption, OptionError } from './call-problems.js';
 
 type NamedClass = object & { readonly name: string };
@@ -26,10 +27,12 @@ export interface DefaultKeyParts extends KeyOptions {
 
 /**
  * The name before the method in default keys: `Users`, or `Admins/Users` for a method that `Admins` inherits from
- * `Users`. A `keyPrefix` replaces the name of the class that declares the method.
+ * `Users`. A `keyPrefix` replaces the name of the class that declares the method, and the `name` of `@CacheDefaults` that
+ * of its class.
  */
-export function defaultKeyClass(owner: NamedClass, { declaring, keyPrefix = declaring.name }: DefaultKeyParts): string {
-  return owner === declaring ? keyPrefix : `${owner.name}/${keyPrefix}`;
+export function defaultKeyClass(owner: NamedClass, { declaring, keyPrefix }: DefaultKeyParts): string {
+  const prefix = keyPrefix ?? nameInKeys(declaring);
+  return owner === declaring ? prefix : `${nameInKeys(owner)}/${prefix}`;
 }
 
 /**
@@ -122,7 +125,7 @@ function claimRange(application: DistributedCache, owner: NamedClass, parts: Def
 
 /** The ways out when the name of a class does not identify its methods. */
 export const NAME_REMEDY =
-  'Rename one class, pass `keyPrefix` or `key` to its decorators, or keep the names of classes in the minifier (keepNames)';
+  'Rename one class, write `@CacheDefaults({ name })` above it, pass `keyPrefix` or `key` to its decorators, or keep the names of classes in the minifier (keepNames)';
 
 /** Options that add to a key: those of the core, and the key of the instance. */
 export interface SuffixOptions extends KeyOptions {

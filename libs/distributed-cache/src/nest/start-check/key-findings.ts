@@ -1,6 +1,7 @@
 import { types } from 'node:util';
 import { hiddenStateOf } from '../../core/index.js';
 import type { DecoratedMethod } from '../decorators/decorated-methods.js';
+import { nameInKeys } from '../decorators/cache-defaults.decorator.js';
 import { defaultKeyClass, type DefaultKeyParts, defaultKeyRange, NAME_REMEDY } from '../decorators/entry-keys.js';
 import type { ManagedClass, NamedClass } from './managed-classes.js';
 
@@ -74,7 +75,7 @@ function unstableNames(methods: readonly DefaultKeyMethod[]): string[] {
     ...(random.length === 0
       ? []
       : [
-          `Default keys contain names of classes that mixin() makes anew at each start, so processes share no entries: ${listed(random)}. Pass \`keyPrefix\` or \`key\` to the decorators, or set the name of the class after mixin().`,
+          `Default keys contain names of classes that mixin() makes anew at each start, so processes share no entries: ${listed(random)}. Write \`@CacheDefaults({ name })\` above these classes, or pass \`keyPrefix\` or \`key\` to the decorators.`,
         ]),
   ];
 }
@@ -85,8 +86,8 @@ function withName(head: string): string {
 }
 
 function namesIn({ owner, parts: { declaring, keyPrefix } }: DefaultKeyMethod): string[] {
-  const own = owner === declaring ? [] : [owner.name];
-  return keyPrefix === undefined ? [...own, declaring.name] : own;
+  const own = owner === declaring ? [] : [nameInKeys(owner)];
+  return keyPrefix === undefined ? [...own, nameInKeys(declaring)] : own;
 }
 
 const MAX_LISTED = 5;
