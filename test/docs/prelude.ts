@@ -57,6 +57,10 @@ export class Temperature {
   constructor(readonly kelvin: number) {}
 }
 
+export declare class Catalog {
+  menu(page: string): Promise<Menu>;
+}
+
 export declare class Decimal {
   readonly digits: readonly number[];
 }

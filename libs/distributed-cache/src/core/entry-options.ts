@@ -63,6 +63,11 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
    */
   readonly refreshAhead?: number;
   /**
+   * Whether this call loads the value anew and stores it, whatever is cached; see `DistributedCache.refresh`. Default
+   * false.
+   */
+  readonly refresh?: boolean;
+  /**
    * The asynchronous context of a refresh in the background. `own`: that of no request, so the loader sees no
    * `AsyncLocalStorage` of the request whose hit started it, such as its transaction, which may be over. `caller`: that
    * of the request. The dimensions of `varyBy` are there in both. Default `own`.
