@@ -59,6 +59,7 @@ export class Temperature {
 
 export declare class Catalog {
   menu(page: string): Promise<Menu>;
+  menuOf(page: string): Promise<Menu>;
 }
 
 export declare class Decimal {

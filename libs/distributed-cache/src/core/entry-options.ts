@@ -109,6 +109,12 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
    */
   readonly values?: ValuesMode;
   /**
+   * Whether instances of classes that are neither registered nor declared are stored, and returned, as plain objects of
+   * their own properties, or as the result of their `toJSON`; named properties of arrays, symbol keys and the like are
+   * dropped. Default: the namespace's (false).
+   */
+  readonly flatten?: boolean;
+  /**
    * Stores the value only when this returns true. It must not be `async`. When it throws, the value is returned and not
    * stored (event `valueRefused`). Default: always.
    */

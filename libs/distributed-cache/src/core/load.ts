@@ -382,8 +382,9 @@ export class LoadFiller {
         return { stored: this.writer.values.unkept(value, options?.values), kept: false };
       }
       const { names, tagVersions, stamps } = loadedTags;
+      const { values, flatten } = options ?? {};
       const { stored, kept, complete, superseded } = await this.writer.writeLoaded(
-        { ...loaded, life, tags: names, tagVersions, check: flight.check, values: options?.values },
+        { ...loaded, life, tags: names, tagVersions, check: flight.check, values, flatten },
         grant && (stamps.length === 0 ? grant : { lease: grant.lease, stamps: [...grant.stamps, ...stamps] }),
       );
       isComplete = complete;

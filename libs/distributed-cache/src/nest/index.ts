@@ -1,5 +1,6 @@
 export { CACHE_MANAGER } from './cache-manager/index.js';
 export { getCacheToken, InjectCache } from './cache-tokens.js';
+export { keyOf } from './decorators/key-of.js';
 export { CacheRequestTracker } from './cache-request-tracker.js';
 export { CacheDefaults, type CacheDefaultsOptions } from './decorators/cache-defaults.decorator.js';
 export { CacheEvict, type CacheEvictOptions, type OneOrMore } from './decorators/cache-evict.decorator.js';

@@ -18,6 +18,7 @@ const DEFAULTED = [
   'version',
   'validate',
   'values',
+  'flatten',
 ] as const satisfies readonly (keyof CachedOptions)[];
 
 /** Options of `@CacheDefaults`. */

@@ -38,6 +38,8 @@ export interface DecoratedMethod extends Omit<PlaceOptions, 'keys' | 'resultKey'
   readonly declaring: object;
   /** The function that returns its key, or its keys; `undefined` for the default key, and where no key is used. */
   readonly key?: AnyFunction | undefined;
+  /** Whether its key depends on the result. */
+  readonly hasResultKey: boolean;
   /** Whether its keys are default keys: class, method and arguments. */
   readonly hasDefaultKey: boolean;
 }
@@ -94,7 +96,8 @@ export class Declaration<Options extends PlaceOptions> {
     const { decorator, role, target: declaring, name, options } = this;
     const { keys, resultKey, key = keys ?? resultKey, ...rest } = options;
     const hasDefaultKey = role === 'read' && key === undefined;
-    return (this.described ??= { ...rest, decorator, role, name, declaring, key, hasDefaultKey });
+    const hasResultKey = resultKey !== undefined;
+    return (this.described ??= { ...rest, decorator, role, name, declaring, key, hasDefaultKey, hasResultKey });
   }
 
   /** Makes what a call needs, once for each application. */

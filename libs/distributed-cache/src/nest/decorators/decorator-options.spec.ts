@@ -34,6 +34,7 @@ describe('the options of a decorator', () => {
     ['CachedMany', CachedMany, { key: String, condition: async () => true }, 'condition: got an async function'],
     ['CachePut', CachePut, { key: String, condition: async () => true }, 'condition: got an async function'],
     ['CacheEvict', CacheEvict, { all: true, condition: async () => true }, 'condition: got an async function'],
+    ['Cached', Cached, { flatten: 'yes' }, 'flatten: got "yes", allowed: true or false'],
     ['Cached', Cached, { ttl: async () => 5 }, 'ttl: got an async function'],
     ['Cached', Cached, { ttl: 0 }, 'ttl: got 0, allowed: a duration over 0'],
     ['Cached', Cached, { ttl: Number.NaN }, 'ttl: got null'],

@@ -70,6 +70,11 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
    */
   values?: ValuesMode;
   /**
+   * Whether instances of classes that are neither registered nor declared become plain objects, on a miss as on a hit:
+   * see docs/values.md. Default: the namespace's (false).
+   */
+  flatten?: boolean;
+  /**
    * Whether a call uses the cache: when this returns false, the method runs as written. It must not be `async`. Default:
    * always.
    */
@@ -118,6 +123,7 @@ export function entryOptionsOf<Args extends unknown[], Result>({
   schema,
   validate,
   values,
+  flatten,
 }: Omit<CachedOptions<Args, Result>, 'key' | 'namespace'>): (
   instance: object,
   args: unknown[],
@@ -134,6 +140,7 @@ export function entryOptionsOf<Args extends unknown[], Result>({
     schema,
     validate,
     values,
+    flatten,
   };
   if (typeof tags === 'function') {
     return (instance, args) => ({ ...common, tags: tagsOf(tags, instance, args as unknown as Args) });
@@ -162,6 +169,7 @@ type Check = Pick<Rule<unknown>, 'accept' | 'allowed'>;
 const TIMEOUT = checkThat(isPositiveDuration, `a duration over 0: ${DURATION_FORMS}`);
 
 const FUNCTION = checkThat(isSynchronous, 'a function that is not async');
+const BOOLEAN = checkThat((value) => typeof value === 'boolean', 'true or false');
 const TEXT = checkThat((text) => typeof text === 'string' && text !== '', 'a text that is not empty');
 const DURATION = checkThat(isDuration, `a duration: ${DURATION_FORMS}`);
 
@@ -197,6 +205,7 @@ const CHECKS = {
   version: checkThat((version) => typeof version === 'string' || Number.isFinite(version), 'a string or a number'),
   schema: STANDARD_SCHEMA,
   validate: { ...NAMESPACE_OPTIONS.validate.rule, allowed: '"read" or "both"' },
+  flatten: BOOLEAN,
   values: { ...NAMESPACE_OPTIONS.values.rule, allowed: '"cloned", "frozen" or "shared"' },
 } as const satisfies Readonly<Record<keyof CachedOptions, Check>>;
 
@@ -209,7 +218,7 @@ const OWN_CHECKS = {
   by: FUNCTION,
   returns: checkThat((form) => form === 'list' || form === 'map', '"list" or "map"'),
   all: checkThat((all) => all === true, 'true'),
-  before: checkThat((before) => typeof before === 'boolean', 'true or false'),
+  before: BOOLEAN,
   holdOff: TIMEOUT,
   after: checkThat((hook) => typeof hook === 'function', 'a function that is given the eviction'),
 } as const satisfies Readonly<Record<string, Check>>;

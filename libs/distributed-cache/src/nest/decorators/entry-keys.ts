@@ -154,13 +154,17 @@ export class KeySuffix {
    * @throws OptionError if `instanceKey` throws or returns no text
    */
   of(cache: AsyncCache, instance: object): string | undefined {
-    const own =
-      this.instanceKey === undefined ? this.version : this.version + this.suffixOf(this.instanceKey, instance);
+    const own = this.ofInstance(instance);
     if (this.varyBy === undefined) {
       return own;
     }
     const dimensions = cache.dimensions.suffix(this.varyBy, this.caller);
     return dimensions === undefined ? undefined : own + dimensions;
+  }
+
+  /** The suffix for this instance, without the dimensions of the request. @throws OptionError as {@link of} */
+  ofInstance(instance: object): string {
+    return this.instanceKey === undefined ? this.version : this.version + this.suffixOf(this.instanceKey, instance);
   }
 
   private suffixOf(instanceKey: (instance: object) => string, instance: object): string {
