@@ -62,6 +62,10 @@ export declare class Catalog {
   menuOf(page: string): Promise<Menu>;
 }
 
+export declare class Order {
+  readonly id: number;
+}
+
 export declare class Decimal {
   readonly digits: readonly number[];
 }

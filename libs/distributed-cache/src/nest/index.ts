@@ -16,9 +16,11 @@ export { CachedMany, type CachedManyOptions } from './decorators/cached-many.dec
 export type { ResultForm } from './decorators/item-results.js';
 export type { AsyncMethod, AsyncMethodDecorator } from './decorators/wrap-method.js';
 export {
+  type CacheFeature,
   DistributedCacheModule,
   type DistributedCacheOptionsFactory,
   type FeatureNamespace,
 } from './distributed-cache.module.js';
 export { CacheContextInterceptor, CacheMetricsInterceptor } from './interceptors.js';
+export type { ClassToDeclare } from '../config/index.js';
 export type { RequestCacheUsage, RouteMetrics, RouteUsage, RouteUsageWire } from '../metrics/index.js';

@@ -281,7 +281,8 @@ function checksOf({ only, without = [], own = [] }: OptionSet): ReadonlyMap<stri
   ]);
 }
 
-function namesLike(name: string, names: readonly string[]): string {
+/** The names that are allowed, and the one that may be meant. */
+export function namesLike(name: string, names: readonly string[]): string {
   const meant = suggest(name, names);
   return `${names.join(', ')}${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
 }
