@@ -45,7 +45,7 @@ export function declareClasses(classes: readonly ClassToDeclare[], path: string)
       problems.throwIfAny();
     }
     const declared = declarationOf(type);
-    const { name = type.name, version = CLASS_OPTIONS.version.default } = options as CachedClassOptions;
+    const { name = type.name, version = CLASS_OPTIONS.version.default } = options;
     if (declared === undefined) {
       declareClass(type, options, `${place}.`);
     } else if (typeof given !== 'function' && (declared.name !== name || declared.version !== version)) {

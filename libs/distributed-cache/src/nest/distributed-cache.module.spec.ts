@@ -289,7 +289,7 @@ describe('DistributedCacheModule.forFeature', () => {
     const start = async () => {
       const feature = DistributedCacheModule.forFeature({ namespaces: [{ namespace: 'shop', ttl: '5m' }], classes });
       const module = await nestForTest({ imports: [feature], cache: options });
-      return module.get<AsyncCache<unknown>>(getCacheToken('shop'));
+      return module.get<AsyncCache>(getCacheToken('shop'));
     };
     await (
       await start()
@@ -330,9 +330,9 @@ describe('DistributedCacheModule.forFeature', () => {
   });
 
   it('is typed', () => {
-    expectTypeOf(DistributedCacheModule.forFeature)
-      .parameter(0)
-      .toEqualTypeOf<readonly FeatureNamespace[] | CacheFeature>();
+    expectTypeOf<Parameters<typeof DistributedCacheModule.forFeature>>().toEqualTypeOf<
+      [feature: readonly FeatureNamespace[] | CacheFeature]
+    >();
     expectTypeOf<CacheFeature['classes']>().toEqualTypeOf<readonly ClassToDeclare[] | undefined>();
   });
 });
