@@ -1,5 +1,6 @@
 import {
   type AsyncCache,
+  type CacheKey,
   ConfigurationError,
   type DistributedCache,
   type Duration,
@@ -10,6 +11,9 @@ import { type InstanceKey, type OptionSet, tagsOf } from './decorator-options.js
 import { Declaration, type MethodParts } from './decorated-methods.js';
 import { callerName, checkedKey, type KeySuffix } from './entry-keys.js';
 import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
+
+/** Is given a change of the cache, and runs it when the transaction has been committed. */
+export type CommitHook = (change: () => Promise<void>) => unknown;
 
 interface EvictAlways<Args extends unknown[]> extends KeyOptions {
   /** The namespace. Default `default`. */
@@ -28,17 +32,17 @@ interface EvictAlways<Args extends unknown[]> extends KeyOptions {
    * `runOnTransactionCommit`. When it throws, because there is no transaction, the eviction runs at once. Default: at
    * once after the method.
    */
-  after?: (evict: () => Promise<void>) => unknown;
+  after?: CommitHook;
 }
 
 /** One of these names the entries; the others are not given. */
 interface EvictedEntries<Args extends unknown[], Result> {
-  /** The key to evict. */
-  key: (...args: Args) => string;
+  /** The key to evict: a text, or a key of `keyOf`, to which `varyBy`, `version` and `instanceKey` are not added. */
+  key: (...args: Args) => CacheKey;
   /** The keys to evict. */
-  keys: (...args: Args) => readonly string[];
+  keys: (...args: Args) => readonly CacheKey[];
   /** The key to evict, from the result of the method and its arguments. */
-  resultKey: (result: Result, ...args: Args) => string;
+  resultKey: (result: Result, ...args: Args) => CacheKey;
   /** Evicts every entry that carries one of these tags. */
   tags: readonly string[] | ((...args: Args) => readonly string[]);
   /** Evicts the whole namespace. */
@@ -144,7 +148,7 @@ function declareEviction<Args extends unknown[], Result>(
     return {
       after: (result) => {
         const evict = resultKey === undefined ? ofArguments : ofResult(resultKey, result);
-        return after === undefined ? evict() : evictThrough(after, evict);
+        return throughHook(after, evict);
       },
     };
   };
@@ -158,12 +162,16 @@ function refuse(decorator: string, target: object, method: string | symbol, valu
   throw new ConfigurationError([{ name: `${callerName(target, method)} @${decorator}`, value, allowed }]);
 }
 
-/** Hands the eviction to the hook of the options; without a transaction it runs at once. */
-async function evictThrough(after: NonNullable<EvictAlways<never[]>['after']>, evict: Eviction): Promise<void> {
+/** Hands a change to the hook `after` of the options; without a hook, or a transaction, it runs at once. */
+export async function throughHook(after: CommitHook | undefined, change: () => Promise<unknown>): Promise<void> {
+  if (after === undefined) {
+    await change();
+    return;
+  }
   try {
-    await after(async () => void (await evict()));
+    await after(async () => void (await change()));
   } catch {
-    await evict(); // too much, never too little
+    await change(); // too much, never too little
   }
 }
 
@@ -196,7 +204,7 @@ function evictionOf<Args extends unknown[]>(
 /** The deletion of some keys; of the whole namespace when a dimension is missing. */
 function deletionOf<Args extends unknown[]>(
   { cache, suffixes, instance, holdOff }: EvictingCall<Args>,
-  keysOf: () => readonly string[],
+  keysOf: () => readonly CacheKey[],
 ): Eviction {
   const suffix = suffixes.of(cache, instance);
   if (suffix === undefined) {
@@ -206,6 +214,6 @@ function deletionOf<Args extends unknown[]>(
   if (!Array.isArray(keys)) {
     throw new OptionError('The option `keys` returned no list. Return a list of keys for all arguments.');
   }
-  const evicted = (keys as string[]).map((one) => checkedKey(one, suffix));
+  const evicted = (keys as CacheKey[]).map((one) => checkedKey(one, suffix));
   return () => cache.deleteMany(evicted, holdOff === undefined ? undefined : { holdOff });
 }

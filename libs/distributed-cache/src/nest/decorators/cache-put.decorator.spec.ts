@@ -160,4 +160,33 @@ describe('@CachePut', () => {
     expect(await rest(1)).toEqual(['saved', undefined, undefined]);
     expect(await rest(9)).toEqual([undefined, undefined, undefined]); // the condition is that of the stored entry
   });
+
+  it('with `after` stores when the transaction is committed, and at once without one', async () => {
+    const commits: (() => Promise<void>)[] = [];
+    @Injectable()
+    class Books {
+      isInTransaction = true;
+      @CachePut({
+        namespace: 'books',
+        key: (id: number) => `${id}`,
+        after: (store) => {
+          if (!books.isInTransaction) {
+            throw new Error('no transaction');
+          }
+          commits.push(store);
+        },
+      })
+      async save(_id: number, title: string): Promise<string> {
+        return title;
+      }
+    }
+    const module = await nestForTest({ providers: [Books] });
+    const books = module.get(Books);
+    const cache = module.get(DistributedCache).getCache('books');
+    expect([await books.save(1, 'A'), await cache.get('1')]).toEqual(['A', undefined]);
+    await commits[0]?.();
+    expect(await cache.get('1')).toBe('A');
+    books.isInTransaction = false;
+    expect([await books.save(1, 'B'), await cache.get('1')]).toEqual(['B', 'B']);
+  });
 });

@@ -1,4 +1,11 @@
-import { type CacheEvictOptions, type OneOrMore, wrapEvictions } from './cache-evict.decorator.js';
+import type { CacheKey } from '../../core/index.js';
+import {
+  type CacheEvictOptions,
+  type CommitHook,
+  type OneOrMore,
+  throughHook,
+  wrapEvictions,
+} from './cache-evict.decorator.js';
 import { callOption, type CallProblems, OptionError } from './call-problems.js';
 import { type CachedOptions, entryOptionsOf, type OptionSet } from './decorator-options.js';
 import { Declaration, type MethodParts } from './decorated-methods.js';
@@ -7,10 +14,14 @@ import { type AsyncMethod, type Fits, wrapMethod } from './wrap-method.js';
 
 /** The key of an entry that a method changes: from its arguments, or from its result as well. */
 export type ChangedKey<Args extends unknown[], Result> =
-  | { /** The key within the namespace. */ key: (...args: Args) => string; resultKey?: undefined }
+  | {
+      /** The key within the namespace: a text, or a key of `keyOf`. */
+      key: (...args: Args) => CacheKey;
+      resultKey?: undefined;
+    }
   | {
       /** The key within the namespace, from the result of the method and its arguments. */
-      resultKey: (result: Result, ...args: Args) => string;
+      resultKey: (result: Result, ...args: Args) => CacheKey;
       key?: undefined;
     };
 
@@ -20,9 +31,14 @@ export type ChangedKey<Args extends unknown[], Result> =
  */
 export type CachePutOptions<Args extends unknown[] = unknown[], Result = unknown> = Omit<
   CachedOptions<Args, Result>,
-  'key' | 'keyPrefix' | 'refreshAhead' | 'softTimeout' | 'hardTimeout' | 'staleIf'
+  'key' | 'keyPrefix' | 'refreshAhead' | 'refreshContext' | 'softTimeout' | 'hardTimeout' | 'staleIf'
 > &
   ChangedKey<Args, Result> & {
+    /**
+     * Is given the storing, to run it when the transaction of the method has been committed, as in `@CacheEvict`. Default:
+     * at once after the method.
+     */
+    after?: CommitHook;
     /**
      * Further entries to evict, such as the list that holds the new value: the options of `@CacheEvict`, or a list of
      * them. `condition` does not apply to them; each may have its own.
@@ -31,8 +47,8 @@ export type CachePutOptions<Args extends unknown[] = unknown[], Result = unknown
   };
 
 const OPTIONS: OptionSet = {
-  without: ['keyPrefix', 'refreshAhead', 'softTimeout', 'hardTimeout', 'staleIf'],
-  own: ['resultKey', 'evict'],
+  without: ['keyPrefix', 'refreshAhead', 'refreshContext', 'softTimeout', 'hardTimeout', 'staleIf'],
+  own: ['resultKey', 'evict', 'after'],
   oneOf: ['key', 'resultKey'],
 };
 
@@ -63,20 +79,21 @@ export function CachePut<Args extends unknown[], Result = unknown>(
   const decorator = 'CachePut';
   return (target, name, descriptor: PropertyDescriptor) => {
     const method = new Declaration(decorator, 'write', target, name, given, OPTIONS);
-    const binding = method.bind((parts: MethodParts<Result>, { key, resultKey, condition, ...options }) => ({
+    const binding = method.bind((parts: MethodParts<Result>, { key, resultKey, condition, after, ...options }) => ({
       ...parts,
       key,
       resultKey,
       condition,
+      after,
       optionsOf: entryOptionsOf<Args, Result>(options),
     }));
     wrapMethod(decorator, target, name, descriptor, async (application, instance, args, original) => {
-      const { cache, problems, suffixes, key, resultKey, condition, optionsOf } = application.bound(binding);
+      const { cache, problems, suffixes, key, resultKey, condition, after, optionsOf } = application.bound(binding);
       const isMet = problems.meets(condition, instance, args as unknown as Args, 'result not stored');
       if (isMet === false) {
         return original.apply(instance, args);
       }
-      const entryKey = (compute: () => string) =>
+      const entryKey = (compute: () => CacheKey) =>
         problems.attempt('namespace cleared', () => {
           const suffix = suffixes.of(cache, instance);
           return suffix === undefined ? undefined : checkedKey(compute(), suffix);
@@ -89,13 +106,14 @@ export function CachePut<Args extends unknown[], Result = unknown>(
         resultKey === undefined
           ? ownKey
           : entryKey(() => callOption('resultKey', resultKey, instance, [result, ...before]));
-      if (cacheKey === undefined) {
-        await cache.clear();
-      } else if (entry !== undefined && isStorable(result, problems)) {
-        await cache.set(cacheKey, result, entry.options);
-      } else {
-        await cache.delete(cacheKey);
-      }
+      await throughHook(after, (): Promise<unknown> => {
+        if (cacheKey === undefined) {
+          return cache.clear();
+        }
+        return entry !== undefined && isStorable(result, problems)
+          ? cache.set(cacheKey, result, entry.options)
+          : cache.delete(cacheKey);
+      });
       return result;
     });
     if (given.evict !== undefined) {

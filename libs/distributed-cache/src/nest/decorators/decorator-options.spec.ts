@@ -46,6 +46,8 @@ describe('the options of a decorator', () => {
     ['CachePut', CachePut, { namespace: 'users' }, 'got no key, resultKey, allowed: one of key, resultKey'],
     ['CachePut', CachePut, { key: String, resultKey: String }, 'got key, resultKey, allowed: one of key, resultKey'],
     ['CachePut', CachePut, { key: String, softTimeout: 1 }, 'softTimeout: got an unknown option'],
+    ['CachePut', CachePut, { key: String, refreshContext: 'own' }, 'refreshContext: got an unknown option'],
+    ['CachePut', CachePut, { key: String, after: true }, 'after: got true, allowed: a function'],
     ['CachedMany', CachedMany, {}, 'got no key, allowed: the option key'],
     ['CachedMany', CachedMany, { key: String, returns: 'set' }, 'returns: got "set", allowed: "list" or "map"'],
     ['CacheEvict', CacheEvict, {}, 'got no key, keys, resultKey, tags, all, allowed: one of key, keys'],

@@ -9,7 +9,7 @@ import {
   type KeyOptions,
   MethodKeys,
   prepareKey,
-  type PreparedKey,
+  PreparedKey,
   versionSuffix,
 } from '../../core/index.js';
 import { nameInKeys } from './cache-defaults.decorator.js';
@@ -181,9 +181,12 @@ export function keyWith(key: string, suffix: string): CacheKey {
   return suffix === '' ? key : prepareKey(key, suffix);
 }
 
-/** A key with a suffix. @throws CacheKeyError for a key that is not a well-formed non-empty string */
-export function checkedKey(key: string, suffix: string): CacheKey {
-  const withSuffix = keyWith(key, suffix);
+/**
+ * A key with a suffix; a key of `keyOf` has its own. @throws CacheKeyError for a key that is not a well-formed non-empty
+ * string
+ */
+export function checkedKey(key: CacheKey, suffix: string): CacheKey {
+  const withSuffix = key instanceof PreparedKey ? key : keyWith(key, suffix);
   encodeKey(withSuffix);
   return withSuffix;
 }

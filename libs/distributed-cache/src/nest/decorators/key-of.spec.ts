@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { nestForTest } from '../../../../../test/support/nest-for-test.js';
 import { sharedRedis } from '../../../../../test/support/redis-for-test.js';
+import { recordLogs } from '../../../../../test/support/recording-logger.js';
 import { CacheContext, CacheKeyError, DistributedCache, type PreparedKey } from '../../core/index.js';
 import { CacheDefaults } from './cache-defaults.decorator.js';
 import { CacheEvict } from './cache-evict.decorator.js';
@@ -96,6 +97,30 @@ describe('keyOf', () => {
         ]);
       }
     });
+  });
+
+  it('is the key of an eviction, and of a @CachePut: those of default keys, too', async () => {
+    @Injectable()
+    class Editor {
+      @CacheEvict({ namespace: 'users', key: (id: number) => keyOf(Users, 'find', id), version: 9 })
+      async remove(_id: number): Promise<void> {}
+      @CacheEvict({ namespace: 'users', keys: (ids: number[]) => ids.map((id) => keyOf(Users, 'find', id)) })
+      async removeMany(_ids: number[]): Promise<void> {}
+      @CachePut({ namespace: 'users', key: (id: number) => keyOf(Users, 'find', id) })
+      async save(_id: number): Promise<number> {
+        return 5;
+      }
+    }
+    const logger = recordLogs(['warn']);
+    const module = await nestForTest({ providers: [Users, Editor], logger });
+    const [users, editor] = [module.get(Users), module.get(Editor)];
+    const cache = module.get(DistributedCache).getCache('users');
+    expect([await editor.save(1), await users.find(1), await users.find(2)]).toEqual([5, 5, 1]);
+    await editor.remove(1);
+    expect([await cache.has(keyOf(Users, 'find', 1)), await cache.has(keyOf(Users, 'find', 2))]).toEqual([false, true]);
+    await editor.removeMany([2]);
+    expect(await cache.has(keyOf(Users, 'find', 2))).toBe(false);
+    expect(logger.messagesOf('DistributedCache').filter((line) => /Editor|U\.find/.test(line))).toEqual([]); // at the start
   });
 
   it('is readable, for tests and logs', () => {

@@ -85,9 +85,11 @@ function withName(head: string): string {
   return head.replace(/^(?=[./])/, '(no name)').replace(/\/(?=\.)/, '/(no name)');
 }
 
+/** The names of classes in its keys, apart from those that `@CacheDefaults({ name })` gives. */
 function namesIn({ owner, parts: { declaring, keyPrefix } }: DefaultKeyMethod): string[] {
-  const own = owner === declaring ? [] : [nameInKeys(owner)];
-  return keyPrefix === undefined ? [...own, nameInKeys(declaring)] : own;
+  const own = owner === declaring ? [] : [owner];
+  const classes = keyPrefix === undefined ? [...own, declaring] : own;
+  return classes.filter((type) => nameInKeys(type) === type.name).map(({ name }) => name);
 }
 
 const MAX_LISTED = 5;
