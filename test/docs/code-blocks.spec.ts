@@ -67,7 +67,7 @@ async function exportedNames(): Promise<Map<string, string>> {
   }
   for (const module of MODULES) {
     for (const name of Object.keys((await import(module)) as object)) {
-      if (!modules.has(name) && /^[A-Z]|^readFile|^redisStore$|^create|^register|^z$/.test(name)) {
+      if (!modules.has(name) && /^[A-Z]|^readFile|^redisStore$|^create|^register|^keyOf$|^z$/.test(name)) {
         modules.set(name, module);
       }
     }

@@ -57,6 +57,15 @@ export class Temperature {
   constructor(readonly kelvin: number) {}
 }
 
+export declare class Catalog {
+  menu(page: string): Promise<Menu>;
+  menuOf(page: string): Promise<Menu>;
+}
+
+export declare class Order {
+  readonly id: number;
+}
+
 export declare class Decimal {
   readonly digits: readonly number[];
 }

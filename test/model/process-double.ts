@@ -5,6 +5,7 @@ import type { CacheRuntime } from '../../libs/distributed-cache/src/core/runtime
 import { PendingReleases } from '../../libs/distributed-cache/src/core/lease.js';
 import { LeaseTerm } from '../../libs/distributed-cache/src/core/lease.js';
 import { OutageJournal } from '../../libs/distributed-cache/src/core/outage-journal.js';
+import { CallScopes } from '../../libs/distributed-cache/src/core/call-scope.js';
 import { LoadSignals } from '../../libs/distributed-cache/src/core/loader-run.js';
 import { CacheEvents } from '../../libs/distributed-cache/src/events/index.js';
 import { LocalCache } from '../../libs/distributed-cache/src/local/index.js';
@@ -93,6 +94,7 @@ export class ProcessDouble {
         leaseTerm: new LeaseTerm(3000),
       },
       random: () => 1,
+      scopes: new CallScopes(),
       closing,
       loadSignals: new LoadSignals(closing),
       loadLifeMs: HOUR_MS,

@@ -93,10 +93,10 @@ export class EntryCodec {
   /**
    * Begins to encode a value in the format of the namespace; the contract is that of {@link ValueCodec.beginEncoding}.
    */
-  beginEncoding(value: unknown, textFrom?: number): BegunEncoding {
+  beginEncoding(value: unknown, textFrom?: number, flatten?: boolean): BegunEncoding {
     return this.#format === 'envelope'
-      ? this.#values.beginEncoding(value, textFrom)
-      : { ...this.#encodePlain(value, this.#format), isTree: false, isAscii: false };
+      ? this.#values.beginEncoding(value, textFrom, flatten)
+      : { ...this.#encodePlain(value, this.#format, flatten), isTree: false, isAscii: false };
   }
 
   /** Parses the JSON text of a value; the contract is that of {@link ValueCodec.parse}. */
@@ -104,8 +104,12 @@ export class EntryCodec {
     return this.#values.parse(text);
   }
 
-  #encodePlain(value: unknown, format: PlainFormat): EncodedValue & Pick<BegunEncoding, 'text' | 'textBytes'> {
-    const { text, exact } = writePlainText(value, format, this.#options.flatten);
+  #encodePlain(
+    value: unknown,
+    format: PlainFormat,
+    flatten = this.#options.flatten,
+  ): EncodedValue & Pick<BegunEncoding, 'text' | 'textBytes'> {
+    const { text, exact } = writePlainText(value, format, flatten);
     const textBytes = Buffer.byteLength(text);
     const { maxValueBytes } = this.#options;
     if (textBytes > maxValueBytes) {

@@ -91,9 +91,10 @@ export class ValueCodec {
    * Encodes a value as {@link encode} does, for a caller that needs the facts about the value before a large one is
    * compressed.
    * @param textFrom from this length of its JSON on, the text is kept instead of the value; default: it never is
+   * @param flatten whether instances of unregistered classes become plain objects; default: the option of the codec
    */
-  beginEncoding(value: unknown, textFrom?: number): BegunEncoding {
-    const { text, serializer, exact } = serialize(value, this.#classes, { textFrom, flatten: this.#flatten });
+  beginEncoding(value: unknown, textFrom?: number, flatten = this.#flatten): BegunEncoding {
+    const { text, serializer, exact } = serialize(value, this.#classes, { textFrom, flatten });
     const rawBytes = Buffer.byteLength(text);
     if (rawBytes > this.#maxValueBytes) {
       throw new ValueRefusedError('too-large', `${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);

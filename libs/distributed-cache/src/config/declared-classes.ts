@@ -23,20 +23,53 @@ const ALL_DECLARED = Symbol.for('nestjs-distributed-cache:declared-classes');
  * @throws ConfigurationError for wrong options, and for a class without a name
  */
 export function CachedClass(options: CachedClassOptions = {}): (type: AnyClass) => void {
-  return (type) => {
-    const { name = type.name, ...given } = options;
+  return (type) => declareClass(type, options, '@CachedClass.');
+}
+
+/** A class whose instances are cached, with the options of `@CachedClass` or without. */
+export type ClassToDeclare = AnyClass | (CachedClassOptions & { class: AnyClass });
+
+/**
+ * Declares classes as `@CachedClass` does. A class without options keeps the declaration that it has.
+ * @param path the place of the list, for errors
+ * @throws ConfigurationError as {@link CachedClass}, and for a class that is declared already under another name or in
+ * another version
+ */
+export function declareClasses(classes: readonly ClassToDeclare[], path: string): void {
+  for (const [index, given] of classes.entries()) {
+    const { class: type, ...options } = typeof given === 'function' ? { class: given } : given;
+    const place = `${path}[${index}]`;
     const problems = new ProblemList();
-    const path = '@CachedClass.';
-    const { class: _class, ...rows } = CLASS_OPTIONS;
-    const { version = CLASS_OPTIONS.version.default } = new OptionReader({ ...given }, path, rows, problems).readAll();
-    if (typeof name !== 'string' || name === '') {
-      problems.add(`${path}name`, show(name), 'a text; a class without a name needs one');
+    if (typeof type !== 'function') {
+      problems.add(place, show(type), 'a class, or { class, name, version, serialize, deserialize, migrate }');
+      problems.throwIfAny();
     }
-    problems.throwIfAny();
-    const declaration: DeclaredClass = Object.freeze({ ...given, name, version, class: type });
-    Object.defineProperty(type, DECLARATION, { value: declaration, configurable: true });
-    allDeclared().add(type);
-  };
+    const declared = declarationOf(type);
+    const { name = type.name, version = CLASS_OPTIONS.version.default } = options;
+    if (declared === undefined) {
+      declareClass(type, options, `${place}.`);
+    } else if (typeof given !== 'function' && (declared.name !== name || declared.version !== version)) {
+      problems.add(
+        place,
+        `${name}, version ${version}`,
+        `${declared.name}, version ${declared.version}: it is declared`,
+      );
+      problems.throwIfAny();
+    }
+  }
+}
+
+function declareClass(type: AnyClass, { name = type.name, ...given }: CachedClassOptions, path: string): void {
+  const problems = new ProblemList();
+  const { class: _class, ...rows } = CLASS_OPTIONS;
+  const { version = CLASS_OPTIONS.version.default } = new OptionReader({ ...given }, path, rows, problems).readAll();
+  if (typeof name !== 'string' || name === '') {
+    problems.add(`${path}name`, show(name), 'a text; a class without a name needs one');
+  }
+  problems.throwIfAny();
+  const declaration: DeclaredClass = Object.freeze({ ...given, name, version, class: type });
+  Object.defineProperty(type, DECLARATION, { value: declaration, configurable: true });
+  allDeclared().add(type);
 }
 
 /** The options that `@CachedClass` declares on this class itself. */

@@ -1,4 +1,4 @@
-export { CachedClass, DECLARED_CLASSES } from './declared-classes.js';
+export { CachedClass, type ClassToDeclare, DECLARED_CLASSES, declareClasses } from './declared-classes.js';
 export { EncryptionKeys, type ResolvedClass, type ResolvedCompression } from './codec-settings.js';
 export { CacheConfig, type ResolvedFallback, type ResolvedLocal, type ResolvedOptions } from './config.js';
 export {

@@ -3,11 +3,11 @@ import { CacheMetrics, Counters, type CacheHealth } from '../events/index.js';
 import { type CacheKey, encodeKey, PreparedKey } from '../keys/index.js';
 import { readingOf, type EntryStore, type Reading } from '../local/index.js';
 import { checkHealth } from './health.js';
-import { BatchCollector, type BatchLoader } from './batch-loader.js';
+import { BatchCollector, type BatchLoader, inOrderOf } from './batch-loader.js';
 import type { CacheRuntime } from './runtime.js';
 import { optionsWith, hasOwnKey, type EntryOptions, type KeyOptions, type Loader } from './entry-options.js';
 import type { Invalidator } from './invalidate.js';
-import type { EntryReader } from './read.js';
+import { type EntryReader, onlyFresh } from './read.js';
 import type { EntrySetter } from './write.js';
 import { type EntryInspection, EntryInspector } from './inspect.js';
 import type { LoadCoordinator } from './load.js';
@@ -90,8 +90,7 @@ export class AsyncCache<T = unknown> {
    * @throws CacheKeyError as {@link get}
    */
   async lookup(key: CacheKey): Promise<Lookup<T>> {
-    const encodedKey = encodeKey(key);
-    const found = await this.reader.any(encodedKey);
+    const found = await this.find(key);
     if (found === undefined) {
       this.recorder.miss(key, { stale: false, collapsed: false, stored: false });
       return MISS;
@@ -109,6 +108,9 @@ export class AsyncCache<T = unknown> {
    * @throws CacheKeyError as {@link get}
    */
   async getMany(keys: readonly CacheKey[]): Promise<(T | undefined)[]> {
+    if (this.runtime.scopes.current !== undefined) {
+      return Promise.all(keys.map((key) => this.get(key)));
+    }
     const found = await this.reader.freshMany(keys.map(encodeKey));
     return keys.map((key, index) => this.readCounted(key, found[index]));
   }
@@ -132,7 +134,10 @@ export class AsyncCache<T = unknown> {
    */
   hit(key: CacheKey, options: EntryOptions<T> | undefined): Promise<T> | undefined {
     const isText = typeof key === 'string';
-    if (options !== undefined && (options.refreshAhead !== undefined || (isText && hasOwnKey(options)))) {
+    if (
+      options !== undefined &&
+      (options.refreshAhead !== undefined || options.refresh === true || (isText && hasOwnKey(options)))
+    ) {
       return undefined;
     }
     if (!isText) {
@@ -167,17 +172,8 @@ export class AsyncCache<T = unknown> {
       (name, loader) => this.getOrSet(unique.get(name) ?? name, loader, options),
       redis?.connection.deadlineClock ?? REAL_TIME,
     );
-    const values = await batch.run();
-    const byName = new Map(names.map((name, index) => [name, values[index]]));
-    if (names.length === keys.length) {
-      return values;
-    }
-    const given = new Set<string>();
-    return keys.map(String).map((name) => {
-      const value = byName.get(name) as T;
-      const isAgain = given.size === given.add(name).size;
-      return isAgain ? (this.reader.values.again(value, options?.values) as T) : value;
-    });
+    const again = (value: T): T => this.reader.values.again(value, options?.values) as T;
+    return inOrderOf(keys.map(String), names, await batch.run(), again);
   }
 
   /**
@@ -191,7 +187,7 @@ export class AsyncCache<T = unknown> {
   set(key: CacheKey, value: T, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
     const options = optionsWith(ttl);
     this.recorder.rememberCaller(key);
-    return typeof key === 'string' && hasOwnKey(options)
+    return this.runtime.scopes.current !== undefined || (typeof key === 'string' && hasOwnKey(options))
       ? this.setMany([[key, value]], options)
       : this.setter.set(key, value, options);
   }
@@ -203,13 +199,18 @@ export class AsyncCache<T = unknown> {
   async setMany(entries: Iterable<readonly [CacheKey, T]>, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
     const options = optionsWith(ttl);
     const varied = this.dimensions.prepareAll(new Map(entries), options, 'set');
-    return varied !== undefined && this.setter.setMany(varied, options);
+    const scope = this.runtime.scopes.current;
+    if (varied === undefined || scope?.kind === 'bypass') {
+      await (varied && this.invalidator.delete([...varied.keys()]));
+      return false;
+    }
+    scope?.renew(this.namespace, varied.keys());
+    return this.setter.setMany(varied, options);
   }
 
   /** Whether there is a fresh value. The call is not counted as a lookup. While Redis can't be used, only L1 is asked. */
   async has(key: CacheKey): Promise<boolean> {
-    const found = await this.reader.any(encodeKey(key));
-    return found !== undefined && found.ttlMs > 0;
+    return onlyFresh(await this.find(key)) !== undefined;
   }
 
   /**
@@ -281,7 +282,11 @@ export class AsyncCache<T = unknown> {
 
   private answer(key: CacheKey, slot: number, nowMs: number, values: ValuesMode | undefined): Promise<T> | undefined {
     const { store } = this;
-    if (slot < 0 || store === undefined) {
+    if (
+      slot < 0 ||
+      store === undefined ||
+      (this.runtime.scopes.open > 0 && this.runtime.scopes.current !== undefined)
+    ) {
       return undefined;
     }
     this.counters.localHits++;
@@ -293,7 +298,13 @@ export class AsyncCache<T = unknown> {
   }
 
   private async getSlowly(key: CacheKey): Promise<T | undefined> {
-    return this.readCounted(key, await this.reader.fresh(encodeKey(key)));
+    return this.readCounted(key, onlyFresh(await this.find(key)));
+  }
+
+  /** The entry of a key, fresh or stale, unless a scope of `bypass` or `refresh` passes over it. */
+  private async find(key: CacheKey): Promise<FoundEntry | undefined> {
+    const encodedKey = encodeKey(key);
+    return this.runtime.scopes.current?.skips(this.namespace, key) === true ? undefined : this.reader.any(encodedKey);
   }
 
   /** Counts the result of a lookup, and returns its value. */
@@ -313,12 +324,8 @@ export class AsyncCache<T = unknown> {
         const varied = this.dimensions.prepare(key, options, 'getOrSet');
         return varied === undefined ? this.loads.loadUncached(loader) : this.getOrSet(varied, loader, options);
       }
-      if (this.runtime.config.enabled) {
-        this.recorder.rememberCaller(key);
-        return this.loads.getOrLoad(key, loader, options);
-      }
-      encodeKey(key); // an invalid key is refused all the same
-      return this.loads.loadUncached(loader);
+      this.recorder.rememberCaller(key);
+      return this.loads.getOrLoad(key, loader, options);
     } catch (error) {
       return Promise.reject(error); // the key is not valid
     }

@@ -193,6 +193,29 @@ export class BatchCollector<T> {
   }
 }
 
+/**
+ * The values of a batch in the order in which its keys were given, with duplicates.
+ * @param names the keys without duplicates, and `values` their values
+ * @param again makes the value of a duplicate
+ */
+export function inOrderOf<T>(
+  keys: readonly string[],
+  names: readonly string[],
+  values: T[],
+  again: (value: T) => T,
+): T[] {
+  if (names.length === keys.length) {
+    return values;
+  }
+  const byName = new Map(names.map((name, index) => [name, values[index] as T]));
+  const given = new Set<string>();
+  return keys.map((name) => {
+    const value = byName.get(name) as T;
+    const isAgain = given.size === given.add(name).size;
+    return isAgain ? again(value) : value;
+  });
+}
+
 function ownOf(context: LoaderContext): LoadContext | undefined {
   return context instanceof LoadContext ? context : undefined;
 }

@@ -108,3 +108,17 @@ describe('getOrSetMany in two processes', () => {
     expect(await podA!.getMany(['a', 'b'])).toEqual(['a', 'b']);
   });
 });
+
+describe('getOrSetMany without a place for its entries', () => {
+  it.each<[string, DistributedCacheOptions, string[] | undefined]>([
+    ['with the cache switched off', { redis: false, enabled: false }, undefined],
+    ['when a dimension is missing', { redis: false }, ['tenant']],
+  ])('runs its loader once for all keys: %s', async (_title, options, varyBy) => {
+    const cache = cacheForTest(options).getCache<string>('books');
+    const load = vi.fn(async (missing: string[]) => missing.map((key) => key.toUpperCase()));
+    const entry = varyBy === undefined ? {} : { varyBy };
+    expect(await cache.getOrSetMany(['b', 'a', 'b'], load, entry)).toEqual(['B', 'A', 'B']);
+    expect(await cache.getOrSetMany(['a'], load, entry)).toEqual(['A']);
+    expect(load.mock.calls.map(([missing]) => missing)).toEqual([['b', 'a'], ['a']]);
+  });
+});

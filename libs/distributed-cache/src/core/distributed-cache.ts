@@ -13,6 +13,7 @@ import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/inde
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
 import { valueOfMark, type Refusal } from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
+import { CallScopes } from './call-scope.js';
 import { checkHealth, effectOf } from './health.js';
 import type { CacheRuntime } from './runtime.js';
 import { connectRedis } from './connect-redis.js';
@@ -96,6 +97,7 @@ export class DistributedCache {
       closing: this.closing.signal,
       loadLifeMs,
       outside: captureContext(),
+      scopes: new CallScopes(),
       loadSignals: new LoadSignals(this.closing.signal),
     };
     if (config.enabled) {
@@ -125,6 +127,28 @@ export class DistributedCache {
   /** @internal An object that is made once for this cache, such as the keys of a decorated method. */
   bound<Bound extends object>({ index, make }: Binding<this, Bound>): Bound {
     return (this.bindings[index] ??= make(this)) as Bound;
+  }
+
+  /**
+   * Runs `work` past the cache, in all namespaces: in it, and in everything that it calls and awaits, reads find nothing,
+   * each loader and each method with `@Cached` runs as without a cache, and nothing is stored. A `set` and a `@CachePut`
+   * delete their entry, which is outdated; deletions and invalidations take effect. Other calls use the cache as always.
+   * @returns what `work` returns
+   */
+  bypass<Result>(work: () => Result): Result {
+    return this.runtime.scopes.run('bypass', work);
+  }
+
+  /**
+   * Runs `work` with a refresh of what it uses, in all namespaces: in it, and in everything that it calls and awaits,
+   * loaders included, each entry is loaded anew, once, and stored. Until then other calls get the present entry. A load
+   * that began before is not joined, and its result is not kept. An error of a loader reaches the caller, and the entry
+   * stays. Reads without a loader find nothing until the entry is renewed. While Redis can't be used, only this process
+   * has the new value.
+   * @returns what `work` returns
+   */
+  refresh<Result>(work: () => Result): Result {
+    return this.runtime.scopes.run('refresh', work);
   }
 
   /**

@@ -63,6 +63,11 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
    */
   readonly refreshAhead?: number;
   /**
+   * Whether this call loads the value anew and stores it, whatever is cached; see `DistributedCache.refresh`. Default
+   * false.
+   */
+  readonly refresh?: boolean;
+  /**
    * The asynchronous context of a refresh in the background. `own`: that of no request, so the loader sees no
    * `AsyncLocalStorage` of the request whose hit started it, such as its transaction, which may be over. `caller`: that
    * of the request. The dimensions of `varyBy` are there in both. Default `own`.
@@ -103,6 +108,12 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
    * the mode of the call that stores it. Default: the namespace's.
    */
   readonly values?: ValuesMode;
+  /**
+   * Whether instances of classes that are neither registered nor declared are stored, and returned, as plain objects of
+   * their own properties, or as the result of their `toJSON`; named properties of arrays, symbol keys and the like are
+   * dropped. Default: the namespace's (false).
+   */
+  readonly flatten?: boolean;
   /**
    * Stores the value only when this returns true. It must not be `async`. When it throws, the value is returned and not
    * stored (event `valueRefused`). Default: always.

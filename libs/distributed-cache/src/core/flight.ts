@@ -83,6 +83,11 @@ export class Flight implements WaitedLoad {
     return this.phase === 'loading';
   }
 
+  /** Whether the loader runs, or has ended and its result is being stored. */
+  get hasRunLoader(): boolean {
+    return this.phase === 'loading' || this.phase === 'storing';
+  }
+
   /** Whether the load runs without a lease, because Redis could not be asked. */
   get isUnleased(): boolean {
     return !this.hasLease;

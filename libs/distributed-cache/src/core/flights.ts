@@ -144,6 +144,14 @@ export class Flights {
     slot.load ??= flight;
   }
 
+  /** Supersedes the loads of a key whose loader runs: a refresh begins, which will have a newer value. */
+  supersedeLoads(key: string): void {
+    for (const flight of this.slots.get(key)?.flights.filter(({ hasRunLoader }) => hasRunLoader) ?? []) {
+      flight.supersede();
+      this.remove(key, flight);
+    }
+  }
+
   /** Supersedes the flights of a key, because this process changes it, and wakes the calls that wait for the key. */
   supersede(key: string): void {
     this.supersedeFlights(key);
@@ -203,8 +211,7 @@ export class Flights {
    */
   onTag(tag: string, isCertain: boolean): boolean {
     let isCarried = false;
-    for (const key of this.slots.keys()) {
-      const flights = this.slots.get(key)?.flights ?? [];
+    for (const [key, { flights }] of this.slots) {
       for (const flight of flights.filter(({ isWaiting }) => !isWaiting)) {
         const carries = flight.tags.includes(tag);
         isCarried ||= carries;
@@ -263,8 +270,7 @@ export class Flights {
         timer = setTimeout(check, Math.ceil(Math.min(Math.max(leftMs, 1), loadLifeMs)));
         timer.unref();
       };
-      const end = (): void => clearTimeout(timer);
-      result.then(resolve, reject).then(end, end);
+      void result.then(resolve, reject).finally(() => clearTimeout(timer));
       timer = setTimeout(check, Math.ceil(Math.min(SUSPICIOUS_MS, flight.loadLifeMs)));
       timer.unref();
     });

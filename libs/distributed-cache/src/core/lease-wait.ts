@@ -34,6 +34,9 @@ export interface FillGrant {
   readonly stamps: readonly Stamp[];
 }
 
+/** As `minTtlMs`: no value is fresh for long enough, so each is loaded anew. */
+export const NEVER_ENOUGH_MS = Infinity;
+
 const MIN_WAIT_MS = 40;
 const MAX_WAIT_MS = 400;
 
@@ -165,7 +168,7 @@ export class LeaseQueue {
     if (isRefused) {
       return withoutLease(found);
     }
-    return found === undefined ? undefined : { kind: 'serve', entry: found };
+    return found === undefined || minTtlMs === NEVER_ENOUGH_MS ? undefined : { kind: 'serve', entry: found };
   }
 
   /**

@@ -16,7 +16,7 @@ import {
 } from './entry-options.js';
 import type { Flight, LoadFacts } from './flight.js';
 import type { Flights } from './flights.js';
-import type { FillGrant, LeaseQueue, LoadDecision } from './lease-wait.js';
+import { type FillGrant, type LeaseQueue, type LoadDecision, NEVER_ENOUGH_MS } from './lease-wait.js';
 import { LoadDelivery, type LoadRequest } from './load-delivery.js';
 import { LoadContext, loadScopes, recordWait, runTimed } from './loader-run.js';
 import { type LoadOutcome, outcomeOf, type ReadResult, type WrittenLoad } from './outcomes.js';
@@ -60,18 +60,49 @@ export class LoadCoordinator {
 
   /**
    * Returns the value of a key, from L1 or by a load. A fresh value of L1 that is close to its expiry may be refreshed in
-   * the background, by the rule of `isRefreshDue`.
+   * the background, by the rule of `isRefreshDue`. In a refresh the value is loaded anew; in a bypass, and with the cache
+   * switched off, the loader runs, and nothing is kept.
    * @throws CacheKeyError at once, for a key that is not a well-formed non-empty string
    */
   getOrLoad<T>(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
-    const request = { key, encodedKey: encodeKey(key), loader, options, minTtlMs: 0, isRepeated: false };
-    return options?.signal?.aborted === true ? Promise.reject(options.signal.reason) : this.get(request);
+    const encodedKey = encodeKey(key);
+    const request = { key, encodedKey, loader, options, minTtlMs: 0, isRepeated: false };
+    const scope = this.runtime.scopes.current;
+    if (!this.runtime.config.enabled || scope?.kind === 'bypass') {
+      return this.loadUncached(loader);
+    }
+    if (options?.signal?.aborted === true) {
+      return Promise.reject(options.signal.reason);
+    }
+    if (scope === undefined) {
+      return options?.refresh === true ? this.loadAnew(request) : this.get(request);
+    }
+    if (options?.refresh === true || scope.skips(this.namespace, key)) {
+      scope.renew(this.namespace, [key]);
+      return this.loadAnew(request);
+    }
+    return this.flights.joinable(encodedKey) === undefined ? this.get(request) : this.joinOrBegin(request);
   }
 
-  /** Runs a loader, and keeps nothing. */
+  /**
+   * Loads a value whatever is cached, and joins no load that began before: its result would not show the latest changes.
+   * A call of its own loader for the same key joins, and is refused as a load cycle.
+   */
+  private loadAnew<T>(request: LoadRequest<T>): Promise<T> {
+    const { encodedKey } = request;
+    const running = this.flights.joinable(encodedKey);
+    if (running !== undefined && loadScopes.current?.includes(running) === true) {
+      return this.joinOrBegin(request);
+    }
+    this.flights.supersedeLoads(encodedKey);
+    return this.begin({ ...request, minTtlMs: NEVER_ENOUGH_MS });
+  }
+
+  /** Runs a loader, and keeps nothing. The loader begins after this call has returned: a batch counts its calls. */
   async loadUncached<T>(loader: Loader<T>): Promise<T> {
     const context = new LoadContext(this.runtime.loadSignals, undefined);
     try {
+      await Promise.resolve();
       return await loader(context);
     } finally {
       context.end();
@@ -112,15 +143,20 @@ export class LoadCoordinator {
     return this.runtime.outside(() => (dimensions === undefined ? begin() : CacheContext.run(dimensions, begin)));
   }
 
+  private begin<T>(request: LoadRequest<T>): Promise<T> {
+    const scope = loadScopes.current;
+    const flight = this.flights.beginLoad(request.encodedKey, (begun) => this.load(request, begun));
+    return scope === undefined && !hasLimits(request.options)
+      ? this.delivery.deliver(request, flight)
+      : this.delivery.deliverInTime(request, flight, false, scope && recordWait(scope, flight));
+  }
+
   private joinOrBegin<T>(request: LoadRequest<T>): Promise<T> {
     const running = this.flights.joinable(request.encodedKey);
-    const scope = loadScopes.current;
     if (running === undefined) {
-      const flight = this.flights.beginLoad(request.encodedKey, (begun) => this.load(request, begun));
-      return scope === undefined && !hasLimits(request.options)
-        ? this.delivery.deliver(request, flight)
-        : this.delivery.deliverInTime(request, flight, false, scope && recordWait(scope, flight));
+      return this.begin(request);
     }
+    const scope = loadScopes.current;
     try {
       return this.delivery.deliverInTime(request, running, true, scope && recordWait(scope, running));
     } catch (error) {
@@ -192,7 +228,8 @@ export class LoadCoordinator {
     if (decision.kind === 'serve') {
       return outcomeOf(decision.entry);
     }
-    const { grant, stale } = decision;
+    const { grant } = decision;
+    const stale = minTtlMs === NEVER_ENOUGH_MS ? undefined : decision.stale;
     if (flight.isAbandoned) {
       void grant?.lease.release();
       const error = new LoaderTimeoutError(flight.loadLifeMs);
@@ -209,7 +246,7 @@ export class LoadCoordinator {
     if (flights.holdOffs.includes(encodedKey, runtime.clock.nowMs())) {
       flight.taint();
     }
-    return this.runAndFill(request, flight, decision, budget);
+    return this.runAndFill(request, flight, { ...decision, stale }, budget);
   }
 
   /** Runs the loader and stores its result. If the loader throws, the result is the stale value, unless `staleIf` forbids. */
@@ -334,8 +371,9 @@ export class LoadFiller {
         return { stored: this.writer.values.unkept(value, options?.values), kept: false };
       }
       const { names, tagVersions, stamps } = loadedTags;
+      const { values, flatten } = options ?? {};
       const { stored, kept, complete, superseded } = await this.writer.writeLoaded(
-        { ...loaded, life, tags: names, tagVersions, check: flight.check, values: options?.values },
+        { ...loaded, life, tags: names, tagVersions, check: flight.check, values, flatten },
         grant && (stamps.length === 0 ? grant : { lease: grant.lease, stamps: [...grant.stamps, ...stamps] }),
       );
       isComplete = complete;

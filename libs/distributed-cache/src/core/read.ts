@@ -51,11 +51,6 @@ export class EntryReader {
     return this.freshLocal(key) ?? (await this.read(key)).found;
   }
 
-  /** The fresh entry of a key, from L1 or Redis. */
-  async fresh(key: string): Promise<FoundEntry | undefined> {
-    return this.freshLocal(key) ?? onlyFresh((await this.read(key)).found);
-  }
-
   /** The fresh entries of several keys, in the order of `keys`, in one round trip for those that L1 lacks. */
   async freshMany(keys: readonly string[]): Promise<(FoundEntry | undefined)[]> {
     const local = keys.map((key) => this.freshLocal(key));
@@ -176,6 +171,7 @@ function refused({ entry, stamps }: FoundLookup): ReadResult {
   return { found: undefined, stamps, refusedAtMs: entry.header.createdAtMs };
 }
 
-function onlyFresh(found: FoundEntry | undefined): FoundEntry | undefined {
+/** The entry, if it is fresh. */
+export function onlyFresh(found: FoundEntry | undefined): FoundEntry | undefined {
   return found !== undefined && found.ttlMs > 0 ? found : undefined;
 }

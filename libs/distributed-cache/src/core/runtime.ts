@@ -2,6 +2,7 @@ import type { CacheConfig } from '../config/index.js';
 import type { CacheEvents } from '../events/index.js';
 import type { Clock, LocalCache } from '../local/index.js';
 import type { InvalidationGroup, RedisConnection, RedisTier } from '../redis/index.js';
+import type { CallScopes } from './call-scope.js';
 import type { UnknownClassReports } from './recorder.js';
 import type { PendingReleases, LeaseTerm } from './lease.js';
 import type { LoadSignals } from './loader-run.js';
@@ -48,6 +49,8 @@ export interface CacheRuntime {
   readonly loadLifeMs: number;
   /** Runs work in the asynchronous context in which the cache was made, so outside of every request. */
   readonly outside: RunInContext;
+  /** The scopes of `bypass` and `refresh`. */
+  readonly scopes: CallScopes;
   /** The signals of the loads under way in all namespaces. */
   readonly loadSignals: LoadSignals;
 }

@@ -105,8 +105,15 @@ export class EntrySetter {
 
   /** The facts that the values of one call have in common. */
   private commonOf<T>(options: EntryOptions<T>, tags: readonly string[]) {
-    const { values } = options;
-    return { loadMs: 0, tags, tagVersions: this.tags.tagVersions(tags), check: this.checks.of(options), values };
+    const { values, flatten } = options;
+    return {
+      loadMs: 0,
+      tags,
+      tagVersions: this.tags.tagVersions(tags),
+      check: this.checks.of(options),
+      values,
+      flatten,
+    };
   }
 }
 
@@ -302,6 +309,8 @@ interface EntryToWrite {
   readonly check: ValueCheck | undefined;
   /** The mode of its call; absent: that of the namespace. */
   readonly values: ValuesMode | undefined;
+  /** Whether instances of unregistered classes become plain objects; absent: as the namespace says. */
+  readonly flatten: boolean | undefined;
 }
 
 interface EncoderListener {
@@ -356,7 +365,7 @@ export class EntryEncoder {
   ): PreparedEntry | undefined | Promise<PreparedEntry | undefined> {
     try {
       const textFrom = mayKeepText ? this.values.textFrom(entry.values) : Infinity;
-      const begun = this.codec.beginEncoding(entry.value, textFrom);
+      const begun = this.codec.beginEncoding(entry.value, textFrom, entry.flatten);
       const { payload } = begun;
       const forLocal = begun.exact ? this.localForm(entry, begun, textFrom) : undefined;
       const preparing =

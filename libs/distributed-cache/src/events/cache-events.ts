@@ -77,7 +77,7 @@ export interface CacheEventMap {
    */
   decoratedCallUncached: OfNamespace & {
     readonly caller: string;
-    readonly effect: 'not cached' | 'result not stored' | 'namespace cleared';
+    readonly effect: 'not cached' | 'result not stored' | 'entries evicted' | 'namespace cleared';
     readonly reason: string;
   };
   /**

@@ -1,14 +1,21 @@
 import { Inject, Injectable, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, expectTypeOf, it, onTestFinished, vi } from 'vitest';
 import { nestForTest } from '../../../../test/support/nest-for-test.js';
 import { RecordingLogger } from '../../../../test/support/recording-logger.js';
-import { redisForTest } from '../../../../test/support/redis-for-test.js';
-import { AsyncCache, ConfigurationError, DistributedCache, type DistributedCacheOptions } from '../core/index.js';
+import { redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
+import type { ClassToDeclare } from '../config/index.js';
+import {
+  AsyncCache,
+  CachedClass,
+  ConfigurationError,
+  DistributedCache,
+  type DistributedCacheOptions,
+} from '../core/index.js';
 import { CACHE_MANAGER } from './cache-manager/index.js';
 import { CacheMetricsInterceptor } from './interceptors.js';
 import { getCacheToken, InjectCache } from './cache-tokens.js';
-import type { DistributedCacheOptionsFactory } from './distributed-cache.module.js';
+import type { CacheFeature, DistributedCacheOptionsFactory, FeatureNamespace } from './distributed-cache.module.js';
 import { DistributedCacheModule } from './distributed-cache.module.js';
 
 const HOUR_MS = 3_600_000;
@@ -253,5 +260,79 @@ describe('DistributedCacheModule.forFeature', () => {
     expect(await startFailure([CachingModule, feature])).toBeInstanceOf(Error);
     const module = await nestForTest({ cache: false, imports: [{ ...feature, imports: [CachingModule] }] });
     expect(module.get<AsyncCache>(getCacheToken('amazon')).namespace).toBe('amazon');
+  });
+
+  it('declares classes as @CachedClass does: another process reads their instances from the start', async () => {
+    class Money {
+      readonly #cents: number;
+      constructor(cents: number) {
+        this.#cents = cents;
+      }
+      get cents(): number {
+        return this.#cents;
+      }
+    }
+    class Point {
+      constructor(readonly x: number) {}
+    }
+    const classes: ClassToDeclare[] = [
+      Point,
+      {
+        class: Money,
+        name: 'shop.Money',
+        version: 2,
+        serialize: (money) => (money as Money).cents,
+        deserialize: (cents) => new Money(cents as number),
+      },
+    ];
+    const options = sharedRedis();
+    const start = async () => {
+      const feature = DistributedCacheModule.forFeature({ namespaces: [{ namespace: 'shop', ttl: '5m' }], classes });
+      const module = await nestForTest({ imports: [feature], cache: options });
+      return module.get<AsyncCache>(getCacheToken('shop'));
+    };
+    await (
+      await start()
+    ).setMany([
+      ['money', new Money(7)],
+      ['point', new Point(1)],
+    ]);
+    const other = await start();
+    expect(await other.get('point')).toStrictEqual(new Point(1));
+    expect(((await other.get('money')) as Money).cents).toBe(7);
+    expect(other.policy.ttlMs).toBe(300_000);
+  });
+
+  it('leaves a class as it declares itself, and refuses another declaration', () => {
+    @CachedClass({ name: 'shop.Price', version: 3 })
+    class Price {}
+    expect(() =>
+      DistributedCacheModule.forFeature({ classes: [Price, { class: Price, name: 'shop.Price', version: 3 }] }),
+    ).not.toThrow();
+    expect(() => DistributedCacheModule.forFeature({ classes: [{ class: Price, version: 4 }] })).toThrow(
+      'forFeature classes[0]: got Price, version 4, allowed: shop.Price, version 3: it is declared',
+    );
+  });
+
+  it.each<[unknown, string]>([
+    [
+      { namespace: 'amazon' },
+      'forFeature namespace: got an unknown option, allowed: namespaces, classes; did you mean "namespaces"?',
+    ],
+    [{ classes: Array }, 'forFeature classes: got no list, allowed: a list'],
+    [{ classes: [{ name: 'Money' }] }, 'forFeature classes[0]: got undefined, allowed: a class, or {'],
+    [{ classes: [class Some {}, { class: class Other {}, version: 0 }] }, 'forFeature classes[1].version: got 0'],
+    [{ classes: [{ class: class Other {}, deserialise: String }] }, 'did you mean'],
+  ])('refuses what it does not know, before the application starts: %j', (feature, message) => {
+    const forFeature = () => DistributedCacheModule.forFeature(feature as CacheFeature);
+    expect(forFeature).toThrow(ConfigurationError);
+    expect(forFeature).toThrow(message);
+  });
+
+  it('is typed', () => {
+    expectTypeOf<Parameters<typeof DistributedCacheModule.forFeature>>().toEqualTypeOf<
+      [feature: readonly FeatureNamespace[] | CacheFeature]
+    >();
+    expectTypeOf<CacheFeature['classes']>().toEqualTypeOf<readonly ClassToDeclare[] | undefined>();
   });
 });

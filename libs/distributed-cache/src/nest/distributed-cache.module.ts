@@ -15,12 +15,14 @@ import {
   type DistributedCacheOptions,
   type NamespaceOptions,
 } from '../core/index.js';
+import { type ClassToDeclare, declareClasses } from '../config/index.js';
 import { CACHE_MANAGER, createCacheManager, withCacheManagerDefaults } from './cache-manager/index.js';
 import { CacheLogger } from './cache-logger.js';
 import { CacheMetricsInterceptor } from './interceptors.js';
 import { CacheRequestTracker } from './cache-request-tracker.js';
 import { BUILT_IN_NAMESPACES, cacheProvider, getCacheToken } from './cache-tokens.js';
 import { CacheSlotFiller } from './decorators/cache-slot.js';
+import { namesLike } from './decorators/decorator-options.js';
 import { StartCheck } from './start-check/start-check.js';
 
 /** The interface of a class that is given as `useClass` or `useExisting` to `forRootAsync`. */
@@ -30,6 +32,17 @@ export interface DistributedCacheOptionsFactory {
    * error.
    */
   createDistributedCacheOptions(): DistributedCacheOptions | Promise<DistributedCacheOptions>;
+}
+
+/** What a module caches: namespaces that it injects, and classes whose instances it caches. */
+export interface CacheFeature {
+  /** The namespaces that the module injects with `@InjectCache`, and their options. */
+  namespaces?: readonly FeatureNamespace[];
+  /**
+   * The classes whose instances come back as instances, as with `@CachedClass`: a class, or `{ class, name, version,
+   * serialize, deserialize, migrate }`. They are known to all caches of the process.
+   */
+  classes?: readonly ClassToDeclare[];
 }
 
 /** A namespace and its options. */
@@ -59,6 +72,26 @@ function refusePolicy(namespace: string, options: NamespaceOptions): void {
   if (problems.length > 0) {
     throw new ConfigurationError(problems);
   }
+}
+
+function isList(feature: readonly FeatureNamespace[] | CacheFeature): feature is readonly FeatureNamespace[] {
+  return Array.isArray(feature);
+}
+
+/** @throws ConfigurationError for an unknown option, and for one that is no list */
+function checkFeature(feature: CacheFeature): CacheFeature {
+  const names = ['namespaces', 'classes'];
+  const problems = Object.entries(feature)
+    .filter(([name, value]) => !names.includes(name) || !(value === undefined || Array.isArray(value)))
+    .map(([name]) =>
+      names.includes(name)
+        ? { name: `forFeature ${name}`, value: 'no list', allowed: 'a list' }
+        : { name: `forFeature ${name}`, value: 'an unknown option', allowed: namesLike(name, names) },
+    );
+  if (problems.length > 0) {
+    throw new ConfigurationError(problems);
+  }
+  return feature;
 }
 
 const BUILT_IN_CACHES = BUILT_IN_NAMESPACES.map((namespace) => cacheProvider(namespace));
@@ -155,14 +188,17 @@ export class DistributedCacheModule extends ConfigurableModuleClass {
   }
 
   /**
-   * Names the namespaces that the importing module injects with `@InjectCache(namespace)`, and their options. Several
+   * Names the namespaces that the importing module injects with `@InjectCache(namespace)`, and their options; as an
+   * object, also the classes whose instances it caches. Several
    * modules may name one namespace with the same options; different ones are a `ConfigurationError` at the start. Needs
    * the global module; beside one with `isGlobal: false` write `{ ...forFeature([...]), imports: [the module that has
    * it] }`.
    * @throws ConfigurationError for options of a built-in namespace: other modules use it already; `forRoot` takes its
-   * options
+   * options; for a wrong option, and for a class that is declared already under another name or in another version
    */
-  static forFeature(namespaces: readonly FeatureNamespace[]): DynamicModule {
+  static forFeature(feature: readonly FeatureNamespace[] | CacheFeature): DynamicModule {
+    const { namespaces = [], classes = [] } = isList(feature) ? { namespaces: feature } : checkFeature(feature);
+    declareClasses(classes, 'forFeature classes');
     const providers = namespaces.map(({ namespace, ...options }) => {
       const isBuiltIn = BUILT_IN_NAMESPACES.includes(namespace);
       if (isBuiltIn) {

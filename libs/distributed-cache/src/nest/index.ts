@@ -1,7 +1,9 @@
 export { CACHE_MANAGER } from './cache-manager/index.js';
 export { getCacheToken, InjectCache } from './cache-tokens.js';
+export { keyOf } from './decorators/key-of.js';
 export { CacheRequestTracker } from './cache-request-tracker.js';
-export { CacheEvict, type CacheEvictOptions } from './decorators/cache-evict.decorator.js';
+export { CacheDefaults, type CacheDefaultsOptions } from './decorators/cache-defaults.decorator.js';
+export { CacheEvict, type CacheEvictOptions, type OneOrMore } from './decorators/cache-evict.decorator.js';
 export {
   CachePut,
   type CachePutOptions,
@@ -14,9 +16,11 @@ export { CachedMany, type CachedManyOptions } from './decorators/cached-many.dec
 export type { ResultForm } from './decorators/item-results.js';
 export type { AsyncMethod, AsyncMethodDecorator } from './decorators/wrap-method.js';
 export {
+  type CacheFeature,
   DistributedCacheModule,
   type DistributedCacheOptionsFactory,
   type FeatureNamespace,
 } from './distributed-cache.module.js';
 export { CacheContextInterceptor, CacheMetricsInterceptor } from './interceptors.js';
+export type { ClassToDeclare } from '../config/index.js';
 export type { RequestCacheUsage, RouteMetrics, RouteUsage, RouteUsageWire } from '../metrics/index.js';

@@ -2,6 +2,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest';
 import { CacheEvict } from './cache-evict.decorator.js';
 import { CachePut } from './cache-put.decorator.js';
 import { Cached, CachedKeywords } from './cached.decorator.js';
+import type { CachedOptions } from './decorator-options.js';
 
 /*
  * These promises are kept by the compiler: `npm run typecheck` fails where an expected error does not come. At run time
@@ -206,6 +207,50 @@ describe('the types of the cache decorators', () => {
       }
     }
     expectTypeOf<Users['find']>().toEqualTypeOf<(id: number) => Promise<User>>();
+    expectLoaded(Users);
+  });
+
+  it('type a `condition` by the arguments, and refuse an async one', () => {
+    class Users {
+      @Cached({ condition: (id: number) => id > 0 })
+      async fine(_id: number, _name: string): Promise<void> {}
+      // @ts-expect-error -- the method takes a number
+      @Cached({ condition: (id: string) => id !== '' })
+      async other(_id: number): Promise<void> {}
+      @CacheEvict({ all: true, condition: (user: User) => user.id > 0 })
+      async evict(_user: User): Promise<void> {}
+    }
+    expectLoaded(Users);
+    expectTypeOf<Awaited<ReturnType<NonNullable<CachedOptions<[id: number]>['condition']>>>>().toEqualTypeOf<boolean>();
+    // @ts-expect-error -- the call would have to wait for it
+    const options: CachedOptions<[id: number]> = { condition: async (id) => id > 0 };
+    expect(options).toBeDefined();
+  });
+
+  it('type each of several evictions by the arguments and the result', () => {
+    class Users {
+      @CacheEvict([
+        { namespace: 'users', key: (user: User) => `user:${user.id}` },
+        { namespace: 'lists', all: true },
+        { namespace: 'names', resultKey: (name: string, user: User) => `${user.id}:${name}` },
+      ])
+      async rename(user: User, _force: boolean): Promise<string> {
+        return user.name;
+      }
+      // @ts-expect-error -- the method takes a user
+      @CacheEvict([{ all: true }, { key: (id: number) => `user:${id}` }])
+      async other(_user: User): Promise<void> {}
+      @CachePut({
+        key: (user: User) => `user:${user.id}`,
+        evict: [
+          { namespace: 'lists', all: true },
+          { namespace: 'names', key: (user: User) => user.name },
+        ],
+      })
+      async save(user: User): Promise<User> {
+        return user;
+      }
+    }
     expectLoaded(Users);
   });
 });

@@ -133,4 +133,28 @@ describe('@CacheEvict', () => {
     const off = await start({ enabled: false });
     expect(await off.users.renameUnder('')).toBe('');
   });
+
+  it('evicts several entries at once, in any namespaces, each before or after the method', async () => {
+    const order: string[] = [];
+    @Injectable()
+    class Shop {
+      @CacheEvict([
+        { namespace: 'products', key: (id: number) => `product:${id}` },
+        { namespace: 'lists', all: true, before: true },
+        { namespace: 'prices', keys: (id: number) => [`price:${id}`], condition: (id) => id > 1 },
+      ])
+      async change(_id: number): Promise<void> {
+        order.push('method');
+      }
+    }
+    const module = await nestForTest({ providers: [Shop] });
+    const distributed = module.get(DistributedCache);
+    distributed.events.on('clear', ({ namespace }) => order.push(namespace));
+    distributed.events.on('delete', ({ namespace, key }) => order.push(`${namespace} ${key}`));
+    await module.get(Shop).change(1);
+    expect(order).toEqual(['lists', 'method', 'products product:1']);
+    order.length = 0;
+    await module.get(Shop).change(2);
+    expect(order).toEqual(['lists', 'method', 'products product:2', 'prices price:2']);
+  });
 });

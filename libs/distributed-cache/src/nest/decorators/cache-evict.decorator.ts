@@ -1,23 +1,30 @@
 import {
   type AsyncCache,
-  Binding,
+  type CacheKey,
   ConfigurationError,
   type DistributedCache,
   type Duration,
   type KeyOptions,
-  prepareKey,
 } from '../../core/index.js';
-import { callOption, CallProblems, OptionError } from './call-problems.js';
-import { checkOptions, DEFAULT_NAMESPACE, type InstanceKey, type OptionSet, tagsOf } from './decorator-options.js';
-import { addDecoratedMethod } from './decorated-methods.js';
-import { callerName, KeySuffix } from './entry-keys.js';
+import { callOption, OptionError } from './call-problems.js';
+import { type InstanceKey, type OptionSet, tagsOf } from './decorator-options.js';
+import { Declaration, type MethodParts } from './decorated-methods.js';
+import { callerName, checkedKey, type KeySuffix } from './entry-keys.js';
 import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
 
-interface EvictAlways extends KeyOptions {
+/** Is given a change of the cache, and runs it when the transaction has been committed. */
+export type CommitHook = (change: () => Promise<void>) => unknown;
+
+interface EvictAlways<Args extends unknown[]> extends KeyOptions {
   /** The namespace. Default `default`. */
   namespace?: string;
   /** Evicts before the method runs, so also when it throws. Default false: after it has succeeded. */
   before?: boolean;
+  /**
+   * Whether a call evicts. It must not be `async`; when it throws, the call evicts: too much, never too little. Default:
+   * always.
+   */
+  condition?: (...args: Args) => boolean;
   /** What distinguishes the instances of one class, as in the methods that read the entry. */
   instanceKey?: InstanceKey;
   /**
@@ -25,17 +32,17 @@ interface EvictAlways extends KeyOptions {
    * `runOnTransactionCommit`. When it throws, because there is no transaction, the eviction runs at once. Default: at
    * once after the method.
    */
-  after?: (evict: () => Promise<void>) => unknown;
+  after?: CommitHook;
 }
 
 /** One of these names the entries; the others are not given. */
 interface EvictedEntries<Args extends unknown[], Result> {
-  /** The key to evict. */
-  key: (...args: Args) => string;
+  /** The key to evict: a text, or a key of `keyOf`, to which `varyBy`, `version` and `instanceKey` are not added. */
+  key: (...args: Args) => CacheKey;
   /** The keys to evict. */
-  keys: (...args: Args) => readonly string[];
+  keys: (...args: Args) => readonly CacheKey[];
   /** The key to evict, from the result of the method and its arguments. */
-  resultKey: (result: Result, ...args: Args) => string;
+  resultKey: (result: Result, ...args: Args) => CacheKey;
   /** Evicts every entry that carries one of these tags. */
   tags: readonly string[] | ((...args: Args) => readonly string[]);
   /** Evicts the whole namespace. */
@@ -47,7 +54,7 @@ type OneOf<Options> = {
 }[keyof Options];
 
 /** Options of `@CacheEvict`: one of `key`, `keys`, `resultKey`, `tags` and `all`. `resultKey` excludes `before`. */
-export type CacheEvictOptions<Args extends unknown[] = unknown[], Result = unknown> = EvictAlways &
+export type CacheEvictOptions<Args extends unknown[] = unknown[], Result = unknown> = EvictAlways<Args> &
   OneOf<EvictedEntries<Args, Result>> &
   (
     | {
@@ -60,75 +67,111 @@ export type CacheEvictOptions<Args extends unknown[] = unknown[], Result = unkno
   );
 
 const OPTIONS: OptionSet = {
-  only: ['namespace', 'key', 'tags', 'varyBy', 'version', 'instanceKey'],
+  only: ['namespace', 'key', 'condition', 'tags', 'varyBy', 'version', 'instanceKey'],
   own: ['keys', 'resultKey', 'all', 'before', 'holdOff', 'after'],
   oneOf: ['key', 'keys', 'resultKey', 'tags', 'all'],
 };
 
+/** The options of one, or a list for several. */
+export type OneOrMore<Options> = Options | readonly Options[];
+
 /**
  * Evicts entries after the method has succeeded (or before it runs): one key, several keys, the entries with some tags,
- * or the whole namespace. Resolves when Redis has acknowledged it; a fault of Redis is emitted as `tierError` and does
- * not reach the caller. `varyBy`, `version` and `instanceKey` belong to `key`, `keys` and `resultKey`. When a dimension
- * is missing, or a key or tag can't be computed, it is unknown which entry is meant, and the whole namespace is evicted:
- * too much, never too little.
+ * or the whole namespace; with a list of options, several of these at once, in any namespaces. Resolves when Redis has
+ * acknowledged it; a fault of Redis is emitted as `tierError` and does not reach the caller. `varyBy`, `version` and
+ * `instanceKey` belong to `key`, `keys` and `resultKey`. When a dimension is missing, or a key or tag can't be computed,
+ * it is unknown which entry is meant, and the whole namespace is evicted: too much, never too little.
  */
 export function CacheEvict<Args extends unknown[] = unknown[], Result = unknown>(
-  options: CacheEvictOptions<Args, Result>,
+  options: OneOrMore<CacheEvictOptions<Args, Result>>,
 ): AsyncMethodDecorator<Args, Result> {
-  return (target, name, descriptor: PropertyDescriptor) => {
-    const caller = callerName(target, name);
-    checkOptions('CacheEvict', caller, options, OPTIONS);
-    if (options.before === true && options.resultKey !== undefined) {
-      const value = 'before with resultKey';
-      throw new ConfigurationError([{ name: `${caller} @CacheEvict`, value, allowed: 'resultKey without before' }]);
+  return (target, name, descriptor: PropertyDescriptor) =>
+    wrapEvictions('CacheEvict', target, name, descriptor, options);
+}
+
+/** What one call evicts before and after the method runs. */
+interface CallEviction<Result> {
+  readonly before?: Eviction;
+  readonly after?: (result: Result) => Promise<unknown>;
+}
+
+/** Wraps a method so that it evicts entries. @throws ConfigurationError for wrong options */
+export function wrapEvictions<Args extends unknown[], Result>(
+  decorator: string,
+  target: object,
+  name: string | symbol,
+  descriptor: PropertyDescriptor,
+  given: OneOrMore<CacheEvictOptions<Args, Result>>,
+): void {
+  const evictions = isList(given)
+    ? given.map((options, index) => declareEviction(`${decorator}[${index}]`, target, name, options))
+    : [declareEviction(decorator, target, name, given)];
+  if (evictions.length === 0) {
+    refuse(decorator, target, name, 'an empty list', 'the options of one eviction, or a list of them');
+  }
+  wrapMethod(decorator, target, name, descriptor, async (application, instance, args, original) => {
+    const before = args.slice() as unknown as Args; // the method may change its arguments
+    const ofCall = evictions.map((evictionFor) => evictionFor(application, instance, before));
+    await Promise.all(ofCall.flatMap((eviction) => eviction.before?.() ?? []));
+    const result = (await original.apply(instance, args)) as Result;
+    await Promise.all(ofCall.flatMap((eviction) => eviction.after?.(result) ?? []));
+    return result;
+  });
+}
+
+function declareEviction<Args extends unknown[], Result>(
+  decorator: string,
+  target: object,
+  name: string | symbol,
+  given: CacheEvictOptions<Args, Result>,
+): (application: DistributedCache, instance: object, args: Args) => CallEviction<Result> {
+  const method = new Declaration<CacheEvictOptions<Args, Result>>(decorator, 'evict', target, name, given, OPTIONS);
+  if (given.before === true && given.resultKey !== undefined) {
+    refuse(decorator, target, name, 'before with resultKey', 'resultKey without before');
+  }
+  const binding = method.bind((parts: MethodParts<unknown>, options) => ({ ...parts, options }));
+  return (application, instance, args) => {
+    const { cache, problems, suffixes, options } = application.bound(binding);
+    const { condition, before, after, resultKey, holdOff } = options;
+    if (problems.meets(condition, instance, args, 'entries evicted') === false) {
+      return {};
     }
-    const { namespace = DEFAULT_NAMESPACE, before = false, key, keys, resultKey } = options;
-    addDecoratedMethod({
-      ...options,
-      decorator: 'CacheEvict',
-      role: 'evict',
-      namespace,
-      name,
-      declaring: target,
-      key: key ?? keys ?? resultKey,
-      hasDefaultKey: false,
-    });
-    const suffixes = new KeySuffix(options, caller);
-    const binding = new Binding((application: DistributedCache) => ({
-      cache: application.getCache(namespace),
-      problems: new CallProblems(application, namespace, caller),
-    }));
-    wrapMethod('CacheEvict', target, name, descriptor, async (application, instance, args, original) => {
-      const { cache, problems } = application.bound(binding);
-      const { holdOff } = options;
-      const call: EvictingCall<Args> = { cache, suffixes, instance, args: args.slice() as unknown as Args, holdOff };
-      const prepare = (find: () => Eviction): Eviction =>
-        problems.attempt('namespace cleared', find) ?? (() => cache.clear());
-      // Before the method runs: it may change its arguments.
-      const prepared = prepare(() => evictionOf(options, call));
-      if (before) {
-        await prepared();
-        return original.apply(instance, args);
-      }
-      const result = (await original.apply(instance, args)) as Result;
-      const evict =
-        resultKey === undefined
-          ? prepared
-          : prepare(() =>
-              deletionOf(call, () => [callOption('resultKey', resultKey, instance, [result, ...call.args])]),
-            );
-      await (options.after === undefined ? evict() : evictThrough(options.after, evict));
-      return result;
-    });
+    const call: EvictingCall<Args> = { cache, suffixes, instance, args, holdOff };
+    const prepare = (find: () => Eviction): Eviction =>
+      problems.attempt('namespace cleared', find) ?? (() => cache.clear());
+    const ofResult = (key: NonNullable<typeof resultKey>, result: Result): Eviction =>
+      prepare(() => deletionOf(call, () => [callOption('resultKey', key, instance, [result, ...args])]));
+    const ofArguments = prepare(() => evictionOf(options, call));
+    if (before === true) {
+      return { before: ofArguments };
+    }
+    return {
+      after: (result) => {
+        const evict = resultKey === undefined ? ofArguments : ofResult(resultKey, result);
+        return throughHook(after, evict);
+      },
+    };
   };
 }
 
-/** Hands the eviction to the hook of the options; without a transaction it runs at once. */
-async function evictThrough(after: NonNullable<EvictAlways['after']>, evict: Eviction): Promise<void> {
+function isList<Options>(given: OneOrMore<Options>): given is readonly Options[] {
+  return Array.isArray(given);
+}
+
+function refuse(decorator: string, target: object, method: string | symbol, value: string, allowed: string): never {
+  throw new ConfigurationError([{ name: `${callerName(target, method)} @${decorator}`, value, allowed }]);
+}
+
+/** Hands a change to the hook `after` of the options; without a hook, or a transaction, it runs at once. */
+export async function throughHook(after: CommitHook | undefined, change: () => Promise<unknown>): Promise<void> {
+  if (after === undefined) {
+    await change();
+    return;
+  }
   try {
-    await after(async () => void (await evict()));
+    await after(async () => void (await change()));
   } catch {
-    await evict(); // too much, never too little
+    await change(); // too much, never too little
   }
 }
 
@@ -161,7 +204,7 @@ function evictionOf<Args extends unknown[]>(
 /** The deletion of some keys; of the whole namespace when a dimension is missing. */
 function deletionOf<Args extends unknown[]>(
   { cache, suffixes, instance, holdOff }: EvictingCall<Args>,
-  keysOf: () => readonly string[],
+  keysOf: () => readonly CacheKey[],
 ): Eviction {
   const suffix = suffixes.of(cache, instance);
   if (suffix === undefined) {
@@ -171,6 +214,6 @@ function deletionOf<Args extends unknown[]>(
   if (!Array.isArray(keys)) {
     throw new OptionError('The option `keys` returned no list. Return a list of keys for all arguments.');
   }
-  const evicted = (keys as string[]).map((one) => prepareKey(one, suffix, suffixes.caller));
+  const evicted = (keys as CacheKey[]).map((one) => checkedKey(one, suffix, suffixes.caller));
   return () => cache.deleteMany(evicted, holdOff === undefined ? undefined : { holdOff });
 }

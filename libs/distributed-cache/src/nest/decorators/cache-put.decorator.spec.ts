@@ -126,4 +126,67 @@ describe('@CachePut', () => {
     const off = (await start({ enabled: false })).users;
     expect(await off.saveUnder('')).toEqual({ id: 0, name: '' });
   });
+
+  it('with `evict` also evicts other entries, after the method has succeeded', async () => {
+    @Injectable()
+    class Products {
+      @CachePut({
+        namespace: 'products',
+        key: (id: number) => `product:${id}`,
+        condition: (id: number) => id < 9,
+        evict: [
+          { namespace: 'lists', all: true },
+          { namespace: 'prices', key: (id: number) => `price:${id}` },
+        ],
+      })
+      async save(id: number): Promise<string> {
+        if (id === 0) {
+          throw new Error('no database');
+        }
+        return 'saved';
+      }
+    }
+    const module = await nestForTest({ providers: [Products] });
+    const cacheOf = (namespace: string) => module.get(DistributedCache).getCache<string>(namespace);
+    const products = module.get(Products);
+    const rest = async (id: number) => {
+      await cacheOf('lists').set('all', 'old');
+      await cacheOf('prices').set(`price:${id}`, 'old');
+      await products.save(id).catch(() => 'failed');
+      const found = [cacheOf('products').get(`product:${id}`), cacheOf('lists').get('all')];
+      return Promise.all([...found, cacheOf('prices').get(`price:${id}`)]);
+    };
+    expect(await rest(0)).toEqual([undefined, 'old', 'old']);
+    expect(await rest(1)).toEqual(['saved', undefined, undefined]);
+    expect(await rest(9)).toEqual([undefined, undefined, undefined]); // the condition is that of the stored entry
+  });
+
+  it('with `after` stores when the transaction is committed, and at once without one', async () => {
+    const commits: (() => Promise<void>)[] = [];
+    @Injectable()
+    class Books {
+      isInTransaction = true;
+      @CachePut({
+        namespace: 'books',
+        key: (id: number) => `${id}`,
+        after: (store) => {
+          if (!books.isInTransaction) {
+            throw new Error('no transaction');
+          }
+          commits.push(store);
+        },
+      })
+      async save(_id: number, title: string): Promise<string> {
+        return title;
+      }
+    }
+    const module = await nestForTest({ providers: [Books] });
+    const books = module.get(Books);
+    const cache = module.get(DistributedCache).getCache('books');
+    expect([await books.save(1, 'A'), await cache.get('1')]).toEqual(['A', undefined]);
+    await commits[0]?.();
+    expect(await cache.get('1')).toBe('A');
+    books.isInTransaction = false;
+    expect([await books.save(1, 'B'), await cache.get('1')]).toEqual(['B', 'B']);
+  });
 });

@@ -1,26 +1,27 @@
-import { Binding, type DistributedCache, prepareKey } from '../../core/index.js';
-import { callOption, CallProblems, OptionError } from './call-problems.js';
+import type { CacheKey } from '../../core/index.js';
 import {
-  type CachedOptions,
-  checkOptions,
-  DEFAULT_NAMESPACE,
-  entryOptionsOf,
-  type OptionSet,
-} from './decorator-options.js';
-import { addDecoratedMethod } from './decorated-methods.js';
-import { callerName, KeySuffix } from './entry-keys.js';
+  type CacheEvictOptions,
+  type CommitHook,
+  type OneOrMore,
+  throughHook,
+  wrapEvictions,
+} from './cache-evict.decorator.js';
+import { callOption, type CallProblems, OptionError } from './call-problems.js';
+import { type CachedOptions, entryOptionsOf, type OptionSet } from './decorator-options.js';
+import { Declaration, type MethodParts } from './decorated-methods.js';
+import { checkedKey } from './entry-keys.js';
 import { type AsyncMethod, type Fits, wrapMethod } from './wrap-method.js';
 
 /** The key of an entry that a method changes: from its arguments, or from its result as well. */
 export type ChangedKey<Args extends unknown[], Result> =
   | {
-      /** The key within the namespace, from the arguments of the method. */
-      key: (...args: Args) => string;
+      /** The key within the namespace: a text, or a key of `keyOf`. */
+      key: (...args: Args) => CacheKey;
       resultKey?: undefined;
     }
   | {
       /** The key within the namespace, from the result of the method and its arguments. */
-      resultKey: (result: Result, ...args: Args) => string;
+      resultKey: (result: Result, ...args: Args) => CacheKey;
       key?: undefined;
     };
 
@@ -30,13 +31,24 @@ export type ChangedKey<Args extends unknown[], Result> =
  */
 export type CachePutOptions<Args extends unknown[] = unknown[], Result = unknown> = Omit<
   CachedOptions<Args, Result>,
-  'key' | 'keyPrefix' | 'refreshAhead' | 'softTimeout' | 'hardTimeout' | 'staleIf'
+  'key' | 'keyPrefix' | 'refreshAhead' | 'refreshContext' | 'softTimeout' | 'hardTimeout' | 'staleIf'
 > &
-  ChangedKey<Args, Result>;
+  ChangedKey<Args, Result> & {
+    /**
+     * Is given the storing, to run it when the transaction of the method has been committed, as in `@CacheEvict`. Default:
+     * at once after the method.
+     */
+    after?: CommitHook;
+    /**
+     * Further entries to evict, such as the list that holds the new value: the options of `@CacheEvict`, or a list of
+     * them. `condition` does not apply to them; each may have its own.
+     */
+    evict?: OneOrMore<CacheEvictOptions<Args, Result>>;
+  };
 
 const OPTIONS: OptionSet = {
-  without: ['keyPrefix', 'refreshAhead', 'softTimeout', 'hardTimeout', 'staleIf'],
-  own: ['resultKey'],
+  without: ['keyPrefix', 'refreshAhead', 'refreshContext', 'softTimeout', 'hardTimeout', 'staleIf'],
+  own: ['resultKey', 'evict', 'after'],
   oneOf: ['key', 'resultKey'],
 };
 
@@ -64,53 +76,49 @@ export type ValueMethodDecorator<Args extends unknown[], Result> = <Method exten
 export function CachePut<Args extends unknown[], Result = unknown>(
   given: CachePutOptions<Args, Result>,
 ): ValueMethodDecorator<Args, Result> {
+  const decorator = 'CachePut';
   return (target, name, descriptor: PropertyDescriptor) => {
-    const caller = callerName(target, name);
-    checkOptions('CachePut', caller, given, OPTIONS);
-    const { namespace = DEFAULT_NAMESPACE, key, resultKey, varyBy, version, instanceKey, ...options } = given;
-    addDecoratedMethod({
-      ...given,
-      decorator: 'CachePut',
-      role: 'write',
-      namespace,
-      name,
-      declaring: target,
-      key: key ?? resultKey,
-      hasDefaultKey: false,
-    });
-    const suffixes = new KeySuffix({ varyBy, version, instanceKey }, caller);
-    const binding = new Binding((application: DistributedCache) => {
-      const problems = new CallProblems(application, namespace, caller);
-      return {
-        cache: application.getCache<Result>(namespace),
-        problems,
-        optionsOf: entryOptionsOf<Args, Result>(options),
-      };
-    });
-    wrapMethod('CachePut', target, name, descriptor, async (application, instance, args, original) => {
-      const { cache, problems, optionsOf } = application.bound(binding);
-      const entryKey = (compute: () => string) =>
+    const method = new Declaration(decorator, 'write', target, name, given, OPTIONS);
+    const binding = method.bind((parts: MethodParts<Result>, { key, resultKey, condition, after, ...options }) => ({
+      ...parts,
+      key,
+      resultKey,
+      condition,
+      after,
+      optionsOf: entryOptionsOf<Args, Result>(options),
+    }));
+    wrapMethod(decorator, target, name, descriptor, async (application, instance, args, original) => {
+      const { cache, problems, suffixes, key, resultKey, condition, after, optionsOf } = application.bound(binding);
+      const isMet = problems.meets(condition, instance, args as unknown as Args, 'result not stored');
+      if (isMet === false) {
+        return original.apply(instance, args);
+      }
+      const entryKey = (compute: () => CacheKey) =>
         problems.attempt('namespace cleared', () => {
           const suffix = suffixes.of(cache, instance);
-          return suffix === undefined ? undefined : prepareKey(compute(), suffix, caller);
+          return suffix === undefined ? undefined : checkedKey(compute(), suffix, suffixes.caller);
         });
       const before = args.slice() as unknown as Args; // the method may change its arguments
       const ownKey = key && entryKey(() => callOption('key', key, instance, before));
-      const entry = problems.attempt('result not stored', () => ({ options: optionsOf(instance, args) }));
+      const entry = isMet && problems.attempt('result not stored', () => ({ options: optionsOf(instance, args) }));
       const result = (await original.apply(instance, args)) as Result;
       const cacheKey =
         resultKey === undefined
           ? ownKey
           : entryKey(() => callOption('resultKey', resultKey, instance, [result, ...before]));
-      if (cacheKey === undefined) {
-        await cache.clear();
-      } else if (entry !== undefined && isStorable(result, problems)) {
-        await cache.set(cacheKey, result, entry.options);
-      } else {
-        await cache.delete(cacheKey);
-      }
+      await throughHook(after, (): Promise<unknown> => {
+        if (cacheKey === undefined) {
+          return cache.clear();
+        }
+        return entry !== undefined && isStorable(result, problems)
+          ? cache.set(cacheKey, result, entry.options)
+          : cache.delete(cacheKey);
+      });
       return result;
     });
+    if (given.evict !== undefined) {
+      wrapEvictions(`${decorator} evict`, target, name, descriptor, given.evict);
+    }
   };
 }
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { describe, expect, it, vi } from 'vitest';
 import { nestForTest } from '../../../../../test/support/nest-for-test.js';
+import { DistributedCache } from '../../core/index.js';
 import { Cached } from './cached.decorator.js';
 import { CacheEvict } from './cache-evict.decorator.js';
 import { CachedMany } from './cached-many.decorator.js';
@@ -84,5 +85,25 @@ describe('tags in decorators', () => {
       [[1], 'en'],
       [[1], 'de'],
     ]);
+  });
+
+  it('takes `tags` of the call, which all of its entries get', async () => {
+    @Injectable()
+    class Labels {
+      runs = 0;
+      @CachedMany({
+        namespace: 'labels',
+        key: (id: number, locale: string) => `${locale}:${id}`,
+        tags: (_ids: readonly number[], locale: string) => [locale],
+      })
+      async labels(ids: readonly number[], _locale: string): Promise<number[]> {
+        return ids.map(() => ++this.runs);
+      }
+    }
+    const module = await nestForTest({ providers: [Labels] });
+    const labels = module.get(Labels);
+    expect([await labels.labels([1, 2], 'de'), await labels.labels([1], 'en')]).toEqual([[1, 2], [3]]);
+    await module.get(DistributedCache).getCache('labels').invalidateTags('de');
+    expect([await labels.labels([2], 'de'), await labels.labels([1], 'en')]).toEqual([[4], [3]]);
   });
 });

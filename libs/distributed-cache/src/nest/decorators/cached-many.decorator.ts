@@ -1,26 +1,18 @@
-import { Binding, type CacheKey, type DistributedCache, prepareKey } from '../../core/index.js';
-import { callOption, CallProblems } from './call-problems.js';
-import {
-  type CachedOptions,
-  checkOptions,
-  DEFAULT_NAMESPACE,
-  entryOptionsOf,
-  type OptionSet,
-} from './decorator-options.js';
-import { addDecoratedMethod } from './decorated-methods.js';
-import { callerName, KeySuffix } from './entry-keys.js';
+import type { CacheKey } from '../../core/index.js';
+import { callOption } from './call-problems.js';
+import { type CachedOptions, entryOptionsOf, type OptionSet } from './decorator-options.js';
+import { Declaration, type MethodParts } from './decorated-methods.js';
+import { checkedKey } from './entry-keys.js';
 import { ItemResults, MisplacedResults, type ResultForm } from './item-results.js';
 import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
 
 /** Options of `@CachedMany`: those of `@Cached`, with the key of one item. */
 export type CachedManyOptions<Item, Rest extends unknown[], Result> = Omit<
   CachedOptions<[readonly Item[], ...Rest], Result>,
-  'key' | 'keyPrefix' | 'tags'
+  'key' | 'keyPrefix'
 > & {
   /** The key of one item within the namespace; the function also receives the method's further arguments. */
   key: (item: Item, ...rest: Rest) => string;
-  /** Tags of every entry. */
-  tags?: readonly string[];
 } & ResultForm<Item, Result>;
 
 const OPTIONS: OptionSet = { without: ['keyPrefix'], own: ['by', 'returns'], oneOf: ['key'] };
@@ -41,44 +33,31 @@ export function CachedMany<Item, Rest extends unknown[] = [], Result = unknown>(
   given: CachedManyOptions<Item, Rest, Result>,
 ): AsyncMethodDecorator<[readonly Item[], ...Rest], readonly Result[] | ReadonlyMap<Item, Result>> {
   type Args = [readonly Item[], ...Rest];
+  const decorator = 'CachedMany';
   return (target, name, descriptor: PropertyDescriptor) => {
-    const caller = callerName(target, name);
-    checkOptions('CachedMany', caller, given, OPTIONS);
-    const { namespace = DEFAULT_NAMESPACE, key, by, returns, varyBy, version, instanceKey, ...options } = given;
-    addDecoratedMethod({
-      ...given,
-      decorator: 'CachedMany',
-      role: 'read',
-      namespace,
-      name,
-      declaring: target,
-      key,
-      hasDefaultKey: false,
-    });
-    const suffixes = new KeySuffix({ varyBy, version, instanceKey }, caller);
-    const { cacheIf } = options;
-    const cached = {
-      ...options,
-      cacheIf: (result: Result) => !(result instanceof Error) && (cacheIf?.(result) ?? true),
-    };
-    const binding = new Binding((application: DistributedCache) => {
-      const problems = new CallProblems(application, namespace, caller);
-      return {
-        cache: application.getCache<Result | null>(namespace),
-        problems,
-        optionsOf: entryOptionsOf<Args, Result | null>(cached as CachedOptions<Args, Result | null>),
+    const method = new Declaration(decorator, 'read', target, name, given, OPTIONS);
+    const binding = method.bind((parts: MethodParts<Result | null>, options) => {
+      const { key, by, returns, condition, cacheIf } = options;
+      const cached = {
+        ...options,
+        cacheIf: (result: Result) => !(result instanceof Error) && (cacheIf?.(result) ?? true),
       };
+      const optionsOf = entryOptionsOf<Args, Result | null>(cached as CachedOptions<Args, Result | null>);
+      return { ...parts, key, form: { by, returns }, condition, optionsOf };
     });
-    wrapMethod('CachedMany', target, name, descriptor, async (application, instance, args, original) => {
-      const { cache, problems, optionsOf } = application.bound(binding);
+    wrapMethod(decorator, target, name, descriptor, async (application, instance, args, original) => {
+      const { cache, problems, suffixes, key, form, condition, optionsOf } = application.bound(binding);
       const [items, ...rest] = args as Args;
+      if (!problems.meets(condition, instance, args as Args, 'not cached')) {
+        return original.apply(instance, args);
+      }
       const call = problems.attempt('not cached', () => {
         const suffix = suffixes.of(cache, instance);
         const keyOf = (item: Item): CacheKey =>
-          prepareKey(callOption('key', key, instance, [item, ...rest]), suffix ?? '', caller);
+          checkedKey(callOption('key', key, instance, [item, ...rest]), suffix ?? '', suffixes.caller);
         return suffix === undefined
           ? undefined
-          : { results: new ItemResults(items, keyOf, { by, returns }), options: optionsOf(instance, args) };
+          : { results: new ItemResults(items, keyOf, form), options: optionsOf(instance, args) };
       });
       if (call === undefined) {
         return original.apply(instance, args);

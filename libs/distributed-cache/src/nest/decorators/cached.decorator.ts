@@ -1,17 +1,9 @@
-import {
-  type AsyncCache,
-  Binding,
-  type CacheKey,
-  type DistributedCache,
-  type EntryOptions,
-  PreparedKey,
-  prepareKey,
-} from '../../core/index.js';
-import { callOption, CallProblems } from './call-problems.js';
+import { type AsyncCache, type CacheKey, type EntryOptions, PreparedKey, prepareKey } from '../../core/index.js';
+import { callOption } from './call-problems.js';
 import { answersItself } from '../start-check/request-findings.js';
-import { addDecoratedMethod } from './decorated-methods.js';
-import { type CachedOptions, checkOptions, DEFAULT_NAMESPACE, entryOptionsOf } from './decorator-options.js';
-import { callerName, DefaultKeys, hitKey, KeySuffix } from './entry-keys.js';
+import { Declaration, type MethodParts } from './decorated-methods.js';
+import { type CachedOptions, entryOptionsOf } from './decorator-options.js';
+import { DefaultKeys, hitKey } from './entry-keys.js';
 import { MisplacedResults } from './item-results.js';
 import { RUNNING_LOADS, type RunningLoads } from './reentrancy.js';
 import {
@@ -61,38 +53,34 @@ function cachedDecorator<Args extends unknown[], Result>(
   given: CachedOptions<Args, Result>,
 ): AsyncMethodDecorator<Args, Result> {
   return (target, name, descriptor: PropertyDescriptor) => {
-    const caller = callerName(target, name);
-    checkOptions(decorator, caller, given);
-    const { namespace = DEFAULT_NAMESPACE, key, keyPrefix, instanceKey, varyBy, version, ...options } = given;
-    addDecoratedMethod({
-      ...given,
-      decorator,
-      role: 'read',
-      namespace,
-      name,
-      declaring: target,
-      key,
-      hasDefaultKey: key === undefined,
-    });
-    const isPlain = [key, instanceKey, varyBy, version, options.refreshAhead].every((option) => option === undefined);
-    const suffixes = new KeySuffix({ varyBy, version, instanceKey }, caller);
-    const parts = { namespace, declaring: target.constructor, method: name, keyPrefix, varyBy, version };
-    const binding = new Binding((application: DistributedCache) => {
-      const problems = new CallProblems(application, namespace, caller);
+    const method = new Declaration<CachedOptions<Args, Result>>(decorator, 'read', target, name, given);
+    const binding = method.bind((parts: MethodParts<Result>, options) => {
+      const { namespace, key, condition, keyPrefix, varyBy, version, values } = options;
+      const { application } = parts;
+      const keyParts = { namespace, declaring: target.constructor, method: name, keyPrefix, varyBy, version };
+      const keys = new DefaultKeys(application, keyParts);
       return {
-        cache: application.getCache<Result>(namespace),
-        keys: new DefaultKeys(application, parts),
+        ...parts,
+        keys,
+        quickKeys: isPlain(options) ? keys : undefined,
+        values,
+        key,
+        condition,
         running: application.bound(RUNNING_LOADS),
         optionsOf: entryOptionsOf<Args, Result>(options),
         hits: application.events.observation('hit'),
-        problems,
         isHandlerOfResponse: answersItself(target, name),
       };
     });
     const call: WrappedCall = (application, instance, args, original) => {
-      const { cache, keys, running, optionsOf, hits, problems, isHandlerOfResponse } = application.bound(binding);
-      if (isHandlerOfResponse) {
-        return original.apply(instance, args); // a hit would not answer the request
+      const bound = application.bound(binding);
+      const { cache, keys, key, running, optionsOf, problems, suffixes, hits } = bound;
+      if (
+        bound.isHandlerOfResponse || // a hit would not answer the request
+        (bound.condition !== undefined &&
+          !problems.meets(bound.condition, instance, args as unknown as Args, 'not cached'))
+      ) {
+        return original.apply(instance, args);
       }
       let cacheKey: CacheKey | undefined;
       let entryOptions: EntryOptions<Result> | undefined;
@@ -106,7 +94,7 @@ function cachedDecorator<Args extends unknown[], Result>(
               : hitKey(
                   callOption('key', key, instance, args as unknown as Args),
                   suffix,
-                  hits.isObserved ? caller : '',
+                  hits.isObserved ? suffixes.caller : '',
                 );
           if (key !== undefined && running.includes(cache, cacheKey)) {
             cacheKey = undefined;
@@ -116,7 +104,7 @@ function cachedDecorator<Args extends unknown[], Result>(
               return hit;
             }
             if (!(cacheKey instanceof PreparedKey)) {
-              cacheKey = prepareKey(cacheKey, '', caller); // throws for a key that is not valid
+              cacheKey = prepareKey(cacheKey, '', suffixes.caller); // throws for a key that is not valid
             }
           }
         }
@@ -133,12 +121,20 @@ function cachedDecorator<Args extends unknown[], Result>(
         : apartFromBatch(cache.getOrSet(cacheKey, trackedLoaderOf(running, cache, cacheKey, load), entryOptions), load);
     };
     const quickAnswer: QuickAnswer = (application, instance, only) => {
-      const { cache, keys } = application.bound(binding);
-      const known = keys.known(instance, only);
-      return known === undefined ? undefined : cache.hitAgain(known, options.values);
+      const { cache, quickKeys, values } = application.bound(binding);
+      const known = quickKeys?.known(instance, only);
+      return known === undefined ? undefined : cache.hitAgain(known, values);
     };
-    wrapMethod(decorator, target, name, descriptor, call, isPlain ? quickAnswer : undefined);
+    wrapMethod(decorator, target, name, descriptor, call, isPlain(given) ? quickAnswer : undefined);
   };
+}
+
+/** The options by which a key depends on more than the arguments, or a hit on more than the key. */
+const NOT_PLAIN = ['key', 'instanceKey', 'varyBy', 'version', 'refreshAhead', 'condition'] as const;
+
+/** Whether a call with one argument is decided by that argument alone. */
+function isPlain(options: Readonly<Partial<Record<(typeof NOT_PLAIN)[number], unknown>>>): boolean {
+  return NOT_PLAIN.every((name) => options[name] === undefined);
 }
 
 /**

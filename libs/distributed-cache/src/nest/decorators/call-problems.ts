@@ -28,6 +28,25 @@ export class CallProblems {
     }
   }
 
+  /**
+   * Whether the `condition` of the options lets the cache be used for a call; `undefined` when it throws or returns a
+   * promise, which is reported.
+   */
+  meets<Args extends unknown[]>(
+    condition: ((...args: Args) => boolean) | undefined,
+    instance: object,
+    args: Args,
+    effect: CallEffect,
+  ): boolean | undefined {
+    if (condition === undefined) {
+      return true;
+    }
+    return this.attempt(effect, () => {
+      const verdict: unknown = callOption('condition', condition, instance, args);
+      return Boolean(verdict);
+    });
+  }
+
   report(error: unknown, effect: CallEffect): void {
     if (this.reported.has(effect)) {
       return;

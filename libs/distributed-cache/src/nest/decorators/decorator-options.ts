@@ -72,6 +72,16 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
    * fastest safe way; `shared`, all one object without protection. Default: the namespace's (`cloned`).
    */
   values?: ValuesMode;
+  /**
+   * Whether instances of classes that are neither registered nor declared become plain objects, on a miss as on a hit:
+   * see docs/values.md. Default: the namespace's (false).
+   */
+  flatten?: boolean;
+  /**
+   * Whether a call uses the cache: when this returns false, the method runs as written. It must not be `async`. Default:
+   * always.
+   */
+  condition?: (...args: Args) => boolean;
   /** Caches the result only when this returns true. Default: always, `null` and `undefined` included. */
   cacheIf?: (result: Result) => boolean;
   /**
@@ -116,6 +126,7 @@ export function entryOptionsOf<Args extends unknown[], Result>({
   schema,
   validate,
   values,
+  flatten,
 }: Omit<CachedOptions<Args, Result>, 'key' | 'namespace'>): (
   instance: object,
   args: unknown[],
@@ -132,6 +143,7 @@ export function entryOptionsOf<Args extends unknown[], Result>({
     schema,
     validate,
     values,
+    flatten,
   };
   if (typeof tags === 'function') {
     return (instance, args) => ({ ...common, tags: tagsOf(tags, instance, args as unknown as Args) });
@@ -160,13 +172,15 @@ type Check = Pick<Rule<unknown>, 'accept' | 'allowed'>;
 const TIMEOUT = checkThat(isPositiveDuration, `a duration over 0: ${DURATION_FORMS}`);
 
 const FUNCTION = checkThat(isSynchronous, 'a function that is not async');
+const BOOLEAN = checkThat((value) => typeof value === 'boolean', 'true or false');
+const TEXT = checkThat((text) => typeof text === 'string' && text !== '', 'a text that is not empty');
 const DURATION = checkThat(isDuration, `a duration: ${DURATION_FORMS}`);
 
 /** The checks of the decorators' options. An option that is not given needs none. */
 const CHECKS = {
   namespace: NAME,
   key: FUNCTION,
-  keyPrefix: checkThat((prefix) => typeof prefix === 'string' && prefix !== '', 'a text that is not empty'),
+  keyPrefix: TEXT,
   instanceKey: FUNCTION,
   ttl: checkThat(
     (ttl) => isSynchronous(ttl) || isPositiveDuration(ttl),
@@ -177,6 +191,7 @@ const CHECKS = {
     (tags) => isSynchronous(tags) || isListOfTexts(tags),
     "a list of texts, such as ['user:1'], or a function of the arguments that returns one",
   ),
+  condition: FUNCTION,
   cacheIf: FUNCTION,
   staleIf: FUNCTION,
   softTimeout: TIMEOUT,
@@ -193,17 +208,20 @@ const CHECKS = {
   version: checkThat((version) => typeof version === 'string' || Number.isFinite(version), 'a string or a number'),
   schema: STANDARD_SCHEMA,
   validate: { ...NAMESPACE_OPTIONS.validate.rule, allowed: '"read" or "both"' },
+  flatten: BOOLEAN,
   values: { ...NAMESPACE_OPTIONS.values.rule, allowed: '"cloned", "frozen" or "shared"' },
 } as const satisfies Readonly<Record<keyof CachedOptions, Check>>;
 
 /** Checks of options that only some decorators have. */
 const OWN_CHECKS = {
+  name: TEXT,
+  evict: checkThat((evict) => typeof evict === 'object', 'the options of @CacheEvict, or a list of them'),
   keys: FUNCTION,
   resultKey: FUNCTION,
   by: FUNCTION,
   returns: checkThat((form) => form === 'list' || form === 'map', '"list" or "map"'),
   all: checkThat((all) => all === true, 'true'),
-  before: checkThat((before) => typeof before === 'boolean', 'true or false'),
+  before: BOOLEAN,
   holdOff: TIMEOUT,
   after: checkThat((hook) => typeof hook === 'function', 'a function that is given the eviction'),
 } as const satisfies Readonly<Record<string, Check>>;
@@ -253,6 +271,11 @@ export function checkOptions(decorator: string, caller: string, options: object,
   }
 }
 
+/** The options of a decorator that the defaults of a class can complete: none of a group of which one must be given. */
+export function optionNames(set: OptionSet): ReadonlySet<string> {
+  return new Set([...checksOf(set).keys()].filter((name) => set.oneOf?.includes(name) !== true));
+}
+
 function checksOf({ only, without = [], own = [] }: OptionSet): ReadonlyMap<string, Check> {
   const names = only ?? (Object.keys(CHECKS) as (keyof typeof CHECKS)[]).filter((name) => !without.includes(name));
   return new Map<string, Check>([
@@ -261,7 +284,8 @@ function checksOf({ only, without = [], own = [] }: OptionSet): ReadonlyMap<stri
   ]);
 }
 
-function namesLike(name: string, names: readonly string[]): string {
+/** The names that are allowed, and the one that may be meant. */
+export function namesLike(name: string, names: readonly string[]): string {
   const meant = suggest(name, names);
   return `${names.join(', ')}${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
 }

@@ -195,7 +195,7 @@ describe('the default key', () => {
       }
     }
     expect(told).toEqual([
-      'Two classes have cached methods with the default key `Orders.find(…)`. Rename one class, pass `keyPrefix` or `key` to its decorators, or keep the names of classes in the minifier (keepNames).',
+      'Two classes have cached methods with the default key `Orders.find(…)`. Rename one class, write `@CacheDefaults({ name })` above it, pass `keyPrefix` or `key` to its decorators, or keep the names of classes in the minifier (keepNames).',
     ]);
     const { hits } = module.get(DistributedCache).getCache('default').getMetrics();
     expect(hits).toBe(10); // every second call but `find`, of which this namespace has only that of the first class

@@ -8,9 +8,10 @@ import {
   type KeyOptions,
   MethodKeys,
   prepareKey,
-  type PreparedKey,
+  PreparedKey,
   versionSuffix,
 } from '../../core/index.js';
+import { nameInKeys } from './cache-defaults.decorator.js';
 import { callOption, OptionError } from './call-problems.js';
 
 type NamedClass = object & { readonly name: string };
@@ -25,10 +26,12 @@ export interface DefaultKeyParts extends KeyOptions {
 
 /**
  * The name before the method in default keys: `Users`, or `Admins/Users` for a method that `Admins` inherits from
- * `Users`. A `keyPrefix` replaces the name of the class that declares the method.
+ * `Users`. A `keyPrefix` replaces the name of the class that declares the method, and the `name` of `@CacheDefaults` that
+ * of its class.
  */
-export function defaultKeyClass(owner: NamedClass, { declaring, keyPrefix = declaring.name }: DefaultKeyParts): string {
-  return owner === declaring ? keyPrefix : `${owner.name}/${keyPrefix}`;
+export function defaultKeyClass(owner: NamedClass, { declaring, keyPrefix }: DefaultKeyParts): string {
+  const prefix = keyPrefix ?? nameInKeys(declaring);
+  return owner === declaring ? prefix : `${nameInKeys(owner)}/${prefix}`;
 }
 
 /**
@@ -121,7 +124,7 @@ function claimRange(application: DistributedCache, owner: NamedClass, parts: Def
 
 /** The ways out when the name of a class does not identify its methods. */
 export const NAME_REMEDY =
-  'Rename one class, pass `keyPrefix` or `key` to its decorators, or keep the names of classes in the minifier (keepNames)';
+  'Rename one class, write `@CacheDefaults({ name })` above it, pass `keyPrefix` or `key` to its decorators, or keep the names of classes in the minifier (keepNames)';
 
 /** Options that add to a key: those of the core, and the key of the instance. */
 export interface SuffixOptions extends KeyOptions {
@@ -150,13 +153,17 @@ export class KeySuffix {
    * @throws OptionError if `instanceKey` throws or returns no text
    */
   of(cache: AsyncCache, instance: object): string | undefined {
-    const own =
-      this.instanceKey === undefined ? this.version : this.version + this.suffixOf(this.instanceKey, instance);
+    const own = this.ofInstance(instance);
     if (this.varyBy === undefined) {
       return own;
     }
     const dimensions = cache.dimensions.suffix(this.varyBy, this.caller);
     return dimensions === undefined ? undefined : own + dimensions;
+  }
+
+  /** The suffix for this instance, without the dimensions of the request. @throws OptionError as {@link of} */
+  ofInstance(instance: object): string {
+    return this.instanceKey === undefined ? this.version : this.version + this.suffixOf(this.instanceKey, instance);
   }
 
   private suffixOf(instanceKey: (instance: object) => string, instance: object): string {
@@ -175,6 +182,14 @@ export class KeySuffix {
  */
 export function hitKey(key: string, suffix: string, caller: string): CacheKey {
   return suffix === '' && caller === '' ? key : prepareKey(key, suffix, caller);
+}
+
+/**
+ * A key with a suffix; a key of `keyOf` has its own. @throws CacheKeyError for a key that is not a well-formed non-empty
+ * string
+ */
+export function checkedKey(key: CacheKey, suffix: string, caller: string): PreparedKey {
+  return key instanceof PreparedKey ? key : prepareKey(key, suffix, caller);
 }
 
 /** The name of a method for messages: `Users.find`. */

@@ -112,6 +112,55 @@ describe.each(TIERS)('the result of a decorated method behaves as one that was j
   });
 });
 
+describe.each(TIERS)('`flatten` of one decorator (%s)', (tiers) => {
+  class Money {
+    readonly #cents: number;
+    constructor(
+      readonly currency: string,
+      cents: number,
+    ) {
+      this.#cents = cents;
+    }
+    get cents(): number {
+      return this.#cents;
+    }
+  }
+  @Injectable()
+  class Prices {
+    runs = 0;
+    @Cached({ namespace: 'prices', flatten: true })
+    async one(_id: number): Promise<Money> {
+      return new Money('EUR', ++this.runs);
+    }
+    @CachedMany({ namespace: 'prices', key: (id: number) => `${id}`, flatten: true })
+    async many(ids: readonly number[]): Promise<Money[]> {
+      return ids.map(() => new Money('USD', ++this.runs));
+    }
+    @CachePut({ namespace: 'prices', key: (id: number) => `${id}`, flatten: true })
+    async save(_id: number): Promise<Money> {
+      return new Money('CHF', ++this.runs);
+    }
+    @Cached({ namespace: 'prices' })
+    async refused(_id: number): Promise<Money> {
+      return new Money('EUR', ++this.runs);
+    }
+  }
+
+  it('stores plain objects of instances that are not cached otherwise; the first caller gets one, too', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const cache = { redis: tiers === 'Redis' ? { url } : (false as const), keyPrefix };
+    const prices = (await nestForTest({ providers: [Prices], cache })).get(Prices);
+    for (let time = 0; time < 2; time++) {
+      expect(await prices.one(1)).toStrictEqual({ currency: 'EUR' });
+      expect(await prices.many([1, 2])).toStrictEqual([{ currency: 'USD' }, { currency: 'USD' }]);
+    }
+    expect(prices.runs).toBe(3);
+    await prices.save(1);
+    expect(await prices.many([1])).toStrictEqual([{ currency: 'CHF' }]);
+    expect([(await prices.refused(1)).cents, (await prices.refused(1)).cents]).toEqual([5, 6]);
+  });
+});
+
 it('a mode that does not exist is refused where the class is loaded', () => {
   const load = () => {
     class Cats {

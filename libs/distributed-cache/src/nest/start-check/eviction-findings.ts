@@ -59,13 +59,16 @@ function unreachedEntries(evicting: DecoratedMethod, filled: readonly DecoratedM
       `${nameOf(evicting)} evicts by \`tags\`, but no decorated method gives tags to entries of "${namespace}". Pass \`tags\` to ${filledBy(filled)}, or evict by \`key\` or \`all\`.`,
     ];
   }
-  if (key !== undefined && filled.every(({ hasDefaultKey }) => hasDefaultKey) && !namesDefaultKeys(key, filled)) {
+  if (key === undefined || namesDefaultKeys(key, filled)) {
+    return [];
+  }
+  if (filled.every(({ hasDefaultKey }) => hasDefaultKey)) {
     return [
       `${nameOf(evicting)} uses keys of its own, but the entries of "${namespace}" have default keys. Pass the same \`key\` to ${filledBy(filled)}, or evict by \`tags\` or \`all\`.`,
     ];
   }
   const keyed = filled.filter(({ hasDefaultKey }) => !hasDefaultKey);
-  if (key !== undefined && keyed.length > 0 && keyed.every((method) => suffixOf(method) !== suffixOf(evicting))) {
+  if (keyed.every((method) => suffixOf(method) !== suffixOf(evicting))) {
     return [
       `${nameOf(evicting)} reaches no entry of ${filledBy(keyed)}: \`varyBy\`, \`version\` and \`instanceKey\` must be the same, as they are parts of the key.`,
     ];
@@ -81,7 +84,11 @@ function suffixOf({ varyBy = [], version, instanceKey }: DecoratedMethod): strin
 /** Whether a function seems to make default keys: `Users.find(1)`. Only its source is known. */
 function namesDefaultKeys(key: (...args: never[]) => unknown, filled: readonly DecoratedMethod[]): boolean {
   const source = Function.prototype.toString.call(key);
-  return source.includes('methodKey') || filled.some(({ name }) => source.includes(`${String(name)}(`));
+  return (
+    source.includes('methodKey') ||
+    source.includes('keyOf') ||
+    filled.some(({ name }) => source.includes(`${String(name)}(`))
+  );
 }
 
 function filledBy(methods: readonly DecoratedMethod[]): string {

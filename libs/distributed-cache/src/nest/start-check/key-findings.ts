@@ -1,6 +1,7 @@
 import { types } from 'node:util';
 import { hiddenStateOf } from '../../core/index.js';
 import type { DecoratedMethod } from '../decorators/decorated-methods.js';
+import { nameInKeys } from '../decorators/cache-defaults.decorator.js';
 import { defaultKeyClass, type DefaultKeyParts, defaultKeyRange, NAME_REMEDY } from '../decorators/entry-keys.js';
 import type { ManagedClass, NamedClass } from './managed-classes.js';
 
@@ -74,7 +75,7 @@ function unstableNames(methods: readonly DefaultKeyMethod[]): string[] {
     ...(random.length === 0
       ? []
       : [
-          `Default keys contain names of classes that mixin() makes anew at each start, so processes share no entries: ${listed(random)}. Pass \`keyPrefix\` or \`key\` to the decorators, or set the name of the class after mixin().`,
+          `Default keys contain names of classes that mixin() makes anew at each start, so processes share no entries: ${listed(random)}. Write \`@CacheDefaults({ name })\` above these classes, or pass \`keyPrefix\` or \`key\` to the decorators.`,
         ]),
   ];
 }
@@ -84,9 +85,11 @@ function withName(head: string): string {
   return head.replace(/^(?=[./])/, '(no name)').replace(/\/(?=\.)/, '/(no name)');
 }
 
+/** The names of classes in its keys, apart from those that `@CacheDefaults({ name })` gives. */
 function namesIn({ owner, parts: { declaring, keyPrefix } }: DefaultKeyMethod): string[] {
-  const own = owner === declaring ? [] : [owner.name];
-  return keyPrefix === undefined ? [...own, declaring.name] : own;
+  const own = owner === declaring ? [] : [owner];
+  const classes = keyPrefix === undefined ? [...own, declaring] : own;
+  return classes.filter((type) => nameInKeys(type) === type.name).map(({ name }) => name);
 }
 
 const MAX_LISTED = 5;

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { nestForTest, type NestForTestOptions } from '../../../../../test/support/nest-for-test.js';
 import { recordLogs } from '../../../../../test/support/recording-logger.js';
 import { AsyncCache, DistributedCache, StartCheckError } from '../../core/index.js';
+import { CacheDefaults } from '../decorators/cache-defaults.decorator.js';
 import { CacheEvict, type CacheEvictOptions } from '../decorators/cache-evict.decorator.js';
 import { CachePut } from '../decorators/cache-put.decorator.js';
 import { Cached } from '../decorators/cached.decorator.js';
@@ -111,7 +112,7 @@ describe('the check at the start', () => {
       cachedClass('Orders', { key: () => 'orders' }),
     ];
     expect(await findingsOf({ providers })).toEqual([
-      'Two classes have cached methods with the default key `Orders.find(…)` in the namespace "default": only the one that is called first is cached. Rename one class, pass `keyPrefix` or `key` to its decorators, or keep the names of classes in the minifier (keepNames).',
+      'Two classes have cached methods with the default key `Orders.find(…)` in the namespace "default": only the one that is called first is cached. Rename one class, write `@CacheDefaults({ name })` above it, pass `keyPrefix` or `key` to its decorators, or keep the names of classes in the minifier (keepNames).',
     ]);
   });
 
@@ -122,7 +123,7 @@ describe('the check at the start', () => {
     expect(findings).toEqual([
       expect.stringMatching(/^Default keys contain names of classes that a minifier .*: s\.find\. .*keepNames/),
       expect.stringMatching(
-        /^Default keys contain names of classes that mixin\(\) .*: [0-9a-f]{21}\.find\. Pass `keyPrefix`/,
+        /^Default keys contain names of classes that mixin\(\) .*: [0-9a-f]{21}\.find\. Write `@CacheDefaults/,
       ),
     ]);
   });
@@ -329,5 +330,51 @@ describe('a mistake in the imports', () => {
       imports: [DistributedCacheModule.forRootAsync({ useFactory: () => ({ redis: false as const }) })],
     });
     expect(module.get(DistributedCache).config.redis.kind).toBe('none');
+  });
+
+  it('checks each of several evictions, and the `evict` of a @CachePut', async () => {
+    @Injectable()
+    class Shop {
+      @Cached({ namespace: 'products', key: (id: number) => `${id}` })
+      async find(id: number): Promise<number> {
+        return id;
+      }
+      @CacheEvict([
+        { namespace: 'products', key: (id: number) => `${id}` },
+        { namespace: 'product', all: true },
+      ])
+      async remove(_id: number): Promise<void> {}
+      @CachePut({ namespace: 'products', key: (id: number) => `${id}`, evict: { namespace: 'productz', all: true } })
+      async save(id: number): Promise<number> {
+        return id;
+      }
+    }
+    expect(await findingsOf({ providers: [Shop] })).toEqual([
+      expect.stringMatching(/^Shop\.remove \(@CacheEvict\[1\]\) evicts in the namespace "product".*'products'/),
+      expect.stringMatching(/^Shop\.save \(@CachePut evict\) evicts in the namespace "productz".*'products'/),
+    ]);
+  });
+
+  it('knows the defaults of a class, and finds those that have no effect', async () => {
+    @CacheDefaults({ namespace: 'orders', keyPrefix: 'o', ttl: 300_000 })
+    @Injectable()
+    class Orders {
+      @Cached()
+      async find(id: number): Promise<number> {
+        return id;
+      }
+      @CacheEvict({ all: true })
+      async remove(_id: number): Promise<void> {}
+    }
+    @CacheDefaults({ namespace: 'archive', name: 'Archive' })
+    @Injectable()
+    class Archive extends Orders {}
+    @CacheDefaults({ name: 'Shelf' })
+    @Injectable()
+    class s extends Orders {}
+    expect(await findingsOf({ providers: [Orders, Archive, s] })).toEqual([
+      expect.stringMatching(/^@CacheDefaults of Archive has no effect/),
+      expect.stringMatching(/^Orders\.find \(@Cached\) has the ttl 300000/),
+    ]);
   });
 });

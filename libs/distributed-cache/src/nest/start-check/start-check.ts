@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { DistributedCache, StartCheckError } from '../../core/index.js';
+import { hasDefaults } from '../decorators/cache-defaults.decorator.js';
 import { evictionFindings } from './eviction-findings.js';
 import { keyFindings } from './key-findings.js';
 import { type Application, readApplication } from './managed-classes.js';
@@ -33,6 +34,7 @@ export class StartCheck {
       ...keyFindings(application.classes),
       ...evictionFindings(application, new Set(namespaceNames)),
       ...requestFindings(application.classes),
+      ...defaultsFindings(application),
       ...unitFindings(application),
     ];
     if (findings.length === 0) {
@@ -52,6 +54,19 @@ function rootFindings({ caches }: Application): string[] {
     : [
         `DistributedCacheModule.forRoot() is imported ${caches.length} times, and each import makes a cache of its own. Import it once, in the root module; other modules import forFeature, or nothing.`,
       ];
+}
+
+/** Classes with `@CacheDefaults` that declare no method for it: the methods that they inherit have other defaults. */
+function defaultsFindings({ classes }: Application): string[] {
+  const declaring = classes.flatMap(({ methods }) => methods.map((method) => method.declaring.constructor));
+  const isUsed = (type: object) =>
+    declaring.some((one) => one === type || Object.prototype.isPrototypeOf.call(type, one));
+  return classes
+    .filter(({ type }) => hasDefaults(type) && !isUsed(type))
+    .map(
+      ({ type }) =>
+        `@CacheDefaults of ${type.name} has no effect, as the class declares no method with a decorator of the cache, and inherited methods keep the defaults of their own class. Write it above the class that declares the methods.`,
+    );
 }
 
 /** Numbers over a day that are round in milliseconds and no whole hours in seconds: `300000` is five minutes in ms. */
