@@ -185,8 +185,8 @@ export class AsyncCache<T = unknown> {
    * `valueRefused`), or when a dimension of `varyBy` is missing (event `dimensionMissing`)
    */
   set(key: CacheKey, value: T, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
-    const options = optionsWith(ttl);
     this.recorder.rememberCaller(key);
+    const options = optionsWith(ttl);
     return this.runtime.scopes.current !== undefined || (typeof key === 'string' && hasOwnKey(options))
       ? this.setMany([[key, value]], options)
       : this.setter.set(key, value, options);
@@ -324,7 +324,6 @@ export class AsyncCache<T = unknown> {
         const varied = this.dimensions.prepare(key, options, 'getOrSet');
         return varied === undefined ? this.loads.loadUncached(loader) : this.getOrSet(varied, loader, options);
       }
-      this.recorder.rememberCaller(key);
       return this.loads.getOrLoad(key, loader, options);
     } catch (error) {
       return Promise.reject(error); // the key is not valid

@@ -66,6 +66,7 @@ export class LoadCoordinator {
    */
   getOrLoad<T>(key: CacheKey, loader: Loader<T>, options: EntryOptions<T> | undefined): Promise<T> {
     const encodedKey = encodeKey(key);
+    this.recorder.rememberCaller(key);
     const request = { key, encodedKey, loader, options, minTtlMs: 0, isRepeated: false };
     const scope = this.runtime.scopes.current;
     if (!this.runtime.config.enabled || scope?.kind === 'bypass') {
