@@ -192,10 +192,7 @@ export class AsyncCache<T = unknown> {
       : this.setter.set(key, value, options);
   }
 
-  /**
-   * Stores several values in Redis and L1, in one round trip; otherwise like {@link set}.
-   * @returns true once Redis has all of them (or no Redis is configured)
-   */
+  /** Stores several values, in one round trip; otherwise like {@link set}. @returns true once Redis has all of them */
   async setMany(entries: Iterable<readonly [CacheKey, T]>, ttl?: Duration | EntryOptions<T>): Promise<boolean> {
     const options = optionsWith(ttl);
     const varied = this.dimensions.prepareAll(new Map(entries), options, 'set');
