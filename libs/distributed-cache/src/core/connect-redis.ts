@@ -8,7 +8,6 @@ import {
   InvalidationGroup,
   isCluster,
   isRefusal,
-  probeFormerNames,
   probeScripts,
   probeTransactions,
   RedisConnection,
@@ -172,11 +171,7 @@ class RedisParts implements RedisRuntime {
 
   private async checkServer(client: RedisClient): Promise<void> {
     this.connection.refusals.clear();
-    await Promise.all([
-      probeTransactions(client),
-      probeFormerNames(client, this.prefix),
-      probeScripts(this.connection, client, this.prefix),
-    ]);
+    await Promise.all([probeTransactions(client), probeScripts(this.connection, client, this.prefix)]);
   }
 
   /**

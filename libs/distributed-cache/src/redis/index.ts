@@ -16,7 +16,6 @@ export type { EntryToStore, InspectedEntry, RedisEntry } from './stored-entry.js
 export { RedisTier, type TakenLease } from './redis-tier.js';
 export { checkPermissions, probeScripts, type Refusal } from './refusals.js';
 export { isRefusal } from './client-errors.js';
-export { probeFormerNames, type EntryKeys } from './entry-keys.js';
 export { probeTransactions } from './send.js';
 export { InvalidationGroup } from './invalidation-group.js';
 export type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';

@@ -5,7 +5,8 @@ import { redisForTest, type RedisForTest } from '../../../../test/support/redis-
 import { EntryCodec } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
 import { encodeKey, keyLayout } from '../keys/index.js';
-import { RedisTier, type EntryKeys, type EntryToStore } from './index.js';
+import type { EntryKeys } from '../keys/index.js';
+import { RedisTier, type EntryToStore } from './index.js';
 
 const MINUTE_MS = 60_000;
 const LEASE_MS = 5000;

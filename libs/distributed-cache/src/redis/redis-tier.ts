@@ -2,7 +2,7 @@ import type { EntryCodec, EntryHeader } from '../codec/index.js';
 import type { CorruptEntryError, TierReplyError } from '../errors/index.js';
 import { BatchedReads } from './batched-reads.js';
 import { dropEntries, fill, HOLD_OFF, put, replace } from './entry-commands.js';
-import type { EntryKeys } from './entry-keys.js';
+import type { EntryKeys } from '../keys/index.js';
 import { hasEnded, Leases, markEnded } from './leases.js';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
