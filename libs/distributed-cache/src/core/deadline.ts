@@ -23,15 +23,13 @@ export class WaitBudget {
    * Waits for `work` within the budget.
    * @returns its result, or `undefined` when the budget is used up first; `work` goes on then
    */
-  async wait<Result>(work: Promise<Result>): Promise<Result | undefined> {
+  wait<Result>(work: Promise<Result>): Promise<Result | undefined> {
     const { clock } = this;
     const startedAtMs = clock.nowMs();
-    try {
-      const dueAtMs = startedAtMs + this.limitMs - this.spentMs + JUDGEMENT_MS;
-      return await withinDeadline(work, clock, dueAtMs, () => undefined);
-    } finally {
+    const dueAtMs = startedAtMs + this.limitMs - this.spentMs + JUDGEMENT_MS;
+    return withinDeadline(work, clock, dueAtMs, giveUp, () => {
       this.spentMs += clock.nowMs() - startedAtMs;
-    }
+    });
   }
 
   /** Resets the budget, after a wait that does not count. */
@@ -39,6 +37,8 @@ export class WaitBudget {
     this.spentMs = 0;
   }
 }
+
+function giveUp(): undefined {}
 
 type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf' | 'signal'>;
 

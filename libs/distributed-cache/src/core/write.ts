@@ -141,16 +141,11 @@ export class EntryWriter {
    * Stores a loaded value. Redis accepts it only with the lease under which it was loaded; without a lease, only this
    * process keeps it.
    */
-  async writeLoaded(entry: EntryToWrite, grant: FillGrant | undefined): Promise<WrittenLoad> {
+  writeLoaded(entry: EntryToWrite, grant: FillGrant | undefined): WrittenLoad | Promise<WrittenLoad> {
     const preparing = this.encoder.prepare(entry, false);
-    const prepared = preparing instanceof Promise ? await preparing : preparing;
-    if (prepared === undefined) {
-      return { ...refused(entry), stored: this.values.unkept(entry.value, entry.values) };
-    }
-    const { forLocal, isExact } = prepared;
-    const written = this.finish(prepared, await this.fill(prepared, grant));
-    const stored = forLocal instanceof DeferredJson ? forLocal.read() : forLocal;
-    return { ...written, stored: isExact ? withSpare(stored, entry.value) : stored };
+    return preparing instanceof Promise
+      ? preparing.then((prepared) => this.fill(entry, prepared, grant))
+      : this.fill(entry, preparing, grant);
   }
 
   /** Stores a value that a caller passed to `set`. */
@@ -179,14 +174,26 @@ export class EntryWriter {
   }
 
   private fill(
-    prepared: PreparedEntry,
+    entry: EntryToWrite,
+    prepared: PreparedEntry | undefined,
     grant: FillGrant | undefined,
-  ): WriteOutcome | Promise<WriteOutcome | 'superseded'> {
-    const { key, flight } = prepared.entry;
-    if (this.remote === undefined || grant === undefined || flight.isTainted) {
-      return this.remote === undefined ? 'done' : 'unsent';
+  ): WrittenLoad | Promise<WrittenLoad> {
+    const { remote } = this;
+    if (prepared === undefined) {
+      return { ...refused(entry), stored: this.values.unkept(entry.value, entry.values) };
     }
-    return this.remote.fill(key, grant.lease, writeOf(prepared, grant.stamps));
+    if (remote === undefined || grant === undefined || entry.flight.isTainted) {
+      return this.finishLoad(prepared, remote === undefined ? 'done' : 'unsent');
+    }
+    const filling = remote.fill(entry.key, grant.lease, writeOf(prepared, grant.stamps));
+    return filling.then((outcome) => this.finishLoad(prepared, outcome));
+  }
+
+  private finishLoad(prepared: PreparedEntry, outcome: WriteOutcome | 'superseded'): WrittenLoad {
+    const { kept, superseded, complete } = this.finish(prepared, outcome);
+    const { forLocal, isExact, entry } = prepared;
+    const stored = forLocal instanceof DeferredJson ? forLocal.read() : forLocal;
+    return { kept, superseded, complete, stored: isExact ? withSpare(stored, entry.value) : stored };
   }
 
   private putOne(prepared: PreparedEntry): Promise<WriteOutcome> {

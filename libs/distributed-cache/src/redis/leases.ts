@@ -4,7 +4,17 @@ import { afterThisTurn } from './deadline.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import { outageReason, toTierError } from './client-errors.js';
-import { isDirect, orElse, requireAll, requireDone, runScript, scriptOf, type Outcomes, type Request } from './send.js';
+import {
+  isDirect,
+  observed,
+  orElse,
+  requireAll,
+  requireDone,
+  runScript,
+  scriptOf,
+  type Outcomes,
+  type Request,
+} from './send.js';
 
 /** What Redis answers to an attempt to acquire a lease. */
 export interface LeaseAttempt {
@@ -32,64 +42,45 @@ const LEASES_PER_SCRIPT = 250;
 
 /**
  * Acquires, renews and releases the leases of one Redis. To acquire a lease needs no script, but to store under it and
- * to release it do: when scripts are forbidden, a lease that was acquired would only block other loads. So after a
- * script was refused, leases are acquired by script until one succeeds.
+ * to release it do: when scripts are forbidden, a lease that was acquired would only block other loads. So while scripts
+ * are refused, leases are acquired by script.
  *
  * Leases that are due in one turn of the event loop are renewed together: a batch load holds thousands, and one command
  * each would cost more than the load. A cluster refuses scripts over several slots, so there each lease has a command
  * of its own.
  */
 export class Leases {
-  private mayRunScripts = true;
   private due: Renewal[] = [];
 
   constructor(private readonly connection: RedisConnection) {}
 
-  async acquire(keys: EntryKeys, token: string, leaseMs: number): Promise<LeaseAttempt> {
+  acquire(keys: EntryKeys, token: string, leaseMs: number): Promise<LeaseAttempt> {
     const { refusals } = this.connection;
-    let isByScript = false;
-    const attempt = await this.connection.request('TAKE', keys.valueKey, (client) => {
-      isByScript = !isDirect(client) || !this.mayRunScripts || refusals.areScriptsRefused;
-      return (isByScript ? acquireByScript : acquire)(client, keys, token, leaseMs);
+    return this.connection.request('TAKE', keys.valueKey, (client) => {
+      const acquiring = isDirect(client) && !refusals.areScriptsRefused ? acquire : acquireByScript;
+      return observed(acquiring(client, keys, token, leaseMs), ({ refusal }) => {
+        if (refusal !== undefined) {
+          refusals.note(refusal);
+        } else if (refusals.areAny) {
+          refusals.succeed('TAKE');
+        }
+      });
     });
-    if (isByScript) {
-      this.mayRunScripts = attempt.refusal === undefined;
-    }
-    if (attempt.refusal !== undefined) {
-      refusals.note(attempt.refusal);
-    } else if (refusals.areAny) {
-      refusals.succeed('TAKE');
-    }
-    return attempt;
   }
 
   /** Renews a lease. @returns whether this process still holds it */
   renew(keys: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
-    const renewing = new Promise<boolean>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       this.due.push({ keys, token, leaseMs, resolve, reject });
       if (this.due.length === 1) {
         afterThisTurn(() => this.renewDue());
       }
     });
-    return this.learnFrom(renewing);
   }
 
   /** Releases a lease of this process; a lease of another process is left alone. */
   release(keys: EntryKeys, token: string): Promise<void> {
-    const { connection } = this;
-    return this.learnFrom(
-      connection.request('RELEASE', keys.leaseKey, (client) => release(client, keys, token), ENDS_WORK),
-    );
-  }
-
-  /** Records whether scripts are refused. @param running an operation that needs a script */
-  learnFrom<Result>(running: Promise<Result>): Promise<Result> {
-    return running.catch((error: unknown) => {
-      if (error instanceof TierReplyError && (error.reply === 'NOPERM' || error.reply === 'ERR')) {
-        this.mayRunScripts = false;
-      }
-      throw error;
-    });
+    return this.connection.request('RELEASE', keys.leaseKey, (client) => release(client, keys, token), ENDS_WORK);
   }
 
   private renewDue(): void {

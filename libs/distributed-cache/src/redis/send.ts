@@ -256,6 +256,22 @@ export function orElse<Result>(
   };
 }
 
+/** The same request; `onResult` receives the result. */
+export function observed<Result>(request: Request<Result>, onResult: (result: Result) => void): Request<Result> {
+  return {
+    ...request,
+    resultOf: (outcomes) => {
+      const result = request.resultOf(outcomes);
+      onResult(result);
+      return result;
+    },
+    insteadOf: (failure) => {
+      const other = request.insteadOf?.(failure);
+      return other && observed(other, onResult);
+    },
+  };
+}
+
 /** A Lua script, and the SHA-1 by which a server that has run it finds it. */
 export interface Script {
   readonly text: string;
