@@ -54,7 +54,9 @@ export class EntrySetter {
     const flight = flights.beginWrite(encodedKey);
     let written: WrittenEntry;
     try {
-      written = await writer.write({ key: encodedKey, value, life, flight, ...common });
+      const { loadMs, tagVersions, check, values } = common; // without a spread: see LoadFiller.store
+      const entry = { key: encodedKey, value, life, flight, loadMs, tags, tagVersions, check, values };
+      written = await writer.write(entry);
     } finally {
       flights.end(encodedKey, flight);
     }

@@ -97,7 +97,7 @@ export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking
     const isRebuilt = mode === 'cloned' || (mode === 'frozen' && isGiven);
     const kept = isRebuilt ? rebuildTree(value) : value;
     const bytes = readyTree(kept, { flattens: isGiven, freezes: mode === 'frozen', isAscii });
-    return { value: kept, bytes, form: FORMS[mode], isTree };
+    return { value: kept, bytes, form: FORMS[mode], isTree, spare: undefined };
   }
   const measured = measureValue(value);
   const { bytes, hiddenBytes, unfreezable, objects } = measured;

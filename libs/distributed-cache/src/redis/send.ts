@@ -257,16 +257,20 @@ export function orElse<Result>(
 }
 
 /** The same request; `onResult` receives the result. */
-export function observed<Result>(request: Request<Result>, onResult: (result: Result) => void): Request<Result> {
+export function observed<Result>(
+  { commands, atomic, resultOf: resultIn, insteadOf }: Request<Result>,
+  onResult: (result: Result) => void,
+): Request<Result> {
   return {
-    ...request,
+    commands,
+    atomic,
     resultOf: (outcomes) => {
-      const result = request.resultOf(outcomes);
+      const result = resultIn(outcomes);
       onResult(result);
       return result;
     },
     insteadOf: (failure) => {
-      const other = request.insteadOf?.(failure);
+      const other = insteadOf?.(failure);
       return other && observed(other, onResult);
     },
   };
