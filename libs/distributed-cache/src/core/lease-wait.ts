@@ -86,7 +86,7 @@ export class LeaseQueue {
     if (remote === undefined || (read !== undefined && read.stamps === undefined)) {
       return withoutLease(read?.found);
     }
-    const awaited = new AwaitedLoads();
+    let awaited: AwaitedLoads | undefined;
     let isFirstRead = read === undefined && minTtlMs === 0;
     let refusedAtMs = read?.refusedAtMs;
     for (;;) {
@@ -109,7 +109,8 @@ export class LeaseQueue {
       if (decision !== undefined) {
         return decision;
       }
-      const isFirst = awaited.count === 0;
+      const isFirst = awaited === undefined;
+      awaited ??= new AwaitedLoads();
       const isAnother = awaited.add(taken.owner);
       if (isFirst) {
         this.onWait();

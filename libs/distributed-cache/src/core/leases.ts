@@ -10,6 +10,9 @@ import type { HeldStamp } from './stamps.js';
 
 /** Acquires the leases of one namespace; a part of `RemoteTier`. No method throws. */
 export class Leases {
+  private readonly processId = randomUUID();
+  private attempts = 0;
+
   constructor(
     private readonly redis: RedisRuntime,
     private readonly tier: RedisTier,
@@ -26,14 +29,15 @@ export class Leases {
   async acquire(key: string, isFirstLook: boolean): Promise<LeaseAttempt> {
     const { leaseTerm, pendingReleases, connection } = this.redis;
     const keys = this.layout.entryKeys(key);
-    const lease = new Lease(this.tier, keys, randomUUID(), leaseTerm, pendingReleases);
+    const token = `${this.processId}:${++this.attempts}`;
+    const lease = new Lease(this.tier, keys, token, leaseTerm, pendingReleases);
     const wasJournalled = this.validity.isJournalled(key);
     let isAsked = false;
     try {
       const stamp = this.stamp.held ?? (await this.stamp.current());
       const askedAtMs = connection.deadlineClock.nowMs();
       isAsked = true;
-      const { owner, bytes, refusal } = await this.tier.take(keys, lease.token, lease.leaseMs);
+      const { owner, bytes, refusal } = await this.tier.take(keys, token, lease.leaseMs);
       if (refusal !== undefined) {
         this.faults.report('get', refusal);
       }
@@ -41,7 +45,7 @@ export class Leases {
       const checking = this.validity.lookupOf(key, entry, stamp, wasJournalled);
       return {
         lookup: checking instanceof Promise ? await checking : checking,
-        lease: owner === lease.token ? lease : undefined,
+        lease: owner === token ? lease : undefined,
         owner,
         isHeldOff: owner === HOLD_OFF,
         isRefused: refusal !== undefined,

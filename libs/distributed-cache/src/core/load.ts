@@ -172,8 +172,10 @@ export class LoadCoordinator {
   }
 
   private factsOf<T>({ encodedKey, options }: LoadRequest<T>): LoadFacts {
-    const { hardTimeout } = options ?? {};
-    checkLife(options ?? {});
+    const hardTimeout = options?.hardTimeout;
+    if (options !== undefined) {
+      checkLife(options);
+    }
     return {
       label: `${this.namespace}:${encodedKey}`,
       loadLifeMs: Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout)),
