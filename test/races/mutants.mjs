@@ -8,15 +8,15 @@ export const MUTANTS = [
   {
     name: 'race 1, 16: a fill does not check the lease',
     remedy: 'fill-needs-lease',
-    from: "redis.call('GET', KEYS[i]) ~= ARGV[1]",
+    from: "redis.call('GET', KEYS[2]) ~= ARGV[1]",
     to: 'false',
     specs: ['races/loads'],
   },
   {
     name: 'race 1: a deletion leaves the lease',
     remedy: 'deletion-ends-lease',
-    from: 'part.flatMap((keys) => loadNamesOf(keys, withFormer)',
-    to: 'part.map(({ fillKey }) => fillKey',
+    from: '[leaseKey, fillKey]',
+    to: '[fillKey]',
     specs: ['races/loads'],
   },
   {

@@ -8,7 +8,6 @@ import {
   InvalidationGroup,
   isCluster,
   isRefusal,
-  probeFormerNames,
   probeScripts,
   probeTransactions,
   RedisConnection,
@@ -179,11 +178,7 @@ class RedisParts implements RedisRuntime {
 
   private async checkServer(client: RedisClient): Promise<void> {
     this.connection.refusals.clear();
-    await Promise.all([
-      probeTransactions(client),
-      probeFormerNames(client, this.prefix),
-      probeScripts(this.connection, client, this.prefix),
-    ]);
+    await Promise.all([probeTransactions(client), probeScripts(this.connection, client, this.prefix)]);
   }
 
   /** Replays the journal. A cluster replays the part of each master separately; until then its keys are misses here. */

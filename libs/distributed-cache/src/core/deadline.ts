@@ -25,18 +25,14 @@ export class WaitBudget {
    * Waits for `work` within the budget.
    * @returns its result, or `undefined` when the budget is used up first; `work` goes on then
    */
-  async wait<Result>(work: Promise<Result>): Promise<Result | undefined> {
+  wait<Result>(work: Promise<Result>): Promise<Result | undefined> {
     const { clock } = this;
     const startedAtMs = clock.nowMs();
-    try {
-      const dueAtMs = startedAtMs + this.limitMs - this.spentMs + JUDGEMENT_MS;
-      return await withinDeadline(work, clock, dueAtMs, () => {
-        this.onSpent();
-        return undefined;
-      });
-    } finally {
+    const dueAtMs = startedAtMs + this.limitMs - this.spentMs + JUDGEMENT_MS;
+    const giveUp = (): undefined => void this.onSpent();
+    return withinDeadline(work, clock, dueAtMs, giveUp, () => {
       this.spentMs += clock.nowMs() - startedAtMs;
-    }
+    });
   }
 
   /** Resets the budget, after a wait that does not count. */

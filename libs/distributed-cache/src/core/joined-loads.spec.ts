@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { Gate } from '../../../../test/support/gate.js';
+import { Gate, heldLoad } from '../../../../test/support/gate.js';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCache } from './distributed-cache.js';
 import { encodeKey, prepareKey } from '../keys/index.js';
@@ -75,15 +75,11 @@ describe.each(TIERS)('a call for a key that is being loaded (%s)', (_tiers, opti
 
   it('does not join a load that a later write has superseded', async () => {
     const cache = (await connected()).getCache('users');
-    const gate = new Gate();
-    const old = cache.getOrSet('key', async () => {
-      await gate.opened;
-      return 'old';
-    });
+    const old = await heldLoad(cache, 'old');
     await cache.set('key', 'new');
     expect(await cache.getOrSet('key', async () => 'not asked')).toBe('new');
-    gate.open();
-    expect(await old).toBe('old');
+    old.release();
+    expect(await old.answer).toBe('old');
     expect(await cache.get('key')).toBe('new');
   });
 

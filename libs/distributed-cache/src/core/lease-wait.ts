@@ -89,15 +89,14 @@ export class LeaseQueue {
     if (remote === undefined || (read !== undefined && read.stamps === undefined)) {
       return withoutLease(read?.found);
     }
-    const awaited = new AwaitedLoads();
+    let awaited: AwaitedLoads | undefined;
     let isFirstRead = read === undefined && minTtlMs === 0;
     let refusedAtMs = read?.refusedAtMs;
     for (;;) {
       const taking = remote.leases.acquire(key, isFirstRead);
-      if (isFirstRead) {
-        this.missPredictor.countGuess(taking);
-      }
+      this.missPredictor.guesses += isFirstRead ? 1 : 0;
       const taken = await budget.wait(taking);
+      this.missPredictor.guesses -= isFirstRead ? 1 : 0;
       if (taken === undefined) {
         void taking.then(({ lease }) => lease?.release());
         return withoutLease((read ?? this.reader.readLocal(key)).found);
@@ -113,7 +112,8 @@ export class LeaseQueue {
       if (decision !== undefined) {
         return decision;
       }
-      const isFirst = awaited.count === 0;
+      const isFirst = awaited === undefined;
+      awaited ??= new AwaitedLoads();
       const isAnother = awaited.add(taken.owner);
       if (isFirst) {
         this.onWait();
@@ -275,20 +275,27 @@ export class ReplaceThrottle {
 /** The counter of {@link MissPredictor} from which on a miss is expected. */
 const MISS_THRESHOLD = 2;
 
-/** Maximum number of leases that are being taken at once without a read before. */
-const MAX_GUESSES = 32;
+/**
+ * Maximum number of leases that are being taken at once without a read before: the former after a wrong guess, and one
+ * more for each miss since, up to the latter.
+ */
+const LEAST_GUESSES = 32;
+const MAX_GUESSES = 512;
 
 /**
  * Chooses how the loads of one namespace begin: with a plain read, or with the request for the lease, which also reads
  * the value. A read is cheaper, but one that finds nothing wastes a round trip. So the next load expects the outcome of
  * the last ones: branch prediction with a counter of two bits (Smith, A Study of Branch Prediction Strategies, ISCA
  * 1981). A wrong guess costs what a load without the guess would have cost, or a lease that is released; in a burst
- * that would be four commands instead of a share of one, so only a few loads of a burst guess.
+ * that would be four commands instead of a share of one, so the number of loads of a burst that guess is limited, and
+ * grows with the misses in a row.
  */
 export class MissPredictor {
   /** The counter: 0 and 1 expect a value; 2 and 3 expect none. */
   private misses = MISS_THRESHOLD - 1;
-  private guesses = 0;
+  /** Leases that are being taken without a read before. */
+  guesses = 0;
+  private mostGuesses = LEAST_GUESSES;
 
   constructor(
     private readonly redis: RedisRuntime | undefined,
@@ -305,21 +312,16 @@ export class MissPredictor {
     }
     const { isLive, roundTripMs } = this.redis.connection;
     const isGuess = isLive && (this.misses >= MISS_THRESHOLD || roundTripMs > this.deadlineMs / 4);
-    return minTtlMs === 0 && !(isGuess && this.guesses < MAX_GUESSES);
-  }
-
-  /** Counts a guess until it ends. @param taking the request for a lease without a read before; must not reject */
-  countGuess(taking: Promise<unknown>): void {
-    this.guesses++;
-    void taking.then(() => this.guesses--);
+    return minTtlMs === 0 && !(isGuess && this.guesses < this.mostGuesses);
   }
 
   /** Learns from what a load found first, by a read or with the lease. */
   learn({ found, stamps }: ReadResult): void {
     if (stamps !== undefined) {
       // otherwise Redis could not be asked
-      this.misses =
-        found === undefined ? Math.min(this.misses + 1, 2 * MISS_THRESHOLD - 1) : Math.max(this.misses - 1, 0);
+      const isMiss = found === undefined;
+      this.misses = isMiss ? Math.min(this.misses + 1, 2 * MISS_THRESHOLD - 1) : Math.max(this.misses - 1, 0);
+      this.mostGuesses = isMiss ? Math.min(this.mostGuesses + 1, MAX_GUESSES) : LEAST_GUESSES;
     }
   }
 }

@@ -1,5 +1,6 @@
 import { TierReplyError } from '../errors/index.js';
-import type { EntryKeys, RedisTier } from '../redis/index.js';
+import type { EntryKeys } from '../keys/index.js';
+import type { RedisTier } from '../redis/index.js';
 
 /**
  * The right to load one key for the whole cluster. It is renewed while its loader runs, so a slow loader does not lose

@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { TierUnavailableError } from '../errors/index.js';
+import { CorruptEntryError, TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { RedisTier } from '../redis/index.js';
-import type { RedisRuntime } from './runtime.js';
-import type { EntryValidity } from './remote-reads.js';
+import { HOLD_OFF, type RedisEntry, type RedisTier } from '../redis/index.js';
 import { Lease } from './lease.js';
-import { UNREACHABLE, type LeaseAttempt, type RemoteFaults } from './remote-outcomes.js';
+import { type LeaseAttempt, type RemoteFaults, UNREACHABLE } from './remote-outcomes.js';
+import type { EntryValidity } from './remote-reads.js';
+import type { RedisRuntime } from './runtime.js';
 import type { HeldStamp } from './stamps.js';
 
 /** Acquires the leases of one namespace; a part of `RemoteTier`. No method throws. */
 export class Leases {
+  private readonly processId = randomUUID();
+  private attempts = 0;
+
   constructor(
     private readonly redis: RedisRuntime,
     private readonly tier: RedisTier,
@@ -24,27 +27,27 @@ export class Leases {
    * @param isFirstLook the key has not been read before in this load, so an unreadable entry is reported here
    */
   async acquire(key: string, isFirstLook: boolean): Promise<LeaseAttempt> {
+    const { leaseTerm, pendingReleases, connection } = this.redis;
     const keys = this.layout.entryKeys(key);
-    const { leaseTerm, pendingReleases } = this.redis;
-    const lease = new Lease(this.tier, keys, randomUUID(), leaseTerm, pendingReleases);
+    const token = `${this.processId}:${++this.attempts}`;
+    const lease = new Lease(this.tier, keys, token, leaseTerm, pendingReleases);
     const wasJournalled = this.validity.isJournalled(key);
     let isAsked = false;
     try {
       const stamp = this.stamp.held ?? (await this.stamp.current());
+      const askedAtMs = connection.deadlineClock.nowMs();
       isAsked = true;
-      const { isTaken, owner, isHeldOff, entry, refusal } = await this.tier.take(keys, lease.token, lease.leaseMs);
+      const { owner, bytes, refusal } = await this.tier.take(keys, token, lease.leaseMs);
       if (refusal !== undefined) {
         this.faults.report('get', refusal);
       }
-      const isUnreadable = entry instanceof Error;
-      if (isUnreadable && isFirstLook) {
-        this.faults.report('get', entry);
-      }
+      const entry = bytes === null ? undefined : await this.readable(keys.valueKey, bytes, askedAtMs, isFirstLook);
+      const checking = this.validity.lookupOf(key, entry, stamp, wasJournalled);
       return {
-        lookup: await this.validity.lookupOf(key, isUnreadable ? undefined : entry, stamp, wasJournalled),
-        lease: isTaken ? lease : undefined,
+        lookup: checking instanceof Promise ? await checking : checking,
+        lease: owner === token ? lease : undefined,
         owner,
-        isHeldOff,
+        isHeldOff: owner === HOLD_OFF,
         isRefused: refusal !== undefined,
       };
     } catch (error) {
@@ -57,14 +60,32 @@ export class Leases {
     }
   }
 
-  /**
-   * Whether a load of this key has ended without a value to store a moment ago; `undefined` when Redis can't be asked.
-   */
+  /** Whether a load of this key has ended without a value to store a moment ago; `undefined` when Redis can't be asked. */
   async hasEndedUnfilled(key: string): Promise<boolean | undefined> {
     try {
       return await this.tier.hasEndedUnfilled(this.layout.entryKeys(key));
     } catch (error) {
       this.faults.report('get', error);
+      return undefined;
+    }
+  }
+
+  /** The entry in these bytes; one that can't be read is a miss, and no reason to release the lease. */
+  private async readable(
+    valueKey: string,
+    bytes: Buffer,
+    askedAtMs: number,
+    isFirstLook: boolean,
+  ): Promise<RedisEntry | undefined> {
+    try {
+      return await this.tier.entryIn(valueKey, bytes, askedAtMs);
+    } catch (error) {
+      if (!(error instanceof CorruptEntryError)) {
+        throw error;
+      }
+      if (isFirstLook) {
+        this.faults.report('get', error);
+      }
       return undefined;
     }
   }

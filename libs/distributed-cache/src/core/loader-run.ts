@@ -21,7 +21,8 @@ export async function runTimed<T>(
   let hasFailed = true;
   context.isFollowed = loadScopes.beginFollowing();
   try {
-    const value = await runLoader(loader, context, hardTimeout === undefined ? undefined : toMs(hardTimeout), spentMs);
+    const run = (): T | Promise<T> => loadScopes.run(context.scope, context.isFollowed, () => loader(context));
+    const value = await (hardTimeout === undefined ? run() : runWithin(run, context, toMs(hardTimeout), spentMs));
     hasFailed = false;
     return value;
   } finally {
@@ -34,16 +35,12 @@ export async function runTimed<T>(
 }
 
 /** Runs a loader, at most for `hardTimeoutMs`. Then its signal is aborted, and its result is no longer waited for. */
-async function runLoader<T>(
-  loader: Loader<T>,
+async function runWithin<T>(
+  run: () => T | Promise<T>,
   context: LoadContext,
-  hardTimeoutMs: number | undefined,
+  hardTimeoutMs: number,
   spentMs: number,
 ): Promise<T> {
-  const run = (): T | Promise<T> => loadScopes.run(context.scope, context.isFollowed, () => loader(context));
-  if (hardTimeoutMs === undefined) {
-    return run();
-  }
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(

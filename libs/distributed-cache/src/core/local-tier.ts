@@ -290,9 +290,12 @@ export class LocalValues {
   }
 }
 
-/** A stored value of which the first reader gets this object, unless readers share what is stored. */
+/** Gives the first reader of a stored value this object, unless readers share what is stored. L1 does not keep it. */
 export function withSpare(stored: StoredValue, value: unknown): StoredValue {
-  return stored.form === 'own' ? { ...stored, spare: { value } } : stored;
+  if (stored.form === 'own') {
+    stored.spare = { value };
+  }
+  return stored;
 }
 
 function isObject(value: unknown): value is object {

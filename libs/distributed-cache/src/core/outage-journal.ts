@@ -1,4 +1,5 @@
-import type { EntryKeys, PendingInvalidations, PendingStamp } from '../redis/index.js';
+import type { EntryKeys } from '../keys/index.js';
+import type { PendingInvalidations, PendingStamp } from '../redis/index.js';
 import { INVALIDATED_MS, newStamp } from './stamps.js';
 
 /** Maximum number of pending keys, or tags, of one namespace during an outage; more become one `clear` of it. */

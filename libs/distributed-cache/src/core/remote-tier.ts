@@ -111,18 +111,17 @@ export class RemoteTier {
   }
 
   /** Stores a loaded value under a lease. @returns `superseded` when a `set`, a deletion or another load came first */
-  async fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'superseded'> {
-    try {
-      return (await this.tier.fill(this.layout.entryKeys(key), lease.token, this.entryOf(write)))
-        ? 'done'
-        : 'superseded';
-    } catch (error) {
-      const outcome = this.faults.outcomeOfFailure('set', error);
-      if (outcome === 'unknown') {
-        this.journal(key);
-      }
-      return outcome;
-    }
+  fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'superseded'> {
+    return this.tier.fill(this.layout.entryKeys(key), lease.token, this.entryOf(write)).then(
+      (isStored) => (isStored ? 'done' : 'superseded'),
+      (error) => {
+        const outcome = this.faults.outcomeOfFailure('set', error);
+        if (outcome === 'unknown') {
+          this.journal(key);
+        }
+        return outcome;
+      },
+    );
   }
 
   /**

@@ -275,14 +275,14 @@ interface LoadedTags {
  * of a tag that the loader adds could not be read before the load. For such tags the time decides: if one was
  * invalidated after the load began, the result is not kept.
  */
-export class LoadTags {
-  private readonly tagVersions: readonly TagVersion[] | undefined;
+export class LoadTags implements LoadedTags {
+  readonly tagVersions: readonly TagVersion[] | undefined;
   private readonly startedAtMs: number;
 
   private constructor(
     private readonly registry: TagRegistry,
-    private readonly names: readonly string[],
-    private readonly stamps: readonly Stamp[],
+    readonly names: readonly string[],
+    readonly stamps: readonly Stamp[],
     private readonly runtime: CacheRuntime,
   ) {
     this.tagVersions = registry.tagVersions(names);
@@ -293,30 +293,34 @@ export class LoadTags {
    * Reads the stamps of the tags; to be called before the loader.
    * @param keptMs how long Redis will probably keep the result, in milliseconds; absent when it is not to be stored
    * there
-   * @throws the tier's errors
+   * @returns a promise only where stamps are read; it resolves to `undefined` if they can't be: the result can't be kept
    */
-  static async begin(
+  static begin(
     runtime: CacheRuntime,
     registry: TagRegistry,
     names: readonly string[],
     keptMs: (() => number) | undefined,
-  ): Promise<LoadTags> {
-    const isAsked = keptMs !== undefined && names.length > 0;
-    return new LoadTags(registry, names, isAsked ? await registry.stamps(names, keptMs()) : [], runtime);
+  ): LoadTags | Promise<LoadTags | undefined> {
+    const make = (stamps: readonly Stamp[]): LoadTags => new LoadTags(registry, names, stamps, runtime);
+    return keptMs === undefined || names.length === 0
+      ? make([])
+      : registry.stamps(names, keptMs()).then(make, () => undefined);
   }
 
   /**
    * Completes the tags after the loader has run.
    * @param added the tags that the loader added
-   * @returns `undefined` if one of those was invalidated while it ran
-   * @throws the tier's errors
+   * @returns `undefined` if one of those was invalidated while it ran, or if its stamp can't be read; a promise only where
+   * the loader has added tags
    */
-  async end(added: readonly string[], needsStamps: boolean): Promise<LoadedTags | undefined> {
+  end(added: readonly string[], needsStamps: boolean): LoadedTags | Promise<LoadedTags | undefined> {
+    const { names } = this;
+    const further = added.length === 0 ? added : added.filter((name) => !names.includes(name));
+    return further.length === 0 ? this : this.endWith(further, needsStamps).catch(() => undefined);
+  }
+
+  private async endWith(further: readonly string[], needsStamps: boolean): Promise<LoadedTags | undefined> {
     const { registry, names, tagVersions, stamps } = this;
-    const further = added.filter((name) => !names.includes(name));
-    if (further.length === 0) {
-      return { names, tagVersions, stamps };
-    }
     const furtherVersions = registry.tagVersions(further) ?? [];
     const furtherStamps = needsStamps ? await registry.stamps(further) : [];
     const mayBeInvalidated =

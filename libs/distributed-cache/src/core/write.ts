@@ -54,7 +54,9 @@ export class EntrySetter {
     const flight = flights.beginWrite(encodedKey);
     let written: WrittenEntry;
     try {
-      written = await writer.write({ key: encodedKey, value, life, flight, ...common });
+      const { loadMs, tagVersions, check, values, flatten } = common; // without a spread: see LoadFiller.store
+      const entry = { key: encodedKey, value, life, flight, loadMs, tags, tagVersions, check, values, flatten };
+      written = await writer.write(entry);
     } finally {
       flights.end(encodedKey, flight);
     }
@@ -148,16 +150,11 @@ export class EntryWriter {
    * Stores a loaded value. Redis accepts it only with the lease under which it was loaded; without a lease, only this
    * process keeps it.
    */
-  async writeLoaded(entry: EntryToWrite, grant: FillGrant | undefined): Promise<WrittenLoad> {
+  writeLoaded(entry: EntryToWrite, grant: FillGrant | undefined): WrittenLoad | Promise<WrittenLoad> {
     const preparing = this.encoder.prepare(entry, false);
-    const prepared = preparing instanceof Promise ? await preparing : preparing;
-    if (prepared === undefined) {
-      return { ...refused(entry), stored: this.values.unkept(entry.value, entry.values) };
-    }
-    const { forLocal, isExact } = prepared;
-    const written = this.finish(prepared, await this.fill(prepared, grant));
-    const stored = forLocal instanceof DeferredJson ? forLocal.read() : forLocal;
-    return { ...written, stored: isExact ? withSpare(stored, entry.value) : stored };
+    return preparing instanceof Promise
+      ? preparing.then((prepared) => this.fill(entry, prepared, grant))
+      : this.fill(entry, preparing, grant);
   }
 
   /** Stores a value that a caller passed to `set`. */
@@ -186,14 +183,26 @@ export class EntryWriter {
   }
 
   private fill(
-    prepared: PreparedEntry,
+    entry: EntryToWrite,
+    prepared: PreparedEntry | undefined,
     grant: FillGrant | undefined,
-  ): WriteOutcome | Promise<WriteOutcome | 'superseded'> {
-    const { key, flight } = prepared.entry;
-    if (this.remote === undefined || grant === undefined || flight.isTainted) {
-      return this.remote === undefined ? 'done' : 'unsent';
+  ): WrittenLoad | Promise<WrittenLoad> {
+    const { remote } = this;
+    if (prepared === undefined) {
+      return { ...refused(entry), stored: this.values.unkept(entry.value, entry.values) };
     }
-    return this.remote.fill(key, grant.lease, writeOf(prepared, grant.stamps));
+    if (remote === undefined || grant === undefined || entry.flight.isTainted) {
+      return this.finishLoad(prepared, remote === undefined ? 'done' : 'unsent');
+    }
+    const filling = remote.fill(entry.key, grant.lease, writeOf(prepared, grant.stamps));
+    return filling.then((outcome) => this.finishLoad(prepared, outcome));
+  }
+
+  private finishLoad(prepared: PreparedEntry, outcome: WriteOutcome | 'superseded'): WrittenLoad {
+    const { kept, superseded, complete } = this.finish(prepared, outcome);
+    const { forLocal, isExact, entry } = prepared;
+    const stored = forLocal instanceof DeferredJson ? forLocal.read() : forLocal;
+    return { kept, superseded, complete, stored: isExact ? withSpare(stored, entry.value) : stored };
   }
 
   private putOne(prepared: PreparedEntry): Promise<WriteOutcome> {

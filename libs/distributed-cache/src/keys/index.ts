@@ -10,7 +10,7 @@ export {
   PreparedKey,
 } from './key-encoding.js';
 export {
-  formerNamesOf,
+  type EntryKeys,
   isAuxiliaryKey,
   isValidName,
   keyLayout,

@@ -41,12 +41,22 @@ export interface KeyLayout {
   /** The key of a value. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
   valueKey(encodedKey: string): string;
   /** The keys of a value, its lease and its staged value. @param encodedKey a result of `encodeKey` */
-  entryKeys(encodedKey: string): { readonly valueKey: string; readonly leaseKey: string; readonly fillKey: string };
+  entryKeys(encodedKey: string): EntryKeys;
   /**
    * The key of a tag's stamp.
    * @param encodedTag a result of `encodeKey` for a tag: tags are encoded by the rules for keys
    */
   tagStampKey(encodedTag: string): string;
+}
+
+/**
+ * The keys of one entry: its value, the lease to load it, and the key under which a loaded value is staged before it is
+ * moved to its place.
+ */
+export interface EntryKeys {
+  readonly valueKey: string;
+  readonly leaseKey: string;
+  readonly fillKey: string;
 }
 
 /** Makes the layout of one namespace. @throws CacheKeyError if a name contains anything but `A-Z a-z 0-9 _ . -` */
@@ -90,23 +100,6 @@ function requireValidName(what: string, name: string): void {
       'Use letters and digits of ASCII, `_`, `.` and `-`',
     );
   }
-}
-
-/** The keys of a value's lease, staged value and metadata in versions before 0.2: they do not begin with `prefix:`. */
-export interface FormerNames {
-  readonly leaseKey: string;
-  readonly fillKey: string;
-  readonly sidecarKey: string;
-}
-
-/**
- * The former names of a value. They are needed only while processes of such a version may run beside this one; see
- * `redis/entry-keys.ts`.
- * @param valueKey a result of `KeyLayout.valueKey`
- */
-export function formerNamesOf(valueKey: string): FormerNames {
-  const slot = `{${valueKey}}`;
-  return { leaseKey: `${slot}:lease`, fillKey: `${slot}:fill`, sidecarKey: `${slot}:about` };
 }
 
 /** The number of slots of a Redis Cluster. */

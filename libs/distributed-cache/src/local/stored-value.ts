@@ -101,7 +101,7 @@ export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking
     const isRebuilt = mode === 'cloned' || (mode === 'frozen' && isGiven);
     const kept = isRebuilt ? rebuildTree(value) : value;
     const bytes = readyTree(kept, { flattens: isGiven, freezes: mode === 'frozen', isAscii });
-    return { value: kept, bytes, form: FORMS[mode], isTree: mode !== 'shared' };
+    return { value: kept, bytes, form: FORMS[mode], isTree: mode !== 'shared', spare: undefined };
   }
   const measured = measureValue(value);
   const { bytes, hiddenBytes, unfreezable, objects } = measured;

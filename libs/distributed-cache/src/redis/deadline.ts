@@ -50,17 +50,22 @@ export class DeadlineClock {
   }
 }
 
-/**
- * Starts a measurement of this process's load. The returned function says which part of the time since then the process
- * has worked, 0 to 1.
- */
+/** Measures the load of this process since it was made. */
+class LoadMeter {
+  private readonly startedAtMs = performance.now();
+  private readonly idleBeforeMs = performance.nodeTiming.idleTime;
+
+  /** The part of the time in which the process has worked, 0 to 1. */
+  share(): number {
+    const passedMs = performance.now() - this.startedAtMs;
+    return passedMs <= 0 ? 1 : 1 - (performance.nodeTiming.idleTime - this.idleBeforeMs) / passedMs;
+  }
+}
+
+/** Starts a {@link LoadMeter}. @returns its reading */
 export function measureLoad(): () => number {
-  const startedAtMs = performance.now();
-  const idleBeforeMs = performance.nodeTiming.idleTime;
-  return () => {
-    const passedMs = performance.now() - startedAtMs;
-    return passedMs <= 0 ? 1 : 1 - (performance.nodeTiming.idleTime - idleBeforeMs) / passedMs;
-  };
+  const meter = new LoadMeter();
+  return () => meter.share();
 }
 
 /**
@@ -89,6 +94,7 @@ const MOST_EXTENSIONS = 5;
  * Waits for `work` until a point in time of the clock. The timer keeps the process alive, because a caller waits.
  * @param onLate called when the time is over first: the caller gets its result, or the error that it throws; `work`
  * goes on
+ * @param onEnd called when the wait is over, in either way
  * @throws what `work` rejects with
  */
 export function withinDeadline<Result, Late>(
@@ -96,54 +102,79 @@ export function withinDeadline<Result, Late>(
   clock: { nowMs(): number },
   dueAtMs: number,
   onLate: () => Late,
+  onEnd?: () => void,
 ): Promise<Result | Late> {
   return new Promise((resolve, reject) => {
-    let timer: NodeJS.Timeout | undefined;
-    let isOver = false;
-    let endsAtMs = dueAtMs;
-    let extensions = 0;
-    const loadSinceNow = measureLoad();
-    const wait = (): void => {
-      timer = setTimeout(onTimer, Math.max(1, Math.ceil(endsAtMs - clock.nowMs())));
-    };
-    const end = (): void => {
-      if (isOver) {
-        return;
-      }
+    const wait = new DeadlineWait(clock, dueAtMs, () => {
+      onEnd?.();
       try {
         resolve(onLate());
       } catch (error) {
         reject(error instanceof Error ? error : new Error('unknown error'));
       }
-    };
-    const onTimer = (): void => {
-      const lateMs = clock.nowMs() - endsAtMs;
-      if (lateMs < 0) {
-        wait(); // the clock was paused meanwhile
-      } else if (extensions < MOST_EXTENSIONS && (lateMs > STALLED_LOOP_MS || loadSinceNow() > BUSY_SHARE)) {
-        extensions++;
-        endsAtMs = clock.nowMs() + EXTENSION_MS;
-        wait();
-      } else {
-        afterThisTurn(end); // timers run before the poll phase, in which answers are read
-      }
-    };
-    const settle = (): void => {
-      isOver = true;
-      clearTimeout(timer);
-    };
-    wait();
+    });
     work.then(
       (result) => {
-        settle();
-        resolve(result);
+        if (wait.end()) {
+          onEnd?.();
+          resolve(result);
+        }
       },
       (error: Error) => {
-        settle();
-        reject(error);
+        if (wait.end()) {
+          onEnd?.();
+          reject(error);
+        }
       },
     );
   });
+}
+
+/** The timer of one {@link withinDeadline}. */
+class DeadlineWait {
+  private isOver = false;
+  private extensions = 0;
+  private readonly load = new LoadMeter();
+  private timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly clock: { nowMs(): number },
+    private endsAtMs: number,
+    private readonly onOver: () => void,
+  ) {
+    this.timer = this.wait();
+  }
+
+  /** The work has ended. @returns whether that is in time */
+  end(): boolean {
+    clearTimeout(this.timer);
+    const isInTime = !this.isOver;
+    this.isOver = true;
+    return isInTime;
+  }
+
+  private wait(): NodeJS.Timeout {
+    return setTimeout(onTimer, Math.max(1, Math.ceil(this.endsAtMs - this.clock.nowMs())), this);
+  }
+
+  onTimer(): void {
+    const { clock, load } = this;
+    const lateMs = clock.nowMs() - this.endsAtMs;
+    if (lateMs < 0) {
+      this.timer = this.wait(); // the clock was paused meanwhile
+    } else if (this.extensions < MOST_EXTENSIONS && (lateMs > STALLED_LOOP_MS || load.share() > BUSY_SHARE)) {
+      this.extensions++;
+      this.endsAtMs = clock.nowMs() + EXTENSION_MS;
+      this.timer = this.wait();
+    } else {
+      // timers run before the poll phase, in which answers are read
+      afterThisTurn(() => this.end() && this.onOver());
+    }
+  }
+}
+
+function onTimer(wait: DeadlineWait): void {
+  wait.onTimer();
 }
 
 /**

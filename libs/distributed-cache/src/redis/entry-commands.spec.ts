@@ -71,14 +71,12 @@ describe.each([
       owner: 'first',
       bytes: null,
       refusal: undefined,
-      isHalf: false,
     });
     await admin.set(keys.valueKey, 'value');
     expect(await send(acquiring(client, keys, 'second', MINUTE_MS))).toEqual({
       owner: 'first',
       bytes: value,
       refusal: undefined,
-      isHalf: false,
     });
   });
 

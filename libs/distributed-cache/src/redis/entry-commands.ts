@@ -1,5 +1,5 @@
 import type { SealedEntry } from '../codec/index.js';
-import { sidecarsOf, leasesOf, loadNamesOf, withFormerNames, type EntryKeys } from './entry-keys.js';
+import { type EntryKeys, sidecarKeyOf } from '../keys/index.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { isRefusal, outageReason, refusedCommand } from './client-errors.js';
 import {
@@ -53,78 +53,46 @@ export function put(
   { bytes, sidecar }: SealedEntry,
   lifeMs: number,
 ): Request<void> {
-  const { valueKey } = keys;
-  return withFormerNames(client, (withFormer) => {
-    const commands: Command[] = [
-      ['del', ...loadNamesOf(keys, withFormer)],
-      ['set', valueKey, bytes, 'PX', lifeMs],
-    ];
-    if (sidecar !== undefined) {
-      sidecarsOf(valueKey, withFormer).forEach((key) => commands.push(['set', key, sidecar, 'PX', lifeMs]));
-    }
-    return {
-      commands,
-      atomic: sidecar !== undefined || !isDirect(client),
-      resultOf: requireDone,
-    };
-  });
+  const { valueKey, leaseKey, fillKey } = keys;
+  const commands: Command[] = [
+    ['del', leaseKey, fillKey],
+    ['set', valueKey, bytes, 'PX', lifeMs],
+  ];
+  if (sidecar !== undefined) {
+    commands.push(['set', sidecarKeyOf(valueKey), sidecar, 'PX', lifeMs]);
+  }
+  return { commands, atomic: sidecar !== undefined || !isDirect(client), resultOf: requireDone };
 }
 
 /**
- * KEYS fill, leases, perhaps sidecars; ARGV token, bytes, life ms, number of leases, perhaps the sidecar's bytes.
- * Ends the leases; returns whether the token held them and the value is staged. A sidecar names the text that it
- * belongs to, so it needs no staging.
+ * KEYS fill, lease, perhaps the sidecar; ARGV token, bytes, life ms, perhaps the sidecar's bytes. Ends the lease;
+ * returns whether the token held it and the value is staged. A sidecar names the text that it belongs to, so it needs
+ * no staging.
  */
 const STAGE = scriptOf(`
-local last = tonumber(ARGV[4]) + 1
-for i = 2, last do
-  -- remedy: fill-needs-lease
-  if redis.call('GET', KEYS[i]) ~= ARGV[1] then
-    redis.call('DEL', KEYS[1])
-    return 0
-  end
+-- remedy: fill-needs-lease
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then
+  redis.call('DEL', KEYS[1])
+  return 0
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-for i = last + 1, #KEYS do redis.call('SET', KEYS[i], ARGV[5], 'PX', ARGV[3]) end
-for i = 2, last do redis.call('DEL', KEYS[i]) end
+if KEYS[3] then redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[3]) end
+redis.call('DEL', KEYS[2])
 return 1`);
 
-/**
- * Stores a loaded value under a lease. With leases under two names it is one transaction, see `entry-keys.ts`.
- * @returns false if this process no longer holds the lease
- */
+/** Stores a loaded value under a lease. @returns false if this process no longer holds the lease */
 export function fill(
   client: RedisClient,
-  keys: EntryKeys,
-  token: string,
-  sealed: SealedEntry,
-  lifeMs: number,
-): Request<boolean> {
-  return withFormerNames(client, (withFormer) =>
-    runScript(
-      client,
-      STAGE,
-      stagingOf(keys, token, sealed, lifeMs, withFormer),
-      { atomic: withFormer, resultOf: isFilled },
-      [['rename', keys.fillKey, keys.valueKey]],
-    ),
-  );
-}
-
-function stagingOf(
-  keys: EntryKeys,
+  { valueKey, leaseKey, fillKey }: EntryKeys,
   token: string,
   { bytes, sidecar }: SealedEntry,
   lifeMs: number,
-  withFormer: boolean,
-): ScriptArguments {
-  const leases = leasesOf(keys, withFormer);
-  const names = [keys.fillKey, ...leases];
-  if (sidecar === undefined) {
-    return [names.length, ...names, token, bytes, lifeMs, leases.length];
-  }
-  names.push(...sidecarsOf(keys.valueKey, withFormer));
-  return [names.length, ...names, token, bytes, lifeMs, leases.length, sidecar];
+): Request<boolean> {
+  const args: ScriptArguments =
+    sidecar === undefined
+      ? [2, fillKey, leaseKey, token, bytes, lifeMs]
+      : [3, fillKey, leaseKey, sidecarKeyOf(valueKey), token, bytes, lifeMs, sidecar];
+  return runScript(client, STAGE, args, { resultOf: isFilled }, [['rename', fillKey, valueKey]]);
 }
 
 function isFilled([staged, moved]: Outcomes): boolean {
@@ -134,11 +102,11 @@ function isFilled([staged, moved]: Outcomes): boolean {
 }
 
 /**
- * KEYS value, leases and fills; ARGV bytes before, bytes after, life ms. Replaces a value that has not changed; ends
- * the load under way.
+ * KEYS value, lease, fill; ARGV bytes before, bytes after, life ms. Replaces a value that has not changed; ends the load
+ * under way.
  */
 const REPLACE = scriptOf(`
-for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
+redis.call('DEL', KEYS[2], KEYS[3])
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`);
@@ -149,17 +117,12 @@ return 1`);
  */
 export function replace(
   client: RedisClient,
-  keys: EntryKeys,
+  { valueKey, leaseKey, fillKey }: EntryKeys,
   before: Buffer,
   after: Buffer,
   lifeMs: number,
 ): Request<void> {
-  return withFormerNames(client, (withFormer) => {
-    const names = [keys.valueKey, ...loadNamesOf(keys, withFormer)];
-    return runScript(client, REPLACE, [names.length, ...names, before, after, lifeMs], {
-      resultOf: requireDone,
-    });
-  });
+  return runScript(client, REPLACE, [3, valueKey, leaseKey, fillKey, before, after, lifeMs], { resultOf: requireDone });
 }
 
 /** Maximum number of entries in one request: a transaction is all that the server executes while it runs. */
@@ -204,28 +167,16 @@ end
 return counts`);
 
 function drop(client: RedisClient, part: readonly EntryKeys[], holdOffMs?: number): Request<boolean[]> {
-  return withFormerNames(client, (withFormer) => {
-    const values = part.map(({ valueKey }) => valueKey);
-    // remedy: deletion-ends-lease
-    const others = part.flatMap((keys) => loadNamesOf(keys, withFormer));
-    const held = holdOffMs === undefined ? [] : part.flatMap((keys) => leasesOf(keys, withFormer));
-    return dropAtOnce(client, values, others, held, holdOffMs);
-  });
-}
-
-function dropAtOnce(
-  client: RedisClient,
-  values: readonly string[],
-  others: readonly string[],
-  heldLeases: readonly string[],
-  holdOffMs = 0,
-): Request<boolean[]> {
+  const values = part.map(({ valueKey }) => valueKey);
+  // remedy: deletion-ends-lease
+  const others = part.flatMap(({ leaseKey, fillKey }) => [leaseKey, fillKey]);
+  const heldLeases = holdOffMs === undefined ? [] : part.map(({ leaseKey }) => leaseKey);
   const remove = clientsWithoutUnlink.has(client) ? 'del' : 'unlink';
   const dropping: Request<boolean[]> = {
     commands: [
       ['del', ...others],
       ...values.map((key): Command => [remove, key]), // one command per value: UNLINK of several keys answers with a sum
-      ...heldLeases.map((key): Command => ['set', key, HOLD_OFF, 'PX', Math.max(1, Math.ceil(holdOffMs))]),
+      ...heldLeases.map((key): Command => ['set', key, HOLD_OFF, 'PX', Math.max(1, Math.ceil(holdOffMs ?? 0))]),
     ],
     atomic: heldLeases.length > 0 || !isDirect(client),
     resultOf: (outcomes) => {
@@ -237,7 +188,7 @@ function dropAtOnce(
     const isFull = outageReason(failure) === 'OOM';
     if (remove === 'unlink' && !isFull && refusedCommand(failure) === 'UNLINK' && isRefusal(failure)) {
       clientsWithoutUnlink.add(client);
-      return dropAtOnce(client, values, others, heldLeases, holdOffMs);
+      return drop(client, part, holdOffMs);
     }
     return isFull ? dropFromFull(client, values, others) : undefined;
   });

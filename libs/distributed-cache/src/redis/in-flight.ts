@@ -203,29 +203,29 @@ export class InFlight {
   }
 
   private begin(operation: Operation): void {
-    this.stamp(operation);
+    const [first] = this.sentInTurn;
+    const { nowMs, observer } = this.options;
+    this.stamp(operation, first?.sentAtMs ?? nowMs(), first?.progressAtSend ?? observer.progress());
     this.sent.add(operation);
-    if (this.sent.size > BURST) {
-      this.stampAtEndOfTurn(operation);
+    if (this.sent.size > BURST && this.sentInTurn.push(operation) === 1) {
+      afterThisTurn(() => this.stampAtEndOfTurn());
     }
     this.arm();
     operation.start();
   }
 
-  private stamp(operation: Operation): void {
-    operation.sentAtMs = this.options.nowMs();
-    operation.dueAtMs = operation.sentAtMs + this.options.deadlineMs;
-    operation.progressAtSend = this.options.observer.progress();
+  private stamp(operation: Operation, nowMs: number, progress: number): void {
+    operation.sentAtMs = nowMs;
+    operation.dueAtMs = nowMs + this.options.deadlineMs;
+    operation.progressAtSend = progress;
   }
 
-  private stampAtEndOfTurn(operation: Operation): void {
-    if (this.sentInTurn.push(operation) === 1) {
-      afterThisTurn(() => {
-        const { sentInTurn } = this;
-        this.sentInTurn = [];
-        sentInTurn.forEach((sent) => this.stamp(sent));
-      });
-    }
+  private stampAtEndOfTurn(): void {
+    const nowMs = this.options.nowMs();
+    const progress = this.options.observer.progress();
+    const { sentInTurn } = this;
+    this.sentInTurn = [];
+    sentInTurn.forEach((sent) => this.stamp(sent, nowMs, progress));
   }
 
   /** @returns whether it was still waited for */

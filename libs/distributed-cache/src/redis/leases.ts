@@ -1,17 +1,17 @@
 import { TierReplyError } from '../errors/index.js';
-import { leasesOf, usesFormerNames, withFormerNames, type EntryKeys } from './entry-keys.js';
+import type { EntryKeys } from '../keys/index.js';
 import { afterThisTurn } from './deadline.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import { outageReason, toTierError } from './client-errors.js';
 import {
   isDirect,
+  observed,
   orElse,
   requireAll,
   requireDone,
   runScript,
   scriptOf,
-  type Command,
   type Outcomes,
   type Request,
 } from './send.js';
@@ -24,8 +24,6 @@ export interface LeaseAttempt {
   readonly bytes: Buffer | null;
   /** Why Redis gives no lease: it is full, a replica, or forbids it. The value may be there all the same. */
   readonly refusal: TierReplyError | undefined;
-  /** Whether this process holds only one of the two leases; that one is to be released. */
-  readonly isHalf: boolean;
 }
 
 interface Renewal {
@@ -44,73 +42,51 @@ const LEASES_PER_SCRIPT = 250;
 
 /**
  * Acquires, renews and releases the leases of one Redis. To acquire a lease needs no script, but to store under it and
- * to release it do: when scripts are forbidden, a lease that was acquired would only block other loads. So after a
- * script was refused, leases are acquired by script until one succeeds. While this user may not run scripts, or a
- * command in them, no lease is acquired: the script that acquires it may be allowed where the one that releases it is not.
+ * to release it do: when scripts are forbidden, a lease that was acquired would only block other loads. So while scripts
+ * are refused, leases are acquired by script. While this user may not run scripts, or a command in them, no lease is
+ * acquired: the script that acquires it may be allowed where the one that releases it is not.
  *
  * Leases that are due in one turn of the event loop are renewed together: a batch load holds thousands, and one command
  * each would cost more than the load. A cluster refuses scripts over several slots, so there each lease has a command
  * of its own.
  */
 export class Leases {
-  private mayRunScripts = true;
   private due: Renewal[] = [];
 
   constructor(private readonly connection: RedisConnection) {}
 
-  async acquire(keys: EntryKeys, token: string, leaseMs: number): Promise<LeaseAttempt> {
+  acquire(keys: EntryKeys, token: string, leaseMs: number): Promise<LeaseAttempt> {
     const { refusals } = this.connection;
     const forbidden = refusals.forbidsScripts;
     if (forbidden !== undefined) {
       const refusal = new TierReplyError('TAKE', forbidden.reply, forbidden.command, true);
       return this.connection.request('TAKE', keys.valueKey, () => readWithoutLease(keys, refusal));
     }
-    let isByScript = false;
-    const attempt = await this.connection.request('TAKE', keys.valueKey, (client) => {
-      isByScript = !isDirect(client) || !this.mayRunScripts || refusals.areScriptsRefused;
-      return (isByScript ? acquireByScript : acquire)(client, keys, token, leaseMs);
+    return this.connection.request('TAKE', keys.valueKey, (client) => {
+      const acquiring = isDirect(client) && !refusals.areScriptsRefused ? acquire : acquireByScript;
+      return observed(acquiring(client, keys, token, leaseMs), ({ refusal }) => {
+        if (refusal !== undefined) {
+          refusals.note(refusal);
+        } else if (refusals.areAny) {
+          refusals.succeed('TAKE');
+        }
+      });
     });
-    if (isByScript) {
-      this.mayRunScripts = attempt.refusal === undefined;
-    }
-    if (attempt.isHalf) {
-      this.release(keys, token).catch(() => {}); // a lease that is not released ends with its TTL
-    }
-    if (attempt.refusal !== undefined) {
-      refusals.note(attempt.refusal);
-    } else if (refusals.areAny) {
-      refusals.succeed('TAKE');
-    }
-    return attempt;
   }
 
   /** Renews a lease. @returns whether this process still holds it */
   renew(keys: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
-    const renewing = new Promise<boolean>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       this.due.push({ keys, token, leaseMs, resolve, reject });
       if (this.due.length === 1) {
         afterThisTurn(() => this.renewDue());
       }
     });
-    return this.learnFrom(renewing);
   }
 
   /** Releases a lease of this process; a lease of another process is left alone. */
   release(keys: EntryKeys, token: string): Promise<void> {
-    const { connection } = this;
-    return this.learnFrom(
-      connection.request('RELEASE', keys.leaseKey, (client) => release(client, keys, token), ENDS_WORK),
-    );
-  }
-
-  /** Records whether scripts are refused. @param running an operation that needs a script */
-  learnFrom<Result>(running: Promise<Result>): Promise<Result> {
-    return running.catch((error: unknown) => {
-      if (error instanceof TierReplyError && (error.reply === 'NOPERM' || error.reply === 'ERR')) {
-        this.mayRunScripts = false;
-      }
-      throw error;
-    });
+    return this.connection.request('RELEASE', keys.leaseKey, (client) => release(client, keys, token), ENDS_WORK);
   }
 
   private renewDue(): void {
@@ -149,19 +125,10 @@ export class Leases {
 }
 
 /**
- * KEYS value, leases; ARGV token, lease ms. Takes the leases if they are free; returns the present owner of a lease,
- * and the value.
- */
+ * KEYS value, lease; ARGV token, lease ms. Takes the lease if it is free; returns its present owner, and the value. */
 const TAKE = scriptOf(`
-local owner = ARGV[1]
-for i = 2, #KEYS do
-  if not redis.call('SET', KEYS[i], ARGV[1], 'NX', 'PX', ARGV[2]) then
-    owner = redis.call('GET', KEYS[i])
-    for taken = 2, i - 1 do redis.call('DEL', KEYS[taken]) end
-    break
-  end
-end
-return { owner, redis.call('GET', KEYS[1]) }`);
+local isFree = redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
+return { isFree and ARGV[1] or redis.call('GET', KEYS[2]), redis.call('GET', KEYS[1]) }`);
 
 /** Acquires a lease, if it is free, and reads the value, in one step. */
 export function acquireByScript(
@@ -170,11 +137,8 @@ export function acquireByScript(
   token: string,
   leaseMs: number,
 ): Request<LeaseAttempt> {
-  const { valueKey } = keys;
-  const acquiring = withFormerNames(client, (withFormer) => {
-    const names = [valueKey, ...leasesOf(keys, withFormer)];
-    return runScript<LeaseAttempt>(client, TAKE, [names.length, ...names, token, leaseMs], { resultOf: attemptOf });
-  });
+  const { valueKey, leaseKey } = keys;
+  const acquiring = runScript(client, TAKE, [2, valueKey, leaseKey, token, leaseMs], { resultOf: attemptOf });
   return orElse(acquiring, (failure) => {
     const refusal = refusalIn(failure);
     return refusal && readWithoutLease(keys, refusal);
@@ -183,7 +147,7 @@ export function acquireByScript(
 
 function attemptOf(outcomes: Outcomes): LeaseAttempt {
   const [[owner, bytes]] = requireAll(outcomes) as [[owner: unknown, bytes: Buffer | null]];
-  return { owner: String(owner), bytes, refusal: undefined, isHalf: false };
+  return { owner: String(owner), bytes, refusal: undefined };
 }
 
 function readWithoutLease({ valueKey, leaseKey }: EntryKeys, refusal: TierReplyError): Request<LeaseAttempt> {
@@ -194,12 +158,7 @@ function readWithoutLease({ valueKey, leaseKey }: EntryKeys, refusal: TierReplyE
     ],
     resultOf: ([bytes, owner]) => {
       requireAll([bytes]); // the user may lack the right to the key of the lease
-      return {
-        owner: textIn(owner),
-        bytes: bytes as Buffer | null,
-        refusal,
-        isHalf: false,
-      };
+      return { owner: textIn(owner), bytes: bytes as Buffer | null, refusal };
     },
   };
 }
@@ -216,21 +175,14 @@ export function acquire(client: RedisClient, keys: EntryKeys, token: string, lea
   if (clientsWithoutSetGet.has(client)) {
     return acquireByScript(client, keys, token, leaseMs);
   }
-  const leases = leasesOf(keys, usesFormerNames(client));
   const acquiring: Request<LeaseAttempt> = {
     commands: [
-      ...leases.map((lease): Command => ['set', lease, token, 'PX', leaseMs, 'NX', 'GET']),
+      ['set', keys.leaseKey, token, 'PX', leaseMs, 'NX', 'GET'],
       ['get', keys.valueKey],
     ],
     resultOf: (outcomes) => {
-      const bytes = requireAll(outcomes.slice(-1))[0] as Buffer | null;
-      const owners = ownersIn(outcomes.slice(0, -1), token);
-      return {
-        owner: owners.find((owner) => owner !== token) ?? token,
-        bytes,
-        refusal: undefined,
-        isHalf: owners.includes(token) && owners.some((owner) => owner !== token),
-      };
+      const [owner, bytes] = requireAll(outcomes);
+      return { owner: textIn(owner) ?? token, bytes: bytes as Buffer | null, refusal: undefined };
     },
   };
   return orElse(acquiring, (failure) => {
@@ -241,15 +193,6 @@ export function acquire(client: RedisClient, keys: EntryKeys, token: string, lea
     const refusal = refusalIn(failure);
     return refusal && readWithoutLease(keys, refusal);
   });
-}
-
-/**
- * The owner of each lease after an attempt to acquire it. A former name that is refused is ignored, as in
- * `withFormerNames`.
- */
-function ownersIn([first, ...former]: Outcomes, token: string): string[] {
-  const usable = former.filter((outcome) => !(outcome instanceof Error && outageReason(outcome) === 'NOPERM'));
-  return requireAll([first, ...usable]).map((previous) => textIn(previous) ?? token);
 }
 
 function textIn(outcome: unknown): string | undefined {
@@ -263,61 +206,38 @@ function refusalIn(failure: Error): TierReplyError | undefined {
 }
 
 /**
- * KEYS the leases of several loads, the same number for each; ARGV lease ms, that number, the tokens of the loads.
- * Returns for each load whether its token still holds its leases.
+ * KEYS leases; ARGV lease ms, the tokens of their loads. Returns for each load whether its token still holds its lease.
  */
 const RENEW = scriptOf(`
-local each = tonumber(ARGV[2])
 local renewed = {}
-for load = 1, #KEYS / each do
-  local token = ARGV[2 + load]
-  local first = (load - 1) * each + 1
-  local ours = 1
-  for i = first, first + each - 1 do
-    if redis.call('GET', KEYS[i]) ~= token then ours = 0 end
-  end
-  if ours == 1 then
-    for i = first, first + each - 1 do redis.call('PEXPIRE', KEYS[i], ARGV[1]) end
-  end
-  renewed[load] = ours
+for load, lease in ipairs(KEYS) do
+  local isOurs = redis.call('GET', lease) == ARGV[1 + load]
+  renewed[load] = isOurs and redis.call('PEXPIRE', lease, ARGV[1]) or 0
 end
 return renewed`);
 
 /**
  * Renews the leases of several loads, all to the same duration.
- * @returns for each load, in order, whether its token still holds its leases
+ * @returns for each load, in order, whether its token still holds its lease
  */
 export function renew(
   client: RedisClient,
   loads: readonly { readonly keys: EntryKeys; readonly token: string }[],
   leaseMs: number,
 ): Request<readonly boolean[]> {
-  return withFormerNames(client, (withFormer) => {
-    const leases = loads.map(({ keys }) => leasesOf(keys, withFormer));
-    const names = leases.flat();
-    const tokens = loads.map(({ token }) => token);
-    return runScript(client, RENEW, [names.length, ...names, leaseMs, leases[0]?.length ?? 1, ...tokens], {
-      resultOf: (outcomes) => (requireAll(outcomes)[0] as number[]).map((isOurs) => isOurs === 1),
-    });
+  const leases = loads.map(({ keys }) => keys.leaseKey);
+  return runScript(client, RENEW, [leases.length, ...leases, leaseMs, ...loads.map(({ token }) => token)], {
+    resultOf: (outcomes) => (requireAll(outcomes)[0] as number[]).map((isOurs) => isOurs === 1),
   });
 }
 
-/** KEYS leases; ARGV token. Releases those that the token holds. */
+/** KEYS lease; ARGV token. Releases the lease if the token holds it. */
 const RELEASE = scriptOf(`
-local released = 0
-for _, key in ipairs(KEYS) do
-  if redis.call('GET', key) == ARGV[1] then released = released + redis.call('DEL', key) end
-end
-return released`);
+return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0`);
 
 /** Releases a lease of this process; a lease of another process is left alone. */
-export function release(client: RedisClient, keys: EntryKeys, token: string): Request<void> {
-  return withFormerNames(client, (withFormer) => {
-    const leases = leasesOf(keys, withFormer);
-    return runScript(client, RELEASE, [leases.length, ...leases, token], {
-      resultOf: requireDone,
-    });
-  });
+export function release(client: RedisClient, { leaseKey }: EntryKeys, token: string): Request<void> {
+  return runScript(client, RELEASE, [1, leaseKey, token], { resultOf: requireDone });
 }
 
 /*

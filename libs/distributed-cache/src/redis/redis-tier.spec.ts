@@ -5,7 +5,8 @@ import { redisForTest, type RedisForTest } from '../../../../test/support/redis-
 import { EntryCodec } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
 import { encodeKey, keyLayout } from '../keys/index.js';
-import { RedisTier, type EntryKeys, type EntryToStore } from './index.js';
+import type { EntryKeys } from '../keys/index.js';
+import { RedisTier, type EntryToStore } from './index.js';
 
 const MINUTE_MS = 60_000;
 const LEASE_MS = 5000;
@@ -167,8 +168,11 @@ describe('the leases of RedisTier', () => {
     const { tier, keysOf, set } = tierForTest();
     await set('key', 'stale');
     const taken = await Promise.all(['a', 'b', 'c'].map((token) => tier.take(keysOf('key'), token, LEASE_MS)));
-    expect(taken.map(({ isTaken }) => isTaken)).toEqual([true, false, false]);
-    expect(taken.map(({ entry }) => entry)).toEqual(Array(3).fill(expect.objectContaining({ value: 'stale' })));
+    expect(taken.map(({ owner }) => owner)).toEqual(['a', 'a', 'a']);
+    const { valueKey } = keysOf('key');
+    for (const { bytes } of taken) {
+      expect(tier.entryIn(valueKey, bytes ?? Buffer.alloc(0), 0)).toMatchObject({ value: 'stale' });
+    }
   });
 
   it('store once, and only for their holder', async () => {
@@ -178,7 +182,7 @@ describe('the leases of RedisTier', () => {
     expect(await tier.fill(keysOf('key'), 'mine', await entry('right'))).toBe(true);
     expect(await tier.fill(keysOf('key'), 'mine', await entry('again'))).toBe(false);
     expect(await tier.get(keysOf('key').valueKey)).toMatchObject({ value: 'right' });
-    expect(await tier.take(keysOf('key'), 'next', LEASE_MS)).toMatchObject({ isTaken: true });
+    expect(await tier.take(keysOf('key'), 'next', LEASE_MS)).toMatchObject({ owner: 'next' });
   });
 
   it.each(['a deletion', 'a set'])('are ended by %s', async (change) => {
@@ -197,20 +201,17 @@ describe('the leases of RedisTier', () => {
     const lifeMs = await admin.pttl(keysOf('key').leaseKey);
     expect(lifeMs).toBeGreaterThan(LEASE_MS);
     await tier.release(keysOf('key'), 'other');
-    expect(await tier.take(keysOf('key'), 'next', LEASE_MS)).toMatchObject({ isTaken: false });
+    expect(await tier.take(keysOf('key'), 'next', LEASE_MS)).toMatchObject({ owner: 'mine' });
     await tier.release(keysOf('key'), 'mine');
-    expect(await tier.take(keysOf('key'), 'next', LEASE_MS)).toMatchObject({ isTaken: true });
+    expect(await tier.take(keysOf('key'), 'next', LEASE_MS)).toMatchObject({ owner: 'next' });
   });
 
   it('are taken although the stored entry is unreadable', async () => {
     const { tier, admin, keysOf } = tierForTest();
-    await admin.set(keysOf('key').valueKey, Buffer.from([0xdc, 9]));
-    expect(await tier.take(keysOf('key'), 'mine', LEASE_MS)).toEqual({
-      isTaken: true,
-      owner: 'mine',
-      isHeldOff: false,
-      entry: expect.any(CorruptEntryError),
-      refusal: undefined,
-    });
+    const bytes = Buffer.from([0xdc, 9]);
+    await admin.set(keysOf('key').valueKey, bytes);
+    const taken = await tier.take(keysOf('key'), 'mine', LEASE_MS);
+    expect(taken).toEqual({ owner: 'mine', bytes, refusal: undefined });
+    expect(() => tier.entryIn(keysOf('key').valueKey, bytes, 0)).toThrow(CorruptEntryError);
   });
 });

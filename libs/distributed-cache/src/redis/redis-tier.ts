@@ -1,9 +1,9 @@
 import type { EntryCodec, EntryHeader } from '../codec/index.js';
-import type { CorruptEntryError, TierReplyError } from '../errors/index.js';
+import type { CorruptEntryError } from '../errors/index.js';
 import { BatchedReads } from './batched-reads.js';
-import { dropEntries, fill, HOLD_OFF, put, replace } from './entry-commands.js';
-import type { EntryKeys } from './entry-keys.js';
-import { hasEnded, Leases, markEnded } from './leases.js';
+import { dropEntries, fill, put, replace } from './entry-commands.js';
+import type { EntryKeys } from '../keys/index.js';
+import { hasEnded, type LeaseAttempt, Leases, markEnded } from './leases.js';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import type { SendCost } from './send-queue.js';
@@ -19,22 +19,6 @@ import {
 } from './stored-entry.js';
 
 const MOST_KEYS_PER_READ = 512;
-
-export interface TakenLease {
-  /** Whether this call has taken the lease. */
-  readonly isTaken: boolean;
-  /** The token of the load that holds the lease now, this one's or another's, as far as Redis says. */
-  readonly owner: string | undefined;
-  /** Whether no load may be stored for now: the key was deleted with a hold-off. */
-  readonly isHeldOff: boolean;
-  /**
-   * The entry that Redis held at that moment. It is an error when the entry can't be read, which is no reason to
-   * release the lease.
-   */
-  readonly entry: RedisEntry | CorruptEntryError | undefined;
-  /** Why Redis gives no lease at all: it is full, a replica, or forbids it. */
-  readonly refusal: TierReplyError | undefined;
-}
 
 /**
  * L2, the tier in Redis: reads and writes entries as envelopes, under full key names (`KeyLayout`). Every method waits
@@ -138,7 +122,7 @@ export class RedisTier {
       (client) => fill(client, keys, token, this.bytes.seal(keys, entry), redisLifeMs(entry)),
       { bytes: entry.payload.bytes.length, isUrgent: true },
     );
-    return this.afterChange('FILL', [keys.valueKey], this.leases.learnFrom(filling));
+    return this.afterChange('FILL', [keys.valueKey], filling);
   }
 
   /** Stores a value, and ends the lease of a load under way for this key. */
@@ -200,14 +184,11 @@ export class RedisTier {
   }
 
   /**
-   * Takes the lease of a key, if it is free, and reads the value after it, or in the same step.
+   * Takes the lease of a key, if it is free, and reads the bytes of the value after it, or in the same step.
    * @param leaseMs how long the lease lasts unless it is renewed, in milliseconds
    */
-  async take(keys: EntryKeys, token: string, leaseMs: number): Promise<TakenLease> {
-    const askedAtMs = this.connection.deadlineClock.nowMs();
-    const { owner, bytes, refusal } = await this.leases.acquire(keys, token, leaseMs);
-    const [entry] = await this.stored.entriesIn([keys.valueKey], [bytes], askedAtMs);
-    return { isTaken: owner === token, owner, isHeldOff: owner === HOLD_OFF, entry, refusal };
+  take(keys: EntryKeys, token: string, leaseMs: number): Promise<LeaseAttempt> {
+    return this.leases.acquire(keys, token, leaseMs);
   }
 
   /** Renews a lease. @returns whether this process still holds it */
@@ -291,17 +272,8 @@ export class RedisTier {
     return this.afterChange(operation, keys, this.connection.run(operation, send, keys[0], cost));
   }
 
-  private async afterChange<Result>(
-    operation: string,
-    keys: readonly string[],
-    changing: Promise<Result>,
-  ): Promise<Result> {
-    const result = await changing;
-    const rest = this.afterOwnChange(operation, keys);
-    if (rest !== undefined) {
-      await rest;
-    }
-    return result;
+  private afterChange<Result>(operation: string, keys: readonly string[], changing: Promise<Result>): Promise<Result> {
+    return changing.then((result) => this.afterOwnChange(operation, keys)?.then(() => result) ?? result);
   }
 }
 

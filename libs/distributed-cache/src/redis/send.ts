@@ -256,6 +256,26 @@ export function orElse<Result>(
   };
 }
 
+/** The same request; `onResult` receives the result. */
+export function observed<Result>(
+  { commands, atomic, resultOf: resultIn, insteadOf }: Request<Result>,
+  onResult: (result: Result) => void,
+): Request<Result> {
+  return {
+    commands,
+    atomic,
+    resultOf: (outcomes) => {
+      const result = resultIn(outcomes);
+      onResult(result);
+      return result;
+    },
+    insteadOf: (failure) => {
+      const other = insteadOf?.(failure);
+      return other && observed(other, onResult);
+    },
+  };
+}
+
 /** A Lua script, and the SHA-1 by which a server that has run it finds it. */
 export interface Script {
   readonly text: string;

@@ -11,10 +11,9 @@ import {
 import { CorruptEntryError } from '../errors/index.js';
 import { allOf } from './batches.js';
 import { HOLD_OFF } from './entry-commands.js';
-import { sidecarsOf, withFormerNames, type EntryKeys } from './entry-keys.js';
+import { type EntryKeys, sidecarKeyOf } from '../keys/index.js';
 import type { RedisConnection } from './redis-connection.js';
-import type { RedisClient } from './redis-client.js';
-import { requireAll, resultOf, type Command, type Request } from './send.js';
+import { requireAll, resultOf, type Request } from './send.js';
 
 /**
  * An entry as Redis holds it: the value, when it was made, when its fresh life ends (the server's time), its stamps.
@@ -31,8 +30,8 @@ export interface RedisEntry extends Decoded {
 
 /** What Redis knows of a legacy value (one that is not an envelope), besides its bytes. */
 interface LegacyMetadata {
-  /** The sidecars that exist (see `sidecarsOf`); at most one of them belongs to the bytes. */
-  readonly sidecars: readonly (Buffer | null)[];
+  /** The sidecar of the key; it may belong to other bytes. */
+  readonly sidecar: Buffer | null;
   readonly lifeMs: number;
 }
 
@@ -85,9 +84,8 @@ export class EntryBytes {
    * @returns `undefined` when the value has expired, or the bytes represent no value
    * @throws CorruptEntryError
    */
-  decodeLegacy(valueKey: string, bytes: Buffer, { sidecars, lifeMs }: LegacyMetadata): RedisEntry | undefined {
-    const readings = sidecars.map((sidecar) => this.codec.readPlain(bytes, sidecar));
-    const plain = readings.find((reading) => reading?.header !== undefined) ?? readings[0];
+  decodeLegacy(valueKey: string, bytes: Buffer, { sidecar, lifeMs }: LegacyMetadata): RedisEntry | undefined {
+    const plain = this.codec.readPlain(bytes, sidecar);
     const isGone = lifeMs === -2; // it has expired meanwhile
     if (plain === undefined || isGone) {
       return undefined;
@@ -217,23 +215,25 @@ export class StoredEntries {
     const { connection } = this;
     const reading = connection.run(
       'GET',
-      (client) =>
-        Promise.all(valueKeys.map(async (key) => [key, await resultOf(client, metadataOf(client, key))] as const)),
+      (client) => Promise.all(valueKeys.map(async (key) => [key, await resultOf(client, metadataOf(key))] as const)),
       valueKeys[0],
     );
     return new Map(await connection.deadlineClock.withinRest('GET', askedAtMs, reading));
   }
 }
 
-/** Reads the life and the sidecars of a legacy value. All names are in one slot. */
-function metadataOf(client: RedisClient, valueKey: string): Request<LegacyMetadata> {
-  return withFormerNames(client, (withFormer) => ({
-    commands: [['pttl', valueKey], ...sidecarsOf(valueKey, withFormer).map((sidecar): Command => ['get', sidecar])],
+/** Reads the life and the sidecar of a legacy value. Both names are in one slot. */
+function metadataOf(valueKey: string): Request<LegacyMetadata> {
+  return {
+    commands: [
+      ['pttl', valueKey],
+      ['get', sidecarKeyOf(valueKey)],
+    ],
     resultOf: (outcomes) => {
-      const [lifeMs, ...sidecars] = requireAll(outcomes);
-      return { sidecars: sidecars as (Buffer | null)[], lifeMs: Number(lifeMs) };
+      const [lifeMs, sidecar] = requireAll(outcomes);
+      return { sidecar: sidecar as Buffer | null, lifeMs: Number(lifeMs) };
     },
-  }));
+  };
 }
 
 function corruptOnly(error: unknown): CorruptEntryError {

@@ -134,26 +134,27 @@ function isThenable(sent: unknown): sent is PromiseLike<unknown> {
   return typeof sent === 'object' && sent !== null && typeof (sent as { then?: unknown }).then === 'function';
 }
 
-/** The length prefix of an argument of up to 255 bytes, made once for each length. */
-const LENGTHS = Array.from({ length: 256 }, (_, bytes) => `$${bytes}\r\n`);
+/** What stands before an argument of up to 255 bytes, made once for each length. */
+const BEFORE = Array.from({ length: 256 }, (_, bytes) => `\r\n$${bytes}\r\n`);
 
-function lengthOf(bytes: number): string {
-  return LENGTHS[bytes] ?? `$${bytes}\r\n`;
+function before(bytes: number): string {
+  return BEFORE[bytes] ?? `\r\n$${bytes}\r\n`;
 }
 
 /** Encodes a command as RESP, an array of bulk strings. The result is text unless an argument is bytes. */
 function writtenOut(command: Command): string | Buffer {
-  let text = `*${command.length}\r\n`;
+  let text = `*${command.length}`;
   let chunks: (string | Buffer)[] | undefined;
   for (const arg of command) {
     if (typeof arg === 'object') {
-      (chunks ??= []).push(text + lengthOf(arg.length), arg);
-      text = '\r\n';
+      (chunks ??= []).push(text + before(arg.length), arg);
+      text = '';
     } else {
       const argument = typeof arg === 'number' ? String(arg) : arg;
-      text += lengthOf(Buffer.byteLength(argument)) + argument + '\r\n';
+      text += before(Buffer.byteLength(argument)) + argument;
     }
   }
+  text += '\r\n';
   return chunks === undefined ? text : joined(chunks, text);
 }
 
