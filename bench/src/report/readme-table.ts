@@ -82,7 +82,7 @@ export function withSpeedTable(readme: string, tables: readonly Table[]): string
       const figure = figures.find((each) => each.name === name);
       return figure === undefined ? name : figureText(figure.median, unit).replace(/x$/, '');
     });
-    return [work, floor, ...cells];
+    return [work, floor].concat(cells);
   });
   const text = markdownTable(['work', 'floor', ...COLUMNS], rows);
   return `${readme.slice(0, start + START.length)}\n\n${text}\n\n${readme.slice(end)}`;
