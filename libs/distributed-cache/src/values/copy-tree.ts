@@ -48,7 +48,7 @@ export function copyTree(value: object, layout = 0, copyInstance?: CopyInstance)
 const MAX_LEVELS = 200;
 /** An object with more nested objects is used as a dictionary. */
 const MAX_PARTS = 16;
-/** All layouts of the process take about 1 MB at most. */
+/** All layouts of the process take about 1.2 MB at most. */
 const MAX_LAYOUTS = 5000;
 /** A layout is made when values with its signature are copied this often. */
 const MIN_SIGHTS = 4;
