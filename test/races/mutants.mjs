@@ -34,7 +34,7 @@ export const MUTANTS = [
   {
     name: 'race 4: L1 is used while the channel is lost',
     remedy: 'no-trust-without-channel',
-    from: "redis.changes.tracksChanges(valueKey) || state === 'announced' || state === 'none'",
+    from: "redis.changes.tracksChanges(valueKey) || redis.changes.state === 'announced'",
     to: 'true',
     specs: ['races/channel'],
   },

@@ -29,7 +29,9 @@ export class WaitBudget {
     const { clock } = this;
     const startedAtMs = clock.nowMs();
     const dueAtMs = startedAtMs + this.limitMs - this.spentMs + JUDGEMENT_MS;
-    const giveUp = (): undefined => void this.onSpent();
+    const giveUp = (): undefined => {
+      this.onSpent();
+    };
     return withinDeadline(work, clock, dueAtMs, giveUp, () => {
       this.spentMs += clock.nowMs() - startedAtMs;
     });

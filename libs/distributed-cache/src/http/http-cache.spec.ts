@@ -5,6 +5,8 @@ import {
   Header,
   HttpCode,
   InternalServerErrorException,
+  Logger,
+  type ModuleMetadata,
   NotFoundException,
   Param,
   Post,
@@ -12,13 +14,14 @@ import {
   Req,
   Res,
   StreamableFile,
+  type Type,
 } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
 import type { INestApplication } from '@nestjs/common';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { DistributedCacheModule } from '../nest/index.js';
+import { Cached, DistributedCacheModule } from '../nest/index.js';
 import {
   CachedResponse,
   HttpCache,
@@ -335,5 +338,61 @@ describe.each(['express', 'fastify'] as const)('HttpCacheModule on %s', (platfor
     ]);
     await cache.purge(`${url}/products/1`, { soft: true });
     expect(await cache.explain(`${url}/products/1`)).toMatchObject([{ state: 'stale' }]);
+  });
+});
+
+describe('the start of an application', () => {
+  afterEach(() => void vi.restoreAllMocks());
+
+  async function starting(controller: Type, ...imports: NonNullable<ModuleMetadata['imports']>): Promise<void> {
+    const module = await Test.createTestingModule({
+      imports: [DistributedCacheModule.forRoot({ redis: false }), ...imports],
+      controllers: [controller],
+    }).compile();
+    const application = module.createNestApplication();
+    await application.init();
+    await application.close();
+  }
+
+  it('says that @CachedResponse has no effect without the module', async () => {
+    const warn = vi.spyOn(Logger, 'warn').mockImplementation(() => {});
+    await starting(ProductsController);
+    expect(warn).toHaveBeenCalledWith(
+      expect.stringContaining('@CachedResponse of ProductsController has no effect'),
+      expect.anything(),
+    );
+    warn.mockClear();
+    await starting(ProductsController, HttpCacheModule.forRoot());
+    expect(warn).not.toHaveBeenCalled();
+  });
+
+  it('refuses @CachedResponse beside @Cached, and on a method that is no GET', async () => {
+    @Controller('both')
+    class BothController {
+      @CachedResponse()
+      @Cached()
+      @Get()
+      async both(): Promise<string> {
+        return 'x';
+      }
+    }
+
+    @Controller('post')
+    class PostController {
+      @CachedResponse()
+      @Post()
+      post() {}
+    }
+
+    @Controller('wrong')
+    class WrongController {
+      @CachedResponse({ ttl: 'soon' as never })
+      @Get()
+      wrong() {}
+    }
+    const start = (controller: Type) => starting(controller, HttpCacheModule.forRoot());
+    await expect(start(BothController)).rejects.toThrow('BothController.both: the method has @Cached, too');
+    await expect(start(PostController)).rejects.toThrow('PostController.post: only the responses of @Get methods');
+    await expect(start(WrongController)).rejects.toThrow("WrongController.wrong: ttl must be a duration, such as '5m'");
   });
 });

@@ -6,6 +6,9 @@ import { DEFAULT_NAMESPACE } from './decorators/decorator-options.js';
 /** The namespaces whose caches can be injected without `forFeature`. */
 export const BUILT_IN_NAMESPACES = [DEFAULT_NAMESPACE, 'keywords', 'metrics', 'trends'];
 
+/** The metadata of a method or controller with `@CachedResponse`. */
+export const CACHED_RESPONSE = Symbol.for('nestjs-distributed-cache:cached-response');
+
 const TOKEN_PREFIX = 'DistributedCache:';
 
 /**

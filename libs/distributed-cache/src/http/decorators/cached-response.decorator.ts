@@ -1,8 +1,6 @@
 import { applyDecorators, type CanActivate, type ExecutionContext, SetMetadata, UseGuards } from '@nestjs/common';
+import { CACHED_RESPONSE } from '../../nest/cache-tokens.js';
 import type { CachedResponseOptions } from '../module/options.js';
-
-/** The metadata of a cached method or controller. */
-export const CACHED_RESPONSE = Symbol.for('nestjs-distributed-cache:cached-response');
 
 /**
  * Caches the response of a GET method: status, header fields and bytes. On a controller: of each of its GET methods,

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Logger, RequestMethod, type Type } from '@nestjs/common';
 import type { DistributedCache } from '../../core/index.js';
-import { CACHED_RESPONSE } from '../decorators/cached-response.decorator.js';
+import { CACHED_RESPONSE } from '../../nest/cache-tokens.js';
+import { decoratedMethodsOf } from '../../nest/decorators/decorated-methods.js';
 import type { Exchange } from '../exchange/exchange.js';
 import { replayOf, type RequestListener } from '../exchange/replayed-request.js';
 import { responseKey, splitUrl } from '../entry/response-key.js';
@@ -45,6 +46,11 @@ export class HttpCacheRouter {
       if (ofMethod !== undefined && ofMethod !== false && !isGet) {
         throw new TypeError(`@CachedResponse of ${fullName}: only the responses of @Get methods can be cached`);
       }
+      if (ofMethod !== undefined && ofMethod !== false && this.isCachedMethod(controller, name)) {
+        throw new TypeError(
+          `@CachedResponse of ${fullName}: the method has @Cached, too. @Cached caches its result, and everything around it runs on each request; @CachedResponse caches the response. Keep one of them`,
+        );
+      }
       const options = ofMethod ?? ofClass;
       if (isGet && options !== undefined && options !== false) {
         bound.set(
@@ -61,6 +67,12 @@ export class HttpCacheRouter {
       this.routes.set(controller, bound);
     }
     return [...bound.keys()] as Handler[];
+  }
+
+  private isCachedMethod(controller: Type, name: string): boolean {
+    return decoratedMethodsOf(controller.prototype as object).some(
+      (method) => method.role === 'read' && method.name === name,
+    );
   }
 
   get isEmpty(): boolean {

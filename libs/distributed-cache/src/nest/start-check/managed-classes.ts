@@ -6,7 +6,7 @@ import { type DecoratedMethod, decoratedMethodsOf } from '../decorators/decorate
 
 type Wrapper = ReturnType<DiscoveryService['getProviders']>[number];
 
-export type NamedClass = object & { readonly name: string };
+export type NamedClass = object & { readonly name: string; readonly prototype?: unknown };
 
 /** A class with decorated methods of which Nest has instances. */
 export interface ManagedClass {
@@ -31,6 +31,9 @@ export interface Application {
   readonly usesWholeCache: boolean;
   /** The caches that modules make: one for each call of `forRoot`. */
   readonly caches: readonly unknown[];
+  readonly controllers: readonly NamedClass[];
+  /** Whether `HttpCacheModule` is imported. */
+  readonly cachesResponses: boolean;
 }
 
 /** Looks at all providers and controllers. */
@@ -51,6 +54,10 @@ export function readApplication(discovery: DiscoveryService): Application {
     features: namespaces(wrappers.filter(({ host }) => !roots.has(host)).map(({ token }) => token)),
     usesWholeCache: tokens.has(DistributedCache),
     caches: [...new Set(caches.map(({ instance }) => instance as unknown))],
+    controllers: discovery
+      .getControllers()
+      .flatMap(({ metatype }) => (typeof metatype === 'function' ? [metatype] : [])),
+    cachesResponses: wrappers.some(({ host }) => host?.name === 'HttpCacheModule'),
   };
 }
 

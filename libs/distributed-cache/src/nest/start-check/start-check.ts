@@ -1,10 +1,11 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { DistributedCache, StartCheckError } from '../../core/index.js';
+import { CACHED_RESPONSE } from '../cache-tokens.js';
 import { hasDefaults } from '../decorators/cache-defaults.decorator.js';
 import { evictionFindings } from './eviction-findings.js';
 import { keyFindings } from './key-findings.js';
-import { type Application, readApplication } from './managed-classes.js';
+import { type Application, type NamedClass, readApplication } from './managed-classes.js';
 import { requestFindings } from './request-findings.js';
 
 /**
@@ -36,6 +37,7 @@ export class StartCheck {
       ...requestFindings(application.classes),
       ...defaultsFindings(application),
       ...unitFindings(application),
+      ...responseFindings(application),
     ];
     if (findings.length === 0) {
       return;
@@ -67,6 +69,21 @@ function defaultsFindings({ classes }: Application): string[] {
       ({ type }) =>
         `@CacheDefaults of ${type.name} has no effect, as the class declares no method with a decorator of the cache, and inherited methods keep the defaults of their own class. Write it above the class that declares the methods.`,
     );
+}
+
+/** Controllers with `@CachedResponse` in an application without the module that caches responses. */
+function responseFindings({ controllers, cachesResponses }: Application): string[] {
+  const isDecorated = (target: unknown) =>
+    typeof target === 'function' && Boolean(Reflect.getMetadata(CACHED_RESPONSE, target));
+  const members = (type: NamedClass) => Object.values(Object.getOwnPropertyDescriptors(type.prototype as object));
+  return cachesResponses
+    ? []
+    : controllers
+        .filter((type) => isDecorated(type) || members(type).some(({ value }) => isDecorated(value)))
+        .map(
+          ({ name }) =>
+            `@CachedResponse of ${name} has no effect: import HttpCacheModule.forRoot() of nestjs-distributed-cache/http in the root module.`,
+        );
 }
 
 /** Numbers over a day that are round in milliseconds and no whole hours in seconds: `300000` is five minutes in ms. */
