@@ -58,6 +58,7 @@ describe('a Redis that has become a replica', () => {
   it('refuses writes, answers reads, and accepts writes again once it is a master', async () => {
     const { server, cache, other, replies } = await cacheOnOwnRedis();
     await cache.set('kept', OLD);
+    await other.get('none'); // it is connected: a process that begins now looks for the master first
     await server.command('REPLICAOF', server.host, await freePort());
     expect(await cache.set('changed', NEW)).toBe(false);
     expect(await cache.get('changed')).toEqual(NEW);
