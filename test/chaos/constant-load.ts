@@ -152,6 +152,9 @@ export async function unsettledOf(calls: ReadonlySet<Promise<void>>): Promise<nu
   return calls.size;
 }
 
+/** The message of the last change may still be under way: its caller has the answer of the server only just. */
+const MESSAGE_MS = 100;
+
 /**
  * Keys for which a node differs from the source. The time to agree is extended by the time for which the machine was
  * busy since the repair.
@@ -161,7 +164,7 @@ export async function untilAgreed(
   busyMs: () => number,
   keys: readonly string[] = load.keys,
 ): Promise<readonly string[]> {
-  const giveUpAtMs = performance.now() + busyMs();
+  const giveUpAtMs = performance.now() + MESSAGE_MS + busyMs();
   let diverged = await load.diverged(keys);
   while (diverged.length > 0 && performance.now() < giveUpAtMs) {
     await new Promise((resolve) => {
