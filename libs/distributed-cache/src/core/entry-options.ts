@@ -63,7 +63,7 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
    */
   readonly refreshAhead?: number;
   /**
-   * Whether this call loads the value anew and stores it, whatever is cached; see `DistributedCache.refresh`. Default
+   * Whether this call loads the value anew and stores it, although one is cached; see `DistributedCache.refresh`. Default
    * false.
    */
   readonly refresh?: boolean;

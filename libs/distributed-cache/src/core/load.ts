@@ -86,7 +86,7 @@ export class LoadCoordinator {
   }
 
   /**
-   * Loads a value whatever is cached, and joins no load that began before: its result would not show the latest changes.
+   * Loads a value although one is cached, and joins no load that began before: its result would not show the latest changes.
    * A call of its own loader for the same key joins, and is refused as a load cycle.
    */
   private loadAnew<T>(request: LoadRequest<T>): Promise<T> {

@@ -8,19 +8,17 @@ import { type Fields, membersOf } from './rules/fields.js';
 import { mergeVary } from './rules/selecting-headers.js';
 import { isNotModified, isRangeCurrent, notModifiedFields } from './rules/validators.js';
 
-/** The fields of a request as the client sent them; while the handler runs, the request lacks some. */
-export type ClientFields = Fields;
-
 /**
  * The answer to a request from a stored response (RFC 9111 section 4): 304 when the client has it already, a part of it
  * when a range is asked for, else all of it.
- * @param residentMs how long it has been stored
+ * @param residentMs how long it has been stored, in milliseconds
+ * @param client the fields of the request as the client sent them; while the handler runs, the request lacks some
  */
 export function answerFrom(
   stored: StoredResponse,
   residentMs: number,
   route: BoundRoute,
-  client: ClientFields,
+  client: Fields,
   nowMs: number,
 ): Answer {
   const age = ageSeconds(stored, residentMs);
@@ -35,14 +33,10 @@ export function answerFrom(
   if (range === undefined) {
     return { status: stored.status, fields, body: hasBody(stored.status) ? stored.body : undefined };
   }
-  const part = { ...fields, 'content-range': contentRange(range, stored.body.length) };
+  const part = { 'content-range': contentRange(range, stored.body.length) };
   return range === 'unsatisfiable'
-    ? { status: 416, fields: notModifiedFields({ ...fields, 'content-range': undefined, ...rangeOnly(part) }) }
-    : { status: 206, fields: part, body: stored.body.subarray(range.first, range.last + 1) };
-}
-
-function rangeOnly(fields: Fields): Fields {
-  return { 'content-range': fields['content-range'] };
+    ? { status: 416, fields: { ...notModifiedFields(fields), ...part } }
+    : { status: 206, fields: { ...fields, ...part }, body: stored.body.subarray(range.first, range.last + 1) };
 }
 
 function hasBody(status: number): boolean {

@@ -17,7 +17,7 @@ import { cacheStatusMember, type CacheStatus, type ForwardReason } from './rules
 import { type RequestDemand, requestDemand, satisfiesDemand } from './rules/request-directives.js';
 import { selectionKey } from './rules/selecting-headers.js';
 
-/** A longer URL passes: it would fill the cache with what nobody asks for twice. */
+/** The cache is passed by for a longer URL, which hardly any second request has. In characters. */
 const MAX_URL_LENGTH = 2048;
 
 /** How long a key whose response may not be stored is not tried again, in milliseconds. */
@@ -31,7 +31,7 @@ const SOFT_PURGE_GRACE = '1h';
 const MAX_REFRESHES = 32;
 
 /** Makes a request once more with no client behind it. */
-export type Replay = (exchange: Exchange, fields: Readonly<Record<string, string>>, place: Place) => void;
+export type Replay = (exchange: Exchange, place: Place) => void;
 
 type Decision = 'answered' | 'passed';
 
@@ -44,20 +44,18 @@ type Decision = 'answered' | 'passed';
  */
 export class CachedResponses implements FillHost {
   readonly cache: AsyncCache<StoredEntry | null>;
-  readonly options: HttpCacheOptions;
   private readonly isHonouringRequests: boolean;
-  private readonly credentials: readonly string[];
+  readonly credentials: readonly string[];
   private readonly uncacheable = new Map<string, number>();
   private readonly refreshing = new Set<string>();
   private readonly reported = new Set<string>();
 
   constructor(
-    readonly distributedCache: DistributedCache,
-    options: HttpCacheOptions,
+    distributedCache: DistributedCache,
+    readonly options: HttpCacheOptions,
     private readonly replay: Replay,
     private readonly warn: (message: string) => void,
   ) {
-    this.options = options;
     this.isHonouringRequests = options.rules === 'rfc9111';
     this.credentials = (options.credentials ?? []).map((name) => name.toLowerCase());
     this.cache = distributedCache.getCache<StoredEntry | null>(options.namespace ?? 'http', {
@@ -68,13 +66,18 @@ export class CachedResponses implements FillHost {
 
   /** @returns whether the exchange was answered; if not, the handler runs */
   async handle(exchange: Exchange, route: BoundRoute): Promise<Decision> {
-    const bypass = this.bypassReason(exchange, route);
-    if (bypass !== undefined) {
-      return this.pass(exchange, { forward: bypass === 'method' ? 'method' : 'bypass', detail: bypass });
+    let bypass: string | undefined;
+    let key: string | undefined;
+    try {
+      bypass = this.bypassReason(exchange, route);
+      key = bypass === undefined ? this.keyOf(exchange, route) : undefined;
+    } catch {
+      bypass = 'option-error';
+      this.report(route, 'a function of @CachedResponse threw');
     }
-    const key = this.keyOf(exchange, route);
     if (key === undefined) {
-      return this.pass(exchange, { forward: 'bypass', detail: 'audience' });
+      const detail = bypass ?? 'audience';
+      return this.pass(exchange, { forward: detail === 'method' ? 'method' : 'bypass', detail });
     }
     return this.answer(exchange, route, key);
   }
@@ -202,7 +205,7 @@ export class CachedResponses implements FillHost {
     }
     this.refreshing.add(place.key);
     const done = (): void => void this.refreshing.delete(place.key);
-    this.replay(exchange, {}, { ...place, stale: { stored, staleMs: 0 }, done });
+    this.replay(exchange, { ...place, stale: { stored, staleMs: 0 }, done });
   }
 
   /** Remembers that the response of a key may not be stored, so that its next requests do not wait for each other. */
@@ -227,14 +230,10 @@ export class CachedResponses implements FillHost {
     void this.cache.set(variantKey(key, id, entry.selection ?? ''), entry, options);
   }
 
-  /** Says once per route that its responses are not stored, and what to write. */
-  reportRead(route: BoundRoute, read: string): void {
+  report(route: BoundRoute, problem: string): void {
     if (!this.reported.has(route.name)) {
       this.reported.add(route.name);
-      this.warn(
-        `${route.name} is not cached: its handler read ${read}, which may differ between the clients that would share ` +
-          'the response. Name what it depends on by audience or vary of @CachedResponse',
-      );
+      this.warn(`${route.name} is not cached: ${problem}`);
     }
   }
 

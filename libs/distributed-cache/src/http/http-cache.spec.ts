@@ -6,7 +6,6 @@ import {
   HttpCode,
   InternalServerErrorException,
   Logger,
-  type ModuleMetadata,
   NotFoundException,
   Param,
   Post,
@@ -14,14 +13,13 @@ import {
   Req,
   Res,
   StreamableFile,
-  type Type,
 } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
 import type { INestApplication } from '@nestjs/common';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Cached, DistributedCacheModule } from '../nest/index.js';
+import { DistributedCacheModule } from '../nest/index.js';
 import {
   CachedResponse,
   HttpCache,
@@ -55,6 +53,13 @@ class ProductsController {
   me(@Req() request: { headers: Record<string, string> }) {
     runs++;
     return { me: request.headers['authorization'] };
+  }
+
+  @CachedResponse({ audience: 'everyone' })
+  @Get('key')
+  key(@Req() request: { headers: Record<string, string> }) {
+    runs++;
+    return { key: request.headers['x-api-key'] };
   }
 
   @CachedResponse()
@@ -132,6 +137,48 @@ class ProductsController {
   }
 }
 
+const fail = (): never => {
+  throw new Error('of an option');
+};
+
+@Controller('throwing')
+class ThrowingController {
+  @CachedResponse({ when: fail })
+  @Get('when')
+  when() {
+    runs++;
+    return 'when';
+  }
+
+  @CachedResponse({ audience: fail })
+  @Get('audience')
+  audience() {
+    runs++;
+    return 'audience';
+  }
+
+  @CachedResponse({ vary: { 'x-plan': fail } })
+  @Get('vary')
+  vary() {
+    runs++;
+    return 'vary';
+  }
+
+  @CachedResponse({ tags: fail })
+  @Get('tags')
+  tags() {
+    runs++;
+    return 'tags';
+  }
+
+  @CachedResponse({ cacheIf: fail })
+  @Get('cacheIf')
+  cacheIf() {
+    runs++;
+    return 'cacheIf';
+  }
+}
+
 const ADAPTERS = { express: () => new ExpressAdapter(), fastify: () => new FastifyAdapter() };
 
 describe.each(['express', 'fastify'] as const)('HttpCacheModule on %s', (platform) => {
@@ -150,7 +197,7 @@ describe.each(['express', 'fastify'] as const)('HttpCacheModule on %s', (platfor
         DistributedCacheModule.forRoot({ redis: false }),
         HttpCacheModule.forRoot({ status: 'reasons', ...options }),
       ],
-      controllers: [ProductsController],
+      controllers: [ProductsController, ThrowingController],
     }).compile();
     const application = module.createNestApplication(ADAPTERS[platform]() as never);
     applications.push(application);
@@ -209,6 +256,37 @@ describe.each(['express', 'fastify'] as const)('HttpCacheModule on %s', (platfor
     expect(await get('/products/1', { range: 'bytes=0-3' })).toMatchObject({ status: 206, body: body.slice(0, 4) });
     expect(await get('/products/1', { range: 'bytes=900-' })).toMatchObject({ status: 416 });
     expect(runs).toBe(1);
+  });
+
+  it('says with 416 how long the body is', async () => {
+    const { get } = await start();
+    await get('/products/1');
+    const { headers } = await get('/products/1', { range: 'bytes=900-' });
+    expect(headers['content-range']).toBe('bytes */10');
+  });
+
+  it.each(['when', 'audience', 'vary', 'tags', 'cacheIf'])(
+    'answers as without the cache when the option %s throws, and says so once',
+    async (option) => {
+      const warn = vi.spyOn(Logger.prototype, 'warn').mockImplementation(() => {});
+      const { get } = await start();
+      const answers = [await get(`/throwing/${option}`), await get(`/throwing/${option}`)];
+      expect(answers).toMatchObject([
+        { status: 200, body: option },
+        { status: 200, body: option },
+      ]);
+      expect(runs).toBe(2);
+      expect(warn.mock.calls).toEqual([
+        [`ThrowingController.${option} is not cached: a function of @CachedResponse threw`],
+      ]);
+      warn.mockRestore();
+    },
+  );
+
+  it('notes reads of a credential in whatever case the option names it', async () => {
+    const { get } = await start({ credentials: ['X-Api-Key'] });
+    expect(await get('/products/key')).toMatchObject({ body: '{}' });
+    expect(await get('/products/key', { 'x-api-key': 'k' })).toMatchObject({ body: '{"key":"k"}' });
   });
 
   it('fills the entry for GET by a HEAD', async () => {
@@ -338,61 +416,5 @@ describe.each(['express', 'fastify'] as const)('HttpCacheModule on %s', (platfor
     ]);
     await cache.purge(`${url}/products/1`, { soft: true });
     expect(await cache.explain(`${url}/products/1`)).toMatchObject([{ state: 'stale' }]);
-  });
-});
-
-describe('the start of an application', () => {
-  afterEach(() => void vi.restoreAllMocks());
-
-  async function starting(controller: Type, ...imports: NonNullable<ModuleMetadata['imports']>): Promise<void> {
-    const module = await Test.createTestingModule({
-      imports: [DistributedCacheModule.forRoot({ redis: false }), ...imports],
-      controllers: [controller],
-    }).compile();
-    const application = module.createNestApplication();
-    await application.init();
-    await application.close();
-  }
-
-  it('says that @CachedResponse has no effect without the module', async () => {
-    const warn = vi.spyOn(Logger, 'warn').mockImplementation(() => {});
-    await starting(ProductsController);
-    expect(warn).toHaveBeenCalledWith(
-      expect.stringContaining('@CachedResponse of ProductsController has no effect'),
-      expect.anything(),
-    );
-    warn.mockClear();
-    await starting(ProductsController, HttpCacheModule.forRoot());
-    expect(warn).not.toHaveBeenCalled();
-  });
-
-  it('refuses @CachedResponse beside @Cached, and on a method that is no GET', async () => {
-    @Controller('both')
-    class BothController {
-      @CachedResponse()
-      @Cached()
-      @Get()
-      async both(): Promise<string> {
-        return 'x';
-      }
-    }
-
-    @Controller('post')
-    class PostController {
-      @CachedResponse()
-      @Post()
-      post() {}
-    }
-
-    @Controller('wrong')
-    class WrongController {
-      @CachedResponse({ ttl: 'soon' as never })
-      @Get()
-      wrong() {}
-    }
-    const start = (controller: Type) => starting(controller, HttpCacheModule.forRoot());
-    await expect(start(BothController)).rejects.toThrow('BothController.both: the method has @Cached, too');
-    await expect(start(PostController)).rejects.toThrow('PostController.post: only the responses of @Get methods');
-    await expect(start(WrongController)).rejects.toThrow("WrongController.wrong: ttl must be a duration, such as '5m'");
   });
 });

@@ -13,7 +13,7 @@ export class HttpCache {
 
   /**
    * Removes every stored response of these absolute URLs, for all audiences and variants.
-   * @param options.soft makes responses that everybody shares stale instead, so that the next request gets them while
+   * @param options.soft makes responses that all clients share stale instead, so that the next request gets them while
    * they are refreshed, within `staleWhileRevalidate`
    */
   async purge(urls: string | readonly string[], { soft = false }: { readonly soft?: boolean } = {}): Promise<void> {
@@ -56,7 +56,7 @@ export class HttpCache {
 
   /**
    * Says what is stored for an absolute URL that an anonymous client requests: for each cached route that has it, the
-   * key and the state. It is not counted as a lookup of the URL's response.
+   * key and the state. Each of these routes counts as a lookup of the namespace. While Redis can't be used, only L1 is asked.
    */
   async explain(url: string): Promise<ResponseExplanation[]> {
     return this.router.explain(url);

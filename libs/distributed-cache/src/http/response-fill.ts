@@ -12,7 +12,13 @@ import { fieldText, joined, membersOf } from './rules/fields.js';
 import { formatHttpDate } from './rules/http-date.js';
 import { mergeVary, selectionKey, varyNames } from './rules/selecting-headers.js';
 import { freshenedFields } from './rules/stored-fields.js';
-import { entityTagOf, isLengthAndDigest, notModifiedFields, validationFields } from './rules/validators.js';
+import {
+  CONDITION_FIELDS,
+  entityTagOf,
+  isLengthAndDigest,
+  notModifiedFields,
+  validationFields,
+} from './rules/validators.js';
 
 /** Where the response of a request is stored. */
 export interface Place {
@@ -39,10 +45,13 @@ type Outcome =
 export interface FillHost {
   readonly cache: AsyncCache<StoredEntry | null>;
   readonly options: HttpCacheOptions;
+  /** Further request headers that are credentials, in lower case. */
+  readonly credentials: readonly string[];
   announce(exchange: Exchange, status: CacheStatus): void;
   statusMember(status: CacheStatus): string | undefined;
   rememberUncacheable(key: string): void;
-  reportRead(route: BoundRoute, read: string): void;
+  /** Says once per route why its responses are not stored, and what to write. */
+  report(route: BoundRoute, problem: string): void;
   storeVariant(
     key: string,
     index: VariantIndex,
@@ -53,16 +62,6 @@ export interface FillHost {
 
 /** How long after its client has left a handler may still answer, in milliseconds. */
 const ABANDONED_MS = 10_000;
-
-/** The fields of the client's request that the handler must not see: its response is for other clients, too. */
-const CONDITIONS = [
-  'if-match',
-  'if-none-match',
-  'if-modified-since',
-  'if-unmodified-since',
-  'if-range',
-  'range',
-] as const;
 
 /**
  * One run of a handler whose response is to be stored. Concurrent requests for one key share it, in this process and in
@@ -119,7 +118,8 @@ export class ResponseFill implements ResponseListener {
   private followHandler(): void {
     const { exchange, route, place, responses } = this;
     const { request, response } = exchange.raw;
-    for (const name of CONDITIONS) {
+    // The response is for other clients, too.
+    for (const name of CONDITION_FIELDS) {
       delete request.headers[name];
     }
     if (place.stale !== undefined) {
@@ -129,9 +129,8 @@ export class ResponseFill implements ResponseListener {
     if (responses.options.rules !== 'rfc9111') {
       const isInKey = (header: string): boolean =>
         route.varyNames.includes(header) || typeof route.audience === 'function';
-      const { credentials = [] } = responses.options;
       const isAnonymous = route.audience === 'anonymous';
-      this.reads = new ClientReads(exchange.request, request, credentials, isAnonymous, isInKey);
+      this.reads = new ClientReads(exchange.request, request, responses.credentials, isAnonymous, isInKey);
     }
     const set = (name: string, value: string): void => exchange.setField(name, value);
     this.control.attach(set, this.clientFields, place.stale?.stored.fields);
@@ -171,13 +170,18 @@ export class ResponseFill implements ResponseListener {
       this.responses.announce(this.exchange, { forward: this.forward, detail: refusal });
       this.responses.rememberUncacheable(this.place.key);
       if (firstRead !== undefined) {
-        this.responses.reportRead(this.route, firstRead);
+        this.responses.report(
+          this.route,
+          `its handler read ${firstRead}, which may differ between the clients that would share the response. Name what it depends on by audience or vary of @CachedResponse`,
+        );
+      } else if (refusal === 'option-error') {
+        this.responses.report(this.route, 'a function of @CachedResponse threw');
       }
       this.end(null);
       return undefined;
     }
     this.prepareHead(head, body);
-    return body === undefined ? undefined : this.storeWhole(head, body);
+    return body === undefined ? undefined : this.storeWhole(this.head, body);
   }
 
   onEnd(body: Buffer | undefined): void {
@@ -207,9 +211,8 @@ export class ResponseFill implements ResponseListener {
   }
 
   /** Stores a response that is complete before its first byte is sent; 304 is sent to a client that has it already. */
-  private storeWhole(_head: ResponseHead, body: Buffer): Answer | undefined {
-    const { head } = this;
-    if (head === undefined || body.length > this.route.maxBodyBytes) {
+  private storeWhole(head: ResponseHead, body: Buffer): Answer | undefined {
+    if (body.length > this.route.maxBodyBytes) {
       this.end(null);
       return undefined;
     }
@@ -294,7 +297,7 @@ export class ResponseFill implements ResponseListener {
     this.reads = undefined;
     const { request } = this.exchange.raw;
     request.method = this.exchange.method;
-    for (const name of CONDITIONS) {
+    for (const name of CONDITION_FIELDS) {
       const value = this.clientFields[name];
       if (value === undefined) {
         delete request.headers[name];

@@ -3,7 +3,7 @@ import { withParams } from './decorators/cached-response.decorator.js';
 import { splitUrl } from './entry/response-key.js';
 import { newId, type StoredResponse } from './entry/stored-response.js';
 import type { Exchange, ResponseHead } from './exchange/exchange.js';
-import { type BoundRoute, isForEverybody } from './module/bound-route.js';
+import { type BoundRoute, isForAllClients } from './module/bound-route.js';
 import type { CachedRequest, HttpCacheOptions } from './module/options.js';
 import type { ResponseControl } from './response-control.js';
 import type { Fields } from './rules/fields.js';
@@ -29,6 +29,7 @@ export type Times = Pick<StoredResponse, 'initialAgeMs' | 'freshMs' | 'whileReva
 export class ResponsePolicy {
   private readonly startedAtMs = Date.now();
   private readonly isByTheLetter: boolean;
+  private computedTags: readonly string[] = [];
 
   constructor(
     private readonly options: HttpCacheOptions,
@@ -41,10 +42,10 @@ export class ResponsePolicy {
   }
 
   /** The reason for which the response is not stored; `undefined` when it is. */
-  refusalOf(head: ResponseHead): StorageRefusal | 'cache-if' | undefined {
+  refusalOf(head: ResponseHead): StorageRefusal | 'cache-if' | 'option-error' | undefined {
     const { route, isByTheLetter } = this;
-    const { control, usesExpires } = this.effectiveControl(head.fields);
     const received = this.received(head);
+    const { control, usesExpires } = received;
     const isHeuristic = isByTheLetter && lifetimeMs(received, { usesExpires, isHeuristic: true }) > 0;
     const refusal = refusalToStore(
       { method: 'GET', requestFields: this.clientFields, status: head.status, responseFields: head.fields, control },
@@ -59,22 +60,28 @@ export class ResponsePolicy {
     if (refusal === undefined && this.control.isForbidden) {
       return 'no-store';
     }
-    return refusal ?? (this.isWanted(head) ? undefined : 'cache-if');
+    return refusal ?? this.refusalOfOptions(head);
   }
 
-  /** A function of the application that fails must not fail the request: the response is not stored. */
-  private isWanted({ status, fields }: ResponseHead): boolean {
+  /** Calls the functions of the options. One that throws must not fail the request: the response is not stored. */
+  private refusalOfOptions({ status, fields }: ResponseHead): 'cache-if' | 'option-error' | undefined {
+    const { tags, cacheIf } = this.route;
+    const response = { status, headers: fields };
     try {
-      return this.route.cacheIf?.({ status, headers: fields }) !== false;
+      if (cacheIf?.(response) === false) {
+        return 'cache-if';
+      }
+      this.computedTags = typeof tags === 'function' ? tags(this.exchange.request as CachedRequest, response) : [];
+      return undefined;
     } catch {
-      return false;
+      return 'option-error';
     }
   }
 
   timesOf(head: ResponseHead): Times {
     const { route, isByTheLetter } = this;
-    const { control, usesExpires } = this.effectiveControl(head.fields);
     const received = this.received(head);
+    const { control, usesExpires } = received;
     if (mustAlwaysValidate(control, isByTheLetter ? 'rfc9111' : 'careful')) {
       return { initialAgeMs: initialAgeMs(received), freshMs: 0, whileRevalidateMs: 0, ifErrorMs: 0 };
     }
@@ -94,7 +101,7 @@ export class ResponsePolicy {
   }
 
   toStored(head: ResponseHead, body: Buffer, selection: string | undefined): StoredResponse {
-    const { control } = this.effectiveControl(head.fields);
+    const { control } = this.received(head);
     const unwanted = [...control.fieldNames('no-cache'), ...control.fieldNames('private'), ...FIELDS_OF_AN_ANSWER];
     const fields = { date: formatHttpDate(Date.now()), ...fieldsToStore(head.fields, unwanted) };
     return { kind: 'response', id: newId(), status: head.status, fields, body, ...this.timesOf(head), selection };
@@ -107,30 +114,23 @@ export class ResponsePolicy {
     return [
       ...(typeof route.tags === 'function' ? [] : withParams(route.tags, exchange.params)),
       urlTag(exchange.host, path, query),
-      ...(isForEverybody(route) ? [] : [ownUrlTag(exchange.host, path, query)]),
+      ...(isForAllClients(route) ? [] : [ownUrlTag(exchange.host, path, query)]),
       routeTag(route.name),
     ];
   }
 
   /** The tags that the response adds. */
-  tagsOf({ status, fields }: ResponseHead): string[] {
-    const { tags } = this.route;
-    const own =
-      typeof tags === 'function' ? tags(this.exchange.request as CachedRequest, { status, headers: fields }) : [];
-    return [...own, ...cacheGroups(fields), ...this.control.addedTags];
+  tagsOf({ fields }: ResponseHead): string[] {
+    return [...this.computedTags, ...cacheGroups(fields), ...this.control.addedTags];
   }
 
-  private effectiveControl(fields: Fields): EffectiveControl {
-    return effectiveControl(fields, this.options.targets);
-  }
-
-  private received({ status, fields }: ResponseHead): ReceivedResponse {
-    const { control } = this.effectiveControl(fields);
-    return { status, fields, control, requestedAtMs: this.startedAtMs, receivedAtMs: Date.now() };
+  private received({ status, fields }: ResponseHead): ReceivedResponse & EffectiveControl {
+    const effective = effectiveControl(fields, this.options.targets);
+    return { status, fields, ...effective, requestedAtMs: this.startedAtMs, receivedAtMs: Date.now() };
   }
 }
 
-/** The TTL of an entry: at least a millisecond, and at most what the cache accepts, which is shorter than what HTTP does. */
+/** The TTL of an entry: at least a millisecond, and at most what the cache accepts. HTTP knows longer ones. */
 export function coreTtl(freshMs: number): Duration {
   return `${Math.ceil(Math.min(Math.max(1, freshMs), MAX_DURATION_MS))}ms`;
 }
@@ -140,7 +140,7 @@ export function urlTag(host: string, path: string, query: string): string {
   return `url ${host} ${path} ${query}`;
 }
 
-/** The tag of those entries of one URL that not everybody shares. */
+/** The tag of those entries of one URL that only some clients share. */
 export function ownUrlTag(host: string, path: string, query: string): string {
   return `own ${urlTag(host, path, query)}`;
 }

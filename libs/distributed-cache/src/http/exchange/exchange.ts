@@ -43,7 +43,7 @@ export interface Exchange {
   /** The request object that guards and handlers see. */
   readonly request: object;
   readonly raw: RawExchange;
-  /** Sets a field of the response, whoever sends it. */
+  /** Sets a field of the response, which the cache or the handler sends. */
   setField(name: string, value: string | readonly string[]): void;
   /** A field of the response as set so far. */
   field(name: string): Fields[string];

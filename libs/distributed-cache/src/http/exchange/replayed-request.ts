@@ -1,37 +1,27 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { CONDITION_FIELDS } from '../rules/validators.js';
 import type { RawExchange } from './exchange.js';
 
 /** Handles a request as the server of the application does. */
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void;
-
-/** The fields of one client's request that a repetition for all clients must not have. */
-const OWN_CONDITIONS: ReadonlySet<string> = new Set([
-  'if-match',
-  'if-none-match',
-  'if-modified-since',
-  'if-unmodified-since',
-  'if-range',
-  'range',
-]);
 
 /**
  * A GET request with no client behind it: to refresh a stored response in the background, or to store one ahead of
  * time. It has the fields of the given request, but for its conditions, and a socket that leads nowhere.
  */
 export function replayOf(
-  original: IncomingMessage | undefined,
-  fields: Readonly<Record<string, string>>,
+  original: Pick<IncomingMessage, 'headers'> & Partial<Pick<IncomingMessage, 'socket'>>,
   url: string,
 ): RawExchange {
-  const kept = Object.entries(original?.headers ?? {}).filter(([name]) => !OWN_CONDITIONS.has(name));
-  const socket = new NowhereSocket(original?.socket);
+  const kept = Object.entries(original.headers).filter(([name]) => !CONDITION_FIELDS.includes(name));
+  const socket = new NowhereSocket(original.socket);
   const request = new IncomingMessage(socket as unknown as Socket);
   Object.assign(request, { httpVersion: '1.1', httpVersionMajor: 1, httpVersionMinor: 1 });
   request.method = 'GET';
   request.url = url;
-  request.headers = { ...Object.fromEntries(kept), ...fields };
+  request.headers = Object.fromEntries(kept);
   request.push(null);
   const response = new ServerResponse(request);
   response.assignSocket(socket as unknown as Socket);

@@ -117,6 +117,6 @@ function checkOptions(name: string, options: CachedResponseOptions): void {
 }
 
 /** Whether one entry of the route serves all clients: a URL has one key then. */
-export function isForEverybody({ audience, varyNames }: BoundRoute): boolean {
+export function isForAllClients({ audience, varyNames }: BoundRoute): boolean {
   return typeof audience !== 'function' && varyNames.length === 0;
 }

@@ -50,6 +50,7 @@ export class HttpCacheModule extends ConfigurableModuleClass implements NestModu
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
     @Inject(HttpAdapterHost) private readonly adapterHost: HttpAdapterHost,
     @Inject(HttpCacheRouter) private readonly router: HttpCacheRouter,
+    @Inject(DistributedCache) private readonly cache: DistributedCache,
   ) {
     super();
   }
@@ -62,8 +63,8 @@ export class HttpCacheModule extends ConfigurableModuleClass implements NestModu
   /** Nest calls it before it reads the guards of the routes. */
   configure(consumer: MiddlewareConsumer): void {
     const { httpAdapter } = this.adapterHost;
-    if (httpAdapter === undefined) {
-      return;
+    if (httpAdapter === undefined || !this.cache.config.enabled) {
+      return; // with the cache switched off, every method runs as if undecorated
     }
     ANSWER_POINT.attach(httpAdapter.getInstance<object>(), this.router);
     for (const { metatype } of this.discovery.getControllers()) {

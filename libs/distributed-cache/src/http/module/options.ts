@@ -1,4 +1,3 @@
-import type { CanActivate, Type } from '@nestjs/common';
 import type { Duration } from '../../core/index.js';
 import type { QueryRule, VaryValue } from '../entry/response-key.js';
 import type { RulesProfile } from '../rules/storability.js';
@@ -19,13 +18,17 @@ export interface HandlerResponse {
   readonly headers: Readonly<Record<string, string | number | readonly string[] | undefined>>;
 }
 
-/** What clients and shared caches between them and this application are told, when the handler says nothing. */
+/** The `Cache-Control` for clients and for shared caches between them and this application. */
 export type ClientRule =
   | 'revalidate'
   | 'no-store'
   | Duration
   | { readonly browser?: Duration; readonly cdn?: Duration; readonly immutable?: boolean };
 
+/**
+ * How the responses of one route are cached. When one of its functions throws, the request is answered as without the
+ * cache, and the log names the route once.
+ */
 export interface CachedResponseOptions {
   /**
    * How long a response is fresh in this cache; `'response'`: what its `s-maxage`, `max-age` or `Expires` says.
@@ -57,7 +60,10 @@ export interface CachedResponseOptions {
   readonly statuses?: Readonly<Record<number, Duration>>;
   /** The largest body that is stored, in bytes. A larger one is sent and not stored. Default 1 MiB. */
   readonly maxBodyBytes?: number;
-  /** The content codings that a body is kept in, the best one first. `false`: only as it is. Default `['br', 'gzip']`. */
+  /**
+   * The content codings that a body is kept in, the best one first. `false`: only as it is. Default `['br', 'gzip']`;
+   * with an `audience` function `false`, because the compressed length of a body tells of its content.
+   */
   readonly encodings?: false | readonly ('br' | 'gzip')[];
   /** Whether the cache is used for a request. Default: always. */
   readonly when?: (request: CachedRequest) => boolean;
@@ -65,6 +71,7 @@ export interface CachedResponseOptions {
   readonly cacheIf?: (response: HandlerResponse) => boolean;
 }
 
+/** The options of the response cache of an application. */
 export interface HttpCacheOptions {
   /** The TTL of routes without their own. Default one minute. */
   readonly ttl?: Duration | 'response';
@@ -80,6 +87,4 @@ export interface HttpCacheOptions {
   readonly status?: 'brief' | 'reasons' | false;
   /** The namespace of the entries. Default `http`. */
   readonly namespace?: string;
-  /** A route that purges: `PURGE` requests to URLs under `path`, allowed by `guard`. Default: none. */
-  readonly purge?: { readonly path: string; readonly guard: Type<CanActivate> };
 }

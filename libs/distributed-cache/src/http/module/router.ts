@@ -9,7 +9,7 @@ import { responseKey, splitUrl } from '../entry/response-key.js';
 import type { Place } from '../response-fill.js';
 import { ownUrlTag, urlTag } from '../response-policy.js';
 import { CachedResponses } from '../cached-responses.js';
-import { type BoundRoute, bindRoute, isForEverybody } from './bound-route.js';
+import { type BoundRoute, bindRoute, isForAllClients } from './bound-route.js';
 import type { CachedResponseOptions, HttpCacheOptions } from './options.js';
 
 type Handler = (...args: never[]) => unknown;
@@ -29,7 +29,7 @@ export class HttpCacheRouter {
     this.responses = new CachedResponses(
       cache,
       options,
-      (exchange, fields, place) => this.replay(exchange, fields, place),
+      (exchange, place) => this.replay(exchange, place),
       (message) => this.logger.warn(message),
     );
   }
@@ -105,7 +105,7 @@ export class HttpCacheRouter {
     return route === undefined ? [] : [route];
   }
 
-  /** Makes the responses of these URLs stale that everybody shares, and removes the others. */
+  /** Makes those responses of these URLs stale that all clients share, and removes the others. */
   async softPurge(urls: readonly string[]): Promise<void> {
     const { cache } = this.responses;
     const keys = urls.flatMap((url) => this.sharedKeys(url).map(({ key }) => key));
@@ -116,7 +116,7 @@ export class HttpCacheRouter {
     await Promise.all([...keys.map((key) => cache.expire(key)), cache.invalidateTags(...own)]);
   }
 
-  /** What is stored for a URL by routes whose responses everybody shares. */
+  /** What is stored for a URL by routes whose responses all clients share. */
   async explain(url: string): Promise<ResponseExplanation[]> {
     const explanations: ResponseExplanation[] = [];
     for (const { key, route } of this.sharedKeys(url)) {
@@ -133,14 +133,14 @@ export class HttpCacheRouter {
   private sharedKeys(url: string): { key: string; route: BoundRoute }[] {
     const { host, target } = partsOf(url);
     return this.allRoutes()
-      .filter(isForEverybody)
+      .filter(isForAllClients)
       .map((route) => ({ route, key: responseKey({ route: route.name, host, ...splitUrl(target, route.query) }) }));
   }
 
   /** Requests a URL as an anonymous client. @returns its status */
   visit(url: string): Promise<number> {
     const { host, target } = partsOf(url);
-    const { request, response } = replayOf(undefined, { host }, target);
+    const { request, response } = replayOf({ headers: { host } }, target);
     return new Promise((resolve) => {
       response.once('finish', () => resolve(response.statusCode));
       response.once('close', () => resolve(response.statusCode));
@@ -155,8 +155,8 @@ export class HttpCacheRouter {
   }
 
   /** Repeats a request for a refresh; its guards run, and it carries the credentials of the request that triggered it. */
-  private replay(exchange: Exchange, fields: Readonly<Record<string, string>>, place: Place): void {
-    const { request, response } = replayOf(exchange.raw.request, fields, exchange.url);
+  private replay(exchange: Exchange, place: Place): void {
+    const { request, response } = replayOf(exchange.raw.request, exchange.url);
     this.replays.set(request, place);
     response.once('close', () => place.done?.());
     response.once('finish', () => place.done?.());

@@ -95,6 +95,16 @@ export function notModifiedFields<Stored extends Fields>(stored: Stored): Stored
   return Object.fromEntries(Object.entries(stored).filter(([name]) => !BODY_FIELDS.has(name))) as Stored;
 }
 
+/** The fields that make one client's request conditional, or ask for a part (RFC 9110 sections 13.1 and 14.2). */
+export const CONDITION_FIELDS: readonly string[] = [
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+  'range',
+];
+
 /** The fields of a request that a stored response is validated with (RFC 9111 section 4.3.1). */
 export function validationFields(stored: Fields): Record<string, string> {
   const tag = fieldText(stored, 'etag');
