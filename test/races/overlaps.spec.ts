@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
 import { heldLoad } from '../support/gate.js';
 import { ownRedis, proxyTo } from '../support/redis-for-test.js';
@@ -31,25 +32,27 @@ describe('overlapping operations in one process', () => {
   });
 
   it('send a set although another process changes the key while the value is being compressed', async () => {
+    // It is compressed far longer than two small changes take.
+    const value = randomBytes(1_400_000).toString('hex');
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     const podA = await podWithSplitLinks(server, proxy);
     const podB = await podAt(server.port);
     await podB.cache.set('key', 'first');
     await vi.waitFor(async () => expect(await podA.cache.lookup('key')).toMatchObject({ tier: 'local' }));
-    // Every stamp is uncertain now, so the set has to read it, and waits there.
     await podB.cache.clear();
     await vi.waitFor(async () => expect(await podA.cache.get('key')).toBeUndefined());
-    proxy.stall('down');
+    // All that the set sends, its question for a stamp included, arrives behind the changes of the other process.
+    proxy.stall('up');
     const reading = podA.cache.get('asked');
-    const setting = podA.cache.set('key', LARGE);
+    const setting = podA.cache.set('key', value);
     await podB.cache.set('key', 'earlier');
     await podB.cache.set('key', 'still earlier');
     proxy.resume();
     await reading;
     expect(await setting).toBe(true);
     for (const { cache } of [podB, podA]) {
-      await vi.waitFor(async () => expect(await cache.get('key')).toBe(LARGE));
+      await vi.waitFor(async () => expect(await cache.get('key')).toBe(value));
     }
   });
 
