@@ -42,7 +42,7 @@ export class ResponsePolicy {
   }
 
   /** The reason for which the response is not stored; `undefined` when it is. */
-  refusalOf(head: ResponseHead): StorageRefusal | 'cache-if' | 'option-error' | undefined {
+  refusalOf(head: ResponseHead): StorageRefusal | 'cache-if' | 'option-error' | 'field-removed' | undefined {
     const { route, isByTheLetter } = this;
     const received = this.received(head);
     const { control, usesExpires } = received;
@@ -59,6 +59,9 @@ export class ResponsePolicy {
     );
     if (refusal === undefined && this.control.isForbidden) {
       return 'no-store';
+    }
+    if (refusal === undefined && head.isReduced === true) {
+      return 'field-removed';
     }
     return refusal ?? this.refusalOfOptions(head);
   }

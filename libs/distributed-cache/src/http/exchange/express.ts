@@ -5,6 +5,7 @@ import {
   BodyCollector,
   type Exchange,
   fieldsOfHandler,
+  isReduced,
   type RawExchange,
   type ResponseListener,
 } from './exchange.js';
@@ -157,9 +158,13 @@ class ResponseTap {
     if (!this.isDecided) {
       this.isDecided = true;
       const { statusCode } = this.response;
-      const fields = fieldsOfHandler(this.before, this.response.getHeaders());
+      const after = this.response.getHeaders();
+      const fields = fieldsOfHandler(this.before, after);
       this.declaredLength = fields['content-length'];
-      this.replacement = this.listener.onHead({ status: statusCode, fields }, body);
+      this.replacement = this.listener.onHead(
+        { status: statusCode, fields, isReduced: isReduced(this.before, after) },
+        body,
+      );
     }
   }
 

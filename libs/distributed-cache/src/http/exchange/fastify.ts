@@ -7,6 +7,7 @@ import {
   BodyCollector,
   type Exchange,
   fieldsOfHandler,
+  isReduced,
   type RawExchange,
   type ResponseListener,
 } from './exchange.js';
@@ -192,8 +193,12 @@ class ReplyTap {
       return undefined;
     }
     this.isDecided = true;
-    const fields = fieldsOfHandler(this.before, this.reply.getHeaders());
-    return this.listener.onHead({ status: this.reply.statusCode, fields }, body);
+    const after = this.reply.getHeaders();
+    const fields = fieldsOfHandler(this.before, after);
+    return this.listener.onHead(
+      { status: this.reply.statusCode, fields, isReduced: isReduced(this.before, after) },
+      body,
+    );
   }
 
   private replaceBy(answer: Answer): void {
