@@ -20,7 +20,7 @@ import { CACHE_MANAGER, createCacheManager, withCacheManagerDefaults } from './c
 import { CacheLogger } from './cache-logger.js';
 import { CacheMetricsInterceptor } from './interceptors.js';
 import { CacheRequestTracker } from './cache-request-tracker.js';
-import { BUILT_IN_NAMESPACES, cacheProvider, getCacheToken } from './cache-tokens.js';
+import { BUILT_IN_NAMESPACES, cacheProvider, FOR_ROOT_ONCE, getCacheToken } from './cache-tokens.js';
 import { CacheSlotFiller } from './decorators/cache-slot.js';
 import { namesLike } from './decorators/decorator-options.js';
 import { StartCheck } from './start-check/start-check.js';
@@ -101,14 +101,7 @@ const WITHOUT_OPTIONS = Symbol('DistributedCacheModule without forRoot');
 
 function makeCache(options: DistributedCacheOptions | typeof WITHOUT_OPTIONS): DistributedCache {
   if (options === WITHOUT_OPTIONS) {
-    throw new ConfigurationError([
-      {
-        name: 'imports',
-        value: 'DistributedCacheModule',
-        allowed:
-          'DistributedCacheModule.forRoot() once, in the root module; other modules need no import, or forFeature for namespaces of their own',
-      },
-    ]);
+    throw new ConfigurationError([{ name: 'imports', value: 'DistributedCacheModule', allowed: FOR_ROOT_ONCE }]);
   }
   return new DistributedCache(CacheConfig.resolve(withCacheManagerDefaults(options)));
 }
