@@ -1,9 +1,9 @@
 export { Announcements, type InvalidationLimits, type InvalidationListener } from './invalidation-channel.js';
-export { afterThisTurn, JUDGEMENT_MS, REAL_TIME, withinDeadline, withinTime } from './deadline.js';
+export { afterThisTurn, REAL_TIME, WaitBudget, withinDeadline, withinTime } from './deadline.js';
 export type { ConnectionSettings } from './client-options.js';
 export type { RedisTarget } from './client-link.js';
 export { isCluster, isRedisClient, type RedisClient } from './redis-client.js';
-export { allOf, inPieces, piecesOf, type PieceLimits } from './batches.js';
+export { allOf, byPieces, type PieceLimits } from './batches.js';
 export { RedisConnection, type ConnectionState } from './redis-connection.js';
 export type { RedisConnectionLimits } from './server-node.js';
 export type { RedisConnectionListener, ServerPart } from './topology.js';
