@@ -95,5 +95,5 @@ export type { BatchLoader } from './batch-loader.js';
 export { Binding, createDistributedCache, DistributedCache, type CacheEnvironment } from './distributed-cache.js';
 export type { EntryOptions, KeyOptions, Loader, LoaderContext } from './entry-options.js';
 export type { EntryInspection, LeaseInspection, LocalInspection, RedisInspection, TagInspection } from './inspect.js';
-export type { Found, Lookup, Miss } from './outcomes.js';
+export { type Found, type Lookup, type Miss } from './outcomes.js';
 export { CacheContext } from './vary-by.js';

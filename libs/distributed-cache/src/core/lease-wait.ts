@@ -1,12 +1,11 @@
 import type { Stamp } from '../codec/index.js';
 import type { Clock } from '../local/index.js';
-import type { WaitBudget } from './deadline.js';
+import type { WaitBudget } from '../redis/index.js';
 import type { Flight } from './flight.js';
 import type { Flights } from './flights.js';
 import type { Lease } from './lease.js';
-import type { FoundEntry, ReadResult } from './outcomes.js';
+import { type FoundEntry, type ReadResult, type LeaseAttempt, UNREACHABLE } from './outcomes.js';
 import type { EntryReader } from './read.js';
-import { type LeaseAttempt, UNREACHABLE } from './remote-outcomes.js';
 import type { RemoteTier } from './remote-tier.js';
 import type { RedisRuntime } from './runtime.js';
 
@@ -93,7 +92,7 @@ export class LeaseQueue {
     let isFirstRead = read === undefined && minTtlMs === 0;
     let refusedAtMs = read?.refusedAtMs;
     for (;;) {
-      const taking = remote.leases.acquire(key, isFirstRead);
+      const taking = remote.reads.acquire(key, isFirstRead);
       this.missPredictor.guesses += isFirstRead ? 1 : 0;
       const taken = await budget.wait(taking);
       this.missPredictor.guesses -= isFirstRead ? 1 : 0;
@@ -184,7 +183,7 @@ export class LeaseQueue {
     flight: Flight,
     budget: WaitBudget,
   ): Promise<LoadDecision | undefined> {
-    const isEnded = await budget.wait(remote.leases.hasEndedUnfilled(key));
+    const isEnded = await budget.wait(remote.reads.hasEndedUnfilled(key));
     if (isEnded === undefined) {
       return withoutLease(undefined);
     }

@@ -1,8 +1,7 @@
 import { type ResolvedNamespace, toMs } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
-import { REAL_TIME } from '../redis/index.js';
-import { allowsStale, hasLimits, WaitBudget } from './deadline.js';
+import { REAL_TIME, WaitBudget } from '../redis/index.js';
 import {
   checkLife,
   entryLife,
@@ -17,7 +16,7 @@ import {
 import type { Flight, LoadFacts } from './flight.js';
 import type { Flights } from './flights.js';
 import { type FillGrant, type LeaseQueue, type LoadDecision, NEVER_ENOUGH_MS } from './lease-wait.js';
-import { LoadDelivery, type LoadRequest } from './load-delivery.js';
+import { allowsStale, hasLimits, LoadDelivery, type LoadRequest } from './load-delivery.js';
 import { LoadContext, loadScopes, recordWait, runTimed } from './loader-run.js';
 import { type LoadOutcome, outcomeOf, type ReadResult, type WrittenLoad } from './outcomes.js';
 import type { EntryReader } from './read.js';

@@ -6,7 +6,7 @@ import type { ResolvedNamespace } from '../config/index.js';
 import type { Counters } from '../events/index.js';
 import { TierTimeoutError } from '../errors/index.js';
 import { keyLayout } from '../keys/index.js';
-import { REAL_TIME } from '../redis/index.js';
+import { REAL_TIME, WaitBudget } from '../redis/index.js';
 import type { CacheRuntime } from './runtime.js';
 import { Flights } from './flights.js';
 import { LoadCoordinator, LoadFiller } from './load.js';
@@ -17,7 +17,6 @@ import { Recorder } from './recorder.js';
 import { RemoteTier } from './remote-tier.js';
 import { TagRegistry } from './tags.js';
 import { ValueChecks, versionStamps } from './value-check.js';
-import { WaitBudget } from './deadline.js';
 import { type ClassRegistry, copyValue, type CopyInstance } from '../values/index.js';
 
 /** The parts of one namespace that its `AsyncCache` calls. */

@@ -2,10 +2,9 @@ import { asDecoded } from '../codec/index.js';
 import { allOf } from '../redis/index.js';
 import type { Flight } from './flight.js';
 import type { Flights } from './flights.js';
-import type { FoundEntry, ReadResult } from './outcomes.js';
+import { type FoundEntry, type ReadResult, UNREACHABLE, type RemoteLookup } from './outcomes.js';
 import type { LocalTier, LocalValues } from './local-tier.js';
 import type { Checked, ValueChecks } from './value-check.js';
-import { UNREACHABLE, type RemoteLookup } from './remote-outcomes.js';
 import type { RemoteTier } from './remote-tier.js';
 
 /** Work whose result L1 keeps unless its key has changed meanwhile. */

@@ -1,15 +1,23 @@
+import { randomUUID } from 'node:crypto';
 import { type Stamp, stampNamed } from '../codec/index.js';
-import { CorruptEntryError } from '../errors/index.js';
+import { CorruptEntryError, TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import type { TagVersion } from '../local/index.js';
-import { allOf, inPieces, type PieceLimits, piecesOf, type RedisEntry, type RedisTier } from '../redis/index.js';
-import { type Operation, type RemoteFaults, type RemoteLookup, UNREACHABLE } from './remote-outcomes.js';
+import { allOf, byPieces, HOLD_OFF, type PieceLimits, type RedisEntry, type RedisTier } from '../redis/index.js';
+import { Lease } from './lease.js';
+import { type LeaseAttempt, type RemoteFaults, type RemoteLookup, UNREACHABLE } from './outcomes.js';
 import type { RedisRuntime } from './runtime.js';
 import { CLEAR, type HeldStamp, stampedAtMs } from './stamps.js';
 import type { TagRegistry } from './tags.js';
 
-/** Looks up the entries of one namespace in Redis; a part of `RemoteTier`. No method throws. */
+/**
+ * Looks up the entries of one namespace in Redis, with or without an attempt to take the lease of the key; a part of
+ * `RemoteTier`. No method throws.
+ */
 export class RemoteReads {
+  private readonly processId = randomUUID();
+  private attempts = 0;
+
   constructor(
     private readonly redis: RedisRuntime,
     private readonly tier: RedisTier,
@@ -40,7 +48,7 @@ export class RemoteReads {
       );
       return checking instanceof Promise ? await deadlineClock.withinRest('GET', askedAtMs, checking) : checking;
     } catch (error) {
-      return error instanceof CorruptEntryError ? this.corrupt(error) : this.unreachable('get', error);
+      return error instanceof CorruptEntryError ? this.corrupt(error) : this.unreachable(error);
     }
   }
 
@@ -98,8 +106,68 @@ export class RemoteReads {
       );
       return checking instanceof Promise ? await deadlineClock.withinRest('GET', askedAtMs, checking) : checking;
     } catch (error) {
+      const unreachable = this.unreachable(error);
+      return keys.map(() => unreachable);
+    }
+  }
+
+  /**
+   * Tries to take the lease of this key, and reads the entry with it.
+   * @param isFirstLook the key has not been read before in this load, so an unreadable entry is reported here
+   */
+  async acquire(key: string, isFirstLook: boolean): Promise<LeaseAttempt> {
+    const { leaseTerm, pendingReleases, connection } = this.redis;
+    const keys = this.layout.entryKeys(key);
+    const token = `${this.processId}:${++this.attempts}`;
+    const lease = new Lease(this.tier, keys, token, leaseTerm, pendingReleases);
+    const wasJournalled = this.validity.isJournalled(key);
+    let isAsked = false;
+    try {
+      const stamp = this.stamp.held ?? (await this.stamp.current());
+      const askedAtMs = connection.deadlineClock.nowMs();
+      isAsked = true;
+      const { owner, bytes, refusal } = await this.tier.take(keys, token, lease.leaseMs);
+      if (refusal !== undefined) {
+        this.faults.report('get', refusal);
+      }
+      const entry = bytes === null ? undefined : await this.readable(keys.valueKey, bytes, askedAtMs, isFirstLook);
+      const checking = this.validity.lookupOf(key, entry, stamp, wasJournalled);
+      return {
+        lookup: checking instanceof Promise ? await checking : checking,
+        lease: owner === token ? lease : undefined,
+        owner,
+        isHeldOff: owner === HOLD_OFF,
+        isRefused: refusal !== undefined,
+      };
+    } catch (error) {
+      if (isAsked && !isUnsent(error)) {
+        // The lease may have been taken without an answer. Other processes would then wait for a load that does not run.
+        void lease.release();
+      }
+      return { lookup: this.unreachable(error), lease: undefined, owner: undefined, isHeldOff: false, isRefused: true };
+    }
+  }
+
+  /** Whether a load of this key has ended without a value to store a moment ago; `undefined` when Redis can't be asked. */
+  async hasEndedUnfilled(key: string): Promise<boolean | undefined> {
+    try {
+      return await this.tier.hasEndedUnfilled(this.layout.entryKeys(key));
+    } catch (error) {
       this.faults.report('get', error);
-      return keys.map(() => UNREACHABLE);
+      return undefined;
+    }
+  }
+
+  private async readable(
+    valueKey: string,
+    bytes: Buffer,
+    askedAtMs: number,
+    isReported: boolean,
+  ): Promise<RedisEntry | undefined> {
+    try {
+      return await this.tier.entryIn(valueKey, bytes, askedAtMs);
+    } catch (error) {
+      return this.unreadable(error, isReported);
     }
   }
 
@@ -111,18 +179,24 @@ export class RemoteReads {
   }
 
   /** Turns an entry that can't be read into a miss; any other error is the tier's. */
-  private unreadable(error: unknown): undefined {
+  private unreadable(error: unknown, isReported = true): undefined {
     if (!(error instanceof CorruptEntryError)) {
       throw error;
     }
-    this.faults.report('get', error);
-    return undefined;
+    if (isReported) {
+      this.faults.report('get', error);
+    }
   }
 
-  private unreachable(operation: Operation, error: unknown): RemoteLookup {
-    this.faults.report(operation, error);
+  private unreachable(error: unknown): RemoteLookup {
+    this.faults.report('get', error);
     return UNREACHABLE;
   }
+}
+
+/** Whether the command was not sent. Any other fault may occur after the command was sent. */
+function isUnsent(error: unknown): boolean {
+  return error instanceof TierUnavailableError && !error.wasSent;
 }
 
 /** Decides whether an entry in Redis is current. */
@@ -240,13 +314,4 @@ export function tagsOf(stamps: readonly Stamp[]): string[] | undefined {
 
 function stampOf({ header }: RedisEntry, wanted: string): string | undefined {
   return stampNamed(header.stamps, wanted);
-}
-
-/** Does work in pieces of limited size, separately for each group of keys. */
-export async function byPieces<Item>(
-  groups: readonly (readonly Item[])[],
-  limits: PieceLimits<Item>,
-  work: (piece: readonly Item[]) => Promise<void>,
-): Promise<void> {
-  await Promise.all(groups.map((group) => inPieces(piecesOf(group, limits), work)));
 }

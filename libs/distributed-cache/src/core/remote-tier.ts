@@ -1,11 +1,10 @@
 import type { EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { EntryToStore, InspectedEntry, PieceLimits, RedisTier } from '../redis/index.js';
+import { byPieces, type EntryToStore, type InspectedEntry, type PieceLimits, type RedisTier } from '../redis/index.js';
 import type { Lease } from './lease.js';
-import { Leases } from './leases.js';
-import { type FaultListener, RemoteFaults, type RemoteWrite, type WriteOutcome } from './remote-outcomes.js';
-import { byPieces, EntryValidity, RemoteReads, tagsOf } from './remote-reads.js';
+import { type FaultListener, RemoteFaults, type RemoteWrite, type WriteOutcome } from './outcomes.js';
+import { EntryValidity, RemoteReads, tagsOf } from './remote-reads.js';
 import type { RedisRuntime } from './runtime.js';
 import { HeldStamp } from './stamps.js';
 import { type TagRegistry, touchStamps } from './tags.js';
@@ -37,7 +36,6 @@ export class RemoteTier {
   private readonly faults: RemoteFaults;
   private readonly tier: RedisTier;
   readonly validity: EntryValidity;
-  readonly leases: Leases;
   readonly reads: RemoteReads;
 
   constructor(
@@ -54,7 +52,6 @@ export class RemoteTier {
     this.validity = new EntryValidity(redis, layout, tags, ownStamps);
     this.stamp = new HeldStamp(redis.stamps, layout.clearStampKey);
     this.reads = new RemoteReads(redis, this.tier, layout, this.stamp, this.validity, this.faults);
-    this.leases = new Leases(redis, this.tier, layout, this.stamp, this.validity, this.faults);
   }
 
   /**

@@ -1,16 +1,12 @@
-export { Announcements } from './announcements.js';
-export { afterThisTurn, JUDGEMENT_MS, REAL_TIME, withinDeadline, withinTime } from './deadline.js';
+export { Announcements, type InvalidationLimits, type InvalidationListener } from './invalidation-channel.js';
+export { afterThisTurn, REAL_TIME, WaitBudget, withinDeadline, withinTime } from './deadline.js';
 export type { ConnectionSettings } from './client-options.js';
 export type { RedisTarget } from './client-link.js';
 export { isCluster, isRedisClient, type RedisClient } from './redis-client.js';
-export type {
-  ConnectionState,
-  RedisConnectionLimits,
-  RedisConnectionListener,
-  ServerPart,
-} from './connection-contract.js';
-export { allOf, inPieces, piecesOf, type PieceLimits } from './batches.js';
-export { RedisConnection } from './redis-connection.js';
+export { allOf, byPieces, type PieceLimits } from './batches.js';
+export { RedisConnection, type ConnectionState } from './redis-connection.js';
+export type { RedisConnectionLimits } from './server-node.js';
+export type { RedisConnectionListener, ServerPart } from './topology.js';
 export { ReplicaGuard } from './replica-guard.js';
 export type { EntryToStore, InspectedEntry, RedisEntry } from './stored-entry.js';
 export { RedisTier } from './redis-tier.js';
@@ -18,7 +14,11 @@ export { checkPermissions, probeScripts, type Refusal } from './refusals.js';
 export { isRefusal } from './client-errors.js';
 export { probeTransactions } from './send.js';
 export { InvalidationGroup } from './invalidation-group.js';
-export type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';
-export type { PendingStamp, StoredStamp } from './stamp-commands.js';
+export {
+  type PendingStamp,
+  type StoredStamp,
+  HOLD_OFF,
+  replayInvalidations,
+  type PendingInvalidations,
+} from './entry-commands.js';
 export { valueOfMark } from './leases.js';
-export { HOLD_OFF, replayInvalidations, type PendingInvalidations } from './entry-commands.js';

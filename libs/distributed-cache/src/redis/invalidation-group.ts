@@ -1,6 +1,5 @@
 import type { Redis } from 'ioredis';
-import { InvalidationChannel } from './invalidation-channel.js';
-import type { InvalidationLimits, InvalidationListener } from './invalidation-channel.js';
+import { InvalidationChannel, type InvalidationLimits, type InvalidationListener } from './invalidation-channel.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 
 /**

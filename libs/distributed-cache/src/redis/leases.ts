@@ -1,6 +1,7 @@
 import { TierReplyError } from '../errors/index.js';
 import type { EntryKeys } from '../keys/index.js';
 import { afterThisTurn } from './deadline.js';
+import { textIn } from './entry-commands.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import { outageReason, toTierError } from './client-errors.js';
@@ -193,10 +194,6 @@ export function acquire(client: RedisClient, keys: EntryKeys, token: string, lea
     const refusal = refusalIn(failure);
     return refusal && readWithoutLease(keys, refusal);
   });
-}
-
-function textIn(outcome: unknown): string | undefined {
-  return Buffer.isBuffer(outcome) || typeof outcome === 'string' ? outcome.toString() : undefined;
 }
 
 /** The refusal in an error of the client; `undefined` if it is not an error reply. */

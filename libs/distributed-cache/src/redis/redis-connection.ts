@@ -2,17 +2,17 @@ import { TierUnavailableError } from '../errors/index.js';
 import { ClientLink, type RedisTarget } from './client-link.js';
 import { CONNECT_ATTEMPT_MS } from './client-options.js';
 import { CommandSender } from './command-sender.js';
-import type { ConnectionState, RedisConnectionLimits, RedisConnectionListener } from './connection-contract.js';
 import { DeadlineClock, REAL_TIME, withinDeadline } from './deadline.js';
 import { InFlight, type HealthObserver } from './in-flight.js';
-import { Heartbeat } from './probe.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 import { Refusals } from './refusals.js';
 import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
 import { ask, viaPromise, type ReplyListener, type Request, type Send } from './send.js';
 import type { ServerClock } from './server-clock.js';
-import { ServerNode, type NodeContext } from './server-node.js';
-import { Topology } from './topology.js';
+import { ServerNode, type NodeContext, type RedisConnectionLimits } from './server-node.js';
+import { Topology, type RedisConnectionListener } from './topology.js';
+
+export type ConnectionState = 'idle' | 'connecting' | 'live' | 'down' | 'closed';
 
 /**
  * The one connection that all namespaces share: it decides whether Redis can be used.
@@ -303,5 +303,44 @@ class FirstAttempt {
   end(): void {
     this.isOver = true;
     this.resolve();
+  }
+}
+
+/** Sends a question at regular intervals, and records the time of the last answer. */
+class Heartbeat {
+  private timer: NodeJS.Timeout | undefined;
+  private answeredAtMs: number | undefined;
+
+  constructor(
+    private readonly limits: {
+      readonly heartbeatMs: number;
+      readonly deadlineMs: number;
+      readonly nowMs: () => number;
+    },
+    private readonly beat: () => void,
+  ) {}
+
+  /** Time since the last answer, in milliseconds; `undefined` if there never was one. */
+  get sinceAnswerMs(): number | undefined {
+    return this.answeredAtMs === undefined ? undefined : this.limits.nowMs() - this.answeredAtMs;
+  }
+
+  /**
+   * Starts the interval, so that a hung server is found within `heartbeatMs`: the question is sent earlier by the time
+   * that its answer may take.
+   */
+  start(): void {
+    const { heartbeatMs, deadlineMs } = this.limits;
+    this.stop();
+    this.timer = setInterval(this.beat, Math.max(heartbeatMs / 2, heartbeatMs - deadlineMs));
+    this.timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  onAnswer(): void {
+    this.answeredAtMs = this.limits.nowMs();
   }
 }

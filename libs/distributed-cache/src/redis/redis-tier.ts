@@ -1,14 +1,24 @@
 import type { EntryCodec, EntryHeader } from '../codec/index.js';
 import type { CorruptEntryError } from '../errors/index.js';
-import { BatchedReads } from './batched-reads.js';
-import { dropEntries, fill, put, replace } from './entry-commands.js';
+import { BatchedReads } from './batches.js';
+import {
+  dropEntries,
+  fill,
+  put,
+  replace,
+  createStamp,
+  extendStamp,
+  putStamp,
+  readStamp,
+  readStampLife,
+  type StoredStamp,
+} from './entry-commands.js';
 import type { EntryKeys } from '../keys/index.js';
 import { hasEnded, type LeaseAttempt, Leases, markEnded } from './leases.js';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import type { SendCost } from './send-queue.js';
 import { resultOf, type Request } from './send.js';
-import { createStamp, extendStamp, putStamp, readStamp, readStampLife, type StoredStamp } from './stamp-commands.js';
 import {
   EntryBytes,
   inspectEntry,

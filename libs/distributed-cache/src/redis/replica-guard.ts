@@ -1,8 +1,8 @@
 import { TierUnreplicatedError } from '../errors/index.js';
-import type { ServerPart } from './connection-contract.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import type { ServerNode } from './server-node.js';
+import type { ServerPart } from './topology.js';
 
 /** Longest `WAIT`, in milliseconds. It delays every later command on the connection, so it is kept short. */
 const MOST_WAIT_MS = 100;

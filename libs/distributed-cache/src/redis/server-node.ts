@@ -1,11 +1,9 @@
 import { TierReplyError, TierTimeoutError, TierUnavailableError } from '../errors/index.js';
 import type { ConnectionFault } from './client-errors.js';
-import type { RedisConnectionLimits } from './connection-contract.js';
+import { CONNECT_ATTEMPT_MS, reconnectDelayMs } from './client-options.js';
 import { REAL_TIME, type DeadlineClock } from './deadline.js';
 import { InFlight, ServerHealth } from './in-flight.js';
-import { PreviousConnection } from './previous-connection.js';
-import { Probe } from './probe.js';
-import { faultOf, requireAnswers } from './ready-check.js';
+import { PreviousConnection, faultOf, requireAnswers } from './ready-check.js';
 import { bytesReadBy, destroySocketOf, isCluster, type RedisClient } from './redis-client.js';
 import type { SendCost } from './send-queue.js';
 import { viaPromise, type ReplyListener, type Send } from './send.js';
@@ -13,6 +11,18 @@ import { ServerClock } from './server-clock.js';
 
 /** Faults that may follow from a cause that the client has reported before, such as a wrong password. */
 const CONSEQUENCES: ReadonlySet<string> = new Set(['NOAUTH', 'connection-closed', 'connection-error']);
+
+export interface RedisConnectionLimits {
+  /** The longest wait of one operation, in milliseconds. */
+  readonly deadlineMs: number;
+  /** Hard limit of one command at the client, in milliseconds. */
+  readonly commandTimeoutMs: number;
+  /**
+   * A hung or half-open connection is noticed within this time, in milliseconds, even when no command is sent on it.
+   */
+  readonly heartbeatMs: number;
+  readonly nowMs: () => number;
+}
 
 /** What all nodes of one connection share. */
 export interface NodeContext {
@@ -273,4 +283,54 @@ function faultWord(error: unknown): string | undefined {
 
 export function breakerOpen(operation: string, wasSent = false): TierUnavailableError {
   return new TierUnavailableError(operation, 'breaker-open', wasSent);
+}
+
+/** The first pause between two questions of a {@link Probe}, in milliseconds. */
+const FIRST_PROBE_MS = 100;
+
+/** Repeats a question until Redis answers it, one at a time, with pauses from 100 ms doubling to 1 s, with jitter. */
+class Probe {
+  private isAsking = false;
+  private isStopped = false;
+  private delayMs = FIRST_PROBE_MS;
+  private timer: NodeJS.Timeout | undefined;
+
+  /** @param ask resolves with true when it need not be asked again; never rejects */
+  constructor(private readonly ask: () => Promise<boolean>) {}
+
+  /** Asks now, and returns to the shortest pause: something has changed. */
+  restart(): void {
+    this.delayMs = FIRST_PROBE_MS;
+    void this.run();
+  }
+
+  /** Asks after the next pause; replaces a question that is planned already. */
+  later(): void {
+    clearTimeout(this.timer);
+    if (this.isStopped) {
+      return;
+    }
+    this.timer = setTimeout(() => void this.run(), reconnectDelayMs(1) + this.delayMs);
+    this.timer.unref();
+    this.delayMs = Math.min(this.delayMs * 2, CONNECT_ATTEMPT_MS);
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    clearTimeout(this.timer);
+  }
+
+  private async run(): Promise<void> {
+    if (this.isAsking || this.isStopped) {
+      return;
+    }
+    this.isAsking = true;
+    const isDone = await this.ask();
+    this.isAsking = false;
+    if (isDone) {
+      this.delayMs = FIRST_PROBE_MS;
+    } else {
+      this.later();
+    }
+  }
 }

@@ -1,10 +1,43 @@
 import type { Cluster, Redis } from 'ioredis';
 import { keySlot } from '../keys/index.js';
 import { ConnectionFault } from './client-errors.js';
-import type { RedisConnectionListener, ServerPart } from './connection-contract.js';
 import { isCluster, type RedisClient } from './redis-client.js';
+import type { Refusal } from './refusals.js';
 import { viaPromise } from './send.js';
 import { breakerOpen, ServerNode, type NodeContext, type NodeSetup } from './server-node.js';
+
+/** One server's share of the keys: all of them, or those of one master of a cluster. */
+export interface ServerPart {
+  owns(key: string): boolean;
+  /** Sends as `RedisConnection.run` does, for a key of this part. */
+  run<Result>(operation: string, send: (client: RedisClient) => Promise<Result>): Promise<Result>;
+}
+
+/** Receives each change of state of the connection, once. */
+export interface RedisConnectionListener {
+  /**
+   * Redis can be used.
+   * @param downMs how long it could not be used, in milliseconds; `undefined` at the first connection
+   */
+  onLive(downMs: number | undefined): void;
+  onDown(reason: string): void;
+  /**
+   * Redis answers again and is not trusted yet. The listener does what must be done first: it replays invalidations and
+   * sets up the invalidation channel. A rejection means that this failed, and the connection stays down.
+   */
+  beforeLive?(client: RedisClient): Promise<void>;
+  /** Called at each heartbeat while the connection is live. */
+  onHeartbeat?(): void;
+  /** One master of a cluster can't be used, while others can. @param name `host:port` */
+  onNodeDown?(name: string, reason: string): void;
+  /**
+   * One master of a cluster answers again and is not trusted yet: the same as `beforeLive`, for its part of the keys.
+   */
+  beforeNodeLive?(part: ServerPart): Promise<void>;
+  onNodeLive?(name: string, downMs: number): void;
+  /** Redis answers, but refuses a command. */
+  onRefused?(refusal: Refusal): void;
+}
 
 /**
  * The servers of one connection, and the mapping of keys to them. A single server is a topology of one node.
