@@ -24,7 +24,7 @@ const CLIENT_HEADERS = ['authorization', 'cookie', 'proxy-authorization'] as con
 
 /** Request headers on which no answer for one client depends, or that the cache takes care of: reads do not count. */
 const HEADERS_OF_ANY_CLIENT =
-  /^(?:host|user-agent|referr?er|accept-encoding|cache-control|pragma|connection|keep-alive|via|te|trailer|transfer-encoding|upgrade|expect|date|dnt|priority|upgrade-insecure-requests|range|(?:if|sec|content)-.+)$/;
+  /^(?::authority|:method|:path|host|user-agent|referr?er|accept-encoding|cache-control|pragma|connection|keep-alive|via|te|trailer|transfer-encoding|upgrade|expect|date|dnt|priority|upgrade-insecure-requests|range|(?:if|sec|content)-.+)$/;
 
 /** Stands for all headers of a request: they were enumerated. */
 const ALL_HEADERS = 'all headers';

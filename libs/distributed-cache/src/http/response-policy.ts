@@ -1,6 +1,6 @@
 import { type Duration, MAX_DURATION_MS } from '../config/index.js';
 import { withParams } from './decorators/cached-response.decorator.js';
-import { splitUrl } from './entry/response-key.js';
+import { canonicalUrl } from './entry/response-key.js';
 import { newId, type StoredResponse } from './entry/stored-response.js';
 import type { Exchange, ResponseHead } from './exchange/exchange.js';
 import { type BoundRoute, isForAllClients } from './module/bound-route.js';
@@ -113,11 +113,11 @@ export class ResponsePolicy {
   /** The tags that are known before the handler runs. */
   knownTags(): string[] {
     const { exchange, route } = this;
-    const { path, query } = splitUrl(exchange.url, 'all');
+    const url = `http://${exchange.host}${exchange.url}`;
     return [
       ...(typeof route.tags === 'function' ? [] : withParams(route.tags, exchange.params)),
-      urlTag(exchange.host, path, query),
-      ...(isForAllClients(route) ? [] : [ownUrlTag(exchange.host, path, query)]),
+      urlTag(url),
+      ...(isForAllClients(route) ? [] : [ownUrlTag(url)]),
       routeTag(route.name),
     ];
   }
@@ -138,14 +138,14 @@ export function coreTtl(freshMs: number): Duration {
   return `${Math.ceil(Math.min(Math.max(1, freshMs), MAX_DURATION_MS))}ms`;
 }
 
-/** The tag of all entries of one URL. A blank can't be part of a URL, so no other tag is equal by accident. */
-export function urlTag(host: string, path: string, query: string): string {
-  return `url ${host} ${path} ${query}`;
+/** The tag of all entries of one absolute URL. A blank can't be part of a URL, so no other tag is equal by accident. */
+export function urlTag(url: string): string {
+  return `url ${canonicalUrl(url)}`;
 }
 
-/** The tag of those entries of one URL that only some clients share. */
-export function ownUrlTag(host: string, path: string, query: string): string {
-  return `own ${urlTag(host, path, query)}`;
+/** The tag of those entries of one absolute URL that only some clients share. */
+export function ownUrlTag(url: string): string {
+  return `own ${urlTag(url)}`;
 }
 
 /** The tag of all entries of one route. */

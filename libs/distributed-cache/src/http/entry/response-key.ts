@@ -46,6 +46,41 @@ export function variantKey(key: string, id: string, selection: string): string {
   return `${key} | variant ${id} ${place}`;
 }
 
+/**
+ * The host that a request names, in the form of the key: in lower case, without the default port. HTTP/2 names it in
+ * `:authority`. `localhost` when it names none, as HTTP/1.0 allows.
+ */
+export function hostOf(request: Fields): string {
+  const host = fieldText(request, ':authority') ?? fieldText(request, 'host') ?? 'localhost';
+  return host.toLowerCase().replace(/:(?:80|443)$/, '');
+}
+
+/**
+ * One text for all absolute URLs that name the same resource: with dot segments removed and percent encoding in one form
+ * (RFC 3986 section 6.2.2). The scheme does not count: a server behind a proxy does not know it.
+ * @returns the given text when it is no URL
+ */
+export function canonicalUrl(url: string): string {
+  if (!URL.canParse(url)) {
+    return url;
+  }
+  const { host, pathname, search } = new URL(url);
+  const path = pathname.split('/').map(recoded).join('/');
+  return `${hostOf({ host })} ${path} ${canonicalQuery(search.slice(1), 'all')
+    .split(/([&=])/)
+    .map(recoded)
+    .join('')}`;
+}
+
+/** A part of a URL in one percent encoding. */
+function recoded(part: string): string {
+  try {
+    return encodeURIComponent(decodeURIComponent(part.replaceAll('+', '%20')));
+  } catch {
+    return part;
+  }
+}
+
 /** The path of a URL without its query, and the query in the form of the key. */
 export function splitUrl(url: string, rule: QueryRule): { readonly path: string; readonly query: string } {
   const mark = url.indexOf('?');

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { hostOf } from '../entry/response-key.js';
 import type { Fields } from '../rules/fields.js';
 import {
   type Answer,
@@ -32,7 +33,7 @@ export class ExpressExchange implements Exchange {
   ) {
     this.method = request.method ?? '';
     this.url = request.originalUrl ?? request.url ?? '';
-    this.host = (request.headers.host ?? '').toLowerCase();
+    this.host = hostOf(request.headers);
     this.requestFields = request.headers;
     this.params = request.params ?? {};
     this.raw = { request, response };

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable, Transform } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
+import { hostOf } from '../entry/response-key.js';
 import { type Fields, joined } from '../rules/fields.js';
 import {
   type Answer,
@@ -52,7 +53,7 @@ export class FastifyExchange implements Exchange {
   ) {
     this.method = request.raw.method ?? '';
     this.url = request.raw.url ?? '';
-    this.host = (request.raw.headers.host ?? '').toLowerCase();
+    this.host = hostOf(request.raw.headers);
     this.requestFields = request.raw.headers;
     this.params = (request.params ?? {}) as Readonly<Record<string, unknown>>;
     this.raw = { request: request.raw, response: reply.raw };

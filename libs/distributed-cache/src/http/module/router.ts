@@ -5,9 +5,9 @@ import { CACHED_RESPONSE } from '../../nest/cache-tokens.js';
 import { decoratedMethodsOf } from '../../nest/decorators/decorated-methods.js';
 import type { Exchange } from '../exchange/exchange.js';
 import { replayOf, type RequestListener } from '../exchange/replayed-request.js';
-import { responseKey, splitUrl } from '../entry/response-key.js';
+import { hostOf, responseKey, splitUrl } from '../entry/response-key.js';
 import type { Place } from '../response-fill.js';
-import { ownUrlTag, urlTag } from '../response-policy.js';
+import { ownUrlTag } from '../response-policy.js';
 import { CachedResponses } from '../cached-responses.js';
 import { type BoundRoute, bindRoute, isForAllClients } from './bound-route.js';
 import type { CachedResponseOptions, HttpCacheOptions } from './options.js';
@@ -109,11 +109,7 @@ export class HttpCacheRouter {
   async softPurge(urls: readonly string[]): Promise<void> {
     const { cache } = this.responses;
     const keys = urls.flatMap((url) => this.sharedKeys(url).map(({ key }) => key));
-    const own = urls.map((url) => {
-      const { host, path, query } = partsOf(url);
-      return ownUrlTag(host, path, query);
-    });
-    await Promise.all([...keys.map((key) => cache.expire(key)), cache.invalidateTags(...own)]);
+    await Promise.all([...keys.map((key) => cache.expire(key)), cache.invalidateTags(...urls.map(ownUrlTag))]);
   }
 
   /** What is stored for a URL by routes whose responses all clients share. */
@@ -146,12 +142,6 @@ export class HttpCacheRouter {
       response.once('close', () => resolve(response.statusCode));
       this.request(request, response);
     });
-  }
-
-  /** The tag of the stored responses of an absolute URL. */
-  tagOf(url: string): string {
-    const { host, path, query } = partsOf(url);
-    return urlTag(host, path, query);
   }
 
   /** Repeats a request for a refresh; its guards run, and it carries the credentials of the request that triggered it. */
@@ -191,9 +181,9 @@ export interface ResponseExplanation {
   readonly ttlMs: number;
 }
 
-function partsOf(url: string): { host: string; target: string; path: string; query: string } {
+function partsOf(url: string): { host: string; target: string } {
   const { host, pathname, search } = new URL(url);
-  return { host, target: `${pathname}${search}`, ...splitUrl(`${pathname}${search}`, 'all') };
+  return { host: hostOf({ host }), target: `${pathname}${search}` };
 }
 
 function handlersOf(controller: Type): [string, Handler][] {

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { purgedTagsOf } from '../decorators/cached-response.decorator.js';
+import { hostOf } from '../entry/response-key.js';
+import { urlTag } from '../response-policy.js';
 import type { Fields } from '../rules/fields.js';
 import { invalidatedGroups, invalidatedUrls, isUnsafe } from '../rules/invalidation.js';
 import type { HttpCacheRouter } from './router.js';
@@ -41,16 +43,15 @@ export class UnsafeMethods {
 
   private outdatedTags(request: IncomingMessage, response: ServerResponse, fields: Fields): string[] {
     const { method = '' } = request;
-    const { host = 'localhost' } = request.headers;
     const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
-    const url = `http://${host}${path}`;
+    const url = `http://${hostOf(request.headers)}${path}`;
     if (!URL.canParse(url)) {
       return [];
     }
     const urls = invalidatedUrls({ method, url, status: response.statusCode, fields });
     const groups = response.statusCode < 400 ? invalidatedGroups({ method, fields }) : [];
     const purged = response.statusCode < 400 ? purgedTagsOf(request) : [];
-    return [...urls.map((outdated) => this.router.tagOf(outdated)), ...groups, ...purged];
+    return [...urls.map((outdated) => urlTag(outdated)), ...groups, ...purged];
   }
 }
 

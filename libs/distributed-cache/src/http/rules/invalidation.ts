@@ -33,18 +33,19 @@ export interface Answer {
 
 /**
  * The URLs whose stored responses an answer makes outdated: that of a successful unsafe request, and those in its
- * `Location` and `Content-Location` that have the same origin. Another origin's entries are not its to remove.
+ * `Location` and `Content-Location` that have the same host. Another host's entries are not its to remove. The scheme may
+ * differ: a server behind a proxy does not know the one that its clients use.
  */
 export function invalidatedUrls({ method, url, status, fields }: Answer): string[] {
   if (!isUnsafe(method) || status < 200 || status >= 400) {
     return [];
   }
-  const { origin } = new URL(url);
+  const { host } = new URL(url);
   const named = ['location', 'content-location']
     .map((name) => fieldText(fields, name))
     .filter((location) => location !== undefined && URL.canParse(location, url))
     .map((location) => new URL(location ?? '', url))
-    .filter((location) => location.origin === origin)
+    .filter((location) => location.host === host)
     .map((location) => location.href.replace(/#.*$/, ''));
   return [...new Set([url, ...named])];
 }
