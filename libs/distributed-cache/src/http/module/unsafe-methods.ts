@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { purgedTagsOf } from '../decorators/cached-response.decorator.js';
 import type { Fields } from '../rules/fields.js';
 import { invalidatedGroups, invalidatedUrls, isUnsafe } from '../rules/invalidation.js';
+import { isUsableTag } from '../response-policy.js';
 import type { HttpCacheRouter } from './router.js';
 
 type End = ServerResponse['end'];
@@ -50,7 +51,8 @@ export class UnsafeMethods {
     const urls = invalidatedUrls({ method, url, status: response.statusCode, fields });
     const groups = response.statusCode < 400 ? invalidatedGroups({ method, fields }) : [];
     const purged = response.statusCode < 400 ? purgedTagsOf(request) : [];
-    return [...urls.map((outdated) => this.router.tagOf(outdated)), ...groups, ...purged];
+    // A tag that can't be used must not prevent the others from being invalidated.
+    return [...urls.map((outdated) => this.router.tagOf(outdated)), ...groups, ...purged].filter(isUsableTag);
   }
 }
 
