@@ -18,6 +18,7 @@ export function send(
   path: string,
   fields: RequestFields = {},
   method = 'GET',
+  body?: string,
 ): { readonly request: ClientRequest; readonly answer: Promise<RawAnswer> } {
   const outgoing = request({ port, host: '127.0.0.1', path, method, headers: fields as IncomingHttpHeaders });
   const answer = new Promise<RawAnswer>((resolve, reject) => {
@@ -37,7 +38,7 @@ export function send(
     });
   });
   answer.catch(() => {});
-  outgoing.end();
+  outgoing.end(body);
   return { request: outgoing, answer };
 }
 

@@ -232,6 +232,12 @@ export function identityController(name: string, audience: CachedResponseOptions
     }
 
     @cached()
+    @Get('locals')
+    locals(@Res({ passthrough: true }) response: { locals?: { client?: string } }) {
+      return { client: response.locals?.client ?? null };
+    }
+
+    @cached()
     @Get('ip')
     ip(@Ip() ip: string) {
       return { ip };
@@ -393,6 +399,9 @@ export async function startIdentity(
 }
 
 function echoRequestId(request: IdentityRequest, response: object, next: () => void): void {
+  if ('locals' in response) {
+    response.locals = { client: request.headers['x-request-id'] ?? 'none' };
+  }
   setField(response, 'x-request-id', request.headers['x-request-id'] ?? 'none');
   next();
 }

@@ -23,6 +23,7 @@ const ROUTES = [
   'context',
   'address',
   'ip',
+  'locals',
   'origin',
   'request-id',
   'unframed',

@@ -103,6 +103,9 @@ export class CachedResponses implements FillHost {
     if (method !== 'GET' && method !== 'HEAD') {
       return 'method';
     }
+    if (hasBody(requestFields)) {
+      return 'body';
+    }
     if (url.length > MAX_URL_LENGTH) {
       return 'url-length';
     }
@@ -316,6 +319,12 @@ export class CachedResponses implements FillHost {
     }
     return cacheStatusMember(namespace, mode === 'reasons' && detail !== undefined ? { ...status, detail } : status);
   }
+}
+
+/** Whether a request has a body, which is not part of the key: its handler may depend on it. */
+function hasBody(fields: Fields): boolean {
+  const length = fields['content-length'];
+  return (length !== undefined && length !== '0') || fields['transfer-encoding'] !== undefined;
 }
 
 /** A stored response, and its times by the cache's clock. */

@@ -68,10 +68,14 @@ export class ClientReads {
   private isPastHead = false;
   private readonly credentials: ReadonlySet<string>;
 
-  /** Follows the reads of the given request until {@link stop}. */
+  /**
+   * Follows the reads of the given request until {@link stop}.
+   * @param response the response of `node:http`; middleware of Express shows views what it knows of the client in its `locals`
+   */
   constructor(
     request: object,
     raw: { headers: Fields },
+    response: object,
     private readonly rules: ReadRules,
   ) {
     this.credentials = new Set([...CLIENT_HEADERS, ...rules.credentials]);
@@ -86,6 +90,9 @@ export class ClientReads {
         this.watch(raw, property);
       }
     }
+    if (isPresent(response, 'locals')) {
+      this.watch(response, 'locals', 'response');
+    }
     this.allowed = this.readsOf(rules.audience);
   }
 
@@ -97,7 +104,9 @@ export class ClientReads {
     const isKnown = (read: string): boolean =>
       this.allowed.has(read) || (vary.includes(read) && !this.credentials.has(read));
     const read = [...this.reads].find((name) => !isKnown(name));
-    return read === undefined || read.startsWith('request.') || read === ALL_HEADERS ? read : `the header ${read}`;
+    return read === undefined || /^(?:request|response)\./.test(read) || read === ALL_HEADERS
+      ? read
+      : `the header ${read}`;
   }
 
   /** From the first byte of the response on, middleware reads headers and the session, too, to compress and to save. */
@@ -176,7 +185,7 @@ export class ClientReads {
     }
   }
 
-  private watch(target: object, property: string): void {
+  private watch(target: object, property: string, owner = 'request'): void {
     const own = Object.getOwnPropertyDescriptor(target, property);
     let changed: { readonly value: unknown } | undefined;
     this.restores.push(() => {
@@ -186,7 +195,7 @@ export class ClientReads {
     });
     this.replace(target, property, {
       get: () => {
-        this.reads.add(`request.${property}`);
+        this.reads.add(`${owner}.${property}`);
         if (changed !== undefined) {
           return changed.value;
         }

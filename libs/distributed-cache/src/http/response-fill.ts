@@ -118,7 +118,7 @@ export class ResponseFill implements ResponseListener {
     this.request = new HandlerRequest(exchange, route.query, validators);
     if (responses.options.rules !== 'rfc9111') {
       const { audience, varyNames: keyHeaders } = route;
-      this.reads = new ClientReads(exchange.request, request, {
+      this.reads = new ClientReads(exchange.request, request, response, {
         credentials: responses.credentials,
         isAnonymous: audience === 'anonymous',
         keyHeaders,
@@ -166,6 +166,8 @@ export class ResponseFill implements ResponseListener {
         this.reportRead(firstRead);
       } else if (refusal === 'option-error') {
         this.responses.report(this.route, 'a function of @CachedResponse threw');
+      } else if (refusal === 'tag') {
+        this.responses.report(this.route, 'one of its tags is empty, no text, or ill-formed UTF-16');
       }
       this.end(null);
       return undefined;
@@ -177,9 +179,12 @@ export class ResponseFill implements ResponseListener {
 
   onEnd(body: Buffer | undefined): void {
     const { head } = this;
+    if (this.isSettled) {
+      return;
+    }
     // The handler of a stream still runs after the head.
     const firstRead = head === undefined ? undefined : this.firstRead(head);
-    if (firstRead !== undefined && !this.isSettled) {
+    if (firstRead !== undefined) {
       this.reportRead(firstRead);
     }
     this.end(head === undefined || body === undefined || firstRead !== undefined ? null : this.toStored(head, body));

@@ -42,7 +42,7 @@ export class ResponsePolicy {
   }
 
   /** The reason for which the response is not stored; `undefined` when it is. */
-  refusalOf(head: ResponseHead): StorageRefusal | 'cache-if' | 'option-error' | 'field-removed' | undefined {
+  refusalOf(head: ResponseHead): StorageRefusal | 'cache-if' | 'option-error' | 'tag' | 'field-removed' | undefined {
     const { route, isByTheLetter } = this;
     const received = this.received(head);
     const { control, usesExpires } = received;
@@ -67,7 +67,7 @@ export class ResponsePolicy {
   }
 
   /** Calls the functions of the options. One that throws must not fail the request: the response is not stored. */
-  private refusalOfOptions({ status, fields }: ResponseHead): 'cache-if' | 'option-error' | undefined {
+  private refusalOfOptions({ status, fields }: ResponseHead): 'cache-if' | 'option-error' | 'tag' | undefined {
     const { tags, cacheIf } = this.route;
     const response = { status, headers: fields };
     try {
@@ -75,7 +75,7 @@ export class ResponsePolicy {
         return 'cache-if';
       }
       this.computedTags = typeof tags === 'function' ? tags(this.exchange.request as CachedRequest, response) : [];
-      return undefined;
+      return [...this.computedTags, ...this.control.addedTags].every(isUsableTag) ? undefined : 'tag';
     } catch {
       return 'option-error';
     }
@@ -136,6 +136,11 @@ export class ResponsePolicy {
 /** The TTL of an entry: at least a millisecond, and at most what the cache accepts. HTTP knows longer ones. */
 export function coreTtl(freshMs: number): Duration {
   return `${Math.ceil(Math.min(Math.max(1, freshMs), MAX_DURATION_MS))}ms`;
+}
+
+/** Whether a text can be a tag: it is not empty, and well-formed UTF-16. */
+export function isUsableTag(tag: unknown): boolean {
+  return typeof tag === 'string' && tag !== '' && !/\p{Surrogate}/u.test(tag);
 }
 
 /** The tag of all entries of one absolute URL. A blank can't be part of a URL, so no other tag is equal by accident. */

@@ -33,8 +33,17 @@ function optional(mark: string, part: string | undefined): string[] {
   return part === undefined ? [] : [`${mark}=${part}`];
 }
 
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/**
+ * A digest stands for a long part, and for one that is ill-formed, as the result of an audience function may be. It is
+ * made of the UTF-16 code units: UTF-8 has one form for all lone surrogates. No other part begins with a single `#`.
+ */
 function shortened(part: string): string {
-  return part.length <= MAX_PART_LENGTH ? part : `#${createHash('sha256').update(part).digest('base64url')}`;
+  if (part.length > MAX_PART_LENGTH || LONE_SURROGATE.test(part)) {
+    return `#${createHash('sha256').update(part, 'utf16le').digest('base64url')}`;
+  }
+  return part.startsWith('#') ? `#${part}` : part;
 }
 
 /** The number of variants that one URL keeps by headers that only its handler names; the next one replaces another. */

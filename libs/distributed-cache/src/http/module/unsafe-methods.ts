@@ -4,6 +4,7 @@ import { hostOf } from '../entry/response-key.js';
 import { urlTag } from '../response-policy.js';
 import type { Fields } from '../rules/fields.js';
 import { invalidatedGroups, invalidatedUrls, isUnsafe } from '../rules/invalidation.js';
+import { isUsableTag } from '../response-policy.js';
 import type { HttpCacheRouter } from './router.js';
 
 type End = ServerResponse['end'];
@@ -51,7 +52,8 @@ export class UnsafeMethods {
     const urls = invalidatedUrls({ method, url, status: response.statusCode, fields });
     const groups = response.statusCode < 400 ? invalidatedGroups({ method, fields }) : [];
     const purged = response.statusCode < 400 ? purgedTagsOf(request) : [];
-    return [...urls.map((outdated) => urlTag(outdated)), ...groups, ...purged];
+    // A tag that can't be used must not prevent the others from being invalidated.
+    return [...urls.map((outdated) => urlTag(outdated)), ...groups, ...purged].filter(isUsableTag);
   }
 }
 

@@ -60,14 +60,14 @@ export function invalidatedGroups({ method, fields }: Pick<Answer, 'method' | 'f
   return isUnsafe(method) ? groupsIn(fieldText(fields, 'cache-group-invalidation')) : [];
 }
 
-/** The strings of a structured list; a field that is no list of strings is ignored as a whole. */
+/** The strings of a structured list but for empty ones; a field that is no list of strings is ignored as a whole. */
 function groupsIn(text: string | undefined): string[] {
   if (text === undefined) {
     return [];
   }
   try {
     const groups = parseList(text).map(([member]) => member);
-    return groups.every((group) => typeof group === 'string') ? groups : [];
+    return groups.every((group) => typeof group === 'string') ? groups.filter((group) => group !== '') : [];
   } catch {
     return [];
   }
