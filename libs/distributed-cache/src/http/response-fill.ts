@@ -208,9 +208,10 @@ export class ResponseFill implements ResponseListener {
     const { exchange, route } = this;
     const hasOwnTag = head.fields['etag'] !== undefined && !isLengthAndDigest(fieldText(head.fields, 'etag'), body);
     const etag = hasOwnTag || body === undefined || head.status !== 200 ? head.fields['etag'] : entityTagOf(body);
-    const fields = { ...head.fields, ...(etag !== undefined && { etag }) };
+    const emitted = this.policy.emittedFields(head);
+    const fields = { ...head.fields, ...(etag !== undefined && { etag }), ...emitted };
     const outgoing = outgoingFields(fields, route, 0);
-    for (const name of ['etag', 'cache-control', 'vary', 'accept-ranges']) {
+    for (const name of ['etag', 'cache-control', 'vary', 'accept-ranges', ...Object.keys(emitted)]) {
       const value = outgoing[name];
       if (value !== undefined && value !== head.fields[name]) {
         const before = membersOf(exchange.field('vary'));

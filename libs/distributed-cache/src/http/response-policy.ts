@@ -1,6 +1,6 @@
 import { type Duration, MAX_DURATION_MS } from '../config/index.js';
 import { withParams } from './decorators/cached-response.decorator.js';
-import { canonicalUrl } from './entry/response-key.js';
+import { canonicalUrl, noVarySearch } from './entry/response-key.js';
 import { newId, type StoredResponse } from './entry/stored-response.js';
 import type { Exchange, ResponseHead } from './exchange/exchange.js';
 import { type BoundRoute, isForAllClients } from './module/bound-route.js';
@@ -15,7 +15,7 @@ import {
   staleAllowance,
 } from './rules/freshness.js';
 import { formatHttpDate } from './rules/http-date.js';
-import { cacheGroups } from './rules/invalidation.js';
+import { cacheGroups, tagFieldValue } from './rules/invalidation.js';
 import { mustAlwaysValidate, refusalToStore, type StorageRefusal } from './rules/storability.js';
 import { fieldsToStore } from './rules/stored-fields.js';
 import { type EffectiveControl, effectiveControl } from './rules/targeted-control.js';
@@ -125,6 +125,22 @@ export class ResponsePolicy {
   /** The tags that the response adds. */
   tagsOf({ fields }: ResponseHead): string[] {
     return [...this.computedTags, ...cacheGroups(fields), ...this.control.addedTags];
+  }
+
+  /**
+   * What caches between the application and its clients are told: the tags, and which parameters of the query count. A
+   * `No-Vary-Search` of the handler has priority.
+   */
+  emittedFields(head: ResponseHead): Record<string, string> {
+    const { emitTags = false } = this.options;
+    const { tags, query } = this.route;
+    const known = typeof tags === 'function' ? [] : withParams(tags, this.exchange.params);
+    const tagsText = emitTags === false ? undefined : tagFieldValue(emitTags, [...known, ...this.tagsOf(head)]);
+    const search = head.fields['no-vary-search'] === undefined ? noVarySearch(query) : undefined;
+    return {
+      ...(emitTags !== false && tagsText !== undefined && { [emitTags]: tagsText }),
+      ...(search !== undefined && { 'no-vary-search': search }),
+    };
   }
 
   private received({ status, fields }: ResponseHead): ReceivedResponse & EffectiveControl {

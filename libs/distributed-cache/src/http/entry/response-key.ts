@@ -112,6 +112,15 @@ function canonicalQuery(query: string, rule: QueryRule): string {
     .join('&');
 }
 
+/** `No-Vary-Search` for a rule of the query; `undefined` when every parameter counts, as without the field. */
+export function noVarySearch(query: QueryRule): string | undefined {
+  if (query === 'all') {
+    return undefined;
+  }
+  const names = query === 'none' ? [] : query.map((name) => `"${encodeURIComponent(name)}"`);
+  return names.length === 0 ? 'params' : `key-order, params, except=(${names.join(' ')})`;
+}
+
 function nameOf(pair: string): string {
   const [name = ''] = pair.split('=', 1);
   try {

@@ -10,7 +10,7 @@ import type { Place } from '../response-fill.js';
 import { ownUrlTag } from '../response-policy.js';
 import { CachedResponses } from '../cached-responses.js';
 import { type BoundRoute, bindRoute, isForAllClients } from './bound-route.js';
-import type { CachedResponseOptions, HttpCacheOptions } from './options.js';
+import { type CachedResponseOptions, checkHttpCacheOptions, type HttpCacheOptions } from './options.js';
 
 type Handler = (...args: never[]) => unknown;
 
@@ -26,6 +26,7 @@ export class HttpCacheRouter {
     private readonly options: HttpCacheOptions,
     private readonly listener: () => RequestListener,
   ) {
+    checkHttpCacheOptions(options);
     this.responses = new CachedResponses(
       cache,
       options,

@@ -1,6 +1,15 @@
+import fc from 'fast-check';
+import { parseList } from 'structured-headers';
 import { describe, expect, it } from 'vitest';
 import type { Fields } from './fields.js';
-import { cacheGroups, invalidatedGroups, invalidatedUrls, isUnsafe } from './invalidation.js';
+import {
+  cacheGroups,
+  invalidatedGroups,
+  invalidatedUrls,
+  isUnsafe,
+  type TagField,
+  tagFieldValue,
+} from './invalidation.js';
 
 const URL_OF_REQUEST = 'http://a.example/products/1?x=1';
 const urlsOf = (method: string, status = 200, fields: Fields = {}) =>
@@ -59,5 +68,31 @@ describe('cache groups (RFC 9875)', () => {
   it('invalidates groups for unsafe methods only', () => {
     const fields = { 'cache-group-invalidation': '"a"' };
     expect(['POST', 'GET'].map((method) => invalidatedGroups({ method, fields }))).toEqual([['a'], []]);
+  });
+});
+
+describe('tagFieldValue', () => {
+  it.each<[TagField, string]>([
+    ['surrogate-key', 'product:7 a%20b,c'],
+    ['cache-tag', 'product:7,a%20b%2Cc'],
+    ['cache-groups', '"product:7", "a%20b,c"'],
+  ])('writes tags for %s, each once', (field, text) => {
+    expect(tagFieldValue(field, ['product:7', 'a b,c', 'product:7'])).toBe(text);
+  });
+
+  it('has no value without tags', () => {
+    expect(tagFieldValue('cache-tag', [])).toBeUndefined();
+  });
+
+  it('keeps any two tags apart (RFC 9875 section 2)', () => {
+    const tags = fc.uniqueArray(fc.string({ minLength: 1, unit: 'grapheme' }), { minLength: 1 });
+    fc.assert(
+      fc.property(tags, (list) => {
+        expect(tagFieldValue('surrogate-key', list)?.split(' ')).toHaveLength(list.length);
+        expect(tagFieldValue('cache-tag', list)?.split(',')).toHaveLength(list.length);
+        const members = parseList(tagFieldValue('cache-groups', list) ?? '').map(([member]) => String(member));
+        expect(members.map(decodeURI)).toEqual(list);
+      }),
+    );
   });
 });

@@ -72,3 +72,25 @@ function groupsIn(text: string | undefined): string[] {
     return [];
   }
 }
+
+/** The field that carries the tags of a response: Fastly's, Cloudflare's, or that of RFC 9875. */
+export type TagField = 'surrogate-key' | 'cache-tag' | 'cache-groups';
+
+/**
+ * The tags in the syntax of a field. Characters that the syntax does not allow in a tag are percent-encoded.
+ * @returns `undefined` without tags
+ */
+export function tagFieldValue(field: TagField, tags: readonly string[]): string | undefined {
+  const texts = [...new Set(tags)].map(encodeURI);
+  if (texts.length === 0) {
+    return undefined;
+  }
+  switch (field) {
+    case 'surrogate-key':
+      return texts.join(' ');
+    case 'cache-tag':
+      return texts.map((text) => text.replaceAll(',', '%2C')).join(',');
+    case 'cache-groups':
+      return texts.map((text) => `"${text}"`).join(', ');
+  }
+}
