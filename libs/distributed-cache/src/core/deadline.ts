@@ -32,8 +32,10 @@ export class WaitBudget {
     const giveUp = (): undefined => {
       this.onSpent();
     };
-    return withinDeadline(work, clock, dueAtMs, giveUp, () => {
-      this.spentMs += clock.nowMs() - startedAtMs;
+    return withinDeadline(work, clock, dueAtMs, giveUp, {
+      onEnd: () => {
+        this.spentMs += clock.nowMs() - startedAtMs;
+      },
     });
   }
 

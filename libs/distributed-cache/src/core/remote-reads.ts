@@ -61,7 +61,7 @@ export class RemoteReads {
     const groups = this.redis.tier.groups(keys, (key) => this.layout.valueKey(key));
     const [only] = groups;
     if (groups.length === 1 && only !== undefined && only.length <= tier.keysPerRead) {
-      return this.findPiece(only);
+      return this.findPiece(only, false);
     }
     const found = new Map<string, RemoteLookup>();
     const limits: PieceLimits<string> = {
@@ -71,19 +71,20 @@ export class RemoteReads {
       maxBytes: Infinity,
       bytesOf: () => 0,
     };
-    await byPieces(groups, limits, async (piece) => {
-      const lookups = await this.findPiece(piece);
+    await byPieces(groups, limits, async (piece, isPiece) => {
+      const lookups = await this.findPiece(piece, isPiece);
       piece.forEach((key, index) => found.set(key, lookups[index] ?? UNREACHABLE));
     });
     return keys.map((key) => found.get(key) ?? UNREACHABLE);
   }
 
-  private async findPiece(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
+  private async findPiece(keys: readonly string[], isPiece: boolean): Promise<readonly RemoteLookup[]> {
     const { deadlineClock } = this.redis.connection;
     const askedAtMs = deadlineClock.nowMs();
     const wereJournalled = this.validity.journalledOf(keys);
     try {
-      const reading = this.tier.getMany(keys.map((key) => this.layout.valueKey(key)));
+      const valueKeys = keys.map((key) => this.layout.valueKey(key));
+      const reading = this.tier.getMany(valueKeys, isPiece);
       const { held } = this.stamp;
       const [entries, stamp] =
         held === undefined
@@ -242,11 +243,16 @@ function stampOf({ header }: RedisEntry, wanted: string): string | undefined {
   return stampNamed(header.stamps, wanted);
 }
 
-/** Does work in pieces of limited size, separately for each group of keys. */
+/**
+ * Does work in pieces of limited size, separately for each group of keys.
+ * @param work receives a piece, and whether it is one of several of its group
+ */
 export async function byPieces<Item>(
   groups: readonly (readonly Item[])[],
   limits: PieceLimits<Item>,
-  work: (piece: readonly Item[]) => Promise<void>,
+  work: (piece: readonly Item[], isPiece: boolean) => Promise<void>,
 ): Promise<void> {
-  await Promise.all(groups.map((group) => inPieces(piecesOf(group, limits), work)));
+  await Promise.all(
+    groups.map((group) => inPieces(piecesOf(group, limits), (piece) => work(piece, piece.length < group.length))),
+  );
 }

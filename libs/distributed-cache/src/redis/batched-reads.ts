@@ -99,13 +99,14 @@ export class BatchedReads {
   }
 
   /**
-   * Reads several values of one server, in the order of `valueKeys`. Waits at most the connection's deadline.
+   * Reads several values of one server, in the order of `valueKeys`. Waits at most the connection's deadline, or longer
+   * for a piece of a batch.
    * @throws as `RedisConnection.run`
    */
-  async getMany(valueKeys: readonly string[]): Promise<Found> {
+  async getMany(valueKeys: readonly string[], isPiece = false): Promise<Found> {
     const { connection, replySize } = this;
     const [first] = valueKeys;
-    const cost = { replyBytes: replySize.expectedBytes * valueKeys.length };
+    const cost = { replyBytes: replySize.expectedBytes * valueKeys.length, isPiece };
     if (!this.mayBatch) {
       return connection.request('GET', first, () => readEach(valueKeys), cost);
     }
@@ -122,7 +123,7 @@ export class BatchedReads {
     } catch (error) {
       if (error instanceof TierReplyError && (error.reply === 'NOPERM' || error.isRefusal)) {
         this.mayBatch = false; // the ACL allows `GET` alone
-        return this.getMany(valueKeys);
+        return this.getMany(valueKeys, isPiece);
       }
       throw error;
     }
