@@ -69,7 +69,7 @@ export class RemoteReads {
     const groups = this.redis.tier.groups(keys, (key) => this.layout.valueKey(key));
     const [only] = groups;
     if (groups.length === 1 && only !== undefined && only.length <= tier.keysPerRead) {
-      return this.findPiece(only);
+      return this.findPiece(only, false);
     }
     const found = new Map<string, RemoteLookup>();
     const limits: PieceLimits<string> = {
@@ -79,19 +79,20 @@ export class RemoteReads {
       maxBytes: Infinity,
       bytesOf: () => 0,
     };
-    await byPieces(groups, limits, async (piece) => {
-      const lookups = await this.findPiece(piece);
+    await byPieces(groups, limits, async (piece, isPiece) => {
+      const lookups = await this.findPiece(piece, isPiece);
       piece.forEach((key, index) => found.set(key, lookups[index] ?? UNREACHABLE));
     });
     return keys.map((key) => found.get(key) ?? UNREACHABLE);
   }
 
-  private async findPiece(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
+  private async findPiece(keys: readonly string[], isPiece: boolean): Promise<readonly RemoteLookup[]> {
     const { deadlineClock } = this.redis.connection;
     const askedAtMs = deadlineClock.nowMs();
     const wereJournalled = this.validity.journalledOf(keys);
     try {
-      const reading = this.tier.getMany(keys.map((key) => this.layout.valueKey(key)));
+      const valueKeys = keys.map((key) => this.layout.valueKey(key));
+      const reading = this.tier.getMany(valueKeys, isPiece);
       const { held } = this.stamp;
       const [entries, stamp] =
         held === undefined

@@ -52,13 +52,18 @@ async function inPieces<Item>(
   await Promise.all(Array.from({ length: PARALLEL_PIECES }, run));
 }
 
-/** Does work in pieces of limited size, separately for each group of keys. */
+/**
+ * Does work in pieces of limited size, separately for each group of keys.
+ * @param work receives a piece, and whether it is one of several of its group
+ */
 export async function byPieces<Item>(
   groups: readonly (readonly Item[])[],
   limits: PieceLimits<Item>,
-  work: (piece: readonly Item[]) => Promise<void>,
+  work: (piece: readonly Item[], isPiece: boolean) => Promise<void>,
 ): Promise<void> {
-  await Promise.all(groups.map((group) => inPieces(piecesOf(group, limits), work)));
+  await Promise.all(
+    groups.map((group) => inPieces(piecesOf(group, limits), (piece) => work(piece, piece.length < group.length))),
+  );
 }
 
 /**
@@ -165,13 +170,14 @@ export class BatchedReads {
   }
 
   /**
-   * Reads several values of one server, in the order of `valueKeys`. Waits at most the connection's deadline.
+   * Reads several values of one server, in the order of `valueKeys`. Waits at most the connection's deadline, or longer
+   * for a piece of a batch.
    * @throws as `RedisConnection.run`
    */
-  async getMany(valueKeys: readonly string[]): Promise<Found> {
+  async getMany(valueKeys: readonly string[], isPiece = false): Promise<Found> {
     const { connection, replySize } = this;
     const [first] = valueKeys;
-    const cost = { replyBytes: replySize.expectedBytes * valueKeys.length };
+    const cost = { replyBytes: replySize.expectedBytes * valueKeys.length, isPiece };
     if (!this.mayBatch) {
       return connection.request('GET', first, () => readEach(valueKeys), cost);
     }
@@ -188,7 +194,7 @@ export class BatchedReads {
     } catch (error) {
       if (error instanceof TierReplyError && (error.reply === 'NOPERM' || error.isRefusal)) {
         this.mayBatch = false; // the ACL allows `GET` alone
-        return this.getMany(valueKeys);
+        return this.getMany(valueKeys, isPiece);
       }
       throw error;
     }
