@@ -243,29 +243,3 @@ export class WaitBudget {
     this.spentMs = 0;
   }
 }
-
-/**
- * Waits for `work`, no longer than `limitMs` milliseconds of real time. A busy process gets no extension, unlike with
- * {@link withinDeadline}.
- * @param late the result when the time is over first; `work` goes on then
- * @param keepsProcess whether the timer keeps the process alive: only when a caller waits
- */
-export async function withinTime<Result, Late>(
-  work: Promise<Result>,
-  limitMs: number,
-  late: Late,
-  keepsProcess: boolean,
-): Promise<Result | Late> {
-  let timer: NodeJS.Timeout | undefined;
-  const expiry = new Promise<Late>((resolve) => {
-    timer = setTimeout(resolve, limitMs, late);
-    if (!keepsProcess) {
-      timer.unref();
-    }
-  });
-  try {
-    return await Promise.race([work, expiry]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
