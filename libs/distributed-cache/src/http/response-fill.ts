@@ -1,7 +1,14 @@
 import type { AsyncCache, LoaderContext } from '../core/index.js';
 import { answerFrom, outgoingFields } from './answers.js';
 import { ClientReads } from './credentials.js';
-import { newId, renewed, type StoredEntry, type StoredResponse, type VariantIndex } from './entry/stored-response.js';
+import {
+  entryOf,
+  newId,
+  renewed,
+  type StoredEntry,
+  type StoredResponse,
+  type VariantIndex,
+} from './entry/stored-response.js';
 import type { Answer, Exchange, ResponseHead, ResponseListener } from './exchange/exchange.js';
 import { HandlerRequest } from './handler-request.js';
 import type { BoundRoute } from './module/bound-route.js';
@@ -279,7 +286,7 @@ export class ResponseFill implements ResponseListener {
       names === '*' ? [] : names.filter((name) => !this.route.varyNames.includes(name) && name !== 'accept-encoding');
     const isIndexed = place.index !== undefined && unknown.every((name) => place.index?.names.includes(name));
     if (unknown.length === 0 || isIndexed) {
-      settle(entry);
+      settle(entryOf(entry));
     } else if (place.index === undefined) {
       settle(this.indexAndStore(entry, unknown));
     } else {

@@ -107,7 +107,7 @@ export class ResponsePolicy {
     const { control } = this.received(head);
     const unwanted = [...control.fieldNames('no-cache'), ...control.fieldNames('private'), ...FIELDS_OF_AN_ANSWER];
     const fields = { date: formatHttpDate(Date.now()), ...fieldsToStore(head.fields, unwanted) };
-    return { kind: 'response', id: newId(), status: head.status, fields, body, ...this.timesOf(head), selection };
+    return { id: newId(), status: head.status, fields, body, ...this.timesOf(head), selection };
   }
 
   /** The tags that are known before the handler runs. */

@@ -6,6 +6,7 @@ import { decoratedMethodsOf } from '../../nest/decorators/decorated-methods.js';
 import type { Exchange } from '../exchange/exchange.js';
 import { replayOf, type RequestListener } from '../exchange/replayed-request.js';
 import { hostOf, responseKey, splitUrl } from '../entry/response-key.js';
+import { responseIn } from '../entry/stored-response.js';
 import type { Place } from '../response-fill.js';
 import { ownUrlTag } from '../response-policy.js';
 import { CachedResponses } from '../cached-responses.js';
@@ -118,8 +119,9 @@ export class HttpCacheRouter {
     const explanations: ResponseExplanation[] = [];
     for (const { key, route } of this.sharedKeys(url)) {
       const found = await this.responses.cache.lookup(key);
-      if (found.state !== 'miss' && found.value?.kind === 'response') {
-        const { status, body } = found.value;
+      const stored = found.state === 'miss' ? undefined : responseIn(found.value);
+      if (found.state !== 'miss' && stored !== undefined) {
+        const { status, body } = stored;
         const { state, tier, ageMs, ttlMs } = found;
         explanations.push({ route: route.name, key, state, tier, status, bodyBytes: body.length, ageMs, ttlMs });
       }
