@@ -20,6 +20,8 @@ const DEFAULTS = [
   ['everything that jest fakes but nextTick', () => void vi.useFakeTimers({ toFake: [...ALL] })],
 ] as const;
 
+afterEach(() => void vi.useRealTimers());
+
 describe.each(DEFAULTS)('a cache with Redis while timers are fake (%s)', (_what, fake) => {
   let all: DistributedCache;
   let cache: AsyncCache;
@@ -29,7 +31,6 @@ describe.each(DEFAULTS)('a cache with Redis while timers are fake (%s)', (_what,
     await all.connect();
     cache = all.getCache('users');
   });
-  afterEach(() => void vi.useRealTimers());
 
   it('answers every call, without moving the timers', async () => {
     fake();
@@ -55,6 +56,25 @@ describe.each(DEFAULTS)('a cache with Redis while timers are fake (%s)', (_what,
       expect(performance.now() - startedAtMs).toBeLessThan(700);
     }
   });
+});
+
+it.each(DEFAULTS)('a cache that is made while timers are fake (%s) connects and answers', async (_what, fake) => {
+  fake();
+  const { url, keyPrefix } = redisForTest();
+  const all = cacheForTest({ redis: { url }, keyPrefix });
+  await all.connect();
+  expect(await all.getCache('users').set('key', 'value')).toBe(true);
+  expect(await all.getCache('users').get('key')).toBe('value');
+});
+
+it.each(DEFAULTS)('the TTLs of a cache without Redis follow the faked time (%s)', async (_what, fake) => {
+  fake();
+  const users = cacheForTest({ redis: false }).getCache('users');
+  await users.set('key', 'value', '5m');
+  await vi.advanceTimersByTimeAsync(299_000);
+  expect(await users.get('key')).toBe('value');
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(await users.get('key')).toBeUndefined();
 });
 
 it('a cache whose timers were fake for a while still ends its waits for a Redis that hangs', async () => {
