@@ -16,6 +16,7 @@ import {
   type NamespaceOptions,
 } from '../core/index.js';
 import { type ClassToDeclare, declareClasses } from '../config/index.js';
+import { applicationName } from './application-name.js';
 import { CACHE_MANAGER, createCacheManager, withCacheManagerDefaults } from './cache-manager/index.js';
 import { CacheLogger } from './cache-logger.js';
 import { CacheMetricsInterceptor } from './interceptors.js';
@@ -103,7 +104,9 @@ function makeCache(options: DistributedCacheOptions | typeof WITHOUT_OPTIONS): D
   if (options === WITHOUT_OPTIONS) {
     throw new ConfigurationError([{ name: 'imports', value: 'DistributedCacheModule', allowed: FOR_ROOT_ONCE }]);
   }
-  return new DistributedCache(CacheConfig.resolve(withCacheManagerDefaults(options)));
+  return new DistributedCache(CacheConfig.resolve(withCacheManagerDefaults(options)), {
+    application: applicationName(),
+  });
 }
 
 /**
