@@ -1,5 +1,12 @@
-export { CachedClass, type ClassToDeclare, DECLARED_CLASSES, declareClasses } from './declared-classes.js';
-export { EncryptionKeys, type ResolvedClass, type ResolvedCompression } from './codec-settings.js';
+export {
+  CachedClass,
+  type ClassToDeclare,
+  DECLARED_CLASSES,
+  declareClasses,
+  EncryptionKeys,
+  type ResolvedClass,
+  type ResolvedCompression,
+} from './codec-settings.js';
 export { CacheConfig, type ResolvedFallback, type ResolvedLocal, type ResolvedOptions } from './config.js';
 export {
   DEFAULTS,
@@ -40,4 +47,4 @@ export type {
 } from './options.js';
 export { DURATION_FORMS, isStandardSchema, NAME, type Rule, STANDARD_SCHEMA } from './rules.js';
 export { NAMESPACE_OPTIONS } from './schema.js';
-export { suggest } from './suggest.js';
+export { suggest } from './reader.js';
