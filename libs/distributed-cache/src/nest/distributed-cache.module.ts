@@ -18,8 +18,7 @@ import {
 import { type ClassToDeclare, declareClasses } from '../config/index.js';
 import { CACHE_MANAGER, createCacheManager, withCacheManagerDefaults } from './cache-manager/index.js';
 import { CacheLogger } from './cache-logger.js';
-import { CacheMetricsInterceptor } from './interceptors.js';
-import { CacheRequestTracker } from './cache-request-tracker.js';
+import { CacheMetricsInterceptor, CacheRequestTracker } from './interceptors.js';
 import { BUILT_IN_NAMESPACES, cacheProvider, getCacheToken } from './cache-tokens.js';
 import { CacheSlotFiller } from './decorators/cache-slot.js';
 import { namesLike } from './decorators/decorator-options.js';
