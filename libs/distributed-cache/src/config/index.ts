@@ -7,7 +7,13 @@ export {
   type ResolvedClass,
   type ResolvedCompression,
 } from './codec-settings.js';
-export { CacheConfig, type ResolvedFallback, type ResolvedLocal, type ResolvedOptions } from './config.js';
+export {
+  CacheConfig,
+  type ResolvedFallback,
+  type ResolvedLocal,
+  type ResolvedOptions,
+  type ResolvedNamespace,
+} from './config.js';
 export {
   DEFAULTS,
   ENVIRONMENT_VARIABLES,
@@ -17,7 +23,6 @@ export {
   type OptionDescription,
 } from './derived.js';
 export { type Duration, type DurationUnit, isDuration, MAX_DURATION_MS, toMs } from './duration.js';
-export type { ResolvedNamespace } from './namespaces.js';
 export type {
   AnyClass,
   CachedClassOptions,
