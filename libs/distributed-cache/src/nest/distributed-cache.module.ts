@@ -20,7 +20,7 @@ import { CACHE_MANAGER, createCacheManager, withCacheManagerDefaults } from './c
 import { CacheLogger } from './cache-logger.js';
 import { CacheMetricsInterceptor, CacheRequestTracker } from './interceptors.js';
 import { BUILT_IN_NAMESPACES, cacheProvider, getCacheToken } from './cache-tokens.js';
-import { CacheSlotFiller } from './decorators/cache-slot.js';
+import { CacheSlotFiller } from './decorators/wrap-method.js';
 import { namesLike } from './decorators/decorator-options.js';
 import { StartCheck } from './start-check/start-check.js';
 

@@ -13,7 +13,7 @@ export {
 export type { CachedOptions, InstanceKey } from './decorators/decorator-options.js';
 export { Cached, CachedKeywords, CachedMetrics, CachedTrends } from './decorators/cached.decorator.js';
 export { CachedMany, type CachedManyOptions, type ResultForm } from './decorators/cached-many.decorator.js';
-export type { AsyncMethod, AsyncMethodDecorator } from './decorators/wrap-method.js';
+export { type AsyncMethod, type AsyncMethodDecorator } from './decorators/wrap-method.js';
 export {
   type CacheFeature,
   DistributedCacheModule,

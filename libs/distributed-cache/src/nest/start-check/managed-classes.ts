@@ -1,7 +1,7 @@
 import type { DiscoveryService } from '@nestjs/core';
 import { DistributedCache } from '../../core/index.js';
 import { namespaceOfToken } from '../cache-tokens.js';
-import { CACHE_SLOT } from '../decorators/cache-slot.js';
+import { CACHE_SLOT } from '../decorators/wrap-method.js';
 import { type DecoratedMethod, decoratedMethodsOf } from '../decorators/decorated-methods.js';
 
 type Wrapper = ReturnType<DiscoveryService['getProviders']>[number];
