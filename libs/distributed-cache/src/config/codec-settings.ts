@@ -104,7 +104,6 @@ export class EncryptionKeys {
     this.#keys = new Map([...keys].map(([id, bytes]) => [id, createSecretKey(bytes)]));
   }
 
-  /** The key with this id, or `undefined`. */
   key(id: string): KeyObject | undefined {
     return this.#keys.get(id);
   }
@@ -132,7 +131,6 @@ export class EncryptionKeys {
   }
 }
 
-/** Reads the classes of the option `codec`, by their stored names. */
 export function readClasses(codecOptions: OptionReader<typeof CODEC_OPTIONS>): ReadonlyMap<string, ResolvedClass> {
   const { problems } = codecOptions;
   const given = codecOptions.value('classes') ?? {};
@@ -247,7 +245,6 @@ function declareClass(type: AnyClass, { name = type.name, ...given }: CachedClas
   allDeclared().add(type);
 }
 
-/** The options that `@CachedClass` declares on this class itself. */
 function declaredOptionsOf(type: AnyClass): ClassOptions {
   const { name: _name, class: _class, ...options } = declarationOf(type) ?? {};
   return options;

@@ -51,7 +51,6 @@ export class OptionReader<Table extends OptionTable> {
     return undefined;
   }
 
-  /** The option in the form of its rule. */
   read<Option extends Name<Table>>(name: Option): ValueOf<Table[Option]> | undefined {
     const rule = this.table[name]?.rule;
     const value = this.#given[name];

@@ -11,7 +11,6 @@ export class FlightOutlivedError extends Error {}
 /** The flights of one key that are under way, and neither superseded nor tainted; usually one. */
 interface Slot {
   readonly flights: Flight[];
-  /** The load that other calls may join. */
   load: Flight | undefined;
   /** The read that other reads may join. */
   read: Flight | undefined;

@@ -276,7 +276,6 @@ export interface WaitedLoad {
   readonly label: string;
   /** The time since when its loader runs, or it waits for another process's load; `undefined`: neither. */
   readonly loadingSinceMs: number | undefined;
-  /** The loads that its loader waits for. */
   readonly waitsFor: ReadonlySet<WaitedLoad> | undefined;
   waitFor(load: WaitedLoad): void;
   endWaitFor(load: WaitedLoad): void;

@@ -314,7 +314,6 @@ interface EntryToWrite {
   readonly tagVersions: readonly TagVersion[] | undefined;
   /** The check that the value must pass before it is stored; the check itself reports a mismatch. */
   readonly check: ValueCheck | undefined;
-  /** The mode of its call; absent: that of the namespace. */
   readonly values: ValuesMode | undefined;
   /** Whether instances of unregistered classes become plain objects; absent: as the namespace says. */
   readonly flatten: boolean | undefined;

@@ -137,7 +137,6 @@ export class ClassRegistry {
     return this.#admit(declared, this.#registered, declared.name);
   }
 
-  /** The class of this object, if it has been learned. */
   learnedClassOf(instance: object): RegisteredClass | undefined {
     const prototype: unknown = Object.getPrototypeOf(instance);
     return isRecord(prototype) ? this.#learned.get(prototype) : undefined;
@@ -280,7 +279,6 @@ export function refusal(instance: object, problem: string, remedy?: string): Ref
   return new Refusal('class', described, `${problem}. ${remedyFor(instance, remedy)}`, withoutArticle(described));
 }
 
-/** What to write for an instance that can't be kept. */
 export function remedyFor(instance: object, remedy = WRITE_SERIALIZE): string {
   return hasToJson(instance) ? `${remedy}, or return plain data, such as the result of its toJSON()` : remedy;
 }

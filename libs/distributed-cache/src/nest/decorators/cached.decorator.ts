@@ -220,7 +220,6 @@ class RunningLoads {
   }
 }
 
-/** The running loads of an application. */
 const RUNNING_LOADS = new Binding((_application: DistributedCache) => new RunningLoads());
 
 /** The metadata of Nest's `@Get()` and its like at a handler, and of `@Res()` and its like at the class of the handler. */

@@ -14,7 +14,6 @@ import { answersItself } from '../decorators/cached.decorator.js';
  * or change, evictions that reach no entry, and results that depend on the request.
  */
 
-/** A method with default keys, as the instances of one class have it. */
 interface DefaultKeyMethod {
   readonly owner: NamedClass;
   readonly method: DecoratedMethod;

@@ -25,7 +25,6 @@ export interface Application {
   readonly classes: readonly ManagedClass[];
   /** The namespaces whose caches are injected somewhere. */
   readonly injected: ReadonlySet<string>;
-  /** The namespaces that a `forFeature` names. */
   readonly features: ReadonlySet<string>;
   /** Whether the application injects the whole cache, with which it may use any namespace. */
   readonly usesWholeCache: boolean;
