@@ -18,7 +18,7 @@ import {
 type ConnectionReader = OptionReader<typeof REDIS_OPTIONS>;
 
 const NO_REDIS: ResolvedRedis = Object.freeze({ kind: 'none' });
-/** The level of the options that has only `cluster`. */
+/** The options of `redis: { cluster }`: beside `cluster` there is none. */
 const ONLY_CLUSTER = { cluster: { type: 'object', meaning: 'Redis Cluster' } } as const;
 const CLIENT_RULE = 'an ioredis 5 or 6 client';
 const NOT_FOR_CLUSTER: ReadonlySet<string> = new Set(['url', 'host', 'port', 'path', 'db', 'sentinels', 'name']);

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { encodeArgumentsOf, escapeName, encodeArguments } from './arguments.js';
 import { encodeKeyWith, MAX_KEY_BYTES, PreparedKey, escapeKeyText } from './key-encoding.js';
 
-/** Text that needs no escape, neither in quotes nor in a key. */
+/** Text that needs no escape, neither in quotes nor in a key; in a key, a leading `#` needs one as well. */
 const PLAIN = /^[ -$&(-[\]-z|~]*$/;
 const STARTS_A_KEY = /^[^#]/;
-/** The length of `-1.2345678901234567e-300`. */
+/** The length of the longest text of a number, `-1.2345678901234567e-300`. */
 const LONGEST_NUMBER = 24;
 /**
  * Maximum number of remembered keys per method, and the maximum length of their arguments: a few megabytes per method
@@ -16,9 +16,9 @@ const MAX_REMEMBERED_LENGTH = 100;
 
 /**
  * The default key of a call: `Users.find(42,'bob')`. Two calls have the same key only if class, method and every
- * argument (type, value, number of arguments) are the same; `encodeArguments` defines "the same". Names may be any
- * text; for a method under a symbol pass `String(symbol)`. The result is a key of the application: it is still encoded
- * by `encodeKey`.
+ * argument (type, value, number of arguments) are the same: `1` is not `'1'`, and records with the same properties in
+ * another order are. Names may be any text; for a method under a symbol pass `String(symbol)`. The result is a key as an
+ * application gives it: it is not yet escaped and shortened as Redis needs it.
  * @throws CacheKeyError for an argument that can't be distinguished from others
  */
 export function methodKey(className: string, methodName: string, args: readonly unknown[]): string {
