@@ -40,6 +40,7 @@ export function isBuiltIn(namespace: string): boolean {
   return BUILT_IN_NAMESPACES.includes(namespace) || namespace === CACHE_MANAGER_NAMESPACE;
 }
 
+/** Provides the cache of a namespace under its token. */
 export function cacheProvider(namespace: string, options?: NamespaceOptions): Provider {
   return {
     provide: getCacheToken(namespace),
