@@ -8,6 +8,7 @@ import {
   ENTRY,
   MAX_CLASS_LINES,
   MAX_COLLABORATORS,
+  MAX_FILES,
   MAX_LINES,
   MIN_LINES,
 } from './support/architecture-rules.js';
@@ -34,6 +35,12 @@ describe('the library', () => {
 
   it('has no file that is too short, no class that is too long or has too many collaborators', () => {
     expect([...slivers(sources), ...overgrownClasses(sources)]).toEqual([]);
+  });
+
+  it(`has ${MAX_FILES} files at most without http/`, () => {
+    const files = [...sources.keys()].filter((path) => !path.startsWith('http/'));
+    expect(files.length).toBeGreaterThan(0);
+    expect(files.length).toBeLessThanOrEqual(MAX_FILES);
   });
 
   it('has the folders that every entry needs', () => {

@@ -6,8 +6,10 @@ import { BuiltLibrary } from './support/built-library.js';
 
 const TRACED_LIBRARY = pathToFileURL(resolve(import.meta.dirname, '../scripts/traced-library.mjs')).href;
 const MAX_FILES = 8;
+/** A warm miss passes 60; a message of Redis or a timer that falls into it adds a few. */
+const MAX_FILES_OF_MISS = 65;
 
-type Operation = 'getOrSet' | 'decorated' | 'miss';
+type Operation = 'getOrSet' | 'decorated' | 'firstMiss' | 'miss';
 
 /** The files whose functions each operation has run, in a process of its own over the Redis of the run. */
 async function tracedFiles(): Promise<Record<Operation, string[]>> {
@@ -17,8 +19,14 @@ async function tracedFiles(): Promise<Record<Operation, string[]>> {
     import { TracedLibrary } from '${TRACED_LIBRARY}';
     const library = await TracedLibrary.open('${library.addressOf('')}/', ${JSON.stringify(options)});
     const getOrSet = () => library.cache.getOrSet('key', async () => ({ text: 'loaded' }));
+    const miss = (name) => library.cache.getOrSet(name, async () => ({ text: 'loaded' }));
+    const firstMiss = await library.trace(getOrSet);
+    for (const name of ['a', 'b', 'c', 'd', 'e']) {
+      await miss(name);
+    }
     const files = {
-      miss: await library.trace(getOrSet),
+      firstMiss,
+      miss: await library.trace(() => miss('f')),
       getOrSet: await library.traceLocalHit(getOrSet),
       decorated: await library.traceLocalHit(() => library.words.find('a')),
     };
@@ -33,17 +41,24 @@ async function tracedFiles(): Promise<Record<Operation, string[]>> {
 
 const isRedis = (file: string): boolean => file.startsWith('redis/');
 
-describe('a hit of L1', () => {
-  let files: Record<Operation, string[]>;
-  beforeAll(async () => void (files = await tracedFiles()), 60_000);
+let files: Record<Operation, string[]>;
+beforeAll(async () => void (files = await tracedFiles()), 60_000);
 
+describe('a hit of L1', () => {
   it.each(['getOrSet', 'decorated'] as const)('runs no function of redis/: %s', (operation) => {
     expect(files[operation]).toContain('local/entry-store.js');
     expect(files[operation].filter(isRedis)).toEqual([]);
-    expect(files.miss.filter(isRedis)).not.toEqual([]); // the trace sees the functions of redis/
+    expect(files.firstMiss.filter(isRedis)).not.toEqual([]); // the trace sees the functions of redis/
   });
 
   it(`runs functions of ${MAX_FILES} files at most in getOrSet`, () => {
     expect(files.getOrSet.length).toBeLessThanOrEqual(MAX_FILES);
+  });
+});
+
+describe('a miss', () => {
+  it(`runs functions of ${MAX_FILES_OF_MISS} files at most, once connections, stamps and scripts are in place`, () => {
+    expect(files.miss).toContain('core/load.js');
+    expect(files.miss.length).toBeLessThanOrEqual(MAX_FILES_OF_MISS);
   });
 });

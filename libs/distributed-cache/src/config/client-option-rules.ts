@@ -53,7 +53,6 @@ export function checkConnectionOptions(problems: ProblemList, path: string, opti
   check(problems, path, options, CONNECTION_RULES);
 }
 
-/** Checks the ioredis options for a cluster. */
 export function checkClusterOptions(problems: ProblemList, path: string, options: unknown): void {
   check(problems, path, options, CLUSTER_RULES);
   if (isRecord(options)) {

@@ -108,7 +108,6 @@ function describeOption(row: OptionRow, path: string): OptionDescription {
   };
 }
 
-/** The row of an option of the whole cache, and the rows of the levels below it. */
 function rowsBelow(name: string): readonly OptionRow[] {
   const own = Object.entries<OptionRow>(CACHE_OPTIONS).filter(([option]) => option === name);
   const below = LEVELS.filter(({ path }) => path.startsWith(`${name}.`)).flatMap(({ table }) =>
@@ -127,7 +126,6 @@ function describeVariable(row: OptionRow): EnvironmentVariable {
   };
 }
 
-/** The default of an option in the form of code. */
 function codeOf({ default: value, rule }: OptionRow): string {
   if (typeof value === 'number' && value > 0 && rule?.isDuration) {
     return value % 3_600_000 === 0 ? `'${value / 3_600_000}h'` : `'${value / 1000}s'`;

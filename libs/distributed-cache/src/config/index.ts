@@ -1,6 +1,19 @@
-export { CachedClass, type ClassToDeclare, DECLARED_CLASSES, declareClasses } from './declared-classes.js';
-export { EncryptionKeys, type ResolvedClass, type ResolvedCompression } from './codec-settings.js';
-export { CacheConfig, type ResolvedFallback, type ResolvedLocal, type ResolvedOptions } from './config.js';
+export {
+  CachedClass,
+  type ClassToDeclare,
+  DECLARED_CLASSES,
+  declareClasses,
+  EncryptionKeys,
+  type ResolvedClass,
+  type ResolvedCompression,
+} from './codec-settings.js';
+export {
+  CacheConfig,
+  type ResolvedFallback,
+  type ResolvedLocal,
+  type ResolvedOptions,
+  type ResolvedNamespace,
+} from './config.js';
 export {
   DEFAULTS,
   ENVIRONMENT_VARIABLES,
@@ -10,7 +23,6 @@ export {
   type OptionDescription,
 } from './derived.js';
 export { type Duration, type DurationUnit, isDuration, MAX_DURATION_MS, toMs } from './duration.js';
-export type { ResolvedNamespace } from './namespaces.js';
 export type {
   AnyClass,
   CachedClassOptions,
@@ -40,4 +52,4 @@ export type {
 } from './options.js';
 export { DURATION_FORMS, isStandardSchema, NAME, type Rule, STANDARD_SCHEMA } from './rules.js';
 export { NAMESPACE_OPTIONS } from './schema.js';
-export { suggest } from './suggest.js';
+export { suggest } from './reader.js';

@@ -18,13 +18,12 @@ import {
 type ConnectionReader = OptionReader<typeof REDIS_OPTIONS>;
 
 const NO_REDIS: ResolvedRedis = Object.freeze({ kind: 'none' });
-/** The level of the options that has only `cluster`. */
+/** The options of `redis: { cluster }`: beside `cluster` there is none. */
 const ONLY_CLUSTER = { cluster: { type: 'object', meaning: 'Redis Cluster' } } as const;
 const CLIENT_RULE = 'an ioredis 5 or 6 client';
 const NOT_FOR_CLUSTER: ReadonlySet<string> = new Set(['url', 'host', 'port', 'path', 'db', 'sentinels', 'name']);
 const ADDRESS_OPTIONS = ['url', 'host', 'port', 'path', 'sentinels'] as const;
 const DEFAULT_ORIGIN = 'the default: no address is given';
-/** The variables that give the address of Redis, instead of the default. */
 const ADDRESS_VARIABLES = ['REDIS_URL', 'REDIS_CLUSTER_NODES', 'REDIS_SENTINELS', 'REDIS_HOST'] as const;
 
 /** The origin of the address of Redis, for the log: an option, a variable or the default; `undefined` for a client. */

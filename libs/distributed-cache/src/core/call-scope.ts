@@ -35,7 +35,6 @@ export class CallScopes {
   open = 0;
   private readonly innermost = new ScopedValue<CallScope>();
 
-  /** The scope of the present call. */
   get current(): CallScope | undefined {
     let scope = this.open === 0 ? undefined : this.innermost.current;
     while (scope?.isOpen === false) {

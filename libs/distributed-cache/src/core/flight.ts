@@ -10,7 +10,6 @@ export interface LoadFacts {
   readonly label: string;
   /** The longest wait of other calls for the load, in milliseconds. */
   readonly loadLifeMs: number;
-  /** The check that a value must pass. */
   readonly check: ValueCheck;
   /** The mode of its call; absent: that of the namespace. */
   readonly values: ValuesMode | undefined;
@@ -49,7 +48,6 @@ export class Flight implements WaitedLoad {
   private hasCallWithoutSignal = false;
   private backgroundWork: Promise<unknown> | undefined;
 
-  /** The result of a load. */
   get result(): Promise<LoadOutcome> {
     return this.outcome ?? Promise.reject(new Error('the load has not begun'));
   }

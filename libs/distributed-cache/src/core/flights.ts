@@ -5,13 +5,12 @@ import type { LoadOutcome, ReadResult } from './outcomes.js';
 /** A joined load that is older than this, in milliseconds, may wait for itself: the detection of load cycles begins. */
 const SUSPICIOUS_MS = 1_000;
 
-/** A joined load has exceeded `loadLifeMs`: the calls that joined it start anew. */
+/** A load lasts longer than other calls may wait for it: the calls that joined it start anew. */
 export class FlightOutlivedError extends Error {}
 
-/** The flights of one key that are under way, and neither superseded nor tainted; usually one. */
+/** The flights of one key, usually one. A flight that is superseded or tainted is removed at once. */
 interface Slot {
   readonly flights: Flight[];
-  /** The load that other calls may join. */
   load: Flight | undefined;
   /** The read that other reads may join. */
   read: Flight | undefined;
@@ -19,8 +18,8 @@ interface Slot {
 }
 
 /**
- * The work under way in one namespace of this process, by key. A call for a key joins the load that is there (single
- * flight), so a hundred callers cost one load.
+ * The work under way in one namespace of this process, by key. One piece of work (a read of Redis, a load, a write) is a
+ * flight. A call for a key joins the load that is there (single flight), so a hundred callers cost one load.
  *
  * A change of a key has one of two effects on its flights. A flight is superseded when this process writes or deletes
  * its key: it sends nothing more to Redis. A flight is tainted when its key may have changed since it began: L1 does not
@@ -45,7 +44,7 @@ export class Flights {
     return flight;
   }
 
-  /** The load of this key that a call may {@link join}. A load that has exceeded `loadLifeMs` is tainted instead. */
+  /** The load of this key that a call may {@link join}. A load that lasts too long for other calls is tainted instead. */
   joinable(key: string): Flight | undefined {
     const flight = this.slots.get(key)?.load;
     if (flight === undefined || flight.joined !== undefined || !flight.isOutlived) {
@@ -57,7 +56,7 @@ export class Flights {
 
   /**
    * The promise that a joined call waits for: the result of the load. It rejects with a `FlightOutlivedError` when the
-   * load exceeds `loadLifeMs`; only the call that began the load gets its result then.
+   * load lasts too long; only the call that began the load gets its result then.
    */
   join(key: string, flight: Flight): Promise<LoadOutcome> {
     return flight.joined ?? flight.joinAs(this.resultInTime(key, flight, flight.result));

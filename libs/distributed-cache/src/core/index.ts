@@ -79,7 +79,6 @@ export {
   type DimensionValue,
   encodeArguments,
   encodeKey,
-  hiddenStateOf,
   instanceSuffix,
   isDimensionName,
   isValidName,
@@ -89,6 +88,7 @@ export {
   prepareKey,
   versionSuffix,
 } from '../keys/index.js';
+export { hiddenStateOf } from '../values/index.js';
 export { LocalCache, systemClock, type Clock, type LocalCacheOptions, type LocalSetOptions } from '../local/index.js';
 export { AsyncCache, NamespaceCache } from './async-cache.js';
 export type { BatchLoader } from './batch-loader.js';

@@ -12,7 +12,7 @@ import {
   type ValueOrigin,
   type ValuesMode,
 } from '../local/index.js';
-import { type ClassRegistry, type CopyInstance, freezeTree, inspectValue, toRefusedError } from '../values/index.js';
+import { type ClassRegistry, freezeTree, inspectValue, isRecord, toRefusedError } from '../values/index.js';
 import { type EntryLife, XFETCH_HORIZON } from './entry-options.js';
 import type { CacheRuntime } from './runtime.js';
 
@@ -186,8 +186,6 @@ export class LocalValues {
     private readonly codec: EntryCodec,
     private readonly namespaceMode: ValuesMode,
     private readonly classes: ClassRegistry,
-    /** The function that copies instances, once one is needed. */
-    private readonly copier: () => CopyInstance | undefined,
   ) {}
 
   /** The length of its JSON from which a value may be kept as text. */
@@ -205,7 +203,7 @@ export class LocalValues {
     origin: ValueOrigin,
     mode = this.namespaceMode,
   ): StoredValue {
-    return storeValue(value, mode, { origin, isTree, isAscii, copyInstance: this.copier() });
+    return storeValue(value, mode, { origin, isTree, isAscii, copyInstance: this.classes.copyInstance });
   }
 
   /** A value kept as its JSON text, which the first read parses. */
@@ -220,7 +218,7 @@ export class LocalValues {
   found(decoded: Decoded, origin: ValueOrigin, mode = this.namespaceMode): LocalForms {
     const { value, text, isAscii } = decoded;
     const isCloned = mode === 'cloned';
-    if (text === undefined || text.length < this.textFrom(mode) || !isObject(value) || !this.rereads.prefersText()) {
+    if (text === undefined || text.length < this.textFrom(mode) || !isRecord(value) || !this.rereads.prefersText()) {
       const stored = this.storable(decoded, isCloned ? 'given' : origin, mode);
       return { stored: isCloned ? withSpare(stored, value) : stored, forLocal: stored };
     }
@@ -243,7 +241,7 @@ export class LocalValues {
    * @param isSpare whether the first caller gets the value itself; default true
    */
   unkept(value: unknown, mode = this.namespaceMode, isSpare = true): StoredValue {
-    if (mode === 'shared' || !isObject(value)) {
+    if (mode === 'shared' || !isRecord(value)) {
       return asItIs(value);
     }
     try {
@@ -258,7 +256,7 @@ export class LocalValues {
   private copyable(value: object, mode: ValuesMode): StoredValue {
     const { classes } = this;
     if (inspectValue(value, { classes }).isExact) {
-      return storeValue(value, mode, { copyInstance: this.copier() });
+      return storeValue(value, mode, { copyInstance: this.classes.copyInstance });
     }
     const { serializer, text } = serialize(value, classes);
     return this.storable(asDecoded(deserialize(serializer, text, classes)), 'decoded', mode);
@@ -279,7 +277,7 @@ export class LocalValues {
    */
   isForSeveral(value: unknown, { form }: StoredValue, mode = this.namespaceMode): boolean {
     if (mode !== 'shared') {
-      return form !== 'plain' || (!isObject(value) && typeof value !== 'function');
+      return form !== 'plain' || (!isRecord(value) && typeof value !== 'function');
     }
     try {
       inspectValue(value, { classes: this.classes });
@@ -296,10 +294,6 @@ export function withSpare(stored: StoredValue, value: unknown): StoredValue {
     stored.spare = { value };
   }
   return stored;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }
 
 /** The number of texts that are counted; then the counts are halved, so that older texts count less. */

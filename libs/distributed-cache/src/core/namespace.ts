@@ -17,7 +17,6 @@ import { Recorder } from './recorder.js';
 import { RemoteTier } from './remote-tier.js';
 import { TagRegistry } from './tags.js';
 import { ValueChecks, versionStamps } from './value-check.js';
-import { type ClassRegistry, copyValue, type CopyInstance } from '../values/index.js';
 
 /** The parts of one namespace that its `AsyncCache` calls. */
 interface Namespace {
@@ -66,7 +65,7 @@ export function createNamespace(
           },
           versionStamps(policy),
         );
-  const values = new LocalValues(codec, policy.values, runtime.classes, instanceCopier(runtime.classes));
+  const values = new LocalValues(codec, policy.values, runtime.classes);
   const checks = new ValueChecks(policy, config.deadlineMs, (key, mismatch) => recorder.mismatch(key, mismatch));
   const reader = new EntryReader(flights, local, remote, checks, values, policy.graceMs);
   const encoder = new EntryEncoder(codec, values, {
@@ -88,14 +87,4 @@ export function createNamespace(
   const setter = new EntrySetter(policy, config.enabled, flights, writer, tags, checks, invalidator);
   const inspector = new EntryInspector(namespace, runtime, policy, layout, flights, local, remote, tags);
   return { local, reader, loads, setter, invalidator, inspector, recorder };
-}
-
-/**
- * Finds the function that copies instances; there is none until a class is known that needs it. A value with such an
- * instance is encoded or decoded before it is kept, and its class is known from then on.
- */
-function instanceCopier(classes: ClassRegistry): () => CopyInstance | undefined {
-  const copyInstance: CopyInstance = (instance) =>
-    classes.copyInstance(instance, (data) => copyValue(data, { copyInstance }));
-  return () => (classes.hasSerializers ? copyInstance : undefined);
 }

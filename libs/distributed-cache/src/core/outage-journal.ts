@@ -20,7 +20,6 @@ interface JournalClock {
   readonly isServing: boolean;
   /** The time of this process. */
   nowMs(): number;
-  /** The time of the server that holds this key. */
   serverNowMs(key: string): number;
   /** The latest time that this server's clock may show. */
   latestServerNowMs(key: string): number;
@@ -53,7 +52,6 @@ interface PendingChange {
 }
 
 interface Pending {
-  /** By full name of the value's key. */
   readonly keys: Map<string, PendingKey>;
   /** By full name of the key of the tag's stamp. */
   readonly tags: Map<string, PendingChange>;

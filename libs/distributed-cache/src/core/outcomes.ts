@@ -33,7 +33,6 @@ export type Lookup<T> = Miss | Found<T>;
 
 export const MISS: Miss = Object.freeze({ state: 'miss' });
 
-/** A value found in a tier. */
 export interface FoundEntry {
   readonly tier: AnsweringTier;
   readonly stored: StoredValue;

@@ -138,7 +138,6 @@ export class EntryReader {
     }
   }
 
-  /** The fresh entry of L1. */
   freshLocal(key: string): FoundEntry | undefined {
     return onlyFresh(this.foundLocally(key));
   }
@@ -170,7 +169,6 @@ function refused({ entry, stamps }: FoundLookup): ReadResult {
   return { found: undefined, stamps, refusedAtMs: entry.header.createdAtMs };
 }
 
-/** The entry, if it is fresh. */
 export function onlyFresh(found: FoundEntry | undefined): FoundEntry | undefined {
   return found !== undefined && found.ttlMs > 0 ? found : undefined;
 }

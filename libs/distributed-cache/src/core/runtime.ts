@@ -17,7 +17,6 @@ export interface RedisRuntime {
   readonly tier: RedisTier;
   /** Reports changes by others. */
   readonly changes: InvalidationGroup;
-  /** The invalidations that Redis has not acknowledged yet. */
   readonly journal: OutageJournal;
   /** The released leases that Redis has not acknowledged yet. */
   readonly pendingReleases: PendingReleases;

@@ -47,7 +47,6 @@ export class ValueCheck {
     return new ValueCheck(policy, schema, validate === 'both', limitMs, onMismatch);
   }
 
-  /** Checks a value that was read from Redis. */
   read(key: string, value: unknown, stamps: readonly Stamp[]): Checked | Promise<Checked> {
     const { version, migrate } = this.policy;
     const from = versionOf(stamps);
@@ -145,7 +144,6 @@ function partsOf(value: unknown): (readonly [unknown, unknown])[] {
   return value instanceof Map ? [...value] : isRecord(value) && !ArrayBuffer.isView(value) ? Object.entries(value) : [];
 }
 
-/** The checks of one namespace's values. */
 export class ValueChecks {
   readonly ofNamespace: ValueCheck;
 

@@ -131,8 +131,9 @@ export class EntrySetter {
  * | `unknown`: sent, and not answered              | drops its copy                  | may get the value later        |
  * | superseded by a later change of this process   | has what that change left       | has what that change left      |
  *
- * After a `set` that Redis does not have, the key is journalled: Redis deletes it before it is read again. A value that
- * can't be cached is returned as it is.
+ * The key of a `set` that Redis does not have goes to the outage journal, the list of deletions that Redis has not
+ * acknowledged: until Redis has deleted the key, what Redis holds under it is a miss. A value that can't be cached is
+ * returned as it is.
  */
 export class EntryWriter {
   constructor(
@@ -145,8 +146,8 @@ export class EntryWriter {
   ) {}
 
   /**
-   * Stores a loaded value. Redis accepts it only with the lease under which it was loaded; without a lease, only this
-   * process keeps it.
+   * Stores a loaded value. Redis accepts it only while the load still holds the lease of the key, the right to load it for
+   * all processes; without a grant, only this process keeps it.
    */
   writeLoaded(entry: EntryToWrite, grant: FillGrant | undefined): WrittenLoad | Promise<WrittenLoad> {
     const preparing = this.encoder.prepare(entry, false);
@@ -310,11 +311,10 @@ interface EntryToWrite {
   /** How long its loader took, in milliseconds; 0 for a `set`. */
   readonly loadMs: number;
   readonly tags: readonly string[];
-  /** Its tags as they were when the making of the value began. */
+  /** The generations of its tags when its loader began, or `set` was called: an invalidation since then makes it a miss. */
   readonly tagVersions: readonly TagVersion[] | undefined;
   /** The check that the value must pass before it is stored; the check itself reports a mismatch. */
   readonly check: ValueCheck | undefined;
-  /** The mode of its call; absent: that of the namespace. */
   readonly values: ValuesMode | undefined;
   /** Whether instances of unregistered classes become plain objects; absent: as the namespace says. */
   readonly flatten: boolean | undefined;

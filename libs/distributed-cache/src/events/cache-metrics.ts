@@ -124,7 +124,6 @@ export const GAUGES = {
 type Name = keyof typeof COUNTERS;
 const NAMES = Object.keys(COUNTERS) as Name[];
 
-/** A number for each counter. */
 type Counts = { [Counter in Name]: number };
 
 /** A number for each counter, by the names of the JSON form. */

@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { hiddenStateIn } from './class-instances.js';
+import { hiddenStateIn, isObjectPrototype } from '../values/index.js';
 import { CacheKeyError } from './key-encoding.js';
 
 /*
@@ -297,17 +297,14 @@ function countPrototypes(value: object): number {
 }
 
 /**
- * Whether `value` is a record: `{…}`, or an object without a prototype. The number of prototypes, instead of a
- * comparison with `Object.prototype`, also recognizes objects from another realm (`vm`, test runners). The tag excludes
- * `arguments`, `Math` and module namespaces, whose prototypes look the same.
+ * Whether `value` is a record: `{…}`, or an object without a prototype, also one of another realm (`vm`, test runners).
+ * The tag excludes `arguments`, `Math` and module namespaces, whose prototypes look the same.
  */
 function isPlainObject(value: object): value is Record<string, unknown> {
   const prototype = Reflect.getPrototypeOf(value);
-  const isPlain =
-    prototype === null ||
-    prototype === Object.prototype ||
-    (Reflect.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'));
-  return isPlain && Object.prototype.toString.call(value) === '[object Object]';
+  return (
+    (prototype === null || isObjectPrototype(prototype)) && Object.prototype.toString.call(value) === '[object Object]'
+  );
 }
 
 /** Whether `value` has properties under symbols that a copy of it would have, too. */

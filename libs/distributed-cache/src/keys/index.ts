@@ -1,5 +1,4 @@
 export { encodeArguments } from './arguments.js';
-export { hiddenStateOf } from './class-instances.js';
 export {
   type CacheKey,
   CacheKeyError,
@@ -27,5 +26,7 @@ export {
   isDimensionName,
   isDimensionValue,
   versionSuffix,
-} from './key-variation.js';
-export { describeKey, MethodKeys, methodKey } from './method-key.js';
+  describeKey,
+  MethodKeys,
+  methodKey,
+} from './method-key.js';

@@ -36,7 +36,6 @@ export function isValidName(name: string): boolean {
 export interface KeyLayout {
   /** The prefix of the key of every value and stamp of this namespace, and of no key of another. */
   readonly valuePrefix: string;
-  /** The stamp that `clear()` replaces. */
   readonly clearStampKey: string;
   /** The key of a value. @param encodedKey a result of `encodeKey`; a raw key would break the layout */
   valueKey(encodedKey: string): string;

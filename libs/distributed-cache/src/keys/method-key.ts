@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { encodeArgumentsOf, escapeName } from './arguments.js';
-import { encodeKeyWith, MAX_KEY_BYTES, PreparedKey } from './key-encoding.js';
+import { encodeArgumentsOf, escapeName, encodeArguments } from './arguments.js';
+import { encodeKeyWith, MAX_KEY_BYTES, PreparedKey, escapeKeyText } from './key-encoding.js';
 
-/** Text that needs no escape, neither in quotes nor in a key. */
+/** Text that needs no escape, neither in quotes nor in a key; in a key, a leading `#` needs one as well. */
 const PLAIN = /^[ -$&(-[\]-z|~]*$/;
 const STARTS_A_KEY = /^[^#]/;
-/** The length of `-1.2345678901234567e-300`. */
+/** The length of the longest text of a number, `-1.2345678901234567e-300`. */
 const LONGEST_NUMBER = 24;
 /**
  * Maximum number of remembered keys per method, and the maximum length of their arguments: a few megabytes per method
@@ -16,9 +16,9 @@ const MAX_REMEMBERED_LENGTH = 100;
 
 /**
  * The default key of a call: `Users.find(42,'bob')`. Two calls have the same key only if class, method and every
- * argument (type, value, number of arguments) are the same; `encodeArguments` defines "the same". Names may be any
- * text; for a method under a symbol pass `String(symbol)`. The result is a key of the application: it is still encoded
- * by `encodeKey`.
+ * argument (type, value, number of arguments) are the same: `1` is not `'1'`, and records with the same properties in
+ * another order are. Names may be any text; for a method under a symbol pass `String(symbol)`. The result is a key as an
+ * application gives it: it is not yet escaped and shortened as Redis needs it.
  * @throws CacheKeyError for an argument that can't be distinguished from others
  */
 export function methodKey(className: string, methodName: string, args: readonly unknown[]): string {
@@ -117,4 +117,52 @@ export function describeKey(key: string, caller?: string): string {
 
 function shortened(name: string): string {
   return name.length > MAX_NAME_LENGTH ? `${name.slice(0, MAX_NAME_LENGTH - 1)}…` : name;
+}
+
+/** A value that a request may give a dimension. An empty text, `null`, `undefined` and `NaN` count as missing. */
+export type DimensionValue = string | number | boolean | bigint | null | undefined;
+
+/** Dimensions of a request by name: `{ tenant: 'acme', locale: 'de' }`. */
+export type CacheDimensions = Readonly<Record<string, DimensionValue>>;
+
+/*
+ * The suffixes of a key: `%v2` for a version, `%i'cats'` for an instance, `%(locale:'de',tenant:'acme')` for dimensions,
+ * in this order. In an encoded key of the application, `%` is always followed by two hex digits, so none contains `%v`,
+ * `%i` or `%(`: the first of them ends the key itself, and the text after it can be parsed back. No suffix ends as a
+ * hashed key does.
+ */
+
+/** The suffix of a key for the version of the code that makes its value. */
+export function versionSuffix(version: string | number): string {
+  return `%v${escapeKeyText(encodeArguments([version]))}`;
+}
+
+/** The suffix of a key for the instance on which a method is called. */
+export function instanceSuffix(key: string): string {
+  return `%i${escapeKeyText(encodeArguments([key]))}`;
+}
+
+/** The suffix of a key for dimensions. @param values name and value of each dimension, sorted by name, none missing */
+export function dimensionsSuffix(values: readonly (readonly [name: string, value: DimensionValue])[]): string {
+  const parts = values.map(([name, value]) => `${name}:${encodeArguments([value])}`);
+  return `%(${escapeKeyText(parts.join(','))})`;
+}
+
+/** Whether a value may be part of a key: with any other value, different entries would become one. */
+export function isDimensionValue(value: unknown): value is string | number | boolean | bigint {
+  switch (typeof value) {
+    case 'string':
+      return value !== '';
+    case 'number':
+      return !Number.isNaN(value);
+    default:
+      return typeof value === 'boolean' || typeof value === 'bigint';
+  }
+}
+
+const DIMENSION_NAME = /^[A-Za-z_$][\w$-]*$/;
+
+/** Whether this may be the name of a dimension: it is written into keys as it is. */
+export function isDimensionName(name: unknown): name is string {
+  return typeof name === 'string' && DIMENSION_NAME.test(name);
 }

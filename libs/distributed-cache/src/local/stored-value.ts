@@ -183,7 +183,6 @@ export interface LocalPutOptions {
   readonly ttlMs: number;
   /** How long it is kept after that, in milliseconds. Default 0. */
   readonly graceMs?: number;
-  /** The tags that the value carries. */
   readonly marks?: readonly TagVersion[];
   /** How long the value took to load, in milliseconds. Default 0: unknown. */
   readonly loadMs?: number;

@@ -1,2 +1,1 @@
-export { RequestCacheUsage } from './request-cache-usage.js';
-export { RouteMetrics, RouteUsage, type RouteMetricsOptions, type RouteUsageWire } from './route-metrics.js';
+export { RequestCacheUsage, RouteMetrics, RouteUsage, type RouteMetricsOptions, type RouteUsageWire } from './usage.js';

@@ -19,7 +19,6 @@ const ERROR_EVENT_NAMES = {
 /** The same fault is logged once within this time, in milliseconds, with the number of repetitions in between. */
 const REPEAT_AFTER_MS = 10_000;
 
-/** What to write when a schema takes the class from an instance. */
 const CLASS_LOST =
   '. The schema makes something else of an instance of a class. Write a schema that keeps it, such as z.instanceof(User), or let the method return plain data';
 

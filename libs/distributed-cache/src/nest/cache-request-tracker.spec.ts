@@ -6,8 +6,7 @@ import { concat, NEVER, of, type Observable } from 'rxjs';
 import { describe, expect, it, vi } from 'vitest';
 import { httpForTest } from '../../../../test/support/nest-for-test.js';
 import { DistributedCache } from '../core/index.js';
-import { CacheMetricsInterceptor } from './interceptors.js';
-import { CacheRequestTracker } from './cache-request-tracker.js';
+import { CacheMetricsInterceptor, CacheRequestTracker } from './interceptors.js';
 import { Cached } from './decorators/cached.decorator.js';
 
 const GLOBAL = { provide: APP_INTERCEPTOR, useExisting: CacheMetricsInterceptor };

@@ -19,10 +19,9 @@ import { type ClassToDeclare, declareClasses } from '../config/index.js';
 import { applicationName } from './application-name.js';
 import { CACHE_MANAGER, createCacheManager, withCacheManagerDefaults } from './cache-manager/index.js';
 import { CacheLogger } from './cache-logger.js';
-import { CacheMetricsInterceptor } from './interceptors.js';
-import { CacheRequestTracker } from './cache-request-tracker.js';
+import { CacheMetricsInterceptor, CacheRequestTracker } from './interceptors.js';
 import { BUILT_IN_NAMESPACES, cacheProvider, FOR_ROOT_ONCE, getCacheToken } from './cache-tokens.js';
-import { CacheSlotFiller } from './decorators/cache-slot.js';
+import { CacheSlotFiller } from './decorators/wrap-method.js';
 import { namesLike } from './decorators/decorator-options.js';
 import { StartCheck } from './start-check/start-check.js';
 

@@ -22,8 +22,7 @@ import { describe, expect, it } from 'vitest';
 import { httpForTest, nestForTest } from '../../../../test/support/nest-for-test.js';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { AsyncCache, DistributedCacheOptions } from '../core/index.js';
-import { CacheMetricsInterceptor } from './interceptors.js';
-import { CacheRequestTracker } from './cache-request-tracker.js';
+import { CacheMetricsInterceptor, CacheRequestTracker } from './interceptors.js';
 import { InjectCache } from './cache-tokens.js';
 import { Cached, CachedTrends } from './decorators/cached.decorator.js';
 

@@ -312,7 +312,6 @@ export class InFlight {
   }
 }
 
-/** An operation that receives its own reply. */
 class Waiter<Result> implements Operation, ReplyListener<Result> {
   readonly bytes: number;
   readonly replyBytes: number;

@@ -196,7 +196,6 @@ export function acquire(client: RedisClient, keys: EntryKeys, token: string, lea
   });
 }
 
-/** The refusal in an error of the client; `undefined` if it is not an error reply. */
 function refusalIn(failure: Error): TierReplyError | undefined {
   const tierError = toTierError('TAKE', failure, 0);
   return tierError instanceof TierReplyError ? tierError : undefined;

@@ -1,6 +1,6 @@
 import type { EntryCodec, EntryHeader } from '../codec/index.js';
 import type { CorruptEntryError } from '../errors/index.js';
-import { BatchedReads } from './batches.js';
+import { BatchedReads } from './batched-reads.js';
 import {
   dropEntries,
   fill,
@@ -20,7 +20,6 @@ import type { RedisConnection } from './redis-connection.js';
 import type { SendCost } from './send-queue.js';
 import { resultOf, type Request } from './send.js';
 import {
-  EntryBytes,
   inspectEntry,
   StoredEntries,
   type EntryToStore,
@@ -36,12 +35,11 @@ const MOST_KEYS_PER_READ = 512;
  * `TierReplyError`, reads also a `CorruptEntryError`; the caller decides what to do about it.
  */
 export class RedisTier {
-  private readonly bytes: EntryBytes;
   private readonly stored: StoredEntries;
 
   constructor(
     private readonly connection: RedisConnection,
-    codec: EntryCodec,
+    private readonly codec: EntryCodec,
     /**
      * Called after each change of these keys. An operation waits for its promise, if there is one; a rejection means
      * that the change can't count as done.
@@ -55,8 +53,7 @@ export class RedisTier {
     private readonly reads = new BatchedReads(connection),
     private readonly leases = new Leases(connection),
   ) {
-    this.bytes = new EntryBytes(codec, (valueKey) => connection.serverNowMs(valueKey), endlessTtlMs);
-    this.stored = new StoredEntries(connection, this.bytes);
+    this.stored = new StoredEntries(connection, codec, endlessTtlMs);
   }
 
   /** The same tier for a namespace that stores its entries in another format. */
@@ -95,7 +92,7 @@ export class RedisTier {
 
   /** Reads everything about an entry except its value, which is decoded only to find out whether it can be. */
   inspect(keys: EntryKeys): Promise<InspectedEntry> {
-    return inspectEntry(this.connection, this.bytes.codec, keys, () => this.get(keys.valueKey));
+    return inspectEntry(this.connection, this.codec, keys, () => this.get(keys.valueKey));
   }
 
   /** Groups items by server. The methods for several keys take the keys of one group. */
@@ -133,7 +130,7 @@ export class RedisTier {
     const filling = this.connection.request(
       'FILL',
       keys.valueKey,
-      (client) => fill(client, keys, token, this.bytes.seal(keys, entry), redisLifeMs(entry)),
+      (client) => fill(client, keys, token, this.stored.seal(keys, entry), redisLifeMs(entry)),
       { bytes: entry.payload.bytes.length, isUrgent: true },
     );
     return this.afterChange('FILL', [keys.valueKey], filling);
@@ -188,7 +185,7 @@ export class RedisTier {
         await dropEntries(client, [keys]);
         return false;
       }
-      const expired = this.bytes.expired(keys, bytes);
+      const expired = this.stored.expired(keys, bytes);
       if (expired === undefined) {
         await dropEntries(client, [keys]);
       } else {
@@ -266,7 +263,7 @@ export class RedisTier {
   }
 
   private putting(client: RedisClient, keys: EntryKeys, entry: EntryToStore): Request<void> {
-    return put(client, keys, this.bytes.seal(keys, entry), redisLifeMs(entry));
+    return put(client, keys, this.stored.seal(keys, entry), redisLifeMs(entry));
   }
 
   /** Sends a request that changes one key. */

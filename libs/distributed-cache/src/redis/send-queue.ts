@@ -101,7 +101,6 @@ export class LinkedQueue<Element extends Linked<Element>> {
   }
 }
 
-/** The smallest size of the window. */
 const LEAST_WINDOW = 32;
 /** The size of the window at the start: the connection has not been seen to carry more. */
 const FIRST_WINDOW = 64;

@@ -286,7 +286,6 @@ export function scriptOf(text: string): Script {
   return { text, sha: createHash('sha1').update(text).digest('hex') };
 }
 
-/** The arguments of a script: the number of keys, the keys, the other arguments. */
 export type ScriptArguments = readonly [
   numberOfKeys: number,
   ...keysAndArguments: readonly (string | number | Buffer)[],

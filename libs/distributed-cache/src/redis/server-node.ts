@@ -53,7 +53,6 @@ export interface NodeSetup {
   readonly fault: ConnectionFault;
   /** The client's connection to the node; `undefined` while it has none. */
   findClient(): RedisClient | undefined;
-  /** Called before each probe. */
   beforeProbe?(): void;
   /** The node answers again and is not trusted yet. A rejection means that it can't be prepared. */
   prepare(node: ServerNode, client: RedisClient): Promise<void>;

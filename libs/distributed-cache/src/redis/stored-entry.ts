@@ -9,7 +9,7 @@ import {
   type Stamp,
 } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
-import { allOf } from './batches.js';
+import { allOf } from './batched-reads.js';
 import { HOLD_OFF } from './entry-commands.js';
 import { type EntryKeys, sidecarKeyOf } from '../keys/index.js';
 import type { RedisConnection } from './redis-connection.js';
@@ -48,64 +48,19 @@ export interface EntryToStore {
 
 /**
  * Converts between the bytes in Redis and the entries of one namespace. The bytes are an envelope, or text that other
- * programs read, or a value that another program has written.
+ * programs read, or a value that another program has written. To read the latter takes a second round trip, one for all
+ * values of a read, within the rest of the first one's deadline: `askedAtMs` is when the first began, by the connection's
+ * deadline clock.
  */
-export class EntryBytes {
+export class StoredEntries {
   constructor(
-    readonly codec: EntryCodec,
-    /** The time of the server that holds this key, in milliseconds. */
-    private readonly serverNowMs: (valueKey: string) => number,
+    private readonly connection: RedisConnection,
+    private readonly codec: EntryCodec,
     /**
      * How long a value of another program without an expiry stays fresh, in milliseconds, counted from each read of it.
      */
     private readonly endlessTtlMs: number,
   ) {}
-
-  /** Whether the bytes can be decoded, or refused, without a second round trip to Redis: they are no legacy value. */
-  isReadable(bytes: Buffer): boolean {
-    return isEnvelope(bytes) || !this.codec.readsPlain;
-  }
-
-  /**
-   * Decodes an envelope. The result is a promise only for a large value, which is decompressed off the event loop.
-   * @throws CorruptEntryError, either way
-   */
-  decodeEnvelope(valueKey: string, bytes: Buffer): RedisEntry | Promise<RedisEntry> {
-    const { header, payload } = this.codec.open(bytes, valueKey);
-    // Never `await` the value itself: a cached object with a method `then` would be called.
-    const decoded = this.codec.decode(payload);
-    return decoded instanceof Promise
-      ? decoded.then((result) => entryOf(result, header, bytes.length))
-      : entryOf(decoded, header, bytes.length);
-  }
-
-  /**
-   * Decodes bytes that are not an envelope.
-   * @returns `undefined` when the value has expired, or the bytes represent no value
-   * @throws CorruptEntryError
-   */
-  decodeLegacy(valueKey: string, bytes: Buffer, { sidecar, lifeMs }: LegacyMetadata): RedisEntry | undefined {
-    const plain = this.codec.readPlain(bytes, sidecar);
-    const isGone = lifeMs === -2; // it has expired meanwhile
-    if (plain === undefined || isGone) {
-      return undefined;
-    }
-    const { value, header, expiresAtMs = Infinity } = plain;
-    if (header !== undefined) {
-      return entryOf(asDecoded(value), header, bytes.length);
-    }
-    const createdAtMs = this.serverNowMs(valueKey);
-    const knownEndMs = Math.min(expiresAtMs, lifeMs < 0 ? Infinity : createdAtMs + lifeMs);
-    const endsAtMs = knownEndMs === Infinity ? createdAtMs + this.endlessTtlMs : knownEndMs;
-    return endsAtMs <= createdAtMs
-      ? undefined
-      : {
-          ...asDecoded(value),
-          header: { createdAtMs, expiresAtMs: endsAtMs, loadMs: 0, stamps: [] },
-          bytes: bytes.length,
-          isLegacy: true,
-        };
-  }
 
   /** The same entry with its fresh life over; `undefined` when the bytes can't be kept as a stale entry. */
   expired({ valueKey }: EntryKeys, bytes: Buffer): SealedEntry | undefined {
@@ -114,7 +69,7 @@ export class EntryBytes {
       const isPlain = this.codec.isPlain; // an older envelope, written before the format of the namespace was changed
       return isPlain
         ? undefined
-        : this.codec.seal({ ...header, expiresAtMs: this.serverNowMs(valueKey) }, payload, valueKey);
+        : this.codec.seal({ ...header, expiresAtMs: this.connection.serverNowMs(valueKey) }, payload, valueKey);
     } catch {
       return undefined;
     }
@@ -125,27 +80,9 @@ export class EntryBytes {
    * first answer.
    */
   seal({ valueKey }: EntryKeys, { payload, ttlMs, loadMs, stamps }: EntryToStore): SealedEntry {
-    const createdAtMs = this.serverNowMs(valueKey);
+    const createdAtMs = this.connection.serverNowMs(valueKey);
     return this.codec.seal({ createdAtMs, expiresAtMs: createdAtMs + ttlMs, loadMs, stamps }, payload, valueKey);
   }
-}
-
-function entryOf({ value, isTree, isAscii, text }: Decoded, header: EntryHeader, bytes: number): RedisEntry {
-  return { value, isTree, isAscii, text, header, bytes, isLegacy: false };
-}
-
-const NO_METADATA: ReadonlyMap<string, LegacyMetadata> = new Map();
-
-/**
- * Makes entries from the bytes that Redis returned. The values of other programs take a second round trip, one for all
- * of them, within the rest of the first one's deadline: `askedAtMs` is when the first began, by the connection's
- * deadline clock.
- */
-export class StoredEntries {
-  constructor(
-    private readonly connection: RedisConnection,
-    private readonly bytes: EntryBytes,
-  ) {}
 
   /**
    * Decodes one entry. The result is a promise only for a large value, which is decompressed off the event loop, and
@@ -156,9 +93,9 @@ export class StoredEntries {
     bytes: Buffer,
     askedAtMs: number,
   ): RedisEntry | undefined | Promise<RedisEntry | undefined> {
-    return this.bytes.isReadable(bytes)
-      ? this.bytes.decodeEnvelope(valueKey, bytes)
-      : this.readMetadata([valueKey], askedAtMs).then((metadata) => this.legacyEntry(valueKey, bytes, metadata));
+    return this.isLegacy(bytes)
+      ? this.readMetadata([valueKey], askedAtMs).then((metadata) => this.legacyEntry(valueKey, bytes, metadata))
+      : this.decodeEnvelope(valueKey, bytes);
   }
 
   /**
@@ -170,7 +107,10 @@ export class StoredEntries {
     found: readonly (Buffer | null)[],
     askedAtMs: number,
   ): Promise<(RedisEntry | CorruptEntryError | undefined)[]> {
-    const legacyKeys = valueKeys.filter((_, index) => this.isLegacy(found[index]));
+    const legacyKeys = valueKeys.filter((_, index) => {
+      const bytes = found[index];
+      return bytes !== null && bytes !== undefined && this.isLegacy(bytes);
+    });
     const metadata = legacyKeys.length === 0 ? NO_METADATA : await this.readMetadata(legacyKeys, askedAtMs);
     const entries = valueKeys.map((valueKey, index) => this.entryOrError(valueKey, found[index], metadata));
     return [...(await allOf(entries))];
@@ -188,15 +128,16 @@ export class StoredEntries {
       if (this.isLegacy(bytes)) {
         return this.legacyEntry(valueKey, bytes, metadata);
       }
-      const entry = this.bytes.decodeEnvelope(valueKey, bytes);
+      const entry = this.decodeEnvelope(valueKey, bytes);
       return entry instanceof Promise ? entry.catch(corruptOnly) : entry;
     } catch (error) {
       return corruptOnly(error);
     }
   }
 
-  private isLegacy(bytes: Buffer | null | undefined): boolean {
-    return bytes !== null && bytes !== undefined && !this.bytes.isReadable(bytes);
+  /** Whether another program has written the bytes, so that they can't be decoded without their metadata. */
+  private isLegacy(bytes: Buffer): boolean {
+    return !isEnvelope(bytes) && this.codec.readsPlain;
   }
 
   private legacyEntry(
@@ -205,7 +146,7 @@ export class StoredEntries {
     metadata: ReadonlyMap<string, LegacyMetadata>,
   ): RedisEntry | undefined {
     const known = metadata.get(valueKey);
-    return known && this.bytes.decodeLegacy(valueKey, bytes, known);
+    return known && this.decodeLegacy(valueKey, bytes, known);
   }
 
   private async readMetadata(
@@ -220,7 +161,54 @@ export class StoredEntries {
     );
     return new Map(await connection.deadlineClock.withinRest('GET', askedAtMs, reading));
   }
+
+  /**
+   * Decodes an envelope. The result is a promise only for a large value, which is decompressed off the event loop.
+   * @throws CorruptEntryError, either way
+   */
+  private decodeEnvelope(valueKey: string, bytes: Buffer): RedisEntry | Promise<RedisEntry> {
+    const { header, payload } = this.codec.open(bytes, valueKey);
+    // Never `await` the value itself: a cached object with a method `then` would be called.
+    const decoded = this.codec.decode(payload);
+    return decoded instanceof Promise
+      ? decoded.then((result) => entryOf(result, header, bytes.length))
+      : entryOf(decoded, header, bytes.length);
+  }
+
+  /**
+   * Decodes bytes that are not an envelope.
+   * @returns `undefined` when the value has expired, or the bytes represent no value
+   * @throws CorruptEntryError
+   */
+  private decodeLegacy(valueKey: string, bytes: Buffer, { sidecar, lifeMs }: LegacyMetadata): RedisEntry | undefined {
+    const plain = this.codec.readPlain(bytes, sidecar);
+    const isGone = lifeMs === -2; // it has expired meanwhile
+    if (plain === undefined || isGone) {
+      return undefined;
+    }
+    const { value, header, expiresAtMs = Infinity } = plain;
+    if (header !== undefined) {
+      return entryOf(asDecoded(value), header, bytes.length);
+    }
+    const createdAtMs = this.connection.serverNowMs(valueKey);
+    const knownEndMs = Math.min(expiresAtMs, lifeMs < 0 ? Infinity : createdAtMs + lifeMs);
+    const endsAtMs = knownEndMs === Infinity ? createdAtMs + this.endlessTtlMs : knownEndMs;
+    return endsAtMs <= createdAtMs
+      ? undefined
+      : {
+          ...asDecoded(value),
+          header: { createdAtMs, expiresAtMs: endsAtMs, loadMs: 0, stamps: [] },
+          bytes: bytes.length,
+          isLegacy: true,
+        };
+  }
 }
+
+function entryOf({ value, isTree, isAscii, text }: Decoded, header: EntryHeader, bytes: number): RedisEntry {
+  return { value, isTree, isAscii, text, header, bytes, isLegacy: false };
+}
+
+const NO_METADATA: ReadonlyMap<string, LegacyMetadata> = new Map();
 
 /** Reads the life and the sidecar of a legacy value. Both names are in one slot. */
 function metadataOf(valueKey: string): Request<LegacyMetadata> {

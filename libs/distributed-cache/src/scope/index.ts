@@ -1,1 +1,1 @@
-export { captureContext, type RunInContext, FollowedScope, ScopedValue } from './scoped-value.js';
+export { captureContext, type RunInContext, ScopedValue } from './scoped-value.js';

@@ -1,11 +1,16 @@
 import { createHash } from 'node:crypto';
+import { EventEmitter } from 'node:events';
 import { isAccessor, isNative, isObjectPrototype } from './kinds.js';
 import { propertyStep } from './refusal.js';
 
-/**
- * Decides whether an instance can be restored from its properties, without a run of its constructor: an object with the
- * prototype of the class and with the stored properties. That is wrong for a class with state that its properties don't
- * show, such as `#private` fields, or the content of a built-in that it extends.
+/*
+ * Finds the state of instances that their properties don't show: `#private` fields, the content of a built-in that the
+ * class extends, properties that are not enumerable. The source of the class shows it. Two questions depend on it:
+ *
+ * - Can a cached instance be restored from its properties, without a run of its constructor, as an object with the
+ *   prototype of the class and with the stored properties (`classProblem`, `instanceProblem`)?
+ * - Can an argument be written into a key by its properties, because a method can't tell two instances with equal
+ *   properties apart (`hiddenStateOf`, `hiddenStateIn`)?
  */
 
 /**
@@ -58,7 +63,7 @@ function levelProblem(prototype: object): string | undefined {
 }
 
 /** How a class keeps state that the properties of its instances don't show; `undefined` if its source shows nothing. */
-export function privateStateOf(type: object, prototype: object): string | undefined {
+function privateStateOf(type: object, prototype: object): string | undefined {
   const source = sourceOf(type, prototype);
   if (PRIVATE_NAME.test(source) || COMPILED_PRIVATE_NAME.test(source)) {
     return 'it has #private fields or methods';
@@ -168,4 +173,77 @@ export function nameProblem(name: string): string | undefined {
   return NAME_OF_ONE_CLASS.test(name) && name !== 'Object'
     ? undefined
     : 'the name of its class may belong to another class in another process or build';
+}
+
+/** A private field in the source of a class, or a call of the helpers by which compilers replace private fields. */
+const PRIVATE_FIELD = /#[\p{ID_Start}$_]|class_?private_?(?:field|method)/iu;
+
+/** The reasons of the prototypes that were looked at, `null` for those of plain data. */
+const known = new WeakMap<object, string | null>();
+
+/**
+ * Why instances of a class are not plain data, as far as the class itself shows it: `undefined` if it shows nothing.
+ * @param prototype the prototype of the instances
+ */
+export function hiddenStateOf(prototype: object): string | undefined {
+  let reason = known.get(prototype);
+  if (reason === undefined) {
+    reason = lookForHiddenState(prototype) ?? null;
+    known.set(prototype, reason);
+  }
+  return reason ?? undefined;
+}
+
+/** Why this instance is not plain data; `undefined` if it is. The values of its properties are not looked at. */
+export function hiddenStateIn(instance: object): string | undefined {
+  const prototype = Reflect.getPrototypeOf(instance);
+  const ofClass = prototype === null ? NO_CLASS : (hiddenStateOf(prototype) ?? emptinessProblem(instance));
+  if (ofClass !== undefined) {
+    return ofClass;
+  }
+  for (const name of Reflect.ownKeys(instance)) {
+    const property = Reflect.getOwnPropertyDescriptor(instance, name);
+    if (property?.enumerable === false) {
+      return 'it has a property that is not enumerable';
+    }
+    if (property?.get !== undefined || property?.set !== undefined) {
+      return 'it has an accessor of its own';
+    }
+  }
+  return undefined;
+}
+
+const NO_CLASS = 'it is made by no class';
+
+function lookForHiddenState(prototype: object): string | undefined {
+  if (isOrExtends(prototype, EventEmitter.prototype) || isOrExtends(prototype, EventTarget.prototype)) {
+    return 'it emits events';
+  }
+  let current = prototype;
+  do {
+    const owner: unknown = Reflect.getOwnPropertyDescriptor(current, 'constructor')?.value;
+    if (typeof owner !== 'function' || owner.prototype !== current) {
+      return NO_CLASS;
+    }
+    if (isNative(owner)) {
+      return 'it is, or extends, a built-in object';
+    }
+    if (PRIVATE_FIELD.test(Function.prototype.toString.call(owner))) {
+      return 'its class has a private field (#)';
+    }
+    const privateState = privateStateOf(owner, current);
+    if (privateState !== undefined) {
+      return privateState;
+    }
+    const next = Reflect.getPrototypeOf(current);
+    if (next === null) {
+      return NO_CLASS;
+    }
+    current = next;
+  } while (!isObjectPrototype(current));
+  return undefined;
+}
+
+function isOrExtends(prototype: object, ancestor: object): boolean {
+  return prototype === ancestor || Object.prototype.isPrototypeOf.call(ancestor, prototype);
 }

@@ -1,4 +1,5 @@
 import { UnknownClassError } from '../errors/index.js';
+import { copyValue, type CopyInstance } from './copy.js';
 import {
   classProblem,
   dataOfInstance,
@@ -105,9 +106,12 @@ export class ClassRegistry {
     }
   }
 
-  /** Whether a known class has its own `serialize`: only `copyInstance` copies its instances. */
-  get hasSerializers(): boolean {
-    return this.#hasSerializers;
+  /**
+   * The function that copies the instances of classes with their own `serialize`; there is none until such a class is
+   * known. A value with an instance is encoded or decoded before it is kept, and its class is known from then on.
+   */
+  get copyInstance(): CopyInstance | undefined {
+    return this.#hasSerializers ? this.#copyInstance : undefined;
   }
 
   /**
@@ -133,7 +137,6 @@ export class ClassRegistry {
     return this.#admit(declared, this.#registered, declared.name);
   }
 
-  /** The class of this object, if it has been learned. */
   learnedClassOf(instance: object): RegisteredClass | undefined {
     const prototype: unknown = Object.getPrototypeOf(instance);
     return isRecord(prototype) ? this.#learned.get(prototype) : undefined;
@@ -180,23 +183,19 @@ export class ClassRegistry {
     return dataOfInstance(instance);
   }
 
-  /**
-   * A copy of an instance whose class has its own `serialize`; `undefined` for any other. An instance that can't be
-   * copied is returned itself: a read must not fail.
-   * @param copyData makes a deep copy of the result of `serialize`, which may hold parts of the instance
-   */
-  copyInstance(instance: object, copyData: (data: unknown) => unknown): object | undefined {
+  /** Copies an instance, data included. One that can't be copied is returned itself: a read must not fail. */
+  readonly #copyInstance: CopyInstance = (instance) => {
     try {
       const registered = this.classOf(instance);
       if (registered?.serialize === undefined) {
         return undefined;
       }
-      const data = copyData(registered.serialize(instance));
+      const data = copyValue(registered.serialize(instance), { copyInstance: this.#copyInstance });
       return registered.deserialize === undefined ? withPrototype(registered, data) : registered.deserialize(data);
     } catch {
       return instance;
     }
-  }
+  };
 
   /**
    * Restores an instance.
@@ -280,7 +279,6 @@ export function refusal(instance: object, problem: string, remedy?: string): Ref
   return new Refusal('class', described, `${problem}. ${remedyFor(instance, remedy)}`, withoutArticle(described));
 }
 
-/** What to write for an instance that can't be kept. */
 export function remedyFor(instance: object, remedy = WRITE_SERIALIZE): string {
   return hasToJson(instance) ? `${remedy}, or return plain data, such as the result of its toJSON()` : remedy;
 }

@@ -243,7 +243,6 @@ function cloneInstance(value: object): object {
 
 const placesByShape = new Map<string, Clone>();
 
-/** The function that clones objects with these names. */
 function placeFor(value: object): Clone {
   const shape = Object.keys(value).join();
   const known = placesByShape.get(shape);

@@ -1,14 +1,13 @@
 export { BytesValue } from './bytes-value.js';
-export { emptinessProblem, privateStateOf } from './class-safety.js';
+export { emptinessProblem, hiddenStateIn, hiddenStateOf } from './class-safety.js';
 export { ClassParts, ClassRegistry, type DeclaredClasses, InstanceGraph, type RegisteredClass } from './classes.js';
 export { copyKept, copyTree, type KeptValue, layoutOf, rebuildTree } from './copy-tree.js';
 export { copyValue, type CopyInstance } from './copy.js';
 export { describeError, reviveError } from './error-parts.js';
 export { flattenTexts, flatText, freezeTree, readyTree } from './freeze-and-measure.js';
 export { inspectValue, MAX_BIGINT_DIGITS, MAX_SPARSE_LENGTH } from './inspect.js';
-export { parseJsonText } from './json-text.js';
+export { parseJsonText, isPlainJson, MAX_DEPTH } from './json.js';
 export { describeType, isError, isNative, isObjectPrototype, isRecord, isOfOwnClass } from './kinds.js';
 export { measureValue, textBytes } from './measure.js';
-export { isPlainJson, MAX_DEPTH } from './plain-json.js';
 export { copyAsPlain } from './plain-copy.js';
 export { Refusal, toRefusedError } from './refusal.js';

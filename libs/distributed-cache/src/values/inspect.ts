@@ -10,7 +10,7 @@ import {
   remedyFor,
 } from './classes.js';
 import { describeError } from './error-parts.js';
-import { hasNamedProperties, MAX_DEPTH, SeenObjects } from './plain-json.js';
+import { hasNamedProperties, MAX_DEPTH, SeenObjects } from './json.js';
 import { Refusal, propertyStep, toRefusedError } from './refusal.js';
 import {
   isAccessor,

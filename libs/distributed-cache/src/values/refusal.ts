@@ -16,7 +16,6 @@ export class Refusal extends Error {
     readonly what: string,
     /** What is wrong with it, and what to write instead. */
     private readonly remedy?: string,
-    /** The name of the class that is refused. */
     private readonly className?: string,
   ) {
     super(what);

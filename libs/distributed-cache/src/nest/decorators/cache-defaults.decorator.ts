@@ -70,7 +70,6 @@ export function withDefaults<Options extends object>(
   return { ...options, ...Object.fromEntries(own) } as Options;
 }
 
-/** The name of a class in default keys. */
 export function nameInKeys(type: object & { readonly name: string }): string {
   return DEFAULTS.get(type)?.name ?? type.name;
 }

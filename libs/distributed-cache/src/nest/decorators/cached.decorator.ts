@@ -1,11 +1,17 @@
-import { type AsyncCache, type CacheKey, type EntryOptions, PreparedKey, prepareKey } from '../../core/index.js';
+import {
+  type AsyncCache,
+  type CacheKey,
+  type EntryOptions,
+  PreparedKey,
+  prepareKey,
+  Binding,
+  type DistributedCache,
+} from '../../core/index.js';
 import { callOption } from './call-problems.js';
-import { answersItself } from '../start-check/request-findings.js';
 import { Declaration, type MethodParts } from './decorated-methods.js';
 import { type CachedOptions, entryOptionsOf } from './decorator-options.js';
 import { DefaultKeys, hitKey } from './entry-keys.js';
-import { MisplacedResults } from './item-results.js';
-import { RUNNING_LOADS, type RunningLoads } from './reentrancy.js';
+import { MisplacedResults } from './cached-many.decorator.js';
 import {
   type AnyMethod,
   type AsyncMethodDecorator,
@@ -13,6 +19,7 @@ import {
   type WrappedCall,
   wrapMethod,
 } from './wrap-method.js';
+import { ScopedValue } from '../../scope/index.js';
 
 /**
  * Caches the result of an asynchronous method. Concurrent calls with the same key share one run (single flight). An
@@ -167,4 +174,69 @@ async function apartFromBatch<Result>(joined: Promise<Result>, load: () => Promi
     }
     throw error;
   }
+}
+
+interface RunningLoad {
+  readonly cache: AsyncCache;
+  readonly key: string;
+  readonly outer: RunningLoad | undefined;
+  isRunning: boolean;
+}
+
+/**
+ * The loads of decorated methods that run in one application. A call that is part of a load of its own key must run its
+ * method: otherwise it would wait for itself. An override that calls `super.find()` is such a call, when both methods
+ * have the same `key` option.
+ */
+class RunningLoads {
+  private readonly innermost = new ScopedValue<RunningLoad>();
+  /** While it is 0, which is usual and cheap to check, no call is part of a load. */
+  private count = 0;
+
+  /** Whether the current call is part of a load of this key. */
+  includes(cache: AsyncCache, key: CacheKey): boolean {
+    if (this.count === 0) {
+      return false;
+    }
+    const name = String(key);
+    for (let load = this.innermost.current; load !== undefined; load = load.outer) {
+      if (load.isRunning && load.key === name && load.cache === cache) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Runs the method as the load of a key. Work that it leaves running (a timer, a socket) is not part of the load. */
+  async run<Result>(cache: AsyncCache, key: CacheKey, method: () => Promise<Result>): Promise<Result> {
+    const load: RunningLoad = { cache, key: String(key), outer: this.innermost.current, isRunning: true };
+    this.count++;
+    try {
+      return await this.innermost.run(load, method);
+    } finally {
+      load.isRunning = false;
+      this.count--;
+    }
+  }
+}
+
+const RUNNING_LOADS = new Binding((_application: DistributedCache) => new RunningLoads());
+
+/** The metadata of Nest's `@Get()` and its like at a handler, and of `@Res()` and its like at the class of the handler. */
+const ROUTE_PATH = 'path';
+const ROUTE_ARGUMENTS = '__routeArguments__';
+/** Keys of the arguments: the kind, a colon and the index. The kinds 1 and 2 are the response and `next`. */
+const RESPONSE_OR_NEXT = /^[12]:/;
+
+/**
+ * Whether a route handler receives the response or `next`, and so may answer the request itself. It is known once the
+ * class is loaded: the decorators of Nest may be above those of the cache.
+ */
+export function answersItself(prototype: object, name: string | symbol): boolean {
+  const handler: unknown = Reflect.get(prototype, name);
+  if (typeof handler !== 'function' || !Reflect.hasMetadata(ROUTE_PATH, handler)) {
+    return false;
+  }
+  const parameters = (Reflect.getMetadata(ROUTE_ARGUMENTS, prototype.constructor, name) ?? {}) as object;
+  return Object.keys(parameters).some((key) => RESPONSE_OR_NEXT.test(key));
 }

@@ -38,7 +38,6 @@ export interface DecoratedMethod extends Omit<PlaceOptions, 'keys' | 'resultKey'
   readonly declaring: object;
   /** The function that returns its key, or its keys; `undefined` for the default key, and where no key is used. */
   readonly key?: AnyFunction | undefined;
-  /** Whether its key depends on the result. */
   readonly hasResultKey: boolean;
   /** Whether its keys are default keys: class, method and arguments. */
   readonly hasDefaultKey: boolean;
@@ -82,7 +81,6 @@ export class Declaration<Options extends PlaceOptions> {
     METHODS.set(target, [...methods, this]);
   }
 
-  /** The options with the defaults of the class. */
   get options(): Resolved<Options> {
     if (this.resolved === undefined) {
       const options = withDefaults(this.target.constructor, this.given, optionNames(this.set));

@@ -1,10 +1,9 @@
 import { suggest } from '../../config/index.js';
 import { CacheKeyError, MethodKeys, prepareKey, type PreparedKey } from '../../core/index.js';
-import { CACHE_SLOT, type WithCacheSlot } from './cache-slot.js';
+import { CACHE_SLOT, type WithCacheSlot, type AsyncMethod } from './wrap-method.js';
 import { callOption } from './call-problems.js';
 import { type DecoratedMethod, decoratedMethodsOf } from './decorated-methods.js';
 import { callerName, defaultKeyClass, KeySuffix } from './entry-keys.js';
-import type { AsyncMethod } from './wrap-method.js';
 
 type Class<Instance> = abstract new (...args: never[]) => Instance;
 

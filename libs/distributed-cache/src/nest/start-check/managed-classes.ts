@@ -1,7 +1,7 @@
 import type { DiscoveryService } from '@nestjs/core';
 import { DistributedCache } from '../../core/index.js';
 import { namespaceOfToken } from '../cache-tokens.js';
-import { CACHE_SLOT } from '../decorators/cache-slot.js';
+import { CACHE_SLOT } from '../decorators/wrap-method.js';
 import { type DecoratedMethod, decoratedMethodsOf } from '../decorators/decorated-methods.js';
 
 type Wrapper = ReturnType<DiscoveryService['getProviders']>[number];
@@ -25,7 +25,6 @@ export interface Application {
   readonly classes: readonly ManagedClass[];
   /** The namespaces whose caches are injected somewhere. */
   readonly injected: ReadonlySet<string>;
-  /** The namespaces that a `forFeature` names. */
   readonly features: ReadonlySet<string>;
   /** Whether the application injects the whole cache, with which it may use any namespace. */
   readonly usesWholeCache: boolean;

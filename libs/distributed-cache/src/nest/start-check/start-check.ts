@@ -3,10 +3,8 @@ import { DiscoveryService } from '@nestjs/core';
 import { DistributedCache, StartCheckError } from '../../core/index.js';
 import { CACHED_RESPONSE } from '../cache-tokens.js';
 import { hasDefaults } from '../decorators/cache-defaults.decorator.js';
-import { evictionFindings } from './eviction-findings.js';
-import { keyFindings } from './key-findings.js';
+import { evictionFindings, keyFindings, requestFindings } from './findings.js';
 import { type Application, type NamedClass, readApplication } from './managed-classes.js';
-import { requestFindings } from './request-findings.js';
 
 /**
  * Checks the decorated methods of the application at the start, when all providers are known: default keys that collide

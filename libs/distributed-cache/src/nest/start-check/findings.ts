@@ -1,11 +1,19 @@
+import { REQUEST } from '@nestjs/core';
 import { types } from 'node:util';
 import { hiddenStateOf } from '../../core/index.js';
 import type { DecoratedMethod } from '../decorators/decorated-methods.js';
 import { nameInKeys } from '../decorators/cache-defaults.decorator.js';
 import { defaultKeyClass, type DefaultKeyParts, defaultKeyRange, NAME_REMEDY } from '../decorators/entry-keys.js';
-import type { ManagedClass, NamedClass } from './managed-classes.js';
+import type { ManagedClass, NamedClass, Application } from './managed-classes.js';
+import { suggest } from '../../config/index.js';
+import { isBuiltIn } from '../cache-tokens.js';
+import { answersItself } from '../decorators/cached.decorator.js';
 
-/** A method with default keys, as the instances of one class have it. */
+/*
+ * What the check at the start finds in the decorated methods of an application, in three parts: default keys that collide
+ * or change, evictions that reach no entry, and results that depend on the request.
+ */
+
 interface DefaultKeyMethod {
   readonly owner: NamedClass;
   readonly method: DecoratedMethod;
@@ -188,4 +196,129 @@ function reasonAgainst(type: Function): string | undefined {
   }
   const hidden = hiddenStateOf(prototype);
   return hidden === undefined ? undefined : `it is an instance of ${type.name}, which has no toJSON(), and ${hidden}`;
+}
+
+/**
+ * Methods with `@CacheEvict` or `@CachePut` that can't reach the entries that other methods read: these are in another
+ * namespace, under other keys, or have no tags.
+ */
+export function evictionFindings(application: Application, configured: ReadonlySet<string>): string[] {
+  const methods = [...new Set(application.classes.flatMap((managed) => managed.methods))];
+  return methods
+    .filter(({ role, namespace }) => role !== 'read' && !application.injected.has(namespace))
+    .flatMap((changing) => {
+      const filling = methods.filter(({ role }) => role === 'read' || (role === 'write' && changing.role === 'evict'));
+      const filled = filling.filter(({ namespace }) => namespace === changing.namespace);
+      if (filled.length > 0) {
+        return unreachedEntries(changing, filled);
+      }
+      const isNamed = configured.has(changing.namespace) || application.features.has(changing.namespace);
+      return isNamed ? [] : emptyNamespace(changing, filling, application.usesWholeCache);
+    });
+}
+
+/**
+ * The namespace has no decorated method that fills it.
+ * @param isMaybeUsed whether the application may use it without naming it: then only a similar name is a finding
+ */
+function emptyNamespace(
+  evicting: DecoratedMethod,
+  filling: readonly DecoratedMethod[],
+  isMaybeUsed: boolean,
+): string[] {
+  const { namespace, declaring } = evicting;
+  const filled = [...new Set(filling.map((method) => method.namespace))];
+  const ofClass = filling.filter((method) => method.declaring === declaring).map((method) => method.namespace);
+  if (isBuiltIn(namespace) && ofClass.length === 0) {
+    return []; // other parts of the application may use it without naming it
+  }
+  const similar = suggest(namespace, filled);
+  if (isMaybeUsed && similar === undefined) {
+    return [];
+  }
+  const meant = similar ?? ofClass[0];
+  const remedy =
+    meant === undefined
+      ? `Write the namespace of the entries, or name "${namespace}" in a forFeature if another application uses it`
+      : `Write \`namespace: '${meant}'\`, or name "${namespace}" in a forFeature if another application uses it`;
+  const what = evicting.role === 'evict' ? 'evicts in' : 'stores in';
+  const reading = evicting.role === 'evict' ? 'fills' : 'reads';
+  return [`${nameOf(evicting)} ${what} the namespace "${namespace}", which no decorated method ${reading}. ${remedy}.`];
+}
+
+/** The namespace has entries, but none that the eviction can name. */
+function unreachedEntries(evicting: DecoratedMethod, filled: readonly DecoratedMethod[]): string[] {
+  const { key, tags, namespace } = evicting;
+  if (evicting.role === 'evict' && tags !== undefined && filled.every((method) => method.tags === undefined)) {
+    return [
+      `${nameOf(evicting)} evicts by \`tags\`, but no decorated method gives tags to entries of "${namespace}". Pass \`tags\` to ${filledBy(filled)}, or evict by \`key\` or \`all\`.`,
+    ];
+  }
+  if (key === undefined || namesDefaultKeys(key, filled)) {
+    return [];
+  }
+  if (filled.every(({ hasDefaultKey }) => hasDefaultKey)) {
+    return [
+      `${nameOf(evicting)} uses keys of its own, but the entries of "${namespace}" have default keys. Pass the same \`key\` to ${filledBy(filled)}, or evict by \`tags\` or \`all\`.`,
+    ];
+  }
+  const keyed = filled.filter(({ hasDefaultKey }) => !hasDefaultKey);
+  if (keyed.every((method) => suffixOf(method) !== suffixOf(evicting))) {
+    return [
+      `${nameOf(evicting)} reaches no entry of ${filledBy(keyed)}: \`varyBy\`, \`version\` and \`instanceKey\` must be the same, as they are parts of the key.`,
+    ];
+  }
+  return [];
+}
+
+/** What the options add to the keys of a method, as far as it is known at the start. */
+function suffixOf({ varyBy = [], version, instanceKey }: DecoratedMethod): string {
+  return JSON.stringify([[...new Set(varyBy)].sort(), typeof version, version, instanceKey !== undefined]);
+}
+
+/** Whether a function seems to make default keys: `Users.find(1)`. Only its source is known. */
+function namesDefaultKeys(key: (...args: never[]) => unknown, filled: readonly DecoratedMethod[]): boolean {
+  const source = Function.prototype.toString.call(key);
+  return (
+    source.includes('methodKey') ||
+    source.includes('keyOf') ||
+    filled.some(({ name }) => source.includes(`${String(name)}(`))
+  );
+}
+
+function filledBy(methods: readonly DecoratedMethod[]): string {
+  return methods.map(({ declaring, name }) => `${declaring.constructor.name}.${String(name)}`).join(', ');
+}
+
+/** Cached methods whose result, or whose answer, depends on the request in a way that the cache can't see. */
+export function requestFindings(classes: readonly ManagedClass[]): string[] {
+  return [...new Set(classes.flatMap((managed) => [...answeringHandlers(managed), ...readersOfRequest(managed)]))];
+}
+
+/** Route handlers with `@Res()` or `@Next()`: a hit would leave the request without its answer, or without headers. */
+function answeringHandlers({ methods }: ManagedClass): string[] {
+  return methods
+    .filter(({ role, declaring, name }) => role === 'read' && answersItself(declaring, name))
+    .map(
+      (method) =>
+        `${nameOf(method)} writes to the response itself (@Res() or @Next()), which a hit would not repeat, so its calls are not cached. Return the body, set headers with @Header(), or cache the method of a service instead.`,
+    );
+}
+
+/** Classes that inject the request: what they read from it is not a part of the key. */
+function readersOfRequest({ type, methods, injects }: ManagedClass): string[] {
+  return injects.has(REQUEST)
+    ? methods
+        .filter(({ role, hasDefaultKey, varyBy, instanceKey }) => {
+          return role === 'read' && hasDefaultKey && varyBy === undefined && instanceKey === undefined;
+        })
+        .map(
+          (method) =>
+            `${nameOf(method)} can read the request that ${type.name} injects, but its default key does not say which request: one caller could get the result of another. Pass \`varyBy\` or \`key\` with what the result depends on, such as the user.`,
+        )
+    : [];
+}
+
+function nameOf({ declaring, name, decorator }: DecoratedMethod): string {
+  return `${declaring.constructor.name}.${String(name)} (@${decorator})`;
 }

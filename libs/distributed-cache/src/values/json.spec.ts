@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { inspectValue } from './inspect.js';
-import { isPlainJson } from './plain-json.js';
+import { isPlainJson } from './json.js';
 
 /** What the closer look says: whether JSON keeps all of it. */
 function isExactJson(value: unknown): boolean {

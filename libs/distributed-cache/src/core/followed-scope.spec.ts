@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { FollowedScope } from './index.js';
+import { FollowedScope } from './loader-run.js';
 
 /** Runs work that looks at the value in its synchronous part and after an `await`. */
 async function see(scope: FollowedScope<string>, value: string): Promise<(string | undefined)[]> {
