@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs';
 import { Inject, Injectable, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import {
-  type AsyncCache,
+  AsyncCache,
   Cached,
   DistributedCache,
   DistributedCacheModule,
+  getCacheToken,
   InjectCache,
-  type NamespaceCache,
+  NamespaceCache,
 } from 'nestjs-distributed-cache';
 import { createTestCache } from 'nestjs-distributed-cache/testing';
 import { afterEach, expect, expectTypeOf, inject, it, vi } from 'vitest';
@@ -85,6 +86,15 @@ it('counts once within half an hour', async () => {
   await offers.count('lamp');
   expect(search).toHaveBeenCalledTimes(2);
   await module.close();
+});
+
+it('finds offers with two providers alone', async () => {
+  const offers = createTestCache().cache.getCache('offers');
+  const module = await Test.createTestingModule({
+    providers: [Offers, OfferSearch, { provide: getCacheToken('offers'), useValue: offers }],
+  }).compile();
+  expect(await module.get(Offers).find('lamp')).toEqual(['an offer for lamp']);
+  expect(await offers.has('offers:lamp')).toBe(true);
 });
 
 it('counts each time without the cache', async () => {
@@ -174,6 +184,8 @@ it('the page shows exactly these examples', () => {
   expect(examples.filter((code) => !own.includes(code))).toEqual([]);
 });
 
-it('every cache is a NamespaceCache', () => {
+it('every cache is a NamespaceCache, which is a class at run time: the metadata of a constructor names it', () => {
   expectTypeOf<AsyncCache<string[]>>().toExtend<NamespaceCache<string[]>>();
+  expect(createTestCache().cache.getCache('offers')).toBeInstanceOf(NamespaceCache);
+  expect(Reflect.getMetadata('design:paramtypes', Offers)).toEqual([AsyncCache, OfferSearch]);
 });

@@ -62,8 +62,8 @@ describe('two instances of the demo over one Redis', () => {
     const paths = ['keywords/%7Bx%7D', 'keywords/a:b', 'trends/x*', 'domains/nobody.example', 'collectors/amazon'];
     await Promise.all(paths.map((path) => demo.ask(`/insights/${path}`)));
     const keys = (await admin.keys(`${keyPrefix}*`)).sort();
-    // Besides the entries there is one stamp per namespace, for `clear()`.
-    const entries = keys.filter((key) => !key.endsWith('#clear'));
+    // Besides the entries there is one stamp per namespace, for `clear()`, and the name of the application.
+    const entries = keys.filter((key) => !/#clear$|:\{#application\}$/.test(key));
     expect(entries).toEqual(
       ['amazon:offers', 'keywords:%7Bx%7D', 'keywords:a:b', 'metrics:nobody.example', 'trends:x*'].map(
         (key) => `${keyPrefix}:${key}`,

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { CorruptEntryError, ValueRefusedError } from 'nestjs-distributed-cache/core';
 import { deserialize, EntryCodec, readEnvelope, serialize } from '../../libs/distributed-cache/src/codec/index.js';
 import { Mutations } from './mutations.js';
-import { ClassRegistry } from '../../libs/distributed-cache/src/values/index.js';
+import { BytesValue, ClassRegistry } from '../../libs/distributed-cache/src/values/index.js';
 
 const ROUNDS = 200_000;
 const SLOWEST_MS = 100;
@@ -32,6 +32,7 @@ const values: readonly unknown[] = [
   { one: shared, two: shared, holes: [1, , 3], error: new AggregateError([new TypeError('x')], 'y') }, // eslint-disable-line no-sparse-arrays
   [new Money(), Object.assign(Object.create(null), { a: undefined })],
   'compressible '.repeat(20),
+  new BytesValue({ status: 200, fields: { etag: '"x"' } }, Buffer.from('<p>body</p>'.repeat(9))),
   undefined,
 ];
 
@@ -128,6 +129,7 @@ describe('200 000 mutations', { timeout: 300_000 }, () => {
 
   it.each(['json', 'rich'] as const)('of serialized text (%s) end in a value or a miss', (serializer) => {
     const texts = values
+      .filter((value) => !(value instanceof BytesValue))
       .map((value) => serialize(value, classes))
       .filter((serialized) => serialized.serializer === serializer)
       .map(({ text }) => Buffer.from(text));

@@ -3,6 +3,7 @@ import { ReleasedLibrary } from '../support/released-library.js';
 import { ReleasedProcess } from '../support/released-process.js';
 import { heldLoad } from '../support/gate.js';
 import { sharedRedis } from '../support/redis-for-test.js';
+import { BytesValue } from '../../libs/distributed-cache/src/values/index.js';
 import { podWith, type Pod } from '../races/pods.js';
 
 /** The version before: the last one that also takes leases outside of the key prefix. */
@@ -90,6 +91,14 @@ describe('processes of the previous and of the present version, side by side', (
     expect(await earlier.call('load', 'key', 'loaded by the earlier one')).toBe('loaded by the earlier one');
     expect(await earlier.call('loads')).toBe(1);
     expect(await earlier.call('errors')).toBe(0); // a class that a process does not know is no error
+    await vi.waitFor(async () => expect(await current.cache.get('key')).toBe('loaded by the earlier one'));
+  });
+
+  it('bytes that the present version stores are a miss for the earlier one, which loads them itself', async () => {
+    const { earlier, current } = await processes();
+    await current.cache.set('key', new BytesValue({ status: 200 }, Buffer.from('body')));
+    expect(await earlier.call('get', 'key')).toBeUndefined();
+    expect(await earlier.call('load', 'key', 'loaded by the earlier one')).toBe('loaded by the earlier one');
     await vi.waitFor(async () => expect(await current.cache.get('key')).toBe('loaded by the earlier one'));
   });
 

@@ -18,7 +18,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: ['config', 'errors', 'events', 'keys', 'scope', 'values', 'codec', 'local', 'redis'],
   metrics: ['events'],
   nest: ['config', 'core', 'metrics', 'scope'],
-  http: ['config', 'core', 'nest'],
+  http: ['config', 'core', 'nest', 'values'],
   health: ['core', 'nest'],
   testing: ['core'],
   [ENTRY]: ['nest', 'core', 'metrics'],

@@ -21,6 +21,7 @@ export function readEntrants(port: number, load: Loader): Entrant[] {
     entrant('ioredis get + JSON.parse', 'floor', 'cache.get(key)', () => openRaw(port)),
     ...getOrSetEntrants(port, load),
     entrant(`${OURS}, get`, 'ours', 'cache.get(key)', () => openOurs(port)),
+    entrant(`${OURS}, compression: false`, 'peer', 'cache.getOrSet(key, load)', () => openPlain(port), { load }),
   ];
 }
 
@@ -50,25 +51,12 @@ function getOrSetEntrants(port: number, load: Loader): Entrant[] {
   ];
 }
 
-/** The contestants of {@link readEntrants}, and this library without its default compression of large values. */
-export function readLargeEntrants(port: number, load: Loader): Entrant[] {
-  return [
-    ...readEntrants(port, load),
-    entrant(
-      `${OURS}, compression: false`,
-      'peer',
-      'cache.getOrSet(key, load)',
-      () => openOurs(port, { compression: false, keyPrefix: 'plain' }),
-      { load },
-    ),
-  ];
-}
-
 /** In these calls, `key` is a list of keys. */
 export function readManyEntrants(port: number): Entrant[] {
   return [
     entrant('ioredis mget + JSON.parse', 'floor', 'cache.getMany(key)', () => openRaw(port)),
     entrant(OURS, 'ours', 'cache.getMany(key)', () => openOurs(port)),
+    entrant(`${OURS}, compression: false`, 'peer', 'cache.getMany(key)', () => openPlain(port)),
     entrant(BY_HAND, 'peer', 'cache.getMany(key)', () => openByHand(port)),
     // bentocache has no call for several keys.
     entrant('bentocache', 'peer', 'Promise.all(key.map((each) => cache.get({ key: each })))', () =>
@@ -84,6 +72,7 @@ export function writeEntrants(port: number): Entrant[] {
   return [
     entrant('ioredis set + JSON.stringify', 'floor', 'cache.set(key.key, key.value)', () => openRaw(port)),
     entrant(OURS, 'ours', 'cache.set(key.key, key.value)', () => openOurs(port)),
+    entrant(`${OURS}, compression: false`, 'peer', 'cache.set(key.key, key.value)', () => openPlain(port)),
     entrant('by hand, with checksum and lease drop', 'peer', 'cache.set(key.key, key.value)', () => openByHand(port)),
     entrant('bentocache', 'peer', 'cache.set({ key: key.key, value: key.value })', () => openBentocache(port)),
     entrant('cache-manager, without notification', 'peer', 'cache.set(key.key, key.value)', () =>
@@ -91,4 +80,9 @@ export function writeEntrants(port: number): Entrant[] {
     ),
     entrant('cacheable', 'peer', 'cache.set(key.key, key.value)', () => openCacheable(port, { sync: true })),
   ];
+}
+
+/** This library without its default compression from 1 KiB on: the difference to its other row is the price of compression. */
+function openPlain(port: number): ReturnType<typeof openOurs> {
+  return openOurs(port, { compression: false, keyPrefix: 'plain' });
 }

@@ -1,5 +1,4 @@
-import { readEntrants, readLargeEntrants, readManyEntrants, writeEntrants } from '../contestants/two-tier-calls.js';
-import type { Loader } from '../contestants/two-tiers.js';
+import { readEntrants, readManyEntrants, writeEntrants } from '../contestants/two-tier-calls.js';
 import type { Contestant, Entrant } from '../measure/contestant.js';
 import { serialLoop } from '../measure/loops.js';
 import { ratiosToFloor, takeTurns, type Sample } from '../measure/rounds.js';
@@ -16,7 +15,6 @@ interface ColdRead {
   readonly alone: number;
   readonly atOnce: number;
   readonly rounds: number;
-  readonly entrantsOf: (port: number, load: Loader) => Entrant[];
   readonly goals: { readonly alone: number; readonly cpu: number | undefined };
 }
 
@@ -27,7 +25,6 @@ export const remoteHit = coldRead({
   alone: 300,
   atOnce: 1000,
   rounds: 20,
-  entrantsOf: readEntrants,
   goals: { alone: 1.25, cpu: 1.4 },
 });
 
@@ -38,11 +35,10 @@ export const remoteHitLarge = coldRead({
   alone: 50,
   atOnce: 100,
   rounds: 12,
-  entrantsOf: readLargeEntrants,
   goals: { alone: 1.1, cpu: undefined },
 });
 
-function coldRead({ id, title, valueBytes, alone, atOnce, rounds, entrantsOf, goals }: ColdRead): Scenario {
+function coldRead({ id, title, valueBytes, alone, atOnce, rounds, goals }: ColdRead): Scenario {
   return {
     id,
     title,
@@ -50,7 +46,7 @@ function coldRead({ id, title, valueBytes, alone, atOnce, rounds, entrantsOf, go
       withServer(async (server) => {
         const keysAlone = options.quick ? 10 : alone;
         const source = new DataSource(keysAlone + (options.quick ? 20 : atOnce), valueBytes);
-        const entrants = entrantsOf(server.port, source.load);
+        const entrants = readEntrants(server.port, source.load);
         await fillRedis(entrants, source);
         const filledAfter = source.loads;
         const samples = await turnsOnNewCaches(entrants, rounds, options, async (contestant) => ({

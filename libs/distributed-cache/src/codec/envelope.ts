@@ -36,12 +36,15 @@ const STAMPS_AT = 29;
 const CRC_BYTES = 4;
 const MAX_UINT32 = 0xffff_ffff;
 /** The index is the number in the stored bytes: new items are added at the end. Each list holds at most 8 items. */
-const SERIALIZERS: readonly SerializerId[] = ['json', 'rich', 'undefined'];
+const SERIALIZERS: readonly SerializerId[] = ['json', 'rich', 'undefined', 'bytes'];
 const COMPRESSORS: readonly CompressorId[] = ['none', 'gzip', 'deflate', 'brotli', 'zstd', 'lz4', 'snappy'];
 const ENCRYPTED = 1 << 6;
 
 /** How a value was turned into text: plain JSON, devalue's notation, or the value `undefined`, which needs no text. */
-export type SerializerId = 'json' | 'rich' | 'undefined';
+export type TextSerializerId = 'json' | 'rich' | 'undefined';
+
+/** How a value was serialized: as text, or as a head and a body of bytes (bytes-payload.ts). */
+export type SerializerId = TextSerializerId | 'bytes';
 
 export type CompressorId = 'none' | 'gzip' | 'deflate' | 'brotli' | 'zstd' | 'lz4' | 'snappy';
 

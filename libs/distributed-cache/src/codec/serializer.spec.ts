@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import { ClassRegistry } from '../values/index.js';
-import type { SerializerId } from './envelope.js';
+import type { TextSerializerId } from './envelope.js';
 import { deserialize, serialize } from './value-codec.js';
 
 /** The value through the notation of a namespace with `flatten: true`. */
@@ -40,7 +40,7 @@ function nested(levels: number, leaf: unknown = 1): unknown {
 }
 
 describe('the notation', () => {
-  it.each<[SerializerId, unknown]>([
+  it.each<[TextSerializerId, unknown]>([
     ['json', { a: [1, 'x', null, true, { '': '\ud800' }] }],
     ['json', null],
     ['rich', { a: undefined }],
@@ -187,7 +187,7 @@ describe('a forged text', () => {
   });
 
   const deep = 10_000;
-  it.each<[string, SerializerId, string]>([
+  it.each<[string, TextSerializerId, string]>([
     ['nested too deep', 'json', '['.repeat(deep) + ']'.repeat(deep)],
     ['objects nested too deep', 'json', '{"a":'.repeat(deep) + '1' + '}'.repeat(deep)],
     ['references nested too deep', 'rich', `[${Array.from({ length: deep }, (_, i) => `[${i + 1}]`).join()},1]`],

@@ -1,6 +1,7 @@
 import { isAscii } from 'node:buffer';
 import { CorruptEntryError, ValueRefusedError } from '../errors/index.js';
 import {
+  BytesValue,
   ClassRegistry,
   copyAsPlain,
   inspectValue,
@@ -8,8 +9,9 @@ import {
   parseJsonText,
   toRefusedError,
 } from '../values/index.js';
+import { readBytesPayload, writeBytesPayload } from './bytes-payload.js';
 import { compress, type CompressedBytes, decompress } from './compressors.js';
-import type { CompressorId, EncodedPayload, SerializerId } from './envelope.js';
+import type { CompressorId, EncodedPayload, SerializerId, TextSerializerId } from './envelope.js';
 import { parseRichText, writeRichText } from './rich-text.js';
 
 export interface ValueCodecOptions {
@@ -94,15 +96,16 @@ export class ValueCodec {
    * @param flatten whether instances of unregistered classes become plain objects; default: the option of the codec
    */
   beginEncoding(value: unknown, textFrom?: number, flatten = this.#flatten): BegunEncoding {
+    if (value instanceof BytesValue) {
+      return this.#beginBytes(value);
+    }
     const { text, serializer, exact } = serialize(value, this.#classes, { textFrom, flatten });
     const rawBytes = Buffer.byteLength(text);
-    if (rawBytes > this.#maxValueBytes) {
-      throw new ValueRefusedError('too-large', `${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);
-    }
+    this.#checkSize(rawBytes);
     const payload =
       rawBytes === 0 || rawBytes < this.#compressFromBytes
         ? ({ serializer, compressor: 'none', rawBytes, bytes: text } as const)
-        : this.#compressed(serializer, text);
+        : this.#compressed(serializer, Buffer.from(text));
     const isTree = exact && serializer === 'json';
     return {
       payload,
@@ -119,8 +122,25 @@ export class ValueCodec {
     return this.#read('json', text, Buffer.byteLength(text) === text.length);
   }
 
-  #compressed(serializer: SerializerId, text: string): EncodedPayload | Promise<EncodedPayload> {
-    const raw = Buffer.from(text);
+  #beginBytes(value: BytesValue): BegunEncoding {
+    this.#checkSize(value.body.length);
+    const bytes = writeBytesPayload(value);
+    const rawBytes = bytes.length;
+    this.#checkSize(rawBytes);
+    const payload =
+      value.isCompressed || rawBytes < this.#compressFromBytes
+        ? ({ serializer: 'bytes', compressor: 'none', rawBytes, bytes } as const)
+        : this.#compressed('bytes', bytes);
+    return { payload, text: '', textBytes: 0, exact: true, isTree: false, isAscii: false };
+  }
+
+  #checkSize(rawBytes: number): void {
+    if (rawBytes > this.#maxValueBytes) {
+      throw new ValueRefusedError('too-large', `${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);
+    }
+  }
+
+  #compressed(serializer: SerializerId, raw: Buffer): EncodedPayload | Promise<EncodedPayload> {
     const compressed = compress(this.#compressor, raw);
     const payloadOf = ({ compressor, bytes }: CompressedBytes): EncodedPayload => ({
       serializer,
@@ -137,19 +157,33 @@ export class ValueCodec {
       throw new CorruptEntryError(`it declares ${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);
     }
     if (typeof bytes === 'string') {
-      return this.#read(serializer, bytes, rawBytes === bytes.length);
+      return this.#read(textKind(serializer), bytes, rawBytes === bytes.length);
     }
     const raw = decompress(compressor, bytes, rawBytes);
     return raw instanceof Promise
-      ? raw.then((result) => this.#read(serializer, result.toString(), isAscii(result)))
+      ? raw.then((result) => this.#readBytes(serializer, result))
+      : this.#readBytes(serializer, raw);
+  }
+
+  #readBytes(serializer: SerializerId, raw: Buffer): Decoded {
+    return serializer === 'bytes'
+      ? asDecoded(readBytesPayload(raw))
       : this.#read(serializer, raw.toString(), isAscii(raw));
   }
 
-  #read(serializer: SerializerId, text: string, isAsciiText: boolean): Decoded {
+  #read(serializer: TextSerializerId, text: string, isAsciiText: boolean): Decoded {
     const isTree = serializer === 'json';
     const value = deserialize(serializer, text, this.#classes);
     return { value, isTree, isAscii: isTree && isAsciiJson(text, isAsciiText), text: isTree ? text : undefined };
   }
+}
+
+/** The text form that a payload of text must have. */
+function textKind(serializer: SerializerId): TextSerializerId {
+  if (serializer === 'bytes') {
+    throw new CorruptEntryError('its bytes are text');
+  }
+  return serializer;
 }
 
 /** Wraps a value about which nothing else is known. */
@@ -166,7 +200,7 @@ function isAsciiJson(json: string, isAsciiText: boolean): boolean {
 }
 
 export interface SerializedValue {
-  readonly serializer: SerializerId;
+  readonly serializer: TextSerializerId;
   readonly text: string;
   /**
    * When false, the value that is read back differs from the given one, for example a plain object instead of an
@@ -220,7 +254,7 @@ function writePlainJson(value: unknown): string | undefined {
 }
 
 /** Reads the text of a value. @throws CorruptEntryError for a text that can't be read, and no other error */
-export function deserialize(serializer: SerializerId, text: string, classes = new ClassRegistry()): unknown {
+export function deserialize(serializer: TextSerializerId, text: string, classes = new ClassRegistry()): unknown {
   switch (serializer) {
     case 'json':
       return parseJsonText(text);

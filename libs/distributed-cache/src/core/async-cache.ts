@@ -351,3 +351,9 @@ export type NamespaceCache<T = unknown> = Pick<
   | 'getMetrics'
   | 'healthCheck'
 >;
+
+/**
+ * The class, so that `NamespaceCache` can be imported like one: TypeScript and SWC keep the types of a decorated
+ * constructor as metadata, and refuse, or do not find, the import of a mere type.
+ */
+export const NamespaceCache = AsyncCache;

@@ -32,6 +32,12 @@ import type { StampStore } from './stamps.js';
  */
 const MAY_BE_LOST: ReadonlySet<string> = new Set(['FILL', 'SETNX']);
 
+/** How long the name of an application stays at its prefix: longer than applications run without a restart. */
+const MARK_LIFE_MS = 30 * 24 * 3_600_000;
+
+/** What may be the name of an application; anything else at its place is not logged. */
+const APPLICATION_NAME = /^[\w@./-]{1,250}$/;
+
 interface RedisSettings {
   readonly config: CacheConfig;
   readonly clock: Clock;
@@ -164,6 +170,18 @@ class RedisParts implements RedisRuntime {
 
   get isUnreplicated(): boolean {
     return this.guard.isUnconfirmed;
+  }
+
+  async exchangeMark(application: string): Promise<string | undefined> {
+    // The braces make it an auxiliary key: the message about its change concerns no process.
+    const key = `${this.prefix}{#application}`;
+    try {
+      const mark = await this.connection.run('CHECK GET', (client) => client.get(key), key);
+      await this.connection.run('CHECK SET', (client) => client.set(key, application, 'PX', MARK_LIFE_MS), key);
+      return mark !== null && APPLICATION_NAME.test(mark) ? mark : undefined;
+    } catch {
+      return undefined; // the refusal of a command is reported where entries need it
+    }
   }
 
   /**

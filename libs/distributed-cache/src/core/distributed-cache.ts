@@ -50,6 +50,11 @@ export interface CacheEnvironment {
    * an entry applies instead. Default 60,000.
    */
   readonly loadLifeMs?: number;
+  /**
+   * The name of the application, the same in all of its processes: another application that uses the same key prefix is
+   * noticed (event `prefixShared`). Default: none, and nothing is noticed. `DistributedCacheModule` passes it.
+   */
+  readonly application?: string | undefined;
   /** Decides early refreshes and the jitter of TTLs; `() => 1` switches both off, for tests. Default `Math.random`. */
   readonly random?: () => number;
 }
@@ -75,14 +80,16 @@ export class DistributedCache {
   private isTrackingLost = false;
   private readonly suspendWatch = new SuspendWatch();
   private readonly healthTimer: NodeJS.Timeout | undefined;
+  private readonly application: string | undefined;
 
   constructor(
     readonly config: CacheConfig,
     environment: CacheEnvironment = {},
   ) {
     const { events = new CacheEvents(), clock = systemClock, leaseMs = LEASE_MS, random = Math.random } = environment;
-    const { loadLifeMs = LOAD_LIFE_MS } = environment;
+    const { loadLifeMs = LOAD_LIFE_MS, application } = environment;
     this.events = events;
+    this.application = application;
     const { local } = config;
     this.runtime = {
       config,
@@ -293,11 +300,24 @@ export class DistributedCache {
     const { config, events } = this;
     events.emit('redisConnected', { address: config.redisAddress ?? '', downMs: downMs ?? 0 });
     if (downMs === undefined) {
+      void this.noticeOther();
       return;
     }
     this.startEpoch();
     if (this.canFallBack) {
       events.emit('fallbackOff', { downMs });
+    }
+  }
+
+  /** Looks which application has marked the prefix last, and marks it for this one. */
+  private async noticeOther(): Promise<void> {
+    const { application, events } = this;
+    if (application === undefined) {
+      return;
+    }
+    const other = await this.runtime.redis?.exchangeMark(application);
+    if (other !== undefined && other !== application) {
+      events.emit('prefixShared', { application, other });
     }
   }
 

@@ -90,7 +90,7 @@ export {
 } from '../keys/index.js';
 export { hiddenStateOf } from '../values/index.js';
 export { LocalCache, systemClock, type Clock, type LocalCacheOptions, type LocalSetOptions } from '../local/index.js';
-export { AsyncCache, type NamespaceCache } from './async-cache.js';
+export { AsyncCache, NamespaceCache } from './async-cache.js';
 export type { BatchLoader } from './batch-loader.js';
 export { Binding, createDistributedCache, DistributedCache, type CacheEnvironment } from './distributed-cache.js';
 export type { EntryOptions, KeyOptions, Loader, LoaderContext } from './entry-options.js';

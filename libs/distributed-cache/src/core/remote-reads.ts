@@ -3,15 +3,7 @@ import { type Stamp, stampNamed } from '../codec/index.js';
 import { CorruptEntryError, TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import type { TagVersion } from '../local/index.js';
-import {
-  allOf,
-  HOLD_OFF,
-  inPieces,
-  type PieceLimits,
-  piecesOf,
-  type RedisEntry,
-  type RedisTier,
-} from '../redis/index.js';
+import { allOf, byPieces, HOLD_OFF, type PieceLimits, type RedisEntry, type RedisTier } from '../redis/index.js';
 import { Lease } from './lease.js';
 import { type LeaseAttempt, type RemoteFaults, type RemoteLookup, UNREACHABLE } from './outcomes.js';
 import type { RedisRuntime } from './runtime.js';
@@ -77,7 +69,7 @@ export class RemoteReads {
     const groups = this.redis.tier.groups(keys, (key) => this.layout.valueKey(key));
     const [only] = groups;
     if (groups.length === 1 && only !== undefined && only.length <= tier.keysPerRead) {
-      return this.findPiece(only);
+      return this.findPiece(only, false);
     }
     const found = new Map<string, RemoteLookup>();
     const limits: PieceLimits<string> = {
@@ -87,19 +79,20 @@ export class RemoteReads {
       maxBytes: Infinity,
       bytesOf: () => 0,
     };
-    await byPieces(groups, limits, async (piece) => {
-      const lookups = await this.findPiece(piece);
+    await byPieces(groups, limits, async (piece, isPiece) => {
+      const lookups = await this.findPiece(piece, isPiece);
       piece.forEach((key, index) => found.set(key, lookups[index] ?? UNREACHABLE));
     });
     return keys.map((key) => found.get(key) ?? UNREACHABLE);
   }
 
-  private async findPiece(keys: readonly string[]): Promise<readonly RemoteLookup[]> {
+  private async findPiece(keys: readonly string[], isPiece: boolean): Promise<readonly RemoteLookup[]> {
     const { deadlineClock } = this.redis.connection;
     const askedAtMs = deadlineClock.nowMs();
     const wereJournalled = this.validity.journalledOf(keys);
     try {
-      const reading = this.tier.getMany(keys.map((key) => this.layout.valueKey(key)));
+      const valueKeys = keys.map((key) => this.layout.valueKey(key));
+      const reading = this.tier.getMany(valueKeys, isPiece);
       const { held } = this.stamp;
       const [entries, stamp] =
         held === undefined
@@ -322,13 +315,4 @@ export function tagsOf(stamps: readonly Stamp[]): string[] | undefined {
 
 function stampOf({ header }: RedisEntry, wanted: string): string | undefined {
   return stampNamed(header.stamps, wanted);
-}
-
-/** Does work in pieces of limited size, separately for each group of keys. */
-export async function byPieces<Item>(
-  groups: readonly (readonly Item[])[],
-  limits: PieceLimits<Item>,
-  work: (piece: readonly Item[]) => Promise<void>,
-): Promise<void> {
-  await Promise.all(groups.map((group) => inPieces(piecesOf(group, limits), work)));
 }

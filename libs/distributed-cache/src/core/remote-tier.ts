@@ -1,10 +1,10 @@
 import type { EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { EntryToStore, InspectedEntry, PieceLimits, RedisTier } from '../redis/index.js';
+import { byPieces, type EntryToStore, type InspectedEntry, type PieceLimits, type RedisTier } from '../redis/index.js';
 import type { Lease } from './lease.js';
 import { type FaultListener, RemoteFaults, type RemoteWrite, type WriteOutcome } from './outcomes.js';
-import { byPieces, EntryValidity, RemoteReads, tagsOf } from './remote-reads.js';
+import { EntryValidity, RemoteReads, tagsOf } from './remote-reads.js';
 import type { RedisRuntime } from './runtime.js';
 import { HeldStamp } from './stamps.js';
 import { type TagRegistry, touchStamps } from './tags.js';
@@ -96,9 +96,9 @@ export class RemoteTier {
     const outcomes = new Map<string, WriteOutcome>();
     const { position } = this.redis.journal;
     const groups = this.redis.tier.groups(writes, ([key]) => this.layout.valueKey(key));
-    await byPieces(groups, WRITE_PIECE, async (piece) => {
+    await byPieces(groups, WRITE_PIECE, async (piece, isPiece) => {
       const entries = piece.map(([key, write]) => [this.layout.entryKeys(key), this.entryOf(write)] as const);
-      const outcome = await this.faults.outcomeOf('set', this.tier.setMany(entries));
+      const outcome = await this.faults.outcomeOf('set', this.tier.setMany(entries, isPiece));
       for (const [key] of piece) {
         outcomes.set(key, outcome);
         this.afterStoring(key, outcome, position);
@@ -128,14 +128,14 @@ export class RemoteTier {
   async delete(keys: readonly string[], holdOffMs?: number): Promise<ReadonlySet<string>> {
     if (keys.length === 1) {
       // hot path: see docs/internals.md
-      return new Set(await this.deletePiece(keys, holdOffMs));
+      return new Set(await this.deletePiece(keys, holdOffMs, false));
     }
     const existed = new Set<string>();
     await byPieces(
       this.redis.tier.groups(keys, (key) => this.layout.valueKey(key)),
       DELETE_PIECE,
-      async (piece) => {
-        for (const key of await this.deletePiece(piece, holdOffMs)) {
+      async (piece, isPiece) => {
+        for (const key of await this.deletePiece(piece, holdOffMs, isPiece)) {
           existed.add(key);
         }
       },
@@ -201,12 +201,17 @@ export class RemoteTier {
     return touchStamps(this.tier, this.stamp, this.tags, onDifferent);
   }
 
-  private async deletePiece(keys: readonly string[], holdOffMs: number | undefined): Promise<readonly string[]> {
+  private async deletePiece(
+    keys: readonly string[],
+    holdOffMs: number | undefined,
+    isPiece: boolean,
+  ): Promise<readonly string[]> {
     const { position } = this.redis.journal;
     try {
       const existed = await this.tier.delete(
         keys.map((key) => this.layout.entryKeys(key)),
         holdOffMs,
+        isPiece,
       );
       keys.forEach((key) => this.settle(key, position));
       return keys.filter((_key, index) => existed[index]);

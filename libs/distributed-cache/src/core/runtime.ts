@@ -24,6 +24,11 @@ export interface RedisRuntime {
   readonly leaseTerm: LeaseTerm;
   /** In strict mode: whether the last change of a server has reached no replica in time. */
   readonly isUnreplicated: boolean;
+  /**
+   * Marks the key prefix with the name of this application, for 30 days.
+   * @returns the name that was there; `undefined` without one, and if Redis refuses it. Never rejects
+   */
+  exchangeMark(application: string): Promise<string | undefined>;
 }
 
 /** The parts that all namespaces of one cache share. */

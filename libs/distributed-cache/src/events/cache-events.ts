@@ -111,6 +111,11 @@ export interface CacheEventMap {
     readonly reply: OutageReason;
     readonly effect: string;
   };
+  /**
+   * Another application (`other`) has used Redis with the same key prefix in the last 30 days, so methods with equal names
+   * share entries. Emitted at the first connection, at most once.
+   */
+  prefixShared: { readonly application: string; readonly other: string };
   /** From now on only L1 serves. */
   fallbackOn: { readonly reason: OutageReason };
   /** Redis serves again, after `downMs` milliseconds. */
@@ -177,6 +182,7 @@ export class CacheEvents {
     redisConnected: new Topic('redisConnected'),
     redisConnectionFailed: new Topic('redisConnectionFailed'),
     redisRefused: new Topic('redisRefused'),
+    prefixShared: new Topic('prefixShared'),
     fallbackOn: new Topic('fallbackOn'),
     fallbackOff: new Topic('fallbackOff'),
     invalidationOn: new Topic('invalidationOn'),

@@ -1,4 +1,12 @@
-import { Controller, Get, Global, Inject, Module, type INestApplication } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  Global,
+  Inject,
+  Module,
+  ServiceUnavailableException,
+  type INestApplication,
+} from '@nestjs/common';
 import { HealthCheck, HealthCheckService } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -19,12 +27,40 @@ class HealthController {
   check() {
     return this.health.check([() => this.cache.isHealthy()]);
   }
+
+  @Get('live')
+  @HealthCheck()
+  live() {
+    return this.health.check([]);
+  }
+}
+
+/** The probes of docs/health.md without Terminus. */
+@Controller('probes')
+class ProbesController {
+  constructor(@Inject(DistributedCache) private readonly cache: DistributedCache) {}
+
+  @Get('live')
+  live() {
+    return { status: 'up' };
+  }
+
+  @Get()
+  async check() {
+    const health = await this.cache.healthCheck();
+    if (health.status === 'down') {
+      throw new ServiceUnavailableException(health.toJSON());
+    }
+    return health.toJSON();
+  }
 }
 
 interface Started {
   readonly cache: DistributedCache;
   /** Status and body of `GET /health`, the cache's part of it. */
   readonly health: () => Promise<{ code: number; status: string; cache: Record<string, unknown> }>;
+  /** The HTTP status of each path. */
+  readonly codesOf: (...paths: string[]) => Promise<number[]>;
 }
 
 async function startApp(options: DistributedCacheOptions): Promise<Started> {
@@ -34,7 +70,7 @@ async function startApp(options: DistributedCacheOptions): Promise<Started> {
   @Module({ providers: [{ provide: DistributedCache, useValue: cache }], exports: [DistributedCache] })
   class CacheModule {}
 
-  @Module({ imports: [CacheModule, DistributedCacheHealthModule], controllers: [HealthController] })
+  @Module({ imports: [CacheModule, DistributedCacheHealthModule], controllers: [HealthController, ProbesController] })
   class AppModule {}
 
   const testing = await Test.createTestingModule({ imports: [AppModule] }).compile();
@@ -47,7 +83,9 @@ async function startApp(options: DistributedCacheOptions): Promise<Started> {
     const { status, details } = (await response.json()) as { status: string; details: { cache: never } };
     return { code: response.status, status, cache: details.cache };
   };
-  return { cache, health };
+  const codesOf = (...paths: string[]) =>
+    Promise.all(paths.map(async (path) => (await fetch(`${address}${path}`)).status));
+  return { cache, health, codesOf };
 }
 
 describe('GET /health', () => {
@@ -156,5 +194,33 @@ describe('DistributedCacheHealthIndicator', () => {
     expect(await indicator.isHealthy()).toMatchObject({
       cache: { status: 'up', mode: 'degraded', redis_connected: false, overall_healthy: true },
     });
+  });
+});
+
+describe('the probes of Kubernetes', () => {
+  const liveness = ['/health/live', '/probes/live'];
+  const readiness = ['/health', '/probes'];
+
+  it('keep a process that serves without Redis, also while Redis hangs', async () => {
+    const server = await ownRedis();
+    const { cache, codesOf } = await startApp({ redis: { url: server.url } });
+    await cache.connect();
+    expect(await codesOf(...liveness, ...readiness)).toEqual([200, 200, 200, 200]);
+    server.freeze();
+    expect(await codesOf(...liveness, ...readiness)).toEqual([200, 200, 200, 200]);
+    server.thaw();
+    await server.killHard();
+    expect(await codesOf(...liveness, ...readiness)).toEqual([200, 200, 200, 200]);
+  });
+
+  it('keep the requests away from a process that requires Redis, and do not restart it', async () => {
+    const server = await ownRedis();
+    const { cache, codesOf } = await startApp({ redis: { url: server.url }, requireRedis: true });
+    await cache.connect();
+    expect(await codesOf(...liveness, ...readiness)).toEqual([200, 200, 200, 200]);
+    await server.killHard();
+    expect(await codesOf(...liveness, ...readiness)).toEqual([200, 200, 503, 503]);
+    await server.restart();
+    await vi.waitFor(async () => expect(await codesOf(...readiness)).toEqual([200, 200]), 10_000);
   });
 });

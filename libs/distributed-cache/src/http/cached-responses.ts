@@ -2,7 +2,15 @@ import type { AsyncCache, DistributedCache, Lookup } from '../core/index.js';
 import { answerFrom, appended, sendAnswer } from './answers.js';
 import { credentialOf } from './credentials.js';
 import { declaredSelection, responseKey, splitUrl, variantKey } from './entry/response-key.js';
-import type { StoredEntry, StoredResponse, VariantIndex } from './entry/stored-response.js';
+import {
+  codedBodyIn,
+  entryOf,
+  isVariantIndex,
+  responseIn,
+  type StoredEntry,
+  type StoredResponse,
+  type VariantIndex,
+} from './entry/stored-response.js';
 import { codeBody, codedKey, inCoding, isWorthCoding, withMember } from './entry/coded-body.js';
 import type { Answer, Exchange, ResponseHead } from './exchange/exchange.js';
 import { controlOf } from './response-control.js';
@@ -103,6 +111,9 @@ export class CachedResponses implements FillHost {
     if (method !== 'GET' && method !== 'HEAD') {
       return 'method';
     }
+    if (hasBody(requestFields)) {
+      return 'body';
+    }
     if (url.length > MAX_URL_LENGTH) {
       return 'url-length';
     }
@@ -155,7 +166,7 @@ export class CachedResponses implements FillHost {
   private async locate(exchange: Exchange, key: string): Promise<{ place: Place; found: Found | undefined }> {
     const first = await this.cache.lookup(key);
     const entry = valueOf(first);
-    if (entry?.kind !== 'variants') {
+    if (!isVariantIndex(entry)) {
       return { place: { key, indexKey: key }, found: foundIn(first, undefined) };
     }
     const selection = selectionKey(entry.names, exchange.requestFields);
@@ -183,12 +194,12 @@ export class CachedResponses implements FillHost {
       case 'collapsed':
         break;
     }
-    if (outcome.entry?.kind === 'variants') {
+    if (isVariantIndex(outcome.entry)) {
       return this.answer(exchange, route, place.indexKey);
     }
-    const entry = outcome.entry?.kind === 'response' ? outcome.entry : null;
-    const isOwn = entry !== null && entry.selection === place.selection && entry.id !== place.stale?.stored.id;
-    return entry !== null && isOwn
+    const entry = responseIn(outcome.entry);
+    const isOwn = entry !== undefined && entry.selection === place.selection && entry.id !== place.stale?.stored.id;
+    return entry !== undefined && isOwn
       ? this.send(
           exchange,
           route,
@@ -227,7 +238,7 @@ export class CachedResponses implements FillHost {
     { tags, keptStaleMs }: { readonly tags: readonly string[]; readonly keptStaleMs: number },
   ): void {
     const options = { ttl: coreTtl(entry.freshMs), grace: `${keptStaleMs}ms`, tags } as const;
-    void this.cache.set(variantKey(key, id, entry.selection ?? ''), entry, options);
+    void this.cache.set(variantKey(key, id, entry.selection ?? ''), entryOf(entry), options);
   }
 
   report(route: BoundRoute, problem: string): void {
@@ -280,7 +291,8 @@ export class CachedResponses implements FillHost {
       const ttl = coreTtl(stored.freshMs);
       this.cache.getOrSet(place, () => codeBody(stored.body, coding), { ttl }).catch(() => {});
     }
-    return coded?.kind === 'coded' && coded.body !== undefined ? inCoding(identity, coding, coded.body) : identity;
+    const body = codedBodyIn(coded);
+    return body === undefined ? identity : inCoding(identity, coding, body);
   }
 
   /** 504 for `only-if-cached` (RFC 9111 section 5.2.1.7). */
@@ -318,6 +330,12 @@ export class CachedResponses implements FillHost {
   }
 }
 
+/** Whether a request has a body, which is not part of the key: its handler may depend on it. */
+function hasBody(fields: Fields): boolean {
+  const length = fields['content-length'];
+  return (length !== undefined && length !== '0') || fields['transfer-encoding'] !== undefined;
+}
+
 /** A stored response, and its times by the cache's clock. */
 interface Found {
   readonly stored: StoredResponse;
@@ -332,8 +350,8 @@ function valueOf(lookup: Lookup<StoredEntry | null>): StoredEntry | undefined {
 
 /** @param selection the selecting headers of the request, when the URL has variants */
 function foundIn(lookup: Lookup<StoredEntry | null>, selection: string | undefined): Found | undefined {
-  const stored = valueOf(lookup);
-  return lookup.state === 'miss' || stored?.kind !== 'response' || stored.selection !== selection
+  const stored = responseIn(valueOf(lookup));
+  return lookup.state === 'miss' || stored === undefined || stored.selection !== selection
     ? undefined
     : { stored, ageMs: lookup.ageMs, ttlMs: lookup.ttlMs };
 }

@@ -1,19 +1,33 @@
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import type { Fields } from './rules/fields.js';
 
 /** The properties of a request in which middleware and guards put what they know of the client. */
-const CLIENT_PROPERTIES = ['user', 'session', 'cookies', 'auth'] as const;
+const CLIENT_PROPERTIES: readonly string[] = ['user', 'session', 'cookies', 'auth'];
+
+/** Further ones that a guard may set for some clients only: a handler that finds none depends on that. */
+const TENANT_PROPERTIES = ['tenant', 'tenantId', 'organization', 'organizationId', 'account', 'apiKey', 'currentUser'];
+
+/** What a framework computes from the connection of the client. */
+const ADDRESS_PROPERTIES = ['ip', 'ips'];
+
+/** The properties that a request has in any application, and those by which logs name it. */
+const FRAMEWORK_PROPERTIES: ReadonlySet<string> = new Set(
+  Object.keys(new IncomingMessage(new Socket())).concat(
+    ['app', 'baseUrl', 'body', 'complete', 'hostname', 'next', 'originalUrl', 'params', 'protocol', 'query', 'raw'],
+    ['rawBody', 'res', 'route', 'secret', 'server', 'sessionStore', 'sessionID', 'id', 'log', 'logger', 'requestId'],
+  ),
+);
 
 /** Request headers that tell one client from others. */
 const CLIENT_HEADERS = ['authorization', 'cookie', 'proxy-authorization'] as const;
 
-/** Headers that a proxy adds, and that a handler may build links from: an attacker can choose them. */
-const FORWARDED_HEADERS = [
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-forwarded-prefix',
-] as const;
+/** Request headers on which no answer for one client depends, or that the cache takes care of: reads do not count. */
+const HEADERS_OF_ANY_CLIENT =
+  /^(?::authority|:method|:path|host|user-agent|referr?er|accept-encoding|cache-control|pragma|connection|keep-alive|via|te|trailer|transfer-encoding|upgrade|expect|date|dnt|priority|upgrade-insecure-requests|range|(?:if|sec|content)-.+)$/;
+
+/** Stands for all headers of a request: they were enumerated. */
+const ALL_HEADERS = 'all headers';
 
 /**
  * The credential that a request carries, by name; `undefined` when it is anonymous.
@@ -29,52 +43,78 @@ function isPresent(request: object, property: string): boolean {
   return value !== undefined && value !== null && !(typeof value === 'object' && Object.keys(value).length === 0);
 }
 
+/** Which reads of a handler count. */
+export interface ReadRules {
+  /** Further request headers that are credentials, in lower case. */
+  readonly credentials: readonly string[];
+  /** Whether only clients without credentials share the response: then their absence tells nothing. */
+  readonly isAnonymous: boolean;
+  /** The request headers that are part of the key. */
+  readonly keyHeaders: readonly string[];
+  /** The function whose result is part of the key: what it reads, the handler may read. */
+  readonly audience?: (() => unknown) | undefined;
+}
+
 /**
- * Notes what a handler reads of its client. A read of what this client does not have counts, too: the response depends on
- * its absence, and another client may have it.
+ * Notes what a handler reads of its request that another client of the same key may have otherwise: headers, the address,
+ * and what middleware and guards have put into the request. A read of what this client does not have counts, too: the
+ * response depends on its absence.
  */
 export class ClientReads {
   private readonly restores: (() => void)[] = [];
-  private firstRead: string | undefined;
+  /** Headers by name, and properties as `request.user`. */
+  private readonly reads = new Set<string>();
+  private readonly allowed: Set<string>;
+  private isPastHead = false;
+  private readonly credentials: ReadonlySet<string>;
 
   /**
    * Follows the reads of the given request until {@link stop}.
-   * @param isAnonymous whether only clients without credentials share the response: then their absence tells nothing
-   * @param isInKey whether the key tells clients apart by the header
+   * @param response the response of `node:http`; middleware of Express shows views what it knows of the client in its `locals`
    */
   constructor(
     request: object,
     raw: { headers: Fields },
-    credentials: readonly string[],
-    isAnonymous: boolean,
-    private readonly isInKey: (header: string) => boolean,
+    response: object,
+    private readonly rules: ReadRules,
   ) {
-    const ofClient = new Set<string>([...CLIENT_HEADERS, ...credentials]);
-    const forwarded = new Set<string>(FORWARDED_HEADERS);
-    const { headers } = raw;
-    const note = (name: string): void => {
-      const isCredential = ofClient.has(name) && (!isAnonymous || headers[name] !== undefined);
-      if ((isCredential || forwarded.has(name)) && !this.isInKey(name)) {
-        this.firstRead ??= `the header ${name}`;
+    this.credentials = new Set([...CLIENT_HEADERS, ...rules.credentials]);
+    const names = new Set([...Object.keys(request), ...Object.keys(raw), ...CLIENT_PROPERTIES, ...TENANT_PROPERTIES]);
+    this.followHeaders(raw);
+    ADDRESS_PROPERTIES.forEach((property) => this.watch(request, property));
+    for (const property of names) {
+      if (this.isOfClient(request, property)) {
+        this.watch(request, property);
       }
-    };
-    this.replace(raw, 'headers', {
-      value: new Proxy(headers, {
-        get: (target, name) => {
-          note(String(name));
-          return Reflect.get(target, name) as unknown;
-        },
-      }),
-      writable: true,
-    });
-    CLIENT_PROPERTIES.filter((property) => !isAnonymous || isPresent(request, property)).forEach((property) =>
-      this.watch(request, property),
-    );
+      if (request !== raw && Object.hasOwn(raw, property) && this.isOfClient(raw, property)) {
+        this.watch(raw, property);
+      }
+    }
+    if (isPresent(response, 'locals')) {
+      this.watch(response, 'locals', 'response');
+    }
+    this.allowed = this.readsOf(rules.audience);
   }
 
-  /** What was read of the client and is not part of the key; `undefined`: nothing. */
-  get first(): string | undefined {
-    return this.firstRead;
+  /**
+   * What was read of the client and is not part of the key; `undefined`: nothing.
+   * @param vary the request headers that the response names: its variants are kept apart by them
+   */
+  first(vary: readonly string[]): string | undefined {
+    const isKnown = (read: string): boolean =>
+      this.allowed.has(read) || (vary.includes(read) && !this.credentials.has(read));
+    const read = [...this.reads].find((name) => !isKnown(name));
+    return read === undefined || /^(?:request|response)\./.test(read) || read === ALL_HEADERS
+      ? read
+      : `the header ${read}`;
+  }
+
+  /** From the first byte of the response on, middleware reads headers and the session, too, to compress and to save. */
+  ignoreMiddleware(): void {
+    this.isPastHead = true;
+    this.allowed.add('request.session');
+    this.allowed.add('request.cookies');
+    this.allowed.add('request.rawHeaders');
   }
 
   stop(): void {
@@ -84,21 +124,89 @@ export class ClientReads {
       .forEach((restore) => restore());
   }
 
-  private watch(request: object, property: string): void {
-    const before: unknown = Reflect.get(request, property);
-    let value = before;
+  private isOfClient(target: object, property: string): boolean {
+    if (property.startsWith('_') || FRAMEWORK_PROPERTIES.has(property)) {
+      return false;
+    }
+    if (CLIENT_PROPERTIES.includes(property)) {
+      return !this.rules.isAnonymous || isPresent(target, property);
+    }
+    return typeof Reflect.get(target, property) !== 'function';
+  }
+
+  private followHeaders(raw: { headers: Fields }): void {
+    const { headers } = raw;
+    const { isAnonymous, keyHeaders } = this.rules;
+    const note = (name: string | symbol): void => {
+      const counts =
+        !this.isPastHead &&
+        typeof name === 'string' &&
+        name === name.toLowerCase() &&
+        !(isAnonymous && this.credentials.has(name) && headers[name] === undefined) &&
+        !(HEADERS_OF_ANY_CLIENT.test(name) && !this.credentials.has(name)) &&
+        !keyHeaders.includes(name);
+      if (counts) {
+        this.reads.add(name);
+      }
+    };
+    const value = new Proxy(headers, {
+      get: (target, name) => {
+        note(name);
+        return Reflect.get(target, name) as unknown;
+      },
+      has: (target, name) => {
+        note(name);
+        return Reflect.has(target, name);
+      },
+      getOwnPropertyDescriptor: (target, name) => {
+        note(name);
+        return Reflect.getOwnPropertyDescriptor(target, name);
+      },
+      ownKeys: (target) => {
+        note(ALL_HEADERS);
+        return Reflect.ownKeys(target);
+      },
+    });
+    this.replace(raw, 'headers', { value, writable: true });
+    this.watch(raw, 'rawHeaders');
+    this.watch(raw, 'headersDistinct');
+  }
+
+  /** What the audience reads is part of the key. */
+  private readsOf(audience: (() => unknown) | undefined): Set<string> {
+    this.reads.clear();
+    try {
+      audience?.();
+      return new Set(this.reads);
+    } catch {
+      return new Set();
+    } finally {
+      this.reads.clear();
+    }
+  }
+
+  private watch(target: object, property: string, owner = 'request'): void {
+    const own = Object.getOwnPropertyDescriptor(target, property);
+    let changed: { readonly value: unknown } | undefined;
     this.restores.push(() => {
-      if (value !== before) {
-        Reflect.set(request, property, value);
+      if (changed !== undefined) {
+        Reflect.set(target, property, changed.value);
       }
     });
-    this.replace(request, property, {
+    this.replace(target, property, {
       get: () => {
-        this.firstRead ??= `request.${property}`;
-        return value;
+        this.reads.add(`${owner}.${property}`);
+        if (changed !== undefined) {
+          return changed.value;
+        }
+        return own === undefined
+          ? (Reflect.get(Object.getPrototypeOf(target) as object, property, target) as unknown)
+          : own.get === undefined
+            ? (own.value as unknown)
+            : (own.get.call(target) as unknown);
       },
-      set: (changed: unknown) => {
-        value = changed;
+      set: (value: unknown) => {
+        changed = { value };
       },
     });
   }

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type Type } from '@nestjs/common';
 import { HttpCacheRouter, type ResponseExplanation } from './module/router.js';
-import { routeTag } from './response-policy.js';
+import { routeTag, urlTag } from './response-policy.js';
 
 /**
  * Purges stored responses, in every process. Each method resolves when Redis has acknowledged it; while Redis can't be
@@ -18,7 +18,7 @@ export class HttpCache {
    */
   async purge(urls: string | readonly string[], { soft = false }: { readonly soft?: boolean } = {}): Promise<void> {
     const list = typeof urls === 'string' ? [urls] : urls;
-    await (soft ? this.router.softPurge(list) : this.purgeTags(...list.map((url) => this.router.tagOf(url))));
+    await (soft ? this.router.softPurge(list) : this.purgeTags(...list.map((url) => urlTag(url))));
   }
 
   /** Removes every stored response that carries one of these tags, in O(1) per tag. */

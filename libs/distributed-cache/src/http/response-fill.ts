@@ -1,10 +1,18 @@
 import type { AsyncCache, LoaderContext } from '../core/index.js';
 import { answerFrom, outgoingFields } from './answers.js';
 import { ClientReads } from './credentials.js';
-import { newId, renewed, type StoredEntry, type StoredResponse, type VariantIndex } from './entry/stored-response.js';
+import {
+  entryOf,
+  newId,
+  renewed,
+  type StoredEntry,
+  type StoredResponse,
+  type VariantIndex,
+} from './entry/stored-response.js';
 import type { Answer, Exchange, ResponseHead, ResponseListener } from './exchange/exchange.js';
+import { HandlerRequest } from './handler-request.js';
 import type { BoundRoute } from './module/bound-route.js';
-import type { HttpCacheOptions } from './module/options.js';
+import type { CachedRequest, HttpCacheOptions } from './module/options.js';
 import { controlOf, type ResponseControl } from './response-control.js';
 import { coreTtl, ResponsePolicy } from './response-policy.js';
 import type { CacheStatus, ForwardReason } from './rules/cache-status.js';
@@ -12,13 +20,7 @@ import { fieldText, joined, membersOf } from './rules/fields.js';
 import { formatHttpDate } from './rules/http-date.js';
 import { mergeVary, selectionKey, varyNames } from './rules/selecting-headers.js';
 import { freshenedFields } from './rules/stored-fields.js';
-import {
-  CONDITION_FIELDS,
-  entityTagOf,
-  isLengthAndDigest,
-  notModifiedFields,
-  validationFields,
-} from './rules/validators.js';
+import { entityTagOf, isLengthAndDigest, notModifiedFields, validationFields } from './rules/validators.js';
 
 /** Where the response of a request is stored. */
 export interface Place {
@@ -72,6 +74,7 @@ export class ResponseFill implements ResponseListener {
   private readonly clientFields: Exchange['requestFields'];
   private readonly control: ResponseControl;
   private readonly policy: ResponsePolicy;
+  private request: HandlerRequest | undefined;
   private reads: ClientReads | undefined;
   private context: LoaderContext | undefined;
   private settle: (entry: StoredEntry | null) => void = () => {};
@@ -118,19 +121,16 @@ export class ResponseFill implements ResponseListener {
   private followHandler(): void {
     const { exchange, route, place, responses } = this;
     const { request, response } = exchange.raw;
-    // The response is for other clients, too.
-    for (const name of CONDITION_FIELDS) {
-      delete request.headers[name];
-    }
-    if (place.stale !== undefined) {
-      Object.assign(request.headers, validationFields(place.stale.stored.fields));
-    }
-    request.method = 'GET'; // a HEAD fills the entry for GET
+    const validators = place.stale === undefined ? {} : validationFields(place.stale.stored.fields);
+    this.request = new HandlerRequest(exchange, route.query, validators);
     if (responses.options.rules !== 'rfc9111') {
-      const isInKey = (header: string): boolean =>
-        route.varyNames.includes(header) || typeof route.audience === 'function';
-      const isAnonymous = route.audience === 'anonymous';
-      this.reads = new ClientReads(exchange.request, request, responses.credentials, isAnonymous, isInKey);
+      const { audience, varyNames: keyHeaders } = route;
+      this.reads = new ClientReads(exchange.request, request, response, {
+        credentials: responses.credentials,
+        isAnonymous: audience === 'anonymous',
+        keyHeaders,
+        audience: typeof audience === 'function' ? () => audience(exchange.request as CachedRequest) : undefined,
+      });
     }
     const set = (name: string, value: string): void => exchange.setField(name, value);
     this.control.attach(set, this.clientFields, place.stale?.stored.fields);
@@ -151,8 +151,8 @@ export class ResponseFill implements ResponseListener {
   onHead(head: ResponseHead, body: Buffer | undefined): Answer | undefined {
     this.head = head;
     const { stale } = this.place;
-    const firstRead = this.reads?.first;
-    this.restoreRequest();
+    const firstRead = this.firstRead(head);
+    this.request?.restoreConditions();
     const { current } = this.control;
     if (stale !== undefined && (head.status === 304 || current === 'stored')) {
       return this.freshen(head, stale.stored);
@@ -170,26 +170,44 @@ export class ResponseFill implements ResponseListener {
       this.responses.announce(this.exchange, { forward: this.forward, detail: refusal });
       this.responses.rememberUncacheable(this.place.key);
       if (firstRead !== undefined) {
-        this.responses.report(
-          this.route,
-          `its handler read ${firstRead}, which may differ between the clients that would share the response. Name what it depends on by audience or vary of @CachedResponse`,
-        );
+        this.reportRead(firstRead);
       } else if (refusal === 'option-error') {
         this.responses.report(this.route, 'a function of @CachedResponse threw');
+      } else if (refusal === 'tag') {
+        this.responses.report(this.route, 'one of its tags is empty, no text, or ill-formed UTF-16');
       }
       this.end(null);
       return undefined;
     }
     this.prepareHead(head, body);
+    this.reads?.ignoreMiddleware();
     return body === undefined ? undefined : this.storeWhole(this.head, body);
   }
 
   onEnd(body: Buffer | undefined): void {
-    if (this.head !== undefined && body !== undefined) {
-      this.end(this.toStored(this.head, body));
-    } else {
-      this.end(null);
+    const { head } = this;
+    if (this.isSettled) {
+      return;
     }
+    // The handler of a stream still runs after the head.
+    const firstRead = head === undefined ? undefined : this.firstRead(head);
+    if (firstRead !== undefined) {
+      this.reportRead(firstRead);
+    }
+    this.end(head === undefined || body === undefined || firstRead !== undefined ? null : this.toStored(head, body));
+  }
+
+  /** What the handler has read of its client and the key does not have. */
+  private firstRead({ fields }: ResponseHead): string | undefined {
+    const names = varyNames(fields);
+    return this.reads?.first(names === '*' ? [] : names);
+  }
+
+  private reportRead(read: string): void {
+    this.responses.report(
+      this.route,
+      `its handler read ${read}, which may differ between the clients that would share the response. Name what it depends on by audience or vary of @CachedResponse`,
+    );
   }
 
   /** Sets the fields that a response of this route has whether it comes from the cache or not. */
@@ -197,9 +215,10 @@ export class ResponseFill implements ResponseListener {
     const { exchange, route } = this;
     const hasOwnTag = head.fields['etag'] !== undefined && !isLengthAndDigest(fieldText(head.fields, 'etag'), body);
     const etag = hasOwnTag || body === undefined || head.status !== 200 ? head.fields['etag'] : entityTagOf(body);
-    const fields = { ...head.fields, ...(etag !== undefined && { etag }) };
+    const emitted = this.policy.emittedFields(head);
+    const fields = { ...head.fields, ...(etag !== undefined && { etag }), ...emitted };
     const outgoing = outgoingFields(fields, route, 0);
-    for (const name of ['etag', 'cache-control', 'vary', 'accept-ranges']) {
+    for (const name of ['etag', 'cache-control', 'vary', 'accept-ranges', ...Object.keys(emitted)]) {
       const value = outgoing[name];
       if (value !== undefined && value !== head.fields[name]) {
         const before = membersOf(exchange.field('vary'));
@@ -249,7 +268,9 @@ export class ResponseFill implements ResponseListener {
   }
 
   private end(entry: StoredResponse | null): void {
-    this.restoreRequest();
+    this.reads?.stop();
+    this.reads = undefined;
+    this.request?.restore();
     const { settle, context, place } = this;
     if (this.isSettled) {
       return;
@@ -265,7 +286,7 @@ export class ResponseFill implements ResponseListener {
       names === '*' ? [] : names.filter((name) => !this.route.varyNames.includes(name) && name !== 'accept-encoding');
     const isIndexed = place.index !== undefined && unknown.every((name) => place.index?.names.includes(name));
     if (unknown.length === 0 || isIndexed) {
-      settle(entry);
+      settle(entryOf(entry));
     } else if (place.index === undefined) {
       settle(this.indexAndStore(entry, unknown));
     } else {
@@ -290,20 +311,5 @@ export class ResponseFill implements ResponseListener {
       },
     );
     return index;
-  }
-
-  private restoreRequest(): void {
-    this.reads?.stop();
-    this.reads = undefined;
-    const { request } = this.exchange.raw;
-    request.method = this.exchange.method;
-    for (const name of CONDITION_FIELDS) {
-      const value = this.clientFields[name];
-      if (value === undefined) {
-        delete request.headers[name];
-      } else {
-        request.headers[name] = value as string;
-      }
-    }
   }
 }

@@ -1,6 +1,6 @@
 import { type Duration, MAX_DURATION_MS } from '../config/index.js';
 import { withParams } from './decorators/cached-response.decorator.js';
-import { splitUrl } from './entry/response-key.js';
+import { canonicalUrl, noVarySearch } from './entry/response-key.js';
 import { newId, type StoredResponse } from './entry/stored-response.js';
 import type { Exchange, ResponseHead } from './exchange/exchange.js';
 import { type BoundRoute, isForAllClients } from './module/bound-route.js';
@@ -15,7 +15,7 @@ import {
   staleAllowance,
 } from './rules/freshness.js';
 import { formatHttpDate } from './rules/http-date.js';
-import { cacheGroups } from './rules/invalidation.js';
+import { cacheGroups, tagFieldValue } from './rules/invalidation.js';
 import { mustAlwaysValidate, refusalToStore, type StorageRefusal } from './rules/storability.js';
 import { fieldsToStore } from './rules/stored-fields.js';
 import { type EffectiveControl, effectiveControl } from './rules/targeted-control.js';
@@ -42,7 +42,7 @@ export class ResponsePolicy {
   }
 
   /** The reason for which the response is not stored; `undefined` when it is. */
-  refusalOf(head: ResponseHead): StorageRefusal | 'cache-if' | 'option-error' | undefined {
+  refusalOf(head: ResponseHead): StorageRefusal | 'cache-if' | 'option-error' | 'tag' | 'field-removed' | undefined {
     const { route, isByTheLetter } = this;
     const received = this.received(head);
     const { control, usesExpires } = received;
@@ -60,11 +60,14 @@ export class ResponsePolicy {
     if (refusal === undefined && this.control.isForbidden) {
       return 'no-store';
     }
+    if (refusal === undefined && head.isReduced === true) {
+      return 'field-removed';
+    }
     return refusal ?? this.refusalOfOptions(head);
   }
 
   /** Calls the functions of the options. One that throws must not fail the request: the response is not stored. */
-  private refusalOfOptions({ status, fields }: ResponseHead): 'cache-if' | 'option-error' | undefined {
+  private refusalOfOptions({ status, fields }: ResponseHead): 'cache-if' | 'option-error' | 'tag' | undefined {
     const { tags, cacheIf } = this.route;
     const response = { status, headers: fields };
     try {
@@ -72,7 +75,7 @@ export class ResponsePolicy {
         return 'cache-if';
       }
       this.computedTags = typeof tags === 'function' ? tags(this.exchange.request as CachedRequest, response) : [];
-      return undefined;
+      return [...this.computedTags, ...this.control.addedTags].every(isUsableTag) ? undefined : 'tag';
     } catch {
       return 'option-error';
     }
@@ -104,17 +107,17 @@ export class ResponsePolicy {
     const { control } = this.received(head);
     const unwanted = [...control.fieldNames('no-cache'), ...control.fieldNames('private'), ...FIELDS_OF_AN_ANSWER];
     const fields = { date: formatHttpDate(Date.now()), ...fieldsToStore(head.fields, unwanted) };
-    return { kind: 'response', id: newId(), status: head.status, fields, body, ...this.timesOf(head), selection };
+    return { id: newId(), status: head.status, fields, body, ...this.timesOf(head), selection };
   }
 
   /** The tags that are known before the handler runs. */
   knownTags(): string[] {
     const { exchange, route } = this;
-    const { path, query } = splitUrl(exchange.url, 'all');
+    const url = `http://${exchange.host}${exchange.url}`;
     return [
       ...(typeof route.tags === 'function' ? [] : withParams(route.tags, exchange.params)),
-      urlTag(exchange.host, path, query),
-      ...(isForAllClients(route) ? [] : [ownUrlTag(exchange.host, path, query)]),
+      urlTag(url),
+      ...(isForAllClients(route) ? [] : [ownUrlTag(url)]),
       routeTag(route.name),
     ];
   }
@@ -122,6 +125,22 @@ export class ResponsePolicy {
   /** The tags that the response adds. */
   tagsOf({ fields }: ResponseHead): string[] {
     return [...this.computedTags, ...cacheGroups(fields), ...this.control.addedTags];
+  }
+
+  /**
+   * What caches between the application and its clients are told: the tags, and which parameters of the query count. A
+   * `No-Vary-Search` of the handler has priority.
+   */
+  emittedFields(head: ResponseHead): Record<string, string> {
+    const { emitTags = false } = this.options;
+    const { tags, query } = this.route;
+    const known = typeof tags === 'function' ? [] : withParams(tags, this.exchange.params);
+    const tagsText = emitTags === false ? undefined : tagFieldValue(emitTags, [...known, ...this.tagsOf(head)]);
+    const search = head.fields['no-vary-search'] === undefined ? noVarySearch(query) : undefined;
+    return {
+      ...(emitTags !== false && tagsText !== undefined && { [emitTags]: tagsText }),
+      ...(search !== undefined && { 'no-vary-search': search }),
+    };
   }
 
   private received({ status, fields }: ResponseHead): ReceivedResponse & EffectiveControl {
@@ -135,14 +154,19 @@ export function coreTtl(freshMs: number): Duration {
   return `${Math.ceil(Math.min(Math.max(1, freshMs), MAX_DURATION_MS))}ms`;
 }
 
-/** The tag of all entries of one URL. A blank can't be part of a URL, so no other tag is equal by accident. */
-export function urlTag(host: string, path: string, query: string): string {
-  return `url ${host} ${path} ${query}`;
+/** Whether a text can be a tag: it is not empty, and well-formed UTF-16. */
+export function isUsableTag(tag: unknown): boolean {
+  return typeof tag === 'string' && tag !== '' && !/\p{Surrogate}/u.test(tag);
 }
 
-/** The tag of those entries of one URL that only some clients share. */
-export function ownUrlTag(host: string, path: string, query: string): string {
-  return `own ${urlTag(host, path, query)}`;
+/** The tag of all entries of one absolute URL. A blank can't be part of a URL, so no other tag is equal by accident. */
+export function urlTag(url: string): string {
+  return `url ${canonicalUrl(url)}`;
+}
+
+/** The tag of those entries of one absolute URL that only some clients share. */
+export function ownUrlTag(url: string): string {
+  return `own ${urlTag(url)}`;
 }
 
 /** The tag of all entries of one route. */

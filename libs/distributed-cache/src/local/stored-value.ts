@@ -1,4 +1,5 @@
 import {
+  BytesValue,
   type CopyInstance,
   copyKept,
   copyValue,
@@ -96,6 +97,9 @@ export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking
   if (typeof value !== 'object' || value === null) {
     const kept = isGiven && typeof value === 'string' ? flatText(value) : value;
     return { value: kept, bytes: measureValue(value).bytes, form: 'plain' };
+  }
+  if (value instanceof BytesValue) {
+    return { value, bytes: value.bytes, form: 'plain' };
   }
   if (isTree) {
     const isRebuilt = mode === 'cloned' || (mode === 'frozen' && isGiven);

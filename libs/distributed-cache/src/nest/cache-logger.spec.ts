@@ -82,9 +82,9 @@ describe('CacheLogger', () => {
     await server.restart();
     await untilConnected(all, true);
     await users.find('back@example.org');
-    // A killed server resets a connection on which something was still to be read.
+    // A killed server resets a connection on which something was still to be read; EPIPE: something was still sent.
     const changes = linesOf(logger).filter((line) => /^(redis_conn|cache_fallback)/.test(line));
-    expect(changes.map((line) => line.replace('ECONNRESET', 'connection-closed'))).toEqual([
+    expect(changes.map((line) => line.replace(/ECONNRESET|EPIPE/, 'connection-closed'))).toEqual([
       'redis_connection_failed REDIS: connection-closed',
       'cache_fallback_on the local tier serves until Redis is back (connection-closed)',
       'redis_connected REDIS after N s',
@@ -97,6 +97,19 @@ describe('CacheLogger', () => {
       redis_connected: 'log',
       cache_fallback_off: 'log',
     });
+  });
+
+  it('names another application with its key prefix: warns of the default prefix, mentions a chosen one', async () => {
+    const { url, keyPrefix, admin } = redisForTest();
+    await admin.set(`${keyPrefix}:{#application}`, 'billing');
+    const chosen = await startApp({ redis: { url }, keyPrefix });
+    const line = (prefix: string) =>
+      `cache_prefix_shared billing uses the key prefix "${prefix}" too, so methods with equal names share entries: set CACHE_KEY_PREFIX to another text in nestjs-distributed-cache-workspace, unless they are meant to`;
+    await vi.waitFor(() => expect(chosen.logger.messagesOf('DistributedCache', 'log')).toContain(line(keyPrefix)));
+    const byDefault = await startApp({ redis: false });
+    const application = 'nestjs-distributed-cache-workspace';
+    byDefault.all.events.emit('prefixShared', { application, other: 'billing' });
+    expect(byDefault.logger.messagesOf('DistributedCache', 'warn')).toEqual([line('cache')]);
   });
 
   it('logs once, not at every attempt, that Redis refuses from the start', async () => {

@@ -40,6 +40,12 @@ export class CacheLogger {
     this.logger.log(`cache_configured ${config.describe()}${prefixHint(config)}`);
     this.unsubscribe = [
       ...this.listenToState(events),
+      // A prefix that was chosen may be shared on purpose.
+      events.on('prefixShared', ({ application, other }) =>
+        this.logger[config.keyPrefix === DEFAULTS.keyPrefix ? 'warn' : 'log'](
+          `cache_prefix_shared ${other} uses the key prefix "${config.keyPrefix}" too, so methods with equal names share entries: set CACHE_KEY_PREFIX to another text in ${application}, unless they are meant to`,
+        ),
+      ),
       ...(config.logLookups && Logger.isLevelEnabled('debug') ? this.listenToLookups(events) : []),
     ];
   }

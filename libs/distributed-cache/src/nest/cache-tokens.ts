@@ -1,5 +1,5 @@
 import { Inject, type Provider } from '@nestjs/common';
-import { DistributedCache, type NamespaceOptions } from '../core/index.js';
+import { type AsyncCache, ConfigurationError, DistributedCache, type NamespaceOptions } from '../core/index.js';
 import { CACHE_MANAGER_NAMESPACE } from './cache-manager/index.js';
 import { DEFAULT_NAMESPACE } from './decorators/decorator-options.js';
 
@@ -40,11 +40,25 @@ export function isBuiltIn(namespace: string): boolean {
   return BUILT_IN_NAMESPACES.includes(namespace) || namespace === CACHE_MANAGER_NAMESPACE;
 }
 
-/** Provides the cache of a namespace under its token. */
+/** Where the module belongs, for a message. */
+export const FOR_ROOT_ONCE =
+  'DistributedCacheModule.forRoot() once, in the root module; other modules need no import, or forFeature for namespaces of their own';
+
+/**
+ * Provides the cache of a namespace under its token. Without `forRoot`, Nest's own error would name this token, whose
+ * text asks for the `forFeature` that is there.
+ */
 export function cacheProvider(namespace: string, options?: NamespaceOptions): Provider {
   return {
     provide: getCacheToken(namespace),
-    useFactory: (cache: DistributedCache) => cache.getCache(namespace, options),
-    inject: [DistributedCache],
+    useFactory: (cache: DistributedCache | undefined): AsyncCache => {
+      if (cache === undefined) {
+        const name = `forFeature ${namespace}`;
+        const notGlobal = '{ ...forFeature([…]), imports: [the module with forRoot] } where that has `isGlobal: false`';
+        throw new ConfigurationError([{ name, value: 'no cache', allowed: `${FOR_ROOT_ONCE}; ${notGlobal}` }]);
+      }
+      return cache.getCache(namespace, options);
+    },
+    inject: [{ token: DistributedCache, optional: true }],
   };
 }

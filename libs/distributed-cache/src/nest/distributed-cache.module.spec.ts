@@ -262,6 +262,15 @@ describe('DistributedCacheModule.forFeature', () => {
     expect(module.get<AsyncCache>(getCacheToken('amazon')).namespace).toBe('amazon');
   });
 
+  it('says that forRoot is missing, in an application without it and beside the module without options', async () => {
+    const feature = DistributedCacheModule.forFeature([{ namespace: 'amazon' }]);
+    for (const imports of [[feature], [DistributedCacheModule, feature]]) {
+      const failure = await startFailure(imports);
+      expect(failure).toBeInstanceOf(ConfigurationError);
+      expect((failure as Error).message).toMatch(/DistributedCacheModule\.forRoot\(\) once, in the root module/);
+    }
+  });
+
   it('declares classes as @CachedClass does: another process reads their instances from the start', async () => {
     class Money {
       readonly #cents: number;

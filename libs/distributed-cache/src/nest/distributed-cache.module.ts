@@ -16,10 +16,11 @@ import {
   type NamespaceOptions,
 } from '../core/index.js';
 import { type ClassToDeclare, declareClasses } from '../config/index.js';
+import { applicationName } from './application-name.js';
 import { CACHE_MANAGER, createCacheManager, withCacheManagerDefaults } from './cache-manager/index.js';
 import { CacheLogger } from './cache-logger.js';
 import { CacheMetricsInterceptor, CacheRequestTracker } from './interceptors.js';
-import { BUILT_IN_NAMESPACES, cacheProvider, getCacheToken } from './cache-tokens.js';
+import { BUILT_IN_NAMESPACES, cacheProvider, FOR_ROOT_ONCE, getCacheToken } from './cache-tokens.js';
 import { CacheSlotFiller } from './decorators/wrap-method.js';
 import { namesLike } from './decorators/decorator-options.js';
 import { StartCheck } from './start-check/start-check.js';
@@ -100,16 +101,11 @@ const WITHOUT_OPTIONS = Symbol('DistributedCacheModule without forRoot');
 
 function makeCache(options: DistributedCacheOptions | typeof WITHOUT_OPTIONS): DistributedCache {
   if (options === WITHOUT_OPTIONS) {
-    throw new ConfigurationError([
-      {
-        name: 'imports',
-        value: 'DistributedCacheModule',
-        allowed:
-          'DistributedCacheModule.forRoot() once, in the root module; other modules need no import, or forFeature for namespaces of their own',
-      },
-    ]);
+    throw new ConfigurationError([{ name: 'imports', value: 'DistributedCacheModule', allowed: FOR_ROOT_ONCE }]);
   }
-  return new DistributedCache(CacheConfig.resolve(withCacheManagerDefaults(options)));
+  return new DistributedCache(CacheConfig.resolve(withCacheManagerDefaults(options)), {
+    application: applicationName(),
+  });
 }
 
 /**

@@ -1,6 +1,7 @@
 import {
   Inject,
   Injectable,
+  Logger,
   type CallHandler,
   type ExecutionContext,
   type NestInterceptor,
@@ -18,14 +19,36 @@ import { ScopedValue } from '../scope/index.js';
  * })) }`.
  */
 export class CacheContextInterceptor implements NestInterceptor {
-  /** @param dimensionsOf returns the dimensions; an error that it throws is the response to the request */
+  private readonly reportedTypes = new Set<string>();
+
+  /**
+   * @param dimensionsOf returns the dimensions of a request of any type (`context.getType()`). If it throws, the request
+   * has none: its calls with `varyBy` run uncached, and the log says so once per type.
+   */
   constructor(private readonly dimensionsOf: (context: ExecutionContext) => CacheDimensions) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     // The handler runs when it is subscribed to, so the subscription must happen inside the context.
     return new Observable((subscriber) =>
-      CacheContext.run(this.dimensionsOf(context), () => next.handle().subscribe(subscriber)),
+      CacheContext.run(this.dimensions(context), () => next.handle().subscribe(subscriber)),
     );
+  }
+
+  private dimensions(context: ExecutionContext): CacheDimensions {
+    try {
+      return this.dimensionsOf(context);
+    } catch (error) {
+      const type = context.getType<string>();
+      if (!this.reportedTypes.has(type)) {
+        this.reportedTypes.add(type);
+        const thrown = error instanceof Error ? error.name : typeof error;
+        Logger.warn(
+          `The function of CacheContextInterceptor threw ${thrown} for a request of type ${type}: its calls with \`varyBy\` are not cached. Make it return the dimensions of every type of request (context.getType())`,
+          'DistributedCache',
+        );
+      }
+      return {};
+    }
   }
 }
 

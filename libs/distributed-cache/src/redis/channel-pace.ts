@@ -95,6 +95,10 @@ function backoffMs(attempt: number, firstMs: number, mostMs: number): number {
   return Math.min(firstMs * 2 ** Math.min(attempt - 1, 16), mostMs) * (0.75 + Math.random() * 0.5);
 }
 
+/** The real clocks, captured once: a test that fakes the time is no process that was stopped. */
+const monotonicNowMs = performance.now.bind(performance);
+const wallNowMs = Date.now;
+
 /** One moment, on both clocks. */
 interface Moment {
   readonly monotonicMs: number;
@@ -109,8 +113,8 @@ export class ProofAge {
   private provenAt: Moment = { monotonicMs: -Infinity, wallMs: -Infinity };
 
   constructor(
-    private readonly monotonicMs: () => number = () => performance.now(),
-    private readonly wallMs: () => number = () => Date.now(),
+    private readonly monotonicMs: () => number = monotonicNowMs,
+    private readonly wallMs: () => number = wallNowMs,
   ) {}
 
   get ageMs(): number {

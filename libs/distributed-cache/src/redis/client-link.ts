@@ -50,6 +50,8 @@ export class ClientLink {
   readonly fault = new ConnectionFault(() => this.listener.onLoginUnused());
   private current: RedisClient | undefined;
   private greetingTimer: NodeJS.Timeout | undefined;
+  /** The time that the present attempt has, from the open socket to the greeting, in milliseconds. */
+  private greetingMs = CONNECT_ATTEMPT_MS;
   private reopenTimer: NodeJS.Timeout | undefined;
   private isClosed = false;
   private readonly clientListeners: readonly (readonly [event: string, listener: (argument?: unknown) => void])[] = [
@@ -134,6 +136,7 @@ export class ClientLink {
 
   private onGreeted(): void {
     clearTimeout(this.greetingTimer);
+    this.greetingMs = CONNECT_ATTEMPT_MS;
     this.listener.onReady();
   }
 
@@ -159,19 +162,21 @@ export class ClientLink {
 
   /**
    * Cuts a connection that is not greeted within the time for one attempt. A server may accept the connection and then
-   * send nothing, and the client itself would wait for its greeting.
+   * send nothing, and the client itself would wait for its greeting. The next attempt gets twice the time, as the server
+   * may be slow.
    */
   private expectGreeting(): void {
     clearTimeout(this.greetingTimer);
     this.greetingTimer = setTimeout(() => {
       if (this.ready === undefined) {
         this.fault.noteTimeout();
+        this.greetingMs = 2 * CONNECT_ATTEMPT_MS;
         this.listener.onLost(this.fault.report('timeout'));
         if (this.current !== undefined) {
           destroySocketOf(this.current);
         }
       }
-    }, CONNECT_ATTEMPT_MS);
+    }, this.greetingMs);
     this.greetingTimer.unref();
   }
 

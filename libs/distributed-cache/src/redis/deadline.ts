@@ -50,44 +50,6 @@ export class DeadlineClock {
   }
 }
 
-/**
- * The time that one call may spend waiting for Redis, however many steps it takes: the deadline is a promise to the
- * caller, not to a command. The time of the loader, of a wait for another process's load, and of a wait behind this
- * process's own commands does not count.
- */
-export class WaitBudget {
-  constructor(
-    /** The connection's deadline clock; any clock when no Redis is configured. */
-    private readonly clock: { nowMs(): number },
-    private readonly limitMs: number,
-    /** The time waited before, in milliseconds. */
-    private spentMs = 0,
-    /** Called when a wait ends because the budget is used up. */
-    private readonly onSpent: () => void = () => {},
-  ) {}
-
-  /**
-   * Waits for `work` within the budget.
-   * @returns its result, or `undefined` when the budget is used up first; `work` goes on then
-   */
-  wait<Result>(work: Promise<Result>): Promise<Result | undefined> {
-    const { clock } = this;
-    const startedAtMs = clock.nowMs();
-    const dueAtMs = startedAtMs + this.limitMs - this.spentMs + JUDGEMENT_MS;
-    const giveUp = (): undefined => {
-      this.onSpent();
-    };
-    return withinDeadline(work, clock, dueAtMs, giveUp, () => {
-      this.spentMs += clock.nowMs() - startedAtMs;
-    });
-  }
-
-  /** Resets the budget, after a wait that does not count. */
-  renew(): void {
-    this.spentMs = 0;
-  }
-}
-
 /** Measures the load of this process since it was made. */
 class LoadMeter {
   private readonly startedAtMs = performance.now();
@@ -118,21 +80,24 @@ export const REAL_TIME: { nowMs(): number } = { nowMs: () => performance.now() }
  * A caller's own wait lasts so many milliseconds longer than the deadline: the connection decides at the deadline what
  * a timeout of its one command means, and that must come first.
  */
-export const JUDGEMENT_MS = 10;
+const JUDGEMENT_MS = 10;
 
-/** A timer that is this late, in milliseconds, means that the process was busy: the answer may be there, unread. */
-const STALLED_LOOP_MS = 50;
+/** A timer, or the reading of sockets after it, that is this late, in milliseconds, says that the process was busy. */
+export const STALLED_LOOP_MS = 50;
 /** A process that has spent this share of the time on its own work counts as busy, too. */
-const BUSY_SHARE = 0.5;
-/** The extension of a wait of a busy process, in milliseconds, and how often it is granted at most. */
+export const BUSY_SHARE = 0.5;
+/** How often the wait of a busy process is extended at most: it may be busy so often in succession. */
+export const MOST_EXTENSIONS = 5;
+/** The extension of a caller's wait, in milliseconds. */
 const EXTENSION_MS = 200;
-const MOST_EXTENSIONS = 5;
 
 /**
- * Waits for `work` until a point in time of the clock. The timer keeps the process alive, because a caller waits.
+ * Waits for `work` until a point in time of the clock. When the time is over, the sockets are read once more before the
+ * wait ends. A busy process waits longer: an answer may be there, unread, or its command may have left late.
  * @param onLate called when the time is over first: the caller gets its result, or the error that it throws; `work`
  * goes on
  * @param onEnd called when the wait is over, in either way
+ * @param keepsProcess whether the timer keeps the process alive: only when a caller waits
  * @throws what `work` rejects with
  */
 export function withinDeadline<Result, Late>(
@@ -140,17 +105,18 @@ export function withinDeadline<Result, Late>(
   clock: { nowMs(): number },
   dueAtMs: number,
   onLate: () => Late,
-  onEnd?: () => void,
+  { onEnd, keepsProcess = true }: { readonly onEnd?: () => void; readonly keepsProcess?: boolean } = {},
 ): Promise<Result | Late> {
   return new Promise((resolve, reject) => {
-    const wait = new DeadlineWait(clock, dueAtMs, () => {
+    const onOver = (): void => {
       onEnd?.();
       try {
         resolve(onLate());
       } catch (error) {
         reject(error instanceof Error ? error : new Error('unknown error'));
       }
-    });
+    };
+    const wait = new DeadlineWait(clock, dueAtMs, keepsProcess, onOver);
     work.then(
       (result) => {
         if (wait.end()) {
@@ -168,6 +134,19 @@ export function withinDeadline<Result, Late>(
   });
 }
 
+/**
+ * Waits for `work`, as {@link withinDeadline} does, no longer than `limitMs` milliseconds of real time.
+ * @param late the result when the time is over first; `work` goes on then
+ */
+export function withinTime<Result, Late>(
+  work: Promise<Result>,
+  limitMs: number,
+  late: Late,
+  keepsProcess: boolean,
+): Promise<Result | Late> {
+  return withinDeadline(work, REAL_TIME, REAL_TIME.nowMs() + limitMs, () => late, { keepsProcess });
+}
+
 /** The timer of one {@link withinDeadline}. */
 class DeadlineWait {
   private isOver = false;
@@ -178,6 +157,7 @@ class DeadlineWait {
   constructor(
     private readonly clock: { nowMs(): number },
     private endsAtMs: number,
+    private readonly keepsProcess: boolean,
     private readonly onOver: () => void,
   ) {
     this.timer = this.wait();
@@ -192,21 +172,30 @@ class DeadlineWait {
   }
 
   private wait(): NodeJS.Timeout {
-    return setTimeout(onTimer, Math.max(1, Math.ceil(this.endsAtMs - this.clock.nowMs())), this);
+    const timer = setTimeout(onTimer, Math.max(1, Math.ceil(this.endsAtMs - this.clock.nowMs())), this);
+    return this.keepsProcess ? timer : timer.unref();
   }
 
   onTimer(): void {
-    const { clock, load } = this;
-    const lateMs = clock.nowMs() - this.endsAtMs;
-    if (lateMs < 0) {
+    if (this.clock.nowMs() < this.endsAtMs) {
       this.timer = this.wait(); // the clock was paused meanwhile
-    } else if (this.extensions < MOST_EXTENSIONS && (lateMs > STALLED_LOOP_MS || load.share() > BUSY_SHARE)) {
+    } else {
+      afterThisTurn(() => this.decide()); // timers run before the poll phase, in which answers are read
+    }
+  }
+
+  private decide(): void {
+    const { clock, load } = this;
+    if (this.isOver) {
+      return;
+    }
+    const isBusy = clock.nowMs() - this.endsAtMs > STALLED_LOOP_MS || load.share() > BUSY_SHARE;
+    if (isBusy && this.extensions < MOST_EXTENSIONS) {
       this.extensions++;
       this.endsAtMs = clock.nowMs() + EXTENSION_MS;
       this.timer = this.wait();
-    } else {
-      // timers run before the poll phase, in which answers are read
-      afterThisTurn(() => this.end() && this.onOver());
+    } else if (this.end()) {
+      this.onOver();
     }
   }
 }
@@ -216,27 +205,41 @@ function onTimer(wait: DeadlineWait): void {
 }
 
 /**
- * Waits for `work`, no longer than `limitMs` milliseconds of real time. A busy process gets no extension, unlike with
- * {@link withinDeadline}.
- * @param late the result when the time is over first; `work` goes on then
- * @param keepsProcess whether the timer keeps the process alive: only when a caller waits
+ * The time that one call may spend waiting for Redis, however many steps it takes: the deadline is a promise to the
+ * caller, not to a command. The time of the loader, of a wait for another process's load, and of a wait behind this
+ * process's own commands does not count.
  */
-export async function withinTime<Result, Late>(
-  work: Promise<Result>,
-  limitMs: number,
-  late: Late,
-  keepsProcess: boolean,
-): Promise<Result | Late> {
-  let timer: NodeJS.Timeout | undefined;
-  const expiry = new Promise<Late>((resolve) => {
-    timer = setTimeout(resolve, limitMs, late);
-    if (!keepsProcess) {
-      timer.unref();
-    }
-  });
-  try {
-    return await Promise.race([work, expiry]);
-  } finally {
-    clearTimeout(timer);
+export class WaitBudget {
+  constructor(
+    /** The connection's deadline clock; any clock when no Redis is configured. */
+    private readonly clock: { nowMs(): number },
+    private readonly limitMs: number,
+    /** The time waited before, in milliseconds. */
+    private spentMs = 0,
+    /** Called when a wait ends because the budget is used up. */
+    private readonly onSpent: () => void = () => {},
+  ) {}
+
+  /**
+   * Waits for `work` within the budget.
+   * @returns its result, or `undefined` when the budget is used up first; `work` goes on then
+   */
+  wait<Result>(work: Promise<Result>): Promise<Result | undefined> {
+    const { clock } = this;
+    const startedAtMs = clock.nowMs();
+    const dueAtMs = startedAtMs + this.limitMs - this.spentMs + JUDGEMENT_MS;
+    const giveUp = (): undefined => {
+      this.onSpent();
+    };
+    return withinDeadline(work, clock, dueAtMs, giveUp, {
+      onEnd: () => {
+        this.spentMs += clock.nowMs() - startedAtMs;
+      },
+    });
+  }
+
+  /** Resets the budget, after a wait that does not count. */
+  renew(): void {
+    this.spentMs = 0;
   }
 }

@@ -5,6 +5,7 @@ import { InFlight, type HealthObserver, type TimeoutVerdict } from './in-flight.
 import { QUEUE_LIMITS, type QueueLimits } from './send-queue.js';
 
 const DEADLINE_MS = 300;
+const MAX_BATCH_MS = 2000;
 const NEVER = (): Promise<never> => new Promise(() => {});
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
@@ -18,6 +19,8 @@ function inFlightForTest(limits: Partial<QueueLimits> = {}): {
   advance: (durationMs: number) => Promise<void>;
   /** Lets time pass while no timer runs: the process is busy. */
   beBusy: (durationMs: number) => void;
+  /** Lets the timers run that are due in one millisecond, and nothing after them. */
+  fireTimers: () => void;
   receive: () => void;
   answersInTime: () => number;
   /** The part of its time for which the process works from now on, 0 to 1. */
@@ -33,6 +36,7 @@ function inFlightForTest(limits: Partial<QueueLimits> = {}): {
   const inFlight = new InFlight({
     observer,
     deadlineMs: DEADLINE_MS,
+    maxBatchMs: MAX_BATCH_MS,
     nowMs: () => nowMs,
     limits: { ...QUEUE_LIMITS, ...limits },
     measureLoad: () => () => load,
@@ -50,6 +54,10 @@ function inFlightForTest(limits: Partial<QueueLimits> = {}): {
     verdicts,
     advance,
     beBusy: (ms) => void (nowMs += ms),
+    fireTimers: () => {
+      nowMs++;
+      vi.advanceTimersByTime(1);
+    },
     receive: () => void progress++,
     answersInTime: () => answers,
     setLoad: (share) => void (load = share),
@@ -135,7 +143,7 @@ describe('InFlight', () => {
       await advance(DEADLINE_MS + 2);
     }
     expect(outcome.error).toBeInstanceOf(TierTimeoutError);
-    expect(verdicts).toEqual(['busy-process']);
+    expect(verdicts).toEqual(['own-load']);
   });
 
   it('renews the deadline of an operation where a busy process receives answers to others', async () => {
@@ -159,7 +167,7 @@ describe('InFlight', () => {
     expect(first?.isPending).toBe(true);
     await advance(5 * DEADLINE_MS + 10);
     expect(first?.error).toBeInstanceOf(TierTimeoutError);
-    expect(verdicts[0]).toBe('busy-process');
+    expect(verdicts[0]).toBe('own-load');
   });
 
   it('begins the deadline of a burst at the end of its event loop turn, when its commands leave', async () => {
@@ -196,6 +204,42 @@ describe('InFlight', () => {
     expect(verdicts).toEqual(['silent']);
   });
 
+  describe('with a batch under way', () => {
+    const piece = { isPiece: true };
+
+    it('waits for a piece while the server shows signs of life, up to the limit of a batch', async () => {
+      const { inFlight, verdicts, advance, receive } = inFlightForTest();
+      const outcome = outcomeOf(inFlight.track('SET', NEVER, piece));
+      for (let passedMs = 0; passedMs < MAX_BATCH_MS; passedMs += 100) {
+        expect(outcome.isPending).toBe(true);
+        receive();
+        await advance(100);
+      }
+      await advance(3 * DEADLINE_MS);
+      expect(outcome.error).toBeInstanceOf(TierTimeoutError);
+      expect(verdicts).toEqual(['slow']);
+    });
+
+    it('gives a silent server two more deadlines, also in an idle process', async () => {
+      const { inFlight, verdicts, advance } = inFlightForTest();
+      const outcome = outcomeOf(inFlight.track('SET', NEVER, piece));
+      await advance(3 * DEADLINE_MS - 1);
+      expect(outcome.isPending).toBe(true);
+      await advance(4);
+      expect(outcome.error).toBeInstanceOf(TierTimeoutError);
+      expect(verdicts).toEqual(['silent']);
+    });
+
+    it('ends another operation at its deadline, and does not decide about the server', async () => {
+      const { inFlight, track, verdicts, advance } = inFlightForTest();
+      outcomeOf(inFlight.track('SET', NEVER, piece));
+      const outcome = outcomeOf(track('GET', NEVER));
+      await advance(DEADLINE_MS + 2);
+      expect(outcome.error).toBeInstanceOf(TierTimeoutError);
+      expect(verdicts).toEqual(['own-load']);
+    });
+  });
+
   it('accepts an answer to a command that could not leave while the process was busy', async () => {
     const { track, verdicts, advance, beBusy } = inFlightForTest();
     let answer: (value: number) => void = () => {};
@@ -217,6 +261,35 @@ describe('InFlight', () => {
     beBusy(400);
     await advance(DEADLINE_MS + 2);
     expect(outcome).toEqual({ value: 1, isPending: false });
+    expect(verdicts).toEqual([]);
+  });
+
+  it('gives an operation that was sent after the timer had fired its own deadline, however long sockets are read', async () => {
+    const { track, verdicts, advance, beBusy, fireTimers } = inFlightForTest();
+    let answer: (value: number) => void = () => {};
+    const first = outcomeOf(track('GET', () => new Promise<number>((resolve) => (answer = resolve))));
+    await advance(DEADLINE_MS - 1);
+    fireTimers();
+    // Before the verdict: the process reads its sockets.
+    answer(1);
+    const second = outcomeOf(track('SET', NEVER));
+    beBusy(DEADLINE_MS + 100);
+    await advance(2);
+    expect(first.value).toBe(1);
+    expect(second.isPending).toBe(true);
+    await advance(2 * DEADLINE_MS + 4);
+    expect(second.error).toBeInstanceOf(TierTimeoutError);
+    expect(verdicts).toEqual(['silent']);
+  });
+
+  it('renews the deadline of an operation where the reading of sockets takes long', async () => {
+    const { track, verdicts, advance, beBusy, fireTimers } = inFlightForTest();
+    const outcome = outcomeOf(track('GET', NEVER));
+    await advance(DEADLINE_MS - 1);
+    fireTimers();
+    beBusy(100);
+    await advance(2);
+    expect(outcome.isPending).toBe(true);
     expect(verdicts).toEqual([]);
   });
 

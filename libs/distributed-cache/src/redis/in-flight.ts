@@ -1,5 +1,5 @@
 import { TierTimeoutError, TierUnavailableError } from '../errors/index.js';
-import { afterThisTurn, DeadlineClock, measureLoad } from './deadline.js';
+import { afterThisTurn, BUSY_SHARE, DeadlineClock, measureLoad, MOST_EXTENSIONS, STALLED_LOOP_MS } from './deadline.js';
 import {
   LinkedQueue,
   QUEUE_LIMITS,
@@ -17,22 +17,23 @@ interface Operation extends Linked<Operation> {
   readonly bytes: number;
   readonly replyBytes: number;
   readonly isUrgent: boolean;
+  readonly isPiece: boolean;
   /** When it times out; set when it is sent. */
   dueAtMs: number;
   sentAtMs: number;
   /** How often it was given longer, because the process was busy when it was due. */
   extensions: number;
-  /** The `progress()` of the server when the operation was sent. */
+  /** The `progress()` of the server when the operation was sent; for a batch, when it was last due. */
   progressAtSend: number;
   start(): void;
   readonly reject: (error: Error) => void;
 }
 
 /**
- * What a timeout says about the connection: nothing arrived (`silent`), something did (`slow`), or this process was too
- * busy to know (`busy-process`).
+ * What a timeout says about the connection: nothing arrived (`silent`), something did (`slow`), or the cause may be this
+ * process itself, which was too busy to know, or has a batch under way (`own-load`).
  */
-export type TimeoutVerdict = 'silent' | 'slow' | 'busy-process';
+export type TimeoutVerdict = 'silent' | 'slow' | 'own-load';
 
 /** Observes the server that an operation goes to, and decides whether it can be used. */
 export interface HealthObserver {
@@ -65,7 +66,7 @@ export class ServerHealth implements HealthObserver {
   }
 
   onTimeout(verdict: TimeoutVerdict): void {
-    if (verdict === 'busy-process') {
+    if (verdict === 'own-load') {
       return;
     }
     this.timeoutsInARow++;
@@ -79,6 +80,8 @@ export interface InFlightOptions {
   readonly observer: HealthObserver;
   /** The most that an operation waits for its answer, from the moment it is sent. */
   readonly deadlineMs: number;
+  /** The most that a piece of a batch waits, while the server shows signs of life. Default: `deadlineMs`. */
+  readonly maxBatchMs?: number;
   readonly nowMs: () => number;
   /** Shared by all servers of one connection. */
   readonly deadlineClock?: DeadlineClock;
@@ -90,18 +93,9 @@ export interface InFlightOptions {
   readonly measureLoad?: () => () => number;
 }
 
-/** A timer this late means that the process was busy, and says nothing about Redis. */
-const STALLED_LOOP_MS = 50;
-
 /**
- * An operation that was due while the process was busy gets the deadline anew: the process may be busy so often in a
- * row.
- */
-const MOST_EXTENSIONS = 5;
-
-/**
- * While operations queue in a busy process, a server that answers nothing may be dead, or short of processor time as
- * this process is: an operation gets its deadline anew so many times.
+ * While operations queue in a busy process, or a batch is under way, a server that answers nothing may be dead, or short
+ * of processor time because of that load: the operation, or the piece of the batch, gets its deadline anew so many times.
  */
 const MOST_SILENT_EXTENSIONS = 2;
 
@@ -111,9 +105,6 @@ const MOST_SILENT_EXTENSIONS = 2;
  * extra `setImmediate`.
  */
 const BURST = 16;
-
-/** With this share of the time spent on its own work, a process that gets answers is slower than Redis. */
-const BUSY_SHARE = 0.5;
 
 const SMALL: SendCost = {};
 
@@ -131,6 +122,10 @@ const SMALL: SendCost = {};
  * anew. So does one whose server has answered others meanwhile, if this process was busy for most of the time, or if
  * operations queue: then it waits behind this process's own load. While operations queue in a busy process, a server
  * that answers nothing gets two more deadlines: both may be short of processor time.
+ *
+ * A piece of a batch waits for as long as the server shows signs of life, up to `maxBatchMs`: a batch is work in the
+ * background, and to give a piece up costs more than to wait for it. A server that answers nothing gets two more
+ * deadlines. While a batch is under way, its pieces alone decide about the server: the others end at their deadline.
  */
 export class InFlight {
   private readonly sent = new LinkedQueue<Operation>();
@@ -138,6 +133,8 @@ export class InFlight {
   private readonly window: SendWindow;
   private timer: NodeJS.Timeout | undefined;
   private sentInTurn: Operation[] = [];
+  /** The pieces of batches among the sent operations. */
+  private sentPieces = 0;
 
   constructor(private readonly options: InFlightOptions) {
     const { nowMs, deadlineClock = new DeadlineClock(nowMs, options.deadlineMs), limits = QUEUE_LIMITS } = options;
@@ -194,7 +191,7 @@ export class InFlight {
     const sent = this.sent.all();
     const queued = this.queue.takeAll();
     for (const operation of sent) {
-      this.sent.delete(operation);
+      this.removeSent(operation);
       this.queue.onSettled(operation);
     }
     this.settleTimer();
@@ -207,6 +204,7 @@ export class InFlight {
     const { nowMs, observer } = this.options;
     this.stamp(operation, first?.sentAtMs ?? nowMs(), first?.progressAtSend ?? observer.progress());
     this.sent.add(operation);
+    this.sentPieces += operation.isPiece ? 1 : 0;
     if (this.sent.size > BURST && this.sentInTurn.push(operation) === 1) {
       afterThisTurn(() => this.stampAtEndOfTurn());
     }
@@ -230,7 +228,7 @@ export class InFlight {
 
   /** @returns whether it was still waited for */
   private readonly leave = (operation: Operation, isAnswered: boolean): boolean => {
-    if (!this.sent.delete(operation)) {
+    if (!this.removeSent(operation)) {
       return false;
     }
     if (this.queue.size > 0) {
@@ -243,6 +241,12 @@ export class InFlight {
     }
     return true;
   };
+
+  private removeSent(operation: Operation): boolean {
+    const wasSent = this.sent.delete(operation);
+    this.sentPieces -= wasSent && operation.isPiece ? 1 : 0;
+    return wasSent;
+  }
 
   private arm(): void {
     if (this.timer !== undefined) {
@@ -266,33 +270,43 @@ export class InFlight {
   }
 
   private fire(dueAtMs: number, load: number): void {
-    const isLate = this.options.nowMs() - dueAtMs > STALLED_LOOP_MS;
+    const firedAtMs = this.options.nowMs();
     afterThisTurn(() => {
       this.timer = undefined;
-      this.expire(isLate, load > BUSY_SHARE);
+      const isLate = this.options.nowMs() - dueAtMs > STALLED_LOOP_MS;
+      this.expire(firedAtMs, isLate, load > BUSY_SHARE);
       this.arm();
     });
   }
 
-  private expire(isLate: boolean, isBusy: boolean): void {
-    const { deadlineMs, nowMs, observer } = this.options;
+  /**
+   * Decides about the operations that were due when the timer fired. The sockets have been read since then. That may have
+   * taken long: operations that were sent meanwhile, or became due, have not had their poll phase yet.
+   */
+  private expire(firedAtMs: number, isLate: boolean, isBusy: boolean): void {
+    const { deadlineMs, maxBatchMs = deadlineMs, nowMs, observer } = this.options;
     const dueNowMs = nowMs();
     for (const operation of this.sent.all()) {
-      if (operation.dueAtMs > dueNowMs) {
+      if (operation.dueAtMs > firedAtMs) {
         break; // those behind it were sent later, and are due at most one deadline earlier
       }
       const isSilent = operation.progressAtSend === observer.progress();
-      const busyProcess = isLate || (!isSilent && (isBusy || this.isQueueing));
-      const canBeOwnLoad = isBusy && this.isQueueing;
-      const mostExtensions = busyProcess ? MOST_EXTENSIONS : canBeOwnLoad ? MOST_SILENT_EXTENSIONS : 0;
-      if (operation.extensions < mostExtensions) {
+      const isBusyProcess = isLate || (!isSilent && (isBusy || this.isQueueing));
+      const isOwnLoad = (isBusy && this.isQueueing) || operation.isPiece;
+      const mostExtensions = isBusyProcess ? MOST_EXTENSIONS : isOwnLoad ? MOST_SILENT_EXTENSIONS : 0;
+      if (operation.isPiece && !isSilent && dueNowMs - operation.sentAtMs < maxBatchMs) {
+        operation.extensions = 0;
+        operation.progressAtSend = observer.progress();
+        operation.dueAtMs = dueNowMs + deadlineMs;
+      } else if (operation.extensions < mostExtensions) {
         operation.extensions++;
         operation.dueAtMs = dueNowMs + deadlineMs; // its command may have left only now
-        continue;
-      }
-      if (this.leave(operation, false)) {
-        operation.reject(new TierTimeoutError(operation.name, deadlineMs));
-        observer.onTimeout(busyProcess ? 'busy-process' : isSilent ? 'silent' : 'slow');
+      } else {
+        const isUnknown = isBusyProcess || (this.sentPieces > 0 && !operation.isPiece);
+        if (this.leave(operation, false)) {
+          operation.reject(new TierTimeoutError(operation.name, deadlineMs));
+          observer.onTimeout(isUnknown ? 'own-load' : isSilent ? 'silent' : 'slow');
+        }
       }
     }
   }
@@ -302,6 +316,7 @@ class Waiter<Result> implements Operation, ReplyListener<Result> {
   readonly bytes: number;
   readonly replyBytes: number;
   readonly isUrgent: boolean;
+  readonly isPiece: boolean;
   extensions = 0;
   dueAtMs = 0;
   sentAtMs = 0;
@@ -312,7 +327,7 @@ class Waiter<Result> implements Operation, ReplyListener<Result> {
 
   constructor(
     readonly name: string,
-    { bytes = 0, replyBytes = 0, isUrgent = false }: SendCost,
+    { bytes = 0, replyBytes = 0, isUrgent = false, isPiece = false }: SendCost,
     private readonly send: (listener: ReplyListener<Result>) => void,
     private readonly resolve: (result: Result) => void,
     readonly reject: (error: Error) => void,
@@ -321,6 +336,7 @@ class Waiter<Result> implements Operation, ReplyListener<Result> {
     this.bytes = bytes;
     this.replyBytes = replyBytes;
     this.isUrgent = isUrgent;
+    this.isPiece = isPiece;
   }
 
   start(): void {

@@ -285,7 +285,7 @@ function watchGreeting(socket: Partial<TLSSocket>, watcher: ConnectingWatcher): 
     }
   });
   socket.cork?.();
-  setImmediate(() => socket.uncork?.());
+  afterThisTurn(() => socket.uncork?.());
 }
 
 interface SocketLike {

@@ -179,6 +179,22 @@ describe('RedisConnection', () => {
     expect(states).toEqual(['live', 'down: timeout', 'live']);
   });
 
+  it('keeps the connection to a server that always answers later than the deadline, and does not use it', async () => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const { states, echo, untilDown } = connectionTo({ host: proxy.host, port: proxy.port });
+    await echo('a');
+    const probesSoFar = async (): Promise<number> =>
+      Number(/cmdstat_ping:calls=(\d+)/.exec(String(await server.command('INFO', 'commandstats')))?.[1]);
+    const probesBefore = await probesSoFar();
+    proxy.delay(400 / 2);
+    expect(await outcomeOf(echo('b'))).toBe('CACHE_TIER_TIMEOUT');
+    await untilDown();
+    await vi.waitUntil(async () => (await probesSoFar()) >= probesBefore + 4, { timeout: 20_000 });
+    expect(proxy.opened).toBe(1);
+    expect(states).toEqual(['live', 'down: timeout']);
+  });
+
   it('tolerates some timeouts of a server that still answers, but not many in succession', async () => {
     const proxy = await proxyTo(await ownRedis());
     const { connection, states, echo, untilLive } = connectionTo(

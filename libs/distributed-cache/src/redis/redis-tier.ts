@@ -1,6 +1,6 @@
 import type { EntryCodec, EntryHeader } from '../codec/index.js';
 import type { CorruptEntryError } from '../errors/index.js';
-import { BatchedReads } from './batched-reads.js';
+import { BatchedReads } from './batches.js';
 import {
   dropEntries,
   fill,
@@ -108,13 +108,17 @@ export class RedisTier {
   /**
    * Reads several entries of one server (see {@link groups}), in the order of `valueKeys`. An entry that can't be read
    * becomes its error; the others are still returned.
+   * @param isPiece whether they are one of several pieces of a batch; here and below: see `SendCost`
    */
-  async getMany(valueKeys: readonly string[]): Promise<(RedisEntry | CorruptEntryError | undefined)[]> {
+  async getMany(
+    valueKeys: readonly string[],
+    isPiece = false,
+  ): Promise<(RedisEntry | CorruptEntryError | undefined)[]> {
     if (valueKeys.length === 0) {
       return [];
     }
     const askedAtMs = this.connection.deadlineClock.nowMs();
-    const found = await this.reads.getMany(valueKeys);
+    const found = await this.reads.getMany(valueKeys, isPiece);
     return this.stored.entriesIn(valueKeys, found, askedAtMs);
   }
 
@@ -142,7 +146,7 @@ export class RedisTier {
   /**
    * Stores several values on one server, in one round trip, and ends the leases of the loads under way for these keys.
    */
-  async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[]): Promise<void> {
+  async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[], isPiece = false): Promise<void> {
     const valueKeys = entries.map(([{ valueKey }]) => valueKey);
     const bytes = entries.reduce((sum, [, { payload }]) => sum + payload.bytes.length, 0);
     await this.change(
@@ -152,7 +156,7 @@ export class RedisTier {
         inOneWrite(client, () =>
           Promise.all(entries.map(([keys, entry]) => resultOf(client, this.putting(client, keys, entry)))),
         ),
-      { bytes },
+      { bytes, isPiece },
     );
   }
 
@@ -160,10 +164,12 @@ export class RedisTier {
    * Deletes entries on one server, and ends the leases of the loads under way for these keys.
    * @returns for each, in order, whether there was a value
    */
-  async delete(keys: readonly EntryKeys[], holdOffMs?: number): Promise<readonly boolean[]> {
+  async delete(keys: readonly EntryKeys[], holdOffMs?: number, isPiece = false): Promise<readonly boolean[]> {
     const valueKeys = keys.map(({ valueKey }) => valueKey);
     // remedy: deletion-holds-off
-    return keys.length === 0 ? [] : this.change('UNLINK', valueKeys, (client) => dropEntries(client, keys, holdOffMs));
+    return keys.length === 0
+      ? []
+      : this.change('UNLINK', valueKeys, (client) => dropEntries(client, keys, holdOffMs), { isPiece });
   }
 
   /**

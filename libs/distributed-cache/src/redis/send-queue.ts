@@ -9,6 +9,11 @@ export interface SendCost {
    * finds out whether the server lives. It must not depend on the order of changes to its key. Default false.
    */
   readonly isUrgent?: boolean;
+  /**
+   * Whether it is one of several pieces of a batch, which may keep Redis busy itself: it waits longer than other operations
+   * for a server that shows signs of life, and its silence is judged later. Default false.
+   */
+  readonly isPiece?: boolean;
 }
 
 export interface QueueLimits {

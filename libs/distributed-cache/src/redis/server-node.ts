@@ -24,6 +24,9 @@ export interface RedisConnectionLimits {
   readonly nowMs: () => number;
 }
 
+/** The longest patience with a silent connection, in milliseconds. */
+const MOST_PATIENCE_MS = 2 * CONNECT_ATTEMPT_MS;
+
 /** What all nodes of one connection share. */
 export interface NodeContext {
   readonly limits: RedisConnectionLimits;
@@ -62,8 +65,9 @@ export interface NodeSetup {
 /**
  * One Redis server: its queue of operations, its circuit breaker and its clock. The breaker opens when the connection
  * is lost ({@link fail}), when an operation reaches the deadline while not one byte has arrived, or after several
- * timeouts in a row. From then on no command is sent to the node, and it is probed. The breaker closes when the node
- * has answered, its previous connection is ended, and its owner has prepared it.
+ * timeouts in a row. From then on no command is sent to the node, and it is probed. A connection that is silent under a
+ * probe is cut. The breaker closes when the node has answered within the deadline, its previous connection is ended, and
+ * its owner has prepared it.
  *
  * A cluster as a whole is a node as well: any master may answer its probe. Its timeouts do not open the breaker, as
  * they belong to one of the masters.
@@ -86,6 +90,8 @@ export class ServerNode {
   private readonly probe = new Probe(() => this.tryToGoLive());
   private currentClient: RedisClient | undefined;
   private isStopped = false;
+  /** The time beyond the deadline after which a connection that answers nothing to its check is cut, in milliseconds. */
+  private patienceMs = 0;
 
   constructor(
     private readonly setup: NodeSetup,
@@ -97,6 +103,7 @@ export class ServerNode {
     this.inFlight = new InFlight({
       observer: this.health,
       deadlineMs: limits.deadlineMs,
+      maxBatchMs: limits.commandTimeoutMs,
       nowMs: () => REAL_TIME.nowMs(),
       deadlineClock,
     });
@@ -192,8 +199,8 @@ export class ServerNode {
       return;
     }
     this.fail('timeout');
-    if (isSilent && client !== undefined) {
-      this.cut(client);
+    if (isSilent) {
+      this.probe.restart(); // a slow connection still answers, a dead one is cut
     }
   }
 
@@ -216,6 +223,7 @@ export class ServerNode {
     const { downSinceMs } = this;
     this.downSinceMs = undefined;
     this.isUp = true;
+    this.patienceMs = 0;
     this.health.onAnswer();
     this.setup.onLive(this, downSinceMs === undefined ? undefined : this.context.limits.nowMs() - downSinceMs);
   }
@@ -243,14 +251,19 @@ export class ServerNode {
   }
 
   /**
-   * Checks a connection that is open but not trusted, and has it prepared. That may take any time, unless nothing
-   * arrives meanwhile: then the connection is dead, and it is cut.
+   * Checks a connection that is open but not trusted, and has it prepared. A connection that answers later than within
+   * the deadline is not used, and not cut either: the next check may find it faster. The preparation may take any time,
+   * unless nothing arrives meanwhile: then the connection is dead, and it is cut.
    * @returns why it can't be trusted, in one word; `undefined` if it can
    */
   private async check(client: RedisClient): Promise<string | undefined> {
     const { deadlineMs, commandTimeoutMs } = this.context.limits;
     let bytesBefore = this.bytesRead;
-    let fault = await faultOf(requireAnswers(client, this.clock), deadlineMs);
+    const answering = requireAnswers(client, this.clock);
+    let fault = await faultOf(answering, deadlineMs);
+    if (fault === 'timeout' && this.bytesRead === bytesBefore && this.patienceMs > 0) {
+      await faultOf(answering, this.patienceMs);
+    }
     if (fault === undefined) {
       const preparing = this.prepare(client);
       do {
@@ -258,8 +271,12 @@ export class ServerNode {
         fault = await faultOf(preparing, commandTimeoutMs);
       } while (fault === 'timeout' && this.bytesRead !== bytesBefore);
     }
-    if (fault === 'timeout' && this.bytesRead === bytesBefore) {
-      this.cut(client);
+    if (fault === 'timeout') {
+      if (this.bytesRead === bytesBefore) {
+        this.cut(client);
+      }
+      // The server, or the way to it, may be slow: the next check takes longer.
+      this.patienceMs = Math.min(Math.max(this.patienceMs * 2, deadlineMs), MOST_PATIENCE_MS);
     }
     return fault ?? (client.status === 'ready' ? undefined : 'connection-closed');
   }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { cacheForTest, untilLocal } from '../../../../test/support/cache-for-test.js';
 import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { AsyncCache, DistributedCache } from '../core/index.js';
 
@@ -20,6 +20,8 @@ const DEFAULTS = [
   ['everything that jest fakes but nextTick', () => void vi.useFakeTimers({ toFake: [...ALL] })],
 ] as const;
 
+afterEach(() => void vi.useRealTimers());
+
 describe.each(DEFAULTS)('a cache with Redis while timers are fake (%s)', (_what, fake) => {
   let all: DistributedCache;
   let cache: AsyncCache;
@@ -29,7 +31,6 @@ describe.each(DEFAULTS)('a cache with Redis while timers are fake (%s)', (_what,
     await all.connect();
     cache = all.getCache('users');
   });
-  afterEach(() => void vi.useRealTimers());
 
   it('answers every call, without moving the timers', async () => {
     fake();
@@ -44,6 +45,15 @@ describe.each(DEFAULTS)('a cache with Redis while timers are fake (%s)', (_what,
     expect((await all.healthCheck()).status).toBe('up');
   });
 
+  it('answers from L1 after the faked time has passed', async () => {
+    await cache.set('key', 'value');
+    await untilLocal(cache, 'key');
+    fake();
+    await vi.advanceTimersByTimeAsync(100);
+    vi.setSystemTime(Date.now() + 600_000);
+    expect(await cache.lookup('key')).toMatchObject({ tier: 'local', state: 'fresh' });
+  });
+
   it('keeps its TTLs afterwards, when timers are real again', async () => {
     fake();
     await cache.getOrSet('during', async () => 'value');
@@ -56,6 +66,27 @@ describe.each(DEFAULTS)('a cache with Redis while timers are fake (%s)', (_what,
     }
   });
 });
+
+it.each(DEFAULTS)('a cache that is made while timers are fake (%s) connects and answers', async (_what, fake) => {
+  fake();
+  const { url, keyPrefix } = redisForTest();
+  const all = cacheForTest({ redis: { url }, keyPrefix });
+  await all.connect();
+  expect(await all.getCache('users').set('key', 'value')).toBe(true);
+  expect(await all.getCache('users').get('key')).toBe('value');
+});
+
+it.each(DEFAULTS)(
+  'a cache keeps its entries while the faked time passes (%s): its times are real',
+  async (_what, fake) => {
+    const users = cacheForTest({ redis: false }).getCache('users');
+    await users.set('before', 'value');
+    fake();
+    await users.set('during', 'value', '5m');
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(await users.getMany(['before', 'during'])).toEqual(['value', 'value']);
+  },
+);
 
 it('a cache whose timers were fake for a while still ends its waits for a Redis that hangs', async () => {
   const server = await ownRedis();

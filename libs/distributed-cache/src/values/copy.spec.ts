@@ -75,6 +75,9 @@ describe('copyValue', () => {
       expect([...copy]).toEqual([...view]);
       expect(copy.buffer).toBeInstanceOf(ArrayBuffer);
     }
+    const bytes = copyValue(copyValue(new DataView(numbers.buffer, 2, 2), { toKeep: true }));
+    expect([bytes.byteOffset, bytes.byteLength, bytes.getUint16(0, true)]).toEqual([0, 2, 7]);
+    expect(bytes.buffer).toBeInstanceOf(ArrayBuffer);
   });
 
   it('keeps shared references shared and cycles closed', () => {

@@ -1,4 +1,5 @@
 import { types } from 'node:util';
+import { BytesValue } from './bytes-value.js';
 import {
   ClassParts,
   type ClassRegistry,
@@ -279,6 +280,10 @@ class ValueInspector implements Inspection {
     if (value instanceof ClassParts || value instanceof InstanceGraph) {
       this.isJson = false;
       this.visit(value instanceof ClassParts ? value.data : value.value, depth);
+      return;
+    }
+    if (value instanceof BytesValue) {
+      this.isJson = false;
       return;
     }
     this.isExact = false;

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { DistributedCacheModule } from 'nestjs-distributed-cache';
+import { DistributedCacheModule, InjectCache, NamespaceCache } from 'nestjs-distributed-cache';
 import { AppController } from './app.controller.js';
 import { AppService } from './app.service.js';
 
@@ -8,4 +8,7 @@ import { AppService } from './app.service.js';
   controllers: [AppController],
   providers: [AppService],
 })
-export class AppModule {}
+export class AppModule {
+  /** The type is kept as metadata: each builder has to find its import. */
+  constructor(@InjectCache('default') readonly cache: NamespaceCache) {}
+}

@@ -3,7 +3,8 @@ import { brotliCompress, constants, gzip } from 'node:zlib';
 import { type ContentCoding, isCompressible } from '../rules/content-coding.js';
 import { fieldText } from '../rules/fields.js';
 import { entityTagForCoding } from '../rules/validators.js';
-import type { CodedBody, StoredResponse } from './stored-response.js';
+import type { BytesValue } from '../../values/index.js';
+import { codedEntry, type StoredResponse } from './stored-response.js';
 
 /** A smaller body is sent as it is: it fits into one packet either way. */
 const MIN_BYTES = 1024;
@@ -33,9 +34,9 @@ export function codedKey(key: string, { id }: StoredResponse, coding: ContentCod
 }
 
 /** Compresses a body off the event loop. */
-export async function codeBody(body: Buffer, coding: ContentCoding): Promise<CodedBody> {
+export async function codeBody(body: Buffer, coding: ContentCoding): Promise<BytesValue> {
   const coded = await compressors[coding](body);
-  return coded.length <= body.length * MAX_RATIO ? { kind: 'coded', body: coded } : { kind: 'coded' };
+  return codedEntry(coded.length <= body.length * MAX_RATIO ? coded : undefined);
 }
 
 /** The response with its body in a coding; its entity tag is another one. */

@@ -33,8 +33,17 @@ function optional(mark: string, part: string | undefined): string[] {
   return part === undefined ? [] : [`${mark}=${part}`];
 }
 
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/**
+ * A digest stands for a long part, and for one that is ill-formed, as the result of an audience function may be. It is
+ * made of the UTF-16 code units: UTF-8 has one form for all lone surrogates. No other part begins with a single `#`.
+ */
 function shortened(part: string): string {
-  return part.length <= MAX_PART_LENGTH ? part : `#${createHash('sha256').update(part).digest('base64url')}`;
+  if (part.length > MAX_PART_LENGTH || LONE_SURROGATE.test(part)) {
+    return `#${createHash('sha256').update(part, 'utf16le').digest('base64url')}`;
+  }
+  return part.startsWith('#') ? `#${part}` : part;
 }
 
 /** The number of variants that one URL keeps by headers that only its handler names; the next one replaces another. */
@@ -44,6 +53,41 @@ const MAX_VARIANTS = 64;
 export function variantKey(key: string, id: string, selection: string): string {
   const place = createHash('sha256').update(selection).digest().readUInt32BE(0) % MAX_VARIANTS;
   return `${key} | variant ${id} ${place}`;
+}
+
+/**
+ * The host that a request names, in the form of the key: in lower case, without the default port. HTTP/2 names it in
+ * `:authority`. `localhost` when it names none, as HTTP/1.0 allows.
+ */
+export function hostOf(request: Fields): string {
+  const host = fieldText(request, ':authority') ?? fieldText(request, 'host') ?? 'localhost';
+  return host.toLowerCase().replace(/:(?:80|443)$/, '');
+}
+
+/**
+ * One text for all absolute URLs that name the same resource: with dot segments removed and percent encoding in one form
+ * (RFC 3986 section 6.2.2). The scheme does not count: a server behind a proxy does not know it.
+ * @returns the given text when it is no URL
+ */
+export function canonicalUrl(url: string): string {
+  if (!URL.canParse(url)) {
+    return url;
+  }
+  const { host, pathname, search } = new URL(url);
+  const path = pathname.split('/').map(recoded).join('/');
+  return `${hostOf({ host })} ${path} ${canonicalQuery(search.slice(1), 'all')
+    .split(/([&=])/)
+    .map(recoded)
+    .join('')}`;
+}
+
+/** A part of a URL in one percent encoding. */
+function recoded(part: string): string {
+  try {
+    return encodeURIComponent(decodeURIComponent(part.replaceAll('+', '%20')));
+  } catch {
+    return part;
+  }
 }
 
 /** The path of a URL without its query, and the query in the form of the key. */
@@ -66,6 +110,15 @@ function canonicalQuery(query: string, rule: QueryRule): string {
     .toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)))
     .map(({ pair }) => pair)
     .join('&');
+}
+
+/** `No-Vary-Search` for a rule of the query; `undefined` when every parameter counts, as without the field. */
+export function noVarySearch(query: QueryRule): string | undefined {
+  if (query === 'all') {
+    return undefined;
+  }
+  const names = query === 'none' ? [] : query.map((name) => `"${encodeURIComponent(name)}"`);
+  return names.length === 0 ? 'params' : `key-order, params, except=(${names.join(' ')})`;
 }
 
 function nameOf(pair: string): string {

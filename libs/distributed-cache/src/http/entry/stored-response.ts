@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import { BytesValue, isRecord } from '../../values/index.js';
 import type { Fields } from '../rules/fields.js';
 
 /** A response as the cache keeps it. Times in milliseconds. */
 export interface StoredResponse {
-  readonly kind: 'response';
   /** Tells this response from every other one of its key. */
   readonly id: string;
   readonly status: number;
@@ -29,14 +30,73 @@ export interface VariantIndex {
   readonly names: readonly string[];
 }
 
-/** The body of a stored response in another content coding. */
-export interface CodedBody {
-  readonly kind: 'coded';
-  /** Absent when the coding saves too little. */
-  readonly body?: Buffer;
+/**
+ * What a key of the cache holds: a response, or the body of one in another content coding, as bytes; or an index. A head
+ * that was read from Redis may be anything: {@link responseIn} and {@link codedBodyIn} check it.
+ */
+export type StoredEntry = BytesValue | VariantIndex;
+
+export function entryOf(response: StoredResponse): BytesValue {
+  const { body, selection, ...head } = response;
+  const isCompressed = head.fields['content-encoding'] !== undefined;
+  return new BytesValue({ ...head, ...(selection !== undefined && { selection }) }, body, isCompressed);
 }
 
-export type StoredEntry = StoredResponse | VariantIndex | CodedBody;
+/** The response of an entry; `undefined` when the entry is another one. */
+export function responseIn(entry: StoredEntry | null | undefined): StoredResponse | undefined {
+  if (!(entry instanceof BytesValue)) {
+    return undefined;
+  }
+  entry.view ??= isResponseHead(entry.head) ? { ...entry.head, body: entry.body } : null;
+  return (entry.view as StoredResponse | null) ?? undefined;
+}
+
+const TIMES = ['initialAgeMs', 'freshMs', 'whileRevalidateMs', 'ifErrorMs'] as const;
+
+function isResponseHead(head: Partial<Record<keyof StoredResponse, unknown>>): head is Omit<StoredResponse, 'body'> {
+  const { id, status, fields, selection } = head;
+  return (
+    typeof id === 'string' &&
+    (selection === undefined || typeof selection === 'string') &&
+    Number.isInteger(status) &&
+    Number(status) >= 200 &&
+    Number(status) <= 599 &&
+    TIMES.every((name) => Number.isFinite(head[name])) &&
+    isRecord(fields) &&
+    Object.entries(fields).every(([name, value]) => isField(name, value))
+  );
+}
+
+/** Whether a field can be sent: `node:http` throws at a name or a value that could end the line. */
+function isField(name: string, value: unknown): boolean {
+  try {
+    validateHeaderName(name);
+    return [value].flat().every((line) => {
+      validateHeaderValue(name, line as string);
+      return typeof line === 'string';
+    });
+  } catch {
+    return false;
+  }
+}
+
+export function isVariantIndex(entry: StoredEntry | null | undefined): entry is VariantIndex {
+  if (!isRecord(entry) || entry instanceof BytesValue) {
+    return false;
+  }
+  const { kind, id, names } = entry as Partial<Record<keyof VariantIndex, unknown>>;
+  const isList = Array.isArray(names) && names.every((name) => typeof name === 'string');
+  return kind === 'variants' && typeof id === 'string' && isList;
+}
+
+/** The entry of a body in another coding; without a body: the coding saves too little. */
+export function codedEntry(body: Buffer | undefined): BytesValue {
+  return new BytesValue({ coded: body !== undefined }, body ?? Buffer.alloc(0), true);
+}
+
+export function codedBodyIn(entry: StoredEntry | null | undefined): Buffer | undefined {
+  return entry instanceof BytesValue && entry.head['coded'] === true ? entry.body : undefined;
+}
 
 export function newId(): string {
   return randomUUID();

@@ -12,6 +12,8 @@ export interface Answer {
 export interface ResponseHead {
   readonly status: number;
   readonly fields: Fields;
+  /** Whether the handler removed a field that was set before it: a stored response can't do that. */
+  readonly isReduced?: boolean;
 }
 
 /** Receives the response of a handler while it is sent. */
@@ -104,6 +106,11 @@ export function fieldsOfHandler(before: Fields, after: Fields): Fields {
     }
   }
   return own;
+}
+
+/** Whether the handler removed a field of middleware or a guard, other than those that describe a body. */
+export function isReduced(before: Fields, after: Fields): boolean {
+  return Object.keys(before).some((name) => after[name] === undefined && !/^(?:content-(?!sec)|transfer-)/.test(name));
 }
 
 function isEqual(one: Fields[string], other: Fields[string]): boolean {

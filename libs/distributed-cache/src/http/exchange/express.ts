@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { hostOf } from '../entry/response-key.js';
 import type { Fields } from '../rules/fields.js';
 import {
   type Answer,
   BodyCollector,
   type Exchange,
   fieldsOfHandler,
+  isReduced,
   type RawExchange,
   type ResponseListener,
 } from './exchange.js';
@@ -31,7 +33,7 @@ export class ExpressExchange implements Exchange {
   ) {
     this.method = request.method ?? '';
     this.url = request.originalUrl ?? request.url ?? '';
-    this.host = (request.headers.host ?? '').toLowerCase();
+    this.host = hostOf(request.headers);
     this.requestFields = request.headers;
     this.params = request.params ?? {};
     this.raw = { request, response };
@@ -157,9 +159,13 @@ class ResponseTap {
     if (!this.isDecided) {
       this.isDecided = true;
       const { statusCode } = this.response;
-      const fields = fieldsOfHandler(this.before, this.response.getHeaders());
+      const after = this.response.getHeaders();
+      const fields = fieldsOfHandler(this.before, after);
       this.declaredLength = fields['content-length'];
-      this.replacement = this.listener.onHead({ status: statusCode, fields }, body);
+      this.replacement = this.listener.onHead(
+        { status: statusCode, fields, isReduced: isReduced(this.before, after) },
+        body,
+      );
     }
   }
 

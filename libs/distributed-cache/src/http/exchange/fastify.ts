@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable, Transform } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
+import { hostOf } from '../entry/response-key.js';
 import { type Fields, joined } from '../rules/fields.js';
 import {
   type Answer,
   BodyCollector,
   type Exchange,
   fieldsOfHandler,
+  isReduced,
   type RawExchange,
   type ResponseListener,
 } from './exchange.js';
@@ -51,7 +53,7 @@ export class FastifyExchange implements Exchange {
   ) {
     this.method = request.raw.method ?? '';
     this.url = request.raw.url ?? '';
-    this.host = (request.raw.headers.host ?? '').toLowerCase();
+    this.host = hostOf(request.raw.headers);
     this.requestFields = request.raw.headers;
     this.params = (request.params ?? {}) as Readonly<Record<string, unknown>>;
     this.raw = { request: request.raw, response: reply.raw };
@@ -192,8 +194,12 @@ class ReplyTap {
       return undefined;
     }
     this.isDecided = true;
-    const fields = fieldsOfHandler(this.before, this.reply.getHeaders());
-    return this.listener.onHead({ status: this.reply.statusCode, fields }, body);
+    const after = this.reply.getHeaders();
+    const fields = fieldsOfHandler(this.before, after);
+    return this.listener.onHead(
+      { status: this.reply.statusCode, fields, isReduced: isReduced(this.before, after) },
+      body,
+    );
   }
 
   private replaceBy(answer: Answer): void {

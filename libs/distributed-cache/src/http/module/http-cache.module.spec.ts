@@ -1,8 +1,25 @@
-import { Controller, Get, Logger, type ModuleMetadata, Post, type Type } from '@nestjs/common';
+import {
+  type CanActivate,
+  Controller,
+  type DynamicModule,
+  Get,
+  Injectable,
+  Logger,
+  Module,
+  type ModuleMetadata,
+  Post,
+  type Type,
+} from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
 import { Cached, DistributedCacheModule } from '../../nest/index.js';
-import { CachedResponse, HttpCacheModule } from '../index.js';
+import {
+  CachedResponse,
+  HttpCacheModule,
+  type HttpCacheOptions,
+  type HttpCacheOptionsFactory,
+  type PurgeEndpoint,
+} from '../index.js';
 
 @Controller('products')
 class ProductsController {
@@ -12,6 +29,70 @@ class ProductsController {
     return {};
   }
 }
+
+@Injectable()
+class HttpCacheSettings implements HttpCacheOptionsFactory {
+  createHttpCacheOptions(): HttpCacheOptions {
+    return { namespace: 'pages' };
+  }
+}
+
+@Module({ providers: [HttpCacheSettings], exports: [HttpCacheSettings] })
+class SettingsModule {}
+
+describe('the options of the module', () => {
+  async function cacheStatus(module: DynamicModule): Promise<string | null> {
+    const testing = await Test.createTestingModule({
+      imports: [DistributedCacheModule.forRoot({ redis: false }), module],
+      controllers: [ProductsController],
+    }).compile();
+    const application = testing.createNestApplication();
+    await application.listen(0, '127.0.0.1');
+    try {
+      return (await fetch(`${await application.getUrl()}/products/1`)).headers.get('cache-status');
+    } finally {
+      await application.close();
+    }
+  }
+
+  it.each<[string, DynamicModule]>([
+    ['useFactory', HttpCacheModule.forRootAsync({ useFactory: async () => ({ namespace: 'pages' }) })],
+    [
+      'useFactory with inject and imports',
+      HttpCacheModule.forRootAsync({
+        imports: [SettingsModule],
+        inject: [HttpCacheSettings],
+        useFactory: (settings: HttpCacheSettings) => settings.createHttpCacheOptions(),
+      }),
+    ],
+    ['useClass', HttpCacheModule.forRootAsync({ useClass: HttpCacheSettings })],
+    ['useExisting', HttpCacheModule.forRootAsync({ imports: [SettingsModule], useExisting: HttpCacheSettings })],
+  ])('come from %s', async (_, module) => {
+    expect(await cacheStatus(module)).toBe('pages;fwd=uri-miss;stored');
+  });
+
+  it('let the start fail with the error of their factory', async () => {
+    const error = new Error('no settings');
+    await expect(cacheStatus(HttpCacheModule.forRootAsync({ useFactory: () => Promise.reject(error) }))).rejects.toBe(
+      error,
+    );
+  });
+
+  it('let the start fail when they are wrong, and name each that is', async () => {
+    const wrong = { ttl: 'soon', rules: 'careless', hosts: 'a.example', statuses: {} } as unknown as HttpCacheOptions;
+    await expect(cacheStatus(HttpCacheModule.forRootAsync({ useFactory: () => wrong }))).rejects.toThrow(
+      /ttl must be a duration.*rules must be 'careful' or 'rfc9111'.*hosts must be a list.*statuses must be left out/s,
+    );
+  });
+
+  it('have types', () => {
+    expectTypeOf<HttpCacheOptions['emitTags']>().toEqualTypeOf<
+      'surrogate-key' | 'cache-tag' | 'cache-groups' | false | undefined
+    >();
+    expectTypeOf<PurgeEndpoint['guard']>().toEqualTypeOf<Type<CanActivate> | CanActivate>();
+    expectTypeOf<ReturnType<typeof HttpCacheModule.forRootAsync>>().toEqualTypeOf<DynamicModule>();
+  });
+});
 
 describe('the start of an application', () => {
   afterEach(() => void vi.restoreAllMocks());

@@ -1,28 +1,48 @@
-import { ConfigurableModuleBuilder, Inject, type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
+import {
+  ConfigurableModuleBuilder,
+  type DynamicModule,
+  Inject,
+  type MiddlewareConsumer,
+  Module,
+  type NestModule,
+} from '@nestjs/common';
 import { DiscoveryModule, DiscoveryService, HttpAdapterHost } from '@nestjs/core';
 import { DistributedCache } from '../../core/index.js';
 import { ANSWER_POINT } from '../answer-point.js';
 import type { RequestListener } from '../exchange/replayed-request.js';
 import { HttpCache } from '../http-cache.js';
 import type { HttpCacheOptions } from './options.js';
+import { type PurgeEndpoint, purgeController } from './purge-endpoint.js';
 import { HttpCacheRouter } from './router.js';
 import { UnsafeMethods } from './unsafe-methods.js';
 
 /** Nest's key for the guards of a method or class. */
 const GUARDS = '__guards__';
 
-const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE } = new ConfigurableModuleBuilder<HttpCacheOptions>(
-  {
-    moduleName: 'HttpCache',
-  },
-)
-  .setClassMethodName('forRoot')
-  .setExtras({ isGlobal: true }, (definition, { isGlobal }) => ({ ...definition, global: isGlobal }))
-  .build();
+/** What the module is made of, besides the options of the cache. It can't be computed asynchronously. */
+interface ModuleExtras {
+  /** Whether all modules can inject `HttpCache`. Default true. */
+  isGlobal?: boolean;
+  /** An endpoint that purges stored responses. Default: none. */
+  purge?: PurgeEndpoint | undefined;
+}
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
+  new ConfigurableModuleBuilder<HttpCacheOptions>({ moduleName: 'HttpCache' })
+    .setClassMethodName('forRoot')
+    .setFactoryMethodName('createHttpCacheOptions')
+    .setExtras<ModuleExtras>({ isGlobal: true, purge: undefined }, (definition, { isGlobal, purge }) => ({
+      ...definition,
+      global: isGlobal,
+      controllers: purge === undefined ? [] : [purgeController(purge)],
+    }))
+    .build();
 
 /** What an application of Express or Fastify is as a listener of `node:http`. */
 interface HttpInstance {
   readonly routing?: RequestListener;
+  /** Of Fastify, which by default knows some methods only. */
+  addHttpMethod?(method: string, options: { readonly hasBody: boolean }): void;
 }
 
 /**
@@ -55,9 +75,20 @@ export class HttpCacheModule extends ConfigurableModuleClass implements NestModu
     super();
   }
 
-  /** @param options see docs/http.md; all have defaults */
-  static override forRoot(options: typeof OPTIONS_TYPE = {}): ReturnType<typeof ConfigurableModuleClass.forRoot> {
+  /**
+   * @param options see docs/http.md; all have defaults
+   * @throws TypeError for a purge endpoint without a guard. A wrong option is one at the start
+   */
+  static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
     return super.forRoot(options);
+  }
+
+  /**
+   * Takes the options from `useFactory` (and `inject`, `imports`), `useClass` or `useExisting`; `isGlobal` and `purge`
+   * stand beside them.
+   */
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return super.forRootAsync(options);
   }
 
   /** Nest calls it before it reads the guards of the routes. */
@@ -66,7 +97,9 @@ export class HttpCacheModule extends ConfigurableModuleClass implements NestModu
     if (httpAdapter === undefined || !this.cache.config.enabled) {
       return; // with the cache switched off, every method runs as if undecorated
     }
-    ANSWER_POINT.attach(httpAdapter.getInstance<object>(), this.router);
+    const instance = httpAdapter.getInstance<HttpInstance>();
+    instance.addHttpMethod?.('PURGE', { hasBody: false });
+    ANSWER_POINT.attach(instance, this.router);
     for (const { metatype } of this.discovery.getControllers()) {
       if (typeof metatype === 'function') {
         this.router.bind(metatype as Parameters<HttpCacheRouter['bind']>[0]).forEach(putLast);

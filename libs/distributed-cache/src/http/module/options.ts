@@ -1,5 +1,6 @@
-import type { Duration } from '../../core/index.js';
+import { type Duration, isDuration } from '../../core/index.js';
 import type { QueryRule, VaryValue } from '../entry/response-key.js';
+import type { TagField } from '../rules/invalidation.js';
 import type { RulesProfile } from '../rules/storability.js';
 
 /** A request as Express or Fastify gives it. */
@@ -83,8 +84,56 @@ export interface HttpCacheOptions {
   readonly hosts?: readonly string[];
   /** Response fields of targeted cache control, the most specific one first (RFC 9213). Default: none. */
   readonly targets?: readonly string[];
+  /**
+   * The field in which responses carry their tags to caches in front of this application: Fastly's, Cloudflare's, or that of
+   * RFC 9875. Default `false`: none.
+   */
+  readonly emitTags?: TagField | false;
   /** What `Cache-Status` says. Default `'brief'`. */
   readonly status?: 'brief' | 'reasons' | false;
   /** The namespace of the entries. Default `http`. */
   readonly namespace?: string;
+}
+
+/** The interface of a class that is given as `useClass` or `useExisting` to `forRootAsync`. */
+export interface HttpCacheOptionsFactory {
+  /** Returns the options, as for `forRoot`. Called once, at the start; if it throws, the start fails with its error. */
+  createHttpCacheOptions(): HttpCacheOptions | Promise<HttpCacheOptions>;
+}
+
+const isTexts = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((text) => typeof text === 'string' && text !== '');
+const isOneOf =
+  (...values: readonly unknown[]) =>
+  (value: unknown): boolean =>
+    values.includes(value);
+
+/** What each option may be: a test, and its name in the error. */
+const ALLOWED: Readonly<Record<keyof HttpCacheOptions, readonly [(value: unknown) => boolean, string]>> = {
+  ttl: [(value) => value === 'response' || isDuration(value), "a duration, such as '5m', or 'response'"],
+  rules: [isOneOf('careful', 'rfc9111'), "'careful' or 'rfc9111'"],
+  credentials: [isTexts, 'a list of header names'],
+  hosts: [isTexts, 'a list of host names'],
+  targets: [isTexts, 'a list of header names'],
+  emitTags: [
+    isOneOf('surrogate-key', 'cache-tag', 'cache-groups', false),
+    "'surrogate-key', 'cache-tag', 'cache-groups' or false",
+  ],
+  status: [isOneOf('brief', 'reasons', false), "'brief', 'reasons' or false"],
+  namespace: [(value) => typeof value === 'string' && value !== '', 'the name of a namespace'],
+};
+
+/** @throws TypeError that names each option that is unknown or wrong */
+export function checkHttpCacheOptions(options: HttpCacheOptions): void {
+  const problems = Object.entries(options)
+    .filter(([, value]) => value !== undefined)
+    .flatMap(([name, value]) => {
+      const [isAllowed, allowed] = Object.hasOwn(ALLOWED, name)
+        ? ALLOWED[name as keyof HttpCacheOptions]
+        : [() => false, `left out: the options are ${Object.keys(ALLOWED).join(', ')}`];
+      return isAllowed(value) ? [] : [`${name} must be ${allowed}`];
+    });
+  if (problems.length > 0) {
+    throw new TypeError(`HttpCacheModule: ${problems.join('; ')}`);
+  }
 }

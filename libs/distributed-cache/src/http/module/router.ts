@@ -5,12 +5,13 @@ import { CACHED_RESPONSE } from '../../nest/cache-tokens.js';
 import { decoratedMethodsOf } from '../../nest/decorators/decorated-methods.js';
 import type { Exchange } from '../exchange/exchange.js';
 import { replayOf, type RequestListener } from '../exchange/replayed-request.js';
-import { responseKey, splitUrl } from '../entry/response-key.js';
+import { hostOf, responseKey, splitUrl } from '../entry/response-key.js';
+import { responseIn } from '../entry/stored-response.js';
 import type { Place } from '../response-fill.js';
-import { ownUrlTag, urlTag } from '../response-policy.js';
+import { ownUrlTag } from '../response-policy.js';
 import { CachedResponses } from '../cached-responses.js';
 import { type BoundRoute, bindRoute, isForAllClients } from './bound-route.js';
-import type { CachedResponseOptions, HttpCacheOptions } from './options.js';
+import { type CachedResponseOptions, checkHttpCacheOptions, type HttpCacheOptions } from './options.js';
 
 type Handler = (...args: never[]) => unknown;
 
@@ -26,6 +27,7 @@ export class HttpCacheRouter {
     private readonly options: HttpCacheOptions,
     private readonly listener: () => RequestListener,
   ) {
+    checkHttpCacheOptions(options);
     this.responses = new CachedResponses(
       cache,
       options,
@@ -109,11 +111,7 @@ export class HttpCacheRouter {
   async softPurge(urls: readonly string[]): Promise<void> {
     const { cache } = this.responses;
     const keys = urls.flatMap((url) => this.sharedKeys(url).map(({ key }) => key));
-    const own = urls.map((url) => {
-      const { host, path, query } = partsOf(url);
-      return ownUrlTag(host, path, query);
-    });
-    await Promise.all([...keys.map((key) => cache.expire(key)), cache.invalidateTags(...own)]);
+    await Promise.all([...keys.map((key) => cache.expire(key)), cache.invalidateTags(...urls.map(ownUrlTag))]);
   }
 
   /** What is stored for a URL by routes whose responses all clients share. */
@@ -121,8 +119,9 @@ export class HttpCacheRouter {
     const explanations: ResponseExplanation[] = [];
     for (const { key, route } of this.sharedKeys(url)) {
       const found = await this.responses.cache.lookup(key);
-      if (found.state !== 'miss' && found.value?.kind === 'response') {
-        const { status, body } = found.value;
+      const stored = found.state === 'miss' ? undefined : responseIn(found.value);
+      if (found.state !== 'miss' && stored !== undefined) {
+        const { status, body } = stored;
         const { state, tier, ageMs, ttlMs } = found;
         explanations.push({ route: route.name, key, state, tier, status, bodyBytes: body.length, ageMs, ttlMs });
       }
@@ -146,12 +145,6 @@ export class HttpCacheRouter {
       response.once('close', () => resolve(response.statusCode));
       this.request(request, response);
     });
-  }
-
-  /** The tag of the stored responses of an absolute URL. */
-  tagOf(url: string): string {
-    const { host, path, query } = partsOf(url);
-    return urlTag(host, path, query);
   }
 
   /** Repeats a request for a refresh; its guards run, and it carries the credentials of the request that triggered it. */
@@ -191,9 +184,9 @@ export interface ResponseExplanation {
   readonly ttlMs: number;
 }
 
-function partsOf(url: string): { host: string; target: string; path: string; query: string } {
+function partsOf(url: string): { host: string; target: string } {
   const { host, pathname, search } = new URL(url);
-  return { host, target: `${pathname}${search}`, ...splitUrl(`${pathname}${search}`, 'all') };
+  return { host: hostOf({ host }), target: `${pathname}${search}` };
 }
 
 function handlersOf(controller: Type): [string, Handler][] {

@@ -1,7 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { purgedTagsOf } from '../decorators/cached-response.decorator.js';
+import { hostOf } from '../entry/response-key.js';
+import { urlTag } from '../response-policy.js';
 import type { Fields } from '../rules/fields.js';
 import { invalidatedGroups, invalidatedUrls, isUnsafe } from '../rules/invalidation.js';
+import { isUsableTag } from '../response-policy.js';
 import type { HttpCacheRouter } from './router.js';
 
 type End = ServerResponse['end'];
@@ -41,16 +44,16 @@ export class UnsafeMethods {
 
   private outdatedTags(request: IncomingMessage, response: ServerResponse, fields: Fields): string[] {
     const { method = '' } = request;
-    const { host = 'localhost' } = request.headers;
     const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
-    const url = `http://${host}${path}`;
+    const url = `http://${hostOf(request.headers)}${path}`;
     if (!URL.canParse(url)) {
       return [];
     }
     const urls = invalidatedUrls({ method, url, status: response.statusCode, fields });
     const groups = response.statusCode < 400 ? invalidatedGroups({ method, fields }) : [];
     const purged = response.statusCode < 400 ? purgedTagsOf(request) : [];
-    return [...urls.map((outdated) => this.router.tagOf(outdated)), ...groups, ...purged];
+    // A tag that can't be used must not prevent the others from being invalidated.
+    return [...urls.map((outdated) => urlTag(outdated)), ...groups, ...purged].filter(isUsableTag);
   }
 }
 

@@ -1,6 +1,15 @@
+import fc from 'fast-check';
+import { parseList } from 'structured-headers';
 import { describe, expect, it } from 'vitest';
 import type { Fields } from './fields.js';
-import { cacheGroups, invalidatedGroups, invalidatedUrls, isUnsafe } from './invalidation.js';
+import {
+  cacheGroups,
+  invalidatedGroups,
+  invalidatedUrls,
+  isUnsafe,
+  type TagField,
+  tagFieldValue,
+} from './invalidation.js';
 
 const URL_OF_REQUEST = 'http://a.example/products/1?x=1';
 const urlsOf = (method: string, status = 200, fields: Fields = {}) =>
@@ -23,7 +32,7 @@ describe('invalidatedUrls (RFC 9111 section 4.4)', () => {
     expect(urlsOf('POST', 303)).toEqual([URL_OF_REQUEST]);
   });
 
-  it('has Location and Content-Location of the same origin, resolved and without their fragment', () => {
+  it('has Location and Content-Location of the same host, resolved and without their fragment', () => {
     const fields = { location: '/orders/7#top', 'content-location': 'http://a.example/latest' };
     expect(urlsOf('POST', 201, fields)).toEqual([
       URL_OF_REQUEST,
@@ -32,8 +41,8 @@ describe('invalidatedUrls (RFC 9111 section 4.4)', () => {
     ]);
   });
 
-  it.each(['http://b.example/', 'https://a.example/', 'http://a.example:81/', '//b.example/x', 'http://'])(
-    'has no entry of another origin: %s',
+  it.each(['http://b.example/', 'http://a.example:81/', '//b.example/x', 'http://'])(
+    'has no entry of another host: %s',
     (location) => {
       expect(urlsOf('POST', 201, { location, 'content-location': URL_OF_REQUEST })).toEqual([URL_OF_REQUEST]);
     },
@@ -59,5 +68,31 @@ describe('cache groups (RFC 9875)', () => {
   it('invalidates groups for unsafe methods only', () => {
     const fields = { 'cache-group-invalidation': '"a"' };
     expect(['POST', 'GET'].map((method) => invalidatedGroups({ method, fields }))).toEqual([['a'], []]);
+  });
+});
+
+describe('tagFieldValue', () => {
+  it.each<[TagField, string]>([
+    ['surrogate-key', 'product:7 a%20b,c'],
+    ['cache-tag', 'product:7,a%20b%2Cc'],
+    ['cache-groups', '"product:7", "a%20b,c"'],
+  ])('writes tags for %s, each once', (field, text) => {
+    expect(tagFieldValue(field, ['product:7', 'a b,c', 'product:7'])).toBe(text);
+  });
+
+  it('has no value without tags', () => {
+    expect(tagFieldValue('cache-tag', [])).toBeUndefined();
+  });
+
+  it('keeps any two tags apart (RFC 9875 section 2)', () => {
+    const tags = fc.uniqueArray(fc.string({ minLength: 1, unit: 'grapheme' }), { minLength: 1 });
+    fc.assert(
+      fc.property(tags, (list) => {
+        expect(tagFieldValue('surrogate-key', list)?.split(' ')).toHaveLength(list.length);
+        expect(tagFieldValue('cache-tag', list)?.split(',')).toHaveLength(list.length);
+        const members = parseList(tagFieldValue('cache-groups', list) ?? '').map(([member]) => String(member));
+        expect(members.map(decodeURI)).toEqual(list);
+      }),
+    );
   });
 });

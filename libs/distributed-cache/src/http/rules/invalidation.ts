@@ -33,18 +33,19 @@ export interface Answer {
 
 /**
  * The URLs whose stored responses an answer makes outdated: that of a successful unsafe request, and those in its
- * `Location` and `Content-Location` that have the same origin. Another origin's entries are not its to remove.
+ * `Location` and `Content-Location` that have the same host. Another host's entries are not its to remove. The scheme may
+ * differ: a server behind a proxy does not know the one that its clients use.
  */
 export function invalidatedUrls({ method, url, status, fields }: Answer): string[] {
   if (!isUnsafe(method) || status < 200 || status >= 400) {
     return [];
   }
-  const { origin } = new URL(url);
+  const { host } = new URL(url);
   const named = ['location', 'content-location']
     .map((name) => fieldText(fields, name))
     .filter((location) => location !== undefined && URL.canParse(location, url))
     .map((location) => new URL(location ?? '', url))
-    .filter((location) => location.origin === origin)
+    .filter((location) => location.host === host)
     .map((location) => location.href.replace(/#.*$/, ''));
   return [...new Set([url, ...named])];
 }
@@ -59,15 +60,37 @@ export function invalidatedGroups({ method, fields }: Pick<Answer, 'method' | 'f
   return isUnsafe(method) ? groupsIn(fieldText(fields, 'cache-group-invalidation')) : [];
 }
 
-/** The strings of a structured list; a field that is no list of strings is ignored as a whole. */
+/** The strings of a structured list but for empty ones; a field that is no list of strings is ignored as a whole. */
 function groupsIn(text: string | undefined): string[] {
   if (text === undefined) {
     return [];
   }
   try {
     const groups = parseList(text).map(([member]) => member);
-    return groups.every((group) => typeof group === 'string') ? groups : [];
+    return groups.every((group) => typeof group === 'string') ? groups.filter((group) => group !== '') : [];
   } catch {
     return [];
+  }
+}
+
+/** The field that carries the tags of a response: Fastly's, Cloudflare's, or that of RFC 9875. */
+export type TagField = 'surrogate-key' | 'cache-tag' | 'cache-groups';
+
+/**
+ * The tags in the syntax of a field. Characters that the syntax does not allow in a tag are percent-encoded.
+ * @returns `undefined` without tags
+ */
+export function tagFieldValue(field: TagField, tags: readonly string[]): string | undefined {
+  const texts = [...new Set(tags)].map(encodeURI);
+  if (texts.length === 0) {
+    return undefined;
+  }
+  switch (field) {
+    case 'surrogate-key':
+      return texts.join(' ');
+    case 'cache-tag':
+      return texts.map((text) => text.replaceAll(',', '%2C')).join(',');
+    case 'cache-groups':
+      return texts.map((text) => `"${text}"`).join(', ');
   }
 }

@@ -1,7 +1,9 @@
-import { Controller, Get, Injectable } from '@nestjs/common';
+import { Controller, Get, Injectable, type ExecutionContext } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
+import { defer, lastValueFrom } from 'rxjs';
 import { describe, expect, expectTypeOf, it, vi } from 'vitest';
 import { httpForTest, nestForTest } from '../../../../../test/support/nest-for-test.js';
+import { recordLogs } from '../../../../../test/support/recording-logger.js';
 import { CacheContext, DistributedCache, type CacheDimensions, type CacheEventMap } from '../../core/index.js';
 import { CacheContextInterceptor } from '../interceptors.js';
 import { CacheEvict } from './cache-evict.decorator.js';
@@ -184,6 +186,23 @@ describe('varyBy', () => {
     expect(await Promise.all([runOf('a'), runOf('b'), runOf('a')])).toEqual([a, b, a]);
     expect(await runOf()).toBe(3);
     expect(await runOf()).toBe(4);
+  });
+
+  it('answers a request whose dimensions can not be found as without a cache, and says so once', async () => {
+    const { prices } = await pricesForTest();
+    const logger = recordLogs(['warn']);
+    const interceptor = new CacheContextInterceptor((context) => ({
+      tenant: context.switchToHttp().getRequest<{ tenant: string }>().tenant,
+    }));
+    const graphql = { getType: () => 'graphql', switchToHttp: () => ({ getRequest: () => undefined }) };
+    const answer = () =>
+      lastValueFrom(
+        interceptor.intercept(graphql as unknown as ExecutionContext, { handle: () => defer(() => prices.price(1)) }),
+      );
+    expect([await answer(), await answer()]).toEqual([1, 2]);
+    expect(logger.messagesOf('DistributedCache').filter((line) => line.includes('CacheContextInterceptor'))).toEqual([
+      expect.stringMatching(/threw TypeError for a request of type graphql: its calls with `varyBy` are not cached/),
+    ]);
   });
 
   it('accepts names and returns the result of the work', () => {

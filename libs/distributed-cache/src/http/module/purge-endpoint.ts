@@ -1,0 +1,106 @@
+import {
+  All,
+  type CanActivate,
+  Controller,
+  HttpException,
+  Inject,
+  Req,
+  Res,
+  type Type,
+  UseGuards,
+} from '@nestjs/common';
+import { hostOf } from '../entry/response-key.js';
+import { HttpCache } from '../http-cache.js';
+
+/** An endpoint that purges stored responses. */
+export interface PurgeEndpoint {
+  /** Its path, such as `'purge'`. A global prefix of the application comes before it. */
+  readonly path: string;
+  /** Decides which requests may purge. */
+  readonly guard: Type<CanActivate> | CanActivate;
+}
+
+interface PurgeRequest {
+  readonly method: string;
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body?: unknown;
+}
+
+/** What an invalidation event names. */
+interface PurgeEvent {
+  readonly type: 'uri' | 'group';
+  readonly selectors: readonly string[];
+}
+
+/**
+ * The controller of the endpoint. It takes a `PURGE` request with a URL in the parameter `url`, and a POST of an
+ * invalidation event (draft-nottingham-http-invalidation): `{ "type": "uri", "selectors":
+ * [...] }` with URLs, or `{ "type": "group", "selectors": [...] }` with tags. It answers 204 when Redis has acknowledged.
+ * @throws TypeError without a path or a guard: then every client could empty the cache
+ */
+export function purgeController({ path, guard }: PurgeEndpoint): Type {
+  if (typeof path !== 'string' || path.replaceAll('/', '') === '') {
+    throw new TypeError("HttpCacheModule: purge.path must be the path of the endpoint, such as 'purge'");
+  }
+  if (!isGuard(guard)) {
+    throw new TypeError(
+      'HttpCacheModule: purge.guard must be a guard, as a class or an instance: without one, every client could empty the cache',
+    );
+  }
+  const base = `/${path.replace(/^\/+|\/+$/g, '')}`;
+
+  @UseGuards(guard)
+  @Controller(base)
+  class PurgeController {
+    constructor(@Inject(HttpCache) private readonly cache: HttpCache) {}
+
+    @All()
+    async purge(@Req() request: PurgeRequest, @Res({ passthrough: true }) response: object): Promise<void> {
+      const { method, query } = request;
+      const origin = `http://${hostOf(request.headers)}`;
+      if (method === 'PURGE' && typeof query['url'] === 'string') {
+        await this.cache.purge(absolute(query['url'], origin));
+      } else if (method === 'POST') {
+        const { type, selectors } = eventOf(request.body);
+        await (type === 'group'
+          ? this.cache.purgeTags(...selectors)
+          : this.cache.purge(selectors.map((selector) => absolute(selector, origin))));
+      } else {
+        throw new HttpException(`Send PURGE ${base}?url=<URL of the resource>, or POST ${base} with an event`, 405);
+      }
+      statusOf(response, 204);
+    }
+  }
+  return PurgeController;
+}
+
+function isGuard(guard: unknown): guard is PurgeEndpoint['guard'] {
+  const instance: unknown = typeof guard === 'function' ? guard.prototype : guard;
+  return typeof instance === 'object' && instance !== null && 'canActivate' in instance;
+}
+
+function statusOf(response: object, status: number): void {
+  const { status: ofExpress, code: ofFastify } = response as Record<'status' | 'code', (status: number) => void>;
+  (ofFastify ?? ofExpress).call(response, status);
+}
+
+function eventOf(body: unknown): PurgeEvent {
+  const { type, selectors } = (body ?? {}) as { readonly type?: unknown; readonly selectors?: unknown };
+  if (type !== 'uri' && type !== 'group') {
+    throw new HttpException('type must be "uri" or "group"', 422);
+  }
+  const isList = Array.isArray(selectors) && selectors.length > 0;
+  if (!isList || !selectors.every((selector) => typeof selector === 'string' && selector !== '')) {
+    throw new HttpException('selectors must be a list of texts', 400);
+  }
+  return { type, selectors: selectors as string[] };
+}
+
+/** @throws HttpException for what is no URL */
+function absolute(selector: string, origin: string): string {
+  if (!URL.canParse(selector, origin)) {
+    throw new HttpException(`${JSON.stringify(selector)} is no URL`, 400);
+  }
+  return new URL(selector, origin).href;
+}

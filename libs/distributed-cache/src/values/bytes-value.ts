@@ -1,0 +1,41 @@
+import { measureValue } from './measure.js';
+
+/** The memory of the instance, of its buffer and of the buffer's memory block, besides the bytes themselves. */
+const OBJECTS_BYTES = 260;
+
+/**
+ * A value that is mostly bytes: a small head of plain JSON, and a body. It is stored as `length | head | body`, without
+ * a text form of the body. Callers in all modes share it, so neither part may be changed.
+ */
+export class BytesValue {
+  readonly body: Buffer;
+  /** What a reader has made of the head, for its next read. It is not stored. */
+  view: unknown;
+
+  /**
+   * @param body copied unless it is all of its memory block: L1 must not keep memory that it does not count
+   * @param isCompressed whether compression can't make the body smaller
+   */
+  constructor(
+    readonly head: Readonly<Record<string, unknown>>,
+    body: Uint8Array,
+    readonly isCompressed = false,
+  ) {
+    this.body = Buffer.isBuffer(body) && body.length === body.buffer.byteLength ? body : ownBytes(body);
+  }
+
+  /**
+   * Estimated memory in bytes: the body exactly, and the head twice. A reader's view of the head is about as large as
+   * the head.
+   */
+  get bytes(): number {
+    return OBJECTS_BYTES + this.body.length + 2 * measureValue(this.head).bytes;
+  }
+}
+
+/** A copy in a memory block of its own; `Buffer.from` would take a part of Node's pool. */
+function ownBytes(bytes: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
+}

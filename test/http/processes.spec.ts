@@ -1,0 +1,149 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { BuiltLibrary } from '../support/built-library.js';
+import { dieWithThisProcess } from '../support/child-guard.mjs';
+import { redisForTest } from '../support/redis-for-test.js';
+import { bodyOf, get } from './http-client.js';
+import type { Platform } from './sample-application.js';
+
+interface Message {
+  readonly id?: number;
+  readonly answer?: unknown;
+  readonly failure?: string;
+  readonly started?: string;
+  readonly port?: number;
+}
+
+/** All processes answer for one host: the key has it. */
+const HOST = { host: 'app.example' };
+/** the script `check:http` takes 1,000. */
+const TURNS = Number(process.env['PURGE_TURNS'] ?? 200);
+
+let library: BuiltLibrary;
+beforeAll(async () => {
+  library = await BuiltLibrary.build();
+});
+afterAll(() => library.remove());
+
+/** One application in a process of its own; it ends with its test. */
+class Pod {
+  port = 0;
+  /** The exit code of a process that ended by itself: an unhandled rejection, too. */
+  exitCode: number | null = null;
+  private readonly calls = new Map<number, (message: Message) => void>();
+  private lastId = 0;
+
+  private constructor(readonly child: ChildProcess) {
+    child.on('message', (message: Message) => this.calls.get(message.id ?? 0)?.(message));
+    child.once('exit', (code) => {
+      this.exitCode = code;
+    });
+  }
+
+  static async start(platform: Platform, options: object): Promise<Pod> {
+    const addresses = [library.addressOf('nest/index.js'), library.addressOf('http/index.js')];
+    const child = fork(join(import.meta.dirname, 'pod.mjs'), [...addresses, platform, JSON.stringify(options)], {
+      execArgv: [],
+      env: { PATH: process.env['PATH'] },
+    });
+    dieWithThisProcess(child);
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const pod = new Pod(child);
+    pod.port = (await pod.message('process')).port ?? 0;
+    return pod;
+  }
+
+  message(started: string): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      this.child.on('message', (message: Message) => {
+        if (message.started === started) {
+          resolve(message);
+        }
+      });
+      this.child.once('exit', (code) => reject(new Error(`the process ended with ${code}`)));
+    });
+  }
+
+  /** @param action one of those in pod.mjs */
+  call(action: string, ...args: readonly unknown[]): Promise<unknown> {
+    const id = ++this.lastId;
+    return new Promise((resolve, reject) => {
+      this.calls.set(id, ({ answer, failure }) => {
+        this.calls.delete(id);
+        if (failure === undefined) {
+          resolve(answer);
+        } else {
+          reject(new Error(failure));
+        }
+      });
+      this.child.send({ id, action, args });
+    });
+  }
+}
+
+async function startPods(...platforms: readonly Platform[]): Promise<Pod[]> {
+  const { url, keyPrefix } = redisForTest();
+  return Promise.all(platforms.map((platform) => Pod.start(platform, { redis: { url }, keyPrefix })));
+}
+
+async function runsOf(pods: readonly Pod[]): Promise<number> {
+  const runs = await Promise.all(pods.map((pod) => pod.call('runs')));
+  return runs.reduce<number>((sum, count) => sum + Number(count), 0);
+}
+
+describe('the response caches of several processes on one Redis', () => {
+  it('run a handler once for 50 requests at once, on Express and Fastify', async () => {
+    const pods = await startPods('express', 'fastify', 'express', 'fastify');
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, index) => get(pods[index % 4]?.port ?? 0, '/slow', HOST)),
+    );
+    expect(new Set(answers.map((answer) => `${answer.status} ${bodyOf(answer)}`)).size).toBe(1);
+    expect(await runsOf(pods)).toBe(1);
+    expect(pods.map(({ exitCode }) => exitCode)).toEqual([null, null, null, null]);
+  });
+
+  it('answer the waiters of a process that is killed while its handler runs', async () => {
+    const [doomed, ...others] = await startPods('express', 'express', 'fastify');
+    const began = doomed?.message('hang');
+    const lost = get(doomed?.port ?? 0, '/hang', HOST).catch(() => 'lost');
+    await began;
+    const waiters = others.flatMap(({ port }) => [get(port, '/hang', HOST), get(port, '/hang', HOST)]);
+    doomed?.child.kill('SIGKILL');
+    expect(await lost).toBe('lost');
+    const bodies = (await Promise.all(waiters)).map((answer) => `${answer.status} ${bodyOf(answer)}`);
+    expect(new Set(bodies).size).toBe(1);
+    expect(bodies[0]).toMatch(/^200 {"pod":\d+}$/);
+    expect(await runsOf(others)).toBe(1);
+  });
+
+  it('answer no old body after an awaited purge, whatever requests are under way', async () => {
+    const [writer, reader] = (await startPods('express', 'fastify')) as [Pod, Pod];
+    const state = { isOver: false, reads: 0 };
+    const read = async ({ port }: Pod) => {
+      state.reads++;
+      const { version } = JSON.parse(bodyOf(await get(port, '/row', HOST))) as { version: number };
+      return version;
+    };
+    // Requests at all times, in both processes: loads begin before a change and end after it.
+    const noise = [writer, reader].map(async (pod) => {
+      while (!state.isOver) {
+        await read(pod);
+      }
+    });
+    const old: object[] = [];
+    for (let turn = 1; turn <= TURNS; turn++) {
+      const kind = ['url', 'tag', 'all'][turn % 3];
+      await writer.call('change', turn, kind, 'http://app.example/row');
+      const [here, there] = await Promise.all([read(writer), read(reader)]);
+      if (here !== turn || there !== turn) {
+        old.push({ turn, kind, here, there });
+      }
+    }
+    state.isOver = true;
+    await Promise.all(noise);
+    expect(old).toEqual([]);
+    expect(await runsOf([writer, reader])).toBeLessThan(state.reads);
+    expect([writer.exitCode, reader.exitCode]).toEqual([null, null]);
+  });
+});
