@@ -104,6 +104,7 @@ export class EncryptionKeys {
     this.#keys = new Map([...keys].map(([id, bytes]) => [id, createSecretKey(bytes)]));
   }
 
+  /** The key with this id, or `undefined`. */
   key(id: string): KeyObject | undefined {
     return this.#keys.get(id);
   }

@@ -50,6 +50,6 @@ export type {
   ValidateMode,
   ValuesMode,
 } from './options.js';
-export { DURATION_FORMS, isStandardSchema, NAME, type Rule, STANDARD_SCHEMA } from './rules.js';
+export { DURATION_FORMS, isRecord, isStandardSchema, NAME, type Rule, STANDARD_SCHEMA } from './rules.js';
 export { NAMESPACE_OPTIONS } from './schema.js';
 export { suggest } from './reader.js';

@@ -151,6 +151,7 @@ export const CACHE_OPTIONS = {
     meaning: 'largest serialized value in bytes; a larger one is not cached',
   },
   compression: { type: 'false | object', meaning: 'false: values are not compressed' },
+  /** As {@link DistributedCacheOptions.context}. */
   context: {
     rule: functionOf<NonNullable<DistributedCacheOptions['context']>>('() => object'),
     meaning: 'returns the dimensions of the current request (`{ tenant, locale }`), for `varyBy`',

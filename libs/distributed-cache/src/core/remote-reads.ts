@@ -3,15 +3,7 @@ import { type Stamp, stampNamed } from '../codec/index.js';
 import { CorruptEntryError, TierUnavailableError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import type { TagVersion } from '../local/index.js';
-import {
-  allOf,
-  HOLD_OFF,
-  inPieces,
-  type PieceLimits,
-  piecesOf,
-  type RedisEntry,
-  type RedisTier,
-} from '../redis/index.js';
+import { allOf, byPieces, HOLD_OFF, type PieceLimits, type RedisEntry, type RedisTier } from '../redis/index.js';
 import { Lease } from './lease.js';
 import { type LeaseAttempt, type RemoteFaults, type RemoteLookup, UNREACHABLE } from './outcomes.js';
 import type { RedisRuntime } from './runtime.js';
@@ -323,18 +315,4 @@ export function tagsOf(stamps: readonly Stamp[]): string[] | undefined {
 
 function stampOf({ header }: RedisEntry, wanted: string): string | undefined {
   return stampNamed(header.stamps, wanted);
-}
-
-/**
- * Does work in pieces of limited size, separately for each group of keys.
- * @param work receives a piece, and whether it is one of several of its group
- */
-export async function byPieces<Item>(
-  groups: readonly (readonly Item[])[],
-  limits: PieceLimits<Item>,
-  work: (piece: readonly Item[], isPiece: boolean) => Promise<void>,
-): Promise<void> {
-  await Promise.all(
-    groups.map((group) => inPieces(piecesOf(group, limits), (piece) => work(piece, piece.length < group.length))),
-  );
 }

@@ -1,10 +1,10 @@
 import type { EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { EntryToStore, InspectedEntry, PieceLimits, RedisTier } from '../redis/index.js';
+import { byPieces, type EntryToStore, type InspectedEntry, type PieceLimits, type RedisTier } from '../redis/index.js';
 import type { Lease } from './lease.js';
 import { type FaultListener, RemoteFaults, type RemoteWrite, type WriteOutcome } from './outcomes.js';
-import { byPieces, EntryValidity, RemoteReads, tagsOf } from './remote-reads.js';
+import { EntryValidity, RemoteReads, tagsOf } from './remote-reads.js';
 import type { RedisRuntime } from './runtime.js';
 import { HeldStamp } from './stamps.js';
 import { type TagRegistry, touchStamps } from './tags.js';

@@ -1,5 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { CacheKeyError, sidecarKeyOf, encodeKey, isAuxiliaryKey, isValidName, keyLayout } from './index.js';
+import { Redis } from 'ioredis';
+import fc from 'fast-check';
+import { RedisServer } from '../../../../test/support/redis-server.js';
+import { keySlot } from './key-layout.js';
 
 describe('keyLayout', () => {
   const layout = keyLayout('cache', 'keywords');
@@ -66,3 +70,30 @@ function hashedPart(key: string): string {
   const close = key.indexOf('}', open + 1);
   return open !== -1 && close > open + 1 ? key.slice(open + 1, close) : key;
 }
+
+describe('keySlot', () => {
+  it('is the slot that Redis itself computes, for any text and any hash tag', async () => {
+    const server = await RedisServer.start({ args: ['--cluster-enabled', 'yes'] });
+    const client = new Redis(server.port, server.host);
+    onTestFinished(async () => {
+      client.disconnect();
+      await server.stop();
+    });
+    const keys = [
+      '',
+      '{}',
+      '{}{a}',
+      '{a}',
+      'x{a}y{b}',
+      '{{a}}',
+      'a}b{c',
+      'cache:users:42',
+      'ключ',
+      ...fc.sample(fc.string({ unit: fc.constantFrom('{', '}', 'a', ':', 'é', '漢', '😀'), maxLength: 12 }), 500),
+    ];
+    const pipeline = client.pipeline();
+    keys.forEach((key) => pipeline.call('CLUSTER', 'KEYSLOT', key));
+    const answers = (await pipeline.exec()) ?? [];
+    expect(keys.map(keySlot)).toEqual(answers.map(([, slot]) => slot));
+  });
+});

@@ -189,6 +189,7 @@ export class RouteMetrics {
     this.maxRoutes = maxRoutes;
   }
 
+  /** Counts one finished request. */
   record(route: string, usage: RequestCacheUsage): void {
     const counts = this.countsOf(route);
     counts.requests++;

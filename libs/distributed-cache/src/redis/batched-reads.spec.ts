@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TierReplyError, TierUnavailableError } from '../errors/index.js';
-import { BatchedReads } from './batched-reads.js';
+import { BatchedReads } from './batches.js';
 import type { RedisConnection } from './redis-connection.js';
 import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
 import type { Command, Request } from './send.js';

@@ -12,7 +12,7 @@ export type Login = Pick<RedisOptions, 'username' | 'password'>;
 export type AskForCredentials = () => Login | Promise<Login>;
 
 /**
- * Makes the credentials in `options` getters that return the present ones of `current`. A client reads them at each
+ * Replaces the credentials in `options` by getters of those that `current` returns. A client reads its options at each
  * connection, a cluster's client for each node.
  */
 export function followCredentials<Options extends Credentials>(

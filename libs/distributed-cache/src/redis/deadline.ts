@@ -50,46 +50,6 @@ export class DeadlineClock {
   }
 }
 
-/**
- * The time that one call may spend waiting for Redis, however many steps it takes: the deadline is a promise to the
- * caller, not to a command. The time of the loader, of a wait for another process's load, and of a wait behind this
- * process's own commands does not count.
- */
-export class WaitBudget {
-  constructor(
-    /** The connection's deadline clock; any clock when no Redis is configured. */
-    private readonly clock: { nowMs(): number },
-    private readonly limitMs: number,
-    /** The time waited before, in milliseconds. */
-    private spentMs = 0,
-    /** Called when a wait ends because the budget is used up. */
-    private readonly onSpent: () => void = () => {},
-  ) {}
-
-  /**
-   * Waits for `work` within the budget.
-   * @returns its result, or `undefined` when the budget is used up first; `work` goes on then
-   */
-  wait<Result>(work: Promise<Result>): Promise<Result | undefined> {
-    const { clock } = this;
-    const startedAtMs = clock.nowMs();
-    const dueAtMs = startedAtMs + this.limitMs - this.spentMs + JUDGEMENT_MS;
-    const giveUp = (): undefined => {
-      this.onSpent();
-    };
-    return withinDeadline(work, clock, dueAtMs, giveUp, {
-      onEnd: () => {
-        this.spentMs += clock.nowMs() - startedAtMs;
-      },
-    });
-  }
-
-  /** Resets the budget, after a wait that does not count. */
-  renew(): void {
-    this.spentMs = 0;
-  }
-}
-
 /** Measures the load of this process since it was made. */
 class LoadMeter {
   private readonly startedAtMs = performance.now();
@@ -242,4 +202,44 @@ class DeadlineWait {
 
 function onTimer(wait: DeadlineWait): void {
   wait.onTimer();
+}
+
+/**
+ * The time that one call may spend waiting for Redis, however many steps it takes: the deadline is a promise to the
+ * caller, not to a command. The time of the loader, of a wait for another process's load, and of a wait behind this
+ * process's own commands does not count.
+ */
+export class WaitBudget {
+  constructor(
+    /** The connection's deadline clock; any clock when no Redis is configured. */
+    private readonly clock: { nowMs(): number },
+    private readonly limitMs: number,
+    /** The time waited before, in milliseconds. */
+    private spentMs = 0,
+    /** Called when a wait ends because the budget is used up. */
+    private readonly onSpent: () => void = () => {},
+  ) {}
+
+  /**
+   * Waits for `work` within the budget.
+   * @returns its result, or `undefined` when the budget is used up first; `work` goes on then
+   */
+  wait<Result>(work: Promise<Result>): Promise<Result | undefined> {
+    const { clock } = this;
+    const startedAtMs = clock.nowMs();
+    const dueAtMs = startedAtMs + this.limitMs - this.spentMs + JUDGEMENT_MS;
+    const giveUp = (): undefined => {
+      this.onSpent();
+    };
+    return withinDeadline(work, clock, dueAtMs, giveUp, {
+      onEnd: () => {
+        this.spentMs += clock.nowMs() - startedAtMs;
+      },
+    });
+  }
+
+  /** Resets the budget, after a wait that does not count. */
+  renew(): void {
+    this.spentMs = 0;
+  }
 }

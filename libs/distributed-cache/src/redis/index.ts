@@ -3,7 +3,7 @@ export { afterThisTurn, REAL_TIME, WaitBudget, withinDeadline, withinTime } from
 export type { ConnectionSettings } from './client-options.js';
 export type { RedisTarget } from './client-link.js';
 export { isCluster, isRedisClient, type RedisClient } from './redis-client.js';
-export { allOf, inPieces, piecesOf, type PieceLimits } from './batched-reads.js';
+export { allOf, byPieces, type PieceLimits } from './batches.js';
 export { RedisConnection, type ConnectionState } from './redis-connection.js';
 export type { RedisConnectionLimits } from './server-node.js';
 export type { RedisConnectionListener, ServerPart } from './topology.js';

@@ -1,6 +1,6 @@
 import type { EntryCodec, EntryHeader } from '../codec/index.js';
 import type { CorruptEntryError } from '../errors/index.js';
-import { BatchedReads } from './batched-reads.js';
+import { BatchedReads } from './batches.js';
 import {
   dropEntries,
   fill,

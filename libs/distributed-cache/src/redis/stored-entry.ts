@@ -9,7 +9,7 @@ import {
   type Stamp,
 } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
-import { allOf } from './batched-reads.js';
+import { allOf } from './batches.js';
 import { HOLD_OFF } from './entry-commands.js';
 import { type EntryKeys, sidecarKeyOf } from '../keys/index.js';
 import type { RedisConnection } from './redis-connection.js';

@@ -1,5 +1,5 @@
 export { BytesValue } from './bytes-value.js';
-export { emptinessProblem, hiddenStateIn, hiddenStateOf } from './class-safety.js';
+export { hiddenStateIn, hiddenStateOf } from './class-safety.js';
 export { ClassParts, ClassRegistry, type DeclaredClasses, InstanceGraph, type RegisteredClass } from './classes.js';
 export { copyKept, copyTree, type KeptValue, layoutOf, rebuildTree } from './copy-tree.js';
 export { copyValue, type CopyInstance } from './copy.js';

@@ -1,5 +1,13 @@
 import { types } from 'node:util';
-import { DURATION_FORMS, NAME, NAMESPACE_OPTIONS, type Rule, STANDARD_SCHEMA, suggest } from '../../config/index.js';
+import {
+  DURATION_FORMS,
+  isRecord,
+  NAME,
+  NAMESPACE_OPTIONS,
+  type Rule,
+  STANDARD_SCHEMA,
+  suggest,
+} from '../../config/index.js';
 import {
   ConfigurationError,
   type ConfigurationProblem,
@@ -299,10 +307,6 @@ function unitHint(value: unknown): string {
   return typeof value === 'number' && isDuration(value / 1000) && !isDuration(value)
     ? `; a number is seconds: did you mean '${String(value)}ms'?`
     : '';
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isSynchronous(value: unknown): boolean {

@@ -3,6 +3,77 @@ import { QUEUE_LIMITS } from './send-queue.js';
 import type { RedisConnection } from './redis-connection.js';
 import { requireAll, type Command, type Request } from './send.js';
 
+/** The size limits of one piece of a batch. */
+export interface PieceLimits<Item> {
+  readonly maxItems: number;
+  readonly maxBytes: number;
+  bytesOf(item: Item): number;
+}
+
+/** Number of pieces of a batch that are under way at once: one is on the wire while the next is prepared. */
+const PARALLEL_PIECES = 2;
+
+/**
+ * Cuts a batch into pieces, in order. An item that is larger than a piece is a piece of its own. A piece is cut when it
+ * is asked for, by the limits of that moment.
+ */
+function* piecesOf<Item>(items: readonly Item[], limits: PieceLimits<Item>): Generator<readonly Item[]> {
+  let piece: Item[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const size = limits.bytesOf(item);
+    if (piece.length > 0 && (piece.length >= limits.maxItems || bytes + size > limits.maxBytes)) {
+      yield piece;
+      piece = [];
+      bytes = 0;
+    }
+    piece.push(item);
+    bytes += size;
+  }
+  if (piece.length > 0) {
+    yield piece;
+  }
+}
+
+/**
+ * Works on the pieces of a batch in order, {@link PARALLEL_PIECES} at a time. A batch of any size thus takes no more of
+ * the queue than that, and each piece has a deadline of its own.
+ * @param work must not reject
+ */
+async function inPieces<Item>(
+  pieces: Iterator<readonly Item[]>,
+  work: (piece: readonly Item[]) => Promise<void>,
+): Promise<void> {
+  const run = async (): Promise<void> => {
+    for (let next = pieces.next(); next.done !== true; next = pieces.next()) {
+      await work(next.value);
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL_PIECES }, run));
+}
+
+/**
+ * Does work in pieces of limited size, separately for each group of keys.
+ * @param work receives a piece, and whether it is one of several of its group
+ */
+export async function byPieces<Item>(
+  groups: readonly (readonly Item[])[],
+  limits: PieceLimits<Item>,
+  work: (piece: readonly Item[], isPiece: boolean) => Promise<void>,
+): Promise<void> {
+  await Promise.all(
+    groups.map((group) => inPieces(piecesOf(group, limits), (piece) => work(piece, piece.length < group.length))),
+  );
+}
+
+/**
+ * `Promise.all` for items that may already be values: when none of them is a promise, the items are returned as they
+ * are. That saves one promise per item.
+ */
+export function allOf<Item>(items: readonly (Item | Promise<Item>)[]): readonly Item[] | Promise<Item[]> {
+  return items.some((item) => item instanceof Promise) ? Promise.all(items) : (items as readonly Item[]);
+}
+
 type Found = readonly (Buffer | null)[];
 
 /** Reads that are sent together, in one `MGET`. */
@@ -180,61 +251,4 @@ class ReplySize {
     const { bytes = newest } = this;
     this.bytes = newest > bytes ? newest : bytes + (newest - bytes) * SHARE_OF_NEWEST;
   }
-}
-
-/** The size limits of one piece of a batch. */
-export interface PieceLimits<Item> {
-  readonly maxItems: number;
-  readonly maxBytes: number;
-  bytesOf(item: Item): number;
-}
-
-/** Number of pieces of a batch that are under way at once: one is on the wire while the next is prepared. */
-const PARALLEL_PIECES = 2;
-
-/**
- * Cuts a batch into pieces, in order. An item that is larger than a piece is a piece of its own. A piece is cut when it
- * is asked for, by the limits of that moment.
- */
-export function* piecesOf<Item>(items: readonly Item[], limits: PieceLimits<Item>): Generator<readonly Item[]> {
-  let piece: Item[] = [];
-  let bytes = 0;
-  for (const item of items) {
-    const size = limits.bytesOf(item);
-    if (piece.length > 0 && (piece.length >= limits.maxItems || bytes + size > limits.maxBytes)) {
-      yield piece;
-      piece = [];
-      bytes = 0;
-    }
-    piece.push(item);
-    bytes += size;
-  }
-  if (piece.length > 0) {
-    yield piece;
-  }
-}
-
-/**
- * Works on the pieces of a batch in order, {@link PARALLEL_PIECES} at a time. A batch of any size thus takes no more of
- * the queue than that, and each piece has a deadline of its own.
- * @param work must not reject
- */
-export async function inPieces<Item>(
-  pieces: Iterator<readonly Item[]>,
-  work: (piece: readonly Item[]) => Promise<void>,
-): Promise<void> {
-  const run = async (): Promise<void> => {
-    for (let next = pieces.next(); next.done !== true; next = pieces.next()) {
-      await work(next.value);
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL_PIECES }, run));
-}
-
-/**
- * `Promise.all` for items that may already be values: when none of them is a promise, the items are returned as they
- * are. That saves one promise per item.
- */
-export function allOf<Item>(items: readonly (Item | Promise<Item>)[]): readonly Item[] | Promise<Item[]> {
-  return items.some((item) => item instanceof Promise) ? Promise.all(items) : (items as readonly Item[]);
 }
