@@ -17,7 +17,7 @@ interface Message {
 
 /** All processes answer for one host: the key has it. */
 const HOST = { host: 'app.example' };
-/** the script `check:http` takes 1,000. */
+/** `.ci/run` takes 1,000. */
 const TURNS = Number(process.env['PURGE_TURNS'] ?? 200);
 
 let library: BuiltLibrary;
