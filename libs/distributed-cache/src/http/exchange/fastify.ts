@@ -8,6 +8,7 @@ import {
   type Exchange,
   fieldsOfHandler,
   type RawExchange,
+  type ReadyAnswer,
   type ResponseListener,
 } from './exchange.js';
 
@@ -74,6 +75,19 @@ export class FastifyExchange implements Exchange {
       }
     }
     // An empty buffer would be given a content type.
+    reply.send(body?.length === 0 ? undefined : body);
+  }
+
+  sendReady({ status, lines, body }: ReadyAnswer, age: string, cacheStatus: string | undefined): void {
+    const { reply } = this;
+    reply.code(status);
+    for (const [name, value] of lines) {
+      reply.header(name, value);
+    }
+    reply.header('age', age);
+    if (cacheStatus !== undefined) {
+      reply.header('cache-status', cacheStatus);
+    }
     reply.send(body?.length === 0 ? undefined : body);
   }
 
