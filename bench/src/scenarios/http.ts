@@ -3,6 +3,7 @@ import { plainFigures, ratiosToFloor, takeTurns, type Named, type Sample } from 
 import { HttpLoad } from '../support/http-load.js';
 import { Worker } from '../support/workers.js';
 import type { HttpAnswer, HttpKeys, HttpMode, HttpPlatform, HttpQuestion } from '../workers/http-server.js';
+import { responseTables } from './responses.js';
 import type { RunOptions, Scenario, Table } from './scenario.js';
 import { withServer } from './with-server.js';
 
@@ -26,10 +27,13 @@ const IDLE = 'bare, without a request';
 
 export const http: Scenario = {
   id: 'http',
-  title: 'HTTP: the cost of CacheMetricsInterceptor',
+  title: 'HTTP: the cost of @CachedResponse and of CacheMetricsInterceptor',
   run: async (options) => {
     const tables: Table[] = [];
     const platforms: readonly HttpPlatform[] = options.quick ? ['fastify'] : ['express', 'fastify'];
+    for (const platform of platforms) {
+      tables.push(...(await responseTables(platform, options)));
+    }
     for (const platform of platforms) {
       tables.push(await measureCpu(platform, 'own', options), await measureCpu(platform, 'default', options));
       tables.push(...(await measureDelay(platform, options)));

@@ -3,13 +3,21 @@ import { setTimeout as wait } from 'node:timers/promises';
 
 const TIMEOUT_MS = 10_000;
 
-/** Sends requests over a few keep-alive connections, one at a time per connection. @throws if a status is not 200 */
+export interface HttpLoadOptions {
+  /** The fields of each request. Default: none but those of node:http. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The status that each answer must have. Default 200. */
+  readonly status?: number;
+}
+
+/** Sends requests over a few keep-alive connections, one at a time per connection. @throws if a status is another one */
 export class HttpLoad {
   private readonly agent: Agent;
 
   constructor(
     private readonly port: number,
     private readonly connections: number,
+    private readonly options: HttpLoadOptions = {},
   ) {
     this.agent = new Agent({ keepAlive: true, maxSockets: connections });
   }
@@ -41,12 +49,13 @@ export class HttpLoad {
   }
 
   private async request(path: string): Promise<void> {
+    const { headers = {}, status = 200 } = this.options;
     await new Promise<void>((resolve, reject) => {
-      const options = { host: '127.0.0.1', port: this.port, path, agent: this.agent, timeout: TIMEOUT_MS };
+      const options = { host: '127.0.0.1', port: this.port, path, agent: this.agent, headers, timeout: TIMEOUT_MS };
       const request = get(options, (response) => {
         response.resume();
         response.once('end', () =>
-          response.statusCode === 200 ? resolve() : reject(new Error(`${path} answered ${response.statusCode}`)),
+          response.statusCode === status ? resolve() : reject(new Error(`${path} answered ${response.statusCode}`)),
         );
       });
       request.once('timeout', () => request.destroy(new Error(`${path}: no answer in ${TIMEOUT_MS} ms`)));

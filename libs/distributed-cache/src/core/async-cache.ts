@@ -13,7 +13,8 @@ import { type EntryInspection, EntryInspector } from './inspect.js';
 import type { LoadCoordinator } from './load.js';
 import { KeyDimensions } from './vary-by.js';
 import type { LocalTier } from './local-tier.js';
-import { MISS, type FoundEntry, type Lookup } from './outcomes.js';
+import { Lookups } from './lookups.js';
+import type { Found, Lookup } from './outcomes.js';
 import type { Recorder } from './recorder.js';
 import { REAL_TIME } from '../redis/index.js';
 import { createNamespace } from './namespace.js';
@@ -38,6 +39,7 @@ export class AsyncCache<T = unknown> {
   private readonly local: LocalTier;
   private readonly loads: LoadCoordinator;
   private readonly reader: EntryReader;
+  private readonly lookups: Lookups<T>;
   private readonly setter: EntrySetter;
   private readonly inspector: EntryInspector;
   /** @internal Derives the part of a key that `varyBy` and `version` ask for. */
@@ -60,6 +62,7 @@ export class AsyncCache<T = unknown> {
     this.local = parts.local;
     this.loads = parts.loads;
     this.reader = parts.reader;
+    this.lookups = new Lookups(namespace, runtime, parts.reader, parts.recorder);
     this.setter = parts.setter;
     this.invalidator = parts.invalidator;
     this.inspector = parts.inspector;
@@ -81,7 +84,7 @@ export class AsyncCache<T = unknown> {
    * @throws CacheKeyError for a key that is not a well-formed non-empty string
    */
   get(key: CacheKey): Promise<T | undefined> {
-    return this.hit(key, undefined) ?? this.getSlowly(key);
+    return this.hit(key, undefined) ?? this.lookups.get(key);
   }
 
   /**
@@ -89,16 +92,17 @@ export class AsyncCache<T = unknown> {
    * While Redis can't be used, only L1 is asked.
    * @throws CacheKeyError as {@link get}
    */
-  async lookup(key: CacheKey): Promise<Lookup<T>> {
-    const found = await this.find(key);
-    if (found === undefined) {
-      this.recorder.miss(key, { stale: false, collapsed: false, stored: false });
-      return MISS;
-    }
-    const { tier, ttlMs, ageMs, stored } = found;
-    const state = ttlMs > 0 ? 'fresh' : 'stale';
-    this.recorder.hit(key, tier, state, ttlMs);
-    return { state, value: this.reader.values.read(stored) as T, tier, ageMs, ttlMs };
+  lookup(key: CacheKey): Promise<Lookup<T>> {
+    return this.lookups.lookup(key);
+  }
+
+  /**
+   * @internal The fresh value of L1, at once; `undefined` when {@link lookup} must go on. It is counted as a lookup only
+   * if the caller uses it.
+   * @throws CacheKeyError as {@link get}
+   */
+  lookupLocal(key: string, uses: (value: T, ageMs: number) => boolean): Found<T> | undefined {
+    return this.lookups.local(key, uses);
   }
 
   /**
@@ -112,7 +116,7 @@ export class AsyncCache<T = unknown> {
       return Promise.all(keys.map((key) => this.get(key)));
     }
     const found = await this.reader.freshMany(keys.map(encodeKey));
-    return keys.map((key, index) => this.readCounted(key, found[index]));
+    return keys.map((key, index) => this.lookups.valueOf(key, found[index]));
   }
 
   /**
@@ -207,7 +211,7 @@ export class AsyncCache<T = unknown> {
 
   /** Whether there is a fresh value. The call is not counted as a lookup. While Redis can't be used, only L1 is asked. */
   async has(key: CacheKey): Promise<boolean> {
-    return onlyFresh(await this.find(key)) !== undefined;
+    return onlyFresh(await this.lookups.find(key)) !== undefined;
   }
 
   /**
@@ -292,26 +296,6 @@ export class AsyncCache<T = unknown> {
     }
     const reading = values === undefined ? this.reading : readingOf(values);
     return Promise.resolve(store.valueAt(slot, reading) as T);
-  }
-
-  private async getSlowly(key: CacheKey): Promise<T | undefined> {
-    return this.readCounted(key, onlyFresh(await this.find(key)));
-  }
-
-  /** The entry of a key, fresh or stale, unless a scope of `bypass` or `refresh` passes over it. */
-  private async find(key: CacheKey): Promise<FoundEntry | undefined> {
-    const encodedKey = encodeKey(key);
-    return this.runtime.scopes.current?.skips(this.namespace, key) === true ? undefined : this.reader.any(encodedKey);
-  }
-
-  /** Counts the result of a lookup, and returns its value. */
-  private readCounted(key: CacheKey, found: FoundEntry | undefined): T | undefined {
-    if (found === undefined) {
-      this.recorder.miss(key, { stale: false, collapsed: false, stored: false });
-      return undefined;
-    }
-    this.recorder.hit(key, found.tier, 'fresh', found.ttlMs);
-    return this.reader.values.read(found.stored) as T;
   }
 
   /** Not `async` itself: every call that waits would then keep these local variables in memory. */

@@ -19,6 +19,10 @@ function never(): Promise<never> {
   return new Promise(() => {});
 }
 
+function ended(decision: 'answered' | 'passed'): true | Promise<never> {
+  return decision === 'answered' ? never() : true;
+}
+
 /** The last guard of every cached method. It has no state: an application without the module caches nothing. */
 export class AnswerPoint implements CanActivate {
   private readonly routers = new WeakMap<object, HttpCacheRouter>();
@@ -39,7 +43,8 @@ export class AnswerPoint implements CanActivate {
       return true;
     }
     const exchange = exchangeOf(request, context.getArgByIndex<object>(1));
-    return router.handle(exchange, route).then((decision) => (decision === 'answered' ? never() : true));
+    const deciding = router.handle(exchange, route);
+    return typeof deciding === 'string' ? ended(deciding) : deciding.then(ended);
   }
 
   private routerOf(request: ExpressRequest | FastifyRequest): HttpCacheRouter | undefined {

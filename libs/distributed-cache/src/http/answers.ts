@@ -1,10 +1,10 @@
 import { toMs } from '../core/index.js';
 import { ageSeconds, type StoredResponse } from './entry/stored-response.js';
-import type { Answer, Exchange } from './exchange/exchange.js';
+import type { Answer, Exchange, ReadyAnswer } from './exchange/exchange.js';
 import type { BoundRoute } from './module/bound-route.js';
 import type { ClientRule } from './module/options.js';
 import { contentRange, requestedRange } from './rules/byte-range.js';
-import { type Fields, membersOf } from './rules/fields.js';
+import { type Fields, fieldText, membersOf } from './rules/fields.js';
 import { mergeVary } from './rules/selecting-headers.js';
 import { isNotModified, isRangeCurrent, notModifiedFields } from './rules/validators.js';
 
@@ -37,6 +37,38 @@ export function answerFrom(
   return range === 'unsatisfiable'
     ? { status: 416, fields: { ...notModifiedFields(fields), ...part } }
     : { status: 206, fields: { ...fields, ...part }, body: stored.body.subarray(range.first, range.last + 1) };
+}
+
+/** The usual answers from a stored response, with all fields but `Age` and `Cache-Status`. */
+export interface ReadyResponse {
+  readonly stored: StoredResponse;
+  /** The age in seconds for which they hold; `undefined`: for each. */
+  readonly age: number | undefined;
+  readonly etag: string | undefined;
+  /** `undefined`: it has to be made for each request by {@link answerFrom}. */
+  readonly whole: ReadyAnswer | undefined;
+  readonly notModified: ReadyAnswer | undefined;
+}
+
+export function readyResponse(stored: StoredResponse, route: BoundRoute, age: number): ReadyResponse {
+  const { status } = stored;
+  const fields = outgoingFields(stored.fields, route, age);
+  const { clients } = route;
+  const isLasting = stored.fields['cache-control'] !== undefined || clients === 'revalidate' || clients === 'no-store';
+  const isSimple = fields['set-cookie'] === undefined; // middleware may have set one, which is replaced
+  return {
+    stored,
+    age: isLasting ? undefined : age,
+    etag: fieldText(fields, 'etag'),
+    whole: isSimple ? { status, lines: linesOf(fields), body: hasBody(status) ? stored.body : undefined } : undefined,
+    notModified: isSimple && status === 200 ? { status: 304, lines: linesOf(notModifiedFields(fields)) } : undefined,
+  };
+}
+
+function linesOf(fields: Fields): ReadyAnswer['lines'] {
+  return Object.entries(fields).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, typeof value === 'object' ? value : `${value}`] as const],
+  );
 }
 
 function hasBody(status: number): boolean {

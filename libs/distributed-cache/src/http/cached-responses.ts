@@ -1,9 +1,8 @@
 import type { AsyncCache, DistributedCache, Lookup } from '../core/index.js';
-import { answerFrom, appended, sendAnswer } from './answers.js';
+import { appended, sendAnswer } from './answers.js';
 import { credentialOf } from './credentials.js';
 import { declaredSelection, responseKey, splitUrl, variantKey } from './entry/response-key.js';
 import {
-  codedBodyIn,
   entryOf,
   isVariantIndex,
   responseIn,
@@ -11,18 +10,17 @@ import {
   type StoredResponse,
   type VariantIndex,
 } from './entry/stored-response.js';
-import { codeBody, codedKey, inCoding, isWorthCoding, withMember } from './entry/coded-body.js';
 import type { Answer, Exchange, ResponseHead } from './exchange/exchange.js';
 import { controlOf } from './response-control.js';
-import { chooseCoding } from './rules/content-coding.js';
-import type { Fields } from './rules/fields.js';
 import { notModifiedFields } from './rules/validators.js';
 import { type FillHost, type Place, ResponseFill } from './response-fill.js';
 import { coreTtl } from './response-policy.js';
+import { StoredAnswers } from './stored-answers.js';
 import type { BoundRoute } from './module/bound-route.js';
 import type { CachedRequest, HttpCacheOptions } from './module/options.js';
 import { cacheStatusMember, type CacheStatus, type ForwardReason } from './rules/cache-status.js';
 import { type RequestDemand, requestDemand, satisfiesDemand } from './rules/request-directives.js';
+import type { Fields } from './rules/fields.js';
 import { selectionKey } from './rules/selecting-headers.js';
 
 /** The cache is passed by for a longer URL, which hardly any second request has. In characters. */
@@ -54,6 +52,7 @@ export class CachedResponses implements FillHost {
   readonly cache: AsyncCache<StoredEntry | null>;
   private readonly isHonouringRequests: boolean;
   readonly credentials: readonly string[];
+  private readonly answers: StoredAnswers;
   private readonly uncacheable = new Map<string, number>();
   private readonly refreshing = new Set<string>();
   private readonly reported = new Set<string>();
@@ -70,10 +69,11 @@ export class CachedResponses implements FillHost {
       values: 'shared',
       grace: SOFT_PURGE_GRACE,
     });
+    this.answers = new StoredAnswers(this.cache, (status) => this.statusMember(status), this.isHonouringRequests);
   }
 
   /** @returns whether the exchange was answered; if not, the handler runs */
-  async handle(exchange: Exchange, route: BoundRoute): Promise<Decision> {
+  handle(exchange: Exchange, route: BoundRoute): Decision | Promise<Decision> {
     let bypass: string | undefined;
     let key: string | undefined;
     try {
@@ -87,7 +87,7 @@ export class CachedResponses implements FillHost {
       const detail = bypass ?? 'audience';
       return this.pass(exchange, { forward: detail === 'method' ? 'method' : 'bypass', detail });
     }
-    return this.answer(exchange, route, key);
+    return this.answers.sendFromMemory(exchange, route, key) ? 'answered' : this.answer(exchange, route, key);
   }
 
   /** Lets the handler of a repeated request run, and stores its response at the given place. */
@@ -141,14 +141,14 @@ export class CachedResponses implements FillHost {
     const staleMs = -ttlMs;
     const mayBeStale = stored.whileRevalidateMs > 0 || stored.ifErrorMs > 0;
     if (satisfiesDemand({ ...times, mayBeStale }, demand) || demand.onlyIfCached) {
-      return this.send(exchange, route, place.key, found, { ttlSeconds: ttlMs / 1000 });
+      this.answers.send(exchange, route, place.key, found, { ttlSeconds: ttlMs / 1000 });
+      return 'answered';
     }
     if (staleMs >= 0 && staleMs < stored.whileRevalidateMs && !demand.mustValidate) {
       this.refreshInBackground(exchange, place, stored);
-      return this.send(exchange, route, place.key, found, {
-        ttlSeconds: ttlMs / 1000,
-        detail: 'stale-while-revalidate',
-      });
+      const status = { ttlSeconds: ttlMs / 1000, detail: 'stale-while-revalidate' };
+      this.answers.send(exchange, route, place.key, found, status);
+      return 'answered';
     }
     if (staleMs < 0) {
       await this.cache.expire(place.key); // fresh, and the client demands a newer one
@@ -199,15 +199,12 @@ export class CachedResponses implements FillHost {
     }
     const entry = responseIn(outcome.entry);
     const isOwn = entry !== undefined && entry.selection === place.selection && entry.id !== place.stale?.stored.id;
-    return entry !== undefined && isOwn
-      ? this.send(
-          exchange,
-          route,
-          place.key,
-          { stored: entry, ageMs: 0 },
-          { forward, isCollapsed: true, ttlSeconds: entry.freshMs / 1000 },
-        )
-      : this.pass(exchange, { forward, isCollapsed: true });
+    if (entry === undefined || !isOwn) {
+      return this.pass(exchange, { forward, isCollapsed: true });
+    }
+    const status = { forward, isCollapsed: true, ttlSeconds: entry.freshMs / 1000 };
+    this.answers.send(exchange, route, place.key, { stored: entry, ageMs: 0 }, status);
+    return 'answered';
   }
 
   private refreshInBackground(exchange: Exchange, place: Place, stored: StoredResponse): void {
@@ -251,48 +248,6 @@ export class CachedResponses implements FillHost {
   private isUncacheable(key: string): boolean {
     const untilMs = this.uncacheable.get(key);
     return untilMs !== undefined && untilMs > Date.now();
-  }
-
-  private async send(
-    exchange: Exchange,
-    route: BoundRoute,
-    key: string,
-    { stored, ageMs }: Pick<Found, 'stored' | 'ageMs'>,
-    status: CacheStatus,
-  ): Promise<Decision> {
-    const { requestFields } = exchange;
-    const sent =
-      route.encodings.length > 0 && isWorthCoding(stored)
-        ? await this.inCoding(requestFields, route, key, stored)
-        : stored;
-    const answer = answerFrom(sent, ageMs, route, requestFields, Date.now());
-    sendAnswer(exchange, answer, this.statusMember(status));
-    return 'answered';
-  }
-
-  /**
-   * The stored response in the content coding that the client prefers. The first request for a coding gets the body as
-   * it is, and has it compressed in the background.
-   */
-  private async inCoding(
-    requestFields: Fields,
-    route: BoundRoute,
-    key: string,
-    stored: StoredResponse,
-  ): Promise<StoredResponse> {
-    const identity = withMember(stored, 'vary', 'accept-encoding');
-    const coding = chooseCoding(requestFields, route.encodings);
-    if (coding === 'identity' || requestFields['range'] !== undefined) {
-      return identity;
-    }
-    const place = codedKey(key, stored, coding);
-    const coded = await this.cache.hit(place, undefined);
-    if (coded === undefined) {
-      const ttl = coreTtl(stored.freshMs);
-      this.cache.getOrSet(place, () => codeBody(stored.body, coding), { ttl }).catch(() => {});
-    }
-    const body = codedBodyIn(coded);
-    return body === undefined ? identity : inCoding(identity, coding, body);
   }
 
   /** 504 for `only-if-cached` (RFC 9111 section 5.2.1.7). */

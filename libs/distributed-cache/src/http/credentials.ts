@@ -34,7 +34,8 @@ const ALL_HEADERS = 'all headers';
  * @param headers further headers that are credentials
  */
 export function credentialOf(request: object, fields: Fields, headers: readonly string[]): string | undefined {
-  const header = [...CLIENT_HEADERS, ...headers].find((name) => fields[name] !== undefined);
+  const isSent = (name: string): boolean => fields[name] !== undefined;
+  const header = CLIENT_HEADERS.find(isSent) ?? headers.find(isSent);
   return header ?? (isPresent(request, 'user') ? 'user' : undefined);
 }
 

@@ -25,12 +25,12 @@ export interface KeyParts {
 
 /** The key of an entry. `|` separates its parts, and is written as `||` inside of them, so no two lists are one key. */
 export function responseKey({ route, host, path, query, audience, selection }: KeyParts): string {
-  const parts = [route, host, path, query, ...optional('u', audience), ...optional('v', selection)];
-  return parts.map((part) => shortened(part).replaceAll('|', '||')).join(' | ');
+  const key = `${written(route)} | ${written(host)} | ${written(path)} | ${written(query)}`;
+  return key + optional('u', audience) + optional('v', selection);
 }
 
-function optional(mark: string, part: string | undefined): string[] {
-  return part === undefined ? [] : [`${mark}=${part}`];
+function optional(mark: string, part: string | undefined): string {
+  return part === undefined ? '' : ` | ${written(`${mark}=${part}`)}`;
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
@@ -44,6 +44,11 @@ function shortened(part: string): string {
     return `#${createHash('sha256').update(part, 'utf16le').digest('base64url')}`;
   }
   return part.startsWith('#') ? `#${part}` : part;
+}
+
+function written(part: string): string {
+  const short = shortened(part);
+  return short.includes('|') ? short.replaceAll('|', '||') : short;
 }
 
 /** The number of variants that one URL keeps by headers that only its handler names; the next one replaces another. */

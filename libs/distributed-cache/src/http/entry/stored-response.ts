@@ -42,13 +42,26 @@ export function entryOf(response: StoredResponse): BytesValue {
   return new BytesValue({ ...head, ...(selection !== undefined && { selection }) }, body, isCompressed);
 }
 
-/** The response of an entry; `undefined` when the entry is another one. */
-export function responseIn(entry: StoredEntry | null | undefined): StoredResponse | undefined {
+/** What this process has made of an entry. */
+export interface ResponseView {
+  readonly response: StoredResponse;
+  /** Whether its body is kept in other codings. */
+  isCodable?: boolean;
+  /** Its answers, ready to be sent. */
+  view?: unknown;
+}
+
+/** The view of the entry of a response, the same one each time; `undefined` when the entry is another one. */
+export function viewIn(entry: StoredEntry | null | undefined): ResponseView | undefined {
   if (!(entry instanceof BytesValue)) {
     return undefined;
   }
-  entry.view ??= isResponseHead(entry.head) ? { ...entry.head, body: entry.body } : null;
-  return (entry.view as StoredResponse | null) ?? undefined;
+  entry.view ??= isResponseHead(entry.head) ? { response: { ...entry.head, body: entry.body } } : null;
+  return (entry.view as ResponseView | null) ?? undefined;
+}
+
+export function responseIn(entry: StoredEntry | null | undefined): StoredResponse | undefined {
+  return viewIn(entry)?.response;
 }
 
 const TIMES = ['initialAgeMs', 'freshMs', 'whileRevalidateMs', 'ifErrorMs'] as const;

@@ -8,6 +8,13 @@ export interface Answer {
   readonly body?: Buffer | undefined;
 }
 
+/** A response of the cache whose fields need no further work: no `Vary` and no `Cache-Status` was set before. */
+export interface ReadyAnswer {
+  readonly status: number;
+  readonly lines: readonly (readonly [name: string, value: string | readonly string[]])[];
+  readonly body?: Buffer | undefined;
+}
+
 /** The head of the handler's response: its status, and the fields that the handler set, without those set before it. */
 export interface ResponseHead {
   readonly status: number;
@@ -51,6 +58,8 @@ export interface Exchange {
   field(name: string): Fields[string];
   /** Ends the exchange with a response of the cache. What was set before stays, unless the response has the field. */
   send(answer: Answer): void;
+  /** Ends the exchange as {@link send}, with fields that differ from answer to answer in addition. */
+  sendReady(answer: ReadyAnswer, age: string, cacheStatus: string | undefined): void;
   /** Follows the response of the handler. */
   follow(listener: ResponseListener, maxBodyBytes: number): void;
 }

@@ -8,6 +8,7 @@ import {
   fieldsOfHandler,
   isReduced,
   type RawExchange,
+  type ReadyAnswer,
   type ResponseListener,
 } from './exchange.js';
 
@@ -55,6 +56,24 @@ export class ExpressExchange implements Exchange {
         response.setHeader(name, value);
       }
     }
+    this.end(body);
+  }
+
+  sendReady({ status, lines, body }: ReadyAnswer, age: string, cacheStatus: string | undefined): void {
+    const { response } = this;
+    response.statusCode = status;
+    for (const [name, value] of lines) {
+      response.setHeader(name, value);
+    }
+    response.setHeader('age', age);
+    if (cacheStatus !== undefined) {
+      response.setHeader('cache-status', cacheStatus);
+    }
+    this.end(body);
+  }
+
+  private end(body: Buffer | undefined): void {
+    const { response } = this;
     if (body === undefined) {
       response.end();
     } else {

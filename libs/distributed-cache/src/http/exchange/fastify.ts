@@ -10,6 +10,7 @@ import {
   fieldsOfHandler,
   isReduced,
   type RawExchange,
+  type ReadyAnswer,
   type ResponseListener,
 } from './exchange.js';
 
@@ -76,6 +77,19 @@ export class FastifyExchange implements Exchange {
       }
     }
     // An empty buffer would be given a content type.
+    reply.send(body?.length === 0 ? undefined : body);
+  }
+
+  sendReady({ status, lines, body }: ReadyAnswer, age: string, cacheStatus: string | undefined): void {
+    const { reply } = this;
+    reply.code(status);
+    for (const [name, value] of lines) {
+      reply.header(name, value);
+    }
+    reply.header('age', age);
+    if (cacheStatus !== undefined) {
+      reply.header('cache-status', cacheStatus);
+    }
     reply.send(body?.length === 0 ? undefined : body);
   }
 

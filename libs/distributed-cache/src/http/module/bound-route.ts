@@ -1,5 +1,6 @@
 import { isDuration, toMs, type Duration } from '../../core/index.js';
 import type { QueryRule, VaryValue } from '../entry/response-key.js';
+import { codingChooser } from '../rules/content-coding.js';
 import type { CachedResponseOptions, ClientRule, HttpCacheOptions } from './options.js';
 
 const ONE_MINUTE_MS = 60_000;
@@ -28,6 +29,8 @@ export interface BoundRoute {
   readonly statuses: ReadonlyMap<number, number | undefined>;
   readonly maxBodyBytes: number;
   readonly encodings: readonly ('br' | 'gzip')[];
+  /** The coding of them that a request prefers. */
+  readonly codingFor: ReturnType<typeof codingChooser>;
   readonly when: CachedResponseOptions['when'];
   readonly cacheIf: CachedResponseOptions['cacheIf'];
 }
@@ -54,6 +57,11 @@ export function bindRoute(name: string, options: CachedResponseOptions, module: 
   const vary = varyRules(options.vary ?? []);
   const whileRevalidateMs = toMs(options.staleWhileRevalidate ?? 0);
   const ifErrorMs = toMs(options.staleIfError ?? (module.rules === 'rfc9111' ? ONE_MINUTE_MS / 1000 : 0));
+  // The compressed length of what one client gets tells others of its content: not compressed unless asked for.
+  const encodings =
+    options.encodings === false
+      ? []
+      : (options.encodings ?? (typeof options.audience === 'function' ? [] : (['br', 'gzip'] as const)));
   const ttl = options.ttl ?? module.ttl ?? ONE_MINUTE_MS / 1000;
   return {
     name,
@@ -72,11 +80,8 @@ export function bindRoute(name: string, options: CachedResponseOptions, module: 
       ...Object.entries(options.statuses ?? {}).map(([status, ttlOfIt]) => [Number(status), toMs(ttlOfIt)] as const),
     ]),
     maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
-    // The compressed length of what one client gets tells others of its content: not compressed unless asked for.
-    encodings:
-      options.encodings === false
-        ? []
-        : (options.encodings ?? (typeof options.audience === 'function' ? [] : ['br', 'gzip'])),
+    encodings,
+    codingFor: codingChooser(encodings),
     when: options.when,
     cacheIf: options.cacheIf,
   };

@@ -93,7 +93,7 @@ export class HttpCacheRouter {
     return this.allRoutes().find((route) => route.name === name);
   }
 
-  handle(exchange: Exchange, route: BoundRoute): Promise<'answered' | 'passed'> {
+  handle(exchange: Exchange, route: BoundRoute): 'answered' | 'passed' | Promise<'answered' | 'passed'> {
     const place = this.replays.get(exchange.raw.request);
     return place === undefined
       ? this.responses.handle(exchange, route)

@@ -33,6 +33,27 @@ export function chooseCoding(requestFields: Fields, offered: readonly ContentCod
   return offered.find((coding) => coding === best) ?? 'identity';
 }
 
+/** The number of values of `Accept-Encoding` that are remembered: browsers send a handful. */
+const MAX_REMEMBERED = 64;
+
+/** {@link chooseCoding} for one list of codings, which remembers what it has chosen. */
+export function codingChooser(
+  offered: readonly ContentCoding[],
+): (requestFields: Fields) => ContentCoding | 'identity' {
+  const chosen = new Map<Fields[string], ContentCoding | 'identity'>();
+  return (requestFields) => {
+    const accepted = requestFields['accept-encoding'];
+    let coding = chosen.get(accepted);
+    if (coding === undefined) {
+      coding = chooseCoding(requestFields, offered);
+      if (chosen.size < MAX_REMEMBERED && String(accepted).length < 256) {
+        chosen.set(accepted, coding);
+      }
+    }
+    return coding;
+  };
+}
+
 /**
  * The best match of a client's `Accept-Language` among the languages that an application has (RFC 9110 section 12.5.4).
  * @returns the first of them when the client accepts none, or says nothing
