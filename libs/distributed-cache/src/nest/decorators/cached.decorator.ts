@@ -38,27 +38,32 @@ export function Cached<Args extends unknown[] = unknown[], Result = unknown>(
 export function CachedKeywords<Args extends unknown[] = unknown[], Result = unknown>(
   options: Omit<CachedOptions<Args, Result>, 'namespace'> = {},
 ): AsyncMethodDecorator<Args, Result> {
-  return cachedDecorator('CachedKeywords', { ...options, namespace: 'keywords' });
+  return cachedDecorator('CachedKeywords', options, 'keywords');
 }
 
 /** `@Cached` in the namespace `metrics`, fresh for 12 h (`CACHE_TTL_METRICS`). */
 export function CachedMetrics<Args extends unknown[] = unknown[], Result = unknown>(
   options: Omit<CachedOptions<Args, Result>, 'namespace'> = {},
 ): AsyncMethodDecorator<Args, Result> {
-  return cachedDecorator('CachedMetrics', { ...options, namespace: 'metrics' });
+  return cachedDecorator('CachedMetrics', options, 'metrics');
 }
 
 /** `@Cached` in the namespace `trends`, fresh for 6 h (`CACHE_TTL_TRENDS`). */
 export function CachedTrends<Args extends unknown[] = unknown[], Result = unknown>(
   options: Omit<CachedOptions<Args, Result>, 'namespace'> = {},
 ): AsyncMethodDecorator<Args, Result> {
-  return cachedDecorator('CachedTrends', { ...options, namespace: 'trends' });
+  return cachedDecorator('CachedTrends', options, 'trends');
 }
 
 function cachedDecorator<Args extends unknown[], Result>(
   decorator: string,
-  given: CachedOptions<Args, Result>,
+  written: CachedOptions<Args, Result>,
+  ownNamespace?: string,
 ): AsyncMethodDecorator<Args, Result> {
+  if (typeof written === 'function' || (written !== null && Object.hasOwn(written, 'constructor'))) {
+    throw new TypeError(`@${decorator} needs parentheses: write @${decorator}()`); // the options are the prototype
+  }
+  const given = ownNamespace === undefined ? written : { ...written, namespace: ownNamespace };
   return (target, name, descriptor: PropertyDescriptor) => {
     const method = new Declaration<CachedOptions<Args, Result>>(decorator, 'read', target, name, given);
     const binding = method.bind((parts: MethodParts<Result>, options) => {

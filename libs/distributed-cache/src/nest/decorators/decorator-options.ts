@@ -299,7 +299,10 @@ export function namesLike(name: string, names: readonly string[]): string {
 }
 
 function shown(value: unknown): string {
-  return types.isAsyncFunction(value) ? 'an async function' : (JSON.stringify(value) ?? typeof value);
+  if (types.isAsyncFunction(value)) {
+    return 'an async function';
+  }
+  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? typeof value); // JSON has no NaN
 }
 
 /** A number of seconds over ten years was probably meant in milliseconds. */

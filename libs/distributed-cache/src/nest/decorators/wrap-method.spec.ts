@@ -18,7 +18,7 @@ import { httpForTest, nestForTest } from '../../../../../test/support/nest-for-t
 import { recordLogs } from '../../../../../test/support/recording-logger.js';
 import { CacheEvict } from './cache-evict.decorator.js';
 import { CachePut } from './cache-put.decorator.js';
-import { Cached } from './cached.decorator.js';
+import { Cached, CachedTrends } from './cached.decorator.js';
 
 const ROLES = 'roles';
 
@@ -265,6 +265,27 @@ describe('a cache decorator refuses', () => {
     }
     expect(decorate(Users.prototype, 'first')).toThrow('@Cached() goes on an instance method; first is none');
     expect(decorate(Users.prototype, 'property')).toThrow(TypeError);
+  });
+
+  it('to be used without parentheses, which would replace the method', () => {
+    class Users {
+      async find(): Promise<void> {}
+    }
+    const [target, standard] = [Users.prototype as never, methodOf(Users, 'find') as never];
+    expect(() => Cached(target)).toThrow('@Cached needs parentheses: write @Cached()');
+    expect(() => Cached(standard)).toThrow('@Cached needs parentheses: write @Cached()');
+    expect(() => CachedTrends(target)).toThrow('@CachedTrends needs parentheses: write @CachedTrends()');
+  });
+
+  it('the decorators of the ECMAScript proposal, and names the option of the compiler', () => {
+    class Users {
+      async find(): Promise<void> {}
+    }
+    const context = { kind: 'method', name: 'find' };
+    const decorateStandard = Cached() as unknown as (method: unknown, context: object) => void;
+    expect(() => decorateStandard(methodOf(Users, 'find'), context)).toThrow(
+      '@Cached() of find is compiled as a decorator of ECMAScript: set experimentalDecorators (and emitDecoratorMetadata) in tsconfig.json, as Nest needs them',
+    );
   });
 });
 

@@ -59,6 +59,12 @@ export function wrapMethod(
   call: WrappedCall,
   quickAnswer?: QuickAnswer,
 ): void {
+  if (typeof name === 'object') {
+    const { name: method } = name as { readonly name?: unknown };
+    throw new TypeError(
+      `@${decorator}() of ${String(method)} is compiled as a decorator of ECMAScript: set experimentalDecorators (and emitDecoratorMetadata) in tsconfig.json, as Nest needs them`,
+    );
+  }
   if (typeof target === 'function' || typeof descriptor?.value !== 'function') {
     throw new TypeError(`@${decorator}() goes on an instance method; ${String(name)} is none`);
   }
