@@ -23,7 +23,7 @@ export function answerFrom(
 ): Answer {
   const age = ageSeconds(stored, residentMs);
   const fields = { ...outgoingFields(stored.fields, route, age), age: `${age}` };
-  if (stored.status === 200 && isNotModified(client, fields, nowMs)) {
+  if (stored.status === 200 && isNotModified(client, fields, nowMs, route.isByTheLetter)) {
     return { status: 304, fields: notModifiedFields(fields) };
   }
   const range =

@@ -20,6 +20,8 @@ export interface BoundRoute {
   readonly varyNames: readonly string[];
   readonly query: QueryRule;
   readonly tags: NonNullable<CachedResponseOptions['tags']>;
+  /** Whether the rules are those of RFC 9111 by the letter. */
+  readonly isByTheLetter: boolean;
   readonly whileRevalidateMs: number;
   readonly ifErrorMs: number;
   /** How long an entry is kept after its TTL, to be sent stale or to be validated. */
@@ -56,7 +58,8 @@ export function bindRoute(name: string, options: CachedResponseOptions, module: 
   checkOptions(name, options);
   const vary = varyRules(options.vary ?? []);
   const whileRevalidateMs = toMs(options.staleWhileRevalidate ?? 0);
-  const ifErrorMs = toMs(options.staleIfError ?? (module.rules === 'rfc9111' ? ONE_MINUTE_MS / 1000 : 0));
+  const isByTheLetter = module.rules === 'rfc9111';
+  const ifErrorMs = toMs(options.staleIfError ?? (isByTheLetter ? ONE_MINUTE_MS / 1000 : 0));
   // The compressed length of what one client gets tells others of its content: not compressed unless asked for.
   const encodings =
     options.encodings === false
@@ -71,9 +74,10 @@ export function bindRoute(name: string, options: CachedResponseOptions, module: 
     varyNames: Object.keys(vary),
     query: options.query ?? 'all',
     tags: options.tags ?? NO_TAGS,
+    isByTheLetter,
     whileRevalidateMs,
     ifErrorMs,
-    keptStaleMs: Math.max(whileRevalidateMs, ifErrorMs, module.rules === 'rfc9111' ? ONE_DAY_MS : ONE_MINUTE_MS),
+    keptStaleMs: Math.max(whileRevalidateMs, ifErrorMs, isByTheLetter ? ONE_DAY_MS : ONE_MINUTE_MS),
     clients: options.clients ?? 'revalidate',
     statuses: new Map([
       ...DEFAULT_STATUSES.map((status) => [status, undefined] as const),

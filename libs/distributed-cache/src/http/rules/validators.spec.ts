@@ -67,6 +67,23 @@ describe('isNotModified (RFC 9110 section 13.2.2)', () => {
     expect(isNotModified(request, fields, NOW_MS)).toBe(isMet);
   });
 
+  it.each<[string, Fields, boolean]>([
+    [at(-1), { date: at(0) }, false],
+    [at(0), { date: at(0) }, true],
+    [at(1), { date: at(0), etag: '"a"' }, true],
+    [at(1), { date: 'today' }, false],
+    [at(0), { date: at(0), 'last-modified': at(1) }, false],
+    [at(0), { date: at(0), 'last-modified': 'yesterday' }, false],
+    [at(0), {}, false],
+  ])(
+    'by the letter, since %j with %j is %j: without Last-Modified, Date counts (RFC 9111 section 4.3.2)',
+    (since, fields, isMet) => {
+      const request = { 'if-modified-since': since };
+      expect(isNotModified(request, fields, NOW_MS, true)).toBe(isMet);
+      expect(isNotModified({ ...request, 'if-none-match': '"b"' }, fields, NOW_MS, true)).toBe(false);
+    },
+  );
+
   it('reads the three forms of a date', () => {
     const forms = ['Sunday, 06-Nov-94 08:49:37 GMT', 'Sun Nov  6 08:49:37 1994', 'Sun, 06 Nov 1994 08:49:37 GMT'];
     const fields = { 'last-modified': forms[2] };

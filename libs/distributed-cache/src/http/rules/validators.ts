@@ -44,14 +44,17 @@ function areWeaklyEqual(one: string, other: string): boolean {
  * Whether the conditions of a GET or HEAD are met by the stored response, so that the answer is 304 (section 13.2.2).
  * `If-None-Match` decides alone when it is present (section 13.1.3).
  * @param stored the fields of the stored response
+ * @param usesDate whether `Date` counts where there is no `Last-Modified` (RFC 9111 section 4.3.2). Two responses that
+ *   were made in one second have the same.
  */
-export function isNotModified(requestFields: Fields, stored: Fields, nowMs: number): boolean {
+export function isNotModified(requestFields: Fields, stored: Fields, nowMs: number, usesDate = false): boolean {
   const noneMatch = fieldText(requestFields, 'if-none-match');
   if (noneMatch !== undefined) {
     return matchesAny(noneMatch, fieldText(stored, 'etag'));
   }
   const since = dateOf(requestFields, 'if-modified-since', nowMs);
-  const lastModified = dateOf(stored, 'last-modified', nowMs);
+  const changed = usesDate && stored['last-modified'] === undefined ? 'date' : 'last-modified';
+  const lastModified = dateOf(stored, changed, nowMs);
   return since !== undefined && lastModified !== undefined && lastModified <= since;
 }
 
