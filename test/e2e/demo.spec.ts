@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { DistributedCacheOptions } from 'nestjs-distributed-cache';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { redisForTest } from '../support/redis-for-test.js';
-import { type Answer, startDemo } from './demo-for-test.js';
+import { type Answer, type Demo, startDemo } from './demo-for-test.js';
 
 /** Each route that answers from the cache: its namespace, its TTL, and a fact of the answer. */
 const CACHED_ROUTES = [
@@ -34,6 +34,15 @@ function expectHit(answer: Answer, namespace: string, tier: 'local' | 'redis', t
   expect(answer.cacheStatus).toBe(`${namespace}; hit; ttl=${seconds}; detail=${tier}`);
   expect(Number(seconds)).toBeGreaterThan(ttlSeconds * 0.85);
   expect(Number(seconds)).toBeLessThanOrEqual(ttlSeconds * 1.15);
+}
+
+/** Asks until the stored response is the answer: that of a miss leaves before Redis has acknowledged the entry. */
+function storedAnswer(demo: Demo, path: string): Promise<Answer> {
+  return vi.waitFor(async () => {
+    const answer = await demo.ask(path);
+    expect(answer.cacheStatus).toMatch(/^http;hit;ttl=\d+$/);
+    return answer;
+  });
 }
 
 describe.each(PLACES)('the demo %s', (_place, options) => {
@@ -172,6 +181,59 @@ describe.each(PLACES)('the demo %s', (_place, options) => {
     }
   });
 
+  it('sends a stored response until a purge, with the same body as the cached result', async () => {
+    const demo = await startDemo(options());
+    const path = '/responses/keywords/linux';
+    const result = await demo.ask('/insights/keywords/linux');
+    const made = await demo.ask(path);
+    expect(made.cacheStatus).toMatch(/^keywords; hit; ttl=\d+; detail=local, http;fwd=uri-miss;stored$/);
+    const stored = await storedAnswer(demo, path);
+    expect(stored).toMatchObject({ status: 200, body: result.body });
+    expect(stored.headers.get('etag')).toBe(made.headers.get('etag'));
+    expect(stored.headers.get('age')).toMatch(/^\d+$/);
+    expect(await demo.ask('/responses', 'DELETE')).toMatchObject({ status: 204 });
+    expect((await demo.ask(path)).cacheStatus).toMatch(/^keywords; hit; .*, http;fwd=uri-miss;stored$/);
+  });
+
+  it('drops the stored responses of a term in any spelling when its keywords are forgotten', async () => {
+    const demo = await startDemo(options());
+    const spellings = ['/responses/keywords/kernel', '/responses/keywords/%20KERNEL'];
+    for (const path of spellings) {
+      await storedAnswer(demo, path);
+    }
+    await demo.ask('/insights/keywords/Kernel', 'DELETE');
+    for (const path of spellings) {
+      expect((await demo.ask(path)).cacheStatus).toMatch(/, http;fwd=uri-miss;stored$/);
+    }
+  });
+
+  it('stores the 404 of an unknown domain for a minute, and no 400', async () => {
+    const demo = await startDemo(options());
+    const unknown = await storedAnswer(demo, '/responses/domains/nobody.example');
+    expect(unknown).toMatchObject({ status: 404, json: { statusCode: 404 } });
+    expect(Number(/^http;hit;ttl=(\d+)$/.exec(unknown.cacheStatus ?? '')?.[1])).toBeLessThanOrEqual(60);
+    await demo.ask('/responses/trends/%20');
+    expect(await demo.ask('/responses/trends/%20')).toMatchObject({
+      status: 400,
+      cacheStatus: 'distributed-cache; fwd=bypass, http;fwd=uri-miss',
+    });
+  });
+
+  it('documents ETag, Cache-Status and 304 of each insight, and Age of those that are stored responses', async () => {
+    const demo = await startDemo(options());
+    const { paths } = (await demo.ask('/docs-json')).json as {
+      paths: Record<string, { get?: { responses: Record<string, { headers?: Record<string, unknown> }> } }>;
+    };
+    const documented = Object.entries(paths).filter(([path]) => /\/(keywords|domains|trends)\//.test(path));
+    expect(documented).toHaveLength(6);
+    for (const [path, { get }] of documented) {
+      const names = ['ETag', 'Cache-Status', ...(path.startsWith('/responses') ? ['Age'] : [])];
+      for (const status of ['200', '304']) {
+        expect(Object.keys(get?.responses[status]?.headers ?? {})).toEqual(names);
+      }
+    }
+  });
+
   it('lists every route in its OpenAPI document, with the actual answers', async () => {
     const demo = await startDemo(options());
     const { json, status } = await demo.ask('/docs-json');
@@ -181,12 +243,16 @@ describe.each(PLACES)('the demo %s', (_place, options) => {
     );
     expect(routes.toSorted()).toEqual([
       'DELETE /insights/keywords/{term}',
+      'DELETE /responses',
       'GET /cache/metrics',
       'GET /health',
       'GET /insights/collectors/amazon',
       'GET /insights/domains/{domain}',
       'GET /insights/keywords/{term}',
       'GET /insights/trends/{term}',
+      'GET /responses/domains/{domain}',
+      'GET /responses/keywords/{term}',
+      'GET /responses/trends/{term}',
     ]);
     const { schemas } = json['components'] as { schemas: Record<string, { properties: object }> };
     for (const [path, schema] of [

@@ -132,6 +132,42 @@ describe.skipIf(program === undefined && process.env['CI'] === undefined)('the s
     expect(complaints).toEqual([]);
   });
 
+  it('shows by the keyboard what answers: the handler, @Cached or the stored response, and what a purge and a 304 change', async () => {
+    const { page, complaints } = await visit();
+    const askByKey = async (name: RegExp): Promise<Record<string, string>> => {
+      const before = await page.locator('#answers > li').count();
+      await page.locator('#keywords').focus();
+      await tabTo(page, name);
+      await page.keyboard.press('Enter');
+      await page.locator('#answers > li').nth(before).waitFor();
+      return newestAnswer(page);
+    };
+    await page.locator('#results').focus();
+    await page.keyboard.press('ArrowDown');
+    expect(await page.locator('#responses').isChecked()).toBe(true);
+
+    const made = await askByKey(/^Ask$/);
+    expect(made).toMatchObject({ 'Answered by': 'handler', Tier: 'computed', Result: '200' });
+    expect(made['Cache-Status']).toMatch(/^keywords; fwd=miss; stored, http;fwd=uri-miss;stored$/);
+    const stored = await askByKey(/^Ask$/);
+    expect(stored).toMatchObject({ 'Answered by': 'stored response', Result: '200', ETag: made['ETag'] });
+    expect(stored['Cache-Status']).toMatch(/^http;hit;ttl=\d+$/);
+    expect(stored['Body on the wire']).toMatch(/^[1-9]\d* bytes/);
+
+    await page.locator('#conditional').focus();
+    await page.keyboard.press('Space');
+    expect(await askByKey(/^Ask$/)).toMatchObject({
+      'Answered by': 'stored response',
+      Result: '304: the page has this answer',
+      'Body on the wire': '0 bytes',
+    });
+    expect(await askByKey(/^Purge the stored responses$/)).toMatchObject({ Tier: 'deleted from all tiers' });
+    expect(await askByKey(/^Ask$/)).toMatchObject({ 'Answered by': '@Cached', Tier: 'local (L1)', ETag: made['ETag'] });
+    expect(await askByKey(/^Forget$/)).toMatchObject({ Tier: 'deleted from all tiers' });
+    expect(await askByKey(/^Ask$/)).toMatchObject({ 'Answered by': 'handler', Result: '200' });
+    expect(complaints).toEqual([]);
+  });
+
   it('freezes and revives, kills and starts Redis by the keyboard, and shows each state of the health', async () => {
     const { page, complaints } = await visit();
     for (const [stop, revive] of [
@@ -159,6 +195,8 @@ describe.skipIf(program === undefined && process.env['CI'] === undefined)('the s
     'fits %s, and axe finds nothing, with answers, in the light and in the dark scheme',
     async (_device, width, height) => {
       const { page } = await visit(width, height);
+      await ask(page);
+      await page.locator('#responses').check();
       await ask(page);
       await ask(page);
       for (const summary of await page.locator('summary').all()) {

@@ -184,7 +184,7 @@ describe.each([
 
 describe('the texts of an answer', () => {
   interface CacheStatusModule {
-    readCacheStatus(header: string | null): { tier: string; ttl: string; isHit: boolean };
+    readCacheStatus(header: string | null): { answeredBy: string; tier: string; ttl: string; isHit: boolean };
     durationText(ms: number): string;
   }
   let page: CacheStatusModule;
@@ -193,19 +193,45 @@ describe('the texts of an answer', () => {
   });
 
   it.each([
-    ['keywords; hit; ttl=7260; detail=local', { tier: 'local (L1)', ttl: '2 h 1 min', isHit: true }],
-    ['"2"; hit; ttl=59; detail=redis', { tier: 'Redis (L2)', ttl: '59 s', isHit: true }],
-    ['trends; hit; ttl=-3; detail=redis', { tier: 'Redis (L2), stale', ttl: 'ended 3 s ago', isHit: true }],
-    ['keywords; fwd=miss; stored', { tier: 'computed', ttl: 'all of it', isHit: false }],
-    ['keywords; fwd=miss', { tier: 'computed', ttl: 'not stored', isHit: false }],
-    ['a; fwd=stale; stored', { tier: 'computed', ttl: 'all of it', isHit: false }],
+    [
+      'keywords; hit; ttl=7260; detail=local',
+      { answeredBy: '@Cached', tier: 'local (L1)', ttl: '2 h 1 min', isHit: true },
+    ],
+    ['"2"; hit; ttl=59; detail=redis', { answeredBy: '@Cached', tier: 'Redis (L2)', ttl: '59 s', isHit: true }],
+    [
+      'trends; hit; ttl=-3; detail=redis',
+      { answeredBy: '@Cached', tier: 'Redis (L2), stale', ttl: 'ended 3 s ago', isHit: true },
+    ],
+    ['keywords; fwd=miss; stored', { answeredBy: 'handler', tier: 'computed', ttl: 'all of it', isHit: false }],
+    ['keywords; fwd=miss', { answeredBy: 'handler', tier: 'computed', ttl: 'not stored', isHit: false }],
+    ['a; fwd=stale; stored', { answeredBy: 'handler', tier: 'computed', ttl: 'all of it', isHit: false }],
     [
       'a; fwd=miss; stored; collapsed',
-      { tier: 'computed, for several requests at once', ttl: 'all of it', isHit: false },
+      { answeredBy: 'handler', tier: 'computed, for several requests at once', ttl: 'all of it', isHit: false },
     ],
-    ['a; fwd=miss; stored, b; hit; ttl=1; detail=local', { tier: 'computed', ttl: 'all of it', isHit: false }],
-    ['distributed-cache; fwd=bypass', { tier: 'none: no lookup', ttl: 'not stored', isHit: false }],
-    [null, { tier: 'none: no lookup', ttl: 'not stored', isHit: false }],
+    [
+      'a; fwd=miss; stored, b; hit; ttl=1; detail=local',
+      { answeredBy: 'handler', tier: 'computed', ttl: 'all of it', isHit: false },
+    ],
+    [
+      'distributed-cache; fwd=bypass',
+      { answeredBy: 'handler', tier: 'none: no lookup', ttl: 'not stored', isHit: false },
+    ],
+    [null, { answeredBy: 'handler', tier: 'none: no lookup', ttl: 'not stored', isHit: false }],
+    [
+      'http;fwd=uri-miss;ttl=600;collapsed',
+      { answeredBy: 'handler', tier: 'computed, for several requests at once', ttl: 'all of it', isHit: false },
+    ],
+    ['http;hit;ttl=599', { answeredBy: 'stored response', tier: 'stored response', ttl: '9 min', isHit: true }],
+    ['http;hit;ttl=-3', { answeredBy: 'stored response', tier: 'stored response', ttl: 'ended 3 s ago', isHit: true }],
+    [
+      'keywords; hit; ttl=59; detail=local, http;fwd=uri-miss;stored',
+      { answeredBy: '@Cached', tier: 'local (L1)', ttl: '59 s', isHit: true },
+    ],
+    [
+      'keywords; fwd=miss; stored, http;fwd=uri-miss;stored',
+      { answeredBy: 'handler', tier: 'computed', ttl: 'all of it', isHit: false },
+    ],
   ])('come from its Cache-Status %s', (header, texts) => {
     expect(page.readCacheStatus(header)).toEqual(texts);
   });

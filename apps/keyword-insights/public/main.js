@@ -7,6 +7,9 @@ const REFRESH_MS = 1_000;
 
 const forms = [...document.querySelectorAll('form[data-path]')];
 const repeat = document.getElementById('repeat');
+const responses = document.getElementById('responses');
+const conditional = document.getElementById('conditional');
+const purge = document.getElementById('purge');
 
 for (const place of document.querySelectorAll('[data-origin]')) {
   place.textContent = location.origin;
@@ -20,11 +23,18 @@ for (const form of forms) {
   });
 }
 
+purge.addEventListener('click', () => void ask('Purge the stored responses', '/responses', { method: 'DELETE' }));
+
 function askForm(form, options) {
   const { path, label } = form.dataset;
   const { value } = form.elements.namedItem('text');
-  const title = options.method === 'DELETE' ? `Forget: ${label}` : label;
-  return ask(`${title}, “${value}”`, path + encodeURIComponent(value), options);
+  const isForget = options.method === 'DELETE';
+  const routes = responses.checked && !isForget ? '/responses' : '/insights';
+  const url = routes + path + encodeURIComponent(value);
+  return ask(`${isForget ? `Forget: ${label}` : label}, “${value}”`, url, {
+    ...options,
+    isConditional: conditional.checked,
+  });
 }
 
 async function fetchJson(url) {

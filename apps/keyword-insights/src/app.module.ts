@@ -3,6 +3,7 @@ import type { DynamicModule } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import { CacheMetricsInterceptor, DistributedCacheModule } from 'nestjs-distributed-cache';
 import type { DistributedCacheOptions } from 'nestjs-distributed-cache';
+import { HttpCacheModule } from 'nestjs-distributed-cache/http';
 import { CacheMetricsController } from './cache-metrics/cache-metrics.controller.js';
 import { CollectorsModule } from './collectors/collectors.module.js';
 import { HealthModule } from './health/health.module.js';
@@ -21,7 +22,13 @@ export class AppModule {
   static register(cache: DistributedCacheOptions = {}, ownRedis?: OwnRedis): DynamicModule {
     return {
       module: AppModule,
-      imports: [DistributedCacheModule.forRoot(cache), InsightsModule, CollectorsModule, HealthModule],
+      imports: [
+        DistributedCacheModule.forRoot(cache),
+        HttpCacheModule.forRoot(),
+        InsightsModule,
+        CollectorsModule,
+        HealthModule,
+      ],
       controllers: [
         StartPageController,
         CacheMetricsController,

@@ -46,6 +46,7 @@ function addApiPage(app: NestExpressApplication): void {
     )
     .setVersion('0.1')
     .addTag('insights', 'Slow questions, kept in the cache.')
+    .addTag('responses', 'The same questions, answered by stored responses.')
     .addTag('operations', 'What the cache does, and whether it can.')
     .build();
   SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, description));

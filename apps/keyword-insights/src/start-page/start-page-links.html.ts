@@ -9,6 +9,7 @@ const LINKS: readonly Link[] = [
   { url: '/insights/domains/lockergnome.com', says: 'figures of a sender domain; kept 12 hours' },
   { url: '/insights/trends/mortgage', says: 'how often the mails use a term, by month; kept 6 hours' },
   { url: '/insights/collectors/amazon', says: 'offers that name Amazon; a namespace of its own, kept 30 minutes' },
+  { url: '/responses/trends/mortgage', says: 'the same as a stored response; kept 10 minutes' },
   { url: '/health', says: 'which tiers serve' },
   { url: '/cache/metrics', says: 'the counters of the cache' },
   { url: '/docs', says: 'the whole API' },
@@ -28,5 +29,5 @@ export const START_PAGE_LINKS = `    <footer>
       </nav>
       <p>In a terminal: <code>curl -i <span data-origin>http://localhost:3000</span>/insights/keywords/linux</code>. The header
         <code>Cache-Status</code> shows what the cache did: <code>fwd=miss</code> means computed, <code>detail=local</code> means
-        from the memory of this process, <code>detail=redis</code> means from Redis.</p>
+        from the memory of this process, <code>detail=redis</code> means from Redis. <code>http;hit</code> means a stored response.</p>
     </footer>`;

@@ -1,7 +1,7 @@
 import { START_PAGE_LINKS } from './start-page-links.html.js';
 import { NO_OWN_REDIS, OWN_REDIS } from './redis-section.html.js';
 
-/** A form with one text field. Its script asks `data-path` plus the text. */
+/** A form with one text field. Its script asks `/insights` or `/responses`, plus `data-path`, plus the text. */
 interface Question {
   readonly id: string;
   readonly label: string;
@@ -11,15 +11,15 @@ interface Question {
 }
 
 const QUESTIONS: readonly Question[] = [
-  { id: 'keywords', label: 'Keywords of a term', path: '/insights/keywords/', example: 'linux', kept: '24 hours' },
+  { id: 'keywords', label: 'Keywords of a term', path: '/keywords/', example: 'linux', kept: '24 hours' },
   {
     id: 'domain',
     label: 'Figures of a domain',
-    path: '/insights/domains/',
+    path: '/domains/',
     example: 'lockergnome.com',
     kept: '12 hours',
   },
-  { id: 'trend', label: 'Trend of a term', path: '/insights/trends/', example: 'mortgage', kept: '6 hours' },
+  { id: 'trend', label: 'Trend of a term', path: '/trends/', example: 'mortgage', kept: '6 hours' },
 ];
 
 const FORGET = ' <button value="forget">Forget</button>';
@@ -30,9 +30,21 @@ const FORMS = QUESTIONS.map(
           <label for="${id}">${label}</label>
           <input id="${id}" name="text" value="${example}" required maxlength="100" autocomplete="off" autocapitalize="none" spellcheck="false" aria-describedby="${id}-kept">
           <button value="ask">Ask</button>${id === 'keywords' ? FORGET : ''}
-          <p id="${id}-kept" class="note">The cache keeps the answer for ${kept}.</p>
+          <p id="${id}-kept" class="note"><code>@Cached</code> keeps the answer for ${kept}.</p>
         </form>`,
 ).join('');
+
+/** The routes that the questions use, and how. */
+const WAYS = `
+        <fieldset class="ways">
+          <legend>What the cache keeps</legend>
+          <label><input type="radio" name="routes" id="results" value="/insights" checked> The result of the method: <code>@Cached</code></label>
+          <label><input type="radio" name="routes" id="responses" value="/responses"> The whole response: <code>@CachedResponse</code></label>
+          <label><input type="checkbox" id="conditional"> Send the ETag of the last answer as <code>If-None-Match</code></label>
+          <button type="button" id="purge">Purge the stored responses</button>
+          <p class="note">A stored response is sent before interceptors, pipes and the handler run. On a miss the handler runs, and
+            <code>@Cached</code> answers it. The responses are kept for 10 minutes.</p>
+        </fieldset>`;
 
 const SERIES = [
   { id: 'local', label: 'Hits in L1 (memory)' },
@@ -73,7 +85,7 @@ export function startPage(hasOwnRedis: boolean): string {
       <section aria-labelledby="questions-heading">
         <h2 id="questions-heading">Questions</h2>
         <div class="questions">${FORMS}
-        </div>
+        </div>${WAYS}
         <p><label><input type="checkbox" id="repeat"> Ask the three questions once per second</label></p>
       </section>
       <div class="status">

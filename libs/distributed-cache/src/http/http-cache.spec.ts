@@ -70,6 +70,14 @@ class ProductsController {
     return { plan: request.headers['x-plan'] ?? 'none' };
   }
 
+  @CachedResponse({ ttl: '1ms', staleIfError: '1m' })
+  @Get('inner')
+  @Header('Cache-Status', 'inner; fwd=miss')
+  inner(@ResponseCache() cache: ResponseControl) {
+    runs++;
+    return cache.modified({ etag: 'v1' }) ? { inner: true } : undefined;
+  }
+
   @CachedResponse()
   @Get('manual')
   manual(@Res() response: { status(code: number): { send(body: unknown): void } }) {
@@ -403,6 +411,22 @@ describe.each(['express', 'fastify'] as const)('HttpCacheModule on %s', (platfor
     expect(await get('/products/versioned', { 'if-none-match': headers['etag'] ?? '' })).toMatchObject({ status: 304 });
     expect(await get('/products/versioned', { 'if-none-match': '"v1"', cookie: 'a=1' })).toMatchObject({ status: 304 });
     expect(runs).toBe(1);
+  });
+
+  it('keeps the Cache-Status of the handler, whichever answer replaces its response', async () => {
+    const { get } = await start();
+    const status = async (headers = {}) => (await get('/products/inner', headers)).headers['cache-status'];
+    expect(await status({ 'if-none-match': '"v1"' })).toBe('inner; fwd=miss, http;fwd=uri-miss;fwd-status=304');
+    expect(await status()).toBe('inner; fwd=miss, http;fwd=uri-miss;stored');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await status()).toBe('inner; fwd=miss, http;fwd=stale;fwd-status=304;stored');
+  });
+
+  it('does not say that a stale response, sent in place of an error, was stored again', async () => {
+    const { get } = await start();
+    await get('/products/sie');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect((await get('/products/sie')).headers['cache-status']).toBe('http;fwd=stale;fwd-status=500');
   });
 
   it('warms, explains, and purges softly', async () => {

@@ -1,5 +1,5 @@
 import type { AsyncCache, LoaderContext } from '../core/index.js';
-import { answerFrom, outgoingFields } from './answers.js';
+import { answerFrom, appended, outgoingFields } from './answers.js';
 import { ClientReads } from './credentials.js';
 import {
   entryOf,
@@ -159,11 +159,11 @@ export class ResponseFill implements ResponseListener {
     }
     if (current === 'client') {
       this.end(null);
-      return this.withStatus({ status: 304, fields: notModifiedFields(head.fields) }, 304);
+      return this.withStatus({ status: 304, fields: notModifiedFields(head.fields) }, { forwardStatus: 304 });
     }
     if (head.status >= 500 && stale !== undefined && stale.staleMs < stale.stored.ifErrorMs) {
       this.end(null);
-      return this.answerWith(stale.stored, stale.staleMs + stale.stored.freshMs, head.status);
+      return this.answerWith(stale.stored, stale.staleMs + stale.stored.freshMs, { forwardStatus: head.status });
     }
     const refusal = firstRead === undefined ? this.policy.refusalOf(head) : 'client-read';
     if (refusal !== undefined) {
@@ -238,16 +238,19 @@ export class ResponseFill implements ResponseListener {
     const entry = this.toStored(head, body);
     this.end(entry);
     const answer = answerFrom(entry, 0, this.route, this.clientFields, Date.now());
-    return answer.status === head.status ? undefined : this.withStatus(answer, head.status);
+    return answer.status === head.status
+      ? undefined
+      : this.withStatus(answer, { forwardStatus: head.status, isStored: true });
   }
 
   private freshen(head: ResponseHead, stored: StoredResponse): Answer {
-    const fields = { ...freshenedFields(stored.fields, head.fields), date: formatHttpDate(Date.now()) };
+    const { 'cache-status': _ofThisAnswer, ...answered } = head.fields;
+    const fields = { ...freshenedFields(stored.fields, answered), date: formatHttpDate(Date.now()) };
     const times = this.policy.timesOf({ status: stored.status, fields });
     const entry = renewed(stored, { fields, ...times });
     this.context?.setTtl(coreTtl(times.freshMs));
     this.end(entry);
-    return this.answerWith(entry, 0, 304);
+    return this.answerWith(entry, 0, { forwardStatus: 304, isStored: true });
   }
 
   private toStored(head: ResponseHead, body: Buffer): StoredResponse {
@@ -258,13 +261,17 @@ export class ResponseFill implements ResponseListener {
     return stored;
   }
 
-  private answerWith(entry: StoredResponse, residentMs: number, forwardStatus: number): Answer {
-    return this.withStatus(answerFrom(entry, residentMs, this.route, this.clientFields, Date.now()), forwardStatus);
+  private answerWith(entry: StoredResponse, residentMs: number, status: CacheStatus): Answer {
+    return this.withStatus(answerFrom(entry, residentMs, this.route, this.clientFields, Date.now()), status);
   }
 
-  private withStatus(answer: Answer, forwardStatus: number): Answer {
-    const member = this.responses.statusMember({ forward: this.forward, forwardStatus, isStored: true });
-    return member === undefined ? answer : { ...answer, fields: { ...answer.fields, 'cache-status': member } };
+  /** Adds the member of this cache behind those that the handler has. */
+  private withStatus(answer: Answer, status: CacheStatus): Answer {
+    const member = this.responses.statusMember({ forward: this.forward, ...status });
+    const before = this.head?.fields['cache-status'];
+    return member === undefined
+      ? answer
+      : { ...answer, fields: { ...answer.fields, 'cache-status': appended(before, member) } };
   }
 
   private end(entry: StoredResponse | null): void {

@@ -14,7 +14,7 @@ import {
   type CallHandler,
   type ExecutionContext,
 } from '@nestjs/common';
-import { APP_INTERCEPTOR, type AbstractHttpAdapter } from '@nestjs/core';
+import { APP_GUARD, APP_INTERCEPTOR, type AbstractHttpAdapter } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { concat, defer, NEVER, of, take, type Observable } from 'rxjs';
@@ -136,6 +136,28 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
     await server.request('/users/1/profile');
     expect(await server.cacheStatus('/users/1/page')).toMatch(
       /^default; hit; ttl=\d+; detail=local, trends; fwd=miss; stored, metrics; fwd=miss$/,
+    );
+  });
+
+  it('keeps what another cache has written into Cache-Status before, behind its own lookups', async () => {
+    const outer = {
+      provide: APP_GUARD,
+      useValue: {
+        canActivate(context: ExecutionContext): boolean {
+          const response = context.getArgByIndex<{ header(name: string, value: string): unknown }>(1);
+          response.header('Cache-Status', 'http; fwd=bypass');
+          return true;
+        },
+      },
+    };
+    const cache = { redis: false } as const;
+    const server = await httpForTest(
+      { controllers: [UsersController], providers: [Users, GLOBAL, outer], cache },
+      adapter(),
+    );
+    expect(await server.cacheStatus('/users/1/profile')).toBe('default; fwd=miss; stored, http; fwd=bypass');
+    expect(await server.cacheStatus('/users/2/twice')).toBe(
+      'default; fwd=miss; stored, trends; fwd=miss; stored, http; fwd=bypass',
     );
   });
 

@@ -109,7 +109,7 @@ interface RoutedRequest {
 
 /**
  * Follows each HTTP request through the cache, counts per route which of its lookups hit and in which tier, and reports
- * them in the `Cache-Status` header (RFC 9211), on responses and errors alike. A lookup that has not ended when the
+ * them in the `Cache-Status` header (RFC 9211), on responses and errors alike, before what other caches wrote there. A lookup that has not ended when the
  * handler answers is not in the header. The interceptor does nothing for GraphQL, RPC and WebSocket, and inside a
  * request that is followed already.
  */
@@ -144,20 +144,26 @@ export class CacheMetricsInterceptor implements NestInterceptor {
 }
 
 /**
- * Sets the header again only after further lookups. A handler that answers by itself (`@Res()`) has sent the headers
+ * Sets the header again only after further lookups. What another cache has written into it before comes behind them: the
+ * member of the cache nearest to the handler is the first one (RFC 9211 section 2). A handler that answers by itself (`@Res()`) has sent the headers
  * before the lookups are known: then the header is left out. A check first would cost every other request more than the
  * failed attempt costs this one.
  */
 function headerSetter(adapter: AbstractHttpAdapter, response: unknown, usage: RequestCacheUsage): () => void {
   let reportedLookups = -1;
+  let before: unknown;
   return () => {
     const { lookups } = usage;
     if (lookups === reportedLookups) {
       return;
     }
+    if (reportedLookups === -1) {
+      before = adapter.getHeader(response, CACHE_STATUS);
+    }
     reportedLookups = lookups;
+    const status = usage.toCacheStatus();
     try {
-      adapter.setHeader(response, CACHE_STATUS, usage.toCacheStatus());
+      adapter.setHeader(response, CACHE_STATUS, typeof before === 'string' ? `${status}, ${before}` : status);
     } catch {
       // the headers have been sent
     }
