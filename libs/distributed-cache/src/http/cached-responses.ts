@@ -64,7 +64,7 @@ export class CachedResponses implements FillHost {
     private readonly warn: (message: string) => void,
   ) {
     this.isHonouringRequests = options.rules === 'rfc9111';
-    this.credentials = (options.credentials ?? []).map((name) => name.toLowerCase());
+    this.credentials = options.credentials ?? [];
     this.cache = distributedCache.getCache<StoredEntry | null>(options.namespace ?? 'http', {
       values: 'shared',
       grace: SOFT_PURGE_GRACE,

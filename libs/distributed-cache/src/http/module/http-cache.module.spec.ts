@@ -3,6 +3,7 @@ import {
   Controller,
   type DynamicModule,
   Get,
+  Header,
   Injectable,
   Logger,
   Module,
@@ -84,6 +85,38 @@ describe('the options of the module', () => {
       /ttl must be a duration.*rules must be 'careful' or 'rfc9111'.*hosts must be a list.*statuses must be left out/s,
     );
   });
+
+  it.each<[HttpCacheOptions, string | null]>([
+    [{ targets: ['CDN-Cache-Control'] }, null],
+    [{ rules: 'rfc9111' }, null],
+    [{}, 'http;hit'],
+    [{ hosts: ['LOCALHOST'] }, 'http;hit'],
+    [{ hosts: ['other.example'] }, null],
+  ])(
+    'name headers and hosts in any case, and the letter of the RFC reads CDN-Cache-Control: %j',
+    async (options, hit) => {
+      @Controller()
+      class TargetedController {
+        @CachedResponse()
+        @Header('CDN-Cache-Control', 'no-store')
+        @Get()
+        get() {
+          return {};
+        }
+      }
+      const testing = await Test.createTestingModule({
+        imports: [DistributedCacheModule.forRoot({ redis: false }), HttpCacheModule.forRoot(options)],
+        controllers: [TargetedController],
+      }).compile();
+      const application = testing.createNestApplication();
+      await application.listen(0, '127.0.0.1');
+      const url = (await application.getUrl()).replace('127.0.0.1', 'localhost');
+      await fetch(url);
+      const status = (await fetch(url)).headers.get('cache-status');
+      await application.close();
+      expect(/^http;hit/.exec(status ?? '')?.[0] ?? null).toBe(hit);
+    },
+  );
 
   it('have types', () => {
     expectTypeOf<HttpCacheOptions['emitTags']>().toEqualTypeOf<

@@ -82,7 +82,10 @@ export interface HttpCacheOptions {
   readonly credentials?: readonly string[];
   /** The host names that are cached; requests to others pass. Default: all. */
   readonly hosts?: readonly string[];
-  /** Response fields of targeted cache control, the most specific one first (RFC 9213). Default: none. */
+  /**
+   * Response fields of targeted cache control, the most specific one first (RFC 9213). Default: none; with
+   * `rules: 'rfc9111'` `CDN-Cache-Control`.
+   */
   readonly targets?: readonly string[];
   /**
    * The field in which responses carry their tags to caches in front of this application: Fastly's, Cloudflare's, or that of
@@ -123,8 +126,11 @@ const ALLOWED: Readonly<Record<keyof HttpCacheOptions, readonly [(value: unknown
   namespace: [(value) => typeof value === 'string' && value !== '', 'the name of a namespace'],
 };
 
-/** @throws TypeError that names each option that is unknown or wrong */
-export function checkHttpCacheOptions(options: HttpCacheOptions): void {
+/**
+ * The checked options, with the names of headers and hosts in lower case.
+ * @throws TypeError that names each option that is unknown or wrong
+ */
+export function completeOptions(options: HttpCacheOptions): HttpCacheOptions {
   const problems = Object.entries(options)
     .filter(([, value]) => value !== undefined)
     .flatMap(([name, value]) => {
@@ -136,4 +142,12 @@ export function checkHttpCacheOptions(options: HttpCacheOptions): void {
   if (problems.length > 0) {
     throw new TypeError(`HttpCacheModule: ${problems.join('; ')}`);
   }
+  const { targets = options.rules === 'rfc9111' ? ['cdn-cache-control'] : [], credentials = [], hosts } = options;
+  const lowerCase = (names: readonly string[]): string[] => names.map((name) => name.toLowerCase());
+  return {
+    ...options,
+    targets: lowerCase(targets),
+    credentials: lowerCase(credentials),
+    ...(hosts !== undefined && { hosts: lowerCase(hosts) }),
+  };
 }

@@ -11,7 +11,7 @@ import type { Place } from '../response-fill.js';
 import { ownUrlTag } from '../response-policy.js';
 import { CachedResponses } from '../cached-responses.js';
 import { type BoundRoute, bindRoute, isForAllClients } from './bound-route.js';
-import { type CachedResponseOptions, checkHttpCacheOptions, type HttpCacheOptions } from './options.js';
+import { type CachedResponseOptions, completeOptions, type HttpCacheOptions } from './options.js';
 
 type Handler = (...args: never[]) => unknown;
 
@@ -22,15 +22,17 @@ export class HttpCacheRouter {
   private readonly replays = new WeakMap<IncomingMessage, Place>();
   private readonly logger = new Logger('HttpCache');
 
+  private readonly options: HttpCacheOptions;
+
   constructor(
     cache: DistributedCache,
-    private readonly options: HttpCacheOptions,
+    options: HttpCacheOptions,
     private readonly listener: () => RequestListener,
   ) {
-    checkHttpCacheOptions(options);
+    this.options = completeOptions(options);
     this.responses = new CachedResponses(
       cache,
-      options,
+      this.options,
       (exchange, place) => this.replay(exchange, place),
       (message) => this.logger.warn(message),
     );
