@@ -137,7 +137,10 @@ export class CachedResponses implements FillHost {
         : this.fill(exchange, route, place, place.selection === undefined ? 'uri-miss' : 'vary-miss', demand);
     }
     const { stored, ageMs, ttlMs } = found;
-    const times = { ageMs: stored.initialAgeMs + ageMs, lifetimeMs: stored.initialAgeMs + stored.freshMs };
+    const ageNowMs = stored.initialAgeMs + ageMs;
+    // A soft purge ends the lifetime that the response was stored with.
+    const lifetimeMs = Math.min(stored.initialAgeMs + stored.freshMs, ageNowMs + ttlMs);
+    const times = { ageMs: ageNowMs, lifetimeMs };
     const staleMs = -ttlMs;
     const mayBeStale = stored.whileRevalidateMs > 0 || stored.ifErrorMs > 0;
     if (satisfiesDemand({ ...times, mayBeStale }, demand) || demand.onlyIfCached) {

@@ -11,6 +11,12 @@ let runs = 0;
 
 @Controller('products')
 class ProductsController {
+  @CachedResponse({ staleWhileRevalidate: '1m' })
+  @Get('soft')
+  soft() {
+    return { run: ++runs };
+  }
+
   @CachedResponse({ tags: ['product:{id}'], query: ['page'] })
   @Get(':id')
   one(@Query('page') page: string, @ResponseCache() cache: ResponseControl) {
@@ -47,6 +53,8 @@ async function starting(
 }
 
 const OPERATOR = { authorization: 'Bearer operator' };
+/** The form of draft-nottingham-http-invalidation: the selectors are origins. */
+const groupEvent = (origin: string, group: string): object => ({ type: 'group', selectors: [origin], groups: [group] });
 const post = (body: object): RequestInit => ({
   method: 'POST',
   headers: { ...OPERATOR, 'content-type': 'application/json' },
@@ -67,6 +75,7 @@ describe.each([
     ['an event with its path', () => ['/purge', post({ type: 'uri', selectors: ['/products/1?page=2'] })]],
     ['an event with its URL', (url) => ['/purge', post({ type: 'uri', selectors: [`${url}/products/1?page=2`] })]],
     ['an event with its tag', () => ['/purge', post({ type: 'group', selectors: ['product:1'] })]],
+    ['an event of the draft with its group', (url) => ['/purge', post(groupEvent(url, 'product:1'))]],
     ['an event with a tag of its handler', () => ['/purge', post({ type: 'group', selectors: ['all products'] })]],
   ])('removes a response by %s', async (_title, requestOf) => {
     const url = await starting(adapter(), { purge });
@@ -78,6 +87,23 @@ describe.each([
     expect(await run()).toBeGreaterThan(first);
   });
 
+  it.each<[string, string, RequestInit]>([
+    ['PURGE', '/purge?soft=true&url=/products/soft', { method: 'PURGE', headers: OPERATOR }],
+    ['an event', '/purge', post({ type: 'uri', selectors: ['/products/soft'], purge: false })],
+  ])(
+    'makes a response stale by a soft %s: it is sent once more while it is refreshed',
+    async (_title, path, request) => {
+      const url = await starting(adapter(), { purge });
+      const get = () => fetch(`${url}/products/soft`);
+      const first = await (await get()).text();
+      expect((await fetch(`${url}${path}`, request)).status).toBe(204);
+      const stale = await get();
+      expect(await stale.text()).toBe(first);
+      expect(stale.headers.get('cache-status')).toMatch(/^http;hit;ttl=-\d/);
+      await expect.poll(async () => (await get()).text()).not.toBe(first);
+    },
+  );
+
   it('refuses requests that its guard does not let pass, and removes nothing', async () => {
     const url = await starting(adapter(), { purge });
     const first = await (await fetch(`${url}/products/1`)).text();
@@ -86,7 +112,9 @@ describe.each([
   });
 
   it.each<[string, RequestInit, number]>([
-    ['/purge', post({ type: 'origin', selectors: ['/'] }), 422],
+    ['/purge', post({ type: 'origin', selectors: ['/'] }), 501],
+    ['/purge', post({ type: 'group', groups: ['a'], purge: false }), 501],
+    ['/purge', post({ type: 'group', groups: 'a' }), 400],
     ['/purge', post({ type: 'uri' }), 400],
     ['/purge', post({ type: 'uri', selectors: ['http://'] }), 400],
     ['/purge', { method: 'PURGE', headers: OPERATOR }, 405],

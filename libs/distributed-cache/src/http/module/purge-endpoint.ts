@@ -30,13 +30,17 @@ interface PurgeRequest {
 /** What an invalidation event names. */
 interface PurgeEvent {
   readonly type: 'uri' | 'group';
-  readonly selectors: readonly string[];
+  /** URLs or tags. */
+  readonly names: readonly string[];
+  /** Whether the responses become stale instead of being removed. */
+  readonly soft: boolean;
 }
 
 /**
  * The controller of the endpoint. It takes a `PURGE` request with a URL in the parameter `url`, and a POST of an
- * invalidation event (draft-nottingham-http-invalidation): `{ "type": "uri", "selectors":
- * [...] }` with URLs, or `{ "type": "group", "selectors": [...] }` with tags. It answers 204 when Redis has acknowledged.
+ * invalidation event (draft-nottingham-http-invalidation): `{ "type": "uri", "selectors": [...] }` with URLs, or
+ * `{ "type": "group", "groups": [...] }` with tags, which may also be the selectors. `soft=true` of `PURGE`, or
+ * `"purge": false` of an event with URLs, makes the responses stale. It answers 204 when Redis has acknowledged.
  * @throws TypeError without a path or a guard: then every client could empty the cache
  */
 export function purgeController({ path, guard }: PurgeEndpoint): Type {
@@ -60,12 +64,11 @@ export function purgeController({ path, guard }: PurgeEndpoint): Type {
       const { method, query } = request;
       const origin = `http://${hostOf(request.headers)}`;
       if (method === 'PURGE' && typeof query['url'] === 'string') {
-        await this.cache.purge(absolute(query['url'], origin));
+        await this.cache.purge(absolute(query['url'], origin), { soft: query['soft'] === 'true' });
       } else if (method === 'POST') {
-        const { type, selectors } = eventOf(request.body);
-        await (type === 'group'
-          ? this.cache.purgeTags(...selectors)
-          : this.cache.purge(selectors.map((selector) => absolute(selector, origin))));
+        const { type, names, soft } = eventOf(request.body);
+        const urls = (): string[] => names.map((name) => absolute(name, origin));
+        await (type === 'group' ? this.cache.purgeTags(...names) : this.cache.purge(urls(), { soft }));
       } else {
         throw new HttpException(`Send PURGE ${base}?url=<URL of the resource>, or POST ${base} with an event`, 405);
       }
@@ -85,16 +88,23 @@ function statusOf(response: object, status: number): void {
   (ofFastify ?? ofExpress).call(response, status);
 }
 
+/** @throws HttpException with 501 for a feature of the draft that is not supported, as the draft asks, and 400 otherwise */
 function eventOf(body: unknown): PurgeEvent {
-  const { type, selectors } = (body ?? {}) as { readonly type?: unknown; readonly selectors?: unknown };
+  const { type, selectors, groups, purge } = (body ?? {}) as Readonly<Record<string, unknown>>;
   if (type !== 'uri' && type !== 'group') {
-    throw new HttpException('type must be "uri" or "group"', 422);
+    throw new HttpException('type must be "uri" or "group"', 501);
   }
-  const isList = Array.isArray(selectors) && selectors.length > 0;
-  if (!isList || !selectors.every((selector) => typeof selector === 'string' && selector !== '')) {
-    throw new HttpException('selectors must be a list of texts', 400);
+  // In the draft, the selectors of a group are origins: tags are those of all of them.
+  const isOfGroups = type === 'group' && groups !== undefined;
+  const names = isOfGroups ? groups : selectors;
+  const isList = Array.isArray(names) && names.length > 0;
+  if (!isList || !names.every((name) => typeof name === 'string' && name !== '')) {
+    throw new HttpException(`${isOfGroups ? 'groups' : 'selectors'} must be a list of texts`, 400);
   }
-  return { type, selectors: selectors as string[] };
+  if (type === 'group' && purge === false) {
+    throw new HttpException('"purge": false needs the type "uri": a group can only be removed', 501);
+  }
+  return { type, names: names as string[], soft: purge === false };
 }
 
 /** @throws HttpException for what is no URL */
