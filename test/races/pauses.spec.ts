@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { SuspendWatch } from '../../libs/distributed-cache/src/local/index.js';
 import { untilInvalidation } from '../support/channel-for-test.js';
 import { ownRedis, proxyTo } from '../support/redis-for-test.js';
 import { holdsCopy, podAt, podWith, warm } from './pods.js';
@@ -50,11 +51,11 @@ describe('a process that was stopped', () => {
       const server = await ownRedis();
       const pod = hasRedis ? await podAt(server.port) : await podWith({ redis: false });
       await (hasRedis ? untilInvalidation(pod.all, 'live') : undefined);
+      let sleptMs = 0;
+      Reflect.set(pod.all, 'suspendWatch', new SuspendWatch(undefined, () => Date.now() + sleptMs));
       await pod.cache.set('key', 'value');
       await warm(pod);
-      const sleptMs = 3_600_000;
-      const realNow = Date.now.bind(Date);
-      vi.spyOn(Date, 'now').mockImplementation(() => realNow() + sleptMs);
+      sleptMs = 3_600_000;
       await nextTurn();
       await pod.cache.get('other');
       expect(holdsCopy(pod, 'key')).toBe(false);
