@@ -219,6 +219,12 @@ export const MUTANTS = [
     specs: ['races/overlaps', 'model/model'],
   },
   {
+    name: 'overlap: a piece of a batch is sent after a change of its keys',
+    remedy: 'superseded-batch-is-not-sent',
+    from: '.filter(({ entry }) => !entry.flight.isSuperseded)',
+    specs: ['races/overlaps'],
+  },
+  {
     name: 'overlap: an expiry of the key taints its load',
     remedy: 'lease-restarts-load',
     from: 'grant !== undefined && flight.isTainted',

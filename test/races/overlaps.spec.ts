@@ -133,6 +133,20 @@ describe('overlapping operations in one process', () => {
     expect(await pod.cache.get('key')).toBe('new');
   });
 
+  it('store nothing of a batch under a key that is deleted before its piece is sent', async () => {
+    const server = await ownRedis();
+    const [podA, podB] = [await podAt(server.port), await podAt(server.port)];
+    const keys = Array.from({ length: 5000 }, (_, index) => `key${index}`);
+    const [first, last] = [keys.at(0)!, keys.at(-1)!];
+    await podA.cache.set('before', 'the stamp of the namespace is known');
+    const storing = podA.cache.setMany(keys.map((key) => [key, key] as const));
+    await vi.waitUntil(async () => (await podB.cache.get(first)) !== undefined, { timeout: 10_000, interval: 1 });
+    await podA.cache.delete(last);
+    await storing;
+    expect(await podA.cache.get(last)).toBeUndefined();
+    expect(await podB.cache.getMany(keys)).toEqual(keys.map((key) => (key === last ? undefined : key)));
+  });
+
   it('keep the result of a load for a key that Redis has just expired and reported as changed', async () => {
     const server = await ownRedis({ args: ['--enable-debug-command', 'yes'] });
     await server.command('DEBUG', 'SET-ACTIVE-EXPIRE', '0');

@@ -94,9 +94,11 @@ export class EntryCodec {
    * Begins to encode a value in the format of the namespace; the contract is that of {@link ValueCodec.beginEncoding}.
    */
   beginEncoding(value: unknown, textFrom?: number, flatten?: boolean): BegunEncoding {
-    return this.#format === 'envelope'
-      ? this.#values.beginEncoding(value, textFrom, flatten)
-      : { ...this.#encodePlain(value, this.#format, flatten), isTree: false, isAscii: false };
+    if (this.#format === 'envelope') {
+      return this.#values.beginEncoding(value, textFrom, flatten);
+    }
+    const { payload, ...facts } = this.#encodePlain(value, this.#format, flatten);
+    return { ...facts, payload: () => payload, isTree: false, isAscii: false };
   }
 
   /** Parses the JSON text of a value; the contract is that of {@link ValueCodec.parse}. */

@@ -65,7 +65,7 @@ describe('ValueCodec', () => {
   ])('reports for %s whether all of it is ASCII', async (_what, value, isAscii) => {
     const begun = codec.beginEncoding(value);
     expect(begun.isAscii).toBe(isAscii);
-    const payload = await begun.payload;
+    const payload = await begun.payload();
     const bytes = Buffer.from(payload.bytes);
     for (const read of [payload, { ...payload, bytes }]) {
       expect(await codec.decode(read)).toMatchObject({ value, isAscii });

@@ -34,9 +34,10 @@ export interface EncodedValue {
   readonly exact: boolean;
 }
 
-/** An encoding that has begun: the facts about the value are there at once, the payload perhaps later. */
+/** An encoding that has begun: the value is written as text, and compressed when the payload is asked for. */
 export interface BegunEncoding extends Omit<EncodedValue, 'payload'> {
-  readonly payload: EncodedPayload | Promise<EncodedPayload>;
+  /** Makes the payload; to be called once. A promise only for a large value, which is compressed off the event loop. */
+  payload(): EncodedPayload | Promise<EncodedPayload>;
   readonly text: string;
   /** The length of its text as UTF-8, in bytes. */
   readonly textBytes: number;
@@ -85,13 +86,14 @@ export class ValueCodec {
    * @throws ValueRefusedError, and nothing else: `unserializable`, `too-deep` (200) or `too-large` (`maxValueBytes`)
    */
   encode(value: unknown): EncodedValue | Promise<EncodedValue> {
-    const { payload, exact } = this.beginEncoding(value);
+    const { exact, ...begun } = this.beginEncoding(value);
+    const payload = begun.payload();
     return payload instanceof Promise ? payload.then((result) => ({ payload: result, exact })) : { payload, exact };
   }
 
   /**
-   * Encodes a value as {@link encode} does, for a caller that needs the facts about the value before a large one is
-   * compressed.
+   * Encodes a value as {@link encode} does, for a caller that needs the facts about the value before it is compressed, or
+   * has many values and compresses them one part after the other.
    * @param textFrom from this length of its JSON on, the text is kept instead of the value; default: it never is
    * @param flatten whether instances of unregistered classes become plain objects; default: the option of the codec
    */
@@ -102,13 +104,12 @@ export class ValueCodec {
     const { text, serializer, exact } = serialize(value, this.#classes, { textFrom, flatten });
     const rawBytes = Buffer.byteLength(text);
     this.#checkSize(rawBytes);
-    const payload =
-      rawBytes === 0 || rawBytes < this.#compressFromBytes
-        ? ({ serializer, compressor: 'none', rawBytes, bytes: text } as const)
-        : this.#compressed(serializer, Buffer.from(text));
     const isTree = exact && serializer === 'json';
     return {
-      payload,
+      payload: () =>
+        rawBytes === 0 || rawBytes < this.#compressFromBytes
+          ? { serializer, compressor: 'none', rawBytes, bytes: text }
+          : this.#compressed(serializer, Buffer.from(text)),
       text,
       textBytes: rawBytes,
       exact,
@@ -127,9 +128,9 @@ export class ValueCodec {
     const bytes = writeBytesPayload(value);
     const rawBytes = bytes.length;
     this.#checkSize(rawBytes);
-    const payload =
+    const payload = (): EncodedPayload | Promise<EncodedPayload> =>
       value.isCompressed || rawBytes < this.#compressFromBytes
-        ? ({ serializer: 'bytes', compressor: 'none', rawBytes, bytes } as const)
+        ? { serializer: 'bytes', compressor: 'none', rawBytes, bytes }
         : this.#compressed('bytes', bytes);
     return { payload, text: '', textBytes: 0, exact: true, isTree: false, isAscii: false };
   }

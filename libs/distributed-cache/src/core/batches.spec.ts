@@ -109,6 +109,22 @@ describe('getOrSetMany in two processes', () => {
   });
 });
 
+describe('setMany of more than one piece', () => {
+  it('stores the values as they were at the call', async () => {
+    const options = sharedRedis();
+    const [cache, elsewhere] = [0, 1].map(() => cacheForTest(options).getCache<{ text: string }>('books'));
+    const keys = Array.from({ length: 2000 }, (_, index) => `key${index}`);
+    const values = keys.map((key) => ({ key, text: 'x'.repeat(2000) }));
+    const storing = cache!.setMany(keys.map((key, index) => [key, values[index]!] as const));
+    values.forEach((value) => (value.text = 'changed'));
+    expect(await storing).toBe(true);
+    for (const each of [cache, elsewhere]) {
+      const found = await each!.getMany(keys);
+      expect(found.filter((value) => value?.text.length !== 2000)).toEqual([]);
+    }
+  });
+});
+
 describe('getOrSetMany without a place for its entries', () => {
   it.each<[string, DistributedCacheOptions, string[] | undefined]>([
     ['with the cache switched off', { redis: false, enabled: false }, undefined],

@@ -1,4 +1,5 @@
-import { EntryEncoder, EntrySetter, EntryWriter } from './write.js';
+import { EntryEncoder } from './encode.js';
+import { EntrySetter, EntryWriter } from './write.js';
 import { EntryInspector } from './inspect.js';
 import { Invalidator } from './invalidate.js';
 import { EntryCodec } from '../codec/index.js';

@@ -11,10 +11,10 @@ import { type TagRegistry, touchStamps } from './tags.js';
 
 const PIECE_BYTES = 512 * 1024;
 
-const WRITE_PIECE: PieceLimits<readonly [key: string, write: RemoteWrite]> = {
+const WRITE_PIECE: PieceLimits<{ readonly textBytes: number }> = {
   maxItems: 250,
   maxBytes: PIECE_BYTES,
-  bytesOf: ([, { payload }]) => payload.bytes.length,
+  bytesOf: ({ textBytes }) => textBytes,
 };
 
 const DELETE_PIECE: PieceLimits<string> = {
@@ -88,23 +88,26 @@ export class RemoteTier {
 
   /**
    * Stores several values in pieces, each with a deadline of its own.
-   * @returns the outcome by key: the keys of one piece share it
+   * @param storePiece prepares the values of one piece when its turn has come, and passes them to `store`, whose outcome
+   * they share
    */
-  async storeMany(
-    writes: readonly (readonly [key: string, write: RemoteWrite])[],
-  ): Promise<ReadonlyMap<string, WriteOutcome>> {
-    const outcomes = new Map<string, WriteOutcome>();
-    const { position } = this.redis.journal;
-    const groups = this.redis.tier.groups(writes, ([key]) => this.layout.valueKey(key));
-    await byPieces(groups, WRITE_PIECE, async (piece, isPiece) => {
-      const entries = piece.map(([key, write]) => [this.layout.entryKeys(key), this.entryOf(write)] as const);
-      const outcome = await this.faults.outcomeOf('set', this.tier.setMany(entries, isPiece));
-      for (const [key] of piece) {
-        outcomes.set(key, outcome);
-        this.afterStoring(key, outcome, position);
-      }
-    });
-    return outcomes;
+  async storeInPieces<Item extends { readonly key: string; readonly textBytes: number }>(
+    items: readonly Item[],
+    storePiece: (
+      piece: readonly Item[],
+      store: (writes: readonly (readonly [key: string, write: RemoteWrite])[]) => Promise<WriteOutcome>,
+    ) => Promise<void>,
+  ): Promise<void> {
+    const groups = this.redis.tier.groups(items, ({ key }) => this.layout.valueKey(key));
+    await byPieces<Item>(groups, WRITE_PIECE, (piece, isPiece) =>
+      storePiece(piece, async (writes) => {
+        const { position } = this.redis.journal;
+        const entries = writes.map(([key, write]) => [this.layout.entryKeys(key), this.entryOf(write)] as const);
+        const outcome = await this.faults.outcomeOf('set', this.tier.setMany(entries, isPiece));
+        writes.forEach(([key]) => this.afterStoring(key, outcome, position));
+        return outcome;
+      }),
+    );
   }
 
   /** Stores a loaded value under a lease. @returns `superseded` when a `set`, a deletion or another load came first */

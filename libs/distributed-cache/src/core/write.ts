@@ -1,18 +1,10 @@
-import {
-  asDecoded,
-  type BegunEncoding,
-  type Decoded,
-  type EncodedPayload,
-  type EntryCodec,
-  type Stamp,
-} from '../codec/index.js';
-import type { ResolvedNamespace, ValuesMode } from '../config/index.js';
-import { ValueRefusedError } from '../errors/index.js';
+import type { Stamp } from '../codec/index.js';
+import type { ResolvedNamespace } from '../config/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
-import { DeferredJson, type TagVersion, type StoredValue } from '../local/index.js';
+import { DeferredJson } from '../local/index.js';
 import { allOf, type WaitBudget } from '../redis/index.js';
-import { entryLife, type EntryLife, type EntryOptions, NotKept, tagNames } from './entry-options.js';
-import type { Flight } from './flight.js';
+import type { BegunEntry, EntryEncoder, EntryToWrite, PreparedEntry } from './encode.js';
+import { entryLife, type EntryOptions, NotKept, tagNames } from './entry-options.js';
 import type { Flights } from './flights.js';
 import type { Invalidator } from './invalidate.js';
 import type { FillGrant } from './lease-wait.js';
@@ -20,7 +12,7 @@ import { type LocalTier, type LocalValues, withSpare } from './local-tier.js';
 import type { WrittenEntry, WrittenLoad, RemoteWrite, WriteOutcome } from './outcomes.js';
 import type { RemoteTier } from './remote-tier.js';
 import type { TagRegistry } from './tags.js';
-import type { ValueCheck, ValueChecks } from './value-check.js';
+import type { ValueChecks } from './value-check.js';
 
 /** Stores the values that callers pass to `set` and `setMany`. */
 export class EntrySetter {
@@ -96,9 +88,7 @@ export class EntrySetter {
     );
     for (const [index, { key, encodedKey, life }] of values.entries()) {
       const entry = written[index];
-      if (entry !== undefined) {
-        await this.invalidator.afterSet(key, encodedKey, life, entry);
-      }
+      await (entry && this.invalidator.afterSet(key, encodedKey, life, entry));
     }
     return values.length === given.length && written.every(({ complete }) => complete);
   }
@@ -167,18 +157,19 @@ export class EntryWriter {
   }
 
   /**
-   * Stores several values in one go; in a cluster the entries of each master succeed or fail together. Otherwise like
-   * {@link write}.
+   * Stores several values, in pieces; in a cluster each master has pieces of its own. All values are read before the first
+   * wait, and compressed when their piece is sent: a batch of any size blocks the event loop only for short. Otherwise
+   * like {@link write}.
    */
   async writeMany(entries: readonly EntryToWrite[]): Promise<WrittenEntry[]> {
-    const prepared: readonly (PreparedEntry | undefined)[] = await allOf(
-      entries.map((entry) => this.encoder.prepare(entry, true)),
+    const begun: readonly (BegunEntry | undefined)[] = await allOf(
+      entries.map((entry) => this.encoder.begin(entry, true)),
     );
-    const outcomeOf = await this.putRemote(prepared.filter(isThere));
-    return entries.map((entry, index) => {
-      const ready = prepared[index];
-      return ready === undefined ? refused(entry) : this.finish(ready, outcomeOf(entry.key));
-    });
+    const written = new Map<EntryToWrite, WrittenEntry>();
+    await this.putRemote(begun.filter(isThere), (prepared, outcome) =>
+      written.set(prepared.entry, this.finish(prepared, outcome)),
+    );
+    return entries.map((entry) => written.get(entry) ?? refused(entry));
   }
 
   private fill(
@@ -230,28 +221,38 @@ export class EntryWriter {
     return outcome ?? 'unknown';
   }
 
-  private async putRemote(entries: readonly PreparedEntry[]): Promise<(key: string) => WriteOutcome> {
+  private async putRemote(
+    entries: readonly BegunEntry[],
+    onStored: (prepared: PreparedEntry, outcome: WriteOutcome) => void,
+  ): Promise<void> {
     const { remote } = this;
+    const prepare = async (piece: readonly BegunEntry[]): Promise<readonly PreparedEntry[]> => {
+      const prepared: readonly (PreparedEntry | undefined)[] = await allOf(
+        piece.map((begun) => this.encoder.complete(begun)),
+      );
+      return prepared.filter(isThere);
+    };
     if (remote === undefined) {
-      return () => 'done';
+      (await prepare(entries)).forEach((prepared) => onStored(prepared, 'done'));
+      return;
     }
-    const budget = this.newBudget();
-    const stamps = await budget.wait(
+    const stamps = await this.newBudget().wait(
       remote.stamps(
         [...new Set(entries.flatMap(({ entry }) => entry.tags))],
         entries.reduce((longest, { entry }) => Math.max(longest, keptMsOf(entry)), 0),
       ),
     );
-    // Checked at the last moment: no change can come between here and the socket.
-    const current = entries.filter(({ entry }) => !entry.flight.isSuperseded);
-    if (stamps === undefined || current.length === 0) {
-      return () => 'unsent';
-    }
-    // Each piece of the batch has a deadline of its own.
-    const outcomes = await remote.storeMany(
-      current.map((prepared) => [prepared.entry.key, writeOf(prepared, stamps)] as const),
-    );
-    return (key) => outcomes.get(key) ?? 'unsent';
+    await remote.storeInPieces(entries, async (piece, store) => {
+      const prepared = await prepare(piece);
+      // Checked at the last moment: no change can come between here and the socket.
+      // remedy: superseded-batch-is-not-sent
+      const current = stamps === undefined ? [] : prepared.filter(({ entry }) => !entry.flight.isSuperseded);
+      const outcome =
+        current.length === 0
+          ? 'unsent'
+          : await store(current.map((each) => [each.entry.key, writeOf(each, stamps ?? [])] as const));
+      prepared.forEach((each) => onStored(each, outcome));
+    });
   }
 
   private finish({ entry, forLocal }: PreparedEntry, outcome: WriteOutcome | 'superseded'): WrittenEntry {
@@ -295,130 +296,10 @@ function keptMsOf({ life }: EntryToWrite): number {
   return life.ttlMs + life.graceMs;
 }
 
-function isThere(prepared: PreparedEntry | undefined): prepared is PreparedEntry {
-  return prepared !== undefined;
+function isThere<Entry>(entry: Entry | undefined): entry is Entry {
+  return entry !== undefined;
 }
 
 function refused({ flight }: EntryToWrite): WrittenEntry {
   return { kept: false, superseded: flight.isSuperseded, complete: false };
-}
-
-interface EntryToWrite {
-  readonly key: string;
-  readonly value: unknown;
-  readonly life: EntryLife;
-  readonly flight: Flight;
-  /** How long its loader took, in milliseconds; 0 for a `set`. */
-  readonly loadMs: number;
-  readonly tags: readonly string[];
-  /** The generations of its tags when its loader began, or `set` was called: an invalidation since then makes it a miss. */
-  readonly tagVersions: readonly TagVersion[] | undefined;
-  /** The check that the value must pass before it is stored; the check itself reports a mismatch. */
-  readonly check: ValueCheck | undefined;
-  readonly values: ValuesMode | undefined;
-  /** Whether instances of unregistered classes become plain objects; absent: as the namespace says. */
-  readonly flatten: boolean | undefined;
-}
-
-interface EncoderListener {
-  /** The value can't be cached. @param className the class whose instances can't be restored, if that is the reason */
-  onRefused(key: string, reason: string, className?: string): void;
-}
-
-/** An entry that is ready to be stored, in the form of each tier. */
-interface PreparedEntry {
-  readonly entry: EntryToWrite;
-  readonly forLocal: StoredValue | DeferredJson;
-  readonly payload: EncodedPayload;
-  /** Whether `forLocal` equals the given value. */
-  readonly isExact: boolean;
-}
-
-/** Brings the values of one namespace into the form of each tier. A value that can't be cached is reported. */
-export class EntryEncoder {
-  constructor(
-    private readonly codec: EntryCodec,
-    private readonly values: LocalValues,
-    private readonly listener: EncoderListener,
-  ) {}
-
-  /**
-   * Checks and encodes a value. The result is a promise only for an asynchronous check and for a large value, which is
-   * compressed off the event loop.
-   * @returns `undefined` if the value can't be cached
-   * @param mayKeepText whether L1 may keep the JSON text, because the caller does not need the value itself
-   */
-  prepare(entry: EntryToWrite, mayKeepText: boolean): PreparedEntry | undefined | Promise<PreparedEntry | undefined> {
-    const { key, value, check } = entry;
-    if (this.codec.isPlain && entry.tags.length > 0) {
-      this.listener.onRefused(key, 'The value is not cached: text for other programs (format) carries no tags');
-      return undefined;
-    }
-    const admitting = check?.admits(key, value) ?? true;
-    if (admitting instanceof Promise) {
-      // Before the wait: a later change of the value by its owner reaches no tier.
-      const encoding = this.encode(entry, mayKeepText);
-      return admitting.then((isAdmitted) => (isAdmitted ? encoding : undefined));
-    }
-    return admitting ? this.encode(entry, mayKeepText) : undefined;
-  }
-
-  /**
-   * Encodes a value. The copy for L1 is made before any wait, so that later changes by the value's owner reach no tier.
-   */
-  private encode(
-    entry: EntryToWrite,
-    mayKeepText: boolean,
-  ): PreparedEntry | undefined | Promise<PreparedEntry | undefined> {
-    try {
-      const textFrom = mayKeepText ? this.values.textFrom(entry.values) : Infinity;
-      const begun = this.codec.beginEncoding(entry.value, textFrom, entry.flatten);
-      const { payload } = begun;
-      const forLocal = begun.exact ? this.localForm(entry, begun, textFrom) : undefined;
-      const preparing =
-        payload instanceof Promise
-          ? payload.then((written) => this.complete(entry, written, forLocal))
-          : this.complete(entry, payload, forLocal);
-      return preparing instanceof Promise ? preparing.catch((error) => this.refuse(entry, error)) : preparing;
-    } catch (error) {
-      return this.refuse(entry, error);
-    }
-  }
-
-  private localForm(
-    { value, values }: EntryToWrite,
-    { isTree, isAscii, text, textBytes }: BegunEncoding,
-    textFrom: number,
-  ): StoredValue | DeferredJson {
-    return isTree && text.length >= textFrom
-      ? this.values.unread(text, textBytes > text.length, values)
-      : this.values.storable({ value, isTree, isAscii }, 'given', values);
-  }
-
-  private refuse({ key }: EntryToWrite, error: unknown): undefined {
-    const isKnown = error instanceof ValueRefusedError;
-    this.listener.onRefused(key, isKnown ? error.message : 'the codec failed', isKnown ? error.className : undefined);
-  }
-
-  /**
-   * Completes the preparation of a write. When L1 may not keep the given value, it keeps what Redis would return: every
-   * tier gives the same value.
-   */
-  private complete(
-    entry: EntryToWrite,
-    payload: EncodedPayload,
-    forLocal: StoredValue | DeferredJson | undefined,
-  ): PreparedEntry | Promise<PreparedEntry> {
-    if (forLocal !== undefined) {
-      return { entry, forLocal, payload, isExact: true };
-    }
-    const reading = this.codec.readBack(payload);
-    const prepared = ({ value }: Decoded): PreparedEntry => ({
-      entry,
-      forLocal: this.values.storable(asDecoded(value), 'decoded', entry.values),
-      payload,
-      isExact: false,
-    });
-    return reading instanceof Promise ? reading.then(prepared) : prepared(reading);
-  }
 }
