@@ -17,7 +17,8 @@ export default defineConfig({
       copyOfSources === undefined
         ? []
         : [
-            { find: /^nestjs-distributed-cache\/core$/, replacement: `${copyOfSources}/core/index.ts` },
+            { find: /^nestjs-distributed-cache$/, replacement: `${copyOfSources}/index.ts` },
+            { find: /^nestjs-distributed-cache\/(core|http)$/, replacement: `${copyOfSources}/$1/index.ts` },
             { find: /^(\.\.\/)+libs\/distributed-cache\/src/, replacement: copyOfSources },
           ],
   },
@@ -50,6 +51,7 @@ export default defineConfig({
             'apps/*/src/**/*.spec.ts',
             'bench/src/**/*.spec.ts',
             'test/**/*.spec.ts',
+            ...(copyOfSources === undefined ? [] : [`${copyOfSources}/http/**/*.spec.ts`]),
           ],
           exclude: [...OF_OTHER_APPS, ...MANY_PROMISES, ...CHAOS],
           isolate: false,

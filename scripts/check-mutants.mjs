@@ -1,14 +1,15 @@
 /**
- * `npm run check:mutants`: takes each remedy for a race out of a copy of the sources, and asks whether a test of test/races/
- * or the model notices.
- * A mutant that survives is a race that nothing guards; one whose remedy is not found any more has to follow the code.
+ * `npm run check:mutants`: takes each remedy for a race out of a copy of the sources, or turns a rule of HTTP wrong, and asks
+ * whether a test notices.
+ * A mutant that survives is something that nothing guards; one whose place is not found any more has to follow the code.
  * `--only <part of a name>` runs some of them. The working tree is never touched.
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { RULE_MUTANTS } from '../test/http/rule-mutants.mjs';
 import { MUTANTS } from '../test/races/mutants.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -60,8 +61,8 @@ function statementAt(file, text, after) {
 }
 
 /** @returns {Promise<{ outcome: 'killed' | 'survived' | 'lost', detail: string }>} */
-async function tryOut({ name, remedy, from, to = '', specs }) {
-  const [place, ...others] = placesOf(remedy);
+async function tryOut({ name, remedy, file, from, to = '', specs = [], title = '' }) {
+  const [place, ...others] = remedy === undefined ? wholeFile(file) : placesOf(remedy);
   if (place === undefined || others.length > 0) {
     return {
       outcome: 'lost',
@@ -72,22 +73,35 @@ async function tryOut({ name, remedy, from, to = '', specs }) {
   if (from !== undefined && statement.split(from).length !== 2) {
     return {
       outcome: 'lost',
-      detail: `${remedy} in ${place.file} holds the text ${statement.split(from).length - 1} times`,
+      detail: `${remedy ?? 'the text'} in ${place.file} holds the text ${statement.split(from).length - 1} times`,
     };
   }
   const mutant = from === undefined ? '' : statement.replace(from, () => to);
   const copy = join(folder, name.replaceAll(/\W+/g, '-'));
-  cpSync(sources, copy, { recursive: true, filter: (path) => !path.endsWith('.spec.ts') });
+  const isKept = (path) => !path.endsWith('.spec.ts') || path.includes('/http/');
+  cpSync(sources, copy, { recursive: true, filter: isKept });
   writeFileSync(join(copy, place.file), place.text.slice(0, place.from) + mutant + place.text.slice(place.to));
   const report = join(copy, 'report.json');
-  const args = ['vitest', 'run', ...specs.map((spec) => `test/${spec}.spec.ts`), '--bail=1'];
-  await run([...args, '--reporter=json', `--outputFile=${report}`], { NDC_SRC: copy, MODEL_SCHEDULES: '5000' });
+  const paths =
+    specs.length === 0
+      ? [join(copy, place.file.replace(/\.ts$/, '.spec.ts'))]
+      : specs.map((spec) => `test/${spec}.spec.ts`);
+  await run(['vitest', 'run', ...paths, '-t', title, '--bail=1', '--reporter=json', `--outputFile=${report}`], {
+    NDC_SRC: copy,
+    MODEL_SCHEDULES: '5000',
+  });
   const failed = failuresIn(report);
   return failed === undefined
     ? { outcome: 'killed', detail: 'the tests did not come to an end' }
     : failed.length > 0
       ? { outcome: 'killed', detail: failed[0] }
-      : { outcome: 'survived', detail: `no test of ${specs.join(', ')} failed` };
+      : { outcome: 'survived', detail: `no test of ${paths.map((path) => relative(root, path)).join(', ')} failed` };
+}
+
+/** The place of a mutant that names its file instead of a remedy. */
+function wholeFile(path) {
+  const file = join('http', path);
+  return SOURCES.filter((source) => source.file === file).map(({ text }) => ({ file, text, from: 0, to: text.length }));
 }
 
 function failuresIn(report) {
@@ -118,7 +132,7 @@ function run(args, env) {
 
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
-const waiting = MUTANTS.filter(({ name }) => name.includes(only));
+const waiting = [...MUTANTS, ...RULE_MUTANTS].filter(({ name }) => name.includes(only));
 let bad = 0;
 async function work() {
   for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {

@@ -3,8 +3,9 @@ import { HttpCacheRouter, type ResponseExplanation } from './module/router.js';
 import { routeTag, urlTag } from './response-policy.js';
 
 /**
- * Purges stored responses, in every process. Each method resolves when Redis has acknowledged it; while Redis can't be
- * used it takes effect in this process, and in the others when Redis is back. The result of a handler that is running is
+ * Purges stored responses, in every process. Each method resolves when Redis has acknowledged it; the other processes drop
+ * the responses when its message arrives, as a rule before that. While Redis can't be used it takes effect in this process,
+ * and in the others when Redis is back. The result of a handler that is running is
  * not stored.
  */
 @Injectable()

@@ -24,11 +24,11 @@ export function requestedRange(requestFields: Fields, length: number): ByteRange
     return undefined;
   }
   const range = from === '' ? lastBytes(Number(to), length) : bytesFrom(Number(from), to, length);
-  return range === undefined || (range.first < length && range.first <= range.last) ? range : 'unsatisfiable';
+  return range === undefined || range.first <= range.last ? range : 'unsatisfiable';
 }
 
 function lastBytes(count: number, length: number): ByteRange {
-  return { first: count === 0 ? length : Math.max(0, length - count), last: length - 1 };
+  return { first: Math.max(0, length - count), last: length - 1 };
 }
 
 /** @returns `undefined` when the range ends before it begins, which makes it invalid (section 14.1.1) */

@@ -61,6 +61,7 @@ describe('cache groups (RFC 9875)', () => {
     ['"a", 1', []],
     ['"a', []],
     ['("a" "b")', []],
+    ['"", "a"', ['a']],
   ])('reads %j as %j', (text, groups) => {
     expect(cacheGroups({ 'cache-groups': text })).toEqual(groups);
   });

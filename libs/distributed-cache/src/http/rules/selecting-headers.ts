@@ -23,7 +23,7 @@ export function mergeVary(...lists: readonly (readonly string[])[]): string {
  * The canonical text of the selecting headers of a request: equal texts mean that the requests select the same response.
  * A header that is missing equals only one that is missing. Values are equal when they differ only in what their syntax
  * allows (section 4.1): blanks around commas, several lines for one, and for `Accept-Language` the case and the order of
- * members of equal weight.
+ * members.
  */
 export function selectionKey(names: readonly string[], requestFields: Fields): string {
   return JSON.stringify(names.map((name) => selectingValue(name, requestFields)));
@@ -35,19 +35,19 @@ function selectingValue(name: string, fields: Fields): string | null {
     return null;
   }
   const members = lines.flatMap(listMembers);
-  return (name === 'accept-language' ? byWeight(members) : members).join(',');
+  return (name === 'accept-language' ? canonicalLanguages(members) : members).join(',');
 }
 
 const WEIGHT = /\s*;\s*q\s*=\s*(?<weight>[\d.]+)\s*$/;
 
-/** Language ranges in lower case, the heaviest first; equal weights in the order of the alphabet. */
-function byWeight(members: readonly string[]): string[] {
+/** Language ranges in lower case with their weights, in the order of the alphabet. */
+function canonicalLanguages(members: readonly string[]): string[] {
   return members
     .map((member) => member.toLowerCase())
     .map((member) => ({
       range: member.replace(WEIGHT, ''),
       weight: Number(WEIGHT.exec(member)?.groups?.['weight'] ?? 1),
     }))
-    .toSorted((a, b) => b.weight - a.weight || (a.range < b.range ? -1 : 1))
+    .toSorted((a, b) => (a.range < b.range ? -1 : 1))
     .map(({ range, weight }) => (weight === 1 ? range : `${range};q=${weight}`));
 }
