@@ -7,6 +7,7 @@ import type { Exchange } from '../exchange/exchange.js';
 import { replayOf, type RequestListener } from '../exchange/replayed-request.js';
 import { hostOf, responseKey, splitUrl } from '../entry/response-key.js';
 import { responseIn } from '../entry/stored-response.js';
+import { fieldText } from '../rules/fields.js';
 import type { Place } from '../response-fill.js';
 import { ownUrlTag } from '../response-policy.js';
 import { CachedResponses } from '../cached-responses.js';
@@ -123,9 +124,20 @@ export class HttpCacheRouter {
       const found = await this.responses.cache.lookup(key);
       const stored = found.state === 'miss' ? undefined : responseIn(found.value);
       if (found.state !== 'miss' && stored !== undefined) {
-        const { status, body } = stored;
+        const { status, body, fields } = stored;
+        const validators = { etag: fieldText(fields, 'etag'), 'last-modified': fieldText(fields, 'last-modified') };
         const { state, tier, ageMs, ttlMs } = found;
-        explanations.push({ route: route.name, key, state, tier, status, bodyBytes: body.length, ageMs, ttlMs });
+        explanations.push({
+          route: route.name,
+          key,
+          state,
+          tier,
+          status,
+          bodyBytes: body.length,
+          validators,
+          ageMs,
+          ttlMs,
+        });
       }
     }
     return explanations;
@@ -181,6 +193,8 @@ export interface ResponseExplanation {
   readonly tier: 'local' | 'redis';
   readonly status: number;
   readonly bodyBytes: number;
+  /** What a client's conditions are compared with: the reason of a 304. */
+  readonly validators: Readonly<Record<'etag' | 'last-modified', string | undefined>>;
   readonly ageMs: number;
   /** The rest of its lifetime; negative past it. */
   readonly ttlMs: number;
