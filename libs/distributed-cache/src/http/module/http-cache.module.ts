@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ConfigurableModuleBuilder, Inject, type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
 import { DiscoveryModule, DiscoveryService, HttpAdapterHost } from '@nestjs/core';
 import { DistributedCache } from '../../core/index.js';
@@ -23,6 +24,10 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE } = new Conf
 /** What an application of Express or Fastify is as a listener of `node:http`. */
 interface HttpInstance {
   readonly routing?: RequestListener;
+  readonly addHook?: (
+    name: 'onRequest',
+    hook: (request: { raw: IncomingMessage }, reply: { raw: ServerResponse }, done: () => void) => void,
+  ) => void;
 }
 
 /**
@@ -73,7 +78,16 @@ export class HttpCacheModule extends ConfigurableModuleClass implements NestModu
       }
     }
     if (!this.router.isEmpty) {
-      consumer.apply(new UnsafeMethods(this.router).middleware).forRoutes('{*path}');
+      const { middleware } = new UnsafeMethods(this.router);
+      const instance = httpAdapter.getInstance<HttpInstance>();
+      if (instance.addHook === undefined) {
+        consumer.apply(middleware).forRoutes('{*path}');
+      } else {
+        // Nest would match the path of each request of Fastify with regular expressions: a quarter of the time of a hit.
+        instance.addHook('onRequest', ({ raw: request }, { raw: response }, done) =>
+          middleware(request, response, done),
+        );
+      }
     }
   }
 }
