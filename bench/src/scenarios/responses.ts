@@ -1,5 +1,6 @@
 import { plainFigures, ratiosToFloor, takeTurns, type Named, type Sample } from '../measure/rounds.js';
-import { HttpLoad, type HttpLoadOptions } from '../support/http-load.js';
+import type { HttpLoadOptions } from '../support/http-load.js';
+import { RawLoad } from '../support/raw-load.js';
 import { Worker } from '../support/workers.js';
 import type { ResponseAnswer, ResponseMode, ResponseQuestion } from '../workers/response-server.js';
 import type { RunOptions, Table } from './scenario.js';
@@ -24,7 +25,7 @@ interface TableOfRows extends Pick<Table, 'id' | 'title' | 'note'> {
 
 const OURS = '@CachedResponse';
 const PEER = '@nestjs/cache-manager';
-const CONNECTIONS = 4;
+const CONNECTIONS = 16;
 const FLOOR = 'constant route, no cache';
 const BR = { headers: { 'accept-encoding': 'br' } };
 const KNOWN = { headers: { 'if-none-match': '*' }, status: 304 };
@@ -167,12 +168,12 @@ class Servers {
 
 async function measure(table: TableOfRows, servers: Servers, { seed, quick }: RunOptions): Promise<Table> {
   const { rows, most, unit, ...rest } = table;
-  const requests = quick ? 200 : 1500;
-  const loads = new Map<Row, HttpLoad>();
+  const requests = quick ? 200 : 3000;
+  const loads = new Map<Row, RawLoad>();
   let lastId = 0;
   for (const row of rows) {
     const { port } = await servers.of(row.mode).ask<ResponseAnswer>({ task: 'port' } satisfies ResponseQuestion);
-    loads.set(row, new HttpLoad(port, CONNECTIONS, row.request));
+    loads.set(row, new RawLoad(port, CONNECTIONS, row.request));
   }
   const options = { rounds: quick ? 2 : 9, warmUpRounds: quick ? 1 : 4, seed };
   const samples = await takeTurns(rows, options, async (row): Promise<Sample> => {

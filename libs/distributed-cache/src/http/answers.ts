@@ -50,25 +50,42 @@ export interface ReadyResponse {
   readonly notModified: ReadyAnswer | undefined;
 }
 
-export function readyResponse(stored: StoredResponse, route: BoundRoute, age: number): ReadyResponse {
+/** @param text the body, if it is ASCII and short */
+export function readyResponse(
+  stored: StoredResponse,
+  text: string | undefined,
+  route: BoundRoute,
+  age: number,
+): ReadyResponse {
   const { status } = stored;
   const fields = outgoingFields(stored.fields, route, age);
   const { clients } = route;
   const isLasting = stored.fields['cache-control'] !== undefined || clients === 'revalidate' || clients === 'no-store';
+  const body = isComplete(fieldText(fields, 'content-type')) ? (text ?? stored.body) : stored.body;
   const isSimple = fields['set-cookie'] === undefined; // middleware may have set one, which is replaced
   return {
     stored,
     age: isLasting ? undefined : age,
     etag: fieldText(fields, 'etag'),
-    whole: isSimple ? { status, lines: linesOf(fields), body: hasBody(status) ? stored.body : undefined } : undefined,
+    whole: isSimple ? { status, lines: linesOf(fields), body: hasBody(status) ? body : undefined } : undefined,
     notModified: isSimple && status === 200 ? { status: 304, lines: linesOf(notModifiedFields(fields)) } : undefined,
   };
 }
 
+/** Whether Fastify leaves the media type of a text as it is: it adds a charset to JSON, and a type where there is none. */
+function isComplete(type: string | undefined): boolean {
+  return type !== undefined && (!type.includes('json') || type.includes('charset'));
+}
+
 function linesOf(fields: Fields): ReadyAnswer['lines'] {
   return Object.entries(fields).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, typeof value === 'object' ? value : `${value}`] as const],
+    value === undefined ? [] : [[name, typeof value === 'object' ? value.map(inOnePiece) : inOnePiece(value)] as const],
   );
+}
+
+/** The text in one block of memory: V8 keeps a joined text in pieces, and would put them together in every answer. */
+function inOnePiece(value: string | number): string {
+  return Buffer.from(`${value}`, 'latin1').toString('latin1');
 }
 
 function hasBody(status: number): boolean {

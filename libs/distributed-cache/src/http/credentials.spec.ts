@@ -26,7 +26,7 @@ describe('the reads of a handler', () => {
     const request = Object.assign(new IncomingMessage(new Socket()), given) as Request;
     Object.assign(request.headers, { host: 'a.example' }, headers);
     const audience = rules.audience as ((request: Request) => unknown) | undefined;
-    reads = new ClientReads(request, request, {
+    reads = new ClientReads(request, request, {}, {
       credentials: ['x-api-key'],
       isAnonymous: false,
       keyHeaders: ['x-plan'],

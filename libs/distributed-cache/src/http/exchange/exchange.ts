@@ -12,7 +12,8 @@ export interface Answer {
 export interface ReadyAnswer {
   readonly status: number;
   readonly lines: readonly (readonly [name: string, value: string | readonly string[]])[];
-  readonly body?: Buffer | undefined;
+  /** A text is ASCII. */
+  readonly body?: Buffer | string | undefined;
 }
 
 /** The head of the handler's response: its status, and the fields that the handler set, without those set before it. */

@@ -72,13 +72,13 @@ export class ExpressExchange implements Exchange {
     this.end(body);
   }
 
-  private end(body: Buffer | undefined): void {
+  private end(body: Buffer | string | undefined): void {
     const { response } = this;
     if (body === undefined) {
       response.end();
     } else {
       response.setHeader('content-length', body.length);
-      response.end(body);
+      response.end(body, 'latin1');
     }
   }
 

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   ConfigurableModuleBuilder,
   type DynamicModule,
@@ -43,6 +44,10 @@ interface HttpInstance {
   readonly routing?: RequestListener;
   /** Of Fastify, which by default knows some methods only. */
   addHttpMethod?(method: string, options: { readonly hasBody: boolean }): void;
+  readonly addHook?: (
+    name: 'onRequest',
+    hook: (request: { raw: IncomingMessage }, reply: { raw: ServerResponse }, done: () => void) => void,
+  ) => void;
 }
 
 /**
@@ -106,7 +111,16 @@ export class HttpCacheModule extends ConfigurableModuleClass implements NestModu
       }
     }
     if (!this.router.isEmpty) {
-      consumer.apply(new UnsafeMethods(this.router).middleware).forRoutes('{*path}');
+      const { middleware } = new UnsafeMethods(this.router);
+      const instance = httpAdapter.getInstance<HttpInstance>();
+      if (instance.addHook === undefined) {
+        consumer.apply(middleware).forRoutes('{*path}');
+      } else {
+        // Nest would match the path of each request of Fastify with regular expressions: a quarter of the time of a hit.
+        instance.addHook('onRequest', ({ raw: request }, { raw: response }, done) =>
+          middleware(request, response, done),
+        );
+      }
     }
   }
 }
