@@ -7,8 +7,8 @@ export interface Clock {
 const { timeOrigin: startedAtMs } = performance;
 /** Bound once: access through the global costs as much as the call. */
 const sinceStartMs = performance.now.bind(performance);
-/** Captured once: a test that fakes the date is no machine that has slept. */
-const wallNowMs = Date.now;
+/** Captured once: fake timers put another `Date` in its place, and a test that fakes it is no machine that has slept. */
+const RealDate = Date;
 
 /**
  * The wall clock at the process's start plus the monotonic time since: a change of the machine's clock changes no TTL.
@@ -62,7 +62,7 @@ export class SuspendWatch {
 
   constructor(
     private readonly monotonicMs: () => number = sinceStartMs,
-    private readonly wallMs: () => number = wallNowMs,
+    private readonly wallMs: () => number = () => RealDate.now(),
   ) {
     this.leadMs = wallMs() - monotonicMs();
   }

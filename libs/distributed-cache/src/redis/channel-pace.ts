@@ -97,7 +97,7 @@ function backoffMs(attempt: number, firstMs: number, mostMs: number): number {
 
 /** The real clocks, captured once: a test that fakes the time is no process that was stopped. */
 const monotonicNowMs = performance.now.bind(performance);
-const wallNowMs = Date.now;
+const RealDate = Date;
 
 /** One moment, on both clocks. */
 interface Moment {
@@ -114,7 +114,7 @@ export class ProofAge {
 
   constructor(
     private readonly monotonicMs: () => number = monotonicNowMs,
-    private readonly wallMs: () => number = wallNowMs,
+    private readonly wallMs: () => number = () => RealDate.now(),
   ) {}
 
   get ageMs(): number {
