@@ -26,13 +26,18 @@ describe('the reads of a handler', () => {
     const request = Object.assign(new IncomingMessage(new Socket()), given) as Request;
     Object.assign(request.headers, { host: 'a.example' }, headers);
     const audience = rules.audience as ((request: Request) => unknown) | undefined;
-    reads = new ClientReads(request, request, {}, {
-      credentials: ['x-api-key'],
-      isAnonymous: false,
-      keyHeaders: ['x-plan'],
-      ...rules,
-      audience: audience === undefined ? undefined : () => audience(request),
-    });
+    reads = new ClientReads(
+      request,
+      request,
+      {},
+      {
+        credentials: ['x-api-key'],
+        isAnonymous: false,
+        keyHeaders: ['x-plan'],
+        ...rules,
+        audience: audience === undefined ? undefined : () => audience(request),
+      },
+    );
     handler(request);
     return reads.first(vary);
   }
