@@ -112,7 +112,6 @@ export class HttpCacheModule extends ConfigurableModuleClass implements NestModu
     }
     if (!this.router.isEmpty) {
       const { middleware } = new UnsafeMethods(this.router);
-      const instance = httpAdapter.getInstance<HttpInstance>();
       if (instance.addHook === undefined) {
         consumer.apply(middleware).forRoutes('{*path}');
       } else {
