@@ -216,9 +216,9 @@ export const RULE_MUTANTS = [
     to: 'status >= 300',
   },
   {
-    name: 'another origin is invalidated',
+    name: 'another host is invalidated',
     file: 'rules/invalidation.ts',
-    from: 'location.origin === origin',
+    from: 'location.host === host',
     to: 'true',
   },
   {
@@ -408,8 +408,8 @@ export const RULE_MUTANTS = [
   {
     name: 'the host is not part of the key',
     file: 'entry/response-key.ts',
-    from: '[route, host, path, query,',
-    to: '[route, path, query,',
+    from: '${written(host)}',
+    to: '',
     specs: ['http/advisories'],
   },
   {
