@@ -159,6 +159,19 @@ describe('InFlight', () => {
     expect(verdicts).toEqual(['slow']);
   });
 
+  it('decides about an operation at its deadline, although an earlier one was given longer', async () => {
+    const { track, advance, receive, setLoad, verdicts } = inFlightForTest();
+    setLoad(0.8);
+    const early = outcomeOf(track('GET', NEVER));
+    await advance(10);
+    receive(); // the last answer before the server freezes
+    await advance(10);
+    const late = outcomeOf(track('GET', NEVER));
+    await advance(DEADLINE_MS + 5);
+    expect([early.isPending, late.isPending]).toEqual([true, false]);
+    expect(verdicts).toEqual(['silent']);
+  });
+
   it('renews the deadline of an operation while others are queued behind it and the server answers', async () => {
     const { track, verdicts, advance, receive } = inFlightForTest({ maxSent: 2 });
     const [first] = [outcomeOf(track('SET', NEVER)), outcomeOf(track('SET', NEVER)), outcomeOf(track('SET', NEVER))];

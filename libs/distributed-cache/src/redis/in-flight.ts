@@ -109,8 +109,8 @@ const BURST = 16;
 const SMALL: SendCost = {};
 
 /**
- * The operations of one Redis server: those that are sent and wait for their answers, oldest first, and behind them a
- * queue.
+ * The operations of one Redis server: those that are sent and wait for their answers, in the order in which they are due,
+ * and behind them a queue.
  *
  * The deadline of an operation begins when it is sent. Operations share one deadline, so the first to be sent is the
  * first to time out, and one timer serves all of them. The timer keeps the process alive while an operation is
@@ -279,6 +279,14 @@ export class InFlight {
     });
   }
 
+  /** Gives an operation its deadline anew, behind the others: they stay in the order in which they are due. */
+  private extend(operation: Operation, nowMs: number): void {
+    if (this.sent.delete(operation)) {
+      operation.dueAtMs = nowMs + this.options.deadlineMs;
+      this.sent.add(operation);
+    }
+  }
+
   /**
    * Decides about the operations that were due when the timer fired. The sockets have been read since then. That may have
    * taken long: operations that were sent meanwhile, or became due, have not had their poll phase yet.
@@ -288,7 +296,7 @@ export class InFlight {
     const dueNowMs = nowMs();
     for (const operation of this.sent.all()) {
       if (operation.dueAtMs > firedAtMs) {
-        break; // those behind it were sent later, and are due at most one deadline earlier
+        break; // those behind it are due later
       }
       const isSilent = operation.progressAtSend === observer.progress();
       const isBusyProcess = isLate || (!isSilent && (isBusy || this.isQueueing));
@@ -297,10 +305,10 @@ export class InFlight {
       if (operation.isPiece && !isSilent && dueNowMs - operation.sentAtMs < maxBatchMs) {
         operation.extensions = 0;
         operation.progressAtSend = observer.progress();
-        operation.dueAtMs = dueNowMs + deadlineMs;
+        this.extend(operation, dueNowMs);
       } else if (operation.extensions < mostExtensions) {
         operation.extensions++;
-        operation.dueAtMs = dueNowMs + deadlineMs; // its command may have left only now
+        this.extend(operation, dueNowMs); // its command may have left only now
       } else {
         const isUnknown = isBusyProcess || (this.sentPieces > 0 && !operation.isPiece);
         if (this.leave(operation, false)) {
