@@ -8,6 +8,7 @@ import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Redis } from 'ioredis';
+import { answerMessages } from '../support/answer-messages.mjs';
 
 const [nest, http, platform, text] = process.argv.slice(2);
 const options = JSON.parse(text);
@@ -67,12 +68,5 @@ const actions = {
   },
 };
 
-process.on('message', ({ id, action, args }) => {
-  void Promise.resolve()
-    .then(() => actions[action](...args))
-    .then(
-      (answer) => process.send({ id, answer }),
-      (error) => process.send({ id, failure: String(error) }),
-    );
-});
+answerMessages(actions);
 process.send({ started: 'process', port: Number(new URL(await application.getUrl()).port) });

@@ -2,6 +2,8 @@
  * A process of an earlier version, controlled by messages: released-process.ts starts it with the address of the
  * library and its options. A load that waits ends with the message `release`.
  */
+import { answerMessages } from './answer-messages.mjs';
+
 const [library, options] = process.argv.slice(2);
 const { CacheConfig, DistributedCache } = await import(library);
 const all = new DistributedCache(CacheConfig.resolve(JSON.parse(options), {}), { random: () => 1 });
@@ -33,12 +35,5 @@ const actions = {
   errors: () => cache.getMetrics().errors,
 };
 
-process.on('message', ({ id, action, args }) => {
-  void Promise.resolve()
-    .then(() => actions[action](...args))
-    .then(
-      (answer) => process.send({ id, answer }),
-      (error) => process.send({ id, failure: String(error) }),
-    );
-});
+answerMessages(actions);
 process.send({ started: 'process' });

@@ -109,9 +109,9 @@ interface RoutedRequest {
 
 /**
  * Follows each HTTP request through the cache, counts per route which of its lookups hit and in which tier, and reports
- * them in the `Cache-Status` header (RFC 9211), on responses and errors alike, before what other caches wrote there. A lookup that has not ended when the
- * handler answers is not in the header. The interceptor does nothing for GraphQL, RPC and WebSocket, and inside a
- * request that is followed already.
+ * them in the `Cache-Status` header (RFC 9211), on responses and errors alike, before what other caches wrote there. A
+ * lookup that has not ended when the handler answers is not in the header. The interceptor does nothing for GraphQL, RPC
+ * and WebSocket, and inside a request that is followed already.
  */
 @Injectable()
 export class CacheMetricsInterceptor implements NestInterceptor {
@@ -145,9 +145,9 @@ export class CacheMetricsInterceptor implements NestInterceptor {
 
 /**
  * Sets the header again only after further lookups. What another cache has written into it before comes behind them: the
- * member of the cache nearest to the handler is the first one (RFC 9211 section 2). A handler that answers by itself (`@Res()`) has sent the headers
- * before the lookups are known: then the header is left out. A check first would cost every other request more than the
- * failed attempt costs this one.
+ * member of the cache nearest to the handler is the first one (RFC 9211 section 2). A handler that answers by itself
+ * (`@Res()`) has sent the headers before the lookups are known: then the header is left out. A check first would cost
+ * every other request more than the failed attempt costs this one.
  */
 function headerSetter(adapter: AbstractHttpAdapter, response: unknown, usage: RequestCacheUsage): () => void {
   let reportedLookups = -1;

@@ -135,7 +135,8 @@ export function withinDeadline<Result, Late>(
 }
 
 /**
- * Waits for `work`, as {@link withinDeadline} does, no longer than `limitMs` milliseconds of real time.
+ * Waits for `work` for `limitMs` milliseconds of real time; a busy process waits up to a second longer, as
+ * {@link withinDeadline} does.
  * @param late the result when the time is over first; `work` goes on then
  */
 export function withinTime<Result, Late>(
