@@ -42,6 +42,7 @@ export class ProcessDouble {
     isLive: true,
     allNodesUp: true,
     state: 'live',
+    isInDoubt: () => false,
     outageSinceMs: (): number | undefined => (this.connection.isLive ? undefined : NOW_MS),
     roundTripMs: 0,
     deadlineClock: {

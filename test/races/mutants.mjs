@@ -39,6 +39,11 @@ export const MUTANTS = [
     specs: ['races/channel'],
   },
   {
+    name: 'race 4: values that were not sent while Redis was in doubt stay in L1',
+    remedy: 'doubt-drops-unsent',
+    specs: ['races/pauses'],
+  },
+  {
     name: 'race 5: the age of an entry is measured by the clock of the process',
     remedy: 'server-time',
     from: ' + this.offsetMs',

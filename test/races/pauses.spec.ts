@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { SuspendWatch } from '../../libs/distributed-cache/src/local/index.js';
-import { untilInvalidation } from '../support/channel-for-test.js';
+import { channelOf, untilInvalidation } from '../support/channel-for-test.js';
 import { ownRedis, proxyTo } from '../support/redis-for-test.js';
-import { holdsCopy, podAt, podWith, warm } from './pods.js';
+import { holdsCopy, podAt, podWith, type Pod, warm } from './pods.js';
 
 /** Stops the whole process, as a signal would: nothing runs, no timer fires, sockets fill. */
 function stopFor(durationMs: number): void {
@@ -61,4 +61,55 @@ describe('a process that was stopped', () => {
       expect(holdsCopy(pod, 'key')).toBe(false);
     },
   );
+});
+
+/** The outages that a process has reported. */
+function reportsOf({ all }: Pod): string[] {
+  const reports: string[] = [];
+  for (const event of ['redisConnectionFailed', 'fallbackOn', 'invalidationOff', 'clear'] as const) {
+    all.events.on(event, () => reports.push(event));
+  }
+  return reports;
+}
+
+describe('a Redis that is short of processor time for longer than the deadline, and answers within the next', () => {
+  it('is no outage: L1 stays, nothing is reported, and what changed meanwhile is replayed', async () => {
+    const server = await ownRedis();
+    const [pod, other] = [await podAt(server.port), await podAt(server.port, { deadlineMs: 10_000 })];
+    const reports = reportsOf(pod);
+    const { cache } = pod;
+    await untilInvalidation(pod.all, 'live');
+    await Promise.all(['key', 'changed', 'deleted'].map((key) => other.cache.set(key, 1)));
+    await warm(pod);
+    server.freeze();
+    expect(await cache.getOrSet('loaded', async () => 2)).toBe(2); // released at the deadline
+    expect(await cache.set('changed', 2)).toBe(false);
+    await cache.delete('deleted');
+    expect(await cache.getMany(['key', 'loaded', 'changed'])).toEqual([1, 2, 2]);
+    // More than an outage may leave in the journal: as long as Redis may answer, no namespace is cleared.
+    await cache.deleteMany(Array.from({ length: 10_001 }, (_, index) => `gone:${index}`));
+    server.thaw();
+    await vi.waitFor(async () => expect(await cache.set('again', 3)).toBe(true), { timeout: 5000 });
+    expect(reports).toEqual([]);
+    expect(holdsCopy(pod, 'key')).toBe(true);
+    // Redis reports no deletion of a key that it does not have: copies that only this process has are dropped.
+    for (const key of ['loaded', 'changed', 'deleted']) {
+      expect(holdsCopy(pod, key)).toBe(false);
+      expect(await other.cache.lookup(key)).toMatchObject({ state: 'miss' });
+    }
+  });
+
+  it('puts L1 in doubt, and not off, while only the messages of others are late', async () => {
+    const server = await ownRedis();
+    const pod = await podAt(server.port);
+    const reports = reportsOf(pod);
+    await untilInvalidation(pod.all, 'live');
+    await pod.cache.set('key', 1);
+    const { stream } = channelOf(pod.all).subscriber;
+    stream.pause();
+    await vi.waitFor(() => expect(holdsCopy(pod, 'key')).toBe(false), { timeout: 5000 });
+    stream.resume();
+    await vi.waitFor(() => expect(holdsCopy(pod, 'key')).toBe(true), { timeout: 5000 });
+    expect(reports).toEqual([]);
+  });
 });

@@ -68,6 +68,7 @@ it('too many deletions of an outage become one clear of their namespace', async 
   await cache.set('key:0', 'old');
   await cache.set('never deleted', 'old');
   server.freeze();
+  await new Promise((resolve) => pod.events.on('redisConnectionFailed', resolve));
   await cache.deleteMany(Array.from({ length: 10_001 }, (_, index) => `key:${index}`));
   server.thaw();
   await vi.waitFor(async () => expect(await pod.healthCheck()).toMatchObject({ status: 'up' }), { timeout: 5000 });

@@ -58,6 +58,8 @@ interface RedisListener {
    */
   onLive(downMs: number | undefined): void;
   onDown(reason: string): void;
+  /** Redis, or one master of a cluster, was in doubt for a moment: changes of that time have not been sent. */
+  onDoubtEnded(): void;
   /**
    * One master of a cluster can't be used, or can be used again, while others could all the time.
    * @param address `host:port`
@@ -103,10 +105,14 @@ class RedisParts implements RedisRuntime {
       target,
       { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs },
       {
-        beforeLive: (client) => this.recover(client),
+        beforeLive: (client, wasInDoubt) => (wasInDoubt ? this.replayJournal(client) : this.recover(client)),
         beforeNodeLive: (part) => this.restore(part),
         onLive: (downMs) => this.onLive(downMs),
         onDown: (reason) => listener.onDown(reason),
+        onDoubtEnded: () => {
+          listener.onDoubtEnded();
+          this.pendingReleases.release();
+        },
         onNodeLive: (name, downMs) => this.onNodeLive(name, downMs),
         onNodeDown: (name, reason) => this.onNodeDown(name, reason),
         onHeartbeat: () => this.onHeartbeat(),
@@ -125,7 +131,7 @@ class RedisParts implements RedisRuntime {
         return connection.roundTripMs;
       },
       get isServing() {
-        return connection.isLive;
+        return connection.isConnected;
       },
     });
     this.changes = new InvalidationGroup(
@@ -145,8 +151,8 @@ class RedisParts implements RedisRuntime {
         onTrackingLost: () => listener.onTrackingLost(),
       },
       {
-        get allNodesUp() {
-          return connection.topology.allUp;
+        get areAllConnected() {
+          return connection.topology.areAllConnected;
         },
         sourceOf: (key) => connection.topology.connectionOf(key),
       },

@@ -181,7 +181,7 @@ export class DistributedCache {
     return [...this.caches.values()].map((cache) => cache.getMetrics());
   }
 
-  /** Checks the health of the cache; asks Redis, within `deadlineMs`; never rejects. */
+  /** Checks the health of the cache; asks Redis, and waits for at most twice `deadlineMs`; never rejects. */
   healthCheck(): Promise<CacheHealth> {
     return checkHealth(this.runtime);
   }
@@ -209,6 +209,7 @@ export class DistributedCache {
         onHeartbeat: () => this.caches.forEach((cache) => void cache.invalidator.onHeartbeat()),
         onLive: (downMs) => this.onRedisLive(downMs),
         onDown: (reason) => this.onRedisDown(reason),
+        onDoubtEnded: () => this.onDoubtEnded(),
         onNodeDown: (address, reason) => this.events.emit('redisConnectionFailed', { address, reason }),
         onRefused: (refusal) => this.onRefused(refusal),
         onNodeLive: (address, downMs) => this.events.emit('redisConnected', { address, downMs }),
@@ -269,13 +270,20 @@ export class DistributedCache {
   }
 
   /**
-   * Reports that changes may be missed. When the connection is not live, that has been reported already, and L1 serves
-   * as the fallback.
+   * Reports that changes may be missed. When the connection is not live, that has been reported already, or is reported
+   * once it is no longer in doubt, and L1 serves as the fallback.
    */
   private onTrackingLost(): void {
     if (this.runtime.redis?.connection.isLive === true && !this.isTrackingLost) {
       this.isTrackingLost = true;
       this.events.emit('invalidationOff', {});
+    }
+  }
+
+  private onDoubtEnded(): void {
+    this.caches.forEach((cache) => cache.invalidator.onDoubtEnded());
+    if (this.runtime.redis?.changes.receivesChanges === false) {
+      this.onTrackingLost();
     }
   }
 

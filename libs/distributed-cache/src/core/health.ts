@@ -62,7 +62,8 @@ function describeRefusal({ command, reply, keyPattern, effect }: RefusalEffect):
  * Finds the health of a cache. `up`: Redis answers, or none is configured. `degraded`: Redis does not answer and L1
  * serves, only some masters of a cluster answer, changes by other processes are not received, Redis refuses a command
  * that is needed, or no replica acknowledges changes in strict mode. `down`: neither tier serves, or Redis is required
- * and none of it answers or nothing can be stored. Waits at most `deadlineMs`; never rejects.
+ * and none of it answers or nothing can be stored. Waits at most `deadlineMs`, or twice that if Redis does not
+ * answer in time; never rejects.
  */
 export async function checkHealth({ config, redis, local }: CacheRuntime): Promise<CacheHealth> {
   const hasLocal = local !== undefined;

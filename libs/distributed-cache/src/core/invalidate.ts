@@ -165,6 +165,16 @@ export class Invalidator {
     this.remote?.forgetStamps();
   }
 
+  /**
+   * Redis was in doubt for a moment, and is used again. It reports no change of a key that it does not have, so values
+   * that only this process has are dropped.
+   */
+  onDoubtEnded(): void {
+    // remedy: doubt-drops-unsent
+    this.local.dropUnsent();
+    this.flights.taintUnleased();
+  }
+
   /** Redis can be used for the first time: values that this process loaded without it may be outdated already. */
   onFirstTracking(): void {
     this.local.startEpoch();

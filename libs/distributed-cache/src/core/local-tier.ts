@@ -39,6 +39,8 @@ export class LocalTier {
   private readonly part: Partition | undefined;
   /** The prefix of its keys in Redis. */
   private readonly valuePrefix: string;
+  /** The keys of values that were kept, and not sent, while Redis was in doubt. */
+  private readonly unsent = new Set<string>();
 
   constructor(
     private readonly runtime: CacheRuntime,
@@ -113,11 +115,26 @@ export class LocalTier {
     }
   }
 
+  /** Stores a value that is not in Redis: see {@link untrackedLife} and {@link dropUnsent}. */
+  keepUnsent(key: string, stored: StoredValue | DeferredJson, options: LocalPutOptions & EntryLife): void {
+    if (this.runtime.redis?.connection.isInDoubt(this.valuePrefix + key) === true) {
+      this.unsent.add(key);
+    }
+    const { ttlMs, graceMs } = this.untrackedLife(key, options);
+    this.keep(key, stored, { ...options, ttlMs, graceMs });
+  }
+
+  /** Drops the values that were kept, and not sent, while Redis was in doubt. */
+  dropUnsent(): void {
+    this.unsent.forEach((key) => this.delete(key));
+    this.unsent.clear();
+  }
+
   /**
    * The life of a copy of a value that Redis refused to store although it serves (`OOM`, `READONLY`). Redis reports no
    * change of a key that it does not hold, so such a copy is trusted only for as long as processes may disagree.
    */
-  untrackedLife(key: string, life: EntryLife): EntryLife {
+  private untrackedLife(key: string, life: EntryLife): EntryLife {
     const { redis, config } = this.runtime;
     const serves =
       redis?.connection.isLive === true && redis.connection.outageSinceMs(this.valuePrefix + key) === undefined;
@@ -142,6 +159,7 @@ export class LocalTier {
 
   /** Starts a new epoch: no entry that was stored before is trusted any more. O(1). */
   startEpoch(): void {
+    this.unsent.clear();
     this.part?.startEpoch();
   }
 

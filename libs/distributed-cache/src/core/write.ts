@@ -281,8 +281,13 @@ export class EntryWriter {
       // Redis still holds the previous value. A full Redis accepts deletions.
       void this.remote?.delete([key]);
     }
-    const { ttlMs, graceMs } = outcome === 'done' ? life : this.local.untrackedLife(key, life);
-    this.local.keep(key, forLocal, { ttlMs, graceMs, marks: entry.tagVersions, loadMs: entry.loadMs });
+    const { ttlMs, graceMs } = life;
+    const kept = { ttlMs, graceMs, marks: entry.tagVersions, loadMs: entry.loadMs };
+    if (outcome === 'done') {
+      this.local.keep(key, forLocal, kept);
+    } else {
+      this.local.keepUnsent(key, forLocal, kept);
+    }
     return { kept: true, superseded: false, complete: outcome === 'done' };
   }
 }

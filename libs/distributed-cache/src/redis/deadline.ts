@@ -104,7 +104,7 @@ export function withinDeadline<Result, Late>(
   work: Promise<Result>,
   clock: { nowMs(): number },
   dueAtMs: number,
-  onLate: () => Late,
+  onLate: () => Late | Promise<Late>,
   { onEnd, keepsProcess = true }: { readonly onEnd?: () => void; readonly keepsProcess?: boolean } = {},
 ): Promise<Result | Late> {
   return new Promise((resolve, reject) => {

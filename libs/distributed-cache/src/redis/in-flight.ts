@@ -57,8 +57,8 @@ export class ServerHealth implements HealthObserver {
 
   constructor(
     readonly progress: () => number,
-    /** The server can't be used. @param isSilent whether nothing has arrived from it */
-    private readonly onUnusable: (isSilent: boolean) => void,
+    /** The server can't be used, or not for now. */
+    private readonly onUnusable: () => void,
   ) {}
 
   onAnswer(): void {
@@ -71,7 +71,7 @@ export class ServerHealth implements HealthObserver {
     }
     this.timeoutsInARow++;
     if (verdict === 'silent' || this.timeoutsInARow >= SLOW_TIMEOUTS_TO_OPEN) {
-      this.onUnusable(verdict === 'silent');
+      this.onUnusable();
     }
   }
 }

@@ -58,8 +58,8 @@ export class InvalidationChannel {
   private readonly subscriber: Redis;
   private readonly path: SignalPath;
   private live = false;
-  /** Whether the path must be proven again before local copies are trusted: the process has missed its heartbeats. */
-  private isInDoubt = false;
+  /** Why the path must be proven again before local copies are trusted: a late answer, or missed heartbeats. */
+  private doubt: 'late' | 'overdue' | undefined;
   private isRefused = false;
   private isListening = false;
   private isClosed = false;
@@ -99,7 +99,7 @@ export class InvalidationChannel {
 
   /** Whether this process receives every change, without doubt. */
   get isLive(): boolean {
-    return this.live && !this.isInDoubt;
+    return this.live && this.doubt === undefined;
   }
 
   /** Whether the channel is set up and not known to be lost: {@link isLive}, or in doubt. */
@@ -128,12 +128,11 @@ export class InvalidationChannel {
       return;
     }
     if (this.live) {
-      if (!this.isInDoubt) {
-        this.isInDoubt = true;
+      if (this.doubt !== 'overdue') {
+        this.beginDoubt('overdue');
         this.attempts++; // a check that is under way proves nothing about the time after its beginning
         this.isChecking = false;
         this.isHeard = false;
-        this.listener.onDoubt();
       }
       void this.check();
     } else {
@@ -188,12 +187,7 @@ export class InvalidationChannel {
   }
 
   /** Sets up tracking. It is called when either connection becomes ready; the later of the two calls finds both. */
-  private arm(): Promise<void> {
-    return this.prove((path) => path.track());
-  }
-
-  /** Proves the path and updates the state. @param work proves that the path carries invalidation messages */
-  private async prove(work: (path: SignalPath) => Promise<void>): Promise<void> {
+  private async arm(): Promise<void> {
     const { path, proof, limits } = this;
     if (!path.isOpen || this.isClosed || this.isArming) {
       return;
@@ -203,7 +197,7 @@ export class InvalidationChannel {
     const attempt = ++this.attempts;
     try {
       const beginning = proof.begin();
-      const refusal = await refusalOf(work(path));
+      const refusal = await refusalOf(path.track());
       const silence = refusal && (await refusalOf(path.listen(limits.announcements.topic)));
       if (attempt === this.attempts) {
         this.isArming = false;
@@ -224,7 +218,7 @@ export class InvalidationChannel {
    */
   private onProven(refusal: RefusedCommandError | undefined, silence: RefusedCommandError | undefined): void {
     this.isHeard = false;
-    this.isInDoubt = false;
+    this.doubt = undefined;
     this.pace.onProven(refusal !== undefined);
     this.lastProblem = refusal && [...new Set([refusal.message, silence?.message ?? refusal.message])].join(', ');
     this.isRefused = refusal !== undefined;
@@ -239,10 +233,7 @@ export class InvalidationChannel {
     }
   }
 
-  /**
-   * Gives up the present path: the subscriber reconnects with a new socket, after a delay, and that starts the next
-   * attempt.
-   */
+  /** Gives up the present path: after a delay the subscriber reconnects with a new socket, and is armed again. */
   private fail(error: unknown): void {
     if (this.pace.onFailure()) {
       this.lastProblem =
@@ -288,7 +279,7 @@ export class InvalidationChannel {
     this.isHeard = false;
     try {
       const beginning = this.proof.begin();
-      await this.path.check(this.live, isHeard);
+      await this.path.check(this.live, isHeard, () => attempt === this.attempts && this.beginDoubt('late'));
       if (attempt === this.attempts) {
         this.isChecking = false;
         this.proof.end(beginning);
@@ -301,21 +292,22 @@ export class InvalidationChannel {
     }
   }
 
-  /**
-   * Ends the doubt after a successful check. The path has carried everything that was sent meanwhile, in order: no
-   * message was lost, and local copies are as good as before.
-   */
+  private beginDoubt(doubt: 'late' | 'overdue'): void {
+    if (this.live) {
+      this.doubt = doubt;
+      this.listener.onDoubt();
+    }
+  }
+
+  /** The path has carried everything that was sent meanwhile, in order: local copies are as good as before. */
   private endDoubt(): void {
-    if (this.isInDoubt) {
-      this.isInDoubt = false;
+    if (this.doubt !== undefined) {
+      this.doubt = undefined;
       this.listener.onDoubtEnded();
     }
   }
 
-  /**
-   * Records an error of the subscriber's connection. A refused login counts as a failure, which lengthens the delay; a
-   * lost connection does not.
-   */
+  /** A refused login counts as a failure, which lengthens the delay; a lost connection does not. */
   private noteConnectionError(error: unknown): void {
     this.fault.note(error);
     if (this.fault.isNews) {
@@ -329,7 +321,7 @@ export class InvalidationChannel {
   private lose(): void {
     this.attempts++;
     this.isChecking = false;
-    this.isInDoubt = false;
+    this.doubt = undefined;
     clearInterval(this.heartbeatTimer);
     if (this.live || this.isListening || this.isRefused) {
       this.live = false;

@@ -15,7 +15,7 @@ export interface Masters {
    * Whether no master is down. A master that is down may have no connection, and then its missing channel would go
    * unnoticed.
    */
-  readonly allNodesUp: boolean;
+  readonly areAllConnected: boolean;
   /** The connection to the master that holds this key; `undefined` when it is not known. */
   sourceOf(key: string): Redis | undefined;
 }
@@ -39,7 +39,7 @@ export class InvalidationGroup {
   constructor(
     private readonly limits: InvalidationLimits,
     private readonly listener: Omit<InvalidationListener, 'onRefused' | 'onDoubt' | 'onDoubtEnded'>,
-    private readonly masters: Masters = { allNodesUp: true, sourceOf: () => undefined },
+    private readonly masters: Masters = { areAllConnected: true, sourceOf: () => undefined },
   ) {}
 
   /** Whether this process receives every change of this key, although changes of other keys may be missed. */
@@ -57,7 +57,12 @@ export class InvalidationGroup {
       return channels.every((channel) => channel.isArmed || channel.receivesAnnouncements) ? 'announced' : 'none';
     }
     const areArmed = channels.length > 0 && channels.every((channel) => channel.isArmed);
-    return areArmed && this.masters.allNodesUp ? 'live' : 'lost';
+    return areArmed && this.masters.areAllConnected ? 'live' : 'lost';
+  }
+
+  /** Whether this process receives the changes of others, from the server or by announcements. */
+  get receivesChanges(): boolean {
+    return receivesChanges(this.state);
   }
 
   /**

@@ -173,10 +173,28 @@ describe('RedisConnection', () => {
     proxy.delay(400 / 2);
     expect(await outcomeOf(echo('b'))).toBe('CACHE_TIER_TIMEOUT');
     expect(await outcomeOf(echo('c'))).toBe('CACHE_TIER_UNAVAILABLE');
+    await vi.waitUntil(() => states.length === 2, { timeout: 5000 });
     proxy.delay(0);
     await untilLive();
     expect(await echo('d')).toBe('d');
     expect(states).toEqual(['live', 'down: timeout', 'live']);
+  });
+
+  it('is in doubt about a server that misses one deadline, and reports nothing if it answers within the next', async () => {
+    const proxy = await proxyTo(await ownRedis());
+    const { connection, states, echo, untilDown, untilLive } = connectionTo({ host: proxy.host, port: proxy.port });
+    await echo('a');
+    proxy.stall('down');
+    expect(await outcomeOf(echo('b'))).toBe('CACHE_TIER_TIMEOUT');
+    await untilDown();
+    expect(await outcomeOf(echo('c'))).toBe('CACHE_TIER_UNAVAILABLE');
+    const pinging = connection.ping();
+    proxy.resume();
+    await untilLive();
+    expect(await echo('d')).toBe('d');
+    expect(await pinging).toBe(true);
+    expect(states).toEqual(['live']);
+    expect(proxy.opened).toBe(1);
   });
 
   it('keeps the connection to a server that always answers later than the deadline, and does not use it', async () => {
@@ -215,6 +233,7 @@ describe('RedisConnection', () => {
       }
       void outcomeOf(echo('a')).then((outcome) => outcomes.push(outcome));
     }
+    await vi.waitUntil(() => states.length === 2, { timeout: 5000 });
     expect(states).toEqual(['live', 'down: timeout']);
     expect(outcomes.filter((outcome) => outcome === 'CACHE_TIER_TIMEOUT').length).toBeGreaterThanOrEqual(5);
     proxy.delay(0);

@@ -69,9 +69,14 @@ export class RedisConnection {
         isUp: false,
         fault: this.link.fault,
         findClient: () => this.link.client,
-        prepare: async (_node, client) => {
+        prepare: async ({ isInDoubt }, client) => {
           this.topology.follow(client);
-          await listener.beforeLive?.(client);
+          await listener.beforeLive?.(client, isInDoubt);
+        },
+        onDoubt: () => this.suspend(),
+        onDoubtEnded: () => {
+          this.resume();
+          listener.onDoubtEnded?.();
         },
         onDown: () => this.onDown(),
         onLive: (_node, downMs) => this.onLive(downMs),
@@ -101,6 +106,16 @@ export class RedisConnection {
   /** Whether commands wait for their replies. */
   get isBusy(): boolean {
     return this.sender.unanswered > 0;
+  }
+
+  /** Whether the server of this key is in doubt: it takes no commands for now, and may answer yet. */
+  isInDoubt(key: string): boolean {
+    return this.whole.isInDoubt || this.topology.nodeOf(key).isInDoubt;
+  }
+
+  /** Whether Redis can be used, or is in doubt. */
+  get isConnected(): boolean {
+    return this.isLive || this.whole.isInDoubt;
   }
 
   /** Since when the server of this key can't be used, on this process's clock; `undefined` while it can be used. */
@@ -162,7 +177,10 @@ export class RedisConnection {
     return this.start(operation, (client, listener) => ask(client, build(client), listener), key, cost);
   }
 
-  /** Whether Redis (in a cluster, any master) answers now, within `deadlineMs`; also learns the servers' clocks. */
+  /**
+   * Whether Redis (in a cluster, any master) answers now, within `deadlineMs`, or twice that when it is in doubt; also
+   * learns the servers' clocks.
+   */
   async ping(): Promise<boolean> {
     this.topology.follow(this.link.ready);
     const answers = await this.untilLive('TIME').then(
@@ -171,6 +189,9 @@ export class RedisConnection {
     );
     if (answers) {
       this.heartbeat.onAnswer();
+    } else if (this.whole.isInDoubt) {
+      await this.whole.whenDecided();
+      return this.isLive;
     }
     return answers;
   }
@@ -229,19 +250,27 @@ export class RedisConnection {
 
   private onDown(): void {
     this.sender.startAnew();
-    this.updateNodes();
-    this.heartbeat.stop();
-    this.releaseAll();
+    this.suspend();
     this.first.end();
     this.listener.onDown(this.reason);
   }
 
+  private suspend(): void {
+    this.updateNodes();
+    this.heartbeat.stop();
+    this.releaseAll();
+  }
+
   private onLive(downMs: number | undefined): void {
+    this.resume();
+    this.listener.onLive(downMs);
+    this.first.end();
+  }
+
+  private resume(): void {
     this.updateNodes();
     this.heartbeat.onAnswer();
     this.heartbeat.start();
-    this.listener.onLive(downMs);
-    this.first.end();
   }
 
   private updateNodes(): void {

@@ -57,6 +57,10 @@ export interface NodeSetup {
   /** The node answers again and is not trusted yet. A rejection means that it can't be prepared. */
   prepare(node: ServerNode, client: RedisClient): Promise<void>;
   /** The node takes no commands from now on; the callers that wait for it are to be released. */
+  onDoubt(node: ServerNode): void;
+  /** The node has answered again on the same connection: nothing was lost. */
+  onDoubtEnded(node: ServerNode): void;
+  /** The node can't be used: as {@link onDoubt}, and it may have been in doubt before. */
   onDown(node: ServerNode): void;
   /** @param downMs how long the node could not be used, in milliseconds; `undefined` if it was not used before */
   onLive(node: ServerNode, downMs: number | undefined): void;
@@ -69,6 +73,10 @@ export interface NodeSetup {
  * probe is cut. The breaker closes when the node has answered within the deadline, its previous connection is ended, and
  * its owner has prepared it.
  *
+ * After timeouts the node is in doubt first: a healthy server that is short of processor time is late, too. The doubt ends
+ * with the first probe. If the node answers it, on the same connection, nothing was lost, and nothing is reported. If not,
+ * the node is down.
+ *
  * A cluster as a whole is a node as well: any master may answer its probe. Its timeouts do not open the breaker, as
  * they belong to one of the masters.
  */
@@ -78,10 +86,12 @@ export class ServerNode {
   readonly clock: ServerClock;
   readonly health = new ServerHealth(
     () => this.bytesRead,
-    (isSilent) => this.onUnusable(isSilent),
+    () => this.doubt(),
   );
   /** Whether commands are sent to the node. A field, because each operation reads it. */
   isUp: boolean;
+  /** Whether the node is not up because of timeouts, and may answer yet. */
+  isInDoubt = false;
   /** Since when the node can't be used, on this process's clock; `undefined` while it can, and before its first check. */
   downSinceMs: number | undefined;
   /** Why the node can't be used, in one word; meaningful while it is down. */
@@ -90,6 +100,7 @@ export class ServerNode {
   private readonly probe = new Probe(() => this.tryToGoLive());
   private currentClient: RedisClient | undefined;
   private isStopped = false;
+  private undecided: (() => void)[] = [];
   /** The time beyond the deadline after which a connection that answers nothing to its check is cut, in milliseconds. */
   private patienceMs = 0;
 
@@ -163,6 +174,11 @@ export class ServerNode {
     }
   }
 
+  /** Resolves when the node is not in doubt. */
+  whenDecided(): Promise<void> {
+    return this.isInDoubt ? new Promise((resolve) => this.undecided.push(resolve)) : Promise.resolve();
+  }
+
   /** Probes the node now, if it is not up: something has changed. */
   probeNow(): void {
     this.probe.restart();
@@ -170,6 +186,7 @@ export class ServerNode {
 
   stop(): void {
     this.isStopped = true;
+    this.endDoubt();
     this.probe.stop();
   }
 
@@ -193,15 +210,15 @@ export class ServerNode {
     destroySocketOf(client);
   }
 
-  private onUnusable(isSilent: boolean): void {
+  private doubt(): void {
     const { client } = this;
-    if (!this.isUp || (client !== undefined && isCluster(client))) {
+    if (!this.isUp || this.isStopped || (client !== undefined && isCluster(client))) {
       return;
     }
-    this.fail('timeout');
-    if (isSilent) {
-      this.probe.restart(); // a slow connection still answers, a dead one is cut
-    }
+    this.isInDoubt = true;
+    this.suspend('timeout');
+    this.setup.onDoubt(this);
+    this.probe.restart();
   }
 
   /** @returns whether the node was not down before */
@@ -209,23 +226,40 @@ export class ServerNode {
     if (this.isStopped) {
       return false;
     }
-    this.reason = reason;
-    if (this.downSinceMs !== undefined) {
-      return false;
+    const isDown = this.downSinceMs !== undefined && !this.isInDoubt;
+    this.endDoubt();
+    this.suspend(reason);
+    if (!isDown) {
+      this.setup.onDown(this);
     }
+    return !isDown;
+  }
+
+  private endDoubt(): void {
+    const { undecided } = this;
+    this.isInDoubt = false;
+    this.undecided = [];
+    undecided.forEach((resolve) => resolve());
+  }
+
+  private suspend(reason: string): void {
+    this.reason = reason;
     this.isUp = false;
-    this.downSinceMs = this.context.limits.nowMs();
-    this.setup.onDown(this);
-    return true;
+    this.downSinceMs ??= this.context.limits.nowMs();
   }
 
   private goLive(): void {
-    const { downSinceMs } = this;
+    const { downSinceMs, isInDoubt } = this;
     this.downSinceMs = undefined;
+    this.endDoubt();
     this.isUp = true;
     this.patienceMs = 0;
     this.health.onAnswer();
-    this.setup.onLive(this, downSinceMs === undefined ? undefined : this.context.limits.nowMs() - downSinceMs);
+    if (isInDoubt) {
+      this.setup.onDoubtEnded(this);
+    } else {
+      this.setup.onLive(this, downSinceMs === undefined ? undefined : this.context.limits.nowMs() - downSinceMs);
+    }
   }
 
   /** Checks a node that is not up. @returns false if it is to be checked again */
@@ -238,9 +272,13 @@ export class ServerNode {
     if (client === undefined) {
       return false;
     }
+    const wasInDoubt = this.isInDoubt;
     const fault = await this.check(client);
     if (this.isStopped) {
       return true;
+    }
+    if (this.isInDoubt !== wasInDoubt) {
+      return false; // the connection was lost meanwhile
     }
     if (fault === undefined) {
       this.goLive();
@@ -282,9 +320,11 @@ export class ServerNode {
   }
 
   private async prepare(client: RedisClient): Promise<void> {
-    // A command that is still on its way on the previous connection must not take effect any more.
-    // remedy: end-previous-connection
-    await this.previous.killFor(client);
+    if (!this.isInDoubt) {
+      // A command that is still on its way on the previous connection must not take effect any more.
+      // remedy: end-previous-connection
+      await this.previous.killFor(client);
+    }
     await this.setup.prepare(this, client);
   }
 }

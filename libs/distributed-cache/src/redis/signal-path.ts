@@ -63,7 +63,10 @@ export class SplitPathError extends BrokenPathError {
 export interface SignalPathLimits {
   /** The prefix of all keys, colon included. */
   readonly prefix: string;
-  /** Longest time for an answer of the subscriber, or a message to it, at a heartbeat, in milliseconds. */
+  /**
+   * The time for an answer of the subscriber, or a message to it, at a heartbeat, in milliseconds. After that the path
+   * is in doubt, for as long again; then it is broken.
+   */
   readonly deadlineMs: number;
 }
 
@@ -131,20 +134,22 @@ export class SignalPath {
   }
 
   /**
-   * Proves the path again. The subscriber, which carries nothing else, must answer within the deadline; the answers of
-   * the data connection may queue behind its own load.
+   * Proves the path again. The subscriber, which carries nothing else, must answer within the deadline, or, when it is in
+   * doubt, within twice the deadline; the answers of the data connection may queue behind its own load.
    * @param isTracking whether {@link track} has set it up
    * @param isHeard whether an invalidation message has arrived since the last check and replaces the nonce
+   * @param onDoubt called when the subscriber has not answered within the deadline
    * @throws as {@link track}
    */
-  check(isTracking: boolean, isHeard: boolean): Promise<void> {
+  check(isTracking: boolean, isHeard: boolean, onDoubt: () => void): Promise<void> {
+    const { deadlineMs } = this.limits;
     return this.onSameSockets(ARMING_LIMIT_MS, async () => {
       const resubscribing = replyTo('SUBSCRIBE', this.subscriber.subscribe(this.proofTopic));
       const questions = (): Promise<unknown>[] =>
         isTracking && this.maySeeRedirection ? [this.requireRedirection()] : [];
       const [count] = await Promise.all([
-        within(this.limits.deadlineMs, resubscribing, 'the subscriber does not answer in time'),
-        isHeard ? Promise.all(questions()) : this.proveAfter(questions, this.limits.deadlineMs),
+        within(deadlineMs, resubscribing, 'the subscriber does not answer in time', onDoubt),
+        isHeard ? Promise.all(questions()) : this.proveAfter(questions, deadlineMs, onDoubt),
       ]);
       if (count !== this.subscriptions) {
         throw new BrokenPathError('the subscriber has lost a subscription');
@@ -235,8 +240,13 @@ export class SignalPath {
    * Sends commands, followed by a nonce, in one write of the data connection, and waits until the nonce has arrived at
    * the subscriber.
    * @param limitMs how long that may take after the commands have been answered, in milliseconds
+   * @param onDoubt as in {@link within}
    */
-  private async proveAfter(send: () => readonly Promise<unknown>[], limitMs = HEARING_LIMIT_MS): Promise<void> {
+  private async proveAfter(
+    send: () => readonly Promise<unknown>[],
+    limitMs = HEARING_LIMIT_MS,
+    onDoubt?: () => void,
+  ): Promise<void> {
     const { source, proofTopic } = this;
     const nonce = String(++this.nonces);
     const hearing = new Promise<void>((resolve) => {
@@ -254,7 +264,7 @@ export class SignalPath {
         throw outcome.reason;
       }
     }
-    await within(limitMs, hearing, 'the subscriber does not hear the data connection');
+    await within(limitMs, hearing, 'the subscriber does not hear the data connection', onDoubt);
   }
 
   private async requireRedirection(): Promise<void> {
@@ -310,10 +320,20 @@ function isReply(error: unknown): boolean {
 
 /**
  * Waits for `work`, no longer than `limitMs`, or somewhat longer when the process is busy.
+ * @param onDoubt called when the time is over; the wait is then as long again
  * @throws BrokenPathError with the message `failure` when the time is over
  */
-function within<Result>(limitMs: number, work: Promise<Result>, failure: string): Promise<Result> {
+function within<Result>(
+  limitMs: number,
+  work: Promise<Result>,
+  failure: string,
+  onDoubt?: () => void,
+): Promise<Result> {
   return withinDeadline(work, REAL_TIME, REAL_TIME.nowMs() + limitMs, () => {
-    throw new BrokenPathError(failure);
+    if (onDoubt === undefined) {
+      throw new BrokenPathError(failure);
+    }
+    onDoubt();
+    return within(limitMs, work, failure);
   });
 }

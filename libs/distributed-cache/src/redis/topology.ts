@@ -20,12 +20,19 @@ export interface RedisConnectionListener {
    * @param downMs how long it could not be used, in milliseconds; `undefined` at the first connection
    */
   onLive(downMs: number | undefined): void;
+  /** Redis can't be used. It may have been in doubt before. */
   onDown(reason: string): void;
+  /**
+   * Redis, or one master of a cluster, was in doubt for a moment, and answers again on the same connection. What was
+   * changed meanwhile has not been sent, and is in the part's journal.
+   */
+  onDoubtEnded?(): void;
   /**
    * Redis answers again and is not trusted yet. The listener does what must be done first: it replays invalidations and
    * sets up the invalidation channel. A rejection means that this failed, and the connection stays down.
+   * @param wasInDoubt whether the connection is the same as before: the server and the channel are as they were
    */
-  beforeLive?(client: RedisClient): Promise<void>;
+  beforeLive?(client: RedisClient, wasInDoubt: boolean): Promise<void>;
   /** Called at each heartbeat while the connection is live. */
   onHeartbeat?(): void;
   /** One master of a cluster can't be used, while others can. @param name `host:port` */
@@ -73,9 +80,14 @@ export class Topology {
     return [...this.masters.values()].filter(({ isUp }) => !isUp);
   }
 
-  /** Whether no master of a cluster is down. */
+  /** Whether no master of a cluster is down or in doubt. */
   get allUp(): boolean {
     return this.downCount === 0;
+  }
+
+  /** Whether every master of a cluster has its connection: those that are up, or in doubt. */
+  get areAllConnected(): boolean {
+    return this.down.every(({ isInDoubt }) => isInDoubt);
   }
 
   /** The parts of Redis that are independent of each other, one for each node. */
@@ -205,15 +217,24 @@ export class Topology {
       // Commands for the keys of a node that is being prepared are not sent through it yet.
       prepare: async (node) =>
         this.listener.beforeNodeLive?.({ ...this.partOf(node), run: (_operation, send) => send(cluster) }),
+      onDoubt: (node) => this.onMasterDoubt(node),
+      onDoubtEnded: () => {
+        this.count();
+        this.listener.onDoubtEnded?.();
+      },
       onDown: (node) => this.onMasterDown(node),
       onLive: (node, downMs) => this.onMasterLive(node, downMs),
     };
   }
 
-  private onMasterDown(node: ServerNode): void {
+  private onMasterDoubt(node: ServerNode): void {
     this.count();
     node.inFlight.releaseAll(breakerOpen);
-    if (this.downCount === this.masters.size) {
+  }
+
+  private onMasterDown(node: ServerNode): void {
+    this.onMasterDoubt(node);
+    if (this.down.length === this.masters.size && !this.down.some(({ isInDoubt }) => isInDoubt)) {
       this.whole.fail(node.reason);
     } else if (this.whole.isUp) {
       this.listener.onNodeDown?.(node.name, node.reason);
@@ -235,7 +256,7 @@ export class Topology {
   private lose(name: string): void {
     this.follow(this.cluster);
     const node = this.masters.get(name);
-    if (node?.isUp === true) {
+    if (node !== undefined && (node.isUp || node.isInDoubt)) {
       node.fail(node.fault.report('connection-closed'));
     }
   }
