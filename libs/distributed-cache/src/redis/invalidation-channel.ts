@@ -293,7 +293,7 @@ export class InvalidationChannel {
   }
 
   private beginDoubt(doubt: 'late' | 'overdue'): void {
-    if (this.live) {
+    if (this.live && this.doubt !== 'overdue') {
       this.doubt = doubt;
       this.listener.onDoubt();
     }
