@@ -8,10 +8,10 @@ import {
   type DistributedCacheOptions,
 } from '../config/index.js';
 import { ConfigurationError, RedisRequiredError } from '../errors/index.js';
-import { isAuxiliaryKey } from '../keys/index.js';
+import { keyChangeOf } from '../keys/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
-import { valueOfMark, type Refusal } from '../redis/index.js';
+import type { Refusal } from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
 import { CallScopes } from './call-scope.js';
 import { checkHealth, effectOf } from './health.js';
@@ -231,26 +231,13 @@ export class DistributedCache {
     }
     const { length: prefixLength } = `${this.config.keyPrefix}:`;
     for (const key of keys) {
-      if (isAuxiliaryKey(key, prefixLength)) {
-        this.onAuxiliaryKeyChanged(key, prefixLength);
-        continue;
+      const change = keyChangeOf(key, prefixLength);
+      const invalidator = change && this.caches.get(change.namespace)?.invalidator;
+      if (change?.isEndOfLoad === true) {
+        invalidator?.onRemoteLoadEnded(change.encodedKey);
+      } else if (change !== undefined) {
+        invalidator?.onRemoteChange(change.encodedKey);
       }
-      const colonAt = key.indexOf(':', prefixLength);
-      this.caches.get(key.slice(prefixLength, colonAt))?.invalidator.onRemoteChange(key.slice(colonAt + 1));
-    }
-  }
-
-  /**
-   * Handles a changed key that is not a value. Only the mark of an ended load concerns other processes: those that wait
-   * for that load.
-   */
-  private onAuxiliaryKeyChanged(key: string, prefixLength: number): void {
-    const valueKey = valueOfMark(key, prefixLength);
-    if (valueKey !== undefined) {
-      const colonAt = valueKey.indexOf(':', prefixLength);
-      this.caches
-        .get(valueKey.slice(prefixLength, colonAt))
-        ?.invalidator.onRemoteLoadEnded(valueKey.slice(colonAt + 1));
     }
   }
 

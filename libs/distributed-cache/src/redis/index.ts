@@ -21,4 +21,3 @@ export {
   replayInvalidations,
   type PendingInvalidations,
 } from './entry-commands.js';
-export { valueOfMark } from './leases.js';
