@@ -22,14 +22,14 @@ import { LoadSignals } from './loader-run.js';
 import { captureContext } from '../scope/index.js';
 import { ClassRegistry } from '../values/index.js';
 
-let made = 0;
+let bindings = 0;
 
 /**
  * @internal An object that is made once for each cache, such as the keys of a decorated method. It is numbered, so that
  * a call finds it by its index.
  */
 export class Binding<Cache, Bound extends object> {
-  readonly index = made++;
+  readonly index = bindings++;
 
   constructor(readonly make: (cache: Cache) => Bound) {}
 }
@@ -287,7 +287,7 @@ export class DistributedCache {
     const { config, events } = this;
     events.emit('redisConnected', { address: config.redisAddress ?? '', downMs: downMs ?? 0 });
     if (downMs === undefined) {
-      void this.noticeOther();
+      void this.reportSharedPrefix();
       return;
     }
     this.startEpoch();
@@ -296,13 +296,13 @@ export class DistributedCache {
     }
   }
 
-  /** Looks which application has marked the prefix last, and marks it for this one. */
-  private async noticeOther(): Promise<void> {
+  /** Reports if another application has marked the key prefix last, and marks it for this one. */
+  private async reportSharedPrefix(): Promise<void> {
     const { application, events } = this;
     if (application === undefined) {
       return;
     }
-    const other = await this.runtime.redis?.exchangeMark(application);
+    const other = await this.runtime.redis?.markPrefix(application);
     if (other !== undefined && other !== application) {
       events.emit('prefixShared', { application, other });
     }

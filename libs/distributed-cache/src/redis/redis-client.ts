@@ -14,23 +14,6 @@ export function isCluster(client: RedisClient): client is Cluster {
 }
 
 /**
- * Whether a value that the application handed in is a usable Redis client. The check is by shape, not `instanceof`: the
- * application may hold another copy of ioredis (an ESM and a CJS one, for example).
- */
-export function isRedisClient(value: unknown): value is RedisClient {
-  if (typeof value !== 'object' || value === null) {
-    return false;
-  }
-  const candidate = value as Partial<Record<'status' | 'getBuffer' | 'set' | 'on', unknown>>;
-  return (
-    typeof candidate.status === 'string' &&
-    typeof candidate.getBuffer === 'function' &&
-    typeof candidate.set === 'function' &&
-    typeof candidate.on === 'function'
-  );
-}
-
-/**
  * Number of bytes that have arrived so far, from all masters of a cluster: while it grows, the connection is slow but
  * not dead.
  */
