@@ -16,7 +16,7 @@ function codecWith(options: Partial<EntryCodecOptions> = {}): EntryCodec {
 }
 
 async function stored(codec: EntryCodec, value: BytesValue): Promise<Buffer> {
-  return codec.seal(header, (await codec.encode(value)).payload, KEY).bytes;
+  return codec.seal(header, await codec.encode(value).payload(), KEY).bytes;
 }
 
 async function read(codec: EntryCodec, bytes: Buffer): Promise<unknown> {

@@ -27,21 +27,21 @@ export interface CompressedBytes {
 
 /** Compresses the bytes, or leaves them as they are when that saves too little or is not possible here. Never fails. */
 export function compress(id: CompressorId, raw: Buffer): CompressedBytes | Promise<CompressedBytes> {
-  const asItIs: CompressedBytes = { compressor: 'none', bytes: raw };
+  const uncompressed: CompressedBytes = { compressor: 'none', bytes: raw };
   const compressor = id === 'none' ? undefined : compressorOf(id);
   if (compressor === undefined) {
-    return asItIs;
+    return uncompressed;
   }
   const smaller = (bytes: Buffer): CompressedBytes =>
-    bytes.length <= raw.length * MAX_RATIO ? { compressor: id, bytes } : asItIs;
+    bytes.length <= raw.length * MAX_RATIO ? { compressor: id, bytes } : uncompressed;
   if (raw.length >= COMPRESS_ASYNC_FROM_BYTES) {
-    // It fails when memory is short. The value can still be stored as it is.
-    return compressor.compress(raw).then(smaller, () => asItIs);
+    // It fails when memory is short. The value can still be stored without compression.
+    return compressor.compress(raw).then(smaller, () => uncompressed);
   }
   try {
     return smaller(compressor.compressSync(raw));
   } catch {
-    return asItIs;
+    return uncompressed;
   }
 }
 

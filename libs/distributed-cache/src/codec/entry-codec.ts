@@ -17,14 +17,7 @@ import {
   wrapPlainText,
   writePlainText,
 } from './text-formats.js';
-import {
-  asDecoded,
-  type BegunEncoding,
-  type Decoded,
-  type EncodedValue,
-  ValueCodec,
-  type ValueCodecOptions,
-} from './value-codec.js';
+import { asDecoded, type Decoded, type Encoding, ValueCodec, type ValueCodecOptions } from './value-codec.js';
 
 export interface EntryCodecOptions extends ValueCodecOptions {
   /** The format of the entries in Redis. Default `envelope`. */
@@ -86,19 +79,10 @@ export class EntryCodec {
   }
 
   /** Encodes a value in the format of the namespace; the contract is that of {@link ValueCodec.encode}. */
-  encode(value: unknown): EncodedValue | Promise<EncodedValue> {
-    return this.#format === 'envelope' ? this.#values.encode(value) : this.#encodePlain(value, this.#format);
-  }
-
-  /**
-   * Begins to encode a value in the format of the namespace; the contract is that of {@link ValueCodec.beginEncoding}.
-   */
-  beginEncoding(value: unknown, textFrom?: number, flatten?: boolean): BegunEncoding {
-    if (this.#format === 'envelope') {
-      return this.#values.beginEncoding(value, textFrom, flatten);
-    }
-    const { payload, ...facts } = this.#encodePlain(value, this.#format, flatten);
-    return { ...facts, payload: () => payload, isTree: false, isAscii: false };
+  encode(value: unknown, textFrom?: number, flatten?: boolean): Encoding {
+    return this.#format === 'envelope'
+      ? this.#values.encode(value, textFrom, flatten)
+      : this.#encodePlain(value, this.#format, flatten);
   }
 
   /** Parses the JSON text of a value; the contract is that of {@link ValueCodec.parse}. */
@@ -106,11 +90,7 @@ export class EntryCodec {
     return this.#values.parse(text);
   }
 
-  #encodePlain(
-    value: unknown,
-    format: PlainFormat,
-    flatten = this.#options.flatten,
-  ): EncodedValue & Pick<BegunEncoding, 'text' | 'textBytes'> {
+  #encodePlain(value: unknown, format: PlainFormat, flatten = this.#options.flatten): Encoding {
     const { text, exact } = writePlainText(value, format, flatten);
     const textBytes = Buffer.byteLength(text);
     const { maxValueBytes } = this.#options;
@@ -118,7 +98,7 @@ export class EntryCodec {
       throw new ValueRefusedError('too-large', `${textBytes} bytes, the most is ${maxValueBytes} (maxValueBytes)`);
     }
     const payload = { serializer: 'json', compressor: 'none', rawBytes: textBytes, bytes: text } as const;
-    return { payload, text, textBytes, exact };
+    return { payload: () => payload, text, textBytes, exact, isTree: false, isAscii: false };
   }
 
   /** Decodes a payload of {@link encode} or {@link open}. @throws CorruptEntryError, and nothing else */
@@ -133,7 +113,7 @@ export class EntryCodec {
       : asDecoded(parsePlainText(payload.bytes.toString(), this.#format));
   }
 
-  /** Makes the bytes of an entry. @param valueKey the full name of the Redis key under which it will be stored */
+  /** Makes the bytes of an entry. @param valueKey the full name of the Redis key under which the entry will be stored */
   seal(header: EntryHeader, payload: EncodedPayload, valueKey: string): SealedEntry {
     const { encrypts, encryptionKeys } = this.#options;
     if (this.#format === 'envelope') {

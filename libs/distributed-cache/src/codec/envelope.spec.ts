@@ -18,11 +18,11 @@ const header: EntryHeader = {
 const values = [{ id: 1, name: 'Ada' }, new Map([['at', new Date(0)]]), 'compressible '.repeat(40), undefined];
 
 function entryOf(value: unknown): Buffer {
-  const encoded = codec.encode(value);
-  if (encoded instanceof Promise) {
+  const payload = codec.encode(value).payload();
+  if (payload instanceof Promise) {
     throw new TypeError('Use a small value');
   }
-  return writeEnvelope(header, encoded.payload);
+  return writeEnvelope(header, payload);
 }
 
 /** Rewrites the checksum, as a forged entry would have it. */

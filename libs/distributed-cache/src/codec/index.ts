@@ -14,10 +14,9 @@ export {
 export type { KeyRing } from './payload-cipher.js';
 export {
   asDecoded,
-  type BegunEncoding,
   type Decoded,
   deserialize,
-  type EncodedValue,
+  type Encoding,
   serialize,
   ValueCodec,
   type ValueCodecOptions,

@@ -20,7 +20,7 @@ function codecWith(encryptionKeys: KeyRing | undefined, encrypts = true): EntryC
 }
 
 async function write(codec: EntryCodec, value: unknown, key = 'cache:x:1'): Promise<Buffer> {
-  return codec.seal(header, (await codec.encode(value)).payload, key).bytes;
+  return codec.seal(header, await codec.encode(value).payload(), key).bytes;
 }
 
 async function read(codec: EntryCodec, bytes: Buffer, key = 'cache:x:1'): Promise<unknown> {

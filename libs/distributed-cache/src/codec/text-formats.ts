@@ -46,7 +46,7 @@ export function writePlainText(value: unknown, format: PlainFormat, flatten = fa
     const isWritable = exact && format === 'json';
     const text = (isWritable ? JSON.stringify(value) : JSON.stringify(value, replacerFor(format))) ?? 'null';
     if (format === 'json' && legacyValueOf(text, format).kind !== 'plain') {
-      throw new Refusal('unserializable', 'what every reader would take for an entry of Keyv');
+      throw new Refusal('unserializable', 'an object that every reader would take for an entry of Keyv');
     }
     return { text, exact };
   } catch (error) {
@@ -77,7 +77,7 @@ export function unwrapPlainText(text: string, format: PlainFormat): unknown {
   }
   const wrapped = format === 'keyv' || typeof parsed !== 'string' ? parsed : parseJsonText(parsed);
   if (!isRecord(wrapped) || !('value' in wrapped)) {
-    throw new CorruptEntryError('it is no entry of Keyv');
+    throw new CorruptEntryError('it is not an entry of Keyv');
   }
   return keyvStringsOf(wrapped['value']);
 }

@@ -28,16 +28,12 @@ export interface ValueCodecOptions {
   readonly flatten?: boolean;
 }
 
-export interface EncodedValue {
-  readonly payload: EncodedPayload;
-  /** When false, a decoded value differs from the given one: then a tier that others read must keep a decoded copy. */
-  readonly exact: boolean;
-}
-
-/** An encoding that has begun: the value is written as text, and compressed when the payload is asked for. */
-export interface BegunEncoding extends Omit<EncodedValue, 'payload'> {
+/** A value that has been written as text. It is compressed when the payload is asked for. */
+export interface Encoding {
   /** Makes the payload; to be called once. A promise only for a large value, which is compressed off the event loop. */
   payload(): EncodedPayload | Promise<EncodedPayload>;
+  /** When false, a decoded value differs from the given one: then a tier that others read must keep a decoded copy. */
+  readonly exact: boolean;
   readonly text: string;
   /** The length of its text as UTF-8, in bytes. */
   readonly textBytes: number;
@@ -62,9 +58,9 @@ export interface Decoded {
 }
 
 /**
- * Turns values into bytes and back. Both directions return at once for most values, and return a promise only when a
+ * Turns values into bytes and back. Both directions return at once for most values. They return a promise only when a
  * large value is compressed or decompressed off the event loop: `await` the result inside an `async` function, or test
- * for `instanceof Promise` when a microtask matters. Errors come in the same two ways.
+ * for `instanceof Promise` when a microtask matters. An error is thrown, or rejects the promise.
  */
 export class ValueCodec {
   readonly #maxValueBytes: number;
@@ -83,23 +79,14 @@ export class ValueCodec {
 
   /**
    * Encodes a value. It reads the value before it returns: a later change of the value changes nothing that is stored.
-   * @throws ValueRefusedError, and nothing else: `unserializable`, `too-deep` (200) or `too-large` (`maxValueBytes`)
-   */
-  encode(value: unknown): EncodedValue | Promise<EncodedValue> {
-    const { exact, ...begun } = this.beginEncoding(value);
-    const payload = begun.payload();
-    return payload instanceof Promise ? payload.then((result) => ({ payload: result, exact })) : { payload, exact };
-  }
-
-  /**
-   * Encodes a value as {@link encode} does, for a caller that needs the facts about the value before it is compressed, or
-   * has many values and compresses them one part after the other.
+   * Compression comes later, so a caller with many values compresses them one part after the other.
    * @param textFrom from this length of its JSON on, the text is kept instead of the value; default: it never is
    * @param flatten whether instances of unregistered classes become plain objects; default: the option of the codec
+   * @throws ValueRefusedError, and nothing else: `unserializable`, `too-deep` (200) or `too-large` (`maxValueBytes`)
    */
-  beginEncoding(value: unknown, textFrom?: number, flatten = this.#flatten): BegunEncoding {
+  encode(value: unknown, textFrom?: number, flatten = this.#flatten): Encoding {
     if (value instanceof BytesValue) {
-      return this.#beginBytes(value);
+      return this.#encodeBytes(value);
     }
     const { text, serializer, exact } = serialize(value, this.#classes, { textFrom, flatten });
     const rawBytes = Buffer.byteLength(text);
@@ -118,12 +105,12 @@ export class ValueCodec {
     };
   }
 
-  /** Parses the JSON text of {@link beginEncoding} into its value. */
+  /** Parses the JSON text of an {@link Encoding} into its value. */
   parse(text: string): Decoded {
     return this.#read('json', text, Buffer.byteLength(text) === text.length);
   }
 
-  #beginBytes(value: BytesValue): BegunEncoding {
+  #encodeBytes(value: BytesValue): Encoding {
     this.#checkSize(value.body.length);
     const bytes = writeBytesPayload(value);
     const rawBytes = bytes.length;
@@ -158,7 +145,7 @@ export class ValueCodec {
       throw new CorruptEntryError(`it declares ${rawBytes} bytes, the most is ${this.#maxValueBytes} (maxValueBytes)`);
     }
     if (typeof bytes === 'string') {
-      return this.#read(textKind(serializer), bytes, rawBytes === bytes.length);
+      return this.#read(requireText(serializer), bytes, rawBytes === bytes.length);
     }
     const raw = decompress(compressor, bytes, rawBytes);
     return raw instanceof Promise
@@ -179,8 +166,8 @@ export class ValueCodec {
   }
 }
 
-/** The text form that a payload of text must have. */
-function textKind(serializer: SerializerId): TextSerializerId {
+/** The serializer of a payload of text. @throws CorruptEntryError if it is that of bytes */
+function requireText(serializer: SerializerId): TextSerializerId {
   if (serializer === 'bytes') {
     throw new CorruptEntryError('its bytes are text');
   }
@@ -236,10 +223,10 @@ export function serialize(
   const { isJson, isExact, isGraph } = inspectValue(value, { classes, flatten });
   try {
     if (isExact) {
-      return written(value, isJson, true);
+      return writeText(value, isJson, true);
     }
     const copy = copyAsPlain(value, classes, { flatten, isGraph });
-    return written(copy, inspectValue(copy, { purpose: 'read' }).isJson, false);
+    return writeText(copy, inspectValue(copy, { purpose: 'read' }).isJson, false);
   } catch (error) {
     throw toRefusedError(error);
   }
@@ -269,7 +256,7 @@ export function deserialize(serializer: TextSerializerId, text: string, classes 
   }
 }
 
-function written(value: unknown, isJson: boolean, exact: boolean): SerializedValue {
+function writeText(value: unknown, isJson: boolean, exact: boolean): SerializedValue {
   if (value === undefined) {
     return { serializer: 'undefined', text: '', exact };
   }

@@ -11,22 +11,22 @@ const NO_KEY_PREFIX: ClientOptionRule = {
   name: 'keyPrefix',
   isWrong: (value) => value !== undefined && value !== '',
   allowed:
-    'nothing: give the keyPrefix option of the cache, since Redis tells of changes under the whole names of keys',
+    'nothing: give the keyPrefix option of the cache, because Redis reports changes under the whole names of keys',
 };
 
-/** Rules against the ioredis options of one connection that would make the cache silently wrong. */
+/** The ioredis options of one connection with which the cache would return wrong values without an error. */
 const CONNECTION_RULES: readonly ClientOptionRule[] = [
   NO_KEY_PREFIX,
   {
     name: 'readOnly',
     isWrong: (value) => value === true,
-    allowed: 'false: a replica may answer with the old value after Redis has told of its change',
+    allowed: 'false: a replica may answer with the old value after Redis has reported its change',
   },
   {
     name: 'role',
     isWrong: (value) => value !== undefined && value !== 'master',
     allowed:
-      '"master": a replica takes no writes, and may answer with the old value after Redis has told of its change',
+      '"master": a replica takes no writes, and may answer with the old value after Redis has reported its change',
   },
 ];
 
@@ -35,7 +35,7 @@ const CLUSTER_RULES: readonly ClientOptionRule[] = [
   {
     name: 'scaleReads',
     isWrong: (value) => value !== undefined && value !== 'master',
-    allowed: '"master": a replica may answer with the old value after Redis has told of its change',
+    allowed: '"master": a replica may answer with the old value after Redis has reported its change',
   },
 ];
 

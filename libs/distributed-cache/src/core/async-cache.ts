@@ -1,6 +1,6 @@
 import type { Duration, ResolvedNamespace, ValuesMode } from '../config/index.js';
 import { CacheMetrics, Counters, type CacheHealth } from '../events/index.js';
-import { type CacheKey, encodeKey, PreparedKey } from '../keys/index.js';
+import { type CacheKey, PreparedKey } from '../keys/index.js';
 import { readingOf, type EntryStore, type Reading } from '../local/index.js';
 import { checkHealth } from './health.js';
 import { BatchCollector, type BatchLoader, inOrderOf } from './batch-loader.js';
@@ -112,11 +112,7 @@ export class AsyncCache<T = unknown> {
    * @throws CacheKeyError as {@link get}
    */
   async getMany(keys: readonly CacheKey[]): Promise<(T | undefined)[]> {
-    if (this.runtime.scopes.current !== undefined) {
-      return Promise.all(keys.map((key) => this.get(key)));
-    }
-    const found = await this.reader.freshMany(keys.map(encodeKey));
-    return keys.map((key, index) => this.lookups.valueOf(key, found[index]));
+    return this.lookups.getMany(keys);
   }
 
   /**

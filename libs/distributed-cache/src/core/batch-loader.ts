@@ -1,4 +1,4 @@
-import { afterThisTurn } from '../redis/index.js';
+import { afterThisTurn, STALLED_LOOP_MS } from '../redis/index.js';
 import type { LoaderContext } from './entry-options.js';
 import { LoadContext, loadScopes } from './loader-run.js';
 
@@ -13,12 +13,6 @@ type GetOne<T> = (key: string, loader: (context: LoaderContext) => Promise<T>) =
  * assumed to wait for another load.
  */
 const PATIENCE_MS = 100;
-
-/**
- * A timer that is this late, in milliseconds, means that the process was busy: replies for some keys may be there,
- * unread.
- */
-const STALLED_LOOP_MS = 50;
 
 /**
  * Maximum number of keys that are looked up, or stored, at once: a batch of any size leaves room in the queue to Redis
@@ -137,15 +131,16 @@ export class BatchCollector<T> {
 
   private restartPatience(): void {
     this.patienceEndsAtMs = this.deadlineClock.nowMs() + PATIENCE_MS;
-    this.timer ??= setTimeout(() => this.look(), PATIENCE_MS);
+    this.timer ??= setTimeout(() => this.onTimer(), PATIENCE_MS);
   }
 
   /** Closes the list if no key was decided within the patience. */
-  private look(): void {
+  private onTimer(): void {
     const lateMs = this.deadlineClock.nowMs() - this.patienceEndsAtMs;
     const isOver = lateMs >= 0 && lateMs < STALLED_LOOP_MS;
-    this.timer = isOver ? undefined : setTimeout(() => this.look(), lateMs < 0 ? Math.ceil(-lateMs) : PATIENCE_MS);
+    this.timer = isOver ? undefined : setTimeout(() => this.onTimer(), lateMs < 0 ? Math.ceil(-lateMs) : PATIENCE_MS);
     if (lateMs >= STALLED_LOOP_MS) {
+      // The process was busy: replies for some keys may have arrived, unread.
       this.patienceEndsAtMs = this.deadlineClock.nowMs() + PATIENCE_MS;
     } else if (isOver && this.outcomes.length < this.keys.length) {
       this.maxUndecided += KEYS_AT_ONCE; // keys that wait for other loads do not delay the rest

@@ -19,7 +19,6 @@ import {
   type RedisTarget,
   type Refusal,
   type ServerPart,
-  isRedisClient,
 } from '../redis/index.js';
 import type { RedisRuntime } from './runtime.js';
 import { PendingReleases, LeaseTerm } from './lease.js';
@@ -32,10 +31,10 @@ import type { StampStore } from './stamps.js';
  */
 const MAY_BE_LOST: ReadonlySet<string> = new Set(['FILL', 'SETNX']);
 
-/** How long the name of an application stays at its prefix: longer than applications run without a restart. */
-const MARK_LIFE_MS = 30 * 24 * 3_600_000;
+/** How long a prefix is marked with the name of an application: longer than applications run without a restart. */
+const PREFIX_MARK_LIFE_MS = 30 * 24 * 3_600_000;
 
-/** What may be the name of an application; anything else at its place is not logged. */
+/** The form of a name of an application. Any other text in the mark is not logged. */
 const APPLICATION_NAME = /^[\w@./-]{1,250}$/;
 
 interface RedisSettings {
@@ -76,7 +75,7 @@ export function connectRedis(settings: RedisSettings, listener: RedisListener): 
   return target === undefined ? undefined : new RedisParts(target, settings, listener);
 }
 
-/** The parts of L2, and what is done when a connection is lost, is back, or beats. */
+/** The parts of L2, and what they do when a connection is lost, when it is back, and at each heartbeat. */
 class RedisParts implements RedisRuntime {
   readonly connection: RedisConnection;
   readonly tier: RedisTier;
@@ -178,12 +177,12 @@ class RedisParts implements RedisRuntime {
     return this.guard.isUnconfirmed;
   }
 
-  async exchangeMark(application: string): Promise<string | undefined> {
+  async markPrefix(application: string): Promise<string | undefined> {
     // The braces make it an auxiliary key: the message about its change concerns no process.
     const key = `${this.prefix}{#application}`;
     try {
       const mark = await this.connection.run('CHECK GET', (client) => client.get(key), key);
-      await this.connection.run('CHECK SET', (client) => client.set(key, application, 'PX', MARK_LIFE_MS), key);
+      await this.connection.run('CHECK SET', (client) => client.set(key, application, 'PX', PREFIX_MARK_LIFE_MS), key);
       return mark !== null && APPLICATION_NAME.test(mark) ? mark : undefined;
     } catch {
       return undefined; // the refusal of a command is reported where entries need it
@@ -341,14 +340,8 @@ function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
   if (redis.kind === 'none') {
     return undefined;
   }
-  if (redis.kind !== 'client') {
-    return redis;
-  }
-  const { client } = redis;
-  if (!isRedisClient(client)) {
-    throw new TypeError('redis.client must be an ioredis 5 or 6 client');
-  }
-  return { kind: 'client', client };
+  // The configuration has checked that it is one.
+  return redis.kind === 'client' ? { kind: 'client', client: redis.client as RedisClient } : redis;
 }
 
 function unlessRefused(error: unknown): void {

@@ -8,10 +8,10 @@ import {
   type DistributedCacheOptions,
 } from '../config/index.js';
 import { ConfigurationError, RedisRequiredError } from '../errors/index.js';
-import { isAuxiliaryKey } from '../keys/index.js';
+import { keyChangeOf } from '../keys/index.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
-import { valueOfMark, type Refusal } from '../redis/index.js';
+import type { Refusal } from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
 import { CallScopes } from './call-scope.js';
 import { checkHealth, effectOf } from './health.js';
@@ -22,14 +22,14 @@ import { LoadSignals } from './loader-run.js';
 import { captureContext } from '../scope/index.js';
 import { ClassRegistry } from '../values/index.js';
 
-let made = 0;
+let bindings = 0;
 
 /**
  * @internal An object that is made once for each cache, such as the keys of a decorated method. It is numbered, so that
  * a call finds it by its index.
  */
 export class Binding<Cache, Bound extends object> {
-  readonly index = made++;
+  readonly index = bindings++;
 
   constructor(readonly make: (cache: Cache) => Bound) {}
 }
@@ -232,26 +232,13 @@ export class DistributedCache {
     }
     const { length: prefixLength } = `${this.config.keyPrefix}:`;
     for (const key of keys) {
-      if (isAuxiliaryKey(key, prefixLength)) {
-        this.onAuxiliaryKeyChanged(key, prefixLength);
-        continue;
+      const change = keyChangeOf(key, prefixLength);
+      const invalidator = change && this.caches.get(change.namespace)?.invalidator;
+      if (change?.isEndOfLoad === true) {
+        invalidator?.onRemoteLoadEnded(change.encodedKey);
+      } else if (change !== undefined) {
+        invalidator?.onRemoteChange(change.encodedKey);
       }
-      const colonAt = key.indexOf(':', prefixLength);
-      this.caches.get(key.slice(prefixLength, colonAt))?.invalidator.onRemoteChange(key.slice(colonAt + 1));
-    }
-  }
-
-  /**
-   * Handles a changed key that is not a value. Only the mark of an ended load concerns other processes: those that wait
-   * for that load.
-   */
-  private onAuxiliaryKeyChanged(key: string, prefixLength: number): void {
-    const valueKey = valueOfMark(key, prefixLength);
-    if (valueKey !== undefined) {
-      const colonAt = valueKey.indexOf(':', prefixLength);
-      this.caches
-        .get(valueKey.slice(prefixLength, colonAt))
-        ?.invalidator.onRemoteLoadEnded(valueKey.slice(colonAt + 1));
     }
   }
 
@@ -308,7 +295,7 @@ export class DistributedCache {
     const { config, events } = this;
     events.emit('redisConnected', { address: config.redisAddress ?? '', downMs: downMs ?? 0 });
     if (downMs === undefined) {
-      void this.noticeOther();
+      void this.reportSharedPrefix();
       return;
     }
     this.startEpoch();
@@ -317,13 +304,13 @@ export class DistributedCache {
     }
   }
 
-  /** Looks which application has marked the prefix last, and marks it for this one. */
-  private async noticeOther(): Promise<void> {
+  /** Reports if another application has marked the key prefix last, and marks it for this one. */
+  private async reportSharedPrefix(): Promise<void> {
     const { application, events } = this;
     if (application === undefined) {
       return;
     }
-    const other = await this.runtime.redis?.exchangeMark(application);
+    const other = await this.runtime.redis?.markPrefix(application);
     if (other !== undefined && other !== application) {
       events.emit('prefixShared', { application, other });
     }

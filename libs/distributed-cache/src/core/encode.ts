@@ -1,4 +1,4 @@
-import { asDecoded, type BegunEncoding, type Decoded, type EncodedPayload, type EntryCodec } from '../codec/index.js';
+import { asDecoded, type Decoded, type EncodedPayload, type Encoding, type EntryCodec } from '../codec/index.js';
 import type { ValuesMode } from '../config/index.js';
 import { ValueRefusedError } from '../errors/index.js';
 import { DeferredJson, type StoredValue, type TagVersion } from '../local/index.js';
@@ -44,7 +44,7 @@ export interface PreparedEntry {
 export interface BegunEntry {
   readonly entry: EntryToWrite;
   readonly key: string;
-  readonly begun: BegunEncoding;
+  readonly encoding: Encoding;
   readonly textBytes: number;
   /** What L1 keeps; `undefined` if it may not keep the given value. */
   readonly forLocal: StoredValue | DeferredJson | undefined;
@@ -90,9 +90,9 @@ export class EntryEncoder {
   }
 
   /** Compresses a value that was read. @returns `undefined` if it can't be cached after all */
-  complete({ entry, begun, forLocal }: BegunEntry): PreparedEntry | undefined | Promise<PreparedEntry | undefined> {
+  complete({ entry, encoding, forLocal }: BegunEntry): PreparedEntry | undefined | Promise<PreparedEntry | undefined> {
     try {
-      const payload = begun.payload();
+      const payload = encoding.payload();
       const preparing =
         payload instanceof Promise
           ? payload.then((written) => this.withLocalForm(entry, written, forLocal))
@@ -106,9 +106,9 @@ export class EntryEncoder {
   private read(entry: EntryToWrite, mayKeepText: boolean): BegunEntry | undefined {
     try {
       const textFrom = mayKeepText ? this.values.textFrom(entry.values) : Infinity;
-      const begun = this.codec.beginEncoding(entry.value, textFrom, entry.flatten);
-      const forLocal = begun.exact ? this.localForm(entry, begun, textFrom) : undefined;
-      return { entry, key: entry.key, begun, textBytes: begun.textBytes, forLocal };
+      const encoding = this.codec.encode(entry.value, textFrom, entry.flatten);
+      const forLocal = encoding.exact ? this.localForm(entry, encoding, textFrom) : undefined;
+      return { entry, key: entry.key, encoding, textBytes: encoding.textBytes, forLocal };
     } catch (error) {
       return this.refuse(entry, error);
     }
@@ -116,11 +116,11 @@ export class EntryEncoder {
 
   private localForm(
     { value, values }: EntryToWrite,
-    { isTree, isAscii, text, textBytes }: BegunEncoding,
+    { isTree, isAscii, text, textBytes }: Encoding,
     textFrom: number,
   ): StoredValue | DeferredJson {
     return isTree && text.length >= textFrom
-      ? this.values.unread(text, textBytes > text.length, values)
+      ? this.values.deferred(text, textBytes > text.length, values)
       : this.values.storable({ value, isTree, isAscii }, 'given', values);
   }
 

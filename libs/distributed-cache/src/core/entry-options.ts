@@ -162,7 +162,7 @@ export function expectedKeptMs<T>(namespace: ResolvedNamespace, options: EntryOp
 }
 
 /**
- * Checks the options of a call before its loader runs: what is wrong later must not decide a call that has succeeded.
+ * Checks the options of a call before its loader runs: a call whose loader has succeeded must not fail for an option.
  * @throws RangeError for a TTL that is not a positive duration, or a grace that is none
  */
 export function checkLife({ ttl, grace }: Pick<EntryOptions<never>, 'ttl' | 'grace'>): void {
@@ -231,7 +231,7 @@ export function entryLife<T>(
   return ttlMs < 1 ? NotKept.dueTo('its ttl is not longer than 0') : { ttlMs, graceMs };
 }
 
-/** @returns why `cacheIf` keeps a value from being kept; `undefined`: it does not */
+/** Why `cacheIf` refuses a value; `undefined` if it accepts the value. */
 function refusalOf<T>(cacheIf: (value: T) => unknown, value: T): NotKept | undefined {
   try {
     const verdict = cacheIf(value);
@@ -290,12 +290,12 @@ export function isRefreshDue(
 }
 
 const JITTER_PART = 0.01;
-const JITTER_MOST_MS = 10_000;
+const MAX_JITTER_MS = 10_000;
 
 /**
  * Shortens a TTL by a random part, so that entries that were loaded together do not expire together: up to a hundredth
  * of the TTL, at most ten seconds.
  */
 export function jitteredTtlMs(ttlMs: number, random: () => number): number {
-  return Math.max(1, Math.round(ttlMs - (1 - random()) * Math.min(ttlMs * JITTER_PART, JITTER_MOST_MS)));
+  return Math.max(1, Math.round(ttlMs - (1 - random()) * Math.min(ttlMs * JITTER_PART, MAX_JITTER_MS)));
 }

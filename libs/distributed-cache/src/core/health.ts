@@ -111,7 +111,7 @@ function invalidationOf({ changes }: RedisRuntime): { readonly isOff: boolean; r
     return { isOff: false };
   }
   return state === 'announced'
-    ? { isOff: false, message: `only changes that other processes announce are heard of: ${lostReason}` }
+    ? { isOff: false, message: `only changes that other processes announce are received: ${lostReason}` }
     : { isOff: true, message: `invalidation is off: ${lostReason}` };
 }
 

@@ -191,7 +191,7 @@ export class EntryInspector {
       name,
       isCurrent: tagStamps[index] === stamps.get(name),
     }));
-    const isOfNow = clearStamp !== undefined && stamps.get(CLEAR) === clearStamp;
+    const hasCurrentStamp = clearStamp !== undefined && stamps.get(CLEAR) === clearStamp;
     const ttlMs = redis.tier.remainingMs(valueKey, header);
     return {
       state: ttlMs > 0 ? 'fresh' : 'stale',
@@ -199,7 +199,7 @@ export class EntryInspector {
       ttlMs,
       graceMs: Math.max(0, keptMs - Math.max(0, ttlMs)),
       tags,
-      isCurrent: isOfNow && version === this.policy.version && tags.every(({ isCurrent }) => isCurrent),
+      isCurrent: hasCurrentStamp && version === this.policy.version && tags.every(({ isCurrent }) => isCurrent),
       storedBytes,
       rawBytes: found.rawBytes,
       serializer: found.serializer,

@@ -33,7 +33,7 @@ export interface FillGrant {
   readonly stamps: readonly Stamp[];
 }
 
-/** As `minTtlMs`: no value is fresh for long enough, so each is loaded anew. */
+/** A `minTtlMs` that no value reaches: the value is loaded anew in any case. */
 export const NEVER_ENOUGH_MS = Infinity;
 
 const MIN_WAIT_MS = 40;
@@ -274,27 +274,25 @@ export class ReplaceThrottle {
 /** The counter of {@link MissPredictor} from which on a miss is expected. */
 const MISS_THRESHOLD = 2;
 
-/**
- * Maximum number of leases that are being taken at once without a read before: the former after a wrong guess, and one
- * more for each miss since, up to the latter.
- */
-const LEAST_GUESSES = 32;
+/** How many leases a namespace may request at once without a read before, after a guess that was wrong. */
+const MIN_GUESSES = 32;
+/** The same after many misses: each miss allows one more guess, up to this number. */
 const MAX_GUESSES = 512;
 
 /**
  * Chooses how the loads of one namespace begin: with a plain read, or with the request for the lease, which also reads
  * the value. A read is cheaper, but one that finds nothing wastes a round trip. So the next load expects the outcome of
  * the last ones: branch prediction with a counter of two bits (Smith, A Study of Branch Prediction Strategies, ISCA
- * 1981). A wrong guess costs what a load without the guess would have cost, or a lease that is released; in a burst
- * that would be four commands instead of a share of one, so the number of loads of a burst that guess is limited, and
- * grows with the misses in a row.
+ * 1981). A wrong guess costs what a load without the guess would have cost, or a lease that is released. In a burst that
+ * is four commands, where a read would be a part of one. So the number of loads that guess at once is limited, and the
+ * limit grows with the misses in a row.
  */
 export class MissPredictor {
   /** The counter: 0 and 1 expect a value; 2 and 3 expect none. */
   private misses = MISS_THRESHOLD - 1;
   /** Leases that are being taken without a read before. */
   guesses = 0;
-  private mostGuesses = LEAST_GUESSES;
+  private maxGuesses = MIN_GUESSES;
 
   constructor(
     private readonly redis: RedisRuntime | undefined,
@@ -311,7 +309,7 @@ export class MissPredictor {
     }
     const { isLive, roundTripMs } = this.redis.connection;
     const isGuess = isLive && (this.misses >= MISS_THRESHOLD || roundTripMs > this.deadlineMs / 4);
-    return minTtlMs === 0 && !(isGuess && this.guesses < this.mostGuesses);
+    return minTtlMs === 0 && !(isGuess && this.guesses < this.maxGuesses);
   }
 
   /** Learns from what a load found first, by a read or with the lease. */
@@ -320,7 +318,7 @@ export class MissPredictor {
       // otherwise Redis could not be asked
       const isMiss = found === undefined;
       this.misses = isMiss ? Math.min(this.misses + 1, 2 * MISS_THRESHOLD - 1) : Math.max(this.misses - 1, 0);
-      this.mostGuesses = isMiss ? Math.min(this.mostGuesses + 1, MAX_GUESSES) : LEAST_GUESSES;
+      this.maxGuesses = isMiss ? Math.min(this.maxGuesses + 1, MAX_GUESSES) : MIN_GUESSES;
     }
   }
 }

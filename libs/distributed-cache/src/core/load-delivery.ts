@@ -228,7 +228,7 @@ function withinLimits(
         reject(error);
       }
     };
-    const look = (): void => {
+    const check = (): void => {
       const nowMs = performance.now();
       const { loadingSinceMs = nowMs, stale } = flight;
       const softLeftMs =
@@ -240,11 +240,11 @@ function withinLimits(
       } else if (hardLeftMs <= 0) {
         endAtHardTimeout();
       } else if (softLeftMs !== Infinity || hardLeftMs !== Infinity) {
-        timer = setTimeout(look, Math.ceil(Math.min(softLeftMs, hardLeftMs)));
+        timer = setTimeout(check, Math.ceil(Math.min(softLeftMs, hardLeftMs)));
       }
     };
     result.then(resolve, reject).finally(() => clearTimeout(timer));
-    look();
+    check();
   });
 }
 

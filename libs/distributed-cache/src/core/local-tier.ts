@@ -225,7 +225,7 @@ export class LocalValues {
   }
 
   /** A value kept as its JSON text, which the first read parses. */
-  unread(text: string, isWide: boolean, mode = this.namespaceMode): DeferredJson {
+  deferred(text: string, isWide: boolean, mode = this.namespaceMode): DeferredJson {
     return new DeferredJson(text, isWide, (read) => this.parsed(read, mode));
   }
 

@@ -28,6 +28,15 @@ export class Lookups<T> {
     return this.valueOf(key, onlyFresh(await this.find(key)));
   }
 
+  /** The fresh values of several keys, in the order of `keys`. */
+  async getMany(keys: readonly CacheKey[]): Promise<(T | undefined)[]> {
+    if (this.runtime.scopes.current !== undefined) {
+      return Promise.all(keys.map((key) => this.get(key)));
+    }
+    const found = await this.reader.freshMany(keys.map(encodeKey));
+    return keys.map((key, index) => this.valueOf(key, found[index]));
+  }
+
   /** The fresh value of L1, at once, if the caller uses it; only then it is counted. */
   local(key: string, uses: (value: T, ageMs: number) => boolean): Found<T> | undefined {
     const { scopes } = this.runtime;
@@ -38,7 +47,7 @@ export class Lookups<T> {
   }
 
   /** Counts the result of a lookup, and returns its value. */
-  valueOf(key: CacheKey, found: FoundEntry | undefined): T | undefined {
+  private valueOf(key: CacheKey, found: FoundEntry | undefined): T | undefined {
     const lookup = this.counted(key, found);
     return lookup.state === 'miss' ? undefined : lookup.value;
   }

@@ -114,9 +114,9 @@ export class RemoteReads {
 
   /**
    * Tries to take the lease of this key, and reads the entry with it.
-   * @param isFirstLook the key has not been read before in this load, so an unreadable entry is reported here
+   * @param isFirstRead the key has not been read before in this load, so an unreadable entry is reported here
    */
-  async acquire(key: string, isFirstLook: boolean): Promise<LeaseAttempt> {
+  async acquire(key: string, isFirstRead: boolean): Promise<LeaseAttempt> {
     const { leaseTerm, pendingReleases, connection } = this.redis;
     const keys = this.layout.entryKeys(key);
     const token = `${this.processId}:${++this.attempts}`;
@@ -131,7 +131,7 @@ export class RemoteReads {
       if (refusal !== undefined) {
         this.faults.report('get', refusal);
       }
-      const entry = bytes === null ? undefined : await this.readable(keys.valueKey, bytes, askedAtMs, isFirstLook);
+      const entry = bytes === null ? undefined : await this.readable(keys.valueKey, bytes, askedAtMs, isFirstRead);
       const checking = this.validity.lookupOf(key, entry, stamp, wasJournalled);
       return {
         lookup: checking instanceof Promise ? await checking : checking,

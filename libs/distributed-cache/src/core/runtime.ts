@@ -28,7 +28,7 @@ export interface RedisRuntime {
    * Marks the key prefix with the name of this application, for 30 days.
    * @returns the name that was there; `undefined` without one, and if Redis refuses it. Never rejects
    */
-  exchangeMark(application: string): Promise<string | undefined>;
+  markPrefix(application: string): Promise<string | undefined>;
 }
 
 /** The parts that all namespaces of one cache share. */

@@ -95,8 +95,8 @@ export class TagRegistry {
   /** Some of the stamps that are held, by name: others with each call. */
   someHeld(limit: number): ReadonlyMap<string, HeldStamp> {
     const held = new Map<string, HeldStamp>();
-    const looks = Math.min(this.names.length, 2 * limit);
-    for (let look = 0; look < looks && held.size < limit; look++) {
+    const attempts = Math.min(this.names.length, 2 * limit);
+    for (let attempt = 0; attempt < attempts && held.size < limit; attempt++) {
       this.nextToTouch = (this.nextToTouch + 1) % this.names.length;
       const name = this.names[this.nextToTouch] ?? '';
       const stamp = this.tags.get(name)?.stamp;
@@ -245,8 +245,8 @@ export class TagRegistry {
 
   /**
    * Forgets a tag. Later messages about it would have no effect, so the copies that depend on it are dropped first. The
-   * tag is a random one: if the least recently used one were forgotten, a few tags too many that are used in turn would
-   * leave no copy of any.
+   * tag is a random one. If it were the least recently used one, and an application used a few more tags than the maximum
+   * in turn, each tag would be forgotten before its next use.
    * @returns its index among the names
    */
   private forgetOne(): number {

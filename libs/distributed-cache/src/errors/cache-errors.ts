@@ -1,7 +1,7 @@
 /**
  * Base class of every error of this library. `code` is stable across releases and safe to switch on; messages may
  * change. No message, field or `cause` carries a cached value, a password or (except in `LoadCycleError`) a full key:
- * client libraries attach the whole command to their errors, so those are never passed on.
+ * Redis clients attach the whole command to their errors, so those errors are never passed on.
  */
 export abstract class CacheError extends Error {
   abstract readonly code: string;
@@ -104,9 +104,9 @@ export class LoaderTimeoutError extends CacheError {
 }
 
 /**
- * A loader requests, directly or through the loaders of other keys, the key that it is loading: it would wait for
- * itself. The innermost call rejects, and the error passes through the loaders to every caller. Only this error carries
- * whole keys.
+ * A loader requests the key that it is loading, directly or through the loaders of other keys: it would wait for itself.
+ * The innermost call rejects, and the error passes through the loaders to every caller. Only this error carries whole
+ * keys.
  */
 export class LoadCycleError extends CacheError {
   override readonly name = 'LoadCycleError';
@@ -121,10 +121,7 @@ export class LoadCycleError extends CacheError {
 /** Why a tier can't be used right now. */
 export type UnavailableReason = 'not-connected' | 'breaker-open' | 'overloaded' | 'closed';
 
-/**
- * The tier is known to be unusable: the command was not sent, or its answer is not awaited any more. Unless `wasSent`,
- * nothing took effect.
- */
+/** Redis can't be used, as the connection knows: the command was not sent, or its answer is not waited for any more. */
 export class TierUnavailableError extends CacheError {
   override readonly name = 'TierUnavailableError';
   readonly code = 'CACHE_TIER_UNAVAILABLE';
@@ -132,14 +129,15 @@ export class TierUnavailableError extends CacheError {
   constructor(
     readonly operation: string,
     readonly reason: UnavailableReason,
-    /** Whether the command had been sent by then: it may have taken effect. */
+    /** Whether the command had been sent by then: it may have taken effect. Otherwise nothing has changed. */
     readonly wasSent = false,
   ) {
-    super(`${operation} was not sent: Redis can't be used (${reason})`);
+    const fact = wasSent ? 'was sent, and its answer is not waited for' : 'was not sent';
+    super(`${operation} ${fact}: Redis can't be used (${reason})`);
   }
 }
 
-/** The tier did not answer in time, or the connection ended first. The operation may still have taken effect. */
+/** The tier did not answer in time. The operation may still have taken effect. */
 export class TierTimeoutError extends CacheError {
   override readonly name = 'TierTimeoutError';
   readonly code = 'CACHE_TIER_TIMEOUT';

@@ -25,7 +25,7 @@ interface OfKey extends OfNamespace {
 export interface SchemaMismatch {
   /** `read`: the value came from Redis, and is a miss. `store`: it was just made, and is not stored. */
   readonly during: 'read' | 'store';
-  /** `class`: the schema makes something else of an instance of a class, such as a plain object. */
+  /** `class`: the schema turns an instance of a class into another object, such as a plain one. */
   readonly cause: 'issues' | 'threw' | 'migrate' | 'class';
 }
 
@@ -116,7 +116,7 @@ export interface CacheEventMap {
    * share entries. Emitted at the first connection, at most once.
    */
   prefixShared: { readonly application: string; readonly other: string };
-  /** From now on only L1 serves. */
+  /** Redis can't be used: from now on L1 alone answers. */
   fallbackOn: { readonly reason: OutageReason };
   /** Redis serves again, after `downMs` milliseconds. */
   fallbackOff: { readonly downMs: number };

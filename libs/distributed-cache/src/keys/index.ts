@@ -9,9 +9,10 @@ export {
   PreparedKey,
 } from './key-encoding.js';
 export {
+  endedKeyOf,
   type EntryKeys,
-  isAuxiliaryKey,
   isValidName,
+  keyChangeOf,
   keyLayout,
   type KeyLayout,
   keySlot,

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { CacheKeyError, sidecarKeyOf, encodeKey, isAuxiliaryKey, isValidName, keyLayout } from './index.js';
+import { CacheKeyError, sidecarKeyOf, encodeKey, endedKeyOf, isValidName, keyChangeOf, keyLayout } from './index.js';
 import { Redis } from 'ioredis';
 import fc from 'fast-check';
 import { RedisServer } from '../../../../test/support/redis-server.js';
@@ -24,18 +24,24 @@ describe('keyLayout', () => {
     }
   });
 
-  it('begins every name with the prefix, and marks the names beside a value by one character', () => {
+  it('begins every name with the prefix, and finds namespace and key in those that concern other processes', () => {
     const { leaseKey, fillKey } = layout.entryKeys('a');
-    const beside = [leaseKey, fillKey, sidecarKeyOf(layout.valueKey('a'))];
-    const others = [
-      layout.valueKey('a'),
-      layout.valueKey(encodeKey('{a}')),
-      layout.tagStampKey('a'),
-      layout.clearStampKey,
-    ];
-    expect([...beside, ...others].filter((name) => !name.startsWith('cache:'))).toEqual([]);
-    expect(beside.map((name) => isAuxiliaryKey(name, 'cache:'.length))).toEqual([true, true, true]);
-    expect(others.map((name) => isAuxiliaryKey(name, 'cache:'.length))).toEqual([false, false, false, false]);
+    const own = [leaseKey, fillKey, sidecarKeyOf(layout.valueKey('a'))];
+    const changes = [
+      [layout.valueKey('a:b'), 'a:b'],
+      [layout.valueKey(encodeKey('{a}')), '%7Ba%7D'],
+      [layout.valueKey('a}:lease:ended'), 'a}:lease:ended'],
+      [layout.tagStampKey('a'), '#tag:a'],
+      [layout.clearStampKey, '#clear'],
+    ] as const;
+    const mark = endedKeyOf(layout.entryKeys('a:b'));
+    const names = [...own, ...changes.map(([name]) => name), mark];
+    expect(names.filter((name) => !name.startsWith('cache:'))).toEqual([]);
+    expect(own.map((name) => keyChangeOf(name, 'cache:'.length))).toEqual([undefined, undefined, undefined]);
+    expect(changes.map(([name]) => keyChangeOf(name, 'cache:'.length))).toEqual(
+      changes.map(([, encodedKey]) => ({ namespace: 'keywords', encodedKey, isEndOfLoad: false })),
+    );
+    expect(keyChangeOf(mark, 'cache:'.length)).toEqual({ namespace: 'keywords', encodedKey: 'a:b', isEndOfLoad: true });
   });
 
   it('never lets a user key reach a stamp', () => {

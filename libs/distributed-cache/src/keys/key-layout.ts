@@ -19,6 +19,7 @@ export function isValidName(name: string): boolean {
  * | value | `prefix:namespace:key` |
  * | lease | `prefix:{prefix:namespace:key}:lease` |
  * | staged value | `prefix:{prefix:namespace:key}:fill` |
+ * | mark of a load that ended without a value to store | `prefix:{prefix:namespace:key}:lease:ended` |
  * | metadata that plain text can't contain | `prefix:{prefix:namespace:key}:about` |
  * | stamp of a tag | `prefix:namespace:#tag:name` |
  * | stamp of the namespace | `prefix:namespace:#clear` |
@@ -30,8 +31,8 @@ export function isValidName(name: string): boolean {
  * contain a brace: the value is hashed as a whole, and the others by the same text.
  *
  * Invalidation messages are requested by prefix (`prefix:`), so messages about leases and staged values arrive as well.
- * A namespace never begins with `{`: {@link isAuxiliaryKey} recognizes these names by one character, and the listener
- * drops them. A stamp can't be a value: an encoded key never begins with `#`.
+ * A namespace never begins with `{`: {@link keyChangeOf} recognizes these names by one character. A stamp can't be a
+ * value: an encoded key never begins with `#`.
  */
 export interface KeyLayout {
   /** The prefix of the key of every value and stamp of this namespace, and of no key of another. */
@@ -84,12 +85,41 @@ export function sidecarKeyOf(valueKey: string): string {
   return `${valueKey.slice(0, valueKey.indexOf(':') + 1)}{${valueKey}}:about`;
 }
 
+const ENDED = ':ended';
+const ENDED_LEASE = `}:lease${ENDED}`;
+
+/** The key of the mark that a load leaves when it has ended without a value to store. */
+export function endedKeyOf({ leaseKey }: Pick<EntryKeys, 'leaseKey'>): string {
+  return leaseKey + ENDED;
+}
+
+/** What the change of a key in Redis is about. */
+export interface KeyChange {
+  readonly namespace: string;
+  /** The part of the key after the namespace: an encoded key, or the name of a stamp, which begins with `#`. */
+  readonly encodedKey: string;
+  /** Whether a load of the key has ended without a value to store. Otherwise the value or the stamp has changed. */
+  readonly isEndOfLoad: boolean;
+}
+
 /**
- * Whether a key is that of a lease, a staged value or metadata: a change of these concerns no other process.
+ * What the change of this key is about; `undefined` for a lease, a staged value or metadata, which concern no other
+ * process.
+ * @param key any key that begins with the prefix
  * @param prefixLength the length of `prefix:`
  */
-export function isAuxiliaryKey(key: string, prefixLength: number): boolean {
-  return key.charCodeAt(prefixLength) === OPENING_BRACE;
+export function keyChangeOf(key: string, prefixLength: number): KeyChange | undefined {
+  const isAuxiliary = key.charCodeAt(prefixLength) === OPENING_BRACE;
+  if (isAuxiliary && !key.endsWith(ENDED_LEASE)) {
+    return undefined;
+  }
+  const valueKey = isAuxiliary ? key.slice(prefixLength + 1, -ENDED_LEASE.length) : key;
+  const colonAt = valueKey.indexOf(':', prefixLength);
+  return {
+    namespace: valueKey.slice(prefixLength, colonAt),
+    encodedKey: valueKey.slice(colonAt + 1),
+    isEndOfLoad: isAuxiliary,
+  };
 }
 
 function requireValidName(what: string, name: string): void {

@@ -5,14 +5,14 @@ import { CoarseClock, SuspendWatch } from './clock.js';
 describe('a coarse clock', () => {
   it('reads the time once per turn of the event loop, and again in the next turn', async () => {
     const nowMs = vi.fn(() => 1);
-    const onLook = vi.fn();
-    const clock = new CoarseClock({ nowMs }, onLook);
+    const onRead = vi.fn();
+    const clock = new CoarseClock({ nowMs }, onRead);
     expect([clock.nowMs(), clock.nowMs()]).toEqual([1, 1]);
     expect(nowMs).toHaveBeenCalledTimes(1);
     await nextTurn();
     nowMs.mockReturnValue(2);
     expect(clock.nowMs()).toBe(2);
-    expect(onLook).toHaveBeenCalledTimes(2);
+    expect(onRead).toHaveBeenCalledTimes(2);
   });
 });
 

@@ -7,7 +7,7 @@ export interface Clock {
 const { timeOrigin: startedAtMs } = performance;
 /** Bound once: access through the global costs as much as the call. */
 const sinceStartMs = performance.now.bind(performance);
-/** Captured once: fake timers put another `Date` in its place, and a test that fakes it is no machine that has slept. */
+/** Captured once: fake timers replace `Date`, and a machine has not slept because a test fakes the time. */
 const RealDate = Date;
 
 /**
@@ -31,18 +31,18 @@ export class CoarseClock implements Clock {
     this.atMs = 0;
   };
 
-  /** @param onLook called at each real read, before its time is used */
+  /** @param onRead called at each real read, before its time is used */
   constructor(
     private readonly clock: Clock,
-    private readonly onLook: () => void = () => {},
+    private readonly onRead: () => void = () => {},
   ) {}
 
   nowMs(): number {
-    return this.atMs === 0 ? this.look() : this.atMs;
+    return this.atMs === 0 ? this.read() : this.atMs;
   }
 
-  private look(): number {
-    this.onLook();
+  private read(): number {
+    this.onRead();
     this.atMs = this.clock.nowMs();
     afterThisTurn(this.forget);
     return this.atMs;

@@ -49,7 +49,7 @@ export interface EntryFacts {
 const MAX_BYTES = 2 ** 32 - 1;
 /** Every comparison with NaN is false, so an entry with this time always takes the slow path. */
 const NEVER = Number.NaN;
-/** The slot of no entry. It is never fresh. */
+/** Slot 0, the sentinel of the LRU list: no entry has it, and it is never fresh. */
 const NO_SLOT = 0;
 const PLAIN_KEY = 1;
 const DEFERRED = 2;
@@ -306,7 +306,7 @@ export class EntryStore extends SlotTable {
 
   private evict(): void {
     while (this.usedBytes > this.maxBytes || this.count > this.maxEntries) {
-      this.remove(this.longestUnused);
+      this.remove(this.leastRecentlyUsed);
     }
   }
 
@@ -346,7 +346,7 @@ export class EntryStore extends SlotTable {
 
   /**
    * Marks a slot as recently used and returns it, if its value needs no further check; -1 otherwise. For a key without
-   * an entry, slot 0 is checked: it is the head of the LRU list, and never fresh.
+   * an entry this is slot 0, which is never fresh.
    */
   private useReady(slot: number, { outdatedUpTo }: PartitionIndex, nowMs: number): number {
     if (!(nowMs < this.readyUntilMs[slot]!) || this.sequences[slot]! <= outdatedUpTo) {

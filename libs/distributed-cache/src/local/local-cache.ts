@@ -86,7 +86,7 @@ export class LocalCache {
     return entry === undefined || entry.expiresAtMs <= this.clock.nowMs() ? undefined : this.read(entry);
   }
 
-  /** What is frozen or shared was stored so, by the option or by its own. */
+  /** A value that was stored as frozen or shared is returned as it is kept. */
   private read(entry: LocalEntry): unknown {
     return readStored(entry, entry.form === 'own' ? this.values : 'shared');
   }
@@ -242,9 +242,9 @@ export class Partition {
     if (slot === undefined) {
       return false;
     }
-    const counted = !this.store.isOutdated(slot, this.clock.nowMs());
+    const wasCurrent = !this.store.isOutdated(slot, this.clock.nowMs());
     this.store.remove(slot);
-    return counted;
+    return wasCurrent;
   }
 }
 

@@ -10,8 +10,8 @@ const GROWTH = 1.25;
 /** V8 makes a dictionary of an array that is created with a greater length than this. */
 const MAX_CREATED_LENGTH = 32 * 1024 * 1024;
 /**
- * Slot 0 belongs to the ring itself: the slot after it is the least recently used entry, the slot before it the most
- * recently used one.
+ * Slot 0 holds no entry: it is the sentinel of the ring. The slot after it is the least recently used entry, the slot
+ * before it the most recently used one.
  */
 const RING = 0;
 
@@ -54,7 +54,7 @@ export abstract class SlotTable {
     return this.end;
   }
 
-  protected get longestUnused(): number {
+  protected get leastRecentlyUsed(): number {
     return this.after[RING]!;
   }
 

@@ -59,7 +59,7 @@ describe('CacheLogger', () => {
     expect(linesOf(off.logger)).toEqual(['cache_configured disabled: every method runs undecorated']);
   });
 
-  it('says what to write when a schema makes something else of an instance', async () => {
+  it('says what to write when a schema turns an instance into another object', async () => {
     const { cache, logger } = await startApp({ redis: false });
     const schema = {
       ['~standard']: { version: 1, vendor: 'test', validate: () => ({ value: { name: 'Ada' } }) },

@@ -20,7 +20,7 @@ const ERROR_EVENT_NAMES = {
 const REPEAT_AFTER_MS = 10_000;
 
 const CLASS_LOST =
-  '. The schema makes something else of an instance of a class. Write a schema that keeps it, such as z.instanceof(User), or let the method return plain data';
+  '. The schema turns an instance of a class into another object. Write a schema that keeps the instance, such as z.instanceof(User), or let the method return plain data';
 
 /**
  * Writes the cache's events to Nest's logger, under their wire names. Changes of state are logged once each way; faults
@@ -74,7 +74,7 @@ export class CacheLogger {
         logger.log(`cache_fallback_off Redis serves again after ${seconds(downMs)}`),
       ),
       events.on('invalidationOff', () =>
-        logger.warn('cache_invalidation_off changes of other processes may be missed: L1 is passed over'),
+        logger.warn('cache_invalidation_off changes of other processes may be missed: L1 does not answer'),
       ),
       events.on('invalidationOn', () => logger.log('cache_invalidation_on L1 is trusted')),
       events.on('tierError', (event) => this.logFault(event)),

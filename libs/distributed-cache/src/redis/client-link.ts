@@ -41,16 +41,16 @@ export interface ClientLinkListener {
 }
 
 /**
- * The ioredis client of one connection, and its life: it is opened, observed, cut when it has become silent, and closed
- * at the end. Event listeners are bound once and removed again. When the application has handed a client in, a second
- * client is opened beside it.
+ * The ioredis client of one connection. The link opens the client, observes it, cuts a connection that has become
+ * silent, and closes the client at the end. When the application has handed a client in, the link opens a second one
+ * like it.
  */
 export class ClientLink {
   /** What the client has reported about the present socket, or about the last attempt to open one. */
   readonly fault = new ConnectionFault(() => this.listener.onLoginUnused());
   private current: RedisClient | undefined;
   private greetingTimer: NodeJS.Timeout | undefined;
-  /** The time that the present attempt has, from the open socket to the greeting, in milliseconds. */
+  /** The longest time from the open socket to the event `ready` in the present attempt, in milliseconds. */
   private greetingMs = CONNECT_ATTEMPT_MS;
   private reopenTimer: NodeJS.Timeout | undefined;
   private isClosed = false;
@@ -116,7 +116,7 @@ export class ClientLink {
   private noteFault(error: unknown): void {
     this.fault.note(error);
     if (isOfAllSentinels(error) && this.fault.isNews) {
-      this.listener.onLost(this.fault.report(VAGUE_REASON)); // they are asked again and again, without the event `close`
+      this.listener.onLost(this.fault.report(VAGUE_REASON)); // the client asks them again, and emits no `close`
     }
   }
 
@@ -146,9 +146,8 @@ export class ClientLink {
   }
 
   /**
-   * Reconnects a client that has ended. A client that finds its master through Sentinels ends for good when it receives
-   * the news of a failover while it is reconnecting (ioredis 5: the failover detector stops the attempt that is under
-   * way).
+   * Reconnects a client that has ended. A client with Sentinels ends for good when it receives a failover message while
+   * it is reconnecting (ioredis 5: the failover detector stops the attempt that is under way).
    */
   private onEnded(): void {
     this.onSocketLost();
@@ -161,9 +160,9 @@ export class ClientLink {
   }
 
   /**
-   * Cuts a connection that is not greeted within the time for one attempt. A server may accept the connection and then
-   * send nothing, and the client itself would wait for its greeting. The next attempt gets twice the time, as the server
-   * may be slow.
+   * Cuts a connection that is not ready within the time for one attempt. A server may accept a connection and then send
+   * nothing, and the client itself waits without a limit. The next attempt gets twice the time, as the server may be
+   * slow.
    */
   private expectGreeting(): void {
     clearTimeout(this.greetingTimer);
@@ -226,8 +225,8 @@ function duplicateOf(client: RedisClient, commandTimeoutMs: number): RedisClient
 }
 
 /**
- * Makes the second connection beside a data connection, on which messages arrive: to the same server, with the same
- * options. It is not opened yet, and has no name.
+ * Makes the subscriber of a data connection: a second connection to the same server with the same options, on which
+ * messages arrive. It is not opened yet, and has no name.
  * @param retryStrategy the delay before the given attempt to connect, in milliseconds
  */
 export function openSubscriber(source: Redis, retryStrategy: (attempt: number) => number): Redis {
@@ -242,10 +241,10 @@ export function openSubscriber(source: Redis, retryStrategy: (attempt: number) =
     autoResendUnfulfilledCommands: false,
     // The client's own resubscription can lose the subscription while PING is still answered (redis/ioredis#2187).
     autoResubscribe: false,
-    // The proof of the path is stronger than the ready check, takes no INFO, and saves a round trip. Without the check
-    // no command may be sent on connecting either: an answer that a lost connection cuts off would make the client
-    // `ready` without a socket, for good (ioredis 5.11).
+    // `SignalPath` proves more than the ready check does, without INFO and its round trip.
     enableReadyCheck: false,
+    // Without a ready check no command may be sent on connecting: an answer that a lost connection cuts off would make
+    // the client `ready` without a socket, for good (ioredis 5.11).
     disableClientInfo: true,
     connectionName: undefined,
     // The detector would end the client for good if it received a failover while reconnecting; the heartbeat of the

@@ -26,9 +26,9 @@ const RECONNECT_FIRST_MS = 50;
 const RECONNECT_SOON_MS = 70;
 /** Number of attempts at the short interval: about ten seconds, which a restart or a failover takes. */
 const SOON_ATTEMPTS = 140;
-const RECONNECT_MOST_MS = 1000;
+const MAX_RECONNECT_MS = 1000;
 const READONLY_RECONNECT_FIRST_MS = 1000;
-const READONLY_RECONNECT_MOST_MS = 16_000;
+const MAX_READONLY_RECONNECT_MS = 16_000;
 /**
  * Length of a pause without `READONLY` after which the next one counts as another failover: three heartbeats of the
  * default length.
@@ -43,45 +43,45 @@ export const CONNECT_ATTEMPT_MS = 1000;
  * seconds. A jitter of a quarter each way keeps the processes of a fleet from reconnecting at the same moment.
  */
 export function reconnectDelayMs(attempt: number): number {
-  const mostMs = attempt <= SOON_ATTEMPTS ? RECONNECT_SOON_MS : RECONNECT_MOST_MS;
-  const delayMs = Math.min(RECONNECT_FIRST_MS * 2 ** Math.max(0, attempt - 1), mostMs);
+  const maxMs = attempt <= SOON_ATTEMPTS ? RECONNECT_SOON_MS : MAX_RECONNECT_MS;
+  const delayMs = Math.min(RECONNECT_FIRST_MS * 2 ** Math.max(0, attempt - 1), maxMs);
   return Math.round(delayMs * (0.75 + Math.random() * 0.5));
 }
 
 /**
- * Decides when a `READONLY` reply makes the client reconnect. After a failover the old master answers `READONLY`, so
- * the client must look for the new one, but less often than it writes: a reconnection interrupts the reads. Each
+ * Decides when a `READONLY` reply makes the client reconnect. After a failover the old master answers `READONLY`, and a
+ * reconnection finds the new one. A reconnection also interrupts the reads, so not each `READONLY` causes one: each
  * reconnection that finds the same server doubles the pause before the next. A refused command is sent again at each
- * heartbeat, so a pause without `READONLY` means that the new master was found, and the next `READONLY` is about
- * another failover.
+ * heartbeat. So a pause without `READONLY` means that the new master was found, and the next `READONLY` is about another
+ * failover.
  */
 function reconnectOnReadOnly(): (error: Error) => boolean {
-  let lastLookAtMs = -Infinity;
-  let lastAnswerAtMs = -Infinity;
+  let reconnectedAtMs = -Infinity;
+  let lastReplyAtMs = -Infinity;
   let pauseMs = 0;
   return ({ message }) => {
     if (!/^(READONLY|MASTERDOWN)/.test(message)) {
       return false;
     }
     const nowMs = performance.now();
-    if (nowMs - lastAnswerAtMs > READONLY_QUIET_MS) {
+    if (nowMs - lastReplyAtMs > READONLY_QUIET_MS) {
       pauseMs = 0;
     }
-    lastAnswerAtMs = nowMs;
-    if (nowMs - lastLookAtMs < pauseMs) {
+    lastReplyAtMs = nowMs;
+    if (nowMs - reconnectedAtMs < pauseMs) {
       return false;
     }
-    pauseMs = Math.min(Math.max(pauseMs * 2, READONLY_RECONNECT_FIRST_MS), READONLY_RECONNECT_MOST_MS);
-    lastLookAtMs = nowMs;
+    pauseMs = Math.min(Math.max(pauseMs * 2, READONLY_RECONNECT_FIRST_MS), MAX_READONLY_RECONNECT_MS);
+    reconnectedAtMs = nowMs;
     return true;
   };
 }
 
 /**
  * Client options with which commands fail fast. With the client's defaults a command to a dead server fails after ten
- * seconds, one to a hung server never, and a write that had timed out is sent again after the reconnection and
- * overwrites a newer value. `socketTimeout` stays unset: in ioredis 5 its timer survives a reconnection and kills the
- * next, healthy socket (redis/ioredis#2147); the heartbeat finds a silent socket instead.
+ * seconds, and one to a hung server never. A write that had timed out is sent again after the reconnection, and
+ * overwrites a newer value. `socketTimeout` stays unset: in ioredis 5 its timer survives a reconnection and ends the
+ * next, healthy socket (redis/ioredis#2147). The heartbeat finds a silent socket instead.
  */
 function failFastOptions(commandTimeoutMs: number): RedisOptions {
   return {
@@ -174,14 +174,13 @@ export function clusterClientOptions(settings: ConnectionSettings, commandTimeou
     // Zero means never: otherwise a command that its caller has given up is sent again, to the new master, when the
     // connection of a hung one ends.
     retryDelayOnFailover: 0,
-    // `CLUSTERDOWN` is not waited for within a caller's time: by default every master answers with it until a failover
-    // is done.
+    // No retry: every master answers `CLUSTERDOWN` until a failover is done, which takes longer than a caller waits.
     retryDelayOnClusterDown: 0,
     retryDelayOnTryAgain: 10, // half of the keys of a script have moved to another master: the others will follow soon
     slotsRefreshTimeout: 500,
-    // Names are resolved when a node is connected to. A lookup in advance would compare addresses with the names in
-    // certificates, and one unknown name would keep the client from all other nodes.
-    dnsLookup: asItIs,
+    // Names are resolved when a node is connected to. With a lookup in advance, TLS would compare an address with the
+    // names in the certificate, and one unknown name would keep the client from all other nodes.
+    dnsLookup: keepName,
     slotsRefreshInterval: 1000, // this refresh finds the new master
     redisOptions: {
       ...redisOptions,
@@ -192,14 +191,14 @@ export function clusterClientOptions(settings: ConnectionSettings, commandTimeou
         family: settings.family,
         tls: tlsOptions(settings.tls),
       }),
-      // Copied one by one: taken as a whole they would remove the password.
+      // Copied one by one: as a whole they would replace the login above.
       ...(typeof ownRedisOptions === 'object' ? withoutCommandOptions(ownRedisOptions ?? {}) : {}),
     },
     ...ownOptions,
   };
 }
 
-function asItIs(name: string, callback: (error: null, address: string) => void): void {
+function keepName(name: string, callback: (error: null, address: string) => void): void {
   callback(null, name);
 }
 
@@ -251,7 +250,7 @@ export function clusterOptionsLike(application: ClusterOptions, commandTimeoutMs
   };
 }
 
-/** Removes the properties that are `undefined`: the client takes an own property that is `undefined` for a choice. */
+/** Removes the properties that are `undefined`: in the client they would replace its defaults. */
 function definedOnly<Options extends object>(options: Options): Partial<Options> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Options>;
 }

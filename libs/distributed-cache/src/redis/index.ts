@@ -1,8 +1,8 @@
 export { Announcements, type InvalidationLimits, type InvalidationListener } from './invalidation-channel.js';
-export { afterThisTurn, REAL_TIME, WaitBudget, withinDeadline, withinTime } from './deadline.js';
+export { afterThisTurn, REAL_TIME, STALLED_LOOP_MS, WaitBudget, withinDeadline, withinTime } from './deadline.js';
 export type { ConnectionSettings } from './client-options.js';
 export type { RedisTarget } from './client-link.js';
-export { isCluster, isRedisClient, type RedisClient } from './redis-client.js';
+export { isCluster, type RedisClient } from './redis-client.js';
 export { allOf, byPieces, type PieceLimits } from './batches.js';
 export { RedisConnection, type ConnectionState } from './redis-connection.js';
 export type { RedisConnectionLimits } from './server-node.js';
@@ -21,4 +21,3 @@ export {
   replayInvalidations,
   type PendingInvalidations,
 } from './entry-commands.js';
-export { valueOfMark } from './leases.js';

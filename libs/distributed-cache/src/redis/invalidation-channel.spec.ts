@@ -165,7 +165,7 @@ describe('the invalidation channel', () => {
         expect((await all.healthCheck()).toJSON()).toMatchObject({
           status: 'degraded',
           invalidation: 'lost',
-          message: 'invalidation is off: the subscriber does not hear the data connection',
+          message: 'invalidation is off: messages of the data connection do not reach the subscriber',
         }),
       { timeout: 5000, interval: 10 },
     );
@@ -210,14 +210,14 @@ describe('the invalidation channel', () => {
     const all = cacheForTest(at(proxy));
     await all.connect();
     expect((await untilInvalidation(all, 'announced')).message).toBe(
-      'only changes that other processes announce are heard of: CLIENT TRACKING refused (SORRY)',
+      'only changes that other processes announce are received: CLIENT TRACKING refused (SORRY)',
     );
     proxy.filter(undefined);
     expect((await untilInvalidation(all, 'live')).message).toBeUndefined();
     expect(proxy.opened).toBe(2);
   });
 
-  it('hears of changes also where the server names them after another channel, as Redict 7.3 does', async () => {
+  it('receives changes also where the server names them after another channel, as Redict 7.3 does', async () => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
     proxy.filter((_link, lane, chunk) =>
@@ -253,7 +253,7 @@ describe('the invalidation channel', () => {
     const [all, writer] = proxies.map((proxy) => cacheForTest(at(proxy))) as [DistributedCache, DistributedCache];
     await Promise.all([all.connect(), writer.connect()]);
     expect((await untilInvalidation(all, 'announced')).message).toBe(
-      'only changes that other processes announce are heard of: CLIENT TRACKING has no effect',
+      'only changes that other processes announce are received: CLIENT TRACKING has no effect',
     );
     await untilInvalidation(writer, 'announced');
     const cache = all.getCache('users');

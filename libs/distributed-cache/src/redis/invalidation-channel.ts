@@ -12,13 +12,30 @@ import { randomUUID } from 'node:crypto';
  *
  * The server sends the messages to a subscriber beside the data connection (see SignalPath); changes by the data
  * connection itself are left out. Redis reports neither the loss of one of the two connections nor that of a message.
- * So the channel is live only from the moment a message of the data connection has arrived at the subscriber, until one
- * of them loses its socket or the same proof fails at a heartbeat. Callers that trust a local copy check `isLive`, and
- * drop old copies in `onTrackingUp`.
+ * So the channel proves itself: it becomes live when a message of the data connection has arrived at the subscriber. It
+ * is lost when one of the two connections loses its socket, or when the same proof fails at a heartbeat. Callers that
+ * trust a local copy check `isLive`, and drop old copies in `onTrackingUp`.
  *
  * When the server refuses a command that this needs, processes announce their own changes to each other by publish and
  * subscribe.
  */
+
+/**
+ * How this process learns of changes. `live`: it receives every change. `announced`: this server can't or may not
+ * track, but the processes of this cache announce their own changes to each other. `none`: not even that. `lost`: for
+ * now it receives nothing.
+ */
+export type InvalidationState = 'live' | 'announced' | 'lost' | 'none';
+
+/** Whether the server refuses tracking. */
+export function isRefused(state: InvalidationState): boolean {
+  return state === 'announced' || state === 'none';
+}
+
+/** Whether changes by the other processes of this cache are received. */
+export function receivesChanges(state: InvalidationState): boolean {
+  return state === 'live' || state === 'announced';
+}
 
 export interface InvalidationListener {
   /** These keys have changed; `undefined`: any key may have (FLUSHALL). */
@@ -57,13 +74,13 @@ const OVERDUE_SLACK_MS = 500;
 export class InvalidationChannel {
   private readonly subscriber: Redis;
   private readonly path: SignalPath;
-  private live = false;
+  /** How this process learns of changes of this server's keys; `live` also while that is in doubt. */
+  state: InvalidationState = 'lost';
   /** Why the path must be proven again before local copies are trusted: a late answer, or missed heartbeats. */
   private doubt: 'late' | 'overdue' | undefined;
-  private isRefused = false;
-  private isListening = false;
   private isClosed = false;
-  private isHeard = false;
+  /** Whether an invalidation message has arrived since the last heartbeat. */
+  private hasMessage = false;
   /** Increases with each attempt and each loss, so that the steps of an earlier attempt have no effect any more. */
   private attempts = 0;
   private isArming = false;
@@ -99,22 +116,7 @@ export class InvalidationChannel {
 
   /** Whether this process receives every change, without doubt. */
   get isLive(): boolean {
-    return this.live && this.doubt === undefined;
-  }
-
-  /** Whether the channel is set up and not known to be lost: {@link isLive}, or in doubt. */
-  get isArmed(): boolean {
-    return this.live;
-  }
-
-  /** Whether the server refuses a command that tracking needs. */
-  get isUnsupported(): boolean {
-    return this.isRefused;
-  }
-
-  /** Whether announcements of other processes are received, instead of the messages of a server that can't track. */
-  get receivesAnnouncements(): boolean {
-    return this.isListening;
+    return this.state === 'live' && this.doubt === undefined;
   }
 
   /**
@@ -124,15 +126,15 @@ export class InvalidationChannel {
    */
   checkHeartbeat(): void {
     const sinceProofMs = this.proof.ageMs;
-    if (!(this.live || this.isListening) || sinceProofMs <= this.limits.heartbeatMs + OVERDUE_SLACK_MS) {
+    if (!receivesChanges(this.state) || sinceProofMs <= this.limits.heartbeatMs + OVERDUE_SLACK_MS) {
       return;
     }
-    if (this.live) {
+    if (this.state === 'live') {
       if (this.doubt !== 'overdue') {
         this.beginDoubt('overdue');
         this.attempts++; // a check that is under way proves nothing about the time after its beginning
         this.isChecking = false;
-        this.isHeard = false;
+        this.hasMessage = false;
       }
       void this.check();
     } else {
@@ -145,7 +147,7 @@ export class InvalidationChannel {
    * Why the channel is not live; `undefined` while it is live, and while it is being set up and nothing has failed yet.
    */
   get problem(): string | undefined {
-    if (this.live) {
+    if (this.state === 'live') {
       return undefined;
     }
     const isOverdue = performance.now() - this.lostAtMs > this.limits.heartbeatMs;
@@ -171,7 +173,7 @@ export class InvalidationChannel {
       void this.arm();
     });
     // Not `message`: it joins the array of keys into one string.
-    subscriber.on('messageBuffer', (topic: Buffer, keys: unknown) => this.hear(String(topic), keys));
+    subscriber.on('messageBuffer', (topic: Buffer, keys: unknown) => this.onMessage(String(topic), keys));
     subscriber.connect().catch(() => {});
   }
 
@@ -198,11 +200,11 @@ export class InvalidationChannel {
     try {
       const beginning = proof.begin();
       const refusal = await refusalOf(path.track());
-      const silence = refusal && (await refusalOf(path.listen(limits.announcements.topic)));
+      const listenRefusal = refusal && (await refusalOf(path.listen(limits.announcements.topic)));
       if (attempt === this.attempts) {
         this.isArming = false;
         proof.end(beginning);
-        this.onProven(refusal, silence);
+        this.onProven(refusal, listenRefusal);
       }
     } catch (error) {
       if (attempt === this.attempts) {
@@ -214,17 +216,15 @@ export class InvalidationChannel {
   /**
    * Updates the state after a proof.
    * @param refusal why the server does not track
-   * @param silence why announcements are not possible either
+   * @param listenRefusal why announcements can't be received either
    */
-  private onProven(refusal: RefusedCommandError | undefined, silence: RefusedCommandError | undefined): void {
-    this.isHeard = false;
+  private onProven(refusal: RefusedCommandError | undefined, listenRefusal: RefusedCommandError | undefined): void {
+    this.hasMessage = false;
     this.doubt = undefined;
     this.pace.onProven(refusal !== undefined);
-    this.lastProblem = refusal && [...new Set([refusal.message, silence?.message ?? refusal.message])].join(', ');
-    this.isRefused = refusal !== undefined;
-    this.live = refusal === undefined;
-    this.isListening = refusal !== undefined && silence === undefined;
-    this.watch();
+    this.lastProblem = refusal && [...new Set([refusal.message, listenRefusal?.message ?? refusal.message])].join(', ');
+    this.state = refusal === undefined ? 'live' : listenRefusal === undefined ? 'announced' : 'none';
+    this.startHeartbeats();
     if (refusal === undefined) {
       this.listener.onTrackingUp();
     } else {
@@ -252,17 +252,17 @@ export class InvalidationChannel {
   private askAgainLater(): void {
     clearTimeout(this.refusalTimer);
     this.refusalTimer = setTimeout(() => {
-      if (this.isRefused && this.path.knowsSubscriber) {
+      if (isRefused(this.state) && this.path.knowsSubscriber) {
         void this.arm();
-      } else if (this.isRefused) {
+      } else if (isRefused(this.state)) {
         destroySocketOf(this.subscriber);
       }
     }, this.pace.refusalMs());
     this.refusalTimer.unref();
   }
 
-  /** Starts the heartbeats. Silence is normal on the subscriber, so a half-open one would go unnoticed for ever. */
-  private watch(): void {
+  /** Starts the heartbeats: without them a half-open subscriber, on which silence is normal, would never be noticed. */
+  private startHeartbeats(): void {
     const { deadlineMs, heartbeatMs } = this.limits;
     clearInterval(this.heartbeatTimer);
     this.heartbeatTimer = setInterval(() => void this.check(), Math.max(heartbeatMs / 2, heartbeatMs - deadlineMs));
@@ -270,16 +270,17 @@ export class InvalidationChannel {
   }
 
   private async check(): Promise<void> {
-    if (this.isChecking || this.isArming || (!this.live && !this.isListening)) {
+    if (this.isChecking || this.isArming || !receivesChanges(this.state)) {
       return;
     }
     this.isChecking = true;
     const attempt = this.attempts;
-    const isHeard = this.limits.savesNonces && this.live && this.isHeard;
-    this.isHeard = false;
+    const isTracking = this.state === 'live';
+    const isNonceSaved = this.limits.savesNonces && isTracking && this.hasMessage;
+    this.hasMessage = false;
     try {
       const beginning = this.proof.begin();
-      await this.path.check(this.live, isHeard, () => attempt === this.attempts && this.beginDoubt('late'));
+      await this.path.check(isTracking, isNonceSaved, () => attempt === this.attempts && this.beginDoubt('late'));
       if (attempt === this.attempts) {
         this.isChecking = false;
         this.proof.end(beginning);
@@ -293,7 +294,7 @@ export class InvalidationChannel {
   }
 
   private beginDoubt(doubt: 'late' | 'overdue'): void {
-    if (this.live && this.doubt !== 'overdue') {
+    if (this.state === 'live' && this.doubt !== 'overdue') {
       this.doubt = doubt;
       this.listener.onDoubt();
     }
@@ -323,24 +324,22 @@ export class InvalidationChannel {
     this.isChecking = false;
     this.doubt = undefined;
     clearInterval(this.heartbeatTimer);
-    if (this.live || this.isListening || this.isRefused) {
-      this.live = false;
-      this.isListening = false;
-      this.isRefused = false;
+    if (this.state !== 'lost') {
+      this.state = 'lost';
       this.lostAtMs = performance.now();
       this.listener.onTrackingLost();
     }
   }
 
-  private hear(topic: string, message: unknown): void {
+  private onMessage(topic: string, message: unknown): void {
     const { announcements } = this.limits;
     if (topic === announcements.topic) {
       const announced = announcements.keysOf(message);
       if (announced !== undefined) {
         this.listener.onChanged(announced);
       }
-    } else if (this.path.hear(topic, message)) {
-      this.isHeard = true;
+    } else if (this.path.receive(topic, message)) {
+      this.hasMessage = true;
       // remedy: message-drops-copy
       this.listener.onChanged(Array.isArray(message) ? message.map(String) : undefined);
     }

@@ -1,13 +1,13 @@
 import type { Redis } from 'ioredis';
-import { InvalidationChannel, type InvalidationLimits, type InvalidationListener } from './invalidation-channel.js';
+import {
+  InvalidationChannel,
+  type InvalidationLimits,
+  type InvalidationListener,
+  type InvalidationState,
+  isRefused,
+  receivesChanges,
+} from './invalidation-channel.js';
 import { isCluster, type RedisClient } from './redis-client.js';
-
-/**
- * How this process learns of changes. `live`: it receives every change. `announced`: this server can't or may not
- * track, but the processes of this cache announce their own changes to each other. `none`: not even that. `lost`: for
- * now it receives nothing.
- */
-export type InvalidationState = 'live' | 'announced' | 'lost' | 'none';
 
 /** The masters of a cluster, as the connection sees them. */
 export interface Masters {
@@ -32,7 +32,7 @@ export class InvalidationGroup {
   isFullyTracked = false;
   private lastState: InvalidationState = 'lost';
   /** Whether the server refused tracking at the last attempt: then this process must announce its own changes. */
-  private mustAnnounce = false;
+  announces = false;
   private isClosed = false;
   private readonly waiters = new Set<() => void>();
 
@@ -51,13 +51,13 @@ export class InvalidationGroup {
     return source !== undefined && this.channels.get(source)?.isLive === true;
   }
 
+  /** The state of all channels together: that of the one that receives least. */
   get state(): InvalidationState {
-    const channels = [...this.channels.values()];
-    if (channels.some((channel) => channel.isUnsupported)) {
-      return channels.every((channel) => channel.isArmed || channel.receivesAnnouncements) ? 'announced' : 'none';
+    const states = [...this.channels.values()].map(({ state }) => state);
+    if (states.some(isRefused)) {
+      return states.every(receivesChanges) ? 'announced' : 'none';
     }
-    const areArmed = channels.length > 0 && channels.every((channel) => channel.isArmed);
-    return areArmed && this.masters.areAllConnected ? 'live' : 'lost';
+    return states.length > 0 && states.every(receivesChanges) && this.masters.areAllConnected ? 'live' : 'lost';
   }
 
   /** Whether this process receives the changes of others, from the server or by announcements. */
@@ -100,15 +100,10 @@ export class InvalidationGroup {
     });
   }
 
-  /** Whether this process must announce its changes to other processes, because the server can't track. */
-  get announces(): boolean {
-    return this.mustAnnounce;
-  }
-
   /** The announcement of a change by this process: the topic and the messages; no messages when the server tracks. */
   announcementOf(keys: readonly string[]): { readonly topic: string; readonly messages: readonly string[] } {
     const { announcements } = this.limits;
-    return { topic: announcements.topic, messages: this.mustAnnounce ? announcements.messagesOf(keys) : NO_MESSAGES };
+    return { topic: announcements.topic, messages: this.announces ? announcements.messagesOf(keys) : NO_MESSAGES };
   }
 
   /** Follows the masters of a cluster: opens channels to new ones and closes those of the ones that are gone. */
@@ -149,7 +144,7 @@ export class InvalidationGroup {
       onDoubt: () => this.updateTrust(),
       onDoubtEnded: () => this.updateTrust(),
       onRefused: () => {
-        this.mustAnnounce = true;
+        this.announces = true;
         this.updateState();
         this.release();
       },
@@ -170,7 +165,7 @@ export class InvalidationGroup {
     this.lastState = state;
     this.updateTrust();
     if (state === 'live') {
-      this.mustAnnounce = false;
+      this.announces = false;
     }
     if (receivesChanges(state)) {
       this.listener.onTrackingUp();
@@ -194,7 +189,3 @@ export class InvalidationGroup {
 }
 
 const NO_MESSAGES: readonly string[] = Object.freeze([]);
-
-function receivesChanges(state: InvalidationState): boolean {
-  return state === 'live' || state === 'announced';
-}

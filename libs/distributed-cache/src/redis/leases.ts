@@ -1,5 +1,5 @@
 import { TierReplyError } from '../errors/index.js';
-import type { EntryKeys } from '../keys/index.js';
+import { endedKeyOf, type EntryKeys } from '../keys/index.js';
 import { afterThisTurn } from './deadline.js';
 import { textIn } from './entry-commands.js';
 import type { RedisClient } from './redis-client.js';
@@ -246,31 +246,15 @@ export function release(client: RedisClient, { leaseKey }: EntryKeys, token: str
  * The mark is a key of its own, so it never keeps a lease from being taken.
  */
 
-const SUFFIX = ':ended';
-const MARK_END = '}:lease:ended';
-
 /** Life of a mark: longer than the longest pause between two reads of a process that waits. */
 const MARK_LIFE_MS = 2_000;
 
-function markOf({ leaseKey }: Pick<EntryKeys, 'leaseKey'>): string {
-  return leaseKey + SUFFIX;
-}
-
-/**
- * The key of the value whose load has ended; `undefined` when the key is not a mark.
- * @param key beside a value, see `isAuxiliaryKey`
- * @param prefixLength of `prefix:`
- */
-export function valueOfMark(key: string, prefixLength: number): string | undefined {
-  return key.endsWith(MARK_END) ? key.slice(prefixLength + 1, -MARK_END.length) : undefined;
-}
-
 /** Marks that a load has ended without a value to store. It must be sent before the lease is released. */
 export function markEnded(keys: EntryKeys): Request<void> {
-  return { commands: [['set', markOf(keys), '1', 'PX', MARK_LIFE_MS]], resultOf: requireDone };
+  return { commands: [['set', endedKeyOf(keys), '1', 'PX', MARK_LIFE_MS]], resultOf: requireDone };
 }
 
 /** Whether a load of this key has ended without a value to store within the last {@link MARK_LIFE_MS}. */
 export function hasEnded(keys: EntryKeys): Request<boolean> {
-  return { commands: [['get', markOf(keys)]], resultOf: (outcomes) => requireAll(outcomes)[0] !== null };
+  return { commands: [['get', endedKeyOf(keys)]], resultOf: (outcomes) => requireAll(outcomes)[0] !== null };
 }

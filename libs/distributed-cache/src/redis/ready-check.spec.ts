@@ -14,13 +14,13 @@ const OWN = {
   retryStrategy: () => null,
 };
 
-const greet = async (client: Redis): Promise<void> => void (await client.ping());
+const ping = async (client: Redis): Promise<void> => void (await client.ping());
 
-async function isDirectAfterCheck(client: RedisClient, greeting = greet): Promise<boolean> {
+async function isDirectAfterCheck(client: RedisClient, pingAfter = ping): Promise<boolean> {
   client.on('error', () => {});
   onTestFinished(() => client.disconnect());
   await client.connect();
-  await checkDirect(client, greeting);
+  await checkDirect(client, pingAfter);
   return isDirect(client);
 }
 
@@ -78,12 +78,12 @@ describe('commands are sent directly on a client', () => {
     await client.connect();
     const lost = checkDirect(client, async (each) => {
       each.stream.destroy();
-      await greet(each);
+      await ping(each);
     });
     await expect(lost).rejects.toThrow(/closed|writeable/);
     expect(isDirect(client)).toBe(false);
     await once(client, 'ready');
-    await checkDirect(client, greet);
+    await checkDirect(client, ping);
     expect(isDirect(client)).toBe(true);
   });
 });

@@ -7,16 +7,16 @@ import type { ServerClock } from './server-clock.js';
 import { writeCommand } from './wire-command.js';
 
 /**
- * Sends the questions that a server must answer before it is used, and learns its clock. A server that is loading its
- * data answers `TIME`, and refuses a PING.
+ * Sends the commands that a server must answer before it is used, and learns its clock. A server that is loading its
+ * data answers `TIME` and refuses `PING`.
  */
 export async function requireAnswers(client: RedisClient, clock: ServerClock): Promise<void> {
-  await Promise.all([requireDatabase(client), clock.learnFrom(client), checkDirect(client, greet)]);
+  await Promise.all([requireDatabase(client), clock.learnFrom(client), checkDirect(client, ping)]);
 }
 
 /**
- * Selects the database of the connection. The client goes on in database 0 if the server refuses its SELECT, and
- * nothing may be written there: it may belong to another deployment.
+ * Selects the database of the connection. If the server refuses the client's own SELECT, the client goes on in database
+ * 0, which may belong to another deployment: nothing may be written there.
  * @throws UnusableConnectionError with a reason that names the database
  */
 async function requireDatabase(client: RedisClient): Promise<void> {
@@ -33,8 +33,8 @@ async function requireDatabase(client: RedisClient): Promise<void> {
   }
 }
 
-/** Sends a PING. For a user without the right to it, the error reply is ignored. */
-async function greet(client: Redis): Promise<void> {
+/** Sends a PING. The error reply to a user without the right to it is ignored. */
+async function ping(client: Redis): Promise<void> {
   try {
     await client.ping();
   } catch (error) {
@@ -44,19 +44,19 @@ async function greet(client: Redis): Promise<void> {
   }
 }
 
-/** Whether `question` succeeds in time. @returns why not, in one word; `undefined` if it does */
-export function faultOf(question: Promise<void>, deadlineMs: number): Promise<string | undefined> {
-  const answer = question.then(
+/** Waits for a check of a server. @returns why it failed or took too long, in one word; `undefined` if it succeeded */
+export function faultOf(check: Promise<void>, deadlineMs: number): Promise<string | undefined> {
+  const fault = check.then(
     () => undefined,
     (error: unknown) => outageReason(error),
   );
-  return withinTime(answer, deadlineMs, 'timeout', false);
+  return withinTime(fault, deadlineMs, 'timeout', false);
 }
 
 /**
- * The methods of a command in the versions of the client (ioredis 5, up to 5.11) for which it is known which methods
- * the client calls: `WireCommand` has those. A command with other methods is from another version. That version may
- * call them, even where an exception would end the process: when it reads a reply.
+ * The methods of a command of ioredis 5, up to 5.11. `WireCommand` has those of them that the client calls. A command
+ * with other methods is from another version, which may call them. An exception where the client reads a reply would end
+ * the process.
  */
 const KNOWN_METHODS: ReadonlySet<string> = new Set([
   'constructor',
@@ -81,22 +81,22 @@ const checked = new WeakSet<Redis>();
 /**
  * Finds out, once per client, whether commands can be sent on it in their wire form, and makes its sender a direct one
  * if they can. On any other client commands are sent by its own methods.
- * @param greeting sends an ordinary command; when its reply has arrived, the reply to the command before it has been
- * read, too
+ * @param pingAfter sends an ordinary command after the one in wire form: when its reply has arrived, that of the other
+ * has been read, too
  */
-export async function checkDirect(client: RedisClient, greeting: (client: Redis) => Promise<void>): Promise<void> {
+export async function checkDirect(client: RedisClient, pingAfter: (client: Redis) => Promise<void>): Promise<void> {
   if (isCluster(client)) {
     return;
   }
   if (checked.has(client) || !keepsOrder(client) || hasOtherCommands(client)) {
-    return greeting(client);
+    return pingAfter(client);
   }
   let isAnswered = false;
   writeCommand(client, ['ping'], {
     onReply: (reply) => (isAnswered = Buffer.isBuffer(reply)),
     onFailure: ({ name }) => (isAnswered = name === 'ReplyError'), // for instance because this user has no right to it
   });
-  await greeting(client);
+  await pingAfter(client);
   checked.add(client);
   if (isAnswered) {
     allowDirect(client);
@@ -134,9 +134,9 @@ interface Identity {
 }
 
 /**
- * Ends, at the server, the connection that a new one replaces. A write that its caller has given up may still be on its
- * way on the old connection, and would be executed after later commands: a `set` from before an outage over one from
- * after it.
+ * Ends the previous connection at the server, when a new one replaces it. A write that its caller has given up may still
+ * be on its way on the previous connection. The server would execute it after later commands, so a `set` from before an
+ * outage would overwrite one from after it.
  *
  * The ids of a server begin anew when it restarts, and another server of a failover has ids of its own, so an id alone
  * may belong to any other client. The connection is ended only if its id and the address of the client's end are both
@@ -144,7 +144,7 @@ interface Identity {
  */
 export class PreviousConnection {
   private identity: Identity | undefined;
-  private isMet = false;
+  private isIdentified = false;
 
   /**
    * Ends the connection that `client` had before, and learns the identity of its present one. To be called on each new
@@ -160,12 +160,12 @@ export class PreviousConnection {
       identityOf(client),
     ]);
     this.identity = present;
-    this.isMet = true;
+    this.isIdentified = true;
   }
 
-  /** Learns the identity of the connection, at the first call. Rejects only if it is lost. */
-  async meet(client: RedisClient): Promise<void> {
-    if (!this.isMet) {
+  /** Learns the identity of the connection, at the first call. Rejects only if the connection is lost. */
+  async identifyOnce(client: RedisClient): Promise<void> {
+    if (!this.isIdentified) {
       await this.killFor(client);
     }
   }

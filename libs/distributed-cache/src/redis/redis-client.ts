@@ -2,32 +2,15 @@ import type { TLSSocket } from 'node:tls';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { afterThisTurn } from './deadline.js';
 
-/** The Redis client of this package: one ioredis connection, or a cluster of them. */
+/** The ioredis client of the cache: one connection, or a cluster of them. */
 export type RedisClient = Redis | Cluster;
 
 /**
- * Whether the client is a cluster's. A cluster refuses commands whose keys are in different slots, so there each key
- * gets a command of its own.
+ * Whether the client is that of a Redis Cluster. A cluster refuses commands whose keys are in different slots, so there
+ * each key gets a command of its own.
  */
 export function isCluster(client: RedisClient): client is Cluster {
   return client.isCluster;
-}
-
-/**
- * Whether a value that the application handed in is a usable Redis client. The check is by shape, not `instanceof`: the
- * application may hold another copy of ioredis (an ESM and a CJS one, for example).
- */
-export function isRedisClient(value: unknown): value is RedisClient {
-  if (typeof value !== 'object' || value === null) {
-    return false;
-  }
-  const candidate = value as Partial<Record<'status' | 'getBuffer' | 'set' | 'on', unknown>>;
-  return (
-    typeof candidate.status === 'string' &&
-    typeof candidate.getBuffer === 'function' &&
-    typeof candidate.set === 'function' &&
-    typeof candidate.on === 'function'
-  );
 }
 
 /**
@@ -46,16 +29,17 @@ export function connectionOf(client: RedisClient): object {
 }
 
 /**
- * Destroys a socket that has become silent, so that the client opens a new one: a half-open socket never ends by
- * itself.
+ * Destroys a socket on which nothing arrives any more, so that the client opens a new one: a half-open socket never
+ * ends by itself.
  */
 export function destroySocketOf(client: RedisClient): void {
   socketOf(client)?.destroy();
 }
 
 /**
- * Ends a client that this library has opened. A refresh of the slots that is under way then would start the cluster's
- * timer anew (ioredis 5.11), and so go on for ever: a timer that is set from now on is cleared at once.
+ * Ends a client that this library has opened. A cluster's client sets its timer again when a refresh of the slots ends
+ * that is under way now (ioredis 5.11), and so goes on for ever. So each timer that it sets from now on is cleared at
+ * once.
  */
 export function endClient(client: RedisClient): void {
   client.disconnect();
@@ -121,14 +105,14 @@ export interface ConnectingWatcher {
   onSideFault(error: unknown): void;
   /** Whether the socket of the present attempt is open and the TLS handshake is under way. */
   onTlsPending(isPending: boolean): void;
-  /** The server has no use for the login: it needs no password, or has no user names (before Redis 6). */
+  /** The server takes no login: it has no password, or no user names (before Redis 6). */
   onLoginUnused?(): void;
 }
 
 /**
- * Observes a client while it connects; to be called before it begins. About an additional connection, a client with
- * Sentinels or a cluster reports only that it is closed. The error with the cause goes to a listener of that
- * connection, or, for the connections that watch for a failover, to the console.
+ * Observes a client while it connects. It must be called before the client connects. A client with Sentinels or a
+ * cluster has additional connections, and reports only that one of them is closed. The error with the cause goes to the
+ * listeners of that connection; the client writes those of connections that watch for a failover to the console.
  */
 export function watchConnecting(client: RedisClient, watcher: ConnectingWatcher): void {
   if (isCluster(client)) {
@@ -144,7 +128,7 @@ export function watchConnecting(client: RedisClient, watcher: ConnectingWatcher)
   }
 }
 
-/** Replies to AUTH that the client writes to the console, at each connection; it goes on without a login. */
+/** Replies to AUTH after which the client goes on without a login. It would write them to the console each time. */
 const LOGIN_UNUSED = /no password is set|without any password configured|wrong number of arguments for 'auth'/;
 
 type LoginCallback = (error?: Error | null, reply?: unknown) => void;
@@ -169,7 +153,7 @@ function watchLogin(client: Redis, watcher: ConnectingWatcher): void {
   client.auth = watched as Redis['auth'];
 }
 
-/** Observes the connection that a cluster opens for subscriptions, although this library makes none there. */
+/** Observes the connection that a cluster's client opens for subscriptions, although this library makes none on it. */
 function watchOwnSubscriber(cluster: Cluster, watcher: ConnectingWatcher): void {
   const { subscriber: holder } = cluster as unknown as { readonly subscriber?: { subscriber?: Redis | null } };
   let current = holder?.subscriber;
@@ -270,13 +254,13 @@ function watchHandshake(stream: unknown, watcher: ConnectingWatcher): void {
   }
 }
 
-/** The reply to a connection that is one too many. */
+/** The text of the error reply to a connection beyond `maxclients`. */
 export const TOO_MANY_CLIENTS = 'max number of clients';
 
 /**
- * Reads the reply with which a server closes a connection that is one too many. The client would take it for the answer
- * to a command whose failure it ignores. What it writes in its first turn is held back until then: a second write to a
- * closed connection would discard the reply.
+ * Reads the error reply with which a server closes a connection beyond `maxclients`. The client would take it for the
+ * answer to a command whose failure it ignores. The client's writes of the first turn of the event loop are sent
+ * together: a second write to a closed connection would discard the reply.
  */
 function watchGreeting(socket: Partial<TLSSocket>, watcher: ConnectingWatcher): void {
   socket.once?.('data', (first: Buffer) => {

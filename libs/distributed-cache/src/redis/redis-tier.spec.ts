@@ -38,7 +38,7 @@ function tierForTest(): TierForTest {
     };
   };
   const entry: TierForTest['entry'] = async (value, { ttlMs = MINUTE_MS, graceMs = 0 } = {}) => {
-    const { payload } = await codec.encode(value);
+    const payload = await codec.encode(value).payload();
     return { payload, ttlMs, graceMs, loadMs: 7, stamps: [['#clear', 'one']] };
   };
   const set: TierForTest['set'] = async (key, value, lives) => tier.setMany([[keysOf(key), await entry(value, lives)]]);

@@ -27,7 +27,7 @@ import {
   type RedisEntry,
 } from './stored-entry.js';
 
-const MOST_KEYS_PER_READ = 512;
+const MAX_KEYS_PER_READ = 512;
 
 /**
  * L2, the tier in Redis: reads and writes entries as envelopes, under full key names (`KeyLayout`). Every method waits
@@ -102,7 +102,7 @@ export class RedisTier {
 
   /** How many keys one call of {@link getMany} should have at most, so that its reply is not too large. */
   get keysPerRead(): number {
-    return this.reads.keysPerReply(MOST_KEYS_PER_READ);
+    return this.reads.keysPerReply(MAX_KEYS_PER_READ);
   }
 
   /**

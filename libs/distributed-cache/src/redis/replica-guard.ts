@@ -5,7 +5,7 @@ import type { ServerNode } from './server-node.js';
 import type { ServerPart } from './topology.js';
 
 /** Longest `WAIT`, in milliseconds. It delays every later command on the connection, so it is kept short. */
-const MOST_WAIT_MS = 100;
+const MAX_WAIT_MS = 100;
 /** After a replica has not acknowledged in time, changes do not wait for one for this long, in milliseconds. */
 const PAUSE_MS = 1000;
 
@@ -24,7 +24,7 @@ export class ReplicaGuard {
     deadlineMs: number,
     private readonly nowMs: () => number,
   ) {
-    this.waitMs = Math.max(1, Math.min(MOST_WAIT_MS, Math.floor(deadlineMs / 3)));
+    this.waitMs = Math.max(1, Math.min(MAX_WAIT_MS, Math.floor(deadlineMs / 3)));
   }
 
   /** Whether the last change of a server in use has reached no replica in time. */

@@ -5,9 +5,10 @@ import { isRefusal } from './client-errors.js';
 const MAX_DRIFT = 0.001;
 
 /**
- * The Redis server's clock, estimated by this process. Times in entries are the server's, so processes whose clocks
- * differ agree on when an entry expires; each only needs to know its own offset. The error is at most half the round
- * trip, and is known: the order of times of two processes is certain only when they are further apart than both errors.
+ * The Redis server's clock, estimated by this process. Times in entries are the server's. So processes whose clocks
+ * differ agree on when an entry expires: each of them knows the offset of its own clock. The estimate is wrong by half
+ * the round trip at most. The order of times of two processes is certain only when they are further apart than the
+ * errors of both.
  */
 export class ServerClock {
   private offsetMs = 0;
@@ -43,8 +44,8 @@ export class ServerClock {
   }
 
   /**
-   * Reads the server's clock. The answer also proves that the server is alive, even when the user may not run `TIME` or
-   * the server has no such command: then the clocks are assumed to agree.
+   * Reads the server's clock. The answer also proves that the server is alive. When the user may not run `TIME`, or the
+   * server has no such command, the clocks are assumed to agree.
    */
   async learnFrom(client: RedisClient): Promise<void> {
     if (isCluster(client)) {

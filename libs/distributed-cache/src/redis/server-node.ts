@@ -24,8 +24,8 @@ export interface RedisConnectionLimits {
   readonly nowMs: () => number;
 }
 
-/** The longest patience with a silent connection, in milliseconds. */
-const MOST_PATIENCE_MS = 2 * CONNECT_ATTEMPT_MS;
+/** The longest {@link ServerNode.patienceMs}. */
+const MAX_PATIENCE_MS = 2 * CONNECT_ATTEMPT_MS;
 
 /** What all nodes of one connection share. */
 export interface NodeContext {
@@ -101,7 +101,7 @@ export class ServerNode {
   private currentClient: RedisClient | undefined;
   private isStopped = false;
   private undecided: (() => void)[] = [];
-  /** The time beyond the deadline after which a connection that answers nothing to its check is cut, in milliseconds. */
+  /** How long after the deadline a connection that answers nothing to its check is cut, in milliseconds. */
   private patienceMs = 0;
 
   constructor(
@@ -148,14 +148,14 @@ export class ServerNode {
   }
 
   /**
-   * Asks the node for a sign of life and learns its clock; a silent node fails by its timeout. A node without a
-   * connection is only connected to.
+   * Sends `TIME` to the node and learns its clock. A silent node fails by the timeout of that operation. To a node
+   * without a connection nothing is sent: it is connected.
    */
   greet(cost?: SendCost): Promise<void> {
     const greeting = async (): Promise<void> => {
       const client = this.openClient();
       if (client !== undefined) {
-        await this.previous.meet(client);
+        await this.previous.identifyOnce(client);
         await this.clock.learnFrom(client);
       }
     };
@@ -289,9 +289,9 @@ export class ServerNode {
   }
 
   /**
-   * Checks a connection that is open but not trusted, and has it prepared. A connection that answers later than within
-   * the deadline is not used, and not cut either: the next check may find it faster. The preparation may take any time,
-   * unless nothing arrives meanwhile: then the connection is dead, and it is cut.
+   * Checks a connection that is open but not trusted, and has it prepared. A connection that answers after the deadline
+   * is not used, and not cut either: the next check may find it faster. The preparation may take any time, as long as
+   * something arrives. A connection on which nothing arrives is cut.
    * @returns why it can't be trusted, in one word; `undefined` if it can
    */
   private async check(client: RedisClient): Promise<string | undefined> {
@@ -314,7 +314,7 @@ export class ServerNode {
         this.cut(client);
       }
       // The server, or the way to it, may be slow: the next check takes longer.
-      this.patienceMs = Math.min(Math.max(this.patienceMs * 2, deadlineMs), MOST_PATIENCE_MS);
+      this.patienceMs = Math.min(Math.max(this.patienceMs * 2, deadlineMs), MAX_PATIENCE_MS);
     }
     return fault ?? (client.status === 'ready' ? undefined : 'connection-closed');
   }
@@ -341,26 +341,26 @@ export function breakerOpen(operation: string, wasSent = false): TierUnavailable
   return new TierUnavailableError(operation, 'breaker-open', wasSent);
 }
 
-/** The first pause between two questions of a {@link Probe}, in milliseconds. */
+/** The first pause between two checks of a {@link Probe}, in milliseconds. */
 const FIRST_PROBE_MS = 100;
 
-/** Repeats a question until Redis answers it, one at a time, with pauses from 100 ms doubling to 1 s, with jitter. */
+/** Repeats the check of a server until it succeeds, one at a time, with pauses from 100 ms doubling to 1 s, with jitter. */
 class Probe {
-  private isAsking = false;
+  private isChecking = false;
   private isStopped = false;
   private delayMs = FIRST_PROBE_MS;
   private timer: NodeJS.Timeout | undefined;
 
-  /** @param ask resolves with true when it need not be asked again; never rejects */
-  constructor(private readonly ask: () => Promise<boolean>) {}
+  /** @param check resolves with true when no further check is needed; never rejects */
+  constructor(private readonly check: () => Promise<boolean>) {}
 
-  /** Asks now, and returns to the shortest pause: something has changed. */
+  /** Checks now, and returns to the shortest pause: something has changed. */
   restart(): void {
     this.delayMs = FIRST_PROBE_MS;
     void this.run();
   }
 
-  /** Asks after the next pause; replaces a question that is planned already. */
+  /** Checks after the next pause; replaces a check that is planned already. */
   later(): void {
     clearTimeout(this.timer);
     if (this.isStopped) {
@@ -377,12 +377,12 @@ class Probe {
   }
 
   private async run(): Promise<void> {
-    if (this.isAsking || this.isStopped) {
+    if (this.isChecking || this.isStopped) {
       return;
     }
-    this.isAsking = true;
-    const isDone = await this.ask();
-    this.isAsking = false;
+    this.isChecking = true;
+    const isDone = await this.check();
+    this.isChecking = false;
     if (isDone) {
       this.delayMs = FIRST_PROBE_MS;
     } else {

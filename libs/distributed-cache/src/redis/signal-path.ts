@@ -7,22 +7,22 @@ import { outageReason } from './client-errors.js';
 /*
  * The path of an invalidation message: data connection, server, subscriber.
  *
- * `CLIENT TRACKING ON REDIRECT <id> BCAST PREFIX p: NOLOOP` on the data connection sends the names of changed keys to
- * the client with this id, which has subscribed to `__redis__:invalidate`. None of the replies says that the path
- * works: behind one address (a proxy, a Kubernetes Service) the two connections may be at different servers, and at the
- * other server some other client may have the id.
+ * After `CLIENT TRACKING ON REDIRECT <id> BCAST PREFIX p: NOLOOP` on the data connection, the server sends the names of
+ * changed keys to the client with this id, which has subscribed to `__redis__:invalidate`. None of the replies says that
+ * the path works: behind one address (a proxy, a Kubernetes Service) the two connections may be at different servers,
+ * and at the other server another client may have the id.
  *
  * So the path is proven by a message. The data connection publishes a nonce to a topic that only this subscriber has
  * subscribed to:
  *
- * - `PUBLISH` answers how many clients of this very server have received it (not those of its replicas, nor of other
- * nodes of a cluster). One or more means that both connections are at one server, so that the id in `REDIRECT` is the
- * subscriber's.
+ * - The reply to `PUBLISH` is the number of clients of this very server that have received it (not those of its replicas,
+ * nor of other nodes of a cluster). One or more means that both connections are at one server, so that the id in
+ * `REDIRECT` is the subscriber's.
  * - The nonce arrives at the subscriber, after every invalidation message that was sent before it.
  *
- * A nonce says nothing about the messages themselves. So before the first nonce the data connection changes a key, for
- * once without NOLOOP: a server whose report of it has not arrived before the nonce accepts `CLIENT TRACKING` without
- * effect, which counts as a refusal.
+ * A nonce says nothing about the messages themselves. So before the first nonce the data connection changes a key,
+ * this one time without NOLOOP. If no message about it arrives before the nonce, the server has accepted `CLIENT
+ * TRACKING` without effect, which counts as a refusal.
  *
  * A connection stays at its server for as long as its socket lives, so both sockets are compared after each step. At
  * each heartbeat three things are checked again: the nonce; how many subscriptions the subscriber holds at the server
@@ -35,7 +35,7 @@ const INVALIDATIONS = '__redis__:invalidate';
 /** Longest time for setting the path up, in milliseconds. It is not the deadline of a caller: no call waits for it. */
 const ARMING_LIMIT_MS = 3000;
 /** Longest time for a nonce to arrive after `PUBLISH` has been answered, in milliseconds, while the path is set up. */
-const HEARING_LIMIT_MS = 1000;
+const ARRIVAL_LIMIT_MS = 1000;
 
 /** The server answers a command with an error (it does not know it, or this user may not use it), or ignores it. */
 export class RefusedCommandError extends Error {
@@ -81,7 +81,7 @@ export class SignalPath {
   /** Whether an invalidation message has ever arrived. */
   private hasReported = false;
   private nonces = 0;
-  private awaited: { readonly nonce: string; readonly onHeard: () => void } | undefined;
+  private awaited: { readonly nonce: string; readonly onArrival: () => void } | undefined;
 
   constructor(
     private readonly source: Redis,
@@ -137,11 +137,11 @@ export class SignalPath {
    * Proves the path again. The subscriber, which carries nothing else, must answer within the deadline, or, when it is in
    * doubt, within twice the deadline; the answers of the data connection may queue behind its own load.
    * @param isTracking whether {@link track} has set it up
-   * @param isHeard whether an invalidation message has arrived since the last check and replaces the nonce
+   * @param isNonceSaved whether an invalidation message has arrived since the last check, which replaces the nonce
    * @param onDoubt called when the subscriber has not answered within the deadline
    * @throws as {@link track}
    */
-  check(isTracking: boolean, isHeard: boolean, onDoubt: () => void): Promise<void> {
+  check(isTracking: boolean, isNonceSaved: boolean, onDoubt: () => void): Promise<void> {
     const { deadlineMs } = this.limits;
     return this.onSameSockets(ARMING_LIMIT_MS, async () => {
       const resubscribing = replyTo('SUBSCRIBE', this.subscriber.subscribe(this.proofTopic));
@@ -149,7 +149,7 @@ export class SignalPath {
         isTracking && this.maySeeRedirection ? [this.requireRedirection()] : [];
       const [count] = await Promise.all([
         within(deadlineMs, resubscribing, 'the subscriber does not answer in time', onDoubt),
-        isHeard ? Promise.all(questions()) : this.proveAfter(questions, deadlineMs, onDoubt),
+        isNonceSaved ? Promise.all(questions()) : this.proveAfter(questions, deadlineMs, onDoubt),
       ]);
       if (count !== this.subscriptions) {
         throw new BrokenPathError('the subscriber has lost a subscription');
@@ -159,16 +159,16 @@ export class SignalPath {
 
   /**
    * Receives each message to the subscriber that is no announcement.
-   * @returns whether it is an invalidation message: every message that no client has published to a topic of this path
-   * is one, because its topic is not the same on all servers (Redict 7.3 sends `__redict__:invalidat`)
+   * @returns whether it is an invalidation message: each message but the nonces is one. Its topic says nothing: it is not
+   * the same on all servers (Redict 7.3 sends `__redict__:invalidat`)
    */
-  hear(topic: string, message: unknown): boolean {
+  receive(topic: string, message: unknown): boolean {
     if (topic !== this.proofTopic) {
       this.hasReported = true;
       return true;
     }
     if (String(message) === this.awaited?.nonce) {
-      this.awaited.onHeard();
+      this.awaited.onArrival();
     }
     return false;
   }
@@ -244,13 +244,13 @@ export class SignalPath {
    */
   private async proveAfter(
     send: () => readonly Promise<unknown>[],
-    limitMs = HEARING_LIMIT_MS,
+    limitMs = ARRIVAL_LIMIT_MS,
     onDoubt?: () => void,
   ): Promise<void> {
     const { source, proofTopic } = this;
     const nonce = String(++this.nonces);
-    const hearing = new Promise<void>((resolve) => {
-      this.awaited = { nonce, onHeard: resolve };
+    const arrival = new Promise<void>((resolve) => {
+      this.awaited = { nonce, onArrival: resolve };
     });
     const answers = inOneWrite(source, () => [...send(), replyTo('PUBLISH', source.publish(proofTopic, nonce))]);
     const outcomes = await Promise.allSettled(answers);
@@ -264,7 +264,7 @@ export class SignalPath {
         throw outcome.reason;
       }
     }
-    await within(limitMs, hearing, 'the subscriber does not hear the data connection', onDoubt);
+    await within(limitMs, arrival, 'messages of the data connection do not reach the subscriber', onDoubt);
   }
 
   private async requireRedirection(): Promise<void> {

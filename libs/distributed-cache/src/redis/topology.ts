@@ -58,7 +58,14 @@ export class Topology {
   private readonly masters = new Map<string, ServerNode>();
   private cluster: Cluster | undefined;
   private downCount = 0;
-  private readonly onNodeLost = (client: Redis): void => this.lose(nameOf(client));
+  /** The client drops a connection that was lost, and that of a master that has lost its slots. */
+  private readonly onNodeLost = (client: Redis): void => {
+    this.follow(this.cluster);
+    const node = this.masters.get(nameOf(client));
+    if (node !== undefined && (node.isUp || node.isInDoubt)) {
+      node.fail(node.fault.report('connection-closed'));
+    }
+  };
   private readonly onNodeError = (error: unknown, name: string): void => this.masters.get(name)?.fault.note(error);
 
   constructor(
@@ -67,7 +74,7 @@ export class Topology {
     private readonly context: NodeContext,
     private readonly listener: RedisConnectionListener,
     /** Called when the number of masters that are down may have changed. */
-    private readonly onCounted: () => void,
+    private readonly onDownCount: () => void,
   ) {}
 
   /** The one server, or the masters of a cluster. */
@@ -125,7 +132,7 @@ export class Topology {
       }
     }
     owners.forEach((name) => this.master(name, client));
-    this.count();
+    this.updateDownCount();
   }
 
   /** The node that holds this key now. Without a key, or a known master, the cluster as a whole. */
@@ -162,7 +169,7 @@ export class Topology {
     return [...groups.values()];
   }
 
-  /** Asks each usable node for a sign of life. @returns whether any answered */
+  /** Sends `TIME` to each usable node. @returns whether any answered */
   async greet(): Promise<boolean> {
     const usable = this.nodes.filter(({ isUp }) => isUp);
     const answers = await Promise.allSettled(usable.map((node) => node.greet({ isUrgent: true })));
@@ -190,7 +197,7 @@ export class Topology {
     this.cluster?.off('node error', this.onNodeError);
     this.queues.forEach((node) => node.stop());
     this.masters.clear();
-    this.count();
+    this.updateDownCount();
   }
 
   /** The nodes that operations may wait for. */
@@ -213,13 +220,13 @@ export class Topology {
       isUp: true,
       fault: new ConnectionFault(),
       findClient: () => cluster.nodes('master').find((client) => nameOf(client) === name),
-      beforeProbe: () => this.lookAround(),
+      beforeProbe: () => this.refreshSlots(),
       // Commands for the keys of a node that is being prepared are not sent through it yet.
       prepare: async (node) =>
         this.listener.beforeNodeLive?.({ ...this.partOf(node), run: (_operation, send) => send(cluster) }),
       onDoubt: (node) => this.onMasterDoubt(node),
       onDoubtEnded: () => {
-        this.count();
+        this.updateDownCount();
         this.listener.onDoubtEnded?.();
       },
       onDown: (node) => this.onMasterDown(node),
@@ -228,7 +235,7 @@ export class Topology {
   }
 
   private onMasterDoubt(node: ServerNode): void {
-    this.count();
+    this.updateDownCount();
     node.inFlight.releaseAll(breakerOpen);
   }
 
@@ -239,11 +246,11 @@ export class Topology {
     } else if (this.whole.isUp) {
       this.listener.onNodeDown?.(node.name, node.reason);
     }
-    this.lookAround();
+    this.refreshSlots();
   }
 
   private onMasterLive(node: ServerNode, downMs = 0): void {
-    this.count();
+    this.updateDownCount();
     node.fault.clear();
     if (this.whole.isUp) {
       this.listener.onNodeLive?.(node.name, downMs);
@@ -252,17 +259,8 @@ export class Topology {
     }
   }
 
-  /** The client also drops the connection to a master that has lost its slots. */
-  private lose(name: string): void {
-    this.follow(this.cluster);
-    const node = this.masters.get(name);
-    if (node !== undefined && (node.isUp || node.isInDoubt)) {
-      node.fail(node.fault.report('connection-closed'));
-    }
-  }
-
   /** Refreshes the slots earlier than the client would, to find out whether another node has taken over. */
-  private lookAround(): void {
+  private refreshSlots(): void {
     const { cluster } = this;
     if (cluster?.status === 'ready') {
       cluster.refreshSlotsCache(() => this.follow(cluster));
@@ -276,9 +274,9 @@ export class Topology {
     };
   }
 
-  private count(): void {
+  private updateDownCount(): void {
     this.downCount = this.down.length;
-    this.onCounted();
+    this.onDownCount();
   }
 }
 

@@ -22,9 +22,8 @@ const PRIVATE_NAME = /\.\s*#[\p{ID_Start}$_\\]|(?:[(!&|=?:,]|\breturn)\s*#[\p{ID
 const COMPILED_PRIVATE_NAME =
   /__classPrivateField|_classPrivate|_class_private_|__private(?:Get|Set|Add|Method|In)\b|\(this,[^()]*,\s*["'][afm]["']\)/;
 /**
- * State in a `WeakMap` of the module, used without a way to make it anew: `return states.get(this)`,
- * `states.get(this).total`. What is only remembered there has one (`names.get(this) ?? this.makeName()`): the ids of
- * MongoDB do that.
+ * State in a `WeakMap` of the module that can't be made anew: `return states.get(this)`, `states.get(this).total`. A
+ * result that is only remembered there can be (`names.get(this) ?? this.makeName()`): the ids of MongoDB do that.
  */
 const STATE_IN_WEAK_MAP = /\breturn\s+[\w$.]+\.get\(\s*this\s*\)\s*[;}]|\.get\(\s*this\s*\)\s*\./;
 
@@ -99,9 +98,9 @@ export function fingerprintOf(prototype: object): string {
 const FINGERPRINT_LENGTH = 8;
 
 /**
- * Why the state of an instance may be out of sight although its class shows no place for it: the instance has no
- * property, and its class hands `this` to a function. The classes of Temporal do that: their state is in a `WeakMap` of
- * another module. A class that never does so has no state (`SystemZone` of Luxon, a null object).
+ * Why an instance without a property may still have state, although the source of its class shows none: the class hands
+ * `this` to a function. The classes of Temporal do that: their state is in a `WeakMap` of another module. A class that
+ * never does so has no state (`SystemZone` of Luxon, a null object).
  */
 export function emptinessProblem(instance: object): string | undefined {
   if (Reflect.ownKeys(instance).length > 0) {
@@ -178,18 +177,18 @@ export function nameProblem(name: string): string | undefined {
 /** A private field in the source of a class, or a call of the helpers by which compilers replace private fields. */
 const PRIVATE_FIELD = /#[\p{ID_Start}$_]|class_?private_?(?:field|method)/iu;
 
-/** The reasons of the prototypes that were looked at, `null` for those of plain data. */
-const known = new WeakMap<object, string | null>();
+/** The results of {@link lookForHiddenState} by prototype; `null` for those of plain data. */
+const hiddenStates = new WeakMap<object, string | null>();
 
 /**
  * Why instances of a class are not plain data, as far as the class itself shows it: `undefined` if it shows nothing.
  * @param prototype the prototype of the instances
  */
 export function hiddenStateOf(prototype: object): string | undefined {
-  let reason = known.get(prototype);
+  let reason = hiddenStates.get(prototype);
   if (reason === undefined) {
     reason = lookForHiddenState(prototype) ?? null;
-    known.set(prototype, reason);
+    hiddenStates.set(prototype, reason);
   }
   return reason ?? undefined;
 }

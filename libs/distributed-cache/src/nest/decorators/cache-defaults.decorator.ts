@@ -1,6 +1,6 @@
 import { type CachedOptions, checkOptions } from './decorator-options.js';
 
-/** The options that `@CacheDefaults` takes besides `name`: those whose functions do not depend on one method. */
+/** The options that `@CacheDefaults` takes besides `name`: those that do not depend on the arguments of one method. */
 const DEFAULTED = [
   'namespace',
   'ttl',
@@ -31,7 +31,7 @@ export interface CacheDefaultsOptions extends Pick<CachedOptions, (typeof DEFAUL
 }
 
 /** The defaults of each class. They belong to the class, as metadata does, and say nothing about an application. */
-const DEFAULTS = new WeakMap<object, CacheDefaultsOptions>();
+const DEFAULTS_OF_CLASSES = new WeakMap<object, CacheDefaultsOptions>();
 
 /**
  * Sets defaults for the options of the cache's decorators in this class and its subclasses. An option of a method wins,
@@ -44,7 +44,7 @@ const DEFAULTS = new WeakMap<object, CacheDefaultsOptions>();
 export function CacheDefaults(defaults: CacheDefaultsOptions): ClassDecorator {
   return (type) => {
     checkOptions('CacheDefaults', type.name, defaults, { only: DEFAULTED, own: ['name'] });
-    DEFAULTS.set(type, defaults);
+    DEFAULTS_OF_CLASSES.set(type, defaults);
   };
 }
 
@@ -71,12 +71,12 @@ export function withDefaults<Options extends object>(
 }
 
 export function nameInKeys(type: object & { readonly name: string }): string {
-  return DEFAULTS.get(type)?.name ?? type.name;
+  return DEFAULTS_OF_CLASSES.get(type)?.name ?? type.name;
 }
 
 /** Whether a class has defaults of its own for its methods, not only a name. */
 export function hasDefaults(type: object): boolean {
-  const { name: _name, ...defaults } = DEFAULTS.get(type) ?? {};
+  const { name: _name, ...defaults } = DEFAULTS_OF_CLASSES.get(type) ?? {};
   return Object.keys(defaults).length > 0;
 }
 
@@ -84,7 +84,7 @@ export function hasDefaults(type: object): boolean {
 function defaultsOf(type: object): (readonly [object, CacheDefaultsOptions])[] {
   const found: (readonly [object, CacheDefaultsOptions])[] = [];
   for (let current: object | null = type; current !== null; current = Reflect.getPrototypeOf(current)) {
-    const defaults = DEFAULTS.get(current);
+    const defaults = DEFAULTS_OF_CLASSES.get(current);
     if (defaults !== undefined) {
       found.unshift([current, defaults]);
     }

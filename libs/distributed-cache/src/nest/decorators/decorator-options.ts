@@ -120,45 +120,35 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
 /** The namespace of `@Cached()` without one. */
 export const DEFAULT_NAMESPACE = 'default';
 
+/** The options of a decorator that are options of each call; `tags` apart, which may be a function. */
+const CALL_OPTIONS = [
+  'ttl',
+  'cacheIf',
+  'staleIf',
+  'grace',
+  'refreshAhead',
+  'refreshContext',
+  'softTimeout',
+  'hardTimeout',
+  'schema',
+  'validate',
+  'values',
+  'flatten',
+] as const satisfies readonly (keyof CachedOptions & keyof EntryOptions)[];
+
 /** The options of one call. Built once for all calls, unless the tags depend on the arguments. */
-export function entryOptionsOf<Args extends unknown[], Result>({
-  tags,
-  ttl,
-  grace,
-  cacheIf,
-  refreshAhead,
-  refreshContext,
-  softTimeout,
-  hardTimeout,
-  staleIf,
-  schema,
-  validate,
-  values,
-  flatten,
-}: Omit<CachedOptions<Args, Result>, 'key' | 'namespace'>): (
-  instance: object,
-  args: unknown[],
-) => EntryOptions<Result> | undefined {
-  const common: EntryOptions<Result> = {
-    ttl,
-    cacheIf,
-    staleIf,
-    grace,
-    refreshAhead,
-    refreshContext,
-    softTimeout,
-    hardTimeout,
-    schema,
-    validate,
-    values,
-    flatten,
-  };
+export function entryOptionsOf<Args extends unknown[], Result>(
+  options: Omit<CachedOptions<Args, Result>, 'key' | 'namespace'>,
+): (instance: object, args: unknown[]) => EntryOptions<Result> | undefined {
+  const { tags } = options;
+  // With all names, given or not: V8 then has one hidden class for the options of all methods.
+  const common = Object.fromEntries(CALL_OPTIONS.map((name) => [name, options[name]])) as EntryOptions<Result>;
   if (typeof tags === 'function') {
     return (instance, args) => ({ ...common, tags: tagsOf(tags, instance, args as unknown as Args) });
   }
   const always = tags === undefined ? common : { ...common, tags };
-  const options = Object.values(always).every((value) => value === undefined) ? undefined : always;
-  return () => options;
+  const ofEachCall = Object.values(always).every((value) => value === undefined) ? undefined : always;
+  return () => ofEachCall;
 }
 
 /** The tags of one call. @throws OptionError, CacheKeyError if they are not a list of texts */

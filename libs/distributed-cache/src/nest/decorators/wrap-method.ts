@@ -175,7 +175,7 @@ function isCache(value: unknown): value is DistributedCache {
   return typeof bound === 'function' && typeof config?.enabled === 'boolean';
 }
 
-/** Gives the instance the cache of its application. */
+/** Gives the instance the cache of its application; `undefined` removes it. */
 function fillSlot(instance: object, cache: DistributedCache | undefined): void {
   if (Object.isExtensible(instance)) {
     Object.defineProperty(instance, CACHE_SLOT, {
@@ -185,11 +185,6 @@ function fillSlot(instance: object, cache: DistributedCache | undefined): void {
       writable: true,
     });
   }
-}
-
-/** Removes the cache from the instance. */
-function emptySlot(instance: object): void {
-  fillSlot(instance, undefined);
 }
 
 /** Whether the instance has decorated methods and no cache yet. */
@@ -226,6 +221,6 @@ export class CacheSlotFiller implements OnModuleInit, OnApplicationShutdown {
   }
 
   onApplicationShutdown(): void {
-    this.filled.splice(0).forEach(emptySlot);
+    this.filled.splice(0).forEach((instance) => fillSlot(instance, undefined));
   }
 }

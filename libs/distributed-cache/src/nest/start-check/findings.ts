@@ -108,12 +108,12 @@ function listed(names: readonly string[]): string {
 }
 
 /** Several instances of one class, which may answer differently, with the same default keys. */
-function severalInstances({ type, methods, instances, hasMadeInstances }: ManagedClass): string[] {
+function severalInstances({ type, methods, instances, hasCustomInstances }: ManagedClass): string[] {
   const shared = methods.filter(
     ({ role, hasDefaultKey, instanceKey, varyBy }) =>
       role === 'read' && hasDefaultKey && instanceKey === undefined && varyBy === undefined,
   );
-  if (shared.length === 0 || instances.size < 2 || !(hasMadeInstances || differInData([...instances]))) {
+  if (shared.length === 0 || instances.size < 2 || !(hasCustomInstances || differInData([...instances]))) {
     return [];
   }
   const names = listed(shared.map(({ name }) => `${type.name}.${String(name)}`));

@@ -16,8 +16,8 @@ export interface ManagedClass {
   readonly instances: Set<object>;
   /** The tokens that Nest injects into it. */
   readonly injects: ReadonlySet<unknown>;
-  /** Whether a factory made one of them, or one was given as a value. */
-  hasMadeInstances: boolean;
+  /** Whether one of them comes from a custom provider: `useFactory` or `useValue`. */
+  hasCustomInstances: boolean;
 }
 
 /** What the application consists of, as far as it concerns the cache. */
@@ -74,12 +74,12 @@ function managedClasses(wrappers: readonly Wrapper[]): ManagedClass[] {
       methods,
       instances: new Set(),
       injects: new Set(injectedTokens(wrapper)),
-      hasMadeInstances: false,
+      hasCustomInstances: false,
     };
     byType.set(type, managed);
     if (isSingleton(wrapper) && !wrapper.isAlias) {
       managed.instances.add(wrapper.instance as object);
-      managed.hasMadeInstances ||= isMade(wrapper);
+      managed.hasCustomInstances ||= isCustom(wrapper);
     }
   }
   return [...byType.values()];
@@ -90,7 +90,7 @@ function prototypeOf(wrapper: Wrapper): object | undefined {
   if (isSingleton(wrapper)) {
     return Reflect.getPrototypeOf(wrapper.instance as object) ?? undefined;
   }
-  const prototype: unknown = isMade(wrapper) ? undefined : wrapper.metatype?.prototype;
+  const prototype: unknown = isCustom(wrapper) ? undefined : wrapper.metatype?.prototype;
   return typeof prototype === 'object' && prototype !== null ? prototype : undefined;
 }
 
@@ -104,7 +104,7 @@ function isSingleton(wrapper: Wrapper): boolean {
 }
 
 /** Whether the instance comes from `useFactory` or `useValue`, and not from a class that Nest constructs. */
-function isMade(wrapper: Wrapper): boolean {
+function isCustom(wrapper: Wrapper): boolean {
   return wrapper.isNotMetatype;
 }
 

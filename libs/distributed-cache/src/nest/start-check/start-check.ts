@@ -8,8 +8,8 @@ import { type Application, type NamedClass, readApplication } from './managed-cl
 
 /**
  * Checks the decorated methods of the application at the start, when all providers are known: default keys that collide
- * or change, evictions that reach no entry, results that depend on the request, TTLs in the wrong unit. All findings are one warning of the log; with
- * `strictStart` they stop the start. A sound application gets no message.
+ * or change, evictions that reach no entry, results that depend on the request, TTLs in the wrong unit. All findings are
+ * one warning in the log; with `strictStart` they stop the start. A sound application gets no message.
  */
 @Injectable()
 export class StartCheck {
