@@ -152,7 +152,7 @@ export class LoadDelivery {
   /** Counts the outcome of a load for one call, and returns the value. */
   private read<T>({ key, options }: LoadRequest<T>, outcome: LoadOutcome, isJoined: boolean): unknown {
     if (outcome.source === 'tier') {
-      this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs);
+      this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs, outcome.loadMs);
     } else {
       this.recorder.miss(key, { stale: outcome.hadStale, collapsed: isJoined, stored: outcome.kept });
     }

@@ -115,7 +115,7 @@ export class LoadCoordinator {
     if (local === undefined) {
       return this.joinOrBegin(request);
     }
-    this.recorder.hit(key, 'local', 'fresh', local.ttlMs);
+    this.recorder.hit(key, 'local', 'fresh', local.ttlMs, local.loadMs);
     if (isRefreshDue(local.ttlMs, local, options, this.runtime.random)) {
       this.refresh({ ...request, minTtlMs: local.ttlMs });
     }

@@ -9,6 +9,8 @@ import {
   readStored,
   type StoredValue,
   storeValue,
+  type TopEntry,
+  type TopOrder,
   type ValueOrigin,
   type ValuesMode,
 } from '../local/index.js';
@@ -77,6 +79,11 @@ export class LocalTier {
   /** The entry as it is, trusted or not, without marking it as used. */
   peek(key: string): LocalEntry | undefined {
     return this.part?.peek(key);
+  }
+
+  /** The entries that rank first, in descending order; none when L1 is switched off. */
+  top(by: TopOrder, limit: number): TopEntry[] {
+    return this.part?.top(by, limit) ?? [];
   }
 
   /** The rest of the entry's fresh life, in milliseconds; zero or less when it is stale. */

@@ -64,6 +64,7 @@ export type LoadOutcome =
       readonly tier: AnsweringTier;
       readonly state: 'fresh' | 'stale';
       readonly ttlMs: number;
+      readonly loadMs: number;
     }
   | {
       readonly source: 'loader';
@@ -75,8 +76,8 @@ export type LoadOutcome =
     };
 
 /** The outcome of a load that ends with a value of a tier. */
-export function outcomeOf({ stored, tier, ttlMs }: FoundEntry): LoadOutcome {
-  return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs };
+export function outcomeOf({ stored, tier, ttlMs, loadMs }: FoundEntry): LoadOutcome {
+  return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs, loadMs };
 }
 
 /** The outcome of a write. */

@@ -15,7 +15,9 @@ export class Recorder {
     private readonly events: CacheEvents,
   ) {}
 
-  hit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
+  /** @param loadMs how long the loader of the value took: the time that the hit has saved, in milliseconds */
+  hit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number, loadMs: number): void {
+    this.counters.loadSecondsSaved += loadMs / 1000;
     if (tier === 'local') {
       this.counters.localHits++;
     } else {

@@ -97,6 +97,12 @@ export const COUNTERS = {
     help: 'Values that a schema refused, or that migrate failed to upgrade',
     meaning: 'values that a `schema` refused, or that `migrate` failed to upgrade',
   },
+  loadSecondsSaved: {
+    wire: 'load_seconds_saved',
+    metric: 'cache_load_seconds_saved_total',
+    help: 'Load time saved by hits, in seconds',
+    meaning: 'the load time that hits have saved, in seconds: the sum of how long the loader of each value took',
+  },
   staleServed: {
     wire: 'stale_served',
     metric: 'cache_stale_served_total',
@@ -138,7 +144,11 @@ export interface CacheCounts extends Readonly<Counts> {
 /** A class with a field for each counter, so that the fields need no second list. */
 const CountFields = class {
   constructor(counts?: Readonly<Counts>) {
-    Object.assign(this, Object.fromEntries(NAMES.map((name) => [name, counts?.[name] ?? 0])));
+    // A sum of seconds has milliseconds, and no further digits.
+    Object.assign(
+      this,
+      Object.fromEntries(NAMES.map((name) => [name, Math.round((counts?.[name] ?? 0) * 1000) / 1000])),
+    );
   }
 };
 

@@ -57,7 +57,26 @@ const IS_TREE = 4;
 const FORM_FLAGS = { plain: 0, own: 8, frozen: 16, shared: 32 } as const satisfies Record<ValueForm, number>;
 const FORMS: readonly ValueForm[] = ['own', 'frozen', 'shared'];
 /** The memory that an entry takes in the columns and in the map of slots, including their free capacity. */
-const ENTRY_OVERHEAD_BYTES = 120;
+const ENTRY_OVERHEAD_BYTES = 124;
+
+/** What the entries of L1 can be ranked by: see {@link TopEntry}. */
+export type TopOrder = 'uses' | 'bytes' | 'loadMs' | 'savedMs';
+
+/** One entry of L1 and what it takes and saves. */
+export interface TopEntry {
+  /** The key in its encoded form: shorten it with `describeKey` before it leaves the process. */
+  readonly key: string;
+  /** How often a lookup has found it in L1 since the key was first stored there. A removal starts anew. */
+  readonly uses: number;
+  /** Its estimated size on the heap, in bytes. */
+  readonly bytes: number;
+  /** How long its loader took, in milliseconds; 0 when the value was set. */
+  readonly loadMs: number;
+  /** The load time that its uses have saved, in milliseconds: `uses * loadMs`. */
+  readonly savedMs: number;
+  /** The rest of its fresh life, in milliseconds; zero or less when it is stale. */
+  readonly ttlMs: number;
+}
 
 /** How a caller reads values: its mode, and the flags of the forms that it gets a copy of. */
 export interface Reading {
@@ -168,6 +187,32 @@ export class EntryStore extends SlotTable {
     return (this.layouts[slot] = layoutOf(this.values[slot] as object));
   }
 
+  /** Counts a use of an entry that {@link hit} has found. @returns the load time that it has saved, in milliseconds */
+  countUse(slot: number): number {
+    this.uses[slot]!++;
+    return this.loadMs[slot]!;
+  }
+
+  /**
+   * The entries of a partition that rank first, in descending order. An outdated entry is left out. It walks over all
+   * entries of the partition: about ten milliseconds for 100,000.
+   */
+  top(partition: PartitionIndex, by: TopOrder, limit: number, nowMs: number): TopEntry[] {
+    const top: TopEntry[] = [];
+    for (const slot of partition.slots.values()) {
+      const uses = this.uses[slot]!;
+      const loadMs = this.loadMs[slot]!;
+      const facts = { uses, bytes: this.bytes[slot]!, loadMs, savedMs: uses * loadMs };
+      const last = top[limit - 1];
+      if ((last === undefined || facts[by] > last[by]) && !this.isOutdated(slot, nowMs)) {
+        const rank = top.findLastIndex((entry) => entry[by] >= facts[by]) + 1;
+        top.splice(rank, 0, { key: this.keys[slot]!, ...facts, ttlMs: this.ttlAt(slot, nowMs) });
+        top.length = Math.min(top.length, limit);
+      }
+    }
+    return top;
+  }
+
   ttlAt(slot: number, nowMs: number): number {
     return this.expiresAtMs[slot]! - nowMs;
   }
@@ -190,6 +235,7 @@ export class EntryStore extends SlotTable {
       return undefined;
     }
     this.use(slot);
+    this.uses[slot]!++;
     return slot;
   }
 
@@ -220,6 +266,7 @@ export class EntryStore extends SlotTable {
    */
   put(partition: PartitionIndex, key: string, stored: StoredValue | DeferredJson, facts: EntryFacts): boolean {
     const before = partition.slots.get(key);
+    const uses = before === undefined ? 0 : this.uses[before]!;
     if (before !== undefined) {
       this.remove(before);
     }
@@ -233,6 +280,7 @@ export class EntryStore extends SlotTable {
     this.partitionIds[slot] = partition.id;
     this.values[slot] = stored instanceof DeferredJson ? stored : stored.value;
     this.layouts[slot] = 0;
+    this.uses[slot] = uses;
     this.bytes[slot] = bytes;
     this.sequences[slot] = ++lastSequence;
     this.write(slot, stored, facts);

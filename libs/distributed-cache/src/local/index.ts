@@ -1,5 +1,5 @@
 export { CoarseClock, SuspendWatch, systemClock, type Clock } from './clock.js';
-export { EntryStore, readingOf, type Reading } from './entry-store.js';
+export { EntryStore, readingOf, type Reading, type TopEntry, type TopOrder } from './entry-store.js';
 export { LocalCache, type LocalCacheOptions, Partition } from './local-cache.js';
 export {
   asItIs,

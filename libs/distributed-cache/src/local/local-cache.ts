@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from './clock.js';
-import { EntryStore, type KeyWithSlot, type PartitionIndex } from './entry-store.js';
+import { EntryStore, type KeyWithSlot, type PartitionIndex, type TopEntry, type TopOrder } from './entry-store.js';
 import {
   type DeferredJson,
   type LocalEntry,
@@ -209,6 +209,11 @@ export class Partition {
   peek(key: string): LocalEntry | undefined {
     const slot = this.index.slots.get(key);
     return slot === undefined ? undefined : this.store.entryAt(slot);
+  }
+
+  /** Its entries that rank first, in descending order: see `EntryStore.top`. */
+  top(by: TopOrder, limit: number): TopEntry[] {
+    return this.store.top(this.index, by, limit, this.clock.nowMs());
   }
 
   put(key: string, stored: StoredValue | DeferredJson, options: LocalPutOptions): boolean {

@@ -40,6 +40,8 @@ export abstract class SlotTable {
   protected bytes: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   protected sequences: Float64Array = new Float64Array(FIRST_CAPACITY);
   protected flags: Uint8Array = new Uint8Array(FIRST_CAPACITY);
+  /** How often each entry was found, since its key was first stored; after 2 ** 32 uses it starts again at 0. */
+  protected uses: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   /** The numbers of the layouts by which the values are copied; 0: not known yet. */
   protected layouts: Uint16Array = new Uint16Array(FIRST_CAPACITY);
   protected before: Int32Array = new Int32Array(FIRST_CAPACITY);
@@ -141,6 +143,7 @@ export abstract class SlotTable {
     this.bytes = resized(this.bytes, new Uint32Array(capacity));
     this.sequences = resized(this.sequences, new Float64Array(capacity));
     this.flags = resized(this.flags, new Uint8Array(capacity));
+    this.uses = resized(this.uses, new Uint32Array(capacity));
     this.layouts = resized(this.layouts, new Uint16Array(capacity));
     this.before = resized(this.before, new Int32Array(capacity));
     this.after = resized(this.after, new Int32Array(capacity));
