@@ -281,7 +281,9 @@ export class AsyncCache<T = unknown> {
   getMetrics(): CacheMetrics {
     const { config, redis, local } = this.runtime;
     const fallback = config.enabled && config.fallback !== false && local !== undefined;
-    return new CacheMetrics(this.namespace, this.counters, redis?.connection.isLive === true, fallback);
+    const isLive = redis?.connection.isLive === true;
+    const { entryCount, usedBytes } = this.local;
+    return new CacheMetrics(this.namespace, this.counters, isLive, fallback, entryCount, usedBytes);
   }
 
   /** Checks the health of the cache; asks Redis, within `deadlineMs`. The JSON form uses the wire names. */

@@ -128,8 +128,8 @@ export class LoadDelivery {
     const context = new LoadContext(runtime.loadSignals, undefined);
     const signal = options?.signal;
     try {
-      const running = runTimed(loader, context, options?.hardTimeout, 0, runtime.clock, (durationMs, hasFailed) =>
-        recorder.load(encodedKey, durationMs, hasFailed),
+      const running = runTimed(loader, context, options?.hardTimeout, 0, runtime.clock, (durationMs, ended) =>
+        recorder.load(encodedKey, durationMs, ended),
       );
       return await (signal === undefined ? running : untilAborted(running, signal));
     } finally {

@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest';
 import {
   EntryStore,
   type EntryFacts,
+  type EvictionReason,
   type KeyWithSlot,
   type PartitionIndex,
   readingOf,
-  type TopOrder,
 } from './entry-store.js';
+import type { TopOrder } from './slot-table.js';
 import { DeferredJson, type StoredValue } from './stored-value.js';
 
 const NOW_MS = 1_700_000_000_000.25;
@@ -315,5 +316,41 @@ describe('the uses of an entry', () => {
     expect(all).toHaveLength(2000);
     expect(all.map(({ bytes }) => bytes)).toEqual(all.map(({ bytes }) => bytes).toSorted((a, b) => b - a));
     expect(store.top(partition, 'bytes', 50, NOW_MS)).toEqual(all.slice(0, 50));
+  });
+});
+
+describe('an entry that leaves', () => {
+  it('is reported with its reason, once; a replaced value is not', () => {
+    const left: EvictionReason[] = [];
+    const store = new EntryStore(2 ** 40, 3);
+    const partition = store.addPartition((reason) => void left.push(reason));
+    const put = (key: string, facts: Partial<EntryFacts> = {}): void =>
+      void store.put(partition, key, stored(key, 100), { ...PLAIN, ...facts });
+    put('replaced');
+    put('replaced');
+    expect(left).toEqual([]);
+    ['a', 'b', 'c'].forEach((key) => put(key));
+    expect(left.splice(0)).toEqual(['capacity']);
+    const scope = { generation: 1, isInDoubt: false };
+    put('expired', { expiresAtMs: NOW_MS });
+    put('tagged', { tagVersions: [{ scope, generation: 0 }] });
+    left.splice(0);
+    for (const key of ['expired', 'tagged']) {
+      expect(store.find(partition, key, NOW_MS)).toBeUndefined();
+    }
+    store.startEpoch(partition);
+    expect(store.find(partition, 'c', NOW_MS)).toBeUndefined();
+    expect(left).toEqual(['expired', 'invalidated', 'epoch']);
+    expect(partition).toMatchObject({ bytes: 0 });
+    expect(store.count).toBe(0);
+  });
+
+  it('leaves the estimate of its partition as that of the whole store is', () => {
+    const { store, partition } = storeWithPartition(20_000);
+    const other = store.addPartition();
+    for (let index = 0; index < 500; index++) {
+      store.put(index % 3 === 0 ? other : partition, `key:${index % 90}`, stored(index, (index * 37) % 400), PLAIN);
+      expect(partition.bytes + other.bytes).toBe(store.usedBytes);
+    }
   });
 });

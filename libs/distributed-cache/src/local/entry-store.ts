@@ -8,7 +8,7 @@ import {
   type ValueForm,
   type ValuesMode,
 } from './stored-value.js';
-import { SlotTable } from './slot-table.js';
+import { SlotTable, type TopEntry, type TopOrder } from './slot-table.js';
 
 /** The index of one partition: its keys, and the slots of their entries. One operation invalidates all entries of a partition. */
 export interface PartitionIndex {
@@ -17,7 +17,19 @@ export interface PartitionIndex {
   readonly slots: Map<string, number>;
   /** Entries with a sequence up to this one are of an earlier epoch. */
   outdatedUpTo: number;
+  /** The estimated heap of its entries, in bytes. */
+  bytes: number;
+  readonly onEvicted: OnEvicted;
 }
+
+/**
+ * Why an entry left the store. `invalidated`: it was deleted, or a scope that it depends on has a new generation.
+ * `epoch`: its partition was invalidated as a whole.
+ */
+export type EvictionReason = 'capacity' | 'expired' | 'invalidated' | 'epoch';
+
+/** Called for each entry that leaves, except when its key gets another value, and when L1 is emptied. */
+export type OnEvicted = (reason: EvictionReason) => void;
 
 /**
  * An encoded key that remembers the slot of its entry. The slot is valid while its sequence and its partition are those
@@ -58,25 +70,6 @@ const FORM_FLAGS = { plain: 0, own: 8, frozen: 16, shared: 32 } as const satisfi
 const FORMS: readonly ValueForm[] = ['own', 'frozen', 'shared'];
 /** The memory that an entry takes in the columns and in the map of slots, including their free capacity. */
 const ENTRY_OVERHEAD_BYTES = 124;
-
-/** What the entries of L1 can be ranked by: see {@link TopEntry}. */
-export type TopOrder = 'uses' | 'bytes' | 'loadMs' | 'savedMs';
-
-/** One entry of L1 and what it takes and saves. */
-export interface TopEntry {
-  /** The key in its encoded form: shorten it with `describeKey` before it leaves the process. */
-  readonly key: string;
-  /** How often a lookup has found it in L1 since the key was first stored there. A removal starts anew. */
-  readonly uses: number;
-  /** Its estimated size on the heap, in bytes. */
-  readonly bytes: number;
-  /** How long its loader took, in milliseconds; 0 when the value was set. */
-  readonly loadMs: number;
-  /** The load time that its uses have saved, in milliseconds: `uses * loadMs`. */
-  readonly savedMs: number;
-  /** The rest of its fresh life, in milliseconds; zero or less when it is stale. */
-  readonly ttlMs: number;
-}
 
 /** How a caller reads values: its mode, and the flags of the forms that it gets a copy of. */
 export interface Reading {
@@ -127,8 +120,9 @@ export class EntryStore extends SlotTable {
   }
 
   /** Adds a partition with keys of its own. It exists as long as the store. */
-  addPartition(): PartitionIndex {
-    const partition = { id: this.partitions.length, slots: new Map<string, number>(), outdatedUpTo: 0 };
+  addPartition(onEvicted: OnEvicted = () => {}): PartitionIndex {
+    const { length: id } = this.partitions;
+    const partition = { id, slots: new Map<string, number>(), outdatedUpTo: 0, bytes: 0, onEvicted };
     this.partitions.push(partition);
     return partition;
   }
@@ -187,34 +181,12 @@ export class EntryStore extends SlotTable {
     return (this.layouts[slot] = layoutOf(this.values[slot] as object));
   }
 
-  /** Counts a use of an entry that {@link hit} has found. @returns the load time that it has saved, in milliseconds */
-  countUse(slot: number): number {
-    this.uses[slot]!++;
-    return this.loadMs[slot]!;
-  }
-
   /**
    * The entries of a partition that rank first, in descending order. An outdated entry is left out. It walks over all
    * entries of the partition: about ten milliseconds for 100,000.
    */
   top(partition: PartitionIndex, by: TopOrder, limit: number, nowMs: number): TopEntry[] {
-    const top: TopEntry[] = [];
-    for (const slot of partition.slots.values()) {
-      const uses = this.uses[slot]!;
-      const loadMs = this.loadMs[slot]!;
-      const facts = { uses, bytes: this.bytes[slot]!, loadMs, savedMs: uses * loadMs };
-      const last = top[limit - 1];
-      if ((last === undefined || facts[by] > last[by]) && !this.isOutdated(slot, nowMs)) {
-        const rank = top.findLastIndex((entry) => entry[by] >= facts[by]) + 1;
-        top.splice(rank, 0, { key: this.keys[slot]!, ...facts, ttlMs: this.ttlAt(slot, nowMs) });
-        top.length = Math.min(top.length, limit);
-      }
-    }
-    return top;
-  }
-
-  ttlAt(slot: number, nowMs: number): number {
-    return this.expiresAtMs[slot]! - nowMs;
+    return this.rank(partition.slots.values(), by, limit, nowMs, (slot) => !this.isOutdated(slot, nowMs));
   }
 
   /**
@@ -227,8 +199,7 @@ export class EntryStore extends SlotTable {
     if (slot === undefined) {
       return undefined;
     }
-    if (this.isOutdated(slot, nowMs)) {
-      this.remove(slot);
+    if (this.removeIfOutdated(slot, nowMs)) {
       return undefined;
     }
     if (this.isInDoubt(slot)) {
@@ -244,11 +215,35 @@ export class EntryStore extends SlotTable {
    * new generation.
    */
   isOutdated(slot: number, nowMs: number): boolean {
-    return (
-      this.expiresAtMs[slot]! + this.graceMs[slot]! <= nowMs ||
-      this.sequences[slot]! <= this.partitionOf(slot).outdatedUpTo ||
-      this.tagVersions.get(slot)?.some(({ scope, generation }) => scope.generation !== generation) === true
-    );
+    return this.whyOutdated(slot, nowMs) !== undefined;
+  }
+
+  private whyOutdated(slot: number, nowMs: number): EvictionReason | undefined {
+    if (this.expiresAtMs[slot]! + this.graceMs[slot]! <= nowMs) {
+      return 'expired';
+    }
+    if (this.sequences[slot]! <= this.partitionOf(slot).outdatedUpTo) {
+      return 'epoch';
+    }
+    return this.tagVersions.get(slot)?.some(({ scope, generation }) => scope.generation !== generation) === true
+      ? 'invalidated'
+      : undefined;
+  }
+
+  /** @returns whether it was outdated, and is removed */
+  removeIfOutdated(slot: number, nowMs: number): boolean {
+    const reason = this.whyOutdated(slot, nowMs);
+    if (reason !== undefined) {
+      this.removeFor(reason, slot);
+    }
+    return reason !== undefined;
+  }
+
+  /** Removes an entry and reports why. */
+  removeFor(reason: EvictionReason, slot: number): void {
+    const { onEvicted } = this.partitionOf(slot);
+    this.remove(slot);
+    onEvicted(reason);
   }
 
   private isInDoubt(slot: number): boolean {
@@ -286,6 +281,7 @@ export class EntryStore extends SlotTable {
     this.write(slot, stored, facts);
     this.append(slot);
     this.usedBytes += bytes;
+    partition.bytes += bytes;
     this.count++;
     this.evict();
     return true;
@@ -296,9 +292,11 @@ export class EntryStore extends SlotTable {
     if (key === undefined) {
       return;
     }
-    this.partitionOf(slot).slots.delete(key);
+    const partition = this.partitionOf(slot);
+    partition.slots.delete(key);
     this.unlink(slot);
     this.usedBytes -= this.bytes[slot]!;
+    partition.bytes -= this.bytes[slot]!;
     this.count--;
     this.keys[slot] = undefined;
     this.sequences[slot] = 0;
@@ -335,7 +333,7 @@ export class EntryStore extends SlotTable {
       lifeMs: this.fullTtlMs[slot]!,
     };
     if (entry.bytes > this.maxBytes) {
-      this.remove(slot); // otherwise it would evict all others first
+      this.removeFor('capacity', slot); // otherwise it would evict all others first
     }
     this.evict();
     return entry;
@@ -350,11 +348,12 @@ export class EntryStore extends SlotTable {
     this.values[slot] = stored.value;
     this.bytes[slot]! += growth;
     this.usedBytes += growth;
+    this.partitionOf(slot).bytes += growth;
   }
 
   private evict(): void {
     while (this.usedBytes > this.maxBytes || this.count > this.maxEntries) {
-      this.remove(this.longestUnused);
+      this.removeFor('capacity', this.longestUnused);
     }
   }
 
