@@ -30,4 +30,5 @@ export {
   describeKey,
   MethodKeys,
   methodKey,
+  methodOfKey,
 } from './method-key.js';
