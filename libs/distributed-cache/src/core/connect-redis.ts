@@ -10,6 +10,7 @@ import {
   isRefusal,
   probeScripts,
   probeTransactions,
+  ProcessTopics,
   RedisConnection,
   RedisTier,
   ReplicaGuard,
@@ -83,6 +84,7 @@ class RedisParts implements RedisRuntime {
   readonly pendingReleases = new PendingReleases();
   readonly stamps: StampStore;
   readonly leaseTerm: LeaseTerm;
+  readonly topics: ProcessTopics;
 
   private readonly config: CacheConfig;
   private readonly prefix: string;
@@ -99,6 +101,7 @@ class RedisParts implements RedisRuntime {
     this.config = config;
     this.prefix = `${keyPrefix}:`;
     this.leaseTerm = new LeaseTerm(leaseMs);
+    this.topics = new ProcessTopics(this.prefix);
     this.connection = new RedisConnection(
       target,
       { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs },
@@ -135,6 +138,7 @@ class RedisParts implements RedisRuntime {
         heartbeatMs,
         savesNonces: target.kind === 'cluster' || (target.kind === 'client' && isCluster(target.client)),
         announcements: new Announcements(this.prefix),
+        topics: this.topics,
       },
       {
         onChanged: (keys) => listener.onChanged(keys),

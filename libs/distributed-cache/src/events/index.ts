@@ -13,6 +13,7 @@ export {
   type CacheHealthWire,
   type CacheStatus,
   type InvalidationState,
+  libraryVersion,
   type RedisFacts,
 } from './cache-health.js';
 export {

@@ -22,3 +22,4 @@ export {
   type PendingInvalidations,
 } from './entry-commands.js';
 export { valueOfMark } from './leases.js';
+export { addToAudit, ProcessTopics, publish, readAudit, RefusedReply } from './process-topics.js';
