@@ -15,7 +15,8 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   codec: ['errors', 'values'],
   local: ['errors', 'values'],
   redis: ['errors', 'codec', 'keys'],
-  core: ['config', 'errors', 'events', 'keys', 'scope', 'values', 'codec', 'local', 'redis'],
+  ops: ['errors', 'events', 'keys', 'local', 'redis'],
+  core: ['config', 'errors', 'events', 'keys', 'scope', 'values', 'codec', 'local', 'redis', 'ops'],
   metrics: ['events', 'keys'],
   nest: ['config', 'core', 'metrics', 'scope'],
   http: ['config', 'core', 'nest', 'values'],
@@ -51,7 +52,7 @@ export const MIN_LINES = 40;
 export const MAX_CLASS_LINES = 300;
 export const MAX_COLLABORATORS = 5;
 /** The limit for the files of the library without `http/`, its tests not counted. */
-export const MAX_FILES = 150;
+export const MAX_FILES = 160;
 /**
  * The objects that all parts of a cache, or of a namespace, share: they do not count as collaborators of a constructor.
  */

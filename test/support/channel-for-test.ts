@@ -1,6 +1,7 @@
 import { vi, expect } from 'vitest';
 import type { Redis } from 'ioredis';
-import type { CacheHealth, DistributedCache } from 'nestjs-distributed-cache/core';
+import type { CacheHealth, DistributedCache, DistributedCacheOptions } from 'nestjs-distributed-cache/core';
+import { cacheForTest } from './cache-for-test.js';
 
 export interface ChannelEnds {
   /** The data connection. */
@@ -28,4 +29,21 @@ export async function untilInvalidation(all: DistributedCache, state: string): P
     },
     { timeout: 10_000, interval: 10 },
   );
+}
+
+/**
+ * Caches that hear each other, each with connections and an L1 of its own, as in several processes. They end with the
+ * test.
+ */
+export async function liveCaches(count: number, options: DistributedCacheOptions): Promise<DistributedCache[]> {
+  const all = Array.from({ length: count }, () => cacheForTest(options));
+  await Promise.all(all.map((each) => each.connect()));
+  await Promise.all(all.map((each) => untilInvalidation(each, 'live')));
+  return all;
+}
+
+/** The id under which a cache answers the questions of other processes. */
+export function processIdOf(all: DistributedCache): string {
+  const { runtime } = all as unknown as { runtime: { redis: { topics: { processId: string } } } };
+  return runtime.redis.topics.processId;
 }

@@ -61,3 +61,21 @@ export async function proxyTo({ port }: { readonly port: number }): Promise<Faul
   onTestFinished(() => proxy.close());
   return proxy;
 }
+
+/** A plain client of a server, which ends with the test. */
+export function clientOf({ port }: { readonly port: number }): Redis {
+  const client = new Redis({ host: '127.0.0.1', port });
+  onTestFinished(() => client.disconnect());
+  return client;
+}
+
+/** Receives what is published to the topics of a pattern, until the test ends. */
+export async function listenTo(
+  server: { readonly port: number },
+  pattern: string,
+  onMessage: (topic: string, message: string) => void,
+): Promise<void> {
+  const client = clientOf(server);
+  await client.psubscribe(pattern);
+  client.on('pmessage', (_pattern: string, topic: string, message: string) => onMessage(topic, message));
+}

@@ -9,6 +9,7 @@ import { optionsWith, hasOwnKey, type EntryOptions, type KeyOptions, type Loader
 import type { Invalidator } from './invalidate.js';
 import { type EntryReader, onlyFresh } from './read.js';
 import type { EntrySetter } from './write.js';
+import type { NamespaceView } from './process-view.js';
 import { type EntryInspection, EntryInspector } from './inspect.js';
 import type { LoadCoordinator } from './load.js';
 import { KeyDimensions } from './vary-by.js';
@@ -42,6 +43,8 @@ export class AsyncCache<T = unknown> {
   private readonly lookups: Lookups<T>;
   private readonly setter: EntrySetter;
   private readonly inspector: EntryInspector;
+  /** @internal What the operations of other processes learn of this namespace. */
+  readonly view: NamespaceView;
   /** @internal Derives the part of a key that `varyBy` and `version` ask for. */
   readonly dimensions: KeyDimensions;
   /** @internal Receives the changes of this namespace by others, from the cache as a whole. */
@@ -66,6 +69,7 @@ export class AsyncCache<T = unknown> {
     this.setter = parts.setter;
     this.invalidator = parts.invalidator;
     this.inspector = parts.inspector;
+    this.view = parts.view;
     this.dimensions = new KeyDimensions(namespace, runtime.config.context, runtime.events);
   }
 

@@ -10,6 +10,7 @@ import {
   isRefusal,
   probeScripts,
   probeTransactions,
+  ProcessTopics,
   RedisConnection,
   RedisTier,
   ReplicaGuard,
@@ -93,6 +94,7 @@ class RedisParts implements RedisRuntime {
   readonly pendingReleases = new PendingReleases();
   readonly stamps: StampStore;
   readonly leaseTerm: LeaseTerm;
+  readonly topics: ProcessTopics;
 
   private readonly config: CacheConfig;
   private readonly prefix: string;
@@ -109,6 +111,7 @@ class RedisParts implements RedisRuntime {
     this.config = config;
     this.prefix = `${keyPrefix}:`;
     this.leaseTerm = new LeaseTerm(leaseMs);
+    this.topics = new ProcessTopics(this.prefix);
     this.connection = new RedisConnection(
       target,
       { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs },
@@ -151,6 +154,7 @@ class RedisParts implements RedisRuntime {
         savesNonces: target.kind === 'cluster' || (target.kind === 'client' && isCluster(target.client)),
         announcements: new Announcements(this.prefix),
         onLag: (lagMs) => listener.onLag(lagMs),
+        topics: this.topics,
       },
       {
         onChanged: (keys) => listener.onChanged(keys, true),

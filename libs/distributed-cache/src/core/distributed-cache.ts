@@ -9,6 +9,8 @@ import {
 } from '../config/index.js';
 import { ConfigurationError, RedisRequiredError } from '../errors/index.js';
 import { keyChangeOf } from '../keys/index.js';
+import type { CacheOperations } from '../ops/index.js';
+import { operationsOf } from './process-view.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics, type ProcessMetrics } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
 import type { Refusal } from '../redis/index.js';
@@ -56,6 +58,11 @@ export interface CacheEnvironment {
    * noticed (event `prefixShared`). Default: none, and nothing is noticed. `DistributedCacheModule` passes it.
    */
   readonly application?: string | undefined;
+  /**
+   * Whether the program only looks at the cache, as the command line does: it answers no question of other processes,
+   * and is not one of them. Default `false`.
+   */
+  readonly observer?: boolean;
   /** Decides early refreshes and the jitter of TTLs; `() => 1` switches both off, for tests. Default `Math.random`. */
   readonly random?: () => number;
 }
@@ -70,6 +77,8 @@ const LOAD_LIFE_MS = 60_000;
 export class DistributedCache {
   /** The event bus of all namespaces. */
   readonly events: CacheEvents;
+  /** What an operator asks and changes, over all processes of this cache. */
+  readonly operations: CacheOperations;
   private readonly caches = new Map<string, AsyncCache>();
   private readonly bindings: unknown[] = [];
   private readonly runtime: CacheRuntime;
@@ -89,7 +98,7 @@ export class DistributedCache {
     environment: CacheEnvironment = {},
   ) {
     const { events = new CacheEvents(), clock = systemClock, leaseMs = LEASE_MS, random = Math.random } = environment;
-    const { loadLifeMs = LOAD_LIFE_MS, application } = environment;
+    const { loadLifeMs = LOAD_LIFE_MS, application, observer = false } = environment;
     this.events = events;
     this.stats = new ProcessStats(config.keyPrefix, events);
     this.application = application;
@@ -110,6 +119,8 @@ export class DistributedCache {
       scopes: new CallScopes(),
       loadSignals: new LoadSignals(this.closing.signal),
     };
+    const visit = (name: string): AsyncCache => new AsyncCache(name, config.namespace(name), this.runtime);
+    this.operations = operationsOf(this.runtime, this.caches, visit, { application, observer });
     if (config.enabled) {
       this.healthTimer = setInterval(() => void this.reportHealth(), config.healthCheckIntervalMs);
       this.healthTimer.unref();
@@ -200,6 +211,7 @@ export class DistributedCache {
    */
   async close(): Promise<void> {
     clearInterval(this.healthTimer);
+    this.operations.close();
     this.closing.abort();
     const { redis, local } = this.runtime;
     await redis?.connection.close();
@@ -242,6 +254,7 @@ export class DistributedCache {
     if (keys === undefined) {
       // remedy: flush-starts-epoch
       this.startEpoch();
+      this.operations.recent.onAll();
       return;
     }
     const { length: prefixLength } = `${this.config.keyPrefix}:`;
@@ -252,6 +265,7 @@ export class DistributedCache {
         invalidator?.onRemoteLoadEnded(change.encodedKey);
       } else if (change !== undefined) {
         invalidator?.onRemoteChange(change.encodedKey);
+        this.operations.recent.onKey(change.namespace, change.encodedKey);
       }
     }
   }

@@ -30,7 +30,7 @@ export class Flight implements WaitedLoad {
   private joinedOutcome: Promise<LoadOutcome> | undefined;
   private awaitedLoads: Set<WaitedLoad> | undefined;
   private change: 'none' | 'tainted' | 'superseded' = 'none';
-  private phase: 'reading' | 'waiting' | 'loading' | 'storing' = 'reading';
+  private step: 'reading' | 'waiting' | 'loading' | 'storing' = 'reading';
   private facts: LoadFacts | undefined;
   private addedTags = NO_TAGS;
   private startedAtMs: number | undefined;
@@ -71,19 +71,23 @@ export class Flight implements WaitedLoad {
     return this.change === 'superseded';
   }
 
+  get phase(): Flight['step'] {
+    return this.step;
+  }
+
   /** Whether the load only waits for another process to fill the key: it has read nothing that could be outdated. */
   get isWaiting(): boolean {
-    return this.phase === 'waiting';
+    return this.step === 'waiting';
   }
 
   /** Whether the loader runs, which may add tags: until it ends, {@link tags} may be incomplete. */
   get isLoading(): boolean {
-    return this.phase === 'loading';
+    return this.step === 'loading';
   }
 
   /** Whether the loader runs, or has ended and its result is being stored. */
   get hasRunLoader(): boolean {
-    return this.phase === 'loading' || this.phase === 'storing';
+    return this.step === 'loading' || this.step === 'storing';
   }
 
   /** Whether the load runs without a lease, because Redis could not be asked. */
@@ -192,16 +196,16 @@ export class Flight implements WaitedLoad {
   /** The load waits for another process's load of the key. */
   beginRemoteWait(): void {
     this.startedAtMs ??= performance.now();
-    this.phase = 'waiting';
+    this.step = 'waiting';
   }
 
   endRemoteWait(): void {
-    this.phase = 'reading';
+    this.step = 'reading';
   }
 
   /** The load has found no value to return, and runs its loader next. */
   beginLoad(hasLease: boolean, stale: FoundEntry | undefined): void {
-    this.phase = 'loading';
+    this.step = 'loading';
     this.hasLease = hasLease;
     this.staleValue = stale;
   }
@@ -227,7 +231,7 @@ export class Flight implements WaitedLoad {
 
   /** The value of the loader is stored next. */
   beginStoring(addedTags: readonly string[]): void {
-    this.phase = 'storing';
+    this.step = 'storing';
     this.addedTags = addedTags;
   }
 

@@ -30,7 +30,7 @@ export class Flights {
   readonly holdOffs = new HoldOffs();
   /** The loads that wait for another process's load; a change of their key ends the wait. */
   readonly waits = new ChangeWaits();
-  private readonly slots = new Map<string, Slot>();
+  readonly slots = new Map<string, Slot>();
   private readonly groups = new Set<GroupRead>();
 
   /** Starts a load that other calls may join. `load` must call {@link end} before its promise settles. */

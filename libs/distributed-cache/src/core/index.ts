@@ -94,11 +94,42 @@ export {
   versionSuffix,
 } from '../keys/index.js';
 export { hiddenStateOf } from '../values/index.js';
-export { LocalCache, systemClock, type Clock, type LocalCacheOptions, type LocalSetOptions } from '../local/index.js';
+export {
+  LocalCache,
+  systemClock,
+  type Clock,
+  type LocalCacheOptions,
+  type LocalSetOptions,
+  type TopEntry,
+  type TopOrder,
+} from '../local/index.js';
 export { AsyncCache, NamespaceCache } from './async-cache.js';
 export type { BatchLoader } from './batch-loader.js';
 export { Binding, createDistributedCache, DistributedCache, type CacheEnvironment } from './distributed-cache.js';
 export type { EntryOptions, KeyOptions, Loader, LoaderContext } from './entry-options.js';
-export type { EntryInspection, LeaseInspection, LocalInspection, RedisInspection, TagInspection } from './inspect.js';
+export type { EntryInspection, LeaseInspection, RedisInspection } from './inspect.js';
+export {
+  type AuditedChange,
+  type AloneReason,
+  CacheOperations,
+  type CounterSteps,
+  type Gathered,
+  type LocalInspection,
+  mergeTop,
+  type Operator,
+  type OperatorChange,
+  type ProcessAnswer,
+  type ProcessFacts,
+  type ProcessName,
+  type ProcessPart,
+  type RecentChange,
+  type RunningLoad,
+  type SilentProcess,
+  type SummedMetrics,
+  sumMetrics,
+  type TagInspection,
+  type TopKey,
+  type TopOfAll,
+} from '../ops/index.js';
 export { type Found, type Lookup, type Miss } from './outcomes.js';
 export { CacheContext } from './vary-by.js';

@@ -1,6 +1,7 @@
 import type { CompressorId, SerializerId } from '../codec/index.js';
 import { type CacheKey, encodeKey, type KeyLayout } from '../keys/index.js';
 import { isCopied } from '../local/index.js';
+import type { EntryLives, LocalInspection, ProcessPart, TagInspection } from '../ops/index.js';
 import type { InspectedEntry } from '../redis/index.js';
 import type { CacheRuntime, RedisRuntime } from './runtime.js';
 import type { Flights } from './flights.js';
@@ -10,41 +11,6 @@ import type { TagRegistry } from './tags.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { CLEAR } from './stamps.js';
 import { versionOf } from './value-check.js';
-
-/** A tag of an entry, by its name in keys. A tag that is not current was invalidated after the entry was made. */
-export interface TagInspection {
-  readonly name: string;
-  readonly isCurrent: boolean;
-}
-
-interface Lives {
-  /** Time since the value was stored, in milliseconds. */
-  readonly ageMs: number;
-  /** The rest of its fresh life, in milliseconds; zero or less when stale. */
-  readonly ttlMs: number;
-  /** The rest of the time for which it is kept as a stale value after its fresh life, in milliseconds. */
-  readonly graceMs: number;
-  readonly tags: readonly TagInspection[];
-  /**
-   * Whether the entry counts: there was no `clear`, invalidation of a tag or change of `version` since it was made.
-   * Otherwise it is a miss.
-   */
-  readonly isCurrent: boolean;
-}
-
-/** What L1 of this process holds of an entry. `off`: there is no L1. */
-export type LocalInspection =
-  | { readonly state: 'off' }
-  | { readonly state: 'missing' }
-  | (Lives & {
-      readonly state: 'fresh' | 'stale';
-      /** Whether L1 may answer at this moment: changes by others are received, or the fallback serves. */
-      readonly isTrusted: boolean;
-      /** Estimated size on the heap, in bytes, with the key and the bookkeeping. */
-      readonly heapBytes: number;
-      /** Whether each reader gets its own copy. */
-      readonly isCopiedOnRead: boolean;
-    });
 
 /**
  * The lease of a key: `held` while a load is under way, `held-off` while loads are refused for a while after a
@@ -64,7 +30,7 @@ export type RedisInspection =
       readonly storedBytes: number;
       readonly lease: LeaseInspection;
     }
-  | (Lives & {
+  | (EntryLives & {
       readonly state: 'fresh' | 'stale';
       /** Size in Redis, in bytes, header included. */
       readonly storedBytes: number;
@@ -80,18 +46,13 @@ export type RedisInspection =
     });
 
 /** Everything about one entry except its value. */
-export interface EntryInspection {
+export interface EntryInspection extends ProcessPart {
   readonly namespace: string;
   /** The key in the form that every tier uses. */
   readonly key: string;
   /** Its full name in Redis, for redis-cli. */
   readonly redisKey: string;
-  readonly local: LocalInspection;
   readonly redis: RedisInspection;
-  /** Whether this process is loading it, or reading it for a load. */
-  readonly isLoading: boolean;
-  /** Whether Redis has not yet acknowledged a deletion of the key: until then, what Redis holds is a miss. */
-  readonly isJournalled: boolean;
 }
 
 /** Inspects an entry without side effects: nothing is counted, emitted, marked as used or written. */
@@ -108,17 +69,22 @@ export class EntryInspector {
   ) {}
 
   async inspect(key: CacheKey): Promise<EntryInspection> {
-    const { layout, flights, remote } = this;
     const encodedKey = encodeKey(key);
-    const local = this.inspectLocal(encodedKey); // before the wait for Redis, in which it could change
     return {
       namespace: this.namespace,
       key: encodedKey,
-      redisKey: layout.valueKey(encodedKey),
-      local,
-      isLoading: flights.joinable(encodedKey) !== undefined,
-      isJournalled: remote?.validity.isJournalled(encodedKey) === true,
+      redisKey: this.layout.valueKey(encodedKey),
+      ...this.inspectHere(encodedKey), // before the wait for Redis, in which it could change
       redis: await this.inspectRedis(encodedKey),
+    };
+  }
+
+  /** What this process alone holds of an entry. @param key the key in the form that every tier uses */
+  inspectHere(key: string): ProcessPart {
+    return {
+      local: this.inspectLocal(key),
+      isLoading: this.flights.joinable(key) !== undefined,
+      isJournalled: this.remote?.validity.isJournalled(key) === true,
     };
   }
 

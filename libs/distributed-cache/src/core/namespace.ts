@@ -13,6 +13,7 @@ import { Flights } from './flights.js';
 import { LoadCoordinator, LoadFiller } from './load.js';
 import { MissPredictor, LeaseQueue, ReplaceThrottle } from './lease-wait.js';
 import { EntryReader } from './read.js';
+import type { NamespaceView } from './process-view.js';
 import { LocalTier, LocalValues } from './local-tier.js';
 import { Recorder } from './recorder.js';
 import { RemoteTier } from './remote-tier.js';
@@ -27,6 +28,7 @@ interface Namespace {
   readonly setter: EntrySetter;
   readonly invalidator: Invalidator;
   readonly inspector: EntryInspector;
+  readonly view: NamespaceView;
   readonly recorder: Recorder;
 }
 
@@ -88,5 +90,11 @@ export function createNamespace(
   const invalidator = new Invalidator(runtime, policy, flights, local, remote, tags, recorder);
   const setter = new EntrySetter(policy, config.enabled, flights, writer, tags, checks, invalidator);
   const inspector = new EntryInspector(namespace, runtime, policy, layout, flights, local, remote, tags);
-  return { local, reader, loads, setter, invalidator, inspector, recorder };
+  const view: NamespaceView = {
+    counts: counters,
+    top: (by, limit) => local.top(by, limit),
+    inspect: (key) => inspector.inspectHere(key),
+    loads: () => [...flights.slots].flatMap(([key, { load }]) => (load === undefined ? [] : [[key, load] as const])),
+  };
+  return { local, reader, loads, setter, invalidator, inspector, view, recorder };
 }

@@ -1,7 +1,7 @@
 import type { CacheConfig } from '../config/index.js';
 import type { CacheEvents } from '../events/index.js';
 import type { Clock, LocalCache } from '../local/index.js';
-import type { InvalidationGroup, RedisConnection, RedisTier } from '../redis/index.js';
+import type { InvalidationGroup, ProcessTopics, RedisConnection, RedisTier } from '../redis/index.js';
 import type { CallScopes } from './call-scope.js';
 import type { UnknownClassReports } from './recorder.js';
 import type { PendingReleases, LeaseTerm } from './lease.js';
@@ -22,6 +22,8 @@ export interface RedisRuntime {
   readonly pendingReleases: PendingReleases;
   readonly stamps: StampStore;
   readonly leaseTerm: LeaseTerm;
+  /** The topics on which processes ask each other. */
+  readonly topics: ProcessTopics;
   /** In strict mode: whether the last change of a server has reached no replica in time. */
   readonly isUnreplicated: boolean;
   /**

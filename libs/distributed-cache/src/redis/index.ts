@@ -21,3 +21,4 @@ export {
   replayInvalidations,
   type PendingInvalidations,
 } from './entry-commands.js';
+export { addToAudit, ProcessTopics, publish, readAudit, RefusedReply } from './process-topics.js';

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import { ConnectionFault, VAGUE_REASON } from './client-errors.js';
 import { destroySocketOf, endClient, reconnectNow, unrefClient, watchConnecting } from './redis-client.js';
 import { ProofAge, RetryPace } from './channel-pace.js';
+import type { ProcessTopics } from './process-topics.js';
 import { BrokenPathError, RefusedCommandError, SignalPath, SplitPathError } from './signal-path.js';
 import { openSubscriber } from './client-link.js';
 import { randomUUID } from 'node:crypto';
@@ -60,6 +61,8 @@ export interface InvalidationLimits {
   readonly deadlineMs: number;
   readonly heartbeatMs: number;
   readonly announcements: Announcements;
+  /** The topics on which processes ask each other. */
+  readonly topics: ProcessTopics;
   /**
    * Whether `PUBLISH` reaches every node of a cluster, so that each nonce has a cost. Then an invalidation message
    * since the last heartbeat replaces the nonce.
@@ -75,7 +78,7 @@ const OVERDUE_SLACK_MS = 500;
 /** The invalidation channel of one Redis server: its data connection, and a subscriber connection beside it. */
 export class InvalidationChannel {
   private readonly subscriber: Redis;
-  private readonly path: SignalPath;
+  readonly path: SignalPath;
   /** How this process learns of changes of this server's keys; `live` also while that is in doubt. */
   state: InvalidationState = 'lost';
   /** Why the path must be proven again before local copies are trusted: a late answer, or missed heartbeats. */

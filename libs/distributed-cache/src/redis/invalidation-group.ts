@@ -111,6 +111,12 @@ export class InvalidationGroup {
     return { topic: announcements.topic, messages: this.announces ? announcements.messagesOf(keys) : NO_MESSAGES };
   }
 
+  /** Listens to the topics on which processes ask each other. Never rejects. @returns whether one channel does */
+  async listenAside(): Promise<boolean> {
+    const outcomes = await Promise.all([...this.channels.values()].map((channel) => channel.path.listenAside()));
+    return outcomes.includes(true);
+  }
+
   /** Follows the masters of a cluster: opens channels to new ones and closes those of the ones that are gone. */
   refresh(): void {
     const { client } = this;

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { REAL_TIME, withinDeadline } from './deadline.js';
 import { inOneWrite } from './redis-client.js';
 import { outageReason } from './client-errors.js';
+import type { ProcessTopics } from './process-topics.js';
 
 /*
  * The path of an invalidation message: data connection, server, subscriber.
@@ -37,11 +38,19 @@ const ARMING_LIMIT_MS = 3000;
 /** Longest time for a nonce to arrive after `PUBLISH` has been answered, in milliseconds, while the path is set up. */
 const ARRIVAL_LIMIT_MS = 1000;
 
+/** Refused topics are tried again after this many heartbeats. */
+const CHECKS_PER_RETRY = 60;
+
 /** The server answers a command with an error (it does not know it, or this user may not use it), or ignores it. */
 export class RefusedCommandError extends Error {
   override readonly name = 'RefusedCommandError';
 
-  constructor(command: string, outcome: string) {
+  constructor(
+    command: string,
+    outcome: string,
+    /** The first word of the reply, such as `NOPERM`. */
+    readonly reason = '',
+  ) {
     super(`${command} ${outcome}`);
   }
 }
@@ -73,6 +82,8 @@ export interface SignalPathLimits {
    * that the server had sent before.
    */
   onLag?(lagMs: number): void;
+  /** What the subscriber listens to besides. */
+  readonly topics: ProcessTopics;
 }
 
 /** Sets up and proves the path of invalidation messages between a data connection and its subscriber. */
@@ -86,6 +97,9 @@ export class SignalPath {
   /** Whether an invalidation message has ever arrived. */
   private hasReported = false;
   private nonces = 0;
+  private checksWhileRefused = 0;
+  /** The socket on which the path was set up last. */
+  private listeningSocket: unknown;
   private awaited: { readonly nonce: string; readonly onArrival: () => void } | undefined;
 
   constructor(
@@ -122,6 +136,7 @@ export class SignalPath {
       if (isChanged && !this.hasReported) {
         throw new RefusedCommandError('CLIENT TRACKING', 'has no effect');
       }
+      this.startListeningAside();
     });
   }
 
@@ -131,10 +146,10 @@ export class SignalPath {
    */
   listen(topic: string): Promise<void> {
     return this.onSameSockets(ARMING_LIMIT_MS, async (requireSame) => {
-      const subscribing = this.subscriber.subscribe(this.proofTopic, topic);
-      this.subscriptions = Number(await replyTo('SUBSCRIBE', subscribing));
+      await this.subscribe(this.proofTopic, topic);
       requireSame();
       await this.proveAfter(() => []);
+      this.startListeningAside();
     });
   }
 
@@ -150,28 +165,53 @@ export class SignalPath {
     const { deadlineMs } = this.limits;
     return this.onSameSockets(ARMING_LIMIT_MS, async () => {
       const askedAtMs = REAL_TIME.nowMs();
-      const resubscribing = replyTo('SUBSCRIBE', this.subscriber.subscribe(this.proofTopic)).then((subscriptions) => {
+      const resubscribing = replyTo('SUBSCRIBE', this.subscriber.subscribe(this.proofTopic)).then((count) => {
         this.limits.onLag?.(REAL_TIME.nowMs() - askedAtMs);
-        return subscriptions;
+        return count === this.subscriptions; // compared before the reply to a later subscription is read
       });
       const questions = (): Promise<unknown>[] =>
         isTracking && this.maySeeRedirection ? [this.requireRedirection()] : [];
-      const [count] = await Promise.all([
+      const [areComplete] = await Promise.all([
         within(deadlineMs, resubscribing, 'the subscriber does not answer in time', onDoubt),
         isNonceSaved ? Promise.all(questions()) : this.proveAfter(questions, deadlineMs, onDoubt),
       ]);
-      if (count !== this.subscriptions) {
+      if (!areComplete) {
         throw new BrokenPathError('the subscriber has lost a subscription');
+      }
+      if (this.limits.topics.refusal !== undefined && ++this.checksWhileRefused % CHECKS_PER_RETRY === 0) {
+        void this.listenAside();
       }
     });
   }
 
   /**
-   * Receives each message to the subscriber that is no announcement.
-   * @returns whether it is an invalidation message: each message but the nonces is one. Its topic says nothing: it is not
-   * the same on all servers (Redict 7.3 sends `__redict__:invalidat`)
+   * Subscribes to the topics on which processes ask each other, once the path is set up. A refusal concerns only these
+   * topics, and is tried again about once a minute. Never rejects. @returns whether the subscriber listens to them
+   */
+  async listenAside(): Promise<boolean> {
+    const { topics } = this.limits;
+    if (!this.isOpen || this.listeningSocket !== this.subscriber.stream) {
+      return false; // a subscription would come before the question for the id
+    }
+    try {
+      await this.subscribe(...topics.names);
+      topics.refusal = undefined;
+      return true;
+    } catch (error) {
+      topics.refusal = error instanceof RefusedCommandError ? error.reason : undefined;
+      return false;
+    }
+  }
+
+  /**
+   * Receives each message to the subscriber that is no announcement, and passes on those of other processes.
+   * @returns whether it is an invalidation message: every message that no client has published to a topic of this path
+   * is one, because its topic is not the same on all servers (Redict 7.3 sends `__redict__:invalidat`)
    */
   receive(topic: string, message: unknown): boolean {
+    if (this.limits.topics.hear(topic, message)) {
+      return false;
+    }
     if (topic !== this.proofTopic) {
       this.hasReported = true;
       return true;
@@ -188,14 +228,22 @@ export class SignalPath {
    */
   private async prepareSubscriber(): Promise<unknown> {
     const { subscriber, proofTopic } = this;
-    const [id, count] = await Promise.all(
-      inOneWrite(subscriber, () => [
-        this.idOfSubscriber(),
-        replyTo('SUBSCRIBE', subscriber.subscribe(INVALIDATIONS, proofTopic)),
-      ]),
+    const [id] = await Promise.all(
+      inOneWrite(subscriber, () => [this.idOfSubscriber(), this.subscribe(INVALIDATIONS, proofTopic)]),
     );
-    this.subscriptions = Number(count);
     return id;
+  }
+
+  /** Subscribes, and remembers how many subscriptions the subscriber holds then. */
+  private subscribe(...topics: string[]): Promise<void> {
+    return replyTo('SUBSCRIBE', this.subscriber.subscribe(...topics)).then((count) => {
+      this.subscriptions = Number(count);
+    });
+  }
+
+  private startListeningAside(): void {
+    this.listeningSocket = this.subscriber.stream;
+    void this.listenAside();
   }
 
   private idOfSubscriber(): Promise<unknown> {
@@ -313,7 +361,8 @@ async function replyTo(command: string, answer: Promise<unknown>): Promise<unkno
     return await answer;
   } catch (error) {
     // The reply itself may quote arguments.
-    throw isReply(error) ? new RefusedCommandError(command, `refused (${outageReason(error)})`) : error;
+    const reason = outageReason(error);
+    throw isReply(error) ? new RefusedCommandError(command, `refused (${reason})`, reason) : error;
   }
 }
 

@@ -1,0 +1,138 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { CacheConfig } from '../config/index.js';
+import { type CacheCounts, type CacheMetrics, libraryVersion } from '../events/index.js';
+import type { TopEntry, TopOrder } from '../local/index.js';
+import { CacheOperations, type ProcessFacts, type ProcessPart, type ProcessView } from '../ops/index.js';
+import { type CacheKey, encodeKey } from '../keys/index.js';
+import type { Flight } from './flight.js';
+import type { CacheRuntime } from './runtime.js';
+
+/** What one namespace tells about itself, without Redis and without values. */
+export interface NamespaceView {
+  readonly counts: CacheCounts;
+  /** The entries of L1 that rank first, in descending order. */
+  top(by: TopOrder, limit: number): readonly TopEntry[];
+  /** What this process holds of an entry. @param key the key in the form that every tier uses */
+  inspect(key: string): ProcessPart;
+  loads(): Iterable<readonly [key: string, flight: Flight]>;
+}
+
+/** A namespace, as far as operators look at it and change it. */
+interface OperatedNamespace {
+  readonly view: NamespaceView;
+  getMetrics(): CacheMetrics;
+  deleteMany(keys: readonly CacheKey[]): Promise<number>;
+  invalidateTags(...tags: string[]): Promise<void>;
+  clear(): Promise<void>;
+}
+
+type Namespaces = ReadonlyMap<string, OperatedNamespace>;
+
+/**
+ * The operations of a cache.
+ * @param caches the namespaces in use
+ * @param visit makes a namespace that is not in use here. It must not become one in use: its options here would then
+ * differ from those that the application gives it later
+ */
+export function operationsOf(
+  runtime: CacheRuntime,
+  caches: Namespaces,
+  visit: (namespace: string) => OperatedNamespace,
+  { application, observer }: { readonly application: string | undefined; readonly observer: boolean },
+): CacheOperations {
+  const { config, redis } = runtime;
+  const visited = new Map<string, OperatedNamespace>();
+  const find = (namespace: string): OperatedNamespace => {
+    const cache = caches.get(namespace) ?? visited.get(namespace) ?? visit(namespace);
+    visited.set(namespace, cache);
+    return cache;
+  };
+  return new CacheOperations(
+    { id: redis?.topics.processId ?? randomUUID(), host: hostname(), pid: process.pid, application },
+    `${config.keyPrefix}:`,
+    {
+      counted: () => Array.from(caches, ([namespace, { view }]) => ({ namespace, counts: view.counts })),
+      encode: encodeKey,
+      delete: (namespace, keys) => find(namespace).deleteMany(keys),
+      invalidateTags: (namespace, tags) => find(namespace).invalidateTags(...tags),
+      clear: (namespace) => find(namespace).clear(),
+    },
+    observer || !config.enabled ? undefined : (operations) => processView(runtime, caches, operations),
+    redis,
+  );
+}
+
+/** The answers of this process to the questions of the operations plane. */
+function processView(runtime: CacheRuntime, caches: Namespaces, operations: CacheOperations): ProcessView {
+  const config = configDigest(runtime.config);
+  const version = libraryVersion();
+  const madeAtMs = performance.now();
+  const selected = (namespace: string | undefined): Namespaces => {
+    const cache = namespace === undefined ? undefined : caches.get(namespace);
+    return namespace === undefined ? caches : new Map(cache === undefined ? [] : [[namespace, cache]]);
+  };
+  return {
+    hello: () => ({
+      version,
+      node: process.versions.node,
+      uptimeSeconds: Math.round((performance.now() - madeAtMs) / 1000),
+      config,
+      ...redisFacts(runtime),
+      heapBytes: process.memoryUsage().heapUsed,
+      localEntries: runtime.local?.entryCount ?? 0,
+      localBytes: runtime.local?.usedBytes ?? 0,
+      localMaxBytes: runtime.local?.maxBytes ?? 0,
+      namespaces: [...caches.keys()],
+      ignoredMessages: operations.ignoredMessages,
+    }),
+    metrics: ({ namespace }) => [...selected(namespace).values()].map((cache) => cache.getMetrics().toJSON()),
+    history: ({ namespace, steps }) => operations.history.steps(namespace, steps),
+    top: ({ namespace, by, count }) =>
+      [...selected(namespace)]
+        .flatMap(([name, { view }]) => view.top(by, count).map((entry) => Object.assign(entry, { namespace: name })))
+        .sort((one, other) => other[by] - one[by])
+        .slice(0, count),
+    inspect: ({ namespace, key }) =>
+      caches.get(namespace)?.view.inspect(key) ?? {
+        local: { state: runtime.local === undefined ? 'off' : 'missing' },
+        isLoading: false,
+        isJournalled: false,
+      },
+    loads: ({ count }) =>
+      [...caches]
+        .flatMap(([namespace, { view }]) =>
+          Array.from(view.loads(), ([key, { phase, elapsedMs }]) => ({ namespace, key, phase, elapsedMs })),
+        )
+        .sort((one, other) => other.elapsedMs - one.elapsedMs)
+        .slice(0, count),
+    changes: ({ count }) => operations.recent.last(count),
+  };
+}
+
+function redisFacts({ redis }: CacheRuntime): Pick<ProcessFacts, 'redis' | 'invalidation' | 'journalLength'> {
+  return {
+    redis: redis?.connection.state ?? 'none',
+    invalidation: redis?.changes.state ?? 'lost',
+    journalLength: redis?.journal.size ?? 0,
+  };
+}
+
+/** A digest of what the processes of one deployment have in common: not the address of Redis. */
+function configDigest(config: CacheConfig): string {
+  const options = Object.entries(config).filter(([name]) => name !== 'redis' && name !== 'encryptionKeys');
+  const namespaces = config.namespaceNames.map((name) => [name, config.namespace(name)]);
+  const text = JSON.stringify([options, [...config.classes.keys()], namespaces], (_name, value: unknown) =>
+    isPlain(value) ? value : (value as object).constructor.name,
+  );
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
+
+function isPlain(value: unknown): boolean {
+  return (
+    typeof value !== 'object' ||
+    value === null ||
+    Array.isArray(value) ||
+    Object.getPrototypeOf(value) === Object.prototype
+  );
+}
