@@ -64,8 +64,14 @@ export interface FillHost {
   ): void;
 }
 
+/** How long a request waits for the handler run of another one; then it runs the handler by itself. In milliseconds. */
+const MAX_WAIT_MS = 10_000;
+
 /** How long after its client has left a handler may still answer, in milliseconds. */
 const ABANDONED_MS = 10_000;
+
+/** The same for a refresh in the background, from its begin on: it has no client. */
+const REFRESH_MS = 60_000;
 
 /**
  * One run of a handler whose response is to be stored. Concurrent requests for one key share it, in this process and in
@@ -99,24 +105,41 @@ export class ResponseFill implements ResponseListener {
     const { cache } = this.responses;
     const { key, done } = this.place;
     return new Promise((resolve) => {
-      let isLeading = false;
+      let role: 'waits' | 'leads' | 'gone' = 'waits';
+      let limit = setTimeout(() => {
+        role = 'gone';
+        // The handler of that other request may hang: those that come now must not wait for it one after the other.
+        this.responses.rememberUncacheable(key);
+        resolve({ kind: 'failed' });
+      }, MAX_WAIT_MS).unref();
       const load = (context: LoaderContext): Promise<StoredEntry | null> => {
-        isLeading = true;
+        clearTimeout(limit);
         this.context = context;
+        if (role === 'gone') {
+          context.skip();
+          return Promise.resolve(null);
+        }
+        role = 'leads';
         const loaded = new Promise<StoredEntry | null>((settle) => {
           this.settle = settle;
         });
         this.followHandler();
+        if (done !== undefined) {
+          limit = setTimeout(() => this.end(null), REFRESH_MS).unref();
+        }
         resolve({ kind: 'leads' });
         return loaded;
       };
       cache
         .getOrSet(key, load, { grace: `${this.route.keptStaleMs}ms`, tags: this.policy.knownTags() })
         .then(
-          (entry) => resolve(isLeading ? { kind: 'leads' } : { kind: 'collapsed', entry }),
+          (entry) => resolve(role === 'leads' ? { kind: 'leads' } : { kind: 'collapsed', entry }),
           () => resolve({ kind: 'failed' }),
         )
-        .finally(done ?? (() => {}));
+        .finally(() => {
+          clearTimeout(limit);
+          done?.();
+        });
     });
   }
 
