@@ -17,7 +17,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { DistributedCacheModule, type DistributedCacheOptions } from 'nestjs-distributed-cache';
 import { CachedResponse, HttpCache, HttpCacheModule } from 'nestjs-distributed-cache/http';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Gate } from '../support/gate.js';
 import { ownRedis } from '../support/redis-for-test.js';
 import { RecordingLogger } from '../support/recording-logger.js';
@@ -114,6 +114,28 @@ class FaultsController {
   silent() {
     const run = ++this.source.runs;
     return run === 1 ? new Promise(() => {}) : { run };
+  }
+
+  @CachedResponse({ ttl: '1m' })
+  @Get('stalled')
+  stalled() {
+    const run = ++this.source.runs;
+    async function* pieces() {
+      yield 'the first half';
+      if (run === 1) {
+        await new Promise(() => {});
+      }
+      yield ', the second half';
+    }
+    return new StreamableFile(Readable.from(pieces(), { objectMode: false }), { type: 'text/plain' });
+  }
+
+  /** Each run but the first one hangs. */
+  @CachedResponse({ ttl: '1ms', staleWhileRevalidate: '1h' })
+  @Get('refreshed')
+  refreshed() {
+    const run = ++this.source.runs;
+    return run === 1 ? { run } : new Promise(() => {});
   }
 }
 
@@ -255,26 +277,67 @@ describe.each<Platform>(['express', 'fastify'])('the response cache on %s', (pla
     },
   );
 
-  it('releases the waiters of a handler that never answers, after its client has left', async () => {
-    const { port, source, untilRuns } = await start();
-    const leader = send(port, '/silent');
-    await untilRuns(1);
-    const waiters = at(port, '/silent', 3);
-    await delay(20); // the waiters have joined
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    try {
-      leader.request.destroy();
-      const released = { answers: [] as RawAnswer[] };
-      void Promise.all(waiters).then((all) => (released.answers = all));
-      while (released.answers.length === 0) {
-        await new Promise((resolve) => setImmediate(resolve));
-        vi.advanceTimersByTime(100);
-      }
-      expect(released.answers.map(({ status }) => status)).toEqual([200, 200, 200]);
-    } finally {
-      vi.useRealTimers();
+  /** Moves the timers on until all are answered. @returns the answers, and the time that went by, in milliseconds */
+  async function inTime(waiters: Promise<RawAnswer>[]): Promise<{ answers: RawAnswer[]; waitedMs: number }> {
+    const released = { answers: [] as RawAnswer[] };
+    let waitedMs = 0;
+    void Promise.all(waiters).then((all) => (released.answers = all));
+    while (released.answers.length === 0 && waitedMs < 120_000) {
+      await new Promise((resolve) => setImmediate(resolve));
+      vi.advanceTimersByTime(10);
+      waitedMs += 10;
     }
-    expect(source.runs).toBeGreaterThan(1);
+    return { answers: released.answers, waitedMs };
+  }
+
+  it.each(['silent', 'stalled'])('gives 20 clients an answer within 10 s when the handler hangs (%s)', async (path) => {
+    const { port, source, untilRuns } = await start();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const leader = send(port, `/${path}`);
+    await untilRuns(1);
+    const { answers, waitedMs } = await inTime(at(port, `/${path}`, 20));
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
+    expect(waitedMs).toBeLessThanOrEqual(12_000);
+    expect(source.runs).toBe(21);
+    // Further clients do not wait: they would wait in vain, one after the other.
+    const later = await inTime([get(port, `/${path}`)]);
+    expect([later.answers[0]?.status, later.waitedMs < 5000]).toEqual([200, true]);
+    leader.request.destroy();
+  });
+
+  it.each(['silent', 'stalled'])(
+    'releases the waiters of a handler that hangs (%s), after its client has left',
+    async (path) => {
+      const { port, source, untilRuns } = await start();
+      const leader = send(port, `/${path}`);
+      await untilRuns(1);
+      const waiters = at(port, `/${path}`, 3);
+      await delay(20); // the waiters have joined
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      onTestFinished(() => void vi.useRealTimers());
+      leader.request.destroy();
+      const { answers } = await inTime(waiters);
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+      expect(source.runs).toBeGreaterThan(1);
+    },
+  );
+
+  it('refreshes again when the handler of a refresh hangs', async () => {
+    const { port, source, untilRuns } = await start();
+    await get(port, '/refreshed');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const untilRefreshed = async (runs: number) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(bodyOf(await get(port, '/refreshed'))).toBe('{"run":1}');
+      await untilRuns(runs);
+    };
+    await delay(5); // stale
+    await untilRefreshed(2);
+    vi.advanceTimersByTime(61_000);
+    await untilRefreshed(3);
+    expect(source.runs).toBe(3);
   });
 
   it.each(['frozen', 'killed'])('answers every client when Redis is %s during the fill', async (fault) => {

@@ -117,6 +117,23 @@ describe('the response caches of several processes on one Redis', () => {
     expect(await runsOf(others)).toBe(1);
   });
 
+  it('answer the waiters of a process that is frozen while its handler runs, and do not keep what it answers late', async () => {
+    const [frozen, ...others] = (await startPods('express', 'express', 'fastify')) as [Pod, Pod, Pod];
+    const began = frozen.message('hang');
+    const late = get(frozen.port, '/hang', HOST);
+    await began;
+    const waiters = others.flatMap(({ port }) => [get(port, '/hang', HOST), get(port, '/hang', HOST)]);
+    frozen.child.kill('SIGSTOP');
+    const bodies = (await Promise.all(waiters)).map((answer) => `${answer.status} ${bodyOf(answer)}`);
+    expect(new Set(bodies).size).toBe(1);
+    expect(await runsOf(others)).toBe(1);
+    frozen.child.kill('SIGCONT');
+    expect(bodyOf(await late)).toBe(`{"pod":${frozen.child.pid}}`);
+    for (const { port } of [frozen, ...others]) {
+      await vi.waitFor(async () => expect(`200 ${bodyOf(await get(port, '/hang', HOST))}`).toBe(bodies[0]));
+    }
+  });
+
   it('answer no old body after an awaited purge and its message, whatever requests are under way', async () => {
     const [writer, reader] = (await startPods('express', 'fastify')) as [Pod, Pod];
     const state = { isOver: false, reads: 0 };

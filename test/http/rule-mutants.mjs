@@ -360,8 +360,8 @@ export const RULE_MUTANTS = [
   {
     name: 'the address does not count',
     file: 'credentials.ts',
-    from: 'ADDRESS_PROPERTIES.forEach(',
-    to: '[].forEach(',
+    from: 'ADDRESS_PROPERTIES.filter(',
+    to: '([] as string[]).filter(',
   },
   {
     name: 'an audience covers all reads',

@@ -1,6 +1,6 @@
 import type { AsyncCache, DistributedCache, Lookup } from '../core/index.js';
 import { appended, sendAnswer } from './answers.js';
-import { credentialOf } from './credentials.js';
+import { type AudienceReads, credentialOf, type ReadRules } from './credentials.js';
 import { declaredSelection, responseKey, splitUrl, variantKey } from './entry/response-key.js';
 import {
   entryOf,
@@ -16,7 +16,7 @@ import { notModifiedFields } from './rules/validators.js';
 import { type FillHost, type Place, ResponseFill } from './response-fill.js';
 import { coreTtl } from './response-policy.js';
 import { StoredAnswers } from './stored-answers.js';
-import type { BoundRoute } from './module/bound-route.js';
+import { type BoundRoute, optionProblem } from './module/bound-route.js';
 import type { CachedRequest, HttpCacheOptions } from './module/options.js';
 import { cacheStatusMember, type CacheStatus, type ForwardReason } from './rules/cache-status.js';
 import { type RequestDemand, requestDemand, satisfiesDemand } from './rules/request-directives.js';
@@ -51,7 +51,7 @@ type Decision = 'answered' | 'passed';
 export class CachedResponses implements FillHost {
   readonly cache: AsyncCache<StoredEntry | null>;
   private readonly isHonouringRequests: boolean;
-  readonly credentials: readonly string[];
+  private readonly credentials: readonly string[];
   private readonly answers: StoredAnswers;
   private readonly uncacheable = new Map<string, number>();
   private readonly refreshing = new Set<string>();
@@ -74,37 +74,62 @@ export class CachedResponses implements FillHost {
 
   /** @returns whether the exchange was answered; if not, the handler runs */
   handle(exchange: Exchange, route: BoundRoute): Decision | Promise<Decision> {
-    let bypass: string | undefined;
-    let key: string | undefined;
-    try {
-      bypass = this.bypassReason(exchange, route);
-      key = bypass === undefined ? this.keyOf(exchange, route) : undefined;
-    } catch {
-      bypass = 'option-error';
-      this.report(route, 'a function of @CachedResponse threw');
+    const keyed = this.keyOf(exchange, route);
+    if ('bypass' in keyed) {
+      return this.pass(exchange, { forward: keyed.bypass === 'method' ? 'method' : 'bypass', detail: keyed.bypass });
     }
-    if (key === undefined) {
-      const detail = bypass ?? 'audience';
-      return this.pass(exchange, { forward: detail === 'method' ? 'method' : 'bypass', detail });
-    }
-    return this.answers.sendFromMemory(exchange, route, key) ? 'answered' : this.answer(exchange, route, key);
+    return this.answers.sendFromMemory(exchange, route, keyed.key) ? 'answered' : this.answer(exchange, route, keyed);
   }
 
-  /** Lets the handler of a repeated request run, and stores its response at the given place. */
+  /**
+   * Lets the handler of a repeated request run, and stores its response at the given place: not when its guards say now
+   * that the client is of another audience.
+   */
   async refresh(exchange: Exchange, route: BoundRoute, place: Place): Promise<Decision> {
-    return this.fill(exchange, route, place, 'stale', requestDemand({}, false));
+    const keyed = this.keyOf(exchange, route, true);
+    if ('bypass' in keyed || keyed.key !== place.indexKey) {
+      return this.pass(exchange, { forward: 'stale', detail: 'audience' });
+    }
+    const { audienceReads } = keyed;
+    return this.fill(exchange, route, { ...place, audienceReads }, 'stale', requestDemand({}, false));
   }
 
-  /** The key of a request; `undefined` when its audience says that it has none. */
-  keyOf(exchange: Exchange, route: BoundRoute): string | undefined {
-    const { path, query } = splitUrl(exchange.url, route.query);
-    const { audience } = route;
-    const group = typeof audience === 'function' ? audience(exchange.request as CachedRequest) : undefined;
-    if (typeof audience === 'function' && group === undefined) {
-      return undefined;
+  /** The key of a request, or why the cache is passed by. The functions of the options run here, each once. */
+  private keyOf(exchange: Exchange, route: BoundRoute, isRefresh = false): Keyed | { readonly bypass: string } {
+    try {
+      const bypass = isRefresh ? undefined : this.bypassReason(exchange, route);
+      const { audience, reads } = bypass === undefined ? this.audienceOf(exchange, route) : {};
+      if (bypass !== undefined || (audience === undefined && typeof route.audience === 'function')) {
+        return { bypass: bypass ?? 'audience' };
+      }
+      const { path, query } = splitUrl(exchange.url, route.query);
+      const selection = declaredSelection(route.vary, exchange.requestFields);
+      const key = responseKey({ route: route.name, host: exchange.host, path, query, audience, selection });
+      return { key, audienceReads: reads };
+    } catch (error) {
+      this.report(route, optionProblem(error));
+      return { bypass: 'option-error' };
     }
-    const selection = declaredSelection(route.vary, exchange.requestFields);
-    return responseKey({ route: route.name, host: exchange.host, path, query, audience: group, selection });
+  }
+
+  private audienceOf(
+    { request, raw }: Exchange,
+    route: BoundRoute,
+  ): { readonly audience?: string | undefined; readonly reads?: AudienceReads } {
+    const { audience, audienceWatch } = route;
+    if (typeof audience !== 'function') {
+      return {};
+    }
+    const call = (): string | undefined => audience(request as CachedRequest);
+    if (this.options.rules === 'rfc9111') {
+      return { audience: call() };
+    }
+    const { text, reads } = audienceWatch.run(call, request, raw.request, raw.response, this.readRules(route));
+    return { audience: text, reads };
+  }
+
+  readRules({ audience, varyNames }: BoundRoute): ReadRules {
+    return { credentials: this.credentials, isAnonymous: audience === 'anonymous', keyHeaders: varyNames };
   }
 
   private bypassReason({ method, url, host, request, requestFields }: Exchange, route: BoundRoute): string | undefined {
@@ -128,9 +153,9 @@ export class CachedResponses implements FillHost {
       : undefined;
   }
 
-  private async answer(exchange: Exchange, route: BoundRoute, key: string): Promise<Decision> {
+  private async answer(exchange: Exchange, route: BoundRoute, keyed: Keyed): Promise<Decision> {
     const demand = requestDemand(exchange.requestFields, this.isHonouringRequests);
-    const { place, found } = await this.locate(exchange, key);
+    const { place, found } = await this.locate(exchange, keyed);
     if (found === undefined) {
       return demand.onlyIfCached
         ? this.refuse(exchange)
@@ -166,14 +191,23 @@ export class CachedResponses implements FillHost {
   }
 
   /** The stored response of a request, and the place of the next one: behind an index, if the URL has variants. */
-  private async locate(exchange: Exchange, key: string): Promise<{ place: Place; found: Found | undefined }> {
+  private async locate(
+    exchange: Exchange,
+    { key, audienceReads }: Keyed,
+  ): Promise<{ place: Place; found: Found | undefined }> {
     const first = await this.cache.lookup(key);
     const entry = valueOf(first);
     if (!isVariantIndex(entry)) {
-      return { place: { key, indexKey: key }, found: foundIn(first, undefined) };
+      return { place: { key, indexKey: key, audienceReads }, found: foundIn(first, undefined) };
     }
     const selection = selectionKey(entry.names, exchange.requestFields);
-    const place = { key: variantKey(key, entry.id, selection), indexKey: key, selection, index: entry };
+    const place = {
+      key: variantKey(key, entry.id, selection),
+      indexKey: key,
+      selection,
+      index: entry,
+      audienceReads,
+    };
     return { place, found: foundIn(await this.cache.lookup(place.key), selection) };
   }
 
@@ -198,7 +232,7 @@ export class CachedResponses implements FillHost {
         break;
     }
     if (isVariantIndex(outcome.entry)) {
-      return this.answer(exchange, route, place.indexKey);
+      return this.answer(exchange, route, { key: place.indexKey, audienceReads: place.audienceReads });
     }
     const entry = responseIn(outcome.entry);
     const isOwn = entry !== undefined && entry.selection === place.selection && entry.id !== place.stale?.stored.id;
@@ -292,6 +326,12 @@ export class CachedResponses implements FillHost {
 function hasBody(fields: Fields): boolean {
   const length = fields['content-length'];
   return (length !== undefined && length !== '0') || fields['transfer-encoding'] !== undefined;
+}
+
+/** The key of a request. */
+interface Keyed {
+  readonly key: string;
+  readonly audienceReads?: AudienceReads | undefined;
 }
 
 /** A stored response, and its times by the cache's clock. */

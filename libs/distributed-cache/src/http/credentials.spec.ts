@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ClientReads, type ReadRules } from './credentials.js';
+import { type AudienceReads, AudienceWatch, ClientReads, type ReadRules } from './credentials.js';
 
 type Request = IncomingMessage & Record<string, unknown> & { headers: Record<string, string | undefined> };
 
@@ -25,7 +25,6 @@ describe('the reads of a handler', () => {
   ): string | undefined {
     const request = Object.assign(new IncomingMessage(new Socket()), given) as Request;
     Object.assign(request.headers, { host: 'a.example' }, headers);
-    const audience = rules.audience as ((request: Request) => unknown) | undefined;
     reads = new ClientReads(
       request,
       request,
@@ -35,11 +34,10 @@ describe('the reads of a handler', () => {
         isAnonymous: false,
         keyHeaders: ['x-plan'],
         ...rules,
-        audience: audience === undefined ? undefined : () => audience(request),
       },
     );
     handler(request);
-    return reads.first(vary);
+    return reads.first(vary)?.text;
   }
 
   it.each<[string, (request: Request) => unknown, string | undefined]>([
@@ -83,16 +81,45 @@ describe('the reads of a handler', () => {
     expect(readBy(({ headers }) => headers['x-tenant'], { rules })).toBe('the header x-tenant');
   });
 
+  const asked = (watch: AudienceWatch, call: (request: Request) => unknown, given: object = {}): AudienceReads => {
+    const request = Object.assign(new IncomingMessage(new Socket()), given) as Request;
+    const rules = { credentials: ['x-api-key'], isAnonymous: false, keyHeaders: [] };
+    return watch.run(() => String(call(request)), request, request, {}, rules).reads;
+  };
+
   it('do not count for what the audience reads, and count for the rest', () => {
-    const rules = { audience: (({ headers, user }: Request) => [headers['x-tenant'], user]) as () => unknown };
-    expect(readBy(({ headers, user }) => [user, headers['x-tenant']], { rules })).toBeUndefined();
+    const audience = asked(new AudienceWatch(), ({ headers, user }) => [headers['x-tenant'], user]);
+    const rules = { audience };
+    expect(readBy(({ headers, user }) => [user, headers['x-tenant']], { rules })).toBe(undefined);
     expect(readBy(({ headers }) => headers['cookie'], { rules })).toBe('the header cookie');
-    const failing = {
-      audience: () => {
-        throw new Error('of the application');
-      },
+  });
+
+  it('are certain to be no reads of the audience when that was followed', () => {
+    const watch = new AudienceWatch();
+    const isCertain = (audience: AudienceReads, handler: (request: Request) => unknown): boolean | undefined => {
+      readBy(handler, { rules: { audience } });
+      return reads?.first([])?.isCertain;
     };
-    expect(readBy(({ user }) => user, { rules: failing })).toBe('request.user');
+    const readUser = ({ user }: Request) => user;
+    const readTenant = ({ headers }: Request) => headers['x-tenant'];
+    expect(isCertain(asked(watch, readUser), readTenant)).toBe(true);
+    watch.learn(['request.user']);
+    expect(isCertain(asked(watch, readUser), readUser)).toBeUndefined();
+    expect(isCertain(asked(watch, readUser), readTenant)).toBe(false);
+    watch.learn(['x-tenant']);
+    expect(isCertain(asked(watch, readUser), readTenant)).toBe(true);
+    expect(isCertain(asked(watch, readTenant), readTenant)).toBeUndefined();
+  });
+
+  it('of the audience leave the request as it was when it throws', () => {
+    const given: object = { user: 'ann' };
+    const request = Object.assign(new IncomingMessage(new Socket()), given) as Request;
+    const fail = (): never => {
+      throw new Error('of the application');
+    };
+    const rules = { credentials: [], isAnonymous: false, keyHeaders: [] };
+    expect(() => new AudienceWatch().run(fail, request, request, {}, rules)).toThrow('of the application');
+    expect(Object.getOwnPropertyDescriptor(request, 'user')).toMatchObject({ value: 'ann', writable: true });
   });
 
   it('do not count for what the response varies on, unless it is a credential', () => {

@@ -26,6 +26,12 @@ const CLIENT_HEADERS = ['authorization', 'cookie', 'proxy-authorization'] as con
 const HEADERS_OF_ANY_CLIENT =
   /^(?::authority|:method|:path|host|user-agent|referr?er|accept-encoding|cache-control|pragma|connection|keep-alive|via|te|trailer|transfer-encoding|upgrade|expect|date|dnt|priority|upgrade-insecure-requests|range|(?:if|sec|content)-.+)$/;
 
+/** All headers of a request, in other forms. */
+const HEADER_PROPERTIES = ['rawHeaders', 'headersDistinct'];
+
+/** Whether a read is one of a property, not of a header. */
+const isProperty = (read: string): boolean => /^(?:request|response)\./.test(read);
+
 /** Stands for all headers of a request: they were enumerated. */
 const ALL_HEADERS = 'all headers';
 
@@ -52,8 +58,56 @@ export interface ReadRules {
   readonly isAnonymous: boolean;
   /** The request headers that are part of the key. */
   readonly keyHeaders: readonly string[];
-  /** The function whose result is part of the key: what it reads, the handler may read. */
-  readonly audience?: (() => unknown) | undefined;
+  /** What the function whose result is part of the key has read: the handler may read it, too. */
+  readonly audience?: AudienceReads | undefined;
+}
+
+/** What an audience function has read of one request. */
+export interface AudienceReads {
+  readonly names: ReadonlySet<string>;
+  /** What was followed; `undefined`: all. */
+  readonly followed: ReadonlySet<string> | undefined;
+}
+
+/** A read of a handler that counts. */
+export interface ClientRead {
+  /** What was read, for the log. */
+  readonly text: string;
+  /** False: the audience function may have read it, too; it was not followed there. It is from the next request on. */
+  readonly isCertain: boolean;
+}
+
+/** More names than handlers have reasons to read: what is read beyond them is taken as not covered by the audience. */
+const MAX_FOLLOWED = 100;
+
+/**
+ * Runs the audience function of one route, once per request, and notes what it reads. It has to run before it is known
+ * whether a response is stored, and to follow all properties of a request takes longer than to answer it: after the first
+ * response only what the handlers of the route and the function have read so far is followed.
+ */
+export class AudienceWatch {
+  private followed: ReadonlySet<string> | undefined;
+
+  run(
+    call: () => string | undefined,
+    ...[request, raw, response, rules]: ConstructorParameters<typeof ClientReads>
+  ): { readonly text: string | undefined; readonly reads: AudienceReads } {
+    const { followed } = this;
+    const reads = new ClientReads(request, raw, response, rules, followed);
+    try {
+      return { text: call(), reads: { names: reads.names, followed } };
+    } finally {
+      reads.stop();
+    }
+  }
+
+  /** Takes note of what the handler and the audience function have read for one response. */
+  learn(names: readonly string[]): void {
+    const { followed = new Set<string>() } = this;
+    if (this.followed === undefined || names.some((name) => !followed.has(name))) {
+      this.followed = new Set([...followed, ...names].slice(0, MAX_FOLLOWED));
+    }
+  }
 }
 
 /**
@@ -72,17 +126,27 @@ export class ClientReads {
   /**
    * Follows the reads of the given request until {@link stop}.
    * @param response the response of `node:http`; middleware of Express shows views what it knows of the client in its `locals`
+   * @param followed the reads that are followed; `undefined`: all
    */
   constructor(
     request: object,
     raw: { headers: Fields },
     response: object,
     private readonly rules: ReadRules,
+    followed?: ReadonlySet<string>,
   ) {
     this.credentials = new Set([...CLIENT_HEADERS, ...rules.credentials]);
-    const names = new Set([...Object.keys(request), ...Object.keys(raw), ...CLIENT_PROPERTIES, ...TENANT_PROPERTIES]);
-    this.followHeaders(raw);
-    ADDRESS_PROPERTIES.forEach((property) => this.watch(request, property));
+    this.allowed = new Set(rules.audience?.names);
+    const isFollowed = (read: string): boolean => followed === undefined || followed.has(read);
+    if (followed === undefined || [...followed].some((read) => !isProperty(read))) {
+      this.followHeaders(raw);
+    }
+    HEADER_PROPERTIES.filter((name) => isFollowed(`request.${name}`)).forEach((name) => this.watch(raw, name));
+    const names =
+      followed === undefined
+        ? new Set([...Object.keys(request), ...Object.keys(raw), ...CLIENT_PROPERTIES, ...TENANT_PROPERTIES])
+        : [...followed].filter(isProperty).map((read) => read.slice('request.'.length));
+    ADDRESS_PROPERTIES.filter((name) => isFollowed(`request.${name}`)).forEach((name) => this.watch(request, name));
     for (const property of names) {
       if (this.isOfClient(request, property)) {
         this.watch(request, property);
@@ -91,23 +155,31 @@ export class ClientReads {
         this.watch(raw, property);
       }
     }
-    if (isPresent(response, 'locals')) {
+    if (isFollowed('response.locals') && isPresent(response, 'locals')) {
       this.watch(response, 'locals', 'response');
     }
-    this.allowed = this.readsOf(rules.audience);
+    this.reads.clear(); // of the lines above
+  }
+
+  /** So far, headers by name, and properties as `request.user`. */
+  get names(): ReadonlySet<string> {
+    return this.reads;
   }
 
   /**
    * What was read of the client and is not part of the key; `undefined`: nothing.
    * @param vary the request headers that the response names: its variants are kept apart by them
    */
-  first(vary: readonly string[]): string | undefined {
+  first(vary: readonly string[]): ClientRead | undefined {
     const isKnown = (read: string): boolean =>
       this.allowed.has(read) || (vary.includes(read) && !this.credentials.has(read));
-    const read = [...this.reads].find((name) => !isKnown(name));
-    return read === undefined || /^(?:request|response)\./.test(read) || read === ALL_HEADERS
-      ? read
-      : `the header ${read}`;
+    const unknown = [...this.reads].filter((name) => !isKnown(name));
+    const { audience } = this.rules;
+    const isCertain = (read: string): boolean => audience?.followed?.has(read) ?? true;
+    const read = unknown.find(isCertain) ?? unknown[0];
+    return read === undefined
+      ? undefined
+      : { text: isProperty(read) || read === ALL_HEADERS ? read : `the header ${read}`, isCertain: isCertain(read) };
   }
 
   /** From the first byte of the response on, middleware reads headers and the session, too, to compress and to save. */
@@ -169,21 +241,6 @@ export class ClientReads {
       },
     });
     this.replace(raw, 'headers', { value, writable: true });
-    this.watch(raw, 'rawHeaders');
-    this.watch(raw, 'headersDistinct');
-  }
-
-  /** What the audience reads is part of the key. */
-  private readsOf(audience: (() => unknown) | undefined): Set<string> {
-    this.reads.clear();
-    try {
-      audience?.();
-      return new Set(this.reads);
-    } catch {
-      return new Set();
-    } finally {
-      this.reads.clear();
-    }
   }
 
   private watch(target: object, property: string, owner = 'request'): void {

@@ -1,6 +1,6 @@
 import type { AsyncCache, LoaderContext } from '../core/index.js';
 import { answerFrom, appended, outgoingFields } from './answers.js';
-import { ClientReads } from './credentials.js';
+import { type AudienceReads, type ClientRead, ClientReads, type ReadRules } from './credentials.js';
 import {
   entryOf,
   newId,
@@ -12,7 +12,7 @@ import {
 import type { Answer, Exchange, ResponseHead, ResponseListener } from './exchange/exchange.js';
 import { HandlerRequest } from './handler-request.js';
 import type { BoundRoute } from './module/bound-route.js';
-import type { CachedRequest, HttpCacheOptions } from './module/options.js';
+import type { HttpCacheOptions } from './module/options.js';
 import { controlOf, type ResponseControl } from './response-control.js';
 import { coreTtl, ResponsePolicy } from './response-policy.js';
 import type { CacheStatus, ForwardReason } from './rules/cache-status.js';
@@ -30,6 +30,8 @@ export interface Place {
   /** The selecting headers, when the URL has variants. */
   readonly selection?: string;
   readonly index?: VariantIndex;
+  /** What the audience function has read of the request. */
+  readonly audienceReads?: AudienceReads | undefined;
   /** The response that is to be replaced. */
   readonly stale?: { readonly stored: StoredResponse; readonly staleMs: number };
   /** Called when a refresh in the background has ended. */
@@ -47,8 +49,8 @@ type Outcome =
 export interface FillHost {
   readonly cache: AsyncCache<StoredEntry | null>;
   readonly options: HttpCacheOptions;
-  /** Further request headers that are credentials, in lower case. */
-  readonly credentials: readonly string[];
+  /** Which reads of a route count, of its handler and of its audience function. */
+  readRules(route: BoundRoute): ReadRules;
   announce(exchange: Exchange, status: CacheStatus): void;
   statusMember(status: CacheStatus): string | undefined;
   rememberUncacheable(key: string): void;
@@ -62,8 +64,14 @@ export interface FillHost {
   ): void;
 }
 
+/** How long a request waits for the handler run of another one; then it runs the handler by itself. In milliseconds. */
+const MAX_WAIT_MS = 10_000;
+
 /** How long after its client has left a handler may still answer, in milliseconds. */
 const ABANDONED_MS = 10_000;
+
+/** The same for a refresh in the background, from its begin on: it has no client. */
+const REFRESH_MS = 60_000;
 
 /**
  * One run of a handler whose response is to be stored. Concurrent requests for one key share it, in this process and in
@@ -97,24 +105,41 @@ export class ResponseFill implements ResponseListener {
     const { cache } = this.responses;
     const { key, done } = this.place;
     return new Promise((resolve) => {
-      let isLeading = false;
+      let role: 'waits' | 'leads' | 'gone' = 'waits';
+      let limit = setTimeout(() => {
+        role = 'gone';
+        // The handler of that other request may hang: those that come now must not wait for it one after the other.
+        this.responses.rememberUncacheable(key);
+        resolve({ kind: 'failed' });
+      }, MAX_WAIT_MS).unref();
       const load = (context: LoaderContext): Promise<StoredEntry | null> => {
-        isLeading = true;
+        clearTimeout(limit);
         this.context = context;
+        if (role === 'gone') {
+          context.skip();
+          return Promise.resolve(null);
+        }
+        role = 'leads';
         const loaded = new Promise<StoredEntry | null>((settle) => {
           this.settle = settle;
         });
         this.followHandler();
+        if (done !== undefined) {
+          limit = setTimeout(() => this.end(null), REFRESH_MS).unref();
+        }
         resolve({ kind: 'leads' });
         return loaded;
       };
       cache
         .getOrSet(key, load, { grace: `${this.route.keptStaleMs}ms`, tags: this.policy.knownTags() })
         .then(
-          (entry) => resolve(isLeading ? { kind: 'leads' } : { kind: 'collapsed', entry }),
+          (entry) => resolve(role === 'leads' ? { kind: 'leads' } : { kind: 'collapsed', entry }),
           () => resolve({ kind: 'failed' }),
         )
-        .finally(done ?? (() => {}));
+        .finally(() => {
+          clearTimeout(limit);
+          done?.();
+        });
     });
   }
 
@@ -124,13 +149,8 @@ export class ResponseFill implements ResponseListener {
     const validators = place.stale === undefined ? {} : validationFields(place.stale.stored.fields);
     this.request = new HandlerRequest(exchange, route.query, validators);
     if (responses.options.rules !== 'rfc9111') {
-      const { audience, varyNames: keyHeaders } = route;
-      this.reads = new ClientReads(exchange.request, request, response, {
-        credentials: responses.credentials,
-        isAnonymous: audience === 'anonymous',
-        keyHeaders,
-        audience: typeof audience === 'function' ? () => audience(exchange.request as CachedRequest) : undefined,
-      });
+      const rules = { ...responses.readRules(route), audience: place.audienceReads };
+      this.reads = new ClientReads(exchange.request, request, response, rules);
     }
     const set = (name: string, value: string): void => exchange.setField(name, value);
     this.control.attach(set, this.clientFields, place.stale?.stored.fields);
@@ -168,11 +188,13 @@ export class ResponseFill implements ResponseListener {
     const refusal = firstRead === undefined ? this.policy.refusalOf(head) : 'client-read';
     if (refusal !== undefined) {
       this.responses.announce(this.exchange, { forward: this.forward, detail: refusal });
-      this.responses.rememberUncacheable(this.place.key);
+      if (firstRead?.isCertain !== false) {
+        this.responses.rememberUncacheable(this.place.key);
+      }
       if (firstRead !== undefined) {
         this.reportRead(firstRead);
       } else if (refusal === 'option-error') {
-        this.responses.report(this.route, 'a function of @CachedResponse threw');
+        this.responses.report(this.route, this.policy.optionProblem);
       } else if (refusal === 'tag') {
         this.responses.report(this.route, 'one of its tags is empty, no text, or ill-formed UTF-16');
       }
@@ -198,15 +220,19 @@ export class ResponseFill implements ResponseListener {
   }
 
   /** What the handler has read of its client and the key does not have. */
-  private firstRead({ fields }: ResponseHead): string | undefined {
+  private firstRead({ fields }: ResponseHead): ClientRead | undefined {
     const names = varyNames(fields);
+    this.route.audienceWatch.learn([...(this.reads?.names ?? []), ...(this.place.audienceReads?.names ?? [])]);
     return this.reads?.first(names === '*' ? [] : names);
   }
 
-  private reportRead(read: string): void {
+  private reportRead({ text, isCertain }: ClientRead): void {
+    if (!isCertain) {
+      return;
+    }
     this.responses.report(
       this.route,
-      `its handler read ${read}, which may differ between the clients that would share the response. Name what it depends on by audience or vary of @CachedResponse`,
+      `its handler read ${text}, which may differ between the clients that would share the response. Name what it depends on by audience or vary of @CachedResponse`,
     );
   }
 

@@ -3,7 +3,7 @@ import { withParams } from './decorators/cached-response.decorator.js';
 import { canonicalUrl, noVarySearch } from './entry/response-key.js';
 import { newId, type StoredResponse } from './entry/stored-response.js';
 import type { Exchange, ResponseHead } from './exchange/exchange.js';
-import { type BoundRoute, isForAllClients } from './module/bound-route.js';
+import { type BoundRoute, isForAllClients, optionProblem } from './module/bound-route.js';
 import type { CachedRequest, HttpCacheOptions } from './module/options.js';
 import type { ResponseControl } from './response-control.js';
 import type { Fields } from './rules/fields.js';
@@ -30,6 +30,8 @@ export class ResponsePolicy {
   private readonly startedAtMs = Date.now();
   private readonly isByTheLetter: boolean;
   private computedTags: readonly string[] = [];
+  /** What is wrong with the function of the options for which the response is refused. */
+  optionProblem = '';
 
   constructor(
     private readonly options: HttpCacheOptions,
@@ -76,7 +78,8 @@ export class ResponsePolicy {
       }
       this.computedTags = typeof tags === 'function' ? tags(this.exchange.request as CachedRequest, response) : [];
       return [...this.computedTags, ...this.control.addedTags].every(isUsableTag) ? undefined : 'tag';
-    } catch {
+    } catch (error) {
+      this.optionProblem = optionProblem(error);
       return 'option-error';
     }
   }

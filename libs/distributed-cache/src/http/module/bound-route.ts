@@ -1,7 +1,8 @@
 import { isDuration, toMs, type Duration } from '../../core/index.js';
+import { AudienceWatch } from '../credentials.js';
 import type { QueryRule, VaryValue } from '../entry/response-key.js';
 import { codingChooser } from '../rules/content-coding.js';
-import type { CachedResponseOptions, ClientRule, HttpCacheOptions } from './options.js';
+import type { CachedRequest, CachedResponseOptions, ClientRule, HandlerResponse, HttpCacheOptions } from './options.js';
 
 const ONE_MINUTE_MS = 60_000;
 const ONE_DAY_MS = 86_400_000;
@@ -14,7 +15,10 @@ export interface BoundRoute {
   /** Class and method. */
   readonly name: string;
   readonly ttlMs: number | 'response';
+  /** A function gives a text, or `undefined`. */
   readonly audience: NonNullable<CachedResponseOptions['audience']>;
+  /** Notes what the function of the audience reads. */
+  readonly audienceWatch: AudienceWatch;
   /** The declared request headers in lower case, each with its rule; `null`: the value as it is. */
   readonly vary: Readonly<Record<string, VaryValue | null>>;
   readonly varyNames: readonly string[];
@@ -69,11 +73,12 @@ export function bindRoute(name: string, options: CachedResponseOptions, module: 
   return {
     name,
     ttlMs: ttl === 'response' ? ttl : toMs(ttl),
-    audience: options.audience ?? 'anonymous',
+    audience: typeof options.audience === 'function' ? audienceOf(options.audience) : (options.audience ?? 'anonymous'),
+    audienceWatch: new AudienceWatch(),
     vary,
     varyNames: Object.keys(vary),
     query: options.query ?? 'all',
-    tags: options.tags ?? NO_TAGS,
+    tags: typeof options.tags === 'function' ? tagsOf(options.tags) : (options.tags ?? NO_TAGS),
     isByTheLetter,
     whileRevalidateMs,
     ifErrorMs,
@@ -86,15 +91,88 @@ export function bindRoute(name: string, options: CachedResponseOptions, module: 
     maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
     encodings,
     codingFor: codingChooser(encodings),
-    when: options.when,
-    cacheIf: options.cacheIf,
+    when: options.when && conditionOf<CachedRequest>('when', options.when),
+    cacheIf: options.cacheIf && conditionOf<HandlerResponse>('cacheIf', options.cacheIf),
   };
 }
 
 function varyRules(vary: NonNullable<CachedResponseOptions['vary']>): Record<string, VaryValue | null> {
   const isList = (rules: typeof vary): rules is readonly string[] => Array.isArray(rules);
   const entries = isList(vary) ? vary.map((name) => [name, null] as const) : Object.entries(vary);
-  return Object.fromEntries(entries.map(([name, rule]) => [name.toLowerCase(), rule]));
+  return Object.fromEntries(
+    entries.map(([name, rule]) => [name.toLowerCase(), typeof rule === 'function' ? varyValueOf(name, rule) : rule]),
+  );
+}
+
+/*
+ * The functions of the options, with their results checked: many of them read `request.user`, which has no type. A
+ * promise or an object as the text of an audience would be one text for all clients.
+ */
+
+/** A function of the options gave what it must not. The message says which one, and what it has to give. */
+class OptionResultError extends TypeError {
+  override readonly name = 'OptionResultError';
+
+  constructor(option: string, expected: string, result: unknown) {
+    const given =
+      result instanceof Promise ? 'a promise' : typeof result === 'object' ? 'an object' : `a ${typeof result}`;
+    super(`its option ${option} must return ${expected}, and returned ${given}`);
+  }
+}
+
+/** What the log says of an error that a function of the options has thrown. */
+export function optionProblem(error: unknown): string {
+  return error instanceof OptionResultError ? error.message : 'a function of @CachedResponse threw';
+}
+
+function audienceOf(call: (request: CachedRequest) => unknown): (request: CachedRequest) => string | undefined {
+  return (request) => {
+    const result = call(request);
+    return result === undefined || result === null
+      ? undefined
+      : textOf('audience', 'a text, such as String(request.user.id), or undefined', result);
+  };
+}
+
+function varyValueOf(
+  name: string,
+  call: (value: string | undefined) => unknown,
+): (value: string | undefined) => string {
+  return (value) => textOf(`vary of ${name}`, 'a text', call(value));
+}
+
+function textOf(option: string, expected: string, result: unknown): string {
+  if (
+    typeof result === 'string' ||
+    typeof result === 'number' ||
+    typeof result === 'bigint' ||
+    typeof result === 'boolean'
+  ) {
+    return `${result}`;
+  }
+  throw new OptionResultError(option, expected, result);
+}
+
+function conditionOf<Subject>(option: string, call: (subject: Subject) => unknown): (subject: Subject) => boolean {
+  return (subject) => {
+    const result = call(subject);
+    if (typeof result === 'object' && result !== null) {
+      throw new OptionResultError(option, 'true or false', result);
+    }
+    return Boolean(result);
+  };
+}
+
+type TagsOf = Extract<CachedResponseOptions['tags'], (...args: never) => unknown>;
+
+function tagsOf(call: TagsOf): TagsOf {
+  return (request, response) => {
+    const result: unknown = call(request, response);
+    if (!Array.isArray(result)) {
+      throw new OptionResultError('tags', 'a list of texts', result);
+    }
+    return result as string[];
+  };
 }
 
 function checkOptions(name: string, options: CachedResponseOptions): void {

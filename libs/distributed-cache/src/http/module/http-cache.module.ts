@@ -7,18 +7,16 @@ import {
   Module,
   type NestModule,
 } from '@nestjs/common';
-import { DiscoveryModule, DiscoveryService, HttpAdapterHost } from '@nestjs/core';
-import { DistributedCache } from '../../core/index.js';
+import { DiscoveryModule, DiscoveryService, HttpAdapterHost, ModuleRef } from '@nestjs/core';
+import { DistributedCache, StartCheckError } from '../../core/index.js';
 import { ANSWER_POINT } from '../answer-point.js';
 import type { RequestListener } from '../exchange/replayed-request.js';
 import { HttpCache } from '../http-cache.js';
+import { globalGuardsOf, guardFindings, GUARDS } from './guard-check.js';
 import type { HttpCacheOptions } from './options.js';
 import { type PurgeEndpoint, purgeController } from './purge-endpoint.js';
 import { HttpCacheRouter } from './router.js';
 import { UnsafeMethods } from './unsafe-methods.js';
-
-/** Nest's key for the guards of a method or class. */
-const GUARDS = '__guards__';
 
 /** What the module is made of, besides the options of the cache. It can't be computed asynchronously. */
 interface ModuleExtras {
@@ -76,6 +74,7 @@ export class HttpCacheModule extends ConfigurableModuleClass implements NestModu
     @Inject(HttpAdapterHost) private readonly adapterHost: HttpAdapterHost,
     @Inject(HttpCacheRouter) private readonly router: HttpCacheRouter,
     @Inject(DistributedCache) private readonly cache: DistributedCache,
+    @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
   ) {
     super();
   }
@@ -96,7 +95,10 @@ export class HttpCacheModule extends ConfigurableModuleClass implements NestModu
     return super.forRootAsync(options);
   }
 
-  /** Nest calls it before it reads the guards of the routes. */
+  /**
+   * Nest calls it before it reads the guards of the routes.
+   * @throws StartCheckError with `strictStart`, for routes for anonymous clients behind guards that may authenticate
+   */
   configure(consumer: MiddlewareConsumer): void {
     const { httpAdapter } = this.adapterHost;
     if (httpAdapter === undefined || !this.cache.config.enabled) {
@@ -110,6 +112,11 @@ export class HttpCacheModule extends ConfigurableModuleClass implements NestModu
         this.router.bind(metatype as Parameters<HttpCacheRouter['bind']>[0]).forEach(putLast);
       }
     }
+    const findings = guardFindings(this.router.anonymousRoutes, globalGuardsOf(this.moduleRef), ANSWER_POINT);
+    if (findings.length > 0 && this.cache.config.strictStart) {
+      throw new StartCheckError(findings);
+    }
+    this.router.reportAtStart(findings);
     if (!this.router.isEmpty) {
       const { middleware } = new UnsafeMethods(this.router);
       if (instance.addHook === undefined) {

@@ -12,6 +12,7 @@ import type { Place } from '../response-fill.js';
 import { ownUrlTag } from '../response-policy.js';
 import { CachedResponses } from '../cached-responses.js';
 import { type BoundRoute, bindRoute, isForAllClients } from './bound-route.js';
+import type { AnonymousRoute } from './guard-check.js';
 import { type CachedResponseOptions, completeOptions, type HttpCacheOptions } from './options.js';
 
 type Handler = (...args: never[]) => unknown;
@@ -22,6 +23,8 @@ export class HttpCacheRouter {
   private readonly routes = new Map<Type, Map<unknown, BoundRoute>>();
   private readonly replays = new WeakMap<IncomingMessage, Place>();
   private readonly logger = new Logger('HttpCache');
+  /** The bound routes for anonymous clients. */
+  readonly anonymousRoutes: AnonymousRoute[] = [];
 
   private readonly options: HttpCacheOptions;
 
@@ -56,22 +59,25 @@ export class HttpCacheRouter {
           `@CachedResponse of ${fullName}: the method has @Cached, too. @Cached caches its result, and everything around it runs on each request; @CachedResponse caches the response. Keep one of them`,
         );
       }
-      const options = ofMethod ?? ofClass;
-      if (isGet && options !== undefined && options !== false) {
-        bound.set(
-          handler,
-          bindRoute(
-            this.uniqueName(fullName),
-            { ...(ofClass === false ? undefined : ofClass), ...options },
-            this.options,
-          ),
-        );
+      const ownOptions = ofMethod ?? ofClass;
+      if (isGet && ownOptions !== undefined && ownOptions !== false) {
+        const options = { ...(ofClass === false ? undefined : ofClass), ...ownOptions };
+        bound.set(handler, bindRoute(this.uniqueName(fullName), options, this.options));
+        if (options.audience === undefined || options.audience === 'anonymous') {
+          this.anonymousRoutes.push({ controller, handler, name: fullName, isWritten: options.audience !== undefined });
+        }
       }
     }
     if (bound.size > 0) {
       this.routes.set(controller, bound);
     }
     return [...bound.keys()] as Handler[];
+  }
+
+  reportAtStart(findings: readonly string[]): void {
+    if (findings.length > 0) {
+      this.logger.warn(findings.join('\n'));
+    }
   }
 
   private isCachedMethod(controller: Type, name: string): boolean {
