@@ -46,7 +46,9 @@ export class BatchCollector<T> {
   private maxUndecided = KEYS_AT_ONCE;
   private timer: NodeJS.Timeout | undefined;
   private patienceEndsAtMs = 0;
-  private onAllBegun: () => void = () => {};
+  private onDecision: () => void = () => {};
+  /** Whether the loads of the list would be followed. */
+  private isFollowed = false;
 
   /** @param keys without duplicates */
   constructor(
@@ -60,10 +62,7 @@ export class BatchCollector<T> {
   /** Gets every key, in order. @throws the batch's own error, the same object */
   async run(): Promise<T[]> {
     try {
-      await new Promise<void>((resolve) => {
-        this.onAllBegun = resolve;
-        this.beginMore();
-      });
+      await this.beginAll();
       const results = await Promise.all(this.outcomes);
       return results.map((result) => {
         if (result.status === 'rejected') {
@@ -76,12 +75,24 @@ export class BatchCollector<T> {
     }
   }
 
+  /**
+   * Begins every key, a limited number at a time. A key is decided inside of its loader: the next one is begun outside,
+   * or it would count as requested by that loader.
+   */
+  private async beginAll(): Promise<void> {
+    const scope = loadScopes.current;
+    for (;;) {
+      loadScopes.run(scope, false, () => this.beginMore());
+      if (this.outcomes.length === this.keys.length) {
+        return;
+      }
+      await new Promise<void>((resolve) => (this.onDecision = resolve));
+    }
+  }
+
   private beginMore(): void {
     while (this.undecided < this.maxUndecided && this.outcomes.length < this.keys.length) {
       this.begin(this.outcomes.length);
-    }
-    if (this.outcomes.length === this.keys.length) {
-      this.onAllBegun();
     }
     if (this.undecided > 0) {
       this.restartPatience();
@@ -102,7 +113,7 @@ export class BatchCollector<T> {
     const getting = this.getOne(key, (context) => {
       const value = new Promise<T>((resolve, reject) => {
         this.waiting.push({ key, index, context, resolve, reject });
-        ownOf(context)?.enterQueue();
+        this.isFollowed = ownOf(context)?.joinQueue() === true || this.isFollowed;
       });
       decide();
       return value;
@@ -121,7 +132,7 @@ export class BatchCollector<T> {
 
   private onDecided(): void {
     if (this.outcomes.length < this.keys.length) {
-      this.beginMore();
+      this.onDecision();
     } else if (this.undecided === 0) {
       this.flush();
     } else {
@@ -144,7 +155,7 @@ export class BatchCollector<T> {
       this.patienceEndsAtMs = this.deadlineClock.nowMs() + PATIENCE_MS;
     } else if (isOver && this.outcomes.length < this.keys.length) {
       this.maxUndecided += KEYS_AT_ONCE; // keys that wait for other loads do not delay the rest
-      this.beginMore();
+      this.onDecision();
     } else if (isOver) {
       this.flush();
     }
@@ -158,23 +169,11 @@ export class BatchCollector<T> {
     }
   }
 
-  private async load(batch: readonly Waiting<T>[]): Promise<void> {
-    const keys = batch.map(({ key }) => key);
-    let settle: (entry: Waiting<T>, place: number) => void;
-    try {
-      const contexts = batch.map(({ context }) => context);
-      contexts.forEach((context) => ownOf(context)?.leaveQueue());
-      const values = await inScopesOf(contexts, () => this.loadMissing(keys, contextOfAll(contexts)));
-      contexts.forEach((context) => ownOf(context)?.enterQueue()); // to be stored, a part after the other
-      if (values.length !== keys.length) {
-        throw new RangeError(`The batch loader was asked for ${keys.length} values and returned ${values.length}`);
-      }
-      settle = ({ resolve }, place) => resolve(values[place] as T);
-    } catch (error) {
-      settle = ({ reject }) => reject(error);
-    }
-    for (let from = 0; from < batch.length; from += KEYS_AT_ONCE) {
-      const part = batch.slice(from, from + KEYS_AT_ONCE);
+  /** Runs the loader, then has its values stored, a part after the other; what a stored part needed is released. */
+  private async load(batch: Waiting<T>[]): Promise<void> {
+    const settle = await this.runLoader(batch);
+    for (let from = 0; batch.length > 0; from += KEYS_AT_ONCE) {
+      const part = batch.splice(0, KEYS_AT_ONCE);
       for (const [place, entry] of part.entries()) {
         settle(entry, from + place);
         if (place % KEYS_PER_TURN === KEYS_PER_TURN - 1 && place < part.length - 1) {
@@ -184,6 +183,24 @@ export class BatchCollector<T> {
       for (const { index } of part) {
         await this.outcomes[index]; // it is stored, or given up
       }
+    }
+  }
+
+  /** @returns a function that settles a key, given its place in the batch; never rejects */
+  private async runLoader(batch: readonly Waiting<T>[]): Promise<(entry: Waiting<T>, place: number) => void> {
+    const keys = batch.map(({ key }) => key);
+    const contexts = batch.map(({ context }) => context);
+    try {
+      contexts.forEach((context) => ownOf(context)?.leaveQueue());
+      const load = (): T[] | Promise<T[]> => this.loadMissing(keys, contextOfAll(contexts));
+      const values = await inScopesOf(contexts, this.isFollowed, load);
+      contexts.forEach((context) => ownOf(context)?.enterQueue()); // to be stored, a part after the other
+      if (values.length !== keys.length) {
+        throw new RangeError(`The batch loader was asked for ${keys.length} values and returned ${values.length}`);
+      }
+      return ({ resolve }, place) => resolve(values[place] as T);
+    } catch (error) {
+      return ({ reject }) => reject(error);
     }
   }
 }
@@ -219,13 +236,20 @@ function ownOf(context: LoaderContext): LoadContext | undefined {
  * Runs a batch on behalf of all of its keys, so that a request for one of them from inside the loader is recognized as
  * a cycle.
  */
-function inScopesOf<Result>(contexts: readonly LoaderContext[], work: () => Result): Result {
-  const own = contexts.filter((context) => context instanceof LoadContext);
-  return loadScopes.run(
-    own.flatMap(({ scope }) => scope),
-    own.some(({ isFollowed }) => isFollowed),
-    work,
-  );
+async function inScopesOf<Result>(
+  contexts: readonly LoaderContext[],
+  mustFollow: boolean,
+  work: () => Result | Promise<Result>,
+): Promise<Result> {
+  const scope = contexts.flatMap((context) => ownOf(context)?.scope ?? []);
+  const isFollowed = loadScopes.beginFollowing(mustFollow);
+  try {
+    return await loadScopes.run(scope, isFollowed, work);
+  } finally {
+    if (isFollowed) {
+      loadScopes.endFollowing();
+    }
+  }
 }
 
 /**

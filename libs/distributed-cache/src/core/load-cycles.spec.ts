@@ -57,6 +57,15 @@ describe.each(TIERS)('a load that waits for its own result (%s)', (_tiers, optio
     expect(outcomes.every((each) => each.status === 'rejected' && each.reason instanceof LoadCycleError)).toBe(true);
   });
 
+  it('is not found between the keys of a large batch, of which the later ones begin when earlier ones are decided', async () => {
+    const cache = users();
+    const keys = Array.from({ length: 2001 }, (_, index) => `key:${index}`);
+    const batch = cache.getOrSetMany(keys, async (missing) => missing);
+    const last = cache.getOrSet('key:2000', async () => `of ${await cache.getOrSet('key:0', async () => 'unused')}`);
+    expect(await last).toBe('of key:0');
+    expect((await batch).at(-1)).toBe('of key:0');
+  });
+
   it('rejects in a batch that requests one of its own keys', async () => {
     const cache = users();
     const loading = cache.getOrSetMany(['a', 'b', 'c'], async (missing) => {

@@ -136,6 +136,17 @@ export class LoadContext implements LoaderContext {
     }
   }
 
+  /** The load joins a batch, which is followed as a whole. @returns whether this load was followed until now */
+  joinQueue(): boolean {
+    const { isFollowed } = this;
+    if (isFollowed) {
+      this.isFollowed = false;
+      loadScopes.endFollowing();
+    }
+    this.enterQueue();
+    return isFollowed;
+  }
+
   /** The load waits for the others of its batch: the time until {@link leaveQueue} does not count as its loader's. */
   enterQueue(): void {
     this.scope.forEach((load) => load.enterQueue());
@@ -146,18 +157,24 @@ export class LoadContext implements LoaderContext {
     this.scope.forEach((load) => load.leaveQueue());
   }
 
-  // These are fields, because a loader may destructure its context: `({ skip }) => ...`.
-  readonly setTtl = (ttl: Duration): void => {
-    this.chosenTtl = ttl;
-  };
+  // Functions of their own, made when they are read: a loader may destructure its context, `({ skip }) => ...`.
+  get setTtl(): (ttl: Duration) => void {
+    return (ttl) => {
+      this.chosenTtl = ttl;
+    };
+  }
 
-  readonly addTags = (...tags: string[]): void => {
-    this.addedTags = [...this.addedTags, ...tagNames(tags)];
-  };
+  get addTags(): (...tags: string[]) => void {
+    return (...tags) => {
+      this.addedTags = [...this.addedTags, ...tagNames(tags)];
+    };
+  }
 
-  readonly skip = (): void => {
-    this.isSkipped = true;
-  };
+  get skip(): () => void {
+    return () => {
+      this.isSkipped = true;
+    };
+  }
 
   private use(controller: AbortController): AbortController {
     this.controller = controller;
@@ -221,7 +238,7 @@ const FOLLOWED_ANYWAY = 128;
  * first ones are followed, and those after a {@link suspect}. When none runs there is no cost.
  */
 export class FollowedScope<Value> {
-  private readonly storage = new AsyncLocalStorage<Value>();
+  private readonly storage = new AsyncLocalStorage<Value | undefined>();
   private inSynchronousPart: Value | undefined;
   private following = 0;
   private left: number;
@@ -244,8 +261,8 @@ export class FollowedScope<Value> {
   }
 
   /** Decides whether work that begins now is followed; if so, {@link endFollowing} must be called when it has ended. */
-  beginFollowing(): boolean {
-    const isFollowed = this.isFree || this.left > 0 || performance.now() < this.suspectUntilMs;
+  beginFollowing(isWanted = false): boolean {
+    const isFollowed = isWanted || this.isFree || this.left > 0 || performance.now() < this.suspectUntilMs;
     if (isFollowed) {
       this.left--;
       this.following++;
@@ -260,7 +277,8 @@ export class FollowedScope<Value> {
     }
   }
 
-  run<Result>(value: Value, isFollowed: boolean, work: () => Result): Result {
+  /** @param value `undefined`: the work belongs to no other */
+  run<Result>(value: Value | undefined, isFollowed: boolean, work: () => Result): Result {
     const outer = this.inSynchronousPart;
     this.inSynchronousPart = value;
     try {
