@@ -1,4 +1,4 @@
-import { isRecord } from './kinds.js';
+import { isObject } from './kinds.js';
 
 /**
  * The stored parts of an error. The type is one of the language's own; an error of any other class is restored as a
@@ -86,9 +86,9 @@ function typeOf(error: Error): string {
 
 function isErrorParts(parts: unknown): parts is ErrorParts {
   return (
-    isRecord(parts) &&
+    isObject(parts) &&
     [parts.type, parts.name, parts.message].every((part) => typeof part === 'string') &&
-    isRecord(parts.fields)
+    isObject(parts.fields)
   );
 }
 
