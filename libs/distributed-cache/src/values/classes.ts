@@ -8,7 +8,7 @@ import {
   instanceProblem,
   nameProblem,
 } from './class-safety.js';
-import { describeType, hasToJson, isObject } from './kinds.js';
+import { defineProperty, describeType, hasToJson, isObject } from './kinds.js';
 import { Refusal, withoutArticle } from './refusal.js';
 
 /** How the instances of one class are stored and restored. */
@@ -300,8 +300,7 @@ function withPrototype({ class: type }: RegisteredClass, data: unknown): object 
   const instance = Object.create(type.prototype) as object;
   for (const [key, value] of Object.entries(data)) {
     if (key !== '__proto__') {
-      // Defined, not assigned: a key from outside must not run a setter.
-      Object.defineProperty(instance, key, { value, enumerable: true, writable: true, configurable: true });
+      defineProperty(instance, key, value);
     }
   }
   return instance;

@@ -167,6 +167,11 @@ export function isPrototypeExtended(): boolean {
   return false;
 }
 
+/** Defines an own property. An assignment would run the setter of a prototype, or, for `__proto__`, replace it. */
+export function defineProperty(object: object, name: string, value: unknown, enumerable = true): void {
+  Object.defineProperty(object, name, { value, enumerable, configurable: true, writable: true });
+}
+
 type LookupGetter = (this: object, key: string) => unknown;
 
 const lookupGetter = Reflect.get(Object.prototype, '__lookupGetter__') as LookupGetter;
