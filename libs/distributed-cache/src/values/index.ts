@@ -4,7 +4,7 @@ export { ClassParts, ClassRegistry, type DeclaredClasses, InstanceGraph, type Re
 export { copyKept, copyTree, type KeptValue, layoutOf, rebuildTree } from './copy-tree.js';
 export { copyValue, type CopyInstance } from './copy.js';
 export { describeError, reviveError } from './error-parts.js';
-export { flattenTexts, flatText, freezeTree, readyTree } from './freeze-and-measure.js';
+export { flattenTexts, flatText, freezeTree, prepareTree } from './freeze-and-measure.js';
 export { inspectValue, MAX_BIGINT_DIGITS, MAX_SPARSE_LENGTH } from './inspect.js';
 export { parseJsonText, isPlainJson, MAX_DEPTH } from './json.js';
 export { describeType, isError, isNative, isObjectPrototype, isObject, isOfOwnClass } from './kinds.js';
