@@ -151,7 +151,7 @@ export class LocalTier {
     if (closing.aborted) {
       return false;
     }
-    coarseClock.nowMs(); // has an overdue heartbeat checked: see DistributedCache
+    coarseClock.nowMs(); // a read of the clock checks for an overdue heartbeat: see `DistributedCache.checkForPause`
     if (redis === undefined || this.isFullyTracked()) {
       return true;
     }

@@ -14,9 +14,9 @@ export function versionStamps({ version }: Pick<ResolvedNamespace, 'version'>): 
 }
 
 /**
- * The result of the check of a value from Redis. `other-version`: the value is of another version. The value is wrapped in an
- * object, because it may look like a promise. `isAsRead`: no code of the application has had it, which could have
- * changed it in place.
+ * The result of the check of a value from Redis. `other-version`: the value is of another version. A value is wrapped in
+ * an object, because it may look like a promise. `isAsRead`: neither a schema nor `migrate` has had it, and so changed it
+ * in place.
  */
 export type Checked = { readonly value: unknown; readonly isAsRead: boolean } | 'other-version' | 'mismatch';
 
