@@ -17,7 +17,7 @@ const codec = new ValueCodec({ maxValueBytes: 1e8, compression: false });
 const FLOOR = 'JSON (the floor)';
 const CONTESTANTS = {
   [FLOOR]: { write: JSON.stringify, read: (text) => JSON.parse(text) },
-  'this library': { write: (value) => codec.encode(value).payload, read: (payload) => codec.decode(payload).value },
+  'this library': { write: (value) => codec.encode(value).payload(), read: (payload) => codec.decode(payload).value },
   devalue: { write: devalue.stringify, read: devalue.parse },
   superjson: { write: superjson.stringify, read: superjson.parse },
   msgpackr: { write: pack, read: unpack },

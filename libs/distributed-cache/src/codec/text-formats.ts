@@ -5,7 +5,7 @@ import {
   describeType,
   inspectValue,
   isError,
-  isRecord,
+  isObject,
   parseJsonText,
   Refusal,
   toRefusedError,
@@ -76,7 +76,7 @@ export function unwrapPlainText(text: string, format: PlainFormat): unknown {
     return parsed;
   }
   const wrapped = format === 'keyv' || typeof parsed !== 'string' ? parsed : parseJsonText(parsed);
-  if (!isRecord(wrapped) || !('value' in wrapped)) {
+  if (!isObject(wrapped) || !('value' in wrapped)) {
     throw new CorruptEntryError('it is not an entry of Keyv');
   }
   return keyvStringsOf(wrapped['value']);
@@ -87,11 +87,11 @@ type Replacer = (this: unknown, key: string, value: unknown) => unknown;
 function replacerFor(format: PlainFormat): Replacer {
   return function (this: unknown, key, value) {
     // `JSON.stringify` has called `toJSON` before; the original is a property of the holder.
-    const before: unknown = isRecord(this) ? this[key] : value;
+    const before: unknown = isObject(this) ? this[key] : value;
     if (Buffer.isBuffer(before) && format !== 'json') {
       return `:base64:${before.toString('base64')}`;
     }
-    if (isRecord(value) && isUnknownToJson(value)) {
+    if (isObject(value) && isUnknownToJson(value)) {
       throw new Refusal('unserializable', `${describeType(value)} in plain JSON (format)`);
     }
     if (typeof value === 'bigint') {
@@ -154,7 +154,7 @@ function legacyValueOf(text: string, format: string): LegacyValue {
   const value = parseJsonText(text);
   const isDoublyEncoded = typeof value === 'string' && value.startsWith('{"') && value.endsWith('}');
   const wrapped = isDoublyEncoded ? parseOrUndefined(value) : value;
-  if (!isRecord(wrapped) || Array.isArray(wrapped) || Object.keys(wrapped).length > 2) {
+  if (!isObject(wrapped) || Array.isArray(wrapped) || Object.keys(wrapped).length > 2) {
     return { kind: 'plain', value };
   }
   const { expires, value: inner, ...others } = wrapped;
@@ -177,7 +177,7 @@ function keyvStringsOf(value: unknown): unknown {
   if (typeof value === 'string' && value.startsWith(':')) {
     return value.startsWith(':base64:') ? Buffer.from(value.slice(8), 'base64') : value.slice(1);
   }
-  if (isRecord(value)) {
+  if (isObject(value)) {
     // The object was just parsed and is not shared, so it is changed in place. The parser has limited its depth and
     // dropped `__proto__`.
     for (const key of Object.keys(value)) {

@@ -175,8 +175,8 @@ export interface RedisConnectionOptions {
 }
 
 /**
- * A Redis Cluster. Each master is judged separately: while one of them can't be used, the keys of the others are served
- * from Redis.
+ * A Redis Cluster. Each master has its own circuit breaker: while one of them can't be used, the keys of the others are
+ * served from Redis.
  */
 export interface RedisClusterOptions {
   /** The Cluster, by some of its nodes. */
@@ -241,7 +241,10 @@ export interface NamespaceOptions {
    * Default `read`.
    */
   validate?: ValidateMode;
-  /** The version of the values' shape. Entries of another version are misses: raise it when the shape changes. Default: none. */
+  /**
+   * The version of the values' shape. Entries of another version are misses: raise it when the shape changes. Default:
+   * none.
+   */
   version?: string | number;
   /**
    * Turns values of another version into values of the present one, when they are read; if it throws, the value is a

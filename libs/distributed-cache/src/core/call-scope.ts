@@ -1,7 +1,7 @@
 import { type CacheKey, encodeKey } from '../keys/index.js';
 import { ScopedValue } from '../scope/index.js';
 
-/** A piece of work whose calls pass over what is cached. */
+/** A piece of work in which calls do not read what is cached: a `bypass` or a `refresh`. */
 export class CallScope {
   isOpen = true;
   /** The entries that the calls of a refresh have loaded or stored anew. */

@@ -47,9 +47,9 @@ export interface KeyOptions {
 /** How one entry is kept. Options that are not given come from its namespace. */
 export interface EntryOptions<T = unknown> extends KeyOptions {
   /**
-   * How long the value is fresh; may be a function of the value, which must not be `async`: when it throws or returns
-   * no duration over 0, the value is returned and not stored (event `valueRefused`). `null` and `undefined` live for the namespace's
-   * `emptyTtl` at most, unless the TTL is a function.
+   * How long the value is fresh; may be a function of the value, which must not be `async`. When the function throws or
+   * returns no duration over 0, the value is returned and not stored (event `valueRefused`). `null` and `undefined` live
+   * for the namespace's `emptyTtl` at most, unless the TTL is a function.
    */
   readonly ttl?: Duration | ((value: T) => Duration);
   /** How long the entry is kept after its TTL, to be returned when a loader fails. */

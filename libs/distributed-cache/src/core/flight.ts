@@ -281,7 +281,7 @@ export class Flight implements WaitedLoad {
     this.goneReason = reason;
   }
 
-  /** Whether the load has ended with the call that began it: its loader has thrown the reason of the signal of that call. */
+  /** Whether the loader has thrown the reason of the signal of the call that began the load. */
   hasEndedWithCaller(error: unknown): boolean {
     return this.goneReason !== undefined && this.goneReason === error;
   }

@@ -45,7 +45,7 @@ export function effectOf({ command, reply }: Refusal, keyPrefix: string): Refusa
     return undefined;
   }
   const keyPattern = command === 'PUBLISH' ? `${keyPrefix}:#changed` : `${keyPrefix}:*`;
-  return { command, reply, keyPattern, effect: known ?? EFFECTS[command] ?? 'what needs it is not done' };
+  return { command, reply, keyPattern, effect: known ?? EFFECTS[command] ?? 'operations that need it fail' };
 }
 
 /** Whether the refusal means that no value can be stored. */

@@ -44,7 +44,7 @@ export class Lease {
     }
   }
 
-  /** Releases the lease, after no load. If Redis can't be asked, the release is sent again later. Never rejects. */
+  /** Releases a lease under which no loader has run. If Redis can't be asked, it is sent again later. Never rejects. */
   release(): Promise<void> {
     return this.sendRelease(() => this.tier.release(this.keys, this.token));
   }

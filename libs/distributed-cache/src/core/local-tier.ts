@@ -15,7 +15,7 @@ import {
   type ValueOrigin,
   type ValuesMode,
 } from '../local/index.js';
-import { type ClassRegistry, freezeTree, inspectValue, isRecord, toRefusedError } from '../values/index.js';
+import { type ClassRegistry, freezeTree, inspectValue, isObject, toRefusedError } from '../values/index.js';
 import { type EntryLife, XFETCH_HORIZON } from './entry-options.js';
 import type { CacheRuntime } from './runtime.js';
 
@@ -188,7 +188,7 @@ export class LocalTier {
     if (closing.aborted) {
       return false;
     }
-    coarseClock.nowMs(); // has an overdue heartbeat checked: see DistributedCache
+    coarseClock.nowMs(); // a read of the clock checks for an overdue heartbeat: see `DistributedCache.checkForPause`
     if (redis === undefined || this.isFullyTracked()) {
       return true;
     }
@@ -255,7 +255,7 @@ export class LocalValues {
   found(decoded: Decoded, origin: ValueOrigin, mode = this.namespaceMode): LocalForms {
     const { value, text, isAscii } = decoded;
     const isCloned = mode === 'cloned';
-    if (text === undefined || text.length < this.textFrom(mode) || !isRecord(value) || !this.rereads.prefersText()) {
+    if (text === undefined || text.length < this.textFrom(mode) || !isObject(value) || !this.rereads.prefersText()) {
       const stored = this.storable(decoded, isCloned ? 'given' : origin, mode);
       return { stored: isCloned ? withSpare(stored, value) : stored, forLocal: stored };
     }
@@ -278,7 +278,7 @@ export class LocalValues {
    * @param isSpare whether the first caller gets the value itself; default true
    */
   unkept(value: unknown, mode = this.namespaceMode, isSpare = true): StoredValue {
-    if (mode === 'shared' || !isRecord(value)) {
+    if (mode === 'shared' || !isObject(value)) {
       return asItIs(value);
     }
     try {
@@ -314,7 +314,7 @@ export class LocalValues {
    */
   isForSeveral(value: unknown, { form }: StoredValue, mode = this.namespaceMode): boolean {
     if (mode !== 'shared') {
-      return form !== 'plain' || (!isRecord(value) && typeof value !== 'function');
+      return form !== 'plain' || (!isObject(value) && typeof value !== 'function');
     }
     try {
       inspectValue(value, { classes: this.classes });

@@ -8,7 +8,7 @@ import { TierReplyError, TierUnavailableError, UnknownClassError } from '../erro
 import type { RedisRuntime } from './runtime.js';
 
 /*
- * What a lookup, a load and a write come to: the words in which the parts of a namespace answer each other.
+ * The results of lookups, loads and writes, which the parts of a namespace pass to each other.
  */
 
 /** There is no value for this key. A cached `undefined` or `null` is a hit, not a miss. */

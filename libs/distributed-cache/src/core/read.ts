@@ -40,7 +40,7 @@ export class EntryReader {
       : this.flights.read(key, (flight) => this.readShared(key, remote, flight));
   }
 
-  /** Reads Redis, for {@link checkAndKeep}; `undefined` when no Redis is configured: see {@link readLocal}. Never rejects. */
+  /** Reads Redis, for {@link checkAndKeep}; `undefined` when no Redis is configured. Never rejects. */
   find(key: string): Promise<RemoteLookup> | undefined {
     return this.remote?.reads.find(key);
   }

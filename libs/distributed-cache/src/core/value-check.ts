@@ -2,7 +2,7 @@ import { stampNamed, type Stamp } from '../codec/index.js';
 import type { ResolvedNamespace, SchemaResult, StandardSchemaV1 } from '../config/index.js';
 import type { SchemaMismatch } from '../events/index.js';
 import { withinTime } from '../redis/index.js';
-import { isRecord, isOfOwnClass } from '../values/index.js';
+import { isObject, isOfOwnClass } from '../values/index.js';
 import type { EntryOptions } from './entry-options.js';
 
 /** The name under which an entry carries the version of its namespace. No tag begins with `#`. */
@@ -14,9 +14,9 @@ export function versionStamps({ version }: Pick<ResolvedNamespace, 'version'>): 
 }
 
 /**
- * The result of the check of a value from Redis. `other-version`: the value is of another version. The value is wrapped in an
- * object, because it may look like a promise. `isAsRead`: no code of the application has had it, which could have
- * changed it in place.
+ * The result of the check of a value from Redis. `other-version`: the value is of another version. A value is wrapped in
+ * an object, because it may look like a promise. `isAsRead`: neither a schema nor `migrate` has had it, and so changed it
+ * in place.
  */
 export type Checked = { readonly value: unknown; readonly isAsRead: boolean } | 'other-version' | 'mismatch';
 
@@ -125,12 +125,12 @@ export class ValueCheck {
  * plain object, on which `@Exclude()` has no effect. A part that the output does not have is not looked at.
  */
 function losesClass(value: unknown, output: unknown, seen = new Set<object>()): boolean {
-  if (value === output || output === undefined || !isRecord(value) || seen.has(value)) {
+  if (value === output || output === undefined || !isObject(value) || seen.has(value)) {
     return false;
   }
   seen.add(value);
   if (isOfOwnClass(value)) {
-    return !isRecord(output) || Object.getPrototypeOf(output) !== Object.getPrototypeOf(value);
+    return !isObject(output) || Object.getPrototypeOf(output) !== Object.getPrototypeOf(value);
   }
   const [parts, outputs] = [partsOf(value), new Map(partsOf(output))];
   return parts.some(([place, part]) => losesClass(part, outputs.get(place), seen));
@@ -141,7 +141,7 @@ function partsOf(value: unknown): (readonly [unknown, unknown])[] {
   if (value instanceof Set) {
     return [...value].map((part, index) => [index, part]);
   }
-  return value instanceof Map ? [...value] : isRecord(value) && !ArrayBuffer.isView(value) ? Object.entries(value) : [];
+  return value instanceof Map ? [...value] : isObject(value) && !ArrayBuffer.isView(value) ? Object.entries(value) : [];
 }
 
 export class ValueChecks {

@@ -7,7 +7,7 @@ import {
   flatText,
   type KeptValue,
   measureValue,
-  readyTree,
+  prepareTree,
   rebuildTree,
   textBytes,
 } from '../values/index.js';
@@ -104,7 +104,7 @@ export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking
   if (isTree) {
     const isRebuilt = mode === 'cloned' || (mode === 'frozen' && isGiven);
     const kept = isRebuilt ? rebuildTree(value) : value;
-    const bytes = readyTree(kept, { flattens: isGiven, freezes: mode === 'frozen', isAscii });
+    const bytes = prepareTree(kept, { flattens: isGiven, freezes: mode === 'frozen', isAscii });
     return { value: kept, bytes, form: FORMS[mode], isTree: mode !== 'shared', spare: undefined };
   }
   const measured = measureValue(value);

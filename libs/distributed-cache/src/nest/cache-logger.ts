@@ -23,10 +23,10 @@ const CLASS_LOST =
   '. The schema turns an instance of a class into another object. Write a schema that keeps the instance, such as z.instanceof(User), or let the method return plain data';
 
 /**
- * Writes the cache's events to Nest's logger, under their wire names. Changes of state are logged once each way; faults
- * at most once in ten seconds each; hits, misses, sets and all other changes only with `logLookups`, at debug level, and if
- * that level is enabled when the application starts: in Nest's logger it is by default. Keys are shortened and values
- * never logged.
+ * Writes the cache's events to Nest's logger, under their wire names. Changes of state are logged once each way, and each
+ * fault at most once in ten seconds. Hits, misses, sets and all other changes are logged only with `logLookups`, at debug
+ * level, if that level is enabled when the application starts: in Nest's logger it is by default. Keys are shortened, and
+ * values never logged.
  */
 @Injectable()
 export class CacheLogger {

@@ -184,10 +184,9 @@ export class DistributedCacheModule extends ConfigurableModuleClass {
 
   /**
    * Names the namespaces that the importing module injects with `@InjectCache(namespace)`, and their options; as an
-   * object, also the classes whose instances it caches. Several
-   * modules may name one namespace with the same options; different ones are a `ConfigurationError` at the start. Needs
-   * the global module; beside one with `isGlobal: false` write `{ ...forFeature([...]), imports: [the module that has
-   * it] }`.
+   * object, also the classes whose instances it caches. Several modules may name one namespace with the same options;
+   * different ones are a `ConfigurationError` at the start. It needs the global module; beside one with `isGlobal: false`
+   * write `{ ...forFeature([...]), imports: [the module that has it] }`.
    * @throws ConfigurationError for options of a built-in namespace: other modules use it already; `forRoot` takes its
    * options; for a wrong option, and for a class that is declared already under another name or in another version
    */

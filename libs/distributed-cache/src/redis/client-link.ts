@@ -10,7 +10,7 @@ import {
   singleOptionsLike,
   type ConnectionSettings,
 } from './client-options.js';
-import { followCredentials, likeSource, withClusterCredentials, withCredentials } from './credentials.js';
+import { followCredentials, shareCredentials, withClusterCredentials, withCredentials } from './credentials.js';
 import {
   destroySocketOf,
   endClient,
@@ -253,5 +253,5 @@ export function openSubscriber(source: Redis, retryStrategy: (attempt: number) =
     retryStrategy,
   });
   followCredentials(subscriber.options, () => source.options);
-  return likeSource(subscriber, source);
+  return shareCredentials(subscriber, source);
 }

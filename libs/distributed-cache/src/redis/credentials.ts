@@ -89,7 +89,7 @@ export function withClusterCredentials(cluster: Cluster, ask: AskForCredentials 
 }
 
 /** Gives a client that duplicates another the same source of credentials. */
-export function likeSource(client: Redis, model: Redis): Redis {
+export function shareCredentials(client: Redis, model: Redis): Redis {
   const source = sources.get(model);
   return source === undefined ? client : askBeforeConnecting(client, source);
 }

@@ -5,7 +5,7 @@ import { TierReplyError } from '../errors/index.js';
 import { checkDirect } from './ready-check.js';
 import { dropEntries, fill, HOLD_OFF, put, replace } from './entry-commands.js';
 import { acquire, acquireByScript, hasEnded, markEnded, release, renew } from './leases.js';
-import { resultOf, type Request } from './send.js';
+import { sendRequest, type Request } from './send.js';
 
 const keys = { valueKey: 'c:n:k', leaseKey: 'c:{c:n:k}:lease', fillKey: 'c:{c:n:k}:fill' };
 const [value, newer] = [Buffer.from('value'), Buffer.from('newer')];
@@ -21,7 +21,7 @@ async function serverWith(options: RedisOptions) {
   });
   // Its greeting arrives before a monitor is opened, which would take it for a reply of its own.
   await checkDirect(client, async (each) => void (await each.ping()));
-  return { client, admin, send: <Result>(request: Request<Result>) => resultOf(client, request) };
+  return { client, admin, send: <Result>(request: Request<Result>) => sendRequest(client, request) };
 }
 
 describe.each([

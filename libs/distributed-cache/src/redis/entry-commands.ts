@@ -7,7 +7,7 @@ import {
   orElse,
   requireAll,
   requireDone,
-  resultOf,
+  sendRequest,
   runScript,
   scriptOf,
   type Command,
@@ -91,7 +91,7 @@ export function fill(
     sidecar === undefined
       ? [2, fillKey, leaseKey, token, bytes, lifeMs]
       : [3, fillKey, leaseKey, sidecarKeyOf(valueKey), token, bytes, lifeMs, sidecar];
-  return runScript(client, STAGE, args, { resultOf: isFilled }, [['rename', fillKey, valueKey]]);
+  return runScript(client, STAGE, args, isFilled, [['rename', fillKey, valueKey]]);
 }
 
 function isFilled([staged, moved]: Outcomes): boolean {
@@ -121,7 +121,7 @@ export function replace(
   after: Buffer,
   lifeMs: number,
 ): Request<void> {
-  return runScript(client, REPLACE, [3, valueKey, leaseKey, fillKey, before, after, lifeMs], { resultOf: requireDone });
+  return runScript(client, REPLACE, [3, valueKey, leaseKey, fillKey, before, after, lifeMs], requireDone);
 }
 
 /** Maximum number of entries in one request: a transaction is all that the server executes while it runs. */
@@ -144,7 +144,7 @@ export async function dropEntries(
   const perRequest = isCluster(client) ? 1 : ENTRIES_PER_REQUEST;
   const parts: Promise<boolean[]>[] = [];
   for (let from = 0; from < entries.length; from += perRequest) {
-    parts.push(resultOf(client, drop(client, entries.slice(from, from + perRequest), holdOffMs)));
+    parts.push(sendRequest(client, drop(client, entries.slice(from, from + perRequest), holdOffMs)));
   }
   return (await Promise.all(parts)).flat();
 }
@@ -196,9 +196,9 @@ function drop(client: RedisClient, part: readonly EntryKeys[], holdOffMs?: numbe
 /** A full Redis deletes, but not in a transaction: queueing its commands takes memory. */
 function dropFromFull(client: RedisClient, values: readonly string[], others: readonly string[]): Request<boolean[]> {
   const keys = [...values, ...others];
-  return runScript(client, DROP, [keys.length, ...keys, values.length], {
-    resultOf: (outcomes) => (requireAll(outcomes)[0] as number[]).map((count) => count > 0),
-  });
+  return runScript(client, DROP, [keys.length, ...keys, values.length], (outcomes) =>
+    (requireAll(outcomes)[0] as number[]).map((count) => count > 0),
+  );
 }
 
 /**
@@ -306,7 +306,7 @@ return 1`);
 export async function putPendingStamps(client: RedisClient, stamps: ReadonlyMap<string, PendingStamp>): Promise<void> {
   await Promise.all(
     inOneWrite(client, () =>
-      [...stamps].map(([key, pending]) => resultOf(client, putPendingStamp(client, key, pending))),
+      [...stamps].map(([key, pending]) => sendRequest(client, putPendingStamp(client, key, pending))),
     ),
   );
 }
@@ -316,11 +316,9 @@ function putPendingStamp(
   stampKey: string,
   { stamp, doneFromMs, attempted, lifeMs }: PendingStamp,
 ): Request<void> {
-  const replacing = runScript(client, REPLACE_STAMP, [1, stampKey, stamp, doneFromMs, attempted, lifeMs ?? ''], {
-    resultOf: requireDone,
-  });
+  const args: ScriptArguments = [1, stampKey, stamp, doneFromMs, attempted, lifeMs ?? ''];
   return orElse(
-    replacing,
+    runScript(client, REPLACE_STAMP, args, requireDone),
     (failure) => (failure.name === 'ReplyError' ? putStamp(stampKey, stamp, lifeMs) : undefined), // scripts are refused, or Redis is full
   );
 }

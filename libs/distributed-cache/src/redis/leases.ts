@@ -15,6 +15,7 @@ import {
   scriptOf,
   type Outcomes,
   type Request,
+  type ScriptArguments,
 } from './send.js';
 
 /** What Redis answers to an attempt to acquire a lease. */
@@ -139,7 +140,7 @@ export function acquireByScript(
   leaseMs: number,
 ): Request<LeaseAttempt> {
   const { valueKey, leaseKey } = keys;
-  const acquiring = runScript(client, TAKE, [2, valueKey, leaseKey, token, leaseMs], { resultOf: attemptOf });
+  const acquiring = runScript(client, TAKE, [2, valueKey, leaseKey, token, leaseMs], attemptOf);
   return orElse(acquiring, (failure) => {
     const refusal = refusalIn(failure);
     return refusal && readWithoutLease(keys, refusal);
@@ -222,9 +223,10 @@ export function renew(
   leaseMs: number,
 ): Request<readonly boolean[]> {
   const leases = loads.map(({ keys }) => keys.leaseKey);
-  return runScript(client, RENEW, [leases.length, ...leases, leaseMs, ...loads.map(({ token }) => token)], {
-    resultOf: (outcomes) => (requireAll(outcomes)[0] as number[]).map((isOurs) => isOurs === 1),
-  });
+  const args: ScriptArguments = [leases.length, ...leases, leaseMs, ...loads.map(({ token }) => token)];
+  return runScript(client, RENEW, args, (outcomes) =>
+    (requireAll(outcomes)[0] as number[]).map((isOurs) => isOurs === 1),
+  );
 }
 
 /** KEYS lease; ARGV token. Releases the lease if the token holds it. */
@@ -233,7 +235,7 @@ return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0
 
 /** Releases a lease of this process; a lease of another process is left alone. */
 export function release(client: RedisClient, { leaseKey }: EntryKeys, token: string): Request<void> {
-  return runScript(client, RELEASE, [1, leaseKey, token], { resultOf: requireDone });
+  return runScript(client, RELEASE, [1, leaseKey, token], requireDone);
 }
 
 /*

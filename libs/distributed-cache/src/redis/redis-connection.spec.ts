@@ -7,7 +7,7 @@ import { canMakeCertificates } from '../../../../test/support/test-certificates.
 import { ownRedis, proxyTo } from '../../../../test/support/redis-for-test.js';
 import type { ConnectionSettings } from './client-options.js';
 import type { RedisConnectionLimits } from './index.js';
-import { requireAll, resultOf } from './send.js';
+import { requireAll, sendRequest } from './send.js';
 
 function connectionTo(
   connection: ConnectionSettings,
@@ -254,7 +254,7 @@ it('RedisConnection gives up a connection that becomes silent during its setup, 
           proxy.stall('down', { onlyExisting: true });
         }
         const commands = [['echo', 'what is to be replayed']] as const;
-        await resultOf(client, { commands, atomic: true, resultOf: requireAll });
+        await sendRequest(client, { commands, atomic: true, resultOf: requireAll });
       },
     },
   );

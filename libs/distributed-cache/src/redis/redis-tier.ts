@@ -18,7 +18,7 @@ import { hasEnded, type LeaseAttempt, Leases, markEnded } from './leases.js';
 import { inOneWrite, type RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import type { SendCost } from './send-queue.js';
-import { resultOf, type Request } from './send.js';
+import { sendRequest, type Request } from './send.js';
 import {
   inspectEntry,
   StoredEntries,
@@ -154,7 +154,7 @@ export class RedisTier {
       valueKeys,
       (client) =>
         inOneWrite(client, () =>
-          Promise.all(entries.map(([keys, entry]) => resultOf(client, this.putting(client, keys, entry)))),
+          Promise.all(entries.map(([keys, entry]) => sendRequest(client, this.putting(client, keys, entry)))),
         ),
       { bytes, isPiece },
     );
@@ -190,7 +190,7 @@ export class RedisTier {
         await dropEntries(client, [keys]);
       } else {
         const lifeMs = Math.max(1, Math.ceil(graceMs));
-        await resultOf(client, replace(client, keys, bytes, expired.bytes, lifeMs));
+        await sendRequest(client, replace(client, keys, bytes, expired.bytes, lifeMs));
       }
       return true;
     });

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
 import { checkDirect } from './ready-check.js';
 import { destroySocketOf } from './redis-client.js';
-import { isDirect, requireAll, resultOf, senderOf, type Command, type Outcomes } from './send.js';
+import { isDirect, requireAll, sendRequest, senderOf, type Command, type Outcomes } from './send.js';
 
 /**
  * A connection of the cache (which queues and sends nothing twice), or one of the application that pipelines its
@@ -29,7 +29,7 @@ function send(client: Redis, commands: readonly Command[]): Promise<Outcomes> {
 }
 
 function transact(client: Redis, commands: readonly Command[]): Promise<Outcomes> {
-  return resultOf(client, { commands, atomic: true, resultOf: requireAll });
+  return sendRequest(client, { commands, atomic: true, resultOf: requireAll });
 }
 
 const CLIENTS: [name: string, options: object, isSentDirectly: boolean][] = [
@@ -86,7 +86,7 @@ describe.each(CLIENTS)('commands over %s', (_name, options, isSentDirectly) => {
     const key = `${keyPrefix}:text`;
     await client.set(key, 'text');
     const failures: string[] = [];
-    const found = await resultOf(client, {
+    const found = await sendRequest(client, {
       commands: [['incr', key]],
       resultOf: (outcomes) => String(requireAll(outcomes)[0]),
       insteadOf: ({ message }) => {

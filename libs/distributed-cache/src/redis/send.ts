@@ -215,7 +215,7 @@ export async function probeTransactions(client: RedisClient): Promise<void> {
   }
 }
 
-/** Sends a request, and the one in its place if it fails, and reports the result to the listener. */
+/** Sends a request and reports the result to the listener. If it fails, the request that it names instead is sent. */
 export function ask<Result>(client: RedisClient, request: Request<Result>, listener: ReplyListener<Result>): void {
   senderOf(client).execute(request.commands, request, (outcomes) => {
     let result: Result;
@@ -236,41 +236,35 @@ export function ask<Result>(client: RedisClient, request: Request<Result>, liste
 }
 
 /** Sends a request as {@link ask} does, and returns a promise of its result. */
-export function resultOf<Result>(client: RedisClient, request: Request<Result>): Promise<Result> {
+export function sendRequest<Result>(client: RedisClient, request: Request<Result>): Promise<Result> {
   return new Promise((resolve, reject) => ask(client, request, { onReply: resolve, onFailure: reject }));
 }
 
-/** The same request, followed by what `next` names after a failure for which the request itself has no other way. */
+/** The same request, with a request to send in its place if it fails and names none itself. */
 export function orElse<Result>(
-  { commands, atomic, resultOf: resultIn, insteadOf }: Request<Result>,
+  request: Request<Result>,
   next: (failure: Error) => Request<Result> | undefined,
 ): Request<Result> {
   return {
-    commands,
-    atomic,
-    resultOf: resultIn,
+    ...request,
     insteadOf: (failure) => {
-      const other = insteadOf?.(failure);
+      const other = request.insteadOf?.(failure);
       return other === undefined ? next(failure) : orElse(other, next);
     },
   };
 }
 
 /** The same request; `onResult` receives the result. */
-export function observed<Result>(
-  { commands, atomic, resultOf: resultIn, insteadOf }: Request<Result>,
-  onResult: (result: Result) => void,
-): Request<Result> {
+export function observed<Result>(request: Request<Result>, onResult: (result: Result) => void): Request<Result> {
   return {
-    commands,
-    atomic,
+    ...request,
     resultOf: (outcomes) => {
-      const result = resultIn(outcomes);
+      const result = request.resultOf(outcomes);
       onResult(result);
       return result;
     },
     insteadOf: (failure) => {
-      const other = insteadOf?.(failure);
+      const other = request.insteadOf?.(failure);
       return other && observed(other, onResult);
     },
   };
@@ -295,29 +289,23 @@ export type ScriptArguments = readonly [
 const scriptsSent = new WeakMap<object, Set<string>>();
 
 /**
- * A request whose first command runs a script. The text of the script is sent once on each connection, without asking
- * first whether the server has it: a reply that says no would cost a round trip, and may be late. It is sent again to a
- * server that has forgotten it.
+ * A request whose first command runs a script. The text of the script is sent with its first use on each connection: to
+ * try the hash first would cost a round trip. It is sent again to a server that has forgotten it.
  */
 export function runScript<Result>(
   client: RedisClient,
   { text, sha }: Script,
   args: ScriptArguments,
-  { atomic, resultOf: resultIn }: Omit<Request<Result>, 'commands' | 'insteadOf'>,
+  resultOf: (outcomes: Outcomes) => Result,
   after: readonly Command[] = [],
 ): Request<Result> {
-  const withText = (): Request<Result> => ({
-    commands: [['eval', text, ...args], ...after],
-    atomic,
-    resultOf: resultIn,
-  });
+  const withText = (): Request<Result> => ({ commands: [['eval', text, ...args], ...after], resultOf });
   if (!isSentBefore(connectionOf(client), sha)) {
     return withText();
   }
   return {
     commands: [['evalsha', sha, ...args], ...after],
-    atomic,
-    resultOf: resultIn,
+    resultOf,
     insteadOf: ({ message }) => (message.startsWith('NOSCRIPT') ? withText() : undefined),
   };
 }

@@ -13,7 +13,7 @@ import { allOf } from './batches.js';
 import { HOLD_OFF } from './entry-commands.js';
 import { type EntryKeys, sidecarKeyOf } from '../keys/index.js';
 import type { RedisConnection } from './redis-connection.js';
-import { requireAll, resultOf, type Request } from './send.js';
+import { requireAll, sendRequest, type Request } from './send.js';
 
 /**
  * An entry as Redis holds it: the value, when it was made, when its fresh life ends (the server's time), its stamps.
@@ -156,7 +156,7 @@ export class StoredEntries {
     const { connection } = this;
     const reading = connection.run(
       'GET',
-      (client) => Promise.all(valueKeys.map(async (key) => [key, await resultOf(client, metadataOf(key))] as const)),
+      (client) => Promise.all(valueKeys.map(async (key) => [key, await sendRequest(client, metadataOf(key))] as const)),
       valueKeys[0],
     );
     return new Map(await connection.deadlineClock.withinRest('GET', askedAtMs, reading));

@@ -8,7 +8,7 @@ import {
   instanceProblem,
   nameProblem,
 } from './class-safety.js';
-import { describeType, hasToJson, isRecord } from './kinds.js';
+import { defineProperty, describeType, hasToJson, isObject } from './kinds.js';
 import { Refusal, withoutArticle } from './refusal.js';
 
 /** How the instances of one class are stored and restored. */
@@ -120,7 +120,7 @@ export class ClassRegistry {
    */
   classOf(instance: object): RegisteredClass | undefined {
     const prototype: unknown = Object.getPrototypeOf(instance);
-    if (!isRecord(prototype) || prototype === Object.prototype) {
+    if (!isObject(prototype) || prototype === Object.prototype) {
       return undefined;
     }
     const known = this.#registered.get(prototype);
@@ -139,7 +139,7 @@ export class ClassRegistry {
 
   learnedClassOf(instance: object): RegisteredClass | undefined {
     const prototype: unknown = Object.getPrototypeOf(instance);
-    return isRecord(prototype) ? this.#learned.get(prototype) : undefined;
+    return isObject(prototype) ? this.#learned.get(prototype) : undefined;
   }
 
   /**
@@ -202,7 +202,7 @@ export class ClassRegistry {
    * @throws UnknownClassError, TypeError for a version that is not known, and the errors of `migrate` and `deserialize`
    */
   revive(parts: unknown): object {
-    if (!isRecord(parts) || typeof parts['name'] !== 'string' || !isVersion(parts['version'])) {
+    if (!isObject(parts) || typeof parts['name'] !== 'string' || !isVersion(parts['version'])) {
       throw new TypeError('These are not the parts of an instance');
     }
     const registered = this.#named(parts['name']);
@@ -218,7 +218,7 @@ export class ClassRegistry {
    * @throws UnknownClassError, and TypeError for a version that is not known, and for what is not a graph
    */
   reviveGraph(graph: unknown): unknown {
-    if (!isRecord(graph) || !Array.isArray(graph['classes'])) {
+    if (!isObject(graph) || !Array.isArray(graph['classes'])) {
       throw new TypeError('This is not a graph of instances');
     }
     for (const { name, version, instances } of graph['classes'] as Partial<InstancesOfClass>[]) {
@@ -230,7 +230,7 @@ export class ClassRegistry {
         throw new TypeError(`Its class has version ${registered.version} here`);
       }
       for (const instance of instances as unknown[]) {
-        if (!isRecord(instance) || Object.getPrototypeOf(instance) !== Object.prototype) {
+        if (!isObject(instance) || Object.getPrototypeOf(instance) !== Object.prototype) {
           throw new TypeError('This is not the data of an instance');
         }
         Object.setPrototypeOf(instance, registered.class.prototype);
@@ -294,14 +294,13 @@ function upToDate(registered: RegisteredClass, data: unknown, version: number): 
 }
 
 function withPrototype({ class: type }: RegisteredClass, data: unknown): object {
-  if (!isRecord(data)) {
+  if (!isObject(data)) {
     throw new TypeError('It has no properties');
   }
   const instance = Object.create(type.prototype) as object;
   for (const [key, value] of Object.entries(data)) {
     if (key !== '__proto__') {
-      // Defined, not assigned: a key from outside must not run a setter.
-      Object.defineProperty(instance, key, { value, enumerable: true, writable: true, configurable: true });
+      defineProperty(instance, key, value);
     }
   }
   return instance;

@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import { type CopyInstance, copyValue } from './copy.js';
-import { isPrototypeExtended, kindOf } from './kinds.js';
+import { isObject, isPrototypeExtended, kindOf } from './kinds.js';
 
 /**
  * Copies of trees: values in which no object is met twice. This is the copier of L1 hits; `copyValue` takes many times
@@ -169,10 +169,6 @@ function kindInTree(value: object): Layout['kind'] {
     default:
       return ['instance', 'null-prototype', 'plain'].includes(kindOf(value)) ? 'instance' : 'any';
   }
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }
 
 function copyBy(layout: Layout, value: object, copyInstance: CopyInstance | undefined): object {

@@ -1,5 +1,5 @@
 import { flatText } from './freeze-and-measure.js';
-import { hasInternalSlots } from './kinds.js';
+import { defineProperty, hasInternalSlots } from './kinds.js';
 
 type CopyOf = (part: unknown) => unknown;
 
@@ -10,9 +10,10 @@ type CopyOf = (part: unknown) => unknown;
 export type CopyInstance = (instance: object) => object | undefined;
 
 /**
- * A deep copy of cached data: what `structuredClone` does, plus `URL` and `URLSearchParams`, minus its cost for plain objects. Shared
- * references and cycles are preserved; objects of other classes keep their prototype. It does not recurse, so no depth
- * overflows the stack: each object gets an empty copy when it is first met, which is filled later.
+ * A deep copy of cached data. It is faster than `structuredClone` for plain objects, and copies `URL` and
+ * `URLSearchParams` too. Shared references and cycles are preserved; objects of other classes keep their prototype. It
+ * does not recurse, so no depth overflows the stack: each object gets an empty copy when it is first met, which is
+ * filled later.
  * @param toKeep whether the copy is stored: texts and small buffers then get memory of their own, instead of a part of
  * shared memory
  * @param freezes whether every object of the copy is frozen for which that is all it takes
@@ -97,7 +98,7 @@ function fill(copy: object, from: object, copyOf: CopyOf): void {
     const isSpread = Object.getPrototypeOf(from) === Object.prototype;
     for (const [name, part] of Object.entries(from)) {
       if (!isSpread || typeof part === 'string' || (typeof part === 'object' && part !== null)) {
-        define(copy, name, copyOf(part), true);
+        defineProperty(copy, name, copyOf(part));
       }
     }
   }
@@ -149,11 +150,6 @@ function fillError(copy: object, from: Error, copyOf: CopyOf): void {
   Reflect.deleteProperty(copy, 'stack'); // the stack of the copy would name the wrong place
   for (const name of Object.getOwnPropertyNames(from)) {
     const part = (from as unknown as Record<string, unknown>)[name];
-    define(copy, name, copyOf(part), Object.prototype.propertyIsEnumerable.call(from, name));
+    defineProperty(copy, name, copyOf(part), Object.prototype.propertyIsEnumerable.call(from, name));
   }
-}
-
-/** Defined, not assigned: the name `__proto__`, or a setter of the prototype, must not run any code. */
-function define(copy: object, name: string, value: unknown, enumerable: boolean): void {
-  Object.defineProperty(copy, name, { value, enumerable, configurable: true, writable: true });
 }

@@ -1,4 +1,4 @@
-import { isRecord } from './kinds.js';
+import { defineProperty, isObject } from './kinds.js';
 
 /**
  * The stored parts of an error. The type is one of the language's own; an error of any other class is restored as a
@@ -53,13 +53,13 @@ export function reviveError(parts: unknown): Error {
   const { type, name, message, fields } = parts;
   const error = create(type, message, parts);
   if (name !== error.name) {
-    define(error, 'name', name, false);
+    defineProperty(error, 'name', name, false);
   }
   for (const key of Object.keys(fields)) {
-    define(error, key, fields[key], true);
+    defineProperty(error, key, fields[key]);
   }
   // A stack made here would be misleading, and would name files of this process.
-  define(error, 'stack', message === '' ? name : `${name}: ${message}`, false);
+  defineProperty(error, 'stack', message === '' ? name : `${name}: ${message}`, false);
   return error;
 }
 
@@ -86,13 +86,8 @@ function typeOf(error: Error): string {
 
 function isErrorParts(parts: unknown): parts is ErrorParts {
   return (
-    isRecord(parts) &&
+    isObject(parts) &&
     [parts.type, parts.name, parts.message].every((part) => typeof part === 'string') &&
-    isRecord(parts.fields)
+    isObject(parts.fields)
   );
-}
-
-/** Defined, not assigned: a key from outside must not run a setter. */
-function define(error: Error, key: string, value: unknown, enumerable: boolean): void {
-  Object.defineProperty(error, key, { value, enumerable, writable: true, configurable: true });
 }

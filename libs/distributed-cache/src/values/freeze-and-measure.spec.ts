@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { measureValue } from './measure.js';
-import { freezeTree, readyTree } from './freeze-and-measure.js';
+import { freezeTree, prepareTree } from './freeze-and-measure.js';
 
 const json = (): fc.Arbitrary<object> =>
   fc.jsonValue({ maxDepth: 6 }).filter((value): value is object => typeof value === 'object' && value !== null);
@@ -22,13 +22,13 @@ const { record } = fc.letrec((tie) => ({
   record: fc.record({ id: tie('value'), name: tie('value'), tags: tie('value') }),
 }));
 
-describe('readyTree', () => {
+describe('prepareTree', () => {
   it('counts the same bytes as measureValue, for values of every kind', () => {
     fc.assert(
       fc.property(record as fc.Arbitrary<object>, (value) => {
         measureValue(value);
         const { bytes } = measureValue(value);
-        expect(readyTree(value, { flattens: true, freezes: true, isAscii: false })).toBe(bytes);
+        expect(prepareTree(value, { flattens: true, freezes: true, isAscii: false })).toBe(bytes);
       }),
     );
   });
@@ -38,19 +38,19 @@ describe('readyTree', () => {
       name: 'a longer name than is shared',
       list: ['x', 'short', 'some text of more characters', 1.5, null],
     };
-    readyTree(value, { flattens: false, freezes: false, isAscii: false });
-    const bytes = readyTree(value, { flattens: false, freezes: false, isAscii: false });
-    expect(readyTree(value, { flattens: false, freezes: true, isAscii: true })).toBe(bytes);
+    prepareTree(value, { flattens: false, freezes: false, isAscii: false });
+    const bytes = prepareTree(value, { flattens: false, freezes: false, isAscii: false });
+    expect(prepareTree(value, { flattens: false, freezes: true, isAscii: true })).toBe(bytes);
   });
 
   it('counts own properties only, not those of Object.prototype', () => {
     const value = () => ({ list: [{ name: 'a name of some length' }], text: 'another text' });
-    const care = { flattens: true, freezes: true, isAscii: false };
-    readyTree(value(), care);
-    const bytes = readyTree(value(), care);
+    const options = { flattens: true, freezes: true, isAscii: false };
+    prepareTree(value(), options);
+    const bytes = prepareTree(value(), options);
     Object.assign(Object.prototype, { stray: 'a text that every object inherits' });
     try {
-      expect(readyTree(value(), care)).toBe(bytes);
+      expect(prepareTree(value(), options)).toBe(bytes);
     } finally {
       Reflect.deleteProperty(Object.prototype, 'stray');
     }
@@ -60,7 +60,7 @@ describe('readyTree', () => {
     fc.assert(
       fc.property(json(), (value) => {
         const before = structuredClone(value);
-        readyTree(value, { flattens: true, freezes: true, isAscii: false });
+        prepareTree(value, { flattens: true, freezes: true, isAscii: false });
         expect(value).toStrictEqual(before);
         expect([...measureValue(value).objects].every((part) => Object.isFrozen(part))).toBe(true);
       }),
@@ -70,7 +70,7 @@ describe('readyTree', () => {
   it('accepts a value that is frozen already, in part or as a whole', () => {
     const long = 'a text of more than a dozen characters';
     const value = { list: Object.freeze([long, { text: long }]), text: long };
-    readyTree(value, { flattens: true, freezes: true, isAscii: false });
+    prepareTree(value, { flattens: true, freezes: true, isAscii: false });
     expect(value).toStrictEqual({ list: [long, { text: long }], text: long });
     expect(Object.isFrozen(value.list[1])).toBe(true);
   });
@@ -81,14 +81,14 @@ describe('readyTree', () => {
       enumerable: true,
       writable: false,
     });
-    readyTree(value, { flattens: true, freezes: true, isAscii: false });
+    prepareTree(value, { flattens: true, freezes: true, isAscii: false });
     expect(value).toMatchObject({ text: 'a text of some length', other: 'another text of some length' });
     expect(Object.isFrozen(value)).toBe(true);
   });
 
   it('freezes nothing in mode shared', () => {
     const value = { list: [{ text: 'x' }] };
-    readyTree(value, { flattens: true, freezes: false, isAscii: false });
+    prepareTree(value, { flattens: true, freezes: false, isAscii: false });
     expect(Object.isFrozen(value) || Object.isFrozen(value.list) || Object.isFrozen(value.list[0])).toBe(false);
   });
 });

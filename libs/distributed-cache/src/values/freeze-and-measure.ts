@@ -2,7 +2,7 @@ import { isPrototypeExtended } from './kinds.js';
 import { arrayBytes, isSharedText, isWide, primitiveBytes, shapeBytes, textBytes } from './measure.js';
 
 /** What the walk does with a tree besides measuring it, and what is known about the tree. */
-interface TreeCare {
+interface TreeOptions {
   /** Whether its texts get memory of their own: see `flatText`. */
   readonly flattens: boolean;
   readonly freezes: boolean;
@@ -10,7 +10,7 @@ interface TreeCare {
   readonly isAscii: boolean;
 }
 
-/** {@link TreeCare} as bits, because it is passed along for every value in the tree. */
+/** {@link TreeOptions} as bits, because they are passed along for every value in the tree. */
 const FLATTENS = 1;
 const FREEZES = 2;
 const IS_ASCII = 4;
@@ -22,13 +22,13 @@ const IS_EXTENDED = 8;
  * and arrays, each met once, with no accessor among their properties and no more than 200 deep.
  * @returns the estimated heap in bytes
  */
-export function readyTree(value: object, { flattens, freezes, isAscii }: TreeCare): number {
-  const care =
+export function prepareTree(value: object, { flattens, freezes, isAscii }: TreeOptions): number {
+  const flags =
     (flattens ? FLATTENS : 0) |
     (freezes ? FREEZES : 0) |
     (isAscii ? IS_ASCII : 0) |
     (isPrototypeExtended() ? IS_EXTENDED : 0);
-  return readyObject(value, care);
+  return prepareObject(value, flags);
 }
 
 /** Freezes such data, and does nothing else. */
@@ -57,53 +57,53 @@ function freezePart(part: unknown, isExtended: boolean): void {
   }
 }
 
-function readyObject(value: object, care: number): number {
-  return Array.isArray(value) ? readyArray(value, care) : readyRecord(value as Record<string, unknown>, care);
+function prepareObject(value: object, flags: number): number {
+  return Array.isArray(value) ? prepareArray(value, flags) : prepareRecord(value as Record<string, unknown>, flags);
 }
 
-function readyArray(array: unknown[], care: number): number {
+function prepareArray(array: unknown[], flags: number): number {
   let bytes = arrayBytes(array.length);
-  const flattens = (care & FLATTENS) !== 0 && !Object.isFrozen(array);
+  const flattens = (flags & FLATTENS) !== 0 && !Object.isFrozen(array);
   for (let index = 0; index < array.length; index++) {
-    bytes += readyPart(array, index, array[index], care, flattens);
+    bytes += preparePart(array, index, array[index], flags, flattens);
   }
-  if ((care & FREEZES) !== 0) {
+  if ((flags & FREEZES) !== 0) {
     Object.freeze(array);
   }
   return bytes;
 }
 
-function readyRecord(record: Record<string, unknown>, care: number): number {
+function prepareRecord(record: Record<string, unknown>, flags: number): number {
   let [bytes, count, first, last] = [0, 0, '', ''];
-  const flattens = (care & FLATTENS) !== 0 && !Object.isFrozen(record);
+  const flattens = (flags & FLATTENS) !== 0 && !Object.isFrozen(record);
   for (const name in record) {
-    if ((care & IS_EXTENDED) !== 0 && !Object.hasOwn(record, name)) {
+    if ((flags & IS_EXTENDED) !== 0 && !Object.hasOwn(record, name)) {
       continue;
     }
     if (count++ === 0) {
       first = name;
     }
     last = name;
-    bytes += readyPart(record, name, record[name], care, flattens);
+    bytes += preparePart(record, name, record[name], flags, flattens);
   }
-  if ((care & FREEZES) !== 0) {
+  if ((flags & FREEZES) !== 0) {
     Object.freeze(record);
   }
   return bytes + shapeBytes(record, count, first, last);
 }
 
 /** Prepares one part of the tree. @param flattens whether a text in its holder can be replaced, and is to be */
-function readyPart<Key extends string | number>(
+function preparePart<Key extends string | number>(
   holder: Record<Key, unknown>,
   key: Key,
   part: unknown,
-  care: number,
+  flags: number,
   flattens: boolean,
 ): number {
   if (typeof part !== 'string') {
-    return typeof part === 'object' && part !== null ? readyObject(part, care) : primitiveBytes(part);
+    return typeof part === 'object' && part !== null ? prepareObject(part, flags) : primitiveBytes(part);
   }
-  const wide = (care & IS_ASCII) === 0 && isWide(part);
+  const wide = (flags & IS_ASCII) === 0 && isWide(part);
   if (flattens) {
     overwrite(holder, key, flatText(part, wide));
   }

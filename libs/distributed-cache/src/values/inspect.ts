@@ -18,7 +18,7 @@ import {
   hasStandardPrototype,
   hasToJson,
   isError,
-  isRecord,
+  isObject,
   isOfOwnClass,
   kindOf,
 } from './kinds.js';
@@ -105,7 +105,7 @@ class ValueInspector implements Inspection {
 
   visit(value: unknown, depth: number): void {
     if (typeof value === 'object') {
-      if (isRecord(value)) {
+      if (isObject(value)) {
         this.#visitObject(value, depth);
       }
     } else if (typeof value === 'number') {

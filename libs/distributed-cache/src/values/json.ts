@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { hasToJson, isPrototypeExtended, isRecord } from './kinds.js';
+import { hasToJson, isPrototypeExtended, isObject } from './kinds.js';
 import { CorruptEntryError } from '../errors/index.js';
 
 /** Deepest nesting of containers that is written, and that is accepted when it is read. */
@@ -23,7 +23,7 @@ function isPlain(value: unknown, depth: number, seen: SeenObjects): boolean {
     case 'number':
       return Number.isFinite(value) && (value !== 0 || 1 / value > 0);
     case 'object':
-      return !isRecord(value) || (depth < MAX_DEPTH && seen.add(value) && isPlainObject(value, depth + 1, seen));
+      return !isObject(value) || (depth < MAX_DEPTH && seen.add(value) && isPlainObject(value, depth + 1, seen));
     default:
       return false;
   }
@@ -142,7 +142,7 @@ function parse(text: string): unknown {
  * @returns false when more than `levels` levels are nested
  */
 function tidyJson(value: unknown, levels = MAX_DEPTH): boolean {
-  if (!isRecord(value)) {
+  if (!isObject(value)) {
     return true;
   }
   if (levels === 0) {

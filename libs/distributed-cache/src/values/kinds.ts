@@ -98,10 +98,11 @@ export function isNative(type: object): boolean {
 }
 
 function isObjectPrototypeOfAnotherRealm(prototype: unknown): boolean {
-  return isRecord(prototype) && Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+  return isObject(prototype) && Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
+/** Whether a value is an object: an array or an instance of a class is one, too; `null` and a function are none. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
@@ -134,7 +135,7 @@ export function hasStandardPrototype(builtIn: object): boolean {
 /** Whether an object belongs to a class of the application, which may extend a built-in. */
 export function isOfOwnClass(object: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(object);
-  const type = isRecord(prototype) ? prototype.constructor : undefined;
+  const type = isObject(prototype) ? prototype.constructor : undefined;
   return prototype !== null && !(typeof type === 'function' && isNative(type)) && !hasStandardPrototype(object);
 }
 
@@ -142,11 +143,11 @@ export function isOfOwnClass(object: object): boolean {
  * A type for messages: "a Promise", "an Agent". A class name is code, not data, and is shown only if it looks like one.
  */
 export function describeType(value: unknown): string {
-  if (!isRecord(value)) {
+  if (!isObject(value)) {
     return `a ${typeof value}`;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
-  const type = isRecord(prototype) ? prototype.constructor : undefined;
+  const type = isObject(prototype) ? prototype.constructor : undefined;
   const name = typeof type === 'function' && /^[A-Za-z_$][\w$]{0,60}$/.test(type.name) ? type.name : 'object';
   return `${/^(?:[aeio]|u(?!s|ni|u))/i.test(name) ? 'an' : 'a'} ${name}`;
 }
@@ -164,6 +165,11 @@ export function isPrototypeExtended(): boolean {
     return true;
   }
   return false;
+}
+
+/** Defines an own property. An assignment would run the setter of a prototype, or, for `__proto__`, replace it. */
+export function defineProperty(object: object, name: string, value: unknown, enumerable = true): void {
+  Object.defineProperty(object, name, { value, enumerable, configurable: true, writable: true });
 }
 
 type LookupGetter = (this: object, key: string) => unknown;

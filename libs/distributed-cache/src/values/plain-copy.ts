@@ -2,13 +2,13 @@ import { types } from 'node:util';
 import { dataOfInstance } from './class-safety.js';
 import { ClassParts, type ClassRegistry, InstanceGraph, isKeptByProperties, type RegisteredClass } from './classes.js';
 import { describeError, reviveError } from './error-parts.js';
-import { hasToJson, isError, isRecord, kindOf } from './kinds.js';
+import { hasToJson, isError, isObject, kindOf } from './kinds.js';
 
 /**
  * Copies a value into one that can be written as it is. Instances become the parts of which they are restored.
  * `__proto__` keys, symbols and accessors are dropped. Shared references and cycles stay. With `flatten`, instances of
- * unregistered classes become plain objects of their own properties, or the result of their `toJSON`. Built-ins that are written by their content (dates,
- * buffers, URLs) are not copied.
+ * unregistered classes become plain objects of their own properties, or the result of their `toJSON`. Built-ins that are
+ * written by their content (dates, buffers, URLs) are not copied.
  *
  * Call it only with a value that `inspectValue` has accepted: that check limits the depth of this walk.
  */
@@ -38,7 +38,7 @@ class PlainCopier {
   ) {}
 
   copy(value: unknown): unknown {
-    if (!isRecord(value)) {
+    if (!isObject(value)) {
       return value;
     }
     return this.#copies.has(value) ? this.#copies.get(value) : this.#copyObject(value);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
-import { BytesValue, isRecord } from '../../values/index.js';
+import { BytesValue, isObject } from '../../values/index.js';
 import type { Fields } from '../rules/fields.js';
 
 /** A response as the cache keeps it. Times in milliseconds. */
@@ -75,7 +75,7 @@ function isResponseHead(head: Partial<Record<keyof StoredResponse, unknown>>): h
     Number(status) >= 200 &&
     Number(status) <= 599 &&
     TIMES.every((name) => Number.isFinite(head[name])) &&
-    isRecord(fields) &&
+    isObject(fields) &&
     Object.entries(fields).every(([name, value]) => isField(name, value))
   );
 }
@@ -94,7 +94,7 @@ function isField(name: string, value: unknown): boolean {
 }
 
 export function isVariantIndex(entry: StoredEntry | null | undefined): entry is VariantIndex {
-  if (!isRecord(entry) || entry instanceof BytesValue) {
+  if (!isObject(entry) || entry instanceof BytesValue) {
     return false;
   }
   const { kind, id, names } = entry as Partial<Record<keyof VariantIndex, unknown>>;

@@ -69,19 +69,19 @@ export function createCacheManager(cache: DistributedCache, options: CacheManage
  */
 export function withCacheManagerDefaults(options: DistributedCacheOptions = {}): DistributedCacheOptions {
   const { namespaces = {} } = options;
-  if (!isObject(namespaces)) {
+  if (!isRecord(namespaces)) {
     return options;
   }
   const { [CACHE_MANAGER_NAMESPACE]: own = {} } = namespaces;
-  if (!isObject(own)) {
+  if (!isRecord(own)) {
     return options;
   }
   const { values = 'cloned' } = own;
   return { ...options, namespaces: { ...namespaces, [CACHE_MANAGER_NAMESPACE]: { ...own, values } } };
 }
 
-/** The types guarantee it; plain JavaScript and JSON files don't. */
-function isObject<Value>(value: Value): value is Value & object {
+/** Whether a value is an object to read options from. The types guarantee it; plain JavaScript and JSON files don't. */
+function isRecord<Value>(value: Value): value is Value & object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -141,7 +141,7 @@ function cachedDecorator<Args extends unknown[], Result>(
   };
 }
 
-/** The options by which a key depends on more than the arguments, or a hit on more than the key. */
+/** With one of these options the key depends on more than the arguments, or a hit on more than the key. */
 const NOT_PLAIN = ['key', 'instanceKey', 'varyBy', 'version', 'refreshAhead', 'condition'] as const;
 
 /** Whether a call with one argument is decided by that argument alone. */

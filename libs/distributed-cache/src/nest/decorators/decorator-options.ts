@@ -120,21 +120,23 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
 /** The namespace of `@Cached()` without one. */
 export const DEFAULT_NAMESPACE = 'default';
 
-/** The options of a decorator that are options of each call; `tags` apart, which may be a function. */
-const CALL_OPTIONS = [
-  'ttl',
-  'cacheIf',
-  'staleIf',
-  'grace',
-  'refreshAhead',
-  'refreshContext',
-  'softTimeout',
-  'hardTimeout',
-  'schema',
-  'validate',
-  'values',
-  'flatten',
-] as const satisfies readonly (keyof CachedOptions & keyof EntryOptions)[];
+/** An option of a decorator that is passed on with each call. Those of the key, and `tags`, depend on the call. */
+type CallOption = Exclude<keyof CachedOptions & keyof EntryOptions, 'tags' | keyof KeyOptions>;
+
+const CALL_OPTIONS = Object.keys({
+  ttl: true,
+  cacheIf: true,
+  staleIf: true,
+  grace: true,
+  refreshAhead: true,
+  refreshContext: true,
+  softTimeout: true,
+  hardTimeout: true,
+  schema: true,
+  validate: true,
+  values: true,
+  flatten: true,
+} satisfies Record<CallOption, true>) as readonly CallOption[];
 
 /** The options of one call. Built once for all calls, unless the tags depend on the arguments. */
 export function entryOptionsOf<Args extends unknown[], Result>(

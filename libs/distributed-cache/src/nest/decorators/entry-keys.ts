@@ -122,7 +122,7 @@ function claimRange(application: DistributedCache, owner: NamedClass, parts: Def
   }
 }
 
-/** The ways out when the name of a class does not identify its methods. */
+/** What to write when the name of a class does not identify its methods. */
 export const NAME_REMEDY =
   'Rename one class, write `@CacheDefaults({ name })` above it, pass `keyPrefix` or `key` to its decorators, or keep the names of classes in the minifier (keepNames)';
 
@@ -176,8 +176,8 @@ export class KeySuffix {
 }
 
 /**
- * The key with which a hit is looked for. A text without a suffix stays a text, which costs nothing and is checked only
- * where it is not found.
+ * The key with which a hit is looked for. A text without a suffix stays a text, which costs nothing. Whether it is valid
+ * is checked only when it is not found.
  * @param caller the name of the method for the event of a hit; empty if nothing listens to it
  */
 export function hitKey(key: string, suffix: string, caller: string): CacheKey {

@@ -10,8 +10,8 @@ import { isBuiltIn } from '../cache-tokens.js';
 import { answersItself } from '../decorators/cached.decorator.js';
 
 /*
- * What the check at the start finds in the decorated methods of an application, in three parts: default keys that collide
- * or change, evictions that reach no entry, and results that depend on the request.
+ * What the check at the start finds in the decorated methods of an application: default keys that collide or change,
+ * evictions that reach no entry, and results that depend on the request.
  */
 
 interface DefaultKeyMethod {
@@ -63,7 +63,7 @@ function sharedKeys(methods: readonly DefaultKeyMethod[]): string[] {
   return [...shared.values()];
 }
 
-/** A name of one character, or of two as minifiers make it; few classes are called so by hand. */
+/** A name of one character, or of two as minifiers make them. Few authors give a class such a name. */
 const MINIFIED = /^(?:[\w$]|[a-z_$][\w$])$/;
 /** The names that `mixin()` of Nest makes at each start. */
 const RANDOM = /^[0-9a-f]{21}$/;
