@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { BuiltLibrary } from './support/built-library.js';
 
 const TRACED_LIBRARY = pathToFileURL(resolve(import.meta.dirname, '../scripts/traced-library.mjs')).href;
@@ -12,8 +12,7 @@ const MAX_FILES_OF_MISS = 65;
 type Operation = 'getOrSet' | 'decorated' | 'firstMiss' | 'miss';
 
 /** The files whose functions each operation has run, in a process of its own over the Redis of the run. */
-async function tracedFiles(): Promise<Record<Operation, string[]>> {
-  const library = await BuiltLibrary.build();
+async function tracedFiles(library: BuiltLibrary): Promise<Record<Operation, string[]>> {
   const options = { redis: { host: '127.0.0.1', port: inject('redisPort') }, keyPrefix: `test-${randomUUID()}` };
   const outcome = await library.runScript(`
     import { TracedLibrary } from '${TRACED_LIBRARY}';
@@ -34,15 +33,19 @@ async function tracedFiles(): Promise<Record<Operation, string[]>> {
     const names = Object.entries(files).map(([operation, each]) => [operation, [...each.keys()]]);
     console.log(JSON.stringify(Object.fromEntries(names)));
   `);
-  library.remove();
   expect(outcome).toEqual({ exitCode: 0, signal: null, output: expect.stringMatching(/^\{/) as unknown });
   return JSON.parse(outcome.output) as Record<Operation, string[]>;
 }
 
 const isRedis = (file: string): boolean => file.startsWith('redis/');
 
+let library: BuiltLibrary;
 let files: Record<Operation, string[]>;
-beforeAll(async () => void (files = await tracedFiles()), 60_000);
+beforeAll(async () => {
+  library = await BuiltLibrary.build();
+  files = await tracedFiles(library);
+}, 60_000);
+afterAll(() => library.remove());
 
 describe('a hit of L1', () => {
   it.each(['getOrSet', 'decorated'] as const)('runs no function of redis/: %s', (operation) => {
@@ -54,6 +57,22 @@ describe('a hit of L1', () => {
   it(`runs functions of ${MAX_FILES} files at most in getOrSet`, () => {
     expect(files.getOrSet.length).toBeLessThanOrEqual(MAX_FILES);
   });
+});
+
+it('a hit of L1 is an own copy in a process that may not compile text', async () => {
+  const script = `
+    import { createDistributedCache } from '${library.addressOf('core/index.js')}';
+    const cache = (await createDistributedCache({ redis: false })).getCache('rows');
+    const load = async () => [{ id: 1, owner: { name: 'Ada' } }];
+    for (let call = 0; call < 10; call++) {
+      const [row] = await cache.getOrSet('key', load);
+      row.id++;
+      row.owner.name += '!';
+    }
+    console.log(JSON.stringify(await cache.get('key')));
+  `;
+  const outcome = await library.runScript(script, { NODE_OPTIONS: '--disallow-code-generation-from-strings' });
+  expect(outcome).toEqual({ exitCode: 0, signal: null, output: '[{"id":1,"owner":{"name":"Ada"}}]\n' });
 });
 
 describe('a miss', () => {

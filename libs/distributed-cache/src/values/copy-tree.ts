@@ -7,13 +7,9 @@ import { isObject, isPrototypeExtended, kindOf } from './kinds.js';
  * as long for its table of shared references. It looks for no accessors and symbols, because L1 keeps only values that
  * were inspected before, and no reader gets the object that L1 keeps.
  *
- * An object is cloned by spreading, for which V8 copies the hidden class together with the values; then its parts are
- * replaced. Two things make that fast:
- *
- * - A {@link Layout} says which properties may hold objects. The copier does not look at the others: to ask for the type
- *   of a text reads the memory of that text, which is seldom in the caches of the processor.
- * - V8 specialises each spread in the source for the first four hidden classes that it meets; for more it takes several
- *   times as long. So there are many functions that spread ({@link PLACES}), and a layout keeps to one of them.
+ * A {@link Layout} describes the values of one type. It says which properties may hold objects: the copier does not look
+ * at the others, whose memory is seldom in the caches of the processor. And it has a function of its own that clones
+ * these objects, which V8 specialises for them ({@link compileClone}).
  *
  * docs/internals.md compares other ways.
  */
@@ -53,8 +49,12 @@ const MAX_LAYOUTS = 5000;
 /** A layout is made when values with its signature are copied this often. */
 const MIN_SIGHTS = 4;
 const MAX_SIGNATURES = 1000;
-/** V8 specialises one place for up to four hidden classes. One remains for values that vary. */
-const SHAPES_PER_PLACE = 3;
+/** Each takes about 3 KB. Further layouts share one function for all objects, which takes two to three times as long. */
+const MAX_CLONES = 500;
+/** A spread is as fast for an object with more properties. */
+const MAX_NAMES = 30;
+/** V8 turns an object into a hash table when more properties than this are added to it by name. */
+const MAX_ADDED = 16;
 
 type Clone = (value: object) => object;
 
@@ -65,7 +65,10 @@ type Clone = (value: object) => object;
  */
 class Layout {
   kind: 'unseen' | 'record' | 'instance' | 'list' | 'map' | 'date' | 'any' = 'unseen';
+  /** Clones an object without its parts. */
   clone: Clone = cloneInstance;
+  /** The names of all properties, in order; `undefined` when its objects differ in them. */
+  names: readonly string[] | undefined;
   /** The properties that may hold objects, and the layouts of these objects. */
   readonly parts: { readonly name: string; readonly layout: Layout }[] = [];
   /** The layout of the elements of a list that are objects, or of the values of a Map. */
@@ -73,9 +76,9 @@ class Layout {
 
   learn(value: object, levels = MAX_LEVELS): void {
     const kind = levels === 0 ? 'any' : kindInTree(value);
-    if (this.kind === 'unseen') {
+    const isFirst = this.kind === 'unseen';
+    if (isFirst) {
       this.kind = kind;
-      this.clone = kind === 'record' ? placeFor(value) : cloneInstance;
     } else if (this.kind !== kind) {
       this.kind = 'any';
     }
@@ -87,12 +90,25 @@ class Layout {
         }
       });
     } else if (this.kind === 'record' || this.kind === 'instance') {
-      this.#learnParts(value, levels - 1);
+      const names = Object.keys(value);
+      this.#learnNames(names, isFirst);
+      this.#learnParts(value, names, levels - 1);
     }
   }
 
-  #learnParts(value: object, levels: number): void {
-    for (const name of Object.keys(value)) {
+  #learnNames(names: readonly string[], isFirst: boolean): void {
+    if (isFirst) {
+      this.names = names;
+    } else if (this.names === undefined || isSameList(this.names, names)) {
+      return;
+    } else {
+      this.names = undefined;
+    }
+    this.clone = compileClone(this.kind === 'instance', this.names);
+  }
+
+  #learnParts(value: object, names: readonly string[], levels: number): void {
+    for (const name of names) {
       const part = (value as Record<string, unknown>)[name];
       if (isObject(part)) {
         const known = this.parts.find((each) => each.name === name);
@@ -153,7 +169,7 @@ function signatureOf(value: object, levels = 4): string {
     return levels > 0 && isObject(first) ? `[${signatureOf(first, levels - 1)}` : '[';
   }
   const names = Object.keys(value);
-  return `${names.length} ${names[0]} ${names.at(-1)}`;
+  return `${kindInTree(value)} ${names.length} ${names[0]} ${names.at(-1)}`;
 }
 
 function kindInTree(value: object): Layout['kind'] {
@@ -237,50 +253,37 @@ function cloneInstance(value: object): object {
   return { __proto__: Object.getPrototypeOf(value) as object | null, ...value };
 }
 
-const placesByShape = new Map<string, Clone>();
-
-function placeFor(value: object): Clone {
-  const shape = Object.keys(value).join();
-  const known = placesByShape.get(shape);
-  if (known !== undefined || placesByShape.size === PLACES.length * SHAPES_PER_PLACE) {
-    return known ?? cloneRecord;
-  }
-  const place = PLACES[placesByShape.size % PLACES.length] ?? cloneRecord;
-  placesByShape.set(shape, place);
-  return place;
-}
-
 function cloneRecord(value: object): object {
   return { ...value };
 }
 
-/** One function many times: see the top of this file. */
-const PLACES: readonly Clone[] = [
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-  (value) => ({ ...value }),
-];
+let clonesLeft = MAX_CLONES;
+
+/**
+ * A function that clones the objects of one layout. V8 specialises each place in a source for the first few kinds of
+ * objects that it meets there, so each layout needs a place of its own: it is compiled from text. The text depends on
+ * nothing but the number of properties; their names are passed in.
+ * @param names the properties of all objects of the layout; `undefined`: they differ
+ */
+function compileClone(isInstance: boolean, names: readonly string[] = []): Clone {
+  const listed = names.length > MAX_NAMES ? [] : names;
+  const parameters = listed.map((_, index) => `name${index}`);
+  const copied = parameters.length === 0 ? '...value' : parameters.map((name) => `[${name}]: value[${name}]`).join();
+  const prototype = isInstance ? '__proto__: Object.getPrototypeOf(value), ' : '';
+  try {
+    if (clonesLeft-- > 0) {
+      const make = new Function(...parameters, `return (value) => ({ ${prototype}${copied} })`);
+      return make(...listed) as Clone;
+    }
+  } catch {
+    clonesLeft = 0; // this process may not compile text: `node --disallow-code-generation-from-strings`
+  }
+  return isInstance ? cloneInstance : cloneRecord;
+}
+
+function isSameList(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((name, index) => name === others[index]);
+}
 
 /** Copies a tree of which nothing is known. */
 function copyAny(value: object, copyInstance: CopyInstance | undefined, levels: number): object {
@@ -319,7 +322,7 @@ function rebuildPart(value: object): object {
   if (Array.isArray(value)) {
     return value.map(rebuilt);
   }
-  const copy: Record<string, unknown> = {};
+  const copy: Record<string, unknown> = Object.keys(value).length > MAX_ADDED ? { ...value } : {};
   for (const name in value) {
     copy[name] = rebuilt((value as Record<string, unknown>)[name]);
   }
