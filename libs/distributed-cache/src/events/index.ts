@@ -26,6 +26,7 @@ export {
   COUNTERS,
   Counters,
   GAUGES,
+  HitCounts,
 } from './cache-metrics.js';
 export {
   HISTOGRAMS,
