@@ -1,5 +1,5 @@
 import type { Duration, ResolvedNamespace, ValuesMode } from '../config/index.js';
-import { CacheMetrics, Counters, type CacheHealth } from '../events/index.js';
+import { CacheMetrics, Counters, HitCounts, type CacheHealth } from '../events/index.js';
 import { type CacheKey, PreparedKey } from '../keys/index.js';
 import { readingOf, type EntryStore, type Reading, type TopEntry, type TopOrder } from '../local/index.js';
 import { checkHealth } from './health.js';
@@ -35,6 +35,7 @@ export class AsyncCache<T = unknown> {
   private readonly hits: { readonly isObserved: boolean };
   private readonly store: EntryStore | undefined;
   private readonly reading: Reading;
+  private readonly hitCounts = new HitCounts();
   private readonly counters = new Counters();
   private readonly recorder: Recorder;
   private readonly local: LocalTier;
@@ -283,7 +284,14 @@ export class AsyncCache<T = unknown> {
     const fallback = config.enabled && config.fallback !== false && local !== undefined;
     const isLive = redis?.connection.isLive === true;
     const { entryCount, usedBytes } = this.local;
-    return new CacheMetrics(this.namespace, this.counters, isLive, fallback, entryCount, usedBytes);
+    return new CacheMetrics(
+      this.namespace,
+      this.counters.plus(this.hitCounts),
+      isLive,
+      fallback,
+      entryCount,
+      usedBytes,
+    );
   }
 
   /** Checks the health of the cache; asks Redis, within `deadlineMs`. The JSON form uses the wire names. */
@@ -300,8 +308,8 @@ export class AsyncCache<T = unknown> {
     ) {
       return undefined;
     }
-    this.counters.localHits++;
-    this.counters.loadSecondsSaved += store.countUse(slot) / 1000;
+    this.hitCounts.localHits++;
+    this.hitCounts.loadSecondsSaved += store.countUse(slot) / 1000;
     if (this.hits.isObserved) {
       this.recorder.emitHit(key, 'local', 'fresh', store.ttlAt(slot, nowMs));
     }

@@ -9,6 +9,7 @@ import {
   Counters,
   GAUGES,
   HISTOGRAMS,
+  HitCounts,
   PROCESS_COUNTERS,
   PROCESS_GAUGES,
   ProcessMetrics,
@@ -84,9 +85,18 @@ describe('the counters in use', () => {
   it('begin at 0, one for each row of the table, and add up the hits of both tiers', () => {
     const counters = new Counters();
     expect(Object.entries(counters)).toEqual(Object.keys(COUNTERS).map((name) => [name, 0]));
+    const onHit = new HitCounts();
     counters.localHits += 2;
     counters.redisHits += 3;
-    expect(new CacheMetrics('users', counters, true, true)).toMatchObject({ hits: 5, localHits: 2, redisHits: 3 });
+    onHit.localHits += 4;
+    onHit.loadSecondsSaved += 0.25;
+    const counts = counters.plus(onHit);
+    expect(new CacheMetrics('users', counts, true, true)).toMatchObject({
+      hits: 9,
+      localHits: 6,
+      redisHits: 3,
+      loadSecondsSaved: 0.25,
+    });
   });
 });
 

@@ -233,10 +233,22 @@ const CountFields = class {
   }
 };
 
-/** The counters of one namespace while it is in use. They are plain fields, so a hit costs one increment. */
-export class Counters extends (CountFields as new () => Counts) implements CacheCounts {
-  get hits(): number {
-    return this.localHits + this.redisHits;
+/**
+ * The counters that the hit path moves, in an object of their own: V8 keeps an object with as many fields as
+ * {@link Counters} as a dictionary, and a hit would take half as long again.
+ */
+export class HitCounts {
+  localHits = 0;
+  loadSecondsSaved = 0;
+}
+
+/** The counters of one namespace while it is in use. */
+export class Counters extends (CountFields as new () => Counts) {
+  /** All counts, with those of the hit path. */
+  plus({ localHits, loadSecondsSaved }: HitCounts): CacheCounts {
+    const hits = this.localHits + this.redisHits + localHits;
+    const saved = this.loadSecondsSaved + loadSecondsSaved;
+    return Object.assign({}, this, { localHits: this.localHits + localHits, loadSecondsSaved: saved, hits });
   }
 }
 

@@ -27,6 +27,7 @@ export {
   COUNTERS,
   Counters,
   GAUGES,
+  HitCounts,
 } from './cache-metrics.js';
 export {
   HISTOGRAMS,
