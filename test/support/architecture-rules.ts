@@ -21,6 +21,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   nest: ['config', 'core', 'metrics', 'scope'],
   http: ['config', 'core', 'nest', 'values'],
   health: ['core', 'nest'],
+  cli: ['codec', 'core', 'redis'],
   testing: ['core'],
   [ENTRY]: ['nest', 'core', 'metrics'],
 };
@@ -41,6 +42,7 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   { packages: /^(rxjs|reflect-metadata)$/, onlyIn: NEST_FOLDERS },
   { packages: /^(ioredis|cache-manager-ioredis-yet)$/, onlyIn: ['redis'] },
   { packages: /^(cache-manager|keyv)$/, onlyIn: ['nest'] },
+  { packages: /^commander$/, onlyIn: ['cli'] },
   { packages: /^prom-client$/, onlyIn: ['metrics/prometheus'] },
   { packages: /^@opentelemetry\//, onlyIn: ['metrics/opentelemetry'] },
   { packages: /^nestjs-distributed-cache$/, onlyIn: [] },
@@ -51,7 +53,7 @@ export const MAX_LINES = 450;
 export const MIN_LINES = 40;
 export const MAX_CLASS_LINES = 300;
 export const MAX_COLLABORATORS = 5;
-/** The limit for the files of the library without `http/`, its tests not counted. */
+/** The limit for the files of the library without `http/` and `cli/`, its tests not counted. */
 export const MAX_FILES = 160;
 /**
  * The objects that all parts of a cache, or of a namespace, share: they do not count as collaborators of a constructor.

@@ -31,7 +31,8 @@ export function isEnvelope(bytes: Buffer): boolean {
   return bytes[0] === ENVELOPE_MAGIC;
 }
 
-const VERSION = 1;
+export const ENVELOPE_VERSION = 1;
+const VERSION = ENVELOPE_VERSION;
 const STAMPS_AT = 29;
 const CRC_BYTES = 4;
 const MAX_UINT32 = 0xffff_ffff;
@@ -187,6 +188,48 @@ export function readEnvelope(bytes: Buffer, stampReader = new StampReader()): Op
     payload: { serializer, compressor, rawBytes: bytes.readUInt32BE(23), bytes: payloadBytes },
     isEncrypted: (flags & ENCRYPTED) !== 0,
     headBytes: crcAt,
+  };
+}
+
+/** What the beginning of an entry tells. */
+export interface EnvelopeHead {
+  readonly version: number;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly loadMs: number;
+  readonly rawBytes: number;
+  readonly isCompressed: boolean;
+  /** The names of its tags, as far as they are within the bytes. */
+  readonly tags: readonly string[];
+}
+
+/**
+ * Reads the beginning of an entry, unchecked: a part of its bytes has no checksum. For statistics only.
+ * @param bytes the first bytes of the entry
+ * @returns `undefined` for a value that is no entry
+ */
+export function peekEnvelope(bytes: Buffer): EnvelopeHead | undefined {
+  if (!isEnvelope(bytes) || bytes.length < STAMPS_AT) {
+    return undefined;
+  }
+  const end = Math.min(bytes.length, STAMPS_AT + bytes.readUInt16BE(27));
+  const tags: string[] = [];
+  for (let at = STAMPS_AT; at + 2 < end;) {
+    const nameEnd = at + 2 + bytes.readUInt16BE(at);
+    if (nameEnd >= end) {
+      break;
+    }
+    tags.push(bytes.toString('utf8', at + 2, nameEnd));
+    at = nameEnd + 1 + bytes.readUInt8(nameEnd);
+  }
+  return {
+    version: bytes.readUInt8(1),
+    createdAtMs: bytes.readDoubleBE(3),
+    expiresAtMs: bytes.readDoubleBE(11),
+    loadMs: bytes.readUInt32BE(19),
+    rawBytes: bytes.readUInt32BE(23),
+    isCompressed: (bytes.readUInt8(2) & ~ENCRYPTED) >> 3 > 0,
+    tags: tags.filter((name) => !name.startsWith('#')),
   };
 }
 

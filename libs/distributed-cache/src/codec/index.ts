@@ -3,8 +3,11 @@ export { EntryCodec, type SealedEntry } from './entry-codec.js';
 export {
   type CompressorId,
   type EncodedPayload,
+  ENVELOPE_VERSION,
+  type EnvelopeHead,
   type EntryHeader,
   isEnvelope,
+  peekEnvelope,
   readEnvelope,
   type SerializerId,
   type Stamp,

@@ -190,6 +190,11 @@ export class DistributedCache {
     }
   }
 
+  /** @internal The parts of L2, for the command line. */
+  get redis(): CacheRuntime['redis'] {
+    return this.runtime.redis;
+  }
+
   /** The counters of every namespace in use, in this process. */
   getMetrics(): CacheMetrics[] {
     return [...this.caches.values()].map((cache) => cache.getMetrics());

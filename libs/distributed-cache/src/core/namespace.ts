@@ -91,7 +91,6 @@ export function createNamespace(
   const setter = new EntrySetter(policy, config.enabled, flights, writer, tags, checks, invalidator);
   const inspector = new EntryInspector(namespace, runtime, policy, layout, flights, local, remote, tags);
   const view: NamespaceView = {
-    counts: counters,
     top: (by, limit) => local.top(by, limit),
     inspect: (key) => inspector.inspectHere(key),
     loads: () => [...flights.slots].flatMap(([key, { load }]) => (load === undefined ? [] : [[key, load] as const])),

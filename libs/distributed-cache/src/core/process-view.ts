@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { CacheConfig } from '../config/index.js';
-import { type CacheCounts, type CacheMetrics, libraryVersion } from '../events/index.js';
+import { type CacheMetrics, libraryVersion } from '../events/index.js';
 import type { TopEntry, TopOrder } from '../local/index.js';
 import { CacheOperations, type ProcessFacts, type ProcessPart, type ProcessView } from '../ops/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
@@ -10,7 +10,6 @@ import type { CacheRuntime } from './runtime.js';
 
 /** What one namespace tells about itself, without Redis and without values. */
 export interface NamespaceView {
-  readonly counts: CacheCounts;
   /** The entries of L1 that rank first, in descending order. */
   top(by: TopOrder, limit: number): readonly TopEntry[];
   /** What this process holds of an entry. @param key the key in the form that every tier uses */
@@ -52,7 +51,7 @@ export function operationsOf(
     { id: redis?.topics.processId ?? randomUUID(), host: hostname(), pid: process.pid, application },
     `${config.keyPrefix}:`,
     {
-      counted: () => Array.from(caches, ([namespace, { view }]) => ({ namespace, counts: view.counts })),
+      counted: () => Array.from(caches, ([namespace, cache]) => ({ namespace, counts: cache.getMetrics() })),
       encode: encodeKey,
       delete: (namespace, keys) => find(namespace).deleteMany(keys),
       invalidateTags: (namespace, tags) => find(namespace).invalidateTags(...tags),

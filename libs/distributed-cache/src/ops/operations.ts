@@ -130,6 +130,11 @@ export class CacheOperations {
     return this.processesOf.ask('inspect', { namespace, key: this.cache.encode(key) }, options?.deadlineMs);
   }
 
+  /** @internal As {@link inspect}, for a key in the form that the tiers use. */
+  inspectEncoded(namespace: string, key: string): Promise<Gathered<ProcessPart>> {
+    return this.processesOf.ask('inspect', { namespace, key });
+  }
+
   /** The loads under way in every process, those that run longest first. @param options.count default 20 */
   loads(options: { count?: number; deadlineMs?: number } = {}): Promise<Gathered<readonly RunningLoad[]>> {
     return this.processesOf.ask('loads', { count: options.count ?? DEFAULT_LISTED }, options.deadlineMs);

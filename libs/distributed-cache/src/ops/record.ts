@@ -104,12 +104,17 @@ const CLEAR = '#clear';
 export class RecentChanges {
   private readonly ring: (RecentChange | undefined)[] = Array.from({ length: MOST_CHANGES }, () => undefined);
   private next = 0;
+  /** Called with each change. */
+  onChange: ((change: RecentChange) => void) | undefined;
 
   /**
    * Records a change.
    * @param name the rest of the key in Redis after `prefix:namespace:`: the key, or the name of a stamp
    */
   onKey(namespace: string, name: string): void {
+    if (namespace.startsWith('#')) {
+      return; // the proof of an invalidation channel
+    }
     if (name.startsWith(TAG)) {
       this.add('tag', namespace, name.slice(TAG.length));
     } else if (name === CLEAR) {
@@ -135,7 +140,9 @@ export class RecentChanges {
   }
 
   private add(kind: RecentChange['kind'], namespace: string, name: string): void {
-    this.ring[this.next] = { atMs: Date.now(), kind, namespace, name };
+    const change = { atMs: Date.now(), kind, namespace, name };
+    this.ring[this.next] = change;
+    this.onChange?.(change);
     this.next = (this.next + 1) % MOST_CHANGES;
   }
 }

@@ -2,7 +2,7 @@ export { Announcements, type InvalidationLimits, type InvalidationListener } fro
 export { afterThisTurn, REAL_TIME, STALLED_LOOP_MS, WaitBudget, withinDeadline, withinTime } from './deadline.js';
 export type { ConnectionSettings } from './client-options.js';
 export type { RedisTarget } from './client-link.js';
-export { isCluster, type RedisClient } from './redis-client.js';
+export { clientVersion, isCluster, type RedisClient } from './redis-client.js';
 export { allOf, byPieces, type PieceLimits } from './batches.js';
 export { RedisConnection, type ConnectionState } from './redis-connection.js';
 export type { RedisConnectionLimits } from './server-node.js';

@@ -1,3 +1,5 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { afterThisTurn } from './deadline.js';
@@ -11,6 +13,17 @@ export type RedisClient = Redis | Cluster;
  */
 export function isCluster(client: RedisClient): client is Cluster {
   return client.isCluster;
+}
+
+/** The version and the place of the client that a module of this folder would load; `undefined` if it finds none. */
+export function clientVersion(folder: string): string | undefined {
+  try {
+    const require = createRequire(join(folder, 'module.js'));
+    const manifest = require.resolve('ioredis/package.json');
+    return `${(require(manifest) as { version: string }).version} in ${manifest}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -1,0 +1,58 @@
+import type { OperatorChange } from '../core/index.js';
+import { CommandError, EXIT, printable } from './output.js';
+import { namespacesOf } from './look.js';
+import { type Run, keyOf, type Session } from './session.js';
+
+const OPERATOR = { origin: 'command line' };
+
+/** Deletes entries. */
+export const evict: Run = async (session, { args: [namespace = '', ...texts] }) => {
+  await session.requireConsent(`Delete ${texts.length} ${texts.length === 1 ? 'entry' : 'entries'} of ${namespace}?`);
+  const cache = await session.open();
+  const change = await cache.operations.evict(namespace, texts.map(keyOf), OPERATOR);
+  session.out.json({ namespace, keys: texts, ...toJson(change) });
+  session.out.line(`${change.existed} of ${texts.length} entries existed and are deleted.`);
+  tellMissingRecord(session, change);
+  return change.existed === 0 ? EXIT.no : EXIT.ok;
+};
+
+/** Invalidates the entries with a tag. */
+export const purge: Run = async (session, { options }) => {
+  const tags = options['tag'] as readonly string[];
+  const given = options['ns'];
+  const where = typeof given === 'string' ? `of ${given}` : 'of all namespaces';
+  await session.requireConsent(`Invalidate all entries ${where} with the tag ${tags.map(printable).join(', ')}?`);
+  const cache = await session.open();
+  const namespaces = typeof given === 'string' ? [given] : await namespacesOf(session, cache);
+  if (namespaces.length === 0) {
+    throw new CommandError(EXIT.no, 'No process uses a namespace: name one with --ns.');
+  }
+  for (const namespace of namespaces) {
+    const change = await cache.operations.purge(namespace, tags, OPERATOR);
+    session.out.json({ namespace, tags, ...toJson(change) });
+    session.out.line(`The entries of ${namespace} with ${tags.map(printable).join(', ')} are invalid.`);
+    tellMissingRecord(session, change);
+  }
+  return EXIT.ok;
+};
+
+/** Invalidates all entries of a namespace. */
+export const clear: Run = async (session, { args: [namespace = ''] }) => {
+  await session.requireConsent(`Invalidate all entries of ${namespace}?`);
+  const cache = await session.open();
+  const change = await cache.operations.clear(namespace, OPERATOR);
+  session.out.json({ namespace, ...toJson(change) });
+  session.out.line(`All entries of ${namespace} are invalid.`);
+  tellMissingRecord(session, change);
+  return EXIT.ok;
+};
+
+function toJson({ existed, notRecordedBecause }: OperatorChange): object {
+  return { ...(existed !== undefined && { existed }), recorded: notRecordedBecause === undefined };
+}
+
+function tellMissingRecord({ out }: Session, { notRecordedBecause }: OperatorChange): void {
+  if (notRecordedBecause !== undefined) {
+    out.note(`The audit trail does not have this change (${printable(notRecordedBecause)}): grant +xadd.`);
+  }
+}
