@@ -22,7 +22,7 @@ export default defineConfig({
             { find: /^(\.\.\/)+libs\/distributed-cache\/src/, replacement: copyOfSources },
           ],
   },
-  ssr: { resolve: { conditions: ['ndc-source', 'module', 'node', 'default'] } },
+  ssr: { resolve: { conditions: ['ndc-source', 'module-sync', 'node', 'default'] } },
   test: {
     ...(copyOfSources === undefined ? {} : { server: { deps: { inline: [/\.cache\/ndc-/] } } }),
     globalSetup: ['test/support/redis-global-setup.ts'],

@@ -12,14 +12,14 @@ import { packLibrary, root, tarballIn, workFolder } from './packed-apps.mjs';
 import { check, runCommand } from './run-command.mjs';
 
 const QUIETLY = ['--no-audit', '--no-fund', '--prefer-offline', '--no-package-lock', '--loglevel=error'];
-/** What is left of the old package in each application, and why: the routes that its own code or tests depend on. */
+/** The applications, and what each has of the old decorators and of `@CachedResponse` afterwards. */
 const MIGRATED = [
-  { group: 'nest11', app: 'service', left: [] },
-  { group: 'nest11', app: 'several-stores', left: ['CacheInterceptor', 'CacheKey', 'CacheTTL'] },
-  { group: 'nest11', app: 'monorepo', left: [], projects: ['shop', 'admin'] },
-  { group: 'nest12', app: 'routes', left: [] },
-  { group: 'nest12', app: 'register-async', left: [] },
-  { group: 'nest12', app: 'global-interceptor', left: ['CacheInterceptor', 'CacheTTL'] },
+  { group: 'nest11', app: 'service', found: [] },
+  { group: 'nest11', app: 'several-stores', found: ['CacheInterceptor', 'CacheKey', 'CacheTTL'] },
+  { group: 'nest11', app: 'monorepo', found: [], projects: ['shop', 'admin'] },
+  { group: 'nest12', app: 'routes', found: ['CachedResponse'] },
+  { group: 'nest12', app: 'register-async', found: ['CachedResponse'] },
+  { group: 'nest12', app: 'global-interceptor', found: ['CacheInterceptor', 'CacheTTL', 'CachedResponse'] },
 ];
 /** Where `nest add` runs: what `nest new` makes, and an application of a monorepo. */
 const ADDED = [
@@ -52,7 +52,7 @@ check('the library packs and installs beside Nest 11 and Nest 12', () => {
   }
 });
 
-for (const { group, app, left, projects } of MIGRATED) {
+for (const { group, app, found, projects } of MIGRATED) {
   const cwd = join(folder, group, app);
   check(`${group}/${app}: passes its tests with @nestjs/cache-manager`, () => {
     makeApp(cwd, group, projects);
@@ -67,7 +67,7 @@ for (const { group, app, left, projects } of MIGRATED) {
   }
   check(`${group}/${app}: from-cache-manager, and its tests pass with this library`, () => {
     const said = migrate(cwd, projects);
-    expectLeft(cwd, left);
+    expectFound(cwd, found);
     test(cwd, projects);
     return said.split('\n').filter((line) => line.includes('changed: ')).length + ' files';
   });
@@ -302,16 +302,17 @@ async function answers(cwd, name, project) {
 }
 
 /**
+ * Which names of the old package, and of this one, the sources have.
  * @param {string} cwd
- * @param {string[]} left
+ * @param {string[]} found
  */
-function expectLeft(cwd, left) {
-  const text = Object.entries(filesIn(cwd)).map(([path, content]) => (path.endsWith('.ts') ? content : ''));
-  const names = ['CacheModule', 'CacheInterceptor', 'CacheTTL', 'CacheKey'].filter((name) =>
-    text.some((content) => new RegExp(`\\b${name}\\b`).test(content)),
+function expectFound(cwd, found) {
+  const sources = Object.entries(filesIn(cwd)).filter(([path]) => path.endsWith('.ts'));
+  const names = ['CacheModule', 'CacheInterceptor', 'CacheTTL', 'CacheKey', 'CachedResponse'].filter((name) =>
+    sources.some(([, content]) => new RegExp(`\\b${name}\\b`).test(content)),
   );
-  if (names.toSorted().join() !== left.toSorted().join()) {
-    throw new Error(`left: ${names.join(', ')}; expected: ${left.join(', ')}`);
+  if (names.toSorted().join() !== found.toSorted().join()) {
+    throw new Error(`found: ${names.join(', ')}; expected: ${found.join(', ')}`);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * Writes `.env.example` and the tables of docs/configuration.md and docs/metrics.md from the data that the
- * library itself uses. Needs `npm run build`. With `--check` nothing is written, and a file that would change is an error.
+ * library itself uses, and the version of package.json into the library. Needs `npm run build`. With `--check` nothing is written, and a file that would change is an error.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -25,16 +25,29 @@ if (existsSync(BUILT)) {
 
 async function main() {
   const { ENVIRONMENT_VARIABLES, OPTION_LEVELS } = await import(new URL('config/index.js', BUILT).href);
-  const { COUNTERS, GAUGES } = await import(new URL('events/index.js', BUILT).href);
+  const { COUNTERS, GAUGES, HISTOGRAMS, PROCESS_COUNTERS, PROCESS_GAUGES } = await import(
+    new URL('events/index.js', BUILT).href
+  );
   const isCheck = process.argv.includes('--check');
   const tables = {
     environment: renderEnvironmentTable(ENVIRONMENT_VARIABLES),
     options: renderOptionsTable(OPTION_LEVELS),
     counters: renderCountersTable({ ...COUNTERS, ...GAUGES }),
-    prometheus: renderPrometheusTable(COUNTERS, GAUGES),
+    process: renderCountersTable({ ...PROCESS_COUNTERS, ...PROCESS_GAUGES }),
+    prometheus: renderPrometheusTable({
+      counters: COUNTERS,
+      gauges: GAUGES,
+      processCounters: PROCESS_COUNTERS,
+      processGauges: PROCESS_GAUGES,
+      histograms: HISTOGRAMS,
+    }),
   };
 
   const texts = new Map([['.env.example', renderEnvExample(ENVIRONMENT_VARIABLES)]]);
+  const { version } = JSON.parse(read('libs/distributed-cache/package.json') ?? '{}');
+  const withVersion = 'libs/distributed-cache/src/events/process-metrics.ts';
+  const source = read(withVersion) ?? '';
+  texts.set(withVersion, source.replace(/VERSION = '[^']*'/, `VERSION = '${version}'`));
   for (const name of ['docs/configuration.md', 'docs/metrics.md']) {
     const text = read(name);
     if (text !== undefined) {

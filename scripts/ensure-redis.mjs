@@ -1,11 +1,11 @@
 /**
- * The tests talk to a real Redis, some of them through a real HAProxy, and with `--chromium` to a real browser. This step (npm's
- * `pretest`) makes sure that the programs are there, is quiet when they are, and ends with one line that says what to install when it
+ * The tests talk to a real Redis, some of them through a real HAProxy, with `--chromium` to a real browser, and with `--prometheus` to
+ * a real Prometheus. This step (npm's `pretest`) makes sure that the programs are there, is quiet when they are, and ends with one line that says what to install when it
  * can't help. Without an HAProxy or a Chromium the tests that need it are left out, except in CI on Debian.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { findChromium, findHaproxy, findRedisServer } from './find-redis.mjs';
+import { findChromium, findHaproxy, findPrometheus, findRedisServer } from './find-redis.mjs';
 
 const POLICY = '/usr/sbin/policy-rc.d';
 
@@ -14,7 +14,10 @@ const problem =
   (findHaproxy() ? undefined : provideOptional('haproxy', 'The tests that go through HAProxy')) ??
   (findChromium() || !process.argv.includes('--chromium')
     ? undefined
-    : provideOptional('chromium', 'The tests of the page of the demo in a browser'));
+    : provideOptional('chromium', 'The tests of the page of the demo in a browser')) ??
+  (findPrometheus('prometheus') || !process.argv.includes('--prometheus')
+    ? undefined
+    : provideOptional('prometheus', 'The checks of the metrics in a Prometheus'));
 if (problem) {
   console.error(problem);
   process.exitCode = 1;

@@ -35,6 +35,16 @@ export function findChromium(environment = process.env) {
 }
 
 /**
+ * Path of `prometheus`, or of `promtool`, which its package brings; `undefined` when there is none.
+ * @param {'prometheus' | 'promtool'} program
+ * @param {NodeJS.ProcessEnv} [environment]
+ * @returns {string | undefined}
+ */
+export function findPrometheus(program, environment = process.env) {
+  return find(program, environment);
+}
+
+/**
  * @param {string} program
  * @param {NodeJS.ProcessEnv} environment
  * @returns {string | undefined}

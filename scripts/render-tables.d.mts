@@ -27,12 +27,18 @@ export interface CounterRow {
 export function renderEnvironmentTable(variables: Readonly<Record<string, EnvironmentVariableRow>>): string;
 export function renderOptionsTable(levels: readonly OptionLevelRows[]): string;
 export function renderCountersTable(rows: Readonly<Record<string, CounterRow>>): string;
-export function renderPrometheusTable(
-  counters: Readonly<Record<string, CounterRow>>,
-  gauges: Readonly<Record<string, CounterRow>>,
-): string;
+/** The tables of `libs/distributed-cache/src/events`. */
+export interface MetricTables {
+  readonly counters: Readonly<Record<string, CounterRow>>;
+  readonly gauges: Readonly<Record<string, CounterRow>>;
+  readonly processCounters: Readonly<Record<string, CounterRow>>;
+  readonly processGauges: Readonly<Record<string, CounterRow>>;
+  readonly histograms: readonly { readonly metric: string; readonly labels: readonly string[] }[];
+}
+
+export function renderPrometheusTable(tables: MetricTables): string;
 /** The whole text of `.env.example`. */
 export function renderEnvExample(variables: Readonly<Record<string, EnvironmentVariableRow>>): string;
 /** `text` with `table` between the markers of that name; as it was where the marker is missing. */
 export function replaceTable(text: string, name: TableName, table: string): string;
-export type TableName = 'environment' | 'options' | 'counters' | 'prometheus';
+export type TableName = 'environment' | 'options' | 'counters' | 'process' | 'prometheus';

@@ -34,16 +34,26 @@ export function renderCountersTable(rows) {
   );
 }
 
-/**
- * @param {Readonly<Record<string, import('./render-tables.mjs').CounterRow>>} counters
- * @param {Readonly<Record<string, import('./render-tables.mjs').CounterRow>>} gauges
- */
-export function renderPrometheusTable(counters, gauges) {
-  const cellsOf = (/** @type {string} */ type) => (/** @type {import('./render-tables.mjs').CounterRow} */ row) => {
-    const labels = ['namespace', ...Object.keys(row.labels ?? {})];
-    return [code(row.metric), labels.map(code).join(', '), type];
-  };
-  const rows = [...Object.values(counters).map(cellsOf('counter')), ...Object.values(gauges).map(cellsOf('gauge'))];
+/** @param {import('./render-tables.mjs').MetricTables} tables */
+export function renderPrometheusTable({ counters, gauges, processCounters, processGauges, histograms }) {
+  const cells = (/** @type {string} */ metric, /** @type {readonly string[]} */ labels, /** @type {string} */ type) => [
+    code(metric),
+    labels.map(code).join(', '),
+    type,
+  ];
+  const rowsOf = (
+    /** @type {Readonly<Record<string, import('./render-tables.mjs').CounterRow>>} */ table,
+    /** @type {string} */ type,
+    /** @type {readonly string[]} */ common = [],
+  ) => Object.values(table).map(({ metric, labels = {} }) => cells(metric, [...common, ...Object.keys(labels)], type));
+  const rows = [
+    ...rowsOf(counters, 'counter', ['namespace']),
+    ...rowsOf(gauges, 'gauge', ['namespace']),
+    ...rowsOf(processCounters, 'counter'),
+    ...rowsOf(processGauges, 'gauge'),
+    cells('cache_build_info', ['version'], 'gauge'),
+    ...histograms.map(({ metric, labels }) => cells(metric, labels, 'histogram')),
+  ];
   // Two counters of one metric differ in a label only: they are one line.
   return renderTable(['metric', 'labels', 'type'], [...new Map(rows.map((row) => [row[0], row])).values()]);
 }

@@ -265,7 +265,7 @@ describe('CacheInterceptor', () => {
       'src/app.module.ts': rootModule(
         'CacheModule.register({ ttl: 5000 })',
         `import { APP_INTERCEPTOR } from '@nestjs/core';\nimport { CacheInterceptor } from '${OLD}';`,
-        ', providers: [Other, { provide: APP_INTERCEPTOR, useClass: CacheInterceptor }]',
+        ', providers: [Other, {\n provide: APP_INTERCEPTOR,\n useClass: CacheInterceptor,\n }]',
       ),
       'src/a.ts': "@Controller('a')\nexport class A {\n  @Get()\n  a() {}\n}\n",
       'src/b.ts': "@Controller('b')\nexport class B {\n  @Post()\n  b() {}\n}\n",

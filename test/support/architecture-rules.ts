@@ -16,7 +16,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   local: ['errors', 'values'],
   redis: ['errors', 'codec', 'keys'],
   core: ['config', 'errors', 'events', 'keys', 'scope', 'values', 'codec', 'local', 'redis'],
-  metrics: ['events'],
+  metrics: ['events', 'keys'],
   nest: ['config', 'core', 'metrics', 'scope'],
   http: ['config', 'core', 'nest', 'values'],
   health: ['core', 'nest'],
@@ -41,6 +41,7 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   { packages: /^(ioredis|cache-manager-ioredis-yet)$/, onlyIn: ['redis'] },
   { packages: /^(cache-manager|keyv)$/, onlyIn: ['nest'] },
   { packages: /^prom-client$/, onlyIn: ['metrics/prometheus'] },
+  { packages: /^@opentelemetry\//, onlyIn: ['metrics/opentelemetry'] },
   { packages: /^nestjs-distributed-cache$/, onlyIn: [] },
 ];
 

@@ -64,7 +64,7 @@ function globalInterceptors(source: SourceFile): GlobalInterceptor[] {
   const { compiler } = source;
   const name = source.localName(OLD_PACKAGE, 'CacheInterceptor');
   return source.find(compiler.isObjectLiteralExpression).flatMap((provider) => {
-    const text = provider.getText().replaceAll(/\s|,(?=\})/g, '');
+    const text = provider.getText().replaceAll(/\s/g, '').replace(',}', '}');
     const isIt = text === `{provide:APP_INTERCEPTOR,useClass:${name}}`;
     return isIt && compiler.isArrayLiteralExpression(provider.parent)
       ? [{ source, provider, list: provider.parent }]

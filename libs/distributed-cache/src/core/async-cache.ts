@@ -1,7 +1,7 @@
 import type { Duration, ResolvedNamespace, ValuesMode } from '../config/index.js';
 import { CacheMetrics, Counters, type CacheHealth } from '../events/index.js';
 import { type CacheKey, encodeKey, PreparedKey } from '../keys/index.js';
-import { readingOf, type EntryStore, type Reading } from '../local/index.js';
+import { readingOf, type EntryStore, type Reading, type TopEntry, type TopOrder } from '../local/index.js';
 import { checkHealth } from './health.js';
 import { BatchCollector, type BatchLoader, inOrderOf } from './batch-loader.js';
 import type { CacheRuntime } from './runtime.js';
@@ -269,11 +269,21 @@ export class AsyncCache<T = unknown> {
     return this.inspector.inspect(key);
   }
 
+  /**
+   * @internal The entries in L1 of this process that rank first, in descending order. Redis is not asked; without L1
+   * there are none.
+   */
+  topEntries(by: TopOrder, limit: number): TopEntry[] {
+    return this.local.top(by, limit);
+  }
+
   /** The counters of this namespace in this process. The JSON form uses the wire names. */
   getMetrics(): CacheMetrics {
     const { config, redis, local } = this.runtime;
     const fallback = config.enabled && config.fallback !== false && local !== undefined;
-    return new CacheMetrics(this.namespace, this.counters, redis?.connection.isLive === true, fallback);
+    const isLive = redis?.connection.isLive === true;
+    const { entryCount, usedBytes } = this.local;
+    return new CacheMetrics(this.namespace, this.counters, isLive, fallback, entryCount, usedBytes);
   }
 
   /** Checks the health of the cache; asks Redis, within `deadlineMs`. The JSON form uses the wire names. */
@@ -291,6 +301,7 @@ export class AsyncCache<T = unknown> {
       return undefined;
     }
     this.counters.localHits++;
+    this.counters.loadSecondsSaved += store.countUse(slot) / 1000;
     if (this.hits.isObserved) {
       this.recorder.emitHit(key, 'local', 'fresh', store.ttlAt(slot, nowMs));
     }

@@ -1,6 +1,7 @@
 import { describe, expect, expectTypeOf, it, vi } from 'vitest';
-import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { cacheForTest, untilLocal } from '../../../../test/support/cache-for-test.js';
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
+import { FakeClock } from '../testing/fake-clock.js';
 import type { CacheEventMap } from '../events/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { EntryOptions, LoaderContext } from './entry-options.js';
@@ -133,4 +134,36 @@ it('a ttl that is not a duration is refused before the loader runs', async () =>
 it('the types refuse an async cacheIf and an async ttl function', () => {
   expectTypeOf<() => Promise<boolean>>().not.toExtend<NonNullable<EntryOptions['cacheIf']>>();
   expectTypeOf<() => Promise<number>>().not.toExtend<NonNullable<EntryOptions['ttl']>>();
+});
+
+describe.each(TIERS)('the load time of a value (%s)', (_tiers, tiers) => {
+  it('counts as saved with each hit of either tier, and ranks its entry', async () => {
+    const clock = new FakeClock();
+    const first = cacheForTest(tiers(), { clock }).getCache('users');
+    const slow = async (): Promise<string> => {
+      clock.advance(250);
+      return 'Ada';
+    };
+    await first.getOrSet('slow', slow);
+    await first.set('set', 'no loader has run');
+    await untilLocal(first, 'slow');
+    await untilLocal(first, 'set');
+    const savedBefore = first.getMetrics().loadSecondsSaved;
+    await first.get('slow');
+    await first.getOrSet('slow', slow);
+    await first.get('set');
+    const { loadSecondsSaved } = first.getMetrics();
+    expect(loadSecondsSaved - savedBefore).toBeCloseTo(0.5);
+    const [top] = first.topEntries('savedMs', 1);
+    expect(top).toMatchObject({ key: 'slow', loadMs: 250, savedMs: loadSecondsSaved * 1000 });
+  });
+});
+
+it('counts the load time that another process has spent as saved by a hit of Redis', async () => {
+  const clock = new FakeClock();
+  const options = { redis: { url: redisForTest().url }, keyPrefix: redisForTest().keyPrefix };
+  const [first, second] = [0, 1].map(() => cacheForTest(options, { clock }).getCache('users'));
+  await first?.getOrSet('key', async () => clock.advance(250));
+  expect(await second?.lookup('key')).toMatchObject({ tier: 'redis' });
+  expect(second?.getMetrics().loadSecondsSaved).toBe(0.25);
 });

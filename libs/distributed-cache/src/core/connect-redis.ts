@@ -14,6 +14,7 @@ import {
   RedisTier,
   ReplicaGuard,
   replayInvalidations,
+  type OperationObserver,
   type PendingInvalidations,
   type RedisClient,
   type RedisTarget,
@@ -46,10 +47,18 @@ interface RedisSettings {
 
 /** Receives what the cache as a whole must know of Redis. */
 interface RedisListener {
-  /** These keys were changed by others; `undefined`: any key may have been. */
-  onChanged(keys: readonly string[] | undefined): void;
+  /**
+   * These keys were changed by others; `undefined`: any key may have been.
+   * @param isMessage whether Redis, or another process, has sent a message about it
+   */
+  onChanged(keys: readonly string[] | undefined, isMessage: boolean): void;
   onTrackingUp(): void;
   onTrackingLost(): void;
+  /** Whether changes are received without doubt may have changed. */
+  onTrust(): void;
+  /** See `SignalPathLimits.onLag`. */
+  onLag(lagMs: number): void;
+  readonly operations: OperationObserver;
   /** Called at each heartbeat while Redis can be used. */
   onHeartbeat(): void;
   /**
@@ -111,6 +120,7 @@ class RedisParts implements RedisRuntime {
         onNodeDown: (name, reason) => this.onNodeDown(name, reason),
         onHeartbeat: () => this.onHeartbeat(),
         onRefused: (refusal) => listener.onRefused(refusal),
+        operations: listener.operations,
       },
     );
     const { connection } = this;
@@ -135,9 +145,11 @@ class RedisParts implements RedisRuntime {
         heartbeatMs,
         savesNonces: target.kind === 'cluster' || (target.kind === 'client' && isCluster(target.client)),
         announcements: new Announcements(this.prefix),
+        onLag: (lagMs) => listener.onLag(lagMs),
       },
       {
-        onChanged: (keys) => listener.onChanged(keys),
+        onChanged: (keys) => listener.onChanged(keys, true),
+        onTrust: () => listener.onTrust(),
         onTrackingUp: () => {
           connection.refusals.allow('PUBLISH'); // the proof of the channel was published
           listener.onTrackingUp();
@@ -279,7 +291,7 @@ class RedisParts implements RedisRuntime {
     // Redis notifies the other processes; this one may have held the old stamps since the call. It is done once, as it
     // drops everything in L1.
     // remedy: replayed-clear-is-told
-    this.listener.onChanged(stampKeys);
+    this.listener.onChanged(stampKeys, false);
     return isDone;
   }
 

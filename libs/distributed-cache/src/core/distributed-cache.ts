@@ -9,7 +9,7 @@ import {
 } from '../config/index.js';
 import { ConfigurationError, RedisRequiredError } from '../errors/index.js';
 import { isAuxiliaryKey } from '../keys/index.js';
-import { CacheEvents, type CacheHealth, type CacheMetrics } from '../events/index.js';
+import { CacheEvents, type CacheHealth, type CacheMetrics, type ProcessMetrics } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
 import { valueOfMark, type Refusal } from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
@@ -17,6 +17,7 @@ import { CallScopes } from './call-scope.js';
 import { checkHealth, effectOf } from './health.js';
 import type { CacheRuntime } from './runtime.js';
 import { connectRedis } from './connect-redis.js';
+import { ProcessStats } from './process-stats.js';
 import { UnknownClassReports } from './recorder.js';
 import { LoadSignals } from './loader-run.js';
 import { captureContext } from '../scope/index.js';
@@ -81,6 +82,7 @@ export class DistributedCache {
   private readonly suspendWatch = new SuspendWatch();
   private readonly healthTimer: NodeJS.Timeout | undefined;
   private readonly application: string | undefined;
+  private readonly stats: ProcessStats;
 
   constructor(
     readonly config: CacheConfig,
@@ -89,6 +91,7 @@ export class DistributedCache {
     const { events = new CacheEvents(), clock = systemClock, leaseMs = LEASE_MS, random = Math.random } = environment;
     const { loadLifeMs = LOAD_LIFE_MS, application } = environment;
     this.events = events;
+    this.stats = new ProcessStats(config.keyPrefix, events);
     this.application = application;
     const { local } = config;
     this.runtime = {
@@ -181,6 +184,11 @@ export class DistributedCache {
     return [...this.caches.values()].map((cache) => cache.getMetrics());
   }
 
+  /** What this process counts besides its namespaces: messages, lost time, the journal, the servers of Redis. */
+  getProcessMetrics(): ProcessMetrics {
+    return this.stats.snapshot(this.runtime);
+  }
+
   /** Checks the health of the cache; asks Redis, within `deadlineMs`; never rejects. */
   healthCheck(): Promise<CacheHealth> {
     return checkHealth(this.runtime);
@@ -203,9 +211,12 @@ export class DistributedCache {
     return connectRedis(
       { config: this.config, clock, leaseMs },
       {
-        onChanged: (keys) => this.onChanged(keys),
+        onChanged: (keys, isMessage) => this.onChanged(keys, isMessage),
         onTrackingUp: () => this.onTrackingUp(),
         onTrackingLost: () => this.onTrackingLost(),
+        onTrust: () => this.stats.judge(this.runtime),
+        onLag: (lagMs) => this.stats.lag(lagMs),
+        operations: this.stats,
         onHeartbeat: () => this.caches.forEach((cache) => void cache.invalidator.onHeartbeat()),
         onLive: (downMs) => this.onRedisLive(downMs),
         onDown: (reason) => this.onRedisDown(reason),
@@ -223,7 +234,10 @@ export class DistributedCache {
     }
   }
 
-  private onChanged(keys: readonly string[] | undefined): void {
+  private onChanged(keys: readonly string[] | undefined, isMessage: boolean): void {
+    if (isMessage) {
+      this.stats.received(keys);
+    }
     if (keys === undefined) {
       // remedy: flush-starts-epoch
       this.startEpoch();
@@ -291,6 +305,7 @@ export class DistributedCache {
   }
 
   private startEpoch(): void {
+    this.stats.epochs++;
     for (const cache of this.caches.values()) {
       cache.invalidator.startEpoch();
     }
@@ -298,6 +313,7 @@ export class DistributedCache {
 
   private onRedisLive(downMs: number | undefined): void {
     const { config, events } = this;
+    this.stats.judge(this.runtime);
     events.emit('redisConnected', { address: config.redisAddress ?? '', downMs: downMs ?? 0 });
     if (downMs === undefined) {
       void this.noticeOther();
@@ -323,6 +339,7 @@ export class DistributedCache {
 
   private onRedisDown(reason: string): void {
     const { config, events } = this;
+    this.stats.judge(this.runtime);
     events.emit('redisConnectionFailed', { address: config.redisAddress ?? '', reason });
     if (this.canFallBack) {
       events.emit('fallbackOn', { reason });

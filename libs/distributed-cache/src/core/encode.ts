@@ -1,6 +1,6 @@
 import { asDecoded, type BegunEncoding, type Decoded, type EncodedPayload, type EntryCodec } from '../codec/index.js';
 import type { ValuesMode } from '../config/index.js';
-import { ValueRefusedError } from '../errors/index.js';
+import { type RefusalReason, ValueRefusedError } from '../errors/index.js';
 import { DeferredJson, type StoredValue, type TagVersion } from '../local/index.js';
 import type { EntryLife } from './entry-options.js';
 import type { Flight } from './flight.js';
@@ -28,7 +28,7 @@ export interface EntryToWrite {
 
 interface EncoderListener {
   /** The value can't be cached. @param className the class whose instances can't be restored, if that is the reason */
-  onRefused(key: string, reason: string, className?: string): void;
+  onRefused(key: string, refusal: RefusalReason | 'option' | 'codec', reason: string, className?: string): void;
 }
 
 /** An entry that is ready to be stored, in the form of each tier. */
@@ -78,7 +78,11 @@ export class EntryEncoder {
   begin(entry: EntryToWrite, mayKeepText: boolean): BegunEntry | undefined | Promise<BegunEntry | undefined> {
     const { key, value, check } = entry;
     if (this.codec.isPlain && entry.tags.length > 0) {
-      this.listener.onRefused(key, 'The value is not cached: text for other programs (format) carries no tags');
+      this.listener.onRefused(
+        key,
+        'option',
+        'The value is not cached: text for other programs (format) carries no tags',
+      );
       return undefined;
     }
     const admitting = check?.admits(key, value) ?? true;
@@ -126,7 +130,10 @@ export class EntryEncoder {
 
   private refuse({ key }: EntryToWrite, error: unknown): undefined {
     const isKnown = error instanceof ValueRefusedError;
-    this.listener.onRefused(key, isKnown ? error.message : 'the codec failed', isKnown ? error.className : undefined);
+    const [refusal, reason] = isKnown
+      ? ([error.reason, error.message] as const)
+      : (['codec', 'the codec failed'] as const);
+    this.listener.onRefused(key, refusal, reason, isKnown ? error.className : undefined);
   }
 
   /**

@@ -67,8 +67,13 @@ export {
   type CacheStatus,
   DIAGNOSTICS_CHANNEL_PREFIX,
   type InvalidationState,
+  type LoaderOutcome,
   type OutageReason,
+  ProcessMetrics,
+  type ProcessMetricsWire,
   type RedisFacts,
+  type RedisOperation,
+  type RedisOutcome,
   type SchemaMismatch,
 } from '../events/index.js';
 export {

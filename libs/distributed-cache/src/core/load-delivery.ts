@@ -128,8 +128,8 @@ export class LoadDelivery {
     const context = new LoadContext(runtime.loadSignals, undefined);
     const signal = options?.signal;
     try {
-      const running = runTimed(loader, context, options?.hardTimeout, 0, runtime.clock, (durationMs, hasFailed) =>
-        recorder.load(encodedKey, durationMs, hasFailed),
+      const running = runTimed(loader, context, options?.hardTimeout, 0, runtime.clock, (durationMs, ended) =>
+        recorder.load(encodedKey, durationMs, ended),
       );
       return await (signal === undefined ? running : untilAborted(running, signal));
     } finally {
@@ -152,7 +152,7 @@ export class LoadDelivery {
   /** Counts the outcome of a load for one call, and returns the value. */
   private read<T>({ key, options }: LoadRequest<T>, outcome: LoadOutcome, isJoined: boolean): unknown {
     if (outcome.source === 'tier') {
-      this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs);
+      this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs, outcome.loadMs);
     } else {
       this.recorder.miss(key, { stale: outcome.hadStale, collapsed: isJoined, stored: outcome.kept });
     }

@@ -115,7 +115,7 @@ export class LoadCoordinator {
     if (local === undefined) {
       return this.joinOrBegin(request);
     }
-    this.recorder.hit(key, 'local', 'fresh', local.ttlMs);
+    this.recorder.hit(key, 'local', 'fresh', local.ttlMs, local.loadMs);
     if (isRefreshDue(local.ttlMs, local, options, this.runtime.random)) {
       this.refresh({ ...request, minTtlMs: local.ttlMs });
     }
@@ -235,6 +235,9 @@ export class LoadCoordinator {
       // end the lease, and Redis refuses the fill.
       this.flights.restart(key, flight);
     }
+    if (stale !== undefined) {
+      this.recorder.refresh(stale.ttlMs);
+    }
     flight.beginLoad(grant !== undefined, stale);
     if (this.flights.holdOffs.includes(key, this.runtime.clock.nowMs())) {
       flight.taint();
@@ -259,8 +262,8 @@ export class LoadCoordinator {
     const waitedMs = flight.startLoader((reason) => context.abandon(reason));
     let value: T;
     try {
-      value = await runTimed(loader, context, options?.hardTimeout, waitedMs, clock, (durationMs, hasFailed) =>
-        this.recorder.load(key, durationMs, hasFailed),
+      value = await runTimed(loader, context, options?.hardTimeout, waitedMs, clock, (durationMs, ended) =>
+        this.recorder.load(key, durationMs, ended),
       );
     } catch (error) {
       void grant?.lease.releaseUnfilled();

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { LoadCycleError, LoaderTimeoutError } from '../errors/index.js';
+import type { LoaderOutcome } from '../events/index.js';
 import { toMs, type Duration } from '../config/index.js';
 import type { Clock } from '../local/index.js';
 import { type Loader, type LoaderContext, tagNames } from './entry-options.js';
@@ -7,7 +8,7 @@ import { type Loader, type LoaderContext, tagNames } from './entry-options.js';
 /**
  * Runs a loader within `hardTimeout` and measures it.
  * @param spentMs the part of `hardTimeout` that was spent before, waiting for another process's load
- * @param onEnd receives how long the loader took, in milliseconds, and whether it failed
+ * @param onEnd receives how long the loader took, in milliseconds, and how it ended
  */
 export async function runTimed<T>(
   loader: Loader<T>,
@@ -15,7 +16,7 @@ export async function runTimed<T>(
   hardTimeout: Duration | undefined,
   spentMs: number,
   clock: Clock,
-  onEnd: (durationMs: number, hasFailed: boolean) => void,
+  onEnd: (durationMs: number, outcome: LoaderOutcome) => void,
 ): Promise<T> {
   const startedAtMs = clock.nowMs();
   let hasFailed = true;
@@ -30,7 +31,7 @@ export async function runTimed<T>(
     if (context.isFollowed) {
       loadScopes.endFollowing();
     }
-    onEnd(clock.nowMs() - startedAtMs, hasFailed);
+    onEnd(clock.nowMs() - startedAtMs, hasFailed ? (context.abortedBy === undefined ? 'error' : 'timeout') : 'ok');
   }
 }
 

@@ -4,11 +4,14 @@ import {
   DeferredJson,
   type LocalEntry,
   type LocalPutOptions,
+  type OnEvicted,
   type Partition,
   asItIs,
   readStored,
   type StoredValue,
   storeValue,
+  type TopEntry,
+  type TopOrder,
   type ValueOrigin,
   type ValuesMode,
 } from '../local/index.js';
@@ -43,8 +46,9 @@ export class LocalTier {
   constructor(
     private readonly runtime: CacheRuntime,
     namespace: string,
+    onEvicted?: OnEvicted,
   ) {
-    this.part = runtime.local?.partition(isPlainKey, XFETCH_HORIZON);
+    this.part = runtime.local?.partition(isPlainKey, XFETCH_HORIZON, onEvicted);
     this.valuePrefix = `${runtime.config.keyPrefix}:${namespace}:`;
   }
 
@@ -77,6 +81,21 @@ export class LocalTier {
   /** The entry as it is, trusted or not, without marking it as used. */
   peek(key: string): LocalEntry | undefined {
     return this.part?.peek(key);
+  }
+
+  /** Number of entries, including expired ones that have not been removed yet. */
+  get entryCount(): number {
+    return this.part?.entryCount ?? 0;
+  }
+
+  /** Estimated heap of the entries, in bytes. */
+  get usedBytes(): number {
+    return this.part?.usedBytes ?? 0;
+  }
+
+  /** The entries that rank first, in descending order; none when L1 is switched off. */
+  top(by: TopOrder, limit: number): TopEntry[] {
+    return this.part?.top(by, limit) ?? [];
   }
 
   /** The rest of the entry's fresh life, in milliseconds; zero or less when it is stale. */

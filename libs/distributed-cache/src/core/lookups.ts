@@ -51,9 +51,9 @@ export class Lookups<T> {
     return this.countedHit(key, found);
   }
 
-  private countedHit(key: CacheKey, { tier, ttlMs, ageMs, stored }: FoundEntry): Found<T> {
+  private countedHit(key: CacheKey, { tier, ttlMs, ageMs, stored, loadMs }: FoundEntry): Found<T> {
     const state = ttlMs > 0 ? 'fresh' : 'stale';
-    this.recorder.hit(key, tier, state, ttlMs);
+    this.recorder.hit(key, tier, state, ttlMs, loadMs);
     return { state, value: this.reader.values.read(stored) as T, tier, ageMs, ttlMs };
   }
 }

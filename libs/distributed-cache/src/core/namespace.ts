@@ -42,7 +42,7 @@ export function createNamespace(
   const recorder = new Recorder(namespace, counters, events);
   const layout = keyLayout(config.keyPrefix, namespace);
   const flights = new Flights();
-  const local = new LocalTier(runtime, namespace);
+  const local = new LocalTier(runtime, namespace, (reason) => recorder.evicted(reason));
   const tags = new TagRegistry(
     redis,
     layout,
@@ -62,6 +62,7 @@ export function createNamespace(
           {
             onError: (operation, error) => recorder.tierError('redis', operation, error),
             onOverload: (operation) => recorder.overload(operation),
+            onSent: (payload) => recorder.sent(payload),
             onUnknownClass: (className) => runtime.unknownClasses.report(namespace, className),
           },
           versionStamps(policy),
@@ -70,7 +71,7 @@ export function createNamespace(
   const checks = new ValueChecks(policy, config.deadlineMs, (key, mismatch) => recorder.mismatch(key, mismatch));
   const reader = new EntryReader(flights, local, remote, checks, values, policy.graceMs);
   const encoder = new EntryEncoder(codec, values, {
-    onRefused: (key, reason, className) => recorder.valueRefused(key, reason, { className }),
+    onRefused: (key, refusal, reason, className) => recorder.valueRefused(key, refusal, reason, { className }),
   });
   const deadlineClock = redis?.connection.deadlineClock ?? REAL_TIME;
   const newBudget = (): WaitBudget =>

@@ -82,6 +82,8 @@ export class OutageJournal {
   private readonly byNamespace = new Map<string, Pending>();
   private lastNumber = 0;
   private count = 0;
+  /** How often the pending invalidations of a namespace have become one `clear`, because they were too many. */
+  overflows = 0;
 
   constructor(private readonly clock: JournalClock) {}
 
@@ -99,7 +101,7 @@ export class OutageJournal {
     this.count += pending.keys.has(keys.valueKey) ? 0 : 1;
     pending.keys.set(keys.valueKey, { keys, number: ++this.lastNumber });
     if (pending.keys.size > this.maxPerNamespace) {
-      this.addClear(clearStampKey);
+      this.overflow(clearStampKey);
     }
   }
 
@@ -113,8 +115,13 @@ export class OutageJournal {
     this.count += pending.tags.has(tagStampKey) ? 0 : 1;
     pending.tags.set(tagStampKey, this.changeOf(tagStampKey, attempted, true));
     if (pending.tags.size > this.maxPerNamespace) {
-      this.addClear(clearStampKey);
+      this.overflow(clearStampKey);
     }
+  }
+
+  private overflow(clearStampKey: string): void {
+    this.overflows++;
+    this.addClear(clearStampKey);
   }
 
   /**

@@ -64,6 +64,7 @@ export type LoadOutcome =
       readonly tier: AnsweringTier;
       readonly state: 'fresh' | 'stale';
       readonly ttlMs: number;
+      readonly loadMs: number;
     }
   | {
       readonly source: 'loader';
@@ -75,8 +76,8 @@ export type LoadOutcome =
     };
 
 /** The outcome of a load that ends with a value of a tier. */
-export function outcomeOf({ stored, tier, ttlMs }: FoundEntry): LoadOutcome {
-  return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs };
+export function outcomeOf({ stored, tier, ttlMs, loadMs }: FoundEntry): LoadOutcome {
+  return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs, loadMs };
 }
 
 /** The outcome of a write. */
@@ -143,6 +144,8 @@ export interface FaultListener {
   onError(operation: Operation, error: Error): void;
   /** An operation was not sent, because the queue to Redis is full. Redis itself works. */
   onOverload(operation: Operation): void;
+  /** A value is sent to be stored. */
+  onSent(payload: EncodedPayload): void;
   /** An entry is a miss, because it holds an instance of a class that this process does not know. */
   onUnknownClass(className: string | undefined): void;
 }

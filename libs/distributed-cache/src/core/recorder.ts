@@ -1,5 +1,15 @@
-import type { AnsweringTier, CacheEventMap, CacheEvents, Counters, SchemaMismatch } from '../events/index.js';
+import type { EncodedPayload } from '../codec/index.js';
+import type { RefusalReason } from '../errors/index.js';
+import type {
+  AnsweringTier,
+  CacheEventMap,
+  CacheEvents,
+  Counters,
+  LoaderOutcome,
+  SchemaMismatch,
+} from '../events/index.js';
 import { type CacheKey, PreparedKey } from '../keys/index.js';
+import type { EvictionReason } from '../local/index.js';
 import type { NotKept } from './entry-options.js';
 
 /**
@@ -15,7 +25,9 @@ export class Recorder {
     private readonly events: CacheEvents,
   ) {}
 
-  hit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
+  /** @param loadMs how long the loader of the value took: the time that the hit has saved, in milliseconds */
+  hit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number, loadMs: number): void {
+    this.counters.loadSecondsSaved += loadMs / 1000;
     if (tier === 'local') {
       this.counters.localHits++;
     } else {
@@ -41,14 +53,35 @@ export class Recorder {
     }
   }
 
-  load(key: CacheKey, durationMs: number, failed: boolean): void {
+  load(key: CacheKey, durationMs: number, outcome: LoaderOutcome): void {
+    const failed = outcome !== 'ok';
     this.counters.loads++;
     if (failed) {
       this.counters.loadErrors++;
     }
     if (this.events.isObserved('load')) {
-      this.events.emit('load', { ...this.of(key), durationMs, failed });
+      this.events.emit('load', { ...this.of(key), durationMs, failed, outcome });
     }
+  }
+
+  /** Counts a loader run that renews a value. @param ttlMs the rest of the fresh life of the present value */
+  refresh(ttlMs: number): void {
+    if (ttlMs > 0) {
+      this.counters.refreshesEarly++;
+    } else {
+      this.counters.refreshesStale++;
+    }
+  }
+
+  /** Counts an entry that has left L1. */
+  evicted(reason: EvictionReason): void {
+    this.counters[EVICTIONS[reason]]++;
+  }
+
+  /** Counts the bytes of a value that is sent to Redis. */
+  sent({ bytes, rawBytes }: EncodedPayload): void {
+    this.counters.storedBytes += typeof bytes === 'string' ? rawBytes : bytes.length;
+    this.counters.rawBytes += rawBytes;
   }
 
   /** Emits that a loader failed and callers have the previous value: otherwise its error would be lost. */
@@ -85,15 +118,17 @@ export class Recorder {
   /** Emits that a value is not kept because of a mistake in the options. */
   notKept(key: CacheKey, { reason, error }: NotKept): void {
     if (reason !== undefined) {
-      this.valueRefused(key, reason, { error });
+      this.valueRefused(key, 'option', reason, { error });
     }
   }
 
   valueRefused(
     key: CacheKey,
+    refusal: keyof typeof REFUSALS,
     reason: string,
     { error, className }: { error?: unknown; className?: string | undefined },
   ): void {
+    this.counters[REFUSALS[refusal]]++;
     this.events.emit('valueRefused', {
       ...this.of(key),
       reason,
@@ -157,6 +192,22 @@ export class Recorder {
 }
 
 const MAX_REMEMBERED = 1000;
+
+const EVICTIONS = {
+  capacity: 'evictionsCapacity',
+  expired: 'evictionsExpired',
+  invalidated: 'evictionsInvalidated',
+  epoch: 'evictionsEpoch',
+} as const satisfies Record<EvictionReason, keyof Counters>;
+
+const REFUSALS = {
+  unserializable: 'refusedUnserializable',
+  class: 'refusedClass',
+  'too-large': 'refusedTooLarge',
+  'too-deep': 'refusedTooDeep',
+  option: 'refusedOption',
+  codec: 'refusedCodec',
+} as const satisfies Record<RefusalReason | 'option' | 'codec', keyof Counters>;
 
 /** Reports each class that is unknown to this process, once: after a start, the first read of many entries finds it. */
 export class UnknownClassReports {

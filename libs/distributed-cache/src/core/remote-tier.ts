@@ -44,7 +44,7 @@ export class RemoteTier {
     policy: ResolvedNamespace,
     private readonly layout: KeyLayout,
     private readonly tags: TagRegistry,
-    listener: FaultListener,
+    private readonly listener: FaultListener,
     ownStamps: readonly Stamp[] = [],
   ) {
     this.faults = new RemoteFaults(redis.connection, listener);
@@ -246,6 +246,7 @@ export class RemoteTier {
 
   /** The entry to store. The life of its tags' stamps is extended to cover its own. */
   private entryOf({ payload, life, loadMs, stamps }: RemoteWrite): EntryToStore {
+    this.listener.onSent(payload);
     const graceMs = this.codec.isPlain ? 0 : life.graceMs; // other programs would take a stale value for a fresh one
     const tags = tagsOf(stamps);
     if (tags !== undefined) {

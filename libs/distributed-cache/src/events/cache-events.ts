@@ -10,6 +10,15 @@ export type AnsweringTier = 'local' | 'redis';
  */
 export type OutageReason = string;
 
+/** How a loader ended. `timeout`: it was given up after `hardTimeout`. */
+export type LoaderOutcome = 'ok' | 'error' | 'timeout';
+
+/** What an operation in Redis was for. `lease`: leases and their marks; `clear`, `tags`: stamps of namespaces and tags. */
+export type RedisOperation = 'get' | 'getMany' | 'set' | 'delete' | 'lease' | 'fill' | 'clear' | 'tags';
+
+/** How an operation in Redis ended. `refused`: an error reply; `error`: the connection was lost. */
+export type RedisOutcome = 'ok' | 'timeout' | 'refused' | 'error';
+
 interface OfNamespace {
   readonly namespace: string;
 }
@@ -41,8 +50,8 @@ export interface CacheEventMap {
    * that another call had started. `stored`: the loader's result was stored; the load may also have failed.
    */
   miss: OfKey & { readonly stale: boolean; readonly collapsed: boolean; readonly stored: boolean };
-  /** A loader ended; `failed` when it threw. */
-  load: OfKey & { readonly durationMs: number; readonly failed: boolean };
+  /** A loader ended; `failed` when it threw, or was given up after `hardTimeout` (`outcome`: `timeout`). */
+  load: OfKey & { readonly durationMs: number; readonly failed: boolean; readonly outcome: LoaderOutcome };
   /**
    * A loader failed, and callers get the previous value instead of its error: a refresh in the background (`state` of
    * the value: `fresh`), or a load in whose place a `stale` value is returned.
@@ -124,6 +133,13 @@ export interface CacheEventMap {
   invalidationOn: object;
   /** Redis serves, but changes by others may be missed: L1 does not answer. */
   invalidationOff: object;
+  /** An operation that was sent to Redis has ended, `durationMs` after it was handed to the connection. */
+  redisOperation: { readonly operation: RedisOperation; readonly outcome: RedisOutcome; readonly durationMs: number };
+  /**
+   * The server has answered on the connection of the invalidation messages: a message that it had sent just before the
+   * question was handled no later than `lagMs` after it. Emitted at each heartbeat, for each server.
+   */
+  invalidationLag: { readonly lagMs: number };
   /** The result of the periodic health check. */
   healthChecked: { readonly health: CacheHealth };
 }
@@ -187,6 +203,8 @@ export class CacheEvents {
     fallbackOff: new Topic('fallbackOff'),
     invalidationOn: new Topic('invalidationOn'),
     invalidationOff: new Topic('invalidationOff'),
+    redisOperation: new Topic('redisOperation'),
+    invalidationLag: new Topic('invalidationLag'),
     healthChecked: new Topic('healthChecked'),
   };
 

@@ -1,7 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { renderCountersTable, renderPrometheusTable, replaceTable } from '../../../../scripts/render-tables.mjs';
-import { type CacheCounts, CacheMetrics, COUNTERS, Counters, GAUGES } from './index.js';
+import {
+  type CacheCounts,
+  CacheMetrics,
+  COUNTERS,
+  type CounterRow,
+  Counters,
+  GAUGES,
+  HISTOGRAMS,
+  PROCESS_COUNTERS,
+  PROCESS_GAUGES,
+  ProcessMetrics,
+  type ProcessMetricsWire,
+  VERSION,
+} from './index.js';
 
 /** A number of its own for each counter. */
 const COUNTS: CacheCounts = {
@@ -28,6 +41,8 @@ describe('CacheMetrics', () => {
       total_requests: 10,
       redis_available: true,
       fallback_enabled: false,
+      local_entries: 0,
+      local_bytes: 0,
     });
     const fixed = ['misses', 'sets', 'deletes', 'errors', 'local_hits', 'redis_hits', 'stale_served', 'loads', 'waits'];
     expect(Object.keys(wire)).toEqual(expect.arrayContaining(fixed));
@@ -78,10 +93,51 @@ describe('the counters in use', () => {
 describe('the documentation of the metrics', () => {
   it('shows the real counters and Prometheus metrics in docs/metrics.md', () => {
     const text = readFileSync(new URL('../../../../docs/metrics.md', import.meta.url), 'utf8');
-    const counters = replaceTable(text, 'counters', renderCountersTable({ ...COUNTERS, ...GAUGES }));
-    const written = replaceTable(counters, 'prometheus', renderPrometheusTable(COUNTERS, GAUGES));
+    const tables = {
+      counters: renderCountersTable({ ...COUNTERS, ...GAUGES }),
+      process: renderCountersTable({ ...PROCESS_COUNTERS, ...PROCESS_GAUGES }),
+      prometheus: renderPrometheusTable({
+        counters: COUNTERS,
+        gauges: GAUGES,
+        processCounters: PROCESS_COUNTERS,
+        processGauges: PROCESS_GAUGES,
+        histograms: HISTOGRAMS,
+      }),
+    };
+    const written = (Object.keys(tables) as (keyof typeof tables)[]).reduce(
+      (done, name) => replaceTable(done, name, tables[name]),
+      text,
+    );
     expect(text, 'run "npm run build && node scripts/docs-tables.mjs"').toBe(written);
     expect(text).toContain('| `cache_hits_total` ');
     expect(text).toContain('| `tags_forgotten` ');
+    expect(text).toMatch(/`journal_overflows` +\|/);
   });
+});
+
+describe('ProcessMetrics', () => {
+  it('leaves the process with the wire names of its tables; what the process does not have is left out', () => {
+    const fields = { ...PROCESS_COUNTERS, ...PROCESS_GAUGES };
+    const values = Object.fromEntries(Object.keys(fields).map((name, index) => [name, index + 1]));
+    const metrics = new ProcessMetrics({ ...values, journalEntries: undefined } as ProcessMetrics['values']);
+    const wire = JSON.parse(JSON.stringify(metrics)) as ProcessMetricsWire;
+    const names = Object.values(fields).map((row) => row.wire);
+    expect(Object.keys(wire)).toEqual(['version', ...names.filter((name) => name !== 'journal_entries')]);
+    expect(wire.invalidations_received_key).toBe(1);
+    expectTypeOf(wire.epochs).toEqualTypeOf<number | undefined>();
+    expectTypeOf(wire.version).toEqualTypeOf<string>();
+  });
+
+  it('shows the version of package.json', () => {
+    const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+    expect(VERSION, 'run "npm run docs"').toBe((JSON.parse(manifest) as { version: string }).version);
+  });
+});
+
+it('gives each metric one name, and the same labels in all of its rows', () => {
+  const rows = [COUNTERS, GAUGES, PROCESS_COUNTERS, PROCESS_GAUGES].flatMap((table) => Object.values(table));
+  const shape = (row: CounterRow): string => JSON.stringify([row.help, Object.keys(row.labels ?? {})]);
+  const shapes = new Map(rows.map((row: CounterRow) => [row.metric, shape(row)]));
+  expect(rows.filter((row: CounterRow) => shapes.get(row.metric) !== shape(row))).toEqual([]);
+  expect(new Set(rows.map(({ wire }) => wire)).size).toBe(rows.length);
 });

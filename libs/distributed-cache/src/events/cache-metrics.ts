@@ -12,6 +12,17 @@ export interface CounterRow {
   readonly meaning?: string;
 }
 
+/** The row of the values that are returned and not cached for one reason. */
+function refused<Reason extends string>(reason: Reason, meaning: string) {
+  return {
+    wire: `values_refused_${reason}`,
+    metric: 'cache_values_refused_total',
+    labels: { reason },
+    help: 'Values that were returned and not cached',
+    meaning: `values that were returned and not cached ${meaning}`,
+  } as const;
+}
+
 /**
  * The counters of a namespace. One row is one counter; its field, its JSON form, its Prometheus metric and its line in
  * docs/metrics.md come from here.
@@ -97,6 +108,72 @@ export const COUNTERS = {
     help: 'Values that a schema refused, or that migrate failed to upgrade',
     meaning: 'values that a `schema` refused, or that `migrate` failed to upgrade',
   },
+  loadSecondsSaved: {
+    wire: 'load_seconds_saved',
+    metric: 'cache_load_seconds_saved_total',
+    help: 'Load time saved by hits, in seconds',
+    meaning: 'the load time that hits have saved, in seconds: the sum of how long the loader of each value took',
+  },
+  refreshesEarly: {
+    wire: 'refreshes_early',
+    metric: 'cache_refreshes_total',
+    labels: { cause: 'early' },
+    help: 'Loader runs that renewed a value, before its TTL ended (early) or within its grace (stale)',
+    meaning: 'loader runs that renewed a value before its TTL ended; part of `loads`',
+  },
+  refreshesStale: {
+    wire: 'refreshes_stale',
+    metric: 'cache_refreshes_total',
+    labels: { cause: 'stale' },
+    help: 'Loader runs that renewed a value, before its TTL ended (early) or within its grace (stale)',
+    meaning: 'loader runs that renewed a stale value; part of `loads`',
+  },
+  evictionsCapacity: {
+    wire: 'evictions_capacity',
+    metric: 'cache_evictions_total',
+    labels: { reason: 'capacity' },
+    help: 'Entries that left L1',
+    meaning: 'entries that left L1 because others needed the memory',
+  },
+  evictionsExpired: {
+    wire: 'evictions_expired',
+    metric: 'cache_evictions_total',
+    labels: { reason: 'expired' },
+    help: 'Entries that left L1',
+    meaning: 'entries that left L1 because their TTL and grace were over',
+  },
+  evictionsInvalidated: {
+    wire: 'evictions_invalidated',
+    metric: 'cache_evictions_total',
+    labels: { reason: 'invalidated' },
+    help: 'Entries that left L1',
+    meaning: 'entries that left L1 because their key was deleted or changed elsewhere, or a tag was invalidated',
+  },
+  evictionsEpoch: {
+    wire: 'evictions_epoch',
+    metric: 'cache_evictions_total',
+    labels: { reason: 'epoch' },
+    help: 'Entries that left L1',
+    meaning: 'entries that left L1 because the namespace was cleared, or messages may have been missed',
+  },
+  refusedUnserializable: refused('unserializable', 'that no tier can store, such as a function or a stream'),
+  refusedClass: refused('class', 'whose class can not be restored'),
+  refusedTooLarge: refused('too_large', 'that are larger than `maxValueBytes`'),
+  refusedTooDeep: refused('too_deep', 'that are nested too deeply'),
+  refusedOption: refused('option', 'because `ttl`, `setTtl`, `cacheIf` or `format` has gone wrong'),
+  refusedCodec: refused('codec', 'because the codec failed'),
+  storedBytes: {
+    wire: 'stored_bytes',
+    metric: 'cache_stored_bytes_total',
+    help: 'Bytes of values sent to Redis, compressed',
+    meaning: 'bytes of the values that were sent to Redis, after compression',
+  },
+  rawBytes: {
+    wire: 'raw_bytes',
+    metric: 'cache_raw_bytes_total',
+    help: 'Bytes of values sent to Redis, before compression',
+    meaning: 'bytes of the same values before compression',
+  },
   staleServed: {
     wire: 'stale_served',
     metric: 'cache_stale_served_total',
@@ -105,7 +182,7 @@ export const COUNTERS = {
   },
 } as const satisfies Record<string, CounterRow>;
 
-/** The states of a namespace, 1 or 0 in Prometheus. */
+/** The states of a namespace; a boolean is 1 or 0 in Prometheus. */
 export const GAUGES = {
   redisAvailable: {
     wire: 'redis_available',
@@ -118,6 +195,16 @@ export const GAUGES = {
     metric: 'cache_fallback_enabled',
     help: '1 if memory serves while Redis cannot be used',
     meaning: "whether L1 would serve while Redis can't be used",
+  },
+  localEntries: {
+    wire: 'local_entries',
+    metric: 'cache_local_entries',
+    help: 'Entries in L1, including expired ones that have not been removed yet',
+  },
+  localBytes: {
+    wire: 'local_bytes',
+    metric: 'cache_local_bytes',
+    help: 'Estimated heap of the entries in L1, in bytes',
   },
 } as const satisfies Record<string, CounterRow>;
 
@@ -138,7 +225,11 @@ export interface CacheCounts extends Readonly<Counts> {
 /** A class with a field for each counter, so that the fields need no second list. */
 const CountFields = class {
   constructor(counts?: Readonly<Counts>) {
-    Object.assign(this, Object.fromEntries(NAMES.map((name) => [name, counts?.[name] ?? 0])));
+    // A sum of seconds has milliseconds, and no further digits.
+    Object.assign(
+      this,
+      Object.fromEntries(NAMES.map((name) => [name, Math.round((counts?.[name] ?? 0) * 1000) / 1000])),
+    );
   }
 };
 
@@ -165,6 +256,8 @@ export interface CacheMetricsWire extends WireCounts {
   readonly total_requests: number;
   readonly redis_available: boolean;
   readonly fallback_enabled: boolean;
+  readonly local_entries: number;
+  readonly local_bytes: number;
 }
 
 /** A property of the JSON form, as OpenAPI and JSON Schema describe it. */
@@ -184,6 +277,8 @@ const SCHEMAS: Record<keyof CacheMetricsWire, MetricSchema> = {
   total_requests: { type: 'number', description: 'Hits and misses' },
   redis_available: { type: 'boolean', description: 'Whether Redis is configured and usable at this moment' },
   fallback_enabled: { type: 'boolean', description: 'Whether memory would serve while Redis can not be used' },
+  local_entries: { type: 'number', description: GAUGES.localEntries.help },
+  local_bytes: { type: 'number', description: GAUGES.localBytes.help },
 };
 
 /**
@@ -209,6 +304,10 @@ export class CacheMetrics extends CountsSnapshot implements CacheCounts {
     readonly redisAvailable: boolean,
     /** Whether L1 would serve while Redis can't be used. */
     readonly fallbackEnabled: boolean,
+    /** Entries in L1 of this process. Default 0. */
+    readonly localEntries = 0,
+    /** Their estimated heap, in bytes. Default 0. */
+    readonly localBytes = 0,
   ) {
     super(counts);
     this.hits = counts.hits;
@@ -226,6 +325,8 @@ export class CacheMetrics extends CountsSnapshot implements CacheCounts {
       total_requests: this.totalRequests,
       redis_available: this.redisAvailable,
       fallback_enabled: this.fallbackEnabled,
+      local_entries: this.localEntries,
+      local_bytes: this.localBytes,
     };
   }
 }

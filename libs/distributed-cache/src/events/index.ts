@@ -5,7 +5,10 @@ export {
   type CacheEventName,
   CacheEvents,
   DIAGNOSTICS_CHANNEL_PREFIX,
+  type LoaderOutcome,
   type OutageReason,
+  type RedisOperation,
+  type RedisOutcome,
   type SchemaMismatch,
 } from './cache-events.js';
 export {
@@ -24,3 +27,12 @@ export {
   Counters,
   GAUGES,
 } from './cache-metrics.js';
+export {
+  HISTOGRAMS,
+  type HistogramRow,
+  PROCESS_COUNTERS,
+  PROCESS_GAUGES,
+  ProcessMetrics,
+  type ProcessMetricsWire,
+  VERSION,
+} from './process-metrics.js';

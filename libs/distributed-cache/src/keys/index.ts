@@ -29,4 +29,5 @@ export {
   describeKey,
   MethodKeys,
   methodKey,
+  methodOfKey,
 } from './method-key.js';

@@ -108,11 +108,17 @@ const MAX_NAME_LENGTH = 80;
  */
 export function describeKey(key: string, caller?: string): string {
   const digest = createHash('sha256').update(key).digest('hex').slice(0, 8);
-  const name = METHOD_KEY.exec(key)?.[1];
+  const name = methodOfKey(key);
   if (name === undefined) {
     return caller === undefined ? `key#${digest}` : `${shortened(caller)} key#${digest}`;
   }
-  return `${shortened(name)}(…)#${digest}`;
+  return `${name}(…)#${digest}`;
+}
+
+/** The method of a default key, shortened to 80 characters; `undefined` for a key of the application. */
+export function methodOfKey(key: string): string | undefined {
+  const name = METHOD_KEY.exec(key)?.[1];
+  return name && shortened(name);
 }
 
 function shortened(name: string): string {

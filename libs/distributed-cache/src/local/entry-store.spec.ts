@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { EntryStore, type EntryFacts, type KeyWithSlot, type PartitionIndex, readingOf } from './entry-store.js';
+import {
+  EntryStore,
+  type EntryFacts,
+  type EvictionReason,
+  type KeyWithSlot,
+  type PartitionIndex,
+  readingOf,
+} from './entry-store.js';
+import type { TopOrder } from './slot-table.js';
 import { DeferredJson, type StoredValue } from './stored-value.js';
 
 const NOW_MS = 1_700_000_000_000.25;
@@ -260,5 +268,89 @@ describe('a value kept as text', () => {
     store.entryAt(store.find(partition, 'key', NOW_MS)!);
     expect(store.find(partition, 'other', NOW_MS)).toBeDefined();
     expect(store.count).toBe(1);
+  });
+});
+
+describe('the uses of an entry', () => {
+  it('rank the entries of a partition by hits, size, load time and saved time, in descending order', () => {
+    const { store, partition } = storeWithPartition();
+    const other = store.addPartition();
+    const put = (key: string, uses: number, bytes: number, loadMs: number): void => {
+      store.put(partition, key, stored(key, bytes), { ...PLAIN, loadMs });
+      Array.from({ length: uses }, () => store.countUse(store.hit(partition, key, NOW_MS)));
+    };
+    store.put(other, 'other', stored('other', 9000), { ...PLAIN, loadMs: 9000 });
+    put('often', 5, 10, 1);
+    put('large', 1, 500, 20);
+    put('slow', 2, 10, 300);
+    put('unused', 0, 10, 100);
+    const keys = (by: TopOrder): string[] => store.top(partition, by, 3, NOW_MS).map(({ key }) => key);
+    expect(keys('uses')).toEqual(['often', 'slow', 'large']);
+    expect(keys('bytes')[0]).toBe('large');
+    expect(keys('loadMs')).toEqual(['slow', 'unused', 'large']);
+    expect(keys('savedMs')).toEqual(['slow', 'large', 'often']);
+    expect(store.top(partition, 'uses', 1, NOW_MS)).toMatchObject([{ uses: 5, loadMs: 1, savedMs: 5, ttlMs: 60_000 }]);
+    expect(store.top(partition, 'uses', 0, NOW_MS)).toEqual([]);
+  });
+
+  it('stay when the value is replaced, begin anew after a removal, and leave with an outdated entry', () => {
+    const { store, partition } = storeWithPartition();
+    const uses = () => store.top(partition, 'uses', 9, NOW_MS).map((entry) => entry.uses);
+    store.put(partition, 'key', stored(1), PLAIN);
+    store.find(partition, 'key', NOW_MS);
+    store.put(partition, 'key', stored(2), PLAIN);
+    expect(uses()).toEqual([1]);
+    store.remove(partition.slots.get('key')!);
+    store.put(partition, 'key', stored(3), PLAIN);
+    expect(uses()).toEqual([0]);
+    store.startEpoch(partition);
+    expect(uses()).toEqual([]);
+  });
+
+  it('give the same ranking as a sort of all entries', () => {
+    const { store, partition } = storeWithPartition();
+    for (let index = 0; index < 2000; index++) {
+      store.put(partition, `key:${index}`, stored(index, (index * 7919) % 1009), PLAIN);
+    }
+    const all = store.top(partition, 'bytes', 2000, NOW_MS);
+    expect(all).toHaveLength(2000);
+    expect(all.map(({ bytes }) => bytes)).toEqual(all.map(({ bytes }) => bytes).toSorted((a, b) => b - a));
+    expect(store.top(partition, 'bytes', 50, NOW_MS)).toEqual(all.slice(0, 50));
+  });
+});
+
+describe('an entry that leaves', () => {
+  it('is reported with its reason, once; a replaced value is not', () => {
+    const left: EvictionReason[] = [];
+    const store = new EntryStore(2 ** 40, 3);
+    const partition = store.addPartition((reason) => void left.push(reason));
+    const put = (key: string, facts: Partial<EntryFacts> = {}): void =>
+      void store.put(partition, key, stored(key, 100), { ...PLAIN, ...facts });
+    put('replaced');
+    put('replaced');
+    expect(left).toEqual([]);
+    ['a', 'b', 'c'].forEach((key) => put(key));
+    expect(left.splice(0)).toEqual(['capacity']);
+    const scope = { generation: 1, isInDoubt: false };
+    put('expired', { expiresAtMs: NOW_MS });
+    put('tagged', { tagVersions: [{ scope, generation: 0 }] });
+    left.splice(0);
+    for (const key of ['expired', 'tagged']) {
+      expect(store.find(partition, key, NOW_MS)).toBeUndefined();
+    }
+    store.startEpoch(partition);
+    expect(store.find(partition, 'c', NOW_MS)).toBeUndefined();
+    expect(left).toEqual(['expired', 'invalidated', 'epoch']);
+    expect(partition).toMatchObject({ bytes: 0 });
+    expect(store.count).toBe(0);
+  });
+
+  it('leaves the estimate of its partition as that of the whole store is', () => {
+    const { store, partition } = storeWithPartition(20_000);
+    const other = store.addPartition();
+    for (let index = 0; index < 500; index++) {
+      store.put(index % 3 === 0 ? other : partition, `key:${index % 90}`, stored(index, (index * 37) % 400), PLAIN);
+      expect(partition.bytes + other.bytes).toBe(store.usedBytes);
+    }
   });
 });

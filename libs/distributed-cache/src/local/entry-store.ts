@@ -8,7 +8,7 @@ import {
   type ValueForm,
   type ValuesMode,
 } from './stored-value.js';
-import { SlotTable } from './slot-table.js';
+import { SlotTable, type TopEntry, type TopOrder } from './slot-table.js';
 
 /** The index of one partition: its keys, and the slots of their entries. One operation invalidates all entries of a partition. */
 export interface PartitionIndex {
@@ -17,7 +17,19 @@ export interface PartitionIndex {
   readonly slots: Map<string, number>;
   /** Entries with a sequence up to this one are of an earlier epoch. */
   outdatedUpTo: number;
+  /** The estimated heap of its entries, in bytes. */
+  bytes: number;
+  readonly onEvicted: OnEvicted;
 }
+
+/**
+ * Why an entry left the store. `invalidated`: it was deleted, or a scope that it depends on has a new generation.
+ * `epoch`: its partition was invalidated as a whole.
+ */
+export type EvictionReason = 'capacity' | 'expired' | 'invalidated' | 'epoch';
+
+/** Called for each entry that leaves, except when its key gets another value, and when L1 is emptied. */
+export type OnEvicted = (reason: EvictionReason) => void;
 
 /**
  * An encoded key that remembers the slot of its entry. The slot is valid while its sequence and its partition are those
@@ -57,7 +69,7 @@ const IS_TREE = 4;
 const FORM_FLAGS = { plain: 0, own: 8, frozen: 16, shared: 32 } as const satisfies Record<ValueForm, number>;
 const FORMS: readonly ValueForm[] = ['own', 'frozen', 'shared'];
 /** The memory that an entry takes in the columns and in the map of slots, including their free capacity. */
-const ENTRY_OVERHEAD_BYTES = 120;
+const ENTRY_OVERHEAD_BYTES = 124;
 
 /** How a caller reads values: its mode, and the flags of the forms that it gets a copy of. */
 export interface Reading {
@@ -108,8 +120,9 @@ export class EntryStore extends SlotTable {
   }
 
   /** Adds a partition with keys of its own. It exists as long as the store. */
-  addPartition(): PartitionIndex {
-    const partition = { id: this.partitions.length, slots: new Map<string, number>(), outdatedUpTo: 0 };
+  addPartition(onEvicted: OnEvicted = () => {}): PartitionIndex {
+    const { length: id } = this.partitions;
+    const partition = { id, slots: new Map<string, number>(), outdatedUpTo: 0, bytes: 0, onEvicted };
     this.partitions.push(partition);
     return partition;
   }
@@ -168,8 +181,12 @@ export class EntryStore extends SlotTable {
     return (this.layouts[slot] = layoutOf(this.values[slot] as object));
   }
 
-  ttlAt(slot: number, nowMs: number): number {
-    return this.expiresAtMs[slot]! - nowMs;
+  /**
+   * The entries of a partition that rank first, in descending order. An outdated entry is left out. It walks over all
+   * entries of the partition: about ten milliseconds for 100,000.
+   */
+  top(partition: PartitionIndex, by: TopOrder, limit: number, nowMs: number): TopEntry[] {
+    return this.rank(partition.slots.values(), by, limit, nowMs, (slot) => !this.isOutdated(slot, nowMs));
   }
 
   /**
@@ -182,14 +199,14 @@ export class EntryStore extends SlotTable {
     if (slot === undefined) {
       return undefined;
     }
-    if (this.isOutdated(slot, nowMs)) {
-      this.remove(slot);
+    if (this.removeIfOutdated(slot, nowMs)) {
       return undefined;
     }
     if (this.isInDoubt(slot)) {
       return undefined;
     }
     this.use(slot);
+    this.uses[slot]!++;
     return slot;
   }
 
@@ -198,11 +215,35 @@ export class EntryStore extends SlotTable {
    * new generation.
    */
   isOutdated(slot: number, nowMs: number): boolean {
-    return (
-      this.expiresAtMs[slot]! + this.graceMs[slot]! <= nowMs ||
-      this.sequences[slot]! <= this.partitionOf(slot).outdatedUpTo ||
-      this.tagVersions.get(slot)?.some(({ scope, generation }) => scope.generation !== generation) === true
-    );
+    return this.whyOutdated(slot, nowMs) !== undefined;
+  }
+
+  private whyOutdated(slot: number, nowMs: number): EvictionReason | undefined {
+    if (this.expiresAtMs[slot]! + this.graceMs[slot]! <= nowMs) {
+      return 'expired';
+    }
+    if (this.sequences[slot]! <= this.partitionOf(slot).outdatedUpTo) {
+      return 'epoch';
+    }
+    return this.tagVersions.get(slot)?.some(({ scope, generation }) => scope.generation !== generation) === true
+      ? 'invalidated'
+      : undefined;
+  }
+
+  /** @returns whether it was outdated, and is removed */
+  removeIfOutdated(slot: number, nowMs: number): boolean {
+    const reason = this.whyOutdated(slot, nowMs);
+    if (reason !== undefined) {
+      this.removeFor(reason, slot);
+    }
+    return reason !== undefined;
+  }
+
+  /** Removes an entry and reports why. */
+  removeFor(reason: EvictionReason, slot: number): void {
+    const { onEvicted } = this.partitionOf(slot);
+    this.remove(slot);
+    onEvicted(reason);
   }
 
   private isInDoubt(slot: number): boolean {
@@ -220,6 +261,7 @@ export class EntryStore extends SlotTable {
    */
   put(partition: PartitionIndex, key: string, stored: StoredValue | DeferredJson, facts: EntryFacts): boolean {
     const before = partition.slots.get(key);
+    const uses = before === undefined ? 0 : this.uses[before]!;
     if (before !== undefined) {
       this.remove(before);
     }
@@ -233,11 +275,13 @@ export class EntryStore extends SlotTable {
     this.partitionIds[slot] = partition.id;
     this.values[slot] = stored instanceof DeferredJson ? stored : stored.value;
     this.layouts[slot] = 0;
+    this.uses[slot] = uses;
     this.bytes[slot] = bytes;
     this.sequences[slot] = ++lastSequence;
     this.write(slot, stored, facts);
     this.append(slot);
     this.usedBytes += bytes;
+    partition.bytes += bytes;
     this.count++;
     this.evict();
     return true;
@@ -248,9 +292,11 @@ export class EntryStore extends SlotTable {
     if (key === undefined) {
       return;
     }
-    this.partitionOf(slot).slots.delete(key);
+    const partition = this.partitionOf(slot);
+    partition.slots.delete(key);
     this.unlink(slot);
     this.usedBytes -= this.bytes[slot]!;
+    partition.bytes -= this.bytes[slot]!;
     this.count--;
     this.keys[slot] = undefined;
     this.sequences[slot] = 0;
@@ -287,7 +333,7 @@ export class EntryStore extends SlotTable {
       lifeMs: this.fullTtlMs[slot]!,
     };
     if (entry.bytes > this.maxBytes) {
-      this.remove(slot); // otherwise it would evict all others first
+      this.removeFor('capacity', slot); // otherwise it would evict all others first
     }
     this.evict();
     return entry;
@@ -302,11 +348,12 @@ export class EntryStore extends SlotTable {
     this.values[slot] = stored.value;
     this.bytes[slot]! += growth;
     this.usedBytes += growth;
+    this.partitionOf(slot).bytes += growth;
   }
 
   private evict(): void {
     while (this.usedBytes > this.maxBytes || this.count > this.maxEntries) {
-      this.remove(this.longestUnused);
+      this.removeFor('capacity', this.longestUnused);
     }
   }
 

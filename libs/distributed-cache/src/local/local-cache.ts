@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from './clock.js';
-import { EntryStore, type KeyWithSlot, type PartitionIndex } from './entry-store.js';
+import { EntryStore, type KeyWithSlot, type OnEvicted, type PartitionIndex } from './entry-store.js';
+import type { TopEntry, TopOrder } from './slot-table.js';
 import {
   type DeferredJson,
   type LocalEntry,
@@ -76,8 +77,8 @@ export class LocalCache {
    * @param lookAheadLoads an entry is not returned by the hit path when less than this many load times are left before
    * its expiry
    */
-  partition(isPlainKey: IsPlainKey, lookAheadLoads = 0): Partition {
-    return new Partition(this.store, this.clock, isPlainKey, lookAheadLoads, () => this.startSweeping());
+  partition(isPlainKey: IsPlainKey, lookAheadLoads = 0, onEvicted?: OnEvicted): Partition {
+    return new Partition(this.store, this.clock, isPlainKey, lookAheadLoads, () => this.startSweeping(), onEvicted);
   }
 
   /** The fresh value, or `undefined`. A stored `undefined` looks the same: use {@link find} to distinguish them. */
@@ -147,8 +148,8 @@ export class LocalCache {
     const share = slots ?? Math.max(SWEEP_AT_LEAST, Math.ceil(store.slotsEnd / SWEEP_PASS_TICKS));
     const end = Math.min(this.sweepSlot + share, store.slotsEnd);
     for (let slot = this.sweepSlot; slot < end; slot++) {
-      if (store.isUsed(slot) && store.isOutdated(slot, nowMs)) {
-        store.remove(slot);
+      if (store.isUsed(slot)) {
+        store.removeIfOutdated(slot, nowMs);
       }
     }
     this.sweepSlot = end < store.slotsEnd ? end : 1;
@@ -184,8 +185,19 @@ export class Partition {
     private readonly isPlainKey: IsPlainKey,
     private readonly lookAheadLoads: number,
     private readonly onPut: () => void,
+    onEvicted?: OnEvicted,
   ) {
-    this.index = store.addPartition();
+    this.index = store.addPartition(onEvicted);
+  }
+
+  /** Number of entries, including outdated ones that have not been removed yet. */
+  get entryCount(): number {
+    return this.index.slots.size;
+  }
+
+  /** Estimated heap of its entries, in bytes. */
+  get usedBytes(): number {
+    return this.index.bytes;
   }
 
   /**
@@ -209,6 +221,11 @@ export class Partition {
   peek(key: string): LocalEntry | undefined {
     const slot = this.index.slots.get(key);
     return slot === undefined ? undefined : this.store.entryAt(slot);
+  }
+
+  /** Its entries that rank first, in descending order: see `EntryStore.top`. */
+  top(by: TopOrder, limit: number): TopEntry[] {
+    return this.store.top(this.index, by, limit, this.clock.nowMs());
   }
 
   put(key: string, stored: StoredValue | DeferredJson, options: LocalPutOptions): boolean {
@@ -242,9 +259,11 @@ export class Partition {
     if (slot === undefined) {
       return false;
     }
-    const counted = !this.store.isOutdated(slot, this.clock.nowMs());
-    this.store.remove(slot);
-    return counted;
+    const isOutdated = this.store.removeIfOutdated(slot, this.clock.nowMs());
+    if (!isOutdated) {
+      this.store.removeFor('invalidated', slot);
+    }
+    return !isOutdated;
   }
 }
 

@@ -15,6 +15,25 @@ const MAX_CREATED_LENGTH = 32 * 1024 * 1024;
  */
 const RING = 0;
 
+/** What the entries of L1 can be ranked by: see {@link TopEntry}. */
+export type TopOrder = 'uses' | 'bytes' | 'loadMs' | 'savedMs';
+
+/** One entry of L1 and what it takes and saves. */
+export interface TopEntry {
+  /** The key in its encoded form: shorten it with `describeKey` before it leaves the process. */
+  readonly key: string;
+  /** How often a lookup has found it in L1 since the key was first stored there. A removal starts anew. */
+  readonly uses: number;
+  /** Its estimated size on the heap, in bytes. */
+  readonly bytes: number;
+  /** How long its loader took, in milliseconds; 0 when the value was set. */
+  readonly loadMs: number;
+  /** The load time that its uses have saved, in milliseconds: `uses * loadMs`. */
+  readonly savedMs: number;
+  /** The rest of its fresh life, in milliseconds; zero or less when it is stale. */
+  readonly ttlMs: number;
+}
+
 /**
  * The table in which L1 keeps its entries: one row per entry, called a slot, and one column per fact. A row takes no
  * object and no boxed number. Points in time are doubles; durations are floats, exact up to four hours, to a few
@@ -40,6 +59,8 @@ export abstract class SlotTable {
   protected bytes: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   protected sequences: Float64Array = new Float64Array(FIRST_CAPACITY);
   protected flags: Uint8Array = new Uint8Array(FIRST_CAPACITY);
+  /** How often each entry was found, since its key was first stored; after 2 ** 32 uses it starts again at 0. */
+  protected uses: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   /** The numbers of the layouts by which the values are copied; 0: not known yet. */
   protected layouts: Uint16Array = new Uint16Array(FIRST_CAPACITY);
   protected before: Int32Array = new Int32Array(FIRST_CAPACITY);
@@ -56,6 +77,40 @@ export abstract class SlotTable {
 
   protected get longestUnused(): number {
     return this.after[RING]!;
+  }
+
+  /** Counts a use of the entry in this slot. @returns the load time that it has saved, in milliseconds */
+  countUse(slot: number): number {
+    this.uses[slot]!++;
+    return this.loadMs[slot]!;
+  }
+
+  /** The rest of the fresh life of the entry in this slot, in milliseconds; zero or less when it is stale. */
+  ttlAt(slot: number, nowMs: number): number {
+    return this.expiresAtMs[slot]! - nowMs;
+  }
+
+  /** The entries in these slots that rank first, in descending order. */
+  protected rank(
+    slots: Iterable<number>,
+    by: TopOrder,
+    limit: number,
+    nowMs: number,
+    isShown: (slot: number) => boolean,
+  ): TopEntry[] {
+    const top: TopEntry[] = [];
+    for (const slot of slots) {
+      const uses = this.uses[slot]!;
+      const loadMs = this.loadMs[slot]!;
+      const facts = { uses, bytes: this.bytes[slot]!, loadMs, savedMs: uses * loadMs };
+      const last = top[limit - 1];
+      if ((last === undefined || facts[by] > last[by]) && isShown(slot)) {
+        const rank = top.findLastIndex((entry) => entry[by] >= facts[by]) + 1;
+        top.splice(rank, 0, { key: this.keys[slot]!, ...facts, ttlMs: this.ttlAt(slot, nowMs) });
+        top.length = Math.min(top.length, limit);
+      }
+    }
+    return top;
   }
 
   protected allocate(): number {
@@ -141,6 +196,7 @@ export abstract class SlotTable {
     this.bytes = resized(this.bytes, new Uint32Array(capacity));
     this.sequences = resized(this.sequences, new Float64Array(capacity));
     this.flags = resized(this.flags, new Uint8Array(capacity));
+    this.uses = resized(this.uses, new Uint32Array(capacity));
     this.layouts = resized(this.layouts, new Uint16Array(capacity));
     this.before = resized(this.before, new Int32Array(capacity));
     this.after = resized(this.after, new Int32Array(capacity));

@@ -6,7 +6,7 @@ export { isCluster, isRedisClient, type RedisClient } from './redis-client.js';
 export { allOf, byPieces, type PieceLimits } from './batches.js';
 export { RedisConnection, type ConnectionState } from './redis-connection.js';
 export type { RedisConnectionLimits } from './server-node.js';
-export type { RedisConnectionListener, ServerPart } from './topology.js';
+export type { OperationObserver, RedisConnectionListener, ServerPart } from './topology.js';
 export { ReplicaGuard } from './replica-guard.js';
 export type { EntryToStore, InspectedEntry, RedisEntry } from './stored-entry.js';
 export { RedisTier } from './redis-tier.js';

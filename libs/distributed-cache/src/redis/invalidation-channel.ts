@@ -48,6 +48,8 @@ export interface InvalidationLimits {
    * since the last heartbeat replaces the nonce.
    */
   readonly savesNonces: boolean;
+  /** Receives the most time that a message took, in milliseconds; at each heartbeat. See {@link SignalPath}. */
+  onLag?(lagMs: number): void;
 }
 
 /** A proof that is older than a heartbeat by this much, in milliseconds, no longer counts. */

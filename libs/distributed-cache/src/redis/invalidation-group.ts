@@ -20,6 +20,11 @@ export interface Masters {
   sourceOf(key: string): Redis | undefined;
 }
 
+type GroupListener = Omit<InvalidationListener, 'onRefused' | 'onDoubt' | 'onDoubtEnded'> & {
+  /** {@link InvalidationGroup.isFullyTracked} may have changed. */
+  onTrust?(): void;
+};
+
 /**
  * The invalidation channels of one client: one for a single server, one per master in a cluster. The group is live only
  * while all of them are; meanwhile {@link tracksChanges} says whether one key is covered. New and removed masters are
@@ -38,7 +43,7 @@ export class InvalidationGroup {
 
   constructor(
     private readonly limits: InvalidationLimits,
-    private readonly listener: Omit<InvalidationListener, 'onRefused' | 'onDoubt' | 'onDoubtEnded'>,
+    private readonly listener: GroupListener,
     private readonly masters: Masters = { allNodesUp: true, sourceOf: () => undefined },
   ) {}
 
@@ -177,6 +182,7 @@ export class InvalidationGroup {
 
   private updateTrust(): void {
     this.isFullyTracked = this.state === 'live' && [...this.channels.values()].every((channel) => channel.isLive);
+    this.listener.onTrust?.();
   }
 
   private release(): void {

@@ -10,7 +10,7 @@ import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
 import { ask, viaPromise, type ReplyListener, type Request, type Send } from './send.js';
 import type { ServerClock } from './server-clock.js';
 import { ServerNode, type NodeContext, type RedisConnectionLimits } from './server-node.js';
-import { Topology, type RedisConnectionListener } from './topology.js';
+import { Topology, type OperationObserver, type RedisConnectionListener } from './topology.js';
 
 export type ConnectionState = 'idle' | 'connecting' | 'live' | 'down' | 'closed';
 
@@ -198,9 +198,20 @@ export class RedisConnection {
   }
 
   private start<Result>(operation: string, send: Send<Result>, key?: string, cost?: SendCost): Promise<Result> {
-    return this.isLive
-      ? this.topology.nodeOf(key).run(operation, send, cost)
-      : this.untilLive(operation).then(() => this.start(operation, send, key, cost));
+    if (!this.isLive) {
+      return this.untilLive(operation).then(() => this.start(operation, send, key, cost));
+    }
+    const running = this.topology.nodeOf(key).run(operation, send, cost);
+    if (this.listener.operations?.isObserved === true) {
+      this.observe(this.listener.operations, running, operation, key);
+    }
+    return running;
+  }
+
+  private observe(observer: OperationObserver, running: Promise<unknown>, operation: string, key?: string): void {
+    const startedAtMs = REAL_TIME.nowMs();
+    const end = (error: unknown): void => observer.onEnded(operation, key, REAL_TIME.nowMs() - startedAtMs, error);
+    running.then(() => end(undefined), end);
   }
 
   /** Waits for the first attempt to connect. @throws TierUnavailableError if Redis can't be used then */

@@ -65,6 +65,11 @@ export interface SignalPathLimits {
   readonly prefix: string;
   /** Longest time for an answer of the subscriber, or a message to it, at a heartbeat, in milliseconds. */
   readonly deadlineMs: number;
+  /**
+   * Receives the round trip of each question to the subscriber, in milliseconds: its answer stands behind every message
+   * that the server had sent before.
+   */
+  onLag?(lagMs: number): void;
 }
 
 /** Sets up and proves the path of invalidation messages between a data connection and its subscriber. */
@@ -139,7 +144,11 @@ export class SignalPath {
    */
   check(isTracking: boolean, isHeard: boolean): Promise<void> {
     return this.onSameSockets(ARMING_LIMIT_MS, async () => {
-      const resubscribing = replyTo('SUBSCRIBE', this.subscriber.subscribe(this.proofTopic));
+      const askedAtMs = REAL_TIME.nowMs();
+      const resubscribing = replyTo('SUBSCRIBE', this.subscriber.subscribe(this.proofTopic)).then((subscriptions) => {
+        this.limits.onLag?.(REAL_TIME.nowMs() - askedAtMs);
+        return subscriptions;
+      });
       const questions = (): Promise<unknown>[] =>
         isTracking && this.maySeeRedirection ? [this.requireRedirection()] : [];
       const [count] = await Promise.all([

@@ -37,6 +37,16 @@ export interface RedisConnectionListener {
   onNodeLive?(name: string, downMs: number): void;
   /** Redis answers, but refuses a command. */
   onRefused?(refusal: Refusal): void;
+  /** Observes the operations, while it is observed itself. */
+  readonly operations?: OperationObserver;
+}
+
+/** Observes the operations that are sent. */
+export interface OperationObserver {
+  /** Whether anything listens: otherwise nothing is measured. */
+  readonly isObserved: boolean;
+  /** @param error what it has failed with; `undefined`: it has been answered */
+  onEnded(command: string, key: string | undefined, durationMs: number, error: unknown): void;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { Counter, Registry, type OpenMetricsContentType } from 'prom-client';
 import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../../test/support/cache-for-test.js';
-import { type CacheCounts, CacheMetrics, COUNTERS, GAUGES } from '../../events/index.js';
+import { type CacheCounts, CacheMetrics, type CounterRow, COUNTERS, GAUGES } from '../../events/index.js';
 import { registerCacheMetrics } from './index.js';
 
 /** A number of its own for each counter. */
@@ -29,17 +29,25 @@ describe('registerCacheMetrics', () => {
   it('offers every counter by namespace, hits by tier too', async () => {
     const registry = new Registry();
     registerCacheMetrics(registry, sourceOf(new CacheMetrics('keywords', COUNTS, true, false)));
+    const sampleOf = ([name, { metric, labels = {} }]: [string, CounterRow]): string => {
+      const more = Object.entries(labels).map(([label, value]) => `,${label}="${value}"`);
+      return `${metric}{namespace="keywords"${more.join('')}} ${COUNTS[name as keyof CacheCounts]}`;
+    };
     const expected = [
-      'cache_hits_total{namespace="keywords",tier="local"} 1',
-      'cache_hits_total{namespace="keywords",tier="redis"} 2',
-      ...Object.entries(COUNTERS)
-        .filter(([, { metric }]) => metric !== 'cache_hits_total')
-        .map(([name, { metric }]) => `${metric}{namespace="keywords"} ${COUNTS[name as keyof CacheCounts]}`),
+      ...Object.entries(COUNTERS).map(sampleOf),
       'cache_redis_available{namespace="keywords"} 1',
       'cache_fallback_enabled{namespace="keywords"} 0',
+      'cache_local_entries{namespace="keywords"} 0',
+      'cache_local_bytes{namespace="keywords"} 0',
     ];
     expect(expected).toHaveLength(SAMPLES);
-    expect(expected).toContain('cache_misses_total{namespace="keywords"} 4');
+    expect(expected).toEqual(
+      expect.arrayContaining([
+        'cache_hits_total{namespace="keywords",tier="local"} 1',
+        'cache_hits_total{namespace="keywords",tier="redis"} 2',
+        'cache_misses_total{namespace="keywords"} 4',
+      ]),
+    );
     expect(await scrape(registry)).toEqual(expected);
     expect(await scrape(registry)).toEqual(expected);
   });
