@@ -1,11 +1,12 @@
 /**
- * The second half of `npm run build`: makes the CommonJS build of the library, `dist/cjs`, from the ESM build.
+ * The second half of `npm run build`: makes the CommonJS build of the library, `dist/cjs`, from the ESM build, and the
+ * schematics of the Nest CLI, `dist/schematics`, which loads CommonJS.
  *
  * Node itself and bundlers never load it: the conditions `module-sync` and `module` of the package give `require` the ESM
  * build, so that a process has one state. It is for tools that cannot `require` ESM, such as jest. It is bundled for two
  * reasons: jest loads modules anew for every test file, and devalue exists as ESM only.
  */
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
@@ -27,6 +28,7 @@ const modules = Object.values(entries)
 
 rmSync(cjs, { recursive: true, force: true });
 await bundle();
+await bundleSchematics();
 copyDeclarations();
 writeFileSync(join(cjs, 'package.json'), '{ "type": "commonjs" }\n');
 for (const name of bundled) {
@@ -51,6 +53,25 @@ async function bundle() {
     chunkFileNames: 'shared/[name].js',
   });
   await build.close();
+}
+
+/** Each factory of collection.json as a file of its own; they import nothing but Node. */
+async function bundleSchematics() {
+  const [from, to] = [join(library, 'schematics'), join(esm, 'schematics')];
+  rmSync(to, { recursive: true, force: true });
+  const build = await rolldown({
+    input: { 'nest-add': join(from, 'nest-add.ts'), 'from-cache-manager': join(from, 'from-cache-manager.ts') },
+    platform: 'node',
+    onLog(level, log) {
+      throw new Error(`${level}: ${log.message}`);
+    },
+  });
+  await build.write({ dir: to, format: 'cjs', strict: true, chunkFileNames: 'shared.js' });
+  await build.close();
+  for (const name of readdirSync(from).filter((file) => file.endsWith('.json'))) {
+    copyFileSync(join(from, name), join(to, name));
+  }
+  writeFileSync(join(to, 'package.json'), '{ "type": "commonjs" }\n');
 }
 
 /** Copies the declarations that the entries reach; TypeScript takes them for CommonJS in their new folder. */

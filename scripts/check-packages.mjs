@@ -26,7 +26,7 @@ let packed = [];
 check('the library packs, without sources, specs or build leftovers', () => {
   packed = packLibrary(folder);
   const wanted =
-    /^(dist\/.+\.(js|d\.ts)|dist\/cjs\/(package\.json|LICENSE-devalue)|docs\/.+\.md|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+    /^(dist\/.+\.(js|d\.ts)|dist\/schematics\/[\w-]+\.json|dist\/cjs\/(package\.json|LICENSE-devalue)|docs\/.+\.md|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
   const strangers = packed.filter((path) => !wanted.test(path) || /\.spec\./.test(path) || isLeftover(path));
   if (strangers.length > 0) {
     throw new Error(`not for users: ${strangers.join(', ')}`);
@@ -112,7 +112,7 @@ function checkDeclarations(app) {
  * @param {string} path
  */
 function isLeftover(path) {
-  const [, name] = /^dist\/(?!cjs\/)(.+?)\.(?:js|d\.ts)$/.exec(path) ?? [];
+  const [, name] = /^dist\/(?!cjs\/|schematics\/)(.+?)\.(?:js|d\.ts)$/.exec(path) ?? [];
   return name !== undefined && !existsSync(join(root, 'libs/distributed-cache/src', `${name}.ts`));
 }
 

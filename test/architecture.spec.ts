@@ -48,7 +48,7 @@ describe('the library', () => {
     expect([...folders]).toEqual(expect.arrayContaining(['config', 'core', 'local', 'redis', 'nest', 'health', ENTRY]));
   });
 
-  it.each(['libs/distributed-cache/src', 'apps', 'bench', 'test'])(
+  it.each(['libs/distributed-cache/src', 'libs/distributed-cache/schematics', 'apps', 'bench', 'test'])(
     'has no file of %s over the limit, specs included',
     (folder) => {
       const files = readTree(folder);
