@@ -321,7 +321,7 @@ describe('the history', () => {
     const all = cacheForTest({ redis: false });
     const [users, orders] = [all.getCache('users'), all.getCache('orders')];
     const record = (atMs: number): void => {
-      const counted = [users, orders].map(({ namespace, view }) => ({ namespace, counts: view.counts }));
+      const counted = [users, orders].map((cache) => ({ namespace: cache.namespace, counts: cache.getMetrics() }));
       all.operations.history.record(counted, atMs);
     };
     const START = 1_700_000_000_000;
