@@ -6,7 +6,7 @@ import type { ClientRule } from './module/options.js';
 import { contentRange, requestedRange } from './rules/byte-range.js';
 import { type Fields, fieldText, membersOf } from './rules/fields.js';
 import { mergeVary } from './rules/selecting-headers.js';
-import { isNotModified, isRangeCurrent, notModifiedFields } from './rules/validators.js';
+import { isNotModified, isOfBody, isRangeCurrent, notModifiedFields } from './rules/validators.js';
 
 /**
  * The answer to a request from a stored response (RFC 9111 section 4): 304 when the client has it already, a part of it
@@ -63,12 +63,14 @@ export function readyResponse(
   const isLasting = stored.fields['cache-control'] !== undefined || clients === 'revalidate' || clients === 'no-store';
   const body = isComplete(fieldText(fields, 'content-type')) ? (text ?? stored.body) : stored.body;
   const isSimple = fields['set-cookie'] === undefined; // middleware may have set one, which is replaced
+  const lines = isSimple ? linesOf(fields) : [];
   return {
     stored,
     age: isLasting ? undefined : age,
     etag: fieldText(fields, 'etag'),
-    whole: isSimple ? { status, lines: linesOf(fields), body: hasBody(status) ? body : undefined } : undefined,
-    notModified: isSimple && status === 200 ? { status: 304, lines: linesOf(notModifiedFields(fields)) } : undefined,
+    whole: isSimple ? { status, lines, body: hasBody(status) ? body : undefined } : undefined,
+    notModified:
+      isSimple && status === 200 ? { status: 304, lines: lines.filter(([name]) => !isOfBody(name)) } : undefined,
   };
 }
 

@@ -95,9 +95,7 @@ export class StoredAnswers {
     const place = codedKey(key, response, coding);
     const entry = this.cache.lookupLocal(place, isCodedEntry)?.value as BytesValue | undefined;
     if (entry === undefined) {
-      this.cache
-        .getOrSet(place, () => codeBody(response.body, coding), { ttl: coreTtl(response.freshMs) })
-        .catch(() => {});
+      this.cache.getOrSet(place, () => codeBody(response, coding), { ttl: coreTtl(response.freshMs) }).catch(() => {});
     }
     return entry === undefined || codedBodyIn(entry) === undefined ? undefined : { coding, entry };
   }

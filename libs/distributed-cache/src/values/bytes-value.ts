@@ -4,6 +4,9 @@ import { measureValue } from './measure.js';
 /** The memory of the instance, of its buffer and of the buffer's memory block, besides the bytes themselves. */
 const OBJECTS_BYTES = 260;
 
+/** The memory of a view besides what grows with the head. */
+const VIEW_BYTES = 1200;
+
 /** A reader keeps the text of a body up to this size, too: see {@link BytesValue.text}. */
 const MAX_TEXT_BYTES = 16 * 1024;
 
@@ -29,21 +32,32 @@ export class BytesValue {
   }
 
   /**
-   * Estimated memory in bytes: the body exactly, with its text where there may be one, and the head twice. A reader's view
-   * of the head is about as large as the head.
+   * Estimated memory in bytes: the body exactly, with its text where there may be one, the head, and the view. A head that
+   * is small beside its view says in `viewBytes` how large that is.
    */
   get bytes(): number {
-    const { body, head } = this;
-    return OBJECTS_BYTES + body.length * (body.length <= MAX_TEXT_BYTES ? 2 : 1) + 2 * measureValue(head).bytes;
+    const { body, head, isCompressed } = this;
+    const { viewBytes } = head;
+    return (
+      OBJECTS_BYTES +
+      body.length * (body.length <= MAX_TEXT_BYTES && !isCompressed ? 2 : 1) +
+      measureValue(head).bytes +
+      (typeof viewBytes === 'number' ? viewBytes : BytesValue.viewBytes(head))
+    );
+  }
+
+  /** The estimated memory of the view of a head: it has the texts of the head once more, and several objects for each. */
+  static viewBytes(head: Readonly<Record<string, unknown>>): number {
+    return VIEW_BYTES + 2 * measureValue(head).bytes;
   }
 
   /**
-   * The body of ASCII as text; `undefined` for any other, and for a large one. A short text is sent together with the
+   * The body of ASCII as text; `undefined` for any other, and for a large or compressed one. A short text is sent together with the
    * head of a response, in half of the time that a buffer takes. Each call makes a new text: a reader keeps it in `view`.
    */
   get text(): string | undefined {
-    const { body } = this;
-    return body.length <= MAX_TEXT_BYTES && isAscii(body) ? body.toString('latin1') : undefined;
+    const { body, isCompressed } = this;
+    return body.length <= MAX_TEXT_BYTES && !isCompressed && isAscii(body) ? body.toString('latin1') : undefined;
   }
 }
 

@@ -33,10 +33,11 @@ export function codedKey(key: string, { id }: StoredResponse, coding: ContentCod
   return `${key} | coded ${id} ${coding}`;
 }
 
-/** Compresses a body off the event loop. */
-export async function codeBody(body: Buffer, coding: ContentCoding): Promise<BytesValue> {
+/** Compresses the body of a response off the event loop. */
+export async function codeBody(response: StoredResponse, coding: ContentCoding): Promise<BytesValue> {
+  const { body } = response;
   const coded = await compressors[coding](body);
-  return codedEntry(coded.length <= body.length * MAX_RATIO ? coded : undefined);
+  return codedEntry(response, coded.length <= body.length * MAX_RATIO ? coded : undefined);
 }
 
 /** The response with its body in a coding; its entity tag is another one. */

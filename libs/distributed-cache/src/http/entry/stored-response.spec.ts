@@ -56,13 +56,13 @@ describe('an entry of a response', () => {
   it('is neither an index nor a coded body, and they are no response', () => {
     const index = { kind: 'variants', id: 'x', names: ['x-plan'] } as const;
     expect([isVariantIndex(readBack()), codedBodyIn(readBack())]).toEqual([false, undefined]);
-    expect([responseIn(index), responseIn(codedEntry(body)), responseIn(null)]).toEqual([
+    expect([responseIn(index), responseIn(codedEntry(stored, body)), responseIn(null)]).toEqual([
       undefined,
       undefined,
       undefined,
     ]);
     expect(isVariantIndex(JSON.parse('{"kind":"variants","id":"x","names":"x-plan"}') as VariantIndex)).toBe(false);
-    expect([isVariantIndex(index), codedBodyIn(codedEntry(body))?.equals(body)]).toEqual([true, true]);
-    expect(codedBodyIn(codedEntry(undefined))).toBeUndefined();
+    expect([isVariantIndex(index), codedBodyIn(codedEntry(stored, body))?.equals(body)]).toEqual([true, true]);
+    expect(codedBodyIn(codedEntry(stored, undefined))).toBeUndefined();
   });
 });

@@ -102,9 +102,13 @@ export function isVariantIndex(entry: StoredEntry | null | undefined): entry is 
   return kind === 'variants' && typeof id === 'string' && isList;
 }
 
-/** The entry of a body in another coding; without a body: the coding saves too little. */
-export function codedEntry(body: Buffer | undefined): BytesValue {
-  return new BytesValue({ coded: body !== undefined }, body ?? Buffer.alloc(0), true);
+/**
+ * The entry of the body of a response in another coding; without a body: the coding saves too little. Its view is that of
+ * the whole response.
+ */
+export function codedEntry({ fields }: StoredResponse, body: Buffer | undefined): BytesValue {
+  const head = { coded: body !== undefined, viewBytes: body === undefined ? 0 : BytesValue.viewBytes(fields) };
+  return new BytesValue(head, body ?? Buffer.alloc(0), true);
 }
 
 export function codedBodyIn(entry: StoredEntry | null | undefined): Buffer | undefined {

@@ -93,9 +93,14 @@ const BODY_FIELDS: ReadonlySet<string> = new Set([
   'content-range',
 ]);
 
+/** Whether a field describes the body, so that a 304 lacks it. */
+export function isOfBody(name: string): boolean {
+  return BODY_FIELDS.has(name);
+}
+
 /** The fields of a 304 for a stored response. */
 export function notModifiedFields<Stored extends Fields>(stored: Stored): Stored {
-  return Object.fromEntries(Object.entries(stored).filter(([name]) => !BODY_FIELDS.has(name))) as Stored;
+  return Object.fromEntries(Object.entries(stored).filter(([name]) => !isOfBody(name))) as Stored;
 }
 
 /** The fields that make one client's request conditional, or ask for a part (RFC 9110 sections 13.1 and 14.2). */
