@@ -342,7 +342,7 @@ export const RULE_MUTANTS = [
   {
     name: 'a test for a header does not count',
     file: 'credentials.ts',
-    from: 'has: (target, name) => {\n        note(name);',
+    from: 'has: (target, name) => {\n      note(name);',
     to: 'has: (target, name) => {',
   },
   {
@@ -360,8 +360,8 @@ export const RULE_MUTANTS = [
   {
     name: 'the address does not count',
     file: 'credentials.ts',
-    from: 'ADDRESS_PROPERTIES.forEach(',
-    to: '[].forEach(',
+    from: "'ip', 'ips', ",
+    to: '',
   },
   {
     name: 'an audience covers all reads',
