@@ -42,7 +42,7 @@ export const RULE_MUTANTS = [
   {
     name: 'Set-Cookie is stored',
     file: 'rules/storability.ts',
-    from: "isCareful && responseFields['set-cookie']",
+    from: "isCareful(rules) && responseFields['set-cookie']",
     to: "false && responseFields['set-cookie']",
   },
   {
@@ -73,13 +73,13 @@ export const RULE_MUTANTS = [
   {
     name: 'public shares the answer to Authorization, in the careful rules',
     file: 'rules/storability.ts',
-    from: '(isCareful || !ALLOW',
+    from: '(isCareful(rules) || !ALLOW',
     to: '(!ALLOW',
   },
   {
     name: 'nothing shares the answer to Authorization',
     file: 'rules/storability.ts',
-    from: '(isCareful || !ALLOW',
+    from: '(isCareful(rules) || !ALLOW',
     to: '(true || !ALLOW',
   },
   {
