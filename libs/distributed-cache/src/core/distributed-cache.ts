@@ -9,7 +9,7 @@ import {
 } from '../config/index.js';
 import { ConfigurationError, RedisRequiredError } from '../errors/index.js';
 import { isAuxiliaryKey } from '../keys/index.js';
-import { CacheEvents, type CacheHealth, type CacheMetrics, type ProcessMetrics } from '../events/index.js';
+import { CacheEvents, type CacheHealth, type CacheMetrics, type ProcessMetrics, Tracing } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
 import { valueOfMark, type Refusal } from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
@@ -70,6 +70,8 @@ const LOAD_LIFE_MS = 60_000;
 export class DistributedCache {
   /** The event bus of all namespaces. */
   readonly events: CacheEvents;
+  /** The tracer of its operations; `nestjs-distributed-cache/opentelemetry` sets one. */
+  readonly tracing = new Tracing();
   private readonly caches = new Map<string, AsyncCache>();
   private readonly bindings: unknown[] = [];
   private readonly runtime: CacheRuntime;
@@ -97,6 +99,7 @@ export class DistributedCache {
     this.runtime = {
       config,
       events,
+      tracing: this.tracing,
       clock,
       coarseClock: clock === systemClock ? new CoarseClock(clock, () => this.checkForPause()) : clock,
       classes: new ClassRegistry(config.classes.values(), DECLARED_CLASSES),

@@ -20,7 +20,7 @@ export class Recorder {
   private readonly callers = new Map<string, string>();
 
   constructor(
-    private readonly namespace: string,
+    readonly namespace: string,
     private readonly counters: Counters,
     private readonly events: CacheEvents,
   ) {}
@@ -35,6 +35,7 @@ export class Recorder {
     }
     if (state === 'stale') {
       this.counters.staleServed++;
+      this.counters.staleLocal += tier === 'local' ? 1 : 0;
     }
     if (this.events.isObserved('hit')) {
       this.emitHit(key, tier, state, ttlMs);

@@ -2,8 +2,8 @@
 export interface CounterRow {
   /** The name in the JSON form. */
   readonly wire: string;
-  /** The name in Prometheus. Rows of one metric differ in their labels. */
-  readonly metric: string;
+  /** The name in Prometheus. Rows of one metric differ in their labels. Absent: the counter is in the JSON form only. */
+  readonly metric?: string;
   /** The labels in Prometheus, besides `namespace`. */
   readonly labels?: Readonly<Record<string, string>>;
   /** The help text in Prometheus. */
@@ -179,6 +179,11 @@ export const COUNTERS = {
     metric: 'cache_stale_served_total',
     help: 'Hits past their TTL, part of the hits',
     meaning: 'hits past their TTL, within their grace; part of `hits`',
+  },
+  staleLocal: {
+    wire: 'stale_local',
+    help: 'Hits of L1 past their TTL, part of the stale ones',
+    meaning: 'the part of `stale_served` that L1 answered',
   },
 } as const satisfies Record<string, CounterRow>;
 
