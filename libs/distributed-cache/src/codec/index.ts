@@ -3,9 +3,11 @@ export { EntryCodec, type SealedEntry } from './entry-codec.js';
 export {
   type CompressorId,
   type EncodedPayload,
+  type EntryHead,
   type EntryHeader,
   isEnvelope,
   readEnvelope,
+  readHead,
   type SerializerId,
   type Stamp,
   stampNamed,

@@ -15,6 +15,7 @@ import { KeyDimensions } from './vary-by.js';
 import type { LocalTier } from './local-tier.js';
 import { Lookups } from './lookups.js';
 import type { Found, Lookup } from './outcomes.js';
+import type { CheckedNamespace } from './consistency.js';
 import type { Recorder } from './recorder.js';
 import { REAL_TIME } from '../redis/index.js';
 import { createNamespace } from './namespace.js';
@@ -43,6 +44,8 @@ export class AsyncCache<T = unknown> {
   private readonly lookups: Lookups<T>;
   private readonly setter: EntrySetter;
   private readonly changes: TracedChanges;
+  /** @internal What the consistency checks compare. */
+  readonly checked: CheckedNamespace;
   private readonly inspector: EntryInspector;
   /** @internal Derives the part of a key that `varyBy` and `version` ask for. */
   readonly dimensions: KeyDimensions;
@@ -59,16 +62,14 @@ export class AsyncCache<T = unknown> {
     this.store = runtime.local?.store;
     this.reading = readingOf(policy.values);
     const parts = createNamespace(namespace, policy, runtime, this.counters);
-    this.recorder = parts.recorder;
+    ({ recorder: this.recorder, local: this.local, loads: this.loads, reader: this.reader } = parts);
     this.hits = runtime.events.observation('hit');
-    this.local = parts.local;
-    this.loads = parts.loads;
-    this.reader = parts.reader;
     this.lookups = new Lookups(namespace, runtime, parts.reader, parts.recorder);
     this.setter = parts.setter;
     this.changes = new TracedChanges(runtime.tracing, namespace);
     this.invalidator = parts.invalidator;
     this.inspector = parts.inspector;
+    this.checked = parts.checked;
     this.dimensions = new KeyDimensions(namespace, runtime.config.context, runtime.events);
   }
 

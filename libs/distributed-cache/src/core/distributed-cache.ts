@@ -17,6 +17,7 @@ import { CallScopes } from './call-scope.js';
 import { checkHealth, effectOf } from './health.js';
 import type { CacheRuntime } from './runtime.js';
 import { connectRedis } from './connect-redis.js';
+import { ConsistencyChecks, type ConsistencyTiming } from './consistency.js';
 import { ProcessStats } from './process-stats.js';
 import { UnknownClassReports } from './recorder.js';
 import { LoadSignals } from './loader-run.js';
@@ -56,6 +57,8 @@ export interface CacheEnvironment {
    * noticed (event `prefixShared`). Default: none, and nothing is noticed. `DistributedCacheModule` passes it.
    */
   readonly application?: string | undefined;
+  /** @internal The times of the consistency checks, for tests. */
+  readonly consistencyTiming?: Partial<ConsistencyTiming>;
   /** Decides early refreshes and the jitter of TTLs; `() => 1` switches both off, for tests. Default `Math.random`. */
   readonly random?: () => number;
 }
@@ -85,15 +88,17 @@ export class DistributedCache {
   private readonly healthTimer: NodeJS.Timeout | undefined;
   private readonly application: string | undefined;
   private readonly stats: ProcessStats;
+  private readonly consistency: ConsistencyChecks;
 
   constructor(
     readonly config: CacheConfig,
     environment: CacheEnvironment = {},
   ) {
     const { events = new CacheEvents(), clock = systemClock, leaseMs = LEASE_MS, random = Math.random } = environment;
-    const { loadLifeMs = LOAD_LIFE_MS, application } = environment;
+    const { loadLifeMs = LOAD_LIFE_MS, application, consistencyTiming } = environment;
     this.events = events;
     this.stats = new ProcessStats(config.keyPrefix, events);
+    this.consistency = new ConsistencyChecks(() => this.runtime, consistencyTiming);
     this.application = application;
     const { local } = config;
     this.runtime = {
@@ -114,6 +119,7 @@ export class DistributedCache {
       loadSignals: new LoadSignals(this.closing.signal),
     };
     if (config.enabled) {
+      this.consistency.start();
       this.healthTimer = setInterval(() => void this.reportHealth(), config.healthCheckIntervalMs);
       this.healthTimer.unref();
     }
@@ -130,6 +136,7 @@ export class DistributedCache {
     if (cache === undefined) {
       cache = new AsyncCache(namespace, this.config.namespace(namespace, options), this.runtime);
       this.caches.set(namespace, cache);
+      this.consistency.join(cache.checked);
     } else if (options !== undefined) {
       requireSamePolicy(cache, this.config.namespace(namespace, options));
     }
@@ -203,6 +210,7 @@ export class DistributedCache {
    */
   async close(): Promise<void> {
     clearInterval(this.healthTimer);
+    this.consistency.stop();
     this.closing.abort();
     const { redis, local } = this.runtime;
     await redis?.connection.close();

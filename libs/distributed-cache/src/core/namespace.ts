@@ -14,6 +14,7 @@ import { LoadCoordinator, LoadFiller } from './load.js';
 import { MissPredictor, LeaseQueue, ReplaceThrottle } from './lease-wait.js';
 import { EntryReader } from './read.js';
 import { LocalTier, LocalValues } from './local-tier.js';
+import type { CheckedNamespace } from './consistency.js';
 import { Recorder } from './recorder.js';
 import { RemoteTier } from './remote-tier.js';
 import { TagRegistry } from './tags.js';
@@ -28,6 +29,7 @@ interface Namespace {
   readonly invalidator: Invalidator;
   readonly inspector: EntryInspector;
   readonly recorder: Recorder;
+  readonly checked: CheckedNamespace;
 }
 
 /** Makes the parts of one namespace. Each part is made after the parts that it uses. */
@@ -88,5 +90,5 @@ export function createNamespace(
   const invalidator = new Invalidator(runtime, policy, flights, local, remote, tags, recorder);
   const setter = new EntrySetter(policy, config.enabled, flights, writer, tags, checks, invalidator);
   const inspector = new EntryInspector(namespace, runtime, policy, layout, flights, local, remote, tags);
-  return { local, reader, loads, setter, invalidator, inspector, recorder };
+  return { local, reader, loads, setter, invalidator, inspector, recorder, checked: { local, layout, recorder } };
 }

@@ -136,7 +136,8 @@ export class EntryReader {
     const fullTtlMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && !flight.isTainted) {
       // remedy: copy-keeps-rest-of-ttl
-      this.local.keep(key, forLocal, { ttlMs, graceMs: this.graceMs, marks: tagVersions, loadMs, lifeMs: fullTtlMs });
+      const { graceMs } = this;
+      this.local.keep(key, forLocal, { ttlMs, graceMs, marks: tagVersions, loadMs, lifeMs: fullTtlMs, createdAtMs });
     }
     return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, fullTtlMs }, stamps };
   }

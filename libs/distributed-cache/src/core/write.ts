@@ -255,7 +255,7 @@ export class EntryWriter {
     });
   }
 
-  private finish({ entry, forLocal }: PreparedEntry, outcome: WriteOutcome | 'superseded'): WrittenEntry {
+  private finish({ entry, forLocal, sealing }: PreparedEntry, outcome: WriteOutcome | 'superseded'): WrittenEntry {
     const { key, life, flight } = entry;
     if (flight.isSuperseded || outcome === 'superseded') {
       return { kept: false, superseded: true, complete: false };
@@ -282,13 +282,14 @@ export class EntryWriter {
       void this.remote?.delete([key]);
     }
     const { ttlMs, graceMs } = outcome === 'done' ? life : this.local.untrackedLife(key, life);
-    this.local.keep(key, forLocal, { ttlMs, graceMs, marks: entry.tagVersions, loadMs: entry.loadMs });
+    const createdAtMs = outcome === 'done' ? sealing.createdAtMs : undefined;
+    this.local.keep(key, forLocal, { ttlMs, graceMs, marks: entry.tagVersions, loadMs: entry.loadMs, createdAtMs });
     return { kept: true, superseded: false, complete: outcome === 'done' };
   }
 }
 
-function writeOf({ entry, payload }: PreparedEntry, stamps: readonly Stamp[]): RemoteWrite {
-  return { payload, life: entry.life, loadMs: entry.loadMs, stamps };
+function writeOf({ entry, payload, sealing }: PreparedEntry, stamps: readonly Stamp[]): RemoteWrite {
+  return { payload, life: entry.life, loadMs: entry.loadMs, stamps, sealing };
 }
 
 /** How long Redis keeps an entry: for its TTL and its grace. */

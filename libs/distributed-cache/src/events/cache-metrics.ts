@@ -12,6 +12,17 @@ export interface CounterRow {
   readonly meaning?: string;
 }
 
+/** The row of the consistency checks with one result. */
+function checked<Result extends string>(result: Result, meaning: string) {
+  return {
+    wire: `consistency_${result}`,
+    metric: 'cache_consistency_checks_total',
+    labels: { result },
+    help: 'Copies in L1 that were compared with Redis',
+    meaning: `comparisons of a copy in L1 with Redis ${meaning}`,
+  } as const;
+}
+
 /** The row of the values that are returned and not cached for one reason. */
 function refused<Reason extends string>(reason: Reason, meaning: string) {
   return {
@@ -162,6 +173,9 @@ export const COUNTERS = {
   refusedTooDeep: refused('too_deep', 'that are nested too deeply'),
   refusedOption: refused('option', 'because `ttl`, `setTtl`, `cacheIf` or `format` has gone wrong'),
   refusedCodec: refused('codec', 'because the codec failed'),
+  consistencyEqual: checked('equal', 'that found the same entry in Redis, at once or within a second'),
+  consistencyBehind: checked('behind', 'that found another entry in Redis, and the copy gone within ten seconds'),
+  consistencyDiverged: checked('diverged', 'that found another entry in Redis for ten seconds; the copy was dropped'),
   storedBytes: {
     wire: 'stored_bytes',
     metric: 'cache_stored_bytes_total',

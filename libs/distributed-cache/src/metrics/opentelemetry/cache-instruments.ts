@@ -132,6 +132,13 @@ const INSTRUMENTS: readonly InstrumentRow[] = [
     read: invalidations,
   },
   {
+    name: 'nestjs.cache.consistency.checks',
+    kind: 'counter',
+    unit: '{check}',
+    description: COUNTERS.consistencyEqual.help,
+    read: eachRow(COUNTERS.consistencyEqual.metric, 'nestjs.cache.consistency.result'),
+  },
+  {
     name: 'nestjs.cache.journal.entry.count',
     kind: 'upDown',
     unit: '{entry}',

@@ -214,6 +214,7 @@ describe('the metrics of a cache in OpenTelemetry', () => {
         .flatMap(({ dataPoints }) => dataPoints as DataPoint<unknown>[]);
     expect(found.map(({ descriptor }) => `${descriptor.name} ${descriptor.unit}`).toSorted()).toEqual([
       'db.client.operation.duration s',
+      'nestjs.cache.consistency.checks {check}',
       'nestjs.cache.evictions {eviction}',
       'nestjs.cache.invalidation.lag s',
       'nestjs.cache.invalidations {invalidation}',
