@@ -18,7 +18,7 @@ export interface OptionLevelRows {
 
 export interface CounterRow {
   readonly wire: string;
-  readonly metric: string;
+  readonly metric?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly help: string;
   readonly meaning?: string;

@@ -45,7 +45,10 @@ export function renderPrometheusTable({ counters, gauges, processCounters, proce
     /** @type {Readonly<Record<string, import('./render-tables.mjs').CounterRow>>} */ table,
     /** @type {string} */ type,
     /** @type {readonly string[]} */ common = [],
-  ) => Object.values(table).map(({ metric, labels = {} }) => cells(metric, [...common, ...Object.keys(labels)], type));
+  ) =>
+    Object.values(table).flatMap(({ metric, labels = {} }) =>
+      metric === undefined ? [] : [cells(metric, [...common, ...Object.keys(labels)], type)],
+    );
   const rows = [
     ...rowsOf(counters, 'counter', ['namespace']),
     ...rowsOf(gauges, 'gauge', ['namespace']),

@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { CacheMetrics } from 'nestjs-distributed-cache/core';
 import { CallTally } from './call-tally.js';
 import { ConstantLoad, untilAgreed } from './constant-load.js';
 import { DEADLINE_MS, LEASE_MS } from './fault-bench.js';
@@ -89,6 +90,7 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
     loop.disable();
     const diverged = await untilAgreed(load, busyMs, [...KEYS, ...burst.sample, ...(mix === 'all' ? mixed.keys : [])]);
     const health = await Promise.all(nodes.map(({ cache }) => cache.healthCheck()));
+    const checks = checksOf(nodes.map(({ entries }) => entries.getMetrics()));
     const misses = nodes.reduce((sum, { entries }) => sum + entries.getMetrics().misses, 0);
     clearInterval(tallyTimer);
     tally.add(load.calls.splice(0));
@@ -106,6 +108,7 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
         `calls ${tally.count}, ${burst.calls} in bursts, ${mixed.calls} of the mix; errors ${errors}, unsettled ${unsettled}, unhandled rejections ${rejections.length}`,
         `wait: p50 ${ms(tally.quantileMs(0.5))}, p99 ${ms(tally.quantileMs(0.99))}, longest ${ms(tally.longestMs)}, ${tally.overdue} over ${ms(WAIT_LIMIT_MS)} apart from the machine, which held up the event loop for ${ms(loop.max / 1e6)} and a client of a healthy Redis for ${ms(noise.longestMs)}, ${Math.round(busyPart * 100)} % of the time`,
         `staleness: longest ${ms(tally.staleMs)}, of their own process ${ownStale} reads; keys diverged ${HEAL_MS / 1000} s after healing: ${diverged.length}`,
+        checks.line,
         `loads per miss ${(source.loads / Math.max(1, misses)).toFixed(2)}; heap before ${mib(heap.firstBytes)}, after ${mib(heap.lastBytes)}, ${mib(heap.bytesPerMinute)} a minute`,
       ],
       complaints: [
@@ -118,6 +121,7 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
         ...(diverged.length > 0
           ? [`stayed out of date: ${diverged.join(', ')}; health ${JSON.stringify(health)}`]
           : []),
+        ...(checks.diverged > 0 ? [`${checks.diverged} consistency checks found a diverged entry`] : []),
         ...(unsettled > 0 ? [`${unsettled} calls were never answered`] : []),
         ...(rejections.length > 0 ? [`${rejections.length} unhandled rejections`] : []),
         // The lease of a process that was disconnected during a load delays other processes until it expires.
@@ -140,6 +144,17 @@ export async function soak({ seconds, seed, mix }: SoakOptions): Promise<SoakRep
     await Promise.all([world.stop(), noise.stop()]);
     process.off('unhandledRejection', onRejection);
   }
+}
+
+/** What the consistency checks of all nodes have found, and the share of right hits in nines: 99.9 % is three. */
+function checksOf(metrics: readonly CacheMetrics[]): { readonly line: string; readonly diverged: number } {
+  const sum = (field: 'consistencyEqual' | 'consistencyBehind' | 'consistencyDiverged'): number =>
+    metrics.reduce((total, each) => total + each[field], 0);
+  const [equal, behind, diverged] = [sum('consistencyEqual'), sum('consistencyBehind'), sum('consistencyDiverged')];
+  const count = equal + behind + diverged;
+  const nines = -Math.log10(Math.max(diverged, 1) / Math.max(count, 1));
+  const shown = `${diverged === 0 ? 'more than ' : ''}${nines.toFixed(1)} nines`;
+  return { line: `consistency: ${count} checks, ${behind} behind, ${diverged} diverged: ${shown}`, diverged };
 }
 
 /** How often each fault was run, for a list that is too long to print. */

@@ -7,7 +7,7 @@ import { LeaseTerm } from '../../libs/distributed-cache/src/core/lease.js';
 import { OutageJournal } from '../../libs/distributed-cache/src/core/outage-journal.js';
 import { CallScopes } from '../../libs/distributed-cache/src/core/call-scope.js';
 import { LoadSignals } from '../../libs/distributed-cache/src/core/loader-run.js';
-import { CacheEvents } from '../../libs/distributed-cache/src/events/index.js';
+import { CacheEvents, Tracing } from '../../libs/distributed-cache/src/events/index.js';
 import { LocalCache } from '../../libs/distributed-cache/src/local/index.js';
 import type { PendingInvalidations } from '../../libs/distributed-cache/src/redis/index.js';
 import { TierUnavailableError } from '../../libs/distributed-cache/src/errors/index.js';
@@ -96,6 +96,7 @@ export class ProcessDouble {
       },
       random: () => 1,
       scopes: new CallScopes(),
+      tracing: new Tracing(),
       closing,
       loadSignals: new LoadSignals(closing),
       loadLifeMs: HOUR_MS,

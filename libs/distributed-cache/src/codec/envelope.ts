@@ -233,6 +233,31 @@ export function peekEnvelope(bytes: Buffer): EnvelopeHead | undefined {
   };
 }
 
+/** What the first bytes of an entry say. */
+export interface EntryHead {
+  /** When the value was stored, in the Redis server's time; `NaN` for bytes without an envelope of this version. */
+  readonly createdAtMs: number;
+  /** `undefined` when they do not fit into the bytes. */
+  readonly stamps: readonly Stamp[] | undefined;
+}
+
+/** Reads the first bytes of an entry, without its checksum: for a comparison, not for a value. Never throws. */
+export function readHead(bytes: Buffer): EntryHead {
+  if (bytes.length < STAMPS_AT || bytes[0] !== ENVELOPE_MAGIC || bytes[1] !== VERSION) {
+    return { createdAtMs: Number.NaN, stamps: undefined };
+  }
+  const stampsEnd = STAMPS_AT + bytes.readUInt16BE(27);
+  const isWhole = stampsEnd + CRC_BYTES <= bytes.length;
+  try {
+    return {
+      createdAtMs: bytes.readDoubleBE(3),
+      stamps: isWhole ? readStamps(bytes, STAMPS_AT, stampsEnd) : undefined,
+    };
+  } catch {
+    return { createdAtMs: Number.NaN, stamps: undefined };
+  }
+}
+
 /** The CRC-32 of the whole entry except the checksum itself. */
 function checksum(entry: Buffer, headBytes: number, payloadBytes: Buffer): number {
   return crc32(payloadBytes, crc32(entry.subarray(0, headBytes)));

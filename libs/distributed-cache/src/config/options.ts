@@ -306,6 +306,11 @@ export interface DistributedCacheOptions {
   redisTimeout?: Duration;
   /** Time between two checks of the connection, in milliseconds. Default 1000. */
   heartbeatMs?: number;
+  /**
+   * Whether about one hit of L1 a second is compared with Redis: a process sends one more short command a second, and no
+   * call waits for it. An entry that differs for ten seconds is dropped (event `diverged`). Default true.
+   */
+  consistencyChecks?: boolean;
   /** Time between two health checks that are logged. Default 30 s (`REDIS_HEALTH_CHECK_INTERVAL`). */
   healthCheckInterval?: Duration;
   /**

@@ -115,6 +115,12 @@ export const CACHE_OPTIONS = {
     default: 1000,
     meaning: 'time between two checks of the connection, in milliseconds',
   },
+  consistencyChecks: {
+    rule: BOOLEAN,
+    default: true,
+    meaning:
+      'whether about one hit of L1 a second is compared with Redis, one short command each (`cache_consistency_checks_total`)',
+  },
   healthCheckInterval: {
     rule: durationBetween(1, LONGEST_TIMER_MS),
     field: 'healthCheckIntervalMs',

@@ -1,5 +1,5 @@
 import type { Duration, ResolvedNamespace, ValuesMode } from '../config/index.js';
-import { CacheMetrics, Counters, HitCounts, type CacheHealth } from '../events/index.js';
+import { CacheMetrics, Counters, HitCounts, type CacheHealth, type Tracing } from '../events/index.js';
 import { type CacheKey, PreparedKey } from '../keys/index.js';
 import { readingOf, type EntryStore, type Reading, type TopEntry, type TopOrder } from '../local/index.js';
 import { checkHealth } from './health.js';
@@ -16,6 +16,7 @@ import { KeyDimensions } from './vary-by.js';
 import type { LocalTier } from './local-tier.js';
 import { Lookups } from './lookups.js';
 import type { Found, Lookup } from './outcomes.js';
+import type { CheckedNamespace } from './consistency.js';
 import type { Recorder } from './recorder.js';
 import { REAL_TIME } from '../redis/index.js';
 import { createNamespace } from './namespace.js';
@@ -43,6 +44,9 @@ export class AsyncCache<T = unknown> {
   private readonly reader: EntryReader;
   private readonly lookups: Lookups<T>;
   private readonly setter: EntrySetter;
+  private readonly changes: TracedChanges;
+  /** @internal What the consistency checks compare. */
+  readonly checked: CheckedNamespace;
   private readonly inspector: EntryInspector;
   /** @internal What the operations of other processes learn of this namespace. */
   readonly view: NamespaceView;
@@ -61,16 +65,14 @@ export class AsyncCache<T = unknown> {
     this.store = runtime.local?.store;
     this.reading = readingOf(policy.values);
     const parts = createNamespace(namespace, policy, runtime, this.counters);
-    this.recorder = parts.recorder;
+    ({ recorder: this.recorder, local: this.local, loads: this.loads, reader: this.reader } = parts);
     this.hits = runtime.events.observation('hit');
-    this.local = parts.local;
-    this.loads = parts.loads;
-    this.reader = parts.reader;
     this.lookups = new Lookups(namespace, runtime, parts.reader, parts.recorder);
     this.setter = parts.setter;
+    this.changes = new TracedChanges(runtime.tracing, namespace);
     this.invalidator = parts.invalidator;
     this.inspector = parts.inspector;
-    this.view = parts.view;
+    ({ view: this.view, checked: this.checked } = parts);
     this.dimensions = new KeyDimensions(namespace, runtime.config.context, runtime.events);
   }
 
@@ -194,7 +196,7 @@ export class AsyncCache<T = unknown> {
     const options = optionsWith(ttl);
     return this.runtime.scopes.current !== undefined || (typeof key === 'string' && hasOwnKey(options))
       ? this.setMany([[key, value]], options)
-      : this.setter.set(key, value, options);
+      : this.changes.store('set', [key], () => this.setter.set(key, value, options));
   }
 
   /** Stores several values, in one round trip; otherwise like {@link set}. @returns true once Redis has all of them */
@@ -207,12 +209,12 @@ export class AsyncCache<T = unknown> {
       return false;
     }
     scope?.renew(this.namespace, varied.keys());
-    return this.setter.setMany(varied, options);
+    return this.changes.store('setMany', [...varied.keys()], () => this.setter.setMany(varied, options));
   }
 
   /** Whether there is a fresh value. The call is not counted as a lookup. While Redis can't be used, only L1 is asked. */
   async has(key: CacheKey): Promise<boolean> {
-    return onlyFresh(await this.lookups.find(key)) !== undefined;
+    return onlyFresh(await this.lookups.find(key, 'has')) !== undefined;
   }
 
   /**
@@ -223,7 +225,7 @@ export class AsyncCache<T = unknown> {
    * Redis is back
    */
   async delete(key: CacheKey, options?: { holdOff?: Duration }): Promise<boolean> {
-    return (await this.invalidator.delete([key], options?.holdOff)) > 0;
+    return (await this.changes.remove('delete', [key], () => this.invalidator.delete([key], options?.holdOff))) > 0;
   }
 
   /**
@@ -231,7 +233,7 @@ export class AsyncCache<T = unknown> {
    * @returns how many of the keys existed, as far as Redis could be asked
    */
   async deleteMany(keys: readonly CacheKey[], options?: { holdOff?: Duration }): Promise<number> {
-    return this.invalidator.delete(keys, options?.holdOff);
+    return this.changes.remove('deleteMany', keys, () => this.invalidator.delete(keys, options?.holdOff));
   }
 
   /**
@@ -241,7 +243,7 @@ export class AsyncCache<T = unknown> {
    * @returns whether there was an entry; while Redis can't be used, whether L1 had one
    */
   async expire(key: CacheKey): Promise<boolean> {
-    return this.invalidator.expire(key);
+    return this.changes.remove('expire', [key], () => this.invalidator.expire(key));
   }
 
   /**
@@ -249,7 +251,7 @@ export class AsyncCache<T = unknown> {
    * Redis can't be used it takes effect in this process, and in the others as soon as Redis is back.
    */
   async clear(): Promise<void> {
-    await this.invalidator.clear();
+    await this.changes.clear(() => this.invalidator.clear());
   }
 
   /**
@@ -258,7 +260,7 @@ export class AsyncCache<T = unknown> {
    * be used it takes effect in this process, and in the others as soon as Redis is back.
    */
   async invalidateTags(...tags: string[]): Promise<void> {
-    await this.invalidator.invalidateTags(tags);
+    await this.changes.remove('invalidateTags', tags, () => this.invalidator.invalidateTags(tags));
   }
 
   /**
@@ -270,10 +272,7 @@ export class AsyncCache<T = unknown> {
     return this.inspector.inspect(key);
   }
 
-  /**
-   * @internal The entries in L1 of this process that rank first, in descending order. Redis is not asked; without L1
-   * there are none.
-   */
+  /** @internal The entries in L1 of this process that rank first, in descending order; without L1 there are none. */
   topEntries(by: TopOrder, limit: number): TopEntry[] {
     return this.local.top(by, limit);
   }
@@ -328,6 +327,33 @@ export class AsyncCache<T = unknown> {
     } catch (error) {
       return Promise.reject(error); // the key is not valid
     }
+  }
+}
+
+/** Runs the changes of one namespace, traced if anything listens. */
+class TracedChanges {
+  constructor(
+    private readonly tracing: Tracing,
+    private readonly namespace: string,
+  ) {}
+
+  store(method: string, keys: readonly CacheKey[], store: () => Promise<boolean>): Promise<boolean> {
+    const { tracing, namespace } = this;
+    return tracing.isActive('store')
+      ? tracing.trace('store', method, namespace, keys, async (operation) => {
+          const stored = await store();
+          Object.assign(operation ?? {}, { stored });
+          return stored;
+        })
+      : store();
+  }
+
+  remove<Result>(method: string, keys: readonly CacheKey[], run: () => Promise<Result>): Promise<Result> {
+    return this.tracing.trace('remove', method, this.namespace, keys, run);
+  }
+
+  clear(run: () => Promise<void>): Promise<void> {
+    return this.tracing.trace('clear', 'clear', this.namespace, [], run);
   }
 }
 

@@ -11,7 +11,7 @@ import { ConfigurationError, RedisRequiredError } from '../errors/index.js';
 import { keyChangeOf } from '../keys/index.js';
 import type { CacheOperations } from '../ops/index.js';
 import { operationsOf } from './process-view.js';
-import { CacheEvents, type CacheHealth, type CacheMetrics, type ProcessMetrics } from '../events/index.js';
+import { CacheEvents, type CacheHealth, type CacheMetrics, type ProcessMetrics, Tracing } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
 import type { Refusal } from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
@@ -19,6 +19,7 @@ import { CallScopes } from './call-scope.js';
 import { checkHealth, effectOf } from './health.js';
 import type { CacheRuntime } from './runtime.js';
 import { connectRedis } from './connect-redis.js';
+import { ConsistencyChecks, type ConsistencyTiming } from './consistency.js';
 import { ProcessStats } from './process-stats.js';
 import { UnknownClassReports } from './recorder.js';
 import { LoadSignals } from './loader-run.js';
@@ -63,6 +64,8 @@ export interface CacheEnvironment {
    * and is not one of them. Default `false`.
    */
   readonly observer?: boolean;
+  /** @internal The times of the consistency checks, for tests. */
+  readonly consistencyTiming?: Partial<ConsistencyTiming>;
   /** Decides early refreshes and the jitter of TTLs; `() => 1` switches both off, for tests. Default `Math.random`. */
   readonly random?: () => number;
 }
@@ -79,6 +82,8 @@ export class DistributedCache {
   readonly events: CacheEvents;
   /** What an operator asks and changes, over all processes of this cache. */
   readonly operations: CacheOperations;
+  /** The tracer of its operations; `nestjs-distributed-cache/opentelemetry` sets one. */
+  readonly tracing = new Tracing();
   private readonly caches = new Map<string, AsyncCache>();
   private readonly bindings: unknown[] = [];
   private readonly runtime: CacheRuntime;
@@ -92,20 +97,23 @@ export class DistributedCache {
   private readonly healthTimer: NodeJS.Timeout | undefined;
   private readonly application: string | undefined;
   private readonly stats: ProcessStats;
+  private readonly consistency: ConsistencyChecks;
 
   constructor(
     readonly config: CacheConfig,
     environment: CacheEnvironment = {},
   ) {
     const { events = new CacheEvents(), clock = systemClock, leaseMs = LEASE_MS, random = Math.random } = environment;
-    const { loadLifeMs = LOAD_LIFE_MS, application, observer = false } = environment;
+    const { loadLifeMs = LOAD_LIFE_MS, application, observer = false, consistencyTiming } = environment;
     this.events = events;
     this.stats = new ProcessStats(config.keyPrefix, events);
+    this.consistency = new ConsistencyChecks(() => this.runtime, consistencyTiming);
     this.application = application;
     const { local } = config;
     this.runtime = {
       config,
       events,
+      tracing: this.tracing,
       clock,
       coarseClock: clock === systemClock ? new CoarseClock(clock, () => this.checkForPause()) : clock,
       classes: new ClassRegistry(config.classes.values(), DECLARED_CLASSES),
@@ -122,6 +130,7 @@ export class DistributedCache {
     const visit = (name: string): AsyncCache => new AsyncCache(name, config.namespace(name), this.runtime);
     this.operations = operationsOf(this.runtime, this.caches, visit, { application, observer });
     if (config.enabled) {
+      this.consistency.start();
       this.healthTimer = setInterval(() => void this.reportHealth(), config.healthCheckIntervalMs);
       this.healthTimer.unref();
     }
@@ -138,6 +147,7 @@ export class DistributedCache {
     if (cache === undefined) {
       cache = new AsyncCache(namespace, this.config.namespace(namespace, options), this.runtime);
       this.caches.set(namespace, cache);
+      this.consistency.join(cache.checked);
     } else if (options !== undefined) {
       requireSamePolicy(cache, this.config.namespace(namespace, options));
     }
@@ -217,6 +227,7 @@ export class DistributedCache {
   async close(): Promise<void> {
     clearInterval(this.healthTimer);
     this.operations.close();
+    this.consistency.stop();
     this.closing.abort();
     const { redis, local } = this.runtime;
     await redis?.connection.close();

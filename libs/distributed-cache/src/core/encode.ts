@@ -2,6 +2,7 @@ import { asDecoded, type Decoded, type EncodedPayload, type Encoding, type Entry
 import type { ValuesMode } from '../config/index.js';
 import { type RefusalReason, ValueRefusedError } from '../errors/index.js';
 import { DeferredJson, type StoredValue, type TagVersion } from '../local/index.js';
+import type { Sealing } from '../redis/index.js';
 import type { EntryLife } from './entry-options.js';
 import type { Flight } from './flight.js';
 import type { LocalValues } from './local-tier.js';
@@ -38,6 +39,7 @@ export interface PreparedEntry {
   readonly payload: EncodedPayload;
   /** Whether `forLocal` equals the given value. */
   readonly isExact: boolean;
+  readonly sealing: Sealing;
 }
 
 /** An entry whose value has been read, and is not compressed yet. */
@@ -146,7 +148,7 @@ export class EntryEncoder {
     forLocal: StoredValue | DeferredJson | undefined,
   ): PreparedEntry | Promise<PreparedEntry> {
     if (forLocal !== undefined) {
-      return { entry, forLocal, payload, isExact: true };
+      return { entry, forLocal, payload, isExact: true, sealing: { createdAtMs: undefined } };
     }
     const reading = this.codec.readBack(payload);
     const prepared = ({ value }: Decoded): PreparedEntry => ({
@@ -154,6 +156,7 @@ export class EntryEncoder {
       forLocal: this.values.storable(asDecoded(value), 'decoded', entry.values),
       payload,
       isExact: false,
+      sealing: { createdAtMs: undefined },
     });
     return reading instanceof Promise ? reading.then(prepared) : prepared(reading);
   }

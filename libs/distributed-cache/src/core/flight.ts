@@ -1,3 +1,4 @@
+import type { TracedOperation } from '../events/index.js';
 import type { ValuesMode } from '../config/index.js';
 import type { LoaderTimeoutError } from '../errors/index.js';
 import type { WaitedLoad } from './loader-run.js';
@@ -26,6 +27,8 @@ const NO_TAGS: readonly string[] = Object.freeze([]);
  * not keep it.
  */
 export class Flight implements WaitedLoad {
+  /** Its loader run as it is traced; absent: it is not. */
+  traced: TracedOperation | undefined;
   private outcome: Promise<LoadOutcome> | undefined;
   private joinedOutcome: Promise<LoadOutcome> | undefined;
   private awaitedLoads: Set<WaitedLoad> | undefined;

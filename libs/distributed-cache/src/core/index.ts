@@ -65,6 +65,7 @@ export {
   CacheMetrics,
   type CacheMetricsWire,
   type CacheStatus,
+  type CacheTracer,
   DIAGNOSTICS_CHANNEL_PREFIX,
   type InvalidationState,
   type LoaderOutcome,
@@ -75,6 +76,9 @@ export {
   type RedisOperation,
   type RedisOutcome,
   type SchemaMismatch,
+  type TracedKind,
+  type TracedOperation,
+  Tracing,
 } from '../events/index.js';
 export {
   type CacheDimensions,

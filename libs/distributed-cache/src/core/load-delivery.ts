@@ -1,6 +1,7 @@
 import type { CacheKey } from '../keys/index.js';
 import { toMs } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
+import type { TracedOperation } from '../events/index.js';
 import type { EntryOptions, Loader } from './entry-options.js';
 import type { Flight } from './flight.js';
 import { FlightOutlivedError, type Flights } from './flights.js';
@@ -20,6 +21,10 @@ export interface LoadRequest<T> {
   readonly minTtlMs: number;
   /** Whether the call has started anew, after the call that began its first load had been aborted. */
   readonly isRepeated: boolean;
+  /** The lookup as it is traced; absent: nothing traces it. */
+  readonly traced?: TracedOperation | undefined;
+  /** Of a load in the background: what caused it. */
+  readonly cause?: unknown;
 }
 
 /**
@@ -64,7 +69,15 @@ export class LoadDelivery {
   ): Promise<T> {
     const { options } = request;
     const startedAtMs = performance.now();
-    const outcome = await this.outcomeInTime(request, flight, isJoined).finally(endWait);
+    if (isJoined && request.traced !== undefined) {
+      Object.assign(request.traced, { collapsed: true });
+    }
+    const outcome = await this.outcomeInTime(request, flight, isJoined).finally(() => {
+      endWait?.();
+      if (request.traced !== undefined) {
+        request.traced.load = flight.traced;
+      }
+    });
     if (typeof outcome !== 'string' && (!isJoined || outcome.source === 'tier' || outcome.isShareable)) {
       return this.read(request, outcome, isJoined) as T;
     }
@@ -123,14 +136,19 @@ export class LoadDelivery {
    * Runs the loader of a call that has joined a load, beside other calls, and keeps nothing: the result of that load can
    * be given to one call only, or a second load has been aborted by its own call.
    */
-  private async loadAlone<T>({ key, encodedKey, loader, options }: LoadRequest<T>): Promise<T> {
+  private async loadAlone<T>({ key, encodedKey, loader, options, traced }: LoadRequest<T>): Promise<T> {
     const { runtime, recorder } = this;
     const context = new LoadContext(runtime.loadSignals, undefined);
     const signal = options?.signal;
     try {
-      const running = runTimed(loader, context, options?.hardTimeout, 0, runtime.clock, (durationMs, ended) =>
-        recorder.load(encodedKey, durationMs, ended),
-      );
+      const running = runtime.tracing.trace('load', 'getOrSet', recorder.namespace, [key], (operation) => {
+        if (traced !== undefined) {
+          traced.load = operation;
+        }
+        return runTimed(loader, context, options?.hardTimeout, 0, runtime.clock, (durationMs, ended) =>
+          recorder.load(encodedKey, durationMs, ended),
+        );
+      });
       return await (signal === undefined ? running : untilAborted(running, signal));
     } finally {
       if (signal?.aborted === true) {
@@ -150,7 +168,10 @@ export class LoadDelivery {
   }
 
   /** Counts the outcome of a load for one call, and returns the value. */
-  private read<T>({ key, options }: LoadRequest<T>, outcome: LoadOutcome, isJoined: boolean): unknown {
+  private read<T>({ key, options, traced }: LoadRequest<T>, outcome: LoadOutcome, isJoined: boolean): unknown {
+    if (traced !== undefined) {
+      fillIn(traced, outcome, isJoined);
+    }
     if (outcome.source === 'tier') {
       this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs, outcome.loadMs);
     } else {
@@ -161,6 +182,16 @@ export class LoadDelivery {
 }
 
 type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf' | 'signal'>;
+
+/** Fills in the outcome of a traced lookup. */
+function fillIn(traced: TracedOperation, outcome: LoadOutcome, isJoined: boolean): void {
+  if (outcome.source === 'tier') {
+    Object.assign(traced, { hit: true, tier: outcome.tier, state: outcome.state, ttlMs: outcome.ttlMs });
+  } else {
+    const state = outcome.hadStale ? 'stale' : 'missing';
+    Object.assign(traced, { hit: false, state, collapsed: isJoined, stored: outcome.kept });
+  }
+}
 
 /** Whether the options limit how long the caller waits for a load. */
 export function hasLimits(options: CallerLimits | undefined): boolean {

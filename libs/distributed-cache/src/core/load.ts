@@ -1,5 +1,6 @@
 import { type ResolvedNamespace, toMs } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
+import type { TracedOperation } from '../events/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
 import { REAL_TIME, WaitBudget } from '../redis/index.js';
 import {
@@ -95,7 +96,7 @@ export class LoadCoordinator {
       return this.joinOrBegin(request);
     }
     this.flights.supersedeLoads(encodedKey);
-    return this.begin({ ...request, minTtlMs: NEVER_ENOUGH_MS });
+    return this.traced({ ...request, minTtlMs: NEVER_ENOUGH_MS }, (traced) => this.begin(traced));
   }
 
   /** Runs a loader, and keeps nothing. The loader begins after this call has returned: a batch counts its calls. */
@@ -117,7 +118,7 @@ export class LoadCoordinator {
     }
     this.recorder.hit(key, 'local', 'fresh', local.ttlMs, local.loadMs);
     if (isRefreshDue(local.ttlMs, local, options, this.runtime.random)) {
-      this.refresh({ ...request, minTtlMs: local.ttlMs });
+      this.refresh({ ...request, minTtlMs: local.ttlMs, cause: this.runtime.tracing.tracer?.capture() ?? undefined });
     }
     return Promise.resolve(this.reader.values.read(local.stored, options?.values) as T);
   }
@@ -143,6 +144,14 @@ export class LoadCoordinator {
     return this.runtime.outside(() => (dimensions === undefined ? begin() : CacheContext.run(dimensions, begin)));
   }
 
+  /** Traces a lookup that L1 could not answer, unless it is traced already. */
+  private traced<T>(request: LoadRequest<T>, run: (request: LoadRequest<T>) => Promise<T>): Promise<T> {
+    const { tracing } = this.runtime;
+    return request.traced !== undefined || !tracing.isActive('lookup')
+      ? run(request)
+      : tracing.trace('lookup', 'getOrSet', this.namespace, [request.key], (traced) => run({ ...request, traced }));
+  }
+
   private begin<T>(request: LoadRequest<T>): Promise<T> {
     const scope = loadScopes.current;
     const flight = this.flights.beginLoad(request.encodedKey, (begun) => this.load(request, begun));
@@ -152,6 +161,10 @@ export class LoadCoordinator {
   }
 
   private joinOrBegin<T>(request: LoadRequest<T>): Promise<T> {
+    return this.traced(request, (traced) => this.joinOrBeginTraced(traced));
+  }
+
+  private joinOrBeginTraced<T>(request: LoadRequest<T>): Promise<T> {
     const running = this.flights.joinable(request.encodedKey);
     if (running === undefined) {
       return this.begin(request);
@@ -221,6 +234,29 @@ export class LoadCoordinator {
     };
   }
 
+  /** Runs the loader of a flight, traced if anything listens; the lookups that wait for the flight are linked to it. */
+  private traceLoad<T>(request: LoadRequest<T>, flight: Flight, run: () => Promise<T>): Promise<T> {
+    const { tracing } = this.runtime;
+    if (!tracing.isActive('load')) {
+      return run();
+    }
+    const { key, cause, traced } = request;
+    const isBackground = request.minTtlMs > 0 && request.minTtlMs !== NEVER_ENOUGH_MS;
+    const operation: TracedOperation = {
+      kind: 'load',
+      method: 'getOrSet',
+      namespace: this.namespace,
+      keys: [String(key)],
+      isBackground,
+      cause,
+    };
+    flight.traced = operation;
+    if (traced !== undefined) {
+      traced.load = operation;
+    }
+    return tracing.run(operation, run);
+  }
+
   /** Prepares the flight for its loader, which runs next. @throws LoaderTimeoutError if no call waits for it any more */
   private beginLoader(key: string, flight: Flight, { grant, stale }: GrantedLoad): void {
     if (flight.isAbandoned) {
@@ -246,11 +282,12 @@ export class LoadCoordinator {
 
   /** Runs the loader and stores its result. If the loader throws, the result is the stale value, unless `staleIf` forbids. */
   private async runAndFill<T>(
-    { encodedKey: key, loader, options }: LoadRequest<T>,
+    request: LoadRequest<T>,
     flight: Flight,
     { grant, stale }: GrantedLoad,
     budget: WaitBudget,
   ): Promise<LoadOutcome> {
+    const { encodedKey: key, loader, options } = request;
     const { clock, loadSignals } = this.runtime;
     const { values } = this.reader;
     const staleValue = stale === undefined ? undefined : values.read(stale.stored, options?.values);
@@ -262,8 +299,10 @@ export class LoadCoordinator {
     const waitedMs = flight.startLoader((reason) => context.abandon(reason));
     let value: T;
     try {
-      value = await runTimed(loader, context, options?.hardTimeout, waitedMs, clock, (durationMs, ended) =>
-        this.recorder.load(key, durationMs, ended),
+      value = await this.traceLoad(request, flight, () =>
+        runTimed(loader, context, options?.hardTimeout, waitedMs, clock, (durationMs, ended) =>
+          this.recorder.load(key, durationMs, ended),
+        ),
       );
     } catch (error) {
       void grant?.lease.releaseUnfilled();

@@ -85,6 +85,11 @@ export class LocalTier {
     return this.part?.peek(key);
   }
 
+  /** Its index among the partitions of L1; `undefined` when L1 is switched off. */
+  get partitionId(): number | undefined {
+    return this.part?.id;
+  }
+
   /** Number of entries, including expired ones that have not been removed yet. */
   get entryCount(): number {
     return this.part?.entryCount ?? 0;
@@ -171,8 +176,8 @@ export class LocalTier {
       this.delete(key); // a copy whose tags are in doubt must not become fresh again
       return false;
     }
-    const { marks, loadMs, lifeMs } = entry;
-    this.keep(key, entry, { ttlMs: 0, graceMs, marks, loadMs, lifeMs });
+    const { marks, loadMs, lifeMs, createdAtMs } = entry;
+    this.keep(key, entry, { ttlMs: 0, graceMs, marks, loadMs, lifeMs, createdAtMs });
     return true;
   }
 

@@ -1,6 +1,7 @@
 import { type CacheKey, encodeKey } from '../keys/index.js';
 import { MISS, type Found, type FoundEntry, type Lookup } from './outcomes.js';
 import { type EntryReader, onlyFresh } from './read.js';
+import type { TracedOperation } from '../events/index.js';
 import type { Recorder } from './recorder.js';
 import type { CacheRuntime } from './runtime.js';
 
@@ -14,26 +15,47 @@ export class Lookups<T> {
   ) {}
 
   /** The entry of a key, fresh or stale, unless a scope of `bypass` or `refresh` passes over it. It is not counted. */
-  async find(key: CacheKey): Promise<FoundEntry | undefined> {
+  async find(key: CacheKey, method: string): Promise<FoundEntry | undefined> {
     const encodedKey = encodeKey(key);
-    return this.runtime.scopes.current?.skips(this.namespace, key) === true ? undefined : this.reader.any(encodedKey);
+    const { scopes, tracing } = this.runtime;
+    if (scopes.current?.skips(this.namespace, key) === true) {
+      return undefined;
+    }
+    if (!tracing.isActive('lookup')) {
+      return this.reader.any(encodedKey);
+    }
+    return (
+      this.reader.freshLocal(encodedKey) ??
+      tracing.trace('lookup', method, this.namespace, [key], async (operation) => {
+        const { found } = await this.reader.read(encodedKey);
+        return traced(found, operation);
+      })
+    );
   }
 
   async lookup(key: CacheKey): Promise<Lookup<T>> {
-    return this.counted(key, await this.find(key));
+    return this.counted(key, await this.find(key, 'lookup'));
   }
 
   /** The fresh value of a key. */
   async get(key: CacheKey): Promise<T | undefined> {
-    return this.valueOf(key, onlyFresh(await this.find(key)));
+    return this.valueOf(key, onlyFresh(await this.find(key, 'get')));
   }
 
-  /** The fresh values of several keys, in the order of `keys`. */
+  /** The fresh values of several keys, in their order. */
   async getMany(keys: readonly CacheKey[]): Promise<(T | undefined)[]> {
     if (this.runtime.scopes.current !== undefined) {
       return Promise.all(keys.map((key) => this.get(key)));
     }
-    const found = await this.reader.freshMany(keys.map(encodeKey));
+    const found = await this.reader.freshMany(keys.map(encodeKey), (missing, read) =>
+      this.runtime.tracing.trace('lookup', 'getMany', this.namespace, missing, async (operation) => {
+        const reads = await read();
+        if (operation !== undefined) {
+          operation.hit = reads.every((result) => onlyFresh(result.found) !== undefined);
+        }
+        return reads;
+      }),
+    );
     return keys.map((key, index) => this.valueOf(key, found[index]));
   }
 
@@ -65,4 +87,14 @@ export class Lookups<T> {
     this.recorder.hit(key, tier, state, ttlMs, loadMs);
     return { state, value: this.reader.values.read(stored) as T, tier, ageMs, ttlMs };
   }
+}
+
+/** Fills in the outcome of a lookup. */
+function traced(found: FoundEntry | undefined, operation: TracedOperation | undefined): FoundEntry | undefined {
+  if (operation !== undefined) {
+    operation.hit = found !== undefined;
+    operation.state = found === undefined ? 'missing' : found.ttlMs > 0 ? 'fresh' : 'stale';
+    Object.assign(operation, found && { tier: found.tier, ttlMs: found.ttlMs });
+  }
+  return found;
 }

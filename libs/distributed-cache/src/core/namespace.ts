@@ -15,6 +15,7 @@ import { MissPredictor, LeaseQueue, ReplaceThrottle } from './lease-wait.js';
 import { EntryReader } from './read.js';
 import type { NamespaceView } from './process-view.js';
 import { LocalTier, LocalValues } from './local-tier.js';
+import type { CheckedNamespace } from './consistency.js';
 import { Recorder } from './recorder.js';
 import { RemoteTier } from './remote-tier.js';
 import { TagRegistry } from './tags.js';
@@ -30,6 +31,7 @@ interface Namespace {
   readonly inspector: EntryInspector;
   readonly view: NamespaceView;
   readonly recorder: Recorder;
+  readonly checked: CheckedNamespace;
 }
 
 /** Makes the parts of one namespace. Each part is made after the parts that it uses. */
@@ -95,5 +97,6 @@ export function createNamespace(
     inspect: (key) => inspector.inspectHere(key),
     loads: () => [...flights.slots].flatMap(([key, { load }]) => (load === undefined ? [] : [[key, load] as const])),
   };
-  return { local, reader, loads, setter, invalidator, inspector, view, recorder };
+  const checked = { local, layout, recorder };
+  return { local, reader, loads, setter, invalidator, inspector, view, recorder, checked };
 }

@@ -1,7 +1,7 @@
 import type { Stamp, EncodedPayload } from '../codec/index.js';
 import type { AnsweringTier } from '../events/index.js';
 import type { StoredValue, TagVersion } from '../local/index.js';
-import type { RedisEntry } from '../redis/index.js';
+import type { RedisEntry, Sealing } from '../redis/index.js';
 import type { EntryLife } from './entry-options.js';
 import type { Lease } from './lease.js';
 import { TierReplyError, TierUnavailableError, UnknownClassError } from '../errors/index.js';
@@ -124,6 +124,7 @@ export interface RemoteWrite {
   readonly life: EntryLife;
   readonly loadMs: number;
   readonly stamps: readonly Stamp[];
+  readonly sealing: Sealing;
 }
 
 export interface LeaseAttempt {

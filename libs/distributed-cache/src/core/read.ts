@@ -12,6 +12,12 @@ type Watched = Pick<Flight, 'isTainted' | 'check' | 'values'>;
 
 type FoundLookup = Extract<RemoteLookup, { state: 'found' }>;
 
+/** Runs a read of several keys. */
+type AroundRead = (
+  missing: readonly string[],
+  read: () => Promise<readonly ReadResult[]>,
+) => Promise<readonly ReadResult[]>;
+
 const NOTHING: ReadResult = Object.freeze({ found: undefined, stamps: undefined });
 
 /**
@@ -50,11 +56,17 @@ export class EntryReader {
     return this.freshLocal(key) ?? (await this.read(key)).found;
   }
 
-  /** The fresh entries of several keys, in the order of `keys`, in one round trip for those that L1 lacks. */
-  async freshMany(keys: readonly string[]): Promise<(FoundEntry | undefined)[]> {
+  /**
+   * The fresh entries of several keys, in the order of `keys`, in one round trip for those that L1 lacks.
+   * @param around runs the read of those
+   */
+  async freshMany(
+    keys: readonly string[],
+    around: AroundRead = (_missing, read) => read(),
+  ): Promise<(FoundEntry | undefined)[]> {
     const local = keys.map((key) => this.freshLocal(key));
     const missing = [...new Set(keys.filter((_, index) => local[index] === undefined))];
-    const reads = await this.readMany(missing);
+    const reads = missing.length === 0 ? [] : await around(missing, () => this.readMany(missing));
     const fromRedis = new Map(missing.map((key, index) => [key, onlyFresh(reads[index]?.found)]));
     return keys.map((key, index) => local[index] ?? fromRedis.get(key));
   }
@@ -124,7 +136,8 @@ export class EntryReader {
     const fullTtlMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && !flight.isTainted) {
       // remedy: copy-keeps-rest-of-ttl
-      this.local.keep(key, forLocal, { ttlMs, graceMs: this.graceMs, marks: tagVersions, loadMs, lifeMs: fullTtlMs });
+      const { graceMs } = this;
+      this.local.keep(key, forLocal, { ttlMs, graceMs, marks: tagVersions, loadMs, lifeMs: fullTtlMs, createdAtMs });
     }
     return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, fullTtlMs }, stamps };
   }

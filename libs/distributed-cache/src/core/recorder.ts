@@ -20,7 +20,7 @@ export class Recorder {
   private readonly callers = new Map<string, string>();
 
   constructor(
-    private readonly namespace: string,
+    readonly namespace: string,
     private readonly counters: Counters,
     private readonly events: CacheEvents,
   ) {}
@@ -35,6 +35,7 @@ export class Recorder {
     }
     if (state === 'stale') {
       this.counters.staleServed++;
+      this.counters.staleLocal += tier === 'local' ? 1 : 0;
     }
     if (this.events.isObserved('hit')) {
       this.emitHit(key, tier, state, ttlMs);
@@ -137,6 +138,14 @@ export class Recorder {
     });
   }
 
+  /** Counts a consistency check; a divergence is emitted. @param ageMs how long ago the entry was made */
+  checked(key: string, result: 'equal' | 'behind' | 'diverged', ageMs: number): void {
+    this.counters[CHECKS[result]]++;
+    if (result === 'diverged') {
+      this.events.emit('diverged', { ...this.of(key), ageMs });
+    }
+  }
+
   set(key: CacheKey, ttlMs: number, redis: boolean): void {
     this.counters.sets++;
     if (this.events.isObserved('set')) {
@@ -199,6 +208,12 @@ const EVICTIONS = {
   invalidated: 'evictionsInvalidated',
   epoch: 'evictionsEpoch',
 } as const satisfies Record<EvictionReason, keyof Counters>;
+
+const CHECKS = {
+  equal: 'consistencyEqual',
+  behind: 'consistencyBehind',
+  diverged: 'consistencyDiverged',
+} as const satisfies Record<string, keyof Counters>;
 
 const REFUSALS = {
   unserializable: 'refusedUnserializable',

@@ -245,13 +245,13 @@ export class RemoteTier {
   }
 
   /** The entry to store. The life of its tags' stamps is extended to cover its own. */
-  private entryOf({ payload, life, loadMs, stamps }: RemoteWrite): EntryToStore {
+  private entryOf({ payload, life, loadMs, stamps, sealing }: RemoteWrite): EntryToStore {
     this.listener.onSent(payload);
     const graceMs = this.codec.isPlain ? 0 : life.graceMs; // other programs would take a stale value for a fresh one
     const tags = tagsOf(stamps);
     if (tags !== undefined) {
       this.tags.guard(tags, life.ttlMs + graceMs);
     }
-    return { payload, ttlMs: life.ttlMs, graceMs, loadMs, stamps };
+    return { payload, ttlMs: life.ttlMs, graceMs, loadMs, stamps, sealing };
   }
 }

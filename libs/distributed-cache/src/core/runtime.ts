@@ -1,5 +1,5 @@
 import type { CacheConfig } from '../config/index.js';
-import type { CacheEvents } from '../events/index.js';
+import type { CacheEvents, Tracing } from '../events/index.js';
 import type { Clock, LocalCache } from '../local/index.js';
 import type { InvalidationGroup, ProcessTopics, RedisConnection, RedisTier } from '../redis/index.js';
 import type { CallScopes } from './call-scope.js';
@@ -37,6 +37,7 @@ export interface RedisRuntime {
 export interface CacheRuntime {
   readonly config: CacheConfig;
   readonly events: CacheEvents;
+  readonly tracing: Tracing;
   readonly clock: Clock;
   /** The clock of the hit path: it lags by a millisecond, or by as long as the event loop is blocked. */
   readonly coarseClock: Clock;

@@ -255,7 +255,7 @@ export class EntryWriter {
     });
   }
 
-  private finish({ entry, forLocal }: PreparedEntry, outcome: WriteOutcome | 'superseded'): WrittenEntry {
+  private finish({ entry, forLocal, sealing }: PreparedEntry, outcome: WriteOutcome | 'superseded'): WrittenEntry {
     const { key, life, flight } = entry;
     if (flight.isSuperseded || outcome === 'superseded') {
       return { kept: false, superseded: true, complete: false };
@@ -284,7 +284,7 @@ export class EntryWriter {
     const { ttlMs, graceMs } = life;
     const kept = { ttlMs, graceMs, marks: entry.tagVersions, loadMs: entry.loadMs };
     if (outcome === 'done') {
-      this.local.keep(key, forLocal, kept);
+      this.local.keep(key, forLocal, { ...kept, createdAtMs: sealing.createdAtMs });
     } else {
       this.local.keepUnsent(key, forLocal, kept);
     }
@@ -292,8 +292,8 @@ export class EntryWriter {
   }
 }
 
-function writeOf({ entry, payload }: PreparedEntry, stamps: readonly Stamp[]): RemoteWrite {
-  return { payload, life: entry.life, loadMs: entry.loadMs, stamps };
+function writeOf({ entry, payload, sealing }: PreparedEntry, stamps: readonly Stamp[]): RemoteWrite {
+  return { payload, life: entry.life, loadMs: entry.loadMs, stamps, sealing };
 }
 
 /** How long Redis keeps an entry: for its TTL and its grace. */

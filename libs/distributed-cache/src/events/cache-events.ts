@@ -133,6 +133,11 @@ export interface CacheEventMap {
   invalidationOn: object;
   /** Redis serves, but changes by others may be missed: L1 does not answer. */
   invalidationOff: object;
+  /**
+   * A consistency check has found that L1 answered with an entry that Redis has not had for ten seconds, although every
+   * change should have been received. L1 has dropped it. `ageMs`: how long ago the entry was made.
+   */
+  diverged: OfKey & { readonly ageMs: number };
   /** An operation that was sent to Redis has ended, `durationMs` after it was handed to the connection. */
   redisOperation: { readonly operation: RedisOperation; readonly outcome: RedisOutcome; readonly durationMs: number };
   /**
@@ -203,6 +208,7 @@ export class CacheEvents {
     fallbackOff: new Topic('fallbackOff'),
     invalidationOn: new Topic('invalidationOn'),
     invalidationOff: new Topic('invalidationOff'),
+    diverged: new Topic('diverged'),
     redisOperation: new Topic('redisOperation'),
     invalidationLag: new Topic('invalidationLag'),
     healthChecked: new Topic('healthChecked'),

@@ -2,14 +2,25 @@
 export interface CounterRow {
   /** The name in the JSON form. */
   readonly wire: string;
-  /** The name in Prometheus. Rows of one metric differ in their labels. */
-  readonly metric: string;
+  /** The name in Prometheus. Rows of one metric differ in their labels. Absent: the counter is in the JSON form only. */
+  readonly metric?: string;
   /** The labels in Prometheus, besides `namespace`. */
   readonly labels?: Readonly<Record<string, string>>;
   /** The help text in Prometheus. */
   readonly help: string;
   /** The meaning in the documentation, where it says more than {@link help}. */
   readonly meaning?: string;
+}
+
+/** The row of the consistency checks with one result. */
+function checked<Result extends string>(result: Result, meaning: string) {
+  return {
+    wire: `consistency_${result}`,
+    metric: 'cache_consistency_checks_total',
+    labels: { result },
+    help: 'Copies in L1 that were compared with Redis',
+    meaning: `comparisons of a copy in L1 with Redis ${meaning}`,
+  } as const;
 }
 
 /** The row of the values that are returned and not cached for one reason. */
@@ -162,6 +173,9 @@ export const COUNTERS = {
   refusedTooDeep: refused('too_deep', 'that are nested too deeply'),
   refusedOption: refused('option', 'because `ttl`, `setTtl`, `cacheIf` or `format` has gone wrong'),
   refusedCodec: refused('codec', 'because the codec failed'),
+  consistencyEqual: checked('equal', 'that found the same entry in Redis, at once or within a second'),
+  consistencyBehind: checked('behind', 'that found another entry in Redis, and the copy gone within ten seconds'),
+  consistencyDiverged: checked('diverged', 'that found another entry in Redis for ten seconds; the copy was dropped'),
   storedBytes: {
     wire: 'stored_bytes',
     metric: 'cache_stored_bytes_total',
@@ -179,6 +193,11 @@ export const COUNTERS = {
     metric: 'cache_stale_served_total',
     help: 'Hits past their TTL, part of the hits',
     meaning: 'hits past their TTL, within their grace; part of `hits`',
+  },
+  staleLocal: {
+    wire: 'stale_local',
+    help: 'Hits of L1 past their TTL, part of the stale ones',
+    meaning: 'the part of `stale_served` that L1 answered',
   },
 } as const satisfies Record<string, CounterRow>;
 

@@ -38,3 +38,4 @@ export {
   type ProcessMetricsWire,
   VERSION,
 } from './process-metrics.js';
+export { type CacheTracer, type TracedKind, type TracedOperation, Tracing } from './tracing.js';

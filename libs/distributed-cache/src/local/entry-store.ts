@@ -52,6 +52,8 @@ export interface EntryFacts {
   readonly graceMs: number;
   readonly loadMs: number;
   readonly fullTtlMs: number;
+  /** When the same entry was made in Redis, in the server's time; absent: Redis does not have it. */
+  readonly createdAtMs?: number | undefined;
   readonly tagVersions: readonly TagVersion[] | undefined;
   /** Whether the key equals its own encoding, so that a lookup by the caller's key finds this entry and no other. */
   readonly isPlainKey: boolean;
@@ -69,7 +71,7 @@ const IS_TREE = 4;
 const FORM_FLAGS = { plain: 0, own: 8, frozen: 16, shared: 32 } as const satisfies Record<ValueForm, number>;
 const FORMS: readonly ValueForm[] = ['own', 'frozen', 'shared'];
 /** The memory that an entry takes in the columns and in the map of slots, including their free capacity. */
-const ENTRY_OVERHEAD_BYTES = 124;
+const ENTRY_OVERHEAD_BYTES = 132;
 
 /** How a caller reads values: its mode, and the flags of the forms that it gets a copy of. */
 export interface Reading {
@@ -181,10 +183,7 @@ export class EntryStore extends SlotTable {
     return (this.layouts[slot] = layoutOf(this.values[slot] as object));
   }
 
-  /**
-   * The entries of a partition that rank first, in descending order. An outdated entry is left out. It walks over all
-   * entries of the partition: about ten milliseconds for 100,000.
-   */
+  /** The entries of a partition that rank first, in descending order, by a walk over all of them. */
   top(partition: PartitionIndex, by: TopOrder, limit: number, nowMs: number): TopEntry[] {
     return this.rank(partition.slots.values(), by, limit, nowMs, (slot) => !this.isOutdated(slot, nowMs));
   }
@@ -244,6 +243,11 @@ export class EntryStore extends SlotTable {
     const { onEvicted } = this.partitionOf(slot);
     this.remove(slot);
     onEvicted(reason);
+  }
+
+  /** Whether a lookup would return the entry in this slot, as fresh. */
+  mayReturn(slot: number, nowMs: number): boolean {
+    return this.ttlAt(slot, nowMs) > 0 && !this.isOutdated(slot, nowMs) && !this.isInDoubt(slot);
   }
 
   private isInDoubt(slot: number): boolean {
@@ -325,6 +329,7 @@ export class EntryStore extends SlotTable {
       copyInstance: this.copyInstances.get(slot),
       bytes: this.bytes[slot]!,
       storedAtMs: this.storedAtMs[slot]!,
+      createdAtMs: this.createdAtMs[slot]!,
       expiresAtMs: this.expiresAtMs[slot]!,
       keptUntilMs: this.expiresAtMs[slot]! + this.graceMs[slot]!,
       isOfNow: this.sequences[slot]! > this.partitionOf(slot).outdatedUpTo,
@@ -360,6 +365,7 @@ export class EntryStore extends SlotTable {
   private write(slot: number, stored: StoredValue | DeferredJson, facts: EntryFacts): void {
     const { tagVersions, isPlainKey } = facts;
     this.storedAtMs[slot] = facts.storedAtMs;
+    this.createdAtMs[slot] = facts.createdAtMs ?? NEVER;
     this.expiresAtMs[slot] = facts.expiresAtMs;
     this.graceMs[slot] = facts.graceMs;
     this.loadMs[slot] = facts.loadMs;

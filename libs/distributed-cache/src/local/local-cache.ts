@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from './clock.js';
 import { EntryStore, type KeyWithSlot, type OnEvicted, type PartitionIndex } from './entry-store.js';
-import type { TopEntry, TopOrder } from './slot-table.js';
+import type { TopEntry, TopOrder, UsedEntry } from './slot-table.js';
 import {
   type DeferredJson,
   type LocalEntry,
@@ -79,6 +79,16 @@ export class LocalCache {
    */
   partition(isPlainKey: IsPlainKey, lookAheadLoads = 0, onEvicted?: OnEvicted): Partition {
     return new Partition(this.store, this.clock, isPlainKey, lookAheadLoads, () => this.startSweeping(), onEvicted);
+  }
+
+  /** @internal A fresh entry that was used lately, for a comparison with Redis. */
+  sample(nowMs: number): UsedEntry | undefined {
+    return this.store.lastUsed((slot) => this.store.mayReturn(slot, nowMs));
+  }
+
+  /** @internal Whether the entry of {@link sample} is still there and fresh. */
+  holds(sample: UsedEntry, nowMs: number): boolean {
+    return this.store.isInSlot(sample) && this.store.mayReturn(sample.slot, nowMs);
   }
 
   /** The fresh value, or `undefined`. A stored `undefined` looks the same: use {@link find} to distinguish them. */
@@ -223,13 +233,18 @@ export class Partition {
     return slot === undefined ? undefined : this.store.entryAt(slot);
   }
 
+  /** Its index among the partitions of the store. */
+  get id(): number {
+    return this.index.id;
+  }
+
   /** Its entries that rank first, in descending order: see `EntryStore.top`. */
   top(by: TopOrder, limit: number): TopEntry[] {
     return this.store.top(this.index, by, limit, this.clock.nowMs());
   }
 
   put(key: string, stored: StoredValue | DeferredJson, options: LocalPutOptions): boolean {
-    const { ttlMs, graceMs = 0, marks, loadMs = 0, lifeMs = ttlMs } = options;
+    const { ttlMs, graceMs = 0, marks, loadMs = 0, lifeMs = ttlMs, createdAtMs } = options;
     requireDuration('ttlMs', ttlMs);
     requireDuration('graceMs', graceMs);
     const nowMs = this.clock.nowMs();
@@ -241,6 +256,7 @@ export class Partition {
       graceMs,
       loadMs: Math.round(loadMs),
       fullTtlMs: Math.round(lifeMs),
+      createdAtMs,
       tagVersions: marks,
       isPlainKey: this.isPlainKey(key),
     });

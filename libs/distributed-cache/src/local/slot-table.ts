@@ -34,6 +34,19 @@ export interface TopEntry {
   readonly ttlMs: number;
 }
 
+/** An entry that was used lately, to be compared with the same entry in Redis. */
+export interface UsedEntry {
+  readonly key: string;
+  readonly partitionId: number;
+  /** When it was made in Redis, in the server's time. */
+  readonly createdAtMs: number;
+  readonly slot: number;
+  readonly sequence: number;
+}
+
+/** The number of entries that are looked at, from the one that was used last. */
+const MOST_LOOKED_AT = 32;
+
 /**
  * The table in which L1 keeps its entries: one row per entry, called a slot, and one column per fact. A row takes no
  * object and no boxed number. Points in time are doubles; durations are floats, exact up to four hours, to a few
@@ -50,6 +63,8 @@ export abstract class SlotTable {
   protected readonly copyInstances = new Map<number, CopyInstance>();
   protected partitionIds: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   protected storedAtMs: Float64Array = new Float64Array(FIRST_CAPACITY);
+  /** When the same entry was made in Redis, in the server's time; `NaN`: Redis does not have it, or that is unknown. */
+  protected createdAtMs: Float64Array = new Float64Array(FIRST_CAPACITY);
   protected expiresAtMs: Float64Array = new Float64Array(FIRST_CAPACITY);
   /** Until this time the value may be returned as it is, without further checks; `NaN`: never. */
   protected readyUntilMs: Float64Array = new Float64Array(FIRST_CAPACITY);
@@ -88,6 +103,25 @@ export abstract class SlotTable {
   /** The rest of the fresh life of the entry in this slot, in milliseconds; zero or less when it is stale. */
   ttlAt(slot: number, nowMs: number): number {
     return this.expiresAtMs[slot]! - nowMs;
+  }
+
+  /** Whether the entry is still in its slot. */
+  isInSlot({ slot, sequence }: UsedEntry): boolean {
+    return this.sequences[slot] === sequence;
+  }
+
+  /** The last used entry that has been found by a lookup, exists in Redis, and may still be returned. */
+  lastUsed(mayReturn: (slot: number) => boolean): UsedEntry | undefined {
+    let slot = this.before[RING]!;
+    for (let looked = 0; looked < MOST_LOOKED_AT && slot !== RING; looked++) {
+      const createdAtMs = this.createdAtMs[slot]!;
+      if (this.uses[slot]! > 0 && createdAtMs > 0 && mayReturn(slot)) {
+        const [key, partitionId] = [this.keys[slot]!, this.partitionIds[slot]!];
+        return { key, partitionId, createdAtMs, slot, sequence: this.sequences[slot]! };
+      }
+      slot = this.before[slot]!;
+    }
+    return undefined;
   }
 
   /** The entries in these slots that rank first, in descending order. */
@@ -188,6 +222,7 @@ export abstract class SlotTable {
     this.keys = resizedArray(this.keys, capacity);
     this.partitionIds = resized(this.partitionIds, new Uint32Array(capacity));
     this.storedAtMs = resized(this.storedAtMs, new Float64Array(capacity));
+    this.createdAtMs = resized(this.createdAtMs, new Float64Array(capacity));
     this.expiresAtMs = resized(this.expiresAtMs, new Float64Array(capacity));
     this.readyUntilMs = resized(this.readyUntilMs, new Float64Array(capacity));
     this.graceMs = resized(this.graceMs, new Float32Array(capacity));

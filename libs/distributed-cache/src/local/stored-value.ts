@@ -188,6 +188,8 @@ export interface LocalPutOptions {
   readonly loadMs?: number;
   /** The whole TTL of the value, of which `ttlMs` is the rest, in milliseconds. Default: `ttlMs`. */
   readonly lifeMs?: number;
+  /** When the same entry was made in Redis, in the server's time. Default: Redis does not have it. */
+  readonly createdAtMs?: number | undefined;
 }
 
 /** How {@link LocalCache.set} keeps a value. */
@@ -197,6 +199,8 @@ export interface LocalSetOptions extends LocalPutOptions {
 }
 
 export interface LocalEntry extends StoredValue {
+  /** When the same entry was made in Redis, in the server's time; `NaN`: unknown. */
+  readonly createdAtMs: number;
   readonly storedAtMs: number;
   readonly expiresAtMs: number;
   readonly keptUntilMs: number;

@@ -8,7 +8,7 @@ export { RedisConnection, type ConnectionState } from './redis-connection.js';
 export type { RedisConnectionLimits } from './server-node.js';
 export type { OperationObserver, RedisConnectionListener, ServerPart } from './topology.js';
 export { ReplicaGuard } from './replica-guard.js';
-export type { EntryToStore, InspectedEntry, RedisEntry } from './stored-entry.js';
+export type { EntryToStore, InspectedEntry, RedisEntry, Sealing } from './stored-entry.js';
 export { RedisTier } from './redis-tier.js';
 export { checkPermissions, probeScripts, type Refusal } from './refusals.js';
 export { isRefusal } from './client-errors.js';

@@ -1,4 +1,4 @@
-import type { EntryCodec, EntryHeader } from '../codec/index.js';
+import { readHead, type EntryCodec, type EntryHead, type EntryHeader } from '../codec/index.js';
 import type { CorruptEntryError } from '../errors/index.js';
 import { BatchedReads } from './batches.js';
 import {
@@ -28,6 +28,8 @@ import {
 } from './stored-entry.js';
 
 const MAX_KEYS_PER_READ = 512;
+/** The bytes that are read of an entry for its head: enough for the stamps of the namespace and a few tags. */
+const HEAD_BYTES = 512;
 
 /**
  * L2, the tier in Redis: reads and writes entries as envelopes, under full key names (`KeyLayout`). Every method waits
@@ -227,6 +229,19 @@ export class RedisTier {
   /** Whether a load of this key has ended without a value to store a moment ago. */
   hasEndedUnfilled(keys: EntryKeys): Promise<boolean> {
     return this.connection.request('GET', keys.leaseKey, () => hasEnded(keys));
+  }
+
+  /**
+   * Reads the head of an entry, and nothing of its value.
+   * @returns `undefined` when there is none
+   */
+  async readHead(valueKey: string): Promise<EntryHead | undefined> {
+    const bytes = await this.connection.run(
+      'CHECK GETRANGE',
+      (client) => client.getrangeBuffer(valueKey, 0, HEAD_BYTES - 1),
+      valueKey,
+    );
+    return bytes.length === 0 ? undefined : readHead(bytes);
   }
 
   /** Reads a stamp. @returns `undefined` when there is none */

@@ -44,6 +44,13 @@ export interface EntryToStore {
   /** How long its loader took, in milliseconds. */
   readonly loadMs: number;
   readonly stamps: readonly Stamp[];
+  /** Receives when the entry was made, in the server's time; text for other programs has no such time. */
+  readonly sealing?: Sealing | undefined;
+}
+
+/** When an entry was made, once it is sent. */
+export interface Sealing {
+  createdAtMs: number | undefined;
 }
 
 /**
@@ -79,8 +86,11 @@ export class StoredEntries {
    * Encodes an entry with its times. To be called on a live connection only: the server's clock is unknown before its
    * first answer.
    */
-  seal({ valueKey }: EntryKeys, { payload, ttlMs, loadMs, stamps }: EntryToStore): SealedEntry {
+  seal({ valueKey }: EntryKeys, { payload, ttlMs, loadMs, stamps, sealing }: EntryToStore): SealedEntry {
     const createdAtMs = this.connection.serverNowMs(valueKey);
+    if (sealing !== undefined && !this.codec.isPlain) {
+      sealing.createdAtMs = createdAtMs;
+    }
     return this.codec.seal({ createdAtMs, expiresAtMs: createdAtMs + ttlMs, loadMs, stamps }, payload, valueKey);
   }
 

@@ -137,8 +137,8 @@ function definitionsOf(
   snapshots: () => readonly Snapshot[],
 ): MetricDefinition[] {
   const rows = Object.entries(table);
-  const metrics = new Map(rows.map(([, row]) => [row.metric, row]));
-  return [...metrics.values()].map(({ metric, help, labels = {} }) => {
+  const metrics = new Map(rows.flatMap(([, row]) => (row.metric === undefined ? [] : [[row.metric, row] as const])));
+  return [...metrics].map(([metric, { help, labels = {} }]) => {
     const samples = rows.filter(([, row]) => row.metric === metric);
     return {
       name: metric,
