@@ -42,7 +42,7 @@ export const RULE_MUTANTS = [
   {
     name: 'Set-Cookie is stored',
     file: 'rules/storability.ts',
-    from: "isCareful && responseFields['set-cookie']",
+    from: "isCareful(rules) && responseFields['set-cookie']",
     to: "false && responseFields['set-cookie']",
   },
   {
@@ -73,13 +73,13 @@ export const RULE_MUTANTS = [
   {
     name: 'public shares the answer to Authorization, in the careful rules',
     file: 'rules/storability.ts',
-    from: '(isCareful || !ALLOW',
+    from: '(isCareful(rules) || !ALLOW',
     to: '(!ALLOW',
   },
   {
     name: 'nothing shares the answer to Authorization',
     file: 'rules/storability.ts',
-    from: '(isCareful || !ALLOW',
+    from: '(isCareful(rules) || !ALLOW',
     to: '(true || !ALLOW',
   },
   {
@@ -342,7 +342,7 @@ export const RULE_MUTANTS = [
   {
     name: 'a test for a header does not count',
     file: 'credentials.ts',
-    from: 'has: (target, name) => {\n        note(name);',
+    from: 'has: (target, name) => {\n      note(name);',
     to: 'has: (target, name) => {',
   },
   {
@@ -360,8 +360,8 @@ export const RULE_MUTANTS = [
   {
     name: 'the address does not count',
     file: 'credentials.ts',
-    from: 'ADDRESS_PROPERTIES.filter(',
-    to: '([] as string[]).filter(',
+    from: "'ip', 'ips', ",
+    to: '',
   },
   {
     name: 'an audience covers all reads',

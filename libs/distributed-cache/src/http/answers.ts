@@ -4,6 +4,7 @@ import type { Answer, Exchange, ReadyAnswer } from './exchange/exchange.js';
 import type { BoundRoute } from './module/bound-route.js';
 import type { ClientRule } from './module/options.js';
 import { contentRange, requestedRange } from './rules/byte-range.js';
+import { appended } from './rules/cache-status.js';
 import { type Fields, fieldText, membersOf } from './rules/fields.js';
 import { mergeVary } from './rules/selecting-headers.js';
 import { isNotModified, isOfBody, isRangeCurrent, notModifiedFields } from './rules/validators.js';
@@ -148,8 +149,4 @@ export function sendAnswer(
     },
     body,
   });
-}
-
-export function appended(before: Fields[string], member: string): string {
-  return [...membersOf(before), member].join(', ');
 }

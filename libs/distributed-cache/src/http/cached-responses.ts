@@ -1,5 +1,5 @@
 import type { AsyncCache, DistributedCache, Lookup } from '../core/index.js';
-import { appended, sendAnswer } from './answers.js';
+import { sendAnswer } from './answers.js';
 import { type AudienceReads, credentialOf, type ReadRules } from './credentials.js';
 import { declaredSelection, responseKey, splitUrl, variantKey } from './entry/response-key.js';
 import {
@@ -18,7 +18,7 @@ import { coreTtl } from './response-policy.js';
 import { StoredAnswers } from './stored-answers.js';
 import { type BoundRoute, optionProblem } from './module/bound-route.js';
 import type { CachedRequest, HttpCacheOptions } from './module/options.js';
-import { cacheStatusMember, type CacheStatus, type ForwardReason } from './rules/cache-status.js';
+import { appended, cacheStatusMember, type CacheStatus, type ForwardReason } from './rules/cache-status.js';
 import { type RequestDemand, requestDemand, satisfiesDemand } from './rules/request-directives.js';
 import type { Fields } from './rules/fields.js';
 import { selectionKey } from './rules/selecting-headers.js';
@@ -271,7 +271,7 @@ export class CachedResponses implements FillHost {
     entry: StoredResponse,
     { tags, keptStaleMs }: { readonly tags: readonly string[]; readonly keptStaleMs: number },
   ): void {
-    const options = { ttl: coreTtl(entry.freshMs), grace: `${keptStaleMs}ms`, tags } as const;
+    const options = { ttl: coreTtl(entry.freshMs), grace: keptStaleMs / 1000, tags };
     void this.cache.set(variantKey(key, id, entry.selection ?? ''), entryOf(entry), options);
   }
 

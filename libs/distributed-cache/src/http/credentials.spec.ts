@@ -47,11 +47,18 @@ describe('the reads of a handler', () => {
     ['a test for an own header', ({ headers }) => Object.hasOwn(headers, 'cookie'), 'the header cookie'],
     ['the names of the headers', ({ headers }) => Object.keys(headers), 'all headers'],
     ['a copy of the headers', ({ headers }) => ({ ...headers }), 'all headers'],
-    ['the lines of the headers', ({ rawHeaders }) => rawHeaders, 'request.rawHeaders'],
+    ['the lines of the headers', ({ rawHeaders }) => rawHeaders[1], 'request.rawHeaders'],
     ['the distinct headers', ({ headersDistinct }) => headersDistinct, 'request.headersDistinct'],
     ['the address', (request) => request['ip'], 'request.ip'],
     ['a user that is missing', (request) => request['user'], 'request.user'],
     ['a tenant that is missing', (request) => request['tenant'], 'request.tenant'],
+    ['a tenant of a copy', (request) => (Object.create(request) as Request)['tenant'], 'request.tenant'],
+    ['a tenant behind a proxy', (request) => new Proxy(request, {})['tenant'], 'request.tenant'],
+    [
+      'a tenant that an interceptor sets',
+      (request) => Object.assign(request, { tenant: 1 })['tenant'],
+      'request.tenant',
+    ],
     ['a header of the key', ({ headers }) => headers['x-plan'], undefined],
     [
       'a header of any client',
@@ -155,5 +162,16 @@ describe('the reads of a handler', () => {
     expect(Object.keys(seen ?? {})).not.toContain('tenant');
     expect(seen?.headers).toEqual({ host: 'a.example', 'x-old': 'x', 'x-new': 'y' });
     expect(Object.hasOwn(seen ?? {}, 'headers')).toBe(false);
+    expect(Object.getPrototypeOf(seen)).toBe(IncomingMessage.prototype);
+  });
+
+  it('are followed on a request whose headers are read-only, as those of HTTP/2', () => {
+    const readOnly = { headers: { get: () => ({ 'x-tenant': 'a' }) } };
+    const prototype = Object.create(IncomingMessage.prototype, readOnly) as object;
+    const request = Object.setPrototypeOf(new IncomingMessage(new Socket()), prototype) as Request;
+    const rules = { credentials: [], isAnonymous: false, keyHeaders: [] };
+    reads = new ClientReads(request, request, {}, rules);
+    expect(request.headers['x-tenant']).toBe('a');
+    expect(reads.first([])?.text).toBe('the header x-tenant');
   });
 });

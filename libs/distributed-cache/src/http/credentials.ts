@@ -8,8 +8,8 @@ const CLIENT_PROPERTIES: readonly string[] = ['user', 'session', 'cookies', 'aut
 /** Further ones that a guard may set for some clients only: a handler that finds none depends on that. */
 const TENANT_PROPERTIES = ['tenant', 'tenantId', 'organization', 'organizationId', 'account', 'apiKey', 'currentUser'];
 
-/** What a framework computes from the connection of the client. */
-const ADDRESS_PROPERTIES = ['ip', 'ips'];
+/** The properties that are watched although a request does not have them itself; a framework computes the address. */
+const INHERITED = [...CLIENT_PROPERTIES, ...TENANT_PROPERTIES, 'ip', 'ips', 'headersDistinct'];
 
 /** The properties that a request has in any application, and those by which logs name it. */
 const FRAMEWORK_PROPERTIES: ReadonlySet<string> = new Set(
@@ -26,11 +26,11 @@ const CLIENT_HEADERS = ['authorization', 'cookie', 'proxy-authorization'] as con
 const HEADERS_OF_ANY_CLIENT =
   /^(?::authority|:method|:path|host|user-agent|referr?er|accept-encoding|cache-control|pragma|connection|keep-alive|via|te|trailer|transfer-encoding|upgrade|expect|date|dnt|priority|upgrade-insecure-requests|range|(?:if|sec|content)-.+)$/;
 
-/** All headers of a request, in other forms. */
-const HEADER_PROPERTIES = ['rawHeaders', 'headersDistinct'];
-
 /** Whether a read is one of a property, not of a header. */
 const isProperty = (read: string): boolean => /^(?:request|response)\./.test(read);
+
+/** The name of the property that was read. */
+const propertyIn = (read: string): string => read.replace(/^request\./, '');
 
 /** Stands for all headers of a request: they were enumerated. */
 const ALL_HEADERS = 'all headers';
@@ -65,7 +65,7 @@ export interface ReadRules {
 /** What an audience function has read of one request. */
 export interface AudienceReads {
   readonly names: ReadonlySet<string>;
-  /** What was followed; `undefined`: all. */
+  /** What was followed for certain; `undefined`: all. */
   readonly followed: ReadonlySet<string> | undefined;
 }
 
@@ -126,36 +126,25 @@ export class ClientReads {
   /**
    * Follows the reads of the given request until {@link stop}.
    * @param response the response of `node:http`; middleware of Express shows views what it knows of the client in its `locals`
-   * @param followed the reads that are followed; `undefined`: all
+   * @param followed the reads of own properties that are followed; `undefined`: all
    */
   constructor(
     request: object,
-    raw: { headers: Fields },
+    raw: IncomingMessage,
     response: object,
     private readonly rules: ReadRules,
     followed?: ReadonlySet<string>,
   ) {
     this.credentials = new Set([...CLIENT_HEADERS, ...rules.credentials]);
     this.allowed = new Set(rules.audience?.names);
-    const isFollowed = (read: string): boolean => followed === undefined || followed.has(read);
-    if (followed === undefined || [...followed].some((read) => !isProperty(read))) {
-      this.followHeaders(raw);
+    for (const target of request === raw ? [request] : [request, raw]) {
+      const names = followed === undefined ? Object.getOwnPropertyNames(target) : [...followed].map(propertyIn);
+      const own = names.filter((property) => Object.hasOwn(target, property) && this.isOfClient(target, property));
+      own.forEach((property) => this.watch(target, property));
+      this.watchInherited(target);
     }
-    HEADER_PROPERTIES.filter((name) => isFollowed(`request.${name}`)).forEach((name) => this.watch(raw, name));
-    const names =
-      followed === undefined
-        ? new Set([...Object.keys(request), ...Object.keys(raw), ...CLIENT_PROPERTIES, ...TENANT_PROPERTIES])
-        : [...followed].filter(isProperty).map((read) => read.slice('request.'.length));
-    ADDRESS_PROPERTIES.filter((name) => isFollowed(`request.${name}`)).forEach((name) => this.watch(request, name));
-    for (const property of names) {
-      if (this.isOfClient(request, property)) {
-        this.watch(request, property);
-      }
-      if (request !== raw && Object.hasOwn(raw, property) && this.isOfClient(raw, property)) {
-        this.watch(raw, property);
-      }
-    }
-    if (isFollowed('response.locals') && isPresent(response, 'locals')) {
+    this.followHeaders(raw);
+    if (isPresent(response, 'locals')) {
       this.watch(response, 'locals', 'response');
     }
     this.reads.clear(); // of the lines above
@@ -207,8 +196,8 @@ export class ClientReads {
     return typeof Reflect.get(target, property) !== 'function';
   }
 
-  private followHeaders(raw: { headers: Fields }): void {
-    const { headers } = raw;
+  private followHeaders(raw: IncomingMessage): void {
+    const { headers, rawHeaders } = raw;
     const { isAnonymous, keyHeaders } = this.rules;
     const note = (name: string | symbol): void => {
       const counts =
@@ -222,69 +211,139 @@ export class ClientReads {
         this.reads.add(name);
       }
     };
-    const value = new Proxy(headers, {
-      get: (target, name) => {
-        note(name);
-        return Reflect.get(target, name) as unknown;
-      },
-      has: (target, name) => {
-        note(name);
-        return Reflect.has(target, name);
-      },
-      getOwnPropertyDescriptor: (target, name) => {
-        note(name);
-        return Reflect.getOwnPropertyDescriptor(target, name);
-      },
-      ownKeys: (target) => {
-        note(ALL_HEADERS);
-        return Reflect.ownKeys(target);
-      },
-    });
-    this.replace(raw, 'headers', { value, writable: true });
+    this.replace(raw, 'headers', noting(headers, note));
+    this.replace(
+      raw,
+      'rawHeaders',
+      noting(rawHeaders, () => this.reads.add('request.rawHeaders')),
+    );
   }
 
   private watch(target: object, property: string, owner = 'request'): void {
-    const own = Object.getOwnPropertyDescriptor(target, property);
-    let changed: { readonly value: unknown } | undefined;
-    this.restores.push(() => {
-      if (changed !== undefined) {
-        Reflect.set(target, property, changed.value);
-      }
-    });
-    this.replace(target, property, {
+    const before = Object.getOwnPropertyDescriptor(target, property);
+    if (before === undefined || before.configurable === false) {
+      return;
+    }
+    let { value } = before as { value: unknown };
+    let isChanged = false;
+    Object.defineProperty(target, property, {
+      configurable: true,
+      enumerable: before.enumerable ?? false,
       get: () => {
         this.reads.add(`${owner}.${property}`);
-        if (changed !== undefined) {
-          return changed.value;
-        }
-        return own === undefined
-          ? (Reflect.get(Object.getPrototypeOf(target) as object, property, target) as unknown)
-          : own.get === undefined
-            ? (own.value as unknown)
-            : (own.get.call(target) as unknown);
+        return isChanged || before.get === undefined ? value : (before.get.call(target) as unknown);
       },
-      set: (value: unknown) => {
-        changed = { value };
+      set: (changed: unknown) => {
+        value = changed;
+        isChanged = true;
       },
+    });
+    this.restores.push(() => {
+      Object.defineProperty(target, property, before);
+      if (isChanged) {
+        Reflect.set(target, property, value);
+      }
     });
   }
 
-  private replace(target: object, property: string, descriptor: PropertyDescriptor): void {
-    const before = Object.getOwnPropertyDescriptor(target, property);
-    if (before?.configurable === false) {
-      return;
-    }
-    Object.defineProperty(target, property, {
-      ...descriptor,
-      configurable: true,
-      enumerable: before?.enumerable ?? false,
-    });
+  /** Watches what a request has from its prototype, and what it has not, until {@link stop}. */
+  private watchInherited(target: Watched): void {
+    const prototype = Object.getPrototypeOf(target) as object;
+    const changes = new Map<string, unknown>();
+    const watching: Watching = {
+      read: (property, value) => {
+        const found = changes.has(property) ? changes.get(property) : value;
+        if (this.isOfClient({ [property]: found }, property)) {
+          this.reads.add(`request.${property}`);
+        }
+        return found;
+      },
+      write: (property, value) => void changes.set(property, value),
+    };
+    target[WATCHING] = watching;
+    Object.setPrototypeOf(target, watchingPrototype(prototype));
     this.restores.push(() => {
-      if (before === undefined) {
-        Reflect.deleteProperty(target, property);
-      } else {
-        Object.defineProperty(target, property, before);
-      }
+      target[WATCHING] = undefined;
+      Object.setPrototypeOf(target, prototype);
+      changes.forEach((value, property) => Reflect.set(target, property, value));
     });
+  }
+
+  private replace(raw: IncomingMessage, property: 'headers' | 'rawHeaders', value: object): void {
+    const before = raw[property];
+    assign(raw, property, value);
+    this.restores.push(() => assign(raw, property, before));
+  }
+}
+
+/** A view of an object that tells which of its properties are read; {@link ALL_HEADERS} when they are enumerated. */
+function noting<Target extends object>(object: Target, note: (name: string | symbol) => void): Target {
+  return new Proxy(object, {
+    get: (target, name) => {
+      note(name);
+      return Reflect.get(target, name) as unknown;
+    },
+    has: (target, name) => {
+      note(name);
+      return Reflect.has(target, name);
+    },
+    getOwnPropertyDescriptor: (target, name) => {
+      note(name);
+      return Reflect.getOwnPropertyDescriptor(target, name);
+    },
+    ownKeys: (target) => {
+      note(ALL_HEADERS);
+      return Reflect.ownKeys(target);
+    },
+  });
+}
+
+/** Sets a property; the requests of HTTP/2 have accessors that refuse it. */
+function assign(target: object, property: string, value: unknown): void {
+  if (!Reflect.set(target, property, value)) {
+    Object.defineProperty(target, property, { value, writable: true, configurable: true });
+  }
+}
+
+/** Receives what is read of, and written to, the inherited properties of a request. */
+interface Watching {
+  /** @param value what the request has @returns what the reader gets */
+  read(property: string, value: unknown): unknown;
+  write(property: string, value: unknown): void;
+}
+
+const WATCHING = Symbol('reads of inherited properties');
+
+interface Watched {
+  [WATCHING]?: Watching | undefined;
+}
+
+const watchingPrototypes = new WeakMap<object, object>();
+
+/**
+ * A prototype between a request and its own one, whose accessors tell what is read. All requests of a kind share it:
+ * accessors of its own would put each request into V8's slow mode, for all code that uses it.
+ */
+function watchingPrototype(prototype: object): object {
+  let watching = watchingPrototypes.get(prototype);
+  if (watching === undefined) {
+    watching = Object.create(
+      prototype,
+      Object.fromEntries(INHERITED.map((name) => [name, accessorOf(name)])),
+    ) as object;
+    watchingPrototypes.set(prototype, watching);
+  }
+  return watching;
+
+  function accessorOf(property: string): PropertyDescriptor & ThisType<Watched> {
+    return {
+      get() {
+        const value: unknown = Reflect.get(prototype, property, this);
+        return this[WATCHING] === undefined ? value : this[WATCHING].read(property, value);
+      },
+      set(value: unknown) {
+        this[WATCHING]?.write(property, value);
+      },
+    };
   }
 }

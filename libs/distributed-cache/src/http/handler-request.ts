@@ -12,16 +12,25 @@ import { CONDITION_FIELDS } from './rules/validators.js';
 export class HandlerRequest {
   private readonly request: IncomingMessage;
   private readonly method: string;
-  private readonly clientFields: Fields;
+  /** Which of the conditions have changed. */
+  private readonly conditions: readonly string[];
   private readonly restores: (() => void)[] = [];
 
-  /** @param validators the conditions of the cache: it has a response that may still be current */
-  constructor(exchange: Exchange, query: QueryRule, validators: Readonly<Record<string, string>>) {
+  /**
+   * @param clientFields the fields of the request, as its client sent them
+   * @param validators the conditions of the cache: it has a response that may still be current
+   */
+  constructor(
+    exchange: Exchange,
+    private readonly clientFields: Fields,
+    query: QueryRule,
+    validators: Readonly<Record<string, string>>,
+  ) {
     const { request } = exchange.raw;
     this.request = request;
     this.method = exchange.method;
-    this.clientFields = { ...exchange.requestFields };
-    for (const name of CONDITION_FIELDS) {
+    this.conditions = CONDITION_FIELDS.filter((name) => name in clientFields || name in validators);
+    for (const name of this.conditions) {
       delete request.headers[name];
     }
     Object.assign(request.headers, validators);
@@ -35,7 +44,7 @@ export class HandlerRequest {
   restoreConditions(): void {
     const { request, method } = this;
     request.method = method;
-    for (const name of CONDITION_FIELDS) {
+    for (const name of this.conditions) {
       const value = this.clientFields[name];
       if (value === undefined) {
         delete request.headers[name];

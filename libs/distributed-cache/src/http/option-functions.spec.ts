@@ -154,6 +154,11 @@ class ThrowingController {
   }
 }
 
+/** What the log says of routes that are not cached. */
+function problems(calls: readonly unknown[][]): string[] {
+  return calls.map(([message]) => String(message)).filter((message) => message.includes('is not cached'));
+}
+
 describe.each(['express', 'fastify'] as const)('the functions of the options, on %s', (platform) => {
   const applications: INestApplication[] = [];
 
@@ -204,8 +209,8 @@ describe.each(['express', 'fastify'] as const)('the functions of the options, on
         { status: 200, body: option },
       ]);
       expect(runs).toBe(2);
-      expect(warn.mock.calls).toEqual([
-        [`ThrowingController.${option} is not cached: a function of @CachedResponse threw`],
+      expect(problems(warn.mock.calls)).toEqual([
+        `ThrowingController.${option} is not cached: a function of @CachedResponse threw`,
       ]);
       warn.mockRestore();
     },
@@ -260,7 +265,7 @@ describe.each(['express', 'fastify'] as const)('the functions of the options, on
       const get = await start();
       const bodies = [await get(`/answers/${path}`, '1'), await get(`/answers/${path}`, '2')].map(({ body }) => body);
       expect(bodies.map((body) => (JSON.parse(body) as { run: number }).run)).toEqual([1, 2]);
-      expect(warn.mock.calls.flat()).toEqual([
+      expect(problems(warn.mock.calls)).toEqual([
         expect.stringMatching(new RegExp(`^AnswersController.${path} is not cached: .* must (?:be|return)`)),
       ]);
       warn.mockRestore();

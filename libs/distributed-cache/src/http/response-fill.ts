@@ -1,5 +1,5 @@
 import type { AsyncCache, LoaderContext } from '../core/index.js';
-import { answerFrom, appended, outgoingFields } from './answers.js';
+import { answerFrom, outgoingFields } from './answers.js';
 import { type AudienceReads, type ClientRead, ClientReads, type ReadRules } from './credentials.js';
 import {
   entryOf,
@@ -15,12 +15,18 @@ import type { BoundRoute } from './module/bound-route.js';
 import type { HttpCacheOptions } from './module/options.js';
 import { controlOf, type ResponseControl } from './response-control.js';
 import { coreTtl, ResponsePolicy } from './response-policy.js';
-import type { CacheStatus, ForwardReason } from './rules/cache-status.js';
+import { appended, type CacheStatus, type ForwardReason } from './rules/cache-status.js';
 import { fieldText, joined, membersOf } from './rules/fields.js';
 import { formatHttpDate } from './rules/http-date.js';
 import { mergeVary, selectionKey, varyNames } from './rules/selecting-headers.js';
 import { freshenedFields } from './rules/stored-fields.js';
-import { entityTagOf, isLengthAndDigest, notModifiedFields, validationFields } from './rules/validators.js';
+import {
+  CONDITION_FIELDS,
+  entityTagOf,
+  isLengthAndDigest,
+  notModifiedFields,
+  validationFields,
+} from './rules/validators.js';
 
 /** Where the response of a request is stored. */
 export interface Place {
@@ -131,7 +137,7 @@ export class ResponseFill implements ResponseListener {
         return loaded;
       };
       cache
-        .getOrSet(key, load, { grace: `${this.route.keptStaleMs}ms`, tags: this.policy.knownTags() })
+        .getOrSet(key, load, { grace: this.route.keptStaleMs / 1000, tags: this.policy.knownTags() })
         .then(
           (entry) => resolve(role === 'leads' ? { kind: 'leads' } : { kind: 'collapsed', entry }),
           () => resolve({ kind: 'failed' }),
@@ -147,7 +153,7 @@ export class ResponseFill implements ResponseListener {
     const { exchange, route, place, responses } = this;
     const { request, response } = exchange.raw;
     const validators = place.stale === undefined ? {} : validationFields(place.stale.stored.fields);
-    this.request = new HandlerRequest(exchange, route.query, validators);
+    this.request = new HandlerRequest(exchange, this.clientFields, route.query, validators);
     if (responses.options.rules !== 'rfc9111') {
       const rules = { ...responses.readRules(route), audience: place.audienceReads };
       this.reads = new ClientReads(exchange.request, request, response, rules);
@@ -263,6 +269,9 @@ export class ResponseFill implements ResponseListener {
     }
     const entry = this.toStored(head, body);
     this.end(entry);
+    if (!CONDITION_FIELDS.some((name) => name in this.clientFields)) {
+      return undefined;
+    }
     const answer = answerFrom(entry, 0, this.route, this.clientFields, Date.now());
     return answer.status === head.status
       ? undefined

@@ -53,7 +53,7 @@ export class ResponsePolicy {
       { method: 'GET', requestFields: this.clientFields, status: head.status, responseFields: head.fields, control },
       {
         profile: isByTheLetter ? 'rfc9111' : 'careful',
-        statuses: new Set(route.statuses.keys()),
+        statuses: route.statuses,
         isKeptApart: typeof route.audience === 'function' || (route.audience === 'everyone' && !isByTheLetter),
         isReusable:
           isHeuristic || this.control.ttlMs !== undefined || explicitLifetimeMs(received, usesExpires) !== undefined,
@@ -85,15 +85,18 @@ export class ResponsePolicy {
   }
 
   timesOf(head: ResponseHead): Times {
+    return this.timesIn(this.received(head));
+  }
+
+  private timesIn(received: ReceivedResponse & EffectiveControl): Times {
     const { route, isByTheLetter } = this;
-    const received = this.received(head);
-    const { control, usesExpires } = received;
+    const { status, control, usesExpires } = received;
     if (mustAlwaysValidate(control, isByTheLetter ? 'rfc9111' : 'careful')) {
       return { initialAgeMs: initialAgeMs(received), freshMs: 0, whileRevalidateMs: 0, ifErrorMs: 0 };
     }
     const { whileRevalidateMs, ifErrorMs } = route;
     const allowance = staleAllowance(control, { whileRevalidateMs, ifErrorMs });
-    const ownTtlMs = this.control.ttlMs ?? (route.statuses.has(head.status) ? this.ttlOf(head.status) : 'response');
+    const ownTtlMs = this.control.ttlMs ?? (route.statuses.has(status) ? this.ttlOf(status) : 'response');
     if (ownTtlMs !== 'response') {
       return { initialAgeMs: 0, freshMs: ownTtlMs, ...allowance };
     }
@@ -107,10 +110,11 @@ export class ResponsePolicy {
   }
 
   toStored(head: ResponseHead, body: Buffer, selection: string | undefined): StoredResponse {
-    const { control } = this.received(head);
+    const received = this.received(head);
+    const { control, receivedAtMs } = received;
     const unwanted = [...control.fieldNames('no-cache'), ...control.fieldNames('private'), ...FIELDS_OF_AN_ANSWER];
-    const fields = { date: formatHttpDate(Date.now()), ...fieldsToStore(head.fields, unwanted) };
-    return { id: newId(), status: head.status, fields, body, ...this.timesOf(head), selection };
+    const fields = { date: formatHttpDate(receivedAtMs), ...fieldsToStore(head.fields, unwanted) };
+    return { id: newId(), status: head.status, fields, body, ...this.timesIn(received), selection };
   }
 
   /** The tags that are known before the handler runs. */
@@ -154,7 +158,7 @@ export class ResponsePolicy {
 
 /** The TTL of an entry: at least a millisecond, and at most what the cache accepts. HTTP knows longer ones. */
 export function coreTtl(freshMs: number): Duration {
-  return `${Math.ceil(Math.min(Math.max(1, freshMs), MAX_DURATION_MS))}ms`;
+  return Math.ceil(Math.min(Math.max(1, freshMs), MAX_DURATION_MS)) / 1000;
 }
 
 /** Whether a text can be a tag: it is not empty, and well-formed UTF-16. */

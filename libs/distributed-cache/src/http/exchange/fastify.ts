@@ -61,7 +61,10 @@ export class FastifyExchange implements Exchange {
   }
 
   setField(name: string, value: string | readonly string[]): void {
-    this.reply.removeHeader(name).header(name, value);
+    if (name === 'set-cookie') {
+      this.reply.removeHeader(name); // `header` adds to it
+    }
+    this.reply.header(name, value);
   }
 
   field(name: string): Fields[string] {

@@ -27,25 +27,29 @@ export interface AnonymousRoute {
  * cache by there, so that either no request is cached, or the credentials are some that the cache does not know, and a
  * cache in front of the application may keep the response for all.
  * @param ownGuard the guard of the cache itself
- * @returns the findings, each with class, method and what to write
+ * @returns the findings, one per guard, with classes, methods and what to write
  */
 export function guardFindings(
   routes: readonly AnonymousRoute[],
   globalGuards: readonly unknown[],
   ownGuard: CanActivate,
 ): string[] {
-  return routes.flatMap(({ controller, handler, name, isWritten }) => {
+  const routesOf = new Map<string, string[]>();
+  for (const { controller, handler, name, isWritten } of routes) {
     const guards = [...guardsOf(controller), ...guardsOf(handler)];
     const own = guards.filter((guard) => guard !== ownGuard).map(namesOf);
-    const global = globalGuards.map(namesOf);
-    const suspects = isWritten ? own.filter(isSome(AUTHENTICATES)) : [...global, ...own];
-    const guard = suspects.find((names) => !isSome(HARMLESS)(names) && !isSome(LETS_ANYBODY_PASS)(names));
-    return guard === undefined || isMarkedPublic(handler) || isMarkedPublic(controller)
-      ? []
-      : [
-          `${name}: it is behind ${guard[0] ?? 'a guard'}, and its audience is 'anonymous'. Requests with credentials are not cached, and all others share one response, which caches in front may keep, too. Write audience: (request) => request.user?.id for one response per user, or audience: 'everyone' when all clients that pass the guard get the same one. Where the guard lets clients without credentials pass, write audience: 'anonymous'. A header that is a credential, such as x-api-key, belongs in credentials of HttpCacheModule`,
-        ];
-  });
+    const suspects = isWritten ? own.filter(isSome(AUTHENTICATES)) : [...globalGuards.map(namesOf), ...own];
+    const suspect = suspects.find((names) => !isSome(HARMLESS)(names) && !isSome(LETS_ANYBODY_PASS)(names));
+    if (suspect !== undefined && !isMarkedPublic(handler) && !isMarkedPublic(controller)) {
+      const [guard = 'a guard'] = suspect;
+      routesOf.set(guard, [...(routesOf.get(guard) ?? []), name]);
+    }
+  }
+  return Array.from(
+    routesOf,
+    ([guard, names]) =>
+      `@CachedResponse of ${names.join(', ')} is behind ${guard}, and its audience is 'anonymous'. Requests with credentials are not cached, and all others share one response, which caches in front may keep, too. Write audience: (request) => request.user?.id for one response per user, or audience: 'everyone' when all clients that pass the guard get the same one. Where the guard lets clients without credentials pass, write audience: 'anonymous'. A header that is a credential, such as x-api-key, belongs in credentials of HttpCacheModule.`,
+  );
 }
 
 /** The guards of the whole application: Nest shows them in a property that is not part of its interface. */

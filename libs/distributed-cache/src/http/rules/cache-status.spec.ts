@@ -18,4 +18,8 @@ describe('cacheStatusMember (RFC 9211 section 2)', () => {
     expect(text.replaceAll(';', '; ')).toBe(member);
     expect(parseList(text)[0]?.[0]).toEqual(new Token('http'));
   });
+
+  it('names the cache by a string where its name is no token', () => {
+    expect(parseList(cacheStatusMember('my "cache"', {}))[0]?.[0]).toBe('my%20%22cache%22');
+  });
 });

@@ -1,4 +1,4 @@
-import { serializeList, Token } from 'structured-headers';
+import { type Fields, membersOf } from './fields.js';
 
 /** Why a request went to the handler (RFC 9211 section 2.2). */
 export type ForwardReason = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'miss' | 'request' | 'stale' | 'partial';
@@ -18,33 +18,28 @@ export interface CacheStatus {
   readonly detail?: string;
 }
 
+/** A token (RFC 9651 section 3.3.4); any other name is sent as a string. */
+const TOKEN = /^[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*$/;
+
 /**
  * The member of `Cache-Status` (RFC 9211) for one request. It never has a key: a key may contain what belongs to a user.
+ * The values are tokens and integers, which are written as they are (RFC 9651 section 4.1).
  * @param cache the name of the cache
  */
 export function cacheStatusMember(cache: string, status: CacheStatus): string {
-  const parameters = new Map<string, boolean | number | Token>();
-  if (status.forward === undefined) {
-    parameters.set('hit', true);
-  } else {
-    parameters.set('fwd', new Token(status.forward));
-  }
-  if (status.forwardStatus !== undefined) {
-    parameters.set('fwd-status', status.forwardStatus);
-  }
-  if (status.ttlSeconds !== undefined) {
-    parameters.set('ttl', Math.floor(status.ttlSeconds));
-  }
-  for (const [name, isSet] of [
-    ['stored', status.isStored],
-    ['collapsed', status.isCollapsed],
-  ] as const) {
-    if (isSet) {
-      parameters.set(name, true);
-    }
-  }
-  if (status.detail !== undefined) {
-    parameters.set('detail', new Token(status.detail));
-  }
-  return serializeList([[new Token(cache), parameters]]);
+  const { forward, forwardStatus, ttlSeconds, isStored, isCollapsed, detail } = status;
+  return [
+    TOKEN.test(cache) ? cache : `"${encodeURI(cache)}"`,
+    forward === undefined ? 'hit' : `fwd=${forward}`,
+    ...(forwardStatus === undefined ? [] : [`fwd-status=${forwardStatus}`]),
+    ...(ttlSeconds === undefined ? [] : [`ttl=${Math.floor(ttlSeconds)}`]),
+    ...(isStored === true ? ['stored'] : []),
+    ...(isCollapsed === true ? ['collapsed'] : []),
+    ...(detail === undefined ? [] : [`detail=${detail}`]),
+  ].join(';');
+}
+
+/** A field of members such as `Cache-Status`, with one more at its end. */
+export function appended(before: Fields[string], member: string): string {
+  return [...membersOf(before), member].join(', ');
 }

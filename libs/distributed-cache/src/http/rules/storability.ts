@@ -34,7 +34,7 @@ export interface Exchange {
 export interface StorageRules {
   readonly profile: RulesProfile;
   /** The statuses that are stored without a stated lifetime, with the cache's own TTL. */
-  readonly statuses: ReadonlySet<number>;
+  readonly statuses: { has(status: number): boolean };
   /** Whether entries are kept apart by whom the request comes from: then `Authorization` does not forbid. */
   readonly isKeptApart: boolean;
   /** Whether the response states a lifetime or has a validator of its own. */
@@ -49,29 +49,35 @@ const UNDERSTOOD_STATUSES: ReadonlySet<number> = new Set([
 /** The directives that allow a shared cache to store the answer to an authenticated request (section 3.5). */
 const ALLOW_AUTHENTICATED = ['public', 's-maxage', 'must-revalidate'] as const;
 
+type Check = (exchange: Exchange, rules: StorageRules) => boolean;
+
+const isCareful = ({ profile }: StorageRules): boolean => profile === 'careful';
+
+/** The reasons against storing a response, in the order in which they are named. */
+const REFUSALS: Readonly<Record<StorageRefusal, Check>> = {
+  method: ({ method }) => method !== 'GET' && method !== 'HEAD',
+  'range-request': ({ requestFields, status }) => requestFields['range'] !== undefined && status !== 200,
+  partial: ({ status }) => status === 206,
+  status: ({ status }) => status < 200 || status === 304,
+  'no-store': ({ control, status }) =>
+    control.has('must-understand') ? !UNDERSTOOD_STATUSES.has(status) : control.has('no-store'),
+  private: ({ control }, rules) => (isCareful(rules) ? control.has('private') : control.appliesToAll('private')),
+  'vary-star': ({ responseFields }) => varyNames(responseFields) === '*',
+  'set-cookie': ({ responseFields }, rules) => isCareful(rules) && responseFields['set-cookie'] !== undefined,
+  authorization: ({ requestFields, control }, rules) =>
+    requestFields['authorization'] !== undefined &&
+    !rules.isKeptApart &&
+    (isCareful(rules) || !ALLOW_AUTHENTICATED.some((directive) => control.has(directive))),
+  'no-lifetime': ({ status }, rules) => !rules.isReusable && !rules.statuses.has(status),
+};
+const REASONS = Object.keys(REFUSALS) as readonly StorageRefusal[];
+
 /**
  * Whether a response may be stored (RFC 9111 section 3).
  * @returns the reason for which it may not; `undefined` when it may
  */
 export function refusalToStore(exchange: Exchange, rules: StorageRules): StorageRefusal | undefined {
-  const { method, requestFields, status, responseFields, control } = exchange;
-  const isCareful = rules.profile === 'careful';
-  const isRefused: Readonly<Record<StorageRefusal, () => boolean>> = {
-    method: () => method !== 'GET' && method !== 'HEAD',
-    'range-request': () => requestFields['range'] !== undefined && status !== 200,
-    partial: () => status === 206,
-    status: () => status < 200 || status === 304,
-    'no-store': () => (control.has('must-understand') ? !UNDERSTOOD_STATUSES.has(status) : control.has('no-store')),
-    private: () => (isCareful ? control.has('private') : control.appliesToAll('private')),
-    'vary-star': () => varyNames(responseFields) === '*',
-    'set-cookie': () => isCareful && responseFields['set-cookie'] !== undefined,
-    authorization: () =>
-      requestFields['authorization'] !== undefined &&
-      !rules.isKeptApart &&
-      (isCareful || !ALLOW_AUTHENTICATED.some((directive) => control.has(directive))),
-    'no-lifetime': () => !rules.isReusable && !rules.statuses.has(status),
-  };
-  return (Object.keys(isRefused) as StorageRefusal[]).find((reason) => isRefused[reason]());
+  return REASONS.find((reason) => REFUSALS[reason](exchange, rules));
 }
 
 /**

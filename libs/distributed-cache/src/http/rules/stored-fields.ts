@@ -31,10 +31,10 @@ export function fieldsToStore(fields: Fields, unwanted: readonly string[] = []):
   const named = fieldLines(fields, 'connection')
     .flatMap(listMembers)
     .map((name) => name.toLowerCase());
-  const excluded = new Set([...CONNECTION_FIELDS, ...named, ...unwanted]);
+  const excluded = new Set([...named, ...unwanted]);
   const kept: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(fields)) {
-    if (value !== undefined && !excluded.has(name)) {
+    if (value !== undefined && !CONNECTION_FIELDS.has(name) && !excluded.has(name)) {
       kept[name] = typeof value === 'object' ? [...value] : `${value}`;
     }
   }

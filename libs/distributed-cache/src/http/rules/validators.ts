@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { fieldText, type Fields, listMembers } from './fields.js';
 import { parseHttpDate } from './http-date.js';
 
@@ -11,7 +11,7 @@ const TAG_LENGTH = 24;
 
 /** A strong entity tag made from the bytes of a body (RFC 9110 section 8.8.3). */
 export function entityTagOf(body: Uint8Array): string {
-  return `"${createHash('sha256').update(body).digest('base64url').slice(0, TAG_LENGTH)}"`;
+  return `"${hash('sha256', body, 'base64url').slice(0, TAG_LENGTH)}"`;
 }
 
 /**
