@@ -155,8 +155,8 @@ class ThrowingController {
 }
 
 /** What the log says of routes that are not cached. */
-function problems(calls: readonly unknown[][]): string[] {
-  return calls.map(([message]) => String(message)).filter((message) => message.includes('is not cached'));
+function problems(lines: readonly unknown[][]): string[] {
+  return lines.map(([message]) => String(message)).filter((message) => message.includes('is not cached'));
 }
 
 describe.each(['express', 'fastify'] as const)('the functions of the options, on %s', (platform) => {
