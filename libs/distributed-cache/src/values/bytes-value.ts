@@ -4,7 +4,7 @@ import { measureValue } from './measure.js';
 /** The memory of the instance, of its buffer and of the buffer's memory block, besides the bytes themselves. */
 const OBJECTS_BYTES = 260;
 
-/** A reader keeps the text of a body up to this size, too: see {@link BytesValue.text}. */
+/** A reader keeps the text of a body up to this size, too: see {@link shortText}. */
 const MAX_TEXT_BYTES = 16 * 1024;
 
 /**
@@ -36,15 +36,14 @@ export class BytesValue {
     const { body, head } = this;
     return OBJECTS_BYTES + body.length * (body.length <= MAX_TEXT_BYTES ? 2 : 1) + 2 * measureValue(head).bytes;
   }
+}
 
-  /**
-   * The body of ASCII as text; `undefined` for any other, and for a large one. A short text is sent together with the
-   * head of a response, in half of the time that a buffer takes. Each call makes a new text: a reader keeps it in `view`.
-   */
-  get text(): string | undefined {
-    const { body } = this;
-    return body.length <= MAX_TEXT_BYTES && isAscii(body) ? body.toString('latin1') : undefined;
-  }
+/**
+ * A body of ASCII as text; `undefined` for any other, and for a large one. A short text is sent together with the head
+ * of a response, in half of the time that a buffer takes.
+ */
+export function shortText(body: Buffer): string | undefined {
+  return body.length <= MAX_TEXT_BYTES && isAscii(body) ? body.toString('latin1') : undefined;
 }
 
 /** A copy in a memory block of its own; `Buffer.from` would take a part of Node's pool. */
