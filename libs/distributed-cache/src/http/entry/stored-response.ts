@@ -36,9 +36,12 @@ export interface VariantIndex {
  */
 export type StoredEntry = BytesValue | VariantIndex;
 
+/** A smaller body is stored as it is: to compress it in each fill and each read costs more than the bytes it saves. */
+const MIN_COMPRESSED_BYTES = 2048;
+
 export function entryOf(response: StoredResponse): BytesValue {
   const { body, selection, ...head } = response;
-  const isCompressed = head.fields['content-encoding'] !== undefined;
+  const isCompressed = head.fields['content-encoding'] !== undefined || body.length < MIN_COMPRESSED_BYTES;
   return new BytesValue({ ...head, ...(selection !== undefined && { selection }) }, body, isCompressed);
 }
 
