@@ -26,7 +26,7 @@ export class HttpCacheRouter {
   /** The bound routes for anonymous clients. */
   readonly anonymousRoutes: AnonymousRoute[] = [];
 
-  private readonly options: HttpCacheOptions;
+  readonly options: HttpCacheOptions;
 
   constructor(
     cache: DistributedCache,
