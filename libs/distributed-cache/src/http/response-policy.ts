@@ -114,7 +114,9 @@ export class ResponsePolicy {
     const { control, receivedAtMs } = received;
     const unwanted = [...control.fieldNames('no-cache'), ...control.fieldNames('private'), ...FIELDS_OF_AN_ANSWER];
     const fields = { date: formatHttpDate(receivedAtMs), ...fieldsToStore(head.fields, unwanted) };
-    return { id: newId(), status: head.status, fields, body, ...this.timesIn(received), selection };
+    const tags = this.tagsOf(head);
+    const response = { id: newId(), status: head.status, fields, body, ...this.timesIn(received), selection };
+    return tags.length === 0 ? response : { ...response, tags };
   }
 
   /** The tags that are known before the handler runs. */

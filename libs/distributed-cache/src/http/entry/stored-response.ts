@@ -18,6 +18,8 @@ export interface StoredResponse {
   /** How long past that it is used while it is refreshed, and when its refresh fails. */
   readonly whileRevalidateMs: number;
   readonly ifErrorMs: number;
+  /** The tags that became known with the response: it keeps them when it is validated. Absent without any. */
+  readonly tags?: readonly string[] | undefined;
   /** The canonical selecting headers of its request, when its `Vary` names headers that are not part of the key. */
   readonly selection?: string | undefined;
 }
@@ -70,10 +72,11 @@ export function responseIn(entry: StoredEntry | null | undefined): StoredRespons
 const TIMES = ['initialAgeMs', 'freshMs', 'whileRevalidateMs', 'ifErrorMs'] as const;
 
 function isResponseHead(head: Partial<Record<keyof StoredResponse, unknown>>): head is Omit<StoredResponse, 'body'> {
-  const { id, status, fields, selection } = head;
+  const { id, status, fields, selection, tags } = head;
   return (
     typeof id === 'string' &&
     (selection === undefined || typeof selection === 'string') &&
+    (tags === undefined || (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string' && tag !== ''))) &&
     Number.isInteger(status) &&
     Number(status) >= 200 &&
     Number(status) <= 599 &&
