@@ -323,7 +323,7 @@ export const RULE_MUTANTS = [
   {
     name: 'fields of the connection are stored',
     file: 'rules/stored-fields.ts',
-    from: '...CONNECTION_FIELDS, ',
+    from: '!CONNECTION_FIELDS.has(name) && ',
     to: '',
   },
   {

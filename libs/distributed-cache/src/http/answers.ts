@@ -1,4 +1,5 @@
 import { toMs } from '../core/index.js';
+import { shortText } from '../values/index.js';
 import { ageSeconds, type StoredResponse } from './entry/stored-response.js';
 import type { Answer, Exchange, ReadyAnswer } from './exchange/exchange.js';
 import type { BoundRoute } from './module/bound-route.js';
@@ -32,7 +33,7 @@ export function answerFrom(
       ? requestedRange(client, stored.body.length)
       : undefined;
   if (range === undefined) {
-    return { status: stored.status, fields, body: hasBody(stored.status) ? stored.body : undefined };
+    return { status: stored.status, fields, body: wholeBody(stored, fields) };
   }
   const part = { 'content-range': contentRange(range, stored.body.length) };
   return range === 'unsatisfiable'
@@ -51,25 +52,18 @@ export interface ReadyResponse {
   readonly notModified: ReadyAnswer | undefined;
 }
 
-/** @param text the body, if it is ASCII and short */
-export function readyResponse(
-  stored: StoredResponse,
-  text: string | undefined,
-  route: BoundRoute,
-  age: number,
-): ReadyResponse {
+export function readyResponse(stored: StoredResponse, route: BoundRoute, age: number): ReadyResponse {
   const { status } = stored;
   const fields = outgoingFields(stored.fields, route, age);
   const { clients } = route;
   const isLasting = stored.fields['cache-control'] !== undefined || clients === 'revalidate' || clients === 'no-store';
-  const body = isComplete(fieldText(fields, 'content-type')) ? (text ?? stored.body) : stored.body;
   const isSimple = fields['set-cookie'] === undefined; // middleware may have set one, which is replaced
   const lines = isSimple ? linesOf(fields) : [];
   return {
     stored,
     age: isLasting ? undefined : age,
     etag: fieldText(fields, 'etag'),
-    whole: isSimple ? { status, lines, body: hasBody(status) ? body : undefined } : undefined,
+    whole: isSimple ? { status, lines, body: wholeBody(stored, fields) } : undefined,
     notModified:
       isSimple && status === 200 ? { status: 304, lines: lines.filter(([name]) => !isOfBody(name)) } : undefined,
   };
@@ -91,8 +85,11 @@ function inOnePiece(value: string | number): string {
   return Buffer.from(`${value}`, 'latin1').toString('latin1');
 }
 
-function hasBody(status: number): boolean {
-  return status !== 204 && status !== 304;
+function wholeBody({ status, body }: StoredResponse, fields: Fields): Answer['body'] {
+  if (status === 204 || status === 304) {
+    return undefined;
+  }
+  return isComplete(fieldText(fields, 'content-type')) ? (shortText(body) ?? body) : body;
 }
 
 /** The fields that a response of this route is sent with, from the cache or from its handler. */

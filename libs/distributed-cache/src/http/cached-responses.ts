@@ -17,7 +17,7 @@ import { type FillHost, type Place, ResponseFill } from './response-fill.js';
 import { coreTtl } from './response-policy.js';
 import { StoredAnswers } from './stored-answers.js';
 import { type BoundRoute, optionProblem } from './module/bound-route.js';
-import type { CachedRequest, HttpCacheOptions } from './module/options.js';
+import { type CachedRequest, type HttpCacheOptions, isCachedHost } from './module/options.js';
 import { appended, cacheStatusMember, type CacheStatus, type ForwardReason } from './rules/cache-status.js';
 import { type RequestDemand, requestDemand, satisfiesDemand } from './rules/request-directives.js';
 import type { Fields } from './rules/fields.js';
@@ -142,7 +142,7 @@ export class CachedResponses implements FillHost {
     if (url.length > MAX_URL_LENGTH) {
       return 'url-length';
     }
-    if (this.options.hosts !== undefined && !this.options.hosts.includes(host.replace(/:\d+$/, ''))) {
+    if (!isCachedHost(this.options, host)) {
       return 'host';
     }
     if (route.when?.(request as CachedRequest) === false) {

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type Type } from '@nestjs/common';
-import { HttpCacheRouter, type ResponseExplanation } from './module/router.js';
+import { HttpCacheRouter } from './module/router.js';
+import { type ExplainedRequest, type ResponseExplanation, UrlEntries } from './module/url-entries.js';
 import { routeTag, urlTag } from './response-policy.js';
 
 /**
@@ -10,16 +11,20 @@ import { routeTag, urlTag } from './response-policy.js';
  */
 @Injectable()
 export class HttpCache {
-  constructor(@Inject(HttpCacheRouter) private readonly router: HttpCacheRouter) {}
+  private readonly entries: UrlEntries;
+
+  constructor(@Inject(HttpCacheRouter) private readonly router: HttpCacheRouter) {
+    this.entries = new UrlEntries(router);
+  }
 
   /**
    * Removes every stored response of these absolute URLs, for all audiences and variants.
-   * @param options.soft makes responses that all clients share stale instead, so that the next request gets them while
-   * they are refreshed, within `staleWhileRevalidate`
+   * @param options.soft makes them stale instead, so that the next request gets them while they are refreshed, within
+   * `staleWhileRevalidate`; those with an `audience` function, or with a header in `vary` of which any value counts, are removed
    */
   async purge(urls: string | readonly string[], { soft = false }: { readonly soft?: boolean } = {}): Promise<void> {
     const list = typeof urls === 'string' ? [urls] : urls;
-    await (soft ? this.router.softPurge(list) : this.purgeTags(...list.map((url) => urlTag(url))));
+    await (soft ? this.entries.softPurge(list) : this.purgeTags(...list.map((url) => urlTag(url))));
   }
 
   /** Removes every stored response that carries one of these tags, in O(1) per tag. */
@@ -56,10 +61,11 @@ export class HttpCache {
   }
 
   /**
-   * Says what is stored for an absolute URL that an anonymous client requests: for each cached route that has it, the
-   * key and the state. Each of these routes counts as a lookup of the namespace. While Redis can't be used, only L1 is asked.
+   * Says what is stored for a request: for each cached route that has responses of its URL, which headers select one of
+   * them, how many there are, and which one answers. For an absolute URL it is the request of an anonymous client without headers.
+   * It makes lookups in the namespace. While Redis can't be used, only L1 is asked.
    */
-  async explain(url: string): Promise<ResponseExplanation[]> {
-    return this.router.explain(url);
+  async explain(request: string | ExplainedRequest): Promise<ResponseExplanation[]> {
+    return this.entries.explain(request);
   }
 }

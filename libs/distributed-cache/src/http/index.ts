@@ -7,7 +7,7 @@ export { ResponseCache, type ResponseControl, type Validators } from './response
 export { HttpCache } from './http-cache.js';
 export { HttpCacheModule } from './module/http-cache.module.js';
 export type { PurgeEndpoint } from './module/purge-endpoint.js';
-export type { ResponseExplanation } from './module/router.js';
+export type { ExplainedRequest, ResponseExplanation } from './module/url-entries.js';
 export type {
   CachedRequest,
   CachedResponseOptions,

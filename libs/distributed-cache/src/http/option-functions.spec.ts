@@ -2,9 +2,10 @@ import { Controller, Get, type INestApplication, Logger, Req } from '@nestjs/com
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { afterEach, describe, expect, it, type MockInstance, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { DistributedCacheModule } from '../nest/index.js';
-import { CachedResponse, type CachedResponseOptions, HttpCacheModule } from './index.js';
+import { CachedResponse, type CachedResponseOptions, HttpCache, HttpCacheModule, ResponseCache } from './index.js';
+import type { ResponseControl } from './index.js';
 
 let runs = 0;
 /** How often each function of the options was called. */
@@ -52,6 +53,21 @@ class CountedController {
   role(@Req() { user }: UserRequest) {
     runs++;
     return { role: user?.role };
+  }
+}
+
+@Controller('validated')
+class ValidatedController {
+  /** Its tags are known to the first run only: the second one finds its response current. */
+  @CachedResponse({ ttl: '1ms', tags: () => ['of the option'] })
+  @Get()
+  validated(@ResponseCache() cache: ResponseControl) {
+    cache.ttl(runs === 0 ? '1ms' : '1h');
+    if (!cache.modified({ etag: 'v1' })) {
+      return undefined;
+    }
+    cache.tags('of the handler');
+    return { run: ++runs };
   }
 }
 
@@ -154,13 +170,14 @@ class ThrowingController {
   }
 }
 
-/** The warnings after the start, which names the routes behind the guard. */
-function warnings({ mock }: MockInstance<(text: string) => void>): string[] {
-  return mock.calls.flat().filter((text) => !text.includes('behind a guard'));
+/** What the log says of routes that are not cached. */
+function problems(lines: readonly unknown[][]): string[] {
+  return lines.map(([message]) => String(message)).filter((message) => message.includes('is not cached'));
 }
 
 describe.each(['express', 'fastify'] as const)('the functions of the options, on %s', (platform) => {
   const applications: INestApplication[] = [];
+  let cache: HttpCache;
 
   afterEach(async () => {
     runs = 0;
@@ -174,7 +191,7 @@ describe.each(['express', 'fastify'] as const)('the functions of the options, on
   async function start() {
     const module = await Test.createTestingModule({
       imports: [DistributedCacheModule.forRoot({ redis: false }), HttpCacheModule.forRoot({ status: 'reasons' })],
-      controllers: [CountedController, AnswersController, ThrowingController],
+      controllers: [CountedController, ValidatedController, AnswersController, ThrowingController],
     }).compile();
     const application = module.createNestApplication(
       (platform === 'express' ? new ExpressAdapter() : new FastifyAdapter()) as never,
@@ -192,6 +209,7 @@ describe.each(['express', 'fastify'] as const)('the functions of the options, on
     applications.push(application);
     await application.listen(0, '127.0.0.1');
     const url = await application.getUrl();
+    cache = application.get(HttpCache);
     return async (path: string, user?: string) => {
       const response = await fetch(`${url}${path}`, { headers: user === undefined ? {} : { 'x-user': user } });
       return { status: response.status, body: await response.text(), cache: response.headers.get('cache-status') };
@@ -209,7 +227,7 @@ describe.each(['express', 'fastify'] as const)('the functions of the options, on
         { status: 200, body: option },
       ]);
       expect(runs).toBe(2);
-      expect(warnings(warn)).toEqual([
+      expect(problems(warn.mock.calls)).toEqual([
         `ThrowingController.${option} is not cached: a function of @CachedResponse threw`,
       ]);
       warn.mockRestore();
@@ -240,6 +258,16 @@ describe.each(['express', 'fastify'] as const)('the functions of the options, on
     await vi.waitFor(() => expect(calls).toEqual({ audience: 3, vary: 3, when: 2, tags: 2, cacheIf: 2 }));
   });
 
+  it.each(['of the option', 'of the handler'])('leave a response its tags when it is validated: %s', async (tag) => {
+    const get = await start();
+    await get('/validated');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect((await get('/validated')).cache).toContain('fwd-status=304');
+    expect((await get('/validated')).cache).toContain('hit');
+    await cache.purgeTags(tag);
+    expect((await get('/validated')).cache).toContain('uri-miss');
+  });
+
   it('do not let a refresh store the response of a user whose audience has changed since', async () => {
     const get = await start();
     roles.set('ann', 'user');
@@ -265,7 +293,7 @@ describe.each(['express', 'fastify'] as const)('the functions of the options, on
       const get = await start();
       const bodies = [await get(`/answers/${path}`, '1'), await get(`/answers/${path}`, '2')].map(({ body }) => body);
       expect(bodies.map((body) => (JSON.parse(body) as { run: number }).run)).toEqual([1, 2]);
-      expect(warnings(warn)).toEqual([
+      expect(problems(warn.mock.calls)).toEqual([
         expect.stringMatching(new RegExp(`^AnswersController.${path} is not cached: .* must (?:be|return)`)),
       ]);
       warn.mockRestore();

@@ -14,7 +14,7 @@ import { HandlerRequest } from './handler-request.js';
 import type { BoundRoute } from './module/bound-route.js';
 import type { HttpCacheOptions } from './module/options.js';
 import { controlOf, type ResponseControl } from './response-control.js';
-import { coreTtl, ResponsePolicy } from './response-policy.js';
+import { coreTtl, isUsableTag, ResponsePolicy } from './response-policy.js';
 import { appended, type CacheStatus, type ForwardReason } from './rules/cache-status.js';
 import { fieldText, joined, membersOf } from './rules/fields.js';
 import { formatHttpDate } from './rules/http-date.js';
@@ -284,6 +284,7 @@ export class ResponseFill implements ResponseListener {
     const times = this.policy.timesOf({ status: stored.status, fields });
     const entry = renewed(stored, { fields, ...times });
     this.context?.setTtl(coreTtl(times.freshMs));
+    this.context?.addTags(...(stored.tags ?? []), ...this.policy.tagsOf(head).filter(isUsableTag));
     this.end(entry);
     return this.answerWith(entry, 0, { forwardStatus: 304, isStored: true });
   }
@@ -292,7 +293,7 @@ export class ResponseFill implements ResponseListener {
     const { policy, context } = this;
     const stored = policy.toStored(head, body, this.place.selection);
     context?.setTtl(coreTtl(stored.freshMs));
-    context?.addTags(...policy.tagsOf(head));
+    context?.addTags(...(stored.tags ?? []));
     return stored;
   }
 

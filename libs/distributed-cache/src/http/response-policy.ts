@@ -3,7 +3,7 @@ import { withParams } from './decorators/cached-response.decorator.js';
 import { canonicalUrl, noVarySearch } from './entry/response-key.js';
 import { newId, type StoredResponse } from './entry/stored-response.js';
 import type { Exchange, ResponseHead } from './exchange/exchange.js';
-import { type BoundRoute, isForAllClients, optionProblem } from './module/bound-route.js';
+import { type BoundRoute, listedSelections, optionProblem } from './module/bound-route.js';
 import type { CachedRequest, HttpCacheOptions } from './module/options.js';
 import type { ResponseControl } from './response-control.js';
 import type { Fields } from './rules/fields.js';
@@ -114,7 +114,9 @@ export class ResponsePolicy {
     const { control, receivedAtMs } = received;
     const unwanted = [...control.fieldNames('no-cache'), ...control.fieldNames('private'), ...FIELDS_OF_AN_ANSWER];
     const fields = { date: formatHttpDate(receivedAtMs), ...fieldsToStore(head.fields, unwanted) };
-    return { id: newId(), status: head.status, fields, body, ...this.timesIn(received), selection };
+    const tags = this.tagsOf(head);
+    const response = { id: newId(), status: head.status, fields, body, ...this.timesIn(received), selection };
+    return tags.length === 0 ? response : { ...response, tags };
   }
 
   /** The tags that are known before the handler runs. */
@@ -124,7 +126,7 @@ export class ResponsePolicy {
     return [
       ...(typeof route.tags === 'function' ? [] : withParams(route.tags, exchange.params)),
       urlTag(url),
-      ...(isForAllClients(route) ? [] : [ownUrlTag(url)]),
+      ...(listedSelections(route).length > 0 ? [] : [ownUrlTag(url)]),
       routeTag(route.name),
     ];
   }
@@ -171,7 +173,7 @@ export function urlTag(url: string): string {
   return `url ${canonicalUrl(url)}`;
 }
 
-/** The tag of those entries of one absolute URL that only some clients share. */
+/** The tag of those entries of one absolute URL whose keys can't be listed. */
 export function ownUrlTag(url: string): string {
   return `own ${urlTag(url)}`;
 }

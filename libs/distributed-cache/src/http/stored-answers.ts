@@ -54,7 +54,7 @@ export class StoredAnswers {
     }
     const { ageMs, ttlMs } = found;
     const coded = this.codedBody(requestFields, route, key, view);
-    const ready = readyOf(found.value as BytesValue, view, coded, route, ageSeconds(view.response, ageMs));
+    const ready = readyOf(view, coded, route, ageSeconds(view.response, ageMs));
     const status = this.statusOfHit === undefined ? undefined : `${this.statusOfHit}${Math.floor(ttlMs / 1000)}`;
     const tag = requestFields['if-none-match'];
     const isKnown = tag !== undefined && (tag === ready.etag || tag === '*');
@@ -117,20 +117,13 @@ function inPreferredCoding({ response, isCodable }: ResponseView, coded: CodedBo
 }
 
 /** The prepared answers of a response, made at its first hit, and again when they depend on its age. */
-function readyOf(
-  entry: BytesValue,
-  view: ResponseView,
-  coded: CodedBody | undefined,
-  route: BoundRoute,
-  age: number,
-): ReadyResponse {
+function readyOf(view: ResponseView, coded: CodedBody | undefined, route: BoundRoute, age: number): ReadyResponse {
   const holder: { view?: unknown } = coded?.entry ?? view;
   const before = holder.view as ReadyResponse | undefined;
   if (before !== undefined && (before.age === undefined || before.age === age)) {
     return before;
   }
-  const { text } = coded?.entry ?? entry;
-  const ready = readyResponse(inPreferredCoding(view, coded), text, route, age);
+  const ready = readyResponse(inPreferredCoding(view, coded), route, age);
   holder.view = ready;
   return ready;
 }

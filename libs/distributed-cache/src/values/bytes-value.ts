@@ -7,7 +7,7 @@ const OBJECTS_BYTES = 260;
 /** The memory of a view besides what grows with the head. */
 const VIEW_BYTES = 1200;
 
-/** A reader keeps the text of a body up to this size, too: see {@link BytesValue.text}. */
+/** A reader keeps the text of a body up to this size, too: see {@link shortText}. */
 const MAX_TEXT_BYTES = 16 * 1024;
 
 /**
@@ -50,15 +50,14 @@ export class BytesValue {
   static viewBytes(head: Readonly<Record<string, unknown>>): number {
     return VIEW_BYTES + 2 * measureValue(head).bytes;
   }
+}
 
-  /**
-   * The body of ASCII as text; `undefined` for any other, and for a large or compressed one. A short text is sent together with the
-   * head of a response, in half of the time that a buffer takes. Each call makes a new text: a reader keeps it in `view`.
-   */
-  get text(): string | undefined {
-    const { body, isCompressed } = this;
-    return body.length <= MAX_TEXT_BYTES && !isCompressed && isAscii(body) ? body.toString('latin1') : undefined;
-  }
+/**
+ * A body of ASCII as text; `undefined` for any other, and for a large one. A short text is sent together with the head
+ * of a response, in half of the time that a buffer takes.
+ */
+export function shortText(body: Buffer): string | undefined {
+  return body.length <= MAX_TEXT_BYTES && isAscii(body) ? body.toString('latin1') : undefined;
 }
 
 /** A copy in a memory block of its own; `Buffer.from` would take a part of Node's pool. */

@@ -1,4 +1,4 @@
-export { BytesValue } from './bytes-value.js';
+export { BytesValue, shortText } from './bytes-value.js';
 export { hiddenStateIn, hiddenStateOf } from './class-safety.js';
 export { ClassParts, ClassRegistry, type DeclaredClasses, InstanceGraph, type RegisteredClass } from './classes.js';
 export { copyKept, copyTree, type KeptValue, layoutOf, rebuildTree } from './copy-tree.js';

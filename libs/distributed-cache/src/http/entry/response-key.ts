@@ -56,7 +56,15 @@ const MAX_VARIANTS = 64;
 
 /** The key of the variant of a URL for one selection of headers. */
 export function variantKey(key: string, id: string, selection: string): string {
-  const place = createHash('sha256').update(selection).digest().readUInt32BE(0) % MAX_VARIANTS;
+  return keyOfPlace(key, id, createHash('sha256').update(selection).digest().readUInt32BE(0) % MAX_VARIANTS);
+}
+
+/** The keys of all variants that a URL can have. */
+export function variantKeys(key: string, id: string): string[] {
+  return Array.from({ length: MAX_VARIANTS }, (_, place) => keyOfPlace(key, id, place));
+}
+
+function keyOfPlace(key: string, id: string, place: number): string {
   return `${key} | variant ${id} ${place}`;
 }
 
@@ -142,6 +150,25 @@ export function declaredSelection(
 ): string | undefined {
   const names = Object.keys(vary);
   return names.length === 0 ? undefined : JSON.stringify(names.map((name) => declaredValue(name, vary[name], request)));
+}
+
+/**
+ * All results of {@link declaredSelection}; none when a header counts with any value, or there are too many to list.
+ */
+export function declaredSelections(vary: Readonly<Record<string, VaryValue | null>>): readonly (string | undefined)[] {
+  const rules = Object.values(vary);
+  if (rules.length === 0) {
+    return [undefined];
+  }
+  let lists: (string | null)[][] = [[]];
+  for (const rule of rules) {
+    if (rule === null || typeof rule === 'function' || lists.length * rule.length > MAX_VARIANTS) {
+      return [];
+    }
+    const values = rule.length === 0 ? [null] : rule;
+    lists = lists.flatMap((list) => values.map((value) => list.concat(value)));
+  }
+  return lists.map((list) => JSON.stringify(list));
 }
 
 function declaredValue(name: string, rule: VaryValue | null | undefined, request: Fields): string | null {

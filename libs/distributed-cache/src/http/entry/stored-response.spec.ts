@@ -35,6 +35,13 @@ describe('an entry of a response', () => {
     expect(responseIn(entry)).toBe(responseIn(entry));
   });
 
+  it('is stored as it is when its body is small or coded: compression would save little', () => {
+    const coded = { ...stored.fields, 'content-encoding': 'br' };
+    const isCompressed = (bytes: number, fields = stored.fields): boolean =>
+      entryOf({ ...stored, fields, body: Buffer.alloc(bytes) }).isCompressed;
+    expect([isCompressed(2047), isCompressed(2048), isCompressed(2048, coded)]).toEqual([true, false, true]);
+  });
+
   it.each<[string, Record<string, unknown>]>([
     ['a field that ends its line', { fields: { 'x-a': 'b\r\nset-cookie: c' } }],
     ['a name that ends its line', { fields: { 'x\r\na': 'b' } }],

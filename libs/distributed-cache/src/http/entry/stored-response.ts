@@ -18,6 +18,8 @@ export interface StoredResponse {
   /** How long past that it is used while it is refreshed, and when its refresh fails. */
   readonly whileRevalidateMs: number;
   readonly ifErrorMs: number;
+  /** The tags that became known with the response: it keeps them when it is validated. Absent without any. */
+  readonly tags?: readonly string[] | undefined;
   /** The canonical selecting headers of its request, when its `Vary` names headers that are not part of the key. */
   readonly selection?: string | undefined;
 }
@@ -36,9 +38,12 @@ export interface VariantIndex {
  */
 export type StoredEntry = BytesValue | VariantIndex;
 
+/** A smaller body is stored as it is: to compress it in each fill and each read costs more than the bytes it saves. */
+const MIN_COMPRESSED_BYTES = 2048;
+
 export function entryOf(response: StoredResponse): BytesValue {
   const { body, selection, ...head } = response;
-  const isCompressed = head.fields['content-encoding'] !== undefined;
+  const isCompressed = head.fields['content-encoding'] !== undefined || body.length < MIN_COMPRESSED_BYTES;
   return new BytesValue({ ...head, ...(selection !== undefined && { selection }) }, body, isCompressed);
 }
 
@@ -67,10 +72,11 @@ export function responseIn(entry: StoredEntry | null | undefined): StoredRespons
 const TIMES = ['initialAgeMs', 'freshMs', 'whileRevalidateMs', 'ifErrorMs'] as const;
 
 function isResponseHead(head: Partial<Record<keyof StoredResponse, unknown>>): head is Omit<StoredResponse, 'body'> {
-  const { id, status, fields, selection } = head;
+  const { id, status, fields, selection, tags } = head;
   return (
     typeof id === 'string' &&
     (selection === undefined || typeof selection === 'string') &&
+    (tags === undefined || (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string' && tag !== ''))) &&
     Number.isInteger(status) &&
     Number(status) >= 200 &&
     Number(status) <= 599 &&

@@ -5,15 +5,15 @@ import { type Fields, joined, membersOf } from '../rules/fields.js';
 export interface Answer {
   readonly status: number;
   readonly fields: Fields;
-  readonly body?: Buffer | undefined;
+  /** A text is ASCII. */
+  readonly body?: Buffer | string | undefined;
 }
 
 /** A response of the cache whose fields need no further work: no `Vary` and no `Cache-Status` was set before. */
 export interface ReadyAnswer {
   readonly status: number;
   readonly lines: readonly (readonly [name: string, value: string | readonly string[]])[];
-  /** A text is ASCII. */
-  readonly body?: Buffer | string | undefined;
+  readonly body?: Answer['body'];
 }
 
 /** The head of the handler's response: its status, and the fields that the handler set, without those set before it. */

@@ -1,6 +1,6 @@
 import { isDuration, toMs, type Duration } from '../../core/index.js';
 import { AudienceWatch } from '../credentials.js';
-import type { QueryRule, VaryValue } from '../entry/response-key.js';
+import { declaredSelections, type QueryRule, type VaryValue } from '../entry/response-key.js';
 import { codingChooser } from '../rules/content-coding.js';
 import type { CachedRequest, CachedResponseOptions, ClientRule, HandlerResponse, HttpCacheOptions } from './options.js';
 
@@ -203,7 +203,10 @@ function checkOptions(name: string, options: CachedResponseOptions): void {
   }
 }
 
-/** Whether one entry of the route serves all clients: a URL has one key then. */
-export function isForAllClients({ audience, varyNames }: BoundRoute): boolean {
-  return typeof audience !== 'function' && varyNames.length === 0;
+/**
+ * The selections of the declared headers whose responses can be found by a URL alone; none when there are others, too, or
+ * only some clients share a response.
+ */
+export function listedSelections({ audience, vary }: BoundRoute): readonly (string | undefined)[] {
+  return typeof audience === 'function' ? [] : declaredSelections(vary);
 }

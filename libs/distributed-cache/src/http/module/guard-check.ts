@@ -27,28 +27,28 @@ export interface AnonymousRoute {
  * cache by there, so that either no request is cached, or the credentials are some that the cache does not know, and a
  * cache in front of the application may keep the response for all.
  * @param ownGuard the guard of the cache itself
- * @returns one finding per guard, with class and method of its routes, and what to write
+ * @returns the findings, one per guard, with classes, methods and what to write
  */
 export function guardFindings(
   routes: readonly AnonymousRoute[],
   globalGuards: readonly unknown[],
   ownGuard: CanActivate,
 ): string[] {
-  const routesByGuard = new Map<string, string[]>();
+  const routesOf = new Map<string, string[]>();
   for (const { controller, handler, name, isWritten } of routes) {
     const guards = [...guardsOf(controller), ...guardsOf(handler)];
     const own = guards.filter((guard) => guard !== ownGuard).map(namesOf);
     const suspects = isWritten ? own.filter(isSome(AUTHENTICATES)) : [...globalGuards.map(namesOf), ...own];
-    const guard = suspects.find((names) => !isSome(HARMLESS)(names) && !isSome(LETS_ANYBODY_PASS)(names));
-    if (guard !== undefined && !isMarkedPublic(handler) && !isMarkedPublic(controller)) {
-      const guardName = guard[0] ?? 'a guard';
-      routesByGuard.set(guardName, [...(routesByGuard.get(guardName) ?? []), name]);
+    const suspect = suspects.find((names) => !isSome(HARMLESS)(names) && !isSome(LETS_ANYBODY_PASS)(names));
+    if (suspect !== undefined && !isMarkedPublic(handler) && !isMarkedPublic(controller)) {
+      const [guard = 'a guard'] = suspect;
+      routesOf.set(guard, [...(routesOf.get(guard) ?? []), name]);
     }
   }
   return Array.from(
-    routesByGuard,
+    routesOf,
     ([guard, names]) =>
-      `${names.join(', ')}: behind ${guard}, with the audience 'anonymous'. Requests with credentials are not cached, and all others share one response, which caches in front may keep, too. Write audience: (request) => request.user?.id for one response per user, or audience: 'everyone' when all clients that pass the guard get the same one. Where the guard lets clients without credentials pass, write audience: 'anonymous'. A header that is a credential, such as x-api-key, belongs in credentials of HttpCacheModule`,
+      `@CachedResponse of ${names.join(', ')} is behind ${guard}, and its audience is 'anonymous'. Requests with credentials are not cached, and all others share one response, which caches in front may keep, too. Write audience: (request) => request.user?.id for one response per user, or audience: 'everyone' when all clients that pass the guard get the same one. Where the guard lets clients without credentials pass, write audience: 'anonymous'. A header that is a credential, such as x-api-key, belongs in credentials of HttpCacheModule.`,
   );
 }
 
@@ -69,11 +69,11 @@ function guardsOf(target: object): unknown[] {
   return (Reflect.getMetadata(GUARDS, target) ?? []) as unknown[];
 }
 
-/** The names of the class of a guard and of its parents; none for a plain object. */
+/** The names of the class of a guard and of its parents. */
 function namesOf(guard: unknown): string[] {
   const names: string[] = [];
   const type = typeof guard === 'function' ? guard : (guard as object).constructor;
-  for (let parent: unknown = type; typeof parent === 'function' && parent.name !== '' && parent !== Object;) {
+  for (let parent: unknown = type; typeof parent === 'function' && parent.name !== '';) {
     names.push(parent.name);
     parent = Object.getPrototypeOf(parent);
   }

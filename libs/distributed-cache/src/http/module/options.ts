@@ -151,3 +151,8 @@ export function completeOptions(options: HttpCacheOptions): HttpCacheOptions {
     ...(hosts !== undefined && { hosts: lowerCase(hosts) }),
   };
 }
+
+/** Whether the responses of a host are cached. @param host in lower case, with or without its port */
+export function isCachedHost({ hosts }: HttpCacheOptions, host: string): boolean {
+  return hosts === undefined || hosts.includes(host.replace(/:\d+$/, ''));
+}

@@ -127,6 +127,25 @@ describe.each([
     expect(((await response.json()) as { message: string }).message).not.toBe('');
   });
 
+  it('says that responses of a host outside hosts are not cached, and purges nothing of the event', async () => {
+    const url = await starting(adapter(), { purge, hosts: ['127.0.0.1', 'shop.example'] });
+    const first = await (await fetch(`${url}/products/1`)).text();
+    const foreign = 'https://other.example/products/1';
+    for (const [path, request] of [
+      [`/purge?url=${foreign}`, { method: 'PURGE', headers: OPERATOR }],
+      ['/purge', post({ type: 'uri', selectors: [`${url}/products/1`, foreign] })],
+    ] as const) {
+      const response = await fetch(`${url}${path}`, request);
+      expect([response.status, await response.json()]).toMatchObject([
+        422,
+        { message: expect.stringContaining('other.example is not one of the hosts of HttpCacheModule') as string },
+      ]);
+    }
+    expect(await (await fetch(`${url}/products/1`)).text()).toBe(first);
+    const shop = await fetch(`${url}/purge?url=https://Shop.example:8443/a`, { method: 'PURGE', headers: OPERATOR });
+    expect(shop.status).toBe(204);
+  });
+
   it('sends the tags and the parameters that count to caches in front, on a miss and on a hit', async () => {
     const url = await starting(adapter(), { emitTags: 'surrogate-key' });
     for (const status of [/fwd=uri-miss/, /hit/]) {

@@ -11,6 +11,8 @@ import {
 } from '@nestjs/common';
 import { hostOf } from '../entry/response-key.js';
 import { HttpCache } from '../http-cache.js';
+import { isCachedHost } from './options.js';
+import { HttpCacheRouter } from './router.js';
 
 /** An endpoint that purges stored responses. */
 export interface PurgeEndpoint {
@@ -40,7 +42,8 @@ interface PurgeEvent {
  * The controller of the endpoint. It takes a `PURGE` request with a URL in the parameter `url`, and a POST of an
  * invalidation event (draft-nottingham-http-invalidation): `{ "type": "uri", "selectors": [...] }` with URLs, or
  * `{ "type": "group", "groups": [...] }` with tags, which may also be the selectors. `soft=true` of `PURGE`, or
- * `"purge": false` of an event with URLs, makes the responses stale. It answers 204 when Redis has acknowledged.
+ * `"purge": false` of an event with URLs, makes the responses stale. It answers 204 when Redis has acknowledged, and
+ * 422 for a URL of a host that is not cached.
  * @throws TypeError without a path or a guard: then every client could empty the cache
  */
 export function purgeController({ path, guard }: PurgeEndpoint): Type {
@@ -57,22 +60,35 @@ export function purgeController({ path, guard }: PurgeEndpoint): Type {
   @UseGuards(guard)
   @Controller(base)
   class PurgeController {
-    constructor(@Inject(HttpCache) private readonly cache: HttpCache) {}
+    constructor(
+      @Inject(HttpCache) private readonly cache: HttpCache,
+      @Inject(HttpCacheRouter) private readonly router: HttpCacheRouter,
+    ) {}
 
     @All()
     async purge(@Req() request: PurgeRequest, @Res({ passthrough: true }) response: object): Promise<void> {
       const { method, query } = request;
       const origin = `http://${hostOf(request.headers)}`;
       if (method === 'PURGE' && typeof query['url'] === 'string') {
-        await this.cache.purge(absolute(query['url'], origin), { soft: query['soft'] === 'true' });
+        await this.cache.purge(this.urlOf(query['url'], origin), { soft: query['soft'] === 'true' });
       } else if (method === 'POST') {
         const { type, names, soft } = eventOf(request.body);
-        const urls = (): string[] => names.map((name) => absolute(name, origin));
+        const urls = (): string[] => names.map((name) => this.urlOf(name, origin));
         await (type === 'group' ? this.cache.purgeTags(...names) : this.cache.purge(urls(), { soft }));
       } else {
         throw new HttpException(`Send PURGE ${base}?url=<URL of the resource>, or POST ${base} with an event`, 405);
       }
       statusOf(response, 204);
+    }
+
+    /** @throws HttpException for what is no URL, and for one whose responses are not cached */
+    private urlOf(selector: string, origin: string): string {
+      const url = absolute(selector, origin);
+      const { host } = new URL(url);
+      if (!isCachedHost(this.router.options, host)) {
+        throw new HttpException(`${host} is not one of the hosts of HttpCacheModule, so nothing of it is stored`, 422);
+      }
+      return url;
     }
   }
   return PurgeController;

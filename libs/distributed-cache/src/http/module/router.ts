@@ -5,13 +5,10 @@ import { CACHED_RESPONSE } from '../../nest/cache-tokens.js';
 import { decoratedMethodsOf } from '../../nest/decorators/decorated-methods.js';
 import type { Exchange } from '../exchange/exchange.js';
 import { replayOf, type RequestListener } from '../exchange/replayed-request.js';
-import { hostOf, responseKey, splitUrl } from '../entry/response-key.js';
-import { responseIn } from '../entry/stored-response.js';
-import { fieldText } from '../rules/fields.js';
+import { hostOf } from '../entry/response-key.js';
 import type { Place } from '../response-fill.js';
-import { ownUrlTag } from '../response-policy.js';
 import { CachedResponses } from '../cached-responses.js';
-import { type BoundRoute, bindRoute, isForAllClients } from './bound-route.js';
+import { type BoundRoute, bindRoute } from './bound-route.js';
 import type { AnonymousRoute } from './guard-check.js';
 import { type CachedResponseOptions, completeOptions, type HttpCacheOptions } from './options.js';
 
@@ -26,7 +23,7 @@ export class HttpCacheRouter {
   /** The bound routes for anonymous clients. */
   readonly anonymousRoutes: AnonymousRoute[] = [];
 
-  private readonly options: HttpCacheOptions;
+  readonly options: HttpCacheOptions;
 
   constructor(
     cache: DistributedCache,
@@ -94,7 +91,7 @@ export class HttpCacheRouter {
     return this.routes.get(controller)?.get(handler);
   }
 
-  private allRoutes(): BoundRoute[] {
+  allRoutes(): BoundRoute[] {
     return Array.from(this.routes.values(), (routes) => Array.from(routes.values())).flat();
   }
 
@@ -114,46 +111,6 @@ export class HttpCacheRouter {
     const handler: unknown = Reflect.get(controller.prototype as object, method);
     const route = this.routeOf(controller, handler);
     return route === undefined ? [] : [route];
-  }
-
-  /** Makes those responses of these URLs stale that all clients share, and removes the others. */
-  async softPurge(urls: readonly string[]): Promise<void> {
-    const { cache } = this.responses;
-    const keys = urls.flatMap((url) => this.sharedKeys(url).map(({ key }) => key));
-    await Promise.all([...keys.map((key) => cache.expire(key)), cache.invalidateTags(...urls.map(ownUrlTag))]);
-  }
-
-  /** What is stored for a URL by routes whose responses all clients share. */
-  async explain(url: string): Promise<ResponseExplanation[]> {
-    const explanations: ResponseExplanation[] = [];
-    for (const { key, route } of this.sharedKeys(url)) {
-      const found = await this.responses.cache.lookup(key);
-      const stored = found.state === 'miss' ? undefined : responseIn(found.value);
-      if (found.state !== 'miss' && stored !== undefined) {
-        const { status, body, fields } = stored;
-        const validators = { etag: fieldText(fields, 'etag'), 'last-modified': fieldText(fields, 'last-modified') };
-        const { state, tier, ageMs, ttlMs } = found;
-        explanations.push({
-          route: route.name,
-          key,
-          state,
-          tier,
-          status,
-          bodyBytes: body.length,
-          validators,
-          ageMs,
-          ttlMs,
-        });
-      }
-    }
-    return explanations;
-  }
-
-  private sharedKeys(url: string): { key: string; route: BoundRoute }[] {
-    const { host, target } = partsOf(url);
-    return this.allRoutes()
-      .filter(isForAllClients)
-      .map((route) => ({ route, key: responseKey({ route: route.name, host, ...splitUrl(target, route.query) }) }));
   }
 
   /** Requests a URL as an anonymous client. @returns its status */
@@ -191,22 +148,8 @@ export class HttpCacheRouter {
   }
 }
 
-/** What is stored for a URL by one route. Times in milliseconds. */
-export interface ResponseExplanation {
-  readonly route: string;
-  readonly key: string;
-  readonly state: 'fresh' | 'stale';
-  readonly tier: 'local' | 'redis';
-  readonly status: number;
-  readonly bodyBytes: number;
-  /** What a client's conditions are compared with: the reason of a 304. */
-  readonly validators: Readonly<Record<'etag' | 'last-modified', string | undefined>>;
-  readonly ageMs: number;
-  /** The rest of its lifetime; negative past it. */
-  readonly ttlMs: number;
-}
-
-function partsOf(url: string): { host: string; target: string } {
+/** The host and the target of an absolute URL, as its request names them. */
+export function partsOf(url: string): { host: string; target: string } {
   const { host, pathname, search } = new URL(url);
   return { host: hostOf({ host }), target: `${pathname}${search}` };
 }
