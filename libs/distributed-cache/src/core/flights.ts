@@ -32,11 +32,14 @@ export class Flights {
   readonly waits = new ChangeWaits();
   readonly slots = new Map<string, Slot>();
   private readonly groups = new Set<GroupRead>();
+  /** The loads under way, with their keys: only they carry tags. A batch write has thousands of flights that do not. */
+  private readonly loads = new Map<Flight, string>();
 
   /** Starts a load that other calls may join. `load` must call {@link end} before its promise settles. */
   beginLoad(key: string, load: (flight: Flight) => Promise<LoadOutcome>): Flight {
     const flight = new Flight();
     const slot = this.add(key, flight);
+    this.loads.set(flight, key);
     flight.start(load);
     if (slot.flights.includes(flight)) {
       slot.load = flight;
@@ -140,6 +143,7 @@ export class Flights {
   restart(key: string, flight: Flight): void {
     flight.restart();
     const slot = this.add(key, flight);
+    this.loads.set(flight, key);
     slot.load ??= flight;
   }
 
@@ -188,10 +192,7 @@ export class Flights {
     this.waits.end(key); // Redis does not notify a process of its own changes
   }
 
-  /**
-   * Taints the flights of a key, except loads whose loader runs and loads that wait for another process. The caller knows
-   * that a loader that runs now began after the change.
-   */
+  /** Taints the flights of a key, except loads that wait, or whose loader runs: it began after the change. */
   taintReads(key: string): void {
     this.taintWork(key, ({ isLoading }) => !isLoading);
   }
@@ -210,17 +211,15 @@ export class Flights {
    */
   onTag(tag: string, isCertain: boolean): boolean {
     let isCarried = false;
-    for (const [key, { flights }] of this.slots) {
-      for (const flight of flights.filter(({ isWaiting }) => !isWaiting)) {
-        const carries = flight.tags.includes(tag);
-        isCarried ||= carries;
-        if (carries && isCertain) {
-          flight.taint();
-          this.remove(key, flight);
-          // remedy: tag-taints-load
-        } else if (carries || flight.isLoading) {
-          this.stopSharing(key, flight);
-        }
+    for (const [flight, key] of this.loads) {
+      const carries = !flight.isWaiting && flight.tags.includes(tag);
+      isCarried ||= carries;
+      if (carries && isCertain) {
+        flight.taint();
+        this.remove(key, flight);
+        // remedy: tag-taints-load
+      } else if (carries || flight.isLoading) {
+        this.stopSharing(key, flight);
       }
     }
     return isCarried;
@@ -301,6 +300,7 @@ export class Flights {
   }
 
   private remove(key: string, flight: Flight): void {
+    this.loads.delete(flight);
     const slot = this.slots.get(key);
     const index = slot?.flights.indexOf(flight) ?? -1;
     if (slot === undefined || index < 0) {

@@ -61,12 +61,9 @@ describe.each(TIERS)('a load that waits for its own result (%s)', (_tiers, optio
     const cache = users();
     const keys = Array.from({ length: 2001 }, (_, index) => `key:${index}`);
     const batch = cache.getOrSetMany(keys, async (missing) => missing);
-    const last = cache.getOrSet(
-      'key:2000',
-      async () => `of ${String(await cache.getOrSet('key:0', async () => 'unused'))}`,
-    );
-    expect(await last).toBe('of key:0');
-    expect((await batch).at(-1)).toBe('of key:0');
+    const last = cache.getOrSet('key:2000', async () => cache.getOrSet('key:0', async () => 'unused'));
+    expect(await last).toBe('key:0');
+    expect((await batch).at(-1)).toBe('key:0');
   });
 
   it('rejects in a batch that requests one of its own keys', async () => {

@@ -4,6 +4,7 @@ import { Gate } from '../../../../test/support/gate.js';
 import { redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import type { AsyncCache } from './async-cache.js';
+import { Flights } from './flights.js';
 
 describe.each<[string, () => DistributedCacheOptions]>([
   ['with Redis', sharedRedis],
@@ -87,4 +88,16 @@ it('an entry is a miss when the stamp of its tag is missing', async () => {
   await podA.set('1', 'a', { tags: ['author:7'] });
   await redis.admin.del(`${redis.keyPrefix}:users:#tag:author:7`);
   await vi.waitFor(async () => expect(await podA.get('1')).toBeUndefined());
+});
+
+it('an invalidated tag looks at the loads under way only, not at each key of a batch write', async () => {
+  const flights = new Flights();
+  const write = flights.beginWrite('1');
+  const tagsOfWrite = vi.spyOn(write, 'tags', 'get');
+  const load = flights.beginLoad('2', () => new Promise(() => {}));
+  vi.spyOn(load, 'tags', 'get').mockReturnValue(['author:7']);
+  expect(flights.onTag('author:7', true)).toBe(true);
+  expect(load.isTainted).toBe(true);
+  expect(tagsOfWrite).not.toHaveBeenCalled();
+  expect(flights.onTag('author:7', true)).toBe(false); // a tainted load is no longer under way
 });

@@ -69,11 +69,11 @@ function guardsOf(target: object): unknown[] {
   return (Reflect.getMetadata(GUARDS, target) ?? []) as unknown[];
 }
 
-/** The names of the class of a guard and of its parents. */
+/** The names of the class of a guard and of its parents; none for a plain object. */
 function namesOf(guard: unknown): string[] {
   const names: string[] = [];
   const type = typeof guard === 'function' ? guard : (guard as object).constructor;
-  for (let parent: unknown = type; typeof parent === 'function' && parent.name !== '';) {
+  for (let parent: unknown = type; typeof parent === 'function' && parent.name !== '' && parent !== Object;) {
     names.push(parent.name);
     parent = Object.getPrototypeOf(parent);
   }
