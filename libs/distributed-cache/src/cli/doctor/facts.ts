@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { ENVELOPE_VERSION, type EnvelopeHead, peekEnvelope } from '../../codec/index.js';
 import {
   type CacheConfig,
@@ -88,8 +89,17 @@ export async function collectFacts(cache: DistributedCache, options: FactsOption
     throw new TypeError('collectFacts needs a cache with a Redis');
   }
   const { connection } = redis;
-  const ask = <Answer>(send: (client: RedisClient) => Promise<Answer>): Promise<Answer | undefined> =>
-    connection.run('OPERATION', (client) => send(client).catch(unlessReply)).catch(() => undefined);
+  // A replica that is asked to write loses its connection, as after a failover: a question is asked again then.
+  const ask = async <Answer>(send: (client: RedisClient) => Promise<Answer>): Promise<Answer | undefined> => {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      try {
+        return await connection.run('OPERATION', (client) => send(client).catch(unlessReply));
+      } catch {
+        await delay(BETWEEN_ATTEMPTS_MS);
+      }
+    }
+    return undefined;
+  };
   options.onProgress('the server');
   await checkPermissions(connection, prefix);
   const pingsMs = await pings(ask);
@@ -117,6 +127,8 @@ export async function collectFacts(cache: DistributedCache, options: FactsOption
   };
 }
 
+const ATTEMPTS = 5;
+const BETWEEN_ATTEMPTS_MS = 200;
 const PINGS = 20;
 
 async function pings(ask: (send: (client: RedisClient) => Promise<unknown>) => Promise<unknown>): Promise<number[]> {

@@ -60,8 +60,7 @@ export const SERVER_CHECKS: readonly Check[] = [
       }
       const { tls, host = 'localhost', password } = redis.connection;
       if (tls !== undefined && tls !== false) {
-        const isOff = typeof tls === 'object' && tls.rejectUnauthorized === false;
-        return isOff || env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0' ? unverified() : ok('verified');
+        return env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0' ? unverified() : ok('verified');
       }
       const isLocal = /^(localhost|127\.|::1$|\/)/.test(host);
       return isLocal || password === undefined || password === ''
@@ -246,6 +245,6 @@ function writesPerSecond(server: ServerFacts): number {
 function unverified(): Finding {
   return fail(
     'the certificate is not verified',
-    'Pass the certificate of the authority (`tls.ca`), and remove rejectUnauthorized: false.',
+    'Remove NODE_TLS_REJECT_UNAUTHORIZED=0, and pass the certificate of the authority (`tls.ca`).',
   );
 }
