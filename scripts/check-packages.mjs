@@ -26,7 +26,7 @@ let packed = [];
 check('the library packs, without sources, specs or build leftovers', () => {
   packed = packLibrary(folder);
   const wanted =
-    /^(bin\/nestjs-distributed-cache\.mjs|dist\/.+\.(js|d\.ts)|dist\/schematics\/[\w-]+\.json|dist\/cjs\/(package\.json|LICENSE-devalue)|docs\/.+\.md|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+    /^(bin\/nestjs-distributed-cache\.mjs|dist\/.+\.(js|d\.ts)|dist\/schematics\/[\w-]+\.json|dist\/cjs\/(package\.json|LICENSE-devalue)|docs\/.+\.md|grafana\/\w+\.json|prometheus\/[\w.]+\.yml|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
   const strangers = packed.filter((path) => !wanted.test(path) || /\.spec\./.test(path) || isLeftover(path));
   if (strangers.length > 0) {
     throw new Error(`not for users: ${strangers.join(', ')}`);
