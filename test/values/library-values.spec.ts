@@ -84,7 +84,11 @@ const KEPT: readonly Sample[] = [
   ],
   ['valibot', () => v.parse(v.object({ name: v.string() }), { name: 'a' }), String],
   ['arktype', () => type({ name: 'string' }).assert({ name: 'a' }), String],
-  ['Decimal', () => new Decimal('12345678901234567890.1'), (value: Decimal) => value.times(2).toFixed(3)],
+  [
+    'Decimal',
+    () => new Decimal('12345678901234567890.1'),
+    (value: Decimal) => [value.times(2).toFixed(3), Object.keys(value).length, value.constructor === Decimal],
+  ],
   [
     'BigNumber',
     () => new BigNumber('1.2'),
@@ -156,7 +160,7 @@ const REGISTERED: readonly (readonly [...Sample, classes: Classes, problem: RegE
     () => new Precise(1),
     (value: Decimal) => value.div(3).toString(),
     { Precise: { class: Precise, serialize: String, deserialize: (text: string) => new Precise(text) } },
-    /a Decimal at .*a function/,
+    /a Decimal at .*its constructor is not that of its prototype/,
   ],
   [
     'Day.js',
@@ -246,7 +250,7 @@ const MODES: readonly ValuesMode[] = ['cloned', 'frozen', 'shared'];
 
 /** What a caller can see of a value, apart from its class and whether it is frozen. */
 function seenBy([, , tell]: Sample, value: unknown): unknown[] {
-  return [JSON.stringify(value), tell(value as never), { ...Object(value), constructor: 0 }];
+  return [JSON.stringify(value), tell(value as never), { ...Object(value) }];
 }
 
 /** Compares each answer of a cache with a value that the library has just made. */
@@ -309,6 +313,40 @@ describe.each(MODES)('a value of a library is the same with the cache as without
 
   it.each(REFUSED)('%s, which is not cached', async (what, make, tell, problem) => {
     await expectSameAnswers([what, make, tell], mode, {}, problem);
+  });
+});
+
+/** A number of a library. */
+interface Quotient {
+  div(divisor: number): { toString(): string };
+}
+type NumberClass = new (text: string) => Quotient;
+
+/** Libraries whose clones have settings of their own. Those of decimal.js and big.js share one prototype. */
+const CLONES: readonly (readonly [string, NumberClass, NumberClass])[] = [
+  ['decimal.js', Decimal, Precise],
+  ['big.js', Big, Object.assign(Big() as unknown as NumberClass, { DP: 5 })],
+  ['bignumber.js', BigNumber, BigNumber.clone({ DECIMAL_PLACES: 5 })],
+];
+
+describe('a clone of a class of numbers has its own settings beside the class, wherever both are cached,', () => {
+  const registered = (Numbers: NumberClass) => ({
+    class: Numbers,
+    serialize: String,
+    deserialize: (text: string) => new Numbers(text),
+  });
+
+  it.each(CLONES)('%s', async (_library, Whole, Clone) => {
+    const classes = { Whole: registered(Whole), Clone: registered(Clone) };
+    const { one, two } = podsForTest({}, { codec: { classes } });
+    const load = vi.fn(async () => [new Whole('1'), new Clone('1')]);
+    const expected = (await load()).map((each) => each.div(3).toString());
+    expect(expected[0]).not.toBe(expected[1]);
+    for (const cache of [one, one, two, two]) {
+      const numbers = (await cache.getOrSet('key', load)) as Quotient[];
+      expect(numbers.map((each) => each.div(3).toString())).toEqual(expected);
+    }
+    expect(load).toHaveBeenCalledTimes(2);
   });
 });
 

@@ -121,8 +121,8 @@ function prototypeOf(object: object): object | null {
   return Object.getPrototypeOf(object) as object | null;
 }
 
-/** Why this one instance can't be restored from its enumerable properties; `undefined`: it can. */
-export function instanceProblem(instance: object): string | undefined {
+/** Why this one instance of a class can't be restored from its enumerable properties; `undefined`: it can. */
+export function instanceProblem(instance: object, type: object): string | undefined {
   if (Object.getOwnPropertySymbols(instance).length > 0) {
     return 'it has a property under a symbol';
   }
@@ -137,31 +137,56 @@ export function instanceProblem(instance: object): string | undefined {
     if (isAccessor(instance, name, value)) {
       return 'it has an accessor of its own';
     }
-    if (typeof value === 'function' && !isOwnConstructor(instance, name)) {
-      return 'one of its properties is a function';
+    if (typeof value === 'function' && (name !== 'constructor' || value !== type)) {
+      return name === 'constructor'
+        ? 'its constructor is not that of its prototype'
+        : 'one of its properties is a function';
     }
   }
   return undefined;
 }
 
-/** Whether a property only repeats the `constructor` of the prototype, as decimal.js does it. */
-function isOwnConstructor(instance: object, name: string): boolean {
-  const prototype: unknown = Object.getPrototypeOf(instance);
-  return (
-    name === 'constructor' &&
-    typeof prototype === 'object' &&
-    prototype !== null &&
-    instance.constructor === prototype.constructor
-  );
+/**
+ * The class that an instance names in a property of its own, as decimal.js and big.js do it. The clones of such a class
+ * (`Decimal.clone`) have settings of their own and share one prototype, so only this property tells them apart.
+ */
+export function ownConstructorOf(instance: object): object | undefined {
+  return Object.hasOwn(instance, 'constructor') && typeof instance.constructor === 'function'
+    ? instance.constructor
+    : undefined;
 }
 
-/** The own enumerable properties of an instance, without a repeated `constructor`. */
-export function dataOfInstance(instance: object): Record<string, unknown> {
+const namesItself = new WeakMap<object, boolean>();
+
+/** Whether a class gives each instance a property `constructor`. */
+function givesConstructor(type: object): boolean {
+  let gives = namesItself.get(type);
+  if (gives === undefined) {
+    gives = /\.constructor\s*=[^=]/.test(Function.prototype.toString.call(type));
+    namesItself.set(type, gives);
+  }
+  return gives;
+}
+
+/** The own enumerable properties of an instance of a class, without a `constructor` that is this class. */
+export function dataOfInstance(instance: object, type: object): Record<string, unknown> {
   const data: Record<string, unknown> = { ...instance };
-  if (Object.hasOwn(data, 'constructor') && isOwnConstructor(instance, 'constructor')) {
+  if (ownConstructorOf(instance) === type) {
     delete data['constructor'];
   }
   return data;
+}
+
+/** Gives a restored instance the property that {@link dataOfInstance} leaves out. */
+export function restoreConstructor(instance: object, type: object): object {
+  return typeof type === 'function' && givesConstructor(type)
+    ? Object.defineProperty(instance, 'constructor', {
+        value: type,
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      })
+    : instance;
 }
 
 /** Why a class can't be stored under its own name; `undefined`: it can. */

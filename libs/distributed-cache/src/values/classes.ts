@@ -7,6 +7,8 @@ import {
   fingerprintOf,
   instanceProblem,
   nameProblem,
+  ownConstructorOf,
+  restoreConstructor,
 } from './class-safety.js';
 import { defineProperty, describeType, hasToJson, isObject } from './kinds.js';
 import { Refusal, withoutArticle } from './refusal.js';
@@ -123,7 +125,7 @@ export class ClassRegistry {
     if (!isObject(prototype) || prototype === Object.prototype) {
       return undefined;
     }
-    const known = this.#registered.get(prototype);
+    const known = this.#registered.get(ownConstructorOf(instance) ?? prototype);
     if (known !== undefined) {
       return known;
     }
@@ -155,7 +157,7 @@ export class ClassRegistry {
     if (problem !== undefined) {
       throw refusal(instance, problem);
     }
-    const type = instance.constructor;
+    const type = (Object.getPrototypeOf(instance) as object).constructor;
     const { name } = type;
     const ofName = nameProblem(name);
     if (ofName !== undefined) {
@@ -176,11 +178,11 @@ export class ClassRegistry {
     if (registered.serialize !== undefined) {
       return registered.serialize(instance);
     }
-    const problem = this.#problemOf(instance) ?? instanceProblem(instance);
+    const problem = this.#problemOf(instance) ?? instanceProblem(instance, registered.class);
     if (problem !== undefined) {
       throw refusal(instance, problem);
     }
-    return dataOfInstance(instance);
+    return dataOfInstance(instance, registered.class);
   }
 
   /** Copies an instance, data included. One that can't be copied is returned itself: a read must not fail. */
@@ -233,7 +235,7 @@ export class ClassRegistry {
         if (!isObject(instance) || Object.getPrototypeOf(instance) !== Object.prototype) {
           throw new TypeError('This is not the data of an instance');
         }
-        Object.setPrototypeOf(instance, registered.class.prototype);
+        restoreConstructor(Object.setPrototypeOf(instance, registered.class.prototype) as object, registered.class);
       }
     }
     return graph['value'];
@@ -253,6 +255,7 @@ export class ClassRegistry {
     this.#taken.add(name);
     this.#byName.set(registered.name, registered);
     into.set(registered.class.prototype, registered);
+    into.set(registered.class, registered);
     this.#hasSerializers ||= registered.serialize !== undefined;
     return registered;
   }
@@ -303,7 +306,7 @@ function withPrototype({ class: type }: RegisteredClass, data: unknown): object 
       defineProperty(instance, key, value);
     }
   }
-  return instance;
+  return restoreConstructor(instance, type);
 }
 
 function isVersion(version: unknown): version is number {

@@ -125,7 +125,7 @@ class PlainCopier {
       others.push(target);
     }
     this.#remember(instance, target);
-    return this.#fill(target, dataOfInstance(instance));
+    return this.#fill(target, dataOfInstance(instance, registered.class));
   }
 
   #copyMap(map: ReadonlyMap<unknown, unknown>): unknown {
