@@ -93,6 +93,10 @@ async function application(url) {
     () => cache.close(),
     () => other.close(),
   );
+  await until(
+    'Redis',
+    async () => (await cache.healthCheck()).redisConnected && (await other.healthCheck()).redisConnected,
+  );
   const text = new Registry();
   /** @type {import('prom-client').Registry<import('prom-client').OpenMetricsContentType>} */
   const open = new Registry();
