@@ -43,8 +43,15 @@ const expressions = boards.flatMap(([, board]) =>
 );
 const rules = [...RECORDING_RULES.map(({ expr }) => expr), ...ALERTS.map(({ expr }) => expr)];
 
+/** The rows of all metrics; some counters are reported in other places only. */
+const rows: readonly { readonly metric?: string }[] = Object.values({
+  ...COUNTERS,
+  ...GAUGES,
+  ...PROCESS_COUNTERS,
+  ...PROCESS_GAUGES,
+});
 const exported = new Set([
-  ...Object.values({ ...COUNTERS, ...GAUGES, ...PROCESS_COUNTERS, ...PROCESS_GAUGES }).map(({ metric }) => metric),
+  ...rows.flatMap(({ metric }) => metric ?? []),
   ...HISTOGRAMS.map(({ metric }) => metric),
   'cache_build_info',
 ]);
