@@ -36,6 +36,14 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
     firing: { [`cache_journal_overflows_total${ONE}`]: '0x1550 1x10' },
     silent: { [`cache_journal_overflows_total${ONE}`]: '3x1560' },
   },
+  CacheDiverged: {
+    labels: NAMESPACE,
+    firing: { [`cache_consistency_checks_total${all(NAMESPACE, ', result="diverged"')}`]: '0x1550 1x10' },
+    silent: {
+      [`cache_consistency_checks_total${all(NAMESPACE, ', result="diverged"')}`]: '1x1560',
+      [`cache_consistency_checks_total${all(NAMESPACE, ', result="equal"')}`]: '0+60x1560',
+    },
+  },
   CacheHitRatioDropped: {
     labels: NAMESPACE,
     firing: lookups(later('0+540', '810000+120'), later('0+60', '90000+480')),

@@ -43,15 +43,10 @@ const expressions = boards.flatMap(([, board]) =>
 );
 const rules = [...RECORDING_RULES.map(({ expr }) => expr), ...ALERTS.map(({ expr }) => expr)];
 
-/** The rows of all metrics; some counters are reported in other places only. */
-const rows: readonly { readonly metric?: string }[] = Object.values({
-  ...COUNTERS,
-  ...GAUGES,
-  ...PROCESS_COUNTERS,
-  ...PROCESS_GAUGES,
-});
+/** The rows of all metrics; a counter without a metric is in the JSON form only. */
+const rows = Object.values({ ...COUNTERS, ...GAUGES, ...PROCESS_COUNTERS, ...PROCESS_GAUGES });
 const exported = new Set([
-  ...rows.flatMap(({ metric }) => metric ?? []),
+  ...rows.flatMap((row) => ('metric' in row ? row.metric : [])),
   ...HISTOGRAMS.map(({ metric }) => metric),
   'cache_build_info',
 ]);

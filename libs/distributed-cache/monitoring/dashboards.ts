@@ -171,6 +171,12 @@ const ONE_NAMESPACE: readonly PanelSpec[] = [
 
 const PROCESSES: readonly PanelSpec[] = [
   {
+    title: 'Copies compared with Redis',
+    description: 'About one copy in L1 per second and process, by result. A diverged copy has missed a message.',
+    unit: 'ops',
+    queries: [['{{result}}', rate('cache_consistency_checks_total', 'result')]],
+  },
+  {
     title: 'Servers of Redis',
     description: 'Servers that a process can use and can not use: one, or the masters of a cluster.',
     unit: 'short',

@@ -45,6 +45,7 @@ const EVICTED = 'sum by (job, namespace) (rate(cache_evictions_total{reason="cap
 const SETS = 'sum by (job, namespace) (rate(cache_sets_total[15m]))';
 const FROM_REDIS = 'sum by (job, namespace) (rate(cache_hits_total{tier="redis"}[15m]))';
 const OVERFLOWS = 'sum by (job, instance) (increase(cache_journal_overflows_total[10m]))';
+const DIVERGED = 'sum by (job, namespace) (increase(cache_consistency_checks_total{result="diverged"}[30m]))';
 const MISMATCHES = 'sum by (job, namespace) (increase(cache_schema_mismatches_total[15m]))';
 
 export const ALERTS: readonly AlertRule[] = [
@@ -83,6 +84,15 @@ export const ALERTS: readonly AlertRule[] = [
     keepFiringFor: '10m',
     severity: 'warning',
     summary: 'The journal of {{ $labels.instance }} was full: a namespace is cleared when Redis is back',
+  },
+  {
+    alert: 'CacheDiverged',
+    expr: `${DIVERGED} > 0`,
+    data: [DIVERGED],
+    for: '0m',
+    keepFiringFor: '30m',
+    severity: 'warning',
+    summary: 'A process had a copy in L1 of {{ $labels.namespace }} that differed from Redis: it missed a message',
   },
   {
     alert: 'CacheHitRatioDropped',

@@ -250,17 +250,10 @@ export class DistributedCache {
         onDown: (reason) => this.onRedisDown(reason),
         onDoubtEnded: () => this.onDoubtEnded(),
         onNodeDown: (address, reason) => this.events.emit('redisConnectionFailed', { address, reason }),
-        onRefused: (refusal) => this.onRefused(refusal),
+        onRefused: (refusal) => reportRefusal(refusal, this.config.keyPrefix, this.events),
         onNodeLive: (address, downMs) => this.events.emit('redisConnected', { address, downMs }),
       },
     );
-  }
-
-  private onRefused(refusal: Refusal): void {
-    const effect = effectOf(refusal, this.config.keyPrefix);
-    if (effect !== undefined) {
-      this.events.emit('redisRefused', effect);
-    }
   }
 
   private onChanged(keys: readonly string[] | undefined, isMessage: boolean): void {
@@ -331,9 +324,7 @@ export class DistributedCache {
 
   private startEpoch(): void {
     this.stats.epochs++;
-    for (const cache of this.caches.values()) {
-      cache.invalidator.startEpoch();
-    }
+    this.caches.forEach(({ invalidator }) => invalidator.startEpoch());
   }
 
   private onRedisLive(downMs: number | undefined): void {
@@ -380,6 +371,13 @@ export class DistributedCache {
       return; // the connection is not in use yet, and a health check must not open it
     }
     this.events.emit('healthChecked', { health: await this.healthCheck() });
+  }
+}
+
+function reportRefusal(refusal: Refusal, keyPrefix: string, events: CacheEvents): void {
+  const effect = effectOf(refusal, keyPrefix);
+  if (effect !== undefined) {
+    events.emit('redisRefused', effect);
   }
 }
 
