@@ -135,7 +135,10 @@ function checkReferences() {
   const patterns = [
     { pages: /\.md$/, pattern: /\]\((?!\w+:|#)([^)#\s]+)/g },
     // The schematics hold the text of modules that they write into applications.
-    { pages: /^(?!dist\/schematics\/).+\.js$/, pattern: /(?:\bfrom |\brequire\()['"](\.[^'"]+)['"]|sourceMappingURL=(\S+)/g },
+    {
+      pages: /^(?!dist\/schematics\/).+\.js$/,
+      pattern: /(?:\bfrom |\brequire\()['"](\.[^'"]+)['"]|sourceMappingURL=(\S+)/g,
+    },
     { pages: /\.d\.ts$/, pattern: /(?:\bfrom |\bimport\()['"](\.[^'"]+)['"]/g },
   ];
   const broken = patterns.flatMap(({ pages, pattern }) =>
