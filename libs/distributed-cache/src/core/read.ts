@@ -135,8 +135,8 @@ export class EntryReader {
     const { loadMs, createdAtMs, expiresAtMs } = entry.header;
     const fullTtlMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && !flight.isTainted) {
-      // remedy: copy-keeps-rest-of-ttl
       const { graceMs } = this;
+      // remedy: copy-keeps-rest-of-ttl
       this.local.keep(key, forLocal, { ttlMs, graceMs, marks: tagVersions, loadMs, lifeMs: fullTtlMs, createdAtMs });
     }
     return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, fullTtlMs }, stamps };
