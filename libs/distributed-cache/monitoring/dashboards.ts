@@ -184,7 +184,7 @@ const PROCESSES: readonly PanelSpec[] = [
   },
   {
     title: 'Changes are received',
-    description: '1 while a process hears the changes of others; at 0 its L1 is not used.',
+    description: '1 while a process receives the changes of others; at 0 its L1 is not used.',
     unit: 'bool',
     queries: [['{{instance}}', `min by (instance) (cache_invalidation_live{${PROCESS}})`]],
   },

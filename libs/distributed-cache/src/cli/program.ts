@@ -68,7 +68,7 @@ const COMMANDS: readonly CommandRow[] = [
   },
   {
     usage: 'processes',
-    summary: 'who uses the cache, with which version and configuration',
+    summary: 'the processes that use the cache, with their version and configuration',
     load: async () => (await import('./look.js')).processes,
   },
   {

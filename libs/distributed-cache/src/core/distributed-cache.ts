@@ -242,7 +242,7 @@ export class DistributedCache {
         onChanged: (keys, isMessage) => this.onChanged(keys, isMessage),
         onTrackingUp: () => this.onTrackingUp(),
         onTrackingLost: () => this.onTrackingLost(),
-        onTrust: () => this.stats.judge(this.runtime),
+        onTrust: () => this.stats.updateDistrust(this.runtime),
         onLag: (lagMs) => this.stats.lag(lagMs),
         operations: this.stats,
         onHeartbeat: () => this.caches.forEach((cache) => void cache.invalidator.onHeartbeat()),
@@ -329,7 +329,7 @@ export class DistributedCache {
 
   private onRedisLive(downMs: number | undefined): void {
     const { config, events } = this;
-    this.stats.judge(this.runtime);
+    this.stats.updateDistrust(this.runtime);
     events.emit('redisConnected', { address: config.redisAddress ?? '', downMs: downMs ?? 0 });
     if (downMs === undefined) {
       void this.reportSharedPrefix();
@@ -355,7 +355,7 @@ export class DistributedCache {
 
   private onRedisDown(reason: string): void {
     const { config, events } = this;
-    this.stats.judge(this.runtime);
+    this.stats.updateDistrust(this.runtime);
     events.emit('redisConnectionFailed', { address: config.redisAddress ?? '', reason });
     if (this.canFallBack) {
       events.emit('fallbackOn', { reason });

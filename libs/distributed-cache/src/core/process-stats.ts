@@ -75,7 +75,7 @@ export class ProcessStats implements OperationObserver {
   }
 
   /** Looks whether L1 is passed over although Redis serves; to be called when that may have changed. */
-  judge({ redis, local }: Pick<CacheRuntime, 'redis' | 'local'>): void {
+  updateDistrust({ redis, local }: Pick<CacheRuntime, 'redis' | 'local'>): void {
     const nowMs = REAL_TIME.nowMs();
     if (this.distrustedSinceMs !== undefined) {
       this.distrustedMs += nowMs - this.distrustedSinceMs;
@@ -89,7 +89,7 @@ export class ProcessStats implements OperationObserver {
   snapshot(runtime: CacheRuntime): ProcessMetrics {
     const { redis, local } = runtime;
     const { scopes } = this;
-    this.judge(runtime);
+    this.updateDistrust(runtime);
     const { state, topology } = redis?.connection ?? {};
     const nodes = topology?.nodes.length ?? 0;
     const down = state === 'live' ? (topology?.down.length ?? 0) : state === 'down' ? nodes : 0;

@@ -13,7 +13,7 @@ import type {
   RunningLoad,
   TopKey,
 } from './questions.js';
-import { CounterHistory, RecentChanges } from './record.js';
+import { CounterHistory, RecentChanges, STEP_MS } from './record.js';
 
 /** The cache that the operations look at and change, as far as this module needs it. */
 export interface OperatedCache {
@@ -44,7 +44,6 @@ export interface TopOfAll extends TopEntry {
 /** The counters of one namespace, summed over processes. */
 export type SummedMetrics = Omit<CacheMetricsWire, 'redis_available' | 'fallback_enabled'>;
 
-const STEP_MS = 10_000;
 const DEFAULT_LISTED = 20;
 
 /**
@@ -53,7 +52,7 @@ const DEFAULT_LISTED = 20;
  * A question goes to every process by publish and subscribe, on the connections that are open already; the answers are
  * waited for 300 ms at most. While nothing is asked no message is sent. Where Redis can't be used, or does not permit the
  * topics (`&<prefix>:*`), the answer is that of this process alone and says so (`aloneBecause`). No answer carries a
- * cached value. Whoever has the password of Redis can ask these questions too, and can send wrong answers.
+ * cached value. Any client of Redis that may publish to these topics can ask the same questions, and can send wrong answers.
  *
  * A change (`evict`, `purge`, `clear`) is an ordinary call of the cache, with all its guarantees, and is recorded in the
  * audit trail.
@@ -88,7 +87,10 @@ export class CacheOperations {
     return this.processesOf.ignoredMessages;
   }
 
-  /** The processes that use this cache, with their state. */
+  /**
+   * The processes that use this cache, with their state.
+   * @param options.deadlineMs how long the answers are waited for, in milliseconds; default 300, here and below
+   */
   processes(options?: { deadlineMs?: number }): Promise<Gathered<ProcessFacts>> {
     return this.processesOf.ask('hello', {}, options?.deadlineMs);
   }
@@ -111,7 +113,7 @@ export class CacheOperations {
 
   /**
    * The entries of L1 that rank first in each process: see {@link mergeTop}. A key is given in the form that the tiers
-   * use, and contains what its call was given: shorten it with `describeKey` where that is nobody's business.
+   * use, and contains what its call was given: shorten it with `describeKey` before it is shown.
    * @param options.by default `uses`
    * @param options.count from 1 to 1000; default 20
    */
@@ -145,7 +147,11 @@ export class CacheOperations {
     return this.processesOf.ask('changes', { count: options.count ?? DEFAULT_LISTED }, options.deadlineMs);
   }
 
-  /** Deletes entries from both tiers, as `AsyncCache.deleteMany` does, and records it. */
+  /**
+   * Deletes entries from both tiers, as `AsyncCache.deleteMany` does, and records it. While Redis can't be used, the change
+   * is made there later, as with any deletion, and is not recorded.
+   * @throws CacheKeyError for a key that is not a well-formed non-empty string
+   */
   async evict(namespace: string, keys: readonly CacheKey[], operator: Operator = {}): Promise<OperatorChange> {
     let existed = 0;
     const names = keys.map(String);
@@ -156,7 +162,7 @@ export class CacheOperations {
     return { existed, notRecordedBecause };
   }
 
-  /** Makes every entry with one of these tags a miss, as `AsyncCache.invalidateTags` does, and records it. */
+  /** Makes every entry with one of these tags a miss, as `AsyncCache.invalidateTags` does, and records it; without Redis as {@link evict}. */
   async purge(namespace: string, tags: readonly string[], operator: Operator = {}): Promise<OperatorChange> {
     return {
       notRecordedBecause: await this.audited('purge', namespace, tags, operator, async () => {
@@ -166,7 +172,7 @@ export class CacheOperations {
     };
   }
 
-  /** Makes every entry of the namespace a miss, as `AsyncCache.clear` does, and records it. */
+  /** Makes every entry of the namespace a miss, as `AsyncCache.clear` does, and records it; without Redis as {@link evict}. */
   async clear(namespace: string, operator: Operator = {}): Promise<OperatorChange> {
     return {
       notRecordedBecause: await this.audited('clear', namespace, [], operator, async () => {

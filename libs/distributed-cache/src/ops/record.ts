@@ -5,7 +5,8 @@ import { type CounterSteps, MOST_STEPS, type RecentChange } from './questions.js
  * What a process remembers of its last hour: its counters in steps, and the last changes of which it has learned.
  */
 
-const STEP_MS = 10_000;
+/** The length of a step of the history, in milliseconds. */
+export const STEP_MS = 10_000;
 /** The namespaces that are recorded one by one; all others count only in the sum. About 40 KB each. */
 const MOST_NAMESPACES = 100;
 /** The counters that are recorded. */

@@ -39,7 +39,7 @@ export class ProcessTopics {
   }
 
   /** Passes a message to the listener of its topic. @returns whether there is one */
-  hear(topic: string, message: unknown): boolean {
+  receive(topic: string, message: unknown): boolean {
     const listener = this.listeners.get(topic);
     if (listener !== undefined && Buffer.isBuffer(message)) {
       listener(message);

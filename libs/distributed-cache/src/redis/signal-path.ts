@@ -209,7 +209,7 @@ export class SignalPath {
    * is one, because its topic is not the same on all servers (Redict 7.3 sends `__redict__:invalidat`)
    */
   receive(topic: string, message: unknown): boolean {
-    if (this.limits.topics.hear(topic, message)) {
+    if (this.limits.topics.receive(topic, message)) {
       return false;
     }
     if (topic !== this.proofTopic) {

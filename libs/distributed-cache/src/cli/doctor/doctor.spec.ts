@@ -169,8 +169,13 @@ const FAULTS: readonly Fault[] = [
   ],
   ['leases', 'a lease without an end', 'fail', () => withKeys(['SET', 'cache:{cache:users:key}:lease', 'token'])],
   ['ttl-and-load', 'an entry that lives shorter than its load took', 'warn', () => withEntry(envelope(1, 1000, 5000))],
-  ['invalidation', 'a process that hears no changes', 'fail', () => withProcess({ invalidation: 'lost' })],
-  ['invalidation', 'a process that hears only announcements', 'warn', () => withProcess({ invalidation: 'announced' })],
+  ['invalidation', 'a process that receives no changes', 'fail', () => withProcess({ invalidation: 'lost' })],
+  [
+    'invalidation',
+    'a process that receives only announcements',
+    'warn',
+    () => withProcess({ invalidation: 'announced' }),
+  ],
   ['journals', 'a process with changes that Redis does not have', 'warn', () => withProcess({ journalLength: 3 })],
   ['node', 'a process on an old Node', 'fail', () => withProcess({ node: '18.20.0' })],
   [
@@ -322,11 +327,11 @@ describe('finds', () => {
 
   it('tls: a password that crosses a network in the clear', () => {
     const check = CHECKS.find(({ id }) => id === 'tls');
-    const judge = (url: string) =>
-      check?.judge({ config: CacheConfig.resolve({ redis: { url } }, {}), env: {} } as Facts);
-    expect(judge('redis://:secret@redis.example.org')).toMatchObject({ status: 'warn' });
-    expect(judge('rediss://:secret@redis.example.org')).toMatchObject({ status: 'ok' });
-    expect(judge('redis://:secret@localhost')).toMatchObject({ status: 'ok' });
+    const find = (url: string) =>
+      check?.find({ config: CacheConfig.resolve({ redis: { url } }, {}), env: {} } as Facts);
+    expect(find('redis://:secret@redis.example.org')).toMatchObject({ status: 'warn' });
+    expect(find('rediss://:secret@redis.example.org')).toMatchObject({ status: 'ok' });
+    expect(find('redis://:secret@localhost')).toMatchObject({ status: 'ok' });
   });
 
   it('topology: the address of a replica', async () => {

@@ -9,7 +9,7 @@ const REACHABLE = { id: 'redis-reachable', about: 'Redis answers' };
 
 /** All checks, in their order. */
 export const CHECKS: readonly Check[] = [
-  { ...REACHABLE, judge: ({ config }) => ok(config.redisPlace ?? '') },
+  { ...REACHABLE, find: ({ config }) => ok(config.redisPlace ?? '') },
   ...SERVER_CHECKS,
   ...KEY_CHECKS,
   ...PROCESS_CHECKS,
@@ -21,7 +21,7 @@ interface Report {
 
 /** Runs all checks. */
 export function examine(facts: Facts): Report['checks'] {
-  return CHECKS.map(({ id, about, judge }) => Object.assign({ id, about }, judge(facts)));
+  return CHECKS.map(({ id, about, find }) => Object.assign({ id, about }, find(facts)));
 }
 
 /** Checks everything, and says what to do. */

@@ -273,7 +273,7 @@ export interface Check {
   readonly id: string;
   /** What must be true. */
   readonly about: string;
-  readonly judge: (facts: Facts) => Finding;
+  readonly find: (facts: Facts) => Finding;
 }
 
 export const ok = (found: string): Finding => ({ status: 'ok', found });

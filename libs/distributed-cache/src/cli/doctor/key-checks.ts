@@ -12,11 +12,11 @@ import {
 } from './facts.js';
 
 /** A check of the sampled keys. */
-function ofSample(judge: (sample: KeySample, facts: Facts) => Finding): (facts: Facts) => Finding {
+function ofSample(find: (sample: KeySample, facts: Facts) => Finding): (facts: Facts) => Finding {
   return (facts) =>
     facts.sample === undefined
       ? unknown('the keys can not be listed (SCAN, TYPE, PTTL, STRLEN, GETRANGE)')
-      : judge(facts.sample, facts);
+      : find(facts.sample, facts);
 }
 
 /** Some of the keys, for a person. */
@@ -37,7 +37,7 @@ export const KEY_CHECKS: readonly Check[] = [
   {
     id: 'foreign-keys',
     about: 'no other program writes keys under the key prefix',
-    judge: ofSample(({ foreign, size }) =>
+    find: ofSample(({ foreign, size }) =>
       foreign.length === 0
         ? ok(`${size} keys looked at`)
         : warn(some(foreign), 'Another program uses the prefix: give the cache its own (CACHE_KEY_PREFIX).'),
@@ -46,7 +46,7 @@ export const KEY_CHECKS: readonly Check[] = [
   {
     id: 'entry-version',
     about: 'no entry is of a later version of this library',
-    judge: ofSample(({ values }, { envelopeVersion }) => {
+    find: ofSample(({ values }, { envelopeVersion }) => {
       const later = values.filter(({ head }) => head !== undefined && head.version > envelopeVersion);
       return later.length === 0
         ? ok(`version ${envelopeVersion}`)
@@ -59,7 +59,7 @@ export const KEY_CHECKS: readonly Check[] = [
   {
     id: 'endless-entries',
     about: 'every entry has an end of its life in Redis',
-    judge: ofSample(({ values }) => {
+    find: ofSample(({ values }) => {
       const endless = values.filter(({ pttlMs }) => pttlMs === -1);
       return endless.length === 0
         ? ok('all have one')
@@ -72,7 +72,7 @@ export const KEY_CHECKS: readonly Check[] = [
   {
     id: 'large-entries',
     about: 'values are well below the limit above which they are not cached',
-    judge: ofSample(({ values }, { config: { maxValueBytes } }) => {
+    find: ofSample(({ values }, { config: { maxValueBytes } }) => {
       const sizes = values.map(({ bytes, head }) => head?.rawBytes ?? bytes);
       const largest = Math.max(0, ...sizes);
       const found = `largest ${bytesText(largest)}, limit ${bytesText(maxValueBytes)}`;
@@ -84,7 +84,7 @@ export const KEY_CHECKS: readonly Check[] = [
   {
     id: 'compression',
     about: 'compression makes values smaller',
-    judge: ofSample(({ values }) => {
+    find: ofSample(({ values }) => {
       const compressed = values.filter(({ head }) => head?.isCompressed === true);
       const raw = compressed.reduce((sum, { head }) => sum + (head?.rawBytes ?? 0), 0);
       const stored = compressed.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -103,7 +103,7 @@ export const KEY_CHECKS: readonly Check[] = [
   {
     id: 'leases',
     about: 'no lease outlives its load',
-    judge: ofSample(({ leases }) => {
+    find: ofSample(({ leases }) => {
       const stuck = leases.filter(({ pttlMs }) => pttlMs === -1 || pttlMs > LONGEST_LEASE_MS);
       return stuck.length === 0
         ? ok(`${leases.length} held`)
@@ -113,7 +113,7 @@ export const KEY_CHECKS: readonly Check[] = [
   {
     id: 'ttl-and-load',
     about: 'entries live longer than it takes to load them',
-    judge: ofSample(({ values }) => {
+    find: ofSample(({ values }) => {
       const short = values.filter(
         ({ head }) => head !== undefined && head.loadMs > head.expiresAtMs - head.createdAtMs,
       );
@@ -129,7 +129,7 @@ export const KEY_CHECKS: readonly Check[] = [
   {
     id: 'unused-tags',
     about: 'tags are there to be purged',
-    judge: ofSample(({ values }, { metrics, processes }) => {
+    find: ofSample(({ values }, { metrics, processes }) => {
       const tagged = values.filter(({ head }) => (head?.tags.length ?? 0) > 0);
       const namespaces = [...new Set(tagged.map(({ namespace }) => namespace))];
       const oldestS = Math.max(0, ...processes.answers.map(({ answer }) => answer.uptimeSeconds));

@@ -21,7 +21,7 @@ export const PROCESS_CHECKS: readonly Check[] = [
   {
     id: 'operations',
     about: 'the processes can be asked',
-    judge: ({ processes: { aloneBecause, answers, unanswered } }) => {
+    find: ({ processes: { aloneBecause, answers, unanswered } }) => {
       if (aloneBecause !== undefined) {
         return fail(aloneBecause, 'Grant &<prefix>:* +publish +subscribe: this program sees Redis alone.');
       }
@@ -34,7 +34,7 @@ export const PROCESS_CHECKS: readonly Check[] = [
   {
     id: 'invalidation',
     about: 'every process receives the changes of the others',
-    judge: (facts) => {
+    find: (facts) => {
       const deaf = processesWhere(facts, ({ invalidation }) => invalidation === 'lost' || invalidation === 'none');
       const partly = processesWhere(facts, ({ invalidation }) => invalidation === 'announced');
       if (deaf.length > 0) {
@@ -43,7 +43,7 @@ export const PROCESS_CHECKS: readonly Check[] = [
       return partly.length > 0
         ? warn(
             partly.join(', '),
-            'They hear of other programs only late: Redis 6, and the rights to CLIENT TRACKING and CLIENT ID.',
+            'They learn of changes by other programs only late: Redis 6, and the rights to CLIENT TRACKING and CLIENT ID.',
           )
         : ok('live');
     },
@@ -51,7 +51,7 @@ export const PROCESS_CHECKS: readonly Check[] = [
   {
     id: 'journals',
     about: 'no process waits for Redis to acknowledge changes',
-    judge: (facts) => {
+    find: (facts) => {
       const behind = processesWhere(facts, ({ journalLength }) => journalLength > 0);
       return behind.length === 0
         ? ok('empty')
@@ -64,7 +64,7 @@ export const PROCESS_CHECKS: readonly Check[] = [
   {
     id: 'same-settings',
     about: 'the processes of an application have one version and one configuration',
-    judge: ({ processes }) => {
+    find: ({ processes }) => {
       const [difference] = skewOf(processes);
       return difference === undefined
         ? ok('the same')
@@ -74,7 +74,7 @@ export const PROCESS_CHECKS: readonly Check[] = [
   {
     id: 'node',
     about: 'the processes run on a maintained version of Node',
-    judge: (facts) => {
+    find: (facts) => {
       const old = processesWhere(facts, ({ node }) => Number.parseInt(node, 10) < OLDEST_NODE);
       return old.length === 0
         ? ok([...new Set(facts.processes.answers.map(({ answer }) => answer.node))].join(', ') || process.versions.node)
@@ -84,7 +84,7 @@ export const PROCESS_CHECKS: readonly Check[] = [
   {
     id: 'one-ioredis',
     about: 'the application and this library load the same copy of ioredis',
-    judge: ({ clients: { application, library } }) => {
+    find: ({ clients: { application, library } }) => {
       if (library === undefined) {
         return unknown('ioredis is bundled');
       }
@@ -99,7 +99,7 @@ export const PROCESS_CHECKS: readonly Check[] = [
   {
     id: 'hit-rate',
     about: 'the cache answers more than a fifth of the lookups',
-    judge: ({ metrics }) => {
+    find: ({ metrics }) => {
       const low = metrics.filter(
         ({ total_requests: lookups, hit_rate_percent: rate }) => lookups >= FEW_LOOKUPS && rate < LOW_HIT_RATE,
       );
@@ -114,7 +114,7 @@ export const PROCESS_CHECKS: readonly Check[] = [
   {
     id: 'worthwhile-loads',
     about: 'loading takes longer than asking the cache',
-    judge: ({ metrics, pingsMs }) => {
+    find: ({ metrics, pingsMs }) => {
       const medianMs = pingsMs[Math.floor(pingsMs.length / 2)] ?? 0;
       const fast = metrics.filter(
         ({ loads, redis_hits: redisHits, hits, load_seconds_saved: savedS }) =>
@@ -131,7 +131,7 @@ export const PROCESS_CHECKS: readonly Check[] = [
   {
     id: 'large-copies',
     about: 'large values that are read often are not copied for each reader',
-    judge: ({ largest }) => {
+    find: ({ largest }) => {
       const copied = largest.filter(({ isCopied, uses }) => isCopied && uses >= MANY_USES);
       return copied.length === 0
         ? ok('none')

@@ -5,9 +5,9 @@ const MIB = 1_048_576;
 const NOT_TOLD = 'Redis does not tell';
 
 /** A check of each server; the worst finding counts. */
-function ofEach(judge: (server: ServerFacts, facts: Facts) => Finding): (facts: Facts) => Finding {
+function ofEach(find: (server: ServerFacts, facts: Facts) => Finding): (facts: Facts) => Finding {
   return (facts) => {
-    const findings = facts.servers?.map((server) => judge(server, facts)) ?? [];
+    const findings = facts.servers?.map((server) => find(server, facts)) ?? [];
     const worst = (['fail', 'warn', 'unknown'] as const).map((wanted) =>
       findings.find(({ status }) => status === wanted),
     );
@@ -24,7 +24,7 @@ export const SERVER_CHECKS: readonly Check[] = [
   {
     id: 'latency',
     about: 'an answer of Redis takes a small part of the deadline',
-    judge: ({ pingsMs, config: { deadlineMs } }) => {
+    find: ({ pingsMs, config: { deadlineMs } }) => {
       const medianMs = pingsMs[Math.floor(pingsMs.length / 2)] ?? 0;
       const found = `${medianMs.toFixed(2)} ms, deadline ${deadlineMs} ms`;
       if (medianMs > deadlineMs / 3) {
@@ -44,17 +44,17 @@ export const SERVER_CHECKS: readonly Check[] = [
   {
     id: 'version',
     about: 'the server can report changes of keys: Redis 6 or later',
-    judge: ofEach(({ info }) => {
+    find: ofEach(({ info }) => {
       const version = info.get('redis_version') ?? '';
       return Number.parseInt(version, 10) >= 6
         ? ok(`${info.get('server_name') ?? 'redis'} ${info.get('valkey_version') ?? version}`)
-        : fail(version, 'Processes only hear of changes that other processes announce: use Redis 6 or later.');
+        : fail(version, 'Processes only learn of changes that other processes announce: use Redis 6 or later.');
     }),
   },
   {
     id: 'tls',
     about: 'the certificate of Redis is verified; no password crosses a network in the clear',
-    judge: ({ config: { redis }, env }) => {
+    find: ({ config: { redis }, env }) => {
       if (redis.kind !== 'single') {
         return env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0' ? unverified() : ok(redis.kind);
       }
@@ -71,7 +71,7 @@ export const SERVER_CHECKS: readonly Check[] = [
   {
     id: 'permissions',
     about: 'the Redis user has the rights that the cache needs',
-    judge: ({ refusals, health }) => {
+    find: ({ refusals, health }) => {
       const refused = refusals
         .filter(({ reply }) => reply === 'NOPERM' || reply === 'ERR')
         .map(({ command }) => command);
@@ -92,7 +92,7 @@ export const SERVER_CHECKS: readonly Check[] = [
   {
     id: 'writes',
     about: 'Redis accepts writes',
-    judge: ({ refusals }) => {
+    find: ({ refusals }) => {
       const refused = refusals.find(({ reply }) => reply !== 'NOPERM' && reply !== 'ERR');
       return refused === undefined
         ? ok('accepted')
@@ -105,7 +105,7 @@ export const SERVER_CHECKS: readonly Check[] = [
   {
     id: 'memory',
     about: 'Redis has a memory limit, and evicts instead of refusing writes',
-    judge: ofEach((server) => {
+    find: ofEach((server) => {
       const policy = server.settings?.get('maxmemory-policy') ?? server.info.get('maxmemory_policy');
       const [limit, used] = [numberIn(server, 'maxmemory'), numberIn(server, 'used_memory')];
       const found = `${bytesText(used)} of ${limit === 0 ? 'no limit' : bytesText(limit)}, ${policy ?? 'policy unknown'}`;
@@ -134,7 +134,7 @@ export const SERVER_CHECKS: readonly Check[] = [
   {
     id: 'output-buffer',
     about: 'a burst of invalidations does not cut off the processes that listen',
-    judge: ofEach(({ settings }) => {
+    find: ofEach(({ settings }) => {
       const limits = settings?.get('client-output-buffer-limit');
       const [, hard, soft] = /pubsub (\d+) (\d+)/.exec(limits ?? '') ?? [];
       if (hard === undefined || soft === undefined) {
@@ -153,7 +153,7 @@ export const SERVER_CHECKS: readonly Check[] = [
   {
     id: 'replicas',
     about: 'with `strict`, each master has a replica to wait for',
-    judge: ofEach((server, { isStrict }) => {
+    find: ofEach((server, { isStrict }) => {
       const replicas = numberIn(server, 'connected_slaves');
       if (!isStrict) {
         return ok(`${replicas}, strict is off`);
@@ -166,7 +166,7 @@ export const SERVER_CHECKS: readonly Check[] = [
   {
     id: 'topology',
     about: 'the address leads to a master, and a Cluster is configured as one',
-    judge: ofEach((server, { config }) => {
+    find: ofEach((server, { config }) => {
       const role = server.info.get('role');
       const isNode = server.info.get('cluster_enabled') === '1';
       if (isNode && config.redis.kind !== 'cluster' && config.redis.kind !== 'client') {
@@ -189,7 +189,7 @@ export const SERVER_CHECKS: readonly Check[] = [
   {
     id: 'slots',
     about: 'all slots of a Cluster have a master',
-    judge: ofEach(({ info, clusterInfo }) => {
+    find: ofEach(({ info, clusterInfo }) => {
       if (info.get('cluster_enabled') !== '1') {
         return ok('no Cluster');
       }
@@ -205,7 +205,7 @@ export const SERVER_CHECKS: readonly Check[] = [
   {
     id: 'listeners',
     about: 'the invalidation messages take a small part of a core of Redis',
-    judge: ofEach((server) => {
+    find: ofEach((server) => {
       const listeners = numberIn(server, 'tracking_clients');
       const perSecond = writesPerSecond(server);
       const percent = (listeners * perSecond * MICROSECONDS_PER_MESSAGE) / 10_000;
@@ -221,7 +221,7 @@ export const SERVER_CHECKS: readonly Check[] = [
   {
     id: 'clock',
     about: 'the clocks of Redis and of this machine agree, so that times in logs can be compared',
-    judge: ({ clockAheadMs }) => {
+    find: ({ clockAheadMs }) => {
       if (clockAheadMs === undefined) {
         return unknown(NOT_TOLD);
       }
@@ -236,7 +236,7 @@ export const SERVER_CHECKS: readonly Check[] = [
 const MICROSECONDS_PER_MESSAGE = 2;
 const WRITES = ['set', 'del', 'unlink', 'rename', 'pexpire', 'eval', 'evalsha'];
 
-/** The writes of a mean second since the server started, whoever sent them. */
+/** The mean number of writes per second since the server started, of all clients. */
 function writesPerSecond(server: ServerFacts): number {
   const calls = WRITES.map((name) => Number(/calls=(\d+)/.exec(server.info.get(`cmdstat_${name}`) ?? '')?.[1] ?? 0));
   return calls.reduce((sum, each) => sum + each, 0) / Math.max(1, numberIn(server, 'uptime_in_seconds'));
