@@ -54,7 +54,7 @@ interface RedisListener {
   onChanged(keys: readonly string[] | undefined, isMessage: boolean): void;
   onTrackingUp(): void;
   onTrackingLost(): void;
-  /** Whether changes are received without doubt may have changed. */
+  /** An invalidation channel was lost, is live again, or is in doubt: L1 may be trusted no longer, or again. */
   onTrust(): void;
   /** See `SignalPathLimits.onLag`. */
   onLag(lagMs: number): void;
