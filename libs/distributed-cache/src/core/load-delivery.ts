@@ -67,17 +67,22 @@ export class LoadDelivery {
     isJoined: boolean,
     endWait: (() => void) | undefined,
   ): Promise<T> {
-    const { options } = request;
-    const startedAtMs = performance.now();
-    if (isJoined && request.traced !== undefined) {
-      Object.assign(request.traced, { collapsed: true });
+    const { options, traced } = request;
+    const startedAtMs = options?.hardTimeout === undefined ? 0 : performance.now();
+    if (isJoined && traced !== undefined) {
+      Object.assign(traced, { collapsed: true });
     }
-    const outcome = await this.outcomeInTime(request, flight, isJoined).finally(() => {
+    let outcome: LoadOutcome | 'outlived' | 'aborted';
+    try {
+      outcome = await this.resultInTime(request, flight, isJoined);
+    } catch (error) {
+      outcome = this.reasonToRepeat(request, flight, isJoined, error);
+    } finally {
       endWait?.();
-      if (request.traced !== undefined) {
-        request.traced.load = flight.traced;
+      if (traced !== undefined) {
+        traced.load = flight.traced;
       }
-    });
+    }
     if (typeof outcome !== 'string' && (!isJoined || outcome.source === 'tier' || outcome.isShareable)) {
       return this.read(request, outcome, isJoined) as T;
     }
@@ -97,39 +102,48 @@ export class LoadDelivery {
     this.recorder.miss(key, { stale: flight.stale !== undefined, collapsed: isJoined, stored: false });
   }
 
+  /** The outcome of a load, within the limits of one call. */
+  private resultInTime<T>(
+    { encodedKey, options }: LoadRequest<T>,
+    flight: Flight,
+    isJoined: boolean,
+  ): Promise<LoadOutcome> {
+    flight.addCall(options?.signal);
+    const result = isJoined ? this.flights.join(encodedKey, flight) : flight.result;
+    if (options === undefined || !hasLimits(options)) {
+      return result;
+    }
+    const limited = withinLimits(flight, result, options, !isJoined);
+    return options.signal === undefined ? limited : untilAborted(limited, options.signal);
+  }
+
   /**
-   * Waits for the outcome of a load within the limits of one call.
+   * Decides what a failed wait means for the call.
    * @returns for a call that has joined: `outlived` when the load exceeds its life, or has ended by a limit of the call
    * that began it; `aborted` when that call has been aborted, and the load with it
+   * @throws the error, if it concerns this call
    */
-  private async outcomeInTime<T>(
+  private reasonToRepeat<T>(
     { key, encodedKey, options }: LoadRequest<T>,
     flight: Flight,
     isJoined: boolean,
-  ): Promise<LoadOutcome | 'outlived' | 'aborted'> {
+    error: unknown,
+  ): 'outlived' | 'aborted' {
     const signal = options?.signal;
-    flight.addCall(signal);
-    try {
-      const result = isJoined ? this.flights.join(encodedKey, flight) : flight.result;
-      const limited =
-        options !== undefined && hasLimits(options) ? withinLimits(flight, result, options, !isJoined) : result;
-      return await (signal === undefined ? limited : untilAborted(limited, signal));
-    } catch (error) {
-      if (!isJoined) {
-        flight.onCallerGone(signal?.aborted === true ? signal.reason : undefined);
-      }
-      if (signal?.aborted === true) {
-        if (flight.removeCall()) {
-          this.flights.abandon(encodedKey, flight, signal.reason);
-        }
-      } else if (isJoined && (error instanceof FlightOutlivedError || isTimeoutOfAnotherCall(flight, error, options))) {
-        return 'outlived';
-      } else if (isJoined && this.isAbortOfCaller(flight, error)) {
-        return 'aborted';
-      }
-      this.countFailure(key, flight, isJoined);
-      throw error;
+    if (!isJoined) {
+      flight.onCallerGone(signal?.aborted === true ? signal.reason : undefined);
     }
+    if (signal?.aborted === true) {
+      if (flight.removeCall()) {
+        this.flights.abandon(encodedKey, flight, signal.reason);
+      }
+    } else if (isJoined && (error instanceof FlightOutlivedError || isTimeoutOfAnotherCall(flight, error, options))) {
+      return 'outlived';
+    } else if (isJoined && this.isAbortOfCaller(flight, error)) {
+      return 'aborted';
+    }
+    this.countFailure(key, flight, isJoined);
+    throw error;
   }
 
   /**
