@@ -32,7 +32,6 @@ export function isEnvelope(bytes: Buffer): boolean {
 }
 
 export const ENVELOPE_VERSION = 1;
-const VERSION = ENVELOPE_VERSION;
 const STAMPS_AT = 29;
 const CRC_BYTES = 4;
 const MAX_UINT32 = 0xffff_ffff;
@@ -44,7 +43,7 @@ const ENCRYPTED = 1 << 6;
 /** How a value was turned into text: plain JSON, devalue's notation, or the value `undefined`, which needs no text. */
 export type TextSerializerId = 'json' | 'rich' | 'undefined';
 
-/** How a value was serialized: as text, or as a head and a body of bytes (bytes-payload.ts). */
+/** How a value was serialized: as text, or as a head and a body of bytes. */
 export type SerializerId = TextSerializerId | 'bytes';
 
 export type CompressorId = 'none' | 'gzip' | 'deflate' | 'brotli' | 'zstd' | 'lz4' | 'snappy';
@@ -125,7 +124,7 @@ export function writeEnvelope(
   const payloadBytes = typeof bytes === 'string' ? payload.rawBytes : bytes.length;
   const entry = Buffer.allocUnsafe(payloadAt + payloadBytes + (sealer?.overheadBytes ?? 0));
   entry[0] = ENVELOPE_MAGIC;
-  entry[1] = VERSION;
+  entry[1] = ENVELOPE_VERSION;
   entry[2] =
     SERIALIZERS.indexOf(payload.serializer) |
     (COMPRESSORS.indexOf(payload.compressor) << 3) |
@@ -159,8 +158,8 @@ export function readEnvelope(bytes: Buffer, stampReader = new StampReader()): Op
   if (bytes[0] !== ENVELOPE_MAGIC) {
     throw new CorruptEntryError('it has no envelope');
   }
-  if (bytes[1] !== VERSION) {
-    throw new CorruptEntryError(`its format version is ${bytes[1]}, this program reads version ${VERSION}`);
+  if (bytes[1] !== ENVELOPE_VERSION) {
+    throw new CorruptEntryError(`its format version is ${bytes[1]}, this program reads version ${ENVELOPE_VERSION}`);
   }
   const crcAt = STAMPS_AT + bytes.readUInt16BE(27);
   const payloadAt = crcAt + CRC_BYTES;
@@ -191,36 +190,20 @@ export function readEnvelope(bytes: Buffer, stampReader = new StampReader()): Op
   };
 }
 
-/** What the beginning of an entry tells. */
-export interface EnvelopeHead {
+/** What the first bytes of an entry say. */
+export interface EnvelopeHead extends EntryHeader {
   readonly version: number;
-  readonly createdAtMs: number;
-  readonly expiresAtMs: number;
-  readonly loadMs: number;
   readonly rawBytes: number;
   readonly isCompressed: boolean;
-  /** The names of its tags, as far as they are within the bytes. */
-  readonly tags: readonly string[];
 }
 
 /**
- * Reads the beginning of an entry, unchecked: a part of its bytes has no checksum. For statistics only.
- * @param bytes the first bytes of the entry
- * @returns `undefined` for a value that is no entry
+ * Reads the first bytes of an entry without its checksum: for statistics and comparisons, not for a value. Never throws.
+ * @returns the head, with those stamps that are complete within the bytes; `undefined` for a value without an envelope
  */
-export function peekEnvelope(bytes: Buffer): EnvelopeHead | undefined {
+export function readHead(bytes: Buffer): EnvelopeHead | undefined {
   if (!isEnvelope(bytes) || bytes.length < STAMPS_AT) {
     return undefined;
-  }
-  const end = Math.min(bytes.length, STAMPS_AT + bytes.readUInt16BE(27));
-  const tags: string[] = [];
-  for (let at = STAMPS_AT; at + 2 < end;) {
-    const nameEnd = at + 2 + bytes.readUInt16BE(at);
-    if (nameEnd >= end) {
-      break;
-    }
-    tags.push(bytes.toString('utf8', at + 2, nameEnd));
-    at = nameEnd + 1 + bytes.readUInt8(nameEnd);
   }
   return {
     version: bytes.readUInt8(1),
@@ -229,33 +212,8 @@ export function peekEnvelope(bytes: Buffer): EnvelopeHead | undefined {
     loadMs: bytes.readUInt32BE(19),
     rawBytes: bytes.readUInt32BE(23),
     isCompressed: (bytes.readUInt8(2) & ~ENCRYPTED) >> 3 > 0,
-    tags: tags.filter((name) => !name.startsWith('#')),
+    stamps: readStamps(bytes, STAMPS_AT, Math.min(bytes.length, STAMPS_AT + bytes.readUInt16BE(27))).stamps,
   };
-}
-
-/** What the first bytes of an entry say. */
-export interface EntryHead {
-  /** When the value was stored, in the Redis server's time; `NaN` for bytes without an envelope of this version. */
-  readonly createdAtMs: number;
-  /** `undefined` when they do not fit into the bytes. */
-  readonly stamps: readonly Stamp[] | undefined;
-}
-
-/** Reads the first bytes of an entry, without its checksum: for a comparison, not for a value. Never throws. */
-export function readHead(bytes: Buffer): EntryHead {
-  if (bytes.length < STAMPS_AT || bytes[0] !== ENVELOPE_MAGIC || bytes[1] !== VERSION) {
-    return { createdAtMs: Number.NaN, stamps: undefined };
-  }
-  const stampsEnd = STAMPS_AT + bytes.readUInt16BE(27);
-  const isWhole = stampsEnd + CRC_BYTES <= bytes.length;
-  try {
-    return {
-      createdAtMs: bytes.readDoubleBE(3),
-      stamps: isWhole ? readStamps(bytes, STAMPS_AT, stampsEnd) : undefined,
-    };
-  } catch {
-    return { createdAtMs: Number.NaN, stamps: undefined };
-  }
 }
 
 /** The CRC-32 of the whole entry except the checksum itself. */
@@ -341,34 +299,38 @@ export class StampReader {
   private lastBytes: Buffer = Buffer.alloc(0);
   private last: readonly Stamp[] = [];
 
-  /** Reads the stamps between two offsets. @throws CorruptEntryError as {@link readStamps} */
+  /**
+   * Reads the stamps between two offsets.
+   * @throws CorruptEntryError when the inner lengths don't add up to the outer length
+   */
   read(entry: Buffer, from: number, to: number): readonly Stamp[] {
     const { lastBytes } = this;
     if (to - from !== lastBytes.length || lastBytes.compare(entry, from, to) !== 0) {
-      this.last = readStamps(entry, from, to);
+      const { stamps, end } = readStamps(entry, from, to);
+      if (end !== to) {
+        throw new CorruptEntryError('its stamps are cut off');
+      }
+      this.last = stamps;
       this.lastBytes = Buffer.from(entry.subarray(from, to)); // a copy: a view would keep the whole entry in memory
     }
     return this.last;
   }
 }
 
-/**
- * Reads the stamps between two offsets. At least two more bytes must follow them (the checksum does).
- * @throws CorruptEntryError when the inner lengths don't add up to the outer length
- */
-function readStamps(entry: Buffer, from: number, to: number): Stamp[] {
+/** Reads the stamps between two offsets, as far as they are complete. */
+function readStamps(entry: Buffer, from: number, to: number): { readonly stamps: Stamp[]; readonly end: number } {
   const stamps: Stamp[] = [];
-  let next = from;
-  while (next < to) {
-    const nameAt = next + 2;
-    const nameEnd = nameAt + entry.readUInt16BE(next);
+  let end = from;
+  while (end + LENGTHS_BYTES <= to) {
+    const nameAt = end + 2;
+    const nameEnd = nameAt + entry.readUInt16BE(end);
     const stampAt = nameEnd + 1;
     const stampEnd = stampAt > to ? Infinity : stampAt + entry.readUInt8(nameEnd);
     if (stampEnd > to) {
-      throw new CorruptEntryError('its stamps are cut off');
+      break;
     }
     stamps.push([entry.toString('utf8', nameAt, nameEnd), entry.toString('utf8', stampAt, stampEnd)]);
-    next = stampEnd;
+    end = stampEnd;
   }
-  return stamps;
+  return { stamps, end };
 }

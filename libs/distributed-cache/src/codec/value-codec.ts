@@ -9,7 +9,6 @@ import {
   parseJsonText,
   toRefusedError,
 } from '../values/index.js';
-import { readBytesPayload, writeBytesPayload } from './bytes-payload.js';
 import { compress, type CompressedBytes, decompress } from './compressors.js';
 import type { CompressorId, EncodedPayload, SerializerId, TextSerializerId } from './envelope.js';
 import { parseRichText, writeRichText } from './rich-text.js';
@@ -263,4 +262,47 @@ function writeText(value: unknown, isJson: boolean, exact: boolean): SerializedV
   return isJson
     ? { serializer: 'json', text: JSON.stringify(value), exact }
     : { serializer: 'rich', text: writeRichText(value), exact };
+}
+
+/*
+ * The payload of kind `bytes`:
+ *
+ *    0  length of the head  uint32, big-endian
+ *    4  head                a JSON object, UTF-8
+ *    …  body                to the end
+ */
+const LENGTH_BYTES = 4;
+
+/**
+ * Writes head and body into one new buffer.
+ * @throws ValueRefusedError (`unserializable`) for a head that JSON does not keep
+ */
+function writeBytesPayload({ head, body }: BytesValue): Buffer {
+  const { isJson, isExact } = inspectValue(head);
+  if (!isJson || !isExact) {
+    throw new ValueRefusedError('unserializable', 'the head of bytes that is not plain JSON');
+  }
+  const text = JSON.stringify(head);
+  const bodyAt = LENGTH_BYTES + Buffer.byteLength(text);
+  const payload = Buffer.allocUnsafe(bodyAt + body.length);
+  payload.writeUInt32BE(bodyAt - LENGTH_BYTES, 0);
+  payload.write(text, LENGTH_BYTES);
+  payload.set(body, bodyAt);
+  return payload;
+}
+
+/**
+ * Reads a value; its body is a copy, so that L1 does not keep the buffer of the answer of Redis.
+ * @throws CorruptEntryError for any bytes that {@link writeBytesPayload} does not write, and no other error
+ */
+function readBytesPayload(payload: Buffer): BytesValue {
+  const bodyAt = payload.length < LENGTH_BYTES ? Infinity : LENGTH_BYTES + payload.readUInt32BE(0);
+  if (bodyAt > payload.length) {
+    throw new CorruptEntryError('the head of its bytes is cut off');
+  }
+  const head = parseJsonText(payload.toString('utf8', LENGTH_BYTES, bodyAt));
+  if (typeof head !== 'object' || head === null || Array.isArray(head)) {
+    throw new CorruptEntryError('the head of its bytes is not an object');
+  }
+  return new BytesValue(head as Record<string, unknown>, payload.subarray(bodyAt));
 }

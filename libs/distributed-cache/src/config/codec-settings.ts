@@ -1,10 +1,19 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { compressorOf } from '../codec/index.js';
-import type { AnyClass, ClassRegistration, CompressionCodec, CachedClassOptions, ClassOptions } from './options.js';
+import {
+  type AnyClass,
+  type CachedClassOptions,
+  CLASS_OPTIONS,
+  type ClassOptions,
+  type ClassRegistration,
+  type CODEC_OPTIONS,
+  type COMPRESSION_OPTIONS,
+  type CompressionCodec,
+  type ENCRYPTION_OPTIONS,
+} from './codec-schema.js';
 import { ProblemList, show } from './problems.js';
 import { OptionReader } from './reader.js';
 import { type Given, isRecord, NAME, type Resolved } from './rules.js';
-import { CLASS_OPTIONS, type CODEC_OPTIONS, type COMPRESSION_OPTIONS, type ENCRYPTION_OPTIONS } from './schema.js';
 
 /** The compression as code gives it. */
 export type CompressionSettings = Given<typeof COMPRESSION_OPTIONS>;

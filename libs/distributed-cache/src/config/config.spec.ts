@@ -1,7 +1,17 @@
 import { inspect } from 'node:util';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { ConfigurationError } from '../errors/index.js';
-import { CacheConfig, DEFAULTS, ENVIRONMENT_VARIABLES, type ResolvedNamespace, type ResolvedRedis } from './index.js';
+import {
+  CacheConfig,
+  type CompressionCodec,
+  DEFAULTS,
+  type DistributedCacheOptions,
+  type Duration,
+  ENVIRONMENT_VARIABLES,
+  type RedisOption,
+  type ResolvedNamespace,
+  type ResolvedRedis,
+} from './index.js';
 import { durationBetween, oneOf, type OptionRow } from './rules.js';
 import { CACHE_OPTIONS } from './schema.js';
 
@@ -78,6 +88,15 @@ describe('CacheConfig without options and variables', () => {
     expectTypeOf(config.namespace('x')).toEqualTypeOf<ResolvedNamespace>();
     expectTypeOf(config.redisAddress).toEqualTypeOf<string | undefined>();
     expectTypeOf(DEFAULTS.values).toEqualTypeOf<'cloned'>();
+    expectTypeOf<
+      Pick<DistributedCacheOptions, 'ttl' | 'enabled' | 'redis' | 'fallback' | 'compression'>
+    >().toEqualTypeOf<{
+      ttl?: Duration;
+      enabled?: boolean;
+      redis?: RedisOption;
+      fallback?: false | { ttl?: Duration };
+      compression?: false | { thresholdBytes?: number; codec?: CompressionCodec };
+    }>();
     expectTypeOf<Parameters<typeof CacheConfig.fromEnv>>().toEqualTypeOf<[env?: NodeJS.ProcessEnv]>();
     // @ts-expect-error -- a plain string is no duration
     expect(() => CacheConfig.resolve({ ttl: '5 minutes' }, {})).toThrow(ConfigurationError);

@@ -1,3 +1,4 @@
+import { CODEC_OPTIONS, COMPRESSION_OPTIONS, ENCRYPTION_OPTIONS } from './codec-schema.js';
 import {
   type EncryptionKeys,
   readClasses,
@@ -8,21 +9,21 @@ import {
   type CompressionSettings,
 } from './codec-settings.js';
 import { DEFAULTS } from './derived.js';
-import type { DistributedCacheOptions, NamespaceOptions, ResolvedRedis, ValuesMode } from './options.js';
 import { ProblemList, show } from './problems.js';
 import { EnvironmentReader, OptionReader, withDefaults } from './reader.js';
 import { describeRedis } from './redis-address.js';
+import type { ResolvedRedis } from './redis-schema.js';
 import { originOfRedis, resolveRedis } from './redis.js';
 import { BOOLEAN, isRecord, type Resolved, type Given, NAME } from './rules.js';
 import {
   CACHE_OPTIONS,
-  CODEC_OPTIONS,
-  COMPRESSION_OPTIONS,
-  ENCRYPTION_OPTIONS,
+  type DistributedCacheOptions,
   FALLBACK_OPTIONS,
   LOCAL_OPTIONS,
   NAMESPACE_OPTIONS,
+  type NamespaceOptions,
   TTL_OPTIONS,
+  type ValuesMode,
 } from './schema.js';
 
 const BYTES_PER_MIB = 1_048_576;

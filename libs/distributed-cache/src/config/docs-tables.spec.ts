@@ -30,6 +30,21 @@ describe('the documentation of the configuration', () => {
     expect(read('docs/configuration.md')).toContain('| `local.maxMemoryMb` ');
   });
 
+  it('has a docstring at every option of a derived type, which editors show', () => {
+    const files = ['schema', 'codec-schema', 'redis-schema'].map((name) =>
+      read(`libs/distributed-cache/src/config/${name}.ts`),
+    );
+    const tables = files.flatMap(
+      (text) => text.match(/^export const \w+ = \{\n(?: .*\n)*\} as const satisfies OptionTable;/gm) ?? [],
+    );
+    expect(tables.length).toBeGreaterThan(6);
+    const rows = tables.flatMap((table) =>
+      table.split('\n').map((line, index, lines) => [lines[index - 1], line] as const),
+    );
+    const bare = rows.filter(([above, line]) => /^ {2}\w+: \{/.test(line) && above?.endsWith('*/') !== true);
+    expect(bare).toEqual([]);
+  });
+
   it('shows the message that a wrong configuration really makes', () => {
     const options = { ttl: '5 minutes', local: { maxMemory: 50 } };
     const env = { REDIS_PORT: 'tcp://10.0.0.1:6379', REDIS_SSL: 'yes', CACHE_TTL_TRENDS: '-1' };

@@ -31,13 +31,10 @@ export type {
   CodecOptions,
   CompressionCodec,
   CompressionOptions,
-  DistributedCacheOptions,
   EncryptionOptions,
-  EntryFormat,
+} from './codec-schema.js';
+export type {
   HostAndPort,
-  LocalOptions,
-  Migrate,
-  NamespaceOptions,
   RedisClientOption,
   RedisClusterOptions,
   RedisConnectionOptions,
@@ -45,11 +42,25 @@ export type {
   RedisOption,
   RedisStoreOption,
   ResolvedRedis,
-  SchemaResult,
-  StandardSchemaV1,
-  ValidateMode,
-  ValuesMode,
-} from './options.js';
-export { DURATION_FORMS, isRecord, isStandardSchema, NAME, type Rule, STANDARD_SCHEMA } from './rules.js';
-export { NAMESPACE_OPTIONS } from './schema.js';
+} from './redis-schema.js';
+export {
+  DURATION_FORMS,
+  isRecord,
+  isStandardSchema,
+  NAME,
+  type Rule,
+  type SchemaResult,
+  STANDARD_SCHEMA,
+  type StandardSchemaV1,
+} from './rules.js';
+export {
+  type DistributedCacheOptions,
+  type EntryFormat,
+  type LocalOptions,
+  type Migrate,
+  NAMESPACE_OPTIONS,
+  type NamespaceOptions,
+  type ValidateMode,
+  type ValuesMode,
+} from './schema.js';
 export { suggest } from './reader.js';

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import type { HostAndPort, RedisConnectionOptions, ResolvedRedis } from './options.js';
+import type { HostAndPort, RedisConnectionOptions, ResolvedRedis } from './redis-schema.js';
 import { HOST, PORT } from './rules.js';
 
 /*

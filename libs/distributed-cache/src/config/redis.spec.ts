@@ -2,7 +2,7 @@ import { Cluster, Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { ConfigurationError } from '../errors/index.js';
 import { CacheConfig } from './config.js';
-import type { ResolvedRedis } from './options.js';
+import type { ResolvedRedis } from './redis-schema.js';
 
 const HOST = { host: 'localhost', port: 6379, db: 0, tls: false };
 

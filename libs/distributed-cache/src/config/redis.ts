@@ -1,19 +1,22 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
-import { checkClient, checkClusterOptions, checkConnectionOptions } from './client-option-rules.js';
 import { DEFAULTS, type EnvironmentVariableName } from './derived.js';
-import type { HostAndPort, ResolvedRedis } from './options.js';
 import { maskAddress, type ProblemList, show } from './problems.js';
 import { type EnvironmentReader, OptionReader } from './reader.js';
 import { type Connection, HOST_LIST_RULE, type ParsedRedisUrl, parseHosts, parseRedisUrl } from './redis-address.js';
-import { BOOLEAN, HOST, isRecord } from './rules.js';
 import {
-  type CACHE_OPTIONS,
+  checkClient,
+  checkClusterOptions,
+  checkConnectionOptions,
   CLIENT_OPTIONS,
   CLUSTER_OPTIONS,
   HOST_OPTIONS,
+  type HostAndPort,
   REDIS_OPTIONS,
+  type ResolvedRedis,
   STORE_OPTIONS,
-} from './schema.js';
+} from './redis-schema.js';
+import { BOOLEAN, HOST, isRecord } from './rules.js';
+import type { CACHE_OPTIONS } from './schema.js';
 
 type ConnectionReader = OptionReader<typeof REDIS_OPTIONS>;
 

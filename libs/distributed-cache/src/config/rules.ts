@@ -1,12 +1,22 @@
 import { isIPv6 } from 'node:net';
-import { isDuration, toMs } from './duration.js';
-import type { StandardSchemaV1 } from './options.js';
+import { type Duration, isDuration, toMs } from './duration.js';
 import { maskAddress, show } from './problems.js';
 
-/** How the value of an option is checked. */
-export interface Rule<Value> {
+/** The type of an option. */
+interface Typed<Raw> {
   /** The type in the documentation. */
   readonly type: string;
+  /** The type in TypeScript. No object has this property; as a result its type keeps its name, such as `Duration`. */
+  readonly given?: () => Raw;
+}
+
+/** The type of an option that a function of its own reads. @param type for the documentation */
+export function typed<Raw>(type: string): Typed<Raw> {
+  return { type };
+}
+
+/** How the value of an option is checked. `Raw`: the option as code gives it. */
+export interface Rule<Value, Raw = Value> extends Typed<Raw> {
   /** The sentence of an error message about what is allowed in code. */
   readonly allowed: string;
   /** The value in the form in which the cache uses it, or `undefined` for a wrong one. */
@@ -18,7 +28,7 @@ export interface Rule<Value> {
 }
 
 /** A rule for values that an environment variable can give, too. */
-export interface TextRule<Value> extends Rule<Value> {
+export interface TextRule<Value, Raw = Value> extends Rule<Value, Raw> {
   readonly variable: {
     /** The sentence of an error message about what is allowed in the variable. */
     readonly allowed: string;
@@ -44,7 +54,7 @@ interface Facts<Value> {
 }
 
 interface Ruled<Value> extends Facts<Value> {
-  readonly rule: TextRule<Value>;
+  readonly rule: TextRule<Value, unknown>;
 }
 
 /** An option whose value is no text: it has neither a variable nor a fixed default. */
@@ -54,9 +64,8 @@ interface RuledInCode extends Facts<never> {
 }
 
 /** An option that a function of its own reads. */
-interface Unruled extends Facts<string | boolean> {
+interface Unruled extends Facts<string | boolean>, Typed<unknown> {
   readonly rule?: undefined;
-  readonly type: string;
 }
 
 /** One option in the tables of schema.ts. */
@@ -66,8 +75,14 @@ export type OptionRow =
 /** One level of the options: its rows by the names of the options. */
 export type OptionTable = Readonly<Record<string, OptionRow>>;
 
+/** The rows of an interface whose options are not all optional: an option without a row does not compile. */
+export type Rows<Options> = { readonly [Name in keyof Required<Options>]: OptionRow };
+
+/** An option as code gives it, by its row. */
+export type GivenOf<Row> = Row extends { readonly rule: Typed<infer Raw> } | Typed<infer Raw> ? Raw : never;
+
 /** The value of an option in the form of its rule. */
-export type ValueOf<Row> = Row extends { readonly rule: Rule<infer Value> } ? Value : never;
+export type ValueOf<Row> = Row extends { readonly rule: Rule<infer Value, unknown> } ? Value : never;
 
 type FieldOf<Name, Row> = Row extends { readonly field: infer Field extends string } ? Field : Name;
 type RuledField<Name, Row> = Row extends { readonly rule: object } ? FieldOf<Name, Row> : never;
@@ -127,7 +142,7 @@ function numeric(allowed: string, isAllowed: (value: number) => boolean): TextRu
 export const DURATION_FORMS = "seconds as a number, or a string with its unit ('300ms', '5m', '24h')";
 
 /** A duration. @param minMs 0 or 1: whether a duration of 0 makes sense */
-export function durationBetween(minMs: 0 | 1, maxMs: number): TextRule<number> {
+export function durationBetween(minMs: 0 | 1, maxMs: number): TextRule<number, Duration> {
   const accept = (value: unknown) => {
     const ms = isDuration(value) ? toMs(value) : Number.NaN;
     return ms >= minMs && ms <= maxMs ? ms : undefined;
@@ -191,6 +206,24 @@ export function functionOf<Signature extends (...args: never[]) => unknown>(type
     accept: (value) => (typeof value === 'function' ? (value as Signature) : undefined),
   };
 }
+
+/**
+ * Standard Schema, version 1 (https://standardschema.dev): the interface that zod, valibot, arktype and others share.
+ * Only the part in use is declared, so that no package is needed for it.
+ */
+export interface StandardSchemaV1<Input = unknown, Output = Input> {
+  readonly '~standard': {
+    readonly version: 1;
+    readonly vendor: string;
+    /** Checks a value, synchronously or with a promise. */
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
+  };
+}
+
+/** The value as the schema outputs it, or the issues. */
+export type SchemaResult<Output> =
+  { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly object[] };
 
 export const STANDARD_SCHEMA: Rule<StandardSchemaV1> = {
   type: 'StandardSchemaV1',

@@ -137,12 +137,9 @@ export class ConsistencyChecks {
   ): Promise<boolean> {
     const head = await tier.readHead(layout.valueKey(key));
     if (head?.createdAtMs !== createdAtMs) {
-      if (Number.isNaN(head?.createdAtMs)) {
-        throw new Error('The entry has no envelope: it is text for or of other programs');
-      }
       return false;
     }
-    const stamps = (head.stamps ?? []).filter(([name]) => name === CLEAR || !name.startsWith('#'));
+    const stamps = head.stamps.filter(([name]) => name === CLEAR || !name.startsWith('#'));
     const present = await Promise.all(
       stamps.map(([name]) => tier.readStamp(name === CLEAR ? layout.clearStampKey : layout.tagStampKey(name))),
     );

@@ -15,7 +15,7 @@ import {
   type ValueOrigin,
   type ValuesMode,
 } from '../local/index.js';
-import { type ClassRegistry, freezeTree, inspectValue, isObject, toRefusedError } from '../values/index.js';
+import { type ClassRegistry, inspectValue, isObject, prepareTree, toRefusedError } from '../values/index.js';
 import { type EntryLife, XFETCH_HORIZON } from './entry-options.js';
 import type { CacheRuntime } from './runtime.js';
 
@@ -273,7 +273,7 @@ export class LocalValues {
       const remake = (): unknown => this.codec.parse(text).value;
       return { stored: { value: undefined, bytes: 0, form: 'own', spare: { value }, remake }, forLocal };
     }
-    freezeTree(value);
+    prepareTree(value, { flattens: false, freezes: true, isAscii });
     return { stored: { value, bytes: 0, form: 'frozen', isTree: true }, forLocal };
   }
 

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { CacheConfig } from '../config/index.js';
-import { type CacheMetrics, libraryVersion } from '../events/index.js';
+import { type CacheMetrics, VERSION } from '../events/index.js';
 import type { TopEntry, TopOrder } from '../local/index.js';
 import { CacheOperations, type ProcessFacts, type ProcessPart, type ProcessView } from '../ops/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
@@ -65,7 +65,6 @@ export function operationsOf(
 /** The answers of this process to the questions of the operations plane. */
 function processView(runtime: CacheRuntime, caches: Namespaces, operations: CacheOperations): ProcessView {
   const config = configDigest(runtime.config);
-  const version = libraryVersion();
   const madeAtMs = performance.now();
   const selected = (namespace: string | undefined): Namespaces => {
     const cache = namespace === undefined ? undefined : caches.get(namespace);
@@ -73,7 +72,7 @@ function processView(runtime: CacheRuntime, caches: Namespaces, operations: Cach
   };
   return {
     hello: () => ({
-      version,
+      version: VERSION,
       node: process.versions.node,
       uptimeSeconds: Math.round((performance.now() - madeAtMs) / 1000),
       config,

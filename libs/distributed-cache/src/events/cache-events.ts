@@ -175,68 +175,37 @@ class Topic<Name extends CacheEventName> {
   }
 }
 
-type Topics = { readonly [Name in CacheEventName]: Topic<Name> };
-
 /**
  * The event bus of the cache, for logs, metrics and the application's own listeners. Listeners run synchronously, in
  * the order in which they were added. One that throws, or whose promise rejects, is reported as a process warning, once
  * per listener, and affects neither the cache nor the other listeners. The promise of a listener is not waited for.
  */
 export class CacheEvents {
-  private readonly topics: Topics = {
-    hit: new Topic('hit'),
-    miss: new Topic('miss'),
-    load: new Topic('load'),
-    refreshFailed: new Topic('refreshFailed'),
-    set: new Topic('set'),
-    delete: new Topic('delete'),
-    expire: new Topic('expire'),
-    invalidateTags: new Topic('invalidateTags'),
-    clear: new Topic('clear'),
-    valueRefused: new Topic('valueRefused'),
-    schemaMismatch: new Topic('schemaMismatch'),
-    dimensionMissing: new Topic('dimensionMissing'),
-    classUnknown: new Topic('classUnknown'),
-    decoratedCallUncached: new Topic('decoratedCallUncached'),
-    tierError: new Topic('tierError'),
-    overload: new Topic('overload'),
-    redisConnected: new Topic('redisConnected'),
-    redisConnectionFailed: new Topic('redisConnectionFailed'),
-    redisRefused: new Topic('redisRefused'),
-    prefixShared: new Topic('prefixShared'),
-    fallbackOn: new Topic('fallbackOn'),
-    fallbackOff: new Topic('fallbackOff'),
-    invalidationOn: new Topic('invalidationOn'),
-    invalidationOff: new Topic('invalidationOff'),
-    diverged: new Topic('diverged'),
-    redisOperation: new Topic('redisOperation'),
-    invalidationLag: new Topic('invalidationLag'),
-    healthChecked: new Topic('healthChecked'),
-  };
+  private readonly topics = new Map<CacheEventName, Topic<CacheEventName>>();
 
   /** A listener that fails at each hit must not flood the log. */
   private readonly reported = new WeakSet<object>();
 
   /** Adds a listener. @returns a function that removes it */
   on<Name extends CacheEventName>(name: Name, listener: CacheEventListener<Name>): () => void {
-    const { listeners } = this.topics[name];
+    const { listeners } = this.topic(name);
     listeners.add(listener);
     return () => listeners.delete(listener);
   }
 
   /** Whether the event has a listener: check it before a payload is built on a hot path. */
   isObserved(name: CacheEventName): boolean {
-    return this.topics[name].isObserved;
+    return this.topic(name).isObserved;
   }
 
   /** An object with {@link isObserved} of one event, for a path so hot that the lookup of the event by name counts. */
   observation(name: CacheEventName): { readonly isObserved: boolean } {
-    return this.topics[name];
+    return this.topic(name);
   }
 
   /** Calls the listeners of an event, then publishes it on its diagnostics channel. Never throws. */
   emit<Name extends CacheEventName>(name: Name, event: CacheEventMap[Name]): void {
-    const topic = this.topics[name];
+    const topic = this.topic(name);
     for (const listener of topic.listeners) {
       try {
         const outcome: unknown = listener(event);
@@ -254,9 +223,18 @@ export class CacheEvents {
 
   /** Removes all listeners. */
   removeAll(): void {
-    for (const topic of Object.values(this.topics)) {
+    for (const topic of this.topics.values()) {
       topic.listeners.clear();
     }
+  }
+
+  private topic<Name extends CacheEventName>(name: Name): Topic<Name> {
+    let topic = this.topics.get(name) as Topic<Name> | undefined;
+    if (topic === undefined) {
+      topic = new Topic(name);
+      this.topics.set(name, topic as Topic<CacheEventName>);
+    }
+    return topic;
   }
 
   /** Reports a listener's failure, by the error's name only: its message could hold anything. */

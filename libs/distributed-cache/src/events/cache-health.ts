@@ -1,5 +1,3 @@
-import { createRequire } from 'node:module';
-
 /** The health of the cache. `degraded`: Redis can't be used and L1 serves; an HTTP health check answers 200 for it. */
 export type CacheStatus = 'up' | 'degraded' | 'down';
 
@@ -78,16 +76,4 @@ function wireOf(facts: RedisFacts): Partial<CacheHealthWire> {
     journal_length: journalLength,
     ...(sinceAnswerMs === undefined ? {} : { seconds_since_answer: Math.round(sinceAnswerMs / 100) / 10 }),
   };
-}
-
-/** The version of this library; `unknown` in an application that is bundled into one file. */
-export function libraryVersion(): string {
-  try {
-    const { version } = createRequire(import.meta.url)('nestjs-distributed-cache/package.json') as {
-      version?: unknown;
-    };
-    return String(version);
-  } catch {
-    return 'unknown';
-  }
 }

@@ -12,26 +12,45 @@ export interface CounterRow {
   readonly meaning?: string;
 }
 
-/** The row of the consistency checks with one result. */
-function checked<Result extends string>(result: Result, meaning: string) {
-  return {
-    wire: `consistency_${result}`,
-    metric: 'cache_consistency_checks_total',
-    labels: { result },
-    help: 'Copies in L1 that were compared with Redis',
-    meaning: `comparisons of a copy in L1 with Redis ${meaning}`,
-  } as const;
+/** The row of a counter with a metric of its own, `cache_<wire>_total`. */
+export function counter<Wire extends string>(wire: Wire, help: string, meaning?: string) {
+  return { wire, metric: `cache_${wire}_total`, help, ...(meaning !== undefined && { meaning }) } as const;
 }
 
-/** The row of the values that are returned and not cached for one reason. */
+/** The row of a counter that shares its metric with others; their labels differ. */
+export function labelled<Wire extends string>(
+  wire: Wire,
+  [metric, help]: readonly [metric: string, help: string],
+  labels: Readonly<Record<string, string>>,
+  meaning: string,
+) {
+  return { wire, metric, labels, help, meaning } as const;
+}
+
+const HITS = ['cache_hits_total', 'Lookups that the tier answered'] as const;
+const REFRESHES = [
+  'cache_refreshes_total',
+  'Loader runs that renewed a value, before its TTL ended (early) or within its grace (stale)',
+] as const;
+const EVICTIONS = ['cache_evictions_total', 'Entries that left L1'] as const;
+const REFUSED = ['cache_values_refused_total', 'Values that were returned and not cached'] as const;
+const CHECKED = ['cache_consistency_checks_total', 'Copies in L1 that were compared with Redis'] as const;
+
+function evicted<Reason extends string>(reason: Reason, meaning: string) {
+  return labelled(`evictions_${reason}`, EVICTIONS, { reason }, `entries that left L1 because ${meaning}`);
+}
+
 function refused<Reason extends string>(reason: Reason, meaning: string) {
-  return {
-    wire: `values_refused_${reason}`,
-    metric: 'cache_values_refused_total',
-    labels: { reason },
-    help: 'Values that were returned and not cached',
-    meaning: `values that were returned and not cached ${meaning}`,
-  } as const;
+  return labelled(
+    `values_refused_${reason}`,
+    REFUSED,
+    { reason },
+    `values that were returned and not cached ${meaning}`,
+  );
+}
+
+function checked<Result extends string>(result: Result, meaning: string) {
+  return labelled(`consistency_${result}`, CHECKED, { result }, `comparisons of a copy in L1 with Redis ${meaning}`);
 }
 
 /**
@@ -39,134 +58,75 @@ function refused<Reason extends string>(reason: Reason, meaning: string) {
  * docs/metrics.md come from here.
  */
 export const COUNTERS = {
-  localHits: {
-    wire: 'local_hits',
-    metric: 'cache_hits_total',
-    labels: { tier: 'local' },
-    help: 'Lookups that the tier answered',
-    meaning: 'lookups that L1 answered',
-  },
-  redisHits: {
-    wire: 'redis_hits',
-    metric: 'cache_hits_total',
-    labels: { tier: 'redis' },
-    help: 'Lookups that the tier answered',
-    meaning: 'lookups that Redis answered',
-  },
-  misses: {
-    wire: 'misses',
-    metric: 'cache_misses_total',
-    help: 'Lookups that no tier answered',
-    meaning:
-      'lookups that no tier answered, also those that waited for the load of another call, and those whose load failed',
-  },
-  sets: { wire: 'sets', metric: 'cache_sets_total', help: 'Values stored by a set or a load' },
-  deletes: { wire: 'deletes', metric: 'cache_deletes_total', help: 'Keys deleted, present or not' },
-  expires: { wire: 'expires', metric: 'cache_expires_total', help: 'Keys made stale by expire, present or not' },
-  tagInvalidations: {
-    wire: 'tag_invalidations',
-    metric: 'cache_tag_invalidations_total',
-    help: 'Tags invalidated',
-    meaning: 'tags invalidated by `invalidateTags` of this process',
-  },
-  clears: {
-    wire: 'clears',
-    metric: 'cache_clears_total',
-    help: 'Namespaces cleared',
-    meaning: 'how often this process cleared the namespace',
-  },
-  errors: {
-    wire: 'errors',
-    metric: 'cache_errors_total',
-    help: 'Faults of a tier that a call survived',
-    meaning: 'faults of Redis without which a call went on; a Redis that is known to be down adds none',
-  },
-  loads: {
-    wire: 'loads',
-    metric: 'cache_loads_total',
-    help: 'Loader runs',
-    meaning: 'runs of decorated methods and loaders',
-  },
-  loadErrors: { wire: 'load_errors', metric: 'cache_load_errors_total', help: 'Loader runs that threw' },
-  waits: {
-    wire: 'waits',
-    metric: 'cache_waits_total',
-    help: 'Calls that waited for another process to load',
-    meaning: 'calls that waited for another process to load their key',
-  },
-  leasesLost: {
-    wire: 'leases_lost',
-    metric: 'cache_leases_lost_total',
-    help: 'Loads not stored because something newer came first',
-    meaning: 'loads whose result was not stored because a `set`, a deletion or another load came first',
-  },
-  overloads: {
-    wire: 'overloads',
-    metric: 'cache_overloads_total',
-    help: 'Operations not sent because the queue to Redis was full',
-    meaning: 'operations not sent because the queue to Redis was full; not part of `errors`',
-  },
-  tagsForgotten: {
-    wire: 'tags_forgotten',
-    metric: 'cache_tags_forgotten_total',
-    help: 'Tags forgotten because a namespace has too many; copies in memory that carry them are dropped',
-    meaning:
-      'tags forgotten because the namespace has more than 20,000 of them; the copies in L1 that carry them are dropped',
-  },
-  schemaMismatches: {
-    wire: 'schema_mismatches',
-    metric: 'cache_schema_mismatches_total',
-    help: 'Values that a schema refused, or that migrate failed to upgrade',
-    meaning: 'values that a `schema` refused, or that `migrate` failed to upgrade',
-  },
-  loadSecondsSaved: {
-    wire: 'load_seconds_saved',
-    metric: 'cache_load_seconds_saved_total',
-    help: 'Load time saved by hits, in seconds',
-    meaning: 'the load time that hits have saved, in seconds: the sum of how long the loader of each value took',
-  },
-  refreshesEarly: {
-    wire: 'refreshes_early',
-    metric: 'cache_refreshes_total',
-    labels: { cause: 'early' },
-    help: 'Loader runs that renewed a value, before its TTL ended (early) or within its grace (stale)',
-    meaning: 'loader runs that renewed a value before its TTL ended; part of `loads`',
-  },
-  refreshesStale: {
-    wire: 'refreshes_stale',
-    metric: 'cache_refreshes_total',
-    labels: { cause: 'stale' },
-    help: 'Loader runs that renewed a value, before its TTL ended (early) or within its grace (stale)',
-    meaning: 'loader runs that renewed a stale value; part of `loads`',
-  },
-  evictionsCapacity: {
-    wire: 'evictions_capacity',
-    metric: 'cache_evictions_total',
-    labels: { reason: 'capacity' },
-    help: 'Entries that left L1',
-    meaning: 'entries that left L1 because others needed the memory',
-  },
-  evictionsExpired: {
-    wire: 'evictions_expired',
-    metric: 'cache_evictions_total',
-    labels: { reason: 'expired' },
-    help: 'Entries that left L1',
-    meaning: 'entries that left L1 because their TTL and grace were over',
-  },
-  evictionsInvalidated: {
-    wire: 'evictions_invalidated',
-    metric: 'cache_evictions_total',
-    labels: { reason: 'invalidated' },
-    help: 'Entries that left L1',
-    meaning: 'entries that left L1 because their key was deleted or changed elsewhere, or a tag was invalidated',
-  },
-  evictionsEpoch: {
-    wire: 'evictions_epoch',
-    metric: 'cache_evictions_total',
-    labels: { reason: 'epoch' },
-    help: 'Entries that left L1',
-    meaning: 'entries that left L1 because the namespace was cleared, or messages may have been missed',
-  },
+  localHits: labelled('local_hits', HITS, { tier: 'local' }, 'lookups that L1 answered'),
+  redisHits: labelled('redis_hits', HITS, { tier: 'redis' }, 'lookups that Redis answered'),
+  misses: counter(
+    'misses',
+    'Lookups that no tier answered',
+    'lookups that no tier answered, also those that waited for the load of another call, and those whose load failed',
+  ),
+  sets: counter('sets', 'Values stored by a set or a load'),
+  deletes: counter('deletes', 'Keys deleted, present or not'),
+  expires: counter('expires', 'Keys made stale by expire, present or not'),
+  tagInvalidations: counter(
+    'tag_invalidations',
+    'Tags invalidated',
+    'tags invalidated by `invalidateTags` of this process',
+  ),
+  clears: counter('clears', 'Namespaces cleared', 'how often this process cleared the namespace'),
+  errors: counter(
+    'errors',
+    'Faults of a tier that a call survived',
+    'faults of Redis without which a call went on; a Redis that is known to be down adds none',
+  ),
+  loads: counter('loads', 'Loader runs', 'runs of decorated methods and loaders'),
+  loadErrors: counter('load_errors', 'Loader runs that threw'),
+  waits: counter(
+    'waits',
+    'Calls that waited for another process to load',
+    'calls that waited for another process to load their key',
+  ),
+  leasesLost: counter(
+    'leases_lost',
+    'Loads not stored because something newer came first',
+    'loads whose result was not stored because a `set`, a deletion or another load came first',
+  ),
+  overloads: counter(
+    'overloads',
+    'Operations not sent because the queue to Redis was full',
+    'operations not sent because the queue to Redis was full; not part of `errors`',
+  ),
+  tagsForgotten: counter(
+    'tags_forgotten',
+    'Tags forgotten because a namespace has too many; copies in memory that carry them are dropped',
+    'tags forgotten because the namespace has more than 20,000 of them; the copies in L1 that carry them are dropped',
+  ),
+  schemaMismatches: counter(
+    'schema_mismatches',
+    'Values that a schema refused, or that migrate failed to upgrade',
+    'values that a `schema` refused, or that `migrate` failed to upgrade',
+  ),
+  loadSecondsSaved: counter(
+    'load_seconds_saved',
+    'Load time saved by hits, in seconds',
+    'the load time that hits have saved, in seconds: the sum of how long the loader of each value took',
+  ),
+  refreshesEarly: labelled(
+    'refreshes_early',
+    REFRESHES,
+    { cause: 'early' },
+    'loader runs that renewed a value before its TTL ended; part of `loads`',
+  ),
+  refreshesStale: labelled(
+    'refreshes_stale',
+    REFRESHES,
+    { cause: 'stale' },
+    'loader runs that renewed a stale value; part of `loads`',
+  ),
+  evictionsCapacity: evicted('capacity', 'others needed the memory'),
+  evictionsExpired: evicted('expired', 'their TTL and grace were over'),
+  evictionsInvalidated: evicted('invalidated', 'their key was deleted or changed elsewhere, or a tag was invalidated'),
+  evictionsEpoch: evicted('epoch', 'the namespace was cleared, or messages may have been missed'),
   refusedUnserializable: refused('unserializable', 'that no tier can store, such as a function or a stream'),
   refusedClass: refused('class', 'whose class can not be restored'),
   refusedTooLarge: refused('too_large', 'that are larger than `maxValueBytes`'),
@@ -176,24 +136,21 @@ export const COUNTERS = {
   consistencyEqual: checked('equal', 'that found the same entry in Redis, at once or within a second'),
   consistencyBehind: checked('behind', 'that found another entry in Redis, and the copy gone within ten seconds'),
   consistencyDiverged: checked('diverged', 'that found another entry in Redis for ten seconds; the copy was dropped'),
-  storedBytes: {
-    wire: 'stored_bytes',
-    metric: 'cache_stored_bytes_total',
-    help: 'Bytes of values sent to Redis, compressed',
-    meaning: 'bytes of the values that were sent to Redis, after compression',
-  },
-  rawBytes: {
-    wire: 'raw_bytes',
-    metric: 'cache_raw_bytes_total',
-    help: 'Bytes of values sent to Redis, before compression',
-    meaning: 'bytes of the same values before compression',
-  },
-  staleServed: {
-    wire: 'stale_served',
-    metric: 'cache_stale_served_total',
-    help: 'Hits past their TTL, part of the hits',
-    meaning: 'hits past their TTL, within their grace; part of `hits`',
-  },
+  storedBytes: counter(
+    'stored_bytes',
+    'Bytes of values sent to Redis, compressed',
+    'bytes of the values that were sent to Redis, after compression',
+  ),
+  rawBytes: counter(
+    'raw_bytes',
+    'Bytes of values sent to Redis, before compression',
+    'bytes of the same values before compression',
+  ),
+  staleServed: counter(
+    'stale_served',
+    'Hits past their TTL, part of the hits',
+    'hits past their TTL, within their grace; part of `hits`',
+  ),
   staleLocal: {
     wire: 'stale_local',
     help: 'Hits of L1 past their TTL, part of the stale ones',

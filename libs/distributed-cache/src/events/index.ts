@@ -16,7 +16,6 @@ export {
   type CacheHealthWire,
   type CacheStatus,
   type InvalidationState,
-  libraryVersion,
   type RedisFacts,
 } from './cache-health.js';
 export {

@@ -1,4 +1,4 @@
-import type { CounterRow } from './cache-metrics.js';
+import { counter, type CounterRow, labelled } from './cache-metrics.js';
 
 /** The version of this package; a test compares it with package.json, and `npm run docs` writes it. */
 export const VERSION = '0.1.0';
@@ -9,21 +9,15 @@ export const PROCESS_COUNTERS = {
   tagsInvalidated: received('tag', 'a tag was invalidated by others'),
   namespacesInvalidated: received('namespace', 'a namespace was cleared by others'),
   allInvalidated: received('all', 'the whole database was flushed'),
-  distrustedSeconds: {
-    wire: 'distrusted_seconds',
-    metric: 'cache_distrusted_seconds_total',
-    help: 'Time in which Redis served and L1 was passed over because messages may have been missed, in seconds',
-  },
-  epochs: {
-    wire: 'epochs',
-    metric: 'cache_epochs_total',
-    help: 'Times that all of L1 was dropped because messages may have been missed',
-  },
-  journalOverflows: {
-    wire: 'journal_overflows',
-    metric: 'cache_journal_overflows_total',
-    help: 'Times that the journal of a namespace was full and became one clear of it',
-  },
+  distrustedSeconds: counter(
+    'distrusted_seconds',
+    'Time in which Redis served and L1 was passed over because messages may have been missed, in seconds',
+  ),
+  epochs: counter('epochs', 'Times that all of L1 was dropped because messages may have been missed'),
+  journalOverflows: counter(
+    'journal_overflows',
+    'Times that the journal of a namespace was full and became one clear of it',
+  ),
 } as const satisfies Record<string, CounterRow>;
 
 /** The states of a process. */
@@ -50,23 +44,18 @@ export const PROCESS_GAUGES = {
 } as const satisfies Record<string, CounterRow>;
 
 function received<Scope extends string>(scope: Scope, what: string) {
-  return {
-    wire: `invalidations_received_${scope}`,
-    metric: 'cache_invalidations_received_total',
-    labels: { scope },
-    help: 'Messages about changes by others',
-    meaning: `messages that ${what}`,
-  } as const;
+  const metric = ['cache_invalidations_received_total', 'Messages about changes by others'] as const;
+  return labelled(`invalidations_received_${scope}`, metric, { scope }, `messages that ${what}`);
 }
 
 function nodes<State extends string>(state: State, what: string) {
-  return {
-    wire: `redis_nodes_${state}`,
-    metric: 'cache_redis_nodes',
-    labels: { state },
-    help: 'Servers of Redis: one, or the masters of a cluster',
-    meaning: `servers of Redis (one, or the masters of a cluster) ${what}`,
-  } as const;
+  const metric = ['cache_redis_nodes', 'Servers of Redis: one, or the masters of a cluster'] as const;
+  return labelled(
+    `redis_nodes_${state}`,
+    metric,
+    { state },
+    `servers of Redis (one, or the masters of a cluster) ${what}`,
+  );
 }
 
 /** One histogram: a sample is a payload of its event. */

@@ -82,9 +82,9 @@ describe('encodeArguments refuses', () => {
     ['a stream', Readable.from([]), /an instance of Readable/],
     ['an AbortSignal', new AbortController().signal, /an instance of AbortSignal/],
     ['a generator', generate(), /has no toJSON/],
-    ['an instance with a private field', new OrderFilter('open'), /an instance of OrderFilter.* private field/],
-    ['an instance that inherits a private field', new OpenOrderFilter('open'), /of OpenOrderFilter.* private field/],
-    ['an instance with a compiled private field', new Compiled(), /of Compiled.* private field/],
+    ['an instance with a private field', new OrderFilter('open'), /an instance of OrderFilter.* #private fields/],
+    ['an instance that inherits a private field', new OpenOrderFilter('open'), /of OpenOrderFilter.* #private fields/],
+    ['an instance with a compiled private field', new Compiled(), /of Compiled.* #private fields/],
     ['an instance with a property that is not enumerable', new Hidden(), /of Hidden.* is not enumerable/],
     ['an instance with an accessor of its own', new Counted(), /of Counted.* an accessor of its own/],
     ['an instance of plain data that holds a function', new Wrapped(() => 1), /a function or a class/],
@@ -148,7 +148,7 @@ describe('encodeArguments refuses', () => {
     const filter = { where: [{ owner: new OrderFilter('secret') }] };
     expect(() => encodeArguments([1, filter])).toThrow(
       "Argument 2 of the call (at .where[0].owner) can't be part of a cache key: it is an instance of OrderFilter, " +
-        'which has no toJSON(), and its class has a private field (#). Give the class a toJSON(), pass plain data instead, or pass `key: (…) => string` to the decorator.',
+        'which has no toJSON(), and it has #private fields or methods. Give the class a toJSON(), pass plain data instead, or pass `key: (…) => string` to the decorator.',
     );
   });
 

@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { hiddenStateIn, isObjectPrototype } from '../values/index.js';
+import { hasEnumerableSymbols, hiddenStateIn, isObjectPrototype, propertyStep } from '../values/index.js';
 import { CacheKeyError } from './key-encoding.js';
 
 /*
@@ -307,13 +307,6 @@ function isPlainObject(value: object): value is Record<string, unknown> {
   );
 }
 
-/** Whether `value` has properties under symbols that a copy of it would have, too. */
-function hasEnumerableSymbols(value: object): boolean {
-  return Object.getOwnPropertySymbols(value).some((symbol) =>
-    Object.prototype.propertyIsEnumerable.call(value, symbol),
-  );
-}
-
 /** The name of the class of `value`; `''` when the class has none. */
 function classNameOf(value: object): string {
   const { constructor } = value as { constructor?: unknown };
@@ -392,18 +385,8 @@ class ArgumentTrail {
   private place(): string {
     const [argument = 0, ...rest] = this.steps.slice(0, this.ancestors.length + 1);
     // A path of a hundred steps would hide the reason.
-    const path = rest.slice(0, 8).map(printable).join('') + (rest.length > 8 ? '…' : '');
+    const shown = rest.slice(0, 8).map((step) => (typeof step === 'number' ? `[${step}]` : propertyStep(step)));
+    const path = shown.join('') + (rest.length > 8 ? '…' : '');
     return `Argument ${Number(argument) + 1} of ${this.call}${path === '' ? '' : ` (at ${path})`}`;
   }
-}
-
-/**
- * A step for a message. Property names can be data (a map from e-mail addresses), so only those that look like code are
- * shown.
- */
-function printable(step: number | string): string {
-  if (typeof step === 'number') {
-    return `[${step}]`;
-  }
-  return isIdentifier(step) && step.length <= 40 ? `.${step}` : '[…]';
 }

@@ -8,6 +8,7 @@ import {
   type KeptValue,
   measureValue,
   prepareTree,
+  primitiveBytes,
   rebuildTree,
   textBytes,
 } from '../values/index.js';
@@ -96,16 +97,16 @@ export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking
   const isGiven = origin === 'given';
   if (typeof value !== 'object' || value === null) {
     const kept = isGiven && typeof value === 'string' ? flatText(value) : value;
-    return { value: kept, bytes: measureValue(value).bytes, form: 'plain' };
+    return { value: kept, bytes: primitiveBytes(value), form: 'plain' };
   }
   if (value instanceof BytesValue) {
     return { value, bytes: value.bytes, form: 'plain' };
   }
-  if (isTree) {
-    const isRebuilt = mode === 'cloned' || (mode === 'frozen' && isGiven);
-    const kept = isRebuilt ? rebuildTree(value) : value;
-    const bytes = prepareTree(kept, { flattens: isGiven, freezes: mode === 'frozen', isAscii });
-    return { value: kept, bytes, form: FORMS[mode], isTree: mode !== 'shared', spare: undefined };
+  if (isTree && mode !== 'shared') {
+    const isFrozen = mode === 'frozen';
+    const kept = isGiven || !isFrozen ? rebuildTree(value) : value;
+    const bytes = prepareTree(kept, { flattens: isGiven, freezes: isFrozen, isAscii });
+    return { value: kept, bytes, form: isFrozen ? 'frozen' : 'own', isTree, spare: undefined };
   }
   const measured = measureValue(value);
   const { bytes, hiddenBytes, unfreezable, objects } = measured;
@@ -130,9 +131,6 @@ export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking
   objects.forEach((part) => Object.freeze(part));
   return { value, bytes, form: 'frozen', copyInstance };
 }
-
-/** The form in which each mode keeps what can be copied and frozen. */
-const FORMS = { cloned: 'own', frozen: 'frozen', shared: 'shared' } as const satisfies Record<ValuesMode, ValueForm>;
 
 /** The memory of a {@link DeferredJson} besides its text. */
 const OBJECT_BYTES = 72;

@@ -4,7 +4,7 @@ import { measureValue } from './measure.js';
 /** The memory of the instance, of its buffer and of the buffer's memory block, besides the bytes themselves. */
 const OBJECTS_BYTES = 260;
 
-/** The memory of a view besides what grows with the head. */
+/** The part of the memory of a view that does not grow with the head. */
 const VIEW_BYTES = 1200;
 
 /** A reader keeps the text of a body up to this size, too: see {@link shortText}. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { isAccessor, isNative, isObjectPrototype } from './kinds.js';
+import { defineProperty, isNative, isObjectPrototype } from './kinds.js';
 import { propertyStep } from './refusal.js';
 
 /*
@@ -11,6 +11,8 @@ import { propertyStep } from './refusal.js';
  *   prototype of the class and with the stored properties (`classProblem`, `instanceProblem`)?
  * - Can an argument be written into a key by its properties, because a method can't tell two instances with equal
  *   properties apart (`hiddenStateOf`, `hiddenStateIn`)?
+ *
+ * Each function returns the reason against it, or `undefined`.
  */
 
 /**
@@ -34,15 +36,27 @@ const STATE_IN_WEAK_MAP = /\breturn\s+[\w$.]+\.get\(\s*this\s*\)\s*[;}]|\.get\(\
  */
 const NAME_OF_ONE_CLASS = /^[_$]*\p{Lu}[\p{ID_Continue}$]{2,}$/u;
 
-/** Why no instance of the class with this prototype can be restored from its properties; `undefined`: it can. */
+/** The results of {@link classProblem} by prototype; `null`: there is none. */
+const classProblems = new WeakMap<object, string | null>();
+
+/** Why no instance of the class with this prototype can be restored from its properties. */
 export function classProblem(prototype: object): string | undefined {
+  let problem = classProblems.get(prototype);
+  if (problem === undefined) {
+    problem = lookForProblem(prototype) ?? null;
+    classProblems.set(prototype, problem);
+  }
+  return problem ?? undefined;
+}
+
+function lookForProblem(prototype: object): string | undefined {
   for (let level = prototype; !isObjectPrototype(level);) {
     const problem = levelProblem(level);
     if (problem !== undefined) {
       return level === prototype ? problem : `${problem} (in a class that it extends)`;
     }
-    const next: unknown = Object.getPrototypeOf(level);
-    if (typeof next !== 'object' || next === null) {
+    const next = prototypeOf(level);
+    if (next === null) {
       return 'its prototypes do not end at Object.prototype';
     }
     level = next;
@@ -56,13 +70,8 @@ function levelProblem(prototype: object): string | undefined {
     return 'its prototype is not that of a class';
   }
   if (isNative(type)) {
-    return `it extends the built-in ${type.name}`;
+    return `it is, or extends, the built-in ${type.name}`;
   }
-  return privateStateOf(type, prototype);
-}
-
-/** How a class keeps state that the properties of its instances don't show; `undefined` if its source shows nothing. */
-function privateStateOf(type: object, prototype: object): string | undefined {
   const source = sourceOf(type, prototype);
   if (PRIVATE_NAME.test(source) || COMPILED_PRIVATE_NAME.test(source)) {
     return 'it has #private fields or methods';
@@ -121,8 +130,24 @@ function prototypeOf(object: object): object | null {
   return Object.getPrototypeOf(object) as object | null;
 }
 
-/** Why this one instance of a class can't be restored from its enumerable properties; `undefined`: it can. */
+/** Why this one instance of a class can't be restored from its enumerable properties. */
 export function instanceProblem(instance: object, type: object): string | undefined {
+  const hidden = hiddenPropertyOf(instance);
+  if (hidden !== undefined) {
+    return hidden;
+  }
+  for (const [name, value] of Object.entries(instance) as [string, unknown][]) {
+    if (typeof value === 'function' && (name !== 'constructor' || value !== type)) {
+      return name === 'constructor'
+        ? 'its constructor is not that of its prototype'
+        : 'one of its properties is a function';
+    }
+  }
+  return undefined;
+}
+
+/** Which property of an instance is not one of plain data. */
+function hiddenPropertyOf(instance: object): string | undefined {
   if (Object.getOwnPropertySymbols(instance).length > 0) {
     return 'it has a property under a symbol';
   }
@@ -132,18 +157,8 @@ export function instanceProblem(instance: object, type: object): string | undefi
     const hidden = all.find((name) => !names.includes(name)) ?? '';
     return `its property ${propertyStep(hidden)} is not enumerable`;
   }
-  for (const name of names) {
-    const value = (instance as Record<string, unknown>)[name];
-    if (isAccessor(instance, name, value)) {
-      return 'it has an accessor of its own';
-    }
-    if (typeof value === 'function' && (name !== 'constructor' || value !== type)) {
-      return name === 'constructor'
-        ? 'its constructor is not that of its prototype'
-        : 'one of its properties is a function';
-    }
-  }
-  return undefined;
+  const isAccessor = (name: string) => Object.getOwnPropertyDescriptor(instance, name)?.writable === undefined;
+  return names.some(isAccessor) ? 'it has an accessor of its own' : undefined;
 }
 
 /**
@@ -179,17 +194,13 @@ export function dataOfInstance(instance: object, type: object): Record<string, u
 
 /** Gives a restored instance the property that {@link dataOfInstance} leaves out. */
 export function restoreConstructor(instance: object, type: object): object {
-  return typeof type === 'function' && givesConstructor(type)
-    ? Object.defineProperty(instance, 'constructor', {
-        value: type,
-        enumerable: true,
-        writable: true,
-        configurable: true,
-      })
-    : instance;
+  if (typeof type === 'function' && givesConstructor(type)) {
+    defineProperty(instance, 'constructor', type);
+  }
+  return instance;
 }
 
-/** Why a class can't be stored under its own name; `undefined`: it can. */
+/** Why a class can't be stored under its own name. */
 export function nameProblem(name: string): string | undefined {
   if (name === '') {
     return 'its class has no name';
@@ -199,73 +210,24 @@ export function nameProblem(name: string): string | undefined {
     : 'the name of its class may belong to another class in another process or build';
 }
 
-/** A private field in the source of a class, or a call of the helpers by which compilers replace private fields. */
-const PRIVATE_FIELD = /#[\p{ID_Start}$_]|class_?private_?(?:field|method)/iu;
-
-/** The results of {@link lookForHiddenState} by prototype; `null` for those of plain data. */
-const hiddenStates = new WeakMap<object, string | null>();
+const NO_CLASS = 'it is made by no class';
 
 /**
- * Why instances of a class are not plain data, as far as the class itself shows it: `undefined` if it shows nothing.
+ * Why instances of a class are not plain data, as far as the class itself shows it.
  * @param prototype the prototype of the instances
  */
 export function hiddenStateOf(prototype: object): string | undefined {
-  let reason = hiddenStates.get(prototype);
-  if (reason === undefined) {
-    reason = lookForHiddenState(prototype) ?? null;
-    hiddenStates.set(prototype, reason);
-  }
-  return reason ?? undefined;
-}
-
-/** Why this instance is not plain data; `undefined` if it is. The values of its properties are not looked at. */
-export function hiddenStateIn(instance: object): string | undefined {
-  const prototype = Reflect.getPrototypeOf(instance);
-  const ofClass = prototype === null ? NO_CLASS : (hiddenStateOf(prototype) ?? emptinessProblem(instance));
-  if (ofClass !== undefined) {
-    return ofClass;
-  }
-  for (const name of Reflect.ownKeys(instance)) {
-    const property = Reflect.getOwnPropertyDescriptor(instance, name);
-    if (property?.enumerable === false) {
-      return 'it has a property that is not enumerable';
-    }
-    if (property?.get !== undefined || property?.set !== undefined) {
-      return 'it has an accessor of its own';
-    }
-  }
-  return undefined;
-}
-
-const NO_CLASS = 'it is made by no class';
-
-function lookForHiddenState(prototype: object): string | undefined {
   if (isOrExtends(prototype, EventEmitter.prototype) || isOrExtends(prototype, EventTarget.prototype)) {
     return 'it emits events';
   }
-  let current = prototype;
-  do {
-    const owner: unknown = Reflect.getOwnPropertyDescriptor(current, 'constructor')?.value;
-    if (typeof owner !== 'function' || owner.prototype !== current) {
-      return NO_CLASS;
-    }
-    if (isNative(owner)) {
-      return 'it is, or extends, a built-in object';
-    }
-    if (PRIVATE_FIELD.test(Function.prototype.toString.call(owner))) {
-      return 'its class has a private field (#)';
-    }
-    const privateState = privateStateOf(owner, current);
-    if (privateState !== undefined) {
-      return privateState;
-    }
-    const next = Reflect.getPrototypeOf(current);
-    if (next === null) {
-      return NO_CLASS;
-    }
-    current = next;
-  } while (!isObjectPrototype(current));
-  return undefined;
+  return isObjectPrototype(prototype) ? NO_CLASS : classProblem(prototype);
+}
+
+/** Why this instance is not plain data. The values of its properties are not looked at. */
+export function hiddenStateIn(instance: object): string | undefined {
+  const prototype = prototypeOf(instance);
+  const ofClass = prototype === null ? NO_CLASS : hiddenStateOf(prototype);
+  return ofClass ?? emptinessProblem(instance) ?? hiddenPropertyOf(instance);
 }
 
 function isOrExtends(prototype: object, ancestor: object): boolean {

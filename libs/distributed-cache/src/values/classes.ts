@@ -95,8 +95,6 @@ export class ClassRegistry {
   readonly #taken = new Set<string>();
   readonly #registered = new WeakMap<object, RegisteredClass>();
   readonly #learned = new WeakMap<object, RegisteredClass>();
-  /** The results of `classProblem`, by prototype. */
-  readonly #problems = new WeakMap<object, { readonly problem: string | undefined }>();
   #hasSerializers = false;
 
   constructor(
@@ -153,7 +151,7 @@ export class ClassRegistry {
     if (known !== undefined) {
       return known;
     }
-    const problem = this.#problemOf(instance) ?? emptinessProblem(instance);
+    const problem = classProblem(Object.getPrototypeOf(instance) as object) ?? emptinessProblem(instance);
     if (problem !== undefined) {
       throw refusal(instance, problem);
     }
@@ -178,7 +176,8 @@ export class ClassRegistry {
     if (registered.serialize !== undefined) {
       return registered.serialize(instance);
     }
-    const problem = this.#problemOf(instance) ?? instanceProblem(instance, registered.class);
+    const problem =
+      classProblem(Object.getPrototypeOf(instance) as object) ?? instanceProblem(instance, registered.class);
     if (problem !== undefined) {
       throw refusal(instance, problem);
     }
@@ -258,16 +257,6 @@ export class ClassRegistry {
     into.set(registered.class, registered);
     this.#hasSerializers ||= registered.serialize !== undefined;
     return registered;
-  }
-
-  #problemOf(instance: object): string | undefined {
-    const prototype = Object.getPrototypeOf(instance) as object;
-    let known = this.#problems.get(prototype);
-    if (known === undefined) {
-      known = { problem: classProblem(prototype) };
-      this.#problems.set(prototype, known);
-    }
-    return known.problem;
   }
 }
 

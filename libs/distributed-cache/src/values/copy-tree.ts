@@ -128,7 +128,7 @@ class Layout {
 
 const ANY = new Layout();
 ANY.kind = 'any';
-/** The layouts of whole values, by their numbers; number 0 knows nothing. */
+/** The layouts of whole values, by their numbers. Number 0 is the layout of a value of which nothing is known. */
 const LAYOUTS: Layout[] = [ANY];
 const numbers = new Map<string, number>();
 const sights = new Map<string, number>();
@@ -162,7 +162,7 @@ export function layoutOf(value: object): number {
   return number;
 }
 
-/** A text that values of one type have in common, as a rule. */
+/** A text that is the same for most values of one type: their kind, and the number and ends of their property names. */
 function signatureOf(value: object, levels = 4): string {
   if (Array.isArray(value)) {
     const first: unknown = value.find(isObject);

@@ -1,5 +1,5 @@
-import { flatText } from './freeze-and-measure.js';
 import { defineProperty, hasInternalSlots } from './kinds.js';
+import { flatText } from './measure.js';
 
 type CopyOf = (part: unknown) => unknown;
 
@@ -16,7 +16,7 @@ export type CopyInstance = (instance: object) => object | undefined;
  * filled later.
  * @param toKeep whether the copy is stored: texts and small buffers then get memory of their own, instead of a part of
  * shared memory
- * @param freezes whether every object of the copy is frozen for which that is all it takes
+ * @param freezes whether the objects of the copy are frozen, except those that can be changed although they are frozen
  */
 export function copyValue<Value>(
   value: Value,

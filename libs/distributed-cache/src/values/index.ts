@@ -4,10 +4,17 @@ export { ClassParts, ClassRegistry, type DeclaredClasses, InstanceGraph, type Re
 export { copyKept, copyTree, type KeptValue, layoutOf, rebuildTree } from './copy-tree.js';
 export { copyValue, type CopyInstance } from './copy.js';
 export { describeError, reviveError } from './error-parts.js';
-export { flattenTexts, flatText, freezeTree, prepareTree } from './freeze-and-measure.js';
 export { inspectValue, MAX_BIGINT_DIGITS, MAX_SPARSE_LENGTH } from './inspect.js';
 export { parseJsonText, isPlainJson, MAX_DEPTH } from './json.js';
-export { describeType, isError, isNative, isObjectPrototype, isObject, isOfOwnClass } from './kinds.js';
-export { measureValue, textBytes } from './measure.js';
+export {
+  describeType,
+  hasEnumerableSymbols,
+  isError,
+  isNative,
+  isObjectPrototype,
+  isObject,
+  isOfOwnClass,
+} from './kinds.js';
+export { flattenTexts, flatText, measureValue, prepareTree, primitiveBytes, textBytes } from './measure.js';
 export { copyAsPlain } from './plain-copy.js';
-export { Refusal, toRefusedError } from './refusal.js';
+export { propertyStep, Refusal, toRefusedError } from './refusal.js';

@@ -15,6 +15,7 @@ import { Refusal, propertyStep, toRefusedError } from './refusal.js';
 import {
   isAccessor,
   describeType,
+  hasEnumerableSymbols,
   hasStandardPrototype,
   hasToJson,
   isError,
@@ -235,7 +236,7 @@ class ValueInspector implements Inspection {
   /** A symbol that is not enumerable is not part of the data. */
   #visitSymbols(object: object): void {
     this.isExact = false;
-    if (Object.getOwnPropertySymbols(object).some((key) => Object.prototype.propertyIsEnumerable.call(object, key))) {
+    if (hasEnumerableSymbols(object)) {
       this.#lose(object, 'it has a property under a symbol');
     }
   }

@@ -172,6 +172,11 @@ export function defineProperty(object: object, name: string, value: unknown, enu
   Object.defineProperty(object, name, { value, enumerable, configurable: true, writable: true });
 }
 
+/** Whether an object has properties under symbols that a copy of it would have, too. */
+export function hasEnumerableSymbols(object: object): boolean {
+  return Object.getOwnPropertySymbols(object).some((key) => Object.prototype.propertyIsEnumerable.call(object, key));
+}
+
 type LookupGetter = (this: object, key: string) => unknown;
 
 const lookupGetter = Reflect.get(Object.prototype, '__lookupGetter__') as LookupGetter;

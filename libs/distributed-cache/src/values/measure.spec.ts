@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { measureValue } from './measure.js';
+import { measureValue, prepareTree } from './measure.js';
 
 const bytesOf = (value: unknown): number => measureValue(value).bytes;
 
@@ -63,5 +64,78 @@ describe('measureValue', () => {
       value = depth % 2 === 0 ? [value] : { value };
     }
     expect(bytesOf(value)).toBeGreaterThan(100_000 * 24);
+  });
+});
+
+const json = (): fc.Arbitrary<object> =>
+  fc.jsonValue({ maxDepth: 6 }).filter((value): value is object => typeof value === 'object' && value !== null);
+
+/**
+ * Values of few shapes and without short texts: a shape or text that was met recently counts less, and the two walks
+ * meet them in different orders.
+ */
+const { record } = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 5 },
+    fc.string({ minLength: 11, unit: 'binary' }),
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.constantFrom(null, true, 7),
+    fc.array(tie('value'), { maxLength: 4 }),
+    tie('record'),
+  ),
+  record: fc.record({ id: tie('value'), name: tie('value'), tags: tie('value') }),
+}));
+
+describe('prepareTree', () => {
+  it('counts the same bytes as measureValue, for values of every kind', () => {
+    fc.assert(
+      fc.property(record as fc.Arbitrary<object>, (value) => {
+        measureValue(value);
+        const { bytes } = measureValue(value);
+        expect(prepareTree(value, { flattens: true, freezes: true, isAscii: false })).toBe(bytes);
+      }),
+    );
+  });
+
+  it('counts the same bytes in a value that is known to be ASCII', () => {
+    const value = {
+      name: 'a longer name than is shared',
+      list: ['x', 'short', 'some text of more characters', 1.5, null],
+    };
+    prepareTree(value, { flattens: false, freezes: false, isAscii: false });
+    const bytes = prepareTree(value, { flattens: false, freezes: false, isAscii: false });
+    expect(prepareTree(value, { flattens: false, freezes: true, isAscii: true })).toBe(bytes);
+  });
+
+  it('counts and freezes own properties only, not those of Object.prototype', () => {
+    const value = () => ({ list: [{ name: 'a name of some length' }], text: 'another text' });
+    const options = { flattens: true, freezes: true, isAscii: false };
+    prepareTree(value(), options);
+    const bytes = prepareTree(value(), options);
+    const stray = { text: 'a text that every object inherits' };
+    Object.assign(Object.prototype, { stray });
+    try {
+      expect(prepareTree(value(), options)).toBe(bytes);
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'stray');
+    }
+    expect(Object.isFrozen(stray)).toBe(false);
+  });
+
+  it('changes nothing that is visible, and freezes every part', () => {
+    fc.assert(
+      fc.property(json(), (value) => {
+        const before = structuredClone(value);
+        prepareTree(value, { flattens: true, freezes: true, isAscii: false });
+        expect(value).toStrictEqual(before);
+        expect([...measureValue(value).objects].every((part) => Object.isFrozen(part))).toBe(true);
+      }),
+    );
+  });
+
+  it('freezes nothing unless it is told to', () => {
+    const value = { list: [{ text: 'x' }] };
+    prepareTree(value, { flattens: true, freezes: false, isAscii: false });
+    expect(Object.isFrozen(value) || Object.isFrozen(value.list) || Object.isFrozen(value.list[0])).toBe(false);
   });
 });

@@ -1,70 +1,14 @@
-import { hasInternalSlots } from './kinds.js';
-
-/** The size of the table of hashes. It is a power of two: indexes are found by masking. */
-const PLACES = 4096;
-const SHORT_TEXTS = 1024;
-/** `JSON.parse` and the compiler keep one copy of equal texts up to this length. */
-const SHARED_TEXT_LENGTH = 10;
-
-/**
- * Remembers which shapes of objects and which short texts were met recently. Objects with the same property names share
- * one hidden class and the names themselves. An object that is used as a dictionary, with names that no other object
- * has, needs both alone, several times the size of its slots. V8 does not reveal which is which: so the first object of
- * a shape counts as a dictionary, and later ones do not. The memory holds hashes and short texts, and has a constant
- * size.
- */
-class ShapeMemory {
-  private readonly hashes = new Int32Array(PLACES);
-  private readonly texts = Array.from({ length: SHORT_TEXTS }, () => '');
-  private lastFirst = '';
-  private lastLast = '';
-  private lastCount = -1;
-
-  /**
-   * Whether an object with this many names, and these first and last ones, has been met. In a list of records the
-   * previous one was the same.
-   */
-  isKnown(length: number, first: string, last: string): boolean {
-    if (length === this.lastCount && first === this.lastFirst && last === this.lastLast) {
-      return true;
-    }
-    this.lastCount = length;
-    this.lastFirst = first;
-    this.lastLast = last;
-    const hash = (hashOf(last, hashOf(first, length)) | 1) >> 0;
-    const place = (hash ^ (hash >>> 15)) & (PLACES - 1);
-    if (this.hashes[place] === hash) {
-      return true;
-    }
-    this.hashes[place] = hash;
-    return false;
-  }
-
-  /** Whether a short text has been met. */
-  isKnownText(text: string): boolean {
-    const { length } = text;
-    const mixed =
-      text.charCodeAt(0) * 31 + text.charCodeAt(length - 1) * 7 + text.charCodeAt(length >> 1) * 17 + length;
-    const place = mixed & (SHORT_TEXTS - 1);
-    if (this.texts[place] === text) {
-      return true;
-    }
-    this.texts[place] = text;
-    return false;
-  }
-}
-
-function hashOf(text: string, seed: number): number {
-  let hash = seed;
-  for (let index = 0; index < text.length; index++) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  }
-  return hash;
-}
+import { hasInternalSlots, isPrototypeExtended } from './kinds.js';
 
 /*
  * Estimates the heap size of a value, by the layouts of V8 (64 bit, pointers not compressed). V8 has no API for it. The
  * constants are measured by `bench/memory/heap-per-entry.mjs`, which fails when they are wrong.
+ *
+ * Some memory is shared by many values, and V8 does not reveal which. Objects with the same property names share one
+ * hidden class and the names themselves; an object that is used as a dictionary, with names that no other object has,
+ * needs both alone, several times the size of its slots. `JSON.parse` and the compiler keep one copy of equal short
+ * texts. So the first object of a shape counts as a dictionary, the first text of its kind as a text of its own, and
+ * later ones do not ({@link isMet}).
  */
 
 /** The result of a walk over a value. */
@@ -83,8 +27,6 @@ interface Measure {
   /** Every object in the value, itself included. */
   readonly objects: ReadonlySet<object>;
 }
-
-const NO_OBJECTS: ReadonlySet<object> = new Set();
 
 const POINTER_BYTES = 8;
 const OBJECT_BYTES = 24;
@@ -111,34 +53,36 @@ const DICTIONARY_SLOT_BYTES = 24;
 const DIGIT_0 = 48;
 const DIGIT_9 = 57;
 
-/** One for the process, because V8 shares hidden classes and short texts across the process. */
-const shapes = new ShapeMemory();
+/** `JSON.parse` and the compiler keep one copy of equal texts up to this length. */
+const SHARED_TEXT_LENGTH = 10;
+/**
+ * The hashes of shapes and of short texts that were met recently. There is one table of each for the process, because V8
+ * shares hidden classes and short texts across the process. Their lengths are powers of two: places are found by masking.
+ */
+const shapes = new Int32Array(4096);
+const texts = new Int32Array(1024);
 
 /** Walks over `value`, visiting each object once, cycles and shared parts included, without recursion. */
 export function measureValue(value: unknown): Measure {
-  if (typeof value !== 'object' || value === null) {
-    return { bytes: primitiveBytes(value), hiddenBytes: 0, unfreezable: false, isTree: true, objects: NO_OBJECTS };
-  }
   const walk = new Walk();
   walk.count(value);
   walk.run();
-  const { bytes, hiddenBytes, unfreezable, isTree, seen } = walk;
-  return { bytes, hiddenBytes, unfreezable, isTree, objects: seen };
+  return walk;
 }
 
-class Walk {
+class Walk implements Measure {
   bytes = 0;
   hiddenBytes = 0;
   unfreezable = false;
   isTree = true;
-  readonly seen = new Set<object>();
+  readonly objects = new Set<object>();
   private readonly waiting: object[] = [];
 
   count(part: unknown): void {
     if (typeof part !== 'object' || part === null) {
       this.bytes += primitiveBytes(part);
-    } else if (!this.seen.has(part)) {
-      this.seen.add(part);
+    } else if (!this.objects.has(part)) {
+      this.objects.add(part);
       this.waiting.push(part);
     } else {
       this.isTree = false;
@@ -166,7 +110,7 @@ class Walk {
   }
 
   private countRecord(record: Record<string, unknown>, names: readonly string[]): void {
-    this.bytes += propertiesBytes(names);
+    this.bytes += objectBytes(record, names.length, names[0] ?? '', names.at(-1) ?? '');
     for (const name of names) {
       this.count(record[name]);
     }
@@ -187,8 +131,8 @@ class Walk {
     } else if (ArrayBuffer.isView(part)) {
       this.unfreezable = true;
       this.bytes += BUFFER_BYTES + part.byteLength;
-      if (!this.seen.has(part.buffer)) {
-        this.seen.add(part.buffer);
+      if (!this.objects.has(part.buffer)) {
+        this.objects.add(part.buffer);
         this.hiddenBytes += part.buffer.byteLength - part.byteLength;
       } else {
         this.isTree = false;
@@ -215,63 +159,37 @@ function opaqueBytes(value: Date | URL | URLSearchParams | RegExp): number {
 }
 
 /** Heap of an array without its elements. */
-export function arrayBytes(length: number): number {
+function arrayBytes(length: number): number {
   return ARRAY_BYTES + (length === 0 ? 0 : LIST_BYTES + length * POINTER_BYTES);
 }
 
-/** Heap of an object without the values of its properties. */
-function propertiesBytes(names: readonly string[]): number {
-  const { length } = names;
-  const first = names[0] ?? '';
-  const isKnown = length > 0 && shapes.isKnown(length, first, names.at(-1) ?? '');
-  return isUsualShape(length, first, isKnown) ? usualShapeBytes(length) : rareShapeBytes(names, isKnown);
-}
-
 /**
- * Heap of an object without the values of its properties, by the number of its names and the first and last of them: as
- * a rule the names need not be listed.
+ * Heap of an object without the values of its properties.
+ * @param first the first of its property names, and `last` the last one: as a rule the others need not be listed
  */
-export function shapeBytes(object: object, length: number, first: string, last: string): number {
-  const isKnown = length > 0 && shapes.isKnown(length, first, last);
-  return isUsualShape(length, first, isKnown) ? usualShapeBytes(length) : rareShapeBytes(Object.keys(object), isKnown);
-}
-
-function isUsualShape(length: number, first: string, isKnown: boolean): boolean {
-  return length === 0 || (isKnown && length <= MAX_FAST_PROPERTIES && !isIndex(first));
-}
-
-function usualShapeBytes(length: number): number {
-  return length === 0 ? EMPTY_OBJECT_BYTES : OBJECT_BYTES + length * POINTER_BYTES;
-}
-
-function rareShapeBytes(names: readonly string[], isKnown: boolean): number {
-  const { length } = names;
-  if (isIndex(names[0] ?? '')) {
-    return OBJECT_BYTES + indexedBytes(names);
+function objectBytes(object: object, length: number, first: string, last: string): number {
+  if (length === 0) {
+    return EMPTY_OBJECT_BYTES;
   }
-  if (length > MAX_FAST_PROPERTIES) {
-    return OBJECT_BYTES + dictionaryBytes(length) + (isKnown ? 0 : namesBytes(names));
+  const isKnown = isMet(shapes, hashOf(last, hashOf(first, length)));
+  if (isIndex(first)) {
+    return OBJECT_BYTES + indexedBytes(length, last);
   }
-  const slotsBytes = OBJECT_BYTES + length * POINTER_BYTES;
-  // The square term: what V8 leaves behind on the way to a class with so many properties, as measured.
-  const classBytes = CLASS_BYTES + length * DESCRIPTOR_BYTES + length * length * (0.6 + length / 230);
-  return isKnown ? slotsBytes : slotsBytes + classBytes + namesBytes(names);
+  if (length <= MAX_FAST_PROPERTIES && isKnown) {
+    return OBJECT_BYTES + length * POINTER_BYTES;
+  }
+  const namesBytes = isKnown ? 0 : Object.keys(object).reduce((sum, name) => sum + textBytes(name), 0);
+  return length > MAX_FAST_PROPERTIES
+    ? OBJECT_BYTES + hashTableBytes(length) + namesBytes
+    : // The square term: what V8 leaves behind on the way to a class with so many properties, as measured.
+      OBJECT_BYTES + CLASS_BYTES + length * (POINTER_BYTES + DESCRIPTOR_BYTES + length) + namesBytes;
 }
 
-/**
- * Heap of properties with numbers for names. They come first, and are in a list of their own, holes included unless it
- * would be mostly holes.
- */
-function indexedBytes(names: readonly string[]): number {
-  let count = 0;
-  while (count < names.length && isIndex(names[count] ?? '')) {
-    count++;
-  }
-  const room = Number(names[count - 1]) + 1;
-  const hashedRoom = powerOfTwo(count * 1.5);
-  const listBytes =
-    room <= hashedRoom * 9 ? LIST_BYTES + room * POINTER_BYTES : DICTIONARY_BYTES + hashedRoom * DICTIONARY_SLOT_BYTES;
-  return listBytes + (names.length - count) * POINTER_BYTES;
+/** Heap of properties with numbers for names: in a list with holes, unless that would be mostly holes. */
+function indexedBytes(length: number, last: string): number {
+  const listBytes = (Number(last) + 1) * POINTER_BYTES; // NaN when not all names are numbers
+  const tableBytes = hashTableBytes(length);
+  return listBytes <= tableBytes * 3 ? LIST_BYTES + listBytes : tableBytes;
 }
 
 function isIndex(name: string): boolean {
@@ -279,16 +197,24 @@ function isIndex(name: string): boolean {
   return code >= DIGIT_0 && code <= DIGIT_9 && String(Number(name)) === name;
 }
 
-function dictionaryBytes(count: number): number {
+function hashTableBytes(count: number): number {
   return DICTIONARY_BYTES + powerOfTwo(count * 1.5) * DICTIONARY_SLOT_BYTES;
 }
 
-function namesBytes(names: readonly string[]): number {
-  let bytes = 0;
-  for (const name of names) {
-    bytes += textBytes(name);
+function hashOf(text: string, seed: number): number {
+  let hash = seed;
+  for (let index = 0; index < text.length; index++) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
   }
-  return bytes;
+  return hash;
+}
+
+/** Whether a shape or text with this hash was met recently; from now on it is. */
+function isMet(met: Int32Array, hash: number): boolean {
+  const place = (hash ^ (hash >>> 15)) & (met.length - 1);
+  const isKnown = met[place] === hash;
+  met[place] = hash;
+  return isKnown;
 }
 
 /** The capacity of a Map or Set with this many entries. */
@@ -315,8 +241,8 @@ export function primitiveBytes(value: unknown): number {
 }
 
 /** Whether this text is probably shared with other values. */
-export function isSharedText(text: string): boolean {
-  return text.length < 2 || (text.length <= SHARED_TEXT_LENGTH && shapes.isKnownText(text));
+function isSharedText(text: string): boolean {
+  return text.length < 2 || (text.length <= SHARED_TEXT_LENGTH && isMet(texts, hashOf(text, text.length)));
 }
 
 /** Heap of a text that is not shared. */
@@ -331,6 +257,121 @@ function roundUp(bytes: number): number {
 const BEYOND_LATIN1 = /[\u0100-\uffff]/;
 
 /** Whether a text takes two bytes per character. */
-export function isWide(text: string): boolean {
+function isWide(text: string): boolean {
   return BEYOND_LATIN1.test(text);
+}
+
+/** What {@link prepareTree} does besides measuring, and what is known about the tree. */
+interface TreeOptions {
+  /** Whether its texts get memory of their own: see {@link flatText}. */
+  readonly flattens: boolean;
+  readonly freezes: boolean;
+  /** Whether every text in it is ASCII: then no text has to be checked. */
+  readonly isAscii: boolean;
+}
+
+/** {@link TreeOptions} as bits, because they are passed along for every value in the tree. */
+const FLATTENS = 1;
+const FREEZES = 2;
+const IS_ASCII = 4;
+/** `Object.prototype` was extended: every object seems to have the added properties. */
+const IS_EXTENDED = 8;
+
+/**
+ * Prepares plain data for L1 in place, in one walk without bookkeeping. It is for values that JSON keeps entirely: plain
+ * objects and arrays, each met once, with no accessor among their properties and no more than 200 deep. No caller has
+ * them yet.
+ * @returns the estimated heap in bytes
+ */
+export function prepareTree(value: object, { flattens, freezes, isAscii }: TreeOptions): number {
+  const flags =
+    (flattens ? FLATTENS : 0) |
+    (freezes ? FREEZES : 0) |
+    (isAscii ? IS_ASCII : 0) |
+    (isPrototypeExtended() ? IS_EXTENDED : 0);
+  return prepareObject(value, flags);
+}
+
+function prepareObject(value: object, flags: number): number {
+  const bytes = Array.isArray(value)
+    ? prepareArray(value, flags)
+    : prepareRecord(value as Record<string, unknown>, flags);
+  if ((flags & FREEZES) !== 0) {
+    Object.freeze(value);
+  }
+  return bytes;
+}
+
+function prepareArray(array: unknown[], flags: number): number {
+  let bytes = arrayBytes(array.length);
+  for (let index = 0; index < array.length; index++) {
+    bytes += preparePart(array, index, array[index], flags);
+  }
+  return bytes;
+}
+
+function prepareRecord(record: Record<string, unknown>, flags: number): number {
+  let [bytes, count, first, last] = [0, 0, '', ''];
+  for (const name in record) {
+    if ((flags & IS_EXTENDED) !== 0 && !Object.hasOwn(record, name)) {
+      continue;
+    }
+    if (count++ === 0) {
+      first = name;
+    }
+    last = name;
+    bytes += preparePart(record, name, record[name], flags);
+  }
+  return bytes + objectBytes(record, count, first, last);
+}
+
+function preparePart<Key extends string | number>(
+  holder: Record<Key, unknown>,
+  key: Key,
+  part: unknown,
+  flags: number,
+): number {
+  if (typeof part !== 'string') {
+    return typeof part === 'object' && part !== null ? prepareObject(part, flags) : primitiveBytes(part);
+  }
+  const wide = (flags & IS_ASCII) === 0 && isWide(part);
+  if ((flags & FLATTENS) !== 0) {
+    holder[key] = flatText(part, wide);
+  }
+  return isSharedText(part) ? 0 : textBytes(part, wide);
+}
+
+/** From this length on, V8 makes a substring without copying. */
+const MIN_SLICE_LENGTH = 13;
+/** The buffer through which texts are copied, one after the other. */
+const scratch = Buffer.allocUnsafeSlow(16 * 1024);
+
+/**
+ * The same text, in memory of its own. A substring of a long text (`slice`, `split`, a match) keeps all of that text
+ * alive: a cached title of 50 characters would hold the page of 1 MB from which it was cut. It is impossible to find
+ * out whether a text is such a substring; a copy costs less than writing it as JSON.
+ */
+export function flatText(text: string, wide = isWide(text)): string {
+  if (text.length < MIN_SLICE_LENGTH) {
+    return text;
+  }
+  return wide || text.length > scratch.length
+    ? [text.slice(0, -1), text.slice(-1)].join('')
+    : scratch.toString('latin1', 0, scratch.write(text, 'latin1')); // a fifth of the cost of joining
+}
+
+/**
+ * Replaces the texts in plain objects and arrays by equal ones with memory of their own; the difference can't be
+ * observed. An accessor, or a frozen property, stays as it is.
+ */
+export function flattenTexts(objects: Iterable<object>): void {
+  for (const object of objects) {
+    if (Array.isArray(object) || Object.getPrototypeOf(object) === Object.prototype) {
+      for (const [name, { value, writable }] of Object.entries(Object.getOwnPropertyDescriptors(object))) {
+        if (typeof value === 'string' && writable === true) {
+          (object as Record<string, unknown>)[name] = flatText(value);
+        }
+      }
+    }
+  }
 }

@@ -74,13 +74,15 @@ class PlainCopier {
     }
   }
 
-  /** Holes stay holes. The inspection limits the length of an array that has any. */
+  /**
+   * Holes stay holes. The inspection limits the length of an array that has any. As in all methods, the copy is
+   * remembered before its contents are copied, so that a cycle ends.
+   */
   #copyArray(array: readonly unknown[]): unknown {
     if (hasToJson(array)) {
       return this.#copyJsonForm(array);
     }
-    const target: unknown[] = [];
-    this.#remember(array, target);
+    const target: unknown[] = this.#remember(array, []);
     for (let index = 0; index < array.length; index++) {
       if (index in array) {
         target[index] = this.copy(array[index]);
@@ -90,13 +92,8 @@ class PlainCopier {
     return target;
   }
 
-  /** The copy is registered before its contents are copied, so that a cycle ends. */
   #copyProperties(value: Record<string, unknown>, target: Record<string, unknown>): unknown {
-    if (hasToJson(value)) {
-      return this.#copyJsonForm(value);
-    }
-    this.#remember(value, target);
-    return this.#fill(target, value);
+    return hasToJson(value) ? this.#copyJsonForm(value) : this.#fill(this.#remember(value, target), value);
   }
 
   #fill(target: Record<string, unknown>, value: Record<string, unknown>): unknown {
@@ -117,20 +114,18 @@ class PlainCopier {
   }
 
   #listInstance(registered: RegisteredClass, instance: object, listed: Map<RegisteredClass, object[]>): unknown {
-    const target: Record<string, unknown> = {};
+    const target = this.#remember(instance, {});
     const others = listed.get(registered);
     if (others === undefined) {
       listed.set(registered, [target]);
     } else {
       others.push(target);
     }
-    this.#remember(instance, target);
     return this.#fill(target, dataOfInstance(instance, registered.class));
   }
 
   #copyMap(map: ReadonlyMap<unknown, unknown>): unknown {
-    const target = new Map<unknown, unknown>();
-    this.#remember(map, target);
+    const target = this.#remember(map, new Map<unknown, unknown>());
     for (const [key, entry] of map) {
       target.set(this.copy(key), this.copy(entry));
     }
@@ -138,8 +133,7 @@ class PlainCopier {
   }
 
   #copySet(set: ReadonlySet<unknown>): unknown {
-    const target = new Set<unknown>();
-    this.#remember(set, target);
+    const target = this.#remember(set, new Set<unknown>());
     for (const entry of set) {
       target.add(this.copy(entry));
     }
@@ -156,7 +150,7 @@ class PlainCopier {
     return this.#remember(value, this.copy(value.toJSON?.('')));
   }
 
-  #remember(value: object, copy: unknown): unknown {
+  #remember<Copy>(value: object, copy: Copy): Copy {
     this.#copies.set(value, copy);
     return copy;
   }

@@ -14,7 +14,7 @@ export class Refusal extends Error {
   constructor(
     readonly reason: RefusalReason,
     readonly what: string,
-    /** What is wrong with it, and what to write instead. */
+    /** The mistake, and what to write instead. */
     private readonly remedy?: string,
     private readonly className?: string,
   ) {

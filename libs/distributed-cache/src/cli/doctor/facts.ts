@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ENVELOPE_VERSION, type EnvelopeHead, peekEnvelope } from '../../codec/index.js';
+import { ENVELOPE_VERSION, type EnvelopeHead, readHead } from '../../codec/index.js';
 import {
   type CacheConfig,
   type CacheHealth,
@@ -232,7 +232,7 @@ async function look(client: Client, key: string, prefix: string, sample: Mutable
       client.strlen(key),
       client.getrangeBuffer(key, 0, HEAD_BYTES),
     ]);
-    sample.values.push({ key, namespace, pttlMs, bytes, head: peekEnvelope(begin) });
+    sample.values.push({ key, namespace, pttlMs, bytes, head: readHead(begin) });
   }
 }
 

@@ -175,7 +175,7 @@ describe('the check at the start', () => {
       async withKey(_secret: Secret): Promise<void> {}
     }
     expect(await findingsOf({ providers: [Users] })).toEqual([
-      "Argument 2 of Users.find can't be part of a cache key: it is an instance of Secret, which has no toJSON(), and its class has a private field (#), so its calls are not cached. Pass plain data, or `key: (…) => string` to the decorator.",
+      "Argument 2 of Users.find can't be part of a cache key: it is an instance of Secret, which has no toJSON(), and it has #private fields or methods, so its calls are not cached. Pass plain data, or `key: (…) => string` to the decorator.",
       expect.stringMatching(/^Argument 1 of Users\.filter can't be part of a cache key: it is a function, /),
     ]);
   });

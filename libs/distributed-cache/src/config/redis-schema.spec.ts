@@ -5,7 +5,7 @@ import { untilInvalidation } from '../../../../test/support/channel-for-test.js'
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { ConfigurationError } from '../errors/index.js';
 import { CacheConfig } from './config.js';
-import type { RedisConnectionOptions, RedisCredentials, RedisOption } from './options.js';
+import type { RedisConnectionOptions, RedisCredentials, RedisOption } from './redis-schema.js';
 
 const NODES = [{ host: '127.0.0.1', port: 7000 }];
 
