@@ -48,4 +48,38 @@ describe('a process under its own load', () => {
     expect(await elsewhere.get('other')).toBe('stays');
     expect(await all.healthCheck()).toMatchObject({ status: 'up' });
   }, 60_000);
+
+  it.each(['setMany', 'deleteMany'] as const)(
+    'clears nothing when Redis stands still for a second while %s changes 30,000 keys',
+    async (method) => {
+      const server = await ownRedis();
+      const options = { redis: { url: server.url }, deadlineMs: 300 };
+      const [all, others] = [cacheForTest(options), cacheForTest(options)];
+      await Promise.all([all.connect(), others.connect()]);
+      const [cache, elsewhere] = [all.getCache<string>('words'), others.getCache<string>('words')];
+      const keys = Array.from({ length: 30_000 }, (_, index) => `key${index}`);
+      await elsewhere.setMany(keys.map((key) => [key, 'old'] as const));
+      await elsewhere.set('other', 'stays');
+      const outage = vi.fn();
+      all.events.on('fallbackOn', outage);
+      const change = (some: readonly string[]): Promise<unknown> =>
+        method === 'setMany' ? cache.setMany(some.map((key) => [key, 'new'])) : cache.deleteMany(some);
+      const running = change(keys.slice(0, 15_000));
+      await vi.waitFor(async () => expect(await elsewhere.get('key1000')).not.toBe('old'), { timeout: 10_000 });
+      server.freeze();
+      await running;
+      await vi.waitFor(() => expect(outage).toHaveBeenCalled(), { timeout: 10_000 });
+      await change(keys.slice(15_000));
+      expect(all.getProcessMetrics().toJSON()).toMatchObject({ journal_overflows: 0 });
+      server.thaw();
+      await vi.waitFor(() => expect(all.getProcessMetrics().toJSON().journal_entries).toBe(0), { timeout: 10_000 });
+      await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'up' }), {
+        timeout: 10_000,
+      });
+      await vi.waitFor(async () => expect(await elsewhere.getMany(keys)).not.toContain('old'), { timeout: 10_000 });
+      expect(await cache.getMany(keys)).not.toContain('old');
+      expect(await elsewhere.get('other')).toBe('stays');
+    },
+    60_000,
+  );
 });

@@ -35,7 +35,6 @@ export class ProcessDouble {
     serverNowMs: clock.nowMs,
     latestServerNowMs: clock.nowMs,
     roundTripMs: 0,
-    isServing: false,
   });
   private readonly links: readonly LinkDouble[];
   private readonly connection = {

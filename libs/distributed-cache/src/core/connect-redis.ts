@@ -1,5 +1,6 @@
 import { EntryCodec } from '../codec/index.js';
 import type { CacheConfig, ResolvedRedis } from '../config/index.js';
+import { keyChangeOf } from '../keys/index.js';
 import type { Clock } from '../local/index.js';
 import { TierReplyError, TierUnreplicatedError } from '../errors/index.js';
 import {
@@ -75,6 +76,8 @@ interface RedisListener {
    */
   onNodeDown(address: string, reason: string): void;
   onNodeLive(address: string, downMs: number): void;
+  /** The pending invalidations of a namespace have become one `clear` of it. */
+  onJournalFull(namespace: string): void;
   /** Redis answers, but refuses a command. */
   onRefused(refusal: Refusal): void;
 }
@@ -135,17 +138,17 @@ class RedisParts implements RedisRuntime {
     // remedy: stamp-time-plus-clock-error
     const latestServerNowMs = (key: string): number => connection.serverNowMs(key) + connection.serverErrorMs(key);
     this.guard = new ReplicaGuard(connection, deadlineMs, nowMs);
-    this.journal = new OutageJournal({
-      nowMs,
-      serverNowMs: (key) => connection.serverNowMs(key),
-      latestServerNowMs,
-      get roundTripMs() {
-        return connection.roundTripMs;
+    this.journal = new OutageJournal(
+      {
+        nowMs,
+        serverNowMs: (key) => connection.serverNowMs(key),
+        latestServerNowMs,
+        get roundTripMs() {
+          return connection.roundTripMs;
+        },
       },
-      get isServing() {
-        return connection.isConnected;
-      },
-    });
+      (clearStampKey) => listener.onJournalFull(keyChangeOf(clearStampKey, this.prefix.length)?.namespace ?? ''),
+    );
     this.changes = new InvalidationGroup(
       {
         prefix: this.prefix,

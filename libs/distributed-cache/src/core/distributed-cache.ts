@@ -250,6 +250,7 @@ export class DistributedCache {
         onDown: (reason) => this.onRedisDown(reason),
         onDoubtEnded: () => this.onDoubtEnded(),
         onNodeDown: (address, reason) => this.events.emit('redisConnectionFailed', { address, reason }),
+        onJournalFull: (namespace) => this.events.emit('journalFull', { namespace }),
         onRefused: (refusal) => reportRefusal(refusal, this.config.keyPrefix, this.events),
         onNodeLive: (address, downMs) => this.events.emit('redisConnected', { address, downMs }),
       },

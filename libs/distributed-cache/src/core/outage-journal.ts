@@ -1,23 +1,19 @@
-import type { EntryKeys } from '../keys/index.js';
+import { entryKeysOf } from '../keys/index.js';
 import type { PendingInvalidations, PendingStamp } from '../redis/index.js';
 import { INVALIDATED_MS, newStamp } from './stamps.js';
 
-/** Maximum number of pending keys, or tags, of one namespace during an outage; more become one `clear` of it. */
-const MAX_PER_NAMESPACE = 10_000;
 /**
- * The same maximum while Redis can be used: a full queue refuses invalidations then. It is higher because a `clear`
- * would remove the entries of all processes from a healthy Redis. `connect-redis.ts` replays the journal at each heartbeat.
+ * Maximum number of pending keys, or tags, of one namespace; more become one `clear` of it, which costs all processes
+ * their entries. A key takes about 100 bytes of the heap beside its text, a tag about 250.
  */
-const MAX_WHILE_SERVING = 100_000;
+const MAX_PER_NAMESPACE = 100_000;
 /** Number of invalidations that one call of `send` carries: one round trip with a deadline of its own. */
-const SLICE = 250;
+const SLICE = 500;
 /** The precision, in milliseconds, with which two processes know the server's clock. */
 const CLOCK_ERROR_MS = 100;
 
-/** The facts about Redis that the journal needs. */
+/** The clocks that the journal needs. */
 interface JournalClock {
-  /** Whether Redis can be used. */
-  readonly isServing: boolean;
   /** The time of this process. */
   nowMs(): number;
   serverNowMs(key: string): number;
@@ -26,17 +22,10 @@ interface JournalClock {
   readonly roundTripMs: number;
 }
 
-interface PendingKey {
-  readonly keys: EntryKeys;
-  /**
-   * The sequence number of the deletion. Each {@link OutageJournal.addKey} assigns a higher one, and a write that was
-   * sent earlier does not remove a deletion with a higher number.
-   */
-  readonly number: number;
-}
-
 /** A new stamp that Redis has not acknowledged yet. */
 interface PendingChange {
+  /** As of a key, see {@link Pending}. */
+  readonly number: number;
   /** The stamp that was sent when the change was requested, and may be in place; empty when none was sent. */
   readonly attempted: string;
   readonly isTag: boolean;
@@ -52,19 +41,22 @@ interface PendingChange {
 }
 
 interface Pending {
-  readonly keys: Map<string, PendingKey>;
+  /**
+   * The deletions, by full name of the key: their sequence numbers. Each {@link OutageJournal.addKey} assigns a higher
+   * one, and a write that was sent earlier does not remove a deletion with a higher number.
+   */
+  readonly keys: Map<string, number>;
   /** By full name of the key of the tag's stamp. */
   readonly tags: Map<string, PendingChange>;
   clear: PendingChange | undefined;
 }
 
-/** One step of a replay. */
-type Step =
-  | { readonly pending: Pending; readonly entry: PendingKey }
-  | { readonly pending: Pending; readonly stampKey: string; readonly change: PendingChange };
-
-function itemOf(step: Step): PendingKey | PendingChange {
-  return 'entry' in step ? step.entry : step.change;
+/** One step of a replay: a deletion, or the `change` of a stamp. */
+interface Step {
+  readonly pending: Pending;
+  readonly key: string;
+  readonly number: number;
+  readonly change: PendingChange | undefined;
 }
 
 /**
@@ -85,7 +77,11 @@ export class OutageJournal {
   /** How often the pending invalidations of a namespace have become one `clear`, because they were too many. */
   overflows = 0;
 
-  constructor(private readonly clock: JournalClock) {}
+  constructor(
+    private readonly clock: JournalClock,
+    /** Called when the pending invalidations of a namespace become one `clear`, with the key of its stamp. */
+    private readonly onOverflow: (clearStampKey: string) => void = () => {},
+  ) {}
 
   /** Number of pending invalidations. */
   get size(): number {
@@ -96,11 +92,11 @@ export class OutageJournal {
    * Adds the deletion of a key.
    * @param clearStampKey the key of the namespace's stamp. Beyond the limit, one `clear` replaces all that is pending
    */
-  addKey(clearStampKey: string, keys: EntryKeys): void {
+  addKey(clearStampKey: string, valueKey: string): void {
     const pending = this.pendingOf(clearStampKey);
-    this.count += pending.keys.has(keys.valueKey) ? 0 : 1;
-    pending.keys.set(keys.valueKey, { keys, number: ++this.lastNumber });
-    if (pending.keys.size > this.maxPerNamespace) {
+    this.count += pending.keys.has(valueKey) ? 0 : 1;
+    pending.keys.set(valueKey, ++this.lastNumber);
+    if (pending.keys.size > MAX_PER_NAMESPACE) {
       this.overflow(clearStampKey);
     }
   }
@@ -114,7 +110,7 @@ export class OutageJournal {
     const pending = this.pendingOf(clearStampKey);
     this.count += pending.tags.has(tagStampKey) ? 0 : 1;
     pending.tags.set(tagStampKey, this.changeOf(tagStampKey, attempted, true));
-    if (pending.tags.size > this.maxPerNamespace) {
+    if (pending.tags.size > MAX_PER_NAMESPACE) {
       this.overflow(clearStampKey);
     }
   }
@@ -122,6 +118,7 @@ export class OutageJournal {
   private overflow(clearStampKey: string): void {
     this.overflows++;
     this.addClear(clearStampKey);
+    this.onOverflow(clearStampKey);
   }
 
   /**
@@ -136,10 +133,6 @@ export class OutageJournal {
     pending.tags.clear();
     pending.clear = this.changeOf(clearStampKey, attempted, false);
     this.count++;
-  }
-
-  private get maxPerNamespace(): number {
-    return this.clock.isServing ? MAX_WHILE_SERVING : MAX_PER_NAMESPACE;
   }
 
   /** Whether a deletion of this key, or a `clear` of its namespace, is pending. */
@@ -165,7 +158,7 @@ export class OutageJournal {
   settleKey(clearStampKey: string, valueKey: string, position: number): void {
     const pending = this.byNamespace.get(clearStampKey);
     const added = pending?.keys.get(valueKey);
-    if (pending !== undefined && added !== undefined && added.number <= position) {
+    if (pending !== undefined && added !== undefined && added <= position) {
       this.drop(pending.keys, valueKey);
       this.dropIfEmpty(clearStampKey, pending);
     }
@@ -182,13 +175,13 @@ export class OutageJournal {
     send: (pending: PendingInvalidations) => Promise<boolean>,
     isSelected: (key: string) => boolean = () => true,
   ): Promise<void> {
-    const kept = new Set<PendingKey | PendingChange>();
-    const unsent = (): readonly Step[] => this.steps(isSelected).filter((step) => !kept.has(itemOf(step)));
-    for (let steps = unsent(); steps.length > 0; steps = unsent()) {
-      for (let from = 0; from < steps.length; from += SLICE) {
-        const slice = steps.slice(from, from + SLICE);
+    const kept = new Set<number>();
+    for (let hasSent = true; hasSent;) {
+      hasSent = false;
+      for (const slice of this.slices((step) => isSelected(step.key) && !kept.has(step.number))) {
+        hasSent = true;
         const isDone = await send(this.invalidationsOf(slice));
-        slice.forEach((step) => (isDone ? this.settle(step) : kept.add(itemOf(step))));
+        slice.forEach((step) => (isDone ? this.settle(step) : kept.add(step.number)));
       }
       for (const [clearStampKey, pending] of this.byNamespace) {
         this.dropIfEmpty(clearStampKey, pending);
@@ -196,41 +189,46 @@ export class OutageJournal {
     }
   }
 
+  /** What is pending now, and what is added while the slices are sent. */
+  private *slices(isSelected: (step: Step) => boolean): Generator<readonly Step[]> {
+    let slice: Step[] = [];
+    for (const step of this.steps()) {
+      if (isSelected(step) && slice.push(step) === SLICE) {
+        yield slice;
+        slice = [];
+      }
+    }
+    if (slice.length > 0) {
+      yield slice;
+    }
+  }
+
   /** The steps of a replay. Clears come first: one of them invalidates a whole namespace. */
-  private steps(isSelected: (key: string) => boolean): readonly Step[] {
-    const steps: Step[] = [];
-    for (const [stampKey, pending] of this.byNamespace) {
-      const { clear } = pending;
-      if (clear !== undefined && isSelected(stampKey)) {
-        steps.push({ pending, stampKey, change: clear });
+  private *steps(): Generator<Step> {
+    for (const [key, pending] of this.byNamespace) {
+      const { clear: change } = pending;
+      if (change !== undefined) {
+        yield { pending, key, number: change.number, change };
       }
     }
     for (const pending of this.byNamespace.values()) {
-      for (const [stampKey, change] of pending.tags) {
-        if (isSelected(stampKey)) {
-          steps.push({ pending, stampKey, change });
-        }
+      for (const [key, change] of pending.tags) {
+        yield { pending, key, number: change.number, change };
       }
-      for (const entry of pending.keys.values()) {
-        if (isSelected(entry.keys.valueKey)) {
-          steps.push({ pending, entry });
-        }
+      for (const [key, number] of pending.keys) {
+        yield { pending, key, number, change: undefined };
       }
     }
-    return steps;
   }
 
   private invalidationsOf(slice: readonly Step[]): PendingInvalidations {
-    const entries: EntryKeys[] = [];
     const stamps = new Map<string, PendingStamp>();
-    for (const step of slice) {
-      if ('entry' in step) {
-        entries.push(step.entry.keys);
-      } else {
-        stamps.set(step.stampKey, this.stampOf(step.stampKey, step.change));
+    for (const { key, change } of slice) {
+      if (change !== undefined) {
+        stamps.set(key, this.stampOf(key, change));
       }
     }
-    return { entries, stamps };
+    return { entries: slice.flatMap(({ key, change }) => (change === undefined ? [entryKeysOf(key)] : [])), stamps };
   }
 
   private stampOf(stampKey: string, change: PendingChange): PendingStamp {
@@ -245,16 +243,15 @@ export class OutageJournal {
     return { stamp: change.stamp, lifeMs, doneFromMs: Math.ceil(requestedAtMs + marginMs), attempted };
   }
 
-  private settle(step: Step): void {
-    const { pending } = step;
-    if ('entry' in step) {
-      const { valueKey } = step.entry.keys;
-      if (pending.keys.get(valueKey) === step.entry) {
-        this.drop(pending.keys, valueKey);
+  /** Removes a step that is done, unless the invalidation has been repeated meanwhile. */
+  private settle({ pending, key, number, change }: Step): void {
+    if (change === undefined) {
+      if (pending.keys.get(key) === number) {
+        this.drop(pending.keys, key);
       }
-    } else if (pending.tags.get(step.stampKey) === step.change) {
-      this.drop(pending.tags, step.stampKey);
-    } else if (pending.clear === step.change) {
+    } else if (pending.tags.get(key) === change) {
+      this.drop(pending.tags, key);
+    } else if (pending.clear === change) {
       pending.clear = undefined;
       this.count--;
     }
@@ -274,6 +271,7 @@ export class OutageJournal {
 
   private changeOf(stampKey: string, attempted: string, isTag: boolean): PendingChange {
     return {
+      number: ++this.lastNumber,
       attempted,
       isTag,
       stamp: undefined,

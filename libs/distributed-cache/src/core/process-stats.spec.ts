@@ -57,12 +57,15 @@ describe('the metrics of a process', () => {
     expect(wireOf(cache).epochs).toBeGreaterThan(epochs);
   });
 
-  it('count a journal that overflows', async () => {
+  it('count and tell a journal that overflows', async () => {
     const cache = cacheForTest({ redis: { host: '127.0.0.1', port: 1 } });
-    const keys = Array.from({ length: 10_001 }, (_, index) => `key:${index}`);
+    const told = vi.fn();
+    cache.events.on('journalFull', told);
+    const keys = Array.from({ length: 100_001 }, (_, index) => `key:${index}`);
     await cache.connect();
     await cache.getCache('users').deleteMany(keys);
     expect(wireOf(cache)).toMatchObject({ journal_overflows: 1, journal_entries: 1 });
+    expect(told.mock.calls).toEqual([[{ namespace: 'users' }]]);
   });
 });
 

@@ -178,7 +178,7 @@ export class RemoteTier {
    */
   journal(key: string): void {
     // remedy: unknown-write-is-journalled
-    this.redis.journal.addKey(this.layout.clearStampKey, this.layout.entryKeys(key));
+    this.redis.journal.addKey(this.layout.clearStampKey, this.layout.valueKey(key));
   }
 
   /** Drops the stamps that this process holds: they may no longer be the current ones. */

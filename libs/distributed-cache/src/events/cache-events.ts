@@ -105,6 +105,11 @@ export interface CacheEventMap {
    * sent, and the call went on without Redis. Redis itself works.
    */
   overload: OfNamespace & { readonly operation: 'get' | 'set' | 'delete' | 'clear' };
+  /**
+   * So many deletions or tag invalidations wait for Redis that the journal can't hold them all: the namespace is cleared
+   * in their place, for all processes, when Redis can be used.
+   */
+  journalFull: OfNamespace;
   /** Redis answers (again). `downMs` is the length of the outage, 0 at the first connection. */
   redisConnected: { readonly address: string; readonly downMs: number };
   /** Redis can't be used; `reason` is the word for the cause that health shows too. */

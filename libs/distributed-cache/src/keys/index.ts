@@ -10,6 +10,7 @@ export {
 } from './key-encoding.js';
 export {
   endedKeyOf,
+  entryKeysOf,
   type EntryKeys,
   isValidName,
   keyChangeOf,

@@ -64,25 +64,29 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
   requireValidName('key prefix', prefix);
   requireValidName('namespace', namespace);
   const valuePrefix = `${prefix}:${namespace}:`;
-  const auxiliary = `${prefix}:{`;
   return {
     valuePrefix,
     clearStampKey: `${valuePrefix}#clear`,
     valueKey: (encodedKey) => valuePrefix + encodedKey,
-    entryKeys: (encodedKey) => {
-      const valueKey = valuePrefix + encodedKey;
-      return { valueKey, leaseKey: `${auxiliary}${valueKey}}:lease`, fillKey: `${auxiliary}${valueKey}}:fill` };
-    },
+    entryKeys: (encodedKey) => entryKeysOf(valuePrefix + encodedKey),
     tagStampKey: (encodedTag) => `${valuePrefix}#tag:${encodedTag}`,
   };
 }
 
-/**
- * The key of a value's metadata, for a value that is plain text.
- * @param valueKey a result of {@link KeyLayout.valueKey}
- */
+/** The keys of an entry. @param valueKey here and below a result of {@link KeyLayout.valueKey} */
+export function entryKeysOf(valueKey: string): EntryKeys {
+  const inSlot = auxiliaryOf(valueKey);
+  return { valueKey, leaseKey: `${inSlot}:lease`, fillKey: `${inSlot}:fill` };
+}
+
+/** The key of a value's metadata, for a value that is plain text. */
 export function sidecarKeyOf(valueKey: string): string {
-  return `${valueKey.slice(0, valueKey.indexOf(':') + 1)}{${valueKey}}:about`;
+  return `${auxiliaryOf(valueKey)}:about`;
+}
+
+/** The beginning of the other keys of an entry, which puts them in the slot of its value. */
+function auxiliaryOf(valueKey: string): string {
+  return `${valueKey.slice(0, valueKey.indexOf(':') + 1)}{${valueKey}}`;
 }
 
 const ENDED = ':ended';

@@ -88,6 +88,9 @@ export class CacheLogger {
       events.on('overload', ({ namespace, operation }) =>
         this.logRepeated(`cache_overload ${namespace}`, `${operation}: the queue to Redis is full`),
       ),
+      events.on('journalFull', ({ namespace }) =>
+        logger.warn(`cache_journal_full ${namespace} too many changes wait for Redis: the namespace will be cleared`),
+      ),
       events.on('schemaMismatch', ({ namespace, key, caller, during, cause }) =>
         this.logRepeated(
           `cache_schema_mismatch ${namespace}`,
