@@ -106,6 +106,7 @@ describe('a cache over one server', () => {
 
   it.each([
     ['a server that does not speak the protocol of Redis', 'not-redis', 'HTTP/1.1 400 Bad Request\r\n\r\n'],
+    ['a server in protected mode', 'DENIED', '-DENIED Redis is running in protected mode because\r\n'],
     ['a server that answers with an alert of TLS', 'tls-required', Buffer.from([0x15, 3, 3, 0, 2, 2, 70])],
   ])('names %s as the reason of the outage', async (_cause, reason, answer) => {
     const other = createServer((socket) => void socket.on('error', () => {}).once('data', () => socket.end(answer)));

@@ -249,6 +249,8 @@ class RedisParts implements RedisRuntime {
   private onNodeLive(name: string, downMs: number): void {
     this.changes.refresh();
     this.pendingReleases.release();
+    this.connection.refusals.clear(name);
+    void checkPermissions(this.connection, this.prefix);
     this.listener.onNodeLive(name, downMs);
   }
 
@@ -261,7 +263,7 @@ class RedisParts implements RedisRuntime {
     this.changes.refresh();
     this.catchUp();
     this.listener.onHeartbeat();
-    if (this.connection.refusals.all.some(({ reply }) => reply !== 'READONLY' && reply !== 'MOVED')) {
+    if (this.connection.refusals.all.some(({ reply }) => reply !== 'MOVED')) {
       void checkPermissions(this.connection, this.prefix); // the rights may have been granted, or memory freed
     }
   }

@@ -23,11 +23,12 @@ const UNREPLICATED = 'no replica acknowledges changes (strict): they are repeate
 const DISPENSABLE: ReadonlySet<string> = new Set(['MGET', 'UNLINK', 'MULTI', 'EXEC', 'GETRANGE']);
 
 /** Replies with which Redis refuses every write. */
-const NO_WRITES: ReadonlySet<string> = new Set(['READONLY', 'OOM', 'MISCONF', 'NOREPLICAS']);
+const NO_WRITES: ReadonlySet<string> = new Set(['READONLY', 'OOM', 'MISCONF', 'NOREPLICAS', 'CLUSTERDOWN']);
 
 /** The effects of replies that are the same for every command. */
 const EFFECTS_OF_REPLIES: Readonly<Record<string, string>> = {
   ...Object.fromEntries([...NO_WRITES].map((reply) => [reply, 'nothing is stored in Redis'])),
+  CLUSTERDOWN: 'the Cluster is incomplete, and serves no key',
   MOVED: 'the server is a node of a Cluster, and only its own keys are cached (see redis.cluster)',
 };
 
@@ -36,6 +37,11 @@ interface RefusalEffect extends Refusal {
   readonly keyPattern: string;
   /** The effect, in words for an operator. */
   readonly effect: string;
+}
+
+/** A refusal by some masters of a cluster, or by all servers. */
+interface RefusalNow extends RefusalEffect {
+  readonly servers: readonly string[];
 }
 
 /** The effect of a refusal. @returns `undefined` for a command that the cache does without */
@@ -54,8 +60,33 @@ function stopsWrites({ command, reply }: Refusal): boolean {
 }
 
 /** A refusal and its effect as one sentence, for a health check. */
-function describeRefusal({ command, reply, keyPattern, effect }: RefusalEffect): string {
-  return `Redis refuses ${command} on ${keyPattern} (${reply}): ${effect}`;
+function describeRefusal({ command, reply, keyPattern, effect, servers }: RefusalNow, masters: number): string {
+  const what = `${command} on ${keyPattern} (${reply})`;
+  return servers.length < masters
+    ? `Redis refuses ${what} on ${servers.length} of ${masters} masters: for their keys ${effect}`
+    : `Redis refuses ${what}: ${effect}`;
+}
+
+/** The refusals; those whose reply is the same for every command are one. */
+function together(refusals: readonly RefusalNow[]): readonly RefusalNow[] {
+  const found = new Map<string, RefusalNow>();
+  for (const refusal of refusals) {
+    const { command, reply, keyPattern, servers } = refusal;
+    const isOfEvery = EFFECTS_OF_REPLIES[reply] !== undefined;
+    const id = `${isOfEvery ? '' : command} ${reply} ${keyPattern}`;
+    const known = found.get(id);
+    found.set(
+      id,
+      known === undefined
+        ? refusal
+        : {
+            ...known,
+            command: `${known.command}, ${command}`,
+            servers: [...new Set([...known.servers, ...servers])],
+          },
+    );
+  }
+  return [...found.values()];
 }
 
 /**
@@ -76,17 +107,18 @@ export async function checkHealth({ config, redis, local }: CacheRuntime): Promi
   if (await redis.connection.ping()) {
     const { down, nodes } = redis.connection.topology;
     const part = `Redis can't be used on ${down.length} of ${nodes.length} masters (${down.map(({ reason }) => reason).join(', ')})`;
-    if (down.length > 0) {
-      return new CacheHealth('degraded', true, hasLocal, part, factsOf(redis));
-    }
-    const { isOff, message } = invalidationOf(redis);
+    // Without one of its masters the channels can't all be live: that says no more.
+    const { isOff, message } = down.length > 0 ? { isOff: true } : invalidationOf(redis);
     const refused = refusalsOf(redis, config.keyPrefix);
     const causes = [
-      ...refused.map(describeRefusal),
+      ...(down.length > 0 ? [part] : []),
+      ...together(refused).map((refusal) => describeRefusal(refusal, nodes.length)),
       ...(redis.isUnreplicated ? [UNREPLICATED] : []),
       ...(message === undefined ? [] : [message]),
     ];
-    const isDown = config.requireRedis !== false && refused.some(stopsWrites);
+    const withoutWrites = new Set(refused.filter(stopsWrites).flatMap(({ servers }) => servers));
+    down.forEach(({ name }) => withoutWrites.add(name));
+    const isDown = config.requireRedis !== false && withoutWrites.size >= nodes.length;
     const isDegraded = isOff || redis.isUnreplicated || refused.length > 0;
     const status = isDown ? 'down' : isDegraded ? 'degraded' : 'up';
     return new CacheHealth(status, true, hasLocal, causes.join('; ') || undefined, factsOf(redis));
@@ -115,10 +147,11 @@ function invalidationOf({ changes }: RedisRuntime): { readonly isOff: boolean; r
     : { isOff: true, message: `invalidation is off: ${lostReason}` };
 }
 
-function refusalsOf({ connection }: RedisRuntime, keyPrefix: string): readonly RefusalEffect[] {
-  return connection.refusals.all
-    .map((refusal) => effectOf(refusal, keyPrefix))
-    .filter((effect): effect is RefusalEffect => effect !== undefined);
+function refusalsOf({ connection }: RedisRuntime, keyPrefix: string): readonly RefusalNow[] {
+  return connection.refusals.all.flatMap((refusal) => {
+    const effect = effectOf(refusal, keyPrefix);
+    return effect === undefined ? [] : [{ ...effect, servers: refusal.servers }];
+  });
 }
 
 function factsOf({ connection, changes, journal }: RedisRuntime): RedisFacts {

@@ -9,6 +9,8 @@ import { TAG_STAMP } from './tags.js';
 /** What the commands of the connection are for. Others (probes, checks) are of no entry, and not observed. */
 const OPERATIONS: Readonly<Record<string, RedisOperation>> = {
   GET: 'get',
+  PTTL: 'get',
+  INSPECT: 'get',
   MGET: 'getMany',
   SET: 'set',
   SETNX: 'set',

@@ -23,7 +23,7 @@ export class UnusableConnectionError extends Error {
  */
 const REFUSALS = new RegExp(
   [
-    /^(NOPERM|NOAUTH|READONLY|OOM|MISCONF|NOREPLICAS|MASTERDOWN|DENIED)\b/,
+    /^(NOPERM|NOAUTH|READONLY|OOM|MISCONF|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|DENIED)\b/,
     /^ERR unknown (sub)?command/,
     /unknown (\w+ )?command called from/,
     /user executing the script|ACL failure in script|not allowed from script/,
@@ -36,6 +36,14 @@ const REFUSALS = new RegExp(
 /** Whether an error reply of Redis, as the client throws it, does not depend on the arguments. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError' && REFUSALS.test(reasonOf(error, error.message));
+}
+
+/**
+ * Whether a server that answers this serves no command on a key for now: it reads its data, runs a script without end,
+ * or is a replica that has lost its master and returns no old data.
+ */
+export function servesNothing(reply: string): boolean {
+  return reply === 'LOADING' || reply === 'BUSY' || reply === 'MASTERDOWN';
 }
 
 /**
@@ -137,7 +145,7 @@ function causeOfReply(message: string): string {
  */
 function causeIn(message: string): string {
   const word =
-    /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|WRONGPASS|NOAUTH|NOPERM)\b/.exec(
+    /\b(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|WRONGPASS|NOAUTH|NOPERM|DENIED)\b/.exec(
       message,
     );
   if (word?.[1] !== undefined) {

@@ -1,5 +1,5 @@
 import { redisStore } from 'cache-manager-ioredis-yet';
-import type { Cluster, Redis } from 'ioredis';
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import { ConnectionFault, isOfAllSentinels, outageReason, VAGUE_REASON } from './client-errors.js';
 import {
   clusterClientOptions,
@@ -92,6 +92,7 @@ export class ClientLink {
         client.on(event, listener);
       }
       watchConnecting(client, this.fault);
+      this.noteReconnections(client);
       this.expectGreeting();
       if (client.status === 'wait') {
         // A failure arrives as the events `error` and `close`; the client goes on trying by itself.
@@ -117,6 +118,20 @@ export class ClientLink {
     this.fault.note(error);
     if (isOfAllSentinels(error) && this.fault.isNews) {
       this.listener.onLost(this.fault.report(VAGUE_REASON)); // the client asks them again, and emits no `close`
+    }
+  }
+
+  /** A reply after which the client reconnects (`READONLY`) is the reason for the loss of its connection. */
+  private noteReconnections({ options }: RedisClient): void {
+    const { reconnectOnError } = options as RedisOptions;
+    if (reconnectOnError !== undefined && reconnectOnError !== null) {
+      (options as RedisOptions).reconnectOnError = (error) => {
+        const decision = reconnectOnError(error);
+        if (decision !== false) {
+          this.fault.note(error);
+        }
+        return decision;
+      };
     }
   }
 

@@ -22,6 +22,9 @@ export interface ConnectionSettings {
   readonly clientOptions?: Readonly<Record<string, unknown>>;
 }
 
+/** The end of the keys on which the user's rights are checked. No key of an entry ends so. */
+export const CHECK_KEY_END = '}:check';
+
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_SOON_MS = 70;
 /** Number of attempts at the short interval: about ten seconds, which a restart or a failover takes. */
@@ -51,16 +54,16 @@ export function reconnectDelayMs(attempt: number): number {
 /**
  * Decides when a `READONLY` reply makes the client reconnect. After a failover the old master answers `READONLY`, and a
  * reconnection finds the new one. A reconnection also interrupts the reads, so not each `READONLY` causes one: each
- * reconnection that finds the same server doubles the pause before the next. A refused command is sent again at each
- * heartbeat. So a pause without `READONLY` means that the new master was found, and the next `READONLY` is about another
- * failover.
+ * reconnection that finds the same server doubles the pause before the next. A change that was refused is sent again at
+ * each heartbeat. So a pause without `READONLY` means that the new master was found, and the next `READONLY` is about
+ * another failover. The commands that only check the user's rights don't count: nothing waits for them.
  */
 function reconnectOnReadOnly(): (error: Error) => boolean {
   let reconnectedAtMs = -Infinity;
   let lastReplyAtMs = -Infinity;
   let pauseMs = 0;
-  return ({ message }) => {
-    if (!/^(READONLY|MASTERDOWN)/.test(message)) {
+  return (error) => {
+    if (!/^(READONLY|MASTERDOWN)/.test(error.message) || isOfCheck(error)) {
       return false;
     }
     const nowMs = performance.now();
@@ -75,6 +78,10 @@ function reconnectOnReadOnly(): (error: Error) => boolean {
     reconnectedAtMs = nowMs;
     return true;
   };
+}
+
+function isOfCheck({ command }: Error & { readonly command?: { readonly args?: readonly unknown[] } }): boolean {
+  return command?.args?.some((arg) => String(arg).endsWith(CHECK_KEY_END)) === true;
 }
 
 /**

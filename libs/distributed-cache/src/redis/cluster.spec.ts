@@ -67,6 +67,49 @@ describe('a cache over a Redis Cluster', () => {
     await vi.waitFor(() => expect(timersLeft()).toEqual([]), { timeout: 20_000, interval: 20 });
   });
 
+  it.each([
+    ['is full', 'OOM', 'maxmemory', '1mb'],
+    ['has too few replicas', 'NOREPLICAS', 'min-replicas-to-write', '1'],
+  ])('is degraded for as long as one master %s, whatever the others store', async (_what, reply, setting, value) => {
+    const own = { ...options(), requireRedis: true };
+    const all = cacheForTest(own);
+    const cache = all.getCache('users');
+    const told: string[] = [];
+    all.events.on('redisRefused', ({ command }) => told.push(command));
+    const setAll = async (): Promise<Set<boolean>> => new Set(await Promise.all(KEYS.map((key) => cache.set(key, 1))));
+    expect(await setAll()).toEqual(new Set([true]));
+    const [, master] = group.masters;
+    await master?.command('CONFIG', 'SET', setting, value);
+    onTestFinished(async () => void (await master?.command('CONFIG', 'SET', setting, '0')));
+    for (let round = 0; round < 20; round++) {
+      expect(await setAll()).toEqual(new Set([true, false]));
+      const { status, redisConnected, message } = await all.healthCheck();
+      expect([status, redisConnected]).toEqual(['degraded', true]);
+      expect(message).toMatch(
+        new RegExp(
+          `Redis refuses [\\w, ]+ on ${own.keyPrefix}:\\* \\(${reply}\\) on 1 of 3 masters: for their keys nothing is stored`,
+        ),
+      );
+    }
+    expect(new Set(told).size).toBe(told.length);
+    await master?.command('CONFIG', 'SET', setting, '0');
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'up' }));
+    expect(await setAll()).toEqual(new Set([true]));
+  });
+
+  it('is down, where Redis is required, when no master accepts writes', async () => {
+    const all = cacheForTest({ ...options(), requireRedis: true });
+    await all.connect();
+    const setAll = (value: string): Promise<unknown> =>
+      Promise.all(group.masters.map((master) => master.command('CONFIG', 'SET', 'min-replicas-to-write', value)));
+    onTestFinished(async () => void (await setAll('0')));
+    await setAll('1');
+    await vi.waitFor(async () => {
+      await Promise.all(KEYS.map((key) => all.getCache('users').set(key, 1)));
+      expect((await all.healthCheck()).toJSON()).toMatchObject({ status: 'down', redis_connected: true });
+    });
+  });
+
   it('uses a client that is handed in, and does not close it', async () => {
     const client = new Cluster(group.addresses);
     onTestFinished(() => client.disconnect());

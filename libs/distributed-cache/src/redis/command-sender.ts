@@ -1,8 +1,17 @@
 import { TierReplyError } from '../errors/index.js';
-import type { Refusals } from './refusals.js';
-import { toTierError } from './client-errors.js';
+import { servesNothing, toTierError } from './client-errors.js';
 import { writeTogether, type RedisClient } from './redis-client.js';
+import type { Refusals } from './refusals.js';
 import type { ReplyListener, Send } from './send.js';
+
+/** The server that a command is sent to. */
+interface Receiver {
+  readonly name: string;
+  /** The connection that is written to, when the client has several. */
+  readonly client: RedisClient | undefined;
+  /** The server can't be used. */
+  fail(reason: string): void;
+}
 
 /**
  * Sends commands on a client, turns the client's errors into this library's errors, and counts the commands without an
@@ -23,22 +32,19 @@ export class CommandSender {
     private readonly refusals: Refusals,
   ) {}
 
-  /**
-   * Sends something and reports the outcome to the listener.
-   * @param target the connection that is written to, when `client` has several
-   */
+  /** Sends something and reports the outcome to the listener. */
   send<Result>(
     client: RedisClient,
     operation: string,
     send: Send<Result>,
     listener: ReplyListener<Result>,
-    target: RedisClient = client,
+    receiver: Receiver,
   ): void {
     if (this.unanswered > 0) {
-      writeTogether(target);
+      writeTogether(receiver.client ?? client);
     }
     this.unanswered++;
-    const sent = new SentCommand<Result>(this, operation, listener);
+    const sent = new SentCommand<Result>(this, operation, listener, receiver);
     try {
       send(client, sent);
     } catch (error) {
@@ -58,16 +64,16 @@ export class CommandSender {
     }
   }
 
-  onSuccess(operation: string): void {
+  onSuccess(operation: string, { name }: Receiver): void {
     if (this.refusals.areAny && operation !== 'TAKE') {
-      this.refusals.succeed(operation); // the reply says whether a lease was refused
+      this.refusals.succeed(operation, name); // the reply says whether a lease was refused
     }
   }
 
-  failureOf(operation: string, error: unknown): Error {
+  failureOf(operation: string, error: unknown, { name }: Receiver): Error {
     const tierError = toTierError(operation, error, this.commandTimeoutMs);
     if (tierError instanceof TierReplyError) {
-      this.refusals.note(tierError);
+      this.refusals.note(tierError, name);
     }
     return tierError;
   }
@@ -81,18 +87,23 @@ class SentCommand<Reply> implements ReplyListener<Reply> {
     private readonly sender: CommandSender,
     private readonly operation: string,
     private readonly listener: ReplyListener<Reply>,
+    private readonly receiver: Receiver,
   ) {
     this.generation = sender.generation;
   }
 
   onReply(reply: Reply): void {
     this.sender.countAnswer(this.generation);
-    this.sender.onSuccess(this.operation);
+    this.sender.onSuccess(this.operation, this.receiver);
     this.listener.onReply(reply);
   }
 
   onFailure(error: unknown): void {
     this.sender.countAnswer(this.generation);
-    this.listener.onFailure(this.sender.failureOf(this.operation, error));
+    const failure = this.sender.failureOf(this.operation, error, this.receiver);
+    this.listener.onFailure(failure);
+    if (failure instanceof TierReplyError && servesNothing(failure.reply)) {
+      this.receiver.fail(failure.reply);
+    }
   }
 }

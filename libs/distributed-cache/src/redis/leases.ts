@@ -58,19 +58,20 @@ export class Leases {
   constructor(private readonly connection: RedisConnection) {}
 
   acquire(keys: EntryKeys, token: string, leaseMs: number): Promise<LeaseAttempt> {
-    const { refusals } = this.connection;
-    const forbidden = refusals.forbidsScripts;
+    const { refusals, topology } = this.connection;
+    const { name } = topology.nodeOf(keys.valueKey);
+    const forbidden = refusals.forbidsScripts(name);
     if (forbidden !== undefined) {
       const refusal = new TierReplyError('TAKE', forbidden.reply, forbidden.command, true);
       return this.connection.request('TAKE', keys.valueKey, () => readWithoutLease(keys, refusal));
     }
     return this.connection.request('TAKE', keys.valueKey, (client) => {
-      const acquiring = isDirect(client) && !refusals.areScriptsRefused ? acquire : acquireByScript;
+      const acquiring = isDirect(client) && !refusals.areScriptsRefused(name) ? acquire : acquireByScript;
       return observed(acquiring(client, keys, token, leaseMs), ({ refusal }) => {
         if (refusal !== undefined) {
-          refusals.note(refusal);
+          refusals.note(refusal, name);
         } else if (refusals.areAny) {
-          refusals.succeed('TAKE');
+          refusals.succeed('TAKE', name);
         }
       });
     });

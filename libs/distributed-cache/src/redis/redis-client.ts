@@ -271,14 +271,15 @@ function watchHandshake(stream: unknown, watcher: ConnectingWatcher): void {
 export const TOO_MANY_CLIENTS = 'max number of clients';
 
 /**
- * Reads the error reply with which a server closes a connection beyond `maxclients`. The client would take it for the
- * answer to a command whose failure it ignores. The client's writes of the first turn of the event loop are sent
- * together: a second write to a closed connection would discard the reply.
+ * Reads the error reply with which a server closes a connection beyond `maxclients`, or in protected mode. The client
+ * would take it for the answer to a command whose failure it ignores. The client's writes of the first turn of the event
+ * loop are sent together: a second write to a closed connection would discard the reply.
  */
 function watchGreeting(socket: Partial<TLSSocket>, watcher: ConnectingWatcher): void {
   socket.once?.('data', (first: Buffer) => {
-    if (first.toString('latin1', 0, 64).startsWith(`-ERR ${TOO_MANY_CLIENTS}`)) {
-      watcher.onSideFault(new Error(TOO_MANY_CLIENTS));
+    const text = first.toString('latin1', 0, 64);
+    if (text.startsWith(`-ERR ${TOO_MANY_CLIENTS}`) || text.startsWith('-DENIED ')) {
+      watcher.onSideFault(new Error(text));
     }
   });
   socket.cork?.();

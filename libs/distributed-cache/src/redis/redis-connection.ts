@@ -61,7 +61,7 @@ export class RedisConnection {
     const context: NodeContext = {
       limits,
       deadlineClock: this.deadlineClock,
-      send: (operation, send, waiter, to) => this.send(operation, send, waiter, to),
+      send: (operation, send, waiter, node) => this.send(operation, send, waiter, node),
     };
     this.whole = new ServerNode(
       {
@@ -245,17 +245,12 @@ export class RedisConnection {
     }
   }
 
-  private send<Result>(
-    operation: string,
-    send: Send<Result>,
-    listener: ReplyListener<Result>,
-    target: RedisClient | undefined,
-  ): void {
+  private send<Result>(operation: string, send: Send<Result>, listener: ReplyListener<Result>, node: ServerNode): void {
     const client = this.link.ready;
     if (client === undefined || !this.isLive) {
       listener.onFailure(this.unavailable(operation));
     } else {
-      this.sender.send(client, operation, send, listener, target);
+      this.sender.send(client, operation, send, listener, node);
     }
   }
 
@@ -285,6 +280,7 @@ export class RedisConnection {
   }
 
   private updateNodes(): void {
+    this.refusals.retain(this.topology.nodes);
     this.allNodesUp = this.isLive && this.topology.allUp;
   }
 

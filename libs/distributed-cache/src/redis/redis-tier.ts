@@ -264,7 +264,8 @@ export class RedisTier {
   }
 
   replaceStamp(stampKey: string, stamp: string, lifeMs?: number): Promise<void> {
-    return this.request('SET', stampKey, () => putStamp(stampKey, stamp, lifeMs));
+    // A name of its own: it succeeds without a SET where Redis is full.
+    return this.request('STAMP', stampKey, () => putStamp(stampKey, stamp, lifeMs));
   }
 
   readStampLife(stampKey: string): Promise<StoredStamp | undefined> {

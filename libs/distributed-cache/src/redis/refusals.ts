@@ -1,6 +1,9 @@
 import { TierReplyError } from '../errors/index.js';
 import { isRefusal, toTierError } from './client-errors.js';
+import { CHECK_KEY_END } from './client-options.js';
 import type { RedisClient } from './redis-client.js';
+import { viaPromise } from './send.js';
+import type { ServerNode } from './server-node.js';
 
 /** A command that Redis refuses for now. */
 export interface Refusal {
@@ -10,19 +13,28 @@ export interface Refusal {
   readonly reply: string;
 }
 
+/** A refusal, and the names of the servers that refuse: of a cluster, some masters or all of them. */
+interface RefusalAtServers extends Refusal {
+  readonly servers: readonly string[];
+}
+
 interface Noted extends Refusal {
+  readonly server: string;
   readonly operations: Set<string>;
 }
 
 /** A refusal that ends and comes back within this time, in milliseconds, is not reported again. */
 const REPORTED_AGAIN_AFTER_MS = 60_000;
 
+/** Replies that a server gives to every command on a key: one command is noted, not each. */
+const OF_EVERY_COMMAND: ReadonlySet<string> = new Set(['MOVED', 'CLUSTERDOWN']);
+
 /**
- * Keeps track of the commands that Redis refuses, per command and not per key, and reports each refusal once. A later
- * success of the same operation, or of the command alone, ends the refusal.
+ * Keeps track of the commands that Redis refuses, per server and command and not per key, and reports each refusal once.
+ * A later success of the same operation at the same server, or of the command alone, ends the refusal.
  */
 export class Refusals {
-  private readonly noted = new Map<string, Noted>();
+  private noted: Noted[] = [];
   private readonly reportedAtMs = new Map<string, number>();
 
   /**
@@ -36,65 +48,90 @@ export class Refusals {
   ) {}
 
   get areAny(): boolean {
-    return this.noted.size > 0;
+    return this.noted.length > 0;
   }
 
-  /** Whether leases would block loads for nothing: to store under a lease and to release it take scripts. */
-  get areScriptsRefused(): boolean {
-    return this.ofScripts !== undefined;
+  /** Whether leases would block loads of this server for nothing: to store under a lease and to release it take scripts. */
+  areScriptsRefused(server: string): boolean {
+    return this.ofScripts(server) !== undefined;
   }
 
   /**
    * Why scripts are refused until rights are granted; `undefined` if they are not, or only as long as the server is in
    * its present state (`OOM`, `READONLY`).
    */
-  get forbidsScripts(): Refusal | undefined {
-    const { ofScripts } = this;
-    return ofScripts?.reply === 'NOPERM' || ofScripts?.reply === 'ERR' ? ofScripts : undefined;
+  forbidsScripts(server: string): Refusal | undefined {
+    const refusal = this.ofScripts(server);
+    return refusal?.reply === 'NOPERM' || refusal?.reply === 'ERR' ? refusal : undefined;
   }
 
-  get all(): readonly Refusal[] {
-    return [...this.noted.values()].map(({ command, reply }) => ({ command, reply }));
+  get all(): readonly RefusalAtServers[] {
+    const found = new Map<string, Refusal & { readonly servers: string[] }>();
+    for (const { command, reply, server } of this.noted) {
+      const report = reportOf({ command, reply });
+      const known = found.get(report) ?? { command, reply, servers: [] };
+      known.servers.push(server);
+      found.set(report, known);
+    }
+    return [...found.values()];
   }
 
-  note({ operation, command = operation, reply, isRefusal: isRefused }: TierReplyError): void {
-    const isElsewhere = reply === 'MOVED' && !this.isCluster;
-    if (!isRefused && (!isElsewhere || this.all.some((each) => each.reply === reply))) {
+  note({ operation, command = operation, reply, isRefusal: isRefused }: TierReplyError, server: string): void {
+    if (!isRefused && (reply !== 'MOVED' || this.isCluster)) {
       return;
     }
-    const earlier = this.noted.get(command);
-    this.noted.set(command, { command, reply, operations: (earlier?.operations ?? new Set()).add(operation) });
+    const earlier = this.noted.find(
+      (each) =>
+        each.server === server && (OF_EVERY_COMMAND.has(reply) ? each.reply === reply : each.command === command),
+    );
+    if (earlier?.reply === reply) {
+      earlier.operations.add(operation);
+      return;
+    }
+    const noted = { command, reply, server, operations: new Set(earlier?.operations).add(operation) };
+    this.noted = [...this.noted.filter((each) => each !== earlier), noted];
     const nowMs = performance.now();
-    const report = `${command} ${reply}`;
-    if (earlier?.reply !== reply && nowMs - (this.reportedAtMs.get(report) ?? -Infinity) >= REPORTED_AGAIN_AFTER_MS) {
+    const report = reportOf(noted);
+    if (nowMs - (this.reportedAtMs.get(report) ?? -Infinity) >= REPORTED_AGAIN_AFTER_MS) {
       this.reportedAtMs.set(report, nowMs);
       this.onRefused({ command, reply });
     }
   }
 
   /** Ends the refusals of this operation: all its commands have been carried out. */
-  succeed(operation: string): void {
-    for (const { command, operations } of this.noted.values()) {
-      if (operations.has(operation)) {
-        this.allow(command);
-      }
+  succeed(operation: string, server: string): void {
+    this.end((each) => each.server === server && each.operations.has(operation));
+  }
+
+  /** Ends the refusals of this command, at every server or at one. */
+  allow(command: string, server?: string): void {
+    this.end((each) => each.command === command && (server === undefined || each.server === server));
+  }
+
+  /** Forgets the refusals of servers that are no longer in use. */
+  retain(servers: readonly { readonly name: string }[]): void {
+    if (this.areAny) {
+      this.noted = this.noted.filter(({ server }) => servers.some(({ name }) => name === server));
     }
   }
 
-  allow(command: string): void {
-    if (this.noted.get(command)?.reply !== 'MOVED') {
-      this.noted.delete(command);
-    }
+  /** Forgets the refusals of all servers, or of one: another server answers from now on. */
+  clear(server?: string): void {
+    this.noted = this.noted.filter((each) => server !== undefined && each.server !== server);
   }
 
-  private get ofScripts(): Refusal | undefined {
-    return this.noted.get('EVAL') ?? this.noted.get('EVALSHA');
+  /** A node that is used as if it were a single server does not have all keys: only the next connection may change that. */
+  private end(isOver: (refusal: Noted) => boolean): void {
+    this.noted = this.noted.filter((each) => each.reply === 'MOVED' || !isOver(each));
   }
 
-  /** Forgets all refusals: another server answers from now on. */
-  clear(): void {
-    this.noted.clear();
+  private ofScripts(server: string): Refusal | undefined {
+    return this.noted.find((each) => each.server === server && (each.command === 'EVAL' || each.command === 'EVALSHA'));
   }
+}
+
+function reportOf({ command, reply }: Refusal): string {
+  return `${command} ${reply}`;
 }
 
 /** The commands that a load runs inside a script. */
@@ -114,20 +151,40 @@ const QUESTIONS: readonly Question[] = [
   ['GET', (client, key) => client.get(key)],
   ['SET', (client, key) => client.call('set', [key, '', 'XX', 'PX', '1'])],
   ['DEL', (client, key) => client.del(key)],
+  ['PTTL', (client, key) => client.pttl(key)],
   ['PEXPIRE', (client, key) => client.pexpire(key, 1)],
   ['RENAME', (client, key) => client.rename(key, `${key}:to`)],
   ['EVALSHA', (client, key) => client.evalsha(NO_SCRIPT, 1, key)],
   ['EVAL', (client, key) => client.eval(SCRIPT, 1, key)],
 ];
 
+type CheckedNode = Pick<ServerNode, 'name' | 'run'>;
+
 /** The part of a `RedisConnection` that a check of its user's rights needs. */
 interface CheckedConnection {
   readonly refusals: Refusals;
-  run(operation: string, send: (client: RedisClient) => Promise<unknown>, key: string): Promise<unknown>;
+  readonly topology: {
+    readonly nodes: readonly CheckedNode[];
+    nodeOf(key: string): { readonly name: string };
+  };
 }
 
-function probeKeyOf(prefix: string): string {
-  return `${prefix}{${prefix}#check}:check`;
+/** The number of names among which a key of each server is looked for: even a small share of the slots has some. */
+const MOST_NAMES = 5000;
+
+/** Each server, with a key of its own that holds nothing. */
+function probesOf({ topology }: CheckedConnection, prefix: string): (readonly [CheckedNode, string])[] {
+  const { nodes } = topology;
+  const keys = new Map<string, string>();
+  for (let number = 0; keys.size < nodes.length && number < MOST_NAMES; number++) {
+    const key = `${prefix}{${prefix}#check${number || ''}${CHECK_KEY_END}`;
+    const { name } = topology.nodeOf(key);
+    keys.set(name, keys.get(name) ?? key);
+  }
+  return nodes.flatMap((node) => {
+    const key = keys.get(node.name);
+    return key === undefined ? [] : [[node, key] as const];
+  });
 }
 
 /**
@@ -135,34 +192,40 @@ function probeKeyOf(prefix: string): string {
  * @param prefix the prefix of all keys, colon included. Rejects only if the connection is lost
  */
 export async function probeScripts(connection: CheckedConnection, client: RedisClient, prefix: string): Promise<void> {
-  const key = probeKeyOf(prefix);
-  const questions = [client.eval('return 1', 1, key), client.evalsha(NO_SCRIPT, 1, key)];
-  for (const { reason } of (await Promise.allSettled(questions)) as { readonly reason?: unknown }[]) {
-    if (isRefusal(reason)) {
-      connection.refusals.note(toTierError('CHECK', reason, 0) as TierReplyError);
-    }
-  }
+  await Promise.all(
+    probesOf(connection, prefix).map(async ([{ name }, key]) => {
+      const questions = [client.eval('return 1', 1, key), client.evalsha(NO_SCRIPT, 1, key)];
+      for (const { reason } of (await Promise.allSettled(questions)) as { readonly reason?: unknown }[]) {
+        if (isRefusal(reason)) {
+          connection.refusals.note(toTierError('CHECK', reason, 0) as TierReplyError, name);
+        }
+      }
+    }),
+  );
 }
 
 /**
- * Sends Redis every command that the cache needs, on a key that does not exist, so that a refusal is found before the
- * command is needed. The answers are recorded in `connection.refusals`; never rejects.
+ * Sends each server every command that the cache needs, on a key that does not exist, so that a refusal is found before
+ * the command is needed. The answers are recorded in `connection.refusals`; never rejects.
  * @param prefix the prefix of all keys, colon included
  */
 export async function checkPermissions(connection: CheckedConnection, prefix: string): Promise<void> {
-  const key = probeKeyOf(prefix);
+  const { refusals } = connection;
+  const check = ([node, key]: readonly [CheckedNode, string], [command, ask]: Question): Promise<void> =>
+    node
+      .run(
+        `CHECK ${command}`,
+        viaPromise((client) => ask(client, key)),
+      )
+      .then(
+        () => refusals.allow(command, node.name),
+        (error: unknown) => {
+          if (error instanceof TierReplyError && !error.isRefusal) {
+            refusals.allow(command, node.name); // only the key is missing, or the script
+          }
+        },
+      );
   await Promise.all(
-    QUESTIONS.map(([command, ask]) =>
-      connection
-        .run(`CHECK ${command}`, (client) => ask(client, key), key)
-        .then(
-          () => connection.refusals.allow(command),
-          (error: unknown) => {
-            if (error instanceof TierReplyError && !error.isRefusal) {
-              connection.refusals.allow(command); // only the key is missing, or the script
-            }
-          },
-        ),
-    ),
+    probesOf(connection, prefix).flatMap((probe) => QUESTIONS.map((question) => check(probe, question))),
   );
 }

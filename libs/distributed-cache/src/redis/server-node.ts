@@ -31,16 +31,8 @@ const MAX_PATIENCE_MS = 2 * CONNECT_ATTEMPT_MS;
 export interface NodeContext {
   readonly limits: RedisConnectionLimits;
   readonly deadlineClock: DeadlineClock;
-  /**
-   * Sends a command; it fails with this library's errors.
-   * @param target the connection that is written to, when the client has several
-   */
-  send<Result>(
-    operation: string,
-    send: Send<Result>,
-    listener: ReplyListener<Result>,
-    target: RedisClient | undefined,
-  ): void;
+  /** Sends a command to the node; it fails with this library's errors. */
+  send<Result>(operation: string, send: Send<Result>, listener: ReplyListener<Result>, node: ServerNode): void;
 }
 
 /** What distinguishes one node from the others. */
@@ -139,17 +131,13 @@ export class ServerNode {
   /** Sends to the node and waits, as `RedisConnection.run` does. Rejects at once while the node is down. */
   run<Result>(operation: string, send: Send<Result>, cost?: SendCost): Promise<Result> {
     return this.isUp
-      ? this.inFlight.listen<Result>(
-          operation,
-          (waiter) => this.context.send(operation, send, waiter, this.client),
-          cost,
-        )
+      ? this.inFlight.listen<Result>(operation, (waiter) => this.context.send(operation, send, waiter, this), cost)
       : Promise.reject(breakerOpen(operation));
   }
 
   /**
-   * Sends `TIME` to the node and learns its clock. A silent node fails by the timeout of that operation. To a node
-   * without a connection nothing is sent: it is connected.
+   * Sends `TIME` to the node and learns its clock. A silent node fails by the timeout of that operation, and so does a
+   * node that answers with an error. To a node without a connection nothing is sent: it is connected.
    */
   greet(cost?: SendCost): Promise<void> {
     const greeting = async (): Promise<void> => {
@@ -160,8 +148,10 @@ export class ServerNode {
       }
     };
     return this.run('TIME', viaPromise(greeting), cost).catch((error: unknown) => {
-      if (this.isUp) {
-        this.reason = faultWord(error) ?? this.fault.word ?? 'connection-closed';
+      if (error instanceof TierReplyError) {
+        this.fail(error.reply);
+      } else if (this.isUp) {
+        this.reason = error instanceof TierTimeoutError ? 'timeout' : (this.fault.word ?? 'connection-closed');
       }
       throw error;
     });
@@ -327,14 +317,6 @@ export class ServerNode {
     }
     await this.setup.prepare(this, client);
   }
-}
-
-/** Why an operation failed, in one word; `undefined` if the connection was lost. */
-function faultWord(error: unknown): string | undefined {
-  if (error instanceof TierReplyError) {
-    return error.reply;
-  }
-  return error instanceof TierTimeoutError ? 'timeout' : undefined;
 }
 
 export function breakerOpen(operation: string, wasSent = false): TierUnavailableError {

@@ -165,11 +165,11 @@ export class StoredEntries {
   ): Promise<ReadonlyMap<string, LegacyMetadata>> {
     const { connection } = this;
     const reading = connection.run(
-      'GET',
+      'PTTL',
       (client) => Promise.all(valueKeys.map(async (key) => [key, await sendRequest(client, metadataOf(key))] as const)),
       valueKeys[0],
     );
-    return new Map(await connection.deadlineClock.withinRest('GET', askedAtMs, reading));
+    return new Map(await connection.deadlineClock.withinRest('PTTL', askedAtMs, reading));
   }
 
   /**
@@ -267,7 +267,7 @@ export async function inspectEntry(
   { valueKey, leaseKey }: EntryKeys,
   get: () => Promise<RedisEntry | undefined>,
 ): Promise<InspectedEntry> {
-  const [bytes, keptMs, token] = await connection.request('GET', valueKey, () => ({
+  const [bytes, keptMs, token] = await connection.request('INSPECT', valueKey, () => ({
     commands: [
       ['get', valueKey],
       ['pttl', valueKey],

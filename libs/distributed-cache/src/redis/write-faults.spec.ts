@@ -3,12 +3,16 @@ import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { freePort } from '../../../../test/support/free-port.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { ownRedis } from '../../../../test/support/redis-for-test.js';
+import type { DistributedCacheOptions } from '../config/index.js';
 import type { AsyncCache, DistributedCache } from '../core/index.js';
 
 const OLD = { text: 'old' };
 const NEW = { text: 'new' };
 
-async function cacheOnOwnRedis(): Promise<{
+async function cacheOnOwnRedis(
+  args: readonly string[] = [],
+  options: DistributedCacheOptions = {},
+): Promise<{
   server: RedisServer;
   all: DistributedCache;
   cache: AsyncCache;
@@ -18,8 +22,8 @@ async function cacheOnOwnRedis(): Promise<{
   states: string[];
   replies: string[];
 }> {
-  const server = await ownRedis();
-  const all = cacheForTest({ redis: { url: server.url } });
+  const server = await ownRedis({ args });
+  const all = cacheForTest({ redis: { url: server.url }, ...options });
   const [states, replies]: string[][] = [[], []];
   all.events.on('redisConnected', () => states!.push('connected'));
   all.events.on('redisConnectionFailed', ({ reason }) => states!.push(reason));
@@ -74,6 +78,24 @@ describe('a Redis that has become a replica', () => {
     await vi.waitFor(async () => expect(await other.get('changed')).toEqual(NEW));
   });
 
+  it('is healthy once it is a master again, without any write, and keeps its connection until then', async () => {
+    const { server, all, cache, states } = await cacheOnOwnRedis([], { heartbeatMs: 100 });
+    await server.command('REPLICAOF', server.host, await freePort());
+    await vi.waitFor(async () => {
+      expect(await cache.set('key', NEW)).toBe(false);
+      const message = expect.stringContaining('(READONLY): nothing is stored in Redis') as unknown;
+      expect(await all.healthCheck()).toMatchObject({ status: 'degraded', redisConnected: true, message });
+    });
+    const changes = states.length;
+    const refusals = async (): Promise<number> =>
+      Number(/errorstat_READONLY:count=(\d+)/.exec(String(await server.command('INFO', 'errorstats')))?.[1]);
+    const before = await refusals();
+    await vi.waitFor(async () => expect(await refusals()).toBeGreaterThan(before + 20)); // several checks of the rights
+    expect(states.length).toBe(changes);
+    await server.command('REPLICAOF', 'NO', 'ONE');
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'up' }));
+  });
+
   it('deletes, once it is a master, the keys that were deleted meanwhile', async () => {
     const { server, cache, other } = await cacheOnOwnRedis();
     await cache.set('key', OLD);
@@ -83,6 +105,69 @@ describe('a Redis that has become a replica', () => {
     await server.command('REPLICAOF', 'NO', 'ONE');
     await vi.waitFor(async () => expect(await other.get('key')).toBeUndefined(), { timeout: 5000, interval: 20 });
   });
+});
+
+/** States in which a server keeps its connections, and answers every command on a key with the same error. */
+const SERVING_NOTHING: readonly (readonly [
+  what: string,
+  reply: string,
+  args: readonly string[],
+  begin: (server: RedisServer) => Promise<unknown>,
+  end: (server: RedisServer) => Promise<unknown>,
+])[] = [
+  [
+    'runs a script without end',
+    'BUSY',
+    ['--lua-time-limit', '50'],
+    async (server) => void server.command('EVAL', 'while true do end', 0).catch(() => {}),
+    (server) => server.command('SCRIPT', 'KILL'),
+  ],
+  [
+    'loads its data',
+    'LOADING',
+    ['--enable-debug-command', 'yes', '--loading-process-events-interval-bytes', '1024'],
+    async (server) => {
+      await server.command('DEBUG', 'POPULATE', 1000, 'filler', 200);
+      await server.command('CONFIG', 'SET', 'key-load-delay', 5000);
+      void server.command('DEBUG', 'RELOAD').catch(() => {});
+    },
+    (server) => server.command('CONFIG', 'SET', 'key-load-delay', 0),
+  ],
+  [
+    'is a replica without its master, and returns no old data',
+    'MASTERDOWN',
+    ['--replica-serve-stale-data', 'no'],
+    async (server) => server.command('REPLICAOF', server.host, await freePort()),
+    (server) => server.command('REPLICAOF', 'NO', 'ONE'),
+  ],
+];
+
+describe('a Redis that answers every command with an error', () => {
+  it.each(SERVING_NOTHING)(
+    'can not be used while it %s: L1 serves, and the reason is %s',
+    async (_what, reply, args, begin, end) => {
+      const { server, all, cache, other, states } = await cacheOnOwnRedis(args, { deadlineMs: 5000 });
+      await begin(server);
+      await vi.waitFor(async () => {
+        await cache.set('changed', NEW);
+        expect(states).toEqual(['connected', reply]);
+      });
+      expect(await all.healthCheck()).toMatchObject({
+        status: 'degraded',
+        redisConnected: false,
+        message: `Redis can't be used (${reply}); the local tier serves`,
+      });
+      const load = vi.fn(async () => NEW);
+      await cache.getOrSet('loaded', load);
+      expect(await cache.getOrSet('loaded', load)).toEqual(NEW);
+      expect(load).toHaveBeenCalledTimes(1);
+      await end(server);
+      await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'up' }));
+      expect(states).toEqual(['connected', reply, 'connected']);
+      expect(await cache.set('changed', NEW)).toBe(true);
+      await vi.waitFor(async () => expect(await other.get('changed')).toEqual(NEW));
+    },
+  );
 });
 
 describe('a Redis that forbids writes to this user', () => {
