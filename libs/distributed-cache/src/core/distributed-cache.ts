@@ -10,7 +10,7 @@ import {
 import { ConfigurationError, RedisRequiredError } from '../errors/index.js';
 import { keyChangeOf } from '../keys/index.js';
 import type { CacheOperations } from '../ops/index.js';
-import { operationsOf } from './process-view.js';
+import { operationsOf, visitor } from './process-view.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics, type ProcessMetrics, Tracing } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
 import type { Refusal } from '../redis/index.js';
@@ -82,6 +82,8 @@ export class DistributedCache {
   readonly events: CacheEvents;
   /** What an operator asks and changes, over all processes of this cache. */
   readonly operations: CacheOperations;
+  /** @internal A namespace for an operator: one that is not in use does not become so, and hears of no changes. */
+  readonly visit: (namespace: string) => AsyncCache;
   /** The tracer of its operations; `nestjs-distributed-cache/opentelemetry` sets one. */
   readonly tracing = new Tracing();
   private readonly caches = new Map<string, AsyncCache>();
@@ -127,8 +129,8 @@ export class DistributedCache {
       scopes: new CallScopes(),
       loadSignals: new LoadSignals(this.closing.signal),
     };
-    const visit = (name: string): AsyncCache => new AsyncCache(name, config.namespace(name), this.runtime);
-    this.operations = operationsOf(this.runtime, this.caches, visit, { application, observer });
+    this.visit = visitor(this.caches, (name) => new AsyncCache(name, config.namespace(name), this.runtime));
+    this.operations = operationsOf(this.runtime, this.caches, this.visit, { application, observer });
     if (config.enabled) {
       this.consistency.start();
       this.healthTimer = setInterval(() => void this.reportHealth(), config.healthCheckIntervalMs);

@@ -31,8 +31,7 @@ type Namespaces = ReadonlyMap<string, OperatedNamespace>;
 /**
  * The operations of a cache.
  * @param caches the namespaces in use
- * @param visit makes a namespace that is not in use here. It must not become one in use: its options here would then
- * differ from those that the application gives it later
+ * @param visit a {@link visitor}
  */
 export function operationsOf(
   runtime: CacheRuntime,
@@ -41,25 +40,36 @@ export function operationsOf(
   { application, observer }: { readonly application: string | undefined; readonly observer: boolean },
 ): CacheOperations {
   const { config, redis } = runtime;
-  const visited = new Map<string, OperatedNamespace>();
-  const find = (namespace: string): OperatedNamespace => {
-    const cache = caches.get(namespace) ?? visited.get(namespace) ?? visit(namespace);
-    visited.set(namespace, cache);
-    return cache;
-  };
   return new CacheOperations(
     { id: redis?.topics.processId ?? randomUUID(), host: hostname(), pid: process.pid, application },
     `${config.keyPrefix}:`,
     {
       counted: () => Array.from(caches, ([namespace, cache]) => ({ namespace, counts: cache.getMetrics() })),
       encode: encodeKey,
-      delete: (namespace, keys) => find(namespace).deleteMany(keys),
-      invalidateTags: (namespace, tags) => find(namespace).invalidateTags(...tags),
-      clear: (namespace) => find(namespace).clear(),
+      delete: (namespace, keys) => visit(namespace).deleteMany(keys),
+      invalidateTags: (namespace, tags) => visit(namespace).invalidateTags(...tags),
+      clear: (namespace) => visit(namespace).clear(),
     },
     observer || !config.enabled ? undefined : (operations) => processView(runtime, caches, operations),
     redis,
   );
+}
+
+/**
+ * Finds namespaces for operators. One that is not in use does not become so: its options here would then differ from those
+ * that the application gives it later.
+ * @param make makes a namespace that is not in use
+ */
+export function visitor<Cache>(
+  caches: ReadonlyMap<string, Cache>,
+  make: (namespace: string) => Cache,
+): (namespace: string) => Cache {
+  const visited = new Map<string, Cache>();
+  return (namespace) => {
+    const cache = caches.get(namespace) ?? visited.get(namespace) ?? make(namespace);
+    visited.set(namespace, cache);
+    return cache;
+  };
 }
 
 /** The answers of this process to the questions of the operations plane. */

@@ -70,6 +70,24 @@ describe('a question to all processes', () => {
     expect(await other!.operations.processes({ deadlineMs: 100 })).toMatchObject({ unanswered: 1, silent: [] });
   });
 
+  it.each(['before the outage is noticed', 'during the outage'])(
+    'is answered by this process alone, and in time, while Redis is frozen: %s',
+    async (moment) => {
+      const server = await ownRedis();
+      onTestFinished(() => server.thaw());
+      const [asker] = await liveCaches(2, { redis: { host: '127.0.0.1', port: server.port } });
+      expect((await asker!.operations.processes(PATIENT)).answers).toHaveLength(2);
+      server.freeze();
+      if (moment === 'during the outage') {
+        await vi.waitFor(async () => expect((await asker!.healthCheck()).status).toBe('degraded'), { timeout: 5000 });
+      }
+      const found = await asker!.operations.processes({ deadlineMs: 100 });
+      expect(found.answers).toHaveLength(1);
+      expect(found.aloneBecause).toMatch(/^(redis-unavailable|not-listening)$/);
+    },
+    5000,
+  );
+
   it('sums the counters of all processes, by namespace', async () => {
     const all = await liveCaches(3, sharedRedis());
     for (const [index, each] of all.entries()) {

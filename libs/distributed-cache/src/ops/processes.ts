@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { CacheError } from '../errors/index.js';
 import {
   type InvalidationGroup,
@@ -121,7 +122,9 @@ export class Processes {
     try {
       await connection.connect();
       topics.add(topics.answersTo(topics.processId), (message) => this.onAnswer(message));
-      if (!(await changes.listenAside())) {
+      // A server that hangs does not answer the subscription either.
+      const listening = await Promise.race([changes.listenAside(), delay(deadlineMs, false, { ref: false })]);
+      if (!listening) {
         return connection.isLive ? (topics.refusal ?? 'not-listening') : 'redis-unavailable';
       }
       const received = await publish(connection, topics.questions, question.text);

@@ -1,0 +1,395 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { type CanActivate, Injectable, UnauthorizedException } from '@nestjs/common';
+import { ConfigurationError } from 'nestjs-distributed-cache';
+import { type DashboardOptions, DistributedCacheDashboardModule } from 'nestjs-distributed-cache/dashboard';
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import { dashboardForTest, fieldsIn, HOSTILE_KEYS, PLATFORMS } from '../../../../test/dashboard/dashboard-for-test.js';
+import { send } from '../../../../test/http/http-client.js';
+import { sharedRedis } from '../../../../test/support/redis-for-test.js';
+import { ASSETS } from './client/index.js';
+
+@Injectable()
+class NobodyGuard implements CanActivate {
+  canActivate(): boolean {
+    throw new UnauthorizedException('who are you?');
+  }
+}
+
+const GETS = [
+  '',
+  '/processes',
+  '/namespace?name=users',
+  '/key?name=users&ref=x',
+  '/checks',
+  '/audit',
+  '/page.js',
+  '/page.css',
+  '/uplot.js',
+  '/nothing',
+];
+const POSTS = ['/key', '/value', '/evict', '/purge', '/clear', '/nothing'];
+
+describe('DistributedCacheDashboardModule.forRoot', () => {
+  const refusal = (options: object): string => {
+    try {
+      DistributedCacheDashboardModule.forRoot(options as DashboardOptions);
+      return 'accepted';
+    } catch (error) {
+      expect(error).toBeInstanceOf(ConfigurationError);
+      return (error as Error).message;
+    }
+  };
+
+  it.each([
+    ['nothing', {}],
+    ['no guards in the list', { guards: [] }],
+    ['undefined options', { guards: undefined, access: undefined }],
+  ])('refuses a page that is open to every caller: %s', (_case, options) => {
+    const message = refusal({ path: 'admin/cache', ...options });
+    expect(message).toContain('neither guards nor access');
+    expect(message).toContain("guards: [AdminGuard], or access: (context) => isAdmin(context); access: 'anyone'");
+  });
+
+  it.each([
+    ['guards', { guards: [undefined] }],
+    ['guards', { guards: [class {}] }],
+    ['access', { access: true }],
+    ['path', { access: 'anyone', path: '' }],
+    ['path', { access: 'anyone', path: 'admin/:id' }],
+    ['actions', { access: 'anyone', actions: 'yes' }],
+    ['keys', { access: 'anyone', keys: true }],
+    ['writable', { access: 'anyone', writable: true }],
+  ])('names a wrong option: %s', (name, options) => {
+    expect(refusal({ path: 'admin/cache', ...options })).toContain(
+      `DistributedCacheDashboardModule.forRoot ${name}: got`,
+    );
+  });
+
+  it('takes guards, or a function of the context', () => {
+    expect(refusal({ path: 'admin/cache', guards: [NobodyGuard] })).toBe('accepted');
+    expect(refusal({ path: '/admin/cache/', guards: [new NobodyGuard()] })).toBe('accepted');
+    expect(refusal({ path: 'cache', access: async () => true })).toBe('accepted');
+    expectTypeOf<Parameters<typeof DistributedCacheDashboardModule.forRoot>[0]>().toEqualTypeOf<DashboardOptions>();
+    expectTypeOf<NonNullable<DashboardOptions['keys']>>().toEqualTypeOf<'described' | 'whole'>();
+  });
+
+  it('warns of a page that is open to every caller', async () => {
+    const { ask, logger } = await dashboardForTest('express', { access: 'anyone' });
+    expect((await ask()).status).toBe(200);
+    expect(logger.messagesOf('DistributedCacheDashboard', 'warn')).toEqual([
+      "/admin/cache shows the cache to every caller (access: 'anyone')",
+    ]);
+  });
+});
+
+describe.each(PLATFORMS)('the admin page on %s', (platform) => {
+  it('answers what the guard says, for each address and each form, and nothing more', async () => {
+    const { ask } = await dashboardForTest(platform, { guards: [NobodyGuard] });
+    const requests = [
+      ...GETS.map((path) => ask(path)),
+      ...POSTS.map((path) => ask(path, { method: 'POST', body: new URLSearchParams({ name: 'users' }) })),
+      ask('', { headers: { 'sec-fetch-site': 'cross-site' } }),
+    ];
+    for (const answer of await Promise.all(requests)) {
+      expect(answer.status).toBe(401);
+      expect(await answer.json()).toMatchObject({ message: 'who are you?' });
+      expect(answer.headers.get('set-cookie')).toBeNull();
+    }
+  });
+
+  it('gets nothing from an access rule that returns something like true', async () => {
+    const { ask } = await dashboardForTest(platform, { access: (() => ({ id: 1 })) as unknown as () => boolean });
+    expect((await ask()).status).toBe(403);
+    expect((await ask('/page.js')).status).toBe(403);
+  });
+
+  it('shows health, processes and namespaces, with headers that forbid everything else', async () => {
+    const { ask, cache } = await dashboardForTest(platform);
+    const users = cache.getCache('users');
+    await users.getOrSet('ada', async () => 'Ada');
+    await users.getOrSet('ada', async () => 'Ada');
+    const answer = await ask();
+    const page = await answer.text();
+    expect(answer.status).toBe(200);
+    expect(page).toContain('data-status="up"');
+    expect(page).toMatch(/<a href="\.\/cache\/namespace\?name=users"><bdi>users<\/bdi><\/a>/);
+    expect(page).toContain(`:${process.pid}</bdi>`);
+    expect(page).toContain('no Redis is configured, so there is no other');
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      'content-type': 'text/html; charset=utf-8',
+      'cache-control': 'no-store',
+      'content-security-policy':
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+      'x-frame-options': 'DENY',
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'same-origin',
+      'cross-origin-resource-policy': 'same-origin',
+    });
+    expect(page).not.toMatch(/<script(?![^>]* src=)|<style|\son\w+=|style="/);
+  });
+
+  it('has its pages, scripts and styles where its links lead, with and without a slash at the end', async () => {
+    const { ask } = await dashboardForTest(
+      platform,
+      {},
+      { redis: false },
+      (app) => app.setGlobalPrefix('api'),
+      '/api/admin/cache',
+    );
+    // A slash at the end is another address on Fastify, unless the application says otherwise.
+    for (const path of ['', '/processes', ...(platform === 'express' ? ['/', '/processes/'] : [])]) {
+      const answer = await ask(path);
+      expect(answer.status).toBe(200);
+      const page = await answer.text();
+      const links = Array.from(page.matchAll(/(?:href|src)="([^"#][^"]*)"/g), ([, link = '']) =>
+        link.replace('&amp;', '&'),
+      );
+      const targets = links.filter((link) => !link.startsWith('data:')).map((link) => new URL(link, answer.url));
+      expect(targets.length).toBeGreaterThan(6);
+      for (const { pathname, search } of targets) {
+        expect(`${pathname} ${(await ask(pathname.slice('/api/admin/cache'.length) + search)).status}`).toBe(
+          `${pathname} 200`,
+        );
+      }
+    }
+  });
+
+  it('shows each key, tag and name as text', async () => {
+    const { text, cache } = await dashboardForTest(platform, { keys: 'whole', actions: true });
+    const users = cache.getCache('users');
+    for (const key of HOSTILE_KEYS) {
+      await users.getOrSet(key, async () => key, { tags: [key] });
+    }
+    const page = await text('/namespace?name=users');
+    for (const forbidden of ['<script>', '<img', '<svg/', '\u202E', '\u2066', '\u0000', '\u001B']) {
+      expect(page).not.toContain(forbidden);
+    }
+    expect(page).toContain('&lt;script&gt;document.title=&quot;hacked&quot;&lt;/script&gt;');
+    expect(page).toContain('\\u{202e}gnp.exe');
+    const links = Array.from(page.matchAll(/href="([^"]*key\?[^"]*)"/g), ([, link = '']) =>
+      link.replaceAll('&amp;', '&'),
+    );
+    expect(links).toHaveLength(HOSTILE_KEYS.length);
+    for (const link of links) {
+      const entry = await text(link.slice(1));
+      expect(entry).toContain('What each process holds');
+      expect(entry).not.toMatch(/<script>|<img|<svg\/|\u202E/);
+    }
+  });
+
+  it('shows keys shortened, and no key in an address, unless the options say otherwise', async () => {
+    const { text, cache } = await dashboardForTest(platform);
+    await cache.getCache('users').getOrSet('ada@example.org', async () => 1);
+    const page = await text('/namespace?name=users');
+    expect(page).not.toContain('ada@');
+    expect(page).toMatch(/<bdi>key#[0-9a-f]{8}<\/bdi>/);
+    const [, link = ''] = /href="\.(\/key\?[^"]*)"/.exec(page) ?? [];
+    expect(await text(link.replaceAll('&amp;', '&'))).not.toContain('ada@');
+  });
+
+  it('is read-only unless the options say otherwise: it has no form, and refuses', async () => {
+    const { text, submit, ask, cache, fieldsOf } = await dashboardForTest(platform);
+    await cache.getCache('users').set('ada', 1);
+    expect(await text('/namespace?name=users')).not.toMatch(/action="[^"]*(evict|purge|clear)"/);
+    const { token = '' } = await fieldsOf('/namespace?name=users', 'key');
+    const entry = await submit('/namespace?name=users', 'key', { text: 'ada' });
+    expect(await entry.text()).not.toMatch(/action="[^"]*(evict|value)"/);
+    for (const action of ['evict', 'purge', 'clear', 'value']) {
+      const fields = { token, name: 'users', key: 'ada', tag: 'x', confirm: 'yes' };
+      expect((await ask(`/${action}`, { method: 'POST', body: new URLSearchParams(fields) })).status).toBe(403);
+    }
+    expect(await cache.getCache('users').get('ada')).toBe(1);
+  });
+
+  it('evicts, purges and clears by a form, once it is confirmed, and tells the log', async () => {
+    const { submit, cache, logger } = await dashboardForTest(platform, {
+      actions: true,
+      actor: () => 'ada\nfake line',
+    });
+    const users = cache.getCache('users');
+    const fill = async () => {
+      await users.set('ada', 1, { tags: ['team'] });
+      await users.set('bob', 2);
+    };
+    await fill();
+    const looked = await submit('/namespace?name=users', 'key', { text: 'ada' });
+    const fields = fieldsIn(await looked.text(), 'evict');
+    expect(fields).toMatchObject({ name: 'users', key: 'ada' });
+    const page = '/namespace?name=users';
+    expect((await submit(page, 'clear')).status).toBe(400);
+    expect(await users.get('bob')).toBe(2);
+    expect(await (await submit(page, 'purge', { tag: 'team', confirm: 'yes' })).text()).toContain('are invalid');
+    expect([await users.get('ada'), await users.get('bob')]).toEqual([undefined, 2]);
+    await submit(page, 'clear', { confirm: 'yes' });
+    expect(await users.get('bob')).toBeUndefined();
+    const lines = logger.messagesOf('DistributedCacheDashboard').filter((line) => line.startsWith('operator_change'));
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toMatch(
+      /^operator_change purge of tag key#\w{8} in users by ada\\u\{a\}fake line, dashboard, .*127\.0\.0\.1, not in the audit trail \(no-redis\)$/,
+    );
+  });
+
+  it('shows a value only to callers that the options name, and says so in the log', async () => {
+    const isAda = ({ headers }: { headers: Readonly<Record<string, unknown>> }) => headers['x-user'] === 'ada';
+    const { submit, ask, cache, fieldsOf, logger } = await dashboardForTest(platform, { values: isAda });
+    await cache.getCache('users').set('ada', { html: '<b>bold</b>\nsecond' });
+    const looked = await submit('/namespace?name=users', 'key', { text: 'ada' });
+    expect(await looked.text()).not.toMatch(/second|action="[^"]*value"/);
+    const headers = { 'x-user': 'ada' };
+    const own = await ask('/key', {
+      method: 'POST',
+      headers,
+      body: new URLSearchParams({ ...(await fieldsOf('/namespace?name=users', 'key')), text: 'ada' }),
+    });
+    const fields = fieldsIn(await own.text(), 'value');
+    const shown = await (await ask('/value', { method: 'POST', headers, body: new URLSearchParams(fields) })).text();
+    expect(shown).toContain('&lt;b&gt;bold&lt;/b&gt;\\nsecond');
+    expect(
+      logger.messagesOf('DistributedCacheDashboard').filter((line) => line.startsWith('operator_look')),
+    ).toHaveLength(1);
+  });
+});
+
+describe.each(PLATFORMS)('a request of another site to the admin page on %s', (platform) => {
+  const clear = { name: 'users', confirm: 'yes' };
+  const FORM = 'application/x-www-form-urlencoded';
+
+  it.each([
+    ['GET', 'cross-site', 'no-cors', 'image', 403],
+    ['GET', 'cross-site', 'cors', 'empty', 403],
+    ['GET', 'same-site', 'no-cors', 'script', 403],
+    ['GET', 'cross-site', 'navigate', 'iframe', 403],
+    ['GET', 'cross-site', 'navigate', 'document', 200],
+    ['GET', 'none', 'navigate', 'document', 200],
+    ['POST', 'cross-site', 'navigate', 'document', 403],
+    ['POST', 'same-site', 'navigate', 'document', 403],
+    ['POST', 'none', 'navigate', 'document', 403],
+    ['POST', 'same-origin', 'navigate', 'document', 200],
+  ])('%s, %s, %s, %s: %i', async (method, site, mode, dest, status) => {
+    const { fieldsOf, cookie, app } = await dashboardForTest(platform, { actions: true });
+    const form = new URLSearchParams({ ...(await fieldsOf('/namespace?name=users', 'clear')), ...clear });
+    const port = Number(new URL(await app.getUrl()).port);
+    const fetched = { 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': dest, cookie: cookie() };
+    // `fetch` of Node has a mode of its own.
+    const sent =
+      method === 'GET'
+        ? send(port, '/admin/cache', fetched)
+        : send(port, '/admin/cache/clear', { ...fetched, 'content-type': FORM }, method, form.toString());
+    expect((await sent.answer).status).toBe(status);
+  });
+
+  it('is told by the origin where the browser says no more, and a proxy may have changed the host', async () => {
+    const { fieldsOf, cookie, app } = await dashboardForTest(platform, { actions: true });
+    const { port } = new URL(await app.getUrl());
+    const statusOf = async (headers: Record<string, string>) => {
+      const body = new URLSearchParams({ ...(await fieldsOf('/namespace?name=users', 'clear')), ...clear });
+      const fields = {
+        host: 'app.example',
+        cookie: cookie(),
+        'content-type': FORM,
+        ...headers,
+      };
+      return (await send(Number(port), '/admin/cache/clear', fields, 'POST', body.toString()).answer).status;
+    };
+    expect(await statusOf({ origin: 'https://evil.example' })).toBe(403);
+    expect(await statusOf({ origin: 'null' })).toBe(403);
+    expect(await statusOf({ origin: 'https://app.example.evil.example' })).toBe(403);
+    expect(await statusOf({ origin: 'http://app.example' })).toBe(200);
+    expect(await statusOf({ origin: 'http://public.example', 'x-forwarded-host': 'public.example' })).toBe(200);
+    expect(await statusOf({})).toBe(200);
+  });
+
+  it('changes nothing without the token of a form of this browser, made for this action, and sent once', async () => {
+    const { ask, fieldsOf, cookie, cache } = await dashboardForTest(platform, { actions: true });
+    const users = cache.getCache('users');
+    await users.set('ada', 1);
+    const page = '/namespace?name=users';
+    const post = async (action: string, fields: Record<string, string>, headers: Record<string, string> = {}) =>
+      (await ask(`/${action}`, { method: 'POST', body: new URLSearchParams(fields), headers })).status;
+    const fields: Record<string, string> = { ...(await fieldsOf(page, 'clear')), ...clear };
+    const sent = { cookie: cookie() };
+    const other = await dashboardForTest(platform, { actions: true });
+    const foreign = await other.fieldsOf(page, 'clear');
+    expect(await post('clear', clear)).toBe(403);
+    expect(await post('clear', { ...clear, token: 'a.b.c' })).toBe(403);
+    expect(await post('clear', { ...clear, token: `${fields['token']}é` })).toBe(403);
+    expect(await post('clear', { ...foreign, ...clear })).toBe(403);
+    expect(await post('clear', { ...(await fieldsOf(page, 'purge')), ...clear })).toBe(403);
+    expect(await post('clear', fields, { cookie: '' })).toBe(403);
+    expect(
+      await post('clear', fields, { cookie: `${sent.cookie}; ${sent.cookie.replace(/=.*/, `=${'A'.repeat(22)}`)}` }),
+    ).toBe(403);
+    expect(await users.get('ada')).toBe(1);
+    expect(await post('clear', fields, sent)).toBe(200);
+    expect(await users.get('ada')).toBeUndefined();
+    await users.set('ada', 2);
+    expect(await post('clear', fields, sent)).toBe(403);
+    expect(await users.get('ada')).toBe(2);
+  });
+
+  it('changes nothing as a GET, with another method in a header, or with a body of another kind', async () => {
+    const { ask, fieldsOf, cache } = await dashboardForTest(platform, { actions: true });
+    await cache.getCache('users').set('ada', 1);
+    const fields = new URLSearchParams({ ...(await fieldsOf('/namespace?name=users', 'clear')), ...clear });
+    const query = fields.toString();
+    const override = { 'x-http-method-override': 'POST', 'x-method-override': 'POST' };
+    expect((await ask(`/clear?${query}`)).status).toBe(404);
+    expect((await ask(`/clear?_method=POST&${query}`, { headers: override })).status).toBe(404);
+    expect((await ask(`?_method=POST&${query}`, { headers: override })).status).toBe(200);
+    for (const method of ['PUT', 'DELETE', 'PATCH']) {
+      expect((await ask('/clear', { method, body: fields })).status).toBe(404);
+    }
+    const json = { method: 'POST', body: JSON.stringify(Object.fromEntries(fields)) };
+    expect((await ask('/clear', { ...json, headers: { 'content-type': 'application/json' } })).status).toBe(415);
+    expect((await ask('/clear', { ...json, headers: { 'content-type': 'text/plain' } })).status).toBe(415);
+    expect(await cache.getCache('users').get('ada')).toBe(1);
+  });
+
+  it.each([
+    '/namespace?name=../../etc',
+    '/namespace?name=',
+    '/namespace?name=a:b',
+    '/key?name=users&ref=%zz',
+    '/%2e%2e',
+    '/__proto__',
+    '/constructor',
+  ])('finds nothing at %s', async (path) => {
+    const { ask } = await dashboardForTest(platform);
+    expect((await ask(path)).status).toBe(404);
+  });
+});
+
+describe('the audit trail', () => {
+  it('has who, from where, what and its outcome, and is shown with shortened keys', async () => {
+    const { submit, text, cache } = await dashboardForTest(
+      'express',
+      { actions: true, actor: () => '<i>ada</i>' },
+      sharedRedis(),
+    );
+    await cache.getCache('users').set('ada@example.org', 1);
+    const looked = await submit('/namespace?name=users', 'key', { text: 'ada@example.org' });
+    expect(looked.status).toBe(200);
+    const { changes: before } = await cache.operations.audit();
+    expect(before).toEqual([]);
+    await submit('/namespace?name=users', 'clear', { confirm: 'yes' });
+    const { changes } = await cache.operations.audit();
+    expect(changes).toMatchObject([{ actor: '<i>ada</i>', action: 'clear', namespace: 'users', outcome: 'done' }]);
+    const page = await text('/audit');
+    expect(page).toContain('&lt;i&gt;ada&lt;/i&gt;');
+    expect(page).toMatch(/dashboard, .*127\.0\.0\.1/);
+  });
+});
+
+describe('the files of the page', () => {
+  it('are those in client/ and those of uPlot, as `npm run dashboard` writes them', () => {
+    const own = (name: string) => readFileSync(join(import.meta.dirname, 'client', name), 'utf8');
+    const uplot = (name: string) =>
+      readFileSync(join(createRequire(import.meta.url).resolve('uplot'), '..', name), 'utf8');
+    expect(ASSETS.get('page.js')?.body).toBe(own('page.js'));
+    expect(ASSETS.get('page.css')?.body).toBe(own('page.css') + uplot('uPlot.min.css'));
+    expect(ASSETS.get('uplot.js')?.body).toContain(uplot('uPlot.iife.min.js'));
+    expect(ASSETS.get('uplot.js')?.body).toContain('The MIT License');
+  });
+});
