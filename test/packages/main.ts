@@ -7,17 +7,23 @@ import assert from 'node:assert/strict';
 import { Controller, Get, Inject, Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
-import { Cached, DistributedCacheModule } from 'nestjs-distributed-cache';
+import { Cached, CacheEvict, DistributedCacheModule } from 'nestjs-distributed-cache';
 import { DistributedCacheHealthIndicator } from 'nestjs-distributed-cache/health';
 
 @Injectable()
 class SearchService {
   runs = 0;
 
-  @Cached({ ttl: '5m' })
+  @Cached({ ttl: '5m', key: (term: string) => term, tags: ['terms'] })
   async search(term: string): Promise<{ term: string; foundAt: Date }> {
     this.runs += 1;
     return { term, foundAt: new Date(0) };
+  }
+
+  // Every version of TypeScript infers the parameters from a list, also where some of its options have no function.
+  @CacheEvict([{ tags: ['terms'] }, { key: (term: string) => term }])
+  async forget(term: string): Promise<string> {
+    return term;
   }
 }
 
@@ -51,6 +57,9 @@ async function run(): Promise<void> {
   assert.deepEqual(await service.search('cache'), expected);
   assert.deepEqual(await service.search('cache'), expected);
   assert.equal(service.runs, 1, 'the second call must be answered from the cache');
+  await service.forget('cache');
+  await service.search('cache');
+  assert.equal(service.runs, 2, 'the call after the eviction must run the method');
 
   const response = await fetch(`${await app.getUrl()}/health`);
   const text = await response.text();

@@ -83,6 +83,13 @@ export type OneOrMore<Options> = Options | readonly Options[];
  * it is unknown which entry is meant, and the whole namespace is evicted: too much, never too little.
  */
 export function CacheEvict<Args extends unknown[] = unknown[], Result = unknown>(
+  // TypeScript up to 6 infers no parameters from a list where the type is that of one or a list.
+  options: readonly CacheEvictOptions<Args, Result>[],
+): AsyncMethodDecorator<Args, Result>;
+export function CacheEvict<Args extends unknown[] = unknown[], Result = unknown>(
+  options: CacheEvictOptions<Args, Result>,
+): AsyncMethodDecorator<Args, Result>;
+export function CacheEvict<Args extends unknown[], Result>(
   options: OneOrMore<CacheEvictOptions<Args, Result>>,
 ): AsyncMethodDecorator<Args, Result> {
   return (target, name, descriptor: PropertyDescriptor) =>

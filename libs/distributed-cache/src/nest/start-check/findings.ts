@@ -1,4 +1,3 @@
-import { REQUEST } from '@nestjs/core';
 import { types } from 'node:util';
 import { hiddenStateOf } from '../../core/index.js';
 import type { DecoratedMethod } from '../decorators/decorated-methods.js';
@@ -305,18 +304,20 @@ function answeringHandlers({ methods }: ManagedClass): string[] {
     );
 }
 
-/** Classes that inject the request: what they read from it is not a part of the key. */
-function readersOfRequest({ type, methods, injects }: ManagedClass): string[] {
-  return injects.has(REQUEST)
-    ? methods
-        .filter(({ role, hasDefaultKey, varyBy, instanceKey }) => {
-          return role === 'read' && hasDefaultKey && varyBy === undefined && instanceKey === undefined;
-        })
-        .map(
-          (method) =>
-            `${nameOf(method)} can read the request that ${type.name} injects, but its default key does not say which request: one caller could get the result of another. Pass \`varyBy\` or \`key\` with what the result depends on, such as the user.`,
-        )
-    : [];
+/** Classes that inject the request, or a provider that does: what they read from it is not a part of the key. */
+function readersOfRequest({ type, methods, wayToRequest }: ManagedClass): string[] {
+  if (wayToRequest === undefined) {
+    return [];
+  }
+  const through = wayToRequest.length === 0 ? '' : ` through ${wayToRequest.join(', ')}`;
+  return methods
+    .filter(({ role, hasDefaultKey, varyBy, instanceKey }) => {
+      return role === 'read' && hasDefaultKey && varyBy === undefined && instanceKey === undefined;
+    })
+    .map(
+      (method) =>
+        `${nameOf(method)} can read the request that ${type.name} injects${through}, but its default key does not say which request: one caller could get the result of another. Pass \`varyBy\` or \`key\` with what the result depends on, such as the user.`,
+    );
 }
 
 function nameOf({ declaring, name, decorator }: DecoratedMethod): string {

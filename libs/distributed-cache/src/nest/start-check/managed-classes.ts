@@ -1,4 +1,4 @@
-import type { DiscoveryService } from '@nestjs/core';
+import { type DiscoveryService, REQUEST } from '@nestjs/core';
 import { DistributedCache } from '../../core/index.js';
 import { namespaceOfToken } from '../cache-tokens.js';
 import { CACHE_SLOT } from '../decorators/wrap-method.js';
@@ -14,8 +14,8 @@ export interface ManagedClass {
   readonly methods: readonly DecoratedMethod[];
   /** Its instances that live as long as the application. */
   readonly instances: Set<object>;
-  /** The tokens that Nest injects into it. */
-  readonly injects: ReadonlySet<unknown>;
+  /** The names of the providers through which it injects the request: none if it does so itself; `undefined`: not at all. */
+  readonly wayToRequest: readonly string[] | undefined;
   /** Whether one of them comes from a custom provider: `useFactory` or `useValue`. */
   hasCustomInstances: boolean;
 }
@@ -73,7 +73,7 @@ function managedClasses(wrappers: readonly Wrapper[]): ManagedClass[] {
       type,
       methods,
       instances: new Set(),
-      injects: new Set(injectedTokens(wrapper)),
+      wayToRequest: wayToRequest(wrapper),
       hasCustomInstances: false,
     };
     byType.set(type, managed);
@@ -106,6 +106,26 @@ function isSingleton(wrapper: Wrapper): boolean {
 /** Whether the instance comes from `useFactory` or `useValue`, and not from a class that Nest constructs. */
 function isCustom(wrapper: Wrapper): boolean {
   return wrapper.isNotMetatype;
+}
+
+/** Looks only into providers whose instances belong to a request: no other can inject it. */
+function wayToRequest(wrapper: Wrapper, seen = new Set<Wrapper>()): string[] | undefined {
+  if (wrapper.isDependencyTreeStatic() || seen.has(wrapper)) {
+    return undefined;
+  }
+  seen.add(wrapper);
+  const ofProperties = wrapper.getPropertiesMetadata()?.map((property) => property.wrapper) ?? [];
+  const injected: Wrapper[] = [wrapper.getCtorMetadata() ?? [], ofProperties].flat(); // without holes
+  if (injected.some(({ token }) => token === REQUEST)) {
+    return [];
+  }
+  for (const dependency of injected) {
+    const rest = wayToRequest(dependency, seen);
+    if (rest !== undefined) {
+      return [String(dependency.name), ...rest];
+    }
+  }
+  return undefined;
 }
 
 /** The metadata in which Nest keeps what a class injects. */

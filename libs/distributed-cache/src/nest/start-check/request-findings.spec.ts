@@ -57,9 +57,41 @@ class Reader {
   }
 }
 
+@Injectable({ scope: Scope.REQUEST })
+class Tenant {
+  constructor(@Inject(REQUEST) readonly request: { tenant: string }) {}
+}
+
+@Injectable()
+class Connection {
+  constructor(@Inject(Tenant) readonly tenant: Tenant) {}
+}
+
+@Injectable()
+class Rows {
+  @Inject(Connection) private readonly connection!: Connection;
+
+  @Cached()
+  async all(): Promise<string> {
+    return this.connection.tenant.request.tenant;
+  }
+}
+
+@Injectable({ scope: Scope.REQUEST })
+class Counter {
+  @Cached()
+  async next(): Promise<number> {
+    return 1;
+  }
+}
+
 async function start() {
   const logger = recordLogs(['warn', 'error']);
-  const module = { module: class Root {}, controllers: [Pages], providers: [Reader] };
+  const module = {
+    module: class Root {},
+    controllers: [Pages],
+    providers: [Reader, Tenant, Connection, Rows, Counter],
+  };
   const root = { ...module, imports: [DistributedCacheModule.forRoot({ redis: false })] };
   const app = await NestFactory.create(root, { logger });
   onTestFinished(() => app.close());
@@ -93,4 +125,10 @@ it('the start names a method with default keys whose class injects the request',
   const { report } = await start();
   expect(report).toContain('Reader.mine (@Cached) can read the request that Reader injects');
   expect(report).not.toContain('Reader.all');
+});
+
+it('the start names a method with default keys whose class reaches the request through other providers', async () => {
+  const { report } = await start();
+  expect(report).toContain('Rows.all (@Cached) can read the request that Rows injects through Connection, Tenant');
+  expect(report).not.toContain('Counter.next');
 });
