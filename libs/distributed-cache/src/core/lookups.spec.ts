@@ -3,6 +3,18 @@ import { cacheForTest, cachesForTest } from '../../../../test/support/cache-for-
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { FakeClock } from '../testing/index.js';
 
+describe('a lookup in L1', () => {
+  it('says how old an entry is that was expired', async () => {
+    const clock = new FakeClock();
+    const cache = cacheForTest({ redis: false }, { clock }).getCache<string>('users', { grace: '1h' });
+    await cache.set('key', 'value', '10s');
+    clock.advance(4000);
+    await cache.expire('key');
+    clock.advance(1000);
+    expect(await cache.lookup('key')).toMatchObject({ state: 'stale', ageMs: 5000, ttlMs: -1000 });
+  });
+});
+
 describe('a lookup in L1 at once', () => {
   const always = (): boolean => true;
 
@@ -53,6 +65,14 @@ describe('a lookup in L1 at once', () => {
       await here?.get('key'); // the message about the write may still arrive, and drop the entry once
       expect(here?.lookupLocal('key', always)).toMatchObject({ value: 'value' });
     });
+    // Its age is that of the value, not of the copy.
+    const nowMs = Date.now();
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(nowMs + 20));
+    const [late] = await cachesForTest(1, { redis: { url }, keyPrefix });
+    const read = await late?.lookup('key');
+    const copy = late?.lookupLocal('key', always);
+    expect(read).toMatchObject({ tier: 'redis', ageMs: expect.toSatisfy((ageMs) => ageMs >= 20) as number });
+    expect(copy).toMatchObject({ tier: 'local', ageMs: expect.toSatisfy((ageMs) => ageMs >= 19) as number });
     await there?.set('key', 'other');
     await vi.waitFor(() => expect(here?.lookupLocal('key', always)).toBeUndefined());
     expect(await here?.get('key')).toBe('other');

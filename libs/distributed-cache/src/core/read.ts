@@ -171,7 +171,8 @@ export class EntryReader {
       tier: 'local',
       stored: entry,
       ttlMs: this.local.remainingMs(key, entry, nowMs),
-      ageMs: nowMs - entry.storedAtMs,
+      // Of a copy from Redis: since the value was stored there.
+      ageMs: Math.max(nowMs - entry.storedAtMs, entry.lifeMs - (entry.expiresAtMs - nowMs)),
       loadMs: entry.loadMs,
       fullTtlMs: entry.lifeMs,
     };

@@ -15,16 +15,18 @@ import { isNotModified, isOfBody, isRangeCurrent, notModifiedFields } from './ru
  * when a range is asked for, else all of it.
  * @param residentMs how long it has been stored, in milliseconds
  * @param client the fields of the request as the client sent them; while the handler runs, the request lacks some
+ * @param before the `Cache-Control` that middleware has set for this client
  */
 export function answerFrom(
   stored: StoredResponse,
   residentMs: number,
   route: BoundRoute,
   client: Fields,
-  nowMs: number,
+  before: Fields[string],
 ): Answer {
+  const nowMs = Date.now();
   const age = ageSeconds(stored, residentMs);
-  const fields = { ...outgoingFields(stored.fields, route, age), age: `${age}` };
+  const fields = { ...outgoingFields(stored.fields, route, age, before), age: `${age}` };
   if (stored.status === 200 && isNotModified(client, fields, nowMs, route.isByTheLetter)) {
     return { status: 304, fields: notModifiedFields(fields) };
   }
@@ -92,12 +94,20 @@ function wholeBody({ status, body }: StoredResponse, fields: Fields): Answer['bo
   return isComplete(fieldText(fields, 'content-type')) ? (shortText(body) ?? body) : body;
 }
 
-/** The fields that a response of this route is sent with, from the cache or from its handler. */
-export function outgoingFields(fields: Fields, route: BoundRoute, age: number): Record<string, Fields[string]> {
+/**
+ * The fields that a response of this route is sent with, from the cache or from its handler.
+ * @param before the `Cache-Control` that middleware has set: it stays, unless the handler sets one
+ */
+export function outgoingFields(
+  fields: Fields,
+  route: BoundRoute,
+  age: number,
+  before?: Fields[string],
+): Record<string, Fields[string]> {
   const vary = mergeVary(route.varyNames, membersOf(fields['vary']));
   return {
     ...fields,
-    ...(fields['cache-control'] === undefined && { 'cache-control': clientControl(route, age) }),
+    ...(fields['cache-control'] === undefined && { 'cache-control': before ?? clientControl(route, age) }),
     ...(vary !== '' && { vary }),
     ...(fields['accept-ranges'] === undefined && { 'accept-ranges': 'bytes' }),
   };

@@ -10,7 +10,7 @@ import {
   type StoredResponse,
   type VariantIndex,
 } from './entry/stored-response.js';
-import type { Answer, Exchange, ResponseHead } from './exchange/exchange.js';
+import { type Answer, type Exchange, type ResponseHead, responsesForCaches } from './exchange/exchange.js';
 import { controlOf } from './response-control.js';
 import { notModifiedFields } from './rules/validators.js';
 import { type FillHost, type Place, ResponseFill } from './response-fill.js';
@@ -18,6 +18,7 @@ import { coreTtl } from './response-policy.js';
 import { StoredAnswers } from './stored-answers.js';
 import { type BoundRoute, optionProblem } from './module/bound-route.js';
 import { type CachedRequest, type HttpCacheOptions, isCachedHost } from './module/options.js';
+import { CacheControl } from './rules/cache-control.js';
 import { appended, cacheStatusMember, type CacheStatus, type ForwardReason } from './rules/cache-status.js';
 import { type RequestDemand, requestDemand, satisfiesDemand } from './rules/request-directives.js';
 import type { Fields } from './rules/fields.js';
@@ -69,7 +70,10 @@ export class CachedResponses implements FillHost {
       values: 'shared',
       grace: SOFT_PURGE_GRACE,
     });
-    this.answers = new StoredAnswers(this.cache, (status) => this.statusMember(status), this.isHonouringRequests);
+    const { isHonouringRequests } = this;
+    const hasMemory = distributedCache.config.local !== false;
+    const statusMember = (status: CacheStatus): string | undefined => this.statusMember(status);
+    this.answers = new StoredAnswers(this.cache, statusMember, { isHonouringRequests, hasMemory });
   }
 
   /** @returns whether the exchange was answered; if not, the handler runs */
@@ -77,6 +81,9 @@ export class CachedResponses implements FillHost {
     const keyed = this.keyOf(exchange, route);
     if ('bypass' in keyed) {
       return this.pass(exchange, { forward: keyed.bypass === 'method' ? 'method' : 'bypass', detail: keyed.bypass });
+    }
+    if (route.isForCaches) {
+      responsesForCaches.add(exchange.raw.response);
     }
     return this.answers.sendFromMemory(exchange, route, keyed.key) ? 'answered' : this.answer(exchange, route, keyed);
   }
@@ -102,7 +109,8 @@ export class CachedResponses implements FillHost {
       if (bypass !== undefined || (audience === undefined && typeof route.audience === 'function')) {
         return { bypass: bypass ?? 'audience' };
       }
-      const { path, query } = splitUrl(exchange.url, route.query);
+      const { path: asked, query } = splitUrl(exchange.url, route.query);
+      const path = exchange.rewrittenUrl === undefined ? asked : `${asked} ${exchange.rewrittenUrl}`;
       const selection = declaredSelection(route.vary, exchange.requestFields);
       const key = responseKey({ route: route.name, host: exchange.host, path, query, audience, selection });
       return { key, audienceReads: reads };
@@ -132,7 +140,8 @@ export class CachedResponses implements FillHost {
     return { credentials: this.credentials, isAnonymous: audience === 'anonymous', keyHeaders: varyNames };
   }
 
-  private bypassReason({ method, url, host, request, requestFields }: Exchange, route: BoundRoute): string | undefined {
+  private bypassReason(exchange: Exchange, route: BoundRoute): string | undefined {
+    const { method, url, host, request, requestFields } = exchange;
     if (method !== 'GET' && method !== 'HEAD') {
       return 'method';
     }
@@ -142,8 +151,14 @@ export class CachedResponses implements FillHost {
     if (url.length > MAX_URL_LENGTH) {
       return 'url-length';
     }
+    if (!url.startsWith('/')) {
+      return 'url-form'; // with a host of its own, as a proxy is asked
+    }
     if (!isCachedHost(this.options, host)) {
       return 'host';
+    }
+    if (isRestricted(exchange.field('cache-control'))) {
+      return 'no-store';
     }
     if (route.when?.(request as CachedRequest) === false) {
       return 'when';
@@ -153,8 +168,12 @@ export class CachedResponses implements FillHost {
       : undefined;
   }
 
-  private async answer(exchange: Exchange, route: BoundRoute, keyed: Keyed): Promise<Decision> {
+  /** @param mayGuess whether a load that is expected to find nothing may begin without a lookup, which it makes itself */
+  private async answer(exchange: Exchange, route: BoundRoute, keyed: Keyed, mayGuess = true): Promise<Decision> {
     const demand = requestDemand(exchange.requestFields, this.isHonouringRequests);
+    if (mayGuess && !this.isHonouringRequests && !this.isUncacheable(keyed.key) && this.cache.loads.expectsMiss) {
+      return this.fill(exchange, route, { ...keyed, indexKey: keyed.key, isGuess: true }, 'uri-miss', demand);
+    }
     const { place, found } = await this.locate(exchange, keyed);
     if (found === undefined) {
       return demand.onlyIfCached
@@ -221,6 +240,7 @@ export class CachedResponses implements FillHost {
     if (demand.mustNotStore || this.isUncacheable(place.key)) {
       return this.pass(exchange, { forward, detail: 'uncacheable' });
     }
+    const startedAtMs = performance.now();
     const filling = new ResponseFill(this, exchange, route, place, forward);
     const outcome = await filling.begin();
     switch (outcome.kind) {
@@ -231,10 +251,18 @@ export class CachedResponses implements FillHost {
       case 'collapsed':
         break;
     }
+    const keyed = { key: place.indexKey, audienceReads: place.audienceReads };
     if (isVariantIndex(outcome.entry)) {
-      return this.answer(exchange, route, { key: place.indexKey, audienceReads: place.audienceReads });
+      return this.answer(exchange, route, keyed, false);
     }
     const entry = responseIn(outcome.entry);
+    if (place.isGuess === true && entry !== undefined) {
+      // It may have been stored long ago: then this is a hit, and its age counts.
+      const { found } = await this.locate(exchange, keyed);
+      if (found?.stored.id === entry.id && found.ageMs > performance.now() - startedAtMs) {
+        return this.answer(exchange, route, keyed, false);
+      }
+    }
     const isOwn = entry !== undefined && entry.selection === place.selection && entry.id !== place.stale?.stored.id;
     if (entry === undefined || !isOwn) {
       return this.pass(exchange, { forward, isCollapsed: true });
@@ -320,6 +348,12 @@ export class CachedResponses implements FillHost {
     }
     return cacheStatusMember(namespace, mode === 'reasons' && detail !== undefined ? { ...status, detail } : status);
   }
+}
+
+/** Whether middleware has said that the response is for this client alone, whatever it is. */
+function isRestricted(before: Fields[string]): boolean {
+  const control = before === undefined ? undefined : CacheControl.of({ 'cache-control': before });
+  return control?.has('no-store') === true || control?.has('private') === true;
 }
 
 /** Whether a request has a body, which is not part of the key: its handler may depend on it. */

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type Type } from '@nestjs/common';
 import { HttpCacheRouter } from './module/router.js';
 import { type ExplainedRequest, type ResponseExplanation, UrlEntries } from './module/url-entries.js';
-import { routeTag, urlTag } from './response-policy.js';
+import { ownTag, routeTag } from './response-policy.js';
 
 /**
  * Purges stored responses, in every process. Each method resolves when Redis has acknowledged it; the other processes drop
@@ -24,17 +24,18 @@ export class HttpCache {
    */
   async purge(urls: string | readonly string[], { soft = false }: { readonly soft?: boolean } = {}): Promise<void> {
     const list = typeof urls === 'string' ? [urls] : urls;
-    await (soft ? this.entries.softPurge(list) : this.purgeTags(...list.map((url) => urlTag(url))));
+    await (soft ? this.entries.softPurge(list) : this.entries.purge(list));
   }
 
   /** Removes every stored response that carries one of these tags, in O(1) per tag. */
   async purgeTags(...tags: string[]): Promise<void> {
-    await this.router.responses.cache.invalidateTags(...tags);
+    await this.router.responses.cache.invalidateTags(...tags.map(ownTag));
   }
 
   /** Removes every stored response of one method of a controller. */
   async purgeRoute<Controller>(controller: Type<Controller>, method: keyof Controller & string): Promise<void> {
-    await this.purgeTags(...this.router.routesOf(controller, method).map(({ name }) => routeTag(name)));
+    const tags = this.router.routesOf(controller, method).map(({ name }) => routeTag(name));
+    await this.router.responses.cache.invalidateTags(...tags);
   }
 
   /** Removes every stored response. */

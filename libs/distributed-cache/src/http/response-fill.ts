@@ -14,9 +14,9 @@ import { HandlerRequest } from './handler-request.js';
 import type { BoundRoute } from './module/bound-route.js';
 import type { HttpCacheOptions } from './module/options.js';
 import { controlOf, type ResponseControl } from './response-control.js';
-import { coreTtl, isUsableTag, ResponsePolicy } from './response-policy.js';
+import { coreTtl, isUsableTag, ownTag, ResponsePolicy } from './response-policy.js';
 import { appended, type CacheStatus, type ForwardReason } from './rules/cache-status.js';
-import { fieldText, joined, membersOf } from './rules/fields.js';
+import { type Fields, fieldText, joined, membersOf } from './rules/fields.js';
 import { formatHttpDate } from './rules/http-date.js';
 import { mergeVary, selectionKey, varyNames } from './rules/selecting-headers.js';
 import { freshenedFields } from './rules/stored-fields.js';
@@ -40,6 +40,8 @@ export interface Place {
   readonly audienceReads?: AudienceReads | undefined;
   /** The response that is to be replaced. */
   readonly stale?: { readonly stored: StoredResponse; readonly staleMs: number };
+  /** Whether it was not looked up what is stored: the load finds out. */
+  readonly isGuess?: boolean;
   /** Called when a refresh in the background has ended. */
   readonly done?: () => void;
 }
@@ -70,6 +72,9 @@ export interface FillHost {
   ): void;
 }
 
+/** The outcome of a load that has found a stale response, for all that wait for it: each looks it up. */
+const LOOK_AGAIN: VariantIndex = { kind: 'variants', id: '', names: [] };
+
 /** How long a request waits for the handler run of another one; then it runs the handler by itself. In milliseconds. */
 const MAX_WAIT_MS = 10_000;
 
@@ -86,6 +91,8 @@ const REFRESH_MS = 60_000;
  */
 export class ResponseFill implements ResponseListener {
   private readonly clientFields: Exchange['requestFields'];
+  /** The `Cache-Control` that middleware has set. */
+  private readonly before: Fields[string];
   private readonly control: ResponseControl;
   private readonly policy: ResponsePolicy;
   private request: HandlerRequest | undefined;
@@ -103,6 +110,7 @@ export class ResponseFill implements ResponseListener {
     private readonly forward: ForwardReason,
   ) {
     this.clientFields = { ...exchange.requestFields };
+    this.before = exchange.field('cache-control');
     this.control = controlOf(exchange.raw.request);
     this.policy = new ResponsePolicy(responses.options, route, exchange, this.clientFields, this.control);
   }
@@ -125,6 +133,10 @@ export class ResponseFill implements ResponseListener {
           context.skip();
           return Promise.resolve(null);
         }
+        if (this.place.isGuess === true && context.stale !== undefined) {
+          context.skip(); // a stale response may answer, or be validated
+          return Promise.resolve(LOOK_AGAIN);
+        }
         role = 'leads';
         const loaded = new Promise<StoredEntry | null>((settle) => {
           this.settle = settle;
@@ -137,7 +149,7 @@ export class ResponseFill implements ResponseListener {
         return loaded;
       };
       cache
-        .getOrSet(key, load, { grace: this.route.keptStaleMs / 1000, tags: this.policy.knownTags() })
+        .getOrSet(key, load, { grace: this.route.keptStaleMs / 1000, tags: this.policy.knownTags(this.place.indexKey) })
         .then(
           (entry) => resolve(role === 'leads' ? { kind: 'leads' } : { kind: 'collapsed', entry }),
           () => resolve({ kind: 'failed' }),
@@ -248,8 +260,8 @@ export class ResponseFill implements ResponseListener {
     const hasOwnTag = head.fields['etag'] !== undefined && !isLengthAndDigest(fieldText(head.fields, 'etag'), body);
     const etag = hasOwnTag || body === undefined || head.status !== 200 ? head.fields['etag'] : entityTagOf(body);
     const emitted = this.policy.emittedFields(head);
-    const fields = { ...head.fields, ...(etag !== undefined && { etag }), ...emitted };
-    const outgoing = outgoingFields(fields, route, 0);
+    const fields = { ...head.fields, ...(etag !== undefined && { etag }), ...emitted, ...this.varyOnCoding(head) };
+    const outgoing = outgoingFields(fields, route, 0, this.before);
     for (const name of ['etag', 'cache-control', 'vary', 'accept-ranges', ...Object.keys(emitted)]) {
       const value = outgoing[name];
       if (value !== undefined && value !== head.fields[name]) {
@@ -259,6 +271,11 @@ export class ResponseFill implements ResponseListener {
     }
     this.head = { status: head.status, fields };
     this.responses.announce(exchange, { forward: this.forward, isStored: true });
+  }
+
+  /** A body that its handler has coded is only for the clients that accept the coding, whether or not `Vary` says so. */
+  private varyOnCoding({ fields }: ResponseHead): { readonly vary?: string } {
+    return isCoded(fields) ? { vary: mergeVary(membersOf(fields['vary']), ['accept-encoding']) } : {};
   }
 
   /** Stores a response that is complete before its first byte is sent; 304 is sent to a client that has it already. */
@@ -272,7 +289,7 @@ export class ResponseFill implements ResponseListener {
     if (!CONDITION_FIELDS.some((name) => name in this.clientFields)) {
       return undefined;
     }
-    const answer = answerFrom(entry, 0, this.route, this.clientFields, Date.now());
+    const answer = answerFrom(entry, 0, this.route, this.clientFields, this.before);
     return answer.status === head.status
       ? undefined
       : this.withStatus(answer, { forwardStatus: head.status, isStored: true });
@@ -284,7 +301,7 @@ export class ResponseFill implements ResponseListener {
     const times = this.policy.timesOf({ status: stored.status, fields });
     const entry = renewed(stored, { fields, ...times });
     this.context?.setTtl(coreTtl(times.freshMs));
-    this.context?.addTags(...(stored.tags ?? []), ...this.policy.tagsOf(head).filter(isUsableTag));
+    this.context?.addTags(...[...(stored.tags ?? []), ...this.policy.tagsOf(head).filter(isUsableTag)].map(ownTag));
     this.end(entry);
     return this.answerWith(entry, 0, { forwardStatus: 304, isStored: true });
   }
@@ -293,12 +310,12 @@ export class ResponseFill implements ResponseListener {
     const { policy, context } = this;
     const stored = policy.toStored(head, body, this.place.selection);
     context?.setTtl(coreTtl(stored.freshMs));
-    context?.addTags(...(stored.tags ?? []));
+    context?.addTags(...(stored.tags ?? []).map(ownTag));
     return stored;
   }
 
   private answerWith(entry: StoredResponse, residentMs: number, status: CacheStatus): Answer {
-    return this.withStatus(answerFrom(entry, residentMs, this.route, this.clientFields, Date.now()), status);
+    return this.withStatus(answerFrom(entry, residentMs, this.route, this.clientFields, this.before), status);
   }
 
   /** Adds the member of this cache behind those that the handler has. */
@@ -325,8 +342,9 @@ export class ResponseFill implements ResponseListener {
       return;
     }
     const names = varyNames(entry.fields);
-    const unknown =
-      names === '*' ? [] : names.filter((name) => !this.route.varyNames.includes(name) && name !== 'accept-encoding');
+    const { varyNames: known } = this.route;
+    const isOpen = (name: string): boolean => name === 'accept-encoding' && !isCoded(entry.fields);
+    const unknown = names === '*' ? [] : names.filter((name) => !known.includes(name) && !isOpen(name));
     const isIndexed = place.index !== undefined && unknown.every((name) => place.index?.names.includes(name));
     if (unknown.length === 0 || isIndexed) {
       settle(entryOf(entry));
@@ -349,10 +367,15 @@ export class ResponseFill implements ResponseListener {
       index,
       { ...entry, selection },
       {
-        tags: this.policy.knownTags(),
+        tags: this.policy.knownTags(this.place.indexKey),
         keptStaleMs: this.route.keptStaleMs,
       },
     );
     return index;
   }
+}
+
+function isCoded(fields: Fields): boolean {
+  const coding = fieldText(fields, 'content-encoding');
+  return coding !== undefined && coding.trim().toLowerCase() !== 'identity';
 }

@@ -1,9 +1,9 @@
 import { type Duration, MAX_DURATION_MS } from '../config/index.js';
 import { withParams } from './decorators/cached-response.decorator.js';
-import { canonicalUrl, noVarySearch } from './entry/response-key.js';
+import { canonicalParts, noVarySearch, splitUrl, urlOf } from './entry/response-key.js';
 import { newId, type StoredResponse } from './entry/stored-response.js';
 import type { Exchange, ResponseHead } from './exchange/exchange.js';
-import { type BoundRoute, listedSelections, optionProblem } from './module/bound-route.js';
+import { type BoundRoute, listedKeys, optionProblem } from './module/bound-route.js';
 import type { CachedRequest, HttpCacheOptions } from './module/options.js';
 import type { ResponseControl } from './response-control.js';
 import type { Fields } from './rules/fields.js';
@@ -119,14 +119,16 @@ export class ResponsePolicy {
     return tags.length === 0 ? response : { ...response, tags };
   }
 
-  /** The tags that are known before the handler runs. */
-  knownTags(): string[] {
+  /**
+   * The tags that are known before the handler runs.
+   * @param key the key of the URL
+   */
+  knownTags(key: string): string[] {
     const { exchange, route } = this;
-    const url = `http://${exchange.host}${exchange.url}`;
+    const url = urlOf(exchange.host, exchange.url) ?? '';
     return [
-      ...(typeof route.tags === 'function' ? [] : withParams(route.tags, exchange.params)),
-      urlTag(url),
-      ...(listedSelections(route).length > 0 ? [] : [ownUrlTag(url)]),
+      ...(typeof route.tags === 'function' ? [] : withParams(route.tags, exchange.params).map(ownTag)),
+      ...(listedKeys(route, canonicalParts(url)).includes(key) ? [] : [urlTag(url)]),
       routeTag(route.name),
     ];
   }
@@ -168,17 +170,23 @@ export function isUsableTag(tag: unknown): boolean {
   return typeof tag === 'string' && tag !== '' && !/\p{Surrogate}/u.test(tag);
 }
 
-/** The tag of all entries of one absolute URL. A blank can't be part of a URL, so no other tag is equal by accident. */
-export function urlTag(url: string): string {
-  return `url ${canonicalUrl(url)}`;
-}
+/*
+ * The tags of the cache itself have a blank behind their first word. A tag of the application that begins like one of them
+ * gets a blank before it, so that no parameter of a route can name one.
+ */
 
-/** The tag of those entries of one absolute URL whose keys can't be listed. */
-export function ownUrlTag(url: string): string {
-  return `own ${urlTag(url)}`;
+/** The tag of those entries of one absolute URL whose keys a purge can't list. */
+export function urlTag(url: string): string {
+  const { host, path, query } = canonicalParts(url);
+  return `url ${host} ${path} ${splitUrl(`?${query}`, 'all').query}`;
 }
 
 /** The tag of all entries of one route. */
 export function routeTag(route: string): string {
   return `route ${route}`;
+}
+
+/** The tag that entries carry for one of the application. */
+export function ownTag(tag: string): string {
+  return /^ *(?:url|route) /.test(tag) ? ` ${tag}` : tag;
 }

@@ -56,7 +56,10 @@ function start(options: CachedResponseOptions = {}, local: { maxMemoryMb?: numbe
   const all = cacheForTest({ redis: false, local }, { clock });
   const cache = all.getCache<StoredEntry | null>('http', { values: 'shared' });
   const route = bindRoute('X.y', { ttl: '1h', audience: 'everyone', ...options }, {});
-  const answers = new StoredAnswers(cache, ({ ttlSeconds }) => `http;hit;ttl=${ttlSeconds}`, false);
+  const answers = new StoredAnswers(cache, ({ ttlSeconds }) => `http;hit;ttl=${ttlSeconds}`, {
+    isHonouringRequests: false,
+    hasMemory: true,
+  });
   const ask = (requestFields: Fields = {}, set?: Fields): Sent | undefined => {
     const exchange = exchangeFor(requestFields, set);
     expect(answers.sendFromMemory(exchange, route, 'key')).toBe(exchange.sent.length === 1);
@@ -166,6 +169,19 @@ describe('an answer from memory', () => {
       expect(ask({ ...requestFields, 'if-none-match': '"v1"' })).toMatchObject({ status: 200 });
     }
     expect(ask()).toMatchObject({ isReady: true, body: body.toString(), fields: { etag: '"v1"' } });
+  });
+});
+
+describe('an answer from Redis, without memory', () => {
+  it('is sent as it is stored: bodies in other codings are neither made nor looked for', () => {
+    const { cache, route } = start();
+    const answers = new StoredAnswers(cache, () => undefined, { isHonouringRequests: false, hasMemory: false });
+    const asked = [vi.spyOn(cache, 'getOrSet'), vi.spyOn(cache, 'lookupLocal')];
+    const exchange = exchangeFor({ 'accept-encoding': 'br' });
+    const stored = response({ body: Buffer.from('large '.repeat(500)) });
+    answers.send(exchange, route, 'key', { stored, ageMs: 0 }, {});
+    expect(exchange.sent[0]?.fields['vary']).toBeUndefined();
+    asked.forEach((spy) => expect(spy).not.toHaveBeenCalled());
   });
 });
 

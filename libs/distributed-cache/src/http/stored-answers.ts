@@ -28,8 +28,12 @@ export class StoredAnswers {
   constructor(
     private readonly cache: AsyncCache<StoredEntry | null>,
     private readonly statusMember: StatusMember,
-    /** Whether the directives of requests count. */
-    private readonly isHonouringRequests: boolean,
+    private readonly rules: {
+      /** Whether the directives of requests count. */
+      readonly isHonouringRequests: boolean;
+      /** Whether bodies are kept in other codings: they are sent from memory alone. */
+      readonly hasMemory: boolean;
+    },
   ) {
     this.statusOfHit = statusMember({ ttlSeconds: 0 })?.slice(0, -1);
   }
@@ -42,7 +46,7 @@ export class StoredAnswers {
   sendFromMemory(exchange: Exchange, route: BoundRoute, key: string): boolean {
     const { requestFields } = exchange;
     if (
-      this.isHonouringRequests &&
+      this.rules.isHonouringRequests &&
       (requestFields['cache-control'] !== undefined || requestFields['pragma'] !== undefined)
     ) {
       return false;
@@ -62,7 +66,8 @@ export class StoredAnswers {
     if (answer !== undefined && isPlain(exchange)) {
       exchange.sendReady(answer, `${ageSeconds(view.response, ageMs)}`, status);
     } else {
-      sendAnswer(exchange, answerFrom(ready.stored, ageMs, route, requestFields, Date.now()), status);
+      const before = exchange.field('cache-control');
+      sendAnswer(exchange, answerFrom(ready.stored, ageMs, route, requestFields, before), status);
     }
     return true;
   }
@@ -78,7 +83,8 @@ export class StoredAnswers {
     const { requestFields } = exchange;
     const view: ResponseView = { response: stored };
     const sent = inPreferredCoding(view, this.codedBody(requestFields, route, key, view));
-    sendAnswer(exchange, answerFrom(sent, ageMs, route, requestFields, Date.now()), this.statusMember(status));
+    const answer = answerFrom(sent, ageMs, route, requestFields, exchange.field('cache-control'));
+    sendAnswer(exchange, answer, this.statusMember(status));
   }
 
   /**
@@ -87,7 +93,7 @@ export class StoredAnswers {
    */
   private codedBody(requestFields: Fields, route: BoundRoute, key: string, view: ResponseView): CodedBody | undefined {
     const { response } = view;
-    view.isCodable ??= route.encodings.length > 0 && isWorthCoding(response);
+    view.isCodable ??= this.rules.hasMemory && route.encodings.length > 0 && isWorthCoding(response);
     const coding = view.isCodable && requestFields['range'] === undefined ? route.codingFor(requestFields) : 'identity';
     if (coding === 'identity') {
       return undefined;
@@ -144,6 +150,7 @@ function isPlain(exchange: Exchange): boolean {
     requestFields['range'] === undefined &&
     requestFields['if-modified-since'] === undefined &&
     exchange.field('vary') === undefined &&
+    exchange.field('cache-control') === undefined &&
     exchange.field('cache-status') === undefined
   );
 }

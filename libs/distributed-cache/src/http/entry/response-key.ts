@@ -8,6 +8,9 @@ export type VaryValue = readonly string[] | ((value: string | undefined) => stri
 /** Which parameters of the query take part in the key: all, sorted by name; those of a list; none. */
 export type QueryRule = 'all' | 'none' | readonly string[];
 
+/** The order of more parameters counts. */
+const MAX_SORTED = 100;
+
 /** A longer part of a key is replaced by its digest. */
 const MAX_PART_LENGTH = 512;
 
@@ -35,6 +38,13 @@ function optional(mark: string, part: string | undefined): string {
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
+/** What hardly any part has: {@link written} changes it then. */
+const UNUSUAL = /^#|[|\ud800-\udfff]/;
+
+function written(part: string): string {
+  return part.length <= MAX_PART_LENGTH && !UNUSUAL.test(part) ? part : shortened(part).replaceAll('|', '||');
+}
+
 /**
  * A digest stands for a long part, and for one that is ill-formed, as the result of an audience function may be. It is
  * made of the UTF-16 code units: UTF-8 has one form for all lone surrogates. No other part begins with a single `#`.
@@ -44,11 +54,6 @@ function shortened(part: string): string {
     return `#${createHash('sha256').update(part, 'utf16le').digest('base64url')}`;
   }
   return part.startsWith('#') ? `#${part}` : part;
-}
-
-function written(part: string): string {
-  const short = shortened(part);
-  return short.includes('|') ? short.replaceAll('|', '||') : short;
 }
 
 /** The number of variants that one URL keeps by headers that only its handler names; the next one replaces another. */
@@ -68,36 +73,55 @@ function keyOfPlace(key: string, id: string, place: number): string {
   return `${key} | variant ${id} ${place}`;
 }
 
+/** What a host looks like; `Host` may be any text. */
+const HOST = /^[\w.~:[\]-]+$/;
+
 /**
- * The host that a request names, in the form of the key: in lower case, without the default port. HTTP/2 names it in
- * `:authority`. `localhost` when it names none, as HTTP/1.0 allows.
+ * The host that a request names, as it is written: a handler may read it. HTTP/2 names it in `:authority`. Empty when it
+ * names none, as HTTP/1.0 allows, two different ones, or what can be no host: then the cache is passed by.
  */
 export function hostOf(request: Fields): string {
-  const host = fieldText(request, ':authority') ?? fieldText(request, 'host') ?? 'localhost';
-  return host.toLowerCase().replace(/:(?:80|443)$/, '');
+  const authority = fieldText(request, ':authority');
+  const named = fieldText(request, 'host') ?? authority ?? '';
+  return (authority === undefined || authority === named) && HOST.test(named) ? named : '';
+}
+
+/** The absolute URL of a request; its scheme is not known. `undefined` when it has none that can be read. */
+export function urlOf(host: string, target: string): string | undefined {
+  const url = target.startsWith('/') ? `http://${host}${target}` : target;
+  return (host !== '' || url === target) && URL.canParse(url) ? url : undefined;
+}
+
+/** The parts of an absolute URL. */
+export interface UrlParts {
+  readonly host: string;
+  readonly path: string;
+  readonly query: string;
 }
 
 /**
- * One text for all absolute URLs that name the same resource: with dot segments removed and percent encoding in one form
- * (RFC 3986 section 6.2.2). The scheme does not count: a server behind a proxy does not know it.
- * @returns the given text when it is no URL
+ * One form for all absolute URLs that name the same resource: without dot segments, with one percent encoding (RFC 3986
+ * section 6.2.2), in lower case and without the default port in the host, as clients usually write it. The scheme does not
+ * count: a server behind a proxy does not know it.
+ * @throws TypeError for what is no URL
  */
-export function canonicalUrl(url: string): string {
-  if (!URL.canParse(url)) {
-    return url;
-  }
+export function canonicalParts(url: string): UrlParts {
   const { host, pathname, search } = new URL(url);
-  const path = pathname.split('/').map(recoded).join('/');
-  return `${hostOf({ host })} ${path} ${canonicalQuery(search.slice(1), 'all')
-    .split(/([&=])/)
-    .map(recoded)
-    .join('')}`;
+  return {
+    host: host.toLowerCase().replace(/:(?:80|443)$/, ''),
+    path: pathname.replace(/[^/]+/g, (segment) => recoded(segment, OPEN_IN_PATH)),
+    query: search.slice(1).replace(/[^&=]+/g, (text) => recoded(text.replaceAll('+', '%20'), OPEN_IN_QUERY)),
+  };
 }
 
+/** The characters that clients do not encode in a path, and in a query, though `encodeURIComponent` does. */
+const OPEN_IN_PATH = /%(?:2C|3B|3A|40|26|3D|2B|24)/g;
+const OPEN_IN_QUERY = /%(?:2C|3B|3A|40|24|2F|3F)/g;
+
 /** A part of a URL in one percent encoding. */
-function recoded(part: string): string {
+function recoded(part: string, open: RegExp): string {
   try {
-    return encodeURIComponent(decodeURIComponent(part.replaceAll('+', '%20')));
+    return encodeURIComponent(decodeURIComponent(part)).replaceAll(open, decodeURIComponent);
   } catch {
     return part;
   }
@@ -112,17 +136,21 @@ export function splitUrl(url: string, rule: QueryRule): { readonly path: string;
   return { path: url.slice(0, mark), query: rule === 'none' ? '' : canonicalQuery(url.slice(mark + 1), rule) };
 }
 
-/** The parameters sorted by name; values of one name keep their order. */
+/**
+ * The parameters sorted by name; those of one name keep their order, and so do those that parsers make one value of, such
+ * as `a`, `a[]` and `a[b]`.
+ */
 function canonicalQuery(query: string, rule: QueryRule): string {
   const pairs = query
     .split('&')
     .filter((pair) => pair !== '')
     .map((pair) => ({ pair, name: nameOf(pair) }))
-    .filter(({ name }) => rule === 'all' || rule.includes(name));
-  return pairs
-    .toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)))
-    .map(({ pair }) => pair)
-    .join('&');
+    .filter(({ name }) => rule === 'all' || rule.includes(name))
+    .map(({ pair, name }) => ({ pair, root: /^[^[.]*/.exec(name)?.[0] ?? '' }));
+  // Parsers take a limited number of parameters: the order decides which.
+  const ordered =
+    pairs.length > MAX_SORTED ? pairs : pairs.toSorted((a, b) => (a.root < b.root ? -1 : Number(a.root > b.root)));
+  return ordered.map(({ pair }) => pair).join('&');
 }
 
 /** `No-Vary-Search` for a rule of the query; `undefined` when every parameter counts, as without the field. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { hostOf } from '../entry/response-key.js';
 import { type Fields, joined, membersOf } from '../rules/fields.js';
 
 /** A response that the cache sends. Without a body it has none, as a 304. */
@@ -40,29 +41,47 @@ export interface ResponseListener {
 }
 
 /** One request and its response, in the terms of the cache; the framework behind it does not matter. */
-export interface Exchange {
+export abstract class Exchange {
   /** In upper case. */
   readonly method: string;
   /** Path and query, as received. */
   readonly url: string;
-  /** The `Host` field in lower case; empty without one. */
+  /** Path and query as middleware has rewritten them; `undefined`: none has. */
+  readonly rewrittenUrl: string | undefined;
+  /** The host that the request names, as it is written; empty without one. */
   readonly host: string;
   readonly requestFields: Fields;
-  /** The parameters of the route. */
-  readonly params: Readonly<Record<string, unknown>>;
-  /** The request object that guards and handlers see. */
-  readonly request: object;
-  readonly raw: RawExchange;
+
+  constructor(
+    /** The request object that guards and handlers see. */
+    readonly request: object,
+    readonly raw: RawExchange,
+    /** The parameters of the route. */
+    readonly params: Readonly<Record<string, unknown>> = {},
+  ) {
+    const { method = '', url = '', headers, originalUrl = url }: RewrittenRequest = raw.request;
+    this.method = method;
+    this.url = originalUrl;
+    this.rewrittenUrl = originalUrl === url ? undefined : url;
+    this.host = hostOf(headers);
+    this.requestFields = headers;
+  }
+
   /** Sets a field of the response, which the cache or the handler sends. */
-  setField(name: string, value: string | readonly string[]): void;
+  abstract setField(name: string, value: string | readonly string[]): void;
   /** A field of the response as set so far. */
-  field(name: string): Fields[string];
+  abstract field(name: string): Fields[string];
   /** Ends the exchange with a response of the cache. What was set before stays, unless the response has the field. */
-  send(answer: Answer): void;
+  abstract send(answer: Answer): void;
   /** Ends the exchange as {@link send}, with fields that differ from answer to answer in addition. */
-  sendReady(answer: ReadyAnswer, age: string, cacheStatus: string | undefined): void;
+  abstract sendReady(answer: ReadyAnswer, age: string, cacheStatus: string | undefined): void;
   /** Follows the response of the handler. */
-  follow(listener: ResponseListener, maxBodyBytes: number): void;
+  abstract follow(listener: ResponseListener, maxBodyBytes: number): void;
+}
+
+/** Express, Fastify and middleware keep in `originalUrl` what they rewrite. */
+interface RewrittenRequest extends IncomingMessage {
+  readonly originalUrl?: string;
 }
 
 export interface RawExchange {
@@ -132,4 +151,35 @@ function newMembers(before: Fields[string], after: Fields[string]): string {
   return membersOf(after)
     .filter((member) => !known.has(member.toLowerCase()))
     .join(', ');
+}
+
+/** The responses whose `Cache-Control` lets caches in front keep them, by an option of the route. */
+export const responsesForCaches = new WeakSet<object>();
+
+/** A `Cache-Control` with lifetimes, as the option `clients` makes it. */
+const LIFETIMES = /^max-age=\d+(?:, s-maxage=\d+)?(?:, immutable)?$/;
+
+/**
+ * Makes a response of {@link responsesForCaches} private when middleware sets a cookie, as sessions do at the last moment:
+ * a cache in front would give the cookie of one client to others.
+ * @param target a response, or the object from which those of an application inherit: there middleware that replaces
+ * `writeHead` acts before
+ */
+export function keepCookiesPrivate(target: ServerResponse): void {
+  const original = Reflect.get(target, 'writeHead') as (...args: unknown[]) => ServerResponse;
+  target.writeHead = function writeHead(this: ServerResponse, ...args: unknown[]) {
+    // Fastify gives all fields here; Express has set them before.
+    const at = args.findIndex((arg) => typeof arg === 'object' && arg !== null && !Array.isArray(arg));
+    const given = args[at] as Fields | undefined;
+    const valueOf = (name: string): Fields[string] => given?.[name] ?? this.getHeader(name);
+    const control = joined(valueOf('cache-control'));
+    if (responsesForCaches.has(this) && valueOf('set-cookie') !== undefined && LIFETIMES.test(control)) {
+      const closed = `private, ${control.replace(/, s-maxage=\d+/, '')}`;
+      this.setHeader('cache-control', closed);
+      if (given !== undefined) {
+        args[at] = { ...given, 'cache-control': closed };
+      }
+    }
+    return original.apply(this, args);
+  };
 }

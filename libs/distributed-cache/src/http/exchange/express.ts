@@ -1,43 +1,28 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { hostOf } from '../entry/response-key.js';
 import type { Fields } from '../rules/fields.js';
 import {
   type Answer,
   BodyCollector,
-  type Exchange,
+  Exchange,
   fieldsOfHandler,
   isReduced,
-  type RawExchange,
   type ReadyAnswer,
   type ResponseListener,
 } from './exchange.js';
 
 /** The parts of an Express request that `node:http` lacks. */
 export interface ExpressRequest extends IncomingMessage {
-  readonly originalUrl?: string;
   readonly params?: Readonly<Record<string, unknown>>;
   readonly app?: object;
 }
 
 /** An exchange of Express, or of any framework that hands out the objects of `node:http`. */
-export class ExpressExchange implements Exchange {
-  readonly method: string;
-  readonly url: string;
-  readonly host: string;
-  readonly requestFields: Fields;
-  readonly params: Readonly<Record<string, unknown>>;
-  readonly raw: RawExchange;
-
+export class ExpressExchange extends Exchange {
   constructor(
-    readonly request: ExpressRequest,
+    request: ExpressRequest,
     private readonly response: ServerResponse,
   ) {
-    this.method = request.method ?? '';
-    this.url = request.originalUrl ?? request.url ?? '';
-    this.host = hostOf(request.headers);
-    this.requestFields = request.headers;
-    this.params = request.params ?? {};
-    this.raw = { request, response };
+    super(request, { request, response }, request.params);
   }
 
   setField(name: string, value: string | readonly string[]): void {

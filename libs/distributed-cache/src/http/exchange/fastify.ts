@@ -1,15 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable, Transform } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
-import { hostOf } from '../entry/response-key.js';
 import { type Fields, joined } from '../rules/fields.js';
 import {
   type Answer,
   BodyCollector,
-  type Exchange,
+  Exchange,
   fieldsOfHandler,
   isReduced,
-  type RawExchange,
   type ReadyAnswer,
   type ResponseListener,
 } from './exchange.js';
@@ -40,24 +38,12 @@ export interface FastifyReply {
 }
 
 /** An exchange of Fastify. */
-export class FastifyExchange implements Exchange {
-  readonly method: string;
-  readonly url: string;
-  readonly host: string;
-  readonly requestFields: Fields;
-  readonly params: Readonly<Record<string, unknown>>;
-  readonly raw: RawExchange;
-
+export class FastifyExchange extends Exchange {
   constructor(
-    readonly request: FastifyRequest,
+    request: FastifyRequest,
     private readonly reply: FastifyReply,
   ) {
-    this.method = request.raw.method ?? '';
-    this.url = request.raw.url ?? '';
-    this.host = hostOf(request.raw.headers);
-    this.requestFields = request.raw.headers;
-    this.params = (request.params ?? {}) as Readonly<Record<string, unknown>>;
-    this.raw = { request: request.raw, response: reply.raw };
+    super(request, { request: request.raw, response: reply.raw }, request.params as Exchange['params'] | undefined);
   }
 
   setField(name: string, value: string | readonly string[]): void {

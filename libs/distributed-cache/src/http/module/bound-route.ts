@@ -1,6 +1,13 @@
 import { isDuration, toMs, type Duration } from '../../core/index.js';
 import { AudienceWatch } from '../credentials.js';
-import { declaredSelections, type QueryRule, type VaryValue } from '../entry/response-key.js';
+import {
+  declaredSelections,
+  type QueryRule,
+  responseKey,
+  splitUrl,
+  type UrlParts,
+  type VaryValue,
+} from '../entry/response-key.js';
 import { codingChooser } from '../rules/content-coding.js';
 import type { CachedRequest, CachedResponseOptions, ClientRule, HandlerResponse, HttpCacheOptions } from './options.js';
 
@@ -23,6 +30,8 @@ export interface BoundRoute {
   readonly vary: Readonly<Record<string, VaryValue | null>>;
   readonly varyNames: readonly string[];
   readonly query: QueryRule;
+  /** What the path of each URL of the route matches. */
+  readonly pathEnd: RegExp;
   readonly tags: NonNullable<CachedResponseOptions['tags']>;
   /** Whether the rules are those of RFC 9111 by the letter. */
   readonly isByTheLetter: boolean;
@@ -31,6 +40,8 @@ export interface BoundRoute {
   /** How long an entry is kept after its TTL, to be sent stale or to be validated. */
   readonly keptStaleMs: number;
   readonly clients: ClientRule;
+  /** Whether `clients` lets caches in front keep responses. */
+  readonly isForCaches: boolean;
   /** The TTL per status; `undefined`: that of the route. */
   readonly statuses: ReadonlyMap<number, number | undefined>;
   readonly maxBodyBytes: number;
@@ -58,7 +69,12 @@ const OPTION_NAMES: Readonly<Record<keyof CachedResponseOptions, true>> = {
 };
 
 /** Completes the options of a route. @throws TypeError that names class and method, for an option that is wrong */
-export function bindRoute(name: string, options: CachedResponseOptions, module: HttpCacheOptions): BoundRoute {
+export function bindRoute(
+  name: string,
+  options: CachedResponseOptions,
+  module: HttpCacheOptions,
+  pathEnd = ANY_PATH,
+): BoundRoute {
   checkOptions(name, options);
   const vary = varyRules(options.vary ?? []);
   const whileRevalidateMs = toMs(options.staleWhileRevalidate ?? 0);
@@ -69,6 +85,7 @@ export function bindRoute(name: string, options: CachedResponseOptions, module: 
     options.encodings === false
       ? []
       : (options.encodings ?? (typeof options.audience === 'function' ? [] : (['br', 'gzip'] as const)));
+  const { clients = 'revalidate' } = options;
   const ttl = options.ttl ?? module.ttl ?? ONE_MINUTE_MS / 1000;
   return {
     name,
@@ -78,12 +95,15 @@ export function bindRoute(name: string, options: CachedResponseOptions, module: 
     vary,
     varyNames: Object.keys(vary),
     query: options.query ?? 'all',
+    pathEnd,
     tags: typeof options.tags === 'function' ? tagsOf(options.tags) : (options.tags ?? NO_TAGS),
     isByTheLetter,
     whileRevalidateMs,
     ifErrorMs,
     keptStaleMs: Math.max(whileRevalidateMs, ifErrorMs, isByTheLetter ? ONE_DAY_MS : ONE_MINUTE_MS),
-    clients: options.clients ?? 'revalidate',
+    clients,
+    isForCaches:
+      (options.audience ?? 'anonymous') === 'anonymous' && clients !== 'revalidate' && clients !== 'no-store',
     statuses: new Map([
       ...DEFAULT_STATUSES.map((status) => [status, undefined] as const),
       ...Object.entries(options.statuses ?? {}).map(([status, ttlOfIt]) => [Number(status), toMs(ttlOfIt)] as const),
@@ -204,9 +224,32 @@ function checkOptions(name: string, options: CachedResponseOptions): void {
 }
 
 /**
- * The selections of the declared headers whose responses can be found by a URL alone; none when there are others, too, or
- * only some clients share a response.
+ * The keys of all responses of a URL on a route, when they can be told from the URL; none when a header counts with any
+ * value, only some clients share a response, or the URL is none of the route.
  */
-export function listedSelections({ audience, vary }: BoundRoute): readonly (string | undefined)[] {
-  return typeof audience === 'function' ? [] : declaredSelections(vary);
+export function listedKeys({ name, audience, vary, query, pathEnd }: BoundRoute, url: UrlParts): string[] {
+  if (typeof audience === 'function' || !pathEnd.test(url.path)) {
+    return [];
+  }
+  const parts = { route: name, host: url.host, ...splitUrl(`${url.path}?${url.query}`, query) };
+  return declaredSelections(vary).map((selection) => responseKey({ ...parts, selection }));
+}
+
+/** Any path. */
+const ANY_PATH = /(?:)/;
+
+/**
+ * What the path of a URL of a method ends with, by the paths of its controller and of itself: prefixes come before it.
+ * Where a path has more than names and parameters, it is any path.
+ */
+export function pathEndOf(controller: object, handler: object): RegExp {
+  const pathsOf = (target: object): string[] =>
+    [(Reflect.getMetadata('path', target) ?? '') as string | string[]].flat();
+  const paths = pathsOf(controller).flatMap((start) => pathsOf(handler).map((end) => `${start}/${end}`));
+  const ends = paths.map((path) => path.split('/').filter((segment) => segment !== ''));
+  if (ends.some((end) => end.length === 0 || !end.every((segment) => /^(?::\w+|[\w-]+)$/.test(segment)))) {
+    return ANY_PATH;
+  }
+  const patterns = ends.map((end) => end.map((segment) => (segment.startsWith(':') ? '[^/]+' : segment)).join('/'));
+  return new RegExp(`/(?:${patterns.join('|')})/?$`, 'i');
 }

@@ -3,6 +3,7 @@ import { ConfigurableModuleBuilder, type DynamicModule, Inject, Module, type Nes
 import { DiscoveryModule, DiscoveryService, HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { DistributedCache, StartCheckError } from '../../core/index.js';
 import { ANSWER_POINT } from '../answer-point.js';
+import { keepCookiesPrivate } from '../exchange/exchange.js';
 import type { RequestListener } from '../exchange/replayed-request.js';
 import { HttpCache } from '../http-cache.js';
 import { globalGuardsOf, guardFindings, GUARDS } from './guard-check.js';
@@ -33,6 +34,8 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIO
 /** What an application of Express or Fastify is as a listener of `node:http`. */
 interface HttpInstance {
   readonly routing?: RequestListener;
+  /** Of Express: what the responses of the application inherit from. */
+  readonly response?: ServerResponse;
   /** Of Fastify, which by default knows some methods only. */
   addHttpMethod?(method: string, options: { readonly hasBody: boolean }): void;
   readonly addHook?: (
@@ -110,17 +113,24 @@ export class HttpCacheModule extends ConfigurableModuleClass implements NestModu
       throw new StartCheckError(findings);
     }
     this.router.reportAtStart(findings);
-    if (!this.router.isEmpty) {
-      const { middleware } = new UnsafeMethods(this.router);
-      // Not by the consumer: Nest would match the path of each request with a regular expression.
-      if (instance.addHook === undefined) {
-        httpAdapter.use(middleware);
-      } else {
-        instance.addHook('onRequest', ({ raw: request }, { raw: response }, done) =>
-          middleware(request, response, done),
-        );
-      }
+    if (this.router.isEmpty) {
+      return;
     }
+    const { middleware } = new UnsafeMethods(this.router);
+    const isForCaches = this.router.allRoutes().some((route) => route.isForCaches);
+    if (instance.addHook === undefined) {
+      httpAdapter.use(middleware); // not by the consumer: Nest would match the path of each request
+      if (isForCaches && instance.response !== undefined) {
+        keepCookiesPrivate(instance.response);
+      }
+      return;
+    }
+    instance.addHook('onRequest', ({ raw: request }, { raw: response }, done) => {
+      if (isForCaches) {
+        keepCookiesPrivate(response);
+      }
+      middleware(request, response, done);
+    });
   }
 }
 

@@ -152,7 +152,7 @@ export function completeOptions(options: HttpCacheOptions): HttpCacheOptions {
   };
 }
 
-/** Whether the responses of a host are cached. @param host in lower case, with or without its port */
+/** Whether the responses of a host are cached. @param host with or without its port; empty: none is named */
 export function isCachedHost({ hosts }: HttpCacheOptions, host: string): boolean {
-  return hosts === undefined || hosts.includes(host.replace(/:\d+$/, ''));
+  return host !== '' && (hosts === undefined || hosts.includes(host.toLowerCase().replace(/:\d+$/, '')));
 }

@@ -68,7 +68,7 @@ export function purgeController({ path, guard }: PurgeEndpoint): Type {
     @All()
     async purge(@Req() request: PurgeRequest, @Res({ passthrough: true }) response: object): Promise<void> {
       const { method, query } = request;
-      const origin = `http://${hostOf(request.headers)}`;
+      const origin = `http://${hostOf(request.headers) || 'localhost'}`;
       if (method === 'PURGE' && typeof query['url'] === 'string') {
         await this.cache.purge(this.urlOf(query['url'], origin), { soft: query['soft'] === 'true' });
       } else if (method === 'POST') {

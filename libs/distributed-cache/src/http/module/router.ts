@@ -5,10 +5,9 @@ import { CACHED_RESPONSE } from '../../nest/cache-tokens.js';
 import { decoratedMethodsOf } from '../../nest/decorators/decorated-methods.js';
 import type { Exchange } from '../exchange/exchange.js';
 import { replayOf, type RequestListener } from '../exchange/replayed-request.js';
-import { hostOf } from '../entry/response-key.js';
 import type { Place } from '../response-fill.js';
 import { CachedResponses } from '../cached-responses.js';
-import { type BoundRoute, bindRoute } from './bound-route.js';
+import { type BoundRoute, bindRoute, pathEndOf } from './bound-route.js';
 import type { AnonymousRoute } from './guard-check.js';
 import { type CachedResponseOptions, completeOptions, type HttpCacheOptions } from './options.js';
 
@@ -59,7 +58,7 @@ export class HttpCacheRouter {
       const ownOptions = ofMethod ?? ofClass;
       if (isGet && ownOptions !== undefined && ownOptions !== false) {
         const options = { ...(ofClass === false ? undefined : ofClass), ...ownOptions };
-        bound.set(handler, bindRoute(this.uniqueName(fullName), options, this.options));
+        bound.set(handler, bindRoute(this.uniqueName(fullName), options, this.options, pathEndOf(controller, handler)));
         if (options.audience === undefined || options.audience === 'anonymous') {
           this.anonymousRoutes.push({ controller, handler, name: fullName, isWritten: options.audience !== undefined });
         }
@@ -115,8 +114,8 @@ export class HttpCacheRouter {
 
   /** Requests a URL as an anonymous client. @returns its status */
   visit(url: string): Promise<number> {
-    const { host, target } = partsOf(url);
-    const { request, response } = replayOf({ headers: { host } }, target);
+    const { host, pathname, search } = new URL(url);
+    const { request, response } = replayOf({ headers: { host } }, `${pathname}${search}`);
     return new Promise((resolve) => {
       response.once('finish', () => resolve(response.statusCode));
       response.once('close', () => resolve(response.statusCode));
@@ -146,12 +145,6 @@ export class HttpCacheRouter {
     }
     return unique;
   }
-}
-
-/** The host and the target of an absolute URL, as its request names them. */
-export function partsOf(url: string): { host: string; target: string } {
-  const { host, pathname, search } = new URL(url);
-  return { host: hostOf({ host }), target: `${pathname}${search}` };
 }
 
 function handlersOf(controller: Type): [string, Handler][] {

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { purgedTagsOf } from '../decorators/cached-response.decorator.js';
-import { hostOf } from '../entry/response-key.js';
-import { urlTag } from '../response-policy.js';
+import { hostOf, urlOf } from '../entry/response-key.js';
+import { isUsableTag, ownTag } from '../response-policy.js';
 import type { Fields } from '../rules/fields.js';
 import { invalidatedGroups, invalidatedUrls, isUnsafe } from '../rules/invalidation.js';
-import { isUsableTag } from '../response-policy.js';
 import type { HttpCacheRouter } from './router.js';
+import { UrlEntries } from './url-entries.js';
 
 type End = ServerResponse['end'];
 
@@ -15,7 +15,11 @@ type End = ServerResponse['end'];
  * in `Cache-Group-Invalidation` (RFC 9875). A client that has the answer reads what it has written.
  */
 export class UnsafeMethods {
-  constructor(private readonly router: HttpCacheRouter) {}
+  private readonly entries: UrlEntries;
+
+  constructor(private readonly router: HttpCacheRouter) {
+    this.entries = new UrlEntries(router);
+  }
 
   readonly middleware = (request: IncomingMessage, response: ServerResponse, next: () => void): void => {
     const { method = '' } = request;
@@ -30,30 +34,27 @@ export class UnsafeMethods {
     const written = writtenFields(response);
     response.end = ((...args: unknown[]) => {
       Reflect.deleteProperty(response, 'end');
-      const tags = this.outdatedTags(request, response, { ...response.getHeaders(), ...written() });
-      if (tags.length === 0) {
+      const dropping = this.drop(request, response.statusCode, { ...response.getHeaders(), ...written() });
+      if (dropping === undefined) {
         return end(...args);
       }
-      this.router.responses.cache.invalidateTags(...tags).then(
-        () => end(...args),
-        () => end(...args),
-      );
+      const answer = (): unknown => end(...args);
+      dropping.then(answer, answer);
       return response;
     }) as End;
   }
 
-  private outdatedTags(request: IncomingMessage, response: ServerResponse, fields: Fields): string[] {
-    const { method = '' } = request;
-    const path = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
-    const url = `http://${hostOf(request.headers)}${path}`;
-    if (!URL.canParse(url)) {
-      return [];
-    }
-    const urls = invalidatedUrls({ method, url, status: response.statusCode, fields });
-    const groups = response.statusCode < 400 ? invalidatedGroups({ method, fields }) : [];
-    const purged = response.statusCode < 400 ? purgedTagsOf(request) : [];
+  /** @returns `undefined` when nothing is outdated */
+  private drop(request: IncomingMessage, status: number, fields: Fields): Promise<unknown> | undefined {
+    const { method = '', headers } = request;
+    const url = urlOf(hostOf(headers), (request as { originalUrl?: string }).originalUrl ?? request.url ?? '');
+    const urls = url === undefined ? [] : invalidatedUrls({ method, url, status, fields });
+    const tags = status < 400 ? [...invalidatedGroups({ method, fields }), ...purgedTagsOf(request)] : [];
     // A tag that can't be used must not prevent the others from being invalidated.
-    return [...urls.map((outdated) => urlTag(outdated)), ...groups, ...purged].filter(isUsableTag);
+    const usable = tags.filter(isUsableTag).map(ownTag);
+    return urls.length + usable.length === 0
+      ? undefined
+      : Promise.all([this.entries.purge(urls), this.router.responses.cache.invalidateTags(...usable)]);
   }
 }
 

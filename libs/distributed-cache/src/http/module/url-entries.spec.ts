@@ -1,6 +1,7 @@
 import { Controller, Get, Header, Headers, type INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { afterEach, describe, expect, expectTypeOf, it } from 'vitest';
+import { DistributedCache } from '../../core/index.js';
 import { DistributedCacheModule } from '../../nest/index.js';
 import { CachedResponse, HttpCache, HttpCacheModule, type ResponseExplanation } from '../index.js';
 
@@ -50,7 +51,15 @@ describe('the responses of a URL that has several', () => {
       const response = await fetch(`${url}${path}`, { headers });
       return { run: ((await response.json()) as { run: number }).run, cache: response.headers.get('cache-status') };
     };
-    return { url, ask, cache: application.get(HttpCache) };
+    const cache = application.get(HttpCache);
+    const entries = application.get(DistributedCache).getCache('http');
+    const tagsOf = async (request: Parameters<HttpCache['explain']>[0]) => {
+      const [explanation] = await cache.explain(request);
+      const { local } = await entries.inspect(explanation?.key ?? 'none');
+      const tags = local.state === 'fresh' ? local.tags.map(({ name }) => decodeURIComponent(name)) : [];
+      return tags.toSorted().toReversed();
+    };
+    return { url, ask, cache, tagsOf };
   }
 
   it.each<[string, Record<string, string>[]]>([
@@ -101,6 +110,29 @@ describe('the responses of a URL that has several', () => {
       { vary: ['x-plan'], variants: undefined, state: 'fresh' },
     ]);
     expect(await cache.explain(`${url}/other`)).toEqual([]);
+  });
+
+  it('have a tag of their URL only where a purge can not tell their keys from it', async () => {
+    const { url, ask, cache, tagsOf } = await start();
+    await ask('/listed?a=1&b=2');
+    await ask('/varied');
+    await ask('/varied?%61=1');
+    await ask('/open');
+    const ofUrl = expect.stringMatching(/^url /) as string;
+    const route = (name: string) => `route VariantsController.${name}`;
+    expect(await tagsOf(`${url}/listed?b=2&a=1`)).toEqual([route('listed')]);
+    expect(await tagsOf(`${url}/varied`)).toEqual([route('varied')]);
+    expect(await tagsOf({ url: '/varied?%61=1', headers: { host: new URL(url).host } })).toEqual([
+      ofUrl,
+      route('varied'),
+    ]);
+    expect(await tagsOf({ url: '/open', headers: { host: new URL(url).host } })).toEqual([ofUrl, route('open')]);
+    for (const path of ['/listed?b=2&a=1', '/varied', '/varied?a=1', '/open']) {
+      await cache.purge(`${url}${path}`);
+    }
+    for (const path of ['/listed?a=1&b=2', '/varied', '/varied?%61=1', '/open']) {
+      expect((await ask(path)).cache).toBe('http;fwd=uri-miss;stored');
+    }
   });
 
   it('are explained for the audience of a request', async () => {

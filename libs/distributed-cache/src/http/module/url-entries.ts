@@ -1,12 +1,21 @@
 import type { Lookup } from '../../core/index.js';
-import { declaredSelection, hostOf, responseKey, splitUrl, variantKey, variantKeys } from '../entry/response-key.js';
+import {
+  canonicalParts,
+  declaredSelection,
+  hostOf,
+  responseKey,
+  splitUrl,
+  type UrlParts,
+  variantKey,
+  variantKeys,
+} from '../entry/response-key.js';
 import { isVariantIndex, responseIn, type StoredEntry } from '../entry/stored-response.js';
-import { ownUrlTag } from '../response-policy.js';
+import { urlTag } from '../response-policy.js';
 import { type Fields, fieldText } from '../rules/fields.js';
 import { selectionKey } from '../rules/selecting-headers.js';
-import { type BoundRoute, listedSelections } from './bound-route.js';
+import { type BoundRoute, listedKeys } from './bound-route.js';
 import type { CachedRequest } from './options.js';
-import { type HttpCacheRouter, partsOf } from './router.js';
+import type { HttpCacheRouter } from './router.js';
 
 /** A request to explain: one of Express or Fastify, or its path and headers (with `host`), in lower case. */
 export type ExplainedRequest = Pick<CachedRequest, 'url' | 'headers'> & Partial<CachedRequest>;
@@ -36,33 +45,43 @@ export interface ResponseExplanation {
 export class UrlEntries {
   constructor(private readonly router: HttpCacheRouter) {}
 
+  /** Removes the responses of these absolute URLs. @throws TypeError for what is no URL */
+  async purge(urls: readonly string[]): Promise<void> {
+    const { cache } = this.router.responses;
+    await Promise.all([cache.deleteMany(this.listed(urls)), cache.invalidateTags(...urls.map(urlTag))]);
+  }
+
   /** Makes those responses of these URLs stale whose keys can be listed, and removes the others. */
   async softPurge(urls: readonly string[]): Promise<void> {
     const { cache } = this.router.responses;
-    const keys = await Promise.all(
-      urls.flatMap((url) =>
-        this.router.allRoutes().flatMap((route) => listedKeys(route, partsOf(url)).map((key) => this.keysBehind(key))),
-      ),
-    );
-    await Promise.all([...keys.flat().map((key) => cache.expire(key)), cache.invalidateTags(...urls.map(ownUrlTag))]);
+    const keys = await Promise.all(this.listed(urls).map((key) => this.keysBehind(key)));
+    await Promise.all([...keys.flat().map((key) => cache.expire(key)), cache.invalidateTags(...urls.map(urlTag))]);
+  }
+
+  private listed(urls: readonly string[]): string[] {
+    const routes = this.router.allRoutes();
+    return urls.map(canonicalParts).flatMap((url) => routes.flatMap((route) => listedKeys(route, url)));
   }
 
   /** What is stored for a URL, and what a request for it gets. @param request for a text, one without headers */
   async explain(request: string | ExplainedRequest): Promise<ResponseExplanation[]> {
     const fields: Fields = typeof request === 'string' ? {} : request.headers;
-    const url = typeof request === 'string' ? request : new URL(request.url, `http://${hostOf(request.headers)}`).href;
+    const url =
+      typeof request === 'string'
+        ? canonicalParts(request)
+        : { host: hostOf(request.headers), ...splitUrl(request.url, 'all') };
     const explained = this.router.allRoutes().map(async (route) => {
       const audience = audienceOf(route, request);
       return typeof route.audience === 'function' && audience === undefined
         ? []
-        : this.explainRoute(route, partsOf(url), fields, audience);
+        : this.explainRoute(route, url, fields, audience);
     });
     return (await Promise.all(explained)).flat();
   }
 
   private async explainRoute(
     route: BoundRoute,
-    url: Parts,
+    url: UrlParts,
     fields: Fields,
     audience: string | undefined,
   ): Promise<ResponseExplanation[]> {
@@ -123,15 +142,8 @@ export class UrlEntries {
   }
 }
 
-type Parts = ReturnType<typeof partsOf>;
-
-function keyFor(route: BoundRoute, { host, target }: Parts, selection?: string, audience?: string): string {
-  return responseKey({ route: route.name, host, ...splitUrl(target, route.query), selection, audience });
-}
-
-/** The keys of all responses of a URL on a route; none when they can't be listed. */
-function listedKeys(route: BoundRoute, url: Parts): string[] {
-  return listedSelections(route).map((selection) => keyFor(route, url, selection));
+function keyFor(route: BoundRoute, { host, path, query }: UrlParts, selection?: string, audience?: string): string {
+  return responseKey({ route: route.name, host, ...splitUrl(`${path}?${query}`, route.query), selection, audience });
 }
 
 function audienceOf({ audience }: BoundRoute, request: string | ExplainedRequest): string | undefined {
