@@ -199,28 +199,19 @@ export interface EnvelopeHead {
   readonly loadMs: number;
   readonly rawBytes: number;
   readonly isCompressed: boolean;
-  /** The names of its tags, as far as they are within the bytes. */
-  readonly tags: readonly string[];
+  /** As far as they are within the bytes. */
+  readonly stamps: readonly Stamp[];
 }
 
 /**
- * Reads the beginning of an entry, unchecked: a part of its bytes has no checksum. For statistics only.
+ * Reads the beginning of an entry, unchecked: a part of its bytes has no checksum. For comparisons and statistics, not
+ * for a value. Never throws.
  * @param bytes the first bytes of the entry
  * @returns `undefined` for a value that is no entry
  */
 export function peekEnvelope(bytes: Buffer): EnvelopeHead | undefined {
   if (!isEnvelope(bytes) || bytes.length < STAMPS_AT) {
     return undefined;
-  }
-  const end = Math.min(bytes.length, STAMPS_AT + bytes.readUInt16BE(27));
-  const tags: string[] = [];
-  for (let at = STAMPS_AT; at + 2 < end;) {
-    const nameEnd = at + 2 + bytes.readUInt16BE(at);
-    if (nameEnd >= end) {
-      break;
-    }
-    tags.push(bytes.toString('utf8', at + 2, nameEnd));
-    at = nameEnd + 1 + bytes.readUInt8(nameEnd);
   }
   return {
     version: bytes.readUInt8(1),
@@ -229,33 +220,8 @@ export function peekEnvelope(bytes: Buffer): EnvelopeHead | undefined {
     loadMs: bytes.readUInt32BE(19),
     rawBytes: bytes.readUInt32BE(23),
     isCompressed: (bytes.readUInt8(2) & ~ENCRYPTED) >> 3 > 0,
-    tags: tags.filter((name) => !name.startsWith('#')),
+    stamps: stampsWithin(bytes, STAMPS_AT, Math.min(bytes.length, STAMPS_AT + bytes.readUInt16BE(27))).stamps,
   };
-}
-
-/** What the first bytes of an entry say. */
-export interface EntryHead {
-  /** When the value was stored, in the Redis server's time; `NaN` for bytes without an envelope of this version. */
-  readonly createdAtMs: number;
-  /** `undefined` when they do not fit into the bytes. */
-  readonly stamps: readonly Stamp[] | undefined;
-}
-
-/** Reads the first bytes of an entry, without its checksum: for a comparison, not for a value. Never throws. */
-export function readHead(bytes: Buffer): EntryHead {
-  if (bytes.length < STAMPS_AT || bytes[0] !== ENVELOPE_MAGIC || bytes[1] !== VERSION) {
-    return { createdAtMs: Number.NaN, stamps: undefined };
-  }
-  const stampsEnd = STAMPS_AT + bytes.readUInt16BE(27);
-  const isWhole = stampsEnd + CRC_BYTES <= bytes.length;
-  try {
-    return {
-      createdAtMs: bytes.readDoubleBE(3),
-      stamps: isWhole ? readStamps(bytes, STAMPS_AT, stampsEnd) : undefined,
-    };
-  } catch {
-    return { createdAtMs: Number.NaN, stamps: undefined };
-  }
 }
 
 /** The CRC-32 of the whole entry except the checksum itself. */
@@ -352,23 +318,29 @@ export class StampReader {
   }
 }
 
-/**
- * Reads the stamps between two offsets. At least two more bytes must follow them (the checksum does).
- * @throws CorruptEntryError when the inner lengths don't add up to the outer length
- */
-function readStamps(entry: Buffer, from: number, to: number): Stamp[] {
+/** Reads the stamps between two offsets. @throws CorruptEntryError when the inner lengths don't add up to the outer length */
+function readStamps(entry: Buffer, from: number, to: number): readonly Stamp[] {
+  const { stamps, end } = stampsWithin(entry, from, to);
+  if (end !== to) {
+    throw new CorruptEntryError('its stamps are cut off');
+  }
+  return stamps;
+}
+
+/** The stamps that are whole between two offsets, and where the last of them ends. */
+function stampsWithin(entry: Buffer, from: number, to: number): { readonly stamps: Stamp[]; readonly end: number } {
   const stamps: Stamp[] = [];
   let next = from;
-  while (next < to) {
+  while (next + LENGTHS_BYTES <= to) {
     const nameAt = next + 2;
     const nameEnd = nameAt + entry.readUInt16BE(next);
     const stampAt = nameEnd + 1;
     const stampEnd = stampAt > to ? Infinity : stampAt + entry.readUInt8(nameEnd);
     if (stampEnd > to) {
-      throw new CorruptEntryError('its stamps are cut off');
+      break;
     }
     stamps.push([entry.toString('utf8', nameAt, nameEnd), entry.toString('utf8', stampAt, stampEnd)]);
     next = stampEnd;
   }
-  return stamps;
+  return { stamps, end: next };
 }

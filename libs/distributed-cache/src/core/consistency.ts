@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TierReplyError } from '../errors/index.js';
-import type { KeyLayout } from '../keys/index.js';
+import { CLEAR, type KeyLayout } from '../keys/index.js';
 import type { UsedEntry } from '../local/index.js';
 import type { LocalTier } from './local-tier.js';
 import type { Recorder } from './recorder.js';
 import type { CacheRuntime, RedisRuntime } from './runtime.js';
-import { CLEAR } from './stamps.js';
 
 /** The times of the checks, in milliseconds. */
 export interface ConsistencyTiming {
@@ -137,12 +136,9 @@ export class ConsistencyChecks {
   ): Promise<boolean> {
     const head = await tier.readHead(layout.valueKey(key));
     if (head?.createdAtMs !== createdAtMs) {
-      if (Number.isNaN(head?.createdAtMs)) {
-        throw new Error('The entry has no envelope: it is text for or of other programs');
-      }
       return false;
     }
-    const stamps = (head.stamps ?? []).filter(([name]) => name === CLEAR || !name.startsWith('#'));
+    const stamps = head.stamps.filter(([name]) => name === CLEAR || !name.startsWith('#'));
     const present = await Promise.all(
       stamps.map(([name]) => tier.readStamp(name === CLEAR ? layout.clearStampKey : layout.tagStampKey(name))),
     );

@@ -115,7 +115,8 @@ function invalidationOf({ changes }: RedisRuntime): { readonly isOff: boolean; r
     : { isOff: true, message: `invalidation is off: ${lostReason}` };
 }
 
-function refusalsOf({ connection }: RedisRuntime, keyPrefix: string): readonly RefusalEffect[] {
+/** The refusals without which the cache can't do, with their effects. */
+export function refusalsOf({ connection }: RedisRuntime, keyPrefix: string): readonly RefusalEffect[] {
   return connection.refusals.all
     .map((refusal) => effectOf(refusal, keyPrefix))
     .filter((effect): effect is RefusalEffect => effect !== undefined);

@@ -1,5 +1,11 @@
-import { readHead, type EntryCodec, type EntryHead, type EntryHeader } from '../codec/index.js';
-import type { CorruptEntryError } from '../errors/index.js';
+import {
+  ENVELOPE_VERSION,
+  type EntryCodec,
+  type EntryHeader,
+  type EnvelopeHead,
+  peekEnvelope,
+} from '../codec/index.js';
+import { CorruptEntryError } from '../errors/index.js';
 import { BatchedReads } from './batches.js';
 import {
   dropEntries,
@@ -234,14 +240,19 @@ export class RedisTier {
   /**
    * Reads the head of an entry, and nothing of its value.
    * @returns `undefined` when there is none
+   * @throws CorruptEntryError for a value without an envelope, or with one of another version
    */
-  async readHead(valueKey: string): Promise<EntryHead | undefined> {
+  async readHead(valueKey: string): Promise<EnvelopeHead | undefined> {
     const bytes = await this.connection.run(
       'CHECK GETRANGE',
       (client) => client.getrangeBuffer(valueKey, 0, HEAD_BYTES - 1),
       valueKey,
     );
-    return bytes.length === 0 ? undefined : readHead(bytes);
+    const head = peekEnvelope(bytes);
+    if (bytes.length > 0 && head?.version !== ENVELOPE_VERSION) {
+      throw new CorruptEntryError('it has no envelope of this version');
+    }
+    return head;
   }
 
   /** Reads a stamp. @returns `undefined` when there is none */

@@ -130,7 +130,7 @@ export const KEY_CHECKS: readonly Check[] = [
     id: 'unused-tags',
     about: 'tags are there to be purged',
     find: ofSample(({ values }, { metrics, processes }) => {
-      const tagged = values.filter(({ head }) => (head?.tags.length ?? 0) > 0);
+      const tagged = values.filter(({ head }) => head?.stamps.some(([name]) => !name.startsWith('#')) === true);
       const namespaces = [...new Set(tagged.map(({ namespace }) => namespace))];
       const oldestS = Math.max(0, ...processes.answers.map(({ answer }) => answer.uptimeSeconds));
       const unused = namespaces.filter((name) => {
