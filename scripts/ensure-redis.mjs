@@ -1,6 +1,6 @@
 /**
  * The tests talk to a real Redis, some of them through a real HAProxy, with `--chromium` to a real browser, and with `--prometheus` to
- * a real Prometheus. This step (npm's `pretest`) makes sure that the programs are there, is quiet when they are, and ends with one line that says what to install when it
+ * a real Prometheus with its Alertmanager. This step (npm's `pretest`) makes sure that the programs are there, is quiet when they are, and ends with one line that says what to install when it
  * can't help. Without an HAProxy or a Chromium the tests that need it are left out, except in CI on Debian.
  */
 import { spawnSync } from 'node:child_process';
@@ -17,7 +17,10 @@ const problem =
     : provideOptional('chromium', 'The tests of the page of the demo in a browser')) ??
   (findPrometheus('prometheus') || !process.argv.includes('--prometheus')
     ? undefined
-    : provideOptional('prometheus', 'The checks of the metrics in a Prometheus'));
+    : provideOptional('prometheus', 'The checks of the metrics in a Prometheus')) ??
+  (findPrometheus('amtool') || !process.argv.includes('--prometheus')
+    ? undefined
+    : provideOptional('prometheus-alertmanager', 'The checks of the example for Alertmanager'));
 if (problem) {
   console.error(problem);
   process.exitCode = 1;

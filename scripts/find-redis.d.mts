@@ -4,8 +4,11 @@ export function findRedisServer(environment?: NodeJS.ProcessEnv): string | undef
 /** Path of the `haproxy` program (the PATH, the usual folders), or `undefined`. */
 export function findHaproxy(environment?: NodeJS.ProcessEnv): string | undefined;
 
-/** Path of `prometheus` or `promtool` (the PATH, the usual folders), or `undefined`. */
-export function findPrometheus(program: 'prometheus' | 'promtool', environment?: NodeJS.ProcessEnv): string | undefined;
+/** Path of `prometheus`, `promtool` or `amtool` (the PATH, the usual folders), or `undefined`. */
+export function findPrometheus(
+  program: 'prometheus' | 'promtool' | 'amtool',
+  environment?: NodeJS.ProcessEnv,
+): string | undefined;
 
 /** Path of a Chromium (the PATH, the usual folders), or `undefined`. */
 export function findChromium(environment?: NodeJS.ProcessEnv): string | undefined;

@@ -35,8 +35,8 @@ export function findChromium(environment = process.env) {
 }
 
 /**
- * Path of `prometheus`, or of `promtool`, which its package brings; `undefined` when there is none.
- * @param {'prometheus' | 'promtool'} program
+ * Path of `prometheus`, of `promtool`, which its package brings, or of `amtool` of Alertmanager; `undefined` when there is none.
+ * @param {'prometheus' | 'promtool' | 'amtool'} program
  * @param {NodeJS.ProcessEnv} [environment]
  * @returns {string | undefined}
  */

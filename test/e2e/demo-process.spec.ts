@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../support/free-port.js';
 import { ownRedis, redisForTest } from '../support/redis-for-test.js';
@@ -22,6 +24,10 @@ describe('the demo as a process', () => {
     expect(await demo.ask(TERM)).toMatchObject({ status: 200, cacheStatus: 'keywords; fwd=miss; stored' });
     expect(await demo.ask(TERM)).toMatchObject({ status: 200, cacheStatus: expect.stringContaining('detail=local') });
     expect(await demo.ask('/docs')).toMatchObject({ status: 200 });
+    const places = demo.places;
+    expect(await demo.ask(new URL(places['Metrics']!).pathname)).toMatchObject({ status: 200 });
+    expect(existsSync(join(places['Dashboards']!.split(' ')[0]!, 'overview.json'))).toBe(true);
+    expect(places['Command line']).toBe('npx nestjs-distributed-cache stats'); // finds Redis by the same variables
     expect(demo.stderr).toBe('');
     expect(demo.stdout).not.toMatch(/WARN|ERROR/);
   });

@@ -62,6 +62,13 @@ export class DemoProcess {
     return this.stdout.split('\n').filter((line) => line.includes(READY));
   }
 
+  /** The lines below the greeting: where an operator looks, by name. */
+  get places(): Readonly<Record<string, string>> {
+    return Object.fromEntries(
+      [...this.stdout.matchAll(/^ {2}([A-Z][\w ]+): +(.+)$/gm)].map(([, name, place]) => [name, place]),
+    );
+  }
+
   async untilReady(): Promise<void> {
     await vi.waitFor(
       () => {

@@ -234,6 +234,18 @@ describe.each(PLACES)('the demo %s', (_place, options) => {
     }
   });
 
+  it('shows its metrics to Prometheus, of this application alone', async () => {
+    const [demo] = [await startDemo(options()), await startDemo(options())];
+    await demo.ask('/insights/keywords/linux');
+    const { status, headers, body } = await demo.ask('/metrics');
+    expect({ status, type: headers.get('content-type') }).toEqual({
+      status: 200,
+      type: expect.stringContaining('text/plain; version=0.0.4'),
+    });
+    expect(body).toContain('cache_loads_total{namespace="keywords"} 1\n');
+    expect(body).toContain('cache_build_info{version=');
+  });
+
   it('lists every route in its OpenAPI document, with the actual answers', async () => {
     const demo = await startDemo(options());
     const { json, status } = await demo.ask('/docs-json');
@@ -250,6 +262,7 @@ describe.each(PLACES)('the demo %s', (_place, options) => {
       'GET /insights/domains/{domain}',
       'GET /insights/keywords/{term}',
       'GET /insights/trends/{term}',
+      'GET /metrics',
       'GET /responses/domains/{domain}',
       'GET /responses/keywords/{term}',
       'GET /responses/trends/{term}',

@@ -1,6 +1,8 @@
+import { exec } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { redisAnswers } from '../../apps/keyword-insights/src/own-redis/redis-answers.js';
 import { startOwnRedis } from '../../apps/keyword-insights/src/own-redis/start-own-redis.js';
@@ -10,6 +12,7 @@ import { buildDemo, DemoProcess } from './demo-process.js';
 
 const HEADERS = { 'x-demo-request': '1' };
 const PATH = process.env['PATH'] ?? '';
+const ROOT = join(import.meta.dirname, '../..');
 
 /** A demo uses a Redis that answers there: then it starts none, and the tests of the process have nothing to test. */
 const isDefaultPortTaken = await redisAnswers('localhost', 6379);
@@ -47,6 +50,10 @@ describe.skipIf(isDefaultPortTaken)('the demo as a process, where no Redis answe
       `No Redis answered at localhost:6379, so the demo started its own at ${url}/0.`,
     );
     expect(await demo.ask('/health')).toMatchObject({ status: 200, body: expect.stringContaining('"up"') });
+    expect(demo.places['Command line']).toBe(`npx nestjs-distributed-cache stats --url ${url}`);
+    expect(demo.places['More processes']).toBe(`PORT=${Number(demo.port) + 1} REDIS_URL=${url} npm start`);
+    const { stdout } = await promisify(exec)(`${demo.places['Command line']} --json`, { cwd: ROOT });
+    expect(JSON.parse(stdout)).toMatchObject({ processes: 1, unanswered: 0 });
     expect(await demo.ask('/')).toMatchObject({ status: 200, body: expect.stringContaining('Freeze Redis') });
     expect(demo.stderr).toBe('');
   });

@@ -20,6 +20,11 @@ const downFor = (state: string) => ({ [`cache_redis_nodes{${PROCESS}, state="dow
 
 export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
   CacheRedisUnavailable: { labels: PROCESS, firing: downFor('0x1500 1x60'), silent: downFor('0x1560') },
+  CacheRedisRefuses: {
+    labels: PROCESS,
+    firing: { [`cache_redis_refused_commands${ONE}`]: '0x1500 1x60' },
+    silent: { [`cache_redis_refused_commands${ONE}`]: '1x1500 0x60' },
+  },
   CacheInvalidationLost: {
     labels: PROCESS,
     firing: { ...downFor('0x1560'), [`cache_invalidation_live${ONE}`]: '1x1500 0x60' },

@@ -4,7 +4,7 @@ import { APP_INTERCEPTOR } from '@nestjs/core';
 import { CacheMetricsInterceptor, DistributedCacheModule } from 'nestjs-distributed-cache';
 import type { DistributedCacheOptions } from 'nestjs-distributed-cache';
 import { HttpCacheModule } from 'nestjs-distributed-cache/http';
-import { CacheMetricsController } from './cache-metrics/cache-metrics.controller.js';
+import { CacheMetricsController, MetricsRegistry } from './cache-metrics/cache-metrics.controller.js';
 import { CollectorsModule } from './collectors/collectors.module.js';
 import { HealthModule } from './health/health.module.js';
 import { InsightsModule } from './insights/insights.module.js';
@@ -37,6 +37,7 @@ export class AppModule {
       // Every answer says what the cache did for it: Cache-Status.
       providers: [
         { provide: APP_INTERCEPTOR, useExisting: CacheMetricsInterceptor },
+        MetricsRegistry,
         ...(ownRedis === undefined ? [] : [{ provide: OwnRedis, useValue: ownRedis }]),
       ],
     };

@@ -178,9 +178,13 @@ const PROCESSES: readonly PanelSpec[] = [
   },
   {
     title: 'Servers of Redis',
-    description: 'Servers that a process can use and can not use: one, or the masters of a cluster.',
+    description:
+      'Servers that a process can use and can not use (one, or the masters of a cluster), and the commands that they refuse.',
     unit: 'short',
-    queries: [['{{instance}} {{state}}', `sum by (instance, state) (cache_redis_nodes{${PROCESS}})`]],
+    queries: [
+      ['{{instance}} {{state}}', `sum by (instance, state) (cache_redis_nodes{${PROCESS}})`],
+      ['{{instance}} refused', `sum by (instance) (cache_redis_refused_commands{${PROCESS}})`],
+    ],
   },
   {
     title: 'Changes are received',

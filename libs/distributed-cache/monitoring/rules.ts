@@ -20,9 +20,10 @@ export interface AlertRule {
 const HITS = 'sum by (job, namespace) (rate(cache_hits_total[5m]))';
 const MISSES = 'sum by (job, namespace) (rate(cache_misses_total[5m]))';
 
+/** None uses another one: `promtool tsdb create-blocks-from rules` fills in the past of all in one run. */
 export const RECORDING_RULES: readonly RecordingRule[] = [
   { record: 'namespace:cache_requests:rate5m', expr: `${HITS} + ${MISSES}` },
-  { record: 'namespace:cache_hit_ratio:rate5m', expr: `${HITS} / (namespace:cache_requests:rate5m > 0)` },
+  { record: 'namespace:cache_hit_ratio:rate5m', expr: `${HITS} / (${HITS} + ${MISSES} > 0)` },
   {
     record: 'namespace:cache_load_duration_seconds:p99_5m',
     expr: 'histogram_quantile(0.99, sum by (job, namespace, le) (rate(cache_load_duration_seconds_bucket[5m])))',
@@ -35,6 +36,7 @@ export const RECORDING_RULES: readonly RecordingRule[] = [
 
 const NODES_DOWN = 'max by (job, instance) (cache_redis_nodes{state="down"})';
 const LIVE = 'min by (job, instance) (cache_invalidation_live)';
+const REFUSED = 'max by (job, instance) (cache_redis_refused_commands)';
 const JOURNAL = 'sum by (job, instance) (cache_journal_entries)';
 const RATIO = 'namespace:cache_hit_ratio:rate5m';
 const P99 = 'namespace:cache_load_duration_seconds:p99_5m';
@@ -57,6 +59,15 @@ export const ALERTS: readonly AlertRule[] = [
     keepFiringFor: '2m',
     severity: 'critical',
     summary: '{{ $labels.instance }} can not use {{ $value }} server(s) of Redis',
+  },
+  {
+    alert: 'CacheRedisRefuses',
+    expr: `${REFUSED} > 0`,
+    data: [REFUSED],
+    for: '1m',
+    keepFiringFor: '2m',
+    severity: 'critical',
+    summary: 'Redis answers {{ $labels.instance }} and refuses {{ $value }} of its commands',
   },
   {
     alert: 'CacheInvalidationLost',

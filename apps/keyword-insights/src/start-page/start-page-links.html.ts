@@ -12,6 +12,7 @@ const LINKS: readonly Link[] = [
   { url: '/responses/trends/mortgage', says: 'the same as a stored response; kept 10 minutes' },
   { url: '/health', says: 'which tiers serve' },
   { url: '/cache/metrics', says: 'the counters of the cache' },
+  { url: '/metrics', says: 'the same and more for Prometheus' },
   { url: '/docs', says: 'the whole API' },
 ];
 

@@ -21,7 +21,7 @@ export const purge: Run = async (session, { options }) => {
   const tags = options['tag'] as readonly string[];
   const given = options['ns'];
   const where = typeof given === 'string' ? `of ${given}` : 'of all namespaces';
-  await session.requireConsent(`Invalidate all entries ${where} with the tag ${tags.map(printable).join(', ')}?`);
+  await session.requireConsent(`Invalidate all entries ${where} with the tag ${tags.join(', ')}?`);
   const cache = await session.open();
   const namespaces = typeof given === 'string' ? [given] : await namespacesOf(session, cache);
   if (namespaces.length === 0) {
@@ -30,7 +30,7 @@ export const purge: Run = async (session, { options }) => {
   for (const namespace of namespaces) {
     const change = await cache.operations.purge(namespace, tags, OPERATOR);
     session.out.json({ namespace, tags, ...toJson(change) });
-    session.out.line(`The entries of ${namespace} with ${tags.map(printable).join(', ')} are invalid.`);
+    session.out.line(`The entries of ${printable(namespace)} with ${tags.map(printable).join(', ')} are invalid.`);
     tellMissingRecord(session, change);
   }
   return EXIT.ok;
@@ -42,7 +42,7 @@ export const clear: Run = async (session, { args: [namespace = ''] }) => {
   const cache = await session.open();
   const change = await cache.operations.clear(namespace, OPERATOR);
   session.out.json({ namespace, ...toJson(change) });
-  session.out.line(`All entries of ${namespace} are invalid.`);
+  session.out.line(`All entries of ${printable(namespace)} are invalid.`);
   tellMissingRecord(session, change);
   return EXIT.ok;
 };
@@ -53,6 +53,6 @@ function toJson({ existed, notRecordedBecause }: OperatorChange): object {
 
 function tellMissingRecord({ out }: Session, { notRecordedBecause }: OperatorChange): void {
   if (notRecordedBecause !== undefined) {
-    out.note(`The audit trail does not have this change (${printable(notRecordedBecause)}): grant +xadd.`);
+    out.note(`The audit trail does not have this change (${notRecordedBecause}): grant +xadd.`);
   }
 }

@@ -101,6 +101,41 @@ describe('the command line', () => {
     expect((await run('schema nothing', env)).exitCode).toBe(2);
   });
 
+  it('has a schema for every command', async () => {
+    const { out } = await run('--help', {});
+    const commands = [...out.matchAll(/^ {2}(\w+) .*\[options\]/gm)].map(([, name]) => String(name));
+    expect(commands.toSorted()).toEqual([...Object.keys(SCHEMAS), 'schema'].toSorted());
+  });
+
+  it('ends doctor with 0 on a sound server, with 1 where a check fails, and with 3 where Redis does not answer', async () => {
+    const server = await ownRedis({ args: ['--maxmemory', '200mb', '--maxmemory-policy', 'volatile-lru'] });
+    const env = { REDIS_URL: server.url };
+    expect((await run('doctor', env)).exitCode).toBe(0);
+    await server.command('CONFIG', 'SET', 'client-output-buffer-limit', 'pubsub 65536 16384 10');
+    expect(await run('doctor', env)).toMatchObject({
+      exitCode: 1,
+      out: expect.stringContaining('fail  output-buffer'),
+    });
+    await server.killHard();
+    expect(await run('doctor', env)).toMatchObject({ exitCode: 3, out: expect.stringContaining('ECONNREFUSED') });
+  });
+
+  it('shows how far long work has come on a terminal, and nothing of it elsewhere', async () => {
+    const { all, env } = await cluster(1);
+    await all[0]!.getCache('users').setMany(Array.from({ length: 1200 }, (_, index) => [`key:${index}`, index]));
+    for (const [command, progress] of [
+      ['doctor', /looking at \d+ keys/],
+      ['bench --count 200', /write: 100 of 200/],
+    ] as const) {
+      let err = '';
+      const stderr = { isTTY: true, write: (text: string) => (err += text) };
+      await main(command.split(' '), { ...silent(), stderr, env });
+      expect(err).toMatch(progress);
+      expect(err.endsWith('\r')).toBe(true); // the line is empty again
+      expect((await run(command, env)).err).toBe('');
+    }
+  });
+
   it('shows what Redis and each process hold, and no value unless it is asked for one', async () => {
     const { all, env } = await cluster(2);
     await all[0]!.getCache('users').set('key', { secret: 'confidential' });
@@ -249,10 +284,29 @@ describe('the command line', () => {
     await all!.getCache('users').set('\u001B[31mred\u202E\u0007', 1, { tags: ['\u001B[2J'] });
     const env = { REDIS_URL: url, CACHE_KEY_PREFIX: keyPrefix };
     await admin.hset(`${keyPrefix}:\u001B[2J`, 'field', '1');
-    for (const command of ['top --keys', 'stats', 'doctor', 'inspect users \u001B[31mred\u202E\u0007']) {
+    const hostile = '\u001B[31mred\u202E\u0007';
+    const commands = [
+      'top --keys',
+      'stats',
+      'doctor',
+      `inspect users ${hostile}`,
+      `evict users ${hostile}\u009B --yes`,
+    ];
+    const mistakes = [
+      `purge --tag ${hostile} --yes --ns users`,
+      `clear ${hostile} --yes`,
+      `schema ${hostile}`,
+      hostile,
+    ];
+    for (const command of [...commands, ...commands.map((each) => `${each} --json`), ...mistakes]) {
       const { out, err } = await run(command, env);
-      expect((out + err).replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+      expect({ command, shown: (out + err).replaceAll('\n', '') }).toEqual({
+        command,
+        shown: expect.not.stringMatching(/[\p{Cc}\p{Cf}]/u),
+      });
     }
+    const { out } = await run('top --keys --json', env);
+    expect((JSON.parse(out) as { entries: [{ key: string }] }).entries[0].key).toContain('red');
   });
 
   it('leaves no key and no connection behind', async () => {

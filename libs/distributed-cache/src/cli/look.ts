@@ -13,7 +13,7 @@ import {
   sumMetrics,
   type TopOrder,
 } from '../core/index.js';
-import { bytesText, durationText, EXIT, type Output, printable } from './output.js';
+import { bytesText, durationText, EXIT, type Output, printable, printableLines } from './output.js';
 import { type Run, keyOf, type Session } from './session.js';
 
 const DEFAULT_WATCH_SECONDS = 2;
@@ -168,11 +168,6 @@ export const inspect: Run = async (session, { args: [namespace = '', text = ''],
   const isInMemory = processes.some(({ local }) => local.state === 'fresh' || local.state === 'stale');
   return isHeld || isInMemory ? EXIT.ok : EXIT.no;
 };
-
-/** The text of a value, whose own line breaks stay. */
-function printableLines(text: string): string {
-  return text.split('\n').map(printable).join('\n');
-}
 
 function describeRedis(out: Output, redis: EntryInspection['redis']): void {
   const lines: [string, string][] = [['state', redis.state]];

@@ -69,17 +69,17 @@ export class Output {
     }
   }
 
-  /** Writes an object as one line of JSON; nothing for a person. */
+  /** Writes an object as one line of JSON; nothing for a person. Its texts are escaped: the output may be a terminal. */
   json(value: object): void {
     if (this.isJson) {
-      this.terminal.stdout.write(`${JSON.stringify(value)}\n`);
+      this.terminal.stdout.write(`${JSON.stringify(value).replace(UNPRINTABLE, jsonEscape)}\n`);
     }
   }
 
-  /** Writes a line to the standard error, in both modes. */
+  /** Writes lines to the standard error, in both modes. */
   note(text: string): void {
     this.clearProgress();
-    this.terminal.stderr.write(`${text}\n`);
+    this.terminal.stderr.write(`${printableLines(text)}\n`);
   }
 
   /** Shows how far long work has come, where a person looks at it; the next one replaces it. */
@@ -150,6 +150,17 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 /** A text from elsewhere, such as a key, without what a terminal could take for a command. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+/** A text from elsewhere whose own line breaks stay. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
+/** JSON escapes units of UTF-16. */
+function jsonEscape(character: string): string {
+  const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
 }
 
 const UNITS = ['B', 'KB', 'MB', 'GB', 'TB'];

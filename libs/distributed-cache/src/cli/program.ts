@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { Command, CommanderError, Option } from 'commander';
-import { CommandError, EXIT, type ExitCode, Output, type Terminal } from './output.js';
+import { CommandError, EXIT, type ExitCode, Output, printableLines, type Terminal } from './output.js';
 import type { CommonOptions, Given, Run } from './session.js';
 
 /*
@@ -130,7 +130,7 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),
-      writeErr: (text) => void terminal.stderr.write(text),
+      writeErr: (text) => void terminal.stderr.write(printableLines(text)),
     });
   for (const row of COMMANDS) {
     const command = program.command(row.usage).description(row.summary);

@@ -81,18 +81,19 @@ export class Session {
         EXIT.unreachable,
         aloneBecause === 'NOPERM'
           ? 'The Redis user may not use the channels of the cache (NOPERM): grant &<prefix>:* and +publish +subscribe'
-          : `The processes can't be asked (${printable(aloneBecause)})`,
+          : `The processes can't be asked (${aloneBecause})`,
       );
     }
     if (unanswered > 0) {
-      const names = silent.map(({ host, pid }) => printable(`${host} pid ${pid}`)).join(', ');
+      const names = silent.map(({ host, pid }) => `${host} pid ${pid}`).join(', ');
       this.out.note(`${unanswered} of the processes did not answer in time${names && `: ${names}`}`);
     }
   }
 
   /** Requires `--yes`, or the consent of the person at the terminal. */
-  async requireConsent(question: string): Promise<void> {
+  async requireConsent(text: string): Promise<void> {
     const { stdin, stderr } = this.terminal;
+    const question = printable(text);
     if (this.options.yes === true) {
       return;
     }
@@ -100,8 +101,13 @@ export class Session {
       throw new CommandError(EXIT.usage, `${question} Add --yes to do it.`);
     }
     const reader = createInterface({ input: stdin, output: stderr as NodeJS.WritableStream & typeof stderr });
+    reader.once('SIGINT', () => this.interrupted.abort()); // the terminal is in raw mode: Ctrl-C is no signal
+    const ended = new Promise<string>((resolve) => reader.once('close', () => resolve(''))); // Ctrl-D
     try {
-      const answer = await reader.question(`${question} [y/N] `, { signal: this.interrupted.signal });
+      const answer = await Promise.race([
+        reader.question(`${question} [y/N] `, { signal: this.interrupted.signal }),
+        ended,
+      ]);
       if (!/^y(es)?$/i.test(answer.trim())) {
         throw new CommandError(EXIT.no, 'Nothing was changed.');
       }

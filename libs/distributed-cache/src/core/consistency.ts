@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TierReplyError } from '../errors/index.js';
-import type { KeyLayout } from '../keys/index.js';
+import { CLEAR, type KeyLayout } from '../keys/index.js';
 import type { UsedEntry } from '../local/index.js';
 import type { LocalTier } from './local-tier.js';
 import type { Recorder } from './recorder.js';
 import type { CacheRuntime, RedisRuntime } from './runtime.js';
-import { CLEAR } from './stamps.js';
 
 /** The times of the checks, in milliseconds. */
 export interface ConsistencyTiming {

@@ -33,6 +33,8 @@ export class Flight implements WaitedLoad {
   private joinedOutcome: Promise<LoadOutcome> | undefined;
   private awaitedLoads: Set<WaitedLoad> | undefined;
   private change: 'none' | 'tainted' | 'superseded' = 'none';
+  /** How long the load has waited for loads of other processes, in milliseconds. */
+  remoteWaitMs = 0;
   private step: 'reading' | 'waiting' | 'loading' | 'storing' = 'reading';
   private facts: LoadFacts | undefined;
   private addedTags = NO_TAGS;
@@ -202,8 +204,10 @@ export class Flight implements WaitedLoad {
     this.step = 'waiting';
   }
 
-  endRemoteWait(): void {
+  /** @param waitedMs how long this wait has taken */
+  endRemoteWait(waitedMs: number): void {
     this.step = 'reading';
+    this.remoteWaitMs += waitedMs;
   }
 
   /** The load has found no value to return, and runs its loader next. */

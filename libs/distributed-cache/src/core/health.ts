@@ -147,7 +147,8 @@ function invalidationOf({ changes }: RedisRuntime): { readonly isOff: boolean; r
     : { isOff: true, message: `invalidation is off: ${lostReason}` };
 }
 
-function refusalsOf({ connection }: RedisRuntime, keyPrefix: string): readonly RefusalNow[] {
+/** The refusals without which the cache can't do, with their effects and servers. */
+export function refusalsOf({ connection }: RedisRuntime, keyPrefix: string): readonly RefusalNow[] {
   return connection.refusals.all.flatMap((refusal) => {
     const effect = effectOf(refusal, keyPrefix);
     return effect === undefined ? [] : [{ ...effect, servers: refusal.servers }];

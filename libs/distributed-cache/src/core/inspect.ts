@@ -1,5 +1,5 @@
 import type { CompressorId, SerializerId } from '../codec/index.js';
-import { type CacheKey, encodeKey, type KeyLayout } from '../keys/index.js';
+import { type CacheKey, CLEAR, encodeKey, type KeyLayout } from '../keys/index.js';
 import { isCopied } from '../local/index.js';
 import type { EntryLives, LocalInspection, ProcessPart, TagInspection } from '../ops/index.js';
 import type { InspectedEntry } from '../redis/index.js';
@@ -9,7 +9,6 @@ import type { LocalTier } from './local-tier.js';
 import type { RemoteTier } from './remote-tier.js';
 import type { TagRegistry } from './tags.js';
 import type { ResolvedNamespace } from '../config/index.js';
-import { CLEAR } from './stamps.js';
 import { versionOf } from './value-check.js';
 
 /**

@@ -1,12 +1,12 @@
 import { toMs, type Duration, type ResolvedNamespace } from '../config/index.js';
-import { type CacheKey, encodeKey } from '../keys/index.js';
+import { type CacheKey, encodeKey, TAG_STAMP } from '../keys/index.js';
 import { type EntryLife, type NotKept, tagNames } from './entry-options.js';
 import type { Flights } from './flights.js';
 import type { LocalTier } from './local-tier.js';
 import type { Recorder } from './recorder.js';
 import type { RemoteTier } from './remote-tier.js';
 import type { CacheRuntime } from './runtime.js';
-import { TAG_STAMP, type TagRegistry } from './tags.js';
+import type { TagRegistry } from './tags.js';
 import type { WrittenEntry } from './outcomes.js';
 
 /**

@@ -200,8 +200,9 @@ export class LeaseQueue {
     const startedAtMs = performance.now();
     flight.beginRemoteWait();
     const isWoken = await this.flights.waits.wait(key, awaited.nextWaitMs * (0.5 + Math.random()));
-    flight.endRemoteWait();
-    awaited.waitedMs += performance.now() - startedAtMs;
+    const waitedMs = performance.now() - startedAtMs;
+    flight.endRemoteWait(waitedMs);
+    awaited.waitedMs += waitedMs;
     budget.renew(); // the time of another process's loader does not count against the deadline of Redis
     return isWoken;
   }

@@ -51,7 +51,7 @@ export class LoadDelivery {
       this.countFailure(request.key, flight, false);
       throw error;
     }
-    return this.read(request, outcome, false) as T;
+    return this.read(request, outcome, false, flight.remoteWaitMs) as T;
   }
 
   /**
@@ -84,7 +84,8 @@ export class LoadDelivery {
       }
     }
     if (typeof outcome !== 'string' && (!isJoined || outcome.source === 'tier' || outcome.isShareable)) {
-      return this.read(request, outcome, isJoined) as T;
+      const waitedMs = isJoined ? performance.now() - startedAtMs : flight.remoteWaitMs;
+      return this.read(request, outcome, isJoined, waitedMs) as T;
     }
     const rest = { ...request, options: withTimeLeft(options, performance.now() - startedAtMs) };
     switch (outcome) {
@@ -182,9 +183,14 @@ export class LoadDelivery {
   }
 
   /** Counts the outcome of a load for one call, and returns the value. */
-  private read<T>({ key, options, traced }: LoadRequest<T>, outcome: LoadOutcome, isJoined: boolean): unknown {
+  private read<T>(
+    { key, options, traced }: LoadRequest<T>,
+    outcome: LoadOutcome,
+    isJoined: boolean,
+    waitedMs: number,
+  ): unknown {
     if (traced !== undefined) {
-      fillIn(traced, outcome, isJoined);
+      fillIn(traced, outcome, isJoined, waitedMs);
     }
     if (outcome.source === 'tier') {
       this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs, outcome.loadMs);
@@ -198,9 +204,13 @@ export class LoadDelivery {
 type CallerLimits = Pick<EntryOptions, 'softTimeout' | 'hardTimeout' | 'staleIf' | 'signal'>;
 
 /** Fills in the outcome of a traced lookup. */
-function fillIn(traced: TracedOperation, outcome: LoadOutcome, isJoined: boolean): void {
+function fillIn(traced: TracedOperation, outcome: LoadOutcome, isJoined: boolean, waitedMs: number): void {
+  if (waitedMs > 0) {
+    traced.waitedMs = waitedMs;
+  }
   if (outcome.source === 'tier') {
-    Object.assign(traced, { hit: true, tier: outcome.tier, state: outcome.state, ttlMs: outcome.ttlMs });
+    const { tier, state, ttlMs, storedBytes } = outcome;
+    Object.assign(traced, { hit: true, tier, state, ttlMs, itemBytes: storedBytes });
   } else {
     const state = outcome.hadStale ? 'stale' : 'missing';
     Object.assign(traced, { hit: false, state, collapsed: isJoined, stored: outcome.kept });

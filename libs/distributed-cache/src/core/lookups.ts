@@ -94,7 +94,7 @@ function traced(found: FoundEntry | undefined, operation: TracedOperation | unde
   if (operation !== undefined) {
     operation.hit = found !== undefined;
     operation.state = found === undefined ? 'missing' : found.ttlMs > 0 ? 'fresh' : 'stale';
-    Object.assign(operation, found && { tier: found.tier, ttlMs: found.ttlMs });
+    Object.assign(operation, found && { tier: found.tier, ttlMs: found.ttlMs, itemBytes: found.storedBytes });
   }
   return found;
 }

@@ -43,6 +43,8 @@ export interface FoundEntry {
   readonly loadMs: number;
   /** Its whole TTL, in milliseconds. */
   readonly fullTtlMs: number;
+  /** Its size in Redis, with the head of the envelope; absent for an entry of L1. */
+  readonly storedBytes?: number;
 }
 
 /** The result of a read of both tiers. */
@@ -65,6 +67,7 @@ export type LoadOutcome =
       readonly state: 'fresh' | 'stale';
       readonly ttlMs: number;
       readonly loadMs: number;
+      readonly storedBytes: number | undefined;
     }
   | {
       readonly source: 'loader';
@@ -76,8 +79,8 @@ export type LoadOutcome =
     };
 
 /** The outcome of a load that ends with a value of a tier. */
-export function outcomeOf({ stored, tier, ttlMs, loadMs }: FoundEntry): LoadOutcome {
-  return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs, loadMs };
+export function outcomeOf({ stored, tier, ttlMs, loadMs, storedBytes }: FoundEntry): LoadOutcome {
+  return { source: 'tier', stored, tier, state: ttlMs > 0 ? 'fresh' : 'stale', ttlMs, loadMs, storedBytes };
 }
 
 /** The outcome of a write. */

@@ -1,10 +1,9 @@
 import { TierReplyError, TierTimeoutError, TierUnavailableError } from '../errors/index.js';
 import { type CacheEvents, ProcessMetrics, type RedisOperation, type RedisOutcome } from '../events/index.js';
-import { keyChangeOf } from '../keys/index.js';
+import { CLEAR, keyChangeOf, TAG_STAMP } from '../keys/index.js';
 import { REAL_TIME, type OperationObserver } from '../redis/index.js';
+import { refusalsOf } from './health.js';
 import type { CacheRuntime } from './runtime.js';
-import { CLEAR } from './stamps.js';
-import { TAG_STAMP } from './tags.js';
 
 /** What the commands of the connection are for. Others (probes, checks) are of no entry, and not observed. */
 const OPERATIONS: Readonly<Record<string, RedisOperation>> = {
@@ -46,11 +45,11 @@ export class ProcessStats implements OperationObserver {
     return this.operations.isObserved;
   }
 
-  onEnded(command: string, key: string | undefined, durationMs: number, error: unknown): void {
+  onEnded(command: string, key: string | undefined, durationMs: number, error: unknown, server: string): void {
     const operation = this.operationOf(command, key);
     const wasSent = !(error instanceof TierUnavailableError) || error.wasSent;
     if (operation !== undefined && wasSent) {
-      this.events.emit('redisOperation', { operation, outcome: outcomeOf(error), durationMs });
+      this.events.emit('redisOperation', { operation, outcome: outcomeOf(error), durationMs, server });
     }
   }
 
@@ -108,6 +107,7 @@ export class ProcessStats implements OperationObserver {
       localLimitBytes: local?.maxBytes,
       invalidationLive: state === 'idle' ? undefined : whenThere(isReceiving ? 1 : 0),
       journalEntries: whenThere(redis?.journal.size ?? 0),
+      refusedCommands: redis && refusalsOf(redis, runtime.config.keyPrefix).length,
       redisNodesLive: whenThere(state === 'live' ? nodes - down : 0),
       redisNodesDown: whenThere(down),
     });

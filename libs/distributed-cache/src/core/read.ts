@@ -139,7 +139,8 @@ export class EntryReader {
       // remedy: copy-keeps-rest-of-ttl
       this.local.keep(key, forLocal, { ttlMs, graceMs, marks: tagVersions, loadMs, lifeMs: fullTtlMs, createdAtMs });
     }
-    return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, fullTtlMs }, stamps };
+    const storedBytes = entry.bytes;
+    return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, fullTtlMs, storedBytes }, stamps };
   }
 
   private async readShared(key: string, remote: RemoteTier, flight: Flight): Promise<ReadResult> {

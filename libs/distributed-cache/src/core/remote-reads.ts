@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { type Stamp, stampNamed } from '../codec/index.js';
 import { CorruptEntryError, TierUnavailableError } from '../errors/index.js';
-import type { KeyLayout } from '../keys/index.js';
+import { CLEAR, type KeyLayout } from '../keys/index.js';
 import type { TagVersion } from '../local/index.js';
 import { allOf, byPieces, HOLD_OFF, type PieceLimits, type RedisEntry, type RedisTier } from '../redis/index.js';
 import { Lease } from './lease.js';
 import { type LeaseAttempt, type RemoteFaults, type RemoteLookup, UNREACHABLE } from './outcomes.js';
 import type { RedisRuntime } from './runtime.js';
-import { CLEAR, type HeldStamp, stampedAtMs } from './stamps.js';
+import { type HeldStamp, stampedAtMs } from './stamps.js';
 import type { TagRegistry } from './tags.js';
 
 /**

@@ -1,9 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { RedisTier } from '../redis/index.js';
 
-/** The name under which an entry carries the stamp of its namespace. */
-export const CLEAR = '#clear';
-
 /**
  * Makes a unique stamp that contains the time at which it is stored, or 0 for one that invalidates nothing.
  * @param atMs by the Redis server's clock, rather too late than too early: an earlier change must not look later than

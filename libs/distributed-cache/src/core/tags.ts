@@ -1,8 +1,8 @@
 import type { Stamp } from '../codec/index.js';
-import type { KeyLayout } from '../keys/index.js';
+import { CLEAR, type KeyLayout, TAG_STAMP } from '../keys/index.js';
 import type { TagVersion, TagScope } from '../local/index.js';
 import type { RedisRuntime, CacheRuntime } from './runtime.js';
-import { HeldStamp, stampedAtMs, type StampVerdict, INVALIDATED_MS, CLEAR } from './stamps.js';
+import { HeldStamp, stampedAtMs, type StampVerdict, INVALIDATED_MS } from './stamps.js';
 import type { RedisTier } from '../redis/index.js';
 
 interface Tag {
@@ -16,9 +16,6 @@ interface Tag {
   /** When the last message about it arrived, on this process's clock. */
   messageAtMs: number;
 }
-
-/** The prefix of the key of a tag's stamp, after the namespace. */
-export const TAG_STAMP = '#tag:';
 
 /**
  * Maximum number of tags remembered per namespace; beyond it one is forgotten, and with it the copies in L1 that depend

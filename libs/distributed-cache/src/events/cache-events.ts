@@ -143,8 +143,16 @@ export interface CacheEventMap {
    * change should have been received. L1 has dropped it. `ageMs`: how long ago the entry was made.
    */
   diverged: OfKey & { readonly ageMs: number };
-  /** An operation that was sent to Redis has ended, `durationMs` after it was handed to the connection. */
-  redisOperation: { readonly operation: RedisOperation; readonly outcome: RedisOutcome; readonly durationMs: number };
+  /**
+   * An operation that was sent to Redis has ended, `durationMs` after it was handed to the connection. `server`: in a
+   * Cluster the `host:port` of the master, otherwise `redis`.
+   */
+  redisOperation: {
+    readonly operation: RedisOperation;
+    readonly outcome: RedisOutcome;
+    readonly durationMs: number;
+    readonly server: string;
+  };
   /**
    * The server has answered on the connection of the invalidation messages: a message that it had sent just before the
    * question was handled no later than `lagMs` after it. Emitted at each heartbeat, for each server.

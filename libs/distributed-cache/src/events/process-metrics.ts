@@ -39,6 +39,11 @@ export const PROCESS_GAUGES = {
     metric: 'cache_journal_entries',
     help: 'Deletions and invalidations that Redis has not acknowledged yet',
   },
+  refusedCommands: {
+    wire: 'refused_commands',
+    metric: 'cache_redis_refused_commands',
+    help: 'Commands that Redis answers with a refusal at this moment: a missing right, no memory, a replica, a full disk',
+  },
   redisNodesLive: nodes('live', 'that can be used'),
   redisNodesDown: nodes('down', 'that can not be used'),
 } as const satisfies Record<string, CounterRow>;

@@ -21,6 +21,10 @@ export interface TracedOperation {
   state?: 'fresh' | 'stale' | 'missing';
   /** The rest of the fresh life of the value, in milliseconds. */
   ttlMs?: number;
+  /** Of a lookup that Redis answered: the size of the entry in Redis, in bytes. */
+  itemBytes?: number | undefined;
+  /** Of a lookup: how long it waited for a load that another call or another process had begun, in milliseconds. */
+  waitedMs?: number;
   /** Of a lookup: whether it waited for a load that another call had begun. */
   collapsed?: boolean;
   /** Of a lookup: whether the result of its load was stored. Of `set`: whether Redis has the value. */

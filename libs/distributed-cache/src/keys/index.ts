@@ -9,6 +9,7 @@ export {
   PreparedKey,
 } from './key-encoding.js';
 export {
+  CLEAR,
   endedKeyOf,
   entryKeysOf,
   type EntryKeys,
@@ -19,6 +20,7 @@ export {
   keySlot,
   sidecarKeyOf,
   SLOT_COUNT,
+  TAG_STAMP,
 } from './key-layout.js';
 export {
   type CacheDimensions,

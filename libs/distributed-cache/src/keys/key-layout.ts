@@ -2,6 +2,10 @@ import { CacheKeyError } from './key-encoding.js';
 
 const VALID_NAME = /^[A-Za-z0-9_.-]+$/;
 const OPENING_BRACE = '{'.charCodeAt(0);
+/** The name of the stamp of a namespace: the end of its key, and its name in the entries that carry it. */
+export const CLEAR = '#clear';
+/** What the key of a tag's stamp has between the namespace and the tag. */
+export const TAG_STAMP = '#tag:';
 
 /**
  * Whether `name` may be a key prefix or a namespace. Neither contains a `:`, so in `prefix:namespace:key` the first two
@@ -66,10 +70,10 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
   const valuePrefix = `${prefix}:${namespace}:`;
   return {
     valuePrefix,
-    clearStampKey: `${valuePrefix}#clear`,
+    clearStampKey: valuePrefix + CLEAR,
     valueKey: (encodedKey) => valuePrefix + encodedKey,
     entryKeys: (encodedKey) => entryKeysOf(valuePrefix + encodedKey),
-    tagStampKey: (encodedTag) => `${valuePrefix}#tag:${encodedTag}`,
+    tagStampKey: (encodedTag) => valuePrefix + TAG_STAMP + encodedTag,
   };
 }
 

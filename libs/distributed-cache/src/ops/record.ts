@@ -1,4 +1,5 @@
 import { type CacheCounts, COUNTERS } from '../events/index.js';
+import { CLEAR, TAG_STAMP } from '../keys/index.js';
 import { type CounterSteps, MOST_STEPS, type RecentChange } from './questions.js';
 
 /*
@@ -98,8 +99,6 @@ class Ring {
 }
 
 const MOST_CHANGES = 100;
-const TAG = '#tag:';
-const CLEAR = '#clear';
 
 /** The last changes by others of which the invalidation channel has told this process. */
 export class RecentChanges {
@@ -116,8 +115,8 @@ export class RecentChanges {
     if (namespace.startsWith('#')) {
       return; // the proof of an invalidation channel
     }
-    if (name.startsWith(TAG)) {
-      this.add('tag', namespace, name.slice(TAG.length));
+    if (name.startsWith(TAG_STAMP)) {
+      this.add('tag', namespace, name.slice(TAG_STAMP.length));
     } else if (name === CLEAR) {
       this.add('namespace', namespace, '');
     } else {

@@ -222,16 +222,24 @@ export class RedisConnection {
     if (!this.isLive) {
       return this.untilLive(operation).then(() => this.start(operation, send, key, cost));
     }
-    const running = this.topology.nodeOf(key).run(operation, send, cost);
+    const node = this.topology.nodeOf(key);
+    const running = node.run(operation, send, cost);
     if (this.listener.operations?.isObserved === true) {
-      this.observe(this.listener.operations, running, operation, key);
+      this.observe(this.listener.operations, running, node.name, operation, key);
     }
     return running;
   }
 
-  private observe(observer: OperationObserver, running: Promise<unknown>, operation: string, key?: string): void {
+  private observe(
+    observer: OperationObserver,
+    running: Promise<unknown>,
+    server: string,
+    operation: string,
+    key?: string,
+  ): void {
     const startedAtMs = REAL_TIME.nowMs();
-    const end = (error: unknown): void => observer.onEnded(operation, key, REAL_TIME.nowMs() - startedAtMs, error);
+    const end = (error: unknown): void =>
+      observer.onEnded(operation, key, REAL_TIME.nowMs() - startedAtMs, error, server);
     running.then(() => end(undefined), end);
   }
 

@@ -52,8 +52,11 @@ export interface RedisConnectionListener {
 export interface OperationObserver {
   /** Whether anything listens: otherwise nothing is measured. */
   readonly isObserved: boolean;
-  /** @param error what it has failed with; `undefined`: it has been answered */
-  onEnded(command: string, key: string | undefined, durationMs: number, error: unknown): void;
+  /**
+   * @param error what it has failed with; `undefined`: it has been answered
+   * @param server of a cluster, the `host:port` of the master; otherwise `redis`
+   */
+  onEnded(command: string, key: string | undefined, durationMs: number, error: unknown, server: string): void;
 }
 
 /**

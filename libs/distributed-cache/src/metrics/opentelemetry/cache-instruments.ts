@@ -18,6 +18,8 @@ export interface InstrumentedCache {
   getMetrics(): readonly CacheMetrics[];
   /** The counters of the process. Called at each collection. */
   getProcessMetrics(): ProcessMetrics;
+  /** The address of Redis, as the configuration describes it. */
+  readonly config?: { readonly redisAddress: string | undefined };
 }
 
 interface InstrumentRow {
@@ -147,6 +149,12 @@ const INSTRUMENTS: readonly InstrumentRow[] = [
   },
 ];
 
+/** The attributes for `host:port`, also within an address; `undefined` for a socket of Unix, or a master behind Sentinels. */
+function serverOf(address = ''): Attributes | undefined {
+  const [, host, port] = /^(?:rediss?:\/\/)?\[?([^\s/]+?)\]?:(\d+)(?:\/\d+)?$/.exec(address) ?? [];
+  return host === undefined ? undefined : { 'server.address': host, 'server.port': Number(port) };
+}
+
 /**
  * Makes the instruments of a cache.
  * @returns functions that end them
@@ -190,10 +198,11 @@ export function observeMetrics(cache: InstrumentedCache, meter: Meter, redisOper
   if (redisOperations) {
     const operations = histogramOf('db.client.operation.duration', 'redisOperation');
     undo.push(
-      cache.events.on('redisOperation', ({ operation, outcome, durationMs }) =>
+      cache.events.on('redisOperation', ({ operation, outcome, durationMs, server }) =>
         operations.record(durationMs / 1000, {
           'db.system.name': 'redis',
           'db.operation.name': operation,
+          ...(serverOf(server) ?? serverOf(cache.config?.redisAddress)),
           ...(outcome !== 'ok' && { 'error.type': outcome }),
         }),
       ),

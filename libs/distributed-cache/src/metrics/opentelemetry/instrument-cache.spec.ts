@@ -15,6 +15,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it, onTestFinished, vi } from 'vitest';
 import { cacheForTest } from '../../../../../test/support/cache-for-test.js';
+import { Gate } from '../../../../../test/support/gate.js';
 import { sharedRedis } from '../../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../../core/index.js';
 import { FakeClock } from '../../testing/fake-clock.js';
@@ -157,6 +158,44 @@ describe('the spans of a cache', () => {
     expect(JSON.stringify(spans().map(({ attributes, name }) => [attributes, name]))).not.toContain('secret');
   });
 
+  it('say how many bytes Redis sent, and how long a call waited for the load of another call or process', async () => {
+    const shared = sharedRedis();
+    const { users, cache } = instrumented({}, shared);
+    const other = cacheForTest(shared);
+    await Promise.all([cache.connect(), other.connect()]);
+    await other.getCache('users').set('key', 'x'.repeat(500));
+    await users.get('key');
+    await users.getOrSet('key', async () => 1);
+    const [got] = spans('cache.get users');
+    expect(got?.attributes['cache.item_size']).toBeGreaterThan(500);
+    expect(got?.attributes).not.toHaveProperty('nestjs.cache.waited_ms');
+    await other.getCache('users').set('read', 'x'.repeat(500));
+    await users.getOrSet('read', async () => 1);
+    expect(spans('cache.get users').at(-1)?.attributes['cache.item_size']).toBeGreaterThan(500);
+    exporter.reset();
+    const elsewhere = new Gate();
+    const loading = other.getCache('users').getOrSet('slow', () => elsewhere.opened.then(() => 1));
+    await vi.waitFor(async () => expect((await other.getCache('users').inspect('slow')).isLoading).toBe(true));
+    const waiting = [users.getOrSet('slow', async () => 2), users.getOrSet('slow', async () => 2)];
+    await vi.waitFor(() => expect(users.getMetrics().waits).toBe(1));
+    elsewhere.open();
+    expect(await Promise.all([loading, ...waiting])).toEqual([1, 1, 1]);
+    const waited = spans('cache.get users').map(({ attributes }) => attributes['nestjs.cache.waited_ms']);
+    expect(waited).toEqual([expect.any(Number), expect.any(Number)]);
+  });
+
+  it('tell of a divergence, with a link to the span in which the copy came to L1', async () => {
+    const { users, cache } = instrumented({ keys: (key) => key });
+    await users.set('key', 1);
+    const [put] = spans('cache.put users');
+    cache.events.emit('diverged', { namespace: 'users', key: 'key', ageMs: 10 });
+    cache.events.emit('diverged', { namespace: 'users', key: 'other', ageMs: 10 });
+    const [told, unlinked] = spans('cache.remove users');
+    expect(told?.attributes).toMatchObject({ 'cache.operation': 'diverged', 'nestjs.cache.age_ms': 10 });
+    expect(told?.links.map((link) => link.context.spanId)).toEqual([idOf(put)]);
+    expect(unlinked?.links).toEqual([]);
+  });
+
   it('carry keys on request: described, or as a function makes them', async () => {
     const described = instrumented({ keys: 'described' });
     await described.users.getMany(["Users.find('Ada')"]);
@@ -240,9 +279,17 @@ describe('the metrics of a cache in OpenTelemetry', () => {
       undefined,
       '_OTHER',
     ]);
+    const { port } = new URL(cache.config.redisAddress ?? '');
+    expect(points('db.client.operation.duration')[0]?.attributes).toMatchObject({
+      'db.system.name': 'redis',
+      'server.address': '127.0.0.1',
+      'server.port': Number(port),
+    });
     end();
     expect(
-      ['load', 'invalidationLag', 'redisOperation'].filter((name) => cache.events.isObserved(name as 'load')),
+      ['load', 'invalidationLag', 'redisOperation', 'diverged'].filter((name) =>
+        cache.events.isObserved(name as 'load'),
+      ),
     ).toEqual([]);
   });
 

@@ -53,6 +53,7 @@ export function instrumentCache(cache: InstrumentedCache, options: InstrumentCac
         cache.tracing.tracer = undefined;
       }
     });
+    undo.push(cache.events.on('diverged', (diverged) => tracer.diverged(diverged)));
     if (spans === 'all') {
       undo.push(cache.events.on('hit', (hit) => tracer.hit(hit)));
     }

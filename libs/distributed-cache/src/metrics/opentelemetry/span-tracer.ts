@@ -19,9 +19,14 @@ const NAMES: Readonly<Record<TracedKind, string>> = {
   clear: 'cache.flush',
 };
 
+/** The most entries whose last span is remembered, for the span of a divergence. */
+const MAX_REMEMBERED = 1000;
+
 /** Makes a span of each traced operation, and runs the operation within it. */
 export class SpanTracer implements CacheTracer {
   private readonly spans = new WeakMap<TracedOperation, SpanContext>();
+  /** The span in which the present copy of an entry came to L1, the oldest first. */
+  private readonly lastOf = new Map<string, SpanContext>();
 
   constructor(
     private readonly tracer: Tracer,
@@ -56,6 +61,22 @@ export class SpanTracer implements CacheTracer {
     }
   }
 
+  /** Makes the span of a divergence, with a link to the span in which the copy came to L1, if that is still known. */
+  diverged({ namespace, key, ageMs }: CacheEventMap['diverged']): void {
+    const cause = this.lastOf.get(`${namespace}:${key}`);
+    const operation = {
+      kind: 'remove',
+      namespace,
+      method: 'diverged',
+      keys: [key],
+      cause,
+      isBackground: true,
+    } as const;
+    const span = this.start(operation);
+    span.setAttribute('nestjs.cache.age_ms', ageMs);
+    span.end();
+  }
+
   private start(operation: TracedOperation): Span {
     const { kind, namespace, method, keys, cause, isBackground = false } = operation;
     const attributes: Attributes = { 'cache.operation': method, 'nestjs.cache.name': namespace };
@@ -70,13 +91,15 @@ export class SpanTracer implements CacheTracer {
   }
 
   private end(span: Span, operation: TracedOperation): void {
-    const { hit, tier, state, ttlMs, collapsed, stored, load } = operation;
+    const { hit, tier, state, ttlMs, collapsed, stored, load, itemBytes, waitedMs } = operation;
     const attributes: Attributes = {
       'cache.hit': hit,
       'cache.ttl': ttlMs === undefined ? undefined : ttlMs / 1000,
+      'cache.item_size': itemBytes,
       'nestjs.cache.tier': tier,
       'nestjs.cache.state': state,
       'nestjs.cache.collapsed': collapsed,
+      'nestjs.cache.waited_ms': waitedMs,
       'nestjs.cache.stored': stored,
     };
     span.setAttributes(attributes);
@@ -85,6 +108,23 @@ export class SpanTracer implements CacheTracer {
       span.addLink({ context: loading });
     }
     span.end();
+    this.remember(operation, span.spanContext());
+  }
+
+  private remember({ kind, namespace, keys }: TracedOperation, span: SpanContext): void {
+    if (kind === 'lookup' || kind === 'store') {
+      for (const key of keys) {
+        const name = `${namespace}:${key}`;
+        this.lastOf.delete(name);
+        this.lastOf.set(name, span);
+      }
+      for (const name of this.lastOf.keys()) {
+        if (this.lastOf.size <= MAX_REMEMBERED) {
+          break;
+        }
+        this.lastOf.delete(name);
+      }
+    }
   }
 
   /** The message of an error could hold anything: only its name is recorded. */
