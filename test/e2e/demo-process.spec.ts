@@ -25,6 +25,7 @@ describe('the demo as a process', () => {
     expect(await demo.ask(TERM)).toMatchObject({ status: 200, cacheStatus: expect.stringContaining('detail=local') });
     expect(await demo.ask('/docs')).toMatchObject({ status: 200 });
     const places = demo.places;
+    expect(await demo.ask(new URL(places['Admin page']!).pathname)).toMatchObject({ status: 200 });
     expect(await demo.ask(new URL(places['Metrics']!).pathname)).toMatchObject({ status: 200 });
     expect(existsSync(join(places['Dashboards']!.split(' ')[0]!, 'overview.json'))).toBe(true);
     expect(places['Command line']).toBe('npx nestjs-distributed-cache stats'); // finds Redis by the same variables

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import type { DistributedCacheOptions } from 'nestjs-distributed-cache';
 import { describe, expect, it, vi } from 'vitest';
 import { redisForTest } from '../support/redis-for-test.js';
@@ -244,6 +246,23 @@ describe.each(PLACES)('the demo %s', (_place, options) => {
     });
     expect(body).toContain('cache_loads_total{namespace="keywords"} 1\n');
     expect(body).toContain('cache_build_info{version=');
+  });
+
+  it('shows the admin page of the cache to this machine, and to no foreign name or page', async () => {
+    const demo = await startDemo(options());
+    await demo.ask('/insights/keywords/linux');
+    const page = await demo.ask('/admin/cache');
+    expect(page.status).toBe(200);
+    expect(page.body).toContain('keywords');
+    for (const headers of [
+      { host: 'rebound.example' },
+      { origin: 'https://foreign.example' },
+      { forwarded: 'for=1.2.3.4' },
+    ]) {
+      const sent = request(`${demo.url}/admin/cache`, { headers, agent: false }).end();
+      const [{ statusCode }] = (await once(sent, 'response')) as [IncomingMessage];
+      expect(statusCode).toBe(403);
+    }
   });
 
   it('lists every route in its OpenAPI document, with the actual answers', async () => {

@@ -3,7 +3,9 @@ import type { DynamicModule } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import { CacheMetricsInterceptor, DistributedCacheModule } from 'nestjs-distributed-cache';
 import type { DistributedCacheOptions } from 'nestjs-distributed-cache';
+import { DistributedCacheDashboardModule } from 'nestjs-distributed-cache/dashboard';
 import { HttpCacheModule } from 'nestjs-distributed-cache/http';
+import { ThisMachineGuard } from './access/this-machine.guard.js';
 import { CacheMetricsController, MetricsRegistry } from './cache-metrics/cache-metrics.controller.js';
 import { CollectorsModule } from './collectors/collectors.module.js';
 import { HealthModule } from './health/health.module.js';
@@ -25,6 +27,14 @@ export class AppModule {
       imports: [
         DistributedCacheModule.forRoot(cache),
         HttpCacheModule.forRoot(),
+        // The mails are public: keys and values may be shown. Other machines get a 403.
+        DistributedCacheDashboardModule.forRoot({
+          path: 'admin/cache',
+          guards: [ThisMachineGuard],
+          actions: true,
+          keys: 'whole',
+          values: true,
+        }),
         InsightsModule,
         CollectorsModule,
         HealthModule,

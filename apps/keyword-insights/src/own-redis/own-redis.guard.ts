@@ -1,43 +1,20 @@
-import { ForbiddenException, Injectable } from '@nestjs/common';
-import type { CanActivate, ExecutionContext } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
+import { ThisMachineGuard } from '../access/this-machine.guard.js';
 
 /** Every request to `/demo/redis` carries it, with any value. */
 export const DEMO_HEADER = 'x-demo-request';
 
-const LOOPBACK_ADDRESS = /^(::ffff:)?127\.|^::1$/;
-const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
-const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-host'];
-
 /**
- * Lets only programs of this machine and the page of the demo itself act on its Redis. Four rules, each against one way in:
- *   - the connection comes from this machine, and through no proxy: no other machine;
- *   - `Host` names this machine: no foreign name that resolves to this machine (DNS rebinding);
- *   - `Origin`, where a browser sends it, is the address of this page: no foreign page;
- *   - the own header is there: a foreign page can't send it without asking the demo first (CORS), and the demo never agrees.
+ * Lets only programs of this machine and the page of the demo itself act on its Redis. Besides the rules of
+ * {@link ThisMachineGuard}, the own header is there: a foreign page can't send it without asking the demo first (CORS),
+ * and the demo never agrees.
  */
 @Injectable()
-export class OwnRedisGuard implements CanActivate {
-  /** @throws ForbiddenException that names the broken rule */
-  canActivate(context: ExecutionContext): boolean {
-    const broken = brokenRule(context.switchToHttp().getRequest<IncomingMessage>());
-    if (broken !== undefined) {
-      throw new ForbiddenException(broken);
-    }
-    return true;
+export class OwnRedisGuard extends ThisMachineGuard {
+  protected override brokenRule(request: IncomingMessage): string | undefined {
+    const missing =
+      DEMO_HEADER in request.headers ? undefined : `Add the header ${DEMO_HEADER}, for instance "${DEMO_HEADER}: 1".`;
+    return super.brokenRule(request) ?? missing;
   }
-}
-
-function brokenRule({ headers, socket }: IncomingMessage): string | undefined {
-  const { host = '', origin } = headers;
-  if (!LOOPBACK_ADDRESS.test(socket.remoteAddress ?? '') || PROXY_HEADERS.some((name) => name in headers)) {
-    return 'Send the request from the machine of the demo, without a proxy.';
-  }
-  if (!LOOPBACK_HOST.test(host)) {
-    return 'Send the request to localhost: the Host header names another host.';
-  }
-  if (origin !== undefined && origin !== `http://${host}`) {
-    return 'Send the request from the page of the demo: the Origin header names another page.';
-  }
-  return DEMO_HEADER in headers ? undefined : `Add the header ${DEMO_HEADER}, for instance "${DEMO_HEADER}: 1".`;
 }

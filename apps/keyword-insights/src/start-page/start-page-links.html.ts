@@ -13,6 +13,7 @@ const LINKS: readonly Link[] = [
   { url: '/health', says: 'which tiers serve' },
   { url: '/cache/metrics', says: 'the counters of the cache' },
   { url: '/metrics', says: 'the same and more for Prometheus' },
+  { url: '/admin/cache', says: 'the admin page of the cache, for this machine only' },
   { url: '/docs', says: 'the whole API' },
 ];
 

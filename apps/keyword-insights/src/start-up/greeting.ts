@@ -24,6 +24,7 @@ function placesOf(
   const port = Number(new URL(baseUrl).port || 80);
   const variables = ownRedis === undefined ? '' : ` REDIS_URL=${ownRedis.url}`;
   return [
+    ['Admin page', `${baseUrl}/admin/cache`],
     ['Metrics', `${baseUrl}/metrics`],
     ['Dashboards', `${folderOfPackage('grafana')} (Grafana), ${folderOfPackage('prometheus')} (rules and alerts)`],
     ['Command line', `npx nestjs-distributed-cache stats${url}`],
