@@ -232,7 +232,7 @@ export const MUTANTS = [
   {
     name: 'overlap: an expiry of the key taints its load',
     remedy: 'lease-restarts-load',
-    from: 'grant !== undefined && flight.isTainted',
+    from: 'hasLease && flight.isTainted',
     to: 'flight.isWaiting === true',
     specs: ['races/overlaps'],
   },

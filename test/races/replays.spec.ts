@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { keySlot, SLOT_COUNT } from '../../libs/distributed-cache/src/keys/index.js';
-import { cacheForTest } from '../support/cache-for-test.js';
+import { cacheForTest, fillJournal } from '../support/cache-for-test.js';
 import { RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { ownRedis, proxyTo } from '../support/redis-for-test.js';
@@ -51,11 +51,17 @@ const OVERFLOWS: readonly [string, (pod: Pod) => Promise<unknown>][] = [
   ['a clear', ({ cache }) => cache.clear()],
   [
     'more deletions than are kept',
-    ({ cache }) => cache.deleteMany(Array.from({ length: 10_001 }, (_, index) => `key${index}`)),
+    ({ all, cache }) => {
+      fillJournal(all, 'users', 'keys');
+      return cache.delete('key');
+    },
   ],
   [
     'more tags than are kept',
-    ({ cache }) => cache.invalidateTags(...Array.from({ length: 10_001 }, (_, index) => `tag${index}`)),
+    ({ all, cache }) => {
+      fillJournal(all, 'users', 'tags');
+      return cache.invalidateTags('tag');
+    },
   ],
 ];
 
@@ -105,15 +111,15 @@ describe('an outage of several processes', () => {
     expect(await pods[1]?.cache.get('key')).toBeUndefined();
   });
 
-  it('is followed by the replay of 30,000 tag invalidations as one clear and a rest', async () => {
+  it('is followed by the replay of 12,000 tag invalidations', async () => {
     const server = await ownRedis();
     const { pods, heal } = await cutOff(server, 1);
     const [pod] = pods as [Pod];
-    const tags = Array.from({ length: 30_000 }, (_, index) => `tag${index}`);
+    const tags = Array.from({ length: 12_000 }, (_, index) => `tag${index}`);
     for (let from = 0; from < tags.length; from += 1000) {
       await pod.cache.invalidateTags(...tags.slice(from, from + 1000));
     }
-    expect((await pod.all.healthCheck()).redis?.journalLength).toBeLessThanOrEqual(10_001);
+    expect((await pod.all.healthCheck()).redis?.journalLength).toBe(12_000);
     await heal(0);
     await vi.waitFor(async () => expect((await pod.all.healthCheck()).redis?.journalLength).toBe(0), 10_000);
   });

@@ -6,6 +6,7 @@ import {
   type CacheEnvironment,
   type DistributedCacheOptions,
 } from 'nestjs-distributed-cache/core';
+import { keyLayout } from '../../libs/distributed-cache/src/keys/index.js';
 
 /** More than the default of 300 ms: a test whose subject is not the deadline passes on a busy machine. */
 const PATIENT_MS = 1000;
@@ -32,6 +33,18 @@ export async function cachesForTest(
   const caches = Array.from({ length: count }, () => cacheForTest(options, environment));
   await Promise.all(caches.map((cache) => cache.connect()));
   return caches.map((cache) => cache.getCache('users'));
+}
+
+/** Fills the journal of a namespace: one more deletion, or tag invalidation, makes it one clear. */
+export function fillJournal(cache: DistributedCache, namespace: string, what: 'keys' | 'tags'): void {
+  const layout = keyLayout(cache.config.keyPrefix, namespace);
+  for (let index = 0; index < 100_000; index++) {
+    if (what === 'keys') {
+      cache.redis?.journal.addKey(layout.clearStampKey, layout.valueKey(`pending${index}`));
+    } else {
+      cache.redis?.journal.addTag(layout.clearStampKey, layout.tagStampKey(`pending${index}`));
+    }
+  }
 }
 
 /** Resolves when L1 answers for the key: a message about an earlier write may still arrive and drop the entry once. */

@@ -11,6 +11,7 @@ import { type EntryReader, onlyFresh } from './read.js';
 import type { EntrySetter } from './write.js';
 import type { NamespaceView } from './process-view.js';
 import { type EntryInspection, EntryInspector } from './inspect.js';
+import { GroupedLoads, type LoadParts } from './grouped-loads.js';
 import type { LoadCoordinator } from './load.js';
 import { KeyDimensions } from './vary-by.js';
 import type { LocalTier } from './local-tier.js';
@@ -42,6 +43,7 @@ export class AsyncCache<T = unknown> {
   private readonly local: LocalTier;
   /** @internal What the next load does first. */
   readonly loads: Pick<LoadCoordinator, 'expectsMiss' | 'getOrLoad' | 'loadUncached'>;
+  private readonly loadParts: LoadParts;
   private readonly reader: EntryReader;
   private readonly lookups: Lookups<T>;
   private readonly setter: EntrySetter;
@@ -73,7 +75,7 @@ export class AsyncCache<T = unknown> {
     this.changes = new TracedChanges(runtime.tracing, namespace);
     this.invalidator = parts.invalidator;
     this.inspector = parts.inspector;
-    ({ view: this.view, checked: this.checked } = parts);
+    ({ view: this.view, checked: this.checked, loadParts: this.loadParts } = parts);
     this.dimensions = new KeyDimensions(namespace, runtime.config.context, runtime.events);
   }
 
@@ -173,12 +175,13 @@ export class AsyncCache<T = unknown> {
   async getOrSetMany(keys: readonly CacheKey[], loadMissing: BatchLoader<T>, options?: EntryOptions<T>): Promise<T[]> {
     const unique = new Map(keys.map((key) => [String(key), key]));
     const names = [...unique.keys()];
-    const { redis } = this.runtime;
+    const given = [...unique.values()];
     const batch = new BatchCollector<T>(
-      names,
+      given,
       loadMissing,
-      (name, loader) => this.getOrSet(unique.get(name) ?? name, loader, options),
-      redis?.connection.deadlineClock ?? REAL_TIME,
+      (key, loader) => this.getOrSet(key, loader, options),
+      GroupedLoads.of<T>(this.loadParts, given, options),
+      this.runtime.redis?.connection.deadlineClock ?? REAL_TIME,
     );
     const again = (value: T): T => this.reader.values.again(value, options?.values) as T;
     return inOrderOf(keys.map(String), names, await batch.run(), again);

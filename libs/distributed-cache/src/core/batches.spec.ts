@@ -55,7 +55,76 @@ describe.each<[string, () => DistributedCacheOptions]>([
   });
 });
 
+describe('getOrSetMany whose loader fails', () => {
+  it('returns the stale values if every key has one, else the error', async () => {
+    const all = cacheForTest({ ...sharedRedis(), namespaces: { books: { grace: '1h' } } });
+    const cache = all.getCache<string>('books');
+    const failed = vi.fn();
+    all.events.on('refreshFailed', failed);
+    await cache.setMany([
+      ['a', 'A'],
+      ['b', 'B'],
+    ]);
+    await Promise.all([cache.expire('a'), cache.expire('b')]);
+    const error = new Error('no database');
+    expect(await cache.getOrSetMany(['a', 'b'], () => Promise.reject(error))).toEqual(['A', 'B']);
+    expect(failed).toHaveBeenCalledTimes(2);
+    await expect(cache.getOrSetMany(['a', 'c'], () => Promise.reject(error))).rejects.toBe(error);
+    expect(cache.getMetrics()).toMatchObject({ loads: 4, loadErrors: 4 });
+  });
+
+  it('releases the leases, so that another process loads at once', async () => {
+    const options = sharedRedis();
+    const [podA, podB] = [0, 1].map(() => cacheForTest(options, { leaseMs: 60_000 }).getCache<string>('books'));
+    const keys = Array.from({ length: 600 }, (_, index) => `key${index}`);
+    await expect(podA!.getOrSetMany(keys, () => Promise.reject(new Error('no database')))).rejects.toThrow(
+      'no database',
+    );
+    expect(await podB!.getOrSetMany(keys, async (missing) => missing)).toEqual(keys);
+  });
+});
+
 describe('getOrSetMany in two processes', () => {
+  it('keeps no value whose key has changed while its loader ran', async () => {
+    const options = sharedRedis();
+    const caches = [cacheForTest(options), cacheForTest(options)] as const;
+    await Promise.all(caches.map((cache) => cache.connect()));
+    const [podA, podB] = [caches[0].getCache<string>('books'), caches[1].getCache<string>('books')];
+    const keys = ['deleted here', 'set here', 'deleted there', 'set there', 'tagged', 'unchanged'];
+    const values = await podA.getOrSetMany(
+      keys,
+      async (missing) => {
+        await Promise.all([podA.delete('deleted here'), podA.set('set here', 'new')]);
+        await Promise.all([podB.delete('deleted there'), podB.set('set there', 'new')]);
+        return missing.map(() => 'loaded');
+      },
+      { tags: ['letters'] },
+    );
+    expect(values).toEqual(keys.map(() => 'loaded'));
+    await vi.waitFor(async () => {
+      for (const cache of [podA, podB]) {
+        expect(await cache.getMany(keys)).toEqual([undefined, 'new', undefined, 'new', 'loaded', 'loaded']);
+      }
+    });
+    await podB.invalidateTags('letters');
+    await vi.waitFor(async () => expect(await podA.getMany(['tagged', 'set here'])).toEqual([undefined, 'new']));
+  });
+
+  it('keeps no value whose tag was invalidated while its loader ran', async () => {
+    const options = sharedRedis();
+    const caches = [cacheForTest(options), cacheForTest(options)] as const;
+    await Promise.all(caches.map((cache) => cache.connect()));
+    const [podA, podB] = [caches[0].getCache<string>('books'), caches[1].getCache<string>('books')];
+    const load = async (missing: string[]): Promise<string[]> => {
+      await podB.invalidateTags('letters');
+      return missing.map(() => 'loaded');
+    };
+    expect(await podA.getOrSetMany(['a', 'b'], load, { tags: ['letters'] })).toEqual(['loaded', 'loaded']);
+    for (const cache of [podA, podB]) {
+      expect(await cache.getMany(['a', 'b'])).toEqual([undefined, undefined]);
+    }
+  });
+
   it('does not load a key that the other process is loading', async () => {
     const options = sharedRedis();
     const [podA, podB] = [0, 1].map(() => cacheForTest(options).getCache<string>('books'));
@@ -92,7 +161,7 @@ describe('getOrSetMany in two processes', () => {
 
   it('ends the leases of a batch whose loader never returns', async () => {
     const options = sharedRedis();
-    const caches = [0, 1].map(() => cacheForTest(options, { loadLifeMs: 200, leaseMs: 90 }));
+    const caches = [cacheForTest(options, { loadLifeMs: 200, leaseMs: 90 }), cacheForTest(options)];
     await Promise.all(caches.map((cache) => cache.connect()));
     const [podA, podB] = caches.map((cache) => cache.getCache<string>('books'));
     const [started, gate] = [new Gate(), new Gate()];

@@ -7,8 +7,6 @@ import type { ValueCheck } from './value-check.js';
 
 /** The facts of a load that its options decide. */
 export interface LoadFacts {
-  /** `namespace:key`, for error messages. */
-  readonly label: string;
   /** The longest wait of other calls for the load, in milliseconds. */
   readonly loadLifeMs: number;
   readonly check: ValueCheck;
@@ -27,9 +25,12 @@ const NO_TAGS: readonly string[] = Object.freeze([]);
  * not keep it.
  */
 export class Flight implements WaitedLoad {
+  /** `namespace:key`, for error messages. */
+  label = '';
   /** Its loader run as it is traced; absent: it is not. */
   traced: TracedOperation | undefined;
   private outcome: Promise<LoadOutcome> | undefined;
+  private settling: { resolve(outcome: LoadOutcome): void; reject(error: unknown): void } | undefined;
   private joinedOutcome: Promise<LoadOutcome> | undefined;
   private awaitedLoads: Set<WaitedLoad> | undefined;
   private change: 'none' | 'tainted' | 'superseded' = 'none';
@@ -53,8 +54,10 @@ export class Flight implements WaitedLoad {
   private hasCallWithoutSignal = false;
   private backgroundWork: Promise<unknown> | undefined;
 
+  /** Of a load that is settled from outside, the promise is made when it is asked for: as a rule it never is. */
   get result(): Promise<LoadOutcome> {
-    return this.outcome ?? Promise.reject(new Error('the load has not begun'));
+    this.outcome ??= new Promise((resolve, reject) => (this.settling = { resolve, reject }));
+    return this.outcome;
   }
 
   /** The promise that joined calls wait for: the result, unless the load lasts too long; absent before the first. */
@@ -98,10 +101,6 @@ export class Flight implements WaitedLoad {
   /** Whether the load runs without a lease, because Redis could not be asked. */
   get isUnleased(): boolean {
     return !this.hasLease;
-  }
-
-  get label(): string {
-    return this.facts?.label ?? '';
   }
 
   get check(): ValueCheck | undefined {
@@ -162,6 +161,16 @@ export class Flight implements WaitedLoad {
     this.outcome = load(this);
   }
 
+  /** Ends a load that has not been {@link start}ed, but is one of a batch. */
+  settle(outcome: LoadOutcome): void {
+    this.settling?.resolve(outcome);
+  }
+
+  /** As {@link settle}, with the error of the loader. */
+  fail(error: unknown): void {
+    this.settling?.reject(error);
+  }
+
   /** The first call joins: this call and later ones wait for `outcome`. */
   joinAs(outcome: Promise<LoadOutcome>): Promise<LoadOutcome> {
     this.joinedOutcome = outcome;
@@ -177,7 +186,8 @@ export class Flight implements WaitedLoad {
     this.awaitedLoads?.delete(load);
   }
 
-  describe(facts: LoadFacts): void {
+  describe(label: string, facts: LoadFacts): void {
+    this.label = label;
     this.facts = facts;
   }
 

@@ -1,6 +1,6 @@
 import { Flight, GroupRead } from './flight.js';
 import { loadScopes } from './loader-run.js';
-import type { LoadOutcome, ReadResult } from './outcomes.js';
+import type { FoundEntry, LoadOutcome, ReadResult } from './outcomes.js';
 
 /** A joined load that is older than this, in milliseconds, may wait for itself: the detection of load cycles begins. */
 const SUSPICIOUS_MS = 1_000;
@@ -35,12 +35,17 @@ export class Flights {
   /** The loads under way, with their keys: only they carry tags. A batch write has thousands of flights that do not. */
   private readonly loads = new Map<Flight, string>();
 
-  /** Starts a load that other calls may join. `load` must call {@link end} before its promise settles. */
-  beginLoad(key: string, load: (flight: Flight) => Promise<LoadOutcome>): Flight {
+  /**
+   * Starts a load that other calls may join. `load` must call {@link end} before its promise settles; without it the
+   * caller settles the flight.
+   */
+  beginLoad(key: string, load?: (flight: Flight) => Promise<LoadOutcome>): Flight {
     const flight = new Flight();
     const slot = this.add(key, flight);
     this.loads.set(flight, key);
-    flight.start(load);
+    if (load !== undefined) {
+      flight.start(load);
+    }
     if (slot.flights.includes(flight)) {
       slot.load = flight;
     }
@@ -62,7 +67,7 @@ export class Flights {
    * load lasts too long; only the call that began the load gets its result then.
    */
   join(key: string, flight: Flight): Promise<LoadOutcome> {
-    return flight.joined ?? flight.joinAs(this.resultInTime(key, flight, flight.result));
+    return flight.joined ?? flight.joinAs(resultInTime(flight, () => this.taintLoad(key, flight)));
   }
 
   /** Ends a load for which no call waits any more; the next call begins a new one. */
@@ -136,15 +141,21 @@ export class Flights {
     }
   }
 
-  /**
-   * Clears the taint of a load whose loader has not begun, and makes the load joinable again: the loader will see all
-   * changes so far.
-   */
-  restart(key: string, flight: Flight): void {
-    flight.restart();
-    const slot = this.add(key, flight);
-    this.loads.set(flight, key);
-    slot.load ??= flight;
+  /** Prepares a load for its loader, which runs next. */
+  beginLoader(key: string, flight: Flight, hasLease: boolean, stale: FoundEntry | undefined, nowMs: number): void {
+    // remedy: lease-restarts-load
+    if (hasLease && flight.isTainted) {
+      // The loader has not begun, so it will see all changes so far, for instance the expiry of this key. Later changes
+      // end the lease, and Redis refuses the fill. The load is joinable again.
+      flight.restart();
+      const slot = this.add(key, flight);
+      this.loads.set(flight, key);
+      slot.load ??= flight;
+    }
+    flight.beginLoad(hasLease, stale);
+    if (this.holdOffs.includes(key, nowMs)) {
+      flight.taint();
+    }
   }
 
   /** Supersedes the loads of a key whose loader runs: a refresh begins, which will have a newer value. */
@@ -251,29 +262,6 @@ export class Flights {
     }
   }
 
-  private resultInTime(key: string, flight: Flight, result: Promise<LoadOutcome>): Promise<LoadOutcome> {
-    return new Promise((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined;
-      const check = (): void => {
-        const { elapsedMs, loadLifeMs } = flight;
-        if (elapsedMs >= Math.min(SUSPICIOUS_MS, loadLifeMs)) {
-          loadScopes.suspect(2 * loadLifeMs);
-        }
-        if (flight.isOutlived) {
-          this.taintLoad(key, flight);
-          reject(new FlightOutlivedError());
-          return;
-        }
-        const leftMs = elapsedMs < SUSPICIOUS_MS ? SUSPICIOUS_MS - elapsedMs : loadLifeMs - elapsedMs;
-        timer = setTimeout(check, Math.ceil(Math.min(Math.max(leftMs, 1), loadLifeMs)));
-        timer.unref();
-      };
-      void result.then(resolve, reject).finally(() => clearTimeout(timer));
-      timer = setTimeout(check, Math.ceil(Math.min(SUSPICIOUS_MS, flight.loadLifeMs)));
-      timer.unref();
-    });
-  }
-
   /** Taints one load. Only the call that began it gets its result; later calls begin a new load. */
   private taintLoad(key: string, flight: Flight): void {
     this.taintFlights(key, (each) => each === flight);
@@ -324,6 +312,30 @@ export class Flights {
       slot.readResult = undefined;
     }
   }
+}
+
+/** The result of a load, until it lasts too long for the calls that have joined it. */
+function resultInTime(flight: Flight, onOutlived: () => void): Promise<LoadOutcome> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    const check = (): void => {
+      const { elapsedMs, loadLifeMs } = flight;
+      if (elapsedMs >= Math.min(SUSPICIOUS_MS, loadLifeMs)) {
+        loadScopes.suspect(2 * loadLifeMs);
+      }
+      if (flight.isOutlived) {
+        onOutlived();
+        reject(new FlightOutlivedError());
+        return;
+      }
+      const leftMs = elapsedMs < SUSPICIOUS_MS ? SUSPICIOUS_MS - elapsedMs : loadLifeMs - elapsedMs;
+      timer = setTimeout(check, Math.ceil(Math.min(Math.max(leftMs, 1), loadLifeMs)));
+      timer.unref();
+    };
+    void flight.result.then(resolve, reject).finally(() => clearTimeout(timer));
+    timer = setTimeout(check, Math.ceil(Math.min(SUSPICIOUS_MS, flight.loadLifeMs)));
+    timer.unref();
+  });
 }
 
 /** Waits for the changes of keys. */

@@ -27,6 +27,9 @@ export type LoadDecision =
       readonly stale: FoundEntry | undefined;
     };
 
+/** The decision to run the loader. */
+export type GrantedLoad = Extract<LoadDecision, { kind: 'load' }>;
+
 /** The right to store the result of a load, and the stamps that were current when it began. */
 export interface FillGrant {
   readonly lease: Lease;
@@ -132,6 +135,30 @@ export class LeaseQueue {
         ({ refusedAtMs } = filled);
       }
     }
+  }
+
+  /**
+   * Acquires the leases of several keys, in pieces, after a read of them.
+   * @param newBudget makes the budget of a key that waits for another process
+   * @returns for each key, in order, how its load goes on: a promise where it waits
+   */
+  async acquireMany(
+    loads: readonly { readonly encodedKey: string; readonly flight: Flight }[],
+    reads: readonly ReadResult[],
+    newBudget: () => WaitBudget,
+  ): Promise<readonly (LoadDecision | Promise<LoadDecision>)[]> {
+    const keys = loads.flatMap(({ encodedKey }, index) => (reads[index]?.stamps === undefined ? [] : [encodedKey]));
+    const attempts = await this.remote?.reads.acquireMany(keys);
+    return loads.map(({ encodedKey: key, flight }, index) => {
+      const attempt = attempts?.get(key);
+      if (attempt === undefined) {
+        return withoutLease(reads[index]?.found);
+      }
+      const decide = (read: ReadResult): LoadDecision | Promise<LoadDecision> =>
+        this.decide(key, read, attempt, flight, 0) ?? this.acquireOrWait(key, read, flight, newBudget(), 0);
+      const checking = this.reader.checkAndKeep(key, attempt.lookup, flight, reads[index]?.refusedAtMs);
+      return checking instanceof Promise ? checking.then(decide) : decide(checking);
+    });
   }
 
   /**

@@ -7,17 +7,14 @@ import type { RedisTier } from '../redis/index.js';
  * it.
  */
 export class Lease {
-  private renewal: NodeJS.Timeout | undefined;
-  private isHeld = false;
-  /**
-   * The term of this lease when it is taken, in milliseconds. The process may hold more leases later, and then takes
-   * and renews them for longer.
-   */
-  readonly leaseMs: number;
+  /** Its present term: how long it lasts since it was taken or last renewed, in milliseconds. */
+  leaseMs: number;
+  private renewedAtMs = 0;
+  private load: RenewedLoad | undefined;
 
   constructor(
     private readonly tier: RedisTier,
-    private readonly keys: EntryKeys,
+    readonly keys: EntryKeys,
     readonly token: string,
     private readonly term: LeaseTerm,
     private readonly pending: PendingReleases,
@@ -27,21 +24,33 @@ export class Lease {
 
   /**
    * Renews the lease from now on, each third of its term, until {@link stopRenewing}. A failed renewal is repeated at
-   * the next interval.
-   * @param isOverdue whether the loader runs too long: the lease is released then
+   * the next interval. It is released once its load is outlived.
    */
-  startRenewing(isOverdue: () => boolean): void {
-    this.term.held++;
-    this.isHeld = true;
-    this.renewEvery(this.leaseMs, isOverdue);
+  startRenewing(load: RenewedLoad): void {
+    this.load = load;
+    this.renewedAtMs = performance.now();
+    this.term.add(this);
   }
 
   stopRenewing(): void {
-    clearInterval(this.renewal);
-    if (this.isHeld) {
-      this.isHeld = false;
-      this.term.held--;
+    this.term.delete(this);
+  }
+
+  /** Renews the lease if a third of its term is over. */
+  renewIfDue(nowMs: number): void {
+    if (nowMs - this.renewedAtMs < this.leaseMs / 3) {
+      return;
     }
+    if (this.load?.isOutlived === true) {
+      void this.release();
+      return;
+    }
+    this.renewedAtMs = nowMs;
+    this.leaseMs = this.term.currentMs; // the process may hold more leases now
+    this.tier.renew(this.keys, this.token, this.leaseMs).then(
+      (isOurs) => isOurs || this.stopRenewing(),
+      () => {},
+    );
   }
 
   /** Releases a lease under which no loader has run. If Redis can't be asked, it is sent again later. Never rejects. */
@@ -57,29 +66,6 @@ export class Lease {
     return this.sendRelease(() => this.tier.releaseUnfilled(this.keys, this.token));
   }
 
-  /**
-   * Renews the lease at a third of its term.
-   * @param leaseMs the term for which the lease was taken, or last renewed, in milliseconds
-   */
-  private renewEvery(leaseMs: number, isOverdue: () => boolean): void {
-    clearInterval(this.renewal);
-    this.renewal = setInterval(() => {
-      if (isOverdue()) {
-        void this.release();
-        return;
-      }
-      const nextMs = this.term.currentMs;
-      this.tier.renew(this.keys, this.token, nextMs).then(
-        (isOurs) => isOurs || this.stopRenewing(),
-        () => {},
-      );
-      if (nextMs !== leaseMs) {
-        this.renewEvery(nextMs, isOverdue);
-      }
-    }, leaseMs / 3);
-    this.renewal.unref();
-  }
-
   private async sendRelease(send: () => Promise<void>): Promise<void> {
     this.stopRenewing();
     try {
@@ -92,24 +78,49 @@ export class Lease {
   }
 }
 
+/** The load of a renewed lease. */
+interface RenewedLoad {
+  /** Whether the loader runs too long to hold the lease. */
+  readonly isOutlived: boolean;
+}
+
 /** With every thousand leases that a process holds, a new lease lasts one more basic term, up to {@link MAX_TERMS}. */
 const LEASES_PER_TERM = 1000;
 const MAX_TERMS = 20;
 
 /**
- * Decides how long the leases of one process last unless they are renewed. A process that holds thousands of them at
- * once (a large batch load) takes them for longer, because to renew each of them twice a second would cost more than
- * the load itself. If such a process dies, others wait that much longer.
+ * The leases of one process whose loaders run: decides how long they last, and has them renewed, all by one timer. A
+ * process that holds thousands of them at once (a large batch load) takes them for longer, because to renew each of them
+ * twice a second would cost more than the load itself. If such a process dies, others wait that much longer.
  */
 export class LeaseTerm {
-  /** Number of leases whose loaders run in this process. */
-  held = 0;
+  private readonly held = new Set<Lease>();
+  private timer: NodeJS.Timeout | undefined;
 
   /** @param leaseMs the term of a lease in a process that holds few, in milliseconds */
   constructor(private readonly leaseMs: number) {}
 
   get currentMs(): number {
-    return this.leaseMs * Math.min(MAX_TERMS, 1 + Math.floor(this.held / LEASES_PER_TERM));
+    return this.leaseMs * Math.min(MAX_TERMS, 1 + Math.floor(this.held.size / LEASES_PER_TERM));
+  }
+
+  add(lease: Lease): void {
+    this.held.add(lease);
+    this.timer ??= setInterval(() => this.renewDue(), this.leaseMs / 12).unref();
+  }
+
+  delete(lease: Lease): void {
+    this.held.delete(lease);
+  }
+
+  /** The timer ends when it finds nothing to do: as a rule the next lease comes before that. */
+  private renewDue(): void {
+    if (this.held.size === 0) {
+      clearInterval(this.timer);
+      this.timer = undefined;
+    }
+    const nowMs = performance.now();
+    this.held.forEach((lease) => lease.renewIfDue(nowMs));
   }
 }
 

@@ -192,12 +192,17 @@ export class LoadDelivery {
     if (traced !== undefined) {
       fillIn(traced, outcome, isJoined, waitedMs);
     }
-    if (outcome.source === 'tier') {
-      this.recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs, outcome.loadMs);
-    } else {
-      this.recorder.miss(key, { stale: outcome.hadStale, collapsed: isJoined, stored: outcome.kept });
-    }
+    countOutcome(this.recorder, key, outcome, isJoined);
     return this.values.read(outcome.stored, options?.values);
+  }
+}
+
+/** Counts a call whose load has ended: a hit if a tier had the value. @param isJoined whether it was under way before */
+export function countOutcome(recorder: Recorder, key: CacheKey, outcome: LoadOutcome, isJoined: boolean): void {
+  if (outcome.source === 'tier') {
+    recorder.hit(key, outcome.tier, outcome.state, outcome.ttlMs, outcome.loadMs);
+  } else {
+    recorder.miss(key, { stale: outcome.hadStale, collapsed: isJoined, stored: outcome.kept });
   }
 }
 

@@ -1,33 +1,20 @@
-import { type ResolvedNamespace, toMs } from '../config/index.js';
+import { toMs } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
 import type { TracedOperation } from '../events/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
 import { REAL_TIME, WaitBudget } from '../redis/index.js';
-import {
-  checkLife,
-  entryLife,
-  type EntryOptions,
-  expectedKeptMs,
-  isRefreshDue,
-  jitteredTtlMs,
-  type Loader,
-  NotKept,
-  tagNames,
-} from './entry-options.js';
+import { checkLife, type EntryOptions, isRefreshDue, type Loader, tagNames } from './entry-options.js';
 import type { Flight, LoadFacts } from './flight.js';
 import type { Flights } from './flights.js';
-import { type FillGrant, type LeaseQueue, type LoadDecision, NEVER_ENOUGH_MS } from './lease-wait.js';
+import { type GrantedLoad, type LeaseQueue, NEVER_ENOUGH_MS } from './lease-wait.js';
 import { allowsStale, hasLimits, LoadDelivery, type LoadRequest } from './load-delivery.js';
+import type { LoadFiller } from './load-filler.js';
 import { LoadContext, loadScopes, recordWait, runTimed } from './loader-run.js';
-import { type LoadOutcome, outcomeOf, type ReadResult, type WrittenLoad } from './outcomes.js';
+import { type LoadOutcome, outcomeOf, type ReadResult } from './outcomes.js';
 import type { EntryReader } from './read.js';
 import type { Recorder } from './recorder.js';
 import type { CacheRuntime } from './runtime.js';
-import { LoadTags, type TagRegistry } from './tags.js';
 import { CacheContext } from './vary-by.js';
-import type { EntryWriter } from './write.js';
-
-type GrantedLoad = Extract<LoadDecision, { kind: 'load' }>;
 
 /**
  * Gets a value from L1, else from Redis, else from the loader, whose result is stored in Redis and L1.
@@ -196,7 +183,7 @@ export class LoadCoordinator {
     const { deadlineClock, leases } = this;
     const startedAtMs = deadlineClock.nowMs();
     try {
-      flight.describe(this.factsOf(request));
+      flight.describe(`${this.namespace}:${encodedKey}`, this.factsOf(options));
       let read: ReadResult | undefined;
       if (leases.missPredictor.readsFirst(minTtlMs)) {
         const finding = this.reader.find(encodedKey);
@@ -225,13 +212,13 @@ export class LoadCoordinator {
     }
   }
 
-  private factsOf<T>({ encodedKey, options }: LoadRequest<T>): LoadFacts {
+  /** @throws RangeError for a TTL or grace that is not a duration, CacheKeyError for a tag */
+  factsOf<T>(options: EntryOptions<T> | undefined): LoadFacts {
     const hardTimeout = options?.hardTimeout;
     if (options !== undefined) {
       checkLife(options);
     }
     return {
-      label: `${this.namespace}:${encodedKey}`,
       loadLifeMs: Math.max(this.runtime.loadLifeMs, hardTimeout === undefined ? 0 : toMs(hardTimeout)),
       check: this.reader.checks.of(options),
       values: options?.values,
@@ -270,19 +257,10 @@ export class LoadCoordinator {
       flight.endByTimeout(error);
       throw error;
     }
-    // remedy: lease-restarts-load
-    if (grant !== undefined && flight.isTainted) {
-      // The loader has not begun, so it will see all changes so far, for instance the expiry of this key. Later changes
-      // end the lease, and Redis refuses the fill.
-      this.flights.restart(key, flight);
-    }
     if (stale !== undefined) {
       this.recorder.refresh(stale.ttlMs);
     }
-    flight.beginLoad(grant !== undefined, stale);
-    if (this.flights.holdOffs.includes(key, this.runtime.clock.nowMs())) {
-      flight.taint();
-    }
+    this.flights.beginLoader(key, flight, grant !== undefined, stale, this.runtime.clock.nowMs());
   }
 
   /** Runs the loader and stores its result. If the loader throws, the result is the stale value, unless `staleIf` forbids. */
@@ -297,7 +275,7 @@ export class LoadCoordinator {
     const { values } = this.reader;
     const staleValue = stale === undefined ? undefined : values.read(stale.stored, options?.values);
     const context = new LoadContext(loadSignals, staleValue, [flight]);
-    grant?.lease.startRenewing(() => flight.isOutlived);
+    grant?.lease.startRenewing(flight);
     const tagging = this.filler.beginTags(flight.tags, options, grant);
     const tags = tagging instanceof Promise ? await budget.wait(tagging) : tagging;
     const startedAtMs = clock.nowMs();
@@ -336,98 +314,5 @@ export class LoadCoordinator {
     const { stored, kept } = filled ?? { stored: values.unkept(value, options?.values, false), kept: false };
     const isShareable = kept || (flight.joined !== undefined && values.isForSeveral(value, stored, options?.values));
     return { source: 'loader', stored, kept, isShareable, hadStale: stale !== undefined };
-  }
-}
-
-/** What a loader has returned. */
-interface LoadedValue<T> {
-  readonly key: string;
-  readonly value: T;
-  readonly flight: Flight;
-  /** How long the loader took, in milliseconds. */
-  readonly loadMs: number;
-}
-
-/** Stores the results of loads, and releases their leases. */
-export class LoadFiller {
-  constructor(
-    private readonly runtime: CacheRuntime,
-    private readonly policy: ResolvedNamespace,
-    private readonly writer: EntryWriter,
-    private readonly tags: TagRegistry,
-    private readonly recorder: Recorder,
-  ) {}
-
-  /**
-   * Requests the stamps of the tags together with the lease, at no further round trip: they are known when the loader
-   * starts.
-   * @throws RangeError for a TTL that is not a duration
-   */
-  requestStamps<T>(tags: readonly string[], options: EntryOptions<T> | undefined): void {
-    if (tags.length > 0 && this.runtime.redis !== undefined) {
-      this.tags.stamps(tags, expectedKeptMs(this.policy, options)).catch(() => {});
-    }
-  }
-
-  /** Reads the tags as they are before the loader starts: see `LoadTags.begin`. */
-  beginTags<T>(tags: readonly string[], options: EntryOptions<T> | undefined, grant: FillGrant | undefined) {
-    const keptMs = (): number => expectedKeptMs(this.policy, options);
-    return LoadTags.begin(this.runtime, this.tags, tags, grant && keptMs);
-  }
-
-  /**
-   * Stores the loader's result, or releases the lease.
-   * @param tags the result of {@link beginTags}
-   * @param grant the right to store the result in Redis; without it, only this process keeps the result
-   */
-  async store<T>(
-    loaded: LoadedValue<T>,
-    context: LoadContext,
-    options: EntryOptions<T> | undefined,
-    tags: LoadTags | undefined,
-    grant: FillGrant | undefined,
-  ): Promise<Pick<WrittenLoad, 'stored' | 'kept'>> {
-    const { key, value, flight, loadMs } = loaded;
-    let isComplete = false;
-    let isSuperseded = false;
-    try {
-      if (context.isSkipped || flight.isTainted) {
-        return { stored: this.writer.values.unkept(value, options?.values), kept: false };
-      }
-      const decided = entryLife(value, this.policy, options, context.chosenTtl);
-      if (decided instanceof NotKept) {
-        this.recorder.notKept(key, decided);
-        return { stored: this.writer.values.unkept(value, options?.values), kept: false };
-      }
-      const life = { ttlMs: jitteredTtlMs(decided.ttlMs, this.runtime.random), graceMs: decided.graceMs };
-      const ending = tags?.end(context.addedTags, grant !== undefined);
-      const loadedTags = ending instanceof Promise ? await ending : ending;
-      if (loadedTags === undefined) {
-        return { stored: this.writer.values.unkept(value, options?.values), kept: false };
-      }
-      const { names, tagVersions, stamps } = loadedTags;
-      const { values, flatten } = options ?? {};
-      // Without a spread: it would cost as much as a twentieth of the load.
-      const writing = this.writer.writeLoaded(
-        { key, value, life, flight, loadMs, tags: names, tagVersions, check: flight.check, values, flatten },
-        grant && (stamps.length === 0 ? grant : { lease: grant.lease, stamps: [...grant.stamps, ...stamps] }),
-      );
-      const { stored, kept, complete, superseded } = writing instanceof Promise ? await writing : writing;
-      isComplete = complete;
-      isSuperseded = superseded;
-      if (superseded) {
-        this.recorder.leaseLost();
-      }
-      if (kept) {
-        this.recorder.set(key, life.ttlMs, complete);
-      }
-      return { stored, kept };
-    } finally {
-      grant?.lease.stopRenewing();
-      if (!isComplete) {
-        // Superseded: the lease is gone already, and other calls may wait for another load that is under way.
-        void (isSuperseded ? grant?.lease.release() : grant?.lease.releaseUnfilled());
-      }
-    }
   }
 }

@@ -10,7 +10,9 @@ import { keyLayout } from '../keys/index.js';
 import { REAL_TIME, WaitBudget } from '../redis/index.js';
 import type { CacheRuntime } from './runtime.js';
 import { Flights } from './flights.js';
-import { LoadCoordinator, LoadFiller } from './load.js';
+import type { LoadParts } from './grouped-loads.js';
+import { LoadCoordinator } from './load.js';
+import { LoadFiller } from './load-filler.js';
 import { MissPredictor, LeaseQueue, ReplaceThrottle } from './lease-wait.js';
 import { EntryReader } from './read.js';
 import type { NamespaceView } from './process-view.js';
@@ -26,6 +28,7 @@ interface Namespace {
   readonly local: LocalTier;
   readonly reader: EntryReader;
   readonly loads: LoadCoordinator;
+  readonly loadParts: LoadParts;
   readonly setter: EntrySetter;
   readonly invalidator: Invalidator;
   readonly inspector: EntryInspector;
@@ -89,6 +92,7 @@ export function createNamespace(
   );
   const filler = new LoadFiller(runtime, policy, writer, tags, recorder);
   const loads = new LoadCoordinator(namespace, runtime, flights, reader, leases, filler, recorder);
+  const loadParts = { namespace, runtime, flights, reader, leases, filler, loads, recorder };
   const invalidator = new Invalidator(runtime, policy, flights, local, remote, tags, recorder);
   const setter = new EntrySetter(policy, config.enabled, flights, writer, tags, checks, invalidator);
   const inspector = new EntryInspector(namespace, runtime, policy, layout, flights, local, remote, tags);
@@ -98,5 +102,5 @@ export function createNamespace(
     loads: () => [...flights.slots].flatMap(([key, { load }]) => (load === undefined ? [] : [[key, load] as const])),
   };
   const checked = { local, layout, recorder };
-  return { local, reader, loads, setter, invalidator, inspector, view, recorder, checked };
+  return { local, reader, loads, loadParts, setter, invalidator, inspector, view, recorder, checked };
 }

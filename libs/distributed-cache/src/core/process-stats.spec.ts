@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it, vi } from 'vitest';
-import { cacheForTest } from '../../../../test/support/cache-for-test.js';
+import { cacheForTest, fillJournal } from '../../../../test/support/cache-for-test.js';
 import { channelOf, untilInvalidation } from '../../../../test/support/channel-for-test.js';
 import { proxyTo, redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { CacheEventMap, ProcessMetricsWire } from '../events/index.js';
@@ -61,9 +61,10 @@ describe('the metrics of a process', () => {
     const cache = cacheForTest({ redis: { host: '127.0.0.1', port: 1 } });
     const told = vi.fn();
     cache.events.on('journalFull', told);
-    const keys = Array.from({ length: 100_001 }, (_, index) => `key:${index}`);
     await cache.connect();
-    await cache.getCache('users').deleteMany(keys);
+    fillJournal(cache, 'users', 'keys');
+    expect(wireOf(cache)).toMatchObject({ journal_overflows: 0, journal_entries: 100_000 });
+    await cache.getCache('users').delete('key');
     expect(wireOf(cache)).toMatchObject({ journal_overflows: 1, journal_entries: 1 });
     expect(told.mock.calls).toEqual([[{ namespace: 'users' }]]);
   });

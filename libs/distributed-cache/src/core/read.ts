@@ -79,13 +79,22 @@ export class EntryReader {
     }
     const group = this.flights.beginGroup(keys);
     try {
-      const lookups = await remote.reads.findMany(keys);
-      return await allOf(
-        keys.map((key, index) => this.checkAndKeep(key, lookups[index] ?? UNREACHABLE, group.flightOf(key))),
-      );
+      return await this.readFor(keys.map((encodedKey) => ({ encodedKey, flight: group.flightOf(encodedKey) })));
     } finally {
       this.flights.endGroup(group);
     }
+  }
+
+  /** Reads several keys, each for a flight that has begun; otherwise like {@link readMany}. */
+  async readFor(
+    reads: readonly { readonly encodedKey: string; readonly flight: Watched }[],
+  ): Promise<readonly ReadResult[]> {
+    const lookups = await this.remote?.reads.findMany(reads.map(({ encodedKey }) => encodedKey));
+    return allOf(
+      reads.map(({ encodedKey, flight }, index) =>
+        this.checkAndKeep(encodedKey, lookups?.[index] ?? UNREACHABLE, flight),
+      ),
+    );
   }
 
   /**

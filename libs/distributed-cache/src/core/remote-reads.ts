@@ -10,6 +10,21 @@ import type { RedisRuntime } from './runtime.js';
 import { type HeldStamp, stampedAtMs } from './stamps.js';
 import type { TagRegistry } from './tags.js';
 
+/** A piece of a batch of leases: each is two commands. */
+const LEASE_PIECE: PieceLimits<string> = { maxItems: 250, maxBytes: Infinity, bytesOf: () => 0 };
+
+type Taken = Awaited<ReturnType<RedisTier['take']>>;
+
+const NOT_TAKEN: Taken = { owner: undefined, bytes: null, refusal: undefined };
+
+/** The circumstances under which a lease was requested. */
+interface Asked {
+  readonly stamp: string;
+  readonly atMs: number;
+  readonly wasJournalled: boolean;
+  readonly isFirstRead: boolean;
+}
+
 /**
  * Looks up the entries of one namespace in Redis, with or without an attempt to take the lease of the key; a part of
  * `RemoteTier`. No method throws.
@@ -117,36 +132,95 @@ export class RemoteReads {
    * @param isFirstRead the key has not been read before in this load, so an unreadable entry is reported here
    */
   async acquire(key: string, isFirstRead: boolean): Promise<LeaseAttempt> {
-    const { leaseTerm, pendingReleases, connection } = this.redis;
-    const keys = this.layout.entryKeys(key);
-    const token = `${this.processId}:${++this.attempts}`;
-    const lease = new Lease(this.tier, keys, token, leaseTerm, pendingReleases);
+    const lease = this.newLease(key);
     const wasJournalled = this.validity.isJournalled(key);
     let isAsked = false;
     try {
       const stamp = this.stamp.held ?? (await this.stamp.current());
-      const askedAtMs = connection.deadlineClock.nowMs();
+      const atMs = this.redis.connection.deadlineClock.nowMs();
       isAsked = true;
-      const { owner, bytes, refusal } = await this.tier.take(keys, token, lease.leaseMs);
-      if (refusal !== undefined) {
-        this.faults.report('get', refusal);
-      }
-      const entry = bytes === null ? undefined : await this.readable(keys.valueKey, bytes, askedAtMs, isFirstRead);
-      const checking = this.validity.lookupOf(key, entry, stamp, wasJournalled);
-      return {
-        lookup: checking instanceof Promise ? await checking : checking,
-        lease: owner === token ? lease : undefined,
-        owner,
-        isHeldOff: owner === HOLD_OFF,
-        isRefused: refusal !== undefined,
-      };
+      const taken = await this.tier.take(lease.keys, lease.token, lease.leaseMs);
+      return await this.attemptOf(key, lease, taken, { stamp, atMs, wasJournalled, isFirstRead });
     } catch (error) {
-      if (isAsked && !isUnsent(error)) {
-        // The lease may have been taken without an answer. Other processes would then wait for a load that does not run.
-        void lease.release();
-      }
-      return { lookup: this.unreachable(error), lease: undefined, owner: undefined, isHeldOff: false, isRefused: true };
+      return this.failedAttempt([lease], isAsked, error);
     }
+  }
+
+  /** As {@link acquire}, for several keys that have been read before, in pieces; by key. */
+  async acquireMany(keys: readonly string[]): Promise<ReadonlyMap<string, LeaseAttempt>> {
+    const attempts = new Map<string, LeaseAttempt>();
+    const groups = this.tier.groups(keys, (key) => this.layout.valueKey(key));
+    await byPieces(groups, LEASE_PIECE, async (piece, isPiece) => {
+      const leases = piece.map((key) => this.newLease(key));
+      for (const [index, attempt] of (await this.acquirePiece(piece, leases, isPiece)).entries()) {
+        attempts.set(piece[index] ?? '', attempt);
+      }
+    });
+    return attempts;
+  }
+
+  private async acquirePiece(
+    keys: readonly string[],
+    leases: readonly Lease[],
+    isPiece: boolean,
+  ): Promise<readonly LeaseAttempt[]> {
+    const wereJournalled = this.validity.journalledOf(keys);
+    let isAsked = false;
+    try {
+      const stamp = this.stamp.held ?? (await this.stamp.current());
+      const atMs = this.redis.connection.deadlineClock.nowMs();
+      isAsked = true;
+      const taken = await this.tier.takeMany(leases, isPiece);
+      return await allOf(
+        leases.map((lease, index) => {
+          const key = keys[index] ?? '';
+          const asked = { stamp, atMs, wasJournalled: wereJournalled.has(key), isFirstRead: false };
+          return this.attemptOf(key, lease, taken[index] ?? NOT_TAKEN, asked);
+        }),
+      );
+    } catch (error) {
+      const failed = this.failedAttempt(leases, isAsked, error);
+      return keys.map(() => failed);
+    }
+  }
+
+  private newLease(key: string): Lease {
+    const { leaseTerm, pendingReleases } = this.redis;
+    const token = `${this.processId}:${++this.attempts}`;
+    return new Lease(this.tier, this.layout.entryKeys(key), token, leaseTerm, pendingReleases);
+  }
+
+  private attemptOf(
+    key: string,
+    lease: Lease,
+    { owner, bytes, refusal }: Taken,
+    { stamp, atMs, wasJournalled, isFirstRead }: Asked,
+  ): LeaseAttempt | Promise<LeaseAttempt> {
+    if (refusal !== undefined) {
+      this.faults.report('get', refusal);
+    }
+    const attempt = (lookup: RemoteLookup): LeaseAttempt => ({
+      lookup,
+      lease: owner === lease.token ? lease : undefined,
+      owner,
+      isHeldOff: owner === HOLD_OFF,
+      isRefused: refusal !== undefined,
+    });
+    const finding =
+      bytes === null
+        ? this.validity.lookupOf(key, undefined, stamp, wasJournalled)
+        : this.readable(lease.keys.valueKey, bytes, atMs, isFirstRead).then((entry) =>
+            this.validity.lookupOf(key, entry, stamp, wasJournalled),
+          );
+    return finding instanceof Promise ? finding.then(attempt) : attempt(finding);
+  }
+
+  private failedAttempt(leases: readonly Lease[], isAsked: boolean, error: unknown): LeaseAttempt {
+    if (isAsked && !isUnsent(error)) {
+      // The lease may have been taken without an answer. Other processes would then wait for a load that does not run.
+      leases.forEach((lease) => void lease.release());
+    }
+    return { lookup: this.unreachable(error), lease: undefined, owner: undefined, isHeldOff: false, isRefused: true };
   }
 
   /** Whether a load of this key has ended without a value to store a moment ago; `undefined` when Redis can't be asked. */

@@ -11,11 +11,19 @@ import { type TagRegistry, touchStamps } from './tags.js';
 
 const PIECE_BYTES = 512 * 1024;
 
-const WRITE_PIECE: PieceLimits<{ readonly textBytes: number }> = {
+/** A piece of a batch of writes. */
+export const WRITE_PIECE: PieceLimits<{ readonly textBytes: number }> = {
   maxItems: 250,
   maxBytes: PIECE_BYTES,
   bytesOf: ({ textBytes }) => textBytes,
 };
+
+/** A loaded value that is to be stored under its lease. */
+interface LoadedWrite {
+  readonly key: string;
+  readonly lease: Lease;
+  readonly write: RemoteWrite;
+}
 
 const DELETE_PIECE: PieceLimits<string> = {
   maxItems: 500,
@@ -112,16 +120,35 @@ export class RemoteTier {
 
   /** Stores a loaded value under a lease. @returns `superseded` when a `set`, a deletion or another load came first */
   fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'superseded'> {
-    return this.tier.fill(this.layout.entryKeys(key), lease.token, this.entryOf(write)).then(
+    return this.tier.fill(lease.keys, lease.token, this.entryOf(write)).then(
       (isStored) => (isStored ? 'done' : 'superseded'),
-      (error) => {
-        const outcome = this.faults.outcomeOfFailure('set', error);
-        if (outcome === 'unknown') {
-          this.journal(key);
-        }
-        return outcome;
-      },
+      (error) => this.outcomeOfFailedFill(error, [key]),
     );
+  }
+
+  /** As {@link fill}, for several values, in one write for each server; the outcomes by key. */
+  async fillMany(
+    fills: readonly LoadedWrite[],
+    isPiece: boolean,
+  ): Promise<ReadonlyMap<string, WriteOutcome | 'superseded'>> {
+    const outcomes = new Map<string, WriteOutcome | 'superseded'>();
+    const fillGroup = async (group: readonly LoadedWrite[]): Promise<void> => {
+      try {
+        const areStored = await this.tier.fillMany(
+          group.map(({ lease, write }) => ({ keys: lease.keys, token: lease.token, entry: this.entryOf(write) })),
+          isPiece,
+        );
+        group.forEach(({ key }, index) => outcomes.set(key, areStored[index] === true ? 'done' : 'superseded'));
+      } catch (error) {
+        const outcome = this.outcomeOfFailedFill(
+          error,
+          group.map(({ key }) => key),
+        );
+        group.forEach(({ key }) => outcomes.set(key, outcome));
+      }
+    };
+    await Promise.all(this.tier.groups(fills, ({ lease }) => lease.keys.valueKey).map(fillGroup));
+    return outcomes;
   }
 
   /**
@@ -228,6 +255,14 @@ export class RemoteTier {
   /** Reads everything about an entry except its value. @throws the tier's errors */
   inspect(key: string): Promise<InspectedEntry> {
     return this.tier.inspect(this.layout.entryKeys(key));
+  }
+
+  private outcomeOfFailedFill(error: unknown, keys: readonly string[]): WriteOutcome {
+    const outcome = this.faults.outcomeOfFailure('set', error);
+    if (outcome === 'unknown') {
+      keys.forEach((key) => this.journal(key));
+    }
+    return outcome;
   }
 
   private afterStoring(key: string, outcome: WriteOutcome, position: number): void {

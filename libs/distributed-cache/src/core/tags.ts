@@ -261,7 +261,7 @@ export class TagRegistry {
 }
 
 /** The tags of a loaded value, as it is stored. */
-interface LoadedTags {
+export interface LoadedTags {
   readonly names: readonly string[];
   readonly tagVersions: readonly TagVersion[] | undefined;
   readonly stamps: readonly Stamp[];

@@ -2,7 +2,7 @@ import type { Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
 import { DeferredJson } from '../local/index.js';
-import { allOf, type WaitBudget } from '../redis/index.js';
+import { allOf, inPieces, type WaitBudget } from '../redis/index.js';
 import type { BegunEntry, EntryEncoder, EntryToWrite, PreparedEntry } from './encode.js';
 import { entryLife, type EntryOptions, NotKept, tagNames } from './entry-options.js';
 import type { Flights } from './flights.js';
@@ -10,7 +10,7 @@ import type { Invalidator } from './invalidate.js';
 import type { FillGrant } from './lease-wait.js';
 import { type LocalTier, type LocalValues, withSpare } from './local-tier.js';
 import type { WrittenEntry, WrittenLoad, RemoteWrite, WriteOutcome } from './outcomes.js';
-import type { RemoteTier } from './remote-tier.js';
+import { type RemoteTier, WRITE_PIECE } from './remote-tier.js';
 import type { TagRegistry } from './tags.js';
 import type { ValueChecks } from './value-check.js';
 
@@ -146,6 +146,61 @@ export class EntryWriter {
       : this.fill(entry, preparing, grant);
   }
 
+  /**
+   * Stores loaded values, as {@link writeLoaded} does, in pieces. A value is encoded when its piece is cut, so the
+   * memory for the encoded values is limited.
+   */
+  async writeManyLoaded<Load extends LoadToStore>(
+    loads: readonly Load[],
+    onWritten: (load: Load, written: WrittenLoad) => void,
+  ): Promise<void> {
+    const { encoder } = this;
+    const begin = function* (): Generator<BegunLoad<Load>> {
+      for (const load of loads) {
+        yield { load, begun: encoder.begin(load.entry, false) };
+      }
+    };
+    const bytesOf = ({ begun }: BegunLoad<Load>): number =>
+      begun === undefined || begun instanceof Promise ? 0 : begun.textBytes;
+    await inPieces(begin(), { ...WRITE_PIECE, bytesOf }, async (piece) => {
+      const prepared: readonly (PreparedEntry | undefined)[] = await allOf(
+        piece.map(({ begun }) =>
+          begun instanceof Promise
+            ? begun.then((each) => each && encoder.complete(each))
+            : begun && encoder.complete(begun),
+        ),
+      );
+      const outcomes = await this.fillMany(piece, prepared, piece.length < loads.length);
+      for (const [index, { load }] of piece.entries()) {
+        const each = prepared[index];
+        onWritten(
+          load,
+          each === undefined
+            ? this.refusedLoad(load.entry)
+            : this.finishLoad(each, outcomes.get(load.entry.key) ?? (this.remote === undefined ? 'done' : 'unsent')),
+        );
+      }
+    });
+  }
+
+  private async fillMany(
+    piece: readonly { readonly load: LoadToStore }[],
+    prepared: readonly (PreparedEntry | undefined)[],
+    isPiece: boolean,
+  ): Promise<ReadonlyMap<string, WriteOutcome | 'superseded'>> {
+    const fills = piece.flatMap(({ load: { entry, grant } }, index) => {
+      const each = prepared[index];
+      return each === undefined || grant === undefined || entry.flight.isTainted
+        ? []
+        : [{ key: entry.key, lease: grant.lease, write: writeOf(each, grant.stamps) }];
+    });
+    return fills.length === 0 || this.remote === undefined ? new Map() : this.remote.fillMany(fills, isPiece);
+  }
+
+  private refusedLoad(entry: EntryToWrite): WrittenLoad {
+    return { ...refused(entry), stored: this.values.unkept(entry.value, entry.values) };
+  }
+
   /** Stores a value that a caller passed to `set`. */
   async write(entry: EntryToWrite): Promise<WrittenEntry> {
     const preparing = this.encoder.prepare(entry, true);
@@ -179,7 +234,7 @@ export class EntryWriter {
   ): WrittenLoad | Promise<WrittenLoad> {
     const { remote } = this;
     if (prepared === undefined) {
-      return { ...refused(entry), stored: this.values.unkept(entry.value, entry.values) };
+      return this.refusedLoad(entry);
     }
     if (remote === undefined || grant === undefined || entry.flight.isTainted) {
       return this.finishLoad(prepared, remote === undefined ? 'done' : 'unsent');
@@ -290,6 +345,17 @@ export class EntryWriter {
     }
     return { kept: true, superseded: false, complete: outcome === 'done' };
   }
+}
+
+/** A loaded value that is to be stored: in Redis with a grant, without one only in this process. */
+export interface LoadToStore {
+  readonly entry: EntryToWrite;
+  readonly grant: FillGrant | undefined;
+}
+
+interface BegunLoad<Load> {
+  readonly load: Load;
+  readonly begun: BegunEntry | undefined | Promise<BegunEntry | undefined>;
 }
 
 function writeOf({ entry, payload, sealing }: PreparedEntry, stamps: readonly Stamp[]): RemoteWrite {

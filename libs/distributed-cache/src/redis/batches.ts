@@ -17,7 +17,7 @@ const PARALLEL_PIECES = 2;
  * Cuts a batch into pieces, in order. An item that is larger than a piece is a piece of its own. A piece is cut when it
  * is asked for, by the limits of that moment.
  */
-function* piecesOf<Item>(items: readonly Item[], limits: PieceLimits<Item>): Generator<readonly Item[]> {
+function* piecesOf<Item>(items: Iterable<Item>, limits: PieceLimits<Item>): Generator<readonly Item[]> {
   let piece: Item[] = [];
   let bytes = 0;
   for (const item of items) {
@@ -38,12 +38,15 @@ function* piecesOf<Item>(items: readonly Item[], limits: PieceLimits<Item>): Gen
 /**
  * Works on the pieces of a batch in order, {@link PARALLEL_PIECES} at a time. A batch of any size thus takes no more of
  * the queue than that, and each piece has a deadline of its own.
+ * @param items are taken when their piece is cut
  * @param work must not reject
  */
-async function inPieces<Item>(
-  pieces: Iterator<readonly Item[]>,
+export async function inPieces<Item>(
+  items: Iterable<Item>,
+  limits: PieceLimits<Item>,
   work: (piece: readonly Item[]) => Promise<void>,
 ): Promise<void> {
+  const pieces = piecesOf(items, limits);
   const run = async (): Promise<void> => {
     for (let next = pieces.next(); next.done !== true; next = pieces.next()) {
       await work(next.value);
@@ -62,7 +65,7 @@ export async function byPieces<Item>(
   work: (piece: readonly Item[], isPiece: boolean) => Promise<void>,
 ): Promise<void> {
   await Promise.all(
-    groups.map((group) => inPieces(piecesOf(group, limits), (piece) => work(piece, piece.length < group.length))),
+    groups.map((group) => inPieces(group, limits, (piece) => work(piece, piece.length < group.length))),
   );
 }
 

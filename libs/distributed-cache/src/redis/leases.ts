@@ -13,6 +13,7 @@ import {
   requireDone,
   runScript,
   scriptOf,
+  sendTogether,
   type Outcomes,
   type Request,
   type ScriptArguments,
@@ -58,23 +59,20 @@ export class Leases {
   constructor(private readonly connection: RedisConnection) {}
 
   acquire(keys: EntryKeys, token: string, leaseMs: number): Promise<LeaseAttempt> {
-    const { refusals, topology } = this.connection;
-    const { name } = topology.nodeOf(keys.valueKey);
-    const forbidden = refusals.forbidsScripts(name);
-    if (forbidden !== undefined) {
-      const refusal = new TierReplyError('TAKE', forbidden.reply, forbidden.command, true);
-      return this.connection.request('TAKE', keys.valueKey, () => readWithoutLease(keys, refusal));
-    }
-    return this.connection.request('TAKE', keys.valueKey, (client) => {
-      const acquiring = isDirect(client) && !refusals.areScriptsRefused(name) ? acquire : acquireByScript;
-      return observed(acquiring(client, keys, token, leaseMs), ({ refusal }) => {
-        if (refusal !== undefined) {
-          refusals.note(refusal, name);
-        } else if (refusals.areAny) {
-          refusals.succeed('TAKE', name);
-        }
-      });
-    });
+    return this.connection.request('TAKE', keys.valueKey, (client) => this.acquiring(client, keys, token, leaseMs));
+  }
+
+  /** Acquires leases of one server, in one write. */
+  acquireMany(
+    wanted: readonly { readonly keys: EntryKeys; readonly token: string; readonly leaseMs: number }[],
+    isPiece: boolean,
+  ): Promise<LeaseAttempt[]> {
+    const send = (client: RedisClient): Promise<LeaseAttempt[]> =>
+      sendTogether(
+        client,
+        wanted.map(({ keys, token, leaseMs }) => this.acquiring(client, keys, token, leaseMs)),
+      );
+    return this.connection.run('TAKE', send, wanted[0]?.keys.valueKey, { isPiece });
   }
 
   /** Renews a lease. @returns whether this process still holds it */
@@ -90,6 +88,23 @@ export class Leases {
   /** Releases a lease of this process; a lease of another process is left alone. */
   release(keys: EntryKeys, token: string): Promise<void> {
     return this.connection.request('RELEASE', keys.leaseKey, (client) => release(client, keys, token), ENDS_WORK);
+  }
+
+  private acquiring(client: RedisClient, keys: EntryKeys, token: string, leaseMs: number): Request<LeaseAttempt> {
+    const { refusals, topology } = this.connection;
+    const { name } = topology.nodeOf(keys.valueKey);
+    const forbidden = refusals.forbidsScripts(name);
+    if (forbidden !== undefined) {
+      return readWithoutLease(keys, new TierReplyError('TAKE', forbidden.reply, forbidden.command, true));
+    }
+    const acquiring = isDirect(client) && !refusals.areScriptsRefused(name) ? acquire : acquireByScript;
+    return observed(acquiring(client, keys, token, leaseMs), ({ refusal }) => {
+      if (refusal !== undefined) {
+        refusals.note(refusal, name);
+      } else if (refusals.areAny) {
+        refusals.succeed('TAKE', name);
+      }
+    });
   }
 
   private renewDue(): void {

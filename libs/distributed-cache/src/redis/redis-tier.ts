@@ -15,10 +15,10 @@ import {
 } from './entry-commands.js';
 import type { EntryKeys } from '../keys/index.js';
 import { hasEnded, type LeaseAttempt, Leases, markEnded } from './leases.js';
-import { inOneWrite, type RedisClient } from './redis-client.js';
+import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import type { SendCost } from './send-queue.js';
-import { sendRequest, type Request } from './send.js';
+import { sendRequest, sendTogether, type Request } from './send.js';
 import {
   inspectEntry,
   StoredEntries,
@@ -129,13 +129,24 @@ export class RedisTier {
    * @returns false if the process no longer holds the lease: a `set` or a deletion came first
    */
   fill(keys: EntryKeys, token: string, entry: EntryToStore): Promise<boolean> {
-    const filling = this.connection.request(
+    return this.request('FILL', keys.valueKey, (client) => this.filling(client, { keys, token, entry }), {
+      bytes: entry.payload.bytes.length,
+      isUrgent: true,
+    });
+  }
+
+  /** As {@link fill}, for values of one server, in one write. @returns for each, in order, whether it is stored */
+  fillMany(fills: readonly Fill[], isPiece: boolean): Promise<readonly boolean[]> {
+    return this.change(
       'FILL',
-      keys.valueKey,
-      (client) => fill(client, keys, token, this.stored.seal(keys, entry), redisLifeMs(entry)),
-      { bytes: entry.payload.bytes.length, isUrgent: true },
+      fills.map(({ keys }) => keys.valueKey),
+      (client) =>
+        sendTogether(
+          client,
+          fills.map((each) => this.filling(client, each)),
+        ),
+      { bytes: sumOfBytes(fills.map(({ entry }) => entry)), isUrgent: true, isPiece },
     );
-    return this.afterChange('FILL', [keys.valueKey], filling);
   }
 
   /** Stores a value, and ends the lease of a load under way for this key. */
@@ -149,16 +160,15 @@ export class RedisTier {
    * Stores several values on one server, in one round trip, and ends the leases of the loads under way for these keys.
    */
   async setMany(entries: readonly (readonly [keys: EntryKeys, entry: EntryToStore])[], isPiece = false): Promise<void> {
-    const valueKeys = entries.map(([{ valueKey }]) => valueKey);
-    const bytes = entries.reduce((sum, [, { payload }]) => sum + payload.bytes.length, 0);
     await this.change(
       'SET',
-      valueKeys,
+      entries.map(([{ valueKey }]) => valueKey),
       (client) =>
-        inOneWrite(client, () =>
-          Promise.all(entries.map(([keys, entry]) => sendRequest(client, this.putting(client, keys, entry)))),
+        sendTogether(
+          client,
+          entries.map(([keys, entry]) => this.putting(client, keys, entry)),
         ),
-      { bytes, isPiece },
+      { bytes: sumOfBytes(entries.map(([, entry]) => entry)), isPiece },
     );
   }
 
@@ -204,6 +214,14 @@ export class RedisTier {
    */
   take(keys: EntryKeys, token: string, leaseMs: number): Promise<LeaseAttempt> {
     return this.leases.acquire(keys, token, leaseMs);
+  }
+
+  /** As {@link take}, for keys of one server, in one write. */
+  takeMany(
+    wanted: readonly { readonly keys: EntryKeys; readonly token: string; readonly leaseMs: number }[],
+    isPiece: boolean,
+  ): Promise<LeaseAttempt[]> {
+    return this.leases.acquireMany(wanted, isPiece);
   }
 
   /** Renews a lease. @returns whether this process still holds it */
@@ -290,6 +308,10 @@ export class RedisTier {
     return put(client, keys, this.stored.seal(keys, entry), redisLifeMs(entry));
   }
 
+  private filling(client: RedisClient, { keys, token, entry }: Fill): Request<boolean> {
+    return fill(client, keys, token, this.stored.seal(keys, entry), redisLifeMs(entry));
+  }
+
   /** Sends a request that changes one key. */
   private request<Result>(
     operation: string,
@@ -312,6 +334,17 @@ export class RedisTier {
   private afterChange<Result>(operation: string, keys: readonly string[], changing: Promise<Result>): Promise<Result> {
     return changing.then((result) => this.afterOwnChange(operation, keys)?.then(() => result) ?? result);
   }
+}
+
+/** A loaded value, and the token of the lease under which it is stored. */
+export interface Fill {
+  readonly keys: EntryKeys;
+  readonly token: string;
+  readonly entry: EntryToStore;
+}
+
+function sumOfBytes(entries: readonly EntryToStore[]): number {
+  return entries.reduce((sum, { payload }) => sum + payload.bytes.length, 0);
 }
 
 /** `PX` takes whole milliseconds, at least one. */

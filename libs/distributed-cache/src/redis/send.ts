@@ -240,6 +240,11 @@ export function sendRequest<Result>(client: RedisClient, request: Request<Result
   return new Promise((resolve, reject) => ask(client, request, { onReply: resolve, onFailure: reject }));
 }
 
+/** Sends requests in one write. @returns their results, in order; rejects with the first failure */
+export function sendTogether<Result>(client: RedisClient, requests: readonly Request<Result>[]): Promise<Result[]> {
+  return Promise.all(inOneWrite(client, () => requests.map((request) => sendRequest(client, request))));
+}
+
 /** The same request, with a request to send in its place if it fails and names none itself. */
 export function orElse<Result>(
   request: Request<Result>,
