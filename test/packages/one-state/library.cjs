@@ -1,6 +1,7 @@
 /** A library in CommonJS, as TypeScript compiles it: it brings a module with the cache, a decorated service, and a class. */
 const { Injectable, Module } = require('@nestjs/common');
 const required = require('nestjs-distributed-cache');
+const requiredHttp = require('nestjs-distributed-cache/http');
 
 class CommonJsService {
   runs = 0;
@@ -41,4 +42,4 @@ function decorate(type, name, decorator) {
   Object.defineProperty(type.prototype, name, method);
 }
 
-module.exports = { CommonJsService, decorate, LibraryModule, Money, required };
+module.exports = { CommonJsService, decorate, LibraryModule, Money, required, requiredHttp };

@@ -7,12 +7,18 @@ import assert from 'node:assert/strict';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import * as imported from 'nestjs-distributed-cache';
+import * as importedHttp from 'nestjs-distributed-cache/http';
 import library from './library.cjs';
 
-const { CommonJsService, decorate, LibraryModule, Money, required } = library;
+const { CommonJsService, decorate, LibraryModule, Money, required, requiredHttp } = library;
 
-for (const [name, value] of Object.entries(imported)) {
-  assert.equal(required[name], value, `${name} is another one for require than for import`);
+for (const [names, others] of [
+  [imported, required],
+  [importedHttp, requiredHttp],
+]) {
+  for (const [name, value] of Object.entries(names)) {
+    assert.equal(others[name], value, `${name} is another one for require than for import`);
+  }
 }
 
 class EsmService {

@@ -24,18 +24,18 @@ const fail = (): never => {
 const MISTAKES: Record<string, { options: EntryOptions<Token>; reason: string; error?: unknown }> = {
   'a ttl function that gives 0': {
     options: { ttl: ({ expiresIn }) => expiresIn - 60 },
-    reason: 'The value is not cached: its ttl is not longer than 0',
+    reason: 'its ttl is not longer than 0',
   },
   'a ttl function that gives less than 0': {
     options: { ttl: ({ expiresIn }) => expiresIn - 100 },
-    reason: 'The value is not cached: its ttl is not a duration',
+    reason: 'its ttl is not a duration',
   },
-  'a ttl function that throws': { options: { ttl: fail }, reason: 'The value is not cached: ttl threw TypeError' },
+  'a ttl function that throws': { options: { ttl: fail }, reason: 'ttl threw TypeError' },
   'a ttl function that returns a promise': {
     options: { ttl: (async () => fail()) as unknown as () => number },
-    reason: 'The value is not cached: its ttl is not a duration',
+    reason: 'its ttl is not a duration',
   },
-  'a cacheIf that throws': { options: { cacheIf: fail }, reason: 'The value is not cached: cacheIf threw TypeError' },
+  'a cacheIf that throws': { options: { cacheIf: fail }, reason: 'cacheIf threw TypeError' },
   'a cacheIf that returns a promise': {
     options: { cacheIf: (async () => fail()) as unknown as () => boolean },
     reason: 'The value is not cached: cacheIf returned a promise, write a function that is not async',
@@ -61,8 +61,8 @@ describe.each(TIERS)('a call that has succeeded (%s)', (_tiers, tiers) => {
       expect(await cache.getOrSetMany(['many'], async () => [token], options)).toEqual([token]);
       expect(await cache.lookup('key')).toEqual({ state: 'miss' });
       expect(told).toMatchObject([
-        { namespace: 'tokens', key: 'key', reason },
-        { key: 'many', reason },
+        { namespace: 'tokens', key: 'key', reason: expect.stringContaining(reason) as unknown },
+        { key: 'many', reason: expect.stringContaining(reason) as unknown },
       ]);
       expect(load).toHaveBeenCalledTimes(1);
     },
@@ -76,7 +76,7 @@ describe.each(TIERS)('a call that has succeeded (%s)', (_tiers, tiers) => {
         await cache.set('key', { expiresIn: 3600 });
         told.length = 0;
         expect(await setting()).toBe(false);
-        expect(told).toMatchObject([{ namespace: 'tokens', key: 'key', reason }]);
+        expect(told).toMatchObject([{ key: 'key', reason: expect.stringContaining(reason) as unknown }]);
         expect(await cache.lookup('key')).toEqual({ state: 'miss' });
       }
     },

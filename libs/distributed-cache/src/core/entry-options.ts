@@ -215,7 +215,7 @@ export function entryLife<T>(
   try {
     ofResult ??= typeof ttl === 'function' ? ttl(value) : undefined;
   } catch (error) {
-    return NotKept.dueTo(`ttl threw ${nameOf(error)}`, error);
+    return NotKept.dueTo(`ttl threw ${nameOf(error)}. Make it return a duration for every result`, error);
   }
   const graceMs = grace === undefined ? namespace.graceMs : toMs(grace);
   if (ofResult === undefined) {
@@ -225,10 +225,12 @@ export function entryLife<T>(
   }
   if (!isDuration(ofResult)) {
     ignoreRejection(ofResult);
-    return NotKept.dueTo('its ttl is not a duration');
+    return NotKept.dueTo('its ttl is not a duration. Return seconds, or a text with its unit');
   }
   const ttlMs = toMs(ofResult);
-  return ttlMs < 1 ? NotKept.dueTo('its ttl is not longer than 0') : { ttlMs, graceMs };
+  return ttlMs < 1
+    ? NotKept.dueTo('its ttl is not longer than 0. Return a longer one, or refuse the result with cacheIf')
+    : { ttlMs, graceMs };
 }
 
 /** Why `cacheIf` refuses a value; `undefined` if it accepts the value. */
@@ -241,7 +243,7 @@ function refusalOf<T>(cacheIf: (value: T) => unknown, value: T): NotKept | undef
     }
     return verdict ? undefined : new NotKept(undefined);
   } catch (error) {
-    return NotKept.dueTo(`cacheIf threw ${nameOf(error)}`, error);
+    return NotKept.dueTo(`cacheIf threw ${nameOf(error)}. Make it return true or false for every result`, error);
   }
 }
 

@@ -104,7 +104,7 @@ export class CacheLogger {
       ),
       events.on('dimensionMissing', ({ namespace, caller, dimensions }) =>
         logger.warn(
-          `cache_dimension_missing ${namespace} ${caller} is not cached: the request has no ${dimensions.join()}`,
+          `cache_dimension_missing ${namespace} ${caller} is not cached: the request has no ${dimensions.join()}. Set it with CacheContextInterceptor, CacheContext.run() or the option \`context\``,
         ),
       ),
       events.on('decoratedCallUncached', ({ namespace, caller, effect, reason }) =>
@@ -154,7 +154,7 @@ export class CacheLogger {
   private logRefused({ namespace, key, caller, reason, className }: CacheEventMap['valueRefused']): void {
     const line = `${describeKey(key, caller)}: ${reason}`;
     if (className === undefined) {
-      this.logRepeated(`cache_value_refused ${namespace}`, line);
+      this.logRepeated(`cache_value_refused ${namespace}`, line, caller);
     } else if (!this.refusedClasses.has(`${namespace} ${className}`)) {
       this.refusedClasses.add(`${namespace} ${className}`);
       this.logger.warn(`cache_value_refused ${namespace} ${line}`);
@@ -167,15 +167,17 @@ export class CacheLogger {
     this.logRepeated(`${name} ${namespace}`, error instanceof CacheError ? error.message : error.name);
   }
 
-  private logRepeated(what: string, detail: string): void {
+  /** @param caller the decorated method, if the fault is one of its own: another method has another fault */
+  private logRepeated(what: string, detail: string, caller = ''): void {
     const nowMs = performance.now();
-    const fault = this.faults.get(what);
+    const name = `${what} ${caller}`;
+    const fault = this.faults.get(name);
     if (fault !== undefined && nowMs - fault.lastAtMs < REPEAT_AFTER_MS) {
       fault.unlogged++;
       return;
     }
     const unlogged = fault?.unlogged ?? 0;
-    this.faults.set(what, { lastAtMs: nowMs, unlogged: 0 });
+    this.faults.set(name, { lastAtMs: nowMs, unlogged: 0 });
     this.logger.warn(`${what} ${detail}${unlogged > 0 ? ` (and ${unlogged} more since the last such line)` : ''}`);
   }
 }

@@ -183,6 +183,26 @@ describe('DistributedCacheModule.forRootAsync', () => {
   });
 });
 
+describe('the options of the module', () => {
+  it.each([
+    [null, 'forRoot: got null, allowed: an object with options'],
+    ['redis://localhost', 'forRoot: got a string, allowed: an object with options'],
+  ])('are refused where they are %j', (options, message) => {
+    expect(() => DistributedCacheModule.forRoot(options as DistributedCacheOptions)).toThrow(message);
+  });
+
+  it('of forRootAsync name a factory, which returns an object', async () => {
+    expect(() => DistributedCacheModule.forRootAsync({})).toThrow(
+      'forRootAsync: got no useFactory, useClass, useExisting, allowed: one of useFactory, useClass, useExisting',
+    );
+    const useFactory = () => undefined as unknown as DistributedCacheOptions;
+    expect(await startFailure([DistributedCacheModule.forRootAsync({ useFactory })])).toHaveProperty(
+      'message',
+      expect.stringContaining('forRootAsync: got undefined, allowed: an object with options'),
+    );
+  });
+});
+
 describe('DistributedCacheModule.forFeature', () => {
   it('provides the caches of its namespaces in a module, with their policies', async () => {
     @Injectable()
@@ -229,6 +249,17 @@ describe('DistributedCacheModule.forFeature', () => {
     ]);
     expect(failure).toBeInstanceOf(ConfigurationError);
     expect((failure as Error).message).toMatch(/amazon\.ttlMs: got (900000|1200000), allowed: (900000|1200000), with/);
+  });
+
+  it.each([
+    [undefined, 'forFeature: got undefined, allowed: a list of { namespace, ttl, ... }, or { namespaces, classes }'],
+    ['users', 'forFeature: got "users", allowed: a list'],
+    [['users'], 'forFeature[0]: got "users", allowed: an object with a namespace: { namespace: \'users\' }'],
+    [[{ namespace: 'a' }, { name: 'b' }], 'forFeature[1]: got {"name":"b"}, allowed: an object with a namespace'],
+  ])('refuses %j, which names no namespace', (feature, message) => {
+    const forFeature = () => DistributedCacheModule.forFeature(feature as CacheFeature);
+    expect(forFeature).toThrow(ConfigurationError);
+    expect(forFeature).toThrow(message);
   });
 
   it('stops the start for a wrong name, and for unknown options', async () => {

@@ -15,7 +15,7 @@ import {
   type DistributedCacheOptions,
   type NamespaceOptions,
 } from '../core/index.js';
-import { type ClassToDeclare, declareClasses } from '../config/index.js';
+import { type ClassToDeclare, declareClasses, isRecord } from '../config/index.js';
 import { applicationName } from './application-name.js';
 import { CACHE_MANAGER, createCacheManager, withCacheManagerDefaults } from './cache-manager/index.js';
 import { CacheLogger } from './cache-logger.js';
@@ -78,8 +78,31 @@ function isList(feature: readonly FeatureNamespace[] | CacheFeature): feature is
   return Array.isArray(feature);
 }
 
+/** @throws ConfigurationError for an element that names no namespace */
+function checkNamespaces(namespaces: readonly FeatureNamespace[]): readonly FeatureNamespace[] {
+  const problems = namespaces.flatMap((one: Partial<FeatureNamespace> | null | undefined, index) =>
+    one?.namespace === undefined
+      ? [
+          {
+            name: `forFeature[${index}]`,
+            value: JSON.stringify(one),
+            allowed: "an object with a namespace: { namespace: 'users' }",
+          },
+        ]
+      : [],
+  );
+  if (problems.length > 0) {
+    throw new ConfigurationError(problems);
+  }
+  return namespaces;
+}
+
 /** @throws ConfigurationError for an unknown option, and for one that is no list */
 function checkFeature(feature: CacheFeature): CacheFeature {
+  if (!isRecord(feature)) {
+    const allowed = 'a list of { namespace, ttl, ... }, or { namespaces, classes }';
+    throw new ConfigurationError([{ name: 'forFeature', value: JSON.stringify(feature), allowed }]);
+  }
   const names = ['namespaces', 'classes'];
   const problems = Object.entries(feature)
     .filter(([name, value]) => !names.includes(name) || !(value === undefined || Array.isArray(value)))
@@ -99,10 +122,19 @@ const BUILT_IN_CACHES = BUILT_IN_NAMESPACES.map((namespace) => cacheProvider(nam
 /** In place of the options where the module is imported without `forRoot`. */
 const WITHOUT_OPTIONS = Symbol('DistributedCacheModule without forRoot');
 
+/** @throws ConfigurationError, without the value: a text may be an address with a password */
+function requireOptions(name: string, options: unknown): void {
+  if (!isRecord(options)) {
+    const value = options === null || options === undefined ? String(options) : `a ${typeof options}`;
+    throw new ConfigurationError([{ name, value, allowed: 'an object with options' }]);
+  }
+}
+
 function makeCache(options: DistributedCacheOptions | typeof WITHOUT_OPTIONS): DistributedCache {
   if (options === WITHOUT_OPTIONS) {
     throw new ConfigurationError([{ name: 'imports', value: 'DistributedCacheModule', allowed: FOR_ROOT_ONCE }]);
   }
+  requireOptions('forRootAsync', options);
   return new DistributedCache(CacheConfig.resolve(withCacheManagerDefaults(options)), {
     application: applicationName(),
   });
@@ -174,11 +206,17 @@ export class DistributedCacheModule extends ConfigurableModuleClass {
    * defaults apply.
    */
   static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
+    requireOptions('forRoot', options);
     return super.forRoot(options);
   }
 
   /** Configures the cache asynchronously, with `useFactory` (and `inject`, `imports`), `useClass` or `useExisting`. */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    const { useFactory, useClass, useExisting } = options;
+    if ((useFactory ?? useClass ?? useExisting) === undefined) {
+      const names = 'useFactory, useClass, useExisting';
+      throw new ConfigurationError([{ name: 'forRootAsync', value: `no ${names}`, allowed: `one of ${names}` }]);
+    }
     return super.forRootAsync(options);
   }
 
@@ -193,7 +231,7 @@ export class DistributedCacheModule extends ConfigurableModuleClass {
   static forFeature(feature: readonly FeatureNamespace[] | CacheFeature): DynamicModule {
     const { namespaces = [], classes = [] } = isList(feature) ? { namespaces: feature } : checkFeature(feature);
     declareClasses(classes, 'forFeature classes');
-    const providers = namespaces.map(({ namespace, ...options }) => {
+    const providers = checkNamespaces(namespaces).map(({ namespace, ...options }) => {
       const isBuiltIn = BUILT_IN_NAMESPACES.includes(namespace);
       if (isBuiltIn) {
         refusePolicy(namespace, options);

@@ -70,6 +70,12 @@ const OPTIONS: OptionSet = {
   only: ['namespace', 'key', 'condition', 'tags', 'varyBy', 'version', 'instanceKey'],
   own: ['keys', 'resultKey', 'all', 'before', 'holdOff', 'after'],
   oneOf: ['key', 'keys', 'resultKey', 'tags', 'all'],
+  apart: [
+    ['resultKey', 'before'],
+    ['after', 'before'],
+    ['holdOff', 'tags'],
+    ['holdOff', 'all'],
+  ],
 };
 
 /** The options of one, or a list for several. */
@@ -114,7 +120,10 @@ export function wrapEvictions<Args extends unknown[], Result>(
     ? given.map((options, index) => declareEviction(`${decorator}[${index}]`, target, name, options))
     : [declareEviction(decorator, target, name, given)];
   if (evictions.length === 0) {
-    refuse(decorator, target, name, 'an empty list', 'the options of one eviction, or a list of them');
+    const allowed = 'the options of one eviction, or a list of them';
+    throw new ConfigurationError([
+      { name: `${callerName(target, name)} @${decorator}`, value: 'an empty list', allowed },
+    ]);
   }
   wrapMethod(decorator, target, name, descriptor, async (application, instance, args, original) => {
     const before = args.slice() as unknown as Args; // the method may change its arguments
@@ -133,9 +142,6 @@ function declareEviction<Args extends unknown[], Result>(
   given: CacheEvictOptions<Args, Result>,
 ): (application: DistributedCache, instance: object, args: Args) => CallEviction<Result> {
   const method = new Declaration<CacheEvictOptions<Args, Result>>(decorator, 'evict', target, name, given, OPTIONS);
-  if (given.before === true && given.resultKey !== undefined) {
-    refuse(decorator, target, name, 'before with resultKey', 'resultKey without before');
-  }
   const binding = method.bind((parts: MethodParts<unknown>, options) => ({ ...parts, options }));
   return (application, instance, args) => {
     const { cache, problems, suffixes, options } = application.bound(binding);
@@ -163,10 +169,6 @@ function declareEviction<Args extends unknown[], Result>(
 
 function isList<Options>(given: OneOrMore<Options>): given is readonly Options[] {
   return Array.isArray(given);
-}
-
-function refuse(decorator: string, target: object, method: string | symbol, value: string, allowed: string): never {
-  throw new ConfigurationError([{ name: `${callerName(target, method)} @${decorator}`, value, allowed }]);
 }
 
 /** Hands a change to the hook `after` of the options; without a hook, or a transaction, it runs at once. */

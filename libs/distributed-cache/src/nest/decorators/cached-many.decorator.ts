@@ -14,7 +14,12 @@ export type CachedManyOptions<Item, Rest extends unknown[], Result> = Omit<
   key: (item: Item, ...rest: Rest) => string;
 } & ResultForm<Item, Result>;
 
-const OPTIONS: OptionSet = { without: ['keyPrefix'], own: ['by', 'returns'], oneOf: ['key'] };
+const OPTIONS: OptionSet = {
+  without: ['keyPrefix'],
+  own: ['by', 'returns'],
+  oneOf: ['key'],
+  apart: [['by', 'returns']],
+};
 
 /**
  * Caches, per item, a method that takes a list and returns a promise of the results. The method runs once, for the

@@ -234,8 +234,10 @@ export interface OptionSet {
   readonly without?: readonly (keyof typeof CHECKS)[];
   /** Its own options. */
   readonly own?: readonly (keyof typeof OWN_CHECKS)[];
-  /** Groups of options of which exactly one must be given. */
+  /** Options of which exactly one must be given. */
   readonly oneOf?: readonly string[];
+  /** Pairs of options that exclude each other. */
+  readonly apart?: readonly (readonly [string, string])[];
 }
 
 /**
@@ -260,15 +262,26 @@ export function checkOptions(decorator: string, caller: string, options: object,
       });
     }
   }
-  const { oneOf = [] } = set;
+  const { oneOf = [], apart = [] } = set;
   const given = oneOf.filter((name) => options[name] !== undefined);
   if (oneOf.length > 0 && given.length !== 1) {
     const allowed = oneOf.length === 1 ? `the option ${oneOf.join()}` : `one of ${oneOf.join(', ')}`;
     problems.push({ name: `${caller} @${decorator}`, value: given.join(', ') || `no ${oneOf.join(', ')}`, allowed });
   }
+  for (const [one, other] of apart) {
+    if (!isDefault(options[one]) && !isDefault(options[other])) {
+      const [value, allowed] = [`${one} with ${other}`, `${one} without ${other}`];
+      problems.push({ name: `${caller} @${decorator}`, value, allowed });
+    }
+  }
   if (problems.length > 0) {
     throw new ConfigurationError(problems);
   }
+}
+
+/** Whether an option of {@link OptionSet.apart} says what holds without it. */
+function isDefault(value: unknown): boolean {
+  return value === undefined || value === false || value === 'list';
 }
 
 /** The options of a decorator that the defaults of a class can complete: none of a group of which one must be given. */

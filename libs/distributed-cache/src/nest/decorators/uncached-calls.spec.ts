@@ -199,6 +199,42 @@ describe('a DTO of a validated request', () => {
   });
 });
 
+it('the log names each method whose result or call is not cached, with what to write', async () => {
+  class Rates {
+    @Cached({ key: () => '1', ttl: () => 0 })
+    async none(): Promise<number> {
+      return 1;
+    }
+
+    @Cached({
+      key: () => '2',
+      ttl: () => {
+        throw new TypeError('of alice@example.org');
+      },
+    })
+    async failing(): Promise<number> {
+      return 1;
+    }
+
+    @Cached({ varyBy: ['tenant'] })
+    async ofTenant(): Promise<number> {
+      return 1;
+    }
+  }
+  const logger = recordLogs(['warn']);
+  const rates = (await nestForTest({ providers: [Rates], logger })).get(Rates);
+  for (let call = 0; call < 2; call++) {
+    await rates.none();
+    await rates.failing();
+    await rates.ofTenant();
+  }
+  expect(logger.messagesOf('DistributedCache').map((line) => line.replace(/ key#\w+/, ''))).toEqual([
+    'cache_value_refused default Rates.none: The value is not cached: its ttl is not longer than 0. Return a longer one, or refuse the result with cacheIf',
+    'cache_value_refused default Rates.failing: The value is not cached: ttl threw TypeError. Make it return a duration for every result',
+    'cache_dimension_missing default Rates.ofTenant is not cached: the request has no tenant. Set it with CacheContextInterceptor, CacheContext.run() or the option `context`',
+  ]);
+});
+
 /** What class-validator and class-transformer do for a class without rules. */
 const NO_RULES = { validate: () => [] };
 const transformerPackage = {
