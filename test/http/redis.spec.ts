@@ -1,5 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Controller, Get, Header, Headers, type INestApplication, Param, Post } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  Header,
+  Headers,
+  type INestApplication,
+  Param,
+  Post,
+  ServiceUnavailableException,
+} from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
@@ -60,6 +69,17 @@ class RowsController {
     const run = ++runs;
     await held;
     return { run };
+  }
+
+  /** Only the first run for an id succeeds. */
+  @CachedResponse({ ttl: '1ms', staleIfError: '1h' })
+  @Get('failing/:id')
+  failing(@Param('id') id: string) {
+    if (versions[Number(id)] !== undefined) {
+      throw new ServiceUnavailableException();
+    }
+    versions[Number(id)] = 1;
+    return { id };
   }
 
   @Post('rows/:id')
@@ -211,6 +231,18 @@ describe.each<Platform>(['express', 'fastify'])('a process on %s that expects Re
     expect(answers.every(({ cache }) => cache.includes('detail=stale-while-revalidate'))).toBe(true);
     gate.open();
     expect(runs).toBeLessThanOrEqual(run + 1);
+  });
+
+  it('sends the stale response when its handler fails, however soon after the first one', async () => {
+    const { port } = await start();
+    versions = [];
+    const statuses: number[] = [];
+    for (let id = 0; id < 100; id++) {
+      await get(port, `/failing/${id}`, HOST);
+      await delay(id % 4);
+      statuses.push((await get(port, `/failing/${id}`, HOST)).status);
+    }
+    expect(statuses).toEqual(statuses.map(() => 200));
   });
 
   it('gives fifty that ask at once what one run of the handler makes', async () => {

@@ -54,7 +54,7 @@ export class CachedResponses implements FillHost {
   private readonly isHonouringRequests: boolean;
   private readonly credentials: readonly string[];
   private readonly answers: StoredAnswers;
-  private readonly uncacheable = new Map<string, number>();
+  readonly uncacheable = new UncacheableKeys();
   private readonly refreshing = new Set<string>();
   private readonly reported = new Set<string>();
 
@@ -168,13 +168,14 @@ export class CachedResponses implements FillHost {
       : undefined;
   }
 
-  /** @param mayGuess whether a load that is expected to find nothing may begin without a lookup, which it makes itself */
-  private async answer(exchange: Exchange, route: BoundRoute, keyed: Keyed, mayGuess = true): Promise<Decision> {
+  /** @param isFirst whether this is the first look: a load that is expected to find nothing then begins without it */
+  private async answer(exchange: Exchange, route: BoundRoute, keyed: Keyed, isFirst = true): Promise<Decision> {
     const demand = requestDemand(exchange.requestFields, this.isHonouringRequests);
-    if (mayGuess && !this.isHonouringRequests && !this.isUncacheable(keyed.key) && this.cache.loads.expectsMiss) {
-      return this.fill(exchange, route, { ...keyed, indexKey: keyed.key, isGuess: true }, 'uri-miss', demand);
+    if (isFirst && !this.isHonouringRequests && !this.uncacheable.has(keyed.key) && this.cache.loads.expectsMiss) {
+      return this.fill(exchange, route, { ...keyed, indexKey: keyed.key, mayLookAgain: true }, 'uri-miss', demand);
     }
-    const { place, found } = await this.locate(exchange, keyed);
+    const { place: located, found } = await this.locate(exchange, keyed);
+    const place = { ...located, mayLookAgain: isFirst };
     if (found === undefined) {
       return demand.onlyIfCached
         ? this.refuse(exchange)
@@ -237,7 +238,7 @@ export class CachedResponses implements FillHost {
     forward: ForwardReason,
     demand: RequestDemand,
   ): Promise<Decision> {
-    if (demand.mustNotStore || this.isUncacheable(place.key)) {
+    if (demand.mustNotStore || this.uncacheable.has(place.key)) {
       return this.pass(exchange, { forward, detail: 'uncacheable' });
     }
     const startedAtMs = performance.now();
@@ -256,7 +257,7 @@ export class CachedResponses implements FillHost {
       return this.answer(exchange, route, keyed, false);
     }
     const entry = responseIn(outcome.entry);
-    if (place.isGuess === true && entry !== undefined) {
+    if (place.mayLookAgain === true && place.stale === undefined && entry !== undefined) {
       // It may have been stored long ago: then this is a hit, and its age counts.
       const { found } = await this.locate(exchange, keyed);
       if (found?.stored.id === entry.id && found.ageMs > performance.now() - startedAtMs) {
@@ -281,17 +282,6 @@ export class CachedResponses implements FillHost {
     this.replay(exchange, { ...place, stale: { stored, staleMs: 0 }, done });
   }
 
-  /** Remembers that the response of a key may not be stored, so that its next requests do not wait for each other. */
-  rememberUncacheable(key: string): void {
-    const { uncacheable } = this;
-    uncacheable.delete(key);
-    uncacheable.set(key, Date.now() + UNCACHEABLE_MS);
-    const [oldest] = uncacheable.keys();
-    if (uncacheable.size > MAX_UNCACHEABLE && oldest !== undefined) {
-      uncacheable.delete(oldest);
-    }
-  }
-
   /** Stores one of several responses of a URL: the first one, whose index the URL gets in its place. */
   storeVariant(
     key: string,
@@ -308,11 +298,6 @@ export class CachedResponses implements FillHost {
       this.reported.add(route.name);
       this.warn(`${route.name} is not cached: ${problem}`);
     }
-  }
-
-  private isUncacheable(key: string): boolean {
-    const untilMs = this.uncacheable.get(key);
-    return untilMs !== undefined && untilMs > Date.now();
   }
 
   /** 504 for `only-if-cached` (RFC 9111 section 5.2.1.7). */
@@ -347,6 +332,25 @@ export class CachedResponses implements FillHost {
       return undefined;
     }
     return cacheStatusMember(namespace, mode === 'reasons' && detail !== undefined ? { ...status, detail } : status);
+  }
+}
+
+/** The keys whose responses may not be stored: their next requests do not wait for each other. */
+class UncacheableKeys {
+  private readonly untilMs = new Map<string, number>();
+
+  add(key: string): void {
+    const { untilMs } = this;
+    untilMs.delete(key);
+    untilMs.set(key, Date.now() + UNCACHEABLE_MS);
+    const [oldest] = untilMs.keys();
+    if (untilMs.size > MAX_UNCACHEABLE && oldest !== undefined) {
+      untilMs.delete(oldest);
+    }
+  }
+
+  has(key: string): boolean {
+    return (this.untilMs.get(key) ?? 0) > Date.now();
   }
 }
 

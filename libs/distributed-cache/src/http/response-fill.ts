@@ -40,8 +40,8 @@ export interface Place {
   readonly audienceReads?: AudienceReads | undefined;
   /** The response that is to be replaced. */
   readonly stale?: { readonly stored: StoredResponse; readonly staleMs: number };
-  /** Whether it was not looked up what is stored: the load finds out. */
-  readonly isGuess?: boolean;
+  /** Whether a stale response that the load finds, and no lookup has found, is looked up: once. */
+  readonly mayLookAgain?: boolean;
   /** Called when a refresh in the background has ended. */
   readonly done?: () => void;
 }
@@ -61,7 +61,7 @@ export interface FillHost {
   readRules(route: BoundRoute): ReadRules;
   announce(exchange: Exchange, status: CacheStatus): void;
   statusMember(status: CacheStatus): string | undefined;
-  rememberUncacheable(key: string): void;
+  readonly uncacheable: { add(key: string): void };
   /** Says once per route why its responses are not stored, and what to write. */
   report(route: BoundRoute, problem: string): void;
   storeVariant(
@@ -123,7 +123,7 @@ export class ResponseFill implements ResponseListener {
       let limit = setTimeout(() => {
         role = 'gone';
         // The handler of that other request may hang: those that come now must not wait for it one after the other.
-        this.responses.rememberUncacheable(key);
+        this.responses.uncacheable.add(key);
         resolve({ kind: 'failed' });
       }, MAX_WAIT_MS).unref();
       const load = (context: LoaderContext): Promise<StoredEntry | null> => {
@@ -133,7 +133,8 @@ export class ResponseFill implements ResponseListener {
           context.skip();
           return Promise.resolve(null);
         }
-        if (this.place.isGuess === true && context.stale !== undefined) {
+        const { mayLookAgain, stale } = this.place;
+        if (mayLookAgain === true && stale === undefined && context.stale !== undefined) {
           context.skip(); // a stale response may answer, or be validated
           return Promise.resolve(LOOK_AGAIN);
         }
@@ -207,7 +208,7 @@ export class ResponseFill implements ResponseListener {
     if (refusal !== undefined) {
       this.responses.announce(this.exchange, { forward: this.forward, detail: refusal });
       if (firstRead?.isCertain !== false) {
-        this.responses.rememberUncacheable(this.place.key);
+        this.responses.uncacheable.add(this.place.key);
       }
       if (firstRead !== undefined) {
         this.reportRead(firstRead);
