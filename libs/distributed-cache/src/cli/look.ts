@@ -222,7 +222,7 @@ export const processes: Run = async (session) => {
       answer.node,
       answer.config,
       durationText(answer.uptimeSeconds * 1000),
-      { text: answer.redis, style: answer.redis === 'live' ? 'green' : 'red' },
+      redisCell(answer),
       { text: answer.invalidation, style: answer.invalidation === 'live' ? 'green' : 'red' },
       answer.journalLength,
       `${bytesText(answer.localBytes)} of ${bytesText(answer.localMaxBytes)}`,
@@ -232,6 +232,11 @@ export const processes: Run = async (session) => {
   differences.forEach((difference) => out.line(out.style('yellow', difference)));
   return differences.length > 0 ? EXIT.no : EXIT.ok;
 };
+
+function redisCell({ redis, refused = [] }: ProcessFacts): { readonly text: string; readonly style: 'green' | 'red' } {
+  const text = refused.length === 0 ? redis : `${redis}, refuses ${refused.join(', ')}`;
+  return { text, style: text === 'live' ? 'green' : 'red' };
+}
 
 /** In what the processes of one application differ although they should not. */
 export function skewOf({ answers }: Gathered<ProcessFacts>): string[] {

@@ -105,6 +105,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
         config: text,
         uptimeSeconds: number,
         redis: text,
+        'refused?': list(text),
         invalidation: oneOf('live', 'announced', 'lost', 'none'),
         journalLength: number,
         heapBytes: number,

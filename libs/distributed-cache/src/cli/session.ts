@@ -62,6 +62,9 @@ export class Session {
     this.caches.push(cache);
     await cache.connect();
     const { connection } = cache.redis ?? {};
+    if (connection?.reason === 'connection-closed') {
+      await untilReconnected(cache);
+    }
     if (connection?.isLive !== true) {
       const reason = connection?.reason ?? 'none is configured';
       throw new CommandError(EXIT.unreachable, `${config.redisPlace ?? 'Redis'} can't be used: ${reason}`);
@@ -115,6 +118,22 @@ export class Session {
       reader.close();
     }
   }
+}
+
+/** How long a server that has closed the connection is waited for, in milliseconds. */
+const RECONNECT_MS = 2000;
+
+/** Waits: a replica that is asked to write makes the client reconnect, as after a failover, and answers then. */
+function untilReconnected({ events }: DistributedCache): Promise<void> {
+  return new Promise((resolve) => {
+    const off = events.on('redisConnected', () => end());
+    const timer = setTimeout(() => end(), RECONNECT_MS);
+    const end = (): void => {
+      off();
+      clearTimeout(timer);
+      resolve();
+    };
+  });
 }
 
 /** A percent sign that begins no escape, or a character that an encoded key does not contain. */

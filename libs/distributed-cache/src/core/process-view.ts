@@ -6,6 +6,7 @@ import type { TopEntry, TopOrder } from '../local/index.js';
 import { CacheOperations, type ProcessFacts, type ProcessPart, type ProcessView } from '../ops/index.js';
 import { type CacheKey, encodeKey } from '../keys/index.js';
 import type { Flight } from './flight.js';
+import { refusalsOf } from './health.js';
 import type { CacheRuntime } from './runtime.js';
 
 /** What one namespace tells about itself, without Redis and without values. */
@@ -118,9 +119,14 @@ function processView(runtime: CacheRuntime, caches: Namespaces, operations: Cach
   };
 }
 
-function redisFacts({ redis }: CacheRuntime): Pick<ProcessFacts, 'redis' | 'invalidation' | 'journalLength'> {
+function redisFacts({
+  redis,
+  config,
+}: CacheRuntime): Pick<ProcessFacts, 'redis' | 'refused' | 'invalidation' | 'journalLength'> {
+  const refusals = redis === undefined ? [] : refusalsOf(redis, config.keyPrefix);
   return {
     redis: redis?.connection.state ?? 'none',
+    refused: refusals.map(({ command, reply }) => `${command} ${reply}`),
     invalidation: redis?.changes.state ?? 'lost',
     journalLength: redis?.journal.size ?? 0,
   };

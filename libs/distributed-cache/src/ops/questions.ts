@@ -27,6 +27,8 @@ export interface ProcessFacts {
   readonly config: string;
   /** The state of the connection to Redis: `live`, `down`, ...; `none` without a Redis. */
   readonly redis: string;
+  /** The commands that Redis refuses to the process, with its reply: `SET OOM`. An earlier version does not tell. */
+  readonly refused?: readonly string[];
   /** How the process learns of changes by others; `lost` without a Redis. */
   readonly invalidation: InvalidationState;
   /** The changes that Redis has not acknowledged yet. */
@@ -205,6 +207,7 @@ export const CHECKS: { readonly [Name in QuestionName]: { readonly args: Check; 
       uptimeSeconds: number,
       config: text,
       redis: text,
+      refused: optional(listOf(text)),
       invalidation: oneOf(['live', 'announced', 'lost', 'none']),
       journalLength: number,
       heapBytes: number,

@@ -169,6 +169,7 @@ const FAULTS: readonly Fault[] = [
   ],
   ['leases', 'a lease without an end', 'fail', () => withKeys(['SET', 'cache:{cache:users:key}:lease', 'token'])],
   ['ttl-and-load', 'an entry that lives shorter than its load took', 'warn', () => withEntry(envelope(1, 1000, 5000))],
+  ['refused-commands', 'a process whose user lacks a right', 'fail', () => withRefusedProcess()],
   ['invalidation', 'a process that receives no changes', 'fail', () => withProcess({ invalidation: 'lost' })],
   [
     'invalidation',
@@ -257,6 +258,16 @@ async function withUnverifiedTls(): Promise<Findings> {
   const secure = { redis: { host: '127.0.0.1', port: own.tlsPort, tls: { ca } } };
   expect((await findings(secure))['tls']).toMatchObject({ status: 'ok', found: 'verified' });
   return findings(secure, { env: { NODE_TLS_REJECT_UNAUTHORIZED: '0' } });
+}
+
+/** The user of the process may not delete; the doctor's may. */
+async function withRefusedProcess(): Promise<Findings> {
+  await server.command('ACL', 'SETUSER', 'app', 'reset', 'on', '>secret', '~*', '&*', '+@all', '-rename');
+  const [all] = await liveCaches(1, { redis: { ...redis(), username: 'app', password: 'secret' } });
+  await vi.waitFor(() => expect(all!.getProcessMetrics().values.refusedCommands).toBe(1));
+  const found = await findings({ redis: redis() });
+  expect(found['permissions']).toMatchObject({ status: 'ok' });
+  return found;
 }
 
 async function withSilentProcess(): Promise<Findings> {

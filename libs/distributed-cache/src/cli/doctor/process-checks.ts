@@ -32,6 +32,20 @@ export const PROCESS_CHECKS: readonly Check[] = [
     },
   },
   {
+    id: 'refused-commands',
+    about: 'Redis carries out the commands of every process: the user of a process may be another one than here',
+    find: ({ processes: { answers } }) => {
+      const refused = answers.filter(({ answer }) => (answer.refused?.length ?? 0) > 0);
+      const shown = refused.map(({ process: { host, pid }, answer }) => `${host}:${pid} ${answer.refused?.join(', ')}`);
+      return refused.length === 0
+        ? ok('none')
+        : fail(
+            shown.join('; '),
+            'NOPERM: grant its user the rights of docs/guarantees.md. OOM, READONLY, MISCONF: see `writes` and `memory`.',
+          );
+    },
+  },
+  {
     id: 'invalidation',
     about: 'every process receives the changes of the others',
     find: (facts) => {
