@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cluster, Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { DistributedCacheOptions } from 'nestjs-distributed-cache/core';
+import type { DistributedCache, DistributedCacheOptions } from 'nestjs-distributed-cache/core';
 import { cacheForTest } from '../support/cache-for-test.js';
+import { untilInvalidation } from '../support/channel-for-test.js';
 import { freePort } from '../support/free-port.js';
 import { RedisCluster } from '../support/redis-cluster.js';
 import { RedisSentinel } from '../support/redis-sentinel.js';
@@ -63,6 +64,25 @@ async function expectReason(expected: string | RegExp, redisWith: RedisWith, { i
   const isTriedAgain = (): boolean => isOpened || count() >= before + 2;
   await vi.waitFor(() => expect(isTriedAgain()).toBe(true), { timeout: 10_000, interval: 5 });
   expect(await all.healthCheck()).toMatchObject({ status: 'degraded', message });
+}
+
+/** A server that a cache uses, and a client to break it with. */
+async function usedServer(): Promise<{ all: DistributedCache; admin: Redis }> {
+  const own = await RedisServer.start();
+  const admin = new Redis({ port: own.port });
+  onTestFinished(() => {
+    admin.disconnect();
+    return own.stop();
+  });
+  const all = cacheForTest({ redis: { url: own.url } });
+  await all.connect();
+  await untilInvalidation(all, 'live');
+  return { all, admin };
+}
+
+async function killClients(admin: Redis): Promise<void> {
+  await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
 }
 
 /** Occupies the server with a script; then it answers `BUSY` to every command. */
@@ -144,6 +164,33 @@ describe('a cache over one server', () => {
     onTestFinished(() => client.disconnect());
     await client.config('SET', 'maxclients', '1');
     await expectReason('max-clients', at(own.port));
+  });
+
+  it.each<[cause: string, reason: string, settings: readonly string[]]>([
+    ['a password', 'NOAUTH', ['requirepass', 'new']],
+    ['no room for its connection', 'max-clients', ['maxclients', '1']],
+  ])('tells the cause when it is known, where a server that was used has %s', async (_cause, reason, settings) => {
+    const { all, admin } = await usedServer();
+    const reasons: string[] = [];
+    all.events.on('redisConnectionFailed', (event) => reasons.push(event.reason));
+    await admin.call('CONFIG', ['SET', ...settings]);
+    await killClients(admin);
+    await vi.waitFor(() => expect(reasons).toEqual(['connection-closed', reason]));
+    const message = `Redis can't be used (${reason}); the local tier serves`;
+    expect(await all.healthCheck()).toMatchObject({ status: 'degraded', message });
+  });
+
+  it('reports that changes are not received, where the server has room for one of the two connections', async () => {
+    const { all, admin } = await usedServer();
+    const off = vi.fn();
+    all.events.on('invalidationOff', off);
+    await admin.config('SET', 'maxclients', '2');
+    await killClients(admin);
+    const message = "invalidation is off: the subscriber can't connect (max-clients)";
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'degraded', message }));
+    await vi.waitFor(() => expect(off).toHaveBeenCalledTimes(1));
+    await admin.config('SET', 'maxclients', '1000');
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'up' }));
   });
 
   it('says once, and not on the console, that a password is not used, because the server needs none', () =>

@@ -68,6 +68,8 @@ interface RedisListener {
    */
   onLive(downMs: number | undefined): void;
   onDown(reason: string): void;
+  /** The cause of the outage has become known. */
+  onCause(reason: string): void;
   /** Redis, or one master of a cluster, was in doubt for a moment: changes of that time have not been sent. */
   onDoubtEnded(): void;
   /**
@@ -123,6 +125,7 @@ class RedisParts implements RedisRuntime {
         beforeNodeLive: (part) => this.restore(part),
         onLive: (downMs) => this.onLive(downMs),
         onDown: (reason) => listener.onDown(reason),
+        onCause: (reason) => listener.onCause(reason),
         onDoubtEnded: () => {
           listener.onDoubtEnded();
           this.pendingReleases.release();
@@ -248,6 +251,7 @@ class RedisParts implements RedisRuntime {
 
   private onNodeLive(name: string, downMs: number): void {
     this.changes.refresh();
+    this.changes.hurry();
     this.pendingReleases.release();
     this.connection.refusals.clear(name);
     void checkPermissions(this.connection, this.prefix);
@@ -261,6 +265,9 @@ class RedisParts implements RedisRuntime {
 
   private onHeartbeat(): void {
     this.changes.refresh();
+    if (!this.changes.receivesChanges && this.changes.lostReason !== undefined) {
+      this.listener.onTrackingLost(); // it may have been lost with the connection, and not come back with it
+    }
     this.catchUp();
     this.listener.onHeartbeat();
     if (this.connection.refusals.all.some(({ reply }) => reply !== 'MOVED')) {

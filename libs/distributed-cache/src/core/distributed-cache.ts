@@ -250,6 +250,8 @@ export class DistributedCache {
         onHeartbeat: () => this.caches.forEach((cache) => void cache.invalidator.onHeartbeat()),
         onLive: (downMs) => this.onRedisLive(downMs),
         onDown: (reason) => this.onRedisDown(reason),
+        onCause: (reason) =>
+          this.events.emit('redisConnectionFailed', { address: this.config.redisAddress ?? '', reason }),
         onDoubtEnded: () => this.onDoubtEnded(),
         onNodeDown: (address, reason) => this.events.emit('redisConnectionFailed', { address, reason }),
         onJournalFull: (namespace) => this.events.emit('journalFull', { namespace }),

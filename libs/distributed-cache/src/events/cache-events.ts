@@ -112,7 +112,10 @@ export interface CacheEventMap {
   journalFull: OfNamespace;
   /** Redis answers (again). `downMs` is the length of the outage, 0 at the first connection. */
   redisConnected: { readonly address: string; readonly downMs: number };
-  /** Redis can't be used; `reason` is the word for the cause that health shows too. */
+  /**
+   * Redis can't be used; `reason` is the word for the cause that health shows too. Emitted once more in an outage when a
+   * server that was reached says the cause: `NOAUTH` after `connection-closed`.
+   */
   redisConnectionFailed: { readonly address: string; readonly reason: OutageReason };
   /**
    * Redis answers, but refuses a command: the user has no right to it, the server does not have it, or accepts no

@@ -1,5 +1,7 @@
 import { reconnectDelayMs } from './client-options.js';
 
+/** How long the subscriber waits for the data connection to open first, in milliseconds. */
+const DATA_FIRST_MS = 1000;
 const FAILURE_FIRST_MS = 100;
 const FAILURE_MOST_MS = 5000;
 /** How many splits in a row move the data connection. */
@@ -19,6 +21,8 @@ export class RetryPace {
   private splitsToMove = SPLITS_TO_MOVE;
   private refusals = 0;
   private isLoginRefused = false;
+  /** Whether a login has been refused since the last proof: the next socket says nothing about the server then. */
+  wasLoginRefused = false;
   private hurries = false;
 
   /** The server is back: an attempt that failed just before is repeated without a delay, once. */
@@ -35,6 +39,7 @@ export class RetryPace {
   onLoginRefused(): void {
     if (!this.isLoginRefused) {
       this.isLoginRefused = true;
+      this.wasLoginRefused = true;
       this.failures++;
     }
   }
@@ -63,15 +68,17 @@ export class RetryPace {
 
   onProven(isRefused: boolean): void {
     this.failures = 0;
+    this.wasLoginRefused = false;
     this.splits = 0;
     this.splitsToMove = SPLITS_TO_MOVE;
     this.refusals = isRefused ? this.refusals + 1 : 0;
   }
 
   /**
-   * The delay before an attempt to connect, in milliseconds.
+   * The delay before an attempt to connect, in milliseconds. While the data connection is not open it goes first: a
+   * server that has room for one of the two is then used. Its opening ends the delay ({@link hurry}).
    * @param attempt its number, counted since the last successful one
-   * @param isServerUp whether another connection to the server is open
+   * @param isServerUp whether the data connection is open
    */
   reconnectMs(attempt: number, isServerUp: boolean): number {
     const { failures, hurries } = this;
@@ -80,7 +87,7 @@ export class RetryPace {
       return 1;
     }
     return Math.max(
-      reconnectDelayMs(attempt),
+      isServerUp ? reconnectDelayMs(attempt) : DATA_FIRST_MS,
       failures === 0 ? 0 : backoffMs(failures, FAILURE_FIRST_MS, FAILURE_MOST_MS),
     );
   }

@@ -268,6 +268,11 @@ export class ConnectionFault implements ConnectingWatcher {
   }
 }
 
+/** Whether the reason of an outage says more than that a server is not connected or does not answer. */
+export function isTelling(reason: string): boolean {
+  return reason !== 'connection-closed' && reason !== 'not-connected' && rankOf(reason) > 1;
+}
+
 function rankOf(word: string): number {
   if (word === VAGUE_REASON) {
     return 0;

@@ -1,11 +1,12 @@
 import { redisStore } from 'cache-manager-ioredis-yet';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
-import { ConnectionFault, isOfAllSentinels, outageReason, VAGUE_REASON } from './client-errors.js';
+import { ConnectionFault, isOfAllSentinels, isTelling, outageReason, VAGUE_REASON } from './client-errors.js';
 import {
   clusterClientOptions,
   clusterOptionsLike,
   CONNECT_ATTEMPT_MS,
   reconnectDelayMs,
+  refusedDelayMs,
   singleClientOptions,
   singleOptionsLike,
   type ConnectionSettings,
@@ -53,6 +54,8 @@ export class ClientLink {
   /** The longest time from the open socket to the event `ready` in the present attempt, in milliseconds. */
   private greetingMs = CONNECT_ATTEMPT_MS;
   private reopenTimer: NodeJS.Timeout | undefined;
+  /** Attempts in a row that ended with an error of a server that was reached, such as a refused login. */
+  private refusedAttempts = 0;
   private isClosed = false;
   private readonly clientListeners: readonly (readonly [event: string, listener: (argument?: unknown) => void])[] = [
     ['error', (error) => this.noteFault(error)],
@@ -93,6 +96,7 @@ export class ClientLink {
       }
       watchConnecting(client, this.fault);
       this.noteReconnections(client);
+      this.slowRefusedAttempts(client);
       this.expectGreeting();
       if (client.status === 'wait') {
         // A failure arrives as the events `error` and `close`; the client goes on trying by itself.
@@ -103,6 +107,11 @@ export class ClientLink {
     } catch (error) {
       this.listener.onLost(outageReason(error));
     }
+  }
+
+  /** The connection has proven that it can be used. The client itself takes each open socket for a success. */
+  onProven(): void {
+    this.refusedAttempts = 0;
   }
 
   close(): void {
@@ -131,6 +140,21 @@ export class ClientLink {
           this.fault.note(error);
         }
         return decision;
+      };
+    }
+  }
+
+  /** A server that refuses the connection is not asked as often as one that is gone and may be back at any moment. */
+  private slowRefusedAttempts(client: RedisClient): void {
+    const options = client.options as Record<string, unknown>;
+    const name = isCluster(client) ? 'clusterRetryStrategy' : 'retryStrategy';
+    const delayMs = options[name];
+    if (typeof delayMs === 'function') {
+      options[name] = (...args: readonly unknown[]): unknown => {
+        const ownMs: unknown = delayMs(...args);
+        const { word } = this.fault;
+        const isRefused = word !== undefined && isTelling(word);
+        return typeof ownMs === 'number' && isRefused ? Math.max(ownMs, refusedDelayMs(++this.refusedAttempts)) : ownMs;
       };
     }
   }

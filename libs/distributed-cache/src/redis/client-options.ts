@@ -30,6 +30,7 @@ const RECONNECT_SOON_MS = 70;
 /** Number of attempts at the short interval: about ten seconds, which a restart or a failover takes. */
 const SOON_ATTEMPTS = 140;
 const MAX_RECONNECT_MS = 1000;
+const MAX_REFUSED_MS = 500;
 const READONLY_RECONNECT_FIRST_MS = 1000;
 const MAX_READONLY_RECONNECT_MS = 16_000;
 /**
@@ -48,6 +49,15 @@ export const CONNECT_ATTEMPT_MS = 1000;
 export function reconnectDelayMs(attempt: number): number {
   const maxMs = attempt <= SOON_ATTEMPTS ? RECONNECT_SOON_MS : MAX_RECONNECT_MS;
   const delayMs = Math.min(RECONNECT_FIRST_MS * 2 ** Math.max(0, attempt - 1), maxMs);
+  return Math.round(delayMs * (0.75 + Math.random() * 0.5));
+}
+
+/**
+ * The delay before the attempt after so many refusals in a row (a wrong password, too many connections): 50 ms, doubling
+ * to 500 ms, with the same jitter.
+ */
+export function refusedDelayMs(refusals: number): number {
+  const delayMs = Math.min(RECONNECT_FIRST_MS * 2 ** (refusals - 1), MAX_REFUSED_MS);
   return Math.round(delayMs * (0.75 + Math.random() * 0.5));
 }
 

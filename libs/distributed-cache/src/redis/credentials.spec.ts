@@ -1,4 +1,5 @@
-import { Redis } from 'ioredis';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis, type RedisOptions } from 'ioredis';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { untilInvalidation } from '../../../../test/support/channel-for-test.js';
@@ -6,11 +7,20 @@ import { Gate } from '../../../../test/support/gate.js';
 import { RedisCluster } from '../../../../test/support/redis-cluster.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
 import { ownRedis } from '../../../../test/support/redis-for-test.js';
+import type { RedisOption } from '../config/index.js';
 
 /** Gives the user another password, and closes every connection that is logged in with the old one. */
 async function rotate(server: RedisServer, password: string): Promise<void> {
   await server.command('ACL', 'SETUSER', 'app', 'on', 'resetpass', `>${password}`, '~*', '&*', '+@all');
   await server.command('CLIENT', 'KILL', 'USER', 'app');
+}
+
+/** A client of the application, which does not connect before it is used, and not again. */
+function clientWith(options: RedisOptions): Redis {
+  const client = new Redis({ ...options, lazyConnect: true, retryStrategy: () => null });
+  client.on('error', () => {});
+  onTestFinished(() => client.disconnect());
+  return client;
 }
 
 async function serverOf(password: string): Promise<RedisServer> {
@@ -33,6 +43,31 @@ describe('a password that is rotated', () => {
     await vi.waitFor(async () => expect(await cache.set('key', 2)).toBe(true), { timeout: 5000 });
     await untilInvalidation(all, 'live');
     expect(credentials.mock.calls.length).toBeGreaterThanOrEqual(3);
+  });
+
+  it.each<[what: string, redisOf: (server: RedisServer) => RedisOption]>([
+    ['a password', ({ host, port }) => ({ host, port, username: 'app', password: 'first' })],
+    [
+      'a client that is handed in',
+      ({ host, port }) => ({ client: clientWith({ host, port, username: 'app', password: 'first' }) }),
+    ],
+    ['a function', ({ host, port }) => ({ host, port, credentials: () => ({ username: 'app', password: 'first' }) })],
+  ])('is tried again a few times a second while it is wrong, from %s', async (_what, redisOf) => {
+    const server = await serverOf('first');
+    const all = cacheForTest({ redis: redisOf(server) });
+    await all.connect();
+    await untilInvalidation(all, 'live');
+    await rotate(server, 'second');
+    const message = "Redis can't be used (WRONGPASS); the local tier serves";
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ message }));
+    const refusals = async (): Promise<number> =>
+      Number(/errorstat_WRONGPASS:count=(\d+)/.exec(String(await server.command('INFO', 'errorstats')))?.[1]);
+    const before = await refusals();
+    await delay(1000);
+    expect((await refusals()) - before).toBeLessThan(15);
+    await rotate(server, 'first');
+    await vi.waitFor(async () => expect(await all.healthCheck()).toMatchObject({ status: 'up' }));
+    await untilInvalidation(all, 'live');
   });
 
   it('may fail to arrive: the last password is used, and no caller gets an error', async () => {
@@ -72,9 +107,7 @@ describe('a password that is rotated', () => {
 
   it('is taken from the options of a client that is handed in', async () => {
     const server = await serverOf('first');
-    const client = new Redis({ host: server.host, port: server.port, username: 'app', password: 'first' });
-    client.on('error', () => {});
-    onTestFinished(() => client.disconnect());
+    const client = clientWith({ host: server.host, port: server.port, username: 'app', password: 'first' });
     const all = cacheForTest({ redis: { client } });
     await all.connect();
     await untilInvalidation(all, 'live');

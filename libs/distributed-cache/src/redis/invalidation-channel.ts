@@ -98,8 +98,9 @@ export class InvalidationChannel {
   private heartbeatTimer: NodeJS.Timeout | undefined;
   private refusalTimer: NodeJS.Timeout | undefined;
   private readonly onSourceReady = (): void => {
-    this.pace.hurry();
-    reconnectNow(this.subscriber);
+    if (!this.pace.wasLoginRefused) {
+      this.hurry();
+    }
     void this.arm();
   };
   private readonly onConnectionLost = (): void => {
@@ -172,14 +173,25 @@ export class InvalidationChannel {
       unrefClient(subscriber);
     });
     subscriber.on('reconnecting', () => unrefClient(subscriber));
-    subscriber.on('close', this.onConnectionLost);
+    subscriber.on('close', () => {
+      this.reportFault(); // a server beyond its maximum of connections closes the socket, and the client emits no error
+      this.onConnectionLost();
+    });
     subscriber.on('ready', () => {
-      reconnectNow(source);
+      if (!this.pace.wasLoginRefused) {
+        reconnectNow(source);
+      }
       void this.arm();
     });
     // Not `message`: it joins the array of keys into one string.
     subscriber.on('messageBuffer', (topic: Buffer, keys: unknown) => this.onMessage(String(topic), keys));
     subscriber.connect().catch(() => {});
+  }
+
+  /** Connects the subscriber now, if it waits for its next attempt: the server is back. */
+  hurry(): void {
+    this.pace.hurry();
+    reconnectNow(this.subscriber);
   }
 
   close(): void {
@@ -316,11 +328,15 @@ export class InvalidationChannel {
   /** A refused login counts as a failure, which lengthens the delay; a lost connection does not. */
   private noteConnectionError(error: unknown): void {
     this.fault.note(error);
-    if (this.fault.isNews) {
-      this.lastProblem = `the subscriber can't connect (${this.fault.report(VAGUE_REASON)})`;
-    }
+    this.reportFault();
     if (error instanceof Error && error.name === 'ReplyError') {
       this.pace.onLoginRefused();
+    }
+  }
+
+  private reportFault(): void {
+    if (this.fault.isNews) {
+      this.lastProblem = `the subscriber can't connect (${this.fault.report(VAGUE_REASON)})`;
     }
   }
 

@@ -86,10 +86,14 @@ export class InvalidationGroup {
     return [...new Set(problems)].filter((problem) => problem !== undefined).join('; ') || undefined;
   }
 
-  /** Opens the missing channels of this client and waits until they are live, at most `deadlineMs`. Never rejects. */
+  /**
+   * Opens the missing channels of this client, which has just answered, and waits until they are live, at most
+   * `deadlineMs`. Never rejects.
+   */
   async open(client: RedisClient): Promise<void> {
     this.client = client;
     this.refresh();
+    this.hurry();
     if (this.state !== 'lost' || this.isClosed) {
       return;
     }
@@ -136,6 +140,11 @@ export class InvalidationGroup {
       }
     }
     this.updateState();
+  }
+
+  /** Connects the subscribers that wait for their next attempt now: their servers have just answered. */
+  hurry(): void {
+    this.channels.forEach((channel) => channel.hurry());
   }
 
   close(): void {

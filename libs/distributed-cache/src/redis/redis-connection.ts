@@ -79,6 +79,7 @@ export class RedisConnection {
           listener.onDoubtEnded?.();
         },
         onDown: () => this.onDown(),
+        onCause: ({ reason }) => listener.onCause?.(reason),
         onLive: (_node, downMs) => this.onLive(downMs),
       },
       context,
@@ -276,6 +277,7 @@ export class RedisConnection {
   }
 
   private onLive(downMs: number | undefined): void {
+    this.link.onProven();
     this.resume();
     this.listener.onLive(downMs);
     this.first.end();

@@ -1,5 +1,5 @@
 import { TierReplyError, TierTimeoutError, TierUnavailableError } from '../errors/index.js';
-import type { ConnectionFault } from './client-errors.js';
+import { isTelling, type ConnectionFault } from './client-errors.js';
 import { CONNECT_ATTEMPT_MS, reconnectDelayMs } from './client-options.js';
 import { REAL_TIME, type DeadlineClock } from './deadline.js';
 import { InFlight, ServerHealth } from './in-flight.js';
@@ -54,6 +54,8 @@ export interface NodeSetup {
   onDoubtEnded(node: ServerNode): void;
   /** The node can't be used: as {@link onDoubt}, and it may have been in doubt before. */
   onDown(node: ServerNode): void;
+  /** The cause of the outage has become known: the server was reached, and says why it can't be used. */
+  onCause(node: ServerNode): void;
   /** @param downMs how long the node could not be used, in milliseconds; `undefined` if it was not used before */
   onLive(node: ServerNode, downMs: number | undefined): void;
 }
@@ -88,6 +90,8 @@ export class ServerNode {
   downSinceMs: number | undefined;
   /** Why the node can't be used, in one word; meaningful while it is down. */
   reason = 'not-connected';
+  /** Whether the cause of the outage has been reported. */
+  private isCauseReported = false;
   private readonly previous = new PreviousConnection();
   private readonly probe = new Probe(() => this.tryToGoLive());
   private currentClient: RedisClient | undefined;
@@ -220,7 +224,11 @@ export class ServerNode {
     this.endDoubt();
     this.suspend(reason);
     if (!isDown) {
+      this.isCauseReported = isTelling(reason);
       this.setup.onDown(this);
+    } else if (!this.isCauseReported && isTelling(reason)) {
+      this.isCauseReported = true;
+      this.setup.onCause(this);
     }
     return !isDown;
   }

@@ -22,6 +22,8 @@ export interface RedisConnectionListener {
   onLive(downMs: number | undefined): void;
   /** Redis can't be used. It may have been in doubt before. */
   onDown(reason: string): void;
+  /** The cause of an outage has become known, after {@link onDown} with a reason that says less. At most once. */
+  onCause?(reason: string): void;
   /**
    * Redis, or one master of a cluster, was in doubt for a moment, and answers again on the same connection. What was
    * changed meanwhile has not been sent, and is in the part's journal.
@@ -35,7 +37,10 @@ export interface RedisConnectionListener {
   beforeLive?(client: RedisClient, wasInDoubt: boolean): Promise<void>;
   /** Called at each heartbeat while the connection is live. */
   onHeartbeat?(): void;
-  /** One master of a cluster can't be used, while others can. @param name `host:port` */
+  /**
+   * One master of a cluster can't be used, while others can. Called once more when the cause becomes known.
+   * @param name `host:port`
+   */
   onNodeDown?(name: string, reason: string): void;
   /**
    * One master of a cluster answers again and is not trusted yet: the same as `beforeLive`, for its part of the keys.
@@ -243,6 +248,7 @@ export class Topology {
         this.listener.onDoubtEnded?.();
       },
       onDown: (node) => this.onMasterDown(node),
+      onCause: ({ reason }) => this.whole.isUp && this.listener.onNodeDown?.(name, reason),
       onLive: (node, downMs) => this.onMasterLive(node, downMs),
     };
   }
