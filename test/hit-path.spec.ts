@@ -81,3 +81,38 @@ describe('a miss', () => {
     expect(files.miss.length).toBeLessThanOrEqual(MAX_FILES_OF_MISS);
   });
 });
+
+it('an entry of L1 takes the memory that L1 counts for it, within a third', async () => {
+  const outcome = await library.runScript(`
+    import { setFlagsFromString } from 'node:v8';
+    import { runInNewContext } from 'node:vm';
+    import { LocalCache } from '${library.addressOf('local/index.js')}';
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc');
+    const heapBytes = async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      collectGarbage();
+      collectGarbage();
+      return process.memoryUsage().heapUsed;
+    };
+    const shapes = {
+      pairs: (seed) => Array.from({ length: 500 }, (_, at) => [at, 'text ' + seed + at]),
+      records: (seed) => Array.from({ length: 100 }, (_, id) => ({ id, name: 'the name of ' + seed + id })),
+      'a record of many properties': (seed) => Object.fromEntries(Array.from({ length: 200 }, (_, at) => ['field' + at, seed])),
+    };
+    const ratios = [];
+    for (const [name, make] of Object.entries(shapes)) {
+      const cache = new LocalCache();
+      const keep = (seed) => cache.set('key ' + seed, JSON.parse(JSON.stringify(make(seed))), { ttlMs: 60_000 });
+      Array.from({ length: 20 }, (_, seed) => keep(-1 - seed)); // its hidden classes and compiled code
+      const [bytesBefore, before] = [cache.usedBytes, await heapBytes()];
+      Array.from({ length: 200 }, (_, seed) => keep(1000 + seed));
+      ratios.push([name, (cache.usedBytes - bytesBefore) / ((await heapBytes()) - before)]);
+    }
+    console.log(JSON.stringify(ratios));
+    process.exit();
+  `);
+  const ratios = JSON.parse(outcome.output) as [string, number][];
+  expect(ratios).toHaveLength(3);
+  expect(ratios.filter(([, ratio]) => ratio < 0.67 || ratio > 1.5)).toEqual([]);
+}, 30_000);

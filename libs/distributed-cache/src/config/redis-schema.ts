@@ -225,6 +225,13 @@ const NO_KEY_PREFIX: ClientOptionRule = {
     'nothing: give the keyPrefix option of the cache, because Redis reports changes under the whole names of keys',
 };
 
+/** An option by which ioredis reads from replicas. */
+const onlyMaster = (name: string): ClientOptionRule => ({
+  name,
+  isWrong: (value) => value !== undefined && value !== 'master',
+  allowed: '"master": a replica may answer with the old value after Redis has reported its change',
+});
+
 /** The ioredis options of one connection with which the cache would return wrong values without an error. */
 const CONNECTION_RULES: readonly ClientOptionRule[] = [
   NO_KEY_PREFIX,
@@ -233,22 +240,10 @@ const CONNECTION_RULES: readonly ClientOptionRule[] = [
     isWrong: (value) => value === true,
     allowed: 'false: a replica may answer with the old value after Redis has reported its change',
   },
-  {
-    name: 'role',
-    isWrong: (value) => value !== undefined && value !== 'master',
-    allowed:
-      '"master": a replica takes no writes, and may answer with the old value after Redis has reported its change',
-  },
+  onlyMaster('role'),
 ];
 
-const CLUSTER_RULES: readonly ClientOptionRule[] = [
-  NO_KEY_PREFIX,
-  {
-    name: 'scaleReads',
-    isWrong: (value) => value !== undefined && value !== 'master',
-    allowed: '"master": a replica may answer with the old value after Redis has reported its change',
-  },
-];
+const CLUSTER_RULES: readonly ClientOptionRule[] = [NO_KEY_PREFIX, onlyMaster('scaleReads')];
 
 const NODE_RULES: readonly ClientOptionRule[] = [
   ...CONNECTION_RULES,

@@ -294,16 +294,33 @@ function redisFromEnvironment(environment: EnvironmentReader): ResolvedRedis {
   for (const name of others) {
     environment.refuse(name, `nothing while ${first} is set`, maskAddress(environment.raw(name)));
   }
-  switch (first) {
-    case 'REDIS_URL':
-      return fromUrl(environment);
-    case 'REDIS_CLUSTER_NODES':
-      return fromClusterNodes(environment);
-    case 'REDIS_SENTINELS':
-      return fromSentinels(environment);
-    default:
-      return fromHost(environment);
+  if (first === 'REDIS_URL') {
+    return fromUrl(environment);
   }
+  const server = first === undefined && {
+    host: environment.read(REDIS_OPTIONS.host) ?? DEFAULTS.host,
+    port: environment.read(REDIS_OPTIONS.port) ?? DEFAULTS.port,
+  };
+  const db = environment.read(REDIS_OPTIONS.db) ?? DEFAULTS.db;
+  const login = {
+    username: environment.raw('REDIS_USERNAME'),
+    password: environment.secret('REDIS_PASSWORD'),
+    tls: environment.read({ variable: REDIS_OPTIONS.tls.variable, rule: BOOLEAN }) ?? DEFAULTS.tls,
+  };
+  if (first === 'REDIS_CLUSTER_NODES') {
+    if (db !== 0) {
+      environment.refuse('REDIS_DB', '0 with REDIS_CLUSTER_NODES: Redis Cluster has no other database');
+    }
+    return clusterOf(hostsOf(environment, first), login);
+  }
+  if (first === 'REDIS_SENTINELS') {
+    const name = environment.raw('REDIS_SENTINEL_NAME');
+    if (name === undefined) {
+      environment.refuse('REDIS_SENTINEL_NAME', "the master's name in the Sentinels' configuration", 'nothing');
+    }
+    return singleOf({ ...login, db, sentinels: hostsOf(environment, first), name, sentinelTls: login.tls });
+  }
+  return singleOf({ ...server, db, ...login });
 }
 
 function fromUrl(environment: EnvironmentReader): ResolvedRedis {
@@ -313,44 +330,7 @@ function fromUrl(environment: EnvironmentReader): ResolvedRedis {
     environment.refuse('REDIS_URL', parsed.allowed, maskAddress(text));
     return NO_REDIS;
   }
-  const { host, port = DEFAULTS.port, db = DEFAULTS.db, username, password, tls, family } = parsed.address;
-  return singleOf({ host, port, db, username, password, tls, family });
-}
-
-function fromClusterNodes(environment: EnvironmentReader): ResolvedRedis {
-  const nodes = hostsOf(environment, 'REDIS_CLUSTER_NODES');
-  const db = environment.read(REDIS_OPTIONS.db) ?? DEFAULTS.db;
-  if (db !== 0) {
-    environment.refuse('REDIS_DB', '0 with REDIS_CLUSTER_NODES: Redis Cluster has no other database');
-  }
-  return clusterOf(nodes, readCredentials(environment));
-}
-
-function fromSentinels(environment: EnvironmentReader): ResolvedRedis {
-  const sentinels = hostsOf(environment, 'REDIS_SENTINELS');
-  const name = environment.raw('REDIS_SENTINEL_NAME');
-  if (name === undefined) {
-    environment.refuse('REDIS_SENTINEL_NAME', "the master's name in the Sentinels' configuration", 'nothing');
-  }
-  const db = environment.read(REDIS_OPTIONS.db) ?? DEFAULTS.db;
-  const { username, password, tls } = readCredentials(environment);
-  return singleOf({ sentinels, name, db, username, password, tls, sentinelTls: tls });
-}
-
-function fromHost(environment: EnvironmentReader): ResolvedRedis {
-  const host = environment.read(REDIS_OPTIONS.host) ?? DEFAULTS.host;
-  const port = environment.read(REDIS_OPTIONS.port) ?? DEFAULTS.port;
-  const db = environment.read(REDIS_OPTIONS.db) ?? DEFAULTS.db;
-  const { username, password, tls } = readCredentials(environment);
-  return singleOf({ host, port, db, username, password, tls });
-}
-
-function readCredentials(environment: EnvironmentReader): { username?: string; password?: string; tls: boolean } {
-  return {
-    username: environment.raw('REDIS_USERNAME'),
-    password: environment.secret('REDIS_PASSWORD'),
-    tls: environment.read({ variable: REDIS_OPTIONS.tls.variable, rule: BOOLEAN }) ?? DEFAULTS.tls,
-  };
+  return singleOf({ port: DEFAULTS.port, db: DEFAULTS.db, ...parsed.address });
 }
 
 function hostsOf(environment: EnvironmentReader, name: EnvironmentVariableName): readonly HostAndPort[] {

@@ -102,11 +102,10 @@ export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking
   if (value instanceof BytesValue) {
     return { value, bytes: value.bytes, form: 'plain' };
   }
-  if (isTree && mode !== 'shared') {
-    const isFrozen = mode === 'frozen';
-    const kept = isGiven || !isFrozen ? rebuildTree(value) : value;
-    const bytes = prepareTree(kept, { flattens: isGiven, freezes: isFrozen, isAscii });
-    return { value: kept, bytes, form: isFrozen ? 'frozen' : 'own', isTree, spare: undefined };
+  if (isTree && !(mode === 'shared' && isGiven)) {
+    const kept = mode === 'cloned' || isGiven ? rebuildTree(value) : value;
+    const bytes = prepareTree(kept, { flattens: isGiven, freezes: mode === 'frozen', isAscii });
+    return { value: kept, bytes, form: FORMS[mode], isTree: mode !== 'shared', spare: undefined };
   }
   const measured = measureValue(value);
   const { bytes, hiddenBytes, unfreezable, objects } = measured;
@@ -131,6 +130,9 @@ export function storeValue(value: unknown, mode: ValuesMode, making: ValueMaking
   objects.forEach((part) => Object.freeze(part));
   return { value, bytes, form: 'frozen', copyInstance };
 }
+
+/** The form in which each mode keeps what can be copied and frozen. */
+const FORMS = { cloned: 'own', frozen: 'frozen', shared: 'shared' } as const satisfies Record<ValuesMode, ValueForm>;
 
 /** The memory of a {@link DeferredJson} besides its text. */
 const OBJECT_BYTES = 72;

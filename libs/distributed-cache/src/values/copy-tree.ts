@@ -320,7 +320,12 @@ export function rebuildTree(value: object): object {
 
 function rebuildPart(value: object): object {
   if (Array.isArray(value)) {
-    return value.map(rebuilt);
+    // `map` may build a short array by adding elements, with room for 17 of them.
+    const copy: unknown[] = value.slice();
+    for (let index = 0; index < copy.length; index++) {
+      copy[index] = rebuilt(copy[index]);
+    }
+    return copy;
   }
   const copy: Record<string, unknown> = Object.keys(value).length > MAX_ADDED ? { ...value } : {};
   for (const name in value) {

@@ -65,9 +65,7 @@ function freezeIfPossible(copy: object): void {
 
 function emptyCopy(value: object, copyOf: CopyOf, toKeep: boolean): object {
   if (Array.isArray(value)) {
-    const copy: unknown[] = [];
-    copy.length = value.length; // holes stay holes
-    return copy;
+    return emptyArray(value);
   }
   if (value instanceof Map) {
     return new Map();
@@ -83,6 +81,19 @@ function emptyCopy(value: object, copyOf: CopyOf, toKeep: boolean): object {
     return { ...value }; // with the same hidden class; its contents are replaced later
   }
   return copyOfBytes(value, copyOf, toKeep) ?? copyOfOpaque(value) ?? emptyLike(value);
+}
+
+/**
+ * Holes stay holes. An array that is filled element by element would reserve room for 17 of them, so the copy has the
+ * elements already, which are replaced later.
+ */
+function emptyArray(value: readonly unknown[]): unknown[] {
+  if (Object.getPrototypeOf(value) === Array.prototype) {
+    return value.slice();
+  }
+  const copy: unknown[] = [];
+  copy.length = value.length;
+  return copy;
 }
 
 function fill(copy: object, from: object, copyOf: CopyOf): void {

@@ -47,7 +47,7 @@ const OPAQUE_BYTES = 160;
 const CLASS_BYTES = 104;
 const DESCRIPTOR_BYTES = 24;
 /** Objects with more properties than this keep them in a hash table. */
-const MAX_FAST_PROPERTIES = 128;
+const MAX_FAST_PROPERTIES = 1020;
 const DICTIONARY_BYTES = 72;
 const DICTIONARY_SLOT_BYTES = 24;
 const DIGIT_0 = 48;
@@ -173,23 +173,25 @@ function objectBytes(object: object, length: number, first: string, last: string
   }
   const isKnown = isMet(shapes, hashOf(last, hashOf(first, length)));
   if (isIndex(first)) {
-    return OBJECT_BYTES + indexedBytes(length, last);
+    return OBJECT_BYTES + indexedBytes(Object.keys(object));
   }
-  if (length <= MAX_FAST_PROPERTIES && isKnown) {
-    return OBJECT_BYTES + length * POINTER_BYTES;
+  const slotsBytes = OBJECT_BYTES + length * POINTER_BYTES;
+  if (isKnown) {
+    return slotsBytes;
   }
-  const namesBytes = isKnown ? 0 : Object.keys(object).reduce((sum, name) => sum + textBytes(name), 0);
+  const namesBytes = Object.keys(object).reduce((sum, name) => sum + textBytes(name), 0);
   return length > MAX_FAST_PROPERTIES
     ? OBJECT_BYTES + hashTableBytes(length) + namesBytes
-    : // The square term: what V8 leaves behind on the way to a class with so many properties, as measured.
-      OBJECT_BYTES + CLASS_BYTES + length * (POINTER_BYTES + DESCRIPTOR_BYTES + length) + namesBytes;
+    : // The last term: what V8 leaves behind on the way to a class with so many properties, as measured.
+      slotsBytes + CLASS_BYTES + length * (DESCRIPTOR_BYTES + Math.min(0.6 * length, 75)) + namesBytes;
 }
 
-/** Heap of properties with numbers for names: in a list with holes, unless that would be mostly holes. */
-function indexedBytes(length: number, last: string): number {
-  const listBytes = (Number(last) + 1) * POINTER_BYTES; // NaN when not all names are numbers
-  const tableBytes = hashTableBytes(length);
-  return listBytes <= tableBytes * 3 ? LIST_BYTES + listBytes : tableBytes;
+/** Heap of properties of which the first ones have numbers for names: these are in a list, holes included. */
+function indexedBytes(names: readonly string[]): number {
+  const indexes = names.filter(isIndex);
+  const listBytes = LIST_BYTES + (Number(indexes.at(-1)) + 1) * POINTER_BYTES;
+  const tableBytes = hashTableBytes(indexes.length); // in place of a list that would be mostly holes
+  return (listBytes <= tableBytes * 3 ? listBytes : tableBytes) + (names.length - indexes.length) * POINTER_BYTES;
 }
 
 function isIndex(name: string): boolean {
@@ -367,9 +369,12 @@ export function flatText(text: string, wide = isWide(text)): string {
 export function flattenTexts(objects: Iterable<object>): void {
   for (const object of objects) {
     if (Array.isArray(object) || Object.getPrototypeOf(object) === Object.prototype) {
-      for (const [name, { value, writable }] of Object.entries(Object.getOwnPropertyDescriptors(object))) {
-        if (typeof value === 'string' && writable === true) {
-          (object as Record<string, unknown>)[name] = flatText(value);
+      const record = object as Record<string, unknown>;
+      for (const name of Object.keys(record)) {
+        const text = record[name];
+        const isLong = typeof text === 'string' && text.length >= MIN_SLICE_LENGTH;
+        if (isLong && Object.getOwnPropertyDescriptor(record, name)?.writable === true) {
+          record[name] = flatText(text);
         }
       }
     }
