@@ -7,6 +7,8 @@ const copyOfSources = process.env['NDC_SRC'];
 const MANY_PROMISES = ['test/model/**/*.spec.ts', 'libs/distributed-cache/src/core/load-signals.spec.ts'];
 /** Compiled and run in the applications that scripts/packed-apps.mjs makes of them. */
 const OF_OTHER_APPS = ['test/packages/**'];
+/** Starts eight processes and compiles the library: `.ci/run` does. */
+const EIGHT_PROCESSES = process.env['DASHBOARD'] === 'all' ? [] : ['test/dashboard/processes.spec.ts'];
 const CHAOS = ['test/chaos/**/*.spec.ts', 'test/e2e/demo-faults.spec.ts'];
 
 /** Types read `design:paramtypes`; oxc emits it only where it is told to, also in files that no tsconfig includes. */
@@ -53,7 +55,7 @@ export default defineConfig({
             'test/**/*.spec.ts',
             ...(copyOfSources === undefined ? [] : [`${copyOfSources}/http/**/*.spec.ts`]),
           ],
-          exclude: [...OF_OTHER_APPS, ...MANY_PROMISES, ...CHAOS],
+          exclude: [...OF_OTHER_APPS, ...MANY_PROMISES, ...CHAOS, ...EIGHT_PROCESSES],
           isolate: false,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },

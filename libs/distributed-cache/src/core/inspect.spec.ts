@@ -1,4 +1,4 @@
-import { describe, expect, expectTypeOf, it } from 'vitest';
+import { describe, expect, expectTypeOf, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { FaultProxy } from '../../../../test/support/fault-proxy.js';
 import { Gate } from '../../../../test/support/gate.js';
@@ -106,6 +106,19 @@ describe('inspect', () => {
     expect((await other.inspect('key')).redis).toMatchObject({ isCurrent: false, version: 3 });
     await users.clear();
     expect((await users.inspect('key')).redis).toMatchObject({ isCurrent: false });
+  });
+
+  it('does not show an entry of L1 as trusted once another process has invalidated a tag of it', async () => {
+    const { options } = twoTiers();
+    const [users, others] = [await usersOver(options), await usersOver(options)];
+    await users.set('key', 'value', { tags: ['team'] });
+    await vi.waitFor(async () => {
+      await others.get('key');
+      expect((await others.inspect('key')).local).toMatchObject({ state: 'fresh', isTrusted: true });
+    });
+    await users.invalidateTags('team');
+    await vi.waitFor(async () => expect((await others.inspect('key')).local).toMatchObject({ isTrusted: false }));
+    expect((await others.inspect('key')).redis).toMatchObject({ isCurrent: false });
   });
 
   it('shows a missing and a corrupt entry, and whether a process is loading the key', async () => {

@@ -110,7 +110,7 @@ export class EntryInspector {
       graceMs: entry.keptUntilMs - Math.max(nowMs, entry.expiresAtMs),
       tags: inspected,
       isCurrent: entry.isOfNow && inspected.every(({ isCurrent }) => isCurrent),
-      isTrusted: local.isTrusted(key),
+      isTrusted: local.isTrusted(key) && marks.every(({ scope }) => scope.isInDoubt !== true),
       heapBytes: entry.bytes,
       isCopiedOnRead: isCopied(entry.form, this.policy.values),
     };

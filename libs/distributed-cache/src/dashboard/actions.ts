@@ -79,7 +79,8 @@ export class Actions {
     }
     const operator = { actor: await actorOf(this.options, request), origin: originOf(request) };
     const namespace = namespaceIn(fields);
-    const { operations } = this.cache;
+    const { operations, redis } = this.cache;
+    const isUsable = (): boolean => redis === undefined || redis.connection.isLive;
     let change: OperatorChange;
     let text: Part;
     let what: string;
@@ -87,10 +88,11 @@ export class Actions {
       const { key } = await this.keyIn(namespace, fields);
       change = await operations.evict(namespace, [key], operator);
       what = describeKey(encodeKey(key));
-      text =
-        change.existed === 0
-          ? 'There was no such entry in Redis; the processes have dropped theirs.'
-          : 'The entry is deleted.';
+      text = isUsable()
+        ? change.existed === 0
+          ? 'There was no such entry.'
+          : 'The entry is deleted.'
+        : 'The entry is deleted in this process.';
     } else if (action === 'purge') {
       const tag = given(fields.get('tag'), 'Name the tag.');
       change = await operations.purge(namespace, [tag], operator);
@@ -107,8 +109,7 @@ export class Actions {
       `operator_change ${action} of ${what} in ${namespace} by ${printable(operator.actor)}, ${printable(operator.origin)}${unrecorded}`,
     );
     this.gatherer.forget();
-    const { redis } = this.cache;
-    return changedPage(visit, namespace, text, change, redis === undefined || redis.connection.isLive);
+    return changedPage(visit, namespace, text, change, isUsable());
   }
 
   /** Shows the value of an entry. It is looked up as by the application, so it counts as a lookup. */

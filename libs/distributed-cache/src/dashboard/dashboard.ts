@@ -102,6 +102,7 @@ export class Dashboard implements OnModuleInit {
     const { options } = this;
     return {
       ...waysOf(request, name, options.path),
+      isRenewable: request.method !== 'POST',
       mayChange: await isAllowedBy(options.actions, request),
       mayReadValues: await isAllowedBy(options.values, request),
       hasWholeKeys: options.keys === 'whole',

@@ -17,6 +17,10 @@ import {
 const LONGEST_WAIT_MS = 2000;
 /** For so long the same answer is shown to all viewers, in milliseconds: many of them ask the processes no more than one. */
 const SHARED_MS = 400;
+/** The same for the last hour, the largest answer: it changes every ten seconds. */
+const HOUR_SHARED_MS = 5000;
+
+const HOUR = 'hour';
 
 export type AllFacts = Gathered<ProcessFacts>;
 export type AllMetrics = Gathered<readonly CacheMetricsWire[]>;
@@ -41,7 +45,7 @@ export class Gatherer {
 
   lastHour(namespace?: string): Promise<Gathered<CounterSteps>> {
     const only = namespace === undefined ? {} : { namespace };
-    return this.ask(`hour ${namespace ?? ''}`, () => this.cache.operations.lastHour(only));
+    return this.ask(`${HOUR} ${namespace ?? ''}`, () => this.cache.operations.lastHour(only));
   }
 
   top(namespace: string, by: TopOrder, count: number): Promise<Gathered<readonly TopKey[]>> {
@@ -69,7 +73,7 @@ export class Gatherer {
   private share<Answer>(name: string, ask: () => Promise<Answer>): Promise<Answer> {
     const nowMs = performance.now();
     for (const [key, { atMs }] of this.shared) {
-      if (nowMs - atMs > SHARED_MS) {
+      if (nowMs - atMs > (key.startsWith(HOUR) ? HOUR_SHARED_MS : SHARED_MS)) {
         this.shared.delete(key);
       }
     }

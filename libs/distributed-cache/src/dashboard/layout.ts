@@ -8,6 +8,8 @@ export interface Visit {
   /** The way from the address of the request to the other pages, and to the overview, so that no prefix of the application or of a proxy matters. */
   readonly base: string;
   readonly home: string;
+  /** Whether the page can be asked for again: one that answers a form can't. */
+  readonly isRenewable: boolean;
   readonly mayChange: boolean;
   readonly mayReadValues: boolean;
   /** Whether keys are shown whole. */
@@ -31,7 +33,7 @@ const PAGES = [
 ] as const;
 
 /** The whole document. It has no inline script and no inline style: the policy of the page allows none. */
-export function documentOf({ base, home }: Visit, current: string, { title, body }: Page): string {
+export function documentOf({ base, home, isRenewable }: Visit, current: string, { title, body }: Page): string {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -62,7 +64,7 @@ export function documentOf({ base, home }: Visit, current: string, { title, body
           </nav>
           <p class="live"><span id="live" role="status"></span></p>
         </header>
-        <main id="main" tabindex="-1">
+        <main id="main" tabindex="-1" ${isRenewable && html` data-renewable=""`}>
           <h1>${title}</h1>
           ${body}
         </main>
@@ -94,7 +96,9 @@ export function hidden(name: string, text: string): Html {
 
 /** The box without which an action is not carried out. */
 export function consent(text: Part): Html {
-  return html`<label class="consent"><input type="checkbox" name="confirm" value="yes" required /> ${text}</label>`;
+  return html`<label class="consent"
+    ><input type="checkbox" name="confirm" value="yes" required /><span>${text}</span></label
+  >`;
 }
 
 const MOODS: Readonly<Record<CacheHealth['status'], Mood>> = { up: 'good', degraded: 'fair', down: 'bad' };

@@ -25,7 +25,7 @@ export function overviewPage(visit: Visit, { health, processes, metrics, hour }:
       section('sums', 'All processes', [missingNote(processes), totals(processes, sums)]),
       section('hour', 'Last hour', chart(hour)),
       section('namespaces', 'Namespaces', namespaceTable(visit, sums, processes)),
-      section('processes', 'Processes', processTable(processes)),
+      section('processes', 'Processes', processTable(processes, BRIEF)),
     ],
   };
 }
@@ -107,7 +107,7 @@ function moreThan(count: number): Html | undefined {
 }
 
 /** The state of each process: those that answer, and those that did and do not. */
-export function processTable({ answers, silent, unanswered }: AllFacts): Html {
+function processTable({ answers, silent, unanswered }: AllFacts, width = COLUMNS.length): Html {
   const rows = [
     ...answers.map(({ process, answer }) => ({
       order: `${process.host} ${process.pid}`,
@@ -148,13 +148,15 @@ export function processTable({ answers, silent, unanswered }: AllFacts): Html {
   const nameless = Math.max(0, unanswered - silent.length);
   return html`${table(
     'State of each process',
-    COLUMNS,
-    rows.slice(0, MOST_ROWS).map(({ cells }) => cells),
+    COLUMNS.slice(0, width),
+    rows.slice(0, MOST_ROWS).map(({ cells }) => cells.slice(0, width)),
   )}
   ${moreThan(rows.length)}
   ${nameless > 0 && html`<p class="note">${badge('bad', 'silent')} ${nameless} more received the question and did not answer in time.</p>`}`;
 }
 
+/** The columns of the overview are the first ones. */
+const BRIEF = 8;
 const COLUMNS = [
   'Process',
   'State',

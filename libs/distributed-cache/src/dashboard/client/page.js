@@ -1,13 +1,13 @@
 /*
- * Renews the live sections of the page every two seconds, and draws the charts. The server renders every page, also the
+ * Renews the live sections of the page every second, and draws the charts. The server renders every page, also the
  * renewed one: this script asks for it again, as a document, and carries over what differs. So it needs no markup of its own.
  */
 
-const EVERY_MS = 2000;
+const EVERY_MS = 1000;
 const TIMEOUT_MS = 8000;
 
 const status = document.getElementById('live');
-const live = document.querySelectorAll('[data-live]');
+const live = document.querySelectorAll('[data-renewable] [data-live]');
 let isPaused = false;
 
 /** Asks for this page. A document that XMLHttpRequest parses runs no script, and passes Trusted Types. */
@@ -87,7 +87,7 @@ async function renew() {
       }
     }
     drawAll();
-    say('Renewed every 2 s');
+    say('Renewed every second');
     document.body.classList.remove('outdated');
   } catch (error) {
     say(`Outdated: ${error.message}`);
@@ -109,7 +109,7 @@ function addPauseButton() {
   button.addEventListener('click', () => {
     isPaused = !isPaused;
     button.textContent = isPaused ? 'Go on' : 'Pause';
-    say(isPaused ? 'Paused' : 'Renewed every 2 s');
+    say(isPaused ? 'Paused' : 'Renewed every second');
     void renew();
   });
   status.after(' ', button);
@@ -126,6 +126,11 @@ function numbersOf(figure) {
   return [times, ...LINES.map((_, series) => values.map((row) => row[series]))];
 }
 
+/** The time of day in UTC, as in the table. */
+function clock(seconds) {
+  return new Date(seconds * 1000).toISOString().slice(11, 16);
+}
+
 function optionsOf(figure, width) {
   const style = getComputedStyle(figure);
   const color = (name) => style.getPropertyValue(name).trim();
@@ -137,11 +142,13 @@ function optionsOf(figure, width) {
   return {
     width,
     height: 220,
-    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
     legend: { show: false },
     cursor: { show: false },
     scales: { y: { range: (_chart, _lowest, highest) => [0, Math.max(0.1, highest * 1.05)] } },
-    axes: [axis, { ...axis, size: 60 }],
+    axes: [
+      { ...axis, values: (_chart, times) => times.map(clock) },
+      { ...axis, size: 60 },
+    ],
     series: [
       {},
       ...LINES.map((dash, index) => ({
@@ -194,7 +201,7 @@ drawAll();
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawAnew);
 addEventListener('resize', drawAnew);
 if (live.length > 0) {
-  say('Renewed every 2 s');
+  say('Renewed every second');
   addPauseButton();
   void renewForever();
 }
