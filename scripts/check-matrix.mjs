@@ -51,7 +51,7 @@ function checkNewApps() {
 function checkTools() {
   const name = 'nest11-tools';
   check(`${name}: installs`, () => installApp({ name, build: 'nest' }, folder));
-  for (const script of ['test:swc-jest', 'test:vitest', 'test:node']) {
+  for (const script of ['test:swc-jest', 'test:jest-esm', 'test:tsx', 'test:vitest', 'test:node']) {
     check(`${name}: ${script}`, () => void runScript(name, folder, script));
   }
   check(`${name}: esbuild bundles it without a warning about the library`, () => {

@@ -125,7 +125,7 @@ function checkDeclarations(app) {
  * @param {string} path
  */
 function isLeftover(path) {
-  const [, name] = /^dist\/(?!cjs\/|schematics\/)(.+?)\.(?:js|d\.ts)$/.exec(path) ?? [];
+  const [, name] = /^dist\/(?!cjs\/|entry\/|schematics\/)(.+?)\.(?:js|d\.ts)$/.exec(path) ?? [];
   return name !== undefined && !existsSync(join(root, 'libs/distributed-cache/src', `${name}.ts`));
 }
 

@@ -316,7 +316,7 @@ function readersOfRequest({ type, methods, wayToRequest }: ManagedClass): string
     })
     .map(
       (method) =>
-        `${nameOf(method)} can read the request that ${type.name} injects${through}, but its default key does not say which request: one caller could get the result of another. Pass \`varyBy\` or \`key\` with what the result depends on, such as the user.`,
+        `${nameOf(method)} can read the request that ${type.name} injects${through}, but its default key does not say which request: one caller could get the result of another. Pass \`varyBy\` or \`key\` with what the result depends on, such as the user; a \`key\` of the arguments alone says that it depends on nothing else.`,
     );
 }
 
