@@ -1,4 +1,4 @@
-import { functionOf, type GivenOf, integerBetween, oneOf, type OptionTable, type Rows, TEXT, typed } from './rules.js';
+import { functionOf, type OptionOf, integerBetween, oneOf, type OptionTable, type Rows, TEXT, typed } from './rules.js';
 
 /*
  * The options of how values become bytes: rows as in schema.ts, and the types of what they hold.
@@ -37,7 +37,7 @@ export const COMPRESSION_OPTIONS = {
  * @interface
  */
 export type CompressionOptions = {
-  -readonly [Name in keyof typeof COMPRESSION_OPTIONS]?: GivenOf<(typeof COMPRESSION_OPTIONS)[Name]>;
+  -readonly [Name in keyof typeof COMPRESSION_OPTIONS]?: OptionOf<(typeof COMPRESSION_OPTIONS)[Name]>;
 };
 
 /** Encryption with AES-256-GCM of every value. Its times, its stamps and its key are authenticated with it. */
@@ -121,4 +121,4 @@ export const CODEC_OPTIONS = {
  * How values are turned into bytes for Redis, and back.
  * @interface
  */
-export type CodecOptions = { -readonly [Name in keyof typeof CODEC_OPTIONS]?: GivenOf<(typeof CODEC_OPTIONS)[Name]> };
+export type CodecOptions = { -readonly [Name in keyof typeof CODEC_OPTIONS]?: OptionOf<(typeof CODEC_OPTIONS)[Name]> };

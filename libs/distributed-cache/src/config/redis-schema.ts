@@ -6,7 +6,7 @@ import {
   integerBetween,
   isRecord,
   oneOf,
-  type GivenOf,
+  type OptionOf,
   type OptionTable,
   PORT,
   type Rows,
@@ -139,7 +139,7 @@ export const REDIS_OPTIONS = {
  * @interface
  */
 export type RedisConnectionOptions = {
-  -readonly [Name in keyof typeof REDIS_OPTIONS]?: GivenOf<(typeof REDIS_OPTIONS)[Name]>;
+  -readonly [Name in keyof typeof REDIS_OPTIONS]?: OptionOf<(typeof REDIS_OPTIONS)[Name]>;
 };
 
 export const CLUSTER_OPTIONS = {

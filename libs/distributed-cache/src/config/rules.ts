@@ -3,20 +3,20 @@ import { type Duration, isDuration, toMs } from './duration.js';
 import { maskAddress, show } from './problems.js';
 
 /** The type of an option. */
-interface Typed<Raw> {
+interface Typed<Option> {
   /** The type in the documentation. */
   readonly type: string;
-  /** The type in TypeScript. No object has this property; as a result its type keeps its name, such as `Duration`. */
-  readonly given?: () => Raw;
+  /** The type in TypeScript. No object has this property. As the result of a function a type keeps its name in editors. */
+  readonly option?: () => Option;
 }
 
 /** The type of an option that a function of its own reads. @param type for the documentation */
-export function typed<Raw>(type: string): Typed<Raw> {
+export function typed<Option>(type: string): Typed<Option> {
   return { type };
 }
 
-/** How the value of an option is checked. `Raw`: the option as code gives it. */
-export interface Rule<Value, Raw = Value> extends Typed<Raw> {
+/** How the value of an option is checked. `Option`: the option as code gives it. */
+export interface Rule<Value, Option = Value> extends Typed<Option> {
   /** The sentence of an error message about what is allowed in code. */
   readonly allowed: string;
   /** The value in the form in which the cache uses it, or `undefined` for a wrong one. */
@@ -28,7 +28,7 @@ export interface Rule<Value, Raw = Value> extends Typed<Raw> {
 }
 
 /** A rule for values that an environment variable can give, too. */
-export interface TextRule<Value, Raw = Value> extends Rule<Value, Raw> {
+export interface TextRule<Value, Option = Value> extends Rule<Value, Option> {
   readonly variable: {
     /** The sentence of an error message about what is allowed in the variable. */
     readonly allowed: string;
@@ -79,7 +79,7 @@ export type OptionTable = Readonly<Record<string, OptionRow>>;
 export type Rows<Options> = { readonly [Name in keyof Required<Options>]: OptionRow };
 
 /** An option as code gives it, by its row. */
-export type GivenOf<Row> = Row extends { readonly rule: Typed<infer Raw> } | Typed<infer Raw> ? Raw : never;
+export type OptionOf<Row> = Row extends { readonly rule: Typed<infer Option> } | Typed<infer Option> ? Option : never;
 
 /** The value of an option in the form of its rule. */
 export type ValueOf<Row> = Row extends { readonly rule: Rule<infer Value, unknown> } ? Value : never;

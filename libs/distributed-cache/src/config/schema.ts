@@ -14,7 +14,7 @@ import {
   NAME,
   numberBetween,
   oneOf,
-  type GivenOf,
+  type OptionOf,
   type OptionTable,
   STANDARD_SCHEMA,
   type TextRule,
@@ -86,7 +86,7 @@ export const TTL_OPTIONS = {
   /** Default 6 h (`CACHE_TTL_TRENDS`). */
   trends: { rule: TTL, default: 21_600_000, variable: 'CACHE_TTL_TRENDS', meaning: 'TTL of the namespace `trends`' },
 } as const satisfies OptionTable;
-type TtlOptions = { -readonly [Name in keyof typeof TTL_OPTIONS]?: GivenOf<(typeof TTL_OPTIONS)[Name]> };
+type TtlOptions = { -readonly [Name in keyof typeof TTL_OPTIONS]?: OptionOf<(typeof TTL_OPTIONS)[Name]> };
 
 export const LOCAL_OPTIONS = {
   /** Maximum heap of L1, all namespaces together, in MiB. Default 100 (`CACHE_MAX_MEMORY_MB`). */
@@ -110,7 +110,7 @@ export const LOCAL_OPTIONS = {
  * The options of L1, the memory of this process.
  * @interface
  */
-export type LocalOptions = { -readonly [Name in keyof typeof LOCAL_OPTIONS]?: GivenOf<(typeof LOCAL_OPTIONS)[Name]> };
+export type LocalOptions = { -readonly [Name in keyof typeof LOCAL_OPTIONS]?: OptionOf<(typeof LOCAL_OPTIONS)[Name]> };
 
 export const FALLBACK_OPTIONS = {
   /** Longest life of an entry while Redis can't be used. Default 300 s (`CACHE_FALLBACK_TTL`). */
@@ -122,7 +122,9 @@ export const FALLBACK_OPTIONS = {
     meaning: "longest life of an entry while Redis can't be used",
   },
 } as const satisfies OptionTable;
-type FallbackOptions = { -readonly [Name in keyof typeof FALLBACK_OPTIONS]?: GivenOf<(typeof FALLBACK_OPTIONS)[Name]> };
+type FallbackOptions = {
+  -readonly [Name in keyof typeof FALLBACK_OPTIONS]?: OptionOf<(typeof FALLBACK_OPTIONS)[Name]>;
+};
 
 /** The options of one namespace. Where a row has no default, the option comes from the whole cache, or there is none. */
 export const NAMESPACE_OPTIONS = {
@@ -225,7 +227,7 @@ export const NAMESPACE_OPTIONS = {
  * @interface
  */
 export type NamespaceOptions = {
-  -readonly [Name in keyof typeof NAMESPACE_OPTIONS]?: GivenOf<(typeof NAMESPACE_OPTIONS)[Name]>;
+  -readonly [Name in keyof typeof NAMESPACE_OPTIONS]?: OptionOf<(typeof NAMESPACE_OPTIONS)[Name]>;
 };
 
 /** Dimensions of a request by name. */
@@ -403,5 +405,5 @@ export const CACHE_OPTIONS = {
  * @interface
  */
 export type DistributedCacheOptions = {
-  -readonly [Name in keyof typeof CACHE_OPTIONS]?: GivenOf<(typeof CACHE_OPTIONS)[Name]>;
+  -readonly [Name in keyof typeof CACHE_OPTIONS]?: OptionOf<(typeof CACHE_OPTIONS)[Name]>;
 };

@@ -65,13 +65,13 @@ export class LocalTier {
    */
   hit(key: string, nowMs: number): number {
     const { part } = this;
-    return part !== undefined && this.isFullyTracked() ? part.hit(key, nowMs) : -1;
+    return part !== undefined && this.isFullyTracked() ? part.store.hit(part.index, key, nowMs) : -1;
   }
 
   /** The slot of a value, as in {@link hit}, for a key that remembers where its entry is. */
   hitAgain(key: PreparedKey, nowMs: number): number {
     const { part } = this;
-    return part !== undefined && this.isFullyTracked() ? part.hitAgain(key, nowMs) : -1;
+    return part !== undefined && this.isFullyTracked() ? part.store.hitAgain(part.index, key, nowMs) : -1;
   }
 
   /** Whether no Redis is configured, or this process receives every change of every key. */
@@ -87,7 +87,7 @@ export class LocalTier {
 
   /** Its index among the partitions of L1; `undefined` when L1 is switched off. */
   get partitionId(): number | undefined {
-    return this.part?.id;
+    return this.part?.index.id;
   }
 
   /** Number of entries, including expired ones that have not been removed yet. */

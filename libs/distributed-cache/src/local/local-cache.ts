@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from './clock.js';
-import { EntryStore, type KeyWithSlot, type OnEvicted, type PartitionIndex } from './entry-store.js';
+import { EntryStore, type OnEvicted, type PartitionIndex } from './entry-store.js';
 import type { TopEntry, TopOrder, UsedEntry } from './slot-table.js';
 import {
   type DeferredJson,
@@ -185,12 +185,15 @@ export class LocalCache {
 /** Whether a lookup by this very text finds this entry and no other: see `encodeKey`. */
 type IsPlainKey = (key: string) => boolean;
 
-/** The entries of one user of L1, such as a namespace, under keys of their own. */
+/**
+ * The entries of one user of L1, such as a namespace, under keys of their own. A hit reads the store by the index, without
+ * a method of this class: {@link EntryStore.hit}.
+ */
 export class Partition {
-  private readonly index: PartitionIndex;
+  readonly index: PartitionIndex;
 
   constructor(
-    private readonly store: EntryStore,
+    readonly store: EntryStore,
     private readonly clock: Clock,
     private readonly isPlainKey: IsPlainKey,
     private readonly lookAheadLoads: number,
@@ -210,19 +213,6 @@ export class Partition {
     return this.index.bytes;
   }
 
-  /**
-   * The slot of a fresh value that may be returned as it is, and does not expire soon; -1 when further checks are
-   * needed.
-   */
-  hit(key: string, nowMs: number): number {
-    return this.store.hit(this.index, key, nowMs);
-  }
-
-  /** The slot of a fresh value, as in {@link hit}, for a key that remembers the slot of its entry. */
-  hitAgain(key: KeyWithSlot, nowMs: number): number {
-    return this.store.hitAgain(this.index, key, nowMs);
-  }
-
   find(key: string, nowMs: number): LocalEntry | undefined {
     const slot = this.store.find(this.index, key, nowMs);
     return slot === undefined ? undefined : this.store.entryAt(slot);
@@ -231,11 +221,6 @@ export class Partition {
   peek(key: string): LocalEntry | undefined {
     const slot = this.index.slots.get(key);
     return slot === undefined ? undefined : this.store.entryAt(slot);
-  }
-
-  /** Its index among the partitions of the store. */
-  get id(): number {
-    return this.index.id;
   }
 
   /** Its entries that rank first, in descending order: see `EntryStore.top`. */
