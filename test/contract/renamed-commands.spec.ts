@@ -5,7 +5,15 @@ import { podAt } from '../races/pods.js';
 /** Commands that `rename-command` removes, and the message of health for each. */
 const RENAMED: readonly (readonly [commands: readonly string[], status: string, message: RegExp | undefined])[] = [
   [['EVAL', 'EVALSHA'], 'degraded', /EVALSHA on cache:\* \(ERR\): no load is shared between processes/],
+  [['EVAL'], 'degraded', /EVAL on cache:\* \(ERR\): no load is shared between processes/],
   [['EVALSHA'], 'degraded', /EVALSHA on cache:\*/],
+  [['GET'], 'degraded', /GET on cache:\* \(ERR\): nothing is read from Redis/],
+  [['DEL'], 'degraded', /DEL on cache:\* \(ERR\): no set and no deletion is acknowledged/],
+  [['RENAME'], 'degraded', /RENAME on cache:\* \(ERR\): no load is stored in Redis/],
+  [['PTTL'], 'degraded', /PTTL on cache:\* \(ERR\): what other programs have written is not read/],
+  [['PUBLISH'], 'degraded', /invalidation is off: PUBLISH refused \(ERR\)/],
+  [['SUBSCRIBE'], 'degraded', /invalidation is off: SUBSCRIBE refused \(ERR\)/],
+  [['PING', 'SELECT', 'UNSUBSCRIBE', 'HELLO', 'COMMAND'], 'up', undefined],
   [['PEXPIRE'], 'degraded', /EVAL on cache:\* \(ERR\): no load is shared between processes/],
   [['TIME'], 'up', undefined],
   [['UNLINK'], 'up', undefined],
