@@ -148,8 +148,9 @@ function burstsOf({ single, batch, batchLoad, large }: LoadSize): readonly Burst
       name: `setMany and getOrSetMany of ${large} values of 2.9 MB`,
       run: async ({ cache, elsewhere }) => {
         const [stored, loaded] = [keysOf(large, 'stored'), keysOf(large, 'loaded')];
-        const isStored = await cache.setMany(stored.map((key) => [key, randomBytes(LARGE_BYTES)] as const));
-        const values = await cache.getOrSetMany(loaded, (missing) => missing.map(() => randomBytes(LARGE_BYTES)));
+        const value = randomBytes(LARGE_BYTES);
+        const isStored = await cache.setMany(stored.map((key) => [key, value] as const));
+        const values = await cache.getOrSetMany(loaded, (missing) => missing.map(() => value));
         return {
           acknowledged: [isStored, true],
           values: [values.length, large],
