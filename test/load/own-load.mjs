@@ -1,16 +1,20 @@
 /**
  * `npm run test:load`: bursts of one process, and of four processes at once, on a Redis that answers: every operation
- * is acknowledged, its result is readable in other processes, and other entries remain. It ends on its own, with exit
- * code 1 if a promise was broken. `--quick`, for `.ci/run`: the four processes run smaller bursts. It compiles the
- * sources first, so the test always covers the present sources.
+ * is acknowledged, its result is readable in other processes, and other entries remain. It says how long each burst took,
+ * and how much memory its process. It ends on its own, with exit code 1 if a promise was broken, or after
+ * {@link LIMIT_MS}. `--quick`, for `.ci/run`: the four processes run smaller bursts. It compiles the sources first, so
+ * the test always covers the present sources.
  */
 import { spawn } from 'node:child_process';
+import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
 
-const SIZE = { single: 20_000, batch: 100_000, batchLoad: 100_000 };
+const SIZE = { single: 20_000, batch: 100_000, batchLoad: 100_000, large: 60 };
 /** With `--quick`: the bursts of the four processes. */
-const QUICK_SIZE = { single: 5_000, batch: 10_000, batchLoad: 5_000 };
+const QUICK_SIZE = { single: 5_000, batch: 25_000, batchLoad: 25_000, large: 30 };
+/** On an idle machine with two cores it takes a minute with `--quick`, and three without. */
+const LIMIT_MS = 15 * 60_000;
 const isQuick = process.argv.includes('--quick');
 const PROCESSES = 4;
 
@@ -24,10 +28,9 @@ async function load(path) {
 
 /** @returns whether every result is correct */
 function tell(reports, label) {
-  for (const { name, problems } of reports) {
-    console.log(
-      `${problems.length === 0 ? 'ok    ' : 'BROKEN'} ${label}: ${name}${problems.length === 0 ? '' : `: ${problems.join(', ')}`}`,
-    );
+  for (const { name, problems, seconds, peakMb } of reports) {
+    const usage = `${seconds.toFixed(1)} s, ${peakMb} MB, load ${loadavg()[0].toFixed(1)}`;
+    console.log(`${problems.length === 0 ? 'ok    ' : 'BROKEN'} ${label}: ${[name, usage, ...problems].join(', ')}`);
   }
   return reports.every(({ problems }) => problems.length === 0);
 }
@@ -41,7 +44,7 @@ async function burst(url, label, size) {
 function inOtherProcess(url, number) {
   const label = `process ${number} of ${PROCESSES}`;
   const args = [fileURLToPath(import.meta.url), ...(isQuick ? ['--quick'] : []), url, label];
-  const child = spawn(process.execPath, args, { stdio: 'inherit' });
+  const child = spawn(process.execPath, args, { stdio: 'inherit', timeout: LIMIT_MS });
   return new Promise((resolve) => child.on('exit', (code) => resolve(code === 0)));
 }
 
@@ -49,6 +52,11 @@ const [url, label] = process.argv.slice(2).filter((argument) => argument !== '--
 if (url !== undefined) {
   process.exit((await burst(url, label, isQuick ? QUICK_SIZE : SIZE)) ? 0 : 1);
 }
+const watchdog = setTimeout(() => {
+  console.error(`The bursts have not ended within ${LIMIT_MS / 60_000} minutes`);
+  process.exit(1);
+}, LIMIT_MS);
+watchdog.unref();
 const { RedisServer } = await load('../support/redis-server.ts');
 const server = await RedisServer.start();
 let isWell = false;

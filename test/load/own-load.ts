@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { CacheConfig, DistributedCache, type AsyncCache } from '../../libs/distributed-cache/src/core/index.js';
 
 /** The effect of one kind of burst on a Redis that answers. */
@@ -5,6 +6,9 @@ export interface LoadReport {
   readonly name: string;
   /** The broken promises: empty if there are none. */
   readonly problems: readonly string[];
+  readonly seconds: number;
+  /** The most memory that the process has taken meanwhile. */
+  readonly peakMb: number;
 }
 
 /** The namespace under load in the process that causes it, and in another process. */
@@ -25,6 +29,8 @@ export interface LoadSize {
   readonly batch: number;
   /** Keys of one batch load: each needs a lease. */
   readonly batchLoad: number;
+  /** Values of 2.9 MB in one batch: together they exceed the queue to Redis, which holds 64 MiB. */
+  readonly large: number;
 }
 
 /** Other entries in the same namespace: a burst must leave them unchanged. */
@@ -36,12 +42,14 @@ const AT_REST_MS = 10_000;
 const keysOf = (count: number, prefix = 'key'): string[] =>
   Array.from({ length: count }, (_, index) => `${prefix}${index}`);
 
+const LARGE_BYTES = 2_900_000;
+
 const valueOf = (index: number): unknown => ({ index, text: 'x'.repeat(1000) });
 
-async function readable(cache: AsyncCache, keys: readonly string[]): Promise<number> {
+async function readable(cache: AsyncCache, keys: readonly string[], atOnce = READ_AT_ONCE): Promise<number> {
   let count = 0;
-  for (let from = 0; from < keys.length; from += READ_AT_ONCE) {
-    const found = await cache.getMany(keys.slice(from, from + READ_AT_ONCE));
+  for (let from = 0; from < keys.length; from += atOnce) {
+    const found = await cache.getMany(keys.slice(from, from + atOnce));
     count += found.filter((value) => value !== undefined).length;
   }
   return count;
@@ -67,7 +75,7 @@ async function fillSlowly(cache: AsyncCache, keys: readonly string[]): Promise<v
   }
 }
 
-function burstsOf({ single, batch, batchLoad }: LoadSize): readonly Burst[] {
+function burstsOf({ single, batch, batchLoad, large }: LoadSize): readonly Burst[] {
   return [
     {
       name: `${single} times set`,
@@ -136,6 +144,21 @@ function burstsOf({ single, batch, batchLoad }: LoadSize): readonly Burst[] {
         };
       },
     },
+    {
+      name: `setMany and getOrSetMany of ${large} values of 2.9 MB`,
+      run: async ({ cache, elsewhere }) => {
+        const [stored, loaded] = [keysOf(large, 'stored'), keysOf(large, 'loaded')];
+        const value = randomBytes(LARGE_BYTES);
+        const isStored = await cache.setMany(stored.map((key) => [key, value] as const));
+        const values = await cache.getOrSetMany(loaded, (missing) => missing.map(() => value));
+        return {
+          acknowledged: [isStored, true],
+          values: [values.length, large],
+          'readable elsewhere': [await readable(elsewhere, stored, 1), large],
+          'loaded values elsewhere': [await readable(elsewhere, loaded, 1), large],
+        };
+      },
+    },
   ];
 }
 
@@ -147,7 +170,22 @@ function watch(cache: DistributedCache): Map<string, number> {
   cache.events.on('overload', ({ operation }) => count(`${operation}: overload`));
   cache.events.on('fallbackOn', ({ reason }) => count(`Redis given up: ${reason}`));
   cache.events.on('clear', () => count('clear'));
+  cache.events.on('journalFull', () => count('the journal is full'));
   return told;
+}
+
+/** Measures from now on, until the result is called. */
+function measureUsage(): () => Pick<LoadReport, 'seconds' | 'peakMb'> {
+  const startedAtMs = performance.now();
+  let peakBytes = 0;
+  const timer = setInterval(() => (peakBytes = Math.max(peakBytes, process.memoryUsage.rss())), 20);
+  return () => {
+    clearInterval(timer);
+    return {
+      seconds: (performance.now() - startedAtMs) / 1000,
+      peakMb: Math.round(Math.max(peakBytes, process.memoryUsage.rss()) / 2 ** 20),
+    };
+  };
 }
 
 async function openCache(url: string, keyPrefix: string): Promise<DistributedCache> {
@@ -164,11 +202,13 @@ async function runBurst(burst: Burst, url: string, keyPrefix: string): Promise<L
     const others = keysOf(OTHERS, 'other');
     await fillSlowly(caches.elsewhere, others);
     const told = watch(loaded);
+    const usage = measureUsage();
     const facts = { ...(await burst.run(caches)), 'entries of others': [await readable(caches.cache, others), OTHERS] };
     const differences = Object.entries(facts)
       .filter(([, [actual, expected]]) => actual !== expected)
       .map(([name, [actual, expected]]) => `${name}: ${String(actual)} instead of ${String(expected)}`);
-    return { name: burst.name, problems: [...differences, ...[...told].map(([what, times]) => `${what} (${times})`)] };
+    const problems = [...differences, ...[...told].map(([what, times]) => `${what} (${times})`)];
+    return { name: burst.name, problems, ...usage() };
   } finally {
     await Promise.all([loaded.close(), other.close()]);
   }

@@ -11,8 +11,8 @@ export type BatchLoader<T> = (missing: string[], context: LoaderContext) => T[] 
 type GetOne<T> = (key: CacheKey, loader: (context: LoaderContext) => Promise<T>) => Promise<T>;
 
 /**
- * How long a batch waits for its undecided keys, in milliseconds, after the last key was decided. After that they are
- * assumed to wait for another load.
+ * How long a batch waits for its undecided keys, in milliseconds, after the last key was decided or looked up. After
+ * that they are assumed to wait for another load.
  */
 const PATIENCE_MS = 100;
 
@@ -54,6 +54,8 @@ export class BatchCollector<T> implements GroupListener<T> {
   private readonly ends = new Map<number, Promise<void>>();
   private begun = 0;
   private undecided = 0;
+  /** Groups that are being looked up: their keys wait for Redis, and not for another load. */
+  private lookUps = 0;
   private unsettled: number;
   private maxUndecided = KEYS_AT_ONCE;
   private timer: NodeJS.Timeout | undefined;
@@ -149,7 +151,8 @@ export class BatchCollector<T> implements GroupListener<T> {
     let group: GroupedLoad[] = [];
     const lookUp = (): void => {
       if (group.length > 0) {
-        void this.group?.lookUp(group, this);
+        this.lookUps++;
+        void this.group?.lookUp(group, this).then(() => this.lookUps--);
         group = [];
       }
     };
@@ -211,10 +214,10 @@ export class BatchCollector<T> implements GroupListener<T> {
   /** Closes the list if no key was decided within the patience. */
   private onTimer(): void {
     const lateMs = this.deadlineClock.nowMs() - this.patienceEndsAtMs;
-    const isOver = lateMs >= 0 && lateMs < STALLED_LOOP_MS;
+    const isOver = lateMs >= 0 && lateMs < STALLED_LOOP_MS && this.lookUps === 0;
     this.timer = isOver ? undefined : setTimeout(() => this.onTimer(), lateMs < 0 ? Math.ceil(-lateMs) : PATIENCE_MS);
-    if (lateMs >= STALLED_LOOP_MS) {
-      // The process was busy: replies for some keys may have arrived, unread.
+    if (lateMs >= STALLED_LOOP_MS || this.lookUps > 0) {
+      // The process was busy, or Redis is: replies for some keys may have arrived, unread.
       this.patienceEndsAtMs = this.deadlineClock.nowMs() + PATIENCE_MS;
     } else if (isOver && this.begun < this.keys.length) {
       this.maxUndecided += KEYS_AT_ONCE; // keys that wait for other loads do not delay the rest

@@ -1,8 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { Gate } from '../../../../test/support/gate.js';
-import { sharedRedis } from '../../../../test/support/redis-for-test.js';
+import { ownRedis, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
+import type { AsyncCache } from './async-cache.js';
 
 describe.each<[string, () => DistributedCacheOptions]>([
   ['with Redis', sharedRedis],
@@ -191,6 +193,26 @@ describe('setMany of more than one piece', () => {
       const found = await each!.getMany(keys);
       expect(found.filter((value) => value?.text.length !== 2000)).toEqual([]);
     }
+  });
+});
+
+describe('a batch of several pieces that begins before the stamp of its namespace is known', () => {
+  const keys = Array.from({ length: 1500 }, (_, index) => `key${index}`);
+  it.each<[string, (cache: AsyncCache<string>) => Promise<unknown>, unknown]>([
+    ['getMany', (cache) => cache.getMany(keys), keys],
+    ['setMany', (cache) => cache.setMany(keys.map((key) => [key, 'new'] as const)), true],
+    ['getOrSetMany', (cache) => cache.getOrSetMany(keys, async (missing) => missing.map(() => 'loaded')), keys],
+  ])('waits for a Redis that stands still for less than three deadlines: %s', async (_name, run, expected) => {
+    const server = await ownRedis();
+    const options = { redis: { url: server.url }, deadlineMs: 400 };
+    const [writer, reader] = [cacheForTest(options), cacheForTest(options)] as const;
+    await Promise.all([writer.connect(), reader.connect()]);
+    await writer.getCache<string>('books').setMany(keys.map((key) => [key, key] as const));
+    server.freeze();
+    const running = run(reader.getCache<string>('books'));
+    await delay(700);
+    server.thaw();
+    expect(await running).toEqual(expected);
   });
 });
 

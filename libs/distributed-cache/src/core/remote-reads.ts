@@ -109,10 +109,9 @@ export class RemoteReads {
       const valueKeys = keys.map((key) => this.layout.valueKey(key));
       const reading = this.tier.getMany(valueKeys, isPiece);
       const { held } = this.stamp;
-      const [entries, stamp] =
-        held === undefined
-          ? await deadlineClock.withinRest('GET', askedAtMs, Promise.all([reading, this.stamp.current()]))
-          : [await reading, held];
+      const both = Promise.all([reading, held ?? this.stamp.current(0, isPiece)]);
+      const isLimited = held === undefined && !isPiece;
+      const [entries, stamp] = await (isLimited ? deadlineClock.withinRest('GET', askedAtMs, both) : both);
       const checking = allOf(
         keys.map((key, index) => {
           const entry = entries[index];
@@ -167,7 +166,7 @@ export class RemoteReads {
     const wereJournalled = this.validity.journalledOf(keys);
     let isAsked = false;
     try {
-      const stamp = this.stamp.held ?? (await this.stamp.current());
+      const stamp = this.stamp.held ?? (await this.stamp.current(0, isPiece));
       const atMs = this.redis.connection.deadlineClock.nowMs();
       isAsked = true;
       const taken = await this.tier.takeMany(leases, isPiece);

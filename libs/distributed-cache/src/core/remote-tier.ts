@@ -65,10 +65,11 @@ export class RemoteTier {
   /**
    * The stamps that an entry must carry when it is written now; `undefined` while Redis can't be asked.
    * @param keptMs how long Redis is to keep the entry, in milliseconds
+   * @param isPiece as in `HeldStamp.current`
    */
-  async stamps(tags: readonly string[], keptMs: number): Promise<readonly Stamp[] | undefined> {
+  async stamps(tags: readonly string[], keptMs: number, isPiece = false): Promise<readonly Stamp[] | undefined> {
     try {
-      const [stamp, tagStamps] = await Promise.all([this.stamp.current(), this.tags.stamps(tags, keptMs)]);
+      const [stamp, tagStamps] = await Promise.all([this.stamp.current(0, isPiece), this.tags.stamps(tags, keptMs)]);
       return [...this.validity.stampsUnder(stamp), ...tagStamps];
     } catch (error) {
       this.faults.report('set', error);

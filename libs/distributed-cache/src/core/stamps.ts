@@ -115,9 +115,10 @@ export class HeldStamp {
   /**
    * Returns the current stamp, and makes one if there is none.
    * @param guardMs the life that a new stamp is to guard, in milliseconds.
+   * @param isPiece whether a piece of a batch waits for it, which waits longer: see `SendCost`
    * @throws the tier's errors
    */
-  current(guardMs = 0): Promise<string> {
+  current(guardMs = 0, isPiece = false): Promise<string> {
     const { held, asking, doubts } = this;
     if (held !== undefined) {
       return Promise.resolve(held);
@@ -125,7 +126,7 @@ export class HeldStamp {
     if (asking?.doubts === doubts && this.tracksChanges()) {
       return asking.answer;
     }
-    const begun = { doubts, answer: this.ask(guardMs) };
+    const begun = { doubts, answer: this.ask(guardMs, isPiece) };
     this.asking = begun;
     const end = (): void => {
       if (this.asking === begun) {
@@ -189,7 +190,7 @@ export class HeldStamp {
     return doubts !== this.doubts || found === this.seen;
   }
 
-  private async ask(guardMs: number): Promise<string> {
+  private async ask(guardMs: number, isPiece: boolean): Promise<string> {
     const { store, stampKey, seen } = this;
     const doubtsBefore = this.doubts;
     const trackedBefore = this.tracksChanges();
@@ -201,7 +202,7 @@ export class HeldStamp {
       const stored = await store.tier.readStampLife(stampKey);
       ({ stamp, lifeMs } = stored ?? { stamp, lifeMs });
     } else {
-      stamp = await store.tier.readStamp(stampKey);
+      stamp = await store.tier.readStamp(stampKey, isPiece);
     }
     const isGone = stamp === undefined;
     if (stamp === undefined) {

@@ -291,12 +291,13 @@ export class EntryWriter {
       (await prepare(entries)).forEach((prepared) => onStored(prepared, 'done'));
       return;
     }
-    const stamps = await this.newBudget().wait(
-      remote.stamps(
-        [...new Set(entries.flatMap(({ entry }) => entry.tags))],
-        entries.reduce((longest, { entry }) => Math.max(longest, keptMsOf(entry)), 0),
-      ),
+    const isBatch = entries.length > WRITE_PIECE.maxItems; // waits for its stamps as long as for its pieces
+    const asking = remote.stamps(
+      [...new Set(entries.flatMap(({ entry }) => entry.tags))],
+      entries.reduce((longest, { entry }) => Math.max(longest, keptMsOf(entry)), 0),
+      isBatch,
     );
+    const stamps = await (isBatch ? asking : this.newBudget().wait(asking));
     await remote.storeInPieces(entries, async (piece, store) => {
       const prepared = await prepare(piece);
       // Checked at the last moment: no change can come between here and the socket.

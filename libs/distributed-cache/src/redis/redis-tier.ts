@@ -271,8 +271,8 @@ export class RedisTier {
   }
 
   /** Reads a stamp. @returns `undefined` when there is none */
-  readStamp(stampKey: string): Promise<string | undefined> {
-    return this.connection.request('GET', stampKey, () => readStamp(stampKey));
+  readStamp(stampKey: string, isPiece = false): Promise<string | undefined> {
+    return this.connection.request('GET', stampKey, () => readStamp(stampKey), { isPiece });
   }
 
   /** Stores `stamp` if there is none. @returns the stamp that is there now, this one or an earlier one */
