@@ -206,6 +206,9 @@ const ALL_DECLARED = Symbol.for('nestjs-distributed-cache:declared-classes');
  * @throws ConfigurationError for wrong options, and for a class without a name
  */
 export function CachedClass(options: CachedClassOptions = {}): (type: AnyClass) => void {
+  if (typeof options === 'function') {
+    throw new TypeError(`@CachedClass of ${(options as AnyClass).name} needs parentheses: write @CachedClass()`);
+  }
   return (type) => declareClass(type, options, '@CachedClass.');
 }
 

@@ -389,11 +389,14 @@ function reportRefusal(refusal: Refusal, keyPrefix: string, events: CacheEvents)
 function requireSamePolicy({ namespace, policy }: AsyncCache, wanted: ResolvedNamespace): void {
   const problems = (Object.keys(wanted) as (keyof ResolvedNamespace)[])
     .filter((name) => !isSame(wanted[name], policy[name]))
-    .map((name) => ({
-      name: `${namespace}.${name}`,
-      value: shown(wanted[name]),
-      allowed: `${shown(policy[name])}, with which the namespace is in use already`,
-    }));
+    .map((name) => {
+      const unit = name.endsWith('Ms') ? ' ms' : '';
+      return {
+        name: `${namespace}.${name.replace(/Ms$/, '')}`,
+        value: shown(wanted[name]) + unit,
+        allowed: `${shown(policy[name])}${unit}, with which the namespace is in use already: give its options in one place`,
+      };
+    });
   if (problems.length > 0) {
     throw new ConfigurationError(problems);
   }

@@ -1,4 +1,4 @@
-import { type CachedOptions, checkOptions } from './decorator-options.js';
+import { type CachedOptions, checkOptions, requireParentheses } from './decorator-options.js';
 
 /** The options that `@CacheDefaults` takes besides `name`: those that do not depend on the arguments of one method. */
 const DEFAULTED = [
@@ -42,7 +42,12 @@ const DEFAULTS_OF_CLASSES = new WeakMap<object, CacheDefaultsOptions>();
  * @throws ConfigurationError for a wrong or unknown option, when the class is loaded
  */
 export function CacheDefaults(defaults: CacheDefaultsOptions): ClassDecorator {
-  return (type) => {
+  requireParentheses('CacheDefaults(options)', defaults);
+  return (type, ...member: unknown[]) => {
+    if (typeof type !== 'function') {
+      const method = `${(type as object).constructor.name}.${String(member[0])}`;
+      throw new TypeError(`@CacheDefaults() goes above a class, not above ${method}`);
+    }
     checkOptions('CacheDefaults', type.name, defaults, { only: DEFAULTED, own: ['name'] });
     DEFAULTS_OF_CLASSES.set(type, defaults);
   };

@@ -7,7 +7,7 @@ import {
   type KeyOptions,
 } from '../../core/index.js';
 import { callOption, OptionError } from './call-problems.js';
-import { type InstanceKey, type OptionSet, tagsOf } from './decorator-options.js';
+import { type InstanceKey, type OptionSet, requireParentheses, tagsOf } from './decorator-options.js';
 import { Declaration, type MethodParts } from './decorated-methods.js';
 import { callerName, checkedKey, type KeySuffix } from './entry-keys.js';
 import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
@@ -98,6 +98,7 @@ export function CacheEvict<Args extends unknown[] = unknown[], Result = unknown>
 export function CacheEvict<Args extends unknown[], Result>(
   options: OneOrMore<CacheEvictOptions<Args, Result>>,
 ): AsyncMethodDecorator<Args, Result> {
+  requireParentheses('CacheEvict(options)', options);
   return (target, name, descriptor: PropertyDescriptor) =>
     wrapEvictions('CacheEvict', target, name, descriptor, options);
 }

@@ -7,7 +7,7 @@ import {
   wrapEvictions,
 } from './cache-evict.decorator.js';
 import { callOption, type CallProblems, OptionError } from './call-problems.js';
-import { type CachedOptions, entryOptionsOf, type OptionSet } from './decorator-options.js';
+import { type CachedOptions, entryOptionsOf, type OptionSet, requireParentheses } from './decorator-options.js';
 import { Declaration, type MethodParts } from './decorated-methods.js';
 import { checkedKey } from './entry-keys.js';
 import { type AsyncMethod, type Fits, wrapMethod } from './wrap-method.js';
@@ -77,6 +77,7 @@ export function CachePut<Args extends unknown[], Result = unknown>(
   given: CachePutOptions<Args, Result>,
 ): ValueMethodDecorator<Args, Result> {
   const decorator = 'CachePut';
+  requireParentheses('CachePut(options)', given);
   return (target, name, descriptor: PropertyDescriptor) => {
     const method = new Declaration(decorator, 'write', target, name, given, OPTIONS);
     const binding = method.bind((parts: MethodParts<Result>, { key, resultKey, condition, after, ...options }) => ({

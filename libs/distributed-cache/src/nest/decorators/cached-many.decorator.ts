@@ -1,6 +1,6 @@
 import type { CacheKey } from '../../core/index.js';
 import { callOption, OptionError } from './call-problems.js';
-import { type CachedOptions, entryOptionsOf, type OptionSet } from './decorator-options.js';
+import { type CachedOptions, entryOptionsOf, type OptionSet, requireParentheses } from './decorator-options.js';
 import { Declaration, type MethodParts } from './decorated-methods.js';
 import { checkedKey } from './entry-keys.js';
 import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
@@ -38,6 +38,7 @@ export function CachedMany<Item, Rest extends unknown[] = [], Result = unknown>(
 ): AsyncMethodDecorator<[readonly Item[], ...Rest], readonly Result[] | ReadonlyMap<Item, Result>> {
   type Args = [readonly Item[], ...Rest];
   const decorator = 'CachedMany';
+  requireParentheses('CachedMany(options)', given);
   return (target, name, descriptor: PropertyDescriptor) => {
     const method = new Declaration(decorator, 'read', target, name, given, OPTIONS);
     const binding = method.bind((parts: MethodParts<Result | null>, options) => {

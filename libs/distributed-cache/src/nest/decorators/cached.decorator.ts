@@ -9,7 +9,7 @@ import {
 } from '../../core/index.js';
 import { callOption } from './call-problems.js';
 import { Declaration, type MethodParts } from './decorated-methods.js';
-import { type CachedOptions, entryOptionsOf } from './decorator-options.js';
+import { type CachedOptions, entryOptionsOf, requireParentheses } from './decorator-options.js';
 import { DefaultKeys, hitKey } from './entry-keys.js';
 import { MisplacedResults } from './cached-many.decorator.js';
 import {
@@ -60,9 +60,7 @@ function cachedDecorator<Args extends unknown[], Result>(
   written: CachedOptions<Args, Result>,
   ownNamespace?: string,
 ): AsyncMethodDecorator<Args, Result> {
-  if (typeof written === 'function' || (written !== null && Object.hasOwn(written, 'constructor'))) {
-    throw new TypeError(`@${decorator} needs parentheses: write @${decorator}()`); // the options are the prototype
-  }
+  requireParentheses(`${decorator}()`, written);
   const given = ownNamespace === undefined ? written : { ...written, namespace: ownNamespace };
   return (target, name, descriptor: PropertyDescriptor) => {
     const method = new Declaration<CachedOptions<Args, Result>>(decorator, 'read', target, name, given);

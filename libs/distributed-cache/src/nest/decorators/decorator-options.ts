@@ -284,6 +284,18 @@ function isDefault(value: unknown): boolean {
   return value === undefined || value === false || value === 'list';
 }
 
+/**
+ * Refuses a decorator without parentheses, which is given the prototype, the class or the method as its options.
+ * @param written how the decorator is written
+ */
+export function requireParentheses(written: `${string}(${string})`, options: unknown): void {
+  const type: unknown = isRecord(options) && Object.hasOwn(options, 'constructor') ? options['constructor'] : options;
+  if (typeof type === 'function') {
+    const [decorator] = written.split('(');
+    throw new TypeError(`@${decorator} of ${type.name} needs parentheses: write @${written}`);
+  }
+}
+
 /** The options of a decorator that the defaults of a class can complete: none of a group of which one must be given. */
 export function optionNames(set: OptionSet): ReadonlySet<string> {
   return new Set([...checksOf(set).keys()].filter((name) => set.oneOf?.includes(name) !== true));

@@ -16,9 +16,12 @@ import { Reflector } from '@nestjs/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { httpForTest, nestForTest } from '../../../../../test/support/nest-for-test.js';
 import { recordLogs } from '../../../../../test/support/recording-logger.js';
+import { CachedClass } from '../../config/index.js';
+import { CacheDefaults } from './cache-defaults.decorator.js';
 import { CacheEvict } from './cache-evict.decorator.js';
 import { CachePut } from './cache-put.decorator.js';
 import { Cached, CachedTrends } from './cached.decorator.js';
+import { CachedMany } from './cached-many.decorator.js';
 
 const ROLES = 'roles';
 
@@ -254,7 +257,9 @@ describe('a cache decorator refuses', () => {
     class Users {
       static async find(): Promise<void> {}
     }
-    expect(decorate(Users, 'find')).toThrow('@Cached() goes on an instance method; find is none');
+    expect(decorate(Users, 'find')).toThrow(
+      '@Cached() of Users.find is not above an instance method: write `async find(…) { … }`',
+    );
   });
 
   it('a getter, and a property', () => {
@@ -263,7 +268,9 @@ describe('a cache decorator refuses', () => {
         return Promise.resolve();
       }
     }
-    expect(decorate(Users.prototype, 'first')).toThrow('@Cached() goes on an instance method; first is none');
+    expect(decorate(Users.prototype, 'first')).toThrow(
+      '@Cached() of Users.first is not above an instance method: write `async first(…) { … }`',
+    );
     expect(decorate(Users.prototype, 'property')).toThrow(TypeError);
   });
 
@@ -272,9 +279,24 @@ describe('a cache decorator refuses', () => {
       async find(): Promise<void> {}
     }
     const [target, standard] = [Users.prototype as never, methodOf(Users, 'find') as never];
-    expect(() => Cached(target)).toThrow('@Cached needs parentheses: write @Cached()');
-    expect(() => Cached(standard)).toThrow('@Cached needs parentheses: write @Cached()');
-    expect(() => CachedTrends(target)).toThrow('@CachedTrends needs parentheses: write @CachedTrends()');
+    expect(() => Cached(target)).toThrow('@Cached of Users needs parentheses: write @Cached()');
+    expect(() => Cached(standard)).toThrow('@Cached of find needs parentheses: write @Cached()');
+    expect(() => CachedTrends(target)).toThrow('@CachedTrends of Users needs parentheses: write @CachedTrends()');
+    expect(() => CachePut(target)).toThrow('@CachePut of Users needs parentheses: write @CachePut(options)');
+    expect(() => CacheEvict(target)).toThrow('@CacheEvict of Users needs parentheses: write @CacheEvict(options)');
+    expect(() => CachedMany(target)).toThrow('@CachedMany of Users needs parentheses: write @CachedMany(options)');
+    expect(() => CacheDefaults(Users as never)).toThrow('@CacheDefaults of Users needs parentheses');
+    expect(() => CachedClass(Users as never)).toThrow('@CachedClass of Users needs parentheses: write @CachedClass()');
+  });
+
+  it('a decorator of a class above a method', () => {
+    class Users {
+      async find(): Promise<void> {}
+    }
+    const decorateMethod = CacheDefaults({ ttl: 5 }) as unknown as (target: object, name: string) => void;
+    expect(() => decorateMethod(Users.prototype, 'find')).toThrow(
+      '@CacheDefaults() goes above a class, not above Users.find',
+    );
   });
 
   it('the decorators of the ECMAScript proposal, and names the option of the compiler', () => {

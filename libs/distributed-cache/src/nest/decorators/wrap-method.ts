@@ -66,7 +66,10 @@ export function wrapMethod(
     );
   }
   if (typeof target === 'function' || typeof descriptor?.value !== 'function') {
-    throw new TypeError(`@${decorator}() goes on an instance method; ${String(name)} is none`);
+    const type = typeof target === 'function' ? target : target.constructor;
+    throw new TypeError(
+      `@${decorator}() of ${type.name}.${String(name)} is not above an instance method: write \`async ${String(name)}(…) { … }\``,
+    );
   }
   // The type of the decorator checks the parameters; from here on they are passed through.
   const original = descriptor.value as AnyMethod;
