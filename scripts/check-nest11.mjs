@@ -20,6 +20,8 @@ const SPECS = [
   'test/http/same-answers.spec.ts',
   'test/http/advisories.spec.ts',
   'test/http/faults.spec.ts',
+  'test/http/framework-contract.spec.ts',
+  'test/http/probes.spec.ts',
   'libs/distributed-cache/src/http',
 ];
 

@@ -58,9 +58,11 @@ describe('HTTP/2', () => {
   it('never gives the page of one host to a client of another', async () => {
     const { port } = await listening(new FastifyAdapter({ http2: true } as object));
     const session = connect(`http://127.0.0.1:${port}`);
-    const page = (host: string): Promise<{ run: number; host: string }> =>
+    const page = (host: string, more: object = {}, body?: string): Promise<{ run: number; host: string }> =>
       new Promise((resolve, reject) => {
-        const stream = session.request({ ':path': '/host', ':authority': host });
+        const fields = { ':path': '/host', ':authority': host, ...more };
+        const stream = session.request(fields, { endStream: body === undefined });
+        stream.end(body);
         let text = '';
         stream.setEncoding('utf8').on('data', (piece: string) => (text += piece));
         stream.on('end', () => resolve(JSON.parse(text) as { run: number; host: string }));
@@ -71,6 +73,12 @@ describe('HTTP/2', () => {
       expect(first.host).toBe('a.example');
       expect((await page('b.example')).host).toBe('b.example');
       expect(await page('a.example')).toEqual(first);
+      // The key has no body.
+      expect((await page('a.example', {}, 'a body')).run).toBeGreaterThan(first.run);
+      // A handler may read either of two names: the cache is passed by.
+      const { run } = await page('a.example', { host: 'evil.example' });
+      expect((await page('a.example', { host: 'evil.example' })).run).toBeGreaterThan(run);
+      expect(await page('a.example', { host: 'a.example' })).toEqual(first);
     } finally {
       session.close();
     }

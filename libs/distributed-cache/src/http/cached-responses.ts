@@ -145,7 +145,7 @@ export class CachedResponses implements FillHost {
     if (method !== 'GET' && method !== 'HEAD') {
       return 'method';
     }
-    if (hasBody(requestFields)) {
+    if (hasBody(requestFields, exchange.raw.request as RequestOfHttp2)) {
       return 'body';
     }
     if (url.length > MAX_URL_LENGTH) {
@@ -361,9 +361,15 @@ function isRestricted(before: Fields[string]): boolean {
 }
 
 /** Whether a request has a body, which is not part of the key: its handler may depend on it. */
-function hasBody(fields: Fields): boolean {
+function hasBody(fields: Fields, { stream }: RequestOfHttp2): boolean {
   const length = fields['content-length'];
-  return (length !== undefined && length !== '0') || fields['transfer-encoding'] !== undefined;
+  const isSaid = (length !== undefined && length !== '0') || fields['transfer-encoding'] !== undefined;
+  return isSaid || stream?.endAfterHeaders === false;
+}
+
+/** HTTP/2 needs no field for a body. */
+interface RequestOfHttp2 {
+  readonly stream?: { readonly endAfterHeaders?: boolean };
 }
 
 /** The key of a request. */

@@ -21,6 +21,7 @@ describe('requestedRange (RFC 9110 section 14.2)', () => {
     ['bytes=0x1-2', undefined],
     ['bytes=0-1,3-4', undefined],
     ['lines=0-1', undefined],
+    ['kilobytes=0-1', undefined],
     ['bytes', undefined],
     ['', undefined],
   ])('of %j is %j', (range, part) => {

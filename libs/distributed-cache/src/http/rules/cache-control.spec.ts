@@ -21,7 +21,7 @@ describe('CacheControl (RFC 9111 section 5.2)', () => {
     expect(of(text).has('no-store')).toBe(true);
   });
 
-  it.each(['ext="no-store"', 'no-stores', 'xno-store', 'ext="a, no-store, b"', ''])(
+  it.each(['ext="no-store"', '=no-store', '"no-store"', 'no-stores', 'xno-store', 'ext="a, no-store, b"', ''])(
     'finds no no-store in %j',
     (text) => {
       expect(of(text).has('no-store')).toBe(false);
@@ -64,10 +64,19 @@ describe('CacheControl (RFC 9111 section 5.2)', () => {
   });
 
   it('tells a directive for some fields from one for the whole response (section 5.2.2.4)', () => {
-    expect(of('private="a, B"').fieldNames('private')).toEqual(['a', 'b']);
+    expect(of('private="a,, B "').fieldNames('private')).toEqual(['a', 'b']);
+    expect(of('private, private=;').fieldNames('private')).toEqual([]);
     expect(
       ['private="a"', 'private', 'private="a", private', 'private=;'].map((text) => of(text).appliesToAll('private')),
     ).toEqual([false, true, true, true]);
+    const malformed = ['private;a', 'private=a"b"', 'private="a"b', 'private="a""b"'];
+    expect(malformed.map((text) => of(text).appliesToAll('private'))).toEqual([true, true, true, true]);
+  });
+
+  it('knows times up to 2^31 seconds (section 1.2.2), and directives in any case of another field', () => {
+    expect(of('max-age=2147483647').seconds('max-age')).toBe(2_147_483_647);
+    expect(of('max-age=2147483649').seconds('max-age')).toBe(2_147_483_648);
+    expect(CacheControl.from([['No-Store', undefined]]).has('no-store')).toBe(true);
   });
 
   it('knows a directive without an argument', () => {

@@ -1,6 +1,6 @@
 import { parseList, Token } from 'structured-headers';
 import { describe, expect, it } from 'vitest';
-import { cacheStatusMember, type CacheStatus } from './cache-status.js';
+import { appended, cacheStatusMember, type CacheStatus } from './cache-status.js';
 
 describe('cacheStatusMember (RFC 9211 section 2)', () => {
   it.each<[CacheStatus, string]>([
@@ -21,5 +21,10 @@ describe('cacheStatusMember (RFC 9211 section 2)', () => {
 
   it('names the cache by a string where its name is no token', () => {
     expect(parseList(cacheStatusMember('my "cache"', {}))[0]?.[0]).toBe('my%20%22cache%22');
+    expect(cacheStatusMember('2nd', {})).toBe('"2nd";hit');
+  });
+
+  it('comes behind the members of other caches', () => {
+    expect([appended(undefined, 'c'), appended('a; hit,b', 'c')]).toEqual(['c', 'a; hit, b, c']);
   });
 });

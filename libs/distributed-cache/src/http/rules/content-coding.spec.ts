@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chooseCoding, chooseLanguage, isCompressible } from './content-coding.js';
+import { chooseCoding, chooseLanguage, codingChooser, isCompressible } from './content-coding.js';
 
 describe('chooseCoding (RFC 9110 section 12.5.3)', () => {
   it.each([
@@ -24,6 +24,22 @@ describe('chooseCoding (RFC 9110 section 12.5.3)', () => {
   });
 });
 
+describe('codingChooser', () => {
+  it('chooses as chooseCoding, the same each time, however many values there are', () => {
+    const choose = codingChooser(['br', 'gzip']);
+    const values = [
+      'gzip',
+      undefined,
+      `gzip;x=${'y'.repeat(300)}`,
+      ...Array.from({ length: 70 }, (_, n) => `br;q=0.${n}`),
+    ];
+    for (const accepted of [...values, ...values]) {
+      const fields = { 'accept-encoding': accepted };
+      expect([accepted, choose(fields)]).toEqual([accepted, chooseCoding(fields, ['br', 'gzip'])]);
+    }
+  });
+});
+
 describe('chooseLanguage (RFC 9110 section 12.5.4)', () => {
   it.each([
     ['de-CH, de;q=0.9', 'de'],
@@ -35,6 +51,10 @@ describe('chooseLanguage (RFC 9110 section 12.5.4)', () => {
   ])('matches %j with %s', (accepted, language) => {
     expect(chooseLanguage({ 'accept-language': accepted }, ['en', 'de'])).toBe(language);
   });
+
+  it('reads all lines of the field', () => {
+    expect(chooseLanguage({ 'accept-language': ['fr', 'de'] }, ['en', 'de'])).toBe('de');
+  });
 });
 
 describe('isCompressible', () => {
@@ -42,6 +62,9 @@ describe('isCompressible', () => {
     ['application/json; charset=utf-8', true],
     ['application/problem+json', true],
     ['text/html', true],
+    ['TEXT/HTML', true],
+    ['Text/Event-Stream', false],
+    ['application/x-text/html', false],
     ['image/svg+xml', true],
     ['text/event-stream', false],
     ['image/png', false],

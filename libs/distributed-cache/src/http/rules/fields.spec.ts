@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fieldText, listMembers, unquoted } from './fields.js';
+import { fieldText, joined, listMembers, membersOf, unquoted } from './fields.js';
 
 describe('listMembers (RFC 9110 section 5.6.1)', () => {
   it.each([
@@ -8,6 +8,7 @@ describe('listMembers (RFC 9110 section 5.6.1)', () => {
     [' , a,, b ,', ['a', 'b']],
     ['a="1, 2", b', ['a="1, 2"', 'b']],
     [String.raw`a="\", x", b`, [String.raw`a="\", x"`, 'b']],
+    ['a\\,b', ['a\\', 'b']],
     ['', []],
   ])('splits %j outside quoted strings, without empty members', (text, members) => {
     expect(listMembers(text)).toEqual(members);
@@ -34,12 +35,22 @@ describe('fieldText (RFC 9110 section 5.3)', () => {
   });
 });
 
+describe('joined', () => {
+  it('gives a field with one line, with several and with none as one text', () => {
+    expect(['a', ['a', 'b'], 1, undefined].map(joined)).toEqual(['a', 'a, b', '1', '']);
+    expect(membersOf(['a, b', 'c'])).toEqual(['a', 'b', 'c']);
+  });
+});
+
 describe('unquoted (RFC 9110 section 5.6.4)', () => {
   it.each([
     ['"a b"', 'a b'],
     [String.raw`"a\"b"`, 'a"b'],
     ['plain', 'plain'],
     ['"', '"'],
+    ['a"b"', 'a"b"'],
+    ['"a"b', '"a"b'],
+    ['"a\n\\\nb"', 'a\n\nb'],
   ])('reads %s', (text, plain) => {
     expect(unquoted(text)).toBe(plain);
   });

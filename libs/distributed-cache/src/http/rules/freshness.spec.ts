@@ -95,3 +95,23 @@ describe('staleAllowance (RFC 9111 section 4.2.4, RFC 5861)', () => {
     expect(allowanceOf('stale-if-error=0')).toEqual({ whileRevalidateMs: 1000, ifErrorMs: 0 });
   });
 });
+
+describe('the statuses for which a lifetime is estimated (RFC 9110 section 15.1)', () => {
+  it('are these', () => {
+    const statuses = Array.from({ length: 400 }, (_, index) => 200 + index);
+    const isEstimated = (status: number) =>
+      lifetimeMs(received({ 'last-modified': at(-1000) }, status), { usesExpires: true, isHeuristic: true }) > 0;
+    expect(statuses.filter(isEstimated)).toEqual([200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501]);
+  });
+});
+
+describe('Age (RFC 9111 section 5.1)', () => {
+  it.each<[string | string[], number]>([
+    ['5', 5],
+    [' 5 , 3', 5],
+    [['5', '3'], 5],
+    ['x', 0],
+  ])('of %j is %d s', (age, seconds) => {
+    expect(initialAgeMs(received({ age, date: at(0) }))).toBe(seconds * 1000);
+  });
+});

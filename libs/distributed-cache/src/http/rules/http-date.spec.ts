@@ -38,6 +38,7 @@ describe('parseHttpDate (RFC 9110 section 5.6.7)', () => {
     ['Thu, 18 Aug 2050 02.01.18 GMT', 'points in the time'],
     ['Thu, 18 Aug 2050 2:01:18 GMT', 'an hour of one digit'],
     ['Thu, 31 Feb 2050 02:01:18 GMT', 'a day that the month does not have'],
+    ['Thu, 00 Aug 2050 02:01:18 GMT', 'day 0'],
     ['Thu, 18 Aug 2050 24:01:18 GMT', 'hour 24'],
     ['Thu, 18 Aug 2050 02:60:18 GMT', 'minute 60'],
     ['Thu, 18 Aug 2050 02:01:61 GMT', 'second 61'],

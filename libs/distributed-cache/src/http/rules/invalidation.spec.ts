@@ -20,16 +20,19 @@ describe('invalidatedUrls (RFC 9111 section 4.4)', () => {
     expect(urlsOf(method)).toEqual([URL_OF_REQUEST]);
   });
 
-  it.each(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY'])('is empty for the safe method %s', (method) => {
-    expect([isUnsafe(method), urlsOf(method)]).toEqual([false, []]);
-  });
+  it.each(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH', 'QUERY'])(
+    'is empty for the safe method %s',
+    (method) => {
+      expect([isUnsafe(method), urlsOf(method)]).toEqual([false, []]);
+    },
+  );
 
-  it.each([100, 404, 409, 500])('is empty for the status %i', (status) => {
+  it.each([100, 199, 400, 404, 409, 500])('is empty for the status %i', (status) => {
     expect(urlsOf('POST', status)).toEqual([]);
   });
 
-  it('has the URL of a redirect, too', () => {
-    expect(urlsOf('POST', 303)).toEqual([URL_OF_REQUEST]);
+  it.each([200, 204, 303, 399])('has the URL with the status %i', (status) => {
+    expect(urlsOf('POST', status)).toEqual([URL_OF_REQUEST]);
   });
 
   it('has Location and Content-Location of the same host, resolved and without their fragment', () => {

@@ -25,12 +25,18 @@ describe('the directives of a request (RFC 9111 section 5.2.1)', () => {
     [{ pragma: 'x, no-cache' }, false, false],
     [{ pragma: 'no-cache', ...cacheControl('max-age=2000') }, true, false],
     [{ pragma: 'no-caches' }, true, false],
+    [{ pragma: 'No-Cache' }, false, false],
   ])('%j: a fresh response satisfies it: %j, a stale one: %j', (fields, fresh, stale) => {
     expect([satisfies(fields), satisfies(fields, STALE)]).toEqual([fresh, stale]);
   });
 
   it('never makes a response usable that forbids stale use', () => {
     expect(satisfies(cacheControl('max-stale'), { ...STALE, mayBeStale: false })).toBe(false);
+  });
+
+  it('takes the last moment of the lifetime for fresh, and its end for stale', () => {
+    const at = (ageMs: number) => satisfies({}, { ageMs, lifetimeMs: 5, mayBeStale: false });
+    expect([at(4), at(4.5), at(5), at(6)]).toEqual([true, true, false, false]);
   });
 
   it('is ignored by the careful profile', () => {

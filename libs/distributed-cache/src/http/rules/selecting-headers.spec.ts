@@ -53,6 +53,11 @@ describe('selectionKey (RFC 9111 section 4.1)', () => {
     expect(key(one, name)).not.toBe(key(other, name));
   });
 
+  it('has languages in lower case, in the order of the alphabet, with the weights that say something', () => {
+    const fields = { 'accept-language': ['fr;q=0.50 , EN', 'de ; q=1', 'it;q=0'] };
+    expect(key(fields, 'accept-language')).toBe('["de,en,fr;q=0.5,it;q=0"]');
+  });
+
   it('is equal only when every value is', () => {
     const value = fc.option(fc.stringMatching(/^[a-z"\]]{0,3}$/), { nil: undefined });
     fc.assert(

@@ -45,6 +45,7 @@ describe('refusalToStore (RFC 9111 section 3)', () => {
     [{ request: { range: 'bytes=0-1' } }, undefined, undefined],
     [{ status: 304 }, 'status', 'status'],
     [{ status: 103 }, 'status', 'status'],
+    [{ status: 199 }, 'status', 'status'],
     [cacheControl('no-store'), 'no-store', 'no-store'],
     [cacheControl('max-age=60, No-Store'), 'no-store', 'no-store'],
     [cacheControl('no-store, must-understand'), undefined, undefined],
@@ -65,6 +66,15 @@ describe('refusalToStore (RFC 9111 section 3)', () => {
     [{ status: 500 }, 'no-lifetime', 'no-lifetime'],
   ])('of %j: careful %j, rfc9111 %j', (given, careful, byTheLetter) => {
     expect([refusal(given, 'careful'), refusal(given, 'rfc9111')]).toEqual([careful, byTheLetter]);
+  });
+
+  it('knows what to do with these statuses, for must-understand (section 5.2.2.3)', () => {
+    const statuses = Array.from({ length: 400 }, (_, index) => 200 + index);
+    const isStored = (status: number) =>
+      refusal({ status, ...cacheControl('no-store, must-understand') }, 'rfc9111', { isReusable: true }) === undefined;
+    expect(statuses.filter(isStored)).toEqual([
+      200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 403, 404, 405, 410, 414, 451, 500, 501, 502, 503, 504,
+    ]);
   });
 
   it('stores any final status whose response states a lifetime or has a validator', () => {

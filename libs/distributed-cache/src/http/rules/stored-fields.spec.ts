@@ -10,6 +10,10 @@ describe('fieldsToStore (RFC 9111 section 3.1)', () => {
       'keep-alive': 'timeout=5',
       'transfer-encoding': 'chunked',
       'proxy-authenticate': 'Basic',
+      'proxy-authentication-info': 'x',
+      'proxy-authorization': 'x',
+      'proxy-connection': 'keep-alive',
+      trailer: 'x-checksum',
       upgrade: 'h2c',
       te: 'trailers',
       'content-length': 3,
@@ -26,10 +30,14 @@ describe('fieldsToStore (RFC 9111 section 3.1)', () => {
 
 describe('freshenedFields (RFC 9111 section 3.2)', () => {
   it('takes new fields from a 304, and keeps those that describe the stored bytes', () => {
-    const stored = { 'content-length': '3', 'content-encoding': 'gzip', etag: '"a"', 'x-old': '1', 'x-both': '1' };
+    const bytes = { 'content-encoding': 'gzip', 'content-md5': 'x', 'content-range': 'bytes 0-2/3', etag: '"a"' };
+    const stored = { 'content-length': '3', ...bytes, 'x-old': '1', 'x-both': '1' };
     const update = {
       'content-length': '0',
       'content-encoding': 'br',
+      'content-md5': 'y',
+      'content-range': 'bytes 0-1/3',
+      etag: '"b"',
       'x-both': '2',
       'x-new': '2',
       connection: 'close',

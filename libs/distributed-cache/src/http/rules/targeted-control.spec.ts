@@ -23,6 +23,19 @@ describe('effectiveControl (RFC 9213 section 2.2)', () => {
     expect(effectiveControl({ 'cdn-cache-control': 'no-store' }).control.has('no-store')).toBe(false);
   });
 
+  it('reads texts, whole numbers and nothing else as arguments', () => {
+    const text = 'a="x, y", b=5, c=5.5, d=x, e=:eA==:, f';
+    const { control } = effectiveControl({ 'cdn-cache-control': text }, TARGETS);
+    expect(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => [control.fieldNames(name), control.seconds(name)])).toEqual([
+      [['x', 'y'], 0],
+      [['5'], 5],
+      [[], 0],
+      [[], 0],
+      [[], 0],
+      [[], 0],
+    ]);
+  });
+
   it('does not take a directive that is switched off for one that is set', () => {
     const { control } = effectiveControl({ 'cdn-cache-control': 'no-store=?0, private' }, TARGETS);
     expect([control.has('no-store'), control.has('private')]).toEqual([false, true]);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Fields } from './fields.js';
 import { formatHttpDate } from './http-date.js';
 import {
+  CONDITION_FIELDS,
   entityTagForCoding,
   entityTagOf,
   isLengthAndDigest,
@@ -34,9 +35,16 @@ describe('isLengthAndDigest', () => {
     ['W/"b-h10mBUX798CKJHPjR1NhrIqlyT0"', false],
     ['"a-h10mBUX798CKJHPjR1NhrIqlyT0"', false],
     ['W/"a"', false],
+    ['xW/"a-h10mBUX798CKJHPjR1NhrIqlyT0"', false],
+    ['W/"a-h10mBUX798CKJHPjR1NhrIqlyT0"x', false],
     [undefined, false],
   ])('of %j for ten bytes is %j', (tag, isMade) => {
     expect(isLengthAndDigest(tag, Buffer.alloc(10))).toBe(isMade);
+  });
+
+  it('reads the length in hexadecimal digits, and has none without a body', () => {
+    expect(isLengthAndDigest('W/"1f4-h10mBUX798CKJHPjR1NhrIqlyT0"', Buffer.alloc(500))).toBe(true);
+    expect(isLengthAndDigest('W/"a"', undefined)).toBe(false);
   });
 });
 
@@ -54,6 +62,9 @@ describe('isNotModified (RFC 9110 section 13.2.2)', () => {
     [{ 'if-none-match': '"x, "a""' }, { etag: '"b"' }, false],
     [{ 'if-none-match': '"a,b"' }, { etag: '"a,b"' }, true],
     [{ 'if-none-match': 'W/"a"' }, { etag: 'W/"a"' }, true],
+    [{ 'if-none-match': '"aW/b"' }, { etag: '"ab"' }, false],
+    [{ 'if-none-match': '"ab"' }, { etag: '"aW/b"' }, false],
+    [{ 'if-none-match': ' * ' }, {}, true],
     [{ 'if-none-match': '"a"' }, {}, false],
     [{ 'if-none-match': '"b"', 'if-modified-since': at(0) }, stored, false],
     [{ 'if-none-match': '"a"', 'if-modified-since': at(-9000) }, stored, true],
@@ -61,7 +72,7 @@ describe('isNotModified (RFC 9110 section 13.2.2)', () => {
     [{ 'if-modified-since': at(-2000) }, stored, true],
     [{ 'if-modified-since': at(-3001) }, stored, false],
     [{ 'if-modified-since': 'yesterday' }, stored, false],
-    [{ 'if-modified-since': at(0) }, { etag: '"a"' }, false],
+    [{ 'if-modified-since': at(0) }, { etag: '"a"', date: at(0) }, false],
     [{}, stored, false],
   ])('of %j with %j is %j', (request, fields, isMet) => {
     expect(isNotModified(request, fields, NOW_MS)).toBe(isMet);
@@ -104,7 +115,10 @@ describe('isRangeCurrent (RFC 9110 section 13.1.5)', () => {
     ['"b"', stored, false],
     ['W/"a"', { ...stored, etag: 'W/"a"' }, false],
     ['W/"a"', stored, false],
+    [' "a" ', stored, true],
+    ['a"', { ...stored, etag: 'a"' }, false],
     [at(-3000), stored, true],
+    [at(-3000), { ...stored, date: at(-2999) }, true],
     [at(-2000), stored, false],
     [at(-3000), { ...stored, date: at(-3000) }, false],
     ['yesterday', stored, false],
@@ -121,6 +135,9 @@ describe('the fields of a 304 and of a validation', () => {
       date: at(0),
       'content-type': 'a/b',
       'content-length': '1',
+      'content-encoding': 'br',
+      'content-language': 'de',
+      'content-range': 'bytes 0-0/1',
       'content-location': '/a',
     };
     expect(Object.keys(notModifiedFields(fields))).toEqual(['etag', 'vary', 'date', 'content-location']);
@@ -131,6 +148,11 @@ describe('the fields of a 304 and of a validation', () => {
       'if-none-match': '"a"',
       'if-modified-since': at(0),
     });
-    expect(validationFields({})).toEqual({});
+    expect(Object.keys(validationFields({}))).toEqual([]);
+  });
+
+  it('takes these fields from the request of one client (RFC 9110 sections 13.1 and 14.2)', () => {
+    const conditions = ['if-match', 'if-modified-since', 'if-none-match', 'if-range', 'if-unmodified-since', 'range'];
+    expect(CONDITION_FIELDS.toSorted()).toEqual(conditions);
   });
 });
