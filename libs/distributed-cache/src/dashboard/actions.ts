@@ -9,7 +9,6 @@ import {
   encodeKey,
   isValidName,
   type OperatorChange,
-  PreparedKey,
   type TopOrder,
 } from '../core/index.js';
 import { type EntryLook, entryPage, valueText } from './entry.js';
@@ -34,6 +33,8 @@ interface NamedKey {
 
 /** What the page does with one entry, one tag or one namespace. Changes are ordinary changes of the cache, and recorded. */
 export class Actions {
+  private readonly known = new Map<string, string>();
+
   constructor(
     private readonly cache: DistributedCache,
     private readonly gatherer: Gatherer,
@@ -146,18 +147,34 @@ export class Actions {
     }
     const reference = given(fields.get('ref'), 'Name the key.');
     const by = orderIn(fields);
-    const { answers } = await this.gatherer.top(namespace, by, MOST_SEARCHED);
-    const found = answers.flatMap(({ answer }) => answer).find(({ key }) => referenceOf(key) === reference);
-    if (found === undefined) {
-      throw new Refusal(404, 'L1 of no process has this entry any more: look for it by its key.');
-    }
+    const key = keyOf(await this.referredTo(namespace, reference, by));
     return {
-      key: new PreparedKey(found.key, found.key),
+      key,
       fields: [
         ['ref', reference],
         ['by', by],
       ],
     };
+  }
+
+  /** The key with this digest, as the tiers use it. Known ones are remembered: the entry may have been evicted. */
+  private async referredTo(namespace: string, reference: string, by: TopOrder): Promise<string> {
+    const { known } = this;
+    const remembered = known.get(reference);
+    if (remembered !== undefined) {
+      return remembered;
+    }
+    const { answers } = await this.gatherer.top(namespace, by, MOST_SEARCHED);
+    const found = answers.flatMap(({ answer }) => answer).find(({ key }) => referenceOf(key) === reference);
+    if (found === undefined) {
+      throw new Refusal(404, 'L1 of no process has this entry any more: look for it by its key.');
+    }
+    known.set(reference, found.key);
+    if (known.size > MOST_SEARCHED) {
+      const [oldest = ''] = known.keys();
+      known.delete(oldest);
+    }
+    return found.key;
   }
 }
 

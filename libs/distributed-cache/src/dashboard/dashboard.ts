@@ -146,7 +146,7 @@ export class Dashboard implements OnModuleInit {
     const [metrics, hour, top, loads, changes] = await Promise.all([
       gatherer.metrics(),
       gatherer.lastHour(namespace),
-      gatherer.top(namespace, by, 100),
+      gatherer.top(namespace, by, 50),
       gatherer.loads(),
       gatherer.changes(),
     ]);
@@ -180,7 +180,7 @@ function queryOf({ url }: DashboardRequest): ReadonlyMap<string, string> {
  */
 function waysOf(request: DashboardRequest, name: string, path: string): Pick<Visit, 'base' | 'home'> {
   const [address = ''] = String(request['originalUrl'] ?? request.url).split('?', 1);
-  const own = path.split('/').findLast((part) => part !== '') ?? '';
+  const own = path.split('/').at(-1) ?? '';
   const depth = (name === '' ? 0 : 1) + (address.endsWith('/') ? 1 : 0);
   const up = ['./', '../', '../../'][depth] ?? './';
   return { base: depth === 0 ? `./${own}/` : (['./', '../'][depth - 1] ?? './'), home: up + own };

@@ -128,6 +128,9 @@ export async function fieldsOf(request: DashboardRequest): Promise<ReadonlyMap<s
     return undefined;
   }
   const body: unknown = request['body'] ?? (await read(request));
+  if (body === undefined) {
+    return undefined;
+  }
   if (typeof body === 'string' || Buffer.isBuffer(body)) {
     return new Map(new URLSearchParams(body.toString()));
   }
