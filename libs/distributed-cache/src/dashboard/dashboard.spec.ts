@@ -218,6 +218,19 @@ describe.each(PLATFORMS)('the admin page on %s', (platform) => {
     expect(await cache.getCache('users').get('ada')).toBeUndefined();
   });
 
+  it('makes no namespace one in use that it only looks at', async () => {
+    const { submit, text, ask, cache } = await dashboardForTest(platform, { values: true });
+    const before = cache.getMetrics().map(({ namespace }) => namespace);
+    expect(await text('/namespace?name=other')).toContain('No process uses this namespace');
+    const looked = await submit('/namespace?name=other', 'key', { text: 'ada' });
+    const entry = await looked.text();
+    expect(entry).toContain('No Redis is configured');
+    const value = await ask('/value', { method: 'POST', body: new URLSearchParams(fieldsIn(entry, 'value')) });
+    expect(await value.text()).toContain('This process does not use the namespace');
+    expect(cache.getMetrics().map(({ namespace }) => namespace)).toEqual(before);
+    expect(cache.getCache('other', { ttl: '7m' }).policy.ttlMs).toBe(420_000);
+  });
+
   it('is read-only unless the options say otherwise: it has no form, and refuses', async () => {
     const { text, submit, ask, cache, formFields } = await dashboardForTest(platform);
     await cache.getCache('users').set('ada', 1);

@@ -87,14 +87,14 @@ export class Dashboard implements OnModuleInit {
     }
     const cookie = formCookieOf(request);
     const visit = await this.visitOf(request, name, cookie.secret);
-    const page = await (
-      request.method === 'POST' ? this.act(visit, request, name) : this.look(visit, request, name)
-    ).catch(refusedPage);
+    const answering = request.method === 'POST' ? this.act(visit, request, name) : this.look(visit, request, name);
+    const page = await answering.catch(refusedPage);
+    const health = await this.gatherer.health();
     return {
       status: page.status ?? 200,
       headers: PAGE_HEADERS,
       cookie: cookie.header,
-      body: documentOf(visit, name, page),
+      body: documentOf(visit, name, page, health),
     };
   }
 
