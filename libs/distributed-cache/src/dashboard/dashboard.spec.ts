@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { type CanActivate, Injectable, UnauthorizedException, VersioningType } from '@nestjs/common';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import helmet from 'helmet';
 import { ConfigurationError } from 'nestjs-distributed-cache';
 import { type DashboardOptions, DistributedCacheDashboardModule } from 'nestjs-distributed-cache/dashboard';
@@ -136,7 +137,7 @@ describe.each(PLATFORMS)('the admin page on %s', (platform) => {
   it('has its pages, scripts and styles where its links lead, with and without a slash at the end', async () => {
     const { ask } = await dashboardForTest(
       platform,
-      {},
+      { path: '/admin/cache/' },
       { redis: false },
       (app) => app.setGlobalPrefix('api'),
       '/api/admin/cache',
@@ -193,7 +194,12 @@ describe.each(PLATFORMS)('the admin page on %s', (platform) => {
   });
 
   it('keeps its content, its policy and its address in an application with a prefix, versions, helmet, CORS and wrapping', async () => {
-    const { ask, submit, cache } = await dashboardForTest(
+    const {
+      ask,
+      submit,
+      cache,
+      app: application,
+    } = await dashboardForTest(
       platform,
       { actions: true },
       { redis: false },
@@ -214,6 +220,7 @@ describe.each(PLATFORMS)('the admin page on %s', (platform) => {
     expect(answer.headers.get('content-security-policy')).toMatch(/^default-src 'none';.*frame-ancestors 'none'/);
     const foreign = await ask('', { headers: { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' } });
     expect([foreign.status, await foreign.text()]).toEqual([403, 'This request comes from a page of another site.']);
+    expect(SwaggerModule.createDocument(application, new DocumentBuilder().build()).paths).toEqual({});
     expect((await submit('/namespace?name=users', 'clear', { confirm: 'yes' })).status).toBe(200);
     expect(await cache.getCache('users').get('ada')).toBeUndefined();
   });
