@@ -191,6 +191,7 @@ describe.each(PLATFORMS)('the admin page on %s', (platform) => {
     expect(page).toMatch(/<bdi>key#[0-9a-f]{8}<\/bdi>/);
     const [, link = ''] = /href="\.(\/key\?[^"]*)"/.exec(page) ?? [];
     expect(await text(link.replaceAll('&amp;', '&'))).not.toContain('ada@');
+    expect(await text(link.replaceAll('&amp;', '&').replace('users', 'other'))).toContain('Not found');
   });
 
   it('keeps its content, its policy and its address in an application with a prefix, versions, helmet, CORS and wrapping', async () => {

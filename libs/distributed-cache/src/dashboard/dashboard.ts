@@ -1,10 +1,10 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { DistributedCache } from '../core/index.js';
 import { Actions, namespaceIn, orderIn } from './actions.js';
+import { Checks } from './checks.js';
 import { ASSETS } from './client/index.js';
 import { fieldsOf, formCookieOf, FormTokens, isForeign, secretIn } from './form-guard.js';
 import { Gatherer } from './gather.js';
-import { Checks } from './checks.js';
 import { documentOf, type Page, type Visit } from './layout.js';
 import { namespacePage } from './namespace.js';
 import { type DashboardOptions, type DashboardRequest, isAllowedBy } from './options.js';

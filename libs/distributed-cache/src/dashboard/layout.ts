@@ -5,8 +5,9 @@ import { badge, facts, type Html, html, type Mood, named, type Part } from './ht
 
 /** One request of the page: where it was sent, and what its caller may do. */
 export interface Visit {
-  /** The way from the address of the request to the other pages, and to the overview, so that no prefix of the application or of a proxy matters. */
+  /** The way from the address of the request to the other pages: no prefix of the application or of a proxy matters. */
   readonly base: string;
+  /** The way to the overview. */
   readonly home: string;
   /** Whether the page can be asked for again: one that answers a form can't. */
   readonly isRenewable: boolean;
