@@ -28,8 +28,9 @@ export function isForeign({ method, headers }: DashboardRequest): boolean {
   }
   const { origin } = headers;
   const host = origin === undefined ? undefined : hostOf(String(origin));
+  const own = [headers['host'], headers[':authority'], headers['x-forwarded-host']];
   // Without a host: `null`, the origin of a page in a sandbox.
-  return origin !== undefined && (host === undefined || ![headers['host'], headers['x-forwarded-host']].includes(host));
+  return origin !== undefined && (host === undefined || !own.includes(host));
 }
 
 function hostOf(origin: string): string | undefined {
