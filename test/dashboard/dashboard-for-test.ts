@@ -20,7 +20,7 @@ export interface DashboardForTest {
   /** Opens a page and sends its form with this action, its hidden fields included. */
   readonly submit: (page: string, action: string, fields?: Readonly<Record<string, string>>) => Promise<Response>;
   /** The fields of a form on a page. */
-  readonly fieldsOf: (page: string, action: string) => Promise<Record<string, string>>;
+  readonly formFields: (page: string, action: string) => Promise<Record<string, string>>;
   readonly cookie: () => string;
 }
 
@@ -47,10 +47,13 @@ export async function dashboardForTest(
     return answer;
   };
   const text = async (below?: string) => (await ask(below)).text();
-  const fieldsOf = async (below: string, action: string) => fieldsIn(await text(below), action);
+  const formFields = async (below: string, action: string) => fieldsIn(await text(below), action);
   const submit: DashboardForTest['submit'] = async (below, action, fields = {}) =>
-    ask(`/${action}`, { method: 'POST', body: new URLSearchParams({ ...(await fieldsOf(below, action)), ...fields }) });
-  return { app, cache: app.get(DistributedCache), logger, ask, text, submit, fieldsOf, cookie: () => cookie };
+    ask(`/${action}`, {
+      method: 'POST',
+      body: new URLSearchParams({ ...(await formFields(below, action)), ...fields }),
+    });
+  return { app, cache: app.get(DistributedCache), logger, ask, text, submit, formFields, cookie: () => cookie };
 }
 
 /** The hidden fields of a form, as a browser sends them. */

@@ -8,6 +8,7 @@ import { Controller, Get, Inject, Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import { Cached, CacheEvict, DistributedCacheModule } from 'nestjs-distributed-cache';
+import { DistributedCacheDashboardModule } from 'nestjs-distributed-cache/dashboard';
 import { DistributedCacheHealthIndicator } from 'nestjs-distributed-cache/health';
 
 @Injectable()
@@ -42,7 +43,11 @@ class HealthController {
 }
 
 @Module({
-  imports: [DistributedCacheModule.forRoot({ redis: false }), TerminusModule],
+  imports: [
+    DistributedCacheModule.forRoot({ redis: false }),
+    DistributedCacheDashboardModule.forRoot({ path: 'admin/cache', access: () => true }),
+    TerminusModule,
+  ],
   controllers: [HealthController],
   providers: [SearchService, DistributedCacheHealthIndicator],
 })
@@ -67,6 +72,10 @@ async function run(): Promise<void> {
   const body: { info: { cache: { status: string; redis_connected: boolean } } } = JSON.parse(text);
   assert.equal(body.info.cache.status, 'up', text);
   assert.equal(body.info.cache.redis_connected, false, text);
+
+  const page = await fetch(`${await app.getUrl()}/admin/cache`);
+  assert.equal(page.status, 200);
+  assert.match(await page.text(), /data-status="up"/);
 
   await app.close();
 }

@@ -8,8 +8,8 @@ import {
   type DistributedCache,
   encodeKey,
   isValidName,
+  type Operator,
   type OperatorChange,
-  PreparedKey,
   type TopOrder,
 } from '../core/index.js';
 import { type EntryLook, entryPage, valueText } from './entry.js';
@@ -32,8 +32,18 @@ interface NamedKey {
   readonly fields: EntryLook['fields'];
 }
 
+/** A change, with its words for the log and for the page. */
+interface Changed {
+  readonly change: OperatorChange;
+  readonly what: string;
+  readonly text: Part;
+}
+
 /** What the page does with one entry, one tag or one namespace. Changes are ordinary changes of the cache, and recorded. */
 export class Actions {
+  /** Keys by their namespace and digest. */
+  private readonly known = new Map<string, string>();
+
   constructor(
     private readonly cache: DistributedCache,
     private readonly gatherer: Gatherer,
@@ -79,37 +89,39 @@ export class Actions {
     }
     const operator = { actor: await actorOf(this.options, request), origin: originOf(request) };
     const namespace = namespaceIn(fields);
-    const { operations, redis } = this.cache;
-    const isUsable = (): boolean => redis === undefined || redis.connection.isLive;
-    let change: OperatorChange;
-    let text: Part;
-    let what: string;
-    if (action === 'evict') {
-      const { key } = await this.keyIn(namespace, fields);
-      change = await operations.evict(namespace, [key], operator);
-      what = describeKey(encodeKey(key));
-      text = isUsable()
-        ? change.existed === 0
-          ? 'There was no such entry.'
-          : 'The entry is deleted.'
-        : 'The entry is deleted in this process.';
-    } else if (action === 'purge') {
-      const tag = given(fields.get('tag'), 'Name the tag.');
-      change = await operations.purge(namespace, [tag], operator);
-      what = `tag ${describeKey(tag)}`;
-      text = html`The entries of ${named(namespace)} with the tag <code>${named(tag)}</code> are invalid.`;
-    } else {
-      change = await operations.clear(namespace, operator);
-      what = 'all entries';
-      text = html`All entries of ${named(namespace)} are invalid.`;
-    }
+    const { change, what, text } = await this.change(action, namespace, fields, operator);
     const unrecorded =
       change.notRecordedBecause === undefined ? '' : `, not in the audit trail (${change.notRecordedBecause})`;
     this.logger.log(
       `operator_change ${action} of ${what} in ${namespace} by ${printable(operator.actor)}, ${printable(operator.origin)}${unrecorded}`,
     );
     this.gatherer.forget();
-    return changedPage(visit, namespace, text, change, isUsable());
+    return changedPage(visit, namespace, text, change, this.isRedisUsable);
+  }
+
+  /** Makes a change. @returns it with its words for the log and for the page */
+  private async change(action: string, namespace: string, fields: Fields, operator: Operator): Promise<Changed> {
+    const { operations } = this.cache;
+    if (action === 'evict') {
+      const { key } = await this.keyIn(namespace, fields);
+      const change = await operations.evict(namespace, [key], operator);
+      const known = change.existed === 0 ? 'There was no such entry.' : 'The entry is deleted.';
+      const text = this.isRedisUsable ? known : 'The entry is deleted in this process.';
+      return { change, what: describeKey(encodeKey(key)), text };
+    }
+    if (action === 'purge') {
+      const tag = given(fields.get('tag'), 'Name the tag.');
+      const change = await operations.purge(namespace, [tag], operator);
+      const text = html`The entries of ${named(namespace)} with the tag <code>${named(tag)}</code> are invalid.`;
+      return { change, what: `tag ${describeKey(tag)}`, text };
+    }
+    const change = await operations.clear(namespace, operator);
+    return { change, what: 'all entries', text: html`All entries of ${named(namespace)} are invalid.` };
+  }
+
+  private get isRedisUsable(): boolean {
+    const { redis } = this.cache;
+    return redis === undefined || redis.connection.isLive;
   }
 
   /** Shows the value of an entry. It is looked up as by the application, so it counts as a lookup. */
@@ -146,18 +158,35 @@ export class Actions {
     }
     const reference = given(fields.get('ref'), 'Name the key.');
     const by = orderIn(fields);
-    const { answers } = await this.gatherer.top(namespace, by, MOST_SEARCHED);
-    const found = answers.flatMap(({ answer }) => answer).find(({ key }) => referenceOf(key) === reference);
-    if (found === undefined) {
-      throw new Refusal(404, 'L1 of no process has this entry any more: look for it by its key.');
-    }
+    const key = keyOf(await this.referredTo(namespace, reference, by));
     return {
-      key: new PreparedKey(found.key, found.key),
+      key,
       fields: [
         ['ref', reference],
         ['by', by],
       ],
     };
+  }
+
+  /** The key with this digest, as the tiers use it. Known ones are remembered: the entry may have been evicted. */
+  private async referredTo(namespace: string, reference: string, by: TopOrder): Promise<string> {
+    const { known } = this;
+    const name = `${namespace} ${reference}`;
+    const remembered = known.get(name);
+    if (remembered !== undefined) {
+      return remembered;
+    }
+    const { answers } = await this.gatherer.top(namespace, by, MOST_SEARCHED);
+    const found = answers.flatMap(({ answer }) => answer).find(({ key }) => referenceOf(key) === reference);
+    if (found === undefined) {
+      throw new Refusal(404, 'L1 of no process has this entry any more: look for it by its key.');
+    }
+    known.set(name, found.key);
+    if (known.size > MOST_SEARCHED) {
+      const [oldest = ''] = known.keys();
+      known.delete(oldest);
+    }
+    return found.key;
   }
 }
 

@@ -1,14 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { type CanActivate, Injectable, UnauthorizedException } from '@nestjs/common';
+import { type CanActivate, Injectable, UnauthorizedException, VersioningType } from '@nestjs/common';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import helmet from 'helmet';
 import { ConfigurationError } from 'nestjs-distributed-cache';
 import { type DashboardOptions, DistributedCacheDashboardModule } from 'nestjs-distributed-cache/dashboard';
-import { describe, expect, expectTypeOf, it } from 'vitest';
+import { map } from 'rxjs';
+import { describe, expect, expectTypeOf, it, vi } from 'vitest';
 import { dashboardForTest, fieldsIn, HOSTILE_KEYS, PLATFORMS } from '../../../../test/dashboard/dashboard-for-test.js';
-import { send } from '../../../../test/http/http-client.js';
-import { sharedRedis } from '../../../../test/support/redis-for-test.js';
+import { clientOf, redisForTest, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import { ASSETS } from './client/index.js';
+import { referenceOf } from './gather.js';
+import { html } from './html.js';
 
 @Injectable()
 class NobodyGuard implements CanActivate {
@@ -133,7 +137,7 @@ describe.each(PLATFORMS)('the admin page on %s', (platform) => {
   it('has its pages, scripts and styles where its links lead, with and without a slash at the end', async () => {
     const { ask } = await dashboardForTest(
       platform,
-      {},
+      { path: '/admin/cache/' },
       { redis: false },
       (app) => app.setGlobalPrefix('api'),
       '/api/admin/cache',
@@ -187,13 +191,59 @@ describe.each(PLATFORMS)('the admin page on %s', (platform) => {
     expect(page).toMatch(/<bdi>key#[0-9a-f]{8}<\/bdi>/);
     const [, link = ''] = /href="\.(\/key\?[^"]*)"/.exec(page) ?? [];
     expect(await text(link.replaceAll('&amp;', '&'))).not.toContain('ada@');
+    expect(await text(link.replaceAll('&amp;', '&').replace('users', 'other'))).toContain('Not found');
+  });
+
+  it('keeps its content, its policy and its address in an application with a prefix, versions, helmet, CORS and wrapping', async () => {
+    const {
+      ask,
+      submit,
+      cache,
+      app: application,
+    } = await dashboardForTest(
+      platform,
+      { actions: true },
+      { redis: false },
+      (app) => {
+        app.setGlobalPrefix('api');
+        app.enableVersioning({ type: VersioningType.URI, defaultVersion: '1' });
+        app.enableCors({ origin: true, credentials: true });
+        app.useGlobalInterceptors({ intercept: (_context, next) => next.handle().pipe(map((data) => ({ data }))) });
+        if (platform === 'express') {
+          app.use(helmet());
+        }
+      },
+      '/api/admin/cache',
+    );
+    await cache.getCache('users').set('ada', 1);
+    const answer = await ask();
+    expect(await answer.text()).toMatch(/^<!doctype html>/);
+    expect(answer.headers.get('content-security-policy')).toMatch(/^default-src 'none';.*frame-ancestors 'none'/);
+    const foreign = await ask('', { headers: { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' } });
+    expect([foreign.status, await foreign.text()]).toEqual([403, 'This request comes from a page of another site.']);
+    expect(SwaggerModule.createDocument(application, new DocumentBuilder().build()).paths).toEqual({});
+    expect((await submit('/namespace?name=users', 'clear', { confirm: 'yes' })).status).toBe(200);
+    expect(await cache.getCache('users').get('ada')).toBeUndefined();
+  });
+
+  it('makes no namespace one in use that it only looks at', async () => {
+    const { submit, text, ask, cache } = await dashboardForTest(platform, { values: true });
+    const before = cache.getMetrics().map(({ namespace }) => namespace);
+    expect(await text('/namespace?name=other')).toContain('No process uses this namespace');
+    const looked = await submit('/namespace?name=other', 'key', { text: 'ada' });
+    const entry = await looked.text();
+    expect(entry).toContain('No Redis is configured');
+    const value = await ask('/value', { method: 'POST', body: new URLSearchParams(fieldsIn(entry, 'value')) });
+    expect(await value.text()).toContain('This process does not use the namespace');
+    expect(cache.getMetrics().map(({ namespace }) => namespace)).toEqual(before);
+    expect(cache.getCache('other', { ttl: '7m' }).policy.ttlMs).toBe(420_000);
   });
 
   it('is read-only unless the options say otherwise: it has no form, and refuses', async () => {
-    const { text, submit, ask, cache, fieldsOf } = await dashboardForTest(platform);
+    const { text, submit, ask, cache, formFields } = await dashboardForTest(platform);
     await cache.getCache('users').set('ada', 1);
     expect(await text('/namespace?name=users')).not.toMatch(/action="[^"]*(evict|purge|clear)"/);
-    const { token = '' } = await fieldsOf('/namespace?name=users', 'key');
+    const { token = '' } = await formFields('/namespace?name=users', 'key');
     const entry = await submit('/namespace?name=users', 'key', { text: 'ada' });
     expect(await entry.text()).not.toMatch(/action="[^"]*(evict|value)"/);
     for (const action of ['evict', 'purge', 'clear', 'value']) {
@@ -233,7 +283,7 @@ describe.each(PLATFORMS)('the admin page on %s', (platform) => {
 
   it('shows a value only to callers that the options name, and says so in the log', async () => {
     const isAda = ({ headers }: { headers: Readonly<Record<string, unknown>> }) => headers['x-user'] === 'ada';
-    const { submit, ask, cache, fieldsOf, logger } = await dashboardForTest(platform, { values: isAda });
+    const { submit, ask, cache, formFields, logger } = await dashboardForTest(platform, { values: isAda });
     await cache.getCache('users').set('ada', { html: '<b>bold</b>\nsecond' });
     const looked = await submit('/namespace?name=users', 'key', { text: 'ada' });
     expect(await looked.text()).not.toMatch(/second|action="[^"]*value"/);
@@ -241,7 +291,7 @@ describe.each(PLATFORMS)('the admin page on %s', (platform) => {
     const own = await ask('/key', {
       method: 'POST',
       headers,
-      body: new URLSearchParams({ ...(await fieldsOf('/namespace?name=users', 'key')), text: 'ada' }),
+      body: new URLSearchParams({ ...(await formFields('/namespace?name=users', 'key')), text: 'ada' }),
     });
     const fields = fieldsIn(await own.text(), 'value');
     const shown = await (await ask('/value', { method: 'POST', headers, body: new URLSearchParams(fields) })).text();
@@ -249,115 +299,6 @@ describe.each(PLATFORMS)('the admin page on %s', (platform) => {
     expect(
       logger.messagesOf('DistributedCacheDashboard').filter((line) => line.startsWith('operator_look')),
     ).toHaveLength(1);
-  });
-});
-
-describe.each(PLATFORMS)('a request of another site to the admin page on %s', (platform) => {
-  const clear = { name: 'users', confirm: 'yes' };
-  const FORM = 'application/x-www-form-urlencoded';
-
-  it.each([
-    ['GET', 'cross-site', 'no-cors', 'image', 403],
-    ['GET', 'cross-site', 'cors', 'empty', 403],
-    ['GET', 'same-site', 'no-cors', 'script', 403],
-    ['GET', 'cross-site', 'navigate', 'iframe', 403],
-    ['GET', 'cross-site', 'navigate', 'document', 200],
-    ['GET', 'none', 'navigate', 'document', 200],
-    ['POST', 'cross-site', 'navigate', 'document', 403],
-    ['POST', 'same-site', 'navigate', 'document', 403],
-    ['POST', 'none', 'navigate', 'document', 403],
-    ['POST', 'same-origin', 'navigate', 'document', 200],
-  ])('%s, %s, %s, %s: %i', async (method, site, mode, dest, status) => {
-    const { fieldsOf, cookie, app } = await dashboardForTest(platform, { actions: true });
-    const form = new URLSearchParams({ ...(await fieldsOf('/namespace?name=users', 'clear')), ...clear });
-    const port = Number(new URL(await app.getUrl()).port);
-    const fetched = { 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': dest, cookie: cookie() };
-    // `fetch` of Node has a mode of its own.
-    const sent =
-      method === 'GET'
-        ? send(port, '/admin/cache', fetched)
-        : send(port, '/admin/cache/clear', { ...fetched, 'content-type': FORM }, method, form.toString());
-    expect((await sent.answer).status).toBe(status);
-  });
-
-  it('is told by the origin where the browser says no more, and a proxy may have changed the host', async () => {
-    const { fieldsOf, cookie, app } = await dashboardForTest(platform, { actions: true });
-    const { port } = new URL(await app.getUrl());
-    const statusOf = async (headers: Record<string, string>) => {
-      const body = new URLSearchParams({ ...(await fieldsOf('/namespace?name=users', 'clear')), ...clear });
-      const fields = {
-        host: 'app.example',
-        cookie: cookie(),
-        'content-type': FORM,
-        ...headers,
-      };
-      return (await send(Number(port), '/admin/cache/clear', fields, 'POST', body.toString()).answer).status;
-    };
-    expect(await statusOf({ origin: 'https://evil.example' })).toBe(403);
-    expect(await statusOf({ origin: 'null' })).toBe(403);
-    expect(await statusOf({ origin: 'https://app.example.evil.example' })).toBe(403);
-    expect(await statusOf({ origin: 'http://app.example' })).toBe(200);
-    expect(await statusOf({ origin: 'http://public.example', 'x-forwarded-host': 'public.example' })).toBe(200);
-    expect(await statusOf({})).toBe(200);
-  });
-
-  it('changes nothing without the token of a form of this browser, made for this action, and sent once', async () => {
-    const { ask, fieldsOf, cookie, cache } = await dashboardForTest(platform, { actions: true });
-    const users = cache.getCache('users');
-    await users.set('ada', 1);
-    const page = '/namespace?name=users';
-    const post = async (action: string, fields: Record<string, string>, headers: Record<string, string> = {}) =>
-      (await ask(`/${action}`, { method: 'POST', body: new URLSearchParams(fields), headers })).status;
-    const fields: Record<string, string> = { ...(await fieldsOf(page, 'clear')), ...clear };
-    const sent = { cookie: cookie() };
-    const other = await dashboardForTest(platform, { actions: true });
-    const foreign = await other.fieldsOf(page, 'clear');
-    expect(await post('clear', clear)).toBe(403);
-    expect(await post('clear', { ...clear, token: 'a.b.c' })).toBe(403);
-    expect(await post('clear', { ...clear, token: `${fields['token']}é` })).toBe(403);
-    expect(await post('clear', { ...foreign, ...clear })).toBe(403);
-    expect(await post('clear', { ...(await fieldsOf(page, 'purge')), ...clear })).toBe(403);
-    expect(await post('clear', fields, { cookie: '' })).toBe(403);
-    expect(
-      await post('clear', fields, { cookie: `${sent.cookie}; ${sent.cookie.replace(/=.*/, `=${'A'.repeat(22)}`)}` }),
-    ).toBe(403);
-    expect(await users.get('ada')).toBe(1);
-    expect(await post('clear', fields, sent)).toBe(200);
-    expect(await users.get('ada')).toBeUndefined();
-    await users.set('ada', 2);
-    expect(await post('clear', fields, sent)).toBe(403);
-    expect(await users.get('ada')).toBe(2);
-  });
-
-  it('changes nothing as a GET, with another method in a header, or with a body of another kind', async () => {
-    const { ask, fieldsOf, cache } = await dashboardForTest(platform, { actions: true });
-    await cache.getCache('users').set('ada', 1);
-    const fields = new URLSearchParams({ ...(await fieldsOf('/namespace?name=users', 'clear')), ...clear });
-    const query = fields.toString();
-    const override = { 'x-http-method-override': 'POST', 'x-method-override': 'POST' };
-    expect((await ask(`/clear?${query}`)).status).toBe(404);
-    expect((await ask(`/clear?_method=POST&${query}`, { headers: override })).status).toBe(404);
-    expect((await ask(`?_method=POST&${query}`, { headers: override })).status).toBe(200);
-    for (const method of ['PUT', 'DELETE', 'PATCH']) {
-      expect((await ask('/clear', { method, body: fields })).status).toBe(404);
-    }
-    const json = { method: 'POST', body: JSON.stringify(Object.fromEntries(fields)) };
-    expect((await ask('/clear', { ...json, headers: { 'content-type': 'application/json' } })).status).toBe(415);
-    expect((await ask('/clear', { ...json, headers: { 'content-type': 'text/plain' } })).status).toBe(415);
-    expect(await cache.getCache('users').get('ada')).toBe(1);
-  });
-
-  it.each([
-    '/namespace?name=../../etc',
-    '/namespace?name=',
-    '/namespace?name=a:b',
-    '/key?name=users&ref=%zz',
-    '/%2e%2e',
-    '/__proto__',
-    '/constructor',
-  ])('finds nothing at %s', async (path) => {
-    const { ask } = await dashboardForTest(platform);
-    expect((await ask(path)).status).toBe(404);
   });
 });
 
@@ -379,6 +320,60 @@ describe('the audit trail', () => {
     const page = await text('/audit');
     expect(page).toContain('&lt;i&gt;ada&lt;/i&gt;');
     expect(page).toMatch(/dashboard, .*127\.0\.0\.1/);
+  });
+});
+
+describe('an answer of a process that is none of this library', () => {
+  it('is shown as text, and breaks no page', async () => {
+    const options = sharedRedis();
+    const { text, cache } = await dashboardForTest('express', { keys: 'whole' }, options);
+    await cache.connect();
+    const evil = '"><script>document.title="hacked"</script>\u202E\uD800';
+    const [listener, sender] = [clientOf(redisForTest()), clientOf(redisForTest())];
+    const from = { id: 'evil', host: evil, pid: -1, application: evil };
+    const hello = { version: evil, node: evil, uptimeSeconds: -1, config: evil, redis: evil, invalidation: 'live' };
+    const numbers = { journalLength: 1e300, heapBytes: -1, localEntries: 0.5, localBytes: 1e308, localMaxBytes: -1 };
+    const entry = { namespace: evil, key: evil, uses: 1e308, bytes: -1, loadMs: 1e300, savedMs: 0, ttlMs: 0 };
+    const bodies: Record<string, unknown> = {
+      hello: { ...hello, ...numbers, namespaces: [evil, '__proto__', ''], ignoredMessages: 0 },
+      metrics: ['users', evil].map((namespace) => ({
+        namespace,
+        hits: 1e308,
+        misses: 1e308,
+        loads: evil,
+        local_bytes: {},
+      })),
+      history: { stepSeconds: -1, endedAtMs: 1e300, counters: [evil], steps: [null, [1], []] },
+      top: [entry, { ...entry, namespace: 'users', key: '#clear' }],
+      inspect: { local: { state: 'missing' }, isLoading: false, isJournalled: false },
+      loads: [{ namespace: 'users', key: evil, phase: 'loading', elapsedMs: 1e300 }],
+      changes: [{ atMs: 1e300, kind: 'tag', namespace: 'users', name: evil }],
+    };
+    await listener.subscribe(`${options.keyPrefix}:#ops`);
+    listener.on('message', (_topic, question) => {
+      const { id, op, replyTo } = JSON.parse(question) as { id: string; op: string; replyTo: string };
+      void sender.publish(replyTo, JSON.stringify({ v: 1, id, from, body: bodies[op] }));
+    });
+    for (const path of ['', '/processes', '/namespace?name=users']) {
+      await vi.waitFor(async () => {
+        const page = await text(path);
+        expect(page).toContain('&quot;&gt;&lt;script&gt;');
+        expect(page).not.toMatch(/<script>|\u202E|Internal server error/);
+      });
+    }
+    const stamped = await text(`/key?name=users&by=uses&ref=${referenceOf('#clear')}`);
+    expect(stamped).toContain('%23clear');
+  });
+});
+
+describe('the templates of the page', () => {
+  it('escape a text wherever it stands, and take no attribute without quotes', () => {
+    const text = `&<>"'`;
+    expect(html`<p title="${text}">${[text, 1, false, undefined, html`<b>${text}</b>`]}</p>`.text).toBe(
+      `<p title="&amp;&lt;&gt;&quot;&#39;">&amp;&lt;&gt;&quot;&#39;1<b>&amp;&lt;&gt;&quot;&#39;</b></p>`,
+    );
+    const unquoted = ['<p title=', '>'];
+    expect(() => html(Object.assign(unquoted, { raw: unquoted }), text)).toThrow('needs quotes');
   });
 });
 

@@ -1,10 +1,10 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { DistributedCache } from '../core/index.js';
 import { Actions, namespaceIn, orderIn } from './actions.js';
+import { Checks } from './checks.js';
 import { ASSETS } from './client/index.js';
 import { fieldsOf, formCookieOf, FormTokens, isForeign, secretIn } from './form-guard.js';
 import { Gatherer } from './gather.js';
-import { Checks } from './checks.js';
 import { documentOf, type Page, type Visit } from './layout.js';
 import { namespacePage } from './namespace.js';
 import { type DashboardOptions, type DashboardRequest, isAllowedBy } from './options.js';
@@ -87,14 +87,14 @@ export class Dashboard implements OnModuleInit {
     }
     const cookie = formCookieOf(request);
     const visit = await this.visitOf(request, name, cookie.secret);
-    const page = await (
-      request.method === 'POST' ? this.act(visit, request, name) : this.look(visit, request, name)
-    ).catch(refusedPage);
+    const answering = request.method === 'POST' ? this.act(visit, request, name) : this.look(visit, request, name);
+    const page = await answering.catch(refusedPage);
+    const health = await this.gatherer.health();
     return {
       status: page.status ?? 200,
       headers: PAGE_HEADERS,
       cookie: cookie.header,
-      body: documentOf(visit, name, page),
+      body: documentOf(visit, name, page, health),
     };
   }
 
@@ -146,7 +146,7 @@ export class Dashboard implements OnModuleInit {
     const [metrics, hour, top, loads, changes] = await Promise.all([
       gatherer.metrics(),
       gatherer.lastHour(namespace),
-      gatherer.top(namespace, by, 100),
+      gatherer.top(namespace, by, 50),
       gatherer.loads(),
       gatherer.changes(),
     ]);
@@ -180,7 +180,7 @@ function queryOf({ url }: DashboardRequest): ReadonlyMap<string, string> {
  */
 function waysOf(request: DashboardRequest, name: string, path: string): Pick<Visit, 'base' | 'home'> {
   const [address = ''] = String(request['originalUrl'] ?? request.url).split('?', 1);
-  const own = path.split('/').findLast((part) => part !== '') ?? '';
+  const own = path.split('/').at(-1) ?? '';
   const depth = (name === '' ? 0 : 1) + (address.endsWith('/') ? 1 : 0);
   const up = ['./', '../', '../../'][depth] ?? './';
   return { base: depth === 0 ? `./${own}/` : (['./', '../'][depth - 1] ?? './'), home: up + own };

@@ -28,8 +28,9 @@ export function isForeign({ method, headers }: DashboardRequest): boolean {
   }
   const { origin } = headers;
   const host = origin === undefined ? undefined : hostOf(String(origin));
+  const own = [headers['host'], headers[':authority'], headers['x-forwarded-host']];
   // Without a host: `null`, the origin of a page in a sandbox.
-  return origin !== undefined && (host === undefined || ![headers['host'], headers['x-forwarded-host']].includes(host));
+  return origin !== undefined && (host === undefined || !own.includes(host));
 }
 
 function hostOf(origin: string): string | undefined {
@@ -128,6 +129,9 @@ export async function fieldsOf(request: DashboardRequest): Promise<ReadonlyMap<s
     return undefined;
   }
   const body: unknown = request['body'] ?? (await read(request));
+  if (body === undefined) {
+    return undefined;
+  }
   if (typeof body === 'string' || Buffer.isBuffer(body)) {
     return new Map(new URLSearchParams(body.toString()));
   }

@@ -5,8 +5,9 @@ import { badge, facts, type Html, html, type Mood, named, type Part } from './ht
 
 /** One request of the page: where it was sent, and what its caller may do. */
 export interface Visit {
-  /** The way from the address of the request to the other pages, and to the overview, so that no prefix of the application or of a proxy matters. */
+  /** The way from the address of the request to the other pages: no prefix of the application or of a proxy matters. */
   readonly base: string;
+  /** The way to the overview. */
   readonly home: string;
   /** Whether the page can be asked for again: one that answers a form can't. */
   readonly isRenewable: boolean;
@@ -33,7 +34,12 @@ const PAGES = [
 ] as const;
 
 /** The whole document. It has no inline script and no inline style: the policy of the page allows none. */
-export function documentOf({ base, home, isRenewable }: Visit, current: string, { title, body }: Page): string {
+export function documentOf(
+  { base, home, isRenewable }: Visit,
+  current: string,
+  { title, body }: Page,
+  health: CacheHealth | undefined,
+): string {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -49,7 +55,7 @@ export function documentOf({ base, home, isRenewable }: Visit, current: string, 
       <body>
         <a class="skip" href="#main">Skip to the content</a>
         <header>
-          <p class="brand">Cache</p>
+          <p class="brand" id="state" data-live="">Cache ${healthBadge(health)}</p>
           <nav aria-label="Pages">
             <ul>
               ${PAGES.map(
@@ -101,12 +107,16 @@ export function consent(text: Part): Html {
   >`;
 }
 
+function healthBadge(health: CacheHealth | undefined): Html {
+  return health === undefined ? badge('bad', 'unknown') : badge(MOODS[health.status], health.status);
+}
+
 const MOODS: Readonly<Record<CacheHealth['status'], Mood>> = { up: 'good', degraded: 'fair', down: 'bad' };
 
 /** The health of the process that answers the request: the same as in its health check. */
 export function healthSection(health: CacheHealth | undefined): Html {
   if (health === undefined) {
-    const text = html`<p>${badge('bad', 'unknown')} The health check of this process has not ended in time.</p>`;
+    const text = html`<p>${healthBadge(health)} The health check of this process has not ended in time.</p>`;
     return section('health', 'Health of this process', text);
   }
   const { status, message, redis } = health;
@@ -125,7 +135,7 @@ export function healthSection(health: CacheHealth | undefined): Html {
   return section(
     'health',
     'Health of this process',
-    html`<p class="health" data-status="${status}">${badge(MOODS[status], status)} ${message}</p>
+    html`<p class="health" data-status="${status}">${healthBadge(health)} ${message}</p>
       ${facts(details)}`,
   );
 }

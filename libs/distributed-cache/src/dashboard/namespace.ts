@@ -103,8 +103,8 @@ function memoryTable(namespace: string, { answers }: AllMetrics): Html {
   );
   const head = ['Process', 'Entries', 'Size', 'Lookups', 'Hit ratio', 'From L1', 'From Redis', 'Misses'];
   return table(
-    'Entries that have left: for room, expired, invalidated, cleared',
-    [...head, 'For room', 'Expired', 'Invalidated', 'Cleared'],
+    'Entries, lookups, and for what reason entries have left',
+    [...head, 'Left for room', 'Expired', 'Invalidated', 'Cleared'],
     rows,
     'no process uses this namespace.',
   );

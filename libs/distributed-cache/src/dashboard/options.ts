@@ -72,7 +72,7 @@ const ALLOWED: Readonly<Record<keyof DashboardOptions, readonly [(value: unknown
 const METHOD = 'DistributedCacheDashboardModule.forRoot';
 
 /**
- * Checks the options.
+ * Checks the options. @returns them, with the path without slashes at its ends
  * @throws ConfigurationError that names every mistake; one of them is that neither `guards` nor `access` is given
  */
 export function checkOptions(options: DashboardOptions): DashboardOptions {
@@ -100,7 +100,7 @@ export function checkOptions(options: DashboardOptions): DashboardOptions {
   if (problems.length > 0) {
     throw new ConfigurationError(problems);
   }
-  return options;
+  return { ...options, path: options.path.replace(/^\/|\/$/g, '') };
 }
 
 function describeValue(value: unknown): string {

@@ -125,7 +125,8 @@ describe.each(platforms)('CacheMetricsInterceptor on %s', (_name, adapter) => {
 
   it('reports a hit in Redis', async () => {
     const { url, keyPrefix } = redisForTest();
-    const [podA, podB] = [await start({ redis: { url }, keyPrefix }), await start({ redis: { url }, keyPrefix })];
+    const options = { redis: { url }, keyPrefix, deadlineMs: 10_000 };
+    const [podA, podB] = [await start(options), await start(options)];
     await podA.request('/users/1/profile');
     expect(await podB.cacheStatus('/users/1/profile')).toMatch(/^default; hit; ttl=3[56]\d\d; detail=redis$/);
     expect(await podB.cacheStatus('/users/1/profile')).toMatch(/detail=local$/);
