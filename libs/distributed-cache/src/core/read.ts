@@ -175,6 +175,7 @@ export class EntryReader {
       ageMs: nowMs - entry.storedAtMs,
       loadMs: entry.loadMs,
       fullTtlMs: entry.lifeMs,
+      storedBytes: undefined,
     };
   }
 }
