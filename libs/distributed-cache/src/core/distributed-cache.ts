@@ -272,6 +272,7 @@ export class DistributedCache {
       return;
     }
     const { length: prefixLength } = `${this.config.keyPrefix}:`;
+    const nowMs = Date.now();
     for (const key of keys) {
       const change = keyChangeOf(key, prefixLength);
       const invalidator = change && this.caches.get(change.namespace)?.invalidator;
@@ -279,7 +280,7 @@ export class DistributedCache {
         invalidator?.onRemoteLoadEnded(change.encodedKey);
       } else if (change !== undefined) {
         invalidator?.onRemoteChange(change.encodedKey);
-        this.operations.recent.onKey(change.namespace, change.encodedKey);
+        this.operations.recent.onKey(change.namespace, change.encodedKey, nowMs);
       }
     }
   }

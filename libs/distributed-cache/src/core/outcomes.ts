@@ -43,8 +43,8 @@ export interface FoundEntry {
   readonly loadMs: number;
   /** Its whole TTL, in milliseconds. */
   readonly fullTtlMs: number;
-  /** Its size in Redis, with the head of the envelope; absent for an entry of L1. */
-  readonly storedBytes?: number;
+  /** Its size in Redis, with the head of the envelope; `undefined` for an entry of L1. */
+  readonly storedBytes: number | undefined;
 }
 
 /** The result of a read of both tiers. */

@@ -185,6 +185,7 @@ export class EntryReader {
       ageMs: Math.max(nowMs - entry.storedAtMs, entry.lifeMs - (entry.expiresAtMs - nowMs)),
       loadMs: entry.loadMs,
       fullTtlMs: entry.lifeMs,
+      storedBytes: undefined,
     };
   }
 }

@@ -110,17 +110,18 @@ export class RecentChanges {
   /**
    * Records a change.
    * @param name the rest of the key in Redis after `prefix:namespace:`: the key, or the name of a stamp
+   * @param atMs the present: a message may be about many keys, and the clock is most of what a record costs
    */
-  onKey(namespace: string, name: string): void {
+  onKey(namespace: string, name: string, atMs: number): void {
     if (namespace.startsWith('#')) {
       return; // the proof of an invalidation channel
     }
     if (name.startsWith(TAG_STAMP)) {
-      this.add('tag', namespace, name.slice(TAG_STAMP.length));
+      this.add('tag', namespace, name.slice(TAG_STAMP.length), atMs);
     } else if (name === CLEAR) {
-      this.add('namespace', namespace, '');
+      this.add('namespace', namespace, '', atMs);
     } else {
-      this.add('key', namespace, name);
+      this.add('key', namespace, name, atMs);
     }
   }
 
@@ -139,8 +140,8 @@ export class RecentChanges {
     return newest.filter((change) => change !== undefined).slice(0, count);
   }
 
-  private add(kind: RecentChange['kind'], namespace: string, name: string): void {
-    const change = { atMs: Date.now(), kind, namespace, name };
+  private add(kind: RecentChange['kind'], namespace: string, name: string, atMs = Date.now()): void {
+    const change = { atMs, kind, namespace, name };
     this.ring[this.next] = change;
     this.onChange?.(change);
     this.next = (this.next + 1) % MOST_CHANGES;
