@@ -350,11 +350,8 @@ export class DistributedCache {
   /** Reports if another application has marked the key prefix last, and marks it for this one. */
   private async reportSharedPrefix(): Promise<void> {
     const { application, events } = this;
-    if (application === undefined) {
-      return;
-    }
-    const other = await this.runtime.redis?.markPrefix(application);
-    if (other !== undefined && other !== application) {
+    const other = application === undefined ? undefined : await this.runtime.redis?.markPrefix(application);
+    if (application !== undefined && other !== undefined && other !== application) {
       events.emit('prefixShared', { application, other });
     }
   }
