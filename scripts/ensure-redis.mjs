@@ -1,7 +1,8 @@
 /**
- * The tests talk to a real Redis, some of them through a real HAProxy, with `--chromium` to a real browser, and with `--prometheus` to
- * a real Prometheus with its Alertmanager. This step (npm's `pretest`) makes sure that the programs are there, is quiet when they are, and ends with one line that says what to install when it
- * can't help. Without an HAProxy or a Chromium the tests that need it are left out, except in CI on Debian.
+ * The tests talk to a real Redis, some of them through a real HAProxy, with `--chromium` to a real browser, and with
+ * `--prometheus` to a real Prometheus with its Alertmanager. This step (npm's `pretest`) makes sure that the programs are there, is
+ * quiet when they are, and ends with one line that says what to install when it can't help. Without an HAProxy, a Chromium or a
+ * Prometheus the tests that need it are left out, except in CI on Debian.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -52,13 +52,13 @@ export async function checkDashboards(picturesTo: string): Promise<string[]> {
     const rules = join(prometheus.folder, 'rules.yml');
     writeFileSync(rules, readFileSync(RULES, 'utf8').replaceAll('for: 1m\n', 'for: 2s\n'));
     const mutants = [NOTHING, ...names.filter((name) => !WITHOUT_PANEL.includes(name))];
-    const slow = mutants.map((drop): Job => ({
+    const slow = mutants.map((drop, index): Job => ({
       name: without(drop),
-      targets: demos.targets.slice(0, 1),
+      targets: [demos.targets[index % PROCESSES] ?? ''],
       interval: '4s',
       drop,
     }));
-    await prometheus.start([{ name: JOB, targets: demos.targets }, ...slow], [rules]);
+    await prometheus.start([{ name: JOB, targets: demos.targets, interval: '1s' }, ...slow], [rules]);
     const stopAsking = demos.keepAsking();
     const checks = new Checks(prometheus);
     await until('data for every expression', async () => {
@@ -98,7 +98,7 @@ class Checks {
           (target) => metric === undefined || metricsOf(target.expr).includes(metric),
         )) {
           if (!hasNumber(await this.prometheus.query(filled(expr, values, LIVE_WINDOW)))) {
-            missing.push(`${board.title}, ${title}: ${expr}`);
+            missing.push(`${job}: ${board.title}, ${title}: ${expr}`);
           }
         }
       }
@@ -183,7 +183,7 @@ class Checks {
           'match[]': filled(selector, values, LIVE_WINDOW),
         });
         if (found.length === 0) {
-          empty.push(`${board.title}, variable ${name}: ${query}`);
+          empty.push(`${job}: ${board.title}, variable ${name}: ${query}`);
         }
         values.set(name, values.get(name) ?? found.map((value) => value.replace(/[.]/g, '\\\\.')).join('|'));
       }

@@ -63,7 +63,7 @@ export class Demos {
     const asking = (async () => {
       for (let turn = 1; !ended.signal.aborted; turn++) {
         await this.askAll(turn).catch(() => {}); // they may be stopped meanwhile
-        await sleep(200);
+        await sleep(500); // the machine has other work: a scrape must be answered in between
       }
     })();
     return async () => {

@@ -28,12 +28,12 @@ export interface Job {
   readonly drop?: string;
 }
 
-const WAIT_MS = 40_000;
+const WAIT_MS = 60_000;
 
 /**
  * Waits for a condition.
  * @param check `true`, or what is still missing
- * @throws Error after 40 seconds, with what was missing last
+ * @throws Error after a minute, with what was missing last
  */
 export async function until(what: string, check: () => Promise<true | string>): Promise<void> {
   let missing: true | string = 'never checked';
@@ -79,7 +79,7 @@ export class PrometheusServer {
     const scrapes = jobs.map(({ name, targets, interval = '500ms', drop }) => ({
       job_name: name,
       scrape_interval: interval,
-      scrape_timeout: '500ms',
+      scrape_timeout: interval,
       static_configs: [{ targets }],
       metric_relabel_configs:
         drop === undefined
