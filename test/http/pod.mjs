@@ -28,6 +28,10 @@ class RowsController {
     return { version: Number(version) };
   }
 
+  refreshed() {
+    return this.row();
+  }
+
   async slow() {
     runs++;
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -41,9 +45,12 @@ class RowsController {
     return { pod: process.pid };
   }
 }
-for (const name of ['row', 'slow', 'hang']) {
+const lives = { ttl: '1m', tags: ['rows'] };
+/** Stale at once: nearly every request refreshes it in the background. */
+const stale = { ttl: '1ms', staleWhileRevalidate: '1m', tags: ['rows'] };
+for (const [name, cached] of Object.entries({ row: lives, refreshed: stale, slow: lives, hang: lives })) {
   const method = Object.getOwnPropertyDescriptor(RowsController.prototype, name);
-  CachedResponse({ ttl: '1m', tags: ['rows'] })(RowsController.prototype, name, method);
+  CachedResponse(cached)(RowsController.prototype, name, method);
   Get(name)(RowsController.prototype, name, method);
 }
 Controller()(RowsController);
@@ -64,7 +71,13 @@ const actions = {
   /** Changes the row, and purges what was made of it. */
   change: async (version, kind, url) => {
     await rows.set(`${options.keyPrefix}-row`, version);
-    await (kind === 'url' ? cache.purge(url) : kind === 'tag' ? cache.purgeTags('rows') : cache.clear());
+    const purges = {
+      url: () => cache.purge(url),
+      soft: () => cache.purge(url, { soft: true }),
+      tag: () => cache.purgeTags('rows'),
+      all: () => cache.clear(),
+    };
+    await purges[kind]();
   },
 };
 
