@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import nodeModule from 'node:module';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
@@ -18,7 +18,7 @@ export function isCluster(client: RedisClient): client is Cluster {
 /** The version and the place of the client that a module of this folder would load; `undefined` if it finds none. */
 export function clientVersion(folder: string): string | undefined {
   try {
-    const require = createRequire(join(folder, 'module.js'));
+    const require = nodeModule.createRequire(join(folder, 'module.js')); // webpack warns of the function alone
     const manifest = require.resolve('ioredis/package.json');
     return `${(require(manifest) as { version: string }).version} in ${manifest}`;
   } catch {
