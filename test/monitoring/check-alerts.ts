@@ -12,8 +12,7 @@ import {
 import { registerCacheMetrics } from '../../libs/distributed-cache/src/metrics/prometheus/index.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { RedisServer, type RedisServerOptions } from '../support/redis-server.js';
-import { PrometheusServer, until } from './prometheus-server.js';
-import { ScrapedRegistry } from './scraped-registry.js';
+import { PrometheusServer, ScrapedRegistry, until } from './prometheus-server.js';
 
 /*
  * Each alert is made to happen: for each there is an application with a Redis of its own, which works at first, then has the

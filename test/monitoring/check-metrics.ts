@@ -6,8 +6,7 @@ import { createDistributedCache, type DistributedCache } from '../../libs/distri
 import { registerCacheMetrics } from '../../libs/distributed-cache/src/metrics/prometheus/index.js';
 import { findPrometheus } from '../../scripts/find-redis.mjs';
 import { RedisServer } from '../support/redis-server.js';
-import { ScrapedRegistry } from './scraped-registry.js';
-import { PrometheusServer, runProgram, until } from './prometheus-server.js';
+import { PrometheusServer, runProgram, ScrapedRegistry, until } from './prometheus-server.js';
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
 

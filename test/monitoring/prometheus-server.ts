@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { OpenMetricsContentType, Registry } from 'prom-client';
 import { findPrometheus } from '../../scripts/find-redis.mjs';
 import { dieWithThisProcess } from '../support/child-guard.mjs';
 import { freePort } from '../support/free-port.js';
@@ -154,5 +156,32 @@ export class PrometheusServer {
   async remove(): Promise<void> {
     await this.stop();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A registry behind an HTTP server, for a Prometheus. */
+export class ScrapedRegistry {
+  private constructor(
+    private readonly server: Server,
+    /** The address for `static_configs`. */
+    readonly target: string,
+  ) {}
+
+  static async start(registry: Registry | Registry<OpenMetricsContentType>): Promise<ScrapedRegistry> {
+    const server = createServer((_request, response) => {
+      registry.metrics().then(
+        (metrics) => response.setHeader('content-type', registry.contentType).end(metrics),
+        (error) => response.writeHead(500).end(String(error)),
+      );
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    return new ScrapedRegistry(server, `127.0.0.1:${typeof address === 'object' ? address?.port : ''}`);
+  }
+
+  close(): void {
+    this.server.closeAllConnections();
+    this.server.close();
   }
 }
