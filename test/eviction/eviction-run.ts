@@ -12,6 +12,8 @@ export interface EvictionSetup {
   readonly memoryMb: number;
   /** The number of different keys; each value takes a kilobyte. */
   readonly keys: number;
+  /** Default: that of the cache. */
+  readonly deadlineMs?: number;
 }
 
 export interface EvictionResult {
@@ -50,7 +52,12 @@ export async function runEviction(setup: EvictionSetup): Promise<EvictionResult>
     () =>
       new DistributedCache(
         CacheConfig.resolve(
-          { redis: { host: server.host, port: server.port }, local: { maxMemoryMb: 1 }, ttl: '10m' },
+          {
+            redis: { host: server.host, port: server.port },
+            local: { maxMemoryMb: 1 },
+            ttl: '10m',
+            ...(setup.deadlineMs === undefined ? {} : { deadlineMs: setup.deadlineMs }),
+          },
           {},
         ),
       ),

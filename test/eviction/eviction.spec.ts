@@ -7,14 +7,15 @@ describe('a Redis that holds a tenth of the data', () => {
   it.each(POLICIES)(
     'causes no error, and keeps the stamp of the namespace where only keys with a TTL are evicted: %s',
     async (policy) => {
-      const result = await runEviction({ policy, seconds: 2, memoryMb: 3, keys: 30_000 });
+      // With the deadline of a caller, a busy machine refuses sets that Redis would have stored.
+      const result = await runEviction({ policy, seconds: 2, memoryMb: 3, keys: 30_000, deadlineMs: 5000 });
       expect(result.callerErrors).toBe(0);
       expect(result.hitPercent).toBeGreaterThan(0);
       if (policy === 'noeviction') {
         expect(result.setsRefusedPercent).toBeGreaterThan(0);
       } else {
         expect(result.evictedKeys).toBeGreaterThan(0);
-        expect(result.setsRefusedPercent).toBeLessThan(20); // a busy machine may miss a deadline
+        expect(result.setsRefusedPercent).toBeLessThan(5);
       }
       if (!policy.startsWith('allkeys')) {
         expect(result.namespaceMisses).toBe(0);

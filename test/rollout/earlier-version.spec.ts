@@ -18,7 +18,12 @@ afterAll(() => library?.remove());
 
 async function processes(): Promise<{ earlier: ReleasedProcess; current: Pod }> {
   const options = { ...sharedRedis(), deadlineMs: 5000 }; // a busy machine must not cause a load without a lease
-  const [earlier, current] = await Promise.all([ReleasedProcess.start(library, options), podWith(options)]);
+  // A lease that ends while its process waits for the processor would cause a second load.
+  const environment = { leaseMs: 60_000 };
+  const [earlier, current] = await Promise.all([
+    ReleasedProcess.start(library, options),
+    podWith(options, environment),
+  ]);
   return { earlier, current };
 }
 

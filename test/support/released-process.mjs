@@ -6,7 +6,7 @@ import { answerMessages } from './answer-messages.mjs';
 
 const [library, options] = process.argv.slice(2);
 const { CacheConfig, DistributedCache } = await import(library);
-const all = new DistributedCache(CacheConfig.resolve(JSON.parse(options), {}), { random: () => 1 });
+const all = new DistributedCache(CacheConfig.resolve(JSON.parse(options), {}), { random: () => 1, leaseMs: 60_000 });
 await all.connect();
 const cache = all.getCache('users');
 /** @type {(() => void) | undefined} */
