@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { format, resolveConfig } from 'prettier';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = join(root, 'libs/distributed-cache/src/dashboard/client');
@@ -22,9 +23,7 @@ const files = [
 const version = createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 8);
 
 const entries = files.map(([name, type, body]) => `  ['${name}', { type: '${type}', body: ${JSON.stringify(body)} }],`);
-writeFileSync(
-  join(folder, 'index.ts'),
-  `/* Written by \`npm run dashboard\` from page.js, page.css and uPlot: change those. */
+const module = `/* Written by \`npm run dashboard\` from page.js, page.css and uPlot: change those. */
 
 /** A file of the page, as it is sent to browsers. */
 export interface Asset {
@@ -38,5 +37,6 @@ export const ASSET_VERSION = '${version}';
 export const ASSETS: ReadonlyMap<string, Asset> = new Map([
 ${entries.join('\n')}
 ]);
-`,
-);
+`;
+const file = join(folder, 'index.ts');
+writeFileSync(file, await format(module, { ...(await resolveConfig(file)), filepath: file }));
