@@ -219,7 +219,9 @@ it('strict: a master of a Cluster that is back is used before its replica has th
   await cache.deleteMany(keys);
   group.masters[index]?.thaw();
   await untilNodesDown(0);
-  expect((await all.healthCheck()).toJSON()).toMatchObject({ message: UNREPLICATED, journal_length: keys.length });
+  await vi.waitFor(async () =>
+    expect((await all.healthCheck()).toJSON()).toMatchObject({ message: UNREPLICATED, journal_length: keys.length }),
+  );
   expect(await cache.getMany(keys)).toEqual(keys.map(() => undefined));
   expect(await cache.set(keys[0]!, 'only at the master')).toBe(false);
   await vi.waitFor(async () => {
