@@ -2,6 +2,7 @@ import { DistributedCache } from 'nestjs-distributed-cache/core';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { examine } from '../../libs/distributed-cache/src/cli/doctor/doctor.js';
 import { collectFacts } from '../../libs/distributed-cache/src/cli/doctor/facts.js';
+import { connectObserver } from '../../libs/distributed-cache/src/cli/session.js';
 import { ownRedis, proxyTo } from '../support/redis-for-test.js';
 import type { FaultProxy } from '../support/fault-proxy.js';
 import type { RedisServer } from '../support/redis-server.js';
@@ -62,7 +63,7 @@ function textsOf(page: string, element: RegExp): string[] {
 async function doctorOf(cache: DistributedCache): Promise<string[]> {
   const observer = new DistributedCache(cache.config, { observer: true });
   try {
-    await observer.connect();
+    await connectObserver(observer);
     if (observer.redis?.connection.isLive !== true) {
       return ['Redis answers fail'];
     }

@@ -33,7 +33,7 @@ function placesOf(
 }
 
 function folderOfPackage(name: string): string {
-  return fileURLToPath(new URL(`../${name}`, import.meta.resolve('nestjs-distributed-cache')));
+  return fileURLToPath(new URL(name, import.meta.resolve('nestjs-distributed-cache/package.json')));
 }
 
 function describeOwnRedis({ url }: OwnRedis): string {

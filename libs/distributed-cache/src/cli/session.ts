@@ -60,11 +60,8 @@ export class Session {
     const config = this.config();
     const cache = new DistributedCache(config, { observer: true });
     this.caches.push(cache);
-    await cache.connect();
+    await connectObserver(cache);
     const { connection } = cache.redis ?? {};
-    if (connection?.reason === 'connection-closed') {
-      await untilReconnected(cache);
-    }
     if (connection?.isLive !== true) {
       const reason = connection?.reason ?? 'none is configured';
       throw new CommandError(EXIT.unreachable, `${config.redisPlace ?? 'Redis'} can't be used: ${reason}`);
@@ -123,9 +120,18 @@ export class Session {
 /** How long a server that has closed the connection is waited for, in milliseconds. */
 const RECONNECT_MS = 2000;
 
-/** Waits: a replica that is asked to write makes the client reconnect, as after a failover, and answers then. */
-function untilReconnected({ events }: DistributedCache): Promise<void> {
-  return new Promise((resolve) => {
+/** The reasons while the connection is made anew, because a replica was asked to write, as after a failover. */
+const RECONNECTING = new Set(['connection-closed', 'READONLY']);
+
+/** Connects a cache that only looks. A replica answers at the second attempt, since it is asked to write at the first. */
+export async function connectObserver(cache: DistributedCache): Promise<void> {
+  const { events } = cache;
+  await cache.connect();
+  const { connection } = cache.redis ?? {};
+  if (connection === undefined || connection.isLive || !RECONNECTING.has(connection.reason)) {
+    return;
+  }
+  await new Promise<void>((resolve) => {
     const off = events.on('redisConnected', () => end());
     const timer = setTimeout(() => end(), RECONNECT_MS);
     const end = (): void => {

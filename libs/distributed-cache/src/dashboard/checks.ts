@@ -1,5 +1,6 @@
 import { CHECKS, examine } from '../cli/doctor/doctor.js';
 import { collectFacts } from '../cli/doctor/facts.js';
+import { connectObserver } from '../cli/session.js';
 import { type CacheConfig, DistributedCache } from '../core/index.js';
 import type { CheckedFact } from './reports.js';
 
@@ -50,7 +51,7 @@ export class Checks {
   private async examine(): Promise<readonly CheckedFact[]> {
     const cache = new DistributedCache(this.config, { observer: true });
     try {
-      await cache.connect();
+      await connectObserver(cache);
       const { connection } = cache.redis ?? {};
       if (connection?.isLive !== true) {
         const reason = connection?.reason ?? 'not connected';

@@ -257,12 +257,12 @@ export class CachedResponses implements FillHost {
       return this.answer(exchange, route, keyed, false);
     }
     const entry = responseIn(outcome.entry);
-    if (place.mayLookAgain === true && place.stale === undefined && entry !== undefined) {
-      // It may have been stored long ago: then this is a hit, and its age counts.
-      const { found } = await this.locate(exchange, keyed);
-      if (found?.stored.id === entry.id && found.ageMs > performance.now() - startedAtMs) {
-        return this.answer(exchange, route, keyed, false);
-      }
+    if (
+      place.mayLookAgain === true &&
+      entry !== undefined &&
+      (await this.isEarlier(exchange, keyed, place, entry, startedAtMs))
+    ) {
+      return this.answer(exchange, route, keyed, false);
     }
     const isOwn = entry !== undefined && entry.selection === place.selection && entry.id !== place.stale?.stored.id;
     if (entry === undefined || !isOwn) {
@@ -271,6 +271,24 @@ export class CachedResponses implements FillHost {
     const status = { forward, isCollapsed: true, ttlSeconds: entry.freshMs / 1000 };
     this.answers.send(exchange, route, place.key, { stored: entry, ageMs: 0 }, status);
     return 'answered';
+  }
+
+  /**
+   * Whether a response that another load has brought was stored before this request. It is a hit then, and its age counts;
+   * or it is the stale response itself, which the load that the request has joined was still storing.
+   */
+  private async isEarlier(
+    exchange: Exchange,
+    keyed: Keyed,
+    { stale }: Place,
+    { id }: StoredResponse,
+    startedAtMs: number,
+  ): Promise<boolean> {
+    if (stale !== undefined) {
+      return stale.stored.id === id;
+    }
+    const { found } = await this.locate(exchange, keyed);
+    return found?.stored.id === id && found.ageMs > performance.now() - startedAtMs;
   }
 
   private refreshInBackground(exchange: Exchange, place: Place, stored: StoredResponse): void {
