@@ -257,12 +257,11 @@ export class CachedResponses implements FillHost {
       return this.answer(exchange, route, keyed, false);
     }
     const entry = responseIn(outcome.entry);
-    if (
-      place.mayLookAgain === true &&
-      entry !== undefined &&
-      (await this.isEarlier(exchange, keyed, place, entry, startedAtMs))
-    ) {
-      return this.answer(exchange, route, keyed, false);
+    if (place.mayLookAgain === true && entry !== undefined) {
+      const found = place.stale === undefined ? (await this.locate(exchange, keyed)).found : undefined;
+      if (isEarlier(entry, place.stale, found, performance.now() - startedAtMs)) {
+        return this.answer(exchange, route, keyed, false);
+      }
     }
     const isOwn = entry !== undefined && entry.selection === place.selection && entry.id !== place.stale?.stored.id;
     if (entry === undefined || !isOwn) {
@@ -271,24 +270,6 @@ export class CachedResponses implements FillHost {
     const status = { forward, isCollapsed: true, ttlSeconds: entry.freshMs / 1000 };
     this.answers.send(exchange, route, place.key, { stored: entry, ageMs: 0 }, status);
     return 'answered';
-  }
-
-  /**
-   * Whether a response that another load has brought was stored before this request. It is a hit then, and its age counts;
-   * or it is the stale response itself, which the load that the request has joined was still storing.
-   */
-  private async isEarlier(
-    exchange: Exchange,
-    keyed: Keyed,
-    { stale }: Place,
-    { id }: StoredResponse,
-    startedAtMs: number,
-  ): Promise<boolean> {
-    if (stale !== undefined) {
-      return stale.stored.id === id;
-    }
-    const { found } = await this.locate(exchange, keyed);
-    return found?.stored.id === id && found.ageMs > performance.now() - startedAtMs;
   }
 
   private refreshInBackground(exchange: Exchange, place: Place, stored: StoredResponse): void {
@@ -351,6 +332,15 @@ export class CachedResponses implements FillHost {
     }
     return cacheStatusMember(namespace, mode === 'reasons' && detail !== undefined ? { ...status, detail } : status);
   }
+}
+
+/**
+ * Whether a response that another load has brought was stored before the request, which took `tookMs` so far. It is a hit
+ * then, and its age counts; or it is the stale response itself, which the load that the request has joined was still
+ * storing.
+ */
+function isEarlier({ id }: StoredResponse, stale: Place['stale'], found: Found | undefined, tookMs: number): boolean {
+  return stale?.stored.id === id || (found?.stored.id === id && found.ageMs > tookMs);
 }
 
 /** The keys whose responses may not be stored: their next requests do not wait for each other. */
