@@ -57,7 +57,7 @@ export default defineConfig({
           ],
           exclude: [...OF_OTHER_APPS, ...MANY_PROMISES, ...CHAOS, ...EIGHT_PROCESSES],
           isolate: false,
-          maxWorkers: 2,
+          maxWorkers: 3, // on two cores: most specs wait for servers and processes
           sequence: { groupOrder: 1 },
         },
       },

@@ -18,7 +18,7 @@ interface Message {
 /** All processes answer for one host: the key has it. */
 const HOST = { host: 'app.example' };
 /** `.ci/run` takes 1,000. */
-const TURNS = Number(process.env['PURGE_TURNS'] ?? 200);
+const TURNS = Number(process.env['PURGE_TURNS'] ?? 100);
 
 let library: BuiltLibrary;
 beforeAll(async () => {

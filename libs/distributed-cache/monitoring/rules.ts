@@ -125,7 +125,7 @@ export const ALERTS: readonly AlertRule[] = [
   },
   {
     alert: 'CacheLoaderSlow',
-    expr: `${P99} > 3 * avg_over_time(${P99}[1h] offset 1d) and ${LOADS} > 0.1`,
+    expr: `${P99} > 3 * avg_over_time(${P99}[1h] offset 1d) and ${P99} > 0.1 and ${LOADS} > 0.1`,
     data: [P99, `avg_over_time(${P99}[1h] offset 1d)`, LOADS],
     for: '15m',
     keepFiringFor: '15m',
