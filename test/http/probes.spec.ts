@@ -348,6 +348,17 @@ describe.each<Platform>(['express', 'fastify'])('the response cache on %s', (pla
     }
   });
 
+  it.each(['no-store', 'private, max-age=5'])(
+    'gives a request that middleware marks with %s a response of its own, and keeps the one of the others',
+    async (control) => {
+      const port = await start();
+      const bodyOf = async (fields: [string, string][] = []) => (await ask(port, get('/counted/1', fields))).body;
+      const stored = await bodyOf();
+      expect(await bodyOf([['X-Mark', `Cache-Control: ${control}`]])).not.toBe(stored);
+      expect(await bodyOf()).toBe(stored);
+    },
+  );
+
   it('lets no cache in front keep a response whose cookie middleware sets last', async () => {
     const port = await start();
     for (const _round of [1, 2]) {

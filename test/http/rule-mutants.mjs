@@ -401,7 +401,7 @@ export const RULE_MUTANTS = [
   {
     name: 'a request with a body uses the cache',
     file: 'cached-responses.ts',
-    from: 'if (hasBody(requestFields))',
+    from: 'if (hasBody(requestFields, exchange.raw.request as RequestOfHttp2))',
     to: 'if (false)',
     specs: ['http/advisories'],
   },
@@ -447,7 +447,7 @@ export const RULE_MUTANTS = [
       file: 'cached-responses.ts',
       from: "if (isRestricted(exchange.field('cache-control')))",
       to: 'if (false)',
-      title: 'marks',
+      title: 'a response of its own',
     },
     {
       name: 'the Cache-Control of middleware is replaced',
