@@ -236,9 +236,8 @@ describe('the memory of stored responses', () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     await vi.waitFor(async () => expect((await usedBytes()) - before).toBeLessThan(1.25 * MAX_MB * 2 ** 20));
-    expect((await usedBytes()) - before).toBeGreaterThan(0.2 * MAX_MB * 2 ** 20);
     const left = keys.filter((key) => cache.lookupLocal(key, () => true) !== undefined);
-    expect(left.length).toBeGreaterThan(0);
+    expect(left.length).toBeGreaterThan(0.15 * count);
     expect(left.length).toBeLessThan(0.8 * count);
     expect(left).toContain(keys.at(-1));
   });
