@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { type IncomingMessage, request, type RequestOptions } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,12 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const MAIN = join(ROOT, 'apps/keyword-insights/dist/main.js');
 const READY = 'Keyword Insights is ready';
 
-/** The task of `npm run build`; very short where everything is built already. */
+const ENTRY = join(ROOT, 'libs/distributed-cache/dist/entry/index.js');
+
+/**
+ * Builds the demo anew where its sources have changed; `npm test` has built it before.
+ * @throws Error if the entry of the package is missing, which `npm run build` writes
+ */
 export async function buildDemo(): Promise<void> {
   const projects = ['libs/distributed-cache', 'apps/keyword-insights'].map((name) => `${name}/tsconfig.build.json`);
   const compiler = join(ROOT, 'node_modules/@typescript/native/bin/tsc');
@@ -24,6 +29,9 @@ export async function buildDemo(): Promise<void> {
     // The compiler writes its errors to the standard output.
     const said = error instanceof Error && 'stdout' in error ? String(error.stdout) : '';
     throw new Error(`The demo can't be built.\n${said}`, { cause: error });
+  }
+  if (!existsSync(ENTRY)) {
+    throw new Error(`${ENTRY} is missing: run \`npm run build\` first`);
   }
 }
 
