@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { findChromium } from '../../scripts/find-redis.mjs';
+import { complaintsOf } from '../support/browser-complaints.js';
 import { sharedRedis } from '../support/redis-for-test.js';
 import {
   type DashboardForTest,
@@ -31,7 +32,7 @@ interface Visit extends DashboardForTest {
   readonly page: Page;
   readonly url: string;
   /** What the browser has complained about: errors, refusals of the policy, requests to other hosts. */
-  readonly complaints: string[];
+  readonly complaints: readonly string[];
 }
 
 /** An application with entries and a record of the last minute, and a browser beside it. */
@@ -52,19 +53,7 @@ async function visit(platform: Platform, options: BrowserContextOptions = {}): P
   const page = await context.newPage();
   page.setDefaultTimeout(LONG_MS);
   const url = `${await app.getUrl()}/admin/cache`;
-  const complaints: string[] = [];
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) {
-      complaints.push(message.text());
-    }
-  });
-  page.on('request', (request) => {
-    const { origin, protocol } = new URL(request.url());
-    if (protocol !== 'data:' && origin !== new URL(url).origin) {
-      complaints.push(`asked ${request.url()}`);
-    }
-  });
+  const complaints = complaintsOf(page, url);
   return { ...shown, page, url, complaints };
 }
 

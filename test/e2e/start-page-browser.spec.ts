@@ -4,6 +4,7 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { OwnRedis } from '../../apps/keyword-insights/src/own-redis/own-redis.js';
 import { findChromium, findRedisServer } from '../../scripts/find-redis.mjs';
+import { complaintsOf } from '../support/browser-complaints.js';
 import { fewMails, startDemo } from './demo-for-test.js';
 
 const program = findChromium();
@@ -20,7 +21,7 @@ if (program === undefined) {
 interface Visit {
   readonly page: Page;
   /** What the browser has complained about, and every address of another host that it has asked. */
-  readonly complaints: string[];
+  readonly complaints: readonly string[];
 }
 
 let browser: Browser;
@@ -32,19 +33,7 @@ async function visit(width = 1280, height = 900): Promise<Visit> {
   const page = await browser.newPage({ viewport: { width, height } });
   onTestFinished(() => page.close());
   page.setDefaultTimeout(LONG_MS);
-  const complaints: string[] = [];
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) {
-      complaints.push(message.text());
-    }
-  });
-  page.on('request', (request) => {
-    const { origin, protocol } = new URL(request.url());
-    if (protocol !== 'data:' && origin !== new URL(url).origin) {
-      complaints.push(`asked ${request.url()}`);
-    }
-  });
+  const complaints = complaintsOf(page, url);
   await page.goto(url);
   await shows(page, '#health', /^Up/);
   return { page, complaints };

@@ -123,7 +123,10 @@ const RECONNECT_MS = 2000;
 /** The reasons while the connection is made anew, because a replica was asked to write, as after a failover. */
 const RECONNECTING = new Set(['connection-closed', 'READONLY']);
 
-/** Connects a cache that only looks. A replica answers at the second attempt, since it is asked to write at the first. */
+/**
+ * Connects a cache that only looks. A replica is asked to write at the first attempt, and can be used after the second: it
+ * is waited for, two seconds at most. Never rejects.
+ */
 export async function connectObserver(cache: DistributedCache): Promise<void> {
   const { events } = cache;
   await cache.connect();

@@ -4,7 +4,7 @@ import { INVALIDATED_MS, newStamp } from './stamps.js';
 
 /**
  * Maximum number of pending keys, or tags, of one namespace; more become one `clear` of it, which costs all processes
- * their entries. A key takes about 100 bytes of the heap beside its text, a tag about 250.
+ * their entries. A key takes up to 100 bytes of the heap beside its text, a tag up to 250.
  */
 const MAX_PER_NAMESPACE = 100_000;
 /** Number of invalidations that one call of `send` carries: one round trip with a deadline of its own. */

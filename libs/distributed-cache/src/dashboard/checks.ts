@@ -2,13 +2,14 @@ import { CHECKS, examine } from '../cli/doctor/doctor.js';
 import { collectFacts } from '../cli/doctor/facts.js';
 import { connectObserver } from '../cli/session.js';
 import { type CacheConfig, DistributedCache } from '../core/index.js';
+import { within } from './gather.js';
 import type { CheckedFact } from './reports.js';
 
 /** How many keys of Redis are looked at. */
 const SAMPLE_SIZE = 500;
 /** How long a page waits for the checks, in milliseconds. */
 const LONGEST_WAIT_MS = 4000;
-/** For so long the results are shown again, in milliseconds: viewers can't make Redis busy. */
+/** How long the results are shared, in milliseconds: many viewers can't make Redis busy. */
 const SHARED_MS = 5000;
 
 /**
@@ -31,21 +32,9 @@ export class Checks {
 
   private async inTime(): Promise<readonly CheckedFact[]> {
     const { config } = this;
-    if (config.redisPlace === undefined || !config.enabled) {
-      return [reachable('unknown', 'no Redis is configured')];
-    }
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<readonly CheckedFact[]>((resolve) => {
-      timer = setTimeout(
-        () => resolve([reachable('fail', `no answer in ${LONGEST_WAIT_MS} ms`, ADVICE)]),
-        LONGEST_WAIT_MS,
-      );
-    });
-    try {
-      return await Promise.race([this.examine(), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return config.redisPlace === undefined || !config.enabled
+      ? [reachable('unknown', 'no Redis is configured')]
+      : within(this.examine(), [reachable('fail', `no answer in ${LONGEST_WAIT_MS} ms`, ADVICE)], LONGEST_WAIT_MS);
   }
 
   private async examine(): Promise<readonly CheckedFact[]> {

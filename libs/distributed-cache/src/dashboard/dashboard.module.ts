@@ -90,7 +90,7 @@ function accessGuard(access: Exclude<DashboardOptions['access'], string | undefi
   return {
     canActivate: async (context: ExecutionContext) => {
       const answer: unknown = await access(context);
-      return answer === true; // and not a user, or whatever else is like it
+      return answer === true; // an object, such as the user of the request, gives no access
     },
   };
 }

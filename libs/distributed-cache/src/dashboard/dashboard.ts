@@ -46,7 +46,7 @@ const SAFETY: Readonly<Record<string, string>> = {
   'x-frame-options': 'DENY',
 };
 const PAGE_HEADERS = { ...SAFETY, 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' };
-/** The address of a file has a digest of it. The guards decide who gets it; what it contains is in the package. */
+/** The address of a file contains a digest of its content, so a browser may keep the file for a year. */
 const ASSET_CACHING = 'private, max-age=31536000, immutable';
 const AUDITED = 100;
 
@@ -175,8 +175,8 @@ function queryOf({ url }: DashboardRequest): ReadonlyMap<string, string> {
 }
 
 /**
- * The ways from the address of the request to the pages, and to the overview: the browser resolves them, whatever a proxy
- * has cut off before.
+ * The relative addresses of the pages and of the overview, as seen from the address of the request. They are relative
+ * because a proxy may have cut off the beginning of the path.
  */
 function waysOf(request: DashboardRequest, name: string, path: string): Pick<Visit, 'base' | 'home'> {
   const [address = ''] = String(request['originalUrl'] ?? request.url).split('?', 1);

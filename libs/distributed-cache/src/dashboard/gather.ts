@@ -13,11 +13,11 @@ import {
   type TopOrder,
 } from '../core/index.js';
 
-/** How long a page waits for any of its parts, in milliseconds: each has a deadline of its own, so this one is for faults. */
+/** How long a page waits for each of its parts, in milliseconds. Each part has a shorter deadline of its own. */
 const LONGEST_WAIT_MS = 2000;
-/** For so long the same answer is shown to all viewers, in milliseconds: many of them ask the processes no more than one. */
+/** How long an answer is shared, in milliseconds: many viewers cause no more questions than one. */
 const SHARED_MS = 400;
-/** The same for the last hour, the largest answer: it changes every ten seconds. */
+/** The same for the last hour, in milliseconds. It is the largest answer, and changes every ten seconds. */
 const HOUR_SHARED_MS = 5000;
 
 const HOUR = 'hour';
@@ -25,7 +25,7 @@ const HOUR = 'hour';
 export type AllFacts = Gathered<ProcessFacts>;
 export type AllMetrics = Gathered<readonly CacheMetricsWire[]>;
 
-/** What the pages show, asked of all processes. Viewers who look at the same moment share one question. */
+/** Asks all processes for what the pages show. Requests for the same part within a short time share one answer. */
 export class Gatherer {
   private readonly shared = new Map<string, { readonly atMs: number; readonly answer: Promise<unknown> }>();
 
@@ -86,11 +86,15 @@ export class Gatherer {
   }
 }
 
-/** The answer, or another one if it takes too long. */
-export async function within<Answer, Late>(answer: Promise<Answer>, late: Late): Promise<Answer | Late> {
+/** Waits for an answer for `limitMs` milliseconds. @param late the result after that */
+export async function within<Answer, Late>(
+  answer: Promise<Answer>,
+  late: Late,
+  limitMs = LONGEST_WAIT_MS,
+): Promise<Answer | Late> {
   const waiting = new AbortController();
   try {
-    return await Promise.race([answer, delay(LONGEST_WAIT_MS, late, { signal: waiting.signal, ref: false })]);
+    return await Promise.race([answer, delay(limitMs, late, { signal: waiting.signal, ref: false })]);
   } finally {
     waiting.abort();
   }

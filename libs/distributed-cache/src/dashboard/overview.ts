@@ -5,7 +5,7 @@ import { type AllFacts, type AllMetrics, type Minute, minutesOf } from './gather
 import { badge, facts, type Html, html, named, numberText, type Part, table } from './html.js';
 import { healthSection, invalidationBadge, missingNote, nameOf, type Page, section, type Visit } from './layout.js';
 
-/** The most rows of a table: a page stays readable, whatever the processes answer. */
+/** The maximum number of rows of a table: a page stays readable when a process answers with more. */
 const MOST_ROWS = 200;
 
 /** What the overview shows. */

@@ -362,7 +362,7 @@ class UncacheableKeys {
   }
 }
 
-/** Whether middleware has said that the response is for this client alone, whatever it is. */
+/** Whether middleware has marked the response as one for this client alone: `no-store` or `private`. */
 function isRestricted(before: Fields[string]): boolean {
   const control = before === undefined ? undefined : CacheControl.of({ 'cache-control': before });
   return control?.has('no-store') === true || control?.has('private') === true;
