@@ -16,6 +16,19 @@ export const evict: Run = async (session, { args: [namespace = '', ...texts] }) 
   return change.existed === 0 ? EXIT.no : EXIT.ok;
 };
 
+/** Makes entries stale. */
+export const expire: Run = async (session, { args: [namespace = '', ...texts] }) => {
+  await session.requireConsent(
+    `Make ${texts.length} ${texts.length === 1 ? 'entry' : 'entries'} of ${namespace} stale?`,
+  );
+  const cache = await session.open();
+  const change = await cache.operations.expire(namespace, texts.map(keyOf), OPERATOR);
+  session.out.json({ namespace, keys: texts, ...toJson(change) });
+  session.out.line(`${change.existed} of ${texts.length} entries existed and are stale.`);
+  tellMissingRecord(session, change);
+  return change.existed === 0 ? EXIT.no : EXIT.ok;
+};
+
 /** Invalidates the entries with a tag. */
 export const purge: Run = async (session, { options }) => {
   const tags = options['tag'] as readonly string[];

@@ -80,6 +80,7 @@ describe('the command line', () => {
       'doctor',
       'bench --count 3',
       'purge --tag team --yes',
+      'expire users key missing --yes',
       'evict users key missing --yes',
       'clear users --yes',
     ];
@@ -168,7 +169,13 @@ describe('the command line', () => {
   it('changes nothing without --yes where no person can be asked', async () => {
     const { all, env } = await cluster(1);
     await all[0]!.getCache('users').set('key', 'value');
-    for (const command of ['evict users key', 'purge --tag team', 'clear users', 'clear users --no-input']) {
+    for (const command of [
+      'evict users key',
+      'expire users key',
+      'purge --tag team',
+      'clear users',
+      'clear users --no-input',
+    ]) {
       expect(await run(command, env)).toMatchObject({ exitCode: 2, out: '', err: expect.stringContaining('--yes') });
     }
     expect(await all[0]!.getCache('users').get('key')).toBe('value');
@@ -184,8 +191,10 @@ describe('the command line', () => {
         ['two', 2],
         ['three', 3],
       ],
-      { tags: ['team'] },
+      { tags: ['team'], grace: '1h' },
     );
+    expect(await run('expire users one none --yes', env)).toMatchObject({ exitCode: 0, err: '' });
+    await vi.waitFor(async () => expect((await users.lookup('one')).state).toBe('stale'));
     expect(await run('evict users one none --yes', env)).toMatchObject({ exitCode: 0, err: '' });
     await vi.waitFor(async () => expect(await users.get('one')).toBeUndefined());
     expect(await run('evict users one --yes', env)).toMatchObject({ exitCode: 1 });
@@ -200,6 +209,7 @@ describe('the command line', () => {
       'purge command line',
       'evict command line',
       'evict command line',
+      'expire command line',
     ]);
   });
 

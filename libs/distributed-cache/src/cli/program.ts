@@ -78,6 +78,12 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./change.js')).evict,
   },
   {
+    usage: 'expire <namespace> <keys...>',
+    summary: 'make entries stale, in Redis and in every process: the next call loads them again',
+    options: [yes],
+    load: async () => (await import('./change.js')).expire,
+  },
+  {
     usage: 'purge',
     summary: 'invalidate all entries that carry a tag',
     options: [

@@ -118,6 +118,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     ),
   }),
   evict: fields({ namespace: text, keys: list(text), existed: number, recorded: flag }),
+  expire: fields({ namespace: text, keys: list(text), existed: number, recorded: flag }),
   purge: fields({ namespace: text, tags: list(text), recorded: flag }),
   clear: fields({ namespace: text, recorded: flag }),
   watch: {

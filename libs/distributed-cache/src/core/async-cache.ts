@@ -242,7 +242,7 @@ export class AsyncCache<T = unknown> {
 
   /**
    * Makes an entry stale in every process. The next `getOrSet` loads; if its loader throws, it returns the old value
-   * during the grace of the namespace. Without grace this is a deletion. The result of a load under way is not kept.
+   * during the grace that the entry was stored with, or that of the namespace if it is longer. Without grace this is a deletion. The result of a load under way is not kept.
    * While Redis can't be used, the entry becomes stale in L1, and is deleted in Redis as soon as Redis is back.
    * @returns whether there was an entry; while Redis can't be used, whether L1 had one
    */

@@ -48,10 +48,14 @@ export class Invalidator {
     return count;
   }
 
-  /** Makes an entry stale in both tiers; without grace, deletes it. @returns whether there was one */
+  /**
+   * Makes an entry stale in both tiers for the grace that it was stored with, or that of the namespace if that is longer; without
+   * either, deletes it.
+   * @returns whether there was one
+   */
   async expire(key: CacheKey): Promise<boolean> {
     const { runtime, policy, local, remote } = this;
-    if (policy.graceMs === 0 || !runtime.config.enabled) {
+    if (!runtime.config.enabled) {
       return (await this.delete([key])) > 0;
     }
     const encodedKey = encodeKey(key);

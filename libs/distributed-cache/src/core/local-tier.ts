@@ -169,8 +169,11 @@ export class LocalTier {
     return this.part?.delete(key) ?? false;
   }
 
-  /** Ends the fresh life of an entry and keeps it as stale. @returns whether there was one */
-  expire(key: string, graceMs: number): boolean {
+  /**
+   * Ends the fresh life of an entry and keeps it as stale for its own grace, or for `leastGraceMs` if that is longer; without either it is dropped.
+   * @returns whether there was one
+   */
+  expire(key: string, leastGraceMs: number): boolean {
     const nowMs = this.nowMs();
     const entry = this.find(key, nowMs);
     if (entry === undefined) {
@@ -178,6 +181,10 @@ export class LocalTier {
       return false;
     }
     const { marks, loadMs, createdAtMs } = entry;
+    const graceMs = Math.max(leastGraceMs, entry.keptUntilMs - entry.expiresAtMs);
+    if (graceMs === 0) {
+      return this.delete(key);
+    }
     const lifeMs = Math.max(0, entry.lifeMs - (entry.expiresAtMs - nowMs)); // it ends now
     this.keep(key, entry, { ttlMs: 0, graceMs, marks, loadMs, lifeMs, createdAtMs });
     return true;

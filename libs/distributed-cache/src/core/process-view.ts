@@ -23,6 +23,7 @@ interface OperatedNamespace {
   readonly view: NamespaceView;
   getMetrics(): CacheMetrics;
   deleteMany(keys: readonly CacheKey[]): Promise<number>;
+  expire(key: CacheKey): Promise<boolean>;
   invalidateTags(...tags: string[]): Promise<void>;
   clear(): Promise<void>;
 }
@@ -48,6 +49,10 @@ export function operationsOf(
       counted: () => Array.from(caches, ([namespace, cache]) => ({ namespace, counts: cache.getMetrics() })),
       encode: encodeKey,
       delete: (namespace, keys) => visit(namespace).deleteMany(keys),
+      expire: async (namespace, keys) => {
+        const existed = await Promise.all(keys.map((key) => visit(namespace).expire(key)));
+        return existed.filter(Boolean).length;
+      },
       invalidateTags: (namespace, tags) => visit(namespace).invalidateTags(...tags),
       clear: (namespace) => visit(namespace).clear(),
     },

@@ -179,9 +179,9 @@ export class RemoteTier {
    * @returns whether there was one; `undefined` if it could not be done: the entry is then deleted as soon as Redis can
    * be asked
    */
-  async expire(key: string, graceMs: number): Promise<boolean | undefined> {
+  async expire(key: string, leastGraceMs: number): Promise<boolean | undefined> {
     try {
-      return await this.tier.expire(this.layout.entryKeys(key), graceMs);
+      return await this.tier.expire(this.layout.entryKeys(key), leastGraceMs);
     } catch (error) {
       this.journal(key);
       this.faults.report('delete', error);

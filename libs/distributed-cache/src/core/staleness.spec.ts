@@ -71,6 +71,17 @@ describe('stale values', () => {
     expect(await podA.lookup('key')).toMatchObject({ state: 'stale', value: 'old' });
   });
 
+  it.each(['with Redis', 'without'])('remain for the grace of the entry itself after expire, %s', async (where) => {
+    const { url, keyPrefix } = redisForTest();
+    const cache = cacheForTest({ redis: where === 'without' ? false : { url }, keyPrefix }).getCache('books');
+    await cache.set('key', 'old', { grace: '1h' });
+    expect(await cache.expire('key')).toBe(true);
+    expect(await cache.lookup('key')).toMatchObject({ state: 'stale', value: 'old' });
+    await cache.set('none', 'old');
+    expect(await cache.expire('none')).toBe(true);
+    expect(await cache.lookup('none')).toEqual({ state: 'miss' });
+  });
+
   it('do not exist without a grace: expire deletes the entry', async () => {
     const cache = cacheForTest({ redis: false }).getCache('books');
     await cache.set('key', 'old');

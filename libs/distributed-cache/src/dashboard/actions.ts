@@ -102,11 +102,12 @@ export class Actions {
   /** Makes a change. @returns it with its words for the log and for the page */
   private async change(action: string, namespace: string, fields: Fields, operator: Operator): Promise<Changed> {
     const { operations } = this.cache;
-    if (action === 'evict') {
+    if (action === 'evict' || action === 'expire') {
       const { key } = await this.keyIn(namespace, fields);
-      const change = await operations.evict(namespace, [key], operator);
-      const known = change.existed === 0 ? 'There was no such entry.' : 'The entry is deleted.';
-      const text = this.isRedisUsable ? known : 'The entry is deleted in this process.';
+      const change = await operations[action](namespace, [key], operator);
+      const outcome = action === 'evict' ? 'The entry is deleted' : 'The entry is stale: the next call loads it again';
+      const known = change.existed === 0 ? 'There was no such entry.' : `${outcome}.`;
+      const text = this.isRedisUsable ? known : `${outcome}, in this process.`;
       return { change, what: describeKey(encodeKey(key)), text };
     }
     if (action === 'purge') {
@@ -190,7 +191,7 @@ export class Actions {
   }
 }
 
-const CHANGES: ReadonlySet<string> = new Set(['evict', 'purge', 'clear']);
+const CHANGES: ReadonlySet<string> = new Set(['evict', 'expire', 'purge', 'clear']);
 
 /** @throws Refusal for a text that can't be the name of a namespace */
 export function namespaceIn(fields: Fields): string {

@@ -33,7 +33,7 @@ const GETS = [
   '/uplot.js',
   '/nothing',
 ];
-const POSTS = ['/key', '/value', '/evict', '/purge', '/clear', '/nothing'];
+const POSTS = ['/key', '/value', '/evict', '/expire', '/purge', '/clear', '/nothing'];
 
 describe('DistributedCacheDashboardModule.forRoot', () => {
   const refusal = (options: object): string => {
@@ -242,31 +242,35 @@ describe.each(PLATFORMS)('the admin page on %s', (platform) => {
   it('is read-only unless the options say otherwise: it has no form, and refuses', async () => {
     const { text, submit, ask, cache, formFields } = await dashboardForTest(platform);
     await cache.getCache('users').set('ada', 1);
-    expect(await text('/namespace?name=users')).not.toMatch(/action="[^"]*(evict|purge|clear)"/);
+    expect(await text('/namespace?name=users')).not.toMatch(/action="[^"]*(evict|expire|purge|clear)"/);
     const { token = '' } = await formFields('/namespace?name=users', 'key');
     const entry = await submit('/namespace?name=users', 'key', { text: 'ada' });
-    expect(await entry.text()).not.toMatch(/action="[^"]*(evict|value)"/);
-    for (const action of ['evict', 'purge', 'clear', 'value']) {
+    expect(await entry.text()).not.toMatch(/action="[^"]*(evict|expire|value)"/);
+    for (const action of ['evict', 'expire', 'purge', 'clear', 'value']) {
       const fields = { token, name: 'users', key: 'ada', tag: 'x', confirm: 'yes' };
       expect((await ask(`/${action}`, { method: 'POST', body: new URLSearchParams(fields) })).status).toBe(403);
     }
     expect(await cache.getCache('users').get('ada')).toBe(1);
   });
 
-  it('evicts, purges and clears by a form, once it is confirmed, and tells the log', async () => {
-    const { submit, cache, logger } = await dashboardForTest(platform, {
+  it('evicts, expires, purges and clears by a form, once it is confirmed, and tells the log', async () => {
+    const { submit, ask, cache, logger } = await dashboardForTest(platform, {
       actions: true,
       actor: () => 'ada\nfake line',
     });
     const users = cache.getCache('users');
     const fill = async () => {
-      await users.set('ada', 1, { tags: ['team'] });
+      await users.set('ada', 1, { tags: ['team'], grace: '1h' });
       await users.set('bob', 2);
     };
     await fill();
     const looked = await submit('/namespace?name=users', 'key', { text: 'ada' });
-    const fields = fieldsIn(await looked.text(), 'evict');
+    const forms = await looked.text();
+    const fields = fieldsIn(forms, 'evict');
     expect(fields).toMatchObject({ name: 'users', key: 'ada' });
+    const body = new URLSearchParams({ ...fieldsIn(forms, 'expire'), confirm: 'yes' });
+    expect(await (await ask('/expire', { method: 'POST', body })).text()).toContain('The entry is stale');
+    expect((await users.lookup('ada')).state).toBe('stale');
     const page = '/namespace?name=users';
     expect((await submit(page, 'clear')).status).toBe(400);
     expect(await users.get('bob')).toBe(2);
@@ -275,8 +279,8 @@ describe.each(PLATFORMS)('the admin page on %s', (platform) => {
     await submit(page, 'clear', { confirm: 'yes' });
     expect(await users.get('bob')).toBeUndefined();
     const lines = logger.messagesOf('DistributedCacheDashboard').filter((line) => line.startsWith('operator_change'));
-    expect(lines).toHaveLength(2);
-    expect(lines[0]).toMatch(
+    expect(lines).toHaveLength(3);
+    expect(lines[1]).toMatch(
       /^operator_change purge of tag key#\w{8} in users by ada\\u\{a\}fake line, dashboard, .*127\.0\.0\.1, not in the audit trail \(no-redis\)$/,
     );
   });

@@ -39,6 +39,8 @@ export function entryPage(visit: Visit, look: EntryLook): Page {
           [
             visit.mayReadValues && form(visit, 'value', fields, 'Show the value'),
             visit.mayChange &&
+              form(visit, 'expire', [fields, consent('Make this entry stale in Redis and in every process')], 'Expire'),
+            visit.mayChange &&
               form(visit, 'evict', [fields, consent('Delete this entry from Redis and from every process')], 'Evict'),
           ],
           false,

@@ -25,7 +25,7 @@ export interface DashboardOptions {
    */
   readonly access?: 'anyone' | ((context: ExecutionContext) => Answer<boolean>);
   /**
-   * Whether a caller may evict, purge and clear. An error of the function is an error of the request, and nothing is changed.
+   * Whether a caller may evict, expire, purge and clear. An error of the function is an error of the request, and nothing is changed.
    * Default `false`: the page has no forms for it, and refuses such requests.
    */
   readonly actions?: boolean | ((request: DashboardRequest) => Answer<boolean>);

@@ -40,7 +40,7 @@ export function auditPage(
   }: { readonly changes: readonly AuditedChange[]; readonly unreadableBecause: string | undefined },
 ): Page {
   const nameOf = (action: string, name: string): string =>
-    action === 'evict' && !hasWholeKeys ? describeKey(name) : name;
+    (action === 'evict' || action === 'expire') && !hasWholeKeys ? describeKey(name) : name;
   const rows = changes.map(({ atMs, actor, origin, action, namespace, names, outcome }) => [
     timeOf(atMs),
     named(actor),

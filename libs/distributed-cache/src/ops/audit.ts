@@ -10,7 +10,7 @@ export interface AuditedChange {
   readonly actor: string;
   /** The program, with its host: `cli@host`. */
   readonly origin: string;
-  readonly action: 'evict' | 'purge' | 'clear';
+  readonly action: 'evict' | 'expire' | 'purge' | 'clear';
   readonly namespace: string;
   /** The keys or the tags. */
   readonly names: readonly string[];

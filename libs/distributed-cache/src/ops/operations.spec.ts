@@ -257,6 +257,9 @@ describe('a change by an operator', () => {
       ],
       { tags: ['team'] },
     );
+    await other.getCache('users').set('stale', 1, { grace: '1h' });
+    expect(await asker.operations.expire('users', ['stale', 'none'], operator)).toMatchObject({ existed: 1 });
+    await vi.waitFor(async () => expect((await users.lookup('stale')).state).toBe('stale'));
     expect(await asker.operations.evict('users', ['one', 'none'], operator)).toEqual({
       existed: 1,
       notRecordedBecause: undefined,
@@ -273,6 +276,7 @@ describe('a change by an operator', () => {
       { action: 'clear', namespace: 'users', names: [], outcome: 'done', actor: expect.stringMatching(/./) },
       { action: 'purge', namespace: 'users', names: ['team'], outcome: 'done' },
       { ...operator, action: 'evict', names: ['one', 'none'], outcome: '1 of 2 existed', atMs: expect.any(Number) },
+      { ...operator, action: 'expire', names: ['stale', 'none'], outcome: '1 of 2 existed' },
     ]);
     expect(await admin.type(`${keyPrefix}:{#audit}`)).toBe('stream');
     expect(asker.getMetrics()).toEqual([]);

@@ -22,6 +22,8 @@ export interface OperatedCache {
   /** The key in the form that every tier uses. */
   encode(key: CacheKey): string;
   delete(namespace: string, keys: readonly CacheKey[]): Promise<number>;
+  /** Makes entries stale. @returns how many existed */
+  expire(namespace: string, keys: readonly CacheKey[]): Promise<number>;
   invalidateTags(namespace: string, tags: readonly string[]): Promise<void>;
   clear(namespace: string): Promise<void>;
 }
@@ -54,7 +56,7 @@ const DEFAULT_LISTED = 20;
  * topics (`&<prefix>:*`), the answer is that of this process alone and says so (`aloneBecause`). No answer carries a
  * cached value. Any client of Redis that may publish to these topics can ask the same questions, and can send wrong answers.
  *
- * A change (`evict`, `purge`, `clear`) is an ordinary call of the cache, with all its guarantees, and is recorded in the
+ * A change (`evict`, `expire`, `purge`, `clear`) is an ordinary call of the cache, with all its guarantees, and is recorded in the
  * audit trail.
  */
 export class CacheOperations {
@@ -153,13 +155,16 @@ export class CacheOperations {
    * @throws CacheKeyError for a key that is not a well-formed non-empty string
    */
   async evict(namespace: string, keys: readonly CacheKey[], operator: Operator = {}): Promise<OperatorChange> {
-    let existed = 0;
-    const names = keys.map(String);
-    const notRecordedBecause = await this.audited('evict', namespace, names, operator, async () => {
-      existed = await this.cache.delete(namespace, keys);
-      return `${existed} of ${keys.length} existed`;
-    });
-    return { existed, notRecordedBecause };
+    return this.changeKeys('evict', namespace, keys, operator, () => this.cache.delete(namespace, keys));
+  }
+
+  /**
+   * Makes entries stale, as `AsyncCache.expire` does, and records it: the next caller gets the stale value within its grace while
+   * a new one is loaded. Without Redis as {@link evict}.
+   * @throws CacheKeyError for a key that is not a well-formed non-empty string
+   */
+  async expire(namespace: string, keys: readonly CacheKey[], operator: Operator = {}): Promise<OperatorChange> {
+    return this.changeKeys('expire', namespace, keys, operator, () => this.cache.expire(namespace, keys));
   }
 
   /** Makes every entry with one of these tags a miss, as `AsyncCache.invalidateTags` does, and records it; without Redis as {@link evict}. */
@@ -192,6 +197,21 @@ export class CacheOperations {
   /** @internal */
   close(): void {
     clearInterval(this.timer);
+  }
+
+  private async changeKeys(
+    action: 'evict' | 'expire',
+    namespace: string,
+    keys: readonly CacheKey[],
+    operator: Operator,
+    change: () => Promise<number>,
+  ): Promise<OperatorChange> {
+    let existed = 0;
+    const notRecordedBecause = await this.audited(action, namespace, keys.map(String), operator, async () => {
+      existed = await change();
+      return `${existed} of ${keys.length} existed`;
+    });
+    return { existed, notRecordedBecause };
   }
 
   /** Makes a change and records it, also when it fails. @returns why it is not recorded */

@@ -185,24 +185,25 @@ export class RedisTier {
   }
 
   /**
-   * Ends the fresh life of an entry now, keeps it as stale for `graceMs`, and ends the lease of a load under way for
-   * it. A value that can't be kept as stale (text for other programs, bytes that can't be read) is deleted. An entry
+   * Ends the fresh life of an entry now, keeps it as stale for the grace that it was stored with, or for `leastGraceMs` if that is longer,
+   * and ends the lease of a load under way for it. Without either grace it is deleted. A value that can't be kept as stale (text for other programs, bytes that can't be read) is deleted. An entry
    * that changes meanwhile is newer and stays as it is.
    * @returns whether there was an entry
    */
-  async expire(keys: EntryKeys, graceMs: number): Promise<boolean> {
+  async expire(keys: EntryKeys, leastGraceMs: number): Promise<boolean> {
     return this.change('EXPIRE', [keys.valueKey], async (client) => {
-      const bytes = await client.getBuffer(keys.valueKey);
+      const asked = [client.getBuffer(keys.valueKey), client.pttl(keys.valueKey).catch(() => -1)] as const;
+      const [bytes, keptMs] = await Promise.all(asked);
       if (bytes === null) {
         await dropEntries(client, [keys]);
         return false;
       }
-      const expired = this.stored.expired(keys, bytes);
-      if (expired === undefined) {
+      const expired = this.stored.expired(keys, bytes, keptMs);
+      const lifeMs = Math.ceil(Math.max(leastGraceMs, expired?.graceMs ?? 0));
+      if (expired === undefined || lifeMs === 0) {
         await dropEntries(client, [keys]);
       } else {
-        const lifeMs = Math.max(1, Math.ceil(graceMs));
-        await sendRequest(client, replace(client, keys, bytes, expired.bytes, lifeMs));
+        await sendRequest(client, replace(client, keys, bytes, expired.sealed.bytes, lifeMs));
       }
       return true;
     });

@@ -53,6 +53,15 @@ export interface Sealing {
   createdAtMs: number | undefined;
 }
 
+/** Redis may keep an entry without a grace this much longer than its TTL: the clock of Redis is estimated, and a command travels. */
+const CLOCK_ERROR_MS = 100;
+
+interface ExpiredEntry {
+  readonly sealed: SealedEntry;
+  /** How long it is still kept as stale, in milliseconds; 0: it was stored without a grace. */
+  readonly graceMs: number;
+}
+
 /**
  * Converts between the bytes in Redis and the entries of one namespace. The bytes are an envelope, or text that other
  * programs read, or a value that another program has written. To read the latter takes a second round trip, one for all
@@ -69,14 +78,20 @@ export class StoredEntries {
     private readonly endlessTtlMs: number,
   ) {}
 
-  /** The same entry with its fresh life over; `undefined` when the bytes can't be kept as a stale entry. */
-  expired({ valueKey }: EntryKeys, bytes: Buffer): SealedEntry | undefined {
+  /**
+   * The same entry with its fresh life over, and the rest of its grace; `undefined` when the bytes can't be kept as a stale entry.
+   * @param keptMs how long Redis will keep the entry, in milliseconds; negative: unknown
+   */
+  expired({ valueKey }: EntryKeys, bytes: Buffer, keptMs: number): ExpiredEntry | undefined {
     try {
       const { header, payload } = this.codec.open(bytes, valueKey);
       const isPlain = this.codec.isPlain; // an older envelope, written before the format of the namespace was changed
+      const nowMs = this.connection.serverNowMs(valueKey);
+      const keptStaleMs = keptMs - Math.max(0, header.expiresAtMs - nowMs);
+      const graceMs = keptStaleMs > CLOCK_ERROR_MS ? keptStaleMs : 0;
       return isPlain
         ? undefined
-        : this.codec.seal({ ...header, expiresAtMs: this.connection.serverNowMs(valueKey) }, payload, valueKey);
+        : { graceMs, sealed: this.codec.seal({ ...header, expiresAtMs: nowMs }, payload, valueKey) };
     } catch {
       return undefined;
     }
