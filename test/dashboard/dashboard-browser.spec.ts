@@ -146,6 +146,7 @@ describe.skipIf(program === undefined && process.env['CI'] === undefined)('the a
   it('shows everything and makes changes without JavaScript', async () => {
     const { page, url, cache } = await visit('express', { javaScriptEnabled: false });
     await page.goto(url);
+    expect(await page.locator('#namespaces svg.sparkline polyline[points*=","]').count()).toBeGreaterThan(0);
     await page.locator('#namespaces a', { hasText: 'users' }).click();
     expect(await page.locator('#hour svg polyline').count()).toBe(4);
     await page.locator('#tag').fill(HOSTILE_KEYS[0] ?? '');

@@ -10,6 +10,7 @@ import {
   readStored,
   type StoredValue,
   storeValue,
+  type TagScope,
   type TopEntry,
   type TopOrder,
   type ValueOrigin,
@@ -103,6 +104,11 @@ export class LocalTier {
   /** The entries that rank first, in descending order; none when L1 is switched off. */
   top(by: TopOrder, limit: number): TopEntry[] {
     return this.part?.top(by, limit) ?? [];
+  }
+
+  /** How many entries have this tag, those that are outdated not counted. Searches all tagged entries. */
+  countTagged(scope: TagScope | undefined): number {
+    return (scope && this.part?.countTagged(scope)) ?? 0;
   }
 
   /** The rest of the entry's fresh life, in milliseconds; zero or less when it is stale. */

@@ -1,4 +1,5 @@
 import { EntryEncoder } from './encode.js';
+import { tagNames } from './entry-options.js';
 import { EntrySetter, EntryWriter } from './write.js';
 import { EntryInspector } from './inspect.js';
 import { Invalidator } from './invalidate.js';
@@ -99,6 +100,7 @@ export function createNamespace(
   const view: NamespaceView = {
     top: (by, limit) => local.top(by, limit),
     inspect: (key) => inspector.inspectHere(key),
+    tagged: (tag) => local.countTagged(tags.scopeOf(tagNames([tag])[0] ?? '')),
     loads: () => [...flights.slots].flatMap(([key, { load }]) => (load === undefined ? [] : [[key, load] as const])),
   };
   const checked = { local, layout, recorder };

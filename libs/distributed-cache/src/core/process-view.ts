@@ -15,6 +15,8 @@ export interface NamespaceView {
   top(by: TopOrder, limit: number): readonly TopEntry[];
   /** What this process holds of an entry. @param key the key in the form that every tier uses */
   inspect(key: string): ProcessPart;
+  /** How many entries of L1 have this tag. */
+  tagged(tag: string): number;
   loads(): Iterable<readonly [key: string, flight: Flight]>;
 }
 
@@ -113,6 +115,7 @@ function processView(runtime: CacheRuntime, caches: Namespaces, operations: Cach
         isLoading: false,
         isJournalled: false,
       },
+    tagged: ({ namespace, tag }) => caches.get(namespace)?.view.tagged(tag) ?? 0,
     loads: ({ count }) =>
       [...caches]
         .flatMap(([namespace, { view }]) =>

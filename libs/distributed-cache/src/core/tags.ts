@@ -56,6 +56,11 @@ export class TagRegistry {
         });
   }
 
+  /** The state of a tag, if the tag is remembered. */
+  scopeOf(name: string): TagScope | undefined {
+    return this.tags.get(name)?.scope;
+  }
+
   /** The name of the tag with this state, if the tag is remembered. Searches all tags. */
   nameOf(scope: TagScope): string | undefined {
     for (const [name, tag] of this.tags) {

@@ -112,8 +112,13 @@ export class Actions {
     }
     if (action === 'purge') {
       const tag = given(fields.get('tag'), 'Name the tag.');
+      const { answers } = await operations.tagged(namespace, tag);
       const change = await operations.purge(namespace, [tag], operator);
-      const text = html`The entries of ${named(namespace)} with the tag <code>${named(tag)}</code> are invalid.`;
+      const dropped = answers.reduce((sum, { answer }) => sum + answer, 0);
+      const entries = `${dropped} ${dropped === 1 ? 'entry' : 'entries'}`;
+      const where = `in L1 of ${answers.length} ${answers.length === 1 ? 'process' : 'processes'}`;
+      const text = html`The entries of ${named(namespace)} with the tag <code>${named(tag)}</code> are invalid, among
+        them ${entries} ${where}.`;
       return { change, what: `tag ${describeKey(tag)}`, text };
     }
     const change = await operations.clear(namespace, operator);

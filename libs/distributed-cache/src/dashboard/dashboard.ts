@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { DistributedCache } from '../core/index.js';
+import { DistributedCache, sumMetrics } from '../core/index.js';
 import { Actions, namespaceIn, orderIn } from './actions.js';
 import { Checks } from './checks.js';
 import { ASSETS } from './client/index.js';
@@ -49,6 +49,8 @@ const PAGE_HEADERS = { ...SAFETY, 'content-type': 'text/html; charset=utf-8', 'c
 /** The address of a file contains a digest of its content, so a browser may keep the file for a year. */
 const ASSET_CACHING = 'private, max-age=31536000, immutable';
 const AUDITED = 100;
+/** Each sparkline of the overview is one more question to every process, shared for five seconds. */
+const MOST_SPARKLINES = 10;
 
 /** Answers the requests of the page. The guards of the application have let them pass. */
 @Injectable()
@@ -122,7 +124,11 @@ export class Dashboard implements OnModuleInit {
           gatherer.metrics(),
           gatherer.lastHour(),
         ]);
-        return overviewPage(visit, { health, processes, metrics, hour });
+        const shown = sumMetrics(metrics).slice(0, MOST_SPARKLINES);
+        const hours = await Promise.all(
+          shown.map(async ({ namespace }) => [namespace, await gatherer.lastHour(namespace)] as const),
+        );
+        return overviewPage(visit, { health, processes, metrics, hour, hours: new Map(hours) });
       }
       case 'processes':
         return processesPage(...(await Promise.all([gatherer.health(), gatherer.processes()])));

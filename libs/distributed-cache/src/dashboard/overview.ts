@@ -14,9 +14,11 @@ export interface Overview {
   readonly processes: AllFacts;
   readonly metrics: AllMetrics;
   readonly hour: Gathered<CounterSteps>;
+  /** The last hour of the namespaces with the most lookups. */
+  readonly hours: ReadonlyMap<string, Gathered<CounterSteps>>;
 }
 
-export function overviewPage(visit: Visit, { health, processes, metrics, hour }: Overview): Page {
+export function overviewPage(visit: Visit, { health, processes, metrics, hour, hours }: Overview): Page {
   const sums = sumMetrics(metrics);
   return {
     title: 'Overview',
@@ -24,7 +26,7 @@ export function overviewPage(visit: Visit, { health, processes, metrics, hour }:
       healthSection(health),
       section('sums', 'All processes', [missingNote(processes), totals(processes, sums)]),
       section('hour', 'Last hour', chart(hour)),
-      section('namespaces', 'Namespaces', namespaceTable(visit, sums, processes)),
+      section('namespaces', 'Namespaces', namespaceTable(visit, sums, processes, hours)),
       section('processes', 'Processes', processTable(processes, BRIEF)),
     ],
   };
@@ -58,7 +60,12 @@ export function share(part: number, whole: number): Part {
   return html`<meter min="0" max="100" value="${percent.toFixed(1)}" aria-hidden="true"></meter> ${percent.toFixed(1)} %`;
 }
 
-function namespaceTable({ base }: Visit, sums: readonly SummedMetrics[], { answers }: AllFacts): Html {
+function namespaceTable(
+  { base }: Visit,
+  sums: readonly SummedMetrics[],
+  { answers }: AllFacts,
+  hours: Overview['hours'],
+): Html {
   const counted = new Set(sums.map(({ namespace }) => namespace));
   const unused = new Set(answers.flatMap(({ answer }) => answer.namespaces).filter((name) => !counted.has(name)));
   const rows = [
@@ -74,8 +81,9 @@ function namespaceTable({ base }: Visit, sums: readonly SummedMetrics[], { answe
       sum.stale_served,
       sum.errors,
       durationText(sum.load_seconds_saved * 1000),
+      sparkline(hours.get(sum.namespace)),
     ]),
-    ...Array.from(unused, (name) => [link(base, name), 0, 'none yet', 0, 0, 0, 0, 0, 0, 0, durationText(0)]),
+    ...Array.from(unused, (name) => [link(base, name), 0, 'none yet', 0, 0, 0, 0, 0, 0, 0, durationText(0), '']),
   ];
   const head = [
     'Namespace',
@@ -89,7 +97,7 @@ function namespaceTable({ base }: Visit, sums: readonly SummedMetrics[], { answe
     'Stale',
     'Errors',
   ];
-  return html`${table('Counters since the start of the processes', [...head, 'Time saved'], rows.slice(0, MOST_ROWS))}
+  return html`${table('Counters since the start of the processes', [...head, 'Time saved', 'Lookups per second, last hour'], rows.slice(0, MOST_ROWS))}
   ${moreThan(rows.length)}`;
 }
 
@@ -215,7 +223,7 @@ export function chart(hour: Gathered<CounterSteps>): Html {
       ${SERIES.map(([, text, number]) => html`<li class="series-${number}">${text}</li>`)}
     </ul>
     <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true" focusable="false">
-      ${SERIES.map(([name, , number]) => html`<polyline class="series-${number}" points="${pointsOf(minutes, name, highest)}" />`)}
+      ${SERIES.map(([name, , number]) => html`<polyline class="series-${number}" points="${pointsOf(minutes, ({ rates }) => rates?.[name], highest)}" />`)}
     </svg>
     <details>
       <summary>The numbers as a table</summary>
@@ -234,9 +242,36 @@ export function chart(hour: Gathered<CounterSteps>): Html {
   </figure>`;
 }
 
-function pointsOf(minutes: readonly Minute[], name: string, highest: number): string {
+/** The lookups of a namespace in the last hour as a small picture, and those of the last minute as a number. */
+function sparkline(hour: Gathered<CounterSteps> | undefined): Part {
+  const minutes = hour === undefined ? [] : minutesOf(hour);
+  const known = minutes.filter(({ rates }) => rates !== undefined);
+  if (known.length === 0) {
+    return '';
+  }
+  const highest = Math.max(0.1, ...known.map((minute) => lookupsOf(minute) ?? 0));
+  return html`<svg
+      class="sparkline"
+      viewBox="0 0 ${WIDTH} ${HEIGHT}"
+      preserveAspectRatio="none"
+      aria-hidden="true"
+      focusable="false"
+    >
+      <polyline class="series-1" points="${pointsOf(minutes, lookupsOf, highest)}" />
+    </svg>
+    ${numberText(lookupsOf(known.at(-1)) ?? 0)}`;
+}
+
+function lookupsOf(minute: Minute | undefined): number | undefined {
+  return ['local_hits', 'redis_hits', 'misses'].reduce<number | undefined>(
+    (sum, name) => minute?.rates && (sum ?? 0) + (minute.rates[name] ?? 0),
+    undefined,
+  );
+}
+
+function pointsOf(minutes: readonly Minute[], rateOf: (minute: Minute) => number | undefined, highest: number): string {
   return minutes
-    .map(({ rates }, index) => [index, rates?.[name]] as const)
+    .map((minute, index) => [index, rateOf(minute)] as const)
     .filter((point): point is readonly [number, number] => point[1] !== undefined)
     .map(
       ([index, rate]) =>

@@ -8,6 +8,7 @@ import {
   type LocalSetOptions,
   readStored,
   type StoredValue,
+  type TagScope,
   storeValue,
   type ValuesMode,
 } from './stored-value.js';
@@ -221,6 +222,14 @@ export class Partition {
   peek(key: string): LocalEntry | undefined {
     const slot = this.index.slots.get(key);
     return slot === undefined ? undefined : this.store.entryAt(slot);
+  }
+
+  /** How many of its entries depend on a scope, those that are outdated, or may be, not counted. Searches all entries. */
+  countTagged(scope: TagScope): number {
+    const { index, store } = this;
+    const nowMs = this.clock.nowMs();
+    const slots = Array.from(index.slots.values());
+    return slots.filter((slot) => store.dependsOn(slot, scope) && !store.isOutdated(slot, nowMs)).length;
   }
 
   /** Its entries that rank first, in descending order: see `EntryStore.top`. */

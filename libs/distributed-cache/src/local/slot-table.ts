@@ -1,5 +1,5 @@
 import type { CopyInstance } from '../values/index.js';
-import type { TagVersion } from './stored-value.js';
+import type { TagScope, TagVersion } from './stored-value.js';
 
 const FIRST_CAPACITY = 256;
 /**
@@ -103,6 +103,11 @@ export abstract class SlotTable {
   /** The rest of the fresh life of the entry in this slot, in milliseconds; zero or less when it is stale. */
   ttlAt(slot: number, nowMs: number): number {
     return this.expiresAtMs[slot]! - nowMs;
+  }
+
+  /** Whether the entry in this slot depends on a scope whose generation is known. */
+  dependsOn(slot: number, scope: TagScope): boolean {
+    return scope.isInDoubt !== true && this.tagVersions.get(slot)?.some((each) => each.scope === scope) === true;
   }
 
   /** Whether the entry is still in its slot. */

@@ -132,6 +132,28 @@ describe('a question to all processes', () => {
     expect(JSON.stringify(found)).not.toContain('value');
   });
 
+  it('counts the entries of L1 with a tag, of each process', async () => {
+    const { url, keyPrefix } = redisForTest();
+    const [one, other] = await liveCaches(2, { redis: { url }, keyPrefix });
+    const countOf = async (tag: string) =>
+      (await one!.operations.tagged('users', tag)).answers.map(({ answer }) => answer);
+    expect(await countOf('team')).toEqual([0, 0]);
+    await other!.getCache('users').setMany(
+      [
+        ['a', 1],
+        ['b', 2],
+      ],
+      { tags: ['team', 'café'] },
+    );
+    await other!.getCache('users').set('c', 3, { tags: ['other'] });
+    expect((await countOf('team')).toSorted()).toEqual([0, 2]);
+    expect((await countOf('café')).toSorted()).toEqual([0, 2]);
+    await other!.getCache('users').delete('a');
+    expect((await countOf('team')).toSorted()).toEqual([0, 1]);
+    await one!.operations.purge('users', ['team']);
+    await vi.waitFor(async () => expect(await countOf('team')).toEqual([0, 0]));
+  });
+
   it('lists the loads under way, and the last changes by others', async () => {
     const all = await liveCaches(2, sharedRedis());
     const [asker, other] = all as [DistributedCache, DistributedCache];

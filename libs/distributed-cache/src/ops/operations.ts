@@ -139,6 +139,11 @@ export class CacheOperations {
     return this.processesOf.ask('inspect', { namespace, key });
   }
 
+  /** How many entries with a tag L1 of every process holds: those that a `purge` would drop there. Each process searches its tagged entries. */
+  tagged(namespace: string, tag: string, options?: { deadlineMs?: number }): Promise<Gathered<number>> {
+    return this.processesOf.ask('tagged', { namespace, tag }, options?.deadlineMs);
+  }
+
   /** The loads under way in every process, those that run longest first. @param options.count default 20 */
   loads(options: { count?: number; deadlineMs?: number } = {}): Promise<Gathered<readonly RunningLoad[]>> {
     return this.processesOf.ask('loads', { count: options.count ?? DEFAULT_LISTED }, options.deadlineMs);

@@ -136,6 +136,7 @@ export interface Questions {
     answer: readonly TopKey[];
   };
   inspect: { args: { readonly namespace: string; readonly key: string }; answer: ProcessPart };
+  tagged: { args: { readonly namespace: string; readonly tag: string }; answer: number };
   loads: { args: { readonly count: number }; answer: readonly RunningLoad[] };
   changes: { args: { readonly count: number }; answer: readonly RecentChange[] };
 }
@@ -253,6 +254,7 @@ export const CHECKS: { readonly [Name in QuestionName]: { readonly args: Check; 
       isJournalled: flag,
     }),
   },
+  tagged: { args: fields({ namespace: text, tag: text }), answer: number },
   loads: {
     args: fields({ count: upTo(MOST_LISTED) }),
     answer: listOf(
