@@ -44,13 +44,13 @@ export class Recorder {
 
   /** Emits the event of a hit that is counted already. */
   emitHit(key: CacheKey, tier: AnsweringTier, state: 'fresh' | 'stale', ttlMs: number): void {
-    this.events.emit('hit', { ...this.of(key), tier, state, ttlMs });
+    this.events.emit('hit', { tier, state, ttlMs, ...this.of(key) });
   }
 
   miss(key: CacheKey, facts: { stale: boolean; collapsed: boolean; stored: boolean }): void {
     this.counters.misses++;
     if (this.events.isObserved('miss')) {
-      this.events.emit('miss', { ...this.of(key), ...facts });
+      this.events.emit('miss', { ...facts, ...this.of(key) });
     }
   }
 
@@ -61,7 +61,7 @@ export class Recorder {
       this.counters.loadErrors++;
     }
     if (this.events.isObserved('load')) {
-      this.events.emit('load', { ...this.of(key), durationMs, failed, outcome });
+      this.events.emit('load', { durationMs, failed, outcome, ...this.of(key) });
     }
   }
 
@@ -87,7 +87,7 @@ export class Recorder {
 
   /** Emits that a loader failed and callers have the previous value: otherwise its error would be lost. */
   refreshFailed(key: CacheKey, state: 'fresh' | 'stale', error: unknown): void {
-    this.events.emit('refreshFailed', { ...this.of(key), state, error });
+    this.events.emit('refreshFailed', { state, error, ...this.of(key) });
   }
 
   /** Counts a call that waits for another process's load. */
@@ -112,7 +112,7 @@ export class Recorder {
   mismatch(key: CacheKey, mismatch: SchemaMismatch): void {
     this.counters.schemaMismatches++;
     if (this.events.isObserved('schemaMismatch')) {
-      this.events.emit('schemaMismatch', { ...this.of(key), ...mismatch });
+      this.events.emit('schemaMismatch', { ...mismatch, ...this.of(key) });
     }
   }
 
@@ -142,28 +142,28 @@ export class Recorder {
   checked(key: string, result: 'equal' | 'behind' | 'diverged', ageMs: number): void {
     this.counters[CHECKS[result]]++;
     if (result === 'diverged') {
-      this.events.emit('diverged', { ...this.of(key), ageMs });
+      this.events.emit('diverged', { ageMs, ...this.of(key) });
     }
   }
 
   set(key: CacheKey, ttlMs: number, redis: boolean): void {
     this.counters.sets++;
     if (this.events.isObserved('set')) {
-      this.events.emit('set', { ...this.of(key), ttlMs, redis });
+      this.events.emit('set', { ttlMs, redis, ...this.of(key) });
     }
   }
 
   delete(key: CacheKey, existed: boolean): void {
     this.counters.deletes++;
     if (this.events.isObserved('delete')) {
-      this.events.emit('delete', { ...this.of(key), existed });
+      this.events.emit('delete', { existed, ...this.of(key) });
     }
   }
 
   expire(key: CacheKey, existed: boolean): void {
     this.counters.expires++;
     if (this.events.isObserved('expire')) {
-      this.events.emit('expire', { ...this.of(key), existed });
+      this.events.emit('expire', { existed, ...this.of(key) });
     }
   }
 
@@ -192,7 +192,10 @@ export class Recorder {
     }
   }
 
-  /** The part of a payload that says which entry the event is about. */
+  /**
+   * The part of a payload that says which entry the event is about. It is spread after the other properties: V8 takes over a
+   * microsecond to add a property to an object that begins with a spread, and a hit is an event.
+   */
   private of(key: CacheKey): { readonly namespace: string; readonly key: string; readonly caller?: string } {
     const { namespace } = this;
     const caller = key instanceof PreparedKey ? key.caller : this.callers.get(key);

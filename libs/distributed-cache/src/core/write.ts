@@ -340,7 +340,7 @@ export class EntryWriter {
     const { ttlMs, graceMs } = life;
     const kept = { ttlMs, graceMs, marks: entry.tagVersions, loadMs: entry.loadMs };
     if (outcome === 'done') {
-      this.local.keep(key, forLocal, { ...kept, createdAtMs: sealing.createdAtMs });
+      this.local.keep(key, forLocal, { createdAtMs: sealing.createdAtMs, ...kept });
     } else {
       this.local.keepUnsent(key, forLocal, kept);
     }

@@ -26,7 +26,8 @@ export function answerFrom(
 ): Answer {
   const nowMs = Date.now();
   const age = ageSeconds(stored, residentMs);
-  const fields = { ...outgoingFields(stored.fields, route, age, before), age: `${age}` };
+  const fields = outgoingFields(stored.fields, route, age, before);
+  fields['age'] = `${age}`;
   if (stored.status === 200 && isNotModified(client, fields, nowMs, route.isByTheLetter)) {
     return { status: 304, fields: notModifiedFields(fields) };
   }
@@ -105,12 +106,18 @@ export function outgoingFields(
   before?: Fields[string],
 ): Record<string, Fields[string]> {
   const vary = mergeVary(route.varyNames, membersOf(fields['vary']));
-  return {
-    ...fields,
-    ...(fields['cache-control'] === undefined && { 'cache-control': before ?? clientControl(route, age) }),
-    ...(vary !== '' && { vary }),
-    ...(fields['accept-ranges'] === undefined && { 'accept-ranges': 'bytes' }),
-  };
+  const outgoing = copyOf(fields);
+  outgoing['cache-control'] ??= before ?? clientControl(route, age);
+  outgoing['accept-ranges'] ??= 'bytes';
+  if (vary !== '') {
+    outgoing['vary'] = vary;
+  }
+  return outgoing;
+}
+
+/** A copy to which fields will be added. To an object made by a spread, V8 takes over a microsecond to add each. */
+function copyOf(fields: Fields): Record<string, Fields[string]> {
+  return Object.assign({}, fields);
 }
 
 /** The `Cache-Control` for clients, where the handler set none. */
@@ -147,13 +154,12 @@ export function sendAnswer(
   cacheStatus: string | undefined,
 ): void {
   const vary = mergeVary(membersOf(exchange.field('vary')), membersOf(fields['vary']));
-  exchange.send({
-    status,
-    fields: {
-      ...fields,
-      ...(vary !== '' && { vary }),
-      ...(cacheStatus !== undefined && { 'cache-status': appended(exchange.field('cache-status'), cacheStatus) }),
-    },
-    body,
-  });
+  const sent = copyOf(fields);
+  if (vary !== '') {
+    sent['vary'] = vary;
+  }
+  if (cacheStatus !== undefined) {
+    sent['cache-status'] = appended(exchange.field('cache-status'), cacheStatus);
+  }
+  exchange.send({ status, fields: sent, body });
 }

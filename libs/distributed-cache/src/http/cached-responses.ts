@@ -172,10 +172,10 @@ export class CachedResponses implements FillHost {
   private async answer(exchange: Exchange, route: BoundRoute, keyed: Keyed, isFirst = true): Promise<Decision> {
     const demand = requestDemand(exchange.requestFields, this.isHonouringRequests);
     if (isFirst && !this.isHonouringRequests && !this.uncacheable.has(keyed.key) && this.cache.loads.expectsMiss) {
-      return this.fill(exchange, route, { ...keyed, indexKey: keyed.key, mayLookAgain: true }, 'uri-miss', demand);
+      return this.fill(exchange, route, { indexKey: keyed.key, mayLookAgain: true, ...keyed }, 'uri-miss', demand);
     }
     const { place: located, found } = await this.locate(exchange, keyed);
-    const place = { ...located, mayLookAgain: isFirst };
+    const place = { mayLookAgain: isFirst, ...located };
     if (found === undefined) {
       return demand.onlyIfCached
         ? this.refuse(exchange)
@@ -188,7 +188,7 @@ export class CachedResponses implements FillHost {
     const times = { ageMs: ageNowMs, lifetimeMs };
     const staleMs = -ttlMs;
     const mayBeStale = stored.whileRevalidateMs > 0 || stored.ifErrorMs > 0;
-    if (satisfiesDemand({ ...times, mayBeStale }, demand) || demand.onlyIfCached) {
+    if (satisfiesDemand({ mayBeStale, ...times }, demand) || demand.onlyIfCached) {
       this.answers.send(exchange, route, place.key, found, { ttlSeconds: ttlMs / 1000 });
       return 'answered';
     }

@@ -250,8 +250,11 @@ export function orElse<Result>(
   request: Request<Result>,
   next: (failure: Error) => Request<Result> | undefined,
 ): Request<Result> {
+  const { commands, atomic, resultOf } = request;
   return {
-    ...request,
+    commands,
+    atomic,
+    resultOf,
     insteadOf: (failure) => {
       const other = request.insteadOf?.(failure);
       return other === undefined ? next(failure) : orElse(other, next);
@@ -261,8 +264,10 @@ export function orElse<Result>(
 
 /** The same request; `onResult` receives the result. */
 export function observed<Result>(request: Request<Result>, onResult: (result: Result) => void): Request<Result> {
+  const { commands, atomic } = request;
   return {
-    ...request,
+    commands,
+    atomic,
     resultOf: (outcomes) => {
       const result = request.resultOf(outcomes);
       onResult(result);

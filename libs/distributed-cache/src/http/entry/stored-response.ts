@@ -61,7 +61,7 @@ export function viewIn(entry: StoredEntry | null | undefined): ResponseView | un
   if (!(entry instanceof BytesValue)) {
     return undefined;
   }
-  entry.view ??= isResponseHead(entry.head) ? { response: { ...entry.head, body: entry.body } } : null;
+  entry.view ??= isResponseHead(entry.head) ? { response: { body: entry.body, ...entry.head } } : null;
   return (entry.view as ResponseView | null) ?? undefined;
 }
 
