@@ -146,9 +146,9 @@ export function entryOptionsOf<Args extends unknown[], Result>(
   // With all names, given or not: V8 then has one hidden class for the options of all methods.
   const common = Object.fromEntries(CALL_OPTIONS.map((name) => [name, options[name]])) as EntryOptions<Result>;
   if (typeof tags === 'function') {
-    return (instance, args) => ({ ...common, tags: tagsOf(tags, instance, args as unknown as Args) });
+    return (instance, args) => ({ tags: tagsOf(tags, instance, args as unknown as Args), ...common });
   }
-  const always = tags === undefined ? common : { ...common, tags };
+  const always = tags === undefined ? common : { tags, ...common };
   const ofEachCall = Object.values(always).every((value) => value === undefined) ? undefined : always;
   return () => ofEachCall;
 }
