@@ -126,8 +126,9 @@ export class SendWindow {
   constructor(
     private readonly most: number,
     private readonly deadlineMs: number,
+    first = FIRST_WINDOW,
   ) {
-    this.current = Math.min(FIRST_WINDOW, most);
+    this.current = Math.min(first, most);
   }
 
   get size(): number {
