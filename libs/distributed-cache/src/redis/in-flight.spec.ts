@@ -397,21 +397,12 @@ describe('InFlight', () => {
     const start = vi.fn(NEVER);
     await expect(track('GET', start)).rejects.toThrow(new TierUnavailableError('GET', 'overloaded'));
     expect(start).not.toHaveBeenCalled();
+    const piece = inFlight.track('SET', async () => 'stored', { isPiece: true }); // it stands for many keys
     expect(waiting.map(({ isPending }) => isPending)).toEqual([true, true, true]);
     await advance(2 * DEADLINE_MS + 4);
+    expect(await piece).toBe('stored');
     expect(inFlight.size).toBe(0);
     expect(await track('GET', () => Promise.resolve(1))).toBe(1);
-  });
-
-  it('accepts a piece of a batch although the queue is full of other operations, within its bytes', async () => {
-    const { inFlight, track, advance } = inFlightForTest({ maxSent: 1, maxQueued: 1, maxQueuedBytes: 100 });
-    [1, 2].map(() => outcomeOf(track('GET', NEVER)));
-    const piece = (bytes: number): Promise<number> =>
-      inFlight.track('SET', () => Promise.resolve(bytes), { bytes, isPiece: true });
-    const accepted = piece(60);
-    await expect(piece(60)).rejects.toThrow(new TierUnavailableError('SET', 'overloaded'));
-    await advance(2 * DEADLINE_MS + 4);
-    expect(await accepted).toBe(60);
   });
 
   it('fails every operation at once, with an error that says whether it was sent', async () => {
