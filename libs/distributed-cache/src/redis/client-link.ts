@@ -301,7 +301,7 @@ function keyOfRefused({
   command,
 }: Error & { readonly command?: { name: string; args: unknown[] } }): string | undefined {
   const key = command?.name.toLowerCase().startsWith('eval') === true ? command.args[2] : command?.args[0];
-  return key === undefined ? undefined : String(key);
+  return typeof key === 'string' || Buffer.isBuffer(key) ? key.toString() : undefined;
 }
 
 /**
