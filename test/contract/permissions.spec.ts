@@ -1,5 +1,5 @@
 import type { AsyncCache } from 'nestjs-distributed-cache/core';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { podAt, warm, type Pod } from '../races/pods.js';
 import { Gate, heldLoad } from '../support/gate.js';
 import { ownRedis } from '../support/redis-for-test.js';
@@ -193,6 +193,68 @@ describe('a user without one of these permissions', () => {
     });
   });
 });
+
+/** Rights that the cache can do without, and how it comes to use each of them. */
+const DISPENSABLE: readonly (readonly [right: string, statistic: string, use: (cache: AsyncCache) => unknown])[] = [
+  ['+mget', 'mget', (cache) => Promise.all([cache.get('a'), cache.get('b'), cache.get('c'), cache.get('d')])],
+  ['+unlink', 'unlink', (cache) => cache.delete('key')],
+  ['+multi', 'multi', (cache) => cache.delete('key', { holdOff: 1 })],
+  ['+exec', 'exec', (cache) => cache.delete('key', { holdOff: 1 })],
+  ['+client|getredir', 'client\\|getredir', () => {}],
+  ['+getrange', 'getrange', (cache) => cache.get('kept')],
+];
+
+describe('a right that the cache can do without', () => {
+  it.each(DISPENSABLE)('%s is used, at the latest a minute after it was granted', async (right, statistic, use) => {
+    const server = await ownRedis();
+    const rights = [...LEAST, '+getrange'].filter((each) => each !== right);
+    await server.command('ACL', 'SETUSER', USER.username, 'on', `>${USER.password}`, ...rights);
+    const options = { redis: { host: '127.0.0.1', port: server.port, ...USER }, heartbeatMs: 100 };
+    const pod = await podAt(server.port, options, { consistencyTiming: { everyMs: 20 } });
+    await untilLive(pod);
+    const { cache } = pod;
+    const callsOf = async (result: 'calls' | 'rejected_calls'): Promise<number> => {
+      const stats = String(await server.command('INFO', 'commandstats'));
+      return Number(new RegExp(`cmdstat_${statistic}:.*?\\b${result}=(\\d+)`).exec(stats)?.[1] ?? 0);
+    };
+    await cache.set('kept', 1);
+    await vi.waitFor(async () => {
+      await use(cache);
+      expect(await callsOf('rejected_calls')).toBeGreaterThan(0);
+    });
+    const before = await callsOf('calls');
+    await server.command('ACL', 'SETUSER', USER.username, right);
+    letPass(60_000);
+    await vi.waitFor(async () => {
+      await use(cache);
+      expect(await callsOf('calls')).toBeGreaterThan(before);
+    });
+    expect(await pod.all.healthCheck()).toMatchObject({ status: 'up' });
+    expect(await cache.set('key', 'value')).toBe(true);
+    expect(await cache.delete('key', { holdOff: 1 })).toBe(true);
+    expect(await cache.get('key')).toBeUndefined();
+  });
+
+  it.each(['+multi', '+exec'])('%s may be taken away: a deletion with a hold-off takes effect', async (right) => {
+    const { server, podA, podB } = await podsOf(...LEAST);
+    await untilLive(podA, podB);
+    await podA.cache.set('key', 'value');
+    await server.command('ACL', 'SETUSER', USER.username, right.replace('+', '-'));
+    for (let time = 0; time < 2; time++) {
+      expect(await podA.cache.delete('key', { holdOff: 30 })).toBe(time === 0);
+      expect(await podB.cache.getOrSet('key', async () => 'held off')).toBe('held off');
+      expect(await server.command('EXISTS', 'cache:users:key')).toBe(0);
+    }
+    expect(await podA.all.healthCheck()).toMatchObject({ status: 'up', redis: { journalLength: 0 } });
+  });
+});
+
+/** Lets time pass for what this process remembers; timers and messages are not affected. */
+function letPass(durationMs: number): void {
+  const nowMs = performance.now.bind(performance);
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => nowMs() + durationMs);
+  onTestFinished(() => clock.mockRestore());
+}
 
 /** Each returns whether the cache reports that every process has the change; `undefined`: it does not report it. */
 const CHANGES: Readonly<Record<string, (cache: AsyncCache, key: string) => Promise<boolean | void>>> = {

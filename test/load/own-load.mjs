@@ -10,9 +10,9 @@ import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
 
-const SIZE = { single: 20_000, batch: 100_000, batchLoad: 100_000, large: 60 };
+const SIZE = { single: 20_000, batch: 100_000, tagged: 100_000, batchLoad: 100_000, large: 60 };
 /** With `--quick`: the bursts of the four processes. */
-const QUICK_SIZE = { single: 5_000, batch: 20_000, batchLoad: 20_000, large: 20 };
+const QUICK_SIZE = { single: 5_000, batch: 20_000, tagged: 10_000, batchLoad: 20_000, large: 20 };
 /** With `--quick` the bursts take about two minutes of processor time: some 80 seconds on two idle cores. */
 const LIMIT_MS = 15 * 60_000;
 const isQuick = process.argv.includes('--quick');

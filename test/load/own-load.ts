@@ -27,6 +27,8 @@ interface Burst {
 export interface LoadSize {
   readonly single: number;
   readonly batch: number;
+  /** Keys of one batch with tags. */
+  readonly tagged: number;
   /** Keys of one batch load: each needs a lease. */
   readonly batchLoad: number;
   /** Values of 2.9 MB in one batch: together they exceed the queue to Redis, which holds 64 MiB. */
@@ -75,7 +77,7 @@ async function fillSlowly(cache: AsyncCache, keys: readonly string[]): Promise<v
   }
 }
 
-function burstsOf({ single, batch, batchLoad, large }: LoadSize): readonly Burst[] {
+function burstsOf({ single, batch, tagged, batchLoad, large }: LoadSize): readonly Burst[] {
   return [
     {
       name: `${single} times set`,
@@ -125,6 +127,34 @@ function burstsOf({ single, batch, batchLoad, large }: LoadSize): readonly Burst
           found: [found.filter((value) => value !== undefined).length, batch],
           deleted: [deleted, batch],
           left: [await readableAtRest(cache, keys, 0), 0],
+        };
+      },
+    },
+    {
+      name: `setMany of ${tagged} with tags, beside ${tagged / 2} times get, then invalidateTags`,
+      run: async ({ cache, elsewhere }) => {
+        const [keys, kept] = [keysOf(tagged), keysOf(READ_AT_ONCE, 'kept')];
+        const storing = cache.setMany(
+          keys.map((key, index) => [key, valueOf(index)] as const),
+          { tags: ['a', 'b'] },
+        );
+        const reading = Promise.all(keys.slice(0, tagged / 2).map((key) => cache.get(`none:${key}`)));
+        const [areStored, areKept] = await Promise.all([
+          storing,
+          cache.setMany(
+            kept.map((key) => [key, 1] as const),
+            { tags: ['other'] },
+          ),
+          reading,
+        ]);
+        const found = await readable(elsewhere, keys);
+        await cache.invalidateTags('b');
+        return {
+          acknowledged: [areStored && areKept, true],
+          'readable elsewhere': [found, tagged],
+          'left here': [await readable(cache, keys), 0],
+          'left elsewhere': [await readableAtRest(elsewhere, keys, 0), 0],
+          'with another tag': [await readable(elsewhere, kept), kept.length],
         };
       },
     },

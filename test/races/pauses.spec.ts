@@ -72,6 +72,50 @@ function reportsOf({ all }: Pod): string[] {
   return reports;
 }
 
+/** Keeps the event loop busy, as a large calculation would. */
+function beBusyFor(durationMs: number): void {
+  const endsAtMs = performance.now() + durationMs;
+  while (performance.now() < endsAtMs) {
+    JSON.parse('[1, 2, 3]');
+  }
+}
+
+describe('a process that is busy for longer than a heartbeat and a deadline', () => {
+  it.each<[what: string, ...blocksMs: number[]]>([
+    ['once', 2000],
+    ['again and again', ...Array.from({ length: 6 }, () => 350)],
+  ])(
+    'takes that for no outage while Redis answers: nothing is reported, and L1 stays (%s)',
+    async (_what, ...blocksMs) => {
+      const server = await ownRedis();
+      const [pod, other] = [await podAt(server.port, { deadlineMs: 300 }), await podAt(server.port)];
+      await untilInvalidation(pod.all, 'live');
+      await pod.cache.set('key', 'value');
+      await other.cache.set('other', 'value');
+      await warm(pod);
+      const reports = reportsOf(pod);
+      const { epochs } = pod.all.getProcessMetrics().toJSON();
+      expect(epochs).toEqual(expect.any(Number));
+      for (const blockMs of blocksMs) {
+        const asked = [
+          pod.cache.get('none'),
+          pod.cache.set('stored', 'value'),
+          pod.cache.getOrSet('loaded', () => 'value'),
+        ];
+        beBusyFor(blockMs);
+        await nextTurn();
+        expect(await Promise.all(asked)).toEqual([undefined, true, 'value']);
+      }
+      await untilInvalidation(pod.all, 'live');
+      expect(reports).toEqual([]);
+      expect(await pod.cache.lookup('key')).toMatchObject({ tier: 'local', value: 'value' });
+      expect(await other.cache.getMany(['other', 'stored', 'loaded'])).toEqual(['value', 'value', 'value']);
+      expect(pod.all.getProcessMetrics().toJSON().epochs).toBe(epochs);
+      expect(await pod.all.healthCheck()).toMatchObject({ status: 'up', redis: { journalLength: 0 } });
+    },
+  );
+});
+
 describe('a Redis that is short of processor time for longer than the deadline, and answers within the next', () => {
   it('is no outage: L1 stays, nothing is reported, and what changed meanwhile is replayed', async () => {
     const server = await ownRedis();

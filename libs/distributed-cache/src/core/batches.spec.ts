@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { Gate } from '../../../../test/support/gate.js';
-import { ownRedis, sharedRedis } from '../../../../test/support/redis-for-test.js';
+import { ownRedis, proxyTo, sharedRedis } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import type { AsyncCache } from './async-cache.js';
 
@@ -196,11 +196,13 @@ describe('setMany of more than one piece', () => {
   });
 });
 
-describe('a batch of several pieces that begins before the stamp of its namespace is known', () => {
+describe('a batch of several pieces that begins before the stamps are known', () => {
   const keys = Array.from({ length: 1500 }, (_, index) => `key${index}`);
+  const entries = keys.map((key) => [key, 'new'] as const);
   it.each<[string, (cache: AsyncCache<string>) => Promise<unknown>, unknown]>([
     ['getMany', (cache) => cache.getMany(keys), keys],
-    ['setMany', (cache) => cache.setMany(keys.map((key) => [key, 'new'] as const)), true],
+    ['setMany', (cache) => cache.setMany(entries), true],
+    ['setMany with tags', (cache) => cache.setMany(entries, { tags: ['tag', 'other tag'] }), true],
     ['getOrSetMany', (cache) => cache.getOrSetMany(keys, async (missing) => missing.map(() => 'loaded')), keys],
   ])('waits for a Redis that stands still for less than three deadlines: %s', async (_name, run, expected) => {
     const server = await ownRedis();
@@ -214,6 +216,22 @@ describe('a batch of several pieces that begins before the stamp of its namespac
     server.thaw();
     expect(await running).toEqual(expected);
   });
+});
+
+it('a batch of several pieces waits for the stamps of its tags longer than one deadline', async () => {
+  const server = await ownRedis();
+  const proxy = await proxyTo(server);
+  const writer = cacheForTest({ redis: { url: server.url } }).getCache<string>('books');
+  const far = cacheForTest({ redis: { host: proxy.host, port: proxy.port }, deadlineMs: 400 });
+  await far.connect();
+  const keys = Array.from({ length: 300 }, (_, index) => `key${index}`);
+  const storing = keys.map((key) => writer.set(key, key, { tags: [`tag of ${key}`] }));
+  expect(new Set(await Promise.all(storing))).toEqual(new Set([true]));
+  const reader = far.getCache<string>('books');
+  await reader.get('the stamp of the namespace is known');
+  proxy.delay(250 / 2);
+  const found = await reader.getMany(keys);
+  expect(keys.filter((key, index) => found[index] !== key)).toEqual([]);
 });
 
 describe('getOrSetMany without a place for its entries', () => {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TierReplyError } from '../errors/index.js';
 import { CLEAR, type KeyLayout } from '../keys/index.js';
 import type { UsedEntry } from '../local/index.js';
+import { DispensableCommand, isForbidden } from '../redis/index.js';
 import type { LocalTier } from './local-tier.js';
 import type { Recorder } from './recorder.js';
 import type { CacheRuntime, RedisRuntime } from './runtime.js';
@@ -18,6 +19,8 @@ export interface ConsistencyTiming {
 
 const TIMING: ConsistencyTiming = { everyMs: 1000, behindMs: 1000, divergedMs: 10_000 };
 
+const GETRANGE = new DispensableCommand();
+
 /** The parts of a namespace that a check uses. */
 export interface CheckedNamespace {
   readonly local: LocalTier;
@@ -32,7 +35,8 @@ export interface CheckedNamespace {
  * a message about it may be under way; one that still differs after ten seconds has diverged: a message was lost. It is
  * dropped and reported.
  *
- * A check that can't be completed counts for nothing: L1 is not trusted, Redis can't be asked, or refuses the command: then there are no further checks.
+ * A check that can't be completed counts for nothing: L1 is not trusted, Redis can't be asked, or refuses
+ * the command: then there are no checks for a minute.
  */
 export class ConsistencyChecks {
   private readonly namespaces = new Map<number, CheckedNamespace>();
@@ -76,7 +80,8 @@ export class ConsistencyChecks {
   /** Compares one entry. Resolves when its result is counted; never rejects. */
   async check(): Promise<void> {
     const { local, redis, clock } = this.runtime();
-    const sample = redis?.connection.isLive === true ? local?.sample(clock.nowMs()) : undefined;
+    const mayAsk = redis?.connection.isLive === true && GETRANGE.maySend(redis.connection);
+    const sample = mayAsk ? local?.sample(clock.nowMs()) : undefined;
     const namespace = sample && this.namespaces.get(sample.partitionId);
     if (redis === undefined || sample === undefined || namespace === undefined) {
       return;
@@ -92,9 +97,9 @@ export class ConsistencyChecks {
       }
     } catch (error) {
       // Redis can't be asked, or the entry can't be compared.
-      if (error instanceof TierReplyError && error.command === 'GETRANGE') {
-        redis.connection.refusals.allow('GETRANGE'); // this user may not run it: nothing depends on it
-        this.stop();
+      if (error instanceof TierReplyError && error.command === 'GETRANGE' && isForbidden(error)) {
+        redis.connection.refusals.allow('GETRANGE'); // nothing depends on it
+        GETRANGE.forbid(redis.connection);
       }
     }
   }

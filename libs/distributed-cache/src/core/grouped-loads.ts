@@ -11,6 +11,7 @@ import { LoadContext, loadScopes } from './loader-run.js';
 import { type LoadOutcome, outcomeOf } from './outcomes.js';
 import { type EntryReader, onlyFresh } from './read.js';
 import type { Recorder } from './recorder.js';
+import { WRITE_PIECE } from './remote-tier.js';
 import type { CacheRuntime } from './runtime.js';
 import type { LoadTags } from './tags.js';
 
@@ -63,6 +64,8 @@ export interface GroupRun<T> {
 export class GroupedLoads<T> {
   private readonly encodedKeys: readonly string[];
   private readonly facts: LoadFacts;
+  /** Whether its stamps are waited for as long as its pieces. */
+  private readonly isBatch: boolean;
 
   private constructor(
     private readonly parts: LoadParts,
@@ -71,6 +74,7 @@ export class GroupedLoads<T> {
   ) {
     this.encodedKeys = keys.map(encodeKey);
     this.facts = parts.loads.factsOf(options);
+    this.isBatch = keys.length > WRITE_PIECE.maxItems;
   }
 
   /**
@@ -122,7 +126,7 @@ export class GroupedLoads<T> {
       }
       const missing = loads.filter(isMissing);
       if (missing.length > 0) {
-        filler.requestStamps(this.facts.tags, this.options);
+        filler.requestStamps(this.facts.tags, this.options, this.isBatch);
         const decisions = await leases.acquireMany(missing, reads.filter(isMissing), () => this.newBudget());
         for (const [index, load] of missing.entries()) {
           const decision = decisions[index];
@@ -143,8 +147,8 @@ export class GroupedLoads<T> {
     const flights = loads.map(({ flight }) => flight);
     const context = new LoadContext(runtime.loadSignals, undefined, flights);
     const granted = loads.find(({ grant }) => grant !== undefined);
-    const tagging = filler.beginTags(this.facts.tags, this.options, granted?.grant);
-    const tags = tagging instanceof Promise ? await this.newBudget().wait(tagging) : tagging;
+    const tagging = filler.beginTags(this.facts.tags, this.options, granted?.grant, this.isBatch);
+    const tags = tagging instanceof Promise && !this.isBatch ? await this.newBudget().wait(tagging) : await tagging;
     const startedAtMs = runtime.clock.nowMs();
     flights.forEach((flight) => flight.startLoader(() => {}));
     let hasFailed = true;

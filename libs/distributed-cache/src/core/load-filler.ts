@@ -39,18 +39,24 @@ export class LoadFiller {
   /**
    * Requests the stamps of the tags together with the lease, at no further round trip: they are known when the loader
    * starts.
+   * @param isPiece as in `HeldStamp.current`
    * @throws RangeError for a TTL that is not a duration
    */
-  requestStamps<T>(tags: readonly string[], options: EntryOptions<T> | undefined): void {
+  requestStamps<T>(tags: readonly string[], options: EntryOptions<T> | undefined, isPiece = false): void {
     if (tags.length > 0 && this.runtime.redis !== undefined) {
-      this.tags.stamps(tags, expectedKeptMs(this.policy, options)).catch(() => {});
+      this.tags.stamps(tags, expectedKeptMs(this.policy, options), isPiece).catch(() => {});
     }
   }
 
   /** Reads the tags as they are before the loader starts: see `LoadTags.begin`. */
-  beginTags<T>(tags: readonly string[], options: EntryOptions<T> | undefined, grant: FillGrant | undefined) {
+  beginTags<T>(
+    tags: readonly string[],
+    options: EntryOptions<T> | undefined,
+    grant: FillGrant | undefined,
+    isPiece = false,
+  ) {
     const keptMs = (): number => expectedKeptMs(this.policy, options);
-    return LoadTags.begin(this.runtime, this.tags, tags, grant && keptMs);
+    return LoadTags.begin(this.runtime, this.tags, tags, grant && keptMs, isPiece);
   }
 
   /**

@@ -116,10 +116,12 @@ export class RemoteReads {
         keys.map((key, index) => {
           const entry = entries[index];
           const readable = entry instanceof CorruptEntryError ? this.unreadable(entry) : entry;
-          return this.validity.lookupOf(key, readable, stamp, wereJournalled.has(key));
+          return this.validity.lookupOf(key, readable, stamp, wereJournalled.has(key), isPiece);
         }),
       );
-      return checking instanceof Promise ? await deadlineClock.withinRest('GET', askedAtMs, checking) : checking;
+      return checking instanceof Promise && !isPiece
+        ? await deadlineClock.withinRest('GET', askedAtMs, checking)
+        : checking;
     } catch (error) {
       const unreachable = this.unreachable(error);
       return keys.map(() => unreachable);
@@ -299,12 +301,14 @@ export class EntryValidity {
    * Whether an entry is current: it carries the current stamp of its namespace and of each of its tags.
    * @param wasJournalled the result of {@link isJournalled} when Redis was asked. Since then the journal may have
    * been replayed, and the entry may be one that Redis has deleted meanwhile
+   * @param isPiece as in `HeldStamp.current`
    */
   lookupOf(
     key: string,
     entry: RedisEntry | undefined,
     clearStamp: string,
     wasJournalled: boolean,
+    isPiece = false,
   ): RemoteLookup | Promise<RemoteLookup> {
     const stamps = this.stampsUnder(clearStamp);
     // remedy: journalled-before-read
@@ -313,7 +317,9 @@ export class EntryValidity {
       return { state: 'miss', stamps };
     }
     const tags = tagsOf(entry.header.stamps);
-    return tags === undefined ? this.found(key, entry, stamps, undefined) : this.checkTags(key, entry, stamps, tags);
+    return tags === undefined
+      ? this.found(key, entry, stamps, undefined)
+      : this.checkTags(key, entry, stamps, tags, isPiece);
   }
 
   private async checkTags(
@@ -321,10 +327,11 @@ export class EntryValidity {
     entry: RedisEntry,
     stamps: readonly Stamp[],
     tags: readonly string[],
+    isPiece: boolean,
   ): Promise<RemoteLookup> {
     const tagVersions = this.tags.tagVersions(tags); // before asking, so that a change in between is noticed
     const werePending = this.tags.arePending(tags);
-    const current = await this.tags.stamps(tags);
+    const current = await this.tags.stamps(tags, undefined, isPiece);
     return werePending || this.tags.arePending(tags) || current.some(([name, stamp]) => stampOf(entry, name) !== stamp)
       ? { state: 'miss', stamps }
       : this.found(key, entry, stamps, tagVersions);

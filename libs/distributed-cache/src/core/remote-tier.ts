@@ -69,7 +69,10 @@ export class RemoteTier {
    */
   async stamps(tags: readonly string[], keptMs: number, isPiece = false): Promise<readonly Stamp[] | undefined> {
     try {
-      const [stamp, tagStamps] = await Promise.all([this.stamp.current(0, isPiece), this.tags.stamps(tags, keptMs)]);
+      const [stamp, tagStamps] = await Promise.all([
+        this.stamp.current(0, isPiece),
+        this.tags.stamps(tags, keptMs, isPiece),
+      ]);
       return [...this.validity.stampsUnder(stamp), ...tagStamps];
     } catch (error) {
       this.faults.report('set', error);

@@ -199,7 +199,7 @@ export class HeldStamp {
     let lifeMs: number | undefined;
     let stamp: string | undefined;
     if (this.isOfTag) {
-      const stored = await store.tier.readStampLife(stampKey);
+      const stored = await store.tier.readStampLife(stampKey, isPiece);
       ({ stamp, lifeMs } = stored ?? { stamp, lifeMs });
     } else {
       stamp = await store.tier.readStamp(stampKey, isPiece);
@@ -209,7 +209,7 @@ export class HeldStamp {
       // remedy: lost-stamp-is-new
       const made = newStamp(this.isKnown && !isLapsed ? store.latestServerNowMs(stampKey) : 0);
       const madeMs = this.isOfTag ? stampLifeMs(guardMs) : undefined;
-      stamp = await store.tier.createStamp(stampKey, made, madeMs);
+      stamp = await store.tier.createStamp(stampKey, made, madeMs, isPiece);
       lifeMs = stamp === made ? madeMs : undefined;
     }
     this.isKnown = true;

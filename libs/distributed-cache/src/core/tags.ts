@@ -74,13 +74,14 @@ export class TagRegistry {
   /**
    * The current stamps of these tags in Redis.
    * @param guardMs the life of an entry that is to be stored under them, in milliseconds.
+   * @param isPiece as in `HeldStamp.current`
    * @throws the tier's errors
    */
-  stamps(names: readonly string[], guardMs?: number): Promise<Stamp[]> {
+  stamps(names: readonly string[], guardMs?: number, isPiece = false): Promise<Stamp[]> {
     return Promise.all(
       names.map(async (name): Promise<Stamp> => {
         const { stamp } = this.tag(name);
-        const current = (await stamp?.current(guardMs)) ?? '';
+        const current = (await stamp?.current(guardMs, isPiece)) ?? '';
         if (guardMs !== undefined) {
           stamp?.guard(guardMs);
         }
@@ -295,6 +296,7 @@ export class LoadTags implements LoadedTags {
    * Reads the stamps of the tags; to be called before the loader.
    * @param keptMs how long Redis will probably keep the result, in milliseconds; absent when it is not to be stored
    * there
+   * @param isPiece as in `HeldStamp.current`
    * @returns a promise only where stamps are read; it resolves to `undefined` if they can't be: the result can't be kept
    */
   static begin(
@@ -302,11 +304,12 @@ export class LoadTags implements LoadedTags {
     registry: TagRegistry,
     names: readonly string[],
     keptMs: (() => number) | undefined,
+    isPiece: boolean,
   ): LoadTags | Promise<LoadTags | undefined> {
     const make = (stamps: readonly Stamp[]): LoadTags => new LoadTags(registry, names, stamps, runtime);
     return keptMs === undefined || names.length === 0
       ? make([])
-      : registry.stamps(names, keptMs()).then(make, () => undefined);
+      : registry.stamps(names, keptMs(), isPiece).then(make, () => undefined);
   }
 
   /**

@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { TierReplyError, TierUnavailableError } from '../errors/index.js';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { TierUnavailableError } from '../errors/index.js';
 import { BatchedReads } from './batches.js';
 import type { RedisConnection } from './redis-connection.js';
 import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
@@ -23,8 +23,19 @@ class RecordingConnection {
     { replyBytes = 0 }: SendCost,
   ): Promise<Result> {
     this.replyBytes.push(replyBytes);
-    const request = build();
-    return request.resultOf(request.commands.map((command) => this.answerTo(command)));
+    return this.resultOf(build());
+  }
+
+  private resultOf<Result>(request: Request<Result>): Result {
+    try {
+      return request.resultOf(request.commands.map((command) => this.answerTo(command)));
+    } catch (error) {
+      const next = request.insteadOf?.(error as Error);
+      if (next === undefined) {
+        throw error;
+      }
+      return this.resultOf(next);
+    }
   }
 
   private answerTo([name, ...args]: Command): unknown {
@@ -40,6 +51,10 @@ class RecordingConnection {
 function readsForTest() {
   const connection = new RecordingConnection();
   return { connection, reads: new BatchedReads(connection as unknown as RedisConnection) };
+}
+
+function errorReply(message: string): Error {
+  return Object.assign(new Error(message), { name: 'ReplyError' });
 }
 
 const keysOf = (count: number) => Array.from({ length: count }, (_, index) => `key ${index}`);
@@ -99,24 +114,49 @@ describe('reads of single values', () => {
     expect(connection.commands).toEqual(['GET key 0', 'GET key 1']);
   });
 
-  it('fail with the error of their command', async () => {
+  it.each([
+    'LOADING Redis is loading the dataset in memory',
+    'BUSY Redis is busy running a script',
+    'OOM command not allowed',
+    "CROSSSLOT Keys in request don't hash to the same slot",
+    'CLUSTERDOWN The cluster is down',
+    'MASTERDOWN Link with MASTER is down',
+  ])('fail with the error of their command, and are sent together the next time: %s', async (message) => {
     const { connection, reads } = readsForTest();
     connection.isBusy = true;
-    connection.refusal = new TierReplyError('GET', 'LOADING');
+    connection.refusal = errorReply(message);
     const results = await Promise.allSettled(keysOf(3).map((key) => reads.get(key)));
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
-    expect(connection.commands).toEqual(['MGET 3']);
+    connection.refusal = undefined;
+    await Promise.all(keysOf(2).map((key) => reads.get(key)));
+    expect(connection.commands).toEqual(['MGET 3', 'MGET 2']);
   });
 
-  it('leave one by one where the Redis user may not send MGET', async () => {
-    const { connection, reads } = readsForTest();
-    connection.isBusy = true;
-    connection.refusal = new TierReplyError('GET', 'NOPERM');
-    const found = await Promise.all(keysOf(2).map((key) => reads.get(key)));
-    expect(found.map(String)).toEqual(keysOf(2));
-    await reads.get('later');
-    expect(connection.commands).toEqual(['MGET 2', 'GET key 0', 'GET key 1', 'GET later']);
-  });
+  it.each(["NOPERM this user has no permissions to run the 'mget' command", "ERR unknown command 'mget'"])(
+    'leave one by one where MGET is forbidden, and together again a minute later, if it is allowed then: %s',
+    async (message) => {
+      vi.useFakeTimers({ toFake: ['performance'] });
+      onTestFinished(() => void vi.useRealTimers());
+      const { connection, reads } = readsForTest();
+      connection.isBusy = true;
+      connection.refusal = errorReply(message);
+      const readTwo = async (): Promise<string[]> => {
+        connection.commands.length = 0;
+        const found = await Promise.all(keysOf(2).map((key) => reads.get(key)));
+        expect(found.map(String)).toEqual(keysOf(2));
+        return [...connection.commands];
+      };
+      const singly = ['GET key 0', 'GET key 1'];
+      expect(await readTwo()).toEqual(['MGET 2', ...singly]);
+      vi.advanceTimersByTime(59_999);
+      expect(await readTwo()).toEqual(singly);
+      vi.advanceTimersByTime(1);
+      expect(await readTwo()).toEqual(['MGET 2', ...singly]);
+      connection.refusal = undefined;
+      vi.advanceTimersByTime(60_000);
+      expect(await readTwo()).toEqual(['MGET 2']);
+    },
+  );
 
   it('leave in smaller groups where values are large', async () => {
     const { connection, reads } = readsForTest();

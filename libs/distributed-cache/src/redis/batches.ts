@@ -1,7 +1,8 @@
-import { TierReplyError, TierUnavailableError } from '../errors/index.js';
+import { TierUnavailableError } from '../errors/index.js';
+import { DispensableCommand, isForbidden } from './client-errors.js';
 import { QUEUE_LIMITS } from './send-queue.js';
 import type { RedisConnection } from './redis-connection.js';
-import { requireAll, type Command, type Request } from './send.js';
+import { orElse, requireAll, type Command, type Request } from './send.js';
 
 /** The size limits of one piece of a batch. */
 export interface PieceLimits<Item> {
@@ -93,6 +94,8 @@ const MOST_REPLY_BYTES = 1024 * 1024;
 /** Maximum number of unanswered reads; the next is refused, as a command beyond that number is: each takes memory. */
 const MOST_READS = QUEUE_LIMITS.maxQueued;
 
+const MGET = new DispensableCommand();
+
 /**
  * Reads single values, and combines concurrent reads. A read on an idle connection is sent at once, as a `GET`. While
  * other commands are unanswered, the reads of one turn of the event loop are sent together, as an `MGET`: a hundred
@@ -101,7 +104,6 @@ const MOST_READS = QUEUE_LIMITS.maxQueued;
 export class BatchedReads {
   private batch: Batch | undefined;
   private unanswered = 0;
-  private mayBatch = true;
   private readonly replySize = new ReplySize();
 
   constructor(private readonly connection: RedisConnection) {}
@@ -113,7 +115,7 @@ export class BatchedReads {
    */
   get(valueKey: string): Promise<Buffer | null> {
     const { connection } = this;
-    if (!connection.isBusy || connection.isCluster || !this.mayBatch) {
+    if (!connection.isBusy || connection.isCluster || !MGET.maySend(connection)) {
       return this.getAlone(valueKey);
     }
     if (this.unanswered >= MOST_READS) {
@@ -181,31 +183,27 @@ export class BatchedReads {
     const { connection, replySize } = this;
     const [first] = valueKeys;
     const cost = { replyBytes: replySize.expectedBytes * valueKeys.length, isPiece };
-    if (!this.mayBatch) {
-      return connection.request('GET', first, () => readEach(valueKeys), cost);
-    }
-    try {
-      // The client of a cluster routes each command to a node, but does not split the keys of one command by node.
-      const found = await connection.request(
-        'MGET',
-        first,
-        () => (connection.isCluster ? readEach(valueKeys) : readTogether(valueKeys)),
-        cost,
-      );
-      replySize.learn(found);
-      return found;
-    } catch (error) {
-      if (error instanceof TierReplyError && (error.reply === 'NOPERM' || error.isRefusal)) {
-        this.mayBatch = false; // the ACL allows `GET` alone
-        return this.getMany(valueKeys, isPiece);
-      }
-      throw error;
-    }
+    const maySend = MGET.maySend(connection);
+    // The client of a cluster routes each command to a node, but does not split the keys of one command by node.
+    const reading = maySend && !connection.isCluster ? this.together(valueKeys) : readEach(valueKeys);
+    const found = await connection.request(maySend ? 'MGET' : 'GET', first, () => reading, cost);
+    replySize.learn(found);
+    return found;
   }
-}
 
-function readTogether(valueKeys: readonly string[]): Request<Found> {
-  return { commands: [['mget', ...valueKeys]], resultOf: (outcomes) => requireAll(outcomes)[0] as Found };
+  private together(valueKeys: readonly string[]): Request<Found> {
+    const reading: Request<Found> = {
+      commands: [['mget', ...valueKeys]],
+      resultOf: (outcomes) => requireAll(outcomes)[0] as Found,
+    };
+    return orElse(reading, (failure) => {
+      if (isForbidden(failure)) {
+        MGET.forbid(this.connection);
+        return readEach(valueKeys);
+      }
+      return undefined;
+    });
+  }
 }
 
 function readEach(valueKeys: readonly string[]): Request<Found> {

@@ -38,6 +38,37 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError' && REFUSALS.test(reasonOf(error, error.message));
 }
 
+/** The first words of refusals that last until rights are granted: `ERR` is a command that the server does not have. */
+const UNTIL_GRANTED: ReadonlySet<string> = new Set(['NOPERM', 'ERR']);
+
+/** Whether an error says that this user may not run the command, or that the server does not have it. */
+export function isForbidden(error: unknown): boolean {
+  return error instanceof TierReplyError
+    ? error.isRefusal && UNTIL_GRANTED.has(error.reply)
+    : isRefusal(error) && UNTIL_GRANTED.has(outageReason(error));
+}
+
+/** How long a forbidden command is not sent, in milliseconds. */
+const FORBIDDEN_MS = 60_000;
+
+/**
+ * A command that the cache can replace by others, or do without. Where it is forbidden it is not sent for a minute, and
+ * then tried again: the right to it may have been granted.
+ */
+export class DispensableCommand {
+  private readonly forbiddenUntilMs = new WeakMap<object, number>();
+
+  /** @param place the client, or the connection, on which the command is sent */
+  maySend(place: object): boolean {
+    const untilMs = this.forbiddenUntilMs.get(place);
+    return untilMs === undefined || performance.now() >= untilMs;
+  }
+
+  forbid(place: object): void {
+    this.forbiddenUntilMs.set(place, performance.now() + FORBIDDEN_MS);
+  }
+}
+
 /**
  * Whether a server that answers this serves no command on a key for now: it reads its data, runs a script without end,
  * or is a replica that has lost its master and returns no old data.
@@ -164,13 +195,17 @@ function causeIn(message: string): string {
   return /Command timed out$|^timeout$/.test(message) ? 'timeout' : VAGUE_REASON;
 }
 
+/** Begins the reply to an `EXEC` that was refused itself (since Redis 6.2). The cause follows. */
+const ABORTED = 'EXECABORT Transaction discarded because of: ';
+
 /**
  * The message with the cause. A transaction that was aborted reports only that; the cause is in the reply to the
  * command that was refused.
  */
 function reasonOf(error: unknown, message: string): string {
   const { previousErrors } = error as { previousErrors?: readonly Error[] };
-  return previousErrors?.[0]?.message ?? message;
+  const reason = previousErrors?.[0]?.message ?? message;
+  return reason.startsWith(ABORTED) ? reason.slice(ABORTED.length) : reason;
 }
 
 /** The error word of a reply: `OOM command not allowed ...` is `OOM`; a reply without such a word is `ERR`. */

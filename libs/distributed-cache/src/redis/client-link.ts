@@ -1,7 +1,15 @@
 import { redisStore } from 'cache-manager-ioredis-yet';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
-import { ConnectionFault, isOfAllSentinels, isTelling, outageReason, VAGUE_REASON } from './client-errors.js';
 import {
+  ConnectionFault,
+  isForbidden,
+  isOfAllSentinels,
+  isTelling,
+  outageReason,
+  VAGUE_REASON,
+} from './client-errors.js';
+import {
+  CHECK_KEY_END,
   clusterClientOptions,
   clusterOptionsLike,
   CONNECT_ATTEMPT_MS,
@@ -12,6 +20,7 @@ import {
   type ConnectionSettings,
 } from './client-options.js';
 import { followCredentials, shareCredentials, withClusterCredentials, withCredentials } from './credentials.js';
+import { withinTime } from './deadline.js';
 import {
   destroySocketOf,
   endClient,
@@ -56,6 +65,7 @@ export class ClientLink {
   private reopenTimer: NodeJS.Timeout | undefined;
   /** Attempts in a row that ended with an error of a server that was reached, such as a refused login. */
   private refusedAttempts = 0;
+  private isLookingForMaster = false;
   private isClosed = false;
   private readonly clientListeners: readonly (readonly [event: string, listener: (argument?: unknown) => void])[] = [
     ['error', (error) => this.noteFault(error)],
@@ -130,17 +140,40 @@ export class ClientLink {
     }
   }
 
-  /** A reply after which the client reconnects (`READONLY`) is the reason for the loss of its connection. */
-  private noteReconnections({ options }: RedisClient): void {
-    const { reconnectOnError } = options as RedisOptions;
-    if (reconnectOnError !== undefined && reconnectOnError !== null) {
-      (options as RedisOptions).reconnectOnError = (error) => {
-        const decision = reconnectOnError(error);
-        if (decision !== false) {
-          this.fault.note(error);
-        }
-        return decision;
-      };
+  /**
+   * A reply after which the client reconnects is the reason for the loss of its connection. A replica (`READONLY`)
+   * answers reads and sends messages, and it may stay a replica: its connection is left only for a master.
+   */
+  private noteReconnections(client: RedisClient): void {
+    const options = client.options as RedisOptions;
+    const { reconnectOnError } = options;
+    if (isCluster(client) || reconnectOnError === undefined || reconnectOnError === null) {
+      return;
+    }
+    options.reconnectOnError = (error) => {
+      const decision = reconnectOnError(error);
+      const key = decision === true && error.message.startsWith('READONLY') ? keyOfRefused(error) : undefined;
+      if (key !== undefined) {
+        void this.moveToMaster(client, key, error);
+        return false;
+      }
+      if (decision !== false) {
+        this.fault.note(error);
+      }
+      return decision;
+    };
+  }
+
+  private async moveToMaster(client: Redis, key: string, refusal: Error): Promise<void> {
+    const { stream } = client;
+    if (!this.isLookingForMaster) {
+      this.isLookingForMaster = true;
+      const isFound = await reachesMaster(client, `${key}${CHECK_KEY_END}`);
+      this.isLookingForMaster = false;
+      if (isFound && !this.isClosed && client.stream === stream) {
+        this.fault.note(refusal);
+        destroySocketOf(client);
+      }
     }
   }
 
@@ -261,6 +294,40 @@ function duplicateOf(client: RedisClient, commandTimeoutMs: number): RedisClient
   const duplicate = client.duplicate(singleOptionsLike(client.options, commandTimeoutMs));
   followCredentials(duplicate.options, () => client.options);
   return duplicate;
+}
+
+/** The key of a command that was refused; `undefined` for one that has none. */
+function keyOfRefused({
+  command,
+}: Error & { readonly command?: { name: string; args: unknown[] } }): string | undefined {
+  const key = command?.name.toLowerCase().startsWith('eval') === true ? command.args[2] : command?.args[0];
+  return typeof key === 'string' || Buffer.isBuffer(key) ? key.toString() : undefined;
+}
+
+/**
+ * Whether a new connection, to the same address or to the master that Sentinels name, reaches a server that accepts
+ * writes. Never rejects.
+ * @param key is not created
+ */
+async function reachesMaster(source: Redis, key: string): Promise<boolean> {
+  const other = source.duplicate({
+    lazyConnect: true,
+    retryStrategy: () => null,
+    reconnectOnError: null,
+    enableReadyCheck: false,
+    disableClientInfo: true,
+    failoverDetector: false,
+  });
+  followCredentials(other.options, () => source.options);
+  shareCredentials(other, source);
+  other.on('error', () => {});
+  const asking = other
+    .connect()
+    .then(() => other.call('set', [key, '', 'XX', 'PX', '1']))
+    .then(() => true, isForbidden); // without the right to SET, only a reconnection can tell
+  const isReached = await withinTime(asking, 2 * CONNECT_ATTEMPT_MS, false, false);
+  endClient(other);
+  return isReached;
 }
 
 /**

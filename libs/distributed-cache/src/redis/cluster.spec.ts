@@ -110,6 +110,37 @@ describe('a cache over a Redis Cluster', () => {
     });
   });
 
+  it('stores and deletes for a user without transactions, and uses them once they are granted', async () => {
+    const onAll = (...rules: readonly string[]): Promise<unknown> =>
+      Promise.all(group.masters.map((master) => master.command('ACL', 'SETUSER', 'single', ...rules)));
+    await onAll('on', '>secret', '~*', '&*', '+@all', '-multi', '-exec');
+    const { keyPrefix, deadlineMs } = options();
+    const cluster = { nodes: group.addresses, options: { username: 'single', password: 'secret' } };
+    const all = cacheForTest({ redis: { cluster }, keyPrefix, deadlineMs });
+    const cache = all.getCache('users');
+    const changeAll = async (): Promise<void> => {
+      expect(await Promise.all(KEYS.map((key) => cache.set(key, key)))).toEqual(KEYS.map(() => true));
+      expect(await Promise.all(KEYS.map((key) => cache.delete(key)))).toEqual(KEYS.map(() => true));
+    };
+    await changeAll();
+    expect(await all.healthCheck()).toMatchObject({ status: 'up', redis: { journalLength: 0 } });
+    await onAll('+multi', '+exec');
+    const nowMs = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs() + 60_000);
+    const transactions = async (): Promise<number> => {
+      const stats = await Promise.all(group.masters.map((master) => master.command('INFO', 'commandstats')));
+      return stats.reduce<number>(
+        (sum, text) => sum + Number(/cmdstat_exec:calls=(\d+)/.exec(String(text))?.[1] ?? 0),
+        0,
+      );
+    };
+    const before = await transactions();
+    await vi.waitFor(async () => {
+      await changeAll();
+      expect(await transactions()).toBeGreaterThan(before + KEYS.length);
+    });
+  });
+
   it('uses a client that is handed in, and does not close it', async () => {
     const client = new Cluster(group.addresses);
     onTestFinished(() => client.disconnect());

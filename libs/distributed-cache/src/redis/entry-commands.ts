@@ -1,7 +1,7 @@
 import type { SealedEntry } from '../codec/index.js';
 import { type EntryKeys, sidecarKeyOf } from '../keys/index.js';
 import { isCluster, type RedisClient, inOneWrite } from './redis-client.js';
-import { isRefusal, outageReason, refusedCommand } from './client-errors.js';
+import { DispensableCommand, isForbidden, outageReason, refusedCommand } from './client-errors.js';
 import {
   isDirect,
   orElse,
@@ -149,8 +149,8 @@ export async function dropEntries(
   return (await Promise.all(parts)).flat();
 }
 
-/** Clients whose user or server has no UNLINK: DEL does the same, and frees the memory at once. */
-const clientsWithoutUnlink = new WeakSet<RedisClient>();
+/** `DEL` does the same, and frees the memory at once. */
+const UNLINK = new DispensableCommand();
 
 /**
  * KEYS values, then their leases and fills; ARGV number of values. Returns for each value the number of keys removed.
@@ -170,7 +170,7 @@ function drop(client: RedisClient, part: readonly EntryKeys[], holdOffMs?: numbe
   // remedy: deletion-ends-lease
   const others = part.flatMap(({ leaseKey, fillKey }) => [leaseKey, fillKey]);
   const heldLeases = holdOffMs === undefined ? [] : part.map(({ leaseKey }) => leaseKey);
-  const remove = clientsWithoutUnlink.has(client) ? 'del' : 'unlink';
+  const remove = UNLINK.maySend(client) ? 'unlink' : 'del';
   const dropping: Request<boolean[]> = {
     commands: [
       ['del', ...others],
@@ -184,12 +184,11 @@ function drop(client: RedisClient, part: readonly EntryKeys[], holdOffMs?: numbe
     },
   };
   return orElse(dropping, (failure) => {
-    const isFull = outageReason(failure) === 'OOM';
-    if (remove === 'unlink' && !isFull && refusedCommand(failure) === 'UNLINK' && isRefusal(failure)) {
-      clientsWithoutUnlink.add(client);
+    if (remove === 'unlink' && refusedCommand(failure) === 'UNLINK' && isForbidden(failure)) {
+      UNLINK.forbid(client);
       return drop(client, part, holdOffMs);
     }
-    return isFull ? dropFromFull(client, values, others) : undefined;
+    return outageReason(failure) === 'OOM' ? dropFromFull(client, values, others) : undefined;
   });
 }
 

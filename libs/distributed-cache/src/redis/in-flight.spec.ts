@@ -397,8 +397,10 @@ describe('InFlight', () => {
     const start = vi.fn(NEVER);
     await expect(track('GET', start)).rejects.toThrow(new TierUnavailableError('GET', 'overloaded'));
     expect(start).not.toHaveBeenCalled();
+    const piece = inFlight.track('SET', async () => 'stored', { isPiece: true }); // it stands for many keys
     expect(waiting.map(({ isPending }) => isPending)).toEqual([true, true, true]);
     await advance(2 * DEADLINE_MS + 4);
+    expect(await piece).toBe('stored');
     expect(inFlight.size).toBe(0);
     expect(await track('GET', () => Promise.resolve(1))).toBe(1);
   });

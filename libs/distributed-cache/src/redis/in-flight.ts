@@ -87,6 +87,8 @@ export interface InFlightOptions {
   readonly deadlineClock?: DeadlineClock;
   /** Default: see {@link QUEUE_LIMITS}. */
   readonly limits?: QueueLimits;
+  /** How many operations may be sent at first. Default: as `SendWindow` has it. */
+  readonly firstWindow?: number;
   /**
    * Starts to measure: the result says, when called, which part of the time since then this process has worked, 0 to 1.
    */
@@ -138,7 +140,7 @@ export class InFlight {
 
   constructor(private readonly options: InFlightOptions) {
     const { nowMs, deadlineClock = new DeadlineClock(nowMs, options.deadlineMs), limits = QUEUE_LIMITS } = options;
-    this.window = new SendWindow(limits.maxSent, options.deadlineMs);
+    this.window = new SendWindow(limits.maxSent, options.deadlineMs, options.firstWindow);
     this.queue = new SendQueue(limits, (operation) => this.begin(operation), this.window, deadlineClock);
   }
 

@@ -11,7 +11,7 @@ export { ReplicaGuard } from './replica-guard.js';
 export type { EntryToStore, InspectedEntry, RedisEntry, Sealing } from './stored-entry.js';
 export { RedisTier } from './redis-tier.js';
 export { checkPermissions, probeScripts, type Refusal } from './refusals.js';
-export { isRefusal } from './client-errors.js';
+export { DispensableCommand, isForbidden, isRefusal } from './client-errors.js';
 export { probeTransactions } from './send.js';
 export { InvalidationGroup } from './invalidation-group.js';
 export {

@@ -4,7 +4,7 @@ import { afterThisTurn } from './deadline.js';
 import { textIn } from './entry-commands.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
-import { outageReason, toTierError } from './client-errors.js';
+import { DispensableCommand, outageReason, toTierError } from './client-errors.js';
 import {
   isDirect,
   observed,
@@ -181,8 +181,8 @@ function readWithoutLease({ valueKey, leaseKey }: EntryKeys, refusal: TierReplyE
   };
 }
 
-/** Clients whose server has no `SET NX GET`: those before Redis 7.0. */
-const clientsWithoutSetGet = new WeakSet<RedisClient>();
+/** `SET` with `NX` and `GET`, which servers before Redis 7.0 do not have. */
+const SET_NX_GET = new DispensableCommand();
 
 /**
  * Acquires a lease, as {@link acquireByScript} does, without a script, which would cost the server more than everything
@@ -190,7 +190,7 @@ const clientsWithoutSetGet = new WeakSet<RedisClient>();
  * change in between ends the lease, or is the fill of its owner.
  */
 export function acquire(client: RedisClient, keys: EntryKeys, token: string, leaseMs: number): Request<LeaseAttempt> {
-  if (clientsWithoutSetGet.has(client)) {
+  if (!SET_NX_GET.maySend(client)) {
     return acquireByScript(client, keys, token, leaseMs);
   }
   const acquiring: Request<LeaseAttempt> = {
@@ -205,7 +205,7 @@ export function acquire(client: RedisClient, keys: EntryKeys, token: string, lea
   };
   return orElse(acquiring, (failure) => {
     if (outageReason(failure) === 'ERR') {
-      clientsWithoutSetGet.add(client);
+      SET_NX_GET.forbid(client);
       return acquireByScript(client, keys, token, leaseMs);
     }
     const refusal = refusalIn(failure);

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { outageReason, UnusableConnectionError } from './client-errors.js';
 import { withinTime } from './deadline.js';
-import { isCluster, type RedisClient } from './redis-client.js';
+import { destroySocketOf, hasOtherMaster, isCluster, type RedisClient } from './redis-client.js';
 import { allowDirect } from './send.js';
 import type { ServerClock } from './server-clock.js';
 import { writeCommand } from './wire-command.js';
@@ -12,6 +12,10 @@ import { writeCommand } from './wire-command.js';
  */
 export async function requireAnswers(client: RedisClient, clock: ServerClock): Promise<void> {
   await Promise.all([requireDatabase(client), clock.learnFrom(client), checkDirect(client, ping)]);
+  if (await hasOtherMaster(client)) {
+    destroySocketOf(client);
+    throw new UnusableConnectionError('failover');
+  }
 }
 
 /**

@@ -219,6 +219,26 @@ interface Connector {
    * none.
    */
   connectToSentinel?(endpoint: unknown, options?: RedisOptions): Redis;
+  /** Asks a Sentinel for the master. */
+  resolve?(endpoint: unknown): Promise<Address | null>;
+  disconnect?(): void;
+  readonly stream?: { destroy(): void } | null;
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** For a client with Sentinels, whether they name another master than the one that it has connected to last. */
+const failoverChecks = new WeakMap<Redis, () => Promise<boolean>>();
+
+/**
+ * Whether the Sentinels name another master than the one that this client is connected to. The first answer of a
+ * Sentinel counts; without an answer, or without Sentinels, the result is false. Never rejects.
+ */
+export async function hasOtherMaster(client: RedisClient): Promise<boolean> {
+  return isCluster(client) ? false : (await failoverChecks.get(client)?.()) === true;
 }
 
 function watchConnector(client: Redis, watcher: ConnectingWatcher): void {
@@ -241,14 +261,46 @@ function watchConnector(client: Redis, watcher: ConnectingWatcher): void {
     connector.connectToSentinel = (endpoint, options) => {
       const sentinel = connectToSentinel(endpoint, options ?? { lazyConnect: true });
       if (options === undefined) {
-        watchSideConnection(sentinel, watcher);
+        if (client.status !== 'ready') {
+          watchSideConnection(sentinel, watcher); // otherwise only asked whether there was a failover
+        }
       } else {
         sentinel.on('error', () => {}); // this connection reconnects by itself
         watchLogin(sentinel, watcher);
       }
       return sentinel;
     };
+    watchFailover(client, connector);
   }
+}
+
+/**
+ * A former master must not be heard after a failover: one that was frozen answers from the past. The client itself would
+ * go on reading from it for `disconnectTimeout`, and it does not receive the message about a failover that happens
+ * between the answer of the Sentinel and its subscription.
+ */
+function watchFailover(client: Redis, connector: Connector): void {
+  const disconnect = connector.disconnect?.bind(connector);
+  const resolve = connector.resolve?.bind(connector);
+  if (resolve === undefined) {
+    return;
+  }
+  connector.disconnect = () => {
+    disconnect?.();
+    connector.stream?.destroy();
+  };
+  let master: Address | null = null;
+  connector.resolve = async (endpoint) => (master = await resolve(endpoint));
+  failoverChecks.set(client, async () => {
+    const asking = (client.options.sentinels ?? []).map(async (endpoint) => {
+      const named = await resolve(endpoint);
+      if (named === null) {
+        throw new Error('it knows no such master');
+      }
+      return named.host !== master?.host || named.port !== master.port;
+    });
+    return Promise.any(asking).catch(() => false);
+  });
 }
 
 function watchSideConnection(client: Redis, watcher: ConnectingWatcher): void {

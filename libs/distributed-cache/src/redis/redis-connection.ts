@@ -313,8 +313,9 @@ class FirstAttempt {
 
   constructor(observer: HealthObserver, deadlineMs: number) {
     const nowMs = (): number => REAL_TIME.nowMs();
-    const limits = { ...QUEUE_LIMITS, maxSent: QUEUE_LIMITS.maxQueued, maxQueued: 0 };
-    this.operations = new InFlight({ observer, deadlineMs, nowMs, limits });
+    const { maxQueued: most } = QUEUE_LIMITS;
+    const limits = { ...QUEUE_LIMITS, maxSent: most, maxQueued: 0 }; // all of them wait for one event
+    this.operations = new InFlight({ observer, deadlineMs, nowMs, limits, firstWindow: most });
   }
 
   get state(): 'idle' | 'connecting' | 'down' {

@@ -277,9 +277,10 @@ export class RedisTier {
   }
 
   /** Stores `stamp` if there is none. @returns the stamp that is there now, this one or an earlier one */
-  async createStamp(stampKey: string, stamp: string, lifeMs?: number): Promise<string> {
-    const isOurs = await this.request('SETNX', stampKey, () => createStamp(stampKey, stamp, lifeMs));
-    return isOurs ? stamp : ((await this.readStamp(stampKey)) ?? this.createStamp(stampKey, stamp, lifeMs));
+  async createStamp(stampKey: string, stamp: string, lifeMs?: number, isPiece = false): Promise<string> {
+    const isOurs = await this.request('SETNX', stampKey, () => createStamp(stampKey, stamp, lifeMs), { isPiece });
+    const present = isOurs ? stamp : await this.readStamp(stampKey, isPiece);
+    return present ?? this.createStamp(stampKey, stamp, lifeMs, isPiece);
   }
 
   replaceStamp(stampKey: string, stamp: string, lifeMs?: number): Promise<void> {
@@ -287,8 +288,8 @@ export class RedisTier {
     return this.request('STAMP', stampKey, () => putStamp(stampKey, stamp, lifeMs));
   }
 
-  readStampLife(stampKey: string): Promise<StoredStamp | undefined> {
-    return this.connection.request('GET', stampKey, () => readStampLife(stampKey));
+  readStampLife(stampKey: string, isPiece = false): Promise<StoredStamp | undefined> {
+    return this.connection.request('GET', stampKey, () => readStampLife(stampKey), { isPiece });
   }
 
   /**

@@ -126,8 +126,9 @@ export class SendWindow {
   constructor(
     private readonly most: number,
     private readonly deadlineMs: number,
+    first = FIRST_WINDOW,
   ) {
-    this.current = Math.min(FIRST_WINDOW, most);
+    this.current = Math.min(first, most);
   }
 
   get size(): number {
@@ -180,11 +181,14 @@ export class SendQueue<Operation extends Queued> {
     return this.urgent.size + this.others.size;
   }
 
-  /** Whether this operation may neither be sent nor wait. */
-  isFullFor({ bytes = 0, replyBytes = 0 }: SendCost): boolean {
+  /**
+   * Whether this operation may neither be sent nor wait. Pieces of batches are few, and each stands for many keys: their
+   * number is not limited.
+   */
+  isFullFor({ bytes = 0, replyBytes = 0, isPiece = false }: SendCost): boolean {
     const { maxQueued, maxQueuedBytes } = this.limits;
     const mustWait = this.size > 0 || !this.hasRoom(bytes + replyBytes);
-    return mustWait && (this.size >= maxQueued || this.queuedBytes + bytes > maxQueuedBytes);
+    return mustWait && ((this.size >= maxQueued && !isPiece) || this.queuedBytes + bytes > maxQueuedBytes);
   }
 
   /** Sends the operation, now or when its turn comes. */

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
 import { checkDirect } from './ready-check.js';
 import { destroySocketOf } from './redis-client.js';
-import { isDirect, requireAll, sendRequest, senderOf, type Command, type Outcomes } from './send.js';
+import { isDirect, probeTransactions, requireAll, sendRequest, senderOf, type Command, type Outcomes } from './send.js';
 
 /**
  * A connection of the cache (which queues and sends nothing twice), or one of the application that pipelines its
@@ -146,6 +146,25 @@ describe.each(CLIENTS)('a transaction over %s', (_name, options, isSentDirectly)
     await client.config('SET', 'maxmemory', '0');
     expect(await client.get('kept')).toBe('x');
   });
+
+  it.each(['-multi', '-exec', '-@transaction'])(
+    'is carried out command by command for a user with %s, again and again',
+    async (right) => {
+      const server = await ownRedis();
+      const client = await connected(server.url, options);
+      await server.command('ACL', 'SETUSER', 'default', right);
+      await probeTransactions(client);
+      for (let time = 1; time <= 3; time++) {
+        expect(
+          await transact(client, [
+            ['incr', 'one'],
+            ['incr', 'other'],
+          ]),
+        ).toEqual([time, time]);
+        expect(await client.get('one')).toBe(String(time));
+      }
+    },
+  );
 
   it('rejects with the first error among the answers', async () => {
     const { url, keyPrefix } = redisForTest();

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { connectionOf, destroySocketOf, inOneWrite, type RedisClient } from './redis-client.js';
-import { isRefusal, outageReason, UnusableConnectionError } from './client-errors.js';
+import { DispensableCommand, isForbidden, refusedCommand, UnusableConnectionError } from './client-errors.js';
 import { writeCommand, type Command, type ReplyListener } from './wire-command.js';
 
 export type { Command, ReplyListener } from './wire-command.js';
@@ -50,18 +50,19 @@ export function viaPromise<Result>(send: (client: RedisClient) => Promise<Result
   };
 }
 
-/**
- * Sends commands in their wire form, written by {@link writeCommand}: a promise and a timer of the client for each
- * command would cost a hit in Redis more than the read of its entry. Only for clients that {@link allowDirect} has
- * named.
- *
- * Transactions are written in one system call. The client's own transactions cost several times the processor time of
- * the commands in them.
- */
-class DirectSender implements Sender {
+/** `MULTI` and `EXEC`: without them the commands of a transaction are sent one by one. */
+const TRANSACTIONS = new DispensableCommand();
+
+/** Whether a transaction is still open after this reply to its `EXEC`. A server since Redis 6.2 ends one that it aborts. */
+function isLeftOpen(executed: unknown): boolean {
+  return isForbidden(executed) && !(executed as Error).message.startsWith('EXECABORT');
+}
+
+/** What both implementations have in common: they do without transactions where those are forbidden. */
+abstract class TransactionSender<Client extends RedisClient> implements Sender {
   private mayTransact = true;
 
-  constructor(private readonly client: Redis) {}
+  constructor(protected readonly client: Client) {}
 
   execute(
     commands: readonly Command[],
@@ -73,23 +74,63 @@ class DirectSender implements Sender {
     } else if (this.mayTransact) {
       this.transact(commands, onAnswered);
     } else {
-      this.send(commands, (outcomes) => onAnswered(outcomes.map(textOf)));
+      this.sendSingly(commands, onAnswered);
+      if (TRANSACTIONS.maySend(this.client)) {
+        void this.tryAgain();
+      }
     }
   }
 
-  /** @throws UnusableConnectionError after a transaction that could be neither executed nor discarded */
-  async probeTransactions(): Promise<void> {
+  /**
+   * Finds out whether this user may run transactions, before any other command is sent on the connection.
+   * @throws UnusableConnectionError after a transaction that could be neither executed nor discarded
+   */
+  abstract probeTransactions(): Promise<void>;
+
+  protected abstract send(commands: readonly Command[], onAnswered: (outcomes: Outcomes) => void): void;
+
+  protected abstract transact(commands: readonly Command[], onAnswered: (outcomes: Outcomes) => void): void;
+
+  /** As {@link probeTransactions}, while other commands are sent, which must not become part of the transaction. */
+  protected abstract tryAgain(): Promise<void>;
+
+  protected sendSingly(commands: readonly Command[], onAnswered: (outcomes: Outcomes) => void): void {
+    this.send(commands, (outcomes) => onAnswered(outcomes.map(textOf)));
+  }
+
+  /** @param failures the errors of the commands of an empty transaction */
+  protected learn(...failures: readonly unknown[]): void {
+    this.mayTransact = !failures.some(isForbidden);
     if (!this.mayTransact) {
-      return;
+      TRANSACTIONS.forbid(this.client);
     }
+  }
+}
+
+/**
+ * Sends commands in their wire form, written by {@link writeCommand}: a promise and a timer of the client for each
+ * command would cost a hit in Redis more than the read of its entry. Only for clients that {@link allowDirect} has
+ * named.
+ *
+ * Transactions are written in one system call. The client's own transactions cost several times the processor time of
+ * the commands in them.
+ */
+class DirectSender extends TransactionSender<Redis> {
+  async probeTransactions(): Promise<void> {
     const [begun, executed] = await this.outcomesOf([['multi'], ['exec']]);
-    if (!isRefusal(begun) && !isRefusal(executed)) {
-      return;
-    }
-    this.mayTransact = false;
-    if (!isRefusal(begun) && isRefusal((await this.outcomesOf([['discard']]))[0])) {
+    this.learn(begun, executed);
+    if (!isForbidden(begun) && isLeftOpen(executed) && isForbidden((await this.outcomesOf([['discard']]))[0])) {
       destroySocketOf(this.client); // the server would queue every command from now on
       throw new UnusableConnectionError('NOPERM');
+    }
+  }
+
+  protected async tryAgain(): Promise<void> {
+    TRANSACTIONS.forbid(this.client); // one attempt at a time
+    const [begun, executed, discarded] = await this.outcomesOf([['multi'], ['exec'], ['discard']]);
+    this.learn(begun, executed);
+    if (!isForbidden(begun) && isLeftOpen(executed) && isForbidden(discarded)) {
+      destroySocketOf(this.client);
     }
   }
 
@@ -97,7 +138,7 @@ class DirectSender implements Sender {
     return new Promise((resolve) => this.send(commands, resolve));
   }
 
-  private send(commands: readonly Command[], onAnswered: (outcomes: Outcomes) => void): void {
+  protected send(commands: readonly Command[], onAnswered: (outcomes: Outcomes) => void): void {
     const { client } = this;
     const outcomes: unknown[] = [];
     let unanswered = commands.length;
@@ -119,15 +160,21 @@ class DirectSender implements Sender {
   }
 
   /** No other command of this client can come between those of the transaction: they are sent without a pause. */
-  private transact(commands: readonly Command[], onAnswered: (outcomes: Outcomes) => void): void {
+  protected transact(commands: readonly Command[], onAnswered: (outcomes: Outcomes) => void): void {
     this.send([['multi'], ...commands, ['exec']], (outcomes) => {
       const [begun, executed] = [outcomes[0], outcomes.at(-1)];
       const queued = outcomes.slice(1, -1);
       if (!(executed instanceof Error)) {
         onAnswered(Array.isArray(executed) ? executed.map(textOf) : []);
-      } else if (isRefusal(begun) && outageReason(begun) !== 'OOM') {
-        this.mayTransact = false;
+      } else if (isForbidden(begun)) {
+        this.learn(begun);
         onAnswered(queued.map(textOf)); // the right was taken away: each command was executed on its own
+      } else if (isForbidden(executed) && !queued.some((outcome) => outcome instanceof Error)) {
+        this.learn(executed);
+        if (isLeftOpen(executed)) {
+          destroySocketOf(this.client); // the commands that follow are queued, and not executed
+        }
+        this.sendSingly(commands, onAnswered); // none was executed
       } else {
         // EXECABORT says only that some command was refused.
         const reason = queued.find((outcome) => outcome instanceof Error) ?? executed;
@@ -142,19 +189,36 @@ class DirectSender implements Sender {
  * that pipelines by itself or sends again what was cut off. Such a client does not recognize a transaction in wire
  * form, and would send the rest of it again.
  */
-class ClientSender implements Sender {
-  constructor(private readonly client: RedisClient) {}
-
-  execute(
-    commands: readonly Command[],
-    { atomic = false }: { readonly atomic?: boolean | undefined },
-    onAnswered: (outcomes: Outcomes) => void,
-  ): void {
-    void (atomic ? this.transact(commands) : this.send(commands)).then(onAnswered);
+class ClientSender extends TransactionSender<RedisClient> {
+  async probeTransactions(): Promise<void> {
+    this.learn(
+      await this.client
+        .multi()
+        .exec()
+        .catch((error: unknown) => error),
+    );
   }
 
-  private send(commands: readonly Command[]): Promise<Outcomes> {
-    return Promise.all(inOneWrite(this.client, () => commands.map((command) => this.call(command).catch(asOutcome))));
+  protected tryAgain(): Promise<void> {
+    TRANSACTIONS.forbid(this.client); // one attempt at a time
+    return this.probeTransactions(); // the client keeps the commands of a transaction together
+  }
+
+  protected send(commands: readonly Command[], onAnswered: (outcomes: Outcomes) => void): void {
+    const sending = inOneWrite(this.client, () => commands.map((command) => this.call(command).catch(asOutcome)));
+    void Promise.all(sending).then(onAnswered);
+  }
+
+  protected transact(commands: readonly Command[], onAnswered: (outcomes: Outcomes) => void): void {
+    this.run(commands).then(onAnswered, (error: unknown) => {
+      if (isForbidden(error) && isOfTransactions(error)) {
+        this.learn(error);
+        this.sendSingly(commands, onAnswered); // the server may have executed each of them, and the client drops its answers
+      } else {
+        const reason = asOutcome(error);
+        onAnswered(commands.map(() => reason));
+      }
+    });
   }
 
   /** `callBuffer` would be shorter, but loses the name of the command on a client that pipelines by itself. */
@@ -162,27 +226,27 @@ class ClientSender implements Sender {
     return (this.client as unknown as ClientMethods)[`${name}Buffer`]?.(...args);
   }
 
-  private async transact(commands: readonly Command[]): Promise<Outcomes> {
-    try {
-      const transaction = this.client.multi();
-      for (const [name, ...args] of commands) {
-        transaction.call(name, args);
-      }
-      const results = (await transaction.exec()) ?? [];
-      return results.map(([error, reply]) => error ?? reply);
-    } catch (error) {
-      const reason = asOutcome(error);
-      return commands.map(() => reason);
+  private async run(commands: readonly Command[]): Promise<Outcomes> {
+    const transaction = this.client.multi();
+    for (const [name, ...args] of commands) {
+      transaction.call(name, args);
     }
+    const results = (await transaction.exec()) ?? [];
+    return results.map(([error, reply]) => error ?? reply);
   }
+}
+
+function isOfTransactions(failure: unknown): boolean {
+  const command = refusedCommand(failure);
+  return command === 'MULTI' || command === 'EXEC';
 }
 
 type ClientMethods = Readonly<Record<string, ((...args: readonly unknown[]) => Promise<unknown>) | undefined>>;
 
-const senders = new WeakMap<RedisClient, Sender>();
+const senders = new WeakMap<RedisClient, TransactionSender<RedisClient>>();
 
 /** The sender of this client: direct if {@link allowDirect} has been called, else by the client's own methods. */
-export function senderOf(client: RedisClient): Sender {
+export function senderOf(client: RedisClient): TransactionSender<RedisClient> {
   let sender = senders.get(client);
   if (sender === undefined) {
     sender = new ClientSender(client);
@@ -209,10 +273,7 @@ export function isDirect(client: RedisClient): boolean {
  * @throws UnusableConnectionError after a transaction that could be neither executed nor discarded
  */
 export async function probeTransactions(client: RedisClient): Promise<void> {
-  const sender = senderOf(client);
-  if (sender instanceof DirectSender) {
-    await sender.probeTransactions();
-  }
+  await senderOf(client).probeTransactions();
 }
 
 /** Sends a request and reports the result to the listener. If it fails, the request that it names instead is sent. */

@@ -298,7 +298,9 @@ export class ServerNode {
     const answering = requireAnswers(client, this.clock);
     let fault = await faultOf(answering, deadlineMs);
     if (fault === 'timeout' && this.bytesRead === bytesBefore && this.patienceMs > 0) {
-      await faultOf(answering, this.patienceMs);
+      const lateFault = await faultOf(answering, this.patienceMs);
+      // A server that was frozen answers late, once: the next question says whether it is slow.
+      fault = lateFault === undefined ? await faultOf(requireAnswers(client, this.clock), deadlineMs) : fault;
     }
     if (fault === undefined) {
       const preparing = this.prepare(client);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { REAL_TIME, withinDeadline } from './deadline.js';
 import { inOneWrite } from './redis-client.js';
-import { outageReason } from './client-errors.js';
+import { DispensableCommand, isForbidden, outageReason } from './client-errors.js';
 import type { ProcessTopics } from './process-topics.js';
 
 /*
@@ -40,6 +40,8 @@ const ARRIVAL_LIMIT_MS = 1000;
 
 /** Refused topics are tried again after this many heartbeats. */
 const CHECKS_PER_RETRY = 60;
+
+const GETREDIR = new DispensableCommand();
 
 /** The server answers a command with an error (it does not know it, or this user may not use it), or ignores it. */
 export class RefusedCommandError extends Error {
@@ -93,7 +95,6 @@ export class SignalPath {
   /** The subscriber's client id, or the question for it; valid for one socket. */
   private subscriberId: { readonly socket: unknown; readonly id: Promise<unknown> } | undefined;
   private subscriptions = 0;
-  private maySeeRedirection = true;
   /** Whether an invalidation message has ever arrived. */
   private hasReported = false;
   private nonces = 0;
@@ -170,7 +171,7 @@ export class SignalPath {
         return count === this.subscriptions; // compared before the reply to a later subscription is read
       });
       const questions = (): Promise<unknown>[] =>
-        isTracking && this.maySeeRedirection ? [this.requireRedirection()] : [];
+        isTracking && GETREDIR.maySend(this.source) ? [this.requireRedirection()] : [];
       const [areComplete] = await Promise.all([
         within(deadlineMs, resubscribing, 'the subscriber does not answer in time', onDoubt),
         isNonceSaved ? Promise.all(questions()) : this.proveAfter(questions, deadlineMs, onDoubt),
@@ -328,8 +329,10 @@ export class SignalPath {
     const asking = this.source.client('GETREDIR');
     const expected = await this.subscriberId?.id;
     const id = await asking.catch((error: unknown) => {
-      ignoreReply(error);
-      this.maySeeRedirection = false; // this user may not run it; the nonce and the subscriptions must be enough
+      ignoreReply(error); // the nonce and the subscriptions must be enough
+      if (isForbidden(error)) {
+        GETREDIR.forbid(this.source);
+      }
       return expected;
     });
     if (id !== expected) {

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { freePort } from '../../../../test/support/free-port.js';
 import { RedisServer } from '../../../../test/support/redis-server.js';
-import { ownRedis } from '../../../../test/support/redis-for-test.js';
+import { ownRedis, proxyTo } from '../../../../test/support/redis-for-test.js';
 import type { DistributedCacheOptions } from '../config/index.js';
 import type { AsyncCache, DistributedCache } from '../core/index.js';
 
@@ -76,6 +76,42 @@ describe('a Redis that has become a replica', () => {
     await server.command('REPLICAOF', 'NO', 'ONE');
     await vi.waitFor(async () => expect(await cache.set('changed', NEW)).toBe(true), { timeout: 5000, interval: 20 });
     await vi.waitFor(async () => expect(await other.get('changed')).toEqual(NEW));
+  });
+
+  it('keeps its connections and the entries of L1 for as long as it remains one, and is left for a master', async () => {
+    const [server, master] = await Promise.all([ownRedis(), ownRedis()]);
+    const proxy = await proxyTo(server);
+    const all = cacheForTest({ redis: { host: proxy.host, port: proxy.port } });
+    const cache = all.getCache('users');
+    const outage = vi.fn();
+    all.events.on('redisConnectionFailed', outage);
+    await vi.waitFor(async () => {
+      await cache.set('kept', OLD);
+      expect(await cache.lookup('kept')).toMatchObject({ tier: 'local' });
+    });
+    await server.command('REPLICAOF', server.host, await freePort());
+    const nowMs = performance.now.bind(performance);
+    let aheadMs = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs() + aheadMs);
+    const changeAndLook = async (key: string): Promise<void> => {
+      const { opened } = proxy;
+      aheadMs += 60_000; // the pause before it looks for a master again is over
+      expect(await cache.set(key, NEW)).toBe(false);
+      await vi.waitFor(() => expect(proxy.opened).toBeGreaterThan(opened));
+    };
+    for (const key of ['a', 'b', 'c']) {
+      await changeAndLook(key);
+      expect(await cache.lookup('kept')).toMatchObject({ tier: 'local', value: OLD });
+      const health = await all.healthCheck();
+      expect(health).toMatchObject({ status: 'degraded', redis: { invalidation: 'live' } });
+      expect(health.message).toContain('(READONLY): nothing is stored in Redis');
+    }
+    expect(outage).not.toHaveBeenCalled();
+    proxy.redirect(master.port);
+    await changeAndLook('d');
+    await vi.waitFor(async () => expect(await cache.set('e', NEW)).toBe(true));
+    expect(outage).toHaveBeenCalledWith(expect.objectContaining({ reason: 'READONLY' }));
+    expect(await master.command('EXISTS', 'cache:users:e')).toBe(1);
   });
 
   it('is healthy once it is a master again, without any write, and keeps its connection until then', async () => {
