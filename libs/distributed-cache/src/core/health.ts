@@ -14,6 +14,7 @@ const EFFECTS: Readonly<Record<string, string>> = {
   RENAME: 'no load is stored in Redis',
   PTTL: 'what other programs have written is not read',
   PUBLISH: 'changes are not announced to other processes',
+  DICTIONARY: 'values are compressed without a dictionary',
   WAIT: 'no set and no deletion is acknowledged (strict)',
 };
 

@@ -136,4 +136,4 @@ export {
   type TopOfAll,
 } from '../ops/index.js';
 export { type Found, type Lookup, type Miss } from './outcomes.js';
-export { CacheContext } from './vary-by.js';
+export { CacheContext, dictionaryError, sharesSecretDictionary } from './vary-by.js';
