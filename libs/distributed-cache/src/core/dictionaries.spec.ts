@@ -113,6 +113,21 @@ describe('the dictionary of a namespace', () => {
     expect(await pod.cache.get('probe')).toBe('loaded again');
   });
 
+  it('that Redis does not send in time delays a read by its deadline, and no longer', async () => {
+    const redis = redisForTest();
+    await trainedPod(redis);
+    const reader = await podOf(redis, { ...LEARNING, deadlineMs: 50 });
+    const connection = reader.all.redis?.connection ?? expect.fail('no Redis');
+    const request = connection.request.bind(connection);
+    const never = new Promise<never>(() => {});
+    vi.spyOn(connection, 'request').mockImplementation((operation, ...rest) =>
+      operation === 'DICTIONARY' ? never : request(operation, ...rest),
+    );
+    expect(await reader.cache.get('probe')).toBeUndefined();
+    expect(await reader.cache.getMany(['probe', 'missing'])).toEqual([undefined, undefined]);
+    expect(await reader.cache.getOrSet('probe', async () => 'loaded')).toBe('loaded');
+  });
+
   it('that Redis has lost is stored again within a minute by a process that has it', async () => {
     const redis = redisForTest();
     const pod = await trainedPod(redis);
