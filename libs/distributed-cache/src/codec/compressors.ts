@@ -143,15 +143,18 @@ const brotli = ofZlib(
   () => BROTLI_LEVEL,
 );
 
-/**
- * Raw deflate whose values may refer to what stands in a dictionary. It always has the best level: the preparation of
- * the dictionary takes longer than the work on a small value.
- */
+/** Below this size a dictionary takes more time than the value: a better level then costs nothing. */
+const BETTER_LEVEL_BELOW_BYTES = 1024;
+
+/** Raw deflate whose values may refer to what stands in a dictionary. */
 export function deflateWith(dictionary: Buffer): Compressor {
   return ofZlib(
     [zlib.deflateRawSync, promisify<Buffer, object, Buffer>(zlib.deflateRaw)],
     [zlib.inflateRawSync, promisify<Buffer, ZlibOptions, Buffer>(zlib.inflateRaw)],
-    (rawBytes) => ({ ...zlibLevel(rawBytes + dictionary.length), level: 6, dictionary }),
+    (rawBytes) => {
+      const level = rawBytes < BETTER_LEVEL_BELOW_BYTES ? 6 : 2;
+      return { ...zlibLevel(rawBytes + dictionary.length), level, dictionary };
+    },
     { dictionary },
   );
 }

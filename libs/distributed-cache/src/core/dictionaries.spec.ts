@@ -95,7 +95,7 @@ describe('the dictionary of a namespace', () => {
     const found = await Promise.all(Array.from({ length: 50 }, (_, index) => reader.cache.get(`user:${300 + index}`)));
     expect(found).toEqual(Array.from({ length: 50 }, (_, index) => userOf(300 + index)));
     expect(await reader.cache.getMany(['user:300', 'user:349'])).toEqual([userOf(300), userOf(349)]);
-    expect(request.mock.calls.filter(([operation]) => operation === 'DICTIONARY')).toHaveLength(1);
+    expect(request.mock.calls.filter(([operation]) => operation === 'GET DICTIONARY')).toHaveLength(1);
   });
 
   it.each([
@@ -121,7 +121,7 @@ describe('the dictionary of a namespace', () => {
     const request = connection.request.bind(connection);
     const never = new Promise<never>(() => {});
     vi.spyOn(connection, 'request').mockImplementation((operation, ...rest) =>
-      operation === 'DICTIONARY' ? never : request(operation, ...rest),
+      operation === 'GET DICTIONARY' ? never : request(operation, ...rest),
     );
     expect(await reader.cache.get('probe')).toBeUndefined();
     expect(await reader.cache.getMany(['probe', 'missing'])).toEqual([undefined, undefined]);
@@ -251,12 +251,16 @@ describe('the dictionary of a namespace', () => {
 });
 
 describe('a user without rights to the keys of dictionaries', () => {
-  it('stores values without a dictionary; health names it, and it is told once', async () => {
+  it.each([
+    ['any access', ['~cache:users:*', '~cache:{cache:users:[^#]*']],
+    ['writing', ['~cache:users:*', '~cache:{cache:users:[^#]*', '%R~cache:*']],
+  ])('of %s stores values without; health names it until it is granted, and it is told once', async (_what, keys) => {
     const server = await ownRedis();
-    const rights = ['~cache:users:*', '~cache:{cache:users:[^#]*', '&*', '+@all'];
+    const rights = [...keys, '&*', '+@all'];
     await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', ...rights);
     const login = { host: '127.0.0.1', port: server.port, username: 'app', password: 'secret' };
-    const all = cacheForTest({ ...LEARNING, redis: login });
+    const clock = new FakeClock();
+    const all = cacheForTest({ ...LEARNING, redis: login }, { clock });
     const refused: string[] = [];
     all.events.on('redisRefused', ({ command, effect }) => refused.push(`${command}: ${effect}`));
     await all.connect();

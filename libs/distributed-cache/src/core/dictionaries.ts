@@ -8,6 +8,7 @@ import {
   trainDictionary,
 } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
+import { TierReplyError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import type { Clock } from '../local/index.js';
 import {
@@ -61,6 +62,7 @@ export class SharedDictionaries implements Dictionaries {
   private checkedAtMs = -Infinity;
   private samples: Buffer[] | undefined = [];
   private valuesToSkip = 0;
+  private isForbidden = false;
   private watch = new RatioWatch();
   /** The longest life of an entry that was written with a dictionary. */
   private longestLifeMs: number;
@@ -128,8 +130,8 @@ export class SharedDictionaries implements Dictionaries {
         await this.store(trained);
         this.adopt(trained);
       }
-    } catch {
-      // It has been reported; see below.
+    } catch (error) {
+      this.isForbidden = error instanceof TierReplyError && error.isRefusal;
     }
     this.watch.acceptRatio();
     if (this.current === undefined) {
@@ -143,7 +145,11 @@ export class SharedDictionaries implements Dictionaries {
     this.checkedAtMs = this.clock.nowMs();
     const { current } = this;
     try {
-      const { id, isKept } = await this.ask(readCurrentDictionary(this.keysOf(current?.id ?? '')));
+      if (this.isForbidden) {
+        await this.ask(beginTraining(this.keyOf('training'), 1)); // throws as long as the right is missing
+        this.isForbidden = false;
+      }
+      const { id, isKept } = await this.ask(readCurrentDictionary(this.keysOf(current?.id ?? '')), 'GET DICTIONARY');
       const other = id === undefined || id === current?.id ? undefined : await this.find(id);
       if (other !== undefined) {
         this.adopt(other);
@@ -204,7 +210,7 @@ export class SharedDictionaries implements Dictionaries {
   private async readNow(id: string): Promise<Dictionary | undefined> {
     try {
       const key = this.keyOf(id);
-      const bytes = await this.ask(readDictionary(key));
+      const bytes = await this.ask(readDictionary(key), 'GET DICTIONARY');
       const decoded = bytes && (await this.codec.decode(this.codec.open(bytes, key).payload));
       const dictionary = decoded?.value instanceof BytesValue ? dictionaryOf(decoded.value.body, id) : undefined;
       if (dictionary !== undefined) {
@@ -216,8 +222,8 @@ export class SharedDictionaries implements Dictionaries {
     }
   }
 
-  private ask<Result>(request: Request<Result>): Promise<Result> {
-    return this.redis.connection.request('DICTIONARY', this.keyOf('current'), () => request);
+  private ask<Result>(request: Request<Result>, operation = 'DICTIONARY'): Promise<Result> {
+    return this.redis.connection.request(operation, this.keyOf('current'), () => request);
   }
 
   private keysOf(id: string): { readonly currentKey: string; readonly dictionaryKey: string } {

@@ -21,7 +21,7 @@ const EFFECTS: Readonly<Record<string, string>> = {
 const UNREPLICATED = 'no replica acknowledges changes (strict): they are repeated until one does';
 
 /** Commands that the cache can replace by others, or do without. */
-const DISPENSABLE: ReadonlySet<string> = new Set(['MGET', 'UNLINK', 'MULTI', 'EXEC', 'GETRANGE']);
+const DISPENSABLE: ReadonlySet<string> = new Set(['MGET', 'UNLINK', 'MULTI', 'EXEC', 'GETRANGE', 'GET DICTIONARY']);
 
 /** Replies with which Redis refuses every write. */
 const NO_WRITES: ReadonlySet<string> = new Set(['READONLY', 'OOM', 'MISCONF', 'NOREPLICAS', 'CLUSTERDOWN']);

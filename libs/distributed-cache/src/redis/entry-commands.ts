@@ -342,7 +342,10 @@ export function readDictionary(dictionaryKey: string): Request<Buffer | undefine
   };
 }
 
-/** Reads the id of the current dictionary, and whether the one that this process holds is there without a TTL. */
+/**
+ * Reads the id of the current dictionary, and whether the one that this process holds is there without a TTL, as far as
+ * Redis tells.
+ */
 export function readCurrentDictionary({ currentKey, dictionaryKey }: DictionaryKeys): Request<{
   readonly id: string | undefined;
   readonly isKept: boolean;
@@ -352,9 +355,9 @@ export function readCurrentDictionary({ currentKey, dictionaryKey }: DictionaryK
       ['get', currentKey],
       ['pttl', dictionaryKey],
     ],
-    resultOf: (outcomes) => {
-      const [id, lifeMs] = requireOfDictionary(outcomes);
-      return { id: textIn(id), isKept: lifeMs === -1 };
+    resultOf: ([id, lifeMs]) => {
+      requireOfDictionary([id]);
+      return { id: textIn(id), isKept: lifeMs === -1 || lifeMs instanceof Error };
     },
   };
 }
@@ -400,16 +403,17 @@ export function expireDictionary(dictionaryKey: string, lifeMs: number): Request
 }
 
 /**
- * The outcomes. The error of a refused command does not name the command: what is refused is a dictionary, and entries
- * may be stored all the same.
+ * The outcomes. A missing right is reported without the name of the command: it is missing for the keys of dictionaries,
+ * and entries may be stored all the same. Any other refusal is not noted here: entries meet it, and its end, too.
  * @throws the first error among them
  */
 function requireOfDictionary(outcomes: Outcomes): Outcomes {
   const failure = outcomes.find((outcome) => outcome instanceof Error);
-  if (failure instanceof Error) {
-    throw Object.assign(new Error(failure.message), { name: failure.name });
+  if (failure instanceof Error && failure.name === 'ReplyError') {
+    const isForbidden = outageReason(failure) === 'NOPERM';
+    throw Object.assign(new Error(isForbidden ? failure.message : `ERR ${failure.message}`), { name: failure.name });
   }
-  return outcomes;
+  return requireAll(outcomes);
 }
 
 /** A reply that is a text; `undefined` for any other outcome. */
