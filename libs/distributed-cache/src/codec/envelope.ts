@@ -200,6 +200,9 @@ export function readEnvelope(bytes: Buffer, stampReader = new StampReader()): Op
   };
 }
 
+/** The first bytes that {@link readHead} needs, as a rule: the times, the stamps of the namespace and of many tags. */
+export const HEAD_BYTES = 1024;
+
 /** What the first bytes of an entry say. */
 export interface EnvelopeHead extends EntryHeader {
   readonly version: number;

@@ -7,6 +7,7 @@ export {
   ENVELOPE_VERSION,
   type EnvelopeHead,
   type EntryHeader,
+  HEAD_BYTES,
   isEnvelope,
   readEnvelope,
   readHead,

@@ -67,6 +67,7 @@ export {
   type CacheStatus,
   type CacheTracer,
   DIAGNOSTICS_CHANNEL_PREFIX,
+  hitRatePercent,
   type InvalidationState,
   type LoaderOutcome,
   type OutageReason,
