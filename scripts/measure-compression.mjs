@@ -1,15 +1,12 @@
 /**
  * `node scripts/measure-compression.mjs`: what each compression codec costs and saves, from 1 KB to 1 MB of JSON, as ratios to
- * `JSON.stringify` of the same value. Needs `npm run build`. The figures in docs/values.md come from here.
+ * `JSON.stringify` of the same value, and what a dictionary costs and saves. Needs `npm run build`. The figures in docs/values.md come from here.
  */
-import { createHash } from 'node:crypto';
+import { productOf, productsOf, searchOf, userOf } from './corpora.mjs';
 
 const { compressorOf } = await import('../libs/distributed-cache/dist/codec/compressors.js');
+const { trainDictionary } = await import('../libs/distributed-cache/dist/codec/dictionary.js');
 const IDS = /** @type {const} */ (['deflate', 'gzip', 'brotli', 'zstd', 'lz4', 'snappy']);
-const WORDS =
-  `wireless noise cancelling headphones with charging case and microphone for travel office running black white
-  blue stainless steel kitchen knife set garden hose adjustable led desk lamp organic cotton baby blanket yoga mat extra thick
-  portable bluetooth speaker waterproof rechargeable battery pack travel mug insulated water bottle`.split(/\s+/);
 
 for (const bytes of [1_000, 10_000, 100_000, 1_000_000]) {
   const value = productsOf(bytes);
@@ -33,24 +30,54 @@ for (const bytes of [1_000, 10_000, 100_000, 1_000_000]) {
   }
 }
 
-/** Products as a search API would list them: words out of a small stock, numbers and ids that no codec can shrink. */
-function productsOf(/** @type {number} */ bytes) {
-  const products = [];
-  for (let size = 0; size < bytes; size += JSON.stringify(products.at(-1)).length + 1) {
-    const hash = createHash('sha256').update(String(products.length)).digest();
-    const word = (/** @type {number} */ at) => WORDS[(hash[at] ?? 0) % WORDS.length];
-    products.push({
-      id: hash.toString('base64url', 0, 9),
-      title: Array.from({ length: 8 }, (_, at) => word(at)).join(' '),
-      price: hash.readUInt16BE(10) / 100,
-      rating: (hash[12] ?? 0) / 51,
-      reviews: hash.readUInt16BE(13),
-      tags: [word(15), word(16), word(17)],
-      updatedAt: new Date(1.7e12 + hash.readUInt32BE(18)).toISOString(),
-      seller: { id: hash.readUInt32BE(22), name: `${word(26)} ${word(27)}`, isPrime: (hash[28] ?? 0) > 127 },
-    });
+/** @type {[string, (index: number) => unknown][]} */
+const CORPORA = [
+  ['a product', productOf],
+  ['10 products', (index) => Array.from({ length: 10 }, (_, at) => productOf(index * 10 + at))],
+  ['50 products', (index) => Array.from({ length: 50 }, (_, at) => productOf(index * 50 + at))],
+  ['a row', userOf],
+  ['10 rows', (index) => Array.from({ length: 10 }, (_, at) => userOf(index * 10 + at))],
+  ['50 rows', (index) => Array.from({ length: 50 }, (_, at) => userOf(index * 50 + at))],
+  ['2 search results', (index) => searchOf(index, 2)],
+  ['5 search results', (index) => searchOf(index, 5)],
+  ['20 search results', (index) => searchOf(index, 20)],
+];
+
+console.log('\nWith a dictionary, made of 200 values, for 200 others: bytes, us to compress, us to decompress');
+for (const [name, make] of CORPORA) {
+  const values = Array.from({ length: 400 }, (_, index) => Buffer.from(JSON.stringify(make(index))));
+  const [samples, others] = [values.slice(0, 200), values.slice(200)];
+  const before = process.cpuUsage();
+  const dictionary = await trainDictionary(samples.map((value) => value.subarray(0, 2048)));
+  const trainedMs = process.cpuUsage(before).user / 1000;
+  const rawBytes = averageOf(others, ({ length }) => length);
+  const deflate = compressorOf('deflate');
+  if (dictionary === undefined || deflate === undefined) {
+    console.log(`${name}: no dictionary`);
+    continue;
   }
-  return products;
+  const plain = others.map((value) => deflate.compressSync(value));
+  const learned = others.map((value) => dictionary.compress(value).bytes);
+  const some = others.slice(0, 20);
+  const each = (/** @type {(value: Buffer, at: number) => unknown} */ work) =>
+    ((shortestOf(() => some.forEach(work)) / some.length) * 1000).toFixed(0);
+  console.log(
+    [
+      `${name}, ${rawBytes.toFixed(0)} bytes`,
+      `deflate ${(averageOf(plain, ({ length }) => length) / rawBytes).toFixed(2)}`,
+      each((value) => deflate.compressSync(value)),
+      each((value, at) => deflate.decompressSync(plain[at] ?? value, value.length)),
+      `dictionary ${(averageOf(learned, ({ length }) => length) / rawBytes).toFixed(2)}`,
+      each((value) => dictionary.compress(value)),
+      each((value, at) => dictionary.decompress(learned[at] ?? value, value.length)),
+      `made in ${trainedMs.toFixed(0)} ms of the processor, ${dictionary.bytes.length} bytes`,
+    ].join(' | '),
+  );
+}
+
+/** @template Item @param {Item[]} items @param {(item: Item) => number} measure */
+function averageOf(items, measure) {
+  return items.reduce((sum, item) => sum + measure(item), 0) / items.length;
 }
 
 /** The best of five, in milliseconds. */
@@ -66,4 +93,15 @@ function timeOf(/** @type {() => unknown} */ work) {
     best = Math.min(best, (performance.now() - startedAtMs) / runs);
   }
   return best;
+}
+
+/** The shortest of many runs, in milliseconds: on a busy machine some of them are not interrupted. */
+function shortestOf(/** @type {() => unknown} */ work) {
+  let shortest = Infinity;
+  for (let run = 0; run < 300; run++) {
+    const startedAtMs = performance.now();
+    work();
+    shortest = Math.min(shortest, performance.now() - startedAtMs);
+  }
+  return shortest;
 }

@@ -1,70 +1,35 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { findChromium } from '../../scripts/find-redis.mjs';
 import { BuiltLibrary } from '../support/built-library.js';
-import { dieWithThisProcess } from '../support/child-guard.mjs';
 import { redisForTest } from '../support/redis-for-test.js';
+import { TestProcess } from '../support/test-process.js';
 
 const COUNT = 8;
 const program = findChromium();
 
-interface Message {
-  readonly id?: number;
-  readonly answer?: unknown;
-  readonly port?: number;
-}
-
 let library: BuiltLibrary;
 let browser: Browser;
 
-/** An application in a process of its own; it ends with its test. */
-class Pod {
-  port = 0;
-  private readonly waiting = new Map<number, (message: Message) => void>();
-  private lastId = 0;
+/** An application in a process of its own. */
+const startPod = (platform: string, options: object): Promise<TestProcess> => {
+  const addresses = [library.addressOf('index.js'), library.addressOf('dashboard/index.js')];
+  return TestProcess.start(join(import.meta.dirname, 'pod.mjs'), ...addresses, platform, JSON.stringify(options));
+};
 
-  private constructor(readonly child: ChildProcess) {
-    child.on('message', (message: Message) => this.waiting.get(message.id ?? 0)?.(message));
-  }
-
-  static async start(platform: string, options: object): Promise<Pod> {
-    const addresses = [library.addressOf('index.js'), library.addressOf('dashboard/index.js')];
-    const child = fork(join(import.meta.dirname, 'pod.mjs'), [...addresses, platform, JSON.stringify(options)], {
-      execArgv: [],
-      env: { PATH: process.env['PATH'] },
-    });
-    dieWithThisProcess(child);
-    onTestFinished(() => void child.kill('SIGKILL'));
-    const pod = new Pod(child);
-    pod.port = (await pod.message(0)).port ?? 0;
-    return pod;
-  }
-
-  async call(action: string, ...args: readonly unknown[]): Promise<unknown> {
-    const id = ++this.lastId;
-    this.child.send({ id, action, args });
-    return (await this.message(id)).answer;
-  }
-
-  private message(id: number): Promise<Message> {
-    return new Promise((resolve) => this.waiting.set(id, resolve));
-  }
-}
-
-async function startPods(): Promise<{ pods: Pod[]; page: Page }> {
+async function startPods(): Promise<{ pods: TestProcess[]; page: Page }> {
   const { url, keyPrefix } = redisForTest();
   const options = { redis: { url }, keyPrefix };
   const pods = await Promise.all(
-    Array.from({ length: COUNT }, (_, index) => Pod.start(index % 2 === 0 ? 'express' : 'fastify', options)),
+    Array.from({ length: COUNT }, (_, index) => startPod(index % 2 === 0 ? 'express' : 'fastify', options)),
   );
   const page = await browser.newPage();
   onTestFinished(() => page.close());
   return { pods, page };
 }
 
-const loadsOf = async (pods: readonly Pod[]): Promise<number> => {
+const loadsOf = async (pods: readonly TestProcess[]): Promise<number> => {
   const loads = await Promise.all(pods.map((pod) => pod.call('read', 'ada')));
   return loads.reduce<number>((sum, each) => sum + Number(each), 0);
 };

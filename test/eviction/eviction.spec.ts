@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { FakeClock } from 'nestjs-distributed-cache/testing';
+import { describe, expect, it, vi } from 'vitest';
+import { userOf } from '../../scripts/corpora.mjs';
 import { ownRedis } from '../support/redis-for-test.js';
 import { podAt } from '../races/pods.js';
 import { POLICIES, runEviction } from './eviction-run.js';
@@ -47,5 +49,42 @@ describe('a Redis that holds a tenth of the data', () => {
     }
     const stored = await server.command('EXISTS', ...loads.map((key) => `cache:users:${key}`));
     expect(stored).toBeGreaterThan(loads.length / 2);
+  }, 60_000);
+
+  it('makes values misses when it evicts their dictionary, and has it again after a minute', async () => {
+    const server = await ownRedis();
+    const options = {
+      local: false,
+      deadlineMs: 5000,
+      namespaces: { users: { compression: { dictionary: true } } },
+    } as const;
+    const clock = new FakeClock();
+    const writer = await podAt(server.port, options, { clock });
+    const rows = (from: number) =>
+      new Map(Array.from({ length: 200 }, (_, at) => [`row:${from + at}`, userOf(from + at)]));
+    await writer.cache.setMany(rows(0));
+    const dictionaries = async () =>
+      ((await server.command('KEYS', 'cache:{cache:users:#dict}:*')) as string[]).filter((key) =>
+        /[0-9a-f]{16}$/.test(key),
+      );
+    await vi.waitFor(async () => expect(await dictionaries()).toHaveLength(1));
+    const used = Number(/used_memory:(\d+)/.exec(String(await server.command('INFO', 'memory')))?.[1]);
+    await server.command('CONFIG', 'SET', 'maxmemory', String(used + 200_000));
+    await server.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
+    let from = 1000;
+    for (; (await dictionaries()).length > 0 && from < 100_000; from += 200) {
+      await writer.cache.setMany(rows(from));
+    }
+    const key = `row:${from - 1}`;
+    const reader = await podAt(server.port, options);
+    expect(await reader.cache.get(key)).toBeUndefined();
+    expect(await reader.cache.getOrSet(key, async () => 'loaded')).toBe('loaded');
+    clock.advance(60_000);
+    await vi.waitFor(async () => {
+      await writer.cache.set('next', userOf(1));
+      expect(await dictionaries()).toHaveLength(1);
+      const later = await podAt(server.port, options);
+      expect(await later.cache.get('next')).toEqual(userOf(1));
+    });
   }, 60_000);
 });

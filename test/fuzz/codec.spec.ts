@@ -2,7 +2,14 @@ import { createSecretKey } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { CorruptEntryError, ValueRefusedError } from 'nestjs-distributed-cache/core';
-import { deserialize, EntryCodec, readEnvelope, serialize } from '../../libs/distributed-cache/src/codec/index.js';
+import {
+  deserialize,
+  type Dictionaries,
+  Dictionary,
+  EntryCodec,
+  readEnvelope,
+  serialize,
+} from '../../libs/distributed-cache/src/codec/index.js';
 import { Mutations } from './mutations.js';
 import { BytesValue, ClassRegistry } from '../../libs/distributed-cache/src/values/index.js';
 
@@ -17,11 +24,18 @@ class Money {
 const classes = new ClassRegistry([{ name: 'Money', class: Money, version: 1 }]);
 const secret = createSecretKey(Buffer.alloc(32, 7));
 const encryptionKeys = { currentId: 'k', key: (id: string) => (id === 'k' ? secret : undefined) };
+const dictionary = new Dictionary(Buffer.from('{"id":1,"name":"Ada","tags":["a","b"],"compressible '.repeat(2)));
+const dictionaries: Dictionaries = { compress: (raw) => dictionary.compress(raw), find: () => dictionary };
 const common = { maxValueBytes: 100_000, classes, legacy: true, encryptionKeys };
 const codecs = [
   new EntryCodec({ ...common, compression: false }),
   new EntryCodec({ ...common, compression: { thresholdBytes: 20, codec: 'deflate' } }),
   new EntryCodec({ ...common, compression: false, encrypts: true, legacy: false }),
+  new EntryCodec({
+    ...common,
+    compression: { thresholdBytes: 20, codec: 'deflate', dictionary: true },
+    dictionaries,
+  }),
 ];
 
 const shared = { name: 'shared' };

@@ -1,19 +1,10 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { BuiltLibrary } from '../support/built-library.js';
-import { dieWithThisProcess } from '../support/child-guard.mjs';
 import { redisForTest } from '../support/redis-for-test.js';
+import { TestProcess } from '../support/test-process.js';
 import { bodyOf, get } from './http-client.js';
 import type { Platform } from './sample-application.js';
-
-interface Message {
-  readonly id?: number;
-  readonly answer?: unknown;
-  readonly failure?: string;
-  readonly started?: string;
-  readonly port?: number;
-}
 
 /** All processes answer for one host: the key has it. */
 const HOST = { host: 'app.example' };
@@ -26,68 +17,18 @@ beforeAll(async () => {
 });
 afterAll(() => library.remove());
 
-/** One application in a process of its own; it ends with its test. */
-class Pod {
-  port = 0;
-  /** The exit code of a process that ended by itself: an unhandled rejection, too. */
-  exitCode: number | null = null;
-  private readonly calls = new Map<number, (message: Message) => void>();
-  private lastId = 0;
+/** One application in a process of its own. */
+const startPod = (platform: Platform, options: object): Promise<TestProcess> => {
+  const addresses = [library.addressOf('nest/index.js'), library.addressOf('http/index.js')];
+  return TestProcess.start(join(import.meta.dirname, 'pod.mjs'), ...addresses, platform, JSON.stringify(options));
+};
 
-  private constructor(readonly child: ChildProcess) {
-    child.on('message', (message: Message) => this.calls.get(message.id ?? 0)?.(message));
-    child.once('exit', (code) => {
-      this.exitCode = code;
-    });
-  }
-
-  static async start(platform: Platform, options: object): Promise<Pod> {
-    const addresses = [library.addressOf('nest/index.js'), library.addressOf('http/index.js')];
-    const child = fork(join(import.meta.dirname, 'pod.mjs'), [...addresses, platform, JSON.stringify(options)], {
-      execArgv: [],
-      env: { PATH: process.env['PATH'] },
-    });
-    dieWithThisProcess(child);
-    onTestFinished(() => void child.kill('SIGKILL'));
-    const pod = new Pod(child);
-    pod.port = (await pod.message('process')).port ?? 0;
-    return pod;
-  }
-
-  message(started: string): Promise<Message> {
-    return new Promise((resolve, reject) => {
-      this.child.on('message', (message: Message) => {
-        if (message.started === started) {
-          resolve(message);
-        }
-      });
-      this.child.once('exit', (code) => reject(new Error(`the process ended with ${code}`)));
-    });
-  }
-
-  /** @param action one of those in pod.mjs */
-  call(action: string, ...args: readonly unknown[]): Promise<unknown> {
-    const id = ++this.lastId;
-    return new Promise((resolve, reject) => {
-      this.calls.set(id, ({ answer, failure }) => {
-        this.calls.delete(id);
-        if (failure === undefined) {
-          resolve(answer);
-        } else {
-          reject(new Error(failure));
-        }
-      });
-      this.child.send({ id, action, args });
-    });
-  }
-}
-
-async function startPods(...platforms: readonly Platform[]): Promise<Pod[]> {
+async function startPods(...platforms: readonly Platform[]): Promise<TestProcess[]> {
   const { url, keyPrefix } = redisForTest();
-  return Promise.all(platforms.map((platform) => Pod.start(platform, { redis: { url }, keyPrefix })));
+  return Promise.all(platforms.map((platform) => startPod(platform, { redis: { url }, keyPrefix })));
 }
 
-async function runsOf(pods: readonly Pod[]): Promise<number> {
+async function runsOf(pods: readonly TestProcess[]): Promise<number> {
   const runs = await Promise.all(pods.map((pod) => pod.call('runs')));
   return runs.reduce<number>((sum, count) => sum + Number(count), 0);
 }
@@ -105,7 +46,7 @@ describe('the response caches of several processes on one Redis', () => {
 
   it('answer the waiters of a process that is killed while its handler runs', async () => {
     const [doomed, ...others] = await startPods('express', 'express', 'fastify');
-    const began = doomed?.message('hang');
+    const began = doomed?.untilStarted('hang');
     const lost = get(doomed?.port ?? 0, '/hang', HOST).catch(() => 'lost');
     await began;
     const waiters = others.flatMap(({ port }) => [get(port, '/hang', HOST), get(port, '/hang', HOST)]);
@@ -118,8 +59,12 @@ describe('the response caches of several processes on one Redis', () => {
   });
 
   it('answer the waiters of a process that is frozen while its handler runs, and do not keep what it answers late', async () => {
-    const [frozen, ...others] = (await startPods('express', 'express', 'fastify')) as [Pod, Pod, Pod];
-    const began = frozen.message('hang');
+    const [frozen, ...others] = (await startPods('express', 'express', 'fastify')) as [
+      TestProcess,
+      TestProcess,
+      TestProcess,
+    ];
+    const began = frozen.untilStarted('hang');
     const late = get(frozen.port, '/hang', HOST);
     await began;
     const waiters = others.flatMap(({ port }) => [get(port, '/hang', HOST), get(port, '/hang', HOST)]);
@@ -137,9 +82,9 @@ describe('the response caches of several processes on one Redis', () => {
   it.each(['/row', '/refreshed'])(
     'answer no old body of %s after an awaited purge and its message, whatever requests and refreshes are under way',
     async (path) => {
-      const [writer, reader] = (await startPods('express', 'fastify')) as [Pod, Pod];
+      const [writer, reader] = (await startPods('express', 'fastify')) as [TestProcess, TestProcess];
       const state = { isOver: false, reads: 0 };
-      const read = async ({ port }: Pod) => {
+      const read = async ({ port }: TestProcess) => {
         state.reads++;
         const { version } = JSON.parse(bodyOf(await get(port, path, HOST))) as { version: number };
         return version;
@@ -176,8 +121,8 @@ describe('the response caches of several processes on one Redis', () => {
   );
 
   it('answer with the new body soon after a soft purge, and never with an older one than before', async () => {
-    const [writer, reader] = (await startPods('express', 'fastify')) as [Pod, Pod];
-    const read = async ({ port }: Pod) =>
+    const [writer, reader] = (await startPods('express', 'fastify')) as [TestProcess, TestProcess];
+    const read = async ({ port }: TestProcess) =>
       (JSON.parse(bodyOf(await get(port, '/refreshed', HOST))) as { version: number }).version;
     const backwards: object[] = [];
     for (let turn = 1; turn <= TURNS / 10; turn++) {

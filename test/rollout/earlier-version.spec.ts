@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { userOf } from '../../scripts/corpora.mjs';
 import { ReleasedLibrary } from '../support/released-library.js';
 import { ReleasedProcess } from '../support/released-process.js';
 import { heldLoad } from '../support/gate.js';
@@ -105,6 +106,27 @@ describe('processes of the previous and of the present version, side by side', (
     expect(await earlier.call('get', 'key')).toBeUndefined();
     expect(await earlier.call('load', 'key', 'loaded by the earlier one')).toBe('loaded by the earlier one');
     await vi.waitFor(async () => expect(await current.cache.get('key')).toBe('loaded by the earlier one'));
+  });
+
+  it('a value that the present version compresses with a dictionary is a miss for the earlier one, which loads it itself', async () => {
+    const options = {
+      ...sharedRedis(),
+      deadlineMs: 5000,
+      namespaces: { users: { compression: { dictionary: true } } },
+    };
+    const { namespaces: _unknown, ...known } = options;
+    const [earlier, current] = await Promise.all([ReleasedProcess.start(library, known), podWith(options)]);
+    await current.cache.setMany(new Map(Array.from({ length: 200 }, (_, index) => [`row:${index}`, userOf(index)])));
+    await vi.waitFor(async () => {
+      await current.cache.set('key', userOf(1000));
+      expect((await current.cache.inspect('key')).redis).toMatchObject({ compressor: 'dictionary' });
+    });
+    expect(await earlier.call('get', 'key')).toBeUndefined();
+    expect(await earlier.call('load', 'key', 'loaded by the earlier one')).toBe('loaded by the earlier one');
+    await vi.waitFor(async () => expect(await current.cache.get('key')).toBe('loaded by the earlier one'));
+    expect(await earlier.call('get', 'row:1')).toEqual(userOf(1)); // written before there was a dictionary
+    expect(await earlier.call('delete', 'row:2')).toBe(true);
+    await vi.waitFor(async () => expect(await current.cache.get('row:2')).toBeUndefined());
   });
 
   it('a hundred keys that both versions load at once cause a hundred loads', async () => {

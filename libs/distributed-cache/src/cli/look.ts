@@ -5,6 +5,7 @@ import {
   type DistributedCache,
   type EntryInspection,
   type Gathered,
+  hitRatePercent,
   type LocalInspection,
   mergeTop,
   type ProcessFacts,
@@ -79,7 +80,7 @@ function since(sum: SummedMetrics, before: readonly SummedMetrics[] | undefined)
   });
   const result = Object.fromEntries(risen) as unknown as SummedMetrics;
   const { hits, total_requests: lookups } = result;
-  return { ...result, hit_rate_percent: lookups === 0 ? 0 : (hits / lookups) * 100 };
+  return { ...result, hit_rate_percent: hitRatePercent(hits, lookups) };
 }
 
 /** The pause between two looks, in seconds; `undefined` for one look. */

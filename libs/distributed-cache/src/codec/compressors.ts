@@ -25,10 +25,16 @@ export interface CompressedBytes {
   readonly bytes: Buffer;
 }
 
-/** Compresses the bytes, or leaves them as they are when that saves too little or is not possible here. Never fails. */
-export function compress(id: CompressorId, raw: Buffer): CompressedBytes | Promise<CompressedBytes> {
+/**
+ * Compresses the bytes, or leaves them as they are when that saves too little or is not possible here. Never fails.
+ * @param compressor the one with this id, which for `dictionary` only the caller knows
+ */
+export function compress(
+  id: CompressorId,
+  raw: Buffer,
+  compressor = compressorOf(id),
+): CompressedBytes | Promise<CompressedBytes> {
   const uncompressed: CompressedBytes = { compressor: 'none', bytes: raw };
-  const compressor = id === 'none' ? undefined : compressorOf(id);
   if (compressor === undefined) {
     return uncompressed;
   }
@@ -48,13 +54,18 @@ export function compress(id: CompressorId, raw: Buffer): CompressedBytes | Promi
 /**
  * Decompresses the output of `compress`. It never produces more than `rawBytes`, so a decompression bomb stops at the
  * size that its header declares; the caller has checked that `rawBytes` itself is acceptable.
+ * @param compressor as in {@link compress}
  * @throws CorruptEntryError (or rejects with it), and nothing else
  */
-export function decompress(id: CompressorId, bytes: Buffer, rawBytes: number): Buffer | Promise<Buffer> {
+export function decompress(
+  id: CompressorId,
+  bytes: Buffer,
+  rawBytes: number,
+  compressor = compressorOf(id),
+): Buffer | Promise<Buffer> {
   if (id === 'none') {
     return exactly(rawBytes, bytes);
   }
-  const compressor = compressorOf(id);
   if (compressor === undefined) {
     throw new CorruptEntryError(`it is compressed with ${id}, which this process does not have`);
   }
@@ -82,7 +93,7 @@ function refuse(): never {
 }
 
 /** One compression algorithm. It does not decide whether the compression is worth its cost. */
-interface Compressor {
+export interface Compressor {
   compressSync(raw: Buffer): Buffer;
   compress(raw: Buffer): Promise<Buffer>;
   /** Throws on damaged input, and on more than `rawBytes` bytes of output, before it has produced many more. */
@@ -132,6 +143,22 @@ const brotli = ofZlib(
   () => BROTLI_LEVEL,
 );
 
+/** Below this size a dictionary takes more time than the value: a better level then costs nothing. */
+const BETTER_LEVEL_BELOW_BYTES = 1024;
+
+/** Raw deflate whose values may refer to what stands in a dictionary. */
+export function deflateWith(dictionary: Buffer): Compressor {
+  return ofZlib(
+    [zlib.deflateRawSync, promisify<Buffer, object, Buffer>(zlib.deflateRaw)],
+    [zlib.inflateRawSync, promisify<Buffer, ZlibOptions, Buffer>(zlib.inflateRaw)],
+    (rawBytes) => {
+      const level = rawBytes < BETTER_LEVEL_BELOW_BYTES ? 6 : 2;
+      return { ...zlibLevel(rawBytes + dictionary.length), level, dictionary };
+    },
+    { dictionary },
+  );
+}
+
 const zstd = zstdCompressor();
 
 const lz4 = once(() => blockCompressor('lz4-napi', (bytes) => (bytes.length < 4 ? -1 : bytes.readUInt32LE(0))));
@@ -140,10 +167,14 @@ const snappy = once(() => blockCompressor('snappy', readVarint));
 
 /**
  * The compressor with this id.
- * @returns `undefined` when it is not available on this machine: an old Node, or a package that is not installed
+ * @returns `undefined` when it is not available on this machine: an old Node, or a package that is not installed; and
+ * for `none` and `dictionary`, which are no codecs
  */
-export function compressorOf(id: Exclude<CompressorId, 'none'>): Compressor | undefined {
+export function compressorOf(id: CompressorId): Compressor | undefined {
   switch (id) {
+    case 'none':
+    case 'dictionary':
+      return undefined;
     case 'gzip':
       return gzip;
     case 'deflate':
@@ -166,12 +197,14 @@ function ofZlib(
   [zipSync, zip]: readonly [SyncZip, AsyncZip],
   [unzipSync, unzip]: readonly [SyncZip, AsyncZip],
   levelFor: (rawBytes: number) => object,
+  forReading: object = {},
 ): Compressor {
+  const limits = (rawBytes: number): ZlibOptions => ({ ...limitedTo(rawBytes), ...forReading });
   return {
     compressSync: (raw) => zipSync(raw, { ...levelFor(raw.length), chunkSize: chunkFor(raw.length / 2) }),
     compress: (raw) => zip(raw, { ...levelFor(raw.length), chunkSize: chunkFor(raw.length / 2) }),
-    decompressSync: (bytes, rawBytes) => unzipSync(bytes, limitedTo(rawBytes)),
-    decompress: (bytes, rawBytes) => unzip(bytes, limitedTo(rawBytes)),
+    decompressSync: (bytes, rawBytes) => unzipSync(bytes, limits(rawBytes)),
+    decompress: (bytes, rawBytes) => unzip(bytes, limits(rawBytes)),
   };
 }
 

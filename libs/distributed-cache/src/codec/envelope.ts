@@ -37,7 +37,16 @@ const CRC_BYTES = 4;
 const MAX_UINT32 = 0xffff_ffff;
 /** The index is the number in the stored bytes: new items are added at the end. Each list holds at most 8 items. */
 const SERIALIZERS: readonly SerializerId[] = ['json', 'rich', 'undefined', 'bytes'];
-const COMPRESSORS: readonly CompressorId[] = ['none', 'gzip', 'deflate', 'brotli', 'zstd', 'lz4', 'snappy'];
+const COMPRESSORS: readonly CompressorId[] = [
+  'none',
+  'gzip',
+  'deflate',
+  'brotli',
+  'zstd',
+  'lz4',
+  'snappy',
+  'dictionary', // a version that does not know it reads a miss
+];
 const ENCRYPTED = 1 << 6;
 
 /** How a value was turned into text: plain JSON, devalue's notation, or the value `undefined`, which needs no text. */
@@ -46,7 +55,8 @@ export type TextSerializerId = 'json' | 'rich' | 'undefined';
 /** How a value was serialized: as text, or as a head and a body of bytes. */
 export type SerializerId = TextSerializerId | 'bytes';
 
-export type CompressorId = 'none' | 'gzip' | 'deflate' | 'brotli' | 'zstd' | 'lz4' | 'snappy';
+/** How the text was compressed. `dictionary`: deflate with a dictionary, whose id stands before the compressed bytes. */
+export type CompressorId = 'none' | 'gzip' | 'deflate' | 'brotli' | 'zstd' | 'lz4' | 'snappy' | 'dictionary';
 
 /** A value in its stored form, with what is needed to read it back. */
 export interface EncodedPayload {
@@ -189,6 +199,9 @@ export function readEnvelope(bytes: Buffer, stampReader = new StampReader()): Op
     headBytes: crcAt,
   };
 }
+
+/** The first bytes that {@link readHead} needs, as a rule: the times, the stamps of the namespace and of many tags. */
+export const HEAD_BYTES = 1024;
 
 /** What the first bytes of an entry say. */
 export interface EnvelopeHead extends EntryHeader {

@@ -1,4 +1,5 @@
-export { compressorOf } from './compressors.js';
+export { type CompressedBytes, compressorOf } from './compressors.js';
+export { type Dictionaries, Dictionary, dictionaryOf, MAX_DICTIONARY_BYTES, trainDictionary } from './dictionary.js';
 export { EntryCodec, type SealedEntry } from './entry-codec.js';
 export {
   type CompressorId,
@@ -6,6 +7,7 @@ export {
   ENVELOPE_VERSION,
   type EnvelopeHead,
   type EntryHeader,
+  HEAD_BYTES,
   isEnvelope,
   readEnvelope,
   readHead,

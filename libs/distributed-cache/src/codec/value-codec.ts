@@ -10,6 +10,7 @@ import {
   toRefusedError,
 } from '../values/index.js';
 import { compress, type CompressedBytes, decompress } from './compressors.js';
+import { decompressWith, type Dictionaries, DICTIONARY_BELOW_BYTES, DICTIONARY_FROM_BYTES } from './dictionary.js';
 import type { CompressorId, EncodedPayload, SerializerId, TextSerializerId } from './envelope.js';
 import { parseRichText, writeRichText } from './rich-text.js';
 
@@ -20,7 +21,16 @@ export interface ValueCodecOptions {
    */
   readonly maxValueBytes: number;
   /** Serialized size in bytes from which a value is compressed; false: never. Reading does not depend on it. */
-  readonly compression: false | { readonly thresholdBytes: number; readonly codec: CompressorId };
+  readonly compression:
+    | false
+    | {
+        readonly thresholdBytes: number;
+        readonly codec: CompressorId;
+        /** Whether small values are compressed with a dictionary. Default false. */
+        readonly dictionary?: boolean;
+      };
+  /** The dictionaries, for writing as far as `compression` says, and for reading. */
+  readonly dictionaries?: Dictionaries | undefined;
   /** The classes whose instances are restored as instances. Default: those whose instances this codec encodes. */
   readonly classes?: ClassRegistry;
   /** Whether instances of unregistered classes are stored as plain objects. Default false. */
@@ -65,10 +75,15 @@ export class ValueCodec {
   readonly #maxValueBytes: number;
   readonly #compressFromBytes: number;
   readonly #compressor: CompressorId;
+  readonly #dictionaries: Dictionaries | undefined;
+  readonly #usesDictionary: boolean;
   readonly #classes: ClassRegistry;
   readonly #flatten: boolean;
 
-  constructor({ maxValueBytes, compression, classes = new ClassRegistry(), flatten = false }: ValueCodecOptions) {
+  constructor(options: ValueCodecOptions) {
+    const { maxValueBytes, compression, dictionaries, classes = new ClassRegistry(), flatten = false } = options;
+    this.#dictionaries = dictionaries;
+    this.#usesDictionary = compression !== false && compression.dictionary === true;
     this.#maxValueBytes = maxValueBytes;
     this.#classes = classes;
     this.#flatten = flatten;
@@ -92,10 +107,7 @@ export class ValueCodec {
     this.#checkSize(rawBytes);
     const isTree = exact && serializer === 'json';
     return {
-      payload: () =>
-        rawBytes === 0 || rawBytes < this.#compressFromBytes
-          ? { serializer, compressor: 'none', rawBytes, bytes: text }
-          : this.#compressed(serializer, Buffer.from(text)),
+      payload: () => this.#payloadOf(serializer, text, rawBytes),
       text,
       textBytes: rawBytes,
       exact,
@@ -115,9 +127,9 @@ export class ValueCodec {
     const rawBytes = bytes.length;
     this.#checkSize(rawBytes);
     const payload = (): EncodedPayload | Promise<EncodedPayload> =>
-      value.isCompressed || rawBytes < this.#compressFromBytes
+      value.isCompressed
         ? { serializer: 'bytes', compressor: 'none', rawBytes, bytes }
-        : this.#compressed('bytes', bytes);
+        : this.#payloadOf('bytes', bytes, rawBytes);
     return { payload, text: '', textBytes: 0, exact: true, isTree: false, isAscii: false };
   }
 
@@ -127,14 +139,25 @@ export class ValueCodec {
     }
   }
 
+  #payloadOf(
+    serializer: SerializerId,
+    bytes: string | Buffer,
+    rawBytes: number,
+  ): EncodedPayload | Promise<EncodedPayload> {
+    if (this.#usesDictionary && rawBytes >= DICTIONARY_FROM_BYTES && rawBytes < DICTIONARY_BELOW_BYTES) {
+      const compressed = this.#dictionaries?.compress(asBuffer(bytes));
+      if (compressed !== undefined) {
+        return { serializer, rawBytes, ...compressed };
+      }
+    }
+    return rawBytes === 0 || rawBytes < this.#compressFromBytes
+      ? { serializer, compressor: 'none', rawBytes, bytes }
+      : this.#compressed(serializer, asBuffer(bytes));
+  }
+
   #compressed(serializer: SerializerId, raw: Buffer): EncodedPayload | Promise<EncodedPayload> {
     const compressed = compress(this.#compressor, raw);
-    const payloadOf = ({ compressor, bytes }: CompressedBytes): EncodedPayload => ({
-      serializer,
-      compressor,
-      rawBytes: raw.length,
-      bytes,
-    });
+    const payloadOf = (result: CompressedBytes): EncodedPayload => ({ serializer, rawBytes: raw.length, ...result });
     return compressed instanceof Promise ? compressed.then(payloadOf) : payloadOf(compressed);
   }
 
@@ -146,7 +169,10 @@ export class ValueCodec {
     if (typeof bytes === 'string') {
       return this.#read(requireText(serializer), bytes, rawBytes === bytes.length);
     }
-    const raw = decompress(compressor, bytes, rawBytes);
+    const raw =
+      compressor === 'dictionary'
+        ? decompressWith(this.#dictionaries, bytes, rawBytes)
+        : decompress(compressor, bytes, rawBytes);
     return raw instanceof Promise
       ? raw.then((result) => this.#readBytes(serializer, result))
       : this.#readBytes(serializer, raw);
@@ -163,6 +189,10 @@ export class ValueCodec {
     const value = deserialize(serializer, text, this.#classes);
     return { value, isTree, isAscii: isTree && isAsciiJson(text, isAsciiText), text: isTree ? text : undefined };
   }
+}
+
+function asBuffer(bytes: string | Buffer): Buffer {
+  return typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
 }
 
 /** The serializer of a payload of text. @throws CorruptEntryError if it is that of bytes */

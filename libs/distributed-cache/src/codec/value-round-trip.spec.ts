@@ -4,11 +4,20 @@ import { runInNewContext } from 'node:vm';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readEnvelope, writeEnvelope } from './envelope.js';
+import { Dictionary } from './dictionary.js';
 import { ValueCodec } from './value-codec.js';
 
 const MAX_VALUE_BYTES = 4 * 1024 * 1024;
 const plain = new ValueCodec({ maxValueBytes: MAX_VALUE_BYTES, compression: false });
 const zipping = new ValueCodec({ maxValueBytes: MAX_VALUE_BYTES, compression: { thresholdBytes: 64, codec: 'gzip' } });
+/** Long enough for a dictionary, which has all of it. */
+const PADDING = 'what values of a namespace have in common '.repeat(8);
+const dictionary = new Dictionary(Buffer.from(`[["value"],"${PADDING}"]`));
+const learned = new ValueCodec({
+  maxValueBytes: MAX_VALUE_BYTES,
+  compression: { thresholdBytes: 1024, codec: 'deflate', dictionary: true },
+  dictionaries: { compress: (raw) => dictionary.compress(raw), find: () => dictionary },
+});
 const header = { createdAtMs: 1, expiresAtMs: 2, loadMs: 3, stamps: [] };
 
 /** All the way through the bytes, as Redis would hand them back. */
@@ -72,6 +81,9 @@ describe('values come back equal', () => {
       expect(back).toStrictEqual({ value, exact: true });
       expect(isDeepStrictEqual(back.value, value)).toBe(true);
     }
+    const padded = [value, PADDING];
+    expect(await learned.encode(padded).payload()).toMatchObject({ compressor: 'dictionary' });
+    expect(await throughBytes(padded, learned)).toStrictEqual({ value: padded, exact: true });
   });
 
   it('keeps an invalid date invalid', async () => {
@@ -169,9 +181,10 @@ describe('any value', () => {
     withTypedArray: true,
   });
 
-  it('comes back equal through either codec', async () => {
+  it('comes back equal through each codec, compressed with a dictionary, too', async () => {
     await fc.assert(
-      fc.asyncProperty(anything, fc.constantFrom(plain, zipping), async (value, codec) => {
+      fc.asyncProperty(anything, fc.constantFrom(plain, zipping, learned), async (given, codec) => {
+        const value = codec === learned ? [given, PADDING] : given;
         const back = await throughBytes(value, codec);
         expect(back.exact && isDeepStrictEqual(back.value, value)).toBe(true);
       }),

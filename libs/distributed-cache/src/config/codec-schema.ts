@@ -1,4 +1,14 @@
-import { functionOf, type OptionOf, integerBetween, oneOf, type OptionTable, type Rows, TEXT, typed } from './rules.js';
+import {
+  BOOLEAN,
+  functionOf,
+  type OptionOf,
+  integerBetween,
+  oneOf,
+  type OptionTable,
+  type Rows,
+  TEXT,
+  typed,
+} from './rules.js';
 
 /*
  * The options of how values become bytes: rows as in schema.ts, and the types of what they hold.
@@ -29,6 +39,17 @@ export const COMPRESSION_OPTIONS = {
     default: 'deflate',
     meaning:
       '`deflate`, `gzip`, `brotli`, `zstd` (a Node that has it), `lz4` (package lz4-napi), `snappy` (package snappy)',
+  },
+  /**
+   * `true`: values from 128 bytes to 32 KiB are compressed with a dictionary, whatever the threshold and the codec. One
+   * process makes it of pieces that values of the namespace have in common, after 200 of them, and stores it in Redis.
+   * Not where values are encrypted and keys have `varyBy` or an audience. Default false.
+   */
+  dictionary: {
+    rule: BOOLEAN,
+    default: false,
+    meaning:
+      'true: values from 128 bytes to 32 KiB are compressed with a dictionary of what values of the namespace have in common',
   },
 } as const satisfies OptionTable;
 

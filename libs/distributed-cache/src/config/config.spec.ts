@@ -44,7 +44,7 @@ describe('CacheConfig without options and variables', () => {
       logLookups: false,
       strictStart: false,
       maxValueBytes: 4_194_304,
-      compression: { thresholdBytes: 1024, codec: 'deflate' },
+      compression: { thresholdBytes: 1024, codec: 'deflate', dictionary: false },
       classes: new Map(),
       encryptionKeys: undefined,
     });
@@ -95,7 +95,7 @@ describe('CacheConfig without options and variables', () => {
       enabled?: boolean;
       redis?: RedisOption;
       fallback?: false | { ttl?: Duration };
-      compression?: false | { thresholdBytes?: number; codec?: CompressionCodec };
+      compression?: false | { thresholdBytes?: number; codec?: CompressionCodec; dictionary?: boolean };
     }>();
     expectTypeOf<Parameters<typeof CacheConfig.fromEnv>>().toEqualTypeOf<[env?: NodeJS.ProcessEnv]>();
     // @ts-expect-error -- a plain string is no duration
@@ -173,7 +173,7 @@ describe('the order of the sources', () => {
       logLookups: true,
       strictStart: true,
       maxValueBytes: 1000,
-      compression: { thresholdBytes: 5, codec: 'gzip' },
+      compression: { thresholdBytes: 5, codec: 'gzip', dictionary: false },
       classes: new Map([['Map', { name: 'Map', class: Map, version: 1 }]]),
       encryptionKeys: undefined,
       redis: { kind: 'single', connection: { host: 'code-host', port: 6379, db: 0, tls: false } },
@@ -313,7 +313,7 @@ describe('the options of a namespace', () => {
       graceMs: 0,
       emptyTtlMs: 60_000,
       values: 'cloned',
-      compression: { thresholdBytes: 1024, codec: 'deflate' },
+      compression: { thresholdBytes: 1024, codec: 'deflate', dictionary: false },
       format: 'envelope',
       legacy: true,
       encryptionKeys: undefined,

@@ -364,7 +364,7 @@ function completeNamespace(name: string, own: NamespaceSettings, defaults: Names
 }
 
 /** The options that `first` gives, and those that only `second` gives. An `undefined` counts as not given. */
-function firstGiven(first: NamespaceSettings, second: NamespaceSettings): NamespaceSettings {
+function firstGiven<Settings extends object>(first: Settings, second: Settings): Settings {
   return { ...second, ...Object.fromEntries(Object.entries(first).filter(([, value]) => value !== undefined)) };
 }
 
@@ -376,6 +376,5 @@ function completeCompression(
     return own ?? compression;
   }
   // A namespace may compress although the cache does not.
-  const { thresholdBytes, codec } = compression === false ? withDefaults(COMPRESSION_OPTIONS, {}) : compression;
-  return Object.freeze({ thresholdBytes: own.thresholdBytes ?? thresholdBytes, codec: own.codec ?? codec });
+  return Object.freeze(withDefaults(COMPRESSION_OPTIONS, firstGiven<CompressionSettings>(own, compression || {})));
 }

@@ -22,20 +22,30 @@ describe('compression', () => {
     const config = CacheConfig.resolve(
       {
         compression: { thresholdBytes: 500, codec: 'brotli' },
-        namespaces: { plain: { compression: false }, quick: { compression: { codec: 'gzip' } } },
+        namespaces: {
+          plain: { compression: false },
+          quick: { compression: { codec: 'gzip' } },
+          learned: { compression: { dictionary: true } },
+        },
       },
       {},
     );
-    expect(config.namespace('other').compression).toEqual({ thresholdBytes: 500, codec: 'brotli' });
+    const given = { thresholdBytes: 500, codec: 'brotli', dictionary: false };
+    expect(config.namespace('other').compression).toEqual(given);
     expect(config.namespace('plain').compression).toBe(false);
-    expect(config.namespace('quick').compression).toEqual({ thresholdBytes: 500, codec: 'gzip' });
+    expect(config.namespace('quick').compression).toEqual({ ...given, codec: 'gzip' });
+    expect(config.namespace('learned').compression).toEqual({ ...given, dictionary: true });
     expect(config.namespace('plain', { compression: { thresholdBytes: 1 } }).compression).toEqual({
+      ...given,
       thresholdBytes: 1,
-      codec: 'brotli',
     });
     const none = CacheConfig.resolve({ compression: false }, { CACHE_COMPRESSION_THRESHOLD: '?' });
     expect(none.namespace('x').compression).toBe(false);
-    expect(none.namespace('x', { compression: {} }).compression).toEqual({ thresholdBytes: 1024, codec: 'deflate' });
+    expect(none.namespace('x', { compression: {} }).compression).toEqual({
+      thresholdBytes: 1024,
+      codec: 'deflate',
+      dictionary: false,
+    });
   });
 
   it('with zstd stops the start if Node does not have it, and names the versions that do', () => {

@@ -76,7 +76,7 @@ export class AsyncCache<T = unknown> {
     this.invalidator = parts.invalidator;
     this.inspector = parts.inspector;
     ({ view: this.view, checked: this.checked, loadParts: this.loadParts } = parts);
-    this.dimensions = new KeyDimensions(namespace, runtime.config.context, runtime.events);
+    this.dimensions = new KeyDimensions(namespace, policy, runtime.config.context, runtime.events);
   }
 
   /**

@@ -14,13 +14,14 @@ const EFFECTS: Readonly<Record<string, string>> = {
   RENAME: 'no load is stored in Redis',
   PTTL: 'what other programs have written is not read',
   PUBLISH: 'changes are not announced to other processes',
+  DICTIONARY: 'values are compressed without a dictionary',
   WAIT: 'no set and no deletion is acknowledged (strict)',
 };
 
 const UNREPLICATED = 'no replica acknowledges changes (strict): they are repeated until one does';
 
 /** Commands that the cache can replace by others, or do without. */
-const DISPENSABLE: ReadonlySet<string> = new Set(['MGET', 'UNLINK', 'MULTI', 'EXEC', 'GETRANGE']);
+const DISPENSABLE: ReadonlySet<string> = new Set(['MGET', 'UNLINK', 'MULTI', 'EXEC', 'GETRANGE', 'GET DICTIONARY']);
 
 /** Replies with which Redis refuses every write. */
 const NO_WRITES: ReadonlySet<string> = new Set(['READONLY', 'OOM', 'MISCONF', 'NOREPLICAS', 'CLUSTERDOWN']);

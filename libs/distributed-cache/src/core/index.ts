@@ -67,6 +67,7 @@ export {
   type CacheStatus,
   type CacheTracer,
   DIAGNOSTICS_CHANNEL_PREFIX,
+  hitRatePercent,
   type InvalidationState,
   type LoaderOutcome,
   type OutageReason,
@@ -136,4 +137,4 @@ export {
   type TopOfAll,
 } from '../ops/index.js';
 export { type Found, type Lookup, type Miss } from './outcomes.js';
-export { CacheContext } from './vary-by.js';
+export { CacheContext, dictionaryError, sharesSecretDictionary } from './vary-by.js';

@@ -10,6 +10,7 @@ import { TierTimeoutError } from '../errors/index.js';
 import { keyLayout } from '../keys/index.js';
 import { REAL_TIME, WaitBudget } from '../redis/index.js';
 import type { CacheRuntime } from './runtime.js';
+import { SharedDictionaries } from './dictionaries.js';
 import { Flights } from './flights.js';
 import type { LoadParts } from './grouped-loads.js';
 import { LoadCoordinator } from './load.js';
@@ -46,9 +47,11 @@ export function createNamespace(
   counters: Counters,
 ): Namespace {
   const { config, events, redis, clock } = runtime;
-  const codec = new EntryCodec({ ...policy, maxValueBytes: config.maxValueBytes, classes: runtime.classes });
-  const recorder = new Recorder(namespace, counters, events);
   const layout = keyLayout(config.keyPrefix, namespace);
+  const dictionaries = redis && new SharedDictionaries(redis, layout, policy, clock);
+  const { maxValueBytes } = config;
+  const codec = new EntryCodec({ ...policy, maxValueBytes, classes: runtime.classes, dictionaries });
+  const recorder = new Recorder(namespace, counters, events);
   const flights = new Flights();
   const local = new LocalTier(runtime, namespace, (reason) => recorder.evicted(reason));
   const tags = new TagRegistry(
@@ -70,7 +73,12 @@ export function createNamespace(
           {
             onError: (operation, error) => recorder.tierError('redis', operation, error),
             onOverload: (operation) => recorder.overload(operation),
-            onSent: (payload) => recorder.sent(payload),
+            onSent: (payload, lifeMs) => {
+              recorder.sent(payload);
+              if (payload.compressor === 'dictionary') {
+                dictionaries?.guard(lifeMs);
+              }
+            },
             onUnknownClass: (className) => runtime.unknownClasses.report(namespace, className),
           },
           versionStamps(policy),

@@ -148,8 +148,8 @@ export interface FaultListener {
   onError(operation: Operation, error: Error): void;
   /** An operation was not sent, because the queue to Redis is full. Redis itself works. */
   onOverload(operation: Operation): void;
-  /** A value is sent to be stored. */
-  onSent(payload: EncodedPayload): void;
+  /** A value is sent to be stored for so long, in milliseconds. */
+  onSent(payload: EncodedPayload, lifeMs: number): void;
   /** An entry is a miss, because it holds an instance of a class that this process does not know. */
   onUnknownClass(className: string | undefined): void;
 }

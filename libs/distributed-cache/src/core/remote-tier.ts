@@ -285,8 +285,8 @@ export class RemoteTier {
 
   /** The entry to store. The life of its tags' stamps is extended to cover its own. */
   private entryOf({ payload, life, loadMs, stamps, sealing }: RemoteWrite): EntryToStore {
-    this.listener.onSent(payload);
     const graceMs = this.codec.isPlain ? 0 : life.graceMs; // other programs would take a stale value for a fresh one
+    this.listener.onSent(payload, life.ttlMs + graceMs);
     const tags = tagsOf(stamps);
     if (tags !== undefined) {
       this.tags.guard(tags, life.ttlMs + graceMs);

@@ -8,6 +8,8 @@ import {
   type PreparedKey,
   versionSuffix,
 } from '../keys/index.js';
+import type { ResolvedNamespace } from '../config/index.js';
+import { ConfigurationError } from '../errors/index.js';
 import { ScopedValue } from '../scope/index.js';
 import type { CacheEvents } from '../events/index.js';
 import { hasOwnKey, type KeyOptions } from './entry-options.js';
@@ -40,21 +42,29 @@ export const CacheContext = {
  */
 export class KeyDimensions {
   private readonly reported = new Set<string>();
+  private readonly sharesDictionary: boolean;
 
   constructor(
     private readonly namespace: string,
+    policy: ResolvedNamespace,
     private readonly provider: (() => CacheDimensions | undefined) | undefined,
     private readonly events: CacheEvents,
-  ) {}
+  ) {
+    this.sharesDictionary = sharesSecretDictionary(policy);
+  }
 
   /**
    * The suffix of a key for the dimensions of the current request.
    * @param caller the method that varies, such as `Users.find`, for the event
    * @returns the part of the key for this request, or `undefined` if a dimension is missing
+   * @throws ConfigurationError where encrypted values of all dimensions would share a dictionary
    */
   suffix(varyBy: readonly string[], caller: string): string | undefined {
     if (varyBy.length === 0) {
       return '';
+    }
+    if (this.sharesDictionary) {
+      throw dictionaryError(this.namespace, `${caller} varies by ${varyBy.join()}`);
     }
     const own = CacheContext.current;
     let provided: CacheDimensions | undefined;
@@ -129,6 +139,26 @@ export class KeyDimensions {
       this.events.emit('dimensionMissing', { namespace: this.namespace, caller, dimensions });
     }
   }
+}
+
+/** @internal Whether the values of a namespace are encrypted and share a dictionary. */
+export function sharesSecretDictionary({ encrypts, compression }: ResolvedNamespace): boolean {
+  return encrypts && compression !== false && compression.dictionary;
+}
+
+/**
+ * @internal The error where such a namespace holds values for several tenants. The length of an entry tells how much of its value
+ * stands in the dictionary, which is made of the values of all of them (as the attack CRIME on TLS did, CVE-2012-4929).
+ * @param use what varies, for the message
+ */
+export function dictionaryError(namespace: string, use: string): ConfigurationError {
+  return new ConfigurationError([
+    {
+      name: `namespaces.${namespace}.compression.dictionary`,
+      value: `true, with encryption, and ${use}`,
+      allowed: 'false: the length of an encrypted entry would tell what it has in common with the values of others',
+    },
+  ]);
 }
 
 const NONE: CacheDimensions = Object.freeze({});

@@ -300,7 +300,7 @@ export class CacheMetrics extends CountsSnapshot implements CacheCounts {
     super(counts);
     this.hits = counts.hits;
     this.totalRequests = this.hits + this.misses;
-    this.hitRatePercent = this.totalRequests === 0 ? 0 : Math.round((this.hits / this.totalRequests) * 10_000) / 100;
+    this.hitRatePercent = hitRatePercent(this.hits, this.totalRequests);
   }
 
   /** The counters with the wire names (`hit_rate_percent`). */
@@ -317,4 +317,9 @@ export class CacheMetrics extends CountsSnapshot implements CacheCounts {
       local_bytes: this.localBytes,
     };
   }
+}
+
+/** @internal The part of the lookups that were hits, from 0 to 100, with two decimals; 0 before the first lookup. */
+export function hitRatePercent(hits = 0, lookups = 0): number {
+  return lookups === 0 ? 0 : Math.round((hits / lookups) * 10_000) / 100;
 }

@@ -27,6 +27,7 @@ export {
   Counters,
   GAUGES,
   HitCounts,
+  hitRatePercent,
 } from './cache-metrics.js';
 export {
   HISTOGRAMS,

@@ -1,6 +1,12 @@
 import { Inject, Injectable, Module } from '@nestjs/common';
 import { HealthIndicatorService, TerminusModule, type HealthIndicatorResult } from '@nestjs/terminus';
-import { DistributedCache, type CacheHealth, type CacheHealthWire, type CacheMetrics } from '../core/index.js';
+import {
+  DistributedCache,
+  hitRatePercent,
+  type CacheHealth,
+  type CacheHealthWire,
+  type CacheMetrics,
+} from '../core/index.js';
 
 /** The details of a health check besides the status. `metrics` are totals over all namespaces of this process. */
 interface CacheHealthDetails extends Omit<CacheHealthWire, 'status'> {
@@ -55,7 +61,5 @@ function cacheHealthDetails(health: CacheHealth, metrics: readonly CacheMetrics[
   const { status: _status, ...facts } = health.toJSON();
   const hits = metrics.reduce((sum, namespace) => sum + namespace.hits, 0);
   const misses = metrics.reduce((sum, namespace) => sum + namespace.misses, 0);
-  const lookups = hits + misses;
-  const hitRatePercent = lookups === 0 ? 0 : Math.round((hits / lookups) * 10_000) / 100;
-  return { ...facts, metrics: { hits, misses, hit_rate_percent: hitRatePercent } };
+  return { ...facts, metrics: { hits, misses, hit_rate_percent: hitRatePercent(hits, hits + misses) } };
 }

@@ -25,6 +25,7 @@ export function isValidName(name: string): boolean {
  * | staged value | `prefix:{prefix:namespace:key}:fill` |
  * | mark of a load that ended without a value to store | `prefix:{prefix:namespace:key}:lease:ended` |
  * | metadata that plain text can't contain | `prefix:{prefix:namespace:key}:about` |
+ * | dictionaries | `prefix:{prefix:namespace:#dict}:id`, `:current`, `:training` |
  * | stamp of a tag | `prefix:namespace:#tag:name` |
  * | stamp of the namespace | `prefix:namespace:#clear` |
  *
@@ -51,6 +52,8 @@ export interface KeyLayout {
    * @param encodedTag a result of `encodeKey` for a tag: tags are encoded by the rules for keys
    */
   tagStampKey(encodedTag: string): string;
+  /** The key of a dictionary, by its id, or of what concerns all of them: all are in one slot. */
+  dictionaryKey(id: string): string;
 }
 
 /**
@@ -74,6 +77,7 @@ export function keyLayout(prefix: string, namespace: string): KeyLayout {
     valueKey: (encodedKey) => valuePrefix + encodedKey,
     entryKeys: (encodedKey) => entryKeysOf(valuePrefix + encodedKey),
     tagStampKey: (encodedTag) => valuePrefix + TAG_STAMP + encodedTag,
+    dictionaryKey: (id) => `${auxiliaryOf(`${valuePrefix}#dict`)}:${id}`,
   };
 }
 

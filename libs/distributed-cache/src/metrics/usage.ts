@@ -1,4 +1,4 @@
-import type { AnsweringTier, CacheEventMap } from '../events/index.js';
+import { type AnsweringTier, type CacheEventMap, hitRatePercent } from '../events/index.js';
 
 type Hit = CacheEventMap['hit'];
 type Miss = CacheEventMap['miss'];
@@ -138,8 +138,7 @@ export class RouteUsage {
   /** From 0 to 100, with two decimals; 0 before the first lookup. */
   get hitRatePercent(): number {
     const hits = this.localHits + this.redisHits;
-    const lookups = hits + this.misses;
-    return lookups === 0 ? 0 : Math.round((hits / lookups) * 10_000) / 100;
+    return hitRatePercent(hits, hits + this.misses);
   }
 
   /** The counters with the wire names (`hit_rate_percent`). */

@@ -4,7 +4,6 @@ export {
   mergeTop,
   type OperatedCache,
   type OperatorChange,
-  percent,
   type SummedMetrics,
   sumMetrics,
   type TopOfAll,

@@ -1,4 +1,4 @@
-import { type CacheCounts, type CacheMetricsWire, COUNTERS } from '../events/index.js';
+import { type CacheCounts, type CacheMetricsWire, COUNTERS, hitRatePercent } from '../events/index.js';
 import type { CacheKey } from '../keys/index.js';
 import type { TopEntry, TopOrder } from '../local/index.js';
 import { AuditTrail, type AuditedChange, type Operator } from './audit.js';
@@ -257,14 +257,9 @@ export function sumMetrics({ answers }: Gathered<readonly CacheMetricsWire[]>): 
     }
   }
   return Array.from(sums, ([namespace, sum]) => {
-    const hitRate = percent(sum['hits'], sum['total_requests']);
+    const hitRate = hitRatePercent(sum['hits'], sum['total_requests']);
     return { namespace, ...sum, hit_rate_percent: hitRate } as unknown as SummedMetrics;
   }).sort((one, other) => other.total_requests - one.total_requests);
-}
-
-/** A part of a whole in percent, with two decimals; 0 of nothing. */
-export function percent(part = 0, whole = 0): number {
-  return whole === 0 ? 0 : Math.round((part / whole) * 10_000) / 100;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Cluster } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { userOf } from '../../../../scripts/corpora.mjs';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
 import { failoverLoad } from '../../../../test/support/failover-load.js';
 import { RedisCluster } from '../../../../test/support/redis-cluster.js';
@@ -34,6 +35,17 @@ describe('a cache over a Redis Cluster', () => {
     }
     const held = await Promise.all(group.masters.map((master) => master.command('DBSIZE')));
     expect(held.every((count) => Number(count) > 20)).toBe(true);
+  });
+
+  it('shares the dictionary of a namespace, whose keys are in one slot', async () => {
+    const own = { ...options(), local: false, namespaces: { users: { compression: { dictionary: true } } } } as const;
+    const [cache, other] = [cacheForTest(own).getCache('users'), cacheForTest(own).getCache('users')];
+    await cache.setMany(new Map(Array.from({ length: 200 }, (_, index) => [`row:${index}`, userOf(index)])));
+    await vi.waitFor(async () => {
+      await cache.set('row', userOf(1000));
+      expect((await cache.inspect('row')).redis).toMatchObject({ compressor: 'dictionary' });
+    });
+    expect(await other.get('row')).toEqual(userOf(1000));
   });
 
   it('is healthy, and closes at once', async () => {

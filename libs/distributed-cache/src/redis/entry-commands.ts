@@ -322,6 +322,99 @@ function putPendingStamp(
   );
 }
 
+/*
+ * The dictionaries of a namespace: each under its id, and the id of the current one. Only a dictionary that is no longer
+ * the current one has a TTL.
+ */
+
+/** The keys of a dictionary, and of the id of the current one. Both are in one slot. */
+interface DictionaryKeys {
+  readonly currentKey: string;
+  readonly dictionaryKey: string;
+}
+
+/** Reads the bytes of a dictionary. */
+export function readDictionary(dictionaryKey: string): Request<Buffer | undefined> {
+  return {
+    commands: [['get', dictionaryKey]],
+    resultOf: (outcomes) => (requireOfDictionary(outcomes)[0] as Buffer | null) ?? undefined,
+  };
+}
+
+/**
+ * Reads the id of the current dictionary, and whether the one that this process holds is there without a TTL, as far as
+ * Redis tells.
+ */
+export function readCurrentDictionary({ currentKey, dictionaryKey }: DictionaryKeys): Request<{
+  readonly id: string | undefined;
+  readonly isKept: boolean;
+}> {
+  return {
+    commands: [
+      ['get', currentKey],
+      ['pttl', dictionaryKey],
+    ],
+    resultOf: ([id, lifeMs]) => {
+      requireOfDictionary([id]);
+      return { id: textIn(id), isKept: lifeMs === -1 || lifeMs instanceof Error };
+    },
+  };
+}
+
+/** Takes the right to train, for all processes. @returns whether this process has it */
+export function beginTraining(trainingKey: string, lifeMs: number): Request<boolean> {
+  return {
+    commands: [['set', trainingKey, '', 'PX', lifeMs, 'NX']],
+    resultOf: (outcomes) => textIn(requireOfDictionary(outcomes)[0]) === 'OK',
+  };
+}
+
+/** Stores a dictionary and makes it the current one. @returns the id of the one before */
+export function putDictionary(
+  { currentKey, dictionaryKey }: DictionaryKeys,
+  id: string,
+  bytes: Buffer,
+): Request<string | undefined> {
+  return {
+    commands: [
+      ['get', currentKey],
+      ['set', dictionaryKey, bytes],
+      ['set', currentKey, id],
+    ],
+    resultOf: (outcomes) => textIn(requireOfDictionary(outcomes)[0]),
+  };
+}
+
+/** Gives a dictionary that is no longer the current one a TTL; one that it has already is not shortened. */
+export function expireDictionary(dictionaryKey: string, lifeMs: number): Request<void> {
+  const expiring = (commands: readonly Command[]): Request<void> => ({
+    commands,
+    resultOf: (outcomes) => void requireOfDictionary(outcomes),
+  });
+  const expire: Command = ['pexpire', dictionaryKey, lifeMs];
+  return orElse(
+    expiring([
+      [...expire, 'NX'],
+      [...expire, 'GT'],
+    ]),
+    (failure) => (outageReason(failure) === 'ERR' ? expiring([expire]) : undefined), // before Redis 7
+  );
+}
+
+/**
+ * The outcomes. A missing right is reported without the name of the command: it is missing for the keys of dictionaries,
+ * and entries may be stored all the same. Any other refusal is not noted here: entries meet it, and its end, too.
+ * @throws the first error among them
+ */
+function requireOfDictionary(outcomes: Outcomes): Outcomes {
+  const failure = outcomes.find((outcome) => outcome instanceof Error);
+  if (failure instanceof Error && failure.name === 'ReplyError') {
+    const isForbidden = outageReason(failure) === 'NOPERM';
+    throw Object.assign(new Error(isForbidden ? failure.message : `ERR ${failure.message}`), { name: failure.name });
+  }
+  return requireAll(outcomes);
+}
+
 /** A reply that is a text; `undefined` for any other outcome. */
 export function textIn(reply: unknown): string | undefined {
   return Buffer.isBuffer(reply) || typeof reply === 'string' ? reply.toString() : undefined;

@@ -12,9 +12,14 @@ export type { EntryToStore, InspectedEntry, RedisEntry, Sealing } from './stored
 export { RedisTier } from './redis-tier.js';
 export { checkPermissions, probeScripts, type Refusal } from './refusals.js';
 export { DispensableCommand, isForbidden, isRefusal } from './client-errors.js';
-export { probeTransactions } from './send.js';
+export { probeTransactions, type Request } from './send.js';
 export { InvalidationGroup } from './invalidation-group.js';
 export {
+  beginTraining,
+  expireDictionary,
+  putDictionary,
+  readCurrentDictionary,
+  readDictionary,
   type PendingStamp,
   type StoredStamp,
   HOLD_OFF,

@@ -1,4 +1,11 @@
-import { ENVELOPE_VERSION, type EntryCodec, type EntryHeader, type EnvelopeHead, readHead } from '../codec/index.js';
+import {
+  ENVELOPE_VERSION,
+  type EntryCodec,
+  type EntryHeader,
+  type EnvelopeHead,
+  HEAD_BYTES,
+  readHead,
+} from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
 import { BatchedReads } from './batches.js';
 import {
@@ -28,8 +35,6 @@ import {
 } from './stored-entry.js';
 
 const MAX_KEYS_PER_READ = 512;
-/** The bytes that are read of an entry for its head: enough for the stamps of the namespace and a few tags. */
-const HEAD_BYTES = 512;
 
 /**
  * L2, the tier in Redis: reads and writes entries as envelopes, under full key names (`KeyLayout`). Every method waits

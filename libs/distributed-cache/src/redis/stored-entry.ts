@@ -120,7 +120,7 @@ export class StoredEntries {
   ): RedisEntry | undefined | Promise<RedisEntry | undefined> {
     return this.isLegacy(bytes)
       ? this.readMetadata([valueKey], askedAtMs).then((metadata) => this.legacyEntry(valueKey, bytes, metadata))
-      : this.decodeEnvelope(valueKey, bytes);
+      : this.decodeEnvelope(valueKey, bytes, askedAtMs);
   }
 
   /**
@@ -137,7 +137,7 @@ export class StoredEntries {
       return bytes !== null && bytes !== undefined && this.isLegacy(bytes);
     });
     const metadata = legacyKeys.length === 0 ? NO_METADATA : await this.readMetadata(legacyKeys, askedAtMs);
-    const entries = valueKeys.map((valueKey, index) => this.entryOrError(valueKey, found[index], metadata));
+    const entries = valueKeys.map((valueKey, index) => this.entryOrError(valueKey, found[index], metadata, askedAtMs));
     return [...(await allOf(entries))];
   }
 
@@ -145,6 +145,7 @@ export class StoredEntries {
     valueKey: string,
     bytes: Buffer | null | undefined,
     metadata: ReadonlyMap<string, LegacyMetadata>,
+    askedAtMs: number,
   ): RedisEntry | CorruptEntryError | undefined | Promise<RedisEntry | CorruptEntryError> {
     if (bytes === null || bytes === undefined) {
       return undefined;
@@ -153,7 +154,7 @@ export class StoredEntries {
       if (this.isLegacy(bytes)) {
         return this.legacyEntry(valueKey, bytes, metadata);
       }
-      const entry = this.decodeEnvelope(valueKey, bytes);
+      const entry = this.decodeEnvelope(valueKey, bytes, askedAtMs);
       return entry instanceof Promise ? entry.catch(corruptOnly) : entry;
     } catch (error) {
       return corruptOnly(error);
@@ -188,16 +189,21 @@ export class StoredEntries {
   }
 
   /**
-   * Decodes an envelope. The result is a promise only for a large value, which is decompressed off the event loop.
+   * Decodes an envelope. The result is a promise only for a large value, which is decompressed off the event loop, and
+   * while its dictionary is read, in a second round trip.
    * @throws CorruptEntryError, either way
    */
-  private decodeEnvelope(valueKey: string, bytes: Buffer): RedisEntry | Promise<RedisEntry> {
+  private decodeEnvelope(valueKey: string, bytes: Buffer, askedAtMs: number): RedisEntry | Promise<RedisEntry> {
     const { header, payload } = this.codec.open(bytes, valueKey);
     // Never `await` the value itself: a cached object with a method `then` would be called.
     const decoded = this.codec.decode(payload);
-    return decoded instanceof Promise
-      ? decoded.then((result) => entryOf(result, header, bytes.length))
-      : entryOf(decoded, header, bytes.length);
+    if (!(decoded instanceof Promise)) {
+      return entryOf(decoded, header, bytes.length);
+    }
+    const { deadlineClock } = this.connection;
+    const decoding =
+      payload.compressor === 'dictionary' ? deadlineClock.withinRest('GET', askedAtMs, decoded) : decoded;
+    return decoding.then((result) => entryOf(result, header, bytes.length));
   }
 
   /**

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ENVELOPE_VERSION, type EnvelopeHead, readHead } from '../../codec/index.js';
+import { ENVELOPE_VERSION, type EnvelopeHead, HEAD_BYTES, readHead } from '../../codec/index.js';
 import {
   type CacheConfig,
   type CacheHealth,
@@ -172,8 +172,6 @@ function linesOf(text: string): Map<string, string> {
 }
 
 const SCAN_COUNT = 500;
-/** Enough for the times and the tags of an entry. */
-const HEAD_BYTES = 1023;
 
 async function sampleKeys(
   client: RedisClient,
@@ -230,7 +228,7 @@ async function look(client: Client, key: string, prefix: string, sample: Mutable
     const [pttlMs, bytes, begin] = await Promise.all([
       client.pttl(key),
       client.strlen(key),
-      client.getrangeBuffer(key, 0, HEAD_BYTES),
+      client.getrangeBuffer(key, 0, HEAD_BYTES - 1),
     ]);
     sample.values.push({ key, namespace, pttlMs, bytes, head: readHead(begin) });
   }

@@ -164,6 +164,36 @@ describe('the start of an application', () => {
     expect(warn).not.toHaveBeenCalled();
   });
 
+  it('refuses an audience function where encrypted responses share a dictionary', async () => {
+    @Controller('own')
+    class OwnController {
+      @CachedResponse({ audience: () => 'ada' })
+      @Get()
+      get() {
+        return {};
+      }
+    }
+    const start = (controller: Type, encryption: false | { keys: Record<string, Buffer>; current: string }) => {
+      const namespaces = { http: { compression: { dictionary: true } } };
+      return Test.createTestingModule({
+        imports: [DistributedCacheModule.forRoot({ redis: false, encryption, namespaces }), HttpCacheModule.forRoot()],
+        controllers: [controller],
+      })
+        .compile()
+        .then(async (module) => {
+          const application = module.createNestApplication({ logger: false });
+          await application.init();
+          await application.close();
+        });
+    };
+    const encryption = { keys: { a: Buffer.alloc(32, 1) }, current: 'a' };
+    await expect(start(OwnController, encryption)).rejects.toThrow(
+      /namespaces\.http\.compression\.dictionary: got true, with encryption, and @CachedResponse of OwnController\.get/,
+    );
+    await expect(start(OwnController, false)).resolves.toBeUndefined();
+    await expect(start(ProductsController, encryption)).resolves.toBeUndefined();
+  });
+
   it('refuses @CachedResponse beside @Cached, and on a method that is no GET', async () => {
     @Controller('both')
     class BothController {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Logger, RequestMethod, type Type } from '@nestjs/common';
-import type { DistributedCache } from '../../core/index.js';
+import { dictionaryError, type DistributedCache, sharesSecretDictionary } from '../../core/index.js';
 import { CACHED_RESPONSE } from '../../nest/cache-tokens.js';
 import { decoratedMethodsOf } from '../../nest/decorators/decorated-methods.js';
 import type { Exchange } from '../exchange/exchange.js';
@@ -58,6 +58,10 @@ export class HttpCacheRouter {
       const ownOptions = ofMethod ?? ofClass;
       if (isGet && ownOptions !== undefined && ownOptions !== false) {
         const options = { ...(ofClass === false ? undefined : ofClass), ...ownOptions };
+        const { namespace, policy } = this.responses.cache;
+        if (typeof options.audience === 'function' && sharesSecretDictionary(policy)) {
+          throw dictionaryError(namespace, `@CachedResponse of ${fullName} has an audience for each client`);
+        }
         bound.set(handler, bindRoute(this.uniqueName(fullName), options, this.options, pathEndOf(controller, handler)));
         if (options.audience === undefined || options.audience === 'anonymous') {
           this.anonymousRoutes.push({ controller, handler, name: fullName, isWritten: options.audience !== undefined });

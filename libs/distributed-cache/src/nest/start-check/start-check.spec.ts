@@ -2,7 +2,7 @@ import { Inject, Injectable, Module, mixin, type Provider, Scope } from '@nestjs
 import { describe, expect, it } from 'vitest';
 import { nestForTest, type NestForTestOptions } from '../../../../../test/support/nest-for-test.js';
 import { recordLogs } from '../../../../../test/support/recording-logger.js';
-import { AsyncCache, DistributedCache, StartCheckError } from '../../core/index.js';
+import { AsyncCache, DistributedCache, type DistributedCacheOptions, StartCheckError } from '../../core/index.js';
 import { CacheDefaults } from '../decorators/cache-defaults.decorator.js';
 import { CacheEvict, type CacheEvictOptions } from '../decorators/cache-evict.decorator.js';
 import { CachePut } from '../decorators/cache-put.decorator.js';
@@ -290,6 +290,20 @@ describe('the check at the start', () => {
     await expect(strict).rejects.toThrow(
       /has findings:\n {2}Default keys contain .*\n {2}s\.find .* has the ttl 300000/,
     );
+  });
+
+  it('stops the start for keys with dimensions where encrypted values share a dictionary', async () => {
+    const encryption = { keys: { a: Buffer.alloc(32, 1) }, current: 'a' };
+    const compression = { dictionary: true };
+    const start = (options: Options, namespaces: DistributedCacheOptions['namespaces']) =>
+      nestForTest({ providers: [cachedClass('Users', options)], cache: { redis: false, encryption, namespaces } });
+    const varying: Options = { namespace: 'users', varyBy: ['tenant', 'locale'] };
+    await expect(start(varying, { users: { compression } })).rejects.toThrow(
+      /namespaces\.users\.compression\.dictionary: got true, with encryption, and Users\.find varies by tenant,locale/,
+    );
+    await expect(start(varying, { users: { compression, encryption: false } })).resolves.toBeDefined();
+    await expect(start(varying, { users: {}, others: { compression } })).resolves.toBeDefined();
+    await expect(start({ namespace: 'users' }, { users: { compression } })).resolves.toBeDefined();
   });
 
   it('says nothing with the cache switched off', async () => {

@@ -1,8 +1,9 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
-import { DistributedCache, StartCheckError } from '../../core/index.js';
+import { dictionaryError, DistributedCache, sharesSecretDictionary, StartCheckError } from '../../core/index.js';
 import { CACHED_RESPONSE } from '../cache-tokens.js';
 import { hasDefaults } from '../decorators/cache-defaults.decorator.js';
+import { callerName } from '../decorators/entry-keys.js';
 import { evictionFindings, keyFindings, requestFindings } from './findings.js';
 import { type Application, type NamedClass, readApplication } from './managed-classes.js';
 
@@ -18,7 +19,10 @@ export class StartCheck {
     @Inject(DistributedCache) private readonly cache: DistributedCache,
   ) {}
 
-  /** @throws StartCheckError with `strictStart`, if there are findings */
+  /**
+   * @throws StartCheckError with `strictStart`, if there are findings
+   * @throws ConfigurationError for `varyBy` where values are encrypted and share a dictionary
+   */
   run(): void {
     const { enabled, strictStart, namespaceNames } = this.cache.config;
     if (!enabled) {
@@ -28,6 +32,7 @@ export class StartCheck {
     if (application.caches[0] !== this.cache) {
       return; // another forRoot reports
     }
+    this.refuseSharedDictionaries(application);
     const findings = [
       ...rootFindings(application),
       ...keyFindings(application.classes),
@@ -45,6 +50,14 @@ export class StartCheck {
     }
     const lines = findings.map((finding) => `\n  - ${finding}`);
     Logger.warn(`cache_start_check (strictStart makes an error of it)${lines.join('')}`, 'DistributedCache');
+  }
+
+  private refuseSharedDictionaries({ classes }: Application): void {
+    for (const { namespace, varyBy = [], declaring, name } of classes.flatMap(({ methods }) => methods)) {
+      if (varyBy.length > 0 && sharesSecretDictionary(this.cache.config.namespace(namespace))) {
+        throw dictionaryError(namespace, `${callerName(declaring, name)} varies by ${varyBy.join()}`);
+      }
+    }
   }
 }
 
