@@ -95,7 +95,7 @@ export class SignalPath {
   private subscriptions = 0;
   private maySeeRedirection = true;
   /** Whether an invalidation message has ever arrived. */
-  private hasReported = false;
+  hasReported = false;
   private nonces = 0;
   private checksWhileRefused = 0;
   /** The socket on which the path was set up last. */

@@ -1,5 +1,8 @@
 import {
   asDecoded,
+  ENVELOPE_VERSION,
+  type EnvelopeHead,
+  readHead,
   isEnvelope,
   type Decoded,
   type EncodedPayload,
@@ -297,4 +300,24 @@ export async function inspectEntry(
     }
     throw error;
   }
+}
+
+/** The bytes that are read of an entry for its head: enough for the stamps of the namespace and a few tags. */
+const HEAD_BYTES = 512;
+
+/** See `RedisTier.readHead`. */
+export async function readHeadOf(connection: RedisConnection, valueKey: string): Promise<EnvelopeHead | undefined> {
+  const bytes = await connection.run(
+    'CHECK GETRANGE',
+    (client) => client.getrangeBuffer(valueKey, 0, HEAD_BYTES - 1),
+    valueKey,
+  );
+  if (bytes.length === 0) {
+    return undefined;
+  }
+  const head = readHead(bytes);
+  if (head?.version !== ENVELOPE_VERSION) {
+    throw new CorruptEntryError('it has no envelope of this version');
+  }
+  return head;
 }
