@@ -2,6 +2,8 @@ import { expect, it, onTestFinished, vi } from 'vitest';
 import type { DistributedCacheOptions } from 'nestjs-distributed-cache/core';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { proxyTo } from '../support/redis-for-test.js';
+import { Gate } from '../support/gate.js';
+import { RedisSentinel } from '../support/redis-sentinel.js';
 import { RedisServer, type RedisServerOptions } from '../support/redis-server.js';
 import { untilTrue } from '../support/until-true.js';
 import { podWith, type Pod } from './pods.js';
@@ -247,4 +249,119 @@ it('over a link of 40 ms each way reads take a local round trip, and a change el
   process.stdout.write(
     `home over 40 ms: read p50 ${median(times)} ms, a change is seen after ${median(heardAfterMs)} ms\n`,
   );
+});
+
+it.each<[string, (pod: Pod) => Promise<unknown>]>([
+  ['a clear', ({ cache }) => cache.clear()],
+  ['an invalidated tag', ({ cache }) => cache.invalidateTags('team')],
+  ['a deletion', ({ cache }) => cache.delete('key')],
+])(
+  'stores no result of a load that %s has overtaken, although the replica does not report it yet',
+  async (_what, change) => {
+    const servers = await group(1);
+    const pod = await podAtHome(servers, servers.replicas, { maxLagMs: 30_000 });
+    await untilAtReplica(pod);
+    const other = await podWith({ redis: { host: '127.0.0.1', port: servers.primary.port } });
+    const tags = ['team'];
+    await pod.cache.getOrSet('first', async () => 1, { tags });
+    servers.links[0]!.stall('down');
+    const [started, gate] = [new Gate(), new Gate()];
+    const loading = pod.cache.getOrSet(
+      'key',
+      async () => {
+        started.open();
+        await gate.opened;
+        return 'old';
+      },
+      { tags },
+    );
+    await started.opened;
+    await change(other);
+    gate.open();
+    expect(await loading).toBe('old');
+    expect(await pod.cache.get('key')).toBeUndefined();
+    expect(await other.cache.get('key')).toBeUndefined();
+    servers.links[0]!.resume();
+  },
+);
+
+it.each<[string, (pod: Pod) => Promise<unknown>]>([
+  ['deleted the key', ({ cache }) => cache.delete('key')],
+  ['cleared the namespace', ({ cache }) => cache.clear()],
+  ['invalidated its tag', ({ cache }) => cache.invalidateTags('team')],
+])(
+  'keeps the result of a load that began after this process has %s, although the replica reports that later',
+  async (_what, change) => {
+    const servers = await group(1);
+    const pod = await podAtHome(servers, servers.replicas, { maxLagMs: 30_000 });
+    await untilAtReplica(pod);
+    let reported = 0;
+    await pod.cache.set('key', 'first', { tags: ['team'] });
+    const messages = (): number => {
+      const {
+        keysInvalidated = 0,
+        tagsInvalidated = 0,
+        namespacesInvalidated = 0,
+      } = pod.all.getProcessMetrics().values;
+      return keysInvalidated + tagsInvalidated + namespacesInvalidated;
+    };
+    await vi.waitFor(() => expect(messages()).toBeGreaterThan(0));
+    servers.links[0]!.stall('down');
+    await change(pod);
+    const gate = new Gate();
+    let loads = 0;
+    const load = async (): Promise<string> => {
+      loads++;
+      reported = messages();
+      servers.links[0]!.resume();
+      await gate.opened;
+      return 'new';
+    };
+    const loading = pod.cache.getOrSet('key', load, { tags: ['team'] });
+    await vi.waitFor(() => expect(messages()).toBeGreaterThan(reported));
+    gate.open();
+    expect(await loading).toBe('new');
+    expect(await pod.cache.getOrSet('key', load, { tags: ['team'] })).toBe('new');
+    expect(loads).toBe(1);
+  },
+);
+
+it('a change by another program during such a load is not lost', async () => {
+  const servers = await group(1);
+  const pod = await podAtHome(servers, servers.replicas, { maxLagMs: 30_000 });
+  await untilAtReplica(pod);
+  await pod.cache.set('key', 'first');
+  servers.links[0]!.stall('down');
+  await pod.cache.delete('key');
+  const loading = pod.cache.getOrSet('key', async () => {
+    await servers.primary.command('SET', 'cache:users:key', '"by another program"');
+    servers.links[0]!.resume();
+    await vi.waitFor(async () => expect(await servers.replicas[0]!.command('EXISTS', 'cache:users:key')).toBe(1));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return 'old';
+  });
+  expect(await loading).toBe('old');
+  expect(await pod.cache.get('key')).not.toBe('old');
+});
+
+it('a home replica that Sentinel promotes is left, and the former replica serves as the primary', async () => {
+  const sentinels = await RedisSentinel.start();
+  onTestFinished(() => sentinels.stop());
+  const redis = { sentinels: sentinels.addresses, name: sentinels.name, home: 'nearest' } as const;
+  const pod = { ...(await podWith({ redis, heartbeatMs: 300 })), moves: [] as string[] };
+  const home = `127.0.0.1:${sentinels.replica.port}`;
+  await vi.waitFor(async () => expect((await pod.all.healthCheck()).redis?.home).toMatchObject({ home }));
+  pod.all.events.on('homeChanged', ({ home: to }) => pod.moves.push(to));
+  await sentinels.killMaster();
+  await vi.waitFor(
+    async () => {
+      expect(await pod.cache.getOrSet(`key${Math.random()}`, async () => 'loaded')).toBe('loaded');
+      expect(await sentinels.masterPort()).toBe(sentinels.replica.port);
+      expect((await pod.all.healthCheck()).redis).toMatchObject({ connection: 'live', home: { home: 'primary' } });
+    },
+    { timeout: 15_000 },
+  );
+  expect(pod.moves).toEqual(['primary']);
+  await vi.waitFor(async () => expect(await pod.cache.set('key', 1)).toBe(true));
+  expect(await pod.cache.get('key')).toBe(1);
 });

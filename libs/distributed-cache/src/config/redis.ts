@@ -82,14 +82,23 @@ export function resolveRedis(
     );
     return NO_REDIS;
   }
-  if ('client' in given) {
-    return fromClient(new OptionReader(given, 'redis.', CLIENT_OPTIONS, problems));
+  const { home, ...rest } = given;
+  const kind = (['client', 'store', 'cluster'] as const).find((name) => name in given);
+  if (kind !== undefined && home !== undefined && home !== 'primary') {
+    problems.add(
+      'redis.home',
+      show(home),
+      `nothing beside redis.${kind}: a process reads and listens at the masters then`,
+    );
   }
-  if ('store' in given) {
-    return fromStore(new OptionReader(given, 'redis.', STORE_OPTIONS, problems));
+  if (kind === 'client') {
+    return fromClient(new OptionReader(rest, 'redis.', CLIENT_OPTIONS, problems));
   }
-  if ('cluster' in given) {
-    return fromCluster(new OptionReader(given, 'redis.', ONLY_CLUSTER, problems));
+  if (kind === 'store') {
+    return fromStore(new OptionReader(rest, 'redis.', STORE_OPTIONS, problems));
+  }
+  if (kind === 'cluster') {
+    return fromCluster(new OptionReader(rest, 'redis.', ONLY_CLUSTER, problems));
   }
   const reader = new OptionReader(given, 'redis.', REDIS_OPTIONS, problems);
   refuseMissingAddress(reader, environment);
@@ -347,7 +356,10 @@ function redisFromEnvironment(environment: EnvironmentReader): ResolvedRedis {
   if (first === 'REDIS_CLUSTER_NODES') {
     for (const variable of ['REDIS_HOME', 'REDIS_HOME_NODES'] as const) {
       if (environment.has(variable)) {
-        environment.refuse(variable, 'nothing with REDIS_CLUSTER_NODES: with Redis Cluster the masters are the home');
+        environment.refuse(
+          variable,
+          'nothing with REDIS_CLUSTER_NODES: a process reads and listens at the masters then',
+        );
       }
     }
     if (db !== 0) {

@@ -77,6 +77,7 @@ export class HomeProgress {
       this.isWanted = false;
       const failure = await this.compare();
       if (failure !== undefined && !this.isStopped) {
+        // remedy: deaf-home-is-left
         this.listener.onFailed(failure);
         break;
       }

@@ -178,7 +178,6 @@ export class Home {
 
   private get isOverdue(): boolean {
     const { provenAtMs } = this.progress ?? { provenAtMs: -Infinity };
-    // remedy: deaf-home-is-left
     return REAL_TIME.nowMs() - provenAtMs > this.connecting.limits.heartbeatMs + this.settings.maxLagMs + SLACK_MS;
   }
 
