@@ -8,6 +8,8 @@ import { Gate } from '../support/gate.js';
 export interface Topology {
   readonly redis: DistributedCacheOptions['redis'];
   readonly stop: () => Promise<void>;
+  /** Resolves when the cache is as the contract is to be tested. */
+  readonly ready?: (cache: DistributedCache) => Promise<void>;
 }
 
 /** The behaviour that all topologies have in common. `isShared`: two caches over it see each other's entries. */
@@ -28,6 +30,7 @@ export function describeCacheContract(name: string, isShared: boolean, start: ()
       };
       const caches = Array.from({ length: count }, () => cacheForTest(options));
       await Promise.all(caches.map((cache) => cache.connect()));
+      await Promise.all(caches.map((cache) => topology.ready?.(cache) ?? Promise.resolve()));
       return caches;
     }
 

@@ -123,9 +123,9 @@ export class Oracle {
     for (const process of this.processes) {
       if (process !== by) {
         // The message of a clear arrives on the link of its stamp, and either link may be that one.
-        for (const link of new Set([process.linkOf(key), process.linkOf('#clear')])) {
+        for (const link of new Set([process.messageLinkOf(key), process.messageLinkOf('#clear')])) {
           const list = this.owed.get(process) ?? [];
-          list.push({ key, version, link, position: link.sent });
+          list.push({ key, version, link, position: process.positionOf(link) });
           this.owed.set(process, list);
         }
       }

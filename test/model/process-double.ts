@@ -12,7 +12,9 @@ import { LocalCache } from '../../libs/distributed-cache/src/local/index.js';
 import type { PendingInvalidations } from '../../libs/distributed-cache/src/redis/index.js';
 import { TierUnavailableError } from '../../libs/distributed-cache/src/errors/index.js';
 import { LinkDouble } from './link-double.js';
+import { ALL_RULES, HomeDouble } from './home-double.js';
 import type { DoubleEntry, DoubleKeys, RedisDouble } from './redis-double.js';
+import type { ReplicaDouble } from './replica-double.js';
 import { ClassRegistry } from '../../libs/distributed-cache/src/values/index.js';
 
 const NOW_MS = 1_000_000;
@@ -29,6 +31,10 @@ interface StoredPayload {
 /** One process: the real core over doubles of the parts of redis/ that it uses. */
 export class ProcessDouble {
   readonly cache: AsyncCache<number>;
+  /** Absent when the primary is its home, as it is after the replica has been left. */
+  home: HomeDouble | undefined;
+  /** Called when the home is left. */
+  onLeftHome = (): void => {};
   private readonly pendingReleases = new PendingReleases();
   private readonly journal = new OutageJournal({
     nowMs: clock.nowMs,
@@ -67,8 +73,14 @@ export class ProcessDouble {
     private readonly redis: RedisDouble,
     private readonly scheduler: Scheduler,
     private readonly nodes: number,
+    replica?: ReplicaDouble,
+    private readonly rules = ALL_RULES,
   ) {
     this.links = Array.from({ length: nodes }, () => new LinkDouble(scheduler, (key) => this.receive(key)));
+    if (replica !== undefined) {
+      this.home = this.newHome(replica);
+    }
+    const { home } = this;
     const tier = this.tier();
     const closing = new AbortController().signal;
     const runtime = {
@@ -81,6 +93,7 @@ export class ProcessDouble {
       redis: {
         connection: this.connection,
         tier,
+        home,
         changes: this.changes,
         journal: this.journal,
         pendingReleases: this.pendingReleases,
@@ -116,14 +129,27 @@ export class ProcessDouble {
 
   /** Whether every message that Redis has sent has arrived. */
   get hasReceivedAll(): boolean {
-    return this.links.every(({ received, sent }) => received === sent);
+    const { home, links } = this;
+    return [...links, ...(home === undefined ? [] : [home.link])].every(
+      (link) => link.received === this.positionOf(link),
+    );
   }
 
   get tracksChanges(): boolean {
     return this.connection.isLive && this.changes.isFullyTracked;
   }
 
-  /** The link that carries the commands and the messages of a key. */
+  /** The number of messages on this link once everything has been sent that has been changed by now. */
+  positionOf(link: LinkDouble): number {
+    return link.sent + (link === this.home?.link ? this.home.replica.pending : 0);
+  }
+
+  /** The link that carries the messages of a key. */
+  messageLinkOf(fullKey: string): LinkDouble {
+    return this.home?.link ?? this.linkOf(fullKey);
+  }
+
+  /** The link that carries the commands of a key. */
   linkOf(fullKey: string): LinkDouble {
     const link = this.links[fullKey.endsWith('#clear') || fullKey.endsWith('a') ? 0 : this.nodes - 1];
     if (link === undefined) {
@@ -136,6 +162,15 @@ export class ProcessDouble {
     this.losses++;
     this.redis.track(this, undefined);
     this.links.forEach((link) => link.loseMessages());
+    const { home } = this;
+    if (home !== undefined) {
+      home.replica.track(this, undefined);
+      home.progress.stop();
+      home.link.loseMessages();
+      home.link.cut();
+      home.isServing = false;
+      this.home = undefined;
+    }
     Object.assign(this.changes, { isFullyTracked: false, state: 'lost' });
   }
 
@@ -184,24 +219,52 @@ export class ProcessDouble {
         ...entries.map((keys) => this.send(keys.valueKey, () => this.redis.drop(this, keys))),
         ...[...stamps].map(([key, { stamp }]) => this.send(key, () => this.redis.putString(this, key, stamp))),
       ]);
+      this.home?.onKnown([...entries.map(({ valueKey }) => valueKey), ...stamps.keys()]);
       [...stamps.keys()].forEach((key) => this.change(key));
       return true;
     });
   }
 
+  private newHome(replica: ReplicaDouble): HomeDouble {
+    const link = new LinkDouble(this.scheduler, (key) => this.receive(key, true));
+    const primary = {
+      redis: this.redis,
+      ask: <Answer>(key: string, execute: () => Answer): Promise<Answer> => this.ask(key, execute),
+    };
+    return new HomeDouble(replica, link, primary, this.rules, this.connection, () => this.onLeftHome());
+  }
+
   private track(): void {
+    const { home } = this;
+    if (home !== undefined) {
+      home.replica.track(this, (key) => home.link.send(key));
+      return;
+    }
     this.redis.track(this, (key) => this.linkOf(key).send(key));
   }
 
-  private receive(fullKey: string): void {
+  private receive(fullKey: string, isOfReplica = false): void {
     if (fullKey.endsWith('#clear')) {
       this.stampsReceived++;
     }
-    this.change(fullKey);
+    this.home?.onMessage();
+    this.change(fullKey, isOfReplica);
   }
 
-  private change(fullKey: string): void {
-    this.cache.invalidator.onRemoteChange(fullKey.slice(fullKey.indexOf(':', fullKey.indexOf(':') + 1) + 1));
+  private change(fullKey: string, isOfReplica = false): void {
+    const encodedKey = fullKey.slice(fullKey.indexOf(':', fullKey.indexOf(':') + 1) + 1);
+    if (this.rules.taint || encodedKey.startsWith('#')) {
+      this.cache.invalidator.onRemoteChange(encodedKey, isOfReplica);
+    } else {
+      (this.cache.invalidator as unknown as { local: { delete(key: string): void } }).local.delete(encodedKey);
+    }
+  }
+
+  /** What follows a change that Redis has acknowledged. */
+  private async changed<Answer>(keys: readonly string[], changing: Promise<Answer>): Promise<Answer> {
+    const answer = await changing;
+    this.home?.onKnown(keys);
+    return answer;
   }
 
   private send<Answer>(fullKey: string, execute: () => Answer): Promise<Answer> {
@@ -231,29 +294,42 @@ export class ProcessDouble {
       withCodec: () => tier,
       remainingMs: () => HOUR_MS,
       groups: <Item>(items: readonly Item[]) => (items.length === 0 ? [] : [items]),
-      read: async (key: string) => (await this.ask(key, () => redis.get(key))) ?? null,
+      read: async (key: string) =>
+        this.home === undefined ? ((await this.ask(key, () => redis.get(key))) ?? null) : this.home.reads.get(key),
       entryIn: (_key: string, entry: DoubleEntry) => this.read(entry),
-      get: async (key: string) => this.read(await this.ask(key, () => redis.get(key))),
+      get: async (key: string) => this.read(((await tier.read(key)) ?? undefined) as DoubleEntry | undefined),
       take: async (keys: DoubleKeys, token: string) => {
-        const { isTaken, owner, entry } = await this.ask(keys.valueKey, () => redis.take(keys, token));
-        return { isTaken, owner, entry: await this.read(entry) };
+        const { owner, entry } = await this.changed(
+          [keys.valueKey],
+          this.ask(keys.valueKey, () => redis.take(keys, token)),
+        );
+        return { owner, bytes: entry ?? null, refusal: undefined };
       },
       fill: async (keys: DoubleKeys, token: string, stored: StoredPayload) => {
-        const [staged, moved] = await Promise.all([
+        const filling = Promise.all([
           this.ask(keys.valueKey, () => redis.stage(keys, token, entryOf(stored))),
           this.ask(keys.valueKey, () => redis.rename(this, keys)),
         ]);
+        const [staged, moved] = await this.changed([keys.valueKey], filling);
         return staged && moved;
       },
       set: (keys: DoubleKeys, stored: StoredPayload) =>
-        Promise.all([
-          this.ask(keys.valueKey, () => redis.endLoad(keys)),
-          this.ask(keys.valueKey, () => redis.put(this, keys, entryOf(stored))),
-        ]),
+        this.changed(
+          [keys.valueKey],
+          Promise.all([
+            this.ask(keys.valueKey, () => redis.endLoad(keys)),
+            this.ask(keys.valueKey, () => redis.put(this, keys, entryOf(stored))),
+          ]),
+        ),
       setMany: (entries: readonly (readonly [DoubleKeys, StoredPayload])[]) =>
         Promise.all(entries.map(([keys, stored]) => tier.set(keys, stored))),
       delete: (all: readonly DoubleKeys[]) =>
-        Promise.all(all.map((keys) => this.ask(keys.valueKey, () => redis.drop(this, keys)))),
+        this.changed(
+          all.map(({ valueKey }) => valueKey),
+          Promise.all(all.map((keys) => this.ask(keys.valueKey, () => redis.drop(this, keys)))),
+        ),
+      isStill: async (key: string, entry: DoubleEntry | null) =>
+        ((await this.ask(key, () => redis.get(key))) ?? null) === entry,
       renew: () => Promise.resolve(true),
       release: (keys: DoubleKeys, token: string) => this.ask(keys.valueKey, () => redis.release(keys, token)),
       releaseUnfilled: (keys: DoubleKeys, token: string) =>
@@ -263,12 +339,24 @@ export class ProcessDouble {
         ]),
       hasEndedUnfilled: async (keys: DoubleKeys) =>
         (await this.ask(keys.valueKey, () => redis.readString(`${keys.leaseKey}:ended`))) !== undefined,
-      readStamp: (key: string) => this.ask(key, () => redis.readString(key)),
+      readStamp: (key: string): Promise<string | undefined> =>
+        this.home === undefined
+          ? this.ask(key, () => redis.readString(key))
+          : this.home.reads.ask('GET', key, () => ({ commands: [], resultOf: () => undefined })),
       createStamp: async (key: string, stamp: string): Promise<string | undefined> =>
-        (await this.ask(key, () => redis.createString(this, key, stamp)))
+        (await this.changed(
+          [key],
+          this.ask(key, () => redis.createString(this, key, stamp)),
+        ))
           ? stamp
-          : this.ask(key, () => redis.readString(key)),
-      replaceStamp: (key: string, stamp: string) => this.ask(key, () => redis.putString(this, key, stamp)),
+          : ((await tier.readStamp(key)) ?? this.ask(key, () => redis.readString(key))),
+      readStamps: (keys: readonly string[]) =>
+        Promise.all(keys.map((key) => this.ask(key, () => redis.readString(key)))),
+      replaceStamp: (key: string, stamp: string) =>
+        this.changed(
+          [key],
+          this.ask(key, () => redis.putString(this, key, stamp)),
+        ),
     };
     return tier;
   }

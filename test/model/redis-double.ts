@@ -1,4 +1,6 @@
 import { randomInt } from 'node:crypto';
+import type { Position } from '../../libs/distributed-cache/src/redis/home/home-progress.js';
+import type { ReplicaDouble } from './replica-double.js';
 
 /** A value in the model: a version of the source, and the other contents of an envelope. */
 export interface DoubleEntry {
@@ -28,6 +30,16 @@ export class RedisDouble {
   private readonly staged = new Map<string, DoubleEntry>();
   private readonly expired = new Set<string>();
   private readonly trackers = new Map<object, Tracker>();
+  readonly replicas: ReplicaDouble[] = [];
+  private changes = 0;
+
+  get position(): Position {
+    return { history: 'one', offset: this.changes };
+  }
+
+  isExpired(valueKey: string): boolean {
+    return this.expired.has(valueKey);
+  }
 
   track(owner: object, tracker: Tracker | undefined): void {
     this.trackers.delete(owner);
@@ -157,6 +169,10 @@ export class RedisDouble {
   }
 
   private tell(key: string, by: object | undefined): void {
+    this.changes++;
+    this.replicas.forEach((replica) =>
+      replica.receive({ key, entry: this.values.get(key), text: this.strings.get(key) }),
+    );
     for (const [owner, tracker] of this.trackers) {
       if (owner !== by) {
         tracker(key);

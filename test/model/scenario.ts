@@ -2,13 +2,17 @@ import type { Scheduler } from 'fast-check';
 import type { CacheConfig } from '../../libs/distributed-cache/src/config/index.js';
 import { ModelError, Oracle } from './oracle.js';
 import { ProcessDouble } from './process-double.js';
+import type { HomeRules } from './home-double.js';
 import { RedisDouble } from './redis-double.js';
+import { ReplicaDouble } from './replica-double.js';
 
 export const KEYS = ['a', 'b'] as const;
 export const ACTIONS = ['get', 'getOrSet', 'set', 'delete', 'clear', 'loseChannel', 'cutOff', 'expire'] as const;
+/** What happens to a replica besides: its link is cut unnoticed, it dies, it is promoted. */
+export const REPLICA_ACTIONS = ['deafen', 'killHome'] as const;
 
 export interface Command {
-  readonly action: (typeof ACTIONS)[number];
+  readonly action: (typeof ACTIONS)[number] | (typeof REPLICA_ACTIONS)[number];
   readonly process: number;
   readonly key: (typeof KEYS)[number];
 }
@@ -16,8 +20,10 @@ export interface Command {
 /** Some processes, a Redis and a source, and commands that begin and continue when the scheduler says so. */
 export class Scenario {
   private readonly redis = new RedisDouble();
+  private readonly replica: ReplicaDouble | undefined;
   private readonly processes: readonly ProcessDouble[];
   private readonly oracle: Oracle;
+  private readonly isInOrder: boolean;
   private failure: unknown;
   private unsettled = 0;
   /** Per key: a `set` determines the value, so no other write of the same key may run at the same time. */
@@ -26,19 +32,48 @@ export class Scenario {
   constructor(
     config: CacheConfig,
     private readonly scheduler: Scheduler,
-    setup: { readonly processes: number; readonly nodes: number },
+    setup: {
+      readonly processes: number;
+      readonly nodes: number;
+      /** How many of the processes have a home replica; they share it. Default 0. */
+      readonly atReplica?: number;
+      readonly rules?: HomeRules;
+      /** Whether a process begins a command when its previous one has ended. Default: at any time. */
+      readonly isInOrder?: boolean;
+    },
   ) {
+    this.isInOrder = setup.isInOrder === true;
+    const { atReplica = 0, rules } = setup;
+    this.replica = atReplica === 0 ? undefined : new ReplicaDouble(this.redis, scheduler);
     this.processes = Array.from(
       { length: setup.processes },
-      () => new ProcessDouble(config, this.redis, scheduler, setup.nodes),
+      (_, index) =>
+        new ProcessDouble(
+          config,
+          this.redis,
+          scheduler,
+          setup.nodes,
+          index < atReplica ? this.replica : undefined,
+          rules,
+        ),
     );
     this.oracle = new Oracle(this.processes);
+    for (const process of this.processes) {
+      process.onLeftHome = () => void this.begin('leave home', () => this.leaveHome(process));
+    }
   }
 
   /** Runs everything to its end. @throws ModelError that names the broken promise */
   async run(commands: readonly Command[]): Promise<void> {
+    const previous = new Map<number, Promise<void>>();
     for (const command of commands) {
-      this.begin(`${command.action} ${command.key} in ${command.process}`, () => this.perform(command));
+      const place = command.process % this.processes.length;
+      const turn = this.isInOrder ? previous.get(place) : undefined;
+      const done = this.begin(`${command.action} ${command.key} in ${command.process}`, async () => {
+        await turn;
+        await this.perform(command);
+      });
+      previous.set(place, done);
     }
     await this.drain();
     await Promise.all([this.rejoinAll(), this.drain()]);
@@ -50,12 +85,14 @@ export class Scenario {
     this.check();
   }
 
-  private begin(what: string, work: () => Promise<void>): void {
+  private begin(what: string, work: () => Promise<void>): Promise<void> {
     this.unsettled++;
-    void this.scheduler
+    return this.scheduler
       .schedule(Promise.resolve(), what)
       .then(work)
-      .catch((error: unknown) => (this.failure ??= error))
+      .catch((error: unknown) => {
+        this.failure ??= error;
+      })
       .finally(() => this.unsettled--);
   }
 
@@ -81,10 +118,7 @@ export class Scenario {
         if (process.isDown) {
           return;
         }
-        KEYS.forEach((each) => this.oracle.disturb(each)); // running loads are not kept
-        process.loseChannel();
-        await process.trackAgain();
-        return this.oracle.back(process, KEYS);
+        return this.leaveHome(process);
       case 'cutOff':
         if (process.isDown) {
           return;
@@ -92,10 +126,30 @@ export class Scenario {
         KEYS.forEach((each) => this.oracle.disturb(each));
         process.goDown();
         return this.rejoin(process);
+      case 'deafen':
+        return this.replica?.deafen();
+      case 'killHome':
+        if (this.replica !== undefined) {
+          this.replica.isDead = true;
+          const homeless = this.processes.filter((each) => each.home !== undefined && !each.isDown);
+          await Promise.all(homeless.map((each) => this.leaveHome(each)));
+        }
+        return;
       case 'expire':
         this.redis.expire(valueKey(key));
         return this.oracle.expired(key);
     }
+  }
+
+  /** The channel is lost. Messages come from the primary from then on. */
+  private async leaveHome(process: ProcessDouble): Promise<void> {
+    if (process.isDown) {
+      return;
+    }
+    KEYS.forEach((each) => this.oracle.disturb(each)); // running loads are not kept
+    process.loseChannel();
+    await process.trackAgain();
+    this.oracle.back(process, KEYS);
   }
 
   private async read(process: ProcessDouble, key: string, ask: () => Promise<number | undefined>): Promise<void> {
@@ -172,6 +226,7 @@ export class Scenario {
       }
       await process.trackAgain();
       await process.replay();
+      process.home?.progress.request(); // as at each heartbeat
       this.oracle.back(process, KEYS);
     }
   }

@@ -259,6 +259,25 @@ export const MUTANTS = [
     specs: ['races/overlaps'],
   },
   {
+    name: 'home: a key that this process has changed is read at the replica',
+    remedy: 'own-change-is-ahead',
+    from: 'this.unlisted > this.reached || this.changes.has(key)',
+    to: 'false',
+    specs: ['model/model'],
+  },
+  {
+    name: 'home: a replica that falls behind is not left',
+    remedy: 'deaf-home-is-left',
+    specs: ['races/home'],
+  },
+  {
+    name: 'home: the result of a load is kept, although a clear that the replica lacks has overtaken it',
+    remedy: 'stamps-are-checked-at-the-primary',
+    from: 'found[index] === stamps.get(name)',
+    to: 'true',
+    specs: ['races/home'],
+  },
+  {
     name: 'replay: a read from before the replay counts',
     remedy: 'journalled-before-read',
     from: 'wasJournalled || this.isJournalled',

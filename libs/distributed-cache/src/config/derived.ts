@@ -1,5 +1,5 @@
 import { CLASS_OPTIONS, CODEC_OPTIONS, COMPRESSION_OPTIONS, ENCRYPTION_OPTIONS } from './codec-schema.js';
-import { CLIENT_OPTIONS, CLUSTER_OPTIONS, REDIS_OPTIONS, STORE_OPTIONS } from './redis-schema.js';
+import { CLIENT_OPTIONS, CLUSTER_OPTIONS, HOME_OPTIONS, REDIS_OPTIONS, STORE_OPTIONS } from './redis-schema.js';
 import { type Defaults, type OptionRow, type OptionTable } from './rules.js';
 import { CACHE_OPTIONS, FALLBACK_OPTIONS, LOCAL_OPTIONS, NAMESPACE_OPTIONS, TTL_OPTIONS } from './schema.js';
 
@@ -13,6 +13,7 @@ const LEVELS = [
   { path: '', table: CACHE_OPTIONS },
   { path: 'ttls.', table: TTL_OPTIONS },
   { path: 'redis.', table: REDIS_OPTIONS },
+  { path: 'redis.home.', table: HOME_OPTIONS },
   { path: 'redis.cluster.', table: CLUSTER_OPTIONS },
   { path: 'redis.', table: CLIENT_OPTIONS },
   { path: 'redis.', table: STORE_OPTIONS },
@@ -74,6 +75,7 @@ export const DEFAULTS = Object.freeze({
   ...defaultsOf(LOCAL_OPTIONS),
   ...defaultsOf(NAMESPACE_OPTIONS),
   ...defaultsOf(REDIS_OPTIONS),
+  ...defaultsOf(HOME_OPTIONS),
   /** The built-in namespaces; any other one has `ttlMs`. */
   namespaceTtlMs: Object.freeze(defaultsOf(TTL_OPTIONS)),
   fallbackTtlMs: FALLBACK_OPTIONS.ttl.default,

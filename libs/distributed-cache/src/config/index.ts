@@ -39,6 +39,7 @@ export type {
   RedisClusterOptions,
   RedisConnectionOptions,
   RedisCredentials,
+  RedisHomeOptions,
   RedisOption,
   RedisStoreOption,
   ResolvedRedis,

@@ -10,7 +10,7 @@ import { HOST, PORT } from './rules.js';
  * The options of one server, or of the servers behind Sentinels, without the URL, whose parts have been copied into
  * them.
  */
-export type Connection = Omit<RedisConnectionOptions, 'url'>;
+export type Connection = Omit<RedisConnectionOptions, 'url' | 'home'>;
 
 /** The parts of an address; a part that the address does not contain is absent. */
 export interface ParsedRedisUrl {

@@ -5,7 +5,7 @@ import { untilInvalidation } from '../../../../test/support/channel-for-test.js'
 import { redisForTest } from '../../../../test/support/redis-for-test.js';
 import { ConfigurationError } from '../errors/index.js';
 import { CacheConfig } from './config.js';
-import type { RedisConnectionOptions, RedisCredentials, RedisOption } from './redis-schema.js';
+import type { RedisConnectionOptions, RedisCredentials, RedisHomeOptions, RedisOption } from './redis-schema.js';
 
 const NODES = [{ host: '127.0.0.1', port: 7000 }];
 
@@ -96,4 +96,65 @@ it('takes a function for passwords that change, with a promise or without, and n
   expectTypeOf<() => { username: string }>().not.toExtend<NonNullable<RedisConnectionOptions['credentials']>>();
   expect(problemsOf({ host: 'h', credentials: () => ({ password: 'p' }) })).toEqual([]);
   expect(problemsOf({ host: 'h', credentials: 'secret' } as unknown as RedisOption)).toEqual(['redis.credentials']);
+});
+
+describe('the option `home`', () => {
+  const homeOf = (redis: RedisOption, env: NodeJS.ProcessEnv = {}): unknown => {
+    const resolved = CacheConfig.resolve({ redis }, env).redis;
+    return resolved.kind === 'single' ? resolved.home : resolved.kind;
+  };
+  const homeFrom = (env: NodeJS.ProcessEnv): unknown => {
+    const resolved = CacheConfig.resolve({}, env).redis;
+    return resolved.kind === 'single' ? resolved.home : resolved.kind;
+  };
+
+  it('is the primary by default; a word or an object chooses a replica', () => {
+    expect(homeOf({ host: 'h' })).toBeUndefined();
+    expect(homeOf({ host: 'h', home: 'primary' })).toBeUndefined();
+    expect(homeOf({ host: 'h', home: 'nearest' })).toEqual({ pick: 'nearest', maxLagMs: 1000 });
+    expect(homeOf({ sentinels: NODES, name: 'main', home: 'spread' })).toEqual({ pick: 'spread', maxLagMs: 1000 });
+    expect(homeOf({ host: 'h', home: { nodes: NODES, maxLagMs: 50 } })).toEqual({
+      nodes: NODES,
+      pick: 'nearest',
+      maxLagMs: 50,
+    });
+    expectTypeOf<RedisConnectionOptions['home']>().toEqualTypeOf<
+      'primary' | 'nearest' | 'spread' | RedisHomeOptions | undefined
+    >();
+    expectTypeOf<RedisHomeOptions['pick']>().toEqualTypeOf<'nearest' | 'spread' | undefined>();
+  });
+
+  it('may come from the environment', () => {
+    expect(homeFrom({ REDIS_HOME: 'nearest' })).toEqual({ pick: 'nearest', maxLagMs: 1000 });
+    expect(homeFrom({ REDIS_URL: 'redis://h', REDIS_HOME: 'spread', REDIS_HOME_NODES: 'a:1,b:2' })).toMatchObject({
+      pick: 'spread',
+      nodes: [
+        { host: 'a', port: 1 },
+        { host: 'b', port: 2 },
+      ],
+    });
+  });
+
+  it.each<[NodeJS.ProcessEnv, string]>([
+    [{ REDIS_HOME: 'far' }, 'REDIS_HOME'],
+    [{ REDIS_HOME_NODES: 'a:1' }, 'REDIS_HOME_NODES'],
+    [{ REDIS_HOME: 'nearest', REDIS_HOME_NODES: 'a' }, 'REDIS_HOME_NODES'],
+    [{ REDIS_HOME: 'nearest', REDIS_CLUSTER_NODES: 'a:1' }, 'REDIS_HOME'],
+  ])('is refused at the start in the environment: %o', (env, name) => {
+    expect(() => CacheConfig.resolve({}, env)).toThrow(name);
+  });
+
+  it.each<[unknown, string]>([
+    [{ host: 'h', home: 'far' }, 'redis.home'],
+    [{ host: 'h', home: 1 }, 'redis.home'],
+    [{ host: 'h', home: { nodes: [] } }, 'redis.home.nodes'],
+    [{ host: 'h', home: { pick: 'any' } }, 'redis.home.pick'],
+    [{ host: 'h', home: { maxLagMs: 0 } }, 'redis.home.maxLagMs'],
+    [{ host: 'h', home: { maxLag: 5 } }, 'redis.home.maxLag'],
+    [{ cluster: { nodes: NODES }, home: 'nearest' }, 'redis.home'],
+    [{ cluster: { nodes: NODES, options: { home: 'nearest' } } }, 'redis.cluster.options.home'],
+    [{ client: new Redis({ lazyConnect: true }), home: 'nearest' }, 'redis.home'],
+  ])('is refused at the start, by name: %o', (redis, name) => {
+    expect(problemsOf(redis as RedisOption)).toEqual([name]);
+  });
 });

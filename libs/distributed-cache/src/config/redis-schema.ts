@@ -30,6 +30,44 @@ export const HOST_OPTIONS = {
   port: { rule: PORT, meaning: 'port' },
 } as const satisfies Rows<HostAndPort>;
 
+/** Where a process reads and listens, in more detail than its word. */
+export interface RedisHomeOptions {
+  /** The replicas to choose from. Default: those that the primary names. */
+  readonly nodes?: readonly HostAndPort[];
+  /** How one of them is chosen. Default `'nearest'`. */
+  readonly pick?: 'nearest' | 'spread';
+  /** The most that the home may lag behind the primary, in milliseconds, from 10 to 60,000. Default 1000. */
+  readonly maxLagMs?: number;
+}
+
+export const HOME_OPTIONS = {
+  nodes: {
+    ...typed<readonly HostAndPort[]>('{ host, port }[]'),
+    variable: 'REDIS_HOME_NODES',
+    example: 'replica-1.example.com:6379,replica-2.example.com:6379',
+    defaultText: 'those that the primary names',
+    meaning: 'the replicas to choose from',
+    variableMeaning:
+      'the replicas that `REDIS_HOME` chooses from, `host:port,host:port`; without it, those that the primary names',
+  },
+  pick: { rule: oneOf(['nearest', 'spread']), default: 'nearest', meaning: 'how one of the replicas is chosen' },
+  maxLagMs: {
+    rule: integerBetween(10, 60_000),
+    default: 1000,
+    meaning: 'milliseconds that the home may lag behind the primary; a home that lags more is left',
+  },
+} as const satisfies Rows<RedisHomeOptions>;
+
+/** The word for where a process reads and listens. */
+export const HOME_WORD = oneOf(['primary', 'nearest', 'spread']);
+
+/** {@link RedisHomeOptions} after environment and defaults; absent when the primary is the home. */
+export interface ResolvedHome {
+  readonly nodes?: readonly HostAndPort[];
+  readonly pick: 'nearest' | 'spread';
+  readonly maxLagMs: number;
+}
+
 /** The login of a connection; without a name the user is `default`. */
 export interface RedisCredentials {
   readonly username?: string;
@@ -119,6 +157,19 @@ export const REDIS_OPTIONS = {
     defaultText: 'as `tls`',
     meaning: 'TLS to the Sentinels',
   },
+  /**
+   * The server that this process reads from and listens at; it writes to the primary and takes leases there. `primary`;
+   * `nearest`: the replica that answers fastest; `spread`: of two random replicas the one with fewer clients; or an object
+   * with `nodes`, `pick` and `maxLagMs`. Default `'primary'`.
+   */
+  home: {
+    ...typed<'primary' | 'nearest' | 'spread' | RedisHomeOptions>("'primary' | 'nearest' | 'spread' | object"),
+    default: 'primary',
+    variable: 'REDIS_HOME',
+    meaning: 'the server that this process reads from and listens at: see [home replica](home-replica.md)',
+    variableMeaning:
+      '`primary`, `nearest` or `spread`: the server that this process reads from and listens at: see [home replica](home-replica.md)',
+  },
   /** Name shown by `CLIENT LIST`. */
   connectionName: { rule: TEXT, meaning: 'name shown by `CLIENT LIST`' },
   /** IP version: 4, 6 or 0 (either). */
@@ -167,7 +218,7 @@ export interface RedisClusterOptions {
     /** Some nodes to start from; the others are discovered. */
     nodes: readonly HostAndPort[];
     /** The connection options of every node: `username`, `password`, `tls` and the like. */
-    options?: Omit<RedisConnectionOptions, 'url' | 'host' | 'port' | 'path' | 'db' | 'sentinels' | 'name'>;
+    options?: Omit<RedisConnectionOptions, 'url' | 'host' | 'port' | 'path' | 'db' | 'sentinels' | 'name' | 'home'>;
   };
 }
 
@@ -204,11 +255,16 @@ export type RedisOption = false | RedisConnectionOptions | RedisClusterOptions |
 /** {@link RedisOption} after environment and defaults, by kind. */
 export type ResolvedRedis =
   | { readonly kind: 'none' }
-  | { readonly kind: 'single'; readonly connection: Omit<RedisConnectionOptions, 'url'> }
+  | {
+      readonly kind: 'single';
+      readonly connection: Omit<RedisConnectionOptions, 'url' | 'home'>;
+      /** Absent when the primary is the home. */
+      readonly home?: ResolvedHome;
+    }
   | {
       readonly kind: 'cluster';
       readonly nodes: readonly HostAndPort[];
-      readonly connection: Omit<RedisConnectionOptions, 'url'>;
+      readonly connection: Omit<RedisConnectionOptions, 'url' | 'home'>;
     }
   | { readonly kind: 'client'; readonly client: object };
 

@@ -9,9 +9,12 @@ import {
   checkConnectionOptions,
   CLIENT_OPTIONS,
   CLUSTER_OPTIONS,
+  HOME_OPTIONS,
+  HOME_WORD,
   HOST_OPTIONS,
   type HostAndPort,
   REDIS_OPTIONS,
+  type ResolvedHome,
   type ResolvedRedis,
   STORE_OPTIONS,
 } from './redis-schema.js';
@@ -24,7 +27,16 @@ const NO_REDIS: ResolvedRedis = Object.freeze({ kind: 'none' });
 /** The options of `redis: { cluster }`: beside `cluster` there is none. */
 const ONLY_CLUSTER = { cluster: { type: 'object', meaning: 'Redis Cluster' } } as const;
 const CLIENT_RULE = 'an ioredis 5 or 6 client';
-const NOT_FOR_CLUSTER: ReadonlySet<string> = new Set(['url', 'host', 'port', 'path', 'db', 'sentinels', 'name']);
+const NOT_FOR_CLUSTER: ReadonlySet<string> = new Set([
+  'url',
+  'host',
+  'port',
+  'path',
+  'db',
+  'sentinels',
+  'name',
+  'home',
+]);
 const ADDRESS_OPTIONS = ['url', 'host', 'port', 'path', 'sentinels'] as const;
 const DEFAULT_ORIGIN = 'the default: no address is given';
 const ADDRESS_VARIABLES = ['REDIS_URL', 'REDIS_CLUSTER_NODES', 'REDIS_SENTINELS', 'REDIS_HOST'] as const;
@@ -70,14 +82,24 @@ export function resolveRedis(
     );
     return NO_REDIS;
   }
-  if ('client' in given) {
-    return fromClient(new OptionReader(given, 'redis.', CLIENT_OPTIONS, problems));
+  const level: Readonly<Record<string, unknown>> = given;
+  const { home, ...rest } = level;
+  const kind = (['client', 'store', 'cluster'] as const).find((name) => name in given);
+  if (kind !== undefined && home !== undefined && home !== 'primary') {
+    problems.add(
+      'redis.home',
+      show(home),
+      `nothing beside redis.${kind}: a process reads and listens at the masters then`,
+    );
   }
-  if ('store' in given) {
-    return fromStore(new OptionReader(given, 'redis.', STORE_OPTIONS, problems));
+  if (kind === 'client') {
+    return fromClient(new OptionReader(rest, 'redis.', CLIENT_OPTIONS, problems));
   }
-  if ('cluster' in given) {
-    return fromCluster(new OptionReader(given, 'redis.', ONLY_CLUSTER, problems));
+  if (kind === 'store') {
+    return fromStore(new OptionReader(rest, 'redis.', STORE_OPTIONS, problems));
+  }
+  if (kind === 'cluster') {
+    return fromCluster(new OptionReader(rest, 'redis.', ONLY_CLUSTER, problems));
   }
   const reader = new OptionReader(given, 'redis.', REDIS_OPTIONS, problems);
   refuseMissingAddress(reader, environment);
@@ -177,14 +199,39 @@ function fromConnection(reader: ConnectionReader): ResolvedRedis {
     clientOptions,
   };
   refuseContradictions(reader, url);
+  const home = readHome(reader);
   if (reader.has('sentinels')) {
-    return singleOf({ ...shared, ...readSentinels(reader, tls) });
+    return singleOf({ ...shared, ...readSentinels(reader, tls) }, home);
   }
   refuseSentinelOptions(reader);
   if (path !== undefined) {
-    return singleOf({ ...shared, path });
+    return singleOf({ ...shared, path }, home);
   }
-  return singleOf({ ...shared, host: url?.host ?? host, port: url?.port ?? port ?? DEFAULTS.port });
+  return singleOf({ ...shared, host: url?.host ?? host, port: url?.port ?? port ?? DEFAULTS.port }, home);
+}
+
+/** The home, if it is not the primary. */
+function readHome(reader: ConnectionReader): ResolvedHome | undefined {
+  const given = reader.value('home');
+  if (!isRecord(given)) {
+    const word = given === undefined ? 'primary' : HOME_WORD.accept(given);
+    return word === undefined
+      ? reader.refuse('home', `${HOME_WORD.allowed}, or an object with ${Object.keys(HOME_OPTIONS).join(', ')}`)
+      : homeOf(word);
+  }
+  const options = reader.level('home', HOME_OPTIONS);
+  const nodes = options.has('nodes')
+    ? readHosts(reader.problems, `${options.path}nodes`, options.value('nodes'))
+    : undefined;
+  return homeOf(options.read('pick') ?? DEFAULTS.pick, nodes, options.read('maxLagMs'));
+}
+
+function homeOf(
+  word: 'primary' | 'nearest' | 'spread',
+  nodes?: readonly HostAndPort[],
+  maxLagMs: number = DEFAULTS.maxLagMs,
+): ResolvedHome | undefined {
+  return word === 'primary' ? undefined : { pick: word, maxLagMs, ...(nodes !== undefined && { nodes }) };
 }
 
 function readUrl(reader: ConnectionReader): ParsedRedisUrl | undefined {
@@ -295,7 +342,7 @@ function redisFromEnvironment(environment: EnvironmentReader): ResolvedRedis {
     environment.refuse(name, `nothing while ${first} is set`, maskAddress(environment.raw(name)));
   }
   if (first === 'REDIS_URL') {
-    return fromUrl(environment);
+    return fromUrl(environment, homeFromEnvironment(environment));
   }
   const server = first === undefined && {
     host: environment.read(REDIS_OPTIONS.host) ?? DEFAULTS.host,
@@ -308,29 +355,47 @@ function redisFromEnvironment(environment: EnvironmentReader): ResolvedRedis {
     tls: environment.read({ variable: REDIS_OPTIONS.tls.variable, rule: BOOLEAN }) ?? DEFAULTS.tls,
   };
   if (first === 'REDIS_CLUSTER_NODES') {
+    for (const variable of ['REDIS_HOME', 'REDIS_HOME_NODES'] as const) {
+      if (environment.has(variable)) {
+        environment.refuse(
+          variable,
+          'nothing with REDIS_CLUSTER_NODES: a process reads and listens at the masters then',
+        );
+      }
+    }
     if (db !== 0) {
       environment.refuse('REDIS_DB', '0 with REDIS_CLUSTER_NODES: Redis Cluster has no other database');
     }
     return clusterOf(hostsOf(environment, first), login);
   }
+  const home = homeFromEnvironment(environment);
   if (first === 'REDIS_SENTINELS') {
     const name = environment.raw('REDIS_SENTINEL_NAME');
     if (name === undefined) {
       environment.refuse('REDIS_SENTINEL_NAME', "the master's name in the Sentinels' configuration", 'nothing');
     }
-    return singleOf({ ...login, db, sentinels: hostsOf(environment, first), name, sentinelTls: login.tls });
+    return singleOf({ ...login, db, sentinels: hostsOf(environment, first), name, sentinelTls: login.tls }, home);
   }
-  return singleOf({ ...server, db, ...login });
+  return singleOf({ ...server, db, ...login }, home);
 }
 
-function fromUrl(environment: EnvironmentReader): ResolvedRedis {
+function homeFromEnvironment(environment: EnvironmentReader): ResolvedHome | undefined {
+  const word = environment.read({ variable: REDIS_OPTIONS.home.variable, rule: HOME_WORD }) ?? 'primary';
+  const nodes = environment.has('REDIS_HOME_NODES') ? hostsOf(environment, 'REDIS_HOME_NODES') : undefined;
+  if (nodes !== undefined && word === 'primary') {
+    environment.refuse('REDIS_HOME_NODES', 'nothing without REDIS_HOME=nearest or REDIS_HOME=spread');
+  }
+  return homeOf(word, nodes);
+}
+
+function fromUrl(environment: EnvironmentReader, home: ResolvedHome | undefined): ResolvedRedis {
   const text = environment.raw('REDIS_URL') ?? '';
   const parsed = parseRedisUrl(text);
   if (!parsed.ok) {
     environment.refuse('REDIS_URL', parsed.allowed, maskAddress(text));
     return NO_REDIS;
   }
-  return singleOf({ port: DEFAULTS.port, db: DEFAULTS.db, ...parsed.address });
+  return singleOf({ port: DEFAULTS.port, db: DEFAULTS.db, ...parsed.address }, home);
 }
 
 function hostsOf(environment: EnvironmentReader, name: EnvironmentVariableName): readonly HostAndPort[] {
@@ -338,8 +403,8 @@ function hostsOf(environment: EnvironmentReader, name: EnvironmentVariableName):
   return parseHosts(text) ?? environment.refuse(name, HOST_LIST_RULE, (HOST.show ?? show)(text)) ?? [];
 }
 
-function singleOf(connection: Connection): ResolvedRedis {
-  return Object.freeze({ kind: 'single', connection: withoutUndefined(connection) });
+function singleOf(connection: Connection, home: ResolvedHome | undefined): ResolvedRedis {
+  return Object.freeze({ kind: 'single', connection: withoutUndefined(connection), ...(home && { home }) });
 }
 
 function clusterOf(nodes: readonly HostAndPort[], connection: Connection): ResolvedRedis {

@@ -5,7 +5,10 @@ import type { Clock } from '../local/index.js';
 import { TierReplyError, TierUnreplicatedError } from '../errors/index.js';
 import {
   Announcements,
+  BatchedReads,
   checkPermissions,
+  Home,
+  HomeReads,
   InvalidationGroup,
   isCluster,
   isRefusal,
@@ -19,6 +22,7 @@ import {
   type OperationObserver,
   type PendingInvalidations,
   type RedisClient,
+  type RedisConnectionLimits,
   type RedisTarget,
   type Refusal,
   type ServerPart,
@@ -51,12 +55,15 @@ interface RedisListener {
   /**
    * These keys were changed by others; `undefined`: any key may have been.
    * @param isMessage whether Redis, or another process, has sent a message about it
+   * @param isOfReplica whether a replica has sent it: then it may be about a change of this process
    */
-  onChanged(keys: readonly string[] | undefined, isMessage: boolean): void;
+  onChanged(keys: readonly string[] | undefined, isMessage: boolean, isOfReplica: boolean): void;
   onTrackingUp(): void;
   onTrackingLost(): void;
   /** An invalidation channel was lost, is live again, or is in doubt: L1 may be trusted no longer, or again. */
   onTrust(): void;
+  /** Another server is the home. @param reason why the previous one was left; `undefined` when a replica becomes the home */
+  onMoved(to: string, reason: string | undefined): void;
   /** See `SignalPathLimits.onLag`. */
   onLag(lagMs: number): void;
   readonly operations: OperationObserver;
@@ -94,6 +101,7 @@ export function connectRedis(settings: RedisSettings, listener: RedisListener): 
 class RedisParts implements RedisRuntime {
   readonly connection: RedisConnection;
   readonly tier: RedisTier;
+  readonly home: Home | undefined;
   readonly changes: InvalidationGroup;
   readonly journal: OutageJournal;
   readonly pendingReleases = new PendingReleases();
@@ -124,7 +132,10 @@ class RedisParts implements RedisRuntime {
         beforeLive: (client, wasInDoubt) => (wasInDoubt ? this.replayJournal(client) : this.recover(client)),
         beforeNodeLive: (part) => this.restore(part),
         onLive: (downMs) => this.onLive(downMs),
-        onDown: (reason) => listener.onDown(reason),
+        onDown: (reason) => {
+          this.home?.onPrimaryDown();
+          listener.onDown(reason);
+        },
         onCause: (reason) => listener.onCause(reason),
         onDoubtEnded: () => {
           listener.onDoubtEnded();
@@ -152,6 +163,7 @@ class RedisParts implements RedisRuntime {
       },
       (clearStampKey) => listener.onJournalFull(keyChangeOf(clearStampKey, this.prefix.length)?.namespace ?? ''),
     );
+    this.home = this.newHome(config.redis, { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs });
     this.changes = new InvalidationGroup(
       {
         prefix: this.prefix,
@@ -163,7 +175,7 @@ class RedisParts implements RedisRuntime {
         topics: this.topics,
       },
       {
-        onChanged: (keys) => listener.onChanged(keys, true),
+        onChanged: (keys, isOfReplica) => listener.onChanged(keys, true, isOfReplica),
         onTrust: () => listener.onTrust(),
         onTrackingUp: () => {
           connection.refusals.allow('PUBLISH'); // the proof of the channel was published
@@ -176,12 +188,18 @@ class RedisParts implements RedisRuntime {
           return connection.topology.areAllConnected;
         },
         sourceOf: (key) => connection.topology.connectionOf(key),
+        home: this.home,
       },
     );
-    const { changes } = this;
+    const { changes, home } = this;
+    const reads = new BatchedReads(connection);
     // Each namespace derives a tier with the codec of its own entries.
-    this.tier = new RedisTier(connection, new EntryCodec({ maxValueBytes, compression }), (operation, keys) =>
-      this.afterChange(operation, keys),
+    this.tier = new RedisTier(
+      connection,
+      new EntryCodec({ maxValueBytes, compression }),
+      (operation, keys) => this.afterChange(operation, keys),
+      undefined,
+      home === undefined ? reads : new HomeReads(home, reads, connection),
     );
     this.stamps = {
       tier: this.tier,
@@ -193,6 +211,19 @@ class RedisParts implements RedisRuntime {
         return sinceMs !== undefined && config.fallback !== false && clock.nowMs() - sinceMs < config.fallback.ttlMs;
       },
     };
+  }
+
+  private newHome(redis: ResolvedRedis, limits: RedisConnectionLimits): Home | undefined {
+    const { listener, connection, prefix } = this;
+    if (redis.kind !== 'single' || redis.home === undefined) {
+      return undefined;
+    }
+    return new Home(redis.home, { settings: redis.connection, limits }, connection, prefix, {
+      onSources: () => this.changes.refresh(),
+      channelAt: (source) => this.changes.channelAt(source),
+      onMoved: (to, reason) => listener.onMoved(to, reason),
+      operations: listener.operations,
+    });
   }
 
   get isUnreplicated(): boolean {
@@ -245,6 +276,7 @@ class RedisParts implements RedisRuntime {
 
   private onLive(downMs: number | undefined): void {
     this.listener.onLive(downMs);
+    this.home?.check();
     this.catchUp();
     void checkPermissions(this.connection, this.prefix);
   }
@@ -265,6 +297,7 @@ class RedisParts implements RedisRuntime {
 
   private onHeartbeat(): void {
     this.changes.refresh();
+    this.home?.check(true);
     if (!this.changes.receivesChanges && this.changes.lostReason !== undefined) {
       this.listener.onTrackingLost(); // it may have been lost with the connection, and not come back with it
     }
@@ -307,12 +340,13 @@ class RedisParts implements RedisRuntime {
     await run('UNLINK', (client) => replayInvalidations(client, pending));
     const stampKeys = [...pending.stamps.keys()];
     const keys = [...pending.entries.map(({ valueKey }) => valueKey), ...stampKeys];
+    this.home?.onKnown(keys);
     await this.announce(keys, run);
     const isDone = await this.isReplicated(keys[0], run, mayWait);
     // Redis notifies the other processes; this one may have held the old stamps since the call. It is done once, as it
     // drops everything in L1.
     // remedy: replayed-clear-is-told
-    this.listener.onChanged(stampKeys, false);
+    this.listener.onChanged(stampKeys, false, false);
     return isDone;
   }
 
@@ -337,8 +371,9 @@ class RedisParts implements RedisRuntime {
 
   /** What must follow a change that Redis has acknowledged, before the change counts as done. */
   private afterChange(operation: string, keys: readonly string[]): Promise<void> | undefined {
-    const { changes, config, connection } = this;
+    const { changes, config, connection, home } = this;
     const [first] = keys;
+    home?.onKnown(keys);
     // remedy: strict-waits-for-replica
     const isToBeConfirmed = config.strict && first !== undefined && !MAY_BE_LOST.has(operation);
     // remedy: announce-changes

@@ -241,10 +241,11 @@ export class DistributedCache {
     return connectRedis(
       { config: this.config, clock, leaseMs },
       {
-        onChanged: (keys, isMessage) => this.onChanged(keys, isMessage),
+        onChanged: (keys, isMessage, isOfReplica) => this.onChanged(keys, isMessage, isOfReplica),
         onTrackingUp: () => this.onTrackingUp(),
         onTrackingLost: () => this.onTrackingLost(),
         onTrust: () => this.stats.updateDistrust(this.runtime),
+        onMoved: (home, reason) => this.events.emit('homeChanged', { home, reason }),
         onLag: (lagMs) => this.stats.lag(lagMs),
         operations: this.stats,
         onHeartbeat: () => this.caches.forEach((cache) => void cache.invalidator.onHeartbeat()),
@@ -261,7 +262,7 @@ export class DistributedCache {
     );
   }
 
-  private onChanged(keys: readonly string[] | undefined, isMessage: boolean): void {
+  private onChanged(keys: readonly string[] | undefined, isMessage: boolean, isOfReplica: boolean): void {
     if (isMessage) {
       this.stats.received(keys);
     }
@@ -279,7 +280,7 @@ export class DistributedCache {
       if (change?.isEndOfLoad === true) {
         invalidator?.onRemoteLoadEnded(change.encodedKey);
       } else if (change !== undefined) {
-        invalidator?.onRemoteChange(change.encodedKey);
+        invalidator?.onRemoteChange(change.encodedKey, isOfReplica);
         this.operations.recent.onKey(change.namespace, change.encodedKey, nowMs);
       }
     }

@@ -33,7 +33,7 @@ export class Flight implements WaitedLoad {
   private settling: { resolve(outcome: LoadOutcome): void; reject(error: unknown): void } | undefined;
   private joinedOutcome: Promise<LoadOutcome> | undefined;
   private awaitedLoads: Set<WaitedLoad> | undefined;
-  private change: 'none' | 'tainted' | 'superseded' = 'none';
+  private change: 'none' | 'doubted' | 'tainted' | 'superseded' = 'none';
   /** How long the load has waited for loads of other processes, in milliseconds. */
   remoteWaitMs = 0;
   private step: 'reading' | 'waiting' | 'loading' | 'storing' = 'reading';
@@ -72,6 +72,11 @@ export class Flight implements WaitedLoad {
   /** Whether the key has changed, or may have, since the work began. */
   get isTainted(): boolean {
     return this.change !== 'none';
+  }
+
+  /** Whether it is only tainted by what may be an own change from before: a load may be stored if Redis has seen none. */
+  get isDoubted(): boolean {
+    return this.change === 'doubted';
   }
 
   /** Whether this process itself changed the key later: a write that has not been sent yet must not be sent. */
@@ -191,10 +196,10 @@ export class Flight implements WaitedLoad {
     this.facts = facts;
   }
 
-  /** The key has changed, or may have. */
-  taint(): void {
-    if (this.change === 'none') {
-      this.change = 'tainted';
+  /** The key has changed, or may have. @param change `doubted`: perhaps before the work began, see {@link isDoubted} */
+  taint(change: 'tainted' | 'doubted' = 'tainted'): void {
+    if (this.change === 'none' || this.change === 'doubted') {
+      this.change = change;
     }
   }
 

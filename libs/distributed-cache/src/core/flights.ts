@@ -183,16 +183,17 @@ export class Flights {
    * Taints the flights of a key, because it has changed elsewhere or may have, and wakes the calls that wait for the key.
    * A load that only waits for another process is not tainted: it has read nothing. A write that is tainted is sent
    * nevertheless, and its value does not stay in L1.
+   * @param change `doubted`: the change may be one of this process, from before the work: see `Flight.isDoubted`
    */
-  taint(key: string): void {
+  taint(key: string, change?: 'doubted'): void {
     // remedy: message-taints-work
-    this.taintWork(key);
+    this.taintWork(key, undefined, change);
     this.waits.end(key);
   }
 
   /** Taints the flights of all keys: see {@link taint}. */
-  taintAll(): void {
-    [...this.slots.keys()].forEach((key) => this.taintWork(key));
+  taintAll(change?: 'doubted'): void {
+    [...this.slots.keys()].forEach((key) => this.taintWork(key, undefined, change));
     this.groups.forEach((group) => group.taintAll());
     this.waits.endAll();
   }
@@ -246,18 +247,18 @@ export class Flights {
   }
 
   /** @param isSelected selects the flights to taint; default: all. Reads of several keys are tainted always */
-  private taintWork(key: string, isSelected?: (flight: Flight) => boolean): void {
+  private taintWork(key: string, isSelected?: (flight: Flight) => boolean, change?: 'doubted'): void {
     this.groups.forEach((group) => group.taint(key));
-    this.taintFlights(key, isSelected);
+    this.taintFlights(key, isSelected, change);
   }
 
-  private taintFlights(key: string, isSelected: (flight: Flight) => boolean = () => true): void {
+  private taintFlights(key: string, isSelected: (flight: Flight) => boolean = () => true, change?: 'doubted'): void {
     const slot = this.slots.get(key);
     if (slot === undefined) {
       return;
     }
     for (const flight of slot.flights.filter((each) => !each.isWaiting && isSelected(each))) {
-      flight.taint();
+      flight.taint(change);
       this.remove(key, flight);
     }
   }

@@ -156,12 +156,13 @@ export function refusalsOf({ connection }: RedisRuntime, keyPrefix: string): rea
   });
 }
 
-function factsOf({ connection, changes, journal }: RedisRuntime): RedisFacts {
+function factsOf({ connection, changes, journal, home }: RedisRuntime): RedisFacts {
   return {
     connection: connection.state,
     invalidation: changes.state,
     journalLength: journal.size,
     sinceAnswerMs: connection.sinceAnswerMs,
     nodesDown: connection.topology.down.length,
+    ...(home !== undefined && { home: home.facts }),
   };
 }

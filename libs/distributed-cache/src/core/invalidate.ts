@@ -132,9 +132,11 @@ export class Invalidator {
   /**
    * Applies a change by another process.
    * @param encodedKey the part of the Redis key after the namespace: the key of an entry, or of a stamp
+   * @param isOfReplica whether a replica has reported it: it reports the changes of this process as well
    */
-  onRemoteChange(encodedKey: string): void {
+  onRemoteChange(encodedKey: string, isOfReplica = false): void {
     const { tags, flights, local } = this;
+    const mayBeOwn = isOfReplica && this.remote?.home?.mayBeOwn(encodedKey) === true;
     if (encodedKey.startsWith(TAG_STAMP)) {
       const name = encodedKey.slice(TAG_STAMP.length);
       tags.onMessage(name);
@@ -142,10 +144,10 @@ export class Invalidator {
         void tags.confirm(name); // a new stamp ends these loads, a longer life of the same stamp does not
       }
     } else if (encodedKey.startsWith('#')) {
-      this.startEpoch();
+      this.startEpoch(mayBeOwn ? 'doubted' : undefined);
     } else {
       local.delete(encodedKey);
-      flights.taint(encodedKey);
+      flights.taint(encodedKey, mayBeOwn ? 'doubted' : undefined);
     }
   }
 
@@ -162,10 +164,11 @@ export class Invalidator {
   /**
    * Starts a new epoch: this process may have missed changes, so nothing that it holds, or is about to keep, from
    * before is trusted.
+   * @param change as in {@link Flights.taint}
    */
-  startEpoch(): void {
+  startEpoch(change?: 'doubted'): void {
     this.local.startEpoch();
-    this.flights.taintAll();
+    this.flights.taintAll(change);
     this.remote?.forgetStamps();
   }
 

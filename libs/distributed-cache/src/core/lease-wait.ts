@@ -335,6 +335,9 @@ export class MissPredictor {
     if (this.redis === undefined) {
       return true; // the read is of L1
     }
+    if (this.redis.home?.isServing === true) {
+      return minTtlMs === 0; // the replica is near, and leases are at the primary
+    }
     const { isLive, roundTripMs } = this.redis.connection;
     const isGuess = isLive && (this.misses >= MISS_THRESHOLD || roundTripMs > this.deadlineMs / 4);
     return minTtlMs === 0 && !(isGuess && this.guesses < this.maxGuesses);

@@ -9,6 +9,8 @@ import type { RedisTier } from '../redis/index.js';
 export class Lease {
   /** Its present term: how long it lasts since it was taken or last renewed, in milliseconds. */
   leaseMs: number;
+  /** The bytes of the value when the lease was taken; kept only where a doubted load compares them. */
+  seen: Buffer | null = null;
   private renewedAtMs = 0;
   private load: RenewedLoad | undefined;
 

@@ -128,7 +128,7 @@ export class LoadFiller {
     context: LoadContext,
     options: EntryOptions<T> | undefined,
   ): EntryLife | undefined {
-    if (context.isSkipped || flight.isTainted) {
+    if (context.isSkipped || (flight.isTainted && !flight.isDoubted)) {
       return undefined;
     }
     const decided = entryLife(value, this.policy, options, context.chosenTtl);

@@ -95,6 +95,7 @@ export class ProcessStats implements OperationObserver {
     const nodes = topology?.nodes.length ?? 0;
     const down = state === 'live' ? (topology?.down.length ?? 0) : state === 'down' ? nodes : 0;
     const isReceiving = redis?.changes.state === 'live' || redis?.changes.state === 'announced';
+    const home = redis?.home?.facts;
     const whenThere = (value: number): number | undefined => (redis === undefined ? undefined : value);
     return new ProcessMetrics({
       keysInvalidated: whenThere(scopes.keys),
@@ -108,6 +109,9 @@ export class ProcessStats implements OperationObserver {
       invalidationLive: state === 'idle' ? undefined : whenThere(isReceiving ? 1 : 0),
       journalEntries: whenThere(redis?.journal.size ?? 0),
       refusedCommands: redis && refusalsOf(redis, runtime.config.keyPrefix).length,
+      homeReplica: home && (home.home === 'primary' ? 0 : 1),
+      homeLagSeconds: home?.lagMs === undefined ? undefined : home.lagMs / 1000,
+      aheadKeys: home?.aheadKeys,
       redisNodesLive: whenThere(state === 'live' ? nodes - down : 0),
       redisNodesDown: whenThere(down),
     });

@@ -200,6 +200,9 @@ export class RemoteReads {
     if (refusal !== undefined) {
       this.faults.report('get', refusal);
     }
+    if (this.redis.home !== undefined) {
+      lease.seen = bytes;
+    }
     const attempt = (lookup: RemoteLookup): LeaseAttempt => ({
       lookup,
       lease: owner === lease.token ? lease : undefined,

@@ -2,7 +2,7 @@ import type { EntryCodec, Stamp } from '../codec/index.js';
 import type { ResolvedNamespace } from '../config/index.js';
 import type { KeyLayout } from '../keys/index.js';
 import { byPieces, type EntryToStore, type InspectedEntry, type PieceLimits, type RedisTier } from '../redis/index.js';
-import type { Lease } from './lease.js';
+import { HomeChecks, type LoadedWrite } from './home-checks.js';
 import { type FaultListener, RemoteFaults, type RemoteWrite, type WriteOutcome } from './outcomes.js';
 import { EntryValidity, RemoteReads, tagsOf } from './remote-reads.js';
 import type { RedisRuntime } from './runtime.js';
@@ -17,13 +17,6 @@ export const WRITE_PIECE: PieceLimits<{ readonly textBytes: number }> = {
   maxBytes: PIECE_BYTES,
   bytesOf: ({ textBytes }) => textBytes,
 };
-
-/** A loaded value that is to be stored under its lease. */
-interface LoadedWrite {
-  readonly key: string;
-  readonly lease: Lease;
-  readonly write: RemoteWrite;
-}
 
 const DELETE_PIECE: PieceLimits<string> = {
   maxItems: 500,
@@ -45,6 +38,8 @@ export class RemoteTier {
   private readonly tier: RedisTier;
   readonly validity: EntryValidity;
   readonly reads: RemoteReads;
+  /** Absent when the primary is the home of every process. */
+  readonly home: HomeChecks | undefined;
 
   constructor(
     private readonly redis: RedisRuntime,
@@ -59,6 +54,7 @@ export class RemoteTier {
     this.tier = redis.tier.withCodec(codec, policy.ttlMs);
     this.validity = new EntryValidity(redis, layout, tags, ownStamps);
     this.stamp = new HeldStamp(redis.stamps, layout.clearStampKey);
+    this.home = redis.home && new HomeChecks(redis.home, this.tier, layout);
     this.reads = new RemoteReads(redis, this.tier, layout, this.stamp, this.validity, this.faults);
   }
 
@@ -123,20 +119,28 @@ export class RemoteTier {
   }
 
   /** Stores a loaded value under a lease. @returns `superseded` when a `set`, a deletion or another load came first */
-  fill(key: string, lease: Lease, write: RemoteWrite): Promise<WriteOutcome | 'superseded'> {
-    return this.tier.fill(lease.keys, lease.token, this.entryOf(write)).then(
+  storeLoaded(load: LoadedWrite): Promise<WriteOutcome | 'superseded'> {
+    const { key, lease, write } = load;
+    const checking = this.home?.supersededOf([load]); // in one write, in this order
+    const filling = this.tier.fill(lease.keys, lease.token, this.entryOf(write)).then(
       (isStored) => (isStored ? 'done' : 'superseded'),
       (error) => this.outcomeOfFailedFill(error, [key]),
     );
+    return checking === undefined
+      ? filling
+      : Promise.all([filling, checking]).then(([outcome, { size }]) =>
+          size === 0 ? outcome : this.undo(key, outcome),
+        );
   }
 
-  /** As {@link fill}, for several values, in one write for each server; the outcomes by key. */
+  /** As {@link storeLoaded}, for several values, in one write for each server; the outcomes by key. */
   async fillMany(
     fills: readonly LoadedWrite[],
     isPiece: boolean,
   ): Promise<ReadonlyMap<string, WriteOutcome | 'superseded'>> {
     const outcomes = new Map<string, WriteOutcome | 'superseded'>();
     const fillGroup = async (group: readonly LoadedWrite[]): Promise<void> => {
+      const checking = this.home?.supersededOf(group);
       try {
         const areStored = await this.tier.fillMany(
           group.map(({ lease, write }) => ({ keys: lease.keys, token: lease.token, entry: this.entryOf(write) })),
@@ -149,6 +153,9 @@ export class RemoteTier {
           group.map(({ key }) => key),
         );
         group.forEach(({ key }) => outcomes.set(key, outcome));
+      }
+      for (const key of (await checking) ?? []) {
+        outcomes.set(key, await this.undo(key, outcomes.get(key) ?? 'superseded'));
       }
     };
     await Promise.all(this.tier.groups(fills, ({ lease }) => lease.keys.valueKey).map(fillGroup));
@@ -259,6 +266,15 @@ export class RemoteTier {
   /** Reads everything about an entry except its value. @throws the tier's errors */
   inspect(key: string): Promise<InspectedEntry> {
     return this.tier.inspect(this.layout.entryKeys(key));
+  }
+
+  /** Deletes what a load has stored that must not be kept. */
+  private async undo(key: string, outcome: WriteOutcome | 'superseded'): Promise<WriteOutcome | 'superseded'> {
+    if (outcome !== 'done') {
+      return outcome;
+    }
+    await this.delete([key]);
+    return 'superseded';
   }
 
   private outcomeOfFailedFill(error: unknown, keys: readonly string[]): WriteOutcome {

@@ -1,7 +1,7 @@
 import type { CacheConfig } from '../config/index.js';
 import type { CacheEvents, Tracing } from '../events/index.js';
 import type { Clock, LocalCache } from '../local/index.js';
-import type { InvalidationGroup, ProcessTopics, RedisConnection, RedisTier } from '../redis/index.js';
+import type { Home, InvalidationGroup, ProcessTopics, RedisConnection, RedisTier } from '../redis/index.js';
 import type { CallScopes } from './call-scope.js';
 import type { UnknownClassReports } from './recorder.js';
 import type { PendingReleases, LeaseTerm } from './lease.js';
@@ -15,6 +15,8 @@ import type { ClassRegistry } from '../values/index.js';
 export interface RedisRuntime {
   readonly connection: RedisConnection;
   readonly tier: RedisTier;
+  /** Absent when the primary is the home of every process. */
+  readonly home: Home | undefined;
   /** Reports changes by others. */
   readonly changes: InvalidationGroup;
   readonly journal: OutageJournal;

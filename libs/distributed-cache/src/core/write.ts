@@ -190,9 +190,10 @@ export class EntryWriter {
   ): Promise<ReadonlyMap<string, WriteOutcome | 'superseded'>> {
     const fills = piece.flatMap(({ load: { entry, grant } }, index) => {
       const each = prepared[index];
-      return each === undefined || grant === undefined || entry.flight.isTainted
+      const { isTainted, isDoubted } = entry.flight;
+      return each === undefined || grant === undefined || (isTainted && !isDoubted)
         ? []
-        : [{ key: entry.key, lease: grant.lease, write: writeOf(each, grant.stamps) }];
+        : [{ key: entry.key, lease: grant.lease, write: writeOf(each, grant.stamps), isDoubted }];
     });
     return fills.length === 0 || this.remote === undefined ? new Map() : this.remote.fillMany(fills, isPiece);
   }
@@ -236,10 +237,13 @@ export class EntryWriter {
     if (prepared === undefined) {
       return this.refusedLoad(entry);
     }
-    if (remote === undefined || grant === undefined || entry.flight.isTainted) {
+    const { isTainted, isDoubted } = entry.flight;
+    if (remote === undefined || grant === undefined || (isTainted && !isDoubted)) {
       return this.finishLoad(prepared, remote === undefined ? 'done' : 'unsent');
     }
-    const filling = remote.fill(entry.key, grant.lease, writeOf(prepared, grant.stamps));
+    const { lease, stamps } = grant;
+    const load = { key: entry.key, lease, write: writeOf(prepared, stamps), isDoubted };
+    const filling = remote.storeLoaded(load);
     return filling.then((outcome) => this.finishLoad(prepared, outcome));
   }
 

@@ -137,6 +137,11 @@ export interface CacheEventMap {
   fallbackOn: { readonly reason: OutageReason };
   /** Redis serves again, after `downMs` milliseconds. */
   fallbackOff: { readonly downMs: number };
+  /**
+   * Another server is the home of this process (`redis.home`), which it reads from and listens at. `home`: `primary`, or the
+   * `host:port` of a replica. `reason`: why the previous home was left; `undefined` when a replica becomes the home.
+   */
+  homeChanged: { readonly home: string; readonly reason: string | undefined };
   /** After an `invalidationOff`: every change by others is received again, and L1 is trusted. */
   invalidationOn: object;
   /** Redis serves, but changes by others may be missed: L1 does not answer. */

@@ -18,6 +18,20 @@ export interface RedisFacts {
   readonly sinceAnswerMs: number | undefined;
   /** In a cluster: the number of masters that can't be used. */
   readonly nodesDown: number;
+  /** Absent when `redis.home` is `primary`. */
+  readonly home?: HomeState;
+}
+
+/** Where a process with `redis.home` reads and listens. */
+export interface HomeState {
+  /** `primary`, or the `host:port` of the replica. */
+  readonly home: string;
+  /** The most that the replica lagged behind at the last comparison, in milliseconds; `undefined` at the primary. */
+  readonly lagMs: number | undefined;
+  /** The number of keys that are read at the primary, because the replica may lack their changes; 0 at the primary. */
+  readonly aheadKeys: number;
+  /** Why the primary is the home; `undefined` while a replica is, and until the first search has ended. */
+  readonly problem: string | undefined;
 }
 
 /** The health of the cache in its JSON form. */
@@ -33,6 +47,12 @@ export interface CacheHealthWire {
   readonly seconds_since_answer?: number;
   /** Present only while there are any. */
   readonly nodes_down?: number;
+  /** `primary`, or the `host:port` of a replica; present only with `redis.home`, as are the next three. */
+  readonly home?: string;
+  readonly home_lag_seconds?: number;
+  readonly ahead_keys?: number;
+  /** Why the primary is the home. */
+  readonly home_problem?: string;
 }
 
 /** The result of a health check. The JSON form uses the wire names (`redis_connected`, ...). */
@@ -68,12 +88,21 @@ export class CacheHealth {
 }
 
 function wireOf(facts: RedisFacts): Partial<CacheHealthWire> {
-  const { connection, invalidation, journalLength, sinceAnswerMs, nodesDown } = facts;
+  const { connection, invalidation, journalLength, sinceAnswerMs, nodesDown, home } = facts;
   return {
     ...(nodesDown === 0 ? {} : { nodes_down: nodesDown }),
     connection,
     invalidation,
     journal_length: journalLength,
     ...(sinceAnswerMs === undefined ? {} : { seconds_since_answer: Math.round(sinceAnswerMs / 100) / 10 }),
+    ...(home === undefined ? {} : wireOfHome(home)),
+  };
+}
+
+function wireOfHome({ home, lagMs, aheadKeys, problem }: HomeState): Partial<CacheHealthWire> {
+  return {
+    home,
+    ...(lagMs === undefined ? {} : { home_lag_seconds: Math.round(lagMs) / 1000, ahead_keys: aheadKeys }),
+    ...(problem === undefined ? {} : { home_problem: problem }),
   };
 }

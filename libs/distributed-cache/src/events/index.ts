@@ -16,6 +16,7 @@ export {
   type CacheHealthWire,
   type CacheStatus,
   type InvalidationState,
+  type HomeState,
   type RedisFacts,
 } from './cache-health.js';
 export {

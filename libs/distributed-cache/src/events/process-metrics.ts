@@ -44,6 +44,21 @@ export const PROCESS_GAUGES = {
     metric: 'cache_redis_refused_commands',
     help: 'Commands that Redis answers with a refusal at this moment: a missing right, no memory, a replica, a full disk',
   },
+  homeReplica: {
+    wire: 'home_replica',
+    metric: 'cache_home_replica',
+    help: '1 while reads and messages come from a replica (redis.home), 0 while they come from the primary',
+  },
+  homeLagSeconds: {
+    wire: 'home_lag_seconds',
+    metric: 'cache_home_lag_seconds',
+    help: 'The most that the home replica lagged behind the primary at the last comparison, in seconds',
+  },
+  aheadKeys: {
+    wire: 'ahead_keys',
+    metric: 'cache_ahead_keys',
+    help: 'Keys that are read at the primary, because the home replica may lack their changes',
+  },
   redisNodesLive: nodes('live', 'that can be used'),
   redisNodesDown: nodes('down', 'that can not be used'),
 } as const satisfies Record<string, CounterRow>;

@@ -73,6 +73,11 @@ export class CacheLogger {
       events.on('fallbackOff', ({ downMs }) =>
         logger.log(`cache_fallback_off Redis serves again after ${seconds(downMs)}`),
       ),
+      events.on('homeChanged', ({ home, reason }) =>
+        logger[reason === undefined ? 'log' : 'warn'](
+          `cache_home_changed reads and messages come from ${home}${reason === undefined ? '' : `: the replica was left (${reason})`}`,
+        ),
+      ),
       events.on('invalidationOff', () =>
         logger.warn('cache_invalidation_off changes of other processes may be missed: L1 does not answer'),
       ),

@@ -1,6 +1,6 @@
 import { TierUnavailableError } from '../errors/index.js';
 import { DispensableCommand, isForbidden } from './client-errors.js';
-import { QUEUE_LIMITS } from './send-queue.js';
+import { QUEUE_LIMITS, type SendCost } from './send-queue.js';
 import type { RedisConnection } from './redis-connection.js';
 import { orElse, requireAll, type Command, type Request } from './send.js';
 
@@ -78,7 +78,32 @@ export function allOf<Item>(items: readonly (Item | Promise<Item>)[]): readonly 
   return items.some((item) => item instanceof Promise) ? Promise.all(items) : (items as readonly Item[]);
 }
 
-type Found = readonly (Buffer | null)[];
+/** The values of one reply, in the order of their keys; `null` where there is none. */
+export type Found = readonly (Buffer | null)[];
+
+/** Reads values and stamps of one server, or of the one of several that may answer. */
+export interface Reads {
+  /** The reads of the primary, which decides what is stored. */
+  readonly atPrimary: Reads;
+  /** How many values of the expected size one reply may hold, `most` at the most. */
+  keysPerReply(most: number): number;
+  /**
+   * Reads one value; waits at most the connection's deadline.
+   * @returns `null` when there is none
+   * @throws as `RedisConnection.run`
+   */
+  get(valueKey: string): Promise<Buffer | null>;
+  /**
+   * Reads several values of one server, in the order of `valueKeys`. Waits at most the connection's deadline, or longer
+   * for a piece of a batch.
+   * @throws as `RedisConnection.run`
+   */
+  getMany(valueKeys: readonly string[], isPiece?: boolean): Promise<Found>;
+  /** Receives the keys that were read at the primary by other commands; absent when there is no other server. */
+  readonly onReadAtPrimary?: (valueKeys: readonly string[]) => void;
+  /** Sends any other question about one key. */
+  ask<Result>(operation: string, key: string, build: () => Request<Result>, cost?: SendCost): Promise<Result>;
+}
 
 /** Reads that are sent together, in one `MGET`. */
 interface Batch {
@@ -101,18 +126,14 @@ const MGET = new DispensableCommand();
  * other commands are unanswered, the reads of one turn of the event loop are sent together, as an `MGET`: a hundred
  * callers cost the client a third of what a hundred commands cost it.
  */
-export class BatchedReads {
+export class BatchedReads implements Reads {
+  readonly atPrimary: Reads = this;
   private batch: Batch | undefined;
   private unanswered = 0;
   private readonly replySize = new ReplySize();
 
   constructor(private readonly connection: RedisConnection) {}
 
-  /**
-   * Reads one value; waits at most the connection's deadline.
-   * @returns `null` when there is none
-   * @throws as `RedisConnection.run`
-   */
   get(valueKey: string): Promise<Buffer | null> {
     const { connection } = this;
     if (!connection.isBusy || connection.isCluster || !MGET.maySend(connection)) {
@@ -130,7 +151,6 @@ export class BatchedReads {
     return batch.answer.then((found) => found[place] ?? null);
   }
 
-  /** How many values of the expected size one reply may hold, `most` at the most. */
   keysPerReply(most: number): number {
     return Math.max(1, Math.min(most, Math.floor(MOST_REPLY_BYTES / this.replySize.expectedBytes)));
   }
@@ -174,11 +194,10 @@ export class BatchedReads {
     }
   }
 
-  /**
-   * Reads several values of one server, in the order of `valueKeys`. Waits at most the connection's deadline, or longer
-   * for a piece of a batch.
-   * @throws as `RedisConnection.run`
-   */
+  ask<Result>(operation: string, key: string, build: () => Request<Result>, cost?: SendCost): Promise<Result> {
+    return this.connection.request(operation, key, build, cost);
+  }
+
   async getMany(valueKeys: readonly string[], isPiece = false): Promise<Found> {
     const { connection, replySize } = this;
     const [first] = valueKeys;

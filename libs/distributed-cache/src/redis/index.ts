@@ -3,7 +3,7 @@ export { afterThisTurn, REAL_TIME, STALLED_LOOP_MS, WaitBudget, withinDeadline, 
 export type { ConnectionSettings } from './client-options.js';
 export type { RedisTarget } from './client-link.js';
 export { clientVersion, isCluster, type RedisClient } from './redis-client.js';
-export { allOf, byPieces, inPieces, type PieceLimits } from './batches.js';
+export { allOf, BatchedReads, byPieces, inPieces, type PieceLimits } from './batches.js';
 export { RedisConnection, type ConnectionState } from './redis-connection.js';
 export type { RedisConnectionLimits } from './server-node.js';
 export type { OperationObserver, RedisConnectionListener, ServerPart } from './topology.js';
@@ -13,6 +13,8 @@ export { RedisTier } from './redis-tier.js';
 export { checkPermissions, probeScripts, type Refusal } from './refusals.js';
 export { DispensableCommand, isForbidden, isRefusal } from './client-errors.js';
 export { probeTransactions, type Request } from './send.js';
+export { Home, type HomeFacts, type HomeSettings } from './home/home.js';
+export { HomeReads } from './home/home-reads.js';
 export { InvalidationGroup } from './invalidation-group.js';
 export {
   beginTraining,

@@ -125,6 +125,11 @@ export class InvalidationChannel {
     return this.state === 'live' && this.doubt === undefined;
   }
 
+  /** How long ago the last proof began, in milliseconds: every message that was sent before has arrived. */
+  get proofAgeMs(): number {
+    return this.proof.ageMs;
+  }
+
   /**
    * Checks the age of the last proof; to be called before a local copy is trusted. A process that was stopped, or too
    * busy for its heartbeats, may have unread messages, or have lost them with the connection. The path is then proven
@@ -286,7 +291,8 @@ export class InvalidationChannel {
     this.heartbeatTimer.unref();
   }
 
-  private async check(): Promise<void> {
+  /** Proves the path anew, as at each heartbeat. Never rejects. */
+  async check(): Promise<void> {
     if (this.isChecking || this.isArming || !receivesChanges(this.state)) {
       return;
     }

@@ -7,6 +7,7 @@ import {
   isRefused,
   receivesChanges,
 } from './invalidation-channel.js';
+import type { Home } from './home/home.js';
 import { isCluster, type RedisClient } from './redis-client.js';
 
 /** The masters of a cluster, as the connection sees them. */
@@ -18,21 +19,28 @@ export interface Masters {
   readonly areAllConnected: boolean;
   /** The connection to the master that holds this key; `undefined` when it is not known. */
   sourceOf(key: string): Redis | undefined;
+  /** Absent when this process reads and listens at the masters. */
+  readonly home?: Home | undefined;
 }
 
-type GroupListener = Omit<InvalidationListener, 'onRefused' | 'onDoubt' | 'onDoubtEnded'> & {
+type GroupListener = Omit<InvalidationListener, 'onChanged' | 'onRefused' | 'onDoubt' | 'onDoubtEnded'> & {
+  /** As for one channel. @param isOfReplica whether a replica has sent the message: it reports own changes as well */
+  onChanged(keys: readonly string[] | undefined, isOfReplica: boolean): void;
   /** {@link InvalidationGroup.isFullyTracked} may have changed. */
   onTrust?(): void;
 };
 
 /**
- * The invalidation channels of one client: one for a single server, one per master in a cluster. The group is live only
+ * The invalidation channels of one client: one for a single server, or for its replica that is the home of this process;
+ * one per master in a cluster. A replica on trial has a channel that does not count yet. The group is live only
  * while all of them are; meanwhile {@link tracksChanges} says whether one key is covered. New and removed masters are
  * looked for at each heartbeat.
  */
 export class InvalidationGroup {
   private client: RedisClient | undefined;
   private readonly channels = new Map<Redis, InvalidationChannel>();
+  /** The channels that count: all but that of a replica on trial. */
+  private inUse: readonly InvalidationChannel[] = [];
   /** Whether this process receives every change on every master. A field, because each hit reads it. */
   isFullyTracked = false;
   private lastState: InvalidationState = 'lost';
@@ -52,13 +60,13 @@ export class InvalidationGroup {
     if (this.isFullyTracked) {
       return true;
     }
-    const source = this.masters.sourceOf(key);
+    const source = this.masters.home?.sourceInUse ?? this.masters.sourceOf(key);
     return source !== undefined && this.channels.get(source)?.isLive === true;
   }
 
   /** The state of all channels together: that of the one that receives least. */
   get state(): InvalidationState {
-    const states = [...this.channels.values()].map(({ state }) => state);
+    const states = this.inUse.map(({ state }) => state);
     if (states.some(isRefused)) {
       return states.every(receivesChanges) ? 'announced' : 'none';
     }
@@ -75,6 +83,7 @@ export class InvalidationGroup {
    * {@link InvalidationChannel.checkHeartbeat}.
    */
   checkHeartbeats(): void {
+    this.masters.home?.checkAge();
     for (const channel of this.channels.values()) {
       channel.checkHeartbeat();
     }
@@ -82,7 +91,7 @@ export class InvalidationGroup {
 
   /** Why changes are not received, or not all of them; `undefined` while they are, and while nothing has failed yet. */
   get lostReason(): string | undefined {
-    const problems = [...this.channels.values()].map(({ problem }) => problem);
+    const problems = this.inUse.map(({ problem }) => problem);
     return [...new Set(problems)].filter((problem) => problem !== undefined).join('; ') || undefined;
   }
 
@@ -117,29 +126,39 @@ export class InvalidationGroup {
 
   /** Listens to the topics on which processes ask each other. Never rejects. @returns whether one channel does */
   async listenAside(): Promise<boolean> {
-    const outcomes = await Promise.all([...this.channels.values()].map((channel) => channel.path.listenAside()));
+    const outcomes = await Promise.all(this.inUse.map((channel) => channel.path.listenAside()));
     return outcomes.includes(true);
   }
 
-  /** Follows the masters of a cluster: opens channels to new ones and closes those of the ones that are gone. */
+  /** The channel at this server; `undefined` when there is none. */
+  channelAt(source: Redis): InvalidationChannel | undefined {
+    return this.channels.get(source);
+  }
+
+  /**
+   * Follows the masters of a cluster, and the home: opens channels to new ones and closes those of the ones that are gone.
+   */
   refresh(): void {
     const { client } = this;
     if (client === undefined || this.isClosed) {
       return;
     }
-    const sources = new Set(isCluster(client) ? client.nodes('master') : [client]);
+    const { inUse, onTrial } = this.sourcesOf(client);
+    const sources = new Set(onTrial === undefined ? inUse : [...inUse, onTrial]);
+    for (const source of sources) {
+      if (!this.channels.has(source)) {
+        this.add(source);
+      }
+    }
+    this.inUse = inUse.flatMap((source) => this.channels.get(source) ?? []); // before the end of a channel is noticed
     for (const [source, channel] of this.channels) {
       if (!sources.has(source)) {
         this.channels.delete(source);
         channel.close();
       }
     }
-    for (const source of sources) {
-      if (!this.channels.has(source)) {
-        this.add(source);
-      }
-    }
     this.updateState();
+    this.updateTrust();
   }
 
   /** Connects the subscribers that wait for their next attempt now: their servers have just answered. */
@@ -149,6 +168,7 @@ export class InvalidationGroup {
 
   close(): void {
     this.isClosed = true;
+    this.masters.home?.close();
     for (const channel of this.channels.values()) {
       channel.close();
     }
@@ -156,16 +176,33 @@ export class InvalidationGroup {
     this.release();
   }
 
+  private sourcesOf(client: RedisClient): { readonly inUse: readonly Redis[]; readonly onTrial?: Redis | undefined } {
+    if (isCluster(client)) {
+      return { inUse: client.nodes('master') };
+    }
+    const { inUse, onTrial } = this.masters.home?.sourcesBeside(client) ?? { inUse: client, onTrial: undefined };
+    return { inUse: [inUse], onTrial };
+  }
+
   private add(source: Redis): void {
+    const onChange = (): void => {
+      this.updateState();
+      this.masters.home?.check();
+    };
     const channel = new InvalidationChannel(source, this.limits, {
-      onChanged: (keys) => this.listener.onChanged(keys),
-      onTrackingUp: () => this.updateState(),
-      onTrackingLost: () => this.updateState(),
+      onChanged: (keys) => {
+        this.masters.home?.onMessage();
+        this.listener.onChanged(keys, this.masters.home?.server?.source === source);
+      },
+      onTrackingUp: onChange,
+      onTrackingLost: onChange,
       onDoubt: () => this.updateTrust(),
       onDoubtEnded: () => this.updateTrust(),
       onRefused: () => {
-        this.announces = true;
-        this.updateState();
+        if (this.inUse.includes(channel)) {
+          this.announces = true;
+        }
+        onChange();
         this.release();
       },
     });
@@ -196,7 +233,7 @@ export class InvalidationGroup {
   }
 
   private updateTrust(): void {
-    this.isFullyTracked = this.state === 'live' && [...this.channels.values()].every((channel) => channel.isLive);
+    this.isFullyTracked = this.state === 'live' && this.inUse.every((channel) => channel.isLive);
     this.listener.onTrust?.();
   }
 

@@ -56,10 +56,17 @@ const LEASES_PER_SCRIPT = 250;
 export class Leases {
   private due: Renewal[] = [];
 
-  constructor(private readonly connection: RedisConnection) {}
+  constructor(
+    private readonly connection: RedisConnection,
+    /** Receives the keys whose values were read together with a lease; absent when nothing depends on it. */
+    private readonly onRead?: (valueKeys: readonly string[]) => void,
+  ) {}
 
   acquire(keys: EntryKeys, token: string, leaseMs: number): Promise<LeaseAttempt> {
-    return this.connection.request('TAKE', keys.valueKey, (client) => this.acquiring(client, keys, token, leaseMs));
+    return this.afterRead(
+      [keys],
+      this.connection.request('TAKE', keys.valueKey, (client) => this.acquiring(client, keys, token, leaseMs)),
+    );
   }
 
   /** Acquires leases of one server, in one write. */
@@ -72,7 +79,10 @@ export class Leases {
         client,
         wanted.map(({ keys, token, leaseMs }) => this.acquiring(client, keys, token, leaseMs)),
       );
-    return this.connection.run('TAKE', send, wanted[0]?.keys.valueKey, { isPiece });
+    return this.afterRead(
+      wanted.map(({ keys }) => keys),
+      this.connection.run('TAKE', send, wanted[0]?.keys.valueKey, { isPiece }),
+    );
   }
 
   /** Renews a lease. @returns whether this process still holds it */
@@ -88,6 +98,16 @@ export class Leases {
   /** Releases a lease of this process; a lease of another process is left alone. */
   release(keys: EntryKeys, token: string): Promise<void> {
     return this.connection.request('RELEASE', keys.leaseKey, (client) => release(client, keys, token), ENDS_WORK);
+  }
+
+  private afterRead<Result>(keys: readonly EntryKeys[], reading: Promise<Result>): Promise<Result> {
+    const { onRead } = this;
+    return onRead === undefined
+      ? reading
+      : reading.then((result) => {
+          onRead(keys.map(({ valueKey }) => valueKey));
+          return result;
+        });
   }
 
   private acquiring(client: RedisClient, keys: EntryKeys, token: string, leaseMs: number): Request<LeaseAttempt> {

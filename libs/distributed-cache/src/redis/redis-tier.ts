@@ -1,13 +1,6 @@
-import {
-  ENVELOPE_VERSION,
-  type EntryCodec,
-  type EntryHeader,
-  type EnvelopeHead,
-  HEAD_BYTES,
-  readHead,
-} from '../codec/index.js';
-import { CorruptEntryError } from '../errors/index.js';
-import { BatchedReads } from './batches.js';
+import type { EntryCodec, EntryHeader, EnvelopeHead } from '../codec/index.js';
+import type { CorruptEntryError } from '../errors/index.js';
+import { BatchedReads, type Reads } from './batches.js';
 import {
   dropEntries,
   fill,
@@ -25,9 +18,10 @@ import { hasEnded, type LeaseAttempt, Leases, markEnded } from './leases.js';
 import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import type { SendCost } from './send-queue.js';
-import { sendRequest, sendTogether, type Request } from './send.js';
+import { requireAll, sendRequest, sendTogether, type Request } from './send.js';
 import {
   inspectEntry,
+  readHeadOf,
   StoredEntries,
   type EntryToStore,
   type InspectedEntry,
@@ -57,8 +51,8 @@ export class RedisTier {
      * How long a value of another program without an expiry stays fresh, in milliseconds, counted from each read of it.
      */
     endlessTtlMs = 3_600_000,
-    private readonly reads = new BatchedReads(connection),
-    private readonly leases = new Leases(connection),
+    private readonly reads: Reads = new BatchedReads(connection),
+    private readonly leases = new Leases(connection, reads.onReadAtPrimary),
   ) {
     this.stored = new StoredEntries(connection, codec, endlessTtlMs);
   }
@@ -230,6 +224,11 @@ export class RedisTier {
     return this.leases.acquireMany(wanted, isPiece);
   }
 
+  /** Whether the primary has the same bytes of a value as before. */
+  isStill(valueKey: string, bytes: Buffer | null): Promise<boolean> {
+    return this.reads.atPrimary.ask('GET', valueKey, () => comparing(valueKey, bytes));
+  }
+
   /** Renews a lease. @returns whether this process still holds it */
   renew(keys: EntryKeys, token: string, leaseMs: number): Promise<boolean> {
     return this.leases.renew(keys, token, leaseMs);
@@ -260,25 +259,13 @@ export class RedisTier {
    * @returns `undefined` when there is none
    * @throws CorruptEntryError for a value without an envelope of this version
    */
-  async readHead(valueKey: string): Promise<EnvelopeHead | undefined> {
-    const bytes = await this.connection.run(
-      'CHECK GETRANGE',
-      (client) => client.getrangeBuffer(valueKey, 0, HEAD_BYTES - 1),
-      valueKey,
-    );
-    if (bytes.length === 0) {
-      return undefined;
-    }
-    const head = readHead(bytes);
-    if (head?.version !== ENVELOPE_VERSION) {
-      throw new CorruptEntryError('it has no envelope of this version');
-    }
-    return head;
+  readHead(valueKey: string): Promise<EnvelopeHead | undefined> {
+    return readHeadOf(this.connection, valueKey);
   }
 
   /** Reads a stamp. @returns `undefined` when there is none */
   readStamp(stampKey: string, isPiece = false): Promise<string | undefined> {
-    return this.connection.request('GET', stampKey, () => readStamp(stampKey), { isPiece });
+    return this.reads.ask('GET', stampKey, () => readStamp(stampKey), { isPiece });
   }
 
   /** Stores `stamp` if there is none. @returns the stamp that is there now, this one or an earlier one */
@@ -294,7 +281,7 @@ export class RedisTier {
   }
 
   readStampLife(stampKey: string, isPiece = false): Promise<StoredStamp | undefined> {
-    return this.connection.request('GET', stampKey, () => readStampLife(stampKey), { isPiece });
+    return this.reads.ask('GET', stampKey, () => readStampLife(stampKey), { isPiece });
   }
 
   /**
@@ -305,9 +292,12 @@ export class RedisTier {
     return this.connection.request('PEXPIRE', stampKey, () => extendStamp(stampKey, lifeMs, hasNoTtl));
   }
 
-  /** Reads the stamps of one server, see {@link groups}; in the order of `stampKeys`. */
+  /**
+   * Reads the stamps of one server, see {@link groups}; in the order of `stampKeys`. They are read at the primary, which
+   * evicts what is not used there.
+   */
   async readStamps(stampKeys: readonly string[]): Promise<(string | undefined)[]> {
-    const found = await this.reads.getMany(stampKeys);
+    const found = await this.reads.atPrimary.getMany(stampKeys);
     return found.map((bytes) => bytes?.toString());
   }
 
@@ -341,6 +331,16 @@ export class RedisTier {
   private afterChange<Result>(operation: string, keys: readonly string[], changing: Promise<Result>): Promise<Result> {
     return changing.then((result) => this.afterOwnChange(operation, keys)?.then(() => result) ?? result);
   }
+}
+
+function comparing(valueKey: string, bytes: Buffer | null): Request<boolean> {
+  return {
+    commands: [['get', valueKey]],
+    resultOf: (outcomes) => {
+      const found = requireAll(outcomes)[0] as Buffer | null;
+      return found === null || bytes === null ? found === bytes : found.equals(bytes);
+    },
+  };
 }
 
 /** A loaded value, and the token of the lease under which it is stored. */

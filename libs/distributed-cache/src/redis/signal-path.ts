@@ -96,7 +96,7 @@ export class SignalPath {
   private subscriberId: { readonly socket: unknown; readonly id: Promise<unknown> } | undefined;
   private subscriptions = 0;
   /** Whether an invalidation message has ever arrived. */
-  private hasReported = false;
+  hasReported = false;
   private nonces = 0;
   private checksWhileRefused = 0;
   /** The socket on which the path was set up last. */

@@ -1,5 +1,9 @@
 import {
   asDecoded,
+  ENVELOPE_VERSION,
+  type EnvelopeHead,
+  HEAD_BYTES,
+  readHead,
   isEnvelope,
   type Decoded,
   type EncodedPayload,
@@ -318,4 +322,21 @@ export async function inspectEntry(
     }
     throw error;
   }
+}
+
+/** See `RedisTier.readHead`. */
+export async function readHeadOf(connection: RedisConnection, valueKey: string): Promise<EnvelopeHead | undefined> {
+  const bytes = await connection.run(
+    'CHECK GETRANGE',
+    (client) => client.getrangeBuffer(valueKey, 0, HEAD_BYTES - 1),
+    valueKey,
+  );
+  if (bytes.length === 0) {
+    return undefined;
+  }
+  const head = readHead(bytes);
+  if (head?.version !== ENVELOPE_VERSION) {
+    throw new CorruptEntryError('it has no envelope of this version');
+  }
+  return head;
 }
