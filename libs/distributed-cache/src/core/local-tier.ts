@@ -2,6 +2,7 @@ import { asDecoded, type Decoded, deserialize, type EntryCodec, serialize } from
 import { isPlainKey, type PreparedKey } from '../keys/index.js';
 import {
   DeferredJson,
+  type KeyUses,
   type LocalEntry,
   type LocalPutOptions,
   type OnEvicted,
@@ -103,6 +104,11 @@ export class LocalTier {
   /** The entries that rank first, in descending order; none when L1 is switched off. */
   top(by: TopOrder, limit: number): TopEntry[] {
     return this.part?.top(by, limit) ?? [];
+  }
+
+  /** Takes the uses since the last call, of the keys that were used most; none when L1 is switched off. */
+  takeUses(limit: number): KeyUses[] {
+    return this.part?.takeUses(limit) ?? [];
   }
 
   /** The rest of the entry's fresh life, in milliseconds; zero or less when it is stale. */

@@ -17,6 +17,7 @@ export {
   type CacheStatus,
   type InvalidationState,
   type RedisFacts,
+  type WarmUpHealth,
 } from './cache-health.js';
 export {
   type CacheCounts,

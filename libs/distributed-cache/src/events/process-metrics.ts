@@ -18,6 +18,9 @@ export const PROCESS_COUNTERS = {
     'journal_overflows',
     'Times that the journal of a namespace was full and became one clear of it',
   ),
+  warmUpKept: warmUpKeys('kept', 'that were read into L1'),
+  warmUpMissing: warmUpKeys('missing', 'that Redis did not have'),
+  warmUpLoaded: warmUpKeys('loaded', 'that this process has loaded'),
 } as const satisfies Record<string, CounterRow>;
 
 /** The states of a process. */
@@ -44,6 +47,16 @@ export const PROCESS_GAUGES = {
     metric: 'cache_redis_refused_commands',
     help: 'Commands that Redis answers with a refusal at this moment: a missing right, no memory, a replica, a full disk',
   },
+  warm: {
+    wire: 'warm',
+    metric: 'cache_warm',
+    help: '0 while the process is warming up after its start, then 1; absent without warmUp',
+  },
+  warmUpSeconds: {
+    wire: 'warm_up_seconds',
+    metric: 'cache_warmup_duration_seconds',
+    help: 'How long the warm-up after the start took, in seconds',
+  },
   redisNodesLive: nodes('live', 'that can be used'),
   redisNodesDown: nodes('down', 'that can not be used'),
 } as const satisfies Record<string, CounterRow>;
@@ -51,6 +64,11 @@ export const PROCESS_GAUGES = {
 function received<Scope extends string>(scope: Scope, what: string) {
   const metric = ['cache_invalidations_received_total', 'Messages about changes by others'] as const;
   return labelled(`invalidations_received_${scope}`, metric, { scope }, `messages that ${what}`);
+}
+
+function warmUpKeys<Result extends string>(result: Result, which: string) {
+  const metric = ['cache_warmup_keys_total', 'Hot keys of warm-ups, by what became of them'] as const;
+  return labelled(`warm_up_keys_${result}`, metric, { result }, `hot keys of warm-ups ${which}`);
 }
 
 function nodes<State extends string>(state: State, what: string) {

@@ -22,4 +22,5 @@ export {
   type RunningLoad,
   type TagInspection,
   type TopKey,
+  type WarmUpAnswer,
 } from './questions.js';

@@ -21,4 +21,4 @@ export {
   replayInvalidations,
   type PendingInvalidations,
 } from './entry-commands.js';
-export { addToAudit, ProcessTopics, publish, readAudit, RefusedReply } from './process-topics.js';
+export { addToAudit, ProcessTopics, publish, readAudit, refusable, RefusedReply } from './process-topics.js';
