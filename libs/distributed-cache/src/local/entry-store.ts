@@ -71,7 +71,7 @@ const IS_TREE = 4;
 const FORM_FLAGS = { plain: 0, own: 8, frozen: 16, shared: 32 } as const satisfies Record<ValueForm, number>;
 const FORMS: readonly ValueForm[] = ['own', 'frozen', 'shared'];
 /** The memory that an entry takes in the columns and in the map of slots, including their free capacity. */
-const ENTRY_OVERHEAD_BYTES = 132;
+const ENTRY_OVERHEAD_BYTES = 136;
 
 /** How a caller reads values: its mode, and the flags of the forms that it gets a copy of. */
 export interface Reading {
