@@ -16,7 +16,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   local: ['errors', 'values'],
   redis: ['errors', 'codec', 'keys'],
   ops: ['errors', 'events', 'keys', 'local', 'redis'],
-  warm: ['errors', 'events', 'keys', 'local', 'redis'],
+  warm: ['events', 'keys', 'local', 'redis'],
   core: ['config', 'errors', 'events', 'keys', 'scope', 'values', 'codec', 'local', 'redis', 'ops', 'warm'],
   metrics: ['events', 'keys'],
   nest: ['config', 'core', 'metrics', 'scope'],

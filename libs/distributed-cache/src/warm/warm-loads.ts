@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CacheError } from '../errors/index.js';
 import type { EntryKeys } from '../keys/index.js';
 import { REAL_TIME, type RedisConnection, type RedisTier } from '../redis/index.js';
 
@@ -89,10 +88,8 @@ export class WarmLoads {
         }
         await delay(CANDIDATE_EVERY_MS * (0.75 + Math.random() / 2), undefined, { ref: false });
       }
-    } catch (error) {
-      if (!(error instanceof CacheError)) {
-        throw error;
-      }
+    } catch {
+      // Redis can't be used: there are no further loads. Nothing waits for this work, so nothing could handle its error.
     }
   }
 
@@ -110,11 +107,11 @@ export class WarmLoads {
         return this.endPass(); // every loader hangs
       }
       await until(nextAtMs);
-      if (work.signal.aborted || !leader.isLeader) {
+      if (work.signal.aborted || !leader.isLeader || !this.connection.isLive) {
         return false;
       }
       nextAtMs = REAL_TIME.nowMs() + DISTANCE / rate;
-      const loading: Promise<void> = call()
+      const loading: Promise<void> = begun(call)
         .then(work.onLoaded, () => {}) // the error has its event
         .finally(() => running.delete(loading));
       running.add(loading);
@@ -166,12 +163,15 @@ class Leader {
     try {
       const isOurs = await this.tier.renew(this.keys, this.token, LEADER_LEASE_MS);
       this.heldUntilMs = isOurs ? askedAtMs + LEADER_LEASE_MS : 0;
-    } catch (error) {
-      if (!(error instanceof CacheError)) {
-        throw error;
-      }
+    } catch {
+      // The lease ends unless the next renewal is answered.
     }
   }
+}
+
+/** Begins a call. @returns its promise, also if it throws */
+async function begun(call: () => Promise<unknown>): Promise<unknown> {
+  return call();
 }
 
 /** Waits for a moment of {@link REAL_TIME}. A timer may fire a little early. */

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { CacheError } from '../errors/index.js';
 import type { CacheEvents, WarmUpHealth } from '../events/index.js';
 import type { KeyUses } from '../local/index.js';
 import { REAL_TIME, type RedisConnection, type RedisTier } from '../redis/index.js';
@@ -264,7 +263,7 @@ export class WarmUp {
           },
           mostAgeMs,
         );
-        await this.fill(missing, () => isOver() || cache.isFilled(PART_OF_LOCAL));
+        await this.fill(missing, () => cache.closing.aborted || cache.isFilled(PART_OF_LOCAL));
       }
     });
   }
@@ -301,13 +300,11 @@ export class WarmUp {
   }
 }
 
-/** Runs work for which Redis may be away. */
+/** Runs work in the background. Never rejects: Redis may be away, and nothing waits for the work. */
 async function attempt(work: () => unknown): Promise<void> {
   try {
     await work();
-  } catch (error) {
-    if (!(error instanceof CacheError)) {
-      throw error;
-    }
+  } catch {
+    // The events of the connection tell why.
   }
 }
