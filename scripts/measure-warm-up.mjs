@@ -56,7 +56,7 @@ async function work(/** @type {{ port: number, maxKeys: number }} */ { port, max
     warmMs: cache.warmUp.durationMs ?? 0,
     kept: cache.warmUp.counts.kept,
   });
-  process.on('message', async (message) => {
+  const answer = async (/** @type {unknown} */ message) => {
     if (message === 'record') {
       await cache.warmUp.record();
       process.send?.('recorded');
@@ -66,7 +66,8 @@ async function work(/** @type {{ port: number, maxKeys: number }} */ { port, max
       const after = cache.getMetrics()[0];
       process.send?.({ share: (after.localHits - before.localHits) / (after.totalRequests - before.totalRequests) });
     }
-  });
+  };
+  process.on('message', (message) => void answer(message));
   for (;;) {
     await Promise.all(Array.from({ length: 20 }, ask));
     await delay(10);

@@ -85,6 +85,6 @@ export const WARM_UP_OPTIONS = {
  * The options of the warm-up.
  * @interface
  */
-export type WarmUpOptions = Pick<AllWarmUpOptions, 'namespaces'> & Partial<AllWarmUpOptions>;
+export type WarmUpOptions = Pick<AllWarmUpOptions, 'namespaces'> & Partial<Omit<AllWarmUpOptions, 'namespaces'>>;
 
 type AllWarmUpOptions = { -readonly [Name in keyof typeof WARM_UP_OPTIONS]: OptionOf<(typeof WARM_UP_OPTIONS)[Name]> };

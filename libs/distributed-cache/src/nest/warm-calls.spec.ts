@@ -227,7 +227,7 @@ describe('a warm-up with loads', () => {
 
   it.each([
     ['ends', ({ module }: Started) => module.close()],
-    ['is cut off from Redis', (_first: Started, proxy: FaultProxy) => proxy.blackhole()],
+    ['is cut off from Redis', async (_first: Started, proxy: FaultProxy) => proxy.blackhole()],
   ])('goes on in another process when the leader %s, with the keys that are still missing', async (_how, fail) => {
     const server = await ownRedis();
     const proxy = await proxyTo(server);
