@@ -1,5 +1,5 @@
 /**
- * Writes `.env.example` and the tables of docs/configuration.md and docs/metrics.md from the data that the
+ * Writes `.env.example` and the tables of docs/configuration.md, docs/metrics.md and docs/warm-up.md from the data that the
  * library itself uses, and the version of package.json into the library. Needs `npm run build`. With `--check` nothing is written, and a file that would change is an error.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -32,6 +32,9 @@ async function main() {
   const tables = {
     environment: renderEnvironmentTable(ENVIRONMENT_VARIABLES),
     options: renderOptionsTable(OPTION_LEVELS),
+    warmUp: renderOptionsTable(
+      OPTION_LEVELS.filter((/** @type {{ path: string }} */ { path }) => path.startsWith('warmUp.')),
+    ),
     counters: renderCountersTable({ ...COUNTERS, ...GAUGES }),
     process: renderCountersTable({ ...PROCESS_COUNTERS, ...PROCESS_GAUGES }),
     prometheus: renderPrometheusTable({
@@ -48,7 +51,7 @@ async function main() {
   const withVersion = 'libs/distributed-cache/src/events/process-metrics.ts';
   const source = read(withVersion) ?? '';
   texts.set(withVersion, source.replace(/VERSION = '[^']*'/, `VERSION = '${version}'`));
-  for (const name of ['docs/configuration.md', 'docs/metrics.md']) {
+  for (const name of ['docs/configuration.md', 'docs/metrics.md', 'docs/warm-up.md']) {
     const text = read(name);
     if (text !== undefined) {
       const entries = Object.entries(tables);

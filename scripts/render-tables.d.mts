@@ -41,4 +41,4 @@ export function renderPrometheusTable(tables: MetricTables): string;
 export function renderEnvExample(variables: Readonly<Record<string, EnvironmentVariableRow>>): string;
 /** `text` with `table` between the markers of that name; as it was where the marker is missing. */
 export function replaceTable(text: string, name: TableName, table: string): string;
-export type TableName = 'environment' | 'options' | 'counters' | 'process' | 'prometheus';
+export type TableName = 'environment' | 'options' | 'warmUp' | 'counters' | 'process' | 'prometheus';

@@ -16,7 +16,8 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   local: ['errors', 'values'],
   redis: ['errors', 'codec', 'keys'],
   ops: ['errors', 'events', 'keys', 'local', 'redis'],
-  core: ['config', 'errors', 'events', 'keys', 'scope', 'values', 'codec', 'local', 'redis', 'ops'],
+  warm: ['events', 'keys', 'local', 'redis'],
+  core: ['config', 'errors', 'events', 'keys', 'scope', 'values', 'codec', 'local', 'redis', 'ops', 'warm'],
   metrics: ['events', 'keys'],
   nest: ['config', 'core', 'metrics', 'scope'],
   http: ['config', 'core', 'nest', 'values'],
@@ -54,8 +55,8 @@ export const MAX_LINES = 450;
 export const MIN_LINES = 40;
 export const MAX_CLASS_LINES = 300;
 export const MAX_COLLABORATORS = 5;
-/** The limit for the files of the library without `http/`, `ops/`, `cli/` and `dashboard/`, its tests not counted. */
-export const MAX_FILES = 167;
+/** The limit for the files of the library without `http/`, `ops/`, `warm/`, `cli/` and `dashboard/`, its tests not counted. */
+export const MAX_FILES = 168;
 /**
  * The objects that all parts of a cache, or of a namespace, share: they do not count as collaborators of a constructor.
  */

@@ -25,7 +25,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [
-        DistributedCacheModule.forRoot(cache),
+        DistributedCacheModule.forRoot({ warmUp: { namespaces: ['keywords', 'metrics', 'trends'] }, ...cache }),
         HttpCacheModule.forRoot(),
         // The mails are public: keys and values may be shown. Other machines get a 403.
         DistributedCacheDashboardModule.forRoot({

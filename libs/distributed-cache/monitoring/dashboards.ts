@@ -243,6 +243,16 @@ const PROCESSES: readonly PanelSpec[] = [
     ],
   },
   {
+    title: 'Warm-up',
+    description: 'Processes that are warming up after their start, and what became of the hot keys of warm-ups.',
+    unit: 'short',
+    queries: [
+      ['warming up', `sum(1 - cache_warm{${PROCESS}})`],
+      ['seconds {{instance}}', `max by (instance) (cache_warmup_duration_seconds{${PROCESS}})`],
+      ['keys {{result}}', `sum by (result) (increase(cache_warmup_keys_total{${PROCESS}}[$__rate_interval]))`],
+    ],
+  },
+  {
     title: 'Versions',
     description: 'Processes by the version of the library.',
     unit: 'short',

@@ -6,6 +6,7 @@ const cache = {
   invalidation: 'live',
   journal_length: 0,
   seconds_since_answer: 0.4,
+  warming: false,
   metrics: { hits: 41, misses: 9, hit_rate_percent: 82 },
   status: 'up',
 };

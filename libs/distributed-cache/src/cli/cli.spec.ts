@@ -7,7 +7,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { liveCaches } from '../../../../test/support/channel-for-test.js';
 import { importsOf } from '../../../../test/support/read-source.js';
 import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
-import type { DistributedCache } from '../core/index.js';
+import type { DistributedCache, DistributedCacheOptions } from '../core/index.js';
 import { main } from './program.js';
 import { SCHEMAS } from './schemas.js';
 
@@ -30,9 +30,12 @@ async function run(argv: string, env: NodeJS.ProcessEnv, isTTY = false): Promise
 }
 
 /** Processes of one cache, and the variables with which the command line finds them. */
-async function cluster(count: number): Promise<{ all: DistributedCache[]; env: NodeJS.ProcessEnv }> {
+async function cluster(
+  count: number,
+  options: DistributedCacheOptions = {},
+): Promise<{ all: DistributedCache[]; env: NodeJS.ProcessEnv }> {
   const { url, keyPrefix } = redisForTest();
-  const all = await liveCaches(count, { redis: { url }, keyPrefix });
+  const all = await liveCaches(count, { redis: { url }, keyPrefix, ...options });
   return { all, env: { REDIS_URL: url, CACHE_KEY_PREFIX: keyPrefix } };
 }
 
@@ -68,9 +71,10 @@ describe('the command line', () => {
   });
 
   it('prints with --json what the schema says, and nothing else', async () => {
-    const { all, env } = await cluster(2);
+    const { all, env } = await cluster(2, { warmUp: { namespaces: ['users'] } });
     await all[0]!.getCache('users').set('key', { name: 'Ada' }, { tags: ['team'] });
     const commands = [
+      'warm',
       'stats',
       'top',
       'inspect users key',
@@ -164,6 +168,32 @@ describe('the command line', () => {
       main(['inspect', 'users', text, '--json'], { ...silent(), env });
     expect([await found(key), await found('100% {odd}'), await found('100%')]).toEqual([0, 0, 1]);
     expect((await run('top --json', env)).out).not.toContain('odd');
+  });
+
+  it('shows the hot keys, shortened, and has every process read them again, with exit code 1 where none does', async () => {
+    const { all, env } = await cluster(2, { warmUp: { namespaces: ['users'] } });
+    const [one, other] = all as [DistributedCache, DistributedCache];
+    await vi.waitFor(() => expect(all.every(({ warmUp }) => warmUp.isWarm)).toBe(true));
+    await one.getCache('users').set('mail:ada', 'Ada');
+    await one.getCache('users').get('mail:ada');
+    await one.warmUp.record();
+    const shown = await run('warm --show', env);
+    expect(shown).toMatchObject({ exitCode: 0, err: '' });
+    expect(shown.out).toContain('users  1 hot keys');
+    expect(shown.out).not.toContain('ada');
+    expect(other.getCache('users').topEntries('bytes', 5)).toEqual([]);
+    const { out } = await run('warm --keys --json', env);
+    expect(JSON.parse(out)).toMatchObject({
+      started: true,
+      namespaces: [{ namespace: 'users', recorded: 1, hottest: [{ key: 'mail:ada', score: 1 }] }],
+      processes: [
+        { namespaces: ['users'], isWarm: true },
+        { namespaces: ['users'], isWarm: true },
+      ],
+    });
+    await vi.waitFor(() => expect(other.getCache('users').topEntries('bytes', 5)).toHaveLength(1));
+    expect((await run('warm --ns teams', env)).exitCode).toBe(1);
+    expect((await run('warm', (await cluster(1)).env)).exitCode).toBe(1);
   });
 
   it('changes nothing without --yes where no person can be asked', async () => {

@@ -100,6 +100,17 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./change.js')).clear,
   },
   {
+    usage: 'warm',
+    summary: 'show the recorded hot keys, and have every process read them into its memory again',
+    options: [
+      namespace,
+      () => new Option('--show', 'only show, and start nothing'),
+      () => count(5000, 3),
+      () => new Option('--keys', 'whole keys: they contain what the calls were given'),
+    ],
+    load: async () => (await import('./change.js')).warm,
+  },
+  {
     usage: 'watch',
     summary: 'print changes of entries, and of the connection, as they happen',
     options: [

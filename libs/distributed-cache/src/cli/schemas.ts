@@ -121,6 +121,24 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   expire: fields({ namespace: text, keys: list(text), existed: number, recorded: flag }),
   purge: fields({ namespace: text, tags: list(text), recorded: flag }),
   clear: fields({ namespace: text, recorded: flag }),
+  warm: fields({
+    started: flag,
+    unanswered: number,
+    namespaces: list(
+      fields({ namespace: text, recorded: number, hottest: list(fields({ key: text, score: number })) }),
+    ),
+    processes: list(
+      fields({
+        process,
+        namespaces: list(text),
+        isWarm: flag,
+        kept: number,
+        missing: number,
+        loaded: number,
+        'refused?': text,
+      }),
+    ),
+  }),
   watch: {
     oneOf: [
       fields({ atMs: number, kind: oneOf('key', 'tag', 'namespace', 'all'), namespace: text, name: text }),

@@ -47,6 +47,7 @@ describe('CacheConfig without options and variables', () => {
       compression: { thresholdBytes: 1024, codec: 'deflate', dictionary: false },
       classes: new Map(),
       encryptionKeys: undefined,
+      warmUp: false,
     });
   });
 
@@ -176,6 +177,7 @@ describe('the order of the sources', () => {
       compression: { thresholdBytes: 5, codec: 'gzip', dictionary: false },
       classes: new Map([['Map', { name: 'Map', class: Map, version: 1 }]]),
       encryptionKeys: undefined,
+      warmUp: false,
       redis: { kind: 'single', connection: { host: 'code-host', port: 6379, db: 0, tls: false } },
     });
   });

@@ -14,6 +14,7 @@ import { EnvironmentReader, OptionReader, withDefaults } from './reader.js';
 import { describeRedis } from './redis-address.js';
 import type { ResolvedRedis } from './redis-schema.js';
 import { originOfRedis, resolveRedis } from './redis.js';
+import { WARM_LOAD_OPTIONS, WARM_UP_OPTIONS } from './warm-schema.js';
 import { BOOLEAN, isRecord, type Resolved, type Given, NAME } from './rules.js';
 import {
   CACHE_OPTIONS,
@@ -38,6 +39,12 @@ export interface ResolvedLocal extends Omit<Resolved<typeof LOCAL_OPTIONS>, 'max
 /** The option `fallback` after environment and defaults. Its TTL is in milliseconds. */
 export type ResolvedFallback = Resolved<typeof FALLBACK_OPTIONS>;
 
+/** The option `warmUp` after defaults. Durations are in milliseconds. */
+export interface ResolvedWarmUp extends Omit<Resolved<typeof WARM_UP_OPTIONS>, 'namespaces'> {
+  readonly namespaces: readonly string[];
+  readonly load: false | Resolved<typeof WARM_LOAD_OPTIONS>;
+}
+
 /** The whole configuration after environment and defaults. Durations are in milliseconds. */
 export interface ResolvedOptions extends Resolved<typeof CACHE_OPTIONS> {
   readonly redis: ResolvedRedis;
@@ -45,6 +52,7 @@ export interface ResolvedOptions extends Resolved<typeof CACHE_OPTIONS> {
   /** `false` also when there is no L1 to fall back to. */
   readonly fallback: false | ResolvedFallback;
   readonly compression: false | ResolvedCompression;
+  readonly warmUp: false | ResolvedWarmUp;
   /** The registered classes by their stored names. */
   readonly classes: ReadonlyMap<string, ResolvedClass>;
   readonly encryptionKeys: EncryptionKeys | undefined;
@@ -174,6 +182,7 @@ function resolveOptions(given: unknown, env: NodeJS.ProcessEnv): Resolution {
     local,
     fallback: resolveFallback(options, environment, local !== false),
     compression: resolveCompression(options, environment),
+    warmUp: resolveWarmUp(options),
     classes: readClasses(options.level('codec', CODEC_OPTIONS)),
     encryptionKeys: encryption !== false && options.has('encryption') ? readEncryption(encryption) : undefined,
   };
@@ -228,6 +237,23 @@ function resolveCompression(options: Options, environment: EnvironmentReader): f
   return compression === false
     ? false
     : Object.freeze(withDefaults(COMPRESSION_OPTIONS, readCompression(compression), environment));
+}
+
+function resolveWarmUp(options: Options): false | ResolvedWarmUp {
+  const warmUp = options.levelOrFalse('warmUp', WARM_UP_OPTIONS);
+  if (warmUp === false || !options.has('warmUp')) {
+    return false;
+  }
+  const given = warmUp.readAll();
+  if (!warmUp.has('namespaces')) {
+    warmUp.refuse('namespaces', WARM_UP_OPTIONS.namespaces.rule.allowed);
+  }
+  const load = warmUp.has('load') && warmUp.levelOrFalse('load', WARM_LOAD_OPTIONS);
+  return Object.freeze({
+    ...withDefaults(WARM_UP_OPTIONS, given),
+    namespaces: given.namespaces ?? [],
+    load: load && Object.freeze(withDefaults(WARM_LOAD_OPTIONS, load.readAll())),
+  });
 }
 
 function formatMib(bytes: number): string {

@@ -1,6 +1,7 @@
 import { CLASS_OPTIONS, CODEC_OPTIONS, COMPRESSION_OPTIONS, ENCRYPTION_OPTIONS } from './codec-schema.js';
 import { CLIENT_OPTIONS, CLUSTER_OPTIONS, HOME_OPTIONS, REDIS_OPTIONS, STORE_OPTIONS } from './redis-schema.js';
 import { type Defaults, type OptionRow, type OptionTable } from './rules.js';
+import { WARM_LOAD_OPTIONS, WARM_UP_OPTIONS } from './warm-schema.js';
 import { CACHE_OPTIONS, FALLBACK_OPTIONS, LOCAL_OPTIONS, NAMESPACE_OPTIONS, TTL_OPTIONS } from './schema.js';
 
 /*
@@ -23,6 +24,8 @@ const LEVELS = [
   { path: 'codec.', table: CODEC_OPTIONS },
   { path: 'codec.classes.<name>.', table: CLASS_OPTIONS },
   { path: 'encryption.', table: ENCRYPTION_OPTIONS },
+  { path: 'warmUp.', table: WARM_UP_OPTIONS },
+  { path: 'warmUp.load.', table: WARM_LOAD_OPTIONS },
   { path: 'namespaces.<name>.', table: NAMESPACE_OPTIONS },
 ] as const;
 

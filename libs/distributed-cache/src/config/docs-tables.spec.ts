@@ -25,13 +25,22 @@ describe('the documentation of the configuration', () => {
     expect(text, 'run "npm run build && node scripts/docs-tables.mjs"').toBe(written);
   });
 
+  it('shows the real options of the warm-up in docs/warm-up.md', () => {
+    const text = read('docs/warm-up.md');
+    const levels = OPTION_LEVELS.filter(({ path }) => path.startsWith('warmUp.'));
+    expect(text, 'run "npm run build && node scripts/docs-tables.mjs"').toBe(
+      replaceTable(text, 'warmUp', renderOptionsTable(levels)),
+    );
+    expect(text).toContain('| `warmUp.load.rate` ');
+  });
+
   it('has both tables in docs/configuration.md', () => {
     expect(read('docs/configuration.md')).toContain('| `REDIS_URL` ');
     expect(read('docs/configuration.md')).toContain('| `local.maxMemoryMb` ');
   });
 
   it('has a docstring at every option of a derived type, which editors show', () => {
-    const files = ['schema', 'codec-schema', 'redis-schema'].map((name) =>
+    const files = ['schema', 'codec-schema', 'redis-schema', 'warm-schema'].map((name) =>
       read(`libs/distributed-cache/src/config/${name}.ts`),
     );
     const tables = files.flatMap(

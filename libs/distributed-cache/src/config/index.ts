@@ -10,6 +10,7 @@ export {
 export {
   CacheConfig,
   type ResolvedFallback,
+  type ResolvedWarmUp,
   type ResolvedLocal,
   type ResolvedOptions,
   type ResolvedNamespace,
@@ -65,3 +66,4 @@ export {
   type ValuesMode,
 } from './schema.js';
 export { suggest } from './reader.js';
+export { MOST_HOT_KEYS, type WarmLoadOptions, type WarmUpOptions } from './warm-schema.js';

@@ -6,6 +6,7 @@ import {
 } from './codec-schema.js';
 import { MAX_DURATION_MS } from './duration.js';
 import type { RedisOption } from './redis-schema.js';
+import type { WarmUpOptions } from './warm-schema.js';
 import {
   BOOLEAN,
   durationBetween,
@@ -391,6 +392,14 @@ export const CACHE_OPTIONS = {
     ...typed<false | EncryptionOptions>('false | object'),
     defaultText: 'false',
     meaning: 'encrypts every value in Redis (AES-256-GCM)',
+  },
+  /**
+   * Fills L1 at the start with the keys that are used most, as recorded in Redis. No start waits for it. Default false.
+   */
+  warmUp: {
+    ...typed<false | WarmUpOptions>('false | object'),
+    defaultText: 'false',
+    meaning: 'fills L1 at the start with the keys that are used most, as recorded in Redis',
   },
   /** Options by namespace. */
   namespaces: {

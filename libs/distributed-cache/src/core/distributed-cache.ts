@@ -1,20 +1,13 @@
-import { isDeepStrictEqual } from 'node:util';
-import {
-  DECLARED_CLASSES,
-  EncryptionKeys,
-  CacheConfig,
-  type NamespaceOptions,
-  type ResolvedNamespace,
-  type DistributedCacheOptions,
-} from '../config/index.js';
-import { ConfigurationError, RedisRequiredError } from '../errors/index.js';
+import { DECLARED_CLASSES, CacheConfig, type NamespaceOptions, type DistributedCacheOptions } from '../config/index.js';
+import { RedisRequiredError } from '../errors/index.js';
 import { keyChangeOf } from '../keys/index.js';
 import type { CacheOperations } from '../ops/index.js';
-import { operationsOf, visitor } from './process-view.js';
+import { operationsOf, visitor, warmUpOf } from './process-view.js';
 import { CacheEvents, type CacheHealth, type CacheMetrics, type ProcessMetrics, Tracing } from '../events/index.js';
 import { CoarseClock, LocalCache, SuspendWatch, systemClock, type Clock } from '../local/index.js';
 import type { Refusal } from '../redis/index.js';
 import { AsyncCache } from './async-cache.js';
+import { requireSamePolicy } from './namespace.js';
 import { CallScopes } from './call-scope.js';
 import { checkHealth, effectOf } from './health.js';
 import type { CacheRuntime } from './runtime.js';
@@ -112,6 +105,7 @@ export class DistributedCache {
     this.consistency = new ConsistencyChecks(() => this.runtime, consistencyTiming);
     this.application = application;
     const { local } = config;
+    const redis = config.enabled ? this.connectRedis(clock, leaseMs) : undefined;
     this.runtime = {
       config,
       events,
@@ -121,7 +115,14 @@ export class DistributedCache {
       classes: new ClassRegistry(config.classes.values(), DECLARED_CLASSES),
       unknownClasses: new UnknownClassReports(events),
       local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
-      redis: config.enabled ? this.connectRedis(clock, leaseMs) : undefined,
+      redis,
+      warmUp: warmUpOf(
+        config,
+        redis,
+        () => this.runtime,
+        this.caches,
+        (namespace) => this.getCache(namespace),
+      ),
       random,
       closing: this.closing.signal,
       loadLifeMs,
@@ -133,7 +134,7 @@ export class DistributedCache {
     this.operations = operationsOf(this.runtime, this.caches, this.visit, { application, observer });
     if (config.enabled) {
       this.consistency.start();
-      this.healthTimer = setInterval(() => void this.reportHealth(), config.healthCheckIntervalMs);
+      this.healthTimer = setInterval(() => void reportHealth(this.runtime), config.healthCheckIntervalMs);
       this.healthTimer.unref();
     }
   }
@@ -202,6 +203,11 @@ export class DistributedCache {
     }
   }
 
+  /** @internal */
+  get warmUp(): CacheRuntime['warmUp'] {
+    return this.runtime.warmUp;
+  }
+
   /** @internal The parts of L2, for the command line. */
   get redis(): CacheRuntime['redis'] {
     return this.runtime.redis;
@@ -230,6 +236,7 @@ export class DistributedCache {
     clearInterval(this.healthTimer);
     this.operations.close();
     this.consistency.stop();
+    this.warmUp.stop();
     this.closing.abort();
     const { redis, local } = this.runtime;
     await redis?.connection.close();
@@ -270,6 +277,7 @@ export class DistributedCache {
       // remedy: flush-starts-epoch
       this.startEpoch();
       this.operations.recent.onAll();
+      void this.warmUp.onFlushed();
       return;
     }
     const { length: prefixLength } = `${this.config.keyPrefix}:`;
@@ -338,8 +346,9 @@ export class DistributedCache {
     const { config, events } = this;
     this.stats.updateDistrust(this.runtime);
     events.emit('redisConnected', { address: config.redisAddress ?? '', downMs: downMs ?? 0 });
+    this.warmUp.onLive();
     if (downMs === undefined) {
-      void this.reportSharedPrefix();
+      void reportSharedPrefix(this.application, this.runtime);
       return;
     }
     this.startEpoch();
@@ -348,19 +357,11 @@ export class DistributedCache {
     }
   }
 
-  /** Reports if another application has marked the key prefix last, and marks it for this one. */
-  private async reportSharedPrefix(): Promise<void> {
-    const { application, events } = this;
-    const other = application === undefined ? undefined : await this.runtime.redis?.markPrefix(application);
-    if (application !== undefined && other !== undefined && other !== application) {
-      events.emit('prefixShared', { application, other });
-    }
-  }
-
   private onRedisDown(reason: string): void {
     const { config, events } = this;
     this.stats.updateDistrust(this.runtime);
     events.emit('redisConnectionFailed', { address: config.redisAddress ?? '', reason });
+    this.warmUp.onDown();
     if (this.canFallBack) {
       events.emit('fallbackOn', { reason });
     }
@@ -369,12 +370,20 @@ export class DistributedCache {
   private get canFallBack(): boolean {
     return this.config.fallback !== false && this.runtime.local !== undefined;
   }
+}
 
-  private async reportHealth(): Promise<void> {
-    if (this.runtime.redis?.connection.state === 'idle') {
-      return; // the connection is not in use yet, and a health check must not open it
-    }
-    this.events.emit('healthChecked', { health: await this.healthCheck() });
+async function reportHealth(runtime: CacheRuntime): Promise<void> {
+  if (runtime.redis?.connection.state === 'idle') {
+    return; // the connection is not in use yet, and a health check must not open it
+  }
+  runtime.events.emit('healthChecked', { health: await checkHealth(runtime) });
+}
+
+/** Reports if another application has marked the key prefix last, and marks it for this one. */
+async function reportSharedPrefix(application: string | undefined, { redis, events }: CacheRuntime): Promise<void> {
+  const other = application === undefined ? undefined : await redis?.markPrefix(application);
+  if (application !== undefined && other !== undefined && other !== application) {
+    events.emit('prefixShared', { application, other });
   }
 }
 
@@ -383,46 +392,6 @@ function reportRefusal(refusal: Refusal, keyPrefix: string, events: CacheEvents)
   if (effect !== undefined) {
     events.emit('redisRefused', effect);
   }
-}
-
-function requireSamePolicy({ namespace, policy }: AsyncCache, wanted: ResolvedNamespace): void {
-  const problems = (Object.keys(wanted) as (keyof ResolvedNamespace)[])
-    .filter((name) => !isSame(wanted[name], policy[name]))
-    .map((name) => {
-      const unit = name.endsWith('Ms') ? ' ms' : '';
-      return {
-        name: `${namespace}.${name.replace(/Ms$/, '')}`,
-        value: shown(wanted[name]) + unit,
-        allowed: `${shown(policy[name])}${unit}, with which the namespace is in use already: give its options in one place`,
-      };
-    });
-  if (problems.length > 0) {
-    throw new ConfigurationError(problems);
-  }
-}
-
-function isSame(wanted: unknown, given: unknown): boolean {
-  return wanted instanceof EncryptionKeys && given instanceof EncryptionKeys
-    ? wanted.equals(given)
-    : wanted === given || (isPlain(wanted) && isPlain(given) && isDeepStrictEqual(wanted, given));
-}
-
-/** Whether a setting is a plain object of this library; a schema or a function is compared by identity. */
-function isPlain(setting: unknown): boolean {
-  return typeof setting === 'object' && setting !== null && Object.getPrototypeOf(setting) === Object.prototype;
-}
-
-/**
- * The text of a setting in an error. Encryption keys show their ids only; a schema or a function is named by its type,
- * because its text says nothing.
- */
-function shown(setting: unknown): string {
-  if (typeof setting === 'string' || typeof setting === 'number') {
-    return String(setting);
-  }
-  return typeof setting === 'function' || (typeof setting === 'object' && setting !== null && '~standard' in setting)
-    ? `another ${typeof setting}`
-    : (JSON.stringify(setting) ?? 'undefined');
 }
 
 /**

@@ -18,6 +18,7 @@ const EFFECTS: Readonly<Record<string, string>> = {
   WAIT: 'no set and no deletion is acknowledged (strict)',
 };
 
+const COLD = 'the process is warming up (warmUp.requireWarm)';
 const UNREPLICATED = 'no replica acknowledges changes (strict): they are repeated until one does';
 
 /** Commands that the cache can replace by others, or do without. */
@@ -95,9 +96,21 @@ function together(refusals: readonly RefusalNow[]): readonly RefusalNow[] {
  * serves, only some masters of a cluster answer, changes by other processes are not received, Redis refuses a command
  * that is needed, or no replica acknowledges changes in strict mode. `down`: neither tier serves, or Redis is required
  * and none of it answers or nothing can be stored. Waits at most `deadlineMs`, or twice that if Redis does not
- * answer in time; never rejects.
+ * answer in time; never rejects. While the process is warming up and `requireWarm` is set, the health is `down`.
  */
-export async function checkHealth({ config, redis, local }: CacheRuntime): Promise<CacheHealth> {
+export async function checkHealth(runtime: CacheRuntime): Promise<CacheHealth> {
+  const health = await checkTiers(runtime);
+  const { facts, isWarm, isRequired } = runtime.warmUp;
+  if (facts === undefined) {
+    return health;
+  }
+  const { status, redisConnected, localCacheAvailable, message, redis } = health;
+  const isCold = isRequired && !isWarm;
+  const causes = [...(isCold ? [COLD] : []), ...(message === undefined ? [] : [message])].join('; ') || undefined;
+  return new CacheHealth(isCold ? 'down' : status, redisConnected, localCacheAvailable, causes, redis, facts);
+}
+
+async function checkTiers({ config, redis, local }: CacheRuntime): Promise<CacheHealth> {
   const hasLocal = local !== undefined;
   if (!config.enabled) {
     return new CacheHealth('up', false, false, 'the cache is switched off');

@@ -47,11 +47,14 @@ export {
   type ResolvedNamespace,
   type ResolvedOptions,
   type ResolvedRedis,
+  type ResolvedWarmUp,
   type SchemaResult,
   type StandardSchemaV1,
   toMs,
   type ValidateMode,
   type ValuesMode,
+  type WarmLoadOptions,
+  type WarmUpOptions,
 } from '../config/index.js';
 export * from '../errors/index.js';
 export {
@@ -81,12 +84,15 @@ export {
   type SchemaMismatch,
   type TracedKind,
   type TracedOperation,
+  type WarmUpHealth,
   Tracing,
 } from '../events/index.js';
 export {
   type CacheDimensions,
   type CacheKey,
   CacheKeyError,
+  decodeArguments,
+  decodeKey,
   describeKey,
   type DimensionValue,
   encodeArguments,
@@ -137,6 +143,7 @@ export {
   type TagInspection,
   type TopKey,
   type TopOfAll,
+  type WarmUpAnswer,
 } from '../ops/index.js';
 export { type Found, type Lookup, type Miss } from './outcomes.js';
 export { CacheContext, dictionaryError, sharesSecretDictionary } from './vary-by.js';

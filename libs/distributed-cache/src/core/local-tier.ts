@@ -2,6 +2,7 @@ import { asDecoded, type Decoded, deserialize, type EntryCodec, serialize } from
 import { isPlainKey, type PreparedKey } from '../keys/index.js';
 import {
   DeferredJson,
+  type KeyUses,
   type LocalEntry,
   type LocalPutOptions,
   type OnEvicted,
@@ -109,6 +110,11 @@ export class LocalTier {
   /** How many entries have this tag, those that are outdated not counted. Searches all tagged entries. */
   countTagged(scope: TagScope | undefined): number {
     return (scope && this.part?.countTagged(scope)) ?? 0;
+  }
+
+  /** Takes the uses since the last call, of the keys that were used most; none when L1 is switched off. */
+  takeUses(limit: number): KeyUses[] {
+    return this.part?.takeUses(limit) ?? [];
   }
 
   /** The rest of the entry's fresh life, in milliseconds; zero or less when it is stale. */

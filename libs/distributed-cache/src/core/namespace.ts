@@ -1,12 +1,13 @@
+import { isDeepStrictEqual } from 'node:util';
 import { EntryEncoder } from './encode.js';
 import { tagNames } from './entry-options.js';
 import { EntrySetter, EntryWriter } from './write.js';
 import { EntryInspector } from './inspect.js';
 import { Invalidator } from './invalidate.js';
 import { EntryCodec } from '../codec/index.js';
-import type { ResolvedNamespace } from '../config/index.js';
+import { EncryptionKeys, type ResolvedNamespace } from '../config/index.js';
 import type { Counters } from '../events/index.js';
-import { TierTimeoutError } from '../errors/index.js';
+import { ConfigurationError, TierTimeoutError } from '../errors/index.js';
 import { keyLayout } from '../keys/index.js';
 import { REAL_TIME, WaitBudget } from '../redis/index.js';
 import type { CacheRuntime } from './runtime.js';
@@ -109,8 +110,57 @@ export function createNamespace(
     top: (by, limit) => local.top(by, limit),
     inspect: (key) => inspector.inspectHere(key),
     tagged: (tag) => local.countTagged(tags.scopeOf(tagNames([tag])[0] ?? '')),
+    takeUses: (limit) => local.takeUses(limit),
+    fill: (keys) => reader.fill(keys),
     loads: () => [...flights.slots].flatMap(([key, { load }]) => (load === undefined ? [] : [[key, load] as const])),
   };
   const checked = { local, layout, recorder };
   return { local, reader, loads, loadParts, setter, invalidator, inspector, view, recorder, checked };
+}
+
+/**
+ * Requires that the options of a namespace are those with which it is in use.
+ * @throws ConfigurationError with every difference
+ */
+export function requireSamePolicy(
+  { namespace, policy }: { readonly namespace: string; readonly policy: ResolvedNamespace },
+  wanted: ResolvedNamespace,
+): void {
+  const problems = (Object.keys(wanted) as (keyof ResolvedNamespace)[])
+    .filter((name) => !isSame(wanted[name], policy[name]))
+    .map((name) => {
+      const unit = name.endsWith('Ms') ? ' ms' : '';
+      return {
+        name: `${namespace}.${name.replace(/Ms$/, '')}`,
+        value: shown(wanted[name]) + unit,
+        allowed: `${shown(policy[name])}${unit}, with which the namespace is in use already: give its options in one place`,
+      };
+    });
+  if (problems.length > 0) {
+    throw new ConfigurationError(problems);
+  }
+}
+
+function isSame(wanted: unknown, given: unknown): boolean {
+  return wanted instanceof EncryptionKeys && given instanceof EncryptionKeys
+    ? wanted.equals(given)
+    : wanted === given || (isPlain(wanted) && isPlain(given) && isDeepStrictEqual(wanted, given));
+}
+
+/** Whether a setting is a plain object of this library; a schema or a function is compared by identity. */
+function isPlain(setting: unknown): boolean {
+  return typeof setting === 'object' && setting !== null && Object.getPrototypeOf(setting) === Object.prototype;
+}
+
+/**
+ * The text of a setting in an error. Encryption keys show their ids only; a schema or a function is named by its type,
+ * because its text says nothing.
+ */
+function shown(setting: unknown): string {
+  if (typeof setting === 'string' || typeof setting === 'number') {
+    return String(setting);
+  }
+  return typeof setting === 'function' || (typeof setting === 'object' && setting !== null && '~standard' in setting)
+    ? `another ${typeof setting}`
+    : (JSON.stringify(setting) ?? 'undefined');
 }

@@ -96,6 +96,8 @@ export class ProcessStats implements OperationObserver {
     const down = state === 'live' ? (topology?.down.length ?? 0) : state === 'down' ? nodes : 0;
     const isReceiving = redis?.changes.state === 'live' || redis?.changes.state === 'announced';
     const home = redis?.home?.facts;
+    const { isWarm, counts, facts, durationMs } = runtime.warmUp;
+    const whenWarming = (value: number): number | undefined => (facts === undefined ? undefined : value);
     const whenThere = (value: number): number | undefined => (redis === undefined ? undefined : value);
     return new ProcessMetrics({
       keysInvalidated: whenThere(scopes.keys),
@@ -114,6 +116,11 @@ export class ProcessStats implements OperationObserver {
       aheadKeys: home?.aheadKeys,
       redisNodesLive: whenThere(state === 'live' ? nodes - down : 0),
       redisNodesDown: whenThere(down),
+      warmUpKept: whenWarming(counts.kept),
+      warmUpMissing: whenWarming(counts.missing),
+      warmUpLoaded: whenWarming(counts.loaded),
+      warm: whenWarming(isWarm ? 1 : 0),
+      warmUpSeconds: durationMs === undefined ? undefined : whenWarming(durationMs / 1000),
     });
   }
 

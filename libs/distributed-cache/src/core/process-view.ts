@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { CacheConfig } from '../config/index.js';
+import { type CacheConfig, MOST_HOT_KEYS } from '../config/index.js';
 import { type CacheMetrics, VERSION } from '../events/index.js';
 import type { TopEntry, TopOrder } from '../local/index.js';
 import { CacheOperations, type ProcessFacts, type ProcessPart, type ProcessView } from '../ops/index.js';
@@ -8,9 +8,10 @@ import { type CacheKey, encodeKey } from '../keys/index.js';
 import type { Flight } from './flight.js';
 import { refusalsOf } from './health.js';
 import type { CacheRuntime } from './runtime.js';
+import { WarmUp, type WarmedNamespace } from '../warm/warm-up.js';
 
-/** What one namespace tells about itself, without Redis and without values. */
-export interface NamespaceView {
+/** What one namespace tells about itself, without values, and how it is warmed. */
+export interface NamespaceView extends WarmedNamespace {
   /** The entries of L1 that rank first, in descending order. */
   top(by: TopOrder, limit: number): readonly TopEntry[];
   /** What this process holds of an entry. @param key the key in the form that every tier uses */
@@ -80,6 +81,41 @@ export function visitor<Cache>(
   };
 }
 
+/**
+ * The warm-up of a cache.
+ * @param caches the namespaces in use
+ * @param use makes a namespace, if it is not in use yet
+ */
+export function warmUpOf(
+  config: CacheConfig,
+  redis: CacheRuntime['redis'],
+  runtime: () => CacheRuntime,
+  caches: Namespaces,
+  use: (namespace: string) => OperatedNamespace,
+): WarmUp {
+  return new WarmUp(
+    config.enabled && config.local !== false && config.warmUp,
+    {
+      keyPrefix: config.keyPrefix,
+      get events() {
+        return runtime().events;
+      },
+      get closing() {
+        return runtime().closing;
+      },
+      inUse: (namespace) => caches.get(namespace)?.view,
+      use: (namespace) => use(namespace).view,
+      keepsReads: () => redis?.connection.isLive === true && redis.changes.receivesChanges,
+      isFilled: (part) => {
+        const { local } = runtime();
+        return local !== undefined && local.usedBytes >= part * local.maxBytes;
+      },
+    },
+    redis,
+    MOST_HOT_KEYS,
+  );
+}
+
 /** The answers of this process to the questions of the operations plane. */
 function processView(runtime: CacheRuntime, caches: Namespaces, operations: CacheOperations): ProcessView {
   const config = configDigest(runtime.config);
@@ -124,6 +160,13 @@ function processView(runtime: CacheRuntime, caches: Namespaces, operations: Cach
         .sort((one, other) => other.elapsedMs - one.elapsedMs)
         .slice(0, count),
     changes: ({ count }) => operations.recent.last(count),
+    warm: ({ starts }) => {
+      const { warmUp } = runtime;
+      if (starts) {
+        void warmUp.again();
+      }
+      return warmUp.facts ?? { namespaces: [], isWarm: true, ...warmUp.counts };
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { asDecoded } from '../codec/index.js';
 import { allOf } from '../redis/index.js';
+import type { FilledKeys } from '../warm/warm-up.js';
 import type { Flight } from './flight.js';
 import type { Flights } from './flights.js';
 import { type FoundEntry, type ReadResult, UNREACHABLE, type RemoteLookup } from './outcomes.js';
@@ -83,6 +84,18 @@ export class EntryReader {
     } finally {
       this.flights.endGroup(group);
     }
+  }
+
+  /** Reads keys of Redis, as {@link readMany} does, to have them in L1. */
+  async fill(keys: readonly string[]): Promise<FilledKeys> {
+    const reads = await this.readMany(keys);
+    const isKept = ({ found }: ReadResult): boolean => found?.tier === 'redis' && found.ttlMs > 0;
+    const isMissing = ({ found, stamps }: ReadResult): boolean => found === undefined && stamps !== undefined;
+    return {
+      kept: reads.filter(isKept).length,
+      missing: keys.filter((_, index) => isMissing(reads[index] ?? NOTHING)),
+      unreachable: reads.filter(({ stamps }) => stamps === undefined).length,
+    };
   }
 
   /** Reads several keys, each for a flight that has begun; otherwise like {@link readMany}. */

@@ -9,6 +9,7 @@ import type { LoadSignals } from './loader-run.js';
 import type { OutageJournal } from './outage-journal.js';
 import type { StampStore } from './stamps.js';
 import type { RunInContext } from '../scope/index.js';
+import type { WarmUp } from '../warm/warm-up.js';
 import type { ClassRegistry } from '../values/index.js';
 
 /** The parts of Redis that all namespaces share. */
@@ -62,4 +63,5 @@ export interface CacheRuntime {
   readonly scopes: CallScopes;
   /** The signals of the loads under way in all namespaces. */
   readonly loadSignals: LoadSignals;
+  readonly warmUp: WarmUp;
 }

@@ -166,6 +166,18 @@ export interface CacheEventMap {
    * question was handled no later than `lagMs` after it. Emitted at each heartbeat, for each server.
    */
   invalidationLag: { readonly lagMs: number };
+  /**
+   * The warm-up after the start has ended: with all its keys (`done`), by its deadline, or because Redis can't be used.
+   * `kept`: entries that were read into L1; `missing`: hot keys that Redis did not have; `loaded`: those that this
+   * process has loaded.
+   */
+  warmedUp: {
+    readonly outcome: 'done' | 'deadline' | 'redis-away';
+    readonly durationMs: number;
+    readonly kept: number;
+    readonly missing: number;
+    readonly loaded: number;
+  };
   /** The result of the periodic health check. */
   healthChecked: { readonly health: CacheHealth };
 }

@@ -53,6 +53,17 @@ export interface CacheHealthWire {
   readonly ahead_keys?: number;
   /** Why the primary is the home. */
   readonly home_problem?: string;
+  /** Whether the process is warming up; present only with the option `warmUp`. */
+  readonly warming?: boolean;
+  /** The command of `warmUp` that Redis refuses, with its reply; present only then. */
+  readonly warm_up_refused?: string;
+}
+
+/** The state of the warm-up. */
+export interface WarmUpHealth {
+  readonly isWarm: boolean;
+  /** The command on the hot keys that Redis refuses, with its reply: `ZINCRBY NOPERM`. */
+  readonly refused?: string | undefined;
 }
 
 /** The result of a health check. The JSON form uses the wire names (`redis_connected`, ...). */
@@ -68,6 +79,8 @@ export class CacheHealth {
     readonly message?: string,
     /** Absent when no Redis is configured. */
     readonly redis?: RedisFacts,
+    /** Absent without the option `warmUp`. */
+    readonly warmUp?: WarmUpHealth,
   ) {}
 
   get overallHealthy(): boolean {
@@ -83,6 +96,8 @@ export class CacheHealth {
       status: this.status,
       ...(this.message === undefined ? {} : { message: this.message }),
       ...(this.redis === undefined ? {} : wireOf(this.redis)),
+      ...(this.warmUp === undefined ? {} : { warming: !this.warmUp.isWarm }),
+      ...(this.warmUp?.refused === undefined ? {} : { warm_up_refused: this.warmUp.refused }),
     };
   }
 }

@@ -18,6 +18,7 @@ export {
   type InvalidationState,
   type HomeState,
   type RedisFacts,
+  type WarmUpHealth,
 } from './cache-health.js';
 export {
   type CacheCounts,

@@ -18,6 +18,9 @@ export const PROCESS_COUNTERS = {
     'journal_overflows',
     'Times that the journal of a namespace was full and became one clear of it',
   ),
+  warmUpKept: warmUpKeys('kept', 'that were read into L1'),
+  warmUpMissing: warmUpKeys('missing', 'that Redis did not have'),
+  warmUpLoaded: warmUpKeys('loaded', 'that this process has loaded'),
 } as const satisfies Record<string, CounterRow>;
 
 /** The states of a process. */
@@ -59,6 +62,16 @@ export const PROCESS_GAUGES = {
     metric: 'cache_ahead_keys',
     help: 'Keys that are read at the primary, because the home replica may lack their changes',
   },
+  warm: {
+    wire: 'warm',
+    metric: 'cache_warm',
+    help: '0 while the process is warming up after its start, then 1; absent without warmUp',
+  },
+  warmUpSeconds: {
+    wire: 'warm_up_seconds',
+    metric: 'cache_warmup_duration_seconds',
+    help: 'How long the warm-up after the start took, in seconds',
+  },
   redisNodesLive: nodes('live', 'that can be used'),
   redisNodesDown: nodes('down', 'that can not be used'),
 } as const satisfies Record<string, CounterRow>;
@@ -66,6 +79,11 @@ export const PROCESS_GAUGES = {
 function received<Scope extends string>(scope: Scope, what: string) {
   const metric = ['cache_invalidations_received_total', 'Messages about changes by others'] as const;
   return labelled(`invalidations_received_${scope}`, metric, { scope }, `messages that ${what}`);
+}
+
+function warmUpKeys<Result extends string>(result: Result, which: string) {
+  const metric = ['cache_warmup_keys_total', 'Hot keys of warm-ups, by what became of them'] as const;
+  return labelled(`warm_up_keys_${result}`, metric, { result }, `hot keys of warm-ups ${which}`);
 }
 
 function nodes<State extends string>(state: State, what: string) {

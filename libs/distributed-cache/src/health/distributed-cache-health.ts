@@ -43,6 +43,18 @@ export class DistributedCacheHealthIndicator {
       ? session.degraded(details)
       : session.up({ ...details, mode: health.status });
   }
+
+  /**
+   * Whether the warm-up after the start has ended, for a readiness probe that waits for it without the option
+   * `requireWarm`: `down` before, then `up`, at the latest after the `deadline` of `warmUp`; `up` without that option, and
+   * where Redis can't be used. Asks nothing.
+   * @param key the name of the warm-up in the result
+   */
+  isWarm(key = 'cache_warm_up'): HealthIndicatorResult {
+    const session = this.indicators.check(key);
+    const { isWarm, counts } = this.cache.warmUp;
+    return isWarm ? session.up({ ...counts }) : session.down({ ...counts });
+  }
 }
 
 /**

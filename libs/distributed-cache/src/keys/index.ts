@@ -1,4 +1,5 @@
 export { encodeArguments } from './arguments.js';
+export { decodeArguments, decodeKey, type DecodedKey } from './decode-call.js';
 export {
   type CacheKey,
   CacheKeyError,

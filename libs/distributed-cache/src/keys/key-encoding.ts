@@ -120,6 +120,15 @@ export function escapeKeyText(text: string): string {
   return text.replace(ESCAPED, encodeURIComponent);
 }
 
+/** The text whose encoding this is, apart from a digest; `undefined` for what is no encoding. */
+export function decodeKeyText(encoded: string): string | undefined {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return undefined;
+  }
+}
+
 function encodeSlowly(key: string): string {
   refuseUnusable(key);
   const escaped = escapeKeyText(key);

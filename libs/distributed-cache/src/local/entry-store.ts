@@ -71,7 +71,7 @@ const IS_TREE = 4;
 const FORM_FLAGS = { plain: 0, own: 8, frozen: 16, shared: 32 } as const satisfies Record<ValueForm, number>;
 const FORMS: readonly ValueForm[] = ['own', 'frozen', 'shared'];
 /** The memory that an entry takes in the columns and in the map of slots, including their free capacity. */
-const ENTRY_OVERHEAD_BYTES = 132;
+const ENTRY_OVERHEAD_BYTES = 136;
 
 /** How a caller reads values: its mode, and the flags of the forms that it gets a copy of. */
 export interface Reading {
@@ -198,10 +198,7 @@ export class EntryStore extends SlotTable {
     if (slot === undefined) {
       return undefined;
     }
-    if (this.removeIfOutdated(slot, nowMs)) {
-      return undefined;
-    }
-    if (this.isInDoubt(slot)) {
+    if (this.removeIfOutdated(slot, nowMs) || this.isInDoubt(slot)) {
       return undefined;
     }
     this.use(slot);
@@ -265,7 +262,7 @@ export class EntryStore extends SlotTable {
    */
   put(partition: PartitionIndex, key: string, stored: StoredValue | DeferredJson, facts: EntryFacts): boolean {
     const before = partition.slots.get(key);
-    const uses = before === undefined ? 0 : this.uses[before]!;
+    const [uses, taken] = before === undefined ? [0, 0] : [this.uses[before]!, this.takenUses[before]!];
     if (before !== undefined) {
       this.remove(before);
     }
@@ -280,6 +277,7 @@ export class EntryStore extends SlotTable {
     this.values[slot] = stored instanceof DeferredJson ? stored : stored.value;
     this.layouts[slot] = 0;
     this.uses[slot] = uses;
+    this.takenUses[slot] = taken;
     this.bytes[slot] = bytes;
     this.sequences[slot] = ++lastSequence;
     this.write(slot, stored, facts);

@@ -1,6 +1,6 @@
 export { CoarseClock, SuspendWatch, systemClock, type Clock } from './clock.js';
 export { EntryStore, type EvictionReason, type OnEvicted, readingOf, type Reading } from './entry-store.js';
-export type { TopEntry, TopOrder, UsedEntry } from './slot-table.js';
+export type { KeyUses, TopEntry, TopOrder, UsedEntry } from './slot-table.js';
 export { LocalCache, type LocalCacheOptions, Partition } from './local-cache.js';
 export {
   asItIs,

@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from './clock.js';
 import { EntryStore, type OnEvicted, type PartitionIndex } from './entry-store.js';
-import type { TopEntry, TopOrder, UsedEntry } from './slot-table.js';
+import type { KeyUses, TopEntry, TopOrder, UsedEntry } from './slot-table.js';
 import {
   type DeferredJson,
   type LocalEntry,
@@ -235,6 +235,11 @@ export class Partition {
   /** Its entries that rank first, in descending order: see `EntryStore.top`. */
   top(by: TopOrder, limit: number): TopEntry[] {
     return this.store.top(this.index, by, limit, this.clock.nowMs());
+  }
+
+  /** Takes the uses of its entries since the last call: see `SlotTable.takeUses`. */
+  takeUses(limit: number): KeyUses[] {
+    return this.store.takeUses(this.index.slots.values(), limit);
   }
 
   put(key: string, stored: StoredValue | DeferredJson, options: LocalPutOptions): boolean {

@@ -34,6 +34,12 @@ export interface TopEntry {
   readonly ttlMs: number;
 }
 
+/** A key, and how often a lookup has found it in L1 within some time. */
+export interface KeyUses {
+  readonly key: string;
+  readonly uses: number;
+}
+
 /** An entry that was used lately, to be compared with the same entry in Redis. */
 export interface UsedEntry {
   readonly key: string;
@@ -76,6 +82,8 @@ export abstract class SlotTable {
   protected flags: Uint8Array = new Uint8Array(FIRST_CAPACITY);
   /** How often each entry was found, since its key was first stored; after 2 ** 32 uses it starts again at 0. */
   protected uses: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  /** What `uses` was when they were last taken: see {@link takeUses}. */
+  protected takenUses: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   /** The numbers of the layouts by which the values are copied; 0: not known yet. */
   protected layouts: Uint16Array = new Uint16Array(FIRST_CAPACITY);
   protected before: Int32Array = new Int32Array(FIRST_CAPACITY);
@@ -98,6 +106,27 @@ export abstract class SlotTable {
   countUse(slot: number): number {
     this.uses[slot]!++;
     return this.loadMs[slot]!;
+  }
+
+  /**
+   * Takes the uses since the last call: those of the keys that were used most, in descending order. It walks over all
+   * slots given, and sorts those in use: about 10 ms for 100,000.
+   */
+  takeUses(slots: Iterable<number>, limit: number): KeyUses[] {
+    const { uses, takenUses } = this;
+    const used: number[] = [];
+    for (const slot of slots) {
+      if (uses[slot]! > takenUses[slot]!) {
+        used.push(slot);
+      }
+    }
+    const counts = Uint32Array.from(used, (slot) => uses[slot]! - takenUses[slot]!);
+    const least = counts.slice().sort()[Math.max(0, counts.length - limit)] ?? 0;
+    const most = used.flatMap((slot, index) =>
+      counts[index]! >= least ? [{ key: this.keys[slot]!, uses: counts[index]! }] : [],
+    );
+    used.forEach((slot) => (takenUses[slot] = uses[slot]!));
+    return most.sort((one, other) => other.uses - one.uses).slice(0, limit);
   }
 
   /** The rest of the fresh life of the entry in this slot, in milliseconds; zero or less when it is stale. */
@@ -237,6 +266,7 @@ export abstract class SlotTable {
     this.sequences = resized(this.sequences, new Float64Array(capacity));
     this.flags = resized(this.flags, new Uint8Array(capacity));
     this.uses = resized(this.uses, new Uint32Array(capacity));
+    this.takenUses = resized(this.takenUses, new Uint32Array(capacity));
     this.layouts = resized(this.layouts, new Uint16Array(capacity));
     this.before = resized(this.before, new Int32Array(capacity));
     this.after = resized(this.after, new Int32Array(capacity));

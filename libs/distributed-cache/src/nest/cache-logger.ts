@@ -115,6 +115,11 @@ export class CacheLogger {
       events.on('decoratedCallUncached', ({ namespace, caller, effect, reason }) =>
         logger.warn(`cache_call_uncached ${namespace} ${caller} runs, ${effect}: ${reason}`),
       ),
+      events.on('warmedUp', ({ outcome, durationMs, kept, missing, loaded }) =>
+        logger.log(
+          `cache_warmed_up ${kept} hot entries read into L1, ${missing} not in Redis, ${loaded} loaded, in ${seconds(durationMs)} (${outcome})`,
+        ),
+      ),
       events.on('healthChecked', ({ health }) => {
         const line = `cache_health ${JSON.stringify(health)}`;
         if (health.status === 'up') {

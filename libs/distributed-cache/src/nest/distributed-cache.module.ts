@@ -23,6 +23,7 @@ import { CacheMetricsInterceptor, CacheRequestTracker } from './interceptors.js'
 import { BUILT_IN_NAMESPACES, cacheProvider, FOR_ROOT_ONCE, getCacheToken } from './cache-tokens.js';
 import { CacheSlotFiller } from './decorators/wrap-method.js';
 import { namesLike } from './decorators/decorator-options.js';
+import { WarmCalls } from './warm-calls.js';
 import { StartCheck } from './start-check/start-check.js';
 
 /** The interface of a class that is given as `useClass` or `useExisting` to `forRootAsync`. */
@@ -189,6 +190,7 @@ class DistributedCacheFeatureModule {}
     CacheLifecycle,
     CacheSlotFiller,
     StartCheck,
+    WarmCalls,
     CacheRequestTracker,
     CacheMetricsInterceptor,
   ],

@@ -21,4 +21,5 @@ export {
   type RunningLoad,
   type TagInspection,
   type TopKey,
+  type WarmUpAnswer,
 } from './questions.js';

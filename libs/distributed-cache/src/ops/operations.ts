@@ -12,6 +12,7 @@ import type {
   RecentChange,
   RunningLoad,
   TopKey,
+  WarmUpAnswer,
 } from './questions.js';
 import { CounterHistory, RecentChanges, STEP_MS } from './record.js';
 
@@ -190,6 +191,15 @@ export class CacheOperations {
         return 'done';
       }),
     };
+  }
+
+  /**
+   * The warm-up of every process (option `warmUp`).
+   * @param options.starts whether each process that is not warming up warms up once more, and the processes load what is
+   * missing if `load` is set; default false. The answer does not wait for it
+   */
+  warmUp(options: { starts?: boolean; deadlineMs?: number } = {}): Promise<Gathered<WarmUpAnswer>> {
+    return this.processesOf.ask('warm', { starts: options.starts === true }, options.deadlineMs);
   }
 
   /** The last changes by operators, the newest first. @param options.count default 20 */

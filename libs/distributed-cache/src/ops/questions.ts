@@ -126,6 +126,20 @@ export interface RecentChange {
   readonly name: string;
 }
 
+/** What a process tells about its warm-up. */
+export interface WarmUpAnswer {
+  /** The namespaces that it warms; none without the option `warmUp`. */
+  readonly namespaces: readonly string[];
+  /** Whether its warm-up after the start has ended. */
+  readonly isWarm: boolean;
+  /** How many entries its warm-ups have read into L1, how many hot keys Redis did not have, and how many it has loaded. */
+  readonly kept: number;
+  readonly missing: number;
+  readonly loaded: number;
+  /** The command on the hot keys that Redis refuses, with its reply: `ZINCRBY NOPERM`. */
+  readonly refused?: string | undefined;
+}
+
 /** The arguments and the answer of each question. */
 export interface Questions {
   hello: { args: Readonly<Record<string, never>>; answer: ProcessFacts };
@@ -139,6 +153,7 @@ export interface Questions {
   tagged: { args: { readonly namespace: string; readonly tag: string }; answer: number };
   loads: { args: { readonly count: number }; answer: readonly RunningLoad[] };
   changes: { args: { readonly count: number }; answer: readonly RecentChange[] };
+  warm: { args: { readonly starts: boolean }; answer: WarmUpAnswer };
 }
 
 export type QuestionName = keyof Questions;
@@ -271,6 +286,17 @@ export const CHECKS: { readonly [Name in QuestionName]: { readonly args: Check; 
     answer: listOf(
       fields({ atMs: number, kind: oneOf(['key', 'tag', 'namespace', 'all']), namespace: text, name: text }),
     ),
+  },
+  warm: {
+    args: fields({ starts: flag }),
+    answer: fields({
+      namespaces: listOf(text),
+      isWarm: flag,
+      kept: number,
+      missing: number,
+      loaded: number,
+      refused: optional(text),
+    }),
   },
 };
 

@@ -28,4 +28,4 @@ export {
   replayInvalidations,
   type PendingInvalidations,
 } from './entry-commands.js';
-export { addToAudit, ProcessTopics, publish, readAudit, RefusedReply } from './process-topics.js';
+export { addToAudit, ProcessTopics, publish, readAudit, refusable, RefusedReply } from './process-topics.js';

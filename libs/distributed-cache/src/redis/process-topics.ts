@@ -58,7 +58,7 @@ export class RefusedReply {
  * Makes an error reply the result of a command. As an error it would count as the refusal of a command that entries need,
  * and health would be degraded.
  */
-async function refusable<Reply>(command: Promise<Reply>): Promise<Reply | RefusedReply> {
+export async function refusable<Reply>(command: Promise<Reply>): Promise<Reply | RefusedReply> {
   try {
     return await command;
   } catch (error) {

@@ -57,14 +57,16 @@ function labelOf({ labels = {} }: CounterRow): string {
   return Object.values(labels).join(',');
 }
 
-function invalidations(cache: InstrumentedCache): readonly Observation[] {
-  const { values } = cache.getProcessMetrics();
-  return Object.entries<CounterRow>(PROCESS_COUNTERS)
-    .filter(([, { metric }]) => metric === PROCESS_COUNTERS.keysInvalidated.metric)
-    .flatMap(([field, row]) => {
+/** One observation for each row of a metric of the process; the label of the row becomes an attribute. */
+function eachProcessRow(metric: string, attribute: string): InstrumentRow['read'] {
+  const rows = Object.entries<CounterRow>(PROCESS_COUNTERS).filter(([, row]) => row.metric === metric);
+  return (cache) => {
+    const { values } = cache.getProcessMetrics();
+    return rows.flatMap(([field, row]) => {
       const value: unknown = Reflect.get(values, field);
-      return typeof value === 'number' ? [[value, { 'nestjs.cache.scope': labelOf(row) }] as const] : [];
+      return typeof value === 'number' ? [[value, { [attribute]: labelOf(row) }] as const] : [];
     });
+  };
 }
 
 const RESULT = 'nestjs.cache.request.result';
@@ -131,7 +133,7 @@ const INSTRUMENTS: readonly InstrumentRow[] = [
     kind: 'counter',
     unit: '{invalidation}',
     description: PROCESS_COUNTERS.keysInvalidated.help,
-    read: invalidations,
+    read: eachProcessRow(PROCESS_COUNTERS.keysInvalidated.metric, 'nestjs.cache.scope'),
   },
   {
     name: 'nestjs.cache.consistency.checks',
@@ -139,6 +141,13 @@ const INSTRUMENTS: readonly InstrumentRow[] = [
     unit: '{check}',
     description: COUNTERS.consistencyEqual.help,
     read: eachRow(COUNTERS.consistencyEqual.metric, 'nestjs.cache.consistency.result'),
+  },
+  {
+    name: 'nestjs.cache.warmup.keys',
+    kind: 'counter',
+    unit: '{key}',
+    description: PROCESS_COUNTERS.warmUpKept.help,
+    read: eachProcessRow(PROCESS_COUNTERS.warmUpKept.metric, 'nestjs.cache.warmup.result'),
   },
   {
     name: 'nestjs.cache.journal.entry.count',

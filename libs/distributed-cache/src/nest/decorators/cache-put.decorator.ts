@@ -47,7 +47,7 @@ export type CachePutOptions<Args extends unknown[] = unknown[], Result = unknown
   };
 
 const OPTIONS: OptionSet = {
-  without: ['keyPrefix', 'refreshAhead', 'refreshContext', 'softTimeout', 'hardTimeout', 'staleIf'],
+  without: ['keyPrefix', 'warm', 'refreshAhead', 'refreshContext', 'softTimeout', 'hardTimeout', 'staleIf'],
   own: ['resultKey', 'evict', 'after'],
   oneOf: ['key', 'resultKey'],
 };

@@ -8,14 +8,14 @@ import { type AsyncMethodDecorator, wrapMethod } from './wrap-method.js';
 /** Options of `@CachedMany`: those of `@Cached`, with the key of one item. */
 export type CachedManyOptions<Item, Rest extends unknown[], Result> = Omit<
   CachedOptions<[readonly Item[], ...Rest], Result>,
-  'key' | 'keyPrefix'
+  'key' | 'keyPrefix' | 'warm'
 > & {
   /** The key of one item within the namespace; the function also receives the method's further arguments. */
   key: (item: Item, ...rest: Rest) => string;
 } & ResultForm<Item, Result>;
 
 const OPTIONS: OptionSet = {
-  without: ['keyPrefix'],
+  without: ['keyPrefix', 'warm'],
   own: ['by', 'returns'],
   oneOf: ['key'],
   apart: [['by', 'returns']],

@@ -24,6 +24,7 @@ interface PlaceOptions extends Pick<
   readonly key?: AnyFunction | undefined;
   readonly keys?: AnyFunction | undefined;
   readonly resultKey?: AnyFunction | undefined;
+  readonly warm?: ((key: string) => readonly unknown[] | undefined) | undefined;
   readonly ttl?: unknown;
   readonly tags?: unknown;
 }

@@ -51,6 +51,12 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
    */
   key?: (...args: Args) => string;
   /**
+   * The arguments of the call that has this key, for `warmUp.load`; `undefined`: it is not a key of this method. It is
+   * given the key without its version and dimensions. Default: default keys are decoded, as far as their arguments are
+   * plain data; keys of the option `key` are not loaded.
+   */
+  warm?: (key: string) => Readonly<Args> | undefined;
+  /**
    * Replaces the name of the class in default keys: for classes whose name is not unique, or changes from build to
    * build.
    */
@@ -180,6 +186,7 @@ const DURATION = checkThat(isDuration, `a duration: ${DURATION_FORMS}`);
 const CHECKS = {
   namespace: NAME,
   key: FUNCTION,
+  warm: FUNCTION,
   keyPrefix: TEXT,
   instanceKey: FUNCTION,
   ttl: checkThat(
