@@ -9,6 +9,7 @@ import {
   InvalidationGroup,
   isCluster,
   isRefusal,
+  Outbox,
   probeScripts,
   probeTransactions,
   ProcessTopics,
@@ -17,6 +18,7 @@ import {
   ReplicaGuard,
   replayInvalidations,
   type OperationObserver,
+  type OwnChanges,
   type PendingInvalidations,
   type RedisClient,
   type RedisTarget,
@@ -94,6 +96,8 @@ export function connectRedis(settings: RedisSettings, listener: RedisListener): 
 class RedisParts implements RedisRuntime {
   readonly connection: RedisConnection;
   readonly tier: RedisTier;
+  readonly outbox: Outbox | undefined;
+  readonly relayedTier: RedisTier;
   readonly changes: InvalidationGroup;
   readonly journal: OutageJournal;
   readonly pendingReleases = new PendingReleases();
@@ -163,7 +167,10 @@ class RedisParts implements RedisRuntime {
         topics: this.topics,
       },
       {
-        onChanged: (keys) => listener.onChanged(keys, true),
+        onChanged: (keys) => {
+          listener.onChanged(keys, true);
+          this.outbox?.onChanged(keys);
+        },
         onTrust: () => listener.onTrust(),
         onTrackingUp: () => {
           connection.refusals.allow('PUBLISH'); // the proof of the channel was published
@@ -180,9 +187,15 @@ class RedisParts implements RedisRuntime {
     );
     const { changes } = this;
     // Each namespace derives a tier with the codec of its own entries.
-    this.tier = new RedisTier(connection, new EntryCodec({ maxValueBytes, compression }), (operation, keys) =>
-      this.afterChange(operation, keys),
-    );
+    const codec = new EntryCodec({ maxValueBytes, compression });
+    const outbox = config.region === undefined ? undefined : new Outbox(this.prefix, connection);
+    const after: OwnChanges['after'] = (operation, keys) => this.afterChange(operation, keys);
+    this.outbox = outbox;
+    this.relayedTier = new RedisTier(connection, codec, { after });
+    this.tier =
+      outbox === undefined
+        ? this.relayedTier
+        : new RedisTier(connection, codec, { before: (operation, keys) => outbox.record(operation, keys), after });
     this.stamps = {
       tier: this.tier,
       tracksChanges: (stampKey) => changes.tracksChanges(stampKey),
@@ -193,6 +206,10 @@ class RedisParts implements RedisRuntime {
         return sinceMs !== undefined && config.fallback !== false && clock.nowMs() - sinceMs < config.fallback.ttlMs;
       },
     };
+  }
+
+  onRelayed(keys: readonly string[]): void {
+    this.listener.onChanged(keys, false);
   }
 
   get isUnreplicated(): boolean {
@@ -245,6 +262,7 @@ class RedisParts implements RedisRuntime {
 
   private onLive(downMs: number | undefined): void {
     this.listener.onLive(downMs);
+    this.outbox?.onLive();
     this.catchUp();
     void checkPermissions(this.connection, this.prefix);
   }
@@ -304,16 +322,28 @@ class RedisParts implements RedisRuntime {
     run: ServerPart['run'],
     mayWait: (error: unknown) => boolean,
   ): Promise<boolean> {
-    await run('UNLINK', (client) => replayInvalidations(client, pending));
     const stampKeys = [...pending.stamps.keys()];
     const keys = [...pending.entries.map(({ valueKey }) => valueKey), ...stampKeys];
+    const isRecorded = await this.isRecorded(keys, run);
+    await run('UNLINK', (client) => replayInvalidations(client, pending));
     await this.announce(keys, run);
-    const isDone = await this.isReplicated(keys[0], run, mayWait);
+    const isDone = (await this.isReplicated(keys[0], run, mayWait)) && isRecorded;
     // Redis notifies the other processes; this one may have held the old stamps since the call. It is done once, as it
     // drops everything in L1.
     // remedy: replayed-clear-is-told
     this.listener.onChanged(stampKeys, false);
     return isDone;
+  }
+
+  /** Puts changes that were made during an outage into the outbox; if it can't be used, they stay in the journal. */
+  private async isRecorded(keys: readonly string[], run: ServerPart['run']): Promise<boolean> {
+    try {
+      // remedy: replay-is-relayed
+      await (this.outbox && run('RELAY', (client) => this.outbox?.send(client, keys) ?? Promise.resolve()));
+      return true;
+    } catch {
+      return false; // a cluster may be without the server of the outbox
+    }
   }
 
   private async isReplicated(
@@ -364,7 +394,7 @@ class RedisParts implements RedisRuntime {
 }
 
 /** The Redis that the configuration describes; `undefined` when there is none. */
-function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
+export function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
   if (redis.kind === 'none') {
     return undefined;
   }

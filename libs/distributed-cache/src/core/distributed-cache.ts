@@ -232,6 +232,7 @@ export class DistributedCache {
     this.consistency.stop();
     this.closing.abort();
     const { redis, local } = this.runtime;
+    await redis?.outbox?.relay?.close();
     await redis?.connection.close();
     redis?.changes.close();
     local?.clear();

@@ -45,6 +45,7 @@ export function createNamespace(
   counters: Counters,
 ): Namespace {
   const { config, events, redis, clock } = runtime;
+  redis?.outbox?.join(namespace);
   const codec = new EntryCodec({ ...policy, maxValueBytes: config.maxValueBytes, classes: runtime.classes });
   const recorder = new Recorder(namespace, counters, events);
   const layout = keyLayout(config.keyPrefix, namespace);

@@ -18,6 +18,8 @@ export interface RedisFacts {
   readonly sinceAnswerMs: number | undefined;
   /** In a cluster: the number of masters that can't be used. */
   readonly nodesDown: number;
+  /** Whether this process relays invalidations to other regions, or another one does; absent without a relay. */
+  readonly relay?: 'leads' | 'follows';
 }
 
 /** The health of the cache in its JSON form. */
@@ -33,6 +35,8 @@ export interface CacheHealthWire {
   readonly seconds_since_answer?: number;
   /** Present only while there are any. */
   readonly nodes_down?: number;
+  /** Present only where a relay to other regions runs. */
+  readonly relay?: 'leads' | 'follows';
 }
 
 /** The result of a health check. The JSON form uses the wire names (`redis_connected`, ...). */
@@ -68,9 +72,10 @@ export class CacheHealth {
 }
 
 function wireOf(facts: RedisFacts): Partial<CacheHealthWire> {
-  const { connection, invalidation, journalLength, sinceAnswerMs, nodesDown } = facts;
+  const { connection, invalidation, journalLength, sinceAnswerMs, nodesDown, relay } = facts;
   return {
     ...(nodesDown === 0 ? {} : { nodes_down: nodesDown }),
+    ...(relay === undefined ? {} : { relay }),
     connection,
     invalidation,
     journal_length: journalLength,

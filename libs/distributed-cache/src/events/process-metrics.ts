@@ -65,7 +65,7 @@ function nodes<State extends string>(state: State, what: string) {
 
 /** One histogram: a sample is a payload of its event. */
 export interface HistogramRow {
-  readonly event: 'load' | 'redisOperation' | 'invalidationLag';
+  readonly event: 'load' | 'redisOperation' | 'invalidationLag' | 'relayApplied';
   readonly metric: string;
   readonly help: string;
   /** Fields of the payload. */
@@ -101,6 +101,14 @@ export const HISTOGRAMS: readonly HistogramRow[] = [
     labels: [],
     durationMs: 'lagMs',
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 1],
+  },
+  {
+    event: 'relayApplied',
+    metric: 'cache_relay_lag_seconds',
+    help: 'Time from a change in another region to its invalidation in this one, in seconds, by the clocks of both Redis servers',
+    labels: ['region'],
+    durationMs: 'lagMs',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
   },
 ];
 

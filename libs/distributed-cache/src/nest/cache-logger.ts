@@ -110,6 +110,13 @@ export class CacheLogger {
       events.on('decoratedCallUncached', ({ namespace, caller, effect, reason }) =>
         logger.warn(`cache_call_uncached ${namespace} ${caller} runs, ${effect}: ${reason}`),
       ),
+      events.on('relayGap', ({ region, namespaces }) =>
+        logger.warn(`cache_relay_gap ${region} changes may have been lost: ${namespaces} namespaces were cleared`),
+      ),
+      events.on('relayFailed', ({ link, during, error }) =>
+        logger.warn(`cache_relay_failed ${link} ${during}: ${error.message}`),
+      ),
+      events.on('relayRestored', ({ link, during }) => logger.log(`cache_relay_restored ${link} ${during}`)),
       events.on('healthChecked', ({ health }) => {
         const line = `cache_health ${JSON.stringify(health)}`;
         if (health.status === 'up') {
