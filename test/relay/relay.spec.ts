@@ -1,45 +1,247 @@
-import { expect, it, vi } from 'vitest';
-import type { AsyncCache, DistributedCache } from 'nestjs-distributed-cache/core';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Registry } from 'prom-client';
+import { registerCacheMetrics } from 'nestjs-distributed-cache/prometheus';
 import { redisStreams, startRelay } from 'nestjs-distributed-cache/relay';
 import { cacheForTest, untilLocal } from '../support/cache-for-test.js';
-import { ownRedis, redisForTest } from '../support/redis-for-test.js';
-import { proxyTo } from '../support/redis-for-test.js';
+import { clientOf, ownRedis, redisForTest } from '../support/redis-for-test.js';
+import { RedisCluster } from '../support/redis-cluster.js';
+import { appliedIn, firstOf, regionOf, toRedis, twoRegions, type Region } from './regions.js';
 
-it('a change in one region is an invalidation in the other, in every process, and never comes back', async () => {
-  const regions = await twoRegions();
-  const { eu, us } = regions;
-  await us.cache.set('a', 'old');
-  await untilLocal(us.other, 'a');
-  await eu.cache.delete('a');
-  await vi.waitFor(async () => expect(await us.other.get('a')).toBeUndefined(), { timeout: 5000 });
+const KEYS = ['set', 'setMany', 'delete', 'deleteMany', 'expire', 'tagged', 'kept'];
+
+describe('a change in one region', () => {
+  it('is an invalidation in every process of the other, once, and never comes back', async () => {
+    const { eu, us, keyPrefix } = await twoRegions();
+    await fill(us);
+    await eu.others.set('set', 'new');
+    await eu.others.setMany([['setMany', 'new']]);
+    await eu.users.delete('delete');
+    await eu.users.deleteMany(['deleteMany']);
+    await eu.users.expire('expire');
+    await eu.users.invalidateTags('tag {1}%');
+    await vi.waitFor(() => expect(appliedIn(us)).toBe(6));
+    for (const cache of [us.users, us.others]) {
+      await vi.waitFor(async () => expect(await cache.getMany(KEYS)).toEqual([...absent(6), 'old']));
+    }
+    await firstOf(eu).getCache('users').clear();
+    await vi.waitFor(async () => expect(await us.others.get('kept')).toBeUndefined());
+    expect(appliedIn(us)).toBe(7);
+    // The changes of `fill`; the outbox also has the line with which it begins.
+    expect(appliedIn(eu)).toBe(KEYS.length);
+    expect(await clientOf(us.server).xlen(`${keyPrefix}:{#relay}`)).toBe(KEYS.length + 1);
+  });
+
+  it('that was made while its Redis was away is told when it is back', async () => {
+    const { eu, us } = await twoRegions();
+    await us.users.set('a', 'old');
+    await untilLocal(us.others, 'a');
+    await eu.server.killHard();
+    await vi.waitFor(async () => expect((await firstOf(eu).healthCheck()).redisConnected).toBe(false));
+    await eu.others.delete('a');
+    expect(await us.others.get('a')).toBe('old');
+    await eu.server.restart();
+    await vi.waitFor(async () => expect(await us.others.get('a')).toBeUndefined());
+  });
+
+  it('of a load is none: a load changes nothing for others', async () => {
+    const { eu, us } = await twoRegions();
+    await us.users.getOrSet('a', async () => 'loaded');
+    await us.users.getOrSetMany(['b', 'c'], async (keys) => keys.map(() => 'loaded'));
+    await us.users.delete('last');
+    await vi.waitFor(() => expect(appliedIn(eu)).toBe(1));
+  });
+
+  it('ends the loads that are under way in the other region', async () => {
+    const { eu, us } = await twoRegions();
+    let finish = (_value: string): void => {};
+    const loading = us.users.getOrSet('a', () => new Promise<string>((resolve) => (finish = resolve)));
+    await vi.waitFor(async () => expect((await us.others.inspect('a')).redis).toMatchObject({ lease: {} }));
+    await eu.users.delete('a');
+    await vi.waitFor(() => expect(appliedIn(us)).toBe(1));
+    finish('read before the change');
+    expect(await loading).toBe('read before the change');
+    expect(await us.others.get('a')).toBeUndefined();
+    expect(await us.users.get('a')).toBeUndefined();
+  });
+
+  it('has a key prefix of its own in each region', async () => {
+    const [eu, us] = [await regionOf('eu', 'shop-eu', 0), await regionOf('us', 'shop-us', 0)];
+    startRelay(firstOf(eu), { us: redisStreams({ redis: { url: us.server.url }, keyPrefix: 'shop-us' }) });
+    startRelay(firstOf(us), { eu: redisStreams({ redis: { url: eu.server.url }, keyPrefix: 'shop-eu' }) });
+    await us.users.set('a', 'old');
+    await vi.waitFor(() => expect(us.gaps).toHaveLength(1));
+    await us.users.set('a', 'old');
+    await eu.users.delete('a');
+    await vi.waitFor(async () => expect(await us.others.get('a')).toBeUndefined());
+  });
+
+  it('of a cluster is told as well, and arrives in a cluster', async () => {
+    const cluster = await RedisCluster.start();
+    onTestFinished(() => cluster.stop());
+    const far = await ownRedis();
+    const redis = { cluster: { nodes: cluster.masters.map(({ port }) => ({ host: '127.0.0.1', port })) } };
+    const [eu, us] = [cacheForTest({ region: 'eu', redis }), cacheForTest({ region: 'us', redis: { url: far.url } })];
+    await Promise.all([eu.connect(), us.connect()]);
+    startRelay(eu, { us: redisStreams({ redis: { url: far.url } }) });
+    startRelay(us, { eu: redisStreams({ redis }) });
+    const both = [eu, us].map((cache) => cache.getCache<string>('users'));
+    for (const [here, there] of [both, both.toReversed()]) {
+      const keys = Array.from({ length: 20 }, (_, index) => `${index}`);
+      await vi.waitFor(async () => {
+        await there?.setMany(keys.map((key) => [key, 'old']));
+        await here?.deleteMany(keys);
+        await vi.waitFor(async () => expect(await there?.getMany(keys)).toEqual(absent(20)), { timeout: 1000 });
+      });
+    }
+  });
 });
 
-interface Region {
-  readonly cache: AsyncCache;
-  readonly other: AsyncCache;
-  readonly caches: readonly DistributedCache[];
+describe('a region whose messages may have been lost', () => {
+  it('clears every namespace that any of its processes has used, when the outbox was trimmed beyond the position', async () => {
+    const { eu, us, keyPrefix } = await twoRegions();
+    us.proxy.cut();
+    await us.proxy.refuseNew(true);
+    await vi.waitFor(() => expect(eu.failed.map(({ during }) => during)).toContain('publish'));
+    const books = us.caches[1]?.getCache('books');
+    await books?.set('b', 'old');
+    await us.users.set('a', 'old');
+    await eu.users.deleteMany(['a', 'x']);
+    await eu.users.delete('y');
+    await clientOf(eu.server).xtrim(`${keyPrefix}:{#relay}`, 'MAXLEN', 1);
+    await us.proxy.refuseNew(false);
+    await vi.waitFor(() => expect(us.gaps).toHaveLength(2));
+    expect(us.gaps[1]).toMatchObject({ region: 'eu', namespaces: 2 });
+    expect([await us.others.get('a'), await books?.get('b')]).toEqual(absent(2));
+    await us.users.set('a', 'old');
+    await eu.users.delete('a');
+    await vi.waitFor(async () => expect(await us.others.get('a')).toBeUndefined());
+    expect(us.gaps).toHaveLength(2);
+  });
+
+  it('clears when its own Redis was emptied, or undone by a failover', async () => {
+    const { eu, us, keyPrefix } = await twoRegions();
+    await clientOf(us.server).hset(`${keyPrefix}:{#relay}:seen`, 'eu', '1-0');
+    await eu.users.delete('a');
+    await vi.waitFor(() => expect(us.gaps).toHaveLength(2));
+  });
+
+  it('ignores a line that is no batch', async () => {
+    const { eu, us, keyPrefix } = await twoRegions();
+    const inbox = `${keyPrefix}:{#relay}:from:eu`;
+    for (const text of ['{', '{"v":1}', '{"v":1,"region":"eu","last":"1-1","atMs":1,"changes":["a b:c"]}']) {
+      await clientOf(us.server).xadd(inbox, '*', 'batch', text);
+    }
+    await us.users.set('a', 'old');
+    await eu.users.delete('a');
+    await vi.waitFor(() => expect(appliedIn(us)).toBe(1));
+    expect(us.gaps).toHaveLength(1);
+  });
+});
+
+describe('a relay', () => {
+  it('is taken over by another process of the region when its leader closes', async () => {
+    const { eu, us } = await twoRegions();
+    const second = startRelay(eu.caches[1] ?? firstOf(eu), toRedis(us));
+    expect(second.leads).toBe(false);
+    await us.users.set('a', 'old');
+    await firstOf(eu).close();
+    await vi.waitFor(() => expect(second.leads).toBe(true));
+    await eu.others.delete('a');
+    await vi.waitFor(async () => expect(await us.others.get('a')).toBeUndefined());
+    expect(us.gaps).toHaveLength(1);
+  });
+
+  it('says in health and in events what does not work, once, and that it works again', async () => {
+    const { eu, us } = await twoRegions();
+    const restored = vi.fn();
+    firstOf(eu).events.on('relayRestored', restored);
+    us.proxy.cut();
+    await us.proxy.refuseNew(true);
+    await vi.waitFor(() => expect(eu.failed).toMatchObject([{ link: 'us', during: 'publish' }]));
+    const health = await firstOf(eu).healthCheck();
+    expect(health.status).toBe('degraded');
+    expect(health.message).toContain('relay: us publish fails (TierUnavailableError)');
+    expect(health.toJSON()).toMatchObject({ relay: 'leads' });
+    await us.proxy.refuseNew(false);
+    await vi.waitFor(() => expect(restored).toHaveBeenCalledWith({ link: 'us', during: 'publish' }));
+    expect(await firstOf(eu).healthCheck()).toMatchObject({ status: 'up' });
+    expect(eu.failed).toHaveLength(1);
+  });
+
+  it('shows the lag of each region as a histogram', async () => {
+    const { eu, us } = await twoRegions();
+    const registry = new Registry();
+    registerCacheMetrics(registry, firstOf(us));
+    await eu.users.delete('a');
+    await vi.waitFor(() => expect(appliedIn(us)).toBe(1));
+    const text = await registry.metrics();
+    expect(text).toContain('cache_relay_lag_seconds_count{region="eu"} 1');
+    expect(text).toContain('cache_relay_lag_seconds_bucket{le="0.025",region="eu"} 0'); // the regions are 40 ms apart
+  });
+
+  it('closes its connections with the cache, and leaves no lease', async () => {
+    const { eu, us, keyPrefix } = await twoRegions();
+    await firstOf(eu).close();
+    await vi.waitFor(() => expect(us.proxy.connections).toBe(0));
+    expect(await clientOf(eu.server).exists(`${keyPrefix}:{#relay}:leader`)).toBe(0);
+  });
+
+  it('refuses to start without a region, or without a Redis', () => {
+    const { url, keyPrefix } = redisForTest();
+    expect(() => startRelay(cacheForTest({ redis: { url }, keyPrefix }), {})).toThrow(
+      "Give it the option region: 'eu'",
+    );
+    expect(() => startRelay(cacheForTest({ redis: false, region: 'eu' }), {})).toThrow('has no Redis');
+  });
+
+  it('holds off the fills of keys, and invalidates tags and namespaces once more', async () => {
+    const { eu, us } = await twoRegions({ delayMs: 0, options: { holdOff: '1s' } });
+    await eu.users.delete('a');
+    await eu.users.invalidateTags('t');
+    await vi.waitFor(() => expect(appliedIn(us)).toBe(2));
+    await us.users.getOrSet('a', async () => 'from a replica that lags');
+    await us.users.set('b', 'from a replica that lags', { tags: ['t'] });
+    expect(await us.others.get('a')).toBeUndefined();
+    expect(await us.others.get('b')).toBe('from a replica that lags');
+    await vi.waitFor(async () => expect(await us.others.get('b')).toBeUndefined());
+  });
+});
+
+describe('without a region', () => {
+  it('nothing is written for a relay', async () => {
+    const { url, keyPrefix, admin } = redisForTest();
+    const cache = cacheForTest({ redis: { url }, keyPrefix }).getCache('users');
+    await cache.set('a', 1);
+    await cache.delete('a');
+    await cache.clear();
+    expect(await admin.exists(`${keyPrefix}:{#relay}`, `${keyPrefix}:{#relay}:namespaces`)).toBe(0);
+  });
+});
+
+describe('where the user has no right to XADD', () => {
+  it('no change is acknowledged, health says why, and the changes are told when the right is granted', async () => {
+    const { eu, us } = await twoRegions();
+    await us.users.set('a', 'old');
+    await eu.server.command('ACL', 'SETUSER', 'default', '-xadd');
+    await eu.users.delete('a');
+    await vi.waitFor(async () =>
+      expect((await firstOf(eu).healthCheck()).message).toContain(
+        'XADD on ' + firstOf(eu).config.keyPrefix + ':* (NOPERM): no set and no deletion is acknowledged',
+      ),
+    );
+    expect(await us.others.get('a')).toBe('old');
+    await eu.server.command('ACL', 'SETUSER', 'default', '+xadd');
+    await vi.waitFor(async () => expect(await us.others.get('a')).toBeUndefined());
+  });
+});
+
+async function fill({ users, others }: Region): Promise<void> {
+  for (const key of KEYS) {
+    await users.set(key, 'old', { tags: key === 'tagged' ? ['tag {1}%'] : [] });
+    await untilLocal(others, key);
+  }
 }
 
-/** Two regions with a Redis of their own, two processes each, 40 ms apart. */
-async function twoRegions(): Promise<{ eu: Region; us: Region }> {
-  const { port, keyPrefix } = redisForTest();
-  const far = await ownRedis();
-  const [toEu, toUs] = await Promise.all([proxyTo({ port }), proxyTo(far)]);
-  toEu.delay(20);
-  toUs.delay(20);
-  const make = (region: string, redisPort: number): DistributedCache[] =>
-    [0, 1].map(() => cacheForTest({ region, keyPrefix, redis: { host: '127.0.0.1', port: redisPort } }));
-  const [eu, us] = [make('eu', port), make('us', far.port)];
-  await Promise.all([...eu, ...us].map((cache) => cache.connect()));
-  startRelay(eu[0]!, { us: redisStreams({ redis: { host: '127.0.0.1', port: toUs.port } }) });
-  startRelay(us[0]!, { eu: redisStreams({ redis: { host: '127.0.0.1', port: toEu.port } }) });
-  for (const cache of [...eu, ...us]) cache.events.on('relayGap', (e) => console.log('gap', e));
-  for (const cache of [...eu, ...us]) cache.events.on('relayFailed', (e) => console.log('failed', e));
-  for (const cache of [...eu, ...us]) cache.events.on('relayApplied', (e) => console.log('applied', e));
-  const of = (caches: DistributedCache[]): Region => ({
-    cache: caches[0]!.getCache('users'),
-    other: caches[1]!.getCache('users'),
-    caches,
-  });
-  return { eu: of(eu), us: of(us) };
+function absent(count: number): undefined[] {
+  return Array.from({ length: count }, () => undefined);
 }

@@ -23,10 +23,12 @@ export interface NatsJetStreamOptions {
 }
 
 const STREAM_MESSAGES = 100_000;
-const ANSWER_MS = 5000;
+const ANSWER_MS = 2000;
 const NANOSECONDS_PER_MS = 1_000_000;
 /** After this time without an acknowledgement a message is sent again. */
-const REDELIVER_MS = 10_000;
+const REDELIVER_MS = 5000;
+/** With short heartbeats a server that was lost is noticed soon. */
+const PULL = { max_messages: 256, expires: 5000, idle_heartbeat: 1000 };
 
 /**
  * One link to all other regions by NATS JetStream: each region publishes to `<stream>.<region>` and has a durable consumer
@@ -54,14 +56,22 @@ class NatsJetStream implements RelayTransport {
   }
 
   async publish(batch: RelayBatch): Promise<void> {
-    const { client } = await this.open();
-    await client.publish(this.subjectOf(batch.region), encodeBatch(batch), { timeout: ANSWER_MS });
+    const { client, manager } = await this.open();
+    try {
+      await client.publish(this.subjectOf(batch.region), encodeBatch(batch), { timeout: ANSWER_MS });
+    } catch (error) {
+      if (!(error instanceof Error && error.name === 'TimeoutError')) {
+        await this.makeStream(manager).catch(() => {}); // the server answers, but may have lost it
+      }
+      throw error;
+    }
   }
 
   async subscribe(onBatch: (batch: RelayBatch) => Promise<void>): Promise<void> {
     const { client, manager } = await this.open();
     const { region, signal } = this.site;
     const name = nameOf(region);
+    await this.makeStream(manager);
     await manager.consumers.add(this.stream, {
       durable_name: name,
       ack_policy: 'explicit',
@@ -69,7 +79,7 @@ class NatsJetStream implements RelayTransport {
       ack_wait: REDELIVER_MS * NANOSECONDS_PER_MS,
     });
     const consumer = await client.consumers.get(this.stream, name);
-    const messages = await consumer.consume();
+    const messages = await consumer.consume({ ...PULL, abort_on_missing_resource: true });
     const end = (): void => messages.stop();
     signal.addEventListener('abort', end);
     try {

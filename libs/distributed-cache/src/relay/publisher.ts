@@ -70,7 +70,11 @@ export class Publisher {
           while (underWay.length >= WINDOW) {
             await underWay.shift();
           }
-        } else if (position !== undefined && performance.now() - publishedAtMs >= BEAT_MS) {
+        } else if (
+          position !== undefined &&
+          position === this.acknowledged &&
+          performance.now() - publishedAtMs >= BEAT_MS
+        ) {
           const atMs = redis.connection.serverNowMs(this.key);
           send({ region: this.site.region, after: position, last: position, atMs, changes: [] });
         }

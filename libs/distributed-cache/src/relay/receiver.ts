@@ -31,14 +31,15 @@ export class Receiver {
       return;
     }
     const seen = await this.run((client) => client.hget(this.seenKey, batch.region));
-    const isGap = batch.after === undefined || seen === null || comparePositions(batch.after, seen) > 0;
+    // remedy: gap-clears
+    const isGap = isAfterGap(batch, seen);
     const namespaces = isGap ? await redis.outbox?.namespaces() : [];
     const changes = [...new Set([...batch.changes, ...(namespaces ?? []).map((name) => `${name}:${CLEAR}`)])];
     if (changes.length > 0) {
       await this.invalidate(changes);
       await this.postpone({ ...batch, changes: changes.filter((change) => kindOf(change) !== 'key') });
     }
-    const position = isGap || comparePositions(batch.last, seen) > 0 ? batch.last : seen;
+    const position = isGap || seen === null || comparePositions(batch.last, seen) > 0 ? batch.last : seen;
     if (position !== seen) {
       await this.run((client) => client.hset(this.seenKey, batch.region, position));
     }
@@ -111,4 +112,10 @@ export class Receiver {
     );
     redis.onRelayed(named.map(({ key }) => key));
   }
+}
+
+/** Whether batches before this one may have been lost. @param seen the position up to which all are applied */
+function isAfterGap({ after, last }: RelayBatch, seen: string | null): boolean {
+  // A batch without `after` that ends where this region is already has arrived twice.
+  return last !== seen && (after === undefined || seen === null || comparePositions(after, seen) > 0);
 }
