@@ -1,9 +1,10 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Registry } from 'prom-client';
+import { ConfigurationError } from 'nestjs-distributed-cache/core';
 import { registerCacheMetrics } from 'nestjs-distributed-cache/prometheus';
 import { redisStreams, startRelay } from 'nestjs-distributed-cache/relay';
 import { cacheForTest, untilLocal } from '../support/cache-for-test.js';
-import { clientOf, ownRedis, redisForTest } from '../support/redis-for-test.js';
+import { clientOf, ownRedis, redisForTest, sharedRedis } from '../support/redis-for-test.js';
 import { RedisCluster } from '../support/redis-cluster.js';
 import { appliedIn, firstOf, regionOf, toRedis, twoRegions, type Region } from './regions.js';
 
@@ -186,12 +187,35 @@ describe('a relay', () => {
     expect(await clientOf(eu.server).exists(`${keyPrefix}:{#relay}:leader`)).toBe(0);
   });
 
-  it('refuses to start without a region, or without a Redis', () => {
-    const { url, keyPrefix } = redisForTest();
-    expect(() => startRelay(cacheForTest({ redis: { url }, keyPrefix }), {})).toThrow(
-      "Give it the option region: 'eu'",
-    );
-    expect(() => startRelay(cacheForTest({ redis: false, region: 'eu' }), {})).toThrow('has no Redis');
+  it('refuses to start without a region, twice, or with the address of no Redis', async () => {
+    const shared = sharedRedis();
+    expect(() => startRelay(cacheForTest(shared), {})).toThrow("Give it the option region: 'eu', or set CACHE_REGION");
+    const cache = cacheForTest({ ...shared, region: 'eu' });
+    startRelay(cache, {});
+    expect(() => startRelay(cache, {})).toThrow('the cache has a relay already. Call it once, with all links');
+    expect(() => redisStreams({ redis: { url: 'http://far' } })).toThrow(ConfigurationError);
+  });
+
+  it('does nothing for a cache that is switched off, or has no Redis', async () => {
+    for (const options of [{ redis: false }, { ...sharedRedis(), enabled: false }] as const) {
+      const relay = startRelay(cacheForTest({ ...options, region: 'eu' }), {});
+      expect(relay.leads).toBe(false);
+      await relay.close();
+    }
+  });
+
+  it('goes on with its other links when one can not be made', async () => {
+    const { eu, us } = await twoRegions({
+      links: (other) => ({
+        broken: () => {
+          throw new Error('no such broker');
+        },
+        ...toRedis(other),
+      }),
+    });
+    expect((await firstOf(eu).healthCheck()).message).toContain('relay: broken publish fails (Error)');
+    await eu.users.delete('a');
+    await vi.waitFor(() => expect(appliedIn(us)).toBe(1));
   });
 
   it('holds off the fills of keys, and invalidates tags and namespaces once more', async () => {

@@ -283,6 +283,7 @@ class RedisParts implements RedisRuntime {
 
   private onHeartbeat(): void {
     this.changes.refresh();
+    this.outbox?.onHeartbeat();
     if (!this.changes.receivesChanges && this.changes.lostReason !== undefined) {
       this.listener.onTrackingLost(); // it may have been lost with the connection, and not come back with it
     }

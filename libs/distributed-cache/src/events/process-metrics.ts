@@ -74,6 +74,8 @@ export interface HistogramRow {
   readonly durationMs: 'durationMs' | 'lagMs';
   /** The upper limits of the buckets, in seconds. */
   readonly buckets: readonly number[];
+  /** The option of the cache without which there is no such histogram. */
+  readonly needs?: 'region';
 }
 
 /** The histograms. They are filled by events, so they cost nothing unless a registry has them. */
@@ -108,6 +110,7 @@ export const HISTOGRAMS: readonly HistogramRow[] = [
     help: 'Time from a change in another region to its invalidation in this one, in seconds, by the clocks of both Redis servers',
     labels: ['region'],
     durationMs: 'lagMs',
+    needs: 'region',
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
   },
 ];

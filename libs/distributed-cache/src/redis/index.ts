@@ -7,7 +7,7 @@ export { allOf, byPieces, inPieces, type PieceLimits } from './batches.js';
 export { RedisConnection, type ConnectionState } from './redis-connection.js';
 export type { RedisConnectionLimits } from './server-node.js';
 export type { OperationObserver, RedisConnectionListener, ServerPart } from './topology.js';
-export { CHANGE_FIELD, Outbox, type RunningRelay, STREAM_LENGTH } from './outbox.js';
+export { CHANGE_FIELD, Outbox, type RunningRelay } from './outbox.js';
 export { ReplicaGuard } from './replica-guard.js';
 export type { EntryToStore, InspectedEntry, RedisEntry, Sealing } from './stored-entry.js';
 export { type OwnChanges, RedisTier } from './redis-tier.js';

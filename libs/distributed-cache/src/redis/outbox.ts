@@ -5,10 +5,12 @@ import { requireDone, sendRequest, type Command, type Request } from './send.js'
 /** The changes of one process that make the copies of other regions outdated; a load, for one, does not. */
 const CHANGES: ReadonlySet<string> = new Set(['SET', 'UNLINK', 'EXPIRE', 'STAMP']);
 
-/** Number of lines of the outbox, and of the stream in which the lines of another region arrive; Redis keeps somewhat more. */
-export const STREAM_LENGTH = 100_000;
+/** Number of lines of the outbox; Redis keeps somewhat more. */
+const OUTBOX_LENGTH = 100_000;
 /** Maximum number of keys in one line, so that a line stays under 52 KB. */
 const KEYS_PER_LINE = 100;
+/** How often the names of the namespaces are saved again. */
+const SAVE_AGAIN_MS = 60_000;
 /** The name of each field of a line; its value is a change: the name of a key without the prefix. */
 export const CHANGE_FIELD = 'k';
 
@@ -34,6 +36,7 @@ export class Outbox {
   /** Set by the relay itself. */
   relay: RunningRelay | undefined;
   private readonly names = new Set<string>();
+  private savedAtMs = -Infinity;
   private readonly listeners = new Set<() => void>();
 
   /** @param prefix the prefix of all keys, colon included */
@@ -67,12 +70,21 @@ export class Outbox {
 
   /** Redis can be used (again); it may be another one, or emptied. */
   onLive(): void {
+    this.savedAtMs = performance.now();
     this.saveNames([...this.names]);
   }
 
+  /** Called at each heartbeat. The names are saved again now and then: Redis may have evicted them. */
+  onHeartbeat(): void {
+    if (performance.now() - this.savedAtMs > SAVE_AGAIN_MS) {
+      this.onLive();
+    }
+  }
+
   /** The namespaces that are in use in this region, or were. @throws as `RedisConnection.run` */
-  namespaces(): Promise<string[]> {
-    return this.connection.run('RELAY', (client) => client.smembers(this.namesKey), this.namesKey);
+  async namespaces(): Promise<string[]> {
+    const names = await this.connection.run('RELAY', (client) => client.smembers(this.namesKey), this.namesKey);
+    return [...new Set([...names, ...this.names])];
   }
 
   /** Others have changed these keys. */
@@ -102,7 +114,7 @@ export class Outbox {
       const fields = keys
         .slice(from, from + KEYS_PER_LINE)
         .flatMap((key) => [CHANGE_FIELD, key.slice(this.prefix.length)]);
-      commands.push(['xadd', this.key, 'MAXLEN', '~', STREAM_LENGTH, '*', ...fields]);
+      commands.push(['xadd', this.key, 'MAXLEN', '~', OUTBOX_LENGTH, '*', ...fields]);
     }
     return { commands, resultOf: requireDone };
   }

@@ -6,7 +6,7 @@
 
 export { natsJetStream, type NatsJetStreamOptions } from './nats-jetstream.js';
 export { redisStreams, type RedisStreamsOptions } from './redis-streams.js';
-export { Relay, type RelayOptions, startRelay } from './relay.js';
+export { type Relay, type RelayOptions, startRelay } from './relay.js';
 export {
   decodeBatch,
   encodeBatch,

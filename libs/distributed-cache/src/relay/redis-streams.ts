@@ -1,6 +1,6 @@
 import { redisTarget } from '../core/connect-redis.js';
 import { CacheConfig, type RedisOption } from '../config/index.js';
-import { RedisConnection, STREAM_LENGTH } from '../redis/index.js';
+import { RedisConnection } from '../redis/index.js';
 import { WakeUp } from './publisher.js';
 import {
   decodeBatch,
@@ -25,19 +25,21 @@ const COMMAND_MS = 5000;
 /** Where no message says that there is a new line. */
 const POLL_MS = 200;
 const LINES_PER_READ = 50;
+/** Number of batches, of 200 KB at most, that wait in a region whose relay does not receive. */
+const STREAM_LENGTH = 10_000;
 
 /**
  * A link to one other region by its Redis: batches are added to a stream there (`<prefix>:{#relay}:from:<this region>`), and
  * the stream `<prefix>:{#relay}:from:<link>` of this region's own Redis is received. So the link must have the name of
  * the other region. It opens one connection, in the process that leads the relay. The user needs `+xadd` on that key.
- * @throws ConfigurationError when the relay starts, for a wrong address
+ * @throws ConfigurationError for a wrong address
  */
 export function redisStreams({ redis, keyPrefix }: RedisStreamsOptions): RelayLink {
+  const target = redisTarget(CacheConfig.resolve({ redis }, {}).redis);
+  if (target === undefined) {
+    throw new TypeError('redisStreams: the option redis is false. Give the Redis of the other region');
+  }
   return (site) => {
-    const target = redisTarget(CacheConfig.resolve({ redis }, {}).redis);
-    if (target === undefined) {
-      throw new TypeError('redisStreams: `redis` must be the Redis of another region, not false');
-    }
     const limits = {
       deadlineMs: ANSWER_MS,
       commandTimeoutMs: COMMAND_MS,

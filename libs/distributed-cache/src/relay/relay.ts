@@ -4,7 +4,7 @@ import type { RedisRuntime } from '../core/runtime.js';
 import type { Outbox, RunningRelay } from '../redis/index.js';
 import { Publisher } from './publisher.js';
 import { Receiver } from './receiver.js';
-import { pause, type RelayBatch, type RelayLink, type RelayTransport } from './transport.js';
+import { pause, type RelayBatch, type RelayLink, type RelaySite, type RelayTransport } from './transport.js';
 
 /** The options of {@link startRelay}. */
 export interface RelayOptions {
@@ -28,9 +28,9 @@ type Direction = 'publish' | 'receive';
 /**
  * Starts the relay of invalidations to and from other regions. Call it in every process: one of them, by a lease in
  * Redis, reads the outbox and receives for all; another takes over within 1.5 seconds when it dies. The relay ends with
- * the cache.
+ * the cache. For a cache that is switched off, or has no Redis, it does nothing.
  * @param links by name: for `redisStreams` the name of the other region
- * @throws TypeError if the cache has no `region`, or no Redis
+ * @throws TypeError if the cache has no `region`, or a relay already
  */
 export function startRelay(
   cache: DistributedCache,
@@ -42,26 +42,32 @@ export function startRelay(
     throw new TypeError("startRelay: the cache has no region. Give it the option region: 'eu', or set CACHE_REGION");
   }
   if (redis?.outbox === undefined) {
-    throw new TypeError(
-      'startRelay: the cache has no Redis (redis: false, or enabled: false), so there is nothing to relay',
-    );
+    return { leads: false, close: async () => {} };
   }
-  return new Relay(cache, redis, redis.outbox, config.region, links, toMs(holdOff));
+  if (redis.outbox.relay !== undefined) {
+    throw new TypeError('startRelay: the cache has a relay already. Call it once, with all links');
+  }
+  return new RegionRelay(cache, redis, redis.outbox, links, toMs(holdOff));
 }
 
 /** The relay of one process: see {@link startRelay}. */
-export class Relay implements RunningRelay {
+export interface Relay {
+  /** Whether this process publishes and receives for its region. */
+  readonly leads: boolean;
+  /** Ends the relay of this process, and lets another one lead. A second call does nothing more. */
+  close(): Promise<void>;
+}
+
+class RegionRelay implements Relay, RunningRelay {
   private readonly closing = new AbortController();
   private readonly token: string;
   private readonly running: Promise<void>;
   private leadership: Leadership | undefined;
 
-  /** @internal */
   constructor(
     private readonly cache: DistributedCache,
     private readonly redis: RedisRuntime,
-    outbox: Outbox,
-    private readonly region: string,
+    private readonly outbox: Outbox,
     private readonly links: Readonly<Record<string, RelayLink>>,
     private readonly holdOffMs: number,
   ) {
@@ -70,20 +76,18 @@ export class Relay implements RunningRelay {
     this.running = this.run();
   }
 
-  /** Whether this process publishes and receives for its region. */
   get leads(): boolean {
     return this.leadership !== undefined;
   }
 
-  /** @internal */
   get state(): RunningRelay['state'] {
     return { leads: this.leads, problems: this.leadership?.problems() ?? [] };
   }
 
-  /** Ends the relay of this process, and lets another one lead. A second call does nothing more. */
   async close(): Promise<void> {
     this.closing.abort();
     await this.running;
+    this.outbox.relay = undefined;
   }
 
   private async run(): Promise<void> {
@@ -92,7 +96,7 @@ export class Relay implements RunningRelay {
       // A Redis that can't be asked leaves things as they are: a second leader does no harm.
       const isOurs = await this.acquire().catch(() => this.leads);
       if (isOurs && !this.leads) {
-        this.leadership = new Leadership(this.cache, this.redis, this.region, this.links, this.holdOffMs);
+        this.leadership = new Leadership(this.cache, this.redis, this.links, this.holdOffMs);
       } else if (!isOurs) {
         await this.step();
       }
@@ -152,28 +156,19 @@ class Leadership {
   constructor(
     private readonly cache: DistributedCache,
     redis: RedisRuntime,
-    region: string,
     links: Readonly<Record<string, RelayLink>>,
     holdOffMs: number,
   ) {
-    const { keyPrefix } = cache.config;
+    const { keyPrefix, region = '' } = cache.config;
     const { signal } = this.ending;
     this.receiver = new Receiver({ redis, keyPrefix, region }, cache.events, holdOffMs);
     for (const [link, makeTransport] of Object.entries(links)) {
       const site = { region, link, keyPrefix, signal, redis };
-      const transport = makeTransport(site);
-      const publisher = new Publisher(site, transport, (changes) => {
-        this.succeed(link, 'publish');
-        if (changes > 0) {
-          cache.events.emit('relaySent', { link, changes });
-        }
-      });
-      this.transports.push(transport);
-      this.heardAtMs.set(link, performance.now());
-      this.work.push(
-        this.repeat(link, 'publish', () => publisher.run()),
-        this.repeat(link, 'receive', () => transport.subscribe((batch) => this.receive(link, region, batch))),
-      );
+      try {
+        this.begin(site, makeTransport(site));
+      } catch (error) {
+        this.fail(link, 'publish', error);
+      }
     }
   }
 
@@ -193,6 +188,22 @@ class Leadership {
     await Promise.all(this.work);
   }
 
+  private begin(site: RelaySite, transport: RelayTransport): void {
+    const { link } = site;
+    const publisher = new Publisher(site, transport, (changes) => {
+      this.succeed(link, 'publish');
+      if (changes > 0) {
+        this.cache.events.emit('relaySent', { link, changes });
+      }
+    });
+    this.transports.push(transport);
+    this.heardAtMs.set(link, performance.now());
+    this.work.push(
+      this.repeat(link, 'publish', () => publisher.run()),
+      this.repeat(link, 'receive', () => transport.subscribe((batch) => this.receive(site, batch))),
+    );
+  }
+
   /** Does something until the end, again and again when it fails. */
   private async repeat(link: string, during: Direction, run: () => Promise<void>): Promise<void> {
     const { signal } = this.ending;
@@ -207,7 +218,7 @@ class Leadership {
   }
 
   /** Applies a batch, as soon as this region's Redis can be used. */
-  private async receive(link: string, region: string, batch: RelayBatch): Promise<void> {
+  private async receive({ link, region }: RelaySite, batch: RelayBatch): Promise<void> {
     const { signal } = this.ending;
     if (batch.region === region) {
       return;
