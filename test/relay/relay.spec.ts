@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Registry } from 'prom-client';
 import { ConfigurationError } from 'nestjs-distributed-cache/core';
@@ -5,7 +7,9 @@ import { registerCacheMetrics } from 'nestjs-distributed-cache/prometheus';
 import { redisStreams, startRelay } from 'nestjs-distributed-cache/relay';
 import { cacheForTest, untilLocal } from '../support/cache-for-test.js';
 import { clientOf, ownRedis, redisForTest, sharedRedis } from '../support/redis-for-test.js';
+import { leastRights } from '../contract/least-rights.js';
 import { RedisCluster } from '../support/redis-cluster.js';
+import type { RedisServer } from '../support/redis-server.js';
 import { appliedIn, firstOf, regionOf, toRedis, twoRegions, type Region } from './regions.js';
 
 const KEYS = ['set', 'setMany', 'delete', 'deleteMany', 'expire', 'tagged', 'kept'];
@@ -256,6 +260,37 @@ describe('where the user has no right to XADD', () => {
     expect(await us.others.get('a')).toBe('old');
     await eu.server.command('ACL', 'SETUSER', 'default', '+xadd');
     await vi.waitFor(async () => expect(await us.others.get('a')).toBeUndefined());
+  });
+});
+
+describe('the rights in docs/regions.md', () => {
+  it('are enough: a change arrives, health is up, and no command is denied', async () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/regions.md'), 'utf8').split('\n');
+    const [further, ofFar] = page.filter((line) => line.startsWith('ACL SETUSER')).map((line) => line.split(' '));
+    const [near, far] = [await ownRedis(), await ownRedis()];
+    for (const server of [near, far]) {
+      await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', ...leastRights(), ...(further ?? []).slice(3));
+      await server.command('ACL', 'SETUSER', ...(ofFar ?? []).slice(2));
+    }
+    const cacheOf = (region: string, { port }: RedisServer) =>
+      cacheForTest({ region, redis: { host: '127.0.0.1', port, username: 'app', password: 'secret' } });
+    const linkTo = ({ port }: RedisServer) =>
+      redisStreams({ redis: { host: '127.0.0.1', port, username: 'relay', password: 'secret' } });
+    const [eu, us] = [cacheOf('eu', near), cacheOf('us', far)];
+    await Promise.all([eu.connect(), us.connect()]);
+    startRelay(eu, { us: linkTo(far) }, { holdOff: 1 });
+    startRelay(us, { eu: linkTo(near) }, { holdOff: 1 });
+    const users = us.getCache('users');
+    const gap = vi.fn();
+    us.events.on('relayGap', gap);
+    await vi.waitFor(() => expect(gap).toHaveBeenCalled());
+    await users.set('a', 'old', { tags: ['t'] });
+    await eu.getCache('users').invalidateTags('t');
+    await vi.waitFor(async () => expect(await users.get('a')).toBeUndefined());
+    for (const [cache, server] of [[eu, near] as const, [us, far] as const]) {
+      await vi.waitFor(async () => expect(await cache.healthCheck()).toMatchObject({ status: 'up' }));
+      expect(await server.command('ACL', 'LOG')).toEqual([]);
+    }
   });
 });
 

@@ -191,6 +191,7 @@ class RedisParts implements RedisRuntime {
     const outbox = config.region === undefined ? undefined : new Outbox(this.prefix, connection);
     const after: OwnChanges['after'] = (operation, keys) => this.afterChange(operation, keys);
     this.outbox = outbox;
+    // remedy: relayed-is-not-recorded
     this.relayedTier = new RedisTier(connection, codec, { after });
     this.tier =
       outbox === undefined

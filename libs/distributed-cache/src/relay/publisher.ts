@@ -3,8 +3,8 @@ import { type RelayBatch, type RelaySite, type RelayTransport } from './transpor
 
 /** Number of lines of the outbox that are read at once. */
 const LINES_PER_READ = 100;
-/** Most text in one batch, in characters: NATS takes 1 MB. One line has less than 52 KB. */
-const MOST_TEXT = 200_000;
+/** Most text in one batch, in bytes, before its last line, which has less than 52 KB. SNS takes 256 KB, NATS 1 MB. */
+const MOST_BYTES = 100_000;
 /** Number of batches that are under way at once: over a long link each takes a while. */
 const WINDOW = 32;
 /** How often the outbox is read although no message says that it has changed, and where the server sends none. */
@@ -135,6 +135,7 @@ export class Publisher {
             client.xread('COUNT', LINES_PER_READ, 'STREAMS', this.key, position),
             client.xrange(this.key, position, position),
           ]);
+          // remedy: position-must-be-there
           if (found.length > 0) {
             return this.batchOf(streams?.[0]?.[1] ?? [], position);
           }
@@ -148,17 +149,17 @@ export class Publisher {
 
   private batchOf(lines: readonly Line[], after: string): RelayBatch | undefined {
     const changes: string[] = [];
-    let length = 0;
+    let bytes = 0;
     let last: string | undefined;
     for (const [id, fields] of lines) {
-      if (length > MOST_TEXT) {
+      if (bytes > MOST_BYTES) {
         break;
       }
       for (let at = 0; at < fields.length; at += 2) {
         const change = fields[at + 1];
         if (fields[at] === CHANGE_FIELD && change !== undefined) {
           changes.push(change);
-          length += change.length + 3;
+          bytes += Buffer.byteLength(change) + 3;
         }
       }
       last = id;

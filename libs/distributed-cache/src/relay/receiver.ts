@@ -110,6 +110,7 @@ export class Receiver {
           tier.replaceStamp(key, newStamp(stamps.latestServerNowMs(key)), kind === 'tag' ? INVALIDATED_MS : undefined),
         ),
     );
+    // remedy: relayed-is-told-here
     redis.onRelayed(named.map(({ key }) => key));
   }
 }

@@ -25,7 +25,7 @@ const COMMAND_MS = 5000;
 /** Where no message says that there is a new line. */
 const POLL_MS = 200;
 const LINES_PER_READ = 50;
-/** Number of batches, of 200 KB at most, that wait in a region whose relay does not receive. */
+/** Number of batches, of 160 KB at most, that wait in a region whose relay does not receive. */
 const STREAM_LENGTH = 10_000;
 
 /**
