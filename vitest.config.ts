@@ -20,7 +20,7 @@ export default defineConfig({
         ? []
         : [
             { find: /^nestjs-distributed-cache$/, replacement: `${copyOfSources}/index.ts` },
-            { find: /^nestjs-distributed-cache\/(core|http)$/, replacement: `${copyOfSources}/$1/index.ts` },
+            { find: /^nestjs-distributed-cache\/(core|http|relay)$/, replacement: `${copyOfSources}/$1/index.ts` },
             { find: /^(\.\.\/)+libs\/distributed-cache\/src/, replacement: copyOfSources },
           ],
   },

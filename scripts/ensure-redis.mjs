@@ -1,12 +1,12 @@
 /**
- * The tests talk to a real Redis, some of them through a real HAProxy, with `--chromium` to a real browser, and with
- * `--prometheus` to a real Prometheus with its Alertmanager. This step (npm's `pretest`) makes sure that the programs are there, is
- * quiet when they are, and ends with one line that says what to install when it can't help. Without an HAProxy, a Chromium or a
- * Prometheus the tests that need it are left out, except in CI on Debian.
+ * The tests talk to a real Redis, some of them through a real HAProxy, with `--chromium` to a real browser, with `--nats` to
+ * a real NATS server, and with `--prometheus` to a real Prometheus with its Alertmanager. This step (npm's `pretest`) makes sure that the programs are there, is
+ * quiet when they are, and ends with one line that says what to install when it can't help. Without an HAProxy, a Chromium, a
+ * NATS server or a Prometheus the tests that need it are left out, except in CI on Debian.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { findChromium, findHaproxy, findPrometheus, findRedisServer } from './find-redis.mjs';
+import { findChromium, findHaproxy, findNats, findPrometheus, findRedisServer } from './find-redis.mjs';
 
 const POLICY = '/usr/sbin/policy-rc.d';
 
@@ -16,6 +16,9 @@ const problem =
   (findChromium() || !process.argv.includes('--chromium')
     ? undefined
     : provideOptional('chromium', 'The tests of the page of the demo in a browser')) ??
+  (findNats() || !process.argv.includes('--nats')
+    ? undefined
+    : provideOptional('nats-server', 'The tests of the relay by NATS')) ??
   (findPrometheus('prometheus') || !process.argv.includes('--prometheus')
     ? undefined
     : provideOptional('prometheus', 'The checks of the metrics in a Prometheus')) ??

@@ -12,3 +12,6 @@ export function findPrometheus(
 
 /** Path of a Chromium (the PATH, the usual folders), or `undefined`. */
 export function findChromium(environment?: NodeJS.ProcessEnv): string | undefined;
+
+/** Path of the `nats-server` program (the PATH, the usual folders), or `undefined`. */
+export function findNats(environment?: NodeJS.ProcessEnv): string | undefined;

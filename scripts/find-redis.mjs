@@ -45,6 +45,15 @@ export function findPrometheus(program, environment = process.env) {
 }
 
 /**
+ * Path of the `nats-server` program, or `undefined` when there is none.
+ * @param {NodeJS.ProcessEnv} [environment]
+ * @returns {string | undefined}
+ */
+export function findNats(environment = process.env) {
+  return find('nats-server', environment);
+}
+
+/**
  * @param {string} program
  * @param {NodeJS.ProcessEnv} environment
  * @returns {string | undefined}

@@ -25,7 +25,7 @@ const { homepage } = JSON.parse(readFileSync(join(LIBRARY, 'package.json'), 'utf
 const rows = Object.values({ ...COUNTERS, ...GAUGES, ...PROCESS_COUNTERS, ...PROCESS_GAUGES });
 const exported = new Set([
   ...rows.flatMap((row) => ('metric' in row ? row.metric : [])),
-  ...HISTOGRAMS.map(({ metric }) => metric),
+  ...HISTOGRAMS.flatMap(({ metric, needs }) => (needs === undefined ? [metric] : [])),
   'cache_build_info',
 ]);
 

@@ -266,6 +266,7 @@ export const WITHOUT_PANEL = [
   'cache_method_misses_total',
   'cache_group_hits_total',
   'cache_group_misses_total',
+  'cache_relay_lag_seconds',
 ];
 
 /** The dashboards by the name of their file. */

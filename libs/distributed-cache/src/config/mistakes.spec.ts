@@ -137,6 +137,7 @@ describe('a wrong configuration', () => {
     const options = {
       ...Object.fromEntries(rows.map(([name, row]) => [name, row.default])),
       keyPrefix: 'a',
+      region: 'a',
       ttl: 1,
       ttls: { keywords: 1, metrics: 1 },
       namespaces: { trends: { ttl: 1 } },

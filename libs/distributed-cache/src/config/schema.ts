@@ -368,6 +368,17 @@ export const CACHE_OPTIONS = {
     variable: 'CACHE_STRICT_START',
     meaning: 'true: what the check of the decorators at the start finds stops the start; false: it is logged',
   },
+  /**
+   * The name of this region, for the relay of invalidations between regions that have a Redis of their own each. With it
+   * every change (`set`, deletion, `expire`, `clear`, invalidated tags) also writes its keys to a stream of Redis, from
+   * which `nestjs-distributed-cache/relay` tells the other regions. Default: none, and nothing is written
+   * (`CACHE_REGION`).
+   */
+  region: {
+    rule: NAME,
+    variable: 'CACHE_REGION',
+    meaning: 'name of this region; with it changes are recorded for the [relay to other regions](regions.md)',
+  },
   /** Largest serialized value, in bytes; a larger one is not cached. Default 4 MiB. */
   maxValueBytes: {
     rule: integerBetween(1, MAX_STRING_BYTES),

@@ -12,6 +12,7 @@ import {
   InvalidationGroup,
   isCluster,
   isRefusal,
+  Outbox,
   probeScripts,
   probeTransactions,
   ProcessTopics,
@@ -20,6 +21,7 @@ import {
   ReplicaGuard,
   replayInvalidations,
   type OperationObserver,
+  type OwnChanges,
   type PendingInvalidations,
   type RedisClient,
   type RedisConnectionLimits,
@@ -102,6 +104,8 @@ class RedisParts implements RedisRuntime {
   readonly connection: RedisConnection;
   readonly tier: RedisTier;
   readonly home: Home | undefined;
+  readonly outbox: Outbox | undefined;
+  readonly relayedTier: RedisTier;
   readonly changes: InvalidationGroup;
   readonly journal: OutageJournal;
   readonly pendingReleases = new PendingReleases();
@@ -175,7 +179,10 @@ class RedisParts implements RedisRuntime {
         topics: this.topics,
       },
       {
-        onChanged: (keys, isOfReplica) => listener.onChanged(keys, true, isOfReplica),
+        onChanged: (keys, isOfReplica) => {
+          listener.onChanged(keys, true, isOfReplica);
+          this.outbox?.onChanged(keys);
+        },
         onTrust: () => listener.onTrust(),
         onTrackingUp: () => {
           connection.refusals.allow('PUBLISH'); // the proof of the channel was published
@@ -194,13 +201,15 @@ class RedisParts implements RedisRuntime {
     const { changes, home } = this;
     const reads = new BatchedReads(connection);
     // Each namespace derives a tier with the codec of its own entries.
-    this.tier = new RedisTier(
-      connection,
-      new EntryCodec({ maxValueBytes, compression }),
-      (operation, keys) => this.afterChange(operation, keys),
-      undefined,
-      home === undefined ? reads : new HomeReads(home, reads, connection),
-    );
+    const codec = new EntryCodec({ maxValueBytes, compression });
+    const outbox = config.region === undefined ? undefined : new Outbox(this.prefix, connection);
+    const after: OwnChanges['after'] = (operation, keys) => this.afterChange(operation, keys);
+    const before: OwnChanges['before'] = outbox && ((operation, keys) => outbox.record(operation, keys));
+    const atHome = home === undefined ? reads : new HomeReads(home, reads, connection);
+    this.outbox = outbox;
+    // remedy: relayed-is-not-recorded
+    this.relayedTier = new RedisTier(connection, codec, { after }, undefined, atHome);
+    this.tier = before === undefined ? this.relayedTier : new RedisTier(connection, codec, { before, after }, undefined, atHome);
     this.stamps = {
       tier: this.tier,
       tracksChanges: (stampKey) => changes.tracksChanges(stampKey),
@@ -224,6 +233,10 @@ class RedisParts implements RedisRuntime {
       onMoved: (to, reason) => listener.onMoved(to, reason),
       operations: listener.operations,
     });
+  }
+
+  onRelayed(keys: readonly string[]): void {
+    this.listener.onChanged(keys, false, false);
   }
 
   get isUnreplicated(): boolean {
@@ -277,6 +290,7 @@ class RedisParts implements RedisRuntime {
   private onLive(downMs: number | undefined): void {
     this.listener.onLive(downMs);
     this.home?.check();
+    this.outbox?.onLive();
     this.catchUp();
     void checkPermissions(this.connection, this.prefix);
   }
@@ -298,6 +312,7 @@ class RedisParts implements RedisRuntime {
   private onHeartbeat(): void {
     this.changes.refresh();
     this.home?.check(true);
+    this.outbox?.onHeartbeat();
     if (!this.changes.receivesChanges && this.changes.lostReason !== undefined) {
       this.listener.onTrackingLost(); // it may have been lost with the connection, and not come back with it
     }
@@ -337,17 +352,29 @@ class RedisParts implements RedisRuntime {
     run: ServerPart['run'],
     mayWait: (error: unknown) => boolean,
   ): Promise<boolean> {
-    await run('UNLINK', (client) => replayInvalidations(client, pending));
     const stampKeys = [...pending.stamps.keys()];
     const keys = [...pending.entries.map(({ valueKey }) => valueKey), ...stampKeys];
+    const isRecorded = await this.isRecorded(keys, run);
+    await run('UNLINK', (client) => replayInvalidations(client, pending));
     this.home?.onKnown(keys);
     await this.announce(keys, run);
-    const isDone = await this.isReplicated(keys[0], run, mayWait);
+    const isDone = (await this.isReplicated(keys[0], run, mayWait)) && isRecorded;
     // Redis notifies the other processes; this one may have held the old stamps since the call. It is done once, as it
     // drops everything in L1.
     // remedy: replayed-clear-is-told
     this.listener.onChanged(stampKeys, false, false);
     return isDone;
+  }
+
+  /** Puts changes that were made during an outage into the outbox; if it can't be used, they stay in the journal. */
+  private async isRecorded(keys: readonly string[], run: ServerPart['run']): Promise<boolean> {
+    try {
+      // remedy: replay-is-relayed
+      await (this.outbox && run('RELAY', (client) => this.outbox?.send(client, keys) ?? Promise.resolve()));
+      return true;
+    } catch {
+      return false; // a cluster may be without the server of the outbox
+    }
   }
 
   private async isReplicated(
@@ -399,7 +426,7 @@ class RedisParts implements RedisRuntime {
 }
 
 /** The Redis that the configuration describes; `undefined` when there is none. */
-function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
+export function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
   if (redis.kind === 'none') {
     return undefined;
   }

@@ -239,6 +239,7 @@ export class DistributedCache {
     this.warmUp.stop();
     this.closing.abort();
     const { redis, local } = this.runtime;
+    await redis?.outbox?.relay?.close();
     await redis?.connection.close();
     redis?.changes.close();
     local?.clear();

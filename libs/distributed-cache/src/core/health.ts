@@ -15,6 +15,7 @@ const EFFECTS: Readonly<Record<string, string>> = {
   PTTL: 'what other programs have written is not read',
   PUBLISH: 'changes are not announced to other processes',
   DICTIONARY: 'values are compressed without a dictionary',
+  XADD: 'no set and no deletion is acknowledged: other regions would not be told',
   WAIT: 'no set and no deletion is acknowledged (strict)',
 };
 
@@ -124,16 +125,18 @@ async function checkTiers({ config, redis, local }: CacheRuntime): Promise<Cache
     // Without one of its masters the channels can't all be live: that says no more.
     const { isOff, message } = down.length > 0 ? { isOff: true } : invalidationOf(redis);
     const refused = refusalsOf(redis, config.keyPrefix);
+    const relayProblems = redis.outbox?.relay?.state.problems ?? [];
     const causes = [
       ...(down.length > 0 ? [part] : []),
       ...together(refused).map((refusal) => describeRefusal(refusal, nodes.length)),
       ...(redis.isUnreplicated ? [UNREPLICATED] : []),
+      ...relayProblems,
       ...(message === undefined ? [] : [message]),
     ];
     const withoutWrites = new Set(refused.filter(stopsWrites).flatMap(({ servers }) => servers));
     down.forEach(({ name }) => withoutWrites.add(name));
     const isDown = config.requireRedis !== false && withoutWrites.size >= nodes.length;
-    const isDegraded = isOff || redis.isUnreplicated || refused.length > 0;
+    const isDegraded = isOff || redis.isUnreplicated || refused.length > 0 || relayProblems.length > 0;
     const status = isDown ? 'down' : isDegraded ? 'degraded' : 'up';
     return new CacheHealth(status, true, hasLocal, causes.join('; ') || undefined, factsOf(redis));
   }
@@ -169,8 +172,10 @@ export function refusalsOf({ connection }: RedisRuntime, keyPrefix: string): rea
   });
 }
 
-function factsOf({ connection, changes, journal, home }: RedisRuntime): RedisFacts {
+function factsOf({ connection, changes, journal, home, outbox }: RedisRuntime): RedisFacts {
+  const relay = outbox?.relay?.state;
   return {
+    ...(relay && { relay: relay.leads ? 'leads' : 'follows' }),
     connection: connection.state,
     invalidation: changes.state,
     journalLength: journal.size,

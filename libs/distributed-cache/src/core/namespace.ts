@@ -48,6 +48,7 @@ export function createNamespace(
   counters: Counters,
 ): Namespace {
   const { config, events, redis, clock } = runtime;
+  redis?.outbox?.join(namespace);
   const layout = keyLayout(config.keyPrefix, namespace);
   const dictionaries = redis && new SharedDictionaries(redis, layout, policy, clock);
   const { maxValueBytes } = config;

@@ -1,7 +1,7 @@
 import type { CacheConfig } from '../config/index.js';
 import type { CacheEvents, Tracing } from '../events/index.js';
 import type { Clock, LocalCache } from '../local/index.js';
-import type { Home, InvalidationGroup, ProcessTopics, RedisConnection, RedisTier } from '../redis/index.js';
+import type { Home, InvalidationGroup, Outbox, ProcessTopics, RedisConnection, RedisTier } from '../redis/index.js';
 import type { CallScopes } from './call-scope.js';
 import type { UnknownClassReports } from './recorder.js';
 import type { PendingReleases, LeaseTerm } from './lease.js';
@@ -18,6 +18,12 @@ export interface RedisRuntime {
   readonly tier: RedisTier;
   /** Absent when the primary is the home of every process. */
   readonly home: Home | undefined;
+  /** Changes for other regions; absent unless this region has a name. */
+  readonly outbox: Outbox | undefined;
+  /** The same tier for changes that another region has made: they are not put into the outbox. */
+  readonly relayedTier: RedisTier;
+  /** Tells the namespaces of this process about a change by {@link relayedTier}: Redis tells the other processes only. */
+  onRelayed(keys: readonly string[]): void;
   /** Reports changes by others. */
   readonly changes: InvalidationGroup;
   readonly journal: OutageJournal;

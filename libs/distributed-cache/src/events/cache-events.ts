@@ -178,6 +178,22 @@ export interface CacheEventMap {
     readonly missing: number;
     readonly loaded: number;
   };
+  /**
+   * Changes of another region were applied here. `lagMs`: how long ago the oldest of them was made, by the clocks of the
+   * two Redis servers.
+   */
+  relayApplied: { readonly region: string; readonly changes: number; readonly lagMs: number };
+  /** Changes of this region were accepted by the transport of a link. Emitted in the process that leads the relay. */
+  relaySent: { readonly link: string; readonly changes: number };
+  /**
+   * Changes of another region may have been lost, or its relay has just begun: every namespace of this region was
+   * cleared.
+   */
+  relayGap: { readonly region: string; readonly namespaces: number };
+  /** A link of the relay does not work, and is tried again until it does. Emitted once for each failure. */
+  relayFailed: { readonly link: string; readonly during: 'publish' | 'receive'; readonly error: Error };
+  /** After a `relayFailed`: the link works again. */
+  relayRestored: { readonly link: string; readonly during: 'publish' | 'receive' };
   /** The result of the periodic health check. */
   healthChecked: { readonly health: CacheHealth };
 }

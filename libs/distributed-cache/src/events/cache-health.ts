@@ -20,6 +20,8 @@ export interface RedisFacts {
   readonly nodesDown: number;
   /** Absent when `redis.home` is `primary`. */
   readonly home?: HomeState;
+  /** Whether this process relays invalidations to other regions, or another one does; absent without a relay. */
+  readonly relay?: 'leads' | 'follows';
 }
 
 /** Where a process with `redis.home` reads and listens. */
@@ -57,6 +59,8 @@ export interface CacheHealthWire {
   readonly warming?: boolean;
   /** The command of `warmUp` that Redis refuses, with its reply; present only then. */
   readonly warm_up_refused?: string;
+  /** Present only where a relay to other regions runs. */
+  readonly relay?: 'leads' | 'follows';
 }
 
 /** The state of the warm-up. */
@@ -103,9 +107,10 @@ export class CacheHealth {
 }
 
 function wireOf(facts: RedisFacts): Partial<CacheHealthWire> {
-  const { connection, invalidation, journalLength, sinceAnswerMs, nodesDown, home } = facts;
+  const { connection, invalidation, journalLength, sinceAnswerMs, nodesDown, home, relay } = facts;
   return {
     ...(nodesDown === 0 ? {} : { nodes_down: nodesDown }),
+    ...(relay === undefined ? {} : { relay }),
     connection,
     invalidation,
     journal_length: journalLength,

@@ -98,7 +98,7 @@ function nodes<State extends string>(state: State, what: string) {
 
 /** One histogram: a sample is a payload of its event. */
 export interface HistogramRow {
-  readonly event: 'load' | 'redisOperation' | 'invalidationLag';
+  readonly event: 'load' | 'redisOperation' | 'invalidationLag' | 'relayApplied';
   readonly metric: string;
   readonly help: string;
   /** Fields of the payload. */
@@ -107,6 +107,8 @@ export interface HistogramRow {
   readonly durationMs: 'durationMs' | 'lagMs';
   /** The upper limits of the buckets, in seconds. */
   readonly buckets: readonly number[];
+  /** The option of the cache without which there is no such histogram. */
+  readonly needs?: 'region';
 }
 
 /** The histograms. They are filled by events, so they cost nothing unless a registry has them. */
@@ -134,6 +136,15 @@ export const HISTOGRAMS: readonly HistogramRow[] = [
     labels: [],
     durationMs: 'lagMs',
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 1],
+  },
+  {
+    event: 'relayApplied',
+    metric: 'cache_relay_lag_seconds',
+    help: 'Time from a change in another region to its invalidation in this one, in seconds, by the clocks of both Redis servers',
+    labels: ['region'],
+    durationMs: 'lagMs',
+    needs: 'region',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
   },
 ];
 

@@ -120,6 +120,13 @@ export class CacheLogger {
           `cache_warmed_up ${kept} hot entries read into L1, ${missing} not in Redis, ${loaded} loaded, in ${seconds(durationMs)} (${outcome})`,
         ),
       ),
+      events.on('relayGap', ({ region, namespaces }) =>
+        logger.warn(`cache_relay_gap ${region} changes may have been lost: ${namespaces} namespaces were cleared`),
+      ),
+      events.on('relayFailed', ({ link, during, error }) =>
+        logger.warn(`cache_relay_failed ${link} ${during}: ${error.message}`),
+      ),
+      events.on('relayRestored', ({ link, during }) => logger.log(`cache_relay_restored ${link} ${during}`)),
       events.on('healthChecked', ({ health }) => {
         const line = `cache_health ${JSON.stringify(health)}`;
         if (health.status === 'up') {

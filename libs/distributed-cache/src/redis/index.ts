@@ -7,9 +7,10 @@ export { allOf, BatchedReads, byPieces, inPieces, type PieceLimits } from './bat
 export { RedisConnection, type ConnectionState } from './redis-connection.js';
 export type { RedisConnectionLimits } from './server-node.js';
 export type { OperationObserver, RedisConnectionListener, ServerPart } from './topology.js';
+export { CHANGE_FIELD, Outbox, type RunningRelay } from './outbox.js';
 export { ReplicaGuard } from './replica-guard.js';
 export type { EntryToStore, InspectedEntry, RedisEntry, Sealing } from './stored-entry.js';
-export { RedisTier } from './redis-tier.js';
+export { type OwnChanges, RedisTier } from './redis-tier.js';
 export { checkPermissions, probeScripts, type Refusal } from './refusals.js';
 export { DispensableCommand, isForbidden, isRefusal } from './client-errors.js';
 export { probeTransactions, type Request } from './send.js';

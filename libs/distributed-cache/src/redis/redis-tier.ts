@@ -30,6 +30,14 @@ import {
 
 const MAX_KEYS_PER_READ = 512;
 
+/** What goes with the changes that a tier makes. An operation waits for the promises; a rejection: it does not count as done. */
+export interface OwnChanges {
+  /** Called when a change of these keys is about to be sent. */
+  before?(operation: string, keys: readonly string[]): Promise<void> | undefined;
+  /** Called when Redis has acknowledged it. */
+  after(operation: string, keys: readonly string[]): Promise<void> | undefined;
+}
+
 /**
  * L2, the tier in Redis: reads and writes entries as envelopes, under full key names (`KeyLayout`). Every method waits
  * at most the connection's deadline and throws a `TierUnavailableError`, `TierTimeoutError`, `TierDisconnectedError` or
@@ -41,12 +49,7 @@ export class RedisTier {
   constructor(
     private readonly connection: RedisConnection,
     private readonly codec: EntryCodec,
-    /**
-     * Called after each change of these keys. An operation waits for its promise, if there is one; a rejection means
-     * that the change can't count as done.
-     */
-    private readonly afterOwnChange: (operation: string, keys: readonly string[]) => Promise<void> | undefined = () =>
-      undefined,
+    private readonly ownChanges: OwnChanges = { after: () => undefined },
     /**
      * How long a value of another program without an expiry stays fresh, in milliseconds, counted from each read of it.
      */
@@ -59,7 +62,7 @@ export class RedisTier {
 
   /** The same tier for a namespace that stores its entries in another format. */
   withCodec(codec: EntryCodec, endlessTtlMs: number): RedisTier {
-    return new RedisTier(this.connection, codec, this.afterOwnChange, endlessTtlMs, this.reads, this.leases);
+    return new RedisTier(this.connection, codec, this.ownChanges, endlessTtlMs, this.reads, this.leases);
   }
 
   /** The rest of an entry's fresh life, in milliseconds; zero or less when it is stale. */
@@ -316,7 +319,7 @@ export class RedisTier {
     build: (client: RedisClient) => Request<Result>,
     cost?: SendCost,
   ): Promise<Result> {
-    return this.afterChange(operation, [key], this.connection.request(operation, key, build, cost));
+    return this.recorded(operation, [key], () => this.connection.request(operation, key, build, cost));
   }
 
   private change<Result>(
@@ -325,11 +328,15 @@ export class RedisTier {
     send: (client: RedisClient) => Promise<Result>,
     cost?: SendCost,
   ): Promise<Result> {
-    return this.afterChange(operation, keys, this.connection.run(operation, send, keys[0], cost));
+    return this.recorded(operation, keys, () => this.connection.run(operation, send, keys[0], cost));
   }
 
-  private afterChange<Result>(operation: string, keys: readonly string[], changing: Promise<Result>): Promise<Result> {
-    return changing.then((result) => this.afterOwnChange(operation, keys)?.then(() => result) ?? result);
+  private recorded<Result>(operation: string, keys: readonly string[], send: () => Promise<Result>): Promise<Result> {
+    const { ownChanges } = this;
+    // remedy: outbox-before-change
+    const recording = ownChanges.before?.(operation, keys);
+    const changing = send().then((result) => ownChanges.after(operation, keys)?.then(() => result) ?? result);
+    return recording === undefined ? changing : Promise.all([changing, recording]).then(([result]) => result);
   }
 }
 

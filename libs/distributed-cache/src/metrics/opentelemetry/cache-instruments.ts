@@ -194,6 +194,7 @@ export function observeMetrics(cache: InstrumentedCache, meter: Meter, redisOper
   };
   const loads = histogramOf('nestjs.cache.load.duration', 'load');
   const lags = histogramOf('nestjs.cache.invalidation.lag', 'invalidationLag');
+  const relayLags = histogramOf('nestjs.cache.relay.lag', 'relayApplied');
   const undo = [
     () => meter.removeBatchObservableCallback(observe, instruments),
     cache.events.on('load', ({ namespace, durationMs, outcome }) =>
@@ -203,6 +204,9 @@ export function observeMetrics(cache: InstrumentedCache, meter: Meter, redisOper
       }),
     ),
     cache.events.on('invalidationLag', ({ lagMs }) => lags.record(lagMs / 1000)),
+    cache.events.on('relayApplied', ({ region, lagMs }) =>
+      relayLags.record(lagMs / 1000, { 'nestjs.cache.relay.region': region }),
+    ),
   ];
   if (redisOperations) {
     const operations = histogramOf('db.client.operation.duration', 'redisOperation');

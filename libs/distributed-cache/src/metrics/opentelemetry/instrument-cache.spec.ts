@@ -245,6 +245,7 @@ describe('the metrics of a cache in OpenTelemetry', () => {
     await users.getOrSet('key', async () => 1);
     await expect(users.getOrSet('fails', () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     cache.events.emit('invalidationLag', { lagMs: 1 });
+    cache.events.emit('relayApplied', { region: 'eu', changes: 1, lagMs: 45 });
     await meterProvider.forceFlush();
     const found = collected.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics));
     const points = (name: string) =>
@@ -262,6 +263,7 @@ describe('the metrics of a cache in OpenTelemetry', () => {
       'nestjs.cache.load.time_saved s',
       'nestjs.cache.local.entry.count {entry}',
       'nestjs.cache.local.size By',
+      'nestjs.cache.relay.lag s',
       'nestjs.cache.requests {request}',
     ]);
     const hits = points('nestjs.cache.requests').map(({ attributes, value }) => [
@@ -279,6 +281,7 @@ describe('the metrics of a cache in OpenTelemetry', () => {
       undefined,
       '_OTHER',
     ]);
+    expect(points('nestjs.cache.relay.lag')[0]?.attributes).toEqual({ 'nestjs.cache.relay.region': 'eu' });
     const { port } = new URL(cache.config.redisAddress ?? '');
     expect(points('db.client.operation.duration')[0]?.attributes).toMatchObject({
       'db.system.name': 'redis',
@@ -287,7 +290,7 @@ describe('the metrics of a cache in OpenTelemetry', () => {
     });
     end();
     expect(
-      ['load', 'invalidationLag', 'redisOperation', 'diverged'].filter((name) =>
+      ['load', 'invalidationLag', 'relayApplied', 'redisOperation', 'diverged'].filter((name) =>
         cache.events.isObserved(name as 'load'),
       ),
     ).toEqual([]);

@@ -1,5 +1,5 @@
 import { Histogram, type OpenMetricsContentType, Registry } from 'prom-client';
-import { type CacheEventMap, type CacheEvents, HISTOGRAMS } from '../../events/index.js';
+import type { CacheEventMap, CacheEvents, HistogramRow } from '../../events/index.js';
 import { methodOfKey } from '../../keys/index.js';
 
 /** The labels of an exemplar; `undefined`: none. */
@@ -39,7 +39,7 @@ export function traceOfCaller(): { readonly trace_id: string; readonly span_id: 
 type Events = Pick<CacheEvents, 'on'>;
 
 /**
- * Adds the histograms of the table, each filled by its event.
+ * Adds histograms, each filled by its event.
  * @param exemplar labels the samples of loads
  * @param onAdded receives the name of each
  * @returns functions that remove the listeners
@@ -47,12 +47,13 @@ type Events = Pick<CacheEvents, 'on'>;
 export function addHistograms(
   registry: Registry | Registry<OpenMetricsContentType>,
   events: Events,
+  rows: readonly HistogramRow[],
   prefix: string,
   exemplar: ExemplarOf,
   onAdded: (name: string) => void,
 ): (() => void)[] {
   const isOpenMetrics = registry.contentType === Registry.OPENMETRICS_CONTENT_TYPE;
-  return HISTOGRAMS.map((row) => {
+  return rows.map((row) => {
     const { metric, help, labels: labelNames, buckets, event } = row;
     const name = prefix + metric;
     const histogram = new Histogram({

@@ -5,6 +5,7 @@ import {
   COUNTERS,
   type CounterRow,
   GAUGES,
+  HISTOGRAMS,
   PROCESS_COUNTERS,
   PROCESS_GAUGES,
   type ProcessMetrics,
@@ -39,6 +40,8 @@ export interface CacheMetricsSource {
   getProcessMetrics?(): ProcessMetrics;
   /** The events from which the histograms are made; without them there are none. */
   readonly events?: Pick<CacheEvents, 'on'>;
+  /** With a `region` there is the histogram of the relay to other regions. */
+  readonly config?: { readonly region?: string | undefined };
 }
 
 /** The options of {@link registerCacheMetrics}. */
@@ -104,7 +107,8 @@ export function registerCacheMetrics(
       add(BUILD_INFO, addGauge);
     }
     if (source.events !== undefined) {
-      undo.push(...addHistograms(registry, source.events, prefix, exemplar, onAdded));
+      const rows = HISTOGRAMS.filter(({ needs }) => needs === undefined || source.config?.[needs] !== undefined);
+      undo.push(...addHistograms(registry, source.events, rows, prefix, exemplar, onAdded));
     }
     if (byMethod) {
       addLookups('method', MAX_METHODS, ({ key, caller }, methodOf) => caller ?? methodOf(key));
