@@ -209,7 +209,8 @@ class RedisParts implements RedisRuntime {
     this.outbox = outbox;
     // remedy: relayed-is-not-recorded
     this.relayedTier = new RedisTier(connection, codec, { after }, undefined, atHome);
-    this.tier = before === undefined ? this.relayedTier : new RedisTier(connection, codec, { before, after }, undefined, atHome);
+    this.tier =
+      before === undefined ? this.relayedTier : new RedisTier(connection, codec, { before, after }, undefined, atHome);
     this.stamps = {
       tier: this.tier,
       tracksChanges: (stampKey) => changes.tracksChanges(stampKey),
