@@ -294,7 +294,7 @@ export const MUTANTS = [
   {
     name: 'relay: a change that was journalled is not written to the outbox',
     remedy: 'replay-is-relayed',
-    from: 'this.outbox && run',
+    from: 'outbox && run',
     to: 'undefined && run',
     specs: ['relay/relay'],
   },

@@ -2,7 +2,7 @@ import { EntryCodec } from '../codec/index.js';
 import type { CacheConfig, ResolvedRedis } from '../config/index.js';
 import { keyChangeOf } from '../keys/index.js';
 import type { Clock } from '../local/index.js';
-import { TierReplyError, TierUnreplicatedError } from '../errors/index.js';
+import { TierReplyError } from '../errors/index.js';
 import {
   Announcements,
   BatchedReads,
@@ -11,7 +11,6 @@ import {
   HomeReads,
   InvalidationGroup,
   isCluster,
-  isRefusal,
   Outbox,
   probeScripts,
   probeTransactions,
@@ -19,10 +18,8 @@ import {
   RedisConnection,
   RedisTier,
   ReplicaGuard,
-  replayInvalidations,
   type OperationObserver,
   type OwnChanges,
-  type PendingInvalidations,
   type RedisClient,
   type RedisConnectionLimits,
   type RedisTarget,
@@ -31,6 +28,7 @@ import {
 } from '../redis/index.js';
 import type { RedisRuntime } from './runtime.js';
 import { PendingReleases, LeaseTerm } from './lease.js';
+import { JournalReplay } from './journal-replay.js';
 import { OutageJournal } from './outage-journal.js';
 import type { StampStore } from './stamps.js';
 
@@ -116,7 +114,7 @@ class RedisParts implements RedisRuntime {
   private readonly config: CacheConfig;
   private readonly prefix: string;
   private readonly guard: ReplicaGuard;
-  private isCatchingUp = false;
+  private readonly replay: JournalReplay;
 
   constructor(
     target: RedisTarget,
@@ -134,7 +132,7 @@ class RedisParts implements RedisRuntime {
       { deadlineMs, commandTimeoutMs, heartbeatMs, nowMs },
       {
         beforeLive: (client, wasInDoubt) => (wasInDoubt ? this.replayJournal(client) : this.recover(client)),
-        beforeNodeLive: (part) => this.restore(part),
+        beforeNodeLive: (part) => this.replay.restore(part),
         onLive: (downMs) => this.onLive(downMs),
         onDown: (reason) => {
           this.home?.onPrimaryDown();
@@ -211,6 +209,14 @@ class RedisParts implements RedisRuntime {
     this.relayedTier = new RedisTier(connection, codec, { after }, undefined, atHome);
     this.tier =
       before === undefined ? this.relayedTier : new RedisTier(connection, codec, { before, after }, undefined, atHome);
+    this.replay = new JournalReplay({
+      journal: this.journal,
+      home,
+      outbox,
+      guard: config.strict ? this.guard : undefined,
+      announce: (keys, run) => this.announce(keys, run),
+      onReplayed: (stampKeys) => listener.onChanged(stampKeys, false, false),
+    });
     this.stamps = {
       tier: this.tier,
       tracksChanges: (stampKey) => changes.tracksChanges(stampKey),
@@ -274,18 +280,8 @@ class RedisParts implements RedisRuntime {
   /** Replays the journal. A cluster replays the part of each master separately; until then its keys are misses here. */
   private async replayJournal(client: RedisClient): Promise<void> {
     if (!isCluster(client)) {
-      await this.restore({ owns: () => true, run: (_operation, send) => send(client) });
+      await this.replay.restore({ owns: () => true, run: (_operation, send) => send(client) });
     }
-  }
-
-  /**
-   * Replays the journal to a server that is back. The server is used afterwards in any case: what it refuses, and in
-   * strict mode what no replica has yet, stays in the journal, and is repeated at the heartbeats. Until then these keys
-   * are misses here.
-   */
-  private restore(part: ServerPart): Promise<void> {
-    const mayWait = (error: unknown): boolean => error instanceof TierUnreplicatedError || isRefusal(error);
-    return this.replayTo(part, mayWait).catch(unlessRefused);
   }
 
   private onLive(downMs: number | undefined): void {
@@ -324,77 +320,9 @@ class RedisParts implements RedisRuntime {
     }
   }
 
-  /**
-   * Replays what is pending, also what Redis refused while it served (READONLY after a failover). A long replay is not
-   * started twice at the same time.
-   */
   private catchUp(): void {
     this.pendingReleases.release();
-    if (this.isCatchingUp || this.journal.size === 0) {
-      return;
-    }
-    this.isCatchingUp = true;
-    const replays = this.connection.topology.parts.map((part) => this.replayTo(part));
-    void Promise.allSettled(replays).then(() => (this.isCatchingUp = false)); // the rest at the next heartbeat
-  }
-
-  /** @param mayWait whether a change that fails to reach a replica with this error may wait; the others go on then */
-  private replayTo(part: ServerPart, mayWait: (error: unknown) => boolean = () => false): Promise<void> {
-    const run: ServerPart['run'] = (operation, send) => part.run(operation, send);
-    return this.journal.replay(
-      (pending) => this.sendPending(pending, run, mayWait),
-      (key) => part.owns(key),
-    );
-  }
-
-  /** Sends pending invalidations and announces them. @returns whether they are done */
-  private async sendPending(
-    pending: PendingInvalidations,
-    run: ServerPart['run'],
-    mayWait: (error: unknown) => boolean,
-  ): Promise<boolean> {
-    const stampKeys = [...pending.stamps.keys()];
-    const keys = [...pending.entries.map(({ valueKey }) => valueKey), ...stampKeys];
-    const isRecorded = await this.isRecorded(keys, run);
-    await run('UNLINK', (client) => replayInvalidations(client, pending));
-    this.home?.onKnown(keys);
-    await this.announce(keys, run);
-    const isDone = (await this.isReplicated(keys[0], run, mayWait)) && isRecorded;
-    // Redis notifies the other processes; this one may have held the old stamps since the call. It is done once, as it
-    // drops everything in L1.
-    // remedy: replayed-clear-is-told
-    this.listener.onChanged(stampKeys, false, false);
-    return isDone;
-  }
-
-  /** Puts changes that were made during an outage into the outbox; if it can't be used, they stay in the journal. */
-  private async isRecorded(keys: readonly string[], run: ServerPart['run']): Promise<boolean> {
-    try {
-      // remedy: replay-is-relayed
-      await (this.outbox && run('RELAY', (client) => this.outbox?.send(client, keys) ?? Promise.resolve()));
-      return true;
-    } catch {
-      return false; // a cluster may be without the server of the outbox
-    }
-  }
-
-  private async isReplicated(
-    key: string | undefined,
-    run: ServerPart['run'],
-    mayWait: (error: unknown) => boolean,
-  ): Promise<boolean> {
-    if (!this.config.strict || key === undefined) {
-      return true;
-    }
-    try {
-      await this.guard.confirm('UNLINK', key, run);
-      return true;
-    } catch (error) {
-      if (!mayWait(error)) {
-        throw error;
-      }
-      return false;
-    }
+    this.replay.catchUp(this.connection.topology.parts);
   }
 
   /** What must follow a change that Redis has acknowledged, before the change counts as done. */
@@ -433,10 +361,4 @@ export function redisTarget(redis: ResolvedRedis): RedisTarget | undefined {
   }
   // The configuration has checked that it is one.
   return redis.kind === 'client' ? { kind: 'client', client: redis.client as RedisClient } : redis;
-}
-
-function unlessRefused(error: unknown): void {
-  if (!isRefusal(error)) {
-    throw error;
-  }
 }

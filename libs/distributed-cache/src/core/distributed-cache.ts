@@ -106,6 +106,7 @@ export class DistributedCache {
     this.application = application;
     const { local } = config;
     const redis = config.enabled ? this.connectRedis(clock, leaseMs) : undefined;
+    const namespaceOf = (namespace: string): AsyncCache => this.getCache(namespace);
     this.runtime = {
       config,
       events,
@@ -116,13 +117,7 @@ export class DistributedCache {
       unknownClasses: new UnknownClassReports(events),
       local: local === false || !config.enabled ? undefined : new LocalCache({ ...local, clock }),
       redis,
-      warmUp: warmUpOf(
-        config,
-        redis,
-        () => this.runtime,
-        this.caches,
-        (namespace) => this.getCache(namespace),
-      ),
+      warmUp: warmUpOf(config, redis, () => this.runtime, this.caches, namespaceOf),
       random,
       closing: this.closing.signal,
       loadLifeMs,
