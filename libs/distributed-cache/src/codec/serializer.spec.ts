@@ -137,10 +137,13 @@ describe('serialize refuses', () => {
     ['memory shared between threads', new SharedArrayBuffer(1), 'a SharedArrayBuffer at value'],
     ['an endless array', Object.assign([], { 4_000_000_000: 1 }), 'longer than 1000000'],
     ['an endless bigint', 1n << 40_000n, 'a bigint of more than 32768 bits at value'],
-  ])('%s, with its type and its path', (_name, value, words) => {
+  ])('%s, with its type, its path, and what to do', (_name, value, words) => {
     const error = refusal(value);
     expect(error.reason).toBe('unserializable');
     expect(error.message).toContain(words);
+    expect(error.message).toMatch(
+      /: Return plain data in its place, or keep such results out of the cache with cacheIf$/,
+    );
     expect(error.message).not.toContain('secret');
   });
 
@@ -166,8 +169,11 @@ describe('serialize refuses', () => {
       new Proxy({}, { ownKeys: thrower }),
       Object.create(Date.prototype, { toJSON: { value: thrower } }),
     ];
-    for (const value of values) {
-      expect(refusal(value, true).message).toBe('The value is not cached (unserializable): reading it failed');
+    const messages = values.map((value) => refusal(value, true).message);
+    expect(messages[0]).toContain('a part that throws when it is read at value.a: Return plain data in its place');
+    for (const message of messages) {
+      expect(message).toMatch(/\(unserializable\): a part that throws when it is read at value.*: Return plain data/);
+      expect(message).not.toContain('secret');
     }
   });
 });

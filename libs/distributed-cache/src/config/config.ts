@@ -189,6 +189,9 @@ function resolveOptions(given: unknown, env: NodeJS.ProcessEnv): Resolution {
   if (resolved.requireRedis !== false && options.value('redis') === false) {
     options.refuse('requireRedis', 'false while redis is false');
   }
+  if (resolved.strict && options.value('redis') === false) {
+    options.refuse('strict', 'false while redis is false: there is no replica');
+  }
   const namespaces: NamespaceDefaults = {
     ttlMs: resolved.ttlMs,
     values: local === false ? DEFAULTS.values : local.values,
@@ -331,7 +334,15 @@ function readNamespace(name: string, given: unknown, path: string, problems: Pro
 }
 
 /** Checks combinations of options that are wrong although each single one is right. */
-function checkNamespace({ format, encrypts, legacy }: ResolvedNamespace, path: string, problems: ProblemList): void {
+function checkNamespace(resolved: ResolvedNamespace, path: string, problems: ProblemList): void {
+  const { format, encrypts, legacy, migrate, version } = resolved;
+  if (migrate !== undefined && version === undefined) {
+    problems.add(
+      `${path}migrate`,
+      show(migrate),
+      'given together with version: without one no entry has another version',
+    );
+  }
   if (encrypts && format !== 'envelope') {
     problems.add(
       `${path}format`,

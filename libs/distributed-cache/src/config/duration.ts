@@ -47,3 +47,8 @@ function parseText(text: string): number | undefined {
   const unitMs = UNIT_MS[unit];
   return unitMs === undefined ? undefined : Number(amount) * unitMs;
 }
+
+/** Whether a `softTimeout` can have an effect beside the `hardTimeout`, which ends the call. */
+export function areInOrder(softTimeout: Duration | undefined, hardTimeout: Duration | undefined): boolean {
+  return softTimeout === undefined || hardTimeout === undefined || toMs(softTimeout) <= toMs(hardTimeout);
+}

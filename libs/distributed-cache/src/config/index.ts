@@ -23,7 +23,7 @@ export {
   OPTION_LEVELS,
   type OptionDescription,
 } from './derived.js';
-export { type Duration, type DurationUnit, isDuration, MAX_DURATION_MS, toMs } from './duration.js';
+export { areInOrder, type Duration, type DurationUnit, isDuration, MAX_DURATION_MS, toMs } from './duration.js';
 export type {
   AnyClass,
   CachedClassOptions,

@@ -128,6 +128,9 @@ describe('a wrong configuration', () => {
 
   it('is a Redis that is required and turned off', () => {
     expect(lines(problemsOf({ redis: false, requireRedis: true }))).toEqual(['requireRedis: true']);
+    expect(lines(problemsOf({ redis: false, strict: true }))).toEqual(['strict: true']);
+    const migrate = (value: unknown): unknown => value;
+    expect(lines(problemsOf({ namespaces: { a: { migrate } } }))).toEqual(['namespaces.a.migrate: a function']);
   });
 
   it('reports options even if others make them ineffective, but variables only where they apply', () => {

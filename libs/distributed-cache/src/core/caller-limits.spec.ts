@@ -7,6 +7,7 @@ import { LoaderTimeoutError } from '../errors/index.js';
 import { RedisTier } from '../redis/index.js';
 import type { AsyncCache } from './async-cache.js';
 import type { CacheEnvironment } from './distributed-cache.js';
+import type { EntryOptions } from './entry-options.js';
 
 function local(environment?: CacheEnvironment, options: DistributedCacheOptions = {}): AsyncCache {
   return cacheForTest({ redis: false, ...options }, environment).getCache('users');
@@ -22,6 +23,22 @@ async function localWithStale(value: string): Promise<AsyncCache> {
 }
 
 const waits = (cache: AsyncCache): number => cache.getMetrics().waits;
+
+describe('options of a call that can have no effect', () => {
+  it.each<[EntryOptions, string]>([
+    [{ softTimeout: '5s', hardTimeout: 1 }, 'softTimeout (5s) must not be longer than hardTimeout (1)'],
+    [{ refreshAhead: 1 }, 'refreshAhead must be a part of the TTL, over 0 and under 1, got 1'],
+    [{ refreshAhead: Number.NaN }, 'refreshAhead must be a part of the TTL, over 0 and under 1, got NaN'],
+    [{ grace: -1 }, '-1'],
+    [{ ttl: 0 }, 'ttl must be longer than 0'],
+  ])('are refused before the loader runs, with their names: %j', async (options, message) => {
+    const load = vi.fn(async () => 'value');
+    const cache = local();
+    await expect(cache.getOrSet('key', load, options)).rejects.toThrow(message);
+    await expect(cache.getOrSetMany(['key'], async () => [await load()], options)).rejects.toThrow(message);
+    expect(load).not.toHaveBeenCalled();
+  });
+});
 
 describe('the limits of a call that waits for the load of another process', () => {
   it('end the call at its hardTimeout, and its own loader does not run afterwards', async () => {

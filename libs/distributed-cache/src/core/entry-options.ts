@@ -1,5 +1,6 @@
 import { encodeKey } from '../keys/index.js';
 import {
+  areInOrder,
   type Duration,
   isDuration,
   type StandardSchemaV1,
@@ -163,14 +164,24 @@ export function expectedKeptMs<T>(namespace: ResolvedNamespace, options: EntryOp
 
 /**
  * Checks the options of a call before its loader runs: a call whose loader has succeeded must not fail for an option.
- * @throws RangeError for a TTL that is not a positive duration, or a grace that is none
+ * @throws RangeError for a TTL that is not a positive duration, a grace that is none, a `refreshAhead` that is no part of
+ * the TTL, and for a `softTimeout` that is longer than the `hardTimeout`
  */
-export function checkLife({ ttl, grace }: Pick<EntryOptions<never>, 'ttl' | 'grace'>): void {
+export function checkLife(options: Omit<EntryOptions<never>, 'cacheIf'>): void {
+  const { ttl, grace, refreshAhead, softTimeout, hardTimeout } = options;
   if (ttl !== undefined && typeof ttl !== 'function' && toMs(ttl) < 1) {
     throw new RangeError(`ttl must be longer than 0, got ${String(ttl)}`);
   }
   if (grace !== undefined) {
     toMs(grace);
+  }
+  if (refreshAhead !== undefined && !(refreshAhead > 0 && refreshAhead < 1)) {
+    throw new RangeError(`refreshAhead must be a part of the TTL, over 0 and under 1, got ${refreshAhead}`);
+  }
+  if (!areInOrder(softTimeout, hardTimeout)) {
+    throw new RangeError(
+      `softTimeout (${softTimeout}) must not be longer than hardTimeout (${hardTimeout}): the call ends before it`,
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 import type { CacheKey } from '../keys/index.js';
-import { toMs } from '../config/index.js';
+import { areInOrder, toMs } from '../config/index.js';
 import { LoaderTimeoutError } from '../errors/index.js';
 import type { TracedOperation } from '../events/index.js';
 import type { EntryOptions, Loader } from './entry-options.js';
@@ -320,7 +320,12 @@ function isTimeoutOfAnotherCall(flight: Flight, error: unknown, options: CallerL
 
 /** The options with the rest of `hardTimeout`: it limits the whole call, however many flights the call waits for. */
 function withTimeLeft<T>(options: EntryOptions<T> | undefined, spentMs: number): EntryOptions<T> | undefined {
-  return options?.hardTimeout === undefined
-    ? options
-    : { ...options, hardTimeout: `${Math.max(1, Math.ceil(toMs(options.hardTimeout) - spentMs))}ms` };
+  if (options?.hardTimeout === undefined) {
+    return options;
+  }
+  const { softTimeout } = options;
+  const hardTimeout = `${Math.max(1, Math.ceil(toMs(options.hardTimeout) - spentMs))}ms` as const;
+  return areInOrder(softTimeout, hardTimeout)
+    ? { ...options, hardTimeout }
+    : { ...options, softTimeout: hardTimeout, hardTimeout };
 }

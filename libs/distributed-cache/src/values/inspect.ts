@@ -1,4 +1,5 @@
 import { types } from 'node:util';
+import { ValueRefusedError } from '../errors/index.js';
 import { BytesValue } from './bytes-value.js';
 import {
   ClassParts,
@@ -11,7 +12,7 @@ import {
 } from './classes.js';
 import { describeError } from './error-parts.js';
 import { hasNamedProperties, MAX_DEPTH, SeenObjects } from './json.js';
-import { Refusal, propertyStep, toRefusedError } from './refusal.js';
+import { Refusal, propertyStep, toRefusal, toRefusedError } from './refusal.js';
 import {
   isAccessor,
   describeType,
@@ -368,9 +369,12 @@ class ValueInspector implements Inspection {
   }
 }
 
+/** Adds the step to the path of a refusal. A getter or a proxy that throws is one; its message may quote the value. */
 function located(error: unknown, step: string): unknown {
-  if (error instanceof Refusal) {
-    error.via(step);
+  if (error instanceof ValueRefusedError) {
+    return error;
   }
-  return error;
+  const refusal = toRefusal(error);
+  refusal.via(step);
+  return refusal;
 }

@@ -2,6 +2,9 @@ import { type RefusalReason, ValueRefusedError } from '../errors/index.js';
 
 const STEPS_SHOWN = 8;
 
+/** What to do about a part for which there is no class to declare and no option. */
+const PLAIN_DATA = 'Return plain data in its place, or keep such results out of the cache with cacheIf';
+
 /**
  * The reason why a value is refused, and the path to the refused part. Each level of a walk adds its step while the
  * exception passes through it, so a walk without a refusal spends nothing on paths.
@@ -37,7 +40,7 @@ export class Refusal extends Error {
     const more = this.#steps.length > STEPS_SHOWN ? '…' : '';
     const owner = this.#owner;
     const place = `value${steps.join('')}${more}${owner === undefined ? '' : ` (a part of ${owner.described})`}`;
-    const remedy = this.remedy ?? owner?.remedy;
+    const remedy = this.remedy ?? owner?.remedy ?? (this.reason === 'unserializable' ? PLAIN_DATA : undefined);
     return new ValueRefusedError(
       this.reason,
       `${this.what} at ${place}${remedy === undefined ? '' : `: ${remedy}`}`,
@@ -64,5 +67,10 @@ export function toRefusedError(error: unknown): ValueRefusedError {
   if (error instanceof ValueRefusedError) {
     return error;
   }
-  return error instanceof Refusal ? error.toError() : new ValueRefusedError('unserializable', 'reading it failed');
+  return toRefusal(error).toError();
+}
+
+/** A refusal as it is; any other exception as the refusal of a part that can't be read. */
+export function toRefusal(error: unknown): Refusal {
+  return error instanceof Refusal ? error : new Refusal('unserializable', 'a part that throws when it is read');
 }

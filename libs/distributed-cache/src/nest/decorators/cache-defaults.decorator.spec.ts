@@ -42,6 +42,15 @@ class Users {
   async remove(_id: number): Promise<void> {}
 }
 
+@CacheDefaults({ hardTimeout: '1s' })
+@Injectable()
+class Limited {
+  @Cached({ softTimeout: '5s' })
+  async find(): Promise<string> {
+    return 'found';
+  }
+}
+
 /** The entries that calls have stored: key in Redis' form, and TTL in seconds. */
 async function stored(providers: (new () => object)[], call: (get: <T>(type: new () => T) => T) => Promise<unknown>) {
   const module = await nestForTest({ providers });
@@ -62,6 +71,11 @@ function classWith(defaults: unknown): () => object {
 }
 
 describe('@CacheDefaults', () => {
+  it('do not fail a call whose softTimeout is longer than the hardTimeout of its class', async () => {
+    const module = await nestForTest({ providers: [Limited] });
+    expect(await module.get(Limited).find()).toBe('found');
+  });
+
   it('sets options of the decorated methods of its class; an option of a method wins', async () => {
     const entries = await stored([Users], async (get) => {
       await get(Users).find(1);

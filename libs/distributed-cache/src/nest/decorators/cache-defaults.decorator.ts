@@ -1,3 +1,4 @@
+import { areInOrder } from '../../config/index.js';
 import { type CachedOptions, checkOptions, requireParentheses } from './decorator-options.js';
 
 /** The options that `@CacheDefaults` takes besides `name`: those that do not depend on the arguments of one method. */
@@ -53,6 +54,8 @@ export function CacheDefaults(defaults: CacheDefaultsOptions): ClassDecorator {
   };
 }
 
+type Limits = Pick<CachedOptions, 'softTimeout' | 'hardTimeout'>;
+
 /**
  * Completes the options of a method by the defaults of its class. The decorators of a class run after those of its
  * methods, so this must not be called before the class is loaded.
@@ -72,7 +75,11 @@ export function withDefaults<Options extends object>(
     }
   }
   const own = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...options, ...Object.fromEntries(own) } as Options;
+  const completed = { ...options, ...Object.fromEntries(own) } as Options & Limits;
+  if (!areInOrder(completed.softTimeout, completed.hardTimeout)) {
+    delete completed.softTimeout; // one is of the class, the other of the method: the call ends before it
+  }
+  return completed;
 }
 
 export function nameInKeys(type: object & { readonly name: string }): string {

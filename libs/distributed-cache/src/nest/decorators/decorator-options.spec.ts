@@ -44,6 +44,12 @@ describe('the options of a decorator', () => {
     ['Cached', Cached, { varyBy: ['a b'] }, 'varyBy: got ["a b"]'],
     ['Cached', Cached, { version: {} }, 'version: got {}'],
     ['CachedTrends', CachedTrends, { ttl: -1 }, 'ttl: got -1'],
+    [
+      'Cached',
+      Cached,
+      { softTimeout: '5s', hardTimeout: 1 },
+      'softTimeout: got "5s", allowed: no longer than hardTimeout (1)',
+    ],
     ['CachePut', CachePut, { namespace: 'users' }, 'got no key, resultKey, allowed: one of key, resultKey'],
     ['CachePut', CachePut, { key: String, resultKey: String }, 'got key, resultKey, allowed: one of key, resultKey'],
     ['CachePut', CachePut, { key: String, softTimeout: 1 }, 'softTimeout: got an unknown option'],

@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import {
+  areInOrder,
   DURATION_FORMS,
   isRecord,
   NAME,
@@ -280,6 +281,11 @@ export function checkOptions(decorator: string, caller: string, options: object,
       const [value, allowed] = [`${one} with ${other}`, `${one} without ${other}`];
       problems.push({ name: `${caller} @${decorator}`, value, allowed });
     }
+  }
+  const { softTimeout, hardTimeout } = options;
+  if (isDuration(softTimeout) && isDuration(hardTimeout) && !areInOrder(softTimeout, hardTimeout)) {
+    const allowed = `no longer than hardTimeout (${shown(hardTimeout)}): the call ends before it`;
+    problems.push({ name: `${caller} @${decorator} softTimeout`, value: shown(softTimeout), allowed });
   }
   if (problems.length > 0) {
     throw new ConfigurationError(problems);
