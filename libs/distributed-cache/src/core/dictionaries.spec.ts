@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
 import { productOf, userOf } from '../../../../scripts/corpora.mjs';
@@ -105,10 +106,13 @@ describe('the dictionary of a namespace', () => {
   ])('that %s makes its entries misses, which are loaded again, and no error of a caller', async (_how, spoil) => {
     const redis = redisForTest();
     const pod = await trainedPod(redis);
+    await pod.cache.set('many', userOf(2));
     await spoil(redis, dictionaryKey(redis, pod.id));
     const other = await podOf(redis);
     expect(await other.cache.get('probe')).toBeUndefined();
     expect(await other.cache.getOrSet('probe', async () => 'loaded again')).toBe('loaded again');
+    await other.cache.set('small', 1);
+    expect(await other.cache.getMany(['many', 'small'])).toEqual([undefined, 1]);
     expect(other.errors.join()).toContain(`the dictionary ${pod.id}, which can't be read`);
     expect(await pod.cache.get('probe')).toBe('loaded again');
   });
@@ -217,6 +221,30 @@ describe('the dictionary of a namespace', () => {
     await vi.waitFor(async () => expect(await compressorOf(pod, 'probe')).toBe('dictionary'));
   });
 
+  it('is made and read outside of the request that stores or reads a value', async () => {
+    const redis = redisForTest();
+    const requests = new AsyncLocalStorage<string>();
+    const seen = new Set<string | undefined>();
+    const podWatched = async () => {
+      const pod = await podOf(redis);
+      const connection = pod.all.redis?.connection ?? expect.fail('no Redis');
+      const request = connection.request.bind(connection);
+      vi.spyOn(connection, 'request').mockImplementation((operation, ...rest) => {
+        if (operation.includes('DICTIONARY')) {
+          seen.add(requests.getStore());
+        }
+        return request(operation, ...rest);
+      });
+      return pod;
+    };
+    const pod = await podWatched();
+    await requests.run('a request', () => store(pod, 0, 200));
+    await vi.waitFor(async () => expect(await compressorOf(pod, 'probe')).toBe('dictionary'), { timeout: 10_000 });
+    const reader = await podWatched();
+    expect(await requests.run('a request', () => reader.cache.get('probe'))).toEqual(userOf(9000));
+    expect([...seen]).toEqual([undefined]);
+  });
+
   it('is not made of values that have nothing in common', async () => {
     const redis = redisForTest();
     const pod = await podOf(redis);
@@ -293,7 +321,8 @@ describe('the dictionaries that a process holds', () => {
     const runtime = all.redis ?? expect.fail('no Redis');
     const layout = keyLayout(redis.keyPrefix, 'users');
     const policy = CacheConfig.resolve(LEARNING, {}).namespace('users');
-    const writer = new SharedDictionaries(runtime, layout, policy, new FakeClock());
+    const runtimeWith = (clock: FakeClock) => ({ clock, outside: <Result>(work: () => Result) => work() });
+    const writer = new SharedDictionaries(runtime, layout, policy, runtimeWith(new FakeClock()));
     const inside = writer as unknown as { store(dictionary: Dictionary): Promise<void> };
     const ids: string[] = [];
     for (let number = 0; number < 20; number++) {
@@ -302,7 +331,7 @@ describe('the dictionaries that a process holds', () => {
       await inside.store(dictionary);
     }
     const clock = new FakeClock();
-    const reader = new SharedDictionaries(runtime, layout, policy, clock);
+    const reader = new SharedDictionaries(runtime, layout, policy, runtimeWith(clock));
     for (const id of ids) {
       expect(await reader.find(id)).toMatchObject({ id });
     }

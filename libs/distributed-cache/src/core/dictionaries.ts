@@ -10,7 +10,6 @@ import {
 import type { ResolvedNamespace } from '../config/index.js';
 import { TierReplyError } from '../errors/index.js';
 import type { KeyLayout } from '../keys/index.js';
-import type { Clock } from '../local/index.js';
 import {
   beginTraining,
   expireDictionary,
@@ -20,7 +19,7 @@ import {
   type Request,
 } from '../redis/index.js';
 import { BytesValue } from '../values/index.js';
-import type { RedisRuntime } from './runtime.js';
+import type { CacheRuntime, RedisRuntime } from './runtime.js';
 
 /** The values of which a dictionary is made, and of which each ratio is measured. */
 const SAMPLE_VALUES = 200;
@@ -71,7 +70,7 @@ export class SharedDictionaries implements Dictionaries {
     private readonly redis: RedisRuntime,
     private readonly layout: KeyLayout,
     { encrypts, encryptionKeys, ttlMs, graceMs }: ResolvedNamespace,
-    private readonly clock: Clock,
+    private readonly runtime: Pick<CacheRuntime, 'clock' | 'outside'>,
   ) {
     this.longestLifeMs = ttlMs + graceMs;
     this.codec = new EntryCodec({
@@ -83,9 +82,9 @@ export class SharedDictionaries implements Dictionaries {
   }
 
   compress(raw: Buffer): CompressedBytes | undefined {
-    const nowMs = this.clock.nowMs();
+    const nowMs = this.runtime.clock.nowMs();
     if (nowMs - this.checkedAtMs >= CHECK_MS) {
-      void this.follow();
+      this.runtime.outside(() => void this.follow());
     }
     this.sample(raw);
     if (this.current === undefined || nowMs - this.confirmedAtMs > TRUST_MS) {
@@ -115,7 +114,7 @@ export class SharedDictionaries implements Dictionaries {
     samples.push(Buffer.from(raw.subarray(0, MAX_SAMPLE_BYTES)));
     if (samples.length === SAMPLE_VALUES) {
       this.samples = undefined;
-      void this.train(samples);
+      this.runtime.outside(() => void this.train(samples));
     }
   }
 
@@ -142,7 +141,7 @@ export class SharedDictionaries implements Dictionaries {
 
   /** Takes over the current dictionary, or stores again what Redis has lost of the one of this process. Never rejects. */
   private async follow(): Promise<void> {
-    this.checkedAtMs = this.clock.nowMs();
+    this.checkedAtMs = this.runtime.clock.nowMs();
     const { current } = this;
     try {
       if (this.isForbidden) {
@@ -157,7 +156,7 @@ export class SharedDictionaries implements Dictionaries {
         if (id !== current.id || !isKept) {
           await this.store(current);
         }
-        this.confirmedAtMs = this.clock.nowMs();
+        this.confirmedAtMs = this.runtime.clock.nowMs();
       }
     } catch {
       // The connection has reported it, and the next check asks again.
@@ -175,7 +174,7 @@ export class SharedDictionaries implements Dictionaries {
         this.expire(before.id);
       }
     }
-    this.confirmedAtMs = this.clock.nowMs();
+    this.confirmedAtMs = this.runtime.clock.nowMs();
   }
 
   private async store(dictionary: Dictionary): Promise<void> {
@@ -197,12 +196,12 @@ export class SharedDictionaries implements Dictionaries {
 
   /** Reads a dictionary, once for all that wait for it. Never rejects. */
   private read(id: string): Promise<Dictionary | undefined> {
-    const nowMs = this.clock.nowMs();
+    const nowMs = this.runtime.clock.nowMs();
     const asked = this.asked.get(id);
     if (asked !== undefined && nowMs < asked.untilMs) {
       return asked.answer;
     }
-    const answer = this.readNow(id);
+    const answer = this.runtime.outside(() => this.readNow(id));
     keepLast(this.asked, id, { answer, untilMs: nowMs + MISSING_MS }, MAX_ASKED);
     return answer;
   }

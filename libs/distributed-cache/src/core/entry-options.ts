@@ -38,7 +38,7 @@ export interface KeyOptions {
   /**
    * Names of dimensions of the request (`tenant`, `locale`) that the value depends on: each of their values has an
    * entry of its own. They come from `CacheContext.run`, else from the `context` option; when one is missing, nothing
-   * is cached.
+   * is cached. Refused with a `ConfigurationError` where encrypted values share a dictionary.
    */
   readonly varyBy?: readonly string[];
   /** The version of the code that makes the value. Entries of another version are not found. */

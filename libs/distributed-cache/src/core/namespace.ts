@@ -50,7 +50,7 @@ export function createNamespace(
   const { config, events, redis, clock } = runtime;
   redis?.outbox?.join(namespace);
   const layout = keyLayout(config.keyPrefix, namespace);
-  const dictionaries = redis && new SharedDictionaries(redis, layout, policy, clock);
+  const dictionaries = redis && new SharedDictionaries(redis, layout, policy, runtime);
   const { maxValueBytes } = config;
   const codec = new EntryCodec({ ...policy, maxValueBytes, classes: runtime.classes, dictionaries });
   const recorder = new Recorder(namespace, counters, events);
