@@ -82,7 +82,8 @@ export function resolveRedis(
     );
     return NO_REDIS;
   }
-  const { home, ...rest } = given;
+  const level: Readonly<Record<string, unknown>> = given;
+  const { home, ...rest } = level;
   const kind = (['client', 'store', 'cluster'] as const).find((name) => name in given);
   if (kind !== undefined && home !== undefined && home !== 'primary') {
     problems.add(
