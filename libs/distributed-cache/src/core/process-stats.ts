@@ -109,9 +109,9 @@ export class ProcessStats implements OperationObserver {
       invalidationLive: state === 'idle' ? undefined : whenThere(isReceiving ? 1 : 0),
       journalEntries: whenThere(redis?.journal.size ?? 0),
       refusedCommands: redis && refusalsOf(redis, runtime.config.keyPrefix).length,
-      homeReplica: home && (home.home === 'primary' ? 0 : 1),
-      homeLagSeconds: home?.lagMs === undefined ? undefined : home.lagMs / 1000,
-      aheadKeys: home?.aheadKeys,
+      homeReplica: whenThere(home === undefined || home.home === 'primary' ? 0 : 1),
+      homeLagSeconds: whenThere((home?.lagMs ?? 0) / 1000),
+      aheadKeys: whenThere(home?.aheadKeys ?? 0),
       redisNodesLive: whenThere(state === 'live' ? nodes - down : 0),
       redisNodesDown: whenThere(down),
     });
