@@ -193,6 +193,17 @@ const PROCESSES: readonly PanelSpec[] = [
     queries: [['{{instance}}', `min by (instance) (cache_invalidation_live{${PROCESS}})`]],
   },
   {
+    title: 'Home replica',
+    description:
+      'Whether a process reads and listens at a replica, how far that lags behind, and the keys that are read at the primary for that.',
+    unit: 'short',
+    queries: [
+      ['at a replica {{instance}}', `max by (instance) (cache_home_replica{${PROCESS}})`],
+      ['lag in seconds {{instance}}', `max by (instance) (cache_home_lag_seconds{${PROCESS}})`],
+      ['keys ahead {{instance}}', `max by (instance) (cache_ahead_keys{${PROCESS}})`],
+    ],
+  },
+  {
     title: 'Duration of operations in Redis',
     description: 'By operation, 99 of 100 at most.',
     unit: 's',

@@ -55,12 +55,12 @@ export const PROCESS_GAUGES = {
   homeLagSeconds: {
     wire: 'home_lag_seconds',
     metric: 'cache_home_lag_seconds',
-    help: 'The most that the home replica lagged behind the primary at the last comparison, in seconds',
+    help: 'The most that the home replica lagged behind the primary at the last comparison, in seconds; 0 at the primary',
   },
   aheadKeys: {
     wire: 'ahead_keys',
     metric: 'cache_ahead_keys',
-    help: 'Keys that are read at the primary, because the home replica may lack their changes',
+    help: 'Keys that are read at the primary, because the home replica may lack their changes; 0 at the primary',
   },
   warm: {
     wire: 'warm',

@@ -7,6 +7,9 @@ export type Pick = 'nearest' | 'spread';
 const FARTHER_FACTOR = 2;
 const FARTHER_MS = 1;
 
+/** Processes that start together count the clients at different moments within this time, in milliseconds. */
+const APART_MS = 200;
+
 /** Replicas that the primary names are `online` when they have its data. @param info its reply to `INFO replication` */
 export function replicasIn(info: string): ReplicaAddress[] {
   return [...info.matchAll(/^slave\d+:ip=([^,]+),port=(\d+),state=online\b/gm)].map(([, host = '', port]) => ({
@@ -62,6 +65,9 @@ export async function findReplica(
   }
   const opened = candidatesOf(addresses, pick).map(open);
   await Promise.all(opened.map((server) => server.connect()));
+  if (pick === 'spread') {
+    await new Promise((resolve) => void setTimeout(resolve, Math.random() * APART_MS).unref());
+  }
   const chosen = await choose(opened, pick, primaryMs);
   const isAnyLive = opened.some(({ isLive }) => isLive);
   opened.filter((server) => server !== chosen).forEach((server) => server.close());
