@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, expectTypeOf, it, onTestFinished, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { liveCaches } from '../../../../test/support/channel-for-test.js';
+import { liveCaches, untilInvalidation } from '../../../../test/support/channel-for-test.js';
 import { RedisCluster } from '../../../../test/support/redis-cluster.js';
 import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { RedisServer } from '../../../../test/support/redis-server.js';
@@ -81,6 +81,19 @@ describe('the hot keys', () => {
       await each.warmUp.record();
     }
     expect(await all[0]!.warmUp.hottest('users', 1)).toEqual([{ key: 'key', score: 40 + 3 * 8 }]);
+  });
+
+  it('wait for Redis while it is away: no use is lost', async () => {
+    const server = await ownRedis();
+    const [cache] = (await liveCaches(1, optionsFor(server))) as [DistributedCache];
+    await use(cache, { key: 4 });
+    await server.killHard();
+    await vi.waitFor(() => expect(cache.redis?.connection.isLive).toBe(false), { timeout: 5000 });
+    await cache.warmUp.record();
+    await server.restart();
+    await untilInvalidation(cache, 'live');
+    await cache.warmUp.record();
+    expect(await cache.warmUp.hottest('users', 1)).toEqual([{ key: 'key', score: 4 }]);
   });
 
   it('are 5000 for each namespace at most, those that are used most', async () => {
@@ -349,6 +362,7 @@ describe('a warm-up', () => {
     [{ namespaces: ['a:b'] }, 'warmUp.namespaces'],
     [{ namespaces: ['users'], maxKeys: 5001 }, 'warmUp.maxKeys'],
     [{ namespaces: ['users'], deadline: 0 }, 'warmUp.deadline'],
+    [{ namespaces: ['users'], deadline: '2h' }, 'warmUp.deadline'],
     [{ namespaces: ['users'], load: true }, 'warmUp.load'],
     [{ namespaces: ['users'], load: { rate: 0 } }, 'warmUp.load.rate'],
     [{ namespaces: ['users'], keys: 5 }, 'warmUp.keys'],
