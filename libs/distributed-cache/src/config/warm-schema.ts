@@ -1,4 +1,3 @@
-import { MAX_DURATION_MS } from './duration.js';
 import {
   BOOLEAN,
   durationBetween,
@@ -15,6 +14,7 @@ import {
  * The options of the warm-up: see schema.ts for the form of a row.
  */
 
+const ONE_HOUR_MS = 3_600_000;
 /** The most keys that Redis keeps of the use of one namespace. */
 export const MOST_HOT_KEYS = 5000;
 
@@ -56,10 +56,11 @@ export const WARM_UP_OPTIONS = {
     meaning: 'most keys of each namespace that are read into L1, or loaded',
   },
   /**
-   * How long a process counts as warming at most, and how long a loader that hangs is waited for. Default 10 s.
+   * How long a process counts as warming at most, and how long a loader that hangs is waited for. Default 10 s, at most
+   * an hour.
    */
   deadline: {
-    rule: durationBetween(1, MAX_DURATION_MS),
+    rule: durationBetween(1, ONE_HOUR_MS),
     field: 'deadlineMs',
     default: 10_000,
     meaning: 'how long a process counts as warming at most, and how long a loader that hangs is waited for',

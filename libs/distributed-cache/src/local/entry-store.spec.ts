@@ -354,3 +354,65 @@ describe('an entry that leaves', () => {
     }
   });
 });
+
+describe('the uses since the last record', () => {
+  const put = ({ store, partition }: ReturnType<typeof storeWithPartition>, key: string): boolean =>
+    store.put(partition, key, stored(key), PLAIN);
+  const use = ({ store, partition }: ReturnType<typeof storeWithPartition>, key: string, times = 1): void => {
+    for (let time = 0; time < times; time++) {
+      store.find(partition, key, NOW_MS);
+    }
+  };
+  const take = ({ store, partition }: ReturnType<typeof storeWithPartition>, limit = 9) =>
+    store.takeUses(partition.slots.values(), limit);
+
+  it('are taken once, of the keys that were used, those that were used most first', () => {
+    const all = storeWithPartition();
+    ['unused', 'once', 'thrice', 'often'].forEach((key) => put(all, key));
+    use(all, 'once');
+    use(all, 'thrice', 3);
+    use(all, 'often', 10_001);
+    expect(take(all)).toEqual([
+      { key: 'often', uses: 10_001 },
+      { key: 'thrice', uses: 3 },
+      { key: 'once', uses: 1 },
+    ]);
+    expect(take(all)).toEqual([]);
+    use(all, 'once', 2);
+    expect(take(all)).toEqual([{ key: 'once', uses: 2 }]);
+    expect(all.store.top(all.partition, 'uses', 1, NOW_MS)).toMatchObject([{ key: 'often', uses: 10_001 }]);
+  });
+
+  it('go on when an entry is replaced, and begin anew when it was removed', () => {
+    const all = storeWithPartition();
+    put(all, 'key');
+    use(all, 'key', 3);
+    take(all);
+    put(all, 'key');
+    use(all, 'key', 2);
+    expect(take(all)).toEqual([{ key: 'key', uses: 2 }]);
+    all.store.remove(all.partition.slots.get('key')!);
+    put(all, 'other'); // in the same slot
+    use(all, 'other');
+    expect(take(all)).toEqual([{ key: 'other', uses: 1 }]);
+  });
+
+  it.each([1, 10, 50, 100])(
+    'of %i keys are exactly those of the keys that were used most, ties in any order',
+    (limit) => {
+      const all = storeWithPartition();
+      const uses = Array.from({ length: 300 }, (_, index) => (index * index * 7) % 40).map((count, index) =>
+        index % 50 === 0 ? 10_000 + index : count,
+      );
+      uses.forEach((count, index) => {
+        put(all, `key:${index}`);
+        use(all, `key:${index}`, count);
+      });
+      const taken = take(all, limit);
+      expect(taken.map((each) => each.uses)).toEqual(uses.toSorted((one, other) => other - one).slice(0, limit));
+      expect(new Set(taken.map(({ key }) => key)).size).toBe(limit);
+      expect(taken.every(({ key, uses: count }) => uses[Number(key.slice(4))] === count)).toBe(true);
+      expect(take(all, limit)).toEqual([]);
+    },
+  );
+});

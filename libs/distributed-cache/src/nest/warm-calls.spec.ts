@@ -255,7 +255,7 @@ describe('a warm-up with loads', () => {
       Array.from({ length: 20 }, (_, index) => `Users.find(${index})`),
     );
     gate = () => new Promise(() => {});
-    const options = optionsFor(server, { requireWarm: true, deadline: '300ms' });
+    const options = optionsFor(server, { requireWarm: true, deadline: '1s' });
     const { cache, health } = await start(options);
     await vi.waitFor(() => expect(loads).toHaveLength(5));
     expect(await health.isHealthy()).toMatchObject({ cache: { status: 'down', warming: true } });

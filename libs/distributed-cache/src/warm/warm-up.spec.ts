@@ -1,6 +1,8 @@
-import { describe, expect, expectTypeOf, it, vi } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { describe, expect, expectTypeOf, it, onTestFinished, vi } from 'vitest';
 import { cacheForTest } from '../../../../test/support/cache-for-test.js';
-import { liveCaches } from '../../../../test/support/channel-for-test.js';
+import { liveCaches, untilInvalidation } from '../../../../test/support/channel-for-test.js';
+import { RedisCluster } from '../../../../test/support/redis-cluster.js';
 import { ownRedis, redisForTest } from '../../../../test/support/redis-for-test.js';
 import type { RedisServer } from '../../../../test/support/redis-server.js';
 import type { DistributedCache, DistributedCacheOptions, WarmUpOptions } from '../core/index.js';
@@ -81,6 +83,19 @@ describe('the hot keys', () => {
     expect(await all[0]!.warmUp.hottest('users', 1)).toEqual([{ key: 'key', score: 40 + 3 * 8 }]);
   });
 
+  it('wait for Redis while it is away: no use is lost', async () => {
+    const server = await ownRedis();
+    const [cache] = (await liveCaches(1, optionsFor(server))) as [DistributedCache];
+    await use(cache, { key: 4 });
+    await server.killHard();
+    await vi.waitFor(() => expect(cache.redis?.connection.isLive).toBe(false), { timeout: 5000 });
+    await cache.warmUp.record();
+    await server.restart();
+    await untilInvalidation(cache, 'live');
+    await cache.warmUp.record();
+    expect(await cache.warmUp.hottest('users', 1)).toEqual([{ key: 'key', score: 4 }]);
+  });
+
   it('are 5000 for each namespace at most, those that are used most', async () => {
     const server = await ownRedis();
     const [cache] = (await liveCaches(1, optionsFor(server))) as [DistributedCache];
@@ -148,6 +163,39 @@ describe('the hot keys', () => {
       warm_up_refused: 'ZREVRANGE NOPERM',
     });
     expect(await cache.getCache('users').get('key')).toBe('value of key');
+  });
+});
+
+describe('a Cluster', () => {
+  it('keeps hot keys, and fills L1 from all of its masters', async () => {
+    const cluster = await RedisCluster.start();
+    onTestFinished(() => cluster.stop());
+    const options = { redis: { cluster: { nodes: cluster.addresses } }, warmUp: { namespaces: ['users', 'teams'] } };
+    const [old] = (await liveCaches(1, options)) as [DistributedCache];
+    const uses = Object.fromEntries(Array.from({ length: 250 }, (_, index) => [`key:${index}`, 1]));
+    await use(old, uses);
+    await use(old, { team: 1 }, 'teams');
+    await old.warmUp.record();
+    const cache = await started(options);
+    expect(keysIn(cache)).toEqual(Object.keys(uses).sort());
+    expect(keysIn(cache, 'teams')).toEqual(['team']);
+  });
+});
+
+describe('the rights of the documentation', () => {
+  it('suffice to record hot keys and to read them', async () => {
+    const guarantees = readFileSync(new URL('../../../../docs/guarantees.md', import.meta.url), 'utf8');
+    const [, line = ''] = /^ACL SETUSER app on >secret (.*)$/m.exec(guarantees) ?? [];
+    const [, more = ''] = /\(warm-up\.md#what-is-recorded\)\s`(\+z[^`]*)`/.exec(guarantees) ?? [];
+    const server = await ownRedis();
+    await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', ...line.split(' '), ...more.split(' '));
+    const options = { redis: { url: `redis://app:secret@127.0.0.1:${server.port}` }, warmUp: USERS };
+    const [old] = (await liveCaches(1, options)) as [DistributedCache];
+    await use(old, { key: 3 });
+    await old.warmUp.record();
+    const cache = await started(options);
+    expect(keysIn(cache)).toEqual(['key']);
+    expect((await cache.healthCheck()).toJSON()).not.toHaveProperty('warm_up_refused');
   });
 });
 
@@ -257,13 +305,13 @@ describe('a warm-up', () => {
     expect(cache.getProcessMetrics().toJSON()).not.toHaveProperty('warm');
   });
 
-  it('ends at its deadline where Redis hangs, and delays neither the start nor a call', async () => {
+  it('ends at its deadline where its reads take too long, and delays neither the start nor a call', async () => {
     const server = await ownRedis();
     const [old] = (await liveCaches(1, optionsFor(server))) as [DistributedCache];
     await use(old, { key: 1 });
     await old.warmUp.record();
     const cache = cacheForTest({
-      ...optionsFor(server, { namespaces: ['users'], requireWarm: true, deadline: '100ms' }),
+      ...optionsFor(server, { namespaces: ['users'], requireWarm: true, deadline: '1s' }),
     });
     const filling = vi.spyOn(cache.getCache('users').view, 'fill').mockReturnValue(new Promise(() => {}));
     await cache.connect();
@@ -314,6 +362,7 @@ describe('a warm-up', () => {
     [{ namespaces: ['a:b'] }, 'warmUp.namespaces'],
     [{ namespaces: ['users'], maxKeys: 5001 }, 'warmUp.maxKeys'],
     [{ namespaces: ['users'], deadline: 0 }, 'warmUp.deadline'],
+    [{ namespaces: ['users'], deadline: '2h' }, 'warmUp.deadline'],
     [{ namespaces: ['users'], load: true }, 'warmUp.load'],
     [{ namespaces: ['users'], load: { rate: 0 } }, 'warmUp.load.rate'],
     [{ namespaces: ['users'], keys: 5 }, 'warmUp.keys'],

@@ -193,9 +193,15 @@ export class WarmUp {
     }
   }
 
-  /** Adds the uses since the last record to those of all processes. Never rejects. */
+  /**
+   * Adds the uses since the last record to those of all processes; while Redis can't be used, they are left for later.
+   * Never rejects.
+   */
   async record(): Promise<void> {
     const { settings, hot } = this;
+    if (!this.cache.keepsReads()) {
+      return;
+    }
     for (const namespace of settings === false || hot === undefined ? [] : settings.namespaces) {
       const uses = this.cache.inUse(namespace)?.takeUses(MOST_RECORDED) ?? [];
       if (uses.length > 0) {
@@ -251,19 +257,18 @@ export class WarmUp {
       while (!cache.keepsReads() && !isOver()) {
         await delay(TRUST_POLL_MS, undefined, { ref: false });
       }
-      const missing = await this.fill(await this.hotKeys(), () => isOver() || cache.isFilled(PART_OF_LOCAL));
+      const isFilled = (): boolean => cache.closing.aborted || cache.isFilled(PART_OF_LOCAL);
+      const { kept, missing } = await this.fill(await this.hotKeys(), () => isOver() || isFilled());
+      this.counts.kept += kept;
       this.counts.missing += missing.length;
       if (loads !== undefined && this.callOf !== undefined) {
-        await loads.takePart(
-          {
-            callOf: this.callOf,
-            findMissing: async () => this.fill(await this.hotKeys(), () => cache.closing.aborted),
-            onLoaded: () => this.counts.loaded++,
-            signal: cache.closing,
-          },
-          mostAgeMs,
-        );
-        await this.fill(missing, () => cache.closing.aborted || cache.isFilled(PART_OF_LOCAL));
+        const findMissing = async (): Promise<HotKeyOf[]> => {
+          const found = await this.fill(await this.hotKeys(), isFilled);
+          return [...found.missing, ...found.unread]; // a call finds out whether Redis has an entry
+        };
+        const onLoaded = (): number => this.counts.loaded++;
+        await loads.takePart({ callOf: this.callOf, findMissing, onLoaded, signal: cache.closing }, mostAgeMs);
+        this.counts.kept += (await this.fill(missing, isFilled)).kept;
       }
     });
   }
@@ -281,22 +286,30 @@ export class WarmUp {
     return keys;
   }
 
-  /** Reads keys into L1. @returns the keys that Redis does not have */
-  private async fill(keys: readonly HotKeyOf[], isEnough: () => boolean): Promise<HotKeyOf[]> {
+  /** Reads keys into L1, until `isEnough`, or Redis can't be asked. */
+  private async fill(
+    keys: readonly HotKeyOf[],
+    isEnough: () => boolean,
+  ): Promise<{ kept: number; missing: HotKeyOf[]; unread: HotKeyOf[] }> {
     const missing: HotKeyOf[] = [];
+    const unread: HotKeyOf[] = [];
+    let kept = 0;
+    let isStopped = false;
     for (const namespace of new Set(keys.map((each) => each.namespace))) {
-      const own = keys.filter((each) => each.namespace === namespace).map(({ key }) => key);
-      for (let from = 0; from < own.length && !isEnough(); from += KEYS_PER_READ) {
+      const own = keys.filter((each) => each.namespace === namespace);
+      for (let from = 0; from < own.length; from += KEYS_PER_READ) {
         const part = own.slice(from, from + KEYS_PER_READ);
-        const found = await this.cache.use(namespace).fill(part);
-        this.counts.kept += found.kept;
-        missing.push(...found.missing.map((key) => ({ namespace, key })));
-        if (found.unreachable === part.length) {
-          return missing;
+        if (isStopped || isEnough()) {
+          unread.push(...part);
+          continue;
         }
+        const found = await this.cache.use(namespace).fill(part.map(({ key }) => key));
+        kept += found.kept;
+        missing.push(...found.missing.map((key) => ({ namespace, key })));
+        isStopped = found.unreachable === part.length;
       }
     }
-    return missing;
+    return { kept, missing, unread };
   }
 }
 

@@ -239,7 +239,10 @@ describe('the metrics of a cache in OpenTelemetry', () => {
     const reader = new PeriodicExportingMetricReader({ exporter: collected, exportIntervalMillis: 3_600_000 });
     const meterProvider = new MeterProvider({ readers: [reader] });
     onTestFinished(() => meterProvider.shutdown());
-    const { users, cache, end } = instrumented({ metrics: true, meterProvider, redisOperations: true });
+    const { users, cache, end } = instrumented(
+      { metrics: true, meterProvider, redisOperations: true },
+      { ...sharedRedis(), warmUp: { namespaces: ['users'] } },
+    );
     await cache.connect();
     await users.getOrSet('key', async () => 1);
     await users.getOrSet('key', async () => 1);
@@ -265,6 +268,7 @@ describe('the metrics of a cache in OpenTelemetry', () => {
       'nestjs.cache.local.size By',
       'nestjs.cache.relay.lag s',
       'nestjs.cache.requests {request}',
+      'nestjs.cache.warmup.keys {key}',
     ]);
     const hits = points('nestjs.cache.requests').map(({ attributes, value }) => [
       attributes['nestjs.cache.request.result'],
