@@ -7,9 +7,10 @@ import assert from 'node:assert/strict';
 import { Controller, Get, Inject, Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
-import { Cached, CacheEvict, DistributedCacheModule } from 'nestjs-distributed-cache';
+import { Cached, CacheEvict, DistributedCache, DistributedCacheModule } from 'nestjs-distributed-cache';
 import { DistributedCacheDashboardModule } from 'nestjs-distributed-cache/dashboard';
 import { DistributedCacheHealthIndicator } from 'nestjs-distributed-cache/health';
+import { redisStreams, startRelay } from 'nestjs-distributed-cache/relay';
 
 @Injectable()
 class SearchService {
@@ -44,7 +45,7 @@ class HealthController {
 
 @Module({
   imports: [
-    DistributedCacheModule.forRoot({ redis: false }),
+    DistributedCacheModule.forRoot({ redis: false, region: 'eu' }),
     DistributedCacheDashboardModule.forRoot({ path: 'admin/cache', access: () => true }),
     TerminusModule,
   ],
@@ -56,6 +57,9 @@ class AppModule {}
 async function run(): Promise<void> {
   const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] });
   await app.listen(0, '127.0.0.1');
+
+  const far = redisStreams({ redis: { url: 'redis://redis.us.internal' } });
+  assert.equal(startRelay(app.get(DistributedCache), { us: far }).leads, false); // nothing to relay without a Redis
 
   const service = app.get(SearchService);
   const expected = { term: 'cache', foundAt: new Date(0) };

@@ -104,6 +104,7 @@ describe('a change in one region', () => {
 describe('a region whose messages may have been lost', () => {
   it('clears every namespace that any of its processes has used, when the outbox was trimmed beyond the position', async () => {
     const { eu, us, keyPrefix } = await twoRegions();
+    await vi.waitFor(async () => expect(await clientOf(eu.server).hexists(`${keyPrefix}:{#relay}:sent`, 'us')).toBe(1));
     us.proxy.cut();
     await us.proxy.refuseNew(true);
     await vi.waitFor(() => expect(eu.failed.map(({ during }) => during)).toContain('publish'));

@@ -183,6 +183,19 @@ describe('CacheLogger', () => {
     expect(logger.messagesOf('DistributedCache', 'warn')).toEqual(['redis_set_error users RangeError']);
   });
 
+  it('logs a link of the relay that fails and works again, by the name of a foreign error, and a clear for a gap', async () => {
+    const { all, logger } = await startApp({ redis: false }, ['warn', 'log']);
+    const link = { link: 'us', during: 'publish' } as const;
+    all.events.emit('relayFailed', { ...link, error: new Error('nats://app:secret@nats') });
+    all.events.emit('relayRestored', link);
+    all.events.emit('relayGap', { region: 'us', namespaces: 3 });
+    expect(linesOf(logger).slice(1)).toEqual([
+      'cache_relay_failed us publish: Error',
+      'cache_relay_restored us publish',
+      'cache_relay_gap us changes may have been lost: 3 namespaces were cleared',
+    ]);
+  });
+
   it('logs the error of a refresh that failed, once in ten seconds per namespace, without the whole key', async () => {
     const { all, logger } = await startApp({ redis: false });
     logger.lines.length = 0;

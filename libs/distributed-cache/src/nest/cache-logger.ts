@@ -124,7 +124,9 @@ export class CacheLogger {
         logger.warn(`cache_relay_gap ${region} changes may have been lost: ${namespaces} namespaces were cleared`),
       ),
       events.on('relayFailed', ({ link, during, error }) =>
-        logger.warn(`cache_relay_failed ${link} ${during}: ${error.message}`),
+        logger.warn(
+          `cache_relay_failed ${link} ${during}: ${error instanceof CacheError ? error.message : error.name}`,
+        ),
       ),
       events.on('relayRestored', ({ link, during }) => logger.log(`cache_relay_restored ${link} ${during}`)),
       events.on('healthChecked', ({ health }) => {
