@@ -213,6 +213,12 @@ export class Partition {
     return this.index.bytes;
   }
 
+  /** Whether a lookup would return an entry as fresh. The entry is not marked as used. */
+  hasFresh(key: string, nowMs: number): boolean {
+    const slot = this.index.slots.get(key);
+    return slot !== undefined && this.store.mayReturn(slot, nowMs);
+  }
+
   find(key: string, nowMs: number): LocalEntry | undefined {
     const slot = this.store.find(this.index, key, nowMs);
     return slot === undefined ? undefined : this.store.entryAt(slot);
@@ -229,7 +235,7 @@ export class Partition {
   }
 
   put(key: string, stored: StoredValue | DeferredJson, options: LocalPutOptions): boolean {
-    const { ttlMs, graceMs = 0, marks, loadMs = 0, lifeMs = ttlMs, createdAtMs } = options;
+    const { ttlMs, graceMs = 0, marks, loadMs = 0, lifeMs = ttlMs, createdAtMs, ahead } = options;
     requireDuration('ttlMs', ttlMs);
     requireDuration('graceMs', graceMs);
     const nowMs = this.clock.nowMs();
@@ -245,6 +251,9 @@ export class Partition {
       tagVersions: marks,
       isPlainKey: this.isPlainKey(key),
     });
+    if (isKept && ahead !== undefined) {
+      this.store.awaitUse(this.index, key, ahead);
+    }
     this.onPut();
     return isKept;
   }

@@ -77,6 +77,12 @@ export function allOf<Item>(items: readonly (Item | Promise<Item>)[]): readonly 
   return items.some((item) => item instanceof Promise) ? Promise.all(items) : (items as readonly Item[]);
 }
 
+/**
+ * What is read with a value. `joined`: other reads follow in the same turn of the event loop, and shall be in the same
+ * command. `ahead`: it is such a read, for which no caller waits.
+ */
+export type ReadCompany = 'alone' | 'joined' | 'ahead';
+
 type Found = readonly (Buffer | null)[];
 
 /** Reads that are sent together, in one `MGET`. */
@@ -111,12 +117,12 @@ export class BatchedReads {
    * @returns `null` when there is none
    * @throws as `RedisConnection.run`
    */
-  get(valueKey: string): Promise<Buffer | null> {
+  get(valueKey: string, company: ReadCompany = 'alone'): Promise<Buffer | null> {
     const { connection } = this;
-    if (!connection.isBusy || connection.isCluster || !this.mayBatch) {
+    if ((!connection.isBusy && company === 'alone') || connection.isCluster || !this.mayBatch) {
       return this.getAlone(valueKey);
     }
-    if (this.unanswered >= MOST_READS) {
+    if (this.unanswered >= (company === 'ahead' ? MOST_READS / 10 : MOST_READS)) {
       return Promise.reject(new TierUnavailableError('GET', 'overloaded'));
     }
     this.unanswered++;

@@ -1,6 +1,6 @@
 import { ENVELOPE_VERSION, type EntryCodec, type EntryHeader, type EnvelopeHead, readHead } from '../codec/index.js';
 import { CorruptEntryError } from '../errors/index.js';
-import { BatchedReads } from './batches.js';
+import { BatchedReads, type ReadCompany } from './batches.js';
 import {
   dropEntries,
   fill,
@@ -69,8 +69,8 @@ export class RedisTier {
   }
 
   /** Reads the bytes of an entry, for {@link entryIn}; `null` when there is none. */
-  read(valueKey: string): Promise<Buffer | null> {
-    return this.reads.get(valueKey);
+  read(valueKey: string, company?: ReadCompany): Promise<Buffer | null> {
+    return this.reads.get(valueKey, company);
   }
 
   /**
