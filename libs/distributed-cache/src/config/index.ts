@@ -59,6 +59,7 @@ export {
   type LocalOptions,
   type Migrate,
   NAMESPACE_OPTIONS,
+  type CompanionOptions,
   type NamespaceOptions,
   type ValidateMode,
   type ValuesMode,

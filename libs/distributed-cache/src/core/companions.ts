@@ -128,6 +128,8 @@ export class Companions {
 /** The followers that are remembered of one key. */
 const FOLLOWERS = 4;
 const FIRST_ROWS = 64;
+/** A key may be in any of so many rows, which follow each other. */
+const WAYS = 4;
 /** A table of this size takes about 11 MB, and the texts of its keys. */
 const MOST_ROWS = 2 ** 18;
 /** With so many misses the counts of a row are halved, so that later ones weigh more. */
@@ -135,8 +137,8 @@ const MAX_MISSES = 32;
 
 /**
  * The followers of keys, in columns: a row has the fingerprint of a key, how often it was missed, its followers, and how
- * often each of them was missed next. The fingerprint is also the place of the row; another key at the same place halves
- * its counts, and takes the place once they are low.
+ * often each of them was missed next. The fingerprint also says which few rows the key may be in; a new key for which all
+ * of them are taken halves the counts of the least missed one, and takes its place once they are low.
  */
 class FollowerTable {
   private prints: Uint32Array = new Uint32Array(FIRST_ROWS);
@@ -154,8 +156,9 @@ class FollowerTable {
     if (this.usedRows * 2 > this.rows && this.rows * 2 <= Math.min(mostRows, MOST_ROWS)) {
       this.grow();
     }
-    const row = this.placeOf(print);
-    if (this.prints[row] !== print) {
+    let row = this.rowOf(print);
+    if (row < 0) {
+      row = this.leastMissed(print);
       if (this.misses[row]! > 1) {
         this.halve(row);
         return;
@@ -173,8 +176,8 @@ class FollowerTable {
 
   /** Counts a follower of a key. A new one takes the place of one that follows in less than half of the cases. */
   addFollower(print: number, follower: string): void {
-    const row = this.placeOf(print);
-    if (this.prints[row] !== print) {
+    const row = this.rowOf(print);
+    if (row < 0) {
       return;
     }
     const misses = this.misses[row]!;
@@ -196,8 +199,8 @@ class FollowerTable {
 
   /** Takes one count of a follower back. */
   takeBack(print: number, follower: string): void {
-    const row = this.placeOf(print);
-    for (let at = row * FOLLOWERS; at < (row + 1) * FOLLOWERS && this.prints[row] === print; at++) {
+    const row = this.rowOf(print);
+    for (let at = row * FOLLOWERS; row >= 0 && at < (row + 1) * FOLLOWERS; at++) {
       if (this.counts[at]! > 0 && this.followers[at] === follower) {
         this.counts[at]!--;
       }
@@ -206,8 +209,8 @@ class FollowerTable {
 
   /** The followers of a key that has just been missed, the most frequent first. */
   followersOf(print: number, { confidence, most }: CompanionSettings): string[] {
-    const row = this.placeOf(print);
-    if (this.prints[row] !== print) {
+    const row = this.rowOf(print);
+    if (row < 0) {
       return [];
     }
     const least = Math.max(MIN_SUPPORT, confidence * (this.misses[row]! - 1));
@@ -218,8 +221,25 @@ class FollowerTable {
       .map((at) => this.followers[at] as string);
   }
 
-  private placeOf(print: number): number {
-    return print & (this.rows - 1);
+  /** The row of a key; -1: it has none. */
+  private rowOf(print: number): number {
+    const first = this.firstRow(print);
+    const way = this.prints.subarray(first, first + WAYS).indexOf(print);
+    return way < 0 ? -1 : first + way;
+  }
+
+  /** The row that a new key may take: a free one has no misses. */
+  private leastMissed(print: number): number {
+    const first = this.firstRow(print);
+    let least = first;
+    for (let row = first; row < first + WAYS; row++) {
+      least = this.misses[row]! < this.misses[least]! ? row : least;
+    }
+    return least;
+  }
+
+  private firstRow(print: number): number {
+    return print & (this.rows - WAYS);
   }
 
   private halve(row: number): void {
@@ -237,8 +257,8 @@ class FollowerTable {
     this.counts = new Uint8Array(rows * FOLLOWERS);
     this.followers = noFollowers(rows);
     for (const [row, print] of prints.entries()) {
-      const place = this.placeOf(print);
       if (print !== 0) {
+        const place = this.leastMissed(print);
         this.prints[place] = print;
         this.misses[place] = misses[row]!;
         for (let index = 0; index < FOLLOWERS; index++) {
@@ -254,11 +274,12 @@ function noFollowers(rows: number): (string | undefined)[] {
   return Array.from({ length: rows * FOLLOWERS }, () => undefined);
 }
 
-/** FNV-1a, 32 bits; never 0. */
+/** FNV-1a, 32 bits, mixed once more so that its last bits differ too; never 0. */
 function fingerprint(key: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < key.length; at++) {
     hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
   }
-  return hash >>> 0 || 1;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return (hash ^ (hash >>> 13)) >>> 0 || 1;
 }

@@ -31,8 +31,8 @@ const SWEEP_AT_LEAST = 1000;
 const SWEEP_PASS_TICKS = 60;
 
 /**
- * L1, the tier in this process's memory. It is limited by estimated bytes, and the least recently used entries are
- * evicted first. Each entry has its own TTL. Expired entries are removed in the background, a slice per second, so no
+ * L1, the tier in this process's memory. It is limited by estimated bytes. Entries that are read once are evicted first,
+ * so a scan of many keys does not displace those in use (S3-FIFO). Each entry has its own TTL. Expired entries are removed in the background, a slice per second, so no
  * timer is held per entry and no TTL is too long for a timer. Values are protected from their readers as `values` says.
  * The class can be used alone.
  */
