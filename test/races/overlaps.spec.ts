@@ -2,7 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
 import { heldLoad } from '../support/gate.js';
 import { ownRedis, proxyTo } from '../support/redis-for-test.js';
-import { receivedAll, holdsCopy, podAt, podWith, podWithSplitLinks, untilDown, waitsFor, warm } from './pods.js';
+import {
+  receivedAll,
+  holdsCopy,
+  type Pod,
+  podAt,
+  podWith,
+  podWithSplitLinks,
+  untilDown,
+  waitsFor,
+  warm,
+} from './pods.js';
 
 describe('overlapping operations in one process', () => {
   const LARGE = 'x'.repeat(3_000_000); // its decompression takes longer than a small set
@@ -54,6 +64,44 @@ describe('overlapping operations in one process', () => {
     for (const { cache } of [podB, podA]) {
       await vi.waitFor(async () => expect(await cache.get('key')).toBe(value));
     }
+  });
+
+  it.each<[string, (pod: Pod) => Promise<unknown>]>([
+    ['deleted', ({ cache }) => cache.delete('b')],
+    ['invalidated by its tag', ({ cache }) => cache.invalidateTags('letters')],
+    ['cleared with its namespace', ({ cache }) => cache.clear()],
+    ['replaced', ({ cache }) => cache.set('b', 'new')],
+  ])('keep no companion of a read that is %s elsewhere meanwhile', async (_what, change) => {
+    const server = await ownRedis();
+    const proxy = await proxyTo(server);
+    const podA = await podWithSplitLinks(server, proxy, { namespaces: { users: { companions: true } } });
+    const podB = await podAt(server.port);
+    const session = async (): Promise<void> => {
+      for (const key of ['a', 'b', 'c']) {
+        expect(await podA.cache.get(key)).toBe(key);
+      }
+    };
+    const renew = async (): Promise<void> => {
+      await podB.cache.setMany(new Map(['a', 'b', 'c', 'marker'].map((key) => [key, key])), { tags: ['letters'] });
+      await vi.waitFor(() => expect(['a', 'b', 'c'].some((key) => holdsCopy(podA, key))).toBe(false));
+    };
+    await renew();
+    await session();
+    await renew();
+    await session();
+    await renew();
+    await warm(podA, 'marker');
+    const { companionPrefetches: before } = podA.cache.getMetrics();
+    proxy.stall('down');
+    const reading = podA.cache.get('a');
+    await vi.waitFor(async () => expect(await server.command('INFO', 'commandstats')).toContain('cmdstat_mget'));
+    await change(podB);
+    await podB.cache.delete('marker');
+    await vi.waitFor(() => expect(holdsCopy(podA, 'marker')).toBe(false));
+    proxy.resume();
+    await reading;
+    expect(podA.cache.getMetrics().companionPrefetches).toBe(before + 2);
+    expect(await podA.cache.get('b')).toBe(await podB.cache.get('b'));
   });
 
   it('drop a set that a change elsewhere has superseded, also while a caller waits for the key', async () => {

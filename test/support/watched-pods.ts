@@ -1,6 +1,10 @@
 import { Redis } from 'ioredis';
 import { expect, onTestFinished, vi } from 'vitest';
-import type { AsyncCache, DistributedCache } from '../../libs/distributed-cache/src/core/index.js';
+import type {
+  AsyncCache,
+  DistributedCache,
+  DistributedCacheOptions,
+} from '../../libs/distributed-cache/src/core/index.js';
 import { cacheForTest } from './cache-for-test.js';
 import { RedisServer } from './redis-server.js';
 
@@ -21,7 +25,7 @@ export interface WatchedPods {
 export const TAKING = ['set lease', 'get'];
 
 /** Two processes on a Redis of their own, and the commands that arrive there. */
-export async function watchedPods(): Promise<WatchedPods> {
+export async function watchedPods(options: DistributedCacheOptions = {}): Promise<WatchedPods> {
   const server = await RedisServer.start();
   const watched = new Redis({ port: server.port });
   await watched.ping(); // a monitor that is being opened would take the greeting of the connection for its own reply
@@ -34,7 +38,7 @@ export async function watchedPods(): Promise<WatchedPods> {
   });
   const seen: string[][] = [];
   monitor.on('monitor', (_time: string, command: string[], source: string) => source === 'lua' || seen.push(command));
-  const [all, others] = [1, 2].map(() => cacheForTest({ redis: { url: server.url } })) as [
+  const [all, others] = [1, 2].map(() => cacheForTest({ redis: { url: server.url }, ...options })) as [
     DistributedCache,
     DistributedCache,
   ];

@@ -47,11 +47,6 @@ export function concurrentLoop(contestant: Contestant): ConcurrentLoop {
   return compile(contestant, `(keys) => Promise.all(keys.map((key) => ${contestant.call}))`);
 }
 
-/** Runs a synchronous call once for each key. */
-export function replayLoop(contestant: Contestant): (keys: readonly unknown[]) => unknown {
-  return compile(contestant, `(keys) => { for (const key of keys) { ${contestant.call}; } }`);
-}
-
 type Make = (...scope: unknown[]) => (...args: unknown[]) => Promise<unknown>;
 
 /** By contestant and kind of loop: a contestant that is opened again keeps its compiled code. */

@@ -2,7 +2,6 @@ import { compression, smallCompression } from './compression.js';
 import { firstCalls } from './first-calls.js';
 import { growth } from './growth.js';
 import { heap } from './heap.js';
-import { hitRatio } from './hit-ratio.js';
 import { http } from './http.js';
 import { allocation, cachedMethod, localHit } from './local-hit.js';
 import { outage } from './outage.js';
@@ -30,5 +29,4 @@ export const SCENARIOS: readonly Scenario[] = [
   propagation,
   growth,
   http,
-  hitRatio,
 ];

@@ -18,6 +18,7 @@ import { WARM_LOAD_OPTIONS, WARM_UP_OPTIONS } from './warm-schema.js';
 import { BOOLEAN, isRecord, type Resolved, type Given, NAME } from './rules.js';
 import {
   CACHE_OPTIONS,
+  COMPANION_OPTIONS,
   type DistributedCacheOptions,
   FALLBACK_OPTIONS,
   LOCAL_OPTIONS,
@@ -273,6 +274,7 @@ export interface ResolvedNamespace extends Omit<Resolved<typeof NAMESPACE_OPTION
   readonly values: ValuesMode;
   readonly legacy: boolean;
   readonly compression: false | ResolvedCompression;
+  readonly companions: false | Resolved<typeof COMPANION_OPTIONS>;
   /** The keys for reading encrypted values. */
   readonly encryptionKeys: EncryptionKeys | undefined;
   /** Whether values are written encrypted, and unencrypted ones are rejected. */
@@ -282,6 +284,7 @@ export interface ResolvedNamespace extends Omit<Resolved<typeof NAMESPACE_OPTION
 /** The options of a namespace in code; an absent one comes from the whole cache. */
 type NamespaceSettings = Given<typeof NAMESPACE_OPTIONS> & {
   readonly compression?: false | CompressionSettings | undefined;
+  readonly companions?: false | Given<typeof COMPANION_OPTIONS> | undefined;
   readonly encryption?: false | EncryptionKeys | undefined;
 };
 
@@ -325,10 +328,14 @@ function readNamespace(name: string, given: unknown, path: string, problems: Pro
   const reader = new OptionReader(isRecord(given) ? given : {}, `${path}.${name}.`, NAMESPACE_OPTIONS, problems);
   const settings = reader.readAll();
   const compression = reader.levelOrFalse('compression', COMPRESSION_OPTIONS);
+  const companions = reader.value('companions') === true ? {} : reader.levelOrFalse('companions', COMPANION_OPTIONS);
   const encryption = reader.levelOrFalse('encryption', ENCRYPTION_OPTIONS);
   return {
     ...settings,
     ...(reader.has('compression') && { compression: compression && readCompression(compression) }),
+    ...(reader.has('companions') && {
+      companions: companions instanceof OptionReader ? companions.readAll() : companions,
+    }),
     ...(reader.has('encryption') && { encryption: encryption && readEncryption(encryption) }),
   };
 }
@@ -393,6 +400,7 @@ function completeNamespace(name: string, own: NamespaceSettings, defaults: Names
     emptyTtlMs: given.emptyTtlMs ?? Math.min(resolved.emptyTtlMs, ttlMs),
     values: given.values ?? defaults.values,
     compression: completeCompression(given.compression, defaults),
+    companions: given.companions ? Object.freeze(withDefaults(COMPANION_OPTIONS, given.companions)) : false,
     legacy: given.legacy ?? !encrypts,
     // When encryption has been switched off, the values that it left stay readable.
     encryptionKeys: encryption === false ? defaults.encryptionKeys : encryption,

@@ -2,7 +2,14 @@ import { CLASS_OPTIONS, CODEC_OPTIONS, COMPRESSION_OPTIONS, ENCRYPTION_OPTIONS }
 import { CLIENT_OPTIONS, CLUSTER_OPTIONS, HOME_OPTIONS, REDIS_OPTIONS, STORE_OPTIONS } from './redis-schema.js';
 import { type Defaults, type OptionRow, type OptionTable } from './rules.js';
 import { WARM_LOAD_OPTIONS, WARM_UP_OPTIONS } from './warm-schema.js';
-import { CACHE_OPTIONS, FALLBACK_OPTIONS, LOCAL_OPTIONS, NAMESPACE_OPTIONS, TTL_OPTIONS } from './schema.js';
+import {
+  CACHE_OPTIONS,
+  COMPANION_OPTIONS,
+  FALLBACK_OPTIONS,
+  LOCAL_OPTIONS,
+  NAMESPACE_OPTIONS,
+  TTL_OPTIONS,
+} from './schema.js';
 
 /*
  * What is derived from the tables of schema.ts: the defaults, the environment variables and the descriptions for the
@@ -27,6 +34,7 @@ const LEVELS = [
   { path: 'warmUp.', table: WARM_UP_OPTIONS },
   { path: 'warmUp.load.', table: WARM_LOAD_OPTIONS },
   { path: 'namespaces.<name>.', table: NAMESPACE_OPTIONS },
+  { path: 'namespaces.<name>.companions.', table: COMPANION_OPTIONS },
 ] as const;
 
 type Tables = (typeof LEVELS)[number]['table'];

@@ -61,6 +61,7 @@ export {
   type LocalOptions,
   type Migrate,
   NAMESPACE_OPTIONS,
+  type CompanionOptions,
   type NamespaceOptions,
   type ValidateMode,
   type ValuesMode,

@@ -127,6 +127,27 @@ type FallbackOptions = {
   -readonly [Name in keyof typeof FALLBACK_OPTIONS]?: OptionOf<(typeof FALLBACK_OPTIONS)[Name]>;
 };
 
+export const COMPANION_OPTIONS = {
+  /**
+   * The share of the misses of a key that another key must have followed to be read with it, from 0.1 to 1. Default 0.5.
+   */
+  confidence: {
+    rule: numberBetween(0.1, 1),
+    default: 0.5,
+    meaning: 'the share of the misses of a key that another one must have followed to be read with it',
+  },
+  /** How many companions are read with one miss at most, from 1 to 4. Default 4. */
+  most: { rule: integerBetween(1, 4), default: 4, meaning: 'how many companions are read with one miss at most' },
+} as const satisfies OptionTable;
+
+/**
+ * When a key is read together with another one.
+ * @interface
+ */
+export type CompanionOptions = {
+  -readonly [Name in keyof typeof COMPANION_OPTIONS]?: OptionOf<(typeof COMPANION_OPTIONS)[Name]>;
+};
+
 /** The options of one namespace. Where a row has no default, the option comes from the whole cache, or there is none. */
 export const NAMESPACE_OPTIONS = {
   /** How long an entry is fresh. Default: the cache's `ttl`. */
@@ -197,6 +218,16 @@ export const NAMESPACE_OPTIONS = {
     ...typed<false | CompressionOptions>('false | object'),
     defaultText: "the cache's",
     meaning: 'as `compression`',
+  },
+  /**
+   * Whether L1 learns which keys are missed one after the other, and reads those that will be missed next in the same
+   * command as the key that a call asks for. It stops by itself while less than half of them are used. No loader runs
+   * for them, and while Redis can't be used none is read. Default false.
+   */
+  companions: {
+    ...typed<boolean | CompanionOptions>('boolean | object'),
+    defaultText: 'false',
+    meaning: 'whether a miss of L1 also reads the keys that have followed it before, in the same command',
   },
   /** The format of the values in Redis. Default `envelope`. */
   format: {

@@ -1,5 +1,6 @@
 import type { TracedOperation } from '../events/index.js';
 import type { ValuesMode } from '../config/index.js';
+import type { ReadAhead } from '../local/index.js';
 import type { LoaderTimeoutError } from '../errors/index.js';
 import type { WaitedLoad } from './loader-run.js';
 import type { FoundEntry, LoadOutcome } from './outcomes.js';
@@ -29,6 +30,8 @@ export class Flight implements WaitedLoad {
   label = '';
   /** Its loader run as it is traced; absent: it is not. */
   traced: TracedOperation | undefined;
+  /** Of a read that no caller has asked for. */
+  ahead: ReadAhead | undefined;
   private outcome: Promise<LoadOutcome> | undefined;
   private settling: { resolve(outcome: LoadOutcome): void; reject(error: unknown): void } | undefined;
   private joinedOutcome: Promise<LoadOutcome> | undefined;
@@ -353,6 +356,7 @@ export class GroupRead {
 class KeyOfGroup {
   readonly check = undefined;
   readonly values = undefined;
+  readonly ahead = undefined;
 
   constructor(
     private readonly group: GroupRead,

@@ -30,6 +30,7 @@ export {
   type LocalOptions,
   MAX_DURATION_MS,
   type Migrate,
+  type CompanionOptions,
   type NamespaceOptions,
   OPTION_LEVELS,
   type OptionDescription,

@@ -196,6 +196,8 @@ export class LoadCoordinator {
         if (read.found !== undefined && read.found.ttlMs > minTtlMs) {
           return outcomeOf(read.found);
         }
+      } else if (minTtlMs === 0) {
+        this.reader.learn(encodedKey);
       }
       const spentMs = deadlineClock.nowMs() - startedAtMs;
       const budget = new WaitBudget(deadlineClock, this.runtime.config.deadlineMs, spentMs);

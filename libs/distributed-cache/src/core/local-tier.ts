@@ -19,6 +19,7 @@ import {
 } from '../local/index.js';
 import { type ClassRegistry, inspectValue, isObject, prepareTree, toRefusedError } from '../values/index.js';
 import { type EntryLife, XFETCH_HORIZON } from './entry-options.js';
+import type { Companions } from './companions.js';
 import type { CacheRuntime } from './runtime.js';
 
 /**
@@ -51,6 +52,8 @@ export class LocalTier {
     private readonly runtime: CacheRuntime,
     namespace: string,
     onEvicted?: OnEvicted,
+    /** Absent unless the option `companions` is set. */
+    readonly companions?: Companions,
   ) {
     this.part = runtime.local?.partition(isPlainKey, XFETCH_HORIZON, onEvicted);
     this.valuePrefix = `${runtime.config.keyPrefix}:${namespace}:`;
@@ -80,6 +83,11 @@ export class LocalTier {
   isFullyTracked(): boolean {
     const { redis } = this.runtime;
     return redis === undefined || (redis.connection.allNodesUp && redis.changes.isFullyTracked);
+  }
+
+  /** Whether a value that is read for this key would be kept, and is not there. */
+  wants(key: string): boolean {
+    return this.part !== undefined && this.isTrusted(key) && !this.part.hasFresh(key, this.runtime.clock.nowMs());
   }
 
   /** The entry as it is, trusted or not, without marking it as used. */

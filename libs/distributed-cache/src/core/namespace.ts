@@ -12,6 +12,7 @@ import { keyLayout } from '../keys/index.js';
 import { REAL_TIME, WaitBudget } from '../redis/index.js';
 import type { CacheRuntime } from './runtime.js';
 import { SharedDictionaries } from './dictionaries.js';
+import { Companions } from './companions.js';
 import { Flights } from './flights.js';
 import type { LoadParts } from './grouped-loads.js';
 import { LoadCoordinator } from './load.js';
@@ -55,7 +56,15 @@ export function createNamespace(
   const codec = new EntryCodec({ ...policy, maxValueBytes, classes: runtime.classes, dictionaries });
   const recorder = new Recorder(namespace, counters, events);
   const flights = new Flights();
-  const local = new LocalTier(runtime, namespace, (reason) => recorder.evicted(reason));
+  const companions =
+    policy.companions === false
+      ? undefined
+      : new Companions(
+          policy.companions,
+          () => local.entryCount,
+          (what) => recorder.companion(what),
+        );
+  const local: LocalTier = new LocalTier(runtime, namespace, (reason) => recorder.evicted(reason), companions);
   const tags = new TagRegistry(
     redis,
     layout,

@@ -1,6 +1,7 @@
 import { asDecoded } from '../codec/index.js';
 import { allOf } from '../redis/index.js';
 import type { FilledKeys } from '../warm/warm-up.js';
+import type { Companion } from './companions.js';
 import type { Flight } from './flight.js';
 import type { Flights } from './flights.js';
 import { type FoundEntry, type ReadResult, UNREACHABLE, type RemoteLookup } from './outcomes.js';
@@ -9,7 +10,7 @@ import type { Checked, ValueChecks } from './value-check.js';
 import type { RemoteTier } from './remote-tier.js';
 
 /** Work whose result L1 keeps unless its key has changed meanwhile. */
-type Watched = Pick<Flight, 'isTainted' | 'check' | 'values'>;
+type Watched = Pick<Flight, 'isTainted' | 'check' | 'values' | 'ahead'>;
 
 type FoundLookup = Extract<RemoteLookup, { state: 'found' }>;
 
@@ -44,12 +45,42 @@ export class EntryReader {
     const { remote } = this;
     return remote === undefined
       ? Promise.resolve(this.readLocal(key))
-      : this.flights.read(key, (flight) => this.readShared(key, remote, flight));
+      : this.flights.read(key, (flight) => this.keepShared(key, this.ask(key, remote), flight));
   }
 
   /** Reads Redis, for {@link checkAndKeep}; `undefined` when no Redis is configured. Never rejects. */
   find(key: string): Promise<RemoteLookup> | undefined {
-    return this.remote?.reads.find(key);
+    return this.remote && this.ask(key, this.remote);
+  }
+
+  /** Reads Redis after a miss of L1, and in the same command the companions of the key. */
+  private ask(key: string, remote: RemoteTier): Promise<RemoteLookup> {
+    const { companions } = this.local;
+    if (companions === undefined || !this.local.isTrusted(key)) {
+      return remote.reads.find(key);
+    }
+    const { slots } = this.flights;
+    const others = companions.after(key, (other) => !slots.has(other) && this.local.wants(other));
+    const finding = remote.reads.find(key, others.length === 0 ? 'alone' : 'joined');
+    others.forEach((other) => void this.readAhead(other, remote));
+    return finding;
+  }
+
+  /** Reads a key that no caller has asked for, for L1. Its faults are not reported. Never rejects. */
+  private async readAhead(companion: Companion, remote: RemoteTier): Promise<void> {
+    const { key } = companion;
+    const { stamps } = await this.flights.read(key, (flight) => {
+      flight.ahead = companion;
+      return this.keepShared(key, remote.reads.find(key, 'ahead'), flight);
+    });
+    if (!companion.isKept && stamps !== undefined) {
+      companion.onJudged(false);
+    }
+  }
+
+  /** Learns from a miss of L1 whose key is not read. */
+  learn(key: string): void {
+    this.local.companions?.learn(key);
   }
 
   /** The entry of a key, fresh or stale: from L1 if it is fresh there, else from Redis. */
@@ -159,15 +190,17 @@ export class EntryReader {
     if (ttlMs > 0 && !flight.isTainted) {
       const { graceMs } = this;
       // remedy: copy-keeps-rest-of-ttl
-      this.local.keep(key, forLocal, { ttlMs, graceMs, marks: tagVersions, loadMs, lifeMs: fullTtlMs, createdAtMs });
+      const { ahead } = flight;
+      const facts = { ttlMs, graceMs, marks: tagVersions, loadMs, lifeMs: fullTtlMs, createdAtMs, ahead };
+      this.local.keep(key, forLocal, facts);
     }
     const storedBytes = entry.bytes;
     return { found: { tier: 'redis', stored, ttlMs, ageMs, loadMs, fullTtlMs, storedBytes }, stamps };
   }
 
-  private async readShared(key: string, remote: RemoteTier, flight: Flight): Promise<ReadResult> {
+  private async keepShared(key: string, finding: Promise<RemoteLookup>, flight: Flight): Promise<ReadResult> {
     try {
-      const checking = this.checkAndKeep(key, await remote.reads.find(key), flight);
+      const checking = this.checkAndKeep(key, await finding, flight);
       return checking instanceof Promise ? await checking : checking;
     } finally {
       this.flights.end(key, flight);

@@ -79,6 +79,11 @@ export class Recorder {
     this.counters[EVICTIONS[reason]]++;
   }
 
+  /** Counts a key that was read with the miss of another one, or what became of its value. */
+  companion(what: keyof typeof COMPANIONS): void {
+    this.counters[COMPANIONS[what]]++;
+  }
+
   /** Counts the bytes of a value that is sent to Redis. */
   sent({ bytes, rawBytes }: EncodedPayload): void {
     this.counters.storedBytes += typeof bytes === 'string' ? rawBytes : bytes.length;
@@ -211,6 +216,12 @@ const EVICTIONS = {
   invalidated: 'evictionsInvalidated',
   epoch: 'evictionsEpoch',
 } as const satisfies Record<EvictionReason, keyof Counters>;
+
+const COMPANIONS = {
+  read: 'companionPrefetches',
+  used: 'companionPrefetchesUsed',
+  wasted: 'companionPrefetchesWasted',
+} as const satisfies Record<string, keyof Counters>;
 
 const CHECKS = {
   equal: 'consistencyEqual',

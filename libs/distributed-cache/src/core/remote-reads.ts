@@ -3,7 +3,15 @@ import { type Stamp, stampNamed } from '../codec/index.js';
 import { CorruptEntryError, TierUnavailableError } from '../errors/index.js';
 import { CLEAR, type KeyLayout } from '../keys/index.js';
 import type { TagVersion } from '../local/index.js';
-import { allOf, byPieces, HOLD_OFF, type PieceLimits, type RedisEntry, type RedisTier } from '../redis/index.js';
+import {
+  allOf,
+  byPieces,
+  HOLD_OFF,
+  type PieceLimits,
+  type ReadCompany,
+  type RedisEntry,
+  type RedisTier,
+} from '../redis/index.js';
 import { Lease } from './lease.js';
 import { type LeaseAttempt, type RemoteFaults, type RemoteLookup, UNREACHABLE } from './outcomes.js';
 import type { RedisRuntime } from './runtime.js';
@@ -42,8 +50,11 @@ export class RemoteReads {
     private readonly faults: RemoteFaults,
   ) {}
 
-  /** Looks up one key. Every hit in Redis takes this path, so it waits for nothing that is there already. */
-  async find(key: string): Promise<RemoteLookup> {
+  /**
+   * Looks up one key. Every hit in Redis takes this path, so it waits for nothing that is there already.
+   * @param company `ahead`: no caller waits for the key, so its faults are not reported
+   */
+  async find(key: string, company: ReadCompany = 'alone'): Promise<RemoteLookup> {
     const valueKey = this.layout.valueKey(key);
     const { held } = this.stamp;
     const { deadlineClock } = this.redis.connection;
@@ -53,7 +64,7 @@ export class RemoteReads {
       if (held === undefined) {
         return await deadlineClock.withinRest('GET', askedAtMs, this.findUnderNewStamp(key, valueKey, wasJournalled));
       }
-      const bytes = await this.tier.read(valueKey);
+      const bytes = await this.tier.read(valueKey, company);
       const decoding = bytes === null ? undefined : this.tier.entryIn(valueKey, bytes, askedAtMs);
       const checking = this.validity.lookupOf(
         key,
@@ -63,7 +74,8 @@ export class RemoteReads {
       );
       return checking instanceof Promise ? await deadlineClock.withinRest('GET', askedAtMs, checking) : checking;
     } catch (error) {
-      return error instanceof CorruptEntryError ? this.corrupt(error) : this.unreachable(error);
+      const isReported = company !== 'ahead';
+      return error instanceof CorruptEntryError ? this.corrupt(error, isReported) : this.unreachable(error, isReported);
     }
   }
 
@@ -251,8 +263,8 @@ export class RemoteReads {
   }
 
   /** The result for a corrupt entry: a miss with the current stamps, so that a load in its place can be stored. */
-  private corrupt(error: CorruptEntryError): RemoteLookup {
-    this.faults.report('get', error);
+  private corrupt(error: CorruptEntryError, isReported: boolean): RemoteLookup {
+    this.unreadable(error, isReported);
     const { held } = this.stamp;
     return held === undefined ? UNREACHABLE : { state: 'miss', stamps: this.validity.stampsUnder(held) };
   }
@@ -267,8 +279,10 @@ export class RemoteReads {
     }
   }
 
-  private unreachable(error: unknown): RemoteLookup {
-    this.faults.report('get', error);
+  private unreachable(error: unknown, isReported = true): RemoteLookup {
+    if (isReported) {
+      this.faults.report('get', error);
+    }
     return UNREACHABLE;
   }
 }

@@ -146,6 +146,21 @@ export const COUNTERS = {
     'Bytes of values sent to Redis, before compression',
     'bytes of the same values before compression',
   ),
+  companionPrefetches: counter(
+    'companion_prefetches',
+    'Keys read from Redis with the miss of another key',
+    'keys that were read from Redis together with the miss of another key (`companions`); no lookups',
+  ),
+  companionPrefetchesUsed: counter(
+    'companion_prefetches_used',
+    'Keys read with the miss of another key that L1 then answered',
+    'the part of `companion_prefetches` that a lookup has found in L1; counted when the entry leaves L1, or a thousand more have been read',
+  ),
+  companionPrefetchesWasted: counter(
+    'companion_prefetches_wasted',
+    'Keys read with the miss of another key for nothing',
+    'the part of `companion_prefetches` that Redis did not have, or that no lookup has found by then',
+  ),
   staleServed: counter(
     'stale_served',
     'Hits past their TTL, part of the hits',

@@ -1,14 +1,17 @@
 import { copyKept, layoutOf, textBytes } from '../values/index.js';
 import {
+  AwaitedUses,
   DeferredJson,
   isCopied,
   type LocalEntry,
+  type ReadAhead,
   type StoredValue,
   type TagVersion,
   type ValueForm,
   type ValuesMode,
 } from './stored-value.js';
-import { SlotTable, type TopEntry, type TopOrder } from './slot-table.js';
+import { EvictionQueues } from './eviction-queues.js';
+import type { TopEntry, TopOrder } from './slot-table.js';
 
 /** The index of one partition: its keys, and the slots of their entries. One operation invalidates all entries of a partition. */
 export interface PartitionIndex {
@@ -20,6 +23,7 @@ export interface PartitionIndex {
   /** The estimated heap of its entries, in bytes. */
   bytes: number;
   readonly onEvicted: OnEvicted;
+  readonly ahead: AwaitedUses;
 }
 
 /**
@@ -63,7 +67,7 @@ export interface EntryFacts {
 const MAX_BYTES = 2 ** 32 - 1;
 /** Every comparison with NaN is false, so an entry with this time always takes the slow path. */
 const NEVER = Number.NaN;
-/** Slot 0, the sentinel of the LRU list: no entry has it, and it is never fresh. */
+/** A slot that no entry has, and that is never fresh. */
 const NO_SLOT = 0;
 const PLAIN_KEY = 1;
 const DEFERRED = 2;
@@ -71,7 +75,7 @@ const IS_TREE = 4;
 const FORM_FLAGS = { plain: 0, own: 8, frozen: 16, shared: 32 } as const satisfies Record<ValueForm, number>;
 const FORMS: readonly ValueForm[] = ['own', 'frozen', 'shared'];
 /** The memory that an entry takes in the columns and in the map of slots, including their free capacity. */
-const ENTRY_OVERHEAD_BYTES = 136;
+const ENTRY_OVERHEAD_BYTES = 146;
 
 /** How a caller reads values: its mode, and the flags of the forms that it gets a copy of. */
 export interface Reading {
@@ -107,24 +111,22 @@ let lastSequence = 0;
 
 /**
  * The entries of all partitions. A typed array has a number for each slot, so columns are read with `!`. The store is
- * limited by estimated bytes and, optionally, by entries; the least recently used entry is evicted first (LRU).
+ * limited by estimated bytes and, optionally, by entries; {@link EvictionQueues} decides which entry leaves first.
  */
-export class EntryStore extends SlotTable {
-  usedBytes = 0;
-  count = 0;
+export class EntryStore extends EvictionQueues {
   private readonly partitions: PartitionIndex[] = [];
-
-  constructor(
-    readonly maxBytes: number,
-    readonly maxEntries: number,
-  ) {
-    super();
-  }
 
   /** Adds a partition with keys of its own. It exists as long as the store. */
   addPartition(onEvicted: OnEvicted = () => {}): PartitionIndex {
     const { length: id } = this.partitions;
-    const partition = { id, slots: new Map<string, number>(), outdatedUpTo: 0, bytes: 0, onEvicted };
+    const partition = {
+      id,
+      slots: new Map<string, number>(),
+      outdatedUpTo: 0,
+      bytes: 0,
+      onEvicted,
+      ahead: new AwaitedUses(),
+    };
     this.partitions.push(partition);
     return partition;
   }
@@ -135,13 +137,12 @@ export class EntryStore extends SlotTable {
   }
 
   /**
-   * Returns the slot of an entry that may be returned without further checks, and marks it as recently used; -1
-   * otherwise. Such an entry is fresh, not due for a refresh, of the current epoch, without tags, and not kept as text;
+   * Returns the slot of an entry that may be returned without further checks; -1 otherwise. Such an entry is fresh, not due for a refresh, of the current epoch, without tags, and not kept as text;
    * the caller's key equals its encoding. This is the hit path: nothing is allocated.
    */
   hit(partition: PartitionIndex, key: string, nowMs: number): number {
     const slot = partition.slots.get(key);
-    return slot === undefined || (this.flags[slot]! & PLAIN_KEY) === 0 ? -1 : this.useReady(slot, partition, nowMs);
+    return slot === undefined || (this.flags[slot]! & PLAIN_KEY) === 0 ? -1 : this.ready(slot, partition, nowMs);
   }
 
   /**
@@ -151,7 +152,7 @@ export class EntryStore extends SlotTable {
   hitAgain(partition: PartitionIndex, key: KeyWithSlot, nowMs: number): number {
     const { slot } = key;
     const isThere = this.sequences[slot] === key.sequence && this.partitionIds[slot] === partition.id;
-    return this.useReady(isThere ? slot : this.locate(partition, key), partition, nowMs);
+    return this.ready(isThere ? slot : this.locate(partition, key), partition, nowMs);
   }
 
   private locate(partition: PartitionIndex, key: KeyWithSlot): number {
@@ -189,7 +190,7 @@ export class EntryStore extends SlotTable {
   }
 
   /**
-   * Finds the slot of a key, and marks its entry as recently used. The entry may be stale. An outdated entry is removed
+   * Finds the slot of a key, and counts a use of its entry. The entry may be stale. An outdated entry is removed
    * ({@link isOutdated}). An entry with a tag in doubt stays, and is not returned.
    * @returns the slot, or `undefined`
    */
@@ -201,8 +202,7 @@ export class EntryStore extends SlotTable {
     if (this.removeIfOutdated(slot, nowMs) || this.isInDoubt(slot)) {
       return undefined;
     }
-    this.use(slot);
-    this.uses[slot]!++;
+    this.countUse(slot);
     return slot;
   }
 
@@ -270,6 +270,7 @@ export class EntryStore extends SlotTable {
     if (bytes > this.maxBytes || bytes > MAX_BYTES) {
       return false;
     }
+    this.evict(bytes);
     const slot = this.allocate();
     partition.slots.set(key, slot);
     this.keys[slot] = key;
@@ -281,11 +282,10 @@ export class EntryStore extends SlotTable {
     this.bytes[slot] = bytes;
     this.sequences[slot] = ++lastSequence;
     this.write(slot, stored, facts);
-    this.append(slot);
+    this.enqueue(slot, before);
     this.usedBytes += bytes;
     partition.bytes += bytes;
     this.count++;
-    this.evict();
     return true;
   }
 
@@ -295,8 +295,9 @@ export class EntryStore extends SlotTable {
       return;
     }
     const partition = this.partitionOf(slot);
+    partition.ahead.end(slot, this.uses[slot]!);
     partition.slots.delete(key);
-    this.unlink(slot);
+    this.dequeue(slot);
     this.usedBytes -= this.bytes[slot]!;
     partition.bytes -= this.bytes[slot]!;
     this.count--;
@@ -308,6 +309,15 @@ export class EntryStore extends SlotTable {
     this.release(slot);
     if (this.count === 0) {
       this.shrink();
+    }
+  }
+
+  /** Reports of an entry that was just stored whether it is used, see {@link AwaitedUses}. */
+  awaitUse({ slots, ahead }: PartitionIndex, key: string, entry: ReadAhead): void {
+    const slot = slots.get(key)!;
+    const overdue = ahead.add(slot, this.uses[slot]!, entry);
+    if (overdue !== undefined) {
+      ahead.end(overdue, this.uses[overdue]!);
     }
   }
 
@@ -349,15 +359,13 @@ export class EntryStore extends SlotTable {
     this.flags[slot] = (this.flags[slot]! & PLAIN_KEY) | flagsOf(stored);
     this.readyUntilMs[slot] = deferred.readyUntilMs;
     this.values[slot] = stored.value;
-    this.bytes[slot]! += growth;
+    this.grow(slot, growth);
     this.usedBytes += growth;
     this.partitionOf(slot).bytes += growth;
   }
 
-  private evict(): void {
-    while (this.usedBytes > this.maxBytes || this.count > this.maxEntries) {
-      this.removeFor('capacity', this.leastRecentlyUsed);
-    }
+  protected override evictSlot(slot: number): void {
+    this.removeFor('capacity', slot);
   }
 
   private write(slot: number, stored: StoredValue | DeferredJson, facts: EntryFacts): void {
@@ -395,16 +403,9 @@ export class EntryStore extends SlotTable {
     return this.partitions[this.partitionIds[slot]!]!;
   }
 
-  /**
-   * Marks a slot as recently used and returns it, if its value needs no further check; -1 otherwise. For a key without
-   * an entry this is slot 0, which is never fresh.
-   */
-  private useReady(slot: number, { outdatedUpTo }: PartitionIndex, nowMs: number): number {
-    if (!(nowMs < this.readyUntilMs[slot]!) || this.sequences[slot]! <= outdatedUpTo) {
-      return -1;
-    }
-    this.use(slot);
-    return slot;
+  /** The slot, if its value needs no further check; -1 otherwise. For a key without an entry it is `NO_SLOT`. */
+  private ready(slot: number, { outdatedUpTo }: PartitionIndex, nowMs: number): number {
+    return nowMs < this.readyUntilMs[slot]! && this.sequences[slot]! > outdatedUpTo ? slot : -1;
   }
 }
 

@@ -11,6 +11,7 @@ export {
   type LocalPutOptions,
   type TagScope,
   type LocalSetOptions,
+  type ReadAhead,
   readStored,
   type StoredValue,
   storeValue,

@@ -32,8 +32,8 @@ const SWEEP_AT_LEAST = 1000;
 const SWEEP_PASS_TICKS = 60;
 
 /**
- * L1, the tier in this process's memory. It is limited by estimated bytes, and the least recently used entries are
- * evicted first. Each entry has its own TTL. Expired entries are removed in the background, a slice per second, so no
+ * L1, the tier in this process's memory. It is limited by estimated bytes. Entries that are read once are evicted first,
+ * so a scan of many keys does not displace those in use (S3-FIFO). Each entry has its own TTL. Expired entries are removed in the background, a slice per second, so no
  * timer is held per entry and no TTL is too long for a timer. Values are protected from their readers as `values` says.
  * The class can be used alone.
  */
@@ -214,6 +214,12 @@ export class Partition {
     return this.index.bytes;
   }
 
+  /** Whether a lookup would return an entry as fresh. The entry is not marked as used. */
+  hasFresh(key: string, nowMs: number): boolean {
+    const slot = this.index.slots.get(key);
+    return slot !== undefined && this.store.mayReturn(slot, nowMs);
+  }
+
   find(key: string, nowMs: number): LocalEntry | undefined {
     const slot = this.store.find(this.index, key, nowMs);
     return slot === undefined ? undefined : this.store.entryAt(slot);
@@ -243,7 +249,7 @@ export class Partition {
   }
 
   put(key: string, stored: StoredValue | DeferredJson, options: LocalPutOptions): boolean {
-    const { ttlMs, graceMs = 0, marks, loadMs = 0, lifeMs = ttlMs, createdAtMs } = options;
+    const { ttlMs, graceMs = 0, marks, loadMs = 0, lifeMs = ttlMs, createdAtMs, ahead } = options;
     requireDuration('ttlMs', ttlMs);
     requireDuration('graceMs', graceMs);
     const nowMs = this.clock.nowMs();
@@ -259,6 +265,9 @@ export class Partition {
       tagVersions: marks,
       isPlainKey: this.isPlainKey(key),
     });
+    if (isKept && ahead !== undefined) {
+      this.store.awaitUse(this.index, key, ahead);
+    }
     this.onPut();
     return isKept;
   }

@@ -10,10 +10,14 @@ const GROWTH = 1.25;
 /** V8 makes a dictionary of an array that is created with a greater length than this. */
 const MAX_CREATED_LENGTH = 32 * 1024 * 1024;
 /**
- * Slot 0 holds no entry: it is the sentinel of the ring. The slot after it is the least recently used entry, the slot
- * before it the most recently used one.
+ * Two slots hold no entry: each is the sentinel of a queue. The slot after it is the oldest entry of the queue, the slot
+ * before it the newest one.
  */
-const RING = 0;
+export const SMALL = 0;
+export const MAIN = 1;
+const FIRST_SLOT = 2;
+/** The end of the list of free slots. */
+const NONE_FREE = 0;
 
 /** What the entries of L1 can be ranked by: see {@link TopEntry}. */
 export type TopOrder = 'uses' | 'bytes' | 'loadMs' | 'savedMs';
@@ -53,15 +57,12 @@ export interface UsedEntry {
 /** Keys with more uses than this are told apart only by sorting them. */
 const MOST_COUNTED = 10_000;
 
-/** The number of entries that are looked at, from the one that was used last. */
-const MOST_LOOKED_AT = 32;
-
 /**
  * The table in which L1 keeps its entries: one row per entry, called a slot, and one column per fact. A row takes no
  * object and no boxed number. Points in time are doubles; durations are floats, exact up to four hours, to a few
  * milliseconds in a day, to a second in a year. All columns have the same length.
  *
- * The slots in use form a ring in the order of use (LRU), the free slots a list.
+ * The slots in use form two queues, the free slots a list.
  *
  * The types of the columns are written out: an inferred `Uint32Array<ArrayBuffer>` is no type before TypeScript 5.7.
  */
@@ -89,25 +90,30 @@ export abstract class SlotTable {
   protected takenUses: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   /** The numbers of the layouts by which the values are copied; 0: not known yet. */
   protected layouts: Uint16Array = new Uint16Array(FIRST_CAPACITY);
-  protected before: Int32Array = new Int32Array(FIRST_CAPACITY);
-  protected after: Int32Array = new Int32Array(FIRST_CAPACITY);
+  /** The `uses` of each entry when it was last considered for eviction. */
+  protected usesSeen: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  /** The queue of each entry, by its sentinel. */
+  protected queues: Uint8Array = new Uint8Array(FIRST_CAPACITY);
+  protected before = sentinels(FIRST_CAPACITY);
+  protected after = sentinels(FIRST_CAPACITY);
+  /** Fingerprints of keys that have left, at places that follow from them and not from slots. */
+  protected ghosts: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  /** The slot of the entry that a lookup has found last. */
+  protected lastFound = SMALL;
   /** The end of the slots that were ever in use; free slots are used again first. */
-  private end = 1;
-  /** The first free slot; `after` leads to the next one, and `RING` ends the list. */
-  private free = RING;
+  private end = FIRST_SLOT;
+  /** The first free slot; `after` leads to the next one. */
+  private free = NONE_FREE;
 
   /** The slot after the last one, for a walk over all slots. */
   get slotsEnd(): number {
     return this.end;
   }
 
-  protected get leastRecentlyUsed(): number {
-    return this.after[RING]!;
-  }
-
   /** Counts a use of the entry in this slot. @returns the load time that it has saved, in milliseconds */
   countUse(slot: number): number {
     this.uses[slot]!++;
+    this.lastFound = slot;
     return this.loadMs[slot]!;
   }
 
@@ -158,18 +164,13 @@ export abstract class SlotTable {
     return this.sequences[slot] === sequence;
   }
 
-  /** The last used entry that has been found by a lookup, exists in Redis, and may still be returned. */
+  /** The entry that a lookup has found last, if it exists in Redis and may still be returned. */
   lastUsed(mayReturn: (slot: number) => boolean): UsedEntry | undefined {
-    let slot = this.before[RING]!;
-    for (let looked = 0; looked < MOST_LOOKED_AT && slot !== RING; looked++) {
-      const createdAtMs = this.createdAtMs[slot]!;
-      if (this.uses[slot]! > 0 && createdAtMs > 0 && mayReturn(slot)) {
-        const [key, partitionId] = [this.keys[slot]!, this.partitionIds[slot]!];
-        return { key, partitionId, createdAtMs, slot, sequence: this.sequences[slot]! };
-      }
-      slot = this.before[slot]!;
-    }
-    return undefined;
+    const slot = this.lastFound;
+    const [key, createdAtMs] = [this.keys[slot], this.createdAtMs[slot]!];
+    return key !== undefined && this.uses[slot]! > 0 && createdAtMs > 0 && mayReturn(slot)
+      ? { key, partitionId: this.partitionIds[slot]!, createdAtMs, slot, sequence: this.sequences[slot]! }
+      : undefined;
   }
 
   /** The entries in these slots that rank first, in descending order. */
@@ -197,12 +198,12 @@ export abstract class SlotTable {
 
   protected allocate(): number {
     const slot = this.free;
-    if (slot !== RING) {
+    if (slot !== NONE_FREE) {
       this.free = this.after[slot]!;
       return slot;
     }
     if (this.end >= this.capacity) {
-      this.grow();
+      this.resize(Math.ceil(this.capacity * GROWTH));
     }
     return this.end++;
   }
@@ -215,54 +216,14 @@ export abstract class SlotTable {
   /** Shrinks the columns of an empty store, which keep the size that they had at their largest. */
   protected shrink(): void {
     if (this.capacity > FIRST_CAPACITY) {
-      this.end = 1;
-      this.free = RING;
+      this.end = FIRST_SLOT;
+      this.free = NONE_FREE;
       this.resize(FIRST_CAPACITY);
-      this.before[RING] = RING;
-      this.after[RING] = RING;
     }
-  }
-
-  /**
-   * Moves a slot to the place of the most recently used one. It is one short function: it is part of every hit, and V8
-   * inlines only a limited amount of code.
-   */
-  protected use(slot: number): void {
-    const { before, after } = this;
-    const last = before[RING]!;
-    if (last !== slot) {
-      const previous = before[slot]!;
-      const next = after[slot]!;
-      after[previous] = next;
-      before[next] = previous;
-      after[last] = slot;
-      before[slot] = last;
-      after[slot] = RING;
-      before[RING] = slot;
-    }
-  }
-
-  protected append(slot: number): void {
-    const last = this.before[RING]!;
-    this.after[last] = slot;
-    this.before[slot] = last;
-    this.after[slot] = RING;
-    this.before[RING] = slot;
-  }
-
-  protected unlink(slot: number): void {
-    const before = this.before[slot]!;
-    const after = this.after[slot]!;
-    this.after[before] = after;
-    this.before[after] = before;
   }
 
   private get capacity(): number {
     return this.flags.length;
-  }
-
-  private grow(): void {
-    this.resize(Math.ceil(this.capacity * GROWTH));
   }
 
   private resize(capacity: number): void {
@@ -282,9 +243,18 @@ export abstract class SlotTable {
     this.uses = resized(this.uses, new Uint32Array(capacity));
     this.takenUses = resized(this.takenUses, new Uint32Array(capacity));
     this.layouts = resized(this.layouts, new Uint16Array(capacity));
+    this.usesSeen = resized(this.usesSeen, new Uint32Array(capacity));
+    this.queues = resized(this.queues, new Uint8Array(capacity));
     this.before = resized(this.before, new Int32Array(capacity));
     this.after = resized(this.after, new Int32Array(capacity));
+    this.ghosts = new Uint32Array(capacity);
   }
+}
+
+function sentinels(capacity: number): Int32Array {
+  const column = new Int32Array(capacity);
+  column[MAIN] = MAIN;
+  return column;
 }
 
 function resized<

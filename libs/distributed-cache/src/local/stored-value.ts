@@ -178,6 +178,42 @@ export interface TagVersion {
   readonly generation: number;
 }
 
+/** A value that was read before a caller has asked for it. */
+export interface ReadAhead {
+  /** Whether L1 has kept it. */
+  isKept: boolean;
+  /** Called once for a value that was kept: when it leaves L1, or after many more have been read ahead. */
+  onJudged(isUsed: boolean): void;
+}
+
+/** How many entries of a partition may wait for their first use. */
+const MOST_AWAITED = 1000;
+
+/**
+ * The entries of a partition that were read ahead, by slot, until it is known whether they are used: when they leave L1,
+ * or when {@link MOST_AWAITED} more have been read ahead. A hit counts the uses of its entry anyway.
+ */
+export class AwaitedUses {
+  private readonly entries = new Map<number, { readonly usesBefore: number; readonly entry: ReadAhead }>();
+
+  /** @returns the slot of an entry that has waited long enough */
+  add(slot: number, usesBefore: number, entry: ReadAhead): number | undefined {
+    entry.isKept = true;
+    this.entries.set(slot, { usesBefore, entry });
+    const [oldest] = this.entries.keys();
+    return this.entries.size > MOST_AWAITED ? oldest : undefined;
+  }
+
+  /** Ends the wait of the entry in this slot, if it is one of them. */
+  end(slot: number, uses: number): void {
+    const awaited = this.entries.size > 0 ? this.entries.get(slot) : undefined;
+    if (awaited !== undefined) {
+      this.entries.delete(slot);
+      awaited.entry.onJudged(uses > awaited.usesBefore);
+    }
+  }
+}
+
 export interface LocalPutOptions {
   /** How long the value is fresh, in milliseconds. */
   readonly ttlMs: number;
@@ -190,6 +226,8 @@ export interface LocalPutOptions {
   readonly lifeMs?: number;
   /** When the same entry was made in Redis, in the server's time. Default: Redis does not have it. */
   readonly createdAtMs?: number | undefined;
+  /** Default: a caller has asked for the value. */
+  readonly ahead?: ReadAhead | undefined;
 }
 
 /** How {@link LocalCache.set} keeps a value. */

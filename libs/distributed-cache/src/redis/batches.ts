@@ -78,6 +78,12 @@ export function allOf<Item>(items: readonly (Item | Promise<Item>)[]): readonly 
   return items.some((item) => item instanceof Promise) ? Promise.all(items) : (items as readonly Item[]);
 }
 
+/**
+ * What is read with a value. `joined`: other reads follow in the same turn of the event loop, and shall be in the same
+ * command. `ahead`: it is such a read, for which no caller waits.
+ */
+export type ReadCompany = 'alone' | 'joined' | 'ahead';
+
 /** The values of one reply, in the order of their keys; `null` where there is none. */
 export type Found = readonly (Buffer | null)[];
 
@@ -92,7 +98,7 @@ export interface Reads {
    * @returns `null` when there is none
    * @throws as `RedisConnection.run`
    */
-  get(valueKey: string): Promise<Buffer | null>;
+  get(valueKey: string, company?: ReadCompany): Promise<Buffer | null>;
   /**
    * Reads several values of one server, in the order of `valueKeys`. Waits at most the connection's deadline, or longer
    * for a piece of a batch.
@@ -134,12 +140,12 @@ export class BatchedReads implements Reads {
 
   constructor(private readonly connection: RedisConnection) {}
 
-  get(valueKey: string): Promise<Buffer | null> {
+  get(valueKey: string, company: ReadCompany = 'alone'): Promise<Buffer | null> {
     const { connection } = this;
-    if (!connection.isBusy || connection.isCluster || !MGET.maySend(connection)) {
+    if ((!connection.isBusy && company === 'alone') || connection.isCluster || !MGET.maySend(connection)) {
       return this.getAlone(valueKey);
     }
-    if (this.unanswered >= MOST_READS) {
+    if (this.unanswered >= (company === 'ahead' ? MOST_READS / 10 : MOST_READS)) {
       return Promise.reject(new TierUnavailableError('GET', 'overloaded'));
     }
     this.unanswered++;

@@ -3,7 +3,7 @@ export { afterThisTurn, REAL_TIME, STALLED_LOOP_MS, WaitBudget, withinDeadline, 
 export type { ConnectionSettings } from './client-options.js';
 export type { RedisTarget } from './client-link.js';
 export { clientVersion, isCluster, type RedisClient } from './redis-client.js';
-export { allOf, BatchedReads, byPieces, inPieces, type PieceLimits } from './batches.js';
+export { allOf, BatchedReads, byPieces, inPieces, type PieceLimits, type ReadCompany } from './batches.js';
 export { RedisConnection, type ConnectionState } from './redis-connection.js';
 export type { RedisConnectionLimits } from './server-node.js';
 export type { OperationObserver, RedisConnectionListener, ServerPart } from './topology.js';

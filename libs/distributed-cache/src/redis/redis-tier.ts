@@ -1,6 +1,6 @@
 import type { EntryCodec, EntryHeader, EnvelopeHead } from '../codec/index.js';
 import type { CorruptEntryError } from '../errors/index.js';
-import { BatchedReads, type Reads } from './batches.js';
+import { BatchedReads, type ReadCompany, type Reads } from './batches.js';
 import {
   dropEntries,
   fill,
@@ -71,8 +71,8 @@ export class RedisTier {
   }
 
   /** Reads the bytes of an entry, for {@link entryIn}; `null` when there is none. */
-  read(valueKey: string): Promise<Buffer | null> {
-    return this.reads.get(valueKey);
+  read(valueKey: string, company?: ReadCompany): Promise<Buffer | null> {
+    return this.reads.get(valueKey, company);
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { Found, Reads } from '../batches.js';
+import type { Found, ReadCompany, Reads } from '../batches.js';
 import type { RedisConnection } from '../redis-connection.js';
 import type { SendCost } from '../send-queue.js';
 import type { Request } from '../send.js';
@@ -24,11 +24,11 @@ export class HomeReads implements Reads {
     return (this.home.server?.reads ?? this.atPrimary).keysPerReply(most);
   }
 
-  get(valueKey: string): Promise<Buffer | null> {
+  get(valueKey: string, company?: ReadCompany): Promise<Buffer | null> {
     return this.read(
       valueKey,
-      (reads) => reads.get(valueKey),
-      () => this.atPrimary.get(valueKey),
+      (reads) => reads.get(valueKey, company),
+      () => this.atPrimary.get(valueKey, company),
     );
   }
 

@@ -1,4 +1,5 @@
-import type { EvictionPolicy, Request } from './policy.js';
+import type { EvictionPolicy, Request } from './policies.js';
+import { fingerprint } from './w-tiny-lfu-policy.js';
 
 interface Entry {
   readonly key: string;
@@ -11,14 +12,13 @@ interface Entry {
 }
 
 const MAX_USES = 3;
-const SMALL_SHARE = 0.4;
+const SMALL_SHARE = 0.1;
 
 /**
  * S3-FIFO (Yang et al., FIFO queues are all you need for cache eviction, SOSP 2023), with a bound in bytes. A new entry
  * enters a small queue; if it has hits at the end of that queue, it moves to the main queue. A hit increments a counter
- * and moves nothing. In this implementation the small queue has 40 % of the bytes. An entry of at most the mean size
- * needs one hit to move, a larger entry more. The keys that leave the small queue without a hit stay in a list as 32-bit
- * fingerprints; such a key enters the main queue when it is stored again.
+ * and moves nothing. The keys that leave the small queue without a hit stay in a list as 32-bit fingerprints; such a key
+ * enters the main queue when it is stored again.
  */
 export class S3FifoPolicy implements EvictionPolicy {
   private readonly entries = new Map<string, Entry>();
@@ -84,7 +84,7 @@ export class S3FifoPolicy implements EvictionPolicy {
       return;
     }
     this.smallBytes -= entry.bytes;
-    if (entry.expiresAtMs > atMs && entry.uses >= this.usesNeeded(entry.bytes)) {
+    if (entry.expiresAtMs > atMs && entry.uses > 0) {
       entry.uses = 0;
       entry.isMain = true;
       this.enqueue(entry);
@@ -106,11 +106,6 @@ export class S3FifoPolicy implements EvictionPolicy {
     } else {
       this.entries.delete(entry.key);
     }
-  }
-
-  private usesNeeded(bytes: number): number {
-    const meanBytes = this.usedBytes / Math.max(1, this.entries.size);
-    return Math.min(MAX_USES, Math.max(1, Math.ceil(bytes / (2 * meanBytes))));
   }
 }
 
@@ -159,12 +154,4 @@ class GhostList {
   take(print: number): boolean {
     return this.prints.delete(print);
   }
-}
-
-function fingerprint(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < key.length; at++) {
-    hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
-  }
-  return hash | 0;
 }

@@ -1,8 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { LruPolicy } from './lru-policy.js';
-import type { EvictionPolicy, Request } from './policy.js';
+import {
+  BeladyPolicy,
+  bytesInL1,
+  type EvictionPolicy,
+  LocalCachePolicy,
+  LruPolicy,
+  type Request,
+  SievePolicy,
+} from './policies.js';
 import { S3FifoPolicy } from './s3-fifo-policy.js';
-import { generateTraces } from './traces.js';
+import { footprintBytes, generateTraces, sessionTrace, type Trace } from './traces.js';
+import { WTinyLfuPolicy } from './w-tiny-lfu-policy.js';
 
 const request = (key: string, more: Partial<Request> = {}): Request => ({
   key,
@@ -15,6 +23,8 @@ const request = (key: string, more: Partial<Request> = {}): Request => ({
 describe.each([
   ['lru-cache', (maxBytes: number): EvictionPolicy => new LruPolicy(maxBytes)],
   ['S3-FIFO', (maxBytes: number): EvictionPolicy => new S3FifoPolicy(maxBytes)],
+  ['SIEVE', (maxBytes: number): EvictionPolicy => new SievePolicy(maxBytes)],
+  ['W-TinyLFU', (maxBytes: number): EvictionPolicy => new WTinyLfuPolicy(maxBytes)],
 ])('%s', (_name, make) => {
   it('hits a key of an earlier request, until its TTL ends', () => {
     const policy = make(100);
@@ -25,11 +35,11 @@ describe.each([
   });
 
   it('never exceeds its bound, for any trace', () => {
-    const policy = make(50_000);
-    for (const trace of generateTraces(3, 5000)) {
+    const policy = make(20_000);
+    for (const trace of generateTraces(3, 2000)) {
       for (const each of trace.requests) {
         policy.request(each);
-        expect(policy.usedBytes).toBeLessThanOrEqual(50_000);
+        expect(policy.usedBytes).toBeLessThanOrEqual(20_000);
       }
     }
     expect(policy.usedBytes).toBeGreaterThan(0);
@@ -42,7 +52,27 @@ describe.each([
   });
 });
 
-describe('S3-FIFO', () => {
+describe('L1', () => {
+  it('hits more often than an LRU, and hardly less where the keys in use change all the time', () => {
+    const pointsOf = ({ name, requests }: Trace) => {
+      const points = [0.01, 0.05, 0.25].map((share) => {
+        const l1 = new LocalCachePolicy(Math.round(footprintBytes({ name, requests }, bytesInL1) * share));
+        const maxBytes = Math.round(footprintBytes({ name, requests }) * share);
+        const [ratio, lru, best] = [l1, new LruPolicy(maxBytes), new BeladyPolicy(maxBytes, requests)].map(
+          (policy) => (requests.filter((each) => policy.request(each)).length / requests.length) * 100,
+        ) as [number, number, number];
+        l1.close();
+        expect(best).toBeGreaterThanOrEqual(Math.max(ratio, lru));
+        return ratio - lru;
+      });
+      return points.reduce((sum, each) => sum + each, 0) / points.length;
+    };
+    const gains = new Map([...generateTraces(7, 10_000)].map((trace) => [trace.name, pointsOf(trace)]));
+    expect([...gains].filter(([, points]) => points < -2)).toEqual([]);
+    expect(gains.get('Zipf 0.9')).toBeGreaterThan(3);
+    expect(gains.get('Zipf 0.9 with scans')).toBeGreaterThan(3);
+  });
+
   it('keeps the hot keys during a scan that empties an LRU', () => {
     const hitsAfterScan = (policy: EvictionPolicy) => {
       const hot = Array.from({ length: 5 }, (_, at) => `hot:${at}`);
@@ -54,6 +84,9 @@ describe('S3-FIFO', () => {
     };
     expect(hitsAfterScan(new LruPolicy(200))).toBe(0);
     expect(hitsAfterScan(new S3FifoPolicy(200))).toBe(5);
+    const l1 = new LocalCachePolicy(20 * bytesInL1(request('scan:1')));
+    expect(hitsAfterScan(l1)).toBe(5);
+    l1.close();
   });
 });
 
@@ -61,5 +94,6 @@ describe('generateTraces', () => {
   it('depends on the seed alone', () => {
     expect([...generateTraces(5, 200)]).toEqual([...generateTraces(5, 200)]);
     expect([...generateTraces(5, 200)]).not.toEqual([...generateTraces(6, 200)]);
+    expect(sessionTrace(5, 200, 1)).not.toEqual(sessionTrace(6, 200, 1));
   });
 });
