@@ -14,11 +14,10 @@ import { EnvironmentReader, OptionReader, withDefaults } from './reader.js';
 import { describeRedis } from './redis-address.js';
 import type { ResolvedRedis } from './redis-schema.js';
 import { originOfRedis, resolveRedis } from './redis.js';
-import { WARM_LOAD_OPTIONS, WARM_UP_OPTIONS } from './warm-schema.js';
+import { COMPANION_OPTIONS, WARM_LOAD_OPTIONS, WARM_UP_OPTIONS } from './warm-schema.js';
 import { BOOLEAN, isRecord, type Resolved, type Given, NAME } from './rules.js';
 import {
   CACHE_OPTIONS,
-  COMPANION_OPTIONS,
   type DistributedCacheOptions,
   FALLBACK_OPTIONS,
   LOCAL_OPTIONS,

@@ -1,15 +1,8 @@
 import { CLASS_OPTIONS, CODEC_OPTIONS, COMPRESSION_OPTIONS, ENCRYPTION_OPTIONS } from './codec-schema.js';
 import { CLIENT_OPTIONS, CLUSTER_OPTIONS, HOME_OPTIONS, REDIS_OPTIONS, STORE_OPTIONS } from './redis-schema.js';
 import { type Defaults, type OptionRow, type OptionTable } from './rules.js';
-import { WARM_LOAD_OPTIONS, WARM_UP_OPTIONS } from './warm-schema.js';
-import {
-  CACHE_OPTIONS,
-  COMPANION_OPTIONS,
-  FALLBACK_OPTIONS,
-  LOCAL_OPTIONS,
-  NAMESPACE_OPTIONS,
-  TTL_OPTIONS,
-} from './schema.js';
+import { COMPANION_OPTIONS, WARM_LOAD_OPTIONS, WARM_UP_OPTIONS } from './warm-schema.js';
+import { CACHE_OPTIONS, FALLBACK_OPTIONS, LOCAL_OPTIONS, NAMESPACE_OPTIONS, TTL_OPTIONS } from './schema.js';
 
 /*
  * What is derived from the tables of schema.ts: the defaults, the environment variables and the descriptions for the

@@ -61,10 +61,9 @@ export {
   type LocalOptions,
   type Migrate,
   NAMESPACE_OPTIONS,
-  type CompanionOptions,
   type NamespaceOptions,
   type ValidateMode,
   type ValuesMode,
 } from './schema.js';
 export { suggest } from './reader.js';
-export { MOST_HOT_KEYS, type WarmLoadOptions, type WarmUpOptions } from './warm-schema.js';
+export { type CompanionOptions, MOST_HOT_KEYS, type WarmLoadOptions, type WarmUpOptions } from './warm-schema.js';

@@ -6,7 +6,7 @@ import {
 } from './codec-schema.js';
 import { MAX_DURATION_MS } from './duration.js';
 import type { RedisOption } from './redis-schema.js';
-import type { WarmUpOptions } from './warm-schema.js';
+import type { CompanionOptions, WarmUpOptions } from './warm-schema.js';
 import {
   BOOLEAN,
   durationBetween,
@@ -125,27 +125,6 @@ export const FALLBACK_OPTIONS = {
 } as const satisfies OptionTable;
 type FallbackOptions = {
   -readonly [Name in keyof typeof FALLBACK_OPTIONS]?: OptionOf<(typeof FALLBACK_OPTIONS)[Name]>;
-};
-
-export const COMPANION_OPTIONS = {
-  /**
-   * The share of the misses of a key that another key must have followed to be read with it, from 0.1 to 1. Default 0.5.
-   */
-  confidence: {
-    rule: numberBetween(0.1, 1),
-    default: 0.5,
-    meaning: 'the share of the misses of a key that another one must have followed to be read with it',
-  },
-  /** How many companions are read with one miss at most, from 1 to 4. Default 4. */
-  most: { rule: integerBetween(1, 4), default: 4, meaning: 'how many companions are read with one miss at most' },
-} as const satisfies OptionTable;
-
-/**
- * When a key is read together with another one.
- * @interface
- */
-export type CompanionOptions = {
-  -readonly [Name in keyof typeof COMPANION_OPTIONS]?: OptionOf<(typeof COMPANION_OPTIONS)[Name]>;
 };
 
 /** The options of one namespace. Where a row has no default, the option comes from the whole cache, or there is none. */

@@ -11,7 +11,7 @@ import {
 } from './rules.js';
 
 /*
- * The options of the warm-up: see schema.ts for the form of a row.
+ * The options of the warm-up and of companions, which read values before they are asked for: see schema.ts for the form of a row.
  */
 
 const ONE_HOUR_MS = 3_600_000;
@@ -89,3 +89,24 @@ export const WARM_UP_OPTIONS = {
 export type WarmUpOptions = Pick<AllWarmUpOptions, 'namespaces'> & Partial<Omit<AllWarmUpOptions, 'namespaces'>>;
 
 type AllWarmUpOptions = { -readonly [Name in keyof typeof WARM_UP_OPTIONS]: OptionOf<(typeof WARM_UP_OPTIONS)[Name]> };
+
+export const COMPANION_OPTIONS = {
+  /**
+   * The share of the misses of a key that another key must have followed to be read with it, from 0.1 to 1. Default 0.5.
+   */
+  confidence: {
+    rule: numberBetween(0.1, 1),
+    default: 0.5,
+    meaning: 'the share of the misses of a key that another one must have followed to be read with it',
+  },
+  /** How many companions are read with one miss at most, from 1 to 4. Default 4. */
+  most: { rule: integerBetween(1, 4), default: 4, meaning: 'how many companions are read with one miss at most' },
+} as const satisfies OptionTable;
+
+/**
+ * When a key is read together with another one.
+ * @interface
+ */
+export type CompanionOptions = {
+  -readonly [Name in keyof typeof COMPANION_OPTIONS]?: OptionOf<(typeof COMPANION_OPTIONS)[Name]>;
+};
