@@ -76,7 +76,7 @@ export interface EntryOptions<T = unknown> extends KeyOptions {
   readonly refreshContext?: 'own' | 'caller';
   /**
    * If a load takes longer, whichever call began it, this call returns a stale value; the load goes on, and its result
-   * is stored. Default: none.
+   * is stored. It must not be longer than `hardTimeout`. Default: none.
    */
   readonly softTimeout?: Duration;
   /**

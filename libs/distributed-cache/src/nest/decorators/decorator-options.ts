@@ -111,8 +111,8 @@ export interface CachedOptions<Args extends unknown[] = unknown[], Result = unkn
    */
   refreshContext?: 'own' | 'caller';
   /**
-   * If the method takes longer, a stale result is returned; the method goes on, and its result is cached. Default:
-   * none.
+   * If the method takes longer, a stale result is returned; the method goes on, and its result is cached. It must not be
+   * longer than `hardTimeout`. Default: none.
    */
   softTimeout?: Duration;
   /**
