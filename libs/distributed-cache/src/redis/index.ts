@@ -23,4 +23,4 @@ export {
   replayInvalidations,
   type PendingInvalidations,
 } from './entry-commands.js';
-export { addToAudit, ProcessTopics, publish, readAudit, RefusedReply } from './process-topics.js';
+export { addToAudit, mayListenAtReplicas, ProcessTopics, publish, readAudit, RefusedReply } from './process-topics.js';
