@@ -230,11 +230,12 @@ class RedisParts implements RedisRuntime {
   }
 
   private newHome(redis: ResolvedRedis, limits: RedisConnectionLimits): Home | undefined {
-    const { listener, connection, prefix } = this;
+    const { listener, connection } = this;
     if (redis.kind !== 'single' || redis.home === undefined) {
       return undefined;
     }
-    return new Home(redis.home, { settings: redis.connection, limits }, connection, prefix, {
+    const keys = this.topics.homeKeys;
+    return new Home(redis.home, { settings: redis.connection, limits }, connection, keys, {
       onSources: () => this.changes.refresh(),
       channelAt: (source) => this.changes.channelAt(source),
       onMoved: (to, reason) => listener.onMoved(to, reason),

@@ -3,6 +3,7 @@ import { CacheError } from '../errors/index.js';
 import {
   type InvalidationGroup,
   type ProcessTopics,
+  mayListenAtReplicas,
   publish,
   type RedisConnection,
   RefusedReply,
@@ -127,11 +128,15 @@ export class Processes {
       if (!listening) {
         return connection.isLive ? (topics.refusal ?? 'not-listening') : 'redis-unavailable';
       }
-      const received = await publish(connection, topics.questions, question.text);
+      const [isUncounted, received] = await Promise.all([
+        mayListenAtReplicas(connection, topics),
+        publish(connection, topics.questions, question.text),
+      ]);
       if (received instanceof RefusedReply) {
         return received.reason;
       }
-      await gathering.complete(view === undefined ? received : received - 1, deadlineMs);
+      const expected = view === undefined ? received : received - 1;
+      await gathering.complete(isUncounted ? undefined : expected, deadlineMs);
       return undefined;
     } catch (error) {
       if (error instanceof CacheError) {
@@ -235,8 +240,8 @@ class Gathering {
     return true;
   }
 
-  /** Waits until so many processes have answered, at most `deadlineMs`. */
-  async complete(expected: number, deadlineMs: number): Promise<void> {
+  /** Waits until so many processes have answered, at most `deadlineMs`; as long as that if the number is not known. */
+  async complete(expected: number | undefined, deadlineMs: number): Promise<void> {
     this.expected = expected;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, deadlineMs);

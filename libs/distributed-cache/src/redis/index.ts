@@ -29,4 +29,12 @@ export {
   replayInvalidations,
   type PendingInvalidations,
 } from './entry-commands.js';
-export { addToAudit, ProcessTopics, publish, readAudit, refusable, RefusedReply } from './process-topics.js';
+export {
+  addToAudit,
+  mayListenAtReplicas,
+  ProcessTopics,
+  publish,
+  readAudit,
+  refusable,
+  RefusedReply,
+} from './process-topics.js';

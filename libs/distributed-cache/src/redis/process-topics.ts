@@ -14,6 +14,12 @@ export class ProcessTopics {
   readonly processId = randomUUID();
   /** All processes listen to it. */
   readonly questions: string;
+  /**
+   * The keys of a home replica (`redis.home`); the brace makes them auxiliary keys. `proof`: its change proves that the
+   * replica reports changes. `replicaMark`: exists while processes listen at replicas, which the primary does not count,
+   * although it passes messages on to them.
+   */
+  readonly homeKeys: { readonly proof: string; readonly replicaMark: string };
   /** Why the server refuses a subscription, in one word; `undefined` if it does not, as far as known. */
   refusal: string | undefined;
   private readonly listeners = new Map<string, TopicListener>();
@@ -21,6 +27,7 @@ export class ProcessTopics {
   /** @param prefix the prefix of all keys, colon included */
   constructor(prefix: string) {
     this.questions = `${prefix}#ops`;
+    this.homeKeys = { proof: `${prefix}{#home}:${this.processId}`, replicaMark: `${prefix}{#homes}` };
   }
 
   /** The topics to which this process listens. */
@@ -83,6 +90,13 @@ const OPERATION = 'OPERATION';
  */
 export function publish(redis: Runner, topic: string, message: string): Promise<number | RefusedReply> {
   return redis.run(OPERATION, (client) => refusable(client.publish(topic, message)));
+}
+
+/** Whether processes may listen at replicas, uncounted by {@link publish}. @throws as {@link publish} */
+export async function mayListenAtReplicas(redis: Runner, { homeKeys }: ProcessTopics): Promise<boolean> {
+  const { replicaMark } = homeKeys;
+  const mark = await redis.run(OPERATION, (client) => refusable(client.get(replicaMark)), replicaMark);
+  return typeof mark === 'string';
 }
 
 /** The length of the audit trail; Redis keeps somewhat more. */

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { ConnectionSettings } from '../client-options.js';
 import { REAL_TIME } from '../deadline.js';
 import type { InvalidationChannel } from '../invalidation-channel.js';
+import type { ProcessTopics } from '../process-topics.js';
 import type { RedisConnection } from '../redis-connection.js';
 import type { RedisConnectionLimits } from '../server-node.js';
 import type { OperationObserver } from '../topology.js';
@@ -57,6 +57,9 @@ const FIRST_PAUSE_MS = 500;
 const MOST_PAUSE_MS = 30_000;
 /** A home that was in use for this long, in milliseconds, was a good choice: the next search begins soon. */
 const STABLE_MS = 60_000;
+/** How often a process marks that it listens at a replica, and how long the mark lives, in milliseconds. */
+const MARK_EVERY_MS = 60_000;
+const MARK_LIFE_MS = 3 * MARK_EVERY_MS;
 /** Life of the key whose change proves that the replica reports changes, in milliseconds. */
 const PROOF_LIFE_MS = 3000;
 
@@ -75,18 +78,15 @@ export class Home {
   private isClosed = false;
   private failures = 0;
   private timer: NodeJS.Timeout | undefined;
-  private readonly proofKey: string;
+  private markedAtMs = -Infinity;
 
-  /** @param prefix the prefix of all keys, colon included */
   constructor(
     private readonly settings: HomeSettings,
     private readonly connecting: { readonly settings: ConnectionSettings; readonly limits: RedisConnectionLimits },
     private readonly primary: RedisConnection,
-    prefix: string,
+    private readonly keys: ProcessTopics['homeKeys'],
     private readonly listener: HomeListener,
-  ) {
-    this.proofKey = `${prefix}{#home}:${randomUUID()}`; // the brace makes it an auxiliary key, which concerns no process
-  }
+  ) {}
 
   /** Whether reads go to a replica, apart from those of keys that are ahead. */
   get isServing(): boolean {
@@ -153,6 +153,7 @@ export class Home {
     }
     if (isHeartbeat) {
       this.progress?.request();
+      this.mark();
     }
   }
 
@@ -278,6 +279,21 @@ export class Home {
     this.problem = undefined;
     this.listener.onSources();
     this.listener.onMoved(this.facts.home, undefined);
+    this.markedAtMs = -Infinity;
+    this.mark();
+  }
+
+  /** Marks that a process listens at a replica: see `ProcessTopics.homeKeys`. */
+  private mark(): void {
+    const nowMs = REAL_TIME.nowMs();
+    if (this.isInUse && nowMs - this.markedAtMs >= MARK_EVERY_MS) {
+      this.markedAtMs = nowMs;
+      this.set(this.keys.replicaMark, MARK_LIFE_MS).catch(() => {});
+    }
+  }
+
+  private set(key: string, lifeMs: number): Promise<unknown> {
+    return this.primary.run('CHECK SET', (client) => client.set(key, '', 'PX', lifeMs), key);
   }
 
   private checkInUse(): void {
@@ -334,9 +350,7 @@ export class Home {
 
   /** A change that the replica must report: without it a server that accepts `CLIENT TRACKING` without effect would do. */
   private async changeProofKey(): Promise<void> {
-    const send = (): Promise<unknown> =>
-      this.primary.run('CHECK SET', (client) => client.set(this.proofKey, '', 'PX', PROOF_LIFE_MS), this.proofKey);
-    await send().catch(() => {}); // a message about another change does as well
+    await this.set(this.keys.proof, PROOF_LIFE_MS).catch(() => {}); // a message about another change does as well
   }
 
   private infoOfPrimary(): Promise<string> {
