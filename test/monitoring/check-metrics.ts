@@ -18,7 +18,8 @@ const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
 export async function checkMetrics(): Promise<string> {
   const redis = await RedisServer.start();
   const prometheus = new PrometheusServer();
-  const options = { redis: { url: redis.url }, keyPrefix: 'check', heartbeatMs: 300, local: { maxEntries: 50 } };
+  const redisOptions = { redis: { url: redis.url }, keyPrefix: 'check', heartbeatMs: 300 };
+  const options = { ...redisOptions, local: { maxEntries: 50 }, warmUp: { namespaces: ['users'] } };
   const [cache, other] = [await createDistributedCache(options), await createDistributedCache(options)];
   const text = new Registry();
   const open = new Registry<OpenMetricsContentType>();
