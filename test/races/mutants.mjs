@@ -275,8 +275,8 @@ export const MUTANTS = [
   {
     name: 'relay: a change that was journalled is not written to the outbox',
     remedy: 'replay-is-relayed',
-    from: 'this.outbox && run',
-    to: 'undefined && run',
+    from: 'await this.outbox?.replay(keys, run)',
+    to: 'undefined',
     specs: ['relay/relay'],
   },
   {

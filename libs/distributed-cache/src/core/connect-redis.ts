@@ -326,7 +326,8 @@ class RedisParts implements RedisRuntime {
   ): Promise<boolean> {
     const stampKeys = [...pending.stamps.keys()];
     const keys = [...pending.entries.map(({ valueKey }) => valueKey), ...stampKeys];
-    const isRecorded = await this.isRecorded(keys, run);
+    // remedy: replay-is-relayed
+    const isRecorded = (await this.outbox?.replay(keys, run)) !== false;
     await run('UNLINK', (client) => replayInvalidations(client, pending));
     await this.announce(keys, run);
     const isDone = (await this.isReplicated(keys[0], run, mayWait)) && isRecorded;
@@ -335,17 +336,6 @@ class RedisParts implements RedisRuntime {
     // remedy: replayed-clear-is-told
     this.listener.onChanged(stampKeys, false);
     return isDone;
-  }
-
-  /** Puts changes that were made during an outage into the outbox; if it can't be used, they stay in the journal. */
-  private async isRecorded(keys: readonly string[], run: ServerPart['run']): Promise<boolean> {
-    try {
-      // remedy: replay-is-relayed
-      await (this.outbox && run('RELAY', (client) => this.outbox?.send(client, keys) ?? Promise.resolve()));
-      return true;
-    } catch {
-      return false; // a cluster may be without the server of the outbox
-    }
   }
 
   private async isReplicated(
