@@ -294,8 +294,8 @@ export const MUTANTS = [
   {
     name: 'relay: a change that was journalled is not written to the outbox',
     remedy: 'replay-is-relayed',
-    from: 'outbox && run',
-    to: 'undefined && run',
+    from: 'await outbox?.replay(keys, run)',
+    to: 'undefined',
     specs: ['relay/relay'],
   },
   {

@@ -65,10 +65,11 @@ export class JournalReplay {
 
   /** Sends pending invalidations and announces them. @returns whether they are done */
   private async send(pending: PendingInvalidations, run: Run, mayWait: (error: unknown) => boolean): Promise<boolean> {
-    const { home } = this.parts;
+    const { home, outbox } = this.parts;
     const stampKeys = [...pending.stamps.keys()];
     const keys = [...pending.entries.map(({ valueKey }) => valueKey), ...stampKeys];
-    const isRecorded = await this.isRecorded(keys, run);
+    // remedy: replay-is-relayed
+    const isRecorded = (await outbox?.replay(keys, run)) !== false;
     await run('UNLINK', (client) => replayInvalidations(client, pending));
     home?.onKnown(keys);
     await this.parts.announce(keys, run);
@@ -78,18 +79,6 @@ export class JournalReplay {
     // remedy: replayed-clear-is-told
     this.parts.onReplayed(stampKeys);
     return isDone;
-  }
-
-  /** Puts changes that were made during an outage into the outbox; if it can't be used, they stay in the journal. */
-  private async isRecorded(keys: readonly string[], run: Run): Promise<boolean> {
-    const { outbox } = this.parts;
-    try {
-      // remedy: replay-is-relayed
-      await (outbox && run('RELAY', (client) => outbox.send(client, keys)));
-      return true;
-    } catch {
-      return false; // a cluster may be without the server of the outbox
-    }
   }
 
   private async isReplicated(

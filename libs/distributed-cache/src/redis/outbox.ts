@@ -1,6 +1,6 @@
-import type { RedisClient } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import { requireDone, sendRequest, type Command, type Request } from './send.js';
+import type { ServerPart } from './topology.js';
 
 /** The changes of one process that make the copies of other regions outdated; a load, for one, does not. */
 const CHANGES: ReadonlySet<string> = new Set(['SET', 'UNLINK', 'EXPIRE', 'STAMP']);
@@ -54,10 +54,19 @@ export class Outbox {
       : undefined;
   }
 
-  /** As {@link record}, on a connection that need not be trusted yet: for changes that were made during an outage. */
-  async send(client: RedisClient, keys: readonly string[]): Promise<void> {
-    await sendRequest(client, this.adding(keys));
-    this.wake();
+  /**
+   * As {@link record}, for changes that were made during an outage.
+   * @param run as `ServerPart.run`: the connection need not be trusted yet
+   * @returns whether it is done; if not, the changes must stay in the journal: a cluster may be without this server
+   */
+  async replay(keys: readonly string[], run: ServerPart['run']): Promise<boolean> {
+    try {
+      await run('RELAY', (client) => sendRequest(client, this.adding(keys)));
+      this.wake();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Remembers, for all processes of this region, that a namespace is in use. */
