@@ -159,6 +159,17 @@ const ONE_NAMESPACE: readonly PanelSpec[] = [
     queries: [['{{namespace}}', `sum by (namespace) (cache_local_entries{${NAMESPACE}})`]],
   },
   {
+    title: 'Companions',
+    description:
+      'Keys that were read with the miss of another key, and whether L1 then answered them; only with companions.',
+    unit: 'ops',
+    queries: [
+      ['read', rate('cache_companion_prefetches_total', 'job')],
+      ['used', rate('cache_companion_prefetches_used_total', 'job')],
+      ['wasted', rate('cache_companion_prefetches_wasted_total', 'job')],
+    ],
+  },
+  {
     title: 'Which tiers serve',
     description: '1: Redis can be used; L1 would serve without it.',
     unit: 'bool',

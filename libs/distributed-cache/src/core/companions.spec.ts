@@ -122,9 +122,13 @@ describe('companions stop by themselves', () => {
       sessionsThatRead(each, true);
     }
     expect(sessionsThatRead(each, true)).toBe(50);
-    for (let round = 0; round < 200 && sessionsThatRead(each, false) > 1; round++);
+    for (let round = 0; round < 200; round++) {
+      sessionsThatRead(each, false);
+    }
     expect(sessionsThatRead(each, false)).toBeLessThanOrEqual(1);
-    for (let round = 0; round < 2000 && sessionsThatRead(each, true) < 50; round++);
+    for (let round = 0; round < 2000; round++) {
+      sessionsThatRead(each, true);
+    }
     expect(sessionsThatRead(each, true)).toBe(50);
   });
 });

@@ -199,11 +199,10 @@ class FollowerTable {
 
   /** Takes one count of a follower back. */
   takeBack(print: number, follower: string): void {
-    const row = this.rowOf(print);
-    for (let at = row * FOLLOWERS; row >= 0 && at < (row + 1) * FOLLOWERS; at++) {
-      if (this.counts[at]! > 0 && this.followers[at] === follower) {
-        this.counts[at]!--;
-      }
+    const first = this.rowOf(print) * FOLLOWERS;
+    const index = first < 0 ? -1 : this.followers.slice(first, first + FOLLOWERS).indexOf(follower);
+    if (index >= 0 && this.counts[first + index]! > 0) {
+      this.counts[first + index]!--;
     }
   }
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { EntryStore, type EntryFacts, type EvictionReason } from './entry-store.js';
+import { type EntryFacts, EntryStore, type EvictionReason } from './entry-store.js';
 import type { StoredValue } from './stored-value.js';
 
-const NOW_MS = 1_700_000_000_000.25;
+const NOW_MS = 1000;
 const PLAIN: EntryFacts = {
   storedAtMs: NOW_MS,
   expiresAtMs: NOW_MS + 60_000,
@@ -15,7 +15,7 @@ const PLAIN: EntryFacts = {
 };
 
 /** A value whose bytes are given, not measured. */
-const stored = (value: unknown, bytes = 0): StoredValue => ({ value, bytes, form: 'plain' });
+const stored = (value: unknown, bytes: number): StoredValue => ({ value, bytes, form: 'plain' });
 
 function storeWithPartition(maxBytes = 2 ** 40, maxEntries = Infinity) {
   const store = new EntryStore(maxBytes, maxEntries);
