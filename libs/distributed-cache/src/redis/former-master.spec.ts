@@ -9,6 +9,8 @@ interface SentinelDouble {
   readonly port: number;
   /** The port of the master that it names. */
   master: number;
+  /** The time that each of its answers takes, in milliseconds. */
+  delayMs: number;
   /** How many clients wait for a message about a failover. */
   readonly subscribers: () => number;
   /** Tells them. */
@@ -22,17 +24,18 @@ async function sentinelDouble(master: number): Promise<SentinelDouble> {
   const server = createServer((socket) => {
     socket.on('error', () => {});
     socket.on('close', () => subscribers.delete(socket));
+    const answer = (text: string): void => void setTimeout(() => socket.write(text), double.delayMs);
     socket.on('data', (chunk) => {
       for (const command of String(chunk).toLowerCase().split('*').slice(1)) {
         if (command.includes('get-master-addr-by-name')) {
-          socket.write(`*2\r\n${bulk('127.0.0.1')}${bulk(String(double.master))}`);
+          answer(`*2\r\n${bulk('127.0.0.1')}${bulk(String(double.master))}`);
         } else if (command.includes('sentinels')) {
-          socket.write('*0\r\n');
+          answer('*0\r\n');
         } else if (command.includes('subscribe')) {
           subscribers.add(socket);
-          socket.write(`*3\r\n${bulk('subscribe')}${bulk('+switch-master')}:1\r\n`);
+          answer(`*3\r\n${bulk('subscribe')}${bulk('+switch-master')}:1\r\n`);
         } else {
-          socket.write('+OK\r\n');
+          answer('+OK\r\n');
         }
       }
     });
@@ -43,6 +46,7 @@ async function sentinelDouble(master: number): Promise<SentinelDouble> {
   const double: SentinelDouble = {
     port: (server.address() as AddressInfo).port,
     master,
+    delayMs: 0,
     subscribers: () => subscribers.size,
     announce: () => {
       const message = `*3\r\n${bulk('message')}${bulk('+switch-master')}${bulk('main')}`;
@@ -53,7 +57,7 @@ async function sentinelDouble(master: number): Promise<SentinelDouble> {
 }
 
 /** A master behind a proxy, a server that will take its place, and a connection by way of a Sentinel. */
-async function failoverForTest(): Promise<{
+async function failoverForTest(deadlineMs = 5000): Promise<{
   proxy: FaultProxy;
   sentinel: SentinelDouble;
   newPort: number;
@@ -68,7 +72,7 @@ async function failoverForTest(): Promise<{
   const sentinels = [{ host: '127.0.0.1', port: sentinel.port }];
   const { connection } = connectionForTest(
     { kind: 'single', connection: { sentinels, name: 'main' } },
-    { deadlineMs: 5000, heartbeatMs: 60_000 },
+    { deadlineMs, heartbeatMs: 60_000 },
   );
   const read = (): Promise<string | null> => connection.run('GET', (client) => client.get('key'));
   return { proxy, sentinel, newPort: next.port, connection, read };
@@ -103,5 +107,13 @@ describe('a former master behind Sentinels that was frozen during the failover',
     await vi.waitFor(() => expect(connection.isLive).toBe(true), { timeout: 5000 });
     expect(await read()).toBe('new');
     expect(proxy.opened).toBe(1);
+  });
+
+  it('is no reason to wait for Sentinels: a master is used although they answer later than the deadline', async () => {
+    const { sentinel, connection, read } = await failoverForTest(100);
+    sentinel.delayMs = 150;
+    void connection.connect();
+    await vi.waitFor(() => expect(connection.isLive).toBe(true), { timeout: 10_000 });
+    expect(await read()).toBe('old');
   });
 });

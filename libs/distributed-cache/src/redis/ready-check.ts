@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { outageReason, UnusableConnectionError } from './client-errors.js';
+import { CONNECT_ATTEMPT_MS } from './client-options.js';
 import { withinTime } from './deadline.js';
 import { destroySocketOf, hasOtherMaster, isCluster, type RedisClient } from './redis-client.js';
 import { allowDirect } from './send.js';
@@ -12,7 +13,15 @@ import { writeCommand } from './wire-command.js';
  */
 export async function requireAnswers(client: RedisClient, clock: ServerClock): Promise<void> {
   await Promise.all([requireDatabase(client), clock.learnFrom(client), checkDirect(client, ping)]);
-  if (await hasOtherMaster(client)) {
+}
+
+/**
+ * Asks the Sentinels, if there are any, whether the server that has just answered is still the master; otherwise the
+ * connection is cut. Sentinels that do not answer delay the use of the server by a second at most.
+ * @throws UnusableConnectionError (`failover`)
+ */
+export async function requireMaster(client: RedisClient): Promise<void> {
+  if (await withinTime(hasOtherMaster(client), CONNECT_ATTEMPT_MS, false, false)) {
     destroySocketOf(client);
     throw new UnusableConnectionError('failover');
   }

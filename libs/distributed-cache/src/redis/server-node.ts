@@ -3,7 +3,7 @@ import { isTelling, type ConnectionFault } from './client-errors.js';
 import { CONNECT_ATTEMPT_MS, reconnectDelayMs } from './client-options.js';
 import { REAL_TIME, type DeadlineClock } from './deadline.js';
 import { InFlight, ServerHealth } from './in-flight.js';
-import { PreviousConnection, faultOf, requireAnswers } from './ready-check.js';
+import { PreviousConnection, faultOf, requireAnswers, requireMaster } from './ready-check.js';
 import { bytesReadBy, destroySocketOf, isCluster, type RedisClient } from './redis-client.js';
 import type { SendCost } from './send-queue.js';
 import { viaPromise, type ReplyListener, type Send } from './send.js';
@@ -320,6 +320,7 @@ export class ServerNode {
   }
 
   private async prepare(client: RedisClient): Promise<void> {
+    await requireMaster(client);
     if (!this.isInDoubt) {
       // A command that is still on its way on the previous connection must not take effect any more.
       // remedy: end-previous-connection

@@ -374,7 +374,7 @@ function located(error: unknown, step: string): unknown {
   if (error instanceof ValueRefusedError) {
     return error;
   }
-  const refusal = toRefusal(error);
-  refusal.via(step);
-  return refusal;
+  const refused = toRefusal(error);
+  refused.via(step);
+  return refused;
 }
