@@ -409,8 +409,8 @@ export function expireDictionary(dictionaryKey: string, lifeMs: number): Request
 function requireOfDictionary(outcomes: Outcomes): Outcomes {
   const failure = outcomes.find((outcome) => outcome instanceof Error);
   if (failure instanceof Error && failure.name === 'ReplyError') {
-    const isForbidden = outageReason(failure) === 'NOPERM';
-    throw Object.assign(new Error(isForbidden ? failure.message : `ERR ${failure.message}`), { name: failure.name });
+    const isNoPermission = outageReason(failure) === 'NOPERM';
+    throw Object.assign(new Error(isNoPermission ? failure.message : `ERR ${failure.message}`), { name: failure.name });
   }
   return requireAll(outcomes);
 }
