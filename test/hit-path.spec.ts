@@ -6,8 +6,8 @@ import { BuiltLibrary } from './support/built-library.js';
 
 const TRACED_LIBRARY = pathToFileURL(resolve(import.meta.dirname, '../scripts/traced-library.mjs')).href;
 const MAX_FILES = 7;
-/** A warm miss passes about 63; a message of Redis or a timer that falls into it adds a few. */
-const MAX_FILES_OF_MISS = 67;
+/** A warm miss passes about 64; a message of Redis or a timer that falls into it adds a few. */
+const MAX_FILES_OF_MISS = 68;
 
 type Operation = 'getOrSet' | 'decorated' | 'firstMiss' | 'miss';
 

@@ -6,7 +6,7 @@ import { ACTIONS, KEYS, Scenario } from './scenario.js';
 import { scheduledTimers } from './scheduled-timers.js';
 
 const SCHEDULES = Number(process.env['MODEL_SCHEDULES'] ?? 20_000);
-const config = CacheConfig.resolve({}, {});
+const config = CacheConfig.resolve({ namespaces: { users: { companions: { confidence: 0.1 } } } }, {});
 
 const command = fc.record({
   action: fc.constantFrom(...ACTIONS),
