@@ -7,7 +7,7 @@ import { ACTIONS, type Command, KEYS, REPLICA_ACTIONS, Scenario } from './scenar
 import { scheduledTimers } from './scheduled-timers.js';
 
 const SCHEDULES = Number(process.env['MODEL_SCHEDULES'] ?? 20_000);
-const config = CacheConfig.resolve({}, {});
+const config = CacheConfig.resolve({ namespaces: { users: { companions: { confidence: 0.1 } } } }, {});
 
 const command = fc.record({
   action: fc.constantFrom(...ACTIONS),
