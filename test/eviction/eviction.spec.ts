@@ -79,6 +79,8 @@ describe('a Redis that holds a tenth of the data', () => {
     const reader = await podAt(server.port, options);
     expect(await reader.cache.get(key)).toBeUndefined();
     expect(await reader.cache.getOrSet(key, async () => 'loaded')).toBe('loaded');
+    // All keys are as old as each other by the clock of the LRU, one second: what is stored now could be evicted at once.
+    await server.command('CONFIG', 'SET', 'maxmemory', '0');
     clock.advance(60_000);
     await vi.waitFor(async () => {
       await writer.cache.set('next', userOf(1));
