@@ -65,10 +65,11 @@ async function startServers() {
 }
 
 /**
- * What the primary spends per `SET` while the fleet listens and does nothing else.
+ * What the primary spends per `SET` while the fleet listens and does nothing else, in us.
  * @param {Awaited<ReturnType<typeof startServers>>} servers
+ * @param {number} idlePercent what the primary spends without writes
  */
-async function costOfWrites({ primary }) {
+async function costOfWrites({ primary }, idlePercent = 0) {
   const { perSecond, seconds: duration } = WRITES_MEASURED;
   const writer = await createDistributedCache({ redis: { url: primary.url } });
   const cache = writer.getCache('costs');
@@ -78,9 +79,16 @@ async function costOfWrites({ primary }) {
     await Promise.all(Array.from({ length: perSecond / 50 }, (_, key) => cache.set(`${turn}:${key}`, 1)));
     await pause;
   }
-  const spent = (await primaryCpuMs(primary)) - before;
+  const spent = (await primaryCpuMs(primary)) - before - idlePercent * 10 * duration;
   await writer.close();
   return (spent * 1000) / (perSecond * duration);
+}
+
+/** What the primary spends on heartbeats, in % of a core. @param {Awaited<ReturnType<typeof startServers>>} servers */
+async function idleLoad({ primary }) {
+  const before = await primaryCpuMs(primary);
+  await sleep(WRITES_MEASURED.seconds * 1000);
+  return ((await primaryCpuMs(primary)) - before) / WRITES_MEASURED.seconds / 10;
 }
 
 /** @param {Fleet} fleet @returns how long it takes until each cache is `up` again, in ms */
@@ -106,7 +114,9 @@ async function run(home) {
     const rows = [];
     const add = (/** @type {string} */ name, /** @type {string | number} */ value) => rows.push([name, value]);
     add('primary CPU per SET without listeners, us', Math.round(idle));
-    add('primary CPU per SET with the fleet, us', Math.round(await costOfWrites(servers)));
+    const heartbeats = await idleLoad(servers);
+    add('primary CPU of the fleet at rest, % of a core', heartbeats.toFixed(1));
+    add('primary CPU per SET with the fleet, us', Math.round(await costOfWrites(servers, heartbeats)));
     add('caches per home', (await fleet.homes()).join(' / '));
 
     await fleet.load(RATES, 5); // caches that hold entries, code that is compiled

@@ -94,8 +94,8 @@ export abstract class SlotTable {
   protected usesSeen: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   /** The queue of each entry, by its sentinel. */
   protected queues: Uint8Array = new Uint8Array(FIRST_CAPACITY);
-  protected before = sentinels(FIRST_CAPACITY);
-  protected after = sentinels(FIRST_CAPACITY);
+  protected before: Int32Array = sentinels(FIRST_CAPACITY);
+  protected after: Int32Array = sentinels(FIRST_CAPACITY);
   /** Fingerprints of keys that have left, at places that follow from them and not from slots. */
   protected ghosts: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   /** The slot of the entry that a lookup has found last. */
