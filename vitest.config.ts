@@ -7,8 +7,11 @@ const copyOfSources = process.env['NDC_SRC'];
 const MANY_PROMISES = ['test/model/**/*.spec.ts', 'libs/distributed-cache/src/core/load-signals.spec.ts'];
 /** Compiled and run in the applications that scripts/packed-apps.mjs makes of them. */
 const OF_OTHER_APPS = ['test/packages/**'];
-/** Starts eight processes and compiles the library: `.ci/run` does. */
-const EIGHT_PROCESSES = process.env['DASHBOARD'] === 'all' ? [] : ['test/dashboard/processes.spec.ts'];
+/** Specs of many processes and minutes: `.ci/run` runs them too. */
+const LONG =
+  process.env['LONG_SPECS'] === 'all'
+    ? []
+    : ['test/dashboard/processes.spec.ts', 'test/e2e/own-redis-process.spec.ts', 'test/relay/faulty-regions.spec.ts'];
 const CHAOS = ['test/chaos/**/*.spec.ts', 'test/e2e/demo-faults.spec.ts'];
 
 /** Types read `design:paramtypes`; oxc emits it only where it is told to, also in files that no tsconfig includes. */
@@ -55,7 +58,7 @@ export default defineConfig({
             'test/**/*.spec.ts',
             ...(copyOfSources === undefined ? [] : [`${copyOfSources}/http/**/*.spec.ts`]),
           ],
-          exclude: [...OF_OTHER_APPS, ...MANY_PROMISES, ...CHAOS, ...EIGHT_PROCESSES],
+          exclude: [...OF_OTHER_APPS, ...MANY_PROMISES, ...CHAOS, ...LONG],
           isolate: false,
           maxWorkers: 3, // on two cores: most specs wait for servers and processes
           sequence: { groupOrder: 1 },
@@ -72,7 +75,7 @@ export default defineConfig({
           name: 'many-promises',
           include: MANY_PROMISES,
           isolate: true,
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 3 },
         },
       },

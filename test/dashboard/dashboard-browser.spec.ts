@@ -19,7 +19,7 @@ const LONG_MS = 30_000;
 /** `.ci/run` looks at all of them. */
 const PAGES = ['', '/namespace?name=users', '/processes', '/checks', '/audit'].slice(
   0,
-  process.env['DASHBOARD'] === 'all' ? 5 : 2,
+  process.env['LONG_SPECS'] === 'all' ? 5 : 2,
 );
 
 if (program === undefined) {

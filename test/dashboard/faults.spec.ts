@@ -100,7 +100,7 @@ async function pageWhile(name: string): Promise<DashboardForTest> {
 }
 
 /** All ten take half a minute: `.ci/run` does. */
-const CHOSEN = Object.keys(FAULTS).filter((name) => process.env['DASHBOARD'] === 'all' || /frozen|SET/.test(name));
+const CHOSEN = Object.keys(FAULTS).filter((name) => process.env['LONG_SPECS'] === 'all' || /frozen|SET/.test(name));
 
 describe('the admin page while Redis', () => {
   it.each(CHOSEN)('%s: tells what health and the doctor tell, and shows this process', async (name) => {

@@ -13,7 +13,7 @@ import {
 import { Mutations } from './mutations.js';
 import { BytesValue, ClassRegistry } from '../../libs/distributed-cache/src/values/index.js';
 
-const ROUNDS = 200_000;
+const ROUNDS = Number(process.env['FUZZ_ROUNDS'] ?? 50_000);
 const SLOWEST_MS = 100;
 const VALUE_KEY = 'cache:fuzz:1';
 

@@ -9,7 +9,7 @@ import type { Platform } from './sample-application.js';
 /** All processes answer for one host: the key has it. */
 const HOST = { host: 'app.example' };
 /** `.ci/run` takes 1,000. */
-const TURNS = Number(process.env['PURGE_TURNS'] ?? 100);
+const TURNS = Number(process.env['PURGE_TURNS'] ?? 40);
 
 let library: BuiltLibrary;
 beforeAll(async () => {
