@@ -189,8 +189,8 @@ export class EntryReader {
     const fullTtlMs = expiresAtMs - createdAtMs;
     if (ttlMs > 0 && !flight.isTainted) {
       const { graceMs } = this;
-      // remedy: copy-keeps-rest-of-ttl
       const { ahead } = flight;
+      // remedy: copy-keeps-rest-of-ttl
       const facts = { ttlMs, graceMs, marks: tagVersions, loadMs, lifeMs: fullTtlMs, createdAtMs, ahead };
       this.local.keep(key, forLocal, facts);
     }
