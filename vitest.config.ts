@@ -11,7 +11,13 @@ const OF_OTHER_APPS = ['test/packages/**'];
 const LONG =
   process.env['LONG_SPECS'] === 'all'
     ? []
-    : ['test/dashboard/processes.spec.ts', 'test/e2e/own-redis-process.spec.ts', 'test/relay/faulty-regions.spec.ts'];
+    : [
+        'test/dashboard/processes.spec.ts',
+        'test/e2e/demo-faults.spec.ts',
+        'test/e2e/own-redis-process.spec.ts',
+        'test/e2e/start-page-browser.spec.ts',
+        'test/relay/faulty-regions.spec.ts',
+      ];
 const CHAOS = ['test/chaos/**/*.spec.ts', 'test/e2e/demo-faults.spec.ts'];
 
 /** Types read `design:paramtypes`; oxc emits it only where it is told to, also in files that no tsconfig includes. */
@@ -67,7 +73,14 @@ export default defineConfig({
       {
         // Measures how long callers wait: nothing that other specs have left in the process may slow it down.
         extends: true,
-        test: { name: 'chaos', include: CHAOS, isolate: true, maxWorkers: 1, sequence: { groupOrder: 2 } },
+        test: {
+          name: 'chaos',
+          include: CHAOS,
+          exclude: LONG,
+          isolate: true,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
       },
       {
         extends: true,
