@@ -1,6 +1,6 @@
 /**
  * `npm run fleet -- --processes 64 --home primary`: a fleet of caches on one machine, in operating system processes of eight caches
- * each, over a primary with two replicas. It prints a table: what a write costs the primary, the share of each tier, loads per
+ * each, over a primary with three replicas. It prints a table: what a write costs the primary, the share of each tier, loads per
  * missing version, how long an old value is returned after a change, a rolling restart, a lost replica, and a region that is cut off.
  * `--home spread` (or `both`, the default) lets the caches read and listen at the replicas. It ends with exit code 1 if a
  * reader got an error, or if a cache still returned an old value {@link SETTLE_MS} after the last fault. Needs `npm run build`.

@@ -5,12 +5,14 @@ import { fileURLToPath } from 'node:url';
 
 /** @typedef {{ reads: number, writes: number }} Rates operations per second of the whole fleet */
 /** @typedef {{ hits: number, localHits: number, redisHits: number, misses: number, requests: number, errors: number, loaded: string[], lastSeen: [string, number][][], acknowledged: [string, number][] }} WorkerReport */
+/** @typedef {{ notUp: number, homes: string[] }} HealthReport */
+/** @typedef {{ start: void, stop: void, report: WorkerReport, health: HealthReport, differences: number, end: void }} Answers by command */
 /** @typedef {{ host: string, port: number }} Server */
 /** @typedef {{ count: number, caches: number, keys: number, home: 'primary' | 'spread', servers: { database: { url: string }, primary: Server, near: Server, spare: Server, far: Server, toPrimary: Server } }} FleetOptions */
 
 /** One operating system process, see worker.mjs. */
 class Member {
-  /** @type {Map<number, { resolve: (result: any) => void, reject: (error: Error) => void }>} */
+  /** @type {Map<number, { resolve: (result: unknown) => void, reject: (error: Error) => void }>} */
   #waiting = new Map();
   #lastId = 0;
 
@@ -28,17 +30,17 @@ class Member {
     });
   }
 
-  /** @returns {Promise<any>} resolves once the caches are connected */
+  /** Resolves once the caches are connected. */
   ready() {
     return this.#answer(0);
   }
 
-  /** @param {string} name @param {unknown} [argument] @returns {Promise<any>} */
-  ask(name, argument) {
+  /** @template {keyof Answers} Name @param {Name} name @param {Rates} [rates] @returns {Promise<Answers[Name]>} */
+  ask(name, rates) {
     const id = ++this.#lastId;
     const answer = this.#answer(id);
-    this.child.send({ id, name, argument });
-    return answer;
+    this.child.send({ id, name, argument: rates });
+    return /** @type {Promise<Answers[Name]>} */ (answer);
   }
 
   async end() {
@@ -49,7 +51,7 @@ class Member {
     }
   }
 
-  /** @param {number} id */
+  /** @param {number} id @returns {Promise<unknown>} */
   #answer(id) {
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
   }

@@ -4,7 +4,7 @@
  */
 import { Redis } from 'ioredis';
 import { createDistributedCache } from 'nestjs-distributed-cache/core';
-import { seededRandom, zipf } from './random.mjs';
+import { zipf } from './zipf.mjs';
 
 const TICK_MS = 20;
 /** The hottest keys, of which every read is recorded. */
@@ -20,8 +20,7 @@ const instances = await Promise.all(
   Array.from({ length: options.caches }, () => createDistributedCache({ redis: options.redis })),
 );
 const caches = instances.map((instance) => instance.getCache('fleet'));
-const random = seededRandom(options.number + 1);
-const nextKey = zipf(options.keys, random);
+const nextKey = zipf(options.keys);
 const now = () => Number(process.hrtime.bigint() / 1000n) / 1000; // one clock for all processes of a machine, in ms
 
 /** Per cache and probed key: when each version was last returned. @type {Map<string, number>[]} */
@@ -122,7 +121,7 @@ function report() {
 /** The caches that do not trust their invalidation channel, and the homes of all of them. */
 async function health() {
   const found = await Promise.all(instances.map((instance) => instance.healthCheck()));
-  const homes = found.map((each) => JSON.parse(JSON.stringify(each)).home ?? 'primary');
+  const homes = found.map((each) => each.toJSON().home ?? 'primary');
   return { notUp: found.filter(({ status }) => status !== 'up').length, homes };
 }
 
@@ -140,7 +139,7 @@ async function differences() {
 
 /** @type {NodeJS.Timeout | undefined} */
 let running;
-/** @type {Record<string, (argument: any) => unknown>} */
+/** @type {Record<string, (rates: { reads: number, writes: number }) => unknown>} */
 const commands = {
   start: (rates) => void (running = startLoad(rates)),
   stop: () => clearInterval(running),
@@ -153,7 +152,7 @@ const commands = {
     database.disconnect();
   },
 };
-/** @param {{ id: number, name: string, argument: unknown }} message */
+/** @param {{ id: number, name: string, argument: { reads: number, writes: number } }} message */
 async function answer({ id, name, argument }) {
   const result = await commands[name]?.(argument);
   process.send?.({ id, result }, () => name === 'end' && process.disconnect());

@@ -41,7 +41,7 @@ export const COMPRESSION_OPTIONS = {
       '`deflate`, `gzip`, `brotli`, `zstd` (a Node that has it), `lz4` (package lz4-napi), `snappy` (package snappy)',
   },
   /**
-   * `true`: values from 128 bytes to 32 KiB are compressed with a dictionary, whatever the threshold and the codec. One
+   * `true`: values from 128 bytes to 32 KiB are compressed with a dictionary. The threshold and the codec do not apply to them. One
    * process makes it of pieces that values of the namespace have in common, after 200 of them, and stores it in Redis.
    * Not where values are encrypted and keys have `varyBy` or an audience. Default false.
    */

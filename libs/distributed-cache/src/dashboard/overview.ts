@@ -263,10 +263,8 @@ function sparkline(hour: Gathered<CounterSteps> | undefined): Part {
 }
 
 function lookupsOf(minute: Minute | undefined): number | undefined {
-  return ['local_hits', 'redis_hits', 'misses'].reduce<number | undefined>(
-    (sum, name) => minute?.rates && (sum ?? 0) + (minute.rates[name] ?? 0),
-    undefined,
-  );
+  const rates = minute?.rates;
+  return rates && (rates['local_hits'] ?? 0) + (rates['redis_hits'] ?? 0) + (rates['misses'] ?? 0);
 }
 
 function pointsOf(minutes: readonly Minute[], rateOf: (minute: Minute) => number | undefined, highest: number): string {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { CLEAR, isValidName, TAG_STAMP } from '../keys/index.js';
 import type { RedisRuntime } from '../core/runtime.js';
 
@@ -111,20 +112,7 @@ export function comparePositions(one: string, other: string): number {
   return Number(oneMs) - Number(otherMs) || Number(oneNumber) - Number(otherNumber);
 }
 
-/** Waits, at most until the signal. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) {
-      resolve();
-      return;
-    }
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    timer.unref();
-    signal.addEventListener('abort', end);
-  });
+/** Waits for a time in milliseconds, at most until the signal. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { ref: false, signal }).catch(() => {}); // it rejects when it is aborted
 }

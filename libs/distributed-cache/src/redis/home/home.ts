@@ -12,7 +12,7 @@ import { HomeProgress, positionOfPrimary } from './home-progress.js';
 import { HomeServer, type ReplicaAddress } from './home-server.js';
 
 /*
- * The home of a process: the server that it reads from and listens at. It is the primary, or a replica. Whatever writes
+ * The home of a process: the server that it reads from and listens at. It is the primary, or a replica. Every write
  * (leases, fills, `set`, deletions, stamps) goes to the primary, which decides what is stored.
  *
  * One home at a time, and no choice per read: the order in which the answer to a read and the message about a change
